@@ -1,0 +1,18 @@
+"""Pilots as processes of this host."""
+
+from pathlib import Path
+
+from worker.backends.contract import Backend
+from worker.backends.local.tables import metadata
+from worker.db.chains import Chain
+
+BACKEND = Backend(
+    name="local",
+    about="Processes of this host.",
+    chain=Chain(
+        name="local",
+        tables=("local_processes",),
+        metadata=metadata,
+        folder=Path(__file__).parent / "migrations",
+    ),
+)

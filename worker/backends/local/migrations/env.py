@@ -1,0 +1,5 @@
+"""Alembic enters here for the local chain."""
+
+from worker.db.environment import run
+
+run("local")

@@ -1,0 +1,58 @@
+"""Which back-ends are installed, and which tables belong to which."""
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+
+from worker.backends.contract import Backend
+from worker.domain.errors import ConfigurationError, UnknownBackend
+from worker.domain.nearest import nearest
+
+GROUP = "pilotage.backends"
+
+
+def discover() -> dict[str, Backend]:
+    """Load every installed back-end, in the order of their names."""
+    found: dict[str, Backend] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        backend = _load(point)
+        if found.setdefault(backend.name, backend) is not backend:
+            raise ConfigurationError(f"back-end {backend.name}", "two distributions bring it")
+    owners(found)
+    return found
+
+
+def owners(backends: Mapping[str, Backend]) -> dict[str, str]:
+    """Tell which back-end owns each table. A table has one owner."""
+    owner: dict[str, str] = {}
+    for backend in backends.values():
+        for table in backend.chain.tables:
+            if owner.setdefault(table, backend.name) != backend.name:
+                raise ConfigurationError(
+                    f"table {table}", f"{owner[table]} and {backend.name} both own it"
+                )
+    return owner
+
+
+def get(backends: Mapping[str, Backend], name: str) -> Backend:
+    """Find one back-end."""
+    if name not in backends:
+        raise UnknownBackend(name, nearest(name, backends))
+    return backends[name]
+
+
+def _load(point: EntryPoint) -> Backend:
+    try:
+        backend = point.load()
+    except Exception as error:  # a stranger's module may raise anything
+        raise ConfigurationError(
+            f"back-end {point.name}",
+            f"it cannot be loaded: {type(error).__name__}: {error}",
+        ) from error
+    if not isinstance(backend, Backend):
+        raise ConfigurationError(f"back-end {point.name}", f"{point.value} is not a Backend")
+    if backend.name != point.name or backend.chain.name != point.name:
+        raise ConfigurationError(
+            f"back-end {point.name}",
+            f"it calls itself {backend.name}, {backend.chain.name}",
+        )
+    return backend

@@ -1,0 +1,18 @@
+"""The simulator: a complete world of jobs in tables of its own."""
+
+from pathlib import Path
+
+from worker.backends.contract import Backend
+from worker.backends.sim.tables import metadata
+from worker.db.chains import Chain
+
+BACKEND = Backend(
+    name="sim",
+    about="A simulated CE, for trying things out and for tests.",
+    chain=Chain(
+        name="sim",
+        tables=("sim_jobs", "sim_faults"),
+        metadata=metadata,
+        folder=Path(__file__).parent / "migrations",
+    ),
+)

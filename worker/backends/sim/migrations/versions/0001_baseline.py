@@ -1,0 +1,67 @@
+"""The first tables."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the change."""
+    op.create_table(
+        "sim_faults",
+        sa.Column("ce", sa.String(length=128), nullable=False),
+        sa.Column("fault", sa.String(length=32), nullable=False),
+        sa.Column("rate", sa.Float(), server_default=sa.text("1"), nullable=False),
+        sa.Column(
+            "settings",
+            sa.JSON(none_as_null=True).with_variant(
+                postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"
+            ),
+            nullable=False,
+        ),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("rate >= 0 AND rate <= 1", name=op.f("ck_sim_faults_rate")),
+        sa.PrimaryKeyConstraint("ce", "fault", name=op.f("pk_sim_faults")),
+        comment="What is wrong with a simulated CE just now.",
+    )
+    op.create_table(
+        "sim_jobs",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            sa.Identity(always=False),
+            nullable=False,
+        ),
+        sa.Column("ce", sa.String(length=128), nullable=False),
+        sa.Column("stamp", sa.String(length=32), nullable=False),
+        sa.Column("vo", sa.String(length=128), nullable=False),
+        sa.Column(
+            "accepted_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
+        sa.Column("visible_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fate", sa.String(length=16), nullable=False),
+        sa.Column("exit_code", sa.Integer(), nullable=True),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("forgotten", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("output", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sim_jobs")),
+        comment="Every job that a simulated CE accepted.",
+    )
+    op.create_index("ix_sim_jobs_ce_id", "sim_jobs", ["ce", "id"], unique=False)
+    op.create_index("ix_sim_jobs_ce_stamp", "sim_jobs", ["ce", "stamp"], unique=False)
+
+
+def downgrade() -> None:
+    """Take it back."""
+    op.drop_table("sim_jobs")
+    op.drop_table("sim_faults")

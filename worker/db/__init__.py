@@ -1,0 +1,1 @@
+"""What we remember: tables, transactions, queries, and the chains that make the tables."""

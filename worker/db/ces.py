@@ -1,0 +1,114 @@
+"""CEs: the places that run pilots, and which VOs may use them."""
+
+from collections.abc import Collection
+from dataclasses import fields, replace
+from typing import Any
+
+from sqlalchemy import delete, exists, insert, select, update
+
+from worker.db.pages import FIRST, Asked, Page, contains, read_page
+from worker.db.tables import ce_health, ce_vos, ces, pilots, vos
+from worker.db.uow import Transaction
+from worker.domain.ce import CE
+from worker.domain.errors import AlreadyExists, InUse, UnknownCE, UnknownVO
+
+_COLUMNS = [ces.c[field.name] for field in fields(CE)]
+SORTS = {
+    "name": ces.c.name,
+    "capacity": ces.c.capacity,
+    "success_rate": ces.c.success_rate,
+    "created_at": ces.c.created_at,
+    "updated_at": ces.c.updated_at,
+}
+
+
+def add(tx: Transaction, ce: CE) -> int:
+    """Add a CE, with an empty record of its health; return its id."""
+    if _named(tx, ce.name):
+        raise AlreadyExists("CE", ce.name)
+    made = int(tx.execute(insert(ces).values(_values(ce)).returning(ces.c.id)).scalar_one())
+    tx.execute(insert(ce_health).values(ce_id=made, rates={}))
+    return made
+
+
+def get(tx: Transaction, name: str) -> CE:
+    """Read one CE."""
+    found = tx.execute(select(*_COLUMNS).where(ces.c.name == name)).mappings().one_or_none()
+    if found is None:
+        raise UnknownCE(name)
+    return CE(**found)
+
+
+def change(tx: Transaction, name: str, **changes: Any) -> CE:
+    """Change some of a CE's values; what is not named stays."""
+    ce = replace(get(tx, name), **changes)
+    if ce.name != name and _named(tx, ce.name):
+        raise AlreadyExists("CE", ce.name)
+    tx.execute(update(ces).where(ces.c.id == ce.id).values(_values(ce)))
+    return ce
+
+
+def remove(tx: Transaction, name: str) -> None:
+    """Remove a CE that has no pilots, not even final ones."""
+    ce = get(tx, name)
+    if tx.execute(select(exists().where(pilots.c.ce_id == ce.id))).scalar_one():
+        raise InUse("CE", name, "it has pilots, active or in the history")
+    tx.execute(delete(ces).where(ces.c.id == ce.id))
+
+
+def find(
+    tx: Transaction,
+    *,
+    search: str | None = None,
+    backend: str | None = None,
+    enabled: bool | None = None,
+    draining: bool | None = None,
+    asked: Asked = FIRST,
+) -> Page[CE]:
+    """List CEs, by part of their name if asked."""
+    query = select(*_COLUMNS)
+    if search is not None:
+        query = query.where(contains(ces.c.name, search))
+    for column, value in (
+        ("backend", backend),
+        ("enabled", enabled),
+        ("draining", draining),
+    ):
+        if value is not None:
+            query = query.where(ces.c[column] == value)
+    return read_page(tx, query, ces.c.id, SORTS, asked, lambda row: CE(**row))
+
+
+def allow(tx: Transaction, name: str, vo_names: Collection[str]) -> None:
+    """Close a CE to all but these VOs; with none, open it to all again."""
+    ce = get(tx, name)
+    wanted = set(vo_names)
+    known = tx.execute(select(vos.c.id, vos.c.name).where(vos.c.name.in_(wanted))).all()
+    for missing in sorted(wanted - {row.name for row in known}):
+        raise UnknownVO(missing)
+    tx.execute(delete(ce_vos).where(ce_vos.c.ce_id == ce.id))
+    if known:
+        tx.execute(insert(ce_vos), [{"ce_id": ce.id, "vo_id": row.id} for row in known])
+    tx.execute(update(ces).where(ces.c.id == ce.id).values(open_to_all=not known))
+
+
+def allowed(tx: Transaction, name: str) -> list[str]:
+    """Name the VOs that a CE is closed to all but; none when it is open to all."""
+    query = (
+        select(vos.c.name)
+        .join_from(ce_vos, vos, ce_vos.c.vo_id == vos.c.id)
+        .where(ce_vos.c.ce_id == get(tx, name).id)
+        .order_by(vos.c.name)
+    )
+    return list(tx.execute(query).scalars())
+
+
+def _named(tx: Transaction, name: str) -> bool:
+    return bool(tx.execute(select(exists().where(ces.c.name == name))).scalar_one())
+
+
+def _values(ce: CE) -> dict[str, Any]:
+    values = {field.name: getattr(ce, field.name) for field in fields(ce)}
+    del values["id"]
+    values["options"] = dict(ce.options)
+    return values

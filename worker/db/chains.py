@@ -1,0 +1,209 @@
+"""Chains: the core's and each back-end's own line of migrations, with a version table of its own.
+
+Core first, then each back-end: its tables may point at the core's, never the other way round.
+A chain migrates in one transaction, so it is at one revision or at another, never between.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, MetaData, inspect, text
+
+from worker.db import tables
+from worker.db.engine import POSTGRESQL, SQLITE
+from worker.db.refusals import translated
+from worker.domain.errors import (
+    ConfigurationError,
+    DatabaseRefused,
+    SchemaAhead,
+    SchemaBehind,
+    SchemaForeign,
+)
+
+CORE = "core"
+_LOCK = 0x70696C6F
+"""The advisory lock of those who migrate: 'pilo'."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """Which tables belong together, and where their migrations lie."""
+
+    name: str
+    tables: tuple[str, ...]
+    metadata: MetaData = field(repr=False)
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if set(self.tables) != set(self.metadata.tables):
+            raise ConfigurationError(
+                f"chain {self.name}",
+                f"it names {sorted(self.tables)} and declares {sorted(self.metadata.tables)}",
+            )
+        if self.name != CORE:
+            for table in self.tables:
+                if not table.startswith(f"{self.name}_"):
+                    raise ConfigurationError(
+                        f"chain {self.name}",
+                        f"table {table} does not begin with {self.name}_",
+                    )
+
+    @property
+    def version_table(self) -> str:
+        """The table that remembers the chain's revision."""
+        return f"alembic_version_{self.name}"
+
+
+CORE_CHAIN = Chain(
+    name=CORE,
+    tables=(
+        "vos",
+        "ces",
+        "ce_vos",
+        "pilots",
+        "transitions",
+        "decisions",
+        "ce_health",
+        "schedules",
+    ),
+    metadata=tables.metadata,
+    folder=Path(__file__).parent / "migrations",
+)
+
+
+class Place(StrEnum):
+    """Where a database stands on a chain."""
+
+    ABSENT = "absent"
+    BEHIND = "behind"
+    CURRENT = "current"
+    AHEAD = "ahead"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A chain, the revision the database is at, and the newest one this program knows."""
+
+    chain: str
+    place: Place
+    revision: str | None
+    head: str
+
+
+def standing(connection: Connection, chain: Chain) -> Standing:
+    """Tell where a database stands on a chain."""
+    scripts = ScriptDirectory.from_config(_config(chain))
+    head = scripts.get_current_head() or ""
+    context = MigrationContext.configure(connection, opts={"version_table": chain.version_table})
+    revision = context.get_current_revision()
+    if revision == head:
+        place = Place.CURRENT
+    elif revision is None:
+        present = set(inspect(connection).get_table_names())
+        place = Place.FOREIGN if present.intersection(chain.tables) else Place.ABSENT
+    elif any(script.revision == revision for script in scripts.walk_revisions()):
+        place = Place.BEHIND
+    else:
+        place = Place.AHEAD
+    return Standing(chain=chain.name, place=place, revision=revision, head=head)
+
+
+def require_current(connection: Connection, chains: Sequence[Chain]) -> None:
+    """Refuse to work on a database that is older or newer than this program."""
+    for found in (standing(connection, chain) for chain in chains):
+        if found.place is Place.AHEAD:
+            raise SchemaAhead(f"{found.chain} is at {found.revision}, known up to {found.head}")
+        if found.place is Place.FOREIGN:
+            raise SchemaForeign(f"{found.chain}: run 'pilotage db migrate --stamp' to take them on")
+        if found.place is not Place.CURRENT:
+            raise SchemaBehind(
+                f"{found.chain} is at {found.revision or 'nothing'}, needed is {found.head}"
+            )
+
+
+def migrate(engine: Engine, chain: Chain, to: str = "head", *, stamp: bool = False) -> Standing:
+    """Bring a database to a revision of a chain; tell where it stood before.
+
+    With `stamp`, tables that no migration made are taken on as being at the newest revision.
+    """
+    with _migrating(engine) as connection:
+        before = standing(connection, chain)
+        if before.place is Place.AHEAD:
+            raise SchemaAhead(f"{chain.name} is at {before.revision}, known up to {before.head}")
+        config = _config(chain, connection)
+        if before.place is Place.FOREIGN:
+            if not stamp:
+                raise SchemaForeign(
+                    f"{chain.name}: if create_all made them, run 'pilotage db migrate --stamp'"
+                )
+            command.stamp(config, "head")
+        else:
+            command.upgrade(config, to)
+    return before
+
+
+def downgrade(engine: Engine, chain: Chain, to: str = "base") -> None:
+    """Take a database back to a revision of a chain, or to before its first."""
+    with _migrating(engine) as connection:
+        command.downgrade(_config(chain, connection), to)
+
+
+def write_revision(engine: Engine, chain: Chain, message: str) -> Path | None:
+    """Write the migration from where a database stands to the models; `None` if they agree."""
+    with _migrating(engine) as connection:
+        config = _config(chain, connection)
+        config.attributes["skip_empty"] = True
+        count = len(list(ScriptDirectory.from_config(config).walk_revisions()))
+        script = command.revision(config, message, autogenerate=True, rev_id=f"{count + 1:04d}")
+    written = script[0] if isinstance(script, list) else script
+    return Path(written.path) if written else None
+
+
+@contextmanager
+def _migrating(engine: Engine) -> Iterator[Connection]:
+    with translated(engine.url), engine.connect() as connection:
+        # SQLite changes a table by building it anew; with foreign keys on, dropping the old
+        # one would empty the tables that point at it. It cannot be switched within a transaction.
+        sqlite = connection.dialect.name == SQLITE
+        if sqlite:
+            _sqlite_foreign_keys(connection, "OFF")
+        try:
+            with connection.begin():
+                if connection.dialect.name == POSTGRESQL:
+                    connection.execute(text("SET LOCAL statement_timeout = 0"))
+                    connection.execute(text("SET LOCAL lock_timeout = '60s'"))
+                    connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+                yield connection
+                if sqlite:
+                    _check_foreign_keys(connection)
+        finally:
+            if sqlite:
+                _sqlite_foreign_keys(connection, "ON")
+
+
+def _sqlite_foreign_keys(connection: Connection, state: str) -> None:
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA foreign_keys = {state}")
+    cursor.close()
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if broken is not None:
+        raise DatabaseRefused(f"a row of {broken[0]} would point at no row of {broken[2]}")
+
+
+def _config(chain: Chain, connection: Connection | None = None) -> Config:
+    config = Config()
+    # A percent sign in a path would be read as an interpolation.
+    config.set_main_option("script_location", str(chain.folder).replace("%", "%%"))
+    config.attributes.update(chain=chain, connection=connection)
+    return config

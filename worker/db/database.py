@@ -1,0 +1,31 @@
+"""One database: its address, its engine, its unit of work, and the chains that make its tables."""
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from sqlalchemy import URL, Engine
+
+from worker.db.chains import CORE_CHAIN, Chain
+from worker.db.engine import make_engine, shown
+from worker.db.uow import UnitOfWork
+
+
+class Database:
+    """What the services are handed. Nothing is opened before it is used."""
+
+    def __init__(self, url: URL, backend_chains: Iterable[Chain] = ()) -> None:
+        self.url = url
+        self.chains = [CORE_CHAIN, *backend_chains]
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, made on first use."""
+        return make_engine(self.url)
+
+    @cached_property
+    def uow(self) -> UnitOfWork:
+        """The unit of work on this database."""
+        return UnitOfWork(self.engine)
+
+    def __str__(self) -> str:
+        return shown(self.url)

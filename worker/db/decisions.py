@@ -1,0 +1,90 @@
+"""Decisions: why a CE got so many pilots for a VO, or none."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import JSON, Executable, Integer, Text, delete, insert, select
+
+from worker.db.pages import FIRST, Asked, Page, read_page
+from worker.db.rows import encode, rows
+from worker.db.tables import ces, decisions, vos
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """How many pilots one cycle gave a CE for a VO, why, and every step on the way."""
+
+    vo: str
+    ce: str
+    at: datetime
+    granted: int
+    reason: str
+    trace: Mapping[str, Any]
+
+
+SORTS = {"id": decisions.c.id, "at": decisions.c.at, "granted": decisions.c.granted}
+
+
+def add(tx: Transaction, made: Collection[Decision]) -> int:
+    """Store a cycle's decisions; tell how many. An unknown VO or CE stores none of its own."""
+    names = ("vo", "ce", "at", "granted", "reason", "trace")
+    data = ((d.vo, d.ce, d.at, d.granted, d.reason, dict(d.trace)) for d in made)
+    return int(tx.execute(_add(tx.dialect), encode(names, data)).rowcount) if made else 0
+
+
+def find(
+    tx: Transaction,
+    *,
+    ce: str | None = None,
+    vo: str | None = None,
+    until: datetime | None = None,
+    asked: Asked = FIRST,
+) -> Page[Decision]:
+    """List decisions, of one CE, of one VO, up to a moment."""
+    query = select(
+        vos.c.name.label("vo"),
+        ces.c.name.label("ce"),
+        decisions.c.at,
+        decisions.c.granted,
+        decisions.c.reason,
+        decisions.c.trace,
+    ).select_from(
+        decisions.join(vos, decisions.c.vo_id == vos.c.id).join(ces, decisions.c.ce_id == ces.c.id)
+    )
+    if ce is not None:
+        query = query.where(ces.c.name == ce)
+    if vo is not None:
+        query = query.where(vos.c.name == vo)
+    if until is not None:
+        query = query.where(decisions.c.at <= until)
+    return read_page(tx, query, decisions.c.id, SORTS, asked, lambda row: Decision(**row))
+
+
+def remove(tx: Transaction, before: datetime, limit: int) -> int:
+    """Delete decisions older than a moment; tell how many."""
+    old = select(decisions.c.id).where(decisions.c.at < before).order_by(decisions.c.at)
+    return tx.execute(delete(decisions).where(decisions.c.id.in_(old.limit(limit)))).rowcount
+
+
+@cache
+def _add(dialect: str) -> Executable:
+    new = rows(
+        dialect,
+        vo=Text,
+        ce=Text,
+        at=UtcDateTime,
+        granted=Integer,
+        reason=Text,
+        trace=JSON,
+    )
+    return insert(decisions).from_select(
+        ["vo_id", "ce_id", "at", "granted", "reason", "trace"],
+        select(vos.c.id, ces.c.id, new.c.at, new.c.granted, new.c.reason, new.c.trace)
+        .join_from(new, vos, vos.c.name == new.c.vo)
+        .join(ces, ces.c.name == new.c.ce),
+    )

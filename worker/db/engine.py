@@ -1,0 +1,124 @@
+"""How a connection is made: the one place that knows how the two databases begin.
+
+On SQLite a transaction begins IMMEDIATE, so the single writer gives the guarantees that row
+locks give on PostgreSQL. On PostgreSQL time-outs bound every statement, lock and idle
+transaction, and the session speaks UTC.
+"""
+
+import os
+import socket
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import StaticPool
+
+from worker.domain.errors import ConfigurationError, DatabaseUnavailable
+
+POSTGRESQL = "postgresql"
+SQLITE = "sqlite"
+
+TIMEOUTS = {
+    "statement_timeout": "60s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "120s",
+}
+SQLITE_BUSY_SECONDS = 10.0
+
+
+def parse_url(text: str) -> URL:
+    """Read a database URL. What is wrong is told without showing what was given."""
+    try:
+        url = make_url(text)
+        dialect = url.get_backend_name()
+    except (ArgumentError, ValueError) as error:
+        raise ConfigurationError(
+            "the database URL is malformed",
+            "write postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:////PATH",
+        ) from error
+    if dialect == POSTGRESQL:
+        if not url.database:
+            raise ConfigurationError("the database URL names no database")
+        return url.set(drivername="postgresql+psycopg")
+    if dialect == SQLITE:
+        return url.set(drivername="sqlite+pysqlite")
+    raise ConfigurationError(f"the database URL asks for {dialect!r}", "use postgresql or sqlite")
+
+
+def shown(url: URL) -> str:
+    """Write a URL as it may be shown: without password and without options."""
+    place = url.set(drivername=url.get_backend_name(), query={})
+    return place.render_as_string(hide_password=True)
+
+
+def make_engine(
+    url: URL, *, application: str = "pilotage", timeouts: Mapping[str, str] = TIMEOUTS
+) -> Engine:
+    """Make an engine that opens nothing yet."""
+    if url.get_backend_name() == SQLITE:
+        return _sqlite(url)
+    return _postgresql(url, application, timeouts)
+
+
+def _postgresql(url: URL, application: str, timeouts: Mapping[str, str]) -> Engine:
+    # PostgreSQL cuts an application_name at 63 bytes; the pid must survive.
+    name = f"{application[:24]}:{socket.gethostname()[:24]}:{os.getpid()}"
+    # Our statements are short: compiling one takes longer than running it.
+    settings = {"timezone": "UTC", "jit": "off", **timeouts}
+    engine = create_engine(
+        url,
+        # A connection costs seven times a transaction; more than two a process only queue.
+        pool_size=2,
+        max_overflow=8,
+        pool_pre_ping=True,
+        connect_args={
+            "application_name": name,
+            "connect_timeout": 10,
+            "options": " ".join(f"-c {key}={value}" for key, value in settings.items()),
+        },
+    )
+    _forget_on_fork(engine)
+    return engine
+
+
+def _forget_on_fork(engine: Engine) -> None:
+    """Two processes on one inherited connection would read each other's answers."""
+    os.register_at_fork(after_in_child=lambda: engine.dispose(close=False))
+
+
+def _sqlite(url: URL) -> Engine:
+    in_memory = url.database in (None, "", ":memory:")
+    if not in_memory and not str(url.database).startswith("file:"):
+        _check_folder(Path(str(url.database)))
+    options: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {"pool_pre_ping": False}
+    engine = create_engine(
+        url,
+        connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_SECONDS},
+        **options,
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, record: object) -> None:
+        # The driver's own transaction handling begins late and deferred; ours is below.
+        connection.isolation_level = None
+        if not in_memory:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _check_folder(path: Path) -> None:
+    if path.is_dir():
+        raise DatabaseUnavailable(str(path), "it is a folder, not a file")
+    if not path.parent.is_dir():
+        raise DatabaseUnavailable(str(path), "its folder does not exist")

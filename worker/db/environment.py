@@ -1,0 +1,55 @@
+"""What every chain's `env.py` does; the shim beside the migrations only names its chain."""
+
+from typing import Any, Literal
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import MigrationScript
+
+from worker.db.chains import Chain
+from worker.db.engine import SQLITE
+from worker.db.types import Strings, UtcDateTime
+from worker.domain.errors import ConfigurationError
+
+
+def run(name: str) -> None:
+    """Run the migrations of the chain of this name on the connection that was handed over."""
+    chain: Chain | None = context.config.attributes.get("chain")
+    if chain is None:
+        raise ConfigurationError(f"chain {name}", "run 'pilotage backend migrate' or 'db migrate'")
+    if chain.name != name:
+        raise ConfigurationError(f"the migrations of {chain.name} call themselves {name}")
+    connection = context.config.attributes["connection"]
+
+    context.configure(
+        connection=connection,
+        target_metadata=chain.metadata,
+        version_table=chain.version_table,
+        include_name=lambda name, kind, parents: kind != "table" or name in chain.tables,
+        compare_type=True,
+        compare_server_default=True,
+        render_as_batch=connection.dialect.name == SQLITE,
+        render_item=_plain_types,
+        process_revision_directives=_skip_empty,
+        transactional_ddl=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _plain_types(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
+    """Write types as SQLAlchemy's own: a migration must not change when our code does."""
+    if kind == "type" and isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, Strings):
+        autogen.imports.add("from sqlalchemy.dialects import postgresql")
+        return 'sa.JSON().with_variant(postgresql.ARRAY(sa.Text()), "postgresql")'
+    return False
+
+
+def _skip_empty(migration: object, revision: object, directives: list[MigrationScript]) -> None:
+    if not context.config.attributes.get("skip_empty"):
+        return
+    script = directives[0]
+    if script.upgrade_ops is not None and script.upgrade_ops.is_empty():
+        directives.clear()

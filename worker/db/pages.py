@@ -1,0 +1,109 @@
+"""Long lists, a page at a time. A page begins after the last row of the one before (a keyset),
+so it costs the same however far one has read, and rows that come or go shift nothing.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Column, Select, bindparam, func, tuple_
+
+from worker.db.rows import moment
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+from worker.domain.errors import Invalid
+
+T = TypeVar("T")
+MOST = 10_000
+"""No page is longer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Which part of a list is asked for: its order, where to begin, and how much."""
+
+    sort: str | None = None
+    descending: bool = False
+    after: str | None = None
+    limit: int = 100
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= MOST:
+            raise Invalid("limit", f"{self.limit} is not between 1 and {MOST}")
+
+
+FIRST = Asked()
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Some rows of a list, and where the next page begins; `None` when this is the last."""
+
+    items: list[T]
+    next: str | None
+
+
+def read_page(
+    tx: Transaction,
+    query: Select[Any],
+    key: Column[Any],
+    sorts: Mapping[str, Column[Any]],
+    asked: Asked,
+    make: Callable[[Mapping[str, Any]], T],
+) -> Page[T]:
+    """Read one page. `sorts` names the columns one may sort by, none of them nullable."""
+    sort = asked.sort or next(iter(sorts))
+    if sort not in sorts:
+        raise Invalid("sort", f"{sort!r} is not one of {', '.join(sorts)}")
+    order = [sorts[sort]] if sorts[sort] is key else [sorts[sort], key]
+    if asked.after is not None:
+        position = _position(asked.after, order)
+        query = query.where(
+            tuple_(*order) < position if asked.descending else tuple_(*order) > position
+        )
+    directed = [column.desc() if asked.descending else column.asc() for column in order]
+    labelled = [column.label(f"keyset_{n}") for n, column in enumerate(order)]
+    found = (
+        tx.execute(query.add_columns(*labelled).order_by(*directed).limit(asked.limit + 1))
+        .mappings()
+        .all()
+    )
+    shown, more = found[: asked.limit], len(found) > asked.limit
+    items = [
+        make({name: value for name, value in row.items() if not name.startswith("keyset_")})
+        for row in shown
+    ]
+    cursor = _cursor([shown[-1][f"keyset_{n}"] for n in range(len(order))]) if more else None
+    return Page(items, cursor)
+
+
+def contains(column: Column[Any], search: str) -> Any:
+    """Match part of a name, upper or lower case."""
+    return func.lower(column).contains(search.lower(), autoescape=True)
+
+
+def _cursor(values: list[Any]) -> str:
+    plain = [moment(v) if isinstance(v, datetime) else v for v in values]
+    return base64.urlsafe_b64encode(json.dumps(plain).encode()).decode().rstrip("=")
+
+
+def _position(cursor: str, order: list[Column[Any]]) -> Any:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        values = json.loads(base64.urlsafe_b64decode(padded))
+        typed = [_typed(value, column) for value, column in zip(values, order, strict=True)]
+    except (ValueError, TypeError, LookupError) as error:
+        raise Invalid("after", "this is not where a page of this list ended") from error
+    return tuple_(*(bindparam(None, value, type_=c.type) for value, c in zip(typed, order)))
+
+
+def _typed(value: Any, column: Column[Any]) -> Any:
+    if isinstance(column.type, UtcDateTime):
+        return datetime.fromisoformat(value + "+00:00")
+    kind = column.type.python_type
+    if not isinstance(value, str | int | float):
+        raise TypeError(value)
+    return kind(value)

@@ -1,0 +1,455 @@
+"""Pilots: reserve, claim, record, move, and what is due. Every operation handles a set.
+
+The number of statements of an operation does not depend on the number of pilots. `move` is the
+only function that changes a status; it writes the history with the same two statements.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import (
+    Executable,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
+
+from worker.db.pages import FIRST, Asked, Page, contains, read_page
+from worker.db.rows import encode, rows
+from worker.db.slots import lock_rooms
+from worker.db.tables import ces, pilots, transitions, vos
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+from worker.domain.errors import UnknownPilot
+from worker.domain.pilot import (
+    FINAL,
+    LEGAL_MOVES,
+    Cause,
+    Grant,
+    Move,
+    Pilot,
+    Status,
+    Transition,
+)
+
+HELD = (Status.SUBMITTED, Status.RUNNING)
+"""The CE has it: what a check asks about."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reserved:
+    """A pilot that holds a slot and has not been sent."""
+
+    pilot_id: int
+    stamp: str
+    vo: str
+    ce: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """Which pilots moved, and which the database refused because they are elsewhere."""
+
+    moved: frozenset[int]
+    refused: frozenset[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What a check found of a pilot whose status it leaves alone."""
+
+    pilot_id: int
+    next_check_at: datetime
+    answered: bool = True
+    missing: bool = False
+
+
+def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Reserved]:
+    """Make new pilots, each holding a slot; never more than every limit allows.
+
+    The rows of the VOs and then of the CEs are locked, each in the order of their keys, before
+    anything is counted. So concurrent reservations wait for each other and never deadlock, and
+    what is counted cannot grow before the commit.
+    """
+    room = lock_rooms(tx, grants)
+    made = [
+        (uuid4().hex, grant.vo, grant.ce)
+        for grant in grants
+        for _ in range(room.take(grant.vo, grant.ce, grant.count))
+    ]
+    if not made:
+        return []
+    data = [(stamp, room.vo_ids[vo], room.ce_ids[ce]) for stamp, vo, ce in made]
+    found = tx.execute(_reserve(tx.dialect), {**encode(_BIRTH, data), "now": now})
+    ids = {row.stamp: row.id for row in found}
+    tx.execute(
+        _birth(tx.dialect),
+        {**encode(("pilot_id",), ([i] for i in ids.values())), "now": now},
+    )
+    return [Reserved(pilot_id=ids[stamp], stamp=stamp, vo=vo, ce=ce) for stamp, vo, ce in made]
+
+
+def claim(tx: Transaction, ce: str, limit: int, now: datetime) -> list[Reserved]:
+    """Take reserved pilots of a CE for sending, oldest first; no two claims take the same."""
+    found = tx.execute(_CLAIMABLE, {"ce": ce, "limit": limit}).all()
+    if not found:
+        return []
+    move(tx, [Move(pilot_id=row.id, to=Status.SUBMITTING) for row in found], now)
+    return [Reserved(pilot_id=row.id, stamp=row.stamp, vo=row.vo, ce=ce) for row in found]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """The CE's answer for one pilot: its own id for it, or why it refused."""
+
+    pilot_id: int
+    handle: str | None = None
+    refused: Cause | None = None
+    raw: str | None = None
+    reason: str | None = None
+    next_check_at: datetime | None = None
+
+
+def record(tx: Transaction, receipts: Iterable[Receipt], now: datetime) -> Moved:
+    """Write down what the CE answered for claimed pilots: submitted, or failed when refused."""
+    return move(
+        tx,
+        [
+            Move(
+                pilot_id=receipt.pilot_id,
+                to=Status.FAILED if receipt.refused else Status.SUBMITTED,
+                cause=receipt.refused,
+                handle=receipt.handle,
+                raw=receipt.raw,
+                reason=receipt.reason,
+                next_check_at=receipt.next_check_at,
+            )
+            for receipt in receipts
+        ],
+        now,
+    )
+
+
+_MOVE = tuple(field.name for field in fields(Move))
+
+
+def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
+    """Move pilots and write their history. What the table of moves forbids does not happen.
+
+    The history is written first: that statement locks the pilots in the order of their keys and
+    keeps only legal moves; the second changes exactly those. Both ask for the status again.
+    """
+    wanted = frozenset(move.pilot_id for move in moves)
+    if len(wanted) != len(moves):
+        raise ValueError("a pilot can make one move at a time")
+    if not wanted:
+        return Moved(moved=frozenset(), refused=frozenset())
+    parameters = {
+        **encode(_MOVE, ([getattr(move, name) for name in _MOVE] for move in moves)),
+        "now": now,
+    }
+    history, change = _move(tx.dialect)
+    moved = frozenset(tx.execute(history, parameters).scalars())
+    if moved:
+        tx.execute(change, parameters)
+    return Moved(moved=moved, refused=wanted - moved)
+
+
+def due(tx: Transaction, ce: str, now: datetime, limit: int) -> list[Pilot]:
+    """List a CE's pilots whose check is due, the most overdue first, whatever their VO."""
+    return _pilots(tx, _DUE, {"ce": ce, "now": now, "limit": limit})
+
+
+def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
+    """Note checks that changed no status: when to ask again, and whether the pilot was missing.
+
+    An answer without the pilot counts a miss; no answer at all counts an attempt. Neither is a
+    status.
+    """
+    if not checks:
+        return
+    names = ("pilot_id", "next_check_at", "answered", "missing")
+    data = ((c.pilot_id, c.next_check_at, int(c.answered), int(c.missing)) for c in checks)
+    tx.execute(_checked(tx.dialect), {**encode(names, data), "now": now})
+
+
+def get(tx: Transaction, pilot_id: int) -> Pilot:
+    """Read one pilot by its id."""
+    return _one(_pilots(tx, PILOTS.where(pilots.c.id == pilot_id)), pilot_id)
+
+
+def get_by_stamp(tx: Transaction, stamp: str) -> Pilot:
+    """Read one pilot by its stamp."""
+    return _one(_pilots(tx, PILOTS.where(pilots.c.stamp == stamp)), stamp)
+
+
+def by_stamps(tx: Transaction, stamps: Iterable[str]) -> dict[str, Pilot]:
+    """Read the pilots of these stamps; a stamp of nobody's is left out."""
+    found = _pilots(tx, _by_stamps(tx.dialect), encode(("stamp",), ([s] for s in stamps)))
+    return {pilot.stamp: pilot for pilot in found}
+
+
+SORTS = {
+    "id": pilots.c.id,
+    "reserved_at": pilots.c.reserved_at,
+    "updated_at": pilots.c.updated_at,
+    "status": pilots.c.status,
+}
+
+
+def find(
+    tx: Transaction,
+    *,
+    search: str | None = None,
+    statuses: Collection[Status] = (),
+    ce: str | None = None,
+    vo: str | None = None,
+    asked: Asked = FIRST,
+) -> Page[Pilot]:
+    """List pilots: by part of their stamp, by status, of one CE, of one VO."""
+    query = PILOTS
+    if search is not None:
+        query = query.where(contains(pilots.c.stamp, search))
+    if statuses:
+        query = query.where(pilots.c.status.in_(sorted(statuses)))
+    if ce is not None:
+        query = query.where(ces.c.name == ce)
+    if vo is not None:
+        query = query.where(vos.c.name == vo)
+    return read_page(tx, query, pilots.c.id, SORTS, asked, lambda row: Pilot(**row))
+
+
+def history(tx: Transaction, pilot_id: int) -> list[Transition]:
+    """Read what happened to a pilot, in order."""
+    query = select(transitions).where(transitions.c.pilot_id == pilot_id).order_by(transitions.c.id)
+    return [Transition(**row) for row in tx.execute(query).mappings()]
+
+
+def remove_final(tx: Transaction, ended_before: datetime, limit: int) -> int:
+    """Delete final pilots that ended before a moment, and with them their history."""
+    gone = tx.execute(_REMOVE_FINAL, {"before": ended_before, "limit": limit})
+    return gone.rowcount
+
+
+def count_by_status(tx: Transaction) -> dict[Status, int]:
+    """Count pilots by status; a status that no pilot has is left out."""
+    query = select(pilots.c.status, func.count()).group_by(pilots.c.status)
+    counts = {status: count for status, count in tx.execute(query)}
+    return {status: counts[status] for status in Status if status in counts}
+
+
+def count_active(tx: Transaction) -> int:
+    """Count the pilots that occupy a slot somewhere."""
+    query = select(func.count()).where(pilots.c.status.not_in(FINAL))
+    return int(tx.execute(query).scalar_one())
+
+
+_ATTRIBUTES = [
+    vos.c.name.label("vo")
+    if field.name == "vo"
+    else ces.c.name.label("ce")
+    if field.name == "ce"
+    else pilots.c[field.name]
+    for field in fields(Pilot)
+]
+PILOTS: Select[Any] = select(*_ATTRIBUTES).select_from(
+    pilots.join(vos, pilots.c.vo_id == vos.c.id).join(ces, pilots.c.ce_id == ces.c.id)
+)
+"""Pilots with the names of their VO and CE."""
+
+
+def _pilots(
+    tx: Transaction, query: Select[Any], parameters: dict[str, Any] | None = None
+) -> list[Pilot]:
+    return [Pilot(**row) for row in tx.execute(query, parameters).mappings()]
+
+
+def _one(found: list[Pilot], wanted: object) -> Pilot:
+    if not found:
+        raise UnknownPilot(wanted)
+    return found[0]
+
+
+_NOW = bindparam("now", type_=UtcDateTime())
+_CE_ID = select(ces.c.id).where(ces.c.name == bindparam("ce", type_=Text)).scalar_subquery()
+_BIRTH = ("stamp", "vo_id", "ce_id")
+
+_CLAIMABLE = (
+    select(pilots.c.id, pilots.c.stamp, vos.c.name.label("vo"))
+    .join(vos, pilots.c.vo_id == vos.c.id)
+    .where(pilots.c.ce_id == _CE_ID, pilots.c.status == Status.RESERVED)
+    .order_by(pilots.c.id)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(of=pilots, key_share=True, skip_locked=True)
+)
+
+_DUE = (
+    PILOTS.where(pilots.c.ce_id == _CE_ID, pilots.c.next_check_at <= _NOW)
+    .order_by(pilots.c.next_check_at, pilots.c.id)
+    .limit(bindparam("limit", type_=Integer))
+)
+
+_REMOVE_FINAL = pilots.delete().where(
+    pilots.c.id.in_(
+        select(pilots.c.id)
+        .where(pilots.c.ended_at < bindparam("before", type_=UtcDateTime()))
+        .order_by(pilots.c.ended_at)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(skip_locked=True)
+    )
+)
+
+
+@cache
+def _reserve(dialect: str) -> Executable:
+    new = rows(dialect, stamp=Text, vo_id=Integer, ce_id=Integer)
+    return (
+        insert(pilots)
+        .from_select(
+            [*_BIRTH, "status", "reserved_at", "updated_at"],
+            select(
+                *(new.c[name] for name in _BIRTH),
+                literal(Status.RESERVED, pilots.c.status.type),
+                _NOW,
+                _NOW,
+            ),
+        )
+        .returning(pilots.c.id, pilots.c.stamp)
+    )
+
+
+@cache
+def _birth(dialect: str) -> Executable:
+    new = rows(dialect, pilot_id=Integer)
+    return insert(transitions).from_select(
+        ["pilot_id", "became", "at"],
+        select(new.c.pilot_id, literal(Status.RESERVED, transitions.c.became.type), _NOW),
+    )
+
+
+@cache
+def _move(dialect: str) -> tuple[Executable, Executable]:
+    """Make the two statements of `move`: write the history of legal moves, then make them."""
+    new = rows(
+        dialect,
+        pilot_id=Integer,
+        to=Text,
+        cause=Text,
+        handle=Text,
+        raw=Text,
+        reason=Text,
+        exit_code=Integer,
+        started_at=UtcDateTime,
+        ended_at=UtcDateTime,
+        next_check_at=UtcDateTime,
+    )
+    # As one word, not as a row of two: PostgreSQL plans a list of rows for ten milliseconds.
+    legal = (cast(pilots.c.status, Text) + ">" + new.c.to).in_(
+        [f"{was}>{became}" for was, became in LEGAL_MOVES]
+    )
+    history = (
+        insert(transitions)
+        .from_select(
+            ["pilot_id", "was", "became", "cause", "raw", "reason", "at"],
+            select(
+                pilots.c.id,
+                pilots.c.status,
+                new.c.to,
+                new.c.cause,
+                new.c.raw,
+                new.c.reason,
+                _NOW,
+            )
+            .join_from(pilots, new, pilots.c.id == new.c.pilot_id)
+            .where(legal)
+            .order_by(pilots.c.id)
+            .with_for_update(of=pilots, key_share=True),
+        )
+        .returning(transitions.c.pilot_id)
+    )
+    change = update(pilots).where(pilots.c.id == new.c.pilot_id, legal).values(_changes(new.c))
+    return history, change
+
+
+def _changes(new: Any) -> dict[str, Any]:
+    """Say what each column of a pilot becomes when it moves."""
+    was = pilots.c
+    to = new.to
+    accepted = to.in_([Status.SUBMITTED, Status.RUNNING, Status.DONE]) | new.handle.is_not(None)
+    began = func.coalesce(new.started_at, was.started_at)
+    requeued = (was.status == Status.RUNNING) & (to == Status.SUBMITTED)
+    return {
+        "status": to,
+        "cause": new.cause,
+        "handle": func.coalesce(new.handle, was.handle),
+        "raw": func.coalesce(new.raw, was.raw),
+        "reason": new.reason,
+        "exit_code": func.coalesce(new.exit_code, was.exit_code),
+        "attempts": 0,
+        "misses": 0,
+        "missing_since": null(),
+        "requeues": was.requeues + case((requeued, 1), else_=0),
+        "claimed_at": case((to == Status.SUBMITTING, _NOW), else_=was.claimed_at),
+        "submitted_at": case(
+            (accepted, func.coalesce(was.submitted_at, _NOW)), else_=was.submitted_at
+        ),
+        "started_at": case(
+            (to == Status.RUNNING, func.coalesce(began, _NOW)),
+            (to == Status.SUBMITTED, null()),
+            else_=began,
+        ),
+        "ended_at": case((to.in_(FINAL), func.coalesce(new.ended_at, _NOW)), else_=null()),
+        "next_check_at": case((to.in_(HELD), func.coalesce(new.next_check_at, _NOW)), else_=null()),
+        "updated_at": _NOW,
+    }
+
+
+@cache
+def _checked(dialect: str) -> Executable:
+    new = rows(
+        dialect,
+        pilot_id=Integer,
+        next_check_at=UtcDateTime,
+        answered=Integer,
+        missing=Integer,
+    )
+    was = pilots.c
+    return (
+        update(pilots)
+        .where(was.id == new.c.pilot_id, was.status.in_(HELD))
+        .values(
+            next_check_at=new.c.next_check_at,
+            attempts=case((new.c.answered == 1, 0), else_=was.attempts + 1),
+            misses=case(
+                (new.c.missing == 1, was.misses + 1),
+                (new.c.answered == 1, 0),
+                else_=was.misses,
+            ),
+            missing_since=case(
+                (new.c.missing == 1, func.coalesce(was.missing_since, _NOW)),
+                (new.c.answered == 1, null()),
+                else_=was.missing_since,
+            ),
+            checked_at=case((new.c.answered == 1, _NOW), else_=was.checked_at),
+            updated_at=_NOW,
+        )
+    )
+
+
+@cache
+def _by_stamps(dialect: str) -> Select[Any]:
+    wanted = rows(dialect, stamp=Text)
+    return PILOTS.join(wanted, pilots.c.stamp == wanted.c.stamp)

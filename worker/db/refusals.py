@@ -1,0 +1,86 @@
+"""What the drivers raise, told in our words: one line, no statement, no password."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors as pg
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
+
+from worker.db.engine import shown
+from worker.domain.errors import (
+    DatabaseBusy,
+    DatabaseError,
+    DatabaseRefused,
+    DatabaseUnavailable,
+    SchemaBehind,
+)
+
+BUSY = (
+    pg.LockNotAvailable,
+    pg.DeadlockDetected,
+    pg.SerializationFailure,
+    pg.QueryCanceled,
+)
+REFUSED = (pg.InsufficientPrivilege, pg.ReadOnlySqlTransaction)
+NO_TABLE = (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName)
+UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Raise our errors for the driver's. A broken constraint stays what it is: a mistake of ours."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise DatabaseBusy(shown(url), "all connections of this process are taken") from error
+    except DBAPIError as error:
+        meant = _meaning(error.orig)
+        if meant is None:
+            raise
+        raise meant(shown(url), first_line(error.orig)) from error
+
+
+def first_line(error: object) -> str:
+    """Take the one line of a driver's message that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _meaning(error: BaseException | None) -> type[DatabaseError] | None:
+    """Find our word for a driver's error; `None` where it is no business of an operator's."""
+    if isinstance(error, sqlite3.Error):
+        return _sqlite_meaning(error)
+    for kinds, meant in (
+        (BUSY, DatabaseBusy),
+        (REFUSED, DatabaseRefused),
+        (NO_TABLE, SchemaBehind),
+        (UNAVAILABLE, DatabaseUnavailable),
+    ):
+        if isinstance(error, kinds):
+            return meant
+    return None
+
+
+def _sqlite_meaning(error: sqlite3.Error) -> type[DatabaseError] | None:
+    message = str(error)
+    if message.startswith(("no such table", "no such column")):
+        return SchemaBehind
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return DatabaseBusy
+    if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+        return DatabaseRefused
+    if name.startswith(
+        (
+            "SQLITE_CANTOPEN",
+            "SQLITE_NOTADB",
+            "SQLITE_IOERR",
+            "SQLITE_FULL",
+            "SQLITE_CORRUPT",
+        )
+    ):
+        return DatabaseUnavailable
+    return None

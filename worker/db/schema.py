@@ -1,0 +1,150 @@
+"""Does a database have exactly the tables that the models describe?
+
+The models are built a second time in an empty place (a scratch schema that is rolled back, or
+an SQLite database in memory), and the two catalogs are compared as the database itself writes
+them. So nothing is interpreted here: a column, a default, a CHECK, the predicate of a partial
+index, a trigger, each differs or does not.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, bindparam, create_engine, inspect, text
+
+from worker.db.chains import Chain
+from worker.db.engine import POSTGRESQL
+from worker.db.refusals import translated
+
+SCRATCH = "pilotage_verify"
+
+Catalog = dict[str, str]
+"""Each part of a schema by its name, as the database defines it."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One part of the schema that is not as the models say."""
+
+    part: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.problem}"
+
+
+def differences(engine: Engine, chains: Sequence[Chain]) -> list[Difference]:
+    """Compare a database with the models of these chains; nothing is changed."""
+    tables = [table for chain in chains for table in chain.tables]
+    if engine.dialect.name != POSTGRESQL:
+        scratch_engine = create_engine("sqlite://")
+        with translated(engine.url), engine.connect() as real, scratch_engine.connect() as scratch:
+            _create(scratch, chains)
+            return _compare(_sqlite(scratch, tables), _sqlite(real, tables))
+    with translated(engine.url), engine.connect() as connection:
+        schema = str(connection.execute(text("SELECT current_schema()")).scalar_one())
+        found = _postgresql(connection, schema, tables)
+        connection.execute(text(f"CREATE SCHEMA {SCRATCH}"))
+        connection.execute(text(f"SET LOCAL search_path TO {SCRATCH}"))
+        _create(connection, chains)
+        wanted = _postgresql(connection, SCRATCH, tables)
+        connection.rollback()
+    return _compare(wanted, found)
+
+
+def _create(connection: Connection, chains: Iterable[Chain]) -> None:
+    for chain in chains:
+        chain.metadata.create_all(connection, checkfirst=False)
+
+
+def _compare(wanted: Catalog, found: Catalog) -> list[Difference]:
+    missing = [Difference(part, "missing") for part in sorted(wanted.keys() - found.keys())]
+    extra = [Difference(part, "not in the models") for part in sorted(found.keys() - wanted.keys())]
+    changed = [
+        Difference(part, f"is {found[part]!r}, the models say {wanted[part]!r}")
+        for part in sorted(wanted.keys() & found.keys())
+        if found[part] != wanted[part]
+    ]
+    gone = {d.part for d in missing if d.part.startswith("table ")}
+    # A missing table says it all; its columns and indexes need no line each.
+    return [d for d in missing if d.part in gone or not _of_a_table(d.part, gone)] + extra + changed
+
+
+def _of_a_table(part: str, tables: set[str]) -> bool:
+    owner = part.split(" ", 1)[1].split(".")[0]
+    return f"table {owner}" in tables
+
+
+_POSTGRESQL_PARTS = """
+SELECT 'table ' || t.relname AS part, 'table' AS definition
+  FROM pg_class t WHERE t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND t.relkind = 'r'
+   AND t.relname IN :tables
+UNION ALL
+SELECT 'column ' || t.relname || '.' || a.attname,
+       format_type(a.atttypid, a.atttypmod)
+       || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
+       || CASE a.attidentity WHEN '' THEN '' ELSE ' identity ' || CAST(a.attidentity AS text) END
+       || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
+  FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid
+  LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum
+ WHERE t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND t.relname IN :tables
+   AND t.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT 'constraint ' || t.relname || '.' || c.conname, pg_get_constraintdef(c.oid)
+  FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
+ WHERE t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND t.relname IN :tables
+   AND c.contype <> 'n'
+UNION ALL
+SELECT 'index ' || t.relname || '.' || i.relname,
+       pg_get_indexdef(i.oid) || CASE WHEN x.indisvalid THEN '' ELSE ' INVALID' END
+  FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
+ WHERE t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND t.relname IN :tables
+UNION ALL
+SELECT 'trigger ' || t.relname || '.' || g.tgname,
+       pg_get_triggerdef(g.oid) || CASE g.tgenabled WHEN 'D' THEN ' DISABLED' ELSE '' END
+  FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid
+ WHERE t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND t.relname IN :tables
+   AND NOT g.tgisinternal
+"""
+# Not-null constraints have rows of their own since PostgreSQL 18; the column's line tells them.
+
+
+def _postgresql(connection: Connection, schema: str, tables: Sequence[str]) -> Catalog:
+    query = text(_POSTGRESQL_PARTS).bindparams(bindparam("tables", expanding=True))
+    found = connection.execute(query, {"schema": schema, "tables": list(tables)})
+    return {row.part: row.definition.replace(f"{schema}.", "") for row in found}
+
+
+def _sqlite(connection: Connection, tables: Sequence[str]) -> Catalog:
+    inspector = inspect(connection)
+    present = set(inspector.get_table_names())
+    catalog: Catalog = {}
+    for table in tables:
+        if table not in present:
+            continue
+        catalog[f"table {table}"] = "table"
+        for row in connection.exec_driver_sql(f'PRAGMA table_xinfo("{table}")'):
+            null = " not null" if row.notnull else ""
+            default = f" default {row.dflt_value}" if row.dflt_value is not None else ""
+            key = f" key {row.pk}" if row.pk else ""
+            catalog[f"column {table}.{row.name}"] = f"{row.type}{null}{default}{key}"
+        for check in inspector.get_check_constraints(table):
+            catalog[f"constraint {table}.{check['name']}"] = _plain(check["sqltext"])
+        for unique in inspector.get_unique_constraints(table):
+            columns = ", ".join(str(name) for name in unique["column_names"])
+            catalog[f"constraint {table}.{unique['name']}"] = f"unique ({columns})"
+        for link in connection.exec_driver_sql(f'PRAGMA foreign_key_list("{table}")'):
+            target = f"{link.table}.{link.to} on delete {link.on_delete}"
+            catalog[f"constraint {table}.fk_{table}_{link._mapping['from']}"] = target
+        made = "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL"
+        for row in connection.exec_driver_sql(made, (table,)):
+            if row.type in ("index", "trigger"):
+                catalog[f"{row.type} {table}.{row.name}"] = _plain(row.sql)
+            elif "AUTOINCREMENT" in row.sql:
+                catalog[f"constraint {table}.autoincrement"] = "autoincrement"
+    return catalog
+
+
+def _plain(sql: str) -> str:
+    """Forget quotes and spacing, which a rebuilt table may have otherwise."""
+    return re.sub(r"\s+", " ", sql.replace('"', "")).strip()

@@ -1,0 +1,115 @@
+"""Making, removing and emptying whole databases."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, inspect, select, text
+from sqlalchemy import func as sql
+from sqlalchemy.pool import NullPool
+
+from worker.db.chains import Chain
+from worker.db.engine import POSTGRESQL, make_engine
+from worker.db.refusals import translated
+from worker.db.tables import vos
+from worker.domain.errors import DatabaseRefused
+from worker.domain.vo import DEFAULT_VO
+
+MAINTENANCE = "postgres"
+"""The database that one connects to in order to make or remove another."""
+
+
+def exists(url: URL) -> bool:
+    """Tell whether the database is there. That the server is not is an error."""
+    if url.get_backend_name() != POSTGRESQL:
+        return _file(url).is_file()
+    with _maintenance(url) as connection:
+        return _is_there(connection, url)
+
+
+def create(url: URL) -> bool:
+    """Make an empty database; tell whether it had to be made."""
+    if url.get_backend_name() != POSTGRESQL:
+        if exists(url):
+            return False
+        engine = make_engine(url)
+        with translated(url), engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA user_version = 0")
+        engine.dispose()
+        return True
+    with _maintenance(url) as connection:
+        if _is_there(connection, url):
+            return False
+        connection.execute(text(f"CREATE DATABASE {_quoted(connection, url)} ENCODING 'UTF8'"))
+    return True
+
+
+def drop(url: URL, *, force: bool = False) -> bool:
+    """Remove a database; tell whether there was one. With `force`, throw out who is using it."""
+    if url.get_backend_name() != POSTGRESQL:
+        there = exists(url)
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{_file(url)}{suffix}").unlink(missing_ok=True)
+        return there
+    with _maintenance(url) as connection:
+        if not _is_there(connection, url):
+            return False
+        how = " WITH (FORCE)" if force else ""
+        connection.execute(text(f"DROP DATABASE {_quoted(connection, url)}{how}"))
+    return True
+
+
+def empty(engine: Engine, chains: Sequence[Chain]) -> int:
+    """Delete every row, those that point before those that are pointed at; tell how many."""
+    deleted = 0
+    with translated(engine.url), engine.begin() as connection:
+        present = set(inspect(connection).get_table_names())
+        for chain in reversed(chains):
+            for table in reversed(chain.metadata.sorted_tables):
+                if table.name in present:
+                    deleted += connection.execute(table.delete()).rowcount
+        if vos.name in present:
+            connection.execute(vos.insert().values(name=DEFAULT_VO))
+    return deleted
+
+
+def row_counts(connection: Connection, chain: Chain) -> dict[str, int | None]:
+    """Count the rows of each table of a chain; `None` where the table is missing."""
+    present = set(inspect(connection).get_table_names())
+    return {
+        name: int(
+            connection.execute(
+                select(sql.count()).select_from(chain.metadata.tables[name])
+            ).scalar_one()
+        )
+        if name in present
+        else None
+        for name in chain.tables
+    }
+
+
+def _file(url: URL) -> Path:
+    if url.database in (None, "", ":memory:"):
+        raise DatabaseRefused("an SQLite database in memory is made and forgotten by itself")
+    return Path(str(url.database))
+
+
+@contextmanager
+def _maintenance(url: URL) -> Iterator[Connection]:
+    engine = create_engine(
+        url.set(database=MAINTENANCE),
+        isolation_level="AUTOCOMMIT",
+        poolclass=NullPool,
+        connect_args={"connect_timeout": 10},
+    )
+    with translated(url), engine.connect() as connection:
+        yield connection
+
+
+def _is_there(connection: Connection, url: URL) -> bool:
+    query = text("SELECT 1 FROM pg_database WHERE datname = :name")
+    return connection.execute(query, {"name": url.database}).first() is not None
+
+
+def _quoted(connection: Connection, url: URL) -> str:
+    return connection.dialect.identifier_preparer.quote_identifier(str(url.database))

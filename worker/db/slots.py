@@ -1,0 +1,186 @@
+"""Slots: what is free on each CE, and how much room the limits leave for more pilots."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    RowMapping,
+    Select,
+    Subquery,
+    Table,
+    Text,
+    case,
+    func,
+    select,
+)
+
+from worker.db.rows import encode, rows
+from worker.db.tables import ce_vos, ces, pilots, vos
+from worker.db.uow import Transaction
+from worker.domain.errors import NotFound, UnknownCE, UnknownVO
+from worker.domain.pilot import OCCUPYING, WAITING, Grant
+
+UNLIMITED = 2**31
+
+_OCCUPIES = pilots.c.status.in_(sorted(OCCUPYING))
+_WAITS = pilots.c.status.in_(sorted(WAITING))
+
+
+class Room:
+    """How many more pilots fit, by CE and by VO. It is true as long as its locks are held."""
+
+    def __init__(
+        self,
+        ce_rows: Mapping[str, Any],
+        vo_rows: Mapping[str, Any],
+        by_ce: Mapping[int, Any],
+        by_vo: Mapping[int, int],
+        allowed: frozenset[tuple[int, int]],
+    ) -> None:
+        self.ce_ids = {name: int(ce.id) for name, ce in ce_rows.items()}
+        self.vo_ids = {name: int(vo.id) for name, vo in vo_rows.items()}
+        self._ces = {name: _ce_room(ce, by_ce.get(ce.id)) for name, ce in ce_rows.items()}
+        self._vos = {name: _vo_room(vo, by_vo.get(vo.id, 0)) for name, vo in vo_rows.items()}
+        self._open = frozenset(name for name, ce in ce_rows.items() if ce.open_to_all)
+        self._allowed = allowed
+
+    def take(self, vo: str, ce: str, wanted: int) -> int:
+        """Take up to so many places; tell how many there were."""
+        if ce not in self._open and (self.ce_ids[ce], self.vo_ids[vo]) not in self._allowed:
+            return 0
+        taken = max(0, min(wanted, self._ces[ce], self._vos[vo]))
+        self._ces[ce] -= taken
+        self._vos[vo] -= taken
+        return taken
+
+
+def lock_rooms(tx: Transaction, grants: Sequence[Grant]) -> Room:
+    """Lock the VOs and CEs of these grants, then count what they still have room for."""
+    vo_rows = _lock(tx, vos, {grant.vo for grant in grants}, UnknownVO)
+    ce_rows = _lock(tx, ces, {grant.ce for grant in grants}, UnknownCE)
+    limited = {row.id for row in vo_rows.values() if row.limit is not None}
+    closed = {row.id for row in ce_rows.values() if not row.open_to_all}
+    return Room(
+        ce_rows,
+        vo_rows,
+        by_ce=_count_by_ce(tx, {row.id for row in ce_rows.values()}),
+        by_vo=_count_by_vo(tx, limited) if limited else {},
+        allowed=_allowed(tx, closed) if closed else frozenset(),
+    )
+
+
+def available_ces(tx: Transaction) -> Sequence[RowMapping]:
+    """Read the CEs that can take a pilot now, with how many."""
+    return tx.execute(_AVAILABLE).mappings().all()
+
+
+def _ce_room(ce: Any, counted: Any) -> int:
+    if not ce.enabled or ce.draining:
+        return 0
+    occupying, waiting = (counted.occupying, counted.waiting) if counted else (0, 0)
+    free = ce.capacity - occupying
+    return int(free if ce.waiting_limit is None else min(free, ce.waiting_limit - waiting))
+
+
+def _vo_room(vo: Any, occupying: int) -> int:
+    if not vo.enabled:
+        return 0
+    return UNLIMITED if vo.limit is None else int(vo.limit) - occupying
+
+
+def _lock(
+    tx: Transaction, table: Table, names: set[str], unknown: type[NotFound]
+) -> dict[str, Any]:
+    wanted = encode(("name",), ([name] for name in sorted(names)))
+    found = {row.name: row for row in tx.execute(_locked(tx.dialect, table), wanted)}
+    for name in sorted(names - found.keys()):
+        raise unknown(name)
+    return found
+
+
+def _count_by_ce(tx: Transaction, ids: set[int]) -> dict[int, Any]:
+    counted = tx.execute(_ce_counts(tx.dialect), encode(("id",), ([i] for i in ids)))
+    return {row.ce_id: row for row in counted}
+
+
+def _count_by_vo(tx: Transaction, ids: set[int]) -> dict[int, int]:
+    counted = tx.execute(_vo_counts(tx.dialect), encode(("id",), ([i] for i in ids)))
+    return {row.vo_id: row.occupying for row in counted}
+
+
+def _allowed(tx: Transaction, ids: set[int]) -> frozenset[tuple[int, int]]:
+    found = tx.execute(_permissions(tx.dialect), encode(("id",), ([i] for i in ids)))
+    return frozenset((row.ce_id, row.vo_id) for row in found)
+
+
+@cache
+def _locked(dialect: str, table: Table) -> Select[Any]:
+    """Lock rows in the order of their keys, so that two who lock the same never deadlock."""
+    wanted = rows(dialect, name=Text)
+    return (
+        select(table)
+        .join(wanted, table.c.name == wanted.c.name)
+        .order_by(table.c.id)
+        .with_for_update(of=table, key_share=True)
+    )
+
+
+@cache
+def _ce_counts(dialect: str) -> Select[Any]:
+    return _occupation().join(_ids(dialect), pilots.c.ce_id == _ids(dialect).c.id)
+
+
+@cache
+def _vo_counts(dialect: str) -> Select[Any]:
+    wanted = _ids(dialect)
+    return (
+        select(pilots.c.vo_id, func.count().label("occupying"))
+        .join(wanted, pilots.c.vo_id == wanted.c.id)
+        .where(_OCCUPIES)
+        .group_by(pilots.c.vo_id)
+    )
+
+
+@cache
+def _permissions(dialect: str) -> Select[Any]:
+    wanted = _ids(dialect)
+    return select(ce_vos).join(wanted, ce_vos.c.ce_id == wanted.c.id)
+
+
+@cache
+def _ids(dialect: str) -> Subquery:
+    return rows(dialect, id=Integer)
+
+
+def _occupation() -> Select[Any]:
+    """Count, by CE, the pilots that occupy and those of them that wait."""
+    waiting: ColumnElement[int] = func.sum(case((_WAITS, 1), else_=0))
+    return (
+        select(pilots.c.ce_id, func.count().label("occupying"), waiting.label("waiting"))
+        .where(_OCCUPIES)
+        .group_by(pilots.c.ce_id)
+    )
+
+
+def _available() -> Select[Any]:
+    counted = _occupation().subquery("counted")
+    free = ces.c.capacity - func.coalesce(counted.c.occupying, 0)
+    may_wait = ces.c.waiting_limit - func.coalesce(counted.c.waiting, 0)
+    slots = case((may_wait < free, may_wait), else_=free)
+    return (
+        select(
+            ces.c.name,
+            ces.c.capacity,
+            ces.c.success_rate,
+            slots.label("available_slots"),
+        )
+        .select_from(ces.outerjoin(counted, counted.c.ce_id == ces.c.id))
+        .where(ces.c.enabled, ~ces.c.draining, slots > 0)
+        .order_by(ces.c.name)
+    )
+
+
+_AVAILABLE = _available()

@@ -1,0 +1,298 @@
+"""The tables of the core chain: what Pilotage remembers.
+
+    vos ──< ce_vos >── ces ──── ce_health
+     │                  │
+     ├──< schedules     │
+     ├──< decisions >───┤
+     └──< pilots >──────┘
+             └──< transitions
+
+A VO or CE that has pilots cannot be removed (RESTRICT): history must not vanish by accident.
+What merely describes a row goes with it (CASCADE). No table here points at a back-end's table.
+"""
+
+from sqlalchemy import (
+    DDL,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    event,
+    func,
+    text,
+)
+
+from worker.db.touch import keeps_updated_at
+from worker.db.types import JSON_VALUE, KEY, Strings, UtcDateTime, words
+from worker.domain.breaker import Breaker
+from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Cause, Status
+from worker.domain.schedule import Outcome
+from worker.domain.vo import DEFAULT_VO
+
+NAMING = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+}
+"""Every constraint has a name, so that a migration can drop it and a message can tell it."""
+
+metadata = MetaData(naming_convention=NAMING)
+
+
+def _key() -> Column[int]:
+    return Column("id", KEY, Identity(), primary_key=True)
+
+
+def _created_at() -> Column[object]:
+    return Column(
+        "created_at",
+        UtcDateTime(),
+        nullable=False,
+        server_default=func.current_timestamp(),
+    )
+
+
+def _updated_at() -> Column[object]:
+    return Column(
+        "updated_at",
+        UtcDateTime(),
+        nullable=False,
+        server_default=func.current_timestamp(),
+    )
+
+
+def _quoted(members: frozenset[Status]) -> str:
+    return ", ".join(f"'{status}'" for status in Status if status in members)
+
+
+vos = Table(
+    "vos",
+    metadata,
+    _key(),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("share", Float, nullable=False, server_default=text("1")),
+    Column("limit", Integer),
+    Column("demand", Integer),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    _created_at(),
+    _updated_at(),
+    CheckConstraint("share >= 0", name="share"),
+    CheckConstraint('"limit" >= 0', name="limit"),
+    CheckConstraint("demand >= 0", name="demand"),
+    comment="Owners of pilots. A limit or demand of NULL is unlimited.",
+)
+keeps_updated_at(vos)
+event.listen(vos, "after_create", DDL(f"INSERT INTO vos (name) VALUES ('{DEFAULT_VO}')"))
+
+ces = Table(
+    "ces",
+    metadata,
+    _key(),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("backend", String(128), nullable=False),
+    Column("capacity", Integer, nullable=False),
+    Column("waiting_limit", Integer),
+    Column("success_rate", Float, nullable=False, server_default=text("1")),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("draining", Boolean, nullable=False, server_default=text("false")),
+    Column("open_to_all", Boolean, nullable=False, server_default=text("true")),
+    Column("tags", Strings(), nullable=False),
+    Column("options", JSON_VALUE, nullable=False),
+    _created_at(),
+    _updated_at(),
+    CheckConstraint("capacity >= 0", name="capacity"),
+    CheckConstraint("waiting_limit >= 0", name="waiting_limit"),
+    CheckConstraint("success_rate >= 0 AND success_rate <= 1", name="success_rate"),
+    comment="Places that run pilots. success_rate is the configured one.",
+)
+keeps_updated_at(ces)
+
+ce_vos = Table(
+    "ce_vos",
+    metadata,
+    Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE"), primary_key=True),
+    Index("ix_ce_vos_vo_id", "vo_id"),
+    comment="Which VOs may use a CE that is not open to all.",
+)
+
+pilots = Table(
+    "pilots",
+    metadata,
+    _key(),
+    Column("stamp", String(STAMP_LENGTH), nullable=False, unique=True),
+    Column("vo_id", ForeignKey(vos.c.id, ondelete="RESTRICT"), nullable=False),
+    Column("ce_id", ForeignKey(ces.c.id, ondelete="RESTRICT"), nullable=False),
+    Column("status", words(Status, "status"), nullable=False),
+    Column("cause", words(Cause, "cause")),
+    Column("handle", Text),
+    Column("raw", Text),
+    Column("reason", Text),
+    Column("exit_code", Integer),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("misses", Integer, nullable=False, server_default=text("0")),
+    Column("requeues", Integer, nullable=False, server_default=text("0")),
+    Column(
+        "reserved_at",
+        UtcDateTime(),
+        nullable=False,
+        server_default=func.current_timestamp(),
+    ),
+    Column("claimed_at", UtcDateTime()),
+    Column("submitted_at", UtcDateTime()),
+    Column("started_at", UtcDateTime()),
+    Column("ended_at", UtcDateTime()),
+    Column("checked_at", UtcDateTime()),
+    Column("missing_since", UtcDateTime()),
+    Column("next_check_at", UtcDateTime()),
+    _updated_at(),
+    CheckConstraint(f"length(stamp) = {STAMP_LENGTH} AND lower(stamp) = stamp", name="stamp"),
+    CheckConstraint("(status = 'failed') = (cause IS NOT NULL)", name="cause_of_failure"),
+    CheckConstraint(f"(status IN ({_quoted(FINAL)})) = (ended_at IS NOT NULL)", name="ended"),
+    CheckConstraint("attempts >= 0 AND misses >= 0 AND requeues >= 0", name="counts"),
+    sqlite_autoincrement=True,  # the id of a pruned pilot is never given to another
+    comment="One row, one job on one CE for one VO.",
+)
+keeps_updated_at(pilots)
+# Slots are counted from these two alone; they hold the active pilots, however long the history.
+Index(
+    "ix_pilots_occupying",
+    pilots.c.ce_id,
+    pilots.c.status,
+    pilots.c.vo_id,
+    postgresql_where=text(f"status IN ({_quoted(OCCUPYING)})"),
+    sqlite_where=text(f"status IN ({_quoted(OCCUPYING)})"),
+)
+Index(
+    "ix_pilots_occupying_vo",
+    pilots.c.vo_id,
+    postgresql_where=text(f"status IN ({_quoted(OCCUPYING)})"),
+    sqlite_where=text(f"status IN ({_quoted(OCCUPYING)})"),
+)
+Index(
+    "ix_pilots_due",
+    pilots.c.ce_id,
+    pilots.c.next_check_at,
+    postgresql_where=pilots.c.next_check_at.is_not(None),
+    sqlite_where=pilots.c.next_check_at.is_not(None),
+)
+Index(
+    "ix_pilots_ended_at",
+    pilots.c.ended_at,
+    postgresql_where=pilots.c.ended_at.is_not(None),
+    sqlite_where=pilots.c.ended_at.is_not(None),
+)
+# The CE's own id is never shared by two pilots, so a job is never taken for another.
+Index(
+    "uq_pilots_ce_id_handle",
+    pilots.c.ce_id,
+    pilots.c.handle,
+    unique=True,
+    postgresql_where=pilots.c.handle.is_not(None),
+    sqlite_where=pilots.c.handle.is_not(None),
+)
+Index("ix_pilots_ce_id_id", pilots.c.ce_id, pilots.c.id)
+Index("ix_pilots_vo_id_id", pilots.c.vo_id, pilots.c.id)
+
+transitions = Table(
+    "transitions",
+    metadata,
+    _key(),
+    Column("pilot_id", ForeignKey(pilots.c.id, ondelete="CASCADE"), nullable=False),
+    Column("was", words(Status, "was")),
+    Column("became", words(Status, "became"), nullable=False),
+    Column("cause", words(Cause, "cause")),
+    Column("raw", Text),
+    Column("reason", Text),
+    Column("at", UtcDateTime(), nullable=False, server_default=func.current_timestamp()),
+    Index("ix_transitions_pilot_id_id", "pilot_id", "id"),
+    comment="The history of each pilot. The first has no 'was'.",
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    _key(),
+    Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE"), nullable=False),
+    Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), nullable=False),
+    Column("at", UtcDateTime(), nullable=False, server_default=func.current_timestamp()),
+    Column("granted", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("trace", JSON_VALUE, nullable=False),
+    CheckConstraint("granted >= 0", name="granted"),
+    Index("ix_decisions_ce_id_at", "ce_id", "at"),
+    Index("ix_decisions_vo_id_at", "vo_id", "at"),
+    Index("ix_decisions_at", "at"),
+    comment="Why a CE got this many pilots for a VO in one cycle, or none.",
+)
+
+ce_health = Table(
+    "ce_health",
+    metadata,
+    Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("rates", JSON_VALUE, nullable=False),
+    Column("learned_at", UtcDateTime()),
+    Column(
+        "breaker",
+        words(Breaker, "breaker"),
+        nullable=False,
+        server_default=str(Breaker.CLOSED),
+    ),
+    Column("breaker_reason", Text),
+    Column("breaker_since", UtcDateTime()),
+    Column("next_probe_at", UtcDateTime()),
+    Column("failed_calls", Integer, nullable=False, server_default=text("0")),
+    Column("retry_at", UtcDateTime()),
+    _updated_at(),
+    CheckConstraint("failed_calls >= 0", name="failed_calls"),
+    CheckConstraint("(breaker = 'closed') = (breaker_reason IS NULL)", name="breaker_reason"),
+    comment="What was learnt of a CE, and whether it is paused.",
+)
+keeps_updated_at(ce_health, key="ce_id")
+
+
+schedules = Table(
+    "schedules",
+    metadata,
+    _key(),
+    Column("task", String(128), nullable=False),
+    Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE")),
+    Column("every", Float),
+    Column("cron", String(128)),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("next_at", UtcDateTime()),
+    Column("last_at", UtcDateTime()),
+    Column("last_outcome", words(Outcome, "last_outcome")),
+    Column("last_seconds", Float),
+    _created_at(),
+    _updated_at(),
+    CheckConstraint("(every IS NULL) <> (cron IS NULL)", name="every_or_cron"),
+    CheckConstraint("every > 0", name="every"),
+    comment="When each periodic task fires; a row with a VO stands before the one without.",
+)
+keeps_updated_at(schedules)
+Index(
+    "uq_schedules_task",
+    schedules.c.task,
+    unique=True,
+    postgresql_where=schedules.c.vo_id.is_(None),
+    sqlite_where=schedules.c.vo_id.is_(None),
+)
+Index(
+    "uq_schedules_task_vo_id",
+    schedules.c.task,
+    schedules.c.vo_id,
+    unique=True,
+    postgresql_where=schedules.c.vo_id.is_not(None),
+    sqlite_where=schedules.c.vo_id.is_not(None),
+)

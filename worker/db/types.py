@@ -1,0 +1,71 @@
+"""Column types that mean the same on PostgreSQL and SQLite."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Enum,
+    Integer,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+KEY = BigInteger().with_variant(Integer(), "sqlite")
+"""A key. SQLite numbers rows by itself only when the column says INTEGER."""
+
+JSON_VALUE = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+"""Any JSON value; Python's `None` is SQL's NULL."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment. A datetime without a time zone is a mistake and is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return UTC. SQLite keeps text and forgets the zone."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class Strings(TypeDecorator[tuple[str, ...]]):
+    """A tuple of strings: an array on PostgreSQL, JSON on SQLite."""
+
+    impl = JSON().with_variant(ARRAY(Text()), "postgresql")
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> Any:
+        """Store a list."""
+        return None if value is None else list(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[str, ...] | None:
+        """Return a tuple, which cannot be changed behind the row's back."""
+        return None if value is None else tuple(value)
+
+
+def words(enum: type[StrEnum], name: str) -> Enum:
+    """Store the words of an enumeration, checked by a constraint of this name."""
+    return Enum(
+        enum,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=16,
+        values_callable=lambda members: [str(member) for member in members],
+    )

@@ -1,0 +1,83 @@
+"""The unit of work: one visible `with`, one transaction.
+
+    with uow() as tx:
+        pilots.claim(tx, "ce01", limit=100, now=now)
+        tx.after_commit(lambda: nudge("ce01"))
+
+A clean exit commits, an exception rolls back. Nobody else commits. Units of work do not nest,
+and whoever is about to call a CE can ask whether one is open.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Engine, Executable
+
+from worker.db.refusals import translated
+from worker.domain.errors import NestedUnitOfWork
+
+log = logging.getLogger(__name__)
+
+_open: ContextVar[bool] = ContextVar("unit_of_work_open", default=False)
+
+
+def is_open() -> bool:
+    """Tell whether this thread of execution has a unit of work open."""
+    return _open.get()
+
+
+class Transaction:
+    """What a unit of work hands out: statements now, and work for after the commit."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.dialect = connection.dialect.name
+        self._after_commit: list[Callable[[], object]] = []
+
+    def execute(
+        self,
+        statement: Executable,
+        parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    ) -> CursorResult[Any]:
+        """Run one statement."""
+        return self.connection.execute(statement, parameters)
+
+    def after_commit(self, work: Callable[[], object]) -> None:
+        """Hand out work that runs once the commit has succeeded, and never otherwise."""
+        self._after_commit.append(work)
+
+    def run_after_commit(self) -> None:
+        """Do what was handed out. The commit stands, so one that fails stops no other."""
+        for work in self._after_commit:
+            try:
+                work()
+            except Exception:
+                log.exception("work after a commit failed; the commit stands")
+
+
+class UnitOfWork:
+    """Opens transactions on one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def __call__(self) -> Iterator[Transaction]:
+        """Open one transaction; commit at the end of the block, or roll back."""
+        if is_open():
+            raise NestedUnitOfWork()
+        token = _open.set(True)
+        try:
+            with translated(self.engine.url), self._begin() as connection:
+                transaction = Transaction(connection)
+                yield transaction
+        finally:
+            _open.reset(token)
+        transaction.run_after_commit()
+
+    def _begin(self) -> AbstractContextManager[Connection]:
+        """Begin; leaving the block commits or rolls back. Tests wrap it in an outer one."""
+        return self.engine.begin()

@@ -1,0 +1,74 @@
+"""VOs: the owners of pilots."""
+
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+from sqlalchemy import delete, exists, insert, select, update
+
+from worker.db.pages import FIRST, Asked, Page, contains, read_page
+from worker.db.tables import pilots, vos
+from worker.db.uow import Transaction
+from worker.domain.errors import AlreadyExists, InUse, UnknownVO
+from worker.domain.vo import VO
+
+_COLUMNS = [vos.c[field.name] for field in fields(VO)]
+SORTS = {
+    "name": vos.c.name,
+    "created_at": vos.c.created_at,
+    "updated_at": vos.c.updated_at,
+}
+
+
+def add(tx: Transaction, vo: VO) -> int:
+    """Add a VO; return its id."""
+    if tx.execute(select(exists().where(vos.c.name == vo.name))).scalar_one():
+        raise AlreadyExists("VO", vo.name)
+    made = tx.execute(insert(vos).values(_values(vo)).returning(vos.c.id))
+    return int(made.scalar_one())
+
+
+def get(tx: Transaction, name: str) -> VO:
+    """Read one VO."""
+    found = tx.execute(select(*_COLUMNS).where(vos.c.name == name)).mappings().one_or_none()
+    if found is None:
+        raise UnknownVO(name)
+    return VO(**found)
+
+
+def change(tx: Transaction, name: str, **changes: Any) -> VO:
+    """Change some of a VO's values; what is not named stays."""
+    vo = replace(get(tx, name), **changes)
+    if vo.name != name and tx.execute(select(exists().where(vos.c.name == vo.name))).scalar_one():
+        raise AlreadyExists("VO", vo.name)
+    tx.execute(update(vos).where(vos.c.id == vo.id).values(_values(vo)))
+    return vo
+
+
+def remove(tx: Transaction, name: str) -> None:
+    """Remove a VO that has no pilots, not even final ones."""
+    vo = get(tx, name)
+    if tx.execute(select(exists().where(pilots.c.vo_id == vo.id))).scalar_one():
+        raise InUse("VO", name, "it has pilots, active or in the history")
+    tx.execute(delete(vos).where(vos.c.id == vo.id))
+
+
+def find(
+    tx: Transaction,
+    *,
+    search: str | None = None,
+    enabled: bool | None = None,
+    asked: Asked = FIRST,
+) -> Page[VO]:
+    """List VOs, by part of their name if asked."""
+    query = select(*_COLUMNS)
+    if search is not None:
+        query = query.where(contains(vos.c.name, search))
+    if enabled is not None:
+        query = query.where(vos.c.enabled == enabled)
+    return read_page(tx, query, vos.c.id, SORTS, asked, lambda row: VO(**row))
+
+
+def _values(vo: VO) -> dict[str, Any]:
+    values = asdict(vo)
+    del values["id"]
+    return values

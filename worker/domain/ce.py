@@ -1,0 +1,34 @@
+"""A compute element: a place that runs pilots."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from worker.domain.checks import at_least, between, name
+
+
+@dataclass(frozen=True, kw_only=True)
+class CE:
+    """A place that runs pilots. A waiting limit of `None` is no more than the capacity."""
+
+    name: str
+    backend: str
+    capacity: int
+    success_rate: float = 1.0
+    waiting_limit: int | None = None
+    enabled: bool = True
+    draining: bool = False
+    open_to_all: bool = True
+    tags: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    id: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        name("CE", self.name)
+        name("back-end", self.backend)
+        at_least("capacity", self.capacity, 0)
+        between("success rate", self.success_rate, 0, 1)
+        at_least("waiting limit", self.waiting_limit, 0)
+        for tag in self.tags:
+            name("tag", tag)

@@ -1,0 +1,39 @@
+"""The few checks that inventory values share. Each raises `Invalid` with one clear line."""
+
+import math
+import re
+
+from worker.domain.errors import Invalid
+
+LARGEST = 2**31 - 1
+"""What an integer column of the database holds."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}")
+
+
+def name(what: str, value: str) -> None:
+    """Refuse a name that a shell, a log line or a URL could misread."""
+    if not _NAME.fullmatch(value):
+        raise Invalid(
+            f"{what} name {value[:40]!r}",
+            "use 1 to 128 letters, digits and . _ : @ / + -, beginning with a letter or digit",
+        )
+
+
+def at_least(what: str, value: float | None, low: float) -> None:
+    """Refuse a number below `low`, not finite, or too large to store. `None` is no number."""
+    if value is None:
+        return
+    if not math.isfinite(value):
+        raise Invalid(what, f"{value} is not a number")
+    if value < low:
+        raise Invalid(what, f"{value} is below {low}")
+    if value > LARGEST:
+        raise Invalid(what, f"{value} is above {LARGEST}")
+
+
+def between(what: str, value: float, low: float, high: float) -> None:
+    """Refuse a number outside `low`..`high`."""
+    at_least(what, value, low)
+    if value > high:
+        raise Invalid(what, f"{value} is above {high}")

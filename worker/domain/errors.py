@@ -1,0 +1,120 @@
+"""Every error that is meant for a person. The docstring of a leaf is its message.
+
+    PilotageError                     one line, exit code 1
+    ├── Invalid                       correct the input
+    ├── NotFound                      name something that exists
+    │   ├── UnknownVO
+    │   ├── UnknownCE
+    │   ├── UnknownPilot
+    │   └── UnknownBackend
+    ├── AlreadyExists                 choose another name
+    ├── InUse                         free it first
+    ├── IllegalMove                   the pilot is elsewhere in its life
+    ├── NoFreeSlot                    wait, or raise a limit
+    ├── ConfigurationError            correct the settings
+    ├── DatabaseError
+    │   ├── DatabaseUnavailable       start it, or correct its address
+    │   ├── DatabaseBusy              try again
+    │   ├── DatabaseRefused           give the database user the right
+    │   ├── SchemaBehind              migrate
+    │   ├── SchemaAhead               upgrade pilotage
+    │   └── SchemaForeign             stamp, or use another database
+    ├── NestedUnitOfWork              a mistake in our own code
+    └── ConfirmationNeeded            say --yes, or --force
+
+`Invalid("capacity", "-1 is below 0")` reads "This value cannot be used: capacity: -1 is below 0". A message never
+holds a password: those who raise pass what a person may see.
+"""
+
+
+class PilotageError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, *details: object) -> None:
+        super().__init__(*details)
+        self.details = details
+
+    def __str__(self) -> str:
+        """Show the docstring's sentence, then the details, in one line."""
+        sentence = (self.__doc__ or "").strip().splitlines()[0].rstrip(".")
+        return ": ".join([sentence, *(" ".join(str(part).split()) for part in self.details)])
+
+
+class Invalid(PilotageError):
+    """This value cannot be used."""
+
+
+class NotFound(PilotageError):
+    """There is no such thing."""
+
+
+class UnknownVO(NotFound):
+    """There is no VO of this name."""
+
+
+class UnknownCE(NotFound):
+    """There is no CE of this name."""
+
+
+class UnknownPilot(NotFound):
+    """There is no such pilot."""
+
+
+class UnknownBackend(NotFound):
+    """There is no back-end of this name."""
+
+
+class AlreadyExists(PilotageError):
+    """This name is taken."""
+
+
+class InUse(PilotageError):
+    """It is still in use."""
+
+
+class IllegalMove(PilotageError):
+    """A pilot may not move this way."""
+
+
+class NoFreeSlot(PilotageError):
+    """No slot is free."""
+
+
+class ConfigurationError(PilotageError):
+    """The settings cannot be used."""
+
+
+class DatabaseError(PilotageError):
+    """The database reported an error."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database cannot be reached."""
+
+
+class DatabaseBusy(DatabaseError):
+    """The database is busy: somebody else holds what is needed; try again."""
+
+
+class DatabaseRefused(DatabaseError):
+    """The database refuses."""
+
+
+class SchemaBehind(DatabaseError):
+    """The database is older than this program: run 'pilotage db migrate'."""
+
+
+class SchemaAhead(DatabaseError):
+    """The database is newer than this program: upgrade pilotage."""
+
+
+class SchemaForeign(DatabaseError):
+    """The database has tables of these names that no migration made."""
+
+
+class NestedUnitOfWork(PilotageError):
+    """A unit of work is open already; they do not nest."""
+
+
+class ConfirmationNeeded(PilotageError):
+    """Nothing was done."""

@@ -1,0 +1,202 @@
+"""What a pilot is: its statuses, the causes of its failures, and the moves it may make.
+
+Nothing here knows a database or a clock. `MOVES` is the only statement of which status may
+follow which; the database's constraints, the mover's WHERE clause and the picture in the
+documentation are all made from it.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from worker.domain.checks import at_least
+from worker.domain.errors import Invalid
+from worker.domain.words import Described
+
+
+class Status(Described):
+    """Where a pilot is in its life."""
+
+    RESERVED = "reserved", "A slot is held; nothing was sent."
+    SUBMITTING = (
+        "submitting",
+        "The CE was, or may have been, called; its answer is not recorded.",
+    )
+    SUBMITTED = "submitted", "The CE accepted it and it waits."
+    RUNNING = "running", "It runs."
+    DONE = "done", "It ended well."
+    FAILED = "failed", "It ended badly; the cause says how."
+    CANCELLED = "cancelled", "It was stopped because we, or an operator, asked."
+    LOST = "lost", "The CE does not know it, or no longer."
+
+
+class Cause(Described):
+    """Why a pilot failed. Only causes in `CE_FAULTS` count against the CE's success rate."""
+
+    REFUSED = "refused", "The CE refused the submission."
+    QUOTA = "quota", "The CE has no room for us: a limit on our jobs, not a fault."
+    CREDENTIAL = (
+        "credential",
+        "The VO's credential was missing, expired or not accepted.",
+    )
+    NEVER_STARTED = "never_started", "It was accepted and ended without having run."
+    FAILED_FAST = "failed_fast", "It ended badly within its first minutes."
+    FAILED_LATE = "failed_late", "It ended badly after a good start."
+    EXIT_CODE = "exit_code", "It ended with an exit code other than 0."
+    SIGNAL = "signal", "A signal ended it."
+    OUT_OF_MEMORY = "out_of_memory", "It used more memory than it was given."
+    WALLTIME = "walltime", "It reached the time it was given."
+    PREEMPTED = "preempted", "The CE took its slot back for somebody else."
+    NODE = "node", "The machine under it broke."
+    HELD = "held", "The CE put it on hold and it was given up."
+    REMOVED = "removed", "Somebody else removed it at the CE."
+    UNKNOWN = "unknown", "Nobody said why."
+
+
+OCCUPYING = frozenset({Status.RESERVED, Status.SUBMITTING, Status.SUBMITTED, Status.RUNNING})
+"""A pilot in one of these holds a slot of its CE."""
+
+WAITING = OCCUPYING - {Status.RUNNING}
+"""A pilot in one of these counts against the CE's waiting limit."""
+
+FINAL = frozenset(Status) - OCCUPYING
+"""A pilot in one of these is over, but for a lost one that turns up after all."""
+
+MOVES = MappingProxyType(
+    {
+        Status.RESERVED: frozenset({Status.SUBMITTING, Status.CANCELLED}),
+        Status.SUBMITTING: frozenset(
+            {Status.SUBMITTED, Status.RUNNING, Status.DONE, Status.FAILED, Status.LOST}
+        ),
+        Status.SUBMITTED: frozenset(
+            {Status.RUNNING, Status.DONE, Status.FAILED, Status.CANCELLED, Status.LOST}
+        ),
+        Status.RUNNING: frozenset(
+            {
+                Status.SUBMITTED,
+                Status.DONE,
+                Status.FAILED,
+                Status.CANCELLED,
+                Status.LOST,
+            }
+        ),
+        Status.DONE: frozenset[Status](),
+        Status.FAILED: frozenset[Status](),
+        Status.CANCELLED: frozenset[Status](),
+        Status.LOST: frozenset(
+            {
+                Status.SUBMITTED,
+                Status.RUNNING,
+                Status.DONE,
+                Status.FAILED,
+                Status.CANCELLED,
+            }
+        ),
+    }
+)
+"""From each status, the statuses a pilot may move to. running → submitted is a requeue."""
+
+LEGAL_MOVES = tuple((was, to) for was in Status for to in Status if to in MOVES[was])
+"""`MOVES` as pairs, in a fixed order."""
+
+CE_FAULTS = frozenset(
+    {
+        Cause.REFUSED,
+        Cause.NEVER_STARTED,
+        Cause.FAILED_FAST,
+        Cause.FAILED_LATE,
+        Cause.EXIT_CODE,
+        Cause.SIGNAL,
+        Cause.OUT_OF_MEMORY,
+        Cause.NODE,
+        Cause.HELD,
+        Cause.UNKNOWN,
+    }
+)
+"""The causes that count against the success rate of the CE."""
+
+STAMP_LENGTH = 32
+"""A stamp is this many lower-case hexadecimal characters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pilot:
+    """One job on one CE for one VO."""
+
+    id: int
+    stamp: str
+    vo: str
+    ce: str
+    status: Status
+    cause: Cause | None
+    handle: str | None
+    raw: str | None
+    reason: str | None
+    exit_code: int | None
+    attempts: int
+    misses: int
+    requeues: int
+    reserved_at: datetime
+    claimed_at: datetime | None
+    submitted_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    checked_at: datetime | None
+    missing_since: datetime | None
+    next_check_at: datetime | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """One step in the history of a pilot. The first has no status before it."""
+
+    id: int
+    pilot_id: int
+    was: Status | None
+    became: Status
+    cause: Cause | None
+    raw: str | None
+    reason: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One pilot's way to another status, with what was seen. What was not seen stays `None`."""
+
+    pilot_id: int
+    to: Status
+    cause: Cause | None = None
+    handle: str | None = None
+    raw: str | None = None
+    reason: str | None = None
+    exit_code: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    next_check_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.to is Status.FAILED and self.cause is None:
+            object.__setattr__(self, "cause", Cause.UNKNOWN)
+        if self.to is not Status.FAILED and self.cause is not None:
+            raise Invalid("cause", f"a pilot that is {self.to} has none, not {self.cause!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """So many new pilots for a VO on a CE, if the limits allow them."""
+
+    vo: str
+    ce: str
+    count: int
+
+    def __post_init__(self) -> None:
+        at_least("count", self.count, 0)
+
+
+def check_stamp(stamp: str) -> None:
+    """Refuse what is not 32 lower-case hexadecimal characters, before a CE sees it."""
+    if not re.fullmatch(rf"[0-9a-f]{{{STAMP_LENGTH}}}", stamp):
+        raise Invalid("stamp", f"{stamp[:64]!r} is not {STAMP_LENGTH} hexadecimal characters")

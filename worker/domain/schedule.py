@@ -1,0 +1,14 @@
+"""When a periodic task fires, and how it went."""
+
+from worker.domain.words import Described
+
+
+class Outcome(Described):
+    """How the last execution of a task ended."""
+
+    OK = "ok", "It did its work and committed."
+    FAILED = "failed", "It raised an error and changed nothing."
+    SKIPPED = (
+        "skipped",
+        "Another execution held its lock; there was nothing left to do.",
+    )

@@ -1,0 +1,192 @@
+"""Care of the database: make it, bring it up to date, look at it, empty it, remove it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worker.db import chains, pilots, schema, server
+from worker.db.chains import CORE, Chain, Place, Standing
+from worker.db.database import Database
+from worker.db.refusals import translated
+from worker.domain.errors import ConfirmationNeeded, InUse, PilotageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Migrated:
+    """How the migration of one chain went. `revision` is where it stands now."""
+
+    chain: str
+    status: str
+    was: str | None
+    revision: str | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainStatus:
+    """Where one chain stands, and how many rows each of its tables has."""
+
+    chain: str
+    place: str
+    revision: str | None
+    head: str
+    rows: dict[str, int | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deed:
+    """What was done to a whole database, and whether there was anything to do."""
+
+    database: str
+    deed: str
+    rows: int | None = None
+
+
+def create(database: Database) -> Deed:
+    """Make an empty database, unless it is there."""
+    return Deed(
+        database=str(database), deed="created" if server.create(database.url) else "was there"
+    )
+
+
+def migrate(database: Database, *, stamp: bool = False) -> list[Migrated]:
+    """Bring every chain up to date, core first. The first that fails stops the rest."""
+    return [migrate_chain(database, chain, stamp=stamp) for chain in database.chains]
+
+
+def migrate_chain(database: Database, chain: Chain, *, stamp: bool = False) -> Migrated:
+    """Bring one chain up to date."""
+    if stamp:
+        _refuse_to_stamp_others(database, chain)
+    if chain.name != CORE:
+        _require_core(database)
+    was = chains.migrate(database.engine, chain, stamp=stamp)
+    status = {
+        Place.CURRENT: "unchanged",
+        Place.ABSENT: "created",
+        Place.BEHIND: "migrated",
+        Place.FOREIGN: "stamped",
+    }[was.place]
+    return Migrated(chain=chain.name, status=status, was=was.revision, revision=was.head)
+
+
+def migrate_each(database: Database, wanted: Sequence[Chain]) -> list[Migrated]:
+    """Bring these chains up to date, each for itself: one that fails stops no other."""
+    done = []
+    for chain in wanted:
+        try:
+            done.append(migrate_chain(database, chain))
+        except PilotageError as error:
+            done.append(
+                Migrated(
+                    chain=chain.name, status="failed", was=None, revision=None, error=str(error)
+                )
+            )
+    return done
+
+
+def setup(database: Database) -> tuple[Deed, list[Migrated]]:
+    """Make the database if need be and bring every chain up to date."""
+    return create(database), migrate(database)
+
+
+def drop(database: Database, *, yes: bool, force: bool = False) -> Deed:
+    """Remove the database with all that is in it."""
+    if server.exists(database.url):
+        _confirm(database, "remove", yes=yes, force=force)
+    database.engine.dispose()
+    removed = server.drop(database.url, force=force)
+    return Deed(database=str(database), deed="removed" if removed else "was not there")
+
+
+def reset(database: Database, *, yes: bool, force: bool = False) -> tuple[Deed, list[Migrated]]:
+    """Remove the database and set it up anew."""
+    drop(database, yes=yes, force=force)
+    return setup(database)
+
+
+def clean(database: Database, *, yes: bool, force: bool = False) -> Deed:
+    """Empty every table, and leave the VO that is meant by default."""
+    _confirm(database, "empty", yes=yes, force=force)
+    rows = server.empty(database.engine, database.chains)
+    return Deed(database=str(database), deed="emptied", rows=rows)
+
+
+def verify(database: Database) -> list[str]:
+    """List each difference between the models and the database, an old revision among them."""
+    with translated(database.url), database.engine.connect() as connection:
+        standings = [chains.standing(connection, chain) for chain in database.chains]
+    late = [
+        f"chain {s.chain}: {s.place}, at {s.revision or 'nothing'}, the newest is {s.head}"
+        for s in standings
+        if s.place is not Place.CURRENT
+    ]
+    found = schema.differences(database.engine, database.chains)
+    return late + [str(difference) for difference in found]
+
+
+def status(database: Database) -> list[ChainStatus]:
+    """Tell where each chain stands and how many rows its tables have."""
+    return [
+        ChainStatus(
+            chain=chain.name,
+            place=str(found.place),
+            revision=found.revision,
+            head=found.head,
+            rows=rows,
+        )
+        for chain, found, rows in _standings(database)
+    ]
+
+
+def require_current(database: Database) -> None:
+    """Refuse to go on with a database that is older or newer than this program."""
+    with translated(database.url), database.engine.connect() as connection:
+        chains.require_current(connection, database.chains)
+
+
+def _standings(database: Database) -> list[tuple[Chain, Standing, dict[str, int | None]]]:
+    with translated(database.url), database.engine.connect() as connection:
+        return [
+            (chain, chains.standing(connection, chain), server.row_counts(connection, chain))
+            for chain in database.chains
+        ]
+
+
+def _confirm(database: Database, deed: str, *, yes: bool, force: bool) -> None:
+    """Name what would be lost, and refuse without a yes or while pilots are active."""
+    counts = [count or 0 for _, _, rows in _standings(database) for count in rows.values()]
+    lost = f"this would {deed} {database} with {sum(counts)} rows in {len(counts)} tables"
+    if not yes:
+        raise ConfirmationNeeded(lost, "say --yes if you mean it")
+    active = _active(database)
+    if active and not force:
+        raise InUse(lost, f"{active} pilots are active; say --force to lose track of them")
+
+
+def _active(database: Database) -> int:
+    core = status(database)[0]
+    if core.rows["pilots"] is None:
+        return 0
+    with database.uow() as tx:
+        return pilots.count_active(tx)
+
+
+def _require_core(database: Database) -> None:
+    with translated(database.url), database.engine.connect() as connection:
+        chains.require_current(connection, database.chains[:1])
+
+
+def _refuse_to_stamp_others(database: Database, chain: Chain) -> None:
+    """Take on only tables that are what the newest revision would have made."""
+    with translated(database.url), database.engine.connect() as connection:
+        if chains.standing(connection, chain).place is not Place.FOREIGN:
+            return
+    found = [
+        difference
+        for difference in schema.differences(database.engine, database.chains)
+        if difference.part.split(" ", 1)[1].split(".")[0] in chain.tables
+    ]
+    if found:
+        raise InUse(
+            f"chain {chain.name} cannot be stamped", f"{found[0]}", f"and {len(found) - 1} more"
+        )

@@ -1,0 +1,80 @@
+"""The settings: `PILOTAGE_*` variables, then a TOML file, then the defaults. Unknown ones are errors.
+
+What differs from CE to CE or from VO to VO is data in the database and not a setting.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from worker.domain.errors import ConfigurationError
+from worker.domain.nearest import nearest
+
+PREFIX = "PILOTAGE_"
+CONFIG = "PILOTAGE_CONFIG"
+
+
+def _default_home() -> Path:
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "pilotage"
+
+
+class Settings(BaseModel):
+    """Every setting, with its default. The sentence under each is its documentation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    home: Path
+    """The state folder of the embedded default: its database, its broker, its pilots' output."""
+
+    database_url: SecretStr
+    """The database: postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:////PATH."""
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings, or say in one line what is wrong with them."""
+    values = {**_from_file(environ), **_from_environment(environ)}
+    values.setdefault("home", _default_home())
+    values.setdefault("database_url", f"sqlite:///{Path(values['home']) / 'pilotage.sqlite'}")
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        # The input is left out of the message: it may be a secret.
+        first = error.errors()[0]
+        raise ConfigurationError(".".join(map(str, first["loc"])), first["msg"]) from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values = {}
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or variable == CONFIG:
+            continue
+        name = variable.removeprefix(PREFIX)
+        if name.isupper() and name.lower() in Settings.model_fields:
+            values[name.lower()] = value
+            continue
+        known = [PREFIX + field.upper() for field in Settings.model_fields]
+        raise ConfigurationError(f"unknown variable {variable}", nearest(variable, known))
+    return values
+
+
+def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
+    named = environ.get(CONFIG)
+    if named is None:
+        return {}
+    try:
+        values = tomllib.loads(Path(named).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(named, error.strerror or "cannot be read") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(named, f"it is not TOML: {error}") from error
+    for key in values:
+        if key not in Settings.model_fields:
+            raise ConfigurationError(
+                f"unknown key {key} in {named}", nearest(key, Settings.model_fields)
+            )
+    return values
