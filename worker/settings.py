@@ -1,4 +1,6 @@
-"""The settings: `PILOTAGE_*` variables, then a TOML file, then the defaults. Unknown ones are errors.
+"""The settings: `PILOTAGE_*` variables, then a TOML file, then the defaults.
+
+An unknown variable or key is an error.
 
 What differs from CE to CE or from VO to VO is data in the database and not a setting.
 """

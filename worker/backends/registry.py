@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
-from worker.backends.contract import Backend
-from worker.domain.errors import ConfigurationError, UnknownBackend
+from pydantic import ValidationError
+
+from worker.backends.contract import Backend, Options
+from worker.domain.errors import ConfigurationError, Invalid, UnknownBackend
 from worker.domain.nearest import nearest
 
 GROUP = "pilotage.backends"
@@ -56,3 +59,19 @@ def _load(point: EntryPoint) -> Backend:
             f"it calls itself {backend.name}, {backend.chain.name}",
         )
     return backend
+
+
+def check_options(
+    backends: Mapping[str, Backend], name: str, options: Mapping[str, Any]
+) -> Options:
+    """Read a CE's options as its back-end understands them."""
+    model = get(backends, name).options
+    for key in options:
+        if key not in model.model_fields:
+            raise Invalid(f"option {key!r} of back-end {name}", nearest(key, model.model_fields))
+    try:
+        return model(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Invalid(f"option {where!r} of back-end {name}", first["msg"]) from None

@@ -72,6 +72,8 @@ CORE_CHAIN = Chain(
         "decisions",
         "ce_health",
         "schedules",
+        "leases",
+        "reports",
     ),
     metadata=tables.metadata,
     folder=Path(__file__).parent / "migrations",

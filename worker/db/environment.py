@@ -5,9 +5,9 @@ from typing import Any, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrationScript
+from sqlalchemy import JSON
 
 from worker.db.chains import Chain
-from worker.db.engine import SQLITE
 from worker.db.types import Strings, UtcDateTime
 from worker.domain.errors import ConfigurationError
 
@@ -28,7 +28,8 @@ def run(name: str) -> None:
         include_name=lambda name, kind, parents: kind != "table" or name in chain.tables,
         compare_type=True,
         compare_server_default=True,
-        render_as_batch=connection.dialect.name == SQLITE,
+        # Every migration runs on SQLite too, which changes a table by building it anew.
+        render_as_batch=True,
         render_item=_plain_types,
         process_revision_directives=_skip_empty,
         transactional_ddl=True,
@@ -41,9 +42,10 @@ def _plain_types(kind: str, item: Any, autogen: AutogenContext) -> str | Literal
     """Write types as SQLAlchemy's own: a migration must not change when our code does."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
-    if kind == "type" and isinstance(item, Strings):
+    if kind == "type" and isinstance(item, Strings | JSON):
         autogen.imports.add("from sqlalchemy.dialects import postgresql")
-        return 'sa.JSON().with_variant(postgresql.ARRAY(sa.Text()), "postgresql")'
+        stored = "ARRAY(sa.Text())" if isinstance(item, Strings) else "JSONB()"
+        return f'sa.JSON().with_variant(postgresql.{stored}, "postgresql")'
     return False
 
 

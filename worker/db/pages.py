@@ -97,7 +97,9 @@ def _position(cursor: str, order: list[Column[Any]]) -> Any:
         typed = [_typed(value, column) for value, column in zip(values, order, strict=True)]
     except (ValueError, TypeError, LookupError) as error:
         raise Invalid("after", "this is not where a page of this list ended") from error
-    return tuple_(*(bindparam(None, value, type_=c.type) for value, c in zip(typed, order)))
+    return tuple_(
+        *(bindparam(None, value, type_=c.type) for value, c in zip(typed, order, strict=True))
+    )
 
 
 def _typed(value: Any, column: Column[Any]) -> Any:

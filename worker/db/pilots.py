@@ -246,8 +246,8 @@ def remove_final(tx: Transaction, ended_before: datetime, limit: int) -> int:
 
 def count_by_status(tx: Transaction) -> dict[Status, int]:
     """Count pilots by status; a status that no pilot has is left out."""
-    query = select(pilots.c.status, func.count()).group_by(pilots.c.status)
-    counts = {status: count for status, count in tx.execute(query)}
+    query = select(pilots.c.status, func.count().label("pilots")).group_by(pilots.c.status)
+    counts = {row.status: int(row.pilots) for row in tx.execute(query)}
     return {status: counts[status] for status in Status if status in counts}
 
 

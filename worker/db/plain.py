@@ -1,5 +1,6 @@
-"""The plain operations: one CE, one pilot, in the default VO. Each is its bulk form on a set of one.
+"""The plain operations: one CE, one pilot, in the default VO.
 
+Each is its bulk form on a set of one.
 Their names and meanings are fixed; whoever starts with pilots starts here.
 """
 
@@ -23,7 +24,7 @@ def add_ce(
     name: str,
     capacity: int,
     success_rate: float,
-    enabled: bool = True,
+    enabled: bool = True,  # noqa: FBT001, FBT002 - the operation is fixed
     *,
     backend: str = "sim",
 ) -> int:

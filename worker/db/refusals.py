@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors as pg
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from worker.db.engine import shown
 from worker.domain.errors import (
@@ -31,7 +32,7 @@ UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 @contextmanager
 def translated(url: URL) -> Iterator[None]:
-    """Raise our errors for the driver's. A broken constraint stays what it is: a mistake of ours."""
+    """Raise our errors for the driver's; a broken constraint stays: it is a mistake of ours."""
     try:
         yield
     except PoolTimeout as error:

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from worker.db.tables import schedules, vos
 from worker.db.uow import Transaction
-from worker.domain.errors import Invalid, NotFound, UnknownVO
+from worker.domain.errors import Invalid, UnknownSchedule, UnknownVO
 from worker.domain.schedule import Outcome
 
 
@@ -30,10 +30,6 @@ class Schedule:
             raise Invalid(f"schedule of {self.task}", "give an interval or a cron line, not both")
         if self.every is not None and not self.every > 0:
             raise Invalid(f"schedule of {self.task}", f"an interval of {self.every} s never ends")
-
-
-class UnknownSchedule(NotFound):
-    """There is no schedule of this task."""
 
 
 _COLUMNS = [

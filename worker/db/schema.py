@@ -29,6 +29,11 @@ class Difference:
     part: str
     problem: str
 
+    @property
+    def table(self) -> str:
+        """The table it is part of."""
+        return self.part.split(" ", 1)[1].split(".")[0]
+
     def __str__(self) -> str:
         return f"{self.part}: {self.problem}"
 
@@ -65,19 +70,16 @@ def _compare(wanted: Catalog, found: Catalog) -> list[Difference]:
         for part in sorted(wanted.keys() & found.keys())
         if found[part] != wanted[part]
     ]
-    gone = {d.part for d in missing if d.part.startswith("table ")}
     # A missing table says it all; its columns and indexes need no line each.
-    return [d for d in missing if d.part in gone or not _of_a_table(d.part, gone)] + extra + changed
-
-
-def _of_a_table(part: str, tables: set[str]) -> bool:
-    owner = part.split(" ", 1)[1].split(".")[0]
-    return f"table {owner}" in tables
+    gone = {d.table for d in missing if d.part == f"table {d.table}"}
+    told = [d for d in missing if d.table not in gone or d.part == f"table {d.table}"]
+    return told + extra + changed
 
 
 _POSTGRESQL_PARTS = """
 SELECT 'table ' || t.relname AS part, 'table' AS definition
-  FROM pg_class t WHERE t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND t.relkind = 'r'
+  FROM pg_class t
+  JOIN pg_namespace n ON n.oid = t.relnamespace WHERE n.nspname = :schema AND t.relkind = 'r'
    AND t.relname IN :tables
 UNION ALL
 SELECT 'column ' || t.relname || '.' || a.attname,
@@ -86,24 +88,28 @@ SELECT 'column ' || t.relname || '.' || a.attname,
        || CASE a.attidentity WHEN '' THEN '' ELSE ' identity ' || CAST(a.attidentity AS text) END
        || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
   FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid
+  JOIN pg_namespace n ON n.oid = t.relnamespace
   LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum
- WHERE t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND t.relname IN :tables
+ WHERE n.nspname = :schema AND t.relname IN :tables
    AND t.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
 SELECT 'constraint ' || t.relname || '.' || c.conname, pg_get_constraintdef(c.oid)
   FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
- WHERE t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND t.relname IN :tables
+  JOIN pg_namespace n ON n.oid = t.relnamespace
+ WHERE n.nspname = :schema AND t.relname IN :tables
    AND c.contype <> 'n'
 UNION ALL
 SELECT 'index ' || t.relname || '.' || i.relname,
        pg_get_indexdef(i.oid) || CASE WHEN x.indisvalid THEN '' ELSE ' INVALID' END
   FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
- WHERE t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND t.relname IN :tables
+  JOIN pg_namespace n ON n.oid = t.relnamespace
+ WHERE n.nspname = :schema AND t.relname IN :tables
 UNION ALL
 SELECT 'trigger ' || t.relname || '.' || g.tgname,
        pg_get_triggerdef(g.oid) || CASE g.tgenabled WHEN 'D' THEN ' DISABLED' ELSE '' END
   FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid
- WHERE t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND t.relname IN :tables
+  JOIN pg_namespace n ON n.oid = t.relnamespace
+ WHERE n.nspname = :schema AND t.relname IN :tables
    AND NOT g.tgisinternal
 """
 # Not-null constraints have rows of their own since PostgreSQL 18; the column's line tells them.
@@ -116,32 +122,50 @@ def _postgresql(connection: Connection, schema: str, tables: Sequence[str]) -> C
 
 
 def _sqlite(connection: Connection, tables: Sequence[str]) -> Catalog:
-    inspector = inspect(connection)
-    present = set(inspector.get_table_names())
+    present = set(inspect(connection).get_table_names())
     catalog: Catalog = {}
     for table in tables:
-        if table not in present:
-            continue
-        catalog[f"table {table}"] = "table"
-        for row in connection.exec_driver_sql(f'PRAGMA table_xinfo("{table}")'):
-            null = " not null" if row.notnull else ""
-            default = f" default {row.dflt_value}" if row.dflt_value is not None else ""
-            key = f" key {row.pk}" if row.pk else ""
-            catalog[f"column {table}.{row.name}"] = f"{row.type}{null}{default}{key}"
-        for check in inspector.get_check_constraints(table):
-            catalog[f"constraint {table}.{check['name']}"] = _plain(check["sqltext"])
-        for unique in inspector.get_unique_constraints(table):
-            columns = ", ".join(str(name) for name in unique["column_names"])
-            catalog[f"constraint {table}.{unique['name']}"] = f"unique ({columns})"
-        for link in connection.exec_driver_sql(f'PRAGMA foreign_key_list("{table}")'):
-            target = f"{link.table}.{link.to} on delete {link.on_delete}"
-            catalog[f"constraint {table}.fk_{table}_{link._mapping['from']}"] = target
-        made = "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL"
-        for row in connection.exec_driver_sql(made, (table,)):
-            if row.type in ("index", "trigger"):
-                catalog[f"{row.type} {table}.{row.name}"] = _plain(row.sql)
-            elif "AUTOINCREMENT" in row.sql:
-                catalog[f"constraint {table}.autoincrement"] = "autoincrement"
+        if table in present:
+            catalog[f"table {table}"] = "table"
+            catalog.update(_sqlite_columns(connection, table))
+            catalog.update(_sqlite_constraints(connection, table))
+            catalog.update(_sqlite_statements(connection, table))
+    return catalog
+
+
+def _sqlite_columns(connection: Connection, table: str) -> Catalog:
+    catalog: Catalog = {}
+    for row in connection.exec_driver_sql(f'PRAGMA table_xinfo("{table}")'):
+        null = " not null" if row.notnull else ""
+        default = f" default {row.dflt_value}" if row.dflt_value is not None else ""
+        key = f" key {row.pk}" if row.pk else ""
+        catalog[f"column {table}.{row.name}"] = f"{row.type}{null}{default}{key}"
+    return catalog
+
+
+def _sqlite_constraints(connection: Connection, table: str) -> Catalog:
+    inspector = inspect(connection)
+    catalog = {
+        f"constraint {table}.{check['name']}": _plain(check["sqltext"])
+        for check in inspector.get_check_constraints(table)
+    }
+    for unique in inspector.get_unique_constraints(table):
+        columns = ", ".join(str(name) for name in unique["column_names"])
+        catalog[f"constraint {table}.{unique['name']}"] = f"unique ({columns})"
+    for link in connection.exec_driver_sql(f'PRAGMA foreign_key_list("{table}")').mappings():
+        part = f"constraint {table}.fk_{table}_{link['from']}"
+        catalog[part] = f"{link['table']}.{link['to']} on delete {link['on_delete']}"
+    return catalog
+
+
+def _sqlite_statements(connection: Connection, table: str) -> Catalog:
+    made = "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL"
+    catalog: Catalog = {}
+    for row in connection.exec_driver_sql(made, (table,)):
+        if row.type in ("index", "trigger"):
+            catalog[f"{row.type} {table}.{row.name}"] = _plain(row.sql)
+        elif "AUTOINCREMENT" in row.sql:
+            catalog[f"constraint {table}.autoincrement"] = "autoincrement"
     return catalog
 
 

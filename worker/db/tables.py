@@ -5,7 +5,7 @@
      ├──< schedules     │
      ├──< decisions >───┤
      └──< pilots >──────┘
-             └──< transitions
+             └──< transitions        leases, reports
 
 A VO or CE that has pilots cannot be removed (RESTRICT): history must not vanish by accident.
 What merely describes a row goes with it (CASCADE). No table here points at a back-end's table.
@@ -92,7 +92,11 @@ vos = Table(
     comment="Owners of pilots. A limit or demand of NULL is unlimited.",
 )
 keeps_updated_at(vos)
-event.listen(vos, "after_create", DDL(f"INSERT INTO vos (name) VALUES ('{DEFAULT_VO}')"))
+event.listen(
+    vos,
+    "after_create",
+    DDL(f"INSERT INTO vos (name) VALUES ('{DEFAULT_VO}')"),  # type: ignore[no-untyped-call]
+)
 
 ces = Table(
     "ces",
@@ -155,6 +159,7 @@ pilots = Table(
     Column("checked_at", UtcDateTime()),
     Column("missing_since", UtcDateTime()),
     Column("next_check_at", UtcDateTime()),
+    Column("cancel_requested_at", UtcDateTime()),
     _updated_at(),
     CheckConstraint(f"length(stamp) = {STAMP_LENGTH} AND lower(stamp) = stamp", name="stamp"),
     CheckConstraint("(status = 'failed') = (cause IS NOT NULL)", name="cause_of_failure"),
@@ -295,4 +300,25 @@ Index(
     unique=True,
     postgresql_where=schedules.c.vo_id.is_not(None),
     sqlite_where=schedules.c.vo_id.is_not(None),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(192), primary_key=True),
+    Column("holder", Text),
+    Column("until", UtcDateTime()),
+    Column("tokens", Float),
+    Column("filled_at", UtcDateTime()),
+    comment="Who may call a CE just now, and how many calls a rate limit still allows.",
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    _key(),
+    Column("at", UtcDateTime(), nullable=False, server_default=func.current_timestamp()),
+    Column("summary", JSON_VALUE, nullable=False),
+    Index("ix_reports_at", "at"),
+    comment="The summaries that the task report stored.",
 )

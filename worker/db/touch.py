@@ -46,5 +46,6 @@ def keeps_updated_at(table: Table, key: str = "id") -> None:
     for dialect in ("postgresql", "sqlite"):
         for statement in statements(dialect, table.name, key):
             # DDL() formats with %, which strftime's pattern must survive.
-            ddl = DDL(statement.replace("%", "%%")).execute_if(dialect=dialect)
+            ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
+            ddl = ddl.execute_if(dialect=dialect)
             event.listen(table, "after_create", ddl)

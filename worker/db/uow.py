@@ -68,7 +68,7 @@ class UnitOfWork:
     def __call__(self) -> Iterator[Transaction]:
         """Open one transaction; commit at the end of the block, or roll back."""
         if is_open():
-            raise NestedUnitOfWork()
+            raise NestedUnitOfWork
         token = _open.set(True)
         try:
             with translated(self.engine.url), self._begin() as connection:

@@ -6,7 +6,8 @@
     │   ├── UnknownVO
     │   ├── UnknownCE
     │   ├── UnknownPilot
-    │   └── UnknownBackend
+    │   ├── UnknownBackend
+    │   └── UnknownSchedule
     ├── AlreadyExists                 choose another name
     ├── InUse                         free it first
     ├── IllegalMove                   the pilot is elsewhere in its life
@@ -18,12 +19,15 @@
     │   ├── DatabaseRefused           give the database user the right
     │   ├── SchemaBehind              migrate
     │   ├── SchemaAhead               upgrade pilotage
-    │   └── SchemaForeign             stamp, or use another database
+    │   ├── SchemaForeign             stamp, or use another database
+    │   ├── SchemaDiffers             find out who changed it
+    │   └── NotAllMigrated            see each back-end's line
     ├── NestedUnitOfWork              a mistake in our own code
     └── ConfirmationNeeded            say --yes, or --force
 
-`Invalid("capacity", "-1 is below 0")` reads "This value cannot be used: capacity: -1 is below 0". A message never
-holds a password: those who raise pass what a person may see.
+`Invalid("capacity", "-1 is below 0")` reads
+"This value cannot be used: capacity: -1 is below 0".
+A message never holds a password: those who raise pass what a person may see.
 """
 
 
@@ -62,6 +66,10 @@ class UnknownPilot(NotFound):
 
 class UnknownBackend(NotFound):
     """There is no back-end of this name."""
+
+
+class UnknownSchedule(NotFound):
+    """There is no schedule of this task."""
 
 
 class AlreadyExists(PilotageError):
@@ -110,6 +118,14 @@ class SchemaAhead(DatabaseError):
 
 class SchemaForeign(DatabaseError):
     """The database has tables of these names that no migration made."""
+
+
+class SchemaDiffers(DatabaseError):
+    """The database is not as the models say."""
+
+
+class NotAllMigrated(DatabaseError):
+    """Not every back-end could be migrated."""
 
 
 class NestedUnitOfWork(PilotageError):

@@ -145,6 +145,7 @@ class Pilot:
     checked_at: datetime | None
     missing_since: datetime | None
     next_check_at: datetime | None
+    cancel_requested_at: datetime | None
     updated_at: datetime
 
 

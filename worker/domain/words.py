@@ -8,7 +8,8 @@ class Described(StrEnum):
 
     sentence: str
 
-    def __new__(cls, word: str, sentence: str) -> "Described":
+    def __new__(cls, word: str, sentence: str = "") -> "Described":
+        """Make a word with its sentence; looking one up takes the word alone."""
         member = str.__new__(cls, word)
         member._value_ = word
         member.sentence = sentence

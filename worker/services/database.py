@@ -184,7 +184,7 @@ def _refuse_to_stamp_others(database: Database, chain: Chain) -> None:
     found = [
         difference
         for difference in schema.differences(database.engine, database.chains)
-        if difference.part.split(" ", 1)[1].split(".")[0] in chain.tables
+        if difference.table in chain.tables
     ]
     if found:
         raise InUse(

@@ -36,11 +36,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column(
-            "options",
-            sa.JSON(none_as_null=True).with_variant(
-                postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"
-            ),
-            nullable=False,
+            "options", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
         ),
         sa.Column(
             "created_at",
@@ -63,6 +59,37 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_ces_name")),
         comment="Places that run pilots. success_rate is the configured one.",
     )
+    op.create_table(
+        "leases",
+        sa.Column("name", sa.String(length=192), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tokens", sa.Float(), nullable=True),
+        sa.Column("filled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
+        comment="Who may call a CE just now, and how many calls a rate limit still allows.",
+    )
+    op.create_table(
+        "reports",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            sa.Identity(always=False),
+            nullable=False,
+        ),
+        sa.Column(
+            "at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
+        sa.Column(
+            "summary", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reports")),
+        comment="The summaries that the task report stored.",
+    )
+    op.create_index("ix_reports_at", "reports", ["at"], unique=False)
     op.create_table(
         "vos",
         sa.Column(
@@ -97,17 +124,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "ce_health",
+        sa.Column("ce_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
-            "ce_id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=False,
-        ),
-        sa.Column(
-            "rates",
-            sa.JSON(none_as_null=True).with_variant(
-                postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"
-            ),
-            nullable=False,
+            "rates", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
         ),
         sa.Column("learned_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
@@ -148,16 +167,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "ce_vos",
-        sa.Column(
-            "ce_id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=False,
-        ),
-        sa.Column(
-            "vo_id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=False,
-        ),
+        sa.Column("ce_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("vo_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(
             ["ce_id"], ["ces.id"], name=op.f("fk_ce_vos_ce_id"), ondelete="CASCADE"
         ),
@@ -176,16 +187,8 @@ def upgrade() -> None:
             sa.Identity(always=False),
             nullable=False,
         ),
-        sa.Column(
-            "vo_id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=False,
-        ),
-        sa.Column(
-            "ce_id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=False,
-        ),
+        sa.Column("vo_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("ce_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
             "at",
             sa.DateTime(timezone=True),
@@ -195,11 +198,7 @@ def upgrade() -> None:
         sa.Column("granted", sa.Integer(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column(
-            "trace",
-            sa.JSON(none_as_null=True).with_variant(
-                postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"
-            ),
-            nullable=False,
+            "trace", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
         ),
         sa.CheckConstraint("granted >= 0", name=op.f("ck_decisions_granted")),
         sa.ForeignKeyConstraint(
@@ -223,16 +222,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("stamp", sa.String(length=32), nullable=False),
-        sa.Column(
-            "vo_id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=False,
-        ),
-        sa.Column(
-            "ce_id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=False,
-        ),
+        sa.Column("vo_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("ce_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
             "status",
             sa.Enum(
@@ -296,6 +287,7 @@ def upgrade() -> None:
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("missing_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("next_check_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancel_requested_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "updated_at",
             sa.DateTime(timezone=True),
@@ -303,16 +295,14 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.CheckConstraint(
-            "(status = 'failed') = (cause IS NOT NULL)",
-            name=op.f("ck_pilots_cause_of_failure"),
+            "(status = 'failed') = (cause IS NOT NULL)", name=op.f("ck_pilots_cause_of_failure")
         ),
         sa.CheckConstraint(
             "(status IN ('done', 'failed', 'cancelled', 'lost')) = (ended_at IS NOT NULL)",
             name=op.f("ck_pilots_ended"),
         ),
         sa.CheckConstraint(
-            "attempts >= 0 AND misses >= 0 AND requeues >= 0",
-            name=op.f("ck_pilots_counts"),
+            "attempts >= 0 AND misses >= 0 AND requeues >= 0", name=op.f("ck_pilots_counts")
         ),
         sa.CheckConstraint(
             "length(stamp) = 32 AND lower(stamp) = stamp", name=op.f("ck_pilots_stamp")
@@ -445,11 +435,7 @@ def upgrade() -> None:
             sa.Identity(always=False),
             nullable=False,
         ),
-        sa.Column(
-            "pilot_id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=False,
-        ),
+        sa.Column("pilot_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
             "was",
             sa.Enum(
@@ -520,10 +506,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.ForeignKeyConstraint(
-            ["pilot_id"],
-            ["pilots.id"],
-            name=op.f("fk_transitions_pilot_id"),
-            ondelete="CASCADE",
+            ["pilot_id"], ["pilots.id"], name=op.f("fk_transitions_pilot_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transitions")),
         comment="The history of each pilot. The first has no 'was'.",
@@ -543,5 +526,7 @@ def downgrade() -> None:
     op.drop_table("ce_vos")
     op.drop_table("ce_health")
     op.drop_table("vos")
+    op.drop_table("reports")
+    op.drop_table("leases")
     op.drop_table("ces")
     touch.forget(op.get_bind())

@@ -13,11 +13,7 @@ def upgrade() -> None:
     """Make the change."""
     op.create_table(
         "local_processes",
-        sa.Column(
-            "pilot_id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=False,
-        ),
+        sa.Column("pilot_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
         sa.Column("boot_id", sa.String(length=36), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),

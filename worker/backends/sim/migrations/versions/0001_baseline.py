@@ -18,11 +18,7 @@ def upgrade() -> None:
         sa.Column("fault", sa.String(length=32), nullable=False),
         sa.Column("rate", sa.Float(), server_default=sa.text("1"), nullable=False),
         sa.Column(
-            "settings",
-            sa.JSON(none_as_null=True).with_variant(
-                postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"
-            ),
-            nullable=False,
+            "settings", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
         ),
         sa.Column("until", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("rate >= 0 AND rate <= 1", name=op.f("ck_sim_faults_rate")),

@@ -1,0 +1,15 @@
+"""Pilotage keeps pools of pilot jobs alive on Compute Elements.
+
+The rooms, from the doors down; each imports only what stands below it, and the build checks it:
+
+    cli         the door for people
+    wiring      the one place that builds things from the settings
+    settings    values from variables and a file
+    services    what we do, one subject a module
+    backends    where pilots go: contract, registry, one folder each
+    db          what we remember: tables, unit of work, queries, chains
+    domain      what things are: words and rules
+
+To read it, begin with domain/pilot.py, db/uow.py, db/pilots.py, db/chains.py and
+services/database.py.
+"""

@@ -1,0 +1,1 @@
+"""The door for people: parse, call one service, show the answer."""

@@ -1,0 +1,70 @@
+"""`pilotage backend`: the installed back-ends and their tables."""
+
+from dataclasses import asdict
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import Group, as_json, example
+from worker.domain.errors import NotAllMigrated
+from worker.services import chains as service
+from worker.services.database import Migrated
+
+
+@click.group(cls=Group, **example("pilotage backend list"))
+def backend() -> None:
+    """See the back-ends and migrate their tables."""
+
+
+@backend.command("list", **example("pilotage backend list --json"))
+@as_json
+def list_(as_json: bool) -> None:
+    """List the installed back-ends, their tables and where each stands."""
+    rows = service.list_backends(wiring.database(), wiring.backends())
+    if as_json:
+        show.as_json(rows)
+    else:
+        columns = ["name", "place", "revision", "newest", "tables", "about"]
+        show.table(rows, columns, "no back-end is installed")
+
+
+@backend.command(**example("pilotage backend migrate sim"))
+@click.argument("name")
+@as_json
+def migrate(name: str, as_json: bool) -> None:
+    """Bring the tables of one back-end up to date."""
+    _show(service.migrate_one(wiring.database(), wiring.backends(), name), as_json)
+
+
+@backend.command("upgrade-all", **example("pilotage backend upgrade-all"))
+@as_json
+def upgrade_all(as_json: bool) -> None:
+    """Bring the tables of every back-end up to date; a status for each."""
+    _show(service.upgrade_all(wiring.database(), wiring.backends()), as_json)
+
+
+@backend.command(**example('pilotage backend revision sim "add a column"'))
+@click.argument("name")
+@click.argument("message")
+def revision(name: str, message: str) -> None:
+    """Write the next migration of a chain, 'core' or a back-end's, from its models.
+
+    For developers, against a PostgreSQL database that is at the newest revision.
+    """
+    written = service.write_revision(wiring.database(), wiring.backends(), name, message)
+    show.say(f"wrote {written}" if written else f"the migrations of {name} are in step")
+
+
+def _show(migrated: list[Migrated], as_json: bool) -> None:
+    rows = [asdict(chain) for chain in migrated]
+    if as_json:
+        show.as_json(rows)
+    else:
+        columns = ["chain", "status", "was", "revision"]
+        if any(row["error"] for row in rows):
+            columns.append("error")
+        show.table(rows, columns, "no back-end is installed")
+    failed = [row["chain"] for row in rows if row["status"] == "failed"]
+    if failed:
+        raise NotAllMigrated(*failed)

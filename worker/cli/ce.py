@@ -1,0 +1,165 @@
+"""`pilotage ce`: the places that run pilots."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import Amount, Group, as_json, example, given, paged, show_page
+from worker.domain.ce import CE
+from worker.domain.errors import Invalid
+from worker.services import inventory
+
+COLUMNS = [
+    "name",
+    "backend",
+    "capacity",
+    "waiting_limit",
+    "success_rate",
+    "enabled",
+    "draining",
+    "tags",
+]
+
+_OPTIONS = [
+    click.option("--capacity", type=int, help="Pilots that it may hold."),
+    click.option("--waiting-limit", type=Amount(), help="Waiting pilots at the most, or 'none'."),
+    click.option("--success-rate", type=float, help="How many pilots of one end well, 0 to 1."),
+    click.option("--tag", "tags", multiple=True, help="A word to find it by. Repeat for more."),
+    click.option("--option", "options", multiple=True, metavar="KEY=VALUE",
+                 help="An option of its back-end; VALUE may be JSON, and none takes it away."),
+    click.option("--vo", "only_for", multiple=True,
+                 help="Only this VO may use it. Repeat for more; 'all' opens it again."),
+]  # fmt: skip
+
+
+def _values(command: Any) -> Any:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.group(cls=Group, **example("pilotage ce list"))
+def ce() -> None:
+    """Care for the CEs."""
+
+
+@ce.command(**example("pilotage ce add lyon --backend sim --capacity 100 --waiting-limit 10"))
+@click.argument("name")
+@click.option("--backend", default="local", show_default=True, help="What kind of CE it is.")
+@_values
+@click.option("--disabled", is_flag=True, help="Send nothing to it yet.")
+@as_json
+def add(
+    name: str, backend: str, disabled: bool, only_for: Sequence[str], as_json: bool, **values: Any
+) -> None:
+    """Add a CE."""
+    found = given({**values, "options": parse_options(values["options"])})
+    if "capacity" not in found:
+        raise Invalid("capacity", "say how many pilots it may hold, with --capacity")
+    wanted = CE(name=name, backend=backend, enabled=not disabled, **found)
+    made = inventory.add_ce(wiring.database(), wiring.backends(), wanted, _vos(only_for) or ())
+    _show(made, _vos(only_for) or [], as_json)
+
+
+@ce.command("list", **example("pilotage ce list --backend sim --sort capacity --descending"))
+@click.option("--backend", help="Only of this back-end.")
+@click.option("--enabled/--disabled", default=None, help="Only those.")
+@paged
+@as_json
+def list_(backend: str | None, enabled: bool | None, as_json: bool, **asked: Any) -> None:
+    """List the CEs."""
+    page = inventory.list_ces(
+        wiring.database(), search=asked.pop("search"), backend=backend, enabled=enabled, **asked
+    )
+    show_page(page, COLUMNS, "no CE is like that", as_json)
+
+
+@ce.command("show", **example("pilotage ce show lyon --json"))
+@click.argument("name")
+@as_json
+def show_(name: str, as_json: bool) -> None:
+    """Show a CE."""
+    _show(*inventory.show_ce(wiring.database(), name), as_json)
+
+
+@ce.command("set", **example("pilotage ce set lyon --capacity 200 --waiting-limit none"))
+@click.argument("name")
+@_values
+@as_json
+def set_(name: str, only_for: Sequence[str], as_json: bool, **values: Any) -> None:
+    """Change values of a CE."""
+    _change(name, given({**values, "options": parse_options(values["options"])}), as_json, only_for)
+
+
+@ce.command(**example("pilotage ce enable lyon"))
+@click.argument("name")
+@as_json
+def enable(name: str, as_json: bool) -> None:
+    """Let pilots be sent to a CE; ends draining too."""
+    _change(name, {"enabled": True, "draining": False}, as_json)
+
+
+@ce.command(**example("pilotage ce disable lyon"))
+@click.argument("name")
+@as_json
+def disable(name: str, as_json: bool) -> None:
+    """Send nothing more to a CE."""
+    _change(name, {"enabled": False}, as_json)
+
+
+@ce.command(**example("pilotage ce drain lyon"))
+@click.argument("name")
+@as_json
+def drain(name: str, as_json: bool) -> None:
+    """Send nothing more to a CE and let its pilots end."""
+    _change(name, {"draining": True}, as_json)
+
+
+@ce.command(**example("pilotage ce remove lyon --yes"))
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do it.")
+def remove(name: str, yes: bool) -> None:
+    """Remove a CE that never had a pilot."""
+    inventory.remove_ce(wiring.database(), name, yes=yes)
+    show.say(f"CE {name} removed")
+
+
+def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read KEY=VALUE pairs. A value that is JSON is what it says, any other is text."""
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key:
+            raise Invalid("option", f"{pair!r} is not KEY=VALUE")
+        try:
+            options[key] = None if value == "none" else json.loads(value)
+        except json.JSONDecodeError:
+            options[key] = value
+    return options
+
+
+def _vos(names: Sequence[str]) -> list[str] | None:
+    """Tell which VOs are meant: none given leaves it as it is, 'all' is the empty list."""
+    if not names:
+        return None
+    return [] if "all" in names else list(names)
+
+
+def _change(
+    name: str, changes: dict[str, Any], as_json: bool, only_for: Sequence[str] = ()
+) -> None:
+    database = wiring.database()
+    inventory.change_ce(database, wiring.backends(), name, changes, _vos(only_for))
+    _show(*inventory.show_ce(database, name), as_json)
+
+
+def _show(found: CE, only_for: list[str], as_json: bool) -> None:
+    values = {field.name: getattr(found, field.name) for field in fields(found)}
+    del values["id"]
+    values["only_for"] = only_for
+    show.as_json(values) if as_json else show.fields(values)

@@ -1,0 +1,130 @@
+"""`pilotage db`: care of the database."""
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import Group, as_json, destructive, example
+from worker.domain.errors import SchemaDiffers
+from worker.services import database as service
+
+
+@click.group(cls=Group, invoke_without_command=True, **example("pilotage db status --json"))
+@click.pass_context
+def db(context: click.Context) -> None:
+    """Care for the database. Without a further word: setup."""
+    if context.invoked_subcommand is None:
+        context.invoke(setup)
+
+
+@db.command(**example("pilotage db setup"))
+@as_json
+def setup(as_json: bool = False) -> None:
+    """Make the database and bring its tables up to date."""
+    _show_setup(*service.setup(wiring.database()), as_json)
+
+
+@db.command(**example("pilotage db create"))
+@as_json
+def create(as_json: bool) -> None:
+    """Make an empty database."""
+    _show_deed(service.create(wiring.database()), as_json)
+
+
+@db.command(**example("pilotage db drop --yes"))
+@destructive
+@as_json
+def drop(yes: bool, force: bool, as_json: bool) -> None:
+    """Remove the database with all that is in it."""
+    _show_deed(service.drop(wiring.database(), yes=yes, force=force), as_json)
+
+
+@db.command(**example("pilotage db reset --yes"))
+@destructive
+@as_json
+def reset(yes: bool, force: bool, as_json: bool) -> None:
+    """Remove the database and set it up anew."""
+    _show_setup(*service.reset(wiring.database(), yes=yes, force=force), as_json)
+
+
+@db.command(**example("pilotage db migrate"))
+@click.option("--stamp", is_flag=True, help="Take on tables that metadata.create_all made.")
+@as_json
+def migrate(stamp: bool, as_json: bool) -> None:
+    """Bring the tables up to date: the core's, then each back-end's."""
+    _show_migrated(service.migrate(wiring.database(), stamp=stamp), as_json)
+
+
+@db.command(**example("pilotage db clean --yes"))
+@destructive
+@as_json
+def clean(yes: bool, force: bool, as_json: bool) -> None:
+    """Empty all tables, those that point at others first."""
+    _show_deed(service.clean(wiring.database(), yes=yes, force=force), as_json)
+
+
+@db.command(**example("pilotage db verify"))
+@as_json
+def verify(as_json: bool) -> None:
+    """Compare tables, constraints and indexes with the models; exit 1 if they differ."""
+    differences = service.verify(wiring.database())
+    if as_json:
+        show.as_json({"database": str(wiring.database()), "differences": differences})
+    else:
+        for difference in differences:
+            show.say(difference)
+    if differences:
+        raise SchemaDiffers(f"{wiring.database()}", f"{len(differences)} differences")
+    if not as_json:
+        show.say(f"{wiring.database()} is as the models say")
+
+
+@db.command(**example("pilotage db status"))
+@as_json
+def status(as_json: bool) -> None:
+    """Show the revision and the row counts of each chain."""
+    found = service.status(wiring.database())
+    if as_json:
+        show.as_json({"database": str(wiring.database()), "chains": [asdict(c) for c in found]})
+        return
+    show.say(str(wiring.database()))
+    rows: list[dict[str, Any]] = [
+        {
+            "chain": chain.chain,
+            "place": chain.place,
+            "revision": chain.revision,
+            "newest": chain.head,
+            "table": table,
+            "rows": "missing" if count is None else count,
+        }
+        for chain in found
+        for table, count in chain.rows.items()
+    ]
+    show.table(rows, ["chain", "place", "revision", "newest", "table", "rows"], "no chains")
+
+
+def _show_deed(deed: service.Deed, as_json: bool) -> None:
+    if as_json:
+        show.as_json(asdict(deed))
+    else:
+        rows = "" if deed.rows is None else f", {deed.rows} rows"
+        show.say(f"{deed.database} {deed.deed}{rows}")
+
+
+def _show_setup(deed: service.Deed, migrated: list[service.Migrated], as_json: bool) -> None:
+    if as_json:
+        show.as_json({**asdict(deed), "chains": [asdict(chain) for chain in migrated]})
+    else:
+        _show_deed(deed, as_json)
+        _show_migrated(migrated, as_json)
+
+
+def _show_migrated(migrated: list[service.Migrated], as_json: bool) -> None:
+    rows = [asdict(chain) for chain in migrated]
+    if as_json:
+        show.as_json(rows)
+    else:
+        show.table(rows, ["chain", "status", "was", "revision"], "no chains")

@@ -1,0 +1,55 @@
+"""The command `pilotage`: one group a noun. Here every error becomes one line and exit code 1."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from worker.cli import backend, ce, db, vo
+from worker.cli.parts import Group
+from worker.cli.show import complain
+from worker.domain.errors import PilotageError
+
+
+@click.group(cls=Group, epilog="Example: pilotage db setup && pilotage ce add lyon --capacity 100")
+@click.version_option(package_name="pilotage")
+def pilotage() -> None:
+    """Keep pools of pilot jobs alive on Compute Elements."""
+
+
+for group in (db.db, backend.backend, ce.ce, vo.vo):
+    pilotage.add_command(group)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; tell the exit code."""
+    try:
+        pilotage.main(arguments, prog_name="pilotage", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        return 0
+    except click.ClickException as error:
+        return complain(_usage(error))
+    except PilotageError as error:
+        return complain(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        return complain("interrupted")
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        sys.stdout = None
+        return 0
+    return 0
+
+
+def _usage(error: click.ClickException) -> str:
+    message = " ".join(error.format_message().split())
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "pilotage"
+    return f"{message} See '{command} --help'."

@@ -1,0 +1,103 @@
+"""What the commands have in common: how a group speaks, and the options that recur."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import click
+
+from worker.cli import show
+from worker.domain.nearest import nearest
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Group(click.Group):
+    """A group that keeps the order of its words and guesses which one was meant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the words as they were added, not by the alphabet."""
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a word, or say which is near."""
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            raise click.UsageError(
+                f"No such command {args[0]!r}: {nearest(args[0], self.commands)}.", ctx
+            )
+        return super().resolve_command(ctx, args)
+
+
+def example(line: str) -> dict[str, str]:
+    """Give a command its example, shown at the end of its --help."""
+    return {"epilog": f"Example: {line}"}
+
+
+def as_json(command: Command) -> Command:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(command)
+
+
+def destructive(command: Command) -> Command:
+    """Add --yes and --force."""
+    force = click.option("--force", is_flag=True, help="Do it even while pilots are active.")
+    yes = click.option("--yes", is_flag=True, help="Do it; without, only say what would be lost.")
+    return yes(force(command))
+
+
+def paged(command: Command) -> Command:
+    """Add what a long list takes."""
+    for option in (
+        click.option("--after", help="Go on where the page before ended."),
+        click.option("--limit", default=100, show_default=True, help="Rows at the most."),
+        click.option("--descending", is_flag=True, help="Turn the order round."),
+        click.option("--sort", help="Order by this column."),
+        click.option("--search", help="Part of the name, upper or lower case."),
+    ):
+        command = option(command)
+    return command
+
+
+class Amount(click.ParamType[int | str]):
+    """A whole number, or 'none' for no limit."""
+
+    name = "number|none"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Read it. 'none' stays a word here, for an option that was not given is None."""
+        if value == NO_LIMIT:
+            return NO_LIMIT
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor 'none'", param, ctx)
+
+
+NO_LIMIT = "none"
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the options that were given, and read 'none' as no limit."""
+    return {
+        name: None if value == NO_LIMIT else value
+        for name, value in values.items()
+        if value is not None and value != () and value != {}
+    }
+
+
+def show_page(page: Any, columns: Sequence[str], empty: str, as_json: bool) -> None:
+    """Show one page of a list, and how to see the next."""
+    rows = [
+        {field.name: getattr(item, field.name) for field in fields(item) if field.name != "id"}
+        for item in page.items
+    ]
+    if as_json:
+        show.as_json({"items": rows, "next": page.next})
+        return
+    show.table(rows, columns, empty)
+    if page.next:
+        show.say(f"more: --after {page.next}")

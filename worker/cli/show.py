@@ -1,0 +1,102 @@
+"""How answers look: tables that line up, colours only on a terminal, JSON on request."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+COLOURS = {
+    "current": "green",
+    "created": "green",
+    "migrated": "green",
+    "stamped": "green",
+    "yes": "green",
+    "behind": "yellow",
+    "absent": "yellow",
+    "no": "yellow",
+    "ahead": "red",
+    "foreign": "red",
+    "failed": "red",
+    "missing": "red",
+}
+"""The words that say how things stand."""
+
+
+def complain(message: str) -> int:
+    """Say in one line what went wrong; tell the exit code."""
+    click.echo(f"pilotage: {click.style(message, fg='red')}", err=True)
+    return 1
+
+
+def say(message: str) -> None:
+    """Print one line."""
+    click.echo(message)
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
+    """Print rows under their columns, or one line when there are none."""
+    if not rows:
+        say(empty)
+        return
+    # A pipe has no width: nothing is cut or folded there.
+    console = Console() if sys.stdout.isatty() else Console(width=10_000, no_color=True)
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        numbers = all(isinstance(row[column], int | float | None) for row in rows)
+        made.add_column(
+            column.replace("_", " "), justify="right" if numbers else "left", overflow="fold"
+        )
+    for row in rows:
+        made.add_row(*(_cell(row[column]) for column in columns))
+    with console.capture() as captured:
+        console.print(made)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def fields(values: Mapping[str, Any]) -> None:
+    """Print one thing, a line for each of its values."""
+    width = max(len(name) for name in values)
+    for name, value in values.items():
+        click.echo(f"{name.replace('_', ' '):<{width}}  {_word(value)}")
+
+
+def as_json(value: object) -> None:
+    """Print JSON."""
+    click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
+
+
+def _cell(value: object) -> Text:
+    word = _word(value)
+    return Text(word, style=COLOURS.get(word, ""))
+
+
+def _word(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%SZ")
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={item}" for key, item in value.items()) or "-"
+    if isinstance(value, list | tuple):
+        return " ".join(str(item) for item in value) or "-"
+    return str(value)
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)

@@ -1,0 +1,98 @@
+"""`pilotage vo`: the owners of pilots."""
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import Amount, Group, as_json, example, given, paged, show_page
+from worker.domain.vo import VO
+from worker.services import inventory
+
+COLUMNS = ["name", "share", "limit", "demand", "enabled"]
+
+_share = click.option("--share", type=float, help="Its part when several VOs want the same slots.")
+_limit = click.option("--limit", type=Amount(), help="Pilots at the most, or 'none'.")
+_demand = click.option("--demand", type=Amount(), help="More pilots it could use, or 'none'.")
+
+
+@click.group(cls=Group, **example("pilotage vo list"))
+def vo() -> None:
+    """Care for the VOs. A small site needs none but the one called default."""
+
+
+@vo.command(**example("pilotage vo add lhcb --share 2 --limit 500"))
+@click.argument("name")
+@_share
+@_limit
+@_demand
+@click.option("--disabled", is_flag=True, help="Send nothing for it yet.")
+@as_json
+def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
+    """Add a VO."""
+    wanted = VO(name=name, enabled=not disabled, **given(values))
+    _show(inventory.add_vo(wiring.database(), wanted), as_json)
+
+
+@vo.command("list", **example("pilotage vo list --search lhc"))
+@click.option("--enabled/--disabled", default=None, help="Only those.")
+@paged
+@as_json
+def list_(enabled: bool | None, as_json: bool, **asked: Any) -> None:
+    """List the VOs."""
+    page = inventory.list_vos(
+        wiring.database(), search=asked.pop("search"), enabled=enabled, **asked
+    )
+    show_page(page, COLUMNS, "no VO is like that", as_json)
+
+
+@vo.command("show", **example("pilotage vo show lhcb"))
+@click.argument("name")
+@as_json
+def show_(name: str, as_json: bool) -> None:
+    """Show a VO."""
+    _show(inventory.show_vo(wiring.database(), name), as_json)
+
+
+@vo.command("set", **example("pilotage vo set lhcb --limit none"))
+@click.argument("name")
+@_share
+@_limit
+@_demand
+@as_json
+def set_(name: str, as_json: bool, **values: Any) -> None:
+    """Change values of a VO."""
+    _show(inventory.change_vo(wiring.database(), name, given(values)), as_json)
+
+
+@vo.command(**example("pilotage vo enable lhcb"))
+@click.argument("name")
+@as_json
+def enable(name: str, as_json: bool) -> None:
+    """Let pilots be sent for a VO."""
+    _show(inventory.change_vo(wiring.database(), name, {"enabled": True}), as_json)
+
+
+@vo.command(**example("pilotage vo disable lhcb"))
+@click.argument("name")
+@as_json
+def disable(name: str, as_json: bool) -> None:
+    """Send nothing more for a VO."""
+    _show(inventory.change_vo(wiring.database(), name, {"enabled": False}), as_json)
+
+
+@vo.command(**example("pilotage vo remove lhcb --yes"))
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do it.")
+def remove(name: str, yes: bool) -> None:
+    """Remove a VO that never had a pilot."""
+    inventory.remove_vo(wiring.database(), name, yes=yes)
+    show.say(f"VO {name} removed")
+
+
+def _show(found: VO, as_json: bool) -> None:
+    values = asdict(found)
+    del values["id"]
+    show.as_json(values) if as_json else show.fields(values)

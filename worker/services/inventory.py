@@ -1,0 +1,106 @@
+"""The inventory: which VOs and CEs there are. One change is one unit of work."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from worker.backends import registry
+from worker.backends.contract import Backend
+from worker.db import ces, vos
+from worker.db.database import Database
+from worker.db.pages import Asked, Page
+from worker.domain.ce import CE
+from worker.domain.errors import ConfirmationNeeded
+from worker.domain.vo import VO
+
+
+def add_ce(
+    database: Database, backends: Mapping[str, Backend], ce: CE, only_for: Collection[str] = ()
+) -> CE:
+    """Add a CE, open to all VOs or only for some."""
+    registry.check_options(backends, ce.backend, ce.options)
+    with database.uow() as tx:
+        ces.add(tx, ce)
+        if only_for:
+            ces.allow(tx, ce.name, only_for)
+        return ces.get(tx, ce.name)
+
+
+def change_ce(
+    database: Database,
+    backends: Mapping[str, Backend],
+    name: str,
+    changes: Mapping[str, Any],
+    only_for: Collection[str] | None = None,
+) -> CE:
+    """Change some values of a CE. Options are changed key by key; `None` takes one away."""
+    with database.uow() as tx:
+        was = ces.get(tx, name)
+        merged = {**was.options, **changes.get("options", {})}
+        options = {key: value for key, value in merged.items() if value is not None}
+        registry.check_options(backends, changes.get("backend", was.backend), options)
+        ces.change(tx, name, **{**changes, "options": options})
+        if only_for is not None:
+            ces.allow(tx, name, only_for)
+        return ces.get(tx, name)
+
+
+def remove_ce(database: Database, name: str, *, yes: bool) -> None:
+    """Remove a CE that never had a pilot."""
+    if not yes:
+        raise ConfirmationNeeded(f"this would remove CE {name}", "say --yes if you mean it")
+    with database.uow() as tx:
+        ces.remove(tx, name)
+
+
+def show_ce(database: Database, name: str) -> tuple[CE, list[str]]:
+    """Read a CE, and the VOs that it is closed to all but."""
+    with database.uow() as tx:
+        return ces.get(tx, name), ces.allowed(tx, name)
+
+
+def list_ces(
+    database: Database,
+    *,
+    search: str | None = None,
+    backend: str | None = None,
+    enabled: bool | None = None,
+    **asked: Any,
+) -> Page[CE]:
+    """List CEs: one page, asked for as `Asked` says."""
+    with database.uow() as tx:
+        return ces.find(tx, search=search, backend=backend, enabled=enabled, asked=Asked(**asked))
+
+
+def add_vo(database: Database, vo: VO) -> VO:
+    """Add a VO."""
+    with database.uow() as tx:
+        vos.add(tx, vo)
+        return vos.get(tx, vo.name)
+
+
+def change_vo(database: Database, name: str, changes: Mapping[str, Any]) -> VO:
+    """Change some values of a VO."""
+    with database.uow() as tx:
+        return vos.change(tx, name, **changes)
+
+
+def remove_vo(database: Database, name: str, *, yes: bool) -> None:
+    """Remove a VO that never had a pilot."""
+    if not yes:
+        raise ConfirmationNeeded(f"this would remove VO {name}", "say --yes if you mean it")
+    with database.uow() as tx:
+        vos.remove(tx, name)
+
+
+def show_vo(database: Database, name: str) -> VO:
+    """Read a VO."""
+    with database.uow() as tx:
+        return vos.get(tx, name)
+
+
+def list_vos(
+    database: Database, *, search: str | None = None, enabled: bool | None = None, **asked: Any
+) -> Page[VO]:
+    """List VOs: one page, asked for as `Asked` says."""
+    with database.uow() as tx:
+        return vos.find(tx, search=search, enabled=enabled, asked=Asked(**asked))
