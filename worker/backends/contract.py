@@ -1,12 +1,27 @@
 """What a back-end is. Ours and a stranger's enter by the same door, the entry-point group
 `pilotage.backends`, each with one `Backend`.
+
+A driver speaks to one CE. It handles sets; it keeps nothing between calls that it could not find
+again; it is never called while a unit of work is open. Nothing but `BackendError` comes out of it:
+`Unavailable`, `Refused`, `Unreadable`, `CredentialProblem`. An answer that leaves a pilot out says
+nothing about it.
+
+The stamp goes into the CE's own job name, so that `find` can recognise a pilot whose receipt was
+never recorded. A CE is not asked to run the same stamp twice.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from worker.db.chains import Chain
+from worker.db.uow import UnitOfWork
+from worker.domain.ce import CE
+from worker.domain.pilot import Cause, Status
 
 
 class Options(BaseModel):
@@ -14,12 +29,122 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
+    visibility_delay: float = 0
+    """Seconds until a job that the CE accepted is sure to be in its listing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One pilot to send."""
+
+    stamp: str
+    vo: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """The CE's answer to one order: its own id for the job, or why it refused."""
+
+    stamp: str
+    handle: str | None = None
+    refused: Cause | None = None
+    raw: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A pilot that the CE should have: our stamp for it and the CE's id."""
+
+    stamp: str
+    handle: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What the CE says of one job.
+
+    `absent`: the CE answered and knows it neither live nor in its history. A status of `None`
+    on a job that is not absent: the CE used a word (`raw`) that has no meaning here.
+    """
+
+    stamp: str
+    handle: str
+    status: Status | None = None
+    absent: bool = False
+    cause: Cause | None = None
+    raw: str | None = None
+    reason: str | None = None
+    exit_code: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Every job at the CE that carries a stamp of ours, final ones that it still knows included.
+
+    `complete` is false where the CE may have left some out; `as_of` is a moment before it was
+    asked, so a job accepted earlier than `as_of` less the visibility delay is in it.
+    """
+
+    jobs: Sequence[Observed]
+    complete: bool
+    as_of: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancelled:
+    """The CE's answer to one cancellation. A job that had ended already counts as accepted."""
+
+    stamp: str
+    accepted: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What a pilot wrote, as far as the CE keeps it; the middle of a long one is left out."""
+
+    text: str
+    truncated: bool = False
+
+
+class Driver(Protocol):
+    """Speaks to one CE."""
+
+    def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
+        """Send pilots in as few calls as the CE has; a receipt for each that was answered."""
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        """Ask after these jobs, live and in the CE's history, in as few calls as it has."""
+
+    def find(self) -> Listing:
+        """List every job that carries a stamp of ours, whoever recorded it."""
+
+    def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
+        """Ask the CE to end these jobs."""
+
+    def output(self, job: Job) -> Output:
+        """Fetch what a pilot wrote."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What a driver is given to work with besides its CE."""
+
+    uow: UnitOfWork = field(repr=False)
+    home: Path
+    now: Callable[[], datetime] = field(repr=False)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """A kind of CE: its name, what it is in a sentence, its options and its tables."""
+    """A kind of CE: its name, what it is in a sentence, its options, its tables, its driver."""
 
     name: str
     about: str
-    options: type[Options] = field(repr=False, default=Options)
     chain: Chain = field(repr=False)
+    options: type[Options] = field(repr=False, default=Options)
+    driver: Callable[[CE, Any, Means], Driver] = field(repr=False)

@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from worker.backends.contract import Backend, Options
+from worker.backends.contract import Backend, Means, Options
+from worker.backends.guard import Guard
+from worker.domain.ce import CE
 from worker.domain.errors import ConfigurationError, Invalid, UnknownBackend
 from worker.domain.nearest import nearest
 
@@ -75,3 +77,9 @@ def check_options(
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise Invalid(f"option {where!r} of back-end {name}", first["msg"]) from None
+
+
+def connect(backends: Mapping[str, Backend], ce: CE, means: Means) -> Guard:
+    """Make the guarded driver that speaks to a CE."""
+    options = check_options(backends, ce.backend, ce.options)
+    return Guard(get(backends, ce.backend).driver(ce, options, means))

@@ -22,6 +22,11 @@
     │   ├── SchemaForeign             stamp, or use another database
     │   ├── SchemaDiffers             find out who changed it
     │   └── NotAllMigrated            see each back-end's line
+    ├── BackendError                  all that may come out of a back-end
+    │   ├── Unavailable               try later
+    │   ├── Refused                   give up, with a cause
+    │   ├── Unreadable                the raw text is kept
+    │   └── CredentialProblem         renew the credential; no fault of the CE
     ├── NestedUnitOfWork              a mistake in our own code
     └── ConfirmationNeeded            say --yes, or --force
 
@@ -126,6 +131,34 @@ class SchemaDiffers(DatabaseError):
 
 class NotAllMigrated(DatabaseError):
     """Not every back-end could be migrated."""
+
+
+class BackendError(PilotageError):
+    """The CE could not be used."""
+
+
+class Unavailable(BackendError):
+    """The CE cannot be reached just now."""
+
+
+class Refused(BackendError):
+    """The CE refuses."""
+
+    def __init__(self, cause: str, *details: object) -> None:
+        super().__init__(*details)
+        self.cause = cause
+
+
+class Unreadable(BackendError):
+    """The answer of the CE cannot be read."""
+
+    def __init__(self, raw: str, *details: object) -> None:
+        super().__init__(*details)
+        self.raw = raw
+
+
+class CredentialProblem(BackendError):
+    """The credential is missing, expired or not accepted."""
 
 
 class NestedUnitOfWork(PilotageError):

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 from worker.backends.contract import Backend
+from worker.backends.local.driver import LocalDriver, LocalOptions
 from worker.backends.local.tables import metadata
 from worker.db.chains import Chain
 
 BACKEND = Backend(
     name="local",
     about="Processes of this host.",
+    options=LocalOptions,
+    driver=LocalDriver,
     chain=Chain(
         name="local",
         tables=("local_processes",),

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 from worker.backends.contract import Backend
+from worker.backends.sim.driver import SimDriver, SimOptions
 from worker.backends.sim.tables import metadata
 from worker.db.chains import Chain
 
 BACKEND = Backend(
     name="sim",
     about="A simulated CE, for trying things out and for tests.",
+    options=SimOptions,
+    driver=SimDriver,
     chain=Chain(
         name="sim",
         tables=("sim_jobs", "sim_faults"),

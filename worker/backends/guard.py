@@ -1,0 +1,108 @@
+"""What stands around every driver, ours or a stranger's: the promises that need no trust.
+
+No unit of work is open during a call, hostile stamps never reach a command line, answers about
+pilots that nobody asked for are dropped, and nothing but a `BackendError` comes out.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from worker.backends.contract import (
+    Cancelled,
+    Driver,
+    Job,
+    Listing,
+    Observed,
+    Order,
+    Output,
+    Receipt,
+)
+from worker.db import uow
+from worker.domain.errors import BackendError, PilotageError, Unreadable
+from worker.domain.pilot import check_stamp
+
+log = logging.getLogger(__name__)
+
+Asked = TypeVar("Asked", Order, Job)
+Answer = TypeVar("Answer", Receipt, Observed, Cancelled)
+
+
+class UnitOfWorkOpen(AssertionError):
+    """A CE was about to be called with a transaction open: a mistake in our own code."""
+
+
+class Guard:
+    """A driver, guarded."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def submit(self, orders: Sequence[Order]) -> list[Receipt]:
+        """Send pilots; an answer for each that the CE answered."""
+        return self._ask("submit", orders, self._driver.submit)
+
+    def poll(self, jobs: Sequence[Job]) -> list[Observed]:
+        """Ask after jobs."""
+        return self._ask("poll", jobs, self._driver.poll)
+
+    def cancel(self, jobs: Sequence[Job]) -> list[Cancelled]:
+        """Ask the CE to end jobs."""
+        return self._ask("cancel", jobs, self._driver.cancel)
+
+    def find(self) -> Listing:
+        """List every job with a stamp of ours; words that are no stamp are left out."""
+        with _calling("find"):
+            listing = self._driver.find()
+        return Listing(
+            jobs=[job for job in listing.jobs if _is_stamp(job.stamp)],
+            complete=listing.complete,
+            as_of=listing.as_of,
+        )
+
+    def output(self, job: Job) -> Output:
+        """Fetch what a pilot wrote."""
+        check_stamp(job.stamp)
+        with _calling("output"):
+            return self._driver.output(job)
+
+    def _ask(
+        self,
+        what: str,
+        asked: Sequence[Asked],
+        call: Callable[[Sequence[Asked]], Sequence[Answer]],
+    ) -> list[Answer]:
+        stamps = {one.stamp for one in asked}
+        for stamp in stamps:
+            check_stamp(stamp)
+        if not stamps:
+            return []
+        with _calling(what):
+            answers = call(asked)
+        # The first answer about a pilot counts; one about another pilot is nobody's business.
+        first = {answer.stamp: answer for answer in reversed(answers)}
+        return [answer for stamp, answer in first.items() if stamp in stamps]
+
+
+@contextmanager
+def _calling(what: str) -> Iterator[None]:
+    if uow.is_open():
+        raise UnitOfWorkOpen(what)
+    try:
+        yield
+    except BackendError:
+        raise
+    except PilotageError:
+        raise
+    except Exception as error:  # a driver may break in any way; its CE alone suffers
+        log.exception("a driver broke in %s", what)
+        raise Unreadable(repr(error)[:2000], what, type(error).__name__, str(error)) from error
+
+
+def _is_stamp(word: str) -> bool:
+    try:
+        check_stamp(word)
+    except PilotageError:
+        return False
+    return True
