@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from worker.domain.errors import ConfigurationError
 from worker.domain.nearest import nearest
@@ -25,6 +25,28 @@ def _default_home() -> Path:
     return Path(state) / "pilotage"
 
 
+class VOSchedule(BaseModel):
+    """When a task fires for one VO."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    every: float | None = Field(default=None, gt=0)
+    """Seconds from one firing to the next."""
+
+    cron: str | None = None
+    """A cron line, in UTC."""
+
+    enabled: bool = True
+    """Whether it fires at all."""
+
+
+class ScheduleSetting(VOSchedule):
+    """When a task fires, for all VOs and for some in a way of their own."""
+
+    vo: Mapping[str, VOSchedule] = {}
+    """The same for one VO: [schedules.submit_pilots.vo.lhcb] every = 10."""
+
+
 class Settings(BaseModel):
     """Every setting, with its default. The sentence under each is its documentation."""
 
@@ -35,6 +57,30 @@ class Settings(BaseModel):
 
     database_url: SecretStr
     """The database: postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:////PATH."""
+
+    broker_url: SecretStr | None = None
+    """The broker: redis://:PASSWORD@HOST:PORT/0. Without one, a folder in the state folder."""
+
+    budget: int = Field(default=1000, ge=0)
+    """Pilots that one tick of submit_pilots reserves for a VO at the most."""
+
+    batch: int = Field(default=1000, ge=1)
+    """Pilots that one call to a CE is about at the most."""
+
+    keep_final_days: float = Field(default=30, ge=0)
+    """Days until a final pilot and its history are forgotten."""
+
+    keep_decisions_days: float = Field(default=7, ge=0)
+    """Days until a decision is forgotten."""
+
+    keep_reports_days: float = Field(default=365, ge=0)
+    """Days until a report is forgotten."""
+
+    beat_interval: float = Field(default=5, gt=0)
+    """Seconds after which a scheduler looks at changed schedules, at the latest."""
+
+    schedules: Mapping[str, ScheduleSetting] = {}
+    """When tasks fire, by their names: [schedules.submit_pilots] every = 30."""
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:

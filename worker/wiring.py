@@ -2,13 +2,22 @@
 a process that forks its children shares nothing with them.
 """
 
+import logging
+import os
+import socket
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 from worker.backends import registry
 from worker.backends.contract import Backend
 from worker.db.database import Database
 from worker.db.engine import parse_url
-from worker.settings import Settings, load
+from worker.db.schedules import Schedule
+from worker.services import catalogue
+from worker.services.parts import Nudge, Parts, no_nudge
+from worker.settings import Settings, VOSchedule, load
 
 
 @cache
@@ -30,3 +39,76 @@ def database() -> Database:
     if url.database == str(settings().home / "pilotage.sqlite"):
         settings().home.mkdir(parents=True, exist_ok=True)
     return Database(url, [backend.chain for backend in backends().values()])
+
+
+def broker() -> tuple[str, dict[str, Any]]:
+    """Tell Celery's broker URL and transport options: the settings', or a folder of our own."""
+    given = settings().broker_url
+    if given is not None:
+        return given.get_secret_value(), {
+            "global_keyprefix": "pilotage:",
+            "queue_order_strategy": "priority",
+            "socket_timeout": 30,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+        }
+    folder = settings().home / "broker"
+    for part in ("messages", "control"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    return "filesystem://localhost//", {
+        "data_folder_in": str(folder / "messages"),
+        "data_folder_out": str(folder / "messages"),
+        "control_folder": str(folder / "control"),
+    }
+
+
+def now() -> datetime:
+    """Tell the time."""
+    return datetime.now(UTC)
+
+
+def parts(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False) -> Parts:
+    """Put together what a service is handed."""
+    given = settings()
+    return Parts(
+        database=database(),
+        backends=backends(),
+        home=Path(given.home),
+        now=now,
+        holder=holder or f"{socket.gethostname()}:{os.getpid()}",
+        nudge=nudge,
+        by_hand=by_hand,
+        budget=given.budget,
+        batch=given.batch,
+        keep_final=timedelta(days=given.keep_final_days),
+        keep_decisions=timedelta(days=given.keep_decisions_days),
+        keep_reports=timedelta(days=given.keep_reports_days),
+    )
+
+
+def configured_schedules() -> list[Schedule]:
+    """List the schedules that the settings name."""
+    found = []
+    for task, setting in settings().schedules.items():
+        if setting.every or setting.cron or not setting.enabled:
+            found.append(_schedule(task, None, setting))
+        found.extend(_schedule(task, vo, own) for vo, own in setting.vo.items())
+    return found
+
+
+def _schedule(task: str, vo: str | None, setting: VOSchedule) -> Schedule:
+    every, cron = setting.every, setting.cron
+    if every is None and cron is None:
+        default = catalogue.get(task)
+        every, cron = default.every, default.cron
+    return Schedule(task=task, vo=vo, every=every, cron=cron, enabled=setting.enabled)
+
+
+def set_up_logging(level: int | str = logging.INFO) -> None:
+    """Log to standard error, one line an event."""
+    logging.basicConfig(
+        level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
+    )
+    for chatty in ("alembic", "celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

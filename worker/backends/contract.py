@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from worker.db.chains import Chain
 from worker.db.uow import UnitOfWork
@@ -29,8 +29,20 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    visibility_delay: float = 0
+    visibility_delay: float = Field(default=0, ge=0)
     """Seconds until a job that the CE accepted is sure to be in its listing."""
+
+    check_soonest: float = Field(default=15, gt=0)
+    """Seconds after a change until a pilot is asked after again, at the soonest."""
+
+    check_latest: float = Field(default=300, gt=0)
+    """Seconds until a pilot is asked after again, at the latest."""
+
+    submissions_per_minute: float | None = Field(default=None, gt=0)
+    """Pilots sent to the CE a minute, by the tasks that run by themselves."""
+
+    calls_per_minute: float | None = Field(default=None, gt=0)
+    """Calls to the CE a minute, by the tasks that run by themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,6 +79,18 @@ def find(
     return read_page(tx, query, ces.c.id, SORTS, asked, lambda row: CE(**row))
 
 
+def names(tx: Transaction) -> list[str]:
+    """Name every CE."""
+    return list(tx.execute(select(ces.c.name).order_by(ces.c.name)).scalars())
+
+
+def success_rates(tx: Transaction) -> dict[str, float]:
+    """Read the configured success rate of every CE."""
+    return {
+        row.name: row.success_rate for row in tx.execute(select(ces.c.name, ces.c.success_rate))
+    }
+
+
 def allow(tx: Transaction, name: str, vo_names: Collection[str]) -> None:
     """Close a CE to all but these VOs; with none, open it to all again."""
     ce = get(tx, name)

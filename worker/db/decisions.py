@@ -1,31 +1,17 @@
 """Decisions: why a CE got so many pilots for a VO, or none."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime
 from functools import cache
-from typing import Any
 
-from sqlalchemy import JSON, Executable, Integer, Text, delete, insert, select
+from sqlalchemy import JSON, Executable, Integer, Text, delete, func, insert, select
 
 from worker.db.pages import FIRST, Asked, Page, read_page
 from worker.db.rows import encode, rows
 from worker.db.tables import ces, decisions, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """How many pilots one cycle gave a CE for a VO, why, and every step on the way."""
-
-    vo: str
-    ce: str
-    at: datetime
-    granted: int
-    reason: str
-    trace: Mapping[str, Any]
-
+from worker.domain.decision import Decision
 
 SORTS = {"id": decisions.c.id, "at": decisions.c.at, "granted": decisions.c.granted}
 
@@ -63,6 +49,11 @@ def find(
     if until is not None:
         query = query.where(decisions.c.at <= until)
     return read_page(tx, query, decisions.c.id, SORTS, asked, lambda row: Decision(**row))
+
+
+def count_before(tx: Transaction, before: datetime) -> int:
+    """Count the decisions older than a moment."""
+    return int(tx.execute(select(func.count()).where(decisions.c.at < before)).scalar_one())
 
 
 def remove(tx: Transaction, before: datetime, limit: int) -> int:

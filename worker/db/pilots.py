@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    exists,
     func,
     insert,
     literal,
@@ -48,6 +49,9 @@ from worker.domain.pilot import (
 HELD = (Status.SUBMITTED, Status.RUNNING)
 """The CE has it: what a check asks about."""
 
+UNDECIDED = (Status.SUBMITTING, *HELD)
+"""The CE has it or may have it: what a check or a listing may say something about."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reserved:
@@ -72,7 +76,7 @@ class Check:
     """What a check found of a pilot whose status it leaves alone."""
 
     pilot_id: int
-    next_check_at: datetime
+    next_check_at: datetime | None
     answered: bool = True
     missing: bool = False
 
@@ -168,6 +172,31 @@ def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
     return Moved(moved=moved, refused=wanted - moved)
 
 
+def in_doubt(tx: Transaction, ce: str) -> list[Pilot]:
+    """List a CE's pilots that were claimed and whose answer is not recorded."""
+    query = PILOTS.where(ces.c.name == ce, pilots.c.status == Status.SUBMITTING)
+    return _pilots(tx, query.order_by(pilots.c.id))
+
+
+def unsent(tx: Transaction, ce: str) -> list[int]:
+    """List the ids of a CE's pilots that hold a slot and were not sent."""
+    query = select(pilots.c.id).where(pilots.c.ce_id == _CE_ID, pilots.c.status == Status.RESERVED)
+    return list(tx.execute(query.order_by(pilots.c.id), {"ce": ce}).scalars())
+
+
+def ces_with(tx: Transaction, status: Status) -> list[str]:
+    """Name the CEs that have a pilot in an occupying status."""
+    held = exists().where(pilots.c.ce_id == ces.c.id, pilots.c.status == status)
+    return list(tx.execute(select(ces.c.name).where(held).order_by(ces.c.name)).scalars())
+
+
+def ces_with_due(tx: Transaction, now: datetime) -> list[str]:
+    """Name the CEs that have a pilot whose check is due."""
+    held = exists().where(pilots.c.ce_id == ces.c.id, pilots.c.next_check_at <= _NOW)
+    query = select(ces.c.name).where(held).order_by(ces.c.name)
+    return list(tx.execute(query, {"now": now}).scalars())
+
+
 def due(tx: Transaction, ce: str, now: datetime, limit: int) -> list[Pilot]:
     """List a CE's pilots whose check is due, the most overdue first, whatever their VO."""
     return _pilots(tx, _DUE, {"ce": ce, "now": now, "limit": limit})
@@ -242,6 +271,12 @@ def remove_final(tx: Transaction, ended_before: datetime, limit: int) -> int:
     """Delete final pilots that ended before a moment, and with them their history."""
     gone = tx.execute(_REMOVE_FINAL, {"before": ended_before, "limit": limit})
     return gone.rowcount
+
+
+def count_final(tx: Transaction, ended_before: datetime) -> int:
+    """Count the final pilots that ended before a moment."""
+    query = select(func.count()).where(pilots.c.ended_at < ended_before)
+    return int(tx.execute(query).scalar_one())
 
 
 def count_by_status(tx: Transaction) -> dict[Status, int]:
@@ -429,7 +464,7 @@ def _checked(dialect: str) -> Executable:
     was = pilots.c
     return (
         update(pilots)
-        .where(was.id == new.c.pilot_id, was.status.in_(HELD))
+        .where(was.id == new.c.pilot_id, was.status.in_(UNDECIDED))
         .values(
             next_check_at=new.c.next_check_at,
             attempts=case((new.c.answered == 1, 0), else_=was.attempts + 1),

@@ -1,11 +1,24 @@
 """Schedules: when each periodic task fires. A row with a VO stands before the one without."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Integer,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
+from worker.db.rows import encode, rows
 from worker.db.tables import schedules, vos
+from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.errors import Invalid, UnknownSchedule, UnknownVO
 from worker.domain.schedule import Outcome
@@ -24,6 +37,7 @@ class Schedule:
     last_at: datetime | None = None
     last_outcome: Outcome | None = None
     last_seconds: float | None = None
+    id: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         if (self.every is None) == (self.cron is None):
@@ -43,10 +57,58 @@ def put(tx: Transaction, schedule: Schedule) -> None:
     """Store a schedule, in place of the one of the same task and VO if there is one."""
     vo_id = _vo_id(tx, schedule.vo)
     values = {**asdict(schedule), "vo_id": vo_id}
-    del values["vo"]
+    del values["vo"], values["id"]
     same = (schedules.c.task == schedule.task, _of(vo_id))
     if not tx.execute(update(schedules).where(*same).values(values)).rowcount:
         tx.execute(insert(schedules).values(values))
+
+
+def seed(tx: Transaction, wanted: Iterable[Schedule]) -> None:
+    """Store the schedules that are not there; those that are keep what an operator said."""
+    present = {(schedule.task, schedule.vo) for schedule in get_all(tx)}
+    for schedule in wanted:
+        if (schedule.task, schedule.vo) not in present:
+            put(tx, schedule)
+
+
+def claim(tx: Transaction, ticks: Mapping[Schedule, datetime], now: datetime) -> list[Schedule]:
+    """Claim ticks, each by the next one it leads to; tell which were still there to claim.
+
+    One statement for all: of any number of schedulers that see the same tick, one claims it.
+    """
+    if not ticks:
+        return []
+    data = ((s.id, s.next_at, following) for s, following in ticks.items())
+    claimed = tx.execute(
+        _claim(tx.dialect), {**encode(("id", "was", "following"), data), "now": now}
+    )
+    ids = set(claimed.scalars())
+    return [schedule for schedule in ticks if schedule.id in ids]
+
+
+def finished(tx: Transaction, task: str, vo: str | None, outcome: Outcome, seconds: float) -> None:
+    """Note how an execution went, on the schedule of its VO or the one for all."""
+    values = {"last_outcome": outcome, "last_seconds": seconds}
+    if vo is not None:
+        own = (schedules.c.task == task, _of(_vo_id(tx, vo)))
+        if tx.execute(update(schedules).where(*own).values(values)).rowcount:
+            return
+    tx.execute(update(schedules).where(schedules.c.task == task, _of(None)).values(values))
+
+
+@cache
+def _claim(dialect: str) -> Executable:
+    tick = rows(dialect, id=Integer, was=UtcDateTime, following=UtcDateTime)
+    return (
+        update(schedules)
+        .where(
+            schedules.c.id == tick.c.id,
+            schedules.c.enabled,
+            schedules.c.next_at.is_not_distinct_from(tick.c.was),
+        )
+        .values(next_at=tick.c.following, last_at=bindparam("now", type_=UtcDateTime()))
+        .returning(schedules.c.id)
+    )
 
 
 def get(tx: Transaction, task: str, vo: str | None = None) -> Schedule:

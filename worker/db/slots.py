@@ -1,6 +1,7 @@
 """Slots: what is free on each CE, and how much room the limits leave for more pilots."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -12,14 +13,19 @@ from sqlalchemy import (
     Subquery,
     Table,
     Text,
+    bindparam,
     case,
+    exists,
     func,
+    or_,
     select,
 )
 
 from worker.db.rows import encode, rows
-from worker.db.tables import ce_vos, ces, pilots, vos
+from worker.db.tables import ce_health, ce_vos, ces, pilots, vos
+from worker.db.types import KEY
 from worker.db.uow import Transaction
+from worker.domain.breaker import Breaker
 from worker.domain.errors import NotFound, UnknownCE, UnknownVO
 from worker.domain.pilot import OCCUPYING, WAITING, Grant
 
@@ -75,6 +81,39 @@ def lock_rooms(tx: Transaction, grants: Sequence[Grant]) -> Room:
 def available_ces(tx: Transaction) -> Sequence[RowMapping]:
     """Read the CEs that can take a pilot now, with how many."""
     return tx.execute(_AVAILABLE).mappings().all()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CESlots:
+    """What an allocation for one VO reads of one CE, all in one statement."""
+
+    name: str
+    capacity: int
+    waiting_limit: int | None
+    success_rate: float
+    enabled: bool
+    draining: bool
+    allowed: bool
+    occupying: int
+    waiting: int
+    vo_occupying: int
+    vo_waiting: int
+    breaker: Breaker
+    breaker_reason: str | None
+    rates: Mapping[str, Any]
+
+    @property
+    def available(self) -> int:
+        """How many more pilots fit: free slots, and no more than may wait."""
+        free = self.capacity - self.occupying
+        if self.waiting_limit is not None:
+            free = min(free, self.waiting_limit - self.waiting)
+        return max(0, free)
+
+
+def slots_for(tx: Transaction, vo_id: int) -> list[CESlots]:
+    """Read the slots of every CE as one VO sees them, the closed ones too."""
+    return [CESlots(**row) for row in tx.execute(_SLOTS, {"vo_id": vo_id}).mappings()]
 
 
 def _ce_room(ce: Any, counted: Any) -> int:
@@ -184,3 +223,38 @@ def _available() -> Select[Any]:
 
 
 _AVAILABLE = _available()
+
+
+def _slots() -> Select[Any]:
+    vo_id = bindparam("vo_id", type_=KEY)
+    mine = pilots.c.vo_id == vo_id
+    counted = (
+        _occupation()
+        .add_columns(
+            func.sum(case((mine, 1), else_=0)).label("vo_occupying"),
+            func.sum(case((mine & _WAITS, 1), else_=0)).label("vo_waiting"),
+        )
+        .subquery("counted")
+    )
+    permitted = exists().where(ce_vos.c.ce_id == ces.c.id, ce_vos.c.vo_id == vo_id)
+    counts = ("occupying", "waiting", "vo_occupying", "vo_waiting")
+    return (
+        select(
+            *(ces.c[name] for name in _OF_THE_CE),
+            or_(ces.c.open_to_all, permitted).label("allowed"),
+            *(func.coalesce(counted.c[name], 0).label(name) for name in counts),
+            ce_health.c.breaker,
+            ce_health.c.breaker_reason,
+            ce_health.c.rates,
+        )
+        .select_from(
+            ces.join(ce_health, ce_health.c.ce_id == ces.c.id).outerjoin(
+                counted, counted.c.ce_id == ces.c.id
+            )
+        )
+        .order_by(ces.c.name)
+    )
+
+
+_OF_THE_CE = ("name", "capacity", "waiting_limit", "success_rate", "enabled", "draining")
+_SLOTS = _slots()

@@ -221,6 +221,12 @@ transitions = Table(
     Column("reason", Text),
     Column("at", UtcDateTime(), nullable=False, server_default=func.current_timestamp()),
     Index("ix_transitions_pilot_id_id", "pilot_id", "id"),
+    Index(
+        "ix_transitions_ends",
+        "at",
+        postgresql_where=text(f"became IN ({_quoted(FINAL)})"),
+        sqlite_where=text(f"became IN ({_quoted(FINAL)})"),
+    ),
     comment="The history of each pilot. The first has no 'was'.",
 )
 
@@ -246,7 +252,7 @@ ce_health = Table(
     metadata,
     Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), primary_key=True),
     Column("rates", JSON_VALUE, nullable=False),
-    Column("learned_at", UtcDateTime()),
+    Column("learned_at", UtcDateTime(), nullable=False, server_default=func.current_timestamp()),
     Column(
         "breaker",
         words(Breaker, "breaker"),

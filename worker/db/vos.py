@@ -52,6 +52,11 @@ def remove(tx: Transaction, name: str) -> None:
     tx.execute(delete(vos).where(vos.c.id == vo.id))
 
 
+def names(tx: Transaction) -> list[str]:
+    """Name every VO."""
+    return list(tx.execute(select(vos.c.name).order_by(vos.c.name)).scalars())
+
+
 def find(
     tx: Transaction,
     *,

@@ -7,7 +7,8 @@
     │   ├── UnknownCE
     │   ├── UnknownPilot
     │   ├── UnknownBackend
-    │   └── UnknownSchedule
+    │   ├── UnknownSchedule
+    │   └── UnknownTask
     ├── AlreadyExists                 choose another name
     ├── InUse                         free it first
     ├── IllegalMove                   the pilot is elsewhere in its life
@@ -75,6 +76,10 @@ class UnknownBackend(NotFound):
 
 class UnknownSchedule(NotFound):
     """There is no schedule of this task."""
+
+
+class UnknownTask(NotFound):
+    """There is no task of this name."""
 
 
 class AlreadyExists(PilotageError):

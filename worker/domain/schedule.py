@@ -3,6 +3,14 @@
 from worker.domain.words import Described
 
 
+class Scope(Described):
+    """What one execution of a task is for."""
+
+    VO = "vo", "One VO."
+    CE = "ce", "One CE."
+    GLOBAL = "global", "All."
+
+
 class Outcome(Described):
     """How the last execution of a task ended."""
 

@@ -128,7 +128,12 @@ def upgrade() -> None:
         sa.Column(
             "rates", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
         ),
-        sa.Column("learned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "learned_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
         sa.Column(
             "breaker",
             sa.Enum(
@@ -510,6 +515,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transitions")),
         comment="The history of each pilot. The first has no 'was'.",
+    )
+    op.create_index(
+        "ix_transitions_ends",
+        "transitions",
+        ["at"],
+        unique=False,
+        postgresql_where=sa.text("became IN ('done', 'failed', 'cancelled', 'lost')"),
+        sqlite_where=sa.text("became IN ('done', 'failed', 'cancelled', 'lost')"),
     )
     op.create_index("ix_transitions_pilot_id_id", "transitions", ["pilot_id", "id"], unique=False)
     touch.install(op.get_bind(), "vos", "ces", "pilots", "schedules")

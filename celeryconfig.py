@@ -1,0 +1,50 @@
+"""Celery's settings, in Celery's own lower-case names. A line of reason for each unusual one."""
+
+from worker.wiring import broker, settings
+
+broker_url, broker_transport_options = broker()
+
+# Messages are nudges: the database remembers what is to be done, so one that is lost costs a tick.
+# A message is acknowledged before its task runs, so that none is delivered twice.
+task_acks_late = False
+task_ignore_result = True
+result_backend = None
+
+# Whoever can write to the broker could otherwise have code run by us.
+task_serializer = "json"
+result_serializer = "json"
+accept_content = ["json"]
+
+# Long and short tasks share a worker: none is kept waiting behind one that was fetched early.
+worker_prefetch_multiplier = 1
+
+# What only uses the database (plan) and what calls a CE (call) wait in different queues, and what
+# plans is fetched first where one worker serves both.
+task_default_queue = "plan"
+task_queues = None
+task_create_missing_queues = True
+
+# A task that hangs is ended before its lease runs out.
+task_soft_time_limit = 140
+task_time_limit = 150
+
+# A worker that starts before its broker waits for it; one that loses it comes back.
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+worker_cancel_long_running_tasks_on_connection_loss = False
+
+# To send a nudge is tried twice and then left to the next tick.
+task_publish_retry_policy = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.5}
+
+# A pool process is renewed now and then, against whatever leaks.
+worker_max_tasks_per_child = 1000
+
+worker_hijack_root_logger = False
+worker_send_task_events = False
+timezone = "UTC"
+enable_utc = True
+
+# Ticks are claimed in the database, by any number of beats.
+beat_scheduler = "worker.tasks.beat:DatabaseScheduler"
+# Schedules are changed while beat runs: it looks at them this often, in seconds.
+beat_max_loop_interval = settings().beat_interval

@@ -1,0 +1,43 @@
+"""The conformance suite: what every back-end must do, ours or a stranger's.
+
+A test module of five lines runs it, with a `Site` that knows one CE of the back-end:
+
+    from worker.backends.conformance import Conformance, Site
+
+    class TestMine(Conformance):
+        @pytest.fixture
+        def site(self, tmp_path):
+            return MySite(tmp_path)       # a subclass of Site, a new and empty CE for each test
+
+`Site.connect` makes a driver, `Site.wait` lets time pass, `Site.provoke` makes trouble at the CE.
+A trouble that cannot be made is named in `Site.cannot` with the reason, and its cases are skipped;
+one that is neither made nor named fails. Needs pytest; for the values in a failed assertion, say
+`pytest.register_assert_rewrite("worker.backends.conformance")` in `conftest.py`.
+"""
+
+import pytest
+
+from worker.backends.conformance.asking import Asking
+from worker.backends.conformance.cancelling import Cancelling
+from worker.backends.conformance.errors import Errors
+from worker.backends.conformance.listing import Listings
+from worker.backends.conformance.site import Life, Site, Trouble
+from worker.backends.conformance.submitting import Submitting
+from worker.backends.conformance.together import Together
+
+__all__ = ["Conformance", "Life", "Site", "Trouble"]
+
+
+class Conformance(Submitting, Asking, Cancelling, Listings, Errors, Together):
+    """The cases. A subclass whose name begins with Test gives the fixture `site`."""
+
+    @pytest.fixture
+    def site(self) -> Site:
+        """Give the CE that is judged."""
+        raise NotImplementedError("give a fixture named site")
+
+    def test_what_cannot_be_provoked_is_declared_with_a_reason(self, site: Site) -> None:
+        """Nothing is skipped by accident."""
+        for trouble, reason in site.cannot.items():
+            assert trouble in set(Trouble), f"{trouble} is no trouble"
+            assert reason.strip(), f"say why {trouble} cannot be provoked"

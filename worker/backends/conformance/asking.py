@@ -1,0 +1,159 @@
+"""Asking: what the CE says is told, and nothing that it did not say."""
+
+from uuid import uuid4
+
+from worker.backends.conformance.looks import (
+    answers_of,
+    find_all,
+    is_harmless,
+    is_over,
+    is_tame,
+    listing_of,
+    look,
+    look_for,
+    send,
+    trouble_at,
+    until,
+    until_final,
+    until_status,
+)
+from worker.backends.conformance.site import Life, Site, Trouble
+from worker.backends.contract import (
+    Job,
+    Observed,
+    Receipt,
+)
+from worker.domain.pilot import FINAL, Cause, Status
+
+
+class Asking:
+    """The cases."""
+
+    def test_a_good_pilot_ends_as_done(self, site: Site) -> None:
+        """With its times, which know their zone."""
+        driver, [job] = send(site, 1, Life.SHORT)
+        seen = until_final(site, driver, job)
+        assert seen.status is Status.DONE
+        assert seen.cause is None
+        assert seen.exit_code in (0, None)
+        assert seen.raw
+        for moment in (seen.started_at, seen.ended_at):
+            assert moment is None or moment.tzinfo is not None
+
+    def test_a_bad_pilot_ends_as_failed(self, site: Site) -> None:
+        """With a cause, and its exit code if the CE tells one."""
+        driver, [job] = send(site, 1, Life.FAILING)
+        seen = until_final(site, driver, job)
+        assert seen.status is Status.FAILED
+        assert isinstance(seen.cause, Cause)
+        assert seen.exit_code != 0
+        assert seen.raw
+
+    def test_a_long_pilot_runs(self, site: Site) -> None:
+        """Running comes after waiting, if waiting is seen at all, and it stays so."""
+        driver, [job] = send(site, 1)
+        assert look(driver, [job])[job.stamp].status in (Status.SUBMITTED, Status.RUNNING)
+        until_status(site, driver, job, Status.RUNNING)
+        site.wait(site.step)
+        assert look(driver, [job])[job.stamp].status is Status.RUNNING
+
+    def test_one_unknown_job_spoils_no_answer(self, site: Site) -> None:
+        """It is absent; the others are answered as ever."""
+        driver, jobs = send(site, 9)
+        stranger = Job(stamp=uuid4().hex, handle=site.unknown_handle(0))
+        gone = [Job(stamp=uuid4().hex, handle=site.unknown_handle(n)) for n in range(1, 491)]
+        seen = look(driver, [*jobs[:4], stranger, *gone, *jobs[4:]])
+        assert seen[stranger.stamp].absent
+        assert seen[stranger.stamp].status is None
+        for job in jobs:
+            assert not seen[job.stamp].absent
+            assert seen[job.stamp].status is not None
+
+    def test_any_number_of_jobs_is_one_question(self, site: Site) -> None:
+        """More than a command line or a request could hold."""
+        driver, jobs = send(site, 3)
+        numbers = range(site.many_ids - len(jobs))
+        gone = [Job(stamp=f"{n:032x}", handle=site.unknown_handle(n)) for n in numbers]
+        seen = look(driver, [*gone, *jobs])
+        assert all(seen[job.stamp].status for job in jobs)
+        assert all(seen[job.stamp].absent for job in gone)
+
+    def test_a_handle_without_meaning_is_no_crash(self, site: Site) -> None:
+        """It may have been written by another version, or by hand."""
+        driver, [job] = send(site, 1)
+        odd = ["", " ", "no such handle", "-1", "'; --", "../x", "9" * 40, "ü" * 300]
+        jobs = [Job(stamp=uuid4().hex, handle=handle) for handle in odd]
+        seen = look(driver, [*jobs, job])
+        assert not any(seen[one.stamp].status for one in jobs if one.stamp in seen)
+        assert seen[job.stamp].status is not None
+        assert is_tame(lambda: driver.cancel(jobs))
+        assert is_tame(lambda: driver.output(jobs[1]))
+
+    def test_an_unknown_word_is_kept_and_is_no_status(self, site: Site) -> None:
+        """Neither an error nor an absence."""
+        driver, [job] = send(site, 1)
+        with trouble_at(site, Trouble.STRANGE_WORD, job.stamp):
+            seen = look(driver, [job])[job.stamp]
+        assert seen.status is None
+        assert not seen.absent
+        assert seen.raw
+
+    def test_what_left_the_listing_is_looked_up_in_the_history(self, site: Site) -> None:
+        """A job that ended long ago still has its status."""
+        driver, [job] = send(site, 1, Life.SHORT)
+        until_final(site, driver, job)
+        with trouble_at(site, Trouble.LEFT_LISTING, job.stamp):
+            seen = look(driver, [job])[job.stamp]
+        assert seen.status is Status.DONE
+        assert not seen.absent
+
+    def test_what_is_known_nowhere_is_absent(self, site: Site) -> None:
+        """And only that."""
+        driver, [gone, kept] = send(site, 2)
+        with trouble_at(site, Trouble.FORGOTTEN, gone.stamp):
+            seen = look(driver, [gone, kept])
+            listed = find_all(site, driver)
+        assert seen[gone.stamp].absent
+        assert seen[gone.stamp].status is None
+        assert seen[kept.stamp].status is not None
+        assert set(listed) == {kept.stamp}
+
+    def test_an_empty_answer_says_nothing(self, site: Site) -> None:
+        """No pilot is absent because the CE was silent."""
+        driver, jobs = send(site, 3)
+        with trouble_at(site, Trouble.EMPTY):
+            seen = answers_of(lambda: driver.poll(jobs))
+            listing = listing_of(driver)
+        assert not any(one.absent or one.status for one in seen)
+        assert listing is None or not listing.complete
+
+    def test_a_requeued_pilot_waits_and_runs_again(self, site: Site) -> None:
+        """It stays one job with one handle."""
+        driver, [job] = send(site, 1)
+        until_status(site, driver, job, Status.RUNNING)
+        with trouble_at(site, Trouble.REQUEUED, job.stamp):
+            until_status(site, driver, job, Status.SUBMITTED)
+        until_status(site, driver, job, Status.RUNNING)
+        assert find_all(site, driver) == {job.stamp: [job.handle]}
+
+    def test_a_pilot_that_somebody_removed_is_over(self, site: Site) -> None:
+        """The CE says so, or does not know it any longer."""
+        driver, [job, kept] = send(site, 2)
+        until_status(site, driver, job, Status.RUNNING)
+        with trouble_at(site, Trouble.REMOVED, job.stamp):
+            seen = until(
+                site, lambda: look_for(is_over, driver, job), "the removed pilot to be over"
+            )
+        assert seen.absent or seen.status in (Status.CANCELLED, Status.FAILED)
+        assert look(driver, [kept])[kept.stamp].status not in (None, *FINAL)
+
+    def test_broken_text_is_made_harmless(self, site: Site) -> None:
+        """It can be stored, sent and shown."""
+        driver, [job] = send(site, 1)
+        orders = site.orders(1)
+        with trouble_at(site, Trouble.GARBAGE, job.stamp, orders[0].stamp):
+            answers: list[Receipt | Observed] = [*driver.submit(orders), *driver.poll([job])]
+        texts = [text for one in answers for text in (one.raw, one.reason) if text is not None]
+        assert texts
+        for text in texts:
+            assert is_harmless(text), repr(text)

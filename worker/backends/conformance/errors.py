@@ -1,0 +1,94 @@
+"""Errors: four kinds, in time, and none with a transaction open."""
+
+import time
+
+import pytest
+
+from worker.backends.conformance.looks import (
+    Spy,
+    answers_of,
+    calls_of,
+    find_all,
+    is_tame,
+    send,
+    stamps_of,
+    trouble_at,
+)
+from worker.backends.conformance.site import Site, Trouble
+from worker.backends.guard import Guard, UnitOfWorkOpen
+from worker.db.engine import make_engine, parse_url
+from worker.db.uow import UnitOfWork
+from worker.domain.errors import (
+    CredentialProblem,
+    Unavailable,
+    Unreadable,
+)
+from worker.domain.pilot import FINAL
+
+
+class Errors:
+    """The cases."""
+
+    @pytest.mark.parametrize("trouble", list(Trouble))
+    def test_nothing_but_a_backend_error_comes_out(self, site: Site, trouble: Trouble) -> None:
+        """Whatever is wrong with the CE."""
+        driver, jobs = send(site, 2)
+        orders = site.orders(2)
+        with trouble_at(site, trouble, *stamps_of([*jobs, *orders])):
+            for call in calls_of(driver, orders, jobs):
+                assert is_tame(call)
+            assert is_tame(lambda: driver.output(jobs[0]))
+
+    def test_a_ce_that_is_down_is_unavailable_and_comes_back(self, site: Site) -> None:
+        """Nothing is forgotten, and nothing was accepted."""
+        driver, jobs = send(site, 2)
+        with trouble_at(site, Trouble.DOWN):
+            for call in calls_of(driver, site.orders(2), jobs):
+                with pytest.raises(Unavailable):
+                    call()
+        assert find_all(site, driver) == {job.stamp: [job.handle] for job in jobs}
+
+    def test_a_slow_ce_is_left_in_time(self, site: Site) -> None:
+        """A call takes no longer than its limit, and a small margin."""
+        driver, jobs = send(site, 2)
+        with trouble_at(site, Trouble.SLOW):
+            for call in calls_of(driver, site.orders(2), jobs):
+                began = time.monotonic()
+                with pytest.raises(Unavailable):
+                    call()
+                assert time.monotonic() - began < site.time_limit + site.margin
+
+    def test_an_unreadable_answer_is_kept(self, site: Site) -> None:
+        """For a person to read."""
+        driver, jobs = send(site, 1)
+        with trouble_at(site, Trouble.UNREADABLE):
+            with pytest.raises(Unreadable) as poll:
+                driver.poll(jobs)
+            with pytest.raises(Unreadable) as find:
+                driver.find()
+        assert poll.value.raw
+        assert find.value.raw
+
+    def test_an_expired_credential_is_called_by_its_name(self, site: Site) -> None:
+        """Nothing was accepted, and no pilot changes for it."""
+        driver, jobs = send(site, 2)
+        with trouble_at(site, Trouble.CREDENTIAL):
+            with pytest.raises(CredentialProblem):
+                driver.submit(site.orders(2))
+            seen = answers_of(lambda: driver.poll(jobs))
+        assert not any(one.absent or one.status in FINAL for one in seen)
+        assert set(find_all(site, driver)) == {job.stamp for job in jobs}
+
+    def test_no_call_is_made_with_a_unit_of_work_open(self, site: Site) -> None:
+        """The driver is not even asked."""
+        _, jobs = send(site, 1)
+        spy = Spy(site.connect())
+        driver, uow = Guard(spy), UnitOfWork(make_engine(parse_url("sqlite://")))
+        with uow():
+            for call in calls_of(driver, site.orders(1), jobs):
+                with pytest.raises(UnitOfWorkOpen):
+                    call()
+            with pytest.raises(UnitOfWorkOpen):
+                driver.output(jobs[0])
+        uow.engine.dispose()
+        assert spy.calls == []

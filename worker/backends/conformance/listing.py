@@ -1,0 +1,56 @@
+"""Listing: every job, none of anybody else, and the moment it holds for."""
+
+from datetime import timedelta
+
+from worker.backends.conformance.looks import (
+    are_same,
+    find_all,
+    listing_of,
+    send,
+    trouble_at,
+    until_final,
+)
+from worker.backends.conformance.site import Life, Site, Trouble
+from worker.domain.pilot import Status
+
+
+class Listings:
+    """The cases."""
+
+    def test_the_listing_has_every_job_and_no_other(self, site: Site) -> None:
+        """Whoever recorded it."""
+        driver, jobs = send(site, 5)
+        before = site.now()
+        listing = driver.find()
+        assert listing.complete
+        assert before - timedelta(minutes=5) < listing.as_of <= site.now()
+        assert are_same(listing.jobs, jobs)
+        assert all(job.status for job in listing.jobs)
+
+    def test_the_listing_is_as_old_as_the_question(self, site: Site) -> None:
+        """A job accepted after `as_of` may be missing; one accepted before may not."""
+        driver, _ = send(site, 1)
+        before = site.now()
+        listing = driver.find()
+        later = send(site, 1)[1][0]
+        assert listing.as_of <= before + timedelta(seconds=site.margin)
+        assert later.stamp not in {job.stamp for job in listing.jobs}
+        assert later.stamp in find_all(site, driver)
+
+    def test_a_listing_cut_short_says_so(self, site: Site) -> None:
+        """Or is an error."""
+        driver, _ = send(site, 10)
+        with trouble_at(site, Trouble.TRUNCATED):
+            listing = listing_of(driver)
+        assert listing is None or not listing.complete
+
+    def test_another_clock_at_the_ce_changes_nothing(self, site: Site) -> None:
+        """`as_of` is read off our clock."""
+        with trouble_at(site, Trouble.SKEWED):
+            driver, [job] = send(site, 1, Life.SHORT)
+            assert until_final(site, driver, job).status is Status.DONE
+            before = site.now()
+            listing = driver.find()
+        assert before - timedelta(minutes=5) < listing.as_of
+        assert listing.as_of <= before + timedelta(seconds=site.margin)
+        assert are_same(listing.jobs, [job])

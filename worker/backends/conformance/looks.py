@@ -1,0 +1,197 @@
+"""How the cases send pilots, look at a CE and wait for it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+import pytest
+
+from worker.backends.conformance.site import Life, Site, Trouble
+from worker.backends.contract import (
+    Cancelled,
+    Driver,
+    Job,
+    Listing,
+    Observed,
+    Order,
+    Output,
+    Receipt,
+)
+from worker.backends.guard import Guard
+from worker.domain.errors import (
+    BackendError,
+)
+from worker.domain.pilot import FINAL, Status
+
+Value = TypeVar("Value")
+
+
+class Spy:
+    """A driver that notes what it is asked."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.calls: list[str] = []
+
+    def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
+        """Note it."""
+        self.calls.append("submit")
+        return self._driver.submit(orders)
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        """Note it."""
+        self.calls.append("poll")
+        return self._driver.poll(jobs)
+
+    def find(self) -> Listing:
+        """Note it."""
+        self.calls.append("find")
+        return self._driver.find()
+
+    def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
+        """Note it."""
+        self.calls.append("cancel")
+        return self._driver.cancel(jobs)
+
+    def output(self, job: Job) -> Output:
+        """Note it."""
+        self.calls.append("output")
+        return self._driver.output(job)
+
+
+def connect(site: Site, life: Life = Life.LONG) -> Guard:
+    """Make a guarded driver of the CE."""
+    return Guard(site.connect(life))
+
+
+def send(site: Site, count: int, life: Life = Life.LONG) -> tuple[Guard, list[Job]]:
+    """Send pilots, and wait until the CE is sure to show them."""
+    driver, orders = connect(site, life), site.orders(count)
+    handles = handles_of(driver.submit(orders))
+    site.wait(site.visibility_delay)
+    return driver, [Job(stamp=order.stamp, handle=handles[order.stamp]) for order in orders]
+
+
+def handles_of(receipts: Sequence[Receipt]) -> dict[str, str]:
+    """Read the handles, one for each pilot."""
+    counts = Counter(receipt.stamp for receipt in receipts)
+    assert set(counts.values()) <= {1}, "a pilot has two receipts"
+    return {receipt.stamp: _handle(receipt) for receipt in receipts}
+
+
+def _handle(receipt: Receipt) -> str:
+    assert receipt.handle, f"{receipt} has no handle"
+    assert receipt.refused is None, f"{receipt} is refused and has a handle"
+    return receipt.handle
+
+
+def find_all(site: Site, driver: Guard) -> dict[str, list[str]]:
+    """List the handles of each stamp, once the CE is sure to show every job."""
+    site.wait(site.visibility_delay)
+    listing = driver.find()
+    assert listing.complete
+    found: dict[str, list[str]] = {}
+    for job in listing.jobs:
+        assert not job.absent, "a job that is listed is not absent"
+        found.setdefault(job.stamp, []).append(job.handle)
+    return found
+
+
+def look(driver: Guard, jobs: Sequence[Job]) -> dict[str, Observed]:
+    """Ask after jobs; the answer for each stamp."""
+    return {seen.stamp: seen for seen in driver.poll(jobs)}
+
+
+def until_final(site: Site, driver: Guard, job: Job) -> Observed:
+    """Wait until a job has ended."""
+    return until(site, lambda: look_for(lambda one: one.status in FINAL, driver, job), "the end")
+
+
+def until_status(site: Site, driver: Guard, job: Job, status: Status) -> Observed:
+    """Wait until a job has a status."""
+    return until(site, lambda: look_for(lambda one: one.status is status, driver, job), str(status))
+
+
+def is_over(seen: Observed) -> bool:
+    """Tell whether a job has ended, or is not known any longer."""
+    return seen.absent or seen.status in FINAL
+
+
+def look_for(condition: Callable[[Observed], bool], driver: Guard, job: Job) -> Observed | None:
+    """Ask after a job; `None` unless the answer is as wanted."""
+    seen = look(driver, [job]).get(job.stamp)
+    return seen if seen is not None and condition(seen) else None
+
+
+def until(site: Site, look: Callable[[], Value | None], what: str) -> Value:
+    """Look again and again, and give up when the patience of the site is at its end."""
+    for _ in range(site.patience):
+        seen = look()
+        if seen is not None:
+            return seen
+        site.wait(site.step)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+@contextmanager
+def trouble_at(site: Site, trouble: Trouble, *stamps: str) -> Iterator[None]:
+    """Make trouble, or skip the case with the reason why it cannot be made."""
+    if trouble in site.cannot:
+        pytest.skip(f"{trouble}: {site.cannot[trouble]}")
+    with site.provoke(trouble, stamps):
+        yield
+
+
+def calls_of(
+    driver: Guard, orders: Sequence[Order], jobs: Sequence[Job]
+) -> list[Callable[[], object]]:
+    """List the calls that handle sets."""
+    return [
+        lambda: driver.submit(orders),
+        lambda: driver.poll(jobs),
+        driver.find,
+        lambda: driver.cancel(jobs),
+    ]
+
+
+def is_tame(call: Callable[[], object]) -> bool:
+    """Let an answer or a back-end's error pass; anything else comes out and fails the test."""
+    with suppress(BackendError):
+        call()
+    return True
+
+
+def answers_of(call: Callable[[], list[Value]]) -> list[Value]:
+    """Take the answers; an error is none."""
+    try:
+        return call()
+    except BackendError:
+        return []
+
+
+def listing_of(driver: Guard) -> Listing | None:
+    """Take the listing; an error is none."""
+    try:
+        return driver.find()
+    except BackendError:
+        return None
+
+
+def stamps_of(orders: Sequence[Order | Job]) -> set[str]:
+    """Read the stamps of orders or jobs."""
+    return {order.stamp for order in orders}
+
+
+def are_same(seen: Sequence[Observed], jobs: Sequence[Job]) -> bool:
+    """Tell whether these are the jobs, each once."""
+    return Counter((one.stamp, one.handle) for one in seen) == Counter(
+        (job.stamp, job.handle) for job in jobs
+    )
+
+
+def is_harmless(text: str) -> bool:
+    """Tell whether a text can be stored, sent and shown."""
+    return text.encode("utf-8", "replace").decode() == text and all(
+        character.isprintable() or character in "\n\t" for character in text
+    )

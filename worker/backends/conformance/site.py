@@ -1,0 +1,101 @@
+"""What the suite is told of the CE it judges."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from types import MappingProxyType
+from uuid import uuid4
+
+from worker.backends.contract import (
+    Driver,
+    Order,
+)
+from worker.domain.words import Described
+
+
+class Life(Described):
+    """How the pilots of a driver live."""
+
+    LONG = "long", "It starts soon and runs until it is ended."
+    SHORT = "short", "It starts soon and ends well soon."
+    FAILING = "failing", "It starts soon and ends soon with an exit code other than 0."
+    CHATTY = "chatty", "It ends well soon and has written far more than the limit of an output."
+
+
+class Trouble(Described):
+    """What can be made to go wrong at a CE."""
+
+    REPLY_LOST = "reply_lost", "Orders are accepted and the reply is lost."
+    HALF = "half", "Orders are accepted and only some are answered."
+    REFUSAL = "refusal", "The orders of these stamps are refused, the others accepted."
+    DOWN = "down", "The CE cannot be reached."
+    SLOW = "slow", "The CE takes ten times longer than the driver waits."
+    EMPTY = "empty", "The CE answers with success and says nothing."
+    TRUNCATED = "truncated", "The CE's listing is cut short, and this can be seen."
+    UNREADABLE = "unreadable", "The CE answers something that is not its language."
+    STRANGE_WORD = "strange_word", "The CE uses a status word that nobody knows."
+    GARBAGE = "garbage", "The CE's reasons hold control characters and broken UTF-8."
+    CREDENTIAL = "credential", "The credential has expired."
+    FORGOTTEN = "forgotten", "The CE knows these jobs no longer, live or in its history."
+    LEFT_LISTING = "left_listing", "These jobs, which have ended, are in the CE's history only."
+    REMOVED = "removed", "Somebody else removes these jobs at the CE."
+    REQUEUED = "requeued", "The CE stops these running jobs, and starts them again later."
+    NEVER_STARTS = "never_starts", "The jobs that the CE accepts from now on wait for ever."
+    SKEWED = "skewed", "The CE's clock is ten minutes ahead."
+
+
+class Site(ABC):
+    """One CE of the back-end that is judged: new and empty for each test."""
+
+    cannot: Mapping[Trouble, str] = MappingProxyType({})
+    """Each trouble that cannot be made here, and why."""
+
+    many: int = 1000
+    """Pilots in the largest submission."""
+
+    many_ids: int = 100_000
+    """Jobs in the largest question, most of them unknown to the CE."""
+
+    visibility_delay: float = 0
+    """What the options of the CE say."""
+
+    time_limit: float = 10
+    """Seconds that the driver waits for the CE."""
+
+    margin: float = 2
+    """Seconds that the driver may take beyond that."""
+
+    step: float = 0.05
+    """Seconds from one look to the next, while waiting for something."""
+
+    patience: int = 400
+    """Looks until the wait is given up."""
+
+    output_limit: int = 1_048_576
+    """Characters of a pilot's output that a driver may return."""
+
+    @abstractmethod
+    def connect(self, life: Life = Life.LONG) -> Driver:
+        """Make a driver of the CE as another process would; its pilots live this life."""
+
+    @abstractmethod
+    def unknown_handle(self, number: int) -> str:
+        """Write the handle of a job that the CE never had, another for each number."""
+
+    def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> AbstractContextManager[None]:
+        """Make trouble for as long as the block lasts; for these stamps, where it names some."""
+        raise NotImplementedError(f"provoke {trouble}, or name it in `cannot` with the reason")
+
+    def orders(self, count: int) -> list[Order]:
+        """Make orders that were never sent, of one VO."""
+        return [Order(stamp=uuid4().hex, vo="default") for _ in range(count)]
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
+
+    def now(self) -> datetime:
+        """Read the clock that the driver reads."""
+        return datetime.now(UTC)

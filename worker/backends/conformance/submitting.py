@@ -1,0 +1,103 @@
+"""Submitting: every order becomes exactly one job, whatever becomes of the reply."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from worker.backends.conformance.looks import (
+    Spy,
+    answers_of,
+    connect,
+    find_all,
+    handles_of,
+    look,
+    stamps_of,
+    trouble_at,
+)
+from worker.backends.conformance.site import Site, Trouble
+from worker.backends.contract import (
+    Job,
+)
+from worker.backends.guard import Guard
+from worker.domain.errors import (
+    Invalid,
+)
+from worker.domain.pilot import STAMP_LENGTH, Cause
+
+
+class Submitting:
+    """The cases."""
+
+    def test_every_order_gets_one_receipt_and_one_job(self, site: Site) -> None:
+        """However many are sent."""
+        driver, orders = connect(site), site.orders(site.many)
+        handles = handles_of(driver.submit(orders))
+        assert set(handles) == stamps_of(orders)
+        assert len(set(handles.values())) == len(orders), "two jobs share a handle"
+        assert find_all(site, driver) == {stamp: [handle] for stamp, handle in handles.items()}
+
+    def test_a_lost_reply_leaves_one_job_for_each_order(self, site: Site) -> None:
+        """What was accepted and not answered can be found and asked after."""
+        driver, orders = connect(site), site.orders(3)
+        with trouble_at(site, Trouble.REPLY_LOST):
+            assert answers_of(lambda: driver.submit(orders)) == []
+        found = find_all(site, driver)
+        assert set(found) == stamps_of(orders)
+        jobs = [Job(stamp=stamp, handle=handle) for stamp, [handle] in found.items()]
+        assert all(seen.status for seen in look(driver, jobs).values())
+
+    def test_half_an_answer_leaves_one_job_for_each_order(self, site: Site) -> None:
+        """A receipt that came is right; one that did not come is no refusal."""
+        driver, orders = connect(site), site.orders(10)
+        with trouble_at(site, Trouble.HALF):
+            receipts = answers_of(lambda: driver.submit(orders))
+        assert 0 < len(receipts) < len(orders)
+        assert not any(receipt.refused for receipt in receipts)
+        found = find_all(site, driver)
+        assert set(found) == stamps_of(orders)
+        assert all(len(handles) == 1 for handles in found.values())
+        assert all(found[receipt.stamp] == [receipt.handle] for receipt in receipts)
+
+    def test_one_refused_order_harms_no_other(self, site: Site) -> None:
+        """Of ten, nine have a handle and one a cause."""
+        driver, orders = connect(site), site.orders(10)
+        bad = orders[3].stamp
+        with trouble_at(site, Trouble.REFUSAL, bad):
+            receipts = {receipt.stamp: receipt for receipt in driver.submit(orders)}
+        assert set(receipts) == stamps_of(orders)
+        assert isinstance(receipts[bad].refused, Cause)
+        assert receipts[bad].handle is None
+        del receipts[bad]
+        assert not any(receipt.refused for receipt in receipts.values())
+        assert set(find_all(site, driver)) == set(handles_of(list(receipts.values())))
+
+    def test_a_second_job_of_a_stamp_is_not_hidden(self, site: Site) -> None:
+        """If a CE runs a stamp twice, both jobs are listed."""
+        driver, orders = connect(site), site.orders(1)
+        handles = {receipt.handle for receipt in driver.submit(orders)}
+        handles |= {receipt.handle for receipt in answers_of(lambda: driver.submit(orders))}
+        [listed] = find_all(site, driver).values()
+        assert set(listed) == handles - {None}
+        assert len(listed) == len(set(listed))
+
+    @pytest.mark.parametrize(
+        "stamp",
+        ["", "../../etc/passwd", "$(touch broken)", "a b", "-rf", "a,b", "'", "\n", "é" * 32,
+         "A" * STAMP_LENGTH, "a" * (STAMP_LENGTH - 1), "a" * STAMP_LENGTH + "\n"],
+    )  # fmt: skip
+    def test_a_hostile_stamp_never_reaches_the_driver(self, site: Site, stamp: str) -> None:
+        """It is rejected with the whole set, and nothing is sent."""
+        spy = Spy(site.connect())
+        guard, orders = Guard(spy), site.orders(2)
+        job = Job(stamp=stamp, handle=site.unknown_handle(1))
+        calls: list[Callable[[], object]] = [
+            lambda: guard.submit([orders[0], replace(orders[1], stamp=stamp)]),
+            lambda: guard.poll([job]),
+            lambda: guard.cancel([job]),
+            lambda: guard.output(job),
+        ]
+        for call in calls:
+            with pytest.raises(Invalid):
+                call()
+        assert spy.calls == []

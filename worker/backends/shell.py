@@ -1,0 +1,219 @@
+"""The one door through which back-ends run other programs.
+
+No shell reads the words; a hard time limit ends the program and all that it started; the output
+is bounded, and one that is too long is an error, never a shorter answer. What a program wrote in
+other characters than UTF-8 is kept with replacements.
+"""
+
+import logging
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO
+
+from worker.domain.errors import Unavailable, Unreadable
+
+log = logging.getLogger(__name__)
+
+LIMIT = 16 * 2**20
+"""Bytes that a program may write to its standard output and error together."""
+_PIECE = 64 * 1024
+_LOOK = 0.05
+"""Seconds between looks whether a program has ended that left its pipes to others."""
+_REAP = 5.0
+"""Seconds that a killed program gets to be gone."""
+
+
+class Secret(str):
+    """A word of a command line that is not to be shown."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """What a program answered. An exit code below zero is the signal that ended it."""
+
+    stdout: str
+    stderr: str
+    exit_code: int
+    seconds: float
+
+
+class _TooMuch(Exception):
+    pass
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    input: str = "",  # noqa: A002 - as subprocess names it
+    env: Mapping[str, str] | None = None,
+    limit: int = LIMIT,
+) -> Completed:
+    """Run a program to its end; nothing of it outlives this call.
+
+    `Unavailable` if it cannot be started or takes too long, `Unreadable` if it writes too much.
+    An exit code other than 0 is the caller's to judge.
+    """
+    start = time.monotonic()
+    process = _start(argv, env)
+    talk = _Talk(process, input.encode(errors="surrogateescape"), limit)
+    try:
+        talk.to_the_end(start + timeout)
+    except TimeoutError:
+        raise Unavailable(
+            argv[0], f"no answer within {timeout:g} s", talk.stderr()[-500:]
+        ) from None
+    except _TooMuch:
+        raise Unreadable(talk.stdout()[:2000], argv[0], f"more than {limit} bytes") from None
+    finally:
+        _end(process)
+    seconds = time.monotonic() - start
+    log.debug("%s: exit code %d after %.2f s", shown(argv), process.returncode, seconds)
+    return Completed(
+        stdout=talk.stdout(),
+        stderr=talk.stderr(),
+        exit_code=process.returncode,
+        seconds=seconds,
+    )
+
+
+def shown(argv: Sequence[str]) -> str:
+    """Write a command line as it may be shown."""
+    return " ".join("***" if isinstance(word, Secret) else word for word in argv)
+
+
+def _start(argv: Sequence[str], env: Mapping[str, str] | None) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(  # noqa: S603 - a list of words; no shell reads it
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env=None if env is None else dict(env),
+        )
+    except (OSError, ValueError) as error:
+        # The error of the system may quote the words; its plain meaning does not.
+        meaning = error.strerror if isinstance(error, OSError) else "a word holds a zero byte"
+        raise Unavailable(argv[0], "it cannot be started", meaning) from None
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Kill and reap a program. One that hangs in the kernel is left behind: we are not to hang."""
+    _kill(process.pid)
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+    try:
+        process.wait(_REAP)
+    except subprocess.TimeoutExpired:
+        log.warning("process %d cannot be killed", process.pid)
+
+
+def _kill(pid: int) -> None:
+    # It is not reaped yet, so its group is surely its own.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+class _Talk:
+    """Writes to a program and reads from it, until it has ended."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", said: bytes, limit: int) -> None:
+        self._pid = process.pid
+        self._left = memoryview(said)
+        self._room = limit
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._heard: dict[IO[bytes], bytearray] = {
+            process.stdout: bytearray(),
+            process.stderr: bytearray(),
+        }
+        self._stdin = process.stdin
+        self._selector = selectors.DefaultSelector()
+        for stream in self._heard:
+            os.set_blocking(stream.fileno(), False)
+            self._selector.register(stream, selectors.EVENT_READ)
+        os.set_blocking(self._stdin.fileno(), False)
+        self._selector.register(self._stdin, selectors.EVENT_WRITE)
+
+    def stdout(self) -> str:
+        """Return what it wrote to its standard output."""
+        return self._text(0)
+
+    def stderr(self) -> str:
+        """Return what it wrote to its standard error."""
+        return self._text(1)
+
+    def to_the_end(self, give_up: float) -> None:
+        """Talk until the program has ended and all is read; `TimeoutError` if it takes too long."""
+        with self._selector:
+            while True:
+                ended = self._has_ended()
+                if ended:
+                    _kill(self._pid)  # what it left running would go on writing
+                ready = [
+                    key.fileobj for key, _ in self._selector.select(self._patience(ended=ended))
+                ]
+                for stream in ready:
+                    self._serve(stream)
+                if ended and not any(stream in self._heard for stream in ready):
+                    return
+                if time.monotonic() > give_up:
+                    raise TimeoutError
+
+    def _patience(self, *, ended: bool) -> float:
+        if ended:
+            return 0
+        # With its pipes closed it is about to end, and nothing else would wake us.
+        return _LOOK if self._selector.get_map() else _LOOK / 50
+
+    def _has_ended(self) -> bool:
+        look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._pid, look) is not None
+
+    def _serve(self, stream: object) -> None:
+        if stream is self._stdin:
+            self._write()
+            return
+        for reader, heard in self._heard.items():
+            if reader is stream:
+                self._read(reader, heard)
+
+    def _write(self) -> None:
+        try:
+            self._left = self._left[os.write(self._stdin.fileno(), self._left[:_PIECE]) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self._left = self._left[:0]
+        if not self._left:
+            self._selector.unregister(self._stdin)
+            self._stdin.close()
+
+    def _read(self, stream: IO[bytes], heard: bytearray) -> None:
+        try:
+            piece = os.read(stream.fileno(), _PIECE)
+        except BlockingIOError:
+            return
+        if not piece:
+            self._selector.unregister(stream)
+        heard += piece
+        self._room -= len(piece)
+        if self._room < 0:
+            raise _TooMuch
+
+    def _text(self, number: int) -> str:
+        return bytes(list(self._heard.values())[number]).decode(errors="replace")

@@ -1,0 +1,78 @@
+"""Who may do what alone: locks for the length of a unit of work, leases where a call lies between.
+
+A busy lock is no error. Nothing correct leans on these; they keep executions from doing each
+other's work, and limits keep a CE from being asked too often.
+"""
+
+from datetime import datetime, timedelta
+from zlib import crc32
+
+from sqlalchemy import bindparam, or_, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from worker.db.engine import POSTGRESQL
+from worker.db.tables import leases
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+
+_SPACE = 0x70696C6F
+
+
+def try_lock(tx: Transaction, name: str) -> bool:
+    """Take a lock until the unit of work ends; tell whether it was free.
+
+    On SQLite the unit of work is itself the only writer.
+    """
+    if tx.dialect != POSTGRESQL:
+        return True
+    key = crc32(name.encode()) - 2**31
+    query = text("SELECT pg_try_advisory_xact_lock(:space, :key)")
+    return bool(tx.execute(query, {"space": _SPACE, "key": key}).scalar_one())
+
+
+def take_lease(tx: Transaction, name: str, holder: str, now: datetime, length: timedelta) -> bool:
+    """Take a lease for a time, or renew one's own; tell whether it was free."""
+    _ensure(tx, name)
+    taken = tx.execute(
+        update(leases)
+        .where(
+            leases.c.name == name,
+            or_(leases.c.holder.is_(None), leases.c.holder == holder, leases.c.until <= now),
+        )
+        .values(holder=holder, until=now + length)
+    )
+    return bool(taken.rowcount)
+
+
+def release_lease(tx: Transaction, name: str, holder: str) -> None:
+    """Give a lease back, if it is still one's own."""
+    tx.execute(
+        update(leases)
+        .where(leases.c.name == name, leases.c.holder == holder)
+        .values(holder=None, until=None)
+    )
+
+
+def take_tokens(tx: Transaction, name: str, wanted: int, per_minute: float, now: datetime) -> int:
+    """Take up to so many tokens from a bucket that fills by so many a minute; tell how many.
+
+    The bucket holds what fills in one minute, so no minute sees more than twice the rate and no
+    long stretch more than the rate.
+    """
+    _ensure(tx, name)
+    query = select(leases.c.tokens, leases.c.filled_at).where(leases.c.name == name)
+    row = tx.execute(query.with_for_update()).one()
+    since = (now - row.filled_at).total_seconds() if row.filled_at else 60.0
+    held = min(per_minute, (row.tokens or 0.0) + max(0.0, since) / 60 * per_minute)
+    taken = min(wanted, int(held))
+    tx.execute(
+        update(leases)
+        .where(leases.c.name == name)
+        .values(tokens=held - taken, filled_at=bindparam("filled", now, type_=UtcDateTime()))
+    )
+    return taken
+
+
+def _ensure(tx: Transaction, name: str) -> None:
+    make = postgresql.insert if tx.dialect == POSTGRESQL else sqlite.insert
+    tx.execute(make(leases).values(name=name).on_conflict_do_nothing())

@@ -1,0 +1,43 @@
+"""Reports: the summaries that were stored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select
+
+from worker.db.pages import FIRST, Asked, Page, read_page
+from worker.db.tables import reports
+from worker.db.uow import Transaction
+
+SORTS = {"id": reports.c.id, "at": reports.c.at}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What there was at a moment."""
+
+    id: int
+    at: datetime
+    summary: Mapping[str, Any]
+
+
+def add(tx: Transaction, summary: Mapping[str, Any], at: datetime) -> None:
+    """Store a summary."""
+    tx.execute(insert(reports).values(at=at, summary=dict(summary)))
+
+
+def find(tx: Transaction, *, asked: Asked = FIRST) -> Page[Report]:
+    """List reports."""
+    return read_page(tx, select(reports), reports.c.id, SORTS, asked, lambda row: Report(**row))
+
+
+def count_before(tx: Transaction, before: datetime) -> int:
+    """Count the reports older than a moment."""
+    return int(tx.execute(select(func.count()).where(reports.c.at < before)).scalar_one())
+
+
+def remove(tx: Transaction, before: datetime) -> int:
+    """Delete reports older than a moment; tell how many."""
+    return tx.execute(delete(reports).where(reports.c.at < before)).rowcount

@@ -1,0 +1,62 @@
+"""Calling a CE: claim, call, record. What dispatch, check and reconcile have in common.
+
+The lease lets one execution at a time call a CE. It is taken with the claim and given back with
+the record; after a crash it runs out by itself. Nothing correct leans on it.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from worker.db import health, locks
+from worker.db.uow import Transaction
+from worker.domain.ce import CE
+from worker.domain.errors import BackendError, CredentialProblem
+from worker.policy.polling import after_failures
+from worker.services.parts import Done, Parts, busy, skipped
+
+BACK_OFF = timedelta(seconds=15)
+"""The delay after the first failed call in a row; it doubles."""
+
+
+def hindrance(tx: Transaction, parts: Parts, ce: CE, now: datetime) -> Done | None:
+    """Take the right to call a CE once, or answer why not. By hand, only the lease counts."""
+    if not locks.take_lease(tx, lease_name(ce.name), parts.holder, now, parts.lease):
+        return busy(f"another execution is calling CE {ce.name}")
+    if parts.by_hand:
+        return None
+    retry_at = health.get(tx, ce.name).retry_at
+    if retry_at is not None and now < retry_at:
+        return _give_back(tx, parts, ce, f"the last calls failed; next try at {retry_at:%H:%M:%S}")
+    limit = parts.options(ce).calls_per_minute
+    if limit is not None and not locks.take_tokens(tx, f"calls:{ce.name}", 1, limit, now):
+        return _give_back(tx, parts, ce, f"no more than {limit:g} calls a minute")
+    return None
+
+
+def answered(tx: Transaction, parts: Parts, ce: str) -> None:
+    """Note that a call was answered, and give the lease back."""
+    locks.release_lease(tx, lease_name(ce), parts.holder)
+    known = health.get(tx, ce)
+    if known.failed_calls:
+        health.save(tx, ce, replace(known, failed_calls=0, retry_at=None))
+
+
+def failed(tx: Transaction, parts: Parts, ce: str, error: BackendError) -> None:
+    """Note that a call failed, and give the lease back. A credential is no fault of the CE."""
+    locks.release_lease(tx, lease_name(ce), parts.holder)
+    if isinstance(error, CredentialProblem):
+        return
+    known = health.get(tx, ce)
+    failures = known.failed_calls + 1
+    retry_at = after_failures(parts.now(), failures, soonest=BACK_OFF)
+    health.save(tx, ce, replace(known, failed_calls=failures, retry_at=retry_at))
+
+
+def lease_name(ce: str) -> str:
+    """Name the lease of a CE."""
+    return f"ce:{ce}"
+
+
+def _give_back(tx: Transaction, parts: Parts, ce: CE, why: str) -> Done:
+    locks.release_lease(tx, lease_name(ce.name), parts.holder)
+    return skipped(why)

@@ -1,0 +1,143 @@
+"""check_pilots: ask a CE once after all pilots whose check is due, whatever their VO.
+
+Claim the right to call (committed), call, record (committed). An error, or an answer that leaves
+a pilot out, changes no status.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from worker.backends.contract import Job, Observed
+from worker.db import ces, pilots
+from worker.db.pilots import Check
+from worker.domain.ce import CE
+from worker.domain.errors import BackendError
+from worker.domain.pilot import Cause, Move, Pilot, Status
+from worker.domain.schedule import Outcome
+from worker.policy.failures import cause_of
+from worker.policy.polling import after_failures, is_lost, next_check
+from worker.services import calling
+from worker.services.parts import Done, Parts, skipped
+
+
+def check_pilots(parts: Parts, ce_name: str) -> Done:
+    """Advance the statuses of a CE's pilots."""
+    with parts.database.uow() as tx:
+        ce = ces.get(tx, ce_name)
+        due = pilots.due(tx, ce_name, parts.now(), parts.batch)
+        if not due:
+            return skipped("no check is due")
+        hindrance = calling.hindrance(tx, parts, ce, parts.now())
+        if hindrance:
+            return hindrance
+    jobs = [Job(stamp=pilot.stamp, handle=pilot.handle or "") for pilot in due]
+    try:
+        observed = parts.driver(ce).poll(jobs)
+    except BackendError as error:
+        return _record_failure(parts, ce, due, error)
+    moves, checks = judge(parts, ce, due, observed)
+    with parts.database.uow() as tx:
+        moved = pilots.move(tx, moves, parts.now())
+        pilots.checked(tx, checks, parts.now())
+        calling.answered(tx, parts, ce_name)
+    return Done(
+        counts={
+            "checked": len(due),
+            "moved": len(moved.moved),
+            "missing": sum(1 for check in checks if check.missing),
+            "unanswered": len(due) - len(observed),
+        },
+        lines=_unmapped(observed),
+    )
+
+
+def plan(parts: Parts, ce_name: str) -> Done:
+    """Say what `check_pilots` would do now; change nothing and call no CE."""
+    with parts.database.uow() as tx:
+        ces.get(tx, ce_name)
+        due = pilots.due(tx, ce_name, parts.now(), parts.batch)
+    return Done(counts={"would check": len(due)})
+
+
+def judge(
+    parts: Parts, ce: CE, asked: Sequence[Pilot], observed: Sequence[Observed]
+) -> tuple[list[Move], list[Check]]:
+    """Turn what a CE said into moves, and into notes on those that stay where they are."""
+    options = parts.options(ce)
+    soonest = timedelta(seconds=options.check_soonest)
+    latest = timedelta(seconds=options.check_latest)
+    now = parts.now()
+    said = {answer.stamp: answer for answer in observed}
+    moves, checks = [], []
+    for pilot in asked:
+        answer = said.get(pilot.stamp)
+        again = next_check(now, _since(pilot), soonest=soonest, latest=latest)
+        if answer is None:
+            checks.append(Check(pilot_id=pilot.id, next_check_at=again, answered=False))
+        elif answer.absent:
+            missing_since = pilot.missing_since or now
+            if is_lost(pilot.misses + 1, missing_since, now):
+                reason = f"the CE has not known it since {missing_since:%Y-%m-%d %H:%M:%S}Z"
+                moves.append(Move(pilot_id=pilot.id, to=Status.LOST, reason=reason))
+            else:
+                checks.append(Check(pilot_id=pilot.id, next_check_at=now + soonest, missing=True))
+        elif answer.status is None or answer.status is pilot.status:
+            checks.append(Check(pilot_id=pilot.id, next_check_at=again))
+        else:
+            moves.append(move_to(pilot, answer, now, now + soonest))
+    return moves, checks
+
+
+def move_to(pilot: Pilot, answer: Observed, now: datetime, again: datetime) -> Move:
+    """Make the move that an observation means.
+
+    A job that is gone before its end was cancelled if we asked for it, else somebody removed it.
+    """
+    status = answer.status or pilot.status
+    asked = pilot.cancel_requested_at is not None and pilot.status is not Status.SUBMITTING
+    if status is Status.CANCELLED and not asked:
+        status = Status.FAILED
+    cause = None
+    if status is Status.FAILED:
+        told = Cause.REMOVED if answer.status is Status.CANCELLED else answer.cause
+        started_at = answer.started_at or pilot.started_at
+        cause = cause_of(told, started_at, answer.ended_at or now)
+    return Move(
+        pilot_id=pilot.id,
+        to=status,
+        cause=cause,
+        handle=answer.handle,
+        raw=answer.raw,
+        reason=answer.reason,
+        exit_code=answer.exit_code,
+        started_at=answer.started_at,
+        ended_at=answer.ended_at,
+        next_check_at=again,
+    )
+
+
+def _since(pilot: Pilot) -> datetime:
+    """Tell when the pilot came to its status."""
+    return pilot.started_at or pilot.submitted_at or pilot.reserved_at
+
+
+def _record_failure(parts: Parts, ce: CE, due: Sequence[Pilot], error: BackendError) -> Done:
+    now = parts.now()
+    soonest = timedelta(seconds=parts.options(ce).check_soonest)
+    checks = [
+        Check(
+            pilot_id=pilot.id,
+            next_check_at=after_failures(now, pilot.attempts + 1, soonest=soonest),
+            answered=False,
+        )
+        for pilot in due
+    ]
+    with parts.database.uow() as tx:
+        pilots.checked(tx, checks, now)
+        calling.failed(tx, parts, ce.name, error)
+    return Done(outcome=Outcome.FAILED, counts={"unanswered": len(due)}, lines=(str(error),))
+
+
+def _unmapped(observed: Sequence[Observed]) -> tuple[str, ...]:
+    words = sorted({str(a.raw) for a in observed if a.status is None and not a.absent})
+    return tuple(f"the CE used a word that has no meaning here: {word}" for word in words)

@@ -1,0 +1,72 @@
+"""What every service is handed, and what it answers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from worker.backends import registry
+from worker.backends.contract import Backend, Means, Options
+from worker.backends.guard import Guard
+from worker.db.database import Database
+from worker.domain.ce import CE
+from worker.domain.schedule import Outcome
+
+Nudge = Callable[[str, str], object]
+"""Says that a task has something to do for a VO or CE. It may be lost; the next tick finds it."""
+
+
+def no_nudge(task: str, subject: str) -> None:
+    """Tell nobody: a task that is run by hand starts no other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The database, the back-ends, the clock, and how to reach the other tasks."""
+
+    database: Database
+    backends: Mapping[str, Backend]
+    home: Path
+    now: Callable[[], datetime]
+    holder: str
+    nudge: Nudge = no_nudge
+    by_hand: bool = False
+    budget: int = 1000
+    batch: int = 1000
+    lease: timedelta = timedelta(seconds=180)
+    keep_final: timedelta = timedelta(days=30)
+    keep_decisions: timedelta = timedelta(days=7)
+    keep_reports: timedelta = timedelta(days=365)
+
+    def options(self, ce: CE) -> Options:
+        """Read a CE's options."""
+        return registry.check_options(self.backends, ce.backend, ce.options)
+
+    def driver(self, ce: CE) -> Guard:
+        """Make the driver of a CE."""
+        means = Means(uow=self.database.uow, home=self.home, now=self.now)
+        return registry.connect(self.backends, ce, means)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """How an execution of a task went: what it counted, and a line for each thing worth telling."""
+
+    outcome: Outcome = Outcome.OK
+    counts: Mapping[str, int] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+    busy: bool = False
+
+    def __str__(self) -> str:
+        counted = ", ".join(f"{name} {count}" for name, count in self.counts.items())
+        return counted or str(self.outcome)
+
+
+def skipped(why: str) -> Done:
+    """Answer that there was nothing to do."""
+    return Done(outcome=Outcome.SKIPPED, lines=(why,))
+
+
+def busy(who: str) -> Done:
+    """Answer that another execution is at it, so that it may be tried again soon."""
+    return Done(outcome=Outcome.SKIPPED, lines=(who,), busy=True)

@@ -1,0 +1,39 @@
+"""report: count what there is, and keep the count."""
+
+import logging
+from typing import Any
+
+from worker.db import pilots, reports, slots
+from worker.db.uow import Transaction
+from worker.services.parts import Done, Parts
+
+log = logging.getLogger(__name__)
+
+
+def report(parts: Parts) -> Done:
+    """Log and store a summary."""
+    with parts.database.uow() as tx:
+        summary = summarise(tx)
+        reports.add(tx, summary, parts.now())
+    log.info("pilots by status: %s; free slots: %s", summary["pilots"], summary["free_slots"])
+    return _done(summary)
+
+
+def plan(parts: Parts) -> Done:
+    """Say what `report` would store now, and change nothing."""
+    with parts.database.uow() as tx:
+        return _done(summarise(tx))
+
+
+def summarise(tx: Transaction) -> dict[str, Any]:
+    """Count pilots by status, and the CEs and slots that are free."""
+    available = slots.available_ces(tx)
+    return {
+        "pilots": {str(status): n for status, n in pilots.count_by_status(tx).items()},
+        "available_ces": len(available),
+        "free_slots": sum(row["available_slots"] for row in available),
+    }
+
+
+def _done(summary: dict[str, Any]) -> Done:
+    return Done(counts={**summary["pilots"], "free slots": summary["free_slots"]})

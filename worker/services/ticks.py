@@ -1,0 +1,121 @@
+"""Ticks: which tasks are due, claimed so that of any number of schedulers one fires each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from worker.db import schedules, vos
+from worker.db.database import Database
+from worker.db.schedules import Schedule
+from worker.db.uow import Transaction
+from worker.domain.schedule import Scope
+from worker.policy.ticks import check_cron, next_tick
+from worker.services import catalogue
+from worker.services.catalogue import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Firing:
+    """One message to send: a task, its VO or CE if it has one, and how long it is worth reading."""
+
+    task: Task
+    subject: str | None
+    expires: float
+
+
+def seed(database: Database, now: datetime, configured: Sequence[Schedule] = ()) -> None:
+    """Store the schedules that are missing: the configured ones, then the defaults."""
+    defaults = [
+        Schedule(task=task.name, every=task.every, cron=task.cron)
+        for task in catalogue.tasks().values()
+    ]
+    for schedule in configured:
+        catalogue.get(schedule.task)
+        if schedule.cron is not None:
+            check_cron(schedule.cron)
+    with database.uow() as tx:
+        schedules.seed(tx, [_first(schedule, now) for schedule in (*configured, *defaults)])
+
+
+def claim_due(database: Database, now: datetime) -> tuple[list[Firing], float]:
+    """Claim every tick that is due; tell what to send, and the seconds until the next is due."""
+    with database.uow() as tx:
+        known = [s for s in schedules.get_all(tx) if s.task in catalogue.tasks()]
+        due = {
+            schedule: next_tick(schedule.every, schedule.cron, schedule.next_at, now)
+            for schedule in known
+            if schedule.enabled and (schedule.next_at is None or schedule.next_at <= now)
+        }
+        claimed = schedules.claim(tx, due, now)
+        firings = [
+            firing for schedule in claimed for firing in _firings(tx, schedule, due, known, now)
+        ]
+    following = [due.get(s) or s.next_at for s in known if s.enabled]
+    waits = [(at - now).total_seconds() for at in following if at is not None]
+    return firings, max(0.0, min(waits, default=60.0))
+
+
+def set_schedule(
+    database: Database,
+    task_name: str,
+    now: datetime,
+    *,
+    vo: str | None = None,
+    every: float | None = None,
+    cron: str | None = None,
+    enabled: bool | None = None,
+) -> Schedule:
+    """Change when a task fires, for all VOs or for one; a running scheduler follows at once."""
+    task = catalogue.get(task_name)
+    if cron is not None:
+        check_cron(cron)
+    with database.uow() as tx:
+        if vo is not None:
+            vos.get(tx, vo)
+        was = _present(tx, task, vo)
+        wanted = was if enabled is None else replace(was, enabled=enabled)
+        if every is not None or cron is not None:
+            wanted = _first(replace(wanted, every=every, cron=cron, next_at=None), now)
+        schedules.put(tx, wanted)
+        return wanted
+
+
+def _first(schedule: Schedule, now: datetime) -> Schedule:
+    """An interval fires at once when it is new, a cron line at its time."""
+    if schedule.cron is None:
+        return schedule
+    return replace(schedule, next_at=next_tick(None, schedule.cron, None, now))
+
+
+def list_schedules(database: Database) -> list[Schedule]:
+    """List when each task fires and how it last went."""
+    with database.uow() as tx:
+        return schedules.get_all(tx)
+
+
+def _present(tx: Transaction, task: Task, vo: str | None) -> Schedule:
+    """Find the schedule of a task and VO, or what stands in for it."""
+    known = {(s.task, s.vo): s for s in schedules.get_all(tx)}
+    default = Schedule(task=task.name, every=task.every, cron=task.cron)
+    found = known.get((task.name, vo)) or known.get((task.name, None)) or default
+    return found if found.vo == vo else replace(found, vo=vo, next_at=None, last_at=None)
+
+
+def _firings(
+    tx: Transaction,
+    schedule: Schedule,
+    due: Mapping[Schedule, datetime],
+    known: Sequence[Schedule],
+    now: datetime,
+) -> list[Firing]:
+    task = catalogue.get(schedule.task)
+    expires = max(1.0, (due[schedule] - now).total_seconds())
+    if task.scope is Scope.GLOBAL:
+        return [Firing(task=task, subject=None, expires=expires)]
+    if schedule.vo is not None:
+        subjects = [schedule.vo]
+    else:
+        # A VO with a schedule of its own fires by that one alone.
+        own = {s.vo for s in known if s.task == task.name and s.vo is not None}
+        subjects = [name for name in task.subjects(tx, now) if name not in own]
+    return [Firing(task=task, subject=subject, expires=expires) for subject in subjects]

@@ -1,0 +1,69 @@
+"""The Celery application and its tasks, made from the catalogue.
+
+A task is executed once for each message. It may be retried by itself only when another execution
+was calling the same CE; whatever else goes wrong, the next tick finds it in the database.
+"""
+
+import logging
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_init
+from kombu.exceptions import OperationalError
+
+from worker import wiring
+from worker.domain.errors import PilotageError
+from worker.services import catalogue, execute
+from worker.services.catalogue import Task
+from worker.services.database import require_current
+
+log = logging.getLogger(__name__)
+
+RETRIES = 5
+"""A busy CE is tried again after 1, 2, 4, 8 and 16 seconds; then the next tick comes anyway."""
+
+app = Celery("pilotage")
+app.config_from_object("celeryconfig")
+
+
+def send(task: Task, subject: str | None, *, expires: float) -> None:
+    """Send a message. One that cannot be sent is a lost nudge, not an error."""
+    arguments = () if subject is None else (subject,)
+    try:
+        app.tasks[task.name].apply_async(arguments, expires=expires)
+    except (OperationalError, OSError) as error:
+        log.warning("the broker took no message for %s %s: %s", task.name, subject or "", error)
+
+
+def nudge(name: str, subject: str) -> None:
+    """Say that a task has something to do."""
+    task = catalogue.get(name)
+    send(task, subject, expires=task.every or 60)
+
+
+def _register(task: Task) -> None:
+    @app.task(name=task.name, bind=True, queue=task.queue, max_retries=RETRIES)
+    def body(self: Any, subject: str | None = None) -> None:
+        parts = wiring.parts(holder=str(self.request.id), nudge=nudge)
+        done = execute.execute(task, subject, parts)
+        if done.busy and self.request.retries < RETRIES:
+            raise self.retry(countdown=2**self.request.retries)
+
+    body.__doc__ = task.about
+
+
+for _task in catalogue.tasks().values():
+    _register(_task)
+
+
+@worker_init.connect
+def _refuse_a_wrong_schema(**_: object) -> None:
+    try:
+        require_current(wiring.database())
+    except PilotageError as error:
+        raise SystemExit(f"pilotage: {error}") from None
+
+
+@setup_logging.connect
+def _log(loglevel: int | str = logging.INFO, **_: object) -> None:
+    wiring.set_up_logging(loglevel)
