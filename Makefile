@@ -6,8 +6,8 @@ ARGS ?=
 .DEFAULT_GOAL := help
 
 ##@ Use
-run: $(VENV)/ready ## Show the database of the embedded default, made if need be
-	$(BIN)/pilotage db setup $(ARGS)
+run: $(VENV)/ready ## See pilots live and die on embedded defaults; ARGS="--for 30s" ends by itself
+	$(BIN)/pilotage up --demo $(ARGS)
 
 ##@ Develop
 setup: $(VENV)/ready ## Make the virtual environment from the lock

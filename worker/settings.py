@@ -79,15 +79,25 @@ class Settings(BaseModel):
     beat_interval: float = Field(default=5, gt=0)
     """Seconds after which a scheduler looks at changed schedules, at the latest."""
 
+    @property
+    def is_embedded(self) -> bool:
+        """Tell whether the database is the one in the state folder."""
+        return self.database_url.get_secret_value() == embedded_url(self.home)
+
     schedules: Mapping[str, ScheduleSetting] = {}
     """When tasks fire, by their names: [schedules.submit_pilots] every = 30."""
+
+
+def embedded_url(home: Path) -> str:
+    """Tell the URL of the database in a state folder."""
+    return f"sqlite:///{home / 'pilotage.sqlite'}"
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings, or say in one line what is wrong with them."""
     values = {**_from_file(environ), **_from_environment(environ)}
     values.setdefault("home", _default_home())
-    values.setdefault("database_url", f"sqlite:///{Path(values['home']) / 'pilotage.sqlite'}")
+    values.setdefault("database_url", embedded_url(Path(values["home"])))
     try:
         return Settings(**values)
     except ValidationError as error:

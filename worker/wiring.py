@@ -4,6 +4,7 @@ a process that forks its children shares nothing with them.
 
 import logging
 import os
+import shutil
 import socket
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -16,6 +17,7 @@ from worker.db.database import Database
 from worker.db.engine import parse_url
 from worker.db.schedules import Schedule
 from worker.services import catalogue
+from worker.services.database import require_current
 from worker.services.parts import Nudge, Parts, no_nudge
 from worker.settings import Settings, VOSchedule, load
 
@@ -36,9 +38,15 @@ def backends() -> dict[str, Backend]:
 def database() -> Database:
     """Build the database of the settings. The folder of an embedded one is made if missing."""
     url = parse_url(settings().database_url.get_secret_value())
-    if url.database == str(settings().home / "pilotage.sqlite"):
+    if settings().is_embedded:
         settings().home.mkdir(parents=True, exist_ok=True)
     return Database(url, [backend.chain for backend in backends().values()])
+
+
+def current_database() -> Database:
+    """Build the same, and refuse one that is older or newer than this program."""
+    require_current(database())
+    return database()
 
 
 def broker() -> tuple[str, dict[str, Any]]:
@@ -60,7 +68,15 @@ def broker() -> tuple[str, dict[str, Any]]:
         "data_folder_in": str(folder / "messages"),
         "data_folder_out": str(folder / "messages"),
         "control_folder": str(folder / "control"),
+        "polling_interval": 0.2,
     }
+
+
+def empty_broker() -> None:
+    """Throw away the messages of the embedded broker: what they asked for, a tick finds anyway."""
+    if settings().broker_url is None:
+        shutil.rmtree(settings().home / "broker", ignore_errors=True)
+        broker()
 
 
 def now() -> datetime:

@@ -12,12 +12,12 @@ from worker.services import chains as service
 from worker.services.database import Migrated
 
 
-@click.group(cls=Group, **example("pilotage backend list"))
+@click.group(cls=Group, epilog=example("pilotage backend list"))
 def backend() -> None:
     """See the back-ends and migrate their tables."""
 
 
-@backend.command("list", **example("pilotage backend list --json"))
+@backend.command("list", epilog=example("pilotage backend list --json"))
 @as_json
 def list_(as_json: bool) -> None:
     """List the installed back-ends, their tables and where each stands."""
@@ -29,7 +29,7 @@ def list_(as_json: bool) -> None:
         show.table(rows, columns, "no back-end is installed")
 
 
-@backend.command(**example("pilotage backend migrate sim"))
+@backend.command(epilog=example("pilotage backend migrate sim"))
 @click.argument("name")
 @as_json
 def migrate(name: str, as_json: bool) -> None:
@@ -37,14 +37,14 @@ def migrate(name: str, as_json: bool) -> None:
     _show(service.migrate_one(wiring.database(), wiring.backends(), name), as_json)
 
 
-@backend.command("upgrade-all", **example("pilotage backend upgrade-all"))
+@backend.command("upgrade-all", epilog=example("pilotage backend upgrade-all"))
 @as_json
 def upgrade_all(as_json: bool) -> None:
     """Bring the tables of every back-end up to date; a status for each."""
     _show(service.upgrade_all(wiring.database(), wiring.backends()), as_json)
 
 
-@backend.command(**example('pilotage backend revision sim "add a column"'))
+@backend.command(epilog=example('pilotage backend revision sim "add a column"'))
 @click.argument("name")
 @click.argument("message")
 def revision(name: str, message: str) -> None:

@@ -43,12 +43,12 @@ def _values(command: Any) -> Any:
     return command
 
 
-@click.group(cls=Group, **example("pilotage ce list"))
+@click.group(cls=Group, epilog=example("pilotage ce list"))
 def ce() -> None:
     """Care for the CEs."""
 
 
-@ce.command(**example("pilotage ce add lyon --backend sim --capacity 100 --waiting-limit 10"))
+@ce.command(epilog=example("pilotage ce add lyon --backend sim --capacity 100 --waiting-limit 10"))
 @click.argument("name")
 @click.option("--backend", default="local", show_default=True, help="What kind of CE it is.")
 @_values
@@ -62,11 +62,13 @@ def add(
     if "capacity" not in found:
         raise Invalid("capacity", "say how many pilots it may hold, with --capacity")
     wanted = CE(name=name, backend=backend, enabled=not disabled, **found)
-    made = inventory.add_ce(wiring.database(), wiring.backends(), wanted, _vos(only_for) or ())
+    made = inventory.add_ce(
+        wiring.current_database(), wiring.backends(), wanted, _vos(only_for) or ()
+    )
     _show(made, _vos(only_for) or [], as_json)
 
 
-@ce.command("list", **example("pilotage ce list --backend sim --sort capacity --descending"))
+@ce.command("list", epilog=example("pilotage ce list --backend sim --sort capacity --descending"))
 @click.option("--backend", help="Only of this back-end.")
 @click.option("--enabled/--disabled", default=None, help="Only those.")
 @paged
@@ -74,20 +76,24 @@ def add(
 def list_(backend: str | None, enabled: bool | None, as_json: bool, **asked: Any) -> None:
     """List the CEs."""
     page = inventory.list_ces(
-        wiring.database(), search=asked.pop("search"), backend=backend, enabled=enabled, **asked
+        wiring.current_database(),
+        search=asked.pop("search"),
+        backend=backend,
+        enabled=enabled,
+        **asked,
     )
     show_page(page, COLUMNS, "no CE is like that", as_json)
 
 
-@ce.command("show", **example("pilotage ce show lyon --json"))
+@ce.command("show", epilog=example("pilotage ce show lyon --json"))
 @click.argument("name")
 @as_json
 def show_(name: str, as_json: bool) -> None:
     """Show a CE."""
-    _show(*inventory.show_ce(wiring.database(), name), as_json)
+    _show(*inventory.show_ce(wiring.current_database(), name), as_json)
 
 
-@ce.command("set", **example("pilotage ce set lyon --capacity 200 --waiting-limit none"))
+@ce.command("set", epilog=example("pilotage ce set lyon --capacity 200 --waiting-limit none"))
 @click.argument("name")
 @_values
 @as_json
@@ -96,7 +102,7 @@ def set_(name: str, only_for: Sequence[str], as_json: bool, **values: Any) -> No
     _change(name, given({**values, "options": parse_options(values["options"])}), as_json, only_for)
 
 
-@ce.command(**example("pilotage ce enable lyon"))
+@ce.command(epilog=example("pilotage ce enable lyon"))
 @click.argument("name")
 @as_json
 def enable(name: str, as_json: bool) -> None:
@@ -104,7 +110,7 @@ def enable(name: str, as_json: bool) -> None:
     _change(name, {"enabled": True, "draining": False}, as_json)
 
 
-@ce.command(**example("pilotage ce disable lyon"))
+@ce.command(epilog=example("pilotage ce disable lyon"))
 @click.argument("name")
 @as_json
 def disable(name: str, as_json: bool) -> None:
@@ -112,7 +118,7 @@ def disable(name: str, as_json: bool) -> None:
     _change(name, {"enabled": False}, as_json)
 
 
-@ce.command(**example("pilotage ce drain lyon"))
+@ce.command(epilog=example("pilotage ce drain lyon"))
 @click.argument("name")
 @as_json
 def drain(name: str, as_json: bool) -> None:
@@ -120,12 +126,12 @@ def drain(name: str, as_json: bool) -> None:
     _change(name, {"draining": True}, as_json)
 
 
-@ce.command(**example("pilotage ce remove lyon --yes"))
+@ce.command(epilog=example("pilotage ce remove lyon --yes"))
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do it.")
 def remove(name: str, yes: bool) -> None:
     """Remove a CE that never had a pilot."""
-    inventory.remove_ce(wiring.database(), name, yes=yes)
+    inventory.remove_ce(wiring.current_database(), name, yes=yes)
     show.say(f"CE {name} removed")
 
 
@@ -153,7 +159,7 @@ def _vos(names: Sequence[str]) -> list[str] | None:
 def _change(
     name: str, changes: dict[str, Any], as_json: bool, only_for: Sequence[str] = ()
 ) -> None:
-    database = wiring.database()
+    database = wiring.current_database()
     inventory.change_ce(database, wiring.backends(), name, changes, _vos(only_for))
     _show(*inventory.show_ce(database, name), as_json)
 

@@ -12,7 +12,7 @@ from worker.domain.errors import SchemaDiffers
 from worker.services import database as service
 
 
-@click.group(cls=Group, invoke_without_command=True, **example("pilotage db status --json"))
+@click.group(cls=Group, invoke_without_command=True, epilog=example("pilotage db status --json"))
 @click.pass_context
 def db(context: click.Context) -> None:
     """Care for the database. Without a further word: setup."""
@@ -20,21 +20,21 @@ def db(context: click.Context) -> None:
         context.invoke(setup)
 
 
-@db.command(**example("pilotage db setup"))
+@db.command(epilog=example("pilotage db setup"))
 @as_json
 def setup(as_json: bool = False) -> None:
     """Make the database and bring its tables up to date."""
     _show_setup(*service.setup(wiring.database()), as_json)
 
 
-@db.command(**example("pilotage db create"))
+@db.command(epilog=example("pilotage db create"))
 @as_json
 def create(as_json: bool) -> None:
     """Make an empty database."""
     _show_deed(service.create(wiring.database()), as_json)
 
 
-@db.command(**example("pilotage db drop --yes"))
+@db.command(epilog=example("pilotage db drop --yes"))
 @destructive
 @as_json
 def drop(yes: bool, force: bool, as_json: bool) -> None:
@@ -42,7 +42,7 @@ def drop(yes: bool, force: bool, as_json: bool) -> None:
     _show_deed(service.drop(wiring.database(), yes=yes, force=force), as_json)
 
 
-@db.command(**example("pilotage db reset --yes"))
+@db.command(epilog=example("pilotage db reset --yes"))
 @destructive
 @as_json
 def reset(yes: bool, force: bool, as_json: bool) -> None:
@@ -50,7 +50,7 @@ def reset(yes: bool, force: bool, as_json: bool) -> None:
     _show_setup(*service.reset(wiring.database(), yes=yes, force=force), as_json)
 
 
-@db.command(**example("pilotage db migrate"))
+@db.command(epilog=example("pilotage db migrate"))
 @click.option("--stamp", is_flag=True, help="Take on tables that metadata.create_all made.")
 @as_json
 def migrate(stamp: bool, as_json: bool) -> None:
@@ -58,7 +58,7 @@ def migrate(stamp: bool, as_json: bool) -> None:
     _show_migrated(service.migrate(wiring.database(), stamp=stamp), as_json)
 
 
-@db.command(**example("pilotage db clean --yes"))
+@db.command(epilog=example("pilotage db clean --yes"))
 @destructive
 @as_json
 def clean(yes: bool, force: bool, as_json: bool) -> None:
@@ -66,7 +66,7 @@ def clean(yes: bool, force: bool, as_json: bool) -> None:
     _show_deed(service.clean(wiring.database(), yes=yes, force=force), as_json)
 
 
-@db.command(**example("pilotage db verify"))
+@db.command(epilog=example("pilotage db verify"))
 @as_json
 def verify(as_json: bool) -> None:
     """Compare tables, constraints and indexes with the models; exit 1 if they differ."""
@@ -82,7 +82,7 @@ def verify(as_json: bool) -> None:
         show.say(f"{wiring.database()} is as the models say")
 
 
-@db.command(**example("pilotage db status"))
+@db.command(epilog=example("pilotage db status"))
 @as_json
 def status(as_json: bool) -> None:
     """Show the revision and the row counts of each chain."""

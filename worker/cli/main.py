@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from worker.cli import backend, ce, db, vo
+from worker.cli import backend, ce, db, look, pilot, task, up, vo
 from worker.cli.parts import Group
 from worker.cli.show import complain
 from worker.domain.errors import PilotageError
@@ -17,8 +17,20 @@ def pilotage() -> None:
     """Keep pools of pilot jobs alive on Compute Elements."""
 
 
-for group in (db.db, backend.backend, ce.ce, vo.vo):
-    pilotage.add_command(group)
+for command in (
+    up.up,
+    look.status,
+    look.top,
+    look.explain,
+    look.plan,
+    ce.ce,
+    vo.vo,
+    pilot.pilot,
+    task.task,
+    db.db,
+    backend.backend,
+):
+    pilotage.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

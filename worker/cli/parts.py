@@ -30,9 +30,9 @@ class Group(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def example(line: str) -> dict[str, str]:
-    """Give a command its example, shown at the end of its --help."""
-    return {"epilog": f"Example: {line}"}
+def example(line: str) -> str:
+    """Write a command's example, shown at the end of its --help."""
+    return f"Example: {line}"
 
 
 def as_json(command: Command) -> Command:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -57,6 +57,15 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str)
         made.add_row(*(_cell(row[column]) for column in columns))
     with console.capture() as captured:
         console.print(made)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def render(picture: RenderableType) -> None:
+    """Print a picture: as wide as the terminal, or as wide as it is."""
+    console = Console() if sys.stdout.isatty() else Console(width=200, no_color=True)
+    with console.capture() as captured:
+        console.print(picture)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
 

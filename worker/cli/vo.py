@@ -18,12 +18,12 @@ _limit = click.option("--limit", type=Amount(), help="Pilots at the most, or 'no
 _demand = click.option("--demand", type=Amount(), help="More pilots it could use, or 'none'.")
 
 
-@click.group(cls=Group, **example("pilotage vo list"))
+@click.group(cls=Group, epilog=example("pilotage vo list"))
 def vo() -> None:
     """Care for the VOs. A small site needs none but the one called default."""
 
 
-@vo.command(**example("pilotage vo add lhcb --share 2 --limit 500"))
+@vo.command(epilog=example("pilotage vo add lhcb --share 2 --limit 500"))
 @click.argument("name")
 @_share
 @_limit
@@ -33,30 +33,30 @@ def vo() -> None:
 def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
     """Add a VO."""
     wanted = VO(name=name, enabled=not disabled, **given(values))
-    _show(inventory.add_vo(wiring.database(), wanted), as_json)
+    _show(inventory.add_vo(wiring.current_database(), wanted), as_json)
 
 
-@vo.command("list", **example("pilotage vo list --search lhc"))
+@vo.command("list", epilog=example("pilotage vo list --search lhc"))
 @click.option("--enabled/--disabled", default=None, help="Only those.")
 @paged
 @as_json
 def list_(enabled: bool | None, as_json: bool, **asked: Any) -> None:
     """List the VOs."""
     page = inventory.list_vos(
-        wiring.database(), search=asked.pop("search"), enabled=enabled, **asked
+        wiring.current_database(), search=asked.pop("search"), enabled=enabled, **asked
     )
     show_page(page, COLUMNS, "no VO is like that", as_json)
 
 
-@vo.command("show", **example("pilotage vo show lhcb"))
+@vo.command("show", epilog=example("pilotage vo show lhcb"))
 @click.argument("name")
 @as_json
 def show_(name: str, as_json: bool) -> None:
     """Show a VO."""
-    _show(inventory.show_vo(wiring.database(), name), as_json)
+    _show(inventory.show_vo(wiring.current_database(), name), as_json)
 
 
-@vo.command("set", **example("pilotage vo set lhcb --limit none"))
+@vo.command("set", epilog=example("pilotage vo set lhcb --limit none"))
 @click.argument("name")
 @_share
 @_limit
@@ -64,31 +64,31 @@ def show_(name: str, as_json: bool) -> None:
 @as_json
 def set_(name: str, as_json: bool, **values: Any) -> None:
     """Change values of a VO."""
-    _show(inventory.change_vo(wiring.database(), name, given(values)), as_json)
+    _show(inventory.change_vo(wiring.current_database(), name, given(values)), as_json)
 
 
-@vo.command(**example("pilotage vo enable lhcb"))
+@vo.command(epilog=example("pilotage vo enable lhcb"))
 @click.argument("name")
 @as_json
 def enable(name: str, as_json: bool) -> None:
     """Let pilots be sent for a VO."""
-    _show(inventory.change_vo(wiring.database(), name, {"enabled": True}), as_json)
+    _show(inventory.change_vo(wiring.current_database(), name, {"enabled": True}), as_json)
 
 
-@vo.command(**example("pilotage vo disable lhcb"))
+@vo.command(epilog=example("pilotage vo disable lhcb"))
 @click.argument("name")
 @as_json
 def disable(name: str, as_json: bool) -> None:
     """Send nothing more for a VO."""
-    _show(inventory.change_vo(wiring.database(), name, {"enabled": False}), as_json)
+    _show(inventory.change_vo(wiring.current_database(), name, {"enabled": False}), as_json)
 
 
-@vo.command(**example("pilotage vo remove lhcb --yes"))
+@vo.command(epilog=example("pilotage vo remove lhcb --yes"))
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do it.")
 def remove(name: str, yes: bool) -> None:
     """Remove a VO that never had a pilot."""
-    inventory.remove_vo(wiring.database(), name, yes=yes)
+    inventory.remove_vo(wiring.current_database(), name, yes=yes)
     show.say(f"VO {name} removed")
 
 

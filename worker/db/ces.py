@@ -84,6 +84,12 @@ def names(tx: Transaction) -> list[str]:
     return list(tx.execute(select(ces.c.name).order_by(ces.c.name)).scalars())
 
 
+def backends(tx: Transaction) -> dict[str, str]:
+    """Name every CE with its back-end."""
+    query = select(ces.c.name, ces.c.backend).order_by(ces.c.name)
+    return {row.name: row.backend for row in tx.execute(query)}
+
+
 def success_rates(tx: Transaction) -> dict[str, float]:
     """Read the configured success rate of every CE."""
     return {

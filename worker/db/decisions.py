@@ -13,6 +13,16 @@ from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.decision import Decision
 
+_DECISIONS = select(
+    vos.c.name.label("vo"),
+    ces.c.name.label("ce"),
+    decisions.c.at,
+    decisions.c.granted,
+    decisions.c.reason,
+    decisions.c.trace,
+).select_from(
+    decisions.join(vos, decisions.c.vo_id == vos.c.id).join(ces, decisions.c.ce_id == ces.c.id)
+)
 SORTS = {"id": decisions.c.id, "at": decisions.c.at, "granted": decisions.c.granted}
 
 
@@ -32,16 +42,7 @@ def find(
     asked: Asked = FIRST,
 ) -> Page[Decision]:
     """List decisions, of one CE, of one VO, up to a moment."""
-    query = select(
-        vos.c.name.label("vo"),
-        ces.c.name.label("ce"),
-        decisions.c.at,
-        decisions.c.granted,
-        decisions.c.reason,
-        decisions.c.trace,
-    ).select_from(
-        decisions.join(vos, decisions.c.vo_id == vos.c.id).join(ces, decisions.c.ce_id == ces.c.id)
-    )
+    query = _DECISIONS
     if ce is not None:
         query = query.where(ces.c.name == ce)
     if vo is not None:
@@ -49,6 +50,23 @@ def find(
     if until is not None:
         query = query.where(decisions.c.at <= until)
     return read_page(tx, query, decisions.c.id, SORTS, asked, lambda row: Decision(**row))
+
+
+def last_of_each(
+    tx: Transaction, ce: str, *, vo: str | None = None, until: datetime | None = None
+) -> list[Decision]:
+    """Read the last decision about a CE for each VO, at a moment."""
+    last = (
+        select(func.max(decisions.c.id))
+        .where(decisions.c.ce_id == ces.c.id, decisions.c.vo_id == vos.c.id)
+        .correlate(ces, vos)
+    )
+    if until is not None:
+        last = last.where(decisions.c.at <= until)
+    query = _DECISIONS.where(ces.c.name == ce, decisions.c.id == last.scalar_subquery())
+    if vo is not None:
+        query = query.where(vos.c.name == vo)
+    return [Decision(**row) for row in tx.execute(query.order_by(vos.c.name)).mappings()]
 
 
 def count_before(tx: Transaction, before: datetime) -> int:

@@ -38,6 +38,7 @@ from worker.domain.errors import UnknownPilot
 from worker.domain.pilot import (
     FINAL,
     LEGAL_MOVES,
+    OCCUPYING,
     Cause,
     Grant,
     Move,
@@ -215,6 +216,18 @@ def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
     tx.execute(_checked(tx.dialect), {**encode(names, data), "now": now})
 
 
+def request_cancel(tx: Transaction, ids: Iterable[int], now: datetime) -> None:
+    """Note that pilots are wanted gone; what becomes of them, their CE will tell."""
+    tx.execute(
+        _request_cancel(tx.dialect), {**encode(("pilot_id",), ([i] for i in ids)), "now": now}
+    )
+
+
+def check_soon(tx: Transaction, ids: Iterable[int], now: datetime) -> None:
+    """Let pilots that a CE has be asked after at the next tick."""
+    tx.execute(_check_soon(tx.dialect), {**encode(("pilot_id",), ([i] for i in ids)), "now": now})
+
+
 def get(tx: Transaction, pilot_id: int) -> Pilot:
     """Read one pilot by its id."""
     return _one(_pilots(tx, PILOTS.where(pilots.c.id == pilot_id)), pilot_id)
@@ -284,6 +297,30 @@ def count_by_status(tx: Transaction) -> dict[Status, int]:
     query = select(pilots.c.status, func.count().label("pilots")).group_by(pilots.c.status)
     counts = {row.status: int(row.pilots) for row in tx.execute(query)}
     return {status: counts[status] for status in Status if status in counts}
+
+
+def count_occupying(tx: Transaction) -> dict[tuple[str, Status], int]:
+    """Count the pilots that occupy a slot, by CE and status."""
+    query = (
+        select(ces.c.name, pilots.c.status, func.count().label("pilots"))
+        .join_from(pilots, ces, pilots.c.ce_id == ces.c.id)
+        .where(pilots.c.status.in_(sorted(OCCUPYING)))
+        .group_by(ces.c.name, pilots.c.status)
+    )
+    return {(row.name, row.status): row.pilots for row in tx.execute(query)}
+
+
+def latest_transitions(tx: Transaction, limit: int) -> list[tuple[str, Transition]]:
+    """Read what happened last, the newest first, with the name of the CE."""
+    query = (
+        select(ces.c.name.label("ce"), transitions)
+        .join_from(transitions, pilots, transitions.c.pilot_id == pilots.c.id)
+        .join(ces, pilots.c.ce_id == ces.c.id)
+        .order_by(transitions.c.id.desc())
+        .limit(limit)
+    )
+    found = [dict(row) for row in tx.execute(query).mappings()]
+    return [(row.pop("ce"), Transition(**row)) for row in found]
 
 
 def count_active(tx: Transaction) -> int:
@@ -481,6 +518,27 @@ def _checked(dialect: str) -> Executable:
             checked_at=case((new.c.answered == 1, _NOW), else_=was.checked_at),
             updated_at=_NOW,
         )
+    )
+
+
+@cache
+def _request_cancel(dialect: str) -> Executable:
+    wanted = rows(dialect, pilot_id=Integer)
+    asked = func.coalesce(pilots.c.cancel_requested_at, _NOW)
+    return (
+        update(pilots)
+        .where(pilots.c.id == wanted.c.pilot_id, pilots.c.status.in_(UNDECIDED))
+        .values(cancel_requested_at=asked, updated_at=_NOW)
+    )
+
+
+@cache
+def _check_soon(dialect: str) -> Executable:
+    wanted = rows(dialect, pilot_id=Integer)
+    return (
+        update(pilots)
+        .where(pilots.c.id == wanted.c.pilot_id, pilots.c.status.in_(HELD))
+        .values(next_check_at=_NOW, updated_at=_NOW)
     )
 
 

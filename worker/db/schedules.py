@@ -69,6 +69,7 @@ def seed(tx: Transaction, wanted: Iterable[Schedule]) -> None:
     for schedule in wanted:
         if (schedule.task, schedule.vo) not in present:
             put(tx, schedule)
+            present.add((schedule.task, schedule.vo))
 
 
 def claim(tx: Transaction, ticks: Mapping[Schedule, datetime], now: datetime) -> list[Schedule]:

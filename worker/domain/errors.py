@@ -28,6 +28,8 @@
     │   ├── Refused                   give up, with a cause
     │   ├── Unreadable                the raw text is kept
     │   └── CredentialProblem         renew the credential; no fault of the CE
+    ├── TaskFailed                    see its reason; the next tick tries again
+    ├── AlreadyUp                     stop the other, or use another state folder
     ├── NestedUnitOfWork              a mistake in our own code
     └── ConfirmationNeeded            say --yes, or --force
 
@@ -164,6 +166,14 @@ class Unreadable(BackendError):
 
 class CredentialProblem(BackendError):
     """The credential is missing, expired or not accepted."""
+
+
+class TaskFailed(PilotageError):
+    """The task failed."""
+
+
+class AlreadyUp(PilotageError):
+    """Pilotage is already up on this state folder."""
 
 
 class NestedUnitOfWork(PilotageError):

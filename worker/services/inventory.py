@@ -98,6 +98,12 @@ def show_vo(database: Database, name: str) -> VO:
         return vos.get(tx, name)
 
 
+def vo_names(database: Database) -> list[str]:
+    """Name every VO."""
+    with database.uow() as tx:
+        return vos.names(tx)
+
+
 def list_vos(
     database: Database, *, search: str | None = None, enabled: bool | None = None, **asked: Any
 ) -> Page[VO]:

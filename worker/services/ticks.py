@@ -81,7 +81,7 @@ def set_schedule(
 
 
 def _first(schedule: Schedule, now: datetime) -> Schedule:
-    """An interval fires at once when it is new, a cron line at its time."""
+    """Let a new interval fire at once, a new cron line at its time."""
     if schedule.cron is None:
         return schedule
     return replace(schedule, next_at=next_tick(None, schedule.cron, None, now))

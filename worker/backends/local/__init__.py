@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from worker.backends.contract import Backend
-from worker.backends.local.driver import LocalDriver, LocalOptions
+from worker.backends.local.driver import LocalDriver
+from worker.backends.local.options import LocalOptions
 from worker.backends.local.tables import metadata
 from worker.db.chains import Chain
 
@@ -14,7 +15,7 @@ BACKEND = Backend(
     driver=LocalDriver,
     chain=Chain(
         name="local",
-        tables=("local_processes",),
+        tables=("local_hosts",),
         metadata=metadata,
         folder=Path(__file__).parent / "migrations",
     ),

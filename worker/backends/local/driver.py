@@ -1,6 +1,12 @@
-"""The driver of the back-end local."""
+"""The driver of the back-end local: real processes of this host."""
 
-from collections.abc import Sequence
+import errno
+import os
+import pwd
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from worker.backends.contract import (
     Cancelled,
@@ -8,17 +14,24 @@ from worker.backends.contract import (
     Listing,
     Means,
     Observed,
-    Options,
     Order,
     Output,
     Receipt,
 )
+from worker.backends.local import shelf
+from worker.backends.local.folder import Folder
+from worker.backends.local.keeper.pilot import Order as Start
+from worker.backends.local.keeper.pilot import Task
+from worker.backends.local.launcher import is_launching, launch, patience
+from worker.backends.local.options import LocalOptions, check_environment
+from worker.backends.local.place import Place
+from worker.backends.local.processes import STAMP_VARIABLE, Remains
 from worker.domain.ce import CE
-from worker.domain.errors import Unavailable
+from worker.domain.errors import PilotageError, Unavailable
+from worker.domain.pilot import FINAL, Cause, check_stamp
 
-
-class LocalOptions(Options):
-    """What a CE of this back-end may be told."""
+_NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMLINK})
+"""Errors that say that the host is full, not that it is broken."""
 
 
 class LocalDriver:
@@ -28,23 +41,146 @@ class LocalDriver:
         self.ce = ce
         self.options = options
         self.means = means
+        self.place = Place(ce.name, options, means)
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
-        """Send pilots."""
-        raise Unavailable(self.ce.name)
+        """Start a keeper for each pilot; a stamp that was started before is not started again."""
+        with self._reaching():
+            place = self.place.claim()
+            wrong = {order.stamp: word for order in orders if (word := _problem(order))}
+            starts = [self._start(order) for order in orders if order.stamp not in wrong]
+            answers = launch(self.ce.name, self._task(place, len(starts)), starts) if starts else []
+        refused = [
+            Receipt(stamp=stamp, refused=Cause.REFUSED, raw="environment", reason=word)
+            for stamp, word in wrong.items()
+        ]
+        return [*refused, *map(_receipt, answers)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        """Ask after jobs."""
-        raise Unavailable(self.ce.name)
+        """Look into the folder of each pilot."""
+        with self._reaching():
+            place = self.place.reach()
+            remains = Remains()
+            seen = [Folder(place / job.stamp).look(remains) for job in jobs]
+            self._over(place, seen)
+        return seen
 
     def find(self) -> Listing:
-        """List every job with a stamp of ours."""
-        raise Unavailable(self.ce.name)
+        """Look into every folder, and clear away those that need not be kept any longer."""
+        with self._reaching():
+            as_of = self.means.now()
+            place = self.place.reach()
+            # Asked before the folders are listed, so that what was on its way then is in the list.
+            complete = not is_launching(place)
+            remains = Remains()
+            seen = [Folder(path).look(remains) for path in _folders(place)]
+            found = [job for job in seen if not job.absent]
+            for folder in self._over(place, found):
+                shelf.remove(folder)
+            shelf.empty_trash(place)
+        return Listing(jobs=found, complete=complete, as_of=as_of)
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
-        """Ask the CE to end jobs."""
-        raise Unavailable(self.ce.name)
+        """Tell the keepers to end their pilots; they give them the grace and do not keep us."""
+        with self._reaching():
+            place = self.place.reach()
+            remains = Remains()
+            problems = [Folder(place / job.stamp).cancel(remains) for job in jobs]
+        return [
+            Cancelled(stamp=job.stamp, accepted=problem is None, reason=problem)
+            for job, problem in zip(jobs, problems, strict=True)
+        ]
 
     def output(self, job: Job) -> Output:
-        """Fetch what a pilot wrote."""
-        raise Unavailable(self.ce.name)
+        """Read what a pilot wrote to its standard output and error."""
+        with self._reaching():
+            return Folder(self.place.reach() / job.stamp).output()
+
+    def _task(self, place: Path, orders: int) -> Task:
+        return Task(
+            place=str(place),
+            host=self.place.host,
+            command=self.options.argv(),
+            grace=self.options.grace,
+            nice=self.options.nice,
+            walltime=self.options.walltime,
+            memory=self.options.memory,
+            patience=patience(orders),
+        )
+
+    def _start(self, order: Order) -> Start:
+        environment = {
+            **_clean_environment(),
+            **self.options.environment,
+            **order.environment,
+            "PILOTAGE_VO": order.vo,
+            "PILOTAGE_CE": self.ce.name,
+            STAMP_VARIABLE: order.stamp,
+        }
+        return Start(stamp=order.stamp, vo=order.vo, environment=environment)
+
+    def _over(self, place: Path, seen: Sequence[Observed]) -> list[Path]:
+        """Note that ends are being reported; list the folders that were kept long enough."""
+        now, keep = self.means.now(), self.options.keep_output
+        ended = [place / job.stamp for job in seen if job.status in FINAL]
+        return [folder for folder in ended if shelf.is_over(folder, now, keep)]
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Whatever the file system has against us says nothing of any pilot."""
+        try:
+            yield
+        except OSError as error:
+            raise Unavailable(self.ce.name, str(error)) from error
+
+
+def _problem(order: Order) -> str | None:
+    try:
+        check_environment(order.environment)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _receipt(answer: Mapping[str, Any]) -> Receipt:
+    stamp, number, error = answer["stamp"], answer["errno"], answer["error"]
+    if number is None:
+        return Receipt(stamp=stamp, handle=stamp, raw="accepted")
+    if number == errno.EEXIST:
+        return Receipt(stamp=stamp, handle=stamp, raw="exists", reason=error)
+    cause = Cause.QUOTA if number in _NO_ROOM else Cause.REFUSED
+    return Receipt(stamp=stamp, refused=cause, raw=errno.errorcode.get(number), reason=error)
+
+
+def _folders(place: Path) -> Iterator[Path]:
+    """List what may be the folder of a pilot; anything else that lies there is not ours."""
+    try:
+        entries = list(os.scandir(place))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if _is_stamp(entry.name) and entry.is_dir(follow_symlinks=False):
+            yield Path(entry.path)
+
+
+def _is_stamp(name: str) -> bool:
+    try:
+        check_stamp(name)
+    except PilotageError:
+        return False
+    return True
+
+
+def _clean_environment() -> dict[str, str]:
+    """Make an environment as a fresh login has it, with nothing of the worker's in it."""
+    try:
+        user = pwd.getpwuid(os.geteuid())
+        who = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
+    except KeyError:  # a user id without a name, as containers have it
+        who = {"HOME": "/"}
+    return {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "SHELL": "/bin/sh",
+        "LANG": "C.UTF-8",
+        **who,
+    }

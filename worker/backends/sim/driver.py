@@ -1,6 +1,13 @@
-"""The driver of the back-end sim."""
+"""The driver of the back-end sim: one transaction on the simulated world for each call.
 
-from collections.abc import Sequence
+The world is what the CE would have at its own side, so it is written whatever becomes of the
+answer. Time passes by itself: no process has to keep the world going.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 from worker.backends.contract import (
     Cancelled,
@@ -8,17 +15,21 @@ from worker.backends.contract import (
     Listing,
     Means,
     Observed,
-    Options,
     Order,
     Output,
     Receipt,
 )
+from worker.backends.sim import desk, faults, output, world
+from worker.backends.sim.options import SimOptions
+from worker.backends.sim.replies import Reply
+from worker.backends.sim.world import SimJob
+from worker.db.uow import Transaction
 from worker.domain.ce import CE
-from worker.domain.errors import Unavailable
+from worker.domain.errors import DatabaseError, Unavailable
 
+__all__ = ["SimDriver", "SimOptions"]
 
-class SimOptions(Options):
-    """What a CE of this back-end may be told."""
+_HANDLE = re.compile(r"sim-([1-9][0-9]{0,17})")
 
 
 class SimDriver:
@@ -31,20 +42,137 @@ class SimDriver:
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Send pilots."""
-        raise Unavailable(self.ce.name)
+        with self._world() as tx:
+            world.queue_up(tx, self.ce.name)
+            # Read after the wait: a job is never older than a listing that lacks it.
+            now = self.means.now()
+            reply = self._reply(tx, now)
+            reply.turn_away_submission()
+            reply.check_credential({order.vo for order in orders})
+            receipts = self._accept(tx, orders, now, reply)
+        reply.deliver_receipts()
+        return reply.part_of(receipts)
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """Ask after jobs."""
-        raise Unavailable(self.ce.name)
+        with self._world() as tx:
+            now = self.means.now()
+            reply = self._reply(tx, now)
+            known = self._known(tx, jobs, now, reply)
+        reply.deliver()
+        out = reply.locked_out()
+        seen = [
+            desk.observe(one, job.handle, now, reply) if one else _absent(job)
+            for job, one in known
+            if one is None or one.vo != out
+        ]
+        return reply.part_of(seen)
 
     def find(self) -> Listing:
         """List every job with a stamp of ours."""
-        raise Unavailable(self.ce.name)
+        as_of = self.means.now()
+        with self._world() as tx:
+            world.queue_up(tx, self.ce.name)
+            reply = self._reply(tx, as_of)
+            listed = world.not_ended_by(
+                tx, self.ce.name, self._ago(as_of, self.options.keep_listed)
+            )
+        reply.deliver()
+        out = reply.locked_out()
+        seen = [
+            desk.observe(job, _handle(job.id), as_of, reply)
+            for job in listed
+            if desk.is_known(job, as_of, reply, self.options) and job.vo != out
+        ]
+        return Listing(jobs=reply.part_of_listing(seen), complete=reply.is_complete(), as_of=as_of)
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Ask the CE to end jobs."""
-        raise Unavailable(self.ce.name)
+        with self._world() as tx:
+            now = self.means.now()
+            reply = self._reply(tx, now)
+            known = self._known(tx, jobs, now, reply)
+            out = reply.locked_out()
+            mine = [one for _, one in known if one is not None and one.vo != out]
+            world.change(tx, desk.ended(mine, now))
+        reply.deliver()
+        ended = {one.id for one in mine}
+        return reply.part_of(
+            [
+                Cancelled(stamp=job.stamp, accepted=True)
+                if one is not None and one.id in ended
+                else Cancelled(stamp=job.stamp, accepted=False, reason=_why_not(one))
+                for job, one in known
+            ]
+        )
 
     def output(self, job: Job) -> Output:
         """Fetch what a pilot wrote."""
-        raise Unavailable(self.ce.name)
+        with self._world() as tx:
+            now = self.means.now()
+            reply = self._reply(tx, now)
+            [(_, known)] = self._known(tx, [job], now, reply)
+        reply.deliver()
+        return output.of(known, now, self.options) if known else Output(text="")
+
+    def _accept(
+        self, tx: Transaction, orders: Sequence[Order], now: datetime, reply: Reply
+    ) -> list[Receipt]:
+        room = None
+        if self.options.max_jobs is not None:
+            room = max(0, self.options.max_jobs - world.count_live(tx, self.ce.name, now))
+        taken = orders[: round(len(orders) * reply.accepted_share())]
+        accepted, refused = desk.judge(taken, room, reply)
+        rate = self.options.success_rate
+        rate = self.ce.success_rate if rate is None else rate
+        jobs = [desk.new_job(order, self.options, rate, now, reply.faults) for order in accepted]
+        ids = world.add(tx, self.ce.name, jobs, now)
+        world.clear(tx, self.ce.name, self._ago(now, self.options.known_for()))
+        receipts = [desk.receipt(order, _handle(ids[order.stamp]), reply) for order in accepted]
+        return [*receipts, *refused]
+
+    def _known(
+        self, tx: Transaction, jobs: Sequence[Job], now: datetime, reply: Reply
+    ) -> list[tuple[Job, SimJob | None]]:
+        """Look jobs up; `None` for those that the CE does not know."""
+        ids = {job.handle: int(m[1]) for job in jobs if (m := _HANDLE.fullmatch(job.handle))}
+        found = world.by_ids(tx, self.ce.name, ids.values())
+        looked_up = [(job, found.get(ids.get(job.handle, 0))) for job in jobs]
+        reply.check_credential({one.vo for _, one in looked_up if one is not None})
+        return [
+            (job, one)
+            # A handle alone is not enough: the job must carry the stamp that is asked for.
+            if one and one.stamp == job.stamp and desk.is_known(one, now, reply, self.options)
+            else (job, None)
+            for job, one in looked_up
+        ]
+
+    def _reply(self, tx: Transaction, now: datetime) -> Reply:
+        active = faults.read(tx, self.ce.name, now)
+        reply = Reply(self.ce.name, self.options.call_timeout, active)
+        reply.turn_away()
+        return reply
+
+    def _ago(self, now: datetime, seconds: float) -> datetime:
+        return now - timedelta(seconds=min(seconds, 10**9))
+
+    @contextmanager
+    def _world(self) -> Iterator[Transaction]:
+        """Open the world. If its database cannot be used, the CE cannot be reached."""
+        try:
+            with self.means.uow() as tx:
+                yield tx
+        except DatabaseError as error:
+            raise Unavailable(self.ce.name, str(error)) from error
+
+
+def _handle(number: int) -> str:
+    return f"sim-{number}"
+
+
+def _absent(job: Job) -> Observed:
+    return Observed(stamp=job.stamp, handle=job.handle, absent=True)
+
+
+def _why_not(job: SimJob | None) -> str:
+    return "no such job" if job is None else f"the credential of VO {job.vo} has expired"

@@ -5,7 +5,6 @@ core's tables: a job whose pilot was never recorded must still exist.
 """
 
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
     Column,
     Float,
@@ -15,7 +14,6 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Text,
     func,
     text,
 )
@@ -40,15 +38,15 @@ sim_jobs = Table(
     ),
     Column("visible_at", UtcDateTime(), nullable=False),
     Column("starts_at", UtcDateTime()),
+    Column("stopped_at", UtcDateTime()),
+    Column("restarts_at", UtcDateTime()),
     Column("ends_at", UtcDateTime()),
     Column("fate", String(16), nullable=False),
     Column("exit_code", Integer),
-    Column("cancelled_at", UtcDateTime()),
-    Column("forgotten", Boolean, nullable=False, server_default=text("false")),
-    Column("output", Text),
-    Index("ix_sim_jobs_ce_id", "ce", "id"),
-    Index("ix_sim_jobs_ce_stamp", "ce", "stamp"),
-    comment="Every job that a simulated CE accepted.",
+    Column("forgotten_at", UtcDateTime()),
+    Index("ix_sim_jobs_ce_ends_at", "ce", "ends_at"),
+    sqlite_autoincrement=True,  # the handle of a forgotten job is never given to another
+    comment="Every job that a simulated CE accepted, and its life as it was decided.",
 )
 
 sim_faults = Table(
@@ -58,7 +56,8 @@ sim_faults = Table(
     Column("fault", String(32), primary_key=True),
     Column("rate", Float, nullable=False, server_default=text("1")),
     Column("settings", JSON_VALUE, nullable=False),
+    Column("since", UtcDateTime()),
     Column("until", UtcDateTime()),
     CheckConstraint("rate >= 0 AND rate <= 1", name="rate"),
-    comment="What is wrong with a simulated CE just now.",
+    comment="What is wrong with a simulated CE, and for how long.",
 )

@@ -12,24 +12,22 @@ depends_on = None
 def upgrade() -> None:
     """Make the change."""
     op.create_table(
-        "local_processes",
-        sa.Column("pilot_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        "local_hosts",
+        sa.Column("ce", sa.String(length=128), nullable=False),
+        sa.Column("folder_id", sa.String(length=32), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
-        sa.Column("boot_id", sa.String(length=36), nullable=False),
-        sa.Column("pid", sa.Integer(), nullable=False),
-        sa.Column("started_ticks", sa.BigInteger(), nullable=False),
         sa.Column("folder", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["pilot_id"],
-            ["pilots.id"],
-            name=op.f("fk_local_processes_pilot_id"),
-            ondelete="CASCADE",
+        sa.Column(
+            "claimed_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
         ),
-        sa.PrimaryKeyConstraint("pilot_id", name=op.f("pk_local_processes")),
-        comment="pid, start time and boot id tell a process from a later one of the same pid.",
+        sa.PrimaryKeyConstraint("ce", name=op.f("pk_local_hosts")),
+        comment="Where the processes of a CE are. Asked elsewhere, nobody knows anything of them.",
     )
 
 
 def downgrade() -> None:
     """Take it back."""
-    op.drop_table("local_processes")
+    op.drop_table("local_hosts")

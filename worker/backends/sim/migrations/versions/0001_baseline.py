@@ -20,10 +20,11 @@ def upgrade() -> None:
         sa.Column(
             "settings", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
         ),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("until", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("rate >= 0 AND rate <= 1", name=op.f("ck_sim_faults_rate")),
         sa.PrimaryKeyConstraint("ce", "fault", name=op.f("pk_sim_faults")),
-        comment="What is wrong with a simulated CE just now.",
+        comment="What is wrong with a simulated CE, and for how long.",
     )
     op.create_table(
         "sim_jobs",
@@ -44,17 +45,17 @@ def upgrade() -> None:
         ),
         sa.Column("visible_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("starts_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("restarts_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fate", sa.String(length=16), nullable=False),
         sa.Column("exit_code", sa.Integer(), nullable=True),
-        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("forgotten", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("output", sa.Text(), nullable=True),
+        sa.Column("forgotten_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sim_jobs")),
-        comment="Every job that a simulated CE accepted.",
+        comment="Every job that a simulated CE accepted, and its life as it was decided.",
+        sqlite_autoincrement=True,
     )
-    op.create_index("ix_sim_jobs_ce_id", "sim_jobs", ["ce", "id"], unique=False)
-    op.create_index("ix_sim_jobs_ce_stamp", "sim_jobs", ["ce", "stamp"], unique=False)
+    op.create_index("ix_sim_jobs_ce_ends_at", "sim_jobs", ["ce", "ends_at"], unique=False)
 
 
 def downgrade() -> None:

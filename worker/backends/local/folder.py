@@ -1,0 +1,190 @@
+"""What the folder of a pilot tells.
+
+The questions are asked in this order, and each later one only if the earlier ones have no answer:
+
+1. `exit` is there: the pilot ended, as it says.
+2. There is no folder: it was never started, and no launcher is left that could.
+3. The lock is held: its keeper lives.
+4. `exit` is there now: the keeper wrote it between the first question and the third.
+5. The keeper's pid, start time and boot are those of a living process: it lives, and the file
+   system forgot its lock.
+6. The keeper is dead and left no `exit`. Nobody will start or watch this pilot any more. We
+   asked for its end; or the host was booted since; or the pilot was never begun; or the keeper
+   was killed: then what is left of the pilot is killed, and when nothing is left, that was its
+   end. It is written down, so that the next one to ask need not find out again.
+"""
+
+import fcntl
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from signal import SIGTERM
+from typing import Any
+
+from worker.backends.contract import Observed, Output
+from worker.backends.local.fates import observed_end
+from worker.backends.local.keeper.files import CANCEL, EXIT, LAUNCH, OUTPUT, write_whole
+from worker.backends.local.keeper.process import boot_id
+from worker.backends.local.processes import Remains, is_alive, send
+from worker.domain.pilot import Status
+
+SHOWN = 64 * 1024
+"""Bytes of output that are shown from the beginning, and as many from the end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """Who keeps a pilot, as the keeper itself wrote it down."""
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+    accepted_at: datetime
+
+    def is_alive(self) -> bool:
+        """Tell whether the keeper lives."""
+        return is_alive(self.pid, self.start_ticks, self.boot_id)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The folder of one pilot; its name is the stamp, and the stamp is its handle."""
+
+    path: Path
+
+    @property
+    def stamp(self) -> str:
+        """The stamp."""
+        return self.path.name
+
+    def look(self, remains: Remains) -> Observed:
+        """Tell how the pilot is."""
+        end = self._end()
+        if end is not None:
+            return observed_end(self.stamp, end)
+        try:
+            launched = os.open(self.path / LAUNCH, os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError):
+            return self._without_record(remains)
+        try:
+            launch = _read_launch(launched)
+            if _is_locked(launched):
+                return self._alive(launch)
+        finally:
+            os.close(launched)
+        end = self._end()
+        if end is not None:
+            return observed_end(self.stamp, end)
+        if launch is not None and launch.is_alive():
+            return self._alive(launch)
+        return self._dead(launch, remains)
+
+    def cancel(self, remains: Remains) -> str | None:
+        """Ask the pilot to end; say why that cannot be, or `None`. Its keeper does the waiting."""
+        if self._end() is not None:
+            return None
+        try:
+            (self.path / CANCEL).touch(mode=0o600)
+            launch = _read_file(self.path / LAUNCH)
+        except (FileNotFoundError, NotADirectoryError):
+            return "there is no such process here" if not self.path.is_dir() else None
+        if launch is None or not send(launch.pid, SIGTERM, launch.is_alive):
+            remains.kill(self.stamp)
+        return None
+
+    def output(self) -> Output:
+        """Read what the pilot wrote; of a long text the middle is left out."""
+        try:
+            with (self.path / OUTPUT).open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size <= 2 * SHOWN:
+                    return Output(text=file.read(2 * SHOWN).decode(errors="replace"))
+                head = file.read(SHOWN).decode(errors="replace")
+                file.seek(size - SHOWN)
+                tail = file.read(SHOWN).decode(errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
+            return Output(text="")
+        note = f"\n[... {size - 2 * SHOWN} bytes are left out here ...]\n"
+        return Output(text=head + note + tail, truncated=True)
+
+    def _alive(self, launch: Launch | None) -> Observed:
+        begun = (self.path / OUTPUT).exists()
+        return Observed(
+            stamp=self.stamp,
+            handle=self.stamp,
+            status=Status.RUNNING if begun else Status.SUBMITTED,
+            raw="running" if begun else "starting",
+            reason=f"pid {launch.pid}" if launch else None,
+            started_at=launch.accepted_at if launch and begun else None,
+        )
+
+    def _without_record(self, remains: Remains) -> Observed:
+        if self.path.is_dir():
+            return self._dead(None, remains)
+        return Observed(stamp=self.stamp, handle=self.stamp, absent=True)
+
+    def _dead(self, launch: Launch | None, remains: Remains) -> Observed:
+        # A folder is made whole; one without a record has lost it in a crash of the host.
+        rebooted = launch is None or launch.boot_id != boot_id()
+        if (launch is None or not rebooted) and remains.kill(self.stamp):
+            return Observed(
+                stamp=self.stamp,
+                handle=self.stamp,
+                status=Status.RUNNING,
+                raw="ending",
+                reason="its keeper was killed; what was left of it has just been killed too",
+            )
+        end = {"code": None, "why": self._why(rebooted=rebooted)}
+        with suppress(OSError):
+            write_whole(self.path / EXIT, end)
+        return observed_end(self.stamp, end)
+
+    def _why(self, *, rebooted: bool) -> str:
+        if (self.path / CANCEL).exists():
+            return "cancelled"
+        if rebooted:
+            return "rebooted"
+        return "killed" if (self.path / OUTPUT).exists() else "never_started"
+
+    def _end(self) -> dict[str, Any] | None:
+        try:
+            found = json.loads((self.path / EXIT).read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except ValueError:
+            found = None
+        return found if isinstance(found, dict) else {"why": "unreadable"}
+
+
+def _read_file(path: Path) -> Launch | None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return _read_launch(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_launch(descriptor: int) -> Launch | None:
+    """Read a record; `None` if it cannot be read."""
+    try:
+        found = json.loads(os.read(descriptor, 1 << 16))
+        return Launch(
+            pid=int(found["pid"]),
+            start_ticks=int(found["start_ticks"]),
+            boot_id=str(found["boot_id"]),
+            accepted_at=datetime.fromisoformat(found["accepted_at"]),
+        )
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Tell whether a keeper holds the lock. Asking with a shared lock, nobody blocks another."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False

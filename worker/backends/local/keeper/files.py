@@ -1,0 +1,29 @@
+"""The files of a pilot's folder, and how they are written."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+LAUNCH, OUTPUT, CANCEL, EXIT = "launch.json", "output", "cancel", "exit"
+WORK = "work"
+"""The folder the pilot runs in; nothing that it writes there can be taken for ours."""
+DRAFT = ".draft-"
+
+
+def write_whole(path: Path, content: dict[str, Any]) -> None:
+    """Write a file that is there whole or not at all, after a crash of the host too."""
+    draft = path.with_name(f".{path.name}-{os.urandom(8).hex()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, json.dumps(content).encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    draft.rename(path)
+
+
+def now() -> str:
+    """Write down this moment."""
+    return datetime.now(UTC).isoformat()

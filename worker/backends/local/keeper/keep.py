@@ -1,0 +1,173 @@
+"""The keeper of one pilot."""
+
+import fcntl
+import json
+import os
+import signal
+import time
+from contextlib import suppress
+from errno import EEXIST, ENOTEMPTY
+from pathlib import Path
+
+from .files import CANCEL, DRAFT, EXIT, LAUNCH, OUTPUT, WORK, now, write_whole
+from .pilot import Order, Task, adopt_orphans, start
+from .process import boot_id, children_of, start_ticks
+
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+WAKING = ENDING | {signal.SIGCHLD}
+LONGEST_SLEEP = 3600.0
+CLEARING = 10.0
+"""Seconds that killed processes get to be gone; one that hangs in the kernel may take longer."""
+ROOM = 600
+"""Seconds to wait for room on a full disk before the end of a pilot stays unwritten."""
+
+
+def open_folder(task: Task, order: Order) -> None:
+    """Make the pilot's folder and go there; `FileExistsError` if this stamp has one already.
+
+    From then on its files are named from within: the folder may be moved, and those above it.
+    """
+    folder = Path(task.place) / order.stamp
+    draft = folder.with_name(f"{DRAFT}{order.stamp}-{os.getpid()}")
+    record = {
+        "stamp": order.stamp,
+        "vo": order.vo,
+        "host": task.host,
+        "boot_id": boot_id(),
+        "pid": os.getpid(),
+        "start_ticks": start_ticks(os.getpid()),
+        "accepted_at": now(),
+    }
+    try:
+        (draft / WORK).mkdir(parents=True)
+        os.chdir(draft)
+        # Never closed by us: it goes with the keeper, however the keeper goes.
+        held = os.open(LAUNCH, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(held, json.dumps(record).encode())
+        # The draft is not empty, so an existing folder of this name is never replaced,
+        # unless it is empty and so nobody's.
+        draft.rename(folder)
+    except OSError as error:
+        _discard(draft)
+        if error.errno in (EEXIST, ENOTEMPTY):
+            raise FileExistsError(EEXIST, "it was started before") from error
+        raise
+
+
+def _discard(draft: Path) -> None:
+    with suppress(OSError):
+        (draft / LAUNCH).unlink(missing_ok=True)
+        (draft / WORK).rmdir()
+        draft.rmdir()
+
+
+def see_through(task: Task, order: Order) -> None:
+    """Start the pilot, wait for its end, write it down."""
+    started_at = now()
+    adopt_orphans()
+    take_over_descriptors()
+    try:
+        pilot = start(task, order)
+    except OSError as error:
+        os.write(2, f"no process could be made: {error}\n".encode())
+        write_end(started_at, None, "never_started")
+        return
+    why = watch(task, pilot)
+    status = clear_up(pilot)
+    write_end(started_at, os.waitstatus_to_exitcode(status), why)
+
+
+def take_over_descriptors() -> None:
+    """Let go of the worker's pipes; what is written from now on is the pilot's output."""
+    output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    os.close(nothing)
+    os.close(output)
+
+
+def watch(task: Task, pilot: int) -> str | None:
+    """Wait for the end of the pilot; bring it about when asked to, or when its time is up.
+
+    Return why it was ended, or `None` if it ended by itself.
+    """
+    why = None
+    act_at = time.monotonic() + task.walltime if task.walltime is not None else float("inf")
+    while not has_ended(pilot):
+        wait = min(max(act_at - time.monotonic(), 0), LONGEST_SLEEP)
+        woken = signal.sigtimedwait(WAKING, wait)
+        asked = woken is not None and woken.si_signo in ENDING
+        late = time.monotonic() >= act_at
+        if why is None and (asked or late):
+            why = _reason(asked=asked)
+            signal_group(pilot, signal.SIGTERM)
+            act_at = time.monotonic() + task.grace
+        elif late:
+            signal_group(pilot, signal.SIGKILL)
+            act_at = time.monotonic() + CLEARING
+    return why
+
+
+def _reason(*, asked: bool) -> str:
+    if not asked:
+        return "walltime"
+    return "cancelled" if Path(CANCEL).exists() else "removed"
+
+
+def signal_group(pilot: int, number: int) -> None:
+    """Signal the pilot's group. The pilot is not reaped yet, so the group is surely its own."""
+    with suppress(OSError):
+        os.killpg(pilot, number)
+
+
+def has_ended(pilot: int) -> bool:
+    """Tell whether the pilot has ended, leaving it unreaped so that its pid stays its own."""
+    while True:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            return False
+        if ended.si_pid == pilot:
+            return True
+        # A grandchild that lost its parent: we are the reaper of all that the pilot starts.
+        os.waitpid(ended.si_pid, 0)
+
+
+def clear_up(pilot: int) -> int:
+    """Kill what the pilot left behind and reap it; return the pilot's wait status."""
+    signal_group(pilot, signal.SIGKILL)
+    status = os.waitpid(pilot, 0)[1]
+    give_up = time.monotonic() + CLEARING
+    while time.monotonic() < give_up:
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            break
+        # Who left the group is still below us: the children of the killed become ours in turn.
+        for child in children_of(os.getpid()):
+            with suppress(OSError):
+                os.kill(child, signal.SIGKILL)
+        signal.sigtimedwait({signal.SIGCHLD}, 0.05)
+    return status
+
+
+def write_end(started_at: str, code: int | None, why: str | None) -> None:
+    """Write down how the pilot ended: its exit code, or the signal that ended it below zero."""
+    end = {
+        "code": code,
+        "why": why,
+        "started_at": started_at,
+        "ended_at": now(),
+    }
+    give_up = time.monotonic() + ROOM
+    while time.monotonic() < give_up:
+        try:
+            write_whole(Path(EXIT), end)
+        except FileNotFoundError:
+            return  # somebody removed the folder: nobody asks any more
+        except OSError:
+            time.sleep(5)  # no room on the disk: until there is some, the pilot counts as running
+        else:
+            return

@@ -1,0 +1,78 @@
+"""The launcher: reads a submission and forks a keeper for each of its pilots."""
+
+import gc
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import NoReturn
+
+from .keep import open_folder, see_through
+from .pilot import Order, Task
+
+
+def main(lock: int) -> None:
+    """Read a submission and fork a keeper for each of its pilots."""
+    _forget_the_worker()
+    # The pipe closes early if the worker dies: half a request cannot be parsed and starts nothing.
+    request = json.load(sys.stdin)
+    orders = [Order(**order) for order in request.pop("orders")]
+    task = Task(**request)
+    # Nobody waits for ever for a launcher; past this moment it can start nothing more.
+    signal.alarm(task.patience)
+    gc.freeze()
+    for order in orders:
+        try:
+            child = os.fork()
+        except OSError as error:
+            tell(order.stamp, error)
+            continue
+        if child == 0:
+            keep_and_exit(task, order, lock)
+
+
+def keep_and_exit(task: Task, order: Order, lock: int) -> NoReturn:
+    """Be the keeper of one pilot; never return to the launcher's loop."""
+    try:
+        os.setsid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        if _is_accepted(task, order, lock):
+            see_through(task, order)
+    except Exception:  # noqa: BLE001 - standard error is the pilot's output by now
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(0)
+
+
+def _is_accepted(task: Task, order: Order, lock: int) -> bool:
+    try:
+        open_folder(task, order)
+    except OSError as error:
+        os.close(lock)
+        tell(order.stamp, error)
+        return False
+    # The lock first: once the last answer is in, no submission is under way.
+    os.close(lock)
+    tell(order.stamp, None)
+    return True
+
+
+def tell(stamp: str, error: OSError | None) -> None:
+    """Answer for one pilot, in one piece. The worker may be gone; the pilot does not need it."""
+    answer = {
+        "stamp": stamp,
+        "errno": error.errno if error else None,
+        "error": str(error)[:400] if error else None,
+    }
+    with suppress(OSError):
+        os.write(1, json.dumps(answer).encode() + b"\n")
+
+
+def _forget_the_worker() -> None:
+    """Drop what a program inherits besides files: signals, their mask, the folder, the umask."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o077)
+    os.chdir("/")

@@ -1,0 +1,83 @@
+"""The pilot's own process, from its fork to its program."""
+
+import ctypes
+import os
+import resource
+import signal
+from contextlib import suppress
+from typing import NamedTuple
+
+from .files import WORK
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_libc = ctypes.CDLL(None)
+
+
+class Order(NamedTuple):
+    """One pilot to start."""
+
+    stamp: str
+    vo: str
+    environment: dict[str, str]
+
+
+class Task(NamedTuple):
+    """What all pilots of one submission have in common."""
+
+    place: str
+    host: str
+    command: list[str]
+    grace: float
+    nice: int
+    walltime: float | None
+    memory: int | None
+    patience: int
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process below that loses its own."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def start(task: Task, order: Order) -> int:
+    """Start the pilot in a process group of its own; return its pid."""
+    keeper = os.getpid()
+    pilot = os.fork()
+    if pilot:
+        # Whoever comes first; a group must exist before anybody signals it.
+        with suppress(OSError):
+            os.setpgid(pilot, pilot)
+        return pilot
+    try:
+        become(task, order, keeper)
+    except (OSError, ValueError) as error:
+        os.write(2, f"{task.command[0]} cannot be started: {error}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def become(task: Task, order: Order, keeper: int) -> None:
+    """Turn this process into the pilot."""
+    # A pilot without its keeper could run for ever unseen.
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != keeper:
+        return
+    with suppress(OSError):
+        os.setpgid(0, 0)
+    os.chdir(WORK)
+    os.nice(task.nice)
+    if task.memory is not None:
+        _limit_memory(task.memory << 20)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.execvpe(task.command[0], task.command, order.environment)  # noqa: S606 - what we are for
+
+
+def _limit_memory(size: int) -> None:
+    most = resource.getrlimit(resource.RLIMIT_AS)[1]
+    size = size if most == resource.RLIM_INFINITY else min(size, most)
+    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+
+def _prctl(option: int, value: int) -> None:
+    _libc.prctl(option, value, 0, 0, 0)

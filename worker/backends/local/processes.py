@@ -1,0 +1,88 @@
+"""Signals to processes of pilots, and to nobody else: a pid may have passed to a stranger."""
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from errno import ENOSYS
+from functools import cached_property
+from pathlib import Path
+
+from worker.backends.local.keeper.process import boot_id, start_ticks
+
+STAMP_VARIABLE = "PILOTAGE_STAMP"
+
+
+def is_alive(pid: int, ticks: int, boot: str) -> bool:
+    """Tell whether the process that had this pid, start time and boot still runs."""
+    return boot == boot_id() and start_ticks(pid) == ticks
+
+
+def send(pid: int, number: signal.Signals, is_it: Callable[[], bool]) -> bool:
+    """Signal a process if it is the one that is meant; tell whether it was there."""
+    held = None
+    try:
+        # What this refers to stays the same process, whatever becomes of the pid.
+        held = _hold(pid)
+        if not is_it():
+            return False
+        if held is None:
+            os.kill(pid, number)
+        else:
+            signal.pidfd_send_signal(held, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        if held is not None:
+            os.close(held)
+    return True
+
+
+def _hold(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno != ENOSYS:
+            raise
+        return None  # a kernel older than 5.3: between the look and the signal lies a moment
+
+
+class Remains:
+    """The processes of pilots whose keeper is gone, known by the stamp in their environment.
+
+    All processes are looked through once, and only when somebody asks.
+    """
+
+    def kill(self, stamp: str) -> bool:
+        """Kill what is left of a pilot; tell whether there was anything."""
+        killed = [self._kill(pid, stamp) for pid in self._by_stamp.get(stamp, [])]
+        return any(killed)
+
+    def _kill(self, pid: int, stamp: str) -> bool:
+        with suppress(PermissionError):
+            return send(pid, signal.SIGKILL, lambda: _stamp_of(pid) == stamp)
+        return True
+
+    @cached_property
+    def _by_stamp(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            stamp = _stamp_of(int(entry.name))
+            if stamp is not None:
+                found.setdefault(stamp, []).append(int(entry.name))
+        return found
+
+
+def _stamp_of(pid: int) -> str | None:
+    """Read the stamp in a process's environment; one that has ended has none."""
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None
+    prefix = f"{STAMP_VARIABLE}=".encode()
+    for variable in environment.split(b"\0"):
+        if variable.startswith(prefix):
+            return variable.removeprefix(prefix).decode(errors="replace")
+    return None

@@ -1,0 +1,43 @@
+"""How long the folders of pilots that have ended are kept.
+
+The time runs from the first report of the end, not from the end: after a long sleep of all
+workers a pilot that ended meanwhile must still be found.
+"""
+
+import os
+import shutil
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+REPORTED = "reported"
+TRASH = ".trash-"
+
+
+def note_report(folder: Path, now: datetime) -> datetime:
+    """Remember when the end of a pilot was first reported; tell when that was."""
+    mark = folder / REPORTED
+    with suppress(FileExistsError):
+        mark.touch(mode=0o600, exist_ok=False)
+        os.utime(mark, (now.timestamp(), now.timestamp()))
+    return datetime.fromtimestamp(mark.stat().st_mtime, tz=now.tzinfo)
+
+
+def is_over(folder: Path, now: datetime, keep: float) -> bool:
+    """Tell whether the folder of an ended pilot, now reported, need not be kept any longer."""
+    with suppress(OSError):
+        return now - note_report(folder, now) > timedelta(seconds=keep)
+    return False
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder. It vanishes at once, so that nobody finds half of it."""
+    trash = folder.with_name(f"{TRASH}{folder.name}")
+    with suppress(OSError):
+        folder.rename(trash)
+
+
+def empty_trash(place: Path) -> None:
+    """Delete what was removed; a pilot's own files may resist, then it stays for the next time."""
+    for trash in place.glob(f"{TRASH}*"):
+        shutil.rmtree(trash, ignore_errors=True)

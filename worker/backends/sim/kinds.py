@@ -1,0 +1,147 @@
+"""What can be wrong with a simulated CE: the faults, and what each may be told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from worker.backends.sim.life import lot
+from worker.domain.errors import Invalid
+from worker.domain.nearest import nearest
+from worker.domain.pilot import Cause
+from worker.domain.words import Described
+
+
+class Fault(Described):
+    """What can be wrong with a simulated CE."""
+
+    DOWN = "down", "It cannot be reached."
+    SLOW = "slow", "It does what it is asked and answers only after a while."
+    UNREADABLE = "unreadable", "It does what it is asked and answers nonsense."
+    CREDENTIAL = "credential", "The credential of a VO, or of all, has expired."
+    LOSES_REPLY = "loses_reply", "It accepts a share of the orders, all or some; no reply comes."
+    ANSWERS_HALF = "answers_half", "It does what it is asked and leaves a share out of its answer."
+    ANSWERS_NOTHING = "answers_nothing", "It does what it is asked; its answer is empty."
+    TRUNCATES = "truncates", "Its listing is cut short, and says so."
+    SKEWED = "skewed", "Its clock, and so the times it tells, are wrong."
+    REFUSES = "refuses", "It refuses orders with a cause, one by one or as a whole."
+    HOLDS = "holds", "Jobs that have not started, and new ones, never start."
+    FAILS_FAST = "fails_fast", "New jobs end badly soon after their start."
+    FAILS_LATE = "fails_late", "New jobs end badly after a good start."
+    KILLS = "kills", "The nodes of running jobs break now, those of new jobs while they run."
+    REMOVES = "removes", "Somebody else removes jobs: those that are there now, new ones later."
+    REQUEUES = "requeues", "Running jobs stop, wait and start again: now, new ones midway."
+    LATE = "late", "New jobs appear in its answers only after a while."
+    FORGETS = "forgets", "It does not know jobs: as long as this lasts, or for ever."
+    STRANGE_WORD = "strange_word", "It uses a status word that nobody knows."
+    GARBLES = "garbles", "Its reasons hold control characters and broken UTF-8."
+
+
+WHOLE_CALL = frozenset(
+    {
+        Fault.DOWN,
+        Fault.SLOW,
+        Fault.UNREADABLE,
+        Fault.CREDENTIAL,
+        Fault.LOSES_REPLY,
+        Fault.ANSWERS_HALF,
+        Fault.ANSWERS_NOTHING,
+        Fault.TRUNCATES,
+        Fault.SKEWED,
+    }
+)
+"""The rate of one of these is the share of calls that it hits; of another, the share of jobs."""
+
+
+TEXT = r"^[^\x00]*$"
+"""A text that PostgreSQL can keep."""
+
+
+class Settings(BaseModel):
+    """What a fault may be told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    seconds: float = Field(default=60, ge=0, le=10**9)
+    """How long it takes, or lasts, or is off."""
+
+    share: float = Field(default=1, ge=0, le=1)
+    """The share of the orders that are accepted, or of the answers that are left out."""
+
+    cause: Cause = Cause.REFUSED
+    """The cause of a refusal."""
+
+    reason: str = Field(default="the queue does not take this job", max_length=2000, pattern=TEXT)
+    """What the CE says beside it."""
+
+    whole: bool = False
+    """Whether the submission is refused as a whole."""
+
+    vo: str | None = None
+    """The VO that it strikes; without it, all."""
+
+    word: str = Field(default="LIMBO", max_length=128, pattern=TEXT)
+    """The word that it uses."""
+
+    for_ever: bool = False
+    """Whether it lasts when the fault is switched off."""
+
+    stamps: tuple[str, ...] = ()
+    """The only pilots that it strikes; with none, any."""
+
+
+DEFAULTS: Mapping[Fault, Mapping[str, Any]] = MappingProxyType(
+    {
+        Fault.SLOW: {"seconds": 60.0},
+        Fault.CREDENTIAL: {"vo": None},
+        Fault.LOSES_REPLY: {"share": 1.0},
+        Fault.ANSWERS_HALF: {"share": 0.5},
+        Fault.TRUNCATES: {"share": 0.5},
+        Fault.SKEWED: {"seconds": 600.0},
+        Fault.REFUSES: {"cause": Cause.REFUSED, "whole": False}
+        | {"reason": "the queue does not take this job"},
+        Fault.REQUEUES: {"seconds": 60.0},
+        Fault.LATE: {"seconds": 60.0},
+        Fault.FORGETS: {"for_ever": False},
+        Fault.STRANGE_WORD: {"word": "LIMBO"},
+    }
+)
+"""What each fault may be told besides `stamps`, and what holds if it is not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Active:
+    """A fault that is switched on."""
+
+    fault: Fault
+    rate: float = 1.0
+    settings: Settings = field(default_factory=Settings)
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def hits(self, stamp: str) -> bool:
+        """Tell whether it strikes a pilot; for the same pilot always the same."""
+        wanted = self.settings.stamps
+        return (not wanted or stamp in wanted) and lot(self.fault, stamp) < self.rate
+
+
+def keys(fault: Fault) -> list[str]:
+    """Name what a fault may be told."""
+    known = list(DEFAULTS.get(fault, {}))
+    return known if fault in WHOLE_CALL else [*known, "stamps"]
+
+
+def read_settings(fault: Fault, given: Mapping[str, Any]) -> Settings:
+    """Read what a fault is told, or say in one line what is wrong with it."""
+    for key in given:
+        if key not in keys(fault):
+            raise Invalid(f"setting {key!r} of fault {fault}", nearest(key, keys(fault)))
+    try:
+        return Settings(**{**DEFAULTS.get(fault, {}), **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Invalid(f"setting {where!r} of fault {fault}", first["msg"]) from None

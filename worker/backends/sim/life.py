@@ -1,0 +1,126 @@
+"""The life of a job: decided when the CE accepts it, changed only by what befalls it later.
+
+All is pure. What a job is doing at a moment follows from its life and the moment, so no process
+has to keep the world going and time may jump.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from random import Random
+
+from worker.backends.sim import words
+from worker.backends.sim.options import SimOptions, Spread
+from worker.backends.sim.words import ENDS
+from worker.domain.pilot import Cause
+
+LONGEST = timedelta(days=36500)
+"""No time is longer, so that no moment leaves the calendar."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Life:
+    """When a job starts and ends, and how. Without a start it never runs, without an end it stays.
+
+    From `stopped_at` to `restarts_at` it waits again.
+    """
+
+    starts_at: datetime | None = None
+    stopped_at: datetime | None = None
+    restarts_at: datetime | None = None
+    ends_at: datetime | None = None
+    fate: str = words.COMPLETED
+    exit_code: int | None = None
+
+    def word_at(self, now: datetime) -> str:
+        """Tell the CE's word for the job at a moment."""
+        if self.is_over(now):
+            return self.fate
+        if self.starts_at is None or now < self.starts_at:
+            return words.PENDING if self.starts_at or self.ends_at else words.HELD
+        if self.stopped_at and self.restarts_at and self.stopped_at <= now < self.restarts_at:
+            return words.REQUEUED
+        return words.RUNNING
+
+    def is_over(self, now: datetime) -> bool:
+        """Tell whether the job has ended by then."""
+        return self.ends_at is not None and self.ends_at <= now
+
+    def started_by(self, now: datetime) -> datetime | None:
+        """Tell when the job began to run, the last time if it was stopped between."""
+        last = min(now, self.ends_at) if self.ends_at else now
+        for moment in (self.restarts_at, self.starts_at):
+            if moment is not None and moment <= last:
+                return moment
+        return None
+
+
+def draw_life(
+    options: SimOptions,
+    success_rate: float,
+    stamp: str,
+    now: datetime,
+    forced: Cause | None = None,
+) -> Life:
+    """Decide the life of a job that is accepted now; the same stamp meets the same fate."""
+    chance = Random(f"{options.seed}:{stamp}")  # noqa: S311 - dice, not a secret
+    # All dice are thrown whatever happens, so one option does not change what another decides.
+    queue = _draw(chance, options.spread, options.queue_time)
+    run = _draw(chance, options.spread, options.run_time)
+    luck, share = chance.random(), chance.random()
+    [drawn] = chance.choices(list(options.failures), list(options.failures.values()))
+    if forced is None and luck < success_rate:
+        begin = now + queue
+        return Life(starts_at=begin, ends_at=begin + run, exit_code=0)
+    cause = forced or drawn
+    end = ENDS[cause]
+    if cause is Cause.NEVER_STARTED:
+        return Life(ends_at=now + queue, fate=end.word)
+    had = end.earliest + (end.latest - end.earliest) * share
+    return Life(
+        starts_at=now + queue,
+        ends_at=now + queue + run * had,
+        fate=end.word,
+        exit_code=end.exit_code,
+    )
+
+
+def end_now(life: Life, fate: str, now: datetime) -> Life:
+    """End a job that is not over; one that had not started never does."""
+    started = life.starts_at if life.starts_at and life.starts_at <= now else None
+    return replace(life, starts_at=started, ends_at=now, fate=fate, exit_code=None)
+
+
+def hold(life: Life, now: datetime) -> Life:
+    """Keep a job from starting, for ever. One that has started runs on."""
+    if life.starts_at is not None and life.starts_at <= now:
+        return life
+    return replace(life, starts_at=None, ends_at=None)
+
+
+def requeue(life: Life, at: datetime, seconds: float) -> Life:
+    """Stop a running job at a moment; it starts again later and runs as long as it would have."""
+    if life.word_at(at) != words.RUNNING:
+        return life
+    pause = min(timedelta(seconds=seconds), LONGEST)
+    ends_at = life.ends_at + pause if life.ends_at else None
+    return replace(life, stopped_at=at, restarts_at=at + pause, ends_at=ends_at)
+
+
+def midway(life: Life) -> datetime | None:
+    """Tell the middle of the time that a job runs."""
+    if life.starts_at is None or life.ends_at is None:
+        return life.starts_at
+    return life.starts_at + (life.ends_at - life.starts_at) / 2
+
+
+def lot(*parts: str) -> float:
+    """Draw a number from 0 to 1 that depends on these words alone."""
+    digest = sha256("\0".join(parts).encode()).digest()
+    return int.from_bytes(digest[:7], "big") / 2**56
+
+
+def _draw(chance: Random, spread: Spread, mean: float) -> timedelta:
+    uniform, exponential = chance.uniform(0.5, 1.5), min(chance.expovariate(1.0), 5.0)
+    factor = {Spread.FIXED: 1.0, Spread.UNIFORM: uniform, Spread.EXPONENTIAL: exponential}[spread]
+    return min(timedelta(seconds=min(mean * factor, LONGEST.total_seconds())), LONGEST)

@@ -1,0 +1,80 @@
+"""What a simulated CE may be told."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pydantic import Field, field_validator
+
+from worker.backends.contract import Options
+from worker.backends.sim.words import ENDS
+from worker.domain.pilot import Cause
+from worker.domain.words import Described
+
+FAILURES: Mapping[Cause, float] = MappingProxyType(
+    {Cause.FAILED_FAST: 4, Cause.EXIT_CODE: 3, Cause.FAILED_LATE: 2, Cause.NODE: 1}
+)
+"""How failures are spread if nothing else is said."""
+
+
+class Spread(Described):
+    """How the times of many jobs lie about their mean."""
+
+    FIXED = "fixed", "Every job takes the mean."
+    UNIFORM = "uniform", "Between half of the mean and one and a half."
+    EXPONENTIAL = "exponential", "Many take less, a few far more; none more than five times."
+
+
+class SimOptions(Options):
+    """What a CE of this back-end may be told."""
+
+    queue_time: float = Field(default=20, ge=0, allow_inf_nan=False)
+    """Seconds that a job waits before it starts, in the mean."""
+
+    run_time: float = Field(default=300, ge=0, allow_inf_nan=False)
+    """Seconds that a good job runs, in the mean."""
+
+    spread: Spread = Spread.EXPONENTIAL
+    """How these times lie about their means: fixed, uniform or exponential."""
+
+    success_rate: float | None = Field(default=None, ge=0, le=1)
+    """The share of jobs that end well; without it, the configured success rate of the CE."""
+
+    failures: Mapping[Cause, float] = Field(default_factory=lambda: dict(FAILURES))
+    """How the others fail: causes and their weights."""
+
+    max_jobs: int | None = Field(default=None, ge=0)
+    """Jobs, waiting and running, beyond which the CE refuses more for its quota."""
+
+    seed: int = 0
+    """With another seed, the same stamps meet another fate."""
+
+    call_timeout: float = Field(default=10, gt=0, allow_inf_nan=False)
+    """Seconds that the driver waits for an answer."""
+
+    keep_listed: float = Field(default=3600, ge=0, allow_inf_nan=False)
+    """Seconds that a job stays in the listing after its end."""
+
+    history: bool = True
+    """Whether a job that has left the listing can still be looked up."""
+
+    keep_history: float = Field(default=604_800, ge=0, allow_inf_nan=False)
+    """Seconds after its end until a job is forgotten, with its output."""
+
+    output_lines: int = Field(default=3, ge=0, le=100_000)
+    """Lines that the work of a job writes."""
+
+    @field_validator("failures")
+    @classmethod
+    def _check_failures(cls, failures: Mapping[Cause, float]) -> Mapping[Cause, float]:
+        for cause, weight in failures.items():
+            if cause not in ENDS:
+                raise ValueError(f"a job that was accepted cannot end as {cause!r}")
+            if not 0 <= weight < float("inf"):
+                raise ValueError(f"the weight of {cause} is {weight}")
+        if not sum(failures.values()) > 0:
+            raise ValueError("no cause has a weight above 0")
+        return failures
+
+    def known_for(self) -> float:
+        """Seconds after its end for which the CE can tell of a job."""
+        return max(self.keep_listed, self.keep_history) if self.history else self.keep_listed

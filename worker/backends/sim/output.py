@@ -1,0 +1,50 @@
+"""What a simulated pilot has written by a moment."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from worker.backends.contract import Output
+from worker.backends.sim import words
+from worker.backends.sim.life import lot
+from worker.backends.sim.options import SimOptions
+from worker.backends.sim.world import SimJob
+
+LIMIT = 65_536
+"""Characters of an output that are returned."""
+
+GAP = "\n[...]\n"
+"""What stands in place of the middle."""
+
+
+def of(job: SimJob, now: datetime, options: SimOptions) -> Output:
+    """Write what the pilot has written, without the middle if it is long."""
+    text = "".join(f"{line}\n" for line in _lines(job, now, options))
+    if len(text) <= LIMIT:
+        return Output(text=text)
+    half = (LIMIT - len(GAP)) // 2
+    return Output(text=text[:half] + GAP + text[-half:], truncated=True)
+
+
+def _lines(job: SimJob, now: datetime, options: SimOptions) -> Iterator[str]:
+    started = job.life.started_by(now)
+    if started is None:
+        return
+    node = f"node{int(lot('node', job.stamp) * 100):02d}"
+    yield f"{started:%Y-%m-%d %H:%M:%S}Z pilot {job.stamp} of VO {job.vo} starts on {node}"
+    yield "the machine has 8 cores and 16000 MB"
+    done = int(options.output_lines * _progress(job, started, now))
+    for number in range(1, done + 1):
+        yield f"work item {number} of {options.output_lines} is done"
+    if job.life.ends_at is not None and job.life.is_over(now):
+        word = job.life.fate
+        said = words.REASONS.get(word, "nothing is left to do")
+        yield f"{job.life.ends_at:%Y-%m-%d %H:%M:%S}Z pilot ends: {word}, {said}"
+
+
+def _progress(job: SimJob, started: datetime, now: datetime) -> float:
+    ends_at = job.life.ends_at
+    if ends_at is None:
+        return 0.0
+    if ends_at <= now or ends_at <= started:
+        return 1.0
+    return (now - started) / (ends_at - started)

@@ -1,0 +1,101 @@
+"""What the faults of a CE do to one call: turn it away, delay it, or spoil the answer."""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from worker.backends.sim.kinds import WHOLE_CALL, Active, Fault
+from worker.domain.errors import CredentialProblem, Refused, Unavailable, Unreadable
+
+Answer = TypeVar("Answer")
+
+NONSENSE = "<html><head><title>504 Gateway Time-out</title></head>"
+"""What an unreadable answer says."""
+
+BROKEN_TEXT = "held: \udcff\x00 caf\udce9 \x1b[31mred\x07\u202e"
+"""A reason as a CE may write it."""
+
+CUT_SHORT = (Fault.TRUNCATES, Fault.ANSWERS_HALF, Fault.ANSWERS_NOTHING)
+"""With one of these, a listing is not complete."""
+
+
+class Reply:
+    """One call to a CE, with the faults that strike it."""
+
+    def __init__(self, ce: str, timeout: float, faults: Mapping[Fault, Active]) -> None:
+        self.ce = ce
+        self.timeout = timeout
+        self.faults = {
+            fault: one
+            for fault, one in faults.items()
+            # Whether a fault strikes a call is chance; which pilots it strikes is not.
+            if fault not in WHOLE_CALL or random.random() < one.rate  # noqa: S311
+        }
+
+    def turn_away(self) -> None:
+        """Refuse the call before anything is done."""
+        if Fault.DOWN in self.faults:
+            raise Unavailable(self.ce, "connection refused")
+        if Fault.CREDENTIAL in self.faults and self.locked_out() is None:
+            raise CredentialProblem(self.ce, "the credential has expired")
+
+    def turn_away_submission(self) -> None:
+        """Refuse a submission as a whole before anything is done."""
+        refuses = self.faults.get(Fault.REFUSES)
+        if refuses is not None and refuses.settings.whole and random.random() < refuses.rate:  # noqa: S311
+            raise Refused(refuses.settings.cause, self.ce, refuses.settings.reason)
+
+    def locked_out(self) -> str | None:
+        """Name the VO whose credential has expired; `None` if it is all of them, or none."""
+        credential = self.faults.get(Fault.CREDENTIAL)
+        return credential.settings.vo if credential else None
+
+    def check_credential(self, vos: set[str]) -> None:
+        """Refuse a call on behalf of nobody but a VO whose credential has expired."""
+        out = self.locked_out()
+        if out is not None and vos == {out}:
+            raise CredentialProblem(self.ce, f"the credential of VO {out} has expired")
+
+    def accepted_share(self) -> float:
+        """Tell the share of a submission that gets through."""
+        loses = self.faults.get(Fault.LOSES_REPLY)
+        return loses.settings.share if loses else 1.0
+
+    def deliver(self) -> None:
+        """Bring the answer home: late, or not at all. What was done stays done."""
+        slow = self.faults.get(Fault.SLOW)
+        if slow is not None:
+            time.sleep(min(slow.settings.seconds, self.timeout))
+            if slow.settings.seconds >= self.timeout:
+                raise Unavailable(self.ce, f"no answer within {self.timeout:g} s")
+        if Fault.UNREADABLE in self.faults:
+            raise Unreadable(NONSENSE, self.ce, "it answered something that is not its language")
+
+    def deliver_receipts(self) -> None:
+        """Bring the answer to a submission home, unless it is lost."""
+        self.deliver()
+        if Fault.LOSES_REPLY in self.faults:
+            raise Unavailable(self.ce, "connection reset before the reply")
+
+    def part_of(self, answers: Sequence[Answer]) -> list[Answer]:
+        """Leave out what the CE leaves out of an answer."""
+        if Fault.ANSWERS_NOTHING in self.faults:
+            return []
+        half = self.faults.get(Fault.ANSWERS_HALF)
+        return self._without(answers, half.settings.share) if half else list(answers)
+
+    def part_of_listing(self, answers: Sequence[Answer]) -> list[Answer]:
+        """Leave out what the CE leaves out of a listing."""
+        cut = self.faults.get(Fault.TRUNCATES)
+        kept = self.part_of(answers)
+        return self._without(kept, cut.settings.share) if cut else kept
+
+    def is_complete(self) -> bool:
+        """Tell whether a listing has every job."""
+        return self.locked_out() is None and not any(fault in self.faults for fault in CUT_SHORT)
+
+    def _without(self, answers: Sequence[Answer], share: float) -> list[Answer]:
+        # Others each time, so that whoever asks again learns more.
+        kept = random.sample(range(len(answers)), round(len(answers) * (1 - share)))
+        return [answers[i] for i in sorted(kept)]

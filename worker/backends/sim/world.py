@@ -1,0 +1,170 @@
+"""The jobs of the simulated CEs, in the database. Every function handles a set."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from typing import Any
+from zlib import crc32
+
+from sqlalchemy import (
+    Executable,
+    Integer,
+    Select,
+    String,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from worker.backends.sim.life import Life
+from worker.backends.sim.tables import sim_jobs
+from worker.db.rows import encode, rows
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+
+_SPACE = 0x73696D00
+_JOB = sim_jobs.c
+_LIFE = tuple(one.name for one in fields(Life))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimJob:
+    """A job at a simulated CE. One that the CE has not taken yet has no id."""
+
+    stamp: str
+    vo: str
+    accepted_at: datetime
+    visible_at: datetime
+    life: Life
+    forgotten_at: datetime | None = None
+    id: int = 0
+
+    def is_shown(self, now: datetime) -> bool:
+        """Tell whether the CE knows the job and has got round to saying so."""
+        return self.visible_at <= now and (self.forgotten_at is None or now < self.forgotten_at)
+
+
+def queue_up(tx: Transaction, ce: str) -> None:
+    """Wait until no other call lists or submits jobs of this CE.
+
+    So a listing has every job that was accepted before it was asked for, and a quota holds. On
+    SQLite the unit of work is itself the only writer.
+    """
+    if tx.dialect == "postgresql":
+        query = text("SELECT pg_advisory_xact_lock(:space, :key)")
+        tx.execute(query, {"space": _SPACE, "key": crc32(ce.encode()) - 2**31})
+
+
+def add(tx: Transaction, ce: str, jobs: Sequence[SimJob], now: datetime) -> dict[str, int]:
+    """Take jobs; tell the id of each stamp's."""
+    if not jobs:
+        return {}
+    names = ("stamp", "vo", "visible_at", "forgotten_at", *_LIFE)
+    data = (
+        (job.stamp, job.vo, job.visible_at, job.forgotten_at, *_lived(job.life)) for job in jobs
+    )
+    made = tx.execute(_add(tx.dialect), {**encode(names, data), "ce": ce, "now": now})
+    return {row.stamp: row.id for row in made}
+
+
+def count_live(tx: Transaction, ce: str, now: datetime) -> int:
+    """Count the jobs that have not ended."""
+    query = select(func.count()).where(_JOB.ce == ce, _not_ended_by(now))
+    return int(tx.execute(query).scalar_one())
+
+
+def by_ids(tx: Transaction, ce: str, ids: Iterable[int]) -> dict[int, SimJob]:
+    """Read jobs by their ids."""
+    found = tx.execute(_by_ids(tx.dialect), encode(("id",), ([i] for i in ids))).mappings()
+    # In the query, the CE would lead SQLite to walk all its jobs once for each id.
+    return {row["id"]: _job(row) for row in found if row["ce"] == ce}
+
+
+def not_ended_by(tx: Transaction, ce: str, moment: datetime) -> list[SimJob]:
+    """List the jobs that had not ended by a moment, in the order in which they came."""
+    query = select(sim_jobs).where(_JOB.ce == ce, _not_ended_by(moment)).order_by(_JOB.id)
+    return [_job(row) for row in tx.execute(query).mappings()]
+
+
+def change(tx: Transaction, jobs: Sequence[SimJob]) -> None:
+    """Write down what has befallen jobs."""
+    if not jobs:
+        return
+    names = ("id", "forgotten_at", *_LIFE)
+    data = ((job.id, job.forgotten_at, *_lived(job.life)) for job in jobs)
+    tx.execute(_change(tx.dialect), encode(names, data))
+
+
+def clear(tx: Transaction, ce: str, before: datetime, limit: int = 10_000) -> None:
+    """Delete jobs that ended before a moment."""
+    old = (
+        select(_JOB.id)
+        .where(_JOB.ce == ce, _JOB.ends_at < before)
+        .order_by(_JOB.ends_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    tx.execute(delete(sim_jobs).where(_JOB.id.in_(old)))
+
+
+def _lived(life: Life) -> list[Any]:
+    return [getattr(life, name) for name in _LIFE]
+
+
+def _job(row: Any) -> SimJob:
+    own = {one.name: row[one.name] for one in fields(SimJob) if one.name != "life"}
+    return SimJob(life=Life(**{name: row[name] for name in _LIFE}), **own)
+
+
+def _not_ended_by(moment: datetime) -> Any:
+    return or_(_JOB.ends_at.is_(None), _JOB.ends_at > moment)
+
+
+_LIFE_TYPES: dict[str, Any] = {
+    "starts_at": UtcDateTime,
+    "stopped_at": UtcDateTime,
+    "restarts_at": UtcDateTime,
+    "ends_at": UtcDateTime,
+    "fate": Text,
+    "exit_code": Integer,
+}
+
+
+@cache
+def _add(dialect: str) -> Executable:
+    new = rows(
+        dialect,
+        stamp=Text,
+        vo=Text,
+        visible_at=UtcDateTime,
+        forgotten_at=UtcDateTime,
+        **_LIFE_TYPES,
+    )
+    return (
+        insert(sim_jobs)
+        .from_select(
+            [*new.c.keys(), "ce", "accepted_at"],
+            select(new, bindparam("ce", type_=String), bindparam("now", type_=UtcDateTime())),
+        )
+        .returning(_JOB.id, _JOB.stamp)
+    )
+
+
+@cache
+def _by_ids(dialect: str) -> Select[Any]:
+    wanted = rows(dialect, id=Integer)
+    return select(sim_jobs).join_from(sim_jobs, wanted, _JOB.id == wanted.c.id)
+
+
+@cache
+def _change(dialect: str) -> Executable:
+    new = rows(dialect, id=Integer, forgotten_at=UtcDateTime, **_LIFE_TYPES)
+    values = {name: new.c[name] for name in ("forgotten_at", *_LIFE)}
+    return update(sim_jobs).where(_JOB.id == new.c.id).values(values)

@@ -1,0 +1,122 @@
+"""The processes of `pilotage up`: two workers and a beat, each in a session of its own.
+
+One worker only plans, one only calls CEs, so that a slow CE holds back no allocation. A child that
+ends is started again, ever more slowly while it keeps ending. When the parent dies, in whatever
+way, the kernel tells the children to stop.
+"""
+
+import ctypes
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from worker.domain.errors import AlreadyUp
+
+WORKER = ("worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "plan": (*WORKER, "-Q", "plan", "--pool", "solo", "-n", "plan@%h"),
+    "call": (*WORKER, "-Q", "call", "--concurrency", "2", "-n", "call@%h"),
+    "beat": ("beat", "--loglevel", "INFO", "--pidfile="),
+}
+STOP_SECONDS = 8.0
+PR_SET_PDEATHSIG = 1
+
+
+class Children:
+    """Starts the children, keeps them alive, and stops them."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: dict[str, float] = {}
+        self._ends: dict[str, list[float]] = {name: [] for name in COMMANDS}
+
+    def __enter__(self) -> "Children":
+        self._logs.mkdir(parents=True, exist_ok=True)
+        for name in COMMANDS:
+            self._start(name)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def revive(self) -> list[str]:
+        """Start again what has ended; tell what."""
+        told = []
+        for name, child in list(self._running.items()):
+            if child.poll() is None:
+                continue
+            ends = self._ends[name]
+            if not ends or ends[-1] < self._started[name]:
+                ends.append(time.monotonic())
+                told.append(f"{name} ended with {child.returncode}; see {self._log(name)}")
+            recent = [end for end in ends if end > time.monotonic() - 60]
+            if time.monotonic() - ends[-1] >= min(30.0, 0.5 * 2 ** (len(recent) - 1)):
+                self._start(name)
+        return told
+
+    def _start(self, name: str) -> None:
+        with self._log(name).open("ab") as log:
+            self._running[name] = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-m", "celery", "-A", "worker", *COMMANDS[name]],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - the parent has one thread
+            )
+        self._started[name] = time.monotonic()
+
+    def _stop(self) -> None:
+        """Ask all to stop, beat first, so that nothing new begins; then make them."""
+        for name in ("beat", "plan", "call"):
+            with suppress(ProcessLookupError):
+                self._running[name].terminate()
+        ends = time.monotonic() + STOP_SECONDS
+        for child in self._running.values():
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(max(0.0, ends - time.monotonic()))
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+    def _log(self, name: str) -> Path:
+        return self._logs / f"{name}.log"
+
+
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Hold the state folder, or tell who does. The lock goes when its holder dies."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "up.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyUp(str(home), _holder(lock)) from None
+        lock.truncate(0)
+        lock.write(f"pid {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+        lock.flush()
+        yield
+
+
+def _holder(lock: IO[str]) -> str:
+    lock.seek(0)
+    return lock.read() or "by somebody"
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this process when its parent ends; runs in the child."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

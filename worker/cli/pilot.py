@@ -1,0 +1,82 @@
+"""`pilotage pilot`: look at pilots, and end them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import Group, as_json, example, paged, show_page
+from worker.domain.errors import TaskFailed
+from worker.domain.pilot import Status
+from worker.domain.schedule import Outcome
+from worker.services import pilots as service
+
+COLUMNS = ["id", "stamp", "vo", "ce", "status", "cause", "handle", "submitted_at", "ended_at"]
+
+
+@click.group(cls=Group, epilog=example("pilotage pilot list --status running"))
+def pilot() -> None:
+    """Look at pilots, and end them."""
+
+
+@pilot.command("list", epilog=example("pilotage pilot list --ce lyon --status failed --descending"))
+@click.option(
+    "--status", "statuses", multiple=True, type=click.Choice([str(s) for s in Status]),
+    help="Only in this status. Repeat for more.",
+)  # fmt: skip
+@click.option("--ce", help="Only of this CE.")
+@click.option("--vo", help="Only of this VO.")
+@paged
+@as_json
+def list_(
+    statuses: Sequence[str], ce: str | None, vo: str | None, as_json: bool, **asked: Any
+) -> None:
+    """List pilots."""
+    page = service.list_pilots(
+        wiring.current_database(),
+        search=asked.pop("search"),
+        statuses=[Status(status) for status in statuses],
+        ce=ce,
+        vo=vo,
+        **asked,
+    )
+    show_page(page, COLUMNS, "no pilot is like that", as_json)
+
+
+@pilot.command("show", epilog=example("pilotage pilot show 17"))
+@click.argument("which")
+@as_json
+def show_(which: str, as_json: bool) -> None:
+    """Show a pilot, by its id or stamp, with its history."""
+    found, history = service.show_pilot(wiring.current_database(), which)
+    if as_json:
+        show.as_json({**asdict(found), "history": [asdict(step) for step in history]})
+        return
+    show.fields({name: value for name, value in asdict(found).items() if value is not None})
+    show.say("")
+    steps = [asdict(step) for step in history]
+    show.table(steps, ["at", "was", "became", "cause", "raw", "reason"], "no history")
+
+
+@pilot.command(epilog=example("pilotage pilot output 17"))
+@click.argument("which")
+def output(which: str) -> None:
+    """Show what a pilot wrote, as far as its CE keeps it."""
+    wiring.current_database()
+    show.say(service.output(wiring.parts(by_hand=True), which))
+
+
+@pilot.command(epilog=example("pilotage pilot cancel 17 18 --yes"))
+@click.argument("which", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do it.")
+@as_json
+def cancel(which: Sequence[str], yes: bool, as_json: bool) -> None:
+    """End pilots."""
+    wiring.current_database()
+    done = service.cancel(wiring.parts(by_hand=True), which, yes=yes)
+    show.as_json(asdict(done)) if as_json else show.say(str(done))
+    if done.outcome is Outcome.FAILED:
+        raise TaskFailed("cancel", *done.lines)

@@ -1,0 +1,140 @@
+"""`pilotage task`: the periodic tasks, by hand and by schedule."""
+
+import traceback
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import Group, as_json, example
+from worker.domain.errors import Invalid, TaskFailed
+from worker.domain.schedule import Outcome, Scope
+from worker.domain.vo import DEFAULT_VO
+from worker.services import catalogue, execute, ticks
+
+
+@click.group(cls=Group, epilog=example("pilotage task run submit_pilots --vo default --dry-run"))
+def task() -> None:
+    """See the periodic tasks, run one now, change when they fire."""
+
+
+@task.command("list", epilog=example("pilotage task list"))
+@as_json
+def list_(as_json: bool) -> None:
+    """List the tasks, when each fires, and how it last went."""
+    stored = {(s.task, s.vo): s for s in ticks.list_schedules(wiring.current_database())}
+    rows: list[dict[str, Any]] = []
+    for name, found in catalogue.tasks().items():
+        for vo in [None, *sorted(v for (t, v) in stored if t == name and v is not None)]:
+            schedule = stored.get((name, vo))
+            every, cron = (schedule or found).every, (schedule or found).cron
+            rows.append(
+                {
+                    "name": name,
+                    "scope": str(found.scope),
+                    "vo": vo,
+                    "fires": cron or f"{every:g} s",
+                    "enabled": schedule.enabled if schedule else True,
+                    "last": schedule.last_at if schedule else None,
+                    "next": schedule.next_at if schedule else None,
+                    "outcome": schedule.last_outcome if schedule else None,
+                    "seconds": schedule.last_seconds if schedule else None,
+                    "about": found.about,
+                }
+            )
+    if as_json:
+        show.as_json(rows)
+        return
+    for row in rows:
+        row["seconds"] = None if row["seconds"] is None else f"{row['seconds']:.2f}"
+    show.table(rows, [name for name in rows[0] if name != "about"], "no tasks")
+
+
+@task.command(epilog=example("pilotage task run dispatch --ce lyon --dry-run"))
+@click.argument("name")
+@click.option("--vo", help="The VO that it is for.")
+@click.option("--ce", help="The CE that it is for.")
+@click.option("--dry-run", is_flag=True, help="Say what it would do; change nothing, call no CE.")
+@click.option("--explain", is_flag=True, help="Show every step and reason.")
+@click.option("--pdb", "debug", is_flag=True, help="Open a debugger where it raises an error.")
+@as_json
+def run(
+    name: str,
+    vo: str | None,
+    ce: str | None,
+    dry_run: bool,
+    explain: bool,
+    debug: bool,
+    as_json: bool,
+) -> None:
+    """Run a task now, here, without a broker. Locks hold; rate limits do not."""
+    found = catalogue.get(name)
+    subject = _subject(found, vo, ce)
+    wiring.current_database()
+    parts = wiring.parts(by_hand=True)
+    try:
+        done = execute.execute(found, subject, parts, dry_run=dry_run)
+    except Exception:
+        if debug:
+            traceback.print_exc()
+            import pdb  # noqa: T100
+
+            pdb.post_mortem()
+        raise
+    if as_json:
+        show.as_json(asdict(done))
+    else:
+        show.say(f"{name}{f' {subject}' if subject else ''}: {done}")
+        if explain or dry_run or done.outcome is not Outcome.OK:
+            for line in done.lines:
+                show.say(f"  {line}")
+    if done.outcome is Outcome.FAILED:
+        raise TaskFailed(name, subject or "all", *done.lines[:1])
+
+
+@task.command(epilog=example("pilotage task schedule submit_pilots --every 30 --vo lhcb"))
+@click.argument("name")
+@click.option("--every", type=float, help="Seconds from one firing to the next.")
+@click.option("--cron", help="A cron line, in UTC.")
+@click.option("--vo", help="For this VO alone.")
+def schedule(name: str, every: float | None, cron: str | None, vo: str | None) -> None:
+    """Change when a task fires; running schedulers follow."""
+    if every is None and cron is None:
+        raise Invalid(f"schedule of {name}", "give --every or --cron")
+    _set(name, vo=vo, every=every, cron=cron)
+
+
+@task.command(epilog=example("pilotage task enable reconcile"))
+@click.argument("name")
+@click.option("--vo", help="For this VO alone.")
+def enable(name: str, vo: str | None) -> None:
+    """Let a task fire again."""
+    _set(name, vo=vo, enabled=True)
+
+
+@task.command(epilog=example("pilotage task disable submit_pilots --vo lhcb"))
+@click.argument("name")
+@click.option("--vo", help="For this VO alone.")
+def disable(name: str, vo: str | None) -> None:
+    """Let a task fire no more."""
+    _set(name, vo=vo, enabled=False)
+
+
+def _subject(found: catalogue.Task, vo: str | None, ce: str | None) -> str | None:
+    """Tell what the task is to be run for, and refuse what does not fit it."""
+    wrong = "--ce" if ce is not None and found.scope is not Scope.CE else None
+    wrong = "--vo" if vo is not None and found.scope is not Scope.VO else wrong
+    if wrong:
+        raise Invalid(f"task {found.name}", f"its scope is {found.scope}; leave {wrong} out")
+    if found.scope is Scope.VO:
+        return vo or DEFAULT_VO
+    return ce
+
+
+def _set(name: str, *, vo: str | None, **changes: Any) -> None:
+    changed = ticks.set_schedule(wiring.current_database(), name, wiring.now(), vo=vo, **changes)
+    fires = changed.cron or f"every {changed.every:g} s"
+    state = "" if changed.enabled else ", disabled"
+    show.say(f"{name}{f' for VO {vo}' if vo else ''}: {fires}{state}")

@@ -1,0 +1,113 @@
+"""The picture that `status`, `top` and `up` draw: CEs with bars, pilots, decisions, transitions."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from worker.domain.decision import Decision
+from worker.domain.pilot import Status, Transition
+from worker.services.overview import CELine, Overview
+
+STYLES = {
+    Status.RESERVED: "bright_black",
+    Status.SUBMITTING: "magenta",
+    Status.SUBMITTED: "yellow",
+    Status.RUNNING: "cyan",
+    Status.DONE: "green",
+    Status.FAILED: "red",
+    Status.CANCELLED: "bright_black",
+    Status.LOST: "bright_red",
+}
+BAR = 24
+MARKS = {Status.RUNNING: "█", Status.SUBMITTED: "▒", Status.SUBMITTING: "░", Status.RESERVED: "·"}
+"""What stands in a bar for a slot in each status; a free slot is a blank."""
+
+
+def picture(seen: Overview) -> RenderableType:
+    """Draw all at a glance."""
+    return Group(
+        _statuses(seen),
+        Text(),
+        _ces(seen.ces),
+        Text(),
+        _decisions(seen.decisions),
+        Text(),
+        _transitions(seen.transitions),
+    )
+
+
+def counts(pilots: dict[Status, int]) -> str:
+    """Say in a line how many pilots are in each status."""
+    said = [f"{count} {status}" for status, count in pilots.items()]
+    return ", ".join(said) or "no pilots"
+
+
+def _statuses(seen: Overview) -> Text:
+    line = Text(f"{seen.at:%Y-%m-%d %H:%M:%S}Z  ", style="bold")
+    for status in Status:
+        line.append(f"{status} {seen.pilots.get(status, 0)}  ", style=STYLES[status])
+    return line
+
+
+def _ces(lines: Sequence[CELine]) -> RenderableType:
+    if not lines:
+        return Text("no CE yet: pilotage ce add NAME --backend sim --capacity 10")
+    table = _table("CE", "back-end", "slots", "run", "wait", "sent?", "held", "free", "rate", "")
+    for line in lines:
+        table.add_row(
+            line.name,
+            line.backend,
+            _bar(line),
+            str(line.running),
+            str(line.submitted),
+            str(line.submitting),
+            str(line.reserved),
+            f"{line.free}/{line.capacity}",
+            f"{line.success_rate:.2f}",
+            line.state,
+        )
+    return table
+
+
+def _bar(line: CELine) -> Text:
+    """Draw a CE's slots to scale; whatever there is at all shows."""
+    bar = Text("▕")
+    drawn = 0
+    for status, mark in MARKS.items():
+        count = getattr(line, str(status))
+        width = max(1, round(BAR * count / max(1, line.capacity))) if count else 0
+        width = min(width, BAR - drawn)
+        bar.append(mark * width, style=STYLES[status])
+        drawn += width
+    return bar.append(" " * (BAR - drawn) + "▏")
+
+
+def _decisions(decisions: Sequence[Decision]) -> RenderableType:
+    table = _table("decided", "VO", "CE", "pilots", "because")
+    for d in decisions:
+        table.add_row(f"{d.at:%H:%M:%S}", d.vo, d.ce, str(d.granted), d.reason)
+    return table
+
+
+def _transitions(transitions: Sequence[tuple[str, Transition]]) -> RenderableType:
+    table = _table("happened", "pilot", "CE", "was", "became", "because")
+    for ce, step in transitions:
+        because = " ".join(str(word) for word in (step.cause, step.raw, step.reason) if word)
+        table.add_row(
+            f"{step.at:%H:%M:%S}",
+            str(step.pilot_id),
+            ce,
+            str(step.was or "-"),
+            Text(str(step.became), style=STYLES[step.became]),
+            because,
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    return table

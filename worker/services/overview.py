@@ -1,0 +1,94 @@
+"""What there is at a glance, and why: for `status`, `top`, `explain`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from worker.db import ces, decisions, pilots, slots
+from worker.db.database import Database
+from worker.db.pages import Asked
+from worker.domain.decision import Decision
+from worker.domain.pilot import Status, Transition
+
+
+@dataclass(frozen=True, kw_only=True)
+class CELine:
+    """One CE at a glance."""
+
+    name: str
+    backend: str
+    capacity: int
+    reserved: int
+    submitting: int
+    submitted: int
+    running: int
+    free: int
+    success_rate: float
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """All at a glance."""
+
+    at: datetime
+    pilots: dict[Status, int]
+    ces: list[CELine]
+    decisions: list[Decision]
+    transitions: list[tuple[str, Transition]]
+
+
+def overview(database: Database, now: datetime, *, latest: int = 8) -> Overview:
+    """Read all at a glance, in a handful of statements."""
+    with database.uow() as tx:
+        seen = {line.name: line for line in slots.slots_for(tx, 0)}
+        by_status = pilots.count_occupying(tx)
+        lines = [
+            CELine(
+                name=name,
+                backend=backend,
+                capacity=seen[name].capacity,
+                reserved=by_status.get((name, Status.RESERVED), 0),
+                submitting=by_status.get((name, Status.SUBMITTING), 0),
+                submitted=by_status.get((name, Status.SUBMITTED), 0),
+                running=by_status.get((name, Status.RUNNING), 0),
+                free=seen[name].available,
+                success_rate=_rate(seen[name]),
+                state=_state(seen[name]),
+            )
+            for name, backend in ces.backends(tx).items()
+            if name in seen
+        ]
+        return Overview(
+            at=now,
+            pilots=pilots.count_by_status(tx),
+            ces=lines,
+            decisions=_latest_decisions(tx, latest),
+            transitions=pilots.latest_transitions(tx, latest),
+        )
+
+
+def explain(
+    database: Database, ce: str, *, vo: str | None = None, at: datetime | None = None
+) -> list[Decision]:
+    """Read the last decision about a CE for each VO, at a moment."""
+    with database.uow() as tx:
+        ces.get(tx, ce)
+        return decisions.last_of_each(tx, ce, vo=vo, until=at)
+
+
+def _latest_decisions(tx: Any, latest: int) -> list[Decision]:
+    asked = Asked(descending=True, limit=latest)
+    return decisions.find(tx, asked=asked).items
+
+
+def _rate(ce: slots.CESlots) -> float:
+    return float(ce.rates.get("success_rate", ce.success_rate))
+
+
+def _state(ce: slots.CESlots) -> str:
+    if not ce.enabled:
+        return "disabled"
+    if ce.draining:
+        return "draining"
+    return "open" if ce.breaker == "closed" else f"paused: {ce.breaker_reason}"
