@@ -22,7 +22,9 @@ COLUMNS = [
     "success_rate",
     "enabled",
     "draining",
+    "open_to_all",
     "tags",
+    "options",
 ]
 
 _OPTIONS = [

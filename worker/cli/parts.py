@@ -1,7 +1,6 @@
 """What the commands have in common: how a group speaks, and the options that recur."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
@@ -91,10 +90,7 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def show_page(page: Any, columns: Sequence[str], empty: str, as_json: bool) -> None:
     """Show one page of a list, and how to see the next."""
-    rows = [
-        {field.name: getattr(item, field.name) for field in fields(item) if field.name != "id"}
-        for item in page.items
-    ]
+    rows = [{column: getattr(item, column) for column in columns} for item in page.items]
     if as_json:
         show.as_json({"items": rows, "next": page.next})
         return

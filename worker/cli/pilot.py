@@ -53,9 +53,9 @@ def show_(which: str, as_json: bool) -> None:
     """Show a pilot, by its id or stamp, with its history."""
     found, history = service.show_pilot(wiring.current_database(), which)
     if as_json:
-        show.as_json({**asdict(found), "history": [asdict(step) for step in history]})
+        show.as_json({**found._asdict(), "history": [asdict(step) for step in history]})
         return
-    show.fields({name: value for name, value in asdict(found).items() if value is not None})
+    show.fields({name: value for name, value in found._asdict().items() if value is not None})
     show.say("")
     steps = [asdict(step) for step in history]
     show.table(steps, ["at", "was", "became", "cause", "raw", "reason"], "no history")

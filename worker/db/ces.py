@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import delete, exists, insert, select, update
 
 from worker.db.pages import FIRST, Asked, Page, contains, read_page
+from worker.db.rows import insert_new
 from worker.db.tables import ce_health, ce_vos, ces, pilots, vos
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
@@ -24,9 +25,9 @@ SORTS = {
 
 def add(tx: Transaction, ce: CE) -> int:
     """Add a CE, with an empty record of its health; return its id."""
-    if _named(tx, ce.name):
+    made = insert_new(tx, ces, **_values(ce))
+    if made is None:
         raise AlreadyExists("CE", ce.name)
-    made = int(tx.execute(insert(ces).values(_values(ce)).returning(ces.c.id)).scalar_one())
     tx.execute(insert(ce_health).values(ce_id=made, rates={}))
     return made
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from sqlalchemy import bindparam, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.db.engine import POSTGRESQL
+from worker.db.rows import insert_new
 from worker.db.tables import leases
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
@@ -74,5 +74,4 @@ def take_tokens(tx: Transaction, name: str, wanted: int, per_minute: float, now:
 
 
 def _ensure(tx: Transaction, name: str) -> None:
-    make = postgresql.insert if tx.dialect == POSTGRESQL else sqlite.insert
-    tx.execute(make(leases).values(name=name).on_conflict_do_nothing())
+    insert_new(tx, leases, name=name)

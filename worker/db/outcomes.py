@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, case, func, select
 
-from worker.db.tables import ce_health, ces, pilots, transitions
+from worker.db.tables import ce_health, ces, has_status, pilots, transitions
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import CE_FAULTS, FINAL, Status
@@ -34,7 +34,7 @@ def _since() -> Select[Any]:
             .join(ce_health, ce_health.c.ce_id == ces.c.id)
         )
         .where(
-            transitions.c.became.in_(sorted(FINAL)),
+            has_status(FINAL, transitions.c.became),
             transitions.c.at <= bindparam("until", type_=UtcDateTime()),
             # The first bounds the range of the index, whatever the history; the second is exact.
             transitions.c.at > select(func.min(ce_health.c.learned_at)).scalar_subquery(),

@@ -66,17 +66,13 @@ def read_page(
         )
     directed = [column.desc() if asked.descending else column.asc() for column in order]
     labelled = [column.label(f"keyset_{n}") for n, column in enumerate(order)]
-    found = (
-        tx.execute(query.add_columns(*labelled).order_by(*directed).limit(asked.limit + 1))
-        .mappings()
-        .all()
-    )
+    found = tx.execute(
+        query.add_columns(*labelled).order_by(*directed).limit(asked.limit + 1)
+    ).all()
     shown, more = found[: asked.limit], len(found) > asked.limit
-    items = [
-        make({name: value for name, value in row.items() if not name.startswith("keyset_")})
-        for row in shown
-    ]
-    cursor = _cursor([shown[-1][f"keyset_{n}"] for n in range(len(order))]) if more else None
+    names = query.selected_columns.keys()  # the keyset's columns come after these
+    items = [make(dict(zip(names, row, strict=False))) for row in shown]
+    cursor = _cursor(list(shown[-1][-len(order) :])) if more else None
     return Page(items, cursor)
 
 

@@ -8,13 +8,16 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import (
     Executable,
     Integer,
+    ScalarSelect,
     Select,
+    Subquery,
+    Table,
     Text,
     bindparam,
     case,
@@ -31,7 +34,7 @@ from sqlalchemy import (
 from worker.db.pages import FIRST, Asked, Page, contains, read_page
 from worker.db.rows import encode, rows
 from worker.db.slots import lock_rooms
-from worker.db.tables import ces, pilots, transitions, vos
+from worker.db.tables import ces, has_status, pilots, transitions, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.errors import UnknownPilot
@@ -39,6 +42,7 @@ from worker.domain.pilot import (
     FINAL,
     LEGAL_MOVES,
     OCCUPYING,
+    STAMP_LENGTH,
     Cause,
     Grant,
     Move,
@@ -91,7 +95,7 @@ def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Res
     """
     room = lock_rooms(tx, grants)
     made = [
-        (uuid4().hex, grant.vo, grant.ce)
+        (token_hex(STAMP_LENGTH // 2), grant.vo, grant.ce)
         for grant in grants
         for _ in range(room.take(grant.vo, grant.ce, grant.count))
     ]
@@ -109,11 +113,11 @@ def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Res
 
 def claim(tx: Transaction, ce: str, limit: int, now: datetime) -> list[Reserved]:
     """Take reserved pilots of a CE for sending, oldest first; no two claims take the same."""
-    found = tx.execute(_CLAIMABLE, {"ce": ce, "limit": limit}).all()
+    found: Sequence[Any] = tx.execute(_CLAIMABLE, {"ce": ce, "limit": limit}).all()
     if not found:
         return []
-    move(tx, [Move(pilot_id=row.id, to=Status.SUBMITTING) for row in found], now)
-    return [Reserved(pilot_id=row.id, stamp=row.stamp, vo=row.vo, ce=ce) for row in found]
+    move(tx, [Move(pilot_id=row[0], to=Status.SUBMITTING) for row in found], now)
+    return [Reserved(pilot_id=row[0], stamp=row[1], vo=row[2], ce=ce) for row in found]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +171,7 @@ def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
         "now": now,
     }
     history, change = _move(tx.dialect)
-    moved = frozenset(tx.execute(history, parameters).scalars())
+    moved = frozenset(tx.execute(history, parameters).scalars().all())
     if moved:
         tx.execute(change, parameters)
     return Moved(moved=moved, refused=wanted - moved)
@@ -175,19 +179,19 @@ def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
 
 def in_doubt(tx: Transaction, ce: str) -> list[Pilot]:
     """List a CE's pilots that were claimed and whose answer is not recorded."""
-    query = PILOTS.where(ces.c.name == ce, pilots.c.status == Status.SUBMITTING)
+    query = PILOTS.where(ces.c.name == ce, has_status([Status.SUBMITTING]))
     return _pilots(tx, query.order_by(pilots.c.id))
 
 
 def unsent(tx: Transaction, ce: str) -> list[int]:
     """List the ids of a CE's pilots that hold a slot and were not sent."""
-    query = select(pilots.c.id).where(pilots.c.ce_id == _CE_ID, pilots.c.status == Status.RESERVED)
+    query = select(pilots.c.id).where(pilots.c.ce_id == _CE_ID, has_status([Status.RESERVED]))
     return list(tx.execute(query.order_by(pilots.c.id), {"ce": ce}).scalars())
 
 
 def ces_with(tx: Transaction, status: Status) -> list[str]:
     """Name the CEs that have a pilot in an occupying status."""
-    held = exists().where(pilots.c.ce_id == ces.c.id, pilots.c.status == status)
+    held = exists().where(pilots.c.ce_id == ces.c.id, has_status([status]))
     return list(tx.execute(select(ces.c.name).where(held).order_by(ces.c.name)).scalars())
 
 
@@ -266,11 +270,11 @@ def find(
     if search is not None:
         query = query.where(contains(pilots.c.stamp, search))
     if statuses:
-        query = query.where(pilots.c.status.in_(sorted(statuses)))
+        query = query.where(has_status(statuses))
     if ce is not None:
-        query = query.where(ces.c.name == ce)
+        query = query.where(pilots.c.ce_id == _id_of(ces, ce))
     if vo is not None:
-        query = query.where(vos.c.name == vo)
+        query = query.where(pilots.c.vo_id == _id_of(vos, vo))
     return read_page(tx, query, pilots.c.id, SORTS, asked, lambda row: Pilot(**row))
 
 
@@ -304,7 +308,7 @@ def count_occupying(tx: Transaction) -> dict[tuple[str, Status], int]:
     query = (
         select(ces.c.name, pilots.c.status, func.count().label("pilots"))
         .join_from(pilots, ces, pilots.c.ce_id == ces.c.id)
-        .where(pilots.c.status.in_(sorted(OCCUPYING)))
+        .where(has_status(OCCUPYING))
         .group_by(ces.c.name, pilots.c.status)
     )
     return {(row.name, row.status): row.pilots for row in tx.execute(query)}
@@ -325,28 +329,32 @@ def latest_transitions(tx: Transaction, limit: int) -> list[tuple[str, Transitio
 
 def count_active(tx: Transaction) -> int:
     """Count the pilots that occupy a slot somewhere."""
-    query = select(func.count()).where(pilots.c.status.not_in(FINAL))
+    query = select(func.count()).where(has_status(OCCUPYING))
     return int(tx.execute(query).scalar_one())
 
 
 _ATTRIBUTES = [
     vos.c.name.label("vo")
-    if field.name == "vo"
+    if name == "vo"
     else ces.c.name.label("ce")
-    if field.name == "ce"
-    else pilots.c[field.name]
-    for field in fields(Pilot)
+    if name == "ce"
+    else pilots.c[name]
+    for name in Pilot._fields
 ]
 PILOTS: Select[Any] = select(*_ATTRIBUTES).select_from(
-    pilots.join(vos, pilots.c.vo_id == vos.c.id).join(ces, pilots.c.ce_id == ces.c.id)
+    pilots.outerjoin(vos, pilots.c.vo_id == vos.c.id).outerjoin(ces, pilots.c.ce_id == ces.c.id)
 )
-"""Pilots with the names of their VO and CE."""
+"""Pilots with the names of their VO and CE.
+
+Each has both; the outer join says that the pilots are found first, and never by way of a VO, which
+would read its whole history.
+"""
 
 
 def _pilots(
     tx: Transaction, query: Select[Any], parameters: dict[str, Any] | None = None
 ) -> list[Pilot]:
-    return [Pilot(**row) for row in tx.execute(query, parameters).mappings()]
+    return [Pilot._make(row) for row in tx.execute(query, parameters).all()]
 
 
 def _one(found: list[Pilot], wanted: object) -> Pilot:
@@ -355,21 +363,26 @@ def _one(found: list[Pilot], wanted: object) -> Pilot:
     return found[0]
 
 
+def _id_of(table: Table, name: str) -> ScalarSelect[Any]:
+    """Look the id up first: an index by that id then gives the rows in their order."""
+    return select(table.c.id).where(table.c.name == name).scalar_subquery()
+
+
 _NOW = bindparam("now", type_=UtcDateTime())
 _CE_ID = select(ces.c.id).where(ces.c.name == bindparam("ce", type_=Text)).scalar_subquery()
 _BIRTH = ("stamp", "vo_id", "ce_id")
 
 _CLAIMABLE = (
     select(pilots.c.id, pilots.c.stamp, vos.c.name.label("vo"))
-    .join(vos, pilots.c.vo_id == vos.c.id)
-    .where(pilots.c.ce_id == _CE_ID, pilots.c.status == Status.RESERVED)
+    .outerjoin(vos, pilots.c.vo_id == vos.c.id)
+    .where(pilots.c.ce_id == _CE_ID, has_status([Status.RESERVED]))
     .order_by(pilots.c.id)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(of=pilots, key_share=True, skip_locked=True)
 )
 
 _DUE = (
-    PILOTS.where(pilots.c.ce_id == _CE_ID, pilots.c.next_check_at <= _NOW)
+    PILOTS.where(ces.c.name == bindparam("ce", type_=Text), pilots.c.next_check_at <= _NOW)
     .order_by(pilots.c.next_check_at, pilots.c.id)
     .limit(bindparam("limit", type_=Integer))
 )
@@ -499,9 +512,10 @@ def _checked(dialect: str) -> Executable:
         missing=Integer,
     )
     was = pilots.c
+    locked = _locked(new)
     return (
         update(pilots)
-        .where(was.id == new.c.pilot_id, was.status.in_(UNDECIDED))
+        .where(was.id == new.c.pilot_id, was.id.in_(locked), was.status.in_(UNDECIDED))
         .values(
             next_check_at=new.c.next_check_at,
             attempts=case((new.c.answered == 1, 0), else_=was.attempts + 1),
@@ -521,13 +535,24 @@ def _checked(dialect: str) -> Executable:
     )
 
 
+def _locked(wanted: Subquery) -> Select[Any]:
+    """Lock pilots in the order of their keys, so that two who lock the same never deadlock."""
+    return (
+        select(pilots.c.id)
+        .join(wanted, pilots.c.id == wanted.c.pilot_id)
+        .order_by(pilots.c.id)
+        .with_for_update(of=pilots, key_share=True)
+        .correlate(None)
+    )
+
+
 @cache
 def _request_cancel(dialect: str) -> Executable:
     wanted = rows(dialect, pilot_id=Integer)
     asked = func.coalesce(pilots.c.cancel_requested_at, _NOW)
     return (
         update(pilots)
-        .where(pilots.c.id == wanted.c.pilot_id, pilots.c.status.in_(UNDECIDED))
+        .where(pilots.c.id.in_(_locked(wanted)), pilots.c.status.in_(UNDECIDED))
         .values(cancel_requested_at=asked, updated_at=_NOW)
     )
 
@@ -537,7 +562,7 @@ def _check_soon(dialect: str) -> Executable:
     wanted = rows(dialect, pilot_id=Integer)
     return (
         update(pilots)
-        .where(pilots.c.id == wanted.c.pilot_id, pilots.c.status.in_(HELD))
+        .where(pilots.c.id.in_(_locked(wanted)), pilots.c.status.in_(HELD))
         .values(next_check_at=_NOW, updated_at=_NOW)
     )
 

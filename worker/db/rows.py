@@ -9,10 +9,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Float, Integer, Subquery, Text, bindparam, text
+from sqlalchemy import JSON, Float, Integer, Subquery, Table, Text, bindparam, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
+from worker.db.engine import POSTGRESQL
 from worker.db.types import KEY, UtcDateTime
+from worker.db.uow import Transaction
 
 _POSTGRESQL_NAMES: dict[type[TypeEngine[Any]], str] = {
     Integer: "bigint",
@@ -25,7 +28,7 @@ _POSTGRESQL_NAMES: dict[type[TypeEngine[Any]], str] = {
 
 def rows(dialect: str, **columns: type[TypeEngine[Any]]) -> Subquery:
     """Describe the rows as a FROM clause with these columns, in the order of the tuples."""
-    if dialect == "postgresql":
+    if dialect == POSTGRESQL:
         names = ", ".join(f'"{name}" {_POSTGRESQL_NAMES[kind]}' for name, kind in columns.items())
         # The driver would take a bare :: for a bind name's end; CAST reads the same everywhere.
         source = f"SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS rows ({names})"
@@ -37,10 +40,19 @@ def rows(dialect: str, **columns: type[TypeEngine[Any]]) -> Subquery:
 
 
 def encode(names: Sequence[str], data: Iterable[Sequence[Any]]) -> dict[str, str]:
-    """Turn tuples into the parameter that `rows` reads."""
-    return {
-        "rows": json.dumps([dict(zip(names, row, strict=True)) for row in data], default=_plain)
-    }
+    """Turn tuples into the parameter that `rows` reads. What is left out there is NULL here."""
+    given = (zip(names, row, strict=True) for row in data)
+    cells = [{name: value for name, value in row if value is not None} for row in given]
+    return {"rows": json.dumps(cells, default=_plain)}
+
+
+def insert_new(tx: Transaction, table: Table, **values: Any) -> int | None:
+    """Insert a row unless one with its name is there; tell its key, or `None`."""
+    make = postgresql.insert if tx.dialect == POSTGRESQL else sqlite.insert
+    key = next(iter(table.primary_key.columns))
+    made = tx.execute(make(table).values(values).on_conflict_do_nothing().returning(key))
+    found: int | None = made.scalar_one_or_none()
+    return found
 
 
 def _plain(value: object) -> str:
@@ -53,4 +65,4 @@ def moment(value: datetime) -> str:
     """Write a moment as both databases read and SQLite compares it: UTC, without a zone."""
     if value.tzinfo is None:
         raise ValueError(f"{value} has no time zone")
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")

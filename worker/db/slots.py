@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from worker.db.rows import encode, rows
-from worker.db.tables import ce_health, ce_vos, ces, pilots, vos
+from worker.db.tables import ce_health, ce_vos, ces, has_status, pilots, vos
 from worker.db.types import KEY
 from worker.db.uow import Transaction
 from worker.domain.breaker import Breaker
@@ -31,8 +31,8 @@ from worker.domain.pilot import OCCUPYING, WAITING, Grant
 
 UNLIMITED = 2**31
 
-_OCCUPIES = pilots.c.status.in_(sorted(OCCUPYING))
-_WAITS = pilots.c.status.in_(sorted(WAITING))
+_OCCUPIES = has_status(OCCUPYING)
+_WAITS = has_status(WAITING)
 
 
 class Room:

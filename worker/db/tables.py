@@ -11,11 +11,15 @@ A VO or CE that has pilots cannot be removed (RESTRICT): history must not vanish
 What merely describes a row goes with it (CASCADE). No table here points at a back-end's table.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 from sqlalchemy import (
     DDL,
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Float,
     ForeignKey,
     Identity,
@@ -27,6 +31,7 @@ from sqlalchemy import (
     Text,
     event,
     func,
+    literal_column,
     text,
 )
 
@@ -307,6 +312,17 @@ Index(
     postgresql_where=schedules.c.vo_id.is_not(None),
     sqlite_where=schedules.c.vo_id.is_not(None),
 )
+
+
+def has_status(
+    statuses: Iterable[Status], column: Column[Any] = pilots.c.status
+) -> ColumnElement[bool]:
+    """Ask for statuses, as words in the statement.
+
+    A plan that is kept for any parameters cannot use an index that holds some statuses only.
+    """
+    return column.in_([literal_column(f"'{status}'") for status in sorted(statuses)])
+
 
 leases = Table(
     "leases",

@@ -37,11 +37,12 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError(f"{value} has no time zone")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return UTC. SQLite keeps text and forgets the zone."""
-        if value is None:
-            return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Return UTC. A session of PostgreSQL speaks it; SQLite keeps text and forgets the zone."""
+        read = self.impl_instance.result_processor(dialect, coltype)
+        if read is None or dialect.name == "postgresql":
+            return read
+        return lambda text: (moment := read(text)) and moment.replace(tzinfo=UTC)
 
 
 class Strings(TypeDecorator[tuple[str, ...]]):

@@ -3,9 +3,10 @@
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import delete, exists, select, update
 
 from worker.db.pages import FIRST, Asked, Page, contains, read_page
+from worker.db.rows import insert_new
 from worker.db.tables import pilots, vos
 from worker.db.uow import Transaction
 from worker.domain.errors import AlreadyExists, InUse, UnknownVO
@@ -21,10 +22,10 @@ SORTS = {
 
 def add(tx: Transaction, vo: VO) -> int:
     """Add a VO; return its id."""
-    if tx.execute(select(exists().where(vos.c.name == vo.name))).scalar_one():
+    made = insert_new(tx, vos, **_values(vo))
+    if made is None:
         raise AlreadyExists("VO", vo.name)
-    made = tx.execute(insert(vos).values(_values(vo)).returning(vos.c.id))
-    return int(made.scalar_one())
+    return made
 
 
 def get(tx: Transaction, name: str) -> VO:

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import NamedTuple
 
 from worker.domain.checks import at_least
 from worker.domain.errors import Invalid
@@ -120,9 +121,8 @@ STAMP_LENGTH = 32
 """A stamp is this many lower-case hexadecimal characters."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pilot:
-    """One job on one CE for one VO."""
+class Pilot(NamedTuple):
+    """One job on one CE for one VO. A tuple, for they are read by the thousand."""
 
     id: int
     stamp: str

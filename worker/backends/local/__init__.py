@@ -1,4 +1,8 @@
-"""Pilots as processes of this host."""
+"""Pilots as processes of this host.
+
+They outlive the worker that started them. A service manager that ends a worker with all that it
+ever started, as systemd does unless its unit says `KillMode=process`, ends them too.
+"""
 
 from pathlib import Path
 

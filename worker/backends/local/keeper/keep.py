@@ -39,7 +39,8 @@ def open_folder(task: Task, order: Order) -> None:
         "accepted_at": now(),
     }
     try:
-        (draft / WORK).mkdir(parents=True)
+        draft.mkdir()
+        (draft / WORK).mkdir()
         os.chdir(draft)
         # Never closed by us: it goes with the keeper, however the keeper goes.
         held = os.open(LAUNCH, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)

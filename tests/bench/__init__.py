@@ -1,0 +1,1 @@
+"""The benchmark: our operations beside hand-written psycopg, in one run on one server."""
