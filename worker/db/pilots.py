@@ -511,11 +511,11 @@ def _checked(dialect: str) -> Executable:
         answered=Integer,
         missing=Integer,
     )
+    new = _locked(new)
     was = pilots.c
-    locked = _locked(new)
     return (
         update(pilots)
-        .where(was.id == new.c.pilot_id, was.id.in_(locked), was.status.in_(UNDECIDED))
+        .where(was.id == new.c.pilot_id, has_status(UNDECIDED))
         .values(
             next_check_at=new.c.next_check_at,
             attempts=case((new.c.answered == 1, 0), else_=was.attempts + 1),
@@ -535,34 +535,34 @@ def _checked(dialect: str) -> Executable:
     )
 
 
-def _locked(wanted: Subquery) -> Select[Any]:
-    """Lock pilots in the order of their keys, so that two who lock the same never deadlock."""
+def _locked(wanted: Subquery) -> Subquery:
+    """Lock the pilots of these rows in the order of their keys, so that two never deadlock."""
     return (
-        select(pilots.c.id)
-        .join(wanted, pilots.c.id == wanted.c.pilot_id)
+        select(*wanted.c)
+        .join_from(wanted, pilots, pilots.c.id == wanted.c.pilot_id)
         .order_by(pilots.c.id)
         .with_for_update(of=pilots, key_share=True)
-        .correlate(None)
+        .subquery("locked")
     )
 
 
 @cache
 def _request_cancel(dialect: str) -> Executable:
-    wanted = rows(dialect, pilot_id=Integer)
+    wanted = _locked(rows(dialect, pilot_id=Integer))
     asked = func.coalesce(pilots.c.cancel_requested_at, _NOW)
     return (
         update(pilots)
-        .where(pilots.c.id.in_(_locked(wanted)), pilots.c.status.in_(UNDECIDED))
+        .where(pilots.c.id == wanted.c.pilot_id, has_status(UNDECIDED))
         .values(cancel_requested_at=asked, updated_at=_NOW)
     )
 
 
 @cache
 def _check_soon(dialect: str) -> Executable:
-    wanted = rows(dialect, pilot_id=Integer)
+    wanted = _locked(rows(dialect, pilot_id=Integer))
     return (
         update(pilots)
-        .where(pilots.c.id.in_(_locked(wanted)), pilots.c.status.in_(HELD))
+        .where(pilots.c.id == wanted.c.pilot_id, has_status(HELD))
         .values(next_check_at=_NOW, updated_at=_NOW)
     )
 
