@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# The test database is another one than yours, and has an environment file of its own.
+TEST_ENV := env $$(grep -v '^\#' tests/test.env)
 
 .DEFAULT_GOAL := help
 
@@ -12,17 +14,64 @@ run: $(VENV)/ready ## See pilots live and die on embedded defaults; ARGS="--for 
 ##@ Develop
 setup: $(VENV)/ready ## Make the virtual environment from the lock
 
-test: $(VENV)/ready ## Run the tests
-	$(BIN)/pytest $(ARGS)
+test: $(VENV)/ready ## Run all tests, on SQLite and on a real PostgreSQL that the tests start
+	$(BIN)/pytest -n 2 $(ARGS)
 
+check: lint types imports docs-check migrations test ## Do everything that CI does
+
+lint: $(VENV)/ready ## Check format and style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/ready ## Check types
+	$(BIN)/mypy
+
+imports: $(VENV)/ready ## Check that imports go downwards only
+	$(BIN)/lint-imports
+
+migrations: $(VENV)/ready ## Check that the migrations make what the models say
+	PILOTAGE_HOME=$$(mktemp -d) sh -c '$(BIN)/pilotage db setup && $(BIN)/pilotage db verify; \
+	  code=$$?; rm -r "$$PILOTAGE_HOME"; exit $$code'
+
+format: $(VENV)/ready ## Mend format and style where a machine can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/ready ## Write the reference from the code
+	$(BIN)/python docs/generate.py
+
+docs-check: $(VENV)/ready ## Check that the reference is what the code says
+	$(BIN)/python docs/generate.py --check
+
+bench: $(VENV)/ready ## Compare the data layer with raw statements; ARGS="--quick" for the short form
+	$(BIN)/python -m tests.bench $(ARGS)
+
+lock: ## Write the lock anew, with uv
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --quiet --upgrade --output-file requirements.lock
+
+##@ The test database of tests/test.env
+test-integration: $(VENV)/ready ## Run the tests that need PostgreSQL, on the test database
+	PILOTAGE_TEST_POSTGRESQL=url $(BIN)/pytest -m postgresql $(ARGS)
+
+test-with-db: db-test-setup test-integration ## Make the test database and run those tests on it
+
+db-test-setup db-test-create db-test-migrate: db-test-%: $(VENV)/ready ## Set up, make or migrate the test database
+	$(TEST_ENV) $(BIN)/pilotage db $*
+
+db-test-drop db-test-reset: db-test-%: $(VENV)/ready ## Remove the test database, or make it anew
+	$(TEST_ENV) $(BIN)/pilotage db $* --yes --force
+
+##@ This
 help: ## Print this
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ": .*## |:.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z][a-z -]*:.*## / {printf "  %-46s %s\n", $$1, $$NF}' $(MAKEFILE_LIST)
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: help run setup test
+.PHONY: help run setup test check lint types imports migrations format docs docs-check bench lock \
+  test-integration test-with-db db-test-setup db-test-create db-test-migrate db-test-drop db-test-reset

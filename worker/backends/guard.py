@@ -20,7 +20,7 @@ from worker.backends.contract import (
     Receipt,
 )
 from worker.db import uow
-from worker.domain.errors import BackendError, PilotageError, Unreadable
+from worker.domain.errors import BackendError, PilotageError, Unavailable, Unreadable
 from worker.domain.pilot import check_stamp
 
 log = logging.getLogger(__name__)
@@ -93,8 +93,9 @@ def _calling(what: str) -> Iterator[None]:
         yield
     except BackendError:
         raise
-    except PilotageError:
-        raise
+    except PilotageError as error:
+        # A driver that keeps its world in the database cannot answer without it.
+        raise Unavailable(what, error) from error
     except Exception as error:  # a driver may break in any way; its CE alone suffers
         log.exception("a driver broke in %s", what)
         raise Unreadable(repr(error)[:2000], what, type(error).__name__, str(error)) from error

@@ -165,7 +165,7 @@ def write_revision(engine: Engine, chain: Chain, message: str) -> Path | None:
         config.attributes["skip_empty"] = True
         count = len(list(ScriptDirectory.from_config(config).walk_revisions()))
         script = command.revision(config, message, autogenerate=True, rev_id=f"{count + 1:04d}")
-    written = script[0] if isinstance(script, list) else script
+    written = next(iter(script), None) if isinstance(script, list) else script
     return Path(written.path) if written else None
 
 

@@ -42,8 +42,15 @@ def rows(dialect: str, **columns: type[TypeEngine[Any]]) -> Subquery:
 def encode(names: Sequence[str], data: Iterable[Sequence[Any]]) -> dict[str, str]:
     """Turn tuples into the parameter that `rows` reads. What is left out there is NULL here."""
     given = (zip(names, row, strict=True) for row in data)
-    cells = [{name: value for name, value in row if value is not None} for row in given]
+    cells = [{name: _legible(value) for name, value in row if value is not None} for row in given]
     return {"rows": json.dumps(cells, default=_plain)}
+
+
+def _legible(value: Any) -> Any:
+    """Replace what no text column takes: whatever a CE says must be storable."""
+    if not isinstance(value, str) or (value.isascii() and "\0" not in value):
+        return value
+    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def insert_new(tx: Transaction, table: Table, **values: Any) -> int | None:

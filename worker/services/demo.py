@@ -12,9 +12,10 @@ from worker.domain.ce import CE
 from worker.services import ticks
 
 OFTEN = {"check_soonest": 1.0, "check_latest": 3.0}
+SHORT = {**OFTEN, "queue_time": 3.0, "run_time": 8.0}
 CES = (
-    CE(name="reliable", backend="sim", capacity=12, success_rate=1.0, options=OFTEN),
-    CE(name="flaky", backend="sim", capacity=12, success_rate=0.3, options=OFTEN),
+    CE(name="reliable", backend="sim", capacity=12, success_rate=1.0, options=SHORT),
+    CE(name="flaky", backend="sim", capacity=12, success_rate=0.3, options=SHORT),
     CE(name="here", backend="local", capacity=3, options=OFTEN),
 )
 SCHEDULES = (
