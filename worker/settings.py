@@ -18,6 +18,13 @@ from worker.domain.nearest import nearest
 
 PREFIX = "PILOTAGE_"
 CONFIG = "PILOTAGE_CONFIG"
+FROM_FILE = "_FILE"
+"""PILOTAGE_X_FILE names a file that holds PILOTAGE_X: a secret that no process list shows."""
+
+NOT_SETTINGS = frozenset({"PILOTAGE_STAMP", "PILOTAGE_VO", "PILOTAGE_CE"})
+"""What a pilot finds in its environment, where `pilotage` may be run too."""
+
+OF_THE_TESTS = "PILOTAGE_TEST_"
 
 
 def _default_home() -> Path:
@@ -107,17 +114,30 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    values = {}
+    values: dict[str, Any] = {}
     for variable, value in environ.items():
-        if not variable.startswith(PREFIX) or variable == CONFIG:
+        if not variable.startswith(PREFIX) or variable == CONFIG or variable in NOT_SETTINGS:
             continue
-        name = variable.removeprefix(PREFIX)
-        if name.isupper() and name.lower() in Settings.model_fields:
-            values[name.lower()] = value
+        if variable.startswith(OF_THE_TESTS):
             continue
-        known = [PREFIX + field.upper() for field in Settings.model_fields]
-        raise ConfigurationError(f"unknown variable {variable}", nearest(variable, known))
+        name = variable.removeprefix(PREFIX).removesuffix(FROM_FILE)
+        if not name.isupper() or name.lower() not in Settings.model_fields:
+            known = [PREFIX + field.upper() for field in Settings.model_fields]
+            raise ConfigurationError(f"unknown variable {variable}", nearest(variable, known))
+        if name.lower() in values:
+            raise ConfigurationError(f"{PREFIX}{name} is given twice", "as a value and as a file")
+        from_file = variable.endswith(FROM_FILE)
+        values[name.lower()] = _read(value).strip() if from_file else value
     return values
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(path, error.strerror or "cannot be read") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(path, "it is not text") from error
 
 
 def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -125,10 +145,8 @@ def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
     if named is None:
         return {}
     try:
-        values = tomllib.loads(Path(named).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(named, error.strerror or "cannot be read") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(_read(named))
+    except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(named, f"it is not TOML: {error}") from error
     for key in values:
         if key not in Settings.model_fields:

@@ -26,7 +26,9 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "call": (*WORKER, "-Q", "call", "--concurrency", "2", "-n", "call@%h"),
     "beat": ("beat", "--loglevel", "INFO", "--pidfile="),
 }
-STOP_SECONDS = 8.0
+STOPS = ((signal.SIGTERM, 4.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
+"""What the children are told when all is to end, and how long they have for it."""
+
 PR_SET_PDEATHSIG = 1
 
 
@@ -81,17 +83,20 @@ class Children:
         self._started[name] = time.monotonic()
 
     def _stop(self) -> None:
-        """Ask all to stop, beat first, so that nothing new begins; then make them."""
-        for name in ("beat", "plan", "call"):
-            with suppress(ProcessLookupError):
-                self._running[name].terminate()
-        ends = time.monotonic() + STOP_SECONDS
-        for child in self._running.values():
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(max(0.0, ends - time.monotonic()))
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+        """Ask all to stop and finish what they are at, then to stop at once, then make them.
+
+        What is cut short is in the database, and is found again.
+        """
+        for number, patience in STOPS:
+            for child in self._running.values():
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, number) if number == signal.SIGKILL else child.send_signal(
+                        number
+                    )
+            ends = time.monotonic() + patience
+            for child in self._running.values():
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(max(0.0, ends - time.monotonic()))
 
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"

@@ -41,6 +41,8 @@ def up(duration: str | None, demo: bool) -> None:
         wiring.empty_broker()
         with Children(home / "log") as children, _stopped_by_signals() as stopped:
             _watch(children, stopped, seconds)
+        if demo:
+            demo_service.end(wiring.parts(by_hand=True))
     seen = overview(wiring.database(), wiring.now())
     show.say(f"stopped; {counts(seen.pilots)}; state is kept in {home}")
 

@@ -1,5 +1,6 @@
 """The demonstration: a reliable CE, a flaky one and this host, and tasks that fire often."""
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -9,7 +10,13 @@ from worker.db import ces
 from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.domain.ce import CE
-from worker.services import ticks
+from worker.domain.pilot import Pilot, Status
+from worker.services import pilots, ticks
+from worker.services.check import check_pilots
+from worker.services.parts import Parts
+
+END_SECONDS = 5.0
+"""The longest wait for the processes of this host to end."""
 
 OFTEN = {"check_soonest": 1.0, "check_latest": 3.0}
 SHORT = {**OFTEN, "queue_time": 3.0, "run_time": 8.0}
@@ -25,6 +32,23 @@ SCHEDULES = (
     Schedule(task="reconcile", every=10),
     Schedule(task="learn", every=10),
 )
+
+
+def end(parts: Parts) -> None:
+    """End the demonstration's processes on this host; simulated pilots need no ending."""
+    here = CES[-1].name
+    held = [str(p.id) for p in _held(parts, here)]
+    if held:
+        pilots.cancel(parts, held, yes=True)
+    deadline = time.monotonic() + END_SECONDS
+    while _held(parts, here) and time.monotonic() < deadline:
+        check_pilots(parts, here)
+        time.sleep(0.2)
+
+
+def _held(parts: Parts, ce: str) -> list[Pilot]:
+    wanted = (Status.SUBMITTED, Status.RUNNING)
+    return pilots.list_pilots(parts.database, statuses=wanted, ce=ce).items
 
 
 def prepare(database: Database, backends: Mapping[str, Backend], now: datetime) -> None:
