@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from worker.cli import backend, ce, db, look, pilot, task, up, vo
+from worker.cli import apply, backend, ce, db, look, pilot, task, up, vo
 from worker.cli.parts import Group
 from worker.cli.show import complain
 from worker.domain.errors import PilotageError
@@ -25,6 +25,7 @@ for command in (
     look.plan,
     ce.ce,
     vo.vo,
+    apply.apply,
     pilot.pilot,
     task.task,
     db.db,

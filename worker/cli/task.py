@@ -135,6 +135,4 @@ def _subject(found: catalogue.Task, vo: str | None, ce: str | None) -> str | Non
 
 def _set(name: str, *, vo: str | None, **changes: Any) -> None:
     changed = ticks.set_schedule(wiring.current_database(), name, wiring.now(), vo=vo, **changes)
-    fires = changed.cron or f"every {changed.every:g} s"
-    state = "" if changed.enabled else ", disabled"
-    show.say(f"{name}{f' for VO {vo}' if vo else ''}: {fires}{state}")
+    show.say(f"{name}{f' for VO {vo}' if vo else ''}: {changed.fires}")

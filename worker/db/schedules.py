@@ -39,6 +39,12 @@ class Schedule:
     last_seconds: float | None = None
     id: int = field(default=0, compare=False)
 
+    @property
+    def fires(self) -> str:
+        """Say in a few words when it fires."""
+        when = self.cron or f"every {self.every:g} s"
+        return when if self.enabled else f"{when}, disabled"
+
     def __post_init__(self) -> None:
         if (self.every is None) == (self.cron is None):
             raise Invalid(f"schedule of {self.task}", "give an interval or a cron line, not both")

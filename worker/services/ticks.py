@@ -8,6 +8,7 @@ from worker.db import schedules, vos
 from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
+from worker.domain.errors import Invalid
 from worker.domain.schedule import Scope
 from worker.policy.ticks import check_cron, next_tick
 from worker.services import catalogue
@@ -30,11 +31,9 @@ def seed(database: Database, now: datetime, configured: Sequence[Schedule] = ())
         for task in catalogue.tasks().values()
     ]
     for schedule in configured:
-        catalogue.get(schedule.task)
-        if schedule.cron is not None:
-            check_cron(schedule.cron)
+        check(schedule)
     with database.uow() as tx:
-        schedules.seed(tx, [_first(schedule, now) for schedule in (*configured, *defaults)])
+        schedules.seed(tx, [first(schedule, now) for schedule in (*configured, *defaults)])
 
 
 def claim_due(database: Database, now: datetime) -> tuple[list[Firing], float]:
@@ -67,20 +66,28 @@ def set_schedule(
 ) -> Schedule:
     """Change when a task fires, for all VOs or for one; a running scheduler follows at once."""
     task = catalogue.get(task_name)
-    if cron is not None:
-        check_cron(cron)
     with database.uow() as tx:
         if vo is not None:
             vos.get(tx, vo)
         was = _present(tx, task, vo)
         wanted = was if enabled is None else replace(was, enabled=enabled)
         if every is not None or cron is not None:
-            wanted = _first(replace(wanted, every=every, cron=cron, next_at=None), now)
+            wanted = first(replace(wanted, every=every, cron=cron, next_at=None), now)
+        check(wanted)
         schedules.put(tx, wanted)
         return wanted
 
 
-def _first(schedule: Schedule, now: datetime) -> Schedule:
+def check(schedule: Schedule) -> None:
+    """Refuse a schedule that cannot fire."""
+    task = catalogue.get(schedule.task)
+    if schedule.vo is not None and task.scope is not Scope.VO:
+        raise Invalid(f"schedule of {task.name}", f"its scope is {task.scope}; name no VO")
+    if schedule.cron is not None:
+        check_cron(schedule.cron)
+
+
+def first(schedule: Schedule, now: datetime) -> Schedule:
     """Let a new interval fire at once, a new cron line at its time."""
     if schedule.cron is None:
         return schedule

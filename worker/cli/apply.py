@@ -1,0 +1,27 @@
+"""`pilotage apply`: make the database what a file says."""
+
+from pathlib import Path
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import as_json, example
+from worker.services import apply as service
+
+
+@click.command(epilog=example("pilotage apply site.toml --dry-run"))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only show the difference.")
+@as_json
+def apply(file: Path, dry_run: bool, as_json: bool) -> None:
+    """Make VOs, CEs and schedules what a TOML file says; show the difference."""
+    wanted = service.read(file, wiring.backends())
+    changes = service.apply(wiring.current_database(), wanted, wiring.now(), dry_run=dry_run)
+    rows = [{"what": c.what, "was": c.was, "becomes": c.becomes} for c in changes]
+    if as_json:
+        show.as_json({"changes": rows, "applied": not dry_run})
+        return
+    show.table(rows, ["what", "was", "becomes"], "the database is what the file says")
+    if rows and dry_run:
+        show.say("nothing was changed")

@@ -1,0 +1,246 @@
+"""apply: make the inventory and the schedules what a file says, and show the difference first.
+
+    [vo.lhcb]
+    share = 2
+    limit = 500
+
+    [ce.lyon]
+    backend = "sim"
+    capacity = 100
+    vos = ["lhcb"]
+    options = { queue_time = 60 }
+
+    [schedules.submit_pilots]
+    every = 30
+
+What the file leaves out of a VO or CE has its default. A VO or CE that the file does not name is
+disabled, not removed: its pilots and its history stay. Everything happens in one unit of work.
+"""
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from worker.backends import registry
+from worker.backends.contract import Backend
+from worker.db import ces, schedules, vos
+from worker.db.database import Database
+from worker.db.pages import MOST, Asked
+from worker.db.schedules import Schedule
+from worker.db.uow import Transaction
+from worker.domain.ce import CE
+from worker.domain.errors import Invalid
+from worker.domain.nearest import nearest
+from worker.domain.vo import DEFAULT_VO, VO
+from worker.services import catalogue, ticks
+
+Thing = TypeVar("Thing", VO, CE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One line of the difference, and what makes it so."""
+
+    what: str
+    was: str
+    becomes: str
+    make: Callable[[Transaction], object] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a file says."""
+
+    vos: Mapping[str, VO]
+    ces: Mapping[str, CE]
+    only_for: Mapping[str, list[str]]
+    schedules: list[Schedule]
+
+
+def read(path: Path, backends: Mapping[str, Backend]) -> Wanted:
+    """Read a file and refuse what cannot be."""
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Invalid(str(path), error.strerror or "it cannot be read") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid(str(path), f"it is not TOML: {error}") from error
+    _known("the file", told, ("vo", "ce", "schedules"))
+    only_for, found = {}, {}
+    for name, values in _tables(told, "ce"):
+        own = dict(values)
+        only_for[name] = list(own.pop("vos", []))
+        found[name] = _ce(name, own)
+        registry.check_options(backends, found[name].backend, found[name].options)
+    return Wanted(
+        vos={name: _vo(name, values) for name, values in _tables(told, "vo")},
+        ces=found,
+        only_for=only_for,
+        schedules=list(_schedules(told)),
+    )
+
+
+def apply(database: Database, wanted: Wanted, now: datetime, *, dry_run: bool) -> list[Change]:
+    """Find what differs, and unless it is a dry run make it so."""
+    with database.uow() as tx:
+        changes = [
+            *_vo_changes(tx, wanted),
+            *_ce_changes(tx, wanted),
+            *_schedule_changes(tx, wanted, now),
+        ]
+        if not dry_run:
+            for change in changes:
+                change.make(tx)
+    return changes
+
+
+def _vo_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
+    present = {vo.name: vo for vo in vos.find(tx, asked=Asked(limit=MOST)).items}
+    for name, vo in wanted.vos.items():
+        if name not in present:
+            yield Change(what=f"VO {name}", was="-", becomes="added", make=_adder(vos.add, vo))
+        else:
+            yield from _edits(f"VO {name}", present[name], vo, vos.change)
+    for name in sorted(present.keys() - wanted.vos.keys() - {DEFAULT_VO}):
+        if present[name].enabled:
+            yield _disabling("VO", name, vos.change)
+
+
+def _ce_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
+    present = {ce.name: ce for ce in ces.find(tx, asked=Asked(limit=MOST)).items}
+    for name, ce in wanted.ces.items():
+        if name not in present:
+            yield Change(what=f"CE {name}", was="-", becomes="added", make=_adder(ces.add, ce))
+        else:
+            same = replace(ce, open_to_all=present[name].open_to_all)
+            yield from _edits(f"CE {name}", present[name], same, ces.change)
+        allowed = ces.allowed(tx, name) if name in present else []
+        if sorted(wanted.only_for[name]) != allowed:
+            yield _opening(name, allowed, sorted(wanted.only_for[name]))
+    for name in sorted(present.keys() - wanted.ces.keys()):
+        if present[name].enabled:
+            yield _disabling("CE", name, ces.change)
+
+
+def _schedule_changes(tx: Transaction, wanted: Wanted, now: datetime) -> Iterator[Change]:
+    present = {(s.task, s.vo): s for s in schedules.get_all(tx)}
+    for schedule in wanted.schedules:
+        was = present.get((schedule.task, schedule.vo))
+        old = None if was is None else (was.every, was.cron, was.enabled)
+        if old != (schedule.every, schedule.cron, schedule.enabled):
+            fresh = ticks.first(schedule, now)
+            yield Change(
+                what=f"schedule {schedule.task}{f' of VO {schedule.vo}' if schedule.vo else ''}",
+                was="-" if was is None else was.fires,
+                becomes=schedule.fires,
+                make=lambda tx, fresh=fresh: schedules.put(tx, fresh),
+            )
+
+
+def _adder(add: Callable[[Transaction, Any], object], thing: object) -> Callable[..., object]:
+    return lambda tx: add(tx, thing)
+
+
+def _edits(what: str, was: Any, wanted: Any, change: Callable[..., object]) -> Iterator[Change]:
+    for column in fields(wanted):
+        old, new = getattr(was, column.name), getattr(wanted, column.name)
+        if column.compare and old != new:
+            yield _edit(what, wanted.name, column.name, old, new, change)
+
+
+def _edit(
+    what: str, name: str, column: str, old: object, new: object, change: Callable[..., object]
+) -> Change:
+    return Change(
+        what=f"{what} {column.replace('_', ' ')}",
+        was=_shown(old),
+        becomes=_shown(new),
+        make=lambda tx: change(tx, name, **{column: new}),
+    )
+
+
+def _disabling(kind: str, name: str, change: Callable[..., object]) -> Change:
+    return Change(
+        what=f"{kind} {name}",
+        was="enabled",
+        becomes="disabled",
+        make=lambda tx: change(tx, name, enabled=False),
+    )
+
+
+def _opening(name: str, allowed: list[str], wanted: list[str]) -> Change:
+    return Change(
+        what=f"CE {name} only for",
+        was=" ".join(allowed) or "all",
+        becomes=" ".join(wanted) or "all",
+        make=lambda tx: ces.allow(tx, name, wanted),
+    )
+
+
+def _vo(name: str, values: Mapping[str, Any]) -> VO:
+    return _make(f"VO {name}", VO, {"name": name, **values})
+
+
+def _ce(name: str, values: Mapping[str, Any]) -> CE:
+    given = {"name": name, **values, "tags": tuple(values.get("tags", ()))}
+    for needed in ("backend", "capacity"):
+        if needed not in given:
+            raise Invalid(f"CE {name}", f"it needs a {needed}")
+    return _make(f"CE {name}", CE, given)
+
+
+def _make(what: str, kind: type[Thing], values: Mapping[str, Any]) -> Thing:
+    _known(what, values, [f.name for f in fields(kind) if f.name not in ("id", "open_to_all")])
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise Invalid(what, f"a value is of the wrong kind: {error}") from error
+
+
+def _schedules(told: Mapping[str, Any]) -> Iterator[Schedule]:
+    for task, values in _tables(told, "schedules"):
+        general = {key: value for key, value in values.items() if key != "vo"}
+        if general:
+            yield _schedule(task, None, general)
+        for vo, own in _tables(values, "vo"):
+            yield _schedule(task, vo, own)
+
+
+def _schedule(task: str, vo: str | None, values: Mapping[str, Any]) -> Schedule:
+    default = catalogue.get(task)
+    _known(f"schedule of {task}", values, ("every", "cron", "enabled"))
+    every, cron = values.get("every"), values.get("cron")
+    if every is None and cron is None:
+        every, cron = default.every, default.cron
+    schedule = Schedule(
+        task=task, vo=vo, every=every, cron=cron, enabled=values.get("enabled", True)
+    )
+    ticks.check(schedule)
+    return schedule
+
+
+def _tables(told: Mapping[str, Any], key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    found = told.get(key, {})
+    if not isinstance(found, Mapping):
+        raise Invalid(key, f"write it as tables: [{key}.NAME]")
+    for name, values in found.items():
+        if not isinstance(values, Mapping):
+            raise Invalid(f"{key} {name}", f"write it as a table: [{key}.{name}]")
+        yield name, values
+
+
+def _known(what: str, values: Mapping[str, Any], known: Any) -> None:
+    for key in values:
+        if key not in known:
+            raise Invalid(f"{what}: unknown key {key!r}", nearest(key, known))
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={item}" for key, item in value.items()) or "none"
+    return " ".join(value) or "none" if isinstance(value, tuple) else str(value)
