@@ -136,7 +136,7 @@ def _schedule_changes(tx: Transaction, wanted: Wanted, now: datetime) -> Iterato
                 what=f"schedule {schedule.task}{f' of VO {schedule.vo}' if schedule.vo else ''}",
                 was="-" if was is None else was.fires,
                 becomes=schedule.fires,
-                make=lambda tx, fresh=fresh: schedules.put(tx, fresh),
+                make=_adder(schedules.put, fresh),
             )
 
 
