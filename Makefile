@@ -46,7 +46,9 @@ docs-check: $(VENV)/ready ## Check that the reference is what the code says
 bench: $(VENV)/ready ## Compare the data layer with raw statements; ARGS="--quick" for the short form
 	$(BIN)/python -m tests.bench $(ARGS)
 
-lock: ## Write the lock anew, with uv
+lock: ## Write the locks anew, with uv
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --upgrade --output-file requirements-run.lock
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet --upgrade --output-file requirements.lock
 

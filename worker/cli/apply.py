@@ -15,7 +15,7 @@ from worker.services import apply as service
 @click.option("--dry-run", is_flag=True, help="Only show the difference.")
 @as_json
 def apply(file: Path, dry_run: bool, as_json: bool) -> None:
-    """Make VOs, CEs and schedules what a TOML file says; show the difference."""
+    """Make VOs, CEs and schedules what a TOML file says. The difference is shown first."""
     wanted = service.read(file, wiring.backends())
     changes = service.apply(wiring.current_database(), wanted, wiring.now(), dry_run=dry_run)
     rows = [{"what": c.what, "was": c.was, "becomes": c.becomes} for c in changes]

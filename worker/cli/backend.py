@@ -20,7 +20,7 @@ def backend() -> None:
 @backend.command("list", epilog=example("pilotage backend list --json"))
 @as_json
 def list_(as_json: bool) -> None:
-    """List the installed back-ends, their tables and where each stands."""
+    """List the back-ends, their tables and where each stands."""
     rows = service.list_backends(wiring.database(), wiring.backends())
     if as_json:
         show.as_json(rows)
@@ -40,7 +40,7 @@ def migrate(name: str, as_json: bool) -> None:
 @backend.command("upgrade-all", epilog=example("pilotage backend upgrade-all"))
 @as_json
 def upgrade_all(as_json: bool) -> None:
-    """Bring the tables of every back-end up to date; a status for each."""
+    """Bring the tables of every back-end up to date. One that fails stops no other."""
     _show(service.upgrade_all(wiring.database(), wiring.backends()), as_json)
 
 
@@ -48,7 +48,7 @@ def upgrade_all(as_json: bool) -> None:
 @click.argument("name")
 @click.argument("message")
 def revision(name: str, message: str) -> None:
-    """Write the next migration of a chain, 'core' or a back-end's, from its models.
+    """Write the next migration of a chain. NAME is 'core' or a back-end.
 
     For developers, against a PostgreSQL database that is at the newest revision.
     """

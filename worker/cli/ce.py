@@ -1,7 +1,8 @@
 """`pilotage ce`: the places that run pilots."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -9,7 +10,18 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import Amount, Group, as_json, example, given, paged, show_page
+from worker.cli.parts import (
+    NO_LIMIT,
+    Amount,
+    Group,
+    as_json,
+    example,
+    given,
+    paged,
+    show_page,
+    something,
+    sure,
+)
 from worker.domain.ce import CE
 from worker.domain.errors import Invalid
 from worker.services import inventory
@@ -29,13 +41,16 @@ COLUMNS = [
 
 _OPTIONS = [
     click.option("--capacity", type=int, help="Pilots that it may hold."),
-    click.option("--waiting-limit", type=Amount(), help="Waiting pilots at the most, or 'none'."),
-    click.option("--success-rate", type=float, help="How many pilots of one end well, 0 to 1."),
-    click.option("--tag", "tags", multiple=True, help="A word to find it by. Repeat for more."),
+    click.option("--waiting-limit", type=Amount(),
+                 help="Pilots that may wait there; 'none' for as many as it may hold."),
+    click.option("--success-rate", type=float,
+                 help="The part of its pilots that ends well, 0 to 1."),
+    click.option("--tag", "tags", multiple=True,
+                 help="A word about it. Repeat for more; 'none' takes all away."),
     click.option("--option", "options", multiple=True, metavar="KEY=VALUE",
-                 help="An option of its back-end; VALUE may be JSON, and none takes it away."),
+                 help="An option of its back-end; VALUE may be JSON; 'none' takes it away."),
     click.option("--vo", "only_for", multiple=True,
-                 help="Only this VO may use it. Repeat for more; 'all' opens it again."),
+                 help="Only this VO may use it. Repeat for more; 'all' opens it to all."),
 ]  # fmt: skip
 
 
@@ -60,14 +75,13 @@ def add(
     name: str, backend: str, disabled: bool, only_for: Sequence[str], as_json: bool, **values: Any
 ) -> None:
     """Add a CE."""
-    found = given({**values, "options": parse_options(values["options"])})
+    found = _read(values)
     if "capacity" not in found:
         raise Invalid("capacity", "say how many pilots it may hold, with --capacity")
     wanted = CE(name=name, backend=backend, enabled=not disabled, **found)
-    made = inventory.add_ce(
-        wiring.current_database(), wiring.backends(), wanted, _vos(only_for) or ()
-    )
-    _show(made, _vos(only_for) or [], as_json)
+    database = wiring.current_database()
+    inventory.add_ce(database, wiring.backends(), wanted, _vos(only_for) or ())
+    _show(*inventory.show_ce(database, name), as_json)
 
 
 @ce.command("list", epilog=example("pilotage ce list --backend sim --sort capacity --descending"))
@@ -84,7 +98,7 @@ def list_(backend: str | None, enabled: bool | None, as_json: bool, **asked: Any
         enabled=enabled,
         **asked,
     )
-    show_page(page, COLUMNS, "no CE is like that", as_json)
+    show_page(page, COLUMNS, "no CEs found", as_json)
 
 
 @ce.command("show", epilog=example("pilotage ce show lyon --json"))
@@ -101,7 +115,8 @@ def show_(name: str, as_json: bool) -> None:
 @as_json
 def set_(name: str, only_for: Sequence[str], as_json: bool, **values: Any) -> None:
     """Change values of a CE."""
-    _change(name, given({**values, "options": parse_options(values["options"])}), as_json, only_for)
+    changes = _read(values)
+    _change(name, changes if only_for else something(changes), as_json, only_for)
 
 
 @ce.command(epilog=example("pilotage ce enable lyon"))
@@ -130,11 +145,26 @@ def drain(name: str, as_json: bool) -> None:
 
 @ce.command(epilog=example("pilotage ce remove lyon --yes"))
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do it.")
+@sure
 def remove(name: str, yes: bool) -> None:
     """Remove a CE that never had a pilot."""
     inventory.remove_ce(wiring.current_database(), name, yes=yes)
     show.say(f"CE {name} removed")
+
+
+def _read(values: Mapping[str, Any]) -> dict[str, Any]:
+    found = given({**values, "options": parse_options(values["options"])})
+    if NO_LIMIT in found.get("tags", ()):
+        found["tags"] = ()
+    return found
+
+
+def _number(text: str) -> float | str:
+    return float(text) if math.isfinite(float(text)) else text
+
+
+# JSON knows no infinity, and a database would refuse to store one: it stays text.
+_FINITE: dict[str, Any] = {"parse_float": _number, "parse_constant": str}
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
@@ -145,7 +175,7 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
         if not sign or not key:
             raise Invalid("option", f"{pair!r} is not KEY=VALUE")
         try:
-            options[key] = None if value == "none" else json.loads(value)
+            options[key] = None if value == "none" else json.loads(value, **_FINITE)
         except json.JSONDecodeError:
             options[key] = value
     return options
@@ -155,7 +185,7 @@ def _vos(names: Sequence[str]) -> list[str] | None:
     """Tell which VOs are meant: none given leaves it as it is, 'all' is the empty list."""
     if not names:
         return None
-    return [] if "all" in names else list(names)
+    return [] if inventory.ALL in names else list(names)
 
 
 def _change(

@@ -13,11 +13,14 @@ from worker.services import database as service
 
 
 @click.group(cls=Group, invoke_without_command=True, epilog=example("pilotage db status --json"))
+@as_json
 @click.pass_context
-def db(context: click.Context) -> None:
+def db(context: click.Context, as_json: bool) -> None:
     """Care for the database. Without a further word: setup."""
     if context.invoked_subcommand is None:
-        context.invoke(setup)
+        context.invoke(setup, as_json=as_json)
+    elif as_json:
+        raise click.UsageError(f"Write --json after {context.invoked_subcommand!r}.", context)
 
 
 @db.command(epilog=example("pilotage db setup"))
@@ -69,7 +72,7 @@ def clean(yes: bool, force: bool, as_json: bool) -> None:
 @db.command(epilog=example("pilotage db verify"))
 @as_json
 def verify(as_json: bool) -> None:
-    """Compare tables, constraints and indexes with the models; exit 1 if they differ."""
+    """Say what differs from the models. Tables, constraints, indexes; exit 1 if any does."""
     differences = service.verify(wiring.database())
     if as_json:
         show.as_json({"database": str(wiring.database()), "differences": differences})
@@ -77,7 +80,7 @@ def verify(as_json: bool) -> None:
         for difference in differences:
             show.say(difference)
     if differences:
-        raise SchemaDiffers(f"{wiring.database()}", f"{len(differences)} differences")
+        raise SchemaDiffers(f"{wiring.database()}", show.counted(len(differences), "difference"))
     if not as_json:
         show.say(f"{wiring.database()} is as the models say")
 
@@ -96,7 +99,7 @@ def status(as_json: bool) -> None:
             "chain": chain.chain,
             "place": chain.place,
             "revision": chain.revision,
-            "newest": chain.head,
+            "newest": chain.newest,
             "table": table,
             "rows": "missing" if count is None else count,
         }
@@ -110,7 +113,7 @@ def _show_deed(deed: service.Deed, as_json: bool) -> None:
     if as_json:
         show.as_json(asdict(deed))
     else:
-        rows = "" if deed.rows is None else f", {deed.rows} rows"
+        rows = "" if deed.rows is None else f", {show.counted(deed.rows, 'row')}"
         show.say(f"{deed.database} {deed.deed}{rows}")
 
 

@@ -14,10 +14,13 @@ from worker.cli import show
 from worker.cli.parts import as_json, example
 from worker.cli.view import picture
 from worker.domain.errors import Invalid
+from worker.domain.pilot import Status
 from worker.domain.schedule import Scope
 from worker.services import catalogue, execute, inventory
+from worker.services.overview import Overview, overview
 from worker.services.overview import explain as explain_service
-from worker.services.overview import overview
+
+DAY = 86400.0
 
 
 @click.command(epilog=example("pilotage status --json"))
@@ -26,7 +29,7 @@ def status(as_json: bool) -> None:
     """Show the CEs, the pilots, and what was decided and happened last."""
     found = overview(wiring.current_database(), wiring.now())
     if as_json:
-        show.as_json(asdict(found))
+        show.as_json(_machine(found))
     else:
         show.render(picture(found))
 
@@ -35,8 +38,8 @@ def status(as_json: bool) -> None:
 @click.option("--interval", default=1.0, show_default=True, help="Seconds between two looks.")
 def top(interval: float) -> None:
     """Show the same, live, until Ctrl-C."""
-    if interval <= 0:
-        raise Invalid("interval", f"{interval} s never ends")
+    if not 0 < interval < DAY:
+        raise Invalid("interval", f"{interval} is not a number of seconds above 0")
     database = wiring.current_database()
     console = Console()
     if not console.is_terminal:
@@ -58,14 +61,16 @@ def top(interval: float) -> None:
 @as_json
 def explain(ce: str, vo: str | None, at: str | None, as_json: bool) -> None:
     """Say why a CE got as many pilots as it did, or none."""
-    found = explain_service(wiring.current_database(), ce, vo=vo, at=_moment(at))
+    until = _moment(at)
+    found = explain_service(wiring.current_database(), ce, vo=vo, at=until)
     if as_json:
         show.as_json([asdict(decision) for decision in found])
         return
     if not found:
-        show.say(f"nothing was decided about {ce} yet")
+        show.say(f"nothing was decided about {ce} {_by(until)}")
     for decision in found:
-        show.say(f"{decision.at:%Y-%m-%d %H:%M:%S}Z  VO {decision.vo}: {decision.granted} pilots")
+        pilots = show.counted(decision.granted, "pilot")
+        show.say(f"{decision.at:%Y-%m-%d %H:%M:%S}Z  VO {decision.vo}: {pilots}")
         show.say(f"  {decision.reason}")
         for name, value in decision.trace.items():
             if value is not None:
@@ -76,7 +81,7 @@ def explain(ce: str, vo: str | None, at: str | None, as_json: bool) -> None:
 @click.option("--vo", help="Only for this VO.")
 @as_json
 def plan(vo: str | None, as_json: bool) -> None:
-    """Say what the next tick of submit_pilots would do, and change nothing."""
+    """Say what the next cycle would do, and change nothing."""
     database = wiring.current_database()
     task = catalogue.get("submit_pilots")
     assert task.scope is Scope.VO
@@ -99,6 +104,19 @@ def _moment(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Invalid("moment", f"{text!r}: {error}") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise Invalid("moment", f"{text!r} is not like 2026-01-31T12:00") from None
+
+
+def _by(until: datetime | None) -> str:
+    return "yet" if until is None else f"by {until:%Y-%m-%d %H:%M:%S}Z"
+
+
+def _machine(seen: Overview) -> dict[str, Any]:
+    """Say the same for machines: every status has its number, every transition its CE."""
+    return {
+        **asdict(seen),
+        "pilots": {status: seen.pilots.get(status, 0) for status in Status},
+        "transitions": [{"ce": ce, **asdict(step)} for ce, step in seen.transitions],
+    }

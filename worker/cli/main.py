@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import click
 
 from worker.cli import apply, backend, ce, db, look, pilot, task, up, vo
-from worker.cli.parts import Group
+from worker.cli.parts import Group, example
 from worker.cli.show import complain
 from worker.domain.errors import PilotageError
 
 
-@click.group(cls=Group, epilog="Example: pilotage db setup && pilotage ce add lyon --capacity 100")
+@click.group(cls=Group, epilog=example("pilotage up --demo"))
 @click.version_option(package_name="pilotage")
 def pilotage() -> None:
     """Keep pools of pilot jobs alive on Compute Elements."""
@@ -54,15 +54,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return complain("interrupted")
     except click.exceptions.Exit as done:
         return done.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        sys.stdout = None
-        return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return complain(f"{error.filename}: {error.strerror}")
     return 0
 
 
 def _usage(error: click.ClickException) -> str:
     message = " ".join(error.format_message().split())
+    message += "" if message.endswith((".", "?")) else "."
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "pilotage"
     return f"{message} See '{command} --help'."

@@ -24,7 +24,7 @@ class Group(click.Group):
         """Find a word, or say which is near."""
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             raise click.UsageError(
-                f"No such command {args[0]!r}: {nearest(args[0], self.commands)}.", ctx
+                f"No such command {args[0]!r}: {nearest(args[0], self.commands)}", ctx
             )
         return super().resolve_command(ctx, args)
 
@@ -46,15 +46,22 @@ def destructive(command: Command) -> Command:
     return yes(force(command))
 
 
+def sure(command: Command) -> Command:
+    """Add --yes alone."""
+    yes = click.option("--yes", is_flag=True, help="Do it; without, only say what would be lost.")
+    return yes(command)
+
+
 def paged(command: Command) -> Command:
     """Add what a long list takes."""
     for option in (
         click.option("--after", help="Go on where the page before ended."),
-        click.option("--limit", default=100, show_default=True, help="Rows at the most."),
+        click.option("--rows", "limit", type=click.IntRange(1, 10_000), default=100,
+                     show_default=True, help="Rows at the most."),
         click.option("--descending", is_flag=True, help="Turn the order round."),
         click.option("--sort", help="Order by this column."),
-        click.option("--search", help="Part of the name, upper or lower case."),
-    ):
+        click.option("--search", help="Part of the name (of a pilot: its stamp), in either case."),
+    ):  # fmt: skip
         command = option(command)
     return command
 
@@ -86,6 +93,13 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in values.items()
         if value is not None and value != () and value != {}
     }
+
+
+def something(changes: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a change of nothing."""
+    if not changes:
+        raise click.UsageError("Name a value to change.", click.get_current_context())
+    return changes
 
 
 def show_page(page: Any, columns: Sequence[str], empty: str, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """`pilotage pilot`: look at pilots, and end them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -8,13 +9,25 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import Group, as_json, example, paged, show_page
-from worker.domain.errors import TaskFailed
+from worker.cli.parts import Group, as_json, example, paged, show_page, sure
+from worker.domain.errors import TaskFailed, UnknownPilot
 from worker.domain.pilot import Status
 from worker.domain.schedule import Outcome
+from worker.services import inventory
 from worker.services import pilots as service
 
 COLUMNS = ["id", "stamp", "vo", "ce", "status", "cause", "handle", "submitted_at", "ended_at"]
+
+WHICH = "ID|STAMP"
+
+
+def _known(ctx: click.Context, param: click.Parameter, given: Any) -> Any:
+    """Refuse what is neither an id nor a stamp; name no pilot twice."""
+    words = [given] if isinstance(given, str) else given
+    for word in words:
+        if not re.fullmatch(r"[0-9]{1,18}|[0-9a-f]{32}", word):
+            raise UnknownPilot(word[:40], "name it by its id or stamp")
+    return given if isinstance(given, str) else tuple(dict.fromkeys(words))
 
 
 @click.group(cls=Group, epilog=example("pilotage pilot list --status running"))
@@ -35,19 +48,21 @@ def list_(
     statuses: Sequence[str], ce: str | None, vo: str | None, as_json: bool, **asked: Any
 ) -> None:
     """List pilots."""
+    database = wiring.current_database()
+    inventory.require(database, ce=ce, vo=vo)
     page = service.list_pilots(
-        wiring.current_database(),
+        database,
         search=asked.pop("search"),
         statuses=[Status(status) for status in statuses],
         ce=ce,
         vo=vo,
         **asked,
     )
-    show_page(page, COLUMNS, "no pilot is like that", as_json)
+    show_page(page, COLUMNS, "no pilots found", as_json)
 
 
 @pilot.command("show", epilog=example("pilotage pilot show 17"))
-@click.argument("which")
+@click.argument("which", metavar=WHICH, callback=_known)
 @as_json
 def show_(which: str, as_json: bool) -> None:
     """Show a pilot, by its id or stamp, with its history."""
@@ -62,19 +77,19 @@ def show_(which: str, as_json: bool) -> None:
 
 
 @pilot.command(epilog=example("pilotage pilot output 17"))
-@click.argument("which")
+@click.argument("which", metavar=WHICH, callback=_known)
 def output(which: str) -> None:
     """Show what a pilot wrote, as far as its CE keeps it."""
     wiring.current_database()
-    show.say(service.output(wiring.parts(by_hand=True), which))
+    show.say(service.output(wiring.parts(by_hand=True), which).rstrip("\n"))
 
 
 @pilot.command(epilog=example("pilotage pilot cancel 17 18 --yes"))
-@click.argument("which", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do it.")
+@click.argument("which", metavar=WHICH + "...", nargs=-1, required=True, callback=_known)
+@sure
 @as_json
 def cancel(which: Sequence[str], yes: bool, as_json: bool) -> None:
-    """End pilots."""
+    """End pilots. Their CE is asked to; a later check tells what became of them."""
     wiring.current_database()
     done = service.cancel(wiring.parts(by_hand=True), which, yes=yes)
     show.as_json(asdict(done)) if as_json else show.say(str(done))

@@ -1,6 +1,7 @@
 """How answers look: tables that line up, colours only on a terminal, JSON on request."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -31,8 +32,14 @@ COLOURS = {
 
 def complain(message: str) -> int:
     """Say in one line what went wrong; tell the exit code."""
-    click.echo(f"pilotage: {click.style(message, fg='red')}", err=True)
+    colour = None if os.environ.get("NO_COLOR") else "red"
+    click.echo(f"pilotage: {click.style(message, fg=colour)}", err=True)
     return 1
+
+
+def counted(number: int, word: str) -> str:
+    """Say how many there are: 1 row, 2 rows."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def say(message: str) -> None:
@@ -45,13 +52,13 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str)
     if not rows:
         say(empty)
         return
-    # A pipe has no width: nothing is cut or folded there.
-    console = Console() if sys.stdout.isatty() else Console(width=10_000, no_color=True)
+    # Nothing is cut or folded, so that a line stays a line.
+    console = Console(width=10_000, no_color=None if sys.stdout.isatty() else True)
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        numbers = all(isinstance(row[column], int | float | None) for row in rows)
+        numbers = all(_is_number(row[column]) for row in rows)
         made.add_column(
-            column.replace("_", " "), justify="right" if numbers else "left", overflow="fold"
+            column.replace("_", " "), justify="right" if numbers else "left", no_wrap=True
         )
     for row in rows:
         made.add_row(*(_cell(row[column]) for column in columns))
@@ -95,10 +102,24 @@ def _word(value: object) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%SZ")
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={item}" for key, item in value.items()) or "-"
+        return " ".join(f"{key}={_option(item)}" for key, item in value.items()) or "-"
     if isinstance(value, list | tuple):
         return " ".join(str(item) for item in value) or "-"
     return str(value)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _option(value: object) -> str:
+    """Write the value of an option as one may give it back to --option."""
+    if isinstance(value, str) and " " not in value:
+        try:
+            json.loads(value)
+        except json.JSONDecodeError:
+            return value
+    return json.dumps(value, ensure_ascii=False, default=_plain)
 
 
 def _plain(value: object) -> object:

@@ -14,6 +14,8 @@ from worker.domain.schedule import Outcome, Scope
 from worker.domain.vo import DEFAULT_VO
 from worker.services import catalogue, execute, ticks
 
+MACHINES_ONLY = ("every", "cron", "about")
+
 
 @click.group(cls=Group, epilog=example("pilotage task run submit_pilots --vo default --dry-run"))
 def task() -> None:
@@ -35,7 +37,9 @@ def list_(as_json: bool) -> None:
                     "name": name,
                     "scope": str(found.scope),
                     "vo": vo,
-                    "fires": cron or f"{every:g} s",
+                    "fires": cron or f"every {every:g} s",
+                    "every": every,
+                    "cron": cron,
                     "enabled": schedule.enabled if schedule else True,
                     "last": schedule.last_at if schedule else None,
                     "next": schedule.next_at if schedule else None,
@@ -49,7 +53,7 @@ def list_(as_json: bool) -> None:
         return
     for row in rows:
         row["seconds"] = None if row["seconds"] is None else f"{row['seconds']:.2f}"
-    show.table(rows, [name for name in rows[0] if name != "about"], "no tasks")
+    show.table(rows, [name for name in rows[0] if name not in MACHINES_ONLY], "no tasks found")
 
 
 @task.command(epilog=example("pilotage task run dispatch --ce lyon --dry-run"))

@@ -39,10 +39,12 @@ def up(duration: str | None, demo: bool) -> None:
     with alone(home):
         _prepare(demo=demo)
         wiring.empty_broker()
-        with Children(home / "log") as children, _stopped_by_signals() as stopped:
-            _watch(children, stopped, seconds)
-        if demo:
-            demo_service.end(wiring.parts(by_hand=True))
+        # Whoever asks to stop once more, while all is being stopped, is not to leave half of it.
+        with _stopped_by_signals() as stopped:
+            with Children(home / "log") as children:
+                _watch(children, stopped, seconds)
+            if demo:
+                demo_service.end(wiring.parts(by_hand=True))
     seen = overview(wiring.database(), wiring.now())
     show.say(f"stopped; {counts(seen.pilots)}; state is kept in {home}")
 

@@ -1,6 +1,7 @@
 """The picture that `status`, `top` and `up` draw: CEs with bars, pilots, decisions, transitions."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -21,6 +22,7 @@ STYLES = {
     Status.LOST: "bright_red",
 }
 BAR = 24
+NUMBERS = ("run", "wait", "sent?", "held", "free", "rate", "pilots", "pilot")
 MARKS = {Status.RUNNING: "█", Status.SUBMITTED: "▒", Status.SUBMITTING: "░", Status.RESERVED: "·"}
 """What stands in a bar for a slot in each status; a free slot is a blank."""
 
@@ -47,7 +49,8 @@ def counts(pilots: dict[Status, int]) -> str:
 def _statuses(seen: Overview) -> Text:
     line = Text(f"{seen.at:%Y-%m-%d %H:%M:%S}Z  ", style="bold")
     for status in Status:
-        line.append(f"{status} {seen.pilots.get(status, 0)}  ", style=STYLES[status])
+        mark = f"{MARKS[status]} " if status in MARKS else ""
+        line.append(f"{mark}{status} {seen.pilots.get(status, 0)}  ", style=STYLES[status])
     return line
 
 
@@ -85,6 +88,8 @@ def _bar(line: CELine) -> Text:
 
 
 def _decisions(decisions: Sequence[Decision]) -> RenderableType:
+    if not decisions:
+        return Text("nothing was decided yet")
     table = _table("decided", "VO", "CE", "pilots", "because")
     for d in decisions:
         table.add_row(f"{d.at:%H:%M:%S}", d.vo, d.ce, str(d.granted), d.reason)
@@ -92,6 +97,8 @@ def _decisions(decisions: Sequence[Decision]) -> RenderableType:
 
 
 def _transitions(transitions: Sequence[tuple[str, Transition]]) -> RenderableType:
+    if not transitions:
+        return Text("nothing happened yet")
     table = _table("happened", "pilot", "CE", "was", "became", "because")
     for ce, step in transitions:
         because = " ".join(str(word) for word in (step.cause, step.raw, step.reason) if word)
@@ -109,5 +116,6 @@ def _transitions(transitions: Sequence[tuple[str, Transition]]) -> RenderableTyp
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
+        side: Literal["left", "right"] = "right" if column in NUMBERS else "left"
+        table.add_column(column, justify=side, no_wrap=True, overflow="ellipsis")
     return table

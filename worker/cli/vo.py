@@ -7,13 +7,25 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import Amount, Group, as_json, example, given, paged, show_page
+from worker.cli.parts import (
+    Amount,
+    Group,
+    as_json,
+    example,
+    given,
+    paged,
+    show_page,
+    something,
+    sure,
+)
 from worker.domain.vo import VO
 from worker.services import inventory
 
 COLUMNS = ["name", "share", "limit", "demand", "enabled"]
 
-_share = click.option("--share", type=float, help="Its part when several VOs want the same slots.")
+_share = click.option(
+    "--share", type=float, help="Its share among VOs; kept, but not used by the allocation yet."
+)
 _limit = click.option("--limit", type=Amount(), help="Pilots at the most, or 'none'.")
 _demand = click.option("--demand", type=Amount(), help="More pilots it could use, or 'none'.")
 
@@ -45,7 +57,7 @@ def list_(enabled: bool | None, as_json: bool, **asked: Any) -> None:
     page = inventory.list_vos(
         wiring.current_database(), search=asked.pop("search"), enabled=enabled, **asked
     )
-    show_page(page, COLUMNS, "no VO is like that", as_json)
+    show_page(page, COLUMNS, "no VOs found", as_json)
 
 
 @vo.command("show", epilog=example("pilotage vo show lhcb"))
@@ -64,7 +76,7 @@ def show_(name: str, as_json: bool) -> None:
 @as_json
 def set_(name: str, as_json: bool, **values: Any) -> None:
     """Change values of a VO."""
-    _show(inventory.change_vo(wiring.current_database(), name, given(values)), as_json)
+    _show(inventory.change_vo(wiring.current_database(), name, something(given(values))), as_json)
 
 
 @vo.command(epilog=example("pilotage vo enable lhcb"))
@@ -85,7 +97,7 @@ def disable(name: str, as_json: bool) -> None:
 
 @vo.command(epilog=example("pilotage vo remove lhcb --yes"))
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do it.")
+@sure
 def remove(name: str, yes: bool) -> None:
     """Remove a VO that never had a pilot."""
     inventory.remove_vo(wiring.current_database(), name, yes=yes)

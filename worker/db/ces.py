@@ -18,8 +18,7 @@ SORTS = {
     "name": ces.c.name,
     "capacity": ces.c.capacity,
     "success_rate": ces.c.success_rate,
-    "created_at": ces.c.created_at,
-    "updated_at": ces.c.updated_at,
+    "id": ces.c.id,
 }
 
 
@@ -40,7 +39,7 @@ def get(tx: Transaction, name: str) -> CE:
     return CE(**found)
 
 
-def change(tx: Transaction, name: str, **changes: Any) -> CE:
+def change(tx: Transaction, name: str, /, **changes: Any) -> CE:
     """Change some of a CE's values; what is not named stays."""
     ce = replace(get(tx, name), **changes)
     if ce.name != name and _named(tx, ce.name):

@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
-from worker.db import tables
+from worker.db import tables, touch
 from worker.db.engine import POSTGRESQL, SQLITE
 from worker.db.refusals import translated
 from worker.domain.errors import (
@@ -149,6 +149,7 @@ def migrate(engine: Engine, chain: Chain, to: str = "head", *, stamp: bool = Fal
             command.stamp(config, "head")
         else:
             command.upgrade(config, to)
+        _mend(connection, chain)
     return before
 
 
@@ -156,6 +157,7 @@ def downgrade(engine: Engine, chain: Chain, to: str = "base") -> None:
     """Take a database back to a revision of a chain, or to before its first."""
     with _migrating(engine) as connection:
         command.downgrade(_config(chain, connection), to)
+        _mend(connection, chain)
 
 
 def write_revision(engine: Engine, chain: Chain, message: str) -> Path | None:
@@ -189,6 +191,11 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
         finally:
             if sqlite:
                 _sqlite_foreign_keys(connection, "ON")
+
+
+def _mend(connection: Connection, chain: Chain) -> None:
+    if connection.dialect.name == SQLITE:
+        touch.mend(connection, chain.metadata.sorted_tables)
 
 
 def _sqlite_foreign_keys(connection: Connection, state: str) -> None:

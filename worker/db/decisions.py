@@ -6,6 +6,7 @@ from functools import cache
 
 from sqlalchemy import JSON, Executable, Integer, Text, delete, func, insert, select
 
+from worker.db.names import key_of
 from worker.db.pages import FIRST, Asked, Page, read_page
 from worker.db.rows import encode, rows
 from worker.db.tables import ces, decisions, vos
@@ -30,7 +31,7 @@ def add(tx: Transaction, made: Collection[Decision]) -> int:
     """Store a cycle's decisions; tell how many. An unknown VO or CE stores none of its own."""
     names = ("vo", "ce", "at", "granted", "reason", "trace")
     data = ((d.vo, d.ce, d.at, d.granted, d.reason, dict(d.trace)) for d in made)
-    return int(tx.execute(_add(tx.dialect), encode(names, data)).rowcount) if made else 0
+    return len(tx.execute(_add(tx.dialect), encode(names, data)).all()) if made else 0
 
 
 def find(
@@ -44,9 +45,9 @@ def find(
     """List decisions, of one CE, of one VO, up to a moment."""
     query = _DECISIONS
     if ce is not None:
-        query = query.where(ces.c.name == ce)
+        query = query.where(decisions.c.ce_id == key_of(tx, ces, ce))
     if vo is not None:
-        query = query.where(vos.c.name == vo)
+        query = query.where(decisions.c.vo_id == key_of(tx, vos, vo))
     if until is not None:
         query = query.where(decisions.c.at <= until)
     return read_page(tx, query, decisions.c.id, SORTS, asked, lambda row: Decision(**row))
@@ -91,9 +92,10 @@ def _add(dialect: str) -> Executable:
         reason=Text,
         trace=JSON,
     )
-    return insert(decisions).from_select(
+    stored = insert(decisions).from_select(
         ["vo_id", "ce_id", "at", "granted", "reason", "trace"],
         select(vos.c.id, ces.c.id, new.c.at, new.c.granted, new.c.reason, new.c.trace)
         .join_from(new, vos, vos.c.name == new.c.vo)
         .join(ces, ces.c.name == new.c.ce),
     )
+    return stored.returning(decisions.c.id)

@@ -41,6 +41,10 @@ def parse_url(text: str) -> URL:
             "write postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:////PATH",
         ) from error
     if dialect == POSTGRESQL:
+        if url.host and "@" in url.host:
+            raise ConfigurationError(
+                "the database URL is malformed", "write an @ in the password as %40"
+            )
         if not url.database:
             raise ConfigurationError("the database URL names no database")
         return url.set(drivername="postgresql+psycopg")

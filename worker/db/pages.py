@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Column, Select, bindparam, func, tuple_
+from sqlalchemy import BigInteger, Column, Integer, Select, bindparam, func, tuple_
 
 from worker.db.rows import moment
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
+from worker.domain.checks import LARGEST
 from worker.domain.errors import Invalid
 
 T = TypeVar("T")
 MOST = 10_000
 """No page is longer."""
+
+LARGEST_KEY = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +104,16 @@ def _position(cursor: str, order: list[Column[Any]]) -> Any:
 def _typed(value: Any, column: Column[Any]) -> Any:
     if isinstance(column.type, UtcDateTime):
         return datetime.fromisoformat(value + "+00:00")
-    kind = column.type.python_type
-    if not isinstance(value, str | int | float):
+    if isinstance(value, str):
+        value.encode()
+        if "\0" in value:
+            raise ValueError(value)
+    elif not isinstance(value, int | float) or not abs(value) <= LARGEST_KEY:
         raise TypeError(value)
-    return kind(value)
+    if isinstance(column.type, Integer) and abs(int(value)) > _largest(column.type):
+        raise ValueError(value)
+    return column.type.python_type(value)
+
+
+def _largest(kind: Integer) -> int:
+    return LARGEST_KEY if isinstance(kind, BigInteger) else LARGEST

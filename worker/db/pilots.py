@@ -14,10 +14,8 @@ from typing import Any
 from sqlalchemy import (
     Executable,
     Integer,
-    ScalarSelect,
     Select,
     Subquery,
-    Table,
     Text,
     bindparam,
     case,
@@ -31,6 +29,7 @@ from sqlalchemy import (
     update,
 )
 
+from worker.db.names import key_of
 from worker.db.pages import FIRST, Asked, Page, contains, read_page
 from worker.db.rows import encode, rows
 from worker.db.slots import lock_rooms
@@ -116,7 +115,9 @@ def claim(tx: Transaction, ce: str, limit: int, now: datetime) -> list[Reserved]
     found: Sequence[Any] = tx.execute(_CLAIMABLE, {"ce": ce, "limit": limit}).all()
     if not found:
         return []
-    move(tx, [Move(pilot_id=row[0], to=Status.SUBMITTING) for row in found], now)
+    move(
+        tx, [Move(pilot_id=row[0], was=Status.RESERVED, to=Status.SUBMITTING) for row in found], now
+    )
     return [Reserved(pilot_id=row[0], stamp=row[1], vo=row[2], ce=ce) for row in found]
 
 
@@ -133,12 +134,16 @@ class Receipt:
 
 
 def record(tx: Transaction, receipts: Iterable[Receipt], now: datetime) -> Moved:
-    """Write down what the CE answered for claimed pilots: submitted, or failed when refused."""
+    """Write down what the CE answered for claimed pilots: submitted, or failed when refused.
+
+    A receipt that comes late, when a listing has told more already, is refused.
+    """
     return move(
         tx,
         [
             Move(
                 pilot_id=receipt.pilot_id,
+                was=Status.SUBMITTING,
                 to=Status.FAILED if receipt.refused else Status.SUBMITTED,
                 cause=receipt.refused,
                 handle=receipt.handle,
@@ -166,15 +171,19 @@ def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
         raise ValueError("a pilot can make one move at a time")
     if not wanted:
         return Moved(moved=frozenset(), refused=frozenset())
-    parameters = {
-        **encode(_MOVE, ([getattr(move, name) for name in _MOVE] for move in moves)),
-        "now": now,
-    }
+    parameters = {**_told(moves), "now": now}
     history, change = _move(tx.dialect)
     moved = frozenset(tx.execute(history, parameters).scalars().all())
+    if moved != wanted:
+        # One that was refused may have become legal since; it stays refused.
+        parameters |= _told(move for move in moves if move.pilot_id in moved)
     if moved:
         tx.execute(change, parameters)
     return Moved(moved=moved, refused=wanted - moved)
+
+
+def _told(moves: Iterable[Move]) -> dict[str, Any]:
+    return encode(_MOVE, ([getattr(move, name) for name in _MOVE] for move in moves))
 
 
 def in_doubt(tx: Transaction, ce: str) -> list[Pilot]:
@@ -251,7 +260,6 @@ def by_stamps(tx: Transaction, stamps: Iterable[str]) -> dict[str, Pilot]:
 SORTS = {
     "id": pilots.c.id,
     "reserved_at": pilots.c.reserved_at,
-    "updated_at": pilots.c.updated_at,
     "status": pilots.c.status,
 }
 
@@ -272,9 +280,9 @@ def find(
     if statuses:
         query = query.where(has_status(statuses))
     if ce is not None:
-        query = query.where(pilots.c.ce_id == _id_of(ces, ce))
+        query = query.where(pilots.c.ce_id == key_of(tx, ces, ce))
     if vo is not None:
-        query = query.where(pilots.c.vo_id == _id_of(vos, vo))
+        query = query.where(pilots.c.vo_id == key_of(tx, vos, vo))
     return read_page(tx, query, pilots.c.id, SORTS, asked, lambda row: Pilot(**row))
 
 
@@ -363,11 +371,6 @@ def _one(found: list[Pilot], wanted: object) -> Pilot:
     return found[0]
 
 
-def _id_of(table: Table, name: str) -> ScalarSelect[Any]:
-    """Look the id up first: an index by that id then gives the rows in their order."""
-    return select(table.c.id).where(table.c.name == name).scalar_subquery()
-
-
 _NOW = bindparam("now", type_=UtcDateTime())
 _CE_ID = select(ces.c.id).where(ces.c.name == bindparam("ce", type_=Text)).scalar_subquery()
 _BIRTH = ("stamp", "vo_id", "ce_id")
@@ -431,6 +434,7 @@ def _move(dialect: str) -> tuple[Executable, Executable]:
     new = rows(
         dialect,
         pilot_id=Integer,
+        was=Text,
         to=Text,
         cause=Text,
         handle=Text,
@@ -444,7 +448,7 @@ def _move(dialect: str) -> tuple[Executable, Executable]:
     # As one word, not as a row of two: PostgreSQL plans a list of rows for ten milliseconds.
     legal = (cast(pilots.c.status, Text) + ">" + new.c.to).in_(
         [f"{was}>{became}" for was, became in LEGAL_MOVES]
-    )
+    ) & (func.coalesce(new.c.was, pilots.c.status) == pilots.c.status)
     history = (
         insert(transitions)
         .from_select(

@@ -20,8 +20,12 @@ from worker.db.rows import encode, rows
 from worker.db.tables import schedules, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
+from worker.domain.checks import at_least
 from worker.domain.errors import Invalid, UnknownSchedule, UnknownVO
 from worker.domain.schedule import Outcome
+
+SHORTEST = 0.1
+"""No interval is shorter, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +52,7 @@ class Schedule:
     def __post_init__(self) -> None:
         if (self.every is None) == (self.cron is None):
             raise Invalid(f"schedule of {self.task}", "give an interval or a cron line, not both")
-        if self.every is not None and not self.every > 0:
-            raise Invalid(f"schedule of {self.task}", f"an interval of {self.every} s never ends")
+        at_least(f"schedule of {self.task}", self.every, SHORTEST)
 
 
 _COLUMNS = [

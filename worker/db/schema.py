@@ -106,7 +106,8 @@ SELECT 'index ' || t.relname || '.' || i.relname,
  WHERE n.nspname = :schema AND t.relname IN :tables
 UNION ALL
 SELECT 'trigger ' || t.relname || '.' || g.tgname,
-       pg_get_triggerdef(g.oid) || CASE g.tgenabled WHEN 'D' THEN ' DISABLED' ELSE '' END
+       pg_get_triggerdef(g.oid) || ' ' || pg_get_functiondef(g.tgfoid)
+       || CASE g.tgenabled WHEN 'D' THEN ' DISABLED' ELSE '' END
   FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid
   JOIN pg_namespace n ON n.oid = t.relnamespace
  WHERE n.nspname = :schema AND t.relname IN :tables

@@ -3,7 +3,9 @@
 A statement that sets `updated_at` itself keeps its value, so bulk moves pay nothing.
 """
 
-from sqlalchemy import DDL, Connection, Table, event
+from collections.abc import Iterable
+
+from sqlalchemy import DDL, Connection, Table, event, inspect
 
 FUNCTION = """
 CREATE OR REPLACE FUNCTION pilotage_touch() RETURNS trigger LANGUAGE plpgsql AS
@@ -33,6 +35,17 @@ def install(connection: Connection, *tables: str, key: str = "id") -> None:
     for table in tables:
         for statement in statements(connection.dialect.name, table, key):
             connection.exec_driver_sql(statement)
+
+
+def mend(connection: Connection, tables: Iterable[Table]) -> None:
+    """Install again what SQLite lost: it changes a table by building it anew, without triggers."""
+    inspector = inspect(connection)
+    for table in tables:
+        if "updated_at" not in table.c or not inspector.has_table(table.name):
+            continue
+        there = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?"
+        if connection.exec_driver_sql(there, (f"touch_{table.name}",)).first() is None:
+            install(connection, table.name, key=next(iter(table.primary_key.columns)).name)
 
 
 def forget(connection: Connection) -> None:

@@ -10,13 +10,12 @@ from worker.db.rows import insert_new
 from worker.db.tables import pilots, vos
 from worker.db.uow import Transaction
 from worker.domain.errors import AlreadyExists, InUse, UnknownVO
-from worker.domain.vo import VO
+from worker.domain.vo import DEFAULT_VO, VO
 
 _COLUMNS = [vos.c[field.name] for field in fields(VO)]
 SORTS = {
     "name": vos.c.name,
-    "created_at": vos.c.created_at,
-    "updated_at": vos.c.updated_at,
+    "id": vos.c.id,
 }
 
 
@@ -36,9 +35,11 @@ def get(tx: Transaction, name: str) -> VO:
     return VO(**found)
 
 
-def change(tx: Transaction, name: str, **changes: Any) -> VO:
+def change(tx: Transaction, name: str, /, **changes: Any) -> VO:
     """Change some of a VO's values; what is not named stays."""
     vo = replace(get(tx, name), **changes)
+    if name == DEFAULT_VO != vo.name:
+        raise InUse("VO", name, "it is meant wherever none is named")
     if vo.name != name and tx.execute(select(exists().where(vos.c.name == vo.name))).scalar_one():
         raise AlreadyExists("VO", vo.name)
     tx.execute(update(vos).where(vos.c.id == vo.id).values(_values(vo)))
@@ -48,6 +49,8 @@ def change(tx: Transaction, name: str, **changes: Any) -> VO:
 def remove(tx: Transaction, name: str) -> None:
     """Remove a VO that has no pilots, not even final ones."""
     vo = get(tx, name)
+    if name == DEFAULT_VO:
+        raise InUse("VO", name, "it is meant wherever none is named")
     if tx.execute(select(exists().where(pilots.c.vo_id == vo.id))).scalar_one():
         raise InUse("VO", name, "it has pilots, active or in the history")
     tx.execute(delete(vos).where(vos.c.id == vo.id))

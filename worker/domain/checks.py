@@ -1,6 +1,5 @@
 """The few checks that inventory values share. Each raises `Invalid` with one clear line."""
 
-import math
 import re
 
 from worker.domain.errors import Invalid
@@ -24,12 +23,17 @@ def at_least(what: str, value: float | None, low: float) -> None:
     """Refuse a number below `low`, not finite, or too large to store. `None` is no number."""
     if value is None:
         return
-    if not math.isfinite(value):
+    if value != value:
         raise Invalid(what, f"{value} is not a number")
     if value < low:
-        raise Invalid(what, f"{value} is below {low}")
+        raise Invalid(what, f"{_short(value)} is below {low}")
     if value > LARGEST:
-        raise Invalid(what, f"{value} is above {LARGEST}")
+        raise Invalid(what, f"{_short(value)} is above {LARGEST}")
+
+
+def _short(value: float) -> str:
+    """Write a number; one of a thousand digits is not shown whole."""
+    return str(value) if -1e30 < value < 1e30 else "what you gave"
 
 
 def between(what: str, value: float, low: float, high: float) -> None:

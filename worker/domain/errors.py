@@ -155,6 +155,10 @@ class Refused(BackendError):
         super().__init__(*details)
         self.cause = cause
 
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Survive the way to another process."""
+        return type(self), (self.cause, *self.details)
+
 
 class Unreadable(BackendError):
     """The answer of the CE cannot be read."""
@@ -162,6 +166,10 @@ class Unreadable(BackendError):
     def __init__(self, raw: str, *details: object) -> None:
         super().__init__(*details)
         self.raw = raw
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Survive the way to another process."""
+        return type(self), (self.raw, *self.details)
 
 
 class CredentialProblem(BackendError):

@@ -165,10 +165,14 @@ class Transition:
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """One pilot's way to another status, with what was seen. What was not seen stays `None`."""
+    """One pilot's way to another status, with what was seen. What was not seen stays `None`.
+
+    With `was`, it is made only if the pilot still is what it was when it was seen.
+    """
 
     pilot_id: int
     to: Status
+    was: Status | None = None
     cause: Cause | None = None
     handle: str | None = None
     raw: str | None = None

@@ -23,7 +23,7 @@ def list_backends(database: Database, backends: Mapping[str, Backend]) -> list[d
             "about": backend.about,
             "place": found[backend.name].place,
             "revision": found[backend.name].revision,
-            "newest": found[backend.name].head,
+            "newest": found[backend.name].newest,
             "tables": list(backend.chain.tables),
         }
         for backend in backends.values()

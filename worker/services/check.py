@@ -27,12 +27,13 @@ def check_pilots(parts: Parts, ce_name: str) -> Done:
         due = pilots.due(tx, ce_name, parts.now(), parts.batch)
         if not due:
             return skipped("no check is due")
+        driver = parts.driver(ce)
         hindrance = calling.hindrance(tx, parts, ce, parts.now())
         if hindrance:
             return hindrance
     jobs = [Job(stamp=pilot.stamp, handle=pilot.handle or "") for pilot in due]
     try:
-        observed = parts.driver(ce).poll(jobs)
+        observed = driver.poll(jobs)
     except BackendError as error:
         return _record_failure(parts, ce, due, error)
     moves, checks = judge(parts, ce, due, observed)
@@ -78,7 +79,9 @@ def judge(
             missing_since = pilot.missing_since or now
             if is_lost(pilot.misses + 1, missing_since, now):
                 reason = f"the CE has not known it since {missing_since:%Y-%m-%d %H:%M:%S}Z"
-                moves.append(Move(pilot_id=pilot.id, to=Status.LOST, reason=reason))
+                moves.append(
+                    Move(pilot_id=pilot.id, was=pilot.status, to=Status.LOST, reason=reason)
+                )
             else:
                 checks.append(Check(pilot_id=pilot.id, next_check_at=now + soonest, missing=True))
         elif answer.status is None or answer.status is pilot.status:
@@ -104,6 +107,7 @@ def move_to(pilot: Pilot, answer: Observed, now: datetime, again: datetime) -> M
         cause = cause_of(told, started_at, answer.ended_at or now)
     return Move(
         pilot_id=pilot.id,
+        was=pilot.status,
         to=status,
         cause=cause,
         handle=answer.handle,

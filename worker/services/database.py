@@ -28,7 +28,7 @@ class ChainStatus:
     chain: str
     place: str
     revision: str | None
-    head: str
+    newest: str
     rows: dict[str, int | None]
 
 
@@ -75,13 +75,16 @@ def migrate_each(database: Database, wanted: Sequence[Chain]) -> list[Migrated]:
     for chain in wanted:
         try:
             done.append(migrate_chain(database, chain))
-        except PilotageError as error:
-            done.append(
-                Migrated(
-                    chain=chain.name, status="failed", was=None, revision=None, error=str(error)
-                )
-            )
+        except Exception as error:  # noqa: BLE001 - a stranger's migration may raise anything
+            done.append(_failed(chain, error))
     return done
+
+
+def _failed(chain: Chain, error: Exception) -> Migrated:
+    told = " ".join(str(error).split())
+    if not isinstance(error, PilotageError):
+        told = f"{type(error).__name__}: {told}"
+    return Migrated(chain=chain.name, status="failed", was=None, revision=None, error=told)
 
 
 def setup(database: Database) -> tuple[Deed, list[Migrated]]:
@@ -131,7 +134,7 @@ def status(database: Database) -> list[ChainStatus]:
             chain=chain.name,
             place=str(found.place),
             revision=found.revision,
-            head=found.head,
+            newest=found.head,
             rows=rows,
         )
         for chain, found, rows in _standings(database)
@@ -154,13 +157,14 @@ def _standings(database: Database) -> list[tuple[Chain, Standing, dict[str, int 
 
 def _confirm(database: Database, deed: str, *, yes: bool, force: bool) -> None:
     """Name what would be lost, and refuse without a yes or while pilots are active."""
-    counts = [count or 0 for _, _, rows in _standings(database) for count in rows.values()]
-    lost = f"this would {deed} {database} with {sum(counts)} rows in {len(counts)} tables"
+    counts = [item for _, _, rows in _standings(database) for item in rows.items()]
+    rows = ", ".join(f"{table} ({count})" for table, count in counts if count)
+    lost = f"this would {deed} {database} with {f'its rows in {rows}' if rows else 'no rows'}"
     if not yes:
         raise ConfirmationNeeded(lost, "say --yes if you mean it")
     active = _active(database)
     if active and not force:
-        raise InUse(lost, f"{active} pilots are active; say --force to lose track of them")
+        raise InUse(lost, f"active pilots: {active}; say --force to lose track of them")
 
 
 def _active(database: Database) -> int:

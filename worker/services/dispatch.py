@@ -28,15 +28,16 @@ def dispatch(parts: Parts, ce_name: str) -> Done:
             return skipped("nothing is reserved")
         if not ce.enabled or ce.draining:
             return _cancel(tx, parts, waiting)
+        driver = parts.driver(ce)
         hindrance = calling.hindrance(tx, parts, ce, parts.now())
         if hindrance:
             return hindrance
-        claimed = _claim(tx, parts, ce)
+        claimed = _claim(tx, parts, ce, min(parts.batch, len(waiting)))
         if not claimed:
             locks.release_lease(tx, calling.lease_name(ce_name), parts.holder)
             return skipped("its submissions for this minute are used up")
     try:
-        receipts = parts.driver(ce).submit(_orders(ce, claimed))
+        receipts = _telling(driver.submit(_orders(ce, claimed)))
     except BackendError as error:
         return _record_failure(parts, ce, claimed, error)
     with parts.database.uow() as tx:
@@ -61,9 +62,8 @@ def plan(parts: Parts, ce_name: str) -> Done:
     return Done(counts={what: min(count, parts.batch)})
 
 
-def _claim(tx: Transaction, parts: Parts, ce: CE) -> list[Reserved]:
+def _claim(tx: Transaction, parts: Parts, ce: CE, batch: int) -> list[Reserved]:
     limit = parts.options(ce).submissions_per_minute
-    batch = parts.batch
     if limit is not None and not parts.by_hand:
         batch = locks.take_tokens(tx, f"submissions:{ce.name}", batch, limit, parts.now())
     return pilots.claim(tx, ce.name, batch, parts.now()) if batch else []
@@ -82,6 +82,11 @@ def _orders(ce: CE, claimed: Sequence[Reserved]) -> list[Order]:
         )
         for pilot in claimed
     ]
+
+
+def _telling(receipts: Sequence[Receipt]) -> list[Receipt]:
+    """Leave out what says neither yes nor no; it leaves its pilot in doubt."""
+    return [one for one in receipts if one.handle is not None or one.refused is not None]
 
 
 def _recorded(

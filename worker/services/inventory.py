@@ -9,8 +9,11 @@ from worker.db import ces, vos
 from worker.db.database import Database
 from worker.db.pages import Asked, Page
 from worker.domain.ce import CE
-from worker.domain.errors import ConfirmationNeeded
-from worker.domain.vo import VO
+from worker.domain.errors import ConfirmationNeeded, InUse, Invalid
+from worker.domain.vo import DEFAULT_VO, VO
+
+ALL = "all"
+"""What stands for every VO where VOs are named."""
 
 
 def add_ce(
@@ -73,6 +76,8 @@ def list_ces(
 
 def add_vo(database: Database, vo: VO) -> VO:
     """Add a VO."""
+    if vo.name == ALL:
+        raise Invalid(f"VO name {ALL!r}", "it means every VO")
     with database.uow() as tx:
         vos.add(tx, vo)
         return vos.get(tx, vo.name)
@@ -88,6 +93,8 @@ def remove_vo(database: Database, name: str, *, yes: bool) -> None:
     """Remove a VO that never had a pilot."""
     if not yes:
         raise ConfirmationNeeded(f"this would remove VO {name}", "say --yes if you mean it")
+    if name == DEFAULT_VO:
+        raise InUse("VO", name, "it is meant wherever none is named; you may disable it")
     with database.uow() as tx:
         vos.remove(tx, name)
 
@@ -96,6 +103,15 @@ def show_vo(database: Database, name: str) -> VO:
     """Read a VO."""
     with database.uow() as tx:
         return vos.get(tx, name)
+
+
+def require(database: Database, *, ce: str | None = None, vo: str | None = None) -> None:
+    """Refuse a CE or VO that does not exist."""
+    with database.uow() as tx:
+        if ce is not None:
+            ces.get(tx, ce)
+        if vo is not None:
+            vos.get(tx, vo)
 
 
 def vo_names(database: Database) -> list[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from worker.db import ces, decisions, pilots, slots
+from worker.db import ces, decisions, pilots, slots, vos
 from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.domain.decision import Decision
@@ -74,6 +74,8 @@ def explain(
     """Read the last decision about a CE for each VO, at a moment."""
     with database.uow() as tx:
         ces.get(tx, ce)
+        if vo is not None:
+            vos.get(tx, vo)
         return decisions.last_of_each(tx, ce, vo=vo, until=at)
 
 

@@ -26,11 +26,12 @@ def reconcile(parts: Parts, ce_name: str) -> Done:
     """Compare what a CE has with what we remember."""
     with parts.database.uow() as tx:
         ce = ces.get(tx, ce_name)
+        driver = parts.driver(ce)
         hindrance = calling.hindrance(tx, parts, ce, parts.now())
         if hindrance:
             return hindrance
     try:
-        listing = parts.driver(ce).find()
+        listing = driver.find()
     except BackendError as error:
         with parts.database.uow() as tx:
             calling.failed(tx, parts, ce_name, error)
@@ -108,7 +109,9 @@ def _missing(
             continue
         if pilot.misses + 1 >= DOUBT_MISSES:
             reason = f"{DOUBT_MISSES} complete listings of the CE lacked its stamp"
-            given_up.append(Move(pilot_id=pilot.id, to=Status.LOST, reason=reason))
+            given_up.append(
+                Move(pilot_id=pilot.id, was=Status.SUBMITTING, to=Status.LOST, reason=reason)
+            )
         else:
             misses.append(Check(pilot_id=pilot.id, next_check_at=None, missing=True))
     return misses, given_up

@@ -10,7 +10,7 @@ from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
 from worker.domain.errors import Invalid
 from worker.domain.schedule import Scope
-from worker.policy.ticks import check_cron, next_tick
+from worker.policy.ticks import check_cron, check_interval, next_tick
 from worker.services import catalogue
 from worker.services.catalogue import Task
 
@@ -30,7 +30,7 @@ def seed(database: Database, now: datetime, configured: Sequence[Schedule] = ())
         Schedule(task=task.name, every=task.every, cron=task.cron)
         for task in catalogue.tasks().values()
     ]
-    for schedule in configured:
+    for schedule in (*configured, *defaults):
         check(schedule)
     with database.uow() as tx:
         schedules.seed(tx, [first(schedule, now) for schedule in (*configured, *defaults)])
@@ -72,8 +72,10 @@ def set_schedule(
         was = _present(tx, task, vo)
         wanted = was if enabled is None else replace(was, enabled=enabled)
         if every is not None or cron is not None:
-            wanted = first(replace(wanted, every=every, cron=cron, next_at=None), now)
+            wanted = replace(wanted, every=every, cron=cron, next_at=None)
         check(wanted)
+        if wanted.next_at is None:
+            wanted = first(wanted, now)
         schedules.put(tx, wanted)
         return wanted
 
@@ -83,6 +85,8 @@ def check(schedule: Schedule) -> None:
     task = catalogue.get(schedule.task)
     if schedule.vo is not None and task.scope is not Scope.VO:
         raise Invalid(f"schedule of {task.name}", f"its scope is {task.scope}; name no VO")
+    if schedule.every is not None:
+        check_interval(schedule.every)
     if schedule.cron is not None:
         check_cron(schedule.cron)
 

@@ -5,11 +5,13 @@ was calling the same CE; whatever else goes wrong, the next tick finds it in the
 """
 
 import logging
+import time
 from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_init
 from kombu.exceptions import OperationalError
+from kombu.transport.redis import Channel
 
 from worker import wiring
 from worker.domain.errors import PilotageError
@@ -22,16 +24,39 @@ log = logging.getLogger(__name__)
 RETRIES = 5
 """A busy CE is tried again after 1, 2, 4, 8 and 16 seconds; then the next tick comes anyway."""
 
+DEAF_SECONDS = 5.0
+"""So long nothing is sent after the broker took no message."""
+
+
+class _Broker:
+    """What this process knows of its broker."""
+
+    deaf_until = 0.0
+
+
+_broker = _Broker()
+
+# What a worker has fetched and not begun when it loses its broker is lost, as any nudge may be. To
+# put it back, kombu 5.7 asks the connection that is gone, and the worker ends.
+Channel.do_restore = False
+
 app = Celery("pilotage")
 app.config_from_object("celeryconfig")
 
 
 def send(task: Task, subject: str | None, *, expires: float) -> None:
-    """Send a message. One that cannot be sent is a lost nudge, not an error."""
+    """Send a message. One that cannot be sent is a lost nudge, not an error.
+
+    After one that the broker did not take, the next ones are not tried for a while: where it does
+    not even refuse, each would keep a scheduler waiting for seconds.
+    """
+    if time.monotonic() < _broker.deaf_until:
+        return
     arguments = () if subject is None else (subject,)
     try:
         app.tasks[task.name].apply_async(arguments, expires=expires)
     except (OperationalError, OSError) as error:
+        _broker.deaf_until = time.monotonic() + DEAF_SECONDS
         log.warning("the broker took no message for %s %s: %s", task.name, subject or "", error)
 
 
@@ -42,7 +67,7 @@ def nudge(name: str, subject: str) -> None:
 
 
 def _register(task: Task) -> None:
-    @app.task(name=task.name, bind=True, queue=task.queue, max_retries=RETRIES)
+    @app.task(name=task.name, bind=True, max_retries=RETRIES)
     def body(self: Any, subject: str | None = None) -> None:
         parts = wiring.parts(holder=str(self.request.id), nudge=nudge)
         done = execute.execute(task, subject, parts)
@@ -54,6 +79,7 @@ def _register(task: Task) -> None:
 
 for _task in catalogue.tasks().values():
     _register(_task)
+app.conf.task_routes = {name: {"queue": task.queue} for name, task in catalogue.tasks().items()}
 
 
 @worker_init.connect
@@ -62,6 +88,8 @@ def _refuse_a_wrong_schema(**_: object) -> None:
         require_current(wiring.database())
     except PilotageError as error:
         raise SystemExit(f"pilotage: {error}") from None
+    # The pool's processes are forked from this one, and must not inherit its connection.
+    wiring.database().engine.dispose()
 
 
 @setup_logging.connect

@@ -8,7 +8,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Float,
-    Identity,
     Index,
     Integer,
     MetaData,
@@ -26,7 +25,7 @@ metadata = MetaData(naming_convention=NAMING)
 sim_jobs = Table(
     "sim_jobs",
     metadata,
-    Column("id", KEY, Identity(), primary_key=True),
+    Column("id", KEY, primary_key=True),
     Column("ce", String(128), nullable=False),
     Column("stamp", String(32), nullable=False),
     Column("vo", String(128), nullable=False),

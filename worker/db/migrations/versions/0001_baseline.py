@@ -16,12 +16,7 @@ def upgrade() -> None:
     """Make the change."""
     op.create_table(
         "ces",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("backend", sa.String(length=128), nullable=False),
         sa.Column("capacity", sa.Integer(), nullable=False),
@@ -71,12 +66,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "reports",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
             "at",
             sa.DateTime(timezone=True),
@@ -92,12 +82,7 @@ def upgrade() -> None:
     op.create_index("ix_reports_at", "reports", ["at"], unique=False)
     op.create_table(
         "vos",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("share", sa.Float(), server_default=sa.text("1"), nullable=False),
         sa.Column("limit", sa.Integer(), nullable=True),
@@ -186,12 +171,7 @@ def upgrade() -> None:
     op.create_index("ix_ce_vos_vo_id", "ce_vos", ["vo_id"], unique=False)
     op.create_table(
         "decisions",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("vo_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("ce_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -220,12 +200,7 @@ def upgrade() -> None:
     op.create_index("ix_decisions_vo_id_at", "decisions", ["vo_id", "at"], unique=False)
     op.create_table(
         "pilots",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("stamp", sa.String(length=32), nullable=False),
         sa.Column("vo_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("ce_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -367,12 +342,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "schedules",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("task", sa.String(length=128), nullable=False),
         sa.Column("vo_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("every", sa.Float(), nullable=True),
@@ -434,12 +404,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "transitions",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("pilot_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
             "was",

@@ -28,12 +28,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "sim_jobs",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("ce", sa.String(length=128), nullable=False),
         sa.Column("stamp", sa.String(length=32), nullable=False),
         sa.Column("vo", sa.String(length=128), nullable=False),

@@ -1,0 +1,534 @@
+"""Write docs/reference from the code.
+
+    python docs/generate.py            write what is out of date
+    python docs/generate.py --check    change nothing; exit 1 and name what is out of date
+
+A page of the reference has no second author: what it says stands in a docstring, a table or a
+command, and is changed there.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import annotated_types
+import click
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+from sqlalchemy import CheckConstraint, Column, Index, Table, UniqueConstraint
+from sqlalchemy.dialects import postgresql, sqlite
+
+from worker.backends.contract import Backend, Options
+from worker.backends.registry import GROUP
+from worker.backends.sim.kinds import DEFAULTS as FAULT_DEFAULTS
+from worker.backends.sim.kinds import Fault
+from worker.cli.main import pilotage
+from worker.db.chains import CORE_CHAIN, Chain
+from worker.domain import errors
+from worker.domain.breaker import Breaker
+from worker.domain.pilot import CE_FAULTS, FINAL, MOVES, OCCUPYING, WAITING, Cause, Status
+from worker.domain.schedule import Outcome, Scope
+from worker.domain.words import Described
+from worker.services import catalogue
+from worker.settings import FROM_FILE, PREFIX, ScheduleSetting, Settings, VOSchedule
+
+FOLDER = Path(__file__).parent / "reference"
+WIDTH = 88
+
+MODELS = (VOSchedule, ScheduleSetting)
+"""The tables that stand inside the settings file."""
+
+FOUND_AT_START = {
+    "home": "`$XDG_STATE_HOME/pilotage`, else `~/.local/state/pilotage`",
+    "database_url": "`pilotage.sqlite` in the state folder",
+}
+"""Defaults that depend on the machine."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or say which are out of date."""
+    if set(arguments) - {"--check"}:
+        sys.stderr.write(f"{__doc__}\n")
+        return 2
+    stale = list(_stale())
+    for path, text in stale:
+        sys.stdout.write(f"out of date: {path.relative_to(FOLDER.parent.parent)}\n")
+        if "--check" not in arguments:
+            _write(path, text)
+    return 1 if stale and "--check" in arguments else 0
+
+
+def _stale() -> Iterator[tuple[Path, str | None]]:
+    wanted = {FOLDER / f"{name}.md": page() for name, page in PAGES.items()}
+    for path, text in wanted.items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            yield path, text
+    for path in sorted(FOLDER.glob("*")):
+        if path not in wanted:
+            yield path, None
+
+
+def _write(path: Path, text: str | None) -> None:
+    if text is None:
+        path.unlink()
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+# -- settings
+
+
+def settings() -> str:
+    """Describe every setting."""
+    rows = [
+        (
+            f"`{PREFIX}{name.upper()}`",
+            f"`{name}`",
+            _kind(field.annotation, field.metadata),
+            FOUND_AT_START.get(name, _default(field)),
+            _sentence(field.description),
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+    inner = [
+        f"## Keys of a schedule: `{model.__name__}`\n\n{_sentence(model.__doc__)}\n\n"
+        f"{_options(model, ())}"
+        for model in MODELS
+    ]
+    return _page(
+        "Settings",
+        f"""
+A setting is a variable of the environment that begins with `{PREFIX}`, or a key of a TOML file
+that `{PREFIX}CONFIG` names, or its default: the first of these that is there.
+A variable or key that is not on this page is an error. A variable whose name ends in `{FROM_FILE}`
+names a file that holds the value: `{PREFIX}DATABASE_URL{FROM_FILE}` is for a secret.
+What differs from CE to CE or from VO to VO is no setting: see
+[the back-ends' options](backends.md) and [the command line](command-line.md).
+""",
+        _table(("variable", "key", "kind", "default", "meaning"), rows),
+        *inner,
+    )
+
+
+def _options(model: type[BaseModel], left_out: Iterable[str]) -> str:
+    rows = [
+        (
+            f"`{name}`",
+            _kind(field.annotation, field.metadata),
+            _default(field),
+            _sentence(field.description),
+        )
+        for name, field in model.model_fields.items()
+        if name not in left_out
+    ]
+    return _table(("key", "kind", "default", "meaning"), rows)
+
+
+KINDS: Mapping[Any, str] = {
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    str: "text",
+    Path: "folder",
+    SecretStr: "text, never shown",
+}
+
+
+def _kind(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+    """Say in words what values a field takes."""
+    bounds = _bounds([*metadata, *_inner_metadata(annotation)])
+    return f"{_word(annotation)}{f', {bounds}' if bounds else ''}"
+
+
+def _word(annotation: Any) -> str:
+    if annotation in KINDS:
+        return KINDS[annotation]
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        words = [f"`{member}`" for member in annotation]
+        return " or ".join(words) if len(words) < 6 else f"a {annotation.__name__.lower()}"
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _word(arguments[0])
+    if origin in (Union, UnionType):
+        return " or ".join(_word(one) for one in arguments if one is not NoneType)
+    if origin is tuple:
+        return "list"
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return "table"
+    return str(getattr(annotation, "__name__", annotation))
+
+
+def _inner_metadata(annotation: Any) -> Iterator[Any]:
+    for argument in get_args(annotation):
+        if isinstance(argument, FieldInfo):
+            yield from argument.metadata
+        elif isinstance(argument, annotated_types.BaseMetadata):
+            yield argument
+        else:
+            yield from _inner_metadata(argument)
+
+
+def _bounds(metadata: Iterable[Any]) -> str:
+    low, high = "", ""
+    for one in metadata:
+        if isinstance(one, annotated_types.Ge) and not low:
+            low = f"≥ {one.ge:,}"
+        if isinstance(one, annotated_types.Gt):
+            low = f"> {one.gt:,}"
+        if isinstance(one, annotated_types.Le):
+            high = f"≤ {one.le:,}"
+    return ", ".join(filter(None, (low, high)))
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "none: it must be given"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is None or value in ({}, (), ""):
+        return "–"
+    if isinstance(value, Mapping):
+        return ", ".join(f"`{key}` {item:g}" for key, item in value.items())
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+# -- the command line
+
+
+def command_line() -> str:
+    """Show the help of every command."""
+    sections = [
+        f"{'#' * min(1 + len(path), 4)} `{' '.join(path)}`\n\n```text\n{text}\n```"
+        for path, text in _helps(pilotage, None, ("pilotage",))
+    ]
+    return _page(
+        "Command line",
+        """
+The command is `pilotage`; `python -m worker` is the same.
+It leaves with exit code 0, or says in one line on standard error what is wrong and leaves with 1.
+Lists and single things take `--json`. What destroys something does it only with `--yes`.
+""",
+        *sections,
+    )
+
+
+def _helps(
+    command: click.Command, parent: click.Context | None, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    context = click.Context(
+        command, parent, path[-1], terminal_width=WIDTH, max_content_width=WIDTH, color=False
+    )
+    lines = command.get_help(context).splitlines()
+    yield path, "\n".join(line.rstrip() for line in lines).strip()
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            if found is not None and not found.hidden:
+                yield from _helps(found, context, (*path, name))
+
+
+# -- statuses
+
+
+def statuses() -> str:
+    """Describe what a pilot may be, become and fail of."""
+    rows = [
+        (
+            f"`{status}`",
+            status.sentence,
+            _yes(status in OCCUPYING),
+            _yes(status in WAITING),
+            _yes(status in FINAL),
+            ", ".join(f"`{to}`" for to in Status if to in MOVES[status]) or "–",
+        )
+        for status in Status
+    ]
+    causes = [(f"`{cause}`", cause.sentence, _yes(cause in CE_FAULTS)) for cause in Cause]
+    return _page(
+        "Statuses, causes and moves",
+        """
+A pilot has one status. The moves on this page are the only ones: the statement that moves pilots
+leaves every other undone. Each move leaves a row in [`transitions`](tables.md#transitions).
+""",
+        "## Statuses",
+        _table(("status", "meaning", "occupies", "waits", "final", "may become"), rows),
+        """
+*Occupies*: it counts against the capacity of its CE and the limit of its VO. *Waits*: it counts
+against the waiting limit of its CE. `lost` is final, but a pilot that turns up after all is taken
+back for what it is. From `running` to `submitted` is a requeue, and is counted.
+""",
+        f"## Moves\n\n```mermaid\n{_diagram()}\n```",
+        "## Causes",
+        "A pilot that failed has a cause; no other has one.",
+        _table(("cause", "meaning", "counts against the CE"), causes),
+        "## Words of other things",
+        _words("Breaker of a CE", Breaker),
+        _words("Scope of a task", Scope),
+        _words("Outcome of an execution", Outcome),
+    )
+
+
+def _diagram() -> str:
+    lines = ["stateDiagram-v2", "    [*] --> reserved"]
+    lines += [f"    {was} --> {to}" for was in Status for to in Status if to in MOVES[was]]
+    lines += [f"    {status} --> [*]" for status in Status if status in FINAL]
+    return "\n".join(lines)
+
+
+def _words(title: str, enum: type[Described]) -> str:
+    rows = [(f"`{member}`", member.sentence) for member in enum]
+    return f"### {title}\n\n{_table(('word', 'meaning'), rows)}"
+
+
+# -- tables
+
+
+def tables() -> str:
+    """Describe every table of every chain that we ship."""
+    chains = [CORE_CHAIN, *(backend.chain for backend in _backends())]
+    return _page(
+        "Tables",
+        """
+Each chain owns its tables and has its own line of migrations. The tables of a back-end begin with
+its name. No table of the core points at a back-end's table. Types are those of PostgreSQL; where
+SQLite has another, it stands behind the stroke. Times are UTC. Where a table has `updated_at`, a
+trigger keeps it.
+""",
+        *(section for chain in chains for section in _chain(chain)),
+    )
+
+
+def _chain(chain: Chain) -> Iterator[str]:
+    yield f"## Chain `{chain.name}`"
+    yield f"Its revision is kept in `{chain.version_table}`."
+    for name in chain.tables:
+        table = chain.metadata.tables[name]
+        yield f"### {name}"
+        yield _sentence(table.comment)
+        yield _table(("column", "type", "null", "default"), [_column(c) for c in table.columns])
+        yield "\n".join(f"- {rule}" for rule in _rules(table))
+
+
+def _column(column: Column[Any]) -> tuple[str, str, str, str]:
+    kinds = [
+        column.type.compile(dialect=dialect)
+        for dialect in (postgresql.dialect(), sqlite.dialect())  # type: ignore[no-untyped-call]
+    ]
+    default = getattr(column.server_default, "arg", None)
+    return (
+        f"`{column.name}`",
+        " / ".join(dict.fromkeys(kinds)),
+        _yes(bool(column.nullable)),
+        "–" if default is None else f"`{getattr(default, 'text', None) or default}`",
+    )
+
+
+def _rules(table: Table) -> Iterator[str]:
+    keys = ", ".join(f"`{column.name}`" for column in table.primary_key)
+    yield f"primary key: {keys}"
+    for column in table.columns:
+        for link in column.foreign_keys:
+            yield f"`{column.name}` points at `{link.target_fullname}`, on delete {link.ondelete}"
+    said = []
+    for constraint in table.constraints:
+        name = postgresql.dialect().identifier_preparer.format_constraint(constraint)  # type: ignore[no-untyped-call]
+        if isinstance(constraint, UniqueConstraint):
+            said.append(f"`{name}`: unique {', '.join(constraint.columns.keys())}")
+        if isinstance(constraint, CheckConstraint):
+            said.append(f"`{name}`: {_sql(constraint.sqltext)}")
+    yield from sorted(said)
+    yield from sorted(map(_index, table.indexes))
+
+
+def _index(index: Index) -> str:
+    kind = "unique index" if index.unique else "index"
+    columns = ", ".join(column.name for column in index.columns)
+    where = index.dialect_options["postgresql"]["where"]
+    return f"`{index.name}`: {kind} on {columns}{'' if where is None else f' where {_sql(where)}'}"
+
+
+def _sql(clause: Any) -> str:
+    text = clause.compile(
+        dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
+        compile_kwargs={"literal_binds": True, "include_table": False},
+    )
+    return f"`{' '.join(str(text).split())}`"
+
+
+# -- errors
+
+
+def error_tree() -> str:
+    """Show the tree of errors, and what each says."""
+    tree = [line for line in (errors.__doc__ or "").splitlines() if line.startswith("    ")]
+    rows = [
+        (f"`{error.__name__}`", _sentence(error.__doc__), f"`{error.__base__.__name__}`")
+        for error in _heirs(errors.PilotageError)
+        if error.__base__ is not None
+    ]
+    return _page(
+        "Errors",
+        """
+Every error that is meant for a person is one line: the sentence of its kind, then the details.
+A message never holds a password.
+""",
+        "```text\n" + "\n".join(line.removeprefix("    ") for line in tree) + "\n```",
+        _table(("error", "says", "is a"), rows),
+    )
+
+
+def _heirs(error: type[Exception]) -> Iterator[type[Exception]]:
+    for heir in error.__subclasses__():
+        if heir.__module__ == errors.__name__:
+            yield heir
+            yield from _heirs(heir)
+
+
+# -- tasks
+
+
+def tasks() -> str:
+    """Describe every periodic task that we ship."""
+    rows = [
+        (
+            f"[`{task.name}`](#{task.name})",
+            f"`{task.scope}`",
+            f"`{task.cron}`" if task.cron else f"{task.every:g} s",
+            f"`{task.queue}`",
+            task.about,
+        )
+        for task in catalogue.BUILT_IN
+    ]
+    sections = [
+        f"## {task.name}\n\n{_told_by_module(task.run)}\n\n"
+        f"By hand: `pilotage task run {task.name}{_subject(task)}`"
+        for task in catalogue.BUILT_IN
+    ]
+    return _page(
+        "Tasks",
+        """
+Each task fires by its schedule, for each VO, for each CE, or once for all; the schedules here are
+the defaults. `pilotage task list` shows those of a database, `pilotage task schedule` changes them.
+Messages for tasks that only use the database go to the queue `plan`, those for tasks that call a
+CE to the queue `call`. `dispatch` is also sent as soon as `submit_pilots` has reserved something.
+""",
+        _table(("task", "scope", "fires", "queue", "does"), rows),
+        *sections,
+    )
+
+
+def _told_by_module(run: Callable[..., Any]) -> str:
+    told = inspect.getdoc(inspect.getmodule(run)) or ""
+    return told.partition(": ")[2][:1].upper() + told.partition(": ")[2][1:]
+
+
+def _subject(task: catalogue.Task) -> str:
+    return "" if task.scope is Scope.GLOBAL else f" --{task.scope} {task.scope.upper()}"
+
+
+# -- back-ends
+
+
+def backends() -> str:
+    """Describe every back-end that we ship, and what its CEs may be told."""
+    sections = []
+    for backend in _backends():
+        own = [
+            name
+            for name, field in Options.model_fields.items()
+            if _same(field, backend.options.model_fields[name])
+        ]
+        sections += [
+            f"## {backend.name}",
+            backend.about,
+            _options(backend.options, own),
+        ]
+        if backend.name == "sim":
+            sections += ["### Faults", FAULTS, _faults()]
+    return _page(
+        "Back-ends",
+        """
+An option is set on a CE: `pilotage ce set NAME --option KEY=VALUE`. A key that is not here is
+refused. Every back-end, also one of another distribution, knows the options of all back-ends.
+""",
+        "## All back-ends",
+        _options(Options, ()),
+        *sections,
+    )
+
+
+FAULTS = """
+Each fault can be switched on and off while the simulator runs:
+`worker.backends.sim.faults.switch_on(uow, ce, fault, rate, until, **settings)` and `switch_off`.
+The rate is the share of calls, or of pilots, that it strikes.
+""".strip()
+
+
+def _faults() -> str:
+    rows = [
+        (
+            f"`{fault}`",
+            fault.sentence,
+            ", ".join(f"`{key}`" for key in FAULT_DEFAULTS.get(fault, {})) or "–",
+        )
+        for fault in Fault
+    ]
+    return _table(("fault", "what is wrong", "may be told"), rows)
+
+
+def _same(common: FieldInfo, own: FieldInfo) -> bool:
+    return (common.default, common.description) == (own.default, own.description)
+
+
+def _backends() -> list[Backend]:
+    """Load the back-ends of this distribution; others that are installed have their own docs."""
+    points = entry_points(group=GROUP)
+    ours = {point for point in points if point.module.split(".")[0] == "worker"}
+    return [point.load() for point in sorted(ours, key=lambda point: point.name)]
+
+
+# -- Markdown
+
+
+def _page(title: str, *sections: str) -> str:
+    note = "<!-- Written by docs/generate.py from the code. Change it there. -->"
+    return "\n\n".join([f"# {title}", note, *(part.strip() for part in sections)]) + "\n"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _sentence(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def _yes(value: bool) -> str:  # noqa: FBT001 - a value to be shown, not a switch
+    return "yes" if value else "no"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "settings": settings,
+    "command-line": command_line,
+    "statuses": statuses,
+    "tables": tables,
+    "errors": error_tree,
+    "tasks": tasks,
+    "backends": backends,
+}
+"""The pages of the reference, and who writes each."""
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

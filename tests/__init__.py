@@ -1,0 +1,1 @@
+"""The tests of Pilotage; README.md says how they are laid out."""

@@ -1,0 +1,100 @@
+"""A simulated CE under the hand of a test: its clock stands still until it is told to move."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.factories import NOW
+from worker.backends.conformance import Life, Site, Trouble
+from worker.backends.contract import Means
+from worker.backends.sim import BACKEND
+from worker.backends.sim.driver import SimDriver
+from worker.backends.sim.faults import WHOLE_CALL, Fault, switch_off, switch_on
+from worker.backends.sim.options import SimOptions
+from worker.db.uow import UnitOfWork
+from worker.domain.ce import CE
+
+LIVES: dict[Life, dict[str, Any]] = {
+    Life.LONG: {"run_time": 10**8},
+    Life.SHORT: {"run_time": 20},
+    Life.FAILING: {"run_time": 20, "success_rate": 0, "failures": {"exit_code": 1}},
+    Life.CHATTY: {"run_time": 20, "output_lines": 50_000},
+}
+
+FAULTS: dict[Trouble, tuple[Fault, dict[str, Any]]] = {
+    Trouble.REPLY_LOST: (Fault.LOSES_REPLY, {}),
+    Trouble.HALF: (Fault.ANSWERS_HALF, {}),
+    Trouble.REFUSAL: (Fault.REFUSES, {}),
+    Trouble.DOWN: (Fault.DOWN, {}),
+    Trouble.SLOW: (Fault.SLOW, {"seconds": 2}),
+    Trouble.EMPTY: (Fault.ANSWERS_NOTHING, {}),
+    Trouble.TRUNCATED: (Fault.TRUNCATES, {}),
+    Trouble.UNREADABLE: (Fault.UNREADABLE, {}),
+    Trouble.STRANGE_WORD: (Fault.STRANGE_WORD, {}),
+    Trouble.GARBAGE: (Fault.GARBLES, {}),
+    Trouble.CREDENTIAL: (Fault.CREDENTIAL, {}),
+    Trouble.FORGOTTEN: (Fault.FORGETS, {}),
+    Trouble.REMOVED: (Fault.REMOVES, {}),
+    Trouble.REQUEUED: (Fault.REQUEUES, {"seconds": 30}),
+    Trouble.NEVER_STARTS: (Fault.HOLDS, {}),
+    Trouble.SKEWED: (Fault.SKEWED, {}),
+}
+
+
+class SimSite(Site):
+    """One simulated CE."""
+
+    many = 5000
+    visibility_delay = 5
+    time_limit = 0.1
+    margin = 2
+    step = 10
+
+    def __init__(self, uow: UnitOfWork, name: str = "ce1", **options: Any) -> None:
+        self.uow = uow
+        self.name = name
+        self.clock = NOW
+        self.options = {
+            "queue_time": 5,
+            "spread": "fixed",
+            "visibility_delay": self.visibility_delay,
+            "call_timeout": self.time_limit,
+            **options,
+        }
+
+    def connect(self, life: Life = Life.LONG) -> SimDriver:
+        return self.driver(**LIVES[life])
+
+    def driver(self, success_rate: float = 1.0, **options: Any) -> SimDriver:
+        """Make a driver with other options."""
+        read = SimOptions(**{**self.options, **options})
+        ce = CE(name=self.name, backend=BACKEND.name, capacity=10, success_rate=success_rate)
+        return SimDriver(ce, read, Means(uow=self.uow, home=Path("unused"), now=self.now))
+
+    def unknown_handle(self, number: int) -> str:
+        return f"sim-{10**12 + number}"
+
+    def wait(self, seconds: float) -> None:
+        self.clock += timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        return self.clock
+
+    @contextmanager
+    def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> Iterator[None]:
+        if trouble is Trouble.LEFT_LISTING:
+            self.wait(SimOptions(**self.options).keep_listed + 1)
+            yield
+            return
+        fault, settings = FAULTS[trouble]
+        if stamps and fault not in WHOLE_CALL:
+            settings = {**settings, "stamps": stamps}
+        self.switch_on(fault, **settings)
+        yield
+        switch_off(self.uow, self.name, fault)
+
+    def switch_on(self, fault: Fault, rate: float = 1.0, **settings: Any) -> None:
+        """Switch a fault on, at the time of this CE."""
+        switch_on(self.uow, self.name, fault, rate, now=self.clock, **settings)

@@ -1,0 +1,149 @@
+"""Real processes pass the conformance suite."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from tests.backends.local_world import FOREVER, World
+from worker.backends.conformance import Conformance, Life, Site, Trouble
+from worker.backends.contract import Driver, Job
+from worker.backends.local import launcher
+from worker.backends.local.keeper.files import EXIT
+from worker.db.database import Database
+
+LIVES: dict[Life, dict[str, Any]] = {
+    Life.LONG: {"command": FOREVER},
+    Life.SHORT: {"command": "exit 0"},
+    Life.FAILING: {"command": "exit 3"},
+    Life.CHATTY: {"command": "yes | head -c 3000000"},
+}
+
+
+class LocalSite(Site):
+    """One CE of this host."""
+
+    cannot = MappingProxyType(
+        {
+            Trouble.REPLY_LOST: "who submits is killed instead, in test_local_crash.py",
+            Trouble.HALF: "who submits is killed instead, in test_local_crash.py",
+            Trouble.SLOW: "no other program is asked",
+            Trouble.UNREADABLE: "no other program is asked; spoiled files are an end, or garbage",
+            Trouble.CREDENTIAL: "there is none",
+            Trouble.LEFT_LISTING: "listing and history are one",
+            Trouble.REQUEUED: "a process does not go back to where it waited",
+            Trouble.NEVER_STARTS: "nothing waits",
+            Trouble.SKEWED: "its clock is ours",
+        }
+    )
+    many = 60
+    step = 0.01
+    patience = 2000
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.connect().find()
+
+    def connect(self, life: Life = Life.LONG) -> Driver:
+        return self.world.connect(**LIVES[life])
+
+    def unknown_handle(self, number: int) -> str:
+        return f"{number:032x}"
+
+    @contextmanager
+    def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> Iterator[None]:
+        with getattr(self, f"_{trouble}")([self.world.place / stamp for stamp in stamps]):
+            yield
+
+    @contextmanager
+    def _refusal(self, folders: list[Path]) -> Iterator[None]:
+        self.world.place.mkdir(parents=True, exist_ok=True)
+        made = [folder for folder in folders if not folder.exists()]
+        for folder in made:
+            folder.touch()
+        yield
+        for folder in made:
+            folder.unlink()
+
+    @contextmanager
+    def _down(self, _: list[Path]) -> Iterator[None]:
+        with self._hidden():
+            self.world.place.touch()
+            yield
+            self.world.place.unlink()
+
+    @contextmanager
+    def _empty(self, _: list[Path]) -> Iterator[None]:
+        """As where the disk is not mounted."""
+        with self._hidden():
+            self.world.place.mkdir()
+            yield
+            shutil.rmtree(self.world.place)
+
+    @contextmanager
+    def _hidden(self) -> Iterator[None]:
+        hidden = self.world.place.rename(self.world.place.with_name("hidden"))
+        yield
+        hidden.rename(self.world.place)
+
+    @contextmanager
+    def _truncated(self, _: list[Path]) -> Iterator[None]:
+        with (self.world.place / ".launching").open() as lock:
+            flock(lock, LOCK_EX)
+            yield
+
+    @contextmanager
+    def _strange_word(self, folders: list[Path]) -> Iterator[None]:
+        with self._ended(folders, b'{"why": "vanished"}'):
+            yield
+
+    @contextmanager
+    def _garbage(self, folders: list[Path]) -> Iterator[None]:
+        with self._ended(folders, b'{"why": "\\u0000\\u001b[2J\\ud800"}'):
+            yield
+
+    @contextmanager
+    def _ended(self, folders: list[Path], written: bytes) -> Iterator[None]:
+        there = [folder / EXIT for folder in folders if folder.is_dir()]
+        for path in there:
+            path.write_bytes(written)
+        yield
+        for path in there:
+            path.unlink()
+
+    @contextmanager
+    def _forgotten(self, folders: list[Path]) -> Iterator[None]:
+        there = [folder for folder in folders if folder.is_dir()]
+        hidden = [folder.rename(folder.with_name(f"hidden {folder.name}")) for folder in there]
+        yield
+        for path, folder in zip(hidden, there, strict=True):
+            if folder.exists():
+                shutil.rmtree(path)
+            else:
+                path.rename(folder)
+
+    @contextmanager
+    def _removed(self, folders: list[Path]) -> Iterator[None]:
+        for folder in folders:
+            if folder.is_dir():
+                job = Job(stamp=folder.name, handle=folder.name)
+                os.kill(self.world.keeper(job), signal.SIGTERM)
+        yield
+
+
+class TestLocal(Conformance):
+    @pytest.fixture
+    def site(
+        self, tmp_path: Path, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Site]:
+        monkeypatch.setattr(launcher, "TURN", 2.0)
+        world = World(tmp_path / "with a space", sqlite_database.uow)
+        yield LocalSite(world)
+        world.end()

@@ -1,0 +1,249 @@
+"""The suite can fail: each driver here has one defect, and the case for it sees it."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.backends.sim_site import SimSite
+from worker.backends.conformance import Conformance, Life, Trouble
+from worker.backends.contract import (
+    Cancelled,
+    Driver,
+    Job,
+    Listing,
+    Observed,
+    Order,
+    Output,
+    Receipt,
+)
+from worker.backends.sim import replies
+from worker.db.uow import UnitOfWork
+from worker.domain.errors import (
+    BackendError,
+    CredentialProblem,
+    DatabaseBusy,
+    Refused,
+    Unavailable,
+)
+from worker.domain.pilot import Cause, Status
+
+
+class Defective:
+    """A driver that passes everything on. Each defect changes one thing."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+
+    def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
+        return self.driver.submit(orders)
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        return self.driver.poll(jobs)
+
+    def find(self) -> Listing:
+        return self.driver.find()
+
+    def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
+        return self.driver.cancel(jobs)
+
+    def output(self, job: Job) -> Output:
+        return self.driver.output(job)
+
+
+class Forgetful(Defective):
+    """Knows only what it submitted itself."""
+
+    handles: frozenset[str | None] = frozenset()
+
+    def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
+        receipts = self.driver.submit(orders)
+        self.handles |= {receipt.handle for receipt in receipts}
+        return receipts
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        return self.driver.poll([job for job in jobs if job.handle in self.handles])
+
+
+class SilenceIsAbsence(Defective):
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        seen = {one.stamp: one for one in self.driver.poll(jobs)}
+        gone = [Observed(stamp=j.stamp, handle=j.handle, absent=True) for j in jobs]
+        return [seen.get(one.stamp, one) for one in gone]
+
+
+class ChokesOnUnknown(Defective):
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        seen = self.driver.poll(jobs)
+        if any(one.absent for one in seen):
+            raise KeyError("no such job")
+        return seen
+
+
+class UnknownWordFails(Defective):
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        seen = self.driver.poll(jobs)
+        return [
+            o if o.status else replace(o, status=Status.FAILED, cause=Cause.UNKNOWN) for o in seen
+        ]
+
+
+class AlwaysComplete(Defective):
+    def find(self) -> Listing:
+        return replace(self.driver.find(), complete=True)
+
+
+class FromTheFuture(Defective):
+    def find(self) -> Listing:
+        listing = self.driver.find()
+        return replace(listing, as_of=listing.as_of + timedelta(hours=1))
+
+
+class HidesDuplicates(Defective):
+    def find(self) -> Listing:
+        listing = self.driver.find()
+        return replace(listing, jobs=list({job.stamp: job for job in listing.jobs}.values()))
+
+
+class OneRefusedAllRefused(Defective):
+    def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
+        receipts = self.driver.submit(orders)
+        if any(receipt.refused for receipt in receipts):
+            raise Refused(Cause.REFUSED, "one of them is bad")
+        return receipts
+
+
+class SendsAgain(Defective):
+    def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
+        try:
+            return self.driver.submit(orders)
+        except Unavailable:
+            return self.driver.submit(orders)
+
+
+class CannotCancelTheDead(Defective):
+    def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
+        return [replace(answer, accepted=False) for answer in self.driver.cancel(jobs)]
+
+
+class DoesNotCancel(Defective):
+    def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
+        return [Cancelled(stamp=job.stamp, accepted=True) for job in jobs]
+
+
+class LeaksErrors(Defective):
+    def find(self) -> Listing:
+        try:
+            return self.driver.find()
+        except BackendError as error:
+            raise DatabaseBusy("the world") from error
+
+
+class CredentialIsWeather(Defective):
+    def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
+        try:
+            return self.driver.submit(orders)
+        except CredentialProblem as error:
+            raise Unavailable("401") from error
+
+
+class PassesOnGarbage(Defective):
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        return [replace(one, reason=replies.BROKEN_TEXT) for one in self.driver.poll(jobs)]
+
+
+class PrintsItAll(Defective):
+    def output(self, job: Job) -> Output:
+        return Output(text="x" * 2_000_000, truncated=True)
+
+
+class NeverGivesUp(Defective):
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        time.sleep(1.1)
+        return self.driver.poll(jobs)
+
+
+CASES: list[tuple[type[Defective], str]] = [
+    (Forgetful, "another_driver_carries_on"),
+    (SilenceIsAbsence, "an_empty_answer_says_nothing"),
+    (ChokesOnUnknown, "one_unknown_job_spoils_no_answer"),
+    (UnknownWordFails, "an_unknown_word_is_kept_and_is_no_status"),
+    (AlwaysComplete, "a_listing_cut_short_says_so"),
+    (AlwaysComplete, "an_empty_answer_says_nothing"),
+    (FromTheFuture, "the_listing_has_every_job_and_no_other"),
+    (FromTheFuture, "another_clock_at_the_ce_changes_nothing"),
+    (HidesDuplicates, "a_second_job_of_a_stamp_is_not_hidden"),
+    (OneRefusedAllRefused, "one_refused_order_harms_no_other"),
+    (SendsAgain, "a_lost_reply_leaves_one_job_for_each_order"),
+    (CannotCancelTheDead, "cancelling_what_has_ended_is_accepted"),
+    (DoesNotCancel, "cancelling_ends_a_running_pilot"),
+    (DoesNotCancel, "cancelling_ends_a_waiting_pilot"),
+    (CredentialIsWeather, "an_expired_credential_is_called_by_its_name"),
+    (PassesOnGarbage, "broken_text_is_made_harmless"),
+    (PrintsItAll, "the_output_of_a_chatty_pilot_is_bounded"),
+    (NeverGivesUp, "a_slow_ce_is_left_in_time"),
+]
+
+
+class DefectiveSite(SimSite):
+    defect: Callable[[Driver], Driver] = Defective
+    margin = 1
+    many_ids = 1000
+    patience = 5
+
+    def connect(self, life: Life = Life.LONG) -> Driver:  # type: ignore[override]
+        return type(self).defect(super().connect(life))
+
+
+def site_with(uow: UnitOfWork, defect: type[Defective]) -> DefectiveSite:
+    return type("Site", (DefectiveSite,), {"defect": defect})(uow)  # type: ignore[no-any-return]
+
+
+def run(case: str, site: DefectiveSite) -> None:
+    getattr(Conformance(), f"test_{case}")(site)
+
+
+@pytest.mark.parametrize(("defect", "case"), CASES)
+def test_the_case_for_a_defect_sees_it(
+    sqlite: UnitOfWork, defect: type[Defective], case: str
+) -> None:
+    with pytest.raises((AssertionError, BackendError, pytest.fail.Exception)):
+        run(case, site_with(sqlite, defect))
+
+
+@pytest.mark.parametrize("case", sorted({case for _, case in CASES}))
+def test_without_a_defect_it_passes(sqlite: UnitOfWork, case: str) -> None:
+    run(case, site_with(sqlite, Defective))
+
+
+def test_an_error_that_is_no_backend_error_is_seen(sqlite: UnitOfWork) -> None:
+    with pytest.raises(DatabaseBusy):
+        Conformance().test_nothing_but_a_backend_error_comes_out(
+            site_with(sqlite, LeaksErrors), Trouble.DOWN
+        )
+
+
+class Helpless(DefectiveSite):
+    provoke = SimSite.__base__.provoke  # type: ignore[union-attr]
+
+
+def test_nothing_is_skipped_by_accident(sqlite: UnitOfWork) -> None:
+    with pytest.raises(NotImplementedError, match="provoke down, or name it in `cannot`"):
+        run("a_ce_that_is_down_is_unavailable_and_comes_back", Helpless(sqlite))
+
+
+def test_what_is_declared_is_skipped_with_its_reason(sqlite: UnitOfWork) -> None:
+    site = Helpless(sqlite)
+    site.cannot = {Trouble.DOWN: "it is this host"}
+    run("what_cannot_be_provoked_is_declared_with_a_reason", site)
+    with pytest.raises(pytest.skip.Exception, match="down: it is this host"):
+        run("a_ce_that_is_down_is_unavailable_and_comes_back", site)
+
+
+def test_a_declaration_without_a_reason_is_refused(sqlite: UnitOfWork) -> None:
+    site = Helpless(sqlite)
+    site.cannot = {Trouble.DOWN: " "}
+    with pytest.raises(AssertionError, match="say why down cannot be provoked"):
+        run("what_cannot_be_provoked_is_declared_with_a_reason", site)

@@ -1,0 +1,152 @@
+"""The command line, called within this process or as one of its own, and what it answered."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import URL, inspect, text
+
+from tests.expectations import PASSWORD
+from worker import wiring
+from worker.cli.main import run
+from worker.db.database import Database
+
+SECRET = re.compile(r"://[^:/@]*:([^@]+)@")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+class Cli:
+    """Calls the command line as a new process would: nothing is left of the call before."""
+
+    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
+        self._capture = capture
+
+    def __call__(self, *words: str) -> Answer:
+        forget()
+        self._capture.readouterr()
+        code = run(words)
+        told = self._capture.readouterr()
+        forget()
+        return Answer(code, told.out, told.err)
+
+    def ok(self, *words: str) -> Answer:
+        """Expect success and no complaint."""
+        answer = self(*words)
+        assert (answer.code, answer.err) == (0, ""), words
+        return answer
+
+    def json(self, *words: str) -> Any:
+        """Expect success, and JSON alone."""
+        return json.loads(self.ok(*words, "--json").out)
+
+    def refused(self, *words: str) -> str:
+        """Expect one clear line and nothing else, whatever was wrong; return the line."""
+        return refusal(self(*words))
+
+
+def refusal(answer: Answer) -> str:
+    """Expect exit code 1, one line of complaint without a password, and no other answer."""
+    assert (answer.code, answer.out) == (1, "")
+    return complaint(answer)
+
+
+def complaint(answer: Answer) -> str:
+    """Expect exactly one line of complaint, without a password."""
+    assert answer.code == 1
+    assert answer.err.startswith("pilotage: ")
+    assert answer.err.count("\n") == 1
+    assert answer.err.endswith("\n")
+    assert "Traceback" not in answer.err
+    for secret in (PASSWORD, *SECRET.findall(os.environ.get("PILOTAGE_DATABASE_URL", ""))):
+        assert secret not in answer.err + answer.out
+    for clumsy in ("?.", "None"):
+        assert clumsy not in answer.err
+    return answer.err.removeprefix("pilotage: ").rstrip("\n")
+
+
+def forget() -> None:
+    """Close what the wiring has built, and let it build anew."""
+    if wiring.database.cache_info().currsize and "engine" in vars(wiring.database()):
+        wiring.database().engine.dispose()
+    for built in vars(wiring).values():
+        if hasattr(built, "cache_clear"):
+            built.cache_clear()
+
+
+def process(*words: str, **environment: str) -> Answer:
+    """Call the command as a process, its output in pipes."""
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def on_a_terminal(*words: str, **environment: str) -> str:
+    """Call the command on a terminal; return what one would see there, escapes and all."""
+    ours, theirs = pty.openpty()
+    plain = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "worker", *words],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**plain, "TERM": "xterm-256color", **environment},
+    ) as running:
+        os.close(theirs)
+        seen = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                seen += chunk
+        except OSError:  # so a terminal says that nobody holds its other end
+            pass
+        running.wait(60)
+    os.close(ours)
+    return seen.decode()
+
+
+def address(url: URL) -> str:
+    """Write a URL with its password, as a variable holds it."""
+    return url.render_as_string(hide_password=False)
+
+
+def sql(database: Database, *statements: str) -> None:
+    """Do something to a database by hand."""
+    with database.engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    database.engine.dispose()
+
+
+def contents(database: Database) -> dict[str, list[str]]:
+    """Read every row of every table."""
+    found = {}
+    with database.engine.connect() as connection:
+        for name in inspect(connection).get_table_names():
+            rows = connection.execute(text(f'SELECT * FROM "{name}"'))
+            found[name] = sorted(repr(row) for row in rows)
+    database.engine.dispose()
+    return found

@@ -1,0 +1,66 @@
+"""A command line, and databases for it that are its test's own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.command import Cli, address, forget
+from tests.conftest import ON_BOTH
+from tests.factories import a_ce, a_pilot, a_vo
+from worker.db.database import Database
+from worker.db.uow import Transaction
+
+
+@pytest.fixture
+def cli(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Cli]:
+    """A command line with a state folder of its own."""
+    monkeypatch.setenv("PILOTAGE_HOME", str(tmp_path / "home"))
+    yield Cli(capsys)
+    forget()
+
+
+@pytest.fixture
+def world(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A migrated database, which is the one that the command line uses."""
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(database.url))
+    return database
+
+
+@pytest.fixture
+def bare(blank: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The same, made and not migrated; a test may remove it."""
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(blank.url))
+    return blank
+
+
+@pytest.fixture(params=ON_BOTH)
+def fresh(request: pytest.FixtureRequest, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A migrated database that a test may spoil or remove."""
+    on_sqlite = request.param == "sqlite"
+    name = "sqlite_database" if on_sqlite else "postgresql_blank"
+    database: Database = request.getfixturevalue(name)
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(database.url))
+    if not on_sqlite:
+        cli.ok("db", "migrate")
+    return database
+
+
+@pytest.fixture
+def site(world: Database) -> Database:
+    """A small site: a CE with a pilot that is not sent, one that runs and one that is done."""
+    with world.uow() as tx:
+        furnish(tx)
+    return world
+
+
+def furnish(tx: Transaction) -> Any:
+    a_vo().named("lhcb").with_share(2).create(tx)
+    lyon = a_ce().named("lyon").with_capacity(5).with_options(check_soonest=0.01).create(tx)
+    a_ce().named("rome").with_capacity(2).disabled().create(tx)
+    for pilot in (a_pilot().reserved(), a_pilot().running(), a_pilot().done()):
+        pilot.on(lyon).create(tx)
+    return lyon

@@ -1,0 +1,228 @@
+"""`pilotage ce` and `pilotage vo`: the inventory, on both databases."""
+
+import json
+
+import pytest
+
+from tests.cli.command import Cli, contents
+from worker.db.database import Database
+from worker.domain.vo import DEFAULT_VO
+
+CE_LIST = {
+    *("name", "backend", "capacity", "waiting_limit", "success_rate"),
+    *("enabled", "draining", "open_to_all", "tags", "options"),
+}
+SIM = ("--backend", "sim", "--capacity", "10")
+
+
+@pytest.mark.usefixtures("world")
+def test_a_ce_is_added_shown_changed_and_removed(cli: Cli) -> None:
+    made = cli.json(
+        *("ce", "add", "lyon", *SIM, "--waiting-limit", "4", "--success-rate", "0.75"),
+        *("--tag", "fast", "--tag", "eu", "--option", "run_time=5"),
+    )
+    assert set(made) == CE_LIST | {"only_for"}
+    assert cli.json("ce", "show", "lyon") == made
+    assert (made["success_rate"], made["tags"]) == (0.75, ["fast", "eu"])
+
+    changed = cli.json("ce", "set", "lyon", "--capacity", "20", "--tag", "slow")
+    assert changed == {**made, "capacity": 20, "tags": ["slow"]}
+
+    assert "remove CE lyon" in cli.refused("ce", "remove", "lyon")
+    assert cli.json("ce", "show", "lyon") == changed
+    assert cli.ok("ce", "remove", "lyon", "--yes").out == "CE lyon removed\n"
+    assert cli.json("ce", "list") == {"items": [], "next": None}
+
+
+@pytest.mark.usefixtures("world")
+def test_a_list_with_nothing_in_it_says_so(cli: Cli) -> None:
+    assert cli.ok("ce", "list").out == "no CEs found\n"
+    assert cli.ok("vo", "list", "--search", "zzz").out == "no VOs found\n"
+    assert cli.ok("pilot", "list").out == "no pilots found\n"
+
+
+@pytest.mark.usefixtures("world")
+def test_enabling_disabling_and_draining(cli: Cli) -> None:
+    cli.ok("ce", "add", "lyon", *SIM, "--disabled")
+
+    def state(word: str) -> tuple[bool, bool]:
+        found = cli.json("ce", word, "lyon")
+        return found["enabled"], found["draining"]
+
+    assert state("show") == (False, False)
+    assert state("enable") == (True, False)
+    assert state("drain") == (True, True)
+    assert state("enable") == (True, False)
+    assert state("disable") == (False, False)
+    assert cli.json("vo", "disable", DEFAULT_VO)["enabled"] is False
+    assert cli.json("vo", "enable", DEFAULT_VO)["enabled"] is True
+
+
+@pytest.mark.usefixtures("world")
+def test_none_takes_limits_tags_and_options_away(cli: Cli) -> None:
+    cli.ok("ce", "add", "lyon", *SIM, "--waiting-limit", "4", "--tag", "a", "--option", "seed=7")
+
+    found = cli.json(
+        *("ce", "set", "lyon", "--waiting-limit", "none", "--tag", "none", "--option", "seed=none")
+    )
+    assert (found["waiting_limit"], found["tags"], found["options"]) == (None, [], {})
+
+    cli.ok("vo", "add", "lhcb", "--limit", "5", "--demand", "3")
+    found = cli.json("vo", "set", "lhcb", "--limit", "none", "--demand", "none")
+    assert (found["limit"], found["demand"]) == (None, None)
+
+
+@pytest.mark.usefixtures("world")
+def test_options_may_be_text_numbers_or_json_and_are_shown_as_they_are_given(cli: Cli) -> None:
+    given = {
+        "run_time": 5,
+        "history": False,
+        "spread": "fixed",
+        "failures": {"node": 1, "exit_code": 2},
+    }
+    pairs = [f"{key}={v if isinstance(v, str) else json.dumps(v)}" for key, v in given.items()]
+    words = [word for pair in pairs for word in ("--option", pair)]
+
+    assert cli.json("ce", "add", "lyon", *SIM, *words)["options"] == given
+
+    (line,) = [line for line in cli.ok("ce", "show", "lyon").lines if line.startswith("options")]
+    for pair in pairs:
+        assert pair in line
+
+
+@pytest.mark.usefixtures("world")
+def test_options_change_key_by_key(cli: Cli) -> None:
+    cli.ok("ce", "add", "lyon", *SIM, "--option", "run_time=5", "--option", "seed=7")
+
+    assert cli.json("ce", "set", "lyon", "--option", "run_time=6")["options"] == {
+        "run_time": 6,
+        "seed": 7,
+    }
+
+
+def test_an_infinite_option_never_breaks_the_database(cli: Cli, world: Database) -> None:
+    before = contents(world)
+    for value in ("NaN", "nan", "-Infinity", "1e999", "Infinity"):
+        cli.refused("ce", "add", "lyon", *SIM, "--option", f"run_time={value}")
+    assert contents(world) == before
+
+
+@pytest.mark.usefixtures("world")
+def test_a_mistyped_option_is_answered_with_the_nearest(cli: Cli) -> None:
+    cli.ok("ce", "add", "lyon", *SIM)
+
+    for words in (("add", "rome", *SIM), ("set", "lyon")):
+        said = cli.refused("ce", *words, "--option", "rum_time=5")
+        assert said.endswith("option 'rum_time' of back-end sim: did you mean 'run_time'?")
+
+
+@pytest.mark.usefixtures("world")
+def test_a_ce_may_be_closed_to_all_but_some_vos(cli: Cli) -> None:
+    cli.ok("vo", "add", "lhcb")
+    cli.ok("vo", "add", "atlas")
+
+    made = cli.json("ce", "add", "lyon", *SIM, "--vo", "lhcb", "--vo", "atlas")
+    assert (made["open_to_all"], made["only_for"]) == (False, ["atlas", "lhcb"])
+    narrowed = cli.json("ce", "set", "lyon", "--vo", "lhcb")
+    assert narrowed["only_for"] == ["lhcb"]
+    untouched = cli.json("ce", "set", "lyon", "--capacity", "11")
+    assert untouched["only_for"] == ["lhcb"]
+    opened = cli.json("ce", "set", "lyon", "--vo", "all")
+    assert (opened["open_to_all"], opened["only_for"]) == (True, [])
+
+
+@pytest.mark.usefixtures("world")
+def test_lists_are_searched_filtered_and_sorted(cli: Cli) -> None:
+    for number, name in enumerate(("lyon", "Rome", "oslo"), start=1):
+        cli.ok("ce", "add", name, "--backend", "sim", "--capacity", str(number))
+    cli.ok("ce", "disable", "oslo")
+
+    def names(*words: str) -> list[str]:
+        return [ce["name"] for ce in cli.json("ce", "list", *words)["items"]]
+
+    assert names("--search", "RO") == ["Rome"]
+    assert names("--sort", "capacity", "--descending") == ["oslo", "Rome", "lyon"]
+    assert names("--disabled") == ["oslo"]
+    assert sorted(names("--enabled")) == ["Rome", "lyon"]
+    assert names("--backend", "local") == []
+    assert names("--search", "%") == []
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("direction", [(), ("--descending",)])
+@pytest.mark.parametrize("sort", ["name", "capacity"])
+def test_pages_follow_each_other_without_gap_or_repeat(
+    cli: Cli, sort: str, direction: tuple[str, ...]
+) -> None:
+    for number in range(5):
+        cli.ok("ce", "add", f"ce{number}", "--backend", "sim", "--capacity", str(number // 2))
+    asked = ("ce", "list", "--sort", sort, *direction)
+    whole = [ce["name"] for ce in cli.json(*asked)["items"]]
+
+    seen: list[str] = []
+    after: tuple[str, ...] = ()
+    while True:
+        page = cli.json(*asked, "--rows", "2", *after)
+        seen += [ce["name"] for ce in page["items"]]
+        if page["next"] is None:
+            break
+        last = cli.ok(*asked, "--rows", "2", *after).lines[-1]
+        assert last == f"more: --after {page['next']}"
+        after = ("--after", page["next"])
+
+    assert seen == whole
+    assert len(seen) == 5
+
+
+@pytest.mark.usefixtures("world")
+def test_a_list_shows_what_show_shows(cli: Cli) -> None:
+    cli.ok("ce", "add", "lyon", *SIM, "--option", "seed=7", "--tag", "x")
+
+    (row,) = cli.json("ce", "list")["items"]
+    assert row == {k: v for k, v in cli.json("ce", "show", "lyon").items() if k != "only_for"}
+    (row,) = cli.json("vo", "list")["items"]
+    assert row == cli.json("vo", "show", DEFAULT_VO)
+
+
+@pytest.mark.usefixtures("world")
+def test_the_columns_of_a_table_line_up(cli: Cli) -> None:
+    cli.ok("ce", "add", "a", *SIM)
+    cli.ok("ce", "add", "a-much-longer-name", "--backend", "sim", "--capacity", "12345")
+
+    head, *rows = cli.ok("ce", "list").lines
+
+    end = head.index("capacity") + len("capacity")
+    assert [row[:end].split()[-1] for row in rows] == ["10", "12345"]
+    assert all(row[end : end + 2] == "  " for row in rows)
+
+
+@pytest.mark.usefixtures("world")
+def test_a_vo_is_added_shown_changed_and_removed(cli: Cli) -> None:
+    made = cli.json("vo", "add", "lhcb", "--share", "2.5", "--limit", "500", "--disabled")
+    assert made == {
+        "name": "lhcb",
+        "share": 2.5,
+        "limit": 500,
+        "demand": None,
+        "enabled": False,
+    }
+    assert cli.json("vo", "set", "lhcb", "--demand", "0") == {**made, "demand": 0}
+    assert "remove VO lhcb" in cli.refused("vo", "remove", "lhcb")
+    assert cli.ok("vo", "remove", "lhcb", "--yes").out == "VO lhcb removed\n"
+
+
+def test_the_vo_that_is_meant_by_default_stays(cli: Cli, world: Database) -> None:
+    before = contents(world)
+    assert "disable" in cli.refused("vo", "remove", DEFAULT_VO, "--yes")
+    assert contents(world) == before
+
+
+def test_what_has_pilots_stays(cli: Cli, site: Database) -> None:
+    before = contents(site)
+    assert "it has pilots" in cli.refused("ce", "remove", "lyon", "--yes")
+    assert contents(site) == before
+
+
+def test_a_change_of_nothing_is_refused(cli: Cli, site: Database) -> None:
+    assert "Name a value to change" in cli.refused("ce", "set", "lyon")
+    assert "Name a value to change" in cli.refused("vo", "set", "lhcb")

@@ -1,0 +1,86 @@
+"""`pilotage status`, `top`, `explain` and `plan`."""
+
+import pytest
+
+from tests.cli.command import Cli, contents
+from worker.db.database import Database
+from worker.domain.pilot import Status
+
+SIM = ("--backend", "sim", "--capacity", "3")
+
+
+def test_status_of_a_site(cli: Cli, site: Database) -> None:
+    found = cli.json("status")
+
+    assert set(found) == {"at", "pilots", "ces", "decisions", "transitions"}
+    assert list(found["pilots"]) == [str(status) for status in Status]
+    assert found["pilots"]["running"] == 1
+    assert found["pilots"]["lost"] == 0
+    lyon, rome = found["ces"]
+    assert (lyon["name"], lyon["running"], lyon["reserved"], lyon["free"]) == ("lyon", 1, 1, 3)
+    assert (rome["state"], rome["capacity"]) == ("disabled", 2)
+    assert {step["ce"] for step in found["transitions"]} == {"lyon"}
+    assert found["transitions"][0]["became"] == "done"
+
+
+def test_status_and_top_in_a_pipe_print_one_picture(cli: Cli, site: Database) -> None:
+    for word in ("status", "top"):
+        lines = cli.ok(word).lines
+        assert any(line.startswith("lyon") and line.endswith("open") for line in lines)
+        assert any(line.startswith("rome") and line.endswith("disabled") for line in lines)
+
+
+@pytest.mark.usefixtures("world")
+def test_status_without_a_ce_says_how_to_add_one(cli: Cli) -> None:
+    plain = cli.ok("status").out
+
+    assert "no CE yet: pilotage ce add" in plain
+    assert "nothing was decided yet" in plain
+    assert "nothing happened yet" in plain
+
+
+@pytest.mark.usefixtures("world")
+def test_explain_says_why_a_ce_got_what_it_got(cli: Cli) -> None:
+    cli.ok("ce", "add", "lyon", *SIM)
+    cli.ok("ce", "add", "rome", *SIM, "--disabled")
+    assert cli.ok("explain", "lyon").out == "nothing was decided about lyon yet\n"
+    assert cli.json("explain", "lyon") == []
+
+    cli.ok("task", "run", "submit_pilots")
+
+    (decision,) = cli.json("explain", "lyon")
+    assert set(decision) == {"vo", "ce", "at", "granted", "reason", "trace"}
+    assert (decision["vo"], decision["ce"], decision["granted"]) == ("default", "lyon", 3)
+    head, reason, *trace = cli.ok("explain", "lyon").lines
+    assert head.endswith("VO default: 3 pilots")
+    assert reason == f"  {decision['reason']}"
+    assert any(line.split() == ["free", "3"] for line in trace)
+    (refused,) = cli.json("explain", "rome", "--vo", "default")
+    assert (refused["granted"], "disabled" in refused["reason"]) == (0, True)
+
+
+@pytest.mark.usefixtures("world")
+def test_explain_looks_back_to_a_moment(cli: Cli) -> None:
+    cli.ok("ce", "add", "lyon", *SIM)
+    cli.ok("task", "run", "submit_pilots")
+    decided = cli.json("explain", "lyon")[0]["at"]
+    cli.ok("task", "run", "submit_pilots")
+
+    assert cli.json("explain", "lyon")[0]["granted"] == 0
+    assert cli.json("explain", "lyon", "--at", decided)[0]["granted"] == 3
+    assert cli.ok("explain", "lyon", "--at", "2020-01-31").out == (
+        "nothing was decided about lyon by 2020-01-31 00:00:00Z\n"
+    )
+
+
+def test_plan_says_what_would_be_done_and_changes_nothing(cli: Cli, site: Database) -> None:
+    before = contents(site)
+
+    planned = cli.json("plan")
+    plain = cli.ok("plan", "--vo", "lhcb").lines
+
+    assert set(planned) == {"default", "lhcb"}
+    assert planned["lhcb"]["counts"] == {"would reserve": 3}
+    assert plain[0] == "VO lhcb: would reserve 3"
+    assert [line.split()[:2] for line in plain[1:]] == [["lyon", "3"], ["rome", "0"]]
+    assert contents(site) == before

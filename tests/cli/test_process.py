@@ -1,0 +1,91 @@
+"""The command as a process: exit codes, pipes, terminals, colours, and what it imports."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.command import Cli, address, complaint, on_a_terminal, process, refusal
+from worker.db.database import Database
+
+ESCAPE = "\x1b["
+
+
+@pytest.fixture
+def here(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> Database:
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(sqlite_database.url))
+    return sqlite_database
+
+
+@pytest.mark.postgresql
+def test_a_process_answers_as_the_function_does(cli: Cli, world: Database) -> None:
+    made = process("ce", "add", "lyon", "--backend", "sim", "--capacity", "3", "--json")
+    assert (made.code, made.err) == (0, "")
+    assert json.loads(made.out) == cli.json("ce", "show", "lyon")
+    assert "no CE of this name" in refusal(process("ce", "show", "rome"))
+
+
+def test_verify_leaves_with_1_and_tells_where_and_what(here: Database) -> None:
+    with here.engine.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX ix_pilots_due")
+    here.engine.dispose()
+
+    answer = process("db", "verify")
+
+    assert answer.lines == ["index pilots.ix_pilots_due: missing"]
+    assert complaint(answer).endswith("1 difference")
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("words", [("db", "status"), ("status",), ("ce", "show", "rome")])
+def test_colours_are_for_terminals(words: tuple[str, ...]) -> None:
+    piped = process(*words, FORCE_COLOR="1")
+
+    assert ESCAPE not in piped.out + piped.err
+    assert ESCAPE in on_a_terminal(*words)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("words", [("db", "status"), ("ce", "show", "rome")])
+def test_who_asks_for_no_colour_gets_none(words: tuple[str, ...]) -> None:
+    seen = on_a_terminal(*words, NO_COLOR="1")
+
+    for colour in range(30, 38):
+        assert f"{ESCAPE}{colour}m" not in seen
+
+
+@pytest.mark.usefixtures("here")
+def test_a_narrow_terminal_cuts_nothing(cli: Cli) -> None:
+    cli.ok("ce", "add", "lyon", "--backend", "sim", "--capacity", "3", "--tag", "x" * 90)
+
+    seen = on_a_terminal("ce", "list", COLUMNS="40")
+
+    assert "x" * 90 in seen
+    assert "waiting limit" in seen
+
+
+@pytest.mark.usefixtures("here")
+def test_a_reader_who_has_seen_enough_gets_no_traceback() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "worker", "db", "status"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == b""
+
+
+@pytest.mark.usefixtures("here")
+def test_what_is_printed_in_json_is_not_coloured_on_a_terminal() -> None:
+    assert json.loads(on_a_terminal("vo", "list", "--json"))["items"][0]["name"] == "default"
+
+
+def test_help_does_not_wait_for_celery() -> None:
+    code = (
+        "import sys; from worker.cli.main import run; code = run(['--help']);"
+        "sys.exit(code or any(name in sys.modules for name in ('celery', 'kombu', 'pdb')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, stdout=-3).returncode == 0

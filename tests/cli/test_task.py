@@ -1,0 +1,111 @@
+"""`pilotage task`: every task by hand, and when each fires."""
+
+import pytest
+
+from tests.cli.command import Cli, contents
+from worker.db.database import Database
+from worker.domain.schedule import Scope
+from worker.services import catalogue
+
+TASKS = catalogue.tasks()
+ROW = {
+    *("name", "scope", "vo", "fires", "every", "cron", "enabled"),
+    *("last", "next", "outcome", "seconds", "about"),
+}
+
+
+def subject(name: str) -> tuple[str, ...]:
+    return ("--ce", "lyon") if TASKS[name].scope is Scope.CE else ()
+
+
+def test_list_names_every_task_and_when_it_fires(cli: Cli, world: Database) -> None:
+    rows = cli.json("task", "list")
+
+    assert [row["name"] for row in rows] == list(TASKS)
+    assert all(set(row) == ROW for row in rows)
+    assert {row["scope"] for row in rows} == {"vo", "ce", "global"}
+    head, *lines = cli.ok("task", "list").lines
+    assert head.split() == [
+        *("name", "scope", "vo", "fires", "enabled", "last", "next", "outcome", "seconds"),
+    ]
+    assert "every 60 s" in lines[0]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_dry_run_changes_nothing(cli: Cli, site: Database, name: str) -> None:
+    before = contents(site)
+
+    plain = cli.ok("task", "run", name, *subject(name), "--dry-run")
+    told = cli.json("task", "run", name, *subject(name), "--dry-run")
+
+    assert plain.out.startswith(name)
+    assert set(told) == {"outcome", "counts", "lines", "busy"}
+    assert contents(site) == before
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_runs_by_hand(cli: Cli, site: Database, name: str) -> None:
+    assert cli.ok("task", "run", name, *subject(name)).out.startswith(name)
+
+
+@pytest.mark.usefixtures("world")
+def test_explain_shows_each_step(cli: Cli) -> None:
+    cli.ok("ce", "add", "lyon", "--backend", "sim", "--capacity", "3")
+
+    assert cli.ok("task", "run", "submit_pilots").out == (
+        "submit_pilots default: reserved 3, CEs 1\n"
+    )
+    told = cli.ok("task", "run", "submit_pilots", "--explain").lines
+    assert told[0] == "submit_pilots default: reserved 0, CEs 0"
+    assert told[1].split()[:2] == ["lyon", "0"]
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("dispatch",), "name its CE"),
+        (("dispatch", "--vo", "lhcb"), "leave --vo out"),
+        (("submit_pilots", "--ce", "lyon"), "leave --ce out"),
+        (("learn", "--vo", "lhcb"), "leave --vo out"),
+        (("learn", "--ce", "lyon"), "leave --ce out"),
+        (("submit_pilots", "--vo", "nobody"), "no VO of this name"),
+        (("dispatch", "--ce", "nowhere"), "no CE of this name"),
+        (("dispach", "--ce", "lyon"), "did you mean 'dispatch'?"),
+    ],
+)
+def test_a_task_is_not_run_for_what_it_is_not_for(
+    cli: Cli, site: Database, words: tuple[str, ...], part: str
+) -> None:
+    before = contents(site)
+    assert part in cli.refused("task", "run", *words)
+    assert part in cli.refused("task", "run", *words, "--dry-run")
+    assert contents(site) == before
+
+
+def test_schedules_are_changed_for_all_and_for_one_vo(cli: Cli, site: Database) -> None:
+    def row(name: str, vo: str | None = None) -> dict[str, object]:
+        rows = cli.json("task", "list")
+        (found,) = [row for row in rows if (row["name"], row["vo"]) == (name, vo)]
+        return dict(found)
+
+    assert cli.ok("task", "schedule", "submit_pilots", "--every", "30").out == (
+        "submit_pilots: every 30 s\n"
+    )
+    cli.ok("task", "schedule", "submit_pilots", "--every", "10", "--vo", "lhcb")
+    cli.ok("task", "schedule", "report", "--cron", "*/5 * * * *")
+    assert row("submit_pilots")["every"] == 30
+    assert row("submit_pilots", "lhcb")["every"] == 10
+    report = row("report")
+    assert (report["cron"], report["every"]) == ("*/5 * * * *", None)
+    assert report["next"] is not None
+
+    said = cli.ok("task", "disable", "submit_pilots", "--vo", "lhcb").out
+    assert said == "submit_pilots for VO lhcb: every 10 s, disabled\n"
+    assert (row("submit_pilots")["enabled"], row("submit_pilots", "lhcb")["enabled"]) == (
+        True,
+        False,
+    )
+    cli.ok("task", "enable", "submit_pilots", "--vo", "lhcb")
+    assert row("submit_pilots", "lhcb")["enabled"] is True
+    cli.ok("task", "disable", "learn")
+    assert row("learn")["enabled"] is False

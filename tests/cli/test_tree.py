@@ -1,0 +1,121 @@
+"""The words of the command line: each explains itself, and none means two things."""
+
+import shlex
+from collections import defaultdict
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from tests.cli.command import Cli
+from worker.cli.main import pilotage
+
+Path = tuple[str, ...]
+
+
+def walk(command: click.Command, path: Path = ()) -> Iterator[tuple[Path, click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from walk(below, (*path, name))
+
+
+TREE = dict(walk(pilotage))
+LEAVES = {path: c for path, c in TREE.items() if not isinstance(c, click.Group)}
+LISTINGS = [path for path in LEAVES if path[-1] in ("list", "show", "status", "explain", "plan")]
+DESTRUCTIVE = [
+    path for path in LEAVES if path[-1] in ("drop", "reset", "clean", "remove", "cancel", "delete")
+]
+SHOWN = {
+    *("up", "ce", "vo", "apply", "pilot", "status", "top", "explain", "plan", "task", "db"),
+    "backend",
+}
+WORDS = {
+    "ce": {"add", "list", "show", "set", "enable", "disable", "drain", "remove"},
+    "vo": {"add", "list", "show", "set", "enable", "disable", "remove"},
+    "pilot": {"list", "show", "cancel", "output"},
+    "task": {"list", "run", "schedule", "enable", "disable"},
+    "db": {"setup", "create", "drop", "reset", "migrate", "clean", "verify", "status"},
+    "backend": {"list", "migrate", "upgrade-all"},
+}
+
+
+def find(words: list[str]) -> tuple[Path, list[str]]:
+    """Tell which command a line calls, and what it gives it."""
+    path: Path = ()
+    while words and (*path, words[0]) in TREE:
+        path, words = (*path, words[0]), words[1:]
+    return path, words
+
+
+def test_the_words_are_those_of_the_design() -> None:
+    assert set(pilotage.commands) >= SHOWN
+    for noun, verbs in WORDS.items():
+        group = TREE[(noun,)]
+        assert isinstance(group, click.Group)
+        assert set(group.commands) >= verbs
+
+
+@pytest.mark.parametrize("path", TREE, ids=" ".join)
+def test_help_shows_an_example_that_parses(cli: Cli, path: Path) -> None:
+    shown = cli.ok(*path, "--help").out
+    line = (TREE[path].epilog or "").removeprefix("Example: pilotage ")
+
+    assert shown.startswith(f"Usage: {' '.join(('pilotage', *path))} ")
+    assert "Example: pilotage " in shown
+    called, words = find(shlex.split(line))
+    assert called[: len(path)] == path
+    assert called in LEAVES
+    LEAVES[called].make_context(called[-1], words)
+
+
+@pytest.mark.parametrize("path", TREE, ids=" ".join)
+def test_every_option_and_command_has_a_sentence(path: Path) -> None:
+    assert (TREE[path].help or "").strip()
+    for option in TREE[path].params:
+        if isinstance(option, click.Option):
+            assert (option.help or "").endswith((".", "?")), option.name
+
+
+@pytest.mark.parametrize(
+    "path", [p for p, c in TREE.items() if isinstance(c, click.Group)], ids=" ".join
+)
+def test_no_sentence_is_cut_short_in_an_overview(cli: Cli, path: Path) -> None:
+    assert "..." not in cli.ok(*path, "--help").out.partition("Commands:")[2]
+
+
+def test_a_group_alone_shows_its_help(cli: Cli) -> None:
+    for words in ((), ("ce",), ("pilot",), ("task",), ("backend",)):
+        assert cli.ok(*words).out == cli.ok(*words, "--help").out
+
+
+def test_every_listing_takes_json() -> None:
+    assert len(LISTINGS) > 10
+    for path in LISTINGS:
+        assert "--json" in options(LEAVES[path]), path
+
+
+def test_every_destructive_word_takes_yes() -> None:
+    assert len(DESTRUCTIVE) >= 6
+    for path in DESTRUCTIVE:
+        assert "--yes" in options(LEAVES[path]), path
+
+
+def test_no_option_means_two_things() -> None:
+    meanings = defaultdict(set)
+    for command in TREE.values():
+        for name, option in options(command).items():
+            kind = "flag" if option.is_flag else f"{type(option.type).__name__} {option.metavar}"
+            meanings[name].add(kind)
+
+    assert {name: kinds for name, kinds in meanings.items() if len(kinds) > 1} == {}
+
+
+def test_short_options_are_none() -> None:
+    for command in TREE.values():
+        assert all(name.startswith("--") for name in options(command))
+
+
+def options(command: click.Command) -> dict[str, click.Option]:
+    found = [param for param in command.params if isinstance(param, click.Option)]
+    return {name: option for option in found for name in (*option.opts, *option.secondary_opts)}

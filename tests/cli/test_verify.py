@@ -1,0 +1,99 @@
+"""`pilotage db verify`: whatever someone changed by hand is named, and the exit code is 1."""
+
+import json
+
+import pytest
+
+from tests.cli.command import Cli, complaint, contents, sql
+from worker.db.database import Database
+
+PUT_RIGHT = "success_rate FLOAT DEFAULT 1 NOT NULL"
+
+
+def rewrite(table: str, old: str, new: str) -> list[str]:
+    """SQLite changes no constraint or default; who writes its catalog by hand does."""
+    old, new = old.replace("'", "''"), new.replace("'", "''")
+    return [
+        "PRAGMA writable_schema = ON",
+        f"UPDATE sqlite_master SET sql = replace(sql, '{old}', '{new}') WHERE name = '{table}'",
+        "PRAGMA writable_schema = OFF",
+    ]
+
+
+CHANGES = {
+    "a dropped index": (
+        ["DROP INDEX ix_pilots_due"],
+        ["DROP INDEX ix_pilots_due"],
+        "index pilots.ix_pilots_due: missing",
+    ),
+    "a column added by hand": (
+        ["ALTER TABLE ces ADD COLUMN colour TEXT"],
+        ["ALTER TABLE ces ADD COLUMN colour TEXT"],
+        "column ces.colour: not in the models",
+    ),
+    "a dropped constraint": (
+        rewrite("ces", "CONSTRAINT ck_ces_capacity CHECK (capacity >= 0), ", ""),
+        ["ALTER TABLE ces DROP CONSTRAINT ck_ces_capacity"],
+        "constraint ces.ck_ces_capacity: missing",
+    ),
+    "a changed default": (
+        rewrite("ces", PUT_RIGHT, PUT_RIGHT.replace("1", "0.5")),
+        ["ALTER TABLE ces ALTER COLUMN success_rate SET DEFAULT 0.5"],
+        "column ces.success_rate: is ",
+    ),
+    "a dropped table": (
+        ["DROP TABLE reports"],
+        ["DROP TABLE reports"],
+        "table reports: missing",
+    ),
+    "a back-end's column": (
+        ["ALTER TABLE sim_faults ADD COLUMN colour TEXT"],
+        ["ALTER TABLE sim_faults ADD COLUMN colour TEXT"],
+        "column sim_faults.colour: not in the models",
+    ),
+}
+
+
+def spoil(database: Database, name: str) -> str:
+    on_sqlite, on_postgresql, told = CHANGES[name]
+    sql(database, *(on_sqlite if database.url.get_backend_name() == "sqlite" else on_postgresql))
+    return told
+
+
+def test_a_database_as_the_models_say_is_no_difference(cli: Cli, fresh: Database) -> None:
+    assert cli.ok("db", "verify").out == f"{fresh} is as the models say\n"
+    assert cli.json("db", "verify") == {"database": str(fresh), "differences": []}
+
+
+@pytest.mark.parametrize("name", list(CHANGES)[:4])
+def test_a_difference_is_named(cli: Cli, fresh: Database, name: str) -> None:
+    told = spoil(fresh, name)
+    before = contents(fresh)
+
+    answer = cli("db", "verify")
+
+    assert complaint(answer).endswith("1 difference")
+    (line,) = answer.lines
+    assert line.startswith(told)
+    as_json = cli("db", "verify", "--json")
+    assert as_json.code == 1
+    assert json.loads(as_json.out) == {"database": str(fresh), "differences": [line]}
+    assert contents(fresh) == before
+
+
+def test_every_difference_is_named(cli: Cli, fresh: Database) -> None:
+    told = [spoil(fresh, name) for name in CHANGES]
+
+    answer = cli("db", "verify")
+
+    assert complaint(answer).endswith(f"{len(told)} differences")
+    for part in told:
+        assert len([line for line in answer.lines if line.startswith(part)]) == 1
+
+
+def test_a_database_without_tables_differs(cli: Cli, bare: Database) -> None:
+    answer = cli("db", "verify")
+
+    complaint(answer)
+    assert "table pilots: missing" in answer.lines
+    assert "chain core: absent, at nothing, the newest is 0001" in answer.lines

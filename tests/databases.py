@@ -1,0 +1,150 @@
+"""The databases of one test worker: made by the real migrations, shared with nobody."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine
+
+from worker.backends import registry
+from worker.db import server
+from worker.db.chains import Chain
+from worker.db.database import Database
+from worker.db.engine import make_engine, parse_url
+from worker.db.uow import UnitOfWork
+from worker.services import database as care
+
+BOTH = ("postgresql", "sqlite")
+
+
+def backend_chains() -> list[Chain]:
+    """Find the chains of every installed back-end."""
+    return [backend.chain for backend in registry.discover().values()]
+
+
+class Postgresql:
+    """The databases of one worker on the session's server. Every name ends in `_test…`."""
+
+    def __init__(self, url: str, worker: str) -> None:
+        self._url = parse_url(url)
+        self._base = str(self._url.database).removesuffix("_test")
+        self._suffix = "_test" + (f"_{worker}" if worker else "")
+        self._numbers = count(1)
+
+    def url(self, purpose: str = "") -> URL:
+        """Address the worker's main database, or another of its own."""
+        name = f"{self._base}_{purpose}" if purpose else self._base
+        return self._url.set(database=name + self._suffix)
+
+    @contextmanager
+    def main(self) -> Iterator[Database]:
+        """Make and migrate the worker's main database, and leave the server as it was."""
+        with _closed(Database(self.url(), backend_chains())) as database:
+            made, _ = care.setup(database)
+            server.empty(database.engine, database.chains)
+            yield database
+            database.engine.dispose()
+            if made.deed == "created" or self._suffix != "_test":
+                server.drop(database.url, force=True)
+
+    @contextmanager
+    def blank(self) -> Iterator[Database]:
+        """Make a database without any tables, and remove it."""
+        with _closed(Database(self.url(f"blank{next(self._numbers)}"), backend_chains())) as made:
+            server.drop(made.url, force=True)
+            server.create(made.url)
+            try:
+                yield made
+            finally:
+                made.engine.dispose()
+                server.drop(made.url, force=True)
+
+
+class Sqlite:
+    """SQLite databases, copied from one that was migrated once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._template = folder / "template.sqlite"
+        with _closed(Database(file_url(self._template), backend_chains())) as database:
+            care.setup(database)
+        # One file says it all, without a journal beside it.
+        self._memory = sqlite3.connect(":memory:", check_same_thread=False)
+        _copy(self._template, self._memory)
+
+    def close(self) -> None:
+        """Forget the template."""
+        self._memory.close()
+
+    @contextmanager
+    def in_memory(self) -> Iterator[UnitOfWork]:
+        """Copy the template into a database in memory."""
+        engine = make_engine(parse_url("sqlite://"))
+        raw = engine.raw_connection()
+        driver = raw.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        self._memory.backup(driver)
+        raw.close()
+        try:
+            yield UnitOfWork(engine)
+        finally:
+            engine.dispose()
+
+    @contextmanager
+    def file(self, path: Path) -> Iterator[Database]:
+        """Copy the template to a file."""
+        shutil.copy(self._template, path)
+        with _closed(Database(file_url(path), backend_chains())) as database:
+            yield database
+
+    @contextmanager
+    def blank(self, path: Path) -> Iterator[Database]:
+        """Make a database without any tables."""
+        with _closed(Database(file_url(path), backend_chains())) as database:
+            server.create(database.url)
+            yield database
+
+
+class RolledBack(UnitOfWork):
+    """A unit of work whose commits are savepoints of a transaction that is rolled back."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection.engine)
+        self._connection = connection
+
+    def _begin(self) -> AbstractContextManager[Connection]:
+        return self._savepoint()
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[Connection]:
+        with self._connection.begin_nested():
+            yield self._connection
+
+
+@contextmanager
+def rolled_back(engine: Engine) -> Iterator[RolledBack]:
+    """Open the outer transaction, and roll it back."""
+    with engine.connect() as connection, connection.begin() as outer:
+        yield RolledBack(connection)
+        outer.rollback()
+
+
+def file_url(path: Path) -> URL:
+    """Address an SQLite file."""
+    return parse_url(f"sqlite:///{path}")
+
+
+@contextmanager
+def _closed(database: Database) -> Iterator[Database]:
+    try:
+        yield database
+    finally:
+        database.engine.dispose()
+
+
+def _copy(source: Path, target: sqlite3.Connection) -> None:
+    with sqlite3.connect(source) as connection:
+        connection.backup(target)
+    connection.close()

@@ -1,0 +1,60 @@
+"""What a test expects of an error, and of the number of statements."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import pytest
+from sqlalchemy import Engine, event
+
+from worker.domain.errors import PilotageError
+
+E = TypeVar("E", bound=BaseException)
+
+PASSWORD = "hush-hush"
+"""The password that tests use; no message may show it."""
+
+
+@contextmanager
+def refused(
+    kind: type[PilotageError], *parts: str, never: str = PASSWORD
+) -> Iterator[pytest.ExceptionInfo[PilotageError]]:
+    """Expect exactly this error, its message one line with these parts and without a password."""
+    with pytest.raises(kind) as caught:
+        yield caught
+    message = str(caught.value)
+    assert caught.type is kind
+    assert "\n" not in message
+    assert never not in message
+    for part in parts:
+        assert part in message
+
+
+def broken_by(kind: type[E], match: str | None = None) -> pytest.RaisesExc[E]:
+    """Expect that a whole block is ended by an error that is not one of ours."""
+    return pytest.raises(kind, match=match)
+
+
+def await_that(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait until something is true, and fail when it does not become so."""
+    give_up = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > give_up:
+            pytest.fail(f"it did not happen within {seconds:.0f} s")
+        time.sleep(0.01)
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[str]]:
+    """Collect the statements that an engine runs."""
+    seen: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)

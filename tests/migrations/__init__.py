@@ -1,0 +1,1 @@
+"""The chains, and the schema that they make."""

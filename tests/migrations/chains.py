@@ -1,0 +1,39 @@
+"""The chains that tests go through, and copies of them that have a second revision."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import MetaData
+
+from worker.backends import registry
+from worker.db.chains import CORE_CHAIN, Chain
+from worker.db.tables import NAMING
+from worker.db.touch import keeps_updated_at
+
+BACKENDS = [backend.chain for backend in registry.discover().values()]
+CHAINS = [CORE_CHAIN, *BACKENDS]
+
+
+def up_to(chain: Chain) -> list[Chain]:
+    """List the chains that must be there for this one, and itself."""
+    return [CORE_CHAIN] if chain is CORE_CHAIN else [CORE_CHAIN, chain]
+
+
+def relocated(chain: Chain, folder: Path) -> Chain:
+    """Copy the migrations of a chain, so that a test may write one more."""
+    shutil.copytree(chain.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return replace(chain, folder=folder)
+
+
+def changed(chain: Chain, folder: Path, change: Callable[[MetaData], object]) -> Chain:
+    """Copy a chain, its migrations and its models, and change the models of the copy."""
+    metadata = MetaData(naming_convention=NAMING)
+    for table in chain.metadata.sorted_tables:
+        copy = table.to_metadata(metadata)
+        if "updated_at" in copy.c:
+            # What listens to a table is not copied with it.
+            keeps_updated_at(copy, key=next(iter(copy.primary_key.columns)).name)
+    change(metadata)
+    return replace(relocated(chain, folder), metadata=metadata)

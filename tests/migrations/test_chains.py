@@ -1,0 +1,252 @@
+"""Migrating: up, down and up again; what is newer, half done or made by others is told."""
+
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import inspect, text
+
+from tests.expectations import broken_by, refused
+from tests.factories import a_ce, a_pilot
+from tests.migrations.chains import BACKENDS, CHAINS, relocated, up_to
+from worker.db import chains, schema
+from worker.db.chains import CORE, CORE_CHAIN, Chain, Place
+from worker.db.database import Database
+from worker.domain.errors import (
+    ConfigurationError,
+    DatabaseRefused,
+    InUse,
+    SchemaAhead,
+    SchemaBehind,
+    SchemaForeign,
+)
+from worker.services import database as care
+
+by_chain = pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.name)
+by_backend = pytest.mark.parametrize("chain", BACKENDS, ids=lambda chain: chain.name)
+
+
+def tables(database: Database) -> set[str]:
+    with database.engine.connect() as connection:
+        return set(inspect(connection).get_table_names())
+
+
+def place(database: Database, chain: Chain) -> Place:
+    with database.engine.connect() as connection:
+        return chains.standing(connection, chain).place
+
+
+@by_chain
+def test_a_baseline_makes_exactly_the_tables_that_its_chain_owns(
+    blank: Database, chain: Chain
+) -> None:
+    for needed in up_to(chain)[:-1]:
+        chains.migrate(blank.engine, needed)
+    before = tables(blank)
+    chains.migrate(blank.engine, chain)
+
+    assert tables(blank) - before == {*chain.tables, chain.version_table}
+
+
+@by_chain
+def test_up_and_down_and_up_again_ends_where_it_began(blank: Database, chain: Chain) -> None:
+    for needed in up_to(chain):
+        chains.migrate(blank.engine, needed)
+    chains.downgrade(blank.engine, chain)
+    down, left = place(blank, chain), tables(blank) & set(chain.tables)
+    chains.migrate(blank.engine, chain)
+
+    assert (down, left) == (Place.ABSENT, set())
+    assert place(blank, chain) is Place.CURRENT
+    assert schema.differences(blank.engine, up_to(chain)) == []
+
+
+def test_going_down_leaves_nothing_behind_but_the_empty_version_tables(blank: Database) -> None:
+    care.migrate(blank)
+    for chain in reversed(blank.chains):
+        chains.downgrade(blank.engine, chain)
+    with blank.engine.connect() as connection:
+        versions = [
+            connection.execute(text(f"SELECT count(*) FROM {chain.version_table}")).scalar_one()
+            for chain in blank.chains
+        ]
+        functions = (
+            connection.execute(text("SELECT proname FROM pg_proc WHERE proname LIKE 'pilotage%'"))
+            if blank.engine.dialect.name == "postgresql"
+            else connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
+        ).all()
+
+    assert tables(blank) - {"sqlite_sequence"} == {chain.version_table for chain in CHAINS}
+    assert (versions, functions) == ([0] * len(CHAINS), [])
+
+
+def test_to_migrate_again_changes_nothing(blank: Database) -> None:
+    first = care.migrate(blank)
+    again = care.migrate(blank)
+
+    assert [(chain.chain, chain.status) for chain in first] == [(c.name, "created") for c in CHAINS]
+    assert {(chain.status, chain.was == chain.revision) for chain in again} == {("unchanged", True)}
+
+
+@by_backend
+def test_a_back_end_before_core_is_told_to_wait(blank: Database, chain: Chain) -> None:
+    with refused(SchemaBehind, "core is at nothing", "pilotage db migrate"):
+        care.migrate_chain(blank, chain)
+
+    assert tables(blank) == set()
+
+
+def test_each_back_end_is_migrated_for_itself(database: Database, tmp_path: Path) -> None:
+    broken = Chain(
+        name="broken", tables=(), metadata=BACKENDS[0].metadata.__class__(), folder=tmp_path
+    )
+    done = care.migrate_each(database, [broken, *BACKENDS])
+
+    assert [(one.chain, one.status) for one in done] == [
+        ("broken", "failed"),
+        *((chain.name, "unchanged") for chain in BACKENDS),
+    ]
+    assert done[0].error is not None
+    assert "\n" not in done[0].error
+
+
+def test_half_applied_chains_are_one_clear_line(blank: Database) -> None:
+    with refused(SchemaBehind, "core is at nothing, needed is 0001"):
+        care.require_current(blank)
+    chains.migrate(blank.engine, CORE_CHAIN)
+    with refused(SchemaBehind, "is at nothing, needed is 0001"):
+        care.require_current(blank)
+    care.migrate(blank)
+    care.require_current(blank)
+
+
+@by_chain
+def test_a_newer_database_is_one_clear_line_and_is_left_alone(
+    database: Database, chain: Chain
+) -> None:
+    version = f"UPDATE {chain.version_table} SET version_num = '%s'"
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql(version.replace("%s", "9999"))
+    try:
+        with refused(SchemaAhead, f"{chain.name} is at 9999", "upgrade pilotage"):
+            care.require_current(database)
+        with refused(SchemaAhead, f"{chain.name} is at 9999"):
+            care.migrate(database)
+        assert place(database, chain) is Place.AHEAD
+        assert any("ahead" in line for line in care.verify(database))
+    finally:
+        with database.engine.begin() as connection:
+            connection.exec_driver_sql(version.replace("%s", "0001"))
+
+
+@by_chain
+def test_tables_that_no_migration_made_are_not_touched(blank: Database, chain: Chain) -> None:
+    for needed in up_to(chain)[:-1]:
+        chains.migrate(blank.engine, needed)
+    with blank.engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE TABLE {chain.tables[0]} (id INTEGER)")
+
+    with refused(SchemaForeign, chain.name, "--stamp"):
+        care.migrate(blank)
+    with refused(SchemaForeign, chain.name):
+        care.require_current(blank)
+    with refused(InUse, f"chain {chain.name} cannot be stamped", chain.tables[0]):
+        care.migrate(blank, stamp=True)
+    assert tables(blank) & set(chain.tables) == {chain.tables[0]}
+    assert place(blank, chain) is Place.FOREIGN
+
+
+def test_tables_that_create_all_made_are_those_of_the_migrations(blank: Database) -> None:
+    for chain in blank.chains:
+        chain.metadata.create_all(blank.engine)
+
+    assert schema.differences(blank.engine, blank.chains) == []
+    with blank.uow() as tx:
+        assert tx.execute(text("SELECT name FROM vos")).scalars().all() == ["default"]
+
+
+def test_tables_that_create_all_made_can_be_stamped_and_go_on(blank: Database) -> None:
+    for chain in blank.chains:
+        chain.metadata.create_all(blank.engine)
+    with refused(SchemaForeign, CORE):
+        care.migrate(blank)
+    done = care.migrate(blank, stamp=True)
+    care.require_current(blank)
+    with blank.uow() as tx:
+        a_pilot().running().create(tx)
+
+    assert [(chain.status, chain.revision) for chain in done] == [("stamped", "0001")] * len(CHAINS)
+    assert care.verify(blank) == []
+
+
+def test_to_stamp_an_empty_database_is_to_migrate_it(blank: Database) -> None:
+    done = care.migrate(blank, stamp=True)
+
+    assert {chain.status for chain in done} == {"created"}
+
+
+SECOND = '''
+"""Begin well and fail."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.add_column("ces", sa.Column("site", sa.Text()))
+    op.execute("UPDATE ces SET capacity = 77")
+    raise ZeroDivisionError
+'''
+
+
+def test_a_migration_that_fails_leaves_everything_as_it_was(
+    blank: Database, tmp_path: Path
+) -> None:
+    care.migrate(blank)
+    with blank.uow() as tx:
+        ce = a_ce().create(tx)
+    copy = copied(tmp_path, SECOND)
+
+    with broken_by(ZeroDivisionError):
+        chains.migrate(blank.engine, copy)
+    assert place(blank, copy) is Place.BEHIND
+    assert care.verify(blank) == []
+    with blank.uow() as tx:
+        assert tx.execute(text("SELECT capacity FROM ces")).scalar_one() == ce.capacity
+    with blank.engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
+
+
+def copied(folder: Path, revision: str) -> Chain:
+    copy = relocated(CORE_CHAIN, folder / "chain")
+    (copy.folder / "versions" / "0002_second.py").write_text(revision, encoding="utf-8")
+    return copy
+
+
+def test_a_row_that_points_nowhere_stops_a_migration_on_sqlite(
+    sqlite_blank: Database, tmp_path: Path
+) -> None:
+    care.migrate(sqlite_blank)
+    fine = SECOND.replace("raise ZeroDivisionError", "")
+    with sqlite_blank.engine.connect() as connection:
+        cursor = connection.connection.cursor()
+        cursor.execute("PRAGMA foreign_keys = OFF")
+        cursor.execute("INSERT INTO ce_vos VALUES (4711, 4712)")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    with refused(DatabaseRefused, "ce_vos", "would point at no row"):
+        chains.migrate(sqlite_blank.engine, copied(tmp_path, fine))
+    assert care.verify(sqlite_blank) == []
+
+
+def test_migrations_that_are_run_past_us_say_how_to_run_them(tmp_path: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(CORE_CHAIN.folder))
+    with refused(ConfigurationError, "chain core", "pilotage"):
+        command.upgrade(config, "head")

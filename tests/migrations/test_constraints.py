@@ -1,0 +1,234 @@
+"""Every constraint is there and works: by SQL, past all our own checks."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Boolean, inspect
+from sqlalchemy.exc import IntegrityError
+
+from tests.factories import a_ce, a_pilot, a_schedule, a_vo
+from tests.migrations.chains import CHAINS
+from worker.db.uow import Transaction, UnitOfWork
+
+STAMP = "0123456789abcdef" * 2
+ENDED = {"ended_at": "2026-01-01 00:00:00"}
+TABLES = {name: table for chain in CHAINS for name, table in chain.metadata.tables.items()}
+
+# What is written in braces stands for the id of a row that is there.
+VALID: Mapping[str, Mapping[str, Any]] = {
+    "vos": {"name": "new"},
+    "ces": {"name": "new", "backend": "sim", "capacity": 1, "tags": "{}", "options": "{}"},
+    "ce_vos": {"ce_id": "{ce}", "vo_id": "{vo}"},
+    "pilots": {"stamp": STAMP, "vo_id": "{vo}", "ce_id": "{ce}", "status": "reserved"},
+    "transitions": {"pilot_id": "{pilot}", "became": "reserved"},
+    "decisions": {
+        "vo_id": "{vo}",
+        "ce_id": "{ce}",
+        "granted": 0,
+        "reason": "none",
+        "trace": "{}",
+    },
+    "ce_health": {"ce_id": "{ill}", "rates": "{}"},
+    "schedules": {"task": "new", "every": 1},
+    "leases": {"name": "new"},
+    "reports": {"summary": "{}"},
+    "sim_jobs": {
+        "ce": "ce",
+        "stamp": STAMP,
+        "vo": "default",
+        "visible_at": "2026-01-01 00:00:00",
+        "fate": "done",
+    },
+    "sim_faults": {"ce": "ce", "fault": "slow", "settings": "{}"},
+    "local_hosts": {"ce": "ce", "folder_id": STAMP, "host": "host", "folder": "/tmp/x"},
+}
+
+BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
+    ("uq_vos_name", "vos", {"name": "default"}),
+    ("ck_vos_share", "vos", {"share": -0.1}),
+    ("ck_vos_limit", "vos", {"limit": -1}),
+    ("ck_vos_demand", "vos", {"demand": -1}),
+    ("uq_ces_name", "ces", {"name": "there"}),
+    ("ck_ces_capacity", "ces", {"capacity": -1}),
+    ("ck_ces_waiting_limit", "ces", {"waiting_limit": -1}),
+    ("ck_ces_success_rate", "ces", {"success_rate": 1.5}),
+    ("ck_ces_success_rate", "ces", {"success_rate": -0.5}),
+    ("fk_ce_vos_ce_id", "ce_vos", {"ce_id": 4711}),
+    ("fk_ce_vos_vo_id", "ce_vos", {"vo_id": 4711}),
+    ("uq_pilots_stamp", "pilots", {"stamp": "{stamp}"}),
+    ("ck_pilots_stamp", "pilots", {"stamp": STAMP[1:]}),
+    ("ck_pilots_stamp", "pilots", {"stamp": STAMP.upper()}),
+    ("fk_pilots_vo_id", "pilots", {"vo_id": 4711}),
+    ("fk_pilots_ce_id", "pilots", {"ce_id": 4711}),
+    ("ck_pilots_status", "pilots", {"status": "sleeping"}),
+    ("ck_pilots_cause", "pilots", {"status": "failed", "cause": "bad luck", **ENDED}),
+    ("ck_pilots_cause_of_failure", "pilots", {"cause": "node"}),
+    ("ck_pilots_cause_of_failure", "pilots", {"status": "failed", **ENDED}),
+    ("ck_pilots_ended", "pilots", ENDED),
+    ("ck_pilots_ended", "pilots", {"status": "done"}),
+    ("ck_pilots_counts", "pilots", {"attempts": -1}),
+    ("ck_pilots_counts", "pilots", {"misses": -1}),
+    ("ck_pilots_counts", "pilots", {"requeues": -1}),
+    ("uq_pilots_ce_id_handle", "pilots", {"handle": "taken"}),
+    ("fk_transitions_pilot_id", "transitions", {"pilot_id": 4711}),
+    ("ck_transitions_was", "transitions", {"was": "sleeping"}),
+    ("ck_transitions_became", "transitions", {"became": "sleeping"}),
+    ("ck_transitions_cause", "transitions", {"cause": "bad luck"}),
+    ("fk_decisions_vo_id", "decisions", {"vo_id": 4711}),
+    ("fk_decisions_ce_id", "decisions", {"ce_id": 4711}),
+    ("ck_decisions_granted", "decisions", {"granted": -1}),
+    ("fk_ce_health_ce_id", "ce_health", {"ce_id": 4711}),
+    ("ck_ce_health_breaker", "ce_health", {"breaker": "loose", "breaker_reason": "why"}),
+    ("ck_ce_health_breaker_reason", "ce_health", {"breaker": "open"}),
+    ("ck_ce_health_breaker_reason", "ce_health", {"breaker_reason": "why"}),
+    ("ck_ce_health_failed_calls", "ce_health", {"failed_calls": -1}),
+    ("uq_schedules_task", "schedules", {"task": "there"}),
+    ("uq_schedules_task_vo_id", "schedules", {"task": "there", "vo_id": "{vo}"}),
+    ("fk_schedules_vo_id", "schedules", {"vo_id": 4711}),
+    ("ck_schedules_every_or_cron", "schedules", {"cron": "* * * * *"}),
+    ("ck_schedules_every_or_cron", "schedules", {"every": None}),
+    ("ck_schedules_every", "schedules", {"every": 0}),
+    ("ck_schedules_last_outcome", "schedules", {"last_outcome": "so so"}),
+    ("ck_sim_faults_rate", "sim_faults", {"rate": 1.5}),
+    ("ck_sim_faults_rate", "sim_faults", {"rate": -0.5}),
+]
+
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "vos": {"share": 1, "enabled": True, "limit": None, "demand": None},
+    "ces": {
+        "success_rate": 1,
+        "enabled": True,
+        "draining": False,
+        "open_to_all": True,
+        "waiting_limit": None,
+    },
+    "pilots": {"attempts": 0, "misses": 0, "requeues": 0, "cause": None, "next_check_at": None},
+    "ce_health": {"breaker": "closed", "failed_calls": 0},
+    "schedules": {"enabled": True, "next_at": None},
+    "sim_jobs": {"forgotten_at": None},
+    "sim_faults": {"rate": 1},
+}
+
+
+def there(tx: Transaction) -> dict[str, str]:
+    """Make the rows that others point at; give the id of each."""
+    vo, ce = a_vo().create(tx), a_ce().named("there").create(tx)
+    ill = a_ce().create(tx)
+    tx.connection.exec_driver_sql(f"DELETE FROM ce_health WHERE ce_id = {ill.id}")
+    pilot = a_pilot().on(ce).with_handle("taken").create(tx)
+    a_schedule().of("there").create(tx)
+    a_schedule().of("there").for_vo(vo).create(tx)
+    return {
+        "{vo}": str(vo.id),
+        "{ce}": str(ce.id),
+        "{ill}": str(ill.id),
+        "{pilot}": str(pilot.id),
+        "{stamp}": f"'{pilot.stamp}'",
+    }
+
+
+def insert(tx: Transaction, table: str, values: Mapping[str, Any], ids: Mapping[str, str]) -> None:
+    """Write a row as somebody with a SQL prompt would."""
+    names = ", ".join(f'"{name}"' for name in values)
+    literals = ", ".join(literal(value, ids) for value in values.values())
+    tx.connection.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({literals})")
+
+
+def literal(value: Any, ids: Mapping[str, str]) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        return ids.get(value, f"'{value}'")
+    return str(value)
+
+
+@pytest.mark.parametrize("table", VALID)
+def test_a_row_of_the_least_is_taken_and_its_defaults_are_filled_in(
+    uow: UnitOfWork, table: str
+) -> None:
+    with uow() as tx:
+        ids = there(tx)
+        insert(tx, table, VALID[table], ids)
+    model = TABLES[table]
+    key = next(iter(model.primary_key.columns))
+    with uow() as tx:
+        # The newest: its key is the greatest.
+        row = tx.execute(model.select().order_by(key.desc())).mappings().first()
+    assert row is not None
+
+    assert {name: row[name] for name in DEFAULTS.get(table, {})} == DEFAULTS.get(table, {})
+    for column in model.columns:
+        if column.server_default is not None:
+            assert row[column.name] is not None, column
+        if isinstance(column.type, Boolean):
+            assert isinstance(row[column.name], bool)
+        if isinstance(row[column.name], datetime):
+            assert row[column.name].tzinfo is UTC
+
+
+@pytest.mark.parametrize(("constraint", "table", "values"), BROKEN)
+def test_a_row_that_breaks_a_constraint_is_refused(
+    uow: UnitOfWork, constraint: str, table: str, values: Mapping[str, Any]
+) -> None:
+    with uow() as tx:
+        ids = there(tx)
+    with pytest.raises(IntegrityError) as caught, uow() as tx:
+        insert(tx, table, {**VALID[table], **values}, ids)
+
+    said = str(caught.value)
+    if uow.engine.dialect.name == "sqlite" and not constraint.startswith("ck_"):
+        # It names no others.
+        assert {"uq": "UNIQUE", "fk": "FOREIGN KEY"}[constraint[:2]] in said
+    else:
+        assert constraint in said
+
+
+def test_every_constraint_is_among_those_that_are_tried(uow: UnitOfWork) -> None:
+    found = set()
+    with uow() as tx:
+        inspector = inspect(tx.connection)
+        for table in TABLES:
+            found |= {check["name"] for check in inspector.get_check_constraints(table)}
+            found |= {unique["name"] for unique in inspector.get_unique_constraints(table)}
+            found |= {key["name"] for key in inspector.get_foreign_keys(table)}
+            found |= {i["name"] for i in inspector.get_indexes(table) if i["unique"]}
+
+    assert found == {constraint for constraint, _, _ in BROKEN}
+
+
+def test_every_table_is_among_those_that_are_tried() -> None:
+    assert set(VALID) == set(TABLES)
+
+
+@pytest.mark.parametrize(
+    ("target", "pointing"),
+    [("vos", "pilots"), ("ces", "pilots")],
+)
+def test_what_has_pilots_cannot_be_deleted_past_us(
+    uow: UnitOfWork, target: str, pointing: str
+) -> None:
+    with uow() as tx:
+        pilot = a_pilot().on(a_ce().create(tx)).for_vo(a_vo().create(tx)).create(tx)
+    name = pilot.vo if target == "vos" else pilot.ce
+    with pytest.raises(IntegrityError), uow() as tx:
+        tx.connection.exec_driver_sql(f"DELETE FROM {target} WHERE name = '{name}'")
+
+
+def test_a_pilot_that_is_deleted_takes_its_history_with_it(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        ids = there(tx)
+    with uow() as tx:
+        tx.connection.exec_driver_sql(f"DELETE FROM pilots WHERE id = {ids['{pilot}']}")
+    with uow() as tx:
+        assert tx.connection.exec_driver_sql("SELECT * FROM transitions").all() == []
+
+
+def test_now_is_a_moment_in_utc(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        insert(tx, "vos", VALID["vos"], {})
+        table = TABLES["vos"]
+        made = tx.execute(table.select().where(table.c.name == "new")).one().created_at
+
+    assert abs((datetime.now(UTC) - made).total_seconds()) < 60

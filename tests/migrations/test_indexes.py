@@ -1,0 +1,251 @@
+"""The indexes follow the questions: however long the history, no question reads all of it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, text
+
+from tests.databases import Postgresql, rolled_back
+from tests.factories import NOW, a_ce, a_decision, a_pilot, a_vo
+from worker.db import ces, decisions, pilots, slots, vos
+from worker.db.database import Database
+from worker.db.pages import Asked
+from worker.db.pilots import Check
+from worker.db.uow import Transaction, UnitOfWork
+from worker.domain.pilot import Grant, Move, Pilot, Status
+from worker.domain.vo import DEFAULT_VO
+from worker.services import database as care
+
+FINAL_PILOTS = 40_000
+CES = 20
+HISTORY = f"""
+INSERT INTO pilots (stamp, vo_id, ce_id, status, reserved_at, ended_at, handle)
+SELECT md5(CAST(n AS text)), :vo, :ce + n % {CES}, 'done', :now, :now, 'old' || n
+  FROM generate_series(1, {FINAL_PILOTS}) AS n
+"""
+STEPS = """
+INSERT INTO transitions (pilot_id, became, at) SELECT id, 'reserved', :now FROM pilots
+"""
+SCANS = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'pilots'"
+
+Question = Callable[[Transaction, str, list[Pilot]], object]
+
+
+def free_slots(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return slots.available_ces(tx)
+
+
+def reserve(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilots.reserve(tx, [Grant(vo=active[0].vo, ce=ce, count=1)], NOW)
+
+
+def claim(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilots.claim(tx, ce, 10, NOW)
+
+
+def due(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilots.due(tx, ce, NOW, 100)
+
+
+def move(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilots.move(tx, [Move(pilot_id=p.id, to=Status.RUNNING) for p in active], NOW)
+
+
+def checked(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    pilots.checked(tx, [Check(pilot_id=p.id, next_check_at=NOW) for p in active], NOW)
+    return active
+
+
+def by_stamps(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilots.by_stamps(tx, [p.stamp for p in active])
+
+
+def history(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilots.history(tx, active[0].id)
+
+
+def count_active(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilots.count_active(tx)
+
+
+def page_of_a_ce(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilots.find(tx, ce=ce, asked=Asked(limit=10))
+
+
+def page(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilots.find(tx, asked=Asked(limit=10, descending=True))
+
+
+def prune(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return [pilots.remove_final(tx, ended_before=NOW, limit=10)]
+
+
+def remove_others(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    vo, other = a_vo().create(tx), a_ce().create(tx)
+    vos.remove(tx, vo.name)
+    ces.remove(tx, other.name)
+    return [vo]
+
+
+QUESTIONS: list[tuple[Question, str | None]] = [
+    (free_slots, "ix_pilots_occupying"),
+    (reserve, "ix_pilots_occupying"),
+    (reserve, "ix_pilots_occupying_vo"),
+    (claim, "ix_pilots_occupying"),
+    (due, "ix_pilots_due"),
+    (move, "pk_pilots"),
+    (checked, None),
+    (by_stamps, "uq_pilots_stamp"),
+    (history, "ix_transitions_pilot_id_id"),
+    (count_active, "ix_pilots_occupying"),
+    (page, "pk_pilots"),
+    (prune, "ix_pilots_ended_at"),
+    (remove_others, None),
+]
+
+
+@contextmanager
+def plans(engine: Engine) -> Iterator[list[str]]:
+    """Ask the planner about each statement, with its parameters, before it runs."""
+    seen: list[str] = []
+
+    def ask(
+        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        if statement.lstrip().upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
+            with cursor.connection.cursor() as other:
+                other.execute(f"EXPLAIN {statement}", parameters)
+                seen.append("\n".join(row[0] for row in other.fetchall()))
+
+    event.listen(engine, "before_cursor_execute", ask)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", ask)
+
+
+@dataclass(frozen=True)
+class World:
+    """A database with a CE that has thousands of final pilots and a few active ones."""
+
+    uow: UnitOfWork
+    ce: str
+    active: list[Pilot]
+
+
+@pytest.fixture(scope="module")
+def postgresql_history(
+    postgresql_server: Postgresql,
+) -> Iterator[tuple[Database, str, list[Pilot]]]:
+    """Make the history once; it takes a second."""
+    with postgresql_server.blank() as database:
+        care.migrate(database)
+        with database.uow() as tx:
+            vo = a_vo().limited_to(1000).create(tx)
+            ce, other, *_ = [a_ce().with_capacity(200).create(tx) for _ in range(CES)]
+            tx.execute(text(HISTORY), {"vo": vo.id, "ce": ce.id, "now": NOW})
+            tx.execute(text(STEPS), {"now": NOW})
+            active = a_pilot().on(ce).for_vo(vo).submitted().due_at(NOW).create_many(tx, 20)
+            a_pilot().on(ce).reserved().create_many(tx, 10)
+            a_pilot().on(other).create(tx)
+            # Without it the planner knows nothing of what has just been written.
+            for table in ("pilots", "transitions"):
+                tx.execute(text(f"ANALYZE {table}"))
+        yield database, ce.name, active
+
+
+@pytest.fixture
+def postgresql_world(
+    postgresql_history: tuple[Database, str, list[Pilot]],
+) -> Iterator[World]:
+    database, ce, active = postgresql_history
+    with rolled_back(database.engine) as uow:
+        yield World(uow, ce, active)
+
+
+@pytest.mark.parametrize(("question", "index"), QUESTIONS)
+def test_a_question_uses_its_index(
+    postgresql_world: World, question: Question, index: str | None
+) -> None:
+    world = postgresql_world
+    with world.uow() as tx, plans(world.uow.engine) as seen:
+        assert question(tx, world.ce, world.active)
+
+    assert seen != []
+    for plan in seen:
+        assert "Seq Scan on pilots" not in plan, plan
+    assert index is None or any(f"on {index}" in plan or f"using {index}" in plan for plan in seen)
+
+
+@pytest.mark.parametrize(
+    "question",
+    dict.fromkeys(question for question, _ in QUESTIONS if question is not remove_others),
+)
+def test_a_question_that_is_asked_often_goes_on_using_it(
+    postgresql_world: World, question: Question
+) -> None:
+    # After some executions the driver prepares a statement and the server plans it once for all.
+    world = postgresql_world
+    with world.uow() as tx:
+        before = tx.execute(text(SCANS)).scalar_one()
+        for _ in range(15):
+            question(tx, world.ce, world.active)
+        after = tx.execute(text(SCANS)).scalar_one()
+
+    assert after == before
+
+
+def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> None:
+    with sqlite() as tx:
+        ce = a_ce().create(tx)
+        a_pilot().on(ce).due_at(NOW).create_many(tx, 3)
+        seen: list[str] = []
+
+        def ask(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            other = cursor.connection.cursor()
+            found = other.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            seen.append("\n".join(str(row[3]) for row in found))
+
+        event.listen(sqlite.engine, "before_cursor_execute", ask)
+        slots.available_ces(tx)
+        pilots.due(tx, ce.name, NOW, 10)
+        event.remove(sqlite.engine, "before_cursor_execute", ask)
+
+    assert len(seen) == 2
+    assert "ix_pilots_occupying" in seen[0]
+    assert "ix_pilots_due" in seen[1]
+
+
+def test_decisions_are_found_and_removed_by_index(postgresql: UnitOfWork) -> None:
+    with postgresql() as tx:
+        first = a_decision().create(tx)
+        tx.execute(
+            text(
+                "INSERT INTO decisions (vo_id, ce_id, at, granted, reason, trace)"
+                " SELECT vo_id, ce_id, at + n * interval '1 minute', 0, '', '{}'"
+                " FROM decisions, generate_series(1, 20000) AS n"
+            )
+        )
+        tx.execute(text("ANALYZE decisions"))
+    with postgresql() as tx, plans(postgresql.engine) as seen:
+        decisions.find(tx, ce=first.ce, vo=DEFAULT_VO, asked=Asked(sort="at", limit=10))
+        decisions.remove(tx, before=NOW, limit=10)
+
+    for plan in seen:
+        assert "Seq Scan on decisions" not in plan, plan
+
+
+def test_the_few_pilots_of_a_ce_are_found_without_reading_those_of_another(
+    postgresql_world: World,
+) -> None:
+    uow = postgresql_world.uow
+    with uow() as tx:
+        pilot = a_pilot().create(tx)
+    with uow() as tx, plans(uow.engine) as seen:
+        page = pilots.find(tx, ce=pilot.ce, asked=Asked(limit=10))
+
+    assert page.items == [pilot]
+    assert "ix_pilots_ce_id_id" in seen[-1], seen[-1]

@@ -1,0 +1,37 @@
+"""Bring a database up to date as a site would that has one back-end more; tell what happened.
+
+PILOTAGE_DATABASE_URL=… python -m tests.migrations.visiting
+"""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from worker import wiring
+from worker.domain.errors import PilotageError
+from worker.services import database as care
+
+
+def visit() -> dict[str, Any]:
+    """Migrate twice and verify."""
+    database, backends = wiring.database(), wiring.backends()
+    own = [backend.chain for backend in backends.values()]
+    core = database.chains[:1]
+    care.create(database)
+    told = {
+        "backends": {name: backend.about for name, backend in backends.items()},
+        "first": [asdict(one) for one in care.migrate_each(database, [*core, *own])],
+        "again": [asdict(one) for one in care.migrate_each(database, own)],
+        "differences": care.verify(database),
+        "tables": {chain.chain: chain.rows for chain in care.status(database)},
+    }
+    database.engine.dispose()
+    return told
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(json.dumps(visit()))
+    except PilotageError as error:
+        sys.exit(str(error))

@@ -1,0 +1,1 @@
+"""The policies: pure, so every example is exact."""

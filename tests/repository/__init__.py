@@ -1,0 +1,1 @@
+"""Every operation on every entity, on both databases."""

@@ -1,0 +1,141 @@
+"""Checks: which pilots are due, and what a check leaves behind that changed no status."""
+
+import pytest
+
+from tests.expectations import broken_by
+from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
+from worker.db import pilots
+from worker.db.pilots import Check
+from worker.db.uow import UnitOfWork
+from worker.domain.pilot import FINAL, Move, Status
+
+LATER = NOW + MINUTE
+
+
+def test_pilots_are_due_from_their_moment_on_the_most_overdue_first(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        vo, ce = a_vo().create(tx), a_ce().create(tx)
+        third = a_pilot().on(ce).due_at(NOW + 3 * MINUTE).create(tx)
+        first = a_pilot().on(ce).for_vo(vo).running().due_at(NOW + MINUTE).create(tx)
+        second = a_pilot().on(ce).due_at(NOW + 2 * MINUTE).create(tx)
+        a_pilot().due_at(NOW).create(tx)
+    with uow() as tx:
+        assert pilots.due(tx, ce.name, NOW, 10) == []
+        assert pilots.due(tx, ce.name, NOW + MINUTE, 10) == [first]
+        assert pilots.due(tx, ce.name, NOW + 3 * MINUTE, 10) == [first, second, third]
+        assert pilots.due(tx, ce.name, NOW + 3 * MINUTE, 2) == [first, second]
+        assert pilots.due(tx, "nowhere", NOW + 3 * MINUTE, 10) == []
+
+
+@pytest.mark.parametrize("status", [Status.RESERVED, Status.SUBMITTING, *sorted(FINAL)])
+def test_a_pilot_that_the_ce_does_not_have_is_not_due(uow: UnitOfWork, status: Status) -> None:
+    with uow() as tx:
+        pilot = a_pilot().that_is(status).due_at(NOW).create(tx)
+    with uow() as tx:
+        assert pilots.due(tx, pilot.ce, NOW + 100 * MINUTE, 10) == []
+
+
+def test_a_check_that_found_nothing_new_only_says_when_to_ask_again(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        pilot = a_pilot().running().create(tx)
+    with uow() as tx:
+        pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER)], NOW)
+    with uow() as tx:
+        found = pilots.get(tx, pilot.id)
+
+    assert (found.status, found.attempts, found.misses) == (Status.RUNNING, 0, 0)
+    assert (found.checked_at, found.next_check_at) == (NOW, LATER)
+
+
+def test_a_check_writes_no_history(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        pilot = a_pilot().running().create(tx)
+        before = pilots.history(tx, pilot.id)
+    with uow() as tx:
+        pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)], NOW)
+    with uow() as tx:
+        assert pilots.history(tx, pilot.id) == before
+
+
+def test_answers_without_the_pilot_are_counted_from_the_first_on(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        pilot = a_pilot().create(tx)
+    for n in range(3):
+        with uow() as tx:
+            missing = Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)
+            pilots.checked(tx, [missing], NOW + n * MINUTE)
+    with uow() as tx:
+        found = pilots.get(tx, pilot.id)
+
+    assert (found.status, found.misses, found.missing_since) == (Status.SUBMITTED, 3, NOW)
+    assert found.checked_at == NOW + 2 * MINUTE
+
+
+def test_an_answer_with_the_pilot_forgets_that_it_was_missing(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        pilot = a_pilot().create(tx)
+        pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)], NOW)
+    with uow() as tx:
+        pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER)], LATER)
+    with uow() as tx:
+        found = pilots.get(tx, pilot.id)
+
+    assert (found.misses, found.missing_since) == (0, None)
+
+
+def test_no_answer_is_no_miss_and_forgets_none(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        pilot = a_pilot().create(tx)
+        pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)], NOW)
+    for _ in range(2):
+        with uow() as tx:
+            silence = Check(pilot_id=pilot.id, next_check_at=LATER, answered=False)
+            pilots.checked(tx, [silence], LATER)
+    with uow() as tx:
+        silent = pilots.get(tx, pilot.id)
+        pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)], LATER)
+    with uow() as tx:
+        answered = pilots.get(tx, pilot.id)
+
+    assert (silent.attempts, silent.misses, silent.missing_since) == (2, 1, NOW)
+    assert silent.checked_at == NOW
+    assert (answered.attempts, answered.misses, answered.missing_since) == (0, 2, NOW)
+
+
+def test_a_move_forgets_attempts_and_misses(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        pilot = a_pilot().create(tx)
+        pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)], NOW)
+        pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER, answered=False)], NOW)
+    with uow() as tx:
+        pilots.move(tx, [Move(pilot_id=pilot.id, to=Status.RUNNING)], LATER)
+    with uow() as tx:
+        found = pilots.get(tx, pilot.id)
+
+    assert (found.attempts, found.misses, found.missing_since) == (0, 0, None)
+
+
+@pytest.mark.parametrize("status", [Status.RESERVED, *sorted(FINAL)])
+def test_a_check_of_a_pilot_that_moved_meanwhile_leaves_it_alone(
+    uow: UnitOfWork, status: Status
+) -> None:
+    with uow() as tx:
+        pilot = a_pilot().that_is(status).create(tx)
+    with uow() as tx:
+        pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)], LATER)
+    with uow() as tx:
+        assert pilots.get(tx, pilot.id) == pilot
+
+
+def test_no_checks_are_no_checks(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        pilots.checked(tx, [], NOW)
+
+
+def test_a_moment_without_a_time_zone_is_refused(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        pilot = a_pilot().create(tx)
+
+    with broken_by(ValueError, "no time zone"), uow() as tx:
+        naive = NOW.replace(tzinfo=None)
+        pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=naive)], NOW)

@@ -1,0 +1,76 @@
+"""Health: what was learnt of each CE, and the state of its breaker."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.expectations import broken_by, refused
+from tests.factories import MINUTE, NOW, a_ce, a_health
+from worker.db import health
+from worker.db.health import Health
+from worker.db.uow import UnitOfWork
+from worker.domain.breaker import Breaker
+from worker.domain.errors import UnknownCE
+
+FULL = Health(
+    rates={"ok": 0.5, "by_vo": {"lhcb": [1, 2, None]}, "täglich": "🚀"},
+    learned_at=NOW,
+    breaker=Breaker.OPEN,
+    breaker_reason="five calls failed",
+    breaker_since=NOW + MINUTE,
+    next_probe_at=NOW + 2 * MINUTE,
+    failed_calls=5,
+    retry_at=NOW + 3 * MINUTE,
+)
+
+
+LEAST = Health(rates={}, learned_at=NOW)
+
+
+@pytest.mark.parametrize("wanted", [FULL, LEAST], ids=["full", "least"])
+def test_health_is_read_back_as_it_was_saved(uow: UnitOfWork, wanted: Health) -> None:
+    with uow() as tx:
+        ce = a_ce().create(tx)
+        health.save(tx, ce.name, wanted)
+    with uow() as tx:
+        found = health.get(tx, ce.name)
+
+    assert found == wanted
+    assert isinstance(found.breaker, Breaker)
+
+
+def test_health_is_saved_over_what_was_known(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        ce = a_ce().create(tx)
+        health.save(tx, ce.name, FULL)
+    with uow() as tx:
+        health.save(tx, ce.name, LEAST)
+    with uow() as tx:
+        assert health.get(tx, ce.name) == LEAST
+
+
+def test_the_health_of_every_ce_is_one_question(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        well, ill = a_ce().named("well").create(tx), a_ce().named("ill").create(tx)
+        a_health().of(ill).opened("it is on fire").create(tx)
+    with uow() as tx:
+        found = health.get_all(tx)
+
+    assert list(found) == [ill.name, well.name]
+    assert found["ill"].breaker_reason == "it is on fire"
+    assert (found["well"].rates, found["well"].breaker) == ({}, Breaker.CLOSED)
+
+
+def test_an_unknown_ce_is_named(uow: UnitOfWork) -> None:
+    with refused(UnknownCE, "nowhere"), uow() as tx:
+        health.get(tx, "nowhere")
+    with refused(UnknownCE, "nowhere"), uow() as tx:
+        health.save(tx, "nowhere", FULL)
+
+
+def test_a_moment_without_a_time_zone_is_refused(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        ce = a_ce().create(tx)
+
+    with broken_by(Exception, "no time zone"), uow() as tx:
+        health.save(tx, ce.name, replace(FULL, learned_at=NOW.replace(tzinfo=None)))

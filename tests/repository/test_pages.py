@@ -1,0 +1,192 @@
+"""Long lists, a page at a time: the same for every list, every order, both ways."""
+
+import base64
+import json
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from tests.expectations import refused
+from tests.factories import MINUTE, NOW, a_ce, a_decision, a_pilot, a_vo
+from worker.db import ces, decisions, pilots, vos
+from worker.db.pages import Asked, Page
+from worker.db.uow import Transaction, UnitOfWork
+from worker.domain.errors import Invalid
+
+Find = Callable[..., Page[Any]]
+LISTS: dict[str, tuple[Find, Callable[[Any], Any]]] = {
+    "vos": (vos.find, lambda vo: vo.name),
+    "ces": (ces.find, lambda ce: ce.name),
+    "pilots": (pilots.find, lambda pilot: pilot.id),
+    "decisions": (decisions.find, lambda decision: decision.reason),
+}
+ORDERS = [
+    (of, sort, descending)
+    for of, sorts in (
+        ("vos", vos.SORTS),
+        ("ces", ces.SORTS),
+        ("pilots", pilots.SORTS),
+        ("decisions", decisions.SORTS),
+    )
+    for sort in sorts
+    for descending in (False, True)
+]
+
+
+def fill(tx: Transaction) -> None:
+    """Make seven of each, some alike in what they are sorted by, some changed since."""
+    for n in range(6):
+        a_vo().named(f"vo{n}").create(tx)
+    for n in range(7):
+        made = a_ce().named(f"ce{n}").with_capacity(10 + n // 2).with_success_rate(n % 3 / 4)
+        ce = made.create(tx)
+        pilot = a_pilot().on(ce).at(NOW + n // 3 * MINUTE)
+        (pilot.running() if n % 2 else pilot.lost()).create(tx)
+        a_decision().on(ce).granting(n // 2).because(f"reason {n}").at(
+            NOW + n // 3 * MINUTE
+        ).create(tx)
+    vos.change(tx, "vo3", share=3.0)
+    ces.change(tx, "ce2", tags=("changed",))
+    ces.change(tx, "ce5", tags=("changed",))
+
+
+def read(uow: UnitOfWork, of: str, **asked: Any) -> list[list[Any]]:
+    """Read page after page, each in its own transaction."""
+    find, key = LISTS[of]
+    pages: list[list[Any]] = []
+    after = None
+    # A list that never ends would be read for ever.
+    for _ in range(20):
+        with uow() as tx:
+            page = find(tx, asked=Asked(after=after, **asked))
+        pages.append([key(item) for item in page.items])
+        after = page.next
+        if after is None:
+            return pages
+    pytest.fail(f"the pages never end: {pages}")
+
+
+@pytest.mark.parametrize(("of", "sort", "descending"), ORDERS)
+def test_pages_together_are_the_whole_list_in_its_order(
+    uow: UnitOfWork, of: str, sort: str, descending: bool
+) -> None:
+    with uow() as tx:
+        fill(tx)
+    [whole] = read(uow, of, sort=sort, descending=descending)
+
+    assert len(whole) == 7
+    for length in (1, 2, 3, 6, 7):
+        pages = read(uow, of, sort=sort, descending=descending, limit=length)
+        assert [item for page in pages for item in page] == whole
+        assert [len(page) for page in pages[:-1]] == [length] * (len(pages) - 1)
+        assert pages[-1] != []
+
+
+@pytest.mark.parametrize(("of", "sort", "descending"), ORDERS)
+def test_one_order_is_the_other_backwards(
+    uow: UnitOfWork, of: str, sort: str, descending: bool
+) -> None:
+    with uow() as tx:
+        fill(tx)
+    [there] = read(uow, of, sort=sort, descending=descending)
+    [back] = read(uow, of, sort=sort, descending=not descending)
+
+    assert there == back[::-1]
+
+
+def test_an_empty_list_is_one_empty_page(uow: UnitOfWork) -> None:
+    assert read(uow, "ces") == [[]]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_rows_that_come_and_go_between_pages_shift_nothing(
+    uow: UnitOfWork, descending: bool
+) -> None:
+    with uow() as tx:
+        for name in "bdfhj":
+            a_ce().named(name).create(tx)
+    with uow() as tx:
+        first = ces.find(tx, asked=Asked(limit=3, descending=descending))
+    gone, came, unseen = ("f", "a", "i") if not descending else ("f", "k", "c")
+    with uow() as tx:
+        # The last row that was shown, one before it, and one after it.
+        ces.remove(tx, gone)
+        a_ce().named(came).create(tx)
+        a_ce().named(unseen).create(tx)
+    with uow() as tx:
+        second = ces.find(tx, asked=Asked(limit=9, descending=descending, after=first.next))
+
+    assert [ce.name for ce in first.items] == list("jhf" if descending else "bdf")
+    assert [ce.name for ce in second.items] == list("dcb" if descending else "hij")
+
+
+def test_a_filter_holds_on_every_page(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        for n in range(5):
+            a_ce().named(f"wanted{n}").create(tx)
+            a_ce().named(f"other{n}").create(tx)
+    found, after = [], None
+    for _ in islice(iter(int, 1), 10):
+        with uow() as tx:
+            page = ces.find(tx, search="WANTED", asked=Asked(limit=2, after=after))
+        found += [ce.name for ce in page.items]
+        after = page.next
+        if after is None:
+            break
+
+    assert found == [f"wanted{n}" for n in range(5)]
+
+
+def cursor(*values: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    ("sort", "after"),
+    [
+        ("name", ""),
+        ("name", "x"),
+        ("name", "é"),
+        ("name", "%%%"),
+        ("name", "bm90IGpzb24"),
+        ("name", cursor()),
+        ("name", cursor("ce")),
+        ("name", cursor("ce", 1, 2)),
+        ("name", cursor("ce", None)),
+        ("name", cursor("ce", "x")),
+        ("name", cursor(["ce"], 1)),
+        ("name", cursor({}, 1)),
+        ("name", base64.urlsafe_b64encode(b'{"a": 1, "b": 2}').decode()),
+        ("name", base64.urlsafe_b64encode(b'["ce", 1e999]').decode()),
+        ("name", base64.urlsafe_b64encode(b'["ce", NaN]').decode()),
+        ("name", cursor("ce", 10**30)),
+        ("name", cursor("c\0e", 1)),
+        ("name", cursor("\ud800", 1)),
+        ("capacity", cursor("many", 1)),
+        ("capacity", cursor(10**30, 1)),
+    ],
+)
+def test_where_no_page_ended_no_page_begins(uow: UnitOfWork, sort: str, after: str) -> None:
+    with uow() as tx:
+        a_ce().create(tx)
+    with refused(Invalid, "after", "not where a page"), uow() as tx:
+        ces.find(tx, asked=Asked(sort=sort, after=after))
+
+
+@pytest.mark.parametrize(
+    "after",
+    [cursor(1, 1), cursor("yesterday", 1), cursor("2026-03-01 12:00:00+01:00", 1)],
+)
+def test_a_page_begins_after_a_moment_and_nothing_else(uow: UnitOfWork, after: str) -> None:
+    with refused(Invalid, "after", "not where a page"), uow() as tx:
+        pilots.find(tx, asked=Asked(sort="reserved_at", after=after))
+
+
+def test_a_page_of_one_order_does_not_go_on_in_another(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        fill(tx)
+        by_name = ces.find(tx, asked=Asked(limit=2)).next
+    with refused(Invalid, "after"), uow() as tx:
+        ces.find(tx, asked=Asked(sort="capacity", limit=2, after=by_name))

@@ -1,0 +1,336 @@
+"""docker-compose.yml is what the Compose Specification allows, and names only what exists."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from graphlib import TopologicalSorter
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import celeryconfig
+from tests.expectations import await_that
+from tests.test_docs import check_command
+from worker import settings
+from worker.db.database import Database
+from worker.services import catalogue
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = json.loads((ROOT / "tests/data/compose-spec.json").read_text(encoding="utf-8"))
+TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+FILE: Mapping[str, Any] = yaml.safe_load(
+    re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", TEXT).replace("$$", "$")
+)
+SERVICES: Mapping[str, Mapping[str, Any]] = FILE["services"]
+OURS = {name: one for name, one in SERVICES.items() if str(one["image"]).startswith("pilotage")}
+SECRETS = Path("/run/secrets")
+
+each_service = pytest.mark.parametrize("name", SERVICES)
+each_of_ours = pytest.mark.parametrize("name", OURS)
+
+
+def test_the_file_is_what_the_schema_allows() -> None:
+    assert _mistakes(FILE) == []
+
+
+def test_the_schema_would_find_a_mistake() -> None:
+    beat = {**SERVICES["beat"], "restarts": "always", "stop_grace_period": 20}
+    found = _mistakes({**FILE, "services": {**SERVICES, "beat": beat}})
+
+    assert [mistake.partition(": ")[0] for mistake in found] == [
+        "['services', 'beat', 'stop_grace_period']",
+        "['services', 'beat']",
+    ]
+
+
+def _mistakes(file: Mapping[str, Any]) -> list[str]:
+    # The schema names its draft by an address with the wrong protocol, which no validator knows.
+    validator = import_module("jsonschema").Draft201909Validator(SCHEMA)
+    return sorted(f"{list(e.absolute_path)}: {e.message}" for e in validator.iter_errors(file))
+
+
+def test_the_services_are_the_parts_of_a_deployment() -> None:
+    assert {"postgres", "redis", "migrate", "worker-plan", "worker-call", "beat"} <= set(SERVICES)
+    assert SERVICES["beat"]["deploy"]["replicas"] == 2
+
+
+@each_of_ours
+def test_its_command_is_one_of_ours(name: str) -> None:
+    for words in _commands(SERVICES[name]):
+        check_command(words)
+
+
+def test_the_health_of_a_process_is_asked_by_its_own_name() -> None:
+    for service in OURS.values():
+        for words in _commands(service):
+            pinged = re.search(r"--destination=(\w+)@\$HOSTNAME", shlex.join(words))
+            if pinged:
+                assert f"--hostname={pinged[1]}@%h" in service["command"]
+
+
+def test_every_queue_has_a_worker() -> None:
+    served = {
+        word.removeprefix("--queues=")
+        for service in OURS.values()
+        for word in service["command"]
+        if word.startswith("--queues=")
+    }
+
+    assert served == {task.queue for task in catalogue.BUILT_IN}
+
+
+@each_of_ours
+def test_its_variables_are_settings(name: str, tmp_path: Path) -> None:
+    given = dict(SERVICES[name]["environment"])
+    for variable, value in given.items():
+        if variable.endswith("_FILE"):
+            given[variable] = str(tmp_path / Path(value).name)
+            Path(given[variable]).write_text("redis://:x@redis:6379/0\n", encoding="utf-8")
+
+    loaded = settings.load(given)
+
+    assert loaded.broker_url is not None
+    assert loaded.broker_url.get_secret_value() == "redis://:x@redis:6379/0"
+    assert not loaded.is_embedded
+
+
+@each_service
+def test_what_it_waits_for_can_come(name: str) -> None:
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        other = SERVICES[needed]
+        if how["condition"] == "service_healthy":
+            assert "healthcheck" in other
+        if how["condition"] == "service_completed_successfully":
+            assert other["restart"] == "no"
+
+
+def test_nothing_waits_for_itself() -> None:
+    needed = {name: list(one.get("depends_on", {})) for name, one in SERVICES.items()}
+
+    assert len(list(TopologicalSorter(needed).static_order())) == len(SERVICES)
+
+
+@each_service
+def test_it_is_kept_alive_bounded_and_looked_at(name: str) -> None:
+    service = SERVICES[name]
+    reasons = service.get("x-reasons", {})
+
+    assert service["restart"] != "no" or reasons["restart"]
+    assert "healthcheck" in service or reasons["healthcheck"]
+    assert set(service["deploy"]["resources"]["limits"]) >= {"cpus", "memory"}
+    assert service["logging"]["options"]["max-size"]
+    assert "container_name" not in service
+
+
+@each_of_ours
+def test_it_can_change_nothing_but_its_state_folder(name: str) -> None:
+    service = SERVICES[name]
+    folders = {mount.partition(":")[0] for mount in service["tmpfs"]}
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["environment"]["PILOTAGE_HOME"] in folders
+    assert "privileged" not in service
+
+
+@each_service
+def test_it_is_not_reached_from_outside(name: str) -> None:
+    service = SERVICES[name]
+
+    assert "ports" not in service
+    assert service["networks"] == ["inside"] or name in {"worker-call", "pilotage"}
+    assert FILE["networks"]["inside"]["internal"] is True
+
+
+def test_a_worker_has_longer_to_stop_than_a_task_to_run() -> None:
+    for service in OURS.values():
+        if "worker" in service["command"]:
+            grace = int(service["stop_grace_period"].removesuffix("s"))
+            assert grace > celeryconfig.task_time_limit
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    assert not re.search(r"://[^\s/]*:[^\s/]*@", TEXT)
+    for service in SERVICES.values():
+        for variable, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|SECRET|TOKEN|URL", variable):
+                assert variable.endswith("_FILE"), variable
+                assert Path(value).parent == SECRETS
+    for secret in FILE["secrets"].values():
+        assert set(secret) == {"file"}
+
+
+@each_service
+def test_it_is_given_the_secrets_that_it_reads_and_no_others(name: str) -> None:
+    service = SERVICES[name]
+    read = set(re.findall(rf"{SECRETS}/(\w+)", json.dumps(service)))
+
+    assert read == set(service.get("secrets", []))
+    assert read <= set(FILE["secrets"])
+
+
+def test_the_example_of_the_environment_names_what_the_file_asks_for() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    named = dict(re.findall(r"^(\w+)=(.*)$", example, re.MULTILINE))
+    asked = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", TEXT))
+
+    assert named.pop("COMPOSE_PROJECT_NAME") == "pilotage"
+    assert named == asked
+
+
+# -- the commands, against real servers
+
+
+class Deployment:
+    """The processes of the file on this machine: its secrets in a folder, its Redis on a port."""
+
+    def __init__(self, folder: Path, database: str) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self._write("database_url", database)
+        self._write("redis_password", "hush")
+        self._write("broker_url", f"redis://:hush@127.0.0.1:{self.port}/0")
+        self.environment = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOSTNAME": socket.gethostname(),
+        }
+
+    def _write(self, secret: str, value: str) -> None:
+        (self.folder / secret).write_text(f"{value}\n", encoding="utf-8")
+
+    def start(self, name: str, words: Sequence[str] | None = None) -> subprocess.Popen[str]:
+        """Start a service, or another command in its place."""
+        here = [self._here(word) for word in words or SERVICES[name]["command"]]
+        given = {
+            variable: self._here(value).replace("/var/lib/pilotage", str(self.folder))
+            for variable, value in SERVICES[name].get("environment", {}).items()
+        }
+        return subprocess.Popen(
+            here,
+            env={**self.environment, **given},
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def ends(self, name: str, words: Sequence[str] | None = None) -> str:
+        """Run one that ends by itself; tell what it said."""
+        process = self.start(name, words)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+        return said
+
+    def is_healthy(self, name: str) -> bool:
+        """Ask as the engine would."""
+        how, *words = SERVICES[name]["healthcheck"]["test"]
+        asked = self.start(name, ["sh", "-c", *words] if how == "CMD-SHELL" else words)
+        asked.communicate(timeout=60)
+        return asked.returncode == 0
+
+    def _here(self, text: str) -> str:
+        text = text.replace(str(SECRETS), str(self.folder))
+        text = text.replace("redis-server -", f"redis-server - --bind 127.0.0.1 --port {self.port}")
+        return text.replace("redis-cli", f"redis-cli -p {self.port}")
+
+
+@pytest.fixture
+def running() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Processes by their names; those that a failed test left behind are ended."""
+    processes: dict[str, subprocess.Popen[str]] = {}
+    yield processes
+    for process in processes.values():
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.mark.skipif(not shutil.which("redis-server"), reason="needs the program redis-server")
+def test_the_processes_run_as_the_file_says(
+    postgresql_blank: Database, running: dict[str, subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    here = Deployment(tmp_path, postgresql_blank.url.render_as_string(hide_password=False))
+    running["redis"] = here.start("redis")
+    await_that(lambda: here.is_healthy("redis"))
+    here.ends("migrate")
+    here.ends("pilotage", shlex.split("pilotage ce add lyon --backend sim --capacity 3"))
+    running |= {name: here.start(name) for name in ("worker-plan", "worker-call", "beat")}
+    running["the other beat"] = here.start("beat")
+    await_that(lambda: _submitted(here) == 3, seconds=60)
+
+    assert [name for name in running if "other" not in name and not here.is_healthy(name)] == []
+    for name in reversed(list(running)):
+        running[name].terminate()
+        said, _ = running[name].communicate(timeout=60)
+        assert running[name].returncode == 0, f"{name}: {said}"
+
+
+def _submitted(here: Deployment) -> int:
+    words = ["pilotage", "pilot", "list", "--status", "submitted", "--status", "running", "--json"]
+    return len(json.loads(here.ends("pilotage", words))["items"])
+
+
+# -- the image
+
+
+def _steps() -> list[str]:
+    joined = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    return [line.strip() for line in joined.splitlines() if line.strip() and line[0] != "#"]
+
+
+def test_the_image_is_made_of_files_that_are_there_and_are_not_ignored() -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    copied = [step.split()[1:-1] for step in _steps() if step.startswith("COPY")]
+    files = {word for words in copied if not words[0].startswith("--from") for word in words}
+
+    assert files
+    for file in files:
+        assert (ROOT / file).exists(), file
+        assert f"!{file.removeprefix('./')}" in ignored
+
+
+def test_the_image_is_run_by_somebody_without_rights() -> None:
+    users = [step.split()[1] for step in _steps() if step.startswith("USER")]
+
+    assert users
+    assert not {"root", "0"} & {part for user in users for part in user.split(":")}
+    for name in OURS:
+        for mount in SERVICES[name]["tmpfs"]:
+            if "uid=" in mount:
+                assert f"uid={users[-1].split(':')[0]}," in mount
+
+
+def test_the_image_installs_only_what_is_locked_and_hashed() -> None:
+    installs = [step for step in _steps() if "pip install" in step]
+
+    assert all("--require-hashes" in step or "--no-deps" in step for step in installs)
+
+
+def test_what_runs_is_what_was_tested() -> None:
+    assert _pins("requirements-run.lock").items() <= _pins("requirements.lock").items()
+
+
+def _pins(file: str) -> dict[str, str]:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w.-]+(?:\[\w+\])?)==(\S+)", text, re.MULTILINE))
+
+
+def _commands(service: Mapping[str, Any]) -> Iterator[list[str]]:
+    yield [*service.get("entrypoint", []), *service["command"]]
+    if "healthcheck" in service:
+        how, *words = service["healthcheck"]["test"]
+        yield shlex.split(words[0]) if how == "CMD-SHELL" else words

@@ -1,0 +1,1 @@
+"""What needs no database, or only one in memory."""

@@ -1,0 +1,81 @@
+"""Database URLs: what is wrong is told in one line, and a password is never shown."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.expectations import PASSWORD, refused
+from worker.db.engine import make_engine, parse_url, shown
+from worker.domain.errors import ConfigurationError, DatabaseUnavailable
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   ",
+        PASSWORD,
+        f"postgresql:/me:{PASSWORD}@host/db",
+        f"me:{PASSWORD}@host/db",
+        f"postgresql://me:{PASSWORD}@host:port/db",
+        f"postgresql://me:{PASSWORD}@[::1/db",
+        f"://me:{PASSWORD}@host/db",
+    ],
+)
+def test_a_malformed_url_is_refused_without_being_shown(text: str) -> None:
+    with refused(ConfigurationError, "malformed", "postgresql://USER:PASSWORD@HOST:PORT/NAME"):
+        parse_url(text)
+
+
+@pytest.mark.parametrize("dialect", ["mysql", "postgres", "oracle+oracledb", "sqlite3"])
+def test_an_unknown_dialect_is_named(dialect: str) -> None:
+    with refused(ConfigurationError, repr(dialect.partition("+")[0]), "postgresql or sqlite"):
+        parse_url(f"{dialect}://me:{PASSWORD}@host/db")
+
+
+@pytest.mark.parametrize("end", ["", "/", ":5432", ":5432/"])
+def test_a_server_without_a_database_is_refused(end: str) -> None:
+    with refused(ConfigurationError, "names no database"):
+        parse_url(f"postgresql://me:{PASSWORD}@host{end}")
+
+
+def test_a_password_with_an_unescaped_at_sign_does_not_leak_into_the_host() -> None:
+    with refused(ConfigurationError, "malformed"):
+        parse_url(f"postgresql://me:secret@{PASSWORD}@host/db")
+
+
+@pytest.mark.parametrize(
+    ("text", "driver"),
+    [
+        ("postgresql://me@host/db", "postgresql+psycopg"),
+        ("postgresql+psycopg2://me@host/db", "postgresql+psycopg"),
+        ("sqlite:////tmp/db", "sqlite+pysqlite"),
+        ("sqlite+aiosqlite:////tmp/db", "sqlite+pysqlite"),
+    ],
+)
+def test_the_driver_is_ours_to_choose(text: str, driver: str) -> None:
+    assert parse_url(text).drivername == driver
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"postgresql://me:{PASSWORD}@host:5/db", "postgresql://me:***@host:5/db"),
+        (f"postgresql://me@host/db?password={PASSWORD}", "postgresql://me@host/db"),
+        (f"postgresql+psycopg://me:{PASSWORD}@/db?host=/run", "postgresql://me:***@/db"),
+        ("sqlite:////srv/pilotage.sqlite", "sqlite:////srv/pilotage.sqlite"),
+    ],
+)
+def test_a_url_is_shown_without_password_and_options(text: str, said: str) -> None:
+    assert shown(parse_url(text)) == said
+
+
+def test_a_password_of_odd_characters_reaches_the_driver_as_it_is() -> None:
+    assert parse_url("postgresql://me:p%40s%2Fs%25@host/db").password == "p@s/s%"
+
+
+def test_a_file_in_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    with refused(DatabaseUnavailable, "absent", "its folder does not exist"):
+        make_engine(parse_url(f"sqlite:///{tmp_path}/absent/db.sqlite"))
+    with refused(DatabaseUnavailable, str(tmp_path), "it is a folder"):
+        make_engine(parse_url(f"sqlite:///{tmp_path}"))
