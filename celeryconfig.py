@@ -1,8 +1,10 @@
 """Celery's settings, in Celery's own lower-case names. A line of reason for each unusual one."""
 
-from worker.wiring import broker, settings
+# Celery takes every lower-case name here for a setting, but none that begins with a line.
+from worker.wiring import broker as _broker
+from worker.wiring import settings as _settings
 
-broker_url, broker_transport_options = broker()
+broker_url, broker_transport_options = _broker()
 
 # Messages are nudges: the database remembers what is to be done, so one that is lost costs a tick.
 # A message is acknowledged before its task runs, so that none is delivered twice.
@@ -47,4 +49,4 @@ enable_utc = True
 # Ticks are claimed in the database, by any number of beats.
 beat_scheduler = "worker.tasks.beat:DatabaseScheduler"
 # Schedules are changed while beat runs: it looks at them this often, in seconds.
-beat_max_loop_interval = settings().beat_interval
+beat_max_loop_interval = _settings().beat_interval

@@ -118,8 +118,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     for variable, value in environ.items():
         if not variable.startswith(PREFIX) or variable == CONFIG or variable in NOT_SETTINGS:
             continue
-        if variable.startswith(OF_THE_TESTS):
-            continue
+        if variable.startswith(OF_THE_TESTS) or not value:
+            continue  # an empty variable is none
         name = variable.removeprefix(PREFIX).removesuffix(FROM_FILE)
         if not name.isupper() or name.lower() not in Settings.model_fields:
             known = [PREFIX + field.upper() for field in Settings.model_fields]

@@ -176,7 +176,7 @@ def test_half_applied_chains_give_one_clear_line_until_migrated(cli: Cli, fresh:
 
 
 def test_back_ends_are_not_migrated_before_the_core(cli: Cli, bare: Database) -> None:
-    assert "core is at nothing" in cli.refused("backend", "migrate", "sim")
+    assert "no tables yet" in cli.refused("backend", "migrate", "sim")
     assert contents(bare) == {}
 
 

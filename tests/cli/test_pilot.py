@@ -74,7 +74,11 @@ def test_a_pilot_at_a_ce_writes_and_is_cancelled(cli: Cli) -> None:
     assert stamp in written
     assert not written.endswith("\n\n")
 
-    assert cli.json("pilot", "cancel", stamp, "--yes")["counts"] == {"cancelled": 0, "asked": 1}
+    assert cli.json("pilot", "cancel", stamp, "--yes")["counts"] == {
+        "cancelled": 0,
+        "asked": 1,
+        "over already": 0,
+    }
     cli.ok("task", "run", "reconcile", "--ce", "lyon")
     cli.ok("task", "run", "check_pilots", "--ce", "lyon")
     assert pilots(cli, "--status", "cancelled") == [(first, "cancelled")]

@@ -174,7 +174,8 @@ def test_eight_processes_never_exceed_a_limit_and_use_all_there_is(
     with postgresql_database.engine.connect() as connection:
         end = snapshot(postgresql_database, connection)
 
-    assert min(worked) > 10
+    assert min(worked) > 0
+    assert sum(worked) > 50
     assert len(exceeded) > 20
     assert [found for found in exceeded if found] == []
     if knows_its_commits(postgresql_database):

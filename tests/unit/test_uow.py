@@ -53,11 +53,13 @@ def test_an_interruption_rolls_back_too(uow: UnitOfWork) -> None:
 
 
 def test_units_of_work_do_not_nest(uow: UnitOfWork) -> None:
+    entered: list[str] = []
     with uow() as tx:
         a_vo().named("lhcb").create(tx)
         with refused(NestedUnitOfWork), uow():
-            pytest.fail("it nested")
+            entered.append("it nested")
 
+    assert entered == []
     assert names(uow) == ["default", "lhcb"]
 
 

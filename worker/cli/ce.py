@@ -24,6 +24,7 @@ from worker.cli.parts import (
 )
 from worker.domain.ce import CE
 from worker.domain.errors import Invalid
+from worker.domain.vo import ALL_VOS
 from worker.services import inventory
 
 COLUMNS = [
@@ -185,7 +186,7 @@ def _vos(names: Sequence[str]) -> list[str] | None:
     """Tell which VOs are meant: none given leaves it as it is, 'all' is the empty list."""
     if not names:
         return None
-    return [] if inventory.ALL in names else list(names)
+    return [] if ALL_VOS in names else list(names)
 
 
 def _change(

@@ -21,10 +21,11 @@ STYLES = {
     Status.CANCELLED: "bright_black",
     Status.LOST: "bright_red",
 }
-BAR = 24
-NUMBERS = ("run", "wait", "sent?", "held", "free", "rate", "pilots", "pilot")
-MARKS = {Status.RUNNING: "█", Status.SUBMITTED: "▒", Status.SUBMITTING: "░", Status.RESERVED: "·"}
-"""What stands in a bar for a slot in each status; a free slot is a blank."""
+BAR = 18
+NUMBERS = ("running", "submitted", "submitting", "reserved", "free", "rate", "pilots", "pilot")
+MARKS = {Status.RUNNING: "█", Status.SUBMITTED: "▓", Status.SUBMITTING: "▒", Status.RESERVED: "░"}
+"""What stands in a bar for a slot in each status."""
+FREE = "·"
 
 
 def picture(seen: Overview) -> RenderableType:
@@ -57,7 +58,7 @@ def _statuses(seen: Overview) -> Text:
 def _ces(lines: Sequence[CELine]) -> RenderableType:
     if not lines:
         return Text("no CE yet: pilotage ce add NAME --backend sim --capacity 10")
-    table = _table("CE", "back-end", "slots", "run", "wait", "sent?", "held", "free", "rate", "")
+    table = _table("CE", "back-end", "slots", *map(str, MARKS), "free", "rate", "")
     for line in lines:
         table.add_row(
             line.name,
@@ -84,7 +85,7 @@ def _bar(line: CELine) -> Text:
         width = min(width, BAR - drawn)
         bar.append(mark * width, style=STYLES[status])
         drawn += width
-    return bar.append(" " * (BAR - drawn) + "▏")
+    return bar.append(FREE * (BAR - drawn), style="bright_black").append("▏")
 
 
 def _decisions(decisions: Sequence[Decision]) -> RenderableType:

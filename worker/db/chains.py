@@ -4,8 +4,9 @@ Core first, then each back-end: its tables may point at the core's, never the ot
 A chain migrates in one transaction, so it is at one revision or at another, never between.
 """
 
+import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -17,11 +18,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
 from worker.db import tables, touch
-from worker.db.engine import POSTGRESQL, SQLITE
+from worker.db.engine import POSTGRESQL, SQLITE, shown
 from worker.db.refusals import translated
 from worker.domain.errors import (
     ConfigurationError,
     DatabaseRefused,
+    SchemaAbsent,
     SchemaAhead,
     SchemaBehind,
     SchemaForeign,
@@ -125,6 +127,8 @@ def require_current(connection: Connection, chains: Sequence[Chain]) -> None:
             raise SchemaAhead(f"{found.chain} is at {found.revision}, known up to {found.head}")
         if found.place is Place.FOREIGN:
             raise SchemaForeign(f"{found.chain}: run 'pilotage db migrate --stamp' to take them on")
+        if found.place is Place.ABSENT and found.chain == CORE:
+            raise SchemaAbsent(shown(connection.engine.url))
         if found.place is not Place.CURRENT:
             raise SchemaBehind(
                 f"{found.chain} is at {found.revision or 'nothing'}, needed is {found.head}"
@@ -166,7 +170,8 @@ def write_revision(engine: Engine, chain: Chain, message: str) -> Path | None:
         config = _config(chain, connection)
         config.attributes["skip_empty"] = True
         count = len(list(ScriptDirectory.from_config(config).walk_revisions()))
-        script = command.revision(config, message, autogenerate=True, rev_id=f"{count + 1:04d}")
+        with redirect_stdout(io.StringIO()):  # Alembic says where it writes; so do we
+            script = command.revision(config, message, autogenerate=True, rev_id=f"{count + 1:04d}")
     written = next(iter(script), None) if isinstance(script, list) else script
     return Path(written.path) if written else None
 

@@ -62,7 +62,8 @@ def _meaning(error: BaseException | None) -> type[DatabaseError] | None:
     ):
         if isinstance(error, kinds):
             return meant
-    return None
+    # The client itself refuses an option of the URL; the server's own errors are of other kinds.
+    return DatabaseRefused if type(error) is psycopg.ProgrammingError else None
 
 
 def _sqlite_meaning(error: sqlite3.Error) -> type[DatabaseError] | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -16,7 +17,7 @@ from sqlalchemy import (
     update,
 )
 
-from worker.db.rows import encode, rows
+from worker.db.rows import encode, insert_new, rows
 from worker.db.tables import schedules, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
@@ -64,10 +65,8 @@ _SCHEDULES = select(*_COLUMNS).select_from(schedules.outerjoin(vos, schedules.c.
 
 def put(tx: Transaction, schedule: Schedule) -> None:
     """Store a schedule, in place of the one of the same task and VO if there is one."""
-    vo_id = _vo_id(tx, schedule.vo)
-    values = {**asdict(schedule), "vo_id": vo_id}
-    del values["vo"], values["id"]
-    same = (schedules.c.task == schedule.task, _of(vo_id))
+    values = _values(tx, schedule)
+    same = (schedules.c.task == schedule.task, _of(values["vo_id"]))
     if not tx.execute(update(schedules).where(*same).values(values)).rowcount:
         tx.execute(insert(schedules).values(values))
 
@@ -77,7 +76,8 @@ def seed(tx: Transaction, wanted: Iterable[Schedule]) -> None:
     present = {(schedule.task, schedule.vo) for schedule in get_all(tx)}
     for schedule in wanted:
         if (schedule.task, schedule.vo) not in present:
-            put(tx, schedule)
+            # Another scheduler that begins in this moment may have stored it.
+            insert_new(tx, schedules, **_values(tx, schedule))
             present.add((schedule.task, schedule.vo))
 
 
@@ -100,7 +100,8 @@ def finished(tx: Transaction, task: str, vo: str | None, outcome: Outcome, secon
     """Note how an execution went, on the schedule of its VO or the one for all."""
     values = {"last_outcome": outcome, "last_seconds": seconds}
     if vo is not None:
-        own = (schedules.c.task == task, _of(_vo_id(tx, vo)))
+        named = select(vos.c.id).where(vos.c.name == vo).scalar_subquery()
+        own = (schedules.c.task == task, schedules.c.vo_id == named)
         if tx.execute(update(schedules).where(*own).values(values)).rowcount:
             return
     tx.execute(update(schedules).where(schedules.c.task == task, _of(None)).values(values))
@@ -140,6 +141,12 @@ def remove(tx: Transaction, task: str, vo: str | None = None) -> None:
     """Remove a schedule."""
     get(tx, task, vo)
     tx.execute(delete(schedules).where(schedules.c.task == task, _of(_vo_id(tx, vo))))
+
+
+def _values(tx: Transaction, schedule: Schedule) -> dict[str, Any]:
+    values = {**asdict(schedule), "vo_id": _vo_id(tx, schedule.vo)}
+    del values["vo"], values["id"]
+    return values
 
 
 def _vo_id(tx: Transaction, vo: str | None) -> int | None:

@@ -27,6 +27,14 @@ def exists(url: URL) -> bool:
         return _is_there(connection, url)
 
 
+def is_missing(url: URL) -> bool:
+    """Tell whether a file could be made but is not there; of all else, connecting will tell."""
+    if url.get_backend_name() == POSTGRESQL or url.database in (None, "", ":memory:"):
+        return False
+    path = Path(str(url.database))
+    return not str(path).startswith("file:") and path.parent.is_dir() and not path.exists()
+
+
 def create(url: URL) -> bool:
     """Make an empty database; tell whether it had to be made."""
     if url.get_backend_name() != POSTGRESQL:

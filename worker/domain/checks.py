@@ -33,7 +33,7 @@ def at_least(what: str, value: float | None, low: float) -> None:
 
 def _short(value: float) -> str:
     """Write a number; one of a thousand digits is not shown whole."""
-    return str(value) if -1e30 < value < 1e30 else "what you gave"
+    return "a very large number" if 1e30 < abs(value) < float("inf") else str(value)
 
 
 def between(what: str, value: float, low: float, high: float) -> None:

@@ -18,6 +18,7 @@
     │   ├── DatabaseUnavailable       start it, or correct its address
     │   ├── DatabaseBusy              try again
     │   ├── DatabaseRefused           give the database user the right
+    │   ├── SchemaAbsent              set it up
     │   ├── SchemaBehind              migrate
     │   ├── SchemaAhead               upgrade pilotage
     │   ├── SchemaForeign             stamp, or use another database
@@ -118,6 +119,10 @@ class DatabaseBusy(DatabaseError):
 
 class DatabaseRefused(DatabaseError):
     """The database refuses."""
+
+
+class SchemaAbsent(DatabaseError):
+    """The database has no tables yet: run 'pilotage db setup'."""
 
 
 class SchemaBehind(DatabaseError):

@@ -3,9 +3,14 @@
 from dataclasses import dataclass, field
 
 from worker.domain.checks import at_least, name
+from worker.domain.errors import Invalid
 
 DEFAULT_VO = "default"
 """The VO that is meant wherever none is named."""
+
+
+ALL_VOS = "all"
+"""What a CE that is open to every VO is said to be for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +26,8 @@ class VO:
 
     def __post_init__(self) -> None:
         name("VO", self.name)
+        if self.name == ALL_VOS:
+            raise Invalid(f"VO name {ALL_VOS!r}", "it means every VO")
         at_least("share", self.share, 0)
         at_least("limit", self.limit, 0)
         at_least("demand", self.demand, 0)

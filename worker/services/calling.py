@@ -4,13 +4,14 @@ The lease lets one execution at a time call a CE. It is taken with the claim and
 the record; after a crash it runs out by itself. Nothing correct leans on it.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from worker.db import health, locks
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
-from worker.domain.errors import BackendError, CredentialProblem
+from worker.domain.errors import BackendError, CredentialProblem, PilotageError
 from worker.policy.polling import after_failures
 from worker.services.parts import Done, Parts, busy, skipped
 
@@ -50,6 +51,12 @@ def failed(tx: Transaction, parts: Parts, ce: str, error: BackendError) -> None:
     failures = known.failed_calls + 1
     retry_at = after_failures(parts.now(), failures, soonest=BACK_OFF)
     health.save(tx, ce, replace(known, failed_calls=failures, retry_at=retry_at))
+
+
+def let_go(parts: Parts, ce: str) -> None:
+    """Give the lease back after an error that nobody expected; if that fails, it runs out."""
+    with suppress(PilotageError), parts.database.uow() as tx:
+        locks.release_lease(tx, lease_name(ce), parts.holder)
 
 
 def lease_name(ce: str) -> str:

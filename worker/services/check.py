@@ -5,11 +5,13 @@ a pilot out, changes no status.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from worker.backends.contract import Job, Observed
+from worker.backends.guard import Guard
 from worker.db import ces, pilots
-from worker.db.pilots import Check
+from worker.db.pilots import HELD, Check
 from worker.domain.ce import CE
 from worker.domain.errors import BackendError
 from worker.domain.pilot import Cause, Move, Pilot, Status
@@ -36,6 +38,7 @@ def check_pilots(parts: Parts, ce_name: str) -> Done:
         observed = driver.poll(jobs)
     except BackendError as error:
         return _record_failure(parts, ce, due, error)
+    _insist(driver, due, observed)
     moves, checks = judge(parts, ce, due, observed)
     with parts.database.uow() as tx:
         moved = pilots.move(tx, moves, parts.now())
@@ -118,6 +121,19 @@ def move_to(pilot: Pilot, answer: Observed, now: datetime, again: datetime) -> M
         ended_at=answer.ended_at,
         next_check_at=again,
     )
+
+
+def _insist(driver: Guard, due: Sequence[Pilot], observed: Sequence[Observed]) -> None:
+    """Ask once more for the end of pilots that are wanted gone and go on."""
+    alive = {answer.stamp for answer in observed if answer.status in HELD}
+    wanted = [
+        Job(stamp=pilot.stamp, handle=pilot.handle or "")
+        for pilot in due
+        if pilot.cancel_requested_at is not None and pilot.stamp in alive
+    ]
+    # What a CE answers to this says nothing of their status; the next check asks again.
+    with suppress(BackendError):
+        driver.cancel(wanted)
 
 
 def _since(pilot: Pilot) -> datetime:

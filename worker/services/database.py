@@ -7,7 +7,7 @@ from worker.db import chains, pilots, schema, server
 from worker.db.chains import CORE, Chain, Place, Standing
 from worker.db.database import Database
 from worker.db.refusals import translated
-from worker.domain.errors import ConfirmationNeeded, InUse, PilotageError
+from worker.domain.errors import ConfirmationNeeded, InUse, PilotageError, SchemaAbsent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +143,8 @@ def status(database: Database) -> list[ChainStatus]:
 
 def require_current(database: Database) -> None:
     """Refuse to go on with a database that is older or newer than this program."""
+    if server.is_missing(database.url):
+        raise SchemaAbsent(str(database))
     with translated(database.url), database.engine.connect() as connection:
         chains.require_current(connection, database.chains)
 

@@ -5,8 +5,9 @@ import time
 
 from worker.db import schedules
 from worker.db.database import Database
-from worker.domain.errors import Invalid
+from worker.domain.errors import Invalid, PilotageError
 from worker.domain.schedule import Outcome, Scope
+from worker.services import calling
 from worker.services.catalogue import Task
 from worker.services.parts import Done, Parts
 
@@ -23,6 +24,10 @@ def execute(task: Task, subject: str | None, parts: Parts, *, dry_run: bool = Fa
     try:
         done = task.run(parts, *arguments)
         outcome = done.outcome
+    except Exception:
+        if task.scope is Scope.CE and subject is not None:
+            calling.let_go(parts, subject)
+        raise
     finally:
         _note(parts.database, task, subject, outcome, time.monotonic() - began)
     level = logging.WARNING if outcome is Outcome.FAILED else logging.INFO
@@ -50,8 +55,8 @@ def _note(
     try:
         with database.uow() as tx:
             schedules.finished(tx, task.name, vo, outcome, seconds)
-    except Exception:  # the execution stands, whether or not it is noted
-        log.exception("how %s went was not noted", task.name)
+    except PilotageError as error:  # the execution stands, whether or not it is noted
+        log.warning("how %s went was not noted: %s", task.name, error)
 
 
 def _told(done: Done) -> str:

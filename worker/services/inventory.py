@@ -9,11 +9,8 @@ from worker.db import ces, vos
 from worker.db.database import Database
 from worker.db.pages import Asked, Page
 from worker.domain.ce import CE
-from worker.domain.errors import ConfirmationNeeded, InUse, Invalid
+from worker.domain.errors import ConfirmationNeeded, InUse
 from worker.domain.vo import DEFAULT_VO, VO
-
-ALL = "all"
-"""What stands for every VO where VOs are named."""
 
 
 def add_ce(
@@ -76,8 +73,6 @@ def list_ces(
 
 def add_vo(database: Database, vo: VO) -> VO:
     """Add a VO."""
-    if vo.name == ALL:
-        raise Invalid(f"VO name {ALL!r}", "it means every VO")
     with database.uow() as tx:
         vos.add(tx, vo)
         return vos.get(tx, vo.name)

@@ -7,10 +7,11 @@ from worker.backends.contract import Job
 from worker.db import ces, pilots
 from worker.db.database import Database
 from worker.db.pages import Asked, Page
+from worker.db.pilots import HELD
 from worker.db.uow import Transaction
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse
-from worker.domain.pilot import Move, Pilot, Status, Transition
-from worker.domain.schedule import Outcome
+from worker.domain.pilot import FINAL, Move, Pilot, Status, Transition
+from worker.services import calling
 from worker.services.parts import Done, Parts
 
 
@@ -48,44 +49,56 @@ def output(parts: Parts, which: str) -> str:
 def cancel(parts: Parts, which: Sequence[str], *, yes: bool) -> Done:
     """End pilots: those not sent at once, those at a CE by asking it, a call for each CE.
 
-    The wish is written down before the CE is asked; the next checks find out what came of it.
+    The wish is written down before the CE is asked. A CE that cannot be asked now is asked again
+    by every check of the pilot, and what came of it a check will tell.
     """
-    if not yes:
-        raise ConfirmationNeeded(
-            f"this would cancel {len(which)} pilots", "say --yes if you mean it"
-        )
-    now = parts.now()
     with parts.database.uow() as tx:
-        found = [_get(tx, one) for one in which]
-        unsent = [pilot.id for pilot in found if pilot.status is Status.RESERVED]
-        moves = [Move(pilot_id=i, to=Status.CANCELLED, reason="asked for") for i in unsent]
-        cancelled = pilots.move(tx, moves, now).moved
-        pilots.request_cancel(tx, [pilot.id for pilot in found], now)
+        found = {pilot.id: pilot for pilot in (_get(tx, one) for one in which)}
+        if not yes:
+            lost = f"this would cancel pilot {', '.join(map(str, found))}"
+            raise ConfirmationNeeded(lost, "say --yes if you mean it")
+        unsent = [pilot.id for pilot in found.values() if pilot.status is Status.RESERVED]
+        moves = [
+            Move(pilot_id=i, was=Status.RESERVED, to=Status.CANCELLED, reason="asked for")
+            for i in unsent
+        ]
+        cancelled = pilots.move(tx, moves, parts.now()).moved
+        pilots.request_cancel(tx, found, parts.now())
     at_ces: dict[str, list[Pilot]] = {}
-    for pilot in found:
-        if pilot.handle is not None and pilot.status in (Status.SUBMITTED, Status.RUNNING):
+    for pilot in found.values():
+        if pilot.handle is not None and pilot.status in HELD:
             at_ces.setdefault(pilot.ce, []).append(pilot)
-    asked, lines = 0, []
-    for ce, theirs in at_ces.items():
-        try:
-            asked += _ask(parts, ce, theirs)
-        except BackendError as error:
-            lines.append(f"{ce}: {error}")
+    answers = {ce: _ask(parts, ce, theirs) for ce, theirs in at_ces.items()}
+    lines = [f"{ce}: {answer}" for ce, answer in answers.items() if isinstance(answer, str)]
     return Done(
-        outcome=Outcome.FAILED if lines else Outcome.OK,
-        counts={"cancelled": len(cancelled), "asked": asked},
+        counts={
+            "cancelled": len(cancelled),
+            "asked": sum(answer for answer in answers.values() if isinstance(answer, int)),
+            "over already": sum(pilot.status in FINAL for pilot in found.values()),
+        },
         lines=tuple(lines),
     )
 
 
-def _ask(parts: Parts, ce_name: str, theirs: Sequence[Pilot]) -> int:
+def _ask(parts: Parts, ce_name: str, theirs: Sequence[Pilot]) -> int | str:
+    """Ask a CE to end pilots; tell how many it accepted, or why it could not be asked."""
     with parts.database.uow() as tx:
         ce = ces.get(tx, ce_name)
+        hindrance = calling.hindrance(tx, parts, ce, parts.now())
+        if hindrance:
+            pilots.check_soon(tx, [pilot.id for pilot in theirs], parts.now())
+            return "; ".join(hindrance.lines)
     jobs = [Job(stamp=pilot.stamp, handle=pilot.handle or "") for pilot in theirs]
-    answers = parts.driver(ce).cancel(jobs)
+    try:
+        answers = parts.driver(ce).cancel(jobs)
+    except BackendError as error:
+        with parts.database.uow() as tx:
+            calling.failed(tx, parts, ce_name, error)
+        return str(error)
     accepted = {answer.stamp for answer in answers if answer.accepted}
     with parts.database.uow() as tx:
-        pilots.check_soon(tx, [p.id for p in theirs if p.stamp in accepted], parts.now())
+        pilots.check_soon(tx, [pilot.id for pilot in theirs], parts.now())
+        calling.answered(tx, parts, ce_name)
     return len(accepted)
 
 
