@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from worker.db import ces, decisions, health, pilots, schedules, vos
+from worker.db import ces, decisions, health, pilot_reads, pilots, schedules, vos
 from worker.db.health import Health
 from worker.db.pilots import Receipt
 from worker.db.schedules import Schedule
@@ -179,7 +179,7 @@ class PilotBuilder:
         for status in PATHS[self.status]:
             moved = self._step(tx, [pilot.pilot_id for pilot in made], status)
             assert not moved.refused
-        found = pilots.by_stamps(tx, [pilot.stamp for pilot in made])
+        found = pilot_reads.by_stamps(tx, [pilot.stamp for pilot in made])
         return [found[pilot.stamp] for pilot in made]
 
     def _step(self, tx: Transaction, ids: list[int], status: Status) -> pilots.Moved:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import URL, event
 
 from tests.bench.sides import LATER, NOW, Counter
-from worker.db import pilots, slots
+from worker.db import pilot_reads, pilots, slots
 from worker.db.engine import make_engine
 from worker.db.uow import UnitOfWork
 from worker.domain.pilot import Grant, Move, Status
@@ -50,7 +50,7 @@ class Ours:
 
     def due(self, ce: str, limit: int) -> int:
         with self.uow() as tx:
-            return len(pilots.due(tx, ce, NOW, limit))
+            return len(pilot_reads.due(tx, ce, NOW, limit))
 
     def free(self) -> int:
         with self.uow() as tx:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Select, Table, Text, select
 
 from worker.backends import registry
-from worker.db import ces, pilots, slots
+from worker.db import ces, pilot_reads, pilots, slots
 from worker.db.database import Database
 from worker.db.engine import parse_url
 from worker.db.pilots import Check, Receipt
@@ -97,7 +97,7 @@ def move_or_check(orders: Orders) -> int:
     done = 0
     with _working(orders) as database:
         with database.uow() as tx:
-            ids = [pilot.id for pilot in pilots.find(tx).items]
+            ids = [pilot.id for pilot in pilot_reads.find(tx).items]
         end = time.monotonic() + orders.seconds
         while time.monotonic() < end:
             now = datetime.now(UTC)

@@ -19,7 +19,7 @@ from tests.expectations import await_that, refused
 from tests.factories import a_ce, a_pilot, a_vo
 from tests.integration import crowd
 from tests.integration.crowd import Orders, together
-from worker.db import ces, pilots, vos
+from worker.db import ces, pilot_reads, vos
 from worker.db.database import Database
 from worker.domain.errors import AlreadyExists, DatabaseUnavailable
 from worker.domain.pilot import OCCUPYING, WAITING, Status
@@ -215,7 +215,7 @@ def test_moves_and_checks_of_the_same_pilots_never_deadlock(
 
     assert min(worked) > 0
     with postgresql_database.uow() as tx:
-        assert pilots.count_active(tx) == 100
+        assert pilot_reads.count_active(tx) == 100
 
 
 def test_two_that_migrate_at_once_both_succeed(blank: Database) -> None:

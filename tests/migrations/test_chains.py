@@ -17,6 +17,7 @@ from worker.domain.errors import (
     ConfigurationError,
     DatabaseRefused,
     InUse,
+    SchemaAbsent,
     SchemaAhead,
     SchemaBehind,
     SchemaForeign,
@@ -91,7 +92,7 @@ def test_to_migrate_again_changes_nothing(blank: Database) -> None:
 
 @by_backend
 def test_a_back_end_before_core_is_told_to_wait(blank: Database, chain: Chain) -> None:
-    with refused(SchemaBehind, "core is at nothing", "pilotage db migrate"):
+    with refused(SchemaAbsent, "no tables yet", "pilotage db setup"):
         care.migrate_chain(blank, chain)
 
     assert tables(blank) == set()
@@ -112,7 +113,7 @@ def test_each_back_end_is_migrated_for_itself(database: Database, tmp_path: Path
 
 
 def test_half_applied_chains_are_one_clear_line(blank: Database) -> None:
-    with refused(SchemaBehind, "core is at nothing, needed is 0001"):
+    with refused(SchemaAbsent, "no tables yet"):
         care.require_current(blank)
     chains.migrate(blank.engine, CORE_CHAIN)
     with refused(SchemaBehind, "is at nothing, needed is 0001"):

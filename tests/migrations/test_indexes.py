@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event, text
 
 from tests.databases import Postgresql, rolled_back
 from tests.factories import NOW, a_ce, a_decision, a_pilot, a_vo
-from worker.db import ces, decisions, pilots, slots, vos
+from worker.db import ces, decisions, pilot_reads, pilots, slots, vos
 from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.db.pilots import Check
@@ -47,7 +47,7 @@ def claim(tx: Transaction, ce: str, active: list[Pilot]) -> object:
 
 
 def due(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilots.due(tx, ce, NOW, 100)
+    return pilot_reads.due(tx, ce, NOW, 100)
 
 
 def move(tx: Transaction, ce: str, active: list[Pilot]) -> object:
@@ -60,23 +60,23 @@ def checked(tx: Transaction, ce: str, active: list[Pilot]) -> object:
 
 
 def by_stamps(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilots.by_stamps(tx, [p.stamp for p in active])
+    return pilot_reads.by_stamps(tx, [p.stamp for p in active])
 
 
 def history(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilots.history(tx, active[0].id)
+    return pilot_reads.history(tx, active[0].id)
 
 
 def count_active(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilots.count_active(tx)
+    return pilot_reads.count_active(tx)
 
 
 def page_of_a_ce(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilots.find(tx, ce=ce, asked=Asked(limit=10))
+    return pilot_reads.find(tx, ce=ce, asked=Asked(limit=10))
 
 
 def page(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilots.find(tx, asked=Asked(limit=10, descending=True))
+    return pilot_reads.find(tx, asked=Asked(limit=10, descending=True))
 
 
 def prune(tx: Transaction, ce: str, active: list[Pilot]) -> object:
@@ -211,7 +211,7 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
 
         event.listen(sqlite.engine, "before_cursor_execute", ask)
         slots.available_ces(tx)
-        pilots.due(tx, ce.name, NOW, 10)
+        pilot_reads.due(tx, ce.name, NOW, 10)
         event.remove(sqlite.engine, "before_cursor_execute", ask)
 
     assert len(seen) == 2
@@ -245,7 +245,7 @@ def test_the_few_pilots_of_a_ce_are_found_without_reading_those_of_another(
     with uow() as tx:
         pilot = a_pilot().create(tx)
     with uow() as tx, plans(uow.engine) as seen:
-        page = pilots.find(tx, ce=pilot.ce, asked=Asked(limit=10))
+        page = pilot_reads.find(tx, ce=pilot.ce, asked=Asked(limit=10))
 
     assert page.items == [pilot]
     assert "ix_pilots_ce_id_id" in seen[-1], seen[-1]

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, Column, Index, Integer, MetaData, String
 from tests.expectations import refused
 from tests.factories import a_ce, a_health, a_pilot, a_vo
 from tests.migrations.chains import BACKENDS, changed, relocated
-from worker.db import ces, chains, pilots, schema
+from worker.db import ces, chains, pilot_reads, pilots, schema
 from worker.db.chains import CORE_CHAIN, Chain, Place
 from worker.db.database import Database
 from worker.domain.errors import SchemaAhead, SchemaBehind
@@ -100,16 +100,16 @@ def test_rows_and_what_points_at_them_survive_an_upgrade(
     care.migrate(blank)
     before = with_rows(blank)
     with blank.uow() as tx:
-        ce, steps = ces.get(tx, before.ce), pilots.history(tx, before.id)
+        ce, steps = ces.get(tx, before.ce), pilot_reads.history(tx, before.id)
     rows = [chain.rows for chain in care.status(blank)]
     chains.migrate(blank.engine, second(blank, tmp_path / "chain", change))
 
     assert [chain.rows for chain in care.status(blank)] == rows
     with blank.uow() as tx:
-        assert pilots.get(tx, before.id) == before
+        assert pilot_reads.get(tx, before.id) == before
         assert ces.get(tx, before.ce) == ce
         assert ces.allowed(tx, before.ce) == [before.vo]
-        assert pilots.history(tx, before.id) == steps
+        assert pilot_reads.history(tx, before.id) == steps
         assert pilots.move(tx, [Move(pilot_id=before.id, to=Status.DONE)], before.updated_at).moved
 
 
@@ -122,7 +122,7 @@ def test_the_way_back_ends_where_it_began(blank: Database, tmp_path: Path) -> No
 
     assert care.verify(blank) == []
     with blank.uow() as tx:
-        assert pilots.get(tx, before.id) == before
+        assert pilot_reads.get(tx, before.id) == before
 
 
 def test_a_revision_that_was_written_on_one_database_runs_on_the_other(

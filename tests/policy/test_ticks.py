@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.expectations import refused
 from tests.factories import MINUTE, NOW
 from worker.domain.errors import Invalid
-from worker.policy.ticks import check_cron, check_interval, next_tick
+from worker.policy.ticks import check_cron, next_tick
 
 SECOND = timedelta(seconds=1)
 BEATS = {
@@ -75,15 +75,3 @@ def test_a_cron_line_fires_at_its_time_whatever_was_missed(line: str, expected: 
 def test_a_cron_line_that_cannot_be_read_or_never_fires_is_refused(line: str) -> None:
     with refused(Invalid, "cron line", repr(line)):
         check_cron(line)
-
-
-@pytest.mark.parametrize("every", [0.1, 1, 86_400, 2**31 - 1])
-def test_an_interval_that_can_be_kept_is_taken(every: float) -> None:
-    check_interval(every)
-    assert next_tick(every, None, NOW, NOW) > NOW
-
-
-@pytest.mark.parametrize("every", [0, -1, 1e-9, 0.01, 1e300, float("inf"), float("nan")])
-def test_an_interval_that_no_scheduler_can_keep_is_refused(every: float) -> None:
-    with refused(Invalid, "interval"):
-        check_interval(every)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.expectations import broken_by
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
-from worker.db import pilots
+from worker.db import pilot_reads, pilots
 from worker.db.pilots import Check
 from worker.db.uow import UnitOfWork
 from worker.domain.pilot import FINAL, Move, Status
@@ -20,11 +20,11 @@ def test_pilots_are_due_from_their_moment_on_the_most_overdue_first(uow: UnitOfW
         second = a_pilot().on(ce).due_at(NOW + 2 * MINUTE).create(tx)
         a_pilot().due_at(NOW).create(tx)
     with uow() as tx:
-        assert pilots.due(tx, ce.name, NOW, 10) == []
-        assert pilots.due(tx, ce.name, NOW + MINUTE, 10) == [first]
-        assert pilots.due(tx, ce.name, NOW + 3 * MINUTE, 10) == [first, second, third]
-        assert pilots.due(tx, ce.name, NOW + 3 * MINUTE, 2) == [first, second]
-        assert pilots.due(tx, "nowhere", NOW + 3 * MINUTE, 10) == []
+        assert pilot_reads.due(tx, ce.name, NOW, 10) == []
+        assert pilot_reads.due(tx, ce.name, NOW + MINUTE, 10) == [first]
+        assert pilot_reads.due(tx, ce.name, NOW + 3 * MINUTE, 10) == [first, second, third]
+        assert pilot_reads.due(tx, ce.name, NOW + 3 * MINUTE, 2) == [first, second]
+        assert pilot_reads.due(tx, "nowhere", NOW + 3 * MINUTE, 10) == []
 
 
 @pytest.mark.parametrize("status", [Status.RESERVED, Status.SUBMITTING, *sorted(FINAL)])
@@ -32,7 +32,7 @@ def test_a_pilot_that_the_ce_does_not_have_is_not_due(uow: UnitOfWork, status: S
     with uow() as tx:
         pilot = a_pilot().that_is(status).due_at(NOW).create(tx)
     with uow() as tx:
-        assert pilots.due(tx, pilot.ce, NOW + 100 * MINUTE, 10) == []
+        assert pilot_reads.due(tx, pilot.ce, NOW + 100 * MINUTE, 10) == []
 
 
 def test_a_check_that_found_nothing_new_only_says_when_to_ask_again(uow: UnitOfWork) -> None:
@@ -41,7 +41,7 @@ def test_a_check_that_found_nothing_new_only_says_when_to_ask_again(uow: UnitOfW
     with uow() as tx:
         pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER)], NOW)
     with uow() as tx:
-        found = pilots.get(tx, pilot.id)
+        found = pilot_reads.get(tx, pilot.id)
 
     assert (found.status, found.attempts, found.misses) == (Status.RUNNING, 0, 0)
     assert (found.checked_at, found.next_check_at) == (NOW, LATER)
@@ -50,11 +50,11 @@ def test_a_check_that_found_nothing_new_only_says_when_to_ask_again(uow: UnitOfW
 def test_a_check_writes_no_history(uow: UnitOfWork) -> None:
     with uow() as tx:
         pilot = a_pilot().running().create(tx)
-        before = pilots.history(tx, pilot.id)
+        before = pilot_reads.history(tx, pilot.id)
     with uow() as tx:
         pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)], NOW)
     with uow() as tx:
-        assert pilots.history(tx, pilot.id) == before
+        assert pilot_reads.history(tx, pilot.id) == before
 
 
 def test_answers_without_the_pilot_are_counted_from_the_first_on(uow: UnitOfWork) -> None:
@@ -65,7 +65,7 @@ def test_answers_without_the_pilot_are_counted_from_the_first_on(uow: UnitOfWork
             missing = Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)
             pilots.checked(tx, [missing], NOW + n * MINUTE)
     with uow() as tx:
-        found = pilots.get(tx, pilot.id)
+        found = pilot_reads.get(tx, pilot.id)
 
     assert (found.status, found.misses, found.missing_since) == (Status.SUBMITTED, 3, NOW)
     assert found.checked_at == NOW + 2 * MINUTE
@@ -78,7 +78,7 @@ def test_an_answer_with_the_pilot_forgets_that_it_was_missing(uow: UnitOfWork) -
     with uow() as tx:
         pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER)], LATER)
     with uow() as tx:
-        found = pilots.get(tx, pilot.id)
+        found = pilot_reads.get(tx, pilot.id)
 
     assert (found.misses, found.missing_since) == (0, None)
 
@@ -92,10 +92,10 @@ def test_no_answer_is_no_miss_and_forgets_none(uow: UnitOfWork) -> None:
             silence = Check(pilot_id=pilot.id, next_check_at=LATER, answered=False)
             pilots.checked(tx, [silence], LATER)
     with uow() as tx:
-        silent = pilots.get(tx, pilot.id)
+        silent = pilot_reads.get(tx, pilot.id)
         pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)], LATER)
     with uow() as tx:
-        answered = pilots.get(tx, pilot.id)
+        answered = pilot_reads.get(tx, pilot.id)
 
     assert (silent.attempts, silent.misses, silent.missing_since) == (2, 1, NOW)
     assert silent.checked_at == NOW
@@ -110,7 +110,7 @@ def test_a_move_forgets_attempts_and_misses(uow: UnitOfWork) -> None:
     with uow() as tx:
         pilots.move(tx, [Move(pilot_id=pilot.id, to=Status.RUNNING)], LATER)
     with uow() as tx:
-        found = pilots.get(tx, pilot.id)
+        found = pilot_reads.get(tx, pilot.id)
 
     assert (found.attempts, found.misses, found.missing_since) == (0, 0, None)
 
@@ -124,7 +124,7 @@ def test_a_check_of_a_pilot_that_moved_meanwhile_leaves_it_alone(
     with uow() as tx:
         pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)], LATER)
     with uow() as tx:
-        assert pilots.get(tx, pilot.id) == pilot
+        assert pilot_reads.get(tx, pilot.id) == pilot
 
 
 def test_no_checks_are_no_checks(uow: UnitOfWork) -> None:

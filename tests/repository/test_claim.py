@@ -4,7 +4,7 @@ import pytest
 
 from tests.expectations import broken_by
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
-from worker.db import pilots
+from worker.db import pilot_reads, pilots
 from worker.db.pilots import Moved, Receipt
 from worker.db.uow import UnitOfWork
 from worker.domain.pilot import Cause, Move, Status
@@ -39,7 +39,7 @@ def test_a_claim_is_written_down_before_anything_is_sent(uow: UnitOfWork) -> Non
     with uow() as tx:
         pilots.claim(tx, pilot.ce, 1, LATER)
     with uow() as tx:
-        found, history = pilots.get(tx, pilot.id), pilots.history(tx, pilot.id)
+        found, history = pilot_reads.get(tx, pilot.id), pilot_reads.history(tx, pilot.id)
 
     assert (found.status, found.claimed_at, found.submitted_at) == (Status.SUBMITTING, LATER, None)
     assert found.next_check_at is None
@@ -89,7 +89,7 @@ def test_receipts_and_refusals_are_recorded_together(uow: UnitOfWork) -> None:
             LATER,
         )
     with uow() as tx:
-        found = pilots.by_stamps(tx, [taken.stamp, turned_away.stamp, silent.stamp])
+        found = pilot_reads.by_stamps(tx, [taken.stamp, turned_away.stamp, silent.stamp])
 
     one, two = found[taken.stamp], found[turned_away.stamp]
     assert moved == Moved(moved=frozenset({taken.id, turned_away.id}), refused=frozenset())
@@ -107,7 +107,7 @@ def test_a_receipt_without_a_time_for_the_check_is_due_at_once(uow: UnitOfWork) 
     with uow() as tx:
         pilots.record(tx, [Receipt(pilot_id=pilot.id, handle="1")], LATER)
     with uow() as tx:
-        assert [due.id for due in pilots.due(tx, pilot.ce, LATER, 10)] == [pilot.id]
+        assert [due.id for due in pilot_reads.due(tx, pilot.ce, LATER, 10)] == [pilot.id]
 
 
 def test_a_receipt_that_comes_twice_is_refused_the_second_time(uow: UnitOfWork) -> None:
@@ -118,7 +118,7 @@ def test_a_receipt_that_comes_twice_is_refused_the_second_time(uow: UnitOfWork) 
     with uow() as tx:
         second = pilots.record(tx, [Receipt(pilot_id=pilot.id, handle="2")], LATER + MINUTE)
     with uow() as tx:
-        found = pilots.get(tx, pilot.id)
+        found = pilot_reads.get(tx, pilot.id)
 
     assert (len(first.moved), second.refused) == (1, frozenset({pilot.id}))
     assert (found.handle, found.submitted_at) == ("1", LATER)
@@ -135,7 +135,7 @@ def test_a_receipt_that_comes_late_does_not_send_a_running_pilot_back_to_wait(
     with uow() as tx:
         late = pilots.record(tx, [Receipt(pilot_id=pilot.id, handle="1")], LATER + MINUTE)
     with uow() as tx:
-        found = pilots.get(tx, pilot.id)
+        found = pilot_reads.get(tx, pilot.id)
 
     assert late.refused == {pilot.id}
     assert (found.status, found.requeues, found.started_at) == (Status.RUNNING, 0, LATER)
@@ -175,8 +175,8 @@ def test_whatever_a_ce_says_is_recorded_and_harms_no_other_pilot(uow: UnitOfWork
             LATER,
         )
     with uow() as tx:
-        found = pilots.by_stamps(tx, [strange.stamp, plain.stamp])
-        written = pilots.history(tx, strange.id)[-1]
+        found = pilot_reads.by_stamps(tx, [strange.stamp, plain.stamp])
+        written = pilot_reads.history(tx, strange.id)[-1]
 
     said = found[strange.stamp].raw
     assert {pilot.status for pilot in found.values()} == {Status.SUBMITTED}

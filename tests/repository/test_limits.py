@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.databases import Sqlite
 from tests.factories import MINUTE, NOW, a_ce, a_vo
-from worker.db import ces, pilots, vos
+from worker.db import ces, pilot_reads, pilots, vos
 from worker.db.pages import Asked
 from worker.db.pilots import Receipt
 from worker.db.uow import Transaction, UnitOfWork
@@ -95,12 +95,12 @@ def play(
         case ("claim", int(ce), int(limit)):
             pilots.claim(tx, places[ce % len(places)].name, limit + 1, now)
         case ("record", list(answers)):
-            claimed = pilots.find(tx, statuses=[Status.SUBMITTING], asked=ALL).items
+            claimed = pilot_reads.find(tx, statuses=[Status.SUBMITTING], asked=ALL).items
             pilots.record(
                 tx, [receipt(p, ok) for p, ok in zip(claimed, answers, strict=False)], now
             )
         case ("move", list(wanted)):
-            pilots.move(tx, moves(pilots.find(tx, asked=ALL).items, wanted), now)
+            pilots.move(tx, moves(pilot_reads.find(tx, asked=ALL).items, wanted), now)
 
 
 def receipt(pilot: Pilot, accepted: bool) -> Receipt:
@@ -121,7 +121,7 @@ def moves(there: list[Pilot], wanted: list[tuple[int, int]]) -> list[Move]:
 
 
 def assert_limits_hold(tx: Transaction) -> None:
-    there = pilots.find(tx, asked=ALL).items
+    there = pilot_reads.find(tx, asked=ALL).items
     occupying = Counter(p.ce for p in there if p.status in OCCUPYING)
     waiting = Counter(p.ce for p in there if p.status in WAITING)
     owned = Counter(p.vo for p in there if p.status in OCCUPYING)
@@ -133,8 +133,8 @@ def assert_limits_hold(tx: Transaction) -> None:
 
 
 def assert_histories_are_legal(tx: Transaction) -> None:
-    for pilot in pilots.find(tx, asked=ALL).items:
-        history = pilots.history(tx, pilot.id)
+    for pilot in pilot_reads.find(tx, asked=ALL).items:
+        history = pilot_reads.history(tx, pilot.id)
         assert (history[0].was, history[0].became) == (None, Status.RESERVED)
         for before, after in pairwise(history):
             assert after.was is before.became

@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from tests.expectations import broken_by, refused
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
-from worker.db import pilots
+from worker.db import pilot_reads, pilots
 from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.db.pilots import Moved
@@ -34,9 +34,9 @@ def test_every_legal_move_is_made_and_every_other_refused(uow: UnitOfWork, was: 
         moves = [Move(pilot_id=pilot.id, to=to) for to, pilot in made.items()]
         moved = pilots.move(tx, moves, LATER)
     with uow() as tx:
-        after = {to: pilots.get(tx, pilot.id) for to, pilot in made.items()}
-        lengths = {to: len(pilots.history(tx, pilot.id)) for to, pilot in made.items()}
-        last = {to: pilots.history(tx, pilot.id)[-1] for to, pilot in made.items()}
+        after = {to: pilot_reads.get(tx, pilot.id) for to, pilot in made.items()}
+        lengths = {to: len(pilot_reads.history(tx, pilot.id)) for to, pilot in made.items()}
+        last = {to: pilot_reads.history(tx, pilot.id)[-1] for to, pilot in made.items()}
 
     legal = MOVES[was]
     assert moved.moved == {made[to].id for to in legal}
@@ -67,7 +67,7 @@ def test_pilots_from_everywhere_move_to_everywhere_in_one_call(uow: UnitOfWork) 
         moves = [Move(pilot_id=pilot.id, to=to) for (_, to), pilot in made.items()]
         moved = pilots.move(tx, moves, LATER)
     with uow() as tx:
-        after = {pair: pilots.get(tx, pilot.id).status for pair, pilot in made.items()}
+        after = {pair: pilot_reads.get(tx, pilot.id).status for pair, pilot in made.items()}
 
     legal = {(was, to) for was, targets in MOVES.items() for to in targets}
     assert moved.moved == {made[pair].id for pair in legal}
@@ -91,7 +91,7 @@ def test_what_was_seen_is_written_to_the_pilot_and_its_history(uow: UnitOfWork) 
             ended_at=NOW + MINUTE / 2,
         )
     with uow() as tx:
-        found, written = pilots.get(tx, pilot.id), pilots.history(tx, pilot.id)[-1]
+        found, written = pilot_reads.get(tx, pilot.id), pilot_reads.history(tx, pilot.id)[-1]
 
     assert (found.status, found.cause, found.exit_code) == (
         Status.FAILED,
@@ -112,8 +112,8 @@ def test_the_times_of_a_life_are_those_at_which_it_happened(uow: UnitOfWork) -> 
         with uow() as tx:
             pilots.move(tx, [Move(pilot_id=pilot.id, to=status)], NOW + (n + 1) * MINUTE)
     with uow() as tx:
-        found = pilots.get(tx, pilot.id)
-        history = pilots.history(tx, pilot.id)
+        found = pilot_reads.get(tx, pilot.id)
+        history = pilot_reads.history(tx, pilot.id)
 
     assert [
         found.reserved_at,
@@ -137,7 +137,7 @@ def test_a_pilot_that_was_seen_ahead_of_its_receipt_counts_as_submitted(
     with uow() as tx:
         move(tx, pilot, to, handle="4711")
     with uow() as tx:
-        found = pilots.get(tx, pilot.id)
+        found = pilot_reads.get(tx, pilot.id)
 
     assert (found.status, found.handle, found.submitted_at) == (to, "4711", LATER)
 
@@ -148,10 +148,10 @@ def test_a_requeue_is_counted_and_the_pilot_waits_again(uow: UnitOfWork) -> None
     with uow() as tx:
         move(tx, pilot, Status.SUBMITTED)
     with uow() as tx:
-        waiting = pilots.get(tx, pilot.id)
+        waiting = pilot_reads.get(tx, pilot.id)
         pilots.move(tx, [Move(pilot_id=pilot.id, to=Status.RUNNING)], LATEST)
     with uow() as tx:
-        again = pilots.get(tx, pilot.id)
+        again = pilot_reads.get(tx, pilot.id)
 
     assert (waiting.requeues, waiting.started_at, waiting.submitted_at) == (1, None, NOW)
     assert (again.requeues, again.started_at, again.submitted_at) == (1, LATEST, NOW)
@@ -169,7 +169,7 @@ def test_a_lost_pilot_that_turns_up_is_taken_back_as_what_it_is(
     with uow() as tx:
         moved = move(tx, pilot, to)
     with uow() as tx:
-        found = pilots.get(tx, pilot.id)
+        found = pilot_reads.get(tx, pilot.id)
 
     assert moved.moved == {pilot.id}
     assert found.status is to
@@ -183,7 +183,7 @@ def test_a_pilot_that_leaves_a_failure_behind_has_no_cause(uow: UnitOfWork) -> N
         pilot = a_pilot().lost().create(tx)
         move(tx, pilot, Status.FAILED, cause=Cause.NODE)
     with uow() as tx:
-        assert pilots.get(tx, pilot.id).cause is Cause.NODE
+        assert pilot_reads.get(tx, pilot.id).cause is Cause.NODE
 
 
 def test_a_final_pilot_is_never_due(uow: UnitOfWork) -> None:
@@ -191,8 +191,8 @@ def test_a_final_pilot_is_never_due(uow: UnitOfWork) -> None:
         pilot = a_pilot().running().create(tx)
         move(tx, pilot, Status.DONE, next_check_at=LATER)
     with uow() as tx:
-        assert pilots.get(tx, pilot.id).next_check_at is None
-        assert pilots.due(tx, pilot.ce, LATEST, 10) == []
+        assert pilot_reads.get(tx, pilot.id).next_check_at is None
+        assert pilot_reads.due(tx, pilot.ce, LATEST, 10) == []
 
 
 def test_one_pilot_makes_one_move_at_a_time(uow: UnitOfWork) -> None:
@@ -203,7 +203,7 @@ def test_one_pilot_makes_one_move_at_a_time(uow: UnitOfWork) -> None:
     with broken_by(ValueError, "one move at a time"), uow() as tx:
         pilots.move(tx, [step, replace(step, to=Status.DONE)], LATER)
     with uow() as tx:
-        assert pilots.get(tx, pilot.id) == pilot
+        assert pilot_reads.get(tx, pilot.id) == pilot
 
 
 def test_no_moves_are_no_moves(uow: UnitOfWork) -> None:
@@ -218,8 +218,8 @@ def test_moves_that_are_rolled_back_leave_no_history(uow: UnitOfWork) -> None:
         move(tx, pilot, Status.RUNNING)
         raise ZeroDivisionError
     with uow() as tx:
-        assert pilots.get(tx, pilot.id) == pilot
-        assert pilots.history(tx, pilot.id)[-1].became is Status.SUBMITTED
+        assert pilot_reads.get(tx, pilot.id) == pilot
+        assert pilot_reads.history(tx, pilot.id)[-1].became is Status.SUBMITTED
 
 
 @pytest.mark.parametrize("field", ["started_at", "ended_at", "next_check_at"])
@@ -232,25 +232,25 @@ def test_a_moment_without_a_time_zone_is_refused(uow: UnitOfWork, field: str) ->
         steps = [Move(pilot_id=pilot.id, to=Status.RUNNING)]
         pilots.move(tx, steps, NOW.replace(tzinfo=None))
     with uow() as tx:
-        assert pilots.get(tx, pilot.id) == pilot
+        assert pilot_reads.get(tx, pilot.id) == pilot
 
 
 def test_an_unknown_pilot_is_named(uow: UnitOfWork) -> None:
     with refused(UnknownPilot, "4711"), uow() as tx:
-        pilots.get(tx, 4711)
+        pilot_reads.get(tx, 4711)
     with refused(UnknownPilot, "f" * 32), uow() as tx:
-        pilots.get_by_stamp(tx, "f" * 32)
+        pilot_reads.get_by_stamp(tx, "f" * 32)
 
 
 def test_pilots_are_found_by_their_stamps(uow: UnitOfWork) -> None:
     with uow() as tx:
         made = a_pilot().create_many(tx, 3)
     with uow() as tx:
-        found = pilots.by_stamps(tx, [made[0].stamp, made[2].stamp, "f" * 32])
+        found = pilot_reads.by_stamps(tx, [made[0].stamp, made[2].stamp, "f" * 32])
 
         assert found == {pilot.stamp: pilot for pilot in (made[0], made[2])}
-        assert pilots.by_stamps(tx, []) == {}
-        assert pilots.get_by_stamp(tx, made[1].stamp) == made[1]
+        assert pilot_reads.by_stamps(tx, []) == {}
+        assert pilot_reads.get_by_stamp(tx, made[1].stamp) == made[1]
 
 
 def test_pilots_are_listed_by_all_that_is_known_of_them(uow: UnitOfWork) -> None:
@@ -262,7 +262,7 @@ def test_pilots_are_listed_by_all_that_is_known_of_them(uow: UnitOfWork) -> None
 
     def ids(**wanted: object) -> list[int]:
         with uow() as tx:
-            return [pilot.id for pilot in pilots.find(tx, **wanted).items]  # type: ignore[arg-type]
+            return [pilot.id for pilot in pilot_reads.find(tx, **wanted).items]  # type: ignore[arg-type]
 
     assert ids() == [mine.id, other.id, third.id]
     assert ids(ce=ce.name) == [mine.id, other.id]
@@ -288,8 +288,8 @@ def test_the_history_goes_with_its_pilot_and_only_with_it(uow: UnitOfWork) -> No
         assert pilots.remove_final(tx, ended_before=NOW - MINUTE, limit=2) == 1
         assert pilots.remove_final(tx, ended_before=NOW - MINUTE, limit=2) == 0
     with uow() as tx:
-        left = [pilot.id for pilot in pilots.find(tx).items]
-        histories = [len(pilots.history(tx, pilot.id)) for pilot in [*old, young, active]]
+        left = [pilot.id for pilot in pilot_reads.find(tx).items]
+        histories = [len(pilot_reads.history(tx, pilot.id)) for pilot in [*old, young, active]]
 
     assert left == [young.id, active.id]
     assert histories == [0, 0, 0, 5, 4]
@@ -312,8 +312,8 @@ def test_pilots_are_counted_by_status_and_by_whether_they_are_active(uow: UnitOf
         for n, status in enumerate(Status):
             a_pilot().on(ce).that_is(status).create_many(tx, n + 1)
     with uow() as tx:
-        assert pilots.count_by_status(tx) == {status: n + 1 for n, status in enumerate(Status)}
-        assert pilots.count_active(tx) == 1 + 2 + 3 + 4
+        assert pilot_reads.count_by_status(tx) == {status: n + 1 for n, status in enumerate(Status)}
+        assert pilot_reads.count_active(tx) == 1 + 2 + 3 + 4
 
 
 def test_a_refused_move_stays_refused_when_it_becomes_legal_in_the_same_moment(
@@ -346,7 +346,7 @@ def test_a_refused_move_stays_refused_when_it_becomes_legal_in_the_same_moment(
         moved = pilots.move(tx, steps, LATEST)
     event.remove(postgresql_database.engine, "before_cursor_execute", between)
     with uow() as tx:
-        found, steps_made = pilots.get(tx, running.id), pilots.history(tx, running.id)
+        found, steps_made = pilot_reads.get(tx, running.id), pilot_reads.history(tx, running.id)
 
     assert moved == Moved(moved=frozenset({submitted.id}), refused=frozenset({running.id}))
     assert found.status is Status.SUBMITTED

@@ -10,7 +10,7 @@ import pytest
 
 from tests.expectations import refused
 from tests.factories import MINUTE, NOW, a_ce, a_decision, a_pilot, a_vo
-from worker.db import ces, decisions, pilots, vos
+from worker.db import ces, decisions, pilot_reads, vos
 from worker.db.pages import Asked, Page
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.errors import Invalid
@@ -19,7 +19,7 @@ Find = Callable[..., Page[Any]]
 LISTS: dict[str, tuple[Find, Callable[[Any], Any]]] = {
     "vos": (vos.find, lambda vo: vo.name),
     "ces": (ces.find, lambda ce: ce.name),
-    "pilots": (pilots.find, lambda pilot: pilot.id),
+    "pilots": (pilot_reads.find, lambda pilot: pilot.id),
     "decisions": (decisions.find, lambda decision: decision.reason),
 }
 ORDERS = [
@@ -27,7 +27,7 @@ ORDERS = [
     for of, sorts in (
         ("vos", vos.SORTS),
         ("ces", ces.SORTS),
-        ("pilots", pilots.SORTS),
+        ("pilots", pilot_reads.SORTS),
         ("decisions", decisions.SORTS),
     )
     for sort in sorts
@@ -181,7 +181,7 @@ def test_where_no_page_ended_no_page_begins(uow: UnitOfWork, sort: str, after: s
 )
 def test_a_page_begins_after_a_moment_and_nothing_else(uow: UnitOfWork, after: str) -> None:
     with refused(Invalid, "after", "not where a page"), uow() as tx:
-        pilots.find(tx, asked=Asked(sort="reserved_at", after=after))
+        pilot_reads.find(tx, asked=Asked(sort="reserved_at", after=after))
 
 
 def test_a_page_of_one_order_does_not_go_on_in_another(uow: UnitOfWork) -> None:

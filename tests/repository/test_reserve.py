@@ -6,7 +6,7 @@ import pytest
 
 from tests.expectations import broken_by, refused
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
-from worker.db import ces, pilots, plain, slots, vos
+from worker.db import ces, pilot_reads, pilots, plain, slots, vos
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.ce import CE
 from worker.domain.errors import UnknownCE, UnknownVO
@@ -28,7 +28,7 @@ def test_a_new_pilot_holds_a_slot_and_has_a_stamp_of_its_own(uow: UnitOfWork) ->
         vo, ce = a_vo().create(tx), a_ce().create(tx)
         made = pilots.reserve(tx, [grant(ce, 3, vo.name)], NOW)
     with uow() as tx:
-        found = [pilots.get(tx, new.pilot_id) for new in made]
+        found = [pilot_reads.get(tx, new.pilot_id) for new in made]
 
     assert [(p.vo, p.ce, p.status) for p in found] == [(vo.name, ce.name, Status.RESERVED)] * 3
     assert [p.stamp for p in found] == [new.stamp for new in made]
@@ -43,7 +43,7 @@ def test_the_history_of_a_pilot_begins_with_its_reservation(uow: UnitOfWork) -> 
     with uow() as tx:
         pilot = a_pilot().reserved().create(tx)
     with uow() as tx:
-        [first] = pilots.history(tx, pilot.id)
+        [first] = pilot_reads.history(tx, pilot.id)
 
     assert (first.was, first.became, first.at) == (None, Status.RESERVED, NOW)
 
@@ -187,7 +187,7 @@ def test_an_unknown_vo_or_ce_is_named_and_nothing_is_reserved(uow: UnitOfWork) -
     with refused(UnknownCE, "nowhere"), uow() as tx:
         pilots.reserve(tx, [grant(ce, 1), Grant(vo=DEFAULT_VO, ce="nowhere", count=1)], NOW)
     with uow() as tx:
-        assert pilots.count_by_status(tx) == {}
+        assert pilot_reads.count_by_status(tx) == {}
 
 
 def test_no_grants_are_no_pilots(uow: UnitOfWork) -> None:

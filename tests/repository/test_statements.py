@@ -6,7 +6,7 @@ import pytest
 
 from tests.expectations import statements
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
-from worker.db import pilots, slots
+from worker.db import pilot_reads, pilots, slots
 from worker.db.pilots import Check, Receipt
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.ce import CE
@@ -36,7 +36,7 @@ def move(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
 
 
 def due(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
-    return pilots.due(tx, ce.name, LATER, len(made))
+    return pilot_reads.due(tx, ce.name, LATER, len(made))
 
 
 def checked(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
@@ -45,7 +45,7 @@ def checked(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
 
 
 def by_stamps(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
-    return pilots.by_stamps(tx, [p.stamp for p in made])
+    return pilot_reads.by_stamps(tx, [p.stamp for p in made])
 
 
 # What an operation begins with, and how many statements it may send.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import RowMapping, select
 
-from worker.db import ces, pilots, slots
+from worker.db import ces, pilot_reads, pilots, slots
 from worker.db.tables import ces as ce_table
 from worker.db.tables import pilots as pilot_table
 from worker.db.uow import Transaction
@@ -60,7 +60,7 @@ def update_pilot_status(tx: Transaction, pilot_id: int, status: Status) -> None:
     """Move one pilot to another status."""
     moved = pilots.move(tx, [Move(pilot_id=pilot_id, to=Status(status))], datetime.now(UTC))
     if moved.refused:
-        was = pilots.get(tx, pilot_id).status
+        was = pilot_reads.get(tx, pilot_id).status
         raise IllegalMove(f"pilot {pilot_id}", f"{was} to {status}")
 
 
@@ -87,4 +87,4 @@ def get_ce_success_rate(tx: Transaction, ce_name: str) -> float:
 
 def get_pilot_summary(tx: Transaction) -> dict[Status, int]:
     """Count pilots by status; a status that no pilot has is left out."""
-    return pilots.count_by_status(tx)
+    return pilot_reads.count_by_status(tx)

@@ -42,10 +42,12 @@ def differences(engine: Engine, chains: Sequence[Chain]) -> list[Difference]:
     """Compare a database with the models of these chains; nothing is changed."""
     tables = [table for chain in chains for table in chain.tables]
     if engine.dialect.name != POSTGRESQL:
-        scratch_engine = create_engine("sqlite://")
-        with translated(engine.url), engine.connect() as real, scratch_engine.connect() as scratch:
+        models = create_engine("sqlite://")
+        with translated(engine.url), engine.connect() as real, models.connect() as scratch:
             _create(scratch, chains)
-            return _compare(_sqlite(scratch, tables), _sqlite(real, tables))
+            differing = _compare(_sqlite(scratch, tables), _sqlite(real, tables))
+        models.dispose()
+        return differing
     with translated(engine.url), engine.connect() as connection:
         schema = str(connection.execute(text("SELECT current_schema()")).scalar_one())
         found = _postgresql(connection, schema, tables)

@@ -4,11 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from cronsim import CronSim, CronSimError
 
-from worker.domain.checks import at_least
 from worker.domain.errors import Invalid
-
-SHORTEST = 0.1
-"""Seconds. What fires more often than this is a mistake, and would fill the broker."""
 
 
 def check_cron(line: str) -> None:
@@ -17,11 +13,6 @@ def check_cron(line: str) -> None:
         next(CronSim(line, datetime(2000, 1, 1, tzinfo=UTC)))
     except (CronSimError, StopIteration) as error:
         raise Invalid("cron line", f"{line!r}: {error or 'it never fires'}") from None
-
-
-def check_interval(seconds: float) -> None:
-    """Refuse an interval that no scheduler can keep."""
-    at_least("interval", seconds, SHORTEST)
 
 
 def next_tick(

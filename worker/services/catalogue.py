@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from worker.db import ces, pilots, vos
+from worker.db import ces, pilot_reads, vos
 from worker.db.uow import Transaction
 from worker.domain.errors import ConfigurationError, UnknownTask
 from worker.domain.nearest import nearest
@@ -51,7 +51,7 @@ def _nobody(tx: Transaction, now: datetime) -> list[str]:
 
 
 def _with_reserved(tx: Transaction, now: datetime) -> list[str]:
-    return pilots.ces_with(tx, Status.RESERVED)
+    return pilot_reads.ces_with(tx, Status.RESERVED)
 
 
 BUILT_IN = (
@@ -81,7 +81,7 @@ BUILT_IN = (
         scope=Scope.CE,
         run=check.check_pilots,
         plan=check.plan,
-        subjects=pilots.ces_with_due,
+        subjects=pilot_reads.ces_with_due,
         queue=CALL,
         every=30,
     ),

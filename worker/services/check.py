@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from worker.backends.contract import Job, Observed
 from worker.backends.guard import Guard
-from worker.db import ces, pilots
+from worker.db import ces, pilot_reads, pilots
 from worker.db.pilots import HELD, Check
 from worker.domain.ce import CE
 from worker.domain.errors import BackendError
@@ -26,7 +26,7 @@ def check_pilots(parts: Parts, ce_name: str) -> Done:
     """Advance the statuses of a CE's pilots."""
     with parts.database.uow() as tx:
         ce = ces.get(tx, ce_name)
-        due = pilots.due(tx, ce_name, parts.now(), parts.batch)
+        due = pilot_reads.due(tx, ce_name, parts.now(), parts.batch)
         if not due:
             return skipped("no check is due")
         driver = parts.driver(ce)
@@ -59,7 +59,7 @@ def plan(parts: Parts, ce_name: str) -> Done:
     """Say what `check_pilots` would do now; change nothing and call no CE."""
     with parts.database.uow() as tx:
         ces.get(tx, ce_name)
-        due = pilots.due(tx, ce_name, parts.now(), parts.batch)
+        due = pilot_reads.due(tx, ce_name, parts.now(), parts.batch)
     return Done(counts={"would check": len(due)})
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worker.db import chains, pilots, schema, server
+from worker.db import chains, pilot_reads, schema, server
 from worker.db.chains import CORE, Chain, Place, Standing
 from worker.db.database import Database
 from worker.db.refusals import translated
@@ -174,7 +174,7 @@ def _active(database: Database) -> int:
     if core.rows["pilots"] is None:
         return 0
     with database.uow() as tx:
-        return pilots.count_active(tx)
+        return pilot_reads.count_active(tx)
 
 
 def _require_core(database: Database) -> None:

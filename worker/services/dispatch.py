@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from worker.backends.contract import Options, Order, Receipt
-from worker.db import ces, locks, pilots
+from worker.db import ces, locks, pilot_reads, pilots
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
@@ -23,7 +23,7 @@ def dispatch(parts: Parts, ce_name: str) -> Done:
     """Send what is reserved for a CE, a batch at the most."""
     with parts.database.uow() as tx:
         ce = ces.get(tx, ce_name)
-        waiting = pilots.unsent(tx, ce_name)
+        waiting = pilot_reads.unsent(tx, ce_name)
         if not waiting:
             return skipped("nothing is reserved")
         if not ce.enabled or ce.draining:
@@ -57,7 +57,7 @@ def plan(parts: Parts, ce_name: str) -> Done:
     """Say what `dispatch` would do now; change nothing and call no CE."""
     with parts.database.uow() as tx:
         ce = ces.get(tx, ce_name)
-        count = len(pilots.unsent(tx, ce_name))
+        count = len(pilot_reads.unsent(tx, ce_name))
     what = "would send" if ce.enabled and not ce.draining else "would cancel"
     return Done(counts={what: min(count, parts.batch)})
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from worker.db import ces, decisions, pilots, slots, vos
+from worker.db import ces, decisions, pilot_reads, slots, vos
 from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.domain.decision import Decision
@@ -42,7 +42,7 @@ def overview(database: Database, now: datetime, *, latest: int = 8) -> Overview:
     """Read all at a glance, in a handful of statements."""
     with database.uow() as tx:
         seen = {line.name: line for line in slots.slots_for(tx, 0)}
-        by_status = pilots.count_occupying(tx)
+        by_status = pilot_reads.count_occupying(tx)
         lines = [
             CELine(
                 name=name,
@@ -61,10 +61,10 @@ def overview(database: Database, now: datetime, *, latest: int = 8) -> Overview:
         ]
         return Overview(
             at=now,
-            pilots=pilots.count_by_status(tx),
+            pilots=pilot_reads.count_by_status(tx),
             ces=lines,
             decisions=_latest_decisions(tx, latest),
-            transitions=pilots.latest_transitions(tx, latest),
+            transitions=pilot_reads.latest_transitions(tx, latest),
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from worker.backends.contract import Job
-from worker.db import ces, pilots
+from worker.db import ces, pilot_reads, pilots
 from worker.db.database import Database
 from worker.db.pages import Asked, Page
 from worker.db.pilots import HELD
@@ -26,14 +26,16 @@ def list_pilots(
 ) -> Page[Pilot]:
     """List pilots: one page, asked for as `Asked` says."""
     with database.uow() as tx:
-        return pilots.find(tx, search=search, statuses=statuses, ce=ce, vo=vo, asked=Asked(**asked))
+        return pilot_reads.find(
+            tx, search=search, statuses=statuses, ce=ce, vo=vo, asked=Asked(**asked)
+        )
 
 
 def show_pilot(database: Database, which: str) -> tuple[Pilot, list[Transition]]:
     """Read a pilot, by its id or its stamp, with its history."""
     with database.uow() as tx:
         pilot = _get(tx, which)
-        return pilot, pilots.history(tx, pilot.id)
+        return pilot, pilot_reads.history(tx, pilot.id)
 
 
 def output(parts: Parts, which: str) -> str:
@@ -104,5 +106,5 @@ def _ask(parts: Parts, ce_name: str, theirs: Sequence[Pilot]) -> int | str:
 
 def _get(tx: Transaction, which: str) -> Pilot:
     if which.isdigit() and len(which) < 19:
-        return pilots.get(tx, int(which))
-    return pilots.get_by_stamp(tx, which)
+        return pilot_reads.get(tx, int(which))
+    return pilot_reads.get_by_stamp(tx, which)

@@ -3,7 +3,7 @@
 One execution deletes a bounded number, so its transaction stays short; the next goes on.
 """
 
-from worker.db import decisions, locks, pilots, reports
+from worker.db import decisions, locks, pilot_reads, pilots, reports
 from worker.services.parts import Done, Parts, busy
 
 AT_ONCE = 20_000
@@ -29,7 +29,7 @@ def plan(parts: Parts) -> Done:
     now = parts.now()
     with parts.database.uow() as tx:
         old = {
-            "old pilots": pilots.count_final(tx, now - parts.keep_final),
+            "old pilots": pilot_reads.count_final(tx, now - parts.keep_final),
             "old decisions": decisions.count_before(tx, now - parts.keep_decisions),
             "old reports": reports.count_before(tx, now - parts.keep_reports),
         }

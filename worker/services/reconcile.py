@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from worker.backends.contract import Listing, Observed
-from worker.db import ces, pilots
+from worker.db import ces, pilot_reads, pilots
 from worker.db.pilots import Check
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
@@ -46,13 +46,13 @@ def plan(parts: Parts, ce_name: str) -> Done:
     """Say what `reconcile` would settle; change nothing and call no CE."""
     with parts.database.uow() as tx:
         ces.get(tx, ce_name)
-        return Done(counts={"in doubt": len(pilots.in_doubt(tx, ce_name))})
+        return Done(counts={"in doubt": len(pilot_reads.in_doubt(tx, ce_name))})
 
 
 def _settle(tx: Transaction, parts: Parts, ce: CE, listing: Listing) -> Done:
     now = parts.now()
     listed = {job.stamp: job for job in listing.jobs}
-    known = pilots.by_stamps(tx, listed)
+    known = pilot_reads.by_stamps(tx, listed)
     found = _found(known, listed, ce.name, now, parts)
     misses, given_up = _missing(tx, parts, ce, listing, set(listed), now)
     moved = pilots.move(tx, [*found, *given_up], now)
@@ -102,7 +102,7 @@ def _missing(
         return [], []
     delay = timedelta(seconds=parts.options(ce).visibility_delay)
     misses, given_up = [], []
-    for pilot in pilots.in_doubt(tx, ce.name):
+    for pilot in pilot_reads.in_doubt(tx, ce.name):
         if pilot.stamp in listed or pilot.claimed_at is None:
             continue
         if listing.as_of <= pilot.claimed_at + delay:

@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from worker.db import pilots, reports, slots
+from worker.db import pilot_reads, reports, slots
 from worker.db.uow import Transaction
 from worker.services.parts import Done, Parts
 
@@ -29,7 +29,7 @@ def summarise(tx: Transaction) -> dict[str, Any]:
     """Count pilots by status, and the CEs and slots that are free."""
     available = slots.available_ces(tx)
     return {
-        "pilots": {str(status): n for status, n in pilots.count_by_status(tx).items()},
+        "pilots": {str(status): n for status, n in pilot_reads.count_by_status(tx).items()},
         "available_ces": len(available),
         "free_slots": sum(row["available_slots"] for row in available),
     }

@@ -10,7 +10,7 @@ from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
 from worker.domain.errors import Invalid
 from worker.domain.schedule import Scope
-from worker.policy.ticks import check_cron, check_interval, next_tick
+from worker.policy.ticks import check_cron, next_tick
 from worker.services import catalogue
 from worker.services.catalogue import Task
 
@@ -85,8 +85,6 @@ def check(schedule: Schedule) -> None:
     task = catalogue.get(schedule.task)
     if schedule.vo is not None and task.scope is not Scope.VO:
         raise Invalid(f"schedule of {task.name}", f"its scope is {task.scope}; name no VO")
-    if schedule.every is not None:
-        check_interval(schedule.every)
     if schedule.cron is not None:
         check_cron(schedule.cron)
 

@@ -1,0 +1,202 @@
+"""What is asked of pilots: those in doubt or due, lists, counts, history. Nothing changes here."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    exists,
+    func,
+    select,
+)
+
+from worker.db.names import key_of
+from worker.db.pages import FIRST, Asked, Page, contains, read_page
+from worker.db.rows import encode, rows
+from worker.db.tables import ces, has_status, pilots, transitions, vos
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+from worker.domain.errors import UnknownPilot
+from worker.domain.pilot import (
+    OCCUPYING,
+    Pilot,
+    Status,
+    Transition,
+)
+
+
+def in_doubt(tx: Transaction, ce: str) -> list[Pilot]:
+    """List a CE's pilots that were claimed and whose answer is not recorded."""
+    query = PILOTS.where(ces.c.name == ce, has_status([Status.SUBMITTING]))
+    return _pilots(tx, query.order_by(pilots.c.id))
+
+
+def unsent(tx: Transaction, ce: str) -> list[int]:
+    """List the ids of a CE's pilots that hold a slot and were not sent."""
+    query = select(pilots.c.id).where(pilots.c.ce_id == _CE_ID, has_status([Status.RESERVED]))
+    return list(tx.execute(query.order_by(pilots.c.id), {"ce": ce}).scalars())
+
+
+def ces_with(tx: Transaction, status: Status) -> list[str]:
+    """Name the CEs that have a pilot in an occupying status."""
+    held = exists().where(pilots.c.ce_id == ces.c.id, has_status([status]))
+    return list(tx.execute(select(ces.c.name).where(held).order_by(ces.c.name)).scalars())
+
+
+def ces_with_due(tx: Transaction, now: datetime) -> list[str]:
+    """Name the CEs that have a pilot whose check is due."""
+    held = exists().where(pilots.c.ce_id == ces.c.id, pilots.c.next_check_at <= _NOW)
+    query = select(ces.c.name).where(held).order_by(ces.c.name)
+    return list(tx.execute(query, {"now": now}).scalars())
+
+
+def due(tx: Transaction, ce: str, now: datetime, limit: int) -> list[Pilot]:
+    """List a CE's pilots whose check is due, the most overdue first, whatever their VO."""
+    return _pilots(tx, _DUE, {"ce": ce, "now": now, "limit": limit})
+
+
+def get(tx: Transaction, pilot_id: int) -> Pilot:
+    """Read one pilot by its id."""
+    return _one(_pilots(tx, PILOTS.where(pilots.c.id == pilot_id)), pilot_id)
+
+
+def get_by_stamp(tx: Transaction, stamp: str) -> Pilot:
+    """Read one pilot by its stamp."""
+    return _one(_pilots(tx, PILOTS.where(pilots.c.stamp == stamp)), stamp)
+
+
+def by_stamps(tx: Transaction, stamps: Iterable[str]) -> dict[str, Pilot]:
+    """Read the pilots of these stamps; a stamp of nobody's is left out."""
+    found = _pilots(tx, _by_stamps(tx.dialect), encode(("stamp",), ([s] for s in stamps)))
+    return {pilot.stamp: pilot for pilot in found}
+
+
+SORTS = {
+    "id": pilots.c.id,
+    "reserved_at": pilots.c.reserved_at,
+    "status": pilots.c.status,
+}
+
+
+def find(
+    tx: Transaction,
+    *,
+    search: str | None = None,
+    statuses: Collection[Status] = (),
+    ce: str | None = None,
+    vo: str | None = None,
+    asked: Asked = FIRST,
+) -> Page[Pilot]:
+    """List pilots: by part of their stamp, by status, of one CE, of one VO."""
+    query = PILOTS
+    if search is not None:
+        query = query.where(contains(pilots.c.stamp, search))
+    if statuses:
+        query = query.where(has_status(statuses))
+    if ce is not None:
+        query = query.where(pilots.c.ce_id == key_of(tx, ces, ce))
+    if vo is not None:
+        query = query.where(pilots.c.vo_id == key_of(tx, vos, vo))
+    return read_page(tx, query, pilots.c.id, SORTS, asked, lambda row: Pilot(**row))
+
+
+def history(tx: Transaction, pilot_id: int) -> list[Transition]:
+    """Read what happened to a pilot, in order."""
+    query = select(transitions).where(transitions.c.pilot_id == pilot_id).order_by(transitions.c.id)
+    return [Transition(**row) for row in tx.execute(query).mappings()]
+
+
+def count_final(tx: Transaction, ended_before: datetime) -> int:
+    """Count the final pilots that ended before a moment."""
+    query = select(func.count()).where(pilots.c.ended_at < ended_before)
+    return int(tx.execute(query).scalar_one())
+
+
+def count_by_status(tx: Transaction) -> dict[Status, int]:
+    """Count pilots by status; a status that no pilot has is left out."""
+    query = select(pilots.c.status, func.count().label("pilots")).group_by(pilots.c.status)
+    counts = {row.status: int(row.pilots) for row in tx.execute(query)}
+    return {status: counts[status] for status in Status if status in counts}
+
+
+def count_occupying(tx: Transaction) -> dict[tuple[str, Status], int]:
+    """Count the pilots that occupy a slot, by CE and status."""
+    query = (
+        select(ces.c.name, pilots.c.status, func.count().label("pilots"))
+        .join_from(pilots, ces, pilots.c.ce_id == ces.c.id)
+        .where(has_status(OCCUPYING))
+        .group_by(ces.c.name, pilots.c.status)
+    )
+    return {(row.name, row.status): row.pilots for row in tx.execute(query)}
+
+
+def latest_transitions(tx: Transaction, limit: int) -> list[tuple[str, Transition]]:
+    """Read what happened last, the newest first, with the name of the CE."""
+    query = (
+        select(ces.c.name.label("ce"), transitions)
+        .join_from(transitions, pilots, transitions.c.pilot_id == pilots.c.id)
+        .join(ces, pilots.c.ce_id == ces.c.id)
+        .order_by(transitions.c.id.desc())
+        .limit(limit)
+    )
+    found = [dict(row) for row in tx.execute(query).mappings()]
+    return [(row.pop("ce"), Transition(**row)) for row in found]
+
+
+def count_active(tx: Transaction) -> int:
+    """Count the pilots that occupy a slot somewhere."""
+    query = select(func.count()).where(has_status(OCCUPYING))
+    return int(tx.execute(query).scalar_one())
+
+
+_NOW = bindparam("now", type_=UtcDateTime())
+_CE_ID = select(ces.c.id).where(ces.c.name == bindparam("ce", type_=Text)).scalar_subquery()
+
+_ATTRIBUTES = [
+    vos.c.name.label("vo")
+    if name == "vo"
+    else ces.c.name.label("ce")
+    if name == "ce"
+    else pilots.c[name]
+    for name in Pilot._fields
+]
+
+PILOTS: Select[Any] = select(*_ATTRIBUTES).select_from(
+    pilots.outerjoin(vos, pilots.c.vo_id == vos.c.id).outerjoin(ces, pilots.c.ce_id == ces.c.id)
+)
+
+"""Pilots with the names of their VO and CE.
+
+Each has both; the outer join says that the pilots are found first, and never by way of a VO, which
+would read its whole history.
+"""
+
+
+def _pilots(
+    tx: Transaction, query: Select[Any], parameters: dict[str, Any] | None = None
+) -> list[Pilot]:
+    return [Pilot._make(row) for row in tx.execute(query, parameters).all()]
+
+
+def _one(found: list[Pilot], wanted: object) -> Pilot:
+    if not found:
+        raise UnknownPilot(wanted)
+    return found[0]
+
+
+_DUE = (
+    PILOTS.where(ces.c.name == bindparam("ce", type_=Text), pilots.c.next_check_at <= _NOW)
+    .order_by(pilots.c.next_check_at, pilots.c.id)
+    .limit(bindparam("limit", type_=Integer))
+)
+
+
+@cache
+def _by_stamps(dialect: str) -> Select[Any]:
+    wanted = rows(dialect, stamp=Text)
+    return PILOTS.join(wanted, pilots.c.stamp == wanted.c.stamp)
