@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from worker.db import ces, decisions, health, pilot_reads, pilots, schedules, vos
+from worker.db import ces, decisions, health, mover, pilot_reads, pilots, schedules, vos
 from worker.db.health import Health
 from worker.db.pilots import Receipt
 from worker.db.schedules import Schedule
@@ -182,7 +182,7 @@ class PilotBuilder:
         found = pilot_reads.by_stamps(tx, [pilot.stamp for pilot in made])
         return [found[pilot.stamp] for pilot in made]
 
-    def _step(self, tx: Transaction, ids: list[int], status: Status) -> pilots.Moved:
+    def _step(self, tx: Transaction, ids: list[int], status: Status) -> mover.Moved:
         last = status is self.status
         check = self.next_check_at if last else None
         if status is Status.SUBMITTED:
@@ -190,7 +190,7 @@ class PilotBuilder:
             return pilots.record(tx, receipts, self.now)
         cause = self.cause if last else None
         moves = [Move(pilot_id=i, to=status, cause=cause, next_check_at=check) for i in ids]
-        return pilots.move(tx, moves, self.now)
+        return mover.move(tx, moves, self.now)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,6 @@ The rooms, from the doors down; each imports only what stands below it, and the 
     db          what we remember: tables, unit of work, queries, chains
     domain      what things are: words and rules
 
-To read it, begin with domain/pilot.py, db/uow.py, db/pilots.py, db/chains.py and
+To read it, begin with domain/pilot.py, db/uow.py, db/mover.py, db/pilots.py, db/chains.py and
 services/database.py.
 """

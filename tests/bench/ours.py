@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import URL, event
 
 from tests.bench.sides import LATER, NOW, Counter
-from worker.db import pilot_reads, pilots, slots
+from worker.db import mover, pilot_reads, pilots, slots
 from worker.db.engine import make_engine
 from worker.db.uow import UnitOfWork
 from worker.domain.pilot import Grant, Move, Status
@@ -40,7 +40,7 @@ class Ours:
     def move(self, ids: Sequence[int]) -> int:
         moves = [Move(pilot_id=i, to=Status.DONE, raw="COMPLETED", exit_code=0) for i in ids]
         with self.uow() as tx:
-            return len(pilots.move(tx, moves, NOW).moved)
+            return len(mover.move(tx, moves, NOW).moved)
 
     def checked(self, ids: Sequence[int]) -> int:
         checks = [pilots.Check(pilot_id=i, next_check_at=LATER) for i in ids]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Select, Table, Text, select
 
 from worker.backends import registry
-from worker.db import ces, pilot_reads, pilots, slots
+from worker.db import ces, mover, pilot_reads, pilots, slots
 from worker.db.database import Database
 from worker.db.engine import parse_url
 from worker.db.pilots import Check, Receipt
@@ -105,7 +105,7 @@ def move_or_check(orders: Orders) -> int:
             with database.uow() as tx:
                 if orders.moves:
                     to = dice.choice([Status.SUBMITTED, Status.RUNNING])
-                    pilots.move(tx, [Move(pilot_id=i, to=to) for i in some], now)
+                    mover.move(tx, [Move(pilot_id=i, to=to) for i in some], now)
                 else:
                     later = now + timedelta(minutes=1)
                     pilots.checked(tx, [Check(pilot_id=i, next_check_at=later) for i in some], now)
@@ -149,13 +149,13 @@ def _go_on(database: Database, dice: random.Random, ce: str, running: list[int])
         receipts = [Receipt(pilot_id=one.pilot_id, handle=one.stamp) for one in claimed]
         pilots.record(tx, receipts, now)
     with database.uow() as tx:
-        pilots.move(tx, [Move(pilot_id=one.pilot_id, to=Status.RUNNING) for one in claimed], now)
+        mover.move(tx, [Move(pilot_id=one.pilot_id, to=Status.RUNNING) for one in claimed], now)
     running += [one.pilot_id for one in claimed]
     dice.shuffle(running)
     ended, running[:] = running[:3], running[3:]
     with database.uow() as tx:
         to = dice.choice([Status.DONE, Status.FAILED, Status.LOST])
-        pilots.move(tx, [Move(pilot_id=i, to=to) for i in ended], now)
+        mover.move(tx, [Move(pilot_id=i, to=to) for i in ended], now)
 
 
 def _remember(start: Barrier) -> None:

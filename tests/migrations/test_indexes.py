@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event, text
 
 from tests.databases import Postgresql, rolled_back
 from tests.factories import NOW, a_ce, a_decision, a_pilot, a_vo
-from worker.db import ces, decisions, pilot_reads, pilots, slots, vos
+from worker.db import ces, decisions, mover, pilot_reads, pilots, slots, vos
 from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.db.pilots import Check
@@ -51,7 +51,7 @@ def due(tx: Transaction, ce: str, active: list[Pilot]) -> object:
 
 
 def move(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilots.move(tx, [Move(pilot_id=p.id, to=Status.RUNNING) for p in active], NOW)
+    return mover.move(tx, [Move(pilot_id=p.id, to=Status.RUNNING) for p in active], NOW)
 
 
 def checked(tx: Transaction, ce: str, active: list[Pilot]) -> object:

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, Column, Index, Integer, MetaData, String
 from tests.expectations import refused
 from tests.factories import a_ce, a_health, a_pilot, a_vo
 from tests.migrations.chains import BACKENDS, changed, relocated
-from worker.db import ces, chains, pilot_reads, pilots, schema
+from worker.db import ces, chains, mover, pilot_reads, schema
 from worker.db.chains import CORE_CHAIN, Chain, Place
 from worker.db.database import Database
 from worker.domain.errors import SchemaAhead, SchemaBehind
@@ -110,7 +110,7 @@ def test_rows_and_what_points_at_them_survive_an_upgrade(
         assert ces.get(tx, before.ce) == ce
         assert ces.allowed(tx, before.ce) == [before.vo]
         assert pilot_reads.history(tx, before.id) == steps
-        assert pilots.move(tx, [Move(pilot_id=before.id, to=Status.DONE)], before.updated_at).moved
+        assert mover.move(tx, [Move(pilot_id=before.id, to=Status.DONE)], before.updated_at).moved
 
 
 def test_the_way_back_ends_where_it_began(blank: Database, tmp_path: Path) -> None:

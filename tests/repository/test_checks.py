@@ -4,7 +4,7 @@ import pytest
 
 from tests.expectations import broken_by
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
-from worker.db import pilot_reads, pilots
+from worker.db import mover, pilot_reads, pilots
 from worker.db.pilots import Check
 from worker.db.uow import UnitOfWork
 from worker.domain.pilot import FINAL, Move, Status
@@ -108,7 +108,7 @@ def test_a_move_forgets_attempts_and_misses(uow: UnitOfWork) -> None:
         pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER, missing=True)], NOW)
         pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=LATER, answered=False)], NOW)
     with uow() as tx:
-        pilots.move(tx, [Move(pilot_id=pilot.id, to=Status.RUNNING)], LATER)
+        mover.move(tx, [Move(pilot_id=pilot.id, to=Status.RUNNING)], LATER)
     with uow() as tx:
         found = pilot_reads.get(tx, pilot.id)
 

@@ -4,8 +4,9 @@ import pytest
 
 from tests.expectations import broken_by
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
-from worker.db import pilot_reads, pilots
-from worker.db.pilots import Moved, Receipt
+from worker.db import mover, pilot_reads, pilots
+from worker.db.mover import Moved
+from worker.db.pilots import Receipt
 from worker.db.uow import UnitOfWork
 from worker.domain.pilot import Cause, Move, Status
 
@@ -131,7 +132,7 @@ def test_a_receipt_that_comes_late_does_not_send_a_running_pilot_back_to_wait(
     with uow() as tx:
         pilot = a_pilot().submitting().create(tx)
     with uow() as tx:
-        pilots.move(tx, [Move(pilot_id=pilot.id, to=Status.RUNNING, handle="1")], LATER)
+        mover.move(tx, [Move(pilot_id=pilot.id, to=Status.RUNNING, handle="1")], LATER)
     with uow() as tx:
         late = pilots.record(tx, [Receipt(pilot_id=pilot.id, handle="1")], LATER + MINUTE)
     with uow() as tx:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.databases import Sqlite
 from tests.factories import MINUTE, NOW, a_ce, a_vo
-from worker.db import ces, pilot_reads, pilots, vos
+from worker.db import ces, mover, pilot_reads, pilots, vos
 from worker.db.pages import Asked
 from worker.db.pilots import Receipt
 from worker.db.uow import Transaction, UnitOfWork
@@ -100,7 +100,7 @@ def play(
                 tx, [receipt(p, ok) for p, ok in zip(claimed, answers, strict=False)], now
             )
         case ("move", list(wanted)):
-            pilots.move(tx, moves(pilot_reads.find(tx, asked=ALL).items, wanted), now)
+            mover.move(tx, moves(pilot_reads.find(tx, asked=ALL).items, wanted), now)
 
 
 def receipt(pilot: Pilot, accepted: bool) -> Receipt:

@@ -8,10 +8,10 @@ from sqlalchemy import event
 
 from tests.expectations import broken_by, refused
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
-from worker.db import pilot_reads, pilots
+from worker.db import mover, pilot_reads, pilots
 from worker.db.database import Database
+from worker.db.mover import Moved
 from worker.db.pages import Asked
-from worker.db.pilots import Moved
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.errors import UnknownCE, UnknownPilot
 from worker.domain.pilot import FINAL, MOVES, Cause, Move, Pilot, Status
@@ -21,7 +21,7 @@ LATEST = NOW + 2 * MINUTE
 
 
 def move(tx: Transaction, pilot: Pilot, to: Status, **seen: object) -> Moved:
-    return pilots.move(tx, [Move(pilot_id=pilot.id, to=to, **seen)], LATER)  # type: ignore[arg-type]
+    return mover.move(tx, [Move(pilot_id=pilot.id, to=to, **seen)], LATER)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("was", list(Status))
@@ -32,7 +32,7 @@ def test_every_legal_move_is_made_and_every_other_refused(uow: UnitOfWork, was: 
         made = dict(zip(Status, alike, strict=True))
     with uow() as tx:
         moves = [Move(pilot_id=pilot.id, to=to) for to, pilot in made.items()]
-        moved = pilots.move(tx, moves, LATER)
+        moved = mover.move(tx, moves, LATER)
     with uow() as tx:
         after = {to: pilot_reads.get(tx, pilot.id) for to, pilot in made.items()}
         lengths = {to: len(pilot_reads.history(tx, pilot.id)) for to, pilot in made.items()}
@@ -65,7 +65,7 @@ def test_pilots_from_everywhere_move_to_everywhere_in_one_call(uow: UnitOfWork) 
         }
     with uow() as tx:
         moves = [Move(pilot_id=pilot.id, to=to) for (_, to), pilot in made.items()]
-        moved = pilots.move(tx, moves, LATER)
+        moved = mover.move(tx, moves, LATER)
     with uow() as tx:
         after = {pair: pilot_reads.get(tx, pilot.id).status for pair, pilot in made.items()}
 
@@ -110,7 +110,7 @@ def test_the_times_of_a_life_are_those_at_which_it_happened(uow: UnitOfWork) -> 
         pilot = a_pilot().reserved().create(tx)
     for n, status in enumerate([Status.SUBMITTING, Status.SUBMITTED, Status.RUNNING, Status.DONE]):
         with uow() as tx:
-            pilots.move(tx, [Move(pilot_id=pilot.id, to=status)], NOW + (n + 1) * MINUTE)
+            mover.move(tx, [Move(pilot_id=pilot.id, to=status)], NOW + (n + 1) * MINUTE)
     with uow() as tx:
         found = pilot_reads.get(tx, pilot.id)
         history = pilot_reads.history(tx, pilot.id)
@@ -149,7 +149,7 @@ def test_a_requeue_is_counted_and_the_pilot_waits_again(uow: UnitOfWork) -> None
         move(tx, pilot, Status.SUBMITTED)
     with uow() as tx:
         waiting = pilot_reads.get(tx, pilot.id)
-        pilots.move(tx, [Move(pilot_id=pilot.id, to=Status.RUNNING)], LATEST)
+        mover.move(tx, [Move(pilot_id=pilot.id, to=Status.RUNNING)], LATEST)
     with uow() as tx:
         again = pilot_reads.get(tx, pilot.id)
 
@@ -201,14 +201,14 @@ def test_one_pilot_makes_one_move_at_a_time(uow: UnitOfWork) -> None:
     step = Move(pilot_id=pilot.id, to=Status.RUNNING)
 
     with broken_by(ValueError, "one move at a time"), uow() as tx:
-        pilots.move(tx, [step, replace(step, to=Status.DONE)], LATER)
+        mover.move(tx, [step, replace(step, to=Status.DONE)], LATER)
     with uow() as tx:
         assert pilot_reads.get(tx, pilot.id) == pilot
 
 
 def test_no_moves_are_no_moves(uow: UnitOfWork) -> None:
     with uow() as tx:
-        assert pilots.move(tx, [], NOW) == Moved(moved=frozenset(), refused=frozenset())
+        assert mover.move(tx, [], NOW) == Moved(moved=frozenset(), refused=frozenset())
 
 
 def test_moves_that_are_rolled_back_leave_no_history(uow: UnitOfWork) -> None:
@@ -230,7 +230,7 @@ def test_a_moment_without_a_time_zone_is_refused(uow: UnitOfWork, field: str) ->
         move(tx, pilot, Status.RUNNING, **{field: NOW.replace(tzinfo=None)})
     with broken_by(Exception, "no time zone"), uow() as tx:
         steps = [Move(pilot_id=pilot.id, to=Status.RUNNING)]
-        pilots.move(tx, steps, NOW.replace(tzinfo=None))
+        mover.move(tx, steps, NOW.replace(tzinfo=None))
     with uow() as tx:
         assert pilot_reads.get(tx, pilot.id) == pilot
 
@@ -343,7 +343,7 @@ def test_a_refused_move_stays_refused_when_it_becomes_legal_in_the_same_moment(
     with uow() as tx:
         # The one that runs already may not "run"; the other may.
         steps = [Move(pilot_id=pilot.id, to=Status.RUNNING) for pilot in (running, submitted)]
-        moved = pilots.move(tx, steps, LATEST)
+        moved = mover.move(tx, steps, LATEST)
     event.remove(postgresql_database.engine, "before_cursor_execute", between)
     with uow() as tx:
         found, steps_made = pilot_reads.get(tx, running.id), pilot_reads.history(tx, running.id)

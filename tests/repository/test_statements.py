@@ -6,7 +6,7 @@ import pytest
 
 from tests.expectations import statements
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
-from worker.db import pilot_reads, pilots, slots
+from worker.db import mover, pilot_reads, pilots, slots
 from worker.db.pilots import Check, Receipt
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.ce import CE
@@ -32,7 +32,7 @@ def record(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
 
 
 def move(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
-    return pilots.move(tx, [Move(pilot_id=p.id, to=Status.RUNNING) for p in made], NOW).moved
+    return mover.move(tx, [Move(pilot_id=p.id, to=Status.RUNNING) for p in made], NOW).moved
 
 
 def due(tx: Transaction, ce: CE, made: list[Pilot]) -> object:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import RowMapping, select
 
-from worker.db import ces, pilot_reads, pilots, slots
+from worker.db import ces, mover, pilot_reads, pilots, slots
 from worker.db.tables import ces as ce_table
 from worker.db.tables import pilots as pilot_table
 from worker.db.uow import Transaction
@@ -52,13 +52,13 @@ def submit_pilot(tx: Transaction, ce_name: str) -> int:
         raise NoFreeSlot(ce_name)
     pilot_id = reserved[0].pilot_id
     for status in (Status.SUBMITTING, Status.SUBMITTED):
-        pilots.move(tx, [Move(pilot_id=pilot_id, to=status)], now)
+        mover.move(tx, [Move(pilot_id=pilot_id, to=status)], now)
     return pilot_id
 
 
 def update_pilot_status(tx: Transaction, pilot_id: int, status: Status) -> None:
     """Move one pilot to another status."""
-    moved = pilots.move(tx, [Move(pilot_id=pilot_id, to=Status(status))], datetime.now(UTC))
+    moved = mover.move(tx, [Move(pilot_id=pilot_id, to=Status(status))], datetime.now(UTC))
     if moved.refused:
         was = pilot_reads.get(tx, pilot_id).status
         raise IllegalMove(f"pilot {pilot_id}", f"{was} to {status}")

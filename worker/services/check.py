@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from worker.backends.contract import Job, Observed
 from worker.backends.guard import Guard
-from worker.db import ces, pilot_reads, pilots
-from worker.db.pilots import HELD, Check
+from worker.db import ces, mover, pilot_reads, pilots
+from worker.db.mover import HELD
+from worker.db.pilots import Check
 from worker.domain.ce import CE
 from worker.domain.errors import BackendError
 from worker.domain.pilot import Cause, Move, Pilot, Status
@@ -41,7 +42,7 @@ def check_pilots(parts: Parts, ce_name: str) -> Done:
     _insist(driver, due, observed)
     moves, checks = judge(parts, ce, due, observed)
     with parts.database.uow() as tx:
-        moved = pilots.move(tx, moves, parts.now())
+        moved = mover.move(tx, moves, parts.now())
         pilots.checked(tx, checks, parts.now())
         calling.answered(tx, parts, ce_name)
     return Done(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from worker.backends.contract import Options, Order, Receipt
-from worker.db import ces, locks, pilot_reads, pilots
+from worker.db import ces, locks, mover, pilot_reads, pilots
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
@@ -136,5 +136,5 @@ def _cancel(tx: Transaction, parts: Parts, waiting: Sequence[int]) -> Done:
         Move(pilot_id=pilot_id, to=Status.CANCELLED, reason="the CE takes no more pilots")
         for pilot_id in waiting
     ]
-    moved = pilots.move(tx, moves, parts.now())
+    moved = mover.move(tx, moves, parts.now())
     return Done(counts={"cancelled": len(moved.moved)})

@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from worker.backends.contract import Job
-from worker.db import ces, pilot_reads, pilots
+from worker.db import ces, mover, pilot_reads, pilots
 from worker.db.database import Database
+from worker.db.mover import HELD
 from worker.db.pages import Asked, Page
-from worker.db.pilots import HELD
 from worker.db.uow import Transaction
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse
 from worker.domain.pilot import FINAL, Move, Pilot, Status, Transition
@@ -64,7 +64,7 @@ def cancel(parts: Parts, which: Sequence[str], *, yes: bool) -> Done:
             Move(pilot_id=i, was=Status.RESERVED, to=Status.CANCELLED, reason="asked for")
             for i in unsent
         ]
-        cancelled = pilots.move(tx, moves, parts.now()).moved
+        cancelled = mover.move(tx, moves, parts.now()).moved
         pilots.request_cancel(tx, found, parts.now())
     at_ces: dict[str, list[Pilot]] = {}
     for pilot in found.values():

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from worker.backends.contract import Listing, Observed
-from worker.db import ces, pilot_reads, pilots
+from worker.db import ces, mover, pilot_reads, pilots
 from worker.db.pilots import Check
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
@@ -55,7 +55,7 @@ def _settle(tx: Transaction, parts: Parts, ce: CE, listing: Listing) -> Done:
     known = pilot_reads.by_stamps(tx, listed)
     found = _found(known, listed, ce.name, now, parts)
     misses, given_up = _missing(tx, parts, ce, listing, set(listed), now)
-    moved = pilots.move(tx, [*found, *given_up], now)
+    moved = mover.move(tx, [*found, *given_up], now)
     pilots.checked(tx, misses, now)
     strangers = sorted(listed.keys() - known.keys())
     adopted = moved.moved & {move.pilot_id for move in found}

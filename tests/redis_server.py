@@ -1,0 +1,158 @@
+"""Where the Redis server of a test comes from.
+
+A URL that was given, else the machine's own binary, else fakeredis, else none. A server that is
+started here ends with the process that started it.
+
+    python -m tests.redis_server PORT    serves fakeredis on the loopback
+"""
+
+import ctypes
+import os
+import secrets
+import shutil
+import signal
+import socket
+import socketserver
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+
+URL_VARIABLE = "PILOTAGE_TEST_REDIS_URL"
+WAY_VARIABLE = "PILOTAGE_TEST_REDIS"
+BINARIES = ("redis-server", "valkey-server")
+GIVEN = {name: os.environ.get(name) for name in (URL_VARIABLE, WAY_VARIABLE)}
+"""What the machine says, read before the session scrubs the environment."""
+
+PATIENCE = 20.0
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redis:
+    """A server that runs."""
+
+    url: str
+    how: str
+
+    def client(self) -> "redis.Redis":
+        """Connect to it."""
+        return redis.Redis.from_url(self.url, socket_timeout=5, socket_connect_timeout=5)
+
+
+@contextmanager
+def running(
+    folder: Path,
+    *,
+    given: str | None = None,
+    way: str | None = None,
+    port: int | None = None,
+    password: str | None = None,
+) -> Iterator[Redis]:
+    """Find a server, or start one on a free port, or on this one, for as long as the block."""
+    url = given or GIVEN[URL_VARIABLE]
+    way = way or GIVEN[WAY_VARIABLE]
+    if url and way in (None, "url") and port is None:
+        yield Redis(url=url, how="url")
+        return
+    password = secrets.token_urlsafe(16) if password is None else password
+    for _ in range(ATTEMPTS):
+        at = port or free_port()
+        how, words = command(folder, at, password, way)
+        url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{at}/0"
+        with started(words, folder / "redis.log") as server:
+            found = Redis(url=url, how=how)
+            if is_ready(found, server):
+                yield found
+                return
+    raise LookupError(f"{how} did not start: {(folder / 'redis.log').read_text()[-300:]}")
+
+
+def command(folder: Path, port: int, password: str, way: str | None) -> tuple[str, list[str]]:
+    """Write the command that serves, or say that there is none."""
+    binary = next(filter(None, map(shutil.which, BINARIES)), None)
+    if binary and way in (None, "binary"):
+        return binary, [binary, *settings(folder, port, password)]
+    if find_spec("fakeredis") and way in (None, "fakeredis"):
+        return "fakeredis", [sys.executable, "-m", "tests.redis_server", str(port)]
+    raise LookupError(f"neither {' nor '.join(BINARIES)} nor fakeredis is installed")
+
+
+def settings(folder: Path, port: int, password: str, bind: str = "127.0.0.1") -> list[str]:
+    """Write the settings of a server that keeps nothing."""
+    given = {
+        "port": str(port),
+        "bind": bind,
+        "requirepass": password,
+        "dir": str(folder),
+        "save": "",
+        "appendonly": "no",
+    }
+    return [word for name, value in given.items() for word in (f"--{name}", value)]
+
+
+def is_ready(found: Redis, server: "subprocess.Popen[bytes]") -> bool:
+    """Wait until the server answers, or has ended."""
+    give_up = time.monotonic() + PATIENCE
+    while server.poll() is None and time.monotonic() < give_up:
+        try:
+            with found.client() as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            time.sleep(0.02)
+    return False
+
+
+@contextmanager
+def started(words: Sequence[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a server for as long as the block; it ends with this process, however that ends."""
+    with log.open("ab") as written:
+        server = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            cwd=Path(__file__).parents[1],
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - it only asks the kernel
+        )
+    try:
+        yield server
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait(10)
+
+
+def free_port() -> int:
+    """Find a port of the loopback that nobody uses just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def serve(port: int) -> None:
+    """Serve fakeredis. Without TCP_NODELAY each answer would wait for the one before it."""
+    fakeredis = import_module("fakeredis")
+    handler = socketserver.StreamRequestHandler
+    handler.disable_nagle_algorithm = True
+    server = fakeredis.TcpFakeServer(("127.0.0.1", port), server_type="redis")
+    server.daemon_threads = True
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

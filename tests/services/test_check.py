@@ -1,0 +1,324 @@
+"""check_pilots: statuses advance by what the CE says, and by nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.expectations import refused, statements
+from tests.factories import a_ce
+from tests.services.world import Fake, World
+from worker.backends.contract import Job, Observed
+from worker.backends.sim.faults import Fault
+from worker.db import mover, pilots
+from worker.domain.errors import UnknownCE
+from worker.domain.pilot import Cause, Move, Status
+from worker.domain.schedule import Outcome
+from worker.policy.polling import LOST_MISSES
+
+
+def walk(world: World, pilot_id: int) -> list[Status]:
+    return [step.became for step in world.history(pilot_id)]
+
+
+def test_a_pilot_lives_its_life_by_the_checks(world: World) -> None:
+    ce = world.ce()
+    [pilot] = world.sent(ce, 1)
+    for seconds in (20, 50, 600):
+        world.wait(seconds)
+        assert world.check(ce).outcome is Outcome.OK
+    found = world.pilot(pilot)
+
+    assert walk(world, pilot)[2:] == [Status.SUBMITTED, Status.RUNNING, Status.DONE]
+    assert (found.raw, found.exit_code) == ("COMPLETED", 0)
+    assert found.started_at is not None
+    assert found.ended_at is not None
+    assert found.ended_at - found.started_at == timedelta(seconds=600)
+    assert found.next_check_at is None
+
+
+def test_one_call_asks_after_the_pilots_of_all_vos(world: World) -> None:
+    driver = Fake()
+    ce, other = world.ce(), world.vo()
+    world.sent(ce, 3)
+    world.sent(ce, 2, other.name)
+    world.wait(70)
+    done = world.check(ce, world.with_driver(driver))
+
+    assert driver.calls == ["poll"]
+    assert done.counts == {"checked": 5, "moved": 5, "missing": 0, "unanswered": 0}
+    assert world.statuses() == {"running": 5}
+
+
+def test_only_what_is_due_is_asked_after_and_a_batch_at_the_most(world: World) -> None:
+    asked: list[int] = []
+
+    class Counting(Fake):
+        def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+            asked.append(len(jobs))
+            return super().poll(jobs)
+
+    parts = world.with_driver(Counting(), batch=3)
+    ce = world.ce()
+    world.sent(ce, 5)
+    assert world.check(ce, parts).outcome is Outcome.SKIPPED
+    world.wait(20)
+    for _ in range(3):
+        world.check(ce, parts)
+    assert asked == [3, 2]
+
+
+def test_a_check_comes_ever_more_rarely_while_nothing_happens(world: World) -> None:
+    ce = world.ce(queue_time=10**6, check_soonest=10, check_latest=100)
+    [pilot] = world.sent(ce, 1)
+    delays = []
+    for _ in range(60):
+        due = world.pilot(pilot).next_check_at
+        assert due is not None
+        delays.append((due - world.clock).total_seconds())
+        world.clock = due
+        world.check(ce)
+    assert delays[0] == 10
+    assert delays == sorted(delays)
+    assert delays[-1] == 100
+
+
+def test_an_unknown_ce_is_an_error(world: World) -> None:
+    with refused(UnknownCE, "nowhere"):
+        world.check(replace(world.ce(), name="nowhere"))
+
+
+ENDS = {
+    "killed": (Fault.KILLS, Cause.NODE),
+    "removed": (Fault.REMOVES, Cause.REMOVED),
+}
+
+
+@pytest.mark.parametrize(("fault", "cause"), ENDS.values(), ids=ENDS)
+def test_a_pilot_that_is_ended_from_outside_has_failed_and_the_cause_says_how(
+    world: World, fault: Fault, cause: Cause
+) -> None:
+    ce = world.ce()
+    [pilot] = world.sent(ce, 1)
+    world.wait(70)
+    world.check(ce)
+    world.fault(ce, fault)
+    world.wait(20)
+    world.check(ce)
+    assert (world.pilot(pilot).status, world.pilot(pilot).cause) == (Status.FAILED, cause)
+
+
+class Cancelling(Fake):
+    """A CE that says of each job that it was cancelled."""
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        return [
+            Observed(stamp=job.stamp, handle=job.handle, status=Status.CANCELLED, raw="CANCELLED")
+            for job in jobs
+        ]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_cancelled_job_was_cancelled_by_us_or_removed_by_others(
+    world: World, asked: bool
+) -> None:
+    ce = world.ce()
+    [pilot] = world.sent(ce, 1)
+    if asked:
+        world.change(lambda tx: pilots.request_cancel(tx, [pilot], world.clock))
+    world.wait(20)
+    world.check(ce, world.with_driver(Cancelling()))
+    found = world.pilot(pilot)
+
+    if asked:
+        assert (found.status, found.cause) == (Status.CANCELLED, None)
+    else:
+        assert (found.status, found.cause) == (Status.FAILED, Cause.REMOVED)
+
+
+def test_a_requeue_is_counted_and_the_pilot_waits_again(world: World) -> None:
+    ce = world.ce()
+    [pilot] = world.sent(ce, 1)
+    world.wait(70)
+    world.check(ce)
+    world.fault(ce, Fault.REQUEUES, seconds=300)
+    world.wait(20)
+    world.check(ce)
+    again = world.pilot(pilot)
+    assert (again.status, again.requeues, again.started_at) == (Status.SUBMITTED, 1, None)
+    world.mend(ce)
+    world.wait(1000)
+    world.check(ce)
+    assert world.pilot(pilot).status is Status.DONE
+
+
+NO_STATUS = {
+    "down": (Fault.DOWN, {}),
+    "unreadable": (Fault.UNREADABLE, {}),
+    "too_slow": (Fault.SLOW, {"seconds": 5}),
+    "credential": (Fault.CREDENTIAL, {}),
+    "empty": (Fault.ANSWERS_NOTHING, {}),
+    "half": (Fault.ANSWERS_HALF, {"share": 1.0}),
+    "strange": (Fault.STRANGE_WORD, {"word": "MAYBE"}),
+}
+
+
+@pytest.mark.parametrize(("fault", "settings"), NO_STATUS.values(), ids=NO_STATUS)
+def test_not_knowing_is_not_a_status_however_long_it_lasts(
+    world: World, fault: Fault, settings: dict[str, float]
+) -> None:
+    ce = world.ce(call_timeout=0.01)
+    world.sent(ce, 3)
+    world.fault(ce, fault, **settings)
+    for _ in range(8):
+        world.wait(hours=1)
+        world.check(ce)
+    assert world.statuses() == {"submitted": 3}
+    assert {pilot.misses for pilot in world.pilots()} == {0}
+    world.mend(ce)
+    world.wait(hours=1)
+    world.check(ce)
+    assert world.statuses() == {"done": 3}
+
+
+def test_a_call_that_failed_is_tried_again_after_a_growing_delay(world: World) -> None:
+    ce = world.ce()
+    [pilot] = world.sent(ce, 1)
+    world.fault(ce, Fault.DOWN)
+    delays = []
+    for _ in range(3):
+        world.wait(minutes=30)
+        done = world.check(ce)
+        assert (done.outcome, done.counts) == (Outcome.FAILED, {"unanswered": 1})
+        found = world.pilot(pilot)
+        assert found.next_check_at is not None
+        delays.append((found.next_check_at - world.clock).total_seconds())
+    assert delays == [15, 30, 60]
+    assert found.attempts == 3
+    world.mend(ce)
+    world.wait(10)
+    world.wait(minutes=30)
+    world.check(ce)
+    assert world.pilot(pilot).attempts == 0
+
+
+def test_a_word_without_a_meaning_is_told(world: World) -> None:
+    ce = world.ce()
+    world.sent(ce, 2)
+    world.fault(ce, Fault.STRANGE_WORD, word="MAYBE")
+    world.wait(20)
+    done = world.check(ce)
+    assert done.lines == ("the CE used a word that has no meaning here: MAYBE",)
+
+
+def forgotten(world: World) -> tuple[int, list[int]]:
+    """Let a CE forget a pilot, and note the minute at which each check missed it."""
+    ce = world.ce()
+    [pilot] = world.sent(ce, 1)
+    world.fault(ce, Fault.FORGETS)
+    missed = []
+    for minute in range(1, 40):
+        world.wait(60)
+        before = world.pilot(pilot)
+        if before.status is Status.LOST:
+            break
+        if world.check(ce).outcome is Outcome.OK:
+            missed.append(minute)
+    return pilot, missed
+
+
+def test_a_pilot_is_lost_after_enough_complete_answers_and_long_enough(world: World) -> None:
+    pilot, missed = forgotten(world)
+    found = world.pilot(pilot)
+
+    assert found.status is Status.LOST
+    assert found.reason is not None
+    assert found.reason.startswith("the CE has not known it since 2026-03-01 12:01")
+    assert len(missed) >= LOST_MISSES
+    assert missed[-1] - missed[0] >= 10
+
+
+def test_a_pilot_is_not_lost_by_many_answers_within_a_moment(world: World) -> None:
+    ce = world.ce(check_soonest=0.001, check_latest=0.001)
+    [pilot] = world.sent(ce, 1)
+    world.fault(ce, Fault.FORGETS)
+    for _ in range(20):
+        world.wait(1)
+        world.check(ce)
+    assert (world.pilot(pilot).status, world.pilot(pilot).misses) == (Status.SUBMITTED, 20)
+
+
+def test_a_pilot_is_not_lost_by_two_answers_however_far_apart(world: World) -> None:
+    ce = world.ce()
+    [pilot] = world.sent(ce, 1)
+    world.fault(ce, Fault.FORGETS)
+    for _ in range(LOST_MISSES - 1):
+        world.wait(hours=5)
+        world.check(ce)
+    assert world.pilot(pilot).status is Status.SUBMITTED
+
+
+def test_one_answer_that_knows_the_pilot_begins_the_count_anew(world: World) -> None:
+    ce = world.ce(queue_time=10**6)
+    [pilot] = world.sent(ce, 1)
+    for _ in range(3):
+        world.fault(ce, Fault.FORGETS)
+        for _ in range(LOST_MISSES - 1):
+            world.wait(minutes=10)
+            world.check(ce)
+        world.mend(ce)
+        world.wait(minutes=10)
+        world.check(ce)
+    found = world.pilot(pilot)
+    assert (found.status, found.misses, found.missing_since) == (Status.SUBMITTED, 0, None)
+
+
+def test_errors_between_the_answers_neither_count_nor_wipe_out(world: World) -> None:
+    ce = world.ce()
+    [pilot] = world.sent(ce, 1)
+    for _ in range(LOST_MISSES):
+        assert world.pilot(pilot).status is Status.SUBMITTED
+        world.fault(ce, Fault.DOWN)
+        world.wait(minutes=30)
+        world.check(ce)
+        world.mend(ce)
+        world.fault(ce, Fault.FORGETS)
+        world.wait(minutes=30)
+        world.check(ce)
+        world.mend(ce)
+    assert world.pilot(pilot).status is Status.LOST
+
+
+def test_a_pilot_that_moved_meanwhile_is_not_moved_back(world: World) -> None:
+    ce = world.ce()
+    [pilot] = world.sent(ce, 1)
+    world.wait(70)
+
+    class Late(Fake):
+        def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+            seen = super().poll(jobs)
+            world.change(
+                lambda tx: mover.move(tx, [Move(pilot_id=pilot, to=Status.DONE)], world.now())
+            )
+            return seen
+
+    done = world.check(ce, world.with_driver(Late()))
+    assert done.counts["moved"] == 0
+    assert world.pilot(pilot).status is Status.DONE
+
+
+def test_the_number_of_statements_does_not_grow(world: World) -> None:
+    counts = []
+    for number in (40, 400):
+        ce = world.ce(a_ce().with_capacity(number), spread="exponential", queue_time=60)
+        world.sent(ce, number)
+        world.fault(ce, Fault.FORGETS, rate=0.3)
+        world.wait(60)
+        with statements(world.database.engine) as seen:
+            done = world.check(ce)
+        assert done.counts["checked"] == number
+        assert done.counts["moved"] > 0
+        assert done.counts["missing"] > 0
+        counts.append(len(seen))
+    assert counts[0] == counts[1]

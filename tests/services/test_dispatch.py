@@ -1,0 +1,254 @@
+"""dispatch: reserved pilots are sent in bulk, each stamp once, and what was answered is kept."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.expectations import refused, statements
+from tests.factories import a_ce
+from tests.services.world import Fake, Watching, World
+from worker.backends.contract import Order, Receipt
+from worker.backends.sim.faults import Fault
+from worker.db import ces
+from worker.domain.ce import CE
+from worker.domain.errors import UnknownCE
+from worker.domain.pilot import Cause, Status
+from worker.domain.schedule import Outcome
+from worker.services.dispatch import dispatch
+from worker.services.parts import Parts
+
+
+def close(world: World, ce: CE, how: str) -> None:
+    change = {"disabled": {"enabled": False}, "draining": {"draining": True}}[how]
+    world.change(lambda tx: ces.change(tx, ce.name, **change))
+
+
+def test_what_is_reserved_is_sent_in_one_call_and_recorded(world: World) -> None:
+    driver = Fake()
+    ce = world.ce()
+    other = world.vo()
+    made = [*world.reserve(ce, 3), *world.reserve(ce, 2, other.name)]
+    done = dispatch(world.with_driver(driver), ce.name)
+
+    assert done.counts == {"submitted": 5, "refused": 0, "in doubt": 0}
+    assert driver.calls == ["submit"]
+    assert len(world.jobs(ce)) == 5
+    for pilot in map(world.pilot, made):
+        assert (pilot.status, pilot.submitted_at) == (Status.SUBMITTED, world.clock)
+        assert pilot.handle is not None
+        assert pilot.next_check_at is not None
+        assert pilot.next_check_at > world.clock
+
+
+def test_a_pilot_is_told_who_it_is(world: World) -> None:
+    orders: list[Order] = []
+
+    class Listening(Fake):
+        def submit(self, orders_: Sequence[Order]) -> Sequence[Receipt]:
+            orders.extend(orders_)
+            return super().submit(orders_)
+
+    ce = world.ce()
+    world.reserve(ce, 1)
+    dispatch(world.with_driver(Listening()), ce.name)
+    [pilot], [order] = world.pilots(), orders
+
+    assert order == Order(
+        stamp=pilot.stamp,
+        vo=pilot.vo,
+        environment={
+            "PILOTAGE_STAMP": pilot.stamp,
+            "PILOTAGE_VO": pilot.vo,
+            "PILOTAGE_CE": ce.name,
+        },
+    )
+
+
+def test_nothing_reserved_is_nothing_to_do(world: World) -> None:
+    driver = Fake()
+    ce = world.ce()
+    done = dispatch(world.with_driver(driver), ce.name)
+
+    assert (done.outcome, done.busy) == (Outcome.SKIPPED, False)
+    assert driver.calls == []
+    with refused(UnknownCE, "nowhere"):
+        dispatch(world.parts(), "nowhere")
+
+
+def test_a_batch_is_sent_at_the_most_and_the_next_execution_goes_on(world: World) -> None:
+    ce = world.ce()
+    world.reserve(ce, 10)
+    parts = world.parts(batch=4)
+
+    sent = [dispatch(parts, ce.name).counts["submitted"] for _ in range(3)]
+    assert sent == [4, 4, 2]
+    assert len(set(world.jobs(ce))) == 10
+
+
+@pytest.mark.parametrize("how", ["disabled", "draining"])
+def test_a_ce_that_takes_no_more_is_sent_nothing_and_its_slots_are_freed(
+    world: World, how: str
+) -> None:
+    driver = Fake()
+    ce = world.ce()
+    world.sent(ce, 2)
+    world.reserve(ce, 3)
+    close(world, ce, how)
+    done = dispatch(world.with_driver(driver), ce.name)
+
+    assert done.counts == {"cancelled": 3}
+    assert driver.calls == []
+    assert world.statuses() == {"submitted": 2, "cancelled": 3}
+
+
+@pytest.mark.parametrize("how", ["disabled", "draining"])
+def test_pilots_that_a_closed_ce_has_are_looked_after_to_their_end(world: World, how: str) -> None:
+    ce = world.ce()
+    world.sent(ce, 2)
+    close(world, ce, how)
+    for seconds in (70, 700):
+        world.wait(seconds)
+        assert world.check(ce).counts["moved"] == 2
+    assert world.statuses() == {"done": 2}
+
+
+def test_refusals_are_failures_with_their_cause_and_the_others_are_sent(world: World) -> None:
+    ce = world.ce()
+    made = world.reserve(ce, 4)
+    stamps = [world.pilot(i).stamp for i in made[:2]]
+    world.fault(ce, Fault.REFUSES, cause=Cause.QUOTA, reason="no room", stamps=stamps)
+    done = dispatch(world.parts(), ce.name)
+
+    assert done.counts == {"submitted": 2, "refused": 2, "in doubt": 0}
+    assert len(world.jobs(ce)) == 2
+    for pilot in map(world.pilot, made[:2]):
+        assert (pilot.status, pilot.cause, pilot.reason) == (Status.FAILED, Cause.QUOTA, "no room")
+
+
+def test_a_refusal_as_a_whole_fails_them_all(world: World) -> None:
+    ce = world.ce()
+    world.reserve(ce, 3)
+    world.fault(ce, Fault.REFUSES, whole=True, cause=Cause.QUOTA)
+    done = dispatch(world.parts(), ce.name)
+
+    assert done.outcome is Outcome.FAILED
+    assert done.counts == {"refused": 3}
+    assert {(p.status, p.cause) for p in world.pilots()} == {(Status.FAILED, Cause.QUOTA)}
+
+
+def test_the_credential_of_one_vo_fails_its_pilots_alone(world: World) -> None:
+    ce = world.ce()
+    locked_out = world.vo()
+    world.reserve(ce, 2)
+    world.reserve(ce, 3, locked_out.name)
+    world.fault(ce, Fault.CREDENTIAL, vo=locked_out.name)
+    done = dispatch(world.parts(), ce.name)
+
+    assert done.counts == {"submitted": 2, "refused": 3, "in doubt": 0}
+    assert {p.cause for p in world.pilots() if p.vo == locked_out.name} == {Cause.CREDENTIAL}
+
+
+def test_a_credential_that_has_expired_fails_them_all_and_does_not_back_the_ce_off(
+    world: World,
+) -> None:
+    ce = world.ce()
+    world.reserve(ce, 3)
+    world.fault(ce, Fault.CREDENTIAL)
+    done = dispatch(world.parts(), ce.name)
+
+    assert done.outcome is Outcome.FAILED
+    assert {(p.status, p.cause) for p in world.pilots()} == {(Status.FAILED, Cause.CREDENTIAL)}
+    assert (world.health(ce).failed_calls, world.health(ce).retry_at) == (0, None)
+    assert world.jobs(ce) == []
+
+
+@pytest.mark.parametrize("spoil", ["handle", "stamp"])
+def test_a_receipt_that_says_nothing_leaves_its_pilot_in_doubt(world: World, spoil: str) -> None:
+    class Vague(Fake):
+        def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
+            first, *rest = super().submit(orders)
+            nothing = {"handle": None} if spoil == "handle" else {"stamp": "f" * 32}
+            return [replace(first, **nothing), *rest]
+
+    ce = world.ce()
+    world.reserve(ce, 3)
+    done = dispatch(world.with_driver(Vague()), ce.name)
+
+    assert done.counts == {"submitted": 2, "refused": 0, "in doubt": 1}
+    assert world.statuses() == {"submitting": 1, "submitted": 2}
+    world.reconcile(ce)
+    assert world.statuses() == {"submitted": 3}
+
+
+def test_a_stamp_is_never_sent_twice(world: World) -> None:
+    class Counting(Fake):
+        def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
+            self.calls.extend(order.stamp for order in orders)
+            return []
+
+    driver = Counting()
+    ce = world.ce()
+    world.reserve(ce, 5)
+    parts = world.with_driver(driver)
+    for _ in range(4):
+        dispatch(parts, ce.name)
+        world.wait(600)
+    assert len(driver.calls) == len(set(driver.calls)) == 5
+    assert world.statuses() == {"submitting": 5}
+
+
+def test_a_limit_on_submissions_is_spent_by_what_is_sent_alone(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(100), submissions_per_minute=60)
+    world.reserve(ce, 2)
+    assert dispatch(world.parts(), ce.name).counts["submitted"] == 2
+    world.reserve(ce, 70)
+    assert dispatch(world.parts(), ce.name).counts["submitted"] == 58
+    assert dispatch(world.parts(), ce.name).outcome is Outcome.SKIPPED
+    assert world.lease(ce) is None
+    world.wait(5)
+    assert dispatch(world.parts(), ce.name).counts["submitted"] == 5
+
+
+def test_a_limit_on_submissions_does_not_bind_who_dispatches_by_hand(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(20), submissions_per_minute=2)
+    world.reserve(ce, 20)
+    assert dispatch(world.parts(by_hand=True), ce.name).counts["submitted"] == 20
+
+
+def test_the_number_of_statements_does_not_grow(world: World) -> None:
+    counts = []
+    for number in (1, 300):
+        ce = world.ce(a_ce().with_capacity(number))
+        world.reserve(ce, number)
+        with statements(world.database.engine) as seen:
+            assert dispatch(world.parts(), ce.name).counts["submitted"] == number
+        counts.append(len(seen))
+    assert counts[0] == counts[1]
+
+
+def test_a_driver_that_cannot_be_made_claims_nothing(world: World) -> None:
+    class Unmade(Fake):
+        def for_ce(self, *told: object) -> "Unmade":
+            raise RuntimeError("no such command")
+
+    ce = world.ce()
+    world.reserve(ce, 2)
+    parts: Parts = world.with_driver(Unmade())
+    with pytest.raises(RuntimeError, match="no such command"):
+        dispatch(parts, ce.name)
+
+    assert world.statuses() == {"reserved": 2}
+    assert world.lease(ce) is None
+
+
+def test_two_dispatches_of_a_ce_do_not_call_it_at_once(world: World) -> None:
+    ce = world.ce()
+    world.reserve(ce, 4)
+    seen = []
+    driver = Watching(lambda: seen.append(dispatch(world.parts(holder="two", batch=2), ce.name)))
+    done = dispatch(world.with_driver(driver, batch=2), ce.name)
+
+    assert done.counts["submitted"] == 2
+    assert [(one.outcome, one.busy) for one in seen] == [(Outcome.SKIPPED, True)]
+    assert world.statuses() == {"reserved": 2, "submitted": 2}

@@ -1,0 +1,99 @@
+"""A dry run changes nothing at all, and calls no CE."""
+
+import pytest
+
+from tests.expectations import refused
+from tests.factories import MINUTE, a_ce, a_decision, a_pilot
+from tests.services.world import Fake, World
+from worker.db import pilot_reads
+from worker.domain.errors import Invalid, UnknownTask
+from worker.domain.schedule import Outcome, Scope
+from worker.domain.vo import DEFAULT_VO
+from worker.services import catalogue, execute, learn, ticks
+from worker.services.overview import explain, overview
+
+ALL = sorted(catalogue.tasks())
+
+
+def busy_world(world: World) -> dict[Scope, str | None]:
+    """Make a world in which every task has something to do; tell what each is for."""
+    ce = world.ce(a_ce().named("busy").with_capacity(50))
+    ticks.seed(world.database, world.clock)
+    learn.learn(world.parts())
+    world.wait(1)
+    world.sent(ce, 2)
+    world.make(a_pilot().on(ce).done(), 2)
+    world.make(a_pilot().on(ce).submitting(), 2)
+    world.change(lambda tx: a_decision().on(ce).create(tx))
+    world.wait(days=60)
+    world.make(a_pilot().on(ce).due_at(world.clock - MINUTE), 3)
+    world.reserve(ce, 4)
+    return {Scope.VO: DEFAULT_VO, Scope.CE: ce.name, Scope.GLOBAL: None}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_dry_run_changes_nothing_at_all_and_calls_no_ce(world: World, name: str) -> None:
+    subjects = busy_world(world)
+    driver = Fake()
+    task = catalogue.get(name)
+    before = world.image()
+    done = execute.execute(
+        task, subjects[task.scope], world.with_driver(driver, by_hand=True), dry_run=True
+    )
+
+    assert world.image() == before
+    assert driver.calls == []
+    assert world.nudges == []
+    assert done.outcome is Outcome.OK
+    assert sum(done.counts.values()) > 0
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_run_does_change_something(world: World, name: str) -> None:
+    subjects = busy_world(world)
+    task = catalogue.get(name)
+    before = world.image()
+    done = execute.execute(task, subjects[task.scope], world.parts(by_hand=True))
+
+    assert done.outcome is Outcome.OK
+    assert world.image() != before
+    [schedule] = [s for s in ticks.list_schedules(world.database) if s.task == name]
+    assert schedule.last_outcome is Outcome.OK
+
+
+def test_to_look_changes_nothing(world: World) -> None:
+    busy_world(world)
+    before = world.image()
+    overview(world.database, world.clock)
+    explain(world.database, "busy")
+    ticks.list_schedules(world.database)
+    assert world.image() == before
+
+
+def test_a_task_says_what_it_would_do(world: World) -> None:
+    subjects = busy_world(world)
+    said = {}
+    for name in ALL:
+        task = catalogue.get(name)
+        done = execute.execute(task, subjects[task.scope], world.parts(), dry_run=True)
+        said[name] = dict(done.counts)
+    assert said["dispatch"] == {"would send": 4}
+    assert said["check_pilots"] == {"would check": 5}
+    assert said["reconcile"] == {"in doubt": 2}
+    assert said["prune"] == {"old pilots": 2, "old decisions": 1, "old reports": 0}
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_task_is_run_for_what_it_is_for(world: World, dry_run: bool) -> None:
+    for name, subject in (("learn", "lyon"), ("dispatch", None), ("submit_pilots", None)):
+        with refused(Invalid, f"task {name}"):
+            execute.execute(catalogue.get(name), subject, world.parts(), dry_run=dry_run)
+    with refused(UnknownTask, "did you mean 'dispatch'"):
+        catalogue.get("dispach")
+
+
+def test_what_is_due_is_left_due_by_a_dry_run(world: World) -> None:
+    busy_world(world)
+    execute.execute(catalogue.get("check_pilots"), "busy", world.parts(), dry_run=True)
+    with world.database.uow() as tx:
+        assert len(pilot_reads.due(tx, "busy", world.clock, 100)) == 5

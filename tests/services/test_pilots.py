@@ -1,0 +1,159 @@
+"""Pilots by hand: list, show, cancel, output."""
+
+import pytest
+
+from tests.expectations import refused
+from tests.factories import a_ce, a_pilot
+from tests.services.world import Fake, Watching, World
+from worker.backends.sim.faults import Fault
+from worker.db import uow
+from worker.domain.errors import ConfirmationNeeded, InUse, Unavailable, UnknownPilot
+from worker.domain.pilot import Cause, Status
+from worker.domain.schedule import Outcome
+from worker.services import dispatch, pilots
+
+
+def test_a_pilot_is_shown_by_its_id_or_its_stamp_with_its_history(world: World) -> None:
+    [made] = world.make(a_pilot().running())
+    for which in (str(made.id), made.stamp):
+        found, steps = pilots.show_pilot(world.database, which)
+        assert found == made
+        assert [step.became for step in steps][-1] is Status.RUNNING
+
+
+@pytest.mark.parametrize("which", ["17", "9" * 30, "f" * 32, "no such"])
+def test_a_pilot_that_is_not_there_is_an_error(world: World, which: str) -> None:
+    with refused(UnknownPilot, which):
+        pilots.show_pilot(world.database, which)
+    with refused(UnknownPilot, which):
+        pilots.output(world.parts(), which)
+    with refused(UnknownPilot, which):
+        pilots.cancel(world.parts(), [which], yes=True)
+
+
+def test_pilots_are_listed_by_what_they_are(world: World) -> None:
+    one, two = world.ce(), world.ce()
+    world.make(a_pilot().on(one).running(), 2)
+    world.make(a_pilot().on(two).done(), 3)
+
+    found = pilots.list_pilots(world.database, ce=one.name)
+    assert [pilot.ce for pilot in found.items] == [one.name] * 2
+    found = pilots.list_pilots(world.database, statuses=[Status.DONE], limit=2)
+    assert (len(found.items), found.next is not None) == (2, True)
+
+
+def test_nothing_is_cancelled_without_a_yes(world: World) -> None:
+    [made] = world.make(a_pilot().reserved())
+    with refused(ConfirmationNeeded, f"this would cancel pilot {made.id}"):
+        pilots.cancel(world.parts(), [str(made.id)], yes=False)
+    assert world.statuses() == {"reserved": 1}
+
+
+def test_what_was_not_sent_is_cancelled_at_once_and_no_ce_is_called(world: World) -> None:
+    driver = Fake()
+    made = world.make(a_pilot().reserved(), 2)
+    done = pilots.cancel(world.with_driver(driver), [str(p.id) for p in made], yes=True)
+
+    assert done.counts == {"cancelled": 2, "asked": 0, "over already": 0}
+    assert driver.calls == []
+    assert world.statuses() == {"cancelled": 2}
+
+
+def test_what_a_ce_has_is_asked_for_in_one_call_each_and_the_next_check_tells(
+    world: World,
+) -> None:
+    driver = Watching(uow.is_open)
+    one, two = world.ce(), world.ce()
+    made = [*world.sent(one, 2), *world.sent(two, 1)]
+    kept = world.sent(one, 1)
+    done = pilots.cancel(world.with_driver(driver), list(map(str, made)), yes=True)
+
+    assert done.outcome is Outcome.OK
+    assert done.counts == {"cancelled": 0, "asked": 3, "over already": 0}
+    assert (driver.calls, driver.seen) == (["cancel"] * 2, [False] * 2)
+    assert world.statuses() == {"submitted": 4}
+    for ce in (one, two):
+        world.check(ce)
+    assert {world.pilot(i).status for i in made} == {Status.CANCELLED}
+    assert world.pilot(kept[0]).status is Status.SUBMITTED
+
+
+def test_a_cancelled_pilot_that_was_quicker_stays_what_it_became(world: World) -> None:
+    ce = world.ce()
+    [made] = world.sent(ce, 1)
+    world.wait(1000)
+    pilots.cancel(world.parts(), [str(made)], yes=True)
+    world.check(ce)
+    assert world.pilot(made).status is Status.DONE
+
+
+def test_the_wish_stands_when_the_ce_cannot_be_asked(world: World) -> None:
+    down, up = world.ce(a_ce().named("down")), world.ce(a_ce().named("up"))
+    made = [*world.sent(down, 1), *world.sent(up, 1)]
+    world.fault(down, Fault.DOWN)
+    done = pilots.cancel(world.parts(), list(map(str, made)), yes=True)
+
+    assert done.counts == {"cancelled": 0, "asked": 1, "over already": 0}
+    assert [line.split(":")[0] for line in done.lines] == ["down"]
+    assert all(world.pilot(i).cancel_requested_at == world.clock for i in made)
+
+
+def test_a_wish_that_the_ce_did_not_hear_is_told_again_when_it_is_back(world: World) -> None:
+    ce = world.ce(queue_time=10**6)
+    [made] = world.sent(ce, 1)
+    world.fault(ce, Fault.DOWN)
+    pilots.cancel(world.parts(), [str(made)], yes=True)
+    world.mend(ce)
+    for _ in range(3):
+        world.wait(minutes=10)
+        world.check(ce)
+        world.reconcile(ce)
+    assert world.pilot(made).status is Status.CANCELLED
+
+
+def test_a_wish_about_a_pilot_in_doubt_is_told_when_it_is_found(world: World) -> None:
+    ce = world.ce(queue_time=10**6)
+    [made] = world.reserve(ce, 1)
+    world.fault(ce, Fault.LOSES_REPLY)
+    dispatch.dispatch(world.parts(), ce.name)
+    world.mend(ce)
+    pilots.cancel(world.parts(), [str(made)], yes=True)
+    for _ in range(3):
+        world.wait(minutes=10)
+        world.reconcile(ce)
+        world.check(ce)
+    assert world.pilot(made).status is Status.CANCELLED
+
+
+def test_a_pilot_in_doubt_that_is_gone_when_it_is_found_was_removed(world: World) -> None:
+    ce = world.ce()
+    [made] = world.reserve(ce, 1)
+    world.fault(ce, Fault.LOSES_REPLY)
+    dispatch.dispatch(world.parts(), ce.name)
+    world.mend(ce)
+    world.fault(ce, Fault.REMOVES)
+    world.reconcile(ce, world.parts(by_hand=True))
+    found = world.pilot(made)
+    assert (found.status, found.cause) == (Status.FAILED, Cause.REMOVED)
+
+
+def test_final_pilots_are_left_alone(world: World) -> None:
+    driver = Fake()
+    made = [*world.make(a_pilot().done()), *world.make(a_pilot().lost())]
+    done = pilots.cancel(world.with_driver(driver), [str(p.id) for p in made], yes=True)
+    assert done.counts == {"cancelled": 0, "asked": 0, "over already": 2}
+    assert driver.calls == []
+    assert world.statuses() == {"done": 1, "lost": 1}
+
+
+def test_what_a_pilot_wrote_is_fetched_from_its_ce(world: World) -> None:
+    ce = world.ce(output_lines=2)
+    [made] = world.sent(ce, 1)
+    world.wait(1000)
+    assert pilots.output(world.parts(), str(made)) != ""
+    [unsent] = world.reserve(ce, 1)
+    with refused(InUse, f"pilot {unsent}", "reserved"):
+        pilots.output(world.parts(), str(unsent))
+    world.fault(ce, Fault.DOWN)
+    with refused(Unavailable, ce.name):
+        pilots.output(world.parts(), str(made))

@@ -1,0 +1,288 @@
+"""One execution, one unit of work: all or nothing, children after the commit, no call within it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from tests.factories import a_ce, a_pilot
+from tests.services.world import Fake, Watching, World
+from worker.backends.contract import Job, Order
+from worker.backends.guard import UnitOfWorkOpen
+from worker.db import decisions, health, pilot_reads, pilots, reports, schedules, uow
+from worker.db.uow import Transaction
+from worker.domain.errors import DatabaseBusy
+from worker.domain.pilot import Status
+from worker.domain.schedule import Outcome
+from worker.domain.vo import DEFAULT_VO
+from worker.services import (
+    allocate,
+    catalogue,
+    check,
+    dispatch,
+    execute,
+    learn,
+    prune,
+    reconcile,
+    report,
+)
+from worker.services.parts import Done, Parts
+
+Boom = type("Boom", (RuntimeError,), {})
+
+
+def everything(world: World) -> list[Any]:
+    """Read all that a task may change, in words."""
+    tables = ("pilots", "transitions", "decisions", "ce_health", "leases", "reports")
+    with world.database.uow() as tx:
+        return [sorted(map(str, tx.execute(text(f"SELECT * FROM {t}")).all())) for t in tables]
+
+
+def breaks(module: Any, name: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """Let a function do its work and then raise."""
+
+    def install(monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = getattr(module, name)
+
+        def and_break(*given: Any, **named: Any) -> None:
+            whole(*given, **named)
+            raise Boom(name)
+
+        monkeypatch.setattr(module, name, and_break)
+
+    return install
+
+
+ONE_TRANSACTION: dict[str, tuple[Callable[..., Done], tuple[str, ...], Any]] = {
+    "submit_pilots": (allocate.submit_pilots, (DEFAULT_VO,), breaks(decisions, "add")),
+    "learn": (learn.learn, (), breaks(health, "save_rates")),
+    "report": (report.report, (), breaks(reports, "add")),
+    "prune": (prune.prune, (), breaks(decisions, "remove")),
+}
+
+
+@pytest.mark.parametrize(
+    ("run", "subject", "install"), ONE_TRANSACTION.values(), ids=ONE_TRANSACTION
+)
+def test_on_an_error_nothing_is_committed_and_no_nudge_leaves(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., Done],
+    subject: tuple[str, ...],
+    install: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    ce = world.ce()
+    world.make(a_pilot().on(ce).done(), 2)
+    before = everything(world)
+    world.wait(days=60)
+    install(monkeypatch)
+
+    with pytest.raises(Boom):
+        run(world.parts(), *subject)
+
+    assert everything(world) == before
+    assert world.nudges == []
+
+
+def test_a_nudge_leaves_only_when_what_it_is_about_can_be_seen(world: World) -> None:
+    world.ce(a_ce().named("one"))
+    world.ce(a_ce().named("two"))
+    seen = []
+
+    def nudge(task: str, subject: str) -> None:
+        assert not uow.is_open()
+        with world.database.uow() as tx:
+            seen.append((task, subject, len(pilot_reads.unsent(tx, subject))))
+
+    allocate.submit_pilots(world.parts(nudge=nudge), DEFAULT_VO)
+
+    assert seen == [("dispatch", "one", 10), ("dispatch", "two", 10)]
+
+
+def test_a_nudge_that_cannot_be_sent_undoes_nothing_and_stops_no_other(world: World) -> None:
+    world.ce(a_ce().named("one"))
+    world.ce(a_ce().named("two"))
+    tried = []
+
+    def nudge(task: str, subject: str) -> None:
+        tried.append(subject)
+        raise OSError("the broker is down")
+
+    done = allocate.submit_pilots(world.parts(nudge=nudge), DEFAULT_VO)
+
+    assert tried == ["one", "two"]
+    assert done.counts["reserved"] == 20
+    assert world.statuses() == {"reserved": 20}
+
+
+SPOILED = {
+    "sqlite": (
+        (
+            """CREATE TABLE odd (id INTEGER PRIMARY KEY,
+               ce INTEGER REFERENCES ces (id) DEFERRABLE INITIALLY DEFERRED)""",
+            """CREATE TRIGGER spoil AFTER INSERT ON decisions
+               BEGIN INSERT INTO odd (ce) VALUES (-1); END""",
+        ),
+        ("DROP TRIGGER spoil", "DROP TABLE odd"),
+    ),
+    "postgresql": (
+        (
+            """CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS
+               $$BEGIN RAISE integrity_constraint_violation; END$$""",
+            """CREATE CONSTRAINT TRIGGER spoil AFTER INSERT ON decisions
+               DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION spoil()""",
+        ),
+        ("DROP TRIGGER spoil ON decisions", "DROP FUNCTION spoil"),
+    ),
+}
+"""What makes a commit fail, and what mends it."""
+
+
+@contextmanager
+def failing_commits(world: World) -> Iterator[None]:
+    """Let every commit fail that stores a decision: the database checks a rule only then."""
+    make, undo = SPOILED[world.database.engine.dialect.name]
+    _run(world, make)
+    try:
+        yield
+    finally:
+        _run(world, undo)
+
+
+def _run(world: World, statements: tuple[str, ...]) -> None:
+    with world.database.uow() as tx:
+        for statement in statements:
+            tx.execute(text(statement))
+
+
+def test_a_commit_that_fails_leaves_nothing_and_sends_nothing(world: World) -> None:
+    world.ce()
+    before = everything(world)
+    with failing_commits(world), pytest.raises(IntegrityError):
+        allocate.submit_pilots(world.parts(), DEFAULT_VO)
+
+    assert everything(world) == before
+    assert world.nudges == []
+
+    assert allocate.submit_pilots(world.parts(), DEFAULT_VO).counts["reserved"] == 10
+    assert len(world.nudges) == 1
+
+
+def test_no_unit_of_work_is_open_while_a_ce_is_called(world: World) -> None:
+    driver = Watching(uow.is_open)
+    parts = world.with_driver(driver)
+    ce = world.ce()
+    world.reserve(ce, 3)
+    dispatch.dispatch(parts, ce.name)
+    world.wait(60)
+    check.check_pilots(parts, ce.name)
+    reconcile.reconcile(parts, ce.name)
+
+    assert driver.calls == ["submit", "poll", "find"]
+    assert driver.seen == [False, False, False]
+
+
+@pytest.mark.parametrize("call", ["submit", "poll", "find"])
+def test_a_service_that_calls_within_a_unit_of_work_is_found_out(world: World, call: str) -> None:
+    driver = Fake()
+    ce = world.ce()
+    world.sent(ce, 1)
+    guarded = world.with_driver(driver).driver(ce)
+    job = Job(stamp=world.pilots()[0].stamp, handle="sim-1")
+    order = Order(stamp="0" * 32, vo=DEFAULT_VO)
+    wrong = {
+        "submit": lambda: guarded.submit([order]),
+        "poll": lambda: guarded.poll([job]),
+        "find": guarded.find,
+    }
+
+    with pytest.raises(UnitOfWorkOpen, match=call), world.database.uow():
+        wrong[call]()
+    assert driver.calls == []
+
+
+def test_the_claim_is_committed_before_the_ce_is_called(world: World) -> None:
+    ce = world.ce()
+    world.reserve(ce, 3)
+    # Another connection sees what is committed, and nothing else.
+    driver = Watching(lambda: (world.statuses(), world.lease(ce)))
+    dispatch.dispatch(world.with_driver(driver), ce.name)
+
+    assert driver.seen == [({"submitting": 3}, "one")]
+    assert world.statuses() == {"submitted": 3}
+    assert world.lease(ce) is None
+
+
+RECORDS: dict[str, tuple[str, Callable[[Parts, str], Done], Status, Any]] = {
+    "dispatch": ("record", dispatch.dispatch, Status.SUBMITTING, pilots),
+    "check_pilots": ("checked", check.check_pilots, Status.SUBMITTED, pilots),
+    "reconcile": ("checked", reconcile.reconcile, Status.SUBMITTED, pilots),
+}
+
+
+@pytest.mark.parametrize(("name", "run", "stays", "module"), RECORDS.values(), ids=RECORDS)
+def test_when_the_record_fails_what_was_claimed_stands_and_nothing_else(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    run: Callable[[Parts, str], Done],
+    stays: Status,
+    module: Any,
+) -> None:
+    ce = world.ce()
+    if stays is Status.SUBMITTING:
+        [pilot] = world.reserve(ce, 1)
+    else:
+        [pilot] = world.sent(ce, 1)
+        world.wait(60)
+    with monkeypatch.context() as patch:
+        breaks(module, name)(patch)
+        with pytest.raises(Boom):
+            run(world.parts(), ce.name)
+
+    assert world.pilot(pilot).status is stays
+    # The lease was not given back with the record; it runs out by itself.
+    assert world.lease(ce) == "one"
+    assert run(world.parts(holder="two"), ce.name).outcome is Outcome.SKIPPED
+    world.wait(600)
+    assert reconcile.reconcile(world.parts(holder="two"), ce.name).outcome is Outcome.OK
+    assert world.pilot(pilot).status in {Status.SUBMITTED, Status.RUNNING}
+
+
+def test_how_an_execution_went_is_noted_and_the_note_can_fail(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.ce()
+
+    def busy(*_: object) -> None:
+        raise DatabaseBusy("somebody else is at it")
+
+    monkeypatch.setattr(schedules, "finished", busy)
+    done = execute.execute(catalogue.get("submit_pilots"), DEFAULT_VO, world.parts())
+
+    assert done.outcome is Outcome.OK
+    assert world.statuses() == {"reserved": 10}
+    assert len(world.nudges) == 1
+
+
+def test_a_transaction_is_not_handed_from_one_execution_to_another(world: World) -> None:
+    ce = world.ce()
+    kept: list[Transaction] = []
+    made = allocate.decide
+
+    def keep(tx: Transaction, parts: Parts, vo_name: str) -> Any:
+        kept.append(tx)
+        return made(tx, parts, vo_name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(allocate, "decide", keep)
+        allocate.submit_pilots(world.parts(budget=1), DEFAULT_VO)
+        allocate.submit_pilots(world.parts(budget=1), DEFAULT_VO)
+
+    assert kept[0] is not kept[1]
+    assert all(tx.connection.closed for tx in kept)
+    assert world.statuses() == {"reserved": 2}
+    assert world.nudges == [("dispatch", ce.name)] * 2

@@ -1,0 +1,214 @@
+"""submit_pilots: slots are held where they fit best, every decision is kept, CEs are nudged."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from tests.expectations import refused, statements
+from tests.factories import a_ce, a_health, a_pilot, a_vo
+from tests.services.world import World
+from worker.db import decisions, locks, pilot_reads, vos
+from worker.db.uow import Transaction
+from worker.domain.breaker import Breaker
+from worker.domain.decision import Decision
+from worker.domain.errors import UnknownVO
+from worker.domain.pilot import Status
+from worker.domain.schedule import Outcome
+from worker.domain.vo import DEFAULT_VO
+from worker.services import allocate
+from worker.services.allocate import submit_pilots
+
+
+def decided(world: World, ce: str) -> Decision:
+    with world.database.uow() as tx:
+        [decision] = decisions.last_of_each(tx, ce)
+        return decision
+
+
+def held(world: World) -> dict[str, int]:
+    with world.database.uow() as tx:
+        return {
+            ce: count
+            for (ce, status), count in pilot_reads.count_occupying(tx).items()
+            if status is Status.RESERVED
+        }
+
+
+def test_slots_are_held_by_weight_and_each_ce_is_nudged_once(world: World) -> None:
+    world.ce(a_ce().named("good").with_capacity(20))
+    world.ce(a_ce().named("poor").with_capacity(20).with_success_rate(0.25))
+    done = submit_pilots(world.parts(budget=10), DEFAULT_VO)
+
+    assert done.outcome is Outcome.OK
+    assert done.counts == {"reserved": 10, "CEs": 2}
+    assert held(world) == {"good": 8, "poor": 2}
+    assert world.nudges == [("dispatch", "good"), ("dispatch", "poor")]
+
+
+CLOSED = {
+    "disabled": (a_ce().disabled(), "the CE is disabled"),
+    "draining": (a_ce().draining(), "the CE is draining"),
+    "full": (a_ce().with_capacity(0), "no free slot"),
+    "hopeless": (a_ce().with_success_rate(0), "success rate 0"),
+    "closed_queue": (a_ce().with_waiting_limit(0), "no free slot"),
+}
+
+
+@pytest.mark.parametrize(("builder", "reason"), CLOSED.values(), ids=CLOSED)
+def test_a_ce_that_gets_nothing_is_told_why(world: World, builder: Any, reason: str) -> None:
+    world.ce(builder.named("shut"))
+    world.ce(a_ce().named("open").with_capacity(3))
+    submit_pilots(world.parts(), DEFAULT_VO)
+
+    assert held(world) == {"open": 3}
+    assert (decided(world, "shut").granted, decided(world, "shut").reason) == (0, reason)
+
+
+def test_a_ce_of_other_vos_and_a_paused_ce_get_nothing(world: World) -> None:
+    other = world.vo()
+    world.ce(a_ce().named("theirs").only_for(other))
+    paused = world.ce(a_ce().named("paused"))
+    world.change(lambda tx: a_health().of(paused).opened("five calls failed").create(tx))
+    submit_pilots(world.parts(), DEFAULT_VO)
+
+    assert held(world) == {}
+    assert world.nudges == []
+    assert decided(world, "theirs").reason == "the CE is not open to this VO"
+    assert decided(world, "paused").reason == "the CE is paused: five calls failed"
+    assert world.health(paused).breaker is Breaker.OPEN
+
+
+def test_a_vo_gets_no_more_than_its_limit_and_its_demand(world: World) -> None:
+    world.ce(a_ce().with_capacity(50))
+    limited = world.vo(a_vo().limited_to(4))
+    demanding = world.vo(a_vo().demanding(3))
+    for _ in range(3):
+        for name in (limited.name, demanding.name):
+            submit_pilots(world.parts(), name)
+
+    by_vo = [pilot.vo for pilot in world.pilots()]
+    assert (by_vo.count(limited.name), by_vo.count(demanding.name)) == (4, 3)
+
+
+def test_a_disabled_vo_gets_nothing_and_is_told_so(world: World) -> None:
+    ce = world.ce()
+    vo = world.vo(a_vo().disabled())
+    submit_pilots(world.parts(), vo.name)
+
+    assert held(world) == {}
+    assert decided(world, ce.name).reason == "the VO is disabled"
+
+
+def test_what_was_learnt_stands_before_what_was_configured(world: World) -> None:
+    good = world.ce(a_ce().named("good").with_capacity(100))
+    bad = world.ce(a_ce().named("bad").with_capacity(100))
+    world.change(lambda tx: a_health().of(good).with_rates({"success_rate": 1.0}).create(tx))
+    world.change(lambda tx: a_health().of(bad).with_rates({"success_rate": 0.25}).create(tx))
+    submit_pilots(world.parts(budget=10), DEFAULT_VO)
+
+    assert held(world) == {"good": 8, "bad": 2}
+
+
+def test_what_a_ce_has_already_leaves_less_room(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(10).with_waiting_limit(4))
+    world.make(a_pilot().on(ce).running(), 3)
+    world.make(a_pilot().on(ce).submitted(), 3)
+    submit_pilots(world.parts(), DEFAULT_VO)
+
+    assert held(world) == {ce.name: 1}
+
+
+def test_a_second_tick_finds_nothing_left_and_nudges_nobody(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(5))
+    submit_pilots(world.parts(), DEFAULT_VO)
+    world.nudges.clear()
+    again = submit_pilots(world.parts(), DEFAULT_VO)
+
+    assert again.counts == {"reserved": 0, "CEs": 0}
+    assert world.nudges == []
+    assert decided(world, ce.name).reason == "no free slot"
+
+
+def test_an_unknown_vo_is_an_error_and_stores_nothing(world: World) -> None:
+    world.ce()
+    with refused(UnknownVO, "nobody"):
+        submit_pilots(world.parts(), "nobody")
+    with world.database.uow() as tx:
+        assert decisions.find(tx).items == []
+
+
+def test_where_somebody_was_quicker_the_decision_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ce = world.ce(a_ce().with_capacity(5))
+    decide = allocate.decide
+
+    def and_then_somebody_takes_three(tx: Transaction, *told: Any) -> list[Decision]:
+        found = decide(tx, *told)
+        a_pilot().on(ce).create_many(tx, 3)
+        return found
+
+    monkeypatch.setattr(allocate, "decide", and_then_somebody_takes_three)
+    done = submit_pilots(world.parts(), DEFAULT_VO)
+
+    assert done.counts["reserved"] == 2
+    assert decided(world, ce.name).granted == 2
+    assert decided(world, ce.name).reason.endswith("only 2 of 5 were still free")
+
+
+def test_of_two_executions_for_a_vo_one_makes_way(postgresql_world: World) -> None:
+    world = postgresql_world
+    world.ce(a_ce().with_capacity(5))
+    other = world.vo()
+    with world.database.uow() as tx:
+        assert locks.try_lock(tx, f"submit_pilots:{DEFAULT_VO}")
+        seen: list[Any] = []
+
+        def run() -> None:
+            seen.append(submit_pilots(world.parts(budget=1), DEFAULT_VO))
+            seen.append(submit_pilots(world.parts(budget=1), other.name))
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join(20)
+    busy, free = seen
+
+    assert (busy.outcome, busy.busy) == (Outcome.SKIPPED, True)
+    assert DEFAULT_VO in busy.lines[0]
+    assert (free.outcome, free.busy) == (Outcome.OK, False)
+
+
+def test_the_number_of_statements_does_not_grow(world: World) -> None:
+    counts = []
+    for number in (1, 40):
+        for _ in range(number):
+            world.ce(a_ce().with_capacity(20))
+        with statements(world.database.engine) as seen:
+            done = submit_pilots(world.parts(), DEFAULT_VO)
+        assert done.counts["reserved"] == 20 * number
+        counts.append(len(seen))
+    assert counts[0] == counts[1]
+
+
+def test_the_plan_says_what_a_run_then_does(world: World) -> None:
+    world.ce(a_ce().named("a").with_capacity(7))
+    world.ce(a_ce().named("b").with_capacity(3).with_success_rate(0.5))
+    planned = allocate.plan(world.parts(budget=8), DEFAULT_VO)
+    done = submit_pilots(world.parts(budget=8), DEFAULT_VO)
+
+    assert planned.counts == {"would reserve": 8}
+    assert planned.lines == done.lines
+    assert done.counts["reserved"] == 8
+
+
+def test_the_vo_with_a_lower_limit_than_it_has_gets_nothing_until_it_holds_again(
+    world: World,
+) -> None:
+    ce = world.ce(a_ce().with_capacity(20))
+    vo = world.vo(a_vo().limited_to(6))
+    submit_pilots(world.parts(), vo.name)
+    world.change(lambda tx: vos.change(tx, vo.name, limit=2))
+    submit_pilots(world.parts(), vo.name)
+
+    assert held(world) == {ce.name: 6}

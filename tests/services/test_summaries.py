@@ -1,0 +1,243 @@
+"""learn, report, prune, overview, explain: what is kept of what happened, and what is shown."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.expectations import refused, statements
+from tests.factories import MINUTE, NOW, a_ce, a_decision, a_health, a_pilot
+from tests.services.world import World
+from worker.db import locks, mover, reports
+from worker.domain.errors import UnknownCE
+from worker.domain.pilot import Cause, Move, Status
+from worker.domain.schedule import Outcome
+from worker.domain.vo import DEFAULT_VO
+from worker.policy.learning import SUCCESS_RATE
+from worker.services import allocate, catalogue, execute, learn, overview, prune, report
+
+
+def rate(world: World, ce: Any) -> float:
+    return float(world.health(ce).rates[SUCCESS_RATE])
+
+
+def learning(world: World) -> None:
+    """Begin to learn now: a new CE counts from the moment that its database was made."""
+    learn.learn(world.parts())
+    world.wait(1)
+
+
+ENDS: dict[str, tuple[Any, int]] = {
+    "done": (a_pilot().done(), 1),
+    "failed_by_the_ce": (a_pilot().failed(Cause.NODE), -1),
+    "refused": (a_pilot().failed(Cause.REFUSED), -1),
+    "lost": (a_pilot().lost(), -1),
+    "cancelled_by_us": (a_pilot().cancelled(), 0),
+    "removed_by_others": (a_pilot().failed(Cause.REMOVED), 0),
+    "credential": (a_pilot().failed(Cause.CREDENTIAL), 0),
+    "quota": (a_pilot().failed(Cause.QUOTA), 0),
+    "still_running": (a_pilot().running(), 0),
+}
+
+
+@pytest.mark.parametrize(("builder", "effect"), ENDS.values(), ids=ENDS)
+def test_only_what_is_to_a_ces_credit_or_fault_changes_its_rate(
+    world: World, builder: Any, effect: int
+) -> None:
+    ce = world.ce(a_ce().with_success_rate(0.5))
+    learning(world)
+    world.make(builder.on(ce), 5)
+    done = learn.learn(world.parts())
+
+    assert done.outcome is Outcome.OK
+    assert done.counts["outcomes"] == 5 * abs(effect)
+    learned = {1: 10 / 15, 0: 0.5, -1: 5 / 15}[effect]
+    assert rate(world, ce) == pytest.approx(learned, abs=1e-3)
+
+
+def test_an_outcome_is_folded_in_once(world: World) -> None:
+    ce = world.ce()
+    learning(world)
+    world.make(a_pilot().on(ce).failed(), 4)
+    counted = []
+    for _ in range(3):
+        world.wait(1)
+        counted.append(learn.learn(world.parts()).counts["outcomes"])
+    assert counted == [4, 0, 0]
+
+
+def test_an_end_at_the_very_moment_of_learning_is_folded_in_once(world: World) -> None:
+    ce = world.ce()
+    learning(world)
+    world.make(a_pilot().on(ce).done(), 2)
+    first = learn.learn(world.parts()).counts["outcomes"]
+    second = learn.learn(world.parts()).counts["outcomes"]
+    assert (first, second) == (2, 0)
+
+
+def test_what_was_learnt_steers_the_next_allocation(world: World) -> None:
+    good, bad = world.ce(a_ce().named("good")), world.ce(a_ce().named("bad"))
+    learning(world)
+    world.make(a_pilot().on(bad).failed(), 10)
+    world.make(a_pilot().on(good).done(), 10)
+    learn.learn(world.parts())
+    done = allocate.submit_pilots(world.parts(budget=9), DEFAULT_VO)
+    held = [pilot.ce for pilot in world.pilots() if pilot.status is Status.RESERVED]
+
+    assert done.counts["reserved"] == 9
+    assert held.count("good") == 6
+
+
+@pytest.mark.parametrize(("run", "name"), [(learn.learn, "learn"), (prune.prune, "prune")])
+def test_two_that_do_it_at_once_do_it_once(postgresql_world: World, run: Any, name: str) -> None:
+    seen: list[Any] = []
+    with postgresql_world.database.uow() as tx:
+        assert locks.try_lock(tx, name)
+        thread = threading.Thread(target=lambda: seen.append(run(postgresql_world.parts())))
+        thread.start()
+        thread.join(20)
+    assert [(done.outcome, done.busy) for done in seen] == [(Outcome.SKIPPED, True)]
+
+
+def test_a_report_counts_what_there_is_and_is_kept(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(9))
+    world.make(a_pilot().on(ce).running(), 2)
+    world.make(a_pilot().on(ce).done(), 3)
+    done = report.report(world.parts())
+    with world.database.uow() as tx:
+        [kept] = reports.find(tx).items
+
+    assert done.counts == {"running": 2, "done": 3, "free slots": 7}
+    assert (kept.at, kept.summary["pilots"]) == (world.clock, {"running": 2, "done": 3})
+    assert kept.summary["free_slots"] == 7
+
+
+def test_what_is_old_enough_is_forgotten_and_nothing_else(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(50))
+    old = [
+        builder.on(ce)
+        for builder in (
+            a_pilot().done(),
+            a_pilot().failed(),
+            a_pilot().lost(),
+            a_pilot().cancelled(),
+        )
+    ]
+    for builder in old:
+        world.make(builder)
+    active = [a_pilot().on(ce).that_is(s) for s in (Status.RESERVED, Status.SUBMITTING)]
+    active += [a_pilot().on(ce).submitted(), a_pilot().on(ce).running()]
+    for builder in active:
+        world.make(builder)
+    world.change(lambda tx: a_decision().on(ce).create(tx))
+    report.report(world.parts())
+    world.wait(days=30)
+    world.make(a_pilot().on(ce).done())
+    assert prune.prune(world.parts()).counts == {"pilots": 0, "decisions": 1, "reports": 0}
+    world.wait(1)
+    planned = prune.plan(world.parts())
+    done = prune.prune(world.parts())
+
+    assert done.counts == {"pilots": 4, "decisions": 0, "reports": 0}
+    assert list(planned.counts.values()) == [4, 0, 0]
+    expected = {"reserved": 1, "submitting": 1, "submitted": 1, "running": 1, "done": 1}
+    assert world.statuses() == expected
+    assert all(world.history(pilot.id) for pilot in world.pilots())
+
+
+def test_one_execution_forgets_a_bounded_number_and_the_next_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prune, "AT_ONCE", 4)
+    world.make(a_pilot().done(), 10)
+    world.wait(days=31)
+    gone = [prune.prune(world.parts()).counts["pilots"] for _ in range(4)]
+    assert gone == [4, 4, 2, 0]
+
+
+@pytest.mark.parametrize("name", ["learn", "report", "prune"])
+def test_the_number_of_statements_does_not_grow(world: World, name: str) -> None:
+    counts = []
+    for number in (1, 200):
+        ce = world.ce(a_ce().with_capacity(number))
+        world.make(a_pilot().on(ce).done(), number)
+        world.wait(days=40)
+        with statements(world.database.engine) as seen:
+            execute.execute(catalogue.get(name), None, world.parts())
+        counts.append(len(seen))
+    assert counts[0] == counts[1]
+
+
+def test_an_overview_shows_what_there_is_in_a_handful_of_statements(world: World) -> None:
+    full = world.ce(a_ce().named("full").with_capacity(4))
+    world.ce(a_ce().named("off").disabled())
+    world.ce(a_ce().named("draining").draining())
+    paused = world.ce(a_ce().named("paused"))
+    world.change(lambda tx: a_health().of(paused).opened("it broke").create(tx))
+    for status in (Status.RESERVED, Status.SUBMITTING, Status.SUBMITTED, Status.RUNNING):
+        world.make(a_pilot().on(full).that_is(status))
+    allocate.submit_pilots(world.parts(), DEFAULT_VO)
+    with statements(world.database.engine) as seen:
+        found = overview.overview(world.database, world.clock)
+    line = {ce.name: ce for ce in found.ces}
+
+    assert (line["full"].reserved, line["full"].submitting) == (1, 1)
+    assert (line["full"].submitted, line["full"].running, line["full"].free) == (1, 1, 0)
+    assert [line[name].state for name in ("full", "off", "draining", "paused")] == [
+        "open",
+        "disabled",
+        "draining",
+        "paused: it broke",
+    ]
+    assert found.at == world.clock
+    assert len(found.decisions) == 4
+    assert found.transitions[0][1].id > found.transitions[-1][1].id
+    assert len(seen) < 10
+
+
+def test_an_explanation_is_the_last_decision_at_a_moment(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(3))
+    other = world.vo()
+    allocate.submit_pilots(world.parts(), DEFAULT_VO)
+    world.wait(60)
+    allocate.submit_pilots(world.parts(), DEFAULT_VO)
+    allocate.submit_pilots(world.parts(), other.name)
+
+    now = overview.explain(world.database, ce.name)
+    assert [(one.vo, one.granted) for one in now] == [(DEFAULT_VO, 0), (other.name, 0)]
+    then = overview.explain(world.database, ce.name, vo=DEFAULT_VO, at=NOW + timedelta(seconds=30))
+    assert [(one.granted, one.trace["free"]) for one in then] == [(3, 3)]
+    assert overview.explain(world.database, ce.name, at=NOW - MINUTE) == []
+    with refused(UnknownCE, "nowhere"):
+        overview.explain(world.database, "nowhere")
+
+
+def test_a_life_is_whole_from_the_decision_to_the_report(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(6), check_latest=60)
+    learning(world)
+    for _ in range(4):
+        allocate.submit_pilots(world.parts(), DEFAULT_VO)
+        execute.execute(catalogue.get("dispatch"), ce.name, world.parts())
+        for _ in range(14):
+            world.wait(60)
+            world.check(ce)
+        world.reconcile(ce)
+    learn.learn(world.parts())
+
+    assert world.statuses() == {"done": 24}
+    assert len(world.jobs(ce)) == len(set(world.jobs(ce))) == 24
+    assert rate(world, ce) == pytest.approx(1.0)
+    assert report.report(world.parts()).counts == {"done": 24, "free slots": 6}
+
+
+def test_a_pilot_that_comes_back_counts_as_what_it_was_in_the_end(world: World) -> None:
+    ce = world.ce(a_ce().with_success_rate(0.5))
+    learning(world)
+    [pilot] = world.make(a_pilot().on(ce).lost())
+    learn.learn(world.parts())
+    assert rate(world, ce) == pytest.approx(5 / 11, abs=1e-3)
+    world.wait(1)
+    world.change(lambda tx: mover.move(tx, [Move(pilot_id=pilot.id, to=Status.DONE)], world.clock))
+    learn.learn(world.parts())
+    assert rate(world, ce) == pytest.approx(6 / 12, abs=1e-3)

@@ -1,0 +1,156 @@
+"""The one function that changes a status, and writes the history with it.
+
+A move that the table of moves forbids is refused by the database itself: both statements ask for
+the status again.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    Executable,
+    Integer,
+    Text,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    null,
+    select,
+    update,
+)
+
+from worker.db.rows import encode, rows
+from worker.db.tables import pilots, transitions
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+from worker.domain.pilot import (
+    FINAL,
+    LEGAL_MOVES,
+    Move,
+    Status,
+)
+
+HELD = (Status.SUBMITTED, Status.RUNNING)
+"""The CE has it: what a check asks about."""
+
+_NOW = bindparam("now", type_=UtcDateTime())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """Which pilots moved, and which the database refused because they are elsewhere."""
+
+    moved: frozenset[int]
+    refused: frozenset[int]
+
+
+_MOVE = tuple(field.name for field in fields(Move))
+
+
+def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
+    """Move pilots and write their history. What the table of moves forbids does not happen.
+
+    The history is written first: that statement locks the pilots in the order of their keys and
+    keeps only legal moves; the second changes exactly those. Both ask for the status again.
+    """
+    wanted = frozenset(move.pilot_id for move in moves)
+    if len(wanted) != len(moves):
+        raise ValueError("a pilot can make one move at a time")
+    if not wanted:
+        return Moved(moved=frozenset(), refused=frozenset())
+    parameters = {**_told(moves), "now": now}
+    history, change = _move(tx.dialect)
+    moved = frozenset(tx.execute(history, parameters).scalars().all())
+    if moved != wanted:
+        # One that was refused may have become legal since; it stays refused.
+        parameters |= _told(move for move in moves if move.pilot_id in moved)
+    if moved:
+        tx.execute(change, parameters)
+    return Moved(moved=moved, refused=wanted - moved)
+
+
+def _told(moves: Iterable[Move]) -> dict[str, Any]:
+    return encode(_MOVE, ([getattr(move, name) for name in _MOVE] for move in moves))
+
+
+@cache
+def _move(dialect: str) -> tuple[Executable, Executable]:
+    """Make the two statements of `move`: write the history of legal moves, then make them."""
+    new = rows(
+        dialect,
+        pilot_id=Integer,
+        was=Text,
+        to=Text,
+        cause=Text,
+        handle=Text,
+        raw=Text,
+        reason=Text,
+        exit_code=Integer,
+        started_at=UtcDateTime,
+        ended_at=UtcDateTime,
+        next_check_at=UtcDateTime,
+    )
+    # As one word, not as a row of two: PostgreSQL plans a list of rows for ten milliseconds.
+    legal = (cast(pilots.c.status, Text) + ">" + new.c.to).in_(
+        [f"{was}>{became}" for was, became in LEGAL_MOVES]
+    ) & (func.coalesce(new.c.was, pilots.c.status) == pilots.c.status)
+    history = (
+        insert(transitions)
+        .from_select(
+            ["pilot_id", "was", "became", "cause", "raw", "reason", "at"],
+            select(
+                pilots.c.id,
+                pilots.c.status,
+                new.c.to,
+                new.c.cause,
+                new.c.raw,
+                new.c.reason,
+                _NOW,
+            )
+            .join_from(pilots, new, pilots.c.id == new.c.pilot_id)
+            .where(legal)
+            .order_by(pilots.c.id)
+            .with_for_update(of=pilots, key_share=True),
+        )
+        .returning(transitions.c.pilot_id)
+    )
+    change = update(pilots).where(pilots.c.id == new.c.pilot_id, legal).values(_changes(new.c))
+    return history, change
+
+
+def _changes(new: Any) -> dict[str, Any]:
+    """Say what each column of a pilot becomes when it moves."""
+    was = pilots.c
+    to = new.to
+    accepted = to.in_([Status.SUBMITTED, Status.RUNNING, Status.DONE]) | new.handle.is_not(None)
+    began = func.coalesce(new.started_at, was.started_at)
+    requeued = (was.status == Status.RUNNING) & (to == Status.SUBMITTED)
+    return {
+        "status": to,
+        "cause": new.cause,
+        "handle": func.coalesce(new.handle, was.handle),
+        "raw": func.coalesce(new.raw, was.raw),
+        "reason": new.reason,
+        "exit_code": func.coalesce(new.exit_code, was.exit_code),
+        "attempts": 0,
+        "misses": 0,
+        "missing_since": null(),
+        "requeues": was.requeues + case((requeued, 1), else_=0),
+        "claimed_at": case((to == Status.SUBMITTING, _NOW), else_=was.claimed_at),
+        "submitted_at": case(
+            (accepted, func.coalesce(was.submitted_at, _NOW)), else_=was.submitted_at
+        ),
+        "started_at": case(
+            (to == Status.RUNNING, func.coalesce(began, _NOW)),
+            (to == Status.SUBMITTED, null()),
+            else_=began,
+        ),
+        "ended_at": case((to.in_(FINAL), func.coalesce(new.ended_at, _NOW)), else_=null()),
+        "next_check_at": case((to.in_(HELD), func.coalesce(new.next_check_at, _NOW)), else_=null()),
+        "updated_at": _NOW,
+    }
