@@ -2,13 +2,15 @@
 
 The rooms, from the doors down; each imports only what stands below it, and the build checks it:
 
-    cli         the door for people
+    celery      where `celery -A worker` looks
+    cli, tasks  the doors for people and for Celery
     wiring      the one place that builds things from the settings
     settings    values from variables and a file
     services    what we do, one subject a module
     backends    where pilots go: contract, registry, one folder each
     db          what we remember: tables, unit of work, queries, chains
-    domain      what things are: words and rules
+    policy      who gets how many, when to ask again; pure
+    domain      what things are: words and rules; pure
 
 To read it, begin with domain/pilot.py, db/uow.py, db/mover.py, db/pilots.py, db/chains.py and
 services/database.py.

@@ -198,7 +198,6 @@ def test_a_long_stretch_sees_no_more_calls_than_the_limit(world: World) -> None:
     assert 6 * 20 <= len(driver.calls) <= 6 * 20 + 6
 
 
-@pytest.mark.xfail(reason="a bucket that holds less than one token is never full", strict=True)
 def test_a_limit_of_less_than_one_call_a_minute_still_lets_one_pass(world: World) -> None:
     ce = world.ce(calls_per_minute=0.5)
     driver = Fake()

@@ -246,7 +246,6 @@ def test_stamps_that_nobody_knows_are_reported_and_left_alone(world: World) -> N
     assert world.statuses() == {"submitted": 1}
 
 
-@pytest.mark.xfail(reason="a handle is unique for ever, history included", strict=True)
 def test_a_ce_that_counts_from_one_again_does_not_keep_all_its_pilots_in_doubt(
     world: World,
 ) -> None:

@@ -56,14 +56,17 @@ def release_lease(tx: Transaction, name: str, holder: str) -> None:
 def take_tokens(tx: Transaction, name: str, wanted: int, per_minute: float, now: datetime) -> int:
     """Take up to so many tokens from a bucket that fills by so many a minute; tell how many.
 
-    The bucket holds what fills in one minute, so no minute sees more than twice the rate and no
-    long stretch more than the rate.
+    The bucket holds what fills in one minute, and one token at the least: no minute sees more than
+    twice the rate and no long stretch more than the rate.
     """
     _ensure(tx, name)
     query = select(leases.c.tokens, leases.c.filled_at).where(leases.c.name == name)
     row = tx.execute(query.with_for_update()).one()
-    since = (now - row.filled_at).total_seconds() if row.filled_at else 60.0
-    held = min(per_minute, (row.tokens or 0.0) + max(0.0, since) / 60 * per_minute)
+    most = max(1.0, per_minute)
+    held = most
+    if row.filled_at is not None:
+        since = max(0.0, (now - row.filled_at).total_seconds())
+        held = min(most, row.tokens + since / 60 * per_minute)
     taken = min(wanted, int(held))
     tx.execute(
         update(leases)

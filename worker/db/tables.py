@@ -201,14 +201,15 @@ Index(
     postgresql_where=pilots.c.ended_at.is_not(None),
     sqlite_where=pilots.c.ended_at.is_not(None),
 )
-# The CE's own id is never shared by two pilots, so a job is never taken for another.
+# Two pilots that a CE has never share its id, so no job is taken for another. It may be given
+# again in time: some CEs begin to count anew.
 Index(
     "uq_pilots_ce_id_handle",
     pilots.c.ce_id,
     pilots.c.handle,
     unique=True,
-    postgresql_where=pilots.c.handle.is_not(None),
-    sqlite_where=pilots.c.handle.is_not(None),
+    postgresql_where=text(f"handle IS NOT NULL AND status IN ({_quoted(OCCUPYING)})"),
+    sqlite_where=text(f"handle IS NOT NULL AND status IN ({_quoted(OCCUPYING)})"),
 )
 Index("ix_pilots_ce_id_id", pilots.c.ce_id, pilots.c.id)
 Index("ix_pilots_vo_id_id", pilots.c.vo_id, pilots.c.id)

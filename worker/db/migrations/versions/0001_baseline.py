@@ -337,8 +337,12 @@ def upgrade() -> None:
         "pilots",
         ["ce_id", "handle"],
         unique=True,
-        postgresql_where=sa.text("handle IS NOT NULL"),
-        sqlite_where=sa.text("handle IS NOT NULL"),
+        postgresql_where=sa.text(
+            "handle IS NOT NULL AND status IN ('reserved', 'submitting', 'submitted', 'running')"
+        ),
+        sqlite_where=sa.text(
+            "handle IS NOT NULL AND status IN ('reserved', 'submitting', 'submitted', 'running')"
+        ),
     )
     op.create_table(
         "schedules",
