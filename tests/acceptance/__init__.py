@@ -1,0 +1,1 @@
+"""The running system: real processes, watched from outside."""

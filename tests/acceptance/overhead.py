@@ -1,0 +1,273 @@
+"""What our base costs, and which layout of pools and queues keeps slow CEs apart. Not a test.
+
+    python -m tests.acceptance.overhead [rate] [layouts]
+
+`rate` compares executions of a task that does nothing: plain Celery's and, in the same worker, ours
+with its unit of work and its note. `layouts` measures how long allocation waits while CEs hang.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+from sqlalchemy import text
+
+from tests.acceptance.processes import CELERY, Processes
+from tests.acceptance.site import DID, LIFE
+from tests.databases import backend_chains
+from tests.factories import a_ce
+from tests.redis_server import Redis, running
+from tests.servers import Session, obtain
+from worker.backends.sim.faults import Fault, switch_on
+from worker.db.database import Database
+from worker.db.engine import parse_url
+from worker.services import database as care
+
+EXECUTIONS = 3000
+ROUNDS = 5
+SLOW, HEALTHY, HANGS = 10, 10, 8.0
+MEASURED = 40.0
+LAYOUTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "one worker, prefork -c2": (("-Q", "plan,call", "-c", "2"),),
+    "one worker, prefork -c8": (("-Q", "plan,call", "-c", "8"),),
+    "one worker, threads -c16": (("-Q", "plan,call", "-P", "threads", "-c", "16"),),
+    "one worker, solo": (("-Q", "plan,call", "-P", "solo"),),
+    "two: plan solo, call prefork -c2": (
+        ("-Q", "plan", "-P", "solo"),
+        ("-Q", "call", "-c", "2"),
+    ),
+    "two: plan prefork -c2, call prefork -c8": (
+        ("-Q", "plan", "-c", "2"),
+        ("-Q", "call", "-c", "8"),
+    ),
+    "two: plan prefork -c2, call threads -c16": (
+        ("-Q", "plan", "-c", "2"),
+        ("-Q", "call", "-P", "threads", "-c", "16"),
+    ),
+}
+EVERY = {"submit_pilots": 1, "dispatch": 1, "check_pilots": 1, "reconcile": 5, "learn": 60}
+NOOP = """
+from worker.celery import app
+from worker.services import catalogue, execute
+from worker.services.catalogue import Task
+from worker.services.parts import Done
+from worker.domain.schedule import Scope
+from worker.tasks import app as ours
+
+
+def nothing(parts):
+    with parts.database.uow():
+        return Done()
+
+
+def no_note(database, task, subject, outcome, seconds):
+    pass
+
+
+noop = Task(name="noop", about="Do nothing.", scope=Scope.GLOBAL, run=nothing, plan=nothing,
+            subjects=lambda tx, now: [], queue="plan", every=60)
+empty = Task(name="empty", about="Do nothing.", scope=Scope.GLOBAL, run=lambda parts: Done(),
+             plan=nothing, subjects=lambda tx, now: [], queue="plan", every=60)
+catalogue.tasks()["noop"] = noop
+catalogue.tasks()["empty"] = empty
+ours._register(noop)
+ours._register(empty)
+noted = execute._note
+execute._note = lambda database, task, *told: (
+    None if task.name == "empty" else noted(database, task, *told))
+
+
+@app.task(name="plain")
+def plain():
+    pass
+"""
+
+
+def main(wanted: Sequence[str]) -> None:
+    """Measure, and print a table."""
+    with site() as (processes, database, server):
+        if not wanted or "rate" in wanted:
+            rates(processes, database, server)
+        if not wanted or "layouts" in wanted:
+            layouts(processes, database, server)
+
+
+@contextmanager
+def site() -> Iterator[tuple[Processes, Database, Redis]]:
+    """Start a server of each kind."""
+    session = Session(dict(os.environ))
+    with ExitStack() as stack:
+        stack.callback(session.close)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = obtain(session.plan).url
+        if url is None:
+            raise SystemExit("it needs PostgreSQL")
+        database = Database(parse_url(url), backend_chains())
+        care.setup(database)
+        stack.callback(database.engine.dispose)
+        server = stack.enter_context(running(folder))
+        processes = Processes(folder)
+        stack.callback(processes.end)
+        say(f"PostgreSQL and {server.how}, {os.cpu_count()} cores")
+        yield processes, database, server
+
+
+def told(processes: Processes, database: Database, server: Redis) -> dict[str, str]:
+    lines = ["beat_interval = 0.25"]
+    for task, every in EVERY.items():
+        lines += [f"[schedules.{task}]", f"every = {every}"]
+    config = processes.folder / "pilotage.toml"
+    config.write_text("\n".join(lines), encoding="utf-8")
+    (processes.folder / "noop.py").write_text(NOOP, encoding="utf-8")
+    return {
+        "PILOTAGE_DATABASE_URL": database.url.render_as_string(hide_password=False),
+        "PILOTAGE_BROKER_URL": server.url,
+        "PILOTAGE_HOME": str(processes.folder / "home"),
+        "PILOTAGE_CONFIG": str(config),
+    }
+
+
+def rates(processes: Processes, database: Database, server: Redis) -> None:
+    """Drain the same number of each, in turn, a few times."""
+    environment = {**told(processes, database, server)}
+    environment["PYTHONPATH"] = f"{processes.folder}:{Path(__file__).parents[2]}"
+    for pool in (("-c", "2"), ("-P", "solo")):
+        measured: dict[str, list[float]] = {"plain": [], "empty": [], "noop": []}
+        for _ in range(ROUNDS):
+            for name, seen in measured.items():
+                seen.append(drained(processes, environment, server, name, pool))
+        say(f"\nexecutions a second, pool {' '.join(pool)}, median of {ROUNDS} × {EXECUTIONS}")
+        for name, about in (
+            ("plain", "plain Celery"),
+            ("empty", "our base, no database"),
+            ("noop", "our base, a unit of work and its note: two commits"),
+        ):
+            rate = statistics.median(measured[name])
+            pairs = zip(measured[name], measured["plain"], strict=True)
+            ratio = statistics.median(one / plain for one, plain in pairs)
+            each = " ".join(f"{one:.0f}" for one in measured[name])
+            say(f"  {about:<52} {rate:7.0f}  {ratio:.2f}  ({each})")
+
+
+def drained(
+    processes: Processes,
+    environment: dict[str, str],
+    server: Redis,
+    name: str,
+    pool: tuple[str, ...],
+) -> float:
+    """Fill the queue, start a worker, and tell how fast it empties."""
+    fill = (
+        "import noop\nfrom worker.celery import app\n"
+        f"with app.producer_pool.acquire(block=True) as p:\n"
+        f"    for _ in range({EXECUTIONS}): app.tasks['{name}'].apply_async(producer=p)"
+    )
+    done = processes.run([sys.executable, "-c", fill], environment)
+    assert done.returncode == 0, done.stderr
+    words = [*CELERY, "worker", "-l", "WARNING", "-Q", "plan", *pool, "-I", "noop"]
+    # A child that is renewed just when its worker stops would be waited for.
+    more = ["--without-gossip", "--without-mingle", f"--max-tasks-per-child={10 * EXECUTIONS}"]
+    worker = processes.start("rate", [*words, *more], environment)
+    with server.client() as client:
+
+        def left() -> int:
+            return int(client.llen("pilotage:plan") or 0)
+
+        until(lambda: left() <= EXECUTIONS * 0.9, 60)
+        first, began = left(), time.perf_counter()
+        until(lambda: left() == 0, 120)
+        rate = first / (time.perf_counter() - began)
+    stopped(worker)
+    return rate
+
+
+def layouts(processes: Processes, database: Database, server: Redis) -> None:
+    """Let half of the CEs hang, and see how long what is due waits."""
+    environment = told(processes, database, server)
+    say(f"\n{SLOW} CEs hang {HANGS:.0f} s a call, {HEALTHY} answer at once; {MEASURED:.0f} s each")
+    say(f"  {'layout':<42} {'allocation':>22} {'healthy CE':>22} {'pilots':>8}")
+    say(f"  {'':<42} {'gap median / worst':>22} {'gap median / worst':>22} {'sent':>8}")
+    for name, workers in LAYOUTS.items():
+        care.clean(database, yes=True, force=True)
+        with server.client() as client:
+            client.flushall()
+        build(database)
+        running_ = [
+            processes.start(
+                f"{name}-{n}",
+                [*CELERY, "worker", "-l", "INFO", *words, "-n", f"w{n}@%h"],
+                environment,
+            )
+            for n, words in enumerate(workers)
+        ]
+        running_.append(processes.start(f"{name}-beat", [*CELERY, "beat"], environment))
+        logs = [f"{name}-{n}" for n in range(len(workers))]
+        until(lambda logs=logs: all("ready." in processes.said(log) for log in logs), 60)  # type: ignore[misc]
+        began = datetime.now(UTC)
+        time.sleep(MEASURED)
+        ended = datetime.now(UTC)
+        said = "".join(processes.said(log) for log in logs)
+        allocation = gaps(said, began, ended, lambda task, _: task == "submit_pilots")
+        healthy = gaps(
+            said, began, ended, lambda task, ce: task == "check_pilots" and ce == "fast0"
+        )
+        with database.uow() as tx:
+            sent = tx.execute(text("SELECT count(*) FROM sim_jobs WHERE ce LIKE 'fast%'")).scalar()
+        say(f"  {name:<42} {allocation:>22} {healthy:>22} {sent:>8}")
+        processes.end()
+
+
+def build(database: Database) -> None:
+    with database.uow() as tx:
+        for n in range(HEALTHY):
+            a_ce().named(f"fast{n}").with_capacity(10).with_options(**LIFE).create(tx)
+        for n in range(SLOW):
+            options = {**LIFE, "call_timeout": HANGS + 1}
+            a_ce().named(f"slow{n}").with_capacity(10).with_options(**options).create(tx)
+    for n in range(SLOW):
+        switch_on(database.uow, f"slow{n}", Fault.SLOW, seconds=HANGS)
+
+
+def gaps(said: str, began: datetime, ended: datetime, wanted: Callable[[str, str], bool]) -> str:
+    """Tell how long nothing of a kind was done, in the median and at the worst."""
+    moments = [began]
+    for line in said.splitlines():
+        found = DID.search(line)
+        if found and wanted(found[1], found[2]):
+            at = datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").replace(tzinfo=UTC)
+            if began <= at <= ended:
+                moments.append(at)
+    moments = [*sorted(moments), ended]
+    waits = [(b - a).total_seconds() for a, b in pairwise(moments)]
+    return f"{statistics.median(waits):.1f} / {max(waits):.1f} s"
+
+
+def until(condition: Callable[[], bool], seconds: float) -> None:
+    give_up = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > give_up:
+            raise SystemExit(f"it did not happen within {seconds:.0f} s")
+        time.sleep(0.002)
+
+
+def stopped(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    # Under load a child waits up to 30 s for its last results to be read.
+    process.wait(60)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

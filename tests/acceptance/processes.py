@@ -1,0 +1,147 @@
+"""Processes that a test starts, and finds again whatever they have become."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MARK = "STARTED_BY_TEST"
+PILOTAGE = (sys.executable, "-m", "worker")
+CELERY = (sys.executable, "-m", "celery", "-A", "worker")
+
+
+class Processes:
+    """Starts processes, all with one mark in their environment, which their children inherit."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mark = uuid4().hex
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PILOTAGE_", "PYTEST_", "COV_"))
+        }
+        return {
+            **kept,
+            "COLUMNS": "200",
+            "TZ": "UTC",
+            "PYTHONPATH": str(ROOT),
+            MARK: self.mark,
+            **more,
+        }
+
+    def start(
+        self,
+        name: str,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        within: Sequence[str] = (),
+        stdin: int | IO[bytes] = subprocess.DEVNULL,
+        stdout: int | IO[bytes] | None = None,
+    ) -> "subprocess.Popen[bytes]":
+        """Start a process in a folder of its own; what it says goes to a file of its name."""
+        cwd = self.folder / name
+        cwd.mkdir(exist_ok=True)
+        with self.log(name).open("ab") as log:
+            made = subprocess.Popen(
+                [*within, *words],
+                stdin=stdin,
+                stdout=log if stdout is None else stdout,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env=self.environment(environment),
+                start_new_session=True,
+            )
+        self._started.append(made)
+        return made
+
+    def run(
+        self, words: Sequence[str], environment: Mapping[str, str], seconds: float = 60
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end."""
+        return subprocess.run(
+            words,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            cwd=self.folder,
+            env=self.environment(environment),
+        )
+
+    def log(self, name: str) -> Path:
+        return self.folder / f"{name}.out"
+
+    def said(self, name: str) -> str:
+        return self.log(name).read_text(encoding="utf-8", errors="replace")
+
+    def left(self) -> dict[int, str]:
+        """Find what still runs of all that was started, and of their children."""
+        for one in self._started:
+            one.poll()
+        wanted = f"{MARK}={self.mark}".encode()
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            with suppress(OSError):
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    words = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+                    if words:
+                        found[int(entry.name)] = words.decode(errors="replace").strip()
+        return found
+
+    def end(self) -> None:
+        """End whatever is left."""
+        give_up = time.monotonic() + 10
+        while (left := self.left()) and time.monotonic() < give_up:
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+        for one in self._started:
+            with suppress(subprocess.TimeoutExpired):
+                one.wait(1)
+
+
+def ended(process: "subprocess.Popen[bytes]", seconds: float) -> int:
+    """Wait for the end of a process; tell its exit code."""
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"{process.args!r} did not end within {seconds:.0f} s")
+
+
+def holds_for(seconds: float, condition: Callable[[], object]) -> None:
+    """See that something stays true for a while."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        assert condition()
+        time.sleep(0.1)
+
+
+def one_line(done: "subprocess.CompletedProcess[str]", *parts: str) -> None:
+    """Expect that a command failed and said why in one line."""
+    assert done.returncode == 1, done.stderr
+    [line] = done.stderr.strip().splitlines()
+    assert line.startswith("pilotage: ")
+    for part in parts:
+        assert part in line
+
+
+def settings_of(values: Mapping[str, str]) -> dict[str, str]:
+    """Write settings as environment variables."""
+    return {f"PILOTAGE_{name.upper()}": value for name, value in values.items()}

@@ -1,0 +1,134 @@
+"""The application as Celery sees it: what its messages are, and what becomes of those not taken."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu.exceptions import OperationalError
+
+import celeryconfig
+from worker import wiring
+from worker.domain.schedule import Scope
+from worker.services import catalogue, execute
+from worker.services.database import setup
+from worker.services.parts import Done
+from worker.tasks import app as door
+
+
+class Spy:
+    """Stands where a task sends its messages."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.sent: list[tuple[Any, ...]] = []
+        self.error = error
+
+    def apply_async(self, arguments: tuple[str, ...], **options: Any) -> None:
+        self.sent.append((arguments, options))
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture(autouse=True)
+def _hearing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door._broker, "deaf_until", 0.0)
+
+
+def spy(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception | None = None) -> Spy:
+    made = Spy(error)
+    monkeypatch.setitem(door.app.tasks, name, made)
+    return made
+
+
+def test_every_task_of_the_catalogue_is_one_of_celerys_in_its_queue() -> None:
+    for name, task in catalogue.tasks().items():
+        found = door.app.tasks[name]
+        routed = door.app.amqp.router.route({}, name)["queue"].name
+        assert routed == task.queue == ("call" if task.scope is Scope.CE else "plan")
+        assert found.__doc__ == task.about
+
+
+def test_messages_are_nudges() -> None:
+    settings = door.app.conf
+    assert not settings.task_acks_late
+    assert settings.task_ignore_result
+    assert settings.result_backend is None
+    assert settings.accept_content == ["json"]
+    assert settings.task_serializer == "json"
+    assert settings.worker_prefetch_multiplier == 1
+    assert celeryconfig.task_soft_time_limit < celeryconfig.task_time_limit
+
+
+def test_a_nudge_expires_with_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = spy(monkeypatch, "dispatch")
+    door.nudge("dispatch", "lyon")
+    assert sent.sent == [(("lyon",), {"expires": 60})]
+
+
+@pytest.mark.parametrize("error", [OperationalError("refused"), ConnectionResetError("reset")])
+def test_a_broker_that_takes_no_message_is_left_alone_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    moment = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: moment[0])
+    tried = spy(monkeypatch, "dispatch", error)
+    with caplog.at_level(logging.WARNING):
+        for number in range(500):
+            door.nudge("dispatch", f"ce{number}")
+    assert len(tried.sent) == 1
+    assert len(caplog.records) == 1
+
+    moment[0] += door.DEAF_SECONDS
+    heard = spy(monkeypatch, "dispatch")
+    door.nudge("dispatch", "lyon")
+    assert len(heard.sent) == 1
+
+
+def test_a_mistake_of_ours_is_not_taken_for_a_deaf_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    spy(monkeypatch, "dispatch", TypeError("a mistake"))
+    with pytest.raises(TypeError):
+        door.nudge("dispatch", "lyon")
+    assert door._broker.deaf_until == 0
+
+
+def test_a_pool_is_forked_without_an_open_connection(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PILOTAGE_HOME", str(tmp_path / "home"))
+    for built in (wiring.settings, wiring.database):
+        built.cache_clear()
+    setup(wiring.database())
+    door._refuse_a_wrong_schema()
+    pool: Any = wiring.database().engine.pool
+    assert pool.checkedin() == 0
+    wiring.database().engine.dispose()
+
+
+@pytest.mark.parametrize(("retries", "again"), [(0, True), (door.RETRIES, False)])
+def test_a_busy_execution_comes_again_later_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch, retries: int, again: bool
+) -> None:
+    monkeypatch.setattr(wiring, "parts", lambda **_: None)
+    monkeypatch.setattr(execute, "execute", lambda *_: Done(busy=True))
+    asked: list[dict[str, Any]] = []
+
+    class Again(Exception):
+        pass
+
+    def retry(**told: Any) -> Again:
+        asked.append(told)
+        return Again()
+
+    task = door.app.tasks["dispatch"]
+    monkeypatch.setattr(task, "retry", retry)
+    task.push_request(id="one", retries=retries)
+    try:
+        if again:
+            with pytest.raises(Again):
+                task.run("lyon")
+        else:
+            task.run("lyon")
+    finally:
+        task.pop_request()
+    assert asked == ([{"countdown": 1}] if again else [])

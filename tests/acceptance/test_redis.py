@@ -1,0 +1,211 @@
+"""On Redis and PostgreSQL: several workers and schedulers, and what happens to them."""
+
+import json
+import signal
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from tests.acceptance import site
+from tests.acceptance.processes import CELERY, Processes, ended, settings_of
+from tests.acceptance.site import SCHEDULES
+from tests.databases import BOTH
+from tests.expectations import await_that
+from tests.factories import a_ce
+from tests.integration.test_concurrency import knows_its_commits, observed, replay
+from tests.redis_server import Redis, free_port, running
+from worker.db.database import Database
+from worker.domain.pilot import Status
+
+WORKERS = ("one", "two")
+
+
+@pytest.fixture
+def told(
+    processes: Processes, redis_server: Redis, postgresql_database: Database
+) -> Iterator[dict[str, str]]:
+    """Build a site, and write what its processes are told."""
+    site.build(postgresql_database)
+    url = postgresql_database.url.render_as_string(hide_password=False)
+    yield site.settings(processes, url, redis_server.url)
+    processes.end()
+
+
+def ready(processes: Processes, name: str) -> bool:
+    return "ready." in processes.said(name)
+
+
+def control(processes: Processes, told: dict[str, str], *words: str) -> str:
+    done = processes.run([*CELERY, *words], told)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_two_workers_and_two_schedulers_keep_every_promise(
+    processes: Processes,
+    redis_server: Redis,
+    postgresql_database: Database,
+    told: dict[str, str],
+) -> None:
+    database = postgresql_database
+    with site.claims_watched(database), observed(database) as exceeded:
+        workers = [processes.start(name, site.worker(name), told) for name in WORKERS]
+        await_that(lambda: all(ready(processes, name) for name in WORKERS), 30)
+        beats = [processes.start(name, site.beat(), told) for name in ("first", "second")]
+        await_that(lambda: len(site.claims(database).get("learn", [])) >= 3, 30)
+
+        answer = json.loads(control(processes, told, "inspect", "ping", "--json"))
+        assert {name.split("@")[0] for name in answer} == set(WORKERS)
+        assert all(f"{name}@" in control(processes, told, "inspect", "active") for name in WORKERS)
+        registered = control(processes, told, "inspect", "registered")
+        assert all(name in registered for name in SCHEDULES)
+        calls = site.executions(processes, *WORKERS)["submit_pilots", "default"]
+        control(processes, told, "call", "submit_pilots", "--args", '["default"]')
+        await_that(lambda: site.executions(processes, *WORKERS)["submit_pilots", "default"] > calls)
+
+        with redis_server.client() as client:
+            # A server that was given may hold what is not ours.
+            client.flushdb() if redis_server.how == "url" else client.flushall()
+        done = site.statuses(database).get(Status.DONE, 0)
+        await_that(lambda: site.statuses(database).get(Status.DONE, 0) > done + 20, 30)
+        control(processes, told, "inspect", "ping")
+
+        beats[0].kill()
+        killed = site.claims(database)["learn"][-1]
+        await_that(lambda: site.claims(database)["learn"][-1] > killed + timedelta(seconds=10), 30)
+
+        beats[1].terminate()
+        assert ended(beats[1], 20) == 0
+        claimed = site.claims(database)
+        await_that(lambda: idle(redis_server), 20)
+        for one in workers:
+            one.terminate()
+        assert [ended(one, 60) for one in workers] == [0, 0]
+
+    assert [found for found in exceeded if found] == []
+    if knows_its_commits(database):
+        assert replay(database) == []
+    assert len(exceeded) > 20
+    assert site.twice_or_never(database) == []
+    seen = site.statuses(database)
+    assert seen[Status.DONE] > 50
+    assert seen.get(Status.LOST, 0) == 0
+
+    did = site.executions(processes, *WORKERS)
+    for task, every in SCHEDULES.items():
+        moments = claimed[task]
+        # No tick is claimed twice, each keeps the beat, and hardly any is passed over.
+        assert len(moments) == len(set(moments))
+        beats_passed = [
+            (after - before) / timedelta(seconds=every) for before, after in pairwise(moments[1:])
+        ]
+        assert all(round(n, 3) == round(n) for n in beats_passed)
+        assert sum(round(n) - 1 for n in beats_passed) <= 1 + len(moments) // 10, task
+    for task in ("learn", "report", "prune"):
+        # Each was executed once; the flush and the end may have cost one.
+        assert 0 <= len(claimed[task]) - did[task, ""] <= 2, (task, did)
+    for vo in site.VOS:
+        assert 0 <= len(claimed["submit_pilots"]) - did["submit_pilots", vo] <= 2, (vo, did)
+    for name in WORKERS:
+        assert "Traceback" not in processes.said(name)
+        assert did.total() > sum(site.executions(processes, name).values()) > 0
+    assert "Traceback" not in processes.said("second")
+
+
+def idle(server: Redis) -> bool:
+    """Tell whether no message waits."""
+    with server.client() as client:
+        return not any(client.llen(f"pilotage:{queue}") for queue in ("plan", "call"))
+
+
+@pytest.mark.parametrize("what", ["worker", "beat"])
+@pytest.mark.parametrize("kind", BOTH)
+def test_on_a_schema_that_is_behind_it_refuses_to_start_in_one_line(
+    request: pytest.FixtureRequest, processes: Processes, kind: str, what: str
+) -> None:
+    blank: Database = request.getfixturevalue(f"{kind}_blank")
+    told = settings_of(
+        {
+            "database_url": blank.url.render_as_string(hide_password=False),
+            "home": str(processes.folder / "home"),
+        }
+    )
+    done = processes.run([*CELERY, what], told)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("pilotage: ")]
+
+    assert done.returncode == 1
+    assert len(lines) == 1
+    assert "pilotage db setup" in lines[0]
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_broker_that_is_down_at_the_start_is_waited_for_and_found(
+    processes: Processes, sqlite_database: Database
+) -> None:
+    port = free_port()
+    folder = processes.folder / "redis"
+    folder.mkdir()
+    with sqlite_database.uow() as tx:
+        a_ce().named("ce").with_options(**site.LIFE).create(tx)
+    url = sqlite_database.url.render_as_string()
+    told = site.settings(processes, url, f"redis://127.0.0.1:{port}/0")
+    worker = processes.start("worker", site.worker("worker"), told)
+    beat = processes.start("beat", site.beat(), told)
+    await_that(lambda: "Trying again in" in processes.said("worker"), 30)
+    assert str(port) in processes.said("worker")
+    assert (worker.poll(), beat.poll()) == (None, None)
+
+    try:
+        with running(folder, way="binary", port=port, password="") as server:
+            await_that(lambda: ready(processes, "worker"), 40)
+            await_that(lambda: site.statuses(sqlite_database).get(Status.DONE), 60)
+            with server.client() as client:
+                assert client.ping()
+            for one in (beat, worker):
+                one.terminate()
+            assert [ended(one, 60) for one in (beat, worker)] == [0, 0]
+    except LookupError as problem:
+        processes.end()
+        pytest.skip(f"needs the service Redis: {problem}")
+
+
+def test_a_broker_that_goes_away_and_comes_back_is_found_again(
+    processes: Processes, sqlite_database: Database
+) -> None:
+    port = free_port()
+    folder = processes.folder / "redis"
+    folder.mkdir()
+    with sqlite_database.uow() as tx:
+        a_ce().named("ce").with_options(**site.LIFE).create(tx)
+    url = sqlite_database.url.render_as_string()
+    told = site.settings(processes, url, f"redis://127.0.0.1:{port}/0")
+    try:
+        with running(folder, way="binary", port=port, password=""):
+            worker = processes.start("worker", site.worker("worker"), told)
+            beat = processes.start("beat", site.beat(), told)
+            await_that(lambda: site.statuses(sqlite_database).get(Status.DONE), 60)
+    except LookupError as problem:
+        pytest.skip(f"needs the service Redis: {problem}")
+    await_that(lambda: "Trying again in" in processes.said("worker"), 30)
+    with running(folder, way="binary", port=port, password=""):
+        before = site.advanced(sqlite_database)
+        await_that(lambda: site.advanced(sqlite_database) > before + 10, 60)
+        assert (worker.poll(), beat.poll()) == (None, None)
+        for one in (beat, worker):
+            one.send_signal(signal.SIGTERM)
+        assert [ended(one, 60) for one in (beat, worker)] == [0, 0]
+
+
+def test_a_worker_that_is_told_no_queues_serves_them_all(processes: Processes) -> None:
+    done = processes.run(
+        [
+            CELERY[0],
+            "-c",
+            "from worker.celery import app; print(*sorted(app.amqp.queues.consume_from))",
+        ],
+        settings_of({"home": str(processes.folder / "home")}),
+    )
+    assert done.stdout.split() == ["call", "plan"], done.stderr

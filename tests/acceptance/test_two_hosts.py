@@ -1,0 +1,86 @@
+"""A worker and a scheduler on each of two hosts, and the cable between them is pulled."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance import site
+from tests.acceptance.hosts import Hosts, Servers, servers_on_the_first, two_hosts
+from tests.acceptance.processes import Processes, ended, holds_for
+from tests.expectations import await_that
+from tests.integration.test_concurrency import observed, replay
+from tests.session import PLAN
+from worker.db import pilot_reads, vos
+from worker.db.database import Database
+from worker.domain.pilot import FINAL, Status
+
+CUT = 20.0
+
+
+@pytest.fixture
+def hosts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Hosts, Servers]]:
+    """Make two hosts, with PostgreSQL and Redis on the first."""
+    plan = request.config.stash[PLAN]
+    with ExitStack() as stack:
+        try:
+            made = stack.enter_context(two_hosts())
+            servers = stack.enter_context(servers_on_the_first(made, Path(plan.folder), tmp_path))
+        except LookupError as problem:
+            say = pytest.fail if plan.required else pytest.skip
+            say(f"needs two network namespaces, PostgreSQL and Redis: {problem}")
+        yield made, servers
+
+
+def active(database: Database) -> int:
+    with database.uow() as tx:
+        return pilot_reads.count_active(tx)
+
+
+@pytest.mark.slow
+def test_while_a_host_is_cut_off_the_other_goes_on_and_then_both_do(
+    hosts: tuple[Hosts, Servers], processes: Processes
+) -> None:
+    made, servers = hosts
+    database = servers.database
+    site.build(database)
+    told = site.settings(processes, servers.database_url, servers.broker_url)
+    with observed(database) as exceeded:
+        running = []
+        for name, namespace in (("near", made.first), ("far", made.second)):
+            on = made.on(namespace)
+            running.append(processes.start(name, site.worker(name), told, within=on))
+            running.append(processes.start(f"{name}-beat", site.beat(), told, within=on))
+
+        def work(name: str) -> int:
+            return site.executions(processes, name).total()
+
+        await_that(lambda: work("near") > 50 and work("far") > 50, 60)
+        await_that(lambda: site.statuses(database).get(Status.DONE, 0) > 20, 60)
+
+        made.set_link("down")
+        near, far, steps = work("near"), work("far"), site.advanced(database)
+        holds_for(CUT, lambda: all(one.poll() is None for one in running))
+        assert work("near") > near + 20
+        assert site.advanced(database) > steps + 20
+        assert work("far") <= far + 20
+        made.set_link("up")
+
+        far = work("far")
+        await_that(lambda: work("far") > far + 50, 90)
+        with database.uow() as tx:
+            for name in vos.names(tx):
+                vos.change(tx, name, enabled=False)
+        await_that(lambda: active(database) == 0, 240)
+        for one in reversed(running):
+            one.terminate()
+        assert [ended(one, 60) for one in running] == [0] * 4
+
+    assert [found for found in exceeded if found] == []
+    assert replay(database) == []
+    assert len(exceeded) > 20
+    assert site.twice_or_never(database) == []
+    seen = site.statuses(database)
+    assert set(seen) <= FINAL
+    assert seen.get(Status.LOST, 0) == 0
