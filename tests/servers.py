@@ -46,6 +46,7 @@ class Plan:
     url: str | None
     way: str | None
     required: bool
+    redis_url: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,7 @@ class Session:
             url=url,
             way=way,
             required=environ.get(REQUIRE_VARIABLE) == "1",
+            redis_url=environ.get("PILOTAGE_TEST_REDIS_URL") or None,
         )
 
     def close(self) -> None:

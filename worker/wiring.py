@@ -9,6 +9,7 @@ import socket
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from worker.backends import registry
@@ -92,7 +93,7 @@ def parts(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False) -
         backends=backends(),
         home=Path(given.home),
         now=now,
-        holder=holder or f"{socket.gethostname()}:{os.getpid()}",
+        holder=holder or f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}",
         nudge=nudge,
         by_hand=by_hand,
         budget=given.budget,

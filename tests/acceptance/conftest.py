@@ -10,11 +10,6 @@ from tests.redis_server import Redis, running
 from tests.session import PLAN
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Know the mark of tests that take longer than a person waits."""
-    config.addinivalue_line("markers", "slow: takes most of a minute, or more")
-
-
 @pytest.fixture
 def processes(tmp_path: Path) -> Iterator[Processes]:
     """Start processes; whatever is left of them at the end is ended, and is a failure."""
@@ -32,7 +27,7 @@ def redis_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Red
     folder = tmp_path / "redis"
     folder.mkdir()
     try:
-        with running(folder, given=getattr(plan, "redis_url", None)) as found:
+        with running(folder, given=plan.redis_url) as found:
             yield found
     except LookupError as problem:
         say = pytest.fail if plan.required else pytest.skip

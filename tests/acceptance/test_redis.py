@@ -18,6 +18,7 @@ from tests.integration.test_concurrency import knows_its_commits, observed, repl
 from tests.redis_server import Redis, free_port, running
 from worker.db.database import Database
 from worker.domain.pilot import Status
+from worker.services.database import migrate_chain
 
 WORKERS = ("one", "two")
 
@@ -121,12 +122,14 @@ def idle(server: Redis) -> bool:
         return not any(client.llen(f"pilotage:{queue}") for queue in ("plan", "call"))
 
 
-@pytest.mark.parametrize("what", ["worker", "beat"])
+@pytest.mark.parametrize(("what", "how_far"), [("worker", 0), ("worker", 1), ("beat", 1)])
 @pytest.mark.parametrize("kind", BOTH)
 def test_on_a_schema_that_is_behind_it_refuses_to_start_in_one_line(
-    request: pytest.FixtureRequest, processes: Processes, kind: str, what: str
+    request: pytest.FixtureRequest, processes: Processes, kind: str, what: str, how_far: int
 ) -> None:
     blank: Database = request.getfixturevalue(f"{kind}_blank")
+    for chain in blank.chains[:how_far]:
+        migrate_chain(blank, chain)
     told = settings_of(
         {
             "database_url": blank.url.render_as_string(hide_password=False),
@@ -138,7 +141,7 @@ def test_on_a_schema_that_is_behind_it_refuses_to_start_in_one_line(
 
     assert done.returncode == 1
     assert len(lines) == 1
-    assert "pilotage db setup" in lines[0]
+    assert ("pilotage db setup", "pilotage db migrate")[how_far] in lines[0]
     assert "Traceback" not in done.stderr + done.stdout
 
 

@@ -184,7 +184,10 @@ def test_a_pilot_inherits_nothing_of_the_worker(world: World) -> None:
         os.close(writer)
     assert world.until_final(job).status is Status.DONE
     work = world.place / job.stamp / "work"
-    assert world.connect().output(job).text.split() == [
+    said = world.connect().output(job).text.split()
+    # The C library keeps the signals 32 and 33 for itself; whoever started us may ignore them.
+    said[6] = f"{int(said[6], 16) & ~(0b11 << 31):016x}"
+    assert said == [
         *["0", "1", "2", "SigBlk:", "0" * 16, "SigIgn:", "0" * 16, "7"],
         *str(work).split(),
     ]

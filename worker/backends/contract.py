@@ -129,7 +129,11 @@ class Driver(Protocol):
     """Speaks to one CE."""
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
-        """Send pilots in as few calls as the CE has; a receipt for each that was answered."""
+        """Send pilots in as few calls as the CE has; a receipt for each that was answered.
+
+        `Refused` and `CredentialProblem` say that nothing at all was sent; where that is not
+        certain, answer with the receipts there are, or raise `Unavailable`.
+        """
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """Ask after these jobs, live and in the CE's history, in as few calls as it has."""

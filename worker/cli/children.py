@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -23,7 +24,7 @@ from worker.domain.errors import AlreadyUp
 WORKER = ("worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "plan": (*WORKER, "-Q", "plan", "--pool", "solo", "-n", "plan@%h"),
-    "call": (*WORKER, "-Q", "call", "--concurrency", "2", "-n", "call@%h"),
+    "call": (*WORKER, "-Q", "call", "--concurrency", "4", "-n", "call@%h"),
     "beat": ("beat", "--loglevel", "INFO", "--pidfile="),
 }
 STOPS = ((signal.SIGTERM, 4.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
@@ -78,7 +79,7 @@ class Children:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - the parent has one thread
+                preexec_fn=partial(_die_with_parent, os.getpid()),  # noqa: PLW1509 - the parent has one thread
             )
         self._started[name] = time.monotonic()
 
@@ -122,6 +123,8 @@ def _holder(lock: IO[str]) -> str:
     return lock.read() or "by somebody"
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Ask the kernel to end this process when its parent ends; runs in the child."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(0)  # it ended before we could ask

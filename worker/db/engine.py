@@ -25,7 +25,7 @@ SQLITE = "sqlite"
 TIMEOUTS = {
     "statement_timeout": "60s",
     "lock_timeout": "5s",
-    "idle_in_transaction_session_timeout": "120s",
+    "idle_in_transaction_session_timeout": "30s",
 }
 SQLITE_BUSY_SECONDS = 10.0
 
@@ -82,6 +82,11 @@ def _postgresql(url: URL, application: str, timeouts: Mapping[str, str]) -> Engi
         connect_args={
             "application_name": name,
             "connect_timeout": 10,
+            # A host that is cut off must not hold row locks, nor wait for hours to notice.
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
             "options": " ".join(f"-c {key}={value}" for key, value in settings.items()),
         },
     )

@@ -1,5 +1,6 @@
 """Ticks: which tasks are due, claimed so that of any number of schedulers one fires each."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,11 +9,13 @@ from worker.db import schedules, vos
 from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
-from worker.domain.errors import Invalid
+from worker.domain.errors import Invalid, PilotageError
 from worker.domain.schedule import Scope
 from worker.policy.ticks import check_cron, next_tick
 from worker.services import catalogue
 from worker.services.catalogue import Task
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,5 +129,16 @@ def _firings(
     else:
         # A VO with a schedule of its own fires by that one alone.
         own = {s.vo for s in known if s.task == task.name and s.vo is not None}
-        subjects = [name for name in task.subjects(tx, now) if name not in own]
+        subjects = [name for name in _subjects(tx, task, now) if name not in own]
     return [Firing(task=task, subject=subject, expires=expires) for subject in subjects]
+
+
+def _subjects(tx: Transaction, task: Task, now: datetime) -> list[str]:
+    """Ask a task for whom it has work. One of a stranger's that breaks stops no other."""
+    try:
+        return task.subjects(tx, now)
+    except PilotageError:
+        raise
+    except Exception:
+        log.exception("the task %s cannot tell for whom it has work", task.name)
+        return []
