@@ -1,7 +1,7 @@
 """Celery's settings, in Celery's own lower-case names. A line of reason for each unusual one."""
 
 # Celery takes every lower-case name here for a setting, but none that begins with a line.
-from kombu.entity import Queue
+from kombu.entity import Queue as _Queue
 
 from worker.wiring import broker as _broker
 from worker.wiring import settings as _settings
@@ -25,7 +25,7 @@ worker_prefetch_multiplier = 1
 # What only uses the database (plan) and what calls a CE (call) wait in different queues, and what
 # plans is fetched first where one worker serves both.
 task_default_queue = "plan"
-task_queues = [Queue("plan"), Queue("call")]
+task_queues = [_Queue("plan"), _Queue("call")]
 task_create_missing_queues = True
 
 # A task that hangs is ended before its lease runs out.

@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin
 
 from worker.backends import registry
 from worker.backends.contract import Backend
@@ -193,11 +194,22 @@ def _ce(name: str, values: Mapping[str, Any]) -> CE:
 
 
 def _make(what: str, kind: type[Thing], values: Mapping[str, Any]) -> Thing:
-    _known(what, values, [f.name for f in fields(kind) if f.name not in ("id", "open_to_all")])
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise Invalid(what, f"a value is of the wrong kind: {error}") from error
+    hints = {f.name: f.type for f in fields(kind) if f.name not in ("id", "open_to_all")}
+    _known(what, values, hints)
+    for key, value in values.items():
+        if not _fits(value, hints[key]):
+            raise Invalid(f"{what} {key}", f"{value!r} is of the wrong kind")
+    return kind(**values)
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Tell whether a value of a file is of a field's kind; a whole number is a number too."""
+    kinds = {get_origin(kind) or kind for kind in get_args(hint) or (hint,)}
+    if get_origin(hint) not in (None, UnionType):
+        kinds = {get_origin(hint)}
+    if float in kinds and type(value) is int:
+        return True
+    return type(value) in kinds or (isinstance(value, Mapping) and Mapping in kinds)
 
 
 def _schedules(told: Mapping[str, Any]) -> Iterator[Schedule]:

@@ -1,0 +1,127 @@
+"""`pilotage apply`: the database becomes what a file says, and only that."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Cli, contents
+from worker.db.database import Database
+
+SITE = """
+[vo.lhcb]
+share = 2
+limit = 500
+
+[ce.lyon]
+backend = "sim"
+capacity = 100
+waiting_limit = 10
+vos = ["lhcb"]
+tags = ["eu"]
+options = { queue_time = 60 }
+
+[schedules.submit_pilots]
+every = 30
+
+[schedules.submit_pilots.vo.lhcb]
+cron = "*/5 * * * *"
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    path = tmp_path / "site.toml"
+    path.write_text(SITE, encoding="utf-8")
+    return path
+
+
+def test_a_dry_run_shows_the_difference_and_changes_nothing(
+    cli: Cli, world: Database, site: Path
+) -> None:
+    before = contents(world)
+    shown = cli.json("apply", str(site), "--dry-run")
+
+    assert shown["applied"] is False
+    assert [change["what"] for change in shown["changes"]] == [
+        "VO lhcb",
+        "CE lyon",
+        "CE lyon only for",
+        "schedule submit_pilots",
+        "schedule submit_pilots of VO lhcb",
+    ]
+    assert contents(world) == before
+
+
+@pytest.mark.usefixtures("world")
+def test_the_database_becomes_what_the_file_says_and_then_stays(cli: Cli, site: Path) -> None:
+    planned = cli.json("apply", str(site), "--dry-run")["changes"]
+    made = cli.json("apply", str(site))
+
+    assert made == {"changes": planned, "applied": True}
+    lyon = cli.json("ce", "show", "lyon")
+    assert (lyon["capacity"], lyon["waiting_limit"]) == (100, 10)
+    assert (lyon["only_for"], lyon["tags"]) == (["lhcb"], ["eu"])
+    assert lyon["options"] == {"queue_time": 60}
+    assert cli.json("vo", "show", "lhcb")["limit"] == 500
+    fires = {(t["name"], t["vo"]): t["fires"] for t in cli.json("task", "list")}
+    assert fires["submit_pilots", None].endswith("30 s")
+    assert fires["submit_pilots", "lhcb"] == "*/5 * * * *"
+    assert cli.json("apply", str(site))["changes"] == []
+
+
+@pytest.mark.usefixtures("world")
+def test_what_the_file_changes_is_named_value_by_value(cli: Cli, site: Path) -> None:
+    cli.ok("apply", str(site))
+    site.write_text(
+        SITE.replace("capacity = 100", "capacity = 50").replace('vos = ["lhcb"]\n', ""),
+        encoding="utf-8",
+    )
+    changes = cli.json("apply", str(site))["changes"]
+
+    assert changes == [
+        {"what": "CE lyon capacity", "was": "100", "becomes": "50"},
+        {"what": "CE lyon only for", "was": "lhcb", "becomes": "all"},
+    ]
+    assert cli.json("ce", "show", "lyon")["open_to_all"] is True
+
+
+@pytest.mark.usefixtures("world")
+def test_what_the_file_does_not_name_is_disabled_and_kept(cli: Cli, site: Path) -> None:
+    cli.ok("ce", "add", "old", "--backend", "sim", "--capacity", "1")
+    cli.ok("vo", "add", "older")
+    cli.ok("apply", str(site))
+
+    assert cli.json("ce", "show", "old")["enabled"] is False
+    assert cli.json("vo", "show", "older")["enabled"] is False
+    assert cli.json("vo", "show", "default")["enabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("[ce.x]\nbackend='sim'\ncapacity=-1", "capacity: -1 is below 0"),
+        ("[ce.x]\nbackend='smi'\ncapacity=1", "did you mean 'sim'?"),
+        ("[ce.x]\nbackend='sim'", "it needs a capacity"),
+        ("[ce.x]\nbackend='sim'\ncapcity=1\ncapacity=1", "did you mean 'capacity'?"),
+        ("[ce.x]\nbackend='sim'\ncapacity='many'", "CE x"),
+        ("[ce.x]\nbackend='sim'\ncapacity=1\nvos=['nobody']", "no VO of this name: nobody"),
+        ("[ce.x]\nbackend='sim'\ncapacity=1\noptions={queue_tim=1}", "did you mean 'queue_time'?"),
+        ("[site]\n", "unknown key 'site'"),
+        ("[schedules.submit]\nevery=1", "did you mean 'submit_pilots'?"),
+        ("[schedules.learn]\ncron='x'", "cron line"),
+        ("[schedules.learn.vo.lhcb]\nevery=5", "name no VO"),
+        ("[ce", "it is not TOML"),
+        ("ce = 1", "[ce.NAME]"),
+        ("[vo.y]\nenabled='no'", "VO y"),
+    ],
+)
+def test_a_file_that_cannot_be_is_refused_whole(
+    cli: Cli, world: Database, site: Path, written: str, said: str
+) -> None:
+    site.write_text(f"[vo.good]\n{'' if written.startswith('ce =') else written}", encoding="utf-8")
+    if written.startswith("ce ="):
+        site.write_text(written, encoding="utf-8")
+    before = contents(world)
+
+    assert said in cli.refused("apply", str(site))
+    assert contents(world) == before
