@@ -54,7 +54,9 @@ lock: ## Write the locks anew, with uv
 
 ##@ The test database of tests/test.env
 test-integration: $(VENV)/ready ## Run the tests that need PostgreSQL, on the test database
-	PILOTAGE_TEST_POSTGRESQL=url $(BIN)/pytest -m postgresql $(ARGS)
+	PILOTAGE_TEST_REQUIRE=1 PILOTAGE_TEST_POSTGRESQL=url \
+	  PILOTAGE_TEST_DATABASE_URL="$$(sed -n 's/^PILOTAGE_DATABASE_URL=//p' tests/test.env)" \
+	  $(BIN)/pytest -m postgresql $(ARGS)
 
 test-with-db: db-test-setup test-integration ## Make the test database and run those tests on it
 
