@@ -37,6 +37,8 @@ def guard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def _fresh_wiring() -> Iterator[None]:
     """Build everything anew in each test that asks the wiring."""
     yield
+    if wiring.database.cache_info().currsize:
+        wiring.database().close()
     for built in vars(wiring).values():
         if hasattr(built, "cache_clear"):
             built.cache_clear()

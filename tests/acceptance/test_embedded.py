@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class State:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.database = Database(file_url(home / "pilotage.sqlite"), backend_chains())
+        weakref.finalize(self, self.database.close)
 
     def statuses(self) -> dict[Status, int]:
         if not (self.home / "pilotage.sqlite").exists():

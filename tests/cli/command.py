@@ -84,8 +84,8 @@ def complaint(answer: Answer) -> str:
 
 def forget() -> None:
     """Close what the wiring has built, and let it build anew."""
-    if wiring.database.cache_info().currsize and "engine" in vars(wiring.database()):
-        wiring.database().engine.dispose()
+    if wiring.database.cache_info().currsize:
+        wiring.database().close()
     for built in vars(wiring).values():
         if hasattr(built, "cache_clear"):
             built.cache_clear()

@@ -27,5 +27,10 @@ class Database:
         """The unit of work on this database."""
         return UnitOfWork(self.engine)
 
+    def close(self) -> None:
+        """Close what was opened, if anything was; the next use opens anew."""
+        if "engine" in vars(self):
+            self.engine.dispose()
+
     def __str__(self) -> str:
         return shown(self.url)
