@@ -146,7 +146,7 @@ def test_children_do_not_outlive_their_parent_and_a_restart_goes_on(
     await_that(lambda: child(processes, "beat") is None, 10)
     again.send_signal(signal.SIGINT)
     assert ended(again, 12) == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 15  # a busy machine included
     assert processes.left() == {}
     assert processes.said("again").splitlines()[-1].startswith("stopped; ")
     assert set(stamps) <= set(state.stamps())

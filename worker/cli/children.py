@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "call": (*WORKER, "-Q", "call", "--concurrency", "4", "-n", "call@%h"),
     "beat": ("beat", "--loglevel", "INFO", "--pidfile="),
 }
-STOPS = ((signal.SIGTERM, 4.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
+STOPS = ((signal.SIGTERM, 3.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 5.0))
 """What the children are told when all is to end, and how long they have for it."""
 
 PR_SET_PDEATHSIG = 1
