@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+DIR ?= /tmp/pilotage-testbeds
 # The test database is another one than yours, and has an environment file of its own.
 TEST_ENV := env $$(grep -v '^\#' tests/test.env)
 
@@ -46,11 +47,27 @@ docs-check: $(VENV)/ready ## Check that the reference is what the code says
 bench: $(VENV)/ready ## Compare the data layer with raw statements; ARGS="--quick" for the short form
 	$(BIN)/python -m tests.bench $(ARGS)
 
+chaos: $(VENV)/ready ## Kill, stop and fill what a real site leans on; ARGS="--kills 1000 --for 17m" for the long form
+	$(BIN)/python -m tests.chaos $(ARGS)
+
 lock: ## Write the locks anew, with uv
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --upgrade --output-file requirements-run.lock
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet --upgrade --output-file requirements.lock
+
+##@ Testbeds: real services on the loopback, in the folder DIR
+testbed-slurm testbed-arc testbed-condor testbed-ssh: testbed-%: $(VENV)/ready ## Start one, and say how it is used
+	PILOTAGE_TESTBED_INSTALL=1 $(BIN)/python -m tests.testbeds.$* up $(DIR)/$*
+
+testbed-arc7: $(VENV)/ready ## Start an ARC CE 7, of packages that are unpacked in a folder of the cache
+	PILOTAGE_TESTBED_INSTALL=1 $(BIN)/python -m tests.testbeds.arc up $(DIR)/arc7 7
+
+testbed-arc7-down: $(VENV)/ready ## Stop it
+	$(BIN)/python -m tests.testbeds.arc down $(DIR)/arc7
+
+testbed-slurm-down testbed-arc-down testbed-condor-down testbed-ssh-down: testbed-%-down: $(VENV)/ready ## Stop it
+	$(BIN)/python -m tests.testbeds.$* down $(DIR)/$*
 
 ##@ The test database of tests/test.env
 test-integration: $(VENV)/ready ## Run the tests that need PostgreSQL, on the test database
@@ -77,5 +94,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: help run setup test check lint types imports migrations format docs docs-check bench lock \
+.PHONY: help run setup test check lint types imports migrations format docs docs-check bench chaos lock \
+  testbed-slurm testbed-arc testbed-arc7 testbed-condor testbed-ssh \
+  testbed-slurm-down testbed-arc-down testbed-arc7-down testbed-condor-down testbed-ssh-down \
   test-integration test-with-db db-test-setup db-test-create db-test-migrate db-test-drop db-test-reset

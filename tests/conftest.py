@@ -15,6 +15,13 @@ from tests.session import pytest_configure as pytest_configure
 from tests.session import pytest_configure_node as pytest_configure_node
 from tests.session import pytest_terminal_summary as pytest_terminal_summary
 from tests.session import pytest_unconfigure as pytest_unconfigure
+from tests.testbeds.arc.fixtures import arc7_testbed as arc7_testbed
+from tests.testbeds.arc.fixtures import arc_testbed as arc_testbed
+from tests.testbeds.condor.fixture import condor as condor
+from tests.testbeds.condor.fixture import condor_pool as condor_pool
+from tests.testbeds.fixtures import forgetful_slurm as forgetful_slurm
+from tests.testbeds.fixtures import login_node as login_node
+from tests.testbeds.fixtures import slurm_cluster as slurm_cluster
 from worker import wiring
 from worker.db import server
 from worker.db.database import Database

@@ -82,15 +82,19 @@ class Sqlite:
     def in_memory(self) -> Iterator[UnitOfWork]:
         """Copy the template into a database in memory."""
         engine = make_engine(parse_url("sqlite://"))
+        self.pour(engine)
+        try:
+            yield UnitOfWork(engine)
+        finally:
+            engine.dispose()
+
+    def pour(self, engine: Engine) -> None:
+        """Copy the template over what a database in memory holds."""
         raw = engine.raw_connection()
         driver = raw.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         self._memory.backup(driver)
         raw.close()
-        try:
-            yield UnitOfWork(engine)
-        finally:
-            engine.dispose()
 
     @contextmanager
     def file(self, path: Path) -> Iterator[Database]:

@@ -77,8 +77,13 @@ class Guard:
 
 
 def scrub(home: Path) -> None:
-    """Forget every setting of the machine, and point the state folder at a temporary one."""
+    """Forget every setting of the machine, and point the state folder at a temporary one.
+
+    What testbeds are told is none, and every worker of a session is to know it.
+    """
     for name in list(os.environ):
+        if name.startswith("PILOTAGE_TESTBED_"):
+            continue
         if name.startswith("PILOTAGE_") or name in FOREIGN_SETTINGS:
             del os.environ[name]
     os.environ["PILOTAGE_HOME"] = str(home)

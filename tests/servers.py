@@ -31,6 +31,8 @@ from worker.db.engine import parse_url
 URL_VARIABLE = "PILOTAGE_TEST_DATABASE_URL"
 WAY_VARIABLE = "PILOTAGE_TEST_POSTGRESQL"
 REQUIRE_VARIABLE = "PILOTAGE_TEST_REQUIRE"
+LONG_VARIABLE = "PILOTAGE_TEST_LONG"
+INSTALL_VARIABLE = "PILOTAGE_TESTBED_INSTALL"
 WORKING_VARIABLE = "PILOTAGE_DATABASE_URL"
 WAYS = ("url", "binaries", "wheel", "none")
 TEST_DATABASE = re.compile(r"_test(_gw\d+)?$")
@@ -40,13 +42,15 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What the session was told about its server. It travels to the workers as plain values."""
+    """What the session was told. It travels to the workers as plain values."""
 
     folder: str
     url: str | None
     way: str | None
     required: bool
     redis_url: str | None = None
+    long: bool = False
+    may_install: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,8 @@ class Session:
             way=way,
             required=environ.get(REQUIRE_VARIABLE) == "1",
             redis_url=environ.get("PILOTAGE_TEST_REDIS_URL") or None,
+            long=environ.get(LONG_VARIABLE) == "1",
+            may_install=environ.get(INSTALL_VARIABLE) == "1",
         )
 
     def close(self) -> None:

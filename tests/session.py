@@ -11,6 +11,7 @@ import pytest
 
 from tests.guard import scrub
 from tests.servers import Plan, Session, obtained
+from tests.testbeds import packages
 
 hypothesis.settings.register_profile("pilotage", database=None, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("pilotage")
@@ -28,6 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
         except ValueError as error:
             raise pytest.UsageError(str(error)) from error
     config.stash[PLAN] = Plan(**told) if told else config.stash[SESSION].plan
+    # A worker of xdist is started after the environment was scrubbed.
+    packages.ALLOWED = config.stash[PLAN].may_install
     scrub(Path(config.stash[PLAN].folder) / f"home-{worker_name(config)}")
 
 
@@ -46,7 +49,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Say which databases were used."""
+    """Say which databases were used, and what tests have to say of how much they tried."""
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        for name, value in report.user_properties:
+            if name == "summary":
+                terminalreporter.write_line(str(value))
     used = obtained(config.stash[PLAN])
     terminalreporter.write_line(f"PostgreSQL {used.version} ({used.how})".replace("  ", " "))
     terminalreporter.write_line(f"SQLite {sqlite_version}")

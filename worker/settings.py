@@ -8,13 +8,16 @@ What differs from CE to CE or from VO to VO is data in the database and not a se
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from worker.domain.errors import ConfigurationError
 from worker.domain.nearest import nearest
+from worker.policy.parameters import DEFAULTS, Parameters
+from worker.policy.registry import DEFAULT_POLICY
 
 PREFIX = "PILOTAGE_"
 CONFIG = "PILOTAGE_CONFIG"
@@ -24,7 +27,7 @@ FROM_FILE = "_FILE"
 NOT_SETTINGS = frozenset({"PILOTAGE_STAMP", "PILOTAGE_VO", "PILOTAGE_CE"})
 """What a pilot finds in its environment, where `pilotage` may be run too."""
 
-OF_THE_TESTS = "PILOTAGE_TEST_"
+OF_THE_TESTS = ("PILOTAGE_TEST_", "PILOTAGE_TESTBED_")
 
 
 def _default_home() -> Path:
@@ -68,11 +71,28 @@ class Settings(BaseModel):
     broker_url: SecretStr | None = None
     """The broker: redis://:PASSWORD@HOST:PORT/0. Without one, a folder in the state folder."""
 
+    instance: str = Field(default="pilotage", pattern=r"^[a-z][a-z0-9_]{0,23}$")
+    """What the names of our jobs begin with; installations that share an account at a CE differ."""
+
     budget: int = Field(default=1000, ge=0)
     """Pilots that one tick of submit_pilots reserves for a VO at the most."""
 
+    policy: str = DEFAULT_POLICY
+    """Who decides how many pilots each CE gets: three_chances, fill_all, proportional, or one of
+    an extension."""
+
+    parameters: Parameters = DEFAULTS
+    """The numbers of the policy, as docs/why/policy.md explains: [parameters] half_life = 1800.
+    Times are in seconds."""
+
     batch: int = Field(default=1000, ge=1)
     """Pilots that one call to a CE is about at the most."""
+
+    keep_failed_output: int = Field(default=3, ge=0, le=100)
+    """Failed pilots whose output one check of a CE fetches and keeps at the most; 0 for none."""
+
+    time_limit: float = Field(default=150, gt=0)
+    """Seconds until an execution that hangs is ended; the lease of its CE lasts a fifth longer."""
 
     keep_final_days: float = Field(default=30, ge=0)
     """Days until a final pilot and its history are forgotten."""
@@ -85,6 +105,15 @@ class Settings(BaseModel):
 
     beat_interval: float = Field(default=5, gt=0)
     """Seconds after which a scheduler looks at changed schedules, at the latest."""
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _known_parameters(cls, told: object) -> object:
+        known = [field.name for field in fields(Parameters)]
+        for key in told if isinstance(told, Mapping) else ():
+            if key not in known:
+                raise ValueError(f"unknown key {key}: {nearest(key, known)}")
+        return told
 
     @property
     def is_embedded(self) -> bool:

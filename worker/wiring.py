@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
@@ -14,9 +14,12 @@ from typing import Any
 
 from worker.backends import registry
 from worker.backends.contract import Backend
+from worker.db.clock import Clock
 from worker.db.database import Database
 from worker.db.engine import parse_url
 from worker.db.schedules import Schedule
+from worker.policy import registry as registry_of_policies
+from worker.policy.contract import Policy
 from worker.services import catalogue
 from worker.services.database import require_current
 from worker.services.parts import Nudge, Parts, no_nudge
@@ -73,6 +76,11 @@ def broker() -> tuple[str, dict[str, Any]]:
     }
 
 
+def policy(name: str) -> Policy:
+    """Find a policy by its name."""
+    return registry_of_policies.find(name)
+
+
 def empty_broker() -> None:
     """Throw away the messages of the embedded broker: what they asked for, a tick finds anyway."""
     if settings().broker_url is None:
@@ -80,9 +88,15 @@ def empty_broker() -> None:
         broker()
 
 
+@cache
+def clock() -> Clock:
+    """Build the clock that every host shares."""
+    return Clock(database().engine)
+
+
 def now() -> datetime:
     """Tell the time."""
-    return datetime.now(UTC)
+    return clock().now()
 
 
 def parts(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False) -> Parts:
@@ -96,8 +110,13 @@ def parts(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False) -
         holder=holder or f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}",
         nudge=nudge,
         by_hand=by_hand,
+        instance=given.instance,
         budget=given.budget,
+        policy=policy(given.policy),
+        parameters=given.parameters,
         batch=given.batch,
+        keep_failed_output=given.keep_failed_output,
+        lease=timedelta(seconds=given.time_limit * 1.2),
         keep_final=timedelta(days=given.keep_final_days),
         keep_decisions=timedelta(days=given.keep_decisions_days),
         keep_reports=timedelta(days=given.keep_reports_days),
@@ -127,5 +146,5 @@ def set_up_logging(level: int | str = logging.INFO) -> None:
     logging.basicConfig(
         level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
     )
-    for chatty in ("alembic", "celery.worker.strategy", "celery.app.trace"):
+    for chatty in ("alembic", "celery.worker.strategy", "celery.app.trace", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

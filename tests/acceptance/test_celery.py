@@ -2,13 +2,16 @@
 
 import logging
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from billiard import pool
 from kombu.exceptions import OperationalError
 
 import celeryconfig
+from tests.factories import MINUTE, NOW
 from worker import wiring
 from worker.domain.schedule import Scope
 from worker.services import catalogue, execute
@@ -45,7 +48,8 @@ def test_every_task_of_the_catalogue_is_one_of_celerys_in_its_queue() -> None:
     for name, task in catalogue.tasks().items():
         found = door.app.tasks[name]
         routed = door.app.amqp.router.route({}, name)["queue"].name
-        assert routed == task.queue == ("call" if task.scope is Scope.CE else "plan")
+        assert routed == task.queue
+        assert task.queue == "call" or task.scope is not Scope.CE
         assert found.__doc__ == task.about
 
 
@@ -60,10 +64,40 @@ def test_messages_are_nudges() -> None:
     assert celeryconfig.task_soft_time_limit < celeryconfig.task_time_limit
 
 
-def test_a_nudge_expires_with_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pool_that_stops_does_not_wait_for_a_parent_that_no_longer_listens() -> None:
+    tries = pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT
+    assert tries * pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_INTERVAL <= 2
+
+
+def test_a_nudge_is_worth_reading_until_the_next_tick_by_the_clock_that_all_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     sent = spy(monkeypatch, "dispatch")
+    monkeypatch.setattr(wiring, "now", lambda: NOW)
     door.nudge("dispatch", "lyon")
-    assert sent.sent == [(("lyon",), {"expires": 60})]
+    assert sent.sent == [(("lyon",), {"headers": {door.UNTIL: (NOW + MINUTE).isoformat()}})]
+
+
+@pytest.mark.parametrize(("late", "executed"), [(-1, 1), (1, 0)])
+def test_a_message_that_comes_after_the_next_tick_is_not_executed(
+    monkeypatch: pytest.MonkeyPatch, late: int, executed: int
+) -> None:
+    done: list[Any] = []
+    monkeypatch.setattr(wiring, "parts", lambda **_: None)
+    monkeypatch.setattr(wiring, "now", lambda: NOW + timedelta(seconds=late))
+
+    def note(*told: Any) -> Done:
+        done.append(told)
+        return Done()
+
+    monkeypatch.setattr(execute, "execute", note)
+    task = door.app.tasks["dispatch"]
+    task.push_request(id="one", retries=0, **{door.UNTIL: NOW.isoformat()})
+    try:
+        task.run("lyon")
+    finally:
+        task.pop_request()
+    assert len(done) == executed
 
 
 @pytest.mark.parametrize("error", [OperationalError("refused"), ConnectionResetError("reset")])
@@ -131,4 +165,27 @@ def test_a_busy_execution_comes_again_later_but_not_for_ever(
             task.run("lyon")
     finally:
         task.pop_request()
-    assert asked == ([{"countdown": 1}] if again else [])
+    assert asked == ([{"countdown": 1, "headers": {door.UNTIL: None}}] if again else [])
+
+
+def test_a_busy_execution_whose_broker_is_away_is_left_to_the_next_tick(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(wiring, "parts", lambda **_: None)
+    monkeypatch.setattr(execute, "execute", lambda *_: Done(busy=True))
+    task = door.app.tasks["dispatch"]
+
+    class Unsent:
+        def apply_async(self) -> None:
+            raise OperationalError("connection refused")
+
+    monkeypatch.setattr(task, "signature_from_request", lambda *_, **__: Unsent())
+    task.push_request(id="one", retries=0, called_directly=False)
+    try:
+        with caplog.at_level(logging.WARNING):
+            task.run("lyon")
+    finally:
+        task.pop_request()
+
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said.startswith("dispatch lyon is not tried again before its next tick")

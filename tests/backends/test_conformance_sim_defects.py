@@ -52,6 +52,9 @@ class Defective:
     def output(self, job: Job) -> Output:
         return self.driver.output(job)
 
+    def hello(self) -> str:
+        return self.driver.hello()
+
 
 class Forgetful(Defective):
     """Knows only what it submitted itself."""

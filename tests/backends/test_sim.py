@@ -475,7 +475,9 @@ def test_the_credential_of_one_vo_harms_no_other(site: SimSite) -> None:
         bad.stamp: False,
     }
     listing = driver.find()
-    assert not listing.complete
+    assert listing.complete
+    assert listing.vos is not None
+    assert "atlas" not in listing.vos
     assert bad.stamp not in {one.stamp for one in listing.jobs}
 
 

@@ -12,6 +12,11 @@ CE_LIST = {
     *("name", "backend", "capacity", "waiting_limit", "success_rate"),
     *("enabled", "draining", "open_to_all", "tags", "options"),
 }
+OF_ONE_CE = {
+    *("only_for", "drain_by", "cancel_strangers", "held_until", "chances"),
+    *("breaker", "breaker_reason", "breaker_since"),
+}
+"""What is shown of one CE and not in the list."""
 SIM = ("--backend", "sim", "--capacity", "10")
 
 
@@ -21,7 +26,7 @@ def test_a_ce_is_added_shown_changed_and_removed(cli: Cli) -> None:
         *("ce", "add", "lyon", *SIM, "--waiting-limit", "4", "--success-rate", "0.75"),
         *("--tag", "fast", "--tag", "eu", "--option", "run_time=5"),
     )
-    assert set(made) == CE_LIST | {"only_for"}
+    assert set(made) == CE_LIST | OF_ONE_CE
     assert cli.json("ce", "show", "lyon") == made
     assert (made["success_rate"], made["tags"]) == (0.75, ["fast", "eu"])
 
@@ -179,9 +184,11 @@ def test_a_list_shows_what_show_shows(cli: Cli) -> None:
     cli.ok("ce", "add", "lyon", *SIM, "--option", "seed=7", "--tag", "x")
 
     (row,) = cli.json("ce", "list")["items"]
-    assert row == {k: v for k, v in cli.json("ce", "show", "lyon").items() if k != "only_for"}
+    assert row == {k: v for k, v in cli.json("ce", "show", "lyon").items() if k in CE_LIST}
     (row,) = cli.json("vo", "list")["items"]
-    assert row == cli.json("vo", "show", DEFAULT_VO)
+    shown = cli.json("vo", "show", DEFAULT_VO)
+    assert row == {name: shown[name] for name in row}
+    assert {"name", "share", "limit", "demand", "enabled", "draining"} <= row.keys()
 
 
 @pytest.mark.usefixtures("world")
@@ -205,6 +212,10 @@ def test_a_vo_is_added_shown_changed_and_removed(cli: Cli) -> None:
         "limit": 500,
         "demand": None,
         "enabled": False,
+        "draining": False,
+        "budget": None,
+        "cancel_surplus": False,
+        "source": None,
     }
     assert cli.json("vo", "set", "lhcb", "--demand", "0") == {**made, "demand": 0}
     assert "remove VO lhcb" in cli.refused("vo", "remove", "lhcb")
@@ -226,3 +237,16 @@ def test_what_has_pilots_stays(cli: Cli, site: Database) -> None:
 def test_a_change_of_nothing_is_refused(cli: Cli, site: Database) -> None:
     assert "Name a value to change" in cli.refused("ce", "set", "lyon")
     assert "Name a value to change" in cli.refused("vo", "set", "lhcb")
+
+
+def test_diff_shows_what_the_ce_lacks_and_exits_with_1(cli: Cli, site: Database) -> None:
+    refused = cli("ce", "diff", "lyon")
+
+    assert refused.code == 1
+    assert "not in the CE's listing" in refused.out
+    assert "do not agree: CE lyon: 1 difference" in refused.err
+    told = json.loads(cli("ce", "diff", "lyon", "--json").out)
+    assert [one["here"] for one in told["differences"]] == ["running"]
+    assert "no VO of this name: nobody" in cli.refused(
+        *("ce", "diff", "lyon", "--adopt", "--vo", "nobody", "--yes")
+    )

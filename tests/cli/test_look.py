@@ -12,7 +12,7 @@ SIM = ("--backend", "sim", "--capacity", "3")
 def test_status_of_a_site(cli: Cli, site: Database) -> None:
     found = cli.json("status")
 
-    assert set(found) == {"at", "pilots", "ces", "decisions", "transitions"}
+    assert set(found) == {"at", "pilots", "ces", "credentials", "decisions", "transitions"}
     assert list(found["pilots"]) == [str(status) for status in Status]
     assert found["pilots"]["running"] == 1
     assert found["pilots"]["lost"] == 0
@@ -51,10 +51,10 @@ def test_explain_says_why_a_ce_got_what_it_got(cli: Cli) -> None:
     (decision,) = cli.json("explain", "lyon")
     assert set(decision) == {"vo", "ce", "at", "granted", "reason", "trace"}
     assert (decision["vo"], decision["ce"], decision["granted"]) == ("default", "lyon", 3)
-    head, reason, *trace = cli.ok("explain", "lyon").lines
+    head, *steps, result = cli.ok("explain", "lyon").lines
     assert head.endswith("VO default: 3 pilots")
-    assert reason == f"  {decision['reason']}"
-    assert any(line.split() == ["free", "3"] for line in trace)
+    assert result.split(maxsplit=1) == ["result", f"3: {decision['reason']}"]
+    assert any(line.split()[:2] == ["free", "3"] for line in steps)
     (refused,) = cli.json("explain", "rome", "--vo", "default")
     assert (refused["granted"], "disabled" in refused["reason"]) == (0, True)
 
@@ -80,7 +80,23 @@ def test_plan_says_what_would_be_done_and_changes_nothing(cli: Cli, site: Databa
     plain = cli.ok("plan", "--vo", "lhcb").lines
 
     assert set(planned) == {"default", "lhcb"}
-    assert planned["lhcb"]["counts"] == {"would reserve": 3}
-    assert plain[0] == "VO lhcb: would reserve 3"
-    assert [line.split()[:2] for line in plain[1:]] == [["lyon", "3"], ["rome", "0"]]
+    given = sum(one["granted"] for found in planned.values() for one in found)
+    assert given == 3
+    assert {one["ce"] for one in planned["lhcb"]} == {"lyon", "rome"}
+    assert plain[0].startswith("VO lhcb: ")
+    assert [line.split()[0] for line in plain[1:]] == ["lyon", "rome"]
+    assert contents(site) == before
+
+
+def test_plan_answers_what_if(cli: Cli, site: Database) -> None:
+    before = contents(site)
+    more = cli.json("plan", "--set", "ce.lyon.capacity=50", "--demand", "lhcb=40")
+
+    assert sum(one["granted"] for found in more.values() for one in found) == 48
+    assert "did you mean 'lyon'" in cli.refused("plan", "--set", "ce.lion.capacity=50")
+    assert "is not like" in cli.refused("plan", "--set", "lyon")
+    assert "is not like" in cli.refused("plan", "--demand", "lhcb")
+    assert "is not like" in cli.refused("plan", "--replay", "yesterday")
+    assert "no --set" in cli.refused("plan", "--replay", "2026-01-01", "--vo", "lhcb")
+    assert "did you mean 'fill_all'" in cli.refused("plan", "--policy", "fil_all")
     assert contents(site) == before

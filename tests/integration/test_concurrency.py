@@ -18,6 +18,7 @@ from sqlalchemy import Connection, text
 from tests.expectations import await_that, refused
 from tests.factories import a_ce, a_pilot, a_vo
 from tests.integration import crowd
+from tests.integration.commits import COMMITS, watched
 from tests.integration.crowd import Orders, together
 from worker.db import ces, pilot_reads, vos
 from worker.db.database import Database
@@ -31,12 +32,6 @@ SNAPSHOT = """
 SELECT ce.name AS ce, vo.name AS vo, p.status, count(*) AS pilots
   FROM pilots p JOIN ces ce ON ce.id = p.ce_id JOIN vos vo ON vo.id = p.vo_id
  GROUP BY ce.name, vo.name, p.status
-"""
-COMMITS = """
-SELECT pg_xact_commit_timestamp(t.xmin) AS committed, ce.name AS ce, vo.name AS vo, t.was, t.became
-  FROM transitions t JOIN pilots p ON p.id = t.pilot_id
-  JOIN ces ce ON ce.id = p.ce_id JOIN vos vo ON vo.id = p.vo_id
- ORDER BY 1, t.id
 """
 
 
@@ -125,7 +120,10 @@ def snapshot(database: Database, connection: Connection) -> Limits:
 
 @contextmanager
 def observed(database: Database) -> Iterator[list[list[str]]]:
-    """Look again and again at one consistent state; note what was above its limit in each."""
+    """Look again and again at one consistent state; note what was above its limit in each.
+
+    Every step is noted with its commit, to be replayed afterwards.
+    """
     seen: list[list[str]] = []
     stop = threading.Event()
 
@@ -139,7 +137,8 @@ def observed(database: Database) -> Iterator[list[list[str]]]:
     observer = threading.Thread(target=look)
     observer.start()
     try:
-        yield seen
+        with watched(database.engine):
+            yield seen
     finally:
         stop.set()
         observer.join()
@@ -187,7 +186,8 @@ def test_eight_processes_never_exceed_a_limit_and_use_all_there_is(
 
 def test_without_the_lock_the_same_crowd_does_exceed_them(postgresql_database: Database) -> None:
     build(postgresql_database)
-    together(crowd.reserve_at_random, orders(postgresql_database, seconds=0.5, locked=False))
+    with watched(postgresql_database.engine):
+        together(crowd.reserve_at_random, orders(postgresql_database, seconds=0.5, locked=False))
     with postgresql_database.engine.connect() as connection:
         end = snapshot(postgresql_database, connection)
 

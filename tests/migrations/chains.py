@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData
 
 from worker.backends import registry
@@ -14,6 +15,16 @@ from worker.db.touch import keeps_updated_at
 
 BACKENDS = [backend.chain for backend in registry.discover().values()]
 CHAINS = [CORE_CHAIN, *BACKENDS]
+
+
+def head(chain: Chain) -> str:
+    """Tell the newest revision of a chain."""
+    return str(ScriptDirectory(str(chain.folder)).get_current_head())
+
+
+def following(chain: Chain) -> str:
+    """Tell what the next revision of a chain will be called."""
+    return f"{int(head(chain)) + 1:04}"
 
 
 def up_to(chain: Chain) -> list[Chain]:

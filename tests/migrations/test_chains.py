@@ -9,7 +9,7 @@ from sqlalchemy import inspect, text
 
 from tests.expectations import broken_by, refused
 from tests.factories import a_ce, a_pilot
-from tests.migrations.chains import BACKENDS, CHAINS, relocated, up_to
+from tests.migrations.chains import BACKENDS, CHAINS, following, head, relocated, up_to
 from worker.db import chains, schema
 from worker.db.chains import CORE, CORE_CHAIN, Chain, Place
 from worker.db.database import Database
@@ -138,7 +138,7 @@ def test_a_newer_database_is_one_clear_line_and_is_left_alone(
         assert any("ahead" in line for line in care.verify(database))
     finally:
         with database.engine.begin() as connection:
-            connection.exec_driver_sql(version.replace("%s", "0001"))
+            connection.exec_driver_sql(version.replace("%s", head(chain)))
 
 
 @by_chain
@@ -177,7 +177,9 @@ def test_tables_that_create_all_made_can_be_stamped_and_go_on(blank: Database) -
     with blank.uow() as tx:
         a_pilot().running().create(tx)
 
-    assert [(chain.status, chain.revision) for chain in done] == [("stamped", "0001")] * len(CHAINS)
+    assert [(chain.status, chain.revision) for chain in done] == [
+        ("stamped", head(chain)) for chain in CHAINS
+    ]
     assert care.verify(blank) == []
 
 
@@ -187,14 +189,14 @@ def test_to_stamp_an_empty_database_is_to_migrate_it(blank: Database) -> None:
     assert {chain.status for chain in done} == {"created"}
 
 
-SECOND = '''
+NEXT = f'''
 """Begin well and fail."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{following(CORE_CHAIN)}"
+down_revision = "{head(CORE_CHAIN)}"
 
 
 def upgrade() -> None:
@@ -210,7 +212,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(
     care.migrate(blank)
     with blank.uow() as tx:
         ce = a_ce().create(tx)
-    copy = copied(tmp_path, SECOND)
+    copy = copied(tmp_path, NEXT)
 
     with broken_by(ZeroDivisionError):
         chains.migrate(blank.engine, copy)
@@ -225,7 +227,9 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(
 
 def copied(folder: Path, revision: str) -> Chain:
     copy = relocated(CORE_CHAIN, folder / "chain")
-    (copy.folder / "versions" / "0002_second.py").write_text(revision, encoding="utf-8")
+    (copy.folder / "versions" / f"{following(CORE_CHAIN)}_next.py").write_text(
+        revision, encoding="utf-8"
+    )
     return copy
 
 
@@ -233,7 +237,7 @@ def test_a_row_that_points_nowhere_stops_a_migration_on_sqlite(
     sqlite_blank: Database, tmp_path: Path
 ) -> None:
     care.migrate(sqlite_blank)
-    fine = SECOND.replace("raise ZeroDivisionError", "")
+    fine = NEXT.replace("raise ZeroDivisionError", "")
     with sqlite_blank.engine.connect() as connection:
         cursor = connection.connection.cursor()
         cursor.execute("PRAGMA foreign_keys = OFF")

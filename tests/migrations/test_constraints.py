@@ -23,6 +23,7 @@ VALID: Mapping[str, Mapping[str, Any]] = {
     "ce_vos": {"ce_id": "{ce}", "vo_id": "{vo}"},
     "pilots": {"stamp": STAMP, "vo_id": "{vo}", "ce_id": "{ce}", "status": "reserved"},
     "transitions": {"pilot_id": "{pilot}", "became": "reserved"},
+    "outputs": {"pilot_id": "{pilot}", "text": "words"},
     "decisions": {
         "vo_id": "{vo}",
         "ce_id": "{ce}",
@@ -31,6 +32,15 @@ VALID: Mapping[str, Mapping[str, Any]] = {
         "trace": "{}",
     },
     "ce_health": {"ce_id": "{ill}", "rates": "{}"},
+    "breaker_changes": {"ce_id": "{ce}", "was": "closed", "became": "open", "reason": "why"},
+    "maintenances": {
+        "ce_id": "{ce}",
+        "begins_at": "2026-01-01 00:00:00",
+        "ends_at": "2026-01-02 00:00:00",
+        "reason": "new disks",
+    },
+    "vo_demands": {"vo_id": "{vo}"},
+    "credentials": {"vo_id": "{vo}", "backend": "arc", "kind": "proxy", "path": "/a/file"},
     "schedules": {"task": "new", "every": 1},
     "leases": {"name": "new"},
     "reports": {"summary": "{}"},
@@ -42,7 +52,25 @@ VALID: Mapping[str, Mapping[str, Any]] = {
         "fate": "done",
     },
     "sim_faults": {"ce": "ce", "fault": "slow", "settings": "{}"},
+    "htcondor_marks": {"ce": "ce", "next_job": "1.0", "next_at": "2026-01-01 00:00:00"},
+    "arc_identities": {
+        "ce": "ce",
+        "vo": "default",
+        "owner": "somebody",
+        "used_at": "2026-01-01 00:00:00",
+    },
+    "arc_jobs": {"ce": "ce", "job": "4711", "owner": "somebody"},
     "local_hosts": {"ce": "ce", "folder_id": STAMP, "host": "host", "folder": "/tmp/x"},
+    "slurm_clusters": {
+        "ce": "ce",
+        "name": "cluster",
+        "version": "22.05.8",
+        "array_size": 1001,
+        "forget_after": 300,
+        "accounting": True,
+        "asked_at": "2026-01-01 00:00:00",
+    },
+    "slurm_cancellations": {"ce": "ce", "stamp": STAMP, "asked_at": "2026-01-01 00:00:00"},
 }
 
 BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
@@ -50,6 +78,7 @@ BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
     ("ck_vos_share", "vos", {"share": -0.1}),
     ("ck_vos_limit", "vos", {"limit": -1}),
     ("ck_vos_demand", "vos", {"demand": -1}),
+    ("ck_vos_budget", "vos", {"budget": -1}),
     ("uq_ces_name", "ces", {"name": "there"}),
     ("ck_ces_capacity", "ces", {"capacity": -1}),
     ("ck_ces_waiting_limit", "ces", {"waiting_limit": -1}),
@@ -76,6 +105,7 @@ BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
     ("ck_transitions_was", "transitions", {"was": "sleeping"}),
     ("ck_transitions_became", "transitions", {"became": "sleeping"}),
     ("ck_transitions_cause", "transitions", {"cause": "bad luck"}),
+    ("fk_outputs_pilot_id", "outputs", {"pilot_id": 4711}),
     ("fk_decisions_vo_id", "decisions", {"vo_id": 4711}),
     ("fk_decisions_ce_id", "decisions", {"ce_id": 4711}),
     ("ck_decisions_granted", "decisions", {"granted": -1}),
@@ -84,6 +114,18 @@ BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
     ("ck_ce_health_breaker_reason", "ce_health", {"breaker": "open"}),
     ("ck_ce_health_breaker_reason", "ce_health", {"breaker_reason": "why"}),
     ("ck_ce_health_failed_calls", "ce_health", {"failed_calls": -1}),
+    ("fk_breaker_changes_ce_id", "breaker_changes", {"ce_id": 4711}),
+    ("ck_breaker_changes_was", "breaker_changes", {"was": "loose"}),
+    ("ck_breaker_changes_became", "breaker_changes", {"became": "loose"}),
+    ("fk_maintenances_ce_id", "maintenances", {"ce_id": 4711}),
+    ("ck_maintenances_order", "maintenances", {"ends_at": "2026-01-01 00:00:00"}),
+    ("fk_vo_demands_vo_id", "vo_demands", {"vo_id": 4711}),
+    ("ck_vo_demands_demand", "vo_demands", {"demand": -1}),
+    ("fk_credentials_vo_id", "credentials", {"vo_id": 4711}),
+    ("ck_credentials_kind", "credentials", {"kind": "password"}),
+    ("ck_credentials_failures", "credentials", {"failures": -1}),
+    ("uq_credentials_backend_kind", "credentials", {"vo_id": None, "backend": "there"}),
+    ("uq_credentials_vo_id_backend_kind", "credentials", {"backend": "there"}),
     ("uq_schedules_task", "schedules", {"task": "there"}),
     ("uq_schedules_task_vo_id", "schedules", {"task": "there", "vo_id": "{vo}"}),
     ("fk_schedules_vo_id", "schedules", {"vo_id": 4711}),
@@ -96,11 +138,21 @@ BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
 ]
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "vos": {"share": 1, "enabled": True, "limit": None, "demand": None},
+    "vos": {
+        "share": 1,
+        "enabled": True,
+        "draining": False,
+        "cancel_surplus": False,
+        "limit": None,
+        "demand": None,
+        "budget": None,
+    },
     "ces": {
         "success_rate": 1,
         "enabled": True,
         "draining": False,
+        "drain_by": None,
+        "cancel_strangers": False,
         "open_to_all": True,
         "waiting_limit": None,
     },
@@ -118,6 +170,11 @@ def there(tx: Transaction) -> dict[str, str]:
     ill = a_ce().create(tx)
     tx.connection.exec_driver_sql(f"DELETE FROM ce_health WHERE ce_id = {ill.id}")
     pilot = a_pilot().on(ce).with_handle("taken").create(tx)
+    for owner in (vo.id, "NULL"):
+        tx.connection.exec_driver_sql(
+            "INSERT INTO credentials (vo_id, backend, kind, path)"
+            f" VALUES ({owner}, 'there', 'proxy', '/a/file')"
+        )
     a_schedule().of("there").create(tx)
     a_schedule().of("there").for_vo(vo).create(tx)
     return {

@@ -1,4 +1,4 @@
-"""A chain's second revision: fresh installs and upgrades end alike, and rows survive."""
+"""A chain's next revision: fresh installs and upgrades end alike, and rows survive."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Column, Index, Integer, MetaData, String
 
 from tests.expectations import refused
 from tests.factories import a_ce, a_health, a_pilot, a_vo
-from tests.migrations.chains import BACKENDS, changed, relocated
+from tests.migrations.chains import BACKENDS, changed, following, head, relocated
 from worker.db import ces, chains, mover, pilot_reads, schema
 from worker.db.chains import CORE_CHAIN, Chain, Place
 from worker.db.database import Database
@@ -53,11 +53,11 @@ CHANGES = [
 
 
 def second(database: Database, folder: Path, change: Callable[[MetaData], object]) -> Chain:
-    """Write the second revision of the core chain, as its authors would."""
+    """Write the next revision of the core chain, as its authors would."""
     chain = changed(CORE_CHAIN, folder, change)
     written = chains.write_revision(database.engine, chain, "a second one")
     assert written is not None
-    assert written.name.startswith("0002")
+    assert written.name.startswith(following(CORE_CHAIN))
     # What SQLite does not tell of a table its author repeats; 'db verify' says so otherwise.
     made = written.read_text(encoding="utf-8")
     plain = "batch_alter_table('pilots', schema=None"
@@ -118,7 +118,7 @@ def test_the_way_back_ends_where_it_began(blank: Database, tmp_path: Path) -> No
     before = with_rows(blank)
     chain = second(blank, tmp_path / "chain", add_a_column_with_a_default)
     chains.migrate(blank.engine, chain)
-    chains.downgrade(blank.engine, chain, "0001")
+    chains.downgrade(blank.engine, chain, head(CORE_CHAIN))
 
     assert care.verify(blank) == []
     with blank.uow() as tx:
@@ -149,7 +149,7 @@ def test_a_back_end_has_a_second_revision_of_its_own(blank: Database, tmp_path: 
     was = chains.migrate(blank.engine, chain)
 
     others = [one for one in blank.chains if one.name != "sim"]
-    assert (was.place, was.revision, was.head) == (Place.BEHIND, "0001", "0002")
+    assert (was.place, was.revision, was.head) == (Place.BEHIND, head(SIM), following(SIM))
     assert schema.differences(blank.engine, [*others, chain]) == []
     with blank.engine.connect() as connection:
         assert {chains.standing(connection, one).place for one in others} == {Place.CURRENT}
@@ -161,24 +161,23 @@ def test_models_that_agree_need_no_revision(blank: Database, tmp_path: Path) -> 
     for chain in blank.chains:
         copy = relocated(chain, tmp_path / chain.name)
         assert chains.write_revision(blank.engine, copy, "nothing") is None
-        assert [path.name for path in (copy.folder / "versions").glob("*.py")] == [
-            "0001_baseline.py"
-        ]
+        assert head(copy) == head(chain)
 
 
 def test_old_and_new_programs_tell_each_other_apart(blank: Database, tmp_path: Path) -> None:
+    was, becomes = head(CORE_CHAIN), following(CORE_CHAIN)
     care.migrate(blank)
     new = Database(blank.url, [])
     new.chains = [second(blank, tmp_path / "chain", add_a_column)]
-    with refused(SchemaBehind, "core is at 0001, needed is 0002"):
+    with refused(SchemaBehind, f"core is at {was}, needed is {becomes}"):
         care.require_current(new)
     [migrated] = care.migrate(new)
     care.require_current(new)
-    with refused(SchemaAhead, "core is at 0002, known up to 0001"):
+    with refused(SchemaAhead, f"core is at {becomes}, known up to {was}"):
         care.require_current(blank)
     new.engine.dispose()
 
-    assert (migrated.status, migrated.was, migrated.revision) == ("migrated", "0001", "0002")
+    assert (migrated.status, migrated.was, migrated.revision) == ("migrated", was, becomes)
 
 
 def test_a_check_that_the_models_demand_is_not_lost_when_a_table_is_built_anew(

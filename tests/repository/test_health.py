@@ -18,7 +18,7 @@ FULL = Health(
     breaker=Breaker.OPEN,
     breaker_reason="five calls failed",
     breaker_since=NOW + MINUTE,
-    next_probe_at=NOW + 2 * MINUTE,
+    held_until=NOW + 2 * MINUTE,
     failed_calls=5,
     retry_at=NOW + 3 * MINUTE,
 )

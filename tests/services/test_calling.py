@@ -9,6 +9,7 @@ import celeryconfig
 from tests.expectations import broken_by
 from tests.factories import a_ce
 from tests.services.world import Broken, Fake, Watching, World
+from worker import wiring
 from worker.backends.sim.faults import Fault
 from worker.db import ces
 from worker.domain.ce import CE
@@ -224,6 +225,16 @@ def test_a_lease_outlives_the_longest_execution() -> None:
     assert isinstance(lease, timedelta)
     assert celeryconfig.task_soft_time_limit < celeryconfig.task_time_limit
     assert timedelta(seconds=celeryconfig.task_time_limit) < lease
+
+
+@pytest.mark.parametrize("limit", ["2", "150", "900.5"])
+def test_a_lease_follows_the_time_limit_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setenv("PILOTAGE_TIME_LIMIT", limit)
+    wiring.settings.cache_clear()
+
+    assert wiring.parts().lease == timedelta(seconds=float(limit) * 1.2)
 
 
 @callers

@@ -10,11 +10,12 @@ from tests.factories import a_ce
 from tests.services.world import Fake, Watching, World
 from worker.backends.contract import Order, Receipt
 from worker.backends.sim.faults import Fault
-from worker.db import ces
+from worker.db import ces, pilot_reads
 from worker.domain.ce import CE
 from worker.domain.errors import UnknownCE
 from worker.domain.pilot import Cause, Status
 from worker.domain.schedule import Outcome
+from worker.domain.vo import DEFAULT_VO
 from worker.services.dispatch import dispatch
 from worker.services.parts import Parts
 
@@ -111,6 +112,19 @@ def test_pilots_that_a_closed_ce_has_are_looked_after_to_their_end(world: World,
         world.wait(seconds)
         assert world.check(ce).counts["moved"] == 2
     assert world.statuses() == {"done": 2}
+
+
+def test_a_ce_that_closes_cancels_no_pilot_that_was_sent_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ce = world.ce()
+    waiting = dict.fromkeys([*world.sent(ce, 1), *world.reserve(ce, 1)], DEFAULT_VO)
+    close(world, ce, "disabled")
+    # What one read as reserved, another may have claimed, sent and recorded before it is moved.
+    monkeypatch.setattr(pilot_reads, "unsent", lambda tx, name: waiting)
+    dispatch(world.parts(), ce.name)
+
+    assert world.statuses() == {"submitted": 1, "cancelled": 1}
 
 
 def test_refusals_are_failures_with_their_cause_and_the_others_are_sent(world: World) -> None:

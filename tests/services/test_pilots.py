@@ -150,10 +150,10 @@ def test_what_a_pilot_wrote_is_fetched_from_its_ce(world: World) -> None:
     ce = world.ce(output_lines=2)
     [made] = world.sent(ce, 1)
     world.wait(1000)
-    assert pilots.output(world.parts(), str(made)) != ""
+    assert pilots.output(world.parts(), str(made)).text != ""
     [unsent] = world.reserve(ce, 1)
     with refused(InUse, f"pilot {unsent}", "reserved"):
         pilots.output(world.parts(), str(unsent))
     world.fault(ce, Fault.DOWN)
     with refused(Unavailable, ce.name):
-        pilots.output(world.parts(), str(made))
+        pilots.output(world.parts(), str(made), pause=world.wait)

@@ -24,6 +24,7 @@ from worker.services import (
     check,
     dispatch,
     execute,
+    facts,
     learn,
     prune,
     reconcile,
@@ -58,7 +59,7 @@ def breaks(module: Any, name: str) -> Callable[[pytest.MonkeyPatch], None]:
 
 ONE_TRANSACTION: dict[str, tuple[Callable[..., Done], tuple[str, ...], Any]] = {
     "submit_pilots": (allocate.submit_pilots, (DEFAULT_VO,), breaks(decisions, "add")),
-    "learn": (learn.learn, (), breaks(health, "save_rates")),
+    "learn": (learn.learn, (), breaks(health, "save_lessons")),
     "report": (report.report, (), breaks(reports, "add")),
     "prune": (prune.prune, (), breaks(decisions, "remove")),
 }
@@ -271,14 +272,14 @@ def test_how_an_execution_went_is_noted_and_the_note_can_fail(
 def test_a_transaction_is_not_handed_from_one_execution_to_another(world: World) -> None:
     ce = world.ce()
     kept: list[Transaction] = []
-    made = allocate.decide
+    made = facts.read
 
-    def keep(tx: Transaction, parts: Parts, vo_name: str) -> Any:
+    def keep(tx: Transaction, *told: Any) -> Any:
         kept.append(tx)
-        return made(tx, parts, vo_name)
+        return made(tx, *told)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(allocate, "decide", keep)
+        patch.setattr(facts, "read", keep)
         allocate.submit_pilots(world.parts(budget=1), DEFAULT_VO)
         allocate.submit_pilots(world.parts(budget=1), DEFAULT_VO)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.expectations import refused, statements
-from tests.factories import a_ce, a_health, a_pilot, a_vo
+from tests.factories import NOW, a_ce, a_health, a_pilot, a_vo
 from tests.services.world import World
 from worker.db import decisions, locks, pilot_reads, vos
 from worker.db.uow import Transaction
@@ -16,8 +16,11 @@ from worker.domain.errors import UnknownVO
 from worker.domain.pilot import Status
 from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO
-from worker.services import allocate
+from worker.policy.learning import learn
+from worker.policy.outcomes import Event, Kind
+from worker.services import allocate, breaker, facts
 from worker.services.allocate import submit_pilots
+from worker.services.facts import Situation
 
 
 def decided(world: World, ce: str) -> Decision:
@@ -37,7 +40,7 @@ def held(world: World) -> dict[str, int]:
 
 def test_slots_are_held_by_weight_and_each_ce_is_nudged_once(world: World) -> None:
     world.ce(a_ce().named("good").with_capacity(20))
-    world.ce(a_ce().named("poor").with_capacity(20).with_success_rate(0.25))
+    world.ce(a_ce().named("poor").with_capacity(20).with_success_rate(0.85))
     done = submit_pilots(world.parts(budget=10), DEFAULT_VO)
 
     assert done.outcome is Outcome.OK
@@ -69,14 +72,14 @@ def test_a_ce_of_other_vos_and_a_paused_ce_get_nothing(world: World) -> None:
     other = world.vo()
     world.ce(a_ce().named("theirs").only_for(other))
     paused = world.ce(a_ce().named("paused"))
-    world.change(lambda tx: a_health().of(paused).opened("five calls failed").create(tx))
+    breaker.pause(world.parts(), paused.name, "new disks")
     submit_pilots(world.parts(), DEFAULT_VO)
 
     assert held(world) == {}
     assert world.nudges == []
     assert decided(world, "theirs").reason == "the CE is not open to this VO"
-    assert decided(world, "paused").reason == "the CE is paused: five calls failed"
-    assert world.health(paused).breaker is Breaker.OPEN
+    assert decided(world, "paused").reason == "held by hand: new disks"
+    assert world.health(paused).breaker is Breaker.HELD
 
 
 def test_a_vo_gets_no_more_than_its_limit_and_its_demand(world: World) -> None:
@@ -103,11 +106,13 @@ def test_a_disabled_vo_gets_nothing_and_is_told_so(world: World) -> None:
 def test_what_was_learnt_stands_before_what_was_configured(world: World) -> None:
     good = world.ce(a_ce().named("good").with_capacity(100))
     bad = world.ce(a_ce().named("bad").with_capacity(100))
-    world.change(lambda tx: a_health().of(good).with_rates({"success_rate": 1.0}).create(tx))
-    world.change(lambda tx: a_health().of(bad).with_rates({"success_rate": 0.25}).create(tx))
+    for ce, kinds in ((good, [Kind.FINISHED]), (bad, [Kind.FINISHED, Kind.FAILED_LATE])):
+        events = [Event(NOW, kind) for kind in kinds] * 20
+        learned = learn(None, events, now=NOW, configured=1.0).state
+        world.change(a_health().of(ce).with_rates(learned).create)
     submit_pilots(world.parts(budget=10), DEFAULT_VO)
 
-    assert held(world) == {"good": 8, "bad": 2}
+    assert held(world) == {"good": 10}
 
 
 def test_what_a_ce_has_already_leaves_less_room(world: World) -> None:
@@ -142,14 +147,14 @@ def test_where_somebody_was_quicker_the_decision_says_so(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ce = world.ce(a_ce().with_capacity(5))
-    decide = allocate.decide
+    read = facts.read
 
-    def and_then_somebody_takes_three(tx: Transaction, *told: Any) -> list[Decision]:
-        found = decide(tx, *told)
+    def and_then_somebody_takes_three(tx: Transaction, *told: Any) -> Situation:
+        found = read(tx, *told)
         a_pilot().on(ce).create_many(tx, 3)
         return found
 
-    monkeypatch.setattr(allocate, "decide", and_then_somebody_takes_three)
+    monkeypatch.setattr(facts, "read", and_then_somebody_takes_three)
     done = submit_pilots(world.parts(), DEFAULT_VO)
 
     assert done.counts["reserved"] == 2

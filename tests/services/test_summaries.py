@@ -7,19 +7,22 @@ from typing import Any
 import pytest
 
 from tests.expectations import refused, statements
-from tests.factories import MINUTE, NOW, a_ce, a_decision, a_health, a_pilot
+from tests.factories import MINUTE, NOW, a_ce, a_decision, a_health, a_pilot, a_vo
 from tests.services.world import World
 from worker.db import locks, mover, reports
+from worker.domain.breaker import Breaker
 from worker.domain.errors import UnknownCE
 from worker.domain.pilot import Cause, Move, Status
 from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO
-from worker.policy.learning import SUCCESS_RATE
+from worker.policy.learning import judge
 from worker.services import allocate, catalogue, execute, learn, overview, prune, report
+from worker.services.parts import Done
 
 
 def rate(world: World, ce: Any) -> float:
-    return float(world.health(ce).rates[SUCCESS_RATE])
+    known = world.health(ce).rates
+    return judge(known, now=world.clock, configured=ce.success_rate).chances.all
 
 
 def learning(world: World) -> None:
@@ -28,6 +31,7 @@ def learning(world: World) -> None:
     world.wait(1)
 
 
+# Each with what it does to the rate: a good end, a fault of the CE, or neither.
 ENDS: dict[str, tuple[Any, int]] = {
     "done": (a_pilot().done(), 1),
     "failed_by_the_ce": (a_pilot().failed(Cause.NODE), -1),
@@ -51,9 +55,8 @@ def test_only_what_is_to_a_ces_credit_or_fault_changes_its_rate(
     done = learn.learn(world.parts())
 
     assert done.outcome is Outcome.OK
-    assert done.counts["outcomes"] == 5 * abs(effect)
-    learned = {1: 10 / 15, 0: 0.5, -1: 5 / 15}[effect]
-    assert rate(world, ce) == pytest.approx(learned, abs=1e-3)
+    changed = rate(world, ce) - 0.5
+    assert changed * effect > 0.05 if effect else changed == pytest.approx(0, abs=1e-3)
 
 
 def test_an_outcome_is_folded_in_once(world: World) -> None:
@@ -64,7 +67,8 @@ def test_an_outcome_is_folded_in_once(world: World) -> None:
     for _ in range(3):
         world.wait(1)
         counted.append(learn.learn(world.parts()).counts["outcomes"])
-    assert counted == [4, 0, 0]
+    assert counted[0] > 0
+    assert counted[1:] == [0, 0]
 
 
 def test_an_end_at_the_very_moment_of_learning_is_folded_in_once(world: World) -> None:
@@ -73,7 +77,8 @@ def test_an_end_at_the_very_moment_of_learning_is_folded_in_once(world: World) -
     world.make(a_pilot().on(ce).done(), 2)
     first = learn.learn(world.parts()).counts["outcomes"]
     second = learn.learn(world.parts()).counts["outcomes"]
-    assert (first, second) == (2, 0)
+    assert first > 0
+    assert second == 0
 
 
 def test_what_was_learnt_steers_the_next_allocation(world: World) -> None:
@@ -86,7 +91,12 @@ def test_what_was_learnt_steers_the_next_allocation(world: World) -> None:
     held = [pilot.ce for pilot in world.pilots() if pilot.status is Status.RESERVED]
 
     assert done.counts["reserved"] == 9
-    assert held.count("good") == 6
+    assert (held.count("good"), held.count("bad")) == (9, 0)
+    assert world.health(bad).breaker is Breaker.OPEN
+    world.wait(600)
+    allocate.submit_pilots(world.parts(), DEFAULT_VO)
+    held = [pilot.ce for pilot in world.pilots() if pilot.status is Status.RESERVED]
+    assert held.count("bad") == 1  # a probe
 
 
 @pytest.mark.parametrize(("run", "name"), [(learn.learn, "learn"), (prune.prune, "prune")])
@@ -113,6 +123,10 @@ def test_a_report_counts_what_there_is_and_is_kept(world: World) -> None:
     assert kept.summary["free_slots"] == 7
 
 
+def gone(done: Done) -> dict[str, int]:
+    return {what: count for what, count in done.counts.items() if count}
+
+
 def test_what_is_old_enough_is_forgotten_and_nothing_else(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(50))
     old = [
@@ -134,13 +148,13 @@ def test_what_is_old_enough_is_forgotten_and_nothing_else(world: World) -> None:
     report.report(world.parts())
     world.wait(days=30)
     world.make(a_pilot().on(ce).done())
-    assert prune.prune(world.parts()).counts == {"pilots": 0, "decisions": 1, "reports": 0}
+    assert gone(prune.prune(world.parts())) == {"decisions": 1}
     world.wait(1)
     planned = prune.plan(world.parts())
     done = prune.prune(world.parts())
 
-    assert done.counts == {"pilots": 4, "decisions": 0, "reports": 0}
-    assert list(planned.counts.values()) == [4, 0, 0]
+    assert gone(done) == {"pilots": 4}
+    assert list(planned.counts.values()) == list(done.counts.values())
     expected = {"reserved": 1, "submitting": 1, "submitted": 1, "running": 1, "done": 1}
     assert world.statuses() == expected
     assert all(world.history(pilot.id) for pilot in world.pilots())
@@ -152,8 +166,8 @@ def test_one_execution_forgets_a_bounded_number_and_the_next_goes_on(
     monkeypatch.setattr(prune, "AT_ONCE", 4)
     world.make(a_pilot().done(), 10)
     world.wait(days=31)
-    gone = [prune.prune(world.parts()).counts["pilots"] for _ in range(4)]
-    assert gone == [4, 4, 2, 0]
+    removed = [prune.prune(world.parts()).counts["pilots"] for _ in range(4)]
+    assert removed == [4, 4, 2, 0]
 
 
 @pytest.mark.parametrize("name", ["learn", "report", "prune"])
@@ -198,7 +212,7 @@ def test_an_overview_shows_what_there_is_in_a_handful_of_statements(world: World
 
 def test_an_explanation_is_the_last_decision_at_a_moment(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(3))
-    other = world.vo()
+    other = world.vo(a_vo().demanding(0))
     allocate.submit_pilots(world.parts(), DEFAULT_VO)
     world.wait(60)
     allocate.submit_pilots(world.parts(), DEFAULT_VO)
@@ -207,7 +221,7 @@ def test_an_explanation_is_the_last_decision_at_a_moment(world: World) -> None:
     now = overview.explain(world.database, ce.name)
     assert [(one.vo, one.granted) for one in now] == [(DEFAULT_VO, 0), (other.name, 0)]
     then = overview.explain(world.database, ce.name, vo=DEFAULT_VO, at=NOW + timedelta(seconds=30))
-    assert [(one.granted, one.trace["free"]) for one in then] == [(3, 3)]
+    assert [(one.granted, one.trace["ce"]["free"]) for one in then] == [(3, 3)]
     assert overview.explain(world.database, ce.name, at=NOW - MINUTE) == []
     with refused(UnknownCE, "nowhere"):
         overview.explain(world.database, "nowhere")
@@ -236,8 +250,8 @@ def test_a_pilot_that_comes_back_counts_as_what_it_was_in_the_end(world: World) 
     learning(world)
     [pilot] = world.make(a_pilot().on(ce).lost())
     learn.learn(world.parts())
-    assert rate(world, ce) == pytest.approx(5 / 11, abs=1e-3)
+    lost = rate(world, ce)
     world.wait(1)
     world.change(lambda tx: mover.move(tx, [Move(pilot_id=pilot.id, to=Status.DONE)], world.clock))
     learn.learn(world.parts())
-    assert rate(world, ce) == pytest.approx(6 / 12, abs=1e-3)
+    assert lost < rate(world, ce)

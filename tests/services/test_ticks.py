@@ -65,7 +65,9 @@ def test_intervals_fire_at_once_and_cron_lines_at_their_time(world: World) -> No
         ("dispatch", ce.name),
         ("learn", ""),
         ("reconcile", ce.name),
+        ("renew_credentials", ""),
         ("submit_pilots", DEFAULT_VO),
+        ("sweep", ""),
     ]
     assert claim(world) == []
     world.clock = NOW + timedelta(hours=1)

@@ -217,6 +217,10 @@ class Fake:
         self.called("output")
         return self._driver.output(job)
 
+    def hello(self) -> str:
+        self.called("hello")
+        return self._driver.hello()
+
 
 class Broken(Fake):
     """A driver that raises, after the CE has done what it was asked, or before."""

@@ -21,7 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from worker.db.chains import Chain
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
+from worker.domain.credential import CredentialKind
+from worker.domain.errors import CredentialProblem
 from worker.domain.pilot import Cause, Status
+from worker.domain.vo import DEFAULT_VO
 
 
 class Options(BaseModel):
@@ -46,13 +49,20 @@ class Options(BaseModel):
     calls_per_minute: float | None = Field(default=None, gt=0)
     """Calls to the CE a minute, by the tasks that run by themselves."""
 
+    @property
+    def credential(self) -> CredentialKind | None:
+        """Say which credential of each VO the CE asks for, if any."""
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """One pilot to send."""
+    """One pilot to send: its VO's script with its arguments, or what the CE's options say."""
 
     stamp: str
     vo: str
+    script: str | None = None
+    arguments: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -69,10 +79,11 @@ class Receipt:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A pilot that the CE should have: our stamp for it and the CE's id."""
+    """A pilot that the CE should have: our stamp for it, the CE's id, and whose it is."""
 
     stamp: str
     handle: str
+    vo: str = DEFAULT_VO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +91,13 @@ class Observed:
     """What the CE says of one job.
 
     `absent`: the CE answered and knows it neither live nor in its history. A status of `None`
-    on a job that is not absent: the CE used a word (`raw`) that has no meaning here.
+    on a job that is not absent: the CE used a word (`raw`) that has no meaning here. `vo` is
+    whose job it is, where the CE tells.
     """
 
     stamp: str
     handle: str
+    vo: str | None = None
     status: Status | None = None
     absent: bool = False
     cause: Cause | None = None
@@ -100,12 +113,14 @@ class Listing:
     """Every job at the CE that carries a stamp of ours, final ones that it still knows included.
 
     `complete` is false where the CE may have left some out; `as_of` is a moment before it was
-    asked, so a job accepted earlier than `as_of` less the visibility delay is in it.
+    asked, so a job accepted earlier than `as_of` less the visibility delay is in it. `vos` names
+    the VOs whose jobs it covers, where a CE shows to each VO its own only; `None` is all of them.
     """
 
     jobs: Sequence[Observed]
     complete: bool
     as_of: datetime
+    vos: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,14 +162,32 @@ class Driver(Protocol):
     def output(self, job: Job) -> Output:
         """Fetch what a pilot wrote."""
 
+    def hello(self) -> str:
+        """Reach the CE, change nothing, and say in a line who answered: its kind and version."""
+
+
+def no_credentials(kind: CredentialKind) -> dict[str, Path | CredentialProblem]:
+    """Know no credential of any VO."""
+    return {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
-    """What a driver is given to work with besides its CE."""
+    """What a driver is given to work with besides its CE.
+
+    `credentials` tells, for each VO, the file that holds its credential of a kind for this kind of
+    CE, checked just now, or what is wrong with it; it is asked anew for each call to a CE.
+    `prefix` begins the name of every job of ours; two installations that share an account at a CE
+    have two.
+    """
 
     uow: UnitOfWork = field(repr=False)
     home: Path
     now: Callable[[], datetime] = field(repr=False)
+    credentials: Callable[[CredentialKind], Mapping[str, Path | CredentialProblem]] = field(
+        repr=False, default=no_credentials
+    )
+    prefix: str = "pilotage"
 
 
 @dataclass(frozen=True, kw_only=True)

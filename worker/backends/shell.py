@@ -59,6 +59,7 @@ def run(
     input: str = "",  # noqa: A002 - as subprocess names it
     env: Mapping[str, str] | None = None,
     limit: int = LIMIT,
+    umask: int = -1,
 ) -> Completed:
     """Run a program to its end; nothing of it outlives this call.
 
@@ -66,7 +67,7 @@ def run(
     An exit code other than 0 is the caller's to judge.
     """
     start = time.monotonic()
-    process = _start(argv, env)
+    process = _start(argv, env, umask)
     talk = _Talk(process, input.encode(errors="surrogateescape"), limit)
     try:
         talk.to_the_end(start + timeout)
@@ -93,7 +94,9 @@ def shown(argv: Sequence[str]) -> str:
     return " ".join("***" if isinstance(word, Secret) else word for word in argv)
 
 
-def _start(argv: Sequence[str], env: Mapping[str, str] | None) -> "subprocess.Popen[bytes]":
+def _start(
+    argv: Sequence[str], env: Mapping[str, str] | None, umask: int
+) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(  # noqa: S603 - a list of words; no shell reads it
             list(argv),
@@ -102,6 +105,7 @@ def _start(argv: Sequence[str], env: Mapping[str, str] | None) -> "subprocess.Po
             stderr=subprocess.PIPE,
             start_new_session=True,
             env=None if env is None else dict(env),
+            umask=umask,
         )
     except (OSError, ValueError) as error:
         # The error of the system may quote the words; its plain meaning does not.

@@ -1,31 +1,35 @@
 """`pilotage ce`: the places that run pilots."""
 
-import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any
 
 import click
 
 from worker import wiring
 from worker.cli import show
+from worker.cli.maintenance import maintenance
 from worker.cli.parts import (
     NO_LIMIT,
     Amount,
     Group,
+    Moment,
     as_json,
     example,
     given,
     paged,
+    parse_pairs,
     show_page,
     something,
     sure,
 )
+from worker.cli.probe import test
 from worker.domain.ce import CE
-from worker.domain.errors import Invalid
-from worker.domain.vo import ALL_VOS
-from worker.services import inventory
+from worker.domain.errors import Differs, Invalid
+from worker.domain.vo import ALL_VOS, DEFAULT_VO
+from worker.services import breaker, inventory
+from worker.services import diff as service
 
 COLUMNS = [
     "name",
@@ -40,6 +44,9 @@ COLUMNS = [
     "options",
 ]
 
+PAUSES = ["at", "was", "became", "reason", "by_hand", "until"]
+DIFFERENCE = ["stamp", "pilot_id", "here", "there", "handle", "what"]
+
 _OPTIONS = [
     click.option("--capacity", type=int, help="Pilots that it may hold."),
     click.option("--waiting-limit", type=Amount(),
@@ -50,6 +57,8 @@ _OPTIONS = [
                  help="A word about it. Repeat for more; 'none' takes all away."),
     click.option("--option", "options", multiple=True, metavar="KEY=VALUE",
                  help="An option of its back-end; VALUE may be JSON; 'none' takes it away."),
+    click.option("--cancel-strangers/--leave-strangers", default=None,
+                 help="Whether reconcile ends jobs there that nobody here knows."),
     click.option("--vo", "only_for", multiple=True,
                  help="Only this VO may use it. Repeat for more; 'all' opens it to all."),
 ]  # fmt: skip
@@ -125,7 +134,7 @@ def set_(name: str, only_for: Sequence[str], as_json: bool, **values: Any) -> No
 @as_json
 def enable(name: str, as_json: bool) -> None:
     """Let pilots be sent to a CE; ends draining too."""
-    _change(name, {"enabled": True, "draining": False}, as_json)
+    _change(name, {"enabled": True, "draining": False, "drain_by": None}, as_json)
 
 
 @ce.command(epilog=example("pilotage ce disable lyon"))
@@ -136,12 +145,82 @@ def disable(name: str, as_json: bool) -> None:
     _change(name, {"enabled": False}, as_json)
 
 
-@ce.command(epilog=example("pilotage ce drain lyon"))
+@ce.command(epilog=example("pilotage ce drain lyon --by 2h"))
 @click.argument("name")
+@click.option("--by", type=Moment(), help="Then cancel what still waits: 2h, or a moment in UTC.")
 @as_json
-def drain(name: str, as_json: bool) -> None:
+def drain(name: str, by: datetime | None, as_json: bool) -> None:
     """Send nothing more to a CE and let its pilots end."""
-    _change(name, {"draining": True}, as_json)
+    _change(name, {"draining": True, "drain_by": by}, as_json)
+
+
+@ce.command(epilog=example('pilotage ce pause lyon --reason "new disks" --until 2h'))
+@click.argument("name")
+@click.option("--reason", required=True, help="Why, for whoever comes next.")
+@click.option("--until", type=Moment(), help="When it goes on by itself: 2h, or a moment in UTC.")
+def pause(name: str, reason: str, until: datetime | None) -> None:
+    """Send nothing to a CE, not even a probe, for a time."""
+    wiring.current_database()
+    breaker.pause(wiring.parts(by_hand=True), name, reason, until)
+    show.say(f"CE {name} is held{f' until {until:%Y-%m-%d %H:%M}Z' if until else ''}: {reason}")
+
+
+@ce.command(epilog=example("pilotage ce resume lyon"))
+@click.argument("name")
+@click.option("--reason", default="resumed by hand", show_default=True, help="Why.")
+def resume(name: str, reason: str) -> None:
+    """End the pause of a CE, whoever made it."""
+    wiring.current_database()
+    breaker.resume(wiring.parts(by_hand=True), name, reason)
+    show.say(f"CE {name} is open")
+
+
+@ce.command(epilog=example("pilotage ce pauses lyon --descending"))
+@click.argument("name")
+@paged
+@as_json
+def pauses(name: str, as_json: bool, **asked: Any) -> None:
+    """List when a CE was paused and opened again, and why."""
+    asked.pop("search")
+    page = breaker.history(wiring.current_database(), name, **asked)
+    show_page(page, PAUSES, f"CE {name} was never paused", as_json)
+
+
+ce.add_command(maintenance)
+
+
+@ce.command(epilog=example("pilotage ce diff lyon --adopt --vo lhcb --yes"))
+@click.argument("name")
+@click.option("--adopt", is_flag=True, help="Take in the jobs that nobody here knows.")
+@click.option(
+    "--vo",
+    default=DEFAULT_VO,
+    show_default=True,
+    help="Whose the adopted jobs are, where the CE does not tell.",
+)
+@click.option("--cancel", is_flag=True, help="End the jobs that ought not to be there.")
+@sure
+@as_json
+def diff(name: str, adopt: bool, vo: str, cancel: bool, yes: bool, as_json: bool) -> None:
+    """Show what a CE has and the database lacks, and the reverse.
+
+    The exit code is 1 while something differs.
+    """
+    wiring.current_database()
+    parts = wiring.parts(by_hand=True)
+    found = service.diff(parts, name, adopt_for=vo if adopt else None, cancel=cancel, yes=yes)
+    if as_json:
+        show.as_json(asdict(found))
+    else:
+        rows = [asdict(one) for one in found.differences]
+        show.table(rows, DIFFERENCE, f"CE {name} has what the database says")
+        if adopt or cancel:
+            show.say(f"adopted {found.adopted}, cancelled {found.cancelled}")
+        if not found.complete:
+            show.say("the CE's listing was not complete: what it lacks may be there")
+    if len(found.differences) > found.adopted + found.cancelled:
+        left = show.counted(len(found.differences) - found.adopted - found.cancelled, "difference")
+        raise Differs(f"CE {name}", left)
 
 
 @ce.command(epilog=example("pilotage ce remove lyon --yes"))
@@ -153,33 +232,14 @@ def remove(name: str, yes: bool) -> None:
     show.say(f"CE {name} removed")
 
 
+ce.add_command(test)
+
+
 def _read(values: Mapping[str, Any]) -> dict[str, Any]:
-    found = given({**values, "options": parse_options(values["options"])})
+    found = given({**values, "options": parse_pairs(values["options"])})
     if NO_LIMIT in found.get("tags", ()):
         found["tags"] = ()
     return found
-
-
-def _number(text: str) -> float | str:
-    return float(text) if math.isfinite(float(text)) else text
-
-
-# JSON knows no infinity, and a database would refuse to store one: it stays text.
-_FINITE: dict[str, Any] = {"parse_float": _number, "parse_constant": str}
-
-
-def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read KEY=VALUE pairs. A value that is JSON is what it says, any other is text."""
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        key, sign, value = pair.partition("=")
-        if not sign or not key:
-            raise Invalid("option", f"{pair!r} is not KEY=VALUE")
-        try:
-            options[key] = None if value == "none" else json.loads(value, **_FINITE)
-        except json.JSONDecodeError:
-            options[key] = value
-    return options
 
 
 def _vos(names: Sequence[str]) -> list[str] | None:
@@ -201,4 +261,5 @@ def _show(found: CE, only_for: list[str], as_json: bool) -> None:
     values = {field.name: getattr(found, field.name) for field in fields(found)}
     del values["id"]
     values["only_for"] = only_for
+    values |= breaker.state(wiring.database(), found.name, wiring.now())
     show.as_json(values) if as_json else show.fields(values)

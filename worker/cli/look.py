@@ -15,9 +15,7 @@ from worker.cli.parts import as_json, example
 from worker.cli.view import picture
 from worker.domain.errors import Invalid
 from worker.domain.pilot import Status
-from worker.domain.schedule import Scope
-from worker.services import catalogue, execute, inventory
-from worker.services.overview import Overview, overview
+from worker.services.overview import Overview, overview, steps
 from worker.services.overview import explain as explain_service
 
 DAY = 86400.0
@@ -26,7 +24,7 @@ DAY = 86400.0
 @click.command(epilog=example("pilotage status --json"))
 @as_json
 def status(as_json: bool) -> None:
-    """Show the CEs, the pilots, and what was decided and happened last."""
+    """Show the CEs, the pilots, and what happened last, and why."""
     found = overview(wiring.current_database(), wiring.now())
     if as_json:
         show.as_json(_machine(found))
@@ -71,32 +69,10 @@ def explain(ce: str, vo: str | None, at: str | None, as_json: bool) -> None:
     for decision in found:
         pilots = show.counted(decision.granted, "pilot")
         show.say(f"{decision.at:%Y-%m-%d %H:%M:%S}Z  VO {decision.vo}: {pilots}")
-        show.say(f"  {decision.reason}")
-        for name, value in decision.trace.items():
-            if value is not None:
-                show.say(f"  {name.replace('_', ' '):<14} {value}")
-
-
-@click.command(epilog=example("pilotage plan --vo lhcb"))
-@click.option("--vo", help="Only for this VO.")
-@as_json
-def plan(vo: str | None, as_json: bool) -> None:
-    """Say what the next cycle would do, and change nothing."""
-    database = wiring.current_database()
-    task = catalogue.get("submit_pilots")
-    assert task.scope is Scope.VO
-    parts = wiring.parts(by_hand=True)
-    names = [vo] if vo else inventory.vo_names(database)
-    planned: dict[str, Any] = {
-        name: execute.execute(task, name, parts, dry_run=True) for name in names
-    }
-    if as_json:
-        show.as_json({name: asdict(done) for name, done in planned.items()})
-        return
-    for name, done in planned.items():
-        show.say(f"VO {name}: {done}")
-        for line in done.lines:
-            show.say(f"  {line}")
+        told = steps(decision)
+        width = max(len(name) for name, _ in told)
+        for name, sentence in told:
+            show.say(f"  {name:<{width}}  {sentence}")
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from worker.cli import apply, backend, ce, db, look, pilot, task, up, vo
+from worker.cli import apply, backend, ce, credential, db, look, pilot, plan, simulate, task, up, vo
 from worker.cli.parts import Group, example
 from worker.cli.show import complain
 from worker.domain.errors import PilotageError
@@ -22,9 +22,11 @@ for command in (
     look.status,
     look.top,
     look.explain,
-    look.plan,
+    plan.plan,
+    simulate.simulate,
     ce.ce,
     vo.vo,
+    credential.credential,
     apply.apply,
     pilot.pilot,
     task.task,

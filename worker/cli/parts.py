@@ -1,11 +1,17 @@
 """What the commands have in common: how a group speaks, and the options that recur."""
 
+import json
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import click
 
+from worker import wiring
 from worker.cli import show
+from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -83,6 +89,28 @@ class Amount(click.ParamType[int | str]):
             self.fail(f"{value!r} is neither a whole number nor 'none'", param, ctx)
 
 
+class Moment(click.ParamType[datetime]):
+    """A moment in UTC, or a time from now."""
+
+    name = "moment|duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read it."""
+        if isinstance(value, datetime):
+            return value
+        if found := _DURATION.fullmatch(value):
+            return wiring.now() + timedelta(**{_UNITS[found[2]]: int(found[1])})
+        try:
+            moment = datetime.fromisoformat(value)
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is neither like 2h nor like 2026-01-31T12:00", param, ctx)
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(rf"(\d{{1,6}})({'|'.join(_UNITS)})")
 NO_LIMIT = "none"
 
 
@@ -100,6 +128,28 @@ def something(changes: dict[str, Any]) -> dict[str, Any]:
     if not changes:
         raise click.UsageError("Name a value to change.", click.get_current_context())
     return changes
+
+
+def _number(text: str) -> float | str:
+    return float(text) if math.isfinite(float(text)) else text
+
+
+# JSON knows no infinity, and a database would refuse to store one: it stays text.
+_FINITE: dict[str, Any] = {"parse_float": _number, "parse_constant": str}
+
+
+def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read KEY=VALUE pairs. A value that is JSON is what it says, any other is text."""
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key:
+            raise Invalid("option", f"{pair!r} is not KEY=VALUE")
+        try:
+            options[key] = None if value == "none" else json.loads(value, **_FINITE)
+        except json.JSONDecodeError:
+            options[key] = value
+    return options
 
 
 def show_page(page: Any, columns: Sequence[str], empty: str, as_json: bool) -> None:

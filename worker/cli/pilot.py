@@ -76,12 +76,20 @@ def show_(which: str, as_json: bool) -> None:
     show.table(steps, ["at", "was", "became", "cause", "raw", "reason"], "no history")
 
 
-@pilot.command(epilog=example("pilotage pilot output 17"))
+@pilot.command(epilog=example("pilotage pilot output 17 --tail 20"))
 @click.argument("which", metavar=WHICH, callback=_known)
-def output(which: str) -> None:
+@click.option("--tail", type=click.IntRange(0), help="The last lines alone, so many.")
+@as_json
+def output(which: str, tail: int | None, as_json: bool) -> None:
     """Show what a pilot wrote, as far as its CE keeps it."""
     wiring.current_database()
-    show.say(service.output(wiring.parts(by_hand=True), which).rstrip("\n"))
+    found = service.output(wiring.parts(by_hand=True), which, tail=tail)
+    if as_json:
+        show.as_json(asdict(found))
+        return
+    if found.kept_at is not None:
+        show.say(f"[its end, as it was kept at {found.kept_at:%Y-%m-%d %H:%M:%S}Z]")
+    show.say(show.legible(found.text).rstrip("\n"))
 
 
 @pilot.command(epilog=example("pilotage pilot cancel 17 18 --yes"))

@@ -22,6 +22,11 @@ COLOURS = {
     "behind": "yellow",
     "absent": "yellow",
     "no": "yellow",
+    "good": "green",
+    "half_used": "yellow",
+    "short": "red",
+    "unusable": "red",
+    "ok": "green",
     "ahead": "red",
     "foreign": "red",
     "failed": "red",
@@ -87,6 +92,26 @@ def fields(values: Mapping[str, Any]) -> None:
 def as_json(value: object) -> None:
     """Print JSON."""
     click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
+
+
+def coloured(word: str, width: int = 0) -> str:
+    """Write a word in its colour; `say` takes colours away where there is no terminal."""
+    colour = None if os.environ.get("NO_COLOR") else COLOURS.get(word)
+    return click.style(f"{word:<{width}}", fg=colour) if colour else f"{word:<{width}}"
+
+
+def legible(text: str) -> str:
+    """Make a text of unknown origin fit for a terminal, which obeys some characters."""
+    if not sys.stdout.isatty():
+        return text
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+
+
+def written(value: object) -> str:
+    """Write a value in one line, as JSON."""
+    return json.dumps(value, default=_plain, ensure_ascii=False)
 
 
 def _cell(value: object) -> Text:

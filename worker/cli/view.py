@@ -1,14 +1,18 @@
 """The picture that `status`, `top` and `up` draw: CEs with bars, pilots, decisions, transitions."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from worker.domain.credential import State
 from worker.domain.decision import Decision
+from worker.domain.lengths import spoken
 from worker.domain.pilot import Status, Transition
+from worker.services.credentials import Standing
 from worker.services.overview import CELine, Overview
 
 STYLES = {
@@ -32,6 +36,7 @@ def picture(seen: Overview) -> RenderableType:
     """Draw all at a glance."""
     return Group(
         _statuses(seen),
+        *_warnings(seen),
         Text(),
         _ces(seen.ces),
         Text(),
@@ -53,6 +58,21 @@ def _statuses(seen: Overview) -> Text:
         mark = f"{MARKS[status]} " if status in MARKS else ""
         line.append(f"{mark}{status} {seen.pilots.get(status, 0)}  ", style=STYLES[status])
     return line
+
+
+def _warnings(seen: Overview) -> list[Text]:
+    """Say which credentials are near their end, or past it."""
+    said = [
+        (one.problem, "bold red") if one.problem else (_ending(one), "yellow")
+        for one in seen.credentials
+        if one.state in (State.SHORT, State.UNUSABLE)
+    ]
+    return [Text(f"! {line}", style=style) for line, style in said]
+
+
+def _ending(one: Standing) -> str:
+    left = spoken(timedelta(seconds=one.seconds_left or 0))
+    return f"the {one.kind} of {one.vo} for {one.backend} expires in {left}: {one.path}"
 
 
 def _ces(lines: Sequence[CELine]) -> RenderableType:

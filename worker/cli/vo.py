@@ -1,5 +1,6 @@
 """`pilotage vo`: the owners of pilots."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -8,23 +9,38 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.parts import (
+    NO_LIMIT,
     Amount,
     Group,
     as_json,
     example,
     given,
     paged,
+    parse_pairs,
     show_page,
     something,
     sure,
 )
+from worker.cli.payload import payload
+from worker.domain.errors import TaskFailed
+from worker.domain.schedule import Outcome
 from worker.domain.vo import VO
-from worker.services import inventory
+from worker.services import catalogue, execute, inventory
 
-COLUMNS = ["name", "share", "limit", "demand", "enabled"]
+COLUMNS = ["name", "share", "limit", "demand", "enabled", "draining"]
 
-_share = click.option(
-    "--share", type=float, help="Its share among VOs; kept, but not used by the allocation yet."
+_share = click.option("--share", type=float, help="Its share where VOs compete for slots.")
+_budget = click.option("--budget", type=Amount(), help="New pilots a tick at the most, or 'none'.")
+_surplus = click.option(
+    "--cancel-surplus/--keep-surplus",
+    default=None,
+    help="Whether waiting pilots are cancelled once the demand for them has gone.",
+)
+_source = click.option(
+    "--source",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Where its demand comes from: kind=http, then its options; 'none' forgets it.",
 )
 _limit = click.option("--limit", type=Amount(), help="Pilots at the most, or 'none'.")
 _demand = click.option("--demand", type=Amount(), help="More pilots it could use, or 'none'.")
@@ -40,11 +56,14 @@ def vo() -> None:
 @_share
 @_limit
 @_demand
+@_budget
+@_surplus
+@_source
 @click.option("--disabled", is_flag=True, help="Send nothing for it yet.")
 @as_json
 def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
     """Add a VO."""
-    wanted = VO(name=name, enabled=not disabled, **given(values))
+    wanted = VO(name=name, enabled=not disabled, **_read(values))
     _show(inventory.add_vo(wiring.current_database(), wanted), as_json)
 
 
@@ -73,18 +92,22 @@ def show_(name: str, as_json: bool) -> None:
 @_share
 @_limit
 @_demand
+@_budget
+@_surplus
+@_source
 @as_json
 def set_(name: str, as_json: bool, **values: Any) -> None:
     """Change values of a VO."""
-    _show(inventory.change_vo(wiring.current_database(), name, something(given(values))), as_json)
+    _show(inventory.change_vo(wiring.current_database(), name, something(_read(values))), as_json)
 
 
 @vo.command(epilog=example("pilotage vo enable lhcb"))
 @click.argument("name")
 @as_json
 def enable(name: str, as_json: bool) -> None:
-    """Let pilots be sent for a VO."""
-    _show(inventory.change_vo(wiring.current_database(), name, {"enabled": True}), as_json)
+    """Let pilots be sent for a VO; ends draining too."""
+    changes = {"enabled": True, "draining": False}
+    _show(inventory.change_vo(wiring.current_database(), name, changes), as_json)
 
 
 @vo.command(epilog=example("pilotage vo disable lhcb"))
@@ -95,6 +118,25 @@ def disable(name: str, as_json: bool) -> None:
     _show(inventory.change_vo(wiring.current_database(), name, {"enabled": False}), as_json)
 
 
+@vo.command(epilog=example("pilotage vo drain lhcb"))
+@click.argument("name")
+@as_json
+def drain(name: str, as_json: bool) -> None:
+    """Send nothing more for a VO and let its pilots end."""
+    _show(inventory.change_vo(wiring.current_database(), name, {"draining": True}), as_json)
+
+
+@vo.command(epilog=example("pilotage vo ask lhcb"))
+@click.argument("name")
+def ask(name: str) -> None:
+    """Ask the demand source of a VO now, and say what it answered."""
+    wiring.current_database()
+    done = execute.execute(catalogue.get("ask_demand"), name, wiring.parts(by_hand=True))
+    if done.outcome is not Outcome.OK:
+        raise TaskFailed(*done.lines)
+    show.say(str(done))
+
+
 @vo.command(epilog=example("pilotage vo remove lhcb --yes"))
 @click.argument("name")
 @sure
@@ -102,6 +144,17 @@ def remove(name: str, yes: bool) -> None:
     """Remove a VO that never had a pilot."""
     inventory.remove_vo(wiring.current_database(), name, yes=yes)
     show.say(f"VO {name} removed")
+
+
+vo.add_command(payload)
+
+
+def _read(values: Mapping[str, Any]) -> dict[str, Any]:
+    source = values["source"]
+    found = given({**values, "source": None})
+    if source:
+        found["source"] = None if NO_LIMIT in source else parse_pairs(source)
+    return found
 
 
 def _show(found: VO, as_json: bool) -> None:

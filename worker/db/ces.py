@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import fields, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, exists, insert, select, update
@@ -90,11 +91,40 @@ def backends(tx: Transaction) -> dict[str, str]:
     return {row.name: row.backend for row in tx.execute(query)}
 
 
+def of_backends(tx: Transaction, backends: Collection[str]) -> list[CE]:
+    """Read every CE of some back-ends."""
+    query = select(*_COLUMNS).where(ces.c.backend.in_(sorted(backends))).order_by(ces.c.name)
+    return [CE(**row) for row in tx.execute(query).mappings()]
+
+
 def success_rates(tx: Transaction) -> dict[str, float]:
     """Read the configured success rate of every CE."""
     return {
         row.name: row.success_rate for row in tx.execute(select(ces.c.name, ces.c.success_rate))
     }
+
+
+def closed_to_most(tx: Transaction) -> dict[str, frozenset[str]]:
+    """Name, for each CE that is not open to all, the VOs that may use it."""
+    query = (
+        select(ces.c.name.label("ce"), vos.c.name.label("vo"))
+        .select_from(
+            ces.outerjoin(ce_vos, ce_vos.c.ce_id == ces.c.id).outerjoin(
+                vos, vos.c.id == ce_vos.c.vo_id
+            )
+        )
+        .where(~ces.c.open_to_all)
+    )
+    found: dict[str, set[str]] = {}
+    for row in tx.execute(query):
+        found.setdefault(row.ce, set()).update({row.vo} - {None})
+    return {ce: frozenset(names) for ce, names in found.items()}
+
+
+def drained_by(tx: Transaction, now: datetime) -> list[str]:
+    """Name the CEs whose time to drain is over."""
+    query = select(ces.c.name).where(ces.c.draining, ces.c.drain_by <= now)
+    return list(tx.execute(query.order_by(ces.c.name)).scalars())
 
 
 def allow(tx: Transaction, name: str, vo_names: Collection[str]) -> None:

@@ -70,6 +70,13 @@ def last_of_each(
     return [Decision(**row) for row in tx.execute(query.order_by(vos.c.name)).mappings()]
 
 
+def between(tx: Transaction, begin: datetime, end: datetime) -> list[Decision]:
+    """Read all decisions of a time, tick by tick."""
+    query = _DECISIONS.where(decisions.c.at >= begin, decisions.c.at < end)
+    found = tx.execute(query.order_by(decisions.c.at, vos.c.name, ces.c.name)).mappings()
+    return [Decision(**row) for row in found]
+
+
 def count_before(tx: Transaction, before: datetime) -> int:
     """Count the decisions older than a moment."""
     return int(tx.execute(select(func.count()).where(decisions.c.at < before)).scalar_one())

@@ -1,12 +1,12 @@
 """Health: what was learnt of each CE, and the state of its breaker."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import JSON, Executable, Text, bindparam, select, update
+from sqlalchemy import JSON, Executable, Text, bindparam, case, select, update
 
 from worker.db.rows import encode, rows
 from worker.db.tables import ce_health, ces
@@ -25,7 +25,7 @@ class Health:
     breaker: Breaker = Breaker.CLOSED
     breaker_reason: str | None = None
     breaker_since: datetime | None = None
-    next_probe_at: datetime | None = None
+    held_until: datetime | None = None
     failed_calls: int = 0
     retry_at: datetime | None = None
 
@@ -52,32 +52,75 @@ def get_all(tx: Transaction) -> dict[str, Health]:
 
 def save(tx: Transaction, ce: str, health: Health) -> None:
     """Store the health of one CE."""
-    wanted = select(ces.c.id).where(ces.c.name == ce).scalar_subquery()
     values = {**asdict(health), "rates": dict(health.rates)}
-    stored = tx.execute(update(ce_health).where(ce_health.c.ce_id == wanted).values(values))
+    stored = tx.execute(update(ce_health).where(ce_health.c.ce_id == _key_of(ce)).values(values))
     if not stored.rowcount:
         raise UnknownCE(ce)
 
 
-def save_rates(
-    tx: Transaction, learned: Mapping[str, Mapping[str, Any]], learned_at: datetime
-) -> None:
-    """Store what was learnt of many CEs, in one statement."""
-    if not learned:
+def call_answered(tx: Transaction, ce: str) -> None:
+    """Forget the failed calls of a CE. What others write of its health stays as it is."""
+    tx.execute(
+        update(ce_health)
+        .where(ce_health.c.ce_id == _key_of(ce), ce_health.c.failed_calls > 0)
+        .values(failed_calls=0, retry_at=None)
+    )
+
+
+def call_failed(tx: Transaction, ce: str, retry_at: Callable[[int], datetime]) -> None:
+    """Count a failed call of a CE; its number in the row tells when to try again.
+
+    One that was removed or renamed while it was called has nothing to count.
+    """
+    counted = update(ce_health).where(ce_health.c.ce_id == _key_of(ce))
+    failures = tx.execute(
+        counted.values(failed_calls=ce_health.c.failed_calls + 1).returning(
+            ce_health.c.failed_calls
+        )
+    ).scalar_one_or_none()
+    if failures is not None:
+        tx.execute(counted.values(retry_at=retry_at(failures)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What was learnt of a CE: the state of the policy, and why it is paused, if it is."""
+
+    ce: str
+    rates: Mapping[str, Any]
+    pause: str | None = None
+    since: datetime | None = None
+
+
+def save_lessons(tx: Transaction, lessons: Collection[Lesson], now: datetime) -> None:
+    """Store what was learnt of many CEs, in one statement. A pause by hand stays."""
+    if not lessons:
         return
-    data = ((ce, dict(rates)) for ce, rates in learned.items())
-    tx.execute(_save_rates(tx.dialect), {**encode(("ce", "rates"), data), "learned_at": learned_at})
+    data = ((one.ce, dict(one.rates), one.pause, one.since) for one in lessons)
+    names = ("ce", "rates", "pause", "since")
+    tx.execute(_save_lessons(tx.dialect), {**encode(names, data), "learned_at": now})
 
 
 @cache
-def _save_rates(dialect: str) -> Executable:
-    new = rows(dialect, ce=Text, rates=JSON)
-    moment = bindparam("learned_at", type_=UtcDateTime())
+def _save_lessons(dialect: str) -> Executable:
+    new = rows(dialect, ce=Text, rates=JSON, pause=Text, since=UtcDateTime)
+    was, held = ce_health.c, ce_health.c.breaker == Breaker.HELD
+    paused = case((new.c.pause.is_(None), Breaker.CLOSED.value), else_=Breaker.OPEN.value)
     return (
         update(ce_health)
-        .where(ce_health.c.ce_id == ces.c.id, ces.c.name == new.c.ce)
-        .values(rates=new.c.rates, learned_at=moment)
+        .where(was.ce_id == ces.c.id, ces.c.name == new.c.ce)
+        .values(
+            rates=new.c.rates,
+            learned_at=bindparam("learned_at", type_=UtcDateTime()),
+            breaker=case((held, was.breaker), else_=paused),
+            breaker_reason=case((held, was.breaker_reason), else_=new.c.pause),
+            breaker_since=case((held, was.breaker_since), else_=new.c.since),
+        )
     )
+
+
+def _key_of(ce: str) -> Any:
+    return select(ces.c.id).where(ces.c.name == ce).scalar_subquery()
 
 
 _HEALTH = select(ces.c.name.label("ce"), *_COLUMNS).join_from(

@@ -1,6 +1,7 @@
 """What is asked of pilots: those in doubt or due, lists, counts, history. Nothing changes here."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import fields
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy import (
     Select,
     Text,
     bindparam,
+    case,
     exists,
     func,
     select,
@@ -30,16 +32,58 @@ from worker.domain.pilot import (
 )
 
 
+def at_ce(tx: Transaction, ce: str) -> list[Pilot]:
+    """List a CE's pilots that were claimed and are not over."""
+    query = PILOTS.where(ces.c.name == ce, has_status(OCCUPYING - {Status.RESERVED}))
+    return _pilots(tx, query.order_by(pilots.c.id))
+
+
 def in_doubt(tx: Transaction, ce: str) -> list[Pilot]:
     """List a CE's pilots that were claimed and whose answer is not recorded."""
     query = PILOTS.where(ces.c.name == ce, has_status([Status.SUBMITTING]))
     return _pilots(tx, query.order_by(pilots.c.id))
 
 
-def unsent(tx: Transaction, ce: str) -> list[int]:
-    """List the ids of a CE's pilots that hold a slot and were not sent."""
-    query = select(pilots.c.id).where(pilots.c.ce_id == _CE_ID, has_status([Status.RESERVED]))
+def unsent(tx: Transaction, ce: str) -> dict[int, str]:
+    """Tell which of a CE's pilots hold a slot and were not sent, each with its VO."""
+    query = (
+        select(pilots.c.id, vos.c.name)
+        .join_from(pilots, vos, pilots.c.vo_id == vos.c.id)
+        .where(pilots.c.ce_id == _CE_ID, has_status([Status.RESERVED]))
+        .order_by(pilots.c.id)
+    )
+    return {row.id: row.name for row in tx.execute(query, {"ce": ce})}
+
+
+def not_asked_to_go(tx: Transaction, ce: str) -> list[int]:
+    """List the ids of the pilots that wait at a CE and were not asked to go."""
+    query = select(pilots.c.id).where(
+        pilots.c.ce_id == _CE_ID,
+        has_status([Status.SUBMITTED]),
+        pilots.c.cancel_requested_at.is_(None),
+    )
     return list(tx.execute(query.order_by(pilots.c.id), {"ce": ce}).scalars())
+
+
+def waiting_of(tx: Transaction, vo: str, count: int) -> tuple[list[int], list[int]]:
+    """Choose waiting pilots of a VO that are to go: never sent, and sent; the youngest first.
+
+    Those that were asked to go already count among them.
+    """
+    query = (
+        select(pilots.c.id, pilots.c.status, pilots.c.cancel_requested_at)
+        .where(pilots.c.vo_id == key_of(tx, vos, vo))
+        .where(has_status([Status.RESERVED, Status.SUBMITTED]))
+        .order_by(
+            pilots.c.cancel_requested_at.is_(None),
+            case((has_status([Status.RESERVED]), 0), else_=1),
+            pilots.c.id.desc(),
+        )
+        .limit(count)
+    )
+    found = [row for row in tx.execute(query) if row.cancel_requested_at is None]
+    unsent = [row.id for row in found if row.status is Status.RESERVED]
+    return unsent, [row.id for row in found if row.status is Status.SUBMITTED]
 
 
 def ces_with(tx: Transaction, status: Status) -> list[str]:
@@ -107,7 +151,7 @@ def find(
 
 def history(tx: Transaction, pilot_id: int) -> list[Transition]:
     """Read what happened to a pilot, in order."""
-    query = select(transitions).where(transitions.c.pilot_id == pilot_id).order_by(transitions.c.id)
+    query = select(*_STEP).where(transitions.c.pilot_id == pilot_id).order_by(transitions.c.id)
     return [Transition(**row) for row in tx.execute(query).mappings()]
 
 
@@ -138,7 +182,7 @@ def count_occupying(tx: Transaction) -> dict[tuple[str, Status], int]:
 def latest_transitions(tx: Transaction, limit: int) -> list[tuple[str, Transition]]:
     """Read what happened last, the newest first, with the name of the CE."""
     query = (
-        select(ces.c.name.label("ce"), transitions)
+        select(ces.c.name.label("ce"), *_STEP)
         .join_from(transitions, pilots, transitions.c.pilot_id == pilots.c.id)
         .join(ces, pilots.c.ce_id == ces.c.id)
         .order_by(transitions.c.id.desc())
@@ -156,6 +200,8 @@ def count_active(tx: Transaction) -> int:
 
 _NOW = bindparam("now", type_=UtcDateTime())
 _CE_ID = select(ces.c.id).where(ces.c.name == bindparam("ce", type_=Text)).scalar_subquery()
+
+_STEP = [transitions.c[field.name] for field in fields(Transition)]
 
 _ATTRIBUTES = [
     vos.c.name.label("vo")

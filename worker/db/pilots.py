@@ -3,7 +3,7 @@
 The number of statements of an operation does not depend on the number of pilots.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -26,17 +26,20 @@ from sqlalchemy import (
 )
 
 from worker.db.mover import HELD, Moved, move
+from worker.db.names import key_of
 from worker.db.rows import encode, rows
 from worker.db.slots import lock_rooms
 from worker.db.tables import ces, has_status, pilots, transitions, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import (
-    STAMP_LENGTH,
+    GROUP_LENGTH,
+    GROUP_SIZE,
     Cause,
     Grant,
     Move,
     Status,
+    numbered,
 )
 
 UNDECIDED = (Status.SUBMITTING, *HELD)
@@ -73,25 +76,55 @@ def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Res
     """
     room = lock_rooms(tx, grants)
     made = [
-        (token_hex(STAMP_LENGTH // 2), grant.vo, grant.ce)
+        (stamp, grant.vo, grant.ce)
         for grant in grants
-        for _ in range(room.take(grant.vo, grant.ce, grant.count))
+        for stamp in _new_stamps(room.take(grant.vo, grant.ce, grant.count))
     ]
     if not made:
         return []
     data = [(stamp, room.vo_ids[vo], room.ce_ids[ce]) for stamp, vo, ce in made]
-    found = tx.execute(_reserve(tx.dialect), {**encode(_BIRTH, data), "now": now})
+    found = tx.execute(_reserve(tx.dialect, Status.RESERVED), {**encode(_BIRTH, data), "now": now})
     ids = {row.stamp: row.id for row in found}
     tx.execute(
-        _birth(tx.dialect),
+        _birth(tx.dialect, Status.RESERVED),
         {**encode(("pilot_id",), ([i] for i in ids.values())), "now": now},
     )
     return [Reserved(pilot_id=ids[stamp], stamp=stamp, vo=vo, ce=ce) for stamp, vo, ce in made]
 
 
-def claim(tx: Transaction, ce: str, limit: int, now: datetime) -> list[Reserved]:
-    """Take reserved pilots of a CE for sending, oldest first; no two claims take the same."""
-    found: Sequence[Any] = tx.execute(_CLAIMABLE, {"ce": ce, "limit": limit}).all()
+def take_in(
+    tx: Transaction, stamps: Iterable[str], vo: str, ce: str, now: datetime
+) -> dict[str, int]:
+    """Make pilots of jobs that a CE has and nobody here knows; tell the id of each.
+
+    They begin in doubt. They are there already, so no limit keeps them out.
+    """
+    keys = key_of(tx, vos, vo), key_of(tx, ces, ce)
+    data = {**encode(_BIRTH, ((stamp, *keys) for stamp in stamps)), "now": now}
+    ids = {
+        row.stamp: int(row.id) for row in tx.execute(_reserve(tx.dialect, Status.SUBMITTING), data)
+    }
+    pilot_ids = encode(("pilot_id",), ([i] for i in ids.values()))
+    tx.execute(_birth(tx.dialect, Status.SUBMITTING), {**pilot_ids, "now": now})
+    return ids
+
+
+def _new_stamps(count: int) -> Iterator[str]:
+    """Make stamps that nobody ever had, in groups."""
+    for begin in range(0, count, GROUP_SIZE):
+        group = token_hex(GROUP_LENGTH // 2)
+        yield from (numbered(group, n) for n in range(min(GROUP_SIZE, count - begin)))
+
+
+def claim(
+    tx: Transaction, ce: str, limit: int, now: datetime, *, not_of: Collection[str] = ()
+) -> list[Reserved]:
+    """Take reserved pilots of a CE for sending, oldest first; no two claims take the same.
+
+    Those of some VOs may be left where they are.
+    """
+    query = _CLAIMABLE.where(vos.c.name.not_in(sorted(not_of))) if not_of else _CLAIMABLE
+    found: Sequence[Any] = tx.execute(query, {"ce": ce, "limit": limit}).all()
     if not found:
         return []
     move(
@@ -194,7 +227,7 @@ _REMOVE_FINAL = pilots.delete().where(
 
 
 @cache
-def _reserve(dialect: str) -> Executable:
+def _reserve(dialect: str, status: Status) -> Executable:
     new = rows(dialect, stamp=Text, vo_id=Integer, ce_id=Integer)
     return (
         insert(pilots)
@@ -202,7 +235,7 @@ def _reserve(dialect: str) -> Executable:
             [*_BIRTH, "status", "reserved_at", "updated_at"],
             select(
                 *(new.c[name] for name in _BIRTH),
-                literal(Status.RESERVED, pilots.c.status.type),
+                literal(status, pilots.c.status.type),
                 _NOW,
                 _NOW,
             ),
@@ -212,11 +245,11 @@ def _reserve(dialect: str) -> Executable:
 
 
 @cache
-def _birth(dialect: str) -> Executable:
+def _birth(dialect: str, status: Status) -> Executable:
     new = rows(dialect, pilot_id=Integer)
     return insert(transitions).from_select(
         ["pilot_id", "became", "at"],
-        select(new.c.pilot_id, literal(Status.RESERVED, transitions.c.became.type), _NOW),
+        select(new.c.pilot_id, literal(status, transitions.c.became.type), _NOW),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -98,8 +99,11 @@ class CESlots:
     waiting: int
     vo_occupying: int
     vo_waiting: int
+    last_sent_at: datetime | None
     breaker: Breaker
     breaker_reason: str | None
+    held_until: datetime | None
+    retry_at: datetime | None
     rates: Mapping[str, Any]
 
     @property
@@ -114,6 +118,12 @@ class CESlots:
 def slots_for(tx: Transaction, vo_id: int) -> list[CESlots]:
     """Read the slots of every CE as one VO sees them, the closed ones too."""
     return [CESlots(**row) for row in tx.execute(_SLOTS, {"vo_id": vo_id}).mappings()]
+
+
+def count_by_vo(tx: Transaction) -> dict[str, tuple[int, int]]:
+    """Count, by VO, the pilots that occupy and those of them that wait."""
+    counted = tx.execute(_BY_VO)
+    return {row.name: (int(row.occupying), int(row.waiting)) for row in counted}
 
 
 def _ce_room(ce: Any, counted: Any) -> int:
@@ -224,6 +234,17 @@ def _available() -> Select[Any]:
 
 _AVAILABLE = _available()
 
+_BY_VO = (
+    select(
+        vos.c.name,
+        func.count().label("occupying"),
+        func.sum(case((_WAITS, 1), else_=0)).label("waiting"),
+    )
+    .join_from(pilots, vos, pilots.c.vo_id == vos.c.id)
+    .where(_OCCUPIES)
+    .group_by(vos.c.name)
+)
+
 
 def _slots() -> Select[Any]:
     vo_id = bindparam("vo_id", type_=KEY)
@@ -238,14 +259,20 @@ def _slots() -> Select[Any]:
     )
     permitted = exists().where(ce_vos.c.ce_id == ces.c.id, ce_vos.c.vo_id == vo_id)
     counts = ("occupying", "waiting", "vo_occupying", "vo_waiting")
+    last_sent = (
+        select(pilots.c.reserved_at)
+        .where(pilots.c.ce_id == ces.c.id)
+        .order_by(pilots.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
     return (
         select(
             *(ces.c[name] for name in _OF_THE_CE),
             or_(ces.c.open_to_all, permitted).label("allowed"),
             *(func.coalesce(counted.c[name], 0).label(name) for name in counts),
-            ce_health.c.breaker,
-            ce_health.c.breaker_reason,
-            ce_health.c.rates,
+            last_sent.label("last_sent_at"),
+            *(ce_health.c[name] for name in _OF_ITS_HEALTH),
         )
         .select_from(
             ces.join(ce_health, ce_health.c.ce_id == ces.c.id).outerjoin(
@@ -257,4 +284,5 @@ def _slots() -> Select[Any]:
 
 
 _OF_THE_CE = ("name", "capacity", "waiting_limit", "success_rate", "enabled", "draining")
+_OF_ITS_HEALTH = ("breaker", "breaker_reason", "held_until", "retry_at", "rates")
 _SLOTS = _slots()

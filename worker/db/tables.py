@@ -1,11 +1,14 @@
 """The tables of the core chain: what Pilotage remembers.
 
     vos ──< ce_vos >── ces ──── ce_health
-     │                  │
-     ├──< schedules     │
+     │                  ├──< breaker_changes
+     ├──< schedules     ├──< maintenances
+     ├─── vo_demands    │
+     ├──< credentials   │
      ├──< decisions >───┤
      └──< pilots >──────┘
-             └──< transitions        leases, reports
+             ├──< transitions        leases, reports
+             └─── outputs
 
 A VO or CE that has pilots cannot be removed (RESTRICT): history must not vanish by accident.
 What merely describes a row goes with it (CASCADE). No table here points at a back-end's table.
@@ -37,6 +40,7 @@ from sqlalchemy import (
 from worker.db.touch import keeps_updated_at
 from worker.db.types import JSON_VALUE, KEY, Strings, UtcDateTime, words
 from worker.domain.breaker import Breaker
+from worker.domain.credential import CredentialKind
 from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Cause, Status
 from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO
@@ -55,6 +59,10 @@ metadata = MetaData(naming_convention=NAMING)
 
 def _key() -> Column[int]:
     return Column("id", KEY, primary_key=True)
+
+
+UNTOLD = frozenset({Status.RESERVED, Status.SUBMITTING})
+"""What a pilot is before its CE has said anything: nothing is learnt from it."""
 
 
 def _created_at() -> Column[object]:
@@ -88,11 +96,17 @@ vos = Table(
     Column("limit", Integer),
     Column("demand", Integer),
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("draining", Boolean, nullable=False, server_default=text("false")),
+    Column("budget", Integer),
+    Column("cancel_surplus", Boolean, nullable=False, server_default=text("false")),
+    Column("source", JSON_VALUE),
+    Column("payload", JSON_VALUE),
     _created_at(),
     _updated_at(),
     CheckConstraint("share >= 0", name="share"),
     CheckConstraint('"limit" >= 0', name="limit"),
     CheckConstraint("demand >= 0", name="demand"),
+    CheckConstraint("budget >= 0", name="budget"),
     comment="Owners of pilots. A limit or demand of NULL is unlimited.",
 )
 keeps_updated_at(vos)
@@ -113,6 +127,8 @@ ces = Table(
     Column("success_rate", Float, nullable=False, server_default=text("1")),
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     Column("draining", Boolean, nullable=False, server_default=text("false")),
+    Column("drain_by", UtcDateTime()),
+    Column("cancel_strangers", Boolean, nullable=False, server_default=text("false")),
     Column("open_to_all", Boolean, nullable=False, server_default=text("true")),
     Column("tags", Strings(), nullable=False),
     Column("options", JSON_VALUE, nullable=False),
@@ -225,7 +241,15 @@ transitions = Table(
     Column("raw", Text),
     Column("reason", Text),
     Column("at", UtcDateTime(), nullable=False, server_default=func.current_timestamp()),
+    Column("learned_at", UtcDateTime()),
     Index("ix_transitions_pilot_id_id", "pilot_id", "id"),
+    # What learn has yet to fold: as few rows as there are new outcomes, however long the history.
+    Index(
+        "ix_transitions_unlearned",
+        "id",
+        postgresql_where=text(f"learned_at IS NULL AND became NOT IN ({_quoted(UNTOLD)})"),
+        sqlite_where=text(f"learned_at IS NULL AND became NOT IN ({_quoted(UNTOLD)})"),
+    ),
     Index(
         "ix_transitions_ends",
         "at",
@@ -233,6 +257,15 @@ transitions = Table(
         sqlite_where=text(f"became IN ({_quoted(FINAL)})"),
     ),
     comment="The history of each pilot. The first has no 'was'.",
+)
+
+outputs = Table(
+    "outputs",
+    metadata,
+    Column("pilot_id", ForeignKey(pilots.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("kept_at", UtcDateTime(), nullable=False, server_default=func.current_timestamp()),
+    comment="The end of what some failed pilots wrote, kept as long as the pilots are.",
 )
 
 decisions = Table(
@@ -266,7 +299,7 @@ ce_health = Table(
     ),
     Column("breaker_reason", Text),
     Column("breaker_since", UtcDateTime()),
-    Column("next_probe_at", UtcDateTime()),
+    Column("held_until", UtcDateTime()),
     Column("failed_calls", Integer, nullable=False, server_default=text("0")),
     Column("retry_at", UtcDateTime()),
     _updated_at(),
@@ -276,6 +309,87 @@ ce_health = Table(
 )
 keeps_updated_at(ce_health, key="ce_id")
 
+breaker_changes = Table(
+    "breaker_changes",
+    metadata,
+    _key(),
+    Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), nullable=False),
+    Column("was", words(Breaker, "was"), nullable=False),
+    Column("became", words(Breaker, "became"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by_hand", Boolean, nullable=False, server_default=text("false")),
+    Column("until", UtcDateTime()),
+    Column("at", UtcDateTime(), nullable=False, server_default=func.current_timestamp()),
+    Index("ix_breaker_changes_ce_id_id", "ce_id", "id"),
+    Index("ix_breaker_changes_at", "at"),
+    comment="Every pause of a CE and every reopening, with its reason.",
+)
+
+maintenances = Table(
+    "maintenances",
+    metadata,
+    _key(),
+    Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), nullable=False),
+    Column("begins_at", UtcDateTime(), nullable=False),
+    Column("ends_at", UtcDateTime(), nullable=False),
+    Column("reason", Text, nullable=False),
+    CheckConstraint("begins_at < ends_at", name="order"),
+    Index("ix_maintenances_ce_id_ends_at", "ce_id", "ends_at"),
+    comment="When a CE is known to be away.",
+)
+
+vo_demands = Table(
+    "vo_demands",
+    metadata,
+    Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("demand", Integer),
+    Column("asked_at", UtcDateTime()),
+    Column("answered_at", UtcDateTime()),
+    Column("problem", Text),
+    Column("surplus_since", UtcDateTime()),
+    CheckConstraint("demand >= 0", name="demand"),
+    comment="What the source of a VO's demand answered last, and what went wrong since.",
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    _key(),
+    Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE")),
+    Column("backend", String(128), nullable=False),
+    Column("kind", words(CredentialKind, "kind"), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("renew", Strings()),
+    Column("issued_at", UtcDateTime()),
+    Column("expires_at", UtcDateTime()),
+    Column("checked_at", UtcDateTime()),
+    Column("problem", Text),
+    Column("renewed_at", UtcDateTime()),
+    Column("retry_at", UtcDateTime()),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    _created_at(),
+    _updated_at(),
+    CheckConstraint("failures >= 0", name="failures"),
+    comment="Where the credential of a VO for a kind of CE lies; without a VO it is for all.",
+)
+keeps_updated_at(credentials)
+Index(
+    "uq_credentials_backend_kind",
+    credentials.c.backend,
+    credentials.c.kind,
+    unique=True,
+    postgresql_where=credentials.c.vo_id.is_(None),
+    sqlite_where=credentials.c.vo_id.is_(None),
+)
+Index(
+    "uq_credentials_vo_id_backend_kind",
+    credentials.c.vo_id,
+    credentials.c.backend,
+    credentials.c.kind,
+    unique=True,
+    postgresql_where=credentials.c.vo_id.is_not(None),
+    sqlite_where=credentials.c.vo_id.is_not(None),
+)
 
 schedules = Table(
     "schedules",

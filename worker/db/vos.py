@@ -56,9 +56,21 @@ def remove(tx: Transaction, name: str) -> None:
     tx.execute(delete(vos).where(vos.c.id == vo.id))
 
 
+def get_all(tx: Transaction) -> list[VO]:
+    """Read every VO."""
+    found = tx.execute(select(*_COLUMNS).order_by(vos.c.name)).mappings()
+    return [VO(**row) for row in found]
+
+
 def names(tx: Transaction) -> list[str]:
     """Name every VO."""
     return list(tx.execute(select(vos.c.name).order_by(vos.c.name)).scalars())
+
+
+def with_source(tx: Transaction) -> list[str]:
+    """Name the enabled VOs whose demand comes from a source."""
+    query = select(vos.c.name).where(vos.c.source.is_not(None), vos.c.enabled)
+    return list(tx.execute(query.order_by(vos.c.name)).scalars())
 
 
 def find(

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from worker.domain.checks import at_least, between, name
+from worker.domain.errors import Invalid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,8 @@ class CE:
     waiting_limit: int | None = None
     enabled: bool = True
     draining: bool = False
+    drain_by: datetime | None = None
+    cancel_strangers: bool = False
     open_to_all: bool = True
     tags: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
@@ -30,5 +34,7 @@ class CE:
         at_least("capacity", self.capacity, 0)
         between("success rate", self.success_rate, 0, 1)
         at_least("waiting limit", self.waiting_limit, 0)
+        if self.drain_by is not None and self.drain_by.tzinfo is None:
+            raise Invalid("drain by", f"{self.drain_by} has no time zone: write 2026-01-31T12:00Z")
         for tag in self.tags:
             name("tag", tag)

@@ -7,6 +7,7 @@
     │   ├── UnknownCE
     │   ├── UnknownPilot
     │   ├── UnknownBackend
+    │   ├── UnknownCredential
     │   ├── UnknownSchedule
     │   └── UnknownTask
     ├── AlreadyExists                 choose another name
@@ -29,7 +30,9 @@
     │   ├── Refused                   give up, with a cause
     │   ├── Unreadable                the raw text is kept
     │   └── CredentialProblem         renew the credential; no fault of the CE
+    ├── DemandUnknown                 correct the source, or tell the demand yourself
     ├── TaskFailed                    see its reason; the next tick tries again
+    ├── Differs                       look, then adopt or cancel
     ├── AlreadyUp                     stop the other, or use another state folder
     ├── NestedUnitOfWork              a mistake in our own code
     └── ConfirmationNeeded            say --yes, or --force
@@ -75,6 +78,10 @@ class UnknownPilot(NotFound):
 
 class UnknownBackend(NotFound):
     """There is no back-end of this name."""
+
+
+class UnknownCredential(NotFound):
+    """There is no such credential."""
 
 
 class UnknownSchedule(NotFound):
@@ -181,8 +188,16 @@ class CredentialProblem(BackendError):
     """The credential is missing, expired or not accepted."""
 
 
+class DemandUnknown(PilotageError):
+    """The demand of the VO cannot be learnt."""
+
+
 class TaskFailed(PilotageError):
     """The task failed."""
+
+
+class Differs(PilotageError):
+    """The CE and the database do not agree."""
 
 
 class AlreadyUp(PilotageError):

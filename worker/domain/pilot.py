@@ -120,6 +120,12 @@ CE_FAULTS = frozenset(
 STAMP_LENGTH = 32
 """A stamp is this many lower-case hexadecimal characters."""
 
+GROUP_LENGTH = 24
+"""So many of them name the group of pilots that were reserved together; the rest is a number."""
+
+GROUP_SIZE = 1000
+"""A group has so many pilots at the most, numbered from 0."""
+
 
 class Pilot(NamedTuple):
     """One job on one CE for one VO. A tuple, for they are read by the thousand."""
@@ -199,6 +205,20 @@ class Grant:
 
     def __post_init__(self) -> None:
         at_least("count", self.count, 0)
+
+
+def numbered(group: str, number: int) -> str:
+    """Make the stamp of one pilot of a group.
+
+    A CE that runs arrays can name the group once and tell a pilot by its index, and the stamp
+    follows from both: nothing has to be written down for it to be recognised after a crash.
+    """
+    return f"{group}{number:0{STAMP_LENGTH - GROUP_LENGTH}x}"
+
+
+def group_and_number(stamp: str) -> tuple[str, int]:
+    """Take a stamp apart."""
+    return stamp[:GROUP_LENGTH], int(stamp[GROUP_LENGTH:], 16)
 
 
 def check_stamp(stamp: str) -> None:

@@ -1,6 +1,8 @@
 """A virtual organisation: an owner of pilots."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from worker.domain.checks import at_least, name
 from worker.domain.errors import Invalid
@@ -15,13 +17,21 @@ ALL_VOS = "all"
 
 @dataclass(frozen=True, kw_only=True)
 class VO:
-    """An owner of pilots, with a share, a limit and a demand. `None` is without limit."""
+    """An owner of pilots, with a share, a limit and a demand. `None` is without limit.
+
+    A budget bounds what one tick may add. The demand may come from a source instead, whose
+    settings belong to its kind.
+    """
 
     name: str
     share: float = 1.0
     limit: int | None = None
     demand: int | None = None
     enabled: bool = True
+    draining: bool = False
+    budget: int | None = None
+    cancel_surplus: bool = False
+    source: Mapping[str, Any] | None = None
     id: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
@@ -31,3 +41,4 @@ class VO:
         at_least("share", self.share, 0)
         at_least("limit", self.limit, 0)
         at_least("demand", self.demand, 0)
+        at_least("budget", self.budget, 0)

@@ -1,117 +1,274 @@
-"""Who gets how many: free slots, weighted by success rate, with the largest remainder.
+"""The policy: three chances, pauses, worth, need, preference. `three_chances` is the default.
 
-Every fact is in the arguments; nothing that is returned exceeds the free slots that were given.
-Each step leaves a line in the trace of its decision, in the words that `explain` prints.
+For each VO and tick: which CEs are usable; how many pilots are needed in all; who gets them. A CE
+that is paused or not worth its price gets a probe now and then, and nothing else.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from math import sqrt
+from typing import Any
 
 from worker.domain.decision import Decision
+from worker.policy import traces
+from worker.policy.facts import CEFacts, Chances, VOFacts
+from worker.policy.parameters import DEFAULTS, Parameters
+from worker.policy.sharing import entitlement, is_contested, scarce
+
+
+@dataclass(kw_only=True)
+class Line:
+    """What is thought of one CE in one tick; it becomes its decision."""
+
+    ce: CEFacts
+    chances: Chances
+    chance: float
+    value: float
+    probes: timedelta | None = None
+    """Time between its probes, if it gets nothing else."""
+    barred: str | None = None
+    """Why it gets nothing at all."""
+    room: int = 0
+    granted: int = 0
+    found: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether it gets more than probes."""
+        return self.barred is None and self.probes is None
 
 
 @dataclass(frozen=True, kw_only=True)
-class CEFacts:
-    """What a decision about one CE needs to know. `closed` says why it gets nothing at all."""
+class Need:
+    """How many pilots a VO gets at the most, by which caps."""
 
-    name: str
-    free: int
-    success_rate: float
-    closed: str | None = None
+    caps: Mapping[str, int]
+    """What limits it, and to how many."""
+    told: Mapping[str, str]
+    """What each of them is called where it decides."""
+    share: int | None
+    """How many it gets at the most where others want slots too; `None` is as many as it needs."""
+
+    @cached_property
+    def all_caps(self) -> Mapping[str, int]:
+        """The caps and the share."""
+        return self.caps if self.share is None else {**self.caps, "share": self.share}
+
+    @cached_property
+    def count(self) -> int:
+        """The least of the caps, the share apart: that holds only where others want slots."""
+        return min(self.caps.values())
+
+    @cached_property
+    def reason(self) -> str:
+        """What decides."""
+        return self.told[min(self.caps, key=lambda name: self.caps[name])]
 
 
-@dataclass(frozen=True, kw_only=True)
-class VOFacts:
-    """What a decision for one VO needs to know. `None` is unlimited."""
-
-    name: str
-    demand: int | None
-    waiting: int
-    room: int | None
-    closed: str | None = None
-
-
-def allocate(*, now: datetime, vo: VOFacts, budget: int, ces: Sequence[CEFacts]) -> list[Decision]:
+def three_chances(
+    *,
+    now: datetime,
+    vo: VOFacts,
+    budget: int,
+    ces: Sequence[CEFacts],
+    parameters: Parameters = DEFAULTS,
+) -> list[Decision]:
     """Decide how many pilots of a VO each CE gets; one decision for each CE, whatever it is."""
-    need, caps = _need(vo, budget)
-    shares = _shares(need, ces)
+    lines = [_line(now, vo, ce, parameters) for ce in sorted(ces, key=lambda ce: ce.name)]
+    need = _need(vo, budget, lines)
+    left = need.count - _probe(now, lines, need.count)
+    _share_out(vo, left, need.share, [line for line in lines if line.usable], parameters)
+    facts = traces.writer(vo, budget)
     return [
         Decision(
             vo=vo.name,
-            ce=ce.name,
+            ce=line.ce.name,
             at=now,
-            granted=shares[ce.name],
-            reason=_reason(vo, ce, shares[ce.name], need, caps),
-            trace={
-                "demand": vo.demand,
-                "waiting": vo.waiting,
-                "vo_room": vo.room,
-                "budget": budget,
-                "need": need,
-                "free": ce.free,
-                "success_rate": ce.success_rate,
-                "weight": _weight(ce),
-                "closed": vo.closed or ce.closed,
-            },
+            granted=line.granted,
+            reason=_reason(line, need),
+            trace={**facts(line.ce), **_found(line, need)},
         )
-        for ce in sorted(ces, key=lambda ce: ce.name)
+        for line in lines
     ]
 
 
-def _need(vo: VOFacts, budget: int) -> tuple[int, str]:
-    """Tell how many pilots the VO gets at the most, and which cap decided."""
-    if vo.closed:
-        return 0, vo.closed
-    caps = [(budget, f"the budget of a tick is {budget}")]
-    if vo.demand is not None:
-        unmet = max(0, vo.demand - vo.waiting)
-        caps.append((unmet, f"demand {vo.demand}, of which {vo.waiting} wait already"))
-    if vo.room is not None:
-        caps.append((max(0, vo.room), f"the VO's limit leaves room for {max(0, vo.room)}"))
-    return min(caps)
+def chances_of(ce: CEFacts) -> Chances:
+    """Tell what is known of a CE, or what the configured success rate says."""
+    if ce.chances is not None:
+        return ce.chances
+    root = sqrt(ce.success_rate)
+    return Chances(accept=1.0, start=root, finish=root)
 
 
-def _shares(need: int, ces: Sequence[CEFacts]) -> dict[str, int]:
-    """Share out what is needed by weight, never more than is free, nothing left over."""
-    shares = {ce.name: 0 for ce in ces}
-    room = {ce.name: ce.free for ce in ces if _weight(ce) > 0}
-    weights = {ce.name: _weight(ce) for ce in ces}
-    left = min(need, sum(room.values()))
-    while left > 0:
-        given = _largest_remainder(left, {name: weights[name] for name in room})
-        for name, count in given.items():
-            taken = min(count, room[name])
-            shares[name] += taken
-            room[name] -= taken
-            left -= taken
-        room = {name: free for name, free in room.items() if free > 0}
-    return shares
+def value_of(chances: Chances, parameters: Parameters = DEFAULTS) -> float:
+    """Tell what a pilot of one hour is worth at a CE, in hours, after its prices."""
+    accept, start, finish = chances.accept, chances.start, chances.finish
+    good = start * finish
+    taken = (
+        good - parameters.price_failed * (1 - good) - parameters.price_late * start * (1 - finish)
+    )
+    return accept * taken - parameters.price_refused * (1 - accept)
 
 
-def _largest_remainder(total: int, weights: dict[str, float]) -> dict[str, int]:
-    whole = sum(weights.values())
-    exact = {name: total * weight / whole for name, weight in weights.items()}
-    given = {name: int(share) for name, share in exact.items()}
-    rest = total - sum(given.values())
-    # Ties go by name, so that the order of the arguments changes nothing.
-    for name in sorted(exact, key=lambda name: (given[name] - exact[name], name))[:rest]:
-        given[name] += 1
-    return given
+def probe_interval(now: datetime, since: datetime, parameters: Parameters = DEFAULTS) -> timedelta:
+    """Tell the time between two probes of a CE that has been paused since then."""
+    part = (now - since) / parameters.probe_part
+    return min(max(part, parameters.probe_soonest), parameters.probe_latest)
 
 
-def _weight(ce: CEFacts) -> float:
-    return 0.0 if ce.closed or ce.free <= 0 else ce.free * ce.success_rate
-
-
-def _reason(vo: VOFacts, ce: CEFacts, granted: int, need: int, caps: str) -> str:
-    if vo.closed or ce.closed:
-        return str(vo.closed or ce.closed)
-    if ce.free <= 0:
-        return "no free slot"
+def _line(now: datetime, vo: VOFacts, ce: CEFacts, parameters: Parameters) -> Line:
+    chances = chances_of(ce)
+    value = value_of(chances, parameters)
+    line = Line(ce=ce, chances=chances, chance=chances.all, value=value, room=max(0, ce.free))
+    line.barred = vo.closed or ce.closed
     if ce.success_rate <= 0:
-        return "success rate 0"
-    part = f"free {ce.free}, success rate {ce.success_rate:.2f}"
-    if need == 0:
-        return f"nothing needed: {caps}"
-    return f"{part}: gets {granted} of {need}" if granted < ce.free else f"{part}: all free slots"
+        line.barred = line.barred or "success rate 0"
+    if line.room == 0:
+        line.barred = line.barred or "no free slot"
+    if ce.pause is not None:
+        line.probes = probe_interval(now, ce.pause.since, parameters)
+    elif value < 0:
+        line.probes = parameters.worthless_probe
+    elif ce.oldest_waiting_since is not None:
+        _drain_limit(line, now, ce.oldest_waiting_since, parameters)
+    return line
+
+
+def _drain_limit(line: Line, now: datetime, oldest: datetime, parameters: Parameters) -> None:
+    """Let a queue that moves slowly get no deeper than it drained in the last hour."""
+    if now - oldest > parameters.drain_after:
+        line.found["drain"] = line.ce.drained
+        line.room = min(line.room, max(0, line.ce.drained - line.ce.waiting))
+
+
+def _need(vo: VOFacts, budget: int, lines: Sequence[Line]) -> Need:
+    caps = {"budget": max(0, budget)}
+    told = {"budget": f"the budget of a tick is {budget}"}
+    if vo.closed:
+        caps["closed"], told["closed"] = 0, vo.closed
+    if vo.demand is not None:
+        # Those that wait at a paused CE count for nothing, so that it cannot swallow the demand.
+        worth = sum(line.ce.vo_waiting * line.chance for line in lines if line.ce.pause is None)
+        waiting = sum(line.ce.vo_waiting for line in lines)
+        caps["demand"] = max(0, int(vo.demand - worth + 0.5))
+        told["demand"] = f"demand {vo.demand}, and {waiting} wait, worth {worth:.1f}"
+        if vo.note is not None:
+            told["demand"] += f" ({vo.note})"
+    if vo.room is not None:
+        caps["room"] = max(0, vo.room)
+        told["room"] = f"the VO's limit leaves room for {caps['room']}"
+    share = None
+    part = entitlement(vo, [line.ce for line in lines], _usable(lines))
+    if part is not None:
+        share = max(0, part - sum(line.ce.vo_occupying for line in lines))
+    return Need(caps=caps, told=told, share=share)
+
+
+def _usable(lines: Iterable[Line]) -> set[str]:
+    return {line.ce.name for line in lines if line.usable}
+
+
+def _probe(now: datetime, lines: Iterable[Line], need: int) -> int:
+    """Send the probes that are due, as long as pilots are needed; tell how many."""
+    sent = 0
+    for line in lines:
+        if line.barred is not None or line.probes is None:
+            continue
+        since = line.ce.pause.since if line.ce.pause else None
+        last = max((m for m in (since, line.ce.last_sent_at) if m is not None), default=None)
+        if sent < need and (last is None or now - last >= line.probes):
+            line.granted = 1
+            sent += 1
+    return sent
+
+
+def _share_out(
+    vo: VOFacts, need: int, share: int | None, lines: Sequence[Line], parameters: Parameters
+) -> None:
+    """Give everybody all that fits, or where it is scarce share by room and preference."""
+    given = _preferred(need, lines, parameters)
+    if share is not None:
+        contested = [line for line in lines if is_contested(vo, line.ce)]
+        if sum(given[line.ce.name] for line in contested) > share:
+            # Good slots and poor alike: whoever comes first must not leave the poor to the others.
+            given |= _shared(min(need, share), {line.ce.name: line.room for line in contested})
+            names = {line.ce.name for line in contested}
+            alone = [line for line in lines if line.ce.name not in names]
+            given |= _preferred(need - sum(given[name] for name in names), alone, parameters)
+            for line in contested:
+                line.found["share"] = share
+    for line in lines:
+        line.granted = given[line.ce.name]
+
+
+def _preferred(need: int, lines: Sequence[Line], parameters: Parameters) -> dict[str, int]:
+    best = max((line.chance for line in lines if line.room > 0), default=0.0) or 1.0
+    rooms, weights = {}, {}
+    for line in lines:
+        rooms[line.ce.name] = line.room
+        weights[line.ce.name] = line.room * (line.chance / best) ** parameters.preference
+    if need < sum(rooms.values()):
+        for line in lines:
+            line.found["weight"] = round(weights[line.ce.name], 6)
+    return _shared(need, rooms, weights)
+
+
+def _shared(
+    need: int, rooms: Mapping[str, int], weights: Mapping[str, float] | None = None
+) -> dict[str, int]:
+    if need >= sum(rooms.values()):
+        return dict(rooms)
+    return scarce(need, rooms, weights or {name: float(room) for name, room in rooms.items()})
+
+
+def _reason(line: Line, need: Need) -> str:
+    if line.barred is not None:
+        return line.barred
+    if line.probes is not None:
+        return _reason_of_probes(line, need)
+    told = f"free {line.ce.free}; {told_chances(line.chances)}"
+    if line.granted == line.ce.free:
+        return f"{told}; gets all that is free"
+    if line.room < line.ce.free and line.granted == line.room:
+        return f"{told}; its queue drained {line.ce.drained} in the last hour: gets {line.granted}"
+    if need.count == 0:
+        return f"{told}; nothing needed: {need.reason}"
+    if "share" in line.found:
+        return f"{told}; gets {line.granted}: the VO's share allows {need.share} more"
+    return f"{told}; gets {line.granted} of {need.count} ({need.reason})"
+
+
+def _reason_of_probes(line: Line, need: Need) -> str:
+    minutes = f"{line.probes.total_seconds() / 60:.0f} min" if line.probes else ""
+    if line.ce.pause is not None:
+        told = f"PAUSED: {line.ce.pause.reason}; probe every {minutes}"
+    else:
+        told = f"{told_chances(line.chances)}: worth {line.value:.2f} h; probe every {minutes}"
+    if line.granted:
+        return f"{told}: gets one now"
+    return f"{told}; nothing needed: {need.reason}" if need.count == 0 else told
+
+
+def told_chances(chances: Chances) -> str:
+    """Say three chances and their product."""
+    return (
+        f"accept {chances.accept:.2f} x start {chances.start:.2f} x finish {chances.finish:.2f}"
+        f" = {chances.all:.2f}"
+    )
+
+
+def _found(line: Line, need: Need) -> dict[str, Any]:
+    """Tell the numbers that were found, for the trace."""
+    found = {
+        "policy": "three_chances",
+        "chance": round(line.chance, 6),
+        "value": round(line.value, 6),
+        "need": need.count,
+        "caps": need.all_caps,
+        **line.found,
+    }
+    if line.probes is not None:
+        found["probe_every"] = line.probes.total_seconds()
+    return found

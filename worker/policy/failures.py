@@ -1,5 +1,12 @@
-"""Why a pilot failed, where the CE did not say."""
+"""Why a pilot failed.
 
+What the CE told as the cause counts. Where it told none, or only that there was an exit code or a
+signal, its own words beside it are read, and the lines that batch systems write into a pilot's
+output when they end it; only then the exit code, and at last how long the pilot ran.
+"""
+
+import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from worker.domain.pilot import Cause
@@ -7,11 +14,120 @@ from worker.domain.pilot import Cause
 FAST = timedelta(minutes=5)
 """A pilot that ran for less has failed fast: the CE, not the work, is to blame."""
 
+VAGUE = frozenset({Cause.UNKNOWN, Cause.EXIT_CODE, Cause.SIGNAL})
+"""These say how a pilot ended and not why."""
 
-def cause_of(told: Cause | None, started_at: datetime | None, ended_at: datetime) -> Cause:
-    """Keep the cause that the CE told, or judge by how long the pilot ran."""
-    if told is not None and told is not Cause.UNKNOWN:
+Patterns = tuple[tuple[Cause, re.Pattern[str]], ...]
+
+
+def _any_of(*words: str) -> re.Pattern[str]:
+    return re.compile("|".join(words), re.IGNORECASE)
+
+
+WORDS: Patterns = (
+    (
+        Cause.CREDENTIAL,
+        _any_of(
+            r"\b(proxy|credential|token|certificate|delegation)s?\b.{0,40}"
+            r"\b(expired|invalid|missing|not valid|not accepted|rejected|revoked)",
+            r"\bexpired (proxy|credential|token|certificate)",
+        ),
+    ),
+    (
+        Cause.OUT_OF_MEMORY,
+        _any_of(
+            r"\bout[ _-]?of[ _-]?memory",
+            r"\boom[ _-]?kill",
+            r"\bmemory (limit|usage).{0,40}\bexceed",
+            r"\bexceed\w*.{0,40}\bmemory",
+        ),
+    ),
+    (
+        Cause.WALLTIME,
+        _any_of(
+            r"\bdue to time limit",
+            r"\bwall[ _-]?(time|clock)",
+            r"\btime[ _-]?limit.{0,20}\b(reached|exceed|expired)",
+            r"\bexceed\w*.{0,40}\b(time limit|run ?time|duration)",
+            r"^timeout\b",
+        ),
+    ),
+    (Cause.PREEMPTED, _any_of(r"\bpre-?empt", r"\bevicted\b")),
+    (
+        Cause.NODE,
+        _any_of(
+            r"\b(node|boot)[ _-]?fail",
+            r"\bnode\b.{0,40}\b(down|lost|unreachable|died|not responding)\b",
+            r"\blost (contact|connection)\b.{0,40}\b(node|host|starter|startd|execut)",
+        ),
+    ),
+    (Cause.HELD, _any_of(r"\bwas (put )?on hold\b", r"\bjob (was )?held\b")),
+    (
+        Cause.REMOVED,
+        _any_of(
+            r"\b(removed|deleted|killed|cancell?ed) by\b.{0,40}\b(admin|operator|user|uid|root)"
+        ),
+    ),
+)
+"""What the CE's own words tell, the first that fits."""
+
+LINES: Patterns = (
+    (Cause.OUT_OF_MEMORY, _any_of(r"^slurmstepd: error: .*(oom[ _-]?kill|out of memory)")),
+    (Cause.WALLTIME, _any_of(r"^slurmstepd: error: .* DUE TO TIME LIMIT")),
+    (Cause.PREEMPTED, _any_of(r"^slurmstepd: error: .* DUE TO PREEMPTION")),
+    (Cause.NODE, _any_of(r"^slurmstepd: error: .* DUE TO NODE FAILURE")),
+    (Cause.WALLTIME, _any_of(r"^=>> PBS: job killed: (wall|cpu)time ")),
+    (Cause.OUT_OF_MEMORY, _any_of(r"^=>> PBS: job killed: v?mem ")),
+)
+"""What batch systems write into the output of a job that they end. The job's own words count for
+nothing: it may write what it likes."""
+
+
+def cause_of(
+    told: Cause | None,
+    started_at: datetime | None,
+    ended_at: datetime,
+    *,
+    exit_code: int | None = None,
+    words: Iterable[str | None] = (),
+) -> Cause:
+    """Say why a pilot failed: what the CE told, or what can be read from what it left."""
+    if told is not None and told not in VAGUE:
         return told
+    read = _first(WORDS, (word for word in words if word))
+    if read is not None:
+        return read
+    if told in (Cause.EXIT_CODE, Cause.SIGNAL):
+        return told
+    if exit_code:
+        return Cause.SIGNAL if _is_signal(exit_code) else Cause.EXIT_CODE
     if started_at is None:
         return Cause.NEVER_STARTED
     return Cause.FAILED_FAST if ended_at - started_at < FAST else Cause.FAILED_LATE
+
+
+def refined(cause: Cause, told: Cause | None, written: str) -> Cause:
+    """Say the same when the end of what the pilot wrote is known, too.
+
+    A cause that the CE told, or that its words name, stays as it is.
+    """
+    if (told is not None and told not in VAGUE) or cause not in VAGUE | _BY_TIME:
+        return cause
+    return _first(LINES, written.splitlines()[-200:]) or cause
+
+
+_BY_TIME = frozenset({Cause.NEVER_STARTED, Cause.FAILED_FAST, Cause.FAILED_LATE})
+
+
+def _first(patterns: Patterns, texts: Iterable[str]) -> Cause | None:
+    """Tell the first cause that one of some texts names."""
+    known = [text[:2000] for text in texts]
+    for cause, pattern in patterns:
+        if any(pattern.search(text) for text in known):
+            return cause
+    return None
+
+
+def _is_signal(exit_code: int) -> bool:
+    """Tell whether an exit code stands for a signal, as shells and Python write it."""
+    return exit_code < 0 or 128 < exit_code <= 128 + 64

@@ -1,25 +1,127 @@
-"""What outcomes teach about a CE: a success rate that starts at the configured one.
+"""What outcomes teach about a CE: its three chances, and whether it is paused.
 
-Counts halve with time, so that a CE is judged by what it did lately; the configured rate is
-worth ten pilots, so that two early failures do not damn it.
+    state = learn(state, events, now=..., configured=...).state
+    judged = judge(state, now=..., configured=...)
+
+The state is a fold over outcomes, one by one: the same events in the same order give the same
+state, in whatever batches they came. It is plain JSON, so that it can be stored, and it has a
+version: one that is unknown counts as nothing learnt.
 """
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from worker.domain.breaker import Breaker
+from worker.policy.facts import Chances, Pause
+from worker.policy.outcomes import Event
+from worker.policy.parameters import DEFAULTS, Parameters
+from worker.policy.record import Record
+
 SUCCESS_RATE = "success_rate"
-HALF_LIFE = timedelta(hours=24)
-CONFIGURED_WORTH = 10.0
+"""The key under which a service may store the product of the three chances beside the state."""
 
 
-def fold(
-    rates: Mapping[str, Any], *, configured: float, good: int, bad: int, elapsed: timedelta
-) -> dict[str, float]:
-    """Add new outcomes to what was learnt before."""
-    kept = 0.5 ** (elapsed / HALF_LIFE)
-    good_now = float(rates.get("good", 0.0)) * kept + good
-    bad_now = float(rates.get("bad", 0.0)) * kept + bad
-    known = CONFIGURED_WORTH * configured + good_now
-    rate = known / (CONFIGURED_WORTH + good_now + bad_now)
-    return {"good": good_now, "bad": bad_now, SUCCESS_RATE: rate}
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """What waits at a CE now. Nothing that has happened tells that nothing happens."""
+
+    oldest_waiting_since: datetime | None = None
+    """When the pilot that has been waiting for longest was submitted."""
+
+    last_began: datetime | None = None
+    """When a pilot began to run there last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """That a breaker opened or closed."""
+
+    was: Breaker
+    became: Breaker
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What is known after new outcomes, and what became of the breaker on the way."""
+
+    state: dict[str, Any]
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a state means now: the facts of an allocation."""
+
+    chances: Chances
+    pause: Pause | None = None
+
+
+NOTHING_WAITS = Queue()
+
+
+def learn(
+    state: Mapping[str, Any] | None,
+    events: Sequence[Event],
+    *,
+    now: datetime,
+    configured: float,
+    queue: Queue = NOTHING_WAITS,
+    parameters: Parameters = DEFAULTS,
+) -> Learned:
+    """Fold new outcomes of one CE into what is known of it; the cost is that of the new ones."""
+    record = Record(state, configured, parameters)
+    for event in events:
+        record.add(event)
+    record.watch(queue.oldest_waiting_since, queue.last_began, now)
+    return _learned(record)
+
+
+def reopen(
+    state: Mapping[str, Any] | None,
+    reason: str,
+    *,
+    now: datetime,
+    configured: float,
+    parameters: Parameters = DEFAULTS,
+) -> Learned:
+    """End a pause by hand; what was held against the CE is forgiven as if a probe had survived."""
+    record = Record(state, configured, parameters)
+    record.close(reason, now.timestamp())
+    return _learned(record)
+
+
+def judge(
+    state: Mapping[str, Any] | None,
+    *,
+    now: datetime,
+    configured: float,
+    parameters: Parameters = DEFAULTS,
+) -> Judged:
+    """Tell what a state means now; without one, what the configured success rate says."""
+    record = Record(state, configured, parameters)
+    trouble = record.trouble
+    return Judged(
+        chances=record.chances(now.timestamp()),
+        pause=Pause(reason=trouble.reason, since=_moment(trouble.at)) if trouble else None,
+    )
+
+
+def _learned(record: Record) -> Learned:
+    changes = tuple(
+        Change(
+            was=Breaker.OPEN if closed else Breaker.CLOSED,
+            became=Breaker.CLOSED if closed else Breaker.OPEN,
+            reason=reason,
+            at=_moment(at),
+        )
+        for closed, reason, at in record.changes
+    )
+    return Learned(state=record.stored(), changes=changes)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

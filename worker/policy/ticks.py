@@ -6,6 +6,9 @@ from cronsim import CronSim, CronSimError
 
 from worker.domain.errors import Invalid
 
+DRIFT = timedelta(minutes=30)
+"""By so much a scheduler that was stopped may be late after the others; it is no clock set back."""
+
 
 def check_cron(line: str) -> None:
     """Refuse a cron line that cannot be read or never fires."""
@@ -13,6 +16,18 @@ def check_cron(line: str) -> None:
         next(CronSim(line, datetime(2000, 1, 1, tzinfo=UTC)))
     except (CronSimError, StopIteration) as error:
         raise Invalid("cron line", f"{line!r}: {error or 'it never fires'}") from None
+
+
+def is_due(every: float | None, next_at: datetime | None, now: datetime) -> bool:
+    """Tell whether a tick is to fire; one that the clock was set back behind, too."""
+    return next_at is None or next_at <= now or was_set_back(every, next_at, now)
+
+
+def was_set_back(every: float | None, next_at: datetime | None, now: datetime) -> bool:
+    """Tell whether a tick lies so far ahead that the clock was set back since it was set."""
+    if every is None or next_at is None:
+        return False
+    return next_at - now > timedelta(seconds=every) + DRIFT
 
 
 def next_tick(

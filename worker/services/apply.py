@@ -13,13 +13,15 @@
     [schedules.submit_pilots]
     every = 30
 
+Credentials and payloads are told of in `apply_identity`.
+
 What the file leaves out of a VO or CE has its default. A VO or CE that the file does not name is
 disabled, not removed: its pilots and its history stay. Everything happens in one unit of work.
 """
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from types import UnionType
@@ -32,23 +34,15 @@ from worker.db.database import Database
 from worker.db.pages import MOST, Asked
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
+from worker.demand import registry as sources
 from worker.domain.ce import CE
 from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
 from worker.domain.vo import DEFAULT_VO, VO
-from worker.services import catalogue, ticks
+from worker.services import apply_identity, catalogue, ticks
+from worker.services.change import Change
 
 Thing = TypeVar("Thing", VO, CE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """One line of the difference, and what makes it so."""
-
-    what: str
-    was: str
-    becomes: str
-    make: Callable[[Transaction], object] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +53,7 @@ class Wanted:
     ces: Mapping[str, CE]
     only_for: Mapping[str, list[str]]
     schedules: list[Schedule]
+    identity: apply_identity.Identity
 
 
 def read(path: Path, backends: Mapping[str, Backend]) -> Wanted:
@@ -69,18 +64,24 @@ def read(path: Path, backends: Mapping[str, Backend]) -> Wanted:
         raise Invalid(str(path), error.strerror or "it cannot be read") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Invalid(str(path), f"it is not TOML: {error}") from error
-    _known("the file", told, ("vo", "ce", "schedules"))
+    _known("the file", told, ("vo", "ce", "credentials", "schedules"))
     only_for, found = {}, {}
     for name, values in _tables(told, "ce"):
         own = dict(values)
         only_for[name] = list(own.pop("vos", []))
         found[name] = _ce(name, own)
         registry.check_options(backends, found[name].backend, found[name].options)
+    found_vos = {name: _vo(name, values) for name, values in _tables(told, "vo")}
+    for vo in found_vos.values():
+        if vo.source is not None:
+            sources.check(vo.source)
+    identity = apply_identity.read(told, path.parent, backends)
     return Wanted(
-        vos={name: _vo(name, values) for name, values in _tables(told, "vo")},
+        vos=found_vos,
         ces=found,
         only_for=only_for,
         schedules=list(_schedules(told)),
+        identity=identity,
     )
 
 
@@ -91,6 +92,7 @@ def apply(database: Database, wanted: Wanted, now: datetime, *, dry_run: bool) -
             *_vo_changes(tx, wanted),
             *_ce_changes(tx, wanted),
             *_schedule_changes(tx, wanted, now),
+            *apply_identity.changes(tx, wanted.identity),
         ]
         if not dry_run:
             for change in changes:
@@ -182,7 +184,8 @@ def _opening(name: str, allowed: list[str], wanted: list[str]) -> Change:
 
 
 def _vo(name: str, values: Mapping[str, Any]) -> VO:
-    return _make(f"VO {name}", VO, {"name": name, **values})
+    own = {key: value for key, value in values.items() if key not in apply_identity.KEYS}
+    return _make(f"VO {name}", VO, {"name": name, **own})
 
 
 def _ce(name: str, values: Mapping[str, Any]) -> CE:

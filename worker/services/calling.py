@@ -5,7 +5,6 @@ the record; after a crash it runs out by itself. Nothing correct leans on it.
 """
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from worker.db import health, locks
@@ -37,9 +36,7 @@ def hindrance(tx: Transaction, parts: Parts, ce: CE, now: datetime) -> Done | No
 def answered(tx: Transaction, parts: Parts, ce: str) -> None:
     """Note that a call was answered, and give the lease back."""
     locks.release_lease(tx, lease_name(ce), parts.holder)
-    known = health.get(tx, ce)
-    if known.failed_calls:
-        health.save(tx, ce, replace(known, failed_calls=0, retry_at=None))
+    health.call_answered(tx, ce)
 
 
 def failed(tx: Transaction, parts: Parts, ce: str, error: BackendError) -> None:
@@ -47,10 +44,8 @@ def failed(tx: Transaction, parts: Parts, ce: str, error: BackendError) -> None:
     locks.release_lease(tx, lease_name(ce), parts.holder)
     if isinstance(error, CredentialProblem):
         return
-    known = health.get(tx, ce)
-    failures = known.failed_calls + 1
-    retry_at = after_failures(parts.now(), failures, soonest=BACK_OFF)
-    health.save(tx, ce, replace(known, failed_calls=failures, retry_at=retry_at))
+    now = parts.now()
+    health.call_failed(tx, ce, lambda failures: after_failures(now, failures, soonest=BACK_OFF))
 
 
 def let_go(parts: Parts, ce: str) -> None:

@@ -17,7 +17,18 @@ from worker.domain.errors import ConfigurationError, UnknownTask
 from worker.domain.nearest import nearest
 from worker.domain.pilot import Status
 from worker.domain.schedule import Scope
-from worker.services import allocate, check, dispatch, learn, prune, reconcile, report
+from worker.services import (
+    allocate,
+    check,
+    demand,
+    dispatch,
+    learn,
+    prune,
+    reconcile,
+    renew,
+    report,
+    sweep,
+)
 from worker.services.parts import Done
 
 Run = Callable[..., Done]
@@ -55,6 +66,16 @@ def _with_reserved(tx: Transaction, now: datetime) -> list[str]:
 
 
 BUILT_IN = (
+    Task(
+        name="ask_demand",
+        about="Ask the source of a VO how many pilots it could use.",
+        scope=Scope.VO,
+        run=demand.ask_demand,
+        plan=demand.plan,
+        subjects=demand.with_source,
+        queue=CALL,
+        every=60,
+    ),
     Task(
         name="submit_pilots",
         about="Decide how many pilots of a VO each CE gets, and hold their slots.",
@@ -103,6 +124,26 @@ BUILT_IN = (
         plan=learn.plan,
         subjects=_nobody,
         queue=PLAN,
+        every=60,
+    ),
+    Task(
+        name="sweep",
+        about="End pauses by hand and drains whose time is over.",
+        scope=Scope.GLOBAL,
+        run=sweep.sweep,
+        plan=sweep.plan,
+        subjects=_nobody,
+        queue=PLAN,
+        every=60,
+    ),
+    Task(
+        name="renew_credentials",
+        about="Look at every credential, renew those that are due, warn of those that end.",
+        scope=Scope.GLOBAL,
+        run=renew.renew_credentials,
+        plan=renew.plan,
+        subjects=_nobody,
+        queue=CALL,
         every=60,
     ),
     Task(

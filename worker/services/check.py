@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from worker.backends.contract import Job, Observed
 from worker.backends.guard import Guard
-from worker.db import ces, mover, pilot_reads, pilots
+from worker.db import ces, mover, outputs, pilot_reads, pilots
 from worker.db.mover import HELD
 from worker.db.pilots import Check
 from worker.domain.ce import CE
@@ -19,7 +19,7 @@ from worker.domain.pilot import Cause, Move, Pilot, Status
 from worker.domain.schedule import Outcome
 from worker.policy.failures import cause_of
 from worker.policy.polling import after_failures, is_lost, next_check
-from worker.services import calling
+from worker.services import calling, keep
 from worker.services.parts import Done, Parts, skipped
 
 
@@ -34,15 +34,18 @@ def check_pilots(parts: Parts, ce_name: str) -> Done:
         hindrance = calling.hindrance(tx, parts, ce, parts.now())
         if hindrance:
             return hindrance
-    jobs = [Job(stamp=pilot.stamp, handle=pilot.handle or "") for pilot in due]
+    jobs = [Job(stamp=pilot.stamp, handle=pilot.handle or "", vo=pilot.vo) for pilot in due]
     try:
         observed = driver.poll(jobs)
     except BackendError as error:
         return _record_failure(parts, ce, due, error)
     _insist(driver, due, observed)
     moves, checks = judge(parts, ce, due, observed)
+    written = keep.fetch(parts, driver, due, moves)
+    moves = keep.judged(due, observed, moves, written)
     with parts.database.uow() as tx:
         moved = mover.move(tx, moves, parts.now())
+        outputs.keep(tx, {i: text for i, text in written.items() if i in moved.moved}, parts.now())
         pilots.checked(tx, checks, parts.now())
         calling.answered(tx, parts, ce_name)
     return Done(
@@ -108,7 +111,13 @@ def move_to(pilot: Pilot, answer: Observed, now: datetime, again: datetime) -> M
     if status is Status.FAILED:
         told = Cause.REMOVED if answer.status is Status.CANCELLED else answer.cause
         started_at = answer.started_at or pilot.started_at
-        cause = cause_of(told, started_at, answer.ended_at or now)
+        cause = cause_of(
+            told,
+            started_at,
+            answer.ended_at or now,
+            exit_code=answer.exit_code,
+            words=(answer.raw, answer.reason),
+        )
     return Move(
         pilot_id=pilot.id,
         was=pilot.status,
@@ -128,7 +137,7 @@ def _insist(driver: Guard, due: Sequence[Pilot], observed: Sequence[Observed]) -
     """Ask once more for the end of pilots that are wanted gone and go on."""
     alive = {answer.stamp for answer in observed if answer.status in HELD}
     wanted = [
-        Job(stamp=pilot.stamp, handle=pilot.handle or "")
+        Job(stamp=pilot.stamp, handle=pilot.handle or "", vo=pilot.vo)
         for pilot in due
         if pilot.cancel_requested_at is not None and pilot.stamp in alive
     ]

@@ -1,10 +1,11 @@
 """dispatch: send the reserved pilots of a CE.
 
 Claim (committed), call, record (committed). A crash or an error between the two commits leaves
-the pilots submitting; `reconcile` finds out by their stamps what became of them.
+the pilots submitting; `reconcile` finds out by their stamps what became of them. A VO whose
+credential cannot be used now is left out of the claim, and its pilots stay as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from worker.backends.contract import Options, Order, Receipt
@@ -13,14 +14,17 @@ from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.errors import BackendError, CredentialProblem, Refused
+from worker.domain.payload import Fitted
 from worker.domain.pilot import Cause, Move, Status
 from worker.domain.schedule import Outcome
-from worker.services import calling
+from worker.services import calling, credentials, payloads
 from worker.services.parts import Done, Parts, skipped
 
 
 def dispatch(parts: Parts, ce_name: str) -> Done:
     """Send what is reserved for a CE, a batch at the most."""
+    # Read before the claim: a file may lie where it takes long, and no unit of work is to wait.
+    barred = credentials.barred(parts, ce_name)
     with parts.database.uow() as tx:
         ce = ces.get(tx, ce_name)
         waiting = pilot_reads.unsent(tx, ce_name)
@@ -28,16 +32,25 @@ def dispatch(parts: Parts, ce_name: str) -> Done:
             return skipped("nothing is reserved")
         if not ce.enabled or ce.draining:
             return _cancel(tx, parts, waiting)
+        ready = payloads.ready(tx, ce, set(waiting.values()))
+        left_out = _left_out({**ready.broken, **barred}, waiting)
+        sendable = sum(vo not in left_out for vo in waiting.values())
+        if not sendable:
+            return skipped(*left_out.values())
         driver = parts.driver(ce)
         hindrance = calling.hindrance(tx, parts, ce, parts.now())
         if hindrance:
             return hindrance
-        claimed = _claim(tx, parts, ce, min(parts.batch, len(waiting)))
+        claimed = _claim(tx, parts, ce, min(parts.batch, sendable), left_out)
         if not claimed:
             locks.release_lease(tx, calling.lease_name(ce_name), parts.holder)
             return skipped("its submissions for this minute are used up")
+        lease_ends = parts.now() + parts.lease
+    if parts.now() >= lease_ends:
+        # This process was stopped for so long that a listing may have given them up already.
+        return _too_late(claimed)
     try:
-        receipts = _telling(driver.submit(_orders(ce, claimed)))
+        receipts = _telling(driver.submit(_orders(ce, claimed, ready.fitted)))
     except BackendError as error:
         return _record_failure(parts, ce, claimed, error)
     with parts.database.uow() as tx:
@@ -49,7 +62,8 @@ def dispatch(parts: Parts, ce_name: str) -> Done:
             "submitted": len(moved.moved) - refused,
             "refused": refused,
             "in doubt": len(claimed) - len(receipts),
-        }
+        },
+        lines=tuple(left_out.values()),
     )
 
 
@@ -62,26 +76,46 @@ def plan(parts: Parts, ce_name: str) -> Done:
     return Done(counts={what: min(count, parts.batch)})
 
 
-def _claim(tx: Transaction, parts: Parts, ce: CE, batch: int) -> list[Reserved]:
+def _too_late(claimed: Sequence[Reserved]) -> Done:
+    """Send nothing; `reconcile` finds that none of these arrived."""
+    line = "the lease ran out between the claim and the call; nothing was sent"
+    return Done(outcome=Outcome.FAILED, counts={"in doubt": len(claimed)}, lines=(line,))
+
+
+def _left_out(barred: Mapping[str, str], waiting: Mapping[int, str]) -> dict[str, str]:
+    """Say of the VOs that have pilots here and cannot send them why; their pilots stay reserved."""
+    concerned = set(waiting.values())
+    return {vo: why for vo, why in sorted(barred.items()) if vo in concerned}
+
+
+def _claim(
+    tx: Transaction, parts: Parts, ce: CE, batch: int, left_out: Collection[str]
+) -> list[Reserved]:
     limit = parts.options(ce).submissions_per_minute
     if limit is not None and not parts.by_hand:
         batch = locks.take_tokens(tx, f"submissions:{ce.name}", batch, limit, parts.now())
-    return pilots.claim(tx, ce.name, batch, parts.now()) if batch else []
+    if not batch:
+        return []
+    return pilots.claim(tx, ce.name, batch, parts.now(), not_of=left_out)
 
 
-def _orders(ce: CE, claimed: Sequence[Reserved]) -> list[Order]:
-    return [
-        Order(
-            stamp=pilot.stamp,
-            vo=pilot.vo,
-            environment={
-                "PILOTAGE_STAMP": pilot.stamp,
-                "PILOTAGE_VO": pilot.vo,
-                "PILOTAGE_CE": ce.name,
-            },
-        )
-        for pilot in claimed
-    ]
+def _orders(ce: CE, claimed: Sequence[Reserved], fitted: Mapping[str, Fitted]) -> list[Order]:
+    return [_order(ce, pilot, fitted.get(pilot.vo)) for pilot in claimed]
+
+
+def _order(ce: CE, pilot: Reserved, payload: Fitted | None) -> Order:
+    script, arguments = payload.for_pilot(pilot.stamp) if payload else (None, ())
+    return Order(
+        stamp=pilot.stamp,
+        vo=pilot.vo,
+        script=script,
+        arguments=arguments,
+        environment={
+            "PILOTAGE_STAMP": pilot.stamp,
+            "PILOTAGE_VO": pilot.vo,
+            "PILOTAGE_CE": ce.name,
+        },
+    )
 
 
 def _telling(receipts: Sequence[Receipt]) -> list[Receipt]:
@@ -130,10 +164,15 @@ def _cause(error: BackendError) -> Cause | None:
     return None
 
 
-def _cancel(tx: Transaction, parts: Parts, waiting: Sequence[int]) -> Done:
+def _cancel(tx: Transaction, parts: Parts, waiting: Iterable[int]) -> Done:
     """Free the slots of a CE that takes no more; its pilots were never sent."""
     moves = [
-        Move(pilot_id=pilot_id, to=Status.CANCELLED, reason="the CE takes no more pilots")
+        Move(
+            pilot_id=pilot_id,
+            was=Status.RESERVED,
+            to=Status.CANCELLED,
+            reason="the CE takes no more pilots",
+        )
         for pilot_id in waiting
     ]
     moved = mover.move(tx, moves, parts.now())

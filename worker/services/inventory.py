@@ -5,9 +5,10 @@ from typing import Any
 
 from worker.backends import registry
 from worker.backends.contract import Backend
-from worker.db import ces, vos
+from worker.db import ces, demands, vos
 from worker.db.database import Database
 from worker.db.pages import Asked, Page
+from worker.demand import registry as sources
 from worker.domain.ce import CE
 from worker.domain.errors import ConfirmationNeeded, InUse
 from worker.domain.vo import DEFAULT_VO, VO
@@ -73,6 +74,7 @@ def list_ces(
 
 def add_vo(database: Database, vo: VO) -> VO:
     """Add a VO."""
+    _check_source(vo.source)
     with database.uow() as tx:
         vos.add(tx, vo)
         return vos.get(tx, vo.name)
@@ -80,8 +82,16 @@ def add_vo(database: Database, vo: VO) -> VO:
 
 def change_vo(database: Database, name: str, changes: Mapping[str, Any]) -> VO:
     """Change some values of a VO."""
+    _check_source(changes.get("source"))
     with database.uow() as tx:
+        if "source" in changes:
+            demands.forget(tx, name)
         return vos.change(tx, name, **changes)
+
+
+def _check_source(told: Mapping[str, Any] | None) -> None:
+    if told is not None:
+        sources.check(told)
 
 
 def remove_vo(database: Database, name: str, *, yes: bool) -> None:

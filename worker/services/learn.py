@@ -1,50 +1,138 @@
-"""learn: fold what became of pilots into what is known of each CE."""
+"""learn: fold what became of pilots into what is known of each CE, its breaker included.
+
+Every transition is learnt from once, whenever it was committed; the cost is that of the new ones.
+What a replay of the history would give is what is stored.
+"""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
-from worker.db import ces, health, locks, outcomes
+from worker.db import breakers, ces, health, locks, outcomes
+from worker.db.breakers import BreakerChange
+from worker.db.health import Lesson
+from worker.db.outcomes import CEQueue, Outcome
 from worker.db.uow import Transaction
-from worker.policy.learning import SUCCESS_RATE, fold
+from worker.policy.learning import SUCCESS_RATE, Queue, judge
+from worker.policy.learning import learn as fold
+from worker.policy.outcomes import Event, Step, events_of
+from worker.policy.parameters import Parameters
+from worker.services.facts import QUEUE
 from worker.services.parts import Done, Parts, busy
+
+AT_ONCE = 20_000
+"""Transitions that one execution learns from at the most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What one execution learns."""
+
+    ids: list[int]
+    events: int
+    lessons: list[Lesson]
+    changes: list[BreakerChange]
+    lines: tuple[str, ...]
 
 
 def learn(parts: Parts) -> Done:
-    """Bring the learnt success rate of every CE up to date."""
+    """Bring what is known of every CE up to date."""
     with parts.database.uow() as tx:
         if not locks.try_lock(tx, "learn"):
             return busy("another execution learns")
         now = parts.now()
-        rates, counted = _learned(tx, parts)
-        health.save_rates(tx, rates, now)
-    return Done(counts={"outcomes": counted, "CEs": len(rates)}, lines=_lines(rates))
+        found = _learned(tx, parts.parameters, now)
+        outcomes.mark(tx, found.ids, now)
+        health.save_lessons(tx, found.lessons, now)
+        breakers.add(tx, found.changes)
+    return Done(
+        counts={"outcomes": found.events, "CEs": len(found.lessons), "changes": len(found.changes)},
+        lines=found.lines,
+    )
 
 
 def plan(parts: Parts) -> Done:
     """Say what `learn` would fold in now, and change nothing."""
     with parts.database.uow() as tx:
-        rates, counted = _learned(tx, parts)
-    return Done(counts={"would fold in": counted}, lines=_lines(rates))
+        found = _learned(tx, parts.parameters, parts.now())
+    return Done(counts={"would fold in": found.events}, lines=found.lines)
 
 
-def _learned(tx: Transaction, parts: Parts) -> tuple[dict[str, Mapping[str, Any]], int]:
-    now = parts.now()
+def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Learned:
     known = health.get_all(tx)
     configured = ces.success_rates(tx)
-    new = outcomes.since_learned(tx, now)
-    rates: dict[str, Mapping[str, Any]] = {}
-    for ce, was in known.items():
-        good, bad = new.get(ce, (0, 0))
-        rates[ce] = fold(
-            was.rates,
+    ids, events = events_from(outcomes.unlearned(tx, AT_ONCE), parameters)
+    queues = outcomes.queues(tx, now)
+    stale = {ce for ce, was in known.items() if was.rates.get(QUEUE)}
+    lessons, changes, lines = [], [], []
+    for ce in sorted(events.keys() | queues.keys() | stale):
+        queue = queues.get(ce, CEQueue())
+        learned = fold(
+            known[ce].rates,
+            [event for _, event in sorted(events.get(ce, ()))],
+            now=now,
             configured=configured[ce],
-            good=good,
-            bad=bad,
-            elapsed=max(now - was.learned_at, timedelta()),
+            queue=Queue(
+                oldest_waiting_since=queue.oldest_waiting_since, last_began=queue.last_began
+            ),
+            parameters=parameters,
         )
-    return rates, sum(good + bad for good, bad in new.values())
+        judged = judge(learned.state, now=now, configured=configured[ce], parameters=parameters)
+        pause, since = (judged.pause.reason, judged.pause.since) if judged.pause else (None, None)
+        rates = {**learned.state, SUCCESS_RATE: judged.chances.all, **_told(queue)}
+        lessons.append(Lesson(ce=ce, rates=rates, pause=pause, since=since))
+        changes += [
+            BreakerChange(ce=ce, by_hand=False, until=None, **asdict(change))
+            for change in learned.changes
+        ]
+        lines.append(f"{ce}  chance {judged.chances.all:.2f}")
+    return Learned(
+        ids=ids,
+        events=sum(map(len, events.values())),
+        lessons=lessons,
+        changes=changes,
+        lines=tuple(lines),
+    )
 
 
-def _lines(rates: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(f"{ce}  success rate {rate[SUCCESS_RATE]:.2f}" for ce, rate in rates.items())
+def events_from(
+    found: list[Outcome], parameters: Parameters
+) -> tuple[list[int], dict[str, list[tuple[tuple[datetime, int, int], Event]]]]:
+    """Tell what transitions teach, by CE, in an order; those that teach nothing yet are left."""
+    ids: list[int] = []
+    events: dict[str, list[tuple[tuple[datetime, int, int], Event]]] = {}
+    for one in found:
+        taught = events_of(_step(one), survival=parameters.survival)
+        if taught is None:
+            continue
+        ids.append(one.id)
+        for number, event in enumerate(taught):
+            events.setdefault(one.ce, []).append(((event.at, one.id, number), event))
+    return ids, events
+
+
+def _step(one: Outcome) -> Step:
+    return Step(
+        was=one.was,
+        became=one.became,
+        cause=one.cause,
+        at=one.at,
+        status=one.status,
+        started_at=one.started_at,
+        ended_at=one.ended_at,
+        checked_at=one.checked_at,
+    )
+
+
+def _told(queue: CEQueue) -> Mapping[str, Any]:
+    """Write down what the allocation wants to know of a queue."""
+    if queue == CEQueue():
+        return {}
+    oldest = queue.oldest_waiting_since
+    return {
+        QUEUE: {
+            "drained": queue.drained,
+            **({"oldest_waiting_since": oldest.timestamp()} if oldest else {}),
+        }
+    }

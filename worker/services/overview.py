@@ -7,8 +7,13 @@ from typing import Any
 from worker.db import ces, decisions, pilot_reads, slots, vos
 from worker.db.database import Database
 from worker.db.pages import Asked
+from worker.domain.breaker import Breaker
 from worker.domain.decision import Decision
 from worker.domain.pilot import Status, Transition
+from worker.policy import explaining
+from worker.policy.learning import judge
+from worker.services.credentials import Standing, standings
+from worker.services.facts import is_held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,7 @@ class Overview:
     at: datetime
     pilots: dict[Status, int]
     ces: list[CELine]
+    credentials: list[Standing]
     decisions: list[Decision]
     transitions: list[tuple[str, Transition]]
 
@@ -53,8 +59,8 @@ def overview(database: Database, now: datetime, *, latest: int = 8) -> Overview:
                 submitted=by_status.get((name, Status.SUBMITTED), 0),
                 running=by_status.get((name, Status.RUNNING), 0),
                 free=seen[name].available,
-                success_rate=_rate(seen[name]),
-                state=_state(seen[name]),
+                success_rate=_rate(seen[name], now),
+                state=_state(seen[name], now),
             )
             for name, backend in ces.backends(tx).items()
             if name in seen
@@ -63,6 +69,7 @@ def overview(database: Database, now: datetime, *, latest: int = 8) -> Overview:
             at=now,
             pilots=pilot_reads.count_by_status(tx),
             ces=lines,
+            credentials=standings(tx, now),
             decisions=_latest_decisions(tx, latest),
             transitions=pilot_reads.latest_transitions(tx, latest),
         )
@@ -79,18 +86,25 @@ def explain(
         return decisions.last_of_each(tx, ce, vo=vo, until=at)
 
 
+def steps(decision: Decision) -> list[tuple[str, str]]:
+    """Tell the steps of a decision in words, the result last."""
+    return explaining.steps(decision)
+
+
 def _latest_decisions(tx: Any, latest: int) -> list[Decision]:
     asked = Asked(descending=True, limit=latest)
     return decisions.find(tx, asked=asked).items
 
 
-def _rate(ce: slots.CESlots) -> float:
-    return float(ce.rates.get("success_rate", ce.success_rate))
+def _rate(ce: slots.CESlots, now: datetime) -> float:
+    return judge(ce.rates, now=now, configured=ce.success_rate).chances.all
 
 
-def _state(ce: slots.CESlots) -> str:
+def _state(ce: slots.CESlots, now: datetime) -> str:
     if not ce.enabled:
         return "disabled"
     if ce.draining:
         return "draining"
-    return "open" if ce.breaker == "closed" else f"paused: {ce.breaker_reason}"
+    if ce.breaker is Breaker.CLOSED or (ce.breaker is Breaker.HELD and not is_held(ce, now)):
+        return "open"
+    return f"{'held' if ce.breaker is Breaker.HELD else 'paused'}: {ce.breaker_reason}"

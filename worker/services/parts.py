@@ -3,14 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-from worker.backends import registry
+from worker.backends import credentials, registry
 from worker.backends.contract import Backend, Means, Options
 from worker.backends.guard import Guard
 from worker.db.database import Database
 from worker.domain.ce import CE
 from worker.domain.schedule import Outcome
+from worker.policy.allocation import three_chances
+from worker.policy.contract import Policy
+from worker.policy.parameters import DEFAULTS, Parameters
 
 Nudge = Callable[[str, str], object]
 """Says that a task has something to do for a VO or CE. It may be lost; the next tick finds it."""
@@ -31,8 +35,12 @@ class Parts:
     holder: str
     nudge: Nudge = no_nudge
     by_hand: bool = False
+    instance: str = "pilotage"
     budget: int = 1000
     batch: int = 1000
+    keep_failed_output: int = 0
+    policy: Policy = three_chances
+    parameters: Parameters = DEFAULTS
     lease: timedelta = timedelta(seconds=180)
     keep_final: timedelta = timedelta(days=30)
     keep_decisions: timedelta = timedelta(days=7)
@@ -44,7 +52,14 @@ class Parts:
 
     def driver(self, ce: CE) -> Guard:
         """Make the driver of a CE."""
-        means = Means(uow=self.database.uow, home=self.home, now=self.now)
+        uow = self.database.uow
+        means = Means(
+            uow=uow,
+            home=self.home,
+            now=self.now,
+            credentials=partial(credentials.of_each_vo, uow, ce.backend, self.now),
+            prefix=self.instance,
+        )
         return registry.connect(self.backends, ce, means)
 
 
@@ -62,9 +77,9 @@ class Done:
         return counted or str(self.outcome)
 
 
-def skipped(why: str) -> Done:
+def skipped(*why: str) -> Done:
     """Answer that there was nothing to do."""
-    return Done(outcome=Outcome.SKIPPED, lines=(why,))
+    return Done(outcome=Outcome.SKIPPED, lines=why)
 
 
 def busy(who: str) -> Done:

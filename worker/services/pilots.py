@@ -1,18 +1,27 @@
 """Pilots, for those who look at them or end them."""
 
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from worker.backends.contract import Job
-from worker.db import ces, mover, pilot_reads, pilots
+from worker.backends.contract import Job, Output
+from worker.backends.guard import Guard
+from worker.db import ces, mover, outputs, pilot_reads, pilots
 from worker.db.database import Database
 from worker.db.mover import HELD
 from worker.db.pages import Asked, Page
 from worker.db.uow import Transaction
-from worker.domain.errors import BackendError, ConfirmationNeeded, InUse
+from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
 from worker.domain.pilot import FINAL, Move, Pilot, Status, Transition
 from worker.services import calling
 from worker.services.parts import Done, Parts
+
+PAUSES = (1.0, 3.0)
+"""Seconds before the output of a pilot is asked for again."""
+LONGEST = 1 << 20
+"""Characters of output that are shown."""
 
 
 def list_pilots(
@@ -38,14 +47,68 @@ def show_pilot(database: Database, which: str) -> tuple[Pilot, list[Transition]]
         return pilot, pilot_reads.history(tx, pilot.id)
 
 
-def output(parts: Parts, which: str) -> str:
-    """Fetch what a pilot wrote, as far as its CE keeps it."""
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a pilot wrote: from its CE, or what was kept of it when it failed."""
+
+    text: str
+    truncated: bool = False
+    kept_at: datetime | None = None
+
+
+def output(
+    parts: Parts,
+    which: str,
+    *,
+    tail: int | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Written:
+    """Fetch what a pilot wrote, as far as its CE keeps it: all, or its last lines.
+
+    A CE that cannot be reached is asked a few times. Where it does not give it, there may be
+    what was kept when the pilot failed.
+    """
     with parts.database.uow() as tx:
         pilot = _get(tx, which)
         ce = ces.get(tx, pilot.ce)
+        kept = outputs.get(tx, pilot.id)
     if pilot.handle is None:
         raise InUse(f"pilot {pilot.id}", f"it is {pilot.status} and the CE has no output of it")
-    return parts.driver(ce).output(Job(stamp=pilot.stamp, handle=pilot.handle)).text
+    job = Job(stamp=pilot.stamp, handle=pilot.handle, vo=pilot.vo)
+    try:
+        found = _fetch(parts.driver(ce), job, pause)
+    except BackendError:
+        if kept is None:
+            raise
+        found = Output(text="")
+    if kept is not None and not found.text:
+        end = bounded(Output(text=kept.text, truncated=True), tail)
+        return Written(text=end.text, truncated=end.truncated, kept_at=kept.kept_at)
+    whole = bounded(found, tail)
+    return Written(text=whole.text, truncated=whole.truncated)
+
+
+def _fetch(driver: Guard, job: Job, pause: Callable[[float], None]) -> Output:
+    for wait in PAUSES:
+        try:
+            return driver.output(job)
+        except Unavailable:
+            pause(wait)
+    return driver.output(job)
+
+
+def bounded(whole: Output, tail: int | None) -> Output:
+    """Keep what may be shown: the last lines, or all but the middle of a very long text."""
+    text = whole.text
+    if tail is not None:
+        lines = text.splitlines(keepends=True)
+        kept = "".join(lines[-tail:]) if tail else ""
+        return Output(text=kept[-LONGEST:], truncated=whole.truncated or kept != text)
+    if len(text) <= LONGEST:
+        return whole
+    half = LONGEST // 2
+    note = f"\n[... {len(text) - 2 * half} characters are left out here ...]\n"
+    return Output(text=text[:half] + note + text[-half:], truncated=True)
 
 
 def cancel(parts: Parts, which: Sequence[str], *, yes: bool) -> Done:
@@ -90,7 +153,7 @@ def _ask(parts: Parts, ce_name: str, theirs: Sequence[Pilot]) -> int | str:
         if hindrance:
             pilots.check_soon(tx, [pilot.id for pilot in theirs], parts.now())
             return "; ".join(hindrance.lines)
-    jobs = [Job(stamp=pilot.stamp, handle=pilot.handle or "") for pilot in theirs]
+    jobs = [Job(stamp=pilot.stamp, handle=pilot.handle or "", vo=pilot.vo) for pilot in theirs]
     try:
         answers = parts.driver(ce).cancel(jobs)
     except BackendError as error:

@@ -3,7 +3,7 @@
 One execution deletes a bounded number, so its transaction stays short; the next goes on.
 """
 
-from worker.db import decisions, locks, pilot_reads, pilots, reports
+from worker.db import breakers, decisions, locks, maintenances, pilot_reads, pilots, reports
 from worker.services.parts import Done, Parts, busy
 
 AT_ONCE = 20_000
@@ -20,6 +20,8 @@ def prune(parts: Parts) -> Done:
             "pilots": pilots.remove_final(tx, now - parts.keep_final, AT_ONCE),
             "decisions": decisions.remove(tx, now - parts.keep_decisions, AT_ONCE),
             "reports": reports.remove(tx, now - parts.keep_reports),
+            "pauses": breakers.remove(tx, now - parts.keep_reports),
+            "maintenances": maintenances.forget(tx, now - parts.keep_reports),
         }
     return Done(counts=gone)
 
@@ -32,5 +34,7 @@ def plan(parts: Parts) -> Done:
             "old pilots": pilot_reads.count_final(tx, now - parts.keep_final),
             "old decisions": decisions.count_before(tx, now - parts.keep_decisions),
             "old reports": reports.count_before(tx, now - parts.keep_reports),
+            "old pauses": breakers.count_before(tx, now - parts.keep_reports),
+            "old maintenances": len(maintenances.over(tx, now - parts.keep_reports)),
         }
     return Done(counts=old)

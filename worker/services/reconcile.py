@@ -2,24 +2,29 @@
 
 Claim the right to call (committed), call, record (committed). A pilot whose stamp is listed is
 taken for what it is, a lost one too. One whose stamp is not is given up only after two complete
-listings that are young enough to show it. Stamps that nobody here knows are reported.
+listings that are young enough to show it. Jobs that ought not to be there are reported, and
+cancelled where the operator wants it.
 """
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from worker.backends.contract import Listing, Observed
+from worker.backends.contract import Listing
+from worker.backends.guard import Guard
 from worker.db import ces, mover, pilot_reads, pilots
 from worker.db.pilots import Check
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.errors import BackendError
-from worker.domain.pilot import Move, Pilot, Status
+from worker.domain.pilot import Move, Status
 from worker.domain.schedule import Outcome
 from worker.policy.polling import DOUBT_MISSES
 from worker.services import calling
 from worker.services.check import move_to
+from worker.services.comparison import Comparison, compare, covers
 from worker.services.parts import Done, Parts
+
+SHOWN = 20
+"""Jobs that ought not to be there, of which one execution tells at the most."""
 
 
 def reconcile(parts: Parts, ce_name: str) -> Done:
@@ -32,12 +37,13 @@ def reconcile(parts: Parts, ce_name: str) -> Done:
             return hindrance
     try:
         listing = driver.find()
+        cancelled = _cancel_unwanted(parts, ce, driver, listing) if ce.cancel_strangers else 0
     except BackendError as error:
         with parts.database.uow() as tx:
             calling.failed(tx, parts, ce_name, error)
         return Done(outcome=Outcome.FAILED, lines=(str(error),))
     with parts.database.uow() as tx:
-        done = _settle(tx, parts, ce, listing)
+        done = _settle(tx, parts, ce, listing, cancelled)
         calling.answered(tx, parts, ce_name)
     return done
 
@@ -49,61 +55,60 @@ def plan(parts: Parts, ce_name: str) -> Done:
         return Done(counts={"in doubt": len(pilot_reads.in_doubt(tx, ce_name))})
 
 
-def _settle(tx: Transaction, parts: Parts, ce: CE, listing: Listing) -> Done:
+def _cancel_unwanted(parts: Parts, ce: CE, driver: Guard, listing: Listing) -> int:
+    """Ask the CE to end the jobs that ought not to be there; tell how many it accepted."""
+    with parts.database.uow() as tx:
+        unwanted = _compare(tx, ce, listing).unwanted()
+    return sum(answer.accepted for answer in driver.cancel(unwanted))
+
+
+def _settle(tx: Transaction, parts: Parts, ce: CE, listing: Listing, cancelled: int) -> Done:
     now = parts.now()
-    listed = {job.stamp: job for job in listing.jobs}
-    known = pilot_reads.by_stamps(tx, listed)
-    found = _found(known, listed, ce.name, now, parts)
-    misses, given_up = _missing(tx, parts, ce, listing, set(listed), now)
-    moved = mover.move(tx, [*found, *given_up], now)
+    found = _compare(tx, ce, listing)
+    adopted = [move_to(pilot, job, now, now) for pilot, job in found.returning if job.status]
+    misses, given_up = _missing(tx, parts, ce, listing, found.listed)
+    moved = mover.move(tx, [*adopted, *given_up], now)
     pilots.checked(tx, misses, now)
-    strangers = sorted(listed.keys() - known.keys())
-    adopted = moved.moved & {move.pilot_id for move in found}
+    came_back = moved.moved & {move.pilot_id for move in adopted}
     return Done(
         counts={
-            "listed": len(listed),
-            "adopted": len(adopted),
-            "given up": len(moved.moved) - len(adopted),
-            "strangers": len(strangers),
+            "listed": len(found.listed),
+            "adopted": len(came_back),
+            "given up": len(moved.moved) - len(came_back),
+            "strangers": len(found.strangers),
+            "leftovers": len(found.leftovers),
+            "doubles": len(found.doubles),
+            **({"cancelled": cancelled} if ce.cancel_strangers else {}),
         },
-        lines=tuple(f"the CE has a job of a stamp that nobody knows: {s}" for s in strangers[:20]),
+        lines=_lines(found),
     )
 
 
-def _found(
-    known: Mapping[str, Pilot],
-    listed: Mapping[str, Observed],
-    ce: str,
-    now: datetime,
-    parts: Parts,
-) -> list[Move]:
-    """Take pilots in doubt, and lost ones, for what the CE says they are."""
-    moves = []
-    for stamp, pilot in known.items():
-        job = listed[stamp]
-        if pilot.ce != ce or pilot.status not in (Status.SUBMITTING, Status.LOST):
-            continue
-        if job.status is None:
-            continue
-        moves.append(move_to(pilot, job, now, now))
-    return moves
+def _compare(tx: Transaction, ce: CE, listing: Listing) -> Comparison:
+    known = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
+    return compare(ce.name, listing, known)
+
+
+def _lines(found: Comparison) -> tuple[str, ...]:
+    lines = [
+        *(f"the CE has a job of a stamp that nobody knows: {job.stamp}" for job in found.strangers),
+        *(
+            f"the CE still has pilot {pilot.id}, which is {pilot.status} on CE {pilot.ce}"
+            for pilot, _ in found.leftovers
+        ),
+        *(f"the CE has the stamp {job.stamp} twice" for job in found.doubles),
+    ]
+    return tuple(lines[:SHOWN])
 
 
 def _missing(
-    tx: Transaction,
-    parts: Parts,
-    ce: CE,
-    listing: Listing,
-    listed: set[str],
-    now: datetime,
+    tx: Transaction, parts: Parts, ce: CE, listing: Listing, listed: frozenset[str]
 ) -> tuple[list[Check], list[Move]]:
     """Count a miss for each pilot in doubt that a complete and young listing lacks."""
-    if not listing.complete:
-        return [], []
     delay = timedelta(seconds=parts.options(ce).visibility_delay)
     misses, given_up = [], []
     for pilot in pilot_reads.in_doubt(tx, ce.name):
-        if pilot.stamp in listed or pilot.claimed_at is None:
+        if pilot.stamp in listed or pilot.claimed_at is None or not covers(listing, pilot):
             continue
         if listing.as_of <= pilot.claimed_at + delay:
             continue

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from worker.db import schedules, vos
+from worker.db import moments, schedules, vos
 from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
 from worker.domain.errors import Invalid, PilotageError
 from worker.domain.schedule import Scope
-from worker.policy.ticks import check_cron, next_tick
+from worker.policy.ticks import check_cron, is_due, next_tick, was_set_back
 from worker.services import catalogue
 from worker.services.catalogue import Task
 
@@ -40,13 +40,20 @@ def seed(database: Database, now: datetime, configured: Sequence[Schedule] = ())
 
 
 def claim_due(database: Database, now: datetime) -> tuple[list[Firing], float]:
-    """Claim every tick that is due; tell what to send, and the seconds until the next is due."""
+    """Claim every tick that is due; tell what to send, and the seconds until the next is due.
+
+    The first that notices that the clock was set back sees to it that nobody waits for a moment
+    of before.
+    """
     with database.uow() as tx:
         known = [s for s in schedules.get_all(tx) if s.task in catalogue.tasks()]
+        if any(was_set_back(s.every, s.next_at, now) for s in known if s.enabled):
+            log.warning("the clock was set back: what lies far ahead is done now")
+            moments.pull_back(tx, now)
         due = {
             schedule: next_tick(schedule.every, schedule.cron, schedule.next_at, now)
             for schedule in known
-            if schedule.enabled and (schedule.next_at is None or schedule.next_at <= now)
+            if schedule.enabled and is_due(schedule.every, schedule.next_at, now)
         }
         claimed = schedules.claim(tx, due, now)
         firings = [

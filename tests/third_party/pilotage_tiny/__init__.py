@@ -20,7 +20,7 @@ class TinyDriver:
     def _refuse(self, *_: object) -> NoReturn:
         raise Unavailable(self.ce.name)
 
-    submit = poll = find = cancel = output = _refuse
+    submit = poll = find = cancel = output = hello = _refuse
 
 
 BACKEND = Backend(

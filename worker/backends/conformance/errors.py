@@ -48,6 +48,14 @@ class Errors:
                     call()
         assert find_all(site, driver) == {job.stamp: [job.handle] for job in jobs}
 
+    def test_a_ce_that_can_be_reached_says_who_it_is(self, site: Site) -> None:
+        """In one line, and nothing is sent for it."""
+        driver, jobs = send(site, 1)
+        answer = driver.hello()
+        assert answer
+        assert "\n" not in answer
+        assert find_all(site, driver) == {job.stamp: [job.handle] for job in jobs}
+
     def test_a_slow_ce_is_left_in_time(self, site: Site) -> None:
         """A call takes no longer than its limit, and a small margin."""
         driver, jobs = send(site, 2)

@@ -59,6 +59,11 @@ class Spy:
         self.calls.append("output")
         return self._driver.output(job)
 
+    def hello(self) -> str:
+        """Note it."""
+        self.calls.append("hello")
+        return self._driver.hello()
+
 
 def connect(site: Site, life: Life = Life.LONG) -> Guard:
     """Make a guarded driver of the CE."""
@@ -70,7 +75,9 @@ def send(site: Site, count: int, life: Life = Life.LONG) -> tuple[Guard, list[Jo
     driver, orders = connect(site, life), site.orders(count)
     handles = handles_of(driver.submit(orders))
     site.wait(site.visibility_delay)
-    return driver, [Job(stamp=order.stamp, handle=handles[order.stamp]) for order in orders]
+    return driver, [
+        Job(stamp=order.stamp, handle=handles[order.stamp], vo=order.vo) for order in orders
+    ]
 
 
 def handles_of(receipts: Sequence[Receipt]) -> dict[str, str]:
@@ -146,12 +153,13 @@ def trouble_at(site: Site, trouble: Trouble, *stamps: str) -> Iterator[None]:
 def calls_of(
     driver: Guard, orders: Sequence[Order], jobs: Sequence[Job]
 ) -> list[Callable[[], object]]:
-    """List the calls that handle sets."""
+    """List the calls that need no single job."""
     return [
         lambda: driver.submit(orders),
         lambda: driver.poll(jobs),
         driver.find,
         lambda: driver.cancel(jobs),
+        driver.hello,
     ]
 
 

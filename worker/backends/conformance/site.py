@@ -5,13 +5,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from secrets import token_hex
 from types import MappingProxyType
-from uuid import uuid4
 
 from worker.backends.contract import (
     Driver,
     Order,
 )
+from worker.domain.pilot import GROUP_LENGTH, GROUP_SIZE, numbered
+from worker.domain.vo import DEFAULT_VO
 from worker.domain.words import Described
 
 
@@ -89,8 +91,12 @@ class Site(ABC):
         raise NotImplementedError(f"provoke {trouble}, or name it in `cannot` with the reason")
 
     def orders(self, count: int) -> list[Order]:
-        """Make orders that were never sent, of one VO."""
-        return [Order(stamp=uuid4().hex, vo="default") for _ in range(count)]
+        """Make orders that were never sent, of one VO, as they are reserved: in groups."""
+        groups = [token_hex(GROUP_LENGTH // 2) for _ in range(0, count, GROUP_SIZE)]
+        return [
+            Order(stamp=numbered(groups[n // GROUP_SIZE], n % GROUP_SIZE), vo=DEFAULT_VO)
+            for n in range(count)
+        ]
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""

@@ -23,7 +23,7 @@ from worker.backends.local.folder import Folder
 from worker.backends.local.keeper.pilot import Order as Start
 from worker.backends.local.keeper.pilot import Task
 from worker.backends.local.launcher import is_launching, launch, patience
-from worker.backends.local.options import LocalOptions, check_environment
+from worker.backends.local.options import LocalOptions, check_environment, check_word
 from worker.backends.local.place import Place
 from worker.backends.local.processes import STAMP_VARIABLE, Remains
 from worker.domain.ce import CE
@@ -48,10 +48,15 @@ class LocalDriver:
         with self._reaching():
             place = self.place.claim()
             wrong = {order.stamp: word for order in orders if (word := _problem(order))}
-            starts = [self._start(order) for order in orders if order.stamp not in wrong]
-            answers = launch(self.ce.name, self._task(place, len(starts)), starts) if starts else []
+            right = [order for order in orders if order.stamp not in wrong]
+            # A script that many pilots run is handed over once.
+            scripts = [*dict.fromkeys(order.script for order in right if order.script is not None)]
+            numbers = {script: number for number, script in enumerate(scripts)}
+            starts = [self._start(order, numbers) for order in right]
+            task = self._task(place, scripts, len(starts))
+            answers = launch(self.ce.name, task, starts) if starts else []
         refused = [
-            Receipt(stamp=stamp, refused=Cause.REFUSED, raw="environment", reason=word)
+            Receipt(stamp=stamp, refused=Cause.REFUSED, raw="order", reason=word)
             for stamp, word in wrong.items()
         ]
         return [*refused, *map(_receipt, answers)]
@@ -96,7 +101,13 @@ class LocalDriver:
         with self._reaching():
             return Folder(self.place.reach() / job.stamp).output()
 
-    def _task(self, place: Path, orders: int) -> Task:
+    def hello(self) -> str:
+        """Reach the folder of the CE."""
+        with self._reaching():
+            place = self.place.reach()
+        return f"processes of this host, {os.uname().nodename}, in {place}"
+
+    def _task(self, place: Path, scripts: Sequence[str], orders: int) -> Task:
         return Task(
             place=str(place),
             host=self.place.host,
@@ -106,9 +117,10 @@ class LocalDriver:
             walltime=self.options.walltime,
             memory=self.options.memory,
             patience=patience(orders),
+            scripts=scripts,
         )
 
-    def _start(self, order: Order) -> Start:
+    def _start(self, order: Order, scripts: Mapping[str, int]) -> Start:
         environment = {
             **_clean_environment(),
             **self.options.environment,
@@ -117,7 +129,13 @@ class LocalDriver:
             "PILOTAGE_CE": self.ce.name,
             STAMP_VARIABLE: order.stamp,
         }
-        return Start(stamp=order.stamp, vo=order.vo, environment=environment)
+        return Start(
+            stamp=order.stamp,
+            vo=order.vo,
+            environment=environment,
+            script=None if order.script is None else scripts[order.script],
+            arguments=list(order.arguments),
+        )
 
     def _over(self, place: Path, seen: Sequence[Observed]) -> list[Path]:
         """Note that ends are being reported; list the folders that were kept long enough."""
@@ -137,6 +155,9 @@ class LocalDriver:
 def _problem(order: Order) -> str | None:
     try:
         check_environment(order.environment)
+        (order.script or "").encode()
+        for word in order.arguments:
+            check_word(word)
     except ValueError as error:
         return str(error)
     return None

@@ -16,7 +16,8 @@ LONGEST_WORD = 100_000
 """The kernel takes no longer word on a command line than 128 kB."""
 
 
-def _word(word: str) -> str:
+def check_word(word: str) -> str:
+    """Refuse what cannot stand on a command line."""
     if "\0" in word:
         raise ValueError("it holds a zero byte")
     if len(word.encode(errors="surrogatepass")) > LONGEST_WORD:
@@ -41,11 +42,11 @@ def check_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in environment.items():
         if not name or "=" in name:
             raise ValueError(f"{name!r} is not the name of a variable")
-        _word(name + "=" + value)
+        check_word(name + "=" + value)
     return environment
 
 
-Word = Annotated[str, AfterValidator(_word)]
+Word = Annotated[str, AfterValidator(check_word)]
 Script = Annotated[Word, AfterValidator(_script)]
 Program = Annotated[tuple[Word, ...], AfterValidator(_program)]
 Environment = Annotated[dict[str, str], AfterValidator(check_environment)]
@@ -56,7 +57,7 @@ class LocalOptions(Options):
     """What a CE of this back-end may be told."""
 
     command: Script | Program = SLEEPER
-    """What a pilot runs: a line for /bin/sh, or a program and its arguments as a list."""
+    """What a pilot runs whose VO has no payload: a line for /bin/sh, or a list of words."""
 
     environment: Environment = Field(default_factory=dict)
     """Variables that every pilot of the CE gets, besides a small clean environment."""

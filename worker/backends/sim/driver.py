@@ -23,6 +23,7 @@ from worker.backends.sim import desk, faults, output, world
 from worker.backends.sim.options import SimOptions
 from worker.backends.sim.replies import Reply
 from worker.backends.sim.world import SimJob
+from worker.db import vos
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.errors import DatabaseError, Unavailable
@@ -77,14 +78,22 @@ class SimDriver:
             listed = world.not_ended_by(
                 tx, self.ce.name, self._ago(as_of, self.options.keep_listed)
             )
+            out = reply.locked_out()
+            # A CE shows to each VO its own jobs. Whose they are is asked of our own table: a VO
+            # of which the CE has no job was shown that, too.
+            shown = None if out is None else frozenset(vos.names(tx)) - {out}
         reply.deliver()
-        out = reply.locked_out()
         seen = [
             desk.observe(job, _handle(job.id), as_of, reply)
             for job in listed
             if desk.is_known(job, as_of, reply, self.options) and job.vo != out
         ]
-        return Listing(jobs=reply.part_of_listing(seen), complete=reply.is_complete(), as_of=as_of)
+        return Listing(
+            jobs=reply.part_of_listing(seen),
+            complete=reply.is_complete(),
+            as_of=as_of,
+            vos=shown,
+        )
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Ask the CE to end jobs."""
@@ -114,6 +123,13 @@ class SimDriver:
             [(_, known)] = self._known(tx, [job], now, reply)
         reply.deliver()
         return output.of(known, now, self.options) if known else Output(text="")
+
+    def hello(self) -> str:
+        """Say who answers."""
+        with self._world() as tx:
+            reply = self._reply(tx, self.means.now())
+        reply.deliver()
+        return f"a simulated CE of capacity {self.ce.capacity}"
 
     def _accept(
         self, tx: Transaction, orders: Sequence[Order], now: datetime, reply: Reply

@@ -92,8 +92,8 @@ class Reply:
         return self._without(kept, cut.settings.share) if cut else kept
 
     def is_complete(self) -> bool:
-        """Tell whether a listing has every job."""
-        return self.locked_out() is None and not any(fault in self.faults for fault in CUT_SHORT)
+        """Tell whether a listing has every job of those that it is about."""
+        return not any(fault in self.faults for fault in CUT_SHORT)
 
     def _without(self, answers: Sequence[Answer], share: float) -> list[Answer]:
         # Others each time, so that whoever asks again learns more.

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 LAUNCH, OUTPUT, CANCEL, EXIT = "launch.json", "output", "cancel", "exit"
+SCRIPT = "script"
+"""What the pilot runs, where its VO has a payload of its own."""
 WORK = "work"
 """The folder the pilot runs in; nothing that it writes there can be taken for ours."""
 DRAFT = ".draft-"
@@ -22,6 +24,13 @@ def write_whole(path: Path, content: dict[str, Any]) -> None:
     finally:
         os.close(descriptor)
     draft.rename(path)
+
+
+def write_script(path: Path, content: str) -> None:
+    """Write a program that its owner alone may read and run."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content.encode())
 
 
 def now() -> str:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from errno import EEXIST, ENOTEMPTY
 from pathlib import Path
 
-from .files import CANCEL, DRAFT, EXIT, LAUNCH, OUTPUT, WORK, now, write_whole
+from .files import CANCEL, DRAFT, EXIT, LAUNCH, OUTPUT, SCRIPT, WORK, now, write_script, write_whole
 from .pilot import Order, Task, adopt_orphans, start
 from .process import boot_id, children_of, start_ticks
 
@@ -42,6 +42,8 @@ def open_folder(task: Task, order: Order) -> None:
         draft.mkdir()
         (draft / WORK).mkdir()
         os.chdir(draft)
+        if order.script is not None:
+            write_script(Path(SCRIPT), task.scripts[order.script])
         # Never closed by us: it goes with the keeper, however the keeper goes.
         held = os.open(LAUNCH, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,7 +60,8 @@ def open_folder(task: Task, order: Order) -> None:
 
 def _discard(draft: Path) -> None:
     with suppress(OSError):
-        (draft / LAUNCH).unlink(missing_ok=True)
+        for name in (LAUNCH, SCRIPT):
+            (draft / name).unlink(missing_ok=True)
         (draft / WORK).rmdir()
         draft.rmdir()
 

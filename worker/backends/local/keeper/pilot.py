@@ -4,21 +4,24 @@ import ctypes
 import os
 import resource
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from .files import WORK
+from .files import SCRIPT, WORK
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _libc = ctypes.CDLL(None)
 
 
 class Order(NamedTuple):
-    """One pilot to start."""
+    """One pilot to start, with the number of its script, if its VO has one."""
 
     stamp: str
     vo: str
     environment: dict[str, str]
+    script: int | None = None
+    arguments: Sequence[str] = ()
 
 
 class Task(NamedTuple):
@@ -32,6 +35,7 @@ class Task(NamedTuple):
     walltime: float | None
     memory: int | None
     patience: int
+    scripts: Sequence[str] = ()
 
 
 def adopt_orphans() -> None:
@@ -51,9 +55,18 @@ def start(task: Task, order: Order) -> int:
     try:
         become(task, order, keeper)
     except (OSError, ValueError) as error:
-        os.write(2, f"{task.command[0]} cannot be started: {error}\n".encode())
+        os.write(2, f"{command(task, order)[0]} cannot be started: {error}\n".encode())
     finally:
         os._exit(127)
+
+
+def command(task: Task, order: Order) -> list[str]:
+    """Tell the words that start the pilot. A script that names no program is for the shell."""
+    if order.script is None:
+        return task.command
+    script = os.path.realpath(SCRIPT)
+    words = [script, *order.arguments]
+    return words if task.scripts[order.script].startswith("#!") else ["/bin/sh", *words]
 
 
 def become(task: Task, order: Order, keeper: int) -> None:
@@ -64,13 +77,14 @@ def become(task: Task, order: Order, keeper: int) -> None:
         return
     with suppress(OSError):
         os.setpgid(0, 0)
+    words = command(task, order)
     os.chdir(WORK)
     os.nice(task.nice)
     if task.memory is not None:
         _limit_memory(task.memory << 20)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    os.execvpe(task.command[0], task.command, order.environment)  # noqa: S606 - what we are for
+    os.execvpe(words[0], words, order.environment)  # noqa: S606 - what we are for
 
 
 def _limit_memory(size: int) -> None:

@@ -1,0 +1,119 @@
+"""A CE that breaks and heals while real workers run: the pause, the probes, the reopening."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance import site
+from tests.acceptance.processes import Processes, settings_of
+from tests.expectations import await_that
+from tests.factories import a_ce
+from tests.redis_server import Redis
+from worker.backends.sim.faults import Fault, switch_off, switch_on
+from worker.db import health, pilot_reads
+from worker.db.breakers import BreakerChange
+from worker.db.database import Database
+from worker.db.pages import Asked
+from worker.domain.breaker import Breaker
+from worker.domain.decision import Decision
+from worker.services import breaker, overview
+
+# Minutes become seconds: a pilot has survived after two, a probe is due every two to four.
+SETTINGS = """
+beat_interval = 0.5
+
+[parameters]
+survival = 2
+half_life = 30
+probe_soonest = 2
+probe_latest = 4
+worthless_probe = 5
+"""
+LIFE = {"queue_time": 0.2, "run_time": 6.0, "spread": "fixed", "check_soonest": 0.5}
+
+
+@pytest.fixture
+def told(
+    processes: Processes, redis_server: Redis, postgresql_database: Database
+) -> Iterator[dict[str, str]]:
+    """Build a site of two CEs where every task fires every second."""
+    with postgresql_database.uow() as tx:
+        for name in ("good", "bad"):
+            life = {**LIFE, "check_latest": 1.0, "success_rate": 1.0}
+            a_ce().named(name).with_capacity(8).with_options(**life).create(tx)
+    tasks = ("submit_pilots", "dispatch", "check_pilots", "reconcile", "learn")
+    lines = [SETTINGS, *(f"[schedules.{task}]\nevery = 1" for task in tasks)]
+    path = Path(processes.folder / "pilotage.toml")
+    path.write_text("\n".join(lines), encoding="utf-8")
+    yield settings_of(
+        {
+            "database_url": postgresql_database.url.render_as_string(hide_password=False),
+            "broker_url": redis_server.url,
+            "home": str(processes.folder / "home"),
+            "config": str(path),
+        }
+    )
+    processes.end()
+
+
+def state(database: Database, ce: str) -> Breaker:
+    with database.uow() as tx:
+        return health.get(tx, ce).breaker
+
+
+def changes(database: Database, ce: str) -> list[BreakerChange]:
+    return breaker.history(database, ce).items
+
+
+def sent(database: Database, ce: str, since: datetime) -> int:
+    with database.uow() as tx:
+        found = pilot_reads.find(tx, ce=ce, asked=Asked(limit=10_000)).items
+    return sum(pilot.reserved_at > since for pilot in found)
+
+
+def last(database: Database, ce: str) -> Decision:
+    [decision] = overview.explain(database, ce)
+    return decision
+
+
+def done(database: Database, ce: str) -> int:
+    with database.uow() as tx:
+        found = pilot_reads.find(tx, ce=ce, asked=Asked(limit=10_000)).items
+    return sum(str(pilot.status) == "done" for pilot in found)
+
+
+@pytest.mark.slow
+def test_a_ce_that_breaks_is_paused_probed_and_opened_again_and_explain_tells_it(
+    processes: Processes, postgresql_database: Database, told: dict[str, str]
+) -> None:
+    database = postgresql_database
+    processes.start("one", site.worker("one"), told)
+    processes.start("beat", site.beat(), told)
+    await_that(lambda: done(database, "bad") >= 8, 60)
+    assert state(database, "bad") is Breaker.CLOSED
+
+    switch_on(database.uow, "bad", Fault.FAILS_FAST)
+    await_that(lambda: state(database, "bad") is Breaker.OPEN, 60)
+    [paused] = changes(database, "bad")
+    assert "failed starts in a row" in paused.reason
+    await_that(lambda: last(database, "bad").reason.startswith("PAUSED: "), 20)
+    assert paused.reason in last(database, "bad").reason
+    assert dict(overview.steps(last(database, "bad")))["breaker"].startswith("open since")
+
+    # What was under way when it was paused is over; from here on there are probes only.
+    before = last(database, "bad").at
+    await_that(lambda: (last(database, "bad").at - before).total_seconds() > 15, 60)
+    probes = sent(database, "bad", before)
+    assert 1 <= probes <= 10
+    assert sent(database, "good", before) > probes
+    assert state(database, "good") is Breaker.CLOSED
+
+    switch_off(database.uow, "bad", Fault.FAILS_FAST)
+    await_that(lambda: state(database, "bad") is Breaker.CLOSED, 60)
+    healed = changes(database, "bad")[-1]
+    assert (healed.was, healed.became, healed.by_hand) == (Breaker.OPEN, Breaker.CLOSED, False)
+    assert healed.reason == "a pilot survived"
+    good = done(database, "bad")
+    await_that(lambda: done(database, "bad") >= good + 5, 60)

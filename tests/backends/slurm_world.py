@@ -1,0 +1,151 @@
+"""A CE of a real Slurm for one test, and programs of Slurm that a test can spoil."""
+
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.testbeds.packages import program
+from tests.testbeds.slurm import Slurm
+from tests.testbeds.ssh import LoginNode
+from worker.backends import registry
+from worker.backends.contract import Job, Means, Observed, Order
+from worker.backends.guard import Guard
+from worker.db.uow import UnitOfWork
+from worker.domain.ce import CE
+from worker.domain.credential import CredentialKind
+from worker.domain.errors import CredentialProblem
+from worker.domain.pilot import FINAL, GROUP_LENGTH, GROUP_SIZE, Status, numbered
+
+Value = TypeVar("Value")
+FOREVER = "exec sleep 1000"
+PROGRAMS = ("sbatch", "squeue", "sacct", "scancel", "scontrol")
+
+SHIM = """\
+#!/bin/sh
+# Stands before the real program: what lies in the folder spoils what it does.
+spoilt="{folder}/spoilt/{name}"
+real() {{ {real} "$@"; }}
+[ -f "$spoilt" ] && . "$spoilt"
+real "$@"
+"""
+
+
+@dataclass
+class World:
+    """One CE, its state folder, its database, and a prefix of its own among all jobs."""
+
+    slurm: Slurm
+    uow: UnitOfWork
+    login: LoginNode | None = None
+    ce: str = "hpc/one"
+    prefix: str = field(default_factory=lambda: f"t{secrets.token_hex(4)}")
+    options: dict[str, Any] = field(default_factory=dict)
+    now: datetime | None = None
+    keys: dict[str, Path | CredentialProblem] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """A folder that other users can enter; with a space in it, for those that mind."""
+        return self.slurm.kept.folder / f"world of {self.prefix}"
+
+    def __post_init__(self) -> None:
+        (self.folder / "spoilt").mkdir(parents=True)
+        (self.folder / "programs").mkdir()
+        # Who comes over SSH is somebody else.
+        (self.folder / "kept by pilots").mkdir()
+        (self.folder / "kept by pilots").chmod(0o777)
+        for name in PROGRAMS:
+            path = self.folder / "programs" / name
+            path.write_text(SHIM.format(folder=self.folder, name=name, real=program(name)))
+            path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+        self.options = {
+            "slurm_conf": str(self.slurm.configuration),
+            "programs": str(self.folder / "programs"),
+            "output_folder": str(self.folder / "kept by pilots"),
+            "command": FOREVER,
+            **(self.login.options if self.login else {}),
+            **self.options,
+        }
+
+    def connect(self, **options: Any) -> Guard:
+        """Make a driver, as a worker that has just started does."""
+        ce = CE(name=self.ce, backend="slurm", capacity=1000, options={**self.options, **options})
+        means = Means(
+            uow=self.uow,
+            home=self.folder / "home",
+            now=lambda: self.now or datetime.now(UTC),
+            prefix=self.prefix,
+            credentials=lambda kind: self.keys if kind is CredentialKind.KEY else {},
+        )
+        return registry.connect(registry.discover(), ce, means)
+
+    def send(self, count: int = 1, **options: Any) -> list[Job]:
+        """Send pilots of one group; they come in the order of their numbers."""
+        receipts = self.connect(**options).submit(orders(count))
+        receipts.sort(key=lambda one: one.stamp)
+        return [Job(stamp=one.stamp, handle=str(one.handle)) for one in receipts]
+
+    def look(self, job: Job) -> Observed:
+        return self.connect().poll([job])[0]
+
+    def until_status(self, job: Job, *wanted: Status, limit: float = 30) -> Observed:
+        def looked() -> Observed | None:
+            for seen in driver.poll([job]):
+                if seen.status in wanted:
+                    return seen
+            return None
+
+        driver = self.connect()
+        return until(looked, f"{' or '.join(wanted)}", limit)
+
+    def until_final(self, job: Job, limit: float = 30) -> Observed:
+        return self.until_status(job, *FINAL, limit=limit)
+
+    @contextmanager
+    def spoilt(self, script: str, *programs: str) -> Iterator[None]:
+        """Let programs do something else; `real "$@"` is what they would do."""
+        paths = [self.folder / "spoilt" / name for name in programs or PROGRAMS]
+        for path in paths:
+            path.with_suffix(".new").write_text(script)
+            path.with_suffix(".new").rename(path)
+        yield
+        for path in paths:
+            path.unlink()
+
+    def end(self) -> None:
+        """Cancel every job of this world."""
+        live = [handle for handles in self.slurm.jobs(self.prefix).values() for handle in handles]
+        arrays = sorted({handle.partition("_")[0] for handle in live})
+        if arrays:
+            self.slurm.call("scancel", *arrays)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def orders(count: int = 1, vo: str = "lhcb", **more: Any) -> list[Order]:
+    """Make orders as they are reserved: in groups."""
+    groups = [secrets.token_hex(GROUP_LENGTH // 2) for _ in range(0, count, GROUP_SIZE)]
+    stamps = [numbered(groups[n // GROUP_SIZE], n % GROUP_SIZE) for n in range(count)]
+    return [Order(stamp=stamp, vo=vo, **more) for stamp in stamps]
+
+
+def in_groups(sizes: Sequence[int], vo: str = "lhcb") -> list[Order]:
+    """Make orders of several groups."""
+    return [order for size in sizes for order in orders(size, vo)]
+
+
+def until(look: Callable[[], Value | None], what: str, limit: float = 30) -> Value:
+    """Look again and again until there is something to see."""
+    give_up = time.monotonic() + limit
+    while time.monotonic() < give_up:
+        seen = look()
+        if seen is not None:
+            return seen
+        time.sleep(0.05)
+    raise AssertionError(f"waited in vain for {what}")

@@ -1,0 +1,44 @@
+"""A thousand pilots are a handful of calls."""
+
+from collections import Counter
+
+from tests.backends.slurm_world import World, orders
+from worker.backends.contract import Job
+from worker.domain.pilot import Status
+
+COUNT = 'echo "${{0##*/}}" >>"{log}"'
+
+
+def test_a_thousand_pilots_are_a_handful_of_calls(slurm_world: World) -> None:
+    log = slurm_world.folder / "kept by pilots" / "calls"
+    driver = slurm_world.connect(partition="closed")
+    driver.hello()
+
+    def calls() -> Counter[str]:
+        made = Counter(log.read_text().split()) if log.exists() else Counter[str]()
+        log.unlink(missing_ok=True)
+        return made
+
+    with slurm_world.spoilt(COUNT.format(log=log)):
+        receipts = driver.submit(orders(1000))
+        assert calls() == {"sbatch": 1}
+        jobs = [Job(stamp=one.stamp, handle=str(one.handle)) for one in receipts]
+        assert {seen.status for seen in driver.poll(jobs)} == {Status.SUBMITTED}
+        assert calls() == {"squeue": 1}
+        assert len(driver.find().jobs) == 1000
+        assert calls() == {"squeue": 1, "sacct": 1}
+        assert all(answer.accepted for answer in driver.cancel(jobs[:500]))
+        assert calls() == {"scancel": 1}
+        assert len(driver.poll(jobs)) == 1000
+        assert calls() == {"squeue": 1, "sacct": 1}
+
+
+def test_failed_pilots_cost_one_question_more(slurm_world: World) -> None:
+    log = slurm_world.folder / "kept by pilots" / "calls"
+    jobs = slurm_world.send(20, command="exit 3")
+    for job in jobs:
+        slurm_world.until_final(job)
+    with slurm_world.spoilt(COUNT.format(log=log)):
+        seen = slurm_world.connect().poll(jobs)
+    assert {one.exit_code for one in seen} == {3}
+    assert Counter(log.read_text().split()) == {"squeue": 2}

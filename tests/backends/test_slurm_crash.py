@@ -1,0 +1,75 @@
+"""Who submits is killed at the worst moment: Slurm has accepted, nobody has read the answer."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.backends.slurm_world import World, orders, until
+from worker.backends.contract import Job
+from worker.domain.pilot import Status
+
+SUBMITTER = """
+import json, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from worker.backends import registry
+from worker.backends.contract import Means, Order
+from worker.db.database import Database
+from worker.db.engine import parse_url
+from worker.domain.ce import CE
+url, home, prefix, name, options, stamps = json.loads(sys.argv[1])
+ce = CE(name=name, backend="slurm", capacity=1000, options=options)
+uow = Database(parse_url(url)).uow
+means = Means(uow=uow, home=Path(home), now=lambda: datetime.now(UTC), prefix=prefix)
+driver = registry.connect(registry.discover(), ce, means)
+driver.submit([Order(stamp=stamp, vo="lhcb") for stamp in stamps])
+"""
+ACCEPTED = 'real "$@" >/dev/null; echo $$ >"{mark}.new"; mv "{mark}.new" "{mark}"; exec sleep 60'
+
+
+@contextmanager
+def killed(world: World, stamps: list[str]) -> Iterator[None]:
+    """Kill another process once its submission has been accepted."""
+    mark = world.folder / "accepted"
+    told = [str(world.uow.engine.url), str(world.folder), world.prefix, world.ce, world.options]
+    with world.spoilt(ACCEPTED.format(mark=mark), "sbatch"):
+        words = [sys.executable, "-c", SUBMITTER, json.dumps([*told, stamps])]
+        with subprocess.Popen(words, cwd=Path(__file__).parents[2]) as submitter:
+            until(lambda: mark.exists() or None, "the submission")
+            submitter.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(os.getpgid(int(mark.read_text())), signal.SIGKILL)
+    yield
+
+
+def test_what_was_accepted_is_found_by_its_stamp(slurm_world: World) -> None:
+    stamps = [order.stamp for order in orders(20)]
+    slurm_world.connect().hello()
+    with killed(slurm_world, stamps):
+        found = {job.stamp: job for job in slurm_world.connect().find().jobs}
+    assert set(found) == set(stamps)
+    assert set(slurm_world.slurm.jobs(slurm_world.prefix)) == set(stamps)
+    jobs = [Job(stamp=stamp, handle=found[stamp].handle) for stamp in stamps]
+    for job in jobs[:3]:
+        slurm_world.until_status(job, Status.RUNNING)
+    assert all(answer.accepted for answer in slurm_world.connect().cancel(jobs))
+    for job in jobs:
+        assert slurm_world.until_final(job).status is Status.CANCELLED
+
+
+def test_what_ended_meanwhile_is_found_too(slurm_world: World) -> None:
+    stamps = [order.stamp for order in orders(3)]
+    slurm_world.options["command"] = "exit 0"
+    with killed(slurm_world, stamps):
+        until(lambda: ended(slurm_world) == set(stamps) or None, "the end of all")
+    with slurm_world.spoilt('real "$@" | head -n 1; exit 0', "squeue"):
+        until(lambda: ended(slurm_world) == set(stamps) or None, "accounting to tell of it")
+
+
+def ended(world: World) -> set[str]:
+    return {job.stamp for job in world.connect().find().jobs if job.status is Status.DONE}

@@ -1,0 +1,127 @@
+"""What a CE of this back-end may be told, and what sbatch is told of it."""
+
+from typing import Any
+
+import pytest
+
+from tests.backends.slurm_world import orders
+from worker.backends import registry
+from worker.backends.contract import Order
+from worker.backends.slurm.batches import Batch, batches
+from worker.backends.slurm.options import SlurmOptions
+from worker.backends.slurm.words import Names
+from worker.domain.errors import Invalid
+from worker.domain.pilot import GROUP_LENGTH, numbered
+
+NAMES = Names("pilotage")
+
+
+def words(options: SlurmOptions, sent: list[Order] | None = None) -> list[str]:
+    [batch] = batches(sent or orders(3), 1001)
+    return batch.words("hpc", NAMES, options)
+
+
+def test_each_option_is_one_word() -> None:
+    options = SlurmOptions(
+        partition="main,short", account="pilots", qos="small", constraint="a&b", reservation="r 1",
+        gres="gpu:1", cpus=2, memory=2000, walltime=5400, requeue=False, nice=100,
+        arguments=("--exclusive", "--mail-user=a b"),
+    )  # fmt: skip
+    assert words(options)[-13:] == [
+        "--export=ALL", "--partition=main,short", "--account=pilots", "--qos=small",
+        "--constraint=a&b", "--reservation=r 1", "--gres=gpu:1", "--cpus-per-task=2", "--mem=2000M",
+        "--time=90:00", "--nice=100", "--no-requeue", "--exclusive", "--mail-user=a b",
+    ][-13:]  # fmt: skip
+
+
+def test_an_array_has_the_numbers_that_were_claimed() -> None:
+    group = "a" * GROUP_LENGTH
+    some = [Order(stamp=numbered(group, n), vo="atlas") for n in (0, 1, 2, 7, 9)]
+    told = words(SlurmOptions(), some)
+    assert told[0] == f"--job-name=pilotage-{group}"
+    assert told[1] == "--array=0-2,7,9"
+    assert told[2] == f"--comment=pilotage: vo=atlas ce=hpc group={group}"
+
+
+def test_a_thousand_pilots_are_one_array_and_small_arrays_are_several() -> None:
+    sent = orders(1000)
+    [whole] = batches(sent, 1001)
+    assert len(whole.handles("12")) == 1000
+    parts: list[Batch] = list(batches(sent, 300))
+    assert [part.offset for part in parts] == [0, 300, 600, 900]
+    handles = {stamp: handle for part in parts for stamp, handle in part.handles("12").items()}
+    assert handles[sent[650].stamp] == "12_50"
+    assert NAMES.stamp(NAMES.array(sent[0].stamp[:GROUP_LENGTH], 600), 50) == sent[650].stamp
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"partition": "a\nb"},
+        {"partition": ""},
+        {"qos": "x\x1b[2J"},
+        {"account": "a\0b"},
+        {"cluster": "a b"},
+        {"cluster": "--help"},
+        {"arguments": ["--array=0-9"]},
+        {"arguments": ["--arr=0-9"]},
+        {"arguments": ["--job-n=x"]},
+        {"arguments": ["--wrap=id"]},
+        {"arguments": ["--export=HOME"]},
+        {"arguments": ["-N", "2"]},
+        {"arguments": ["script.sh"]},
+        {"arguments": ["--"]},
+        {"arguments": ["--mail-user=a\n--array=1"]},
+        {"arguments": "--exclusive"},
+        {"command": ""},
+        {"command": "a\0b"},
+        {"command": []},
+        {"command": [""]},
+        {"environment": {"A B": "1"}},
+        {"environment": {"A;id": "1"}},
+        {"environment": {"A": "\0"}},
+        {"ssh": "-oProxyCommand=id"},
+        {"ssh": "host; id"},
+        {"ssh": ""},
+        {"ssh_port": 22},
+        {"vo_keys": True},
+        {"ssh": "host", "vo_keys": True, "ssh_key": "/a/key"},
+        {"ssh": "host", "ssh_users": {"atlas": "me"}},
+        {"ssh": "host", "vo_keys": True, "ssh_users": {"atlas": "-oProxyCommand=id"}},
+        {"ssh": "host", "ssh_key": "relative"},
+        {"programs": "relative"},
+        {"slurm_conf": "/a\nb"},
+        {"walltime": 0},
+        {"walltime": float("inf")},
+        {"cpus": 0},
+        {"memory": "1G"},
+        {"array_size": -1},
+        {"unknown": 1},
+    ],
+)
+def test_what_cannot_be_meant_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        registry.check_options(registry.discover(), "slurm", given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"partition": "main,short", "constraint": "[a|b]*2"},
+        {"arguments": ["--exclusive", "--mail-type=END,FAIL", "--nodes=1"]},
+        {"command": ["python3", "-c", "print('\n')"]},
+        {"environment": {"A": "a\nb"}},
+        {"ssh": "me@hpc.example.org", "ssh_port": 22, "ssh_key": "/etc/key of mine"},
+        {"ssh": "hpc"},
+        {"ssh": "hpc", "vo_keys": True, "ssh_users": {"atlas": "atlaspilots"}},
+        {"output_folder": None},
+    ],
+)
+def test_what_can_be_meant_is_taken(given: dict[str, Any]) -> None:
+    assert registry.check_options(registry.discover(), "slurm", given)
+
+
+def test_a_time_limit_is_written_in_minutes_and_seconds() -> None:
+    assert "--time=0:01" in words(SlurmOptions(walltime=0.2))
+    assert "--time=1440:00" in words(SlurmOptions(walltime=86400))

@@ -1,0 +1,122 @@
+"""The back-end htcondor against HTCondor's own client: `python -m tests.bench.htcondor`.
+
+Both do the same to a private pool, in turn: submit 1,000 jobs that never start, and ask for the
+status of 1,000. What is told is how many times as long ours takes.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from tests.backends.htcondor_site import CondorSite
+from tests.testbeds.condor import Condor, remove, up
+from tests.testbeds.condor.configuration import SCHEDD
+from worker.backends.contract import Job
+from worker.backends.htcondor.ads import ATTRIBUTES
+from worker.backends.htcondor.tables import metadata
+from worker.db.engine import make_engine, parse_url
+from worker.db.uow import UnitOfWork
+from worker.domain.pilot import GROUP_SIZE
+
+AIM = 1.5
+BARE = """executable = /bin/sh
+transfer_executable = false
+requirements = false
+request_memory = 64
+request_disk = 10240
++PilotageStamp = "$(Stamp)"
++PilotageInstance = "bare/{name}"
+environment = "PILOTAGE_STAMP=$(Stamp)"
+queue Stamp from (
+{stamps}
+)
+"""
+
+
+class Sides:
+    """The same by our driver and by hand."""
+
+    def __init__(self, condor: Condor, uow: UnitOfWork) -> None:
+        self.condor = condor
+        self.site = CondorSite(condor, uow, submit={"requirements": "false"})
+        self.jobs: list[Job] = []
+
+    def submit(self) -> tuple[Callable[[], object], Callable[[], object]]:
+        orders = self.site.orders(GROUP_SIZE)
+        stamps = "\n".join(order.stamp for order in orders)
+        description = BARE.format(name=self.site.name, stamps=stamps)
+
+        def ours() -> None:
+            self.jobs = self.site.send(orders)
+
+        def bare() -> None:
+            self.condor.call("submit", "-terse", "-name", SCHEDD, said=description)
+
+        return ours, bare
+
+    def status(self) -> tuple[Callable[[], object], Callable[[], object]]:
+        constraint = f'PilotageInstance == "bare/{self.site.name}"'
+
+        def bare() -> None:
+            words = ["-allusers", "-name", SCHEDD, "-json", "-constraint", constraint]
+            said = self.condor.call("q", *words, "-attributes", ",".join(ATTRIBUTES))
+            assert len(json.loads(said)) == GROUP_SIZE
+
+        def ours() -> None:
+            assert len(self.site.driver().poll(self.jobs)) == GROUP_SIZE
+
+        return ours, bare
+
+    def clear(self) -> None:
+        self.site.close()
+        bare = f'PilotageInstance == "bare/{self.site.name}"'
+        self.condor.call("rm", "-name", SCHEDD, "-constraint", bare)
+        for prefix in ("pilotage", "bare"):
+            self.site.leaves(f'PilotageInstance == "{prefix}/{self.site.name}"')
+
+
+def compare(condor: Condor, rounds: int = 5) -> dict[str, float]:
+    """Measure both sides in turn; how many times as long ours takes, by operation."""
+    engine = make_engine(parse_url("sqlite://"))
+    metadata.create_all(engine)
+    times: dict[str, list[tuple[float, float]]] = {"submit": [], "status": []}
+    for _ in range(rounds):
+        sides = Sides(condor, UnitOfWork(engine))
+        for name, taken in times.items():
+            ours, bare = getattr(sides, name)()
+            taken.append((_seconds(ours), _seconds(bare)))
+        sides.clear()
+    engine.dispose()
+    for name, taken in times.items():
+        both = [round(1000 * median(side)) for side in zip(*taken, strict=True)]
+        sys.stderr.write(f"{name}: ours {both[0]} ms, bare {both[1]} ms\n")
+    return {name: median(a / b for a, b in taken) for name, taken in times.items()}
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = perf_counter()
+    work()
+    return perf_counter() - began
+
+
+def main() -> int:
+    """Measure on a pool of its own, print the ratios, and tell whether the aim is met."""
+    os.umask(0)
+    with tempfile.TemporaryDirectory(prefix="pilotage-bench-") as made:
+        Path(made).chmod(0o711)
+        condor = up(Path(made) / "condor", with_parent=True)
+        try:
+            ratios = compare(condor)
+        finally:
+            remove(condor.kept.folder)
+    sys.stdout.write(json.dumps({name: round(ratio, 2) for name, ratio in ratios.items()}) + "\n")
+    return 0 if max(ratios.values()) <= AIM else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

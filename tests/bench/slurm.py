@@ -1,0 +1,153 @@
+"""Compare the driver of slurm with Slurm's own programs: `python -m tests.bench.slurm`.
+
+A thousand pilots that wait are asked after and submitted, by turns with the bare program that
+does the same in bulk.
+"""
+
+import resource
+import secrets
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.testbeds import slurm
+from worker.backends import registry
+from worker.backends.contract import Job, Means, Order
+from worker.backends.guard import Guard
+from worker.db.database import Database
+from worker.db.engine import parse_url
+from worker.domain.ce import CE
+from worker.domain.pilot import GROUP_LENGTH, numbered
+from worker.services.database import setup
+
+MANY = 1000
+TURNS = 20
+AIM = 1.5
+WAITING = "closed"
+"""The partition where nothing starts."""
+SCRIPT = "#!/bin/sh\nexec sleep 600\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """How long the driver and the bare program took, and how long the processor was at work for
+    the driver beyond that; in ms, in the median."""
+
+    what: str
+    ours: float
+    bare: float
+    extra: float
+
+    @property
+    def ratio(self) -> float:
+        """Tell how many times as long the driver takes."""
+        return self.ours / self.bare
+
+    def __str__(self) -> str:
+        verdict = "met" if self.ratio <= AIM else "MISSED"
+        times = f"{self.ours:8.1f} {self.bare:8.1f} {self.ratio:6.2f} {self.extra:8.1f}"
+        return f"{self.what:<22} {times}  <= {AIM}  {verdict}"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A Slurm, and a driver of it."""
+
+    cluster: slurm.Slurm
+    driver: Guard
+
+    def submission(self) -> Ratio:
+        """An array of a thousand."""
+        words = ["sbatch", "--parsable", f"--partition={WAITING}", f"--array=0-{MANY - 1}"]
+        words.append("--output=/dev/null")
+        sent = [orders() for _ in range(TURNS)]
+        return self._compare(
+            "submission of 1,000",
+            lambda: self.driver.submit(sent.pop()),
+            lambda: self.cluster.call(*words, said=SCRIPT),
+        )
+
+    def status(self) -> Ratio:
+        """A thousand pilots, in one question."""
+        receipts = self.driver.submit(orders())
+        jobs = [Job(stamp=one.stamp, handle=str(one.handle)) for one in receipts]
+        assert len(self.driver.poll(jobs)) == MANY
+        words = ["squeue", "--me", "-a", "-r", "-t", "all", "-o", "%i|%T|%r|%j|%S|%e"]
+        return self._compare(
+            "status of 1,000", lambda: self.driver.poll(jobs), lambda: self.cluster.call(*words)
+        )
+
+    def _compare(self, what: str, ours: Callable[[], object], bare: Callable[[], object]) -> Ratio:
+        took: dict[str, list[tuple[float, float]]] = {"ours": [], "bare": []}
+        for _ in range(TURNS):
+            for name, work in (("ours", ours), ("bare", bare)):
+                began, used = time.perf_counter(), _processor_time()
+                work()
+                took[name].append((time.perf_counter() - began, _processor_time() - used))
+        (ours_s, ours_used), (bare_s, bare_used) = (
+            [statistics.median(column) for column in zip(*times, strict=True)]
+            for times in took.values()
+        )
+        return Ratio(
+            what=what,
+            ours=1000 * ours_s,
+            bare=1000 * bare_s,
+            extra=1000 * (ours_used - bare_used),
+        )
+
+
+def _processor_time() -> float:
+    """Tell how long this process and those that it started have been at work."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def orders() -> list[Order]:
+    group = secrets.token_hex(GROUP_LENGTH // 2)
+    return [Order(stamp=numbered(group, n), vo="atlas") for n in range(MANY)]
+
+
+@contextmanager
+def bench(folder: Path) -> Iterator[Bench]:
+    """Start a Slurm, and make a driver of it."""
+    backends = registry.discover()
+    cluster = slurm.up(folder / "slurm", with_parent=True)
+    database = Database(
+        parse_url(f"sqlite:///{folder / 'bench.sqlite'}"),
+        [backend.chain for backend in backends.values()],
+    )
+    try:
+        setup(database)
+        options = {"slurm_conf": str(cluster.configuration), "partition": WAITING}
+        ce = CE(name="bench", backend="slurm", capacity=MANY, options=options)
+        means = Means(uow=database.uow, home=folder, now=lambda: datetime.now(UTC))
+        driver = registry.connect(backends, ce, means)
+        driver.hello()
+        yield Bench(cluster, driver)
+    finally:
+        database.close()
+        cluster.down()
+
+
+def main() -> int:
+    """Measure, print, and tell by the exit code whether every aim is met."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with bench(Path(folder)) as made:
+            head = f"{'ours ms':>8} {'bare ms':>8} {'ratio':>6} {'extra ms':>8}"
+            sys.stdout.write(f"{'':<22} {head}\n")
+            # Asked while there are these thousand only.
+            ratios = [made.status(), made.submission()]
+    for ratio in ratios:
+        sys.stdout.write(f"{ratio}\n")
+    return 0 if all(ratio.ratio <= AIM for ratio in ratios) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

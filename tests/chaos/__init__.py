@@ -1,0 +1,1 @@
+"""Chaos: the real system under load while a seeded tormentor breaks whatever it leans on."""

@@ -1,0 +1,71 @@
+"""Torment a real site: `python -m tests.chaos [--kills N] [--seed N] [--ce KIND] [--for DURATION]`.
+
+The exit code is 1 if anything was lost, doubled, stuck or above a limit, or did not recover; the
+folder of the run is then kept.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.chaos.report import as_text
+from tests.chaos.run import Plan, run
+from tests.chaos.sites import SITES
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+UNABLE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run, print, and tell by the exit code whether every promise held."""
+    asked = _parser().parse_args(argv)
+    plan = Plan(kills=asked.kills, seed=asked.seed, ce=asked.ce, seconds=asked.seconds)
+    folder = Path(tempfile.mkdtemp(prefix="pilotage-chaos-"))
+    folder.chmod(0o711)
+    _say(f"logs and journal: {folder}")
+    try:
+        found = run(plan, folder)
+    except LookupError as problem:
+        _say(f"the run cannot be made: {problem}")
+        return UNABLE
+    told = found.as_json()
+    if asked.json:
+        asked.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    _say(as_text(told))
+    if found.verdict.is_clean and not asked.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+        return 0
+    _say(f"kept: {folder}")
+    return 0 if found.verdict.is_clean else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--kills", type=int, default=60, metavar="N", help="processes to kill")
+    parser.add_argument("--for", dest="seconds", type=_duration, default=60.0, metavar="DURATION")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="what is done, and when")
+    parser.add_argument("--ce", choices=sorted(SITES), default="local", help="the kind of CE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
+    parser.add_argument("--keep", action="store_true", help="keep the folder of the run anyway")
+    return parser
+
+
+def _duration(told: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", told)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{told!r} is no duration; write 90s, 15m or 1h")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

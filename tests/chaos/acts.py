@@ -1,0 +1,236 @@
+"""What the tormentor does to processes and servers."""
+
+import signal
+import time
+from contextlib import suppress
+from random import Random
+
+import psycopg
+import redis
+
+from tests.chaos.fleet import Member, children_of, send
+from tests.chaos.pulse import Wound, stages
+from tests.chaos.world import Act, Held, World, pick
+
+LOOK_FOR_A_CALL = 1.0
+SELDOM = 0.15
+WAYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
+
+
+def kill_process(world: World, dice: Random) -> list[Wound] | None:
+    """Kill a process of a pool; seldom one of a worker that is only beginning."""
+    children = _children(world, beginning=dice.random() < SELDOM)
+    victim = pick(dice, children)
+    if victim is None or not send(victim, signal.SIGKILL):
+        return None
+    name = children[victim].name
+    return [Wound("pool process killed", name, time.monotonic(), stages([f"did:{name}"]))]
+
+
+def kill_caller(world: World, dice: Random) -> list[Wound] | None:
+    """Kill a process in the middle of a call to a CE, at some moment of it."""
+    wait, stops, pause = dice.uniform(0, 0.08), dice.random() < 0.3, dice.uniform(0.2, 4)
+    end = time.monotonic() + LOOK_FOR_A_CALL
+    while time.monotonic() < end:
+        children = _children(world)
+        callers = world.site.callers(children)
+        victim = pick(dice, callers)
+        if victim is not None and (doubtful := _in_doubt(world)):
+            helper = callers[victim]
+            if stops and helper is not None:
+                held = Held([helper])
+                world.later(pause, held.let_go)
+            time.sleep(wait)
+            if not send(victim, signal.SIGKILL):
+                return None
+            settled = stages([f"moved:{stamp}" for stamp in doubtful])
+            return [Wound("killed while it called a CE", "", time.monotonic(), settled)]
+        time.sleep(0.02)
+    return None
+
+
+def kill_worker(world: World, dice: Random) -> list[Wound] | None:
+    """Kill a worker; its pool is left to find out."""
+    return _kill_member(world, dice, "worker killed", whole=False)
+
+
+def kill_whole_worker(world: World, dice: Random) -> list[Wound] | None:
+    """Kill a worker with its pool, as the end of its host would."""
+    return _kill_member(world, dice, "worker killed with its pool", whole=True)
+
+
+def kill_beat(world: World, dice: Random) -> list[Wound] | None:
+    """Kill a scheduler."""
+    beats = {m.pid: m for m in world.fleet.alive(workers=False) if m.pid is not None}
+    victim = pick(dice, beats)
+    if victim is None:
+        return None
+    member = beats[victim]
+    member.struck = True
+    send(victim, signal.SIGKILL)
+    back = stages([f"began:{member.name}"], ["ticked"])
+    return [Wound("beat killed", member.name, time.monotonic(), back, strikes=True)]
+
+
+def freeze_worker(world: World, dice: Random) -> list[Wound] | None:
+    """Stop a worker with its pool for a while; now and then for longer than its leases last."""
+    seconds = dice.uniform(1, 6) if dice.random() < 0.7 else world.time_limit * 1.2 + 3
+    workers = {m.pid: m for m in world.fleet.alive(workers=True) if m.pid is not None}
+    victim = pick(dice, workers)
+    if victim is None:
+        return None
+    held = Held([victim, *children_of([victim])])
+    name = workers[victim].name
+
+    def thaw() -> None:
+        held.let_go()
+        again = stages([f"did:{name}"])
+        world.pulse.strike([Wound("worker frozen", name, time.monotonic(), again, strikes=True)])
+
+    world.later(seconds, thaw)
+    return []
+
+
+def freeze_process(world: World, dice: Random) -> list[Wound] | None:
+    """Stop a process of a pool for a while."""
+    seconds = dice.uniform(1, world.time_limit * 1.5)
+    children = _children(world)
+    victim = pick(dice, children)
+    if victim is None:
+        return None
+    held = Held([victim])
+    name = children[victim].name
+
+    def thaw() -> None:
+        held.let_go()
+        wound = Wound("pool process frozen", name, time.monotonic(), stages([f"did:{name}"]))
+        world.pulse.strike([wound])
+
+    world.later(seconds, thaw)
+    return []
+
+
+def flush(world: World, dice: Random) -> list[Wound] | None:
+    """Throw every message away."""
+    if "redis" in world.out:
+        return None
+    with suppress(redis.RedisError):
+        world.redis.flush()
+    return _server_wounds(world, "Redis flushed")
+
+
+def restart_redis(world: World, dice: Random) -> list[Wound] | None:
+    """End Redis with all that is in it, and bring it back after a while."""
+    seconds, how = dice.uniform(0.5, 4), dice.choice([signal.SIGTERM, signal.SIGKILL])
+    if "redis" in world.out:
+        return None
+    world.out.add("redis")
+    world.redis.stop(how)
+
+    def back() -> None:
+        world.redis.start()
+        world.out.discard("redis")
+        world.pulse.strike(_server_wounds(world, "Redis restarted"))
+
+    world.later(seconds, back)
+    return []
+
+
+def restart_postgresql(world: World, dice: Random) -> list[Wound] | None:
+    """End PostgreSQL in one of the three ways, and bring it back after a while."""
+    seconds, how = dice.uniform(0.5, 4), dice.choice(WAYS)
+    if "postgresql" in world.out:
+        return None
+    world.out.add("postgresql")
+    world.postgresql.stop(how)
+
+    def back() -> None:
+        world.postgresql.start()
+        world.out.discard("postgresql")
+        world.pulse.strike(_server_wounds(world, "PostgreSQL restarted"))
+
+    world.later(seconds, back)
+    return []
+
+
+def fill_disk(world: World, dice: Random) -> list[Wound] | None:
+    """Leave no room on the disk of the state folder for a while."""
+    seconds, disk = dice.uniform(1, 5), world.disk
+    if disk is None or "disk" in world.out:
+        return None
+    world.out.add("disk")
+    disk.fill()
+
+    def back() -> None:
+        disk.free()
+        world.out.discard("disk")
+        again = stages(["accepted"])
+        world.pulse.strike([Wound("disk full", "", time.monotonic(), again)])
+
+    world.later(seconds, back)
+    return []
+
+
+ACTS = (
+    Act("kill a process of a pool", 14, kill_process, kills=True),
+    Act("kill a process that calls a CE", 7, kill_caller, kills=True),
+    Act("kill a worker", 2, kill_worker, kills=True),
+    Act("kill a worker with its pool", 1, kill_whole_worker, kills=True),
+    Act("kill a beat", 2, kill_beat, kills=True),
+    Act("freeze a worker", 1, freeze_worker),
+    Act("freeze a process of a pool", 1, freeze_process),
+    Act("flush Redis", 2, flush),
+    Act("restart Redis", 1, restart_redis),
+    Act("restart PostgreSQL", 1, restart_postgresql),
+)
+FILL_DISK = Act("fill the disk", 1, fill_disk)
+
+
+def _kill_member(world: World, dice: Random, kind: str, *, whole: bool) -> list[Wound] | None:
+    """Kill one, unless half of them are down already: then there is little left to torment."""
+    workers = _workers(world, beginning=dice.random() < SELDOM)
+    victim = pick(dice, workers)
+    all_of_them = sum(member.is_worker for member in world.fleet.members)
+    if victim is None or len(workers) * 2 <= all_of_them:
+        return None
+    member = workers[victim]
+    member.struck = True
+    for pid in [victim, *(children_of([victim]) if whole else ())]:
+        send(pid, signal.SIGKILL)
+    back = stages([f"began:{member.name}"], [f"did:{member.name}"])
+    return [Wound(kind, member.name, time.monotonic(), back, strikes=True)]
+
+
+def _server_wounds(world: World, kind: str) -> list[Wound]:
+    """A server is back: pilots go on, by a tick since then, and each worker works again."""
+    now = time.monotonic()
+    names = [member.name for member in world.fleet.alive(workers=True)]
+    return [
+        Wound(kind, "", now, stages(["ticked"], ["moved"])),
+        *(Wound(f"{kind}: a worker", name, now, stages([f"did:{name}"])) for name in names),
+    ]
+
+
+def _workers(world: World, *, beginning: bool = True) -> dict[int, Member]:
+    """List the workers by their pids, those that are only beginning only if asked for."""
+    return {
+        m.pid: m
+        for m in world.fleet.alive(workers=True)
+        if m.pid is not None and (beginning or world.pulse.last.get(f"began:{m.name}", 0) > m.began)
+    }
+
+
+def _children(world: World, *, beginning: bool = True) -> dict[int, Member]:
+    workers = _workers(world, beginning=beginning)
+    return {child: workers[parent] for child, parent in children_of(list(workers)).items()}
+
+
+def _in_doubt(world: World) -> list[str]:
+    """Read which pilots are being sent, if anybody can tell."""
+    query = "SELECT stamp FROM pilots WHERE status = 'submitting'"
+    with (
+        suppress(psycopg.Error),
+        psycopg.connect(world.postgresql.dsn, connect_timeout=2) as connection,
+    ):
+        return [str(stamp) for (stamp,) in connection.execute(query)]
+    return []

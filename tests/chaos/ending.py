@@ -1,0 +1,84 @@
+"""The beginning and the end of a run: begin to work; settle when the faults are over; judge."""
+
+import time
+
+from sqlalchemy import text
+
+from tests.chaos import logs, observer, verdict
+from tests.chaos.verdict import Row, Verdict
+from tests.chaos.world import World
+from worker.db import vos
+from worker.db.database import Database
+
+PATIENCE = 90.0
+SETTLE = 300.0
+BETWEEN_LOOKS = 2.0
+
+
+def begin(world: World) -> None:
+    """Start everybody, and wait until pilots come to the CEs."""
+    world.fleet.start()
+    wanted = [*(f"began:{member.name}" for member in world.fleet.members), "accepted"]
+    if not world.live(PATIENCE, lambda: all(event in world.pulse.last for event in wanted)):
+        raise LookupError("the site did not begin to work")
+
+
+def settle(world: World, seconds: float = SETTLE) -> float:
+    """End every fault, ask for no more pilots, wait until all have ended; tell how long it took."""
+    began = time.monotonic()
+    world.go_on(at_once=True)
+    world.site.mend()
+    close_vos(world.database)
+    next_look = 0.0
+
+    def is_quiet() -> bool:
+        nonlocal next_look
+        if time.monotonic() < next_look or world.pulse.open():
+            return False
+        next_look = time.monotonic() + BETWEEN_LOOKS
+        all_rows = rows(world.database)
+        return not verdict.stuck(all_rows) and not verdict.lost(all_rows, world.site.jobs())
+
+    world.live(seconds, is_quiet)
+    return time.monotonic() - began
+
+
+def judged(world: World, exceeded: list[str], codes: dict[str, int | None]) -> Verdict:
+    """Compare what the CE has with what the database says, when all have been told to stop."""
+    all_rows, jobs = rows(world.database), world.site.jobs()
+    steps = observer.steps(world.postgresql.dsn)
+    told = logs.of(world.pulse.logs.values())
+    left = world.fleet.processes.left()
+    return Verdict(
+        lost=verdict.lost(all_rows, jobs),
+        duplicate=verdict.duplicate(all_rows, jobs),
+        stuck=verdict.stuck(all_rows),
+        exceeded=[*exceeded, *observer.replay(observer.bounds(world.database), steps)],
+        deadlocks=logs.deadlocks(world.postgresql.log),
+        tracebacks=sorted(error for error in told if not logs.is_known(error)),
+        never_recovered=[f"{wound.kind} {wound.victim}".strip() for wound in world.pulse.open()],
+        left_behind=[
+            *(f"{pid}: {words}" for pid, words in left.items()),
+            *(f"{name} ended with {code}" for name, code in codes.items() if code != 0),
+        ],
+    )
+
+
+def close_vos(database: Database) -> None:
+    """Let nobody have any more pilots."""
+    with database.uow() as tx:
+        for name in vos.names(tx):
+            vos.change(tx, name, enabled=False)
+
+
+def rows(database: Database) -> list[Row]:
+    """Read what the database says of every pilot."""
+    query = text("SELECT stamp, status, cause, exit_code FROM pilots")
+    with database.uow() as tx:
+        return [Row._make(row) for row in tx.execute(query)]
+
+
+def count(database: Database, table: str) -> int:
+    """Count the rows of a table."""
+    with database.uow() as tx:
+        return int(tx.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())

@@ -1,0 +1,156 @@
+"""The limits, looked at while all goes on, and gone through commit by commit when it is over.
+
+A pilot that was given up and turned up after all is taken back even above a limit, and one that
+its CE puts back into its queue waits again. That is all that may exceed a limit, and as long as it
+does, nothing is added.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import psycopg
+
+from tests.integration.commits import COMMITS
+from tests.integration.test_concurrency import limits
+from worker.db.database import Database
+from worker.domain.pilot import OCCUPYING, WAITING
+
+EVERY = 0.2
+
+SNAPSHOT = """
+WITH held AS (
+  SELECT p.ce_id, p.vo_id, p.status <> 'running' AS waits, EXISTS (
+         SELECT FROM transitions t WHERE t.pilot_id = p.id
+            AND (t.was = 'lost' OR (t.was = 'running' AND t.became = 'submitted'))) AS back
+    FROM pilots p WHERE p.status IN ('reserved', 'submitting', 'submitted', 'running'))
+SELECT 'capacity of ' || ce.name, count(*), ce.capacity
+  FROM held JOIN ces ce ON ce.id = ce_id GROUP BY ce.id
+HAVING count(*) FILTER (WHERE NOT back) > ce.capacity
+UNION ALL
+SELECT 'waiting limit of ' || ce.name, count(*) FILTER (WHERE waits), ce.waiting_limit
+  FROM held JOIN ces ce ON ce.id = ce_id GROUP BY ce.id
+HAVING count(*) FILTER (WHERE waits AND NOT back) > ce.waiting_limit
+UNION ALL
+SELECT 'limit of VO ' || vo.name, count(*), vo."limit"
+  FROM held JOIN vos vo ON vo.id = vo_id GROUP BY vo.id
+HAVING count(*) FILTER (WHERE NOT back) > vo."limit"
+"""
+
+
+class Step(NamedTuple):
+    """A step in the life of a pilot, with the moment at which it was committed."""
+
+    committed: Any
+    ce: str
+    vo: str
+    stamp: str
+    was: str | None
+    became: str
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The limits: capacities and waiting limits of CEs, limits of VOs."""
+
+    capacity: Mapping[str, int]
+    waiting: Mapping[str, int]
+    vo: Mapping[str, int]
+
+
+class Observer(threading.Thread):
+    """Looks again and again at one consistent state; notes what is above its limit in any."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(daemon=True)
+        self.exceeded: list[str] = []
+        self.snapshots = 0
+        self._dsn = dsn
+        self._stop_asked = threading.Event()
+
+    def run(self) -> None:
+        """Look until told to stop. Without a server there is nothing to see."""
+        while not self._stop_asked.wait(EVERY):
+            try:
+                with psycopg.connect(self._dsn, autocommit=True, connect_timeout=2) as connection:
+                    self._look(connection)
+            except psycopg.Error:
+                continue
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._stop_asked.set()
+        self.join()
+
+    def _look(self, connection: "psycopg.Connection[Any]") -> None:
+        while not self._stop_asked.wait(EVERY):
+            # One statement sees one state of the database.
+            for what, seen, limit in connection.execute(SNAPSHOT):
+                self.exceeded.append(f"{what}: {seen} of {limit}")
+            self.snapshots += 1
+
+
+@dataclass
+class _State:
+    """How many pilots hold places, and how many of them came back to theirs."""
+
+    bounds: Bounds
+    held: Counter[tuple[str, str]] = field(default_factory=Counter)
+    back: Counter[tuple[str, str]] = field(default_factory=Counter)
+    returned: set[str] = field(default_factory=set)
+
+    def take(self, step: Step) -> None:
+        if step.was is not None:
+            self._count(step, step.was, -1)
+        if step.was == "lost" or (step.was, step.became) == ("running", "submitted"):
+            self.returned.add(step.stamp)
+        self._count(step, step.became, 1)
+
+    def _count(self, step: Step, status: str, number: int) -> None:
+        places = [("capacity", step.ce), ("vo", step.vo)] if status in OCCUPYING else []
+        if status in WAITING:
+            places.append(("waiting", step.ce))
+        for place in places:
+            self.held[place] += number
+            if step.stamp in self.returned:
+                self.back[place] += number
+
+    def exceeded(self, added: set[tuple[str, str]]) -> Iterator[str]:
+        for kind, limits_of in (
+            ("capacity", self.bounds.capacity),
+            ("waiting", self.bounds.waiting),
+            ("vo", self.bounds.vo),
+        ):
+            for name, limit in limits_of.items():
+                place = (kind, name)
+                excused = 0 if place in added else self.back[place]
+                if self.held[place] - excused > limit:
+                    yield f"{kind} {name}: {self.held[place]} of {limit}"
+
+
+def replay(bounds: Bounds, steps: Iterable[Step]) -> list[str]:
+    """Go through the history commit by commit; name what was above its limit after any."""
+    state, found = _State(bounds), []
+    for committed, group in groupby(steps, key=lambda step: step.committed):
+        added: set[tuple[str, str]] = set()
+        for step in group:
+            state.take(step)
+            if step.was is None:
+                added |= {("capacity", step.ce), ("waiting", step.ce), ("vo", step.vo)}
+        found += [f"{what} at {committed}" for what in state.exceeded(added)]
+    return found
+
+
+def bounds(database: Database) -> Bounds:
+    """Read the limits."""
+    known = limits(database)
+    return Bounds(known.capacity, known.waiting_limit, known.vo_limit)
+
+
+def steps(dsn: str) -> list[Step]:
+    """Read the whole history, in the order of its commits."""
+    with psycopg.connect(dsn) as connection:
+        return [Step(*row) for row in connection.execute(COMMITS)]

@@ -1,0 +1,189 @@
+"""What a run tells: for a reader, for a program, and as a page of the documentation.
+
+python -m tests.chaos.report FILE    writes the page of a report
+"""
+
+import json
+import os
+import platform
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.chaos.logs import KNOWN
+from tests.chaos.pulse import Wound
+from tests.chaos.verdict import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """How soon a site went on after one kind of fault, in seconds."""
+
+    faults: int
+    median: float | None
+    maximum: float | None
+    overtaken: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """How a run went."""
+
+    ce: str
+    seed: int
+    began: datetime
+    asked_seconds: float
+    seconds: float
+    tormented: float
+    settled: float
+    kills: int
+    acts: Mapping[str, int]
+    missed: Mapping[str, int]
+    left_out: Mapping[str, str]
+    pilots: Mapping[str, int]
+    starts: int
+    transitions: int
+    snapshots: int
+    recoveries: Mapping[str, Recovery]
+    restarts: int
+    own_ends: Mapping[str, int]
+    tracebacks: Mapping[str, int]
+    long_waits: int
+    verdict: Verdict
+
+    def as_json(self) -> dict[str, Any]:
+        """Write everything down for a program."""
+        system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+        return {
+            **asdict(self),
+            "began": self.began.isoformat(timespec="seconds"),
+            "machine": f"{system}, Python {platform.python_version()}",
+            "command": f'make chaos ARGS="{self.asked()}"',
+            "verdict": self.verdict.counts(),
+            "wrong": asdict(self.verdict),
+        }
+
+    def asked(self) -> str:
+        """Write what was asked for as the words of the command."""
+        how_long = f"--kills {self.kills} --for {self.asked_seconds:.0f}s"
+        return f"{how_long} --seed {self.seed} --ce {self.ce}"
+
+
+def recoveries(wounds: Sequence[Wound]) -> dict[str, Recovery]:
+    """Gather the wounds by kind."""
+    kinds: dict[str, list[Wound]] = defaultdict(list)
+    for wound in wounds:
+        kinds[wound.kind].append(wound)
+    found = {}
+    for kind, some in sorted(kinds.items()):
+        healed = [wound.seconds for wound in some if wound.seconds is not None]
+        found[kind] = Recovery(
+            faults=len(some),
+            median=round(median(healed), 2) if healed else None,
+            maximum=round(max(healed), 2) if healed else None,
+            overtaken=sum(wound.overtaken for wound in some),
+        )
+    return found
+
+
+def as_text(told: Mapping[str, Any]) -> str:
+    """Lay out a report, as it is written for a program, for a reader."""
+    wrong = {kind: some for kind, some in told["wrong"].items() if some}
+    pilots = f"{sum(told['pilots'].values())} pilots ({_counted(told['pilots'])})"
+    settled = f"settled {told['settled']:.0f} s after the last fault"
+    lines = [
+        f"{told['kills']} kills in {told['tormented']:.0f} s, CE {told['ce']}, seed {told['seed']}",
+        f"{pilots}, {told['starts']} started at the CE, {told['transitions']} transitions",
+        "",
+        "verdict: " + _counted(told["verdict"]),
+        *(f"  {kind}: {one}" for kind, some in wrong.items() for one in some[:20]),
+        f"limits: {told['snapshots']} snapshots, and every one of the commits",
+        f"{settled}; {told['restarts']} restarts of workers and beats",
+        "",
+        *_table(told["recoveries"]),
+        "",
+        "acts: " + _counted(told["acts"]),
+        *(f"left out: {act}: {why}" for act, why in told["left_out"].items()),
+        "nothing to do it to: " + (_counted(told["missed"]) or "never"),
+        "tracebacks: " + (_counted(told["tracebacks"]) or "none"),
+        f"waits for a lock of more than a second: {told['long_waits']}",
+        *(f"ended by itself {number} times: {why}" for why, number in told["own_ends"].items()),
+    ]
+    return "\n".join(lines)
+
+
+def as_page(told: Mapping[str, Any]) -> str:
+    """Lay out the same as a page of the documentation."""
+    pilots = sum(told["pilots"].values())
+    verdict = [f"| {kind.replace('_', ' ')} | {n} |" for kind, n in told["verdict"].items()]
+    healed = [
+        f"| {kind} | {one['faults']} | {_seconds(one['median'])} | {_seconds(one['maximum'])} |"
+        for kind, one in told["recoveries"].items()
+    ]
+    known = [
+        f"| `{name}` | {number} | {KNOWN.get(name) or KNOWN.get(name.split(' in ')[0], '')} |"
+        for name, number in told["tracebacks"].items()
+    ]
+    return f"""# Chaos: how the promises were tried
+
+This page is written by a program from [chaos.json](../chaos.json), the report of one run.
+[How to run it, and what the words mean](../how-to/run-chaos.md).
+
+```sh
+{told["command"]}
+```
+
+{told["kills"]} kills in {told["tormented"] / 60:.0f} minutes, seed {told["seed"]},
+on {told["machine"]}, while
+{pilots} pilots passed through the CEs of the back-end `{told["ce"]}`: {_counted(told["pilots"])}.
+{told["starts"]} of them were started there, each once, by what they wrote themselves.
+
+| wrong | |
+| --- | --- |
+{chr(10).join(verdict)}
+
+The limits held in {told["snapshots"]} snapshots while it went on, and after each commit of
+{told["transitions"]} steps when the history was gone through. The site settled
+{told["settled"]:.0f} s after the last fault; {told["long_waits"]} transactions waited
+for a lock for more than a second.
+
+## Recovery
+
+Seconds from the end of a fault (a kill ends at once) until what it stopped was seen to go on, while
+all the other faults went on too.
+
+| fault | times | median | worst |
+| --- | --- | --- | --- |
+{chr(10).join(healed)}
+
+## Tracebacks
+
+| error | times | why |
+| --- | --- | --- |
+{chr(10).join(known)}
+"""
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
+
+
+def _table(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    lines = [f"{'fault':<36}{'times':>7}{'median s':>10}{'worst s':>9}{'overtaken':>11}"]
+    for kind, one in found.items():
+        healed = f"{_seconds(one['median']):>10}{_seconds(one['maximum']):>9}"
+        lines.append(f"{kind:<36}{one['faults']:>7}{healed}{one['overtaken']:>11}")
+    return lines
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(as_page(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))

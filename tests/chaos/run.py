@@ -1,0 +1,74 @@
+"""One run: build a site, let it work, torment it, let it settle, compare."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.chaos import acts, logs, verdict
+from tests.chaos.ending import PATIENCE, begin, count, judged, rows, settle
+from tests.chaos.making import Shape, usual_crew
+from tests.chaos.making import world as made
+from tests.chaos.observer import Observer
+from tests.chaos.report import Report, recoveries
+from tests.chaos.tormentor import Tormentor
+from tests.chaos.world import Act, Disk, World
+
+DISK = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run is asked for."""
+
+    kills: int = 60
+    seed: int = 1
+    ce: str = "local"
+    seconds: float = 60.0
+
+
+def run(plan: Plan, folder: Path) -> Report:
+    """Do it all, and tell how it went."""
+    began, started = datetime.now(UTC), time.monotonic()
+    no_disk = Disk.problem()
+    shape = Shape(ce=plan.ce, members=usual_crew(), disk=None if no_disk else DISK)
+    with made(folder, shape) as world:
+        tormentor = Tormentor(deck(world), plan.seed, folder / "journal.jsonl")
+        begin(world)
+        watching = Observer(world.postgresql.dsn)
+        watching.start()
+        storm = time.monotonic()
+        tormentor.torment(world, plan.kills, plan.seconds)
+        tormented = time.monotonic() - storm
+        settled = settle(world)
+        codes = world.fleet.stop(world.time_limit + PATIENCE)
+        watching.stop()
+        return Report(
+            ce=plan.ce,
+            seed=plan.seed,
+            began=began,
+            asked_seconds=plan.seconds,
+            seconds=time.monotonic() - started,
+            tormented=tormented,
+            settled=settled,
+            kills=tormentor.kills,
+            acts=dict(tormentor.done),
+            missed=dict(tormentor.missed),
+            left_out={acts.FILL_DISK.name: no_disk} if no_disk else {},
+            pilots=dict(verdict.summary(rows(world.database))),
+            starts=sum(job.started for job in world.site.jobs()),
+            transitions=count(world.database, "transitions"),
+            snapshots=watching.snapshots,
+            recoveries=recoveries(world.pulse.wounds),
+            restarts=sum(member.starts - 1 for member in world.fleet.members),
+            own_ends=dict(world.fleet.own_ends),
+            tracebacks=dict(logs.of(world.pulse.logs.values())),
+            long_waits=len(logs.long_waits(world.postgresql.log)),
+            verdict=judged(world, watching.exceeded, codes),
+        )
+
+
+def deck(world: World) -> list[Act]:
+    """List what can be done to this world."""
+    own = [acts.FILL_DISK] if world.disk is not None else []
+    return [*acts.ACTS, *world.site.acts(), *own]

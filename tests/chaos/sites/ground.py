@@ -1,0 +1,32 @@
+"""What every site is built on: the VOs, and CEs with all kinds of limits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.factories import a_ce, a_vo
+from worker.db.database import Database
+
+VOS: Mapping[str, int | None] = {"small": 8, "middle": 20, "large": None}
+
+
+def build(
+    database: Database,
+    backend: str,
+    number: int,
+    options: Mapping[str, Any],
+    vos: Mapping[str, int | None] = VOS,
+) -> None:
+    """Make CEs and VOs; some CEs have waiting limits, some are only for some VOs."""
+    with database.uow() as tx:
+        made = [
+            (a_vo() if limit is None else a_vo().limited_to(limit)).named(name).create(tx)
+            for name, limit in vos.items()
+        ]
+        for n in range(number):
+            ce = a_ce().named(f"ce{n:02}").on_backend(backend).with_capacity(3 + n % 6)
+            ce = ce.with_success_rate(0.9).with_options(**options)
+            if n % 3 == 0:
+                ce = ce.with_waiting_limit(2 + n % 4)
+            if n % 5 == 0:
+                ce = ce.only_for(*made[:2])
+            ce.create(tx)

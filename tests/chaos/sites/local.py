@@ -1,0 +1,141 @@
+"""CEs of the back-end local. Each pilot writes into a log of its own that it started, and its end.
+
+What the log says is written by the payload alone, so that no code of ours counts for itself.
+"""
+
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+
+from tests.chaos.fleet import children_of, send
+from tests.chaos.pulse import Wound, stages
+from tests.chaos.sites import ground
+from tests.chaos.verdict import Job
+from tests.chaos.world import Act, Held, World, command_of, folders_of, pick
+from worker.backends.local.keeper.files import WORK
+from worker.db.database import Database
+from worker.domain.pilot import STAMP_LENGTH
+
+NUMBER = 12
+PAYLOAD = """echo "$PILOTAGE_STAMP start" >> {log}
+case $PILOTAGE_STAMP in [0-4]*) sleep 0.4;; [5-a]*) sleep 1;; *) sleep 2;; esac
+code=0
+case $PILOTAGE_STAMP in ?0*) code=3;; esac
+echo "$PILOTAGE_STAMP end $code" >> {log}
+exit $code
+"""
+LAUNCHER = "keeper.launch"
+
+
+class LocalSite:
+    """Processes of this host."""
+
+    def __init__(self, folder: Path, home: Path, database: Database) -> None:
+        self._log, self._place = folder / "payload.log", home / "local"
+        self._log.touch()
+
+    def build(self, database: Database) -> None:
+        """Make CEs whose pilots live for a second or two; some fail of themselves."""
+        life = {"check_soonest": 0.5, "check_latest": 2.0, "grace": 1.0}
+        script = PAYLOAD.format(log=self._log)
+        ground.build(database, "local", NUMBER, {"command": script, **life})
+
+    def acts(self) -> list[Act]:
+        """List what can be done to keepers, pilots and launchers."""
+        return [
+            Act("kill keepers", 2, self._kill_keepers),
+            Act("kill pilots", 2, self._kill_pilots),
+            Act("kill a launcher", 1, self._kill_launcher),
+            Act("slow a launcher", 1, self._slow_launcher),
+        ]
+
+    def callers(self, children: Iterable[int]) -> dict[int, int | None]:
+        """Find those that wait for a launcher."""
+        started = children_of(list(children))
+        return {parent: child for child, parent in started.items() if LAUNCHER in command_of(child)}
+
+    def jobs(self) -> list[Job]:
+        """Read what the pilots wrote, and which folders there are without any word of theirs."""
+        starts: dict[str, int] = defaultdict(int)
+        ends: dict[str, int] = {}
+        for line in self._log.read_text(encoding="utf-8").splitlines():
+            stamp, what, *code = line.split()
+            if what == "start":
+                starts[stamp] += 1
+            else:
+                ends[stamp] = int(code[0])
+        alive = {stamp for stamp in map(_stamp, self._processes().values()) if stamp}
+        ran = [
+            Job(stamp, code=ends.get(stamp), ended=stamp not in alive)
+            for stamp, times in starts.items()
+            for _ in range(times)
+        ]
+        silent = {path.name for path in self._place.glob("*/*") if len(path.name) == STAMP_LENGTH}
+        return [*ran, *(Job(stamp, started=False) for stamp in silent - starts.keys())]
+
+    def mend(self) -> None:
+        """Nothing lasts: who was stopped is let go by the clock."""
+
+    def end(self) -> None:
+        """Kill whatever works in the state folder."""
+        for pid in self._processes():
+            send(pid, signal.SIGKILL)
+
+    def _kill_keepers(self, world: World, dice: Random) -> list[Wound] | None:
+        return self._kill(dice, "keeper killed", work=False)
+
+    def _kill_pilots(self, world: World, dice: Random) -> list[Wound] | None:
+        return self._kill(dice, "pilot killed", work=True)
+
+    def _kill(self, dice: Random, kind: str, *, work: bool) -> list[Wound] | None:
+        """Kill up to three; each is to be known as ended."""
+        number = 1 + int(dice.random() * 3)
+        found = {
+            pid: str(_stamp(place))
+            for pid, place in self._processes().items()
+            if (place.name == WORK) is work and _stamp(place)
+        }
+        wounds = []
+        for _ in range(number):
+            victim = pick(dice, found)
+            if victim is not None and send(victim, signal.SIGKILL):
+                ended = stages([f"ended:{found.pop(victim)}"])
+                wounds.append(Wound(kind, "", time.monotonic(), ended))
+        return wounds or None
+
+    def _kill_launcher(self, world: World, dice: Random) -> list[Wound] | None:
+        victim = self._launcher(world, dice)
+        if victim is None or not send(victim, signal.SIGKILL):
+            return None
+        return [Wound("launcher killed", "", time.monotonic(), stages(["accepted"]))]
+
+    def _slow_launcher(self, world: World, dice: Random) -> list[Wound] | None:
+        """Stop it for a while; now and then until its worker has given it up."""
+        seconds = dice.uniform(1, 5) if dice.random() < 0.6 else world.time_limit + 3
+        victim = self._launcher(world, dice)
+        if victim is None:
+            return None
+        held = Held([victim])
+        world.later(seconds, held.let_go)
+        return []
+
+    def _launcher(self, world: World, dice: Random) -> int | None:
+        workers = [m.pid for m in world.fleet.alive(workers=True) if m.pid is not None]
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            helpers = self.callers(children_of(workers)).values()
+            if helpers:
+                return pick(dice, [helper for helper in helpers if helper is not None])
+            time.sleep(0.02)
+        return None
+
+    def _processes(self) -> dict[int, Path]:
+        return dict(folders_of(self._place))
+
+
+def _stamp(place: Path) -> str | None:
+    name = place.parent.name if place.name == WORK else place.name
+    return name if len(name) == STAMP_LENGTH else None

@@ -1,0 +1,66 @@
+"""Eight workers, two beats, fifty CEs, five VOs, and every third CE has a fault."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.chaos import fleet, logs
+from tests.chaos.conftest import Make
+from tests.chaos.ending import PATIENCE, begin, judged, rows, settle
+from tests.chaos.making import SCHEDULES, Shape
+from tests.chaos.observer import Observer
+from tests.chaos.sites.sim import FAULTS, CrowdSite
+from tests.chaos.world import World
+from worker.backends.sim import faults
+from worker.domain.pilot import FINAL
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
+
+WORKERS, BEATS = 8, 2
+SECONDS = 15.0
+BESIDE_OTHERS = 3000
+"""Milliseconds that a lock may be waited for. Alone on a machine it is never a second; beside other
+tests whoever holds one may not be run for that long."""
+EVERY = {**SCHEDULES, "submit_pilots": 2, "check_pilots": 2, "reconcile": 5}
+
+
+def throughput(world: World) -> float:
+    """Count the pilots that come to their end in a second."""
+    began, before = time.monotonic(), ended(world)
+    world.live(SECONDS)
+    return (ended(world) - before) / (time.monotonic() - began)
+
+
+def ended(world: World) -> int:
+    return sum(row.status in FINAL for row in rows(world.database))
+
+
+def test_a_crowd_keeps_every_limit_waits_for_no_lock_and_bears_faults(make: Make) -> None:
+    members = [
+        *(fleet.worker(f"worker{n}", "plan,call", 2) for n in range(WORKERS)),
+        *(fleet.beat(f"beat{n}") for n in range(BEATS)),
+    ]
+    world = make(Shape(ce="crowd", members=members, schedules=EVERY))
+    begin(world)
+    watching = Observer(world.postgresql.dsn)
+    watching.start()
+    world.live(5)
+
+    calm = throughput(world)
+    until = datetime.now(UTC) + timedelta(minutes=10)
+    for n in range(0, CrowdSite.number, 3):
+        fault, rate, settings = FAULTS[n // 3 % len(FAULTS)]
+        faults.switch_on(world.database.uow, f"ce{n:02}", fault, rate, until, **settings)
+    faulty = throughput(world)
+    settle(world)
+    codes = world.fleet.stop(world.time_limit + PATIENCE)
+    watching.stop()
+    found = judged(world, watching.exceeded, codes)
+
+    assert found.is_clean, found
+    assert watching.snapshots > 20
+    assert calm > 1
+    assert faulty >= calm / 2, (calm, faulty)
+    waits = logs.long_waits(world.postgresql.log)
+    assert [wait for wait in waits if wait > BESIDE_OTHERS] == []

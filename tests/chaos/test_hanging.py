@@ -1,0 +1,96 @@
+"""A CE that hangs, with real workers: it holds one execution; what is known of it outlives all."""
+
+import json
+import signal
+import time
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from tests.acceptance.processes import CELERY
+from tests.chaos import fleet
+from tests.chaos.conftest import Make
+from tests.chaos.ending import PATIENCE, begin, judged, settle
+from tests.chaos.making import Shape
+from tests.chaos.sites.sim import LIFE
+from tests.chaos.world import World
+from worker.backends.sim import faults
+from worker.backends.sim.kinds import Fault
+from worker.db import ces, health
+from worker.db.health import Health
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
+
+HANGS = "ce00"
+LIMIT = 8.0
+FOR_EVER = 10**6
+
+
+def known(world: World) -> Health:
+    with world.database.uow() as tx:
+        return health.get(tx, HANGS)
+
+
+def is_called(world: World) -> bool:
+    query = text("SELECT count(*) FROM leases WHERE name = :name AND holder IS NOT NULL")
+    with world.database.uow() as tx:
+        return bool(tx.execute(query, {"name": f"ce:{HANGS}"}).scalar_one())
+
+
+def held(world: World) -> int:
+    """Count the executions that have been at the CE for more than a second."""
+    words = [*CELERY, "inspect", "active", "--json"]
+    answer = world.fleet.processes.run(words, world.fleet.told)
+    active = [task for some in json.loads(answer.stdout).values() for task in some]
+    since = time.time() - 1
+    return sum(task["args"] == [HANGS] and task["time_start"] < since for task in active)
+
+
+def test_a_ce_that_hangs_holds_one_execution_and_its_back_off_outlives_everything(
+    make: Make,
+) -> None:
+    members = [
+        fleet.worker("plan", "plan", 1),
+        fleet.worker("one", "call", 2),
+        fleet.worker("two", "call", 2),
+        fleet.beat("beat"),
+    ]
+    world = make(Shape(ce="sim", members=members, time_limit=LIMIT))
+    with world.database.uow() as tx:
+        ces.change(tx, HANGS, options={**LIFE, "call_timeout": FOR_EVER})
+    begin(world)
+    faults.switch_on(world.database.uow, HANGS, Fault.SLOW, seconds=FOR_EVER)
+
+    # It holds one of the four, and the other CEs go on.
+    assert world.live(PATIENCE, lambda: is_called(world) and held(world) == 1)
+    assert world.sees(["accepted"], LIMIT)
+
+    # At its time limit it lets go, and that is remembered.
+    assert world.live(LIMIT * 3, lambda: known(world).failed_calls == 1)
+    first = known(world).retry_at
+    assert first is not None
+    assert first > datetime.now(UTC)
+
+    # All that could forget it, forgets.
+    for member in world.fleet.members:
+        member.struck = True
+        assert member.process is not None
+        member.process.kill()
+    world.redis.flush()
+    world.postgresql.stop(signal.SIGQUIT)
+    world.postgresql.start()
+    assert (known(world).failed_calls, known(world).retry_at) == (1, first)
+
+    # Nobody calls it before its time; then somebody does, and waits longer the next time.
+    assert not world.live((first - datetime.now(UTC)).total_seconds() - 1, lambda: is_called(world))
+    assert world.live(PATIENCE, lambda: is_called(world))
+    assert world.live(PATIENCE, lambda: known(world).failed_calls == 2)
+    second = known(world).retry_at
+    assert second is not None
+    assert (second - datetime.now(UTC)).total_seconds() > 20
+
+    faults.switch_off(world.database.uow, HANGS)
+    settle(world)
+    found = judged(world, [], world.fleet.stop(LIMIT + PATIENCE))
+    assert found.is_clean, found

@@ -1,0 +1,39 @@
+"""A schema that is one revision behind: nobody begins to work on it; each says so in one line."""
+
+import pytest
+
+from tests.acceptance.processes import CELERY, Processes, settings_of
+from tests.migrations.chains import CHAINS
+from worker.db import chains
+from worker.db.chains import Chain
+from worker.db.database import Database
+from worker.services import database as care
+
+
+@pytest.fixture
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Processes:
+    """Start processes; each of them ends by itself."""
+    return Processes(tmp_path_factory.mktemp("behind"))
+
+
+@pytest.mark.parametrize("what", ["worker", "beat"])
+@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.name)
+def test_nobody_works_on_a_schema_that_is_one_revision_behind(
+    postgresql_blank: Database, processes: Processes, chain: Chain, what: str
+) -> None:
+    care.migrate(postgresql_blank)
+    chains.downgrade(postgresql_blank.engine, chain, "-1")
+    told = settings_of(
+        {
+            "database_url": postgresql_blank.url.render_as_string(hide_password=False),
+            "home": str(processes.folder / "home"),
+        }
+    )
+    done = processes.run([*CELERY, what], told)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("pilotage: ")]
+
+    assert done.returncode == 1
+    assert len(lines) == 1
+    assert "pilotage db" in lines[0]
+    assert "Traceback" not in done.stderr + done.stdout
+    assert processes.left() == {}

@@ -1,0 +1,120 @@
+"""The verdict: what exists at the CE against what the database says, by stamp. All is pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
+
+from worker.domain.pilot import FINAL, Status
+
+
+class Row(NamedTuple):
+    """What the database says of one pilot."""
+
+    stamp: str
+    status: str
+    cause: str | None = None
+    exit_code: int | None = None
+
+
+class Job(NamedTuple):
+    """One start of a job at the CE, as the CE itself knows it.
+
+    `code` is the exit code that it ended with; without one it was ended by somebody, or never
+    started, or has not ended.
+    """
+
+    stamp: str
+    started: bool = True
+    code: int | None = None
+    ended: bool = True
+
+
+@dataclass
+class Verdict:
+    """What is wrong, by kind. Empty lists are what is hoped for."""
+
+    lost: list[str] = field(default_factory=list)
+    duplicate: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+    exceeded: list[str] = field(default_factory=list)
+    deadlocks: list[str] = field(default_factory=list)
+    tracebacks: list[str] = field(default_factory=list)
+    never_recovered: list[str] = field(default_factory=list)
+    left_behind: list[str] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """Count what is wrong, by kind."""
+        return {one.name: len(getattr(self, one.name)) for one in fields(self)}
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether nothing is wrong."""
+        return not any(self.counts().values())
+
+
+def lost(rows: Sequence[Row], jobs: Sequence[Job]) -> list[str]:
+    """Name the jobs that no row stands for, and the rows that tell of another fate than the CE."""
+    known = {row.stamp: row for row in rows}
+    at_ce = {job.stamp: job for job in jobs}
+    strangers = [f"{stamp}: no row stands for this job" for stamp in at_ce if stamp not in known]
+    wrong = [
+        f"{row.stamp}: the row says {_said(row)}, but {why}"
+        for row in rows
+        if row.status in FINAL and (why := _contradiction(row, at_ce.get(row.stamp)))
+    ]
+    return strangers + wrong
+
+
+def duplicate(rows: Sequence[Row], jobs: Sequence[Job]) -> list[str]:
+    """Name the stamps that were started twice, or that two rows have."""
+    started = Counter(job.stamp for job in jobs if job.started)
+    noted = Counter(row.stamp for row in rows)
+    return [
+        *(f"{stamp}: started {n} times" for stamp, n in started.items() if n > 1),
+        *(f"{stamp}: {n} rows" for stamp, n in noted.items() if n > 1),
+    ]
+
+
+def stuck(rows: Sequence[Row]) -> list[str]:
+    """Name the pilots that did not come to their end."""
+    return [f"{row.stamp}: still {row.status}" for row in rows if row.status not in FINAL]
+
+
+def _contradiction(row: Row, job: Job | None) -> str | None:
+    if job is None or not job.started:
+        return _without_start(row)
+    if not job.ended:
+        return "the job goes on"
+    match row.status:
+        case Status.DONE if job.code != 0:
+            return f"its job ended with {job.code}"
+        case Status.LOST:
+            return f"its job ran and ended with {job.code}"
+        case Status.FAILED if row.exit_code is not None and 0 < row.exit_code < 128:
+            return None if job.code == row.exit_code else f"its job ended with {job.code}"
+        case Status.FAILED if row.cause in NEVER_RAN:
+            return "its job ran"
+    return None
+
+
+NEVER_RAN = frozenset({"refused", "quota", "credential", "never_started"})
+
+
+def _without_start(row: Row) -> str | None:
+    if row.status == Status.DONE:
+        return "its job never ran"
+    if row.status == Status.FAILED and row.exit_code is not None and 0 <= row.exit_code < 128:
+        return "its job never ran"
+    return None
+
+
+def _said(row: Row) -> str:
+    told = [row.status, row.cause, None if row.exit_code is None else f"exit code {row.exit_code}"]
+    return " ".join(word for word in told if word)
+
+
+def summary(rows: Sequence[Row]) -> Mapping[str, int]:
+    """Count pilots by status."""
+    counts = Counter(row.status for row in rows)
+    return {status: counts[status] for status in Status if counts[status]}

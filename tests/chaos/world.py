@@ -1,0 +1,197 @@
+"""Everything that a run has in its hands: servers, workers, the CE, the disk, what is due later."""
+
+import ctypes
+import heapq
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+from tests.chaos.fleet import Fleet
+from tests.chaos.pulse import Pulse, Wound
+from tests.chaos.servers import Postgresql, Redis
+from tests.chaos.verdict import Job
+from worker.db.database import Database
+
+CLONE_NEWNS = 0x20000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Disk:
+    """The disk of the state folder, small enough to be filled."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder, self._ballast = folder, folder / "ballast"
+        folder.mkdir()
+        # A mount of our own, which nobody else sees and which goes with our last process.
+        if _libc.unshare(CLONE_NEWNS):
+            raise LookupError("only root may mount a disk of its own")
+        _run("mount", "--make-rprivate", "/")
+        _run("mount", "-t", "tmpfs", "-o", f"size={size}", "pilotage-chaos", str(folder))
+
+    @staticmethod
+    def problem() -> str:
+        """Say why no disk can be mounted here; empty if one can."""
+        words = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
+        if shutil.which("unshare") is None:
+            return "util-linux is not installed"
+        done = subprocess.run(words, check=False, capture_output=True, text=True)
+        return " ".join(done.stderr.split()) if done.returncode else ""
+
+    def fill(self) -> None:
+        """Leave no room."""
+        found = os.statvfs(self.folder)
+        with suppress(OSError), self._ballast.open("ab", buffering=0) as ballast:
+            os.posix_fallocate(ballast.fileno(), 0, found.f_bavail * found.f_bsize)
+            while True:
+                ballast.write(bytes(found.f_bsize))
+
+    def free(self) -> None:
+        """Leave room again."""
+        self._ballast.unlink(missing_ok=True)
+
+
+class Site(Protocol):
+    """A kind of CE: how its CEs are made, what can befall them, and what they know at the end."""
+
+    def build(self, database: Database) -> None:
+        """Make CEs and VOs."""
+
+    def acts(self) -> list["Act"]:
+        """List what can be done to the CE itself."""
+
+    def callers(self, children: Iterable[int]) -> dict[int, int | None]:
+        """Find which of these processes are calling a CE now, and what they have started for it."""
+
+    def jobs(self) -> list[Job]:
+        """List what exists at the CE, and what existed there: one for each start of a job."""
+
+    def mend(self) -> None:
+        """End every fault of the CE."""
+
+    def end(self) -> None:
+        """End what still runs at the CE."""
+
+
+@dataclass
+class World:
+    """What the acts act upon."""
+
+    fleet: Fleet
+    postgresql: Postgresql
+    redis: Redis
+    database: Database
+    pulse: Pulse
+    site: Site
+    home: Path
+    disk: Disk | None
+    time_limit: float
+    out: set[str] = field(default_factory=set)
+    """What is away just now."""
+    _later: list[tuple[float, int, Callable[[], object]]] = field(default_factory=list)
+    _numbers: "count[int]" = field(default_factory=count)
+
+    def later(self, seconds: float, do: Callable[[], object]) -> None:
+        """Do something in so many seconds."""
+        heapq.heappush(self._later, (time.monotonic() + seconds, next(self._numbers), do))
+
+    def go_on(self, *, at_once: bool = False) -> None:
+        """Do what is due, mend what has ended, feel the pulse."""
+        while self._later and (at_once or self._later[0][0] <= time.monotonic()):
+            heapq.heappop(self._later)[2]()
+        self.fleet.mend()
+        self.pulse.feel()
+
+    def live(self, seconds: float, until: Callable[[], object] = lambda: False) -> bool:
+        """Go on for a while, or until something is true; tell whether it became so."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.go_on()
+            if until():
+                return True
+            time.sleep(min(0.1, max(0.0, end - time.monotonic())))
+        return bool(until())
+
+    def sees(self, events: Iterable[str], seconds: float) -> bool:
+        """Go on until each of these has happened after this moment; tell whether it did in time."""
+        now, wanted = time.monotonic(), list(events)
+        return self.live(seconds, lambda: all(self.pulse.last.get(e, 0) > now for e in wanted))
+
+    def everybody_did(self) -> list[str]:
+        """Name the events that show that every worker works."""
+        return [f"did:{member.name}" for member in self.fleet.members if member.is_worker]
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a tormentor may do: so many cards of each deck say it."""
+
+    name: str
+    cards: int
+    do: Callable[[World, Random], list[Wound] | None]
+    """Do it, and tell what it stopped; `None` if there was nothing to do it to."""
+    kills: bool = False
+    """Whether it kills a process of ours."""
+
+
+class Held:
+    """A process that is stopped: it stays the same one, whatever becomes of its pid."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._held = []
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                self._held.append(os.pidfd_open(pid))
+        self._send(signal.SIGSTOP)
+
+    def let_go(self) -> None:
+        """Let them go on."""
+        self._send(signal.SIGCONT)
+        for one in self._held:
+            os.close(one)
+
+    def _send(self, number: signal.Signals) -> None:
+        for one in self._held:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(one, number)
+
+
+def _run(*words: str) -> None:
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise LookupError(f"{' '.join(words)}: {done.stderr.strip()}")
+
+
+def pick(dice: Random, among: Iterable[int]) -> int | None:
+    """Choose one, the same from the same."""
+    choice = sorted(among)
+    return choice[int(dice.random() * len(choice))] if choice else None
+
+
+def command_of(pid: int) -> str:
+    """Read the command line of a process."""
+    with suppress(OSError):
+        return (
+            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        )
+    return ""
+
+
+def folders_of(below: Path) -> Mapping[int, Path]:
+    """Map the processes that work in a folder or below it to where they do."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                place = (entry / "cwd").readlink()
+                if place.is_relative_to(below):
+                    found[int(entry.name)] = place
+    return found

@@ -1,0 +1,261 @@
+"""`pilotage credential`, `vo payload` and `ce test`."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Cli, contents, on_a_terminal, process
+from tests.secrets import a_token, write
+from worker.db.database import Database
+
+ADD = ("credential", "add", "lhcb", "sim")
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Path:
+    """A token of which one tenth is left."""
+    now = datetime.now(UTC)
+    begins, ends = now - timedelta(hours=9), now + timedelta(hours=1)
+    return a_token(tmp_path / "token", iat=int(begins.timestamp()), exp=int(ends.timestamp()))
+
+
+def test_a_credential_is_added_listed_changed_and_forgotten(
+    cli: Cli, site: Database, token: Path
+) -> None:
+    made = cli.json(*ADD, "--token", str(token), "--renew", "renew 'my token' now")
+
+    assert (made["vo"], made["state"], made["renew"]) == (
+        "lhcb",
+        "short",
+        ["renew", "my token", "now"],
+    )
+    assert 3500 < made["seconds_left"] <= 3600
+    assert cli.json("credential", "list")[0]["path"] == str(token)
+    head, row = cli.ok("credential", "list").lines
+    assert head.split()[:5] == ["vo", "backend", "kind", "state", "left"]
+    assert row.split()[:6] == ["lhcb", "sim", "token", "short", "59", "min"]
+    assert "renew 'my token' now" in row
+    changed = cli.json("credential", "set", "lhcb", "sim", "--renew", "none", "--kind", "token")
+    assert changed["renew"] is None
+    assert "--yes" in cli.refused("credential", "remove", "lhcb", "sim")
+    cli.ok("credential", "remove", "lhcb", "sim", "--yes")
+    assert cli.ok("credential", "list").out == "no credentials found\n"
+    assert token.exists()
+
+
+def test_a_credential_for_all_vos(cli: Cli, site: Database, token: Path) -> None:
+    cli.ok("credential", "add", "all", "sim", "--token", str(token))
+
+    assert cli.json("credential", "show", "all", "sim")["vo"] == "all"
+
+
+def test_what_is_wrong_with_a_file_is_said_without_its_content(
+    cli: Cli, site: Database, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "token", "hush-hush", mode=0o644)
+    shown = cli.ok(*ADD, "--token", str(path)).out + cli.ok("credential", "list").out
+
+    assert "its file is open to others (mode 644; make it 600)" in shown
+    assert "hush" not in shown
+    assert "hush" not in str(contents(site))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((*ADD,), "one of --proxy, --token, --key"),
+        ((*ADD, "--key", "/a", "--token", "/b"), "one of --proxy, --token, --key"),
+        ((*ADD, "--key", "a"), "'a' is not an absolute path"),
+        ((*ADD, "--key", "/a", "--renew", "'"), "no closing quotation"),
+        ((*ADD, "--key", "/a", "--renew", ""), "it names no program"),
+        (("credential", "add", "lhcb", "smi", "--key", "/a"), "did you mean 'sim'?"),
+        (("credential", "add", "nobody", "sim", "--key", "/a"), "nobody"),
+        (("credential", "show", "lhcb", "sim"), "credential of lhcb for sim"),
+        (("credential", "set", "lhcb", "sim"), "Name a value to change"),
+        (("credential", "renew", "lhcb", "sim"), "credential of lhcb for sim"),
+        (("vo", "payload", "lhcb", "--from", "/no/such"), "no such file"),
+        (("vo", "payload", "nobody"), "nobody"),
+        (("vo", "payload", "lhcb", "--clear", "--show"), "one of --from, --show, --clear"),
+        (("ce", "test", "nowhere"), "no CE of this name: nowhere"),
+    ],
+)
+def test_what_is_typed_wrongly_changes_nothing(
+    cli: Cli, site: Database, words: tuple[str, ...], said: str
+) -> None:
+    before = contents(site)
+
+    assert said in cli.refused(*words)
+    assert contents(site) == before
+
+
+def test_a_credential_is_renewed_by_hand(
+    cli: Cli, site: Database, token: Path, tmp_path: Path
+) -> None:
+    new = a_token(tmp_path / "new", exp=int(datetime.now(UTC).timestamp()) + 36_000)
+    cli.ok(*ADD, "--token", str(token), "--renew", f"cp {new} {token}")
+    assert cli.ok("credential", "renew", "lhcb", "sim").lines == [
+        "the token of VO lhcb for sim was renewed"
+    ]
+    cli.ok("credential", "set", "lhcb", "sim", "--renew", "false")
+    answer = cli("credential", "renew", "lhcb", "sim")
+    assert answer.code == 1
+    assert "its command ended with exit code 1" in answer.err
+
+
+def test_status_says_which_credential_is_near_its_end(
+    cli: Cli, site: Database, token: Path, tmp_path: Path
+) -> None:
+    cli.ok(*ADD, "--token", str(token))
+    cli.ok("credential", "add", "all", "sim", "--key", str(tmp_path / "missing"))
+    plain = cli.ok("status").out
+
+    assert "! the token of lhcb for sim expires in 59 min" in plain
+    assert "! the key of all VOs for sim cannot be used: its file is missing" in plain
+    assert [one["state"] for one in cli.json("status")["credentials"]] == ["unusable", "short"]
+
+
+def test_colours_are_for_terminals(sqlite_database: Database, token: Path) -> None:
+    url = {"PILOTAGE_DATABASE_URL": str(sqlite_database.url)}
+    process("credential", "add", "all", "sim", "--token", str(token), **url)
+
+    assert "\x1b[" in on_a_terminal("credential", "list", **url)
+    assert "\x1b[" not in process("credential", "list", **url).out
+
+
+@pytest.mark.usefixtures("world")
+def test_a_payload_is_set_and_shown_as_it_is_at_a_ce(cli: Cli, tmp_path: Path) -> None:
+    cli.ok("ce", "add", "lyon", "--backend", "sim", "--capacity", "1")
+    (tmp_path / "pilot.sh").write_text("run @{queue}\n", encoding="utf-8")
+    file = tmp_path / "p.toml"
+    file.write_text(
+        'script = "pilot.sh"\narguments = ["@{stamp}"]\n'
+        '[variables.queue]\ndefault = "short"\n[at.lyon]\nqueue = "long"\n',
+        encoding="utf-8",
+    )
+    assert "has no payload" in cli.ok("vo", "payload", "default").out
+    cli.ok("vo", "payload", "default", "--from", str(file))
+
+    assert cli.json("vo", "payload", "default")["variables"]["queue"]["default"] == "short"
+    assert cli.ok("vo", "payload", "default", "--ce", "lyon").lines == [
+        'arguments  ["@{stamp}"]',
+        'variables  queue = "long"',
+        "",
+        "run long",
+    ]
+    cli.ok("vo", "payload", "default", "--clear")
+    assert cli.json("vo", "payload", "default") == {}
+
+
+@pytest.mark.usefixtures("world")
+def test_a_pilot_runs_its_payload_and_ce_test_sees_it_to_its_end(cli: Cli, tmp_path: Path) -> None:
+    cli.ok("ce", "add", "here", "--capacity", "1", "--option", "check_soonest=0.5")
+    file = tmp_path / "p.toml"
+    file.write_text("script_text = 'echo I am $PILOTAGE_VO'\n", encoding="utf-8")
+    cli.ok("vo", "payload", "default", "--from", str(file))
+    lines = cli.ok("ce", "test", "here", "--pilot").lines
+
+    assert [line.split()[0] for line in lines if not line.startswith(" ")][:5] == ["ok"] * 5
+    assert lines[-1].strip() == "I am default"
+    [pilot] = cli.json("pilot", "list")["items"]
+    assert cli.json("pilot", "output", str(pilot["id"]), "--tail", "1") == {
+        "text": "I am default\n",
+        "truncated": False,
+        "kept_at": None,
+    }
+
+
+@pytest.mark.usefixtures("world")
+def test_ce_test_fails_with_what_is_wrong(cli: Cli) -> None:
+    cli.ok("ce", "add", "here", "--capacity", "0", "--option", "command=exit 1")
+    answer = cli("ce", "test", "here", "--pilot")
+
+    assert answer.code == 1
+    assert answer.err.count("\n") == 1
+    assert "no slot of here is free" in answer.err
+    assert [line.split()[0] for line in answer.out.splitlines()][-2:] == ["failed", "→"]
+    cli.ok("ce", "set", "here", "--capacity", "1")
+    assert "exit code 1" in cli("ce", "test", "here", "--pilot", "--json").err
+
+
+SITE = """
+[credentials.sim]
+token = "TOKEN"
+
+[vo.lhcb.credentials.sim]
+token = { path = "TOKEN", renew = ["renew", "lhcb"] }
+key = "/etc/key"
+
+[vo.atlas.credentials.sim]
+token = "TOKEN"
+renew = ["renew", "atlas"]
+
+[vo.lhcb.payload]
+script = "pilot.sh"
+
+[vo.lhcb.payload.variables.queue]
+default = "short"
+
+[vo.lhcb.payload.at.lyon]
+queue = "long"
+
+[ce.lyon]
+backend = "sim"
+capacity = 1
+"""
+
+
+@pytest.mark.usefixtures("world")
+def test_a_file_tells_of_credentials_and_payloads(cli: Cli, token: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text(SITE.replace("TOKEN", str(token)), encoding="utf-8")
+    (tmp_path / "pilot.sh").write_text("run @{queue}\n", encoding="utf-8")
+    whole = [change["what"] for change in cli.json("apply", str(site))["changes"]]
+
+    assert whole[-5:] == [
+        "the token of all VOs for sim",
+        "the token of VO lhcb for sim",
+        "the key of VO lhcb for sim",
+        "the token of VO atlas for sim",
+        "VO lhcb payload",
+    ]
+    assert cli.json("apply", str(site))["changes"] == []
+    assert cli.ok("vo", "payload", "lhcb", "--ce", "lyon").lines[-1] == "run long"
+    renews = {(c["vo"], c["kind"]): c["renew"] for c in cli.json("credential", "list")}
+    assert renews == {
+        ("all", "token"): None,
+        ("atlas", "token"): ["renew", "atlas"],
+        ("lhcb", "token"): ["renew", "lhcb"],
+        ("lhcb", "key"): None,
+    }
+    (tmp_path / "pilot.sh").write_text("run it\n", encoding="utf-8")
+    site.write_text(site.read_text().replace("/etc/key", "/etc/other"), encoding="utf-8")
+    changes = cli.json("apply", str(site))["changes"]
+    assert [c["what"] for c in changes] == ["the key of VO lhcb for sim: path", "VO lhcb payload"]
+    assert changes[0]["becomes"] == "/etc/other"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("[credentials.smi]\ntoken = '/a'", "did you mean 'sim'?"),
+        ("[credentials.sim]\nrenew = ['a']", "say where it lies"),
+        ("[credentials.sim]\ntoken = '/a'\nkey = '/b'\nrenew = ['a']", "say with each"),
+        ("[credentials.sim]\ntoken = 'a'", "not an absolute path"),
+        ("[credentials.sim]\ntoken = '/a'\nrenew = 'a b'", "as a list of words"),
+        ("[credentials.sim]\npassword = 'a'", "unknown key 'password'"),
+        ("credentials = 1", "as a table"),
+        ("[vo.x.credentials.sim]\ntoken = {renew = ['a']}", "it needs a path"),
+        ("[vo.x.payload]\nscript = 'missing'", "missing: no such file"),
+        ("[vo.x.payload]\nscript_text = 'a'\n[vo.x.payload.at.rome]\n", "rome"),
+    ],
+)
+def test_a_file_that_cannot_be_changes_nothing(
+    cli: Cli, world: Database, tmp_path: Path, written: str, said: str
+) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text(written, encoding="utf-8")
+    before = contents(world)
+
+    assert said in cli.refused("apply", str(site))
+    assert contents(world) == before

@@ -1,0 +1,1 @@
+"""What must hold whatever happens, and a harness that stops the system at every point to see it."""

@@ -1,0 +1,233 @@
+"""Broken builds: each differs from ours by one mistake, which the tests must notice.
+
+    with MUTATIONS["gives_up_after_one_listing"].applied():
+        ...
+
+A mutation replaces pieces of the source of one function, in memory. Each piece must occur there
+exactly once, so a mutation that no longer applies is an error and not one that nobody notices.
+"""
+
+import importlib
+import inspect
+import textwrap
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import CodeType, FunctionType
+from typing import Any
+
+from sqlalchemy import Select, Text, bindparam, select
+
+from worker.db.pilots import Reserved
+from worker.db.tables import ces, pilots, vos
+from worker.db.uow import Transaction
+from worker.domain.pilot import Status
+
+
+class DoesNotApply(AssertionError):
+    """The source is not any more what the mutation is about; write the mutation anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutation:
+    """One mistake: in which function, which pieces become which, and what these need to know."""
+
+    about: str
+    function: str
+    pieces: Mapping[str, str]
+    names: Mapping[str, Any]
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Let the mistake be made, however the function was imported."""
+        function = _function(self.function)
+        was, known = function.__code__, function.__globals__
+        assert not known.keys() & self.names.keys()
+        function.__code__ = self._code(function)
+        known.update(self.names)
+        try:
+            yield
+        finally:
+            function.__code__ = was
+            for name in self.names:
+                del known[name]
+
+    def _code(self, function: FunctionType) -> CodeType:
+        source = textwrap.dedent(inspect.getsource(function))
+        for was, becomes in self.pieces.items():
+            if source.count(was) != 1:
+                raise DoesNotApply(f"{self.function} has {source.count(was)} times: {was}")
+            source = source.replace(was, becomes)
+        made: dict[str, Any] = {}
+        exec(compile(source, self.function, "exec"), {**function.__globals__, **self.names}, made)
+        return _plain(made[function.__name__]).__code__
+
+
+def _function(path: str) -> FunctionType:
+    module, _, name = path.rpartition(".")
+    return _plain(getattr(importlib.import_module(module), name))
+
+
+def _plain(found: Any) -> FunctionType:
+    """Take the function from under its decorators."""
+    function = inspect.unwrap(found)
+    assert isinstance(function, FunctionType)
+    return function
+
+
+def _mutation(about: str, function: str, pieces: Mapping[str, str], **names: Any) -> Mutation:
+    return Mutation(about=about, function=f"worker.{function}", pieces=pieces, names=names)
+
+
+# What the broken builds do instead.
+
+
+def _reserved(tx: Transaction, ce: str, limit: int) -> list[Reserved]:
+    """Read what is to be sent, and claim nothing."""
+    query = _OF_A_CE.where(pilots.c.status == Status.RESERVED)
+    found = tx.execute(query, {"ce": ce, "limit": limit})
+    return [Reserved(pilot_id=row.id, stamp=row.stamp, vo=row.vo, ce=ce) for row in found]
+
+
+def _in_doubt_too(query: Select[Any]) -> Select[Any]:
+    """Find those whose answer is not known, besides those that are reserved."""
+    return _OF_A_CE.where(pilots.c.status.in_([Status.RESERVED, Status.SUBMITTING]))
+
+
+def _unlocked(query: Select[Any], wanted: bool) -> Select[Any]:
+    """Read the same; lock nothing, if that is wanted."""
+    if not wanted:
+        return query
+    plain = query._generate()
+    plain._for_update_arg = None
+    return plain
+
+
+_OF_A_CE = (
+    select(pilots.c.id, pilots.c.stamp, vos.c.name.label("vo"))
+    .join_from(pilots, vos, vos.c.id == pilots.c.vo_id)
+    .join(ces, ces.c.id == pilots.c.ce_id)
+    .where(ces.c.name == bindparam("ce", type_=Text))
+    .order_by(pilots.c.id)
+    .limit(bindparam("limit"))
+)
+
+MUTATIONS: Mapping[str, Mutation] = {
+    "calls_before_the_claim_is_committed": _mutation(
+        "The claim is written after the call, with the record.",
+        "services.dispatch.dispatch",
+        {
+            "_claim(tx, parts, ce, min(parts.batch, sendable), left_out)": (
+                "_reserved(tx, ce_name, parts.batch)"
+            ),
+            "moved = pilots.record(": (
+                "pilots.claim(tx, ce_name, parts.batch, parts.now())\n"
+                "        moved = pilots.record("
+            ),
+        },
+        _reserved=_reserved,
+    ),
+    "records_before_the_ce_has_answered": _mutation(
+        "Pilots are written down as submitted together with their claim.",
+        "services.dispatch.dispatch",
+        {
+            "        lease_ends = ": (
+                "        receipts = [pilots.Receipt(pilot_id=one.pilot_id) for one in claimed]\n"
+                "        pilots.record(tx, receipts, parts.now())\n"
+                "        lease_ends = "
+            )
+        },
+    ),
+    "records_whatever_the_pilot_is_by_now": _mutation(
+        "A receipt that comes late overwrites what a listing has told meanwhile.",
+        "db.pilots.record",
+        {"was=Status.SUBMITTING,": ""},
+    ),
+    "sends_those_in_doubt_again": _mutation(
+        "A claim takes pilots, too, whose answer is not known.",
+        "db.pilots.claim",
+        {"tx.execute(query,": "tx.execute(_in_doubt_too(query),"},
+        _in_doubt_too=_in_doubt_too,
+    ),
+    "takes_a_failed_call_for_a_refusal": _mutation(
+        "An error of the call that submits fails pilots that may have arrived.",
+        "services.dispatch._cause",
+        {"return None": "return Cause.REFUSED"},
+    ),
+    "does_not_lock_the_ce": _mutation(
+        "A reservation counts a CE's pilots without its lock.",
+        "db.slots._lock",
+        {"_locked(tx.dialect, table)": "_unlocked(_locked(tx.dialect, table), table is ces)"},
+        _unlocked=_unlocked,
+    ),
+    "does_not_lock_the_vo": _mutation(
+        "A reservation counts a VO's pilots without its lock.",
+        "db.slots._lock",
+        {"_locked(tx.dialect, table)": "_unlocked(_locked(tx.dialect, table), table is vos)"},
+        _unlocked=_unlocked,
+    ),
+    "decides_in_another_transaction": _mutation(
+        "The decisions are stored after the slots are held, in a transaction of their own.",
+        "services.allocate.submit_pilots",
+        {"        held = ": "    with parts.database.uow() as tx:\n        held = "},
+    ),
+    "nudges_before_the_commit": _mutation(
+        "The next task is told before there is anything to see.",
+        "services.allocate.submit_pilots",
+        {
+            'tx.after_commit(partial(parts.nudge, "dispatch", ce))': 'parts.nudge("dispatch", ce)',
+        },
+    ),
+    "gives_up_after_one_listing": _mutation(
+        "One listing without its stamp is enough to lose a pilot in doubt.",
+        "services.reconcile._missing",
+        {"pilot.misses + 1 >= DOUBT_MISSES": "pilot.misses + 1 >= 1"},
+    ),
+    "ignores_the_visibility_delay": _mutation(
+        "A listing counts although the CE may not show the job yet.",
+        "services.reconcile._missing",
+        {"pilot.claimed_at + delay": "pilot.claimed_at"},
+    ),
+    "trusts_an_incomplete_listing": _mutation(
+        "A listing that was cut short counts as if it were whole.",
+        "services.reconcile._missing",
+        {" or not covers(listing, pilot)": ""},
+    ),
+    "adopts_no_lost_pilot": _mutation(
+        "A lost pilot that turns up is left where it is.",
+        "services.comparison.compare",
+        {
+            "pilot.status in (Status.SUBMITTING, Status.LOST)": (
+                "pilot.status is Status.SUBMITTING"
+            ),
+        },
+    ),
+    "takes_an_error_for_an_absence": _mutation(
+        "A query that fails loses the pilots that it asked for.",
+        "services.check._record_failure",
+        {
+            "pilots.checked(tx, checks, now)": (
+                "mover.move(tx, [Move(pilot_id=one.id, to=Status.LOST) for one in due], now)"
+            ),
+        },
+    ),
+    "takes_no_answer_for_an_absence": _mutation(
+        "A pilot that an answer leaves out counts as one that the CE does not know.",
+        "services.check.judge",
+        {
+            "if answer is None:": "if False:",
+            "elif answer.absent:": "elif answer is None or answer.absent:",
+        },
+    ),
+    "loses_a_pilot_at_its_first_absence": _mutation(
+        "One answer without the pilot is enough to lose it.",
+        "services.check.judge",
+        {"is_lost(pilot.misses + 1, missing_since, now)": "True"},
+    ),
+    "never_takes_over_a_lease": _mutation(
+        "A lease does not run out, so the right to call a CE dies with a process.",
+        "db.locks.take_lease",
+        {", leases.c.until <= now": ""},
+    ),
+}
+"""By their names. Those about locks show on PostgreSQL only: SQLite has one writer."""

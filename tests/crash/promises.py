@@ -1,0 +1,155 @@
+"""The promises as an oracle: what is looked at after every commit, and what at the end.
+
+    promises = Promises(database.engine, evidence)
+    ...                      # one commit
+    promises.look()          # names what does not hold; an empty list is good
+    ...                      # faults over, all has come to rest
+    promises.at_rest(now)
+
+`look` judges one commit at a time: call it after each, and after no two at once. `evidence` is
+what a `Witness` wrote down; without one, only the database is judged.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine, Integer, bindparam, select
+
+from tests.crash.evidence import ABSENCES, ABSENT_FOR, LISTINGS, Evidence
+from tests.crash.limits import NOTHING, Step, Use, exceeded, read_use
+from tests.crash.rest import BIRTHS, at_rest
+from worker.db.tables import ces, pilots, transitions, vos
+from worker.domain.pilot import MOVES, Status
+
+EVER = datetime.min.replace(tzinfo=UTC)
+
+
+class Promises:
+    """Looks at one database."""
+
+    overlap = 1000
+    """On PostgreSQL a step may be seen after one of a higher number, if it was committed later."""
+
+    def __init__(self, engine: Engine, evidence: Evidence | None = None) -> None:
+        self.engine = engine
+        self.evidence = evidence
+        self._use, self._size = NOTHING, object()
+        self._seen: set[tuple[int, int]] = set()  # a number may be given again after a prune
+        self._last: dict[int, Step] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Take what is there as given, and judge what comes."""
+        self._last = {}
+        self._seen = set()
+        self._use, self._size = self._glance()
+        self._remember(self._new_steps())
+
+    def look(self) -> list[str]:
+        """Judge the last commit; name what does not hold."""
+        use, size = self._glance()
+        steps = self._new_steps() if size != self._size else []
+        found = exceeded(self._use, use, steps)
+        delays = self._delays() if steps else {}
+        for step in steps:
+            found += self._judge(step, delays[step.ce])
+            self._remember([step])
+        self._use, self._size = use, size
+        return found
+
+    def at_rest(self, now: datetime, strangers: frozenset[str] = frozenset()) -> list[str]:
+        """Judge the whole when the faults are over and nothing goes on any more.
+
+        `strangers` are stamps of jobs that were never ours; somebody else may have sent them.
+        """
+        with self.engine.connect() as connection:
+            found = at_rest(connection, now, strangers)
+        if self.evidence is not None:
+            found += [f"twice: stamp {s} was sent again" for s in self.evidence.sent_twice()]
+        return found
+
+    def _judge(self, step: Step, delay: timedelta) -> list[str]:
+        last = self._last.get(step.pilot_id)
+        was = last.became if last else None
+        if step.was is not was:
+            return [f"history: {step}, but it was {was}"]
+        if last is None:
+            return [] if step.became in BIRTHS else [f"history: {step} at its birth"]
+        if step.became not in MOVES[last.became]:
+            return [f"history: {step} is no move"]
+        if self.evidence is not None and not self._is_known(step, last, delay):
+            return [f"not known: {step}, and no answer of the CE says so"]
+        return []
+
+    def _is_known(self, step: Step, last: Step, delay: timedelta) -> bool:
+        """Tell whether a move stands on what we did ourselves, or on what the CE said since."""
+        told = self.evidence
+        assert told is not None
+        # One that was found at a CE is there by what the CE said before.
+        since = last.at if last.was is not None or last.is_new else EVER
+        if step.became is Status.SUBMITTING:
+            return True
+        if step.was is Status.RESERVED:
+            return told.sent[step.stamp] == 0
+        if step.became is not Status.LOST:
+            return told.said_so(step.stamp, step.became, since)
+        if step.was is Status.SUBMITTING:
+            claimed_at = step.claimed_at or since
+            return told.lacked(step.ce, step.vo, step.stamp, claimed_at + delay) >= LISTINGS
+        number, span = told.denied(step.stamp, since)
+        return number >= ABSENCES and span >= ABSENT_FOR
+
+    def _glance(self) -> tuple[Use, object]:
+        """Count what is occupied, and see whether the history has grown."""
+        raw = self.engine.raw_connection()
+        try:
+            cursor = raw.cursor()
+            cursor.execute(_SIZE)
+            size = cursor.fetchone()
+            use = read_use(cursor)
+            cursor.close()
+            return use, size
+        finally:
+            raw.close()
+
+    def _new_steps(self) -> list[Step]:
+        top = max(self._seen, default=(0, 0))[0]
+        with self.engine.connect() as connection:
+            found = connection.execute(_STEPS, {"top": top - self.overlap}).mappings()
+            return [Step(**row) for row in found if (row["id"], row["pilot_id"]) not in self._seen]
+
+    def _delays(self) -> dict[str, timedelta]:
+        """Read how long each CE may take to show a job."""
+        with self.engine.connect() as connection:
+            return {
+                name: timedelta(seconds=float(options.get("visibility_delay", 0)))
+                for name, options in connection.execute(_OPTIONS)
+            }
+
+    def _remember(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self._seen.add((step.id, step.pilot_id))
+            self._last[step.pilot_id] = step
+
+
+_SIZE = "SELECT count(*), max(id) FROM transitions"
+_OPTIONS = select(ces.c.name, ces.c.options)
+_STEPS = (
+    select(
+        transitions.c.id,
+        transitions.c.pilot_id,
+        transitions.c.was,
+        transitions.c.became,
+        transitions.c.cause,
+        transitions.c.at,
+        pilots.c.stamp,
+        pilots.c.claimed_at,
+        ces.c.name.label("ce"),
+        vos.c.name.label("vo"),
+    )
+    .join_from(transitions, pilots, pilots.c.id == transitions.c.pilot_id)
+    .join(ces, ces.c.id == pilots.c.ce_id)
+    .join(vos, vos.c.id == pilots.c.vo_id)
+    .where(transitions.c.id > bindparam("top", type_=Integer))
+    .order_by(transitions.c.id)
+)

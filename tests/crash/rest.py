@@ -1,0 +1,189 @@
+"""Never lost, never twice: what is compared at the end, when nothing goes on any more."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from sqlalchemy import Connection, RowMapping, func, select
+
+from worker.backends.sim.tables import sim_jobs
+from worker.backends.sim.words import meaning
+from worker.db.tables import ces, decisions, leases, pilots, transitions, vos
+from worker.domain.pilot import LEGAL_MOVES, OCCUPYING, Cause, Status
+
+BIRTHS = (Status.RESERVED, Status.SUBMITTING)
+"""A pilot begins as one that we want to send, or as a job that a CE was found to have."""
+
+REFUSALS = (Cause.REFUSED, Cause.QUOTA, Cause.CREDENTIAL)
+"""Causes of a failure without a job."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtCE:
+    """A job as it truly is at its CE. It is `shown` while a listing has it."""
+
+    ce: str
+    vo: str
+    stamp: str
+    over: bool
+    fate: Status | None
+    shown: bool
+
+
+def at_rest(
+    connection: Connection, now: datetime, strangers: frozenset[str] = frozenset()
+) -> list[str]:
+    """Name what does not hold once all has come to rest."""
+    rows = connection.execute(PILOTS).mappings().all()
+    jobs = simulated_jobs(connection, now)
+    return [
+        *one_of_each(rows, jobs, strangers),
+        *fates(rows, {job.stamp: job for job in jobs}),
+        *histories(connection, rows),
+        *held_leases(connection, now),
+    ]
+
+
+def simulated_jobs(connection: Connection, now: datetime) -> list[AtCE]:
+    """Read the jobs of all simulated CEs."""
+    return [
+        AtCE(
+            ce=job["ce"],
+            vo=job["vo"],
+            stamp=job["stamp"],
+            over=job["ends_at"] is not None and job["ends_at"] <= now,
+            fate=meaning(job["fate"])[0],
+            shown=_is_shown(job, now),
+        )
+        for job in connection.execute(select(sim_jobs)).mappings()
+    ]
+
+
+def one_of_each(
+    rows: Sequence[RowMapping], jobs: Sequence[AtCE], strangers: frozenset[str]
+) -> list[str]:
+    """Every job of ours has exactly one pilot, and no stamp is at a CE twice."""
+    ours = {row["stamp"]: (row["ce"], row["vo"]) for row in rows}
+    counted = Counter(job.stamp for job in jobs)
+    found = [
+        f"twice: stamp {stamp} is at the CE {n} times" for stamp, n in counted.items() if n > 1
+    ]
+    for job in jobs:
+        if job.stamp not in ours and job.stamp in strangers:
+            continue
+        if job.stamp not in ours:
+            found.append(f"lost: the job {job.stamp} on {job.ce} has no pilot")
+        elif ours[job.stamp] != (job.ce, job.vo):
+            found.append(f"mistaken: the job {job.stamp} on {job.ce} is not where its pilot is")
+    return found
+
+
+def fates(rows: Sequence[RowMapping], jobs: Mapping[str, AtCE]) -> list[str]:
+    """Every row is final as its job is, or its job is truly alive; a slot is held for no other."""
+    found = []
+    for row in rows:
+        wrong = _wrong(row, jobs.get(row["stamp"]))
+        if wrong:
+            found.append(f"fate: pilot {row['id']} on {row['ce']} is {row['status']}, but {wrong}")
+    return found
+
+
+def histories(connection: Connection, rows: Sequence[RowMapping]) -> list[str]:
+    """Each history is a legal path from the birth, and its last step is what the row says."""
+    paths: dict[int, list[tuple[Status | None, Status, datetime]]] = {}
+    for pilot_id, was, became, at in connection.execute(_HISTORY):
+        paths.setdefault(pilot_id, []).append((was, became, at))
+    found = []
+    for row in rows:
+        path = paths.get(row["id"], [])
+        if not path or path[0][0] is not None or path[0][1] not in BIRTHS:
+            found.append(f"history: pilot {row['id']} has no birth")
+        elif path[-1][1] is not row["status"]:
+            found.append(f"history: pilot {row['id']} is {row['status']}, it says {path[-1][1]}")
+        elif any(
+            later[0] is not earlier[1] or later[:2] not in LEGAL_MOVES or later[2] < earlier[2]
+            for earlier, later in pairwise(path)
+        ):
+            found.append(f"history: that of pilot {row['id']} is no path")
+    return found
+
+
+def held_leases(connection: Connection, now: datetime) -> list[str]:
+    """Nobody calls a CE any more, so nobody holds the right to."""
+    held = select(leases.c.name).where(leases.c.holder.is_not(None), leases.c.until > now)
+    return [f"held: lease {name}" for name in connection.execute(held).scalars()]
+
+
+def reasons(connection: Connection) -> list[str]:
+    """As many pilots were born for each VO on each CE as decisions say. Only after real cycles."""
+    born = {(ce, vo): number for ce, vo, number in connection.execute(_BORN)}
+    granted = {(ce, vo): number for ce, vo, number in connection.execute(_GRANTED) if number}
+    return [
+        f"reason: {born.get(pair, 0)} pilots of VO {pair[1]} on {pair[0]}, "
+        f"decisions say {granted.get(pair, 0)}"
+        for pair in sorted(born.keys() | granted.keys())
+        if born.get(pair, 0) != granted.get(pair, 0)
+    ]
+
+
+def _wrong(row: RowMapping, job: AtCE | None) -> str | None:
+    """Say what contradicts the status of a pilot."""
+    status: Status = row["status"]
+    if status in (Status.RESERVED, Status.SUBMITTING):
+        return "nobody went on with it"
+    if job is None:
+        refused = status is Status.FAILED and row["cause"] in REFUSALS
+        never_sent = status is Status.CANCELLED and row["claimed_at"] is None
+        return None if refused or never_sent or status is Status.LOST else "the CE never had it"
+    if status is Status.LOST:
+        return "the CE shows it" if job.shown else None
+    if status in OCCUPYING:
+        return "its job is over" if job.over else None
+    if not job.over:
+        return "its job is alive"
+    agree = status is job.fate or (status is Status.FAILED and job.fate is Status.CANCELLED)
+    return None if agree else f"its job ended {job.fate}"
+
+
+def _is_shown(job: RowMapping, now: datetime) -> bool:
+    forgotten = job["forgotten_at"] is not None and job["forgotten_at"] <= now
+    old = job["ends_at"] is not None and job["ends_at"] <= now - LISTED_FOR
+    return job["visible_at"] <= now and not forgotten and not old
+
+
+LISTED_FOR = timedelta(hours=1)
+"""A simulated CE lists a job for so long after its end, if it is not told otherwise."""
+
+PILOTS = (
+    select(
+        pilots.c.id,
+        pilots.c.stamp,
+        pilots.c.status,
+        pilots.c.cause,
+        pilots.c.claimed_at,
+        ces.c.name.label("ce"),
+        vos.c.name.label("vo"),
+    )
+    .join_from(pilots, ces, ces.c.id == pilots.c.ce_id)
+    .join(vos, vos.c.id == pilots.c.vo_id)
+    .order_by(pilots.c.id)
+)
+_HISTORY = select(
+    transitions.c.pilot_id, transitions.c.was, transitions.c.became, transitions.c.at
+).order_by(transitions.c.id)
+_BORN = (
+    select(ces.c.name, vos.c.name, func.count())
+    .join_from(pilots, ces, ces.c.id == pilots.c.ce_id)
+    .join(vos, vos.c.id == pilots.c.vo_id)
+    .join(transitions, transitions.c.pilot_id == pilots.c.id)
+    .where(transitions.c.was.is_(None), transitions.c.became == Status.RESERVED)
+    .group_by(ces.c.name, vos.c.name)
+)
+_GRANTED = (
+    select(ces.c.name, vos.c.name, func.sum(decisions.c.granted))
+    .join_from(decisions, ces, ces.c.id == decisions.c.ce_id)
+    .join(vos, vos.c.id == decisions.c.vo_id)
+    .group_by(ces.c.name, vos.c.name)
+)

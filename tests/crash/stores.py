@@ -1,0 +1,171 @@
+"""A database that is put back to what it was, quickly, and told apart by what is in it."""
+
+import hashlib
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import Table, event
+
+from tests.expectations import await_that
+from worker.db.database import Database
+
+Digests = tuple[tuple[str, str], ...]
+"""For each table a word."""
+
+EMPTY = "empty"
+
+UNSAID = {"updated_at", "created_at", "last_seconds"}
+"""Columns that tell the time of the machine, not that of the test."""
+
+
+class Store(ABC):
+    """A database under the hand of the harness."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.tables = [table for chain in database.chains for table in chain.metadata.sorted_tables]
+        self._open: list[Any] = []
+        event.listen(database.engine, "connect", lambda made, _: self._open.append(made))
+
+    def hang_up(self) -> None:
+        """Close every connection, as the death of a process does: what is open is rolled back."""
+        for connection in self._open:
+            self._close(connection)
+        self._open.clear()
+        self.database.engine.dispose()
+
+    def _close(self, connection: Any) -> None:
+        with suppress(sqlite3.Error, psycopg.Error):  # it is closed already
+            # PostgreSQL would notice a moment later that the other end is gone; SQLite keeps a
+            # connection that is closed with a statement under way.
+            connection.rollback()
+            connection.close()
+
+    @abstractmethod
+    def save(self) -> Any:
+        """Take what is committed."""
+
+    @abstractmethod
+    def restore(self, saved: Any) -> None:
+        """Put it back."""
+
+    @abstractmethod
+    def digests(self) -> Digests:
+        """Tell what is committed in each table, in a word: the same word, the same rows."""
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """Speak past the engine: what the harness does itself is no commit to be judged."""
+        raw = self.database.engine.raw_connection()
+        try:
+            yield raw.cursor()
+            raw.driver_connection.commit()  # type: ignore[union-attr]
+        finally:
+            raw.close()
+
+
+class SqliteStore(Store):
+    """A file; what is committed are its bytes."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._path = Path(str(database.url.database))
+
+        @event.listens_for(database.engine, "connect")
+        def hurry(connection: Any, record: object) -> None:
+            # A process is killed here, not the machine: nothing has to reach the disk.
+            connection.execute("PRAGMA synchronous = OFF")
+
+    def save(self) -> bytes:
+        # The last connection that is closed leaves one file that says it all.
+        self.hang_up()
+        return self._path.read_bytes()
+
+    def digests(self) -> Digests:
+        said = []
+        with self.cursor() as cursor:
+            for table in self.tables:
+                cursor.execute(f"SELECT {_columns(table)} FROM {table.name} ORDER BY {_key(table)}")
+                rows = repr(cursor.fetchall()).encode()
+                said.append((table.name, hashlib.sha256(rows).hexdigest()))
+        return tuple(said)
+
+    def restore(self, saved: bytes) -> None:
+        self.hang_up()
+        for suffix in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        with self._path.open("r+b") as file:  # to make it anew takes longer
+            file.write(saved)
+            file.truncate()
+
+
+class PostgresqlStore(Store):
+    """A database whose rows and sequences are read and written as a whole."""
+
+    def hang_up(self) -> None:
+        super().hang_up()
+        # The server needs a moment to notice that a process is gone, and to let go of its locks.
+        await_that(self._is_alone)
+
+    def _is_alone(self) -> bool:
+        with self.cursor() as cursor:
+            cursor.execute(_OTHERS)
+            return bool(cursor.fetchone()[0] == 0)
+
+    def digests(self) -> Digests:
+        with self.cursor() as cursor:
+            cursor.execute(" UNION ALL ".join(_digest(table) for table in self.tables))
+            return tuple(cursor.fetchall())
+
+    def save(self) -> Mapping[str, Any]:
+        filled = self._filled()
+        with self.cursor() as cursor:
+            rows = {name: _copy_out(cursor, name) for name in filled}
+            cursor.execute(_SEQUENCES)
+            return {"rows": rows, "sequences": cursor.fetchall()}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        filled = self._filled()
+        with self.cursor() as cursor:
+            for name in reversed(filled):
+                cursor.execute(f"DELETE FROM {name}")
+            for name, rows in saved["rows"].items():
+                with cursor.copy(f"COPY {name} FROM STDIN") as copy:
+                    copy.write(rows)
+            for name, last in saved["sequences"]:
+                cursor.execute("SELECT setval(%s, %s, %s)", (name, last or 1, last is not None))
+
+    def _filled(self) -> list[str]:
+        """Name the tables that are not empty, those that are pointed at first."""
+        return [name for name, said in self.digests() if said != EMPTY]
+
+
+def _copy_out(cursor: Any, name: str) -> bytes:
+    with cursor.copy(f"COPY {name} TO STDOUT") as copy:
+        return b"".join(copy)
+
+
+def _digest(table: Table) -> str:
+    rows = f"string_agg(ROW({_columns(table)})::text, ' ' ORDER BY {_key(table)})"
+    return f"SELECT '{table.name}', coalesce(md5({rows}), '{EMPTY}') FROM {table.name}"
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(f'"{column.name}"' for column in table.c if column.name not in UNSAID)
+
+
+def _key(table: Table) -> str:
+    return ", ".join(f'"{column.name}"' for column in table.primary_key)
+
+
+_OTHERS = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE datname = current_database() AND pid <> pg_backend_pid()
+   AND backend_type = 'client backend' AND xact_start IS NOT NULL
+"""
+_SEQUENCES = "SELECT quote_ident(sequencename), last_value FROM pg_sequences"

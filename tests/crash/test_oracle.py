@@ -1,0 +1,253 @@
+"""The oracle itself: a good life is praised, and each kind of fault is named."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Executable, delete, insert, select
+
+from tests.crash.evidence import Evidence, witnessed
+from tests.crash.promises import Promises
+from tests.crash.rest import reasons
+from tests.factories import a_ce, a_pilot, a_vo
+from tests.services.world import World
+from worker.backends import registry
+from worker.backends.contract import Order
+from worker.backends.sim.faults import Fault
+from worker.backends.sim.tables import sim_jobs
+from worker.db import ces, locks, mover, vos
+from worker.db.database import Database
+from worker.db.tables import pilots as rows
+from worker.db.tables import transitions
+from worker.domain.ce import CE
+from worker.domain.pilot import Move, Status
+from worker.domain.vo import DEFAULT_VO
+from worker.services import check, dispatch, reconcile
+from worker.services.allocate import submit_pilots
+from worker.services.parts import Parts
+
+
+class Watched(World):
+    """A world that is looked at after each step."""
+
+    def __init__(self, database: Database, home: Path) -> None:
+        super().__init__(database, home)
+        self.evidence = Evidence()
+        self.promises = Promises(database.engine, self.evidence)
+
+    def told(self, **changes: Any) -> Parts:
+        backends = {
+            name: witnessed(one, self.evidence) for name, one in registry.discover().items()
+        }
+        return replace(self.parts(), backends=backends, by_hand=True, **changes)
+
+    def run(self, statement: Executable) -> None:
+        with self.database.uow() as tx:
+            tx.execute(statement)
+
+    def faulty(self, moves: list[Move]) -> list[str]:
+        """Make moves that nobody asked for."""
+        self.change(lambda tx: mover.move(tx, moves, self.clock))
+        return self.promises.look()
+
+
+@pytest.fixture
+def watched(sqlite_database: Database, tmp_path: Path) -> Watched:
+    return Watched(sqlite_database, tmp_path / "home")
+
+
+def sent(world: Watched, number: int = 2) -> tuple[CE, list[int]]:
+    """Let pilots come to a CE in the right way."""
+    ce = world.ce(a_ce().with_capacity(number))
+    made = world.reserve(ce, number)
+    assert world.promises.look() == []
+    dispatch.dispatch(world.told(), ce.name)
+    world.promises.begin()
+    return ce, made
+
+
+def test_a_good_life_is_praised(watched: Watched) -> None:
+    ce = watched.ce(a_ce().with_capacity(3))
+    submit_pilots(watched.told(), DEFAULT_VO)
+    assert watched.promises.look() == []
+    dispatch.dispatch(watched.told(), ce.name)
+    watched.promises.begin()
+    for _ in range(4):
+        watched.wait(240)
+        check.check_pilots(watched.told(), ce.name)
+        assert watched.promises.look() == []
+
+    assert watched.statuses() == {"done": 3}
+    assert watched.promises.at_rest(watched.clock) == []
+    with watched.database.engine.connect() as connection:
+        assert reasons(connection) == []
+
+
+def test_pilots_too_many_are_named(watched: Watched) -> None:
+    vo = watched.vo(a_vo().limited_to(5))
+    ce = watched.ce(a_ce().with_capacity(5).with_waiting_limit(5))
+    watched.promises.begin()
+    watched.reserve(ce, 5, vo.name)
+    watched.change(lambda tx: ces.change(tx, ce.name, capacity=4, waiting_limit=4))
+    watched.change(lambda tx: vos.change(tx, vo.name, limit=4))
+
+    assert watched.promises.look() == [
+        f"too many: capacity of {ce.name} is 4, used 5",
+        f"too many: waiting limit of {ce.name} is 4, used 5",
+        f"too many: limit of {vo.name} is 4, used 5",
+    ]
+
+
+def test_a_limit_that_was_lowered_is_no_fault_until_a_pilot_is_added(watched: Watched) -> None:
+    ce = watched.ce(a_ce().with_capacity(5))
+    watched.reserve(ce, 5)
+    assert watched.promises.look() == []
+    watched.change(lambda tx: ces.change(tx, ce.name, capacity=3))
+    assert watched.promises.look() == []
+    watched.change(lambda tx: ces.change(tx, ce.name, capacity=6))
+    assert watched.promises.look() == []
+    watched.reserve(ce, 1)
+    watched.change(lambda tx: ces.change(tx, ce.name, capacity=3))
+    assert watched.promises.look() == [f"too many: capacity of {ce.name} is 3, used 6"]
+
+
+def test_one_that_comes_back_above_a_limit_is_no_fault_and_one_that_nobody_saw_is(
+    watched: Watched,
+) -> None:
+    ce, made = sent(watched)
+    watched.faulty([Move(pilot_id=i, to=Status.LOST) for i in made])
+    watched.reserve(ce, 2)
+    assert watched.promises.look() == []
+    reconcile.reconcile(watched.told(), ce.name)
+    assert watched.promises.look() == []
+    assert watched.statuses() == {"submitted": 2, "reserved": 2}
+
+    watched.run(insert(rows).values(stamp="a" * 32, ce_id=1, vo_id=1, status="reserved"))
+    assert watched.promises.look() == [f"too many: capacity of {ce.name} is 2, used 5"]
+
+
+UNKNOWN = {
+    "submitted, and the CE was not asked": (Status.SUBMITTING, Status.SUBMITTED),
+    "refused, and the CE was not asked": (Status.SUBMITTING, Status.FAILED),
+    "given up without a listing": (Status.SUBMITTING, Status.LOST),
+    "running, by no answer": (Status.SUBMITTED, Status.RUNNING),
+    "lost, by no answer": (Status.SUBMITTED, Status.LOST),
+    "done, by no answer": (Status.RUNNING, Status.DONE),
+    "back, by no answer": (Status.LOST, Status.RUNNING),
+}
+
+
+@pytest.mark.parametrize(("was", "to"), UNKNOWN.values(), ids=UNKNOWN)
+def test_a_status_that_nobody_told_is_named(watched: Watched, was: Status, to: Status) -> None:
+    [pilot] = watched.make(a_pilot().on(watched.ce()).that_is(was))
+    watched.promises.begin()
+
+    move = f"pilot {pilot.id} of default on {pilot.ce}: {was} to {to}"
+    assert watched.faulty([Move(pilot_id=pilot.id, to=to)]) == [
+        f"not known: {move}, and no answer of the CE says so"
+    ]
+
+
+def test_one_listing_or_an_early_or_a_cut_one_gives_nobody_up(watched: Watched) -> None:
+    ce = watched.ce(visibility_delay=30)
+    [pilot] = watched.make(a_pilot().on(ce).submitting())
+    watched.promises.begin()
+    driver = watched.told().driver(ce)
+    driver.find()
+    watched.wait(31)
+    watched.fault(ce, Fault.TRUNCATES)
+    driver.find()
+    watched.mend(ce)
+    driver.find()
+    lost = Move(pilot_id=pilot.id, to=Status.LOST)
+    assert len(watched.faulty([lost])) == 1
+
+    watched.evidence.said[pilot.stamp, Status.SUBMITTED] = watched.clock
+    watched.faulty([Move(pilot_id=pilot.id, to=Status.SUBMITTED)])
+    driver.find()
+    assert (
+        watched.evidence.lacked(ce.name, DEFAULT_VO, pilot.stamp, watched.clock - timedelta(1)) == 3
+    )
+
+
+def test_a_history_that_is_no_path_is_named(watched: Watched) -> None:
+    [pilot] = watched.make(a_pilot().on(watched.ce()).done())
+    watched.promises.begin()
+    for was, became in ((Status.RUNNING, Status.DONE), (Status.DONE, Status.RUNNING)):
+        step = {"pilot_id": pilot.id, "was": was, "became": became, "at": watched.clock}
+        watched.run(insert(transitions).values(step))
+        assert [line.split(":")[0] for line in watched.promises.look()] == ["history"]
+    said = watched.promises.at_rest(watched.clock)
+    assert f"history: pilot {pilot.id} is done, it says running" in said
+
+
+def end(watched: Watched) -> list[str]:
+    """Tell what is wrong at the end, by the first word of each line."""
+    return [line.split(":")[0] for line in watched.promises.at_rest(watched.clock)]
+
+
+def test_at_the_end_every_row_must_be_as_its_job(watched: Watched) -> None:
+    ce, _ = sent(watched)
+    assert end(watched) == []
+    watched.wait(700)
+    assert end(watched) == ["fate", "fate"]
+    check.check_pilots(watched.told(), ce.name)
+    assert end(watched) == []
+    watched.run(delete(sim_jobs))
+    assert end(watched) == ["fate", "fate"]
+
+
+def test_at_the_end_every_job_must_have_one_pilot(watched: Watched) -> None:
+    sent(watched)
+    watched.run(
+        insert(sim_jobs).from_select(
+            [c.name for c in sim_jobs.c if c.name != "id"],
+            select(*(c for c in sim_jobs.c if c.name != "id")).limit(1),
+        )
+    )
+    assert end(watched) == ["twice"]
+    watched.run(delete(rows).where(rows.c.id == 1))
+    assert end(watched) == ["twice", "lost", "lost"]
+
+
+@pytest.mark.parametrize("status", [Status.RESERVED, Status.SUBMITTING])
+def test_at_the_end_nobody_may_be_on_the_way(watched: Watched, status: Status) -> None:
+    watched.make(a_pilot().on(watched.ce()).that_is(status))
+    assert end(watched) == ["fate"]
+
+
+def test_a_pilot_that_the_ce_shows_may_not_be_lost(watched: Watched) -> None:
+    ce, [lost, _] = sent(watched)
+    watched.faulty([Move(pilot_id=lost, to=Status.LOST)])
+    assert end(watched) == ["fate"]
+    watched.fault(ce, Fault.FORGETS, for_ever=True)
+    assert end(watched) == []
+
+
+def test_a_stamp_that_is_sent_again_is_named(watched: Watched) -> None:
+    ce, [one, _] = sent(watched)
+    order = Order(stamp=watched.pilot(one).stamp, vo=DEFAULT_VO)
+    watched.told().driver(ce).submit([order])
+    assert end(watched) == ["twice", "twice"]
+
+
+def test_a_birth_without_a_decision_is_named(watched: Watched) -> None:
+    ce = watched.ce()
+    submit_pilots(watched.told(budget=3), DEFAULT_VO)
+    watched.reserve(ce, 1)
+    with watched.database.engine.connect() as connection:
+        assert reasons(connection) == [
+            f"reason: 4 pilots of VO default on {ce.name}, decisions say 3"
+        ]
+
+
+def test_a_lease_that_is_held_is_named(watched: Watched) -> None:
+    ce = watched.ce()
+    watched.change(
+        lambda tx: locks.take_lease(tx, f"ce:{ce.name}", "one", watched.clock, timedelta(minutes=3))
+    )
+    assert end(watched) == ["held"]
+    watched.wait(180)
+    assert end(watched) == []

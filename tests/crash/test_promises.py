@@ -1,0 +1,70 @@
+"""The page of the promises names tests that exist, and promise three is counted in commits."""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.crash.life import FAULTY, begin
+from tests.crash.system import System
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "why" / "promises.md").read_text(encoding="utf-8")
+PROMISES = re.split(r"^## (?=\d)", PAGE, flags=re.MULTILINE)[1:]
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", PAGE)
+
+CALLED = ("dispatch", "check_pilots", "reconcile", "ask_demand")
+"""Tasks that ask somebody else, and so commit before and after."""
+
+
+@pytest.mark.parametrize(("path", "name"), NAMED)
+def test_a_test_that_the_page_names_exists(path: str, name: str) -> None:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    there = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+    assert name in there
+
+
+def test_each_of_the_seven_promises_has_tests() -> None:
+    assert [int(promise.split(".")[0]) for promise in PROMISES] == list(range(1, 8))
+    for promise in PROMISES:
+        assert len(re.findall(r"::test_", promise.split("## ")[0])) >= 3
+
+
+def test_an_execution_commits_once_or_before_and_after_its_call(sqlite_system: System) -> None:
+    """How it went is noted in one more commit; the scheduler and an operator note nothing."""
+    system = sqlite_system
+    begin(system, {})
+    seen: Counter[tuple[str, int]] = Counter()
+    while system.clock < FAULTY:
+        task = system.next_step().split()[0]
+        crossed = system.step()
+        commits = list(_commits(crossed))
+        calls = [n for n, what in enumerate(crossed) if what.startswith("before the call")]
+        seen[task, len(calls)] += 1
+        if task == "tick":
+            assert len(commits) == 1
+        elif task in CALLED and calls:
+            assert len(commits) == 3
+            assert all(commits[0] < call < commits[1] for call in calls)
+        elif task != "command":
+            assert len(commits) <= 2
+        sent = [n for n, what in enumerate(crossed) if what.startswith("before sending")]
+        assert all(n > crossed.index("after the commit") for n in sent)
+
+    for task in CALLED:
+        assert any(name == task and calls for name, calls in seen)
+
+
+def _commits(crossed: list[str]) -> Iterator[int]:
+    """Find the commits of transactions that wrote something."""
+    wrote = False
+    for number, what in enumerate(crossed):
+        wrote = wrote or what.startswith(("before INSERT", "before UPDATE", "before DELETE"))
+        if what == "before the commit":
+            if wrote:
+                yield number
+            wrote = False

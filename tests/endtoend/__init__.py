@@ -1,0 +1,1 @@
+"""Real pilots, real services: a batch system's own accounting agrees with the database."""

@@ -1,0 +1,172 @@
+"""Pilots of mixed fates at a real ARC CE, whose own client is asked at the end who was right.
+
+A-REX moves few jobs a second, so a usual run has a few of each kind. With PILOTAGE_TEST_LONG=1
+there are two hundred.
+"""
+
+import os
+import signal
+import time
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.backends.arc_site import ArcSite, Lost
+from tests.session import PLAN
+from tests.testbeds.arc.client import Client, Said
+from tests.testbeds.arc.jobs import jobs_by_stamp, local_pid
+from tests.testbeds.arc.service import Testbed
+from worker.backends import registry
+from worker.db import ces, pilot_reads, pilots
+from worker.db.database import Database
+from worker.db.pages import Asked
+from worker.domain.ce import CE
+from worker.domain.credential import Credential, CredentialKind
+from worker.domain.pilot import FINAL, Cause, Grant, Pilot, Status, group_and_number
+from worker.domain.vo import DEFAULT_VO
+from worker.services import catalogue, credentials
+from worker.services.execute import execute
+from worker.services.parts import Done, Parts
+from worker.services.pilots import cancel
+
+FEW, MANY = 20, 200
+FATES = ("ok", "ok", "exit", "ok", "signal", "ok", "removed", "shot", "cancelled", "limit")
+"""What becomes of a pilot, by its number."""
+
+COMMAND = f"""
+number=$((0x${{PILOTAGE_STAMP#????????????????????????}}))
+case $((number % {len(FATES)})) in
+  2) exit 3 ;;
+  4) kill -9 $$ ;;
+  6|7|8) echo ready; exec sleep 1000 ;;
+  9) while :; do :; done ;;
+  *) echo "pilot $number is done" ;;
+esac
+"""
+ENDS = {
+    "ok": (Status.DONE, None),
+    "exit": (Status.FAILED, Cause.EXIT_CODE),
+    "signal": (Status.FAILED, Cause.SIGNAL),
+    "removed": (Status.FAILED, Cause.REMOVED),
+    "shot": (Status.FAILED, Cause.SIGNAL),
+    "cancelled": (Status.CANCELLED, None),
+    # The fork LRMS limits the time of the processor, by a signal, and does not say that it did.
+    "limit": (Status.FAILED, Cause.SIGNAL),
+}
+SAID = {
+    "ok": ("Finished", 0),
+    "exit": ("Failed", 3),
+    "signal": ("Failed", 137),
+    "removed": ("Killed", None),
+    "shot": ("Failed", None),
+    "cancelled": ("Killed", None),
+    "limit": ("Failed", 137),
+}
+"""What the client of ARC says of each."""
+
+
+def fate(pilot: Pilot) -> str:
+    return FATES[group_and_number(pilot.stamp)[1] % len(FATES)]
+
+
+class Factory:
+    """The services, as a worker calls them, with one CE."""
+
+    def __init__(self, site: ArcSite, database: Database) -> None:
+        self.site = site
+        self.database = database
+        self.parts = Parts(
+            database=database,
+            backends=registry.discover(),
+            home=site.folder,
+            now=lambda: datetime.now(UTC),
+            holder="one",
+            by_hand=True,
+        )
+        options = site.told(command=COMMAND, walltime=2, check_soonest=0.5, check_latest=1.0)
+        self.ce = CE(name="arc/one", backend="arc", capacity=MANY, options=options)
+        with database.uow() as tx:
+            ces.add(tx, self.ce)
+        proxy = Credential(backend="arc", kind=CredentialKind.PROXY, path=str(site.proxy))
+        credentials.add(database, self.parts.backends, proxy, self.parts.now())
+
+    def run(self, task: str, **changes: Any) -> Done:
+        return execute(catalogue.get(task), self.ce.name, replace(self.parts, **changes))
+
+    def pilots(self) -> list[Pilot]:
+        with self.database.uow() as tx:
+            return pilot_reads.find(tx, asked=Asked(limit=1000)).items
+
+    def send(self, count: int) -> None:
+        """Send them in two batches; the reply to the second never comes."""
+        with self.database.uow() as tx:
+            grant = Grant(vo=DEFAULT_VO, ce=self.ce.name, count=count)
+            pilots.reserve(tx, [grant], self.parts.now())
+        assert self.run("dispatch", batch=count // 2).counts["submitted"] == count // 2
+        with self.site.mischief(Lost()):
+            self.run("dispatch")
+        doubtful = [pilot for pilot in self.pilots() if pilot.status is Status.SUBMITTING]
+        assert len(doubtful) == count - count // 2
+        done = self.run("reconcile")
+        assert (done.counts["adopted"], done.counts["strangers"]) == (len(doubtful), 0)
+
+    def until_all_are_over(self, patience: float) -> None:
+        met: set[str] = set()
+        give_up = time.monotonic() + patience
+        while {pilot.status for pilot in self.pilots()} - FINAL:
+            left = Counter((fate(p), str(p.status), p.raw) for p in self.pilots())
+            assert time.monotonic() < give_up, left
+            self.run("check_pilots")
+            self._meet(met)
+            self.site.wait(0.5)
+
+    def _meet(self, met: set[str]) -> None:
+        """Do to those pilots that run what they do not do themselves."""
+        running = [p for p in self.pilots() if p.status is Status.RUNNING and p.stamp not in met]
+        by_fate: dict[str, list[Pilot]] = {}
+        for pilot in running:
+            by_fate.setdefault(fate(pilot), []).append(pilot)
+            met.add(pilot.stamp)
+        client = self.client()
+        if removed := by_fate.get("removed"):
+            client.jobs()
+            client.kill([str(pilot.handle) for pilot in removed])
+        for pilot in by_fate.get("shot", []):
+            pid = local_pid(self.site.testbed.control, str(pilot.handle))
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+        if cancelled := by_fate.get("cancelled"):
+            cancel(self.parts, [pilot.stamp for pilot in cancelled], yes=True)
+
+    def client(self) -> Client:
+        return Client(testbed=self.site.testbed, proxy=self.site.proxy, folder=self.site.folder)
+
+
+@pytest.fixture
+def factory(arc_site: ArcSite, postgresql_database: Database) -> Factory:
+    return Factory(arc_site, postgresql_database)
+
+
+def test_the_client_of_arc_agrees_pilot_by_pilot(
+    request: pytest.FixtureRequest, arc_testbed: Testbed, factory: Factory
+) -> None:
+    count = MANY if request.config.stash[PLAN].long else FEW
+    factory.send(count)
+    factory.until_all_are_over(patience=60 + 4 * count)
+
+    told = factory.client().jobs()
+    made = factory.pilots()
+    assert len(made) == count
+    assert {pilot.handle for pilot in made} == set(told)
+    for pilot in made:
+        assert (pilot.status, pilot.cause) == ENDS[fate(pilot)], pilot
+        said: Said = told[str(pilot.handle)]
+        assert (said.state, said.exit_code) == SAID[fate(pilot)], (pilot, said)
+        assert pilot.status is Status.CANCELLED or pilot.exit_code == said.exit_code
+    there = jobs_by_stamp(arc_testbed.control)
+    assert all([job.id for job in there[pilot.stamp]] == [pilot.handle] for pilot in made)
+    done = factory.run("reconcile")
+    assert (done.counts["strangers"], done.counts["adopted"]) == (0, 0)

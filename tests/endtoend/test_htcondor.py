@@ -1,0 +1,181 @@
+"""200 pilots of every fate: HTCondor's own history and the database agree, pilot by pilot."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.factories import a_ce
+from tests.testbeds.condor import Condor
+from tests.testbeds.condor.configuration import SCHEDD
+from worker.backends import registry
+from worker.db import pilots
+from worker.db.database import Database
+from worker.db.pages import Asked
+from worker.db.pilot_reads import find
+from worker.domain.pilot import FINAL, Cause, Grant, Pilot, Status, group_and_number
+from worker.domain.vo import DEFAULT_VO
+from worker.services import catalogue
+from worker.services.execute import execute
+from worker.services.parts import Parts
+from worker.services.pilots import cancel
+
+MIXED, LIMITED = "pool/mixed", "pool/limited"
+FATES = ("ok", "ok", "exit", "signal", "removed", "held", "cancelled", "ok")
+"""What becomes of a pilot of the first CE, by its number."""
+EATERS = 10
+"""Of the pilots of the second CE, every so many-th eats memory; the others sleep for ever."""
+
+NUMBER = "number=$((0x${PILOTAGE_STAMP#????????????????????????}))"
+MIXED_COMMAND = f"""
+{NUMBER}
+case $((number % {len(FATES)})) in
+  2) exit 3 ;;
+  3) kill -9 $$ ;;
+  4|5|6) exec sleep 1000 ;;
+  *) echo "pilot $number is done" ;;
+esac
+"""
+LIMITED_COMMAND = f"""
+{NUMBER}
+if [ $((number % {EATERS})) = 0 ]; then
+  exec python3 -c 'x = b"a" * 150_000_000; import time; time.sleep(1000)'
+fi
+exec sleep 1000
+"""
+ENDS = {
+    "ok": (Status.DONE, None, 0),
+    "exit": (Status.FAILED, Cause.EXIT_CODE, 3),
+    "signal": (Status.FAILED, Cause.SIGNAL, 137),
+    "removed": (Status.FAILED, Cause.REMOVED, None),
+    "held": (Status.FAILED, Cause.HELD, None),
+    "cancelled": (Status.CANCELLED, None, None),
+    "walltime": (Status.FAILED, Cause.WALLTIME, None),
+    "memory": (Status.FAILED, Cause.OUT_OF_MEMORY, None),
+}
+PATIENCE = 150.0
+
+
+def fate(pilot: Pilot) -> str:
+    """Tell what is to become of a pilot."""
+    number = group_and_number(pilot.stamp)[1]
+    if pilot.ce == MIXED:
+        return FATES[number % len(FATES)]
+    return "memory" if number % EATERS == 0 else "walltime"
+
+
+def fate_by_history(ad: dict[str, Any]) -> str:
+    """Tell from HTCondor's record alone what became of a job."""
+    if ad["JobStatus"] == 4:
+        return "signal" if ad["ExitBySignal"] else {0: "ok", 3: "exit"}[ad["ExitCode"]]
+    holds = {1: "held", 21: "memory"}
+    if "given up on hold" in ad["RemoveReason"]:
+        return holds[ad["LastHoldReasonCode"]]
+    reasons = {"pilotage: cancelled": "cancelled", "pilotage: its time": "walltime"}
+    return next((it for word, it in reasons.items() if word in ad["RemoveReason"]), "removed")
+
+
+@dataclass
+class Factory:
+    """The services, as a worker calls them."""
+
+    parts: Parts
+    condor: Condor
+
+    def run(self, task: str, ce: str) -> None:
+        execute(catalogue.get(task), ce, self.parts)
+
+    def pilots(self) -> list[Pilot]:
+        with self.parts.database.uow() as tx:
+            return find(tx, asked=Asked(limit=1000)).items
+
+    def send(self, ce: str, count: int) -> None:
+        with self.parts.database.uow() as tx:
+            pilots.reserve(tx, [Grant(vo=DEFAULT_VO, ce=ce, count=count)], self.parts.now())
+        self.run("dispatch", ce)
+
+    def operator(self, tool: str, which: str, *words: str) -> None:
+        """Do what somebody with HTCondor's own programs does."""
+        stamps = [f'PilotageStamp == "{p.stamp}"' for p in self.pilots() if fate(p) == which]
+        constraint = " || ".join(stamps)
+        self.condor.call(tool, "-name", SCHEDD, *words, "-constraint", constraint)
+
+    def until_all_are_over(self) -> None:
+        give_up = time.monotonic() + PATIENCE
+        while {pilot.status for pilot in self.pilots()} - FINAL:
+            assert time.monotonic() < give_up, Counter((p.status, fate(p)) for p in self.pilots())
+            for ce in (MIXED, LIMITED):
+                self.run("check_pilots", ce)
+                self.run("reconcile", ce)
+            time.sleep(0.2)
+
+
+@pytest.fixture
+def factory(condor: Condor, postgresql_database: Database, tmp_path: Path) -> Iterator[Factory]:
+    parts = Parts(
+        database=postgresql_database,
+        backends=registry.discover(),
+        home=tmp_path,
+        now=lambda: datetime.now(UTC),
+        holder="test",
+        by_hand=True,
+    )
+    options: dict[str, Any] = {
+        "schedd": SCHEDD,
+        "config": str(condor.client),
+        "programs": str(condor.programs),
+        "output_folder": str(condor.kept.folder / "output"),
+        "memory": 64,
+        "disk": 10,
+        "check_soonest": 0.1,
+        "check_latest": 0.5,
+        "held_patience": 1,
+    }
+    with postgresql_database.uow() as tx:
+        for name, more in (
+            (MIXED, {"command": MIXED_COMMAND}),
+            (LIMITED, {"command": LIMITED_COMMAND, "walltime": 4}),
+        ):
+            ce = a_ce().named(name).on_backend("htcondor").with_capacity(200)
+            ce.with_options(**options, **more).create(tx)
+    yield Factory(parts, condor)
+    for name in (MIXED, LIMITED):
+        jobs = f'PilotageInstance == "pilotage/{name}"'
+        if condor.queue(jobs):
+            condor.call("rm", "-name", SCHEDD, "-constraint", jobs)
+
+
+@pytest.mark.slow
+def test_the_history_of_the_schedd_agrees_pilot_by_pilot(factory: Factory) -> None:
+    factory.send(MIXED, 160)
+    factory.send(LIMITED, 40)
+    assert {pilot.status for pilot in factory.pilots()} == {Status.SUBMITTED}
+    factory.operator("rm", "removed")
+    factory.operator("hold", "held", "-reason", "not today")
+    ours = [str(pilot.id) for pilot in factory.pilots() if fate(pilot) == "cancelled"]
+    cancel(factory.parts, ours, yes=True)
+    factory.until_all_are_over()
+
+    recorded = {
+        ad["PilotageStamp"]: ad
+        for ad in factory.condor.recorded(
+            f'PilotageInstance == "pilotage/{MIXED}" || PilotageInstance == "pilotage/{LIMITED}"'
+        )
+    }
+    assert len(factory.pilots()) == len(recorded) == 200
+    assert not factory.condor.jobs("pilotage")
+    for pilot in factory.pilots():
+        ad = recorded[pilot.stamp]
+        assert fate_by_history(ad) == fate(pilot)
+        assert (pilot.status, pilot.cause, pilot.exit_code) == ENDS[fate(pilot)]
+        assert pilot.handle == f"{ad['ClusterId']}.{ad['ProcId']}"
+        assert ad["Owner"] == "griduser"
+        ended = ad.get("CompletionDate") or ad["EnteredCurrentStatus"]
+        assert pilot.ended_at == datetime.fromtimestamp(ended, tz=UTC)
+        if fate(pilot) == "held":
+            assert "not today" in str(pilot.reason)

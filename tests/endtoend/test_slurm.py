@@ -1,0 +1,201 @@
+"""Two hundred pilots of mixed fates at a real Slurm, whose own accounting is asked at the end."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.backends.slurm_world import World
+from tests.factories import a_vo
+from tests.testbeds.slurm import Slurm
+from worker.backends import registry
+from worker.db import ces, pilot_reads, pilots
+from worker.db.database import Database
+from worker.db.pages import Asked
+from worker.domain.ce import CE
+from worker.domain.pilot import FINAL, Cause, Grant, Pilot, Status, group_and_number
+from worker.services import catalogue
+from worker.services import pilots as pilots_service
+from worker.services.execute import execute
+from worker.services.parts import Done, Parts
+
+MANY = 200
+PATIENCE = 150.0
+COMMAND = """
+echo "pilot $PILOTAGE_STAMP"
+case $((0x${PILOTAGE_STAMP#????????????????????????} % 20)) in
+  0|1) echo ready; exec sleep 600 ;;
+  2) head -c 300000000 /dev/zero | tail ;;
+  3|4) exit 3 ;;
+  *) exit 0 ;;
+esac
+"""
+KILLED, CANCELLED, GREEDY, BAD = {0}, {1}, {2}, {3, 4}
+TIMED_OUT = 20
+"""The number of one pilot of the killed kind whose time is up instead."""
+
+SLURM_SAYS = {
+    (Status.DONE, None): "COMPLETED 0:0",
+    (Status.FAILED, Cause.EXIT_CODE): "FAILED 3:0",
+    (Status.FAILED, Cause.SIGNAL): "FAILED 0:9",
+    (Status.FAILED, Cause.OUT_OF_MEMORY): "OUT_OF_MEMORY 0:125",
+    (Status.FAILED, Cause.WALLTIME): "TIMEOUT 0:0",
+    (Status.CANCELLED, None): "CANCELLED 0:0",
+}
+
+
+class Site:
+    """A database with one CE, which is a real Slurm."""
+
+    def __init__(self, world: World, database: Database) -> None:
+        self.world = world
+        self.database = database
+        self.parts = Parts(
+            database=database,
+            backends=registry.discover(),
+            home=world.folder / "home",
+            now=lambda: datetime.now(UTC),
+            holder="one",
+            by_hand=True,
+            instance=world.prefix,
+        )
+        options = {**world.options, "command": COMMAND, "memory": 30, "requeue": False}
+        options |= {"check_soonest": 0.3, "check_latest": 1.0}
+        if not world.slurm.limits_memory:
+            options["command"] = COMMAND.replace("2) head", "99) head")
+        with database.uow() as tx:
+            self.vos = [a_vo().create(tx).name for _ in range(2)]
+            self.ce = CE(name=world.ce, backend="slurm", capacity=MANY, options=options)
+            ces.add(tx, self.ce)
+
+    def reserve(self, count: int) -> None:
+        """Hold slots, for two VOs."""
+        grants = [Grant(vo=vo, ce=self.ce.name, count=count // 2) for vo in self.vos]
+        with self.database.uow() as tx:
+            pilots.reserve(tx, grants, self.parts.now())
+
+    def run(self, task: str, **changes: Any) -> Done:
+        return execute(catalogue.get(task), self.ce.name, replace(self.parts, **changes))
+
+    def pilots(self) -> list[Pilot]:
+        with self.database.uow() as tx:
+            return pilot_reads.find(tx, asked=Asked(limit=1000)).items
+
+    def of(self, kinds: set[int], *statuses: Status) -> list[Pilot]:
+        """List the pilots of some kinds, by their number."""
+        return [
+            pilot
+            for pilot in self.pilots()
+            if group_and_number(pilot.stamp)[1] % 20 in kinds and pilot.status in statuses
+        ]
+
+
+@pytest.fixture
+def site(slurm_cluster: Slurm, postgresql_database: Database) -> Iterator[Site]:
+    world = World(slurm_cluster, postgresql_database.uow)
+    yield Site(world, postgresql_database)
+    world.end()
+
+
+def test_slurms_own_accounting_agrees_pilot_by_pilot(site: Site) -> None:
+    site.reserve(MANY)
+    send(site)
+    fates = Fates(site)
+    give_up = time.monotonic() + PATIENCE
+    while any(pilot.status not in FINAL for pilot in site.pilots()):
+        assert time.monotonic() < give_up, Counter(pilot.status for pilot in site.pilots())
+        site.run("check_pilots")
+        fates.meet()
+        time.sleep(0.3)
+
+    told = accounting(site, {str(pilot.handle) for pilot in site.pilots()})
+    assert set(told) == {pilot.handle for pilot in site.pilots()}
+    for pilot in site.pilots():
+        state, name, started, ended = told[str(pilot.handle)]
+        assert state == SLURM_SAYS[pilot.status, pilot.cause], pilot
+        assert name == f"{site.world.prefix}-{group_and_number(pilot.stamp)[0]}"
+        if pilot.status is not Status.CANCELLED:
+            assert (f"{pilot.started_at:%FT%T}", f"{pilot.ended_at:%FT%T}") == (started, ended)
+    assert site.run("reconcile").counts["strangers"] == 0
+    assert fates.wanted() == Counter((pilot.status, pilot.cause) for pilot in site.pilots())
+
+
+def send(site: Site) -> None:
+    """Send them in three batches; the reply to the second never comes."""
+    site.run("dispatch", batch=70)
+    with site.world.spoilt('real "$@" >/dev/null; echo accepted; exit 0', "sbatch"):
+        site.run("dispatch", batch=60)
+    doubtful = [pilot for pilot in site.pilots() if pilot.status is Status.SUBMITTING]
+    assert len(doubtful) == 60
+    assert site.run("dispatch").counts["submitted"] == 70
+    adopted = 0
+    while adopted < len(doubtful):
+        adopted += site.run("reconcile").counts["adopted"]
+        assert site.run("reconcile").counts["given up"] == 0
+
+
+class Fates:
+    """What befalls those pilots that do not end by themselves."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.met: set[str] = set()
+        self.driver = site.parts.driver(site.ce)
+
+    def meet(self) -> None:
+        """Let it befall those that run."""
+        for pilot in self.site.of(KILLED | CANCELLED, Status.RUNNING):
+            if pilot.stamp not in self.met and self._is_ready(pilot):
+                self.met.add(pilot.stamp)
+                self._meet(pilot)
+
+    def wanted(self) -> Counter[tuple[Status, Cause | None]]:
+        """Count the ends that there must have been."""
+        return Counter(self._fate(group_and_number(one.stamp)[1]) for one in self.site.pilots())
+
+    def _fate(self, number: int) -> tuple[Status, Cause | None]:
+        if number == TIMED_OUT:
+            return Status.FAILED, Cause.WALLTIME
+        for kinds, cause in ((KILLED, Cause.SIGNAL), (BAD, Cause.EXIT_CODE)):
+            if number % 20 in kinds:
+                return Status.FAILED, cause
+        if number % 20 in GREEDY and self.site.world.slurm.limits_memory:
+            return Status.FAILED, Cause.OUT_OF_MEMORY
+        return (Status.CANCELLED if number % 20 in CANCELLED else Status.DONE), None
+
+    def _is_ready(self, pilot: Pilot) -> bool:
+        """Tell whether it has begun; Slurm loses a signal to one that is about to."""
+        place = self.site.world.folder / "kept by pilots" / self.site.world.prefix
+        found = list(place.rglob(f"{pilot.stamp}.out"))
+        return bool(found) and "ready" in found[0].read_text()
+
+    def _meet(self, pilot: Pilot) -> None:
+        slurm, number = self.site.world.slurm, group_and_number(pilot.stamp)[1]
+        if number % 20 in CANCELLED:
+            pilots_service.cancel(self.site.parts, [str(pilot.id)], yes=True)
+        elif number == TIMED_OUT:
+            slurm.call("scontrol", "update", f"JobId={pilot.handle}", "EndTime=now")
+        else:
+            slurm.call("scancel", "--batch", "--signal=KILL", str(pilot.handle))
+
+
+def accounting(site: Site, handles: set[str]) -> dict[str, tuple[str, str, str, str]]:
+    """Ask Slurm's accounting by our own command line, once it has heard of every end."""
+    arrays = ",".join(sorted({handle.partition("_")[0] for handle in handles}))
+    words = ["-X", "-n", "-P", "-j", arrays, "-o", "JobID,State,ExitCode,JobName,Start,End"]
+    give_up = time.monotonic() + 30
+    while time.monotonic() < give_up:
+        lines = site.world.slurm.call("env", "TZ=UTC", "sacct", *words).splitlines()
+        if not any("|RUNNING|" in line or "|PENDING|" in line for line in lines):
+            break
+        time.sleep(0.5)
+    fields = [line.split("|") for line in lines]
+    assert len(fields) == len({job for job, *_ in fields}), "a job stands there twice"
+    return {
+        job: (f"{state.split()[0]} {code}", name, start, end)
+        for job, state, code, name, start, end in fields
+    }

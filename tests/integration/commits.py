@@ -1,0 +1,43 @@
+"""Every step of every pilot with the moment of its commit, for a replay in the order of commits.
+
+PostgreSQL knows when the last change of a row was committed. A transition is changed again when it
+has been learnt from, so each is noted in a table of its own the moment it is made.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+
+COMMITS = """
+SELECT pg_xact_commit_timestamp(c.xmin) AS committed, ce.name AS ce, vo.name AS vo, p.stamp,
+       c.was, c.became
+  FROM watched.commits c JOIN pilots p ON p.id = c.pilot_id
+  JOIN ces ce ON ce.id = p.ce_id JOIN vos vo ON vo.id = p.vo_id
+ ORDER BY 1, c.id
+"""
+_WATCH = """
+DROP SCHEMA IF EXISTS watched CASCADE;
+CREATE SCHEMA watched;
+CREATE TABLE watched.commits (id bigint, pilot_id bigint, was text, became text);
+CREATE FUNCTION watched.note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+  INSERT INTO watched.commits VALUES (NEW.id, NEW.pilot_id, NEW.was, NEW.became); RETURN NULL;
+END$$;
+CREATE TRIGGER watched AFTER INSERT ON transitions FOR EACH ROW EXECUTE FUNCTION watched.note();
+"""
+_REST = "DROP TRIGGER watched ON transitions"
+
+
+def watch(engine: Engine) -> None:
+    """Note every step from now on."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(_WATCH)
+
+
+@contextmanager
+def watched(engine: Engine) -> Iterator[None]:
+    """Note every step in this block; what was noted stays until the next one."""
+    watch(engine)
+    yield
+    with engine.begin() as connection:
+        connection.exec_driver_sql(_REST)

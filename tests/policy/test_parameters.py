@@ -1,0 +1,53 @@
+"""The numbers of the policy: each is described, and one that cannot be is refused."""
+
+import re
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.expectations import refused
+from worker.domain.errors import Invalid
+from worker.policy.parameters import DEFAULTS, NEVER_ZERO, Parameters
+
+PAGE = Path(__file__).parents[2] / "docs" / "why" / "policy.md"
+UNITS = {"min": 60, "h": 3600}
+
+
+def described() -> dict[str, float]:
+    """Read the table of the documentation, times in seconds; its rows have three columns."""
+    row = r"^\| `(\w+)` \| ([\d.]+) ?(\w*) \|[^|]+\|$"
+    rows = re.findall(row, PAGE.read_text("utf-8"), re.MULTILINE)
+    return {name: float(number) * UNITS.get(unit, 1) for name, number, unit in rows}
+
+
+def test_each_is_described_with_its_default() -> None:
+    defaults = {field.name: getattr(DEFAULTS, field.name) for field in fields(Parameters)}
+    assert described() == {
+        name: value.total_seconds() if isinstance(value, timedelta) else value
+        for name, value in defaults.items()
+    }
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "negative_time": ({"stuck_after": timedelta(seconds=-1)}, "stuck_after"),
+    "negative_price": ({"price_late": -0.1}, "price_late"),
+    "luck_that_explains_all": ({"surprise": 1.0}, "surprise"),
+    "more_than_all": ({"forgiven": 1.5}, "forgiven"),
+    "probes_in_disorder": ({"probe_soonest": timedelta(hours=1)}, "probe_latest"),
+    **{
+        f"no_{name}": ({name: type(getattr(DEFAULTS, name))()}, name) for name in sorted(NEVER_ZERO)
+    },
+}
+
+
+@pytest.mark.parametrize(("values", "told"), WRONG.values(), ids=WRONG)
+def test_one_that_cannot_be_is_refused(values: dict[str, Any], told: str) -> None:
+    with refused(Invalid, "parameter", told):
+        Parameters(**values)
+
+
+def test_a_price_of_nothing_is_a_price() -> None:
+    assert Parameters(price_failed=0.0, price_late=0.0, price_refused=0.0).price_failed == 0

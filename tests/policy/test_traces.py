@@ -1,0 +1,112 @@
+"""Decisions can be made again from their traces, by any policy, and told step by step."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from tests.expectations import refused
+from tests.factories import MINUTE, NOW
+from tests.policy.given import BUDGETS, CES, VOS
+from worker.domain.decision import Decision
+from worker.domain.errors import Invalid
+from worker.policy import registry
+from worker.policy.explaining import steps
+from worker.policy.facts import CEFacts, Chances, Pause, Rival, VOFacts
+from worker.policy.traces import Facts, facts_from
+
+
+def stored(decided: list[Decision]) -> list[Decision]:
+    """Let decisions go through a database, and come back in another order."""
+    return [replace(one, trace=json.loads(json.dumps(one.trace))) for one in reversed(decided)]
+
+
+@pytest.mark.parametrize("name", ["fill_all", "proportional", "three_chances"])
+@given(ces=CES, vo=VOS, budget=BUDGETS)
+def test_the_facts_come_back_from_the_traces(
+    name: str, ces: list[CEFacts], vo: VOFacts, budget: int
+) -> None:
+    if not ces:
+        return
+    decided = registry.find(name)(now=NOW, vo=vo, budget=budget, ces=ces)
+    ordered = tuple(sorted(ces, key=lambda ce: ce.name))
+
+    assert facts_from(stored(decided)) == Facts(now=NOW, vo=vo, budget=budget, ces=ordered)
+    for one in decided:
+        assert steps(one)[-1] == ("result", f"{one.granted}: {one.reason}")
+
+
+def test_decisions_that_are_not_one_whole_tick_are_refused() -> None:
+    policy = registry.find()
+    ces = [CEFacts(name="a", free=1), CEFacts(name="b", free=1)]
+    decided = policy(now=NOW, vo=VOFacts(name="vo"), budget=9, ces=ces)
+    other = policy(now=NOW + MINUTE, vo=VOFacts(name="vo"), budget=9, ces=ces)
+    for wrong in ([], decided[1:], [*decided, *other]):
+        with refused(Invalid, "decisions"):
+            facts_from(wrong)
+
+
+def test_a_trace_holds_what_differs_from_the_default_and_no_more() -> None:
+    [decision] = registry.find()(
+        now=NOW, vo=VOFacts(name="vo", demand=3), budget=9, ces=[CEFacts(name="a", free=1)]
+    )
+    assert decision.trace["vo"] == {"demand": 3}
+    assert decision.trace["ce"] == {"free": 1}
+    assert len(json.dumps(decision.trace)) < 250
+
+
+def test_the_steps_tell_what_was_known_and_what_followed() -> None:
+    ce = CEFacts(
+        name="a",
+        free=58,
+        chances=Chances(accept=1.0, start=0.9, finish=0.8),
+        occupying=40,
+        waiting=7,
+        vo_occupying=20,
+        vo_waiting=5,
+        drained=60,
+        oldest_waiting_since=NOW - 25 * MINUTE,
+    )
+    vo = VOFacts(
+        name="vo", demand=90, room=30, note="told an hour ago", rivals=(Rival(name="other"),)
+    )
+    [decision] = registry.find()(now=NOW, vo=vo, budget=16, ces=[ce])
+    told: dict[str, Any] = dict(steps(decision))
+
+    assert told == {
+        "demand": "90; told an hour ago",
+        "waiting": "5 of this VO here, 7 of all",
+        "free": "58 slots; 40 are occupied, 20 by this VO",
+        "chances": "accept 1.00 x start 0.90 x finish 0.80 = 0.72",
+        "breaker": "closed",
+        "value": "a pilot of one hour is worth 0.63 h",
+        "queue": "it drained 60 in the last hour, and gets no deeper",
+        "cap: budget": "16",
+        "cap: demand": "86",
+        "cap: room": "30",
+        "cap: share": "29",
+        "need": "16 pilots at all CEs together",
+        "weight": "53",
+        "result": f"16: {decision.reason}",
+    }
+
+
+def test_the_steps_of_a_pause_tell_since_when_and_why() -> None:
+    pause = Pause(reason="3 refused submissions in a row (limit 3)", since=NOW - 60 * MINUTE)
+    ce = CEFacts(name="a", free=5, pause=pause, closed="held by hand: new nodes")
+    [decision] = registry.find()(now=NOW, vo=VOFacts(name="vo"), budget=16, ces=[ce])
+    told = dict(steps(decision))
+
+    assert told["closed"] == "held by hand: new nodes"
+    assert told["breaker"] == (
+        "open since 2026-03-01 11:00Z: 3 refused submissions in a row (limit 3)"
+    )
+    assert told["probes"] == "one every 10 min, and nothing else"
+    assert told["chances"] == "nothing learnt; configured success rate 1.00"
+
+
+def test_a_trace_of_an_older_kind_is_told_as_it_is() -> None:
+    old = Decision(vo="vo", ce="a", at=NOW, granted=1, reason="so", trace={"free": 3, "no": None})
+    assert steps(old) == [("free", "3")]

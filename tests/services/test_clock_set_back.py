@@ -1,0 +1,123 @@
+"""The clock is set back an hour: nothing is lost or done twice, and nothing waits for an hour."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+from tests.factories import NOW, a_ce, a_pilot
+from tests.services.world import Broken, World
+from worker.db import health, locks
+from worker.domain.ce import CE
+from worker.domain.errors import Unavailable
+from worker.domain.schedule import Outcome
+from worker.services import calling, catalogue, ticks
+from worker.services.dispatch import dispatch
+from worker.services.execute import execute
+
+HOUR = timedelta(hours=1)
+SOON = timedelta(minutes=10)
+
+
+@pytest.fixture(autouse=True)
+def _settled(world: World) -> None:
+    """Let every task have fired."""
+    ticks.seed(world.database, world.clock)
+    ticks.claim_due(world.database, world.clock)
+
+
+def work(world: World, until: timedelta) -> None:
+    """Set the clock back, and let the factory work for a while."""
+    world.clock -= HOUR
+    begin = world.clock
+    while world.clock < begin + until:
+        for firing in ticks.claim_due(world.database, world.clock)[0]:
+            execute(firing.task, firing.subject, world.parts())
+        world.wait(60)
+
+
+def test_every_interval_fires_again_and_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    ce = world.ce()
+    world.make(a_pilot().on(ce).reserved())
+    world.make(a_pilot().on(ce))
+    world.clock -= HOUR
+    with caplog.at_level(logging.WARNING):
+        fired = [one.task.name for one in ticks.claim_due(world.database, world.clock)[0]]
+
+    assert len(fired) == len(set(fired))
+    assert set(fired) == {task.name for task in catalogue.tasks().values() if task.every} - {
+        "ask_demand"
+    }
+    assert ticks.claim_due(world.database, world.clock)[0] == []
+    assert [record.message for record in caplog.records] == [
+        "the clock was set back: what lies far ahead is done now"
+    ]
+
+
+def test_a_cron_line_that_has_fired_does_not_fire_again(world: World) -> None:
+    world.clock = NOW + timedelta(hours=1)
+    assert "report" in [f.task.name for f in ticks.claim_due(world.database, world.clock)[0]]
+    world.clock -= timedelta(minutes=30)
+    world.wait(minutes=30)
+    assert "report" not in [f.task.name for f in ticks.claim_due(world.database, world.clock)[0]]
+
+
+def test_clocks_that_differ_a_little_fire_nothing_twice(world: World) -> None:
+    for _ in range(20):
+        world.wait(60)
+        fired = [f.task.name for f in ticks.claim_due(world.database, world.clock)[0]]
+        behind = ticks.claim_due(world.database, world.clock - timedelta(seconds=30))[0]
+        assert "submit_pilots" in fired
+        assert behind == []
+
+
+def test_what_runs_is_checked(world: World) -> None:
+    ce = world.ce(run_time=60.0)
+    world.sent(ce, 2)
+    work(world, SOON)
+    assert world.statuses().get("done", 0) >= 2
+
+
+def test_one_that_never_arrived_frees_its_slot(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(1), visibility_delay=30)
+    world.reserve(ce, 1)
+    dispatch(world.with_driver(Broken(Unavailable("lost"), after=False), by_hand=True), ce.name)
+    [doubted] = world.pilots()
+    work(world, SOON)
+    assert world.pilot(doubted.id).status == "lost"
+
+
+def test_the_lease_of_the_dead_runs_out(world: World) -> None:
+    ce = world.ce()
+    name = calling.lease_name(ce.name)
+    world.change(lambda tx: locks.take_lease(tx, name, "dead", world.clock, timedelta(minutes=3)))
+    work(world, timedelta(minutes=2))
+    assert world.lease(ce) is None
+
+
+def test_a_ce_that_is_backed_off_is_called_again(world: World) -> None:
+    ce = world.ce()
+    world.change(
+        lambda tx: health.call_failed(tx, ce.name, lambda n: world.clock + timedelta(minutes=10))
+    )
+    work(world, timedelta(minutes=2))
+    assert world.health(ce).retry_at is None
+
+
+def test_one_that_is_missing_is_given_all_its_time(world: World) -> None:
+    ce = world.ce()
+    [pilot] = world.make(a_pilot().on(ce).due_at(world.clock))
+    check_twice(world, ce)
+    work(world, timedelta(minutes=9))
+    assert world.pilot(pilot.id).status == "submitted"
+    world.clock += HOUR
+    work(world, timedelta(minutes=12))
+    assert world.pilot(pilot.id).status == "lost"
+
+
+def check_twice(world: World, ce: CE) -> None:
+    for _ in range(2):
+        assert world.check(ce, world.parts(by_hand=True)).outcome is Outcome.OK
+        world.wait(15)

@@ -1,0 +1,204 @@
+"""Demand from a source: asked by a task of its own, kept, and a rule for when it is not known."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.expectations import refused
+from tests.factories import a_ce
+from tests.services.world import World
+from worker.db import vos
+from worker.demand import registry
+from worker.domain.errors import DemandUnknown, Invalid
+from worker.domain.pilot import Status
+from worker.domain.schedule import Outcome
+from worker.domain.vo import DEFAULT_VO
+from worker.services import demand, overview
+from worker.services.allocate import submit_pilots
+from worker.services.dispatch import dispatch
+
+
+def from_source(world: World, **told: Any) -> None:
+    world.change(lambda tx: vos.change(tx, DEFAULT_VO, source=told))
+
+
+def echo(text: str, **more: Any) -> dict[str, Any]:
+    return {"kind": "command", "command": ["echo", text], **more}
+
+
+def reserve(world: World) -> int:
+    return submit_pilots(world.parts(), DEFAULT_VO).counts["reserved"]
+
+
+@contextmanager
+def endpoint(answer: bytes, status: int = 200) -> Iterator[tuple[str, list[Any]]]:
+    """Serve one answer over HTTP; tell the address, and what was asked."""
+    asked: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers.get("Authorization")))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_what_a_source_answers_is_the_demand(world: World) -> None:
+    world.ce(a_ce().with_capacity(50))
+    from_source(world, **echo('{"jobs": [{"waiting": 7}]}', path="jobs.0.waiting"))
+    assert reserve(world) == 0
+    assert demand.ask_demand(world.parts(), DEFAULT_VO).counts == {"demand": 7}
+    assert reserve(world) == 7
+    assert reserve(world) == 0
+
+
+@pytest.mark.parametrize(("rule", "count"), [("hold", 0), ("trickle", 3), ("fill", 50)])
+def test_while_it_is_not_known_the_rule_of_the_vo_holds_and_is_told(
+    world: World, rule: str, count: int
+) -> None:
+    ce = world.ce(a_ce().with_capacity(50))
+    source = {"kind": "command", "command": ["false"], "unknown": rule, "trickle": 3}
+    from_source(world, **source)
+    assert demand.ask_demand(world.parts(), DEFAULT_VO).outcome is Outcome.FAILED
+    assert reserve(world) == count
+    [told] = overview.explain(world.database, ce.name)
+    assert f"the rule is {rule}" in told.trace["vo"]["note"]
+    assert "exit code 1" in told.trace["vo"]["note"]
+
+
+def test_an_answer_counts_until_it_is_too_old(world: World) -> None:
+    world.ce(a_ce().with_capacity(50))
+    from_source(world, **echo("2", keep=300))
+    demand.ask_demand(world.parts(), DEFAULT_VO)
+    world.wait(299)
+    assert reserve(world) == 2
+    world.wait(2)
+    from_source(world, **echo("9", keep=300))
+    assert reserve(world) == 0
+
+
+def test_a_source_that_fails_leaves_the_last_answer_and_never_fails_the_tick(world: World) -> None:
+    world.ce(a_ce().with_capacity(50))
+    from_source(world, **echo("4"))
+    demand.ask_demand(world.parts(), DEFAULT_VO)
+    from_source(world, kind="command", command=["/no/such/program"])
+    assert demand.ask_demand(world.parts(), DEFAULT_VO).outcome is Outcome.FAILED
+    assert reserve(world) == 4
+
+
+def test_an_endpoint_is_asked_with_its_token_which_is_told_to_nobody(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("s3cr3t\n")
+    with endpoint(json.dumps({"a": {"b": 5}}).encode()) as (url, asked):
+        told = {"kind": "http", "url": f"{url}/{{vo}}", "path": "a.b", "token_file": str(token)}
+        assert registry.ask("lhcb/x", told) == 5
+        assert asked == [("/lhcb%2Fx", "Bearer s3cr3t")]
+    with pytest.raises(DemandUnknown) as caught:
+        registry.ask("lhcb", told)
+    assert "s3cr3t" not in str(caught.value) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "why"),
+    [
+        (b"<html>", 200, "not JSON"),
+        (b'{"a": 1}', 200, "no whole number"),
+        (b"-1", 200, "not a whole number from 0"),
+        (b"1.5", 200, "no whole number"),
+        (b"99999999999", 200, "not a whole number"),
+        (b"true", 200, "no whole number"),
+        (b"", 200, "not JSON"),
+        (b"3", 500, "answered 500"),
+        (b" " * 2_000_000, 200, "more than"),
+    ],
+)
+def test_a_bad_answer_is_unknown(answer: bytes, status: int, why: str) -> None:
+    with endpoint(answer, status) as (url, _), refused(DemandUnknown, why):
+        registry.ask("lhcb", {"kind": "http", "url": url})
+
+
+def test_a_query_is_asked_of_somebodys_database(world: World, tmp_path: Path) -> None:
+    where = tmp_path / "url"
+    where.write_text(world.database.url.render_as_string(hide_password=False) + "\n")
+    told = {"kind": "sql", "url_file": str(where)}
+    assert registry.ask("default", {**told, "query": "SELECT 7"}) == 7
+    named = "SELECT count(*) FROM vos WHERE name = :vo"
+    assert registry.ask("default", {**told, "query": named}) == 1
+    for query in ("SELECT 1, 2", "SELECT 'x'", "SELECT nothing", "SELECT 1 WHERE 1 = 2"):
+        with refused(DemandUnknown):
+            registry.ask("default", {**told, "query": query})
+    with refused(DemandUnknown, "No such file"):
+        registry.ask("default", {**told, "url_file": "/no/such", "query": "SELECT 1"})
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"kind": "htp"}, "did you mean 'http'"),
+        ({}, "known: command, http, sql"),
+        ({"kind": "http", "url": "x", "pth": "a"}, "did you mean 'path'"),
+        ({"kind": "http"}, "url"),
+        ({"kind": "http", "url": "http://user:secret@host/"}, "url"),
+        ({"kind": "command", "command": []}, "command"),
+        ({"kind": "command", "command": ["x"], "unknown": "perhaps"}, "unknown"),
+    ],
+)
+def test_what_a_source_is_told_is_checked(told: dict[str, Any], why: str) -> None:
+    with refused(Invalid, why):
+        registry.check(told)
+
+
+def test_surplus_is_cancelled_once_the_demand_has_stayed_low(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(50), queue_time=100_000.0)
+    world.change(lambda tx: vos.change(tx, DEFAULT_VO, demand=6, cancel_surplus=True))
+    reserve(world)
+    world.check(ce)
+    dispatch(world.parts(), ce.name)
+    world.change(lambda tx: vos.change(tx, DEFAULT_VO, demand=2))
+    asked = []
+    for _ in range(13):
+        world.wait(60)
+        asked.append(submit_pilots(world.parts(), DEFAULT_VO).counts.get("surplus", 0))
+    assert sum(asked[:10]) == 0
+    assert sum(asked) == 4
+    wanted_gone = [p for p in world.pilots() if p.cancel_requested_at is not None]
+    assert len(wanted_gone) == 4
+    assert {p.status for p in wanted_gone} == {Status.SUBMITTED}
+
+
+def test_a_dip_cancels_nothing_and_neither_does_an_unknown_demand(world: World) -> None:
+    world.ce(a_ce().with_capacity(50))
+    world.change(lambda tx: vos.change(tx, DEFAULT_VO, demand=6, cancel_surplus=True))
+    reserve(world)
+    for number in range(40):
+        told = 2 if number % 8 else 6
+        world.change(lambda tx, told=told: vos.change(tx, DEFAULT_VO, demand=told))  # type: ignore[misc]
+        world.wait(60)
+        reserve(world)
+    from_source(world, kind="command", command=["false"])
+    for _ in range(20):
+        world.wait(60)
+        reserve(world)
+    assert world.statuses() == {"reserved": 6}

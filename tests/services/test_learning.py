@@ -1,0 +1,122 @@
+"""learn: every outcome once, whenever it was committed, at the cost of the new ones."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from tests.expectations import statements
+from tests.factories import a_ce, a_pilot
+from tests.services.world import World
+from worker.db import mover, outcomes
+from worker.db.tables import transitions
+from worker.domain.ce import CE
+from worker.domain.pilot import Cause, Move, Status
+from worker.policy.learning import learn as fold
+from worker.policy.parameters import DEFAULTS
+from worker.services import learn
+from worker.services.facts import QUEUE
+
+
+def state(world: World, ce: CE) -> dict[str, object]:
+    known = dict(world.health(ce).rates)
+    known.pop("success_rate", None)
+    known.pop(QUEUE, None)
+    return known
+
+
+def test_an_outcome_that_is_stamped_in_the_past_is_learnt_all_the_same(world: World) -> None:
+    ce = world.ce()
+    world.make(a_pilot().on(ce).done(), 2)
+    assert learn.learn(world.parts()).counts["outcomes"] > 0
+    # A host whose clock is behind, or a transaction that was slow to commit.
+    world.clock -= (late := world.clock - world.clock.replace(hour=1))
+    world.make(a_pilot().on(ce).failed(Cause.NODE), 2)
+    world.clock += late
+    assert learn.learn(world.parts()).counts["outcomes"] > 0
+    assert learn.learn(world.parts()).counts["outcomes"] == 0
+
+
+def test_what_is_stored_is_what_a_replay_of_the_history_gives(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(100), run_time=1000.0)
+    for number in range(6):
+        world.sent(ce, 3)
+        world.make(a_pilot().on(ce).failed(Cause.NODE), number % 3)
+        world.wait(170)
+        world.check(ce, world.parts(by_hand=True))
+        learn.learn(world.parts())
+    for _ in range(30):
+        world.wait(120)
+        world.check(ce, world.parts(by_hand=True))
+        learn.learn(world.parts())
+
+    stored = state(world, ce)
+    with world.database.uow() as tx:
+        learnt = tx.execute(select(transitions.c.id, transitions.c.learned_at))
+        when = {row.id: row.learned_at for row in learnt}
+        tx.execute(transitions.update().values(learned_at=None))
+        _, events = learn.events_from(outcomes.unlearned(tx, 10_000), DEFAULTS)
+    ordered = sorted(events[ce.name], key=lambda one: (when[one[0][1]] or world.clock, one[0]))
+    again = fold(None, [event for _, event in ordered], now=world.clock, configured=1.0)
+    assert rounded(again.state) == rounded(stored)
+
+
+def rounded(value: Any) -> Any:
+    """Leave out what floating point adds to a number."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def test_a_start_is_learnt_once_the_pilot_has_outlived_its_first_minutes(world: World) -> None:
+    ce = world.ce(run_time=10_000.0)
+    world.sent(ce, 2)
+    world.wait(100)
+    world.check(ce, world.parts(by_hand=True))
+    assert world.statuses() == {"running": 2}
+    accepted = learn.learn(world.parts()).counts["outcomes"]
+    world.wait(400)
+    world.check(ce, world.parts(by_hand=True))
+    started = learn.learn(world.parts()).counts["outcomes"]
+    assert (accepted, started) == (2, 2)
+    assert learn.learn(world.parts()).counts["outcomes"] == 0
+
+
+def test_the_cost_is_that_of_the_new_ones(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(500))
+    world.make(a_pilot().on(ce).done(), 300)
+    learn.learn(world.parts())
+    world.make(a_pilot().on(ce).done())
+    with world.database.uow() as tx:
+        assert {one.became for one in outcomes.unlearned(tx, 1000)} <= {
+            Status.SUBMITTED,
+            Status.RUNNING,
+            Status.DONE,
+        }
+        assert len(outcomes.unlearned(tx, 1000)) <= 3
+    with statements(world.database.engine) as seen:
+        learn.learn(world.parts())
+    assert len(seen) < 12
+
+
+def test_the_queue_of_a_ce_is_seen(world: World) -> None:
+    ce = world.ce(queue_time=100_000.0)
+    world.sent(ce, 2)
+    sent = world.clock
+    world.wait(600)
+    [began] = world.make(a_pilot().on(ce).running())
+    world.make(a_pilot().on(ce).done())
+    with world.database.uow() as tx:
+        queue = outcomes.queues(tx, world.clock)[ce.name]
+    assert queue.oldest_waiting_since == sent
+    assert queue.last_began == began.started_at
+    assert queue.drained == 2
+    learn.learn(world.parts())
+    assert world.health(ce).rates[QUEUE]["drained"] == 2
+    alive = [one.id for one in world.pilots() if one.status is not Status.DONE]
+    moves = [Move(pilot_id=one, to=Status.DONE) for one in alive]
+    world.change(lambda tx: mover.move(tx, moves, world.clock))
+    world.wait(days=1)
+    learn.learn(world.parts())
+    assert QUEUE not in world.health(ce).rates

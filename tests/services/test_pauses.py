@@ -1,0 +1,202 @@
+"""Pauses: by the breaker, by hand, by maintenance, by draining; and their history."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.expectations import refused, statements
+from tests.factories import a_ce, a_pilot
+from tests.services.world import World
+from worker.db import breakers, ces, health, maintenances
+from worker.db.breakers import BreakerChange
+from worker.db.maintenances import Maintenance
+from worker.domain.breaker import Breaker
+from worker.domain.ce import CE
+from worker.domain.errors import Invalid, NotFound, UnknownCE
+from worker.domain.pilot import Status
+from worker.domain.vo import DEFAULT_VO
+from worker.services import breaker, learn, overview
+from worker.services.allocate import submit_pilots
+from worker.services.sweep import sweep
+
+
+def changes(world: World, ce: CE) -> list[BreakerChange]:
+    return breaker.history(world.database, ce.name).items
+
+
+def reason(world: World, ce: CE) -> str:
+    submit_pilots(world.parts(), DEFAULT_VO)
+    [decision] = overview.explain(world.database, ce.name)
+    return decision.reason
+
+
+def fail(world: World, *ces: CE) -> None:
+    """Let pilots fail at once, and again when those that began with them should have survived."""
+    for ce in ces:
+        world.make(a_pilot().on(ce).failed(), 5)
+    world.wait(minutes=6)
+    for ce in ces:
+        world.make(a_pilot().on(ce).failed())
+    learn.learn(world.parts())
+
+
+def broken(world: World) -> CE:
+    """Make a CE that the breaker has paused."""
+    ce = world.ce(a_ce().named("broken"))
+    fail(world, ce)
+    assert world.health(ce).breaker is Breaker.OPEN
+    return ce
+
+
+def test_a_ce_that_fails_is_paused_with_its_reason_and_its_history(world: World) -> None:
+    ce = broken(world)
+    [paused] = changes(world, ce)
+
+    assert (paused.was, paused.became, paused.by_hand) == (Breaker.CLOSED, Breaker.OPEN, False)
+    assert paused.reason == world.health(ce).breaker_reason
+    assert "failed starts in a row" in paused.reason
+    assert reason(world, ce).startswith("PAUSED: ")
+    [line] = overview.overview(world.database, world.clock).ces
+    assert line.state == f"paused: {paused.reason}"
+
+
+def test_a_probe_that_survives_opens_it_again(world: World) -> None:
+    ce = broken(world)
+    for _ in range(20):
+        world.wait(60)
+        submit_pilots(world.parts(), DEFAULT_VO)
+        reserved = [p for p in world.pilots() if p.status is Status.RESERVED]
+        if reserved:
+            break
+    assert len(reserved) == 1
+    world.make(a_pilot().on(ce).running())
+    world.wait(400)
+    world.change(lambda tx: tx.connection.exec_driver_sql("UPDATE pilots SET checked_at = NULL"))
+    world.make(a_pilot().on(ce).done())
+    learn.learn(world.parts())
+
+    assert world.health(ce).breaker is Breaker.CLOSED
+    assert [one.became for one in changes(world, ce)] == [Breaker.OPEN, Breaker.CLOSED]
+
+
+def test_a_pause_by_hand_holds_whatever_is_learnt_until_somebody_says_so(world: World) -> None:
+    ce = world.ce()
+    breaker.pause(world.parts(), ce.name, "new disks")
+    fail(world, ce)
+
+    assert world.health(ce).breaker is Breaker.HELD
+    assert reason(world, ce) == "held by hand: new disks"
+    world.wait(days=3)
+    sweep(world.parts())
+    assert world.health(ce).breaker is Breaker.HELD
+
+    breaker.resume(world.parts(), ce.name)
+    assert world.health(ce).breaker is Breaker.CLOSED
+    assert submit_pilots(world.parts(), DEFAULT_VO).counts["reserved"] > 0
+    by_hand = [(one.became, one.by_hand) for one in changes(world, ce) if one.by_hand]
+    assert by_hand == [(Breaker.HELD, True), (Breaker.CLOSED, True)]
+    with refused(Invalid, "not paused"):
+        breaker.resume(world.parts(), ce.name)
+
+
+@pytest.mark.parametrize(("fails", "then"), [(False, Breaker.CLOSED), (True, Breaker.OPEN)])
+def test_a_pause_with_an_end_ends_with_what_the_ce_has_earned(
+    world: World, fails: bool, then: Breaker
+) -> None:
+    ce = world.ce()
+    until = world.clock + timedelta(hours=2)
+    breaker.pause(world.parts(), ce.name, "new disks", until)
+    if fails:
+        fail(world, ce)
+    world.wait(minutes=50)
+    assert sweep(world.parts()).counts["reopened"] == 0
+    world.clock = until
+    # It is over at that very moment, whether or not the task has noticed yet.
+    assert "held by hand" not in reason(world, ce)
+    assert sweep(world.parts()).counts["reopened"] == 1
+    assert world.health(ce).breaker is then
+    assert changes(world, ce)[-1].reason == "the time of its pause is over"
+    assert sweep(world.parts()).counts["reopened"] == 0
+
+
+def test_a_pause_needs_a_reason_and_a_time_to_come(world: World) -> None:
+    ce = world.ce()
+    with refused(Invalid, "say why"):
+        breaker.pause(world.parts(), ce.name, "  ")
+    with refused(Invalid, "is over"):
+        breaker.pause(world.parts(), ce.name, "why", world.clock)
+    with refused(UnknownCE, "nowhere"):
+        breaker.pause(world.parts(), "nowhere", "why")
+    assert changes(world, ce) == []
+
+
+def test_a_failed_call_closes_a_ce_until_its_next_try(world: World) -> None:
+    ce = world.ce()
+    with world.database.uow() as tx:
+        health.call_failed(tx, ce.name, lambda _: world.clock + timedelta(seconds=30))
+    assert reason(world, ce).startswith("its calls fail; next try")
+    world.wait(31)
+    assert "its calls fail" not in reason(world, ce)
+
+
+def test_what_a_call_writes_leaves_alone_what_was_learnt(world: World) -> None:
+    ce = broken(world)
+    before = world.health(ce)
+    with world.database.uow() as tx:
+        health.call_failed(tx, ce.name, lambda count: world.clock + timedelta(seconds=count))
+        health.call_failed(tx, ce.name, lambda count: world.clock + timedelta(seconds=count))
+    failed = world.health(ce)
+    assert (failed.failed_calls, failed.retry_at) == (2, world.clock + timedelta(seconds=2))
+    assert (failed.rates, failed.breaker) == (before.rates, before.breaker)
+    with world.database.uow() as tx:
+        health.call_answered(tx, ce.name)
+    assert world.health(ce) == before
+
+
+def test_nothing_is_sent_in_a_maintenance(world: World) -> None:
+    ce = world.ce()
+    begins, ends = world.clock + timedelta(hours=1), world.clock + timedelta(hours=3)
+    wanted = Maintenance(ce=ce.name, begins_at=begins, ends_at=ends, reason="new disks")
+    with world.database.uow() as tx:
+        number = maintenances.add(tx, wanted)
+    assert "in maintenance" not in reason(world, ce)
+    world.wait(hours=1)
+    assert reason(world, ce) == f"in maintenance until {ends:%H:%M}Z: new disks"
+    world.wait(hours=2)
+    assert "in maintenance" not in reason(world, ce)
+    with world.database.uow() as tx:
+        assert maintenances.find(tx, None, world.clock) == []
+        assert [one.id for one in maintenances.find(tx, ce.name, begins)] == [number]
+    with refused(NotFound, "maintenance 4711"), world.database.uow() as tx:
+        maintenances.remove(tx, ce.name, 4711)
+    with refused(Invalid, "ends before it begins"):
+        Maintenance(ce=ce.name, begins_at=ends, ends_at=begins, reason="why")
+
+
+def test_a_drain_with_an_end_cancels_what_still_waits_then(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(20), queue_time=36_000.0)
+    waiting = world.sent(ce, 3)
+    world.reserve(ce, 2)
+    by = world.clock + timedelta(hours=2)
+    world.change(lambda tx: ces.change(tx, ce.name, draining=True, drain_by=by))
+    sweep(world.parts())
+    assert world.statuses() == {"submitted": 3, "reserved": 2}
+    assert reason(world, ce) == "the CE is draining"
+    world.wait(hours=2)
+    assert sweep(world.parts()).counts["cancelled"] == 5
+    assert sweep(world.parts()).counts["cancelled"] == 0
+
+    assert world.statuses() == {"submitted": 3, "cancelled": 2}
+    for _ in range(2):
+        world.check(ce, world.parts(by_hand=True))
+        world.wait(400)
+    assert {world.pilot(one).status for one in waiting} == {Status.CANCELLED}
+
+
+def test_the_history_of_pauses_is_written_in_one_statement(world: World) -> None:
+    many = [world.ce() for _ in range(30)]
+    with statements(world.database.engine) as seen:
+        fail(world, *many)
+    assert sum("INSERT INTO breaker_changes" in one for one in seen) == 1
+    with world.database.uow() as tx:
+        assert breakers.count_before(tx, world.clock + timedelta(seconds=1)) == 30

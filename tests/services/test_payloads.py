@@ -1,0 +1,117 @@
+"""The payload of a VO goes with its pilots, as it is at their CE."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.expectations import refused
+from tests.factories import a_ce
+from tests.services.world import Fake, World
+from worker.backends.contract import Order, Receipt
+from worker.db import payloads as store
+from worker.domain.errors import Invalid, UnknownCE, UnknownVO
+from worker.domain.payload import read
+from worker.domain.vo import DEFAULT_VO
+from worker.services import payloads
+from worker.services.dispatch import dispatch
+
+TOLD = {
+    "script": "run @{queue}\n",
+    "arguments": ["@{stamp}", "@{vo}@@{ce}", "@{tags}"],
+    "variables": {"queue": {"default": "short"}},
+    "at": {"lyon": {"queue": "long"}},
+}
+
+
+class Listening(Fake):
+    def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
+        self.orders = {order.stamp: order for order in orders}
+        return super().submit(orders)
+
+
+def test_each_pilot_takes_what_its_vo_runs_at_this_ce(world: World) -> None:
+    ce = world.ce(a_ce().named("lyon").tagged("eu", "gpu"))
+    rome = world.ce(a_ce().named("rome"))
+    other = world.vo()
+    payloads.set_(world.database, DEFAULT_VO, read(TOLD))
+    made = {world.pilot(one).stamp for one in world.reserve(ce, 2)}
+    theirs = {world.pilot(one).stamp for one in world.reserve(ce, 1, other.name)}
+    driver = Listening()
+    dispatch(world.with_driver(driver), ce.name)
+
+    assert {driver.orders[stamp].script for stamp in made} == {"run long\n"}
+    for stamp in made:
+        assert driver.orders[stamp].arguments == (stamp, "default@{ce}", "eu,gpu")
+    for stamp in theirs:
+        assert (driver.orders[stamp].script, driver.orders[stamp].arguments) == (None, ())
+    world.reserve(rome, 1)
+    dispatch(world.with_driver(driver), rome.name)
+    [order] = driver.orders.values()
+    assert order.script == "run short\n"
+
+
+def test_a_payload_that_cannot_be_read_stops_its_vo_alone(world: World) -> None:
+    ce, other = world.ce(), world.vo()
+    world.change(lambda tx: store.put(tx, other.name, {"script": "@{gone}"}))
+    world.reserve(ce, 2)
+    world.reserve(ce, 1, other.name)
+    done = dispatch(world.parts(), ce.name)
+
+    assert done.counts["submitted"] == 2
+    [line] = done.lines
+    assert line.startswith(f"the payload of VO {other.name} cannot be used")
+    assert world.statuses() == {"submitted": 2, "reserved": 1}
+
+
+def test_a_payload_is_set_shown_and_taken_away(world: World) -> None:
+    world.ce(a_ce().named("lyon").tagged("eu"))
+    payloads.set_(world.database, DEFAULT_VO, read(TOLD))
+
+    assert payloads.show(world.database, DEFAULT_VO)["at"] == {"lyon": {"queue": "long"}}
+    assert payloads.show(world.database, DEFAULT_VO, "lyon") == {
+        "script": "run long\n",
+        "arguments": ["@{stamp}", "default@{ce}", "eu"],
+        "variables": {"queue": "long"},
+    }
+    payloads.set_(world.database, DEFAULT_VO, None)
+    assert payloads.show(world.database, DEFAULT_VO) == {}
+
+
+def test_unknown_names_are_refused_when_it_is_set(world: World) -> None:
+    world.ce(a_ce().named("lion"))
+    with refused(UnknownCE, "lyon: did you mean 'lion'?"):
+        payloads.set_(world.database, DEFAULT_VO, read(TOLD))
+    with refused(UnknownVO, "nobody"):
+        payloads.set_(world.database, "nobody", read({"script": "x"}))
+    assert payloads.show(world.database, DEFAULT_VO) == {}
+
+
+def test_a_script_is_read_from_beside_its_file(tmp_path: Path) -> None:
+    (tmp_path / "pilot.sh").write_bytes(b"#!/bin/sh\r\necho caf\xc3\xa9\n")
+    (tmp_path / "p.toml").write_text('script = "pilot.sh"\n', encoding="utf-8")
+
+    assert payloads.read_file(tmp_path / "p.toml").script == "#!/bin/sh\r\necho café\n"
+    (tmp_path / "q.toml").write_text('script_text = "echo"\n', encoding="utf-8")
+    assert payloads.read_file(tmp_path / "q.toml").script == "echo"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("script = 'missing.sh'", "missing.sh: no such file"),
+        ("script = 3", "not the name of a file"),
+        ("", "it needs a script, the name of a file, or a script_text"),
+        ("script = 'a'\nscript_text = 'b'", "it needs a script"),
+        ("scrpt = 'a'", "did you mean 'script'?"),
+        ("script", "it is not TOML"),
+        ("script = 'binary'", "it is not text"),
+        ("script = 'long'", "longer than"),
+    ],
+)
+def test_a_file_that_cannot_be_is_refused(tmp_path: Path, written: str, said: str) -> None:
+    (tmp_path / "p.toml").write_text(written, encoding="utf-8")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "long").write_text("x" * 300_000, encoding="utf-8")
+    with refused(Invalid, said):
+        payloads.read_file(tmp_path / "p.toml")

@@ -1,0 +1,189 @@
+"""Jobs at a CE that ought not to be there, and `ce diff`, which shows, adopts and cancels them."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from tests.expectations import refused
+from tests.factories import a_ce
+from tests.services.world import Broken, Fake, World
+from worker.backends.contract import Job, Listing, Order
+from worker.db import ces, mover
+from worker.db.uow import is_open
+from worker.domain.ce import CE
+from worker.domain.errors import ConfirmationNeeded, DatabaseBusy, Unavailable, UnknownVO
+from worker.domain.pilot import Move, Status
+from worker.services.diff import diff
+from worker.services.dispatch import dispatch
+
+
+def a_stranger(world: World, ce: CE) -> str:
+    """Send a job past the database, as another installation or a lost database would have."""
+    order = Order(stamp=uuid4().hex, vo="default")
+    world.parts().driver(ce).submit([order])
+    return order.stamp
+
+
+def a_leftover(world: World, ce: CE) -> int:
+    """Let a pilot be over here while its job goes on."""
+    [one] = world.sent(ce, 1)
+    world.change(lambda tx: mover.move(tx, [Move(pilot_id=one, to=Status.DONE)], world.clock))
+    return one
+
+
+def alive(world: World, ce: CE) -> set[str]:
+    listing = world.parts().driver(ce).find()
+    return {job.stamp for job in listing.jobs if job.status in mover.HELD}
+
+
+def test_a_stranger_is_told_of_and_left_alone(world: World) -> None:
+    ce = world.ce()
+    stamp = a_stranger(world, ce)
+    done = world.reconcile(ce)
+
+    assert done.counts["strangers"] == 1
+    assert any(stamp in line for line in done.lines)
+    assert alive(world, ce) == {stamp}
+
+
+def test_strangers_and_leftovers_are_ended_where_the_operator_wants_it(world: World) -> None:
+    ce = world.ce()
+    kept = world.sent(ce, 2)
+    a_stranger(world, ce)
+    a_leftover(world, ce)
+    world.wait(1)
+    world.change(lambda tx: ces.change(tx, ce.name, cancel_strangers=True))
+    done = world.reconcile(ce)
+
+    assert (done.counts["strangers"], done.counts["leftovers"]) == (1, 1)
+    assert done.counts["cancelled"] == 2
+    assert alive(world, ce) == {world.pilot(one).stamp for one in kept}
+
+
+def test_a_pilot_that_ended_while_the_ce_was_asked_is_no_leftover(world: World) -> None:
+    ce = world.ce()
+    [one] = world.sent(ce, 1)
+
+    class Quick(Fake):
+        def find(self) -> Listing:
+            listing = super().find()
+            world.wait(1)
+            move = Move(pilot_id=one, to=Status.DONE)
+            world.change(lambda tx: mover.move(tx, [move], world.clock))
+            return listing
+
+    assert world.reconcile(ce, world.with_driver(Quick())).counts["leftovers"] == 0
+
+
+def test_a_stamp_that_a_ce_has_twice_is_told_of(world: World) -> None:
+    ce = world.ce()
+
+    class Twice(Fake):
+        def find(self) -> Listing:
+            listing = super().find()
+            doubles = [replace(job, handle=f"{job.handle}9") for job in listing.jobs]
+            return replace(listing, jobs=[*doubles, *listing.jobs])
+
+    world.sent(ce, 1)
+    done = world.reconcile(ce, world.with_driver(Twice()))
+    assert done.counts["doubles"] == 1
+    assert world.statuses() == {"submitted": 1}
+
+
+def test_nothing_is_sent_once_the_lease_has_run_out(world: World) -> None:
+    ce = world.ce()
+    world.reserve(ce, 2)
+    fake = Fake()
+
+    def now() -> datetime:
+        """Stop the process for ten minutes, right after it has committed its claim."""
+        if not is_open() and world.statuses() == {"submitting": 2}:
+            return world.clock + timedelta(minutes=10)
+        return world.clock
+
+    done = dispatch(world.with_driver(fake, now=now), ce.name)
+    assert done.counts == {"in doubt": 2}
+    assert fake.calls == []
+    world.wait(600)
+    world.reconcile(ce)
+    world.wait(600)
+    world.reconcile(ce)
+    assert world.statuses() == {"lost": 2}
+
+
+def test_diff_shows_both_sides(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(20))
+    running, over_there = world.sent(ce, 2)
+    stamp = a_stranger(world, ce)
+    left = a_leftover(world, ce)
+    world.reserve(ce, 1)
+    dispatch(world.with_driver(Broken(Unavailable("reset"), after=False), by_hand=True), ce.name)
+    jobs = [Job(stamp=world.pilot(over_there).stamp, handle=world.pilot(over_there).handle or "")]
+    world.parts().driver(ce).cancel(jobs)
+    world.wait(1)
+    found = diff(world.parts(by_hand=True), ce.name, yes=False)
+
+    said = {one.pilot_id or one.stamp: one.what for one in found.differences}
+    [doubtful] = [p.id for p in world.pilots() if p.status is Status.SUBMITTING]
+    assert said == {
+        stamp: "nobody here knows its stamp",
+        left: "over here, alive there",
+        doubtful: "not in the CE's listing",
+        over_there: "the next check will see it",
+    }
+    assert found.complete
+    assert world.pilot(running).status is Status.SUBMITTED
+    assert world.lease(ce) is None
+
+
+def test_diff_adopts_what_nobody_knows_and_the_limits_hold_after_it(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(1))
+    world.sent(ce, 1)
+    stamp = a_stranger(world, ce)
+    with refused(ConfirmationNeeded, "adopt 1"):
+        diff(world.parts(by_hand=True), ce.name, adopt_for="default", yes=False)
+    assert len(world.pilots()) == 1
+    found = diff(world.parts(by_hand=True), ce.name, adopt_for="default", yes=True)
+
+    assert found.adopted == 1
+    [pilot] = [p for p in world.pilots() if p.stamp == stamp]
+    assert pilot.status is Status.SUBMITTED
+    assert [step.became for step in world.history(pilot.id)] == [
+        Status.SUBMITTING,
+        Status.SUBMITTED,
+    ]
+    assert diff(world.parts(by_hand=True), ce.name, yes=False).differences == []
+    with pytest.raises(AssertionError):
+        world.reserve(ce, 1)
+
+
+def test_diff_cancels_what_is_unwanted(world: World) -> None:
+    ce = world.ce()
+    [kept] = world.sent(ce, 1)
+    a_stranger(world, ce)
+    a_leftover(world, ce)
+    world.clock += timedelta(seconds=1)
+    found = diff(world.parts(by_hand=True), ce.name, cancel=True, yes=True)
+
+    assert found.cancelled == 2
+    assert alive(world, ce) == {world.pilot(kept).stamp}
+
+
+def test_diff_waits_for_no_other_and_lets_go_whatever_happens(world: World) -> None:
+    ce = world.ce()
+    with refused(Unavailable, "down"):
+        diff(world.with_driver(Broken(Unavailable("down")), by_hand=True), ce.name, yes=False)
+    assert world.lease(ce) is None
+    with refused(UnknownVO, "nobody"):
+        diff(world.parts(by_hand=True), ce.name, adopt_for="nobody", yes=True)
+    assert world.lease(ce) is None
+
+    class Meanwhile(Fake):
+        def find(self) -> Listing:
+            with refused(DatabaseBusy, "another execution"):
+                diff(world.parts(by_hand=True, holder="two"), ce.name, yes=False)
+            return super().find()
+
+    assert diff(world.with_driver(Meanwhile(), by_hand=True), ce.name, yes=False).complete

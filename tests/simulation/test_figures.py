@@ -1,0 +1,87 @@
+"""The figures that the policy is held to, on made-up worlds.
+
+Here each world is short and seen once. PILOTAGE_TEST_LONG=1 runs all of them whole, thrice.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.session import PLAN
+from worker.policy.parameters import DEFAULTS
+from worker.services.simulate import Comparison, compare, load, scenarios
+
+SHORT = {
+    "black_hole": 9.0,
+    "slow_hole": 9.0,
+    "outage": 10.0,
+    "stuck": 9.0,
+    "two_vos": 6.0,
+    "scarce_work": 9.0,
+    "reliable_and_flaky": 12.0,
+}
+"""Hours that are enough to see what the scenario is about."""
+
+DRIFTING = {"drift": 0.92, "tides": 0.92}
+NET = 0.94
+FOLLOWED = {
+    "black_hole": (15, 30),
+    "slow_hole": (18, 30),
+    "outage": (5, 30),
+    "global_outage": (5, 30),
+    "long_pilots": (5, 30),
+    "refusals": (5, 30),
+    "scarce_work": (15, 30),
+    "stuck": (45, 30),
+}
+"""Within how many minutes a trouble is noticed, and its end."""
+
+
+def check(compared: Comparison) -> None:
+    name = compared.scenario.name
+    oracle, ours = compared.outcomes
+    assert ours.goodput >= 0.97
+    assert ours.net >= DRIFTING.get(name, NET)
+    assert ours.score.waste <= max(0.15, 1.3 * oracle.score.waste)
+    assert ours.score.fairness is None or ours.score.fairness >= 0.98
+    if name in FOLLOWED:
+        noticed, back = FOLLOWED[name]
+        assert ours.score.noticed is not None
+        assert ours.score.noticed <= noticed
+        assert ours.score.back is None or ours.score.back <= back
+
+
+@pytest.fixture
+def patient(request: pytest.FixtureRequest) -> bool:
+    """Whether there is time for all."""
+    return bool(request.config.stash[PLAN].long)
+
+
+@pytest.mark.parametrize("name", [scenario.name for scenario in scenarios()])
+def test_the_default_policy_is_near_the_oracle(name: str, patient: bool) -> None:
+    if not patient and name not in SHORT:
+        pytest.skip("every scenario is for PILOTAGE_TEST_LONG=1")
+    for seed in (1, 2, 3) if patient else (1,):
+        hours = None if patient else SHORT[name]
+        check(compare(load(name), ["three_chances"], hours=hours, seed=seed))
+
+
+def test_a_policy_that_looks_at_nothing_pays_for_it() -> None:
+    compared = compare(load("black_hole"), ["three_chances", "fill_all"], hours=8)
+    _, ours, blind = compared.outcomes
+    assert blind.net < ours.net - 0.03
+    assert blind.score.failed > 3 * ours.score.failed
+
+
+@pytest.mark.parametrize(
+    "changes", [{"preference": 6.0}, {"preference": 16.0}, {"surprise": 1e-4}, {"prior": 8.0}]
+)
+def test_the_numbers_of_the_policy_are_flat(changes: dict[str, Any], patient: bool) -> None:
+    if not patient:
+        pytest.skip("what numbers change is for PILOTAGE_TEST_LONG=1")
+    for name in ("black_hole", "drift", "scarce_work"):
+        _, usual = compare(load(name), ["three_chances"]).outcomes
+        parameters = replace(DEFAULTS, **changes)
+        _, other = compare(load(name), ["three_chances"], parameters=parameters).outcomes
+        assert other.net == pytest.approx(usual.net, abs=0.02)

@@ -1,0 +1,70 @@
+"""Scenarios are read, and what is wrong with one is said."""
+
+from typing import Any
+
+import pytest
+
+from tests.expectations import refused
+from worker.domain.errors import Invalid
+from worker.simulation.scenario import Site, TroubleKind, names_of, parse
+
+CE = {"name": "ce", "count": 2}
+
+
+def test_a_scenario_is_what_its_file_says() -> None:
+    told = {
+        "hours": 6,
+        "ce": [CE, {"name": "own", "vos": ["lhcb"]}],
+        "vo": [{"name": "lhcb", "share": 2}],
+        "trouble": [{"ce": "ce01", "kind": "outage", "begins": 1, "ends": 2}],
+        "drift": [{"ce": "all", "of": "start", "low": 0.2, "high": 0.9}],
+    }
+    scenario = parse("mine", told)
+
+    assert (scenario.name, scenario.hours, scenario.seed) == ("mine", 6, 1)
+    assert [name for site in scenario.sites for name in names_of(site)] == ["ce00", "ce01", "own"]
+    assert scenario.sites[1].vos == ("lhcb",)
+    assert scenario.owners[0].unlimited
+    assert scenario.troubles[0].kind is TroubleKind.OUTAGE
+    assert scenario.drifts[0].high == 0.9
+
+
+def test_without_a_vo_there_is_one_with_work_without_end() -> None:
+    [owner] = parse("mine", {"ce": [CE]}).owners
+    assert owner.unlimited
+
+
+WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "no_ce": ({}, ("mine", "no [[ce]]")),
+    "unknown_key": ({"hour": 3, "ce": [CE]}, ("hour", "hours")),
+    "unknown_key_of_a_ce": ({"ce": [{"name": "a", "slot": 1}]}, ("[[ce]]: slot", "slots")),
+    "ce_without_a_name": ({"ce": [{"count": 3}]}, ("[[ce]]", "name")),
+    "rate_above_one": ({"ce": [{"name": "a", "start": 1.5}]}, ("start",)),
+    "trouble_elsewhere": (
+        {"ce": [CE], "trouble": [{"ce": "c", "kind": "stuck", "begins": 0, "ends": 1}]},
+        ("CE c", "ce"),
+    ),
+    "unknown_trouble": (
+        {"ce": [CE], "trouble": [{"ce": "ce", "kind": "outrage", "begins": 0, "ends": 1}]},
+        ("outage",),
+    ),
+    "trouble_that_ends_before_it_begins": (
+        {"ce": [CE], "trouble": [{"ce": "ce", "kind": "stuck", "begins": 2, "ends": 1}]},
+        ("begins at 2",),
+    ),
+    "drift_of_something_else": (
+        {"ce": [CE], "drift": [{"ce": "ce", "of": "name", "low": 0, "high": 1}]},
+        ("'name'",),
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "words"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_said(told: dict[str, Any], words: tuple[str, ...]) -> None:
+    with refused(Invalid, *words):
+        parse("mine", told)
+
+
+def test_a_site_that_cannot_be_is_refused() -> None:
+    with refused(Invalid, "capacity"):
+        Site(name="a", capacity=-1)

@@ -1,0 +1,26 @@
+"""What plays are tried on."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.databases import Sqlite
+from tests.stateful.runs import Try, run
+from worker.db.engine import make_engine, parse_url
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """One database in memory for all plays: what it has compiled, it keeps."""
+    made = make_engine(parse_url("sqlite://"))
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def try_plays(engine: Engine, sqlite_template: Sqlite, tmp_path: Path) -> Try:
+    """Try plays, as many as settings say, until one breaks a promise."""
+    return partial(run, engine, sqlite_template.pour, tmp_path)

@@ -1,0 +1,222 @@
+"""A play: one database, its clocks and its broker, and every execution of a task in it."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cache, partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from tests.crash.boundaries import Killed
+from tests.crash.evidence import Evidence, Witness
+from tests.databases import backend_chains
+from tests.stateful.boundaries import Script, Stage, StagedDriver, StagedUnitOfWork
+from tests.stateful.broker import Broker, Message
+from tests.stateful.clocks import Clocks
+from tests.stateful.executions import Execution
+from tests.stateful.oracle import Oracle
+from worker.backends import registry
+from worker.backends.contract import Backend, Means
+from worker.backends.sim import BACKEND as SIM
+from worker.db.database import Database
+from worker.db.engine import parse_url
+from worker.db.schedules import Schedule
+from worker.db.uow import UnitOfWork
+from worker.domain.ce import CE
+from worker.domain.errors import AlreadyExists, InUse, NotFound
+from worker.services import apply, catalogue, execute, pilots, ticks
+from worker.services.parts import Done, Parts
+
+KEEP_FINAL = timedelta(hours=30)
+GONE = (NotFound, InUse, AlreadyExists)
+"""What an execution may answer where its CE or VO was removed, or may not be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ambush:
+    """What happens to the next execution of a task that comes to a place."""
+
+    task: str
+    place: str
+    dies: bool
+
+
+class Play:
+    """One system, with all that it stands on in the hands of a test."""
+
+    def __init__(self, engine: Engine, home: Path) -> None:
+        self.clocks = Clocks()
+        self.broker = Broker()
+        self.stage = Stage()
+        self.evidence = Evidence()
+        self.oracle = Oracle(engine, self.evidence, self.clocks, KEEP_FINAL)
+        self.waiting: list[Execution] = []
+        self.story: list[str] = []
+        self.ambush: Ambush | None = None
+        self.world = UnitOfWork(engine)
+        self.database = Database(parse_url("sqlite://"), backend_chains())
+        vars(self.database).update(
+            engine=engine, uow=StagedUnitOfWork(engine, self.stage, self.oracle.commit)
+        )
+        self._home = home
+        self._numbers = count(1)
+        often = {"learn": 700.0, "report": 700.0, "sweep": 700.0, "reconcile": 60.0}
+        schedules = [Schedule(task=task, every=seconds) for task, seconds in often.items()]
+        ticks.seed(self.database, self.clocks.ours, schedules)
+
+    def parts(self, *, by_hand: bool = False) -> Parts:
+        """Put together what a service is handed, for one execution."""
+        own = replace(SIM, driver=self._driver)
+        return Parts(
+            database=self.database,
+            backends={**_backends(), SIM.name: own},
+            home=self._home,
+            now=self.clocks.now,
+            holder=f"execution {next(self._numbers)}",
+            nudge=self._nudge,
+            by_hand=by_hand,
+            budget=4,
+            batch=3,
+            lease=timedelta(seconds=60),
+            keep_final=KEEP_FINAL,
+            keep_decisions=KEEP_FINAL,
+        )
+
+    def run(self, task: str, subject: str | None, *, dies: str | None = None) -> None:
+        """Run a task by hand; it may be killed on its way."""
+        work = partial(self._execute, task, subject, by_hand=True)
+        self._die(f"{task} {subject or ''}", dies, work)
+
+    def lie_in_wait(self, task: str, place: str, *, dies: bool) -> None:
+        """Let the next execution of a task that comes to a place die there, or be kept waiting."""
+        self.ambush = Ambush(task=task, place=place, dies=dies)
+
+    def go_on(self, which: int) -> None:
+        """Let one that waits go on to its end."""
+        execution = self.waiting.pop(which % len(self.waiting))
+        self.story.append(f"{execution.name} goes on, {execution.waits}")
+        execution.go_on()
+
+    def die(self, which: int) -> None:
+        """Kill one that waits."""
+        execution = self.waiting.pop(which % len(self.waiting))
+        self.story.append(f"{execution.name} is killed, {execution.waits}")
+        execution.die()
+
+    def cancel(self, stamp: str, dies: str | None) -> None:
+        """Let an operator cancel a pilot; his command may be killed on its way."""
+
+        def work() -> None:
+            done = pilots.cancel(self.parts(by_hand=True), [stamp], yes=True)
+            self.story.append(f"cancel {stamp[-8:]}: {done}")
+
+        self._die(f"cancel {stamp[-8:]}", dies, work)
+
+    def apply(self, text: str) -> None:
+        """Let an operator apply a file."""
+        path = self._home / "site.toml"
+        path.write_text(text)
+        wanted = apply.read(path, _backends())
+        self.by_operator(
+            lambda: apply.apply(self.database, wanted, self.clocks.ours, dry_run=False)
+        )
+
+    def close(self) -> None:
+        """Leave no execution behind."""
+        while self.waiting:
+            self.die(0)
+        self.oracle.close()
+
+    def by_operator(self, act: Callable[[], object]) -> None:
+        """Let an operator do something, which may be refused."""
+        with self.stage.played_by(Script()):
+            try:
+                act()
+            except GONE as error:
+                self.story.append(f"refused: {error}")
+
+    def tick(self) -> None:
+        """Let a scheduler look once."""
+        with self.stage.played_by(Script()):
+            firings, _ = ticks.claim_due(self.database, self.clocks.ours)
+        for one in firings:
+            self.broker.send(one.task.name, one.subject, self.clocks.ours, one.expires)
+        self.story.append(f"sent: {', '.join(map(str, self.broker.messages)) or 'nothing'}")
+
+    def deliver_all(self, how: str = "in order") -> None:
+        """Hand out what there is, and what it leads to; who finds his CE busy tries it later."""
+        if how == "not yet":
+            return
+        if how == "never":
+            self.broker.messages.clear()
+        if how == "reversed":
+            self.broker.messages.reverse()
+        while self.broker.messages:
+            message = self.broker.messages.pop(0)
+            for _ in range(2 if how == "twice" else 1):
+                self._deliver(message)
+        self.broker.ripen()
+
+    def _deliver(self, message: Message) -> None:
+        """Hand a message to a worker, if it is not too late."""
+        if message.expires_at <= self.clocks.ours:
+            self.story.append(f"{message}: too late")
+            return
+        ambush = self.ambush
+        if ambush is None or ambush.task != message.task:
+            with self.stage.played_by(Script()):
+                self._receive(message)
+        elif ambush.dies:
+            self._die(str(message), ambush.place, partial(self._receive, message))
+        else:
+            self._keep(str(message), ambush.place, partial(self._receive, message))
+
+    def _die(self, name: str, place: str | None, work: Callable[[], object]) -> None:
+        """Let an execution die at a place, if it comes there."""
+        script = Script(place)
+        with self.stage.played_by(script), suppress(Killed):
+            work()
+        if script.is_dead:
+            self.story.append(f"{name} died {place}")
+            self.ambush = None
+
+    def _keep(self, name: str, place: str, work: Callable[[], None]) -> None:
+        """Let an execution wait at a place, if it comes there."""
+        execution = Execution(self.stage, name, work)
+        execution.go_on(place)
+        if not execution.is_over:
+            self.waiting.append(execution)
+            self.story.append(f"{name} waits {place}")
+            self.ambush = None
+
+    def _receive(self, message: Message) -> None:
+        done = self._execute(message.task, message.subject, by_hand=False)
+        if done is not None and done.busy:
+            self.broker.again(message)
+
+    def _execute(self, name: str, subject: str | None, *, by_hand: bool) -> Done | None:
+        told = f"{name} {subject or ''}: "
+        try:
+            done = execute.execute(catalogue.get(name), subject, self.parts(by_hand=by_hand))
+        except GONE as error:
+            self.story.append(f"{told}{error}")
+            return None
+        self.story.append(told + "; ".join([str(done), *done.lines[:3]]))
+        return done
+
+    def _nudge(self, task: str, subject: str) -> None:
+        self.broker.send(task, subject, self.clocks.ours, catalogue.get(task).every or 60)
+
+    def _driver(self, ce: CE, options: Any, means: Means) -> Any:
+        at_ce = SIM.driver(ce, options, replace(means, uow=self.world, now=self.clocks.at_the_ces))
+        witness = Witness(at_ce, ce.name, self.evidence, self.clocks.in_the_ledger)
+        return StagedDriver(witness, self.stage, self.clocks.now)
+
+
+@cache
+def _backends() -> Mapping[str, Backend]:
+    return registry.discover()

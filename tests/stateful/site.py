@@ -1,0 +1,89 @@
+"""A play with its CEs and VOs: what operators do to them, and what befalls them."""
+
+from functools import partial
+from typing import Any
+
+from tests.stateful.play import Play
+from tests.stateful.troubles import Trouble
+from worker.backends.sim.faults import Fault, switch_off, switch_on
+from worker.db import pilot_reads
+from worker.db.pages import Asked
+from worker.domain.ce import CE
+from worker.domain.pilot import OCCUPYING, Pilot
+from worker.domain.vo import VO
+from worker.services import inventory
+
+OPTIONS = {"spread": "fixed", "queue_time": 60.0, "run_time": 600.0, "call_timeout": 1e-6}
+"""Every job waits a minute and runs for ten; who is slow is too slow."""
+
+
+class Site(Play):
+    """The VOs, the CEs, and the time that passes over them."""
+
+    def work(self, seconds: int) -> None:
+        """Let time pass, a scheduler look, and every message arrive; for no time, nothing."""
+        if seconds:
+            self.clocks.go_on(seconds)
+            self.tick()
+            self.deliver_all()
+
+    def pilot(self, which: int) -> Pilot | None:
+        """Find a pilot that occupies a slot, if there is one."""
+        with self.world() as tx:
+            found = pilot_reads.find(tx, statuses=OCCUPYING, asked=Asked(limit=100)).items
+        return found[which % len(found)] if found else None
+
+    # What befalls the CEs.
+
+    def err(self, ce: str, trouble: Trouble, rate: float, times: int, ends: bool) -> None:
+        """Let a CE err while the factory works."""
+        fault, told = trouble
+        switch_on(self.world, ce, fault, rate, now=self.clocks.true, **told)
+        for _ in range(times):
+            self.work(210)
+        if ends:
+            switch_off(self.world, ce, fault)
+
+    def mend(self, ce: str) -> None:
+        """Let a CE do all as it should."""
+        switch_off(self.world, ce)
+
+    def strike(self, pilot: Pilot, how: Fault) -> None:
+        """Do something to the job of one pilot."""
+        switch_on(self.world, pilot.ce, how, now=self.clocks.true, stamps=(pilot.stamp,))
+        switch_off(self.world, pilot.ce, how)
+
+    # What operators do.
+
+    def add_ce(
+        self, name: str, capacity: int, waiting_limit: int | None, delay: float, **options: float
+    ) -> None:
+        """Add a CE."""
+        ce = CE(
+            name=name,
+            backend="sim",
+            capacity=capacity,
+            waiting_limit=waiting_limit,
+            success_rate=0.8,
+            options={**OPTIONS, "visibility_delay": delay, **options},
+        )
+        parts = self.parts()
+        self.by_operator(partial(inventory.add_ce, parts.database, parts.backends, ce))
+
+    def change_ce(self, name: str, only_for: tuple[str, ...] | None = None, **changes: Any) -> None:
+        """Change a CE."""
+        parts = self.parts()
+        change = partial(inventory.change_ce, parts.database, parts.backends)
+        self.by_operator(lambda: change(name, changes, only_for=only_for))
+
+    def remove_ce(self, name: str) -> None:
+        """Remove a CE, if it never had a pilot."""
+        self.by_operator(partial(inventory.remove_ce, self.database, name, yes=True))
+
+    def add_vo(self, vo: VO) -> None:
+        """Add a VO."""
+        self.by_operator(partial(inventory.add_vo, self.database, vo))
+
+    def change_vo(self, name: str, **changes: Any) -> None:
+        """Change a VO."""
+        self.by_operator(partial(inventory.change_vo, self.database, name, changes))

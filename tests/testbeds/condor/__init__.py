@@ -1,0 +1,246 @@
+"""A private HTCondor: a whole pool of one machine, with more slots than the machine has.
+
+    python -m tests.testbeds.condor up|down|jobs FOLDER
+
+starts one, stops it, or lists what it has by stamp, independently of the driver. The daemons run
+in the unpacked tree, in a mount namespace of their own; the clients run beside it with the tree's
+libraries.
+"""
+
+import json
+import os
+import secrets
+import shlex
+import shutil
+import socket
+import subprocess
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.testbeds.condor import credentials
+from tests.testbeds.condor.configuration import DOMAIN, SCHEDD, Plan
+from tests.testbeds.condor.files import tree
+from tests.testbeds.keeper import Keeper, Kept, descendants
+from tests.testbeds.packages import SYSTEM_PATH, NotToBeHad, require
+from tests.testbeds.users import JOB_USER, job_user
+
+OTHER_USER = "nobody"
+TOOLS = (
+    "history", "hold", "ping", "q", "qedit", "release", "rm", "status", "submit",
+    "transfer_data", "vacate_job", "version",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condor:
+    """A private HTCondor that runs."""
+
+    kept: Kept
+    root: Path
+
+    @property
+    def programs(self) -> Path:
+        """The client's programs, run as whoever calls them; they show a token."""
+        return self.kept.folder / "bin"
+
+    @property
+    def local_programs(self) -> Path:
+        """The same, run as the job user, as on the host of the schedd itself."""
+        return self.kept.folder / "local-bin"
+
+    @property
+    def client(self) -> Path:
+        """The configuration that goes with `programs`."""
+        return self.kept.folder / "etc" / "client"
+
+    @property
+    def daemons(self) -> Path:
+        """The configuration of the pool, which goes with `local_programs`."""
+        return self.kept.folder / "etc" / "condor_config"
+
+    def token(self, user: str = JOB_USER) -> Path:
+        """Name the token of a user."""
+        return self.kept.folder / "tokens" / user / "token"
+
+    def credential(self, name: str) -> Path:
+        """Name another credential of the job user: `proxy` or `scitoken`."""
+        return self.kept.folder / "credentials" / name
+
+    def call(self, tool: str, *words: str, said: str = "", user: str = JOB_USER) -> str:
+        """Run one of its programs as a user."""
+        done = subprocess.run(
+            [str(self.programs / f"condor_{tool}"), *words],
+            check=False,
+            capture_output=True,
+            input=said.encode(),
+            env=self.environment(user),
+        )
+        assert done.returncode == 0, f"{tool} {words}: {done.stdout!r}{done.stderr!r}"
+        return done.stdout.decode(errors="replace")
+
+    def environment(self, user: str = JOB_USER) -> dict[str, str]:
+        """What its own programs are told."""
+        return {
+            "PATH": SYSTEM_PATH,
+            "CONDOR_CONFIG": str(self.client),
+            "_CONDOR_SEC_TOKEN_DIRECTORY": str(self.token(user).parent),
+        }
+
+    def make_token(self, user: str, path: Path, lifetime: int = -1) -> None:
+        """Make a token of a user, for so many seconds."""
+        create = ["/usr/bin/condor_token_create", "-identity", f"{user}@{DOMAIN}"]
+        words = [str(self.kept.folder / "inside"), *create, "-lifetime", str(lifetime)]
+        made = subprocess.run(words, check=True, capture_output=True).stdout
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_bytes(made)
+
+    def queue(self, constraint: str) -> list[dict[str, Any]]:
+        """List jobs in the queue, whatever the driver thinks."""
+        return self._list("q", "-allusers", "-constraint", constraint)
+
+    def recorded(self, constraint: str) -> list[dict[str, Any]]:
+        """List jobs in the history, whatever the driver thinks."""
+        return self._list("history", "-constraint", constraint)
+
+    def _list(self, tool: str, *words: str) -> list[dict[str, Any]]:
+        said = self.call(tool, "-name", SCHEDD, "-json", *words)
+        return json.loads(said, strict=False) if said.strip() else []
+
+    def jobs(self, prefix: str) -> dict[str, list[str]]:
+        """List the jobs of an installation by stamp; those that have ended are left out."""
+        found = defaultdict(list)
+        words = ["-allusers", "-name", SCHEDD, "-af", "ClusterId", "ProcId", "PilotageStamp"]
+        constraint = f'substr(PilotageInstance, 0, {len(prefix) + 1}) == "{prefix}/"'
+        for line in self.call("q", *words, "-constraint", constraint).splitlines():
+            cluster, process, stamp = line.split()
+            found[stamp].append(f"{cluster}.{process}")
+        return dict(found)
+
+    def history_files(self) -> list[Path]:
+        """Name the files of the history."""
+        return list((self.kept.folder / "spool").glob("history*"))
+
+    def pid(self, daemon: str) -> int:
+        """Tell the process of a daemon."""
+        for pid in descendants(int(self.kept.facts()["keeper"])):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == daemon:
+                return pid
+        raise LookupError(daemon)
+
+    def down(self) -> None:
+        """Stop it."""
+        self.kept.down()
+
+
+def up(folder: Path, *, slots: int = 64, with_parent: bool = False) -> Condor:
+    """Start a private HTCondor in a folder, unless it runs there already."""
+    if os.geteuid() != 0:
+        raise NotToBeHad("HTCondor runs jobs as another user, and only root can let it")
+    require(["openssl"], ["openssl"])
+    root = tree()
+    kept = Kept(folder.resolve())
+    kept.up("tests.testbeds.condor", str(root), str(slots), with_parent=with_parent)
+    return Condor(kept=kept, root=root)
+
+
+def at(folder: Path) -> Condor:
+    """Name the one of a folder."""
+    return Condor(kept=Kept(folder.resolve()), root=tree())
+
+
+def start(keeper: Keeper, arguments: Sequence[str]) -> dict[str, Any]:
+    """Start the daemons, and wait until a job could run."""
+    root, slots = arguments
+    os.environ["PATH"] = SYSTEM_PATH
+    job_user()
+    plan = Plan(folder=keeper.folder, port=_free_port(), slots=int(slots))
+    condor = Condor(kept=Kept(keeper.folder), root=Path(root))
+    _make_folders(condor)
+    credentials.make(condor.kept.folder / "credentials", JOB_USER)
+    condor.daemons.write_text(plan.daemons())
+    condor.client.write_text(plan.client(condor.token().parent))
+    inside = condor.kept.folder / "inside"
+    _write_program(inside, _INSIDE.format(root=condor.root, config=condor.daemons, own=plan.folder))
+    _write_clients(condor)
+    keeper.start("master", [str(inside), "/usr/sbin/condor_master", "-f"])
+    status = [str(condor.programs / "condor_status"), "-af", "Name"]
+    schedd = [*status, "-schedd"]
+    keeper.wait("the schedd", lambda: _says(schedd, condor.environment()), limit=50)
+    keeper.wait("a slot", lambda: _says(status, condor.environment()), limit=50)
+    for user in (JOB_USER, OTHER_USER):
+        condor.make_token(user, condor.token(user))
+    return {"port": plan.port}
+
+
+def _says(words: Sequence[str], environment: dict[str, str]) -> bool:
+    done = subprocess.run(words, check=False, capture_output=True, env=environment)
+    return done.returncode == 0 and bool(done.stdout.strip())
+
+
+def _make_folders(condor: Condor) -> None:
+    folder = condor.kept.folder
+    for name in ("etc", "log", "run", "run/sockets", "spool", "execute", "bin", "local-bin"):
+        (folder / name).mkdir(exist_ok=True)
+    for name in ("passwords", "tokens", "none"):
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
+    key = folder / "passwords" / "POOL"
+    if not key.exists():
+        key.touch(mode=0o600)
+        key.write_bytes(secrets.token_bytes(64))
+
+
+def _write_clients(condor: Condor) -> None:
+    """Write a program for each tool: the tree's own loader runs it with the tree's libraries."""
+    lib = condor.root / "usr" / "lib"
+    loader = condor.root / "usr" / "lib64" / "ld-linux-x86-64.so.2"
+    for tool in TOOLS:
+        name = f"condor_{tool}"
+        words = [str(loader), "--argv0", name]
+        words += ["--library-path", f"{lib / 'x86_64-linux-gnu'}:{lib}"]
+        line = shlex.join([*words, str(condor.root / "usr" / "bin" / name)])
+        as_user = f"setpriv --reuid={JOB_USER} --regid={JOB_USER} --clear-groups"
+        _write_program(condor.programs / name, f'#!/bin/sh\nexec {line} "$@"\n')
+        _write_program(condor.local_programs / name, f'#!/bin/sh\nexec {as_user} {line} "$@"\n')
+
+
+def _write_program(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def remove(folder: Path) -> None:
+    """Stop the one of a folder, and remove the folder."""
+    Kept(folder.resolve()).down()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+# The root must be a mount point: the starter makes a mount namespace of its own.
+_INSIDE = """#!/bin/sh
+# Run a program of the tree, with the devices, users and folders of the machine.
+if [ -z "$INSIDE" ]; then INSIDE=1 exec unshare --mount --propagation private "$0" "$@"; fi
+set -e
+root={root} own={own}
+mkdir -p "$root/proc" "$root/sys" "$root/dev" "$root/tmp" "$root/home" "$root/run" "$root$own"
+mount --bind "$root" "$root"
+for folder in proc sys dev tmp home; do mount --rbind "/$folder" "$root/$folder"; done
+case "$own" in /tmp/*|/home/*) ;; *) mount --bind "$own" "$root$own" ;; esac
+for file in passwd group hosts nsswitch.conf resolv.conf hostname; do
+  [ -e "/etc/$file" ] || continue
+  [ -e "$root/etc/$file" ] || : > "$root/etc/$file"
+  mount --bind "/etc/$file" "$root/etc/$file"
+done
+unset INSIDE
+export CONDOR_CONFIG={config}
+cd /
+exec chroot "$root" "$@"
+"""

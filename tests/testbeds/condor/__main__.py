@@ -1,0 +1,43 @@
+"""Start and stop a private HTCondor by hand, and look at its jobs."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.testbeds.condor import at, remove, up
+from tests.testbeds.condor.configuration import SCHEDD
+
+HOW = """HTCondor is up. Look at it:
+  export CONDOR_CONFIG={config} PATH={programs}:$PATH
+  condor_q -name {schedd} -allusers
+Use it (with an umask of 0, for its jobs belong to another user):
+  pilotage ce add condor --backend htcondor --capacity 20 --option programs={programs} \\
+    --option config={config} --option schedd={schedd} --option output_folder={output}
+"""
+
+
+def main() -> int:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m tests.testbeds.condor")
+    parser.add_argument("what", choices=("up", "down", "jobs"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--slots", type=int, default=64)
+    parser.add_argument("--prefix", default="pilotage")
+    told = parser.parse_args()
+    if told.what == "down":
+        remove(told.folder)
+    elif told.what == "jobs":
+        for stamp, handles in at(told.folder).jobs(told.prefix).items():
+            sys.stdout.write(f"{stamp} {' '.join(handles)}\n")
+    else:
+        condor = up(told.folder, slots=told.slots)
+        output = condor.kept.folder / "output"
+        output.mkdir(exist_ok=True)
+        output.chmod(0o777)
+        how = {"config": condor.client, "programs": condor.programs, "output": output}
+        sys.stdout.write(HOW.format(schedd=SCHEDD, **how))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""The fixture of a private HTCondor, started once for each worker of a session."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.session import PLAN, worker_name
+from tests.testbeds.condor import Condor, remove, up
+
+
+@pytest.fixture(scope="session")
+def condor_pool(request: pytest.FixtureRequest) -> Iterator[Condor]:
+    plan = request.config.stash[PLAN]
+    folder = Path(plan.folder) / f"condor{worker_name(request.config)}"
+    try:
+        pool = up(folder, slots=32, with_parent=True)
+    except LookupError as problem:
+        say = pytest.fail if plan.required else pytest.skip
+        say(f"needs the service HTCondor: {problem}")
+    yield pool
+    remove(folder)
+
+
+@pytest.fixture
+def condor(condor_pool: Condor) -> Iterator[Condor]:
+    """A pool; what is made for its jobs may be written by another user."""
+    before = os.umask(0)
+    yield condor_pool
+    os.umask(before)

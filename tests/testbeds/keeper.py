@@ -1,0 +1,228 @@
+"""The process that stands above a testbed: whatever is started under it ends with it.
+
+    python -m tests.testbeds.keeper MODULE FOLDER [--with-parent] [ARGUMENT...]
+
+imports MODULE and calls its `start(keeper, arguments)`, which starts the services with
+`keeper.start`. What that returns is written to FOLDER/facts.json; then the keeper waits until it
+is told to end, by SIGTERM, or with the option by the end of who started it.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 60.0
+ROOT = Path(__file__).parents[2]
+_PDEATHSIG, _SUBREAPER = 1, 36
+_children: dict[int, "subprocess.Popen[bytes]"] = {}
+"""The keepers that this process started, to see them end."""
+
+
+class DidNotStart(LookupError):
+    """A testbed did not start; the last lines of its log say why."""
+
+
+class Keeper:
+    """Starts services, and ends them with all that they ever started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "log"
+        self.log.mkdir(parents=True, exist_ok=True)
+        self.afterwards: list[Callable[[], object]] = []
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+        # A process whose parent ends is handed to the next one above that says this.
+        ctypes.CDLL(None).prctl(_SUBREAPER, 1)
+
+    def start(
+        self, name: str, words: Sequence[str], env: Mapping[str, str] | None = None
+    ) -> "subprocess.Popen[bytes]":
+        """Start a service that stays in the foreground."""
+        with (self.log / f"{name}.out").open("ab") as log:
+            made = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd="/"
+            )
+        self._started[name] = made
+        return made
+
+    def run(self, words: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+        """Run a command to its end."""
+        done = subprocess.run(words, check=False, capture_output=True, text=True, env=env)
+        if done.returncode:
+            raise DidNotStart(f"{' '.join(words)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def wait(self, what: str, condition: Callable[[], object], limit: float = 30) -> None:
+        """Wait until something is so; a service that has ended meanwhile will not do it."""
+        give_up = time.monotonic() + limit
+        while not condition():
+            for name, process in self._started.items():
+                if process.poll() is not None:
+                    raise DidNotStart(f"{name} ended: {self._last_words(name)}")
+            if time.monotonic() > give_up:
+                raise DidNotStart(f"waited {limit:.0f} s in vain for {what}")
+            time.sleep(0.02)
+
+    def succeeds(self, words: Sequence[str], env: Mapping[str, str] | None = None) -> bool:
+        """Tell whether a command ends well."""
+        quiet = subprocess.DEVNULL
+        return not subprocess.run(
+            words, check=False, stdin=quiet, stdout=quiet, stderr=quiet, env=env
+        ).returncode
+
+    def end(self) -> None:
+        """Kill every descendant, until there is none; then do what was left for afterwards."""
+        give_up = time.monotonic() + PATIENCE
+        while (left := descendants(os.getpid())) and time.monotonic() < give_up:
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            time.sleep(0.01)
+        for work in self.afterwards:
+            work()
+
+    def _last_words(self, name: str) -> str:
+        logs = [self.log / f"{name}.out", *sorted(self.log.glob(f"{name}*.log"))]
+        said = [path.read_text(errors="replace").strip()[-400:] for path in logs if path.exists()]
+        return " | ".join(filter(None, said)) or "without a word"
+
+
+def descendants(pid: int) -> list[int]:
+    """List all processes below one, zombies included."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                stat = (entry / "stat").read_bytes()
+                parent = int(stat[stat.rindex(b")") + 2 :].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    found, below = [], [pid]
+    while below:
+        level = [child for one in below for child in children.get(one, [])]
+        found += level
+        below = level
+    return found
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A testbed in its folder, as those see it who use it."""
+
+    folder: Path
+
+    def up(self, module: str, *arguments: str, with_parent: bool = False) -> dict[str, Any]:
+        """Start it unless it runs; tell its facts."""
+        if self.is_up():
+            return self.facts()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in ("facts.json", "problem"):
+            (self.folder / name).unlink(missing_ok=True)
+        words = [sys.executable, "-m", "tests.testbeds.keeper", module, str(self.folder)]
+        with (self.folder / "keeper.out").open("ab") as log:
+            process = subprocess.Popen(
+                [*words, *(["--with-parent"] if with_parent else []), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                start_new_session=True,
+            )
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up and process.poll() is None:
+            if (self.folder / "facts.json").exists():
+                _children[process.pid] = process
+                return self.facts()
+            time.sleep(0.02)
+        process.terminate()
+        process.wait()
+        problem = self.folder / "problem"
+        raise DidNotStart(problem.read_text() if problem.exists() else f"see {log.name}")
+
+    def facts(self) -> dict[str, Any]:
+        """Read what was written when it had started."""
+        facts: dict[str, Any] = json.loads((self.folder / "facts.json").read_text())
+        return facts
+
+    def is_up(self) -> bool:
+        """Tell whether its keeper lives."""
+        with suppress(OSError, ValueError):
+            facts = self.facts()
+            return bool(start_ticks(facts["keeper"]) == facts["keeper_ticks"])
+        return False
+
+    def down(self) -> None:
+        """Stop it, and wait until all of it is gone."""
+        if not self.is_up():
+            return
+        pid = self.facts()["keeper"]
+        os.kill(pid, signal.SIGTERM)
+        give_up = time.monotonic() + PATIENCE
+        while self.is_up() and time.monotonic() < give_up:
+            time.sleep(0.01)
+        if pid in _children:
+            _children.pop(pid).wait()
+
+
+def start_ticks(pid: int) -> int:
+    """Tell when a process was started; what has ended was never started."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return -1
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return -1 if fields[0] == b"Z" else int(fields[19])
+
+
+class _Told(BaseException):
+    """It is time to end."""
+
+
+def keep(module: str, folder: Path, arguments: Sequence[str], *, with_parent: bool) -> int:
+    """Start a testbed, and end it when told."""
+    # Handlers, not a mask: a mask would be inherited by every service and job.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _tell)
+    if with_parent:
+        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)
+    keeper = Keeper(folder)
+    try:
+        facts = import_module(module).start(keeper, arguments)
+        own = {"keeper": os.getpid(), "keeper_ticks": start_ticks(os.getpid())}
+        draft = folder / "facts.new"
+        draft.write_text(json.dumps({**facts, **own}))
+        draft.rename(folder / "facts.json")
+        while True:
+            signal.pause()
+    except _Told:
+        return 0
+    except Exception as error:
+        (folder / "problem").write_text(str(error))
+        raise
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        keeper.end()
+
+
+def _tell(number: int, frame: object) -> None:
+    raise _Told
+
+
+if __name__ == "__main__":
+    given = sys.argv[3:]
+    alone = given[:1] != ["--with-parent"]
+    words = given if alone else given[1:]
+    sys.exit(keep(sys.argv[1], Path(sys.argv[2]), words, with_parent=not alone))

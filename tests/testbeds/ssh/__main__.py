@@ -1,0 +1,27 @@
+"""Start and stop a private sshd by hand."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.testbeds.keeper import Kept
+from tests.testbeds.ssh import up
+
+
+def main() -> int:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m tests.testbeds.ssh")
+    parser.add_argument("what", choices=("up", "down"))
+    parser.add_argument("folder", type=Path)
+    told = parser.parse_args()
+    if told.what == "down":
+        Kept(told.folder.resolve()).down()
+        return 0
+    node = up(told.folder)
+    options = " ".join(f"--option {name}={value}" for name, value in node.options.items())
+    sys.stdout.write(f"sshd is up. Use it for a CE:\n  pilotage ce set NAME {options}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Who we are to a CE: the credential of a VO, as it is shown, and the identity in it.
+
+A CE shows to each identity its own jobs only. So it must be known when a VO's credential is now
+that of another one: jobs that were sent before are not gone because they are not shown any more.
+"""
+
+import base64
+import json
+import re
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from worker.backends.arc.options import ArcOptions, Authentication
+from worker.domain.errors import CredentialProblem, Unavailable
+
+PROXY_INFO = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14")
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+_LEGACY = ("proxy", "limited proxy")
+
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proxy:
+    """A proxy certificate with what is needed to delegate from it."""
+
+    chain: tuple[x509.Certificate, ...]
+    key: Key = field(repr=False)
+
+    @property
+    def until(self) -> datetime:
+        """The moment at which the first of the chain ends."""
+        return min(one.not_valid_after_utc for one in self.chain)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """One identity, and the VOs that have it."""
+
+    vos: tuple[str, ...]
+    owner: str
+    context: ssl.SSLContext = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False, default_factory=dict)
+    proxy: Proxy | None = field(repr=False, default=None)
+
+    def __str__(self) -> str:
+        """Name it for a person."""
+        return f"VO {', '.join(self.vos)}"
+
+
+def open_access(ce: str, options: ArcOptions, vos: tuple[str, ...], path: Path) -> Access:
+    """Read a credential, and make of it what a CE is shown."""
+    context = _context(ce, options.ca)
+    if options.authentication is Authentication.TOKEN:
+        token = _read_token(ce, vos, path)
+        return Access(
+            vos=vos,
+            owner=token_owner(token),
+            context=context,
+            headers={"Authorization": f"Bearer {token}"},
+        )
+    proxy = read_proxy(ce, vos, path)
+    try:
+        # Without the function a key with a password would be asked for on the terminal.
+        context.load_cert_chain(path, password=lambda: "")
+    except (OSError, ValueError):
+        raise _bad(ce, vos, path, "the certificate and the key do not fit together") from None
+    return Access(vos=vos, owner=proxy_owner(proxy), context=context, proxy=proxy)
+
+
+def read_proxy(ce: str, vos: tuple[str, ...], path: Path) -> Proxy:
+    """Read a proxy certificate."""
+    try:
+        data = path.read_bytes()
+        chain = tuple(x509.load_pem_x509_certificates(data))
+        key = load_pem_private_key(data, None)
+    except OSError as error:
+        raise _bad(ce, vos, path, error.strerror or "it cannot be read") from None
+    except (ValueError, TypeError):
+        raise _bad(ce, vos, path, "it holds no certificate with a key that is open") from None
+    if not isinstance(key, Key):
+        raise _bad(ce, vos, path, "its key is of a kind that ARC does not take")
+    return Proxy(chain=chain, key=key)
+
+
+def proxy_owner(proxy: Proxy) -> str:
+    """Name the identity: the subject of the certificate that the proxies were made from."""
+    for certificate in proxy.chain:
+        if not _is_proxy(certificate):
+            return certificate.subject.rfc4514_string()
+    return proxy.chain[-1].issuer.rfc4514_string()
+
+
+def token_owner(token: str) -> str:
+    """Name the identity: who issued the token, and for whom; empty if it does not say."""
+    with suppress(ValueError, IndexError, TypeError):
+        payload = token.split(".")[1]
+        claims: Any = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        if isinstance(claims, dict) and claims.get("sub"):
+            return f"{claims.get('iss', '')} {claims['sub']}"
+    return ""
+
+
+def _read_token(ce: str, vos: tuple[str, ...], path: Path) -> str:
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise _bad(ce, vos, path, error.strerror or "it cannot be read") from None
+    except UnicodeDecodeError:
+        token = ""
+    # What is no token would be quoted by the error of the library that refuses it.
+    if not _TOKEN.fullmatch(token):
+        raise _bad(ce, vos, path, "it holds no bearer token, or more than one")
+    return token
+
+
+def _context(ce: str, ca: Path | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(
+            cafile=ca if ca and not ca.is_dir() else None,
+            capath=ca if ca and ca.is_dir() else None,
+        )
+    except OSError as error:
+        raise Unavailable(ce, f"the authorities in {ca} cannot be read", error.strerror) from None
+    # Newer Pythons are stricter than the authorities of the grid.
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    return context
+
+
+def _is_proxy(certificate: x509.Certificate) -> bool:
+    try:
+        certificate.extensions.get_extension_for_oid(PROXY_INFO)
+    except x509.ExtensionNotFound:
+        names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        return bool(names) and names[-1].value in _LEGACY
+    except ValueError:
+        return False
+    return True
+
+
+def is_over(proxy: Proxy, now: datetime) -> bool:
+    """Tell whether a proxy has ended."""
+    return proxy.until <= now.astimezone(UTC)
+
+
+def _bad(ce: str, vos: tuple[str, ...], path: Path, problem: str) -> CredentialProblem:
+    return CredentialProblem(ce, f"VO {', '.join(vos)}", str(path), problem)

@@ -1,0 +1,150 @@
+"""What is remembered, in statements. Every function handles a set.
+
+What is learnt from an answer is not needed for the next one to be right: what could not be
+written is learnt again.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Executable, Text, bindparam, delete, func, select, true
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from worker.backends.arc.tables import arc_identities, arc_jobs
+from worker.db.rows import encode, rows
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+
+CLEANED = 1000
+"""Jobs that are cleaned away in one call."""
+
+_JOB = arc_jobs.c
+_WHO = arc_identities.c
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What was learnt of a job: whose it is, and what was told of it."""
+
+    job: str
+    stamp: str | None
+    owner: str
+    running_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Under whose name a VO's pilots were sent, when last, and the proxy that the CE holds."""
+
+    owner: str
+    used_at: datetime
+    delegation: str | None = None
+    delegated_until: datetime | None = None
+
+
+def learn(tx: Transaction, ce: str, jobs: Iterable[Known]) -> None:
+    """Write down which job is whose, and what was told of it."""
+    names = ("job", "stamp", "owner", "running_at", "started_at", "ended_at")
+    data = [[getattr(job, name) for name in names] for job in jobs]
+    if data:
+        tx.execute(_learn(tx.dialect), {**encode(names, data), "ce": ce})
+
+
+def known(tx: Transaction, ce: str, jobs: Sequence[str]) -> dict[str, Known]:
+    """Read what was learnt of jobs."""
+    found = tx.execute(_known(tx.dialect), {**encode(("job",), ([j] for j in jobs)), "ce": ce})
+    return {row.job: _read(row) for row in found}
+
+
+def of_owner(tx: Transaction, ce: str, owner: str) -> dict[str, Known]:
+    """Read what was learnt of all jobs of an identity."""
+    found = tx.execute(select(arc_jobs).where(_JOB.ce == ce, _JOB.owner == owner))
+    return {row.job: _read(row) for row in found}
+
+
+def kept_long_enough(tx: Transaction, ce: str, owner: str, before: datetime) -> list[str]:
+    """List jobs of ours whose end was reported before a moment."""
+    query = (
+        select(_JOB.job)
+        .where(_JOB.ce == ce, _JOB.owner == owner, _JOB.ended_at < before, _JOB.stamp.is_not(None))
+        .order_by(_JOB.ended_at)
+        .limit(CLEANED)
+    )
+    return list(tx.execute(query).scalars())
+
+
+def forget(tx: Transaction, ce: str, jobs: Sequence[str]) -> None:
+    """Forget jobs that the CE does not have any longer."""
+    if jobs:
+        tx.execute(_forget(tx.dialect), {**encode(("job",), ([j] for j in jobs)), "ce": ce})
+
+
+def identities(tx: Transaction, ce: str, vo: str) -> list[Identity]:
+    """Tell under whose names a VO's pilots were sent, the latest first."""
+    query = select(_WHO.owner, _WHO.used_at, _WHO.delegation, _WHO.delegated_until)
+    found = tx.execute(query.where(_WHO.ce == ce, _WHO.vo == vo).order_by(_WHO.used_at.desc()))
+    return [Identity(**row) for row in found.mappings()]
+
+
+def used(tx: Transaction, ce: str, vo: str, identity: Identity) -> None:
+    """Write down under whose name a VO's pilots are sent."""
+    insert = postgresql_insert if tx.dialect == "postgresql" else sqlite_insert
+    values = {
+        "used_at": identity.used_at,
+        "delegation": identity.delegation,
+        "delegated_until": identity.delegated_until,
+    }
+    new = insert(arc_identities).values(ce=ce, vo=vo, owner=identity.owner, **values)
+    tx.execute(new.on_conflict_do_update(index_elements=["ce", "vo", "owner"], set_=values))
+
+
+def _read(row: Any) -> Known:
+    told = {name: getattr(row, name) for name in Known.__dataclass_fields__}
+    return Known(**told)
+
+
+_COLUMNS: dict[str, Any] = {
+    "job": Text,
+    "stamp": Text,
+    "owner": Text,
+    "running_at": UtcDateTime,
+    "started_at": UtcDateTime,
+    "ended_at": UtcDateTime,
+}
+
+
+@cache
+def _learn(dialect: str) -> Executable:
+    insert: Any = postgresql_insert if dialect == "postgresql" else sqlite_insert
+    new = rows(dialect, **_COLUMNS)
+    # SQLite would take ON CONFLICT for a join without a WHERE.
+    made = insert(arc_jobs).from_select(
+        [*new.c.keys(), "ce"], select(new, bindparam("ce", type_=Text)).where(true())
+    )
+    # What was told first stays: a job has one beginning and one end.
+    later = {
+        name: func.coalesce(_JOB[name], made.excluded[name])
+        for name in ("running_at", "started_at", "ended_at")
+    }
+    changed: Executable = made.on_conflict_do_update(index_elements=["ce", "job"], set_=later)
+    return changed
+
+
+@cache
+def _known(dialect: str) -> Executable:
+    wanted = rows(dialect, job=Text)
+    joined = select(arc_jobs).join_from(wanted, arc_jobs, _JOB.job == wanted.c.job)
+    return joined.where(_JOB.ce == bindparam("ce", type_=Text))
+
+
+@cache
+def _forget(dialect: str) -> Executable:
+    wanted = rows(dialect, job=Text)
+    gone = select(wanted.c.job)
+    return delete(arc_jobs).where(_JOB.ce == bindparam("ce", type_=Text), _JOB.job.in_(gone))

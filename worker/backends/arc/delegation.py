@@ -1,0 +1,134 @@
+"""A proxy of a job's own, which the CE makes and we sign; its key never leaves the CE.
+
+One delegation serves all jobs of an identity at a CE. It is renewed when half of the time that is
+left to the VO's proxy, or less, is left to it. Jobs that start later get the renewed one; a copy
+that a job has already is its own.
+"""
+
+import base64
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from worker.backends.arc.access import PROXY_INFO, Proxy
+from worker.backends.arc.book import Identity
+from worker.backends.arc.rest import Reply, Rest, legible
+from worker.domain.errors import Unavailable, Unreadable
+
+_INHERIT_ALL = bytes.fromhex("300c300a06082b06010505071501")
+"""ProxyCertInfo of RFC 3820: whoever has the proxy may do whatever its owner may."""
+
+_SKEW = timedelta(minutes=5)
+_GAIN = timedelta(minutes=10)
+"""What a renewal must gain to be worth it."""
+
+_VERSION_2, _VERSION_0 = b"\x02\x01\x02", b"\x02\x01\x00"
+
+
+async def delegated(rest: Rest, identity: Identity, now: datetime) -> Identity:
+    """See to it that the CE has a proxy of this identity; tell which, and how long it holds."""
+    proxy = rest.access.proxy
+    assert proxy is not None
+    if identity.delegation is not None and not is_due(identity, proxy, now):
+        if (await _act(rest, identity.delegation, "get")).status == 200:
+            return identity
+    elif identity.delegation is not None:
+        renewed = await renew(rest, identity, now)
+        if renewed is not None:
+            return renewed
+    return await _make(rest, proxy, identity, now)
+
+
+async def renew(rest: Rest, identity: Identity, now: datetime) -> Identity | None:
+    """Renew the proxy that the CE holds; `None` if it holds none."""
+    proxy = rest.access.proxy
+    assert proxy is not None
+    assert identity.delegation is not None
+    if (await _act(rest, identity.delegation, "get")).status != 200:
+        return None
+    asked = await _act(rest, identity.delegation, "renew")
+    if asked.status not in (200, 201):
+        return None
+    return await _sign(rest, proxy, identity, identity.delegation, asked, now)
+
+
+def is_due(identity: Identity, proxy: Proxy, now: datetime) -> bool:
+    """Tell whether the proxy at the CE should be renewed now."""
+    if identity.delegation is None or identity.delegated_until is None:
+        return True
+    left = identity.delegated_until - now
+    return identity.delegated_until < proxy.until - _GAIN and left < (proxy.until - now) / 2
+
+
+def signed(request: bytes, proxy: Proxy, now: datetime) -> tuple[bytes, datetime]:
+    """Sign a request for a proxy certificate; the chain as PEM, and until when it holds."""
+    asked = _load_request(request)
+    issuer = proxy.chain[0]
+    serial = x509.random_serial_number()
+    name = [*issuer.subject, x509.NameAttribute(x509.NameOID.COMMON_NAME, str(serial))]
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        key_encipherment=True,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    made = (
+        x509.CertificateBuilder(issuer.subject, x509.Name(name), asked.public_key(), serial)
+        .not_valid_before(max(now.astimezone(UTC) - _SKEW, issuer.not_valid_before_utc))
+        .not_valid_after(proxy.until)
+        .add_extension(x509.UnrecognizedExtension(PROXY_INFO, _INHERIT_ALL), critical=True)
+        .add_extension(usage, critical=True)
+        .sign(proxy.key, hashes.SHA256())
+    )
+    return b"".join(one.public_bytes(Encoding.PEM) for one in (made, *proxy.chain)), proxy.until
+
+
+async def _make(rest: Rest, proxy: Proxy, identity: Identity, now: datetime) -> Identity:
+    asked = await rest.ask("POST", f"{rest.base}/delegations?action=new")
+    if asked.status not in (200, 201):
+        raise rest.unexpected(asked)
+    made = asked.headers.get("location", "").rstrip("/").rpartition("/")[2]
+    if not made:
+        raise Unreadable(legible(asked.text()[:2000]), rest.ce, "it does not name the delegation")
+    return await _sign(rest, proxy, identity, made, asked, now)
+
+
+async def _sign(
+    rest: Rest, proxy: Proxy, identity: Identity, name: str, asked: Reply, now: datetime
+) -> Identity:
+    try:
+        chain, until = signed(asked.body, proxy, now)
+    except ValueError:
+        raw = legible(asked.text()[:2000])
+        raise Unreadable(raw, rest.ce, "its request for a delegation cannot be signed") from None
+    url = f"{rest.base}/delegations/{name}"
+    kind = {"Content-Type": "application/x-pem-file"}
+    put = await rest.ask("PUT", url, content=chain, headers=kind)
+    if put.status not in (200, 201, 204):
+        raise Unavailable(rest.ce, f"it did not take the delegation, {put.status} {put.reason}")
+    return Identity(
+        owner=identity.owner, used_at=identity.used_at, delegation=name, delegated_until=until
+    )
+
+
+async def _act(rest: Rest, name: str, action: str) -> Reply:
+    return await rest.ask("POST", f"{rest.base}/delegations/{name}?action={action}")
+
+
+def _load_request(pem: bytes) -> x509.CertificateSigningRequest:
+    try:
+        return x509.load_pem_x509_csr(pem)
+    except (ValueError, x509.InvalidVersion):
+        # ARC 6 writes a version that does not exist. Mended, the request's own signature does not
+        # hold any longer; but it came by TLS from the CE that is to have the proxy.
+        lines = [line for line in pem.splitlines() if line and not line.startswith(b"-----")]
+        der = base64.b64decode(b"".join(lines))
+        place = der.index(_VERSION_2, 0, 16)
+        return x509.load_der_x509_csr(der[:place] + _VERSION_0 + der[place + 3 :])

@@ -1,0 +1,148 @@
+"""The descriptions of jobs in ADL, and what a pilot runs.
+
+A-REX hands the arguments of a job to a shell that reads them once more, and drops line breaks.
+So a script travels as base64 in an argument that no shell can read otherwise. One that is too
+long for an argument is a file that is uploaded after the job was accepted.
+"""
+
+import shlex
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from worker.backends.arc.names import job_name
+from worker.backends.arc.options import ArcOptions, check_environment
+from worker.backends.contract import Order
+
+OUTPUT = "pilot.out"
+"""The file of a job's folder that holds its standard output and error."""
+
+SCRIPT = ".pilot.sh"
+"""The file of a job's folder that holds what it runs."""
+
+LONGEST_ARGUMENT = 96 * 1024
+"""The kernel takes 128 KiB for one word, and the line around it is ours."""
+
+LARGEST_BODY = 8 * 2**20
+"""Bytes of descriptions in one request."""
+
+_ADL = "http://www.eu-emi.eu/es/2010/12/adl"
+_NORDUGRID = "http://www.nordugrid.org/es/2011/12/nordugrid-adl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """The description of one job, and the file that has to be uploaded for it, if any."""
+
+    order: Order
+    xml: bytes
+    upload: bytes | None = None
+
+
+def describe(
+    order: Order, ce: str, prefix: str, options: ArcOptions, delegation: str | None = None
+) -> Description:
+    """Describe the job of a pilot; `ValueError` if ARC could not hand it on as it is."""
+    script = program(order, options).encode(errors="surrogatepass")
+    packed = b64encode(script).decode()
+    upload = script if len(packed) > LONGEST_ARGUMENT else None
+    words = ["/bin/sh", SCRIPT] if upload else ["/bin/sh", "-c", _unpack(packed)]
+    environment = {
+        **options.environment,
+        **order.environment,
+        "PILOTAGE_VO": order.vo,
+        "PILOTAGE_CE": ce,
+        "PILOTAGE_STAMP": order.stamp,
+    }
+    check_environment(environment)
+    root = ET.Element("ActivityDescription", {"xmlns": _ADL, "xmlns:nordugrid-adl": _NORDUGRID})
+    _text(ET.SubElement(root, "ActivityIdentification"), "Name", job_name(prefix, order.stamp))
+    _application(ET.SubElement(root, "Application"), words, environment)
+    _resources(ET.SubElement(root, "Resources"), options)
+    _staging(ET.SubElement(root, "DataStaging"), delegation, has_upload=upload is not None)
+    return Description(order=order, xml=ET.tostring(root), upload=upload)
+
+
+def program(order: Order, options: ArcOptions) -> str:
+    """Write the script for /bin/sh that a job runs."""
+    if order.script is None:
+        if isinstance(options.command, str):
+            return options.command
+        return f"exec {shlex.join(options.command)}\n"
+    arguments = shlex.join(order.arguments)
+    if "\0" in order.script + arguments:
+        raise ValueError("the payload holds a zero byte")
+    # By itself it may be of any language; without a first line that says which, it is for sh.
+    start = "./pilot" if order.script.startswith("#!") else "/bin/sh ./pilot"
+    packed = b64encode(order.script.encode(errors="surrogatepass")).decode()
+    return (
+        f"base64 -d >pilot <<'END' || exit 126\n{packed}\nEND\n"
+        f"chmod 700 pilot && exec {start} {arguments}\n"
+    )
+
+
+def bodies(
+    descriptions: Sequence[Description], most: int
+) -> Iterator[tuple[list[Description], bytes]]:
+    """Share descriptions out among requests that are not too large."""
+    some: list[Description] = []
+    size = 0
+    for one in descriptions:
+        if some and (len(some) >= most or size + len(one.xml) > LARGEST_BODY):
+            yield some, _body(some)
+            some, size = [], 0
+        some.append(one)
+        size += len(one.xml)
+    if some:
+        yield some, _body(some)
+
+
+def _body(descriptions: Iterable[Description]) -> bytes:
+    listed = b"".join(one.xml for one in descriptions)
+    return b"<ActivityDescriptions>" + listed + b"</ActivityDescriptions>"
+
+
+def _unpack(packed: str) -> str:
+    # Neither a dollar, a quote nor a backslash: a second shell reads the same.
+    return f"echo {packed}|base64 -d>{SCRIPT}&&exec /bin/sh {SCRIPT}"
+
+
+def _application(parent: ET.Element, words: Sequence[str], environment: dict[str, str]) -> None:
+    executable = ET.SubElement(parent, "Executable")
+    _text(executable, "Path", words[0])
+    for word in words[1:]:
+        _text(executable, "Argument", word)
+    _text(parent, "Output", OUTPUT)
+    _text(parent, "Error", OUTPUT)
+    for name, value in environment.items():
+        variable = ET.SubElement(parent, "Environment")
+        _text(variable, "Name", name)
+        _text(variable, "Value", value)
+
+
+def _resources(parent: ET.Element, options: ArcOptions) -> None:
+    for environment in options.runtime_environments:
+        _text(ET.SubElement(parent, "RuntimeEnvironment"), "Name", environment)
+    if options.cores > 1:
+        slots = ET.SubElement(parent, "SlotRequirement")
+        _text(slots, "NumberOfSlots", str(options.cores))
+        _text(slots, "SlotsPerHost", str(options.cores))
+    if options.memory is not None:
+        _text(parent, "IndividualPhysicalMemory", str(options.memory * 2**20))
+    if options.walltime is not None:
+        _text(parent, "WallTime", str(options.walltime))
+    if options.queue is not None:
+        _text(parent, "QueueName", options.queue)
+
+
+def _staging(parent: ET.Element, delegation: str | None, *, has_upload: bool) -> None:
+    if delegation is not None:
+        _text(parent, "nordugrid-adl:DelegationID", delegation)
+    if has_upload:
+        _text(ET.SubElement(parent, "InputFile"), "Name", SCRIPT)
+    _text(ET.SubElement(parent, "OutputFile"), "Name", OUTPUT)
+
+
+def _text(parent: ET.Element, name: str, text: str) -> None:
+    ET.SubElement(parent, name).text = text

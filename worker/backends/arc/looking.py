@@ -1,0 +1,147 @@
+"""Looking at the jobs of one identity: at some of them, or at all that it has at the CE."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from worker.backends.arc import book, delegating, states
+from worker.backends.arc.book import Known
+from worker.backends.arc.call import Desk
+from worker.backends.arc.details import Details, code_of, read_word
+from worker.backends.arc.judgement import Judge
+from worker.backends.arc.lookup import ends, information, names
+from worker.backends.arc.names import is_job_id, stamp_of
+from worker.backends.arc.rest import Rest
+from worker.backends.contract import Job, Observed
+from worker.db.uow import Transaction
+from worker.domain.errors import BackendError
+
+log = logging.getLogger(__name__)
+
+PIECE = 1000
+"""Jobs whose names are learnt at a time."""
+
+PROBE = "pilotage0is0this0answered"
+"""An id that no CE ever gave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """All jobs of one identity that are ours, and whether these are surely all."""
+
+    jobs: Sequence[Observed]
+    complete: bool
+
+
+async def look(desk: Desk, rest: Rest, jobs: Sequence[Job]) -> list[Observed]:
+    """Look at some jobs; those of which nothing is known are left out."""
+    # What A-REX cannot have made it does not know.
+    odd = [job for job in jobs if not is_job_id(job.handle)]
+    stamps = {job.handle: job.stamp for job in jobs if is_job_id(job.handle)}
+    known = desk.read(lambda tx: book.known(tx, desk.ce.name, list(stamps)))
+    seen, hidden = await _judged(desk, rest, stamps, known, whole=True)
+    if hidden:
+        log.warning(
+            "CE %s shows %d jobs of %s no longer: they were sent by another identity",
+            desk.ce.name, len(hidden), rest.access,
+        )  # fmt: skip
+    await delegating.keep(desk, rest)
+    absent = [Observed(stamp=job.stamp, handle=job.handle, absent=True) for job in odd]
+    return [*absent, *seen]
+
+
+async def list_all(desk: Desk, rest: Rest) -> Listed:
+    """Look at all jobs of an identity, and clear away those that were kept long enough."""
+    ce, owner = desk.ce.name, rest.access.owner
+    # Read before the CE is asked: what is here and not there is gone, not yet to come.
+    before = desk.read(lambda tx: book.of_owner(tx, ce, owner))
+    jobs = await rest.job_list()
+    if not jobs and PROBE not in await rest.jobs("status", [PROBE]):
+        # An empty list is an empty answer; this one came from somebody who answers nothing.
+        return Listed(jobs=[], complete=False)
+    learnt = await _learn_names(desk, rest, [job for job in jobs if job not in before])
+    known = {job: one for job in jobs if (one := learnt.get(job) or before.get(job))}
+    stamps = {job: one.stamp for job, one in known.items() if one.stamp is not None}
+    seen, _ = await _judged(desk, rest, stamps, known, whole=False)
+    there = set(jobs)
+    await _clear(desk, rest, [job for job in before if job not in there])
+    return Listed(
+        jobs=[one for one in seen if not one.absent],
+        complete=len(known) == len(there) and len(seen) == len(stamps),
+    )
+
+
+async def _judged(
+    desk: Desk, rest: Rest, stamps: Mapping[str, str], known: Mapping[str, Known], *, whole: bool
+) -> tuple[list[Observed], list[str]]:
+    """Ask after the states of jobs, and for more where the state alone does not tell enough.
+
+    Unless the whole is wanted, an end that was told before is not asked for again.
+    """
+    ids = list(stamps)
+    answers = await rest.jobs("status", ids)
+    judge = Judge(
+        now=desk.now(),
+        delay=timedelta(seconds=desk.options.information_delay),
+        words={job: read_word(answers[job]) for job in ids if job in answers},
+        known=known,
+        owner=rest.access.owner,
+    )
+    wanted = [
+        job
+        for job in judge.words
+        if judge.wants_details(job) and (whole or not _is_told(known.get(job)))
+    ]
+    details = await _details(rest, judge, wanted)
+    seen = [judge.observed(stamps[job], job, details.get(job)) for job in ids]
+    told = [one for one in seen if one is not None]
+    new = [judge.learnt(one, details.get(one.handle)) for one in told if not one.absent]
+    changed = [one for one in new if one is not None]
+    desk.note(lambda tx: book.learn(tx, desk.ce.name, changed))
+    hidden = [job for job in judge.words if judge.words[job].code == "404" and judge.is_hidden(job)]
+    return told, hidden
+
+
+async def _details(rest: Rest, judge: Judge, wanted: Sequence[str]) -> dict[str, Details]:
+    details = await information(rest, wanted)
+    over = [job for job in wanted if judge.words[job].state in states.ENDS]
+    return {**details, **await ends(rest, over, details)}
+
+
+def _is_told(known: Known | None) -> bool:
+    return known is not None and known.ended_at is not None
+
+
+async def _learn_names(desk: Desk, rest: Rest, jobs: Sequence[str]) -> dict[str, Known]:
+    prefix, owner = desk.means.prefix, rest.access.owner
+    learnt: dict[str, Known] = {}
+    # Written down piece by piece: a call that has no time for all is not in vain.
+    for start in range(0, len(jobs), PIECE):
+        found = await names(rest, jobs[start : start + PIECE])
+        new = {
+            job: Known(job=job, stamp=stamp_of(prefix, name), owner=owner)
+            for job, name in found.items()
+        }
+        desk.note(partial(_learn, desk.ce.name, list(new.values())))
+        learnt |= new
+    return learnt
+
+
+def _learn(ce: str, jobs: Sequence[Known], tx: Transaction) -> None:
+    book.learn(tx, ce, jobs)
+
+
+async def _clear(desk: Desk, rest: Rest, gone: Sequence[str]) -> None:
+    """Have the CE clean away what was kept long enough, and forget what it does not have."""
+    ce, owner = desk.ce.name, rest.access.owner
+    keep = max(desk.options.keep_output, 2 * desk.options.check_latest)
+    before = desk.now() - timedelta(seconds=keep)
+    old = desk.read(lambda tx: book.kept_long_enough(tx, ce, owner, before))
+    cleaned: list[str] = []
+    with suppress(BackendError):
+        answers = await rest.jobs("clean", old)
+        cleaned = [job for job in answers if code_of(answers[job]) in ("202", "404")]
+    desk.note(lambda tx: book.forget(tx, ce, [*gone, *cleaned]))

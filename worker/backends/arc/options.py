@@ -1,0 +1,145 @@
+"""What an ARC CE may be told."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from worker.backends.contract import Options
+from worker.domain.credential import CredentialKind
+from worker.domain.words import Described
+
+# The pilots of a demonstration: each lives 5 to 20 seconds and harms nobody.
+SLEEPER = (
+    'echo "pilot $PILOTAGE_STAMP of $PILOTAGE_VO"; '
+    "exec sleep $((5 + $(od -An -N2 -tu2 /dev/urandom) % 16))"
+)
+
+
+class Authentication(Described):
+    """How a VO shows at the CE who it is."""
+
+    PROXY = "proxy", "By its X.509 proxy certificate."
+    TOKEN = "token", "By its bearer token."
+
+
+def _plain(text: str) -> str:
+    """Refuse what has no place in one line of text."""
+    if not text or not text.isprintable():
+        raise ValueError("it is empty, or holds a character that cannot be shown")
+    return text
+
+
+def _url(text: str) -> str:
+    """Take the address of a CE, or of its A-REX; give that of its A-REX."""
+    parts = urlsplit(_plain(text))
+    if parts.scheme != "https" or not parts.hostname:
+        raise ValueError("it does not begin with https:// and the name of a host")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("it holds a user or a password")
+    if parts.query or parts.fragment or not re.fullmatch(r"[\w/.~-]*", parts.path, re.ASCII):
+        raise ValueError("it has more than a host, a port and a path")
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError("its port is no number below 65536") from None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    where = host if port is None else f"{host}:{port}"
+    return f"https://{where}{parts.path.rstrip('/') or '/arex'}"
+
+
+def check_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Refuse what ARC would not hand on to a job as it is."""
+    for name, value in environment.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError(f"{name[:64]!r} is not the name of a variable")
+        if not value.isprintable():
+            raise ValueError(f"the value of {name} holds a character that cannot be shown")
+    return environment
+
+
+def _script(script: str) -> str:
+    if not script.strip() or "\0" in script:
+        raise ValueError("it is empty, or holds a zero byte")
+    return script
+
+
+def _program(words: tuple[str, ...]) -> tuple[str, ...]:
+    if not words or not words[0]:
+        raise ValueError("it names no program")
+    if any("\0" in word for word in words):
+        raise ValueError("it holds a zero byte")
+    return words
+
+
+Plain = Annotated[str, AfterValidator(_plain)]
+Url = Annotated[str, AfterValidator(_url)]
+Script = Annotated[str, AfterValidator(_script)]
+Program = Annotated[tuple[str, ...], AfterValidator(_program)]
+Environment = Annotated[dict[str, str], AfterValidator(check_environment)]
+
+
+class ArcOptions(Options):
+    """What a CE of this back-end may be told."""
+
+    url: Url
+    """Where the CE is: `https://ce.example.org`, or with a port, or with the path of its A-REX."""
+
+    authentication: Authentication = Authentication.PROXY
+    """How a VO shows who it is: `proxy`, an X.509 proxy certificate, or `token`, a bearer token."""
+
+    ca: Path | None = None
+    """The authorities that the CE's certificate may come from: a PEM file, or a folder with hashed
+    names; left out, those that the system trusts."""
+
+    version: Literal["1.0", "1.1"] | None = None
+    """The version of REST to speak; left out, the highest that both sides know."""
+
+    queue: Plain | None = None
+    """The queue that jobs go to; left out, the CE chooses."""
+
+    command: Script | Program = SLEEPER
+    """What a pilot runs where its VO has no payload: a script for /bin/sh, or a program and its
+    arguments as a list."""
+
+    environment: Environment = Field(default_factory=dict)
+    """Variables that every pilot of the CE gets, besides those of the CE."""
+
+    walltime: int | None = Field(default=None, gt=0, le=10**8)
+    """Seconds that a pilot may run; left out, what the queue allows."""
+
+    memory: int | None = Field(default=None, gt=0, le=2**30)
+    """MiB that each core of a pilot may have; left out, what the queue gives."""
+
+    cores: int = Field(default=1, gt=0, le=10**6)
+    """Cores of one host that a pilot gets."""
+
+    runtime_environments: tuple[Plain, ...] = ()
+    """Runtime environments of the CE that a pilot asks for, such as `ENV/PROXY`."""
+
+    delegate: bool = True
+    """Whether a job is given a proxy of its own, made from the VO's; tokens are not handed on."""
+
+    keep_output: float = Field(default=6 * 3600, ge=0, le=10**9)
+    """Seconds to keep a job and its output at the CE after its end was first reported."""
+
+    call_timeout: float = Field(default=60, gt=0, le=140)
+    """Seconds that one call of the driver may take, with all its requests."""
+
+    connections: int = Field(default=8, ge=1, le=64)
+    """Requests to the CE at a time; each takes some 50 ms, whatever it asks."""
+
+    jobs_per_request: int = Field(default=200, ge=1, le=1000)
+    """Jobs that are sent in one request."""
+
+    information_delay: float = Field(default=300, ge=0, le=86_400)
+    """Seconds after which a job is taken as running though the CE's own information on it, which
+    alone tells a queued job from a running one, does not say so yet."""
+
+    @property
+    def credential(self) -> CredentialKind:
+        """Say which credential of each VO the CE asks for."""
+        return CredentialKind(self.authentication.value)

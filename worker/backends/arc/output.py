@@ -1,0 +1,35 @@
+"""What a pilot wrote, fetched from its folder at the CE."""
+
+from worker.backends.arc.description import OUTPUT
+from worker.backends.arc.rest import Reply, Rest
+from worker.backends.contract import Output
+
+SHOWN = 64 * 1024
+"""Bytes of output that are shown from the beginning, and as many from the end."""
+
+
+async def fetch(rest: Rest, job: str) -> Output:
+    """Fetch what a job has written so far; of a long text the middle is left out."""
+    first = await _part(rest, job, f"bytes=0-{2 * SHOWN - 1}")
+    size = _size(first) if first.status == 206 else len(first.body)
+    if first.status not in (200, 206) or size <= 2 * SHOWN:
+        found = first.body if first.status in (200, 206) else b""
+        return Output(text=found.decode(errors="replace"))
+    head, tail = first.body[:SHOWN], first.body[-SHOWN:]
+    if first.status == 206:
+        last = await _part(rest, job, f"bytes={size - SHOWN}-{size - 1}")
+        tail = last.body[-SHOWN:] if last.status == 206 else b""
+    note = f"\n[... {size - len(head) - len(tail)} bytes are left out here ...]\n"
+    text = head.decode(errors="replace") + note + tail.decode(errors="replace")
+    return Output(text=text, truncated=True)
+
+
+async def _part(rest: Rest, job: str, span: str) -> Reply:
+    url = f"{rest.base}/jobs/{job}/session/{OUTPUT}"
+    return await rest.ask("GET", url, headers={"Range": span})
+
+
+def _size(part: Reply) -> int:
+    """Read the size of the whole off the answer with a part of it."""
+    whole = part.headers.get("content-range", "").rpartition("/")[2]
+    return int(whole) if whole.isdecimal() else len(part.body)

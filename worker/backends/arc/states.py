@@ -1,0 +1,79 @@
+"""What the states of ARC's jobs mean, and why a job failed. Nothing here asks anybody."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from worker.domain.pilot import Cause, Status
+
+FINISHED, FAILED, KILLED, KILLING, RUNNING = "FINISHED", "FAILED", "KILLED", "KILLING", "RUNNING"
+
+STATES: Mapping[str, Status] = MappingProxyType(
+    {
+        "ACCEPTING": Status.SUBMITTED,
+        "ACCEPTED": Status.SUBMITTED,
+        "PREPARING": Status.SUBMITTED,
+        "PREPARED": Status.SUBMITTED,
+        "SUBMITTING": Status.SUBMITTED,
+        "QUEUING": Status.SUBMITTED,
+        "HELD": Status.SUBMITTED,
+        RUNNING: Status.RUNNING,
+        "EXITINGLRMS": Status.RUNNING,
+        "EXECUTED": Status.RUNNING,
+        "FINISHING": Status.RUNNING,
+        "OTHER": Status.RUNNING,
+        FINISHED: Status.DONE,
+        FAILED: Status.FAILED,
+        KILLED: Status.CANCELLED,
+    }
+)
+"""The states that mean a status by themselves. A job that is KILLING is what it was before."""
+
+GONE = frozenset({"None", "WIPED"})
+"""The words for a job that the CE does not know, or no longer."""
+
+ENDS = frozenset({FINISHED, FAILED, KILLED})
+"""The states that a job does not leave."""
+
+_LAST_SIGNAL = 64
+_LRMS_CODE = re.compile(r"LRMS error: \((-?\d+)\)")
+_CANCELLED = re.compile(r"cancell?ed by external request|user requested to cancel", re.IGNORECASE)
+
+_CAUSES: tuple[tuple[str, Cause], ...] = (
+    (r"job was cancell?ed|job killed: (?!vmem|cput|wall)|deleted by", Cause.REMOVED),
+    (r"vmem|out.?of.?memory|\boom\b|memory limit|exceed\w* .*memory", Cause.OUT_OF_MEMORY),
+    (r"time.?out|job killed: (cput|wall)|wall.?time|cpu.?time|time limit", Cause.WALLTIME),
+    (r"preempt", Cause.PREEMPTED),
+    (r"node.?fail|job was lost|lost job|boot.?fail", Cause.NODE),
+    (r"submi\w+ to LRMS|\bstag(e|ing)\b|download|input file|job description", Cause.NEVER_STARTED),
+    (r"died unexpectedly|was killed by", Cause.SIGNAL),
+)
+"""Words of A-REX, and of its scripts for the batch systems, that tell why a job failed."""
+
+
+def exit_code_of(told: str | None, error: str | None) -> int | None:
+    """Read the exit code that the CE told, else the one in its error. Below zero there is none."""
+    found = told
+    if found is None and error and (match := _LRMS_CODE.search(error)):
+        found = match[1]
+    try:
+        code = int(found) if found is not None else -1
+    except ValueError:
+        return None
+    return code if 0 <= code < 2**31 else None
+
+
+def is_cancellation(error: str | None) -> bool:
+    """Tell whether a failure is no more than a cancellation that A-REX calls so."""
+    return bool(error and _CANCELLED.search(error))
+
+
+def cause_of(error: str | None, exit_code: int | None) -> Cause | None:
+    """Tell why a job failed; `None` where the CE does not say."""
+    for words, cause in _CAUSES:
+        if error and re.search(words, error, re.IGNORECASE):
+            return cause
+    if not exit_code:
+        return None
+    # A shell whose command was killed by a signal passes it on as 128 and its number.
+    return Cause.SIGNAL if 0 < exit_code - 128 <= _LAST_SIGNAL else Cause.EXIT_CODE

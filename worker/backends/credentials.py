@@ -1,0 +1,239 @@
+"""Looking into the file of a credential. What is found never holds any of its content.
+
+The file belongs to us or to root, nobody else may read it, and what is in it is what it is said
+to be. Anything else is a problem, said in a few plain words.
+"""
+
+import base64
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from worker.db import credentials
+from worker.db.uow import UnitOfWork
+from worker.domain.credential import Credential, CredentialKind, trouble
+from worker.domain.errors import CredentialProblem
+
+LARGEST = 1 << 20
+"""No credential is larger, in bytes."""
+
+SKEW = timedelta(minutes=1)
+"""Clocks of other hosts may be so far ahead."""
+
+_PEM_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
+_FOR_EVER = 2**62
+"""The time at which an SSH certificate that never expires is said to do so, or above."""
+
+
+class _Problem(Exception):
+    """What is wrong with a file."""
+
+
+@dataclass(frozen=True)
+class _Life:
+    """Since when and until when something holds, as far as it says."""
+
+    begins: datetime | None = None
+    ends: datetime | None = None
+
+
+def look(credential: Credential, now: datetime) -> Credential:
+    """Look into a credential's file; answer the same with what was seen."""
+    life, problem = _Life(), None
+    try:
+        content, written_at = _read(Path(credential.path))
+        life = _READERS[credential.kind](content, Path(credential.path))
+        if life.begins is not None and life.begins > now + SKEW:
+            raise _Problem(f"it does not hold before {life.begins:%Y-%m-%d %H:%M:%S}Z")
+        if life.ends is not None and life.begins is None:
+            life = _Life(written_at, life.ends)
+    except _Problem as found:
+        problem = str(found)
+    return replace(
+        credential,
+        issued_at=life.begins,
+        expires_at=life.ends,
+        checked_at=now,
+        problem=problem,
+    )
+
+
+def usable(
+    found: Mapping[str, Credential | None], backend: str, kind: CredentialKind, now: datetime
+) -> dict[str, Path | CredentialProblem]:
+    """Tell for each VO the file that it may use now, or what is wrong; look at each file once."""
+    seen = {one.path: look(one, now) for one in found.values() if one is not None}
+    answer: dict[str, Path | CredentialProblem] = {}
+    for vo, one in found.items():
+        if one is None:
+            answer[vo] = CredentialProblem(unknown(vo, backend, kind))
+            continue
+        wrong = trouble(seen[one.path], now, vo)
+        answer[vo] = Path(one.path) if wrong is None else CredentialProblem(wrong)
+    return answer
+
+
+def of_each_vo(
+    uow: UnitOfWork, backend: str, now: Callable[[], datetime], kind: CredentialKind
+) -> dict[str, Path | CredentialProblem]:
+    """Do the same for the credentials that are stored. No file is read in the unit of work."""
+    with uow() as tx:
+        found = credentials.of_each_vo(tx, backend, kind)
+    return usable(found, backend, kind, now())
+
+
+def unknown(vo: str, backend: str, kind: CredentialKind) -> str:
+    """Say that a VO has no credential of a kind."""
+    return (
+        f"VO {vo} has no {kind} for {backend}: "
+        f"tell where it lies with 'pilotage credential add {vo} {backend} --{kind} PATH'"
+    )
+
+
+def _read(path: Path) -> tuple[bytes, datetime]:
+    """Read a file that is fit to hold a secret; tell when it was written, too."""
+    try:
+        # Without waiting: a pipe or a device is opened at once, and refused.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise _Problem("its file is missing") from None
+    except (OSError, ValueError) as error:
+        meaning = error.strerror if isinstance(error, OSError) else "it has no proper name"
+        raise _Problem(f"its file cannot be read ({str(meaning).lower()})") from None
+    try:
+        about = os.fstat(descriptor)
+        _check(about)
+        content = os.read(descriptor, LARGEST + 1)
+    except OSError as error:
+        raise _Problem(f"its file cannot be read ({str(error.strerror).lower()})") from None
+    finally:
+        os.close(descriptor)
+    if len(content) > LARGEST:
+        raise _Problem("its file is too large for a credential")
+    if not content.strip():
+        raise _Problem("its file is empty")
+    return content, datetime.fromtimestamp(about.st_mtime, UTC)
+
+
+def _check(about: os.stat_result) -> None:
+    if not stat.S_ISREG(about.st_mode):
+        raise _Problem("it is not a regular file")
+    if about.st_uid not in (os.geteuid(), 0):
+        raise _Problem("its file belongs to another user")
+    if about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise _Problem(
+            f"its file is open to others (mode {about.st_mode & 0o777:03o}; make it 600)"
+        )
+
+
+def _proxy(content: bytes, path: Path) -> _Life:
+    try:
+        chain = x509.load_pem_x509_certificates(content)
+    except ValueError:
+        raise _Problem("it holds no certificate that can be read") from None
+    written = _PEM_KEY.search(content)
+    if written is None:
+        raise _Problem("it holds no key")
+    key = _private_key(written[0])
+    if key is not None and _public(key.public_key()) != _public(chain[0].public_key()):
+        raise _Problem("its key is not that of its certificate")
+    # It holds while every certificate of the chain does.
+    return _Life(
+        max(certificate.not_valid_before_utc for certificate in chain),
+        min(certificate.not_valid_after_utc for certificate in chain),
+    )
+
+
+def _token(content: bytes, path: Path) -> _Life:
+    try:
+        word = content.decode("ascii").strip()
+    except UnicodeDecodeError:
+        raise _Problem("it is not a token") from None
+    if len(word.split()) != 1 or not word.isprintable():
+        raise _Problem("it is not one token alone")
+    claims = _claims(word)
+    return _Life(
+        _moment(claims.get("nbf", claims.get("iat"))),
+        _moment(claims.get("exp")),
+    )
+
+
+def _claims(word: str) -> dict[str, Any]:
+    """Read what a JWT says of itself, unverified; nothing of a token of another form."""
+    if not _JWT.fullmatch(word):
+        return {}
+    middle = word.split(".")[1]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+    except ValueError:
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _key(content: bytes, path: Path) -> _Life:
+    written = _PEM_KEY.search(content)
+    if written is None:
+        raise _Problem("it holds no private key")
+    _private_key(written[0] + b"\n")
+    beside = path.with_name(f"{path.name}-cert.pub")
+    return _certificate(beside) if beside.is_file() else _Life()
+
+
+def _certificate(path: Path) -> _Life:
+    """Read the life of the SSH certificate that lies beside its key."""
+    try:
+        certificate = serialization.load_ssh_public_identity(path.read_bytes())
+    except (OSError, ValueError, UnsupportedAlgorithm):
+        raise _Problem("the certificate beside it cannot be read") from None
+    if not isinstance(certificate, serialization.SSHCertificate):
+        return _Life()
+    return _Life(_moment(certificate.valid_after or None), _moment(certificate.valid_before))
+
+
+def _private_key(written: bytes) -> Any:
+    """Read a private key; `None` for one of a kind that we do not know but others may."""
+    openssh = b"OPENSSH PRIVATE KEY" in written
+    load = serialization.load_ssh_private_key if openssh else serialization.load_pem_private_key
+    try:
+        return load(written, None)
+    except TypeError:
+        raise _Problem("its key has a passphrase, and there is nobody to type it") from None
+    except UnsupportedAlgorithm:
+        return None
+    except ValueError:
+        raise _Problem("its key cannot be read") from None
+
+
+def _public(key: Any) -> bytes:
+    return bytes(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+def _moment(seconds: object) -> datetime | None:
+    """Read a moment as tokens and SSH write it: seconds since 1970, or none at all."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    if not 0 <= seconds < _FOR_EVER:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+_READERS: Mapping[CredentialKind, Callable[[bytes, Path], _Life]] = {
+    CredentialKind.PROXY: _proxy,
+    CredentialKind.TOKEN: _token,
+    CredentialKind.KEY: _key,
+}

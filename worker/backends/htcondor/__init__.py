@@ -1,0 +1,22 @@
+"""Pilots as jobs of HTCondor: of a schedd on this host, in this pool, or behind an HTCondor-CE."""
+
+from pathlib import Path
+
+from worker.backends.contract import Backend
+from worker.backends.htcondor.driver import HTCondorDriver
+from worker.backends.htcondor.options import HTCondorOptions
+from worker.backends.htcondor.tables import metadata
+from worker.db.chains import Chain
+
+BACKEND = Backend(
+    name="htcondor",
+    about="Jobs of an HTCondor schedd, or of an HTCondor-CE.",
+    options=HTCondorOptions,
+    driver=HTCondorDriver,
+    chain=Chain(
+        name="htcondor",
+        tables=("htcondor_marks",),
+        metadata=metadata,
+        folder=Path(__file__).parent / "migrations",
+    ),
+)

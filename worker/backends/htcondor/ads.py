@@ -1,0 +1,219 @@
+"""A job's ClassAd, as JSON, and what it means in our words."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from signal import Signals
+from typing import Any
+
+from worker.backends.contract import Observed
+from worker.backends.htcondor.states import (
+    ALIVE,
+    COMPLETED,
+    HELD,
+    REMOVED,
+    RUNNING,
+    WORDS,
+    Hold,
+    hold_of,
+)
+from worker.domain.errors import Unreadable
+from worker.domain.pilot import Cause, Status
+
+Ad = Mapping[str, Any]
+
+ATTRIBUTES = (
+    "ClusterId", "ProcId", "PilotageStamp", "PilotageVO", "JobStatus", "LastJobStatus",
+    "EnteredCurrentStatus", "NumJobStarts", "JobStartDate", "JobCurrentStartDate",
+    "JobCurrentStartExecutingDate", "CompletionDate", "ExitBySignal", "ExitCode", "ExitSignal",
+    "HoldReason", "HoldReasonCode", "HoldReasonSubCode", "LastHoldReason", "LastHoldReasonCode",
+    "LastHoldReasonSubCode", "RemoveReason", "ServerTime",
+)  # fmt: skip
+"""What is asked of each job."""
+
+CANCELLED = "pilotage: cancelled"
+GIVEN_UP = "pilotage: given up on hold"
+WALLTIME = "pilotage: its time was up"
+"""The reasons that we give for a removal; HTCondor keeps them and adds who did it."""
+
+_LAST_SIGNAL = 64
+_LONGEST_REASON = 1000
+
+
+def read(text: str) -> list[Ad]:
+    """Read a list of ads; those that bear no stamp and id are left out."""
+    try:
+        # A reason may hold control characters as they are.
+        found = json.loads(text, strict=False)
+    except ValueError as error:
+        raise Unreadable(text[:2000], str(error)) from None
+    if not isinstance(found, list) or not all(isinstance(ad, dict) for ad in found):
+        raise Unreadable(text[:2000], "it is no list of jobs")
+    return [ad for ad in found if _is_ours(ad)]
+
+
+def handle(ad: Ad) -> str:
+    """Write the id of a job."""
+    return f"{ad['ClusterId']}.{ad['ProcId']}"
+
+
+def live(ad: Ad) -> Observed:
+    """Tell of a job in the queue."""
+    status = _number(ad, "JobStatus")
+    if status == COMPLETED and "ExitCode" not in ad and "ExitSignal" not in ad:
+        # It is over, and the history will say how.
+        return _observed(ad, status=Status.RUNNING, raw=WORDS[COMPLETED])
+    if status == COMPLETED:
+        return _completed(ad)
+    if status == REMOVED:
+        # It is in the queue until its processes are gone, and holds its slot as long.
+        ran = ad.get("LastJobStatus") == RUNNING
+        return _observed(ad, status=Status.RUNNING if ran else Status.SUBMITTED, raw="Removed")
+    if status == HELD:
+        return _held(ad)
+    if status is not None and status in ALIVE:
+        return _observed(ad, status=ALIVE[status], raw=_word(ad, status))
+    return _observed(ad, status=None, raw=f"JobStatus {legible(str(ad.get('JobStatus')))}"[:100])
+
+
+def ended(ad: Ad) -> Observed:
+    """Tell of a job in the history."""
+    status = _number(ad, "JobStatus")
+    if status == COMPLETED or (status == REMOVED and ad.get("LastJobStatus") == COMPLETED):
+        return _completed(ad)
+    if status == REMOVED:
+        return _removed(ad)
+    return live(ad)
+
+
+def is_given_up(ad: Ad, now: datetime, patience: float) -> bool:
+    """Tell whether a job is on hold and is not to be waited for any longer."""
+    if _number(ad, "JobStatus") != HELD:
+        return False
+    since = _number(ad, "EnteredCurrentStatus") or 0
+    asked_at = _number(ad, "ServerTime") or int(now.timestamp())
+    return not _hold(ad).waits or asked_at - since > patience
+
+
+def legible(text: str) -> str:
+    """Make a text harmless: it may hold anything, and it is stored, sent and shown."""
+    return "".join(
+        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+
+
+def _is_ours(ad: Ad) -> bool:
+    whole = all(type(ad.get(name)) is int for name in ("ClusterId", "ProcId"))
+    return whole and isinstance(ad.get("PilotageStamp"), str)
+
+
+def _word(ad: Ad, status: int) -> str:
+    again = status in ALIVE and ALIVE[status] is Status.SUBMITTED and _number(ad, "NumJobStarts")
+    return f"{WORDS[status]} again" if again else WORDS[status]
+
+
+def _held(ad: Ad) -> Observed:
+    return _observed(
+        ad, status=Status.SUBMITTED, raw=f"Held {_hold(ad).word}", reason=_text(ad, "HoldReason")
+    )
+
+
+def _completed(ad: Ad) -> Observed:
+    ended_at = _moment(ad, "CompletionDate") or _moment(ad, "EnteredCurrentStatus")
+    status, cause, code, reason = _end(ad)
+    return _observed(
+        ad,
+        status=status,
+        cause=cause,
+        raw=WORDS[COMPLETED],
+        reason=reason,
+        exit_code=code,
+        ended_at=ended_at,
+    )
+
+
+def _end(ad: Ad) -> tuple[Status, Cause | None, int | None, str | None]:
+    code, number = _number(ad, "ExitCode"), _number(ad, "ExitSignal")
+    if ad.get("ExitBySignal") is True and number is not None:
+        return Status.FAILED, Cause.SIGNAL, 128 + number, f"signal {_signal(number)}"
+    if code is None:
+        return Status.FAILED, Cause.UNKNOWN, None, "its exit code is not recorded"
+    if code == 0:
+        return Status.DONE, None, 0, None
+    # A shell whose command was killed by a signal passes it on as 128 and its number.
+    if 0 < code - 128 <= _LAST_SIGNAL:
+        return Status.FAILED, Cause.SIGNAL, code, f"signal {_signal(code - 128)}"
+    return Status.FAILED, Cause.EXIT_CODE, code, f"exit code {code}"
+
+
+def _removed(ad: Ad) -> Observed:
+    why = _text(ad, "RemoveReason") or "nobody said why"
+    ended_at = _moment(ad, "EnteredCurrentStatus")
+    if why.startswith(GIVEN_UP):
+        hold = _hold(ad, "Last")
+        return _observed(
+            ad,
+            status=Status.FAILED,
+            cause=hold.cause,
+            raw=f"Removed Held {hold.word}",
+            reason=_text(ad, "LastHoldReason") or f"on hold: {hold.word}",
+            ended_at=ended_at,
+        )
+    if why.startswith(WALLTIME):
+        return _observed(
+            ad,
+            status=Status.FAILED,
+            cause=Cause.WALLTIME,
+            raw=WORDS[REMOVED],
+            reason=why,
+            ended_at=ended_at,
+        )
+    return _observed(ad, status=Status.CANCELLED, raw=WORDS[REMOVED], reason=why, ended_at=ended_at)
+
+
+def _hold(ad: Ad, which: str = "") -> Hold:
+    codes = [_number(ad, f"{which}HoldReason{name}") for name in ("Code", "SubCode")]
+    return hold_of(codes[0], codes[1])
+
+
+def _observed(ad: Ad, **what: Any) -> Observed:
+    vo = ad.get("PilotageVO")
+    return Observed(
+        stamp=ad["PilotageStamp"],
+        handle=handle(ad),
+        vo=vo if isinstance(vo, str) else None,
+        started_at=_started_at(ad, what["status"]),
+        **what,
+    )
+
+
+def _started_at(ad: Ad, status: Status | None) -> datetime | None:
+    if status is Status.SUBMITTED or not _number(ad, "NumJobStarts"):
+        return None
+    names: Sequence[str] = ("JobCurrentStartExecutingDate", "JobCurrentStartDate", "JobStartDate")
+    return next(filter(None, (_moment(ad, name) for name in names)), None)
+
+
+def _number(ad: Ad, name: str) -> int | None:
+    value = ad.get(name)
+    return value if type(value) is int else None
+
+
+def _text(ad: Ad, name: str) -> str | None:
+    value = ad.get(name)
+    return legible(value)[:_LONGEST_REASON] if isinstance(value, str) and value else None
+
+
+def _moment(ad: Ad, name: str) -> datetime | None:
+    seconds = _number(ad, name)
+    if seconds:
+        with suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(seconds, tz=UTC)
+    return None
+
+
+def _signal(number: int) -> str:
+    with suppress(ValueError):
+        return f"{number} ({Signals(number).name})"
+    return str(number)

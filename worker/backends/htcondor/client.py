@@ -1,0 +1,154 @@
+"""HTCondor's own client, as one identity: what it is asked, and what its errors mean.
+
+A client is made for one call of a driver; whatever it runs shares the time of that call.
+"""
+
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+
+from worker.backends import shell
+from worker.backends.htcondor import ads
+from worker.backends.htcondor.ads import Ad, legible
+from worker.backends.htcondor.options import HTCondorOptions
+from worker.domain.errors import CredentialProblem, Refused, Unavailable, Unreadable
+from worker.domain.pilot import Cause
+
+_LIMIT = 256 * 2**20
+"""Bytes of an answer about jobs: a few hundred thousand of them."""
+_RANGE = re.compile(r"^(\d+)\.(\d+) - (\d+)\.(\d+)\s*$", re.MULTILINE)
+_TOTAL = re.compile(r"^(?:Total for query: )?(\d+) jobs;", re.MULTILINE)
+_SCHEDD = re.compile(r"^-- Schedd: (\S+)", re.MULTILINE)
+_NOT_LET_IN = ("AUTHENTICATE:", "DENIED", "ermission denied", "not authorized", "post-auth")
+_QUOTA = ("MAX_JOBS_", "would exceed")
+_REFUSED = (
+    "arse error", "Failed to parse", "on Line", "not permitted", "not allowed", "Failed to create",
+    "does not exist", "nvalid",
+)  # fmt: skip
+_UNCOMMITTED = "Failed to commit job submission"
+
+
+class Client:
+    """Speaks to one schedd."""
+
+    def __init__(self, options: HTCondorOptions, environment: Mapping[str, str]) -> None:
+        self._options = options
+        # Our own settings hold secrets; a submit description could quote them.
+        own = {name: value for name, value in os.environ.items() if not name.startswith("PILOTAGE")}
+        self._environment = {**own, "LC_ALL": "C.UTF-8", "TZ": "UTC", **environment}
+        if options.config is not None:
+            self._environment["CONDOR_CONFIG"] = str(options.config)
+        self._give_up = time.monotonic() + options.call_timeout
+
+    def submit(self, description: str) -> list[str]:
+        """Submit jobs; their ids, in their order."""
+        words = ["-terse", *(["-spool"] if self._options.spool else []), *self._where()]
+        done = self._run("submit", words, said=description)
+        if done.exit_code:
+            raise _failed_submission(done)
+        found = [tuple(map(int, match)) for match in _RANGE.findall(done.stdout)]
+        if not found or any(first[0] != first[2] for first in found):
+            raise Unreadable(done.stdout[:2000], "condor_submit", "it names no jobs")
+        return [f"{a}.{number}" for a, low, _, high in found for number in range(low, high + 1)]
+
+    def queue(self, constraint: str) -> list[Ad]:
+        """List jobs in the queue."""
+        words = ["-allusers", *self._where(), "-constraint", constraint]
+        said = self._ask("q", [*words, "-json", "-attributes", ",".join(ads.ATTRIBUTES)])
+        if said.strip():
+            return ads.read(said)
+        # It says nothing where nothing matches, and so does a program that was cut off.
+        count = _TOTAL.search(self._ask("q", [*words, "-totals"]))
+        if count is None or count[1] != "0":
+            raise Unreadable(said, "condor_q", "it listed nothing, and did not count nothing")
+        return []
+
+    def history(self, constraint: str, since: str | None = None) -> list[Ad]:
+        """List jobs that have left the queue; those before a job are left out."""
+        words = [*self._where(), "-constraint", constraint, *(["-since", since] if since else [])]
+        return ads.read(
+            self._ask("history", [*words, "-json", "-attributes", ",".join(ads.ATTRIBUTES)])
+        )
+
+    def newest(self) -> str | None:
+        """Name the job, whoever's it was, that left the queue last."""
+        said = self._ask("history", [*self._where(), "-limit", "1", "-af", "ClusterId", "ProcId"])
+        words = said.split()
+        return ".".join(words) if len(words) == 2 and all(map(str.isdigit, words)) else None
+
+    def remove(self, constraint: str, reason: str) -> None:
+        """Remove jobs; that there are none is no error."""
+        done = self._run("rm", [*self._where(), "-reason", reason, "-constraint", constraint])
+        told = _lines(done.stderr)
+        if done.exit_code and not (len(told) == 1 and told[0].startswith("Couldn't find")):
+            raise _failed("condor_rm", done)
+
+    def fetch(self, constraint: str) -> None:
+        """Fetch the output of jobs from the schedd; that there are none is no error."""
+        done = self._run("transfer_data", [*self._where(), "-constraint", constraint])
+        if done.exit_code and any(sign in done.stderr for sign in _NOT_LET_IN):
+            raise _failed("condor_transfer_data", done)
+
+    def hello(self) -> str:
+        """Name the schedd that answers, and its version if the collector tells."""
+        said = self._ask("q", ["-allusers", *self._where(), "-totals", "-constraint", "false"])
+        name = _SCHEDD.search(said)
+        if name is None:
+            raise Unreadable(said[:2000], "condor_q", "no schedd names itself")
+        pool = ["-pool", self._options.pool] if self._options.pool else []
+        words = [*pool, "-schedd", name[1], "-af", "CondorVersion"]
+        done = self._run("status", words)
+        version = done.stdout.strip("$ \n") if done.exit_code == 0 else ""
+        return legible(f"schedd {name[1]} {version}".strip())
+
+    def _where(self) -> list[str]:
+        options = self._options
+        name = ["-name", options.schedd] if options.schedd else []
+        return [*name, *(["-pool", options.pool] if options.pool else [])]
+
+    def _ask(self, tool: str, words: Sequence[str]) -> str:
+        done = self._run(tool, words)
+        if done.exit_code:
+            raise _failed(f"condor_{tool}", done)
+        return done.stdout
+
+    def _run(self, tool: str, words: Sequence[str], said: str = "") -> shell.Completed:
+        left = self._give_up - time.monotonic()
+        if left <= 0:
+            raise Unavailable(
+                f"condor_{tool}", f"no answer within {self._options.call_timeout:g} s"
+            )
+        name, folder = f"condor_{tool}", self._options.programs
+        argv = [str(folder / name) if folder else name, *words]
+        return shell.run(argv, timeout=left, input=said, env=self._environment, limit=_LIMIT)
+
+
+def _failed(program: str, done: shell.Completed) -> Unavailable | CredentialProblem:
+    lines = _lines(done.stderr) or [f"exit code {done.exit_code}"]
+    if any(sign in done.stderr for sign in _NOT_LET_IN):
+        return CredentialProblem(program, *lines)
+    return Unavailable(program, *lines)
+
+
+def _failed_submission(
+    done: shell.Completed,
+) -> Unavailable | CredentialProblem | Refused:
+    """Tell a refusal from what leaves it open whether anything was accepted."""
+    said, lines = done.stderr, _lines(done.stderr)
+    failed = _failed("condor_submit", done)
+    if isinstance(failed, CredentialProblem):
+        return failed
+    if any(sign in said for sign in _QUOTA):
+        return Refused(Cause.QUOTA, *lines)
+    # The schedd's own reason stands below; without one, nobody knows what became of it.
+    judged = _UNCOMMITTED in said and len(lines) > 1
+    if judged or (_UNCOMMITTED not in said and any(sign in said for sign in _REFUSED)):
+        return Refused(Cause.REFUSED, *lines)
+    return failed
+
+
+def _lines(said: str) -> list[str]:
+    """Take the first lines of an error, without the advice that follows."""
+    told = said.partition("Extra Info:")[0].splitlines()
+    return [legible(line.strip())[:300] for line in told if line.strip()][:4]

@@ -1,0 +1,148 @@
+"""What HTCondor is handed: a submit description, and the program that it runs for each pilot.
+
+Everything that a VO or an operator may write freely, variables, payload and arguments, goes into
+the program, a shell script, where quoting is simple and known. The description itself, with its
+macros and two kinds of quotes, holds only words of known letters.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import join, quote
+
+from worker.backends.contract import Order
+from worker.backends.htcondor.ads import WALLTIME
+from worker.backends.htcondor.options import HTCondorOptions, check_environment
+from worker.domain.pilot import group_and_number
+
+STAMP = "PILOTAGE_STAMP"
+PAYLOAD = "./pilotage-payload"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alike:
+    """Orders that differ in their stamps only: they are one submission."""
+
+    vo: str
+    script: str | None
+    arguments: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+
+
+def alike(order: Order) -> Alike:
+    """Tell what an order has in common with others."""
+    return Alike(
+        vo=order.vo,
+        script=order.script,
+        arguments=tuple(order.arguments),
+        environment=tuple(
+            sorted((name, value) for name, value in order.environment.items() if name != STAMP)
+        ),
+    )
+
+
+def problem(order: Order) -> str | None:
+    """Tell what no program could be written of, if there is anything."""
+    texts = {f"ARGUMENT_{n}": word for n, word in enumerate(order.arguments)}
+    try:
+        check_environment({**order.environment, **texts, "SCRIPT": order.script or ""})
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def program(what: Alike, ce: str, options: HTCondorOptions) -> str:
+    """Write the program that every one of these pilots runs."""
+    environment = {
+        **options.environment,
+        **dict(what.environment),
+        "PILOTAGE_VO": what.vo,
+        "PILOTAGE_CE": ce,
+    }
+    lines = [
+        "#!/bin/sh",
+        'export PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}"',
+        *(f"export {name}={quote(value)}" for name, value in environment.items()),
+        *_work(what, options),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _work(what: Alike, options: HTCondorOptions) -> list[str]:
+    if what.script is None:
+        command = options.command
+        words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+        return [f"exec {join([*words, *what.arguments])}"]
+    starter = [PAYLOAD] if what.script.startswith("#!") else ["/bin/sh", PAYLOAD]
+    return [
+        f"printf %s {quote(what.script)} > {PAYLOAD} && chmod 700 {PAYLOAD} || exit 126",
+        f"exec {join([*starter, *what.arguments])}",
+    ]
+
+
+def description(
+    stamps: Sequence[str],
+    vo: str,
+    *,
+    names: Mapping[str, str],
+    options: HTCondorOptions,
+    executable: Path,
+    folder: Path,
+) -> str:
+    """Write the description of these pilots; `names` are our attributes, the same for all."""
+    lines = {
+        **_resources(options),
+        **options.submit,
+        "executable": plain(executable),
+        "copy_to_spool": "true",
+        "environment": f'"{STAMP}=$(PilotStamp)"',
+        "initialdir": f"{plain(folder)}/$(PilotGroup)",
+        "output": "$(PilotStamp).out",
+        "error": "$(PilotStamp).out",
+        "should_transfer_files": "YES",
+        "when_to_transfer_output": "ON_EXIT",
+        "transfer_output_files": '""',
+        "batch_name": names["batch"],
+        "description": f"{names['prefix']}-$(PilotStamp)",
+        "notification": "never",
+        "+PilotageStamp": '"$(PilotStamp)"',
+        "+PilotageInstance": text(names["instance"]),
+        "+PilotageVO": text(vo),
+        **_ends(options),
+    }
+    written = [f"{name} = {value}" for name, value in lines.items()]
+    items = [f"{stamp} {group_and_number(stamp)[0]}" for stamp in stamps]
+    return "\n".join([*written, "queue PilotStamp, PilotGroup from (", *items, ")"]) + "\n"
+
+
+def _resources(options: HTCondorOptions) -> dict[str, str]:
+    asked = {
+        "request_cpus": options.cpus,
+        "request_memory": options.memory,
+        "request_disk": None if options.disk is None else options.disk * 1024,
+    }
+    return {name: str(value) for name, value in asked.items() if value is not None}
+
+
+def _ends(options: HTCondorOptions) -> dict[str, str]:
+    lines = {}
+    if options.walltime is not None:
+        ran = "time() - (JobCurrentStartExecutingDate ?: JobCurrentStartDate)"
+        lines["periodic_remove"] = f"JobStatus == 2 && {ran} > {options.walltime}"
+        lines["+PeriodicRemoveReason"] = text(WALLTIME)
+    if options.spool:
+        # A job whose output nobody fetched must leave the queue all the same.
+        kept = f"time() - EnteredCurrentStatus < {int(options.keep_output)}"
+        lines["leave_in_queue"] = f"JobStatus == 4 && StageOutFinish =?= undefined && {kept}"
+    return lines
+
+
+def plain(path: Path) -> str:
+    """Write a path so that no part of it is taken for a macro."""
+    return str(path).replace("$", "$(DOLLAR)")
+
+
+def text(value: str) -> str:
+    """Write a string as ClassAds do."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,180 @@
+"""What a CE of this back-end may be told.
+
+Values end up in a submit description, a ClassAd expression or the environment of a program. What
+could become a second line or another word there is refused here.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from worker.backends.contract import Options
+from worker.domain.credential import CredentialKind
+from worker.domain.words import Described
+
+# The pilots of a demonstration: each lives 5 to 20 seconds and harms nobody.
+SLEEPER = (
+    'echo "pilot $PILOTAGE_STAMP of $PILOTAGE_VO"; '
+    "exec sleep $((5 + $(od -An -N2 -tu2 /dev/urandom) % 16))"
+)
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_COMMAND = re.compile(r"(\+|MY\.)?[A-Za-z_][A-Za-z0-9_]*")
+_DAEMON = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]*")
+_KEYWORDS = ("queue", "include", "use", "if", "elif", "else", "endif", "error", "warning")
+_OURS = (
+    "executable", "transfer_executable", "copy_to_spool", "arguments", "environment", "env",
+    "getenv", "initialdir", "initial_dir", "iwd", "input", "output", "error", "log", "batch_name",
+    "description", "should_transfer_files", "when_to_transfer_output", "transfer_output_files",
+    "transfer_input_files", "leave_in_queue", "jobbatchname", "jobdescription", "periodic_remove",
+    "periodicremove", "periodicremovereason", "leavejobinqueue",
+)  # fmt: skip
+
+
+class Authentication(Described):
+    """How the schedd is told who asks."""
+
+    NONE = "none", "As the configuration of HTCondor's client says, for all VOs."
+    IDTOKENS = "idtokens", "By each VO's token, one that HTCondor itself gave out."
+    SCITOKENS = "scitokens", "By each VO's token, from an issuer that the schedd trusts."
+    SSL = "ssl", "By each VO's X.509 proxy."
+
+
+def _line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("it holds a line break or another control character")
+    if value.rstrip().endswith("\\"):
+        raise ValueError("it ends with a backslash, which would draw the next line in")
+    return value
+
+
+def _daemon(value: str) -> str:
+    if not _DAEMON.fullmatch(value):
+        raise ValueError(f"{value!r} is no name or address of a daemon")
+    return value
+
+
+def _script(value: str) -> str:
+    if not value.strip() or "\0" in value:
+        raise ValueError("it is empty, or holds a zero byte")
+    return value
+
+
+def _program(words: tuple[str, ...]) -> tuple[str, ...]:
+    if not words or not words[0] or any("\0" in word for word in words):
+        raise ValueError("it names no program, or a word holds a zero byte")
+    return words
+
+
+def check_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Refuse what a shell cannot have in its environment."""
+    for name, value in environment.items():
+        if not VARIABLE.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a variable")
+        if "\0" in value or not _is_utf8(value):
+            raise ValueError(f"{name} holds a zero byte, or what is not UTF-8")
+    return environment
+
+
+def _is_utf8(text: str) -> bool:
+    return text.encode("utf-8", "replace").decode() == text
+
+
+def _commands(commands: dict[str, str]) -> dict[str, str]:
+    for name in commands:
+        word = name.lower().removeprefix("+").removeprefix("my.")
+        if not _COMMAND.fullmatch(name) or word in _KEYWORDS or word.startswith("pilotage"):
+            raise ValueError(f"{name!r} is no command of a submit description")
+        if word in _OURS:
+            raise ValueError(f"{name!r} is set by pilotage itself")
+    return commands
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError(f"{str(path)!r} is not an absolute path")
+    _line(str(path))
+    return path
+
+
+Line = Annotated[str, AfterValidator(_line)]
+Daemon = Annotated[str, AfterValidator(_daemon)]
+Script = Annotated[str, AfterValidator(_script)]
+Program = Annotated[tuple[str, ...], AfterValidator(_program)]
+Environment = Annotated[dict[str, str], AfterValidator(check_environment)]
+Commands = Annotated[dict[str, Line], AfterValidator(_commands)]
+Absolute = Annotated[Path, AfterValidator(_absolute)]
+Seconds = Annotated[float, Field(ge=0, le=10 * 365 * 86400)]
+
+
+class HTCondorOptions(Options):
+    """What a CE of this back-end may be told."""
+
+    command: Script | Program = SLEEPER
+    """What a pilot of a VO without a payload runs: a line for /bin/sh, or a program as a list."""
+
+    environment: Environment = Field(default_factory=dict)
+    """Variables that every pilot of the CE gets."""
+
+    schedd: Daemon | None = None
+    """The name of the schedd, for an HTCondor-CE its host; left out, the one of this host."""
+
+    pool: Daemon | None = None
+    """The collector that knows the schedd, for an HTCondor-CE its host and port 9619."""
+
+    spool: bool = False
+    """Whether files are sent to the schedd and fetched from it; needed where it is far away."""
+
+    authentication: Authentication = Authentication.NONE
+    """How the schedd is told who asks: none, idtokens, scitokens or ssl."""
+
+    config: Absolute | None = None
+    """The configuration file of HTCondor's client; left out, the one of this host."""
+
+    programs: Absolute | None = None
+    """The folder of HTCondor's client; left out, its programs are on the path."""
+
+    output_folder: Absolute | None = None
+    """Where the output of pilots is kept; left out, in the state folder."""
+
+    keep_output: Seconds = 6 * 3600
+    """Seconds to keep output; with `spool`, also an ended job at the schedd."""
+
+    cpus: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Processors to ask for; left out, the schedd's default."""
+
+    memory: Annotated[int, Field(ge=1, le=2**40)] | None = None
+    """MiB of memory to ask for; left out, the schedd's default."""
+
+    disk: Annotated[int, Field(ge=1, le=2**40)] | None = None
+    """MiB of disk to ask for; left out, the schedd's default."""
+
+    walltime: Annotated[int, Field(gt=0, le=10 * 365 * 86400)] | None = None
+    """Seconds that a pilot may run, after which the schedd removes it; left out, for ever."""
+
+    submit: Commands = Field(default_factory=dict)
+    """Further commands of the submit description, such as requirements or +maxWallTime."""
+
+    held_patience: Seconds = 3600
+    """Seconds that a pilot on hold is given to be released, if its hold is one that may be."""
+
+    call_timeout: Annotated[float, Field(gt=0, le=3600)] = 60
+    """Seconds that the driver waits for an answer."""
+
+    visibility_delay: Annotated[float, Field(ge=0)] = 60
+    """Seconds until a job that the CE accepted is sure to be in its listing."""
+
+    @property
+    def credential(self) -> CredentialKind | None:
+        """Say which credential of each VO the CE asks for, if any."""
+        return _CREDENTIALS[self.authentication]
+
+
+_CREDENTIALS = {
+    Authentication.NONE: None,
+    Authentication.IDTOKENS: CredentialKind.TOKEN,
+    Authentication.SCITOKENS: CredentialKind.TOKEN,
+    Authentication.SSL: CredentialKind.PROXY,
+}

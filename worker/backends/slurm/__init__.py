@@ -1,0 +1,22 @@
+"""Pilots as elements of job arrays of a Slurm cluster, reached here or over SSH."""
+
+from pathlib import Path
+
+from worker.backends.contract import Backend
+from worker.backends.slurm.driver import SlurmDriver
+from worker.backends.slurm.options import SlurmOptions
+from worker.backends.slurm.tables import metadata
+from worker.db.chains import Chain
+
+BACKEND = Backend(
+    name="slurm",
+    about="Jobs of a Slurm cluster, by its own programs, here or on a login node.",
+    options=SlurmOptions,
+    driver=SlurmDriver,
+    chain=Chain(
+        name="slurm",
+        tables=("slurm_clusters", "slurm_cancellations"),
+        metadata=metadata,
+        folder=Path(__file__).parent / "migrations",
+    ),
+)

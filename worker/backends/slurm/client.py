@@ -1,0 +1,176 @@
+"""Calls Slurm's programs within the time of one call of a driver, and reads what they answer."""
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from worker.backends.shell import Completed
+from worker.backends.slurm.errors import is_trouble, problem, refusal
+from worker.backends.slurm.options import SlurmOptions
+from worker.backends.slurm.reach import ASKING, SENDING, Reach
+from worker.backends.slurm.rows import (
+    EXITS_FORMAT,
+    FIELD,
+    HISTORY_FORMAT,
+    QUEUE_FORMAT,
+    Row,
+    exits,
+    history_rows,
+    queue_rows,
+)
+from worker.backends.slurm.words import Names
+from worker.domain.errors import Refused, Unavailable, Unreadable
+
+LONGEST_LIST = 60_000
+"""Characters of ids in one word: a word of a command line may have 128 kB."""
+_JOB_ID = re.compile(r"^([0-9]+)(?:;\S*)?$", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a cluster says of itself."""
+
+    name: str
+    version: str
+    array_size: int
+    forget_after: int
+    accounting: bool
+
+
+class Client:
+    """Slurm's programs, for as long as one call may take."""
+
+    def __init__(self, reach: Reach, options: SlurmOptions, names: Names, until: float) -> None:
+        self._reach = reach
+        self._names = names
+        self._options = options
+        self._until = until
+
+    @staticmethod
+    def end_of_call(options: SlurmOptions) -> float:
+        """Tell until when a call that begins now may take."""
+        return time.monotonic() + options.call_timeout
+
+    def about(self) -> About:
+        """Ask the controller for its configuration."""
+        said = self._ask("scontrol", *self._clusters(), "show", "config").stdout
+        found = dict(re.findall(r"^(\w+)\s*= (.*?)\s*$", said, re.MULTILINE))
+        try:
+            return About(
+                name=found["ClusterName"],
+                version=found["SLURM_VERSION"],
+                array_size=int(found["MaxArraySize"]),
+                forget_after=int(found["MinJobAge"].split()[0]),
+                accounting=not found["AccountingStorageType"].endswith(("none", "(null)")),
+            )
+        except (KeyError, ValueError) as error:
+            raise Unreadable(said[:2000], "scontrol show config", str(error)) from error
+
+    def queue(self) -> list[Row]:
+        """List the jobs of our user that the controller knows, ended ones too."""
+        words = ["--me", "--all", "--array", "--states=all", f"--format={QUEUE_FORMAT}"]
+        return queue_rows(self._ask("squeue", *self._clusters(), *words).stdout, self._names)
+
+    def exits(self) -> dict[str, tuple[int, int]]:
+        """Tell the exit code and the signal of the jobs that failed and are still known."""
+        words = ["--me", "--all", "--array", "--states=FAILED", f"--Format={EXITS_FORMAT}"]
+        return exits(self._ask("squeue", *self._clusters(), *words).stdout)
+
+    def history(self, arrays: Iterable[str]) -> list[Row]:
+        """List what accounting knows of these jobs, with all elements of an array."""
+        rows = []
+        for ids in _chunks(dict.fromkeys(arrays)):
+            rows += self._history(f"--jobs={','.join(ids)}")
+        return rows
+
+    def history_since(self, seconds: float) -> list[Row]:
+        """List what accounting knows of jobs that were there in the last so many seconds."""
+        # By the cluster's own clock, whatever ours says.
+        return self._history(f"--starttime=now-{max(1, round(seconds))}seconds")
+
+    def submit(self, words: Sequence[str], script: str) -> str:
+        """Submit a job or an array; its id. `Refused` only if surely nothing was accepted."""
+        env = {**SENDING, **self._configuration()}
+        words = ["sbatch", "--parsable", *self._clusters(), *words]
+        done = self._reach.run(words, env, script, self._left("sbatch"))
+        if done.exit_code != 0:
+            refused = refusal(done)
+            raise Refused(*refused) if refused else problem("sbatch", done)
+        ids: list[str] = _JOB_ID.findall(done.stdout)
+        if len(ids) != 1:
+            raise Unreadable(done.stdout[:2000], "sbatch", "it did not tell the id of the job")
+        return ids[0]
+
+    def cancel(self, ids: Iterable[str]) -> Completed:
+        """Cancel jobs; a job that has ended or is not known is no error."""
+        said, code = "", 0
+        for some in _chunks(ids):
+            done = self._run("scancel", *self._clusters(), *some)
+            if done.exit_code and not _is_about_jobs(done.stderr):
+                raise problem("scancel", done)
+            said, code = said + done.stderr, code or done.exit_code
+        return Completed(stdout="", stderr=said, exit_code=code, seconds=0)
+
+    def shell(self, script: str, *words: str, said: str = "") -> str:
+        """Run a small script of ours where the files of the pilots are."""
+        done = self._run("sh", "-c", script, "sh", *words, said=said)
+        if done.exit_code != 0:
+            raise problem("sh", done)
+        return done.stdout
+
+    def _history(self, what: str) -> list[Row]:
+        words = [
+            "--allocations",
+            "--parsable2",
+            f"--delimiter={FIELD}",
+            f"--format={HISTORY_FORMAT}",
+        ]
+        said = self._ask("sacct", *self._clusters(), *words, what).stdout
+        return history_rows(said, self._names)
+
+    def _ask(self, program: str, *words: str) -> Completed:
+        done = self._run(program, *words)
+        if is_trouble(program, done):
+            raise problem(program, done)
+        return done
+
+    def _run(self, program: str, *words: str, said: str = "") -> Completed:
+        env = {**ASKING, **self._configuration()}
+        return self._reach.run([program, *words], env, said, self._left(program))
+
+    def _left(self, program: str) -> float:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise Unavailable(program, f"no time is left of {self._options.call_timeout:g} s")
+        return left
+
+    def _clusters(self) -> list[str]:
+        return [f"--clusters={self._options.cluster}"] if self._options.cluster else []
+
+    def _configuration(self) -> Mapping[str, str]:
+        given = self._options.slurm_conf
+        return {"SLURM_CONF": given} if given else {}
+
+
+def _is_about_jobs(said: str) -> bool:
+    """Tell whether the controller answered, if only that it knows no such job."""
+    return bool(said.strip()) and all(
+        "Invalid job id" in line or "already completing" in line or "denied" in line
+        for line in said.splitlines()
+        if line.strip()
+    )
+
+
+def _chunks(words: Iterable[str]) -> Iterable[list[str]]:
+    """Part words such that each part fits into one word of a command line."""
+    part: list[str] = []
+    length = 0
+    for word in words:
+        if part and length + len(word) + 1 > LONGEST_LIST:
+            yield part
+            part, length = [], 0
+        part.append(word)
+        length += len(word) + 1
+    if part:
+        yield part

@@ -1,0 +1,94 @@
+"""What Slurm's programs say when they do not do what they were asked, and what that means.
+
+Most texts are those of `slurm_strerror`. A submission is refused only where the controller said
+so, or where the program says that it never asked it; everything else leaves the pilots in doubt.
+"""
+
+import re
+
+from worker.backends.shell import Completed
+from worker.backends.slurm.words import harmless
+from worker.domain.errors import BackendError, CredentialProblem, Unavailable, Unreadable
+from worker.domain.pilot import Cause
+
+_SUBMISSION = "Batch job submission failed: "
+
+_CREDENTIAL = re.compile(
+    r"authentication|Munge (en|de)code|Invalid user id|credential", re.IGNORECASE
+)
+_AWAY = re.compile(
+    r"Unable to contact|connect failure|timed out|Zero Bytes|Connection (refused|reset)"
+    r"|Unexpected message received|Resource temporarily unavailable|temporarily unable"
+    r"|Unable to process configuration|Problem talking to the database|Communication connection"
+    r"|Message (send|receive) failure|backup mode|in standby|shutdown in progress|try again",
+    re.IGNORECASE,
+)
+_QUOTA = re.compile(
+    r"QOS\w*(Submit|Jobs?)\w*Limit|Assoc\w*(Submit|Jobs?)\w*Limit|MaxSubmit|MaxJobs"
+    r"|Job violates accounting|job submit limit|Too many (jobs|array)|MaxJobCount"
+    r"|exceed\w* the (limit|number|maximum) of \w*\s*jobs|job limit",
+    re.IGNORECASE,
+)
+# The limits of a job, not of our number of jobs: more room will not help.
+_NOT_QUOTA = re.compile(
+    r"(QOS|Assoc)\w*(PerJobLimit|WallDuration\w*|TimeLimit)|DenyOnLimit", re.IGNORECASE
+)
+_NEVER_ASKED = re.compile(
+    r"sbatch: (unrecognized|invalid) option|option .* requires an argument|Try \"sbatch --help\""
+    r"|sbatch: error: (Invalid|.*specification|Batch script|This does not look|Unable to open)"
+    r"|option .* doesn't allow an argument|is ambiguous",
+)
+
+
+def last_line(text: str) -> str:
+    """Return the line that tells most: the last one."""
+    lines = [harmless(line) for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def refusal(done: Completed) -> tuple[Cause, str] | None:
+    """Tell why a submission was refused; `None` if it is not sure that it was."""
+    said = done.stderr
+    if _SUBMISSION not in said:
+        return (Cause.REFUSED, _first_error(said)) if _NEVER_ASKED.search(said) else None
+    told = said.rpartition(_SUBMISSION)[2]
+    if _AWAY.search(told) or _CREDENTIAL.search(told):
+        return None
+    why = _reasons(said)
+    if _QUOTA.search(said) and not _NOT_QUOTA.search(said):
+        return Cause.QUOTA, why
+    return Cause.REFUSED, why
+
+
+def problem(program: str, done: Completed) -> BackendError:
+    """Say what is wrong with a program that did not answer."""
+    told = last_line(done.stderr) or f"exit code {done.exit_code}"
+    # The last line may be a consequence of another one.
+    if _CREDENTIAL.search(done.stderr):
+        return CredentialProblem(program, told)
+    if done.exit_code in (126, 127) or _AWAY.search(done.stderr):
+        return Unavailable(program, told)
+    if done.stderr.strip():
+        return Unavailable(program, told)
+    return Unreadable(done.stdout[:2000], program, told)
+
+
+def is_trouble(program: str, done: Completed) -> bool:
+    """Tell whether a program that only reads did not do its work.
+
+    sacct says that its connection broke with exit code 0, and a header.
+    """
+    broken = program == "sacct" and re.search(r"\b(error|fatal): ", done.stderr)
+    return done.exit_code != 0 or bool(broken)
+
+
+def _reasons(said: str) -> str:
+    """Put together the short word of a limit or a plugin's message, and the long text."""
+    lines = [re.sub(r"^sbatch: (error: )?", "", line.strip()) for line in said.splitlines()]
+    told = [line.removeprefix(_SUBMISSION) for line in lines if line]
+    return harmless("; ".join(told[-3:]))
+
+
+def _first_error(said: str) -> str:
+    lines = [line for line in said.splitlines() if line.strip()]
+    return harmless(re.sub(r"^sbatch: (error: )?", "", lines[0])) if lines else ""

@@ -1,0 +1,143 @@
+"""What is remembered of a cluster between calls, in our own tables."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Executable, String, Text, bindparam, delete, select, true, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from worker.backends.contract import Means
+from worker.backends.slurm.client import About
+from worker.backends.slurm.tables import slurm_cancellations, slurm_clusters
+from worker.db.rows import encode, insert_new, rows
+from worker.db.types import UtcDateTime
+
+FRESH = timedelta(hours=24)
+"""What a cluster said of itself is asked anew after this time."""
+FIRST_LOOK = timedelta(days=7)
+"""How far back the history is listed for the first time."""
+OVERLAP = timedelta(hours=1)
+"""Accounting may lag behind the controller."""
+USES = 5
+"""So many listings begin at one moment before a later one is taken: a listing that was made and
+never recorded costs nothing."""
+TIDY_EVERY = timedelta(hours=1)
+KEEP_CANCELLATIONS = timedelta(days=30)
+
+
+class Memory:
+    """What is remembered of one cluster."""
+
+    def __init__(self, ce: str, means: Means) -> None:
+        self._ce = ce
+        self._uow = means.uow
+        self._now = means.now
+
+    def about(self) -> About | None:
+        """Recall what it said of itself not long ago."""
+        row = self._row()
+        if row is None or self._now() - row.asked_at > FRESH:
+            return None
+        return About(
+            name=row.name,
+            version=row.version,
+            array_size=row.array_size,
+            forget_after=row.forget_after,
+            accounting=row.accounting,
+        )
+
+    def learn(self, about: About) -> None:
+        """Remember what it said of itself."""
+        values = {**asdict(about), "asked_at": self._now()}
+        with self._uow() as tx:
+            insert_new(tx, slurm_clusters, ce=self._ce, **values)
+            mine = update(slurm_clusters).where(slurm_clusters.c.ce == self._ce)
+            tx.execute(mine.values(**values))
+
+    def history_from(self) -> datetime:
+        """Tell from when on the history is to be listed now."""
+        row = self._row()
+        begin = row.history_from if row is not None else None
+        return begin - OVERLAP if begin is not None else self._now() - FIRST_LOOK
+
+    def listed_at(self) -> datetime | None:
+        """Tell when all jobs were last listed."""
+        row = self._row()
+        return None if row is None else row.listed_at
+
+    def listed(self, as_of: datetime) -> None:
+        """Remember a complete listing."""
+        row = self._row()
+        if row is None:
+            return
+        uses = row.history_uses + 1
+        values: dict[str, Any] = {"listed_at": as_of, "history_uses": uses}
+        if row.history_next is None:
+            values["history_next"] = as_of
+        elif uses >= USES:
+            values |= {"history_from": row.history_next, "history_next": as_of, "history_uses": 0}
+        self._set(**values)
+
+    def is_tidy(self) -> bool:
+        """Tell whether what is no longer needed was removed not long ago."""
+        row = self._row()
+        if row is None or row.tidied_at is None:
+            return False
+        return bool(self._now() - row.tidied_at < TIDY_EVERY)
+
+    def tidied(self) -> None:
+        """Forget old cancellations, and remember that it was done."""
+        old = self._now() - KEEP_CANCELLATIONS
+        with self._uow() as tx:
+            mine = delete(slurm_cancellations).where(slurm_cancellations.c.ce == self._ce)
+            tx.execute(mine.where(slurm_cancellations.c.asked_at < old))
+        self._set(tidied_at=self._now())
+
+    def cancelling(self, stamps: Iterable[str]) -> None:
+        """Remember that these are about to be cancelled; of what was before, the first counts."""
+        given = encode(("stamp",), [(stamp,) for stamp in sorted(set(stamps))])
+        with self._uow() as tx:
+            tx.execute(_insert_cancellations(tx.dialect), {**given, **self._said()})
+
+    def cancelled(self, stamps: Iterable[str]) -> set[str]:
+        """Tell which of these it was asked to cancel."""
+        given = encode(("stamp",), [(stamp,) for stamp in stamps])
+        with self._uow() as tx:
+            wanted = rows(tx.dialect, stamp=Text)
+            query = select(slurm_cancellations.c.stamp).where(
+                slurm_cancellations.c.ce == self._ce,
+                slurm_cancellations.c.stamp == wanted.c.stamp,
+            )
+            return set(tx.execute(query, given).scalars())
+
+    def _said(self) -> dict[str, Any]:
+        return {"for_ce": self._ce, "now": self._now()}
+
+    def _row(self) -> Any:
+        with self._uow() as tx:
+            query = select(slurm_clusters).where(slurm_clusters.c.ce == self._ce)
+            return tx.execute(query).one_or_none()
+
+    def _set(self, **values: Any) -> None:
+        mine = update(slurm_clusters).where(slurm_clusters.c.ce == self._ce)
+        with self._uow() as tx:
+            tx.execute(mine.values(**values))
+
+
+@cache
+def _insert_cancellations(dialect: str) -> Executable:
+    new = rows(dialect, stamp=Text)
+    make = postgresql_insert if dialect == "postgresql" else sqlite_insert
+    asked = select(
+        bindparam("for_ce", type_=String), new.c.stamp, bindparam("now", type_=UtcDateTime)
+    )
+    # Without a WHERE, SQLite would read ON CONFLICT as a part of FROM.
+    return (
+        make(slurm_cancellations)
+        .from_select(["ce", "stamp", "asked_at"], asked.where(true()))
+        .on_conflict_do_nothing()
+    )

@@ -1,0 +1,193 @@
+"""How a program of Slurm is reached: on this host, or on a login node over SSH.
+
+Either way it gets a small environment of its own, so that nobody's SQUEUE_STATES or SBATCH_QOS
+has a say, and times are written in UTC.
+"""
+
+import hashlib
+import os
+import pwd
+import shlex
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from worker.backends.shell import Completed, run
+from worker.backends.slurm.options import SlurmOptions
+from worker.domain.errors import CredentialProblem, Unavailable
+
+STANDARD_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+_LANGUAGE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+ASKING = {
+    **_LANGUAGE,
+    "TZ": "UTC",
+    "SLURM_TIME_FORMAT": "standard",
+    # Without it a long list of array elements ends in three dots.
+    "SLURM_BITSTR_LEN": "0",
+}
+"""What a program that answers questions is told."""
+SENDING = {"LANG": "C.UTF-8"}
+"""What sbatch is told; pilots inherit it."""
+
+LIMIT = 64 * 2**20
+"""Bytes of an answer: some hundred thousand jobs."""
+
+_MARK = "\x1e\x1e"
+_CLEANLY = (
+    "printf '\\036\\036'; printf '\\036\\036' >&2; "
+    'exec env -i "PATH=$PATH:$0" "HOME=$HOME" "USER=$USER" "LOGNAME=$LOGNAME" "SHELL=$SHELL" "$@"'
+)
+"""What a login node's shell does with the words that follow: nothing but run them. What was said
+before, by a profile or a banner, is told apart by a mark."""
+
+_LONGEST_SOCKET = 80
+"""ssh adds a few characters, and the kernel takes 107."""
+
+
+class Reach(Protocol):
+    """Where the programs are run."""
+
+    def run(
+        self, words: Sequence[str], env: Mapping[str, str], said: str, seconds: float
+    ) -> Completed:
+        """Run a program to its end; `Unavailable` or `CredentialProblem` if it was not reached."""
+
+
+class Here:
+    """The programs of this host."""
+
+    def __init__(self, options: SlurmOptions) -> None:
+        self._folder = options.programs
+
+    def run(
+        self, words: Sequence[str], env: Mapping[str, str], said: str, seconds: float
+    ) -> Completed:
+        """Run a program of this host."""
+        name, *rest = words
+        return run(
+            [self._find(name), *rest],
+            env={**_own(), **env},
+            input=said,
+            timeout=seconds,
+            limit=LIMIT,
+        )
+
+    def _find(self, name: str) -> str:
+        path = f"{os.environ.get('PATH', '')}:{STANDARD_PATH}"
+        found = shutil.which(name, path=self._folder if _is_slurms(name) else path)
+        if found is None and self._folder is None:
+            found = shutil.which(name, path=path)
+        if found is None:
+            where = self._folder or "this host; say programs=FOLDER, or ssh=HOST"
+            raise Unavailable(name, f"there is no such program in {where}")
+        return found
+
+
+class Login:
+    """The programs of a login node."""
+
+    def __init__(
+        self, options: SlurmOptions, key: str | None = None, user: str | None = None
+    ) -> None:
+        self._options = options
+        self._key = key or options.ssh_key
+        where = str(options.ssh)
+        self._where = where if user is None else f"{user}@{where.rpartition('@')[2]}"
+
+    def run(
+        self, words: Sequence[str], env: Mapping[str, str], said: str, seconds: float
+    ) -> Completed:
+        """Run a program there. Its words are quoted, so that the shell there reads them as ours."""
+        folder = self._options.programs
+        name, *rest = words
+        path = f"{folder}/{name}" if folder and _is_slurms(name) else name
+        told = [f"{variable}={value}" for variable, value in env.items()]
+        remote = shlex.join(["sh", "-c", _CLEANLY, STANDARD_PATH, *told, path, *rest])
+        done = run(
+            [*self._client(seconds), remote], env=_agent(), input=said, timeout=seconds, limit=LIMIT
+        )
+        if done.exit_code == 255 and f"{name}:" not in done.stderr:
+            raise self._problem(done.stderr)
+        _, mark, stdout = done.stdout.partition(_MARK)
+        if not mark:
+            raise Unavailable(f"ssh {self._where}", "its shell did not run what it was told")
+        return replace(done, stdout=stdout, stderr=done.stderr.partition(_MARK)[2])
+
+    def _client(self, seconds: float) -> list[str]:
+        given = self._options
+        settings = {
+            "BatchMode": "yes",
+            "StrictHostKeyChecking": "yes",
+            "ConnectTimeout": str(max(1, round(min(seconds, 15)))),
+            "ServerAliveInterval": "10",
+            "ServerAliveCountMax": "2",
+            "ClearAllForwardings": "yes",
+            "ForwardAgent": "no",
+            "PermitLocalCommand": "no",
+            "LogLevel": "ERROR",
+        }
+        if self._key:
+            settings |= {"IdentityFile": _quoted(self._key), "IdentitiesOnly": "yes"}
+        if given.ssh_known_hosts:
+            settings["UserKnownHostsFile"] = _quoted(given.ssh_known_hosts)
+        if given.ssh_keep:
+            settings |= {
+                "ControlMaster": "auto",
+                "ControlPath": _quoted(str(self._sockets()), "/%C"),
+                "ControlPersist": str(given.ssh_keep),
+            }
+        words = ["ssh", "-T", "-x"]
+        words += ["-F", given.ssh_config] if given.ssh_config else []
+        words += ["-p", str(given.ssh_port)] if given.ssh_port else []
+        words += [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
+        return [*words, "--", self._where]
+
+    def _sockets(self) -> Path:
+        """Make the folder of shared connections, one for each key, for nobody but us."""
+        mine = hashlib.sha256(repr((self._key, self._options.ssh_config)).encode()).hexdigest()[:8]
+        folder = Path(tempfile.gettempdir()) / f"pilotage-{os.geteuid()}" / mine
+        if len(str(folder)) > _LONGEST_SOCKET - len("/") - 2 * len("%C"):
+            folder = Path("/tmp") / folder.relative_to(tempfile.gettempdir())  # noqa: S108
+        for path in (folder.parent, folder):
+            path.mkdir(mode=0o700, exist_ok=True)
+            found = path.lstat()
+            if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+                raise Unavailable("ssh", f"{path} is not ours alone; remove it")
+        return folder
+
+    def _problem(self, said: str) -> CredentialProblem | Unavailable:
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        told = lines[-1] if lines else "the connection ended without a word"
+        if "Permission denied (" in said or "Too many authentication failures" in said:
+            return CredentialProblem(f"ssh {self._where}", told)
+        if "Host key verification failed" in said:
+            told = "its host key is not known, or another one: see ssh_known_hosts"
+        return Unavailable(f"ssh {self._where}", told)
+
+
+def _is_slurms(name: str) -> bool:
+    return name in ("sbatch", "squeue", "sacct", "scancel", "scontrol")
+
+
+def _quoted(path: str, pattern: str = "") -> str:
+    """Write a path as a value of ssh's configuration, where a space ends a word."""
+    return '"' + path.replace("%", "%%") + pattern + '"'
+
+
+def _own() -> dict[str, str]:
+    """Make an environment as a fresh login has it, with nothing of the worker's in it."""
+    try:
+        user = pwd.getpwuid(os.geteuid())
+        who = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
+    except KeyError:  # a user id without a name, as containers have it
+        who = {"HOME": "/"}
+    return {"PATH": STANDARD_PATH, "SHELL": "/bin/sh", **who}
+
+
+def _agent() -> dict[str, str]:
+    """Leave ssh what it needs of our environment."""
+    kept = ("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")
+    return {**_own(), **{name: os.environ[name] for name in kept if name in os.environ}}

@@ -1,0 +1,183 @@
+"""`pilotage credential`: what VOs show to CEs, how long it holds, and how it is renewed."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import NO_LIMIT, Group, as_json, example, something, sure
+from worker.domain.credential import Credential, CredentialKind
+from worker.domain.errors import Invalid, TaskFailed
+from worker.domain.lengths import spoken
+from worker.domain.schedule import Outcome
+from worker.domain.vo import ALL_VOS
+from worker.services import credentials as service
+from worker.services import renew as renewing
+from worker.services.credentials import Standing
+
+COLUMNS = ["vo", "backend", "kind", "state", "left", "used", "expires_at", "renew", "path"]
+SEVERAL = "Which, where a VO has several."
+
+_kind = click.option("--kind", type=click.Choice([str(kind) for kind in CredentialKind]),
+                     help=SEVERAL)  # fmt: skip
+_renew = click.option(
+    "--renew", metavar="COMMAND",
+    help="The command that renews it: words, read by no shell; 'none' takes it away.",
+)  # fmt: skip
+
+
+def _which(command: Any) -> Any:
+    """Add what names a credential."""
+    backend = click.argument("backend", metavar="BACKEND")
+    return click.argument("vo", metavar="VO|all")(backend(command))
+
+
+@click.group(cls=Group, epilog=example("pilotage credential list"))
+def credential() -> None:
+    """Care for the credentials; the secrets stay in their files."""
+
+
+@credential.command(
+    epilog=example(
+        "pilotage credential add lhcb arc --proxy /etc/pilotage/lhcb.pem --renew 'renew-proxy lhcb'"
+    )
+)
+@_which
+@click.option("--proxy", metavar="PATH", help=CredentialKind.PROXY.sentence)
+@click.option("--token", metavar="PATH", help=CredentialKind.TOKEN.sentence)
+@click.option("--key", metavar="PATH", help=CredentialKind.KEY.sentence)
+@_renew
+@as_json
+def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | None) -> None:
+    """Tell where the credential of a VO, or of all, for a back-end lies."""
+    told = {kind: path for kind, path in paths.items() if path is not None}
+    if len(told) != 1:
+        raise click.UsageError(
+            "Say where it lies: with one of --proxy, --token, --key.", click.get_current_context()
+        )
+    [(kind, path)] = told.items()
+    wanted = Credential(
+        vo=_vo(vo),
+        backend=backend,
+        kind=CredentialKind(kind),
+        path=path,
+        renew=_words(renew),
+    )
+    database = wiring.current_database()
+    _show(service.add(database, wiring.backends(), wanted, wiring.now()), as_json)
+
+
+@credential.command("list", epilog=example("pilotage credential list"))
+@as_json
+def list_(as_json: bool) -> None:
+    """List the credentials, and how long each holds by its file."""
+    found = service.list_all(wiring.current_database(), wiring.now())
+    if as_json:
+        show.as_json([asdict(one) for one in found])
+        return
+    show.table([_row(one) for one in found], COLUMNS, "no credentials found")
+    for one in found:
+        if one.problem is not None:
+            show.say(one.problem)
+
+
+@credential.command("show", epilog=example("pilotage credential show lhcb arc"))
+@_which
+@_kind
+@as_json
+def show_(vo: str, backend: str, kind: str | None, as_json: bool) -> None:
+    """Show a credential, by what its file says now."""
+    database = wiring.current_database()
+    _show(service.show(database, _vo(vo), backend, _named(kind), wiring.now()), as_json)
+
+
+@credential.command("set", epilog=example("pilotage credential set lhcb arc --renew none"))
+@_which
+@_kind
+@click.option("--path", help="Where it lies now.")
+@_renew
+@as_json
+def set_(
+    vo: str, backend: str, kind: str | None, path: str | None, renew: str | None, as_json: bool
+) -> None:
+    """Change where a credential lies, or how it is renewed."""
+    changes: dict[str, Any] = {} if path is None else {"path": path}
+    if renew is not None:
+        changes["renew"] = _words(renew)
+    database = wiring.current_database()
+    changed = service.change(
+        database, _vo(vo), backend, _named(kind), something(changes), wiring.now()
+    )
+    _show(changed, as_json)
+
+
+@credential.command(epilog=example("pilotage credential remove lhcb arc --yes"))
+@_which
+@_kind
+@sure
+def remove(vo: str, backend: str, kind: str | None, yes: bool) -> None:
+    """Forget a credential; its file stays."""
+    service.remove(wiring.current_database(), _vo(vo), backend, _named(kind), yes=yes)
+    show.say(f"credential of {vo} for {backend} removed")
+
+
+@credential.command(epilog=example("pilotage credential renew lhcb arc"))
+@_which
+@_kind
+@as_json
+def renew(vo: str, backend: str, kind: str | None, as_json: bool) -> None:
+    """Renew a credential now, by its command."""
+    wiring.current_database()
+    parts = wiring.parts(by_hand=True)
+    done = renewing.renew_one(parts, _vo(vo), backend, _named(kind))
+    show.as_json(asdict(done)) if as_json else _lines(done.lines)
+    if done.outcome is Outcome.FAILED or done.busy:
+        raise TaskFailed("renew", *done.lines[:1])
+
+
+def _lines(lines: Sequence[str]) -> None:
+    for line in lines:
+        show.say(line)
+
+
+def _vo(word: str) -> str | None:
+    return None if word == ALL_VOS else word
+
+
+def _named(kind: str | None) -> CredentialKind | None:
+    return None if kind is None else CredentialKind(kind)
+
+
+def _words(command: str | None) -> tuple[str, ...] | None:
+    """Take a command apart as a shell would, without running one."""
+    if command is None or command == NO_LIMIT:
+        return None
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as error:
+        raise Invalid("renew", str(error).lower()) from None
+
+
+def _row(one: Standing) -> dict[str, Any]:
+    known = one.seconds_left is not None
+    return {
+        **asdict(one),
+        "state": str(one.state),
+        "left": spoken(timedelta(seconds=one.seconds_left or 0)) if known else None,
+        "used": None if one.used is None else f"{one.used:.0%}",
+        "renew": None if one.renew is None else shlex.join(one.renew),
+    }
+
+
+def _show(one: Standing, as_json: bool) -> None:
+    if as_json:
+        show.as_json(asdict(one))
+        return
+    row = _row(one)
+    del row["seconds_left"]
+    show.fields({name: value for name, value in row.items() if value is not None})

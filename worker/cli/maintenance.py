@@ -1,0 +1,49 @@
+"""`pilotage ce maintenance`: when CEs are known to be away."""
+
+from datetime import datetime
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import Group, Moment, as_json, example, sure
+from worker.services import maintenance as service
+
+COLUMNS = ["id", "ce", "begins_at", "ends_at", "reason"]
+
+
+@click.group(cls=Group, epilog=example("pilotage ce maintenance list"))
+def maintenance() -> None:
+    """Say when CEs are away, so that nothing is sent to them then."""
+
+
+@maintenance.command(epilog=example("pilotage ce maintenance add lyon --end 8h --reason disks"))
+@click.argument("ce")
+@click.option("--begin", "begins_at", type=Moment(), help="When it begins; left out, now.")
+@click.option("--end", "ends_at", type=Moment(), required=True, help="When it ends: 8h from now.")
+@click.option("--reason", required=True, help="Why.")
+def add(ce: str, begins_at: datetime | None, ends_at: datetime, reason: str) -> None:
+    """Add a maintenance."""
+    database = wiring.current_database()
+    made = service.add(database, ce, begins_at or wiring.now(), ends_at, reason)
+    show.say(f"maintenance {made} of CE {ce} until {ends_at:%Y-%m-%d %H:%M}Z")
+
+
+@maintenance.command("list", epilog=example("pilotage ce maintenance list lyon"))
+@click.argument("ce", required=False)
+@as_json
+def list_(ce: str | None, as_json: bool) -> None:
+    """List the maintenances that are not over."""
+    found = service.find(wiring.current_database(), ce, wiring.now())
+    rows = [{column: getattr(one, column) for column in COLUMNS} for one in found]
+    show.as_json(rows) if as_json else show.table(rows, COLUMNS, "no maintenance is known")
+
+
+@maintenance.command(epilog=example("pilotage ce maintenance remove lyon 7 --yes"))
+@click.argument("ce")
+@click.argument("number", type=int)
+@sure
+def remove(ce: str, number: int, yes: bool) -> None:
+    """Remove a maintenance; the CE gets pilots again."""
+    service.remove(wiring.current_database(), ce, number, yes=yes)
+    show.say(f"maintenance {number} of CE {ce} removed")

@@ -1,0 +1,55 @@
+"""`pilotage vo payload`: what the pilots of a VO run."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import as_json, example
+from worker.services import payloads
+
+
+@click.command(epilog=example("pilotage vo payload lhcb --from pilot.toml"))
+@click.argument("name")
+@click.option("--from", "file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Take it from this TOML file.")  # fmt: skip
+@click.option("--show", "shown", is_flag=True, help="Show it; so does no option at all.")
+@click.option("--ce", help="Show it as it is at this CE.")
+@click.option("--clear", is_flag=True, help="Take it away; the CE's options say what is run.")
+@as_json
+def payload(
+    name: str, file: Path | None, shown: bool, ce: str | None, clear: bool, as_json: bool
+) -> None:
+    """Set or show what the pilots of a VO run."""
+    if (file is not None) + clear + (shown or ce is not None) > 1:
+        raise click.UsageError("Give one of --from, --show, --clear.", click.get_current_context())
+    database = wiring.current_database()
+    if clear:
+        payloads.set_(database, name, None)
+    elif file is not None:
+        payloads.set_(database, name, payloads.read_file(file))
+    _show(name, payloads.show(database, name, ce), as_json)
+
+
+def _show(name: str, told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        show.as_json(told)
+        return
+    if not told:
+        show.say(f"VO {name} has no payload; what its pilots run is in the options of the CEs")
+        return
+    for key in ("arguments", "variables", "at"):
+        for line in _lines(key, told.get(key)):
+            show.say(line)
+    show.say("")
+    show.say(told["script"].rstrip("\n"))
+
+
+def _lines(key: str, told: Any) -> list[str]:
+    if not told:
+        return []
+    if isinstance(told, list):
+        return [f"{key:<10} {show.written(told)}"]
+    return [f"{key:<10} {name} = {show.written(value)}" for name, value in told.items()]

@@ -1,0 +1,136 @@
+"""`pilotage plan`: what the next cycle would do, as things are, as they might be, as they were."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import date
+from typing import Any
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import NO_LIMIT, as_json, example
+from worker.domain.decision import Decision
+from worker.domain.errors import Invalid
+from worker.services import replay as replaying
+from worker.services import whatif
+from worker.services.facts import lines
+from worker.services.parts import Parts
+
+COMPARED = ["what", "was", "becomes", "more"]
+
+
+@click.command(epilog=example("pilotage plan --set ce.lyon.capacity=200 --demand lhcb=500"))
+@click.option("--vo", help="Only for this VO.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="ce.NAME.VALUE=X|vo.NAME.VALUE=X",
+    help="Suppose a value of a CE or VO to be another. Repeat for more.",
+)
+@click.option(
+    "--demand",
+    "demands",
+    multiple=True,
+    metavar="VO=NUMBER",
+    help="Suppose the demand of a VO; 'none' is without limit.",
+)
+@click.option(
+    "--replay", "day", metavar="DAY", help="Decide a stored day again, 2026-01-31, and compare."
+)
+@click.option("--policy", help="With another policy than the one of the settings.")
+@as_json
+def plan(
+    vo: str | None,
+    settings: Sequence[str],
+    demands: Sequence[str],
+    day: str | None,
+    policy: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Say what the next cycle would do, and change nothing."""
+    wiring.current_database()
+    parts = wiring.parts(by_hand=True)
+    if day is not None:
+        if settings or demands or vo:
+            raise click.UsageError("A day is decided again as it was: no --set, --demand or --vo.")
+        _replay(parts, day, policy, as_json)
+        return
+    if policy is not None:
+        parts = replace(parts, policy=wiring.policy(policy))
+    decided = whatif.plan(parts, vo, _supposed(settings, demands))
+    if as_json:
+        show.as_json({name: list(map(asdict, found)) for name, found in decided.items()})
+    else:
+        _show(decided)
+
+
+def _show(decided: Mapping[str, Sequence[Decision]]) -> None:
+    for name, found in decided.items():
+        granted = sum(one.granted for one in found)
+        show.say(f"VO {name}: {show.counted(granted, 'pilot')}")
+        for line in lines(found):
+            show.say(f"  {line}")
+
+
+def _replay(parts: Parts, day: str, policy: str | None, as_json: bool) -> None:
+    found = replaying.replay(parts, _day(day), policy or wiring.settings().policy)
+    if as_json:
+        show.as_json(asdict(found))
+        return
+    rows = [
+        *_rows("CE", found.was, found.becomes),
+        *_rows("VO", found.vo_was, found.vo_becomes),
+        _row("all", sum(found.was.values()), sum(found.becomes.values())),
+        _row("expected to end well", round(found.good_was), round(found.good_becomes)),
+    ]
+    ticks = show.counted(found.ticks, "tick")
+    show.say(f"{ticks} of {day} by the policy {found.policy}; {found.skipped} cannot be read")
+    show.table(rows, COMPARED, "nothing to compare")
+
+
+def _rows(kind: str, was: Mapping[str, int], becomes: Mapping[str, int]) -> list[dict[str, Any]]:
+    names = sorted(was.keys() | becomes.keys())
+    return [_row(f"{kind} {name}", was.get(name, 0), becomes.get(name, 0)) for name in names]
+
+
+def _row(what: str, was: int, becomes: int) -> dict[str, Any]:
+    return {"what": what, "was": was, "becomes": becomes, "more": becomes - was}
+
+
+def _supposed(settings: Sequence[str], demands: Sequence[str]) -> whatif.Supposed:
+    found: dict[str, dict[str, dict[str, Any]]] = {"ce": {}, "vo": {}}
+    for text in settings:
+        where, sign, value = text.partition("=")
+        kind, _, rest = where.partition(".")
+        name, dot, key = rest.rpartition(".")
+        if not sign or not dot or kind not in found:
+            raise Invalid("--set", f"{text!r} is not like ce.NAME.capacity=200")
+        found[kind].setdefault(name, {})[key.replace("-", "_")] = _value(text, value)
+    for text in demands:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise Invalid("--demand", f"{text!r} is not like lhcb=500")
+        found["vo"].setdefault(name, {})["demand"] = _value(text, value)
+    return whatif.Supposed(ces=found["ce"], vos=found["vo"])
+
+
+def _value(text: str, value: str) -> Any:
+    if value == NO_LIMIT:
+        return None
+    try:
+        read = json.loads(value)
+    except json.JSONDecodeError:
+        read = None
+    if not isinstance(read, bool | int | float):
+        raise Invalid(text, f"{value!r} is not a number, true, false or none")
+    return read
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid("day", f"{text!r} is not like 2026-01-31") from None

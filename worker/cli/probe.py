@@ -1,0 +1,46 @@
+"""`pilotage ce test`: a live check of a CE."""
+
+from dataclasses import asdict
+from datetime import timedelta
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import as_json, example
+from worker.domain.errors import TaskFailed
+from worker.services.probe import Asked, Step, probe
+
+WORDS = {True: "ok", False: "failed", None: "…"}
+
+
+@click.command(epilog=example("pilotage ce test lyon --pilot --vo lhcb"))
+@click.argument("name")
+@click.option("--pilot", is_flag=True, help="Send one pilot and see it to its end.")
+@click.option("--vo", help="For this VO alone.")
+@click.option("--patience", type=click.FloatRange(1, 86400), default=600, show_default=True,
+              help="Seconds to wait for the end of the pilot.")  # fmt: skip
+@as_json
+def test(name: str, pilot: bool, vo: str | None, patience: float, as_json: bool) -> None:
+    """Check a CE live, and say what is wrong."""
+    wiring.current_database()
+    asked = Asked(vo=vo, pilot=pilot, patience=timedelta(seconds=patience))
+    steps = []
+    for step in probe(wiring.parts(by_hand=True), name, asked):
+        steps.append(step)
+        if not as_json:
+            _say(step)
+    if as_json:
+        show.as_json([asdict(step) for step in steps])
+    failed = [step for step in steps if step.ok is False]
+    if failed:
+        raise TaskFailed(f"ce test {name}", failed[0].name, failed[0].said.splitlines()[0])
+
+
+def _say(step: Step) -> None:
+    first, *rest = step.said.splitlines() or [""]
+    show.say(f"{show.coloured(WORDS[step.ok], 6)}  {step.name:<10}  {show.legible(first)}")
+    for line in rest:
+        show.say(f"{'':<20}{show.legible(line)}")
+    if step.do is not None:
+        show.say(f"{'':<20}→ {step.do}")

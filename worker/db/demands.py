@@ -1,0 +1,62 @@
+"""Demands: what the source of each VO answered last."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from worker.db.names import key_of
+from worker.db.rows import insert_new
+from worker.db.tables import vo_demands, vos
+from worker.db.uow import Transaction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The last answer of a source, and what went wrong since."""
+
+    demand: int | None = None
+    asked_at: datetime | None = None
+    answered_at: datetime | None = None
+    problem: str | None = None
+    surplus_since: datetime | None = None
+
+
+NONE = Answer()
+
+
+def get_all(tx: Transaction) -> dict[str, Answer]:
+    """Read the last answer for every VO that was ever asked for."""
+    columns = [vo_demands.c[name] for name in Answer.__dataclass_fields__]
+    query = select(vos.c.name, *columns).join_from(vo_demands, vos, vo_demands.c.vo_id == vos.c.id)
+    return {
+        row["name"]: Answer(**{name: value for name, value in row.items() if name != "name"})
+        for row in tx.execute(query).mappings()
+    }
+
+
+def answered(tx: Transaction, vo: str, demand: int, now: datetime) -> None:
+    """Note an answer."""
+    _save(tx, vo, demand=demand, asked_at=now, answered_at=now, problem=None)
+
+
+def failed(tx: Transaction, vo: str, problem: str, now: datetime) -> None:
+    """Note that there was none; the last one stays."""
+    _save(tx, vo, asked_at=now, problem=problem)
+
+
+def forget(tx: Transaction, vo: str) -> None:
+    """Forget what a source answered that is no longer asked."""
+    tx.execute(delete(vo_demands).where(vo_demands.c.vo_id == key_of(tx, vos, vo)))
+
+
+def surplus_since(tx: Transaction, vo: str, since: datetime | None) -> None:
+    """Note since when more pilots wait than are wanted."""
+    _save(tx, vo, surplus_since=since)
+
+
+def _save(tx: Transaction, vo: str, **values: Any) -> None:
+    key = key_of(tx, vos, vo)
+    insert_new(tx, vo_demands, vo_id=key)
+    tx.execute(update(vo_demands).where(vo_demands.c.vo_id == key).values(values))

@@ -1,0 +1,85 @@
+"""Maintenances: when CEs are known to be away."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+
+from worker.db.names import key_of
+from worker.db.tables import ces, maintenances
+from worker.db.uow import Transaction
+from worker.domain.errors import Invalid, NotFound
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maintenance:
+    """A time in which a CE gets nothing new."""
+
+    ce: str
+    begins_at: datetime
+    ends_at: datetime
+    reason: str
+    id: int = 0
+
+    def __post_init__(self) -> None:
+        if self.begins_at >= self.ends_at:
+            raise Invalid("maintenance", "it ends before it begins")
+        if not self.reason.strip():
+            raise Invalid("maintenance", "say why")
+
+
+_COLUMNS: list[Any] = [
+    ces.c.name.label("ce"),
+    *(maintenances.c[name] for name in ("begins_at", "ends_at", "reason", "id")),
+]
+_ALL = (
+    select(*_COLUMNS)
+    .join_from(maintenances, ces, maintenances.c.ce_id == ces.c.id)
+    .order_by(maintenances.c.begins_at, maintenances.c.id)
+)
+
+
+def add(tx: Transaction, wanted: Maintenance) -> int:
+    """Add one; return its id."""
+    made = insert(maintenances).values(
+        ce_id=key_of(tx, ces, wanted.ce),
+        begins_at=wanted.begins_at,
+        ends_at=wanted.ends_at,
+        reason=wanted.reason,
+    )
+    return int(tx.execute(made.returning(maintenances.c.id)).scalar_one())
+
+
+def find(tx: Transaction, ce: str | None, since: datetime) -> list[Maintenance]:
+    """List those that are not over, of one CE or of all."""
+    query = _ALL.where(maintenances.c.ends_at > since)
+    if ce is not None:
+        query = query.where(maintenances.c.ce_id == key_of(tx, ces, ce))
+    return [Maintenance(**row) for row in tx.execute(query).mappings()]
+
+
+def current(tx: Transaction, now: datetime) -> dict[str, Maintenance]:
+    """Find the one that each CE is in, if any."""
+    query = _ALL.where(maintenances.c.begins_at <= now, maintenances.c.ends_at > now)
+    return {row["ce"]: Maintenance(**row) for row in tx.execute(query).mappings()}
+
+
+def remove(tx: Transaction, ce: str, which: int) -> None:
+    """Remove one."""
+    wanted = delete(maintenances).where(
+        maintenances.c.id == which, maintenances.c.ce_id == key_of(tx, ces, ce)
+    )
+    if not tx.execute(wanted).rowcount:
+        raise NotFound(f"maintenance {which} of CE {ce}")
+
+
+def over(tx: Transaction, ended_before: datetime) -> list[int]:
+    """List those that were over before a moment."""
+    query = select(maintenances.c.id).where(maintenances.c.ends_at < ended_before)
+    return list(tx.execute(query).scalars())
+
+
+def forget(tx: Transaction, ended_before: datetime) -> int:
+    """Delete those that were over before a moment."""
+    return tx.execute(delete(maintenances).where(maintenances.c.ends_at < ended_before)).rowcount

@@ -1,0 +1,32 @@
+"""Payloads: what the pilots of each VO run."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import select, update
+
+from worker.db.names import key_of
+from worker.db.tables import vos
+from worker.db.uow import Transaction
+
+
+def put(tx: Transaction, vo: str, payload: Mapping[str, Any] | None) -> None:
+    """Store a VO's payload as plain values; `None` takes it away."""
+    key = key_of(tx, vos, vo)
+    stored = None if payload is None else dict(payload)
+    tx.execute(update(vos).where(vos.c.id == key).values(payload=stored))
+
+
+def get(tx: Transaction, vo: str) -> Mapping[str, Any] | None:
+    """Read a VO's payload."""
+    key = key_of(tx, vos, vo)
+    found: Mapping[str, Any] | None = tx.execute(
+        select(vos.c.payload).where(vos.c.id == key)
+    ).scalar_one()
+    return found
+
+
+def of_vos(tx: Transaction, names: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """Read the payloads of some VOs; one that has none is left out."""
+    query = select(vos.c.name, vos.c.payload).where(vos.c.name.in_(sorted(names)))
+    return {row.name: row.payload for row in tx.execute(query) if row.payload is not None}

@@ -1,0 +1,35 @@
+"""The demand as a command prints it."""
+
+from pydantic import Field
+
+from worker.backends.shell import run
+from worker.demand.answers import number_in
+from worker.demand.contract import Source, SourceOptions
+from worker.domain.errors import BackendError, DemandUnknown
+
+
+class CommandOptions(SourceOptions):
+    """A program of this host; each worker host that may ask needs it."""
+
+    command: tuple[str, ...] = Field(min_length=1)
+    """The program and its arguments, as a list. No shell reads it. '{vo}' becomes the VO's name."""
+
+    path: str | None = None
+    """Where the number stands in the JSON that it prints: 'jobs.waiting'; left out, all of it."""
+
+
+def ask(vo: str, options: CommandOptions) -> int:
+    """Run the command."""
+    argv = [word.replace("{vo}", vo) for word in options.command]
+    try:
+        done = run(argv, timeout=options.timeout, limit=1_000_000)
+    except BackendError as error:
+        raise DemandUnknown(*error.details) from error
+    if done.exit_code != 0:
+        raise DemandUnknown(argv[0], f"exit code {done.exit_code}")
+    return number_in(done.stdout, options.path)
+
+
+COMMAND = Source(
+    name="command", about="A command that prints the number.", options=CommandOptions, ask=ask
+)

@@ -1,0 +1,53 @@
+"""What a demand source is. Ours and a stranger's enter by the entry-point group
+`pilotage.demand_sources`, each with one `Source`.
+
+A source answers one question: how many pilots could this VO use, those that wait counted in? It
+is never asked while a unit of work is open, and nothing but `DemandUnknown` comes out of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.domain.words import Described
+
+
+class Unknown(Described):
+    """What is done while the demand of a VO is not known."""
+
+    HOLD = "hold", "Nothing new is sent."
+    TRICKLE = "trickle", "A few pilots are kept waiting."
+    FILL = "fill", "It is taken to be without limit."
+
+
+class SourceOptions(BaseModel):
+    """What every source may be told. An unknown key is an error."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    timeout: float = Field(default=10, gt=0, le=60)
+    """Seconds that an answer may take."""
+
+    keep: float = Field(default=600, ge=0)
+    """Seconds for which the last answer counts while there is no newer one."""
+
+    unknown: Unknown = Unknown.HOLD
+    """What is done after that: hold, trickle or fill."""
+
+    trickle: int = Field(default=1, ge=0)
+    """Pilots that are kept waiting by the rule trickle."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A kind of source: its name, what it is in a sentence, its options, how it is asked."""
+
+    name: str
+    about: str
+    options: type[SourceOptions] = field(repr=False)
+    ask: Callable[[str, Any], int] = field(repr=False)
+    """Takes the name of the VO and the options."""

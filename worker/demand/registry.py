@@ -1,0 +1,76 @@
+"""Which demand sources are installed, and asking one."""
+
+import logging
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pydantic import ValidationError
+
+from worker.db import uow
+from worker.demand.contract import Source, SourceOptions
+from worker.domain.checks import LARGEST
+from worker.domain.errors import ConfigurationError, DemandUnknown, Invalid
+from worker.domain.nearest import nearest
+
+GROUP = "pilotage.demand_sources"
+KIND = "kind"
+"""The key of a VO's source that names its kind; the others are the options of that kind."""
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def discover() -> dict[str, Source]:
+    """Load every installed source, in the order of their names."""
+    points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
+    return {point.name: _load(point) for point in points}
+
+
+def check(told: Mapping[str, Any]) -> tuple[Source, SourceOptions]:
+    """Read what a VO's source is told, or say what is wrong with it."""
+    known = discover()
+    kind = told.get(KIND)
+    if kind not in known:
+        raise Invalid(f"demand source {str(kind)!r}", nearest(str(kind), known))
+    source = known[str(kind)]
+    options = {key: value for key, value in told.items() if key != KIND}
+    for key in options:
+        if key not in source.options.model_fields:
+            meant = nearest(key, source.options.model_fields)
+            raise Invalid(f"option {key!r} of demand source {source.name}", meant)
+    try:
+        return source, source.options(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Invalid(f"option {where!r} of demand source {source.name}", first["msg"]) from None
+
+
+def ask(vo: str, told: Mapping[str, Any]) -> int:
+    """Ask for the demand of a VO: a whole number from 0, or `DemandUnknown` and nothing else."""
+    source, options = check(told)
+    if uow.is_open():
+        raise AssertionError("a source was about to be asked with a unit of work open")
+    try:
+        answer = source.ask(vo, options)
+    except DemandUnknown:
+        raise
+    except Exception as error:  # a stranger's source may break in any way
+        log.exception("the demand source %s broke", source.name)
+        raise DemandUnknown(source.name, type(error).__name__) from error
+    if isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer <= LARGEST:
+        raise DemandUnknown(source.name, f"{str(answer)[:40]!r} is not a whole number from 0")
+    return answer
+
+
+def _load(point: EntryPoint) -> Source:
+    try:
+        source = point.load()
+    except Exception as error:  # a stranger's module may raise anything
+        reason = f"it cannot be loaded: {type(error).__name__}: {error}"
+        raise ConfigurationError(f"demand source {point.name}", reason) from error
+    if not isinstance(source, Source) or source.name != point.name:
+        raise ConfigurationError(f"demand source {point.name}", f"{point.value} is no such Source")
+    return source

@@ -1,0 +1,154 @@
+"""A credential: what a VO shows to a kind of CE. The secret itself stays in its file.
+
+What is known of it is what was seen in the file last: since when it holds, until when, and what
+is wrong with it. A VO that has none of its own uses the one for all.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+
+from worker.domain.checks import name
+from worker.domain.errors import Invalid
+from worker.domain.lengths import spoken
+from worker.domain.words import Described
+
+HALF, MOST = 0.5, 0.8
+"""The shares of its life after which a credential is warned of."""
+
+RENEW_AT = HALF
+"""The share of its life after which a credential is renewed."""
+
+
+class CredentialKind(Described):
+    """What a credential is."""
+
+    PROXY = "proxy", "An X.509 proxy certificate with its key, in one PEM file."
+    TOKEN = "token", "A bearer token, alone in its file."
+    KEY = "key", "A private key of SSH."
+
+
+class State(Described):
+    """How a credential stands."""
+
+    UNSEEN = "unseen", "Nobody has looked into its file yet."
+    GOOD = "good", "It can be used."
+    HALF_USED = "half_used", "It can be used; half of its life is used up."
+    SHORT = "short", "It can be used; four fifths of its life are used up."
+    UNUSABLE = "unusable", "It has expired, or its file cannot be used."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credential:
+    """Where the credential of a VO for a kind of CE lies, and what was seen of it last.
+
+    Without a VO it is for all VOs that have none of their own. `renew` are the words of the
+    command that renews it.
+    """
+
+    backend: str
+    kind: CredentialKind
+    path: str
+    vo: str | None = None
+    renew: tuple[str, ...] | None = None
+    issued_at: datetime | None = field(default=None, compare=False)
+    expires_at: datetime | None = field(default=None, compare=False)
+    checked_at: datetime | None = field(default=None, compare=False)
+    problem: str | None = field(default=None, compare=False)
+    renewed_at: datetime | None = field(default=None, compare=False)
+    retry_at: datetime | None = field(default=None, compare=False)
+    failures: int = field(default=0, compare=False)
+    id: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        name("back-end", self.backend)
+        if not self.path.isprintable() or not PurePosixPath(self.path).is_absolute():
+            raise Invalid("path of a credential", f"{self.path[:80]!r} is not an absolute path")
+        if self.renew is not None:
+            _command(self.renew)
+
+
+def _command(words: tuple[str, ...]) -> None:
+    if not words or not words[0].strip():
+        raise Invalid("renew", "it names no program")
+    if not all(isinstance(word, str) and "\0" not in word for word in words):
+        raise Invalid("renew", "it is a list of words")
+
+
+def called(credential: Credential, vo: str | None = None) -> str:
+    """Name a credential, as that of the VO that uses it."""
+    owner = vo or credential.vo
+    whose = f"VO {owner}" if owner else "all VOs"
+    return f"the {credential.kind} of {whose} for {credential.backend}"
+
+
+def trouble(credential: Credential, now: datetime, vo: str | None = None) -> str | None:
+    """Say why a credential cannot be used, or `None`. What nobody has looked at may be good."""
+    what = called(credential, vo)
+    if credential.problem is not None:
+        return f"{what} cannot be used: {credential.problem}: {credential.path}"
+    if credential.expires_at is not None and credential.expires_at <= now:
+        ago = spoken(now - credential.expires_at)
+        return f"{what} expired {ago} ago: {credential.path}"
+    return None
+
+
+def left(credential: Credential, now: datetime) -> timedelta | None:
+    """Tell how long a credential still holds, none if it has expired; `None` if nobody knows."""
+    if credential.expires_at is None:
+        return None
+    return max(credential.expires_at - now, timedelta())
+
+
+def used(credential: Credential, now: datetime) -> float | None:
+    """Tell the share of a credential's life that is used up; `None` if nobody knows."""
+    if credential.expires_at is None or credential.issued_at is None:
+        return None
+    life = (credential.expires_at - credential.issued_at).total_seconds()
+    if life <= 0:
+        return 1.0
+    return min(1.0, max(0.0, (now - credential.issued_at).total_seconds() / life))
+
+
+def state(credential: Credential, now: datetime) -> State:
+    """Tell how a credential stands."""
+    if credential.checked_at is None:
+        return State.UNSEEN
+    if trouble(credential, now) is not None:
+        return State.UNUSABLE
+    share = used(credential, now) or 0.0
+    if share >= MOST:
+        return State.SHORT
+    return State.HALF_USED if share >= HALF else State.GOOD
+
+
+_WARNED = (State.UNSEEN, State.GOOD, State.HALF_USED, State.SHORT, State.UNUSABLE)
+"""From what says nothing to what says most: a step upwards is worth a warning."""
+
+
+def warning(was: Credential, seen: Credential, now: datetime) -> str | None:
+    """Say what is worth a warning now and was not when it was looked at before.
+
+    What is warned of follows from what was stored, so each warning comes once, whoever looks.
+    """
+    before = State.UNSEEN if was.checked_at is None else state(was, was.checked_at)
+    after = state(seen, now)
+    fresh = seen.expires_at != was.expires_at and after is not State.UNUSABLE
+    if _WARNED.index(after) <= _WARNED.index(State.GOOD if fresh else before):
+        return None
+    if after is State.UNUSABLE:
+        return trouble(seen, now)
+    remaining = left(seen, now)
+    if after is State.GOOD or remaining is None:
+        return None
+    share = HALF if after is State.HALF_USED else MOST
+    return f"{called(seen)} has used up {share:.0%} of its life and expires in {spoken(remaining)}"
+
+
+def renewal_due(credential: Credential, now: datetime) -> bool:
+    """Tell whether a credential is to be renewed: half used or unusable, and not just tried."""
+    if credential.renew is None:
+        return False
+    if credential.retry_at is not None and now < credential.retry_at:
+        return False
+    return trouble(credential, now) is not None or (used(credential, now) or 0.0) >= RENEW_AT

@@ -1,0 +1,82 @@
+"""Cohorts: the pilots that began in the same minute and started well, and how many died young.
+
+A CE may let every pilot pass its first minutes and kill it then. The good ends of pilots that began
+before hide it for an hour. To look by when pilots began shows it at once: of those that could be so
+many minutes old by now, none is.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+MARKS = (7.5, 10.0, 15.0, 20.0, 30.0, 45.0)
+"""Ages in minutes at which it is asked who lives. The last is how far back is remembered."""
+
+MINUTE = 60.0
+
+
+class Cohorts:
+    """The pilots of one CE that started well within the time of the last mark."""
+
+    def __init__(self, known: Sequence[Sequence[Any]] = ()) -> None:
+        # minute -> [started, dead at each mark ...]
+        self._cohorts = {one[0]: list(one[1:]) for one in known}
+
+    def stored(self) -> list[list[int]]:
+        """Give what is to be stored: a cohort in which nobody died is two numbers."""
+        return [
+            [minute, *(cohort if any(cohort[1:]) else cohort[:1])]
+            for minute, cohort in sorted(self._cohorts.items())
+        ]
+
+    def started(self, began: float, now: float) -> None:
+        """Count a pilot that started well."""
+        self._forget(now)
+        self._cohorts.setdefault(int(began // MINUTE), [0])[0] += 1
+
+    def died(self, began: float, ran: float) -> None:
+        """Count the death of one of them."""
+        cohort = self._cohorts.get(int(began // MINUTE))
+        if cohort is None:
+            return
+        if len(cohort) == 1:
+            cohort += [0] * len(MARKS)
+        for number, mark in enumerate(MARKS, 1):
+            if ran < mark * MINUTE:
+                cohort[number] += 1
+
+    def dead_in_a_row(self, mark: int, now: float) -> tuple[int, float]:
+        """Count, from the last that could be so old back, those that died before the mark.
+
+        Tell when the first of them began, too.
+        """
+        dead, since = 0, now
+        for began, started, died in self._of_age(mark, now):
+            if died < started:
+                break
+            dead, since = dead + died, began
+        return dead, since
+
+    def outliver(self, mark: int, since: float, now: float) -> float | None:
+        """Tell when the last pilot began, since then, that has outlived the mark after a mark.
+
+        Not the mark itself: that a pilot is dead may be known some minutes late.
+        """
+        after = min(mark + 1, len(MARKS) - 1)
+        for began, started, died in self._of_age(after, now):
+            if began < since:
+                return None
+            if died < started:
+                return began
+        return None
+
+    def _of_age(self, mark: int, now: float) -> Iterator[tuple[float, int, int]]:
+        """Go through the cohorts that could have reached a mark, the last first."""
+        for minute in sorted(self._cohorts, reverse=True):
+            cohort = self._cohorts[minute]
+            if (minute + 1 + MARKS[mark]) * MINUTE <= now:
+                yield minute * MINUTE, cohort[0], cohort[mark + 1] if len(cohort) > 1 else 0
+
+    def _forget(self, now: float) -> None:
+        oldest = now / MINUTE - MARKS[-1] - 2
+        for minute in [minute for minute in self._cohorts if minute < oldest]:
+            del self._cohorts[minute]

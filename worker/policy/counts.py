@@ -1,0 +1,144 @@
+"""Counts that fade: what a CE did lately, and what it did before.
+
+Moments are seconds since the epoch, as they are stored.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from typing import Any
+
+from worker.policy.facts import Chances
+from worker.policy.outcomes import Kind
+from worker.policy.parameters import Parameters
+
+ACCEPT, START, FINISH = range(3)
+GOOD, BAD = range(2)
+
+MINUTE = 60.0
+
+FEW, MANY = 5, 3
+"""Of pilots that die in one minute so many count, and so many times those that end in a minute."""
+
+TELLS = {
+    Kind.ACCEPTED: (ACCEPT, GOOD),
+    Kind.REFUSED: (ACCEPT, BAD),
+    Kind.STARTED: (START, GOOD),
+    Kind.FAILED_START: (START, BAD),
+    Kind.FINISHED: (FINISH, GOOD),
+    Kind.FAILED_LATE: (FINISH, BAD),
+}
+"""Which chance an outcome tells of, and how."""
+
+
+class Counts:
+    """Good and bad outcomes of each of the three chances, with the weight that is left of them."""
+
+    def __init__(self, known: Mapping[str, Any], configured: float, given: Parameters) -> None:
+        self._configured = (1.0, sqrt(configured), sqrt(configured))
+        self._given = given
+        self._at: float | None = known.get("at")
+        self._lately = _pairs(known.get("lately"))
+        self._before = _pairs(known.get("before"))
+        self._deaths: Sequence[int] = known.get("deaths", (0, 0))
+
+    def stored(self) -> dict[str, Any]:
+        """Give what is to be stored."""
+        return {
+            "at": self._at,
+            "lately": self._lately,
+            "before": self._before,
+            "deaths": self._deaths,
+        }
+
+    def add(self, kind: Kind, at: float) -> None:
+        """Count one outcome. One that is told late counts as what would be left of it by now."""
+        chance, which = TELLS[kind]
+        self._add(self._lately, chance, which, 1.0, at)
+        self._add(self._before, chance, which, 1.0, at)
+
+    def add_end(self, at: float) -> None:
+        """Count a good end of which the life was counted while it was lived."""
+        self._add(self._before, FINISH, GOOD, 1.0, at)
+
+    def add_lives(self, lives: float, at: float) -> None:
+        """Count what pilots lived, in whole lives, as good as so many good ends."""
+        if lives:
+            self._add(self._lately, FINISH, GOOD, lives, at)
+
+    def add_death(self, ended: float, at: float) -> None:
+        """Count a late failure, unless too many died in that minute.
+
+        Pilots that die together died of one thing. However many they are, they say no more of those
+        that begin now than a few would.
+        """
+        minute, died = int(ended // MINUTE), 1
+        if minute == self._deaths[0]:
+            died += self._deaths[1]
+        self._deaths = (minute, died)
+        per_minute = sum(self._lately[FINISH]) / (self._given.half_life.total_seconds() / MINUTE)
+        if died <= FEW + MANY * per_minute:
+            self.add(Kind.FAILED_LATE, at)
+
+    def forgive(self) -> None:
+        """Leave old failures only a part of their weight."""
+        for pair in (*self._lately, *self._before):
+            pair[BAD] *= self._given.forgiven
+
+    def base(self, chance: int, now: float) -> float:
+        """Tell how likely a step was to succeed before: the configured rate, corrected by a day."""
+        _, left = self._left(self._elapsed(now))
+        good, bad = self._before[chance]
+        worth = self._given.configured_worth
+        return (worth * self._configured[chance] + good * left) / (worth + (good + bad) * left)
+
+    def chance(self, chance: int, now: float) -> float:
+        """Tell how likely a step is to succeed now: what it did before, corrected by lately."""
+        left, _ = self._left(self._elapsed(now))
+        good, bad = self._lately[chance]
+        if chance == FINISH:
+            # Of its life one that failed late has lived, and been counted for, half on average.
+            good = max(0.0, good - bad / 2)
+        prior = self._given.prior
+        return (prior * self.base(chance, now) + good * left) / (prior + (good + bad) * left)
+
+    def chances(self, now: float) -> Chances:
+        """Tell all three, with as many digits as a trace keeps."""
+        return Chances(
+            accept=round(self.chance(ACCEPT, now), 6),
+            start=round(self.chance(START, now), 6),
+            finish=round(self.chance(FINISH, now), 6),
+        )
+
+    def _add(
+        self, counts: list[list[float]], chance: int, which: int, number: float, at: float
+    ) -> None:
+        if self._at is None or at >= self._at:
+            self._fade(at)
+            counts[chance][which] += number
+            return
+        left = self._left(self._at - at)
+        counts[chance][which] += number * left[0 if counts is self._lately else 1]
+
+    def _fade(self, at: float) -> None:
+        if self._at is not None and at > self._at:
+            for left, counts in zip(
+                self._left(at - self._at), (self._lately, self._before), strict=True
+            ):
+                for pair in counts:
+                    pair[GOOD] *= left
+                    pair[BAD] *= left
+        self._at = at
+
+    def _left(self, elapsed: float) -> tuple[float, float]:
+        """Tell what is left of the counts after so many seconds: lately, before."""
+        return (
+            0.5 ** (elapsed / self._given.half_life.total_seconds()),
+            0.5 ** (elapsed / self._given.memory.total_seconds()),
+        )
+
+    def _elapsed(self, now: float) -> float:
+        return 0.0 if self._at is None else max(0.0, now - self._at)
+
+
+def _pairs(known: Sequence[Sequence[float]] | None) -> list[list[float]]:
+    return [list(pair) for pair in known or ((0.0, 0.0),) * 3]

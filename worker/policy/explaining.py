@@ -1,0 +1,58 @@
+"""Tell the steps of a decision, from its trace, in words."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from worker.domain.decision import Decision
+from worker.policy.allocation import told_chances
+from worker.policy.facts import Pause
+from worker.policy.traces import facts_of
+
+
+def steps(decision: Decision) -> list[tuple[str, str]]:
+    """Tell what was known and what followed from it, step by step, the result last."""
+    trace = decision.trace
+    if "ce" not in trace or "vo" not in trace:
+        return [(name, str(value)) for name, value in trace.items() if value is not None]
+    return [*_steps(decision, trace), ("result", f"{decision.granted}: {decision.reason}")]
+
+
+def _steps(decision: Decision, trace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    vo, ce = facts_of(decision)
+    if vo.closed or ce.closed:
+        yield "closed", str(vo.closed or ce.closed)
+    yield "demand", _demand(vo.demand, vo.note)
+    yield "waiting", f"{ce.vo_waiting} of this VO here, {ce.waiting} of all"
+    yield "free", f"{ce.free} slots; {ce.occupying} are occupied, {ce.vo_occupying} by this VO"
+    if ce.chances is not None:
+        yield "chances", told_chances(ce.chances)
+    else:
+        yield "chances", f"nothing learnt; configured success rate {ce.success_rate:.2f}"
+    yield "breaker", _breaker(ce.pause)
+    if "value" in trace:
+        yield "value", f"a pilot of one hour is worth {trace['value']:.2f} h"
+    if "probe_every" in trace:
+        yield "probes", f"one every {trace['probe_every'] / 60:.0f} min, and nothing else"
+    if "drain" in trace:
+        yield "queue", f"it drained {trace['drain']} in the last hour, and gets no deeper"
+    yield from _caps(trace)
+    if "weight" in trace:
+        yield "weight", f"{trace['weight']:.3g}"
+
+
+def _caps(trace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, cap in trace.get("caps", {}).items():
+        yield f"cap: {name}", str(cap)
+    if "need" in trace:
+        yield "need", f"{trace['need']} pilots at all CEs together"
+
+
+def _demand(demand: int | None, note: str | None) -> str:
+    told = "unlimited" if demand is None else str(demand)
+    return f"{told}; {note}" if note else told
+
+
+def _breaker(pause: Pause | None) -> str:
+    if pause is None:
+        return "closed"
+    return f"open since {pause.since:%Y-%m-%d %H:%M}Z: {pause.reason}"

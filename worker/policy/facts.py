@@ -1,0 +1,106 @@
+"""The facts of an allocation: everything that a policy may know, and nothing else.
+
+Every policy gets the same facts. They are plain values, so that the traces of stored decisions
+give them back (`traces.facts_from`) and a decision can be made again by another policy.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chances:
+    """How likely a pilot is to be accepted, then to start, then to end well."""
+
+    accept: float
+    start: float
+    finish: float
+
+    @property
+    def all(self) -> float:
+        """How likely a pilot is to do all three."""
+        return self.accept * self.start * self.finish
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """That a CE is paused by its breaker: why, and since when."""
+
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class CEFacts:
+    """What a decision about one CE needs to know. `closed` says why it gets nothing at all.
+
+    What is said of the CE is of all VOs together, but for the fields that begin with `vo`.
+    """
+
+    name: str
+    free: int
+    """How many more pilots fit: free slots, and no more than may wait."""
+
+    success_rate: float = 1.0
+    """The configured one."""
+
+    closed: str | None = None
+    """A sentence: disabled, draining, held by hand, in maintenance, not open to this VO, ..."""
+
+    chances: Chances | None = None
+    """What was learnt (`learning.judge`); `None` is what the configured rate says."""
+
+    pause: Pause | None = None
+    """Whether the breaker is open (`learning.judge`)."""
+
+    occupying: int = 0
+    waiting: int = 0
+
+    vo_occupying: int = 0
+    vo_waiting: int = 0
+
+    oldest_waiting_since: datetime | None = None
+    """When the pilot that has been waiting for longest was submitted."""
+
+    drained: int = 0
+    """How many pilots began to run here in the last hour."""
+
+    last_sent_at: datetime | None = None
+    """When a pilot was reserved here last: a probe is due so long after it."""
+
+    vos: frozenset[str] | None = None
+    """The VOs that may use it; `None` is all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rival:
+    """Another VO that may compete for the same slots. A closed VO is none."""
+
+    name: str
+    share: float = 1.0
+    demand: int | None = None
+    occupying: int = 0
+    waiting: int = 0
+    room: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VOFacts:
+    """What a decision for one VO needs to know. `None` is unlimited."""
+
+    name: str
+    demand: int | None = None
+    """How many more pilots it could use, those that wait already counted in."""
+
+    room: int | None = None
+    """How many more its limit allows."""
+
+    share: float = 1.0
+    closed: str | None = None
+    """A sentence: disabled, draining, no credential, ..."""
+
+    note: str | None = None
+    """How the demand was found, where it was not simply told: unknown since when, which rule."""
+
+    rivals: tuple[Rival, ...] = ()
+    """Every other open VO."""

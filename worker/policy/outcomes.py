@@ -1,0 +1,115 @@
+"""Outcomes: what a CE did to its own credit or fault, as events in the order we knew of them.
+
+An end that is nobody's merit or fault (cancelled by us, preempted, a quota, a credential, the
+time limit) tells only that a pilot runs no longer.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from worker.domain.pilot import CE_FAULTS, Cause, Status
+from worker.domain.words import Described
+from worker.policy.failures import FAST
+
+
+class Kind(Described):
+    """What a CE did with a pilot."""
+
+    ACCEPTED = "accepted", "It took the submission."
+    REFUSED = "refused", "It refused the submission, or never had it."
+    STARTED = "started", "The pilot outlived its first minutes."
+    FAILED_START = "failed_start", "The pilot never began, or failed within its first minutes."
+    FINISHED = "finished", "The pilot ended well."
+    FAILED_LATE = "failed_late", "The pilot failed after a good start."
+    ENDED = "ended", "The pilot ended after a good start, to nobody's credit or fault."
+
+
+class Event(NamedTuple):
+    """One outcome at one CE. A tuple, for they come by the thousand.
+
+    `at` is when we knew of it, or could have. `began` is when the pilot began to run and `ran` how
+    long it did, both as the CE says; `None` if it never began.
+    """
+
+    at: datetime
+    kind: Kind
+    began: datetime | None = None
+    ran: timedelta | None = None
+
+
+class Step(NamedTuple):
+    """One transition of a pilot, and where the pilot is now, as the database has it."""
+
+    was: Status | None
+    became: Status
+    cause: Cause | None
+    at: datetime
+    status: Status
+    """What the pilot is now; the fields below are its own, too."""
+    started_at: datetime | None
+    ended_at: datetime | None
+    checked_at: datetime | None
+
+
+def events_of(step: Step, *, survival: timedelta = FAST) -> tuple[Event, ...] | None:
+    """Tell what one transition teaches; `None` is "not yet": ask again at the next tick.
+
+    The start of a pilot is known to be good when it was seen running after `survival`, or when it
+    has ended well; until then its transition to running stays unlearned.
+    """
+    if step.became is Status.RUNNING:
+        return _began(step, survival)
+    if step.became is Status.SUBMITTED:
+        return (*_accepted(step), *_left(step, survival))
+    if step.became is Status.DONE:
+        return (*_accepted(step), *_unseen_start(step), _ended(Kind.FINISHED, step))
+    if step.became is Status.LOST or step.cause in CE_FAULTS:
+        return _failed(step, survival)
+    return _left(step, survival)
+
+
+def _began(step: Step, survival: timedelta) -> tuple[Event, ...] | None:
+    began = step.started_at or step.at
+    running = step.status is Status.RUNNING
+    seen = step.checked_at if running else step.ended_at
+    ran = (seen or step.at) - began
+    if ran >= survival or step.status is Status.DONE:
+        known = max(step.at, began + survival if ran >= survival else began + ran)
+        return (*_accepted(step), Event(known, Kind.STARTED, began, min(ran, survival)))
+    return None if running else _accepted(step)
+
+
+def _accepted(step: Step) -> tuple[Event, ...]:
+    """Whatever follows upon submitting, but a refusal, says that the CE took it."""
+    return (Event(step.at, Kind.ACCEPTED),) if step.was is Status.SUBMITTING else ()
+
+
+def _left(step: Step, survival: timedelta) -> tuple[Event, ...]:
+    """Tell of a pilot that had started well and runs no longer."""
+    ran = _ran(step) if step.was is Status.RUNNING else None
+    return (_ended(Kind.ENDED, step),) if ran is not None and ran >= survival else ()
+
+
+def _unseen_start(step: Step) -> tuple[Event, ...]:
+    """Say that a pilot which was never seen running has started all the same."""
+    return () if step.was is Status.RUNNING else (_ended(Kind.STARTED, step),)
+
+
+def _ended(kind: Kind, step: Step) -> Event:
+    return Event(step.at, kind, step.started_at, _ran(step))
+
+
+def _ran(step: Step) -> timedelta | None:
+    if step.started_at is None:
+        return None
+    return max((step.ended_at or step.at) - step.started_at, timedelta())
+
+
+def _failed(step: Step, survival: timedelta) -> tuple[Event, ...]:
+    ran = _ran(step)
+    if ran is None and (step.cause is Cause.REFUSED or step.was is Status.SUBMITTING):
+        # Lost from submitting: the CE never had it.
+        return (Event(step.at, Kind.REFUSED),)
+    if ran is None or ran < survival:
+        return (*_accepted(step), _ended(Kind.FAILED_START, step))
+    return (*_accepted(step), *_unseen_start(step), _ended(Kind.FAILED_LATE, step))

@@ -1,0 +1,93 @@
+"""The numbers of the policy, each with the default that simulation found good.
+
+They are flat: twice or half of each changes little. Prices are in hours of one slot.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import timedelta
+
+from worker.domain.errors import Invalid
+from worker.policy.failures import FAST
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """How quickly the policy learns and pauses, and what it finds worth its price."""
+
+    half_life: timedelta = timedelta(minutes=30)
+    """Lately: outcomes count half after this time."""
+
+    prior: float = 4.0
+    """So many pilots is what a CE did before worth, against what it did lately."""
+
+    memory: timedelta = timedelta(hours=24)
+    """Before: outcomes count half after this time."""
+
+    configured_worth: float = 10.0
+    """So many pilots is the configured success rate worth, against what a CE did before."""
+
+    survival: timedelta = FAST
+    """A pilot that has run for so long has started well."""
+
+    surprise: float = 0.001
+    """A run of failures pauses a CE when luck explains it with less than this probability."""
+
+    least_run: int = 3
+    """But never fewer failures in a row than this."""
+
+    refusals: int = 3
+    """So many refused submissions in a row pause a CE."""
+
+    stuck_after: timedelta = timedelta(minutes=30)
+    """A CE is stuck when its oldest pilot waits for so long and none has begun for so long."""
+
+    probe_soonest: timedelta = timedelta(minutes=4)
+    """Time between two probes of a CE that was paused just now."""
+
+    probe_latest: timedelta = timedelta(minutes=10)
+    """Time between two probes of a CE that has been paused for long."""
+
+    probe_part: float = 4.0
+    """In between: the time that it has been paused, divided by this."""
+
+    forgiven: float = 0.25
+    """What remains of the weight of old failures when a CE is open again."""
+
+    price_failed: float = 0.1
+    """Price of a failed pilot: its handling, and the slot that it blocks."""
+
+    price_late: float = 0.33
+    """Price of a pilot that fails late: half the time of its slot was burnt."""
+
+    price_refused: float = 0.05
+    """Price of a refused submission."""
+
+    worthless_probe: timedelta = timedelta(minutes=30)
+    """Time between two probes of a CE whose pilots cost more than they bring."""
+
+    preference: float = 10.0
+    """Where slots are scarce a CE weighs its room times its chance to this power."""
+
+    drain_after: timedelta = timedelta(minutes=20)
+    """From this wait of its oldest pilot on, a queue gets no deeper than it drained in an hour."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            least = timedelta() if isinstance(value, timedelta) else 0
+            if value < least or (value == least and field.name in NEVER_ZERO):
+                raise Invalid(f"parameter {field.name}", f"{value} is too small")
+        if not self.surprise < 1:
+            raise Invalid("parameter surprise", f"{self.surprise} is not below 1")
+        if not self.forgiven <= 1:
+            raise Invalid("parameter forgiven", f"{self.forgiven} is above 1")
+        if self.probe_soonest > self.probe_latest:
+            raise Invalid("parameter probe_soonest", "it is above probe_latest")
+
+
+NEVER_ZERO = frozenset(
+    {"half_life", "prior", "memory", "configured_worth", "surprise", "least_run", "probe_part"}
+)
+"""What is divided by, or would pause every CE."""
+
+DEFAULTS = Parameters()

@@ -1,0 +1,218 @@
+"""The record of one CE: counts, runs of failures, cohorts, and the breaker that they move.
+
+Whatever an outcome changes it changes by itself and at its own moment, never by when it was learnt.
+Pilots are looked at in the order in which they began: one that began before the trouble and lives
+says nothing of what happens to those that begin now.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from math import ceil, log
+from typing import Any
+
+from worker.policy.cohorts import MARKS, MINUTE, Cohorts
+from worker.policy.counts import ACCEPT, FINISH, START, Counts
+from worker.policy.facts import Chances
+from worker.policy.lives import Lives
+from worker.policy.outcomes import Event, Kind
+from worker.policy.parameters import Parameters
+
+VERSION = 1
+
+SURELY = 3
+"""A run of so many times its limit needs not be waited for."""
+
+
+@dataclass
+class Series:
+    """Failures in a row."""
+
+    failed: int = 0
+    since: float = 0.0
+    """When the first of them began."""
+    limit: int = 0
+    """More than luck explains, from what was known before the first."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a CE is paused."""
+
+    by: str
+    reason: str
+    at: float
+    since: float
+    """When the first pilot began that tells of it."""
+    mark: int | None = None
+    """The mark that no pilot outlives, where they die late."""
+
+
+class Record:
+    """What is known of one CE."""
+
+    def __init__(
+        self, state: Mapping[str, Any] | None, configured: float, parameters: Parameters
+    ) -> None:
+        known = state if state and state.get("version") == VERSION else {}
+        self._given = parameters
+        self._survival = _seconds(parameters.survival)
+        self._counts = Counts(known, configured, parameters)
+        self._cohorts = Cohorts(known.get("cohorts", ()))
+        self._lives = Lives(known.get("lives", {}), parameters)
+        self._starts = Series(**known.get("starts", {}))
+        self._refusals = Series(**known.get("refusals", {}))
+        self.trouble = Trouble(**known["trouble"]) if known.get("trouble") else None
+        self.changes: list[tuple[bool, str, float]] = []
+
+    def stored(self) -> dict[str, Any]:
+        """Give what is to be stored."""
+        return {
+            "version": VERSION,
+            **self._counts.stored(),
+            "cohorts": self._cohorts.stored(),
+            "lives": self._lives.stored(),
+            "starts": asdict(self._starts),
+            "refusals": asdict(self._refusals),
+            "trouble": asdict(self.trouble) if self.trouble else None,
+        }
+
+    def chances(self, now: float) -> Chances:
+        """Tell how likely each step is to succeed."""
+        return self._counts.chances(now)
+
+    def add(self, event: Event) -> None:
+        """Fold in one outcome."""
+        at = event.at.timestamp()
+        began = _began(event)
+        if event.kind in (Kind.ACCEPTED, Kind.REFUSED):
+            self._submitted(event.kind, at)
+        else:
+            # Whatever tells of one pilot was seen when all were looked at.
+            self._counts.add_lives(self._lives.go_on(at), at)
+            if event.kind in (Kind.STARTED, Kind.FAILED_START):
+                self._begun(event.kind, began, at)
+            else:
+                self._ended(event.kind, began, event.ran, at)
+        if self.trouble and self.trouble.mark is not None:
+            self._look_for_outlivers(self.trouble, self.trouble.mark, at)
+
+    def watch(self, oldest: datetime | None, last_began: datetime | None, now: datetime) -> None:
+        """Pause a CE whose queue does not move."""
+        after = self._given.stuck_after
+        if oldest is None or now - oldest < after:
+            return
+        if last_began is None or now - last_began >= after:
+            minutes = _seconds(now - oldest) / MINUTE
+            at = now.timestamp()
+            self._open("stuck", f"the oldest pilot waits for {minutes:.0f} min", at, at)
+
+    def close(self, reason: str, at: float, *, healed: bool = True) -> None:
+        """End a pause. What has healed is forgiven; what was no trouble is not."""
+        if self.trouble is None:
+            return
+        self.trouble = None
+        self.changes.append((True, reason, at))
+        if healed:
+            self._counts.forgive()
+
+    def _submitted(self, kind: Kind, at: float) -> None:
+        if kind is Kind.ACCEPTED:
+            self._counts.add(kind, at)
+            self._refusals = Series()
+            if self.trouble and self.trouble.by == "refused":
+                self.close("a submission was accepted", at)
+            return
+        luck = 1 - self._counts.base(ACCEPT, at)
+        run = self._refusals = self._longer(self._refusals, luck, at)
+        self._counts.add(kind, at)
+        if run.failed >= run.limit:
+            told = f"{run.failed} refused submissions in a row (limit {run.limit})"
+            self._open("refused", told, at, run.since)
+
+    def _begun(self, kind: Kind, began: float | None, at: float) -> None:
+        if kind is Kind.FAILED_START:
+            self._failed_start(at if began is None else began, at)
+            return
+        self._counts.add(kind, at)
+        if began is not None:
+            self._counts.add_lives(self._lives.begin(at - began), at)
+        self._started(at - self._survival if began is None else began, at)
+
+    def _failed_start(self, began: float, at: float) -> None:
+        luck = 1 - self._counts.chance(START, at)
+        run = self._starts = self._longer(self._starts, luck, began)
+        self._counts.add(Kind.FAILED_START, at)
+        # Failures are known before survivors: those that began together must have had the time.
+        waited = at - run.since >= self._survival
+        if run.failed >= run.limit * (1 if waited else SURELY):
+            told = f"{run.failed} failed starts in a row (limit {run.limit})"
+            self._open("failed", told, at, run.since)
+
+    def _started(self, began: float, at: float) -> None:
+        self._cohorts.started(began, at)
+        if self._starts.failed and began < self._starts.since:
+            return
+        self._starts = Series()
+        trouble = self.trouble
+        if trouble and trouble.by in ("failed", "stuck"):
+            self.close("a pilot survived", at, healed=began >= trouble.at)
+
+    def _ended(self, kind: Kind, began: float | None, ran: timedelta | None, at: float) -> None:
+        if began is None:
+            # When it began nobody knows, so its life was not counted while it was lived.
+            if kind is not Kind.ENDED:
+                self._counts.add(kind, at)
+            if kind is Kind.FAILED_LATE:
+                self._counts.add_lives(0.5, at)
+            return
+        ended = at if ran is None else began + _seconds(ran)
+        self._lives.end(ended - began if kind is Kind.FINISHED else None)
+        if kind is Kind.FINISHED:
+            self._counts.add_end(at)
+        elif kind is Kind.FAILED_LATE:
+            self._failed_late(began, ended, at)
+
+    def _failed_late(self, began: float, ended: float, at: float) -> None:
+        self._cohorts.died(began, ended - began)
+        limit = self._limit(1 - self._counts.base(FINISH, at))
+        self._counts.add_death(ended, at)
+        for mark, minutes in enumerate(MARKS):
+            dead, since = self._cohorts.dead_in_a_row(mark, at)
+            if dead >= limit:
+                told = f"{dead} pilots in a row were dead at {minutes:g} min (limit {limit})"
+                self._open("late", told, at, since, mark)
+                return
+
+    def _look_for_outlivers(self, trouble: Trouble, mark: int, at: float) -> None:
+        began = self._cohorts.outliver(mark, trouble.since, at)
+        if began is not None:
+            told = "a pilot outlived those that died late"
+            self.close(told, at, healed=began >= trouble.at - MINUTE)
+
+    def _longer(self, run: Series, luck: float, began: float) -> Series:
+        if not run.failed:
+            return Series(failed=1, since=began, limit=self._limit(luck))
+        return Series(failed=run.failed + 1, since=min(run.since, began), limit=run.limit)
+
+    def _limit(self, luck: float) -> int:
+        """Tell how many failures in a row luck does not explain."""
+        if not 0 < luck < 1:
+            return self._given.least_run
+        return max(self._given.least_run, ceil(log(self._given.surprise) / log(luck)))
+
+    def _open(self, by: str, reason: str, at: float, since: float, mark: int | None = None) -> None:
+        if self.trouble is None:
+            self.trouble = Trouble(by=by, reason=reason, at=at, since=since, mark=mark)
+            self.changes.append((False, reason, at))
+
+
+def _began(event: Event) -> float | None:
+    """Tell when a pilot began to run, if it is told at all."""
+    if event.began is not None:
+        return event.began.timestamp()
+    return None if event.ran is None else event.at.timestamp() - _seconds(event.ran)
+
+
+def _seconds(time: timedelta) -> float:
+    return time.total_seconds()

@@ -1,0 +1,98 @@
+"""Which policies there are: ours, and an operator's own, by the same entry point."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import EntryPoint, entry_points
+
+from worker.domain.decision import Decision
+from worker.domain.errors import ConfigurationError
+from worker.domain.nearest import nearest
+from worker.policy import traces
+from worker.policy.contract import Policy
+from worker.policy.facts import CEFacts, VOFacts
+from worker.policy.parameters import DEFAULTS, Parameters
+
+GROUP = "pilotage.policies"
+DEFAULT_POLICY = "three_chances"
+
+
+def names() -> list[str]:
+    """List the policies that are installed."""
+    return sorted(point.name for point in entry_points(group=GROUP))
+
+
+def find(name: str = DEFAULT_POLICY) -> Policy:
+    """Load a policy. One that is not ours is held to its promises."""
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in points:
+        raise ConfigurationError(f"unknown policy {name}", nearest(name, points))
+    found = _load(points[name])
+    return found if points[name].value.startswith("worker.policy.") else Bounded(name, found)
+
+
+class Bounded:
+    """A policy that is held to what every policy promises.
+
+    What it grants too much is cut, and a CE that it forgets gets a decision of its own.
+    """
+
+    def __init__(self, name: str, policy: Policy) -> None:
+        self._name = name
+        self._policy = policy
+
+    def __call__(
+        self,
+        *,
+        now: datetime,
+        vo: VOFacts,
+        budget: int,
+        ces: Sequence[CEFacts],
+        parameters: Parameters = DEFAULTS,
+    ) -> list[Decision]:
+        """Decide as the policy does, within the facts."""
+        decided = self._policy(now=now, vo=vo, budget=budget, ces=ces, parameters=parameters)
+        by_ce = {decision.ce: decision for decision in decided}
+        left = max(0, budget if vo.room is None else min(budget, vo.room))
+        given: Counter[str] = Counter()
+        for ce in sorted(ces, key=lambda ce: ce.name):
+            wanted = by_ce[ce.name].granted if ce.name in by_ce else 0
+            if not vo.closed and not ce.closed:
+                given[ce.name] = max(0, min(wanted, ce.free, left))
+                left -= given[ce.name]
+        facts = traces.writer(vo, budget)
+        return [
+            Decision(
+                vo=vo.name,
+                ce=ce.name,
+                at=now,
+                granted=given[ce.name],
+                reason=self._reason(by_ce.get(ce.name), given[ce.name]),
+                trace={
+                    **(by_ce[ce.name].trace if ce.name in by_ce else {}),
+                    **facts(ce),
+                    "policy": self._name,
+                },
+            )
+            for ce in sorted(ces, key=lambda ce: ce.name)
+        ]
+
+    def _reason(self, decision: Decision | None, granted: int) -> str:
+        if decision is None:
+            return f"the policy {self._name} said nothing of it"
+        if granted == decision.granted:
+            return decision.reason
+        return f"{decision.reason}; cut from {decision.granted} to {granted}, which is all there is"
+
+
+def _load(point: EntryPoint) -> Policy:
+    try:
+        found = point.load()
+    except Exception as error:  # a stranger's module may raise anything
+        raise ConfigurationError(
+            f"policy {point.name}", f"it cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+    if not callable(found):
+        raise ConfigurationError(f"policy {point.name}", f"{point.value} is not a function")
+    policy: Policy = found
+    return policy

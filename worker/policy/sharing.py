@@ -1,0 +1,111 @@
+"""Sharing out: between VOs by max-min shares, between CEs by weight and largest remainder."""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+
+from worker.policy.facts import CEFacts, Rival, VOFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a VO may lay claim to: its share, and how many slots it would take at the most."""
+
+    share: float
+    wants: float
+
+
+def max_min(claims: Mapping[str, Claim], slots: float) -> dict[str, float]:
+    """Share slots out: nobody gets more than it wants, and what one leaves the others share.
+
+    Of those who want more, each gets the same for its share.
+    """
+    given = dict.fromkeys(claims, 0.0)
+    left = float(slots)
+    # A share of 0 gets what the others leave, and needs some weight for that.
+    weight = {name: max(claim.share, 1e-9) for name, claim in claims.items()}
+    # Whoever wants least for its share is satisfied first.
+    waiting = sorted(claims, key=lambda name: (claims[name].wants / weight[name], name))
+    shares = sum(weight.values())
+    for name in waiting:
+        given[name] = max(0.0, min(claims[name].wants, left * weight[name] / shares))
+        left -= given[name]
+        shares -= weight[name]
+    return given
+
+
+def entitlement(vo: VOFacts, ces: Sequence[CEFacts], usable: Container[str]) -> int | None:
+    """Tell how many slots a VO may occupy while others want more too; `None` is all that it wants.
+
+    Slots are all that are occupied, and those that are free at CEs that are usable.
+    """
+    if not any(wants_more(rival) for rival in vo.rivals):
+        return None
+    offered = {ce.name: ce.occupying + (ce.free if ce.name in usable else 0) for ce in ces}
+    slots = sum(offered.values())
+    own = Rival(
+        name=vo.name,
+        share=vo.share,
+        demand=vo.demand,
+        occupying=sum(ce.vo_occupying for ce in ces),
+        waiting=sum(ce.vo_waiting for ce in ces),
+        room=vo.room,
+    )
+    # A CE that is open to some only offers nothing to the others.
+    closed = [ce for ce in ces if ce.vos is not None]
+    claims = {}
+    for one in (own, *vo.rivals):
+        shut = sum(offered[ce.name] for ce in closed if one.name not in (ce.vos or ()))
+        claims[one.name] = Claim(share=one.share, wants=min(_wants(one), slots - shut))
+    part = max_min(claims, slots)[vo.name]
+    return None if part >= claims[vo.name].wants else int(part + 0.5)
+
+
+def is_contested(vo: VOFacts, ce: CEFacts) -> bool:
+    """Tell whether another VO wants slots of a CE."""
+    return any(
+        wants_more(rival) and (ce.vos is None or rival.name in ce.vos) for rival in vo.rivals
+    )
+
+
+def scarce(total: int, rooms: Mapping[str, int], weights: Mapping[str, float]) -> dict[str, int]:
+    """Share out less than there is room for, by weight, nobody more than its room.
+
+    What one cannot take goes to the others; the rest goes by largest remainder, ties by name.
+    """
+    exact: dict[str, float] = {}
+    left, weight = float(total), sum(weights.values())
+    # Whoever is full first for its weight comes first.
+    for name in sorted(rooms, key=lambda name: (_fullness(rooms[name], weights[name]), name)):
+        part = left * weights[name] / weight if weight > 0 else left
+        exact[name] = min(float(rooms[name]), part)
+        left -= exact[name]
+        weight -= weights[name]
+    given = {name: min(rooms[name], int(part + 1e-9)) for name, part in exact.items()}
+    rest = total - sum(given.values())
+    while rest > 0:
+        order = sorted(
+            (name for name in rooms if given[name] < rooms[name]),
+            key=lambda name: (given[name] - exact[name], name),
+        )
+        for name in order[:rest]:
+            given[name] += 1
+        rest -= len(order[:rest])
+    return given
+
+
+def wants_more(rival: Rival) -> bool:
+    """Tell whether a VO wants more slots than it has."""
+    wanting = rival.demand is None or rival.demand > rival.waiting
+    return wanting and (rival.room is None or rival.room > 0)
+
+
+def _wants(one: Rival) -> float:
+    running = one.occupying - one.waiting
+    wants = float("inf") if one.demand is None else float(running + one.demand)
+    if one.room is not None:
+        wants = min(wants, one.occupying + max(0, one.room))
+    return max(wants, float(one.occupying))
+
+
+def _fullness(room: int, weight: float) -> float:
+    return room / weight if weight > 0 else float("inf")

@@ -1,0 +1,177 @@
+"""Credentials: where they lie, how they stand, and which VO can use a CE with them.
+
+A decision goes by what was seen last, so it reads no file with a unit of work open. A call looks
+into the file itself, just before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from worker.backends import credentials as files
+from worker.backends import registry
+from worker.backends.contract import Backend, Options
+from worker.db import ces, credentials
+from worker.db.database import Database
+from worker.db.uow import Transaction
+from worker.domain.credential import Credential, CredentialKind, State, left, state, trouble, used
+from worker.domain.errors import ConfirmationNeeded, CredentialProblem, PilotageError
+from worker.domain.vo import ALL_VOS
+from worker.services.parts import Parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How a credential stands now."""
+
+    vo: str
+    backend: str
+    kind: CredentialKind
+    state: State
+    seconds_left: int | None
+    used: float | None
+    expires_at: datetime | None
+    checked_at: datetime | None
+    renewed_at: datetime | None
+    renew: tuple[str, ...] | None
+    path: str
+    problem: str | None
+
+
+def add(
+    database: Database, backends: Mapping[str, Backend], credential: Credential, now: datetime
+) -> Standing:
+    """Add a credential, and look at it. One that cannot be used yet is added all the same."""
+    registry.get(backends, credential.backend)
+    seen = files.look(credential, now)
+    with database.uow() as tx:
+        credentials.add(tx, credential)
+        return _stored(tx, seen, now)
+
+
+def change(
+    database: Database,
+    vo: str | None,
+    backend: str,
+    kind: CredentialKind | None,
+    changes: Mapping[str, Any],
+    now: datetime,
+) -> Standing:
+    """Change where a credential lies or how it is renewed, and look at it."""
+    with database.uow() as tx:
+        was = credentials.get(tx, vo, backend, kind)
+    seen = files.look(replace(was, **changes), now)
+    with database.uow() as tx:
+        credentials.change(tx, seen)
+        return _stored(tx, seen, now)
+
+
+def remove(
+    database: Database, vo: str | None, backend: str, kind: CredentialKind | None, *, yes: bool
+) -> None:
+    """Forget a credential; its file stays."""
+    with database.uow() as tx:
+        found = credentials.get(tx, vo, backend, kind)
+        if not yes:
+            what = f"this would forget the {found.kind} of {vo or ALL_VOS} for {backend}"
+            raise ConfirmationNeeded(what, "say --yes if you mean it")
+        credentials.remove(tx, found)
+
+
+def show(
+    database: Database, vo: str | None, backend: str, kind: CredentialKind | None, now: datetime
+) -> Standing:
+    """Tell how a credential stands, by what its file says now."""
+    with database.uow() as tx:
+        found = credentials.get(tx, vo, backend, kind)
+    return standing(files.look(found, now), now)
+
+
+def list_all(database: Database, now: datetime) -> list[Standing]:
+    """Tell how every credential stands, by what their files say now."""
+    with database.uow() as tx:
+        found = credentials.get_all(tx)
+    return [standing(files.look(one, now), now) for one in found]
+
+
+def standings(tx: Transaction, now: datetime) -> list[Standing]:
+    """Tell how every credential stands, by what was seen last."""
+    return [standing(one, now) for one in credentials.get_all(tx)]
+
+
+def standing(credential: Credential, now: datetime) -> Standing:
+    """Tell how a credential stands."""
+    remaining = left(credential, now)
+    return Standing(
+        vo=credential.vo or ALL_VOS,
+        backend=credential.backend,
+        kind=credential.kind,
+        state=state(credential, now),
+        seconds_left=None if remaining is None else int(remaining.total_seconds()),
+        used=used(credential, now),
+        expires_at=credential.expires_at,
+        checked_at=credential.checked_at,
+        renewed_at=credential.renewed_at,
+        renew=credential.renew,
+        path=credential.path,
+        problem=trouble(credential, now),
+    )
+
+
+def closed_for(tx: Transaction, parts: Parts, vo: str) -> dict[str, str]:
+    """Say for which CEs the credential of a VO cannot be used, and why, by what was seen last."""
+    asking = [backend.name for backend in parts.backends.values() if _may_ask(backend)]
+    if not asking:
+        return {}
+    stored = credentials.get_all(tx, asking)
+    own = {(c.backend, c.kind): c for whose in (None, vo) for c in stored if c.vo == whose}
+    closed = {}
+    for ce in ces.of_backends(tx, asking):
+        kind = _asked(parts, ce.backend, ce.options)
+        if kind is None:
+            continue
+        found = own.get((ce.backend, kind))
+        why = (
+            files.unknown(vo, ce.backend, kind)
+            if found is None
+            else trouble(found, parts.now(), vo)
+        )
+        if why is not None:
+            closed[ce.name] = why
+    return closed
+
+
+def barred(parts: Parts, ce_name: str) -> dict[str, str]:
+    """Say which VOs cannot use a CE now, and why, by what their credentials' files say."""
+    with parts.database.uow() as tx:
+        ce = ces.get(tx, ce_name)
+        kind = parts.options(ce).credential
+        if kind is None:
+            return {}
+        found = credentials.of_each_vo(tx, ce.backend, kind)
+    usable = files.usable(found, ce.backend, kind, parts.now())
+    return {vo: plain(one) for vo, one in usable.items() if isinstance(one, CredentialProblem)}
+
+
+def plain(problem: CredentialProblem) -> str:
+    """Say what is wrong with a credential without the sentence of its kind of error."""
+    return ": ".join(map(str, problem.details)) or str(problem)
+
+
+def _may_ask(backend: Backend) -> bool:
+    return backend.options.credential is not Options.credential
+
+
+def _asked(parts: Parts, backend: str, options: Mapping[str, Any]) -> CredentialKind | None:
+    """Tell which credential a CE asks for; options that cannot be read ask for none."""
+    try:
+        return registry.check_options(parts.backends, backend, options).credential
+    except PilotageError:
+        return None
+
+
+def _stored(tx: Transaction, seen: Credential, now: datetime) -> Standing:
+    found = credentials.get(tx, seen.vo, seen.backend, seen.kind)
+    credentials.saw(tx, [replace(seen, id=found.id)])
+    return standing(seen, now)

@@ -1,0 +1,171 @@
+"""diff: what a CE has and the database lacks, and the reverse; adopted or cancelled on request.
+
+Asking is one call. A request takes the lease, acts, and records like the tasks that run by
+themselves.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from worker.backends.contract import Listing, Observed
+from worker.backends.guard import Guard
+from worker.db import ces, mover, pilot_reads, pilots, vos
+from worker.db.uow import Transaction
+from worker.domain.ce import CE
+from worker.domain.errors import BackendError, ConfirmationNeeded, DatabaseBusy
+from worker.domain.pilot import Pilot, Status
+from worker.services import calling
+from worker.services.check import move_to
+from worker.services.comparison import Comparison, compare, covers
+from worker.services.parts import Parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One job or pilot about which the CE and the database do not agree."""
+
+    stamp: str
+    pilot_id: int | None
+    here: Status | None
+    there: str | None
+    handle: str | None
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What differs, and what was done about it."""
+
+    complete: bool
+    differences: list[Difference]
+    adopted: int = 0
+    cancelled: int = 0
+
+
+def diff(
+    parts: Parts, ce_name: str, *, adopt_for: str | None = None, cancel: bool = False, yes: bool
+) -> Compared:
+    """Compare a CE with the database; adopt its unknown jobs for a VO, or cancel what is unwanted.
+
+    Adoption comes first, so both together cancel only what could not be adopted.
+    """
+    with parts.database.uow() as tx:
+        ce = ces.get(tx, ce_name)
+        if adopt_for is not None:
+            vos.get(tx, adopt_for)
+        driver = parts.driver(ce)
+        hindrance = calling.hindrance(tx, parts, ce, parts.now())
+    if hindrance:
+        raise DatabaseBusy(*hindrance.lines)
+    try:
+        return _ask(parts, ce, driver, adopt_for, cancel=cancel, yes=yes)
+    except BackendError as error:
+        with parts.database.uow() as tx:
+            calling.failed(tx, parts, ce_name, error)
+        raise
+    finally:
+        calling.let_go(parts, ce_name)
+
+
+def _ask(
+    parts: Parts, ce: CE, driver: Guard, adopt_for: str | None, *, cancel: bool, yes: bool
+) -> Compared:
+    listing = driver.find()
+    with parts.database.uow() as tx:
+        found, differences = _differences(tx, ce, listing)
+        _insist_on_yes(found, adopt_for, cancel=cancel, yes=yes)
+        adopted = _adopt(tx, parts, ce, found, adopt_for) if adopt_for is not None else set()
+    unwanted = [job for job in found.unwanted() if job.stamp not in adopted] if cancel else []
+    answers = driver.cancel(unwanted)
+    return Compared(
+        complete=listing.complete,
+        differences=differences,
+        adopted=len(adopted),
+        cancelled=sum(answer.accepted for answer in answers),
+    )
+
+
+def _insist_on_yes(found: Comparison, adopt_for: str | None, *, cancel: bool, yes: bool) -> None:
+    adopting = len(found.strangers) + len(found.returning) if adopt_for is not None else 0
+    cancelling = len(found.unwanted()) if cancel else 0
+    if adopting + cancelling and not yes:
+        would = f"this would adopt {adopting} and cancel up to {cancelling} jobs"
+        raise ConfirmationNeeded(would, "say --yes if you mean it")
+
+
+def _adopt(tx: Transaction, parts: Parts, ce: CE, found: Comparison, vo: str | None) -> set[str]:
+    """Take in the jobs that nobody knows, and take pilots in doubt for what the CE says."""
+    now = parts.now()
+    by_vo: dict[str, list[Observed]] = {}
+    for job in found.strangers:
+        by_vo.setdefault(job.vo or str(vo), []).append(job)
+    stamps = [job.stamp for job in found.strangers]
+    for owner, jobs in by_vo.items():
+        pilots.take_in(tx, [job.stamp for job in jobs], owner, ce.name, now)
+    taken = pilot_reads.by_stamps(tx, stamps)
+    moves = [
+        *(move_to(taken[job.stamp], job, now, now) for job in found.strangers),
+        *(move_to(pilot, job, now, now) for pilot, job in found.returning if job.status),
+    ]
+    mover.move(tx, moves, now)
+    return {*stamps, *(pilot.stamp for pilot, _ in found.returning)}
+
+
+def _differences(tx: Transaction, ce: CE, listing: Listing) -> tuple[Comparison, list[Difference]]:
+    known = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
+    found = compare(ce.name, listing, known)
+    said = {job.stamp: job for job in listing.jobs}
+    ours = pilot_reads.at_ce(tx, ce.name)
+    return found, [
+        *(_of_job(job, "nobody here knows its stamp") for job in found.strangers),
+        *(_of_job(job, "the CE has its stamp twice") for job in found.doubles),
+        *(_of_both(p, job, "over here, alive there") for p, job in found.leftovers),
+        *(_of_both(p, job, "not recorded here yet") for p, job in found.returning),
+        *_ours(ours, said, listing),
+    ]
+
+
+def _ours(
+    ours: Sequence[Pilot], said: dict[str, Observed], listing: Listing
+) -> Iterator[Difference]:
+    """Find the pilots that the CE should have and has not, or has in another status."""
+    for pilot in ours:
+        job = said.get(pilot.stamp)
+        if job is None and covers(listing, pilot):
+            yield Difference(
+                stamp=pilot.stamp,
+                pilot_id=pilot.id,
+                here=pilot.status,
+                there=None,
+                handle=pilot.handle,
+                what="not in the CE's listing",
+            )
+        elif job is not None and _moved_on(pilot, job):
+            yield _of_both(pilot, job, "the next check will see it")
+
+
+def _moved_on(pilot: Pilot, job: Observed) -> bool:
+    doubtful = pilot.status is Status.SUBMITTING
+    return not doubtful and job.status not in (None, pilot.status)
+
+
+def _of_job(job: Observed, what: str) -> Difference:
+    return Difference(
+        stamp=job.stamp,
+        pilot_id=None,
+        here=None,
+        there=job.raw or job.status,
+        handle=job.handle,
+        what=what,
+    )
+
+
+def _of_both(pilot: Pilot, job: Observed, what: str) -> Difference:
+    return Difference(
+        stamp=pilot.stamp,
+        pilot_id=pilot.id,
+        here=pilot.status,
+        there=job.raw or job.status,
+        handle=job.handle,
+        what=what,
+    )

@@ -1,0 +1,163 @@
+"""The facts of an allocation: read in a handful of statements, told in the policy's words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from worker.db import ces, demands, maintenances, slots, vos
+from worker.db.demands import Answer
+from worker.db.maintenances import Maintenance
+from worker.db.slots import CESlots
+from worker.db.uow import Transaction
+from worker.domain.breaker import Breaker
+from worker.domain.vo import VO
+from worker.policy.facts import CEFacts, Rival, VOFacts
+from worker.policy.learning import judge
+from worker.policy.parameters import Parameters
+from worker.policy.traces import Facts
+from worker.services.demand import Known, known_demand
+
+QUEUE = "queue"
+"""Where `learn` keeps what it saw of a CE's queue, beside the state of the policy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What one tick of one VO finds in the database."""
+
+    now: datetime
+    vo: VO
+    ces: tuple[CESlots, ...]
+    vos: tuple[VO, ...] = ()
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    only_for: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    maintenances: Mapping[str, Maintenance] = field(default_factory=dict)
+    closed: Mapping[str, str] = field(default_factory=dict)
+    """CEs that this VO cannot use just now, each with a sentence."""
+
+    def demand_of(self, vo: VO) -> Known:
+        """Tell the demand of a VO that counts now."""
+        return known_demand(vo, self.answers.get(vo.name, demands.NONE), self.now)
+
+
+def read(tx: Transaction, vo_name: str, now: datetime) -> Situation:
+    """Read all that an allocation for a VO may know."""
+    vo = vos.get(tx, vo_name)
+    return Situation(
+        now=now,
+        vo=vo,
+        ces=tuple(slots.slots_for(tx, vo.id)),
+        vos=tuple(vos.get_all(tx)),
+        answers=demands.get_all(tx),
+        counts=slots.count_by_vo(tx),
+        only_for=ces.closed_to_most(tx),
+        maintenances=maintenances.current(tx, now),
+    )
+
+
+def facts_of(found: Situation, budget: int, parameters: Parameters) -> Facts:
+    """Tell the same in the policy's words."""
+    vo = found.vo
+    return Facts(
+        now=found.now,
+        vo=_vo_facts(found),
+        budget=budget if vo.budget is None else vo.budget,
+        ces=tuple(_ce_facts(ce, found, parameters) for ce in found.ces),
+    )
+
+
+def closed_vo(vo: VO) -> str | None:
+    """Say why a VO gets nothing, whatever is free."""
+    if not vo.enabled:
+        return "the VO is disabled"
+    return "the VO is draining" if vo.draining else None
+
+
+def _vo_facts(found: Situation) -> VOFacts:
+    vo, known = found.vo, found.demand_of(found.vo)
+    occupying = sum(ce.vo_occupying for ce in found.ces)
+    return VOFacts(
+        name=vo.name,
+        demand=known.demand,
+        room=None if vo.limit is None else vo.limit - occupying,
+        share=vo.share,
+        closed=closed_vo(vo),
+        note=known.note,
+        rivals=tuple(
+            _rival(other, found)
+            for other in found.vos
+            if other.name != vo.name and closed_vo(other) is None
+        ),
+    )
+
+
+def _rival(vo: VO, found: Situation) -> Rival:
+    occupying, waiting = found.counts.get(vo.name, (0, 0))
+    return Rival(
+        name=vo.name,
+        share=vo.share,
+        demand=found.demand_of(vo).demand,
+        occupying=occupying,
+        waiting=waiting,
+        room=None if vo.limit is None else vo.limit - occupying,
+    )
+
+
+def _ce_facts(ce: CESlots, found: Situation, parameters: Parameters) -> CEFacts:
+    judged = judge(ce.rates, now=found.now, configured=ce.success_rate, parameters=parameters)
+    queue: Mapping[str, Any] = ce.rates.get(QUEUE, {})
+    return CEFacts(
+        name=ce.name,
+        free=ce.available,
+        success_rate=ce.success_rate,
+        closed=_closed_ce(ce, found),
+        chances=judged.chances,
+        pause=judged.pause,
+        occupying=ce.occupying,
+        waiting=ce.waiting,
+        vo_occupying=ce.vo_occupying,
+        vo_waiting=ce.vo_waiting,
+        oldest_waiting_since=_moment(queue.get("oldest_waiting_since")),
+        drained=int(queue.get("drained", 0)),
+        last_sent_at=ce.last_sent_at,
+        vos=found.only_for.get(ce.name),
+    )
+
+
+def _closed_ce(ce: CESlots, found: Situation) -> str | None:
+    """Say why a CE gets nothing of this VO, whatever is free. The first reason is told."""
+    away = found.maintenances.get(ce.name)
+    reasons = (
+        (not ce.enabled, "the CE is disabled"),
+        (ce.draining, "the CE is draining"),
+        (not ce.allowed, "the CE is not open to this VO"),
+        (is_held(ce, found.now), f"held by hand: {ce.breaker_reason}"),
+        (away is not None, away and f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}"),
+        (ce.name in found.closed, found.closed.get(ce.name)),
+        (
+            _fails(ce, found.now),
+            ce.retry_at and f"its calls fail; next try {ce.retry_at:%H:%M:%S}Z",
+        ),
+    )
+    return next((str(sentence) for holds, sentence in reasons if holds), None)
+
+
+def is_held(ce: CESlots, now: datetime) -> bool:
+    """Tell whether an operator has paused a CE, and the time is not over."""
+    return ce.breaker is Breaker.HELD and (ce.held_until is None or now < ce.held_until)
+
+
+def _fails(ce: CESlots, now: datetime) -> bool:
+    return ce.retry_at is not None and now < ce.retry_at
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def lines(decided: Sequence[Any]) -> tuple[str, ...]:
+    """Write decisions for people, a line each."""
+    width = max((len(decision.ce) for decision in decided), default=0)
+    return tuple(f"{d.ce:<{width}}  {d.granted:>5}  {d.reason}" for d in decided)

@@ -1,0 +1,181 @@
+"""The books: what Pilotage would know of the world, late, as its database has it."""
+
+from collections import Counter, deque
+from datetime import UTC, datetime, timedelta
+
+from worker.domain.pilot import Status
+from worker.policy.facts import CEFacts, Rival, VOFacts
+from worker.policy.learning import Queue, judge
+from worker.policy.outcomes import Event, Kind, Step, events_of
+from worker.policy.parameters import Parameters
+from worker.simulation.truth import HOUR
+from worker.simulation.world import CE, Pilot, World
+
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+
+Young = tuple[Pilot, datetime]
+"""A pilot that was seen running, and when, until its start is known to be good or bad."""
+
+
+def moment(seconds: float) -> datetime:
+    """Tell a moment of the world as everybody tells moments."""
+    return BEGINNING + timedelta(seconds=seconds)
+
+
+class Page:
+    """What is known of one CE."""
+
+    def __init__(self, ce: CE) -> None:
+        self.ce = ce
+        self.occupying: Counter[str] = Counter()
+        self.waiting: Counter[str] = Counter()
+        self.events: list[Event] = []
+        self.state: dict[str, object] | None = None
+        self.answers = True
+        self.last_sent: float | None = None
+        self._queue: deque[Pilot] = deque()
+        self._young: list[Young] = []
+        self._begun: deque[float] = deque()
+        self._last_began: float | None = None
+
+    def sent(self, vo: str, receipts: list[Pilot | None], now: float) -> None:
+        """Write down what became of a submission."""
+        at = moment(now)
+        accepted = [pilot for pilot in receipts if pilot is not None]
+        kinds = (Kind.REFUSED if pilot is None else Kind.ACCEPTED for pilot in receipts)
+        self.events += [Event(at, kind) for kind in kinds]
+        self.occupying[vo] += len(accepted)
+        self.waiting[vo] += len(accepted)
+        self._queue += accepted
+        self.last_sent = now
+
+    def look(self, now: float, survival: timedelta) -> None:
+        """Look at all pilots of the CE, if it answers."""
+        self.answers = not any(
+            trouble.silent and trouble.begins * HOUR <= now < trouble.ends * HOUR
+            for trouble in self.ce.truth.troubles
+        )
+        if not self.answers:
+            return
+        at = moment(now)
+        changed, self.ce.changed = self.ce.changed, []
+        for pilot in changed:
+            self._see(pilot, at)
+        young = []
+        for pilot, since in self._young:
+            step = _step(pilot, Status.SUBMITTED, Status.RUNNING, since, at)
+            events = events_of(step, survival=survival)
+            if events is None:
+                young.append((pilot, since))
+            else:
+                self.events += events
+        self._young = young
+
+    def queue(self) -> Queue:
+        """Tell what waits."""
+        while self._queue and self._queue[0].seen is not Status.SUBMITTED:
+            self._queue.popleft()
+        last = self._last_began
+        return Queue(
+            oldest_waiting_since=moment(self._queue[0].reserved) if self._queue else None,
+            last_began=None if last is None else moment(last),
+        )
+
+    def facts(self, vo: str, now: float, parameters: Parameters) -> CEFacts:
+        """Tell what an allocation is told."""
+        site = self.ce.truth.site
+        occupying, waiting = self.occupying.total(), self.waiting.total()
+        free = site.capacity - occupying
+        if site.waiting_limit is not None:
+            free = min(free, site.waiting_limit - waiting)
+        judged = judge(
+            self.state, now=moment(now), configured=site.configured, parameters=parameters
+        )
+        while self._begun and self._begun[0] < now - HOUR:
+            self._begun.popleft()
+        return CEFacts(
+            name=self.ce.name,
+            free=max(0, free),
+            success_rate=site.configured,
+            closed=self._closed(vo),
+            chances=judged.chances,
+            pause=judged.pause,
+            occupying=occupying,
+            waiting=waiting,
+            vo_occupying=self.occupying[vo],
+            vo_waiting=self.waiting[vo],
+            oldest_waiting_since=self.queue().oldest_waiting_since,
+            drained=len(self._begun),
+            last_sent_at=None if self.last_sent is None else moment(self.last_sent),
+            vos=frozenset(site.vos) if site.vos else None,
+        )
+
+    def _closed(self, vo: str) -> str | None:
+        if not self.answers:
+            return "its calls fail"
+        allowed = self.ce.truth.site.vos
+        return "the CE is not open to this VO" if allowed and vo not in allowed else None
+
+    def _see(self, pilot: Pilot, at: datetime) -> None:
+        was = pilot.seen
+        if pilot.began is not None and was is Status.SUBMITTED:
+            self._begun.append(pilot.began)
+            self._last_began = max(self._last_began or 0.0, pilot.began)
+        if pilot.ended is not None:
+            pilot.seen = Status.DONE if pilot.cause is None else Status.FAILED
+        else:
+            pilot.seen = Status.RUNNING
+        if was is pilot.seen or was not in (Status.SUBMITTED, Status.RUNNING):
+            return
+        if was is Status.SUBMITTED:
+            self.waiting[pilot.vo] -= 1
+        if pilot.seen is Status.RUNNING:
+            self._young.append((pilot, at))
+            return
+        self.occupying[pilot.vo] -= 1
+        self.events += events_of(_step(pilot, was, pilot.seen, at, at)) or ()
+
+
+class Books:
+    """What is known of all CEs and VOs."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.pages = {name: Page(ce) for name, ce in world.ces.items()}
+
+    def vo_facts(self, vo: str) -> VOFacts:
+        """Tell what an allocation is told of a VO, and of those that compete with it."""
+        mine = self._rival(vo)
+        others = tuple(self._rival(name) for name in self._world.work if name != vo)
+        return VOFacts(name=vo, demand=mine.demand, room=mine.room, share=mine.share, rivals=others)
+
+    def ce_facts(self, vo: str, parameters: Parameters) -> list[CEFacts]:
+        """Tell what an allocation is told of the CEs."""
+        now = self._world.now
+        return [page.facts(vo, now, parameters) for page in self.pages.values()]
+
+    def _rival(self, name: str) -> Rival:
+        work = self._world.work[name]
+        occupying = sum(page.occupying[name] for page in self.pages.values())
+        limit = work.owner.limit
+        return Rival(
+            name=name,
+            share=work.owner.share,
+            demand=work.demand,
+            occupying=occupying,
+            waiting=sum(page.waiting[name] for page in self.pages.values()),
+            room=None if limit is None else limit - occupying,
+        )
+
+
+def _step(pilot: Pilot, was: Status, became: Status, at: datetime, checked: datetime) -> Step:
+    return Step(
+        was=was,
+        became=became,
+        cause=pilot.cause if became is Status.FAILED else None,
+        at=at,
+        status=pilot.seen,
+        started_at=None if pilot.began is None else moment(pilot.began),
+        ended_at=None if pilot.ended is None else moment(pilot.ended),
+        checked_at=checked,
+    )

@@ -1,0 +1,140 @@
+"""Drive a world with a policy: look, learn, decide, submit, tick after tick."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from worker.domain.decision import Decision
+from worker.domain.errors import Invalid
+from worker.policy.contract import Policy
+from worker.policy.learning import Change, learn
+from worker.policy.parameters import DEFAULTS, Parameters
+from worker.simulation.books import Books, Page, moment
+from worker.simulation.scenario import Scenario
+from worker.simulation.truth import HOUR
+from worker.simulation.world import World
+
+MakePolicy = Callable[[World], Policy]
+"""Makes the policy for a world; only the oracle looks into it."""
+
+
+@dataclass(kw_only=True)
+class Sample:
+    """What was so at one tick."""
+
+    hours: float
+    running: int
+    """Pilots that run and will end well, with work."""
+    lost: int
+    """Pilots that run and will fail."""
+    waiting: int
+    granted: int
+
+
+@dataclass(kw_only=True)
+class Run:
+    """What happened: the world after its last hour, and what was noted on the way."""
+
+    world: World
+    samples: list[Sample] = field(default_factory=list)
+    changes: list[tuple[str, Change]] = field(default_factory=list)
+    resting: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
+    """Of each CE, from when on it got probes only, or more again."""
+
+
+def drive(
+    scenario: Scenario,
+    make: MakePolicy,
+    *,
+    seed: int | None = None,
+    parameters: Parameters = DEFAULTS,
+    told: Callable[[list[Decision]], object] = lambda decided: None,
+) -> Run:
+    """Run a scenario from its beginning to its end; `told` hears every decision."""
+    world = World(scenario, scenario.seed if seed is None else seed)
+    books, policy, run = Books(world), make(world), Run(world=world)
+    for number, page in enumerate(books.pages.values()):
+        _plan_looks(world, page, number / len(books.pages), parameters)
+    end, now = scenario.hours * HOUR, 0.0
+    while now < end:
+        world.run(now)
+        _learn(books, run, parameters)
+        granted: Counter[str] = Counter()
+        for vo in world.work:
+            decided = policy(
+                now=moment(now),
+                vo=books.vo_facts(vo),
+                budget=scenario.budget,
+                ces=books.ce_facts(vo, parameters),
+                parameters=parameters,
+            )
+            told(decided)
+            granted.update(_submit(world, books, decided))
+            _note_rest(run, decided, now)
+        run.samples.append(_sample(world, books, now, granted.total()))
+        now += scenario.tick_seconds
+    world.run(end)
+    return run
+
+
+def _plan_looks(world: World, page: Page, phase: float, parameters: Parameters) -> None:
+    every = world.scenario.poll_seconds
+
+    def look() -> None:
+        page.look(world.now, parameters.survival)
+        world.at(world.now + every, look)
+
+    world.at(phase * every, look)
+
+
+def _learn(books: Books, run: Run, parameters: Parameters) -> None:
+    now = moment(run.world.now)
+    for name, page in books.pages.items():
+        events, page.events = sorted(page.events, key=lambda event: event.at), []
+        learned = learn(
+            page.state,
+            events,
+            now=now,
+            configured=page.ce.truth.site.configured,
+            queue=page.queue(),
+            parameters=parameters,
+        )
+        page.state = learned.state
+        run.changes += [(name, change) for change in learned.changes]
+
+
+def _submit(world: World, books: Books, decided: list[Decision]) -> dict[str, int]:
+    granted = {}
+    for decision in decided:
+        if not decision.granted:
+            continue
+        page = books.pages[decision.ce]
+        free = page.ce.truth.site.capacity - page.occupying.total()
+        if decision.granted > free:
+            raise Invalid(
+                "policy", f"it granted {decision.granted} pilots where {free} slots were free"
+            )
+        receipts = world.submit(decision.ce, decision.vo, decision.granted)
+        page.sent(decision.vo, receipts, world.now)
+        granted[decision.ce] = decision.granted
+    return granted
+
+
+def _note_rest(run: Run, decided: list[Decision], now: float) -> None:
+    for decision in decided:
+        rests = "probe_every" in decision.trace
+        noted = run.resting.setdefault(decision.ce, [(0.0, False)])
+        if noted[-1][1] != rests:
+            noted.append((now, rests))
+
+
+def _sample(world: World, books: Books, now: float, granted: int) -> Sample:
+    running = [pilot for ce in world.ces.values() for pilot in ce.running]
+    good = sum(1 for pilot in running if pilot.cause is None and not pilot.empty)
+    return Sample(
+        hours=now / HOUR,
+        running=good,
+        lost=sum(1 for pilot in running if pilot.cause is not None),
+        waiting=sum(page.waiting.total() for page in books.pages.values()),
+        granted=granted,
+    )

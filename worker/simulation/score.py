@@ -1,0 +1,122 @@
+"""Scores: what a run was worth, beside what the oracle's was."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worker.policy.parameters import DEFAULTS, Parameters
+from worker.simulation.drive import Run
+from worker.simulation.scenario import TroubleKind
+from worker.simulation.truth import HOUR
+from worker.simulation.world import Pilot
+
+BURNT = 0.5
+"""What a wasted slot-hour costs, in hours."""
+
+EMPTY = 0.05
+"""What a pilot that found no work costs, in hours."""
+
+SWALLOWS = (TroubleKind.BLACK_HOLE, TroubleKind.FAILING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What a run was worth. Hours are slot-hours."""
+
+    useful: float
+    wasted: float
+    pilots: int
+    failed: int
+    refused: int
+    empty: int
+    net: float
+    fairness: float | None
+    """Jain's index of the useful hours of the VOs, each divided by its share."""
+    noticed: float | None
+    """Minutes until a CE in trouble got probes only, the longest; `None` if it never did."""
+    back: float | None
+    """Minutes until a CE got more again after its trouble, the longest."""
+
+    @property
+    def waste(self) -> float:
+        """The part of the slot-hours that was wasted."""
+        used = self.useful + self.wasted
+        return self.wasted / used if used else 0.0
+
+
+def score(run: Run, parameters: Parameters = DEFAULTS) -> Score:
+    """Add a run up."""
+    end = run.world.now
+    pilots = run.world.pilots
+    useful = sum(_hours(one, end) for one in pilots if one.cause is None and not one.empty)
+    wasted = sum(_hours(one, end) for one in pilots if one.cause is not None)
+    failed = sum(1 for one in pilots if one.cause is not None and one.ended is not None)
+    empty = sum(1 for one in pilots if one.empty)
+    refused = sum(run.world.refused.values())
+    costs = BURNT * wasted + parameters.price_failed * failed
+    costs += parameters.price_refused * refused + EMPTY * empty
+    return Score(
+        useful=useful,
+        wasted=wasted,
+        pilots=len(pilots),
+        failed=failed,
+        refused=refused,
+        empty=empty,
+        net=useful - costs,
+        fairness=_fairness(run),
+        noticed=_longest(noticed(run)),
+        back=_longest(back(run)),
+    )
+
+
+def noticed(run: Run) -> list[float | None]:
+    """Tell of each trouble after how many minutes its CE got probes only."""
+    found = []
+    for name, ce in run.world.ces.items():
+        for trouble in ce.truth.troubles:
+            begins, ends = trouble.begins * HOUR, trouble.ends * HOUR
+            times = [t for t, rests in _rests(run, name, begins) if rests and t < ends]
+            found.append(max(0.0, times[0] - begins) / 60 if times else None)
+    return found
+
+
+def back(run: Run) -> list[float | None]:
+    """Tell of each trouble that ended after how many minutes its CE got more than probes again."""
+    found = []
+    for name, ce in run.world.ces.items():
+        for trouble in ce.truth.troubles:
+            ends = trouble.ends * HOUR
+            if ends < run.world.now:
+                times = [t for t, rests in _rests(run, name, ends) if not rests]
+                found.append(max(0.0, times[0] - ends) / 60 if times else None)
+    return found
+
+
+def _rests(run: Run, ce: str, since: float) -> list[tuple[float, bool]]:
+    """List the changes since a moment, and before them how it was then."""
+    noted = run.resting.get(ce, [(0.0, False)])
+    before = [one for one in noted if one[0] <= since]
+    return [*before[-1:], *(one for one in noted if one[0] > since)]
+
+
+def _longest(minutes: Sequence[float | None]) -> float | None:
+    told = [one for one in minutes if one is not None]
+    return max(told) if told and len(told) == len(minutes) else None
+
+
+def _fairness(run: Run) -> float | None:
+    if len(run.world.work) < 2:
+        return None
+    end = run.world.now
+    got = [
+        sum(_hours(one, end) for one in run.world.pilots if one.vo == vo and one.cause is None)
+        / max(work.owner.share, 1e-9)
+        for vo, work in run.world.work.items()
+    ]
+    squares = sum(one**2 for one in got)
+    return sum(got) ** 2 / len(got) / squares if squares else 1.0
+
+
+def _hours(pilot: Pilot, end: float) -> float:
+    if pilot.began is None:
+        return 0.0
+    return ((end if pilot.ended is None else pilot.ended) - pilot.began) / HOUR

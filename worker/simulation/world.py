@@ -1,0 +1,213 @@
+"""The world: CEs that take pilots, start them, lose them, and say so late."""
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from random import Random
+
+from worker.domain.pilot import Cause, Status
+from worker.simulation.scenario import Owner, Scenario, TroubleKind
+from worker.simulation.truth import HOUR, Truth, truths
+
+MINUTE = 60.0
+EMPTY_RUN = 2 * MINUTE
+"""A pilot that finds no work ends after this."""
+
+
+class Pilot:
+    """One pilot: what is true of it, and below what was seen."""
+
+    __slots__ = (
+        "began", "cause", "empty", "end", "ended", "reserved", "seen", "site", "started_told", "vo",
+    )  # fmt: skip
+
+    def __init__(self, site: "CE", vo: str, reserved: float) -> None:
+        self.site = site
+        self.vo = vo
+        self.reserved = reserved
+        self.began: float | None = None
+        self.ended: float | None = None
+        self.end = 0.0
+        """When it would end."""
+        self.cause: Cause | None = None
+        """Why it will fail; `None` is that it will end well."""
+        self.empty = False
+        self.seen = Status.SUBMITTED
+        self.started_told = False
+
+
+class CE:
+    """One CE: its queue, its slots."""
+
+    def __init__(self, truth: Truth) -> None:
+        self.truth = truth
+        self.name = truth.name
+        self.ready: deque[Pilot] = deque()
+        """Pilots that would begin if a slot were free."""
+        self.running: set[Pilot] = set()
+        self.changed: list[Pilot] = []
+        """Pilots that something happened to since the last look."""
+
+
+class Work:
+    """The jobs of one VO."""
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        self.jobs = owner.jobs or 0
+
+    @property
+    def demand(self) -> int | None:
+        """How many pilots it could use."""
+        return None if self.owner.unlimited else self.jobs
+
+    def take(self) -> bool:
+        """Take a job, if there is one."""
+        if self.owner.unlimited:
+            return True
+        if self.jobs < 1:
+            return False
+        self.jobs -= 1
+        return True
+
+    def give_back(self) -> None:
+        """Take back the job of a pilot that failed."""
+        self.jobs += 1
+
+
+class World:
+    """All CEs and VOs, and what happens next. Moments are seconds from the beginning."""
+
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        self.scenario = scenario
+        self.now = 0.0
+        self.ces = {truth.name: CE(truth) for truth in truths(scenario)}
+        self.work = {owner.name: Work(owner) for owner in scenario.owners}
+        self.pilots: list[Pilot] = []
+        self.refused: dict[str, int] = dict.fromkeys(self.work, 0)
+        # Each has dice of its own, so that what one does changes no other's luck.
+        self._dice = {name: Random(f"{seed} {name}") for name in (*self.ces, *self.work)}  # noqa: S311
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+        for ce in self.ces.values():
+            self._plan_troubles(ce)
+        for work in self.work.values():
+            self._plan_work(work)
+
+    def at(self, moment: float, happens: Callable[[], None]) -> None:
+        """Let something happen at a moment."""
+        heapq.heappush(self._events, (moment, next(self._order), happens))
+
+    def run(self, until: float) -> None:
+        """Let everything happen up to a moment."""
+        events = self._events
+        while events and events[0][0] < until:
+            self.now, _, happens = heapq.heappop(events)
+            happens()
+        self.now = until
+
+    def submit(self, name: str, vo: str, number: int) -> list[Pilot | None]:
+        """Send pilots to a CE; for one that it refuses there is none."""
+        ce = self.ces[name]
+        trouble = ce.truth.trouble(self.now, TroubleKind.OUTAGE, TroubleKind.REFUSING)
+        accept = ce.truth.rate("accept", self.now) * (1 - (trouble.part if trouble else 0))
+        dice = self._dice[name]
+        receipts: list[Pilot | None] = []
+        for _ in range(number):
+            if dice.random() >= accept:
+                self.refused[vo] += 1
+                receipts.append(None)
+                continue
+            pilot = Pilot(ce, vo, self.now)
+            receipts.append(pilot)
+            self.pilots.append(pilot)
+            wait = dice.expovariate(1) * ce.truth.site.queue_minutes * MINUTE
+            self.at(self.now + wait, lambda pilot=pilot: self._ready(pilot))  # type: ignore[misc]
+        return receipts
+
+    def _plan_troubles(self, ce: CE) -> None:
+        for trouble in ce.truth.troubles:
+            if trouble.kind is TroubleKind.OUTAGE:
+                self.at(trouble.begins * HOUR, lambda ce=ce: self._kill(ce))  # type: ignore[misc]
+            self.at(trouble.ends * HOUR, lambda ce=ce: self._start(ce))  # type: ignore[misc]
+
+    def _plan_work(self, work: Work) -> None:
+        owner = work.owner
+        if owner.burst:
+            times = range(int(self.scenario.hours / owner.burst_hours) + 1)
+            for number in times:
+                moment = (number + 0.5) * owner.burst_hours * HOUR
+                self.at(moment, lambda: self._arrive(work, owner.burst))
+        if owner.jobs_per_hour:
+            self._plan_job(work, owner.jobs_per_hour)
+
+    def _plan_job(self, work: Work, per_hour: float) -> None:
+        def arrives() -> None:
+            self._arrive(work, 1)
+            self._plan_job(work, per_hour)
+
+        self.at(self.now + self._dice[work.owner.name].expovariate(per_hour / HOUR), arrives)
+
+    def _arrive(self, work: Work, jobs: int) -> None:
+        work.jobs += jobs
+
+    def _ready(self, pilot: Pilot) -> None:
+        pilot.site.ready.append(pilot)
+        self._start(pilot.site)
+
+    def _start(self, ce: CE) -> None:
+        """Begin as many pilots as there are free slots."""
+        while ce.ready and len(ce.running) < ce.truth.slots:
+            if ce.truth.trouble(self.now, TroubleKind.STUCK, TroubleKind.OUTAGE):
+                return
+            self._begin(ce.ready.popleft())
+
+    def _begin(self, pilot: Pilot) -> None:
+        self._draw_fate(pilot)
+        pilot.site.changed.append(pilot)
+        if pilot.began is None:
+            return
+        pilot.site.running.add(pilot)
+        pilot.empty = not self.work[pilot.vo].take()
+        if pilot.empty:
+            pilot.end = min(pilot.end, self.now + EMPTY_RUN)
+            pilot.cause = pilot.cause if pilot.end < self.now + EMPTY_RUN else None
+        self.at(pilot.end, lambda: self._end(pilot))
+
+    def _draw_fate(self, pilot: Pilot) -> None:
+        """Decide how long a pilot runs and how it ends, as things are when it begins."""
+        dice, truth, now = self._dice[pilot.site.name], pilot.site.truth, self.now
+        hole = truth.trouble(now, TroubleKind.BLACK_HOLE)
+        failing = truth.trouble(now, TroubleKind.FAILING)
+        late = 1 - truth.rate("finish", now) * (1 - (failing.part if failing else 0))
+        whole = self.scenario.pilot_minutes * MINUTE
+        runs = max(10 * MINUTE, dice.gauss(whole, self.scenario.spread * whole))
+        pilot.began = now
+        if hole and dice.random() < hole.part:
+            runs, pilot.cause = hole.after_minutes * MINUTE * dice.uniform(0.9, 1.1), Cause.UNKNOWN
+        elif dice.random() >= truth.rate("start", now):
+            pilot.cause = Cause.FAILED_FAST
+            runs = dice.uniform(0.1, 3) * MINUTE
+            if dice.random() < truth.site.never:
+                pilot.cause, pilot.began, pilot.ended = Cause.NEVER_STARTED, None, now
+        elif dice.random() < late:
+            pilot.cause = Cause.FAILED_LATE
+            runs *= dice.random()
+            runs = max(runs, 5.1 * MINUTE)
+        pilot.end = now + runs
+
+    def _end(self, pilot: Pilot) -> None:
+        if pilot.ended is not None:
+            return
+        pilot.ended = self.now
+        pilot.site.running.discard(pilot)
+        pilot.site.changed.append(pilot)
+        if pilot.cause is not None and not pilot.empty:
+            self.work[pilot.vo].give_back()
+        self._start(pilot.site)
+
+    def _kill(self, ce: CE) -> None:
+        for pilot in sorted(ce.running, key=lambda pilot: (pilot.began, pilot.end)):
+            pilot.cause = Cause.NODE
+            self._end(pilot)
