@@ -36,13 +36,13 @@ def broken_by(kind: type[E], match: str | None = None) -> pytest.RaisesExc[E]:
     return pytest.raises(kind, match=match)
 
 
-def await_that(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def await_that(condition: Callable[[], object], seconds: float = 20.0, pause: float = 0.01) -> None:
     """Wait until something is true, and fail when it does not become so."""
     give_up = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > give_up:
             pytest.fail(f"it did not happen within {seconds:.0f} s")
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 @contextmanager

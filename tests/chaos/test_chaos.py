@@ -1,6 +1,7 @@
-"""The short form of the chaos: half a minute of torment, each kind of act at least once."""
+"""The short form of the chaos: half a minute of torment or less, for each kind of CE."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,33 +11,40 @@ import pytest
 from tests.acceptance.processes import ROOT
 from tests.chaos.__main__ import UNABLE
 from tests.session import PLAN
+from tests.testbeds.packages import INSTALL_VARIABLE
 
-SECONDS = 300
+SECONDS = 600
 
 
 @pytest.mark.postgresql
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ce", "kills", "starts"),
+    [("local", 28, 50), ("slurm", 14, 20), ("htcondor", 14, 20), ("arc", 14, 10)],
+)
 def test_a_tormented_site_loses_nothing_doubles_nothing_and_keeps_every_limit(
-    request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, tmp_path: Path, ce: str, kills: int, starts: int
 ) -> None:
+    plan = request.config.stash[PLAN]
     report = tmp_path / "chaos.json"
-    words = [sys.executable, "-m", "tests.chaos", "--kills", "28", "--for", "30s"]
+    words = [sys.executable, "-m", "tests.chaos", "--ce", ce, "--kills", str(kills)]
     done = subprocess.run(
-        [*words, "--seed", "7", "--json", str(report)],
+        [*words, "--for", f"{kills}s", "--seed", "7", "--json", str(report)],
         check=False,
         capture_output=True,
         text=True,
         timeout=SECONDS,
         cwd=ROOT,
+        env={**os.environ, INSTALL_VARIABLE: str(int(plan.may_install))},
     )
     if done.returncode == UNABLE:
-        say = pytest.fail if request.config.stash[PLAN].required else pytest.skip
+        say = pytest.fail if plan.required else pytest.skip
         say(done.stdout)
 
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(report.read_text(encoding="utf-8"))
-    assert told["kills"] == 28
-    assert told["starts"] > 50
+    assert told["kills"] == kills
+    assert told["starts"] > starts
     assert told["snapshots"] > 20
-    # A whole deck was dealt, but for the last cards of it.
-    assert len(told["acts"]) >= 10
+    # Half a deck was dealt at least, or the whole of it.
+    assert len(told["acts"]) >= (10 if ce == "local" else 6)

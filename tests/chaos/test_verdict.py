@@ -51,7 +51,7 @@ def test_a_lost_one_is_found(rows: list[Row], jobs: list[Job]) -> None:
 
 
 def test_a_doubled_one_is_found() -> None:
-    assert duplicate([DONE], [Job("a", code=0), Job("a", code=0)]) == ["a: started 2 times"]
+    assert duplicate([DONE], [Job("a", code=0), Job("a", code=0)]) == ["a: 2 jobs"]
     assert duplicate([DONE, DONE], [Job("a", code=0)]) == ["a: 2 rows"]
 
 

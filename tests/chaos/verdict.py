@@ -67,11 +67,11 @@ def lost(rows: Sequence[Row], jobs: Sequence[Job]) -> list[str]:
 
 
 def duplicate(rows: Sequence[Row], jobs: Sequence[Job]) -> list[str]:
-    """Name the stamps that were started twice, or that two rows have."""
-    started = Counter(job.stamp for job in jobs if job.started)
+    """Name the stamps that the CE has twice, or that two rows have."""
+    there = Counter(job.stamp for job in jobs)
     noted = Counter(row.stamp for row in rows)
     return [
-        *(f"{stamp}: started {n} times" for stamp, n in started.items() if n > 1),
+        *(f"{stamp}: {n} jobs" for stamp, n in there.items() if n > 1),
         *(f"{stamp}: {n} rows" for stamp, n in noted.items() if n > 1),
     ]
 

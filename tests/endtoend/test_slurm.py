@@ -1,15 +1,18 @@
-"""Two hundred pilots of mixed fates at a real Slurm, whose own accounting is asked at the end."""
+"""Two hundred pilots of mixed fates at a real Slurm, through real workers.
+
+At the end Slurm's own accounting is asked who was right.
+"""
 
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from tests.backends.slurm_world import World
+from tests.endtoend.crew import Crew
+from tests.expectations import await_that
 from tests.factories import a_vo
 from tests.testbeds.slurm import Slurm
 from worker.backends import registry
@@ -23,7 +26,8 @@ from worker.services import pilots as pilots_service
 from worker.services.execute import execute
 from worker.services.parts import Done, Parts
 
-MANY = 200
+PARTS = (70, 60, 70)
+"""Pilots that are sent at a time; of the second part no answer comes."""
 PATIENCE = 150.0
 COMMAND = """
 echo "pilot $PILOTAGE_STAMP"
@@ -35,8 +39,9 @@ case $((0x${PILOTAGE_STAMP#????????????????????????} % 20)) in
 esac
 """
 KILLED, CANCELLED, GREEDY, BAD = {0}, {1}, {2}, {3, 4}
+UNSENT = (Status.RESERVED, Status.SUBMITTING)
 TIMED_OUT = 20
-"""The number of one pilot of the killed kind whose time is up instead."""
+"""The number of those pilots of the killed kind whose time is up instead."""
 
 SLURM_SAYS = {
     (Status.DONE, None): "COMPLETED 0:0",
@@ -69,7 +74,7 @@ class Site:
             options["command"] = COMMAND.replace("2) head", "99) head")
         with database.uow() as tx:
             self.vos = [a_vo().create(tx).name for _ in range(2)]
-            self.ce = CE(name=world.ce, backend="slurm", capacity=MANY, options=options)
+            self.ce = CE(name=world.ce, backend="slurm", capacity=sum(PARTS), options=options)
             ces.add(tx, self.ce)
 
     def reserve(self, count: int) -> None:
@@ -78,8 +83,12 @@ class Site:
         with self.database.uow() as tx:
             pilots.reserve(tx, grants, self.parts.now())
 
-    def run(self, task: str, **changes: Any) -> Done:
-        return execute(catalogue.get(task), self.ce.name, replace(self.parts, **changes))
+    def run(self, task: str) -> Done:
+        return execute(catalogue.get(task), self.ce.name, self.parts)
+
+    def are_sent(self) -> bool:
+        """Tell whether the CE has taken all that were reserved."""
+        return not any(pilot.status in UNSENT for pilot in self.pilots())
 
     def pilots(self) -> list[Pilot]:
         with self.database.uow() as tx:
@@ -101,16 +110,19 @@ def site(slurm_cluster: Slurm, postgresql_database: Database) -> Iterator[Site]:
     world.end()
 
 
-def test_slurms_own_accounting_agrees_pilot_by_pilot(site: Site) -> None:
-    site.reserve(MANY)
+@pytest.mark.slow
+def test_slurms_own_accounting_agrees_pilot_by_pilot(site: Site, crew: Crew) -> None:
+    crew.start(site.database, site.parts.home, instance=site.world.prefix)
     send(site)
     fates = Fates(site)
     give_up = time.monotonic() + PATIENCE
     while any(pilot.status not in FINAL for pilot in site.pilots()):
         assert time.monotonic() < give_up, Counter(pilot.status for pilot in site.pilots())
-        site.run("check_pilots")
         fates.meet()
         time.sleep(0.3)
+    crew.stop()
+    assert len(site.pilots()) == sum(PARTS)
+    assert crew.counted("reconcile", "adopted") == PARTS[1]
 
     told = accounting(site, {str(pilot.handle) for pilot in site.pilots()})
     assert set(told) == {pilot.handle for pilot in site.pilots()}
@@ -125,17 +137,15 @@ def test_slurms_own_accounting_agrees_pilot_by_pilot(site: Site) -> None:
 
 
 def send(site: Site) -> None:
-    """Send them in three batches; the reply to the second never comes."""
-    site.run("dispatch", batch=70)
+    """Send them in three parts; no answer to the second comes."""
+    first, second, third = PARTS
+    site.reserve(first)
+    await_that(site.are_sent, 60, pause=0.3)
     with site.world.spoilt('real "$@" >/dev/null; echo accepted; exit 0', "sbatch"):
-        site.run("dispatch", batch=60)
-    doubtful = [pilot for pilot in site.pilots() if pilot.status is Status.SUBMITTING]
-    assert len(doubtful) == 60
-    assert site.run("dispatch").counts["submitted"] == 70
-    adopted = 0
-    while adopted < len(doubtful):
-        adopted += site.run("reconcile").counts["adopted"]
-        assert site.run("reconcile").counts["given up"] == 0
+        site.reserve(second)
+        await_that(site.are_sent, 60, pause=0.3)
+    site.reserve(third)
+    await_that(site.are_sent, 60, pause=0.3)
 
 
 class Fates:

@@ -190,6 +190,17 @@ def test_a_decision_says_whose_credential_has_expired(world: World) -> None:
     assert decision.reason == f"the token of VO {poor.name} for sim expired 12 min ago: {path}"
 
 
+def test_a_vo_without_a_credential_takes_no_share_of_what_it_cannot_use(world: World) -> None:
+    world.ce(a_ce().with_capacity(10))
+    poor = world.vo()
+    known(world, token(world, "all"))
+    known(world, token(world, "poor", 0.1), poor.name)
+    parts = asking(world)
+    assert allocate.plan(parts, DEFAULT_VO).counts["would reserve"] == 5
+    world.wait(18 * 60)
+    assert allocate.plan(parts, DEFAULT_VO).counts["would reserve"] == 10
+
+
 def test_an_expiry_needs_nobody_to_look_at_the_file(world: World) -> None:
     world.ce()
     known(world, token(world, "all", 1))

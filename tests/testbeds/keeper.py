@@ -156,6 +156,14 @@ class Kept:
         facts: dict[str, Any] = json.loads((self.folder / "facts.json").read_text())
         return facts
 
+    def pid(self, daemon: str) -> int:
+        """Tell the process of one of its services, by the name of the program."""
+        for pid in descendants(int(self.facts()["keeper"])):
+            with suppress(OSError):
+                if Path(f"/proc/{pid}/comm").read_text().strip() == daemon:
+                    return pid
+        raise LookupError(f"{daemon} does not run")
+
     def is_up(self) -> bool:
         """Tell whether its keeper lives."""
         with suppress(OSError, ValueError):

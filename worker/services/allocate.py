@@ -49,7 +49,7 @@ def plan(parts: Parts, vo_name: str) -> Done:
 def situation(tx: Transaction, parts: Parts, vo_name: str) -> Situation:
     """Read all that the allocation for a VO may know."""
     found = facts.read(tx, vo_name, parts.now())
-    return replace(found, closed=credentials.closed_for(tx, parts, vo_name))
+    return replace(found, closed=credentials.closed(tx, parts, [vo.name for vo in found.vos]))
 
 
 def decide(parts: Parts, found: Situation) -> list[Decision]:

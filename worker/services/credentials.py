@@ -4,7 +4,7 @@ A decision goes by what was seen last, so it reads no file with a unit of work o
 into the file itself, just before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -119,27 +119,36 @@ def standing(credential: Credential, now: datetime) -> Standing:
     )
 
 
-def closed_for(tx: Transaction, parts: Parts, vo: str) -> dict[str, str]:
-    """Say for which CEs the credential of a VO cannot be used, and why, by what was seen last."""
+def closed(tx: Transaction, parts: Parts, vos: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Say for which CEs the credentials of VOs cannot be used, and why, by what was seen last."""
     asking = [backend.name for backend in parts.backends.values() if _may_ask(backend)]
     if not asking:
         return {}
-    stored = credentials.get_all(tx, asking)
-    own = {(c.backend, c.kind): c for whose in (None, vo) for c in stored if c.vo == whose}
-    closed = {}
-    for ce in ces.of_backends(tx, asking):
-        kind = _asked(parts, ce.backend, ce.options)
-        if kind is None:
-            continue
-        found = own.get((ce.backend, kind))
-        why = (
-            files.unknown(vo, ce.backend, kind)
-            if found is None
-            else trouble(found, parts.now(), vo)
-        )
-        if why is not None:
-            closed[ce.name] = why
-    return closed
+    held = {(one.vo, one.backend, one.kind): one for one in credentials.get_all(tx, asking)}
+    asked = [
+        (ce.name, ce.backend, kind)
+        for ce in ces.of_backends(tx, asking)
+        if (kind := _asked(parts, ce.backend, ce.options)) is not None
+    ]
+    now = parts.now()
+    found: dict[str, dict[str, str]] = {}
+    for vo in vos:
+        # One look for each kind of credential, however many CEs ask for it.
+        why = {(backend, kind): _why(held, vo, backend, kind, now) for _, backend, kind in asked}
+        found[vo] = {ce: said for ce, of, kind in asked if (said := why[of, kind]) is not None}
+    return found
+
+
+def _why(
+    held: Mapping[tuple[str | None, str, CredentialKind], Credential],
+    vo: str,
+    backend: str,
+    kind: CredentialKind,
+    now: datetime,
+) -> str | None:
+    """Say why a VO has nothing to show; its own credential goes before that of all VOs."""
+    one = held.get((vo, backend, kind)) or held.get((None, backend, kind))
+    return files.unknown(vo, backend, kind) if one is None else trouble(one, now, vo)
 
 
 def barred(parts: Parts, ce_name: str) -> dict[str, str]:

@@ -34,8 +34,8 @@ class Situation:
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     only_for: Mapping[str, frozenset[str]] = field(default_factory=dict)
     maintenances: Mapping[str, Maintenance] = field(default_factory=dict)
-    closed: Mapping[str, str] = field(default_factory=dict)
-    """CEs that this VO cannot use just now, each with a sentence."""
+    closed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By VO, the CEs that it has no credential for just now, each with a sentence."""
 
     def demand_of(self, vo: VO) -> Known:
         """Tell the demand of a VO that counts now."""
@@ -122,20 +122,30 @@ def _ce_facts(ce: CESlots, found: Situation, parameters: Parameters) -> CEFacts:
         oldest_waiting_since=_moment(queue.get("oldest_waiting_since")),
         drained=int(queue.get("drained", 0)),
         last_sent_at=ce.last_sent_at,
-        vos=found.only_for.get(ce.name),
+        vos=_open_to(ce.name, found),
     )
+
+
+def _open_to(ce: str, found: Situation) -> frozenset[str] | None:
+    """Tell which VOs can use a CE; one that has no credential for it is no rival there."""
+    allowed = found.only_for.get(ce)
+    shut = {vo for vo, closed in found.closed.items() if ce in closed}
+    if allowed is None and shut:
+        allowed = frozenset(vo.name for vo in found.vos)
+    return allowed and allowed - shut
 
 
 def _closed_ce(ce: CESlots, found: Situation) -> str | None:
     """Say why a CE gets nothing of this VO, whatever is free. The first reason is told."""
     away = found.maintenances.get(ce.name)
+    no_credential = found.closed.get(found.vo.name, {}).get(ce.name)
     reasons = (
         (not ce.enabled, "the CE is disabled"),
         (ce.draining, "the CE is draining"),
         (not ce.allowed, "the CE is not open to this VO"),
         (is_held(ce, found.now), f"held by hand: {ce.breaker_reason}"),
         (away is not None, away and f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}"),
-        (ce.name in found.closed, found.closed.get(ce.name)),
+        (no_credential is not None, no_credential),
         (
             _fails(ce, found.now),
             ce.retry_at and f"its calls fail; next try {ce.retry_at:%H:%M:%S}Z",

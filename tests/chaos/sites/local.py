@@ -1,11 +1,7 @@
-"""CEs of the back-end local. Each pilot writes into a log of its own that it started, and its end.
-
-What the log says is written by the payload alone, so that no code of ours counts for itself.
-"""
+"""CEs of the back-end local: processes of this host, their keepers and launchers."""
 
 import signal
 import time
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
@@ -13,6 +9,7 @@ from random import Random
 from tests.chaos.fleet import children_of, send
 from tests.chaos.pulse import Wound, stages
 from tests.chaos.sites import ground
+from tests.chaos.sites.payload import Log
 from tests.chaos.verdict import Job
 from tests.chaos.world import Act, Held, World, command_of, folders_of, pick
 from worker.backends.local.keeper.files import WORK
@@ -20,13 +17,6 @@ from worker.db.database import Database
 from worker.domain.pilot import STAMP_LENGTH
 
 NUMBER = 12
-PAYLOAD = """echo "$PILOTAGE_STAMP start" >> {log}
-case $PILOTAGE_STAMP in [0-4]*) sleep 0.4;; [5-a]*) sleep 1;; *) sleep 2;; esac
-code=0
-case $PILOTAGE_STAMP in ?0*) code=3;; esac
-echo "$PILOTAGE_STAMP end $code" >> {log}
-exit $code
-"""
 LAUNCHER = "keeper.launch"
 
 
@@ -34,14 +24,12 @@ class LocalSite:
     """Processes of this host."""
 
     def __init__(self, folder: Path, home: Path, database: Database) -> None:
-        self._log, self._place = folder / "payload.log", home / "local"
-        self._log.touch()
+        self._log, self._place = Log(folder), home / "local"
 
     def build(self, database: Database) -> None:
         """Make CEs whose pilots live for a second or two; some fail of themselves."""
         life = {"check_soonest": 0.5, "check_latest": 2.0, "grace": 1.0}
-        script = PAYLOAD.format(log=self._log)
-        ground.build(database, "local", NUMBER, {"command": script, **life})
+        ground.build(database, "local", NUMBER, {"command": self._log.script(0.4, 1, 2), **life})
 
     def acts(self) -> list[Act]:
         """List what can be done to keepers, pilots and launchers."""
@@ -59,22 +47,11 @@ class LocalSite:
 
     def jobs(self) -> list[Job]:
         """Read what the pilots wrote, and which folders there are without any word of theirs."""
-        starts: dict[str, int] = defaultdict(int)
-        ends: dict[str, int] = {}
-        for line in self._log.read_text(encoding="utf-8").splitlines():
-            stamp, what, *code = line.split()
-            if what == "start":
-                starts[stamp] += 1
-            else:
-                ends[stamp] = int(code[0])
         alive = {stamp for stamp in map(_stamp, self._processes().values()) if stamp}
-        ran = [
-            Job(stamp, code=ends.get(stamp), ended=stamp not in alive)
-            for stamp, times in starts.items()
-            for _ in range(times)
-        ]
-        silent = {path.name for path in self._place.glob("*/*") if len(path.name) == STAMP_LENGTH}
-        return [*ran, *(Job(stamp, started=False) for stamp in silent - starts.keys())]
+        ran = self._log.jobs(lambda stamp: stamp not in alive)
+        taken = {path.name for path in self._place.glob("*/*") if len(path.name) == STAMP_LENGTH}
+        silent = taken - {job.stamp for job in ran}
+        return [*ran, *(Job(stamp, started=False) for stamp in silent)]
 
     def mend(self) -> None:
         """Nothing lasts: who was stopped is let go by the clock."""

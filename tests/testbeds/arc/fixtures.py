@@ -1,21 +1,13 @@
 """The testbed of a test session: one for each worker, for a test may hold its A-REX up."""
 
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.servers import LONG_VARIABLE, Plan
+from tests.servers import LONG_VARIABLE
 from tests.session import PLAN, worker_name
-from tests.testbeds.arc import service
+from tests.testbeds.arc.keeping import kept
 from tests.testbeds.arc.service import Testbed
-from tests.testbeds.debian import CACHE, CACHE_VARIABLE
-from tests.testbeds.packages import INSTALL_VARIABLE, SYSTEM_PATH
-
-PATIENCE = 90.0
-PATIENCE_WITH_PACKAGES = 900.0
 
 
 @pytest.fixture(scope="session")
@@ -35,35 +27,8 @@ def arc7_testbed(request: pytest.FixtureRequest) -> Testbed:
 def _testbed(config: pytest.Config, version: str) -> Testbed:
     plan = config.stash[PLAN]
     folder = Path(f"{plan.folder}-arc{version}{worker_name(config)}")
-    if not folder.exists():
-        _start_keeper(folder, plan, version)
-    give_up = time.monotonic() + (PATIENCE_WITH_PACKAGES if plan.may_install else PATIENCE)
-    problem = folder / "problem"
-    while time.monotonic() < give_up and not problem.exists():
-        found = service.read(folder)
-        if found is not None:
-            return found
-        time.sleep(0.05)
-    why = problem.read_text(encoding="utf-8") if problem.exists() else "it did not start in time"
-    if plan.required:
-        pytest.fail(f"needs the service ARC {version}: {why}")
-    pytest.skip(f"needs the service ARC {version}: {why}")
-
-
-def _start_keeper(folder: Path, plan: Plan, version: str) -> None:
-    folder.mkdir()
-    alive = str(Path(plan.folder) / "alive")
-    subprocess.run(
-        [sys.executable, "-m", "tests.testbeds.arc", "keep", str(folder), alive, version],
-        cwd=Path(__file__).parents[3],
-        env={
-            "PATH": SYSTEM_PATH,
-            "HOME": str(Path.home()),
-            INSTALL_VARIABLE: str(int(plan.may_install)),
-            CACHE_VARIABLE: str(CACHE),
-        },
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=True,
-    )
+    try:
+        return kept(folder, Path(plan.folder) / "alive", version, may_install=plan.may_install)
+    except LookupError as problem:
+        say = pytest.fail if plan.required else pytest.skip
+        say(f"needs the service ARC {version}: {problem}")

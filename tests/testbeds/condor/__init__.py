@@ -23,7 +23,7 @@ from typing import Any
 from tests.testbeds.condor import credentials
 from tests.testbeds.condor.configuration import DOMAIN, SCHEDD, Plan
 from tests.testbeds.condor.files import tree
-from tests.testbeds.keeper import Keeper, Kept, descendants
+from tests.testbeds.keeper import Keeper, Kept
 from tests.testbeds.packages import SYSTEM_PATH, NotToBeHad, require
 from tests.testbeds.users import JOB_USER, job_user
 
@@ -71,15 +71,24 @@ class Condor:
 
     def call(self, tool: str, *words: str, said: str = "", user: str = JOB_USER) -> str:
         """Run one of its programs as a user."""
-        done = subprocess.run(
+        done = self._run(tool, *words, said=said, user=user)
+        assert done.returncode == 0, f"{tool} {words}: {done.stdout!r}{done.stderr!r}"
+        return done.stdout.decode(errors="replace")
+
+    def attempt(self, tool: str, *words: str) -> bool:
+        """Run one of its programs, which may refuse."""
+        return not self._run(tool, *words).returncode
+
+    def _run(
+        self, tool: str, *words: str, said: str = "", user: str = JOB_USER
+    ) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
             [str(self.programs / f"condor_{tool}"), *words],
             check=False,
             capture_output=True,
             input=said.encode(),
             env=self.environment(user),
         )
-        assert done.returncode == 0, f"{tool} {words}: {done.stdout!r}{done.stderr!r}"
-        return done.stdout.decode(errors="replace")
 
     def environment(self, user: str = JOB_USER) -> dict[str, str]:
         """What its own programs are told."""
@@ -126,10 +135,7 @@ class Condor:
 
     def pid(self, daemon: str) -> int:
         """Tell the process of a daemon."""
-        for pid in descendants(int(self.kept.facts()["keeper"])):
-            if Path(f"/proc/{pid}/comm").read_text().strip() == daemon:
-                return pid
-        raise LookupError(daemon)
+        return self.kept.pid(daemon)
 
     def down(self) -> None:
         """Stop it."""

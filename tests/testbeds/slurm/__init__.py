@@ -83,10 +83,10 @@ class Slurm:
             words, check=False, stdin=quiet, stdout=quiet, stderr=quiet, env=self.environment
         ).returncode
 
-    def jobs(self, prefix: str) -> dict[str, list[str]]:
+    def jobs(self, prefix: str, states: str = "all") -> dict[str, list[str]]:
         """List the jobs whose name begins so by stamp, whatever the driver thinks."""
         found = defaultdict(list)
-        for line in self.call("squeue", "-h", "-a", "-r", "-t", "all", "-o", "%i %j").splitlines():
+        for line in self.call("squeue", "-h", "-a", "-r", "-t", states, "-o", "%i %j").splitlines():
             handle, _, name = line.partition(" ")
             if name.startswith(f"{prefix}-") and "_" in handle:
                 group = name.removeprefix(f"{prefix}-")
@@ -104,6 +104,10 @@ class Slurm:
                 stamp = numbered(group, int(handle.partition("_")[2]))
                 found.setdefault(stamp, set()).add(handle)
         return found
+
+    def pid(self, daemon: str) -> int:
+        """Tell the process of a daemon."""
+        return self.kept.pid(daemon)
 
     def down(self) -> None:
         """Stop it."""

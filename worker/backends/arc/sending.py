@@ -32,10 +32,11 @@ async def send(desk: Desk, rest: Rest, orders: Sequence[Order], receipts: list[R
             )
         except ValueError as error:
             receipts.append(_refusal(order, "environment", str(error)))
-    batches = bodies(described, desk.options.jobs_per_request)
-    problems = await gathered(
-        [_send_some(desk, rest, some, body, receipts) for some, body in batches]
-    )
+    # One request after another: side by side, A-REX answers none before it has taken them all.
+    problems = [
+        await _send_some(desk, rest, some, body, receipts)
+        for some, body in bodies(described, desk.options.jobs_per_request)
+    ]
     met = [problem for problem in problems if problem is not None]
     if met and len(met) == len(problems):
         raise met[0]

@@ -1,0 +1,131 @@
+"""The back-end arc against a bare client of REST: `python -m tests.bench.arc [6|7]`.
+
+Both do the same to a private ARC CE, in turn: send the descriptions of 1,000 jobs, as many in a
+request, and ask for the status of 1,000. What is told is how many times as long ours takes.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from tests.backends.arc_site import ArcSite
+from tests.testbeds.arc.__main__ import down, up
+from tests.testbeds.arc.service import Testbed
+from worker.backends.arc.description import bodies, describe
+from worker.backends.arc.tables import metadata
+from worker.backends.contract import Job
+from worker.db.engine import make_engine, parse_url
+from worker.db.uow import UnitOfWork
+from worker.domain.pilot import GROUP_SIZE
+
+AIM = 1.5
+ROUNDS = 5
+
+
+class Sides:
+    """The same by our driver and by hand, as a user of their own each time."""
+
+    def __init__(self, testbed: Testbed, uow: UnitOfWork, folder: Path) -> None:
+        self.site = ArcSite(testbed, folder, uow)
+        self.driver = self.site.driver(jobs_per_request=200, call_timeout=140)
+        self.bare = self.site.tap.client()
+        self.jobs: list[Job] = []
+        self.ids: list[str] = []
+
+    def submit(self) -> tuple[Callable[[], object], Callable[[], object]]:
+        # The first pilots of a proxy have it delegated; that is not repeated.
+        [first] = self.driver.submit(self.site.orders(1))
+        assert first.handle is not None
+        orders = self.site.orders(GROUP_SIZE)
+        again = [
+            describe(order, "ce1", "bare", self.driver.desk.options, self._delegation())
+            for order in self.site.orders(GROUP_SIZE)
+        ]
+
+        def ours() -> None:
+            receipts = self.driver.submit(orders)
+            self.jobs = [Job(stamp=one.stamp, handle=str(one.handle)) for one in receipts]
+            assert len(self.jobs) == GROUP_SIZE
+
+        def bare() -> None:
+            for _, body in bodies(again, 200):
+                told = self._post("new", body, "application/xml")
+                self.ids += [one["id"] for one in told["job"]]
+            assert len(self.ids) == GROUP_SIZE
+
+        return ours, bare
+
+    def status(self) -> tuple[Callable[[], object], Callable[[], object]]:
+        body = json.dumps({"job": [{"id": one} for one in self.ids]}).encode()
+
+        def ours() -> None:
+            assert len(self.driver.poll(self.jobs)) == GROUP_SIZE
+
+        def bare() -> None:
+            assert len(self._post("status", body, "application/json")["job"]) == GROUP_SIZE
+
+        return ours, bare
+
+    def clear(self) -> None:
+        self.bare.close()
+        self.site.end()
+
+    def _delegation(self) -> str | None:
+        """Read which delegation the driver got."""
+        with self.site.uow() as tx:
+            query = "SELECT delegation FROM arc_identities WHERE owner = ?"
+            told = tx.connection.exec_driver_sql(query, (self.site.owner,))
+            return str(told.scalar_one())
+
+    def _post(self, action: str, body: bytes, kind: str) -> Any:
+        url = self.site.tap.address(f"/arex/rest/1.0/jobs?action={action}")
+        headers = {"Content-Type": kind, "Accept": "application/json"}
+        return self.bare.post(url, content=body, headers=headers).raise_for_status().json()
+
+
+def compare(testbed: Testbed, folder: Path) -> dict[str, float]:
+    """Measure both sides in turn; how many times as long ours takes, by operation."""
+    engine = make_engine(parse_url("sqlite://"))
+    metadata.create_all(engine)
+    times: dict[str, list[tuple[float, float]]] = {"submit": [], "status": []}
+    for number in range(ROUNDS):
+        own = folder / f"round{number}"
+        own.mkdir()
+        sides = Sides(testbed, UnitOfWork(engine), own)
+        for name, taken in times.items():
+            ours, bare = getattr(sides, name)()
+            taken.append((_seconds(ours), _seconds(bare)))
+        sides.clear()
+    engine.dispose()
+    for name, taken in times.items():
+        both = [round(1000 * median(side)) for side in zip(*taken, strict=True)]
+        sys.stderr.write(f"{name}: ours {both[0]} ms, bare {both[1]} ms\n")
+    return {name: median(a / b for a, b in taken) for name, taken in times.items()}
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = perf_counter()
+    work()
+    return perf_counter() - began
+
+
+def main(version: str = "6") -> int:
+    """Measure at a CE of its own, print the ratios, and tell whether the aim is met."""
+    with tempfile.TemporaryDirectory(prefix="pilotage-bench-") as made:
+        Path(made).chmod(0o711)
+        testbed = up(Path(made) / "arc", version)
+        try:
+            ratios = compare(testbed, Path(made))
+        finally:
+            down(Path(made) / "arc")
+    sys.stdout.write(json.dumps({name: round(ratio, 2) for name, ratio in ratios.items()}) + "\n")
+    return 0 if max(ratios.values()) <= AIM else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:2]))

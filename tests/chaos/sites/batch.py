@@ -1,0 +1,136 @@
+"""CEs of a real batch system, which is started for the run and ends with it."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests.chaos.fleet import children_of
+from tests.chaos.pulse import Wound, stages
+from tests.chaos.sites import ground
+from tests.chaos.sites.payload import Log
+from tests.chaos.verdict import Job
+from tests.chaos.world import Act, Held, World
+from worker.db.database import Database
+
+NUMBER = 4
+CALL_TIMEOUT = 4.0
+"""Less than an execution may take, so that a CE that hangs is noticed by the driver."""
+
+LIFE = {"check_soonest": 0.5, "check_latest": 2.0, "call_timeout": CALL_TIMEOUT}
+
+SPOILT = """#!/bin/bash
+# Hands over, and loses the answer while it is told to.
+if [ -e {spoilt} ]; then {real} "$@" > /dev/null 2>&1; kill -9 $$; fi
+exec {real} "$@"
+"""
+
+
+class BatchSite(ABC):
+    """What is the same for every batch system."""
+
+    backend: str
+
+    def __init__(self, folder: Path, home: Path, database: Database) -> None:
+        self.folder = folder
+        self.log = Log(folder)
+        self.spoilt = folder / "replies are lost"
+
+    @abstractmethod
+    def start(self, database: Database) -> Mapping[str, Any]:
+        """Start the batch system; tell the options of its CEs."""
+
+    @abstractmethod
+    def daemons(self) -> list[int]:
+        """List the processes that answer for it."""
+
+    @abstractmethod
+    def going_on(self) -> set[str]:
+        """List the stamps of the jobs that have not ended."""
+
+    @abstractmethod
+    def ever(self) -> Mapping[str, int]:
+        """Count the jobs that there are or were, by stamp."""
+
+    @abstractmethod
+    def kill(self, stamps: list[str]) -> None:
+        """Remove jobs, as somebody from outside does."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Stop the batch system with all its jobs."""
+
+    def build(self, database: Database) -> None:
+        """Make CEs whose pilots live for seconds; some fail of themselves."""
+        options = self.start(database)
+        script = self.log.script(1, 2, 4)
+        ground.build(database, self.backend, NUMBER, {**LIFE, "command": script, **options})
+
+    def acts(self) -> list[Act]:
+        """List what can be done to a batch system and its jobs."""
+        return [
+            Act("freeze the CE", 1, self._freeze),
+            Act("remove jobs", 2, self._remove),
+            Act("lose replies", 1, self._lose_replies),
+        ]
+
+    def callers(self, children: Iterable[int]) -> dict[int, int | None]:
+        """Find those that wait for a program of the batch system."""
+        return {parent: child for child, parent in children_of(list(children)).items()}
+
+    def jobs(self) -> list[Job]:
+        """Read what the pilots wrote, and which jobs there are without any word of theirs."""
+        alive = self.going_on()
+        ran = self.log.jobs(lambda stamp: stamp not in alive)
+        started = {job.stamp for job in ran}
+        silent = [
+            Job(stamp, started=False)
+            for stamp, number in self.ever().items()
+            for _ in range(number - (stamp in started))
+        ]
+        return [*ran, *silent]
+
+    def mend(self) -> None:
+        """Lose no more replies; who was stopped is let go by the clock."""
+        self.spoilt.unlink(missing_ok=True)
+
+    def spoilable(self, name: str, real: str) -> Path:
+        """Write a program that stands for another, and loses its answers at times."""
+        path = self.folder / "spoilable" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(SPOILT.format(spoilt=f"'{self.spoilt}'", real=f"'{real}'"))
+        path.chmod(0o755)
+        return path
+
+    def _freeze(self, world: World, dice: Random) -> list[Wound] | None:
+        """Stop its daemons for a while; now and then for longer than a call may take."""
+        held = Held(self.daemons())
+
+        def thaw() -> None:
+            held.let_go()
+            again = stages(["accepted"])
+            world.pulse.strike([Wound("CE frozen", "", time.monotonic(), again)])
+
+        world.later(dice.uniform(1, 2 * CALL_TIMEOUT), thaw)
+        return []
+
+    def _remove(self, world: World, dice: Random) -> list[Wound] | None:
+        """Remove up to three jobs; each is to be known as ended."""
+        alive = sorted(self.going_on())
+        dice.shuffle(alive)
+        victims = alive[: 1 + int(dice.random() * 3)]
+        if not victims:
+            return None
+        self.kill(victims)
+        now = time.monotonic()
+        return [Wound("job removed", "", now, stages([f"ended:{stamp}"])) for stamp in victims]
+
+    def _lose_replies(self, world: World, dice: Random) -> list[Wound] | None:
+        """Lose the answers to submissions for a while."""
+        if self.spoilt.exists():
+            return None
+        self.spoilt.touch()
+        world.later(dice.uniform(1, 5), lambda: self.spoilt.unlink(missing_ok=True))
+        return []

@@ -1,0 +1,54 @@
+"""Real workers and a scheduler, for tests that ask a real CE at the end who was right."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.acceptance import site
+from tests.acceptance.processes import Processes, settings_of
+from tests.redis_server import Redis
+from worker.db.database import Database
+
+EVERY: Mapping[str, float] = {"dispatch": 1, "check_pilots": 1, "reconcile": 2, "learn": 5}
+"""Nothing fires submit_pilots: a test says itself which pilots there are to be."""
+
+NEVER = ("submit_pilots",)
+WORKERS = ("one", "two")
+
+
+class Crew:
+    """Two workers and a scheduler on one database, once they are started."""
+
+    def __init__(self, processes: Processes, redis: Redis) -> None:
+        self.processes = processes
+        self._redis = redis
+
+    def start(self, database: Database, home: Path, **settings: str) -> None:
+        """Start them; they go on until the test has ended."""
+        lines = ["beat_interval = 0.5"]
+        lines += [f"[schedules.{task}]\nevery = {seconds}" for task, seconds in EVERY.items()]
+        lines += [f"[schedules.{task}]\nenabled = false" for task in NEVER]
+        path = self.processes.folder / "pilotage.toml"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        told = settings_of(
+            {
+                "database_url": database.url.render_as_string(hide_password=False),
+                "broker_url": self._redis.url,
+                "home": str(home),
+                "config": str(path),
+                **settings,
+            }
+        )
+        for name in WORKERS:
+            self.processes.start(name, site.worker(name), told)
+        self.processes.start("beat", site.beat(), told)
+
+    def stop(self) -> None:
+        """Stop them all."""
+        self.processes.end()
+
+    def counted(self, task: str, what: str) -> int:
+        """Sum up what they say that they counted in a task."""
+        told = re.compile(rf"worker\.services\.execute: {task} \S+: .*?\b{what} (\d+)")
+        said = [self.processes.said(name) for name in WORKERS]
+        return sum(int(number) for text in said for number in told.findall(text))
