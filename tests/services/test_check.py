@@ -308,6 +308,32 @@ def test_a_pilot_that_moved_meanwhile_is_not_moved_back(world: World) -> None:
     assert world.pilot(pilot).status is Status.DONE
 
 
+def test_one_that_was_seen_meanwhile_is_not_lost_by_an_answer_that_is_too_old(
+    world: World,
+) -> None:
+    ce = world.ce(queue_time=10**6)
+    [pilot] = world.sent(ce, 1)
+    world.fault(ce, Fault.FORGETS)
+    for _ in range(LOST_MISSES - 1):
+        world.wait(minutes=10)
+        world.check(ce)
+
+    class Frozen(Fake):
+        """Its process stands still until long after its lease."""
+
+        def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+            seen = super().poll(jobs)
+            world.mend(ce)
+            world.wait(hours=1)
+            world.check(ce, world.parts(holder="two"))
+            return seen
+
+    world.wait(minutes=10)
+    world.check(ce, world.with_driver(Frozen()))
+    found = world.pilot(pilot)
+    assert (found.status, found.misses) == (Status.SUBMITTED, 0)
+
+
 def test_the_number_of_statements_does_not_grow(world: World) -> None:
     counts = []
     for number in (40, 400):

@@ -44,13 +44,14 @@ def take_lease(tx: Transaction, name: str, holder: str, now: datetime, length: t
     return bool(taken.rowcount)
 
 
-def release_lease(tx: Transaction, name: str, holder: str) -> None:
-    """Give a lease back, if it is still one's own."""
-    tx.execute(
+def release_lease(tx: Transaction, name: str, holder: str) -> bool:
+    """Give a lease back; tell whether it was still one's own."""
+    released = tx.execute(
         update(leases)
         .where(leases.c.name == name, leases.c.holder == holder)
         .values(holder=None, until=None)
     )
+    return bool(released.rowcount)
 
 
 def take_tokens(tx: Transaction, name: str, wanted: int, per_minute: float, now: datetime) -> int:

@@ -33,10 +33,11 @@ def hindrance(tx: Transaction, parts: Parts, ce: CE, now: datetime) -> Done | No
     return None
 
 
-def answered(tx: Transaction, parts: Parts, ce: str) -> None:
-    """Note that a call was answered, and give the lease back."""
-    locks.release_lease(tx, lease_name(ce), parts.holder)
+def answered(tx: Transaction, parts: Parts, ce: str) -> bool:
+    """Note that a call was answered, and give the lease back; tell whether nobody else had it."""
+    is_ours = locks.release_lease(tx, lease_name(ce), parts.holder)
     health.call_answered(tx, ce)
+    return is_ours
 
 
 def failed(tx: Transaction, parts: Parts, ce: str, error: BackendError) -> None:

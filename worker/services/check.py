@@ -44,10 +44,13 @@ def check_pilots(parts: Parts, ce_name: str) -> Done:
     written = keep.fetch(parts, driver, due, moves)
     moves = keep.judged(due, observed, moves, written)
     with parts.database.uow() as tx:
+        if not calling.answered(tx, parts, ce_name):
+            # Somebody else has asked since: who is missing here may have been seen there.
+            moves = [move for move in moves if move.to is not Status.LOST]
+            checks = [check for check in checks if not check.missing]
         moved = mover.move(tx, moves, parts.now())
         outputs.keep(tx, {i: text for i, text in written.items() if i in moved.moved}, parts.now())
         pilots.checked(tx, checks, parts.now())
-        calling.answered(tx, parts, ce_name)
     return Done(
         counts={
             "checked": len(due),
