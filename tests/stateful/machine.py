@@ -4,6 +4,8 @@ The shortest play that breaks a promise is printed as a story. Each rule is one 
 the promises must hold. At the end all is mended, time passes, and everything must come to rest.
 """
 
+from collections.abc import Callable
+
 from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -53,11 +55,12 @@ REST = (60, 120, 600, *(660,) * 20)
 
 
 class Machine(RuleBasedStateMachine):
-    """One play."""
+    """One play; its story is told line by line."""
 
-    def __init__(self, play: Site) -> None:
+    def __init__(self, play: Site, tell: Callable[[str], object] = note) -> None:
         super().__init__()
         self.play = play
+        self._say = tell
 
     # How the site is at first.
 
@@ -215,7 +218,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             self._tell()
-            note("all is mended, and time passes")
+            self._say("all is mended, and time passes")
             self._come_to_rest()
         finally:
             self.play.close()
@@ -238,6 +241,6 @@ class Machine(RuleBasedStateMachine):
 
     def _tell(self) -> None:
         for line in self.play.story:
-            note(f"    {line}")
+            self._say(f"    {line}")
         self.play.story.clear()
         assert not self.play.oracle.found, "\n".join(self.play.oracle.found)

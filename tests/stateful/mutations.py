@@ -49,37 +49,6 @@ OURS: Mapping[str, tuple[Mutation, ...]] = {
     ),
 }
 
-FOUND: Mapping[str, tuple[int, str]] = {
-    "gives_up_after_one_listing": (0, "not known"),
-    "trusts_an_incomplete_listing": (0, "not known"),
-    "ignores_the_visibility_delay": (0, "not known"),
-    "adopts_no_lost_pilot": (0, "fate"),
-    "records_whatever_the_pilot_is_by_now": (0, "not known"),
-    "records_before_the_ce_has_answered": (0, "not known"),
-    "takes_a_failed_call_for_a_refusal": (0, "not known"),
-    "takes_no_answer_for_an_absence": (0, "not known"),
-    "takes_an_error_for_an_absence": (0, "not known"),
-    "loses_a_pilot_at_its_first_absence": (0, "not known"),
-    "sends_those_in_doubt_again": (0, "twice"),
-    "decides_in_another_transaction": (0, "reason"),
-    "never_takes_over_a_lease": (0, "fate"),
-    "forgets_the_waiting_limit": (0, "too many"),
-    "tells_no_reason_for_nothing": (0, "reason"),
-    "prunes_what_is_young": (0, "lost"),
-    "finds_no_lost_nudge": (0, "fate"),
-}
-"""With which plays to begin, so that it is soon found, and what the oracle then says."""
-
-
-SOON = frozenset(
-    {
-        "gives_up_after_one_listing",
-        "trusts_an_incomplete_listing",
-        "ignores_the_visibility_delay",
-    }
-)
-"""Those that a short search finds."""
-
 
 @contextmanager
 def mutated(name: str) -> Iterator[None]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import Engine
 
@@ -24,26 +24,17 @@ SHORT = settings(max_examples=30, stateful_step_count=20, suppress_health_check=
 LONG = settings(SHORT, max_examples=600, stateful_step_count=40, derandomize=False)
 """Other plays each time."""
 
-SEARCH = settings(SHORT, max_examples=100, phases=[Phase.generate])
-"""As many as it takes to find what is known to be broken."""
-
 
 def some(uow: UnitOfWork) -> settings:
     """Try some examples, fewer where each costs more."""
     return settings(max_examples=8 if uow.engine.dialect.name == "postgresql" else 30)
 
 
-Try = Callable[[settings, int | None], None]
+Try = Callable[[settings], None]
 
 
-def run(
-    engine: Engine,
-    pour: Callable[[Engine], None],
-    home: Path,
-    how: settings,
-    first: int | None = None,
-) -> None:
-    """Try many plays, the same ones again if it is told with which to begin."""
+def run(engine: Engine, pour: Callable[[Engine], None], home: Path, how: settings) -> None:
+    """Try many plays."""
 
     def machine() -> Machine:
         numbers = count(1)  # the same play has the same stamps, so that it can be told again
@@ -51,6 +42,6 @@ def run(
         pour(engine)
         return Machine(Site(engine, home))
 
-    chosen: Any = machine if first is None else seed(first)(machine)
+    chosen: Any = machine
     with pytest.MonkeyPatch.context() as patch:
         run_state_machine_as_test(chosen, settings=how)

@@ -1,22 +1,46 @@
 """Whatever happens to the system, in whatever order, the promises hold."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+from sqlalchemy import Engine
+
+from tests.databases import Sqlite
 from tests.session import PLAN
-from tests.stateful.mutations import FOUND, SOON, mutated
-from tests.stateful.runs import LONG, SEARCH, SHORT, Try
+from tests.stateful.machine import Machine
+from tests.stateful.mutations import mutated
+from tests.stateful.runs import LONG, SHORT, Try
+from tests.stateful.site import Site
+from tests.stateful.stories import TOLD, Story
+
+
+@pytest.fixture
+def machine(engine: Engine, sqlite_template: Sqlite, tmp_path: Path) -> Machine:
+    """A machine before its first step."""
+    sqlite_template.pour(engine)
+    return Machine(Site(engine, tmp_path), print)
+
+
+def play(machine: Machine, story: Story) -> None:
+    """Play a story to its end; the promises are looked at once more when all is at rest."""
+    try:
+        story(machine)
+        machine.the_promises_hold()
+    finally:
+        machine.teardown()
 
 
 def test_the_promises_hold_whatever_happens(try_plays: Try, request: pytest.FixtureRequest) -> None:
-    try_plays(LONG if request.config.stash[PLAN].long else SHORT, None)
+    try_plays(LONG if request.config.stash[PLAN].long else SHORT)
 
 
-@pytest.mark.parametrize("name", FOUND)
-def test_the_machine_finds_what_is_broken(
-    try_plays: Try, name: str, request: pytest.FixtureRequest
-) -> None:
-    if name not in SOON and not request.config.stash[PLAN].long:
-        pytest.skip("found after a while: with PILOTAGE_TEST_LONG=1")
-    first, word = FOUND[name]
+@pytest.mark.parametrize("story", {story: None for story, _ in TOLD.values()})
+def test_the_promises_hold_in_a_story(machine: Machine, story: Story) -> None:
+    play(machine, story)
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_the_machine_finds_what_is_broken(machine: Machine, name: str) -> None:
+    story, word = TOLD[name]
     with mutated(name), pytest.raises(AssertionError, match=word):
-        try_plays(SEARCH, first)
+        play(machine, story)
