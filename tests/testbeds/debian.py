@@ -15,10 +15,17 @@ from tests.testbeds import packages
 from tests.testbeds.packages import INSTALL_VARIABLE, SYSTEM_PATH, NotToBeHad
 
 CACHE_VARIABLE = "PILOTAGE_TESTBED_CACHE"
-CACHE = Path(
-    os.environ.get(CACHE_VARIABLE)
-    or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pilotage" / "testbeds"
-)
+
+
+def _cache() -> Path:
+    """Choose where trees are kept. Jobs run their programs as another user than root."""
+    if given := os.environ.get(CACHE_VARIABLE):
+        return Path(given)
+    own = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path("/var/cache" if os.geteuid() == 0 else own) / "pilotage" / "testbeds"
+
+
+CACHE = _cache()
 """Where trees are kept; read before a test session scrubs the environment."""
 
 SUITE = "trixie"
