@@ -12,6 +12,7 @@ from tests.chaos.making import SCHEDULES, Shape
 from tests.chaos.observer import Observer
 from tests.chaos.sites.sim import FAULTS, CrowdSite
 from tests.chaos.world import World
+from tests.session import worker_name
 from worker.backends.sim import faults
 from worker.domain.pilot import FINAL
 
@@ -19,9 +20,9 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 WORKERS, BEATS = 8, 2
 SECONDS = 15.0
-BESIDE_OTHERS = 3000
-"""Milliseconds that a lock may be waited for. Alone on a machine it is never a second; beside other
-tests whoever holds one may not be run for that long."""
+ALONE, BESIDE_OTHERS = 1000, 3000
+"""Milliseconds that a lock may be waited for. Beside other tests whoever holds one may not be run
+for that long."""
 EVERY = {**SCHEDULES, "submit_pilots": 2, "check_pilots": 2, "reconcile": 5}
 
 
@@ -36,7 +37,9 @@ def ended(world: World) -> int:
     return sum(row.status in FINAL for row in rows(world.database))
 
 
-def test_a_crowd_keeps_every_limit_waits_for_no_lock_and_bears_faults(make: Make) -> None:
+def test_a_crowd_keeps_every_limit_waits_for_no_lock_and_bears_faults(
+    make: Make, request: pytest.FixtureRequest
+) -> None:
     members = [
         *(fleet.worker(f"worker{n}", "plan,call", 2) for n in range(WORKERS)),
         *(fleet.beat(f"beat{n}") for n in range(BEATS)),
@@ -62,5 +65,5 @@ def test_a_crowd_keeps_every_limit_waits_for_no_lock_and_bears_faults(make: Make
     assert watching.snapshots > 20
     assert calm > 1
     assert faulty >= calm / 2, (calm, faulty)
-    waits = logs.long_waits(world.postgresql.log)
-    assert [wait for wait in waits if wait > BESIDE_OTHERS] == []
+    longest = BESIDE_OTHERS if worker_name(request.config) else ALONE
+    assert [wait for wait in logs.long_waits(world.postgresql.log) if wait > longest] == []
