@@ -24,6 +24,7 @@ from typing import Any
 PATIENCE = 60.0
 ROOT = Path(__file__).parents[2]
 _PDEATHSIG, _SUBREAPER = 1, 36
+_libc = ctypes.CDLL(None)
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
 """The keepers that this process started, to see them end."""
 
@@ -42,7 +43,7 @@ class Keeper:
         self.afterwards: list[Callable[[], object]] = []
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         # A process whose parent ends is handed to the next one above that says this.
-        ctypes.CDLL(None).prctl(_SUBREAPER, 1)
+        _libc.prctl(_SUBREAPER, 1)
 
     def start(
         self, name: str, words: Sequence[str], env: Mapping[str, str] | None = None
@@ -50,7 +51,13 @@ class Keeper:
         """Start a service that stays in the foreground."""
         with (self.log / f"{name}.out").open("ab") as log:
             made = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd="/"
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=env,
+                cwd="/",
+                preexec_fn=_die_with_keeper,  # noqa: PLW1509 - it only asks the kernel
             )
         self._started[name] = made
         return made
@@ -98,6 +105,11 @@ class Keeper:
         logs = [self.log / f"{name}.out", *sorted(self.log.glob(f"{name}*.log"))]
         said = [path.read_text(errors="replace").strip()[-400:] for path in logs if path.exists()]
         return " | ".join(filter(None, said)) or "without a word"
+
+
+def _die_with_keeper() -> None:
+    """Even if it is killed, and can end nobody."""
+    _libc.prctl(_PDEATHSIG, signal.SIGKILL)
 
 
 def descendants(pid: int) -> list[int]:
@@ -204,7 +216,7 @@ def keep(module: str, folder: Path, arguments: Sequence[str], *, with_parent: bo
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _tell)
     if with_parent:
-        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)
+        _libc.prctl(_PDEATHSIG, signal.SIGTERM)
     keeper = Keeper(folder)
     try:
         facts = import_module(module).start(keeper, arguments)
