@@ -21,6 +21,7 @@ KNOWN = {
     "BusyLoadingError": "the broker was starting",
     "EOFError": "a worker was killed and its pool lived on for a moment",
     "StopIteration in celery": "a pool lost processes while the broker was away; Celery ended",
+    "ValueError in kombu": "a pool lost a process while the broker was away; Celery ended",
     "AttributeError in kombu": "Celery closes its gossip twice when the broker goes away",
 }
 """Errors that faults bring about, and why; with a package, only those that it raises."""

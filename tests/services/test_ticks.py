@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from tests.services.world import World
 from worker.db import schedules
 from worker.db.database import Database
 from worker.db.schedules import Schedule
-from worker.domain.errors import Invalid, PilotageError, UnknownTask, UnknownVO
-from worker.domain.schedule import Outcome
+from worker.db.uow import Transaction
+from worker.domain.errors import DatabaseUnavailable, Invalid, PilotageError, UnknownTask, UnknownVO
+from worker.domain.schedule import Outcome, Scope
 from worker.domain.vo import DEFAULT_VO
 from worker.services import catalogue, demo, execute, ticks
 from worker.services.ticks import Firing
@@ -344,6 +346,38 @@ def test_the_demonstration_is_prepared_once_and_leaves_alone_what_is_there(world
     assert [subject for task, subject in claim(world) if task == "reconcile"] == sorted(
         ce.name for ce in demo.CES
     )
+
+
+def stranger(monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
+    """Let learn be a task of somebody else, which asks the database for whom it has work."""
+
+    def subjects(tx: Transaction, now: datetime) -> list[str]:
+        return [str(name) for name in tx.execute(text(statement)).scalars()]
+
+    known = catalogue.tasks()
+    strange = replace(known["learn"], scope=Scope.VO, subjects=subjects)
+    monkeypatch.setattr(catalogue, "tasks", lambda: {**known, "learn": strange})
+
+
+def test_a_strangers_task_that_breaks_stops_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone(world, "learn", "renew_credentials")
+    stranger(monkeypatch, "SELECT nonsense FROM nowhere")
+    assert claim(world) == [("renew_credentials", "")]
+    assert claim(world) == []
+
+
+def test_a_connection_that_is_lost_while_a_task_is_asked_is_an_error_of_the_database(
+    postgresql_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = postgresql_world
+    alone(world, "learn", "renew_credentials")
+    with monkeypatch.context() as patch:
+        stranger(patch, "SELECT pg_terminate_backend(pg_backend_pid())")
+        with pytest.raises(DatabaseUnavailable):
+            claim(world)
+    assert claim(world) == [("learn", ""), ("renew_credentials", "")]
 
 
 def test_the_number_of_statements_does_not_grow(world: World) -> None:

@@ -45,6 +45,17 @@ class Transaction:
         """Run one statement."""
         return self.connection.execute(statement, parameters)
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Do something that may fail; then it is undone alone, and the unit of work goes on."""
+        with self.connection.begin_nested():
+            yield
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether the connection is gone, so that nothing can go on."""
+        return self.connection.invalidated
+
     def after_commit(self, work: Callable[[], object]) -> None:
         """Hand out work that runs once the commit has succeeded, and never otherwise."""
         self._after_commit.append(work)

@@ -221,7 +221,10 @@ def group_and_number(stamp: str) -> tuple[str, int]:
     return stamp[:GROUP_LENGTH], int(stamp[GROUP_LENGTH:], 16)
 
 
+_STAMP = re.compile(rf"[0-9a-f]{{{STAMP_LENGTH}}}")
+
+
 def check_stamp(stamp: str) -> None:
     """Refuse what is not 32 lower-case hexadecimal characters, before a CE sees it."""
-    if not re.fullmatch(rf"[0-9a-f]{{{STAMP_LENGTH}}}", stamp):
+    if not _STAMP.fullmatch(stamp):
         raise Invalid("stamp", f"{stamp[:64]!r} is not {STAMP_LENGTH} hexadecimal characters")

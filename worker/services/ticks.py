@@ -143,9 +143,12 @@ def _firings(
 def _subjects(tx: Transaction, task: Task, now: datetime) -> list[str]:
     """Ask a task for whom it has work. One of a stranger's that breaks stops no other."""
     try:
-        return task.subjects(tx, now)
+        with tx.savepoint():
+            return task.subjects(tx, now)
     except PilotageError:
         raise
     except Exception:
+        if tx.is_lost:
+            raise
         log.exception("the task %s cannot tell for whom it has work", task.name)
         return []
