@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from worker.backends.contract import Order
 from worker.backends.slurm.options import SlurmOptions, check_environment
@@ -96,8 +97,7 @@ def batches(orders: Sequence[Order], array_size: int) -> Iterator[Batch]:
 
 def _opened(order: Order) -> tuple[Order, Hashable]:
     """Take the stamp out of what an order runs; tell what another with the same script has too."""
-    words = (order.script or "", *order.arguments, *_variables(order).values())
-    if any(order.stamp in word for word in words):
+    if order.stamp in "\n".join(_words(order)):
 
         def opened(text: str) -> str:
             return text.replace(order.stamp, OPEN)
@@ -108,20 +108,31 @@ def _opened(order: Order) -> tuple[Order, Hashable]:
             arguments=tuple(map(opened, order.arguments)),
             environment={name: opened(value) for name, value in order.environment.items()},
         )
-    variables = tuple(sorted(_variables(order).items()))
+    variables = tuple(_variables(order).items())
     return order, (order.vo, order.script, tuple(order.arguments), variables)
 
 
 def problem(order: Order) -> str | None:
     """Say why an order can never be sent."""
-    texts = [order.script or "", *order.arguments, *order.environment.values()]
-    if any("\0" in text or OPEN in text for text in texts):
+    text = "\n".join(_words(order))
+    if "\0" in text or OPEN in text:
         return "the script or a word of it holds a character that no shell takes"
+    return _problem_of(tuple(order.environment))
+
+
+@lru_cache(maxsize=64)
+def _problem_of(variables: Sequence[str]) -> str | None:
+    """Say which of these names is none, the same for every order of a batch."""
     try:
-        check_environment(order.environment)
+        check_environment(dict.fromkeys(variables, ""))
     except ValueError as error:
         return str(error)
     return None
+
+
+def _words(order: Order) -> list[str]:
+    """Put together what an order runs and is told, but for its stamp."""
+    return [order.script or "", *order.arguments, *_variables(order).values()]
 
 
 def _offset(number: int, array_size: int) -> int | None:
