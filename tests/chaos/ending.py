@@ -28,6 +28,8 @@ def settle(world: World, seconds: float = SETTLE) -> float:
     began = time.monotonic()
     world.go_on(at_once=True)
     world.site.mend()
+    # Some of what goes on again shows by new pilots only.
+    world.live(PATIENCE, lambda: not world.pulse.open())
     close_vos(world.database)
     next_look = 0.0
 

@@ -20,7 +20,7 @@ SECONDS = 600
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("ce", "kills", "starts"),
-    [("local", 28, 50), ("slurm", 14, 20), ("htcondor", 14, 20), ("arc", 14, 10)],
+    [("local", 28, 50), ("slurm", 24, 20), ("htcondor", 24, 20), ("arc", 24, 15)],
 )
 def test_a_tormented_site_loses_nothing_doubles_nothing_and_keeps_every_limit(
     request: pytest.FixtureRequest, tmp_path: Path, ce: str, kills: int, starts: int
@@ -46,5 +46,5 @@ def test_a_tormented_site_loses_nothing_doubles_nothing_and_keeps_every_limit(
     assert told["kills"] == kills
     assert told["starts"] > starts
     assert told["snapshots"] > 20
-    # Half a deck was dealt at least, or the whole of it.
-    assert len(told["acts"]) >= (10 if ce == "local" else 6)
+    # A whole deck was dealt, but for the last cards of it.
+    assert len(told["acts"]) >= (10 if ce == "local" else 9)
