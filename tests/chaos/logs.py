@@ -21,6 +21,8 @@ KNOWN = {
     "BusyLoadingError": "the broker was starting",
     "EOFError": "a worker was killed and its pool lived on for a moment",
     "StopIteration in celery": "a pool lost processes while the broker was away; Celery ended",
+    "UnpicklingError in billiard": "a process of the pool was killed in its answer; Celery ended",
+    "UnicodeDecodeError in celery": "a process of the pool was killed in its answer; Celery ended",
     "ValueError in kombu": "a pool lost a process while the broker was away; Celery ended",
     "AttributeError in kombu": "Celery closes its gossip twice when the broker goes away",
 }

@@ -1,6 +1,6 @@
 """What a run tells: for a reader, for a program, and as a page of the documentation.
 
-python -m tests.chaos.report FILE    writes the page of a report
+python -m tests.chaos.report FILE [OTHER...]    writes the page of a report, and names the others
 """
 
 import json
@@ -117,8 +117,8 @@ def as_text(told: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def as_page(told: Mapping[str, Any]) -> str:
-    """Lay out the same as a page of the documentation."""
+def as_page(told: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Lay out the same as a page of the documentation, with a line for each other run."""
     pilots = sum(told["pilots"].values())
     verdict = [f"| {kind.replace('_', ' ')} | {n} |" for kind, n in told["verdict"].items()]
     healed = [
@@ -131,7 +131,7 @@ def as_page(told: Mapping[str, Any]) -> str:
     ]
     return f"""# Chaos: how the promises were tried
 
-This page is written by a program from [chaos.json](../chaos.json), the report of one run.
+This page is written by a program from [the report of one run](../chaos/local.json).
 [How to run it, and what the words mean](../how-to/run-chaos.md).
 
 ```sh
@@ -152,7 +152,7 @@ The limits held in {told["snapshots"]} snapshots while it went on, and after eac
 {told["settled"]:.0f} s after the last fault; {told["long_waits"]} transactions waited
 for a lock for more than a second.
 
-## Recovery
+{_others(others)}## Recovery
 
 Seconds from the end of a fault (a kill ends at once) until what it stopped was seen to go on, while
 all the other faults went on too.
@@ -166,6 +166,30 @@ all the other faults went on too.
 | error | times | why |
 | --- | --- | --- |
 {chr(10).join(known)}
+"""
+
+
+def _others(others: Sequence[Mapping[str, Any]]) -> str:
+    """Lay out runs at other kinds of CE as a table."""
+    if not others:
+        return ""
+    lines = [
+        f"| `{one['ce']}` | {one['kills']} | {one['tormented'] / 60:.0f} min "
+        f"| {sum(one['pilots'].values())} | {one['starts']} "
+        f"| {', '.join(str(n) for n in one['verdict'].values())} |"
+        for one in others
+    ]
+    wrong = ", ".join(kind.replace("_", " ") for kind in others[0]["verdict"])
+    return f"""## At real batch systems
+
+The same was done to CEs of batch systems that were started for it. Their controllers stood still
+now and then, replies were lost, and somebody else removed jobs. The last column counts, in this
+order: {wrong}.
+
+| CE | kills | | pilots | started | wrong |
+| --- | --- | --- | --- | --- | --- |
+{chr(10).join(lines)}
+
 """
 
 
@@ -186,4 +210,5 @@ def _seconds(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(as_page(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+    reports = [json.loads(Path(name).read_text(encoding="utf-8")) for name in sys.argv[1:]]
+    sys.stdout.write(as_page(reports[0], reports[1:]))

@@ -1,22 +1,32 @@
-"""The page of the documentation is what the report of the run says, and nothing else."""
+"""The page of the documentation is what the reports of the runs say, and nothing else."""
 
 import json
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.chaos.report import as_page, as_text
 
 ROOT = Path(__file__).parents[2]
-REPORT = ROOT / "docs" / "chaos.json"
+KINDS = ("local", "slurm", "htcondor", "arc")
 
 
-def test_the_page_is_what_the_report_says() -> None:
-    told = json.loads(REPORT.read_text(encoding="utf-8"))
+def report(ce: str) -> Any:
+    path = ROOT / "docs" / "chaos" / f"{ce}.json"
+    return json.loads(path.read_text(encoding="utf-8"))
 
-    assert (ROOT / "docs" / "why" / "chaos.md").read_text(encoding="utf-8") == as_page(told)
+
+def test_the_page_is_what_the_reports_say() -> None:
+    told, *others = map(report, KINDS)
+
+    assert (ROOT / "docs" / "why" / "chaos.md").read_text(encoding="utf-8") == as_page(told, others)
 
 
-def test_the_report_is_of_a_run_in_which_every_promise_held() -> None:
-    told = json.loads(REPORT.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("ce", KINDS)
+def test_the_report_is_of_a_run_in_which_every_promise_held(ce: str) -> None:
+    told = report(ce)
+    assert told["ce"] == ce
     # A traceback that nobody knew is worth a look, and breaks no promise.
     broken = {kind: n for kind, n in told["verdict"].items() if n and kind != "tracebacks"}
 

@@ -16,6 +16,7 @@ from tests.chaos.world import Act, Held, World
 from worker.db.database import Database
 
 NUMBER = 4
+FROZEN = "the CE"
 CALL_TIMEOUT = 4.0
 """Less than an execution may take, so that a CE that hangs is noticed by the driver."""
 
@@ -106,10 +107,14 @@ class BatchSite(ABC):
 
     def _freeze(self, world: World, dice: Random) -> list[Wound] | None:
         """Stop its daemons for a while; now and then for longer than a call may take."""
+        if FROZEN in world.out:
+            return None
+        world.out.add(FROZEN)
         held = Held(self.daemons())
 
         def thaw() -> None:
             held.let_go()
+            world.out.discard(FROZEN)
             again = stages(["accepted"])
             world.pulse.strike([Wound("CE frozen", "", time.monotonic(), again)])
 
@@ -117,7 +122,9 @@ class BatchSite(ABC):
         return []
 
     def _remove(self, world: World, dice: Random) -> list[Wound] | None:
-        """Remove up to three jobs; each is to be known as ended."""
+        """Remove up to three jobs; each is to be known as ended. A frozen CE tells of none."""
+        if FROZEN in world.out:
+            return None
         alive = sorted(self.going_on())
         dice.shuffle(alive)
         victims = alive[: 1 + int(dice.random() * 3)]
