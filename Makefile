@@ -47,7 +47,7 @@ docs-check: $(VENV)/ready ## Check that the reference is what the code says
 bench: $(VENV)/ready ## Compare the data layer with raw statements; ARGS="--quick" for the short form
 	$(BIN)/python -m tests.bench $(ARGS)
 
-chaos: $(VENV)/ready ## Kill, stop and fill what a real site leans on; ARGS="--kills 1000 --for 17m" for the long form
+chaos: $(VENV)/ready ## Kill, stop and fill what a real site leans on; ARGS="--kills 1000 --for 18m" for the long form
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: ## Write the locks anew, with uv

@@ -138,9 +138,9 @@ def _learn(dialect: str) -> Executable:
 
 @cache
 def _known(dialect: str) -> Executable:
-    wanted = rows(dialect, job=Text)
-    joined = select(arc_jobs).join_from(wanted, arc_jobs, _JOB.job == wanted.c.job)
-    return joined.where(_JOB.ce == bindparam("ce", type_=Text))
+    # As a set: a join would be read row by row against all jobs of the CE, on SQLite.
+    wanted = select(rows(dialect, job=Text).c.job)
+    return select(arc_jobs).where(_JOB.ce == bindparam("ce", type_=Text), _JOB.job.in_(wanted))
 
 
 @cache

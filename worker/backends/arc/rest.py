@@ -218,6 +218,8 @@ def as_list(told: Any, key: str) -> list[Any]:
 
 def legible(text: str) -> str:
     """Make a text of the CE harmless: it may hold anything, and it is stored, sent and shown."""
+    if text.isprintable():
+        return text
     return "".join(
         c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
     )
