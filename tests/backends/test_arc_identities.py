@@ -83,7 +83,8 @@ def test_a_vo_that_is_answered_late_harms_no_other(
 ) -> None:
     arc_site.held = {"one": arc_site.proxy, "two": another(arc_site, "Late")}
     sent = orders(arc_site, "one", "two")
-    jobs = jobs_of(guarded(arc_site).submit(sent), sent)
+    answered = jobs_of(guarded(arc_site).submit(sent), sent)
+    jobs = sorted(answered, key=lambda job: job.stamp)
     look, list_all, send = looking.look, looking.list_all, sending.send
 
     def slowly(work: Any) -> Any:

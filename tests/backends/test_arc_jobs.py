@@ -258,13 +258,13 @@ def test_jobs_of_a_process_that_was_killed_are_found_by_their_stamps(arc_site: A
 
 
 def test_what_was_learnt_saves_asking(arc_site: ArcSite) -> None:
-    """A name is asked for once; a thousand known jobs cost a listing no request each."""
+    """Names and versions are asked for once; known jobs cost a listing no request each."""
     driver = Guard(arc_site.driver())
     send(driver, *arc_site.orders(5))
     with arc_site.mischief(Mischief()):
         driver.find()
         asked = [one.path.partition("?action=")[2] or one.path for one in arc_site.tap.requests]
-    assert asked == ["/arex/rest", "/arex/rest/1.0/jobs", "status"]
+    assert asked == ["/arex/rest/1.0/jobs", "status"]
 
 
 def rows(site: ArcSite, table: Any) -> list[Any]:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 from worker.backends.arc.access import Access, open_access
@@ -18,6 +19,11 @@ from worker.domain.ce import CE
 from worker.domain.errors import BackendError, CredentialProblem, DatabaseError, Unavailable
 
 log = logging.getLogger(__name__)
+
+AGREED_FOR = 600.0
+"""Seconds for which a CE is not asked again which versions it speaks, unless a call fails."""
+
+_agreed: dict[tuple[str, str | None], tuple[str, float]] = {}
 
 Value = TypeVar("Value")
 Work = Callable[[Rest], Coroutine[Any, Any, Value]]
@@ -95,6 +101,7 @@ async def each(
             async with _reached(desk, access, turns) as rest:
                 outcome.answers[access.vos] = await work(rest)
         except BackendError as error:
+            _agreed.pop(_line(desk), None)
             outcome.problems.update(dict.fromkeys(access.vos, error))
 
     await asyncio.gather(*(one(access) for access in accesses))
@@ -104,8 +111,22 @@ async def each(
 async def _reached(desk: Desk, access: Access, turns: asyncio.Semaphore) -> AsyncIterator[Rest]:
     timeout = desk.options.call_timeout
     async with connected(access, turns, desk.ce.name, desk.options.url, timeout) as rest:
-        await rest.negotiate(desk.options.version)
+        await _agree(desk, rest)
         yield rest
+
+
+async def _agree(desk: Desk, rest: Rest) -> None:
+    """Agree with the CE upon a version of REST, unless this process has done so of late."""
+    version, until = _agreed.get(_line(desk), ("", 0.0))
+    if monotonic() < until:
+        rest.speak(version)
+    else:
+        await rest.negotiate(desk.options.version)
+        _agreed[_line(desk)] = rest.version, monotonic() + AGREED_FOR
+
+
+def _line(desk: Desk) -> tuple[str, str | None]:
+    return desk.options.url, desk.options.version
 
 
 def _accesses(desk: Desk, vos: Iterable[str] | None, outcome: Outcome) -> list[Access]:

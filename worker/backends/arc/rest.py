@@ -89,9 +89,13 @@ class Rest:
         if not common:
             problem = f"no version of REST in common: {', '.join(found)[:200] or 'it names none'}"
             raise Unreadable(legible(reply.text()[:_TOLD]), self.ce, problem)
-        self.version = common[0]
-        self.base = f"{self.url}/rest/{self.version}"
+        self.speak(common[0])
         return found
+
+    def speak(self, version: str) -> None:
+        """Go by this version."""
+        self.version = version
+        self.base = f"{self.url}/rest/{version}"
 
     async def jobs(self, action: str, ids: Sequence[str], size: int = IDS) -> dict[str, Any]:
         """Ask something of jobs; an answer for each that was answered, by its id."""
