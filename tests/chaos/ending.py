@@ -1,5 +1,6 @@
 """The beginning and the end of a run: begin to work; settle when the faults are over; judge."""
 
+import signal
 import time
 
 from sqlalchemy import text
@@ -61,9 +62,18 @@ def judged(world: World, exceeded: list[str], codes: dict[str, int | None]) -> V
         never_recovered=[f"{wound.kind} {wound.victim}".strip() for wound in world.pulse.open()],
         left_behind=[
             *(f"{pid}: {words}" for pid, words in left.items()),
-            *(f"{name} ended with {code}" for name, code in codes.items() if code != 0),
+            *(
+                f"{name} ended with {code}"
+                for name, code in codes.items()
+                if code and not (code == -signal.SIGTERM and _was_only_beginning(world, name))
+            ),
         ],
     )
+
+
+def _was_only_beginning(world: World, name: str) -> bool:
+    """Tell whether a member had not yet got so far that it could be told to stop."""
+    return world.pulse.last.get(f"began:{name}", 0) < world.fleet.named(name).began
 
 
 def close_vos(database: Database) -> None:
