@@ -105,8 +105,14 @@ def used(tx: Transaction, ce: str, vo: str, identity: Identity) -> None:
 
 
 def _read(row: Any) -> Known:
-    told = {name: getattr(row, name) for name in Known.__dataclass_fields__}
-    return Known(**told)
+    return Known(
+        job=row.job,
+        stamp=row.stamp,
+        owner=row.owner,
+        running_at=row.running_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
 
 
 _COLUMNS: dict[str, Any] = {

@@ -45,14 +45,14 @@ class Judge:
         word = self.words.get(job)
         if word is None:
             return None
-        seen = Observed(stamp=stamp, handle=job, raw=word.state or None, reason=word.reason)
+        raw = word.state or None
+        if word.code == "200" and word.state not in states.GONE | states.ENDS:
+            status = self._status(job, word, details)
+            return Observed(stamp=stamp, handle=job, raw=raw, status=status)
+        seen = Observed(stamp=stamp, handle=job, raw=raw, reason=word.reason)
         if word.code == "404" or (word.code == "200" and word.state in states.GONE):
             return None if self.is_hidden(job) else replace(seen, absent=True)
-        if word.code != "200":
-            return None
-        if word.state in states.ENDS:
-            return _ended(seen, word.state, details or Details())
-        return replace(seen, status=self._status(job, word, details), reason=None)
+        return _ended(seen, word.state, details or Details()) if word.code == "200" else None
 
     def learnt(self, observed: Observed, details: Details | None) -> Known | None:
         """Tell what is to be remembered of a job that was judged; `None` if nothing is new."""
@@ -66,7 +66,7 @@ class Judge:
             after = replace(after, started_at=begun or self.now)
         if raw in states.ENDS and before.ended_at is None:
             after = replace(after, ended_at=self.now)
-        return None if after == self.known.get(job) else after
+        return None if after is self.known.get(job) else after
 
     def _status(self, job: str, word: Word, details: Details | None) -> Status | None:
         if word.state == states.KILLING:
