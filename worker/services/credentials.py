@@ -131,10 +131,10 @@ def closed(tx: Transaction, parts: Parts, vos: Iterable[str]) -> dict[str, dict[
         if (kind := _asked(parts, ce.backend, ce.options)) is not None
     ]
     now = parts.now()
+    kinds = {(backend, kind) for _, backend, kind in asked}
     found: dict[str, dict[str, str]] = {}
     for vo in vos:
-        # One look for each kind of credential, however many CEs ask for it.
-        why = {(backend, kind): _why(held, vo, backend, kind, now) for _, backend, kind in asked}
+        why = {(backend, kind): _why(held, vo, backend, kind, now) for backend, kind in kinds}
         found[vo] = {ce: said for ce, of, kind in asked if (said := why[of, kind]) is not None}
     return found
 
