@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
 
@@ -10,6 +11,7 @@ import redis
 
 from tests.chaos.fleet import Member, children_of, send
 from tests.chaos.pulse import Wound, stages
+from tests.chaos.servers import Postgresql, Redis
 from tests.chaos.world import Act, Held, World, pick
 
 LOOK_FOR_A_CALL = 1.0
@@ -121,36 +123,13 @@ def flush(world: World, dice: Random) -> list[Wound] | None:
 
 def restart_redis(world: World, dice: Random) -> list[Wound] | None:
     """End Redis with all that is in it, and bring it back after a while."""
-    seconds, how = dice.uniform(0.5, 4), dice.choice([signal.SIGTERM, signal.SIGKILL])
-    if "redis" in world.out:
-        return None
-    world.out.add("redis")
-    world.redis.stop(how)
-
-    def back() -> None:
-        world.redis.start()
-        world.out.discard("redis")
-        world.pulse.strike(_server_wounds(world, "Redis restarted"))
-
-    world.later(seconds, back)
-    return []
+    how = (signal.SIGTERM, signal.SIGKILL)
+    return _restart(world, dice, "redis", world.redis, how, "Redis restarted")
 
 
 def restart_postgresql(world: World, dice: Random) -> list[Wound] | None:
     """End PostgreSQL in one of the three ways, and bring it back after a while."""
-    seconds, how = dice.uniform(0.5, 4), dice.choice(WAYS)
-    if "postgresql" in world.out:
-        return None
-    world.out.add("postgresql")
-    world.postgresql.stop(how)
-
-    def back() -> None:
-        world.postgresql.start()
-        world.out.discard("postgresql")
-        world.pulse.strike(_server_wounds(world, "PostgreSQL restarted"))
-
-    world.later(seconds, back)
-    return []
+    return _restart(world, dice, "postgresql", world.postgresql, WAYS, "PostgreSQL restarted")
 
 
 def fill_disk(world: World, dice: Random) -> list[Wound] | None:
@@ -199,6 +178,30 @@ def _kill_member(world: World, dice: Random, kind: str, *, whole: bool) -> list[
         send(pid, signal.SIGKILL)
     back = stages([f"began:{member.name}"], [f"did:{member.name}"])
     return [Wound(kind, member.name, time.monotonic(), back, strikes=True)]
+
+
+def _restart(
+    world: World,
+    dice: Random,
+    name: str,
+    server: Postgresql | Redis,
+    ways: Sequence[signal.Signals],
+    kind: str,
+) -> list[Wound] | None:
+    """End a server in one of these ways, and bring it back after a while."""
+    seconds, how = dice.uniform(0.5, 4), dice.choice(ways)
+    if name in world.out:
+        return None
+    world.out.add(name)
+    server.stop(how)
+
+    def back() -> None:
+        server.start()
+        world.out.discard(name)
+        world.pulse.strike(_server_wounds(world, kind))
+
+    world.later(seconds, back)
+    return []
 
 
 def _server_wounds(world: World, kind: str) -> list[Wound]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.acceptance.processes import CELERY, Processes
-from tests.chaos.servers import die_with_parent
+from tests.testbeds.keeper import die_with_parent
 from worker.backends.local.keeper.process import stat_fields
 
 RESTART_AFTER = 0.3

@@ -1,6 +1,5 @@
 """PostgreSQL and Redis of a run's own, on ports that they keep: they can be ended and come back."""
 
-import ctypes
 import os
 import pwd
 import secrets
@@ -18,6 +17,7 @@ from sqlalchemy import URL
 from tests import guardian, redis_server
 from tests.redis_server import free_port
 from tests.servers import DEFAULT_DATABASE, binaries, wheel
+from tests.testbeds.keeper import die_with_parent
 
 SETTINGS = {
     **guardian.SETTINGS,
@@ -31,12 +31,6 @@ SETTINGS = {
     "deadlock_timeout": "1s",
 }
 PATIENCE = 60.0
-_libc = ctypes.CDLL(None)
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to end this process with the one that started it; runs in the child."""
-    _libc.prctl(1, signal.SIGKILL)
 
 
 class Postgresql:

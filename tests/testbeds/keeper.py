@@ -57,7 +57,7 @@ class Keeper:
                 stderr=log,
                 env=env,
                 cwd="/",
-                preexec_fn=_die_with_keeper,  # noqa: PLW1509 - it only asks the kernel
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - it only asks the kernel
             )
         self._started[name] = made
         return made
@@ -107,8 +107,8 @@ class Keeper:
         return " | ".join(filter(None, said)) or "without a word"
 
 
-def _die_with_keeper() -> None:
-    """Even if it is killed, and can end nobody."""
+def die_with_parent() -> None:
+    """Ask the kernel to end this process with the one that started it; runs in the child."""
     _libc.prctl(_PDEATHSIG, signal.SIGKILL)
 
 

@@ -32,7 +32,7 @@ async def send(desk: Desk, rest: Rest, orders: Sequence[Order], receipts: list[R
             )
         except ValueError as error:
             receipts.append(_refusal(order, "environment", str(error)))
-    # One request after another: side by side, A-REX answers none before it has taken them all.
+    # One request after another: when the time of the call runs out, the earlier ones are answered.
     problems = [
         await _send_some(desk, rest, some, body, receipts)
         for some, body in bodies(described, desk.options.jobs_per_request)
