@@ -25,6 +25,9 @@ LIMIT = 16 * 2**20
 _PIECE = 64 * 1024
 _LOOK = 0.05
 """Seconds between looks whether a program has ended that left its pipes to others."""
+_NAP = 0.00005
+"""Seconds until the first look at a program that has closed its pipes; each later one is twice as
+far away."""
 _REAP = 5.0
 """Seconds that a killed program gets to be gone."""
 
@@ -138,6 +141,7 @@ class _Talk:
         self._pid = process.pid
         self._left = memoryview(said)
         self._room = limit
+        self._nap = _NAP
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -168,9 +172,7 @@ class _Talk:
                 ended = self._has_ended()
                 if ended:
                     _kill(self._pid)  # what it left running would go on writing
-                ready = [
-                    key.fileobj for key, _ in self._selector.select(self._patience(ended=ended))
-                ]
+                ready = self._ready(0 if ended else _LOOK)
                 for stream in ready:
                     self._serve(stream)
                 if ended and not any(stream in self._heard for stream in ready):
@@ -178,11 +180,14 @@ class _Talk:
                 if time.monotonic() > give_up:
                     raise TimeoutError
 
-    def _patience(self, *, ended: bool) -> float:
-        if ended:
-            return 0
-        # With its pipes closed it is about to end, and nothing else would wake us.
-        return _LOOK if self._selector.get_map() else _LOOK / 50
+    def _ready(self, patience: float) -> list[object]:
+        """Wait a while for streams that can be served."""
+        if self._selector.get_map():
+            return [key.fileobj for key, _ in self._selector.select(patience)]
+        # With its pipes closed it is about to end, and nothing wakes us when it has.
+        time.sleep(min(self._nap, patience))
+        self._nap *= 2
+        return []
 
     def _has_ended(self) -> bool:
         look = os.WEXITED | os.WNOHANG | os.WNOWAIT
