@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -36,7 +35,7 @@ def jobs_of(receipts: list[Receipt], orders: list[Order]) -> list[Job]:
 
 
 def orders(site: ArcSite, *vos: str) -> list[Order]:
-    return [replace(one, vo=vo) for one, vo in zip(site.orders(len(vos)), vos, strict=True)]
+    return [one._replace(vo=vo) for one, vo in zip(site.orders(len(vos)), vos, strict=True)]
 
 
 def another(site: ArcSite, name: str) -> Path:
@@ -73,7 +72,7 @@ def test_vos_of_two_identities_see_their_own(arc_site: ArcSite) -> None:
     driver, sent = guarded(arc_site), orders(arc_site, "one", "two", "two")
     jobs = jobs_of(driver.submit(sent), sent)
     assert {job.stamp for job in driver.find().jobs} == {order.stamp for order in sent}
-    swapped = [replace(job, vo="one" if job.vo == "two" else "two") for job in jobs]
+    swapped = [job._replace(vo="one" if job.vo == "two" else "two") for job in jobs]
     assert driver.poll(swapped) == []
     assert all(answer.accepted for answer in driver.cancel(jobs))
 

@@ -62,12 +62,12 @@ def test_pilots_of_every_fate(arc_site: ArcSite) -> None:
     bash = '#!/bin/bash\nx=(a b); echo "${x[1]} $0"; exit 7\n'
     long = f'# {"x" * LONGEST_ARGUMENT}\necho "long $1"\n'
     orders = [
-        replace(made[0], script=payload, arguments=[HOSTILE, ""]),
-        replace(made[1], script=bash),
-        replace(made[2], script=long, arguments=["a b"]),
-        replace(made[3], script="kill -9 $$\n"),
-        replace(made[4], script="exec sleep 1000\n"),
-        replace(made[5], script=f"{PROXY_ENDS}\n"),
+        made[0]._replace(script=payload, arguments=[HOSTILE, ""]),
+        made[1]._replace(script=bash),
+        made[2]._replace(script=long, arguments=["a b"]),
+        made[3]._replace(script="kill -9 $$\n"),
+        made[4]._replace(script="exec sleep 1000\n"),
+        made[5]._replace(script=f"{PROXY_ENDS}\n"),
     ]
     jobs = send(driver, *orders)
     until_status(arc_site, driver, jobs[4:5], Status.RUNNING)
@@ -101,7 +101,7 @@ class UploadsFail(Mischief):
 
 def test_a_job_whose_upload_fails_is_taken_back(arc_site: ArcSite) -> None:
     driver, made = Guard(arc_site.driver()), arc_site.orders(2)
-    orders = [made[0], replace(made[1], script="#" * LONGEST_ARGUMENT)]
+    orders = [made[0], made[1]._replace(script="#" * LONGEST_ARGUMENT)]
     with arc_site.mischief(UploadsFail()):
         receipts = {receipt.stamp: receipt for receipt in driver.submit(orders)}
     assert receipts[made[0].stamp].handle

@@ -89,7 +89,7 @@ class UnknownWordFails(Defective):
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         seen = self.driver.poll(jobs)
         return [
-            o if o.status else replace(o, status=Status.FAILED, cause=Cause.UNKNOWN) for o in seen
+            o if o.status else o._replace(status=Status.FAILED, cause=Cause.UNKNOWN) for o in seen
         ]
 
 
@@ -128,7 +128,7 @@ class SendsAgain(Defective):
 
 class CannotCancelTheDead(Defective):
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
-        return [replace(answer, accepted=False) for answer in self.driver.cancel(jobs)]
+        return [answer._replace(accepted=False) for answer in self.driver.cancel(jobs)]
 
 
 class DoesNotCancel(Defective):
@@ -154,7 +154,7 @@ class CredentialIsWeather(Defective):
 
 class PassesOnGarbage(Defective):
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        return [replace(one, reason=replies.BROKEN_TEXT) for one in self.driver.poll(jobs)]
+        return [one._replace(reason=replies.BROKEN_TEXT) for one in self.driver.poll(jobs)]
 
 
 class PrintsItAll(Defective):

@@ -35,7 +35,7 @@ SPOILT = {
     ),
     Trouble.SLOW: "exec sleep 30",
     Trouble.EMPTY: "exit 0",
-    Trouble.TRUNCATED: 'real "$@" | head -c 700; exit 0',
+    Trouble.TRUNCATED: 'real "$@" | head -c 150; exit 0',
     Trouble.UNREADABLE: 'echo "<html>Gateway Timeout</html>"; exit 0',
     Trouble.STRANGE_WORD: 'real "$@" | sed "s/RUNNING/PONDERING/; s/PENDING/PONDERING/"; exit 0',
     Trouble.CREDENTIAL: ('echo "${0##*/}: error: Protocol authentication error" >&2; exit 1'),
@@ -124,7 +124,9 @@ class SlurmSite(Site):
         handles = [handle for stamp in stamps for handle in jobs.get(stamp, ())]
         pairs = [handle.partition("_")[::2] for handle in handles]
         lines = "|".join(f"^{array}(_|\\x1f){index}\\x1f" for array, index in pairs)
-        script = f"real \"$@\" | grep -avP '{lines}'; exit 0" if pairs else ""
+        # Elements that wait share a line of squeue.
+        apart = 'case $0 in */squeue) set -- "$@" --array;; esac\n'
+        script = f"{apart}real \"$@\" | grep -avP '{lines}'; exit 0" if pairs else ""
         with self.world.spoilt(script, *programs):
             yield
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,16 +107,8 @@ def test_a_hold_that_cannot_be_ended_spoils_no_answer(site: CondorSite) -> None:
 def test_payloads_get_their_words_and_variables_whole(site: CondorSite) -> None:
     hostile = ["a b", "'\"$HOME\\", "two\nlines", "$$(OpSys) $(Cluster)", "é", ""]
     payload = '#!/bin/sh\nprintf "%s|" "$PILOTAGE_STAMP" "$PILOTAGE_VO" "$WORDS" "$@"\n'
-    orders = [
-        replace(
-            order,
-            script=payload,
-            arguments=hostile,
-            environment={"WORDS": "A='b c' \"d\"\ne; f", "PILOTAGE_STAMP": order.stamp},
-        )
-        for order in site.orders(2)
-    ]
-    jobs = site.send(orders)
+    orders = [order._replace(script=payload, arguments=hostile) for order in site.orders(2)]
+    jobs = site.send(orders, environment={"WORDS": "A='b c' \"d\"\ne; f"})
     driver = site.driver()
     for seen in until(site, driver, jobs, is_final):
         assert seen.status is Status.DONE
@@ -142,7 +133,7 @@ def test_a_description_that_the_client_refuses_is_refused(site: CondorSite) -> N
 
 def test_one_order_that_cannot_be_written_harms_no_other(site: CondorSite) -> None:
     good, bad = site.orders(2)
-    bad = replace(bad, arguments=["zero \0 byte"])
+    bad = bad._replace(arguments=["zero \0 byte"])
     receipts = {one.stamp: one for one in site.driver().submit([bad, good])}
     assert receipts[bad.stamp].refused is Cause.REFUSED
     assert receipts[good.stamp].handle
@@ -156,7 +147,7 @@ def test_each_vo_shows_its_own_credential(site: CondorSite) -> None:
         "three": CredentialProblem("it has expired"),
     }
     vos = ["one", "two", "three", "four"]
-    orders = [replace(order, vo=vo) for order, vo in zip(site.orders(4), vos, strict=True)]
+    orders = [order._replace(vo=vo) for order, vo in zip(site.orders(4), vos, strict=True)]
     receipts = {one.stamp: one for one in site.driver().submit(orders)}
     assert [receipts[order.stamp].refused for order in orders[2:]] == [Cause.CREDENTIAL] * 2
     jobs = [
@@ -214,7 +205,7 @@ def test_the_job_of_another_ce_is_nobody_s_to_cancel(site: CondorSite, condor: C
 
 def test_a_stamp_under_another_id_is_left_open(site: CondorSite) -> None:
     [job] = site.send(site.orders(1), command=FOREVER)
-    assert site.driver().poll([replace(job, handle="99999.0")]) == []
+    assert site.driver().poll([job._replace(handle="99999.0")]) == []
 
 
 def test_nothing_that_is_counted_is_believed_to_be_nothing(site: CondorSite) -> None:

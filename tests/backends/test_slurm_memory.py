@@ -7,10 +7,8 @@ import pytest
 
 from tests.factories import NOW
 from worker.backends.contract import Means
-from worker.backends.slurm.client import About
 from worker.backends.slurm.memory import (
     FIRST_LOOK,
-    FRESH,
     KEEP_CANCELLATIONS,
     OVERLAP,
     TIDY_EVERY,
@@ -19,7 +17,6 @@ from worker.backends.slurm.memory import (
 )
 from worker.db.uow import UnitOfWork
 
-ABOUT = About(name="hpc", version="22.05.8", array_size=1001, forget_after=300, accounting=True)
 STAMPS = [f"{n:032x}" for n in range(1000)]
 
 
@@ -44,21 +41,9 @@ def memory(uow: UnitOfWork, clock: Clock) -> Memory:
     return Memory("hpc", Means(uow=uow, home=Path("unused"), now=lambda: clock.now))
 
 
-def test_what_it_said_of_itself_is_remembered_for_a_day(memory: Memory, clock: Clock) -> None:
-    assert memory.about() is None
-    memory.learn(ABOUT)
-    assert memory.about() == ABOUT
-    changed = About(**{**vars(ABOUT), "version": "24.05"})
-    memory.learn(changed)
-    assert memory.about() == changed
-    clock.wait(FRESH + timedelta(seconds=1))
-    assert memory.about() is None
-
-
 def test_the_history_is_listed_from_a_moment_that_several_listings_have_passed(
     memory: Memory, clock: Clock
 ) -> None:
-    memory.learn(ABOUT)
     assert memory.history_from() == NOW - FIRST_LOOK
     for _ in range(USES):
         assert memory.history_from() <= NOW - OVERLAP
@@ -72,7 +57,6 @@ def test_the_history_is_listed_from_a_moment_that_several_listings_have_passed(
 
 
 def test_every_moment_is_covered_by_several_listings(memory: Memory, clock: Clock) -> None:
-    memory.learn(ABOUT)
     began = []
     for _ in range(4 * USES):
         began.append(memory.history_from())
@@ -83,7 +67,6 @@ def test_every_moment_is_covered_by_several_listings(memory: Memory, clock: Cloc
 
 
 def test_cancellations_are_remembered_in_bulk_and_forgotten(memory: Memory, clock: Clock) -> None:
-    memory.learn(ABOUT)
     memory.cancelling(STAMPS)
     memory.cancelling(STAMPS[:10])
     assert memory.cancelled([*STAMPS, "f" * 32]) == set(STAMPS)
@@ -95,15 +78,12 @@ def test_cancellations_are_remembered_in_bulk_and_forgotten(memory: Memory, cloc
 
 def test_another_ce_is_another_memory(memory: Memory, uow: UnitOfWork, clock: Clock) -> None:
     other = Memory("other", Means(uow=uow, home=Path("unused"), now=lambda: clock.now))
-    memory.learn(ABOUT)
     memory.cancelling(STAMPS[:1])
-    assert other.about() is None
     assert other.cancelled(STAMPS[:1]) == set()
 
 
 def test_it_is_tidied_now_and_then(memory: Memory, clock: Clock) -> None:
     assert not memory.is_tidy()
-    memory.learn(ABOUT)
     memory.tidied()
     assert memory.is_tidy()
     clock.wait(TIDY_EVERY)

@@ -9,6 +9,7 @@ from worker.backends import registry
 from worker.backends.contract import Order
 from worker.backends.slurm.batches import Batch, batches
 from worker.backends.slurm.options import SlurmOptions
+from worker.backends.slurm.script import OPEN
 from worker.backends.slurm.words import Names
 from worker.domain.errors import Invalid
 from worker.domain.pilot import GROUP_LENGTH, numbered
@@ -46,12 +47,37 @@ def test_an_array_has_the_numbers_that_were_claimed() -> None:
 def test_a_thousand_pilots_are_one_array_and_small_arrays_are_several() -> None:
     sent = orders(1000)
     [whole] = batches(sent, 1001)
-    assert len(whole.handles("12")) == 1000
+    assert len(whole.receipts("12")) == 1000
     parts: list[Batch] = list(batches(sent, 300))
     assert [part.offset for part in parts] == [0, 300, 600, 900]
-    handles = {stamp: handle for part in parts for stamp, handle in part.handles("12").items()}
+    handles = {one.stamp: one.handle for part in parts for one in part.receipts("12")}
     assert handles[sent[650].stamp] == "12_50"
-    assert NAMES.stamp(NAMES.array(sent[0].stamp[:GROUP_LENGTH], 600), 50) == sent[650].stamp
+    named = NAMES.read(NAMES.array(sent[0].stamp[:GROUP_LENGTH], 600))
+    assert named is not None
+    assert named.stamp(50) == sent[650].stamp
+
+
+def test_a_stamp_in_the_words_is_each_pilots_own() -> None:
+    group = "a" * GROUP_LENGTH
+    one, two = numbered(group, 1), numbered(group, 2)
+    # The last has the stamp of another in its words, as they stand.
+    sent = [
+        Order(stamp=one, vo="atlas", script=f"echo {one}"),
+        Order(stamp=two, vo="atlas", script=f"echo {two}"),
+        Order(stamp=numbered(group, 3), vo="atlas", script=f"echo {two}"),
+    ]
+    shared, other = batches(sent, 1001)
+    assert shared.stamps() == [one, two]
+    assert shared.what.script == f"echo {OPEN}"
+    assert other.what.script == f"echo {two}"
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_without_arrays_each_pilot_is_a_job_of_its_own(size: int) -> None:
+    sent = orders(3)
+    alone = list(batches(sent, size))
+    assert [(one.offset, one.stamps()) for one in alone] == [(None, [o.stamp]) for o in sent]
+    assert alone[2].receipts("12")[0].handle == "12"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from worker.backends.slurm.rows import Row, exits, history_rows, queue_rows
+from worker.backends.slurm.rows import exits, history_rows, queue_rows
 from worker.backends.slurm.words import Names, numbers, spans
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import Cause, Status
@@ -45,7 +45,7 @@ HISTORY = (
 def test_the_queue_is_read() -> None:
     rows = queue_rows(HEADER + RAN + RUNS + WAITS + WHOLE, NAMES)
     assert [row.handle for row in rows] == ["4_1", "4_5", "10_30", "11"]
-    failed, runs, waits, whole = (row.with_exit(exits(EXITS)).observed("stamp") for row in rows)
+    failed, runs, waits, whole = (row.with_exit(exits(EXITS)).observed() for row in rows)
     assert (failed.status, failed.cause, failed.exit_code) == (Status.FAILED, Cause.EXIT_CODE, 3)
     assert failed.started_at == datetime(2026, 11, 21, 14, 24, 15, tzinfo=UTC)
     assert failed.ended_at == datetime(2026, 11, 21, 14, 24, 16, tzinfo=UTC)
@@ -60,7 +60,7 @@ def test_the_queue_is_read() -> None:
 def test_a_signal_is_told_from_an_exit_code() -> None:
     [row] = queue_rows(HEADER + KILLED, NAMES)
     assert row.lacks_exit
-    seen = row.with_exit(exits(EXITS)).observed("stamp")
+    seen = row.with_exit(exits(EXITS)).observed()
     assert (seen.cause, seen.exit_code, seen.reason) == (Cause.SIGNAL, 137, "signal 9 (SIGKILL)")
 
 
@@ -98,16 +98,16 @@ def test_an_answer_that_is_cut_short_is_none() -> None:
 def test_the_history_is_read() -> None:
     rows = {row.handle: row for row in history_rows(HISTORY, NAMES)}
     assert set(rows) == {"4_0", "4_3", "39_0", "39_1", "39_2", "39_37", "5_0"}
-    cancelled = rows["39_37"].observed("stamp")
+    cancelled = rows["39_37"].observed()
     assert (cancelled.status, cancelled.raw) == (Status.CANCELLED, "CANCELLED by 0")
     assert cancelled.started_at is None
-    killed = rows["5_0"].observed("stamp")
+    killed = rows["5_0"].observed()
     assert (killed.status, killed.cause, killed.exit_code) == (Status.FAILED, Cause.SIGNAL, 137)
 
 
 def test_a_word_that_nobody_knows_is_kept_and_is_no_status() -> None:
     [row] = queue_rows(HEADER + RUNS.replace("RUNNING", "PONDERS"), NAMES)
-    seen = row.observed("stamp")
+    seen = row.observed()
     assert (seen.status, seen.raw) == (None, "PONDERS")
 
 
@@ -145,20 +145,37 @@ def test_elements_of_an_array_are_written() -> None:
     assert numbers(spans(list(range(0, 1000, 3)))) == list(range(0, 1000, 3))
 
 
+def test_elements_that_share_a_line_are_a_row_each() -> None:
+    together = WAITS.replace("\x1f30\x1f", "\x1f0-2,7-9:2%5\x1f")
+    rows = queue_rows(HEADER + together + RUNS, NAMES)
+    waiting = [row for row in rows if row.array == "10"]
+    assert [row.handle for row in waiting] == ["10_0", "10_1", "10_2", "10_7", "10_9"]
+    assert [row.stamp for row in waiting] == [f"{B}{n:08x}" for n in (0, 1, 2, 7, 9)]
+    assert {row.observed().status for row in waiting} == {Status.SUBMITTED}
+
+
+def test_a_line_that_stands_for_a_whole_array_has_no_stamp() -> None:
+    [whole] = queue_rows(HEADER + WHOLE, NAMES)
+    assert (whole.handle, whole.element, whole.stamp) == ("11", None, "")
+
+
+def test_elements_that_nobody_can_count_are_no_rows_of_their_own() -> None:
+    [row] = queue_rows(HEADER + WAITS.replace("\x1f30\x1f", "\x1f0-3,...\x1f"), NAMES)
+    assert (row.element, row.stamp) == (None, "")
+
+
 def test_a_name_and_an_index_make_the_stamp() -> None:
     names = Names("pilotage")
-    assert names.stamp(names.array(A, 0), 5) == f"{A}00000005"
-    assert names.stamp(names.array(A, 200), 5) == f"{A}000000cd"
-    assert names.stamp(names.single(A, 4_000_000_000), None) == f"{A}ee6b2800"
+
+    def stamp(name: str, index: int | None) -> str:
+        named = names.read(name)
+        assert named is not None
+        return named.stamp(index)
+
+    assert stamp(names.array(A, 0), 5) == f"{A}00000005"
+    assert stamp(names.array(A, 200), 5) == f"{A}000000cd"
+    assert stamp(names.single(A, 4_000_000_000), None) == f"{A}ee6b2800"
+    assert stamp(names.array(A, 0), None) == "", "the index is needed"
     for strange in ("", "pilotage", "pilotage-", f"other-{A}", f"pilotage-{A}x", f"pilotage-{A}+x"):
-        assert names.stamp(strange, 0) is None
-    assert names.stamp(names.array(A, 0), None) is None, "the index is needed"
-    assert Names("pilot").stamp(names.array(A, 0), 5) is None, "another installation's"
-
-
-def test_a_handle_is_slurms_own_id() -> None:
-    row = Row(
-        array="4", element=None, name="", state="", reason="", code=None, signal=None,
-        started_at=None, ended_at=None,
-    )  # fmt: skip
-    assert row.handle == "4"
+        assert names.read(strange) is None
+    assert Names("pilot").read(names.array(A, 0)) is None, "another installation's"

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
@@ -31,12 +30,11 @@ def test_a_pilot_runs_the_script_of_its_vo(slurm_world: World) -> None:
     script = "#!/usr/bin/env python3\nimport json, os, sys\n"
     script += "print(json.dumps([sys.argv[1:], dict(os.environ)]))"
     arguments = ("a b", "'; touch broken; '", "$HOME", "", "--x=\n")
-    [order] = orders(1, "atlas", script=script, arguments=arguments, environment=ENVIRONMENT)
-    [text] = outputs(slurm_world, slurm_world.connect(environment={"OWN": "1"}).submit([order]))
+    [order] = orders(1, "atlas", script=script, arguments=arguments)
+    [text] = outputs(slurm_world, slurm_world.connect(environment=ENVIRONMENT).submit([order]))
     told, environment = json.loads(text)
     assert told == list(arguments)
     assert environment["ODD"] == ENVIRONMENT["ODD"]
-    assert environment["OWN"] == "1"
     assert environment["PILOTAGE_STAMP"] == order.stamp
     assert environment["PILOTAGE_VO"] == "atlas"
     assert environment["PILOTAGE_CE"] == slurm_world.ce
@@ -79,11 +77,9 @@ def test_the_command_of_a_ce(slurm_world: World, command: str | list[str]) -> No
 
 def test_what_differs_by_the_stamp_only_is_one_array(slurm_world: World) -> None:
     sent = [
-        replace(
-            one,
-            script=f"#!/bin/sh\necho 'a {one.stamp} b' \"$@\" $OWN",
+        one._replace(
+            script=f"#!/bin/sh\necho 'a {one.stamp} b' \"$@\"",
             arguments=[f"{one.stamp}", f"--x='{one.stamp}' y"],
-            environment={"OWN": f"<{one.stamp}>"},
         )
         for one in orders(5)
     ]
@@ -91,7 +87,7 @@ def test_what_differs_by_the_stamp_only_is_one_array(slurm_world: World) -> None
     assert len({str(one.handle).partition("_")[0] for one in receipts}) == 1
     for told, receipt in zip(outputs(slurm_world, receipts), receipts, strict=True):
         stamp = receipt.stamp
-        assert told == f"a {stamp} b {stamp} --x='{stamp}' y <{stamp}>\n"
+        assert told == f"a {stamp} b {stamp} --x='{stamp}' y\n"
 
 
 def test_a_script_may_look_like_slurms_own_words(slurm_world: World) -> None:
@@ -112,7 +108,7 @@ def test_alike_pilots_are_one_array_and_others_another(slurm_world: World) -> No
         Order(stamp=numbered(group, n), vo="atlas" if n % 2 else "cms", script="exec sleep 1000")
         for n in range(8)
     ]
-    sent.append(replace(sent[0], stamp=numbered(group, 8), script="sleep 999"))
+    sent.append(sent[0]._replace(stamp=numbered(group, 8), script="sleep 999"))
     receipts = slurm_world.connect().submit(sent)
     arrays = Counter(str(one.handle).partition("_")[0] for one in receipts)
     assert sorted(arrays.values()) == [1, 4, 4]
@@ -167,10 +163,9 @@ def test_what_slurm_never_takes_is_refused(slurm_world: World, options: dict[str
 
 
 def test_an_order_that_cannot_be_sent_harms_no_other(slurm_world: World) -> None:
-    good, *bad = orders(4)
-    bad[0] = replace(bad[0], environment={"A B": "1"})
-    bad[1] = replace(bad[1], script="echo \0")
-    bad[2] = replace(bad[2], script="exit 0", arguments=("\0",))
+    good, *bad = orders(3)
+    bad[0] = bad[0]._replace(script="echo \0")
+    bad[1] = bad[1]._replace(script="exit 0", arguments=("\0",))
     receipts = {one.stamp: one for one in slurm_world.connect().submit([*bad, good])}
     assert {receipts[one.stamp].refused for one in bad} == {Cause.REFUSED}
     assert set(slurm_world.slurm.jobs(slurm_world.prefix)) == {good.stamp}

@@ -61,15 +61,7 @@ VALID: Mapping[str, Mapping[str, Any]] = {
     },
     "arc_jobs": {"ce": "ce", "job": "4711", "owner": "somebody"},
     "local_hosts": {"ce": "ce", "folder_id": STAMP, "host": "host", "folder": "/tmp/x"},
-    "slurm_clusters": {
-        "ce": "ce",
-        "name": "cluster",
-        "version": "22.05.8",
-        "array_size": 1001,
-        "forget_after": 300,
-        "accounting": True,
-        "asked_at": "2026-01-01 00:00:00",
-    },
+    "slurm_clusters": {"ce": "ce"},
     "slurm_cancellations": {"ce": "ce", "stamp": STAMP, "asked_at": "2026-01-01 00:00:00"},
 }
 

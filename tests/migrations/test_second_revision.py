@@ -43,12 +43,17 @@ def widen_a_column_of_pilots(metadata: MetaData) -> None:
     metadata.tables["pilots"].c.stamp.type = String(64)
 
 
+def change_a_comment(metadata: MetaData) -> None:
+    metadata.tables["pilots"].comment = "Something else."
+
+
 CHANGES = [
     add_a_column,
     add_a_column_with_a_default,
     add_an_index,
     widen_a_column,
     widen_a_column_of_pilots,
+    change_a_comment,
 ]
 
 

@@ -83,7 +83,7 @@ def test_a_stamp_that_a_ce_has_twice_is_told_of(world: World) -> None:
     class Twice(Fake):
         def find(self) -> Listing:
             listing = super().find()
-            doubles = [replace(job, handle=f"{job.handle}9") for job in listing.jobs]
+            doubles = [job._replace(handle=f"{job.handle}9") for job in listing.jobs]
             return replace(listing, jobs=[*doubles, *listing.jobs])
 
     world.sent(ce, 1)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -55,19 +55,20 @@ class Options(BaseModel):
         return None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """One pilot to send: its VO's script with its arguments, or what the CE's options say."""
+class Order(NamedTuple):
+    """One pilot to send: its VO's script with its arguments, or what the CE's options say.
+
+    It finds its stamp, its VO and its CE in `PILOTAGE_STAMP`, `PILOTAGE_VO` and `PILOTAGE_CE`.
+    What is handed over by the thousand is a tuple: it is made in a fraction of the time.
+    """
 
     stamp: str
     vo: str
     script: str | None = None
     arguments: Sequence[str] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The CE's answer to one order: its own id for the job, or why it refused."""
 
     stamp: str
@@ -77,8 +78,7 @@ class Receipt:
     reason: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """A pilot that the CE should have: our stamp for it, the CE's id, and whose it is."""
 
     stamp: str
@@ -86,8 +86,7 @@ class Job:
     vo: str = DEFAULT_VO
 
 
-@dataclass(frozen=True, kw_only=True)
-class Observed:
+class Observed(NamedTuple):
     """What the CE says of one job.
 
     `absent`: the CE answered and knows it neither live nor in its history. A status of `None`
@@ -123,8 +122,7 @@ class Listing:
     vos: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cancelled:
+class Cancelled(NamedTuple):
     """The CE's answer to one cancellation. A job that had ended already counts as accepted."""
 
     stamp: str

@@ -21,7 +21,7 @@ from worker.backends.contract import (
 )
 from worker.db import uow
 from worker.domain.errors import BackendError, PilotageError, Unavailable, Unreadable
-from worker.domain.pilot import check_stamp
+from worker.domain.pilot import check_stamp, check_stamps
 
 log = logging.getLogger(__name__)
 
@@ -80,15 +80,17 @@ class Guard:
         call: Callable[[Sequence[Asked]], Sequence[Answer]],
     ) -> list[Answer]:
         stamps = {one.stamp for one in asked}
-        for stamp in stamps:
-            check_stamp(stamp)
+        check_stamps(stamps)
         if not stamps:
             return []
         with _calling(what):
             answers = call(asked)
         # The first answer about a pilot counts; one about another pilot is nobody's business.
-        first = {answer.stamp: answer for answer in reversed(answers)}
-        return [answer for stamp, answer in first.items() if stamp in stamps]
+        first: dict[str, Answer] = {}
+        for answer in answers:
+            if answer.stamp in stamps:
+                first.setdefault(answer.stamp, answer)
+        return list(first.values())
 
 
 @contextmanager

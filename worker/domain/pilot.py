@@ -6,6 +6,7 @@ documentation are all made from it.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -207,13 +208,16 @@ class Grant:
         at_least("count", self.count, 0)
 
 
+_WRITTEN = f"%s%0{STAMP_LENGTH - GROUP_LENGTH}x"
+
+
 def numbered(group: str, number: int) -> str:
     """Make the stamp of one pilot of a group.
 
     A CE that runs arrays can name the group once and tell a pilot by its index, and the stamp
     follows from both: nothing has to be written down for it to be recognised after a crash.
     """
-    return f"{group}{number:0{STAMP_LENGTH - GROUP_LENGTH}x}"
+    return _WRITTEN % (group, number)
 
 
 def group_and_number(stamp: str) -> tuple[str, int]:
@@ -224,7 +228,15 @@ def group_and_number(stamp: str) -> tuple[str, int]:
 _STAMP = re.compile(rf"[0-9a-f]{{{STAMP_LENGTH}}}")
 
 
-def check_stamp(stamp: str) -> None:
+def check_stamps(stamps: Collection[str]) -> None:
     """Refuse what is not 32 lower-case hexadecimal characters, before a CE sees it."""
+    if all(map(_STAMP.fullmatch, stamps)):
+        return
+    for stamp in stamps:
+        check_stamp(stamp)
+
+
+def check_stamp(stamp: str) -> None:
+    """Do the same for one."""
     if not _STAMP.fullmatch(stamp):
         raise Invalid("stamp", f"{stamp[:64]!r} is not {STAMP_LENGTH} hexadecimal characters")

@@ -50,7 +50,7 @@ def dispatch(parts: Parts, ce_name: str) -> Done:
         # This process was stopped for so long that a listing may have given them up already.
         return _too_late(claimed)
     try:
-        receipts = _telling(driver.submit(_orders(ce, claimed, ready.fitted)))
+        receipts = _telling(driver.submit(_orders(claimed, ready.fitted)))
     except BackendError as error:
         return _record_failure(parts, ce, claimed, error)
     with parts.database.uow() as tx:
@@ -99,23 +99,13 @@ def _claim(
     return pilots.claim(tx, ce.name, batch, parts.now(), not_of=left_out)
 
 
-def _orders(ce: CE, claimed: Sequence[Reserved], fitted: Mapping[str, Fitted]) -> list[Order]:
-    return [_order(ce, pilot, fitted.get(pilot.vo)) for pilot in claimed]
+def _orders(claimed: Sequence[Reserved], fitted: Mapping[str, Fitted]) -> list[Order]:
+    return [_order(pilot, fitted.get(pilot.vo)) for pilot in claimed]
 
 
-def _order(ce: CE, pilot: Reserved, payload: Fitted | None) -> Order:
+def _order(pilot: Reserved, payload: Fitted | None) -> Order:
     script, arguments = payload.for_pilot(pilot.stamp) if payload else (None, ())
-    return Order(
-        stamp=pilot.stamp,
-        vo=pilot.vo,
-        script=script,
-        arguments=arguments,
-        environment={
-            "PILOTAGE_STAMP": pilot.stamp,
-            "PILOTAGE_VO": pilot.vo,
-            "PILOTAGE_CE": ce.name,
-        },
-    )
+    return Order(stamp=pilot.stamp, vo=pilot.vo, script=script, arguments=arguments)
 
 
 def _telling(receipts: Sequence[Receipt]) -> list[Receipt]:

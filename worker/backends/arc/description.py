@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from worker.backends.arc.names import job_name
-from worker.backends.arc.options import ArcOptions, check_environment
+from worker.backends.arc.options import ArcOptions
 from worker.backends.contract import Order
 
 OUTPUT = "pilot.out"
@@ -50,12 +50,10 @@ def describe(
     words = ["/bin/sh", SCRIPT] if upload else ["/bin/sh", "-c", _unpack(packed)]
     environment = {
         **options.environment,
-        **order.environment,
         "PILOTAGE_VO": order.vo,
         "PILOTAGE_CE": ce,
         "PILOTAGE_STAMP": order.stamp,
     }
-    check_environment(environment)
     root = ET.Element("ActivityDescription", {"xmlns": _ADL, "xmlns:nordugrid-adl": _NORDUGRID})
     _text(ET.SubElement(root, "ActivityIdentification"), "Name", job_name(prefix, order.stamp))
     _application(ET.SubElement(root, "Application"), words, environment)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from worker.backends.arc import looking, output
@@ -84,7 +84,7 @@ class ArcDriver:
         found: dict[tuple[str, ...], Found] = outcome.answers
         # Two credentials may be of one identity, which the CE shows the same jobs twice.
         jobs = {
-            job.handle: replace(job, vo=vos[0])
+            job.handle: job._replace(vo=vos[0])
             for vos, one in found.items()
             for job in one.listed.jobs
         }

@@ -51,7 +51,7 @@ class Judge:
             return Observed(stamp=stamp, handle=job, raw=raw, status=status)
         seen = Observed(stamp=stamp, handle=job, raw=raw, reason=word.reason)
         if word.code == "404" or (word.code == "200" and word.state in states.GONE):
-            return None if self.is_hidden(job) else replace(seen, absent=True)
+            return None if self.is_hidden(job) else seen._replace(absent=True)
         return _ended(seen, word.state, details or Details()) if word.code == "200" else None
 
     def learnt(self, observed: Observed, details: Details | None) -> Known | None:
@@ -91,8 +91,7 @@ def _ended(seen: Observed, state: str, details: Details) -> Observed:
         status = Status.CANCELLED
     elif status is Status.FAILED or (status is Status.DONE and code):
         status, cause = Status.FAILED, states.cause_of(details.error, code)
-    return replace(
-        seen,
+    return seen._replace(
         status=status,
         cause=cause,
         reason=details.error,

@@ -31,7 +31,7 @@ async def send(desk: Desk, rest: Rest, orders: Sequence[Order], receipts: list[R
                 describe(order, desk.ce.name, desk.means.prefix, desk.options, delegation)
             )
         except ValueError as error:
-            receipts.append(_refusal(order, "environment", str(error)))
+            receipts.append(_refusal(order, "payload", str(error)))
     # One request after another: when the time of the call runs out, the earlier ones are answered.
     problems = [
         await _send_some(desk, rest, some, body, receipts)

@@ -1,7 +1,5 @@
 """Submitting: every order becomes exactly one job, whatever becomes of the reply."""
 
-from dataclasses import replace
-
 import pytest
 
 from worker.backends.conformance.looks import (
@@ -95,7 +93,7 @@ class Submitting:
         spy = Spy(site.connect())
         guard, orders = Guard(spy), site.orders(2)
         for stamp in HOSTILE:
-            bad = [orders[0], replace(orders[1], stamp=stamp)]
+            bad = [orders[0], orders[1]._replace(stamp=stamp)]
             job = Job(stamp=stamp, handle=site.unknown_handle(1))
             with pytest.raises(Invalid):
                 guard.submit(bad)

@@ -6,48 +6,36 @@ macros and two kinds of quotes, holds only words of known letters.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import join, quote
+from typing import NamedTuple
 
 from worker.backends.contract import Order
 from worker.backends.htcondor.ads import WALLTIME
-from worker.backends.htcondor.options import HTCondorOptions, check_environment
+from worker.backends.htcondor.options import HTCondorOptions, is_text
 from worker.domain.pilot import group_and_number
 
-STAMP = "PILOTAGE_STAMP"
 PAYLOAD = "./pilotage-payload"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Alike:
+class Alike(NamedTuple):
     """Orders that differ in their stamps only: they are one submission."""
 
     vo: str
     script: str | None
     arguments: tuple[str, ...]
-    environment: tuple[tuple[str, str], ...]
 
 
 def alike(order: Order) -> Alike:
     """Tell what an order has in common with others."""
-    return Alike(
-        vo=order.vo,
-        script=order.script,
-        arguments=tuple(order.arguments),
-        environment=tuple(
-            sorted((name, value) for name, value in order.environment.items() if name != STAMP)
-        ),
-    )
+    return Alike(order.vo, order.script, tuple(order.arguments))
 
 
-def problem(order: Order) -> str | None:
+def problem(what: Alike) -> str | None:
     """Tell what no program could be written of, if there is anything."""
-    texts = {f"ARGUMENT_{n}": word for n, word in enumerate(order.arguments)}
-    try:
-        check_environment({**order.environment, **texts, "SCRIPT": order.script or ""})
-    except ValueError as error:
-        return str(error)
+    for word in (what.script or "", *what.arguments):
+        if not is_text(word):
+            return "the script or an argument holds a zero byte, or what is not UTF-8"
     return None
 
 
@@ -55,7 +43,6 @@ def program(what: Alike, ce: str, options: HTCondorOptions) -> str:
     """Write the program that every one of these pilots runs."""
     environment = {
         **options.environment,
-        **dict(what.environment),
         "PILOTAGE_VO": what.vo,
         "PILOTAGE_CE": ce,
     }
@@ -95,7 +82,7 @@ def description(
         **options.submit,
         "executable": plain(executable),
         "copy_to_spool": "true",
-        "environment": f'"{STAMP}=$(PilotStamp)"',
+        "environment": '"PILOTAGE_STAMP=$(PilotStamp)"',
         "initialdir": f"{plain(folder)}/$(PilotGroup)",
         "output": "$(PilotStamp).out",
         "error": "$(PilotStamp).out",

@@ -73,13 +73,14 @@ def check_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in environment.items():
         if not VARIABLE.fullmatch(name):
             raise ValueError(f"{name!r} is not the name of a variable")
-        if "\0" in value or not _is_utf8(value):
+        if not is_text(value):
             raise ValueError(f"{name} holds a zero byte, or what is not UTF-8")
     return environment
 
 
-def _is_utf8(text: str) -> bool:
-    return text.encode("utf-8", "replace").decode() == text
+def is_text(value: str) -> bool:
+    """Tell whether a value can be written in a script."""
+    return "\0" not in value and value.encode("utf-8", "replace").decode() == value
 
 
 def _commands(commands: dict[str, str]) -> dict[str, str]:

@@ -34,11 +34,7 @@ class Sending:
         """Send orders; the receipts, or the error if it is the same for all."""
         batches: dict[Alike, list[str]] = {}
         for order in orders:
-            wrong = problem(order)
-            if wrong is not None:
-                self._refuse([order.stamp], Cause.REFUSED, wrong)
-            else:
-                batches.setdefault(alike(order), []).append(order.stamp)
+            batches.setdefault(alike(order), []).append(order.stamp)
         self.place.prepare(order.stamp for order in orders)
         for what, stamps in batches.items():
             if not self._send_batch(what, stamps, who, client):
@@ -53,6 +49,10 @@ class Sending:
         client: Callable[[Identity], Client],
     ) -> bool:
         """Send what is alike; tell whether it makes sense to go on."""
+        wrong = problem(what)
+        if wrong is not None:
+            self._refuse(stamps, Cause.REFUSED, wrong)
+            return True
         try:
             identity = who.of(what.vo)
             if identity is None:

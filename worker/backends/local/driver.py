@@ -23,7 +23,7 @@ from worker.backends.local.folder import Folder
 from worker.backends.local.keeper.pilot import Order as Start
 from worker.backends.local.keeper.pilot import Task
 from worker.backends.local.launcher import is_launching, launch, patience
-from worker.backends.local.options import LocalOptions, check_environment, check_word
+from worker.backends.local.options import LocalOptions, check_word
 from worker.backends.local.place import Place
 from worker.backends.local.processes import STAMP_VARIABLE, Remains
 from worker.domain.ce import CE
@@ -124,7 +124,6 @@ class LocalDriver:
         environment = {
             **_clean_environment(),
             **self.options.environment,
-            **order.environment,
             "PILOTAGE_VO": order.vo,
             "PILOTAGE_CE": self.ce.name,
             STAMP_VARIABLE: order.stamp,
@@ -154,7 +153,6 @@ class LocalDriver:
 
 def _problem(order: Order) -> str | None:
     try:
-        check_environment(order.environment)
         (order.script or "").encode()
         for word in order.arguments:
             check_word(word)

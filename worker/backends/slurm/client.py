@@ -3,9 +3,9 @@
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from worker.backends.shell import Completed
+from worker.backends.slurm import about
 from worker.backends.slurm.errors import is_trouble, problem, refusal
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.reach import ASKING, SENDING, Reach
@@ -27,17 +27,6 @@ LONGEST_LIST = 60_000
 _JOB_ID = re.compile(r"^([0-9]+)(?:;\S*)?$", re.MULTILINE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class About:
-    """What a cluster says of itself."""
-
-    name: str
-    version: str
-    array_size: int
-    forget_after: int
-    accounting: bool
-
-
 class Client:
     """Slurm's programs, for as long as one call may take."""
 
@@ -52,24 +41,14 @@ class Client:
         """Tell until when a call that begins now may take."""
         return time.monotonic() + options.call_timeout
 
-    def about(self) -> About:
+    def about(self) -> about.About:
         """Ask the controller for its configuration."""
-        said = self._ask("scontrol", *self._clusters(), "show", "config").stdout
-        found = dict(re.findall(r"^(\w+)\s*= (.*?)\s*$", said, re.MULTILINE))
-        try:
-            return About(
-                name=found["ClusterName"],
-                version=found["SLURM_VERSION"],
-                array_size=int(found["MaxArraySize"]),
-                forget_after=int(found["MinJobAge"].split()[0]),
-                accounting=not found["AccountingStorageType"].endswith(("none", "(null)")),
-            )
-        except (KeyError, ValueError) as error:
-            raise Unreadable(said[:2000], "scontrol show config", str(error)) from error
+        return about.read(self._ask("scontrol", *self._clusters(), "show", "config").stdout)
 
     def queue(self) -> list[Row]:
         """List the jobs of our user that the controller knows, ended ones too."""
-        words = ["--me", "--all", "--array", "--states=all", f"--format={QUEUE_FORMAT}"]
+        # Without --array the elements of an array that wait share a line.
+        words = ["--me", "--all", "--states=all", f"--format={QUEUE_FORMAT}"]
         return queue_rows(self._ask("squeue", *self._clusters(), *words).stdout, self._names)
 
     def exits(self) -> dict[str, tuple[int, int]]:

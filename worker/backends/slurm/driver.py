@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from worker.backends.contract import (
@@ -15,9 +15,10 @@ from worker.backends.contract import (
     Output,
     Receipt,
 )
-from worker.backends.slurm import batches, looking
+from worker.backends.slurm import about, batches, looking
+from worker.backends.slurm.about import About
 from worker.backends.slurm.accounts import Accounts
-from worker.backends.slurm.client import About, Client
+from worker.backends.slurm.client import Client
 from worker.backends.slurm.errors import last_line
 from worker.backends.slurm.files import Files
 from worker.backends.slurm.memory import Memory
@@ -46,28 +47,21 @@ class SlurmDriver:
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Submit an array for each group of pilots that differ in their number only."""
-        wrong = [
-            refused(order, Cause.REFUSED, told)
-            for order in orders
-            if (told := batches.problem(order))
-        ]
-        good = _by_vo(orders, leaving={receipt.stamp for receipt in wrong})
-        if not good:
-            return wrong
+        whose = _by_vo(orders)
 
         def send(client: Client, vo: str | None) -> list[Receipt]:
-            some = _of(good, vo)
             desk = Desk(client, self.ce.name, self.names, self.options)
-            return desk.send(batches.batches(some, self._array_size(client)))
+            return desk.send(batches.batches(_of(whose, vo), self._array_size(client)))
 
-        answers = self._accounts().ask(send, good)
-        receipts = [*wrong, *(one for some in answers.or_raise().values() for one in some)]
+        answers = self._accounts().ask(send, whose)
+        receipts = [one for some in answers.or_raise().values() for one in some]
         for vo, problem in answers.problems.items():
             log.warning("%s: nothing was answered for %s: %s", self.ce.name, vo, problem)
             if isinstance(problem, CredentialProblem):
                 # Who is not let in has sent nothing.
                 told = ": ".join(map(str, problem.details))
-                receipts += [refused(one, Cause.CREDENTIAL, told) for one in _of(good, vo)]
+                stamps = [order.stamp for order in _of(whose, vo)]
+                receipts += refused(stamps, Cause.CREDENTIAL, told)
         return receipts
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
@@ -129,14 +123,13 @@ class SlurmDriver:
     def hello(self) -> str:
         """Ask the cluster who it is."""
         answers = self._accounts().ask(lambda client, _: client.about())
-        about = next(iter(answers.or_raise().values()))
-        self.memory.learn(about)
+        found = about.learn(self.options, next(iter(answers.or_raise().values())))
         size = self.options.array_size
         told = [
-            f"Slurm {about.version}",
-            f"cluster {about.name}",
-            f"arrays of {about.array_size if size is None else size}",
-            "with accounting" if about.accounting else "without accounting",
+            f"Slurm {found.version}",
+            f"cluster {found.name}",
+            f"arrays of {found.array_size if size is None else size}",
+            "with accounting" if found.accounting else "without accounting",
             *([f"at {self.options.ssh}"] if self.options.ssh else []),
         ]
         return ", ".join(told)
@@ -147,17 +140,16 @@ class SlurmDriver:
     def _look(self, client: Client) -> looking.Look:
         return looking.Look(
             client=client,
-            names=self.names,
             accounting=lambda: self._about(client).accounting,
             files=self._files(client),
             cancelled=self.memory.cancelled,
         )
 
     def _around(self, client: Client, since: float) -> tuple[list[Observed], bool]:
-        about = self._about(client)
+        cluster = self._about(client)
         found, complete = self._look(client).around(since)
-        if not about.accounting and self.options.output_folder is None:
-            complete = self._was_watching(about)
+        if not cluster.accounting and self.options.output_folder is None:
+            complete = self._was_watching(cluster)
         return found, complete
 
     def _files(self, client: Client) -> Files | None:
@@ -165,20 +157,16 @@ class SlurmDriver:
         return None if folder is None else Files(client, folder, self.names.prefix)
 
     def _about(self, client: Client) -> About:
-        about = self.memory.about()
-        if about is None:
-            about = client.about()
-            self.memory.learn(about)
-        return about
+        return about.known(self.options, client.about)
 
     def _array_size(self, client: Client) -> int:
         size = self.options.array_size
         return self._about(client).array_size if size is None else size
 
-    def _was_watching(self, about: About) -> bool:
+    def _was_watching(self, cluster: About) -> bool:
         """Tell whether no job can have ended and been forgotten since the last listing."""
         last = self.memory.listed_at()
-        return last is None or (self.now() - last).total_seconds() < about.forget_after
+        return last is None or (self.now() - last).total_seconds() < cluster.forget_after
 
     def _tidy(self, accounts: Accounts) -> None:
         """Remove what was kept long enough; it can wait, so no failure of it counts."""
@@ -195,11 +183,10 @@ class SlurmDriver:
         self.memory.tidied()
 
 
-def _by_vo(some: Sequence[Asked], leaving: Collection[str] = ()) -> dict[str, list[Asked]]:
+def _by_vo(some: Sequence[Asked]) -> dict[str, list[Asked]]:
     whose: dict[str, list[Asked]] = defaultdict(list)
     for one in some:
-        if one.stamp not in leaving:
-            whose[one.vo].append(one)
+        whose[one.vo].append(one)
     return dict(whose)
 
 

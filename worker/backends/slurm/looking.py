@@ -8,22 +8,18 @@ takes it for alive: the controller does not know it any longer.
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from worker.backends.contract import Job, Observed
 from worker.backends.slurm.client import Client
 from worker.backends.slurm.files import Files
 from worker.backends.slurm.rows import Row
-from worker.backends.slurm.states import meaning
-from worker.backends.slurm.words import Names
+from worker.backends.slurm.states import is_failure, meaning
 from worker.domain.errors import BackendError
 from worker.domain.pilot import Status
 
 log = logging.getLogger(__name__)
-
-Found = tuple[str, Row]
-"""A job and the stamp that its name tells."""
 
 _HANDLE = re.compile(r"([1-9][0-9]{0,17})(?:_([0-9]{1,9}))?")
 
@@ -41,7 +37,6 @@ class Look:
     """One look at a cluster."""
 
     client: Client
-    names: Names
     accounting: Callable[[], bool]
     files: Files | None
     cancelled: Callable[[Iterable[str]], set[str]]
@@ -49,7 +44,7 @@ class Look:
     def at(self, jobs: Sequence[Job]) -> list[Observed]:
         """Look for these jobs; one that could not be looked for everywhere is left out."""
         queue = self.client.queue()
-        seen = self._told(_match(jobs, queue, self.names))
+        seen = _by_stamp(self._told(_match(jobs, queue)))
         rest = [job for job in jobs if job.stamp not in seen]
         try:
             seen |= self._elsewhere(rest, queue)
@@ -61,8 +56,7 @@ class Look:
 
     def around(self, since: float) -> tuple[list[Observed], bool]:
         """Look for all jobs of ours that there are, or ended in the last so many seconds."""
-        queue = _ours(self.client.queue(), self.names)
-        found = {seen.handle: seen for seen in self._told(queue).values()}
+        found = _by_handle(self._told(_ours(self.client.queue())))
         complete = True
         try:
             found = {**self._ended(since), **found}
@@ -71,22 +65,21 @@ class Look:
             complete = False
         return list(found.values()), complete
 
-    def _told(self, found: Mapping[str, Found]) -> dict[str, Observed]:
+    def _told(self, found: Sequence[Row]) -> list[Observed]:
         """Say what was found in our words. Exit codes that are lacking are asked for first; a job
         that was forgotten meanwhile is looked for elsewhere.
         """
-        if any(row.lacks_exit for _, row in found.values()):
+        if any(map(is_failure, {row.state for row in found if row.code is None})):
             exits = self.client.exits()
-            ended = ((key, stamp, row.with_exit(exits)) for key, (stamp, row) in found.items())
-            found = {key: (stamp, row) for key, stamp, row in ended if not row.lacks_exit}
-        return {key: row.observed(stamp) for key, (stamp, row) in found.items()}
+            found = [row for one in found if not (row := one.with_exit(exits)).lacks_exit]
+        return [row.observed() for row in found]
 
     def _elsewhere(self, jobs: Sequence[Job], queue: Sequence[Row]) -> dict[str, Observed]:
         seen: dict[str, Observed] = {}
         if jobs and self.accounting():
             arrays = [found[0] for job in jobs if (found := parts(job.handle))]
             ended = [row for row in self.client.history(arrays) if row.is_final]
-            seen |= self._told(_match(jobs, ended, self.names))
+            seen |= _by_stamp(self._told(_match(jobs, ended)))
         rest = [job for job in jobs if job.stamp not in seen]
         if self.files is not None and rest:
             ends = self.files.ends([job.stamp for job in rest if parts(job.handle)])
@@ -126,40 +119,41 @@ class Look:
     def _ended(self, since: float) -> dict[str, Observed]:
         if self.accounting():
             ended = [row for row in self.client.history_since(since) if row.is_final]
-            ours = self._told(_ours(ended, self.names))
-            return {seen.handle: seen for seen in ours.values()}
+            return _by_handle(self._told(_ours(ended)))
         if self.files is None:
             return {}
         ends = self.files.ends_since(since)
         return {end.handle: end.observed(end.handle) for end in ends.values()}
 
 
-def _match(jobs: Sequence[Job], rows: Iterable[Row], names: Names) -> dict[str, Found]:
+def _by_stamp(seen: Iterable[Observed]) -> dict[str, Observed]:
+    return {one.stamp: one for one in seen}
+
+
+def _by_handle(seen: Iterable[Observed]) -> dict[str, Observed]:
+    return {one.handle: one for one in seen}
+
+
+def _match(jobs: Sequence[Job], rows: Iterable[Row]) -> list[Row]:
     """Find jobs by their id, or by their stamp where the id is none of Slurm's.
 
     An id whose job has another name is another job: a cluster may count from 1 again.
     """
     known = {row.handle: row for row in rows}
-    found: dict[str, Found] = {}
+    found = []
     odd = set()
     for job in jobs:
         row = known.get(job.handle)
         if row is None:
             if parts(job.handle) is None:
                 odd.add(job.stamp)
-        elif _stamp(row, names) == job.stamp:
-            found[job.stamp] = (job.stamp, row)
+        elif row.stamp == job.stamp:
+            found.append(row)
     if odd:
-        all_ours = _ours(known.values(), names).values()
-        found |= {stamp: (stamp, row) for stamp, row in all_ours if stamp in odd}
+        found += [row for row in known.values() if row.stamp in odd]
     return found
 
 
-def _ours(rows: Iterable[Row], names: Names) -> dict[str, Found]:
-    """Find all jobs of ours, by their id."""
-    stamps = ((row, _stamp(row, names)) for row in rows)
-    return {row.handle: (stamp, row) for row, stamp in stamps if stamp}
-
-
-def _stamp(row: Row, names: Names) -> str | None:
-    return names.stamp(row.name, row.element)
+def _ours(rows: Iterable[Row]) -> list[Row]:
+    """Leave out lines that stand for a whole array."""
+    return [row for row in rows if row.stamp]

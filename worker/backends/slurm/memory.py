@@ -1,7 +1,6 @@
 """What is remembered of a cluster between calls, in our own tables."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -11,13 +10,10 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from worker.backends.contract import Means
-from worker.backends.slurm.client import About
 from worker.backends.slurm.tables import slurm_cancellations, slurm_clusters
 from worker.db.rows import encode, insert_new, rows
 from worker.db.types import UtcDateTime
 
-FRESH = timedelta(hours=24)
-"""What a cluster said of itself is asked anew after this time."""
 FIRST_LOOK = timedelta(days=7)
 """How far back the history is listed for the first time."""
 OVERLAP = timedelta(hours=1)
@@ -37,27 +33,6 @@ class Memory:
         self._uow = means.uow
         self._now = means.now
 
-    def about(self) -> About | None:
-        """Recall what it said of itself not long ago."""
-        row = self._row()
-        if row is None or self._now() - row.asked_at > FRESH:
-            return None
-        return About(
-            name=row.name,
-            version=row.version,
-            array_size=row.array_size,
-            forget_after=row.forget_after,
-            accounting=row.accounting,
-        )
-
-    def learn(self, about: About) -> None:
-        """Remember what it said of itself."""
-        values = {**asdict(about), "asked_at": self._now()}
-        with self._uow() as tx:
-            insert_new(tx, slurm_clusters, ce=self._ce, **values)
-            mine = update(slurm_clusters).where(slurm_clusters.c.ce == self._ce)
-            tx.execute(mine.values(**values))
-
     def history_from(self) -> datetime:
         """Tell from when on the history is to be listed now."""
         row = self._row()
@@ -72,11 +47,9 @@ class Memory:
     def listed(self, as_of: datetime) -> None:
         """Remember a complete listing."""
         row = self._row()
-        if row is None:
-            return
-        uses = row.history_uses + 1
+        uses = 1 if row is None else row.history_uses + 1
         values: dict[str, Any] = {"listed_at": as_of, "history_uses": uses}
-        if row.history_next is None:
+        if row is None or row.history_next is None:
             values["history_next"] = as_of
         elif uses >= USES:
             values |= {"history_from": row.history_next, "history_next": as_of, "history_uses": 0}
@@ -125,6 +98,7 @@ class Memory:
     def _set(self, **values: Any) -> None:
         mine = update(slurm_clusters).where(slurm_clusters.c.ce == self._ce)
         with self._uow() as tx:
+            insert_new(tx, slurm_clusters, ce=self._ce)
             tx.execute(mine.values(**values))
 
 

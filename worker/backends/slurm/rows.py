@@ -5,15 +5,15 @@ asked for their header, so an answer is never empty: without its header it is no
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
 from worker.backends.contract import Observed
-from worker.backends.slurm.states import by_exit, meaning
-from worker.backends.slurm.words import Names, harmless, numbers
+from worker.backends.slurm.states import by_exit, is_failure, meaning
+from worker.backends.slurm.words import Named, Names, harmless, numbers
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import FINAL, Cause, Status
 
@@ -29,12 +29,20 @@ _JOB = re.compile(r"([0-9]{1,18})(?:_([0-9]{1,9})|_\[([^\]]*)\])?")
 _SHOWN = 2000
 
 
-class Row(NamedTuple):
-    """One job, or one element of an array, as Slurm shows it. Read by the thousand."""
+_Told = tuple[str, str, int | None, int | None, datetime | None, datetime | None]
+"""What a line says of all its elements: state, reason, exit code, signal, start, end."""
 
+
+class Row(NamedTuple):
+    """One job of ours, or one element of an array, as Slurm shows it. Read by the thousand.
+
+    A line that stands for an array as a whole has no element, and an empty stamp.
+    """
+
+    handle: str
+    stamp: str
     array: str
     element: int | None
-    name: str
     state: str
     reason: str
     code: int | None
@@ -43,19 +51,14 @@ class Row(NamedTuple):
     ended_at: datetime | None
 
     @property
-    def handle(self) -> str:
-        """Slurm's own id for it."""
-        return self.array if self.element is None else f"{self.array}_{self.element}"
+    def is_final(self) -> bool:
+        """Tell whether it has ended."""
+        return meaning(self.state)[0] in FINAL
 
     @property
     def lacks_exit(self) -> bool:
         """Tell whether it failed, and its exit code is still to be asked for."""
-        return self.code is None and meaning(self.state) == (Status.FAILED, None)
-
-    @property
-    def is_final(self) -> bool:
-        """Tell whether it has ended."""
-        return meaning(self.state)[0] in FINAL
+        return self.code is None and is_failure(self.state)
 
     def with_exit(self, exits: Mapping[str, tuple[int, int]]) -> "Row":
         """Add the exit code and the signal, if they were told."""
@@ -64,22 +67,22 @@ class Row(NamedTuple):
         code, signal = exits[self.handle]
         return self._replace(code=code, signal=signal)
 
-    def observed(self, stamp: str) -> Observed:
+    def observed(self) -> Observed:
         """Say it in our words."""
-        said = _say(self.state, self.reason, self.code, self.signal)
-        status = said.status
-        waits = status is Status.SUBMITTED or status is None
+        status, cause, raw, reason, exit_code, has_started, is_final = _say(
+            self.state, self.reason, self.code, self.signal
+        )
         return Observed(
-            stamp=stamp,
+            stamp=self.stamp,
             handle=self.handle,
             status=status,
-            cause=said.cause,
-            raw=said.raw,
-            reason=said.reason,
-            exit_code=said.exit_code,
+            cause=cause,
+            raw=raw,
+            reason=reason,
+            exit_code=exit_code,
             # What waits may have a time at which it is expected to start.
-            started_at=None if waits else self.started_at,
-            ended_at=self.ended_at if status in FINAL else None,
+            started_at=self.started_at if has_started else None,
+            ended_at=self.ended_at if is_final else None,
         )
 
 
@@ -91,6 +94,8 @@ class _Said(NamedTuple):
     raw: str
     reason: str | None
     exit_code: int | None
+    has_started: bool
+    is_final: bool
 
 
 @lru_cache(maxsize=4096)
@@ -105,7 +110,15 @@ def _say(state: str, reason: str, code: int | None, signal: int | None) -> _Said
         exit_code = 0
     elif status is Status.FAILED:
         exit_code = 128 + signal if cause is Cause.SIGNAL and signal else code or None
-    return _Said(status, cause, harmless(state) or "nothing", harmless(reason) or None, exit_code)
+    return _Said(
+        status,
+        cause,
+        harmless(state) or "nothing",
+        harmless(reason) or None,
+        exit_code,
+        has_started=status not in (Status.SUBMITTED, None),
+        is_final=status in FINAL,
+    )
 
 
 def queue_rows(said: str, names: Names) -> list[Row]:
@@ -113,11 +126,13 @@ def queue_rows(said: str, names: Names) -> list[Row]:
     rows = []
     count = QUEUE_FORMAT.count(FIELD) + 1
     for fields in _records(said):
-        if len(fields) == count and names.are_in(fields[3]):
-            array, element, state, name, reason, begin, end, _ = fields
-            index = int(element) if element.isdigit() else None
-            times = _moment(begin), _moment(end)
-            rows.append(Row(array, index, name, state, reason, None, None, *times))
+        if len(fields) != count:
+            continue
+        array, element, state, name, reason, begin, end, _ = fields
+        named = names.read(name)
+        if named is not None:
+            told = (state, reason, None, None, _moment(begin), _moment(end))
+            rows += _rows(named, array, element, told)
     return rows
 
 
@@ -148,8 +163,12 @@ def history_rows(said: str, names: Names) -> list[Row]:
     rows: list[Row] = []
     for line in lines[1:]:
         fields = line.split(FIELD)
-        if len(fields) == HISTORY_FORMAT.count(",") + 1 and names.are_in(fields[-1]):
-            rows.extend(_history_rows(fields))
+        if len(fields) == HISTORY_FORMAT.count(",") + 1:
+            job, state, ended, begin, end, reason, name = fields
+            named, found = names.read(name), _JOB.fullmatch(job)
+            if named is not None and found is not None:
+                told = (state, reason, *_exit(ended), _moment(begin), _moment(end))
+                rows += _rows(named, found[1], found[2] or found[3] or "", told)
     return rows
 
 
@@ -161,25 +180,23 @@ def _after_header(said: str, header: str) -> str:
     return said[begin:]
 
 
-def _history_rows(fields: list[str]) -> Iterator[Row]:
-    job, state, ended, begin, end, reason, name = fields
-    found = _JOB.fullmatch(job)
-    if found is None:
-        return
-    code, _, signal = ended.partition(":")
-    together: list[int | None] = [*numbers(found[3] or "")]
-    for index in together or [int(found[2]) if found[2] else None]:
-        yield Row(
-            array=found[1],
-            element=index,
-            name=name,
-            state=state,
-            reason=reason,
-            code=int(code) if code.isdigit() else None,
-            signal=int(signal) if signal.isdigit() else None,
-            started_at=_moment(begin),
-            ended_at=_moment(end),
-        )
+def _rows(named: Named, array: str, elements: str, told: _Told) -> list[Row]:
+    """Make a row for each element that a line is about; one without any is a job of its own, or an
+    array as a whole.
+    """
+    if elements.isdigit():
+        index = int(elements)
+        return [Row(f"{array}_{index}", named.stamp(index), array, index, *told)]
+    indices = numbers(elements)
+    if not indices:
+        return [Row(array, named.stamp(None), array, None, *told)]
+    return [Row(f"{array}_{index}", named.stamp(index), array, index, *told) for index in indices]
+
+
+def _exit(written: str) -> tuple[int | None, int | None]:
+    """Read an exit code and a signal."""
+    code, _, signal = written.partition(":")
+    return int(code) if code.isdigit() else None, int(signal) if signal.isdigit() else None
 
 
 @lru_cache(maxsize=4096)

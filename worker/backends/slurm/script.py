@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 INDEX = "SLURM_ARRAY_TASK_ID"
-OPEN = "\x1fstamp\x1f"
-"""Stands for the stamp in what all pilots of an array share. No text that a person wrote has it."""
+OPEN = f"\x1f{secrets.token_hex(8)}\x1f"
+"""Stands for the stamp in what all pilots of an array share; another word in each process, so that
+no text has it already."""
 
 _HEAD = """\
 #!/bin/sh

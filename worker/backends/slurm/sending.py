@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from worker.backends.contract import Order, Receipt
+from worker.backends.contract import Receipt
 from worker.backends.slurm.batches import Batch
 from worker.backends.slurm.client import Client
 from worker.backends.slurm.options import SlurmOptions
@@ -33,7 +33,7 @@ class Desk:
                 for some in self._send(batch):
                     receipts += some
             except BackendError as error:
-                log.warning("%s: %d pilots in doubt: %s", self.ce, len(batch.orders), error)
+                log.warning("%s: %d pilots in doubt: %s", self.ce, len(batch.pilots), error)
                 first = first or error
                 if not isinstance(error, Unreadable):
                     break
@@ -43,14 +43,17 @@ class Desk:
 
     def _send(self, batch: Batch) -> Iterator[list[Receipt]]:
         """Submit a batch; of one that is beyond our quota, as much as there is room for."""
-        at, size = 0, len(batch.orders)
-        while at < len(batch.orders):
+        if batch.what.problem is not None:
+            yield refused(batch.stamps(), Cause.REFUSED, batch.what.problem)
+            return
+        at, size = 0, len(batch.pilots)
+        while at < len(batch.pilots):
             try:
                 yield self._send_whole(batch.part(at, at + size))
             except Refused as no:
                 if no.cause != Cause.QUOTA or size == 1:
                     cause, told = Cause(no.cause), ": ".join(map(str, no.details))
-                    yield [refused(one, cause, told) for one in batch.orders[at:]]
+                    yield refused(batch.stamps()[at:], cause, told)
                     return
             else:
                 at += size
@@ -61,12 +64,9 @@ class Desk:
             batch.words(self.ce, self.names, self.options),
             batch.script(self.ce, self.names, self.options),
         )
-        return [
-            Receipt(stamp=stamp, handle=handle, raw="accepted")
-            for stamp, handle in batch.handles(job).items()
-        ]
+        return batch.receipts(job)
 
 
-def refused(order: Order, cause: Cause, told: str) -> Receipt:
-    """Say that an order was not taken."""
-    return Receipt(stamp=order.stamp, refused=cause, raw=told, reason=told)
+def refused(stamps: Iterable[str], cause: Cause, told: str) -> list[Receipt]:
+    """Say that these were not taken."""
+    return [Receipt(stamp=stamp, refused=cause, raw=told, reason=told) for stamp in stamps]

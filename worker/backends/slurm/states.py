@@ -64,6 +64,11 @@ def meaning(raw: str) -> tuple[Status | None, Cause | None]:
     return STATES.get(first, (None, None))
 
 
+def is_failure(raw: str) -> bool:
+    """Tell whether a word says no more than that a job failed: why, its exit code tells."""
+    return meaning(raw) == (Status.FAILED, None)
+
+
 def by_exit(code: int | None, signal: int | None) -> tuple[Cause, str | None]:
     """Tell why a job failed from its exit code and the signal that ended it."""
     # A shell whose command was killed by a signal passes it on as 128 and its number.

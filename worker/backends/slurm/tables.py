@@ -1,10 +1,10 @@
-"""What is remembered of each cluster: what it said of itself, and what it was asked to cancel.
+"""What is remembered of each cluster: when it was listed, and what it was asked to cancel.
 
 Slurm keeps no record at all of an element of an array that is cancelled before it has started:
 it is in no list and in no history. Only that we asked tells it from a job that was lost.
 """
 
-from sqlalchemy import Boolean, Column, Integer, MetaData, String, Table
+from sqlalchemy import Column, Integer, MetaData, String, Table
 
 from worker.db.tables import NAMING
 from worker.db.types import UtcDateTime
@@ -15,18 +15,12 @@ slurm_clusters = Table(
     "slurm_clusters",
     metadata,
     Column("ce", String(128), primary_key=True),
-    Column("name", String(255), nullable=False),
-    Column("version", String(64), nullable=False),
-    Column("array_size", Integer, nullable=False),
-    Column("forget_after", Integer, nullable=False),
-    Column("accounting", Boolean, nullable=False),
-    Column("asked_at", UtcDateTime(), nullable=False),
     Column("history_from", UtcDateTime()),
     Column("history_next", UtcDateTime()),
     Column("history_uses", Integer, nullable=False, server_default="0"),
     Column("listed_at", UtcDateTime()),
     Column("tidied_at", UtcDateTime()),
-    comment="What each cluster said of itself, and how far back its history is still listed.",
+    comment="When each cluster was listed and tidied, and how far back its history is listed.",
 )
 
 slurm_cancellations = Table(

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from worker.domain.pilot import GROUP_LENGTH, GROUP_SIZE, numbered
 
@@ -41,29 +42,34 @@ class Names:
         """Name a job of its own."""
         return f"{self.prefix}-{group}.{number}"
 
-    def are_in(self, name: str) -> bool:
-        """Tell whether a name may be one of ours."""
-        return name.startswith(f"{self.prefix}-")
+    def read(self, name: str) -> "Named | None":
+        """Read a name, if it is one of ours."""
+        return _read(self.prefix, name)
 
-    def stamp(self, name: str, index: int | None) -> str | None:
-        """Read the stamp off a job; `None` if it is not ours, or the index was needed."""
-        found = _read(name[len(self.prefix) + 1 :]) if self.are_in(name) else None
-        if found is None:
-            return None
-        group, offset, number = found
+
+class Named(NamedTuple):
+    """What the name of a job of ours tells."""
+
+    group: str
+    offset: int
+    number: int | None
+
+    def stamp(self, index: int | None) -> str:
+        """Tell the stamp of a job, or of the element of an array; empty if the index is needed."""
+        group, offset, number = self
         if number is not None:
             return numbered(group, number)
-        return None if index is None else numbered(group, index + offset)
+        return "" if index is None else numbered(group, index + offset)
 
 
 @lru_cache(maxsize=4096)
-def _read(name: str) -> tuple[str, int, int | None] | None:
-    """Read the group, the offset and the number off a name without its prefix."""
-    found = _NAME.fullmatch(name)
+def _read(prefix: str, name: str) -> Named | None:
+    begin = f"{prefix}-"
+    found = _NAME.fullmatch(name, len(begin)) if name.startswith(begin) else None
     if found is None:
         return None
     number = None if found["number"] is None else int(found["number"])
-    return found["group"], int(found["offset"] or 0), number
+    return Named(found["group"], int(found["offset"] or 0), number)
 
 
 def spans(numbers: list[int]) -> str:

@@ -1,0 +1,73 @@
+"""What a cluster says of itself is asked for now and then, by each way to it."""
+
+import pytest
+
+from worker.backends.slurm import about
+from worker.backends.slurm.about import KNOWN_FOR, About
+from worker.backends.slurm.options import SlurmOptions
+from worker.domain.errors import Unreadable
+
+CONFIGURATION = """\
+Configuration data as of 2026-11-21T14:00:00
+AccountingStorageType   = accounting_storage/slurmdbd
+ClusterName             = hpc
+MaxArraySize            = 1001
+MinJobAge               = 300 sec
+SLURM_VERSION           = 22.05.8
+"""
+
+
+class Cluster:
+    """Counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def ask(self) -> About:
+        self.asked += 1
+        return about.read(CONFIGURATION)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr(about, "_known", {})
+    monkeypatch.setattr(about, "monotonic", lambda: now[0])
+    return now
+
+
+def test_it_is_read() -> None:
+    assert about.read(CONFIGURATION) == About(
+        name="hpc", version="22.05.8", array_size=1001, forget_after=300, accounting=True
+    )
+    without = CONFIGURATION.replace("accounting_storage/slurmdbd", "(null)")
+    assert not about.read(without).accounting
+
+
+@pytest.mark.parametrize("said", ["", CONFIGURATION.replace("1001", "many"), "<html>"])
+def test_what_cannot_be_read_is_unreadable(said: str) -> None:
+    with pytest.raises(Unreadable):
+        about.read(said)
+
+
+def test_it_is_asked_for_once_in_ten_minutes(clock: list[float]) -> None:
+    cluster, options = Cluster(), SlurmOptions()
+    for _ in range(3):
+        about.known(options, cluster.ask)
+    assert cluster.asked == 1
+    clock[0] += KNOWN_FOR
+    about.known(options, cluster.ask)
+    assert cluster.asked == 2
+
+
+def test_another_way_may_lead_to_another_cluster(clock: list[float]) -> None:
+    cluster = Cluster()
+    for options in (
+        SlurmOptions(),
+        SlurmOptions(cluster="other"),
+        SlurmOptions(ssh="login.example.org"),
+        SlurmOptions(slurm_conf="/etc/other/slurm.conf"),
+    ):
+        about.known(options, cluster.ask)
+        about.known(options, cluster.ask)
+    assert cluster.asked == 4
