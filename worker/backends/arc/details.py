@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker.backends.arc.rest import as_list, legible
 
@@ -16,8 +16,7 @@ _TERMINAL = "emies:terminal"
 _LONGEST = 2000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Word:
+class Word(NamedTuple):
     """The answer to the question after the state of a job: A-REX's own word."""
 
     code: str

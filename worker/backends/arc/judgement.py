@@ -6,7 +6,7 @@ when the information says so, or when it has been called RUNNING for long withou
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from worker.backends.arc import states
@@ -60,12 +60,12 @@ class Judge:
         before = self.known.get(job) or Known(job=job, stamp=observed.stamp, owner=self.owner)
         after = before
         if raw == states.RUNNING and before.running_at is None:
-            after = replace(after, running_at=self.now)
+            after = after._replace(running_at=self.now)
         if observed.status is Status.RUNNING and before.started_at is None:
             begun = details.started_at if details else None
-            after = replace(after, started_at=begun or self.now)
+            after = after._replace(started_at=begun or self.now)
         if raw in states.ENDS and before.ended_at is None:
-            after = replace(after, ended_at=self.now)
+            after = after._replace(ended_at=self.now)
         return None if after is self.known.get(job) else after
 
     def _status(self, job: str, word: Word, details: Details | None) -> Status | None:
