@@ -35,6 +35,7 @@ from worker.domain.pilot import CE_FAULTS, FINAL, MOVES, OCCUPYING, WAITING, Cau
 from worker.domain.schedule import Outcome, Scope
 from worker.domain.words import Described
 from worker.services import catalogue
+from worker.services.metrics import METRICS
 from worker.settings import FROM_FILE, PREFIX, ScheduleSetting, Settings, VOSchedule
 
 FOLDER = Path(__file__).parent / "reference"
@@ -433,6 +434,26 @@ def _subject(task: catalogue.Task) -> str:
     return "" if task.scope is Scope.GLOBAL else f" --{task.scope} {task.scope.upper()}"
 
 
+# -- metrics
+
+
+def metrics() -> str:
+    """Describe every metric."""
+    rows = [
+        (f"`{metric.name}`", ", ".join(f"`{label}`" for label in metric.labels), metric.about)
+        for metric in METRICS
+    ]
+    return _page(
+        "Metrics",
+        """
+`pilotage metrics` prints them in Prometheus's text format: see
+[Watch it with Prometheus](../how-to/monitor.md). All are gauges, read from the database at that
+moment. The VO `all` stands for every VO that has none of its own.
+""",
+        _table(("metric", "labels", "meaning"), rows),
+    )
+
+
 # -- back-ends
 
 
@@ -526,6 +547,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "tables": tables,
     "errors": error_tree,
     "tasks": tasks,
+    "metrics": metrics,
     "backends": backends,
 }
 """The pages of the reference, and who writes each."""

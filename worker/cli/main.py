@@ -5,7 +5,21 @@ from collections.abc import Sequence
 
 import click
 
-from worker.cli import apply, backend, ce, credential, db, look, pilot, plan, simulate, task, up, vo
+from worker.cli import (
+    apply,
+    backend,
+    ce,
+    credential,
+    db,
+    look,
+    metrics,
+    pilot,
+    plan,
+    simulate,
+    task,
+    up,
+    vo,
+)
 from worker.cli.parts import Group, example
 from worker.cli.show import complain
 from worker.domain.errors import PilotageError
@@ -22,6 +36,7 @@ for command in (
     look.status,
     look.top,
     look.explain,
+    metrics.metrics,
     plan.plan,
     simulate.simulate,
     ce.ce,

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from worker.db import ces, decisions, pilot_reads, slots, vos
 from worker.db.database import Database
 from worker.db.pages import Asked
+from worker.db.uow import Transaction
 from worker.domain.breaker import Breaker
 from worker.domain.decision import Decision
 from worker.domain.pilot import Status, Transition
@@ -14,6 +14,9 @@ from worker.policy import explaining
 from worker.policy.learning import judge
 from worker.services.credentials import Standing, standings
 from worker.services.facts import is_held
+
+OPEN = "open"
+"""The state of a CE that gets pilots."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,15 @@ class CELine:
     success_rate: float
     state: str
 
+    def occupying(self) -> dict[Status, int]:
+        """Count its pilots by status."""
+        return {
+            Status.RESERVED: self.reserved,
+            Status.SUBMITTING: self.submitting,
+            Status.SUBMITTED: self.submitted,
+            Status.RUNNING: self.running,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
@@ -47,32 +59,36 @@ class Overview:
 def overview(database: Database, now: datetime, *, latest: int = 8) -> Overview:
     """Read all at a glance, in a handful of statements."""
     with database.uow() as tx:
-        seen = {line.name: line for line in slots.slots_for(tx, 0)}
-        by_status = pilot_reads.count_occupying(tx)
-        lines = [
-            CELine(
-                name=name,
-                backend=backend,
-                capacity=seen[name].capacity,
-                reserved=by_status.get((name, Status.RESERVED), 0),
-                submitting=by_status.get((name, Status.SUBMITTING), 0),
-                submitted=by_status.get((name, Status.SUBMITTED), 0),
-                running=by_status.get((name, Status.RUNNING), 0),
-                free=seen[name].available,
-                success_rate=_rate(seen[name], now),
-                state=_state(seen[name], now),
-            )
-            for name, backend in ces.backends(tx).items()
-            if name in seen
-        ]
         return Overview(
             at=now,
             pilots=pilot_reads.count_by_status(tx),
-            ces=lines,
+            ces=ce_lines(tx, now),
             credentials=standings(tx, now),
             decisions=_latest_decisions(tx, latest),
             transitions=pilot_reads.latest_transitions(tx, latest),
         )
+
+
+def ce_lines(tx: Transaction, now: datetime) -> list[CELine]:
+    """Tell how every CE stands."""
+    seen = {line.name: line for line in slots.slots_for(tx, 0)}
+    by_status = pilot_reads.count_occupying(tx)
+    return [
+        CELine(
+            name=name,
+            backend=backend,
+            capacity=seen[name].capacity,
+            reserved=by_status.get((name, Status.RESERVED), 0),
+            submitting=by_status.get((name, Status.SUBMITTING), 0),
+            submitted=by_status.get((name, Status.SUBMITTED), 0),
+            running=by_status.get((name, Status.RUNNING), 0),
+            free=seen[name].available,
+            success_rate=_rate(seen[name], now),
+            state=_state(seen[name], now),
+        )
+        for name, backend in ces.backends(tx).items()
+        if name in seen
+    ]
 
 
 def explain(
@@ -91,7 +107,7 @@ def steps(decision: Decision) -> list[tuple[str, str]]:
     return explaining.steps(decision)
 
 
-def _latest_decisions(tx: Any, latest: int) -> list[Decision]:
+def _latest_decisions(tx: Transaction, latest: int) -> list[Decision]:
     asked = Asked(descending=True, limit=latest)
     return decisions.find(tx, asked=asked).items
 
@@ -106,5 +122,5 @@ def _state(ce: slots.CESlots, now: datetime) -> str:
     if ce.draining:
         return "draining"
     if ce.breaker is Breaker.CLOSED or (ce.breaker is Breaker.HELD and not is_held(ce, now)):
-        return "open"
+        return OPEN
     return f"{'held' if ce.breaker is Breaker.HELD else 'paused'}: {ce.breaker_reason}"

@@ -1,0 +1,93 @@
+"""`pilotage metrics`, read by Prometheus's own parser."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.cli.command import Cli
+from tests.secrets import a_token, write
+from worker.db import schedules
+from worker.db.database import Database
+
+LABELS = ("ce", "task", "vo", "backend", "kind", "status")
+Metrics = dict[tuple[str, ...], float]
+
+
+def read(text: str) -> dict[str, Metrics]:
+    """Read metrics as Prometheus does: by name, and by the values of their labels."""
+    return {
+        family.name: {
+            tuple(one.labels[name] for name in LABELS if name in one.labels): one.value
+            for one in family.samples
+        }
+        for family in text_string_to_metric_families(text)
+    }
+
+
+def test_each_ce_has_its_numbers(cli: Cli, site: Database) -> None:
+    found = read(cli.ok("metrics").out)
+
+    assert found["pilotage_pilots"] == {
+        ("lyon", "sim", "reserved"): 1,
+        ("lyon", "sim", "submitting"): 0,
+        ("lyon", "sim", "submitted"): 0,
+        ("lyon", "sim", "running"): 1,
+        **{
+            ("rome", "sim", status): 0
+            for status in ("reserved", "submitting", "submitted", "running")
+        },
+    }
+    assert found["pilotage_ce_capacity"] == {("lyon", "sim"): 5, ("rome", "sim"): 2}
+    assert found["pilotage_ce_free_slots"][("lyon", "sim")] == 3
+    assert found["pilotage_ce_open"] == {("lyon", "sim"): 1, ("rome", "sim"): 0}
+    assert 0 < found["pilotage_ce_success_ratio"][("lyon", "sim")] <= 1
+    stated = {ce["name"]: ce["success_rate"] for ce in cli.json("status")["ces"]}
+    for (ce, _), rate in found["pilotage_ce_success_ratio"].items():
+        assert rate == pytest.approx(stated[ce], abs=1e-3)
+
+
+def test_a_credential_tells_how_long_it_holds(cli: Cli, site: Database, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    begins, ends = now - timedelta(hours=9), now + timedelta(hours=1)
+    good = a_token(tmp_path / "good", iat=int(begins.timestamp()), exp=int(ends.timestamp()))
+    bad = write(tmp_path / "bad", "hush-hush", mode=0o644)
+    cli.ok("credential", "add", "lhcb", "sim", "--token", str(good))
+    cli.ok("credential", "add", "all", "sim", "--token", str(bad))
+    text = cli.ok("metrics").out
+    found = read(text)
+
+    mine, everybodys = ("lhcb", "sim", "token"), ("all", "sim", "token")
+    assert 3500 < found["pilotage_credential_seconds_left"][mine] <= 3600
+    assert found["pilotage_credential_used_ratio"][mine] == pytest.approx(0.9, abs=0.01)
+    assert found["pilotage_credential_usable"] == {mine: 1, everybodys: 0}
+    assert everybodys not in found["pilotage_credential_seconds_left"], "nobody knows"
+    assert "hush" not in text
+    assert str(tmp_path) not in text
+
+
+def test_a_task_tells_when_it_fired_last(cli: Cli, site: Database) -> None:
+    cli.ok("task", "schedule", "learn", "--every", "60")
+    assert read(cli.ok("metrics").out)["pilotage_task_fired_timestamp_seconds"] == {}
+    now = datetime.now(UTC)
+    with site.uow() as tx:
+        assert schedules.claim(tx, {schedules.get(tx, "learn"): now + timedelta(minutes=1)}, now)
+    fired = read(cli.ok("metrics").out)["pilotage_task_fired_timestamp_seconds"]
+    assert fired == {("learn", "all"): pytest.approx(now.timestamp(), abs=1e-3)}
+
+
+def test_a_site_without_anything_has_no_numbers(cli: Cli, world: Database) -> None:
+    assert not any(read(cli.ok("metrics").out).values())
+
+
+def test_they_are_written_into_a_file_in_one_step(cli: Cli, site: Database, tmp_path: Path) -> None:
+    path = tmp_path / "pilotage.prom"
+    path.write_text("old", encoding="utf-8")
+    assert cli.ok("metrics", "--to", str(path)).out == ""
+    assert read(path.read_text(encoding="utf-8"))["pilotage_ce_capacity"]
+    assert list(tmp_path.glob(".pilotage*")) == []
+
+
+def test_a_folder_that_is_not_there_is_said(cli: Cli, site: Database, tmp_path: Path) -> None:
+    assert "No such file or directory" in cli.refused("metrics", "--to", str(tmp_path / "a" / "b"))

@@ -1,0 +1,31 @@
+"""`pilotage metrics`: what a monitoring system reads."""
+
+from pathlib import Path
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import example
+from worker.services.metrics import metrics as read
+
+
+@click.command(epilog=example("pilotage metrics --to /var/lib/node_exporter/pilotage.prom"))
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write them into this file, in one step.",
+)
+def metrics(to: Path | None) -> None:
+    """Print the numbers that Prometheus reads.
+
+    Each CE, credential and task has its own; what they mean stands beside them.
+    """
+    text = read(wiring.current_database(), wiring.now())
+    if to is None:
+        show.say(text.rstrip("\n"))
+        return
+    # Whoever reads it meanwhile finds the whole old file, or the whole new one.
+    draft = to.with_name(f".{to.name}.new")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(to)
