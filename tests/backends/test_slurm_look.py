@@ -47,6 +47,18 @@ def test_a_few_of_a_waiting_array_are_cancelled_though_slurm_forgets_them(
         assert seen.reason == "it was cancelled before it started"
 
 
+def test_a_wrapper_that_shortens_lists_hides_no_pilot(slurm_world: World) -> None:
+    jobs = closed(slurm_world, 100)
+    slurm_world.connect().cancel(jobs[1::3])
+    kept = [job for n, job in enumerate(jobs) if n % 3 != 1]
+    with slurm_world.spoilt('unset SLURM_BITSTR_LEN; real "$@"; exit', "squeue"):
+        assert statuses(slurm_world, kept) == [Status.SUBMITTED] * len(kept)
+        listed = slurm_world.connect().find()
+    assert {one.stamp for one in listed.jobs if one.status is Status.SUBMITTED} == {
+        job.stamp for job in kept
+    }
+
+
 def test_a_waiting_array_that_is_cancelled_as_a_whole(slurm_world: World) -> None:
     jobs = closed(slurm_world, 4)
     slurm_world.connect().cancel(jobs)

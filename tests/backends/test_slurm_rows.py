@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from worker.backends.slurm.rows import exits, history_rows, queue_rows
+from worker.backends.slurm.rows import Shortened, exits, history_rows, queue_rows
 from worker.backends.slurm.words import Names, numbers, spans
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import Cause, Status
@@ -159,9 +159,11 @@ def test_a_line_that_stands_for_a_whole_array_has_no_stamp() -> None:
     assert (whole.handle, whole.element, whole.stamp) == ("11", None, "")
 
 
-def test_elements_that_nobody_can_count_are_no_rows_of_their_own() -> None:
-    [row] = queue_rows(HEADER + WAITS.replace("\x1f30\x1f", "\x1f0-3,...\x1f"), NAMES)
-    assert (row.element, row.stamp) == (None, "")
+def test_a_list_of_elements_that_is_cut_short_is_no_answer() -> None:
+    with pytest.raises(Shortened):
+        queue_rows(HEADER + WAITS.replace("\x1f30\x1f", "\x1f0-3,...\x1f"), NAMES)
+    with pytest.raises(Shortened):
+        history_rows(HISTORY.replace("[0-2,37]", "[0-2,...]"), NAMES)
 
 
 def test_a_name_and_an_index_make_the_stamp() -> None:

@@ -15,6 +15,7 @@ from worker.backends.slurm.rows import (
     HISTORY_FORMAT,
     QUEUE_FORMAT,
     Row,
+    Shortened,
     exits,
     history_rows,
     queue_rows,
@@ -47,9 +48,11 @@ class Client:
 
     def queue(self) -> list[Row]:
         """List the jobs of our user that the controller knows, ended ones too."""
-        # Without --array the elements of an array that wait share a line.
-        words = ["--me", "--all", "--states=all", f"--format={QUEUE_FORMAT}"]
-        return queue_rows(self._ask("squeue", *self._clusters(), *words).stdout, self._names)
+        try:
+            return self._queue()
+        except Shortened:
+            # Something stands between us and squeue, and takes its variables away.
+            return self._queue("--array")
 
     def exits(self) -> dict[str, tuple[int, int]]:
         """Tell the exit code and the signal of the jobs that failed and are still known."""
@@ -97,6 +100,11 @@ class Client:
         if done.exit_code != 0:
             raise problem("sh", done)
         return done.stdout
+
+    def _queue(self, *more: str) -> list[Row]:
+        # Without --array the elements of an array that wait share a line.
+        words = ["--me", "--all", "--states=all", f"--format={QUEUE_FORMAT}", *more]
+        return queue_rows(self._ask("squeue", *self._clusters(), *words).stdout, self._names)
 
     def _history(self, what: str) -> list[Row]:
         words = [

@@ -33,6 +33,10 @@ _Told = tuple[str, str, int | None, int | None, datetime | None, datetime | None
 """What a line says of all its elements: state, reason, exit code, signal, start, end."""
 
 
+class Shortened(Unreadable):
+    """The list of the elements of an array is cut short."""
+
+
 class Row(NamedTuple):
     """One job of ours, or one element of an array, as Slurm shows it. Read by the thousand.
 
@@ -187,9 +191,11 @@ def _rows(named: Named, array: str, elements: str, told: _Told) -> list[Row]:
     if elements.isdigit():
         index = int(elements)
         return [Row(f"{array}_{index}", named.stamp(index), array, index, *told)]
+    if elements in ("", "N/A"):
+        return [Row(array, named.stamp(None), array, None, *told)]
     indices = numbers(elements)
     if not indices:
-        return [Row(array, named.stamp(None), array, None, *told)]
+        raise Shortened(elements[:_SHOWN], f"array {array}")
     return [Row(f"{array}_{index}", named.stamp(index), array, index, *told) for index in indices]
 
 
