@@ -140,7 +140,7 @@ def names(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir()} if folder.exists() else set()
 
 
-def until(look: Callable[[], Value | None], what: str, limit: float = 10) -> Value:
+def until(look: Callable[[], Value | None], what: str, limit: float = 30) -> Value:
     """Look again and again until there is something to see."""
     give_up = time.monotonic() + limit
     while time.monotonic() < give_up:

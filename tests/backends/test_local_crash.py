@@ -59,7 +59,7 @@ class Submitter:
         return len(names(self.world.place) & set(self.stamps))
 
     def until_made(self, number: int) -> None:
-        give_up = time.monotonic() + 10
+        give_up = time.monotonic() + 30
         while self.made() < number:
             assert time.monotonic() < give_up, "nothing was made"
 
