@@ -53,7 +53,6 @@ CHANGES = [
     add_an_index,
     widen_a_column,
     widen_a_column_of_pilots,
-    change_a_comment,
 ]
 
 
@@ -142,6 +141,17 @@ def test_a_revision_that_was_written_on_one_database_runs_on_the_other(
 
     assert schema.differences(postgresql_blank.engine, [here, *BACKENDS]) == []
     assert schema.differences(sqlite_blank.engine, [there, *BACKENDS]) == []
+
+
+def test_a_comment_that_changes_does_no_harm_where_there_are_none(
+    sqlite_blank: Database, postgresql_blank: Database, tmp_path: Path
+) -> None:
+    care.migrate(sqlite_blank)
+    care.migrate(postgresql_blank)
+    chain = second(postgresql_blank, tmp_path / "chain", change_a_comment)
+    for database in (postgresql_blank, sqlite_blank):
+        chains.migrate(database.engine, chain)
+        assert schema.differences(database.engine, [chain, *BACKENDS]) == []
 
 
 def test_a_back_end_has_a_second_revision_of_its_own(blank: Database, tmp_path: Path) -> None:
