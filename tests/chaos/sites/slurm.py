@@ -47,8 +47,10 @@ class SlurmSite(BatchSite):
         return {stamp: len(handles) for stamp, handles in self.slurm.jobs_ever(PREFIX).items()}
 
     def kill(self, stamps: list[str]) -> None:
-        """Have jobs cancelled."""
-        there = self.slurm.jobs(PREFIX, LIVE)
+        """Have jobs cancelled that run. Of an element that waits Slurm would keep no record; that
+        its pilot is lost takes ten minutes to tell, longer than a run settles.
+        """
+        there = self.slurm.jobs(PREFIX, "running")
         handles = [handle for stamp in stamps for handle in there.get(stamp, [])]
         if handles:
             self.slurm.attempt("scancel", *handles)
