@@ -66,7 +66,7 @@ def test_what_is_wrong_with_a_file_is_said_without_its_content(
     [
         ((*ADD,), "one of --proxy, --token, --key"),
         ((*ADD, "--key", "/a", "--token", "/b"), "one of --proxy, --token, --key"),
-        ((*ADD, "--key", "a"), "'a' is not an absolute path"),
+        ((*ADD, "--key", "a"), "it is not an absolute path"),
         ((*ADD, "--key", "/a", "--renew", "'"), "no closing quotation"),
         ((*ADD, "--key", "/a", "--renew", ""), "it names no program"),
         (("credential", "add", "lhcb", "smi", "--key", "/a"), "did you mean 'sim'?"),

@@ -1,8 +1,11 @@
 """`pilotage status`, `top`, `explain` and `plan`."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.cli.command import Cli, contents
+from worker.db import schedules
 from worker.db.database import Database
 from worker.domain.pilot import Status
 
@@ -12,7 +15,9 @@ SIM = ("--backend", "sim", "--capacity", "3")
 def test_status_of_a_site(cli: Cli, site: Database) -> None:
     found = cli.json("status")
 
-    assert set(found) == {"at", "pilots", "ces", "credentials", "decisions", "transitions"}
+    assert set(found) == {
+        *("at", "pilots", "ces", "credentials", "decisions", "transitions", "fired_at")
+    }
     assert list(found["pilots"]) == [str(status) for status in Status]
     assert found["pilots"]["running"] == 1
     assert found["pilots"]["lost"] == 0
@@ -28,6 +33,18 @@ def test_status_and_top_in_a_pipe_print_one_picture(cli: Cli, site: Database) ->
         lines = cli.ok(word).lines
         assert any(line.startswith("lyon") and line.endswith("open") for line in lines)
         assert any(line.startswith("rome") and line.endswith("disabled") for line in lines)
+
+
+@pytest.mark.parametrize(("minutes", "warned"), [(1, False), (12, True)])
+def test_status_says_when_all_stands_still(
+    cli: Cli, site: Database, minutes: int, warned: bool
+) -> None:
+    cli.ok("task", "schedule", "learn", "--every", "60")
+    then = datetime.now(UTC) - timedelta(minutes=minutes)
+    with site.uow() as tx:
+        assert schedules.claim(tx, {schedules.get(tx, "learn"): then}, then)
+    told = "! no task has fired for 12 min: no scheduler is alive"
+    assert (told in cli.ok("status").lines) is warned
 
 
 @pytest.mark.usefixtures("world")

@@ -86,8 +86,11 @@ def test_they_are_written_into_a_file_in_one_step(cli: Cli, site: Database, tmp_
     path.write_text("old", encoding="utf-8")
     assert cli.ok("metrics", "--to", str(path)).out == ""
     assert read(path.read_text(encoding="utf-8"))["pilotage_ce_capacity"]
+    assert path.stat().st_mode & 0o777 == 0o644, "another user's exporter reads it"
     assert list(tmp_path.glob(".pilotage*")) == []
 
 
 def test_a_folder_that_is_not_there_is_said(cli: Cli, site: Database, tmp_path: Path) -> None:
-    assert "No such file or directory" in cli.refused("metrics", "--to", str(tmp_path / "a" / "b"))
+    path = tmp_path / "a" / "b"
+    assert f"there is no folder for '{path}'" in cli.refused("metrics", "--to", str(path))
+    assert "there is no folder" in cli.refused("metrics", "--to", "")

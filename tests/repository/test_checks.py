@@ -139,3 +139,21 @@ def test_a_moment_without_a_time_zone_is_refused(uow: UnitOfWork) -> None:
     with broken_by(ValueError, "no time zone"), uow() as tx:
         naive = NOW.replace(tzinfo=None)
         pilots.checked(tx, [Check(pilot_id=pilot.id, next_check_at=naive)], NOW)
+
+
+def test_what_the_ce_says_of_a_pilot_that_waits_stands_beside_its_status(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        pilot, other = (a_pilot().submitted().create(tx) for _ in range(2))
+        told = Check(pilot_id=pilot.id, next_check_at=LATER, raw="PENDING", reason="Resources")
+        pilots.checked(tx, [told, Check(pilot_id=other.id, next_check_at=LATER)], NOW)
+    with uow() as tx:
+        # Who is not answered, or says nothing, takes nothing back; who says another thing does.
+        silence = Check(pilot_id=pilot.id, next_check_at=LATER, answered=False)
+        pilots.checked(tx, [silence], LATER)
+        found = pilot_reads.get(tx, pilot.id)
+        assert (found.status, found.raw, found.reason) == (Status.SUBMITTED, "PENDING", "Resources")
+        assert pilot_reads.get(tx, other.id).raw == other.raw
+        freed = Check(pilot_id=pilot.id, next_check_at=LATER, raw="CONFIGURING")
+        pilots.checked(tx, [freed], LATER)
+        found = pilot_reads.get(tx, pilot.id)
+        assert (found.raw, found.reason) == ("CONFIGURING", None)

@@ -38,6 +38,30 @@ def test_a_pilot_lives_its_life_by_the_checks(world: World) -> None:
     assert found.next_check_at is None
 
 
+def test_why_a_pilot_waits_is_told_with_it(world: World) -> None:
+    class Busy(Fake):
+        def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+            return [
+                Observed(
+                    stamp=job.stamp,
+                    handle=job.handle,
+                    status=Status.SUBMITTED,
+                    raw="PENDING",
+                    reason="PartitionDown",
+                )
+                for job in jobs
+            ]
+
+    ce = world.ce()
+    [pilot] = world.sent(ce, 1)
+    before = walk(world, pilot)
+    world.wait(20)
+    world.check(ce, world.with_driver(Busy()))
+    found = world.pilot(pilot)
+    assert (found.status, found.raw, found.reason) == (Status.SUBMITTED, "PENDING", "PartitionDown")
+    assert walk(world, pilot) == before
+
+
 def test_one_call_asks_after_the_pilots_of_all_vos(world: World) -> None:
     driver = Fake()
     ce, other = world.ce(), world.vo()

@@ -137,7 +137,7 @@ def test_it_is_renewed_when_half_of_it_is_used_or_it_cannot_be(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"path": "relative"}, "'relative' is not an absolute path"),
+        ({"path": "relative"}, "it is not an absolute path"),
         ({"path": "/a\nb"}, "is not an absolute path"),
         ({"renew": ()}, "it names no program"),
         ({"renew": ("",)}, "it names no program"),

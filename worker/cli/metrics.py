@@ -7,6 +7,7 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.parts import example
+from worker.domain.errors import Invalid
 from worker.services.metrics import metrics as read
 
 
@@ -25,7 +26,11 @@ def metrics(to: Path | None) -> None:
     if to is None:
         show.say(text.rstrip("\n"))
         return
+    if not to.name or not to.parent.is_dir():
+        raise Invalid("--to", f"there is no folder for {str(to)!r}")
     # Whoever reads it meanwhile finds the whole old file, or the whole new one.
     draft = to.with_name(f".{to.name}.new")
     draft.write_text(text, encoding="utf-8")
+    # Another user's exporter reads it, and there is no secret in it.
+    draft.chmod(0o644)
     draft.replace(to)

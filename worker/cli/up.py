@@ -96,6 +96,8 @@ class _Lines:
     def __call__(self, seen: Overview) -> None:
         for ce, step in reversed(seen.transitions):
             if step.id > self._last_step:
+                if 0 < self._last_step < step.id - 1:
+                    show.say("         … steps between are left out: pilotage pilot list")
                 self._last_step = step.id
                 because = " ".join(str(w) for w in (step.cause, step.reason) if w)
                 was = step.was or "new"

@@ -30,6 +30,8 @@ NUMBERS = ("running", "submitted", "submitting", "reserved", "free", "rate", "pi
 MARKS = {Status.RUNNING: "█", Status.SUBMITTED: "▓", Status.SUBMITTING: "▒", Status.RESERVED: "░"}
 """What stands in a bar for a slot in each status."""
 FREE = "·"
+STILL = timedelta(minutes=5)
+"""So long without a tick, and something is wrong."""
 
 
 def picture(seen: Overview) -> RenderableType:
@@ -61,12 +63,15 @@ def _statuses(seen: Overview) -> Text:
 
 
 def _warnings(seen: Overview) -> list[Text]:
-    """Say which credentials are near their end, or past it."""
+    """Say whether all stands still, and which credentials are near their end, or past it."""
     said = [
         (one.problem, "bold red") if one.problem else (_ending(one), "yellow")
         for one in seen.credentials
         if one.state in (State.SHORT, State.UNUSABLE)
     ]
+    if seen.fired_at is not None and seen.at - seen.fired_at > STILL:
+        still = f"no task has fired for {spoken(seen.at - seen.fired_at)}: no scheduler is alive"
+        said.insert(0, (still, "bold red"))
     return [Text(f"! {line}", style=style) for line, style in said]
 
 

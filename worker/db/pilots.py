@@ -65,6 +65,8 @@ class Check:
     next_check_at: datetime | None
     answered: bool = True
     missing: bool = False
+    raw: str | None = None
+    reason: str | None = None
 
 
 def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Reserved]:
@@ -173,12 +175,15 @@ def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
     """Note checks that changed no status: when to ask again, and whether the pilot was missing.
 
     An answer without the pilot counts a miss; no answer at all counts an attempt. Neither is a
-    status.
+    status. What the CE said stands beside the status: why a pilot still waits, above all.
     """
     if not checks:
         return
-    names = ("pilot_id", "next_check_at", "answered", "missing")
-    data = ((c.pilot_id, c.next_check_at, int(c.answered), int(c.missing)) for c in checks)
+    names = ("pilot_id", "next_check_at", "answered", "missing", "raw", "reason")
+    data = (
+        (c.pilot_id, c.next_check_at, int(c.answered), int(c.missing), c.raw, c.reason)
+        for c in checks
+    )
     tx.execute(_checked(tx.dialect), {**encode(names, data), "now": now})
 
 
@@ -261,6 +266,8 @@ def _checked(dialect: str) -> Executable:
         next_check_at=UtcDateTime,
         answered=Integer,
         missing=Integer,
+        raw=Text,
+        reason=Text,
     )
     new = _locked(new)
     was = pilots.c
@@ -281,6 +288,8 @@ def _checked(dialect: str) -> Executable:
                 else_=was.missing_since,
             ),
             checked_at=case((new.c.answered == 1, _NOW), else_=was.checked_at),
+            raw=func.coalesce(new.c.raw, was.raw),
+            reason=case((new.c.raw.is_not(None), new.c.reason), else_=was.reason),
             updated_at=_NOW,
         )
     )

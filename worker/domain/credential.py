@@ -63,7 +63,8 @@ class Credential:
     def __post_init__(self) -> None:
         name("back-end", self.backend)
         if not self.path.isprintable() or not PurePosixPath(self.path).is_absolute():
-            raise Invalid("path of a credential", f"{self.path[:80]!r} is not an absolute path")
+            # Not quoted: somebody may have written the secret itself.
+            raise Invalid("path of a credential", "it is not an absolute path of a file")
         if self.renew is not None:
             _command(self.renew)
 

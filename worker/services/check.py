@@ -95,7 +95,9 @@ def judge(
             else:
                 checks.append(Check(pilot_id=pilot.id, next_check_at=now + soonest, missing=True))
         elif answer.status is None or answer.status is pilot.status:
-            checks.append(Check(pilot_id=pilot.id, next_check_at=again))
+            checks.append(
+                Check(pilot_id=pilot.id, next_check_at=again, raw=answer.raw, reason=answer.reason)
+            )
         else:
             moves.append(move_to(pilot, answer, now, now + soonest))
     return moves, checks

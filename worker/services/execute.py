@@ -41,7 +41,7 @@ def _arguments(task: Task, subject: str | None) -> list[str]:
             raise Invalid(f"task {task.name}", "it is for all; name no VO or CE")
         return []
     if subject is None:
-        raise Invalid(f"task {task.name}", f"name its {task.scope.upper()}")
+        raise Invalid(f"task {task.name}", f"name its {task.scope.upper()}: --{task.scope} NAME")
     return [subject]
 
 

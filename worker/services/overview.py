@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.db import ces, decisions, pilot_reads, slots, vos
+from worker.db import ces, decisions, pilot_reads, schedules, slots, vos
 from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.db.uow import Transaction
@@ -54,6 +54,8 @@ class Overview:
     credentials: list[Standing]
     decisions: list[Decision]
     transitions: list[tuple[str, Transition]]
+    fired_at: datetime | None
+    """When a task fired last."""
 
 
 def overview(database: Database, now: datetime, *, latest: int = 8) -> Overview:
@@ -66,6 +68,7 @@ def overview(database: Database, now: datetime, *, latest: int = 8) -> Overview:
             credentials=standings(tx, now),
             decisions=_latest_decisions(tx, latest),
             transitions=pilot_reads.latest_transitions(tx, latest),
+            fired_at=_fired_at(tx),
         )
 
 
@@ -105,6 +108,10 @@ def explain(
 def steps(decision: Decision) -> list[tuple[str, str]]:
     """Tell the steps of a decision in words, the result last."""
     return explaining.steps(decision)
+
+
+def _fired_at(tx: Transaction) -> datetime | None:
+    return max((one.last_at for one in schedules.get_all(tx) if one.last_at), default=None)
 
 
 def _latest_decisions(tx: Transaction, latest: int) -> list[Decision]:
