@@ -4,11 +4,10 @@ The number of statements of an operation does not depend on the number of pilots
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Executable,
@@ -47,8 +46,7 @@ UNDECIDED = (Status.SUBMITTING, *HELD)
 """The CE has it or may have it: what a check or a listing may say something about."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reserved:
+class Reserved(NamedTuple):
     """A pilot that holds a slot and has not been sent."""
 
     pilot_id: int
@@ -57,8 +55,7 @@ class Reserved:
     ce: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Check:
+class Check(NamedTuple):
     """What a check found of a pilot whose status it leaves alone."""
 
     pilot_id: int
@@ -135,8 +132,7 @@ def claim(
     return [Reserved(pilot_id=row[0], stamp=row[1], vo=row[2], ce=ce) for row in found]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The CE's answer for one pilot: its own id for it, or why it refused."""
 
     pilot_id: int
