@@ -40,6 +40,8 @@ esac
 """
 KILLED, CANCELLED, GREEDY, BAD = {0}, {1}, {2}, {3, 4}
 UNSENT = (Status.RESERVED, Status.SUBMITTING)
+AGAIN = 60.0
+"""Seconds after which a fate befalls a pilot again: on a busy machine Slurm may lose a signal."""
 TIMED_OUT = 20
 """The number of those pilots of the killed kind whose time is up instead."""
 
@@ -94,6 +96,13 @@ class Site:
         with self.database.uow() as tx:
             return pilot_reads.find(tx, asked=Asked(limit=1000)).items
 
+    def stuck(self) -> str:
+        """Tell which pilots have not ended, and what Slurm says of them."""
+        left = [pilot for pilot in self.pilots() if pilot.status not in FINAL]
+        handles = ",".join(str(pilot.handle) for pilot in left)
+        said = self.world.slurm.call("squeue", "-a", "-t", "all", "-j", handles)
+        return f"{left}\n{said}"
+
     def of(self, kinds: set[int], *statuses: Status) -> list[Pilot]:
         """List the pilots of some kinds, by their number."""
         return [
@@ -117,7 +126,7 @@ def test_slurms_own_accounting_agrees_pilot_by_pilot(site: Site, crew: Crew) -> 
     fates = Fates(site)
     give_up = time.monotonic() + PATIENCE
     while any(pilot.status not in FINAL for pilot in site.pilots()):
-        assert time.monotonic() < give_up, Counter(pilot.status for pilot in site.pilots())
+        assert time.monotonic() < give_up, site.stuck()
         fates.meet()
         time.sleep(0.3)
     crew.stop()
@@ -153,14 +162,15 @@ class Fates:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.met: set[str] = set()
+        self.met: dict[str, float] = {}
         self.driver = site.parts.driver(site.ce)
 
     def meet(self) -> None:
         """Let it befall those that run."""
+        now = time.monotonic()
         for pilot in self.site.of(KILLED | CANCELLED, Status.RUNNING):
-            if pilot.stamp not in self.met and self._is_ready(pilot):
-                self.met.add(pilot.stamp)
+            if now > self.met.get(pilot.stamp, 0) and self._is_ready(pilot):
+                self.met[pilot.stamp] = now + AGAIN
                 self._meet(pilot)
 
     def wanted(self) -> Counter[tuple[Status, Cause | None]]:
@@ -188,9 +198,9 @@ class Fates:
         if number % 20 in CANCELLED:
             pilots_service.cancel(self.site.parts, [str(pilot.id)], yes=True)
         elif number == TIMED_OUT:
-            slurm.call("scontrol", "update", f"JobId={pilot.handle}", "EndTime=now")
+            slurm.attempt("scontrol", "update", f"JobId={pilot.handle}", "EndTime=now")
         else:
-            slurm.call("scancel", "--batch", "--signal=KILL", str(pilot.handle))
+            slurm.attempt("scancel", "--batch", "--signal=KILL", str(pilot.handle))
 
 
 def accounting(site: Site, handles: set[str]) -> dict[str, tuple[str, str, str, str]]:
