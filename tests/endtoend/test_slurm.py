@@ -33,7 +33,7 @@ COMMAND = """
 echo "pilot $PILOTAGE_STAMP"
 case $((0x${PILOTAGE_STAMP#????????????????????????} % 20)) in
   0|1) echo ready; exec sleep 600 ;;
-  2) head -c 300000000 /dev/zero | tail ;;
+  2) timeout -s KILL 60 sh -c 'head -c 300000000 /dev/zero | tail' ;;
   3|4) exit 3 ;;
   *) exit 0 ;;
 esac
@@ -73,7 +73,7 @@ class Site:
         options = {**world.options, "command": COMMAND, "memory": 30, "requeue": False}
         options |= {"check_soonest": 0.3, "check_latest": 1.0}
         if not world.slurm.limits_memory:
-            options["command"] = COMMAND.replace("2) head", "99) head")
+            options["command"] = COMMAND.replace("2) timeout", "99) timeout")
         with database.uow() as tx:
             self.vos = [a_vo().create(tx).name for _ in range(2)]
             self.ce = CE(name=world.ce, backend="slurm", capacity=sum(PARTS), options=options)
