@@ -120,8 +120,21 @@ SELECT 'trigger ' || t.relname || '.' || g.tgname,
 
 def _postgresql(connection: Connection, schema: str, tables: Sequence[str]) -> Catalog:
     query = text(_POSTGRESQL_PARTS).bindparams(bindparam("tables", expanding=True))
-    found = connection.execute(query, {"schema": schema, "tables": list(tables)})
-    return {row.part: row.definition.replace(f"{schema}.", "") for row in found}
+    parts = connection.execute(query, {"schema": schema, "tables": list(tables)})
+    return {row.part: _one_form(row.definition.replace(f"{schema}.", "")) for row in parts}
+
+
+def _one_form(definition: str) -> str:
+    """Write a list of words in one form: a restored database casts each word, a new one the list.
+
+    `pg_dump` writes what the server shows, and the server reads that as another expression.
+    """
+    plain_words = _CAST_WORD.sub(r"\1", definition)
+    return _CAST_LIST.sub(r"\1", plain_words)
+
+
+_CAST_WORD = re.compile(r"\(('(?:[^']|'')*'::character varying)\)::text")
+_CAST_LIST = re.compile(r"\((ARRAY\[[^]]*\])\)::text\[\]")
 
 
 def _sqlite(connection: Connection, tables: Sequence[str]) -> Catalog:

@@ -1,0 +1,111 @@
+"""An installation of 0.1.0 is upgraded with its data, on both databases."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from tests.factories import NOW
+from worker.db import chains, mover, pilot_reads
+from worker.db.chains import Chain
+from worker.db.database import Database
+from worker.db.engine import SQLITE
+from worker.domain.pilot import Move, Status
+from worker.services import database as care
+
+DUMPS = Path(__file__).parents[1] / "data" / "0.1.0"
+
+ROWS = {
+    "vos": 4,
+    "ces": 5,
+    "ce_vos": 2,
+    "pilots": 56,
+    "transitions": 175,
+    "outputs": 2,
+    "decisions": 6,
+    "ce_health": 5,
+    "breaker_changes": 3,
+    "maintenances": 1,
+    "vo_demands": 1,
+    "credentials": 2,
+    "schedules": 11,
+    "reports": 1,
+    "sim_jobs": 1,
+    "slurm_cancellations": 1,
+    "arc_identities": 1,
+    "local_hosts": 1,
+    "htcondor_marks": 1,
+}
+"""The rows of the dumps."""
+
+
+@pytest.fixture
+def old(blank: Database) -> Database:
+    """A filled database of 0.1.0."""
+    if blank.engine.dialect.name == SQLITE:
+        _pour_sqlite(blank)
+    else:
+        with blank.engine.begin() as connection:
+            connection.exec_driver_sql((DUMPS / "postgresql.sql").read_text(encoding="utf-8"))
+    return blank
+
+
+def test_an_installation_of_0_1_0_is_upgraded_with_its_data(old: Database) -> None:
+    before = _pilots(old)
+    care.migrate(old)
+
+    assert care.verify(old) == []
+    _assert_rows_are_kept(old)
+    assert _pilots(old) == before
+    _assert_pilots_go_on(old)
+
+
+def test_it_is_upgraded_revision_by_revision_too(old: Database) -> None:
+    before = _pilots(old)
+    for chain in old.chains:
+        for revision in _revisions(chain):
+            chains.migrate(old.engine, chain, revision)
+
+    assert care.verify(old) == []
+    _assert_rows_are_kept(old)
+    assert _pilots(old) == before
+    _assert_pilots_go_on(old)
+
+
+def _pour_sqlite(database: Database) -> None:
+    with sqlite3.connect(str(database.url.database)) as connection:
+        connection.executescript((DUMPS / "sqlite.sql").read_text(encoding="utf-8"))
+    connection.close()
+
+
+def _revisions(chain: Chain) -> list[str]:
+    """Return every revision of a chain, the oldest first; the database may be past the first."""
+    scripts = ScriptDirectory(str(chain.folder)).walk_revisions()
+    return [script.revision for script in reversed(list(scripts))]
+
+
+def _pilots(database: Database) -> list[tuple[Any, ...]]:
+    with database.engine.connect() as connection:
+        query = "SELECT id, stamp, ce_id, vo_id, status, cause, handle FROM pilots ORDER BY id"
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+def _assert_rows_are_kept(database: Database) -> None:
+    counts: dict[str, int | None] = {}
+    for chain in care.status(database):
+        counts |= chain.rows
+
+    assert {table: counts[table] for table in ROWS} == ROWS
+
+
+def _assert_pilots_go_on(database: Database) -> None:
+    """The upgraded rows are those that the program works with."""
+    with database.uow() as tx:
+        running = pilot_reads.find(tx, statuses=[Status.RUNNING]).items
+        moves = [Move(pilot_id=pilot.id, to=Status.DONE) for pilot in running]
+        moved = mover.move(tx, moves, NOW).moved
+
+    assert moved == {pilot.id for pilot in running} != set()
