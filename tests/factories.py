@@ -97,6 +97,9 @@ class CEBuilder:
     def with_options(self, **options: Any) -> "CEBuilder":
         return self._with(options=options)
 
+    def cancelling_strangers(self) -> "CEBuilder":
+        return self._with(cancel_strangers=True)
+
     def disabled(self) -> "CEBuilder":
         return self._with(enabled=False)
 

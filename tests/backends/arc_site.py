@@ -69,10 +69,13 @@ class ArcSite(Site):
     def connect(self, life: Life = Life.LONG) -> Driver:
         return self.driver(command=LIVES[life])
 
-    def driver(self, **options: Any) -> ArcDriver:
+    def connect_second(self, life: Life = Life.LONG) -> Driver:
+        return self.driver(name="ce2", command=LIVES[life])
+
+    def driver(self, name: str = "ce1", **options: Any) -> ArcDriver:
         """Make a driver with other options."""
         told = self.told(**options)
-        ce = CE(name="ce1", backend="arc", capacity=1000, options=told)
+        ce = CE(name=name, backend="arc", capacity=1000, options=told)
         means = Means(
             uow=self.uow, home=self.folder, now=self.now, credentials=lambda kind: self.held
         )

@@ -83,11 +83,15 @@ class CondorSite(Site):
     def connect(self, life: Life = Life.LONG) -> HTCondorDriver:
         return self.driver(command=LIVES[life])
 
-    def driver(self, **options: Any) -> HTCondorDriver:
+    def connect_second(self, life: Life = Life.LONG) -> HTCondorDriver:
+        return self.driver(name=f"{self.name}-two", command=LIVES[life])
+
+    def driver(self, name: str | None = None, **options: Any) -> HTCondorDriver:
         """Make a driver with other options."""
         read = HTCondorOptions(**{**self.options, **options})
         means = Means(uow=self.uow, home=self.folder, now=self.clock, credentials=self._credentials)
-        made = HTCondorDriver(CE(name=self.name, backend="htcondor", capacity=10), read, means)
+        ce = CE(name=name or self.name, backend="htcondor", capacity=10)
+        made = HTCondorDriver(ce, read, means)
         self.drivers.append(made)
         return made
 
@@ -102,7 +106,8 @@ class CondorSite(Site):
 
     def close(self) -> None:
         """Remove every job."""
-        self._tell("rm", f"PilotageInstance == {_quoted(f'pilotage/{self.name}')}")
+        for name in (self.name, f"{self.name}-two"):
+            self._tell("rm", f"PilotageInstance == {_quoted(f'pilotage/{name}')}")
 
     @contextmanager
     def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> Iterator[None]:

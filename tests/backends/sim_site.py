@@ -16,6 +16,9 @@ from worker.backends.sim.options import SimOptions
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
 
+SECOND = "ce2"
+"""Another CE at the same place."""
+
 LIVES: dict[Life, dict[str, Any]] = {
     Life.LONG: {"run_time": 10**8},
     Life.SHORT: {"run_time": 20},
@@ -61,16 +64,25 @@ class SimSite(Site):
             "spread": "fixed",
             "visibility_delay": self.visibility_delay,
             "call_timeout": self.time_limit,
+            "neighbours": [SECOND],
+            "tells_ce": self.tells_ce,
             **options,
         }
 
     def connect(self, life: Life = Life.LONG) -> SimDriver:
         return self.driver(**LIVES[life])
 
-    def driver(self, success_rate: float = 1.0, **options: Any) -> SimDriver:
+    def connect_second(self, life: Life = Life.LONG) -> SimDriver:
+        return self.driver(name=SECOND, neighbours=[self.name], **LIVES[life])
+
+    def driver(
+        self, success_rate: float = 1.0, name: str | None = None, **options: Any
+    ) -> SimDriver:
         """Make a driver with other options."""
         read = SimOptions(**{**self.options, **options})
-        ce = CE(name=self.name, backend=BACKEND.name, capacity=10, success_rate=success_rate)
+        ce = CE(
+            name=name or self.name, backend=BACKEND.name, capacity=10, success_rate=success_rate
+        )
         return SimDriver(ce, read, Means(uow=self.uow, home=Path("unused"), now=self.now))
 
     def unknown_handle(self, number: int) -> str:

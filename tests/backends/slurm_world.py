@@ -6,6 +6,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +86,12 @@ class World:
             credentials=lambda kind: self.keys if kind is CredentialKind.KEY else {},
         )
         return registry.connect(registry.discover(), ce, means)
+
+    def neighbour(self, ce: str) -> "World":
+        """Return another CE at the same cluster, with the same folders and options."""
+        other = copy(self)
+        other.ce = ce
+        return other
 
     def send(self, count: int = 1, **options: Any) -> list[Job]:
         """Send pilots of one group; they come in the order of their numbers."""

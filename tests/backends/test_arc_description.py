@@ -60,7 +60,7 @@ def ran(description: Description, folder: Path) -> str:
 
 def test_the_stamp_is_in_the_name_and_in_the_environment() -> None:
     root = described()
-    assert root.findtext(f"{ADL}ActivityIdentification/{ADL}Name") == f"pilotage-{STAMP}"
+    assert root.findtext(f"{ADL}ActivityIdentification/{ADL}Name") == f"pilotage-{STAMP}@ce1"
     told = {
         one.findtext(f"{ADL}Name"): one.findtext(f"{ADL}Value")
         for one in root.iter(f"{ADL}Environment")

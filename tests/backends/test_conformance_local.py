@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +15,7 @@ import pytest
 
 from tests.backends.local_world import FOREVER, World
 from worker.backends.conformance import Conformance, Life, Site, Trouble
+from worker.backends.conformance.neighbours import Neighbours
 from worker.backends.contract import Driver, Job
 from worker.backends.local import launcher
 from worker.backends.local.keeper.files import EXIT
@@ -53,6 +55,9 @@ class LocalSite(Site):
 
     def connect(self, life: Life = Life.LONG) -> Driver:
         return self.world.connect(**LIVES[life])
+
+    def connect_second(self, life: Life = Life.LONG) -> Driver:
+        return replace(self.world, ce="host/two").connect(**LIVES[life])
 
     def unknown_handle(self, number: int) -> str:
         return f"{number:032x}"
@@ -145,5 +150,13 @@ class TestLocal(Conformance):
     ) -> Iterator[Site]:
         monkeypatch.setattr(launcher, "TURN", 2.0)
         world = World(tmp_path / "with a space", sqlite_database.uow)
+        yield LocalSite(world)
+        world.end()
+
+
+class TestLocalOnPostgresql(Neighbours):
+    @pytest.fixture
+    def site(self, tmp_path: Path, postgresql_database: Database) -> Iterator[Site]:
+        world = World(tmp_path, postgresql_database.uow)
         yield LocalSite(world)
         world.end()

@@ -168,6 +168,24 @@ class NeverGivesUp(Defective):
         return self.driver.poll(jobs)
 
 
+class OwnsThePlace(Defective):
+    def find(self) -> Listing:
+        listing = self.driver.find()
+        return replace(listing, jobs=[job._replace(ce="ce1") for job in listing.jobs])
+
+
+class EndsThePlace(Defective):
+    def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
+        self.driver.cancel([Job(stamp=j.stamp, handle=j.handle) for j in self.driver.find().jobs])
+        return self.driver.cancel(jobs)
+
+
+class HidesItsNameFromOthers(Defective):
+    def find(self) -> Listing:
+        listing = self.driver.find()
+        return replace(listing, jobs=[job._replace(ce=None) for job in listing.jobs])
+
+
 CASES: list[tuple[type[Defective], str]] = [
     (Forgetful, "another_driver_carries_on"),
     (SilenceIsAbsence, "an_empty_answer_says_nothing"),
@@ -187,6 +205,9 @@ CASES: list[tuple[type[Defective], str]] = [
     (PassesOnGarbage, "broken_text_is_made_harmless"),
     (PrintsItAll, "the_output_of_a_chatty_pilot_is_bounded"),
     (NeverGivesUp, "a_slow_ce_is_left_in_time"),
+    (OwnsThePlace, "the_listing_of_a_ce_gives_no_job_of_its_neighbour_out_as_its_own"),
+    (HidesItsNameFromOthers, "a_new_driver_knows_the_jobs_of_its_ce_from_those_of_its_neighbour"),
+    (EndsThePlace, "cancelling_all_that_a_ce_has_leaves_its_neighbour_alone"),
 ]
 
 
@@ -198,6 +219,9 @@ class DefectiveSite(SimSite):
 
     def connect(self, life: Life = Life.LONG) -> Driver:  # type: ignore[override]
         return type(self).defect(super().connect(life))
+
+    def connect_second(self, life: Life = Life.LONG) -> Driver:  # type: ignore[override]
+        return type(self).defect(super().connect_second(life))
 
 
 def site_with(uow: UnitOfWork, defect: type[Defective]) -> DefectiveSite:

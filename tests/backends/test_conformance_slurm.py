@@ -65,7 +65,13 @@ class SlurmSite(Site):
         world.connect().hello()
 
     def connect(self, life: Life = Life.LONG) -> Driver:
-        guard = self.world.connect(**LIVES[life])
+        return self._driver_of(self.world, life)
+
+    def connect_second(self, life: Life = Life.LONG) -> Driver:
+        return self._driver_of(self.world.neighbour("hpc/two"), life)
+
+    def _driver_of(self, world: World, life: Life) -> Driver:
+        guard = world.connect(**LIVES[life])
         assert isinstance(guard._driver, SlurmDriver)
         self.drivers.append(guard._driver)
         return guard

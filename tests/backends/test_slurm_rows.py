@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from worker.backends.slurm.rows import Shortened, exits, history_rows, queue_rows
-from worker.backends.slurm.words import Names, numbers, spans
+from worker.backends.slurm.words import Names, ce_of, comment, numbers, spans
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import Cause, Status
 
@@ -13,17 +13,22 @@ A, B = "a" * 24, "b" * 24
 NAMES = Names("pilotage")
 
 HEADER = (
-    "ARRAY_JOB_ID\x1fARRAY_TASK_ID\x1fSTATE\x1fNAME\x1fREASON\x1fSTART_TIME\x1fEND_TIME\x1f\x1e\n"
+    "ARRAY_JOB_ID\x1fARRAY_TASK_ID\x1fSTATE\x1fNAME\x1fREASON\x1fSTART_TIME\x1fEND_TIME"
+    "\x1fCOMMENT\x1f\x1e\n"
 )
+OURS = f"pilotage: vo=lhcb ce=hpc/one group={A}"
 TIMES = "2026-11-21T14:24:15\x1f2026-11-21T14:24:16"
-RAN = f"4\x1f1\x1fFAILED\x1fpilotage-{A}\x1fNonZeroExitCode\x1f{TIMES}\x1f\x1e\n"
+RAN = f"4\x1f1\x1fFAILED\x1fpilotage-{A}\x1fNonZeroExitCode\x1f{TIMES}\x1f{OURS}\x1f\x1e\n"
 KILLED = RAN.replace("4\x1f1", "4\x1f2").replace("NonZeroExitCode", "JobLaunchFailure")
-RUNS = f"4\x1f5\x1fRUNNING\x1fpilotage-{A}\x1fNone\x1f2026-11-21T14:24:15\x1fNONE\x1f\x1e\n"
-WAITS = (
-    f"10\x1f30\x1fPENDING\x1fpilotage-{B}\x1fPartitionDown\x1f2026-11-21T15:00:00\x1fN/A\x1f\x1e\n"
+RUNS = (
+    f"4\x1f5\x1fRUNNING\x1fpilotage-{A}\x1fNone\x1f2026-11-21T14:24:15\x1fNONE\x1f{OURS}\x1f\x1e\n"
 )
-WHOLE = f"11\x1fN/A\x1fCANCELLED\x1fpilotage-{B}\x1fPartitionDown\x1f{TIMES}\x1f\x1e\n"
-FOREIGN = f"48\x1fN/A\x1fCOMPLETED\x1fa\nb|c\x1fNone\x1f{TIMES}\x1f\x1e\n"
+WAITS = (
+    f"10\x1f30\x1fPENDING\x1fpilotage-{B}\x1fPartitionDown\x1f2026-11-21T15:00:00\x1fN/A"
+    "\x1f(null)\x1f\x1e\n"
+)
+WHOLE = f"11\x1fN/A\x1fCANCELLED\x1fpilotage-{B}\x1fPartitionDown\x1f{TIMES}\x1f(null)\x1f\x1e\n"
+FOREIGN = f"48\x1fN/A\x1fCOMPLETED\x1fa\nb|c\x1fNone\x1f{TIMES}\x1f\x1f\x1e\n"
 EXITS = (
     "ARRAY_JOB_ID      \x1fARRAY_TASK\x1fEXIT_CODE \x1f\x1e\n"
     "4                 \x1f1         \x1f768       \x1f\x1e\n"
@@ -31,14 +36,14 @@ EXITS = (
     "12                \x1fN/A       \x1f256       \x1f\x1e\n"
 )
 HISTORY = (
-    "JobID\x1fState\x1fExitCode\x1fStart\x1fEnd\x1fReason\x1fJobName\n"
-    f"4_0\x1fCOMPLETED\x1f0:0\x1f{TIMES}\x1fNone\x1fpilotage-{A}\n"
-    f"4_3\x1fCANCELLED by 0\x1f0:0\x1f{TIMES}\x1fNone\x1fpilotage-{A}\n"
+    "JobID\x1fState\x1fExitCode\x1fStart\x1fEnd\x1fReason\x1fJobName\x1fComment\n"
+    f"4_0\x1fCOMPLETED\x1f0:0\x1f{TIMES}\x1fNone\x1fpilotage-{A}\x1f{OURS}\n"
+    f"4_3\x1fCANCELLED by 0\x1f0:0\x1f{TIMES}\x1fNone\x1fpilotage-{A}\x1f\n"
     "39_[0-2,37]\x1fCANCELLED by 0\x1f0:0\x1fNone\x1f2026-11-21T14:26:27\x1fPartitionDown"
-    f"\x1fpilotage-{B}\n"
+    f"\x1fpilotage-{B}\x1f\n"
     f"49\x1fCOMPLETED\x1f0:0\x1f{TIMES}\x1fNone\x1fa\n"
-    "b|c\n"
-    f"5_0\x1fFAILED\x1f0:9\x1f{TIMES}\x1fNone\x1fpilotage-{A}\n"
+    "b|c\x1f\n"
+    f"5_0\x1fFAILED\x1f0:9\x1f{TIMES}\x1fNone\x1fpilotage-{A}\x1f\n"
 )
 
 
@@ -55,6 +60,31 @@ def test_the_queue_is_read() -> None:
     )  # fmt: skip
     assert waits.started_at is None, "it is when it is expected to start"
     assert whole.status is Status.CANCELLED
+
+
+def test_the_comment_of_a_job_says_of_which_ce_it_is() -> None:
+    assert [row.ce for row in queue_rows(HEADER + RUNS + WAITS, NAMES)] == ["hpc/one", None]
+    rows = {row.handle: row for row in history_rows(HISTORY, NAMES)}
+    assert (rows["4_0"].ce, rows["4_3"].ce) == ("hpc/one", None)
+    assert rows["4_0"].observed().ce == "hpc/one"
+
+
+@pytest.mark.parametrize("ce", ["a", "hpc/one", "x" * 128, "a@b:1.2+3"])
+def test_the_ce_is_read_from_the_comment_that_was_written(ce: str) -> None:
+    for vo in ("lhcb", "v" * 128):
+        assert ce_of(comment("p" * 24, vo, ce, A)) == ce
+
+
+@pytest.mark.parametrize("text", ["", "(null)", "ce=a", OURS[:-30], f"{OURS} seen by the site"])
+def test_a_comment_that_is_not_ours_says_nothing(text: str) -> None:
+    assert ce_of(text) is None
+
+
+def test_a_comment_that_somebody_changed_hides_no_job() -> None:
+    changed = RUNS.replace(OURS, "a\nb ce=other group=")
+    assert [(row.handle, row.ce) for row in queue_rows(HEADER + changed, NAMES)] == [("4_5", None)]
+    changed = HISTORY.replace(OURS, "a\nb\nc")
+    assert len(history_rows(changed, NAMES)) == 7
 
 
 def test_a_signal_is_told_from_an_exit_code() -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.chaos.logs import is_known, tracebacks
 from tests.chaos.observer import Bounds, Step, replay
 from tests.chaos.pulse import Wound, stages
-from tests.chaos.verdict import Job, Row, Verdict, duplicate, lost, stuck
+from tests.chaos.verdict import Job, Row, Verdict, duplicate, ended_though_wanted, lost, stuck
 
 DONE = Row("a", "done", None, 0)
 BOUNDS = Bounds(capacity={"ce": 2}, waiting={"ce": 1}, vo={"vo": 2})
@@ -58,6 +58,19 @@ def test_a_doubled_one_is_found() -> None:
 @pytest.mark.parametrize("status", ["reserved", "submitting", "submitted", "running"])
 def test_a_stuck_one_is_found(status: str) -> None:
     assert stuck([DONE, Row("b", status)]) == [f"b: still {status}"]
+
+
+def test_a_wanted_pilot_that_was_ended_is_found() -> None:
+    rows = [
+        DONE,
+        Row("b", "failed", "removed"),
+        Row("c", "failed", "removed"),
+        Row("d", "cancelled"),
+        Row("e", "failed", "signal", 137),
+    ]
+    found = ended_though_wanted(rows, removed={"b"})
+
+    assert [line.split(":")[0] for line in found] == ["c"]
 
 
 def step(at: int, stamp: str, was: str | None, became: str) -> Step:

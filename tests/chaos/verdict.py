@@ -1,11 +1,11 @@
 """The verdict: what exists at the CE against what the database says, by stamp. All is pure."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
-from worker.domain.pilot import FINAL, Status
+from worker.domain.pilot import FINAL, Cause, Status
 
 
 class Row(NamedTuple):
@@ -38,6 +38,7 @@ class Verdict:
     duplicate: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
     exceeded: list[str] = field(default_factory=list)
+    ended_though_wanted: list[str] = field(default_factory=list)
     deadlocks: list[str] = field(default_factory=list)
     tracebacks: list[str] = field(default_factory=list)
     never_recovered: list[str] = field(default_factory=list)
@@ -79,6 +80,19 @@ def duplicate(rows: Sequence[Row], jobs: Sequence[Job]) -> list[str]:
 def stuck(rows: Sequence[Row]) -> list[str]:
     """Name the pilots that did not come to their end."""
     return [f"{row.stamp}: still {row.status}" for row in rows if row.status not in FINAL]
+
+
+def ended_though_wanted(rows: Sequence[Row], removed: Collection[str]) -> list[str]:
+    """Name the pilots whose jobs were cancelled though nobody wished it.
+
+    `removed` are the stamps whose jobs the tormentor removed. Who else could have removed a job is
+    a CE of ours that took the pilot of another one for unwanted.
+    """
+    return [
+        f"{row.stamp}: its job was removed, and nobody wished it"
+        for row in rows
+        if row.cause == Cause.REMOVED and row.stamp not in removed
+    ]
 
 
 def _contradiction(row: Row, job: Job | None) -> str | None:

@@ -74,6 +74,9 @@ class Site(Protocol):
     def jobs(self) -> list[Job]:
         """List what exists at the CE, and what existed there: one for each start of a job."""
 
+    def removed(self) -> set[str]:
+        """List the stamps of the jobs that the tormentor removed at the CE."""
+
     def mend(self) -> None:
         """End every fault of the CE."""
 

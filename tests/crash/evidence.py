@@ -43,6 +43,10 @@ class Evidence:
     said: dict[tuple[str, Status], datetime] = field(default_factory=dict)
     absences: dict[str, list[datetime]] = field(default_factory=dict)
     listings: dict[str, list[tuple[datetime, Listing]]] = field(default_factory=dict)
+    senders: dict[str, str] = field(default_factory=dict)
+    """The CE that was asked to run each stamp."""
+    cancellations: list[tuple[str, str]] = field(default_factory=list)
+    """Each CE that was asked to end a job, and the stamp."""
 
     def copy(self) -> "Evidence":
         """Take what is known so far."""
@@ -51,6 +55,8 @@ class Evidence:
             said=self.said.copy(),
             absences={stamp: list(times) for stamp, times in self.absences.items()},
             listings={ce: list(seen) for ce, seen in self.listings.items()},
+            senders=self.senders.copy(),
+            cancellations=self.cancellations.copy(),
         )
 
     def said_so(self, stamp: str, status: Status, since: datetime) -> bool:
@@ -104,6 +110,7 @@ class Witness:
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         stamps = [order.stamp for order in orders]
         self._evidence.sent.update(stamps)
+        self._evidence.senders |= dict.fromkeys(stamps, self._ce)
         with self._refusals(stamps):
             receipts = self._driver.submit(orders)
         for receipt in receipts:
@@ -118,11 +125,15 @@ class Witness:
 
     def find(self) -> Listing:
         listing = self._driver.find()
-        self._evidence.observed(listing.jobs, self._now())
+        # What it shows of a neighbour's jobs is no answer to a question after them.
+        senders = self._evidence.senders
+        own = [job for job in listing.jobs if senders.get(job.stamp, self._ce) == self._ce]
+        self._evidence.observed(own, self._now())
         self._evidence.listings.setdefault(self._ce, []).append((self._now(), listing))
         return listing
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
+        self._evidence.cancellations += [(self._ce, job.stamp) for job in jobs]
         return self._driver.cancel(jobs)
 
     def output(self, job: Job) -> Output:

@@ -19,7 +19,7 @@ from tests.crash.evidence import ABSENCES, ABSENT_FOR, LISTINGS, Evidence
 from tests.crash.limits import NOTHING, Step, Use, exceeded, read_use
 from tests.crash.rest import BIRTHS, at_rest
 from worker.db.tables import ces, pilots, transitions, vos
-from worker.domain.pilot import MOVES, Status
+from worker.domain.pilot import FINAL, MOVES, Status
 
 EVER = datetime.min.replace(tzinfo=UTC)
 
@@ -34,6 +34,7 @@ class Promises:
         self.engine = engine
         self.evidence = evidence
         self._use, self._size = NOTHING, object()
+        self._cancellations = 0
         self._seen: set[tuple[int, int]] = set()  # a number may be given again after a prune
         self._last: dict[int, Step] = {}
         self.begin()
@@ -42,6 +43,7 @@ class Promises:
         """Take what is there as given, and judge what comes."""
         self._last = {}
         self._seen = set()
+        self._cancellations = len(self.evidence.cancellations) if self.evidence else 0
         self._use, self._size = self._glance()
         self._remember(self._new_steps())
 
@@ -49,7 +51,7 @@ class Promises:
         """Judge the last commit; name what does not hold."""
         use, size = self._glance()
         steps = self._new_steps() if size != self._size else []
-        found = exceeded(self._use, use, steps)
+        found = [*self._ended_though_wanted(), *exceeded(self._use, use, steps)]
         delays = self._delays() if steps else {}
         for step in steps:
             found += self._judge(step, delays[step.ce])
@@ -80,6 +82,24 @@ class Promises:
         if self.evidence is not None and not self._is_known(step, last, delay):
             return [f"not known: {step}, and no answer of the CE says so"]
         return []
+
+    def _ended_though_wanted(self) -> list[str]:
+        """Name the living pilots that a CE was asked to end since the last commit by nobody's wish.
+
+        A wish is committed before the CE is asked.
+        """
+        if self.evidence is None or len(self.evidence.cancellations) == self._cancellations:
+            return []
+        new = self.evidence.cancellations[self._cancellations :]
+        self._cancellations = len(self.evidence.cancellations)
+        living = {step.stamp for step in self._last.values() if step.became not in FINAL}
+        with self.engine.connect() as connection:
+            wishes = set(connection.execute(_WISHES).scalars())
+        return [
+            f"wanted: pilot {stamp} is alive, nobody wished its end, and CE {ce} was asked for it"
+            for ce, stamp in new
+            if stamp in living - wishes
+        ]
 
     def _is_known(self, step: Step, last: Step, delay: timedelta) -> bool:
         """Tell whether a move stands on what we did ourselves, or on what the CE said since."""
@@ -133,6 +153,7 @@ class Promises:
 
 
 _SIZE = "SELECT count(*), max(id) FROM transitions"
+_WISHES = select(pilots.c.stamp).where(pilots.c.cancel_requested_at.is_not(None))
 _OPTIONS = select(ces.c.name, ces.c.options)
 _STEPS = (
     select(

@@ -11,13 +11,13 @@ from sqlalchemy import Executable, delete, insert, select
 from tests.crash.evidence import Evidence, witnessed
 from tests.crash.promises import Promises
 from tests.crash.rest import reasons
-from tests.factories import a_ce, a_pilot, a_vo
+from tests.factories import NOW, a_ce, a_pilot, a_vo
 from tests.services.world import World
 from worker.backends import registry
-from worker.backends.contract import Order
+from worker.backends.contract import Job, Order
 from worker.backends.sim.faults import Fault
 from worker.backends.sim.tables import sim_jobs
-from worker.db import ces, locks, mover, vos
+from worker.db import ces, locks, mover, pilots, vos
 from worker.db.database import Database
 from worker.db.tables import pilots as rows
 from worker.db.tables import transitions
@@ -251,3 +251,21 @@ def test_a_lease_that_is_held_is_named(watched: Watched) -> None:
     assert end(watched) == ["held"]
     watched.wait(180)
     assert end(watched) == []
+
+
+@pytest.mark.parametrize("way", ["nobody wished it", "it was wished", "it was over"])
+def test_a_pilot_that_is_wanted_and_ended_is_named(watched: Watched, way: str) -> None:
+    ce, [one] = sent(watched, 1)
+    pilot = watched.pilot(one)
+    check.check_pilots(watched.told(), ce.name)
+    if way == "it was wished":
+        watched.change(lambda tx: pilots.request_cancel(tx, [one], watched.clock))
+    if way == "it was over":
+        watched.change(lambda tx: mover.move(tx, [Move(pilot_id=one, to=Status.LOST)], NOW))
+    watched.promises.begin()
+    watched.told().driver(ce).cancel([Job(stamp=pilot.stamp, handle=str(pilot.handle))])
+
+    assert [told.split(":")[0] for told in watched.promises.look()] == (
+        ["wanted"] if way == "nobody wished it" else []
+    )
+    assert watched.promises.look() == []

@@ -18,6 +18,20 @@ from worker.domain.pilot import Move, Status
 from worker.services.diff import diff
 from worker.services.dispatch import dispatch
 
+PLACES = pytest.mark.parametrize("tells_ce", [True, False])
+"""A listing that says of which CE a job is, and one that does not."""
+
+
+def two_ces_at_one_place(world: World, *, tells_ce: bool) -> tuple[CE, CE]:
+    """Make two CEs whose listings show the jobs of both; both end what is unwanted."""
+    main, gpu = (
+        world.ce(a_ce().named(name).with_capacity(20), neighbours=[other], tells_ce=tells_ce)
+        for name, other in (("main", "gpu"), ("gpu", "main"))
+    )
+    for ce in (main, gpu):
+        world.change(lambda tx, name=ce.name: ces.change(tx, name, cancel_strangers=True))
+    return main, gpu
+
 
 def a_stranger(world: World, ce: CE) -> str:
     """Send a job past the database, as another installation or a lost database would have."""
@@ -187,3 +201,67 @@ def test_diff_waits_for_no_other_and_lets_go_whatever_happens(world: World) -> N
             return super().find()
 
     assert diff(world.with_driver(Meanwhile(), by_hand=True), ce.name, yes=False).complete
+
+
+@PLACES
+def test_two_ces_at_one_place_leave_each_other_s_pilots_alone(world: World, tells_ce: bool) -> None:
+    main, gpu = two_ces_at_one_place(world, tells_ce=tells_ce)
+    wanted = [*world.sent(main, 3), *world.sent(gpu, 4)]
+    for seconds in (1, 120, 300):
+        world.wait(seconds)
+        for ce in (main, gpu):
+            done = world.reconcile(ce)
+            assert [done.counts[one] for one in ("strangers", "leftovers", "cancelled")] == [0] * 3
+            assert done.lines == ()
+            found = diff(world.parts(by_hand=True), ce.name, cancel=True, yes=True)
+            assert found.cancelled == 0
+            world.check(ce)
+            assert diff(world.parts(by_hand=True), ce.name, yes=False).differences == []
+    assert {world.pilot(one).status for one in wanted} == {Status.RUNNING}
+
+
+@PLACES
+def test_a_leftover_is_ended_by_its_own_ce_and_shown_by_the_other(
+    world: World, tells_ce: bool
+) -> None:
+    main, gpu = two_ces_at_one_place(world, tells_ce=tells_ce)
+    left = world.pilot(a_leftover(world, gpu))
+    world.wait(1)
+
+    done = world.reconcile(main)
+    assert (done.counts["leftovers"], done.counts["cancelled"], done.lines) == (0, 0, ())
+    shown = diff(world.parts(by_hand=True), main.name, cancel=True, adopt_for="default", yes=True)
+    assert [(one.pilot_id, one.ce) for one in shown.differences] == [(left.id, gpu.name)]
+    assert (shown.adopted, shown.cancelled) == (0, 0)
+    assert alive(world, gpu) == {left.stamp}
+
+    done = world.reconcile(gpu)
+    assert (done.counts["leftovers"], done.counts["cancelled"]) == (1, 1)
+    assert alive(world, gpu) == set()
+
+
+def test_a_stranger_that_names_its_ce_is_ended_and_adopted_there_only(world: World) -> None:
+    main, gpu = two_ces_at_one_place(world, tells_ce=True)
+    stamp = a_stranger(world, gpu)
+
+    assert world.reconcile(main).counts["strangers"] == 0
+    shown = diff(world.parts(by_hand=True), main.name, adopt_for="default", yes=True)
+    assert [(one.stamp, one.ce) for one in shown.differences] == [(stamp, gpu.name)]
+    assert shown.adopted == 0
+    shown = diff(world.parts(by_hand=True), gpu.name, adopt_for="default", yes=True)
+    assert shown.adopted == 1
+    assert [pilot.ce for pilot in world.pilots()] == [gpu.name]
+
+
+@PLACES
+def test_a_pilot_in_doubt_is_adopted_by_its_own_ce_only(world: World, tells_ce: bool) -> None:
+    main, gpu = two_ces_at_one_place(world, tells_ce=tells_ce)
+    [pilot_id] = world.reserve(gpu, 1)
+    dispatch(world.with_driver(Broken(Unavailable("reset")), by_hand=True), gpu.name)
+    world.wait(1)
+
+    assert world.reconcile(main).counts["adopted"] == 0
+    assert world.pilot(pilot_id).status is Status.SUBMITTING
+    done = world.reconcile(gpu, world.parts(by_hand=True))
+    assert done.counts["adopted"] == 1
+    assert world.pilot(pilot_id).status is Status.SUBMITTED

@@ -5,6 +5,7 @@ the promises must hold. At the end all is mended, time passes, and everything mu
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import note
 from hypothesis import strategies as st
@@ -54,6 +55,11 @@ REST = (60, 120, 600, *(660,) * 20)
 """How time passes until all has come to rest."""
 
 
+def _beside(neighbour: str) -> dict[str, Any]:
+    """Put a CE at the place of another; their listings show the jobs of both, and not whose."""
+    return {"neighbours": [neighbour], "tells_ce": False}
+
+
 class Machine(RuleBasedStateMachine):
     """One play; its story is told line by line."""
 
@@ -68,11 +74,12 @@ class Machine(RuleBasedStateMachine):
         capacity=st.integers(1, 4), waiting_limit=limits, delay=st.sampled_from((0.0, 200.0))
     )
     def first_ce(self, capacity: int, waiting_limit: int | None, delay: float) -> None:
-        self.play.add_ce(FIRST, capacity, waiting_limit, delay)
+        self.play.add_ce(FIRST, capacity, waiting_limit, delay, **_beside(SECOND))
 
     @initialize(capacity=st.integers(1, 4), waiting_limit=limits)
     def second_ce(self, capacity: int, waiting_limit: int | None) -> None:
-        self.play.add_ce(SECOND, capacity, waiting_limit, 0.0, queue_time=20.0, run_time=60.0)
+        times = {"queue_time": 20.0, "run_time": 60.0}
+        self.play.add_ce(SECOND, capacity, waiting_limit, 0.0, **times, **_beside(FIRST))
 
     @initialize(limit=limits)
     def second_vo(self, limit: int | None) -> None:

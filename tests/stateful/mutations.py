@@ -39,6 +39,17 @@ OURS: Mapping[str, tuple[Mutation, ...]] = {
             names={},
         ),
     ),
+    "ends_what_is_of_another_ce": (
+        Mutation(
+            about="What is at a CE and has its pilot at another CE is taken for a leftover.",
+            function="worker.services.comparison.compare",
+            pieces={
+                "if _owner(ce, job, pilot) != ce:": "if False:",
+                "_is_over(pilot, listing.as_of)": "(pilot.ce != ce or pilot.ended_at)",
+            },
+            names={},
+        ),
+    ),
     "finds_no_lost_nudge": (
         Mutation(
             about="No tick finds the pilots whose nudge was lost.",

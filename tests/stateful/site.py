@@ -56,15 +56,16 @@ class Site(Play):
     # What operators do.
 
     def add_ce(
-        self, name: str, capacity: int, waiting_limit: int | None, delay: float, **options: float
+        self, name: str, capacity: int, waiting_limit: int | None, delay: float, **options: Any
     ) -> None:
-        """Add a CE."""
+        """Add a CE that ends what is unwanted at its place."""
         ce = CE(
             name=name,
             backend="sim",
             capacity=capacity,
             waiting_limit=waiting_limit,
             success_rate=0.8,
+            cancel_strangers=True,
             options={**OPTIONS, "visibility_delay": delay, **options},
         )
         parts = self.parts()

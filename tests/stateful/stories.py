@@ -103,6 +103,14 @@ def old_pilots_are_pruned(machine: Machine) -> None:
     machine.a_task_is_run_by_hand(("prune", None), None, 0)
 
 
+def two_ces_share_a_place(machine: Machine) -> None:
+    machine.first_ce(2, None, 0.0)
+    machine.second_ce(2, None)
+    machine.second_vo(0)
+    for _ in range(3):
+        machine.the_factory_works(61)
+
+
 TOLD: Mapping[str, tuple[Story, str]] = {
     "gives_up_after_one_listing": (an_order_is_never_sent, "not known"),
     "trusts_an_incomplete_listing": (a_listing_is_cut_short, "not known"),
@@ -119,6 +127,7 @@ TOLD: Mapping[str, tuple[Story, str]] = {
     "forgets_the_waiting_limit": (only_one_may_wait, "too many"),
     "tells_no_reason_for_nothing": (nothing_is_free, "reason"),
     "prunes_what_is_young": (old_pilots_are_pruned, "lost"),
+    "ends_what_is_of_another_ce": (two_ces_share_a_place, "wanted"),
     "finds_no_lost_nudge": (a_nudge_is_lost, "fate"),
 }
 """For each broken build the story that it gets wrong, and the promise that breaks."""

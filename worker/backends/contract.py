@@ -91,12 +91,13 @@ class Observed(NamedTuple):
 
     `absent`: the CE answered and knows it neither live nor in its history. A status of `None`
     on a job that is not absent: the CE used a word (`raw`) that has no meaning here. `vo` is
-    whose job it is, where the CE tells.
+    whose job it is, where the CE tells; `ce` is the name of the CE that sent it, by the job itself.
     """
 
     stamp: str
     handle: str
     vo: str | None = None
+    ce: str | None = None
     status: Status | None = None
     absent: bool = False
     cause: Cause | None = None
@@ -152,7 +153,12 @@ class Driver(Protocol):
         """Ask after these jobs, live and in the CE's history, in as few calls as it has."""
 
     def find(self) -> Listing:
-        """List every job that carries a stamp of ours, whoever recorded it."""
+        """List every job of this CE that carries a stamp of ours, whoever recorded it.
+
+        Other CEs may be at the same place, a partition of the same cluster each. A job that says
+        that it is of another CE is left out, or has the name of that CE in `ce`; where no job can
+        say it, `ce` stays empty.
+        """
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Ask the CE to end these jobs."""

@@ -45,7 +45,7 @@ COLUMNS = [
 ]
 
 PAUSES = ["at", "was", "became", "reason", "by_hand", "until"]
-DIFFERENCE = ["stamp", "pilot_id", "here", "there", "handle", "what"]
+DIFFERENCE = ["stamp", "pilot_id", "here", "there", "handle", "ce", "what"]
 
 _OPTIONS = [
     click.option("--capacity", type=int, help="Pilots that it may hold."),

@@ -1,4 +1,9 @@
-"""What a CE has against what the database says, job by job and stamp by stamp."""
+"""What a CE has against what the database says, job by job and stamp by stamp.
+
+Several CEs may be at one place, and the listing of each may show the jobs of all. A job belongs to
+the CE of its pilot; a job without a pilot belongs to the CE that it names, or to the CE that lists
+it. Only that CE adopts it or ends it.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +11,7 @@ from datetime import datetime
 
 from worker.backends.contract import Job, Listing, Observed
 from worker.db.mover import HELD
-from worker.domain.pilot import Pilot, Status
+from worker.domain.pilot import FINAL, Pilot, Status
 from worker.domain.vo import DEFAULT_VO
 
 
@@ -15,8 +20,9 @@ class Comparison:
     """A listing, sorted.
 
     `returning`: in doubt or lost here, and the CE knows it. `strangers`: nobody here knows the
-    stamp. `leftovers`: over here, or of another CE, and yet alive there. `doubles`: a stamp that
-    the CE has already under another id. Only jobs that are alive count as one of the last three.
+    stamp. `leftovers`: over here, and yet alive there. `doubles`: a stamp that the CE has already
+    under another id. `foreign`: of another CE, which has no living pilot for it; that CE deals
+    with it. Only jobs that are alive count as one of the last four.
     """
 
     listed: frozenset[str]
@@ -24,6 +30,7 @@ class Comparison:
     strangers: list[Observed] = field(default_factory=list)
     leftovers: list[tuple[Pilot, Observed]] = field(default_factory=list)
     doubles: list[Observed] = field(default_factory=list)
+    foreign: list[tuple[Pilot | None, Observed]] = field(default_factory=list)
 
     def unwanted(self) -> list[Job]:
         """Name the jobs that ought not to be there."""
@@ -35,25 +42,43 @@ class Comparison:
 
 def compare(ce: str, listing: Listing, known: Mapping[str, Pilot]) -> Comparison:
     """Sort what a CE listed, knowing the pilots of its stamps."""
-    ours, doubles = _first_of_each(listing.jobs, known)
-    found = Comparison(
-        listed=frozenset(ours), doubles=[job for job in doubles if job.status in HELD]
+    first, others = _first_of_each(listing.jobs, known)
+    comparison = Comparison(
+        listed=frozenset(first),
+        doubles=[job for job in others if _is_double(ce, job, known.get(job.stamp))],
     )
-    for stamp, job in ours.items():
+    for stamp, job in first.items():
         pilot = known.get(stamp)
-        if pilot is None:
+        if _owner(ce, job, pilot) != ce:
+            if job.status in HELD and (pilot is None or pilot.status in FINAL):
+                comparison.foreign.append((pilot, job))
+        elif pilot is None:
             if job.status in HELD:
-                found.strangers.append(job)
-        elif pilot.ce == ce and pilot.status in (Status.SUBMITTING, Status.LOST):
-            found.returning.append((pilot, job))
-        elif job.status in HELD and _is_over(pilot, ce, listing.as_of):
-            found.leftovers.append((pilot, job))
-    return found
+                comparison.strangers.append(job)
+        elif pilot.status in (Status.SUBMITTING, Status.LOST):
+            comparison.returning.append((pilot, job))
+        elif job.status in HELD and _is_over(pilot, listing.as_of):
+            comparison.leftovers.append((pilot, job))
+    return comparison
 
 
-def _is_over(pilot: Pilot, ce: str, as_of: datetime) -> bool:
-    """Tell whether a pilot was over here, or elsewhere, already when the CE was asked."""
-    return pilot.ce != ce or (pilot.ended_at is not None and pilot.ended_at < as_of)
+def _owner(ce: str, job: Observed, pilot: Pilot | None) -> str:
+    """Return the CE that a job belongs to: the database knows it better than the job."""
+    return pilot.ce if pilot is not None else job.ce or ce
+
+
+def _is_double(ce: str, job: Observed, pilot: Pilot | None) -> bool:
+    """Return whether a job is a second one of its stamp.
+
+    As long as a pilot has no id of its CE, each of the jobs with its stamp may be the pilot.
+    """
+    is_settled = pilot is None or pilot.handle is not None
+    return job.status in HELD and _owner(ce, job, pilot) == ce and is_settled
+
+
+def _is_over(pilot: Pilot, as_of: datetime) -> bool:
+    """Return whether a pilot was over here already when the CE was asked."""
+    return pilot.ended_at is not None and pilot.ended_at < as_of
 
 
 def covers(listing: Listing, pilot: Pilot) -> bool:

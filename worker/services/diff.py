@@ -29,6 +29,7 @@ class Difference:
     here: Status | None
     there: str | None
     handle: str | None
+    ce: str | None
     what: str
 
 
@@ -121,6 +122,7 @@ def _differences(tx: Transaction, ce: CE, listing: Listing) -> tuple[Comparison,
         *(_of_job(job, "the CE has its stamp twice") for job in found.doubles),
         *(_of_both(p, job, "over here, alive there") for p, job in found.leftovers),
         *(_of_both(p, job, "not recorded here yet") for p, job in found.returning),
+        *(_of_other_ce(p, job) for p, job in found.foreign),
         *_ours(ours, said, listing),
     ]
 
@@ -138,6 +140,7 @@ def _ours(
                 here=pilot.status,
                 there=None,
                 handle=pilot.handle,
+                ce=pilot.ce,
                 what="not in the CE's listing",
             )
         elif job is not None and _moved_on(pilot, job):
@@ -156,8 +159,15 @@ def _of_job(job: Observed, what: str) -> Difference:
         here=None,
         there=job.raw or job.status,
         handle=job.handle,
+        ce=job.ce,
         what=what,
     )
+
+
+def _of_other_ce(pilot: Pilot | None, job: Observed) -> Difference:
+    """Show a job that only the other CE may adopt or end."""
+    what = "of another CE, which has no living pilot for it"
+    return _of_job(job, what) if pilot is None else _of_both(pilot, job, what)
 
 
 def _of_both(pilot: Pilot, job: Observed, what: str) -> Difference:
@@ -167,5 +177,6 @@ def _of_both(pilot: Pilot, job: Observed, what: str) -> Difference:
         here=pilot.status,
         there=job.raw or job.status,
         handle=job.handle,
+        ce=pilot.ce,
         what=what,
     )

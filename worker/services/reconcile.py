@@ -93,7 +93,7 @@ def _lines(found: Comparison) -> tuple[str, ...]:
     lines = [
         *(f"the CE has a job of a stamp that nobody knows: {job.stamp}" for job in found.strangers),
         *(
-            f"the CE still has pilot {pilot.id}, which is {pilot.status} on CE {pilot.ce}"
+            f"the CE still has the job of pilot {pilot.id}, which is {pilot.status} here"
             for pilot, _ in found.leftovers
         ),
         *(f"the CE has the stamp {job.stamp} twice" for job in found.doubles),

@@ -38,6 +38,7 @@ class BatchSite(ABC):
         self.folder = folder
         self.log = Log(folder)
         self.spoilt = folder / "replies are lost"
+        self._removed: set[str] = set()
 
     @abstractmethod
     def start(self, database: Database) -> Mapping[str, Any]:
@@ -93,6 +94,10 @@ class BatchSite(ABC):
         ]
         return [*ran, *silent]
 
+    def removed(self) -> set[str]:
+        """Tell what was noted."""
+        return self._removed
+
     def mend(self) -> None:
         """Lose no more replies; who was stopped is let go by the clock."""
         self.spoilt.unlink(missing_ok=True)
@@ -130,6 +135,7 @@ class BatchSite(ABC):
         victims = alive[: 1 + int(dice.random() * 3)]
         if not victims:
             return None
+        self._removed.update(victims)
         self.kill(victims)
         now = time.monotonic()
         return [Wound("job removed", "", now, stages([f"ended:{stamp}"])) for stamp in victims]

@@ -16,17 +16,25 @@ def build(
     options: Mapping[str, Any],
     vos: Mapping[str, int | None] = VOS,
 ) -> None:
-    """Make CEs and VOs; some CEs have waiting limits, some are only for some VOs."""
+    """Make CEs and VOs; some CEs have waiting limits, some are only for some VOs.
+
+    All CEs are at one place, and each ends what is unwanted there.
+    """
     with database.uow() as tx:
         made = [
-            (a_vo() if limit is None else a_vo().limited_to(limit)).named(name).create(tx)
-            for name, limit in vos.items()
+            (a_vo() if limit is None else a_vo().limited_to(limit)).named(vo).create(tx)
+            for vo, limit in vos.items()
         ]
         for n in range(number):
-            ce = a_ce().named(f"ce{n:02}").on_backend(backend).with_capacity(3 + n % 6)
-            ce = ce.with_success_rate(0.9).with_options(**options)
+            ce = a_ce().named(name(n)).on_backend(backend).with_capacity(3 + n % 6)
+            ce = ce.with_success_rate(0.9).with_options(**options).cancelling_strangers()
             if n % 3 == 0:
                 ce = ce.with_waiting_limit(2 + n % 4)
             if n % 5 == 0:
                 ce = ce.only_for(*made[:2])
             ce.create(tx)
+
+
+def name(number: int) -> str:
+    """Name a CE."""
+    return f"ce{number:02}"

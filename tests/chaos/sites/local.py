@@ -21,7 +21,7 @@ LAUNCHER = "keeper.launch"
 
 
 class LocalSite:
-    """Processes of this host."""
+    """Processes of this host; all CEs are one state folder."""
 
     def __init__(self, folder: Path, home: Path, database: Database) -> None:
         self._log, self._place = Log(folder), home / "local"
@@ -52,6 +52,10 @@ class LocalSite:
         taken = {path.name for path in self._place.glob("*/*") if len(path.name) == STAMP_LENGTH}
         silent = taken - {job.stamp for job in ran}
         return [*ran, *(Job(stamp, started=False) for stamp in silent)]
+
+    def removed(self) -> set[str]:
+        """Nothing: processes are killed here, not removed."""
+        return set()
 
     def mend(self) -> None:
         """Nothing lasts: who was stopped is let go by the clock."""

@@ -17,6 +17,7 @@ from worker.backends.sim.kinds import Fault
 from worker.backends.sim.tables import sim_jobs
 from worker.db.database import Database
 from worker.domain.errors import PilotageError
+from worker.domain.pilot import Cause
 
 LIFE = {"queue_time": 0.7, "run_time": 1.5, "check_soonest": 0.5, "check_latest": 2.0}
 FAULTS: tuple[tuple[Fault, float, dict[str, Any]], ...] = (
@@ -44,7 +45,7 @@ FAULTS: tuple[tuple[Fault, float, dict[str, Any]], ...] = (
 
 
 class SimSite:
-    """Simulated CEs."""
+    """Simulated CEs, all at one place that does not tell of which CE a job is."""
 
     number = 20
     vos = ground.VOS
@@ -54,7 +55,8 @@ class SimSite:
 
     def build(self, database: Database) -> None:
         """Make CEs whose pilots live for a second or two."""
-        ground.build(database, "sim", self.number, LIFE, self.vos)
+        place = {"neighbours": [ground.name(n) for n in range(self.number)], "tells_ce": False}
+        ground.build(database, "sim", self.number, {**LIFE, **place}, self.vos)
 
     def acts(self) -> list[Act]:
         """List what can be done to the CE: any of its faults, for a while."""
@@ -79,17 +81,24 @@ class SimSite:
                 for row in tx.execute(query)
             ]
 
+    def removed(self) -> set[str]:
+        """Read the jobs that a fault removed; what we cancel ends with another word."""
+        removed = words.ENDS[Cause.REMOVED].word
+        query = select(sim_jobs.c.stamp).where(sim_jobs.c.fate == removed)
+        with self._database.uow() as tx:
+            return set(tx.execute(query).scalars())
+
     def mend(self) -> None:
         """End every fault."""
         for n in range(self.number):
-            faults.switch_off(self._database.uow, f"ce{n:02}")
+            faults.switch_off(self._database.uow, ground.name(n))
 
     def end(self) -> None:
         """Nothing runs."""
 
     def _switch_on(self, world: World, dice: Random) -> list[Wound] | None:
         fault, rate, settings = dice.choice(FAULTS)
-        ce, seconds = f"ce{int(dice.random() * self.number):02}", dice.uniform(2, 10)
+        ce, seconds = ground.name(int(dice.random() * self.number)), dice.uniform(2, 10)
         until = datetime.now(UTC) + timedelta(seconds=seconds)
         try:
             faults.switch_on(self._database.uow, ce, fault, rate, until, **settings)

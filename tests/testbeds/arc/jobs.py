@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_NAME = re.compile(r"<Name>([^<]*-)([0-9a-f]{32})</Name>")
+_NAME = re.compile(r"<Name>([^<]*-)([0-9a-f]{32})(?:@[^<]*)?</Name>")
 _FOLDERS = ("accepting", "processing", "restarting", "finished")
 _THREE = 3
 
@@ -34,7 +34,7 @@ def jobs_by_stamp(control: Path) -> dict[str, list[Job]]:
 
 
 def jobs(control: Path) -> Iterator[Job]:
-    """List all jobs whose names end in a stamp."""
+    """List all jobs whose names hold a stamp."""
     for job in _ids(control):
         name = _NAME.search(_read(_file(control, job, "description")))
         state = next(filter(None, (_read(path).strip() for path in _statuses(control, job))), "")

@@ -55,7 +55,7 @@ def describe(
         "PILOTAGE_STAMP": order.stamp,
     }
     root = ET.Element("ActivityDescription", {"xmlns": _ADL, "xmlns:nordugrid-adl": _NORDUGRID})
-    _text(ET.SubElement(root, "ActivityIdentification"), "Name", job_name(prefix, order.stamp))
+    _text(ET.SubElement(root, "ActivityIdentification"), "Name", job_name(prefix, order.stamp, ce))
     _application(ET.SubElement(root, "Application"), words, environment)
     _resources(ET.SubElement(root, "Resources"), options)
     _staging(ET.SubElement(root, "DataStaging"), delegation, has_upload=upload is not None)

@@ -13,7 +13,7 @@ from worker.backends.arc.call import Desk
 from worker.backends.arc.details import Details, code_of, read_word
 from worker.backends.arc.judgement import Judge
 from worker.backends.arc.lookup import ends, information, names
-from worker.backends.arc.names import is_job_id, stamp_of
+from worker.backends.arc.names import is_job_id, read_name
 from worker.backends.arc.rest import Rest
 from worker.backends.contract import Job, Observed
 from worker.db.uow import Transaction
@@ -30,7 +30,7 @@ PROBE = "pilotage0is0this0answered"
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """All jobs of one identity that are ours, and whether these are surely all."""
+    """All jobs of one identity that are of this CE, and whether these are surely all."""
 
     jobs: Sequence[Observed]
     complete: bool
@@ -116,18 +116,24 @@ def _is_told(known: Known | None) -> bool:
 
 
 async def _learn_names(desk: Desk, rest: Rest, jobs: Sequence[str]) -> dict[str, Known]:
-    prefix, owner = desk.means.prefix, rest.access.owner
+    owner = rest.access.owner
     learnt: dict[str, Known] = {}
     # Written down piece by piece: a call that has no time for all is not in vain.
     for start in range(0, len(jobs), PIECE):
         found = await names(rest, jobs[start : start + PIECE])
         new = {
-            job: Known(job=job, stamp=stamp_of(prefix, name), owner=owner)
+            job: Known(job=job, stamp=_stamp(desk, name), owner=owner)
             for job, name in found.items()
         }
         desk.note(partial(_learn, desk.ce.name, list(new.values())))
         learnt |= new
     return learnt
+
+
+def _stamp(desk: Desk, name: str) -> str | None:
+    """Read the stamp of a job from its name; `None` if the job is not of this CE."""
+    named = read_name(desk.means.prefix, name)
+    return named.stamp if named is not None and named.ce in (None, desk.ce.name) else None
 
 
 def _learn(ce: str, jobs: Sequence[Known], tx: Transaction) -> None:

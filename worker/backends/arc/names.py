@@ -1,23 +1,32 @@
-"""The name of a job: the prefix of this installation, and the stamp."""
+"""The name of a job: the prefix of this installation, the stamp, and the CE."""
 
 import re
+from typing import NamedTuple
 
 from worker.domain.pilot import STAMP_LENGTH
 
-_STAMP = re.compile(rf"[0-9a-f]{{{STAMP_LENGTH}}}")
+_NAME = re.compile(rf"(?P<stamp>[0-9a-f]{{{STAMP_LENGTH}}})(?:@(?P<ce>.+))?")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
-def job_name(prefix: str, stamp: str) -> str:
+class Named(NamedTuple):
+    """What the name of a job of ours tells. Earlier versions did not write the CE."""
+
+    stamp: str
+    ce: str | None = None
+
+
+def job_name(prefix: str, stamp: str, ce: str) -> str:
     """Name the job of a pilot."""
-    return f"{prefix}-{stamp}"
+    return f"{prefix}-{stamp}@{ce}"
 
 
-def stamp_of(prefix: str, name: str | None) -> str | None:
-    """Read the stamp off a job's name; `None` if the job is not ours."""
+def read_name(prefix: str, name: str | None) -> Named | None:
+    """Read a job's name; `None` if the job is not ours."""
     given = name or ""
-    stamp = given.removeprefix(f"{prefix}-")
-    return stamp if stamp != given and _STAMP.fullmatch(stamp) else None
+    rest = given.removeprefix(f"{prefix}-")
+    found = _NAME.fullmatch(rest) if rest != given else None
+    return Named(found["stamp"], found["ce"]) if found is not None else None
 
 
 def is_job_id(handle: str) -> bool:

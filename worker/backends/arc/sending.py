@@ -10,7 +10,7 @@ from worker.backends.arc.call import Desk
 from worker.backends.arc.description import SCRIPT, Description, bodies, describe
 from worker.backends.arc.details import code_of
 from worker.backends.arc.lookup import names
-from worker.backends.arc.names import stamp_of
+from worker.backends.arc.names import read_name
 from worker.backends.arc.rest import Reply, Rest, as_list, gathered, legible
 from worker.backends.contract import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem
@@ -86,11 +86,11 @@ async def _receipts(
     ids = [str(one["id"]) for one in answers if one.get("id")]
     stamps = {order.stamp for order in orders}
     found = await names(rest, ids)
-    named = {job: stamp_of(desk.means.prefix, name) for job, name in found.items()}
+    named = {job: read_name(desk.means.prefix, name) for job, name in found.items()}
     return [
-        Receipt(stamp=stamp, handle=job, raw="Created")
-        for job, stamp in named.items()
-        if stamp in stamps
+        Receipt(stamp=one.stamp, handle=job, raw="Created")
+        for job, one in named.items()
+        if one is not None and one.stamp in stamps
     ]
 
 

@@ -72,12 +72,16 @@ def connect(site: Site, life: Life = Life.LONG) -> Guard:
 
 def send(site: Site, count: int, life: Life = Life.LONG) -> tuple[Guard, list[Job]]:
     """Send pilots, and wait until the CE is sure to show them."""
-    driver, orders = connect(site, life), site.orders(count)
+    driver = connect(site, life)
+    return driver, send_by(site, driver, count)
+
+
+def send_by(site: Site, driver: Guard, count: int) -> list[Job]:
+    """Send pilots by this driver, and wait until the CE is sure to show them."""
+    orders = site.orders(count)
     handles = handles_of(driver.submit(orders))
     site.wait(site.visibility_delay)
-    return driver, [
-        Job(stamp=order.stamp, handle=handles[order.stamp], vo=order.vo) for order in orders
-    ]
+    return [Job(stamp=order.stamp, handle=handles[order.stamp], vo=order.vo) for order in orders]
 
 
 def handles_of(receipts: Sequence[Receipt]) -> dict[str, str]:

@@ -78,9 +78,19 @@ class Site(ABC):
     output_limit: int = 1_048_576
     """Characters of a pilot's output that a driver may return."""
 
+    alone: str = ""
+    """Why there cannot be a second CE at the same place, if so."""
+
+    tells_ce: bool = True
+    """Whether the listing is of one CE alone, or says of which CE each job is."""
+
     @abstractmethod
     def connect(self, life: Life = Life.LONG) -> Driver:
         """Make a driver of the CE as another process would; its pilots live this life."""
+
+    def connect_second(self, life: Life = Life.LONG) -> Driver:
+        """Make a driver of a second CE at the same place: another partition of the same cluster."""
+        raise NotImplementedError("connect a second CE, or say in `alone` why there is none")
 
     @abstractmethod
     def unknown_handle(self, number: int) -> str:

@@ -81,7 +81,7 @@ class HTCondorDriver:
                 found = {ads.handle(ad): ads.ended(ad) for ad in client.history(ours, since)}
                 # What left the queue in between is in both.
                 found |= {ads.handle(ad): ads.live(ad) for ad in queue}
-                listed += found.values()
+                listed += [job._replace(ce=self.ce.name) for job in found.values()]
             if newest is not None:
                 self.marks.move(newest, as_of)
             if not who.problems:

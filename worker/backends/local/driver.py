@@ -79,7 +79,7 @@ class LocalDriver:
             complete = not is_launching(place)
             remains = Remains()
             seen = [Folder(path).look(remains) for path in _folders(place)]
-            found = [job for job in seen if not job.absent]
+            found = [job._replace(ce=self.ce.name) for job in seen if not job.absent]
             for folder in self._over(place, found):
                 shelf.remove(folder)
             shelf.empty_trash(place)

@@ -40,6 +40,7 @@ class SimDriver:
         self.ce = ce
         self.options = options
         self.means = means
+        self.place = (ce.name, *options.neighbours)
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Send pilots."""
@@ -70,21 +71,19 @@ class SimDriver:
         return reply.part_of(seen)
 
     def find(self) -> Listing:
-        """List every job with a stamp of ours."""
+        """List every job with a stamp of ours at this place."""
         as_of = self.means.now()
         with self._world() as tx:
             world.queue_up(tx, self.ce.name)
             reply = self._reply(tx, as_of)
-            listed = world.not_ended_by(
-                tx, self.ce.name, self._ago(as_of, self.options.keep_listed)
-            )
+            listed = world.not_ended_by(tx, self.place, self._ago(as_of, self.options.keep_listed))
             out = reply.locked_out()
             # A CE shows to each VO its own jobs. Whose they are is asked of our own table: a VO
             # of which the CE has no job was shown that, too.
             shown = None if out is None else frozenset(vos.names(tx)) - {out}
         reply.deliver()
         seen = [
-            desk.observe(job, _handle(job.id), as_of, reply)
+            desk.observe(job, _handle(job.id), as_of, reply)._replace(ce=self._told_ce(job))
             for job in listed
             if desk.is_known(job, as_of, reply, self.options) and job.vo != out
         ]
@@ -152,7 +151,7 @@ class SimDriver:
     ) -> list[tuple[Job, SimJob | None]]:
         """Look jobs up; `None` for those that the CE does not know."""
         ids = {job.handle: int(m[1]) for job in jobs if (m := _HANDLE.fullmatch(job.handle))}
-        found = world.by_ids(tx, self.ce.name, ids.values())
+        found = world.by_ids(tx, self.place, ids.values())
         looked_up = [(job, found.get(ids.get(job.handle, 0))) for job in jobs]
         reply.check_credential({one.vo for _, one in looked_up if one is not None})
         return [
@@ -162,6 +161,9 @@ class SimDriver:
             else (job, None)
             for job, one in looked_up
         ]
+
+    def _told_ce(self, job: SimJob) -> str | None:
+        return job.ce if self.options.tells_ce else None
 
     def _reply(self, tx: Transaction, now: datetime) -> Reply:
         active = faults.read(tx, self.ce.name, now)

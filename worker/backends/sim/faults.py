@@ -126,7 +126,7 @@ def _store(tx: Transaction, ce: str, made: Active) -> None:
 def _strike_all(tx: Transaction, ce: str, made: Active, now: datetime) -> None:
     if made.fault in WHOLE_CALL:
         return
-    jobs = [(job, strike(job, made, now)) for job in world.not_ended_by(tx, ce, now)]
+    jobs = [(job, strike(job, made, now)) for job in world.not_ended_by(tx, (ce,), now)]
     world.change(tx, [struck for job, struck in jobs if struck != job])
 
 

@@ -48,6 +48,12 @@ class SimOptions(Options):
     seed: int = 0
     """With another seed, the same stamps meet another fate."""
 
+    neighbours: tuple[str, ...] = ()
+    """Names of other simulated CEs at the same place; its listing shows their jobs, too."""
+
+    tells_ce: bool = True
+    """Whether its listing says of which CE a job is."""
+
     call_timeout: float = Field(default=10, gt=0, allow_inf_nan=False)
     """Seconds that the driver waits for an answer."""
 

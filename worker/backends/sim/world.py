@@ -1,6 +1,6 @@
 """The jobs of the simulated CEs, in the database. Every function handles a set."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
@@ -36,7 +36,7 @@ _LIFE = tuple(one.name for one in fields(Life))
 
 @dataclass(frozen=True, kw_only=True)
 class SimJob:
-    """A job at a simulated CE. One that the CE has not taken yet has no id."""
+    """A job at a simulated CE. One that the CE has not taken yet has no id and no CE."""
 
     stamp: str
     vo: str
@@ -45,6 +45,7 @@ class SimJob:
     life: Life
     forgotten_at: datetime | None = None
     id: int = 0
+    ce: str = ""
 
     def is_shown(self, now: datetime) -> bool:
         """Tell whether the CE knows the job and has got round to saying so."""
@@ -80,16 +81,16 @@ def count_live(tx: Transaction, ce: str, now: datetime) -> int:
     return int(tx.execute(query).scalar_one())
 
 
-def by_ids(tx: Transaction, ce: str, ids: Iterable[int]) -> dict[int, SimJob]:
-    """Read jobs by their ids."""
+def by_ids(tx: Transaction, ces: Collection[str], ids: Iterable[int]) -> dict[int, SimJob]:
+    """Read jobs by their ids, if they are of these CEs."""
     found = tx.execute(_by_ids(tx.dialect), encode(("id",), ([i] for i in ids))).mappings()
     # In the query, the CE would lead SQLite to walk all its jobs once for each id.
-    return {row["id"]: _job(row) for row in found if row["ce"] == ce}
+    return {row["id"]: _job(row) for row in found if row["ce"] in ces}
 
 
-def not_ended_by(tx: Transaction, ce: str, moment: datetime) -> list[SimJob]:
+def not_ended_by(tx: Transaction, ces: Collection[str], moment: datetime) -> list[SimJob]:
     """List the jobs that had not ended by a moment, in the order in which they came."""
-    query = select(sim_jobs).where(_JOB.ce == ce, _not_ended_by(moment)).order_by(_JOB.id)
+    query = select(sim_jobs).where(_JOB.ce.in_(ces), _not_ended_by(moment)).order_by(_JOB.id)
     return [_job(row) for row in tx.execute(query).mappings()]
 
 

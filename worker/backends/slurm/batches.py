@@ -8,7 +8,7 @@ from typing import NamedTuple
 from worker.backends.contract import Order, Receipt
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.script import OPEN, Work, write
-from worker.backends.slurm.words import Names, harmless, spans
+from worker.backends.slurm.words import Names, comment, harmless, spans
 from worker.domain.pilot import group_and_number
 
 LARGEST_OFFSET = 999_999_999
@@ -70,10 +70,9 @@ class Batch:
                 f"--job-name={names.array(self.group, self.offset)}",
                 f"--array={spans(indices)}",
             ]
-        comment = harmless(f"{names.prefix}: vo={self.what.vo} ce={ce} group={self.group}")
         return [
             *which,
-            f"--comment={comment}",
+            f"--comment={comment(names.prefix, self.what.vo, ce, self.group)}",
             # Its script goes to a folder of its own; this one is on every node.
             "--chdir=/",
             "--output=/dev/null",

@@ -71,7 +71,7 @@ class SlurmDriver:
         return [one for some in answers.or_raise().values() for one in some]
 
     def find(self) -> Listing:
-        """List all our jobs that the controller or accounting knows, and tidy now and then."""
+        """List all jobs of this CE that Slurm knows, and tidy now and then."""
         as_of = self.now()
         since = (as_of - self.memory.history_from()).total_seconds()
         accounts = self._accounts()
@@ -139,6 +139,7 @@ class SlurmDriver:
 
     def _look(self, client: Client) -> looking.Look:
         return looking.Look(
+            ce=self.ce.name,
             client=client,
             accounting=lambda: self._about(client).accounting,
             files=self._files(client),

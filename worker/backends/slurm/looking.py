@@ -36,6 +36,7 @@ def parts(handle: str) -> tuple[str, int | None] | None:
 class Look:
     """One look at a cluster."""
 
+    ce: str
     client: Client
     accounting: Callable[[], bool]
     files: Files | None
@@ -55,8 +56,8 @@ class Look:
         return list(seen.values())
 
     def around(self, since: float) -> tuple[list[Observed], bool]:
-        """Look for all jobs of ours that there are, or ended in the last so many seconds."""
-        found = _by_handle(self._told(_ours(self.client.queue())))
+        """Look for all jobs of the CE that there are, or ended in the last so many seconds."""
+        found = _by_handle(self._told(self._ours(self.client.queue())))
         complete = True
         try:
             found = {**self._ended(since), **found}
@@ -64,6 +65,10 @@ class Look:
             log.warning("only the queue could be listed: %s", error)
             complete = False
         return list(found.values()), complete
+
+    def _ours(self, rows: Iterable[Row]) -> list[Row]:
+        """Leave out the lines that stand for a whole array, and the jobs of other CEs."""
+        return [row for row in rows if row.stamp and row.ce in (None, self.ce)]
 
     def _told(self, found: Sequence[Row]) -> list[Observed]:
         """Say what was found in our words. Exit codes that are lacking are asked for first; a job
@@ -119,7 +124,7 @@ class Look:
     def _ended(self, since: float) -> dict[str, Observed]:
         if self.accounting():
             ended = [row for row in self.client.history_since(since) if row.is_final]
-            return _by_handle(self._told(_ours(ended)))
+            return _by_handle(self._told(self._ours(ended)))
         if self.files is None:
             return {}
         ends = self.files.ends_since(since)
@@ -152,8 +157,3 @@ def _match(jobs: Sequence[Job], rows: Iterable[Row]) -> list[Row]:
     if odd:
         found += [row for row in known.values() if row.stamp in odd]
     return found
-
-
-def _ours(rows: Iterable[Row]) -> list[Row]:
-    """Leave out lines that stand for a whole array."""
-    return [row for row in rows if row.stamp]

@@ -13,24 +13,24 @@ from typing import NamedTuple
 
 from worker.backends.contract import Observed
 from worker.backends.slurm.states import by_exit, is_failure, meaning
-from worker.backends.slurm.words import Named, Names, harmless, numbers
+from worker.backends.slurm.words import Named, Names, ce_of, harmless, numbers
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import FINAL, Cause, Status
 
 FIELD, RECORD = "\x1f", "\x1e"
-QUEUE_FORMAT = "".join(f"%{field}{FIELD}" for field in "FKTjrSe") + RECORD
-"""What squeue is asked to print: array, element, state, name, reason, start, end."""
+QUEUE_FORMAT = "".join(f"%{field}{FIELD}" for field in "FKTjrSek") + RECORD
+"""What squeue is asked to print: array, element, state, name, reason, start, end, comment."""
 EXITS_FORMAT = f"ArrayJobID:18{FIELD},ArrayTaskID:10{FIELD},exit_code:10{FIELD}{RECORD}"
 """What it is asked about jobs that failed; only in this slower way does it tell the exit code."""
 _QUEUE_HEADER = "ARRAY_JOB_ID"
 
-HISTORY_FORMAT = "JobID,State,ExitCode,Start,End,Reason,JobName"
+HISTORY_FORMAT = "JobID,State,ExitCode,Start,End,Reason,JobName,Comment"
 _JOB = re.compile(r"([0-9]{1,18})(?:_([0-9]{1,9})|_\[([^\]]*)\])?")
 _SHOWN = 2000
 
 
-_Told = tuple[str, str, int | None, int | None, datetime | None, datetime | None]
-"""What a line says of all its elements: state, reason, exit code, signal, start, end."""
+_Told = tuple[str, str, int | None, int | None, datetime | None, datetime | None, str | None]
+"""What a line says of all its elements: state, reason, exit code, signal, start, end, CE."""
 
 
 class Shortened(Unreadable):
@@ -53,6 +53,7 @@ class Row(NamedTuple):
     signal: int | None
     started_at: datetime | None
     ended_at: datetime | None
+    ce: str | None = None
 
     @property
     def is_final(self) -> bool:
@@ -79,6 +80,7 @@ class Row(NamedTuple):
         return Observed(
             stamp=self.stamp,
             handle=self.handle,
+            ce=self.ce,
             status=status,
             cause=cause,
             raw=raw,
@@ -132,10 +134,10 @@ def queue_rows(said: str, names: Names) -> list[Row]:
     for fields in _records(said):
         if len(fields) != count:
             continue
-        array, element, state, name, reason, begin, end, _ = fields
+        array, element, state, name, reason, begin, end, comment, _ = fields
         named = names.read(name)
         if named is not None:
-            told = (state, reason, None, None, _moment(begin), _moment(end))
+            told = (state, reason, None, None, _moment(begin), _moment(end), ce_of(comment))
             rows += _rows(named, array, element, told)
     return rows
 
@@ -168,10 +170,11 @@ def history_rows(said: str, names: Names) -> list[Row]:
     for line in lines[1:]:
         fields = line.split(FIELD)
         if len(fields) == HISTORY_FORMAT.count(",") + 1:
-            job, state, ended, begin, end, reason, name = fields
+            job, state, ended, begin, end, reason, name, comment = fields
             named, found = names.read(name), _JOB.fullmatch(job)
             if named is not None and found is not None:
-                told = (state, reason, *_exit(ended), _moment(begin), _moment(end))
+                times = _moment(begin), _moment(end)
+                told = (state, reason, *_exit(ended), *times, ce_of(comment))
                 rows += _rows(named, found[1], found[2] or found[3] or "", told)
     return rows
 

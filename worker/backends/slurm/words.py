@@ -19,6 +19,7 @@ _NAME = re.compile(
     rf"(?P<group>[0-9a-f]{{{GROUP_LENGTH}}})"
     r"(?:\+(?P<offset>[0-9]{1,9})|\.(?P<number>[0-9]{1,10}))?"
 )
+_COMMENT = re.compile(r"\S+: vo=\S+ ce=(?P<ce>\S+) group=[0-9a-f]*")
 LONGEST = 300
 """Characters of a CE's word or reason that are kept."""
 
@@ -45,6 +46,18 @@ class Names:
     def read(self, name: str) -> "Named | None":
         """Read a name, if it is one of ours."""
         return _read(self.prefix, name)
+
+
+def comment(prefix: str, vo: str, ce: str, group: str) -> str:
+    """Write the comment of the jobs of a group: whose they are."""
+    return harmless(f"{prefix}: vo={vo} ce={ce} group={group}")
+
+
+@lru_cache(maxsize=4096)
+def ce_of(comment: str) -> str | None:
+    """Read the CE from a comment; `None` where it tells none."""
+    found = _COMMENT.fullmatch(comment.strip())
+    return found["ce"] if found is not None else None
 
 
 class Named(NamedTuple):

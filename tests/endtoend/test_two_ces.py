@@ -1,0 +1,243 @@
+"""Two CEs at one real place, each of which ends what is unwanted there: nothing wanted ends.
+
+The place is asked at the end, by its own programs, which jobs were cancelled.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.backends.arc_site import ArcSite
+from tests.backends.local_world import World as LocalWorld
+from tests.backends.slurm_world import World as SlurmWorld
+from tests.endtoend.crew import WORKERS, Crew
+from tests.expectations import await_that
+from tests.factories import a_ce
+from tests.testbeds.arc.client import Client
+from tests.testbeds.condor import Condor
+from tests.testbeds.condor.configuration import SCHEDD
+from tests.testbeds.slurm import Slurm
+from worker.backends import registry
+from worker.backends.local.keeper.files import EXIT
+from worker.db import mover, pilot_reads, pilots
+from worker.db.database import Database
+from worker.db.pages import Asked
+from worker.domain.credential import Credential, CredentialKind
+from worker.domain.pilot import Grant, Move, Pilot, Status, group_and_number
+from worker.domain.vo import DEFAULT_VO
+from worker.services import credentials
+from worker.services.diff import diff
+from worker.services.parts import Parts
+
+MAIN, GPU = "site/main", "site/gpu"
+MANY = 6
+LOOKS = 4
+"""Executions of reconcile for each CE that see the pilots of both."""
+COMMAND = """
+case $((0x${PILOTAGE_STAMP#????????????????????????} % 3)) in
+  0) exit 0 ;;
+  *) exec sleep 1000 ;;
+esac
+"""
+TIMES = {"check_soonest": 0.5, "check_latest": 1.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A place for two CEs, and what its own programs say of the jobs there."""
+
+    database: Database
+    backend: str
+    options: Mapping[str, Any]
+    home: Path
+    cancelled: Callable[[], set[str]]
+    instance: str = "pilotage"
+    go_on: Callable[[], object] = lambda: None
+
+
+@pytest.fixture
+def local_place(tmp_path: Path, postgresql_database: Database) -> Iterator[Place]:
+    world = LocalWorld(tmp_path, postgresql_database.uow)
+
+    def cancelled() -> set[str]:
+        ends = {path.parent.name: path for path in (tmp_path / "local").glob(f"*/*/{EXIT}")}
+        return {s for s, end in ends.items() if json.loads(end.read_text())["why"] == "cancelled"}
+
+    yield Place(
+        database=postgresql_database,
+        backend="local",
+        options={"grace": 1.0},
+        home=tmp_path,
+        cancelled=cancelled,
+    )
+    world.end()
+
+
+@pytest.fixture
+def slurm_place(slurm_cluster: Slurm, postgresql_database: Database) -> Iterator[Place]:
+    world = SlurmWorld(slurm_cluster, postgresql_database.uow)
+
+    def cancelled() -> set[str]:
+        words = ["-X", "-n", "-P", "-a", "-S", "now-1hour", "-o", "JobID,State"]
+        lines = slurm_cluster.call("sacct", *words).splitlines()
+        handles = {line.split("|")[0] for line in lines if "|CANCELLED" in line}
+        ours = slurm_cluster.jobs_ever(world.prefix)
+        return {stamp for stamp, jobs in ours.items() if jobs & handles}
+
+    yield Place(
+        database=postgresql_database,
+        backend="slurm",
+        options={key: value for key, value in world.options.items() if key != "command"},
+        home=world.folder / "home",
+        instance=world.prefix,
+        cancelled=cancelled,
+    )
+    world.end()
+
+
+@pytest.fixture
+def arc_place(arc_site: ArcSite, postgresql_database: Database) -> Place:
+    now = datetime.now(UTC)
+    proxy = Credential(backend="arc", kind=CredentialKind.PROXY, path=str(arc_site.proxy))
+    credentials.add(postgresql_database, registry.discover(), proxy, now)
+
+    def cancelled() -> set[str]:
+        client = Client(testbed=arc_site.testbed, proxy=arc_site.proxy, folder=arc_site.folder)
+        killed = {job for job, said in client.jobs().items() if said.state == "Killed"}
+        return {pilot.stamp for pilot in all_pilots(postgresql_database) if pilot.handle in killed}
+
+    told = arc_site.told()
+    return Place(
+        database=postgresql_database,
+        backend="arc",
+        options={key: value for key, value in told.items() if key != "command"},
+        home=arc_site.folder,
+        cancelled=cancelled,
+        go_on=lambda: arc_site.wait(0.3),
+    )
+
+
+@pytest.fixture
+def condor_place(condor: Condor, postgresql_database: Database, tmp_path: Path) -> Iterator[Place]:
+    both = " || ".join(f'PilotageInstance == "pilotage/{ce}"' for ce in (MAIN, GPU))
+
+    def cancelled() -> set[str]:
+        ads = [*condor.recorded(both), *condor.queue(both)]
+        return {ad["PilotageStamp"] for ad in ads if ad["JobStatus"] == 3}
+
+    yield Place(
+        database=postgresql_database,
+        backend="htcondor",
+        options={
+            "schedd": SCHEDD,
+            "config": str(condor.client),
+            "programs": str(condor.programs),
+            "output_folder": str(condor.kept.folder / "output"),
+            "memory": 64,
+            "disk": 10,
+        },
+        home=tmp_path,
+        cancelled=cancelled,
+    )
+    if condor.queue(both):
+        condor.call("rm", "-name", SCHEDD, "-constraint", both)
+
+
+def all_pilots(database: Database) -> list[Pilot]:
+    with database.uow() as tx:
+        return pilot_reads.find(tx, asked=Asked(limit=1000)).items
+
+
+class Factory:
+    """Two CEs at a place, and workers that care for both."""
+
+    def __init__(self, place: Place, crew: Crew) -> None:
+        self.place = place
+        self.crew = crew
+        self.parts = Parts(
+            database=place.database,
+            backends=registry.discover(),
+            home=place.home,
+            now=lambda: datetime.now(UTC),
+            holder="test",
+            by_hand=True,
+            instance=place.instance,
+        )
+        options = {**place.options, **TIMES, "command": COMMAND}
+        with place.database.uow() as tx:
+            for name in (MAIN, GPU):
+                ce = a_ce().named(name).on_backend(place.backend).with_capacity(50)
+                ce.with_options(**options).cancelling_strangers().create(tx)
+            grants = [Grant(vo=DEFAULT_VO, ce=ce, count=MANY) for ce in (MAIN, GPU)]
+            pilots.reserve(tx, grants, self.parts.now())
+        crew.start(place.database, place.home, instance=place.instance)
+
+    def until(self, condition: Callable[[], bool], seconds: float = 240) -> None:
+        """Let the place go on until something is so."""
+
+        def look() -> bool:
+            self.place.go_on()
+            return condition()
+
+        await_that(look, seconds, pause=0.3)
+
+    def all_are_as_they_should_be(self) -> bool:
+        """Tell whether the short pilots have ended, and the long ones run."""
+        return all(pilot.status is _fate(pilot) for pilot in all_pilots(self.place.database))
+
+    def reconciled(self, ce: str) -> int:
+        """Count the executions of reconcile."""
+        said = "\n".join(self.crew.processes.said(name) for name in WORKERS)
+        return len(re.findall(rf"execute: reconcile {re.escape(ce)}: listed", said))
+
+    def until_reconciled(self) -> None:
+        """Wait for more executions for both CEs."""
+        before = {ce: self.reconciled(ce) for ce in (MAIN, GPU)}
+        self.until(lambda: all(self.reconciled(ce) >= n + LOOKS for ce, n in before.items()))
+
+    def leave_over(self) -> Pilot:
+        """Record a pilot of the second CE as over, while its job goes on."""
+        [one, *_] = [
+            pilot
+            for pilot in all_pilots(self.place.database)
+            if pilot.ce == GPU and pilot.status is Status.RUNNING
+        ]
+        with self.place.database.uow() as tx:
+            mover.move(tx, [Move(pilot_id=one.id, to=Status.DONE)], self.parts.now())
+        return one
+
+
+def _fate(pilot: Pilot) -> Status:
+    return Status.RUNNING if group_and_number(pilot.stamp)[1] % 3 else Status.DONE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["local", "slurm", "arc", "condor"])
+def test_two_ces_at_one_place_end_nothing_that_is_wanted(
+    request: pytest.FixtureRequest, crew: Crew, kind: str
+) -> None:
+    place: Place = request.getfixturevalue(f"{kind}_place")
+    factory = Factory(place, crew)
+    factory.until(factory.all_are_as_they_should_be)
+    factory.until_reconciled()
+    for what in ("cancelled", "leftovers", "strangers", "doubles"):
+        assert crew.counted("reconcile", what) == 0
+    assert place.cancelled() == set()
+
+    left = factory.leave_over()
+    factory.until(lambda: left.stamp in place.cancelled())
+    factory.until_reconciled()
+    crew.stop()
+    for ce in (MAIN, GPU):
+        compared = diff(factory.parts, ce, cancel=True, yes=True)
+        assert (compared.cancelled, compared.differences) == (0, [])
+    assert place.cancelled() == {left.stamp}
+    others = [p for p in all_pilots(place.database) if p.stamp != left.stamp]
+    assert len(others) == 2 * MANY - 1
+    assert all(pilot.status is _fate(pilot) for pilot in others)
