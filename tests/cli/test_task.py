@@ -10,7 +10,8 @@ from worker.services import catalogue
 TASKS = catalogue.tasks()
 ROW = {
     *("name", "scope", "vo", "fires", "every", "cron", "enabled"),
-    *("last", "next", "outcome", "seconds", "about"),
+    *("fired", "done", "next", "outcome", "outcome_at", "seconds", "about"),
+    *("firings_not_done", "not_done_since", "failed_at", "failed_for", "failure"),
 }
 
 
@@ -26,7 +27,8 @@ def test_list_names_every_task_and_when_it_fires(cli: Cli, world: Database) -> N
     assert {row["scope"] for row in rows} == {"vo", "ce", "global"}
     head, *lines = cli.ok("task", "list").lines
     assert head.split() == [
-        *("name", "scope", "vo", "fires", "enabled", "last", "next", "outcome", "seconds"),
+        *("name", "scope", "vo", "fires", "enabled", "fired", "done", "next"),
+        *("outcome", "outcome", "at", "seconds"),
     ]
     assert "every 60 s" in lines[0]
 

@@ -21,6 +21,9 @@ FULL = Health(
     held_until=NOW + 2 * MINUTE,
     failed_calls=5,
     retry_at=NOW + 3 * MINUTE,
+    last_answered_at=NOW - MINUTE,
+    unanswered_since=NOW,
+    last_error="squeue: Socket timed out",
 )
 
 

@@ -18,6 +18,13 @@ FULL = Schedule(
     last_at=NOW,
     last_outcome=Outcome.SKIPPED,
     last_seconds=0.25,
+    pending=4,
+    pending_since=NOW - MINUTE,
+    done_at=NOW - 2 * MINUTE,
+    outcome_at=NOW - 2 * MINUTE,
+    failed_at=NOW - 2 * MINUTE,
+    failed_for="lyon",
+    failure="no route",
 )
 
 

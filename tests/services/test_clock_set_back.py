@@ -8,6 +8,7 @@ import pytest
 from tests.factories import NOW, a_ce, a_pilot
 from tests.services.world import Broken, World
 from worker.db import health, locks
+from worker.db.health import FailedCall
 from worker.domain.ce import CE
 from worker.domain.errors import Unavailable
 from worker.domain.schedule import Outcome
@@ -100,7 +101,12 @@ def test_the_lease_of_the_dead_runs_out(world: World) -> None:
 def test_a_ce_that_is_backed_off_is_called_again(world: World) -> None:
     ce = world.ce()
     world.change(
-        lambda tx: health.call_failed(tx, ce.name, lambda n: world.clock + timedelta(minutes=10))
+        lambda tx: health.call_failed(
+            tx,
+            ce.name,
+            FailedCall(at=world.clock, error="down"),
+            lambda n: world.clock + timedelta(minutes=10),
+        )
     )
     work(world, timedelta(minutes=2))
     assert world.health(ce).retry_at is None

@@ -483,7 +483,7 @@ def test_what_was_seen_of_a_file_that_is_meant_no_longer_is_not_kept(
 def test_credentials_stand_in_the_summary_and_the_overview(world: World) -> None:
     known(world, token(world, "t", 10))
     world.wait(hours=9)
-    found = overview.overview(world.database, world.clock)
+    found = overview.overview(world.parts())
     with world.database.uow() as tx:
         summary = report.summarise(tx, world.clock)
 

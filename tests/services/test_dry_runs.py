@@ -71,7 +71,7 @@ def test_a_run_does_change_something(world: World, name: str) -> None:
 def test_to_look_changes_nothing(world: World) -> None:
     busy_world(world)
     before = world.image()
-    overview(world.database, world.clock)
+    overview(world.parts())
     explain(world.database, "busy")
     ticks.list_schedules(world.database)
     assert world.image() == before

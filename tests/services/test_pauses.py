@@ -1,5 +1,6 @@
 """Pauses: by the breaker, by hand, by maintenance, by draining; and their history."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from tests.factories import a_ce, a_pilot
 from tests.services.world import World
 from worker.db import breakers, ces, health, maintenances
 from worker.db.breakers import BreakerChange
+from worker.db.health import FailedCall
 from worker.db.maintenances import Maintenance
 from worker.domain.breaker import Breaker
 from worker.domain.ce import CE
@@ -56,7 +58,7 @@ def test_a_ce_that_fails_is_paused_with_its_reason_and_its_history(world: World)
     assert paused.reason == world.health(ce).breaker_reason
     assert "failed starts in a row" in paused.reason
     assert reason(world, ce).startswith("PAUSED: ")
-    [line] = overview.overview(world.database, world.clock).ces
+    [line] = overview.overview(world.parts()).ces
     assert line.state == f"paused: {paused.reason}"
 
 
@@ -130,27 +132,36 @@ def test_a_pause_needs_a_reason_and_a_time_to_come(world: World) -> None:
     assert changes(world, ce) == []
 
 
+def down(world: World) -> FailedCall:
+    return FailedCall(at=world.clock, error="down")
+
+
 def test_a_failed_call_closes_a_ce_until_its_next_try(world: World) -> None:
     ce = world.ce()
     with world.database.uow() as tx:
-        health.call_failed(tx, ce.name, lambda _: world.clock + timedelta(seconds=30))
-    assert reason(world, ce).startswith("its calls fail; next try")
+        health.call_failed(tx, ce.name, down(world), lambda _: world.clock + timedelta(seconds=30))
+    again = f"{world.clock + timedelta(seconds=30):%H:%M:%S}Z"
+    assert reason(world, ce) == f"no answer for 0 s (down), asked again at {again}"
     world.wait(31)
-    assert "its calls fail" not in reason(world, ce)
+    assert "no answer" not in reason(world, ce)
 
 
 def test_what_a_call_writes_leaves_alone_what_was_learnt(world: World) -> None:
     ce = broken(world)
     before = world.health(ce)
     with world.database.uow() as tx:
-        health.call_failed(tx, ce.name, lambda count: world.clock + timedelta(seconds=count))
-        health.call_failed(tx, ce.name, lambda count: world.clock + timedelta(seconds=count))
+        health.call_failed(
+            tx, ce.name, down(world), lambda count: world.clock + timedelta(seconds=count)
+        )
+        health.call_failed(
+            tx, ce.name, down(world), lambda count: world.clock + timedelta(seconds=count)
+        )
     failed = world.health(ce)
     assert (failed.failed_calls, failed.retry_at) == (2, world.clock + timedelta(seconds=2))
     assert (failed.rates, failed.breaker) == (before.rates, before.breaker)
     with world.database.uow() as tx:
-        health.call_answered(tx, ce.name)
-    assert world.health(ce) == before
+        health.call_answered(tx, ce.name, world.clock)
+    assert world.health(ce) == replace(before, last_answered_at=world.clock)
 
 
 def test_nothing_is_sent_in_a_maintenance(world: World) -> None:

@@ -193,7 +193,7 @@ def test_an_overview_shows_what_there_is_in_a_handful_of_statements(world: World
         world.make(a_pilot().on(full).that_is(status))
     allocate.submit_pilots(world.parts(), DEFAULT_VO)
     with statements(world.database.engine) as seen:
-        found = overview.overview(world.database, world.clock)
+        found = overview.overview(world.parts())
     line = {ce.name: ce for ce in found.ces}
 
     assert (line["full"].reserved, line["full"].submitting) == (1, 1)

@@ -13,7 +13,7 @@ from worker.backends.contract import Job, Listing, Order
 from worker.db import ces, mover
 from worker.db.uow import is_open
 from worker.domain.ce import CE
-from worker.domain.errors import ConfirmationNeeded, DatabaseBusy, Unavailable, UnknownVO
+from worker.domain.errors import CalledElsewhere, ConfirmationNeeded, Unavailable, UnknownVO
 from worker.domain.pilot import Move, Status
 from worker.services.diff import diff
 from worker.services.dispatch import dispatch
@@ -196,7 +196,7 @@ def test_diff_waits_for_no_other_and_lets_go_whatever_happens(world: World) -> N
 
     class Meanwhile(Fake):
         def find(self) -> Listing:
-            with refused(DatabaseBusy, "another execution"):
+            with refused(CalledElsewhere, ce.name, "try again"):
                 diff(world.parts(by_hand=True, holder="two"), ce.name, yes=False)
             return super().find()
 

@@ -261,5 +261,5 @@ def _show(found: CE, only_for: list[str], as_json: bool) -> None:
     values = {field.name: getattr(found, field.name) for field in fields(found)}
     del values["id"]
     values["only_for"] = only_for
-    values |= breaker.state(wiring.database(), found.name, wiring.now())
+    values |= breaker.state(wiring.parts(), found.name)
     show.as_json(values) if as_json else show.fields(values)

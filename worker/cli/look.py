@@ -15,6 +15,7 @@ from worker.cli.parts import as_json, example
 from worker.cli.view import picture
 from worker.domain.errors import Invalid
 from worker.domain.pilot import Status
+from worker.services import breaker
 from worker.services.overview import Overview, overview, steps
 from worker.services.overview import explain as explain_service
 
@@ -25,7 +26,8 @@ DAY = 86400.0
 @as_json
 def status(as_json: bool) -> None:
     """Show the CEs, the pilots, and what happened last, and why."""
-    found = overview(wiring.current_database(), wiring.now())
+    wiring.current_database()
+    found = overview(wiring.parts())
     if as_json:
         show.as_json(_machine(found))
     else:
@@ -38,15 +40,16 @@ def top(interval: float) -> None:
     """Show the same, live, until Ctrl-C."""
     if not 0 < interval < DAY:
         raise Invalid("interval", f"{interval} is not a number of seconds above 0")
-    database = wiring.current_database()
+    wiring.current_database()
+    parts = wiring.parts()
     console = Console()
     if not console.is_terminal:
-        show.render(picture(overview(database, wiring.now())))
+        show.render(picture(overview(parts)))
         return
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
-                live.update(picture(overview(database, wiring.now())), refresh=True)
+                live.update(picture(overview(parts)), refresh=True)
                 time.sleep(interval)
     except KeyboardInterrupt:
         return
@@ -64,6 +67,9 @@ def explain(ce: str, vo: str | None, at: str | None, as_json: bool) -> None:
     if as_json:
         show.as_json([asdict(decision) for decision in found])
         return
+    silent = breaker.state(wiring.parts(), ce)["calls"] if until is None else None
+    if silent:
+        show.say(f"CE {ce}: {silent}")
     if not found:
         show.say(f"nothing was decided about {ce} {_by(until)}")
     for decision in found:

@@ -22,7 +22,8 @@ def metrics(to: Path | None) -> None:
 
     Each CE, credential and task has its own; what they mean stands beside them.
     """
-    text = read(wiring.current_database(), wiring.now())
+    wiring.current_database()
+    text = read(wiring.parts())
     if to is None:
         show.say(text.rstrip("\n"))
         return

@@ -1,6 +1,7 @@
 """`pilotage task`: the periodic tasks, by hand and by schedule."""
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +15,24 @@ from worker.domain.schedule import Outcome, Scope
 from worker.domain.vo import DEFAULT_VO
 from worker.services import catalogue, execute, ticks
 
-MACHINES_ONLY = ("every", "cron", "about")
+MACHINES_ONLY = (
+    *("every", "cron", "about"),
+    *("firings_not_done", "not_done_since", "failed_at", "failed_for", "failure"),
+)
+STATE = {
+    "fired": "last_at",
+    "done": "done_at",
+    "next": "next_at",
+    "outcome": "last_outcome",
+    "outcome_at": "outcome_at",
+    "seconds": "last_seconds",
+    "firings_not_done": "pending",
+    "not_done_since": "pending_since",
+    "failed_at": "failed_at",
+    "failed_for": "failed_for",
+    "failure": "failure",
+}
+"""What a row tells of a schedule, by the name of its column."""
 
 
 @click.group(cls=Group, epilog=example("pilotage task run submit_pilots --vo default --dry-run"))
@@ -41,10 +59,7 @@ def list_(as_json: bool) -> None:
                     "every": every,
                     "cron": cron,
                     "enabled": schedule.enabled if schedule else True,
-                    "last": schedule.last_at if schedule else None,
-                    "next": schedule.next_at if schedule else None,
-                    "outcome": schedule.last_outcome if schedule else None,
-                    "seconds": schedule.last_seconds if schedule else None,
+                    **_state(schedule),
                     "about": found.about,
                 }
             )
@@ -54,6 +69,9 @@ def list_(as_json: bool) -> None:
     for row in rows:
         row["seconds"] = None if row["seconds"] is None else f"{row['seconds']:.2f}"
     show.table(rows, [name for name in rows[0] if name not in MACHINES_ONLY], "no tasks found")
+    for row in rows:
+        if row["failed_at"]:
+            show.say(_failure(row))
 
 
 @task.command(epilog=example("pilotage task run dispatch --ce lyon --dry-run"))
@@ -124,6 +142,19 @@ def enable(name: str, vo: str | None) -> None:
 def disable(name: str, vo: str | None) -> None:
     """Let a task fire no more."""
     _set(name, vo=vo, enabled=False)
+
+
+def _state(schedule: object) -> dict[str, Any]:
+    values = {name: getattr(schedule, own, None) for name, own in STATE.items()}
+    if values["failed_at"]:
+        return {**values, "outcome": Outcome.FAILED, "outcome_at": values["failed_at"]}
+    return values
+
+
+def _failure(row: Mapping[str, Any]) -> str:
+    subject = f" for {row['scope'].upper()} {row['failed_for']}" if row["failed_for"] else ""
+    at = f"{row['failed_at']:%Y-%m-%d %H:%M:%S}Z"
+    return f"{row['name']} failed{subject} at {at}: {row['failure']}"
 
 
 def _subject(found: catalogue.Task, vo: str | None, ce: str | None) -> str | None:

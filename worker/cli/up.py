@@ -15,7 +15,7 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.children import Children, alone
 from worker.cli.parts import example
-from worker.cli.view import counts, picture
+from worker.cli.view import counts, picture, warnings
 from worker.domain.errors import DatabaseError, Invalid
 from worker.domain.pilot import Status
 from worker.services import database as database_service
@@ -45,7 +45,7 @@ def up(duration: str | None, demo: bool) -> None:
                 _watch(children, stopped, seconds)
             if demo:
                 demo_service.end(wiring.parts(by_hand=True))
-    seen = overview(wiring.database(), wiring.now())
+    seen = overview(wiring.parts())
     show.say(f"stopped; {counts(seen.pilots)}; state is kept in {home}")
 
 
@@ -70,7 +70,7 @@ def _watch(children: Children, stopped: list[int], seconds: float | None) -> Non
             for line in children.revive():
                 show.say(line)
             try:
-                update(overview(wiring.database(), wiring.now()))
+                update(overview(wiring.parts()))
             except DatabaseError as error:
                 show.say(str(error))
             time.sleep(LOOK)
@@ -92,6 +92,7 @@ class _Lines:
     def __init__(self) -> None:
         self._last_step = 0
         self._last_counts: dict[Status, int] | None = None
+        self._last_warnings: set[str] = set()
 
     def __call__(self, seen: Overview) -> None:
         for ce, step in reversed(seen.transitions):
@@ -106,6 +107,10 @@ class _Lines:
         if seen.pilots != self._last_counts:
             self._last_counts = seen.pilots
             show.say(f"{seen.at:%H:%M:%S} {counts(seen.pilots)}")
+        warned = {warning.subject: warning.line for warning in warnings(seen)}
+        for subject in warned.keys() - self._last_warnings:
+            show.say(f"{seen.at:%H:%M:%S} ! {warned[subject]}")
+        self._last_warnings = set(warned)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,7 +13,8 @@ from worker.domain.decision import Decision
 from worker.domain.lengths import spoken
 from worker.domain.pilot import Status, Transition
 from worker.services.credentials import Standing
-from worker.services.overview import CELine, Overview
+from worker.services.overview import DISABLED, CELine, Overview
+from worker.services.standstill import sentence
 
 STYLES = {
     Status.RESERVED: "bright_black",
@@ -32,13 +33,15 @@ MARKS = {Status.RUNNING: "█", Status.SUBMITTED: "▓", Status.SUBMITTING: "▒
 FREE = "·"
 STILL = timedelta(minutes=5)
 """So long without a tick, and something is wrong."""
+SILENT = 5
+"""So many CEs that do not answer are warned of one by one."""
 
 
 def picture(seen: Overview) -> RenderableType:
     """Draw all at a glance."""
     return Group(
         _statuses(seen),
-        *_warnings(seen),
+        *(Text(f"! {one.line}", style=one.style) for one in warnings(seen)),
         Text(),
         _ces(seen.ces),
         Text(),
@@ -62,17 +65,38 @@ def _statuses(seen: Overview) -> Text:
     return line
 
 
-def _warnings(seen: Overview) -> list[Text]:
-    """Say whether all stands still, and which credentials are near their end, or past it."""
-    said = [
-        (one.problem, "bold red") if one.problem else (_ending(one), "yellow")
+class Warned(NamedTuple):
+    """A warning: what it is about, however long it lasts, and its line of now."""
+
+    subject: str
+    line: str
+    style: str = "bold red"
+
+
+def warnings(seen: Overview) -> list[Warned]:
+    """List what stands still, which CEs do not answer, and which credentials end."""
+    still = []
+    if seen.fired_at is not None and seen.at - seen.fired_at > STILL:
+        length = spoken(seen.at - seen.fired_at)
+        still = [Warned("beat", f"no task has fired for {length}: no scheduler is alive")]
+    queues = [Warned(one.queue, sentence(one, seen.at)) for one in seen.standstills]
+    silent = [one for one in seen.ces if one.trouble is not None and one.state != DISABLED]
+    calls = [Warned(f"CE {one.name}", f"CE {one.name}: {one.trouble}") for one in silent[:SILENT]]
+    if silent[SILENT:]:
+        calls.append(Warned("CEs", f"{len(silent) - SILENT} more CEs do not answer"))
+    credentials = [
+        _of_credential(one)
         for one in seen.credentials
         if one.state in (State.SHORT, State.UNUSABLE)
     ]
-    if seen.fired_at is not None and seen.at - seen.fired_at > STILL:
-        still = f"no task has fired for {spoken(seen.at - seen.fired_at)}: no scheduler is alive"
-        said.insert(0, (still, "bold red"))
-    return [Text(f"! {line}", style=style) for line, style in said]
+    return [*still, *queues, *calls, *credentials]
+
+
+def _of_credential(one: Standing) -> Warned:
+    subject = f"{one.kind} of {one.vo} for {one.backend}"
+    if one.problem:
+        return Warned(subject, one.problem)
+    return Warned(subject, _ending(one), "yellow")
 
 
 def _ending(one: Standing) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import JSON, Executable, Text, bindparam, case, select, update
+from sqlalchemy import JSON, Executable, Text, bindparam, case, func, select, update
 
 from worker.db.rows import encode, rows
 from worker.db.tables import ce_health, ces
@@ -28,6 +28,9 @@ class Health:
     held_until: datetime | None = None
     failed_calls: int = 0
     retry_at: datetime | None = None
+    last_answered_at: datetime | None = None
+    unanswered_since: datetime | None = None
+    last_error: str | None = None
 
 
 _COLUMNS = [ce_health.c[name] for name in Health.__dataclass_fields__]
@@ -58,25 +61,55 @@ def save(tx: Transaction, ce: str, health: Health) -> None:
         raise UnknownCE(ce)
 
 
-def call_answered(tx: Transaction, ce: str) -> None:
-    """Forget the failed calls of a CE. What others write of its health stays as it is."""
+def call_answered(tx: Transaction, ce: str, now: datetime) -> None:
+    """Note an answer of a CE, and forget its failed calls. Other columns stay as they are."""
     tx.execute(
         update(ce_health)
-        .where(ce_health.c.ce_id == _key_of(ce), ce_health.c.failed_calls > 0)
-        .values(failed_calls=0, retry_at=None)
+        .where(ce_health.c.ce_id == _key_of(ce))
+        .values(
+            failed_calls=0,
+            retry_at=None,
+            last_answered_at=now,
+            unanswered_since=None,
+            last_error=None,
+        )
     )
 
 
-def call_failed(tx: Transaction, ce: str, retry_at: Callable[[int], datetime]) -> None:
+def answer_incomplete(tx: Transaction, ce: str, problem: str) -> None:
+    """Note what an answer of a CE lacked, beside what is known of its calls."""
+    statement = update(ce_health).where(ce_health.c.ce_id == _key_of(ce))
+    tx.execute(statement.values(last_error=problem))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedCall:
+    """A call of a CE that failed: why, and whether the CE answered it, by a refusal."""
+
+    at: datetime
+    error: str
+    answered: bool = False
+
+
+def call_failed(
+    tx: Transaction, ce: str, failed: FailedCall, retry_at: Callable[[int], datetime]
+) -> None:
     """Count a failed call of a CE; its number in the row tells when to try again.
 
     One that was removed or renamed while it was called has nothing to count.
     """
     counted = update(ce_health).where(ce_health.c.ce_id == _key_of(ce))
+    since = func.coalesce(ce_health.c.unanswered_since, _AT)
+    moments = (
+        {"unanswered_since": None, "last_answered_at": _AT}
+        if failed.answered
+        else {"unanswered_since": since}
+    )
     failures = tx.execute(
-        counted.values(failed_calls=ce_health.c.failed_calls + 1).returning(
-            ce_health.c.failed_calls
-        )
+        counted.values(
+            failed_calls=ce_health.c.failed_calls + 1, last_error=failed.error, **moments
+        ).returning(ce_health.c.failed_calls),
+        {"at": failed.at},
     ).scalar_one_or_none()
     if failures is not None:
         tx.execute(counted.values(retry_at=retry_at(failures)))
@@ -123,6 +156,7 @@ def _key_of(ce: str) -> Any:
     return select(ces.c.id).where(ces.c.name == ce).scalar_subquery()
 
 
+_AT = bindparam("at", type_=UtcDateTime())
 _HEALTH = select(ces.c.name.label("ce"), *_COLUMNS).join_from(
     ce_health, ces, ce_health.c.ce_id == ces.c.id
 )

@@ -5,7 +5,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import Column, Update, bindparam, update
 
 from worker.db.pilots import UNDECIDED
-from worker.db.tables import ce_health, credentials, has_status, leases, pilots, vo_demands
+from worker.db.tables import (
+    ce_health,
+    credentials,
+    has_status,
+    leases,
+    pilots,
+    schedules,
+    vo_demands,
+)
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import Status
@@ -47,4 +55,6 @@ _SINCE = [
     _pulled(pilots.c.claimed_at, _NOW).where(has_status([Status.SUBMITTING])),
     _pulled(pilots.c.missing_since, _NOW).where(has_status(UNDECIDED)),
     _pulled(vo_demands.c.surplus_since, _NOW),
+    _pulled(ce_health.c.unanswered_since, _NOW),
+    _pulled(schedules.c.pending_since, _NOW),
 ]

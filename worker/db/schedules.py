@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -10,9 +10,12 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Integer,
+    ScalarSelect,
     bindparam,
+    case,
     delete,
     insert,
+    or_,
     select,
     update,
 )
@@ -31,7 +34,12 @@ SHORTEST = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """When a task fires, by interval in seconds or by cron, and how it last went."""
+    """When a task fires, by interval in seconds or by cron, and how it last went.
+
+    `last_at` is the last firing, `done_at` the last execution by a worker. `pending` counts the
+    firings since that execution, `pending_since` is the first of them. The failure is the last one;
+    it stands until an execution for the same VO or CE is ok.
+    """
 
     task: str
     vo: str | None = None
@@ -40,8 +48,15 @@ class Schedule:
     enabled: bool = True
     next_at: datetime | None = None
     last_at: datetime | None = None
+    pending: int = 0
+    pending_since: datetime | None = None
+    done_at: datetime | None = None
     last_outcome: Outcome | None = None
     last_seconds: float | None = None
+    outcome_at: datetime | None = None
+    failed_at: datetime | None = None
+    failed_for: str | None = None
+    failure: str | None = None
     id: int = field(default=0, compare=False)
 
     @property
@@ -55,6 +70,8 @@ class Schedule:
             raise Invalid(f"schedule of {self.task}", "give an interval or a cron line, not both")
         at_least(f"schedule of {self.task}", self.every, SHORTEST)
 
+
+_FAILURE = ("failed_at", "failed_for", "failure")
 
 _COLUMNS = [
     vos.c.name.label("vo") if name == "vo" else schedules.c[name]
@@ -96,15 +113,75 @@ def claim(tx: Transaction, ticks: Mapping[Schedule, datetime], now: datetime) ->
     return [schedule for schedule in ticks if schedule.id in ids]
 
 
-def finished(tx: Transaction, task: str, vo: str | None, outcome: Outcome, seconds: float) -> None:
-    """Note how an execution went, on the schedule of its VO or the one for all."""
-    values = {"last_outcome": outcome, "last_seconds": seconds}
-    if vo is not None:
-        named = select(vos.c.id).where(vos.c.name == vo).scalar_subquery()
-        own = (schedules.c.task == task, schedules.c.vo_id == named)
-        if tx.execute(update(schedules).where(*own).values(values)).rowcount:
-            return
-    tx.execute(update(schedules).where(schedules.c.task == task, _of(None)).values(values))
+def count_firings(tx: Transaction, firings: Mapping[int, bool], now: datetime) -> None:
+    """Count a firing of schedules, by id, until a worker executes it; begin anew where it is true.
+
+    One statement for all.
+    """
+    if firings:
+        data = ((key, int(anew)) for key, anew in firings.items())
+        tx.execute(_count_firings(tx.dialect), {**encode(("id", "anew"), data), "now": now})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """An execution of a task that has ended: for which VO or CE, and how it went."""
+
+    task: str
+    subject: str | None
+    vo: str | None
+    outcome: Outcome
+    seconds: float
+    failure: str | None
+    by_hand: bool
+
+
+def finished(tx: Transaction, execution: Execution, now: datetime) -> None:
+    """Note an execution on the schedule of its VO or the one for all, in one statement.
+
+    Any execution by a worker shows that a worker is alive. A skipped one says nothing of how the
+    task goes, and is written once for each firing.
+    """
+    skipped = execution.outcome is Outcome.SKIPPED
+    if skipped and execution.by_hand:
+        return
+    statement = update(schedules).where(schedules.c.id == _schedule_of(execution))
+    if skipped:
+        statement = statement.where(schedules.c.pending > 0)
+    served = {} if execution.by_hand else {"done_at": now, "pending": 0, "pending_since": None}
+    tx.execute(statement.values({**served, **_outcome(execution, now)}))
+
+
+def _outcome(execution: Execution, now: datetime) -> dict[str, Any]:
+    if execution.outcome is Outcome.SKIPPED:
+        return {}
+    outcome = {
+        "last_outcome": execution.outcome,
+        "last_seconds": execution.seconds,
+        "outcome_at": now,
+    }
+    failed = (now, execution.subject, execution.failure)
+    if execution.outcome is Outcome.FAILED:
+        return {**outcome, **dict(zip(_FAILURE, failed, strict=True))}
+    # What went well for one CE leaves the failure of another; one that is a day old is history.
+    over = or_(
+        schedules.c.failed_for.is_not_distinct_from(execution.subject),
+        schedules.c.failed_at < now - timedelta(days=1),
+    )
+    return {**outcome, **{name: case((~over, schedules.c[name])) for name in _FAILURE}}
+
+
+def _schedule_of(execution: Execution) -> ScalarSelect[Any]:
+    """Find the schedule of a VO, else the one for all."""
+    named = select(vos.c.id).where(vos.c.name == execution.vo).scalar_subquery()
+    one = schedules.alias()
+    return (
+        select(one.c.id)
+        .where(one.c.task == execution.task, or_(one.c.vo_id.is_(None), one.c.vo_id == named))
+        .order_by(one.c.vo_id.is_(None))
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 @cache
@@ -119,6 +196,21 @@ def _claim(dialect: str) -> Executable:
         )
         .values(next_at=tick.c.following, last_at=bindparam("now", type_=UtcDateTime()))
         .returning(schedules.c.id)
+    )
+
+
+@cache
+def _count_firings(dialect: str) -> Executable:
+    firing = rows(dialect, id=Integer, anew=Integer)
+    first = or_(firing.c.anew == 1, schedules.c.pending == 0)
+    moment = bindparam("now", type_=UtcDateTime())
+    return (
+        update(schedules)
+        .where(schedules.c.id == firing.c.id)
+        .values(
+            pending=case((first, 1), else_=schedules.c.pending + 1),
+            pending_since=case((first, moment), else_=schedules.c.pending_since),
+        )
     )
 
 

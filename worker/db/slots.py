@@ -103,7 +103,11 @@ class CESlots:
     breaker: Breaker
     breaker_reason: str | None
     held_until: datetime | None
+    failed_calls: int
     retry_at: datetime | None
+    last_answered_at: datetime | None
+    unanswered_since: datetime | None
+    last_error: str | None
     rates: Mapping[str, Any]
 
     @property
@@ -284,5 +288,8 @@ def _slots() -> Select[Any]:
 
 
 _OF_THE_CE = ("name", "capacity", "waiting_limit", "success_rate", "enabled", "draining")
-_OF_ITS_HEALTH = ("breaker", "breaker_reason", "held_until", "retry_at", "rates")
+_OF_ITS_HEALTH = (
+    *("breaker", "breaker_reason", "held_until", "rates"),
+    *("failed_calls", "retry_at", "last_answered_at", "unanswered_since", "last_error"),
+)
 _SLOTS = _slots()

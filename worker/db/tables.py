@@ -302,10 +302,13 @@ ce_health = Table(
     Column("held_until", UtcDateTime()),
     Column("failed_calls", Integer, nullable=False, server_default=text("0")),
     Column("retry_at", UtcDateTime()),
+    Column("last_answered_at", UtcDateTime()),
+    Column("unanswered_since", UtcDateTime()),
+    Column("last_error", Text),
     _updated_at(),
     CheckConstraint("failed_calls >= 0", name="failed_calls"),
     CheckConstraint("(breaker = 'closed') = (breaker_reason IS NULL)", name="breaker_reason"),
-    comment="What was learnt of a CE, and whether it is paused.",
+    comment="What was learnt of a CE, whether it is paused, and whether it answers.",
 )
 keeps_updated_at(ce_health, key="ce_id")
 
@@ -402,13 +405,22 @@ schedules = Table(
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     Column("next_at", UtcDateTime()),
     Column("last_at", UtcDateTime()),
+    Column("pending", Integer, nullable=False, server_default=text("0")),
+    Column("pending_since", UtcDateTime()),
+    Column("done_at", UtcDateTime()),
     Column("last_outcome", words(Outcome, "last_outcome")),
     Column("last_seconds", Float),
+    Column("outcome_at", UtcDateTime()),
+    Column("failed_at", UtcDateTime()),
+    Column("failed_for", Text),
+    Column("failure", Text),
     _created_at(),
     _updated_at(),
     CheckConstraint("(every IS NULL) <> (cron IS NULL)", name="every_or_cron"),
     CheckConstraint("every > 0", name="every"),
-    comment="When each periodic task fires; a row with a VO stands before the one without.",
+    comment="When each periodic task fires, and how it went; a row with a VO stands before the one "
+    "without. last_at is the last firing, done_at the last execution by a worker, pending the "
+    "number of firings since then.",
 )
 keeps_updated_at(schedules)
 Index(

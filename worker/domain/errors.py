@@ -30,6 +30,7 @@
     │   ├── Refused                   give up, with a cause
     │   ├── Unreadable                the raw text is kept
     │   └── CredentialProblem         renew the credential; no fault of the CE
+    ├── CalledElsewhere               try again
     ├── DemandUnknown                 correct the source, or tell the demand yourself
     ├── TaskFailed                    see its reason; the next tick tries again
     ├── Differs                       look, then adopt or cancel
@@ -186,6 +187,10 @@ class Unreadable(BackendError):
 
 class CredentialProblem(BackendError):
     """The credential is missing, expired or not accepted."""
+
+
+class CalledElsewhere(PilotageError):
+    """Another execution is calling the CE just now; try again."""
 
 
 class DemandUnknown(PilotageError):

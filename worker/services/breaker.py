@@ -10,6 +10,7 @@ from worker.db.database import Database
 from worker.db.health import Lesson
 from worker.db.pages import Asked, Page
 from worker.domain.breaker import Breaker
+from worker.domain.calls import trouble
 from worker.domain.errors import Invalid
 from worker.policy.learning import judge, reopen
 from worker.services.facts import QUEUE
@@ -64,12 +65,20 @@ def resume(parts: Parts, ce: str, reason: str = "resumed by hand") -> None:
         breakers.add(tx, [change])
 
 
-def state(database: Database, ce: str, now: datetime) -> dict[str, Any]:
-    """Tell the breaker of a CE, why it is as it is, and the three chances that were learnt."""
-    with database.uow() as tx:
+def state(parts: Parts, ce: str) -> dict[str, Any]:
+    """Tell the breaker of a CE, why it is as it is, its calls, and the chances that were learnt."""
+    with parts.database.uow() as tx:
         known, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
-    chances = judge(known.rates, now=now, configured=configured).chances
+    now = parts.now()
+    judged = judge(known.rates, now=now, configured=configured, parameters=parts.parameters)
+    chances = judged.chances
     return {
+        "calls": trouble(known, now),
+        "failed_calls": known.failed_calls,
+        "answered_at": known.last_answered_at,
+        "unanswered_since": known.unanswered_since,
+        "last_error": known.last_error,
+        "retry_at": known.retry_at,
         "breaker": known.breaker,
         "breaker_reason": known.breaker_reason,
         "breaker_since": known.breaker_since,

@@ -8,9 +8,11 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from worker.db import health, locks
+from worker.db.health import FailedCall
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
-from worker.domain.errors import BackendError, CredentialProblem, PilotageError
+from worker.domain.errors import BackendError, CredentialProblem, PilotageError, Refused
+from worker.domain.lines import reason
 from worker.policy.polling import after_failures
 from worker.services.parts import Done, Parts, busy, skipped
 
@@ -36,8 +38,28 @@ def hindrance(tx: Transaction, parts: Parts, ce: CE, now: datetime) -> Done | No
 def answered(tx: Transaction, parts: Parts, ce: str) -> bool:
     """Note that a call was answered, and give the lease back; tell whether nobody else had it."""
     is_ours = locks.release_lease(tx, lease_name(ce), parts.holder)
-    health.call_answered(tx, ce)
+    health.call_answered(tx, ce, parts.now())
     return is_ours
+
+
+def answered_in_part(tx: Transaction, parts: Parts, ce: str, missing: int, asked: int) -> bool:
+    """Note an answer about some of the pilots that were asked after, like a whole one.
+
+    An answer about none of them leaves the failed calls of the CE as they are: it may be no fault
+    of the CE, and it is no sign that the CE is well.
+    """
+    if missing < asked:
+        is_ours = answered(tx, parts, ce)
+    else:
+        is_ours = locks.release_lease(tx, lease_name(ce), parts.holder)
+    if missing:
+        health.answer_incomplete(tx, ce, unanswered(missing, asked))
+    return is_ours
+
+
+def unanswered(missing: int, asked: int) -> str:
+    """Say of how many pilots a CE told nothing."""
+    return f"no answer about {missing} of {asked} pilots"
 
 
 def failed(tx: Transaction, parts: Parts, ce: str, error: BackendError) -> None:
@@ -46,7 +68,10 @@ def failed(tx: Transaction, parts: Parts, ce: str, error: BackendError) -> None:
     if isinstance(error, CredentialProblem):
         return
     now = parts.now()
-    health.call_failed(tx, ce, lambda failures: after_failures(now, failures, soonest=BACK_OFF))
+    failed_call = FailedCall(at=now, error=reason(error), answered=isinstance(error, Refused))
+    health.call_failed(
+        tx, ce, failed_call, lambda failures: after_failures(now, failures, soonest=BACK_OFF)
+    )
 
 
 def let_go(parts: Parts, ce: str) -> None:

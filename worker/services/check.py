@@ -41,10 +41,11 @@ def check_pilots(parts: Parts, ce_name: str) -> Done:
         return _record_failure(parts, ce, due, error)
     _insist(driver, due, observed)
     moves, checks = judge(parts, ce, due, observed)
+    unanswered = len(due) - len(observed)
     written = keep.fetch(parts, driver, due, moves)
     moves = keep.judged(due, observed, moves, written)
     with parts.database.uow() as tx:
-        if not calling.answered(tx, parts, ce_name):
+        if not calling.answered_in_part(tx, parts, ce_name, unanswered, len(due)):
             # Somebody else has asked since: who is missing here may have been seen there.
             moves = [move for move in moves if move.to is not Status.LOST]
             checks = [check for check in checks if not check.missing]
@@ -56,9 +57,12 @@ def check_pilots(parts: Parts, ce_name: str) -> Done:
             "checked": len(due),
             "moved": len(moved.moved),
             "missing": sum(1 for check in checks if check.missing),
-            "unanswered": len(due) - len(observed),
+            "unanswered": unanswered,
         },
-        lines=_unmapped(observed),
+        lines=(
+            *((calling.unanswered(unanswered, len(due)),) if unanswered else ()),
+            *_unmapped(observed),
+        ),
     )
 
 

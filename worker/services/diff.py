@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from worker.backends.contract import Listing, Observed
 from worker.backends.guard import Guard
-from worker.db import ces, mover, pilot_reads, pilots, vos
+from worker.db import ces, health, mover, pilot_reads, pilots, vos
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
-from worker.domain.errors import BackendError, ConfirmationNeeded, DatabaseBusy
+from worker.domain.errors import BackendError, CalledElsewhere, ConfirmationNeeded
 from worker.domain.pilot import Pilot, Status
 from worker.services import calling
 from worker.services.check import move_to
@@ -57,7 +57,7 @@ def diff(
         driver = parts.driver(ce)
         hindrance = calling.hindrance(tx, parts, ce, parts.now())
     if hindrance:
-        raise DatabaseBusy(*hindrance.lines)
+        raise CalledElsewhere(f"CE {ce_name}")
     try:
         return _ask(parts, ce, driver, adopt_for, cancel=cancel, yes=yes)
     except BackendError as error:
@@ -73,8 +73,10 @@ def _ask(
 ) -> Compared:
     listing = driver.find()
     with parts.database.uow() as tx:
+        health.call_answered(tx, ce.name, parts.now())
         found, differences = _differences(tx, ce, listing)
-        _insist_on_yes(found, adopt_for, cancel=cancel, yes=yes)
+    _insist_on_yes(found, adopt_for, cancel=cancel, yes=yes)
+    with parts.database.uow() as tx:
         adopted = _adopt(tx, parts, ce, found, adopt_for) if adopt_for is not None else set()
     unwanted = [job for job in found.unwanted() if job.stamp not in adopted] if cancel else []
     answers = driver.cancel(unwanted)

@@ -4,8 +4,9 @@ import logging
 import time
 
 from worker.db import schedules
-from worker.db.database import Database
+from worker.db.schedules import Execution
 from worker.domain.errors import Invalid, PilotageError
+from worker.domain.lines import reason, short_line
 from worker.domain.schedule import Outcome, Scope
 from worker.services import calling
 from worker.services.catalogue import Task
@@ -20,17 +21,29 @@ def execute(task: Task, subject: str | None, parts: Parts, *, dry_run: bool = Fa
     if dry_run:
         return task.plan(parts, *arguments)
     began = time.monotonic()
-    outcome = Outcome.FAILED
+    done, failure = Done(outcome=Outcome.FAILED), "the execution was ended from outside"
     try:
         done = task.run(parts, *arguments)
-        outcome = done.outcome
-    except Exception:
+        failure = short_line("; ".join(done.lines))
+    except Exception as error:
+        failure = reason(error)
         if task.scope is Scope.CE and subject is not None:
             calling.let_go(parts, subject)
         raise
     finally:
-        _note(parts.database, task, subject, outcome, time.monotonic() - began)
-    level = logging.WARNING if outcome is Outcome.FAILED else logging.INFO
+        _note(
+            parts,
+            Execution(
+                task=task.name,
+                subject=subject,
+                vo=subject if task.scope is Scope.VO else None,
+                outcome=done.outcome,
+                seconds=time.monotonic() - began,
+                failure=failure,
+                by_hand=parts.by_hand,
+            ),
+        )
+    level = logging.WARNING if done.outcome is Outcome.FAILED else logging.INFO
     log.log(level, "%s %s: %s%s", task.name, subject or "", done, _told(done))
     return done
 
@@ -45,18 +58,13 @@ def _arguments(task: Task, subject: str | None) -> list[str]:
     return [subject]
 
 
-def _note(
-    database: Database, task: Task, subject: str | None, outcome: Outcome, seconds: float
-) -> None:
-    """Keep how it went. A skipped execution says nothing about the one that it made way for."""
-    if outcome is Outcome.SKIPPED:
-        return
-    vo = subject if task.scope is Scope.VO else None
+def _note(parts: Parts, execution: Execution) -> None:
+    """Keep how it went."""
     try:
-        with database.uow() as tx:
-            schedules.finished(tx, task.name, vo, outcome, seconds)
+        with parts.database.uow() as tx:
+            schedules.finished(tx, execution, parts.now())
     except PilotageError as error:  # the execution stands, whether or not it is noted
-        log.warning("how %s went was not noted: %s", task.name, error)
+        log.warning("how %s went was not noted: %s", execution.task, error)
 
 
 def _told(done: Done) -> str:

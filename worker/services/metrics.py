@@ -13,12 +13,13 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from worker.db import schedules
-from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.domain.credential import State
 from worker.domain.vo import ALL_VOS
 from worker.services.credentials import Standing, standings
 from worker.services.overview import OPEN, CELine, ce_lines
+from worker.services.parts import Parts
+from worker.services.standstill import queue_of
 
 _CE = ("ce", "backend")
 _CREDENTIAL = ("vo", "backend", "kind")
@@ -34,14 +35,22 @@ class Metric(NamedTuple):
 
 PILOTS = Metric("pilotage_pilots", (*_CE, "status"), "Pilots that occupy a CE.")
 CAPACITY = Metric("pilotage_ce_capacity", _CE, "Pilots that a CE may have.")
-FREE = Metric("pilotage_ce_free_slots", _CE, "Its capacity less the pilots that occupy it.")
+FREE = Metric(
+    "pilotage_ce_free_slots",
+    _CE,
+    "Its capacity less the pilots that occupy it, at most what its waiting limit leaves.",
+)
 SUCCESS = Metric(
     "pilotage_ce_success_ratio", _CE, "The share of pilots that is expected to do well."
 )
 IS_OPEN = Metric(
     "pilotage_ce_open",
     _CE,
-    "1 if it gets pilots; 0 if it is disabled, draining, held or paused.",
+    "1 if it gets pilots; 0 if it is disabled, draining, held or paused, or does not answer.",
+)
+ANSWERED = Metric("pilotage_ce_answered_timestamp_seconds", _CE, "When a CE last answered a call.")
+FAILED_CALLS = Metric(
+    "pilotage_ce_failed_calls", _CE, "Calls of a CE that failed in a row; 0 after an answer."
 )
 LEFT = Metric(
     "pilotage_credential_seconds_left",
@@ -61,18 +70,34 @@ USABLE = Metric(
 FIRED = Metric(
     "pilotage_task_fired_timestamp_seconds",
     ("task", "vo"),
-    "When a task fired last. If none moves on, no scheduler is alive.",
+    "When a task last fired. If none moves on, no scheduler is alive.",
 )
-METRICS = (PILOTS, CAPACITY, FREE, SUCCESS, IS_OPEN, LEFT, USED, USABLE, FIRED)
+DONE = Metric(
+    "pilotage_task_done_timestamp_seconds",
+    ("task", "vo"),
+    "When a worker last executed a task, whatever the outcome.",
+)
+PENDING = Metric(
+    "pilotage_task_firings_not_done",
+    ("task", "vo", "queue"),
+    "Firings since a worker last executed a task. If it grows, no worker takes the queue.",
+)
+METRICS = (
+    *(PILOTS, CAPACITY, FREE, SUCCESS, IS_OPEN, ANSWERED, FAILED_CALLS),
+    *(LEFT, USED, USABLE),
+    *(FIRED, DONE, PENDING),
+)
 
 Sample = tuple[Metric, tuple[str, ...], float | None]
 """A number by the values of its labels; none where nobody knows it."""
 
 
-def metrics(database: Database, now: datetime) -> str:
+def metrics(parts: Parts) -> str:
     """Write all metrics in Prometheus's text format."""
-    with database.uow() as tx:
-        lines, seen, fired = ce_lines(tx, now), standings(tx, now), schedules.get_all(tx)
+    now = parts.now()
+    with parts.database.uow() as tx:
+        lines = ce_lines(tx, now, parts.parameters)
+        seen, fired = standings(tx, now), schedules.get_all(tx)
     return generate_latest(_Read([*_ces(lines), *_credentials(seen), *_tasks(fired)])).decode()
 
 
@@ -102,6 +127,8 @@ def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
         yield FREE, ce, line.free
         yield SUCCESS, ce, line.success_rate
         yield IS_OPEN, ce, line.state == OPEN
+        yield ANSWERED, ce, _seconds(line.answered_at)
+        yield FAILED_CALLS, ce, line.failed_calls
 
 
 def _credentials(seen: Sequence[Standing]) -> Iterator[Sample]:
@@ -116,4 +143,13 @@ def _credentials(seen: Sequence[Standing]) -> Iterator[Sample]:
 
 def _tasks(fired: Sequence[Schedule]) -> Iterator[Sample]:
     for one in fired:
-        yield FIRED, (one.task, one.vo or ALL_VOS), one.last_at.timestamp() if one.last_at else None
+        task = (one.task, one.vo or ALL_VOS)
+        yield FIRED, task, _seconds(one.last_at)
+        yield DONE, task, _seconds(one.done_at)
+        queue = queue_of(one)
+        if queue is not None and one.enabled:
+            yield PENDING, (*task, queue), one.pending
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()

@@ -8,15 +8,21 @@ from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.db.uow import Transaction
 from worker.domain.breaker import Breaker
+from worker.domain.calls import state_of_calls, trouble
 from worker.domain.decision import Decision
 from worker.domain.pilot import Status, Transition
 from worker.policy import explaining
 from worker.policy.learning import judge
+from worker.policy.parameters import Parameters
 from worker.services.credentials import Standing, standings
 from worker.services.facts import is_held
+from worker.services.parts import Parts
+from worker.services.standstill import Standstill, standstills
 
 OPEN = "open"
 """The state of a CE that gets pilots."""
+
+DISABLED = "disabled"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,13 @@ class CELine:
     free: int
     success_rate: float
     state: str
+    failed_calls: int
+    answered_at: datetime | None
+    unanswered_since: datetime | None
+    last_error: str | None
+    retry_at: datetime | None
+    trouble: str | None
+    """Since when its calls fail, why, and when it is called again, in one line."""
 
     def occupying(self) -> dict[Status, int]:
         """Count its pilots by status."""
@@ -56,23 +69,27 @@ class Overview:
     transitions: list[tuple[str, Transition]]
     fired_at: datetime | None
     """When a task fired last."""
+    standstills: list[Standstill]
 
 
-def overview(database: Database, now: datetime, *, latest: int = 8) -> Overview:
+def overview(parts: Parts, *, latest: int = 8) -> Overview:
     """Read all at a glance, in a handful of statements."""
-    with database.uow() as tx:
+    now = parts.now()
+    with parts.database.uow() as tx:
+        ticks = schedules.get_all(tx)
         return Overview(
             at=now,
             pilots=pilot_reads.count_by_status(tx),
-            ces=ce_lines(tx, now),
+            ces=ce_lines(tx, now, parts.parameters),
             credentials=standings(tx, now),
             decisions=_latest_decisions(tx, latest),
             transitions=pilot_reads.latest_transitions(tx, latest),
-            fired_at=_fired_at(tx),
+            fired_at=max((one.last_at for one in ticks if one.last_at), default=None),
+            standstills=standstills(ticks, now, parts.lease),
         )
 
 
-def ce_lines(tx: Transaction, now: datetime) -> list[CELine]:
+def ce_lines(tx: Transaction, now: datetime, parameters: Parameters) -> list[CELine]:
     """Tell how every CE stands."""
     seen = {line.name: line for line in slots.slots_for(tx, 0)}
     by_status = pilot_reads.count_occupying(tx)
@@ -86,8 +103,14 @@ def ce_lines(tx: Transaction, now: datetime) -> list[CELine]:
             submitted=by_status.get((name, Status.SUBMITTED), 0),
             running=by_status.get((name, Status.RUNNING), 0),
             free=seen[name].available,
-            success_rate=_rate(seen[name], now),
+            success_rate=_rate(seen[name], now, parameters),
             state=_state(seen[name], now),
+            failed_calls=seen[name].failed_calls,
+            answered_at=seen[name].last_answered_at,
+            unanswered_since=seen[name].unanswered_since,
+            last_error=seen[name].last_error,
+            retry_at=seen[name].retry_at,
+            trouble=trouble(seen[name], now),
         )
         for name, backend in ces.backends(tx).items()
         if name in seen
@@ -110,22 +133,26 @@ def steps(decision: Decision) -> list[tuple[str, str]]:
     return explaining.steps(decision)
 
 
-def _fired_at(tx: Transaction) -> datetime | None:
-    return max((one.last_at for one in schedules.get_all(tx) if one.last_at), default=None)
-
-
 def _latest_decisions(tx: Transaction, latest: int) -> list[Decision]:
     asked = Asked(descending=True, limit=latest)
     return decisions.find(tx, asked=asked).items
 
 
-def _rate(ce: slots.CESlots, now: datetime) -> float:
-    return judge(ce.rates, now=now, configured=ce.success_rate).chances.all
+def _rate(ce: slots.CESlots, now: datetime, parameters: Parameters) -> float:
+    judged = judge(ce.rates, now=now, configured=ce.success_rate, parameters=parameters)
+    return judged.chances.all
 
 
 def _state(ce: slots.CESlots, now: datetime) -> str:
+    sending, calls = _sending(ce, now), state_of_calls(ce)
+    if calls is None or sending == DISABLED:
+        return sending
+    return calls if sending == OPEN else f"{calls}, {sending}"
+
+
+def _sending(ce: slots.CESlots, now: datetime) -> str:
     if not ce.enabled:
-        return "disabled"
+        return DISABLED
     if ce.draining:
         return "draining"
     if ce.breaker is Breaker.CLOSED or (ce.breaker is Breaker.HELD and not is_held(ce, now)):

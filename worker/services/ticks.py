@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from worker.db import moments, schedules, vos
 from worker.db.database import Database
@@ -55,13 +55,17 @@ def claim_due(database: Database, now: datetime) -> tuple[list[Firing], float]:
             for schedule in known
             if schedule.enabled and is_due(schedule.every, schedule.next_at, now)
         }
-        claimed = schedules.claim(tx, due, now)
-        firings = [
-            firing for schedule in claimed for firing in _firings(tx, schedule, due, known, now)
-        ]
+        firings = {
+            schedule: _firings(tx, schedule, due, known, now)
+            for schedule in schedules.claim(tx, due, now)
+        }
+        # A tick for nobody sends nothing, so no worker is to be expected.
+        counted = {one.id: _was_away(one, now) for one, sent in firings.items() if sent}
+        schedules.count_firings(tx, counted, now)
     following = [due.get(s) or s.next_at for s in known if s.enabled]
     waits = [(at - now).total_seconds() for at in following if at is not None]
-    return firings, max(0.0, min(waits, default=60.0))
+    sent = [firing for of_one in firings.values() for firing in of_one]
+    return sent, max(0.0, min(waits, default=60.0))
 
 
 def set_schedule(
@@ -86,6 +90,7 @@ def set_schedule(
         check(wanted)
         if wanted.next_at is None:
             wanted = first(wanted, now)
+        wanted = replace(wanted, pending=0, pending_since=None)
         schedules.put(tx, wanted)
         return wanted
 
@@ -117,7 +122,18 @@ def _present(tx: Transaction, task: Task, vo: str | None) -> Schedule:
     known = {(s.task, s.vo): s for s in schedules.get_all(tx)}
     default = Schedule(task=task.name, every=task.every, cron=task.cron)
     found = known.get((task.name, vo)) or known.get((task.name, None)) or default
-    return found if found.vo == vo else replace(found, vo=vo, next_at=None, last_at=None)
+    if found.vo == vo:
+        return found
+    return Schedule(
+        task=found.task, vo=vo, every=found.every, cron=found.cron, enabled=found.enabled
+    )
+
+
+def _was_away(schedule: Schedule, now: datetime) -> bool:
+    """Return whether no scheduler was alive to fire this tick in time."""
+    late = timedelta(0) if schedule.next_at is None else now - schedule.next_at
+    usual = 3600.0 if schedule.every is None else max(60.0, schedule.every)
+    return late > timedelta(seconds=usual)
 
 
 def _firings(

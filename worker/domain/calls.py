@@ -1,0 +1,48 @@
+"""Whether a CE answers, in words: for lists, and in one sentence with its reason."""
+
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from worker.domain.lengths import spoken
+
+NO_ANSWER = "no answer"
+REFUSING = "calls refused"
+
+
+class Calls(Protocol):
+    """What is known of the calls of a CE."""
+
+    @property
+    def failed_calls(self) -> int:
+        """Calls that failed in a row."""
+
+    @property
+    def unanswered_since(self) -> datetime | None:
+        """When the first of the calls without an answer failed."""
+
+    @property
+    def last_error(self) -> str | None:
+        """What the last call failed with."""
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When the CE is called again."""
+
+
+def state_of_calls(calls: Calls) -> str | None:
+    """Return a word for a CE whose calls fail, for lists."""
+    if not calls.failed_calls:
+        return None
+    return REFUSING if calls.unanswered_since is None else NO_ANSWER
+
+
+def trouble(calls: Calls, now: datetime) -> str | None:
+    """Return since when a CE does not answer, why, and when it is called again, in a sentence."""
+    state, since = state_of_calls(calls), calls.unanswered_since
+    if state is None:
+        return None
+    length = f" for {spoken(max(timedelta(0), now - since))}" if since else ""
+    why = f" ({calls.last_error})" if calls.last_error else ""
+    ahead = calls.retry_at is not None and now < calls.retry_at
+    again = f"at {calls.retry_at:%H:%M:%S}Z" if ahead else "by the next task"
+    return f"{state}{length}{why}, asked again {again}"

@@ -1,0 +1,22 @@
+"""Reasons as one bounded line without a secret: what is kept beside a CE or a task, and shown."""
+
+from worker.domain.errors import PilotageError, Unavailable
+from worker.domain.secrets import without_secrets
+
+LONGEST = 300
+"""Characters of a line that is kept."""
+
+
+def short_line(text: str, longest: int = LONGEST) -> str:
+    """Write a text in one line, cut where it is too long, without what looks like a secret."""
+    line = " ".join(without_secrets(text).replace("\0", "\N{REPLACEMENT CHARACTER}").split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def reason(error: BaseException) -> str:
+    """Write why something failed. That a CE cannot be reached stands beside it already."""
+    if isinstance(error, Unavailable) and error.details:
+        return short_line(": ".join(str(part) for part in error.details))
+    if isinstance(error, PilotageError):
+        return short_line(str(error))
+    return short_line(f"{type(error).__name__}: {error}")
