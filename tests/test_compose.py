@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 import celeryconfig
-from tests.expectations import await_that
+from tests.patience import until
 from tests.test_docs import check_command
 from worker import settings
 from worker.db.database import Database
@@ -265,12 +265,12 @@ def test_the_processes_run_as_the_file_says(
 ) -> None:
     here = Deployment(tmp_path, postgresql_blank.url.render_as_string(hide_password=False))
     running["redis"] = here.start("redis")
-    await_that(lambda: here.is_healthy("redis"))
+    until(lambda: here.is_healthy("redis"))
     here.ends("migrate")
     here.ends("pilotage", shlex.split("pilotage ce add lyon --backend sim --capacity 3"))
     running |= {name: here.start(name) for name in ("worker-plan", "worker-call", "beat")}
     running["the other beat"] = here.start("beat")
-    await_that(lambda: _submitted(here) == 3, seconds=60)
+    until(lambda: _submitted(here) == 3)
 
     assert [name for name in running if "other" not in name and not here.is_healthy(name)] == []
     for name in reversed(list(running)):

@@ -131,7 +131,7 @@ def _postgresql(hosts: Hosts, source: Path, place: Path) -> Iterator[URL]:
 def _redis(hosts: Hosts, folder: Path) -> Iterator[str]:
     binary = next(filter(None, map(shutil.which, redis_server.BINARIES)), None)
     if binary is None:
-        raise LookupError(f"neither {' nor '.join(redis_server.BINARIES)} is installed")
+        raise LookupError(redis_server.NO_BINARY)
     password, port = secrets.token_urlsafe(16), PORTS["redis"]
     socket = folder / "redis.sock"
     words = [binary, *settings(folder, port, password, bind=FIRST), "--unixsocket", str(socket)]

@@ -8,8 +8,8 @@ import pytest
 
 from tests.acceptance import site
 from tests.acceptance.processes import Processes, settings_of
-from tests.expectations import await_that
 from tests.factories import a_ce
+from tests.patience import until
 from tests.redis_server import Redis
 from worker.backends.sim.faults import Fault, switch_off, switch_on
 from worker.db import health, pilot_reads
@@ -91,29 +91,29 @@ def test_a_ce_that_breaks_is_paused_probed_and_opened_again_and_explain_tells_it
     database = postgresql_database
     processes.start("one", site.worker("one"), told)
     processes.start("beat", site.beat(), told)
-    await_that(lambda: done(database, "bad") >= 8, 60)
+    until(lambda: done(database, "bad") >= 8)
     assert state(database, "bad") is Breaker.CLOSED
 
     switch_on(database.uow, "bad", Fault.FAILS_FAST)
-    await_that(lambda: state(database, "bad") is Breaker.OPEN, 60)
+    until(lambda: state(database, "bad") is Breaker.OPEN)
     [paused] = changes(database, "bad")
     assert "failed starts in a row" in paused.reason
-    await_that(lambda: last(database, "bad").reason.startswith("PAUSED: "), 20)
+    until(lambda: last(database, "bad").reason.startswith("PAUSED: "))
     assert paused.reason in last(database, "bad").reason
     assert dict(overview.steps(last(database, "bad")))["breaker"].startswith("open since")
 
     # What was under way when it was paused is over; from here on there are probes only.
     before = last(database, "bad").at
-    await_that(lambda: (last(database, "bad").at - before).total_seconds() > 15, 60)
+    until(lambda: (last(database, "bad").at - before).total_seconds() > 15)
     probes = sent(database, "bad", before)
     assert 1 <= probes <= 10
     assert sent(database, "good", before) > probes
     assert state(database, "good") is Breaker.CLOSED
 
     switch_off(database.uow, "bad", Fault.FAILS_FAST)
-    await_that(lambda: state(database, "bad") is Breaker.CLOSED, 60)
+    until(lambda: state(database, "bad") is Breaker.CLOSED)
     healed = changes(database, "bad")[-1]
     assert (healed.was, healed.became, healed.by_hand) == (Breaker.OPEN, Breaker.CLOSED, False)
     assert healed.reason == "a pilot survived"
     good = done(database, "bad")
-    await_that(lambda: done(database, "bad") >= good + 5, 60)
+    until(lambda: done(database, "bad") >= good + 5)

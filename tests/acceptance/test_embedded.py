@@ -15,7 +15,7 @@ import pytest
 
 from tests.acceptance.processes import PILOTAGE, Processes, ended, one_line, settings_of
 from tests.databases import backend_chains, file_url
-from tests.expectations import await_that
+from tests.patience import until
 from worker.db import pilot_reads
 from worker.db.database import Database
 from worker.db.pages import Asked
@@ -79,7 +79,7 @@ def test_pilots_are_seen_to_live_and_die_and_nothing_is_left_behind(
     first = up(processes, "up", home, "--demo", "--for", "20s")
     state = State(home)
     began = time.monotonic()
-    await_that(lambda: state.statuses().get(Status.SUBMITTED), 15)
+    until(lambda: state.statuses().get(Status.SUBMITTED))
     assert time.monotonic() - began < 15
 
     again = processes.run([*PILOTAGE, "up"], settings_of({"home": str(home)}))
@@ -104,7 +104,7 @@ def test_a_child_that_is_killed_is_started_again_and_work_goes_on(
     home = tmp_path / "home"
     running = up(processes, "up", home, "--demo")
     state = State(home)
-    await_that(lambda: state.statuses().get(Status.SUBMITTED), 20)
+    until(lambda: state.statuses().get(Status.SUBMITTED))
     words = {
         "beat": "beat",
         "plan": "worker --loglevel INFO --without-gossip --without-mingle -Q p",
@@ -114,12 +114,12 @@ def test_a_child_that_is_killed_is_started_again_and_work_goes_on(
         was = child(processes, word)
         assert was is not None
         os.kill(was, signal.SIGKILL)
-        await_that(is_another(processes, word, was), 20)
+        until(is_another(processes, word, was))
         told = f"{name} ended with -9"
-        await_that(lambda told=told: told in processes.said("up"), 20)  # type: ignore[misc]
+        until(lambda told=told: told in processes.said("up"))  # type: ignore[misc]
     before, ticked = max(state.history())[0], state.last("submit_pilots")
-    await_that(lambda: max(state.history())[0] > before, 40)
-    await_that(lambda: state.last("submit_pilots") != ticked, 40)
+    until(lambda: max(state.history())[0] > before)
+    until(lambda: state.last("submit_pilots") != ticked)
 
     running.send_signal(signal.SIGINT)
     assert ended(running, 15) == 0
@@ -132,18 +132,18 @@ def test_children_do_not_outlive_their_parent_and_a_restart_goes_on(
     home = tmp_path / "home"
     running = up(processes, "first", home, "--demo")
     state = State(home)
-    await_that(lambda: state.statuses().get(Status.RUNNING), 30)
+    until(lambda: state.statuses().get(Status.RUNNING))
     running.kill()
-    await_that(lambda: child(processes, "") is None, 20)
+    until(lambda: child(processes, "") is None)
     stamps, last = state.stamps(), max(state.history())[0]
 
     again = up(processes, "again", home, "--demo")
-    await_that(lambda: max(state.history())[0] > last, 20)
-    await_that(lambda: state.statuses().get(Status.DONE), 30)
+    until(lambda: max(state.history())[0] > last)
+    until(lambda: state.statuses().get(Status.DONE))
     began = time.monotonic()
     again.send_signal(signal.SIGINT)
     # An impatient finger changes nothing.
-    await_that(lambda: child(processes, "beat") is None, 10)
+    until(lambda: child(processes, "beat") is None)
     again.send_signal(signal.SIGINT)
     assert ended(again, 12) == 0
     assert time.monotonic() - began < 15  # a busy machine included

@@ -12,9 +12,9 @@ from tests.acceptance import site
 from tests.acceptance.processes import CELERY, Processes, ended, settings_of
 from tests.acceptance.site import SCHEDULES
 from tests.databases import BOTH
-from tests.expectations import await_that
 from tests.factories import a_ce
 from tests.integration.test_concurrency import knows_its_commits, observed, replay
+from tests.patience import until
 from tests.redis_server import Redis, free_port, running
 from worker.db.database import Database
 from worker.domain.pilot import Status
@@ -54,9 +54,9 @@ def test_two_workers_and_two_schedulers_keep_every_promise(
     database = postgresql_database
     with site.claims_watched(database), observed(database) as exceeded:
         workers = [processes.start(name, site.worker(name), told) for name in WORKERS]
-        await_that(lambda: all(ready(processes, name) for name in WORKERS), 30)
+        until(lambda: all(ready(processes, name) for name in WORKERS))
         beats = [processes.start(name, site.beat(), told) for name in ("first", "second")]
-        await_that(lambda: len(site.claims(database).get("learn", [])) >= 3, 30)
+        until(lambda: len(site.claims(database).get("learn", [])) >= 3)
 
         answer = json.loads(control(processes, told, "inspect", "ping", "--json"))
         assert {name.split("@")[0] for name in answer} == set(WORKERS)
@@ -65,23 +65,23 @@ def test_two_workers_and_two_schedulers_keep_every_promise(
         assert all(name in registered for name in SCHEDULES)
         calls = site.executions(processes, *WORKERS)["submit_pilots", "default"]
         control(processes, told, "call", "submit_pilots", "--args", '["default"]')
-        await_that(lambda: site.executions(processes, *WORKERS)["submit_pilots", "default"] > calls)
+        until(lambda: site.executions(processes, *WORKERS)["submit_pilots", "default"] > calls)
 
         with redis_server.client() as client:
             # A server that was given may hold what is not ours.
             client.flushdb() if redis_server.how == "url" else client.flushall()
         done = site.statuses(database).get(Status.DONE, 0)
-        await_that(lambda: site.statuses(database).get(Status.DONE, 0) > done + 20, 30)
+        until(lambda: site.statuses(database).get(Status.DONE, 0) > done + 20)
         control(processes, told, "inspect", "ping")
 
         beats[0].kill()
         killed = site.claims(database)["learn"][-1]
-        await_that(lambda: site.claims(database)["learn"][-1] > killed + timedelta(seconds=10), 30)
+        until(lambda: site.claims(database)["learn"][-1] > killed + timedelta(seconds=10))
 
         beats[1].terminate()
         assert ended(beats[1], 20) == 0
         claimed = site.claims(database)
-        await_that(lambda: idle(redis_server), 20)
+        until(lambda: idle(redis_server))
         for one in workers:
             one.terminate()
         assert [ended(one, 60) for one in workers] == [0, 0]
@@ -157,14 +157,14 @@ def test_a_broker_that_is_down_at_the_start_is_waited_for_and_found(
     told = site.settings(processes, url, f"redis://127.0.0.1:{port}/0")
     worker = processes.start("worker", site.worker("worker"), told)
     beat = processes.start("beat", site.beat(), told)
-    await_that(lambda: "Trying again in" in processes.said("worker"), 30)
+    until(lambda: "Trying again in" in processes.said("worker"))
     assert str(port) in processes.said("worker")
     assert (worker.poll(), beat.poll()) == (None, None)
 
     try:
-        with running(folder, way="binary", port=port, password="") as server:
-            await_that(lambda: ready(processes, "worker"), 40)
-            await_that(lambda: site.statuses(sqlite_database).get(Status.DONE), 60)
+        with running(folder, port=port, password="") as server:
+            until(lambda: ready(processes, "worker"))
+            until(lambda: site.statuses(sqlite_database).get(Status.DONE))
             with server.client() as client:
                 assert client.ping()
             for one in (beat, worker):
@@ -186,16 +186,16 @@ def test_a_broker_that_goes_away_and_comes_back_is_found_again(
     url = sqlite_database.url.render_as_string()
     told = site.settings(processes, url, f"redis://127.0.0.1:{port}/0")
     try:
-        with running(folder, way="binary", port=port, password=""):
+        with running(folder, port=port, password=""):
             worker = processes.start("worker", site.worker("worker"), told)
             beat = processes.start("beat", site.beat(), told)
-            await_that(lambda: site.statuses(sqlite_database).get(Status.DONE), 60)
+            until(lambda: site.statuses(sqlite_database).get(Status.DONE))
     except LookupError as problem:
         pytest.skip(f"needs the service Redis: {problem}")
-    await_that(lambda: "Trying again in" in processes.said("worker"), 30)
-    with running(folder, way="binary", port=port, password=""):
+    until(lambda: "Trying again in" in processes.said("worker"))
+    with running(folder, port=port, password=""):
         before = site.advanced(sqlite_database)
-        await_that(lambda: site.advanced(sqlite_database) > before + 10, 60)
+        until(lambda: site.advanced(sqlite_database) > before + 10)
         assert (worker.poll(), beat.poll()) == (None, None)
         for one in (beat, worker):
             one.send_signal(signal.SIGTERM)

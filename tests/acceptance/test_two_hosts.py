@@ -9,8 +9,8 @@ import pytest
 from tests.acceptance import site
 from tests.acceptance.hosts import Hosts, Servers, servers_on_the_first, two_hosts
 from tests.acceptance.processes import Processes, ended, holds_for
-from tests.expectations import await_that
 from tests.integration.test_concurrency import observed, replay
+from tests.patience import until
 from tests.session import PLAN
 from worker.db import pilot_reads, vos
 from worker.db.database import Database
@@ -56,8 +56,8 @@ def test_while_a_host_is_cut_off_the_other_goes_on_and_then_both_do(
         def work(name: str) -> int:
             return site.executions(processes, name).total()
 
-        await_that(lambda: work("near") > 50 and work("far") > 50, 60)
-        await_that(lambda: site.statuses(database).get(Status.DONE, 0) > 20, 60)
+        until(lambda: work("near") > 50 and work("far") > 50)
+        until(lambda: site.statuses(database).get(Status.DONE, 0) > 20)
 
         made.set_link("down")
         near, far, steps = work("near"), work("far"), site.advanced(database)
@@ -68,11 +68,11 @@ def test_while_a_host_is_cut_off_the_other_goes_on_and_then_both_do(
         made.set_link("up")
 
         far = work("far")
-        await_that(lambda: work("far") > far + 50, 90)
+        until(lambda: work("far") > far + 50)
         with database.uow() as tx:
             for name in vos.names(tx):
                 vos.change(tx, name, enabled=False)
-        await_that(lambda: active(database) == 0, 240)
+        until(lambda: active(database) == 0)
         for one in reversed(running):
             one.terminate()
         assert [ended(one, 60) for one in running] == [0] * 4

@@ -110,8 +110,7 @@ class Redis:
         password = secrets.token_urlsafe(16)
         binary = next(filter(None, map(shutil.which, redis_server.BINARIES)), None)
         if binary is None:
-            names = " nor ".join(redis_server.BINARIES)
-            raise LookupError(f"needs the service Redis: neither {names} is installed")
+            raise LookupError(f"needs the service Redis: {redis_server.NO_BINARY}")
         self._words = [binary, *redis_server.settings(folder, self._port, password)]
         self.url = f"redis://:{password}@127.0.0.1:{self._port}/0"
         self._server: subprocess.Popen[bytes] | None = None

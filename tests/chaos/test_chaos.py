@@ -20,7 +20,12 @@ SECONDS = 600
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("ce", "kills", "starts"),
-    [("local", 28, 50), ("slurm", 24, 20), ("htcondor", 24, 20), ("arc", 24, 15)],
+    [
+        ("local", 28, 50),
+        pytest.param("slurm", 24, 20, marks=pytest.mark.testbed),
+        pytest.param("htcondor", 24, 20, marks=pytest.mark.testbed),
+        pytest.param("arc", 24, 15, marks=pytest.mark.testbed),
+    ],
 )
 def test_a_tormented_site_loses_nothing_doubles_nothing_and_keeps_every_limit(
     request: pytest.FixtureRequest, tmp_path: Path, ce: str, kills: int, starts: int

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Table, event
 
-from tests.expectations import await_that
+from tests.patience import until
 from worker.db.database import Database
 
 Digests = tuple[tuple[str, str], ...]
@@ -110,7 +110,7 @@ class PostgresqlStore(Store):
     def hang_up(self) -> None:
         super().hang_up()
         # The server needs a moment to notice that a process is gone, and to let go of its locks.
-        await_that(self._is_alone)
+        until(self._is_alone)
 
     def _is_alone(self) -> bool:
         with self.cursor() as cursor:

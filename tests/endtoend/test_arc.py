@@ -13,7 +13,7 @@ import pytest
 
 from tests.backends.arc_site import ArcSite, Lost
 from tests.endtoend.crew import Crew
-from tests.expectations import await_that
+from tests.patience import until
 from tests.testbeds.arc.client import Client, Said
 from tests.testbeds.arc.jobs import jobs_by_stamp, local_pid
 from tests.testbeds.arc.service import Testbed
@@ -104,10 +104,10 @@ class Factory:
     def send(self) -> None:
         """Send them in two halves; no answer to the second comes."""
         self._reserve(MANY // 2)
-        await_that(self._all_are_taken, 120, pause=0.3)
+        until(self._all_are_taken, pause=0.3)
         with self.site.mischief(Lost()):
             self._reserve(MANY // 2)
-            await_that(self._all_are_taken, 120, pause=0.3)
+            until(self._all_are_taken, pause=0.3)
 
     def _reserve(self, count: int) -> None:
         with self.database.uow() as tx:

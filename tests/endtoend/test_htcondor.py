@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.endtoend.crew import Crew
-from tests.expectations import await_that
 from tests.factories import a_ce
+from tests.patience import until
 from tests.testbeds.condor import Condor
 from tests.testbeds.condor.configuration import SCHEDD
 from worker.backends import registry
@@ -99,7 +99,7 @@ class Factory:
         with self.parts.database.uow() as tx:
             grants = [Grant(vo=DEFAULT_VO, ce=ce, count=n) for ce, n in counts.items()]
             pilots.reserve(tx, grants, self.parts.now())
-        await_that(lambda: all(pilot.handle for pilot in self.pilots()), 60, pause=0.3)
+        until(lambda: all(pilot.handle for pilot in self.pilots()), pause=0.3)
 
     def operator(self, tool: str, which: str, *words: str) -> None:
         """Do what somebody with HTCondor's own programs does."""

@@ -12,8 +12,8 @@ import pytest
 
 from tests.backends.slurm_world import World
 from tests.endtoend.crew import Crew
-from tests.expectations import await_that
 from tests.factories import a_vo
+from tests.patience import until
 from tests.testbeds.slurm import Slurm
 from worker.backends import registry
 from worker.db import ces, pilot_reads, pilots
@@ -149,12 +149,12 @@ def send(site: Site) -> None:
     """Send them in three parts; no answer to the second comes."""
     first, second, third = PARTS
     site.reserve(first)
-    await_that(site.are_sent, 60, pause=0.3)
+    until(site.are_sent, pause=0.3)
     with site.world.spoilt('real "$@" >/dev/null; echo accepted; exit 0', "sbatch"):
         site.reserve(second)
-        await_that(site.are_sent, 60, pause=0.3)
+        until(site.are_sent, pause=0.3)
     site.reserve(third)
-    await_that(site.are_sent, 60, pause=0.3)
+    until(site.are_sent, pause=0.3)
 
 
 class Fates:

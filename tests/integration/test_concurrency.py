@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from tests.expectations import await_that, refused
+from tests.expectations import refused
 from tests.factories import a_ce, a_pilot, a_vo
 from tests.integration import crowd
 from tests.integration.commits import COMMITS, watched
 from tests.integration.crowd import Orders, together
+from tests.patience import until
 from worker.db import ces, pilot_reads, vos
 from worker.db.database import Database
 from worker.domain.errors import AlreadyExists, DatabaseUnavailable
@@ -251,7 +252,7 @@ def test_one_that_waits_for_the_same_name_is_told_that_it_is_taken(
     with postgresql_database.uow() as tx:
         a_ce().named("ce01").create(tx)
         thread.start()
-        await_that(lambda: somebody_waits(postgresql_database))
+        until(lambda: somebody_waits(postgresql_database))
     thread.join()
 
     assert told == []

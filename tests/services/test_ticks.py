@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.expectations import await_that, refused, statements
+from tests.expectations import refused, statements
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
+from tests.patience import until
 from tests.services.world import World
 from worker.db import schedules
 from worker.db.database import Database
@@ -186,7 +187,7 @@ def test_schedulers_that_begin_at_once_all_begin(postgresql_database: Database) 
 
         second = threading.Thread(target=begin)
         second.start()
-        await_that(lambda: somebody_waits(database) or not second.is_alive())
+        until(lambda: somebody_waits(database) or not second.is_alive())
     second.join(20)
 
     assert problems == []

@@ -13,6 +13,7 @@ ALLOWED = os.environ.get(INSTALL_VARIABLE) == "1"
 """What the machine says; a test session sets it, for its workers do not see the environment."""
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""The path of a testbed's own processes."""
 
 
 class NotToBeHad(LookupError):
@@ -39,8 +40,15 @@ def require(programs: Sequence[str], packages: Sequence[str]) -> None:
 
 
 def program(name: str) -> str:
-    """Find a program, those for administrators included."""
-    return shutil.which(name, path=SYSTEM_PATH) or name
+    """Find a program on the path, those for administrators included."""
+    return shutil.which(name, path=_search_path()) or name
+
+
+def _search_path() -> str:
+    """Write the path with the sbin folders beside it, which not every user has on theirs."""
+    folders = [Path(name) for name in os.get_exec_path()]
+    beside = [folder.with_name("sbin") for folder in folders if folder.name == "bin"]
+    return os.pathsep.join(map(str, dict.fromkeys([*folders, *beside])))
 
 
 def _missing(programs: Sequence[str]) -> list[str]:
@@ -50,7 +58,7 @@ def _missing(programs: Sequence[str]) -> list[str]:
 def _is_there(name: str) -> bool:
     if name.startswith("/"):
         return Path(name).exists()
-    return shutil.which(name, path=SYSTEM_PATH) is not None
+    return shutil.which(name, path=_search_path()) is not None
 
 
 def _install(packages: Sequence[str]) -> None:
