@@ -30,6 +30,7 @@ from worker.domain.errors import Differs, Invalid
 from worker.domain.vo import ALL_VOS, DEFAULT_VO
 from worker.services import breaker, inventory
 from worker.services import diff as service
+from worker.settings import PREFIX, Settings
 
 COLUMNS = [
     "name",
@@ -87,7 +88,10 @@ def add(
     """Add a CE."""
     found = _read(values)
     if "capacity" not in found:
-        raise Invalid("capacity", "say how many pilots it may hold, with --capacity")
+        raise click.UsageError(
+            "Missing option '--capacity': how many pilots the CE may hold.",
+            click.get_current_context(),
+        )
     wanted = CE(name=name, backend=backend, enabled=not disabled, **found)
     database = wiring.current_database()
     inventory.add_ce(database, wiring.backends(), wanted, _vos(only_for) or ())
@@ -103,6 +107,7 @@ def list_(backend: str | None, enabled: bool | None, as_json: bool, **asked: Any
     """List the CEs."""
     page = inventory.list_ces(
         wiring.current_database(),
+        wiring.backends(),
         search=asked.pop("search"),
         backend=backend,
         enabled=enabled,
@@ -236,10 +241,21 @@ ce.add_command(test)
 
 
 def _read(values: Mapping[str, Any]) -> dict[str, Any]:
-    found = given({**values, "options": parse_pairs(values["options"])})
+    options = parse_pairs(values["options"])
+    _refuse_settings(options)
+    found = given({**values, "options": options})
     if NO_LIMIT in found.get("tags", ()):
         found["tags"] = ()
     return found
+
+
+def _refuse_settings(options: Mapping[str, Any]) -> None:
+    """Refuse an option that no back-end has and that is a setting of the installation."""
+    known = {key for backend in wiring.backends().values() for key in backend.options.model_fields}
+    for key in options:
+        if key in Settings.model_fields and key not in known:
+            variable = f"{PREFIX}{key.upper()}"
+            raise Invalid(f"option {key!r}", f"it is a setting of all CEs: set {variable}")
 
 
 def _vos(names: Sequence[str]) -> list[str] | None:
