@@ -1,5 +1,6 @@
 """`pilotage ce`: the places that run pilots."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -204,12 +205,15 @@ ce.add_command(maintenance)
     help="Whose the adopted jobs are, where the CE does not tell.",
 )
 @click.option("--cancel", is_flag=True, help="End the jobs that ought not to be there.")
+@click.option("--all", "show_all", is_flag=True, help="Show what the next check will record, too.")
 @sure
 @as_json
-def diff(name: str, adopt: bool, vo: str, cancel: bool, yes: bool, as_json: bool) -> None:
+def diff(
+    name: str, adopt: bool, vo: str, cancel: bool, show_all: bool, yes: bool, as_json: bool
+) -> None:
     """Show what a CE has and the database lacks, and the reverse.
 
-    The exit code is 1 while something differs.
+    The exit code is 1 while something differs. What the next check will record is no difference.
     """
     wiring.current_database()
     parts = wiring.parts(by_hand=True)
@@ -217,8 +221,7 @@ def diff(name: str, adopt: bool, vo: str, cancel: bool, yes: bool, as_json: bool
     if as_json:
         show.as_json(asdict(found))
     else:
-        rows = [asdict(one) for one in found.differences]
-        show.table(rows, DIFFERENCE, f"CE {name} has what the database says")
+        _show_differences(name, found, show_all=show_all)
         if adopt or cancel:
             show.say(f"adopted {found.adopted}, cancelled {found.cancelled}")
         if not found.complete:
@@ -238,6 +241,17 @@ def remove(name: str, yes: bool) -> None:
 
 
 ce.add_command(test)
+
+
+def _show_differences(name: str, compared: service.Compared, *, show_all: bool) -> None:
+    shown = [*compared.differences, *(compared.expected if show_all else ())]
+    rows = sorted(map(asdict, shown), key=lambda row: (row["what"], row["pilot_id"] or 0))
+    show.table(rows, DIFFERENCE, f"CE {name} has what the database says")
+    for what, number in sorted(Counter(row["what"] for row in rows).items()):
+        show.say(f"{number}: {what}")
+    if compared.expected and not show_all:
+        changes = show.counted(len(compared.expected), "change")
+        show.say(f"the next check will record {changes}: --all shows them")
 
 
 def _read(values: Mapping[str, Any]) -> dict[str, Any]:
