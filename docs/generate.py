@@ -377,8 +377,15 @@ def error_tree() -> str:
     return _page(
         "Errors",
         """
-Every error that is meant for a person is one line: the sentence of its kind, then the details.
-A message never holds a password.
+Every error that is meant for a person is one line: the sentence of its kind, then the details,
+then what to do. Where a name is unknown, the nearest known one is suggested. A message never holds
+a password.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | It worked. |
+| 1 | An error of the tree below. |
+| 2 | The command was used wrongly: an unknown command or option, a missing argument, a value that is not of the option's type. |
 """,
         "```text\n" + "\n".join(line.removeprefix("    ") for line in tree) + "\n```",
         _table(("error", "says", "is a"), rows),

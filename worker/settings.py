@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from worker.domain.errors import ConfigurationError
 from worker.domain.nearest import nearest
+from worker.domain.validation import place, reason
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.policy.registry import DEFAULT_POLICY
 
@@ -139,7 +140,19 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     except ValidationError as error:
         # The input is left out of the message: it may be a secret.
         first = error.errors()[0]
-        raise ConfigurationError(".".join(map(str, first["loc"])), first["msg"]) from None
+        raise ConfigurationError(_name(first, environ), _reason(first)) from None
+
+
+def _name(problem: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """Return the name of a value as the operator wrote it: a variable, or a key of the file."""
+    variables = (f"{PREFIX}{place(problem).upper()}{end}" for end in ("", FROM_FILE))
+    return next((name for name in variables if environ.get(name)), place(problem))
+
+
+def _reason(problem: Mapping[str, Any]) -> str:
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key; {nearest(str(problem['loc'][-1]), ScheduleSetting.model_fields)}"
+    return reason(problem)
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

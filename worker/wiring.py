@@ -18,6 +18,7 @@ from worker.db.clock import Clock
 from worker.db.database import Database
 from worker.db.engine import parse_url
 from worker.db.schedules import Schedule
+from worker.domain.errors import ConfigurationError
 from worker.policy import registry as registry_of_policies
 from worker.policy.contract import Policy
 from worker.services import catalogue
@@ -38,12 +39,26 @@ def backends() -> dict[str, Backend]:
     return registry.discover()
 
 
+def state_folder() -> Path:
+    """Make the state folder if it is missing, and return it."""
+    home = settings().home
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the state folder {home} cannot be made",
+            error.strerror,
+            "set PILOTAGE_HOME to a folder that this user may write to",
+        ) from error
+    return home
+
+
 @cache
 def database() -> Database:
     """Build the database of the settings. The folder of an embedded one is made if missing."""
     url = parse_url(settings().database_url.get_secret_value())
     if settings().is_embedded:
-        settings().home.mkdir(parents=True, exist_ok=True)
+        state_folder()
     return Database(url, [backend.chain for backend in backends().values()])
 
 
@@ -65,7 +80,7 @@ def broker() -> tuple[str, dict[str, Any]]:
             "socket_keepalive": True,
             "health_check_interval": 25,
         }
-    folder = settings().home / "broker"
+    folder = state_folder() / "broker"
     for part in ("messages", "control"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     return "filesystem://localhost//", {

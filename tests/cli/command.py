@@ -17,6 +17,9 @@ from worker import wiring
 from worker.cli.main import run
 from worker.db.database import Database
 
+WRONG_USE = re.compile(r" See 'pilotage[a-z -]* --help'\.$")
+"""How every message about a command that was used wrongly ends; its exit code is 2."""
+
 SECRET = re.compile(r"://[^:/@]*:([^@]+)@")
 
 
@@ -63,14 +66,14 @@ class Cli:
 
 
 def refusal(answer: Answer) -> str:
-    """Expect exit code 1, one line of complaint without a password, and no other answer."""
-    assert (answer.code, answer.out) == (1, "")
+    """Expect one line of complaint without a password, its exit code, and no other answer."""
+    assert answer.out == ""
     return complaint(answer)
 
 
 def complaint(answer: Answer) -> str:
-    """Expect exactly one line of complaint, without a password."""
-    assert answer.code == 1
+    """Expect exactly one line of complaint, without a password, and the exit code that fits it."""
+    assert answer.code == (2 if WRONG_USE.search(answer.err) else 1)
     assert answer.err.startswith("pilotage: ")
     assert answer.err.count("\n") == 1
     assert answer.err.endswith("\n")

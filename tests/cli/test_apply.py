@@ -103,6 +103,8 @@ def test_what_the_file_does_not_name_is_disabled_and_kept(cli: Cli, site: Path) 
         ("[ce.x]\nbackend='smi'\ncapacity=1", "did you mean 'sim'?"),
         ("[ce.x]\nbackend='sim'", "it needs a capacity"),
         ("[ce.x]\nbackend='sim'\ncapcity=1\ncapacity=1", "did you mean 'capacity'?"),
+        ("[ce.x]\nbackend='sim'\ncapcity=1", "unknown key 'capcity': did you mean 'capacity'?"),
+        ("[ce.x]\nbackned='sim'\ncapacity=1", "did you mean 'backend'?"),
         ("[ce.x]\nbackend='sim'\ncapacity='many'", "CE x"),
         ("[ce.x]\nbackend='sim'\ncapacity=1\nvos=['nobody']", "no VO of this name: nobody"),
         ("[ce.x]\nbackend='sim'\ncapacity=1\noptions={queue_tim=1}", "did you mean 'queue_time'?"),

@@ -1,4 +1,4 @@
-"""Whatever is typed wrongly: one clear line, exit code 1, and nothing is changed."""
+"""Whatever is typed wrongly: one clear line, exit code 1 or 2, and nothing is changed."""
 
 import pytest
 
@@ -6,6 +6,8 @@ from tests.cli.command import Cli, address, contents
 from tests.cli.conftest import furnish
 from worker.db.database import Database
 
+MEANT_LYON = "did you mean 'lyon'?"
+MEANT_LHCB = "did you mean 'lhcb'?"
 SIM = ("--backend", "sim", "--capacity", "3")
 ADD = ("ce", "add", "oslo")
 HOSTILE = {
@@ -40,6 +42,43 @@ WRONG = {
     "a waiting limit in words": ((*ADD, *SIM, "--waiting-limit", "few"), "nor 'none'"),
     "a name that is taken": (("ce", "add", "lyon", *SIM), "This name is taken: CE: lyon"),
     "a VO's name that is taken": (("vo", "add", "lhcb"), "This name is taken: VO: lhcb"),
+    "a CE that is there already": (("ce", "add", "lyon", *SIM), "'pilotage ce set lyon'"),
+    "a VO that is there already": (("vo", "add", "lhcb"), "'pilotage vo set lhcb'"),
+    "a mistyped CE to set": (("ce", "set", "lyno", "--capacity", "1"), MEANT_LYON),
+    "a mistyped CE to show": (("ce", "show", "Lyon"), MEANT_LYON),
+    "a mistyped CE to explain": (("explain", "lyno"), MEANT_LYON),
+    "a mistyped CE to test": (("ce", "test", "lyno"), MEANT_LYON),
+    "a mistyped CE to compare": (("ce", "diff", "lyno"), MEANT_LYON),
+    "a mistyped CE to pause": (("ce", "pause", "lyno", "--reason", "x"), MEANT_LYON),
+    "a mistyped CE to resume": (("ce", "resume", "lyno"), MEANT_LYON),
+    "the pauses of a mistyped CE": (("ce", "pauses", "lyno"), MEANT_LYON),
+    "a mistyped CE of a task": (("task", "run", "dispatch", "--ce", "lyno"), MEANT_LYON),
+    "a mistyped CE of pilots": (("pilot", "list", "--ce", "lyno"), MEANT_LYON),
+    "a mistyped VO to set": (("vo", "set", "lhbc", "--limit", "1"), MEANT_LHCB),
+    "a mistyped VO to ask": (("vo", "ask", "lhbc"), MEANT_LHCB),
+    "a mistyped VO of a task": (("task", "run", "submit_pilots", "--vo", "lhbc"), MEANT_LHCB),
+    "a mistyped VO of a schedule": (
+        ("task", "schedule", "submit_pilots", "--every", "9", "--vo", "lhbc"),
+        MEANT_LHCB,
+    ),
+    "a mistyped VO of a CE": (("ce", "set", "lyon", "--vo", "lhbc"), MEANT_LHCB),
+    "a mistyped VO of a credential": (
+        ("credential", "add", "lhbc", "arc", "--proxy", "/x"),
+        MEANT_LHCB,
+    ),
+    "a mistyped VO of a payload": (("vo", "payload", "lhbc"), MEANT_LHCB),
+    "a mistyped column": (("ce", "list", "--sort", "capasity"), "did you mean 'capacity'?"),
+    "a mistyped status": (("pilot", "list", "--status", "runing"), "did you mean 'running'?"),
+    "a mistyped back-end to list": (("ce", "list", "--backend", "smi"), "did you mean 'sim'?"),
+    "a mistyped kind of a credential": (
+        ("credential", "show", "lhcb", "arc", "--kind", "prxy"),
+        "did you mean 'proxy'?",
+    ),
+    "a setting as an option of a CE": ((*ADD, *SIM, "--option", "instance=x"), "PILOTAGE_INSTANCE"),
+    "an option that is no number": (
+        (*ADD, *SIM, "--option", "queue_time=soon"),
+        "option 'queue_time' of back-end sim: it must be a number",
+    ),
     "a VO's name that means every VO": (("vo", "add", "all"), "it means every VO"),
     "a bad tag": ((*ADD, *SIM, "--tag", "a b"), "tag name 'a b'"),
     "an option without a value": ((*ADD, *SIM, "--option", "seed"), "'seed' is not KEY=VALUE"),
@@ -113,7 +152,7 @@ WRONG = {
     "the cursor of another list": (("pilot", "list", "--after", "WyJseW9uIiwgMV0"), "after"),
     "an empty cursor": (("vo", "list", "--after", ""), "after"),
     "a cursor that is no text": (("vo", "list", "--after", "é"), "after"),
-    "an unknown column": (("ce", "list", "--sort", "colour"), "not one of name, capacity"),
+    "an unknown column": (("ce", "list", "--sort", "colour"), "known: capacity, id, name"),
     "no rows": (("ce", "list", "--rows", "0"), "--rows"),
     "too many rows": (("ce", "list", "--rows", "10001"), "--rows"),
     "a bad date": (("explain", "lyon", "--at", "yesterday"), "not like 2026-01-31T12:00"),

@@ -145,7 +145,9 @@ def test_a_state_folder_that_cannot_be_made(
     monkeypatch.setenv("PILOTAGE_HOME", home)
 
     for words in EVERY:
-        assert home in cli.refused(*words)
+        message = cli.refused(*words)
+        assert home in message
+        assert "PILOTAGE_HOME" in message
 
 
 FILES = {
@@ -153,7 +155,7 @@ FILES = {
     "an unknown key": ("bugdet = 3", "did you mean 'budget'?"),
     "a number in words": ('budget = "many"', "budget"),
     "a negative number": ("batch = -1", "batch"),
-    "an unknown key of a schedule": ("[schedules.report]\nevry = 3", "schedules.report.evry"),
+    "an unknown key of a schedule": ("[schedules.report]\nevry = 3", "schedules.report.evry: unknown key; did you mean 'every'?"),
 }
 
 

@@ -9,7 +9,7 @@ from tests.cli.command import Cli, contents, on_a_terminal, process
 from tests.secrets import a_token, write
 from worker.db.database import Database
 
-ADD = ("credential", "add", "lhcb", "sim")
+ADD = ("credential", "add", "lhcb", "htcondor")
 
 
 @pytest.fixture
@@ -34,31 +34,64 @@ def test_a_credential_is_added_listed_changed_and_forgotten(
     assert cli.json("credential", "list")[0]["path"] == str(token)
     head, row = cli.ok("credential", "list").lines
     assert head.split()[:5] == ["vo", "backend", "kind", "state", "left"]
-    assert row.split()[:6] == ["lhcb", "sim", "token", "short", "59", "min"]
+    assert row.split()[:6] == ["lhcb", "htcondor", "token", "short", "59", "min"]
     assert "renew 'my token' now" in row
-    changed = cli.json("credential", "set", "lhcb", "sim", "--renew", "none", "--kind", "token")
+    changed = cli.json("credential", "set", "lhcb", "htcondor", "--renew", "none", "--kind", "token")
     assert changed["renew"] is None
-    assert "--yes" in cli.refused("credential", "remove", "lhcb", "sim")
-    cli.ok("credential", "remove", "lhcb", "sim", "--yes")
+    assert "--yes" in cli.refused("credential", "remove", "lhcb", "htcondor")
+    cli.ok("credential", "remove", "lhcb", "htcondor", "--yes")
     assert cli.ok("credential", "list").out == "no credentials found\n"
     assert token.exists()
 
 
 def test_a_credential_for_all_vos(cli: Cli, site: Database, token: Path) -> None:
-    cli.ok("credential", "add", "all", "sim", "--token", str(token))
+    cli.ok("credential", "add", "all", "htcondor", "--token", str(token))
 
-    assert cli.json("credential", "show", "all", "sim")["vo"] == "all"
+    assert cli.json("credential", "show", "all", "htcondor")["vo"] == "all"
 
 
 def test_what_is_wrong_with_a_file_is_said_without_its_content(
     cli: Cli, site: Database, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "token", "hush-hush", mode=0o644)
-    shown = cli.ok(*ADD, "--token", str(path)).out + cli.ok("credential", "list").out
+    answer = cli(*ADD, "--token", str(path))
+    shown = answer.out + cli.ok("credential", "list").out
 
+    assert answer.code == 0, "it is stored all the same"
+    assert answer.err.startswith("warning: stored all the same: ")
+    assert "its file is open to others" in answer.err
+    assert "hush" not in answer.err
     assert "its file is open to others (mode 644; make it 600)" in shown
     assert "hush" not in shown
     assert "hush" not in str(contents(site))
+
+
+@pytest.mark.parametrize(
+    ("backend", "kind", "warning"),
+    [
+        ("sim", "token", "no CE of back-end sim asks for a token; it asks for no credential"),
+        ("slurm", "token", "no CE of back-end slurm asks for a token; it asks for a key"),
+        ("arc", "key", "no CE of back-end arc asks for a key; it asks for a proxy or a token"),
+        ("htcondor", "token", None),
+    ],
+)
+def test_a_credential_that_no_ce_asks_for_is_warned_of(
+    cli: Cli, site: Database, token: Path, backend: str, kind: str, warning: str | None
+) -> None:
+    answer = cli("credential", "add", "lhcb", backend, f"--{kind}", str(token))
+
+    assert answer.code == 0
+    assert (warning or "") in answer.err
+    assert ("asks for" in answer.err) is (warning is not None)
+
+
+def test_a_credential_that_does_not_exist_is_answered_with_what_there_is(
+    cli: Cli, site: Database, token: Path
+) -> None:
+    cli.ok(*ADD, "--token", str(token))
+
+    assert "did you mean 'htcondor'?" in cli.refused("credential", "show", "lhcb", "htcondr")
+    assert "known: token" in cli.refused("credential", "show", "lhcb", "htcondor", "--kind", "key")
 
 
 @pytest.mark.parametrize(
@@ -70,10 +103,10 @@ def test_what_is_wrong_with_a_file_is_said_without_its_content(
         ((*ADD, "--key", "/a", "--renew", "'"), "no closing quotation"),
         ((*ADD, "--key", "/a", "--renew", ""), "it names no program"),
         (("credential", "add", "lhcb", "smi", "--key", "/a"), "did you mean 'sim'?"),
-        (("credential", "add", "nobody", "sim", "--key", "/a"), "nobody"),
-        (("credential", "show", "lhcb", "sim"), "credential of lhcb for sim"),
-        (("credential", "set", "lhcb", "sim"), "Name a value to change"),
-        (("credential", "renew", "lhcb", "sim"), "credential of lhcb for sim"),
+        (("credential", "add", "nobody", "htcondor", "--key", "/a"), "nobody"),
+        (("credential", "show", "lhcb", "htcondor"), "credential of lhcb for htcondor"),
+        (("credential", "set", "lhcb", "htcondor"), "Name a value to change"),
+        (("credential", "renew", "lhcb", "htcondor"), "credential of lhcb for htcondor"),
         (("vo", "payload", "lhcb", "--from", "/no/such"), "no such file"),
         (("vo", "payload", "nobody"), "nobody"),
         (("vo", "payload", "lhcb", "--clear", "--show"), "one of --from, --show, --clear"),
@@ -94,11 +127,11 @@ def test_a_credential_is_renewed_by_hand(
 ) -> None:
     new = a_token(tmp_path / "new", exp=int(datetime.now(UTC).timestamp()) + 36_000)
     cli.ok(*ADD, "--token", str(token), "--renew", f"cp {new} {token}")
-    assert cli.ok("credential", "renew", "lhcb", "sim").lines == [
-        "the token of VO lhcb for sim was renewed"
+    assert cli.ok("credential", "renew", "lhcb", "htcondor").lines == [
+        "the token of VO lhcb for htcondor was renewed"
     ]
-    cli.ok("credential", "set", "lhcb", "sim", "--renew", "false")
-    answer = cli("credential", "renew", "lhcb", "sim")
+    cli.ok("credential", "set", "lhcb", "htcondor", "--renew", "false")
+    answer = cli("credential", "renew", "lhcb", "htcondor")
     assert answer.code == 1
     assert "its command ended with exit code 1" in answer.err
 
@@ -107,17 +140,17 @@ def test_status_says_which_credential_is_near_its_end(
     cli: Cli, site: Database, token: Path, tmp_path: Path
 ) -> None:
     cli.ok(*ADD, "--token", str(token))
-    cli.ok("credential", "add", "all", "sim", "--key", str(tmp_path / "missing"))
+    cli("credential", "add", "all", "slurm", "--key", str(tmp_path / "missing"))
     plain = cli.ok("status").out
 
-    assert "! the token of lhcb for sim expires in 59 min" in plain
-    assert "! the key of all VOs for sim cannot be used: its file is missing" in plain
+    assert "! the token of lhcb for htcondor expires in 59 min" in plain
+    assert "! the key of all VOs for slurm cannot be used: its file is missing" in plain
     assert [one["state"] for one in cli.json("status")["credentials"]] == ["unusable", "short"]
 
 
 def test_colours_are_for_terminals(sqlite_database: Database, token: Path) -> None:
     url = {"PILOTAGE_DATABASE_URL": str(sqlite_database.url)}
-    process("credential", "add", "all", "sim", "--token", str(token), **url)
+    process("credential", "add", "all", "htcondor", "--token", str(token), **url)
 
     assert "\x1b[" in on_a_terminal("credential", "list", **url)
     assert "\x1b[" not in process("credential", "list", **url).out

@@ -11,6 +11,13 @@ from worker.db.database import Database
 from worker.domain.vo import DEFAULT_VO
 
 NAMES = [chain.name for chain in CHAINS]
+WITHOUT_SIM = (
+    "DROP TABLE sim_jobs",
+    "DROP TABLE sim_faults",
+    "DELETE FROM alembic_version_sim",
+)
+"""What takes the back-end sim away again, as if its tables had never been made."""
+
 DESTRUCTIVE = ("drop", "reset", "clean")
 
 
@@ -36,9 +43,34 @@ def test_setup_makes_and_migrates_and_repeats_harmlessly(cli: Cli, bare: Databas
 def test_without_a_word_it_is_setup(cli: Cli, bare: Database) -> None:
     assert statuses(cli.json("db")["chains"]) == dict.fromkeys(NAMES, "created")
     plain = cli.ok("db").lines
-    assert plain[0].endswith("was there")
-    assert plain[1].split() == ["chain", "status", "was", "revision"]
-    assert [line.split()[:2] for line in plain[2:]] == [[name, "unchanged"] for name in NAMES]
+    assert plain[0] == f"{bare} is up to date: nothing to do"
+    assert plain[1].endswith("was there")
+    assert plain[2].split() == ["chain", "status", "was", "revision"]
+    assert [line.split()[:2] for line in plain[3:]] == [[name, "unchanged"] for name in NAMES]
+
+
+def test_without_a_word_it_says_first_what_it_will_do(cli: Cli, bare: Database) -> None:
+    cli.ok("db", "drop", "--yes")
+
+    assert cli.ok("db").lines[:2] == [f"will make {bare} and its tables", f"{bare} created"]
+    sql(bare, *WITHOUT_SIM)
+    migrating = cli.ok("db").lines[0]
+    assert migrating.startswith(f"will migrate {bare}: sim from nothing to ")
+
+
+def test_without_a_word_a_database_with_pilots_is_not_migrated(cli: Cli, fresh: Database) -> None:
+    with fresh.uow() as tx:
+        furnish(tx)
+    cli.ok("db")
+    sql(fresh, *WITHOUT_SIM)
+    before = contents(fresh)
+
+    for words in (("db",), ("db", "--json")):
+        message = cli.refused(*words)
+        assert "which holds pilots: sim from nothing to " in message
+        assert "'pilotage db migrate'" in message
+    assert contents(fresh) == before
+    assert statuses(cli.json("db", "setup")["chains"])["sim"] == "created"
 
 
 def test_json_before_the_word_is_refused_rather_than_ignored(cli: Cli, bare: Database) -> None:
@@ -162,7 +194,7 @@ def test_a_newer_database_gives_one_clear_line(cli: Cli, fresh: Database) -> Non
 
 
 def test_half_applied_chains_give_one_clear_line_until_migrated(cli: Cli, fresh: Database) -> None:
-    sql(fresh, "DROP TABLE sim_jobs", "DROP TABLE sim_faults", "DELETE FROM alembic_version_sim")
+    sql(fresh, *WITHOUT_SIM)
 
     said = cli.refused("ce", "list")
     assert "pilotage db migrate" in said

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.cli.command import Cli, contents
+from tests.expectations import await_that
 from worker.db.database import Database
 from worker.domain.vo import DEFAULT_VO
 
@@ -250,3 +251,17 @@ def test_diff_shows_what_the_ce_lacks_and_exits_with_1(cli: Cli, site: Database)
     assert "no VO of this name: nobody" in cli.refused(
         *("ce", "diff", "lyon", "--adopt", "--vo", "nobody", "--yes")
     )
+
+
+def test_what_the_next_check_will_record_is_no_difference(cli: Cli, world: Database) -> None:
+    options = ("--option", "queue_time=0.01", "--option", "run_time=9999")
+    cli.ok("ce", "add", "bern", "--backend", "sim", "--capacity", "3", *options)
+    cli.ok("task", "run", "submit_pilots")
+    cli.ok("task", "run", "dispatch", "--ce", "bern")
+    await_that(lambda: cli.json("ce", "diff", "bern")["expected"])
+
+    quiet = cli.ok("ce", "diff", "bern")
+    assert quiet.lines[0] == "CE bern has what the database says"
+    assert "--all" in quiet.lines[-1]
+    shown = cli.ok("ce", "diff", "bern", "--all").out
+    assert "the next check will record it" in shown

@@ -53,8 +53,8 @@ def test_a_credential_tells_how_long_it_holds(cli: Cli, site: Database, tmp_path
     begins, ends = now - timedelta(hours=9), now + timedelta(hours=1)
     good = a_token(tmp_path / "good", iat=int(begins.timestamp()), exp=int(ends.timestamp()))
     bad = write(tmp_path / "bad", "hush-hush", mode=0o644)
-    cli.ok("credential", "add", "lhcb", "sim", "--token", str(good))
-    cli.ok("credential", "add", "all", "sim", "--token", str(bad))
+    cli("credential", "add", "lhcb", "sim", "--token", str(good))
+    cli("credential", "add", "all", "sim", "--token", str(bad))
     text = cli.ok("metrics").out
     found = read(text)
 

@@ -143,13 +143,37 @@ def test_diff_shows_both_sides(world: World) -> None:
     [doubtful] = [p.id for p in world.pilots() if p.status is Status.SUBMITTING]
     assert said == {
         stamp: "nobody here knows its stamp",
-        left: "over here, alive there",
+        left: "ended in our database, still alive at the CE",
         doubtful: "not in the CE's listing",
-        over_there: "the next check will see it",
     }
+    assert [one.pilot_id for one in found.expected] == [over_there]
     assert found.complete
     assert world.pilot(running).status is Status.SUBMITTED
     assert world.lease(ce) is None
+
+
+def test_a_healthy_busy_ce_does_not_differ(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(20), visibility_delay=60)
+    started, ended = world.sent(ce, 2)
+    world.wait(61)
+    world.parts().driver(ce).cancel(
+        [Job(stamp=world.pilot(ended).stamp, handle=world.pilot(ended).handle or "")]
+    )
+    [new] = world.sent(ce, 1)
+
+    class Lagging(Fake):
+        def find(self) -> Listing:
+            listing = super().find()
+            known = [job for job in listing.jobs if job.stamp != world.pilot(new).stamp]
+            return replace(listing, jobs=known)
+
+    compared = diff(world.with_driver(Lagging(), by_hand=True), ce.name, yes=False)
+    assert compared.differences == []
+    assert [one.pilot_id for one in compared.expected] == [started, ended]
+
+    world.wait(61)
+    compared = diff(world.with_driver(Lagging(), by_hand=True), ce.name, yes=False)
+    assert [one.pilot_id for one in compared.differences] == [new]
 
 
 def test_diff_adopts_what_nobody_knows_and_the_limits_hold_after_it(world: World) -> None:

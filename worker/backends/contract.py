@@ -54,6 +54,11 @@ class Options(BaseModel):
         """Say which credential of each VO the CE asks for, if any."""
         return None
 
+    @classmethod
+    def credential_kinds(cls) -> frozenset[CredentialKind]:
+        """Return every kind that a CE of this back-end may ask for."""
+        return frozenset() if cls.credential is Options.credential else frozenset(CredentialKind)
+
 
 class Order(NamedTuple):
     """One pilot to send: its VO's script with its arguments, or what the CE's options say.

@@ -11,6 +11,7 @@ from worker.backends.guard import Guard
 from worker.domain.ce import CE
 from worker.domain.errors import ConfigurationError, Invalid, UnknownBackend
 from worker.domain.nearest import nearest
+from worker.domain.validation import place, reason
 
 GROUP = "pilotage.backends"
 
@@ -75,8 +76,8 @@ def check_options(
         return model(**options)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Invalid(f"option {where!r} of back-end {name}", first["msg"]) from None
+        what = f"option {place(first)!r}" if first["loc"] else "the options"
+        raise Invalid(f"{what} of back-end {name}", reason(first)) from None
 
 
 def connect(backends: Mapping[str, Backend], ce: CE, means: Means) -> Guard:

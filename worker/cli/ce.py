@@ -1,5 +1,6 @@
 """`pilotage ce`: the places that run pilots."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -30,6 +31,7 @@ from worker.domain.errors import Differs, Invalid
 from worker.domain.vo import ALL_VOS, DEFAULT_VO
 from worker.services import breaker, inventory
 from worker.services import diff as service
+from worker.settings import PREFIX, Settings
 
 COLUMNS = [
     "name",
@@ -87,7 +89,10 @@ def add(
     """Add a CE."""
     found = _read(values)
     if "capacity" not in found:
-        raise Invalid("capacity", "say how many pilots it may hold, with --capacity")
+        raise click.UsageError(
+            "Missing option '--capacity': how many pilots the CE may hold.",
+            click.get_current_context(),
+        )
     wanted = CE(name=name, backend=backend, enabled=not disabled, **found)
     database = wiring.current_database()
     inventory.add_ce(database, wiring.backends(), wanted, _vos(only_for) or ())
@@ -103,6 +108,7 @@ def list_(backend: str | None, enabled: bool | None, as_json: bool, **asked: Any
     """List the CEs."""
     page = inventory.list_ces(
         wiring.current_database(),
+        wiring.backends(),
         search=asked.pop("search"),
         backend=backend,
         enabled=enabled,
@@ -199,12 +205,15 @@ ce.add_command(maintenance)
     help="Whose the adopted jobs are, where the CE does not tell.",
 )
 @click.option("--cancel", is_flag=True, help="End the jobs that ought not to be there.")
+@click.option("--all", "show_all", is_flag=True, help="Show what the next check will record, too.")
 @sure
 @as_json
-def diff(name: str, adopt: bool, vo: str, cancel: bool, yes: bool, as_json: bool) -> None:
+def diff(
+    name: str, adopt: bool, vo: str, cancel: bool, show_all: bool, yes: bool, as_json: bool
+) -> None:
     """Show what a CE has and the database lacks, and the reverse.
 
-    The exit code is 1 while something differs.
+    The exit code is 1 while something differs. What the next check will record is no difference.
     """
     wiring.current_database()
     parts = wiring.parts(by_hand=True)
@@ -212,8 +221,7 @@ def diff(name: str, adopt: bool, vo: str, cancel: bool, yes: bool, as_json: bool
     if as_json:
         show.as_json(asdict(found))
     else:
-        rows = [asdict(one) for one in found.differences]
-        show.table(rows, DIFFERENCE, f"CE {name} has what the database says")
+        _show_differences(name, found, show_all=show_all)
         if adopt or cancel:
             show.say(f"adopted {found.adopted}, cancelled {found.cancelled}")
         if not found.complete:
@@ -235,11 +243,33 @@ def remove(name: str, yes: bool) -> None:
 ce.add_command(test)
 
 
+def _show_differences(name: str, compared: service.Compared, *, show_all: bool) -> None:
+    shown = [*compared.differences, *(compared.expected if show_all else ())]
+    rows = sorted(map(asdict, shown), key=lambda row: (row["what"], row["pilot_id"] or 0))
+    show.table(rows, DIFFERENCE, f"CE {name} has what the database says")
+    for what, number in sorted(Counter(row["what"] for row in rows).items()):
+        show.say(f"{number}: {what}")
+    if compared.expected and not show_all:
+        changes = show.counted(len(compared.expected), "change")
+        show.say(f"the next check will record {changes}: --all shows them")
+
+
 def _read(values: Mapping[str, Any]) -> dict[str, Any]:
-    found = given({**values, "options": parse_pairs(values["options"])})
+    options = parse_pairs(values["options"])
+    _refuse_settings(options)
+    found = given({**values, "options": options})
     if NO_LIMIT in found.get("tags", ()):
         found["tags"] = ()
     return found
+
+
+def _refuse_settings(options: Mapping[str, Any]) -> None:
+    """Refuse an option that no back-end has and that is a setting of the installation."""
+    known = {key for backend in wiring.backends().values() for key in backend.options.model_fields}
+    for key in options:
+        if key in Settings.model_fields and key not in known:
+            variable = f"{PREFIX}{key.upper()}"
+            raise Invalid(f"option {key!r}", f"it is a setting of all CEs: set {variable}")
 
 
 def _vos(names: Sequence[str]) -> list[str] | None:

@@ -10,7 +10,7 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import NO_LIMIT, Group, as_json, example, something, sure
+from worker.cli.parts import NO_LIMIT, Choice, Group, as_json, example, something, sure
 from worker.domain.credential import Credential, CredentialKind
 from worker.domain.errors import Invalid, TaskFailed
 from worker.domain.lengths import spoken
@@ -23,7 +23,7 @@ from worker.services.credentials import Standing
 COLUMNS = ["vo", "backend", "kind", "state", "left", "used", "expires_at", "renew", "path"]
 SEVERAL = "Which, where a VO has several."
 
-_kind = click.option("--kind", type=click.Choice([str(kind) for kind in CredentialKind]),
+_kind = click.option("--kind", type=Choice([str(kind) for kind in CredentialKind]),
                      help=SEVERAL)  # fmt: skip
 _renew = click.option(
     "--renew", metavar="COMMAND",
@@ -69,7 +69,11 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
         renew=_words(renew),
     )
     database = wiring.current_database()
-    _show(service.add(database, wiring.backends(), wanted, wiring.now()), as_json)
+    standing = service.add(database, wiring.backends(), wanted, wiring.now())
+    _show(standing, as_json)
+    for warning in (standing.problem, service.useless(wiring.backends(), wanted)):
+        if warning is not None:
+            show.warn(f"stored all the same: {warning}")
 
 
 @credential.command("list", epilog=example("pilotage credential list"))

@@ -1,4 +1,4 @@
-"""`pilotage db`: care of the database."""
+"""`pilotage db`: make, migrate, check and empty the database."""
 
 from dataclasses import asdict
 from typing import Any
@@ -16,8 +16,15 @@ from worker.services import database as service
 @as_json
 @click.pass_context
 def db(context: click.Context, as_json: bool) -> None:
-    """Care for the database. Without a further word: setup."""
+    """Manage the database.
+
+    Without a further word it is set up, after a line that says what will be done. A database that
+    holds pilots is not migrated this way: 'pilotage db migrate' and 'pilotage db setup' do that.
+    """
     if context.invoked_subcommand is None:
+        announcement = service.announce_setup(wiring.database())
+        if not as_json:
+            show.say(announcement)
         context.invoke(setup, as_json=as_json)
     elif as_json:
         raise click.UsageError(f"Write --json after {context.invoked_subcommand!r}.", context)

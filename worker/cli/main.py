@@ -1,4 +1,6 @@
-"""The command `pilotage`: one group a noun. Here every error becomes one line and exit code 1."""
+"""The command `pilotage`: one group a noun. Here every error becomes one line and an exit code:
+2 where the command was used wrongly, 1 otherwise.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -64,7 +66,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.ctx.get_help() if error.ctx else "")
         return 0
     except click.ClickException as error:
-        return complain(_usage(error))
+        return complain(_usage(error), error.exit_code)
     except PilotageError as error:
         return complain(str(error))
     except (click.Abort, KeyboardInterrupt):

@@ -72,6 +72,14 @@ def paged(command: Command) -> Command:
     return command
 
 
+class Choice(click.Choice[str]):
+    """One word of a few; a wrong word is answered with the nearest."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Return what to say of a wrong word."""
+        return f"{str(value)!r}: {nearest(str(value), self.choices)}"
+
+
 class Amount(click.ParamType[int | str]):
     """A whole number, or 'none' for no limit."""
 

@@ -9,7 +9,7 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import Group, as_json, example, paged, show_page, sure
+from worker.cli.parts import Choice, Group, as_json, example, paged, show_page, sure
 from worker.domain.errors import TaskFailed, UnknownPilot
 from worker.domain.pilot import Status
 from worker.domain.schedule import Outcome
@@ -37,7 +37,7 @@ def pilot() -> None:
 
 @pilot.command("list", epilog=example("pilotage pilot list --ce lyon --status failed --descending"))
 @click.option(
-    "--status", "statuses", multiple=True, type=click.Choice([str(s) for s in Status]),
+    "--status", "statuses", multiple=True, type=Choice([str(s) for s in Status]),
     help="Only in this status. Repeat for more.",
 )  # fmt: skip
 @click.option("--ce", help="Only of this CE.")

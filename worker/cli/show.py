@@ -35,11 +35,17 @@ COLOURS = {
 """The words that say how things stand."""
 
 
-def complain(message: str) -> int:
-    """Say in one line what went wrong; tell the exit code."""
+def complain(message: str, code: int = 1) -> int:
+    """Print in one line what went wrong; return the exit code."""
     colour = None if os.environ.get("NO_COLOR") else "red"
     click.echo(f"pilotage: {click.style(message, fg=colour)}", err=True)
-    return 1
+    return code
+
+
+def warn(message: str) -> None:
+    """Print in one line what an operator should look at, beside the answer."""
+    colour = None if os.environ.get("NO_COLOR") else "yellow"
+    click.echo(f"warning: {click.style(message, fg=colour)}", err=True)
 
 
 def counted(number: int, word: str) -> str:

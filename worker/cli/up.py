@@ -35,7 +35,7 @@ def up(duration: str | None, demo: bool) -> None:
     With no database and broker configured, both are kept in the state folder.
     """
     seconds = None if duration is None else _seconds(duration)
-    home = wiring.settings().home
+    home = wiring.state_folder()
     with alone(home):
         _prepare(demo=demo)
         wiring.empty_broker()

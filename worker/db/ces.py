@@ -7,12 +7,13 @@ from typing import Any
 
 from sqlalchemy import delete, exists, insert, select, update
 
+from worker.db.names import unknown
 from worker.db.pages import FIRST, Asked, Page, contains, read_page
 from worker.db.rows import insert_new
 from worker.db.tables import ce_health, ce_vos, ces, pilots, vos
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
-from worker.domain.errors import AlreadyExists, InUse, UnknownCE, UnknownVO
+from worker.domain.errors import AlreadyExists, InUse
 
 _COLUMNS = [ces.c[field.name] for field in fields(CE)]
 SORTS = {
@@ -27,7 +28,7 @@ def add(tx: Transaction, ce: CE) -> int:
     """Add a CE, with an empty record of its health; return its id."""
     made = insert_new(tx, ces, **_values(ce))
     if made is None:
-        raise AlreadyExists("CE", ce.name)
+        raise AlreadyExists("CE", ce.name, f"change it with 'pilotage ce set {ce.name}'")
     tx.execute(insert(ce_health).values(ce_id=made, rates={}))
     return made
 
@@ -36,7 +37,7 @@ def get(tx: Transaction, name: str) -> CE:
     """Read one CE."""
     found = tx.execute(select(*_COLUMNS).where(ces.c.name == name)).mappings().one_or_none()
     if found is None:
-        raise UnknownCE(name)
+        raise unknown(tx, ces, name)
     return CE(**found)
 
 
@@ -133,7 +134,7 @@ def allow(tx: Transaction, name: str, vo_names: Collection[str]) -> None:
     wanted = set(vo_names)
     known = tx.execute(select(vos.c.id, vos.c.name).where(vos.c.name.in_(wanted))).all()
     for missing in sorted(wanted - {row.name for row in known}):
-        raise UnknownVO(missing)
+        raise unknown(tx, vos, missing)
     tx.execute(delete(ce_vos).where(ce_vos.c.ce_id == ce.id))
     if known:
         tx.execute(insert(ce_vos), [{"ce_id": ce.id, "vo_id": row.id} for row in known])

@@ -13,6 +13,7 @@ from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.credential import Credential, CredentialKind
 from worker.domain.errors import AlreadyExists, UnknownCredential
+from worker.domain.nearest import nearest
 from worker.domain.vo import ALL_VOS
 
 SEEN = (
@@ -32,7 +33,8 @@ def add(tx: Transaction, credential: Credential) -> None:
     vo_id = None if credential.vo is None else key_of(tx, vos, credential.vo)
     if insert_new(tx, credentials, vo_id=vo_id, **_told(credential)) is None:
         raise AlreadyExists(
-            f"{credential.kind} of {_named(credential.vo)} for {credential.backend}"
+            f"{credential.kind} of {_named(credential.vo)} for {credential.backend}",
+            "change it with 'pilotage credential set'",
         )
 
 
@@ -42,7 +44,7 @@ def get(
     """Read a VO's own credential for a back-end; the kind may be left out where there is one."""
     found = _find(tx, vo, backend, kind)
     if not found:
-        raise UnknownCredential(f"{kind or 'credential'} of {_named(vo)} for {backend}")
+        raise _unknown(tx, vo, backend, kind)
     if len(found) > 1:
         kinds = ", ".join(str(one.kind) for one in found)
         raise UnknownCredential(f"of {_named(vo)} for {backend}", f"say which kind: {kinds}")
@@ -120,6 +122,16 @@ _CREDENTIALS: Select[Any] = (
     .select_from(credentials.outerjoin(vos, credentials.c.vo_id == vos.c.id))
     .order_by(func.coalesce(vos.c.name, ""), credentials.c.backend, credentials.c.kind)
 )
+
+
+def _unknown(
+    tx: Transaction, vo: str | None, backend: str, kind: CredentialKind | None
+) -> UnknownCredential:
+    """Return the error about a credential that does not exist, with what is nearest."""
+    stored = [one for one in get_all(tx) if one.vo == vo]
+    kinds = [str(one.kind) for one in stored if one.backend == backend]
+    hint = nearest(str(kind), kinds) if kinds else nearest(backend, {c.backend for c in stored})
+    return UnknownCredential(f"{kind or 'credential'} of {_named(vo)} for {backend}", hint)
 
 
 def _find(

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import JSON, Executable, Text, bindparam, case, func, select, update
 
+from worker.db.names import unknown
 from worker.db.rows import encode, rows
 from worker.db.tables import ce_health, ces
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.breaker import Breaker
-from worker.domain.errors import UnknownCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ def get(tx: Transaction, ce: str) -> Health:
     """Read the health of one CE."""
     found = tx.execute(_HEALTH.where(ces.c.name == ce)).mappings().one_or_none()
     if found is None:
-        raise UnknownCE(ce)
+        raise unknown(tx, ces, ce)
     return Health(**{name: value for name, value in found.items() if name != "ce"})
 
 
@@ -58,7 +58,7 @@ def save(tx: Transaction, ce: str, health: Health) -> None:
     values = {**asdict(health), "rates": dict(health.rates)}
     stored = tx.execute(update(ce_health).where(ce_health.c.ce_id == _key_of(ce)).values(values))
     if not stored.rowcount:
-        raise UnknownCE(ce)
+        raise unknown(tx, ces, ce)
 
 
 def call_answered(tx: Transaction, ce: str, now: datetime) -> None:

@@ -10,6 +10,7 @@ from worker.db.names import key_of
 from worker.db.tables import ces, maintenances
 from worker.db.uow import Transaction
 from worker.domain.errors import Invalid, NotFound
+from worker.domain.nearest import nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,9 @@ def remove(tx: Transaction, ce: str, which: int) -> None:
         maintenances.c.id == which, maintenances.c.ce_id == key_of(tx, ces, ce)
     )
     if not tx.execute(wanted).rowcount:
-        raise NotFound(f"maintenance {which} of CE {ce}")
+        stored = select(maintenances.c.id).where(maintenances.c.ce_id == key_of(tx, ces, ce))
+        ids = map(str, tx.execute(stored).scalars())
+        raise NotFound(f"maintenance {which} of CE {ce}", nearest(str(which), ids))
 
 
 def over(tx: Transaction, ended_before: datetime) -> list[int]:

@@ -1,10 +1,11 @@
-"""From names to keys."""
+"""From names to keys, and what to say of a name that does not exist."""
 
 from sqlalchemy import Table, select
 
 from worker.db.tables import vos
 from worker.db.uow import Transaction
-from worker.domain.errors import UnknownCE, UnknownVO
+from worker.domain.errors import NotFound, UnknownCE, UnknownVO
+from worker.domain.nearest import nearest
 
 
 def key_of(tx: Transaction, table: Table, name: str) -> int:
@@ -16,5 +17,16 @@ def key_of(tx: Transaction, table: Table, name: str) -> int:
         select(table.c.id).where(table.c.name == name)
     ).scalar_one_or_none()
     if found is None:
-        raise (UnknownVO if table is vos else UnknownCE)(name)
+        raise unknown(tx, table, name)
     return found
+
+
+def unknown(tx: Transaction, table: Table, name: str) -> NotFound:
+    """Return the error about a VO or CE that does not exist, with the name that is nearest."""
+    kind = UnknownVO if table is vos else UnknownCE
+    return kind(name, nearest(name, names(tx, table)))
+
+
+def names(tx: Transaction, table: Table) -> list[str]:
+    """Read the name of every VO or CE."""
+    return list(tx.execute(select(table.c.name).order_by(table.c.name)).scalars())

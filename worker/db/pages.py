@@ -16,6 +16,7 @@ from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.checks import LARGEST
 from worker.domain.errors import Invalid
+from worker.domain.nearest import nearest
 
 T = TypeVar("T")
 MOST = 10_000
@@ -60,7 +61,7 @@ def read_page(
     """Read one page. `sorts` names the columns one may sort by, none of them nullable."""
     sort = asked.sort or next(iter(sorts))
     if sort not in sorts:
-        raise Invalid("sort", f"{sort!r} is not one of {', '.join(sorts)}")
+        raise Invalid(f"sort {sort!r}", nearest(sort, sorts))
     order = [sorts[sort]] if sorts[sort] is key else [sorts[sort], key]
     if asked.after is not None:
         position = _position(asked.after, order)

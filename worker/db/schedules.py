@@ -20,12 +20,13 @@ from sqlalchemy import (
     update,
 )
 
+from worker.db.names import key_of
 from worker.db.rows import encode, insert_new, rows
 from worker.db.tables import schedules, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.checks import at_least
-from worker.domain.errors import Invalid, UnknownSchedule, UnknownVO
+from worker.domain.errors import Invalid, UnknownSchedule
 from worker.domain.schedule import Outcome
 
 SHORTEST = 0.1
@@ -242,12 +243,7 @@ def _values(tx: Transaction, schedule: Schedule) -> dict[str, Any]:
 
 
 def _vo_id(tx: Transaction, vo: str | None) -> int | None:
-    if vo is None:
-        return None
-    found: int | None = tx.execute(select(vos.c.id).where(vos.c.name == vo)).scalar_one_or_none()
-    if found is None:
-        raise UnknownVO(vo)
-    return found
+    return None if vo is None else key_of(tx, vos, vo)
 
 
 def _of(vo_id: int | None) -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, inspect, select, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, inspect, literal, select, text
 from sqlalchemy import func as sql
 from sqlalchemy.pool import NullPool
 
@@ -94,6 +94,13 @@ def row_counts(connection: Connection, chain: Chain) -> dict[str, int | None]:
         else None
         for name in chain.tables
     }
+
+
+def has_rows(connection: Connection, table: Table) -> bool:
+    """Tell whether a table is there and not empty."""
+    if not inspect(connection).has_table(table.name):
+        return False
+    return connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None
 
 
 def _file(url: URL) -> Path:

@@ -5,11 +5,12 @@ from typing import Any
 
 from sqlalchemy import delete, exists, select, update
 
+from worker.db.names import unknown
 from worker.db.pages import FIRST, Asked, Page, contains, read_page
 from worker.db.rows import insert_new
 from worker.db.tables import pilots, vos
 from worker.db.uow import Transaction
-from worker.domain.errors import AlreadyExists, InUse, UnknownVO
+from worker.domain.errors import AlreadyExists, InUse
 from worker.domain.vo import DEFAULT_VO, VO
 
 _COLUMNS = [vos.c[field.name] for field in fields(VO)]
@@ -23,7 +24,7 @@ def add(tx: Transaction, vo: VO) -> int:
     """Add a VO; return its id."""
     made = insert_new(tx, vos, **_values(vo))
     if made is None:
-        raise AlreadyExists("VO", vo.name)
+        raise AlreadyExists("VO", vo.name, f"change it with 'pilotage vo set {vo.name}'")
     return made
 
 
@@ -31,7 +32,7 @@ def get(tx: Transaction, name: str) -> VO:
     """Read one VO."""
     found = tx.execute(select(*_COLUMNS).where(vos.c.name == name)).mappings().one_or_none()
     if found is None:
-        raise UnknownVO(name)
+        raise unknown(tx, vos, name)
     return VO(**found)
 
 

@@ -13,6 +13,7 @@ from worker.demand.contract import Source, SourceOptions
 from worker.domain.checks import LARGEST
 from worker.domain.errors import ConfigurationError, DemandUnknown, Invalid
 from worker.domain.nearest import nearest
+from worker.domain.validation import place, reason
 
 GROUP = "pilotage.demand_sources"
 KIND = "kind"
@@ -44,8 +45,8 @@ def check(told: Mapping[str, Any]) -> tuple[Source, SourceOptions]:
         return source, source.options(**options)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Invalid(f"option {where!r} of demand source {source.name}", first["msg"]) from None
+        what = f"option {place(first)!r} of demand source {source.name}"
+        raise Invalid(what, reason(first)) from None
 
 
 def ask(vo: str, told: Mapping[str, Any]) -> int:

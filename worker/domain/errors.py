@@ -1,6 +1,7 @@
 """Every error that is meant for a person. The docstring of a leaf is its message.
 
-    PilotageError                     one line, exit code 1
+    click.UsageError                  correct the command line; exit code 2
+    PilotageError                     exit code 1
     ├── Invalid                       correct the input
     ├── NotFound                      name something that exists
     │   ├── UnknownVO

@@ -3,9 +3,19 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+SHOWN = 12
+"""Known words that are listed at the most, where none of them is near."""
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Say which known word was probably meant, or name them all."""
+    """Name the known word that was probably meant, or list the known words."""
     words = sorted(known)
-    close = get_close_matches(word, words, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(words) or 'none'}"
+    close = get_close_matches(word, words, n=1) or _in_other_case(word, words)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return f"known: {', '.join(words[:SHOWN]) or 'none'}{more}"
+
+
+def _in_other_case(word: str, words: Iterable[str]) -> list[str]:
+    return [known for known in words if known.lower() == word.lower()]

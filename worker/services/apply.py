@@ -190,6 +190,7 @@ def _vo(name: str, values: Mapping[str, Any]) -> VO:
 
 def _ce(name: str, values: Mapping[str, Any]) -> CE:
     given = {"name": name, **values, "tags": tuple(values.get("tags", ()))}
+    _known(f"CE {name}", given, _keys(CE))
     for needed in ("backend", "capacity"):
         if needed not in given:
             raise Invalid(f"CE {name}", f"it needs a {needed}")
@@ -197,12 +198,17 @@ def _ce(name: str, values: Mapping[str, Any]) -> CE:
 
 
 def _make(what: str, kind: type[Thing], values: Mapping[str, Any]) -> Thing:
-    hints = {f.name: f.type for f in fields(kind) if f.name not in ("id", "open_to_all")}
+    hints = _keys(kind)
     _known(what, values, hints)
     for key, value in values.items():
         if not _fits(value, hints[key]):
             raise Invalid(f"{what} {key}", f"{value!r} is of the wrong kind")
     return kind(**values)
+
+
+def _keys(kind: type[Thing]) -> dict[str, Any]:
+    """Return the keys that a VO or CE may have in a file, with the kind of each value."""
+    return {f.name: f.type for f in fields(kind) if f.name not in ("id", "open_to_all")}
 
 
 def _fits(value: object, hint: Any) -> bool:

@@ -50,6 +50,15 @@ def add(
         return _stored(tx, seen, now)
 
 
+def useless(backends: Mapping[str, Backend], credential: Credential) -> str | None:
+    """Return why no CE of a back-end will ever ask for a credential, if so."""
+    kinds = registry.get(backends, credential.backend).options.credential_kinds()
+    if credential.kind in kinds:
+        return None
+    asks = " or ".join(f"a {kind}" for kind in sorted(kinds)) or "no credential"
+    return f"no CE of back-end {credential.backend} asks for a {credential.kind}; it asks for {asks}"
+
+
 def change(
     database: Database,
     vo: str | None,

@@ -7,6 +7,7 @@ from worker.db import chains, pilot_reads, schema, server
 from worker.db.chains import CORE, Chain, Place, Standing
 from worker.db.database import Database
 from worker.db.refusals import translated
+from worker.db.tables import pilots
 from worker.domain.errors import ConfirmationNeeded, InUse, PilotageError, SchemaAbsent
 
 
@@ -90,6 +91,25 @@ def _failed(chain: Chain, error: Exception) -> Migrated:
 def setup(database: Database) -> tuple[Deed, list[Migrated]]:
     """Make the database if need be and bring every chain up to date."""
     return create(database), migrate(database)
+
+
+def announce_setup(database: Database) -> str:
+    """Return what a set-up will do. Refuse to migrate a database that holds pilots."""
+    if not server.exists(database.url):
+        return f"will make {database} and its tables"
+    with translated(database.url), database.engine.connect() as connection:
+        standings = [chains.standing(connection, chain) for chain in database.chains]
+        holds_pilots = server.has_rows(connection, pilots)
+    late = [s for s in standings if s.place is not Place.CURRENT]
+    if not late:
+        return f"{database} is up to date: nothing to do"
+    steps = ", ".join(f"{s.chain} from {s.revision or 'nothing'} to {s.head}" for s in late)
+    if holds_pilots:
+        raise ConfirmationNeeded(
+            f"this would migrate {database}, which holds pilots: {steps}",
+            "make a backup, then run 'pilotage db migrate'",
+        )
+    return f"will migrate {database}: {steps}"
 
 
 def drop(database: Database, *, yes: bool, force: bool = False) -> Deed:

@@ -6,6 +6,7 @@ themselves.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from worker.backends.contract import Listing, Observed
 from worker.backends.guard import Guard
@@ -18,6 +19,9 @@ from worker.services import calling
 from worker.services.check import move_to
 from worker.services.comparison import Comparison, compare, covers
 from worker.services.parts import Parts
+
+ENDED_HERE = "ended in our database, still alive at the CE"
+NEXT_CHECK = "the next check will record it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +39,11 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """What differs, and what was done about it."""
+    """What differs, and what was done about it. `expected` is what the next check will record."""
 
     complete: bool
     differences: list[Difference]
+    expected: list[Difference]
     adopted: int = 0
     cancelled: int = 0
 
@@ -74,7 +79,7 @@ def _ask(
     listing = driver.find()
     with parts.database.uow() as tx:
         health.call_answered(tx, ce.name, parts.now())
-        found, differences = _differences(tx, ce, listing)
+        found, differences = _differences(tx, parts, ce, listing)
     _insist_on_yes(found, adopt_for, cancel=cancel, yes=yes)
     with parts.database.uow() as tx:
         adopted = _adopt(tx, parts, ce, found, adopt_for) if adopt_for is not None else set()
@@ -82,7 +87,8 @@ def _ask(
     answers = driver.cancel(unwanted)
     return Compared(
         complete=listing.complete,
-        differences=differences,
+        differences=[one for one in differences if one.what != NEXT_CHECK],
+        expected=[one for one in differences if one.what == NEXT_CHECK],
         adopted=len(adopted),
         cancelled=sum(answer.accepted for answer in answers),
     )
@@ -114,15 +120,22 @@ def _adopt(tx: Transaction, parts: Parts, ce: CE, found: Comparison, vo: str | N
     return {*stamps, *(pilot.stamp for pilot, _ in found.returning)}
 
 
-def _differences(tx: Transaction, ce: CE, listing: Listing) -> tuple[Comparison, list[Difference]]:
+def _differences(
+    tx: Transaction, parts: Parts, ce: CE, listing: Listing
+) -> tuple[Comparison, list[Difference]]:
     known = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
     found = compare(ce.name, listing, known)
     said = {job.stamp: job for job in listing.jobs}
-    ours = pilot_reads.at_ce(tx, ce.name)
+    delay = timedelta(seconds=parts.options(ce).visibility_delay)
+    ours = [
+        pilot
+        for pilot in pilot_reads.at_ce(tx, ce.name)
+        if pilot.stamp in said or not _is_too_new(pilot, listing, delay)
+    ]
     return found, [
         *(_of_job(job, "nobody here knows its stamp") for job in found.strangers),
         *(_of_job(job, "the CE has its stamp twice") for job in found.doubles),
-        *(_of_both(p, job, "over here, alive there") for p, job in found.leftovers),
+        *(_of_both(p, job, ENDED_HERE) for p, job in found.leftovers),
         *(_of_both(p, job, "not recorded here yet") for p, job in found.returning),
         *(_of_other_ce(p, job) for p, job in found.foreign),
         *_ours(ours, said, listing),
@@ -146,7 +159,13 @@ def _ours(
                 what="not in the CE's listing",
             )
         elif job is not None and _moved_on(pilot, job):
-            yield _of_both(pilot, job, "the next check will see it")
+            yield _of_both(pilot, job, NEXT_CHECK)
+
+
+def _is_too_new(pilot: Pilot, listing: Listing, delay: timedelta) -> bool:
+    """Tell whether a pilot was sent so lately that the CE need not list it yet."""
+    sent_at = pilot.submitted_at or pilot.claimed_at
+    return sent_at is not None and listing.as_of <= sent_at + delay
 
 
 def _moved_on(pilot: Pilot, job: Observed) -> bool:

@@ -61,6 +61,7 @@ def show_ce(database: Database, name: str) -> tuple[CE, list[str]]:
 
 def list_ces(
     database: Database,
+    backends: Mapping[str, Backend],
     *,
     search: str | None = None,
     backend: str | None = None,
@@ -68,6 +69,8 @@ def list_ces(
     **asked: Any,
 ) -> Page[CE]:
     """List CEs: one page, asked for as `Asked` says."""
+    if backend is not None:
+        registry.get(backends, backend)
     with database.uow() as tx:
         return ces.find(tx, search=search, backend=backend, enabled=enabled, asked=Asked(**asked))
 

@@ -143,3 +143,8 @@ class ArcOptions(Options):
     def credential(self) -> CredentialKind:
         """Say which credential of each VO the CE asks for."""
         return CredentialKind(self.authentication.value)
+
+    @classmethod
+    def credential_kinds(cls) -> frozenset[CredentialKind]:
+        """Return every kind that a CE of this back-end may ask for."""
+        return frozenset(CredentialKind(way.value) for way in Authentication)

@@ -172,6 +172,11 @@ class HTCondorOptions(Options):
         """Say which credential of each VO the CE asks for, if any."""
         return _CREDENTIALS[self.authentication]
 
+    @classmethod
+    def credential_kinds(cls) -> frozenset[CredentialKind]:
+        """Return every kind that a CE of this back-end may ask for."""
+        return frozenset(kind for kind in _CREDENTIALS.values() if kind is not None)
+
 
 _CREDENTIALS = {
     Authentication.NONE: None,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from worker.backends.sim.life import lot
 from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
+from worker.domain.validation import place, reason
 from worker.domain.pilot import Cause
 from worker.domain.words import Described
 
@@ -143,5 +144,4 @@ def read_settings(fault: Fault, given: Mapping[str, Any]) -> Settings:
         return Settings(**{**DEFAULTS.get(fault, {}), **given})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Invalid(f"setting {where!r} of fault {fault}", first["msg"]) from None
+        raise Invalid(f"setting {place(first)!r} of fault {fault}", reason(first)) from None

@@ -195,3 +195,8 @@ class SlurmOptions(Options):
     def credential(self) -> CredentialKind | None:
         """Each VO has a key, or all share what the host has."""
         return CredentialKind.KEY if self.vo_keys else None
+
+    @classmethod
+    def credential_kinds(cls) -> frozenset[CredentialKind]:
+        """Return every kind that a CE of this back-end may ask for."""
+        return frozenset({CredentialKind.KEY})
