@@ -5,7 +5,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import Column, Update, bindparam, update
 
 from worker.db.pilots import UNDECIDED
-from worker.db.tables import ce_health, credentials, has_status, leases, pilots, vo_demands
+from worker.db.tables import (
+    ce_health,
+    credentials,
+    has_status,
+    leases,
+    pilots,
+    transitions,
+    vo_demands,
+)
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import Status
@@ -34,13 +42,16 @@ def _pulled(column: Column[datetime], limit: object) -> Update:
 
 
 _AHEAD = [
-    _pulled(column, _LIMIT)
-    for column in (
-        leases.c.until,
-        ce_health.c.retry_at,
-        credentials.c.retry_at,
-        pilots.c.next_check_at,
-    )
+    *(
+        _pulled(column, _LIMIT)
+        for column in (
+            leases.c.until,
+            ce_health.c.retry_at,
+            credentials.c.retry_at,
+            pilots.c.next_check_at,
+        )
+    ),
+    _pulled(transitions.c.learn_after, _LIMIT).where(transitions.c.learned_at.is_(None)),
 ]
 _SINCE = [
     # Of the active only: their index is short, the history is not, and is to stay as it is.
