@@ -1,14 +1,17 @@
 """learn: every outcome once, whenever it was committed, at the cost of the new ones."""
 
+from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from tests.expectations import statements
 from tests.factories import a_ce, a_pilot
 from tests.services.world import World
-from worker.db import mover, outcomes
+from worker.db import moments, mover, outcomes
 from worker.db.tables import transitions
+from worker.domain.breaker import Breaker
 from worker.domain.ce import CE
 from worker.domain.pilot import Cause, Move, Status
 from worker.policy.learning import learn as fold
@@ -53,8 +56,8 @@ def test_what_is_stored_is_what_a_replay_of_the_history_gives(world: World) -> N
     with world.database.uow() as tx:
         learnt = tx.execute(select(transitions.c.id, transitions.c.learned_at))
         when = {row.id: row.learned_at for row in learnt}
-        tx.execute(transitions.update().values(learned_at=None))
-        _, events = learn.events_from(outcomes.unlearned(tx, 10_000), DEFAULTS)
+        tx.execute(transitions.update().values(learned_at=None, learn_after=None))
+        _, events = learn.events_from(outcomes.unlearned(tx, 10_000, world.clock), DEFAULTS)
     ordered = sorted(events[ce.name], key=lambda one: (when[one[0][1]] or world.clock, one[0]))
     again = fold(None, [event for _, event in ordered], now=world.clock, configured=1.0)
     assert rounded(again.state) == rounded(stored)
@@ -83,18 +86,85 @@ def test_a_start_is_learnt_once_the_pilot_has_outlived_its_first_minutes(world: 
     assert learn.learn(world.parts()).counts["outcomes"] == 0
 
 
+def test_starts_that_cannot_be_judged_yet_do_not_stand_before_failures(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learn, "AT_ONCE", 10)
+    young, bad = world.ce(a_ce().with_capacity(50)), world.ce()
+    learn.learn(world.parts())
+    world.make(a_pilot().on(young).running(), 25)
+    world.make(a_pilot().on(bad).failed(Cause.NODE), 10)
+    for _ in range(15):
+        learn.learn(world.parts())
+    assert world.health(bad).breaker is Breaker.OPEN
+    with world.database.uow() as tx:
+        assert outcomes.unlearned(tx, 1000, world.clock) == []
+
+
+def running(world: World, number: int) -> CE:
+    """Let pilots begin to run, and learn what can be learnt of them."""
+    ce = world.ce(a_ce().with_capacity(number), run_time=100_000.0, check_latest=60.0)
+    world.sent(ce, number)
+    world.wait(100)
+    world.check(ce, world.parts(by_hand=True))
+    assert world.statuses() == {"running": number}
+    learn.learn(world.parts())
+    return ce
+
+
+def waiting(world: World) -> int:
+    with world.database.uow() as tx:
+        return len(outcomes.unlearned(tx, 1000, world.clock))
+
+
+def test_a_start_is_not_read_again_before_it_can_be_judged(world: World) -> None:
+    ce = running(world, 8)
+    read = []
+    for _ in range(20):
+        world.wait(30)
+        read.append(waiting(world))
+        learn.learn(world.parts())
+    # Nobody checks the pilots of this CE: its starts are looked at again ever more rarely.
+    assert not any(read[:6])
+    assert 0 < sum(map(bool, read)) < 8
+    world.check(ce, world.parts(by_hand=True))
+    world.wait(minutes=10)
+    assert learn.learn(world.parts()).counts["outcomes"] == 8
+
+
+def test_a_start_is_learnt_together_with_an_end_that_decides_it(world: World) -> None:
+    running(world, 3)
+    world.wait(20)
+    assert waiting(world) == 0
+    [first, *_] = world.pilots()
+    world.change(lambda tx: mover.move(tx, [Move(pilot_id=first.id, to=Status.DONE)], world.clock))
+    with world.database.uow() as tx:
+        became = [one.became for one in outcomes.unlearned(tx, 1000, world.clock)]
+    assert became == [Status.RUNNING, Status.DONE]
+    assert learn.learn(world.parts()).counts["outcomes"] == 2
+    assert waiting(world) == 0
+
+
+def test_no_start_waits_for_a_moment_of_a_clock_that_was_set_back(world: World) -> None:
+    running(world, 3)
+    world.clock -= timedelta(hours=2)
+    assert waiting(world) == 0
+    world.change(lambda tx: moments.pull_back(tx, world.clock))
+    assert waiting(world) == 3
+
+
 def test_the_cost_is_that_of_the_new_ones(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(500))
     world.make(a_pilot().on(ce).done(), 300)
     learn.learn(world.parts())
     world.make(a_pilot().on(ce).done())
     with world.database.uow() as tx:
-        assert {one.became for one in outcomes.unlearned(tx, 1000)} <= {
+        assert {one.became for one in outcomes.unlearned(tx, 1000, world.clock)} <= {
             Status.SUBMITTED,
             Status.RUNNING,
             Status.DONE,
         }
-        assert len(outcomes.unlearned(tx, 1000)) <= 3
+        assert len(outcomes.unlearned(tx, 1000, world.clock)) <= 3
     with statements(world.database.engine) as seen:
         learn.learn(world.parts())
     assert len(seen) < 12

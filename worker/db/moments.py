@@ -12,6 +12,7 @@ from worker.db.tables import (
     leases,
     pilots,
     schedules,
+    transitions,
     vo_demands,
 )
 from worker.db.types import UtcDateTime
@@ -42,13 +43,16 @@ def _pulled(column: Column[datetime], limit: object) -> Update:
 
 
 _AHEAD = [
-    _pulled(column, _LIMIT)
-    for column in (
-        leases.c.until,
-        ce_health.c.retry_at,
-        credentials.c.retry_at,
-        pilots.c.next_check_at,
-    )
+    *(
+        _pulled(column, _LIMIT)
+        for column in (
+            leases.c.until,
+            ce_health.c.retry_at,
+            credentials.c.retry_at,
+            pilots.c.next_check_at,
+        )
+    ),
+    _pulled(transitions.c.learn_after, _LIMIT).where(transitions.c.learned_at.is_(None)),
 ]
 _SINCE = [
     # Of the active only: their index is short, the history is not, and is to stay as it is.

@@ -1,16 +1,17 @@
 """Outcomes: the transitions that nobody has learnt from yet, and the queue of each CE.
 
 A transition is learnt from once, whenever it was committed: it is marked, and no clock is asked.
-The cost is that of the new ones, however long the history.
+The cost is that of the new ones, however long the history. One that cannot be judged yet is
+postponed: until then it is read only together with something new of the same pilot.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Integer, bindparam, func, select, update
+from sqlalchemy import Executable, Integer, bindparam, func, select, union, update
 
 from worker.db.rows import encode, rows
 from worker.db.tables import UNTOLD, ces, has_status, pilots, transitions
@@ -47,10 +48,20 @@ class CEQueue:
     drained: int = 0
 
 
-def unlearned(tx: Transaction, limit: int) -> list[Outcome]:
-    """Read transitions that were not learnt from, the oldest first."""
-    found = tx.execute(_UNLEARNED, {"limit": limit}).mappings()
+def unlearned(tx: Transaction, limit: int, now: datetime) -> list[Outcome]:
+    """Read transitions that were not learnt from, the oldest first.
+
+    These are at most so many new ones and so many whose postponement is over, and with them all
+    others of their pilots: what is new of a pilot may decide what could not be judged before.
+    """
+    found = tx.execute(_UNLEARNED, {"limit": limit, "now": now}).mappings()
     return [Outcome(**row) for row in found]
+
+
+def postpone(tx: Transaction, moments: Mapping[int, datetime]) -> None:
+    """Note when each of these is to be looked at again."""
+    if moments:
+        tx.execute(_postpone(tx.dialect), encode(("id", "learn_after"), moments.items()))
 
 
 def mark(tx: Transaction, ids: Collection[int], now: datetime) -> None:
@@ -79,6 +90,25 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 _SINCE = bindparam("since", type_=UtcDateTime())
 _NOW = bindparam("now", type_=UtcDateTime())
 
+_OPEN = transitions.c.learned_at.is_(None)
+_TOLD = ~has_status(UNTOLD, transitions.c.became)
+_LIMIT = bindparam("limit", type_=Integer)
+_NEW = (
+    select(transitions.c.pilot_id)
+    .where(_OPEN, _TOLD, transitions.c.learn_after.is_(None))
+    .order_by(transitions.c.id)
+    .limit(_LIMIT)
+)
+_DUE_AGAIN = (
+    select(transitions.c.pilot_id)
+    .where(_OPEN, transitions.c.learn_after <= _NOW)
+    .order_by(transitions.c.learn_after)
+    .limit(_LIMIT)
+)
+_CONCERNED = union(
+    select(_NEW.subquery("new").c.pilot_id), select(_DUE_AGAIN.subquery("due_again").c.pilot_id)
+).subquery("concerned")
+
 _UNLEARNED = (
     select(
         transitions.c.id,
@@ -86,17 +116,11 @@ _UNLEARNED = (
         *(transitions.c[name] for name in ("was", "became", "cause", "at")),
         *(pilots.c[name] for name in ("status", "started_at", "ended_at", "checked_at")),
     )
-    .select_from(
-        transitions.join(pilots, pilots.c.id == transitions.c.pilot_id).join(
-            ces, ces.c.id == pilots.c.ce_id
-        )
-    )
-    .where(
-        transitions.c.learned_at.is_(None),
-        ~has_status(UNTOLD, transitions.c.became),
-    )
+    .join_from(_CONCERNED, transitions, transitions.c.pilot_id == _CONCERNED.c.pilot_id)
+    .join(pilots, pilots.c.id == transitions.c.pilot_id)
+    .join(ces, ces.c.id == pilots.c.ce_id)
+    .where(_OPEN, _TOLD)
     .order_by(transitions.c.id)
-    .limit(bindparam("limit", type_=Integer))
 )
 
 _WAITING = (
@@ -124,3 +148,10 @@ _ENDED = _BEGAN.where(pilots.c.ended_at >= _SINCE, pilots.c.started_at.is_not(No
 def _mark(dialect: str) -> Executable:
     wanted = rows(dialect, id=Integer)
     return update(transitions).where(transitions.c.id == wanted.c.id).values(learned_at=_NOW)
+
+
+@cache
+def _postpone(dialect: str) -> Executable:
+    wanted = rows(dialect, id=Integer, learn_after=UtcDateTime)
+    postponed = update(transitions).where(transitions.c.id == wanted.c.id)
+    return postponed.values(learn_after=wanted.c.learn_after)

@@ -230,6 +230,9 @@ Index(
 Index("ix_pilots_ce_id_id", pilots.c.ce_id, pilots.c.id)
 Index("ix_pilots_vo_id_id", pilots.c.vo_id, pilots.c.id)
 
+_UNLEARNED = f"learned_at IS NULL AND learn_after IS NULL AND became NOT IN ({_quoted(UNTOLD)})"
+_POSTPONED = "learned_at IS NULL AND learn_after IS NOT NULL"
+
 transitions = Table(
     "transitions",
     metadata,
@@ -242,13 +245,21 @@ transitions = Table(
     Column("reason", Text),
     Column("at", UtcDateTime(), nullable=False, server_default=func.current_timestamp()),
     Column("learned_at", UtcDateTime()),
+    Column("learn_after", UtcDateTime()),
     Index("ix_transitions_pilot_id_id", "pilot_id", "id"),
-    # What learn has yet to fold: as few rows as there are new outcomes, however long the history.
+    # What learn has yet to fold: as few rows as there are new outcomes, however long the history;
+    # those that could not be judged yet stand apart, in the order in which they are looked at again.
     Index(
         "ix_transitions_unlearned",
         "id",
-        postgresql_where=text(f"learned_at IS NULL AND became NOT IN ({_quoted(UNTOLD)})"),
-        sqlite_where=text(f"learned_at IS NULL AND became NOT IN ({_quoted(UNTOLD)})"),
+        postgresql_where=text(_UNLEARNED),
+        sqlite_where=text(_UNLEARNED),
+    ),
+    Index(
+        "ix_transitions_learn_after",
+        "learn_after",
+        postgresql_where=text(_POSTPONED),
+        sqlite_where=text(_POSTPONED),
     ),
     Index(
         "ix_transitions_ends",

@@ -10,6 +10,10 @@ from typing import NamedTuple
 from worker.domain.pilot import CE_FAULTS, Cause, Status
 from worker.domain.words import Described
 from worker.policy.failures import FAST
+from worker.policy.polling import next_check
+
+SOONEST, LATEST = timedelta(seconds=30), timedelta(minutes=10)
+"""Bounds of the time until a start that could not be judged is looked at again."""
 
 
 class Kind(Described):
@@ -52,7 +56,7 @@ class Step(NamedTuple):
 
 
 def events_of(step: Step, *, survival: timedelta = FAST) -> tuple[Event, ...] | None:
-    """Tell what one transition teaches; `None` is "not yet": ask again at the next tick.
+    """Tell what one transition teaches; `None` is "not yet": `look_again` says when to ask again.
 
     The start of a pilot is known to be good when it was seen running after `survival`, or when it
     has ended well; until then its transition to running stays unlearned.
@@ -66,6 +70,16 @@ def events_of(step: Step, *, survival: timedelta = FAST) -> tuple[Event, ...] | 
     if step.became is Status.LOST or step.cause in CE_FAULTS:
         return _failed(step, survival)
     return _left(step, survival)
+
+
+def look_again(step: Step, now: datetime, *, survival: timedelta = FAST) -> datetime:
+    """Return when to look again at a start that cannot be judged yet.
+
+    Nothing is known of it before the pilot could have survived; then it is a matter of the next
+    check, which may be far where a CE does not answer.
+    """
+    began = step.started_at or step.at
+    return max(began + survival, next_check(now, began, soonest=SOONEST, latest=LATEST))
 
 
 def _began(step: Step, survival: timedelta) -> tuple[Event, ...] | None:

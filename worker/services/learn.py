@@ -1,6 +1,7 @@
 """learn: fold what became of pilots into what is known of each CE, its breaker included.
 
 Every transition is learnt from once, whenever it was committed; the cost is that of the new ones.
+What cannot be judged yet is postponed, so that it never stands before what can.
 What a replay of the history would give is what is stored.
 """
 
@@ -16,13 +17,13 @@ from worker.db.outcomes import CEQueue, Outcome
 from worker.db.uow import Transaction
 from worker.policy.learning import SUCCESS_RATE, Queue, judge
 from worker.policy.learning import learn as fold
-from worker.policy.outcomes import Event, Step, events_of
+from worker.policy.outcomes import Event, Step, events_of, look_again
 from worker.policy.parameters import Parameters
 from worker.services.facts import QUEUE
 from worker.services.parts import Done, Parts, busy
 
 AT_ONCE = 20_000
-"""Transitions that one execution learns from at the most."""
+"""New transitions that one execution learns from at the most, and as many that were postponed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class Learned:
     """What one execution learns."""
 
     ids: list[int]
+    postponed: dict[int, datetime]
     events: int
     lessons: list[Lesson]
     changes: list[BreakerChange]
@@ -44,6 +46,7 @@ def learn(parts: Parts) -> Done:
         now = parts.now()
         found = _learned(tx, parts.parameters, now)
         outcomes.mark(tx, found.ids, now)
+        outcomes.postpone(tx, found.postponed)
         health.save_lessons(tx, found.lessons, now)
         breakers.add(tx, found.changes)
     return Done(
@@ -62,7 +65,9 @@ def plan(parts: Parts) -> Done:
 def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Learned:
     known = health.get_all(tx)
     configured = ces.success_rates(tx)
-    ids, events = events_from(outcomes.unlearned(tx, AT_ONCE), parameters)
+    unlearned = outcomes.unlearned(tx, AT_ONCE, now)
+    ids, events = events_from(unlearned, parameters)
+    learnt = frozenset(ids)
     queues = outcomes.queues(tx, now)
     stale = {ce for ce, was in known.items() if was.rates.get(QUEUE)}
     lessons, changes, lines = [], [], []
@@ -89,6 +94,11 @@ def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Learned:
         lines.append(f"{ce}  chance {judged.chances.all:.2f}")
     return Learned(
         ids=ids,
+        postponed={
+            one.id: look_again(_step(one), now, survival=parameters.survival)
+            for one in unlearned
+            if one.id not in learnt
+        },
         events=sum(map(len, events.values())),
         lessons=lessons,
         changes=changes,
