@@ -19,6 +19,7 @@ RUN /opt/pilotage/bin/python -m pip install --require-hashes --requirement requi
 
 COPY pyproject.toml README.md LICENSE celeryconfig.py ./
 COPY worker ./worker
+COPY pilotage ./pilotage
 RUN /opt/pilotage/bin/python -m pip install --no-deps --no-build-isolation . \
  && /opt/pilotage/bin/python -m pip uninstall --yes setuptools pip
 

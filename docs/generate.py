@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 from sqlalchemy import CheckConstraint, Column, Index, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql, sqlite
 
+import pilotage as _installation  # noqa: F401 - makes `worker` importable from everywhere
 from worker.backends.contract import Backend, Options
 from worker.backends.registry import GROUP
 from worker.backends.sim.kinds import DEFAULTS as FAULT_DEFAULTS
@@ -212,7 +213,7 @@ def command_line() -> str:
     return _page(
         "Command line",
         """
-The command is `pilotage`; `python -m worker` is the same.
+The command is `pilotage`; `python -m pilotage` is the same.
 It leaves with exit code 0, or says in one line on standard error what is wrong and leaves with 1.
 Lists and single things take `--json`. What destroys something does it only with `--yes`.
 """,

@@ -212,7 +212,7 @@ def test_the_changelog_begins_with_what_is_not_released() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["pilotage up --quickly", "pilotage ce", "celery -A worker worker -c many", "pilotge"]
+    "line", ["pilotage up --quickly", "pilotage ce", "celery -A pilotage worker -c many", "pilotge"]
 )
 def test_a_command_that_does_not_exist_is_found(line: str) -> None:
     with pytest.raises(click.ClickException):
@@ -228,7 +228,7 @@ def check_command(words: Sequence[str]) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             base, celery = import_module("celery.bin.base"), import_module("celery.bin.celery")
-            app = import_module("worker.celery").app
+            app = import_module("pilotage.celery").app
             _parse(
                 celery.celery,
                 program,

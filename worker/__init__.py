@@ -2,7 +2,7 @@
 
 The rooms, from the doors down; each imports only what stands below it, and the build checks it:
 
-    celery      where `celery -A worker` looks
+    celery      where `celery -A worker` looks, and `celery -A pilotage` in an installation
     cli, tasks  the doors for people and for Celery
     wiring      the one place that builds things from the settings
     settings    values from variables and a file

@@ -1,4 +1,4 @@
-"""`python -m worker` is `pilotage`."""
+"""`python -m worker` is `pilotage`, in a checkout."""
 
 from worker.cli.main import main
 

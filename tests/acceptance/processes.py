@@ -15,8 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MARK = "STARTED_BY_TEST"
-PILOTAGE = (sys.executable, "-m", "worker")
-CELERY = (sys.executable, "-m", "celery", "-A", "worker")
+PILOTAGE = (sys.executable, "-m", "pilotage")
+CELERY = (sys.executable, "-m", "celery", "-A", "pilotage")
 
 
 class Processes:

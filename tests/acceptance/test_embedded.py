@@ -64,7 +64,9 @@ def up(processes: Processes, name: str, home: Path, *words: str) -> "subprocess.
 
 def child(processes: Processes, word: str) -> int | None:
     """Find the first process of a child by the words of its command."""
-    found = [pid for pid, words in processes.left().items() if f"celery -A worker {word}" in words]
+    found = [
+        pid for pid, words in processes.left().items() if f"celery -A pilotage {word}" in words
+    ]
     return min(found, default=None)
 
 

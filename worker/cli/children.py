@@ -21,6 +21,9 @@ from typing import IO
 
 from worker.domain.errors import AlreadyUp
 
+CELERY = (sys.executable, "-P", "-m", "pilotage.celery", "-A", "pilotage")
+"""Celery's command. Nothing in the working directory is taken for a part of it."""
+
 WORKER = ("worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "plan": (*WORKER, "-Q", "plan", "--pool", "solo", "-n", "plan@%h"),
@@ -74,7 +77,7 @@ class Children:
     def _start(self, name: str) -> None:
         with self._log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", "celery", "-A", "worker", *COMMANDS[name]],
+                [*CELERY, *COMMANDS[name]],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
