@@ -70,10 +70,13 @@ class ArcSite(Site):
         return self.driver(command=LIVES[life])
 
     def connect_second(self, life: Life = Life.LONG) -> Driver:
-        return self.driver(name="ce2", command=LIVES[life])
+        return self._driver("ce2", command=LIVES[life])
 
-    def driver(self, name: str = "ce1", **options: Any) -> ArcDriver:
+    def driver(self, **options: Any) -> ArcDriver:
         """Make a driver with other options."""
+        return self._driver("ce1", **options)
+
+    def _driver(self, name: str, **options: Any) -> ArcDriver:
         told = self.told(**options)
         ce = CE(name=name, backend="arc", capacity=1000, options=told)
         means = Means(

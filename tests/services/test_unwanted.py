@@ -24,13 +24,12 @@ PLACES = pytest.mark.parametrize("tells_ce", [True, False])
 
 def two_ces_at_one_place(world: World, *, tells_ce: bool) -> tuple[CE, CE]:
     """Make two CEs whose listings show the jobs of both; both end what is unwanted."""
-    main, gpu = (
-        world.ce(a_ce().named(name).with_capacity(20), neighbours=[other], tells_ce=tells_ce)
-        for name, other in (("main", "gpu"), ("gpu", "main"))
-    )
-    for ce in (main, gpu):
-        world.change(lambda tx, name=ce.name: ces.change(tx, name, cancel_strangers=True))
-    return main, gpu
+
+    def a_ce_beside(name: str, other: str) -> CE:
+        ce = a_ce().named(name).with_capacity(20).cancelling_strangers()
+        return world.ce(ce, neighbours=[other], tells_ce=tells_ce)
+
+    return a_ce_beside("main", "gpu"), a_ce_beside("gpu", "main")
 
 
 def a_stranger(world: World, ce: CE) -> str:
