@@ -164,6 +164,10 @@ def test_a_queue_whose_workers_do_other_tasks_is_slow_and_not_dead(world: World)
     assert found.alive
     assert "learn" not in (found.task, *found.others)
     assert sentence(found, world.clock).endswith("the workers of the queue plan do not keep up")
+    tick(world, times=4)
+    assert sentence(stuck(world)[catalogue.PLAN], world.clock).endswith(
+        "no worker takes the queue plan"
+    )
 
 
 def test_a_vo_with_a_schedule_of_its_own_counts_on_its_own(world: World) -> None:
