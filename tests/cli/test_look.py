@@ -1,12 +1,15 @@
 """`pilotage status`, `top`, `explain` and `plan`."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.cli.command import Cli, contents
-from worker.db import schedules
+from tests.factories import a_ce
+from worker.db import health, schedules
 from worker.db.database import Database
+from worker.db.health import FailedCall
 from worker.domain.pilot import Status
 
 SIM = ("--backend", "sim", "--capacity", "3")
@@ -46,6 +49,73 @@ def test_status_says_when_all_stands_still(
         assert schedules.claim(tx, {schedules.get(tx, "learn"): then}, then)
     told = "! no task has fired for 12 min: no scheduler is alive"
     assert (told in cli.ok("status").lines) is warned
+
+
+def fire(site: Database, times: int, ends: datetime) -> datetime:
+    """Let learn fire once a minute, and no worker execute it; return the first moment."""
+    moments = [ends - timedelta(minutes=n) for n in reversed(range(times))]
+    for moment in moments:
+        with site.uow() as tx:
+            tick = schedules.get(tx, "learn")
+            schedules.count_firings(tx, {tick.id: False}, moment)
+    return moments[0]
+
+
+@pytest.mark.parametrize(("times", "warned"), [(3, False), (8, True)])
+def test_status_and_top_say_that_no_worker_is_alive(
+    cli: Cli, site: Database, times: int, warned: bool
+) -> None:
+    cli.ok("task", "schedule", "learn", "--every", "60")
+    since = fire(site, times, datetime.now(UTC))
+    day = "" if since.date() == datetime.now(UTC).date() else f"{since:%Y-%m-%d} "
+    line = (
+        f"! learn fired {times} times since {day}{since:%H:%M}Z and no worker has done it: "
+        "no worker takes the queue plan"
+    )
+    for word in ("status", "top"):
+        assert (line in cli.ok(word).lines) is warned
+    assert bool(cli.json("status")["standstills"]) is warned
+    cli.ok("task", "disable", "learn")
+    assert cli.json("status")["standstills"] == []
+
+
+def test_a_ce_that_does_not_answer_is_shown_everywhere(cli: Cli, site: Database) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=100)
+    failed = FailedCall(at=began, error="squeue: Socket timed out")
+    again = datetime.now(UTC) + timedelta(minutes=9)
+    with site.uow() as tx:
+        health.call_failed(tx, "lyon", failed, lambda _: again)
+
+    sentence = re.compile(
+        r"no answer for 1 min \d+ s \(squeue: Socket timed out\), "
+        rf"asked again at {again:%H:%M:%S}Z"
+    )
+    for word in ("status", "top"):
+        lines = cli.ok(word).lines
+        assert any(line.startswith("! CE lyon: ") and sentence.search(line) for line in lines)
+        assert any(line.startswith("lyon ") and "no answer" in line for line in lines)
+    assert sentence.search(cli.ok("ce", "show", "lyon").out)
+    assert sentence.search(cli.ok("explain", "lyon").lines[0])
+    assert "no answer" not in cli.ok("explain", "lyon", "--at", "2020-01-31").out
+    assert "no answer" not in cli.ok("explain", "rome").out
+    shown = cli.json("ce", "show", "lyon")
+    assert (shown["failed_calls"], shown["last_error"]) == (1, "squeue: Socket timed out")
+    assert datetime.fromisoformat(shown["unanswered_since"]) == began
+    cli.ok("task", "run", "submit_pilots")
+    assert cli.json("explain", "lyon")[0]["reason"] == (
+        f"no answer since {began:%H:%M:%S}Z (squeue: Socket timed out), "
+        f"asked again at {again:%H:%M:%S}Z"
+    )
+
+
+def test_many_ces_without_an_answer_are_counted(cli: Cli, site: Database) -> None:
+    now = datetime.now(UTC)
+    with site.uow() as tx:
+        for number in range(8):
+            ce = a_ce().named(f"ce{number}").create(tx)
+            health.call_failed(tx, ce.name, FailedCall(at=now, error="no route"), lambda _: now)
+    warned = [line for line in cli.ok("status").lines if line.startswith("! ")]
+    assert [line[:9] for line in warned] == [*(f"! CE ce{n}:" for n in range(5)), "! 3 more "]
 
 
 @pytest.mark.usefixtures("world")

@@ -10,8 +10,9 @@ from tests.cli.command import Cli
 from tests.secrets import a_token, write
 from worker.db import schedules
 from worker.db.database import Database
+from worker.domain.schedule import Outcome
 
-LABELS = ("ce", "task", "vo", "backend", "kind", "status")
+LABELS = ("ce", "task", "vo", "backend", "kind", "status", "queue")
 Metrics = dict[tuple[str, ...], float]
 
 
@@ -75,6 +76,46 @@ def test_a_task_tells_when_it_fired_last(cli: Cli, site: Database) -> None:
         assert schedules.claim(tx, {schedules.get(tx, "learn"): now + timedelta(minutes=1)}, now)
     fired = read(cli.ok("metrics").out)["pilotage_task_fired_timestamp_seconds"]
     assert fired == {("learn", "all"): pytest.approx(now.timestamp(), abs=1e-3)}
+
+
+def test_a_task_tells_when_it_was_done_and_how_often_it_fired_since(
+    cli: Cli, site: Database
+) -> None:
+    cli.ok("task", "schedule", "learn", "--every", "60")
+    now = datetime.now(UTC)
+
+    def tasks() -> tuple[Metrics, Metrics]:
+        found = read(cli.ok("metrics").out)
+        return found["pilotage_task_done_timestamp_seconds"], found[
+            "pilotage_task_firings_not_done"
+        ]
+
+    with site.uow() as tx:
+        for _ in range(4):
+            schedules.count_firings(tx, {schedules.get(tx, "learn").id: False}, now)
+    assert tasks() == ({}, {("learn", "all", "plan"): 4})
+    execution = schedules.Execution(
+        task="learn",
+        subject=None,
+        vo=None,
+        outcome=Outcome.SKIPPED,
+        seconds=0.1,
+        failure=None,
+        by_hand=False,
+    )
+    with site.uow() as tx:
+        schedules.finished(tx, execution, now)
+    done_at = pytest.approx(now.timestamp(), abs=1e-3)
+    assert tasks() == ({("learn", "all"): done_at}, {("learn", "all", "plan"): 0})
+    cli.ok("task", "disable", "learn")
+    assert tasks()[1] == {}
+
+
+def test_the_free_slots_are_what_the_waiting_limit_leaves(cli: Cli, site: Database) -> None:
+    cli.ok("ce", "set", "lyon", "--capacity", "300", "--waiting-limit", "200")
+    text = cli.ok("metrics").out
+    assert read(text)["pilotage_ce_free_slots"][("lyon", "sim")] == 199
+    assert "at most what its waiting limit leaves" in text
 
 
 def test_a_site_without_anything_has_no_numbers(cli: Cli, world: Database) -> None:

@@ -1,8 +1,11 @@
 """`pilotage task`: every task by hand, and when each fires."""
 
+from datetime import datetime
+
 import pytest
 
 from tests.cli.command import Cli, contents
+from worker.backends.sim.faults import Fault, switch_off, switch_on
 from worker.db.database import Database
 from worker.domain.schedule import Scope
 from worker.services import catalogue
@@ -82,6 +85,28 @@ def test_a_task_is_not_run_for_what_it_is_not_for(
     assert part in cli.refused("task", "run", *words)
     assert part in cli.refused("task", "run", *words, "--dry-run")
     assert contents(site) == before
+
+
+def test_a_task_that_fails_for_one_ce_is_listed_with_the_ce_and_the_reason(
+    cli: Cli, site: Database
+) -> None:
+    cli.ok("task", "schedule", "reconcile", "--every", "60")
+    switch_on(site.uow, "lyon", Fault.DOWN)
+    cli("task", "run", "reconcile", "--ce", "lyon")
+    cli.ok("task", "run", "reconcile", "--ce", "rome")
+
+    [row] = [row for row in cli.json("task", "list") if row["name"] == "reconcile"]
+    assert (row["outcome"], row["failed_for"]) == ("failed", "lyon")
+    assert row["outcome_at"] == row["failed_at"]
+    assert "connection refused" in row["failure"]
+    at = f"{datetime.fromisoformat(row['failed_at']):%Y-%m-%d %H:%M:%S}Z"
+    assert cli.ok("task", "list").lines[-1] == (
+        f"reconcile failed for CE lyon at {at}: {row['failure']}"
+    )
+    switch_off(site.uow, "lyon")
+    cli.ok("task", "run", "reconcile", "--ce", "lyon")
+    [row] = [row for row in cli.json("task", "list") if row["name"] == "reconcile"]
+    assert (row["outcome"], row["failed_for"], row["failure"]) == ("ok", None, None)
 
 
 def test_schedules_are_changed_for_all_and_for_one_vo(cli: Cli, site: Database) -> None:

@@ -1,6 +1,6 @@
 """Whether a CE answers, in words: for lists, and in one sentence with its reason."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from worker.domain.lengths import spoken
@@ -38,11 +38,21 @@ def state_of_calls(calls: Calls) -> str | None:
 
 def trouble(calls: Calls, now: datetime) -> str | None:
     """Return since when a CE does not answer, why, and when it is called again, in a sentence."""
-    state, since = state_of_calls(calls), calls.unanswered_since
+    since = calls.unanswered_since
+    return _sentence(calls, f" for {spoken(now - since)}" if since else "", now)
+
+
+def reason_not_to_send(calls: Calls, now: datetime) -> str | None:
+    """Return the same for a decision, in words that stay equal until the CE is called again."""
+    since = calls.unanswered_since
+    return _sentence(calls, f" since {since:%H:%M:%S}Z" if since else "", now)
+
+
+def _sentence(calls: Calls, time: str, now: datetime) -> str | None:
+    state = state_of_calls(calls)
     if state is None:
         return None
-    length = f" for {spoken(max(timedelta(0), now - since))}" if since else ""
     why = f" ({calls.last_error})" if calls.last_error else ""
     ahead = calls.retry_at is not None and now < calls.retry_at
     again = f"at {calls.retry_at:%H:%M:%S}Z" if ahead else "by the next task"
-    return f"{state}{length}{why}, asked again {again}"
+    return f"{state}{time}{why}, asked again {again}"

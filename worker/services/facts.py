@@ -11,7 +11,7 @@ from worker.db.maintenances import Maintenance
 from worker.db.slots import CESlots
 from worker.db.uow import Transaction
 from worker.domain.breaker import Breaker
-from worker.domain.calls import trouble
+from worker.domain.calls import reason_not_to_send
 from worker.domain.vo import VO
 from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import judge
@@ -147,7 +147,7 @@ def _closed_ce(ce: CESlots, found: Situation) -> str | None:
         (is_held(ce, found.now), f"held by hand: {ce.breaker_reason}"),
         (away is not None, away and f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}"),
         (no_credential is not None, no_credential),
-        (_fails(ce, found.now), trouble(ce, found.now)),
+        (_fails(ce, found.now), reason_not_to_send(ce, found.now)),
     )
     return next((str(sentence) for holds, sentence in reasons if holds), None)
 

@@ -22,7 +22,7 @@ class Standstill:
     others: tuple[str, ...]
     """Other tasks of the queue that are not done."""
     alive: bool
-    """Whether a worker has done another task of the queue since then."""
+    """Whether a worker has done another task of the queue lately."""
 
 
 def standstills(
@@ -35,7 +35,7 @@ def standstills(
         if queue is not None:
             by_queue.setdefault(queue, []).append(one)
     return [
-        _standstill(queue, stuck, of_queue)
+        _standstill(queue, stuck, alive=any(_was_done(one, now - patience) for one in of_queue))
         for queue, of_queue in sorted(by_queue.items())
         if (stuck := list(_stuck(of_queue, now, patience)))
     ]
@@ -72,7 +72,7 @@ def _stuck(
 
 
 def _standstill(
-    queue: str, stuck: Sequence[tuple[datetime, Schedule]], of_queue: Sequence[Schedule]
+    queue: str, stuck: Sequence[tuple[datetime, Schedule]], *, alive: bool
 ) -> Standstill:
     # The task that fired most often stands for all.
     since, first = max(stuck, key=lambda pair: pair[1].pending)
@@ -82,5 +82,9 @@ def _standstill(
         firings=first.pending,
         since=since,
         others=tuple(sorted({one.task for _, one in stuck} - {first.task})),
-        alive=any(one.done_at is not None and one.done_at > since for one in of_queue),
+        alive=alive,
     )
+
+
+def _was_done(schedule: Schedule, since: datetime) -> bool:
+    return schedule.done_at is not None and schedule.done_at >= since

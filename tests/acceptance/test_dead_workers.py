@@ -1,0 +1,54 @@
+"""A scheduler without a worker: `pilotage status` says so, and stops when a worker comes."""
+
+import subprocess
+from pathlib import Path
+
+from tests.acceptance.processes import CELERY, PILOTAGE, Processes, settings_of
+from tests.databases import backend_chains, file_url
+from tests.expectations import await_that
+from worker.db.database import Database
+from worker.db.schedules import Schedule
+from worker.services import ticks
+
+PATIENCE = 180
+DEAD = "no worker takes the queue plan"
+
+
+def test_a_scheduler_without_a_worker_is_warned_of_until_a_worker_comes(
+    processes: Processes, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    settings = settings_of({"home": str(home), "time_limit": "2"})
+
+    def answer(*words: str) -> str:
+        done = processes.run([*PILOTAGE, *words], settings, PATIENCE)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    answer("db", "setup")
+    answer("task", "schedule", "learn", "--every", "0.5")
+    database = Database(file_url(home / "pilotage.sqlite"), backend_chains())
+
+    def learn() -> Schedule:
+        [found] = [one for one in ticks.list_schedules(database) if one.task == "learn"]
+        return found
+
+    processes.start("beat", [*CELERY, "beat"], settings)
+    await_that(lambda: learn().pending > 8, PATIENCE)
+    [warning] = [line for line in answer("status").splitlines() if DEAD in line]
+    assert warning.startswith("! learn fired ")
+    assert learn().done_at is None
+
+    workers: list[subprocess.Popen[bytes]] = []
+
+    def is_done() -> bool:
+        # The embedded broker may hand out half a message, and its reader ends.
+        if not workers or workers[-1].poll() is not None:
+            words = [*CELERY, "worker", "-Q", "plan", "-c", "1"]
+            workers.append(processes.start("worker", words, settings))
+        return learn().done_at is not None
+
+    await_that(is_done, PATIENCE)
+    assert 'pilotage_task_done_timestamp_seconds{task="learn",vo="all"}' in answer("metrics")
+    await_that(lambda: is_done() and DEAD not in answer("status"), PATIENCE)
+    database.close()

@@ -1,0 +1,216 @@
+"""A CE that does not answer is shown so: since when, why, and when it is asked again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from datetime import timedelta
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.expectations import refused
+from tests.factories import a_ce, a_pilot
+from tests.services.world import Broken, Fake, World
+from worker.backends.contract import Job, Listing, Observed
+from worker.backends.sim.faults import Fault
+from worker.domain.ce import CE
+from worker.domain.errors import CalledElsewhere, Refused, Unavailable
+from worker.domain.schedule import Outcome
+from worker.domain.vo import DEFAULT_VO
+from worker.policy.facts import Chances
+from worker.policy.parameters import DEFAULTS
+from worker.services import breaker, check, dispatch, facts, learn, reconcile
+from worker.services.diff import diff
+from worker.services.metrics import metrics
+from worker.services.overview import CELine, overview
+from worker.services.parts import Done, Parts
+
+CALLERS: dict[str, Callable[[Parts, str], Done]] = {
+    "dispatch": dispatch.dispatch,
+    "check_pilots": check.check_pilots,
+    "reconcile": reconcile.reconcile,
+}
+
+
+def line(world: World, ce: CE) -> CELine:
+    [found] = [one for one in overview(world.parts()).ces if one.name == ce.name]
+    return found
+
+
+def numbers(parts: Parts, ce: CE) -> dict[str, float]:
+    """Read the metrics of a CE as Prometheus does, by name."""
+    return {
+        family.name: sample.value
+        for family in text_string_to_metric_families(metrics(parts))
+        for sample in family.samples
+        if sample.labels.get("ce") == ce.name
+    }
+
+
+@pytest.mark.parametrize("run", CALLERS.values(), ids=CALLERS)
+def test_every_call_that_fails_is_kept_with_its_moment_and_reason(
+    world: World, run: Callable[[Parts, str], Done]
+) -> None:
+    ce = world.ce(a_ce().with_capacity(100), check_soonest=0.001, check_latest=0.001)
+    world.sent(ce, 1)
+    world.reserve(ce, 5)
+    answered_at = world.clock
+    world.wait(1)
+    began = world.clock
+    for _ in range(2):
+        broken = Broken(Unavailable("squeue:\n Socket timed out"), after=False)
+        assert run(world.with_driver(broken), ce.name).outcome is Outcome.FAILED
+        world.wait(100)
+        world.reserve(ce, 1)
+
+    known = world.health(ce)
+    assert (known.unanswered_since, known.last_answered_at) == (began, answered_at)
+    assert (known.last_error, known.failed_calls) == ("squeue: Socket timed out", 2)
+    assert line(world, ce).state == "no answer"
+    assert line(world, ce).trouble == (
+        "no answer for 3 min 20 s (squeue: Socket timed out), asked again by the next task"
+    )
+    world.wait(-100)
+    again = f"{known.retry_at:%H:%M:%S}Z"
+    assert str(line(world, ce).trouble).endswith(f"asked again at {again}")
+    world.wait(100)
+    assert world.reconcile(ce).outcome is Outcome.OK
+    known = world.health(ce)
+    assert (known.unanswered_since, known.last_error) == (None, None)
+    assert known.last_answered_at == world.clock
+    assert (line(world, ce).state, line(world, ce).trouble) == ("open", None)
+
+
+def test_a_fault_of_the_simulated_ce_is_shown_in_the_numbers(world: World) -> None:
+    ce = world.ce()
+    world.reconcile(ce)
+    answered_at = world.clock.timestamp()
+    world.wait(60)
+    world.fault(ce, Fault.DOWN)
+    world.reconcile(ce)
+    found = numbers(world.parts(), ce)
+    assert found["pilotage_ce_answered_timestamp_seconds"] == pytest.approx(answered_at)
+    assert found["pilotage_ce_failed_calls"] == 1
+    assert found["pilotage_ce_open"] == 0
+    assert breaker.state(world.parts(), ce.name)["last_error"] == f"{ce.name}: connection refused"
+
+
+def test_a_ce_that_refuses_answers(world: World) -> None:
+    ce = world.ce()
+    world.reserve(ce, 1)
+    refusing = world.with_driver(Broken(Refused("refused", "no such queue"), after=False))
+    dispatch.dispatch(refusing, ce.name)
+    known = world.health(ce)
+    assert (known.failed_calls, known.unanswered_since) == (1, None)
+    assert known.last_answered_at == world.clock
+    assert line(world, ce).state == "calls refused"
+    assert "no such queue" in str(line(world, ce).trouble)
+
+
+def test_a_disabled_ce_is_disabled_and_a_draining_one_both(world: World) -> None:
+    drained, disabled = world.ce(a_ce().draining()), world.ce(a_ce().disabled())
+    for ce in (drained, disabled):
+        world.reconcile(ce, world.with_driver(Broken(Unavailable("down"))))
+    assert line(world, drained).state == "no answer, draining"
+    assert line(world, disabled).state == "disabled"
+
+
+def test_diff_forgives_what_is_answered_even_if_nothing_is_done(world: World) -> None:
+    ce = world.ce()
+    world.fault(ce, Fault.DOWN)
+    with refused(Unavailable):
+        diff(world.parts(by_hand=True), ce.name, yes=False)
+    assert world.health(ce).failed_calls == 1
+    assert world.health(ce).unanswered_since == world.clock
+    world.mend(ce)
+    [done] = world.make(a_pilot().on(ce))
+    assert done
+    diff(world.parts(by_hand=True), ce.name, yes=False)
+    assert (world.health(ce).failed_calls, world.health(ce).retry_at) == (0, None)
+    assert world.health(ce).unanswered_since is None
+
+
+def test_diff_says_that_somebody_else_is_calling(world: World) -> None:
+    ce = world.ce()
+
+    class Meanwhile(Fake):
+        def find(self) -> Listing:
+            with refused(CalledElsewhere, f"CE {ce.name}", "try again"):
+                diff(world.parts(by_hand=True, holder="two"), ce.name, yes=False)
+            return super().find()
+
+    diff(world.with_driver(Meanwhile(), by_hand=True), ce.name, yes=False)
+
+
+class Partial(Fake):
+    """A driver that answers after the first pilots only."""
+
+    def __init__(self, answers: int) -> None:
+        super().__init__()
+        self.answers = answers
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        return list(super().poll(jobs))[: self.answers]
+
+
+@pytest.mark.parametrize(("answers", "failed_calls"), [(2, 0), (0, 1)])
+def test_a_partial_answer_is_one_and_says_what_it_lacks(
+    world: World, answers: int, failed_calls: int
+) -> None:
+    ce = world.ce(check_soonest=0.001, check_latest=0.001)
+    world.sent(ce, 5)
+    world.wait(1)
+    world.reconcile(ce, world.with_driver(Broken(Unavailable("down"), after=False)))
+    world.wait(60)
+    done = world.check(ce, world.with_driver(Partial(answers)))
+
+    missing = f"no answer about {5 - answers} of 5 pilots"
+    assert (done.outcome, done.lines) == (Outcome.OK, (missing,))
+    assert done.counts["unanswered"] == 5 - answers
+    assert world.health(ce).failed_calls == failed_calls
+    assert world.health(ce).last_error == missing
+    assert world.lease(ce) is None
+    world.wait(600)
+    world.check(ce)
+    assert (world.health(ce).failed_calls, world.health(ce).last_error) == (0, None)
+
+
+def test_a_last_error_is_one_bounded_line_without_a_secret(world: World) -> None:
+    ce = world.ce()
+    text = f"token: Bearer abcdefghijklmnopqrstuvwx\0\nsecond line {'y' * 2000}"
+    world.reconcile(ce, world.with_driver(Broken(Unavailable(text))))
+    kept = world.health(ce).last_error
+    assert kept is not None
+    assert len(kept) == 300
+    assert "abcdefghijkl" not in kept
+    assert kept.isprintable()
+
+
+def chances_of_the_allocation(parts: Parts, ce: CE) -> Chances:
+    with parts.database.uow() as tx:
+        situation = facts.read(tx, DEFAULT_VO, parts.now())
+    [found] = facts.facts_of(situation, 10, parts.parameters).ces
+    assert found.name == ce.name
+    return found.chances
+
+
+def test_screens_and_numbers_say_the_chances_that_the_allocation_goes_by(world: World) -> None:
+    ce = world.ce()
+    learn.learn(world.parts())
+    world.wait(1)
+    for builder in (a_pilot().failed(), a_pilot().done()):
+        world.make(builder.on(ce), 2)
+    world.wait(60)
+    learn.learn(world.parts())
+    world.wait(3600)
+    default = world.parts()
+    own = replace(
+        default, parameters=replace(DEFAULTS, half_life=timedelta(minutes=600), prior=0.5)
+    )
+    assert chances_of_the_allocation(default, ce) != chances_of_the_allocation(own, ce)
+    for parts in (default, own):
+        chances = chances_of_the_allocation(parts, ce)
+        rounded = {name: round(value, 2) for name, value in asdict(chances).items()}
+        assert breaker.state(parts, ce.name)["chances"] == rounded
+        [drawn] = overview(parts).ces
+        assert drawn.success_rate == chances.all
+        assert numbers(parts, ce)["pilotage_ce_success_ratio"] == pytest.approx(chances.all)

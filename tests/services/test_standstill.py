@@ -1,0 +1,224 @@
+"""Whether workers are alive: firings are counted until a worker executes them."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.factories import a_vo
+from tests.services.world import Broken, World
+from worker.backends.sim.faults import Fault
+from worker.db.schedules import Schedule
+from worker.domain.errors import Unavailable
+from worker.domain.schedule import Outcome, Scope
+from worker.services import catalogue, execute, ticks
+from worker.services.overview import overview
+from worker.services.standstill import Standstill, sentence
+
+PLAN = {task.name for task in catalogue.BUILT_IN if task.queue == catalogue.PLAN and task.every}
+
+
+def tick(world: World, seconds: float = 60, *, times: int = 1) -> None:
+    """Let time pass with a scheduler and without a worker."""
+    for _ in range(times):
+        world.wait(seconds)
+        ticks.claim_due(world.database, world.clock)
+
+
+def begin(world: World) -> None:
+    ticks.seed(world.database, world.clock)
+    ticks.claim_due(world.database, world.clock)
+
+
+def schedule(world: World, task: str, vo: str | None = None) -> Schedule:
+    [found] = [
+        one for one in ticks.list_schedules(world.database) if (one.task, one.vo) == (task, vo)
+    ]
+    return found
+
+
+def run(world: World, task: str, subject: str | None = None, *, by_hand: bool = False) -> Outcome:
+    parts = world.parts(by_hand=by_hand)
+    return execute.execute(catalogue.get(task), subject, parts).outcome
+
+
+def run_all(world: World) -> None:
+    """Do what a worker does with the messages of one tick."""
+    for task in catalogue.BUILT_IN:
+        subjects: list[str | None] = [None]
+        if task.scope is not Scope.GLOBAL:
+            with world.database.uow() as tx:
+                subjects = [*task.subjects(tx, world.clock)]
+        for subject in subjects:
+            run(world, task.name, subject)
+
+
+def stuck(world: World) -> dict[str, Standstill]:
+    return {one.queue: one for one in overview(world.parts()).standstills}
+
+
+def test_dead_workers_are_seen_after_a_few_firings_and_not_before(world: World) -> None:
+    world.ce()
+    began = world.clock
+    begin(world)
+    tick(world, times=3)
+    assert stuck(world) == {}, "an execution may last for three minutes"
+    tick(world)
+
+    found = stuck(world)
+    assert set(found) == {catalogue.PLAN, catalogue.CALL}
+    plan = found[catalogue.PLAN]
+    assert {plan.task, *plan.others} == PLAN
+    assert (plan.firings, plan.since, plan.alive) == (5, began, False)
+    assert sentence(plan, world.clock) == (
+        f"{plan.task} fired 5 times since {began:%H:%M}Z and no worker has done it, "
+        f"nor {', '.join(plan.others)}: no worker takes the queue plan"
+    )
+
+
+def test_a_site_that_works_is_not_warned_of(world: World) -> None:
+    world.ce()
+    begin(world)
+    for _ in range(8):
+        run_all(world)
+        tick(world)
+        assert stuck(world) == {}
+    assert schedule(world, "submit_pilots").done_at is not None
+
+
+def test_one_queue_without_a_worker_is_named_alone(world: World) -> None:
+    world.ce()
+    begin(world)
+    for _ in range(5):
+        for name in PLAN:
+            run(world, name, "default" if catalogue.get(name).scope is Scope.VO else None)
+        tick(world)
+    assert set(stuck(world)) == {catalogue.CALL}
+
+
+def test_a_worker_that_skips_an_execution_is_alive(world: World) -> None:
+    ce = world.ce()
+    begin(world)
+    world.reserve(ce, 1)
+    world.fault(ce, Fault.DOWN)
+    assert run(world, "reconcile", ce.name) is Outcome.FAILED
+    for _ in range(6):
+        tick(world, 1)
+        assert run(world, "reconcile", ce.name) is Outcome.SKIPPED
+    tick(world, 120)
+    assert run(world, "reconcile", ce.name) is Outcome.FAILED
+    tick(world, 120)
+    world.wait(-110)  # so that its back-off is not over
+    assert schedule(world, "reconcile").pending == 1
+    assert run(world, "reconcile", ce.name) is Outcome.SKIPPED
+    assert (schedule(world, "reconcile").pending, schedule(world, "reconcile").done_at) == (
+        0,
+        world.clock,
+    )
+
+
+def test_a_tick_for_nobody_waits_for_no_worker(world: World) -> None:
+    begin(world)
+    tick(world, times=5)
+    for task in ("dispatch", "check_pilots", "reconcile", "ask_demand"):
+        assert schedule(world, task).last_at is not None
+        assert schedule(world, task).pending == 0
+
+
+def test_what_is_switched_off_is_not_missed(world: World) -> None:
+    begin(world)
+    tick(world, times=5)
+    for name in catalogue.tasks():
+        ticks.set_schedule(world.database, name, world.clock, enabled=False)
+    assert stuck(world) == {}
+    for name in catalogue.tasks():
+        ticks.set_schedule(world.database, name, world.clock, enabled=True)
+    assert stuck(world) == {}, "it has not fired since"
+
+
+def test_what_fired_before_a_long_break_does_not_count(world: World) -> None:
+    begin(world)
+    tick(world, times=2)
+    world.wait(hours=12)
+    tick(world, times=3)
+    assert stuck(world) == {}
+    tick(world, times=2)
+    assert set(stuck(world)) == {catalogue.PLAN, catalogue.CALL}
+    assert stuck(world)[catalogue.PLAN].firings == 5
+
+
+def test_a_run_by_hand_shows_no_worker(world: World) -> None:
+    begin(world)
+    tick(world, times=5)
+    run(world, "learn", by_hand=True)
+    learn = schedule(world, "learn")
+    assert (learn.done_at, learn.pending) == (None, 6)
+    assert (learn.last_outcome, learn.outcome_at) == (Outcome.OK, world.clock)
+
+
+def test_a_queue_whose_workers_do_other_tasks_is_slow_and_not_dead(world: World) -> None:
+    begin(world)
+    tick(world, times=5)
+    run(world, "learn")
+    found = stuck(world)[catalogue.PLAN]
+    assert found.alive
+    assert "learn" not in (found.task, *found.others)
+    assert sentence(found, world.clock).endswith("the workers of the queue plan do not keep up")
+    tick(world, times=4)
+    assert sentence(stuck(world)[catalogue.PLAN], world.clock).endswith(
+        "no worker takes the queue plan"
+    )
+
+
+def test_a_vo_with_a_schedule_of_its_own_counts_on_its_own(world: World) -> None:
+    lhcb = world.vo(a_vo().named("lhcb"))
+    begin(world)
+    ticks.set_schedule(world.database, "submit_pilots", world.clock, vo=lhcb.name, every=30)
+    tick(world, 30, times=4)
+    run(world, "submit_pilots", "default")
+    assert schedule(world, "submit_pilots").pending == 0
+    assert schedule(world, "submit_pilots", "lhcb").pending == 4
+    run(world, "submit_pilots", "lhcb")
+    assert schedule(world, "submit_pilots", "lhcb").pending == 0
+
+
+@pytest.mark.parametrize("seconds", [2, 300])
+def test_the_limit_follows_the_longest_execution(world: World, seconds: float) -> None:
+    begin(world)
+    tick(world, times=4)
+    parts = replace(world.parts(), lease=timedelta(seconds=seconds))
+    assert bool(overview(parts).standstills) is (seconds == 2)
+
+
+def test_a_failure_for_one_ce_stands_until_the_same_ce_is_well(world: World) -> None:
+    ill, well = world.ce(), world.ce()
+    begin(world)
+    secret = "password=hunter2 "
+    error = Unavailable(f"squeue:\nSocket timed out {secret} {'x' * 1000}")
+    broken = world.with_driver(Broken(error, after=False))
+    execute.execute(catalogue.get("reconcile"), ill.name, broken)
+    failed_at = world.clock
+    world.wait(5)
+    assert run(world, "reconcile", well.name) is Outcome.OK
+
+    found = schedule(world, "reconcile")
+    assert (found.failed_at, found.failed_for) == (failed_at, ill.name)
+    assert found.failure is not None
+    assert found.failure.startswith("The CE cannot be reached just now: squeue: Socket timed out")
+    assert len(found.failure) == 300
+    assert "hunter2" not in found.failure
+    world.wait(60)
+    assert run(world, "reconcile", ill.name) is Outcome.OK
+    found = schedule(world, "reconcile")
+    assert (found.failed_at, found.failed_for, found.failure) == (None, None, None)
+    assert (found.last_outcome, found.outcome_at) == (Outcome.OK, world.clock)
+
+
+def test_a_failure_that_is_a_day_old_is_history(world: World) -> None:
+    gone, well = world.ce(), world.ce()
+    begin(world)
+    broken = world.with_driver(Broken(Unavailable("down"), after=False))
+    execute.execute(catalogue.get("reconcile"), gone.name, broken)
+    world.wait(hours=25)
+    run(world, "reconcile", well.name)
+    assert schedule(world, "reconcile").failure is None
