@@ -107,6 +107,11 @@ def finished(tx: Transaction, task: str, vo: str | None, outcome: Outcome, secon
     tx.execute(update(schedules).where(schedules.c.task == task, _of(None)).values(values))
 
 
+def bring_forward(tx: Transaction, task: str, now: datetime) -> None:
+    """Let a task fire again at once, for it has left something; then it goes by its schedule."""
+    tx.execute(update(schedules).where(schedules.c.task == task, _of(None)).values(next_at=now))
+
+
 @cache
 def _claim(dialect: str) -> Executable:
     tick = rows(dialect, id=Integer, was=UtcDateTime, following=UtcDateTime)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 from worker.db import schedules
 from worker.db.database import Database
@@ -32,6 +33,17 @@ def execute(task: Task, subject: str | None, parts: Parts, *, dry_run: bool = Fa
         _note(parts.database, task, subject, outcome, time.monotonic() - began)
     level = logging.WARNING if outcome is Outcome.FAILED else logging.INFO
     log.log(level, "%s %s: %s%s", task.name, subject or "", done, _told(done))
+    return done
+
+
+def to_the_end(
+    task: Task, subject: str | None, parts: Parts, progress: Callable[[Done], object]
+) -> Done:
+    """Run a task until it leaves nothing to its next execution; each execution stands by itself."""
+    done = execute(task, subject, parts)
+    while done.left:
+        progress(done)
+        done = done.followed_by(execute(task, subject, parts))
     return done
 
 
