@@ -13,6 +13,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from worker.domain.secrets import without_secrets
+
 COLOURS = {
     "current": "green",
     "created": "green",
@@ -38,7 +40,7 @@ COLOURS = {
 def complain(message: str) -> int:
     """Say in one line what went wrong; tell the exit code."""
     colour = None if os.environ.get("NO_COLOR") else "red"
-    click.echo(f"pilotage: {click.style(message, fg=colour)}", err=True)
+    click.echo(f"pilotage: {click.style(without_secrets(message), fg=colour)}", err=True)
     return 1
 
 
