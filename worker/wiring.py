@@ -19,6 +19,7 @@ from worker.db.database import Database
 from worker.db.engine import parse_url
 from worker.db.schedules import Schedule
 from worker.domain.errors import ConfigurationError
+from worker.domain.secrets import without_secrets
 from worker.policy import registry as registry_of_policies
 from worker.policy.contract import Policy
 from worker.services import catalogue
@@ -156,10 +157,17 @@ def _schedule(task: str, vo: str | None, setting: VOSchedule) -> Schedule:
     return Schedule(task=task, vo=vo, every=every, cron=cron, enabled=setting.enabled)
 
 
+class _WithoutSecrets(logging.Formatter):
+    """Takes out of an event, and of the error that it tells of, what looks like a secret."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
+
+
 def set_up_logging(level: int | str = logging.INFO) -> None:
     """Log to standard error, one line an event."""
-    logging.basicConfig(
-        level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(_WithoutSecrets("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("alembic", "celery.worker.strategy", "celery.app.trace", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

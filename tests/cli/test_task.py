@@ -1,14 +1,16 @@
 """`pilotage task`: every task by hand, and when each fires."""
 
+import json
 from datetime import datetime
 
 import pytest
 
 from tests.cli.command import Cli, contents
+from tests.factories import a_ce, a_pilot
 from worker.backends.sim.faults import Fault, switch_off, switch_on
 from worker.db.database import Database
 from worker.domain.schedule import Scope
-from worker.services import catalogue
+from worker.services import catalogue, prune
 
 TASKS = catalogue.tasks()
 ROW = {
@@ -44,13 +46,31 @@ def test_a_dry_run_changes_nothing(cli: Cli, site: Database, name: str) -> None:
     told = cli.json("task", "run", name, *subject(name), "--dry-run")
 
     assert plain.out.startswith(name)
-    assert set(told) == {"outcome", "counts", "lines", "busy"}
+    assert set(told) == {"outcome", "counts", "lines", "busy", "left"}
     assert contents(site) == before
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_runs_by_hand(cli: Cli, site: Database, name: str) -> None:
     assert cli.ok("task", "run", name, *subject(name)).out.startswith(name)
+
+
+def test_prune_by_hand_goes_on_to_the_end(
+    cli: Cli, world: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prune, "AT_ONCE", 2)
+    monkeypatch.setenv("PILOTAGE_KEEP_FINAL_DAYS", "0")
+    with world.uow() as tx:
+        ce = a_ce().create(tx)
+        a_pilot().on(ce).done().create_many(tx, 5)
+    answer = cli("task", "run", "prune", "--json")
+
+    assert answer.code == 0
+    assert json.loads(answer.out)["counts"]["pilots"] == 5
+    assert [line.partition("still to do: ")[2] for line in answer.err.splitlines()] == [
+        "pilots 3",
+        "pilots 1",
+    ]
 
 
 @pytest.mark.usefixtures("world")

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event, text
 
 from tests.databases import Postgresql, rolled_back
 from tests.factories import NOW, a_ce, a_decision, a_pilot, a_vo
-from worker.db import ces, decisions, mover, pilot_reads, pilots, slots, vos
+from worker.db import ces, decisions, mover, pilot_reads, pilots, retention, slots, vos
 from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.db.pilots import Check
@@ -80,7 +80,7 @@ def page(tx: Transaction, ce: str, active: list[Pilot]) -> object:
 
 
 def prune(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return [pilots.remove_final(tx, ended_before=NOW, limit=10)]
+    return [retention.remove(tx, "pilots", before=NOW, limit=10)]
 
 
 def remove_others(tx: Transaction, ce: str, active: list[Pilot]) -> object:
@@ -232,7 +232,7 @@ def test_decisions_are_found_and_removed_by_index(postgresql: UnitOfWork) -> Non
         tx.execute(text("ANALYZE decisions"))
     with postgresql() as tx, plans(postgresql.engine) as seen:
         decisions.find(tx, ce=first.ce, vo=DEFAULT_VO, asked=Asked(sort="at", limit=10))
-        decisions.remove(tx, before=NOW, limit=10)
+        retention.remove(tx, "decisions", before=NOW, limit=10)
 
     for plan in seen:
         assert "Seq Scan on decisions" not in plan, plan

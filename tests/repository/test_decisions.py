@@ -6,7 +6,7 @@ import pytest
 
 from tests.expectations import broken_by, refused, statements
 from tests.factories import MINUTE, NOW, a_ce, a_decision, a_vo
-from worker.db import decisions
+from worker.db import decisions, retention
 from worker.db.pages import Asked
 from worker.db.uow import UnitOfWork
 from worker.domain.decision import Decision
@@ -82,11 +82,11 @@ def test_old_decisions_are_removed_a_handful_at_a_time(uow: UnitOfWork) -> None:
         for n in range(5):
             a_decision().on(ce).because(str(n)).at(NOW + n * MINUTE).create(tx)
     with uow() as tx:
-        assert decisions.remove(tx, before=NOW + 4 * MINUTE, limit=3) == 3
+        assert retention.remove(tx, "decisions", before=NOW + 4 * MINUTE, limit=3) == 3
     with uow() as tx:
         assert [d.reason for d in decisions.find(tx).items] == ["3", "4"]
-        assert decisions.remove(tx, before=NOW + 4 * MINUTE, limit=3) == 1
-        assert decisions.remove(tx, before=NOW + 4 * MINUTE, limit=3) == 0
+        assert retention.remove(tx, "decisions", before=NOW + 4 * MINUTE, limit=3) == 1
+        assert retention.remove(tx, "decisions", before=NOW + 4 * MINUTE, limit=3) == 0
 
 
 def test_a_decision_at_a_moment_without_a_time_zone_is_refused(uow: UnitOfWork) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from tests.expectations import broken_by, refused
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
-from worker.db import mover, pilot_reads, pilots
+from worker.db import mover, pilot_reads, retention
 from worker.db.database import Database
 from worker.db.mover import Moved
 from worker.db.pages import Asked
@@ -283,10 +283,10 @@ def test_the_history_goes_with_its_pilot_and_only_with_it(uow: UnitOfWork) -> No
         young = a_pilot().on(ce).done().create(tx)
         active = a_pilot().on(ce).at(NOW - 100 * MINUTE).running().create(tx)
     with uow() as tx:
-        assert pilots.remove_final(tx, ended_before=NOW - MINUTE, limit=2) == 2
+        assert retention.remove(tx, "pilots", before=NOW - MINUTE, limit=2) == 2
     with uow() as tx:
-        assert pilots.remove_final(tx, ended_before=NOW - MINUTE, limit=2) == 1
-        assert pilots.remove_final(tx, ended_before=NOW - MINUTE, limit=2) == 0
+        assert retention.remove(tx, "pilots", before=NOW - MINUTE, limit=2) == 1
+        assert retention.remove(tx, "pilots", before=NOW - MINUTE, limit=2) == 0
     with uow() as tx:
         left = [pilot.id for pilot in pilot_reads.find(tx).items]
         histories = [len(pilot_reads.history(tx, pilot.id)) for pilot in [*old, young, active]]
@@ -299,7 +299,7 @@ def test_the_id_of_a_pilot_that_was_removed_is_never_given_to_another(uow: UnitO
     with uow() as tx:
         ce = a_ce().create(tx)
         gone = a_pilot().on(ce).done().create(tx)
-        pilots.remove_final(tx, ended_before=NOW + MINUTE, limit=10)
+        retention.remove(tx, "pilots", before=NOW + MINUTE, limit=10)
     with uow() as tx:
         new = a_pilot().on(ce).create(tx)
 

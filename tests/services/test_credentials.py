@@ -344,7 +344,7 @@ FAILING = {
     "opens it": ("import os; os.chmod({path!r}, 0o644)", "(mode 644; make it 600)"),
     "tells a secret": (
         "import sys; sys.exit('bad: eyJhbGciOiJub25lIn0.eyJ password=tiger')",
-        "exit code 1: bad: *** ***",
+        "exit code 1: bad: *** password=***",
     ),
     "escapes": (r"import sys; sys.exit('\x1b[31mred\a')", "exit code 1:  [31mred"),
 }

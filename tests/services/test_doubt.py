@@ -10,7 +10,7 @@ from tests.factories import a_ce, a_pilot
 from tests.services.world import Broken, Fake, World
 from worker.backends.contract import Listing, Order, Receipt
 from worker.backends.sim.faults import Fault
-from worker.db import mover, pilot_reads, pilots
+from worker.db import mover, pilot_reads, pilots, retention
 from worker.domain.ce import CE
 from worker.domain.errors import Unavailable, Unreadable
 from worker.domain.pilot import Grant, Move, Status
@@ -237,7 +237,7 @@ def test_stamps_that_nobody_knows_are_reported_and_left_alone(world: World) -> N
     with world.database.uow() as tx:
         [gone, _] = pilot_reads.find(tx).items
         mover.move(tx, [Move(pilot_id=gone.id, to=Status.DONE)], world.clock)
-        pilots.remove_final(tx, world.clock.replace(year=2030), 10)
+        retention.remove(tx, "pilots", world.clock.replace(year=2030), 10)
     done = world.reconcile(ce)
 
     assert done.outcome is Outcome.OK

@@ -8,7 +8,7 @@ import pytest
 from tests.expectations import refused, statements
 from tests.factories import a_ce, a_pilot
 from tests.services.world import World
-from worker.db import breakers, ces, health, maintenances
+from worker.db import ces, health, maintenances, retention
 from worker.db.breakers import BreakerChange
 from worker.db.health import FailedCall
 from worker.db.maintenances import Maintenance
@@ -212,4 +212,4 @@ def test_the_history_of_pauses_is_written_in_one_statement(world: World) -> None
         fail(world, *many)
     assert sum("INSERT INTO breaker_changes" in one for one in seen) == 1
     with world.database.uow() as tx:
-        assert breakers.count_before(tx, world.clock + timedelta(seconds=1)) == 30
+        assert retention.count(tx, "pauses", world.clock + timedelta(seconds=1)) == 30

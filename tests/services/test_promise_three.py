@@ -12,7 +12,16 @@ from tests.factories import a_ce, a_pilot
 from tests.services.world import Fake, Watching, World
 from worker.backends.contract import Job, Order
 from worker.backends.guard import UnitOfWorkOpen
-from worker.db import decisions, health, pilot_reads, pilots, reports, schedules, uow
+from worker.db import (
+    decisions,
+    health,
+    pilot_reads,
+    pilots,
+    reports,
+    retention,
+    schedules,
+    uow,
+)
 from worker.db.uow import Transaction
 from worker.domain.errors import DatabaseBusy
 from worker.domain.pilot import Status
@@ -61,7 +70,7 @@ ONE_TRANSACTION: dict[str, tuple[Callable[..., Done], tuple[str, ...], Any]] = {
     "submit_pilots": (allocate.submit_pilots, (DEFAULT_VO,), breaks(decisions, "add")),
     "learn": (learn.learn, (), breaks(health, "save_lessons")),
     "report": (report.report, (), breaks(reports, "add")),
-    "prune": (prune.prune, (), breaks(decisions, "remove")),
+    "prune": (prune.prune, (), breaks(retention, "remove")),
 }
 
 

@@ -1,7 +1,8 @@
 """What stands around every driver, ours or a stranger's: the promises that need no trust.
 
 No unit of work is open during a call, hostile stamps never reach a command line, answers about
-pilots that nobody asked for are dropped, and nothing but a `BackendError` comes out.
+pilots that nobody asked for are dropped, nothing but a `BackendError` comes out, and no text that
+comes out holds what looks like a secret.
 """
 
 import logging
@@ -22,6 +23,7 @@ from worker.backends.contract import (
 from worker.db import uow
 from worker.domain.errors import BackendError, PilotageError, Unavailable, Unreadable
 from worker.domain.pilot import check_stamp, check_stamps
+from worker.domain.secrets import without_secrets
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class Guard:
         with _calling("find"):
             listing = self._driver.find()
         return Listing(
-            jobs=[job for job in listing.jobs if _is_stamp(job.stamp)],
+            jobs=[_clean(job) for job in listing.jobs if _is_stamp(job.stamp)],
             complete=listing.complete,
             as_of=listing.as_of,
             vos=listing.vos,
@@ -66,12 +68,13 @@ class Guard:
         """Fetch what a pilot wrote."""
         check_stamp(job.stamp)
         with _calling("output"):
-            return self._driver.output(job)
+            written = self._driver.output(job)
+        return Output(text=without_secrets(written.text), truncated=written.truncated)
 
     def hello(self) -> str:
         """Reach the CE, change nothing, and say in a line who answered."""
         with _calling("hello"):
-            return " ".join(self._driver.hello().split())[:200]
+            return " ".join(without_secrets(self._driver.hello()).split())[:200]
 
     def _ask(
         self,
@@ -89,7 +92,7 @@ class Guard:
         first: dict[str, Answer] = {}
         for answer in answers:
             if answer.stamp in stamps:
-                first.setdefault(answer.stamp, answer)
+                first.setdefault(answer.stamp, _clean(answer))
         return list(first.values())
 
 
@@ -107,6 +110,21 @@ def _calling(what: str) -> Iterator[None]:
     except Exception as error:  # a driver may break in any way; its CE alone suffers
         log.exception("a driver broke in %s", what)
         raise Unreadable(repr(error)[:2000], what, type(error).__name__, str(error)) from error
+
+
+def _clean(answer: Answer) -> Answer:
+    """Take secrets out of what a CE says of a job."""
+    if isinstance(answer, Cancelled):
+        reason = _shown(answer.reason)
+        return answer if reason == answer.reason else answer._replace(reason=reason)
+    raw, reason = _shown(answer.raw), _shown(answer.reason)
+    if (raw, reason) == (answer.raw, answer.reason):
+        return answer
+    return answer._replace(raw=raw, reason=reason)
+
+
+def _shown(text: str | None) -> str | None:
+    return text and without_secrets(text)
 
 
 def _is_stamp(word: str) -> bool:

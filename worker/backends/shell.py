@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from worker.domain.errors import Unavailable, Unreadable
+from worker.domain.secrets import end_of
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def run(
         talk.to_the_end(start + timeout)
     except TimeoutError:
         raise Unavailable(
-            argv[0], f"no answer within {timeout:g} s", talk.stderr()[-500:]
+            argv[0], f"no answer within {timeout:g} s", end_of(talk.stderr(), 500)
         ) from None
     except _TooMuch:
         raise Unreadable(talk.stdout()[:2000], argv[0], f"more than {limit} bytes") from None

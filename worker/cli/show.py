@@ -13,6 +13,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from worker.domain.secrets import without_secrets
+
 COLOURS = {
     "current": "green",
     "created": "green",
@@ -38,14 +40,14 @@ COLOURS = {
 def complain(message: str, code: int = 1) -> int:
     """Print in one line what went wrong; return the exit code."""
     colour = None if os.environ.get("NO_COLOR") else "red"
-    click.echo(f"pilotage: {click.style(message, fg=colour)}", err=True)
+    click.echo(f"pilotage: {click.style(without_secrets(message), fg=colour)}", err=True)
     return code
 
 
 def warn(message: str) -> None:
     """Print in one line what an operator should look at, beside the answer."""
     colour = None if os.environ.get("NO_COLOR") else "yellow"
-    click.echo(f"warning: {click.style(message, fg=colour)}", err=True)
+    click.echo(f"warning: {click.style(without_secrets(message), fg=colour)}", err=True)
 
 
 def counted(number: int, word: str) -> str:

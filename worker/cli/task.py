@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from worker.domain.errors import Invalid, TaskFailed
 from worker.domain.schedule import Outcome, Scope
 from worker.domain.vo import DEFAULT_VO
 from worker.services import catalogue, execute, ticks
+from worker.services.parts import Done
 
 MACHINES_ONLY = (
     *("every", "cron", "about"),
@@ -97,7 +99,10 @@ def run(
     wiring.current_database()
     parts = wiring.parts(by_hand=True)
     try:
-        done = execute.execute(found, subject, parts, dry_run=dry_run)
+        if dry_run:
+            done = execute.execute(found, subject, parts, dry_run=True)
+        else:
+            done = execute.to_the_end(found, subject, parts, partial(_progress, name))
     except Exception:
         if debug:
             traceback.print_exc()
@@ -166,6 +171,10 @@ def _subject(found: catalogue.Task, vo: str | None, ce: str | None) -> str | Non
     if found.scope is Scope.VO:
         return vo or DEFAULT_VO
     return ce
+
+
+def _progress(name: str, done: Done) -> None:
+    click.echo(f"{name}: {done}", err=True)
 
 
 def _set(name: str, *, vo: str | None, **changes: Any) -> None:

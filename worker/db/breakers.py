@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Integer, Text, delete, func, insert, select, update
+from sqlalchemy import Executable, Integer, Text, insert, select, update
 
 from worker.db.names import key_of
 from worker.db.pages import FIRST, Asked, Page, read_page
@@ -52,17 +52,6 @@ def find(tx: Transaction, ce: str, *, asked: Asked = FIRST) -> Page[BreakerChang
     return read_page(
         tx, query, breaker_changes.c.id, SORTS, asked, lambda row: BreakerChange(**row)
     )
-
-
-def count_before(tx: Transaction, before: datetime) -> int:
-    """Count the changes older than a moment."""
-    query = select(func.count()).where(breaker_changes.c.at < before)
-    return int(tx.execute(query).scalar_one())
-
-
-def remove(tx: Transaction, before: datetime) -> int:
-    """Delete the changes older than a moment; tell how many."""
-    return tx.execute(delete(breaker_changes).where(breaker_changes.c.at < before)).rowcount
 
 
 def put(

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import JSON, Executable, Integer, Text, delete, func, insert, select
+from sqlalchemy import JSON, Executable, Integer, Text, func, insert, select
 
 from worker.db.names import key_of
 from worker.db.pages import FIRST, Asked, Page, read_page
@@ -75,17 +75,6 @@ def between(tx: Transaction, begin: datetime, end: datetime) -> list[Decision]:
     query = _DECISIONS.where(decisions.c.at >= begin, decisions.c.at < end)
     found = tx.execute(query.order_by(decisions.c.at, vos.c.name, ces.c.name)).mappings()
     return [Decision(**row) for row in found]
-
-
-def count_before(tx: Transaction, before: datetime) -> int:
-    """Count the decisions older than a moment."""
-    return int(tx.execute(select(func.count()).where(decisions.c.at < before)).scalar_one())
-
-
-def remove(tx: Transaction, before: datetime, limit: int) -> int:
-    """Delete decisions older than a moment; tell how many."""
-    old = select(decisions.c.id).where(decisions.c.at < before).order_by(decisions.c.at)
-    return tx.execute(delete(decisions).where(decisions.c.id.in_(old.limit(limit)))).rowcount
 
 
 @cache

@@ -75,14 +75,3 @@ def remove(tx: Transaction, ce: str, which: int) -> None:
         stored = select(maintenances.c.id).where(maintenances.c.ce_id == key_of(tx, ces, ce))
         ids = map(str, tx.execute(stored).scalars())
         raise NotFound(f"maintenance {which} of CE {ce}", nearest(str(which), ids))
-
-
-def over(tx: Transaction, ended_before: datetime) -> list[int]:
-    """List those that were over before a moment."""
-    query = select(maintenances.c.id).where(maintenances.c.ends_at < ended_before)
-    return list(tx.execute(query).scalars())
-
-
-def forget(tx: Transaction, ended_before: datetime) -> int:
-    """Delete those that were over before a moment."""
-    return tx.execute(delete(maintenances).where(maintenances.c.ends_at < ended_before)).rowcount

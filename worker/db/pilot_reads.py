@@ -155,12 +155,6 @@ def history(tx: Transaction, pilot_id: int) -> list[Transition]:
     return [Transition(**row) for row in tx.execute(query).mappings()]
 
 
-def count_final(tx: Transaction, ended_before: datetime) -> int:
-    """Count the final pilots that ended before a moment."""
-    query = select(func.count()).where(pilots.c.ended_at < ended_before)
-    return int(tx.execute(query).scalar_one())
-
-
 def count_by_status(tx: Transaction) -> dict[Status, int]:
     """Count pilots by status; a status that no pilot has is left out."""
     query = select(pilots.c.status, func.count().label("pilots")).group_by(pilots.c.status)

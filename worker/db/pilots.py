@@ -195,12 +195,6 @@ def check_soon(tx: Transaction, ids: Iterable[int], now: datetime) -> None:
     tx.execute(_check_soon(tx.dialect), {**encode(("pilot_id",), ([i] for i in ids)), "now": now})
 
 
-def remove_final(tx: Transaction, ended_before: datetime, limit: int) -> int:
-    """Delete final pilots that ended before a moment, and with them their history."""
-    gone = tx.execute(_REMOVE_FINAL, {"before": ended_before, "limit": limit})
-    return gone.rowcount
-
-
 _NOW = bindparam("now", type_=UtcDateTime())
 
 _CE_ID = select(ces.c.id).where(ces.c.name == bindparam("ce", type_=Text)).scalar_subquery()
@@ -214,16 +208,6 @@ _CLAIMABLE = (
     .order_by(pilots.c.id)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(of=pilots, key_share=True, skip_locked=True)
-)
-
-_REMOVE_FINAL = pilots.delete().where(
-    pilots.c.id.in_(
-        select(pilots.c.id)
-        .where(pilots.c.ended_at < bindparam("before", type_=UtcDateTime()))
-        .order_by(pilots.c.ended_at)
-        .limit(bindparam("limit", type_=Integer))
-        .with_for_update(skip_locked=True)
-    )
 )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import insert, select
 
 from worker.db.pages import FIRST, Asked, Page, read_page
 from worker.db.tables import reports
@@ -31,13 +31,3 @@ def add(tx: Transaction, summary: Mapping[str, Any], at: datetime) -> None:
 def find(tx: Transaction, *, asked: Asked = FIRST) -> Page[Report]:
     """List reports."""
     return read_page(tx, select(reports), reports.c.id, SORTS, asked, lambda row: Report(**row))
-
-
-def count_before(tx: Transaction, before: datetime) -> int:
-    """Count the reports older than a moment."""
-    return int(tx.execute(select(func.count()).where(reports.c.at < before)).scalar_one())
-
-
-def remove(tx: Transaction, before: datetime) -> int:
-    """Delete reports older than a moment; tell how many."""
-    return tx.execute(delete(reports).where(reports.c.at < before)).rowcount

@@ -185,6 +185,11 @@ def _schedule_of(execution: Execution) -> ScalarSelect[Any]:
     )
 
 
+def bring_forward(tx: Transaction, task: str, now: datetime) -> None:
+    """Let a task fire again at once, for it has left something; then it goes by its schedule."""
+    tx.execute(update(schedules).where(schedules.c.task == task, _of(None)).values(next_at=now))
+
+
 @cache
 def _claim(dialect: str) -> Executable:
     tick = rows(dialect, id=Integer, was=UtcDateTime, following=UtcDateTime)

@@ -248,7 +248,7 @@ transitions = Table(
     Column("learn_after", UtcDateTime()),
     Index("ix_transitions_pilot_id_id", "pilot_id", "id"),
     # What learn has yet to fold: as few rows as there are new outcomes, however long the history;
-    # those that could not be judged yet stand apart, in the order in which they are looked at again.
+    # those that could not be judged yet stand apart, by when they are looked at again.
     Index(
         "ix_transitions_unlearned",
         "id",

@@ -41,16 +41,21 @@
 
 `Invalid("capacity", "-1 is below 0")` reads
 "This value cannot be used: capacity: -1 is below 0".
-A message never holds a password: those who raise pass what a person may see.
+A message never holds a password: those who raise pass what a person may see, and what looks like a
+secret all the same is replaced.
 """
+
+from worker.domain.secrets import without_secrets
 
 
 class PilotageError(Exception):
     """Something went wrong."""
 
     def __init__(self, *details: object) -> None:
-        super().__init__(*details)
-        self.details = details
+        # What a CE or a program wrote may be among them.
+        shown = tuple(without_secrets(one) if isinstance(one, str) else one for one in details)
+        super().__init__(*shown)
+        self.details = shown
 
     def __str__(self) -> str:
         """Show the docstring's sentence, then the details, in one line."""
@@ -179,7 +184,7 @@ class Unreadable(BackendError):
 
     def __init__(self, raw: str, *details: object) -> None:
         super().__init__(*details)
-        self.raw = raw
+        self.raw = without_secrets(raw)
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         """Survive the way to another process."""

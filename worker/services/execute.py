@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 from worker.db import schedules
 from worker.db.schedules import Execution
@@ -45,6 +46,17 @@ def execute(task: Task, subject: str | None, parts: Parts, *, dry_run: bool = Fa
         )
     level = logging.WARNING if done.outcome is Outcome.FAILED else logging.INFO
     log.log(level, "%s %s: %s%s", task.name, subject or "", done, _told(done))
+    return done
+
+
+def to_the_end(
+    task: Task, subject: str | None, parts: Parts, progress: Callable[[Done], object]
+) -> Done:
+    """Run a task until it leaves nothing to its next execution; each execution stands by itself."""
+    done = execute(task, subject, parts)
+    while done.left:
+        progress(done)
+        done = done.followed_by(execute(task, subject, parts))
     return done
 
 

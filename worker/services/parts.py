@@ -1,7 +1,7 @@
 """What every service is handed, and what it answers."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -71,10 +71,19 @@ class Done:
     counts: Mapping[str, int] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
     busy: bool = False
+    left: str = ""
+    """What it had to leave to its next execution, which follows at once."""
 
     def __str__(self) -> str:
         counted = ", ".join(f"{name} {count}" for name, count in self.counts.items())
-        return counted or str(self.outcome)
+        left = f"; still to do: {self.left}" if self.left else ""
+        return f"{counted or self.outcome}{left}"
+
+    def followed_by(self, other: "Done") -> "Done":
+        """Return how two executions went that were one piece of work."""
+        names = {**self.counts, **other.counts}
+        counts = {n: self.counts.get(n, 0) + other.counts.get(n, 0) for n in names}
+        return replace(other, counts=counts, lines=(*self.lines, *other.lines))
 
 
 def skipped(*why: str) -> Done:

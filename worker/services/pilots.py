@@ -15,6 +15,7 @@ from worker.db.pages import Asked, Page
 from worker.db.uow import Transaction
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
 from worker.domain.pilot import FINAL, Move, Pilot, Status, Transition
+from worker.domain.secrets import without_secrets
 from worker.services import calling
 from worker.services.parts import Done, Parts
 
@@ -82,7 +83,7 @@ def output(
             raise
         found = Output(text="")
     if kept is not None and not found.text:
-        end = bounded(Output(text=kept.text, truncated=True), tail)
+        end = bounded(Output(text=without_secrets(kept.text), truncated=True), tail)
         return Written(text=end.text, truncated=end.truncated, kept_at=kept.kept_at)
     whole = bounded(found, tail)
     return Written(text=whole.text, truncated=whole.truncated)

@@ -1,40 +1,63 @@
 """prune: forget final pilots and their history, decisions and reports that are old enough.
 
-One execution deletes a bounded number, so its transaction stays short; the next goes on.
+One execution deletes a bounded number of each kind in one short transaction. Where something is
+left it brings its own next firing forward in the same transaction, so that the executions go on
+one after the other until nothing old is left, and no lost message stops them.
 """
 
-from worker.db import breakers, decisions, locks, maintenances, pilot_reads, pilots, reports
+from collections.abc import Mapping
+from datetime import datetime
+
+from worker.db import locks, retention, schedules
 from worker.services.parts import Done, Parts, busy
 
-AT_ONCE = 20_000
+NAME = "prune"
+AT_ONCE = 10_000
 """Rows of a kind that one execution deletes at the most."""
+
+COUNTED = 100_000
+"""Rows of a kind that are counted at the most, to say how many are left."""
 
 
 def prune(parts: Parts) -> Done:
     """Delete what is older than it is kept."""
     now = parts.now()
     with parts.database.uow() as tx:
-        if not locks.try_lock(tx, "prune"):
+        if not locks.try_lock(tx, NAME):
             return busy("another execution prunes")
+        limits = _limits(parts, now)
         gone = {
-            "pilots": pilots.remove_final(tx, now - parts.keep_final, AT_ONCE),
-            "decisions": decisions.remove(tx, now - parts.keep_decisions, AT_ONCE),
-            "reports": reports.remove(tx, now - parts.keep_reports),
-            "pauses": breakers.remove(tx, now - parts.keep_reports),
-            "maintenances": maintenances.forget(tx, now - parts.keep_reports),
+            kind: retention.remove(tx, kind, before, AT_ONCE) for kind, before in limits.items()
         }
-    return Done(counts=gone)
+        left = {
+            kind: retention.count(tx, kind, limits[kind], COUNTED)
+            for kind, removed in gone.items()
+            if removed == AT_ONCE
+        }
+        if any(left.values()) and not parts.by_hand:
+            schedules.bring_forward(tx, NAME, now)
+    return Done(counts=gone, left=_in_words(left))
 
 
 def plan(parts: Parts) -> Done:
     """Say what `prune` would delete now, and change nothing."""
-    now = parts.now()
     with parts.database.uow() as tx:
         old = {
-            "old pilots": pilot_reads.count_final(tx, now - parts.keep_final),
-            "old decisions": decisions.count_before(tx, now - parts.keep_decisions),
-            "old reports": reports.count_before(tx, now - parts.keep_reports),
-            "old pauses": breakers.count_before(tx, now - parts.keep_reports),
-            "old maintenances": len(maintenances.over(tx, now - parts.keep_reports)),
+            f"old {kind}": retention.count(tx, kind, before)
+            for kind, before in _limits(parts, parts.now()).items()
         }
     return Done(counts=old)
+
+
+def _limits(parts: Parts, now: datetime) -> dict[str, datetime]:
+    """Return, for each kind, the moment before which it is old."""
+    own = {"pilots": parts.keep_final, "decisions": parts.keep_decisions}
+    return {kind: now - own.get(kind, parts.keep_reports) for kind in retention.MOMENTS}
+
+
+def _in_words(left: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{kind} {number}{' or more' if number == COUNTED else ''}"
+        for kind, number in left.items()
+        if number
+    )

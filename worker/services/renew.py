@@ -8,7 +8,6 @@ words that could be secrets.
 
 import logging
 import os
-import re
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -28,6 +27,7 @@ from worker.domain.credential import (
 )
 from worker.domain.errors import BackendError, Invalid, PilotageError
 from worker.domain.schedule import Outcome
+from worker.domain.secrets import without_long_words
 from worker.policy.polling import after_failures
 from worker.services.parts import Done, Parts, busy, skipped
 
@@ -41,11 +41,6 @@ ENOUGH = 90.0
 BACK_OFF = timedelta(minutes=1)
 """The delay after the first failed renewal in a row; it doubles."""
 _SHOWN = 200
-_SECRET = re.compile(
-    r"""[A-Za-z0-9+/=_.~-]{16,} | (?i:pass(word|phrase)?|secret|pin|token)["']?\s*[:=]\s*\S+""",
-    re.VERBOSE,
-)
-"""A word that could be a token, a key or a password; long names of files go with it."""
 
 
 def renew_credentials(parts: Parts) -> Done:
@@ -166,7 +161,7 @@ def environment() -> dict[str, str]:
 def harmless(line: str) -> str:
     """Make a line of a program fit to be shown: short, printable, without possible secrets."""
     legible = "".join(c if c.isprintable() else " " for c in line)
-    return _SECRET.sub("***", legible)[:_SHOWN]
+    return without_long_words(legible)[:_SHOWN]
 
 
 def _not_better(was: Credential, seen: Credential, now: datetime) -> str | None:

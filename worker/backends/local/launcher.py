@@ -21,6 +21,7 @@ from typing import Any
 from worker.backends.local.keeper.files import DRAFT
 from worker.backends.local.keeper.pilot import Order, Task
 from worker.domain.errors import Unavailable
+from worker.domain.secrets import end_of
 
 LOCK = ".launching"
 TURN = 10.0
@@ -53,7 +54,7 @@ def launch(ce: str, task: Task, orders: Sequence[Order]) -> list[dict[str, Any]]
         said, problem = _run(json.dumps(request).encode(), lock, task.patience)
     answers = list(_parse(said))
     if not answers:
-        raise Unavailable(ce, "the launcher did not answer", problem[-1000:])
+        raise Unavailable(ce, "the launcher did not answer", end_of(problem, 1000))
     return answers
 
 

@@ -14,6 +14,7 @@ from worker.backends.slurm.client import Client
 from worker.backends.slurm.states import by_exit
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import Status, group_and_number
+from worker.domain.secrets import end_of
 
 SHOWN = 64 * 1024
 """Bytes of output that are shown from the beginning, and as many from the end."""
@@ -139,7 +140,7 @@ def _read(said: str) -> dict[str, End]:
     if said.endswith("none\n"):
         return {}  # there is no such folder yet
     if not said.endswith("done\n"):
-        raise Unreadable(said[-2000:], "the list of ends is cut short")
+        raise Unreadable(end_of(said, 2000), "the list of ends is cut short")
     ends = {}
     for line in said.splitlines():
         found = _END.fullmatch(line)

@@ -16,6 +16,7 @@ from worker.backends.slurm.states import by_exit, is_failure, meaning
 from worker.backends.slurm.words import Named, Names, ce_of, harmless, numbers
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import FINAL, Cause, Status
+from worker.domain.secrets import end_of
 
 FIELD, RECORD = "\x1f", "\x1e"
 QUEUE_FORMAT = "".join(f"%{field}{FIELD}" for field in "FKTjrSek") + RECORD
@@ -157,7 +158,7 @@ def _records(said: str) -> list[list[str]]:
     """Part squeue's answer in records and fields, or find that it is not whole."""
     records = _after_header(said, _QUEUE_HEADER).split(RECORD)
     if records.pop().strip():
-        raise Unreadable(said[-_SHOWN:], "squeue", "its answer is cut short")
+        raise Unreadable(end_of(said, _SHOWN), "squeue", "its answer is cut short")
     return [record.lstrip("\n").split(FIELD) for record in records[1:]]
 
 
@@ -165,7 +166,7 @@ def history_rows(said: str, names: Names) -> list[Row]:
     """Read what sacct said; an array that nobody has taken apart is a row for each element."""
     lines = _after_header(said, "JobID" + FIELD).split("\n")
     if lines.pop().strip():
-        raise Unreadable(said[-_SHOWN:], "sacct", "its answer is cut short")
+        raise Unreadable(end_of(said, _SHOWN), "sacct", "its answer is cut short")
     rows: list[Row] = []
     for line in lines[1:]:
         fields = line.split(FIELD)

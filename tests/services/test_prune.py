@@ -1,0 +1,171 @@
+"""prune: whatever the number, one firing a day is enough, in short transactions."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, text
+
+from tests.expectations import statements
+from tests.factories import a_ce, a_decision, a_pilot
+from tests.services.world import World
+from worker.db import retention, schedules
+from worker.db.tables import decisions, outputs, pilots, transitions
+from worker.domain.schedule import Outcome
+from worker.services import catalogue, execute, prune, ticks
+from worker.services.parts import Done
+
+MANY = 25_000
+NUMBERS = f"""WITH RECURSIVE numbers(n) AS (
+    SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {MANY})"""
+PADDED = f"'{'0' * 32}' || n"
+HISTORY = (
+    f"""INSERT INTO pilots (stamp, vo_id, ce_id, status, reserved_at, ended_at, updated_at)
+        {NUMBERS}
+        SELECT substr({PADDED}, length({PADDED}) - 31), pilots.vo_id, pilots.ce_id,
+               'done', pilots.ended_at, pilots.ended_at, pilots.ended_at
+          FROM pilots, numbers""",
+    """INSERT INTO transitions (pilot_id, became, at)
+       SELECT id, 'done', ended_at FROM pilots""",
+    """INSERT INTO outputs (pilot_id, text) SELECT id, 'what it wrote' FROM pilots""",
+    f"""INSERT INTO decisions (vo_id, ce_id, at, granted, reason, trace)
+        {NUMBERS}
+        SELECT vo_id, ce_id, at, granted, reason, trace FROM decisions, numbers""",
+)
+
+
+def history(world: World) -> None:
+    """Make tens of thousands of old pilots and decisions."""
+    ce = world.ce(a_ce())
+    world.make(a_pilot().on(ce).done())
+    world.change(lambda tx: a_decision().on(ce).create(tx))
+    with world.database.uow() as tx:
+        for statement in HISTORY:
+            tx.execute(text(statement))
+    world.wait(days=40)
+
+
+def rows_left(world: World) -> dict[str, int]:
+    tables = (pilots, transitions, outputs, decisions)
+    with world.database.uow() as tx:
+        return {
+            table.name: tx.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in tables
+        }
+
+
+def due(world: World) -> list[str]:
+    """Claim what is due, as a scheduler does."""
+    return [one.task.name for one in ticks.claim_due(world.database, world.clock)[0]]
+
+
+def fired(world: World) -> list[Done]:
+    """Let a scheduler and a worker do what the one firing of a day begins, until nothing is due."""
+    answers: list[Done] = []
+    while "prune" in due(world):
+        before = rows_left(world)
+        answers.append(execute.execute(catalogue.get("prune"), None, world.parts()))
+        assert rows_left(world) != before, "an execution that was fired deletes nothing"
+        world.wait(5)
+    return answers
+
+
+def scheduled(world: World) -> None:
+    """Store the schedules, and come to the time of the daily firing."""
+    ticks.seed(world.database, world.clock)
+    with world.database.uow() as tx:
+        at = schedules.get(tx, "prune").next_at
+    assert at is not None
+    world.clock = at
+
+
+def test_one_firing_a_day_deletes_tens_of_thousands(world: World) -> None:
+    history(world)
+    scheduled(world)
+    day = world.clock
+    answers = fired(world)
+
+    assert rows_left(world) == dict.fromkeys(("pilots", "transitions", "outputs", "decisions"), 0)
+    assert [done.counts["pilots"] for done in answers] == [10_000, 10_000, MANY + 1 - 20_000]
+    assert [bool(done.left) for done in answers] == [True, True, False]
+    assert "pilots 15001, decisions 15001" in str(answers[0])
+    with world.database.uow() as tx:
+        following = schedules.get(tx, "prune").next_at
+    assert following is not None
+    assert following - day == timedelta(days=1)
+
+
+def test_what_is_left_is_known_to_the_database_and_not_to_a_message(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prune, "AT_ONCE", 2)
+    world.make(a_pilot().done(), 3)
+    world.wait(days=40)
+    scheduled(world)
+    due(world)
+    execute.execute(catalogue.get("prune"), None, world.parts())
+
+    assert world.nudges == []
+    assert "prune" in due(world)  # the message may be lost: nothing was deleted for it
+    ticks.set_schedule(world.database, "prune", world.clock, enabled=False)
+    execute.execute(catalogue.get("prune"), None, world.parts())
+    assert "prune" not in due(world)
+
+
+def test_an_execution_that_breaks_deletes_nothing_and_brings_nothing_forward(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prune, "AT_ONCE", 2)
+    world.make(a_pilot().done(), 3)
+    world.wait(days=40)
+    scheduled(world)
+    due(world)
+
+    def broken(*_: object) -> int:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(retention, "count", broken)
+        with pytest.raises(RuntimeError):
+            execute.execute(catalogue.get("prune"), None, world.parts())
+    assert world.statuses() == {"done": 3}
+    assert "prune" not in due(world)
+
+
+def test_no_execution_does_more_than_its_share(world: World) -> None:
+    seen = []
+    for number in (10, 40):
+        world.make(a_pilot().done(), number)
+        world.wait(days=40)
+        with pytest.MonkeyPatch.context() as patch, statements(world.database.engine) as made:
+            patch.setattr(prune, "AT_ONCE", 5)
+            assert prune.prune(world.parts()).counts["pilots"] == 5
+        seen.append(len(made))
+    assert seen[0] == seen[1]
+
+
+def test_what_is_left_is_counted_up_to_a_bound(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prune, "AT_ONCE", 2)
+    monkeypatch.setattr(prune, "COUNTED", 5)
+    world.make(a_pilot().done(), 9)
+    world.wait(days=40)
+    left = [prune.prune(world.parts()).left for _ in range(5)]
+    assert left == ["pilots 5 or more", "pilots 5 or more", "pilots 3", "pilots 1", ""]
+
+
+def test_by_hand_it_goes_on_to_the_end_and_shows_how_far_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prune, "AT_ONCE", 4)
+    world.make(a_pilot().done(), 10)
+    world.wait(days=40)
+    scheduled(world)
+    due(world)
+    shown: list[str] = []
+    done = execute.to_the_end(
+        catalogue.get("prune"), None, world.parts(by_hand=True), lambda one: shown.append(one.left)
+    )
+    assert (done.outcome, done.counts["pilots"], done.left) == (Outcome.OK, 10, "")
+    assert shown == ["pilots 6", "pilots 2"]
+    assert "prune" not in due(world)

@@ -1,0 +1,63 @@
+"""Retention: what is older than it is kept is deleted, the oldest first, so many at a time.
+
+What hangs on a row (a pilot's history and its kept output) goes with it.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Column, Executable, Integer, bindparam, delete, func, select
+
+from worker.db.rows import encode, rows
+from worker.db.tables import breaker_changes, decisions, maintenances, pilots, reports
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+
+MOMENTS: Mapping[str, Column[Any]] = {
+    "pilots": pilots.c.ended_at,
+    "decisions": decisions.c.at,
+    "reports": reports.c.at,
+    "pauses": breaker_changes.c.at,
+    "maintenances": maintenances.c.ends_at,
+}
+"""From which moment each kind is old; what has none, as an active pilot, never is."""
+
+
+def remove(tx: Transaction, kind: str, before: datetime, limit: int) -> int:
+    """Delete at most so many rows that are older than a moment; return how many.
+
+    Rows that somebody else has locked are left for another time.
+    """
+    old = tx.execute(_old(kind), {"before": before, "limit": limit}).all()
+    if old:
+        tx.execute(_delete(tx.dialect, kind), encode(("id",), map(tuple, old)))
+    return len(old)
+
+
+def count(tx: Transaction, kind: str, before: datetime, limit: int | None = None) -> int:
+    """Count the rows that are older than a moment, at most up to a limit."""
+    moment = MOMENTS[kind]
+    old = select(moment).where(moment < before).limit(limit).subquery()
+    return int(tx.execute(select(func.count()).select_from(old)).scalar_one())
+
+
+@cache
+def _old(kind: str) -> Executable:
+    moment = MOMENTS[kind]
+    return (
+        select(moment.table.c.id)
+        .where(moment < bindparam("before", type_=UtcDateTime()))
+        .order_by(moment)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(skip_locked=True)
+    )
+
+
+@cache
+def _delete(dialect: str, kind: str) -> Executable:
+    # By keys that are handed over: for a subquery, the planner may prefer to read the whole table.
+    old = rows(dialect, id=Integer)
+    table = MOMENTS[kind].table
+    return delete(table).where(table.c.id.in_(select(old.c.id)))
