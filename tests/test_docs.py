@@ -164,7 +164,7 @@ def test_its_make_targets_exist(page: Path) -> None:
 def test_its_settings_exist(page: Path) -> None:
     known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "STAMP", "VO", "CE"}
     known |= {"TEST_DATABASE_URL", "TEST_POSTGRESQL", "TEST_REQUIRE", "TEST_LONG"}
-    known |= {"TESTBED_INSTALL"}
+    known |= {"TESTBED_INSTALL", "TEST_REDIS", "TEST_REDIS_URL"}
 
     for name in re.findall(r"\bPILOTAGE_([A-Z_]*[A-Z])\b", read(page)):
         assert name.removesuffix("_FILE") in known, f"PILOTAGE_{name}"

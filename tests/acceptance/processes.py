@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-import pytest
+from tests.patience import LONGEST, until
 
 ROOT = Path(__file__).parents[2]
 MARK = "STARTED_BY_TEST"
@@ -69,7 +69,7 @@ class Processes:
         return made
 
     def run(
-        self, words: Sequence[str], environment: Mapping[str, str], seconds: float = 60
+        self, words: Sequence[str], environment: Mapping[str, str]
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
         return subprocess.run(
@@ -77,7 +77,7 @@ class Processes:
             check=False,
             capture_output=True,
             text=True,
-            timeout=seconds,
+            timeout=LONGEST,
             cwd=self.folder,
             env=self.environment(environment),
         )
@@ -87,6 +87,10 @@ class Processes:
 
     def said(self, name: str) -> str:
         return self.log(name).read_text(encoding="utf-8", errors="replace")
+
+    def progress(self) -> int:
+        """Return how much all of them have written: it grows as long as they work."""
+        return sum(log.stat().st_size for log in self.folder.glob("*.out"))
 
     def left(self) -> dict[int, str]:
         """Find what still runs of all that was started, and of their children."""
@@ -106,23 +110,21 @@ class Processes:
 
     def end(self) -> None:
         """End whatever is left."""
-        give_up = time.monotonic() + 10
-        while (left := self.left()) and time.monotonic() < give_up:
-            for pid in left:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.05)
-        for one in self._started:
-            with suppress(subprocess.TimeoutExpired):
-                one.wait(1)
+        until(lambda: not self._kill(), "the end of all processes", pause=0.05)
+
+    def _kill(self) -> bool:
+        """Kill whatever is left; return whether there was something."""
+        left = self.left()
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(left)
 
 
-def ended(process: "subprocess.Popen[bytes]", seconds: float) -> int:
-    """Wait for the end of a process; tell its exit code."""
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        pytest.fail(f"{process.args!r} did not end within {seconds:.0f} s")
+def ended(process: "subprocess.Popen[bytes]") -> int:
+    """Wait for the end of a process, and return its exit code."""
+    until(lambda: process.poll() is not None, f"the end of {process.args!r}")
+    return int(process.returncode)
 
 
 def holds_for(seconds: float, condition: Callable[[], object]) -> None:

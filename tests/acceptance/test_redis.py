@@ -79,12 +79,12 @@ def test_two_workers_and_two_schedulers_keep_every_promise(
         until(lambda: site.claims(database)["learn"][-1] > killed + timedelta(seconds=10))
 
         beats[1].terminate()
-        assert ended(beats[1], 20) == 0
+        assert ended(beats[1]) == 0
         claimed = site.claims(database)
         until(lambda: idle(redis_server))
         for one in workers:
             one.terminate()
-        assert [ended(one, 60) for one in workers] == [0, 0]
+        assert [ended(one) for one in workers] == [0, 0]
 
     assert [found for found in exceeded if found] == []
     if knows_its_commits(database):
@@ -169,7 +169,7 @@ def test_a_broker_that_is_down_at_the_start_is_waited_for_and_found(
                 assert client.ping()
             for one in (beat, worker):
                 one.terminate()
-            assert [ended(one, 60) for one in (beat, worker)] == [0, 0]
+            assert [ended(one) for one in (beat, worker)] == [0, 0]
     except LookupError as problem:
         processes.end()
         pytest.skip(f"needs the service Redis: {problem}")
@@ -199,7 +199,7 @@ def test_a_broker_that_goes_away_and_comes_back_is_found_again(
         assert (worker.poll(), beat.poll()) == (None, None)
         for one in (beat, worker):
             one.send_signal(signal.SIGTERM)
-        assert [ended(one, 60) for one in (beat, worker)] == [0, 0]
+        assert [ended(one) for one in (beat, worker)] == [0, 0]
 
 
 def test_a_worker_that_is_told_no_queues_serves_them_all(processes: Processes) -> None:

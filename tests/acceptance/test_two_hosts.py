@@ -75,7 +75,7 @@ def test_while_a_host_is_cut_off_the_other_goes_on_and_then_both_do(
         until(lambda: active(database) == 0)
         for one in reversed(running):
             one.terminate()
-        assert [ended(one, 60) for one in running] == [0] * 4
+        assert [ended(one) for one in running] == [0] * 4
 
     assert [found for found in exceeded if found] == []
     assert replay(database) == []
