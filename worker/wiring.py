@@ -34,6 +34,14 @@ def settings() -> Settings:
     return load()
 
 
+def move_home(name: str) -> None:
+    """Make a folder in the state folder the state folder of this process and of its children."""
+    home = settings().home / name
+    os.environ.pop("PILOTAGE_HOME_FILE", None)
+    os.environ["PILOTAGE_HOME"] = str(home)
+    settings.cache_clear()
+
+
 @cache
 def backends() -> dict[str, Backend]:
     """Find the installed back-ends once."""

@@ -94,11 +94,11 @@ def test_pilots_are_seen_to_live_and_die_and_nothing_is_left_behind(
 ) -> None:
     home = tmp_path / "home"
     first = up(processes, "up", home, "--demo")
-    state = State(home)
+    state = State(home / "demo")
     until(lambda: state.statuses().get(Status.SUBMITTED), progress=processes.progress)
 
-    again = processes.run([*PILOTAGE, "up"], settings_of({"home": str(home)}))
-    one_line(again, str(home), f"pid {first.pid} since")
+    again = processes.run([*PILOTAGE, "up", "--demo"], settings_of({"home": str(home)}))
+    one_line(again, str(home / "demo"), f"pid {first.pid} since")
 
     until(lambda: shown(processes.said("up")) >= SEEN, progress=processes.progress)
     first.send_signal(signal.SIGINT)
@@ -106,10 +106,12 @@ def test_pilots_are_seen_to_live_and_die_and_nothing_is_left_behind(
     assert processes.left() == {}
     said = processes.said("up")
     assert {became for _, became in state.history()} >= SEEN
-    assert said.splitlines()[-1].startswith("stopped; ")
-    assert str(home) in said.splitlines()[-1]
+    stopped, look = said.splitlines()[-2:]
+    assert stopped.startswith("stopped; ")
+    assert look == f"look at it: PILOTAGE_HOME={home / 'demo'} pilotage status"
+    assert [path.name for path in home.iterdir()] == ["demo"], "nothing is outside its folder"
     assert "Traceback" not in said
-    for log in (home / "log").iterdir():
+    for log in (home / "demo" / "log").iterdir():
         assert "Traceback" not in log.read_text(), log
 
 
@@ -118,7 +120,7 @@ def test_a_child_that_is_killed_is_started_again_and_work_goes_on(
 ) -> None:
     home = tmp_path / "home"
     running = up(processes, "up", home, "--demo")
-    state = State(home)
+    state = State(home / "demo")
     until(lambda: state.statuses().get(Status.SUBMITTED))
     words = {
         "beat": "beat",
@@ -146,7 +148,7 @@ def test_children_do_not_outlive_their_parent_and_a_restart_goes_on(
 ) -> None:
     home = tmp_path / "home"
     running = up(processes, "first", home, "--demo")
-    state = State(home)
+    state = State(home / "demo")
     until(lambda: state.statuses().get(Status.RUNNING))
     running.kill()
     until(lambda: child(processes, "") is None)
@@ -161,7 +163,7 @@ def test_children_do_not_outlive_their_parent_and_a_restart_goes_on(
     again.send_signal(signal.SIGINT)
     assert ended(again) == 0
     assert processes.left() == {}
-    assert processes.said("again").splitlines()[-1].startswith("stopped; ")
+    assert processes.said("again").splitlines()[-2].startswith("stopped; ")
     assert set(stamps) <= set(state.stamps())
     assert len(state.stamps()) == len(set(state.stamps()))
 
@@ -194,6 +196,18 @@ def test_a_duration_that_is_none_is_told_in_one_line(
     )
     one_line(done, "duration", "30s")
     assert not (tmp_path / "home").exists()
+
+
+def test_a_demonstration_is_refused_where_a_database_or_broker_is_configured(
+    processes: Processes, tmp_path: Path
+) -> None:
+    for name, url in (
+        ("database_url", f"sqlite:///{tmp_path / 'a.sqlite'}"),
+        ("broker_url", "redis://127.0.0.1:1/0"),
+    ):
+        configured = settings_of({"home": str(tmp_path / "home"), name: url})
+        one_line(processes.run([*PILOTAGE, "up", "--demo"], configured), "--demo", "unset")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_on_a_terminal_a_picture_is_drawn_and_the_screen_given_back(

@@ -1,10 +1,18 @@
 """What a real sbatch 22.05.8 said when it did not submit, recorded, and what that means."""
 
+import pickle
+import time
+from pathlib import Path
+
 import pytest
 
 from worker.backends.shell import Completed
+from worker.backends.slurm.client import Client
 from worker.backends.slurm.errors import is_trouble, problem, refusal
-from worker.domain.errors import BackendError, CredentialProblem, Unavailable, Unreadable
+from worker.backends.slurm.options import SlurmOptions
+from worker.backends.slurm.reach import Here
+from worker.backends.slurm.words import Names
+from worker.domain.errors import BackendError, CredentialProblem, NotSetUp, Unavailable, Unreadable
 from worker.domain.pilot import Cause
 
 FAILED = "sbatch: error: Batch job submission failed: "
@@ -102,3 +110,52 @@ def test_an_error_with_exit_code_0_is_an_error() -> None:
     assert is_trouble("squeue", ended("", code=1))
     assert not is_trouble("sacct", ended("Warning: Permanently added a host\n", code=0))
     assert not is_trouble("squeue", ended("squeue: error: a plugin is missing\n", code=0))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "scontrol: fatal: Could not establish a configuration source\n",
+        "scontrol: fatal: Unable to process configuration file\n",
+    ],
+)
+def test_without_its_configuration_the_advice_names_the_option_and_the_program_stands_once(
+    said: str,
+) -> None:
+    error = problem("scontrol", ended(said))
+
+    assert isinstance(error, NotSetUp)
+    assert "slurm_conf" in error.advice
+    assert "SLURM_CONF" in error.advice
+    assert str(error).count("scontrol") == 1
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("option", "environment", "expected"),
+    [(None, "/etc/a.conf", "/etc/a.conf"), ("/b.conf", "/etc/a.conf", "/b.conf"), (None, "", "")],
+)
+def test_slurm_conf_of_the_environment_is_used_where_no_option_says_another(
+    option: str | None,
+    environment: str,
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = tmp_path / "scontrol"
+    program.write_text('#!/bin/sh\necho "conf=$SLURM_CONF states=$SQUEUE_STATES" >&2; exit 1\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("SLURM_CONF", environment)
+    monkeypatch.setenv("SQUEUE_STATES", "all")
+    options = SlurmOptions(programs=str(tmp_path), slurm_conf=option)
+    client = Client(Here(options), options, Names("pilotage"), time.monotonic() + 60)
+
+    with pytest.raises(Unavailable, match=f"conf={expected} states=$"):
+        client.about()
+
+
+def test_a_host_without_the_programs_of_slurm_is_told_of_the_options(tmp_path: Path) -> None:
+    options = SlurmOptions(programs=str(tmp_path))
+    with pytest.raises(NotSetUp) as told:
+        Here(options).run(["sbatch-of-nowhere"], {}, "", 5)
+    assert "programs" in told.value.advice

@@ -1,4 +1,4 @@
-"""`pilotage apply`: make the database what a file says."""
+"""`pilotage apply` makes the database what a file says; `pilotage export` writes the file."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.parts import as_json, example
 from worker.services import apply as service
+from worker.services import export as export_service
 
 
 @click.command(epilog=example("pilotage apply site.toml --dry-run"))
@@ -25,3 +26,12 @@ def apply(file: Path, dry_run: bool, as_json: bool) -> None:
     show.table(rows, ["what", "was", "becomes"], "the database is what the file says")
     if rows and dry_run:
         show.say("nothing was changed")
+
+
+@click.command(epilog=example("pilotage export"))
+def export() -> None:
+    """Write VOs, CEs, payloads, schedules and the paths of credentials as TOML.
+
+    'pilotage apply' reads it, on this database or another. No file of a secret is read.
+    """
+    click.echo(export_service.export(wiring.current_database()), nl=False)

@@ -45,6 +45,7 @@ for command in (
     vo.vo,
     credential.credential,
     apply.apply,
+    apply.export,
     pilot.pilot,
     task.task,
     db.db,

@@ -1,6 +1,7 @@
 """`pilotage up`: everything that is needed, as children of one parent."""
 
 import re
+import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -32,9 +33,12 @@ LOOK = 0.5
 def up(duration: str | None, demo: bool) -> None:
     """Start workers and beat, and show what they do, until Ctrl-C.
 
-    With no database and broker configured, both are kept in the state folder.
+    With no database and broker configured, both are kept in the state folder. The demonstration
+    has a state folder of its own, 'demo' in the usual one.
     """
     seconds = None if duration is None else _seconds(duration)
+    if demo:
+        _use_a_folder_of_its_own()
     home = wiring.state_folder()
     with alone(home):
         _prepare(demo=demo)
@@ -47,6 +51,17 @@ def up(duration: str | None, demo: bool) -> None:
                 demo_service.end(wiring.parts(by_hand=True))
     seen = overview(wiring.parts())
     show.say(f"stopped; {counts(seen.pilots)}; state is kept in {home}")
+    if demo:
+        show.say(f"look at it: PILOTAGE_HOME={shlex.quote(str(home))} pilotage status")
+
+
+def _use_a_folder_of_its_own() -> None:
+    """Keep the CEs and schedules of the demonstration out of what is not one."""
+    if not wiring.settings().is_embedded or wiring.settings().broker_url is not None:
+        raise Invalid(
+            "--demo", "it is not for a configured database or broker; unset their variables first"
+        )
+    wiring.move_home("demo")
 
 
 def _prepare(*, demo: bool) -> None:

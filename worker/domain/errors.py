@@ -28,6 +28,7 @@
     │   └── NotAllMigrated            see each back-end's line
     ├── BackendError                  all that may come out of a back-end
     │   ├── Unavailable               try later
+    │   │   └── NotSetUp              see its advice
     │   ├── Refused                   give up, with a cause
     │   ├── Unreadable                the raw text is kept
     │   └── CredentialProblem         renew the credential; no fault of the CE
@@ -165,6 +166,18 @@ class BackendError(PilotageError):
 
 class Unavailable(BackendError):
     """The CE cannot be reached just now."""
+
+
+class NotSetUp(Unavailable):
+    """The programs that speak to the CE cannot be used as they are set up here."""
+
+    def __init__(self, advice: str, *details: object) -> None:
+        super().__init__(*details)
+        self.advice = advice
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Survive the way to another process."""
+        return type(self), (self.advice, *self.details)
 
 
 class Refused(BackendError):

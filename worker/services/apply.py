@@ -15,7 +15,7 @@
 
 Credentials and payloads are told of in `apply_identity`.
 
-What the file leaves out of a VO or CE has its default. A VO or CE that the file does not name is
+`export` writes such a file. What the file leaves out of a VO or CE has its default. A VO or CE that the file does not name is
 disabled, not removed: its pilots and its history stay. Everything happens in one unit of work.
 """
 
@@ -51,7 +51,7 @@ class Wanted:
 
     vos: Mapping[str, VO]
     ces: Mapping[str, CE]
-    only_for: Mapping[str, list[str]]
+    only_for: Mapping[str, list[str] | None]
     schedules: list[Schedule]
     identity: apply_identity.Identity
 
@@ -65,10 +65,11 @@ def read(path: Path, backends: Mapping[str, Backend]) -> Wanted:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Invalid(str(path), f"it is not TOML: {error}") from error
     _known("the file", told, ("vo", "ce", "credentials", "schedules"))
-    only_for, found = {}, {}
+    only_for: dict[str, list[str] | None] = {}
+    found = {}
     for name, values in _tables(told, "ce"):
         own = dict(values)
-        only_for[name] = list(own.pop("vos", []))
+        only_for[name] = _only_for(name, own.pop("vos", None))
         found[name] = _ce(name, own)
         registry.check_options(backends, found[name].backend, found[name].options)
     found_vos = {name: _vo(name, values) for name, values in _tables(told, "vo")}
@@ -120,9 +121,10 @@ def _ce_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
         else:
             same = replace(ce, open_to_all=present[name].open_to_all)
             yield from _edits(f"CE {name}", present[name], same, ces.change)
-        allowed = ces.allowed(tx, name) if name in present else []
-        if sorted(wanted.only_for[name]) != allowed:
-            yield _opening(name, allowed, sorted(wanted.only_for[name]))
+        is_open = name not in present or present[name].open_to_all
+        allowed = None if is_open else ces.allowed(tx, name)
+        if wanted.only_for[name] != allowed:
+            yield _opening(name, allowed, wanted.only_for[name])
     for name in sorted(present.keys() - wanted.ces.keys()):
         if present[name].enabled:
             yield _disabling("CE", name, ces.change)
@@ -174,13 +176,27 @@ def _disabling(kind: str, name: str, change: Callable[..., object]) -> Change:
     )
 
 
-def _opening(name: str, allowed: list[str], wanted: list[str]) -> Change:
+def _opening(name: str, allowed: list[str] | None, wanted: list[str] | None) -> Change:
+    def make(tx: Transaction) -> None:
+        ces.allow(tx, name, wanted or ())
+        ces.change(tx, name, open_to_all=wanted is None)
+
     return Change(
-        what=f"CE {name} only for",
-        was=" ".join(allowed) or "all",
-        becomes=" ".join(wanted) or "all",
-        make=lambda tx: ces.allow(tx, name, wanted),
+        what=f"CE {name} only for", was=_owners(allowed), becomes=_owners(wanted), make=make
     )
+
+
+def _owners(names: list[str] | None) -> str:
+    return "all" if names is None else " ".join(names) or "nobody"
+
+
+def _only_for(ce: str, names: object) -> list[str] | None:
+    """Read the VOs of a CE, each once; without a list it is open to all, with an empty one to none."""
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise Invalid(f"CE {ce} vos", "write the names of VOs as a list")
+    return sorted(set(names))
 
 
 def _vo(name: str, values: Mapping[str, Any]) -> VO:

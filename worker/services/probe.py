@@ -21,6 +21,7 @@ from worker.domain.errors import (
     BackendError,
     CredentialProblem,
     DatabaseError,
+    NotSetUp,
     PilotageError,
     Refused,
     Unavailable,
@@ -173,6 +174,8 @@ def _failed(name: str, error: BackendError) -> Step:
 def _advice(error: BackendError) -> str:
     if isinstance(error, CredentialProblem):
         return "see what the CE accepts, and: pilotage credential list"
+    if isinstance(error, NotSetUp):
+        return error.advice
     if isinstance(error, Unavailable):
         return "see that its address is right, that it is up, and that it can be reached from here"
     if isinstance(error, Refused):

@@ -8,8 +8,19 @@ import re
 
 from worker.backends.shell import Completed
 from worker.backends.slurm.words import harmless
-from worker.domain.errors import BackendError, CredentialProblem, Unavailable, Unreadable
+from worker.domain.errors import BackendError, CredentialProblem, NotSetUp, Unavailable, Unreadable
 from worker.domain.pilot import Cause
+
+_NO_CONFIGURATION = re.compile(
+    r"Could not establish a configuration source|Unable to process configuration"
+    r"|slurm\.conf\W.*No such file",
+    re.IGNORECASE,
+)
+CONFIGURE = (
+    "say where slurm.conf is: set the option slurm_conf of the CE. On this host SLURM_CONF in the"
+    " environment of the workers does it, too; it does not travel over SSH"
+)
+"""What to do where Slurm's programs find no configuration."""
 
 _SUBMISSION = "Batch job submission failed: "
 
@@ -62,7 +73,9 @@ def refusal(done: Completed) -> tuple[Cause, str] | None:
 
 def problem(program: str, done: Completed) -> BackendError:
     """Say what is wrong with a program that did not answer."""
-    told = last_line(done.stderr) or f"exit code {done.exit_code}"
+    told = last_line(done.stderr).removeprefix(f"{program}: ") or f"exit code {done.exit_code}"
+    if _NO_CONFIGURATION.search(done.stderr):
+        return NotSetUp(CONFIGURE, program, told)
     # The last line may be a consequence of another one.
     if _CREDENTIAL.search(done.stderr):
         return CredentialProblem(program, told)

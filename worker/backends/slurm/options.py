@@ -151,7 +151,8 @@ class SlurmOptions(Options):
     """The folder of sbatch and its sisters, if they are not found by themselves."""
 
     slurm_conf: Annotated[Place, Field(pattern="^/")] | None = None
-    """The configuration of Slurm, if it is not in its usual place."""
+    """The configuration of Slurm, if it is not in its usual place. Left out, what SLURM_CONF in the
+    environment of the workers says; that does not travel over SSH."""
 
     ssh: Annotated[str, Field(max_length=255), AfterValidator(_login)] | None = None
     """The login node to go to by SSH: host, user@host, or a name of an ssh configuration."""

@@ -1,7 +1,8 @@
 """How a program of Slurm is reached: on this host, or on a login node over SSH.
 
 Either way it gets a small environment of its own, so that nobody's SQUEUE_STATES or SBATCH_QOS
-has a say, and times are written in UTC.
+has a say, and times are written in UTC. On this host SLURM_CONF of our own environment is kept; it
+does not travel over SSH.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from typing import Protocol
 
 from worker.backends.shell import Completed, run
 from worker.backends.slurm.options import SlurmOptions
-from worker.domain.errors import CredentialProblem, Unavailable
+from worker.domain.errors import CredentialProblem, NotSetUp, Unavailable
 
 STANDARD_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 _LANGUAGE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
@@ -69,7 +70,7 @@ class Here:
         name, *rest = words
         return run(
             [self._find(name), *rest],
-            env={**_own(), **env},
+            env={**_own(), **_kept("SLURM_CONF"), **env},
             input=said,
             timeout=seconds,
             limit=LIMIT,
@@ -81,8 +82,9 @@ class Here:
         if found is None and self._folder is None:
             found = shutil.which(name, path=path)
         if found is None:
-            where = self._folder or "this host; say programs=FOLDER, or ssh=HOST"
-            raise Unavailable(name, f"there is no such program in {where}")
+            where = self._folder or "any folder of PATH"
+            advice = "say where Slurm's programs are: set the option programs, or ssh, of the CE"
+            raise NotSetUp(advice, name, f"there is no such program in {where}")
         return found
 
 
@@ -189,5 +191,9 @@ def _own() -> dict[str, str]:
 
 def _agent() -> dict[str, str]:
     """Leave ssh what it needs of our environment."""
-    kept = ("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")
-    return {**_own(), **{name: os.environ[name] for name in kept if name in os.environ}}
+    return {**_own(), **_kept("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")}
+
+
+def _kept(*names: str) -> dict[str, str]:
+    """Return some variables of our environment; an empty one is none."""
+    return {name: os.environ[name] for name in names if os.environ.get(name)}

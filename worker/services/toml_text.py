@@ -1,0 +1,61 @@
+"""Writes plain values as the text of a TOML file. Python reads such files and writes none."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def document(tables: Mapping[Sequence[str], Mapping[str, Any]]) -> str:
+    """Write tables by their paths. `None` is left out: TOML has no word for it."""
+    return "\n".join("\n".join(_table(path, values)) + "\n" for path, values in tables.items())
+
+
+def _table(path: Sequence[str], values: Mapping[str, Any]) -> Iterator[str]:
+    yield f"[{'.'.join(map(key, path))}]"
+    for name, item in values.items():
+        if item is not None:
+            yield f"{key(name)} = {_long(item) if isinstance(item, str) else value(item)}"
+
+
+def key(name: str) -> str:
+    """Write a key, in quotes where it needs them."""
+    return name if _BARE.fullmatch(name) else text(name)
+
+
+def value(item: Any) -> str:
+    """Write a value in one line."""
+    if isinstance(item, str):
+        return text(item)
+    if isinstance(item, bool):
+        return "true" if item else "false"
+    if isinstance(item, datetime):
+        return item.isoformat()
+    if isinstance(item, int | float):
+        return repr(item)
+    if isinstance(item, Mapping):
+        pairs = [f"{key(name)} = {value(one)}" for name, one in item.items()]
+        return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
+    return f"[{', '.join(map(value, item))}]"
+
+
+def text(item: str) -> str:
+    """Write a text in quotes; what cannot be seen is written by its number."""
+    return f'"{"".join(map(_character, item))}"'
+
+
+def _character(character: str) -> str:
+    if character in _SHORT:
+        return _SHORT[character]
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
+
+
+def _long(item: str) -> str:
+    """Write a text of several lines as it is, if nothing in it needs another form."""
+    plain = all(c.isprintable() or c in "\n\t" for c in item)
+    if "\n" in item and plain and "'''" not in item and not item.endswith("'"):
+        return f"'''\n{item}'''"
+    return text(item)
