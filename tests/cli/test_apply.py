@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Cli, contents
+from tests.factories import a_ce, a_pilot
 from worker.db.database import Database
 
 SITE = """
@@ -127,3 +128,16 @@ def test_a_file_that_cannot_be_is_refused_whole(
 
     assert said in cli.refused("apply", str(site))
     assert contents(world) == before
+
+
+def test_a_dry_run_says_when_disabling_cancels_reserved_pilots(
+    cli: Cli, world: Database, site: Path
+) -> None:
+    with world.uow() as tx:
+        old = a_ce().named("old").with_capacity(5).create(tx)
+        for _ in range(3):
+            a_pilot().reserved().on(old).create(tx)
+
+    changes = cli.json("apply", str(site), "--dry-run")["changes"]
+    [disabling] = [change for change in changes if change["what"] == "CE old"]
+    assert disabling["becomes"] == "disabled; 3 reserved pilots are cancelled"

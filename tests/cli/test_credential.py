@@ -292,3 +292,16 @@ def test_a_file_that_cannot_be_changes_nothing(
 
     assert said in cli.refused("apply", str(site))
     assert contents(world) == before
+
+
+def test_what_a_check_of_a_ce_finds_is_printed_once(
+    cli: Cli, world: Database, tmp_path: Path
+) -> None:
+    options = ("--option", f"slurm_conf={tmp_path}/missing", "--option", "partition=main")
+    cli.ok("ce", "add", "hpc", "--backend", "slurm", "--capacity", "1", *options)
+    answer = cli("ce", "test", "hpc")
+
+    [failed] = [line for line in answer.lines if line.startswith("failed")]
+    sentence = failed.split(maxsplit=2)[2]
+    assert sentence not in answer.err
+    assert answer.err.endswith(f"ce test hpc: steps that failed: {failed.split()[1]}\n")

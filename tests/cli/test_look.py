@@ -178,6 +178,9 @@ def test_plan_says_what_would_be_done_and_changes_nothing(cli: Cli, site: Databa
 
 def test_plan_answers_what_if(cli: Cli, site: Database) -> None:
     before = contents(site)
+    supposed = cli.ok("plan", "--set", "ce.lyon.capacity=50", "--demand", "lhcb=40").lines
+    assert supposed[0] == "supposed: ce.lyon.capacity=50, demand of lhcb=40"
+    assert "(supposed)" in supposed[1]
     more = cli.json("plan", "--set", "ce.lyon.capacity=50", "--demand", "lhcb=40")
 
     assert sum(one["granted"] for found in more.values() for one in found) == 48

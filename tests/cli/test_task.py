@@ -1,6 +1,7 @@
 """`pilotage task`: every task by hand, and when each fires."""
 
 import json
+import logging
 from datetime import datetime
 
 import pytest
@@ -156,3 +157,21 @@ def test_schedules_are_changed_for_all_and_for_one_vo(cli: Cli, site: Database) 
     assert row("submit_pilots", "lhcb")["enabled"] is True
     cli.ok("task", "disable", "learn")
     assert row("learn")["enabled"] is False
+
+
+@pytest.mark.usefixtures("world")
+def test_a_task_that_was_just_scheduled_fires_at_once(cli: Cli) -> None:
+    cli.ok("task", "schedule", "submit_pilots", "--every", "10")
+
+    [row] = [line for line in cli.ok("task", "list").lines if line.startswith("submit_pilots")]
+    assert "at once" in row
+
+
+@pytest.mark.usefixtures("world")
+def test_the_log_line_of_a_task_for_all_has_no_stray_blank(
+    cli: Cli, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    cli.ok("task", "run", "learn")
+
+    assert any(message.startswith("learn: outcomes") for message in caplog.messages)

@@ -191,7 +191,7 @@ REASONS = {
         replace(VO, demand=2),
         (
             "free 5; accept 1.00 x start 1.00 x finish 1.00 = 1.00; gets 2 of 2 "
-            "(demand 2, and 0 wait, worth 0.0)"
+            "(demand is 2)"
         ),
     ),
     "satisfied": (
@@ -199,7 +199,7 @@ REASONS = {
         replace(VO, demand=4),
         (
             "free 5; accept 1.00 x start 1.00 x finish 1.00 = 1.00; "
-            "nothing needed: demand 4, and 4 wait, worth 4.0"
+            "nothing needed: demand is 4; 4 wait, of which 4.0 are expected to end well"
         ),
     ),
     "paused": (

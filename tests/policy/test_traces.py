@@ -77,7 +77,7 @@ def test_the_steps_tell_what_was_known_and_what_followed() -> None:
 
     assert told == {
         "demand": "90; told an hour ago",
-        "waiting": "5 of this VO here, 7 of all",
+        "waiting here": "5 of this VO, 7 of all VOs",
         "free": "58 slots; 40 are occupied, 20 by this VO",
         "chances": "accept 1.00 x start 0.90 x finish 0.80 = 0.72",
         "breaker": "closed",
@@ -87,7 +87,7 @@ def test_the_steps_tell_what_was_known_and_what_followed() -> None:
         "cap: demand": "86",
         "cap: room": "30",
         "cap: share": "29",
-        "need": "16 pilots at all CEs together",
+        "wanted in total": "16 pilots (the budget of a tick)",
         "weight": "53",
         "result": f"16: {decision.reason}",
     }

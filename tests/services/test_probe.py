@@ -46,7 +46,7 @@ def test_a_ce_that_is_well(world: World) -> None:
 
     assert names(steps) == ALL_WELL
     assert steps[-2].said == "a simulated CE of capacity 10"
-    assert steps[-1].said.startswith("2 jobs of ours, 0 of them of stamps")
+    assert steps[-1].said.startswith("2 jobs of this installation, 0 of them unknown")
     assert world.lease(ce) is None
 
 

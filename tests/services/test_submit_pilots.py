@@ -77,7 +77,7 @@ def test_a_ce_of_other_vos_and_a_paused_ce_get_nothing(world: World) -> None:
 
     assert held(world) == {}
     assert world.nudges == []
-    assert decided(world, "theirs").reason == "the CE is not open to this VO"
+    assert decided(world, "theirs").reason == "the CE is for other VOs"
     assert decided(world, "paused").reason == "held by hand: new disks"
     assert world.health(paused).breaker is Breaker.HELD
 

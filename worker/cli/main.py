@@ -22,6 +22,7 @@ from worker.cli import (
     up,
     vo,
 )
+from worker.cli.completion import complete_names
 from worker.cli.parts import Group, example
 from worker.cli.show import complain
 from worker.domain.errors import PilotageError
@@ -52,6 +53,7 @@ for command in (
     backend.backend,
 ):
     pilotage.add_command(command)
+complete_names(pilotage)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

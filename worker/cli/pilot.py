@@ -1,7 +1,7 @@
 """`pilotage pilot`: look at pilots, and end them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -100,6 +100,20 @@ def cancel(which: Sequence[str], yes: bool, as_json: bool) -> None:
     """End pilots. Their CE is asked to; a later check tells what became of them."""
     wiring.current_database()
     done = service.cancel(wiring.parts(by_hand=True), which, yes=yes)
-    show.as_json(asdict(done)) if as_json else show.say(str(done))
+    if as_json:
+        show.as_json(asdict(done))
+    else:
+        for line in _cancellation(done.counts):
+            show.say(line)
     if done.outcome is Outcome.FAILED:
         raise TaskFailed("cancel", *done.lines)
+
+
+def _cancellation(counts: Mapping[str, int]) -> list[str]:
+    requests = show.counted(counts["asked"], "cancellation")
+    sentences = {
+        "cancelled": f"{show.counted(counts['cancelled'], 'pilot')} cancelled before it was sent",
+        "asked": f"{requests} accepted by the CE; a later check confirms",
+        "over already": f"{show.counted(counts['over already'], 'pilot')} had ended already",
+    }
+    return [sentences[name] for name, count in counts.items() if count] or ["nothing to cancel yet"]

@@ -64,13 +64,16 @@ def plan(
     if as_json:
         show.as_json({name: list(map(asdict, found)) for name, found in decided.items()})
     else:
-        _show(decided)
+        _show(decided, [*settings, *(f"demand of {demand}" for demand in demands)])
 
 
-def _show(decided: Mapping[str, Sequence[Decision]]) -> None:
+def _show(decided: Mapping[str, Sequence[Decision]], supposed: Sequence[str]) -> None:
+    if supposed:
+        show.say(f"supposed: {', '.join(supposed)}")
     for name, found in decided.items():
         granted = sum(one.granted for one in found)
-        show.say(f"VO {name}: {show.counted(granted, 'pilot')}")
+        pilots = show.counted(granted, "pilot")
+        show.say(f"VO {name}: {pilots}{' (supposed)' if supposed else ''}")
         for line in lines(found):
             show.say(f"  {line}")
 
@@ -89,6 +92,8 @@ def _replay(parts: Parts, day: str, policy: str | None, as_json: bool) -> None:
     ticks = show.counted(found.ticks, "tick")
     show.say(f"{ticks} of {day} by the policy {found.policy}; {found.skipped} cannot be read")
     show.table(rows, COMPARED, "nothing to compare")
+    show.say("each tick is decided again from the free slots that were recorded for it, so the sum")
+    show.say("of all ticks may be more than the CEs could hold: 'pilotage simulate' has no such limit")
 
 
 def _rows(kind: str, was: Mapping[str, int], becomes: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -34,7 +34,8 @@ def test(name: str, pilot: bool, vo: str | None, patience: float, as_json: bool)
         show.as_json([asdict(step) for step in steps])
     failed = [step for step in steps if step.ok is False]
     if failed:
-        raise TaskFailed(f"ce test {name}", f"at the step '{failed[0].name}'")
+        names = ", ".join(dict.fromkeys(step.name for step in failed))
+        raise TaskFailed(f"ce test {name}", f"steps that failed: {names}")
 
 
 def _say(step: Step) -> None:

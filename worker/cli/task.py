@@ -69,6 +69,8 @@ def list_(as_json: bool) -> None:
         show.as_json(rows)
         return
     for row in rows:
+        if row["enabled"] and row["next"] is None and (row["name"], row["vo"]) in stored:
+            row["next"] = "at once"
         row["seconds"] = None if row["seconds"] is None else f"{row['seconds']:.2f}"
     show.table(rows, [name for name in rows[0] if name not in MACHINES_ONLY], "no tasks found")
     for row in rows:

@@ -98,7 +98,11 @@ def show_(name: str, as_json: bool) -> None:
 @as_json
 def set_(name: str, as_json: bool, **values: Any) -> None:
     """Change values of a VO."""
-    _show(inventory.change_vo(wiring.current_database(), name, something(_read(values))), as_json)
+    database = wiring.current_database()
+    _show(inventory.change_vo(database, name, something(_read(values))), as_json)
+    note = inventory.above_limit(database, name)
+    if note is not None and not as_json:
+        show.say(note)
 
 
 @vo.command(epilog=example("pilotage vo enable lhcb"))

@@ -186,9 +186,11 @@ def latest_transitions(tx: Transaction, limit: int) -> list[tuple[str, Transitio
     return [(row.pop("ce"), Transition(**row)) for row in found]
 
 
-def count_active(tx: Transaction) -> int:
-    """Count the pilots that occupy a slot somewhere."""
+def count_active(tx: Transaction, *, vo: str | None = None) -> int:
+    """Count the pilots that occupy a slot somewhere, of all VOs or of one."""
     query = select(func.count()).where(has_status(OCCUPYING))
+    if vo is not None:
+        query = query.where(pilots.c.vo_id == key_of(tx, vos, vo))
     return int(tx.execute(query).scalar_one())
 
 

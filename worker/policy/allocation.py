@@ -153,7 +153,9 @@ def _need(vo: VOFacts, budget: int, lines: Sequence[Line]) -> Need:
         worth = sum(line.ce.vo_waiting * line.chance for line in lines if line.ce.pause is None)
         waiting = sum(line.ce.vo_waiting for line in lines)
         caps["demand"] = max(0, int(vo.demand - worth + 0.5))
-        told["demand"] = f"demand {vo.demand}, and {waiting} wait, worth {worth:.1f}"
+        told["demand"] = f"demand is {vo.demand}"
+        if waiting:
+            told["demand"] += f"; {waiting} wait, of which {worth:.1f} are expected to end well"
         if vo.note is not None:
             told["demand"] += f" ({vo.note})"
     if vo.room is not None:

@@ -22,7 +22,7 @@ def _steps(decision: Decision, trace: Mapping[str, Any]) -> Iterator[tuple[str, 
     if vo.closed or ce.closed:
         yield "closed", str(vo.closed or ce.closed)
     yield "demand", _demand(vo.demand, vo.note)
-    yield "waiting", f"{ce.vo_waiting} of this VO here, {ce.waiting} of all"
+    yield "waiting here", f"{ce.vo_waiting} of this VO, {ce.waiting} of all VOs"
     yield "free", f"{ce.free} slots; {ce.occupying} are occupied, {ce.vo_occupying} by this VO"
     if ce.chances is not None:
         yield "chances", told_chances(ce.chances)
@@ -44,7 +44,22 @@ def _caps(trace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, cap in trace.get("caps", {}).items():
         yield f"cap: {name}", str(cap)
     if "need" in trace:
-        yield "need", f"{trace['need']} pilots at all CEs together"
+        yield "wanted in total", f"{trace['need']} pilots{_decisive(trace)}"
+
+
+def _decisive(trace: Mapping[str, Any]) -> str:
+    """Name what keeps the number of pilots that are wanted so low."""
+    caps = trace.get("caps", {})
+    names = [_CAPS.get(name, name) for name, cap in caps.items() if cap == trace["need"]]
+    return f" ({names[0]})" if names else ""
+
+
+_CAPS = {
+    "budget": "the budget of a tick",
+    "demand": "the demand of the VO",
+    "room": "the limit of the VO",
+    "closed": "nothing may be sent for the VO",
+}
 
 
 def _demand(demand: int | None, note: str | None) -> str:

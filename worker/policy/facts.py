@@ -45,7 +45,7 @@ class CEFacts:
     """The configured one."""
 
     closed: str | None = None
-    """A sentence: disabled, draining, held by hand, in maintenance, not open to this VO, ..."""
+    """A sentence: disabled, draining, held by hand, in maintenance, for other VOs, ..."""
 
     chances: Chances | None = None
     """What was learnt (`learning.judge`); `None` is what the configured rate says."""

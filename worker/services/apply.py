@@ -29,7 +29,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from worker.backends import registry
 from worker.backends.contract import Backend
-from worker.db import ces, schedules, vos
+from worker.db import ces, pilot_reads, schedules, vos
 from worker.db.database import Database
 from worker.db.pages import MOST, Asked
 from worker.db.schedules import Schedule
@@ -127,7 +127,7 @@ def _ce_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
             yield _opening(name, allowed, wanted.only_for[name])
     for name in sorted(present.keys() - wanted.ces.keys()):
         if present[name].enabled:
-            yield _disabling("CE", name, ces.change)
+            yield _disabling("CE", name, ces.change, len(pilot_reads.unsent(tx, name)))
 
 
 def _schedule_changes(tx: Transaction, wanted: Wanted, now: datetime) -> Iterator[Change]:
@@ -167,11 +167,14 @@ def _edit(
     )
 
 
-def _disabling(kind: str, name: str, change: Callable[..., object]) -> Change:
+def _disabling(
+    kind: str, name: str, change: Callable[..., object], reserved: int = 0
+) -> Change:
+    lost = f"; {reserved} reserved pilots are cancelled" if reserved else ""
     return Change(
         what=f"{kind} {name}",
         was="enabled",
-        becomes="disabled",
+        becomes=f"disabled{lost}",
         make=lambda tx: change(tx, name, enabled=False),
     )
 

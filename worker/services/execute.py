@@ -45,7 +45,7 @@ def execute(task: Task, subject: str | None, parts: Parts, *, dry_run: bool = Fa
             ),
         )
     level = logging.WARNING if done.outcome is Outcome.FAILED else logging.INFO
-    log.log(level, "%s %s: %s%s", task.name, subject or "", done, _told(done))
+    log.log(level, "%s: %s%s", " ".join(filter(None, (task.name, subject))), done, _told(done))
     return done
 
 

@@ -143,7 +143,7 @@ def _closed_ce(ce: CESlots, found: Situation) -> str | None:
     reasons = (
         (not ce.enabled, "the CE is disabled"),
         (ce.draining, "the CE is draining"),
-        (not ce.allowed, "the CE is not open to this VO"),
+        (not ce.allowed, "the CE is for other VOs"),
         (is_held(ce, found.now), f"held by hand: {ce.breaker_reason}"),
         (away is not None, away and f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}"),
         (no_credential is not None, no_credential),

@@ -5,7 +5,7 @@ from typing import Any
 
 from worker.backends import registry
 from worker.backends.contract import Backend
-from worker.db import ces, demands, vos
+from worker.db import ces, demands, pilot_reads, vos
 from worker.db.database import Database
 from worker.db.pages import Asked, Page
 from worker.demand import registry as sources
@@ -92,6 +92,15 @@ def change_vo(database: Database, name: str, changes: Mapping[str, Any]) -> VO:
         return vos.change(tx, name, **changes)
 
 
+def above_limit(database: Database, name: str) -> str | None:
+    """Return what becomes of the pilots of a VO that has more than its limit, if it has."""
+    with database.uow() as tx:
+        limit, active = vos.get(tx, name).limit, pilot_reads.count_active(tx, vo=name)
+    if limit is None or active <= limit:
+        return None
+    return f"{active} pilots now, above the limit: none is ended, and none is added until it holds"
+
+
 def _check_source(told: Mapping[str, Any] | None) -> None:
     if told is not None:
         sources.check(told)
@@ -120,6 +129,12 @@ def require(database: Database, *, ce: str | None = None, vo: str | None = None)
             ces.get(tx, ce)
         if vo is not None:
             vos.get(tx, vo)
+
+
+def ce_names(database: Database) -> list[str]:
+    """Name every CE."""
+    with database.uow() as tx:
+        return ces.names(tx)
 
 
 def vo_names(database: Database) -> list[str]:

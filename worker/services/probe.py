@@ -138,7 +138,7 @@ def _listing(parts: Parts, ce: CE, driver: Guard, asked: Asked) -> Step:
     stamps = {job.stamp for job in listing.jobs}
     with parts.database.uow() as tx:
         strangers = len(stamps - pilot_reads.by_stamps(tx, stamps).keys())
-    said = f"{len(stamps)} jobs of ours, {strangers} of them of stamps that nobody knows here"
+    said = f"{len(stamps)} jobs of this installation, {strangers} of them unknown to the database"
     if not listing.complete:
         do = "nothing is given up by such a listing; look at the CE if this lasts"
         return Step(name="listing", said=f"{said}; it is not complete", ok=False, do=do)
@@ -252,7 +252,7 @@ def _wrote(parts: Parts, pilot: Pilot, asked: Asked) -> str:
     except PilotageError as error:
         return f"what it wrote cannot be had: {error}"
     lines = [line for line in found.text.splitlines() if line.strip()]
-    return "\n".join(["its last words:", *lines]) if lines else "it wrote nothing"
+    return "\n".join(["the end of its output:", *lines]) if lines else "it wrote nothing"
 
 
 def _told(pilot: Pilot) -> str:

@@ -114,7 +114,7 @@ class Page:
         if not self.answers:
             return "its calls fail"
         allowed = self.ce.truth.site.vos
-        return "the CE is not open to this VO" if allowed and vo not in allowed else None
+        return "the CE is for other VOs" if allowed and vo not in allowed else None
 
     def _see(self, pilot: Pilot, at: datetime) -> None:
         was = pilot.seen

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from billiard import pool
-from celery import Celery
+from celery import Celery, current_task
 from celery.exceptions import Reject
 from celery.signals import setup_logging, worker_init
 from kombu.exceptions import OperationalError
@@ -121,3 +121,13 @@ def _refuse_a_wrong_schema(**_: object) -> None:
 @setup_logging.connect
 def _log(loglevel: int | str = logging.INFO, **_: object) -> None:
     wiring.set_up_logging(loglevel)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_name_the_execution)
+
+
+def _name_the_execution(record: logging.LogRecord) -> bool:
+    """Put the id of the execution, as 'celery inspect' shows it, beside the name of the logger."""
+    execution = current_task.request.id if current_task else None
+    if execution and not record.name.endswith("]"):
+        record.name = f"{record.name}[{execution}]"
+    return True

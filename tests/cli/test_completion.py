@@ -1,0 +1,64 @@
+"""Completion by the shell: run as the shell runs it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import address, process
+from tests.databases import Postgresql
+from worker.db.database import Database
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def completed(line: str, **environment: str) -> list[str]:
+    """Return what the shell would offer at the end of a line."""
+    words = line.split(" ")
+    asked = {"_PILOTAGE_COMPLETE": "bash_complete", "COMP_WORDS": line.strip()}
+    answer = process(COMP_CWORD=str(len(words) - 1), **asked, **environment)
+    assert answer.err == ""
+    return [word.partition(",")[2] for word in answer.lines if word]
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("pilotage ce show ", {"lyon", "rome"}),
+        ("pilotage ce show ly", {"lyon"}),
+        ("pilotage ce maintenance list ro", {"rome"}),
+        ("pilotage explain ly", {"lyon"}),
+        ("pilotage task run dispatch --ce r", {"rome"}),
+        ("pilotage vo set lh", {"lhcb"}),
+        ("pilotage plan --vo ", {"default", "lhcb"}),
+        ("pilotage ce add x --vo lh", {"lhcb"}),
+        ("pilotage task run re", {"reconcile", "renew_credentials", "report"}),
+        ("pilotage backend migrate s", {"sim", "slurm"}),
+        ("pilotage ce add ly", set()),
+        ("pilotage ce sh", {"show"}),
+    ],
+)
+def test_names_are_completed(site: Database, line: str, names: set[str]) -> None:
+    assert set(completed(line, PILOTAGE_DATABASE_URL=address(site.url))) == names
+
+
+def test_whatever_goes_wrong_completes_nothing(
+    tmp_path: Path, postgresql_server: Postgresql
+) -> None:
+    home = tmp_path / "home"
+    wrong = {
+        "no state folder yet": {"PILOTAGE_HOME": str(home)},
+        "no tables": {"PILOTAGE_DATABASE_URL": address(postgresql_server.url("nowhere"))},
+        "no server": {"PILOTAGE_DATABASE_URL": "postgresql://127.0.0.1:1/x"},
+        "a wrong setting": {"PILOTAGE_BATCH": "0"},
+    }
+    for environment in wrong.values():
+        assert completed("pilotage ce show ", **environment) == []
+    assert not home.exists(), "a key press makes no folder"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_shell_gets_its_script(shell: str) -> None:
+    script = process(_PILOTAGE_COMPLETE=f"{shell}_source")
+
+    assert (script.code, script.err) == (0, "")
+    assert "_PILOTAGE_COMPLETE" in script.out

@@ -1,0 +1,42 @@
+"""The log of a worker: a line of an execution names its id."""
+
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+from celery._state import _task_stack
+from celery.signals import setup_logging
+
+from worker.services import execute
+from worker.tasks.app import app
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What a worker that has set up its logging writes."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    setup_logging.send(sender=app, loglevel=logging.INFO)
+    written = io.StringIO()
+    for handler in root.handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(written)
+    yield written
+    root.handlers, root.level = handlers, level
+
+
+def test_a_line_of_an_execution_names_its_id(log: io.StringIO) -> None:
+    task = app.tasks["learn"]
+    task.push_request(id="4f1c")
+    _task_stack.push(task)
+    try:
+        execute.log.info("learn: outcomes 24")
+    finally:
+        _task_stack.pop()
+        task.pop_request()
+    execute.log.info("outside")
+
+    inside, outside = log.getvalue().splitlines()
+    assert inside.endswith("worker.services.execute[4f1c]: learn: outcomes 24")
+    assert outside.endswith("worker.services.execute: outside")

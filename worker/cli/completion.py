@@ -1,0 +1,83 @@
+"""Completion by the shell: the names of CEs, VOs, tasks and back-ends, wherever one is asked for.
+
+A key press must never print an error or make a file, so whatever goes wrong completes nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import click
+from click.shell_completion import CompletionItem
+
+from worker import wiring
+from worker.services import catalogue, inventory
+
+
+class Name(click.types.StringParamType):
+    """A text that is the name of something."""
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self._names = names
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the names that begin like this."""
+        try:
+            return [
+                CompletionItem(name) for name in self._names() if name.startswith(incomplete)
+            ]
+        except Exception:  # noqa: BLE001 - a key press prints no error
+            return []
+
+
+def _ces() -> Iterable[str]:
+    return inventory.ce_names(wiring.current_database()) if _is_there() else ()
+
+
+def _vos() -> Iterable[str]:
+    return inventory.vo_names(wiring.current_database()) if _is_there() else ()
+
+
+def _is_there() -> bool:
+    """Tell whether there may be a database: building the embedded one would make its folder."""
+    settings = wiring.settings()
+    return not settings.is_embedded or settings.home.is_dir()
+
+
+_ARGUMENTS = {
+    ("ce", "name"): _ces,
+    ("vo", "name"): _vos,
+    ("task", "name"): catalogue.tasks,
+    ("backend", "name"): wiring.backends,
+}
+"""What an argument is the name of, by its group."""
+
+_ANYWHERE = {"ce": _ces, "vo": _vos, "only_for": _vos, "backend": wiring.backends}
+"""What an argument or an option of this name is the name of, in every command."""
+
+
+def complete_names(root: click.Group) -> None:
+    """Let every command below complete the names that it asks for."""
+    for group, command in _commands(root, ""):
+        for param in command.params:
+            names = _names(group, command, param)
+            if names is not None:
+                param.type = Name(names)
+
+
+def _names(
+    group: str, command: click.Command, param: click.Parameter
+) -> Callable[[], Iterable[str]] | None:
+    name = str(param.name)
+    is_new = command.name == "add" and name == "name"
+    if is_new or not isinstance(param.type, click.types.StringParamType):
+        return None
+    return _ARGUMENTS.get((group, name)) or _ANYWHERE.get(name)
+
+
+def _commands(command: click.Command, group: str) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield group, command
+        return
+    for word in command.commands.values():
+        yield from _commands(word, str(command.name))
