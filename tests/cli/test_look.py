@@ -16,7 +16,7 @@ def test_status_of_a_site(cli: Cli, site: Database) -> None:
     found = cli.json("status")
 
     assert set(found) == {
-        *("at", "pilots", "ces", "credentials", "decisions", "transitions", "fired_at")
+        *("at", "pilots", "ces", "credentials", "decisions", "transitions", "ends", "fired_at")
     }
     assert list(found["pilots"]) == [str(status) for status in Status]
     assert found["pilots"]["running"] == 1

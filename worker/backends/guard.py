@@ -25,6 +25,9 @@ from worker.domain.pilot import check_stamp, check_stamps
 
 log = logging.getLogger(__name__)
 
+LONGEST_NODE = 255
+"""Characters of the name of a node that are kept: as many as a host's name has."""
+
 Asked = TypeVar("Asked", Order, Job)
 Answer = TypeVar("Answer", Receipt, Observed, Cancelled)
 
@@ -45,7 +48,7 @@ class Guard:
 
     def poll(self, jobs: Sequence[Job]) -> list[Observed]:
         """Ask after jobs."""
-        return self._ask("poll", jobs, self._driver.poll)
+        return [_with_safe_node(answer) for answer in self._ask("poll", jobs, self._driver.poll)]
 
     def cancel(self, jobs: Sequence[Job]) -> list[Cancelled]:
         """Ask the CE to end jobs."""
@@ -56,7 +59,7 @@ class Guard:
         with _calling("find"):
             listing = self._driver.find()
         return Listing(
-            jobs=[job for job in listing.jobs if _is_stamp(job.stamp)],
+            jobs=[_with_safe_node(job) for job in listing.jobs if _is_stamp(job.stamp)],
             complete=listing.complete,
             as_of=listing.as_of,
             vos=listing.vos,
@@ -107,6 +110,19 @@ def _calling(what: str) -> Iterator[None]:
     except Exception as error:  # a driver may break in any way; its CE alone suffers
         log.exception("a driver broke in %s", what)
         raise Unreadable(repr(error)[:2000], what, type(error).__name__, str(error)) from error
+
+
+def _with_safe_node(answer: Observed) -> Observed:
+    """Bound the name of a node, and replace what may not be stored or shown."""
+    node: object = answer.node
+    if node is None:
+        return answer
+    if not isinstance(node, str) or not node.strip():
+        return answer._replace(node=None)
+    if len(node) <= LONGEST_NODE and node.isascii() and node.isprintable():
+        return answer
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in node.strip())
+    return answer._replace(node=shown[:LONGEST_NODE])
 
 
 def _is_stamp(word: str) -> bool:

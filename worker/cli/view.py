@@ -13,6 +13,7 @@ from worker.domain.decision import Decision
 from worker.domain.lengths import spoken
 from worker.domain.pilot import Status, Transition
 from worker.services.credentials import Standing
+from worker.services.failing import Ends
 from worker.services.overview import CELine, Overview
 
 STYLES = {
@@ -38,6 +39,7 @@ def picture(seen: Overview) -> RenderableType:
     """Draw all at a glance."""
     return Group(
         _statuses(seen),
+        Text(f"last hour: {ended(seen.ends)}"),
         *_warnings(seen),
         Text(),
         _ces(seen.ces),
@@ -73,6 +75,13 @@ def _warnings(seen: Overview) -> list[Text]:
         still = f"no task has fired for {spoken(seen.at - seen.fired_at)}: no scheduler is alive"
         said.insert(0, (still, "bold red"))
     return [Text(f"! {line}", style=style) for line, style in said]
+
+
+def ended(ends: Ends) -> str:
+    """Write in a line how many pilots ended, and why those that failed did."""
+    line = ", ".join(f"{count} {status}" for status, count in ends.ended.items())
+    causes = ", ".join(f"{count} {cause}" for cause, count in ends.causes.items())
+    return (line + (f" (failed: {causes})" if causes else "")) or "no pilot ended"
 
 
 def _ending(one: Standing) -> str:

@@ -6,6 +6,7 @@
     │   ├── UnknownVO
     │   ├── UnknownCE
     │   ├── UnknownPilot
+    │   ├── AmbiguousPilot
     │   ├── UnknownBackend
     │   ├── UnknownCredential
     │   ├── UnknownSchedule
@@ -74,6 +75,10 @@ class UnknownCE(NotFound):
 
 class UnknownPilot(NotFound):
     """There is no such pilot."""
+
+
+class AmbiguousPilot(NotFound):
+    """This name fits several pilots."""
 
 
 class UnknownBackend(NotFound):

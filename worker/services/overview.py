@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.db import ces, decisions, pilot_reads, schedules, slots, vos
+from worker.db import ces, decisions, failures, pilot_reads, schedules, slots, vos
 from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.db.uow import Transaction
@@ -14,6 +14,7 @@ from worker.policy import explaining
 from worker.policy.learning import judge
 from worker.services.credentials import Standing, standings
 from worker.services.facts import is_held
+from worker.services.failing import LATELY, Ends
 
 OPEN = "open"
 """The state of a CE that gets pilots."""
@@ -54,6 +55,8 @@ class Overview:
     credentials: list[Standing]
     decisions: list[Decision]
     transitions: list[tuple[str, Transition]]
+    ends: Ends
+    """How pilots ended lately."""
     fired_at: datetime | None
     """When a task fired last."""
 
@@ -68,6 +71,7 @@ def overview(database: Database, now: datetime, *, latest: int = 8) -> Overview:
             credentials=standings(tx, now),
             decisions=_latest_decisions(tx, latest),
             transitions=pilot_reads.latest_transitions(tx, latest),
+            ends=failures.count_ends(tx, now - LATELY),
             fired_at=_fired_at(tx),
         )
 

@@ -18,19 +18,20 @@ from worker.domain.errors import Unreadable
 from worker.domain.pilot import FINAL, Cause, Status
 
 FIELD, RECORD = "\x1f", "\x1e"
-QUEUE_FORMAT = "".join(f"%{field}{FIELD}" for field in "FKTjrSe") + RECORD
-"""What squeue is asked to print: array, element, state, name, reason, start, end."""
+QUEUE_FORMAT = "".join(f"%{field}{FIELD}" for field in "FKTjrSeN") + RECORD
+"""What squeue is asked to print: array, element, state, name, reason, start, end, nodes."""
 EXITS_FORMAT = f"ArrayJobID:18{FIELD},ArrayTaskID:10{FIELD},exit_code:10{FIELD}{RECORD}"
 """What it is asked about jobs that failed; only in this slower way does it tell the exit code."""
 _QUEUE_HEADER = "ARRAY_JOB_ID"
 
-HISTORY_FORMAT = "JobID,State,ExitCode,Start,End,Reason,JobName"
+HISTORY_FORMAT = "JobID,State,ExitCode,Start,End,Reason,NodeList,JobName"
 _JOB = re.compile(r"([0-9]{1,18})(?:_([0-9]{1,9})|_\[([^\]]*)\])?")
 _SHOWN = 2000
+_NO_NODES = ("", "N/A", "(null)", "None assigned")
 
 
-_Told = tuple[str, str, int | None, int | None, datetime | None, datetime | None]
-"""What a line says of all its elements: state, reason, exit code, signal, start, end."""
+_Told = tuple[str, str, int | None, int | None, datetime | None, datetime | None, str | None]
+"""What a line says of all its elements: state, reason, exit code, signal, start, end, nodes."""
 
 
 class Shortened(Unreadable):
@@ -53,6 +54,7 @@ class Row(NamedTuple):
     signal: int | None
     started_at: datetime | None
     ended_at: datetime | None
+    nodes: str | None
 
     @property
     def is_final(self) -> bool:
@@ -87,6 +89,7 @@ class Row(NamedTuple):
             # What waits may have a time at which it is expected to start.
             started_at=self.started_at if has_started else None,
             ended_at=self.ended_at if is_final else None,
+            node=self.nodes if has_started else None,
         )
 
 
@@ -132,10 +135,10 @@ def queue_rows(said: str, names: Names) -> list[Row]:
     for fields in _records(said):
         if len(fields) != count:
             continue
-        array, element, state, name, reason, begin, end, _ = fields
+        array, element, state, name, reason, begin, end, nodes, _ = fields
         named = names.read(name)
         if named is not None:
-            told = (state, reason, None, None, _moment(begin), _moment(end))
+            told = (state, reason, None, None, _moment(begin), _moment(end), _nodes(nodes))
             rows += _rows(named, array, element, told)
     return rows
 
@@ -168,10 +171,11 @@ def history_rows(said: str, names: Names) -> list[Row]:
     for line in lines[1:]:
         fields = line.split(FIELD)
         if len(fields) == HISTORY_FORMAT.count(",") + 1:
-            job, state, ended, begin, end, reason, name = fields
+            job, state, ended, begin, end, reason, nodes, name = fields
             named, found = names.read(name), _JOB.fullmatch(job)
             if named is not None and found is not None:
-                told = (state, reason, *_exit(ended), _moment(begin), _moment(end))
+                times = (_moment(begin), _moment(end))
+                told = (state, reason, *_exit(ended), *times, _nodes(nodes))
                 rows += _rows(named, found[1], found[2] or found[3] or "", told)
     return rows
 
@@ -203,6 +207,11 @@ def _exit(written: str) -> tuple[int | None, int | None]:
     """Read an exit code and a signal."""
     code, _, signal = written.partition(":")
     return int(code) if code.isdigit() else None, int(signal) if signal.isdigit() else None
+
+
+def _nodes(written: str) -> str | None:
+    """Read a list of nodes as Slurm writes it; a job that never ran has none."""
+    return None if written in _NO_NODES else written
 
 
 @lru_cache(maxsize=4096)
