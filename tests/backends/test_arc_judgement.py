@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -69,6 +70,17 @@ def seen(judge: Judge, details: Details | None = None) -> Observed:
     found = judge.observed(STAMP, JOB, details)
     assert found is not None
     return found
+
+
+def test_the_node_is_told_while_a_job_runs_and_after_its_end() -> None:
+    assert seen(judge("RUNNING"), replace(RUNS, node="wn7")).node == "wn7"
+    assert seen(judge("RUNNING"), replace(QUEUES, node="wn7")).node is None
+    assert seen(judge("FAILED"), read_diagnosis(DIAGNOSIS, None)).node == "vm"
+    told = json.loads(json.dumps(FINISHED))
+    told["job"][0]["info_document"]["ComputingActivity"]["ExecutionNode"] = ["wn1", "wn2"]
+    details = info(told)
+    assert details is not None
+    assert seen(judge("FINISHED"), details).node == "wn1 wn2"
 
 
 def test_a_list_of_one_is_no_list() -> None:

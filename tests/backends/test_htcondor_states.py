@@ -55,6 +55,21 @@ def test_recorded_ads(name: str) -> None:
     assert not seen.absent
 
 
+@pytest.mark.parametrize(
+    ("changes", "node"),
+    [
+        ({"RemoteHost": "slot1_2@wn7.site.org"}, "wn7.site.org"),
+        ({"LastRemoteHost": "slot1@wn8"}, "wn8"),
+        ({"RemoteHost": "wn9", "LastRemoteHost": "slot1@wn8"}, "wn9"),
+        ({"RemoteHost": 7}, None),
+        ({}, None),
+    ],
+)
+def test_the_node_is_that_of_the_slot(changes: dict[str, Any], node: str | None) -> None:
+    assert ads.live(ad(**changes)).node == node
+    assert {"RemoteHost", "LastRemoteHost"} <= set(ads.ATTRIBUTES)
+
+
 def test_every_word_of_the_manual_is_known() -> None:
     assert {code: word for code, (word, _) in MANUAL.items()} == WORDS
     assert set(ALIVE) | {REMOVED, COMPLETED} == set(WORDS)

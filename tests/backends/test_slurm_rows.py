@@ -14,21 +14,24 @@ NAMES = Names("pilotage")
 
 HEADER = (
     "ARRAY_JOB_ID\x1fARRAY_TASK_ID\x1fSTATE\x1fNAME\x1fREASON\x1fSTART_TIME\x1fEND_TIME"
-    "\x1fCOMMENT\x1f\x1e\n"
+    "\x1fCOMMENT\x1fNODELIST\x1f\x1e\n"
 )
 OURS = f"pilotage: vo=lhcb ce=hpc/one group={A}"
 TIMES = "2026-11-21T14:24:15\x1f2026-11-21T14:24:16"
-RAN = f"4\x1f1\x1fFAILED\x1fpilotage-{A}\x1fNonZeroExitCode\x1f{TIMES}\x1f{OURS}\x1f\x1e\n"
+RAN = f"4\x1f1\x1fFAILED\x1fpilotage-{A}\x1fNonZeroExitCode\x1f{TIMES}\x1f{OURS}\x1fn7\x1f\x1e\n"
 KILLED = RAN.replace("4\x1f1", "4\x1f2").replace("NonZeroExitCode", "JobLaunchFailure")
 RUNS = (
-    f"4\x1f5\x1fRUNNING\x1fpilotage-{A}\x1fNone\x1f2026-11-21T14:24:15\x1fNONE\x1f{OURS}\x1f\x1e\n"
+    f"4\x1f5\x1fRUNNING\x1fpilotage-{A}\x1fNone\x1f2026-11-21T14:24:15\x1fNONE"
+    f"\x1f{OURS}\x1fn[1-2]\x1f\x1e\n"
 )
 WAITS = (
     f"10\x1f30\x1fPENDING\x1fpilotage-{B}\x1fPartitionDown\x1f2026-11-21T15:00:00\x1fN/A"
-    "\x1f(null)\x1f\x1e\n"
+    "\x1f(null)\x1f\x1f\x1e\n"
 )
-WHOLE = f"11\x1fN/A\x1fCANCELLED\x1fpilotage-{B}\x1fPartitionDown\x1f{TIMES}\x1f(null)\x1f\x1e\n"
-FOREIGN = f"48\x1fN/A\x1fCOMPLETED\x1fa\nb|c\x1fNone\x1f{TIMES}\x1f\x1f\x1e\n"
+WHOLE = (
+    f"11\x1fN/A\x1fCANCELLED\x1fpilotage-{B}\x1fPartitionDown\x1f{TIMES}\x1f(null)\x1f\x1f\x1e\n"
+)
+FOREIGN = f"48\x1fN/A\x1fCOMPLETED\x1fa\nb|c\x1fNone\x1f{TIMES}\x1f\x1fn7\x1f\x1e\n"
 EXITS = (
     "ARRAY_JOB_ID      \x1fARRAY_TASK\x1fEXIT_CODE \x1f\x1e\n"
     "4                 \x1f1         \x1f768       \x1f\x1e\n"
@@ -36,14 +39,14 @@ EXITS = (
     "12                \x1fN/A       \x1f256       \x1f\x1e\n"
 )
 HISTORY = (
-    "JobID\x1fState\x1fExitCode\x1fStart\x1fEnd\x1fReason\x1fJobName\x1fComment\n"
-    f"4_0\x1fCOMPLETED\x1f0:0\x1f{TIMES}\x1fNone\x1fpilotage-{A}\x1f{OURS}\n"
-    f"4_3\x1fCANCELLED by 0\x1f0:0\x1f{TIMES}\x1fNone\x1fpilotage-{A}\x1f\n"
+    "JobID\x1fState\x1fExitCode\x1fStart\x1fEnd\x1fReason\x1fNodeList\x1fJobName\x1fComment\n"
+    f"4_0\x1fCOMPLETED\x1f0:0\x1f{TIMES}\x1fNone\x1fn7\x1fpilotage-{A}\x1f{OURS}\n"
+    f"4_3\x1fCANCELLED by 0\x1f0:0\x1f{TIMES}\x1fNone\x1fn7\x1fpilotage-{A}\x1f\n"
     "39_[0-2,37]\x1fCANCELLED by 0\x1f0:0\x1fNone\x1f2026-11-21T14:26:27\x1fPartitionDown"
-    f"\x1fpilotage-{B}\x1f\n"
-    f"49\x1fCOMPLETED\x1f0:0\x1f{TIMES}\x1fNone\x1fa\n"
+    f"\x1fNone assigned\x1fpilotage-{B}\x1f\n"
+    f"49\x1fCOMPLETED\x1f0:0\x1f{TIMES}\x1fNone\x1fn7\x1fa\n"
     "b|c\x1f\n"
-    f"5_0\x1fFAILED\x1f0:9\x1f{TIMES}\x1fNone\x1fpilotage-{A}\x1f\n"
+    f"5_0\x1fFAILED\x1f0:9\x1f{TIMES}\x1fNone\x1fn7\x1fpilotage-{A}\x1f\n"
 )
 
 
@@ -133,6 +136,15 @@ def test_the_history_is_read() -> None:
     assert cancelled.started_at is None
     killed = rows["5_0"].observed()
     assert (killed.status, killed.cause, killed.exit_code) == (Status.FAILED, Cause.SIGNAL, 137)
+
+
+def test_the_nodes_of_a_job_that_ran_are_read() -> None:
+    failed, runs, waits, whole = queue_rows(HEADER + RAN + RUNS + WAITS + WHOLE, NAMES)
+    assert [row.observed().node for row in (failed, runs, waits, whole)] == [
+        *("n7", "n[1-2]", None, None)
+    ]
+    ended = {row.handle: row.observed().node for row in history_rows(HISTORY, NAMES)}
+    assert (ended["4_0"], ended["39_37"]) == ("n7", None)
 
 
 def test_a_word_that_nobody_knows_is_kept_and_is_no_status() -> None:

@@ -1,5 +1,8 @@
 """`pilotage pilot`: looking at pilots and ending them."""
 
+import re
+from typing import Any
+
 import pytest
 
 from tests.cli.command import Cli, contents
@@ -37,12 +40,16 @@ def test_a_pilot_is_found_by_its_id_and_by_its_stamp(cli: Cli, site: Database) -
 
     found = cli.json("pilot", "show", str(row["id"]))
 
-    assert cli.json("pilot", "show", row["stamp"]) == found
+    by_stamp = cli.json("pilot", "show", row["stamp"])
+    for shown in (row, found, by_stamp):
+        del shown["age"]  # it grows from one command to the next
+    assert by_stamp == found
     assert {key: found[key] for key in row} == row
     assert [step["became"] for step in found["history"]] == [
         *("reserved", "submitting", "submitted", "running", "done"),
     ]
-    assert pilots(cli, "--search", row["stamp"][4:20].upper()) == [(row["id"], "done")]
+    assert row["id"] in dict(pilots(cli, "--search", row["stamp"][:20].upper()))
+    assert pilots(cli, "--search", row["stamp"]) == [(row["id"], "done")]
     plain = cli.ok("pilot", "show", row["stamp"]).out
     assert ["stamp", row["stamp"]] in [line.split() for line in plain.splitlines()]
     assert "became" in plain
@@ -86,3 +93,54 @@ def test_a_pilot_at_a_ce_writes_and_is_cancelled(cli: Cli) -> None:
     cli.ok("task", "run", "reconcile", "--ce", "lyon")
     cli.ok("task", "run", "check_pilots", "--ce", "lyon")
     assert (first, "cancelled") in pilots(cli, "--status", "cancelled")
+
+
+def sent(cli: Cli, number: int = 3) -> list[dict[str, Any]]:
+    """Send so many pilots to a simulated CE that starts them at once."""
+    capacity = ("--backend", "sim", "--capacity", str(number))
+    at_once = ("--option", "queue_time=0", "--option", "check_soonest=0.001")
+    cli.ok("ce", "add", "lyon", *capacity, *at_once, "--option", "run_time=600")
+    for task in ("submit_pilots", "dispatch", "check_pilots"):
+        cli.ok("task", "run", task, *([] if task == "submit_pilots" else ["--ce", "lyon"]))
+    rows: list[dict[str, Any]] = cli.json("pilot", "list")["items"]
+    return rows
+
+
+@pytest.mark.usefixtures("world")
+def test_a_pilot_is_found_by_what_its_ce_says(cli: Cli) -> None:
+    [first, *_] = sent(cli)
+    handle, number = first["handle"], first["id"]
+
+    assert cli.json("pilot", "show", handle)["id"] == number
+    assert cli.json("pilot", "show", handle, "--ce", "lyon")["id"] == number
+    assert pilots(cli, "--handle", handle) == [(number, first["status"])]
+    assert pilots(cli, "--search", handle) == [(number, first["status"])]
+    assert pilots(cli, "--handle", "no-such-id") == []
+    assert "fits several pilots" in cli.refused("pilot", "show", first["stamp"][:8])
+    assert first["stamp"] in cli.ok("pilot", "output", handle).out
+    assert f"cancel pilot {number}:" in cli.refused("pilot", "cancel", handle)
+    assert cli.json("pilot", "cancel", handle, "--yes")["counts"]["asked"] == 1
+    for word in ("", " ", "2\x00_1", "\x1b[31m", "x" * 600):
+        assert "no such pilot" in cli.refused("pilot", "show", word)
+
+
+@pytest.mark.usefixtures("world")
+def test_the_node_and_the_times_are_shown_and_can_be_chosen_by(cli: Cli) -> None:
+    rows = [row for row in sent(cli, 20) if row["status"] == "running"]
+    node = rows[0]["node"]
+
+    assert re.fullmatch(r"node[0-9]{2}", node)
+    alike = [row["id"] for row in rows if row["node"] == node]
+    assert [i for i, _ in pilots(cli, "--node", node)] == alike
+    assert all(0 <= row["run_time"] <= row["age"] for row in rows)
+    plain = cli.ok("pilot", "show", str(rows[0]["id"])).lines
+    words = [line.split() for line in plain]
+    assert ["node", node] in words
+    assert any(line[:2] == ["run", "time"] for line in words)
+    assert not any(line[0] in ("attempts", "misses", "requeues") for line in words if line)
+    head, *_, note = cli.ok("pilot", "list", "--sort", "run_time", "--descending").lines
+    assert "run time" in head
+    assert note == "sorted by run_time: only pilots that are running"
+    assert "only pilots that are running can be sorted by run_time, not done" in cli.refused(
+        "pilot", "list", "--sort", "run_time", "--status", "done"
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,17 @@ from sqlalchemy import Engine, event, text
 
 from tests.databases import Postgresql, rolled_back
 from tests.factories import NOW, a_ce, a_decision, a_pilot, a_vo
-from worker.db import ces, decisions, mover, pilot_reads, pilots, retention, slots, vos
+from worker.db import (
+    ces,
+    decisions,
+    failures,
+    mover,
+    pilot_reads,
+    pilots,
+    retention,
+    slots,
+    vos,
+)
 from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.db.pilots import Check
@@ -18,17 +29,25 @@ from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.pilot import Grant, Move, Pilot, Status
 from worker.domain.vo import DEFAULT_VO
 from worker.services import database as care
+from worker.services.naming import pilots_named
 
 FINAL_PILOTS = 40_000
 CES = 20
 HISTORY = f"""
-INSERT INTO pilots (stamp, vo_id, ce_id, status, reserved_at, ended_at, handle)
-SELECT md5(CAST(n AS text)), :vo, :ce + n % {CES}, 'done', :now, :now, 'old' || n
+INSERT INTO pilots (stamp, vo_id, ce_id, status, reserved_at, ended_at, handle, node)
+SELECT md5(CAST(n AS text)), :vo, :ce + n % {CES}, 'done', :now,
+       CAST(:now AS timestamptz) - n * interval '1 s', 'old' || n, 'node' || n % 100
   FROM generate_series(1, {FINAL_PILOTS}) AS n
 """
 STEPS = """
 INSERT INTO transitions (pilot_id, became, at) SELECT id, 'reserved', :now FROM pilots
 """
+ENDS = """
+INSERT INTO transitions (pilot_id, became, cause, at)
+SELECT id, CASE WHEN id % 2 = 0 THEN 'failed' ELSE 'done' END,
+       CASE WHEN id % 2 = 0 THEN 'node' END, ended_at FROM pilots
+"""
+LATELY = NOW - timedelta(seconds=100)
 SCANS = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'pilots'"
 
 Question = Callable[[Transaction, str, list[Pilot]], object]
@@ -79,6 +98,47 @@ def page(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilot_reads.find(tx, asked=Asked(limit=10, descending=True))
 
 
+def by_handle(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilots_named(tx, ["old7"], NOW)
+
+
+def by_beginning(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilots_named(tx, ["8f14e45f"], NOW)  # the beginning of md5(7)
+
+
+def list_by_handle(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilot_reads.find(tx, handle="old7").items
+
+
+def search(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilot_reads.find(tx, search=active[0].stamp[:8]).items
+
+
+def list_by_node(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilot_reads.find(tx, node="node7", asked=Asked(limit=10, descending=True)).items
+
+
+def sort_by_age(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilot_reads.find(tx, asked=Asked(sort="age", limit=10)).items
+
+
+def sort_by_wait(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilot_reads.find(tx, ce=ce, asked=Asked(sort="wait", limit=10)).items
+
+
+def sort_by_end(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    first = pilot_reads.find(tx, asked=Asked(sort="ended_at", limit=10))
+    return pilot_reads.find(tx, asked=Asked(sort="ended_at", limit=10, after=first.next)).items
+
+
+def ends(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return failures.count_ends(tx, LATELY)
+
+
+def failed(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return failures.failures(tx, LATELY, list(failures.By), 10)
+
+
 def prune(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return [retention.remove(tx, "pilots", before=NOW, limit=10)]
 
@@ -102,6 +162,17 @@ QUESTIONS: list[tuple[Question, str | None]] = [
     (history, "ix_transitions_pilot_id_id"),
     (count_active, "ix_pilots_occupying"),
     (page, "pk_pilots"),
+    (by_handle, "ix_pilots_handle"),
+    (by_beginning, "uq_pilots_stamp"),
+    (list_by_handle, "ix_pilots_handle"),
+    (search, "ix_pilots_handle"),
+    (search, "uq_pilots_stamp"),
+    (list_by_node, "ix_pilots_node_id"),
+    (sort_by_age, "ix_pilots_occupying"),
+    (sort_by_wait, "ix_pilots_occupying"),
+    (sort_by_end, "ix_pilots_ended_at"),
+    (ends, "ix_transitions_ends"),
+    (failed, "ix_transitions_ends"),
     (prune, "ix_pilots_ended_at"),
     (remove_others, None),
 ]
@@ -115,7 +186,7 @@ def plans(engine: Engine) -> Iterator[list[str]]:
     def ask(
         connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> None:
-        if statement.lstrip().upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
+        if statement.lstrip().upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
             with cursor.connection.cursor() as other:
                 other.execute(f"EXPLAIN {statement}", parameters)
                 seen.append("\n".join(row[0] for row in other.fetchall()))
@@ -148,6 +219,7 @@ def postgresql_history(
             ce, other, *_ = [a_ce().with_capacity(200).create(tx) for _ in range(CES)]
             tx.execute(text(HISTORY), {"vo": vo.id, "ce": ce.id, "now": NOW})
             tx.execute(text(STEPS), {"now": NOW})
+            tx.execute(text(ENDS))
             active = a_pilot().on(ce).for_vo(vo).submitted().due_at(NOW).create_many(tx, 20)
             a_pilot().on(ce).reserved().create_many(tx, 10)
             a_pilot().on(other).create(tx)
@@ -177,6 +249,7 @@ def test_a_question_uses_its_index(
     assert seen != []
     for plan in seen:
         assert "Seq Scan on pilots" not in plan, plan
+        assert "Seq Scan on transitions" not in plan, plan
     assert index is None or any(f"on {index}" in plan or f"using {index}" in plan for plan in seen)
 
 
@@ -212,11 +285,26 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
         event.listen(sqlite.engine, "before_cursor_execute", ask)
         slots.available_ces(tx)
         pilot_reads.due(tx, ce.name, NOW, 10)
+        pilot_reads.by_handle(tx, "2_17", None, 5)
+        pilot_reads.by_beginning(tx, "c820", None, 5)
+        pilot_reads.find(tx, search="c820")
+        pilot_reads.find(tx, node="node7")
+        pilot_reads.find(tx, asked=Asked(sort="run_time"))
+        pilot_reads.find(tx, asked=Asked(sort="ended_at"))
+        failures.count_ends(tx, NOW)
+        failures.failures(tx, NOW, list(failures.By), 10)
         event.remove(sqlite.engine, "before_cursor_execute", ask)
 
-    assert len(seen) == 2
-    assert "ix_pilots_occupying" in seen[0]
-    assert "ix_pilots_due" in seen[1]
+    indexes = [
+        *("ix_pilots_occupying", "ix_pilots_due", "ix_pilots_handle", "sqlite_autoindex_pilots_1"),
+        *("ix_pilots_handle", "ix_pilots_node_id", "ix_pilots_occupying", "ix_pilots_ended_at"),
+        *("ix_transitions_ends", "ix_transitions_ends"),
+    ]
+    assert len(seen) == len(indexes)
+    for plan, index in zip(seen, indexes, strict=True):
+        assert index in plan, plan
+        assert "SCAN pilots\n" not in f"{plan}\n", plan
+        assert "SCAN transitions" not in plan, plan
 
 
 def test_decisions_are_found_and_removed_by_index(postgresql: UnitOfWork) -> None:

@@ -269,11 +269,13 @@ def test_pilots_are_listed_by_all_that_is_known_of_them(uow: UnitOfWork) -> None
     assert ids(vo=vo.name) == [mine.id]
     assert ids(statuses=[Status.RUNNING, Status.LOST]) == [mine.id, third.id]
     assert ids(ce=ce.name, statuses={Status.DONE}) == [other.id]
-    assert ids(search=third.stamp[4:20].upper()) == [third.id]
+    assert ids(search=third.stamp[:20].upper()) == [third.id]
+    assert ids(search=third.stamp[4:20]) == []
     assert ids(search="%") == []
     with refused(UnknownCE, "nowhere"):
         ids(ce="nowhere")
-    assert ids(asked=Asked(sort="status", descending=True)) == [mine.id, third.id, other.id]
+    assert ids(asked=Asked(sort="status")) == [mine.id]
+    assert ids(asked=Asked(sort="ended_at")) == [other.id, third.id]
 
 
 def test_the_history_goes_with_its_pilot_and_only_with_it(uow: UnitOfWork) -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from tests.expectations import refused
 from tests.factories import MINUTE, NOW, a_ce, a_decision, a_pilot, a_vo
-from worker.db import ces, decisions, pilot_reads, vos
+from worker.db import ces, decisions, pilot_reads, pilot_search, vos
 from worker.db.pages import Asked, Page
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.errors import Invalid
+from worker.domain.pilot import Status
 
 Find = Callable[..., Page[Any]]
 LISTS: dict[str, tuple[Find, Callable[[Any], Any]]] = {
@@ -22,12 +23,24 @@ LISTS: dict[str, tuple[Find, Callable[[Any], Any]]] = {
     "pilots": (pilot_reads.find, lambda pilot: pilot.id),
     "decisions": (decisions.find, lambda decision: decision.reason),
 }
+PILOTS = {
+    "id": 7,
+    "ended_at": 2,
+    "age": 5,
+    "wait": 2,
+    "run_time": 3,
+    "status": 5,
+    "reserved_at": 5,
+    "submitted_at": 5,
+    "started_at": 3,
+}
+"""How many of seven pilots each order applies to."""
 ORDERS = [
     (of, sort, descending)
     for of, sorts in (
         ("vos", vos.SORTS),
         ("ces", ces.SORTS),
-        ("pilots", pilot_reads.SORTS),
+        ("pilots", pilot_search.SORTS),
         ("decisions", decisions.SORTS),
     )
     for sort in sorts
@@ -43,7 +56,8 @@ def fill(tx: Transaction) -> None:
         made = a_ce().named(f"ce{n}").with_capacity(10 + n // 2).with_success_rate(n % 3 / 4)
         ce = made.create(tx)
         pilot = a_pilot().on(ce).at(NOW + n // 3 * MINUTE)
-        (pilot.running() if n % 2 else pilot.lost()).create(tx)
+        kinds = (pilot.lost(), pilot.running(), pilot.submitted(), pilot.running())
+        kinds[n % 4].create(tx)
         a_decision().on(ce).granting(n // 2).because(f"reason {n}").at(
             NOW + n // 3 * MINUTE
         ).create(tx)
@@ -76,7 +90,7 @@ def test_pages_together_are_the_whole_list_in_its_order(
         fill(tx)
     [whole] = read(uow, of, sort=sort, descending=descending)
 
-    assert len(whole) == 7
+    assert len(whole) == (PILOTS[sort] if of == "pilots" else 7)
     for length in (1, 2, 3, 6, 7):
         pages = read(uow, of, sort=sort, descending=descending, limit=length)
         assert [item for page in pages for item in page] == whole
@@ -94,6 +108,45 @@ def test_one_order_is_the_other_backwards(
     [back] = read(uow, of, sort=sort, descending=not descending)
 
     assert there == back[::-1]
+
+
+@pytest.mark.parametrize(
+    ("sort", "column", "allowed"),
+    [
+        ("age", "reserved_at", "reserved, submitting, submitted, running"),
+        ("wait", "submitted_at", "submitted"),
+        ("run_time", "started_at", "running"),
+    ],
+)
+def test_the_longest_is_the_one_that_began_first_and_what_is_over_is_refused(
+    uow: UnitOfWork, sort: str, column: str, allowed: str
+) -> None:
+    with uow() as tx:
+        ce = a_ce().create(tx)
+        made = [
+            a_pilot().on(ce).at(NOW - n * MINUTE).that_is(status).create(tx)
+            for n in (3, 1, 2)
+            for status in (Status.SUBMITTED, Status.RUNNING, Status.DONE)
+        ]
+    ids = {pilot.id: pilot for pilot in made}
+    [longest_first] = read(uow, "pilots", sort=sort, descending=True)
+    moments = [getattr(ids[i], column) for i in longest_first]
+
+    assert len(moments) >= 3
+    assert moments == sorted(moments)
+    assert not any(ids[i].status is Status.DONE for i in longest_first)
+    with refused(Invalid, f"only pilots that are {allowed}", "not done"), uow() as tx:
+        pilot_reads.find(tx, statuses=[Status.DONE], asked=Asked(sort=sort))
+
+
+def test_pilots_are_sorted_by_their_end(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        ce = a_ce().create(tx)
+        made = [a_pilot().on(ce).at(NOW - n * MINUTE).done().create(tx) for n in (3, 1, 2)]
+        a_pilot().on(ce).create(tx)
+    [ids] = read(uow, "pilots", sort="ended_at", descending=True)
+
+    assert ids == [made[1].id, made[2].id, made[0].id]
 
 
 def test_an_empty_list_is_one_empty_page(uow: UnitOfWork) -> None:

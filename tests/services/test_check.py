@@ -62,6 +62,40 @@ def test_why_a_pilot_waits_is_told_with_it(world: World) -> None:
     assert walk(world, pilot) == before
 
 
+class OnNodes(Fake):
+    """A CE that tells the node of each job: another at each look, and none after the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes = iter(("wn1", "wn2", None))
+        self.words = iter((Status.RUNNING, Status.RUNNING, Status.DONE))
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        node, status = next(self.nodes), next(self.words)
+        return [
+            Observed(stamp=job.stamp, handle=job.handle, status=status, raw="r", node=node)
+            for job in jobs
+        ]
+
+
+def test_the_node_is_recorded_with_the_move_and_the_check_and_kept_after_the_end(
+    world: World,
+) -> None:
+    ce, driver = world.ce(), OnNodes()
+    [pilot] = world.sent(ce, 1)
+    nodes = []
+    for _ in range(3):
+        world.wait(600)
+        world.check(ce, world.with_driver(driver))
+        nodes.append((world.pilot(pilot).status, world.pilot(pilot).node))
+
+    assert nodes == [
+        (Status.RUNNING, "wn1"),
+        (Status.RUNNING, "wn2"),
+        (Status.DONE, "wn2"),
+    ]
+
+
 def test_one_call_asks_after_the_pilots_of_all_vos(world: World) -> None:
     driver = Fake()
     ce, other = world.ce(), world.vo()

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.expectations import refused
-from tests.factories import a_ce, a_pilot
+from tests.factories import NOW, a_ce, a_pilot
 from tests.services.world import Fake, Watching, World
 from worker.backends.sim.faults import Fault
 from worker.db import uow
@@ -16,7 +16,7 @@ from worker.services import dispatch, pilots
 def test_a_pilot_is_shown_by_its_id_or_its_stamp_with_its_history(world: World) -> None:
     [made] = world.make(a_pilot().running())
     for which in (str(made.id), made.stamp):
-        found, steps = pilots.show_pilot(world.database, which)
+        found, steps = pilots.show_pilot(world.database, which, now=NOW)
         assert found == made
         assert [step.became for step in steps][-1] is Status.RUNNING
 
@@ -24,7 +24,7 @@ def test_a_pilot_is_shown_by_its_id_or_its_stamp_with_its_history(world: World) 
 @pytest.mark.parametrize("which", ["17", "9" * 30, "f" * 32, "no such"])
 def test_a_pilot_that_is_not_there_is_an_error(world: World, which: str) -> None:
     with refused(UnknownPilot, which):
-        pilots.show_pilot(world.database, which)
+        pilots.show_pilot(world.database, which, now=NOW)
     with refused(UnknownPilot, which):
         pilots.output(world.parts(), which)
     with refused(UnknownPilot, which):

@@ -96,7 +96,8 @@ class Observed(NamedTuple):
 
     `absent`: the CE answered and knows it neither live nor in its history. A status of `None`
     on a job that is not absent: the CE used a word (`raw`) that has no meaning here. `vo` is
-    whose job it is, where the CE tells; `ce` is the name of the CE that sent it, by the job itself.
+    whose job it is, and `node` the machine that runs it or ran it, where the CE tells; `ce` is the
+    name of the CE that sent it, by the job itself.
     """
 
     stamp: str
@@ -111,6 +112,7 @@ class Observed(NamedTuple):
     exit_code: int | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    node: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

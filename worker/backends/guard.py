@@ -27,6 +27,9 @@ from worker.domain.secrets import without_secrets
 
 log = logging.getLogger(__name__)
 
+LONGEST_NODE = 255
+"""Characters of the name of a node that are kept: as many as a host's name has."""
+
 Asked = TypeVar("Asked", Order, Job)
 Answer = TypeVar("Answer", Receipt, Observed, Cancelled)
 
@@ -47,7 +50,7 @@ class Guard:
 
     def poll(self, jobs: Sequence[Job]) -> list[Observed]:
         """Ask after jobs."""
-        return self._ask("poll", jobs, self._driver.poll)
+        return [_with_safe_node(answer) for answer in self._ask("poll", jobs, self._driver.poll)]
 
     def cancel(self, jobs: Sequence[Job]) -> list[Cancelled]:
         """Ask the CE to end jobs."""
@@ -58,7 +61,7 @@ class Guard:
         with _calling("find"):
             listing = self._driver.find()
         return Listing(
-            jobs=[_clean(job) for job in listing.jobs if _is_stamp(job.stamp)],
+            jobs=[_with_safe_node(_clean(job)) for job in listing.jobs if _is_stamp(job.stamp)],
             complete=listing.complete,
             as_of=listing.as_of,
             vos=listing.vos,
@@ -125,6 +128,19 @@ def _clean(answer: Answer) -> Answer:
 
 def _shown(text: str | None) -> str | None:
     return text and without_secrets(text)
+
+
+def _with_safe_node(answer: Observed) -> Observed:
+    """Bound the name of a node, and replace what may not be stored or shown."""
+    node: object = answer.node
+    if node is None:
+        return answer
+    if not isinstance(node, str) or not node.strip():
+        return answer._replace(node=None)
+    if len(node) <= LONGEST_NODE and node.isascii() and node.isprintable():
+        return answer
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in node.strip())
+    return answer._replace(node=shown[:LONGEST_NODE])
 
 
 def _is_stamp(word: str) -> bool:

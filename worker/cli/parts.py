@@ -66,7 +66,7 @@ def paged(command: Command) -> Command:
                      show_default=True, help="Rows at the most."),
         click.option("--descending", is_flag=True, help="Turn the order round."),
         click.option("--sort", help="Order by this column."),
-        click.option("--search", help="Part of the name (of a pilot: its stamp), in either case."),
+        click.option("--search", help="Part of the name, in either case."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -101,6 +101,7 @@ class Moment(click.ParamType[datetime]):
     """A moment in UTC, or a time from now."""
 
     name = "moment|duration"
+    sign = 1
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -108,13 +109,19 @@ class Moment(click.ParamType[datetime]):
         """Read it."""
         if isinstance(value, datetime):
             return value
-        if found := _DURATION.fullmatch(value):
-            return wiring.now() + timedelta(**{_UNITS[found[2]]: int(found[1])})
         try:
+            if found := _DURATION.fullmatch(value):
+                return wiring.now() + self.sign * timedelta(**{_UNITS[found[2]]: int(found[1])})
             moment = datetime.fromisoformat(value)
             return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is neither like 2h nor like 2026-01-31T12:00", param, ctx)
+
+
+class Ago(Moment):
+    """A moment in UTC, or a time before now."""
+
+    sign = -1
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
@@ -163,9 +170,20 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
 def show_page(page: Any, columns: Sequence[str], empty: str, as_json: bool) -> None:
     """Show one page of a list, and how to see the next."""
     rows = [{column: getattr(item, column) for column in columns} for item in page.items]
+    show_rows(rows, page.next, columns, empty, as_json)
+
+
+def show_rows(
+    rows: Sequence[Mapping[str, Any]],
+    following: str | None,
+    columns: Sequence[str],
+    empty: str,
+    as_json: bool,
+) -> None:
+    """Show the rows of a page; as JSON with all that they hold."""
     if as_json:
-        show.as_json({"items": rows, "next": page.next})
+        show.as_json({"items": rows, "next": following})
         return
     show.table(rows, columns, empty)
-    if page.next:
-        show.say(f"more: --after {page.next}")
+    if following:
+        show.say(f"more: --after {following}")

@@ -1,33 +1,52 @@
 """`pilotage pilot`: look at pilots, and end them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import Choice, Group, as_json, example, paged, show_page, sure
-from worker.domain.errors import TaskFailed, UnknownPilot
-from worker.domain.pilot import Status
+from worker.cli.parts import Choice, Group, as_json, example, paged, show_rows, sure
+from worker.domain.errors import Invalid, TaskFailed, UnknownPilot
+from worker.domain.lengths import spoken
+from worker.domain.pilot import Pilot, Status
 from worker.domain.schedule import Outcome
 from worker.services import inventory
 from worker.services import pilots as service
 
-COLUMNS = ["id", "stamp", "vo", "ce", "status", "cause", "handle", "submitted_at", "ended_at"]
+COLUMNS = [
+    *("id", "vo", "ce", "status", "cause", "handle", "node", "age", "wait", "run_time", "stamp")
+]
+TIMES = ("reserved_at", "submitted_at", "started_at", "ended_at")
+COUNTS = ("attempts", "misses", "requeues")
+"""Numbers that say something only when they are not 0."""
 
-WHICH = "ID|STAMP"
+WHICH = "PILOT"
+LONGEST = 512
+"""Characters of a word that may name a pilot."""
+
+at_ce = click.option(
+    "--ce", help="The CE whose id it is, where several have it. An id of this CE comes first."
+)
 
 
-def _known(ctx: click.Context, param: click.Parameter, given: Any) -> Any:
-    """Refuse what is neither an id nor a stamp; name no pilot twice."""
-    words = [given] if isinstance(given, str) else given
+def _name(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Refuse what can name no pilot; name no pilot twice."""
+    words = [value] if isinstance(value, str) else value
     for word in words:
-        if not re.fullmatch(r"[0-9]{1,18}|[0-9a-f]{32}", word):
-            raise UnknownPilot(word[:40], "name it by its id or stamp")
-    return given if isinstance(given, str) else tuple(dict.fromkeys(words))
+        if not (word.isprintable() and word.strip() and len(word) <= LONGEST):
+            raise UnknownPilot(ascii(word)[:40])
+    return value if isinstance(value, str) else tuple(dict.fromkeys(words))
+
+
+def _printable(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse what no CE calls a job, and no stamp holds."""
+    if value is not None and not (value.isprintable() and len(value) <= LONGEST):
+        raise Invalid(param.name or "", "use printable characters")
+    return value
 
 
 @click.group(cls=Group, epilog=example("pilotage pilot list --status running"))
@@ -42,48 +61,73 @@ def pilot() -> None:
 )  # fmt: skip
 @click.option("--ce", help="Only of this CE.")
 @click.option("--vo", help="Only of this VO.")
+@click.option(
+    "--handle",
+    callback=_printable,
+    help="Only with this id at the CE, or of this array or cluster of jobs: 2_17, 2, 1234.0, 1234.",
+)
+@click.option("--node", callback=_printable, help="Only on this node, as the CE names it.")
 @paged
 @as_json
 def list_(
     statuses: Sequence[str], ce: str | None, vo: str | None, as_json: bool, **asked: Any
 ) -> None:
-    """List pilots."""
+    """List pilots.
+
+    --search finds pilots by the beginning of their stamp, 4 characters or more, and by --handle.
+    --sort takes id and ended_at; and for active pilots alone: age, wait, run_time, status,
+    reserved_at, submitted_at, started_at.
+    """
     database = wiring.current_database()
     inventory.require(database, ce=ce, vo=vo)
-    page = service.list_pilots(
-        database,
-        search=asked.pop("search"),
-        statuses=[Status(status) for status in statuses],
-        ce=ce,
-        vo=vo,
-        **asked,
-    )
-    show_page(page, COLUMNS, "no pilots found", as_json)
+    chosen = [Status(status) for status in statuses]
+    page = service.list_pilots(database, statuses=chosen, ce=ce, vo=vo, **asked)
+    now, sort = wiring.now(), asked["sort"]
+    rows = [_row(pilot, now, plain=as_json) for pilot in page.items]
+    columns = COLUMNS if sort is None or sort in COLUMNS else [*COLUMNS[:-1], sort, COLUMNS[-1]]
+    show_rows(rows, page.next, columns, "no pilots found", as_json)
+    only = service.restricted_to(sort)
+    if only and not chosen and not as_json:
+        words = ", ".join(status for status in Status if status in only)
+        show.say(f"sorted by {sort}: only pilots that are {words}")
 
 
 @pilot.command("show", epilog=example("pilotage pilot show 17"))
-@click.argument("which", metavar=WHICH, callback=_known)
+@click.argument("which", metavar=WHICH, callback=_name)
+@at_ce
 @as_json
-def show_(which: str, as_json: bool) -> None:
-    """Show a pilot, by its id or stamp, with its history."""
-    found, history = service.show_pilot(wiring.current_database(), which)
+def show_(which: str, ce: str | None, as_json: bool) -> None:
+    """Show a pilot with its history.
+
+    PILOT is its number, its stamp or the beginning of it, or its id at the CE.
+    """
+    now = wiring.now()
+    pilot, history = service.show_pilot(wiring.current_database(), which, now=now, ce=ce)
     if as_json:
-        show.as_json({**found._asdict(), "history": [asdict(step) for step in history]})
+        values = {**pilot._asdict(), **_lengths(pilot, now, plain=True)}
+        show.as_json({**values, "history": [asdict(step) for step in history]})
         return
-    show.fields({name: value for name, value in found._asdict().items() if value is not None})
+    values = {**pilot._asdict(), **_lengths(pilot, now, plain=False)}
+    empty = {
+        name for name in values if values[name] is None or (name in COUNTS and not values[name])
+    }
+    if "attempts" not in empty:
+        values["unanswered_checks"] = values["attempts"]
+    show.fields({name: values[name] for name in values if name not in {*empty, "attempts"}})
     show.say("")
     steps = [asdict(step) for step in history]
     show.table(steps, ["at", "was", "became", "cause", "raw", "reason"], "no history")
 
 
 @pilot.command(epilog=example("pilotage pilot output 17 --tail 20"))
-@click.argument("which", metavar=WHICH, callback=_known)
+@click.argument("which", metavar=WHICH, callback=_name)
+@at_ce
 @click.option("--tail", type=click.IntRange(0), help="The last lines alone, so many.")
 @as_json
-def output(which: str, tail: int | None, as_json: bool) -> None:
+def output(which: str, ce: str | None, tail: int | None, as_json: bool) -> None:
     """Show what a pilot wrote, as far as its CE keeps it."""
     wiring.current_database()
-    found = service.output(wiring.parts(by_hand=True), which, tail=tail)
+    found = service.output(wiring.parts(by_hand=True), which, ce=ce, tail=tail)
     if as_json:
         show.as_json(asdict(found))
         return
@@ -93,13 +137,14 @@ def output(which: str, tail: int | None, as_json: bool) -> None:
 
 
 @pilot.command(epilog=example("pilotage pilot cancel 17 18 --yes"))
-@click.argument("which", metavar=WHICH + "...", nargs=-1, required=True, callback=_known)
+@click.argument("which", metavar=WHICH + "...", nargs=-1, required=True, callback=_name)
+@at_ce
 @sure
 @as_json
-def cancel(which: Sequence[str], yes: bool, as_json: bool) -> None:
+def cancel(which: Sequence[str], ce: str | None, yes: bool, as_json: bool) -> None:
     """End pilots. Their CE is asked to; a later check tells what became of them."""
     wiring.current_database()
-    done = service.cancel(wiring.parts(by_hand=True), which, yes=yes)
+    done = service.cancel(wiring.parts(by_hand=True), which, yes=yes, ce=ce)
     if as_json:
         show.as_json(asdict(done))
     else:
@@ -117,3 +162,20 @@ def _cancellation(counts: Mapping[str, int]) -> list[str]:
         "over already": f"{show.counted(counts['over already'], 'pilot')} had ended already",
     }
     return [sentences[name] for name, count in counts.items() if count] or ["nothing to cancel yet"]
+
+
+def _row(pilot: Pilot, now: datetime, *, plain: bool) -> dict[str, Any]:
+    values = {**pilot._asdict(), **_lengths(pilot, now, plain=plain)}
+    return {name: values[name] for name in (*COLUMNS, *TIMES)}
+
+
+def _lengths(pilot: Pilot, now: datetime, *, plain: bool) -> dict[str, int | str | None]:
+    """Return how old a pilot is, how long it waited and ran: in words, or plainly in seconds."""
+    lengths = {"age": pilot.age(now), "wait": pilot.wait(now), "run_time": pilot.run_time(now)}
+    return {name: _length(length, plain=plain) for name, length in lengths.items()}
+
+
+def _length(length: timedelta | None, *, plain: bool) -> int | str | None:
+    if length is None:
+        return None
+    return int(length.total_seconds()) if plain else spoken(length)

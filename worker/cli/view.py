@@ -13,6 +13,7 @@ from worker.domain.decision import Decision
 from worker.domain.lengths import spoken
 from worker.domain.pilot import Status, Transition
 from worker.services.credentials import Standing
+from worker.services.failing import Ends
 from worker.services.overview import DISABLED, CELine, Overview
 from worker.services.standstill import sentence
 
@@ -41,6 +42,7 @@ def picture(seen: Overview) -> RenderableType:
     """Draw all at a glance."""
     return Group(
         _statuses(seen),
+        Text(f"last hour: {ended(seen.ends)}"),
         *(Text(f"! {one.line}", style=one.style) for one in warnings(seen)),
         Text(),
         _ces(seen.ces),
@@ -97,6 +99,13 @@ def _of_credential(one: Standing) -> Warned:
     if one.problem:
         return Warned(subject, one.problem)
     return Warned(subject, _ending(one), "yellow")
+
+
+def ended(ends: Ends) -> str:
+    """Write in a line how many pilots ended, and why those that failed did."""
+    line = ", ".join(f"{count} {status}" for status, count in ends.ended.items())
+    causes = ", ".join(f"{count} {cause}" for cause, count in ends.causes.items())
+    return (line + (f" (failed: {causes})" if causes else "")) or "no pilot ended"
 
 
 def _ending(one: Standing) -> str:

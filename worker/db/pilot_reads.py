@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Integer,
     Select,
     Text,
@@ -18,7 +19,8 @@ from sqlalchemy import (
 )
 
 from worker.db.names import key_of
-from worker.db.pages import FIRST, Asked, Page, contains, read_page
+from worker.db.pages import FIRST, Asked, Page, read_page
+from worker.db.pilot_search import COLUMNS, begins_with, directed, has_handle, matches, ordered
 from worker.db.rows import encode, rows
 from worker.db.tables import ces, has_status, pilots, transitions, vos
 from worker.db.types import UtcDateTime
@@ -120,33 +122,46 @@ def by_stamps(tx: Transaction, stamps: Iterable[str]) -> dict[str, Pilot]:
     return {pilot.stamp: pilot for pilot in found}
 
 
-SORTS = {
-    "id": pilots.c.id,
-    "reserved_at": pilots.c.reserved_at,
-    "status": pilots.c.status,
-}
+def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Pilot]:
+    """Read the pilots of these ids; an id that no pilot has is left out."""
+    listing = _pilots(tx, _by_ids(tx.dialect), encode(("id",), ([i] for i in ids)))
+    return {pilot.id: pilot for pilot in listing}
+
+
+def by_handle(tx: Transaction, handle: str, ce: str | None, limit: int) -> list[Pilot]:
+    """Read the pilots that a CE calls by this id, the newest first; it may be given again."""
+    return _newest(tx, pilots.c.handle == handle, ce, limit)
+
+
+def by_beginning(tx: Transaction, beginning: str, ce: str | None, limit: int) -> list[Pilot]:
+    """Read the pilots whose stamp begins so, the newest first."""
+    return _newest(tx, begins_with(pilots.c.stamp, beginning), ce, limit)
 
 
 def find(
     tx: Transaction,
     *,
     search: str | None = None,
+    handle: str | None = None,
+    node: str | None = None,
     statuses: Collection[Status] = (),
     ce: str | None = None,
     vo: str | None = None,
     asked: Asked = FIRST,
 ) -> Page[Pilot]:
-    """List pilots: by part of their stamp, by status, of one CE, of one VO."""
-    query = PILOTS
-    if search is not None:
-        query = query.where(contains(pilots.c.stamp, search))
-    if statuses:
-        query = query.where(has_status(statuses))
+    """List pilots: by what their CE says, the beginning of their stamp, status, CE, VO."""
+    query = ordered(PILOTS, asked, statuses)
+    if search:
+        query = query.where(pilots.c.id.in_(matches(search)))
+    if handle:
+        query = query.where(pilots.c.id.in_(has_handle(handle)))
+    if node is not None:
+        query = query.where(pilots.c.node == node)
     if ce is not None:
         query = query.where(pilots.c.ce_id == key_of(tx, ces, ce))
     if vo is not None:
         query = query.where(pilots.c.vo_id == key_of(tx, vos, vo))
-    return read_page(tx, query, pilots.c.id, SORTS, asked, lambda row: Pilot(**row))
+    return read_page(tx, query, pilots.c.id, COLUMNS, directed(asked), lambda row: Pilot(**row))
 
 
 def history(tx: Transaction, pilot_id: int) -> list[Transition]:
@@ -225,6 +240,17 @@ def _pilots(
     return [Pilot._make(row) for row in tx.execute(query, parameters).all()]
 
 
+def _newest(
+    tx: Transaction, condition: ColumnElement[bool], ce: str | None, limit: int
+) -> list[Pilot]:
+    # The few that match are found first, whatever the planner thinks of their number.
+    ids = select(pilots.c.id).where(condition).cte("matches").prefix_with("MATERIALIZED")
+    query = PILOTS.where(pilots.c.id.in_(select(ids.c.id)))
+    if ce is not None:
+        query = query.where(pilots.c.ce_id == key_of(tx, ces, ce))
+    return _pilots(tx, query.order_by(pilots.c.id.desc()).limit(limit))
+
+
 def _one(found: list[Pilot], wanted: object) -> Pilot:
     if not found:
         raise UnknownPilot(wanted)
@@ -242,3 +268,9 @@ _DUE = (
 def _by_stamps(dialect: str) -> Select[Any]:
     wanted = rows(dialect, stamp=Text)
     return PILOTS.join(wanted, pilots.c.stamp == wanted.c.stamp)
+
+
+@cache
+def _by_ids(dialect: str) -> Select[Any]:
+    wanted = rows(dialect, id=Integer)
+    return PILOTS.join(wanted, pilots.c.id == wanted.c.id)

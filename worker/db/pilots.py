@@ -64,6 +64,7 @@ class Check(NamedTuple):
     missing: bool = False
     raw: str | None = None
     reason: str | None = None
+    node: str | None = None
 
 
 def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Reserved]:
@@ -175,9 +176,9 @@ def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
     """
     if not checks:
         return
-    names = ("pilot_id", "next_check_at", "answered", "missing", "raw", "reason")
+    names = ("pilot_id", "next_check_at", "answered", "missing", "raw", "reason", "node")
     data = (
-        (c.pilot_id, c.next_check_at, int(c.answered), int(c.missing), c.raw, c.reason)
+        (c.pilot_id, c.next_check_at, int(c.answered), int(c.missing), c.raw, c.reason, c.node)
         for c in checks
     )
     tx.execute(_checked(tx.dialect), {**encode(names, data), "now": now})
@@ -248,6 +249,7 @@ def _checked(dialect: str) -> Executable:
         missing=Integer,
         raw=Text,
         reason=Text,
+        node=Text,
     )
     new = _locked(new)
     was = pilots.c
@@ -270,6 +272,7 @@ def _checked(dialect: str) -> Executable:
             checked_at=case((new.c.answered == 1, _NOW), else_=was.checked_at),
             raw=func.coalesce(new.c.raw, was.raw),
             reason=case((new.c.raw.is_not(None), new.c.reason), else_=was.reason),
+            node=func.coalesce(new.c.node, was.node),
             updated_at=_NOW,
         )
     )

@@ -88,9 +88,11 @@ SELECT 'column ' || t.relname || '.' || a.attname,
        format_type(a.atttypid, a.atttypmod)
        || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
        || CASE a.attidentity WHEN '' THEN '' ELSE ' identity ' || CAST(a.attidentity AS text) END
+       || coalesce(' collate ' || l.collname, '')
        || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
   FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = t.relnamespace
+  LEFT JOIN pg_collation l ON l.oid = a.attcollation AND l.collname <> 'default'
   LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum
  WHERE n.nspname = :schema AND t.relname IN :tables
    AND t.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped

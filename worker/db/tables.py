@@ -38,7 +38,7 @@ from sqlalchemy import (
 )
 
 from worker.db.touch import keeps_updated_at
-from worker.db.types import JSON_VALUE, KEY, Strings, UtcDateTime, words
+from worker.db.types import JSON_VALUE, KEY, Strings, UtcDateTime, plain_text, words
 from worker.domain.breaker import Breaker
 from worker.domain.credential import CredentialKind
 from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Cause, Status
@@ -154,15 +154,16 @@ pilots = Table(
     "pilots",
     metadata,
     _key(),
-    Column("stamp", String(STAMP_LENGTH), nullable=False, unique=True),
+    Column("stamp", plain_text(STAMP_LENGTH), nullable=False, unique=True),
     Column("vo_id", ForeignKey(vos.c.id, ondelete="RESTRICT"), nullable=False),
     Column("ce_id", ForeignKey(ces.c.id, ondelete="RESTRICT"), nullable=False),
     Column("status", words(Status, "status"), nullable=False),
     Column("cause", words(Cause, "cause")),
-    Column("handle", Text),
+    Column("handle", plain_text()),
     Column("raw", Text),
     Column("reason", Text),
     Column("exit_code", Integer),
+    Column("node", Text),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("misses", Integer, nullable=False, server_default=text("0")),
     Column("requeues", Integer, nullable=False, server_default=text("0")),
@@ -226,6 +227,20 @@ Index(
     unique=True,
     postgresql_where=text(f"handle IS NOT NULL AND status IN ({_quoted(OCCUPYING)})"),
     sqlite_where=text(f"handle IS NOT NULL AND status IN ({_quoted(OCCUPYING)})"),
+)
+# A pilot is looked for by what a batch system says: its id there, and the node.
+Index(
+    "ix_pilots_handle",
+    pilots.c.handle,
+    postgresql_where=pilots.c.handle.is_not(None),
+    sqlite_where=pilots.c.handle.is_not(None),
+)
+Index(
+    "ix_pilots_node_id",
+    pilots.c.node,
+    pilots.c.id,
+    postgresql_where=pilots.c.node.is_not(None),
+    sqlite_where=pilots.c.node.is_not(None),
 )
 Index("ix_pilots_ce_id_id", pilots.c.ce_id, pilots.c.id)
 Index("ix_pilots_vo_id_id", pilots.c.vo_id, pilots.c.id)
@@ -452,7 +467,7 @@ Index(
 
 
 def has_status(
-    statuses: Iterable[Status], column: Column[Any] = pilots.c.status
+    statuses: Iterable[Status], column: ColumnElement[Any] = pilots.c.status
 ) -> ColumnElement[bool]:
     """Ask for statuses, as words in the statement, in the order in which the indexes say them.
 
@@ -464,7 +479,7 @@ def has_status(
     return said & _in(column, OCCUPYING) if wanted < OCCUPYING else said
 
 
-def _in(column: Column[Any], statuses: frozenset[Status]) -> ColumnElement[bool]:
+def _in(column: ColumnElement[Any], statuses: frozenset[Status]) -> ColumnElement[bool]:
     return column.in_([literal_column(f"'{status}'") for status in Status if status in statuses])
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Dialect,
     Enum,
     Integer,
+    String,
     Text,
     TypeDecorator,
 )
@@ -21,6 +22,15 @@ KEY = BigInteger().with_variant(Integer(), "sqlite")
 
 JSON_VALUE = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 """Any JSON value; Python's `None` is SQL's NULL."""
+
+
+def plain_text(length: int | None = None) -> String:
+    """Make a text that is compared byte by byte, whatever the language of the database.
+
+    So all that begin with the same characters stand together in an index.
+    """
+    kind = Text if length is None else String
+    return kind(length).with_variant(kind(length, collation="C"), "postgresql")
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -7,6 +7,7 @@
     │   ├── UnknownVO
     │   ├── UnknownCE
     │   ├── UnknownPilot
+    │   ├── AmbiguousPilot
     │   ├── UnknownBackend
     │   ├── UnknownCredential
     │   ├── UnknownSchedule
@@ -82,6 +83,10 @@ class UnknownCE(NotFound):
 
 class UnknownPilot(NotFound):
     """There is no such pilot."""
+
+
+class AmbiguousPilot(NotFound):
+    """This name fits several pilots."""
 
 
 class UnknownBackend(NotFound):

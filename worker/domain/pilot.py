@@ -8,7 +8,7 @@ documentation are all made from it.
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -141,6 +141,7 @@ class Pilot(NamedTuple):
     raw: str | None
     reason: str | None
     exit_code: int | None
+    node: str | None
     attempts: int
     misses: int
     requeues: int
@@ -154,6 +155,22 @@ class Pilot(NamedTuple):
     next_check_at: datetime | None
     cancel_requested_at: datetime | None
     updated_at: datetime
+
+    def age(self, now: datetime) -> timedelta:
+        """Return the time since its slot was reserved."""
+        return now - self.reserved_at
+
+    def wait(self, now: datetime) -> timedelta | None:
+        """Return how long it has waited at its CE, or waited until it started or ended."""
+        if self.submitted_at is None:
+            return None
+        return max((self.started_at or self.ended_at or now) - self.submitted_at, timedelta())
+
+    def run_time(self, now: datetime) -> timedelta | None:
+        """Return how long it has run, or ran."""
+        if self.started_at is None:
+            return None
+        return max((self.ended_at or now) - self.started_at, timedelta())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +202,7 @@ class Move:
     raw: str | None = None
     reason: str | None = None
     exit_code: int | None = None
+    node: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     next_check_at: datetime | None = None

@@ -100,7 +100,13 @@ def judge(
                 checks.append(Check(pilot_id=pilot.id, next_check_at=now + soonest, missing=True))
         elif answer.status is None or answer.status is pilot.status:
             checks.append(
-                Check(pilot_id=pilot.id, next_check_at=again, raw=answer.raw, reason=answer.reason)
+                Check(
+                    pilot_id=pilot.id,
+                    next_check_at=again,
+                    raw=answer.raw,
+                    reason=answer.reason,
+                    node=answer.node,
+                )
             )
         else:
             moves.append(move_to(pilot, answer, now, now + soonest))
@@ -136,6 +142,7 @@ def move_to(pilot: Pilot, answer: Observed, now: datetime, again: datetime) -> M
         raw=answer.raw,
         reason=answer.reason,
         exit_code=answer.exit_code,
+        node=answer.node,
         started_at=answer.started_at,
         ended_at=answer.ended_at,
         next_check_at=again,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.db import ces, decisions, pilot_reads, schedules, slots, vos
+from worker.db import ces, decisions, failures, pilot_reads, schedules, slots, vos
 from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.db.uow import Transaction
@@ -16,6 +16,7 @@ from worker.policy.learning import judge
 from worker.policy.parameters import Parameters
 from worker.services.credentials import Standing, standings
 from worker.services.facts import is_held
+from worker.services.failing import LATELY, Ends
 from worker.services.parts import Parts
 from worker.services.standstill import Standstill, standstills
 
@@ -67,6 +68,8 @@ class Overview:
     credentials: list[Standing]
     decisions: list[Decision]
     transitions: list[tuple[str, Transition]]
+    ends: Ends
+    """How pilots ended lately."""
     fired_at: datetime | None
     """When a task fired last."""
     standstills: list[Standstill]
@@ -86,6 +89,7 @@ def overview(parts: Parts, *, latest: int = 8) -> Overview:
             transitions=pilot_reads.latest_transitions(tx, latest),
             fired_at=max((one.last_at for one in ticks if one.last_at), default=None),
             standstills=standstills(ticks, now, parts.lease),
+            ends=failures.count_ends(tx, now - LATELY),
         )
 
 

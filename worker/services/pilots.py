@@ -12,11 +12,12 @@ from worker.db import ces, mover, outputs, pilot_reads, pilots
 from worker.db.database import Database
 from worker.db.mover import HELD
 from worker.db.pages import Asked, Page
-from worker.db.uow import Transaction
+from worker.db.pilot_search import restriction
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
 from worker.domain.pilot import FINAL, Move, Pilot, Status, Transition
 from worker.domain.secrets import without_secrets
 from worker.services import calling
+from worker.services.naming import pilots_named
 from worker.services.parts import Done, Parts
 
 PAUSES = (1.0, 3.0)
@@ -29,6 +30,8 @@ def list_pilots(
     database: Database,
     *,
     search: str | None = None,
+    handle: str | None = None,
+    node: str | None = None,
     statuses: Collection[Status] = (),
     ce: str | None = None,
     vo: str | None = None,
@@ -37,14 +40,28 @@ def list_pilots(
     """List pilots: one page, asked for as `Asked` says."""
     with database.uow() as tx:
         return pilot_reads.find(
-            tx, search=search, statuses=statuses, ce=ce, vo=vo, asked=Asked(**asked)
+            tx,
+            search=search,
+            handle=handle,
+            node=node,
+            statuses=statuses,
+            ce=ce,
+            vo=vo,
+            asked=Asked(**asked),
         )
 
 
-def show_pilot(database: Database, which: str) -> tuple[Pilot, list[Transition]]:
-    """Read a pilot, by its id or its stamp, with its history."""
+def restricted_to(sort: str | None) -> frozenset[Status]:
+    """Return the statuses of the pilots that an order applies to; empty if it applies to all."""
+    return restriction(sort, ())
+
+
+def show_pilot(
+    database: Database, which: str, *, now: datetime, ce: str | None = None
+) -> tuple[Pilot, list[Transition]]:
+    """Read a pilot, by whatever names it, with its history."""
     with database.uow() as tx:
-        pilot = _get(tx, which)
+        [pilot] = pilots_named(tx, [which], now, ce)
         return pilot, pilot_reads.history(tx, pilot.id)
 
 
@@ -61,6 +78,7 @@ def output(
     parts: Parts,
     which: str,
     *,
+    ce: str | None = None,
     tail: int | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Written:
@@ -70,14 +88,14 @@ def output(
     what was kept when the pilot failed.
     """
     with parts.database.uow() as tx:
-        pilot = _get(tx, which)
-        ce = ces.get(tx, pilot.ce)
+        [pilot] = pilots_named(tx, [which], parts.now(), ce)
+        place = ces.get(tx, pilot.ce)
         kept = outputs.get(tx, pilot.id)
     if pilot.handle is None:
         raise InUse(f"pilot {pilot.id}", f"it is {pilot.status} and the CE has no output of it")
     job = Job(stamp=pilot.stamp, handle=pilot.handle, vo=pilot.vo)
     try:
-        found = _fetch(parts.driver(ce), job, pause)
+        found = _fetch(parts.driver(place), job, pause)
     except BackendError:
         if kept is None:
             raise
@@ -112,14 +130,14 @@ def bounded(whole: Output, tail: int | None) -> Output:
     return Output(text=text[:half] + note + text[-half:], truncated=True)
 
 
-def cancel(parts: Parts, which: Sequence[str], *, yes: bool) -> Done:
+def cancel(parts: Parts, which: Sequence[str], *, yes: bool, ce: str | None = None) -> Done:
     """End pilots: those not sent at once, those at a CE by asking it, a call for each CE.
 
     The wish is written down before the CE is asked. A CE that cannot be asked now is asked again
     by every check of the pilot, and what came of it a check will tell.
     """
     with parts.database.uow() as tx:
-        found = {pilot.id: pilot for pilot in (_get(tx, one) for one in which)}
+        found = {pilot.id: pilot for pilot in pilots_named(tx, which, parts.now(), ce)}
         if not yes:
             lost = f"this would cancel pilot {', '.join(map(str, found))}"
             raise ConfirmationNeeded(lost, "say --yes if you mean it")
@@ -134,8 +152,8 @@ def cancel(parts: Parts, which: Sequence[str], *, yes: bool) -> Done:
     for pilot in found.values():
         if pilot.handle is not None and pilot.status in HELD:
             at_ces.setdefault(pilot.ce, []).append(pilot)
-    answers = {ce: _ask(parts, ce, theirs) for ce, theirs in at_ces.items()}
-    lines = [f"{ce}: {answer}" for ce, answer in answers.items() if isinstance(answer, str)]
+    answers = {name: _ask(parts, name, theirs) for name, theirs in at_ces.items()}
+    lines = [f"{name}: {answer}" for name, answer in answers.items() if isinstance(answer, str)]
     return Done(
         counts={
             "cancelled": len(cancelled),
@@ -166,9 +184,3 @@ def _ask(parts: Parts, ce_name: str, theirs: Sequence[Pilot]) -> int | str:
         pilots.check_soon(tx, [pilot.id for pilot in theirs], parts.now())
         calling.answered(tx, parts, ce_name)
     return len(accepted)
-
-
-def _get(tx: Transaction, which: str) -> Pilot:
-    if which.isdigit() and len(which) < 19:
-        return pilot_reads.get(tx, int(which))
-    return pilot_reads.get_by_stamp(tx, which)

@@ -34,6 +34,7 @@ class Details:
     error: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    node: str | None = None
 
     @property
     def runs(self) -> bool:
@@ -75,6 +76,7 @@ def read_info(answer: Mapping[str, Any]) -> Details | None:
         error=_errors(activity),
         started_at=_moment(activity.get("StartTime")),
         ended_at=next((end for end in ends if end), None),
+        node=_text(" ".join(map(str, as_list(activity, "ExecutionNode")))),
     )
 
 
@@ -86,6 +88,7 @@ def read_diagnosis(diagnosis: str | None, failure: str | None) -> Details:
         error=_text(failure),
         started_at=_moment(told.get("LRMSStartTime")),
         ended_at=_moment(told.get("LRMSEndTime")),
+        node=_text(told.get("nodename")),
     )
 
 

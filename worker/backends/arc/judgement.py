@@ -48,7 +48,8 @@ class Judge:
         raw = word.state or None
         if word.code == "200" and word.state not in states.GONE | states.ENDS:
             status = self._status(job, word, details)
-            return Observed(stamp=stamp, handle=job, raw=raw, status=status)
+            node = details.node if details and status is Status.RUNNING else None
+            return Observed(stamp=stamp, handle=job, raw=raw, status=status, node=node)
         seen = Observed(stamp=stamp, handle=job, raw=raw, reason=word.reason)
         if word.code == "404" or (word.code == "200" and word.state in states.GONE):
             return None if self.is_hidden(job) else seen._replace(absent=True)
@@ -98,4 +99,5 @@ def _ended(seen: Observed, state: str, details: Details) -> Observed:
         exit_code=None if status is Status.CANCELLED else code,
         started_at=details.started_at,
         ended_at=details.ended_at,
+        node=details.node,
     )

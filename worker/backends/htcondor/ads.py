@@ -28,7 +28,7 @@ ATTRIBUTES = (
     "EnteredCurrentStatus", "NumJobStarts", "JobStartDate", "JobCurrentStartDate",
     "JobCurrentStartExecutingDate", "CompletionDate", "ExitBySignal", "ExitCode", "ExitSignal",
     "HoldReason", "HoldReasonCode", "HoldReasonSubCode", "LastHoldReason", "LastHoldReasonCode",
-    "LastHoldReasonSubCode", "RemoveReason", "ServerTime",
+    "LastHoldReasonSubCode", "RemoteHost", "LastRemoteHost", "RemoveReason", "ServerTime",
 )  # fmt: skip
 """What is asked of each job."""
 
@@ -184,6 +184,7 @@ def _observed(ad: Ad, **what: Any) -> Observed:
         handle=handle(ad),
         vo=vo if isinstance(vo, str) else None,
         started_at=_started_at(ad, what["status"]),
+        node=_node(ad),
         **what,
     )
 
@@ -193,6 +194,12 @@ def _started_at(ad: Ad, status: Status | None) -> datetime | None:
         return None
     names: Sequence[str] = ("JobCurrentStartExecutingDate", "JobCurrentStartDate", "JobStartDate")
     return next(filter(None, (_moment(ad, name) for name in names)), None)
+
+
+def _node(ad: Ad) -> str | None:
+    """Read the machine that a job runs on, or ran on last, without the name of its slot."""
+    slot = _text(ad, "RemoteHost") or _text(ad, "LastRemoteHost") or ""
+    return slot.rpartition("@")[2] or None
 
 
 def _number(ad: Ad, name: str) -> int | None:

@@ -68,7 +68,7 @@ class LocalDriver:
             remains = Remains()
             seen = [Folder(place / job.stamp).look(remains) for job in jobs]
             self._over(place, seen)
-        return seen
+        return [self._here(job) for job in seen]
 
     def find(self) -> Listing:
         """Look into every folder, and clear away those that need not be kept any longer."""
@@ -83,7 +83,7 @@ class LocalDriver:
             for folder in self._over(place, found):
                 shelf.remove(folder)
             shelf.empty_trash(place)
-        return Listing(jobs=found, complete=complete, as_of=as_of)
+        return Listing(jobs=[self._here(job) for job in found], complete=complete, as_of=as_of)
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Tell the keepers to end their pilots; they give them the grace and do not keep us."""
@@ -106,6 +106,10 @@ class LocalDriver:
         with self._reaching():
             place = self.place.reach()
         return f"processes of this host, {os.uname().nodename}, in {place}"
+
+    def _here(self, seen: Observed) -> Observed:
+        """Add the name of this host to a pilot that runs, or ran."""
+        return seen if seen.started_at is None else seen._replace(node=self.place.host)
 
     def _task(self, place: Path, scripts: Sequence[str], orders: int) -> Task:
         return Task(

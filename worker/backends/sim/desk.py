@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from worker.backends.contract import Observed, Order, Receipt
 from worker.backends.sim import words
 from worker.backends.sim.kinds import Fault
-from worker.backends.sim.life import end_now
+from worker.backends.sim.life import end_now, node_of
 from worker.backends.sim.mishaps import new_job
 from worker.backends.sim.options import SimOptions
 from worker.backends.sim.replies import BROKEN_TEXT, Reply
@@ -61,7 +61,7 @@ def is_known(job: SimJob, now: datetime, reply: Reply, options: SimOptions) -> b
     return ends_at is None or now < ends_at or now - ends_at < _seconds(options.known_for())
 
 
-def observe(job: SimJob, handle: str, now: datetime, reply: Reply) -> Observed:
+def observe(job: SimJob, handle: str, now: datetime, reply: Reply, seed: int) -> Observed:
     """Say what a job is doing."""
     life = job.life
     raw = life.word_at(now)
@@ -70,6 +70,7 @@ def observe(job: SimJob, handle: str, now: datetime, reply: Reply) -> Observed:
         raw = words.legible(strange.settings.word)
     status, cause = words.meaning(raw)
     is_over = life.is_over(now)
+    started_at = life.started_by(now)
     return Observed(
         stamp=job.stamp,
         handle=handle,
@@ -78,8 +79,9 @@ def observe(job: SimJob, handle: str, now: datetime, reply: Reply) -> Observed:
         raw=raw,
         reason=_reason(job.stamp, raw, reply),
         exit_code=life.exit_code if is_over else None,
-        started_at=_told(life.started_by(now), reply),
+        started_at=_told(started_at, reply),
         ended_at=_told(life.ends_at if is_over else None, reply),
+        node=None if started_at is None else node_of(job.stamp, seed),
     )
 
 

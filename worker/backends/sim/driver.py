@@ -64,7 +64,7 @@ class SimDriver:
         reply.deliver()
         out = reply.locked_out()
         seen = [
-            desk.observe(one, job.handle, now, reply) if one else _absent(job)
+            desk.observe(one, job.handle, now, reply, self.options.seed) if one else _absent(job)
             for job, one in known
             if one is None or one.vo != out
         ]
@@ -83,7 +83,9 @@ class SimDriver:
             shown = None if out is None else frozenset(vos.names(tx)) - {out}
         reply.deliver()
         seen = [
-            desk.observe(job, _handle(job.id), as_of, reply)._replace(ce=self._told_ce(job))
+            desk.observe(job, _handle(job.id), as_of, reply, self.options.seed)._replace(
+                ce=self._told_ce(job)
+            )
             for job in listed
             if desk.is_known(job, as_of, reply, self.options) and job.vo != out
         ]

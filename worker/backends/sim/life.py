@@ -18,6 +18,10 @@ LONGEST = timedelta(days=36500)
 """No time is longer, so that no moment leaves the calendar."""
 
 
+NODES = 16
+"""The nodes of a simulated CE."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Life:
     """When a job starts and ends, and how. Without a start it never runs, without an end it stays.
@@ -112,6 +116,11 @@ def midway(life: Life) -> datetime | None:
     if life.starts_at is None or life.ends_at is None:
         return life.starts_at
     return life.starts_at + (life.ends_at - life.starts_at) / 2
+
+
+def node_of(stamp: str, seed: int) -> str:
+    """Name the node that runs a job: one of a few, the same for the same stamp."""
+    return f"node{int(lot('node', str(seed), stamp) * NODES) + 1:02d}"
 
 
 def lot(*parts: str) -> float:

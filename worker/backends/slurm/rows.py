@@ -19,19 +19,22 @@ from worker.domain.pilot import FINAL, Cause, Status
 from worker.domain.secrets import end_of
 
 FIELD, RECORD = "\x1f", "\x1e"
-QUEUE_FORMAT = "".join(f"%{field}{FIELD}" for field in "FKTjrSek") + RECORD
-"""What squeue is asked to print: array, element, state, name, reason, start, end, comment."""
+QUEUE_FORMAT = "".join(f"%{field}{FIELD}" for field in "FKTjrSekN") + RECORD
+"""What squeue prints: array, element, state, name, reason, start, end, comment, nodes."""
 EXITS_FORMAT = f"ArrayJobID:18{FIELD},ArrayTaskID:10{FIELD},exit_code:10{FIELD}{RECORD}"
 """What it is asked about jobs that failed; only in this slower way does it tell the exit code."""
 _QUEUE_HEADER = "ARRAY_JOB_ID"
 
-HISTORY_FORMAT = "JobID,State,ExitCode,Start,End,Reason,JobName,Comment"
+HISTORY_FORMAT = "JobID,State,ExitCode,Start,End,Reason,NodeList,JobName,Comment"
 _JOB = re.compile(r"([0-9]{1,18})(?:_([0-9]{1,9})|_\[([^\]]*)\])?")
 _SHOWN = 2000
+_NO_NODES = ("", "N/A", "(null)", "None assigned")
 
 
-_Told = tuple[str, str, int | None, int | None, datetime | None, datetime | None, str | None]
-"""What a line says of all its elements: state, reason, exit code, signal, start, end, CE."""
+_Told = tuple[
+    str, str, int | None, int | None, datetime | None, datetime | None, str | None, str | None
+]
+"""What a line says of all its elements: state, reason, code, signal, start, end, nodes, CE."""
 
 
 class Shortened(Unreadable):
@@ -54,6 +57,7 @@ class Row(NamedTuple):
     signal: int | None
     started_at: datetime | None
     ended_at: datetime | None
+    nodes: str | None = None
     ce: str | None = None
 
     @property
@@ -90,6 +94,7 @@ class Row(NamedTuple):
             # What waits may have a time at which it is expected to start.
             started_at=self.started_at if has_started else None,
             ended_at=self.ended_at if is_final else None,
+            node=self.nodes if has_started else None,
         )
 
 
@@ -135,10 +140,11 @@ def queue_rows(said: str, names: Names) -> list[Row]:
     for fields in _records(said):
         if len(fields) != count:
             continue
-        array, element, state, name, reason, begin, end, comment, _ = fields
+        array, element, state, name, reason, begin, end, comment, nodes, _ = fields
         named = names.read(name)
         if named is not None:
-            told = (state, reason, None, None, _moment(begin), _moment(end), ce_of(comment))
+            times = _moment(begin), _moment(end)
+            told = (state, reason, None, None, *times, _nodes(nodes), ce_of(comment))
             rows += _rows(named, array, element, told)
     return rows
 
@@ -171,11 +177,11 @@ def history_rows(said: str, names: Names) -> list[Row]:
     for line in lines[1:]:
         fields = line.split(FIELD)
         if len(fields) == HISTORY_FORMAT.count(",") + 1:
-            job, state, ended, begin, end, reason, name, comment = fields
+            job, state, ended, begin, end, reason, nodes, name, comment = fields
             named, found = names.read(name), _JOB.fullmatch(job)
             if named is not None and found is not None:
                 times = _moment(begin), _moment(end)
-                told = (state, reason, *_exit(ended), *times, ce_of(comment))
+                told = (state, reason, *_exit(ended), *times, _nodes(nodes), ce_of(comment))
                 rows += _rows(named, found[1], found[2] or found[3] or "", told)
     return rows
 
@@ -207,6 +213,11 @@ def _exit(written: str) -> tuple[int | None, int | None]:
     """Read an exit code and a signal."""
     code, _, signal = written.partition(":")
     return int(code) if code.isdigit() else None, int(signal) if signal.isdigit() else None
+
+
+def _nodes(written: str) -> str | None:
+    """Read a list of nodes as Slurm writes it; a job that never ran has none."""
+    return None if written in _NO_NODES else written
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,49 @@
+"""The node of a pilot: whatever a driver says, what comes out is short and harmless."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.services.world import Fake
+from worker.backends.contract import Job, Listing, Observed
+from worker.backends.guard import LONGEST_NODE, Guard
+
+STAMP = "a" * 32
+
+
+class Talkative(Fake):
+    """A driver that says of every job that it runs on this node."""
+
+    def __init__(self, node: Any) -> None:
+        super().__init__()
+        self.node = node
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        return [Observed(stamp=job.stamp, handle=job.handle, node=self.node) for job in jobs]
+
+    def find(self) -> Listing:
+        jobs = self.poll([Job(stamp=STAMP, handle="1")])
+        return Listing(jobs=jobs, complete=True, as_of=datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    ("node", "kept"),
+    [
+        ("wn7.site.org", "wn7.site.org"),
+        ("n[1-4],m7", "n[1-4],m7"),
+        ("n\x1b[31m\x00\n\u202ed", "n\ufffd[31m\ufffd\ufffd\ufffdd"),
+        ("x" * 5000, "x" * LONGEST_NODE),
+        (" \n", None),
+        ("", None),
+        (7, None),
+        (["wn7"], None),
+        (None, None),
+    ],
+)
+def test_a_node_is_short_and_harmless(node: Any, kept: str | None) -> None:
+    guard = Guard(Talkative(node))
+
+    assert [seen.node for seen in guard.poll([Job(stamp=STAMP, handle="1")])] == [kept]
+    assert [seen.node for seen in guard.find().jobs] == [kept]

@@ -1,0 +1,102 @@
+"""How a pilot is named: by number, stamp, the beginning of a stamp, or what its CE calls it."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.expectations import refused
+from tests.factories import NOW, a_pilot
+from tests.services.world import World
+from worker.db import pilot_reads
+from worker.db.pilots import take_in
+from worker.domain.ce import CE
+from worker.domain.errors import AmbiguousPilot, UnknownPilot
+from worker.domain.pilot import Pilot
+from worker.domain.vo import DEFAULT_VO
+from worker.services.naming import pilots_named
+
+LATER = NOW + timedelta(hours=2)
+
+
+def name(world: World, *words: str, ce: CE | None = None) -> list[int]:
+    with world.database.uow() as tx:
+        named = pilots_named(tx, words, LATER, ce and ce.name)
+        return [pilot.id for pilot in named]
+
+
+def has(world: World, ce: CE, handle: str) -> Pilot:
+    [made] = world.make(a_pilot().on(ce).with_handle(handle))
+    return made
+
+
+def stamped(world: World, ce: CE, *stamps: str) -> list[int]:
+    with world.database.uow() as tx:
+        take_in(tx, stamps, DEFAULT_VO, ce.name, NOW)
+        known = pilot_reads.by_stamps(tx, stamps)
+        return [known[stamp].id for stamp in stamps]
+
+
+def test_a_pilot_is_named_in_every_way_and_each_once(world: World) -> None:
+    ce = world.ce()
+    [first] = stamped(world, ce, "c8209340" + "0" * 24)
+    second = has(world, ce, "2_17")
+    third = has(world, ce, "1234.0")
+    words = [str(first), "c8209340", "C820", "c8209340" + "0" * 24, "2_17", "1234.0"]
+
+    assert [name(world, word) for word in words] == [
+        [i] for i in (*[first] * 4, second.id, third.id)
+    ]
+    assert name(world, *words) == [first, second.id, third.id]
+
+
+@pytest.mark.parametrize("word", ["c82", "1234", "12345678", "2_1", "2_", "%", "x" * 600, "é\x7f"])
+def test_a_word_that_names_nobody_is_an_error(world: World, word: str) -> None:
+    ce = world.ce()
+    stamped(world, ce, "c8209340" + "0" * 24, "12345678" + "a" * 24)
+    has(world, ce, "2_17")
+    with refused(UnknownPilot, "name it by its number"):
+        name(world, word)
+
+
+def test_the_beginning_of_several_stamps_lists_a_few(world: World) -> None:
+    ce = world.ce()
+    made = stamped(world, ce, *(f"c8209340{n:024x}" for n in range(6)))
+    with refused(
+        AmbiguousPilot, f"c820: {made[-1]} on {ce.name} (submitting, 2 h old)", "and more"
+    ):
+        name(world, "c820")
+    with refused(AmbiguousPilot, "name the pilot by its number"):
+        name(world, "c820")
+    assert name(world, f"c8209340{3:024x}") == [made[3]]
+
+
+def test_an_id_that_several_ces_give_asks_for_the_ce(world: World) -> None:
+    one, two = world.ce(), world.ce()
+    here, there = has(world, one, "2_17"), has(world, two, "2_17")
+    with refused(
+        AmbiguousPilot, f"{here.id} on {one.name} (", f"{there.id} on {two.name} (", "--ce"
+    ):
+        name(world, "2_17")
+
+    assert name(world, "2_17", ce=one) == [here.id]
+    assert name(world, "2_17", ce=two) == [there.id]
+
+
+def test_an_id_that_a_ce_gave_again_asks_for_the_number(world: World) -> None:
+    ce = world.ce()
+    world.make(a_pilot().on(ce).with_handle("2_17").done())
+    has(world, ce, "2_17")
+    with refused(AmbiguousPilot, "(done, ", "(submitted, ", "name the pilot by its number"):
+        name(world, "2_17", ce=ce)
+
+
+def test_a_number_is_a_pilot_s_and_with_the_ce_it_is_first_an_id_of_that_ce(world: World) -> None:
+    one, two = world.ce(), world.ce()
+    first = has(world, one, "no-number")
+    second = has(world, two, str(first.id))
+
+    assert name(world, str(first.id)) == [first.id]
+    assert name(world, str(first.id), ce=two) == [second.id]
+    assert name(world, str(first.id), ce=one) == [first.id]
+    with refused(UnknownPilot, f"on CE {one.name}"):
+        name(world, str(second.id), ce=one)

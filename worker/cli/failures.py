@@ -1,0 +1,72 @@
+"""`pilotage failures`: why pilots fail."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.parts import Ago, as_json, example
+from worker.cli.view import ended
+from worker.services import failing, inventory
+from worker.services.failing import Failures, Summary
+
+
+@click.command(epilog=example("pilotage failures --since 24h --by cause,node --ce lyon"))
+@click.option(
+    "--since",
+    type=Ago(),
+    default="1h",
+    show_default=True,
+    help="From this moment on, or from so long ago.",
+)
+@click.option(
+    "--by",
+    default="cause,ce",
+    show_default=True,
+    help="What to group by: cause, ce, vo, node, with commas between them.",
+)
+@click.option("--ce", help="Only of this CE.")
+@click.option("--vo", help="Only of this VO.")
+@click.option(
+    "--rows",
+    "limit",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    show_default=True,
+    help="Rows at the most.",
+)
+@as_json
+def failures(
+    since: datetime, by: str, ce: str | None, vo: str | None, limit: int, as_json: bool
+) -> None:
+    """Sum up why pilots failed lately, with what most of each group say."""
+    words = failing.parse_by(by)
+    database = wiring.current_database()
+    inventory.require(database, ce=ce, vo=vo)
+    summary = failing.summary(database, since, by=words, limit=limit, ce=ce, vo=vo)
+    if as_json:
+        show.as_json(_machine(summary))
+        return
+    show.say(f"since {summary.ends.since:%Y-%m-%d %H:%M:%S}Z: {ended(summary.ends)}")
+    if summary.ends.is_cut:
+        show.say("(more ended since the moment asked for: only the newest are counted)")
+    rows = [
+        {"pilots": one.pilots, **one.words, "most_say": _example(one)} for one in summary.groups
+    ]
+    if rows:
+        show.say("")
+        show.table(rows, ["pilots", *words, "most_say"], "")
+
+
+def _example(group: Failures) -> str:
+    return show.legible(" ".join(word for word in (group.raw, group.reason) if word)) or "-"
+
+
+def _machine(summary: Summary) -> dict[str, object]:
+    groups = [
+        {"pilots": one.pilots, **one.words, "raw": one.raw, "reason": one.reason}
+        for one in summary.groups
+    ]
+    return {**asdict(summary.ends), "failures": groups}

@@ -1,0 +1,49 @@
+"""Why pilots fail, summed up: for `failures` and `status`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from worker.db import failures
+from worker.db.database import Database
+from worker.db.failures import By, Ends, Failures
+from worker.domain.errors import Invalid
+
+LATELY = timedelta(hours=1)
+"""How far back is looked if nothing else is said."""
+
+__all__ = ["LATELY", "By", "Ends", "Failures", "Summary", "parse_by", "summary"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """How pilots ended since a moment, and the failures in groups, the largest first."""
+
+    ends: Ends
+    groups: list[Failures]
+
+
+def summary(
+    database: Database,
+    since: datetime,
+    *,
+    by: Sequence[By],
+    limit: int,
+    ce: str | None = None,
+    vo: str | None = None,
+) -> Summary:
+    """Read how pilots ended since a moment, and why those that failed did."""
+    with database.uow() as tx:
+        return Summary(
+            ends=failures.count_ends(tx, since, ce, vo),
+            groups=failures.failures(tx, since, by, limit, ce=ce, vo=vo),
+        )
+
+
+def parse_by(text: str) -> list[By]:
+    """Read what to group by: words with commas between them."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    wrong = [word for word in words if word not in set(By)]
+    if wrong or not words:
+        raise Invalid("by", f"{(wrong or ['nothing'])[0]!r} is not one of {', '.join(By)}")
+    return list(dict.fromkeys(By(word) for word in words))

@@ -1,0 +1,77 @@
+"""Which pilots somebody names: by number, stamp, the beginning of a stamp, or their CE's id.
+
+A number names the pilot of this number. Where the CE is named too, the word is first taken for
+an id of that CE, as its batch system shows it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from worker.db import pilot_reads
+from worker.db.pilot_search import is_beginning
+from worker.db.uow import Transaction
+from worker.domain.errors import AmbiguousPilot, UnknownPilot
+from worker.domain.lengths import spoken
+from worker.domain.pilot import STAMP_LENGTH, Pilot
+
+CERTAIN = 12
+"""Characters from which on a word of digits alone is taken for the beginning of a stamp."""
+
+LISTED = 4
+"""Pilots that an ambiguous name lists at the most."""
+
+
+def pilots_named(
+    tx: Transaction, words: Sequence[str], now: datetime, ce: str | None = None
+) -> list[Pilot]:
+    """Return the pilots that these words name, each once; a word that names none is an error."""
+    numbers = {word: int(word) for word in words if _is_number(word)}
+    by_number = pilot_reads.by_ids(tx, numbers.values())
+    known = {word: by_number[i] for word, i in numbers.items() if i in by_number}
+    known |= pilot_reads.by_stamps(tx, {word for word in words if len(word) == STAMP_LENGTH})
+    pilots = [_named(tx, word, known, now, ce) for word in words]
+    return list({pilot.id: pilot for pilot in pilots}.values())
+
+
+def _named(
+    tx: Transaction, word: str, known: Mapping[str, Pilot], now: datetime, ce: str | None
+) -> Pilot:
+    exact = [known[word]] if word in known and ce in (None, known[word].ce) else []
+    if exact and ce is None:
+        return exact[0]
+    candidates = (
+        pilot_reads.by_handle(tx, word, ce, LISTED + 1) or exact or _begin_with(tx, word, ce)
+    )
+    if not candidates:
+        place = () if ce is None else (f"on CE {ce}",)
+        advice = "name it by its number, its stamp or the beginning of it, or its id at the CE"
+        raise UnknownPilot(word[:64], *place, advice)
+    if len(candidates) > 1:
+        raise AmbiguousPilot(word[:64], _list(candidates, now), _advice(candidates))
+    return candidates[0]
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 19
+
+
+def _begin_with(tx: Transaction, word: str, ce: str | None) -> list[Pilot]:
+    beginning = word.lower()
+    # Few digits are the number or the id of a pilot that is gone, not the stamp of another.
+    if not is_beginning(beginning) or (_is_number(word) and len(word) < CERTAIN):
+        return []
+    return pilot_reads.by_beginning(tx, beginning, ce, LISTED + 1)
+
+
+def _list(candidates: Sequence[Pilot], now: datetime) -> str:
+    lines = [
+        f"{pilot.id} on {pilot.ce} ({pilot.status}, {spoken(pilot.age(now))} old)"
+        for pilot in candidates[:LISTED]
+    ]
+    return ", ".join([*lines, *(["and more"] if len(candidates) > LISTED else [])])
+
+
+def _advice(candidates: Iterable[Pilot]) -> str:
+    if len({pilot.ce for pilot in candidates}) > 1:
+        return "name the CE with --ce, or the pilot by its number"
+    return "name the pilot by its number"
