@@ -89,11 +89,14 @@ def test_a_pilot_at_a_ce_writes_and_is_cancelled(cli: Cli) -> None:
 
 
 def sent(cli: Cli, number: int = 3) -> list[dict[str, Any]]:
-    """Send so many pilots to a simulated CE that starts them at once."""
-    capacity = ("--backend", "sim", "--capacity", str(number))
-    cli.ok("ce", "add", "lyon", *capacity, "--option", "queue_time=0", "--option", "run_time=600")
-    for task in ("submit_pilots", "dispatch", "check_pilots"):
-        cli.ok("task", "run", task, *([] if task == "submit_pilots" else ["--ce", "lyon"]))
+    """Send so many pilots to a simulated CE that starts them at once; wait until they run."""
+    values = {"queue_time": 0, "run_time": 600, "spread": "fixed", "check_soonest": 0.001}
+    options = [word for key, value in values.items() for word in ("--option", f"{key}={value}")]
+    cli.ok("ce", "add", "lyon", "--backend", "sim", "--capacity", str(number), *options)
+    cli.ok("task", "run", "submit_pilots")
+    cli.ok("task", "run", "dispatch", "--ce", "lyon")
+    while len(pilots(cli, "--status", "running")) < number:
+        cli.ok("task", "run", "check_pilots", "--ce", "lyon")
     rows: list[dict[str, Any]] = cli.json("pilot", "list")["items"]
     return rows
 
@@ -118,7 +121,7 @@ def test_a_pilot_is_found_by_what_its_ce_says(cli: Cli) -> None:
 
 @pytest.mark.usefixtures("world")
 def test_the_node_and_the_times_are_shown_and_can_be_chosen_by(cli: Cli) -> None:
-    rows = [row for row in sent(cli, 20) if row["status"] == "running"]
+    rows = sent(cli, 20)
     node = rows[0]["node"]
 
     assert re.fullmatch(r"node[0-9]{2}", node)
