@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ def test_exit_code_0_is_done(world: World) -> None:
     assert seen.started_at is not None
     assert seen.ended_at is not None
     assert seen.started_at <= seen.ended_at
+    assert seen.node == socket.gethostname()
 
 
 def test_another_exit_code_is_a_failure(world: World) -> None:

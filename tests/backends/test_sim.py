@@ -92,6 +92,22 @@ def test_the_fate_of_a_stamp_depends_on_the_seed_alone(lite: SimSite) -> None:
     assert fates(lite.driver(**options, seed=1), sent) != first
 
 
+def test_the_node_of_a_job_that_started_depends_on_the_seed_alone(lite: SimSite) -> None:
+    sent = orders(50)
+
+    def nodes(seed: int) -> dict[str, str | None]:
+        driver = lite.driver(success_rate=1, queue_time=10, run_time=100, spread="fixed", seed=seed)
+        jobs = send(driver, sent)
+        assert {seen.node for seen in look(driver, *jobs)} == {None}
+        lite.wait(20)
+        return {seen.stamp: seen.node for seen in look(driver, *jobs)}
+
+    first = nodes(0)
+    assert len(set(first.values()) - {None}) > 5
+    assert nodes(0) == first
+    assert nodes(1) != first
+
+
 def test_the_success_rate_is_the_configured_one_unless_said(lite: SimSite) -> None:
     def share(**options: Any) -> float:
         driver = lite.driver(run_time=1, **options)

@@ -57,6 +57,11 @@ TAMPERINGS = {
         "ALTER TABLE pilots ALTER COLUMN handle TYPE varchar(10)",
         ("pilots", "handle TEXT", "handle VARCHAR(10)"),
     ),
+    "another order of texts": Tampering(
+        "column pilots.stamp: is ",
+        'ALTER TABLE pilots ALTER COLUMN stamp TYPE varchar(32) COLLATE "default"',
+        None,
+    ),
     "another default": Tampering(
         "column vos.share: is ",
         "ALTER TABLE vos ALTER COLUMN share SET DEFAULT 2",
