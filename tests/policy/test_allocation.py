@@ -189,18 +189,12 @@ REASONS = {
     "part": (
         ce("a", 5),
         replace(VO, demand=2),
-        (
-            "free 5; accept 1.00 x start 1.00 x finish 1.00 = 1.00; gets 2 of 2 "
-            "(demand 2, and 0 wait, worth 0.0)"
-        ),
+        ("free 5; gets 2 of 2 (demand 2, and 0 wait, worth 0.0)"),
     ),
     "satisfied": (
         ce("a", 5, vo_waiting=4),
         replace(VO, demand=4),
-        (
-            "free 5; accept 1.00 x start 1.00 x finish 1.00 = 1.00; "
-            "nothing needed: demand 4, and 4 wait, worth 4.0"
-        ),
+        ("free 5; nothing needed: demand 4, and 4 wait, worth 4.0"),
     ),
     "paused": (
         ce("a", 5, pause=paused(60), last_sent_at=NOW - MINUTE),
@@ -220,18 +214,12 @@ REASONS = {
     "slow": (
         ce("a", 5, waiting=7, drained=8, oldest_waiting_since=NOW - 60 * MINUTE),
         VO,
-        (
-            "free 5; accept 1.00 x start 1.00 x finish 1.00 = 1.00; "
-            "its queue drained 8 in the last hour: gets 1"
-        ),
+        ("free 5; its queue drained 8 in the last hour: gets 1"),
     ),
     "shared": (
         ce("a", 5),
         replace(VO, rivals=(Rival(name="other"),)),
-        (
-            "free 5; accept 1.00 x start 1.00 x finish 1.00 = 1.00; "
-            "gets 3: the VO's share allows 3 more"
-        ),
+        ("free 5; gets 3: the VO's share allows 3 more"),
     ),
 }
 

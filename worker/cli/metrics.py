@@ -24,7 +24,7 @@ def metrics(to: Path | None) -> None:
     """
     text = read(wiring.current_database(), wiring.now())
     if to is None:
-        show.say(text.rstrip("\n"))
+        show.verbatim(text.rstrip("\n"))
         return
     if not to.name or not to.parent.is_dir():
         raise Invalid("--to", f"there is no folder for {str(to)!r}")

@@ -15,7 +15,6 @@ from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
 from worker.services import replay as replaying
 from worker.services import whatif
-from worker.services.facts import lines
 from worker.services.parts import Parts
 
 COMPARED = ["what", "was", "becomes", "more"]
@@ -71,8 +70,8 @@ def _show(decided: Mapping[str, Sequence[Decision]]) -> None:
     for name, found in decided.items():
         granted = sum(one.granted for one in found)
         show.say(f"VO {name}: {show.counted(granted, 'pilot')}")
-        for line in lines(found):
-            show.say(f"  {line}")
+        rows = [{"": "", "ce": d.ce, "granted": d.granted, "because": d.reason} for d in found]
+        show.table(rows, ["", "ce", "granted", "because"], "  no CE yet", heading=False)
 
 
 def _replay(parts: Parts, day: str, policy: str | None, as_json: bool) -> None:

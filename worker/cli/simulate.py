@@ -9,14 +9,15 @@ import click
 
 from worker import wiring
 from worker.cli import charts, show
+from worker.cli.columns import Column
 from worker.cli.parts import as_json, example
 from worker.domain.errors import Invalid
 from worker.services import simulate as service
 from worker.services.simulate import Comparison, Outcome
 
 COLUMNS = (
-    "policy", "goodput", "net", "waste", "pilots", "failed", "refused", "empty", "fairness",
-    "noticed", "back",
+    "policy", "goodput", "net", "waste", "pilots", "failed", Column(name="refused", rank=8),
+    Column(name="empty", rank=8), Column(name="fairness", rank=7), "noticed", "back",
 )  # fmt: skip
 
 
@@ -83,10 +84,10 @@ def _show(compared: Comparison, *, chart: bool) -> None:
     show.table([_row(outcome) for outcome in compared.outcomes], COLUMNS, "no policies")
     show.say("")
     if chart:
-        for line in charts.lines(compared):
-            show.say(line)
+        for line in charts.lines(compared, show.width()):
+            show.verbatim(line)
         show.say("")
-        show.say(LEGEND)
+        show.verbatim(LEGEND)
 
 
 LEGEND = """\

@@ -94,6 +94,7 @@ class CESlots:
     success_rate: float
     enabled: bool
     draining: bool
+    drain_by: datetime | None
     allowed: bool
     occupying: int
     waiting: int
@@ -102,6 +103,7 @@ class CESlots:
     last_sent_at: datetime | None
     breaker: Breaker
     breaker_reason: str | None
+    breaker_since: datetime | None
     held_until: datetime | None
     retry_at: datetime | None
     rates: Mapping[str, Any]
@@ -283,6 +285,7 @@ def _slots() -> Select[Any]:
     )
 
 
-_OF_THE_CE = ("name", "capacity", "waiting_limit", "success_rate", "enabled", "draining")
-_OF_ITS_HEALTH = ("breaker", "breaker_reason", "held_until", "retry_at", "rates")
+_OF_THE_CE = ("name", "capacity", "waiting_limit", "success_rate", "enabled", "draining",
+              "drain_by")  # fmt: skip
+_OF_ITS_HEALTH = ("breaker", "breaker_reason", "breaker_since", "held_until", "retry_at", "rates")
 _SLOTS = _slots()

@@ -18,7 +18,7 @@ from worker.db.schedules import Schedule
 from worker.domain.credential import State
 from worker.domain.vo import ALL_VOS
 from worker.services.credentials import Standing, standings
-from worker.services.overview import OPEN, CELine, ce_lines
+from worker.services.overview import NORMAL, CELine, ce_lines
 
 _CE = ("ce", "backend")
 _CREDENTIAL = ("vo", "backend", "kind")
@@ -101,7 +101,7 @@ def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
         yield CAPACITY, ce, line.capacity
         yield FREE, ce, line.free
         yield SUCCESS, ce, line.success_rate
-        yield IS_OPEN, ce, line.state == OPEN
+        yield IS_OPEN, ce, line.state == NORMAL
 
 
 def _credentials(seen: Sequence[Standing]) -> Iterator[Sample]:

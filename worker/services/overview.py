@@ -9,13 +9,14 @@ from worker.db.pages import Asked
 from worker.db.uow import Transaction
 from worker.domain.breaker import Breaker
 from worker.domain.decision import Decision
+from worker.domain.lengths import clock
 from worker.domain.pilot import Status, Transition
 from worker.policy import explaining
 from worker.policy.learning import judge
 from worker.services.credentials import Standing, standings
 from worker.services.facts import is_held
 
-OPEN = "open"
+NORMAL = "normal"
 """The state of a CE that gets pilots."""
 
 
@@ -33,6 +34,12 @@ class CELine:
     free: int
     success_rate: float
     state: str
+    """Its state in a word, since or until when, and after a colon the reason."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether slots are empty and only its waiting limit keeps pilots from them."""
+        return self.free < self.capacity - sum(self.occupying().values())
 
     def occupying(self) -> dict[Status, int]:
         """Count its pilots by status."""
@@ -58,7 +65,7 @@ class Overview:
     """When a task fired last."""
 
 
-def overview(database: Database, now: datetime, *, latest: int = 8) -> Overview:
+def overview(database: Database, now: datetime, *, latest: int = 64) -> Overview:
     """Read all at a glance, in a handful of statements."""
     with database.uow() as tx:
         return Overview(
@@ -94,6 +101,17 @@ def ce_lines(tx: Transaction, now: datetime) -> list[CELine]:
     ]
 
 
+def states(database: Database, now: datetime) -> dict[str, str]:
+    """Return the state of every CE, without its reason."""
+    with database.uow() as tx:
+        return {line.name: short(line.state) for line in ce_lines(tx, now)}
+
+
+def short(state: str) -> str:
+    """Return a state without its reason."""
+    return state.partition(": ")[0]
+
+
 def explain(
     database: Database, ce: str, *, vo: str | None = None, at: datetime | None = None
 ) -> list[Decision]:
@@ -127,7 +145,13 @@ def _state(ce: slots.CESlots, now: datetime) -> str:
     if not ce.enabled:
         return "disabled"
     if ce.draining:
-        return "draining"
+        return f"draining{_moment('by', ce.drain_by, now)}"
     if ce.breaker is Breaker.CLOSED or (ce.breaker is Breaker.HELD and not is_held(ce, now)):
-        return OPEN
-    return f"{'held' if ce.breaker is Breaker.HELD else 'paused'}: {ce.breaker_reason}"
+        return NORMAL
+    if ce.breaker is Breaker.HELD:
+        return f"held{_moment('until', ce.held_until, now)}: {ce.breaker_reason}"
+    return f"paused{_moment('since', ce.breaker_since, now)}: {ce.breaker_reason}"
+
+
+def _moment(word: str, moment: datetime | None, now: datetime) -> str:
+    return f" {word} {clock(moment, now, seconds=False)}" if moment else ""
