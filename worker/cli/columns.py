@@ -99,7 +99,7 @@ def layout(columns: Sequence[Column], shortest: Sequence[int], longest: Sequence
             break
         shown.remove(number)
     wide = {n: min(longest[n], room) for n in shown}
-    _narrow(wide, {n: shortest[n] for n in shown}, room)
+    _narrow(wide, columns, shortest, room)
     return wide
 
 
@@ -109,13 +109,15 @@ def _droppable(columns: Sequence[Column], shown: Sequence[int]) -> int | None:
     return max(ranked)[1] if ranked else None
 
 
-def _narrow(wide: dict[int, int], shortest: Mapping[int, int], room: int) -> None:
-    """Take from the widest column that may be cut, until all fit or none is left."""
+def _narrow(
+    wide: dict[int, int], columns: Sequence[Column], shortest: Sequence[int], room: int
+) -> None:
+    """Cut the columns of the highest rank, the widest of them first, until all fit."""
     while _total(wide.values()) > room:
         cuttable = [n for n in wide if wide[n] > shortest[n]]
         if not cuttable:
             return
-        wide[max(cuttable, key=lambda n: wide[n])] -= 1
+        wide[max(cuttable, key=lambda n: (columns[n].rank, wide[n]))] -= 1
 
 
 def _total(widths: Iterable[int]) -> int:

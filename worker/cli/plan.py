@@ -10,6 +10,7 @@ import click
 
 from worker import wiring
 from worker.cli import show
+from worker.cli.columns import ALWAYS, Column
 from worker.cli.parts import NO_LIMIT, as_json, example
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
@@ -17,6 +18,12 @@ from worker.services import replay as replaying
 from worker.services import whatif
 from worker.services.parts import Parts
 
+PLANNED = (
+    Column(name="margin", rank=ALWAYS),
+    "ce",
+    "granted",
+    Column(name="because", rank=ALWAYS, least=16, fold=True),
+)
 COMPARED = ["what", "was", "becomes", "more"]
 
 
@@ -70,8 +77,10 @@ def _show(decided: Mapping[str, Sequence[Decision]]) -> None:
     for name, found in decided.items():
         granted = sum(one.granted for one in found)
         show.say(f"VO {name}: {show.counted(granted, 'pilot')}")
-        rows = [{"": "", "ce": d.ce, "granted": d.granted, "because": d.reason} for d in found]
-        show.table(rows, ["", "ce", "granted", "because"], "  no CE yet", heading=False)
+        rows = [
+            {"margin": "", "ce": d.ce, "granted": d.granted, "because": d.reason} for d in found
+        ]
+        show.table(rows, PLANNED, "  no CE yet", heading=False)
 
 
 def _replay(parts: Parts, day: str, policy: str | None, as_json: bool) -> None:

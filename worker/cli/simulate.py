@@ -87,16 +87,17 @@ def _show(compared: Comparison, *, chart: bool) -> None:
         for line in charts.lines(compared, show.width()):
             show.verbatim(line)
         show.say("")
-        show.verbatim(LEGEND)
+        show.fields(LEGEND)
 
 
-LEGEND = """\
-goodput   useful slot-hours, by the oracle's
-net       the same less the price of what was wasted, failed, refused or found no work
-waste     the part of the used slot-hours that was wasted
-fairness  Jain's index of what the VOs got for their shares
-noticed   minutes until a CE in trouble got probes only, the longest
-back      minutes from the end of the trouble until it got more again, the longest"""
+LEGEND = {
+    "goodput": "useful slot-hours, by the oracle's",
+    "net": "the same less the price of what was wasted, failed, refused or found no work",
+    "waste": "the part of the used slot-hours that was wasted",
+    "fairness": "Jain's index of what the VOs got for their shares",
+    "noticed": "minutes until a CE in trouble got probes only, the longest",
+    "back": "minutes from the end of the trouble until it got more again, the longest",
+}
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

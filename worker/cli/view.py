@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from itertools import groupby, islice
+from textwrap import wrap
 from typing import Any, TypeVar
 
 from rich.console import Group, RenderableType
@@ -50,7 +51,7 @@ def picture(
         *_warnings(situation),
         *(Text(note, "yellow") for note in notes),
     ]
-    tall = sum(-(-line.cell_len // width) for line in head) if width else len(head)
+    tall = sum(len(wrap(line.plain, width)) for line in head) if width else len(head)
     ces, events = _rows(tall, len(situation.ces), height)
     return Group(
         *head,
@@ -119,7 +120,7 @@ CES = (
     Column(name="submitted", rank=ALWAYS),
     Column(name="submitting", rank=8),
     Column(name="reserved", rank=7),
-    Column(name="free", rank=1),
+    Column(name="free", rank=ALWAYS, least=8),
     Column(name="rate", rank=6),
     Column(name="state", rank=ALWAYS),
     Column(name="because", rank=3),
