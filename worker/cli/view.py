@@ -253,7 +253,8 @@ def _transition(steps: Sequence[tuple[str, Transition]], situation: Overview) ->
 def because(step: Transition) -> str:
     """Return why a pilot moved, without words that only repeat its new status."""
     raw = step.raw if str(step.raw).lower() not in ECHOES.get(step.became, ()) else None
-    words = (str(word) for word in (step.cause, raw, step.reason) if word)
+    spelt = str(step.reason).startswith(str(step.cause).replace("_", " "))
+    words = (str(word) for word in (None if spelt else step.cause, raw, step.reason) if word)
     return " ".join(dict.fromkeys(words))
 
 
