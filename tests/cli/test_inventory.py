@@ -10,7 +10,7 @@ from worker.db.database import Database
 from worker.domain.vo import DEFAULT_VO
 
 CE_LIST = {
-    *("name", "backend", "capacity", "waiting_limit", "success_rate"),
+    *("name", "state", "backend", "capacity", "waiting_limit", "success_rate"),
     *("enabled", "draining", "open_to_all", "tags", "options"),
 }
 OF_ONE_CE = {

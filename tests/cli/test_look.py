@@ -35,7 +35,7 @@ def test_status_of_a_site(cli: Cli, site: Database) -> None:
 def test_status_and_top_in_a_pipe_print_one_picture(cli: Cli, site: Database) -> None:
     for word in ("status", "top"):
         lines = cli.ok(word).lines
-        assert any(line.startswith("lyon") and line.endswith("open") for line in lines)
+        assert any(line.startswith("lyon") and line.endswith("normal") for line in lines)
         assert any(line.startswith("rome") and line.endswith("disabled") for line in lines)
 
 

@@ -217,18 +217,12 @@ REASONS = {
     "slow": (
         ce("a", 5, waiting=7, drained=8, oldest_waiting_since=NOW - 60 * MINUTE),
         VO,
-        (
-            "free 5; accept 1.00 x start 1.00 x finish 1.00 = 1.00; "
-            "its queue drained 8 in the last hour: gets 1"
-        ),
+        ("free 5; its queue drained 8 in the last hour: gets 1"),
     ),
     "shared": (
         ce("a", 5),
         replace(VO, rivals=(Rival(name="other"),)),
-        (
-            "free 5; accept 1.00 x start 1.00 x finish 1.00 = 1.00; "
-            "gets 3: the VO's share allows 3 more"
-        ),
+        ("free 5; gets 3: the VO's share allows 3 more"),
     ),
 }
 

@@ -80,7 +80,7 @@ def test_the_steps_tell_what_was_known_and_what_followed() -> None:
         "waiting here": "5 of this VO, 7 of all VOs",
         "free": "58 slots; 40 are occupied, 20 by this VO",
         "chances": "accept 1.00 x start 0.90 x finish 0.80 = 0.72",
-        "breaker": "closed",
+        "pause": "none",
         "value": "a pilot of one hour is worth 0.63 h",
         "queue": "it drained 60 in the last hour, and gets no deeper",
         "cap: budget": "16",
@@ -99,10 +99,8 @@ def test_the_steps_of_a_pause_tell_since_when_and_why() -> None:
     [decision] = registry.find()(now=NOW, vo=VOFacts(name="vo"), budget=16, ces=[ce])
     told = dict(steps(decision))
 
-    assert told["closed"] == "held by hand: new nodes"
-    assert told["breaker"] == (
-        "open since 2026-03-01 11:00Z: 3 refused submissions in a row (limit 3)"
-    )
+    assert told["no pilots"] == "held by hand: new nodes"
+    assert told["pause"] == "since 2026-03-01 11:00Z: 3 refused submissions in a row (limit 3)"
     assert told["probes"] == "one every 10 min, and nothing else"
     assert told["chances"] == "nothing learnt; configured success rate 1.00"
 

@@ -41,7 +41,7 @@ seconds = st.floats(min_value=0.125, max_value=1e9)
 moments = st.datetimes(
     datetime(2026, 1, 1),
     datetime(2100, 1, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001 - bounds have none
+    timezones=st.just(UTC),
 )
 scripts = st.tuples(texts, st.sampled_from(["\necho", "true", "\r\n'''\nx", "#!/bin/sh\n", "x'"]))
 words = st.lists(texts, min_size=1, max_size=3).filter(lambda one: bool(one[0].strip()))

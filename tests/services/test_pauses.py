@@ -59,7 +59,7 @@ def test_a_ce_that_fails_is_paused_with_its_reason_and_its_history(world: World)
     assert "failed starts in a row" in paused.reason
     assert reason(world, ce).startswith("PAUSED: ")
     [line] = overview.overview(world.parts()).ces
-    assert line.state == f"paused: {paused.reason}"
+    assert line.state == f"paused since {paused.at:%H:%M}Z: {paused.reason}"
 
 
 def test_a_probe_that_survives_opens_it_again(world: World) -> None:

@@ -199,10 +199,10 @@ def test_an_overview_shows_what_there_is_in_a_handful_of_statements(world: World
     assert (line["full"].reserved, line["full"].submitting) == (1, 1)
     assert (line["full"].submitted, line["full"].running, line["full"].free) == (1, 1, 0)
     assert [line[name].state for name in ("full", "off", "draining", "paused")] == [
-        "open",
+        "normal",
         "disabled",
         "draining",
-        "paused: it broke",
+        f"paused since {NOW:%H:%M}Z: it broke",
     ]
     assert found.at == world.clock
     assert len(found.decisions) == 4

@@ -6,9 +6,16 @@ import click
 
 from worker import wiring
 from worker.cli import show
+from worker.cli.columns import ALWAYS, Column
 from worker.cli.parts import as_json, example
 from worker.services import apply as service
 from worker.services import export as export_service
+
+COLUMNS = (
+    Column(name="what", rank=ALWAYS),
+    Column(name="was", rank=ALWAYS, least=12, fold=True),
+    Column(name="becomes", rank=ALWAYS, least=12, fold=True),
+)
 
 
 @click.command(epilog=example("pilotage apply site.toml --dry-run"))
@@ -23,7 +30,7 @@ def apply(file: Path, dry_run: bool, as_json: bool) -> None:
     if as_json:
         show.as_json({"changes": rows, "applied": not dry_run})
         return
-    show.table(rows, ["what", "was", "becomes"], "the database is what the file says")
+    show.table(rows, COLUMNS, "the database is what the file says")
     if rows and dry_run:
         show.say("nothing was changed")
 

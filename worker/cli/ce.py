@@ -29,12 +29,13 @@ from worker.cli.probe import test
 from worker.domain.ce import CE
 from worker.domain.errors import Differs, Invalid
 from worker.domain.vo import ALL_VOS, DEFAULT_VO
-from worker.services import breaker, inventory
+from worker.services import breaker, inventory, overview
 from worker.services import diff as service
 from worker.settings import PREFIX, Settings
 
 COLUMNS = [
     "name",
+    "state",
     "backend",
     "capacity",
     "waiting_limit",
@@ -46,6 +47,7 @@ COLUMNS = [
     "options",
 ]
 
+SETTINGS = [*(field.name for field in fields(CE) if field.name != "id"), "only_for"]
 PAUSES = ["at", "was", "became", "reason", "by_hand", "until"]
 DIFFERENCE = ["stamp", "pilot_id", "here", "there", "handle", "ce", "what"]
 
@@ -96,7 +98,11 @@ def add(
     wanted = CE(name=name, backend=backend, enabled=not disabled, **found)
     database = wiring.current_database()
     inventory.add_ce(database, wiring.backends(), wanted, _vos(only_for) or ())
-    _show(*inventory.show_ce(database, name), as_json)
+    if as_json:
+        show.as_json(_values_of(name))
+        return
+    settings = {"backend": backend, **found, "vo": only_for, "disabled": disabled}
+    show.say(f"CE {name} added: {show.settings(settings)}")
 
 
 @ce.command("list", epilog=example("pilotage ce list --backend sim --sort capacity --descending"))
@@ -106,15 +112,17 @@ def add(
 @as_json
 def list_(backend: str | None, enabled: bool | None, as_json: bool, **asked: Any) -> None:
     """List the CEs."""
+    database = wiring.current_database()
     page = inventory.list_ces(
-        wiring.current_database(),
+        database,
         wiring.backends(),
         search=asked.pop("search"),
         backend=backend,
         enabled=enabled,
         **asked,
     )
-    show_page(page, COLUMNS, "no CEs found", as_json)
+    states = overview.states(wiring.parts())
+    show_page(page, COLUMNS, "no CEs found", as_json, lambda ce: {"state": states.get(ce.name)})
 
 
 @ce.command("show", epilog=example("pilotage ce show lyon --json"))
@@ -122,7 +130,8 @@ def list_(backend: str | None, enabled: bool | None, as_json: bool, **asked: Any
 @as_json
 def show_(name: str, as_json: bool) -> None:
     """Show a CE."""
-    _show(*inventory.show_ce(wiring.current_database(), name), as_json)
+    values = _values_of(name)
+    show.as_json(values) if as_json else show.fields(values)
 
 
 @ce.command("set", epilog=example("pilotage ce set lyon --capacity 200 --waiting-limit none"))
@@ -178,7 +187,7 @@ def resume(name: str, reason: str) -> None:
     """End the pause of a CE, whoever made it."""
     wiring.current_database()
     breaker.resume(wiring.parts(by_hand=True), name, reason)
-    show.say(f"CE {name} is open")
+    show.say(f"CE {name} is normal")
 
 
 @ce.command(epilog=example("pilotage ce pauses lyon --descending"))
@@ -282,14 +291,27 @@ def _vos(names: Sequence[str]) -> list[str] | None:
 def _change(
     name: str, changes: dict[str, Any], as_json: bool, only_for: Sequence[str] = ()
 ) -> None:
+    was = _values_of(name)
+    inventory.change_ce(wiring.database(), wiring.backends(), name, changes, _vos(only_for))
+    now = _values_of(name)
+    if as_json:
+        show.as_json(now)
+        return
+    state = "" if now["state"] == overview.NORMAL else f" ({now['state']})"
+    show.say(f"CE {name}: {show.changes(was, now, SETTINGS)}{state}")
+
+
+def _values_of(name: str) -> dict[str, Any]:
+    """Return all that is known of a CE: its settings, its state and what was learnt."""
     database = wiring.current_database()
-    inventory.change_ce(database, wiring.backends(), name, changes, _vos(only_for))
-    _show(*inventory.show_ce(database, name), as_json)
-
-
-def _show(found: CE, only_for: list[str], as_json: bool) -> None:
-    values = {field.name: getattr(found, field.name) for field in fields(found)}
-    del values["id"]
-    values["only_for"] = only_for
-    values |= breaker.state(wiring.parts(), found.name)
-    show.as_json(values) if as_json else show.fields(values)
+    found, only_for = inventory.show_ce(database, name)
+    settings = {field.name: getattr(found, field.name) for field in fields(found)}
+    del settings["id"]
+    state = overview.states(wiring.parts()).get(name)
+    return {
+        "name": name,
+        "state": state,
+        **settings,
+        "only_for": only_for,
+        **breaker.state(wiring.parts(), name),
+    }

@@ -6,7 +6,7 @@ from html import escape
 from worker.services.simulate import Comparison, Outcome
 from worker.simulation.scenario import Trouble
 
-WIDTH = 72
+WIDTH, NARROWEST = 72, 24
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
 # One colour a policy, told apart by those who see few colours, too; the oracle is grey.
@@ -14,19 +14,22 @@ COLOURS = ("#8a8a8a", "#0b6e4f", "#c8553d", "#3d5a98", "#8f6bb3", "#b08900")
 LEFT, TOP, BREADTH, HEIGHT, LINE = 56, 44, 820, 260, 18
 
 
-def lines(compared: Comparison) -> Iterator[str]:
+def lines(compared: Comparison, room: int | None) -> Iterator[str]:
     """Draw a row of blocks for each policy, and a row for each trouble under them."""
     most = _most(compared)
+    troubles = compared.scenario.troubles
     names = [outcome.policy for outcome in compared.outcomes]
-    margin = max(len(name) for name in [*names, *(t.ce for t in compared.scenario.troubles)])
+    margin = max(len(name) for name in [*names, *(t.ce for t in troubles)])
+    kinds = max((len(trouble.kind) + 2 for trouble in troubles), default=0)
+    width = WIDTH if room is None else max(NARROWEST, min(WIDTH, room - margin - 2 - kinds))
     yield f"{'':{margin}}  slots that do useful work, 0 to {most}"
     for outcome in compared.outcomes:
-        yield f"{outcome.policy:{margin}}  {_blocks(outcome, most)}"
+        yield f"{outcome.policy:{margin}}  {_blocks(outcome, most, width)}"
     hours = compared.scenario.hours
-    for trouble in compared.scenario.troubles:
-        row = _when(trouble, hours)
+    for trouble in troubles:
+        row = _when(trouble, hours, width)
         yield f"{trouble.ce:{margin}}  {row}  {trouble.kind}"
-    yield f"{'':{margin}}  0 h{f'{hours:g} h':>{WIDTH - 3}}"
+    yield f"{'':{margin}}  0 h{f'{hours:g} h':>{width - 3}}"
 
 
 def svg(compared: Comparison) -> str:
@@ -84,13 +87,13 @@ def _path(outcome: Outcome, hours: float, most: int, colour: str) -> str:
     )
 
 
-def _blocks(outcome: Outcome, most: int) -> str:
-    means = _means(outcome, WIDTH)
+def _blocks(outcome: Outcome, most: int, width: int) -> str:
+    means = _means(outcome, width)
     return "".join(BLOCKS[min(8, round(8 * mean / max(1, most)))] for mean in means)
 
 
-def _when(trouble: Trouble, hours: float) -> str:
-    cells = [(number + 0.5) * hours / WIDTH for number in range(WIDTH)]
+def _when(trouble: Trouble, hours: float, width: int) -> str:
+    cells = [(number + 0.5) * hours / width for number in range(width)]
     return "".join("▒" if trouble.begins <= cell < trouble.ends else "·" for cell in cells)
 
 

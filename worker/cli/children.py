@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 }
 STOPS = ((signal.SIGTERM, 3.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 5.0))
 """What the children are told when all is to end, and how long they have for it."""
+LONGEST = sum(patience for _, patience in STOPS)
 
 PR_SET_PDEATHSIG = 1
 
@@ -60,19 +61,21 @@ class Children:
         self._stop()
 
     def revive(self) -> list[str]:
-        """Start again what has ended; tell what."""
-        told = []
+        """Start again what has ended; return a sentence for each end and each new start."""
+        events = []
         for name, child in list(self._running.items()):
             if child.poll() is None:
                 continue
             ends = self._ends[name]
+            why = _reason(child.returncode)
             if not ends or ends[-1] < self._started[name]:
                 ends.append(time.monotonic())
-                told.append(f"{name} ended with {child.returncode}; see {self._log(name)}")
+                events.append(f"{name} ended, {why}; its log: {self._log(name)}")
             recent = [end for end in ends if end > time.monotonic() - 60]
             if time.monotonic() - ends[-1] >= min(30.0, 0.5 * 2 ** (len(recent) - 1)):
                 self._start(name)
-        return told
+                events.append(f"{name} was started again (it had ended, {why})")
+        return events
 
     def _start(self, name: str) -> None:
         with self._log(name).open("ab") as log:
@@ -119,6 +122,16 @@ def alone(home: Path) -> Iterator[None]:
         lock.write(f"pid {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
         lock.flush()
         yield
+
+
+def _reason(code: int) -> str:
+    """Return why a process ended."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
 
 
 def _holder(lock: IO[str]) -> str:

@@ -20,6 +20,8 @@ from worker.services.overview import Overview, overview, steps
 from worker.services.overview import explain as explain_service
 
 DAY = 86400.0
+LATEST = 8
+"""Decisions and transitions for machines."""
 
 
 @click.command(epilog=example("pilotage status --json"))
@@ -31,7 +33,7 @@ def status(as_json: bool) -> None:
     if as_json:
         show.as_json(_machine(found))
     else:
-        show.render(picture(found))
+        show.render(picture(found, show.width()), show.width())
 
 
 @click.command(epilog=example("pilotage top --interval 2"))
@@ -44,12 +46,13 @@ def top(interval: float) -> None:
     parts = wiring.parts()
     console = Console()
     if not console.is_terminal:
-        show.render(picture(overview(parts)))
+        show.render(picture(overview(parts), show.width()), show.width())
         return
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
-                live.update(picture(overview(parts)), refresh=True)
+                drawing = picture(overview(parts), console.width, console.height)
+                live.update(drawing, refresh=True)
                 time.sleep(interval)
     except KeyboardInterrupt:
         return
@@ -74,11 +77,8 @@ def explain(ce: str, vo: str | None, at: str | None, as_json: bool) -> None:
         show.say(f"nothing was decided about {ce} {_by(until)}")
     for decision in found:
         pilots = show.counted(decision.granted, "pilot")
-        show.say(f"{decision.at:%Y-%m-%d %H:%M:%S}Z  VO {decision.vo}: {pilots}")
-        told = steps(decision)
-        width = max(len(name) for name, _ in told)
-        for name, sentence in told:
-            show.say(f"  {name:<{width}}  {sentence}")
+        show.say(f"{show.word(decision.at)}  VO {decision.vo}: {pilots}")
+        show.fields(dict(steps(decision)), indent=2)
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -95,10 +95,11 @@ def _by(until: datetime | None) -> str:
     return "yet" if until is None else f"by {until:%Y-%m-%d %H:%M:%S}Z"
 
 
-def _machine(seen: Overview) -> dict[str, Any]:
-    """Say the same for machines: every status has its number, every transition its CE."""
+def _machine(situation: Overview) -> dict[str, Any]:
+    """Return the same for machines: every status has its number, every transition its CE."""
     return {
-        **asdict(seen),
-        "pilots": {status: seen.pilots.get(status, 0) for status in Status},
-        "transitions": [{"ce": ce, **asdict(step)} for ce, step in seen.transitions],
+        **asdict(situation),
+        "decisions": [asdict(decision) for decision in situation.decisions[:LATEST]],
+        "pilots": {status: situation.pilots.get(status, 0) for status in Status},
+        "transitions": [{"ce": ce, **asdict(step)} for ce, step in situation.transitions[:LATEST]],
     }

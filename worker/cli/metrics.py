@@ -25,7 +25,7 @@ def metrics(to: Path | None) -> None:
     wiring.current_database()
     text = read(wiring.parts())
     if to is None:
-        show.say(text.rstrip("\n"))
+        show.verbatim(text.rstrip("\n"))
         return
     if not to.name or not to.parent.is_dir():
         raise Invalid("--to", f"there is no folder for {str(to)!r}")

@@ -167,9 +167,21 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
     return options
 
 
-def show_page(page: Any, columns: Sequence[str], empty: str, as_json: bool) -> None:
-    """Show one page of a list, and how to see the next."""
-    rows = [{column: getattr(item, column) for column in columns} for item in page.items]
+def show_page(
+    page: Any,
+    columns: Sequence[str],
+    empty: str,
+    as_json: bool,
+    more: Callable[[Any], Mapping[str, Any]] = lambda _: {},
+) -> None:
+    """Show one page of a list, and how to see the next.
+
+    What a column shows is an attribute of the item, or comes from `more`.
+    """
+    rows = []
+    for item in page.items:
+        extra = more(item)
+        rows.append({c: extra[c] if c in extra else getattr(item, c) for c in columns})
     show_rows(rows, page.next, columns, empty, as_json)
 
 
@@ -186,4 +198,4 @@ def show_rows(
         return
     show.table(rows, columns, empty)
     if following:
-        show.say(f"more: --after {following}")
+        show.verbatim(f"more: --after {following}")

@@ -44,7 +44,7 @@ def _show(name: str, told: dict[str, Any], as_json: bool) -> None:
         for line in _lines(key, told.get(key)):
             show.say(line)
     show.say("")
-    show.say(told["script"].rstrip("\n"))
+    show.verbatim(told["script"].rstrip("\n"))
 
 
 def _lines(key: str, told: Any) -> list[str]:

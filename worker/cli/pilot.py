@@ -133,7 +133,7 @@ def output(which: str, ce: str | None, tail: int | None, as_json: bool) -> None:
         return
     if found.kept_at is not None:
         show.say(f"[its end, as it was kept at {found.kept_at:%Y-%m-%d %H:%M:%S}Z]")
-    show.say(show.legible(found.text).rstrip("\n") or "[nothing, so far as its CE keeps it]")
+    show.verbatim(show.legible(found.text).rstrip("\n") or "[nothing, so far as its CE keeps it]")
 
 
 @pilot.command(epilog=example("pilotage pilot cancel 17 18 --yes"))

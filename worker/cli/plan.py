@@ -10,14 +10,20 @@ import click
 
 from worker import wiring
 from worker.cli import show
+from worker.cli.columns import ALWAYS, Column
 from worker.cli.parts import NO_LIMIT, as_json, example
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
 from worker.services import replay as replaying
 from worker.services import whatif
-from worker.services.facts import lines
 from worker.services.parts import Parts
 
+PLANNED = (
+    Column(name="margin", rank=ALWAYS),
+    "ce",
+    "granted",
+    Column(name="because", rank=ALWAYS, least=16, fold=True),
+)
 COMPARED = ["what", "was", "becomes", "more"]
 
 
@@ -74,8 +80,10 @@ def _show(decided: Mapping[str, Sequence[Decision]], supposed: Sequence[str]) ->
         granted = sum(one.granted for one in found)
         pilots = show.counted(granted, "pilot")
         show.say(f"VO {name}: {pilots}{' (supposed)' if supposed else ''}")
-        for line in lines(found):
-            show.say(f"  {line}")
+        rows = [
+            {"margin": "", "ce": d.ce, "granted": d.granted, "because": d.reason} for d in found
+        ]
+        show.table(rows, PLANNED, "  no CE yet", heading=False)
 
 
 def _replay(parts: Parts, day: str, policy: str | None, as_json: bool) -> None:

@@ -3,17 +3,26 @@
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from worker.cli.columns import Column, column_of, layout
+from worker.domain.breaker import Breaker
+from worker.domain.lengths import clock
 from worker.domain.secrets import without_secrets
+
+WIDEST = 10_000
+"""As wide as this is a picture in a pipe, where nothing is cut."""
+NARROWEST = 20
 
 COLOURS = {
     "current": "green",
@@ -55,46 +64,111 @@ def counted(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
+def width() -> int | None:
+    """Return the width of the terminal. In a pipe there is none, and lines stay whole."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    if not sys.stdout.isatty():
+        return None
+    return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+
+
 def say(message: str) -> None:
-    """Print one line."""
-    click.echo(message)
+    """Print one sentence; in a terminal its words go on in a further line, a little indented."""
+    indent = len(message) - len(message.lstrip()) + 2
+    for line in _folded(message, width(), indent):
+        click.echo(line)
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
-    """Print rows under their columns, or one line when there are none."""
-    if not rows:
+def verbatim(text: str) -> None:
+    """Print a text of somebody else as it is."""
+    click.echo(text)
+
+
+def table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str | Column],
+    empty: str,
+    *,
+    heading: bool = True,
+) -> None:
+    """Print rows under their columns, or one line when there are none.
+
+    In a terminal it is as wide as that at the most: columns of little worth are left out, long
+    texts are cut. `worker.cli.columns` says which.
+    """
+    if rows:
+        render(grid(rows, columns, width(), heading=heading), width())
+    else:
         say(empty)
-        return
-    # Nothing is cut or folded, so that a line stays a line.
-    console = Console(width=10_000, no_color=None if sys.stdout.isatty() else True)
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        numbers = all(_is_number(row[column]) for row in rows)
+
+
+def grid(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str | Column],
+    room: int | None,
+    *,
+    heading: bool = True,
+) -> Table:
+    """Lay a table out in a room of so many characters, or in as many as it needs."""
+    described = [column_of(column) for column in columns]
+    cells = [[_cell(row[column.name]) for column in described] for row in rows]
+    numbers = [all(_is_number(row[column.name]) for row in rows) for column in described]
+    uncut = [all(_is_uncut(row[column.name]) for row in rows) for column in described]
+    wide = _widths(described, cells, uncut, room, heading=heading)
+    made = Table(box=None, pad_edge=False, header_style="bold", show_header=heading)
+    for number, breadth in wide.items():
         made.add_column(
-            column.replace("_", " "), justify="right" if numbers else "left", no_wrap=True
+            described[number].heading,
+            justify="right" if numbers[number] else "left",
+            no_wrap=not described[number].fold,
+            overflow="fold" if described[number].fold else "ellipsis",
+            width=breadth,
         )
-    for row in rows:
-        made.add_row(*(_cell(row[column]) for column in columns))
-    with console.capture() as captured:
-        console.print(made)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())
+    for row in cells:
+        made.add_row(*(row[number] for number in wide))
+    return made
 
 
-def render(picture: RenderableType) -> None:
-    """Print a picture: as wide as the terminal, or as wide as it is."""
-    console = Console() if sys.stdout.isatty() else Console(width=200, no_color=True)
+def render(picture: RenderableType, room: int | None) -> None:
+    """Print a picture that was laid out in a room of so many characters."""
+    console = Console(
+        width=room or WIDEST, no_color=None if sys.stdout.isatty() else True, highlight=False
+    )
     with console.capture() as captured:
         console.print(picture)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
 
 
-def fields(values: Mapping[str, Any]) -> None:
-    """Print one thing, a line for each of its values."""
-    width = max(len(name) for name in values)
+def fields(values: Mapping[str, Any], *, indent: int = 0) -> None:
+    """Print one thing, a line for each of its values; a long one goes on below itself."""
+    breadth = max(len(name) for name in values)
     for name, value in values.items():
-        click.echo(f"{name.replace('_', ' '):<{width}}  {_word(value)}")
+        line = f"{'':{indent}}{_spaced(name):<{breadth}}  {word(value)}"
+        for part in _folded(line, width(), indent + breadth + 2, whole_words=False):
+            click.echo(part)
+
+
+def changes(was: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Return in a sentence which of these values changed, and from what to what."""
+    changed = (
+        f"{_spaced(name)} {word(was[name])} → {word(now[name])}"
+        for name in names
+        if was[name] != now[name]
+    )
+    return ", ".join(changed) or "nothing changed"
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """Return values in a sentence; what is empty or false is left out."""
+    told = (
+        _spaced(name) if value is True else f"{_spaced(name)} {word(value)}"
+        for name, value in values.items()
+        if value or (value == 0 and value is not False)
+    )
+    return ", ".join(told)
 
 
 def as_json(value: object) -> None:
@@ -122,23 +196,75 @@ def written(value: object) -> str:
     return json.dumps(value, default=_plain, ensure_ascii=False)
 
 
-def _cell(value: object) -> Text:
-    word = _word(value)
-    return Text(word, style=COLOURS.get(word, ""))
-
-
-def _word(value: object) -> str:
+def word(value: object) -> str:
+    """Write a value as people read it: in a table, a list of values or a sentence."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Breaker):
+        return value.shown
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%SZ")
+        return _moment(value)
     if isinstance(value, Mapping):
         return " ".join(f"{key}={_option(item)}" for key, item in value.items()) or "-"
     if isinstance(value, list | tuple):
         return " ".join(str(item) for item in value) or "-"
     return str(value)
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _moment(moment: datetime) -> str:
+    """Write a time: of today without the date; in a pipe, which may be read later, with it."""
+    if width() is None:
+        return f"{moment:%Y-%m-%d %H:%M:%S}Z"
+    return clock(moment, datetime.now(UTC))
+
+
+def _cell(value: object) -> Text:
+    if isinstance(value, Text):
+        return value
+    line = " ".join(word(value).splitlines())
+    return Text(line, style=COLOURS.get(line, ""))
+
+
+def _widths(
+    columns: Sequence[Column],
+    cells: Sequence[Sequence[Text]],
+    uncut: Sequence[bool],
+    room: int | None,
+    *,
+    heading: bool,
+) -> dict[int, int]:
+    """Return which columns are shown, by their number, and how wide each is."""
+    longest, shortest = [], []
+    for number, column in enumerate(columns):
+        title = cell_len(column.heading) if heading else 0
+        values = max((row[number].cell_len for row in cells), default=0)
+        longest.append(max(title, values))
+        shortest.append(longest[-1] if uncut[number] else max(title, column.shortest(values)))
+    return layout(columns, shortest, longest, WIDEST if room is None else room)
+
+
+def _folded(line: str, room: int | None, indent: int, *, whole_words: bool = True) -> Iterator[str]:
+    """Split a line where the terminal ends, between words."""
+    if room is None or "\n" in line or "\x1b" in line or cell_len(line) <= room:
+        yield line
+        return
+    yield from textwrap.wrap(
+        line,
+        max(room, indent + NARROWEST),
+        subsequent_indent=" " * indent,
+        break_long_words=not whole_words,
+        break_on_hyphens=False,
+    )
+
+
+def _is_uncut(value: object) -> bool:
+    return isinstance(value, bool | datetime) or _is_number(value)
 
 
 def _is_number(value: object) -> bool:

@@ -9,14 +9,15 @@ import click
 
 from worker import wiring
 from worker.cli import charts, show
+from worker.cli.columns import Column
 from worker.cli.parts import as_json, example
 from worker.domain.errors import Invalid
 from worker.services import simulate as service
 from worker.services.simulate import Comparison, Outcome
 
 COLUMNS = (
-    "policy", "goodput", "net", "waste", "pilots", "failed", "refused", "empty", "fairness",
-    "noticed", "back",
+    "policy", "goodput", "net", "waste", "pilots", "failed", Column(name="refused", rank=8),
+    Column(name="empty", rank=8), Column(name="fairness", rank=7), "noticed", "back",
 )  # fmt: skip
 
 
@@ -83,19 +84,20 @@ def _show(compared: Comparison, *, chart: bool) -> None:
     show.table([_row(outcome) for outcome in compared.outcomes], COLUMNS, "no policies")
     show.say("")
     if chart:
-        for line in charts.lines(compared):
-            show.say(line)
+        for line in charts.lines(compared, show.width()):
+            show.verbatim(line)
         show.say("")
-        show.say(LEGEND)
+        show.fields(LEGEND)
 
 
-LEGEND = """\
-goodput   useful slot-hours, by the oracle's
-net       the same less the price of what was wasted, failed, refused or found no work
-waste     the part of the used slot-hours that was wasted
-fairness  Jain's index of what the VOs got for their shares
-noticed   minutes until a CE in trouble got probes only, the longest
-back      minutes from the end of the trouble until it got more again, the longest"""
+LEGEND = {
+    "goodput": "useful slot-hours, by the oracle's",
+    "net": "the same less the price of what was wasted, failed, refused or found no work",
+    "waste": "the part of the used slot-hours that was wasted",
+    "fairness": "Jain's index of what the VOs got for their shares",
+    "noticed": "minutes until a CE in trouble got probes only, the longest",
+    "back": "minutes from the end of the trouble until it got more again, the longest",
+}
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

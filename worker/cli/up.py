@@ -4,24 +4,23 @@ import re
 import shlex
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 import click
 from rich.console import Console
-from rich.live import Live
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.children import Children, alone
+from worker.cli.children import LONGEST, Children, alone
 from worker.cli.parts import example
-from worker.cli.view import counts, picture, warnings
+from worker.cli.view import counts
+from worker.cli.watch import Lines, Screen
 from worker.domain.errors import DatabaseError, Invalid
-from worker.domain.pilot import Status
 from worker.services import database as database_service
 from worker.services import demo as demo_service
-from worker.services.overview import Overview, overview
+from worker.services.overview import overview
 
 LOOK = 0.5
 """Seconds between two looks at the database."""
@@ -43,10 +42,15 @@ def up(duration: str | None, demo: bool) -> None:
     with alone(home):
         _prepare(demo=demo)
         wiring.empty_broker()
+        console = Console()
+        begin = overview(wiring.parts())
+        screen = Screen(console) if console.is_terminal else Lines(begin)
         # Whoever asks to stop once more, while all is being stopped, is not to leave half of it.
         with _stopped_by_signals() as stopped:
             with Children(home / "log") as children:
-                _watch(children, stopped, seconds)
+                with screen:
+                    _watch(children, screen, stopped, seconds)
+                show.say(f"stopping; this takes {LONGEST:.0f} s at the most")
             if demo:
                 demo_service.end(wiring.parts(by_hand=True))
     seen = overview(wiring.parts())
@@ -75,57 +79,26 @@ def _prepare(*, demo: bool) -> None:
         demo_service.prepare(database, wiring.backends(), wiring.now())
 
 
-def _watch(children: Children, stopped: list[int], seconds: float | None) -> None:
+def _watch(
+    children: Children, watcher: Screen | Lines, stopped: list[int], seconds: float | None
+) -> None:
     """Show what happens and keep the children alive, until told to stop or time is up."""
     ends = None if seconds is None else time.monotonic() + seconds
-    console = Console()
-    shown = _live(console) if console.is_terminal else _lines()
-    with shown as update:
-        while not stopped and (ends is None or time.monotonic() < ends):
-            for line in children.revive():
-                show.say(line)
-            try:
-                update(overview(wiring.parts()))
-            except DatabaseError as error:
-                show.say(str(error))
-            time.sleep(LOOK)
+    while not stopped and (ends is None or time.monotonic() < ends):
+        for sentence in children.revive():
+            watcher.note(sentence)
+        try:
+            watcher.show(overview(wiring.parts()))
+        except DatabaseError as error:
+            watcher.note(str(error))
+        _sleep(stopped)
 
 
-@contextmanager
-def _live(console: Console) -> Iterator[Callable[[Overview], None]]:
-    with Live(console=console, screen=True, auto_refresh=False) as live:
-        yield lambda seen: live.update(picture(seen), refresh=True)
-
-
-@contextmanager
-def _lines() -> Iterator[Callable[[Overview], None]]:
-    """Print a line for every new decision and transition: for a pipe or a log."""
-    yield _Lines()
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self._last_step = 0
-        self._last_counts: dict[Status, int] | None = None
-        self._last_warnings: set[str] = set()
-
-    def __call__(self, seen: Overview) -> None:
-        for ce, step in reversed(seen.transitions):
-            if step.id > self._last_step:
-                if 0 < self._last_step < step.id - 1:
-                    show.say("         … steps between are left out: pilotage pilot list")
-                self._last_step = step.id
-                because = " ".join(str(w) for w in (step.cause, step.reason) if w)
-                was = step.was or "new"
-                moved = f"pilot {step.pilot_id} {ce}: {was} → {step.became} {because}"
-                show.say(f"{step.at:%H:%M:%S} {moved}".rstrip())
-        if seen.pilots != self._last_counts:
-            self._last_counts = seen.pilots
-            show.say(f"{seen.at:%H:%M:%S} {counts(seen.pilots)}")
-        warned = {warning.subject: warning.line for warning in warnings(seen)}
-        for subject in warned.keys() - self._last_warnings:
-            show.say(f"{seen.at:%H:%M:%S} ! {warned[subject]}")
-        self._last_warnings = set(warned)
+def _sleep(stopped: list[int]) -> None:
+    """Wait for the next look; a signal does not end a sleep, so it is a short one."""
+    ends = time.monotonic() + LOOK
+    while not stopped and time.monotonic() < ends:
+        time.sleep(LOOK / 10)
 
 
 @contextmanager

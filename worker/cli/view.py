@@ -1,21 +1,26 @@
 """The picture that `status`, `top` and `up` draw: CEs with bars, pilots, decisions, transitions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from typing import Literal, NamedTuple
+from itertools import groupby, islice
+from textwrap import wrap
+from typing import Any, NamedTuple, TypeVar
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from worker.cli.columns import ALWAYS, Column
+from worker.cli.show import grid
 from worker.domain.credential import State
 from worker.domain.decision import Decision
-from worker.domain.lengths import spoken
+from worker.domain.lengths import clock, spoken
 from worker.domain.pilot import Status, Transition
 from worker.services.credentials import Standing
 from worker.services.failing import Ends
-from worker.services.overview import DISABLED, CELine, Overview
+from worker.services.overview import DISABLED, NORMAL, CELine, Overview
 from worker.services.standstill import sentence
+
+T = TypeVar("T")
 
 STYLES = {
     Status.RESERVED: "bright_black",
@@ -27,8 +32,11 @@ STYLES = {
     Status.CANCELLED: "bright_black",
     Status.LOST: "bright_red",
 }
-BAR = 18
-NUMBERS = ("running", "submitted", "submitting", "reserved", "free", "rate", "pilots", "pilot")
+BAR, SHORT_BAR = 18, 8
+ROOMY = 100
+"""From so many columns on, bars are long."""
+ROWS = 8
+"""Decisions and transitions that are shown, where the height does not say otherwise."""
 MARKS = {Status.RUNNING: "█", Status.SUBMITTED: "▓", Status.SUBMITTING: "▒", Status.RESERVED: "░"}
 """What stands in a bar for a slot in each status."""
 FREE = "·"
@@ -38,19 +46,37 @@ SILENT = 5
 """So many CEs that do not answer are warned of one by one."""
 
 
-def picture(seen: Overview) -> RenderableType:
-    """Draw all at a glance."""
+def picture(
+    situation: Overview, width: int | None, height: int | None = None, notes: Sequence[str] = ()
+) -> RenderableType:
+    """Draw all at a glance, for a terminal of this size, or as large as it is."""
+    head = [
+        *_statuses(situation, width),
+        Text(f"last hour: {ended(situation.ends)}"),
+        *(Text(f"! {warning.line}", style=warning.style) for warning in warnings(situation)),
+        *(Text(note, "yellow") for note in notes),
+    ]
+    tall = sum(len(wrap(line.plain, width)) for line in head) if width else len(head)
+    ces, events = _rows(tall, len(situation.ces), height)
     return Group(
-        _statuses(seen),
-        Text(f"last hour: {ended(seen.ends)}"),
-        *(Text(f"! {one.line}", style=one.style) for one in warnings(seen)),
+        *head,
         Text(),
-        _ces(seen.ces),
+        *_ces(situation.ces, width, ces),
         Text(),
-        _decisions(seen.decisions),
+        _decisions(situation, width, events),
         Text(),
-        _transitions(seen.transitions),
+        _transitions(situation, width, events),
     )
+
+
+def _rows(head: int, ces: int, height: int | None) -> tuple[int, int]:
+    """Return how many CEs are shown, and how many decisions and transitions each."""
+    if height is None:
+        return ces, ROWS
+    # Beside them there are three lines of titles, three empty ones, and one for the other CEs.
+    rest = max(0, height - head - 7)
+    shown = min(ces, max(3, rest // 2))
+    return shown, max(1, (rest - shown) // 2)
 
 
 def counts(pilots: dict[Status, int]) -> str:
@@ -59,12 +85,18 @@ def counts(pilots: dict[Status, int]) -> str:
     return ", ".join(said) or "no pilots"
 
 
-def _statuses(seen: Overview) -> Text:
-    line = Text(f"{seen.at:%Y-%m-%d %H:%M:%S}Z  ", style="bold")
+def _statuses(situation: Overview, width: int | None) -> list[Text]:
+    """Count the pilots by status, in as many lines as it takes."""
+    lines = [Text(f"{clock(situation.at, situation.at)}  ", style="bold")]
     for status in Status:
         mark = f"{MARKS[status]} " if status in MARKS else ""
-        line.append(f"{mark}{status} {seen.pilots.get(status, 0)}  ", style=STYLES[status])
-    return line
+        count = Text(f"{mark}{status} {situation.pilots.get(status, 0)}", style=STYLES[status])
+        if width is not None and lines[-1].cell_len + count.cell_len > width:
+            lines.append(Text(" " * len("21:40:00Z  ")))
+        lines[-1].append_text(count).append("  ")
+    for line in lines:
+        line.rstrip()
+    return lines
 
 
 class Warned(NamedTuple):
@@ -113,68 +145,152 @@ def _ending(one: Standing) -> str:
     return f"the {one.kind} of {one.vo} for {one.backend} expires in {left}: {one.path}"
 
 
-def _ces(lines: Sequence[CELine]) -> RenderableType:
+CES = (
+    Column(name="ce", title="CE", rank=ALWAYS),
+    Column(name="backend", title="back-end", rank=9),
+    Column(name="slots", rank=5, least=BAR + 2),
+    Column(name="running", rank=ALWAYS),
+    Column(name="submitted", rank=ALWAYS),
+    Column(name="submitting", rank=8),
+    Column(name="reserved", rank=7),
+    Column(name="free", rank=ALWAYS, least=8),
+    Column(name="rate", rank=6),
+    Column(name="state", rank=ALWAYS),
+    Column(name="because", rank=3),
+)
+
+
+def _ces(lines: Sequence[CELine], width: int | None, shown: int) -> list[RenderableType]:
     if not lines:
-        return Text("no CE yet: pilotage ce add NAME --backend sim --capacity 10")
-    table = _table("CE", "back-end", "slots", *map(str, MARKS), "free", "rate", "")
-    for line in lines:
-        table.add_row(
-            line.name,
-            line.backend,
-            _bar(line),
-            str(line.running),
-            str(line.submitted),
-            str(line.submitting),
-            str(line.reserved),
-            f"{line.free}/{line.capacity}",
-            f"{line.success_rate:.2f}",
-            line.state,
-        )
-    return table
+        return [Text("no CE yet: pilotage ce add NAME --backend sim --capacity 10")]
+    bar = SHORT_BAR if width is not None and width < ROOMY else BAR
+    if shown < len(lines):
+        lines = sorted(lines, key=lambda line: line.state == NORMAL)
+    table = grid([_ce(line, bar) for line in lines[:shown]], CES, width)
+    left_out = len(lines) - shown
+    return [table, Text(f"{left_out} more: pilotage ce list")] if left_out else [table]
 
 
-def _bar(line: CELine) -> Text:
+def _ce(line: CELine, bar: int) -> dict[str, Any]:
+    state, _, because = line.state.partition(": ")
+    return {
+        "ce": line.name,
+        "backend": line.backend,
+        "slots": _bar(line, bar),
+        "running": line.running,
+        "submitted": line.submitted,
+        "submitting": line.submitting,
+        "reserved": line.reserved,
+        "free": _free(line),
+        "rate": Text(f"{line.success_rate:.2f}"),
+        "state": state,
+        "because": because,
+    }
+
+
+def _free(line: CELine) -> Text:
+    if line.free == 0 and line.limited:
+        return Text("0 (waiting limit)")
+    return Text(f"{line.free}/{line.capacity}")
+
+
+def _bar(line: CELine, breadth: int) -> Text:
     """Draw a CE's slots to scale; whatever there is at all shows."""
     bar = Text("▕")
     drawn = 0
     for status, mark in MARKS.items():
         count = getattr(line, str(status))
-        width = max(1, round(BAR * count / max(1, line.capacity))) if count else 0
-        width = min(width, BAR - drawn)
+        width = max(1, round(breadth * count / max(1, line.capacity))) if count else 0
+        width = min(width, breadth - drawn)
         bar.append(mark * width, style=STYLES[status])
         drawn += width
-    return bar.append(FREE * (BAR - drawn), style="bright_black").append("▏")
+    return bar.append(FREE * (breadth - drawn), style="bright_black").append("▏")
 
 
-def _decisions(decisions: Sequence[Decision]) -> RenderableType:
-    if not decisions:
+DECISIONS = (
+    Column(name="decided", rank=2),
+    Column(name="vo", title="VO", rank=ALWAYS),
+    Column(name="ce", title="CE", rank=ALWAYS),
+    Column(name="pilots", rank=ALWAYS),
+    Column(name="times", rank=3),
+    Column(name="because", rank=ALWAYS, least=12),
+)
+
+
+def _decisions(situation: Overview, width: int | None, shown: int) -> RenderableType:
+    """Show the last decision for each VO and CE, and how often the same was decided before."""
+    if not situation.decisions:
         return Text("nothing was decided yet")
-    table = _table("decided", "VO", "CE", "pilots", "because")
-    for d in decisions:
-        table.add_row(f"{d.at:%H:%M:%S}", d.vo, d.ce, str(d.granted), d.reason)
-    return table
+    by_place: dict[tuple[str, str], list[Decision]] = {}
+    for decision in situation.decisions:
+        by_place.setdefault((decision.vo, decision.ce), []).append(decision)
+    rows = [_decision(made, situation) for made in islice(by_place.values(), shown)]
+    return grid(rows, DECISIONS, width)
 
 
-def _transitions(transitions: Sequence[tuple[str, Transition]]) -> RenderableType:
-    if not transitions:
+def _decision(made: Sequence[Decision], situation: Overview) -> dict[str, Any]:
+    last = made[0]
+    times = len(next(_equal(made, lambda one: (one.granted, one.reason))))
+    return {
+        "decided": clock(last.at, situation.at),
+        "vo": last.vo,
+        "ce": last.ce,
+        "pilots": last.granted,
+        "times": f"{times} x" if times > 1 else "",
+        "because": last.reason,
+    }
+
+
+TRANSITIONS = (
+    Column(name="happened", rank=2),
+    Column(name="pilot", rank=ALWAYS),
+    Column(name="ce", title="CE", rank=ALWAYS),
+    Column(name="was", rank=3),
+    Column(name="became", rank=ALWAYS),
+    Column(name="because", rank=ALWAYS, least=8),
+)
+ECHOES = {
+    Status.SUBMITTED: {"submitted", "pending", "queued", "idle", "waiting"},
+    Status.RUNNING: {"running"},
+    Status.DONE: {"done", "completed", "finished"},
+    Status.FAILED: {"failed"},
+    Status.CANCELLED: {"cancelled", "canceled"},
+}
+"""Raw words that say of a pilot what its status says already."""
+
+
+def _transitions(situation: Overview, width: int | None, shown: int) -> RenderableType:
+    """Show what happened last; what happened to several pilots alike is one row."""
+    if not situation.transitions:
         return Text("nothing happened yet")
-    table = _table("happened", "pilot", "CE", "was", "became", "because")
-    for ce, step in transitions:
-        because = " ".join(str(word) for word in (step.cause, step.raw, step.reason) if word)
-        table.add_row(
-            f"{step.at:%H:%M:%S}",
-            str(step.pilot_id),
-            ce,
-            str(step.was or "-"),
-            Text(str(step.became), style=STYLES[step.became]),
-            because,
-        )
-    return table
+    alike = _equal(
+        situation.transitions, lambda one: (one[0], one[1].was, one[1].became, because(one[1]))
+    )
+    rows = [_transition(steps, situation) for steps in islice(alike, shown)]
+    return grid(rows, TRANSITIONS, width)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        side: Literal["left", "right"] = "right" if column in NUMBERS else "left"
-        table.add_column(column, justify=side, no_wrap=True, overflow="ellipsis")
-    return table
+def _transition(steps: Sequence[tuple[str, Transition]], situation: Overview) -> dict[str, Any]:
+    ce, step = steps[0]
+    others = f" and {len(steps) - 1} more" if len(steps) > 1 else ""
+    return {
+        "happened": clock(step.at, situation.at),
+        "pilot": f"{step.pilot_id}{others}",
+        "ce": ce,
+        "was": str(step.was or "-"),
+        "became": Text(str(step.became), style=STYLES[step.became]),
+        "because": because(step),
+    }
+
+
+def because(step: Transition) -> str:
+    """Return why a pilot moved, without words that only repeat its new status."""
+    raw = step.raw if str(step.raw).lower() not in ECHOES.get(step.became, ()) else None
+    spelt = str(step.reason).startswith(str(step.cause).replace("_", " "))
+    words = (str(word) for word in (None if spelt else step.cause, raw, step.reason) if word)
+    return " ".join(dict.fromkeys(words))
+
+
+def _equal(items: Sequence[T], key: Callable[[T], object]) -> Iterator[list[T]]:
+    """Yield runs of neighbours that are alike."""
+    return (list(run) for _, run in groupby(items, key))

@@ -63,8 +63,14 @@ def vo() -> None:
 @as_json
 def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
     """Add a VO."""
-    wanted = VO(name=name, enabled=not disabled, **_read(values))
-    _show(inventory.add_vo(wiring.current_database(), wanted), as_json)
+    settings = _read(values)
+    wanted = VO(name=name, enabled=not disabled, **settings)
+    made = inventory.add_vo(wiring.current_database(), wanted)
+    if as_json:
+        _show(made, as_json)
+    else:
+        listed = show.settings({"share": made.share, **settings, "disabled": disabled})
+        show.say(f"VO {name} added: {listed}")
 
 
 @vo.command("list", epilog=example("pilotage vo list --search lhc"))
@@ -98,11 +104,7 @@ def show_(name: str, as_json: bool) -> None:
 @as_json
 def set_(name: str, as_json: bool, **values: Any) -> None:
     """Change values of a VO."""
-    database = wiring.current_database()
-    _show(inventory.change_vo(database, name, something(_read(values))), as_json)
-    note = inventory.above_limit(database, name)
-    if note is not None and not as_json:
-        show.say(note)
+    _change(name, something(_read(values)), as_json)
 
 
 @vo.command(epilog=example("pilotage vo enable lhcb"))
@@ -110,8 +112,7 @@ def set_(name: str, as_json: bool, **values: Any) -> None:
 @as_json
 def enable(name: str, as_json: bool) -> None:
     """Let pilots be sent for a VO; ends draining too."""
-    changes = {"enabled": True, "draining": False}
-    _show(inventory.change_vo(wiring.current_database(), name, changes), as_json)
+    _change(name, {"enabled": True, "draining": False}, as_json)
 
 
 @vo.command(epilog=example("pilotage vo disable lhcb"))
@@ -119,7 +120,7 @@ def enable(name: str, as_json: bool) -> None:
 @as_json
 def disable(name: str, as_json: bool) -> None:
     """Send nothing more for a VO."""
-    _show(inventory.change_vo(wiring.current_database(), name, {"enabled": False}), as_json)
+    _change(name, {"enabled": False}, as_json)
 
 
 @vo.command(epilog=example("pilotage vo drain lhcb"))
@@ -127,7 +128,7 @@ def disable(name: str, as_json: bool) -> None:
 @as_json
 def drain(name: str, as_json: bool) -> None:
     """Send nothing more for a VO and let its pilots end."""
-    _show(inventory.change_vo(wiring.current_database(), name, {"draining": True}), as_json)
+    _change(name, {"draining": True}, as_json)
 
 
 @vo.command(epilog=example("pilotage vo ask lhcb"))
@@ -159,6 +160,19 @@ def _read(values: Mapping[str, Any]) -> dict[str, Any]:
     if source:
         found["source"] = None if NO_LIMIT in source else parse_pairs(source)
     return found
+
+
+def _change(name: str, changes: dict[str, Any], as_json: bool) -> None:
+    database = wiring.current_database()
+    was = inventory.show_vo(database, name)
+    now = inventory.change_vo(database, name, changes)
+    if as_json:
+        _show(now, as_json)
+    else:
+        show.say(f"VO {name}: {show.changes(asdict(was), asdict(now), asdict(now))}")
+        note = inventory.above_limit(database, name)
+        if note is not None:
+            show.say(note)
 
 
 def _show(found: VO, as_json: bool) -> None:

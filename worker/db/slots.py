@@ -94,6 +94,7 @@ class CESlots:
     success_rate: float
     enabled: bool
     draining: bool
+    drain_by: datetime | None
     allowed: bool
     occupying: int
     waiting: int
@@ -102,6 +103,7 @@ class CESlots:
     last_sent_at: datetime | None
     breaker: Breaker
     breaker_reason: str | None
+    breaker_since: datetime | None
     held_until: datetime | None
     failed_calls: int
     retry_at: datetime | None
@@ -287,9 +289,10 @@ def _slots() -> Select[Any]:
     )
 
 
-_OF_THE_CE = ("name", "capacity", "waiting_limit", "success_rate", "enabled", "draining")
+_OF_THE_CE = ("name", "capacity", "waiting_limit", "success_rate", "enabled", "draining",
+              "drain_by")  # fmt: skip
 _OF_ITS_HEALTH = (
-    *("breaker", "breaker_reason", "held_until", "rates"),
+    *("breaker", "breaker_reason", "breaker_since", "held_until", "rates"),
     *("failed_calls", "retry_at", "last_answered_at", "unanswered_since", "last_error"),
 )
 _SLOTS = _slots()

@@ -9,3 +9,8 @@ class Breaker(Described):
     CLOSED = "closed", "Pilots are sent."
     OPEN = "open", "The CE is paused; only a probe is sent now and then."
     HELD = "held", "An operator paused the CE; nothing is sent."
+
+    @property
+    def shown(self) -> str:
+        """The word that people read."""
+        return {"closed": "normal", "open": "paused"}.get(self.value, self.value)

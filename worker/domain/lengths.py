@@ -1,6 +1,6 @@
-"""Lengths of time as one says them."""
+"""Lengths of time and moments as one says them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 _UNITS = (("day", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -17,3 +17,10 @@ def spoken(length: timedelta) -> str:
         elif said:
             break
     return " ".join(said[:2]) or "0 s"
+
+
+def clock(moment: datetime, now: datetime, *, seconds: bool = True) -> str:
+    """Write a moment in UTC: of today without the date, of another year without the time."""
+    if moment.date() == now.date():
+        return f"{moment:%H:%M:%S}Z" if seconds else f"{moment:%H:%M}Z"
+    return f"{moment:%d %b %H:%M}Z" if moment.year == now.year else f"{moment:%Y-%m-%d}"

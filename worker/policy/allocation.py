@@ -230,7 +230,7 @@ def _reason(line: Line, need: Need) -> str:
         return line.barred
     if line.probes is not None:
         return _reason_of_probes(line, need)
-    told = f"free {line.ce.free}; {told_chances(line.chances)}"
+    told = f"free {line.ce.free}{_doubt(line.chances)}"
     if line.granted == line.ce.free:
         return f"{told}; gets all that is free"
     if line.room < line.ce.free and line.granted == line.room:
@@ -251,6 +251,11 @@ def _reason_of_probes(line: Line, need: Need) -> str:
     if line.granted:
         return f"{told}: gets one now"
     return f"{told}; nothing needed: {need.reason}" if need.count == 0 else told
+
+
+def _doubt(chances: Chances) -> str:
+    """Return the chances, unless all that is sent is expected to end well."""
+    return f"; {told_chances(chances)}" if f"{chances.all:.2f}" != "1.00" else ""
 
 
 def told_chances(chances: Chances) -> str:

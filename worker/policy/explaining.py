@@ -20,7 +20,7 @@ def steps(decision: Decision) -> list[tuple[str, str]]:
 def _steps(decision: Decision, trace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     vo, ce = facts_of(decision)
     if vo.closed or ce.closed:
-        yield "closed", str(vo.closed or ce.closed)
+        yield "no pilots", str(vo.closed or ce.closed)
     yield "demand", _demand(vo.demand, vo.note)
     yield "waiting here", f"{ce.vo_waiting} of this VO, {ce.waiting} of all VOs"
     yield "free", f"{ce.free} slots; {ce.occupying} are occupied, {ce.vo_occupying} by this VO"
@@ -28,7 +28,7 @@ def _steps(decision: Decision, trace: Mapping[str, Any]) -> Iterator[tuple[str, 
         yield "chances", told_chances(ce.chances)
     else:
         yield "chances", f"nothing learnt; configured success rate {ce.success_rate:.2f}"
-    yield "breaker", _breaker(ce.pause)
+    yield "pause", _pause(ce.pause)
     if "value" in trace:
         yield "value", f"a pilot of one hour is worth {trace['value']:.2f} h"
     if "probe_every" in trace:
@@ -67,7 +67,7 @@ def _demand(demand: int | None, note: str | None) -> str:
     return f"{told}; {note}" if note else told
 
 
-def _breaker(pause: Pause | None) -> str:
+def _pause(pause: Pause | None) -> str:
     if pause is None:
-        return "closed"
-    return f"open since {pause.since:%Y-%m-%d %H:%M}Z: {pause.reason}"
+        return "none"
+    return f"since {pause.since:%Y-%m-%d %H:%M}Z: {pause.reason}"

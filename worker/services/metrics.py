@@ -17,7 +17,7 @@ from worker.db.schedules import Schedule
 from worker.domain.credential import State
 from worker.domain.vo import ALL_VOS
 from worker.services.credentials import Standing, standings
-from worker.services.overview import OPEN, CELine, ce_lines
+from worker.services.overview import NORMAL, CELine, ce_lines
 from worker.services.parts import Parts
 from worker.services.standstill import queue_of
 
@@ -126,7 +126,7 @@ def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
         yield CAPACITY, ce, line.capacity
         yield FREE, ce, line.free
         yield SUCCESS, ce, line.success_rate
-        yield IS_OPEN, ce, line.state == OPEN
+        yield IS_OPEN, ce, line.state == NORMAL
         yield ANSWERED, ce, _seconds(line.answered_at)
         yield FAILED_CALLS, ce, line.failed_calls
 

@@ -10,6 +10,7 @@ from worker.db.uow import Transaction
 from worker.domain.breaker import Breaker
 from worker.domain.calls import state_of_calls, trouble
 from worker.domain.decision import Decision
+from worker.domain.lengths import clock
 from worker.domain.pilot import Status, Transition
 from worker.policy import explaining
 from worker.policy.learning import judge
@@ -20,7 +21,7 @@ from worker.services.failing import LATELY, Ends
 from worker.services.parts import Parts
 from worker.services.standstill import Standstill, standstills
 
-OPEN = "open"
+NORMAL = "normal"
 """The state of a CE that gets pilots."""
 
 DISABLED = "disabled"
@@ -40,6 +41,7 @@ class CELine:
     free: int
     success_rate: float
     state: str
+    """Its state in a word, since or until when, and after a colon the reason."""
     failed_calls: int
     answered_at: datetime | None
     unanswered_since: datetime | None
@@ -47,6 +49,11 @@ class CELine:
     retry_at: datetime | None
     trouble: str | None
     """Since when its calls fail, why, and when it is called again, in one line."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether slots are empty and only its waiting limit keeps pilots from them."""
+        return self.free < self.capacity - sum(self.occupying().values())
 
     def occupying(self) -> dict[Status, int]:
         """Count its pilots by status."""
@@ -75,7 +82,7 @@ class Overview:
     standstills: list[Standstill]
 
 
-def overview(parts: Parts, *, latest: int = 8) -> Overview:
+def overview(parts: Parts, *, latest: int = 64) -> Overview:
     """Read all at a glance, in a handful of statements."""
     now = parts.now()
     with parts.database.uow() as tx:
@@ -121,6 +128,18 @@ def ce_lines(tx: Transaction, now: datetime, parameters: Parameters) -> list[CEL
     ]
 
 
+def states(parts: Parts) -> dict[str, str]:
+    """Return the state of every CE, without its reason."""
+    with parts.database.uow() as tx:
+        lines = ce_lines(tx, parts.now(), parts.parameters)
+    return {line.name: short(line.state) for line in lines}
+
+
+def short(state: str) -> str:
+    """Return a state without its reason."""
+    return state.partition(": ")[0]
+
+
 def explain(
     database: Database, ce: str, *, vo: str | None = None, at: datetime | None = None
 ) -> list[Decision]:
@@ -151,14 +170,20 @@ def _state(ce: slots.CESlots, now: datetime) -> str:
     sending, calls = _sending(ce, now), state_of_calls(ce)
     if calls is None or sending == DISABLED:
         return sending
-    return calls if sending == OPEN else f"{calls}, {sending}"
+    return calls if sending == NORMAL else f"{calls}, {sending}"
 
 
 def _sending(ce: slots.CESlots, now: datetime) -> str:
     if not ce.enabled:
         return DISABLED
     if ce.draining:
-        return "draining"
+        return f"draining{_moment('by', ce.drain_by, now)}"
     if ce.breaker is Breaker.CLOSED or (ce.breaker is Breaker.HELD and not is_held(ce, now)):
-        return OPEN
-    return f"{'held' if ce.breaker is Breaker.HELD else 'paused'}: {ce.breaker_reason}"
+        return NORMAL
+    if ce.breaker is Breaker.HELD:
+        return f"held{_moment('until', ce.held_until, now)}: {ce.breaker_reason}"
+    return f"paused{_moment('since', ce.breaker_since, now)}: {ce.breaker_reason}"
+
+
+def _moment(word: str, moment: datetime | None, now: datetime) -> str:
+    return f" {word} {clock(moment, now, seconds=False)}" if moment else ""

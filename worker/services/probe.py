@@ -33,6 +33,7 @@ from worker.services import pilots as care
 from worker.services.check import check_pilots
 from worker.services.credentials import plain
 from worker.services.dispatch import dispatch
+from worker.services.overview import NORMAL
 from worker.services.parts import Parts
 from worker.services.reconcile import reconcile
 
@@ -99,8 +100,8 @@ def probe(parts: Parts, ce_name: str, asked: Asked) -> Iterator[Step]:
 
 def _gate(ce: CE) -> Step:
     """Say what holds pilots back though all else is well; it is no failure."""
-    state = "disabled" if not ce.enabled else "draining" if ce.draining else "open"
-    do = None if state == "open" else f"to send pilots again: pilotage ce enable {ce.name}"
+    state = "disabled" if not ce.enabled else "draining" if ce.draining else NORMAL
+    do = None if state == NORMAL else f"to send pilots again: pilotage ce enable {ce.name}"
     return Step(name="CE", said=f"{ce.name} is {state}, capacity {ce.capacity}", do=do)
 
 

@@ -1,0 +1,249 @@
+"""Every listing fits the terminal, and what matters in it is whole."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import pytest
+from rich.console import Console
+
+from tests.cli.command import Cli, address
+from tests.cli.terminal import on_a_screen, too_wide
+from tests.cli.test_simulate import TINY
+from tests.cli.test_tree import LEAVES
+from tests.factories import a_ce, a_decision, a_pilot, a_vo
+from tests.secrets import a_token
+from worker import wiring
+from worker.cli import show
+from worker.cli.columns import Column
+from worker.cli.view import picture
+from worker.cli.watch import Lines
+from worker.db import mover
+from worker.db.database import Database
+from worker.db.uow import Transaction
+from worker.domain.pilot import Cause, Move, Status
+from worker.services.overview import overview
+
+CE = "cream-07.cluster-a.example"
+VO = "atlas-production"
+NORMAL_CE = "lyon"
+HANDLE = "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefgh"
+REASON = "the technicians of the third floor put in new disks and will call when they are done"
+WIDTHS = (80, 100, 140)
+NO_LISTINGS = {
+    *("add", "set", "enable", "disable", "drain", "cancel", "renew", "run", "test", "remove"),
+    *("setup", "create", "drop", "reset", "migrate", "clean", "upgrade-all", "output", "payload"),
+}
+"""The last words of the commands that take --json and change something, or show a text."""
+ARGUMENTS = {
+    ("ce", "name"): CE, ("ce", "ce"): CE, ("explain", "ce"): CE, ("vo", "name"): VO,
+    ("pilot", "which"): "1", ("credential", "vo"): VO, ("credential", "backend"): "sim",
+}  # fmt: skip
+LISTINGS = sorted(
+    path
+    for path, command in LEAVES.items()
+    if path[-1] not in NO_LISTINGS and "as_json" in {option.name for option in command.params}
+)
+CUT_TIME = re.compile(r"\d:\d*…|\d{4}-\d*…|-\d+…|\d\d [A-Z][a-z]{2}…")
+
+
+@pytest.fixture
+def filled(
+    sqlite_database: Database, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Database:
+    """A site in which everything is long."""
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(sqlite_database.url))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    with sqlite_database.uow() as tx:
+        _fill(tx)
+    now = datetime.now(UTC)
+    token = a_token(
+        tmp_path / f"token-{'of-the-production-' * 4}role",
+        iat=int((now - timedelta(hours=9)).timestamp()),
+        exp=int((now + timedelta(hours=1)).timestamp()),
+    )
+    cli.ok(*("credential", "add", VO, "sim", "--token", str(token)), "--renew", "renew it " * 9)
+    cli.ok("ce", "pause", CE, "--reason", REASON, "--until", "2h")
+    cli.ok(*("ce", "maintenance", "add", NORMAL_CE, "--begin", "30d", "--end", "40d"),
+           *("--reason", REASON))  # fmt: skip
+    cli.ok("task", "schedule", "submit_pilots", "--vo", VO, "--every", "3600")
+    return sqlite_database
+
+
+def _fill(tx: Transaction) -> None:
+    vo = a_vo().named(VO).create(tx)
+    long = a_ce().named(CE).with_capacity(1200).tagged("a-tag-of-some-length", "another-tag-for-it")
+    ce = long.with_options(queue_time=60, run_time=7200, spread="fixed").create(tx)
+    full = a_ce().named(NORMAL_CE).with_capacity(1000).with_waiting_limit(3).create(tx)
+    a_ce().named("a-ce-that-drains").draining().create(tx)
+    now = datetime.now(UTC)
+    for place in (ce, full):
+        pilot = a_pilot().on(place).for_vo(vo).at(now)
+        pilot.failed(Cause.OUT_OF_MEMORY).create_many(tx, 2)
+        for status in (Status.RUNNING, Status.DONE, Status.LOST, Status.SUBMITTED):
+            pilot.that_is(status).create_many(tx, 3)
+    last = a_pilot().on(ce).for_vo(vo).at(now).with_handle(HANDLE).running().create(tx)
+    move = Move(
+        pilot_id=last.id, to=Status.FAILED, cause=Cause.OUT_OF_MEMORY, raw="OOM", reason=REASON
+    )
+    mover.move(tx, [move], now)
+    for age in range(8, 0, -1):
+        refused = a_decision().on(ce).for_vo(vo).at(now - timedelta(minutes=age)).granting(0)
+        refused.because(f"held by hand: {REASON}").tracing({"note": REASON}).create(tx)
+    a_decision().on(full).for_vo(vo).at(now).granting(123).because(REASON).create(tx)
+
+
+def words_of(path: tuple[str, ...], tmp_path: Path) -> list[str]:
+    """Return a line that calls a listing, with all arguments that it needs."""
+    words = list(path)
+    for param in LEAVES[path].params:
+        if isinstance(param, click.Argument) and param.required:
+            place = (path[0], str(param.name))
+            assert place in ARGUMENTS, f"add to ARGUMENTS what {place} may be"
+            words.append(ARGUMENTS[place])
+    extra = {"simulate": [scenario(tmp_path)], "apply": ["--dry-run"]}
+    return [*words, *extra.get(path[0], [])]
+
+
+def scenario(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY, encoding="utf-8")
+    return str(path)
+
+
+def site_file(tmp_path: Path) -> str:
+    path = tmp_path / "site.toml"
+    path.write_text(f'[ce."{CE}"]\ncapacity = 5\nbackend = "sim"\n', encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("path", LISTINGS, ids=" ".join)
+def test_a_listing_fits_the_terminal(
+    filled: Database, path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ARGUMENTS, ("apply", "file"), site_file(tmp_path))
+    words = words_of(path, tmp_path)
+    for columns in WIDTHS:
+        lines = on_a_screen(columns, *words)
+
+        assert lines
+        assert too_wide(lines, columns) == []
+        for line in lines:
+            assert not CUT_TIME.search(line), line
+            for name in (CE, VO):
+                assert name[:4] not in line or name in line, line
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_the_state_of_a_ce_is_never_cut_nor_left_out(filled: Database, columns: int) -> None:
+    for words in (("ce", "list"), ("status",)):
+        lines = on_a_screen(columns, *words)
+        states = {CE: r"held until \d\d(:\d\d| [A-Z])", "a-ce-that-drains": "draining"}
+        for name, state in {**states, NORMAL_CE: "normal"}.items():
+            [line] = [line for line in lines if re.search(rf"^{re.escape(name)} .* {state}", line)]
+            assert line.startswith(name)
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_the_picture_fits_and_keeps_names_and_numbers(filled: Database, columns: int) -> None:
+    for height in (24, 40, None):
+        lines = drawn(filled, columns, height)
+
+        assert too_wide(lines, columns) == []
+        assert height is None or len(lines) <= height
+        [held] = [line for line in lines if line.startswith(CE) and "held until" in line]
+        assert " 3 " in held
+        [normal] = [line for line in lines if line.startswith(NORMAL_CE) and "normal" in line]
+        assert ("0 (waiting limit)" if columns > 80 else "0 (waiting l") in normal
+        [given] = [line for line in lines if VO in line and NORMAL_CE in line]
+        assert " 123 " in given
+
+
+def drawn(database: Database, columns: int, height: int | None = None) -> list[str]:
+    console = Console(width=columns, no_color=True)
+    with console.capture() as captured:
+        console.print(picture(overview(wiring.parts()), columns, height))
+    return captured.get().splitlines()
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_equal_decisions_and_transitions_are_one_row(filled: Database, columns: int) -> None:
+    lines = drawn(filled, columns)
+
+    [held] = [line for line in lines if VO in line and CE in line and "held" in line]
+    assert columns == 80 or "8 x" in held
+    assert any("and 2 more" in line for line in lines)
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_pipe_gets_whole_lines_and_an_explicit_width_is_kept(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words, text in ((("pilot", "list"), HANDLE), (("status",), REASON)):
+        assert any(text in line for line in cli.ok(*words).lines)
+    assert "…" not in cli.ok("status").out
+
+    monkeypatch.setenv("COLUMNS", "90")
+    assert too_wide(cli.ok("pilot", "list").lines, 90) == []
+
+
+@pytest.mark.usefixtures("filled")
+def test_what_a_machine_reads_is_whole_in_a_terminal(cli: Cli) -> None:
+    for words in (("pilot", "list"), ("ce", "list"), ("task", "list")):
+        assert on_a_screen(80, *words, "--json") == cli.ok(*words, "--json").lines
+
+
+@pytest.mark.usefixtures("filled")
+def test_times_of_today_have_no_date() -> None:
+    lines = on_a_screen(140, "pilot", "list")
+    assert any(re.search(r" \d\d:\d\d:\d\dZ( |$)", line) for line in lines)
+    assert not any(f"{datetime.now(UTC):%Y-%m-%d}" in line for line in lines)
+    [later] = on_a_screen(140, "ce", "maintenance", "list")[1:]
+    then = datetime.now(UTC) + timedelta(days=30)
+    assert f"{then:%d %b}" in later or f"{then:%Y-%m}" in later
+
+
+def test_columns_of_little_worth_go_before_any_text_is_cut_short(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = (
+        Column(name="first", rank=0),
+        Column(name="dear", rank=1, least=6),
+        Column(name="cheap", rank=9),
+    )
+    row = {"first": "f" * 10, "dear": "d" * 30, "cheap": "c" * 10}
+
+    def shown(width: int) -> list[str]:
+        monkeypatch.setenv("COLUMNS", str(width))
+        show.table([row], columns, "")
+        return capsys.readouterr().out.splitlines()[1].split()
+
+    assert shown(60) == ["f" * 10, "d" * 30, "c" * 10]
+    assert shown(43) == ["f" * 10, "d" * 18 + "…", "c" * 10]
+    assert shown(20) == ["f" * 10, "d" * 7 + "…"]
+    assert shown(12) == ["f" * 10]
+
+
+def test_lines_for_a_pipe_begin_with_what_is_new_and_are_in_order(
+    filled: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin = overview(wiring.parts())
+    lines = Lines(begin)
+    lines.show(begin)
+    assert "→" not in capsys.readouterr().out
+
+    with filled.uow() as tx:
+        earlier = datetime.now(UTC) - timedelta(minutes=5)
+        made = a_pilot().at(earlier).submitted().create(tx)
+    for _ in range(2):
+        lines.show(overview(wiring.parts()))
+    output = capsys.readouterr().out.splitlines()
+
+    moves = [line for line in output if f"pilot {made.id} " in line]
+    assert [line.split("→ ")[1] for line in moves] == ["reserved", "submitting", "submitted"]
+    stamps = [line.split()[0] for line in output]
+    assert stamps == sorted(stamps)
+    assert stamps[0] >= f"{begin.at:%H:%M:%S}Z"
