@@ -3,7 +3,7 @@
 import logging
 import string
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -217,16 +217,16 @@ def test_of_a_program_for_credentials_no_long_word_is_shown() -> None:
 class Talkative:
     """A driver whose every answer holds a secret."""
 
-    def submit(self, orders: list[Order]) -> list[Receipt]:
+    def submit(self, orders: Sequence[Order]) -> list[Receipt]:
         return [Receipt(stamp=one.stamp, reason="token=hunter2") for one in orders]
 
-    def poll(self, jobs: list[Job]) -> list[Observed]:
+    def poll(self, jobs: Sequence[Job]) -> list[Observed]:
         return [
             Observed(stamp=one.stamp, handle="1", raw="token=hunter2", reason="--password hunter2")
             for one in jobs
         ]
 
-    def cancel(self, jobs: list[Job]) -> list[Cancelled]:
+    def cancel(self, jobs: Sequence[Job]) -> list[Cancelled]:
         return [Cancelled(stamp=one.stamp, accepted=False, reason="token=hunter2") for one in jobs]
 
     def find(self) -> Listing:
