@@ -191,7 +191,10 @@ class Factory:
 
     def all_are_as_they_should_be(self) -> bool:
         """Tell whether the short pilots have ended, and the long ones run."""
-        return all(pilot.status is _fate(pilot) for pilot in all_pilots(self.place.database))
+        made = all_pilots(self.place.database)
+        failed = [(one.ce, one.cause, one.raw) for one in made if one.status is Status.FAILED]
+        assert failed == []
+        return all(pilot.status is _fate(pilot) for pilot in made)
 
     def reconciled(self, ce: str) -> int:
         """Count the executions of reconcile."""
