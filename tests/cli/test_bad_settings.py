@@ -155,7 +155,10 @@ FILES = {
     "an unknown key": ("bugdet = 3", "did you mean 'budget'?"),
     "a number in words": ('budget = "many"', "budget"),
     "a negative number": ("batch = -1", "batch"),
-    "an unknown key of a schedule": ("[schedules.report]\nevry = 3", "schedules.report.evry: unknown key; did you mean 'every'?"),
+    "an unknown key of a schedule": (
+        "[schedules.report]\nevry = 3",
+        "schedules.report.evry: unknown key; did you mean 'every'?",
+    ),
 }
 
 

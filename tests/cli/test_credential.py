@@ -36,7 +36,9 @@ def test_a_credential_is_added_listed_changed_and_forgotten(
     assert head.split()[:5] == ["vo", "backend", "kind", "state", "left"]
     assert row.split()[:6] == ["lhcb", "htcondor", "token", "short", "59", "min"]
     assert "renew 'my token' now" in row
-    changed = cli.json("credential", "set", "lhcb", "htcondor", "--renew", "none", "--kind", "token")
+    changed = cli.json(
+        "credential", "set", "lhcb", "htcondor", "--renew", "none", "--kind", "token"
+    )
     assert changed["renew"] is None
     assert "--yes" in cli.refused("credential", "remove", "lhcb", "htcondor")
     cli.ok("credential", "remove", "lhcb", "htcondor", "--yes")

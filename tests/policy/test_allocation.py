@@ -189,10 +189,7 @@ REASONS = {
     "part": (
         ce("a", 5),
         replace(VO, demand=2),
-        (
-            "free 5; accept 1.00 x start 1.00 x finish 1.00 = 1.00; gets 2 of 2 "
-            "(demand is 2)"
-        ),
+        ("free 5; accept 1.00 x start 1.00 x finish 1.00 = 1.00; gets 2 of 2 (demand is 2)"),
     ),
     "satisfied": (
         ce("a", 5, vo_waiting=4),

@@ -23,9 +23,7 @@ class Name(click.types.StringParamType):
     ) -> list[CompletionItem]:
         """Return the names that begin like this."""
         try:
-            return [
-                CompletionItem(name) for name in self._names() if name.startswith(incomplete)
-            ]
+            return [CompletionItem(name) for name in self._names() if name.startswith(incomplete)]
         except Exception:  # noqa: BLE001 - a key press prints no error
             return []
 

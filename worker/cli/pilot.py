@@ -78,7 +78,7 @@ def show_(which: str, as_json: bool) -> None:
 
 @pilot.command(epilog=example("pilotage pilot output 17 --tail 20"))
 @click.argument("which", metavar=WHICH, callback=_known)
-@click.option("--tail", type=click.IntRange(0), help="The last lines alone, so many.")
+@click.option("--tail", type=click.IntRange(0), help="Show only the last N lines.")
 @as_json
 def output(which: str, tail: int | None, as_json: bool) -> None:
     """Show what a pilot wrote, as far as its CE keeps it."""

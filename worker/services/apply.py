@@ -165,9 +165,7 @@ def _edit(
     )
 
 
-def _disabling(
-    kind: str, name: str, change: Callable[..., object], reserved: int = 0
-) -> Change:
+def _disabling(kind: str, name: str, change: Callable[..., object], reserved: int = 0) -> Change:
     lost = f"; {reserved} reserved pilots are cancelled" if reserved else ""
     return Change(
         what=f"{kind} {name}",

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from worker.backends.sim.life import lot
 from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
-from worker.domain.validation import place, reason
 from worker.domain.pilot import Cause
+from worker.domain.validation import place, reason
 from worker.domain.words import Described
 
 
