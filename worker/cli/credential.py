@@ -54,7 +54,7 @@ def credential() -> None:
 @_renew
 @as_json
 def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | None) -> None:
-    """Register the credential file of a VO, or of all VOs, for a back-end."""
+    """Register the file of a credential for a back-end."""
     told = {kind: path for kind, path in paths.items() if path is not None}
     if len(told) != 1:
         raise click.UsageError(
