@@ -386,7 +386,7 @@ a password.
 | --- | --- |
 | 0 | It worked. |
 | 1 | An error of the tree below. |
-| 2 | The command was used wrongly: an unknown command or option, a missing argument, a value that is not of the option's type. |
+| 2 | Wrong use: an unknown command or option, a missing argument, a value of the wrong type. |
 """,
         "```text\n" + "\n".join(line.removeprefix("    ") for line in tree) + "\n```",
         _table(("error", "says", "is a"), rows),

@@ -10,7 +10,21 @@ from worker.domain.errors import ConfigurationError, Invalid
 from worker.domain.validation import reason
 from worker.settings import Settings, load
 
-BAD = ("soon", -1, 0, 10**30, 1.5, "", "x" * 5000, [], ["a", 1], {}, {"a": 1}, True, None)
+BAD: tuple[object, ...] = (
+    "soon",
+    -1,
+    0,
+    10**30,
+    1.5,
+    "",
+    "x" * 5000,
+    [],
+    ["a", 1],
+    {},
+    {"a": 1},
+    True,
+    None,
+)
 FOREIGN = ("Input", "should", "valid", "parse", "Value error", "pydantic", "right kind")
 """Words of the validator's own, and of a sentence that says nothing."""
 

@@ -76,7 +76,7 @@ def _values(command: Any) -> Any:
 
 @click.group(cls=Group, epilog=example("pilotage ce list"))
 def ce() -> None:
-    """Care for the CEs."""
+    """Manage CEs."""
 
 
 @ce.command(epilog=example("pilotage ce add lyon --backend sim --capacity 100 --waiting-limit 10"))
@@ -107,7 +107,7 @@ def add(
 
 @ce.command("list", epilog=example("pilotage ce list --backend sim --sort capacity --descending"))
 @click.option("--backend", help="Only of this back-end.")
-@click.option("--enabled/--disabled", default=None, help="Only those.")
+@click.option("--enabled/--disabled", default=None, help="Only enabled, or only disabled, ones.")
 @paged
 @as_json
 def list_(backend: str | None, enabled: bool | None, as_json: bool, **asked: Any) -> None:

@@ -3,7 +3,7 @@
 A key press must never print an error or make a file, so whatever goes wrong completes nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import click
 from click.shell_completion import CompletionItem
@@ -11,11 +11,13 @@ from click.shell_completion import CompletionItem
 from worker import wiring
 from worker.services import catalogue, inventory
 
+Names = Callable[[], Iterable[str]]
+
 
 class Name(click.types.StringParamType):
     """A text that is the name of something."""
 
-    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, names: Names) -> None:
         self._names = names
 
     def shell_complete(
@@ -42,7 +44,7 @@ def _is_there() -> bool:
     return not settings.is_embedded or settings.home.is_dir()
 
 
-_ARGUMENTS = {
+_ARGUMENTS: Mapping[tuple[str, str], Names] = {
     ("ce", "name"): _ces,
     ("vo", "name"): _vos,
     ("task", "name"): catalogue.tasks,
@@ -50,7 +52,12 @@ _ARGUMENTS = {
 }
 """What an argument is the name of, by its group."""
 
-_ANYWHERE = {"ce": _ces, "vo": _vos, "only_for": _vos, "backend": wiring.backends}
+_ANYWHERE: Mapping[str, Names] = {
+    "ce": _ces,
+    "vo": _vos,
+    "only_for": _vos,
+    "backend": wiring.backends,
+}
 """What an argument or an option of this name is the name of, in every command."""
 
 
@@ -63,9 +70,7 @@ def complete_names(root: click.Group) -> None:
                 param.type = Name(names)
 
 
-def _names(
-    group: str, command: click.Command, param: click.Parameter
-) -> Callable[[], Iterable[str]] | None:
+def _names(group: str, command: click.Command, param: click.Parameter) -> Names | None:
     name = str(param.name)
     is_new = command.name == "add" and name == "name"
     if is_new or not isinstance(param.type, click.types.StringParamType):

@@ -39,7 +39,7 @@ def _which(command: Any) -> Any:
 
 @click.group(cls=Group, epilog=example("pilotage credential list"))
 def credential() -> None:
-    """Care for the credentials; the secrets stay in their files."""
+    """Manage credentials; the secrets stay in their files."""
 
 
 @credential.command(
@@ -54,7 +54,7 @@ def credential() -> None:
 @_renew
 @as_json
 def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | None) -> None:
-    """Tell where the credential of a VO, or of all, for a back-end lies."""
+    """Register the file of a credential for a back-end."""
     told = {kind: path for kind, path in paths.items() if path is not None}
     if len(told) != 1:
         raise click.UsageError(

@@ -48,25 +48,29 @@ def as_json(command: Command) -> Command:
 def destructive(command: Command) -> Command:
     """Add --yes and --force."""
     force = click.option("--force", is_flag=True, help="Do it even while pilots are active.")
-    yes = click.option("--yes", is_flag=True, help="Do it; without, only say what would be lost.")
+    yes = click.option(
+        "--yes", is_flag=True, help="Really do it. Without --yes, only show what would change."
+    )
     return yes(force(command))
 
 
 def sure(command: Command) -> Command:
     """Add --yes alone."""
-    yes = click.option("--yes", is_flag=True, help="Do it; without, only say what would be lost.")
+    yes = click.option(
+        "--yes", is_flag=True, help="Really do it. Without --yes, only show what would change."
+    )
     return yes(command)
 
 
 def paged(command: Command) -> Command:
     """Add what a long list takes."""
     for option in (
-        click.option("--after", help="Go on where the page before ended."),
+        click.option("--after", help="Continue after the previous page (cursor printed below it)."),
         click.option("--rows", "limit", type=click.IntRange(1, 10_000), default=100,
                      show_default=True, help="Rows at the most."),
-        click.option("--descending", is_flag=True, help="Turn the order round."),
+        click.option("--descending", is_flag=True, help="Reverse the order."),
         click.option("--sort", help="Order by this column."),
-        click.option("--search", help="Part of the name, in either case."),
+        click.option("--search", help="Name contains TEXT, ignoring case; for pilots an id or the beginning of a stamp."),
     ):  # fmt: skip
         command = option(command)
     return command

@@ -122,7 +122,7 @@ def show_(which: str, ce: str | None, as_json: bool) -> None:
 @pilot.command(epilog=example("pilotage pilot output 17 --tail 20"))
 @click.argument("which", metavar=WHICH, callback=_name)
 @at_ce
-@click.option("--tail", type=click.IntRange(0), help="The last lines alone, so many.")
+@click.option("--tail", type=click.IntRange(0), help="Show only the last N lines.")
 @as_json
 def output(which: str, ce: str | None, tail: int | None, as_json: bool) -> None:
     """Show what a pilot wrote, as far as its CE keeps it."""

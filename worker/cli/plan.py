@@ -24,6 +24,10 @@ PLANNED = (
     "granted",
     Column(name="because", rank=ALWAYS, least=16, fold=True),
 )
+REPLAYED = (
+    "Each tick is decided again from the free slots that were recorded for it, so all ticks "
+    "together may give more pilots than the CEs could hold."
+)
 COMPARED = ["what", "was", "becomes", "more"]
 
 
@@ -100,10 +104,7 @@ def _replay(parts: Parts, day: str, policy: str | None, as_json: bool) -> None:
     ticks = show.counted(found.ticks, "tick")
     show.say(f"{ticks} of {day} by the policy {found.policy}; {found.skipped} cannot be read")
     show.table(rows, COMPARED, "nothing to compare")
-    show.say("each tick is decided again from the free slots that were recorded for it, so the sum")
-    show.say(
-        "of all ticks may be more than the CEs could hold: 'pilotage simulate' has no such limit"
-    )
+    show.say(REPLAYED)
 
 
 def _rows(kind: str, was: Mapping[str, int], becomes: Mapping[str, int]) -> list[dict[str, Any]]:

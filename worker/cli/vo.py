@@ -48,7 +48,7 @@ _demand = click.option("--demand", type=Amount(), help="More pilots it could use
 
 @click.group(cls=Group, epilog=example("pilotage vo list"))
 def vo() -> None:
-    """Care for the VOs. A small site needs none but the one called default."""
+    """Manage VOs. A small site needs none but the one called default."""
 
 
 @vo.command(epilog=example("pilotage vo add lhcb --share 2 --limit 500"))
@@ -74,7 +74,7 @@ def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
 
 
 @vo.command("list", epilog=example("pilotage vo list --search lhc"))
-@click.option("--enabled/--disabled", default=None, help="Only those.")
+@click.option("--enabled/--disabled", default=None, help="Only enabled, or only disabled, ones.")
 @paged
 @as_json
 def list_(enabled: bool | None, as_json: bool, **asked: Any) -> None:

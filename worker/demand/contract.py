@@ -1,7 +1,7 @@
 """What a demand source is. Ours and a stranger's enter by the entry-point group
 `pilotage.demand_sources`, each with one `Source`.
 
-A source answers one question: how many pilots could this VO use, those that wait counted in? It
+A source answers one question: how many pilots does this VO want, waiting or newly sent? It
 is never asked while a unit of work is open, and nothing but `DemandUnknown` comes out of it.
 """
 
@@ -19,7 +19,7 @@ class Unknown(Described):
 
     HOLD = "hold", "Nothing new is sent."
     TRICKLE = "trickle", "A few pilots are kept waiting."
-    FILL = "fill", "It is taken to be without limit."
+    FILL = "fill", "The demand is treated as unlimited."
 
 
 class SourceOptions(BaseModel):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-SHOWN = 12
+SHOWN = 16
 """Known words that are listed at the most, where none of them is near."""
 
 

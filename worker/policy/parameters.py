@@ -33,10 +33,10 @@ class Parameters:
     """A run of failures pauses a CE when luck explains it with less than this probability."""
 
     least_run: int = 3
-    """But never fewer failures in a row than this."""
+    """Fewest consecutive failures that can pause a CE."""
 
     refusals: int = 3
-    """So many refused submissions in a row pause a CE."""
+    """Consecutive refusals that pause a CE."""
 
     stuck_after: timedelta = timedelta(minutes=30)
     """A CE is stuck when its oldest pilot waits for so long and none has begun for so long."""

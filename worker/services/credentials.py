@@ -56,9 +56,8 @@ def useless(backends: Mapping[str, Backend], credential: Credential) -> str | No
     if credential.kind in kinds:
         return None
     asks = " or ".join(f"a {kind}" for kind in sorted(kinds)) or "no credential"
-    return (
-        f"no CE of back-end {credential.backend} asks for a {credential.kind}; it asks for {asks}"
-    )
+    back_end = f"back-end {credential.backend}"
+    return f"no CE of {back_end} asks for a {credential.kind}; it asks for {asks}"
 
 
 def change(

@@ -10,7 +10,8 @@ from tests.testbeds.condor.configuration import SCHEDD
 HOW = """HTCondor is up. Look at it:
   export CONDOR_CONFIG={config} PATH={programs}:$PATH
   condor_q -name {schedd} -allusers
-Use it (with an umask of 0, for its jobs belong to another user):
+Use it. Its jobs run as another user, who must be able to write into the folders of pilots:
+  umask 0
   pilotage ce add condor --backend htcondor --capacity 20 --option programs={programs} \\
     --option config={config} --option schedd={schedd} --option output_folder={output}
 """
