@@ -107,10 +107,10 @@ class _Lines:
         if seen.pilots != self._last_counts:
             self._last_counts = seen.pilots
             show.say(f"{seen.at:%H:%M:%S} {counts(seen.pilots)}")
-        warned = {warning.subject: warning.line for warning in warnings(seen)}
-        for subject in warned.keys() - self._last_warnings:
-            show.say(f"{seen.at:%H:%M:%S} ! {warned[subject]}")
-        self._last_warnings = set(warned)
+        lines = {notice.subject: notice.line for notice in warnings(seen)}
+        for subject in lines.keys() - self._last_warnings:
+            show.say(f"{seen.at:%H:%M:%S} ! {lines[subject]}")
+        self._last_warnings = set(lines)
 
 
 @contextmanager
