@@ -1,9 +1,10 @@
 """A scheduler without a worker: `pilotage status` says so, and stops when a worker comes."""
 
+import signal
 import subprocess
 from pathlib import Path
 
-from tests.acceptance.processes import CELERY, PILOTAGE, Processes, settings_of
+from tests.acceptance.processes import CELERY, PILOTAGE, Processes, ended, settings_of
 from tests.databases import backend_chains, file_url
 from tests.expectations import await_that
 from worker.db.database import Database
@@ -33,7 +34,7 @@ def test_a_scheduler_without_a_worker_is_warned_of_until_a_worker_comes(
         [found] = [one for one in ticks.list_schedules(database) if one.task == "learn"]
         return found
 
-    processes.start("beat", [*CELERY, "beat"], settings)
+    beat = processes.start("beat", [*CELERY, "beat"], settings)
     await_that(lambda: learn().pending > 8, PATIENCE)
     [warning] = [line for line in answer("status").splitlines() if DEAD in line]
     assert warning.startswith("! learn fired ")
@@ -52,3 +53,7 @@ def test_a_scheduler_without_a_worker_is_warned_of_until_a_worker_comes(
     assert 'pilotage_task_done_timestamp_seconds{task="learn",vo="all"}' in answer("metrics")
     await_that(lambda: is_done() and DEAD not in answer("status"), PATIENCE)
     database.close()
+    for process in (beat, workers[-1]):
+        process.send_signal(signal.SIGTERM)
+        ended(process, PATIENCE)
+    await_that(lambda: processes.left() == {}, PATIENCE)

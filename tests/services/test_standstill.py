@@ -31,10 +31,10 @@ def begin(world: World) -> None:
 
 
 def schedule(world: World, task: str, vo: str | None = None) -> Schedule:
-    [found] = [
+    [match] = [
         one for one in ticks.list_schedules(world.database) if (one.task, one.vo) == (task, vo)
     ]
-    return found
+    return match
 
 
 def run(world: World, task: str, subject: str | None = None, *, by_hand: bool = False) -> Outcome:
@@ -53,7 +53,7 @@ def run_all(world: World) -> None:
             run(world, task.name, subject)
 
 
-def stuck(world: World) -> dict[str, Standstill]:
+def standstills(world: World) -> dict[str, Standstill]:
     return {one.queue: one for one in overview(world.parts()).standstills}
 
 
@@ -62,12 +62,12 @@ def test_dead_workers_are_seen_after_a_few_firings_and_not_before(world: World) 
     began = world.clock
     begin(world)
     tick(world, times=3)
-    assert stuck(world) == {}, "an execution may last for three minutes"
+    assert standstills(world) == {}, "an execution may last for three minutes"
     tick(world)
 
-    found = stuck(world)
-    assert set(found) == {catalogue.PLAN, catalogue.CALL}
-    plan = found[catalogue.PLAN]
+    result = standstills(world)
+    assert set(result) == {catalogue.PLAN, catalogue.CALL}
+    plan = result[catalogue.PLAN]
     assert {plan.task, *plan.others} == PLAN
     assert (plan.firings, plan.since, plan.alive) == (5, began, False)
     assert sentence(plan, world.clock) == (
@@ -82,7 +82,7 @@ def test_a_site_that_works_is_not_warned_of(world: World) -> None:
     for _ in range(8):
         run_all(world)
         tick(world)
-        assert stuck(world) == {}
+        assert standstills(world) == {}
     assert schedule(world, "submit_pilots").done_at is not None
 
 
@@ -93,7 +93,7 @@ def test_one_queue_without_a_worker_is_named_alone(world: World) -> None:
         for name in PLAN:
             run(world, name, "default" if catalogue.get(name).scope is Scope.VO else None)
         tick(world)
-    assert set(stuck(world)) == {catalogue.CALL}
+    assert set(standstills(world)) == {catalogue.CALL}
 
 
 def test_a_worker_that_skips_an_execution_is_alive(world: World) -> None:
@@ -130,10 +130,10 @@ def test_what_is_switched_off_is_not_missed(world: World) -> None:
     tick(world, times=5)
     for name in catalogue.tasks():
         ticks.set_schedule(world.database, name, world.clock, enabled=False)
-    assert stuck(world) == {}
+    assert standstills(world) == {}
     for name in catalogue.tasks():
         ticks.set_schedule(world.database, name, world.clock, enabled=True)
-    assert stuck(world) == {}, "it has not fired since"
+    assert standstills(world) == {}, "it has not fired since"
 
 
 def test_what_fired_before_a_long_break_does_not_count(world: World) -> None:
@@ -141,10 +141,10 @@ def test_what_fired_before_a_long_break_does_not_count(world: World) -> None:
     tick(world, times=2)
     world.wait(hours=12)
     tick(world, times=3)
-    assert stuck(world) == {}
+    assert standstills(world) == {}
     tick(world, times=2)
-    assert set(stuck(world)) == {catalogue.PLAN, catalogue.CALL}
-    assert stuck(world)[catalogue.PLAN].firings == 5
+    assert set(standstills(world)) == {catalogue.PLAN, catalogue.CALL}
+    assert standstills(world)[catalogue.PLAN].firings == 5
 
 
 def test_a_run_by_hand_shows_no_worker(world: World) -> None:
@@ -160,12 +160,12 @@ def test_a_queue_whose_workers_do_other_tasks_is_slow_and_not_dead(world: World)
     begin(world)
     tick(world, times=5)
     run(world, "learn")
-    found = stuck(world)[catalogue.PLAN]
-    assert found.alive
-    assert "learn" not in (found.task, *found.others)
-    assert sentence(found, world.clock).endswith("the workers of the queue plan do not keep up")
+    result = standstills(world)[catalogue.PLAN]
+    assert result.alive
+    assert "learn" not in (result.task, *result.others)
+    assert sentence(result, world.clock).endswith("the workers of the queue plan do not keep up")
     tick(world, times=4)
-    assert sentence(stuck(world)[catalogue.PLAN], world.clock).endswith(
+    assert sentence(standstills(world)[catalogue.PLAN], world.clock).endswith(
         "no worker takes the queue plan"
     )
 
@@ -201,17 +201,17 @@ def test_a_failure_for_one_ce_stands_until_the_same_ce_is_well(world: World) -> 
     world.wait(5)
     assert run(world, "reconcile", well.name) is Outcome.OK
 
-    found = schedule(world, "reconcile")
-    assert (found.failed_at, found.failed_for) == (failed_at, ill.name)
-    assert found.failure is not None
-    assert found.failure.startswith("The CE cannot be reached just now: squeue: Socket timed out")
-    assert len(found.failure) == 300
-    assert "hunter2" not in found.failure
+    result = schedule(world, "reconcile")
+    assert (result.failed_at, result.failed_for) == (failed_at, ill.name)
+    assert result.failure is not None
+    assert result.failure.startswith("The CE cannot be reached just now: squeue: Socket timed out")
+    assert len(result.failure) == 300
+    assert "hunter2" not in result.failure
     world.wait(60)
     assert run(world, "reconcile", ill.name) is Outcome.OK
-    found = schedule(world, "reconcile")
-    assert (found.failed_at, found.failed_for, found.failure) == (None, None, None)
-    assert (found.last_outcome, found.outcome_at) == (Outcome.OK, world.clock)
+    result = schedule(world, "reconcile")
+    assert (result.failed_at, result.failed_for, result.failure) == (None, None, None)
+    assert (result.last_outcome, result.outcome_at) == (Outcome.OK, world.clock)
 
 
 def test_a_failure_that_is_a_day_old_is_history(world: World) -> None:

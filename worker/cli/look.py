@@ -70,9 +70,9 @@ def explain(ce: str, vo: str | None, at: str | None, as_json: bool) -> None:
     if as_json:
         show.as_json([asdict(decision) for decision in found])
         return
-    silent = breaker.state(wiring.parts(), ce)["calls"] if until is None else None
-    if silent:
-        show.say(f"CE {ce}: {silent}")
+    problem = breaker.state(wiring.parts(), ce)["calls"] if until is None else None
+    if problem:
+        show.say(f"CE {ce}: {problem}")
     if not found:
         show.say(f"nothing was decided about {ce} {_by(until)}")
     for decision in found:

@@ -99,7 +99,7 @@ def _statuses(situation: Overview, width: int | None) -> list[Text]:
     return lines
 
 
-class Warned(NamedTuple):
+class Notice(NamedTuple):
     """A warning: what it is about, however long it lasts, and its line of now."""
 
     subject: str
@@ -107,17 +107,19 @@ class Warned(NamedTuple):
     style: str = "bold red"
 
 
-def warnings(seen: Overview) -> list[Warned]:
+def warnings(seen: Overview) -> list[Notice]:
     """List what stands still, which CEs do not answer, and which credentials end."""
     still = []
     if seen.fired_at is not None and seen.at - seen.fired_at > STILL:
         length = spoken(seen.at - seen.fired_at)
-        still = [Warned("beat", f"no task has fired for {length}: no scheduler is alive")]
-    queues = [Warned(one.queue, sentence(one, seen.at)) for one in seen.standstills]
-    silent = [one for one in seen.ces if one.trouble is not None and one.state != DISABLED]
-    calls = [Warned(f"CE {one.name}", f"CE {one.name}: {one.trouble}") for one in silent[:SILENT]]
-    if silent[SILENT:]:
-        calls.append(Warned("CEs", f"{len(silent) - SILENT} more CEs do not answer"))
+        still = [Notice("beat", f"no task has fired for {length}: no scheduler is alive")]
+    queues = [Notice(one.queue, sentence(one, seen.at)) for one in seen.standstills]
+    silent_ces = [one for one in seen.ces if one.trouble is not None and one.state != DISABLED]
+    calls = [
+        Notice(f"CE {one.name}", f"CE {one.name}: {one.trouble}") for one in silent_ces[:SILENT]
+    ]
+    if silent_ces[SILENT:]:
+        calls.append(Notice("CEs", f"{len(silent_ces) - SILENT} more CEs do not answer"))
     credentials = [
         _of_credential(one)
         for one in seen.credentials
@@ -126,11 +128,11 @@ def warnings(seen: Overview) -> list[Warned]:
     return [*still, *queues, *calls, *credentials]
 
 
-def _of_credential(one: Standing) -> Warned:
+def _of_credential(one: Standing) -> Notice:
     subject = f"{one.kind} of {one.vo} for {one.backend}"
     if one.problem:
-        return Warned(subject, one.problem)
-    return Warned(subject, _ending(one), "yellow")
+        return Notice(subject, one.problem)
+    return Notice(subject, _ending(one), "yellow")
 
 
 def ended(ends: Ends) -> str:

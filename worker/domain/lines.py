@@ -9,7 +9,8 @@ LONGEST = 300
 
 def short_line(text: str, longest: int = LONGEST) -> str:
     """Write a text in one line, cut where it is too long, without what looks like a secret."""
-    line = " ".join(without_secrets(text).replace("\0", "\N{REPLACEMENT CHARACTER}").split())
+    storable = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    line = " ".join(without_secrets(storable).split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 

@@ -35,9 +35,9 @@ def standstills(
         if queue is not None:
             by_queue.setdefault(queue, []).append(one)
     return [
-        _standstill(queue, stuck, alive=any(_was_done(one, now - patience) for one in of_queue))
+        _standstill(queue, overdue, alive=any(_was_done(one, now - patience) for one in of_queue))
         for queue, of_queue in sorted(by_queue.items())
-        if (stuck := list(_stuck(of_queue, now, patience)))
+        if (overdue := list(_overdue(of_queue, now, patience)))
     ]
 
 
@@ -62,7 +62,7 @@ def sentence(standstill: Standstill, now: datetime) -> str:
     )
 
 
-def _stuck(
+def _overdue(
     of_queue: Sequence[Schedule], now: datetime, patience: timedelta
 ) -> Iterator[tuple[datetime, Schedule]]:
     for one in of_queue:
@@ -72,16 +72,16 @@ def _stuck(
 
 
 def _standstill(
-    queue: str, stuck: Sequence[tuple[datetime, Schedule]], *, alive: bool
+    queue: str, overdue: Sequence[tuple[datetime, Schedule]], *, alive: bool
 ) -> Standstill:
     # The task that fired most often stands for all.
-    since, first = max(stuck, key=lambda pair: pair[1].pending)
+    since, first = max(overdue, key=lambda pair: pair[1].pending)
     return Standstill(
         queue=queue,
         task=first.task,
         firings=first.pending,
         since=since,
-        others=tuple(sorted({one.task for _, one in stuck} - {first.task})),
+        others=tuple(sorted({one.task for _, one in overdue} - {first.task})),
         alive=alive,
     )
 
