@@ -20,7 +20,7 @@ LATER = NOW + timedelta(hours=2)
 
 def name(world: World, *words: str, ce: CE | None = None) -> list[int]:
     with world.database.uow() as tx:
-        named = pilots_named(tx, words, LATER, ce and ce.name)
+        named = pilots_named(tx, words, LATER, None if ce is None else ce.name)
         return [pilot.id for pilot in named]
 
 
