@@ -1,6 +1,7 @@
 """The picture that `status`, `top` and `up` draw: CEs with bars, pilots, decisions, transitions."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby, islice
 from textwrap import wrap
@@ -155,7 +156,7 @@ CES = (
     Column(name="submitted", rank=ALWAYS),
     Column(name="submitting", rank=8),
     Column(name="reserved", rank=7),
-    Column(name="free", rank=ALWAYS, least=8),
+    Column(name="free", rank=ALWAYS),
     Column(name="rate", rank=6),
     Column(name="state", rank=ALWAYS),
     Column(name="because", rank=3),
@@ -165,10 +166,12 @@ CES = (
 def _ces(lines: Sequence[CELine], width: int | None, shown: int) -> list[RenderableType]:
     if not lines:
         return [Text("no CE yet: pilotage ce add NAME --backend sim --capacity 10")]
-    bar = SHORT_BAR if width is not None and width < ROOMY else BAR
+    narrow = width is not None and width < ROOMY
+    bar = SHORT_BAR if narrow else BAR
+    columns = [replace(c, least=8) if narrow and c.name == "free" else c for c in CES]
     if shown < len(lines):
         lines = sorted(lines, key=lambda line: line.state == NORMAL)
-    table = grid([_ce(line, bar) for line in lines[:shown]], CES, width)
+    table = grid([_ce(line, bar) for line in lines[:shown]], columns, width)
     left_out = len(lines) - shown
     return [table, Text(f"{left_out} more: pilotage ce list")] if left_out else [table]
 
@@ -287,7 +290,8 @@ def _transition(steps: Sequence[tuple[str, Transition]], situation: Overview) ->
 
 def because(step: Transition) -> str:
     """Return why a pilot moved, without words that only repeat its new status."""
-    raw = step.raw if str(step.raw).lower() not in ECHOES.get(step.became, ()) else None
+    echoes = {*ECHOES.get(step.became, ()), str(step.cause)}
+    raw = None if str(step.raw).lower() in echoes else step.raw
     spelt = str(step.reason).startswith(str(step.cause).replace("_", " "))
     words = (str(word) for word in (None if spelt else step.cause, raw, step.reason) if word)
     return " ".join(dict.fromkeys(words))
