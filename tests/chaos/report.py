@@ -177,8 +177,9 @@ def _surprises(errors: Sequence[str]) -> str:
     end = "[The table of tracebacks](#tracebacks) says now what brings them about."
     if not all(is_known(error) for error in errors):
         end = "Not all are explained yet."
-    return f"""The verdict counts the kinds of tracebacks that no fault was known to bring about when the
-run ended: {named}. {end}
+    return f"""\
+The verdict counts the kinds of tracebacks that no fault was known to bring about when the run
+ended: {named}. {end}
 
 """
 
