@@ -1,6 +1,7 @@
 """What `export` writes and `apply` reads is the inventory, whatever is in it."""
 
 import tomllib
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +33,8 @@ from worker.services.toml_text import document
 BACKENDS = registry.discover()
 ALL = Asked(limit=1000)
 
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,12}", fullmatch=True)
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 lines = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=12)
@@ -43,7 +46,7 @@ scripts = st.tuples(texts, st.sampled_from(["\necho", "true", "\r\n'''\nx", "#!/
 words = st.lists(texts, min_size=1, max_size=3).filter(lambda one: bool(one[0].strip()))
 variables = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "sim": st.fixed_dictionaries({}, optional={"queue_time": seconds, "run_time": seconds}),
     "slurm": st.fixed_dictionaries(
         {},
@@ -106,7 +109,7 @@ def places(draw: st.DrawFn, name: str) -> CE:
     )
 
 
-def fill(draw: st.DrawFn, tx: Transaction) -> None:
+def fill(draw: Draw, tx: Transaction) -> None:
     """Fill an empty database with an inventory."""
     free = names.filter(lambda name: name not in (ALL_VOS, DEFAULT_VO))
     own = draw(st.lists(free, max_size=3, unique=True))
@@ -126,14 +129,14 @@ def fill(draw: st.DrawFn, tx: Transaction) -> None:
         payloads.put(tx, owner, payload(draw, at))
 
 
-def add_ce(draw: st.DrawFn, tx: Transaction, name: str, everybody: list[str]) -> None:
+def add_ce(draw: Draw, tx: Transaction, name: str, everybody: list[str]) -> None:
     ces.add(tx, draw(places(name)))
     ces.allow(tx, name, draw(st.lists(st.sampled_from(everybody), max_size=2)))
     if draw(st.booleans()) and not ces.allowed(tx, name):
         ces.change(tx, name, open_to_all=False)  # as if the one VO that it was for was removed
 
 
-def add_credentials(draw: st.DrawFn, tx: Transaction, owner: str | None) -> None:
+def add_credentials(draw: Draw, tx: Transaction, owner: str | None) -> None:
     for kind in draw(st.lists(st.sampled_from(CredentialKind), max_size=2, unique=True)):
         one = Credential(
             vo=owner,
@@ -145,7 +148,7 @@ def add_credentials(draw: st.DrawFn, tx: Transaction, owner: str | None) -> None
         credentials.add(tx, one)
 
 
-def add_schedule(draw: st.DrawFn, tx: Transaction, owner: str | None) -> None:
+def add_schedule(draw: Draw, tx: Transaction, owner: str | None) -> None:
     task = draw(st.sampled_from(["submit_pilots"] if owner else sorted(catalogue.tasks())))
     when: dict[str, Any] = draw(
         st.fixed_dictionaries({"every": seconds}) | st.just({"cron": "*/5 2-4 * * mon"})
@@ -154,7 +157,7 @@ def add_schedule(draw: st.DrawFn, tx: Transaction, owner: str | None) -> None:
         schedules.put(tx, Schedule(task=task, vo=owner, enabled=draw(st.booleans()), **when))
 
 
-def payload(draw: st.DrawFn, known: list[str]) -> dict[str, Any]:
+def payload(draw: Draw, known: list[str]) -> dict[str, Any]:
     own = draw(st.lists(st.sampled_from(sorted(VARIABLES)), unique=True))
     at = draw(st.lists(st.sampled_from(known), unique=True)) if known else []
     script = "".join(draw(scripts)).replace("@", "(a)")
