@@ -111,7 +111,7 @@ help: ## Print this
 	  /^[a-z][a-z -]*:.*## / {printf "  %-46s %s\n", $$1, $$NF}' $(MAKEFILE_LIST)
 
 $(VENV)/ready: requirements.lock pyproject.toml
-	@echo "installing into $(VENV), about a minute"
+	@echo "Making the virtual environment $(VENV). This takes about a minute, once."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

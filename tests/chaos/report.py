@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.chaos.logs import KNOWN
+from tests.chaos.logs import KNOWN, is_known
 from tests.chaos.pulse import Wound
 from tests.chaos.verdict import Verdict
 
@@ -152,7 +152,7 @@ The limits held in {told["snapshots"]} snapshots while it went on, and after eac
 {told["settled"]:.0f} s after the last fault; {told["long_waits"]} transactions waited
 for a lock for more than a second.
 
-{_others(others)}## Recovery
+{_surprises(told["wrong"]["tracebacks"])}{_others(others)}## Recovery
 
 Seconds from the end of a fault (a kill ends at once) until what it stopped was seen to go on, while
 all the other faults went on too.
@@ -166,6 +166,21 @@ all the other faults went on too.
 | error | times | why |
 | --- | --- | --- |
 {chr(10).join(known)}
+"""
+
+
+def _surprises(errors: Sequence[str]) -> str:
+    """Explain why the verdict counts tracebacks: nobody could explain them when the run ended."""
+    if not errors:
+        return ""
+    named = " and ".join(f"`{error}`" for error in errors)
+    end = "[The table of tracebacks](#tracebacks) says now what brings them about."
+    if not all(is_known(error) for error in errors):
+        end = "Not all are explained yet."
+    return f"""\
+The verdict counts the kinds of tracebacks that no fault was known to bring about when the run
+ended: {named}. {end}
+
 """
 
 

@@ -71,6 +71,42 @@ def test_the_database_becomes_what_the_file_says_and_then_stays(cli: Cli, site: 
 
 
 @pytest.mark.usefixtures("world")
+def test_what_export_writes_changes_nothing_where_it_was_written(cli: Cli, site: Path) -> None:
+    cli.ok("apply", str(site))
+    cli.ok("credential", "add", "lhcb", "sim", "--proxy", "/etc/pilotage/lhcb.pem")
+    written = cli.ok("export").out
+    site.write_text(written, encoding="utf-8")
+
+    assert cli.json("apply", str(site))["changes"] == []
+    assert cli.ok("export").out == written
+    assert '[vo.lhcb.credentials.sim]\nproxy = { path = "/etc/pilotage/lhcb.pem" }' in written
+
+
+@pytest.mark.usefixtures("world")
+def test_an_inventory_moves_to_an_empty_database_by_a_file(
+    cli: Cli, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.ok("apply", str(site))
+    written = cli.ok("export").out
+    site.write_text(written, encoding="utf-8")
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", f"sqlite:///{tmp_path / 'other.sqlite'}")
+    cli.ok("db", "setup")
+    cli.ok("apply", str(site))
+
+    assert cli.ok("export").out == written
+
+
+@pytest.mark.usefixtures("world")
+def test_an_empty_list_of_vos_closes_a_ce(cli: Cli, site: Path) -> None:
+    cli.ok("apply", str(site))
+    site.write_text(SITE.replace('vos = ["lhcb"]', "vos = []"), encoding="utf-8")
+    [change] = cli.json("apply", str(site))["changes"]
+
+    assert (change["was"], change["becomes"]) == ("lhcb", "nobody")
+    assert cli.json("apply", str(site))["changes"] == []
+
+
+@pytest.mark.usefixtures("world")
 def test_what_the_file_changes_is_named_value_by_value(cli: Cli, site: Path) -> None:
     cli.ok("apply", str(site))
     site.write_text(
@@ -109,6 +145,7 @@ def test_what_the_file_does_not_name_is_disabled_and_kept(cli: Cli, site: Path) 
         ("[ce.x]\nbackend='sim'\ncapacity='many'", "CE x"),
         ("[ce.x]\nbackend='sim'\ncapacity=1\nvos=['nobody']", "no VO of this name: nobody"),
         ("[ce.x]\nbackend='sim'\ncapacity=1\noptions={queue_tim=1}", "did you mean 'queue_time'?"),
+        ("[ce.x]\nbackend='sim'\ncapacity=1\nvos='lhcb'", "the names of VOs as a list"),
         ("[site]\n", "unknown key 'site'"),
         ("[schedules.submit]\nevery=1", "did you mean 'submit_pilots'?"),
         ("[schedules.learn]\ncron='x'", "cron line"),

@@ -207,10 +207,12 @@ def test_ce_test_fails_with_what_is_wrong(cli: Cli) -> None:
 
     assert answer.code == 1
     assert answer.err.count("\n") == 1
-    assert "no slot of here is free" in answer.err
+    assert "at the step 'pilot'" in answer.err
+    assert "no slot of here is free" in answer.out
+    assert "no slot of here is free" not in answer.err, "it is said once"
     assert [line.split()[0] for line in answer.out.splitlines()][-2:] == ["failed", "→"]
     cli.ok("ce", "set", "here", "--capacity", "1")
-    assert "exit code 1" in cli("ce", "test", "here", "--pilot", "--json").err
+    assert "exit code 1" in cli("ce", "test", "here", "--pilot", "--json").out
 
 
 SITE = """

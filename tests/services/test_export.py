@@ -1,7 +1,8 @@
 """What `export` writes and `apply` reads is the inventory, whatever is in it."""
 
 import tomllib
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,7 +23,7 @@ from worker.domain.ce import CE
 from worker.domain.credential import Credential, CredentialKind
 from worker.domain.payload import plain, read
 from worker.domain.variable import Kind
-from worker.domain.vo import DEFAULT_VO, VO
+from worker.domain.vo import ALL_VOS, DEFAULT_VO, VO
 from worker.services import apply as apply_service
 from worker.services import catalogue
 from worker.services.apply import apply
@@ -32,22 +33,20 @@ from worker.services.toml_text import document
 BACKENDS = registry.discover()
 ALL = Asked(limit=1000)
 
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,12}", fullmatch=True)
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 lines = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=12)
 counts = st.sampled_from([0, 1, 7, 2**31 - 1])
 limits = st.none() | counts
 seconds = st.floats(min_value=0.125, max_value=1e9)
-moments = st.datetimes(
-    datetime(2026, 1, 1),
-    datetime(2100, 1, 1),
-    timezones=st.just(UTC),
-)
+moments = st.integers(0, 10**15).map(lambda n: NOW + timedelta(microseconds=n))
 scripts = st.tuples(texts, st.sampled_from(["\necho", "true", "\r\n'''\nx", "#!/bin/sh\n", "x'"]))
 words = st.lists(texts, min_size=1, max_size=3).filter(lambda one: bool(one[0].strip()))
 variables = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "sim": st.fixed_dictionaries({}, optional={"queue_time": seconds, "run_time": seconds}),
     "slurm": st.fixed_dictionaries(
         {},
@@ -110,43 +109,55 @@ def places(draw: st.DrawFn, name: str) -> CE:
     )
 
 
-def fill(draw: st.DrawFn, tx: Transaction) -> None:
+def fill(draw: Draw, tx: Transaction) -> None:
     """Fill an empty database with an inventory."""
-    some_vos = draw(
-        st.lists(names.filter(lambda n: n not in ("all", DEFAULT_VO)), max_size=3, unique=True)
-    )
-    some_ces = draw(st.lists(names, max_size=3, unique=True))
+    free = names.filter(lambda name: name not in (ALL_VOS, DEFAULT_VO))
+    own = draw(st.lists(free, max_size=3, unique=True))
     default = draw(owners(DEFAULT_VO))
-    vos.change(
-        tx, DEFAULT_VO, **{name: getattr(default, name) for name in ("share", "limit", "source")}
-    )
-    for name in some_vos:
+    changes = {name: getattr(default, name) for name in ("share", "limit", "source")}
+    vos.change(tx, DEFAULT_VO, **changes)
+    for name in own:
         vos.add(tx, draw(owners(name)))
-    for name in some_ces:
-        ces.add(tx, draw(places(name)))
-        ces.allow(tx, name, draw(st.lists(st.sampled_from([DEFAULT_VO, *some_vos]), max_size=2)))
-        if draw(st.booleans()) and not ces.allowed(tx, name):
-            ces.change(tx, name, open_to_all=False)  # the one VO that it was for is removed
-    for owner in (None, DEFAULT_VO, *some_vos):
-        for kind in draw(st.lists(st.sampled_from(CredentialKind), max_size=2, unique=True)):
-            path = f"/etc/{draw(lines)}"
-            renew = draw(st.none() | words.map(tuple))
-            backend = draw(st.sampled_from(["arc", "slurm"]))
-            credentials.add(
-                tx, Credential(vo=owner, backend=backend, kind=kind, path=path, renew=renew)
-            )
-        task = draw(st.sampled_from(["submit_pilots"] if owner else sorted(catalogue.tasks())))
-        when: dict[str, Any] = draw(
-            st.fixed_dictionaries({"every": seconds}) | st.just({"cron": "*/5 2-4 * * mon"})
+    everybody = [DEFAULT_VO, *own]
+    at = draw(st.lists(names, max_size=3, unique=True))
+    for name in at:
+        add_ce(draw, tx, name, everybody)
+    for owner in (None, *everybody):
+        add_credentials(draw, tx, owner)
+        add_schedule(draw, tx, owner)
+    for owner in draw(st.lists(st.sampled_from(everybody), unique=True)):
+        payloads.put(tx, owner, payload(draw, at))
+
+
+def add_ce(draw: Draw, tx: Transaction, name: str, everybody: list[str]) -> None:
+    ces.add(tx, draw(places(name)))
+    ces.allow(tx, name, draw(st.lists(st.sampled_from(everybody), max_size=2)))
+    if draw(st.booleans()) and not ces.allowed(tx, name):
+        ces.change(tx, name, open_to_all=False)  # as if the one VO that it was for was removed
+
+
+def add_credentials(draw: Draw, tx: Transaction, owner: str | None) -> None:
+    for kind in draw(st.lists(st.sampled_from(CredentialKind), max_size=2, unique=True)):
+        one = Credential(
+            vo=owner,
+            backend=draw(st.sampled_from(["arc", "slurm"])),
+            kind=kind,
+            path=f"/etc/{draw(lines)}",
+            renew=draw(st.none() | words.map(tuple)),
         )
-        if draw(st.booleans()):
-            schedules.put(tx, Schedule(task=task, vo=owner, enabled=draw(st.booleans()), **when))
-    for owner in (DEFAULT_VO, *some_vos):
-        if draw(st.booleans()):
-            payloads.put(tx, owner, payload(draw, some_ces))
+        credentials.add(tx, one)
 
 
-def payload(draw: st.DrawFn, known: list[str]) -> dict[str, Any]:
+def add_schedule(draw: Draw, tx: Transaction, owner: str | None) -> None:
+    task = draw(st.sampled_from(["submit_pilots"] if owner else sorted(catalogue.tasks())))
+    when: dict[str, Any] = draw(
+        st.fixed_dictionaries({"every": seconds}) | st.just({"cron": "*/5 2-4 * * mon"})
+    )
+    if draw(st.booleans()):
+        schedules.put(tx, Schedule(task=task, vo=owner, enabled=draw(st.booleans()), **when))
+
+
+def payload(draw: Draw, known: list[str]) -> dict[str, Any]:
     own = draw(st.lists(st.sampled_from(sorted(VARIABLES)), unique=True))
     at = draw(st.lists(st.sampled_from(known), unique=True)) if known else []
     script = "".join(draw(scripts)).replace("@", "(a)")
@@ -185,7 +196,7 @@ def test_export_then_apply_is_the_identity(sqlite_template: Sqlite, tmp_path: Pa
     def holds(data: st.DataObject) -> None:
         with sqlite_template.in_memory() as old, sqlite_template.in_memory() as new:
             with old() as tx:
-                fill(data.draw, tx)  # type: ignore[arg-type]
+                fill(data.draw, tx)
             written = export(a_database(old))
             file.write_text(written, encoding="utf-8")
             wanted = apply_service.read(file, BACKENDS)

@@ -15,8 +15,9 @@
 
 Credentials and payloads are told of in `apply_identity`.
 
-`export` writes such a file. What the file leaves out of a VO or CE has its default. A VO or CE that the file does not name is
-disabled, not removed: its pilots and its history stay. Everything happens in one unit of work.
+`export` writes such a file. What it leaves out of a VO or CE has its default. A VO or CE that it
+does not name is disabled, not removed: its pilots and its history stay. Everything happens in one
+unit of work.
 """
 
 import tomllib
@@ -192,7 +193,7 @@ def _owners(names: list[str] | None) -> str:
 
 
 def _only_for(ce: str, names: object) -> list[str] | None:
-    """Read the VOs of a CE, each once; without a list it is open to all, with an empty one to none."""
+    """Read the VOs of a CE. Without a list it is open to all, with an empty one to nobody."""
     if names is None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -20,8 +20,11 @@ PROBLEM = "problem"
 HOW = """\
 An ARC CE is up. Its users' authority, and the proxy of one user, are in {folder}/pki.
 
+  pilotage db setup
   pilotage credential add all arc --proxy {proxy}
   pilotage ce add arc1 --backend arc --capacity 10 --option url={url} --option ca={ca}
+  pilotage ce test arc1 --pilot
+  pilotage up
 
 The client of ARC sees the same jobs:
 

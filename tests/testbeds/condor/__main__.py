@@ -10,10 +10,13 @@ from tests.testbeds.condor.configuration import SCHEDD
 HOW = """HTCondor is up. Look at it:
   export CONDOR_CONFIG={config} PATH={programs}:$PATH
   condor_q -name {schedd} -allusers
-Use it. Its jobs run as another user, who must be able to write into the folders of pilots:
+Use it. The umask lets its jobs, which are of another user, write into folders that you make.
   umask 0
+  pilotage db setup
   pilotage ce add condor --backend htcondor --capacity 20 --option programs={programs} \\
     --option config={config} --option schedd={schedd} --option output_folder={output}
+  pilotage ce test condor --pilot
+  pilotage up
 """
 
 

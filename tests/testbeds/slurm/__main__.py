@@ -9,7 +9,10 @@ from tests.testbeds.slurm import Slurm, up
 
 HOW = """Slurm is up. Use it:
   export SLURM_CONF={configuration}
+  pilotage db setup
   pilotage ce add slurm --backend slurm --capacity 20 --option slurm_conf={configuration}
+  pilotage ce test slurm --pilot
+  pilotage up
 """
 
 

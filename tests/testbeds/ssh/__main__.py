@@ -19,7 +19,10 @@ def main() -> int:
         return 0
     node = up(told.folder)
     options = " ".join(f"--option {name}={value}" for name, value in node.options.items())
-    sys.stdout.write(f"sshd is up. Use it for a CE:\n  pilotage ce set NAME {options}\n")
+    sys.stdout.write(
+        "sshd is up. Use it for a CE of Slurm or HTCondor:\n"
+        f"  pilotage ce set NAME {options}\n  pilotage ce test NAME\n"
+    )
     return 0
 
 
