@@ -35,7 +35,7 @@ class Patience:
 
 
 def until(
-    condition: Callable[[], T],
+    condition: Callable[[], T | None],
     what: str = "it",
     *,
     progress: Callable[[], object] = lambda: None,

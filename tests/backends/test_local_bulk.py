@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.backends.local_world import World, orders, until
+from tests.backends.local_world import World, orders
+from tests.patience import until
 from worker.backends.contract import Job
 from worker.db.database import Database
 from worker.domain.pilot import FINAL, Status
@@ -29,7 +30,7 @@ def test_two_hundred_pilots_are_started_in_a_moment(world: World) -> None:
     assert {one.stamp for one in receipts if one.raw == "accepted"} == {one.stamp for one in sent}
     assert took < 6, "0.7 s on an idle machine"
     jobs = [Job(stamp=one.stamp, handle=one.stamp) for one in sent]
-    until(lambda: all(one.status in FINAL for one in driver.poll(jobs)) or None, "all to end", 20)
+    until(lambda: all(one.status in FINAL for one in driver.poll(jobs)), "all to end")
     assert {job.status for job in driver.find().jobs} == {Status.DONE}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backends.local_world import until
+from tests.patience import until
 from worker.backends.local.keeper.process import children_of, start_ticks
 from worker.backends.shell import Secret, run, shown
 from worker.domain.errors import Unavailable, Unreadable
@@ -67,7 +67,7 @@ def test_the_time_limit_ends_the_whole_group(tmp_path: Path) -> None:
         run(sh(script), timeout=0.3)
     assert time.monotonic() - began < 5
     child = int((tmp_path / "pid").read_text())
-    until(lambda: start_ticks(child) is None or None, "the child to be gone")
+    until(lambda: start_ticks(child) is None, "the child to be gone")
 
 
 def test_what_a_program_leaves_behind_neither_holds_us_up_nor_lives(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_what_a_program_leaves_behind_neither_holds_us_up_nor_lives(tmp_path: Pa
     assert (done.stdout, done.exit_code) == ("done\n", 0)
     assert done.seconds < 5
     child = int((tmp_path / "pid").read_text())
-    until(lambda: start_ticks(child) is None or None, "the child to be gone")
+    until(lambda: start_ticks(child) is None, "the child to be gone")
 
 
 def test_too_much_output_is_an_error_and_no_shorter_answer() -> None:
