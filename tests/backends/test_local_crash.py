@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,9 +59,7 @@ class Submitter:
         return len(names(self.world.place) & set(self.stamps))
 
     def until_made(self, number: int) -> None:
-        give_up = time.monotonic() + 30
-        while self.made() < number:
-            assert time.monotonic() < give_up, "nothing was made"
+        until(lambda: self.made() >= number, "the folders", progress=self.made, pause=0)
 
     def kill(self) -> None:
         self.process.kill()

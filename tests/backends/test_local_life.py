@@ -117,8 +117,15 @@ def test_a_pilot_that_will_not_end_is_killed_after_its_grace(world: World) -> No
     world.until_written(job)
     # Twice is as good as once.
     assert [world.connect().cancel([job])[0].accepted for _ in "12"] == [True, True]
-    assert world.look(job).status is Status.RUNNING
     assert world.until_final(job).status is Status.CANCELLED
+
+
+def test_a_pilot_that_will_not_end_goes_on_within_its_grace(world: World) -> None:
+    [job] = world.send(command=STUBBORN.replace("''", "'echo stop'"), grace=3600)
+    world.until_written(job)
+    world.connect().cancel([job])
+    world.until_written(job, "stop")
+    assert world.look(job).status is Status.RUNNING
 
 
 def test_a_pilot_that_ends_well_on_being_asked_was_cancelled(world: World) -> None:
