@@ -19,21 +19,32 @@ LONGEST = 1200.0
 T = TypeVar("T")
 
 
+class Patience:
+    """Lasts as long as something moves, and for minutes after that."""
+
+    def __init__(self, progress: Callable[[], object] = lambda: None) -> None:
+        self._progress, self.state = progress, progress()
+        self._begin = self._moved = time.monotonic()
+
+    def lasts(self) -> bool:
+        """Look whether something has moved, and return whether to wait on."""
+        now, latest = time.monotonic(), self._progress()
+        if latest != self.state:
+            self.state, self._moved = latest, now
+        return now < min(self._moved + PATIENCE, self._begin + LONGEST)
+
+
 def until(
-    condition: Callable[[], T],
+    condition: Callable[[], T | None],
     what: str = "it",
     *,
     progress: Callable[[], object] = lambda: None,
     pause: float = 0.01,
 ) -> T:
-    """Return what the condition returns, as soon as it is true or a value that is not empty."""
-    begin = moved = time.monotonic()
-    state = progress()
+    """Return what the condition returns, as soon as this is true or not empty."""
+    patience = Patience(progress)
     while not (value := condition()):
-        now, latest = time.monotonic(), progress()
-        if latest != state:
-            state, moved = latest, now
-        if now > min(moved + PATIENCE, begin + LONGEST):
-            pytest.fail(f"{what} did not happen within {now - begin:.0f} s; at last: {state}")
+        if not patience.lasts():
+            pytest.fail(f"waited in vain for {what}; at last: {patience.state}")
         time.sleep(pause)
     return value

@@ -40,6 +40,8 @@ DROP FUNCTION watch_claims();
 DROP TABLE claims;
 """
 DID = re.compile(r"worker\.services\.execute: (\w+) (\S*): ")
+SKIPPED = re.compile(DID.pattern + "skipped")
+TOO_LATE = re.compile(r"(\w+) (\S*) comes too late")
 
 
 def build(database: Database) -> None:
@@ -124,9 +126,11 @@ def claims(database: Database) -> dict[str, list[datetime]]:
     return found
 
 
-def executions(processes: Processes, *names: str) -> Counter[tuple[str, str]]:
+def executions(
+    processes: Processes, *names: str, pattern: re.Pattern[str] = DID
+) -> Counter[tuple[str, str]]:
     """Count what the workers say that they did, by task and subject."""
-    return Counter(found for name in names for found in DID.findall(processes.said(name)))
+    return Counter(found for name in names for found in pattern.findall(processes.said(name)))
 
 
 def statuses(database: Database) -> dict[Status, int]:

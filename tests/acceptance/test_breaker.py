@@ -14,6 +14,7 @@ from tests.redis_server import Redis
 from worker.backends.sim.faults import Fault, switch_off, switch_on
 from worker.db import health, pilot_reads
 from worker.db.breakers import BreakerChange
+from worker.db.clock import Clock
 from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.domain.breaker import Breaker
@@ -21,13 +22,14 @@ from worker.domain.decision import Decision
 from worker.services import breaker, overview
 
 # Minutes become seconds: a pilot has survived after two, a probe is due every two to four.
-SETTINGS = """
+PROBE_SOONEST = 2
+SETTINGS = f"""
 beat_interval = 0.5
 
 [parameters]
 survival = 2
 half_life = 30
-probe_soonest = 2
+probe_soonest = {PROBE_SOONEST}
 probe_latest = 4
 worthless_probe = 5
 """
@@ -63,6 +65,10 @@ def state(database: Database, ce: str) -> Breaker:
         return health.get(tx, ce).breaker
 
 
+def now(database: Database) -> datetime:
+    return Clock(database.engine).now()
+
+
 def changes(database: Database, ce: str) -> list[BreakerChange]:
     return breaker.history(database, ce).items
 
@@ -91,29 +97,32 @@ def test_a_ce_that_breaks_is_paused_probed_and_opened_again_and_explain_tells_it
     database = postgresql_database
     processes.start("one", site.worker("one"), told)
     processes.start("beat", site.beat(), told)
-    until(lambda: done(database, "bad") >= 8)
+    until(lambda: done(database, "bad") >= 8, progress=processes.progress)
     assert state(database, "bad") is Breaker.CLOSED
 
     switch_on(database.uow, "bad", Fault.FAILS_FAST)
-    until(lambda: state(database, "bad") is Breaker.OPEN)
+    until(lambda: state(database, "bad") is Breaker.OPEN, progress=processes.progress)
     [paused] = changes(database, "bad")
     assert "failed starts in a row" in paused.reason
-    until(lambda: last(database, "bad").reason.startswith("PAUSED: "))
+    until(lambda: last(database, "bad").reason.startswith("PAUSED: "), progress=processes.progress)
     assert paused.reason in last(database, "bad").reason
     assert dict(overview.steps(last(database, "bad")))["breaker"].startswith("open since")
 
     # What was under way when it was paused is over; from here on there are probes only.
     before = last(database, "bad").at
-    until(lambda: (last(database, "bad").at - before).total_seconds() > 15)
-    probes = sent(database, "bad", before)
-    assert 1 <= probes <= 10
+    until(
+        lambda: (last(database, "bad").at - before).total_seconds() > 15,
+        progress=processes.progress,
+    )
+    probes, seconds = sent(database, "bad", before), (now(database) - before).total_seconds()
+    assert 1 <= probes <= 2 + seconds / PROBE_SOONEST
     assert sent(database, "good", before) > probes
     assert state(database, "good") is Breaker.CLOSED
 
     switch_off(database.uow, "bad", Fault.FAILS_FAST)
-    until(lambda: state(database, "bad") is Breaker.CLOSED)
+    until(lambda: state(database, "bad") is Breaker.CLOSED, progress=processes.progress)
     healed = changes(database, "bad")[-1]
     assert (healed.was, healed.became, healed.by_hand) == (Breaker.OPEN, Breaker.CLOSED, False)
     assert healed.reason == "a pilot survived"
     good = done(database, "bad")
-    until(lambda: done(database, "bad") >= good + 5)
+    until(lambda: done(database, "bad") >= good + 5, progress=processes.progress)

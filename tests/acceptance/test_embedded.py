@@ -121,7 +121,7 @@ def test_a_child_that_is_killed_is_started_again_and_work_goes_on(
     home = tmp_path / "home"
     running = up(processes, "up", home, "--demo")
     state = State(home / "demo")
-    until(lambda: state.statuses().get(Status.SUBMITTED))
+    until(lambda: state.statuses().get(Status.SUBMITTED), progress=processes.progress)
     words = {
         "beat": "beat",
         "plan": "worker --loglevel INFO --without-gossip --without-mingle -Q p",
@@ -138,8 +138,8 @@ def test_a_child_that_is_killed_is_started_again_and_work_goes_on(
         ):
             until(lambda s=sentence: s in processes.said("up"))  # type: ignore[misc]
     before, ticked = max(state.history())[0], state.last("submit_pilots")
-    until(lambda: max(state.history())[0] > before)
-    until(lambda: state.last("submit_pilots") != ticked)
+    until(lambda: max(state.history())[0] > before, progress=processes.progress)
+    until(lambda: state.last("submit_pilots") != ticked, progress=processes.progress)
 
     running.send_signal(signal.SIGINT)
     assert ended(running) == 0
@@ -152,14 +152,14 @@ def test_children_do_not_outlive_their_parent_and_a_restart_goes_on(
     home = tmp_path / "home"
     running = up(processes, "first", home, "--demo")
     state = State(home / "demo")
-    until(lambda: state.statuses().get(Status.RUNNING))
+    until(lambda: state.statuses().get(Status.RUNNING), progress=processes.progress)
     running.kill()
     until(lambda: child(processes, "") is None)
     stamps, last = state.stamps(), max(state.history())[0]
 
     again = up(processes, "again", home, "--demo")
-    until(lambda: max(state.history())[0] > last)
-    until(lambda: state.statuses().get(Status.DONE))
+    until(lambda: max(state.history())[0] > last, progress=processes.progress)
+    until(lambda: state.statuses().get(Status.DONE), progress=processes.progress)
     again.send_signal(signal.SIGINT)
     until(lambda: "stopping; " in processes.said("again"))
     # An impatient finger changes nothing.

@@ -54,9 +54,9 @@ def test_two_workers_and_two_schedulers_keep_every_promise(
     database = postgresql_database
     with site.claims_watched(database), observed(database) as exceeded:
         workers = [processes.start(name, site.worker(name), told) for name in WORKERS]
-        until(lambda: all(ready(processes, name) for name in WORKERS))
+        until(lambda: all(ready(processes, name) for name in WORKERS), progress=processes.progress)
         beats = [processes.start(name, site.beat(), told) for name in ("first", "second")]
-        until(lambda: len(site.claims(database).get("learn", [])) >= 3)
+        until(lambda: len(site.claims(database).get("learn", [])) >= 3, progress=processes.progress)
 
         answer = json.loads(control(processes, told, "inspect", "ping", "--json"))
         assert {name.split("@")[0] for name in answer} == set(WORKERS)
@@ -65,23 +65,33 @@ def test_two_workers_and_two_schedulers_keep_every_promise(
         assert all(name in registered for name in SCHEDULES)
         calls = site.executions(processes, *WORKERS)["submit_pilots", "default"]
         control(processes, told, "call", "submit_pilots", "--args", '["default"]')
-        until(lambda: site.executions(processes, *WORKERS)["submit_pilots", "default"] > calls)
+        until(
+            lambda: site.executions(processes, *WORKERS)["submit_pilots", "default"] > calls,
+            progress=processes.progress,
+        )
 
         with redis_server.client() as client:
             # A server that was given may hold what is not ours.
+            lost = waiting(redis_server)
             client.flushdb() if redis_server.how == "url" else client.flushall()
         done = site.statuses(database).get(Status.DONE, 0)
-        until(lambda: site.statuses(database).get(Status.DONE, 0) > done + 20)
+        until(
+            lambda: site.statuses(database).get(Status.DONE, 0) > done + 20,
+            progress=processes.progress,
+        )
         control(processes, told, "inspect", "ping")
 
         beats[0].kill()
         killed = site.claims(database)["learn"][-1]
-        until(lambda: site.claims(database)["learn"][-1] > killed + timedelta(seconds=10))
+        until(
+            lambda: site.claims(database)["learn"][-1] > killed + timedelta(seconds=10),
+            progress=processes.progress,
+        )
 
         beats[1].terminate()
         assert ended(beats[1]) == 0
         claimed = site.claims(database)
-        until(lambda: idle(redis_server))
+        until(lambda: waiting(redis_server) == 0, progress=lambda: waiting(redis_server))
         for one in workers:
             one.terminate()
         assert [ended(one) for one in workers] == [0, 0]
@@ -95,31 +105,39 @@ def test_two_workers_and_two_schedulers_keep_every_promise(
     assert seen[Status.DONE] > 50
     assert seen.get(Status.LOST, 0) == 0
 
-    did = site.executions(processes, *WORKERS)
+    did, skipped, late = (
+        site.executions(processes, *WORKERS, pattern=pattern)
+        for pattern in (site.DID, site.SKIPPED, site.TOO_LATE)
+    )
+
+    def is_executed_once(task: str, subject: str) -> bool:
+        """Whether each tick was; the flush, the end, and giving way may have cost some."""
+        it = task, subject
+        missing = len(claimed[task]) - (did[it] - skipped[it]) - late[it]
+        return 0 <= missing <= 2 + lost + skipped[it]
+
     for task, every in SCHEDULES.items():
         moments = claimed[task]
-        # No tick is claimed twice, each keeps the beat, and hardly any is passed over.
+        # No tick is claimed twice, and each keeps the beat.
         assert len(moments) == len(set(moments))
         beats_passed = [
             (after - before) / timedelta(seconds=every) for before, after in pairwise(moments[1:])
         ]
         assert all(round(n, 3) == round(n) for n in beats_passed)
-        assert sum(round(n) - 1 for n in beats_passed) <= 1 + len(moments) // 10, task
     for task in ("learn", "report", "prune"):
-        # Each was executed once; the flush and the end may have cost one.
-        assert 0 <= len(claimed[task]) - did[task, ""] <= 2, (task, did)
+        assert is_executed_once(task, ""), (task, did, late, lost)
     for vo in site.VOS:
-        assert 0 <= len(claimed["submit_pilots"]) - did["submit_pilots", vo] <= 2, (vo, did)
+        assert is_executed_once("submit_pilots", vo), (vo, did, late, lost)
     for name in WORKERS:
         assert "Traceback" not in processes.said(name)
         assert did.total() > sum(site.executions(processes, name).values()) > 0
     assert "Traceback" not in processes.said("second")
 
 
-def idle(server: Redis) -> bool:
-    """Tell whether no message waits."""
+def waiting(server: Redis) -> int:
+    """Count the messages that no worker has taken."""
     with server.client() as client:
-        return not any(client.llen(f"pilotage:{queue}") for queue in ("plan", "call"))
+        return sum(client.llen(f"pilotage:{queue}") for queue in ("plan", "call"))
 
 
 @pytest.mark.parametrize(("what", "how_far"), [("worker", 0), ("worker", 1), ("beat", 1)])
@@ -164,7 +182,9 @@ def test_a_broker_that_is_down_at_the_start_is_waited_for_and_found(
     try:
         with running(folder, port=port, password="") as server:
             until(lambda: ready(processes, "worker"))
-            until(lambda: site.statuses(sqlite_database).get(Status.DONE))
+            until(
+                lambda: site.statuses(sqlite_database).get(Status.DONE), progress=processes.progress
+            )
             with server.client() as client:
                 assert client.ping()
             for one in (beat, worker):
@@ -189,13 +209,15 @@ def test_a_broker_that_goes_away_and_comes_back_is_found_again(
         with running(folder, port=port, password=""):
             worker = processes.start("worker", site.worker("worker"), told)
             beat = processes.start("beat", site.beat(), told)
-            until(lambda: site.statuses(sqlite_database).get(Status.DONE))
+            until(
+                lambda: site.statuses(sqlite_database).get(Status.DONE), progress=processes.progress
+            )
     except LookupError as problem:
         pytest.skip(f"needs the service Redis: {problem}")
     until(lambda: "Trying again in" in processes.said("worker"))
     with running(folder, port=port, password=""):
         before = site.advanced(sqlite_database)
-        until(lambda: site.advanced(sqlite_database) > before + 10)
+        until(lambda: site.advanced(sqlite_database) > before + 10, progress=processes.progress)
         assert (worker.poll(), beat.poll()) == (None, None)
         for one in (beat, worker):
             one.send_signal(signal.SIGTERM)

@@ -56,23 +56,23 @@ def test_while_a_host_is_cut_off_the_other_goes_on_and_then_both_do(
         def work(name: str) -> int:
             return site.executions(processes, name).total()
 
-        until(lambda: work("near") > 50 and work("far") > 50)
-        until(lambda: site.statuses(database).get(Status.DONE, 0) > 20)
+        until(lambda: work("near") > 50 and work("far") > 50, progress=processes.progress)
+        until(lambda: site.statuses(database).get(Status.DONE, 0) > 20, progress=processes.progress)
 
         made.set_link("down")
         near, far, steps = work("near"), work("far"), site.advanced(database)
         holds_for(CUT, lambda: all(one.poll() is None for one in running))
-        assert work("near") > near + 5
-        assert site.advanced(database) > steps + 5
+        until(lambda: work("near") > near + 5, progress=processes.progress)
+        until(lambda: site.advanced(database) > steps + 5, progress=processes.progress)
         assert work("far") <= far + 20
         made.set_link("up")
 
         far = work("far")
-        until(lambda: work("far") > far + 50)
+        until(lambda: work("far") > far + 50, progress=processes.progress)
         with database.uow() as tx:
             for name in vos.names(tx):
                 vos.change(tx, name, enabled=False)
-        until(lambda: active(database) == 0)
+        until(lambda: active(database) == 0, progress=processes.progress)
         for one in reversed(running):
             one.terminate()
         assert [ended(one) for one in running] == [0] * 4

@@ -51,7 +51,7 @@ class ArcSite(Site):
     many_ids = 20_000
     time_limit = 1
     step = 0.3
-    patience = 300
+    patience = 3000
 
     def __init__(self, testbed: Testbed, folder: Path, uow: UnitOfWork) -> None:
         self.testbed = testbed

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from tests.patience import until
 from tests.testbeds.condor import Condor
 from tests.testbeds.condor.configuration import SCHEDD
 from worker.backends.conformance import Life, Site, Trouble
@@ -53,7 +54,7 @@ class CondorSite(Site):
     time_limit = QUICK
     margin = 3
     step = 0.1
-    patience = 300
+    patience = 3000
 
     def __init__(self, condor: Condor, uow: UnitOfWork, **options: Any) -> None:
         self.condor = condor
@@ -125,10 +126,7 @@ class CondorSite(Site):
 
     def until(self, look: Callable[[], object], what: str) -> None:
         """Look again and again until something is so."""
-        give_up = time.monotonic() + 20
-        while not look():
-            assert time.monotonic() < give_up, f"waited in vain for {what}"
-            time.sleep(self.step)
+        until(look, what, pause=self.step)
 
     def _credentials(self, kind: CredentialKind) -> dict[str, Path | CredentialProblem]:
         assert kind is self.drivers[-1].options.credential

@@ -3,8 +3,7 @@
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from tests.patience import until
 from worker.backends import registry
 from worker.backends.contract import Job, Means, Observed, Order
 from worker.backends.guard import Guard
@@ -73,7 +73,7 @@ class World:
 
     def until_written(self, job: Job, text: str = "ready") -> None:
         driver = self.connect()
-        until(lambda: text in driver.output(job).text or None, f"{text!r} in the output")
+        until(lambda: text in driver.output(job).text, f"{text!r} in the output")
 
     def record(self, job: Job) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.place / job.stamp / "launch.json").read_text())
@@ -90,7 +90,7 @@ class World:
     def kill_keeper(self, job: Job) -> None:
         pid = self.keeper(job)
         os.kill(pid, signal.SIGKILL)
-        until(lambda: start_ticks(pid) is None or None, "the keeper to be gone")
+        until(lambda: start_ticks(pid) is None, "the keeper to be gone")
 
     def stamps(self) -> set[str]:
         """List the stamps of all folders, of other CEs too."""
@@ -98,7 +98,7 @@ class World:
 
     def end(self) -> None:
         """Kill every process of this world, and no other; wait until all are gone."""
-        until(lambda: not self._kill_all() or None, "every process to be gone")
+        until(lambda: not self._kill_all(), "every process to be gone")
 
     def _kill_all(self) -> bool:
         left = False
@@ -138,14 +138,3 @@ def _has_stamp(pid: int, stamp: str) -> bool:
 def names(folder: Path) -> set[str]:
     """List what lies in a folder; nothing in one that is not there."""
     return {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-
-
-def until(look: Callable[[], Value | None], what: str, limit: float = 30) -> Value:
-    """Look again and again until there is something to see."""
-    give_up = time.monotonic() + limit
-    while time.monotonic() < give_up:
-        seen = look()
-        if seen is not None:
-            return seen
-        time.sleep(0.005)
-    raise AssertionError(f"waited in vain for {what}")

@@ -3,7 +3,6 @@
 import secrets
 import shutil
 import stat
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests import patience
 from tests.testbeds.packages import program
 from tests.testbeds.slurm import Slurm
 from tests.testbeds.ssh import LoginNode
@@ -102,7 +102,7 @@ class World:
     def look(self, job: Job) -> Observed:
         return self.connect().poll([job])[0]
 
-    def until_status(self, job: Job, *wanted: Status, limit: float = 30) -> Observed:
+    def until_status(self, job: Job, *wanted: Status) -> Observed:
         def looked() -> Observed | None:
             for seen in driver.poll([job]):
                 if seen.status in wanted:
@@ -110,10 +110,10 @@ class World:
             return None
 
         driver = self.connect()
-        return until(looked, f"{' or '.join(wanted)}", limit)
+        return until(looked, f"{' or '.join(wanted)}")
 
-    def until_final(self, job: Job, limit: float = 30) -> Observed:
-        return self.until_status(job, *FINAL, limit=limit)
+    def until_final(self, job: Job) -> Observed:
+        return self.until_status(job, *FINAL)
 
     @contextmanager
     def spoilt(self, script: str, *programs: str) -> Iterator[None]:
@@ -147,12 +147,6 @@ def in_groups(sizes: Sequence[int], vo: str = "lhcb") -> list[Order]:
     return [order for size in sizes for order in orders(size, vo)]
 
 
-def until(look: Callable[[], Value | None], what: str, limit: float = 30) -> Value:
-    """Look again and again until there is something to see."""
-    give_up = time.monotonic() + limit
-    while time.monotonic() < give_up:
-        seen = look()
-        if seen is not None:
-            return seen
-        time.sleep(0.05)
-    raise AssertionError(f"waited in vain for {what}")
+def until(look: Callable[[], Value | None], what: str) -> Value:
+    """Look again and again, but not so often that the controller has nothing else to do."""
+    return patience.until(look, what, pause=0.05)

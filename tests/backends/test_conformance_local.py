@@ -47,7 +47,7 @@ class LocalSite(Site):
     )
     many = 60
     step = 0.01
-    patience = 2000
+    patience = 40_000
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -56,7 +56,7 @@ class SlurmSite(Site):
     many_ids = 5000
     time_limit = 1
     step = 0.1
-    patience = 300
+    patience = 3000
 
     def __init__(self, world: World) -> None:
         self.world = world

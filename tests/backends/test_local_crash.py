@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.backends.local_world import World, names, orders, processes_of, until
+from tests.backends.local_world import World, names, orders, processes_of
+from tests.patience import until
 from worker.backends.contract import Job, Order
 from worker.backends.local.keeper.process import boot_id, children_of, start_ticks
 from worker.backends.local.launcher import _FOLDER, _PROGRAM, is_launching
@@ -53,20 +53,18 @@ class Submitter:
         self.process = subprocess.Popen([sys.executable, "-c", SUBMITTER, told])
 
     def launcher(self) -> int:
-        return until(lambda: children_of(self.process.pid) or None, "the launcher")[0]
+        return until(lambda: children_of(self.process.pid), "the launcher")[0]
 
     def made(self) -> int:
         return len(names(self.world.place) & set(self.stamps))
 
     def until_made(self, number: int) -> None:
-        give_up = time.monotonic() + 30
-        while self.made() < number:
-            assert time.monotonic() < give_up, "nothing was made"
+        until(lambda: self.made() >= number, "the folders", progress=self.made, pause=0)
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
-        until(lambda: not is_launching(self.world.place) or None, "the launcher to end")
+        until(lambda: not is_launching(self.world.place), "the launcher to end")
 
 
 def counts(starts: Path, submitter: Submitter) -> list[int]:
@@ -103,7 +101,7 @@ def test_a_killed_submission_starts_no_pilot_twice(
     assert {one.stamp for one in receipts if one.raw == "exists"} == {
         job.stamp for job in listing.jobs
     }
-    until(lambda: 0 not in counts(starts, submitter) or None, "every pilot to start")
+    until(lambda: 0 not in counts(starts, submitter), "every pilot to start")
     assert counts(starts, submitter) == [1] * MANY
     assert {job.status for job in driver.find().jobs} == {Status.RUNNING}
 
@@ -115,7 +113,7 @@ def test_a_stamp_is_started_once(world: World) -> None:
     assert first[0].handle == second[0].handle == order.stamp
     assert [one.raw for one in (*first, *second)] == ["accepted", "exists"]
     assert sorted(str(one.raw) for one in both) == ["accepted", "exists"]
-    until(lambda: processes_of(order.stamp) or None, "the pilot")
+    until(lambda: processes_of(order.stamp), "the pilot")
     assert len(processes_of(order.stamp)) == 1
 
 
@@ -163,18 +161,18 @@ def test_what_a_killed_keeper_left_half_made_is_cleared_away(world: World) -> No
 
 def test_a_killed_keeper_takes_its_pilot_along(world: World) -> None:
     [job] = world.send()
-    until(lambda: processes_of(job.stamp) or None, "the pilot")
+    until(lambda: processes_of(job.stamp), "the pilot")
     world.kill_keeper(job)
     seen = world.until_final(job)
     assert (seen.status, seen.cause, seen.raw) == (Status.FAILED, Cause.SIGNAL, "killed")
     assert world.look(job) == seen
-    until(lambda: not processes_of(job.stamp) or None, "the pilot to be gone")
+    until(lambda: not processes_of(job.stamp), "the pilot to be gone")
 
 
 def test_what_a_killed_keeper_left_behind_is_killed_before_its_pilot_is_over(world: World) -> None:
     [job] = world.send(command="setsid sleep 1000 & sleep 1000 & echo ready; exec sleep 1000")
     world.until_written(job)
-    until(lambda: len(processes_of(job.stamp)) == 3 or None, "the whole family")
+    until(lambda: len(processes_of(job.stamp)) == 3, "the whole family")
     world.kill_keeper(job)
     seen = world.look(job)
     assert (seen.status, seen.raw) == (Status.RUNNING, "ending")

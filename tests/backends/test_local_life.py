@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.backends.local_world import World, orders, processes_of, until
+from tests.backends.local_world import World, orders, processes_of
+from tests.patience import until
 from worker.backends.contract import Job
 from worker.backends.local.keeper.process import children_of
 from worker.db.database import Database
@@ -60,7 +61,7 @@ def test_a_signal_is_told_from_an_exit_code(world: World, command: str) -> None:
 
 def test_a_pilot_that_is_killed_from_outside(world: World) -> None:
     [job] = world.send()
-    [pilot] = until(lambda: processes_of(job.stamp) or None, "the pilot")
+    [pilot] = until(lambda: processes_of(job.stamp), "the pilot")
     os.kill(pilot, signal.SIGKILL)
     seen = world.until_final(job)
     assert (seen.status, seen.cause, seen.exit_code) == (Status.FAILED, Cause.SIGNAL, 137)
@@ -98,7 +99,7 @@ def test_what_was_never_sent_is_absent(world: World) -> None:
 def test_cancelling_leaves_no_process_of_a_large_family(world: World) -> None:
     [job] = world.send(command=FAMILY, grace=0.2)
     world.until_written(job)
-    until(lambda: len(processes_of(job.stamp)) >= 6 or None, "the whole family")
+    until(lambda: len(processes_of(job.stamp)) >= 6, "the whole family")
     [answer] = world.connect().cancel([job])
     assert answer.accepted
     seen = world.until_final(job)
@@ -118,8 +119,15 @@ def test_a_pilot_that_will_not_end_is_killed_after_its_grace(world: World) -> No
     world.until_written(job)
     # Twice is as good as once.
     assert [world.connect().cancel([job])[0].accepted for _ in "12"] == [True, True]
-    assert world.look(job).status is Status.RUNNING
     assert world.until_final(job).status is Status.CANCELLED
+
+
+def test_a_pilot_that_will_not_end_goes_on_within_its_grace(world: World) -> None:
+    [job] = world.send(command=STUBBORN.replace("''", "'echo stop'"), grace=3600)
+    world.until_written(job)
+    world.connect().cancel([job])
+    world.until_written(job, "stop")
+    assert world.look(job).status is Status.RUNNING
 
 
 def test_a_pilot_that_ends_well_on_being_asked_was_cancelled(world: World) -> None:
@@ -190,7 +198,7 @@ def test_a_pilot_is_no_child_of_the_worker(world: World) -> None:
     world.connect().find()  # opens the database
     before = children_of(os.getpid()), len(list(Path("/proc/self/fd").iterdir()))
     [job] = world.send()
-    [pilot] = until(lambda: processes_of(job.stamp) or None, "the pilot")
+    [pilot] = until(lambda: processes_of(job.stamp), "the pilot")
     keeper = world.keeper(job)
     assert os.getsid(keeper) == os.getsid(pilot) == keeper != os.getsid(0)
     assert os.getpgid(pilot) == pilot

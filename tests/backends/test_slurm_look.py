@@ -178,7 +178,7 @@ def test_the_controller_really_forgets(forgetful_world: World) -> None:
     world = forgetful_world
     [job] = world.send(command="exit 3")
     world.until_final(job)
-    until(lambda: not world.slurm.jobs(world.prefix) or None, "the controller to forget", 90)
+    until(lambda: not world.slurm.jobs(world.prefix) or None, "the controller to forget")
     seen = world.look(job)
     assert (seen.status, seen.raw, seen.exit_code) == (Status.FAILED, "exit 3", 3)
 

@@ -3,7 +3,6 @@
 import os
 import pwd
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -39,11 +38,9 @@ def test_a_pilot_from_its_submission_to_its_output(world: World) -> None:
 def test_many_calls_share_one_connection(world: World) -> None:
     world.connect().hello()
     before = logins(world)
-    began = time.monotonic()
     for _ in range(10):
         world.connect().hello()
     assert logins(world) == before
-    assert time.monotonic() - began < 10, "0.3 s on an idle machine"
 
 
 def test_a_connection_need_not_be_shared(world: World) -> None:
@@ -192,10 +189,8 @@ def test_a_login_node_that_hangs_is_left_in_time(world: World) -> None:
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     try:
-        began = time.monotonic()
         with pytest.raises(Unavailable):
             driver.find()
-        assert time.monotonic() - began < 4
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)

@@ -11,8 +11,6 @@ from tests.chaos.world import World
 from worker.db import vos
 from worker.db.database import Database
 
-PATIENCE = 90.0
-SETTLE = 300.0
 BETWEEN_LOOKS = 2.0
 
 
@@ -20,17 +18,24 @@ def begin(world: World) -> None:
     """Start everybody, and wait until pilots come to the CEs."""
     world.fleet.start()
     wanted = [*(f"began:{member.name}" for member in world.fleet.members), "accepted"]
-    if not world.live(PATIENCE, lambda: all(event in world.pulse.last for event in wanted)):
+
+    def missing() -> list[str]:
+        return [event for event in wanted if event not in world.pulse.last]
+
+    if not world.reaches(lambda: not missing(), progress=missing):
         raise LookupError("the site did not begin to work")
 
 
-def settle(world: World, seconds: float = SETTLE) -> float:
+def settle(world: World) -> float:
     """End every fault, ask for no more pilots, wait until all have ended; tell how long it took."""
     began = time.monotonic()
     world.go_on(at_once=True)
     world.site.mend()
     # Some of what goes on again shows by new pilots only.
-    world.live(PATIENCE, lambda: not world.pulse.open())
+    world.reaches(
+        lambda: not world.pulse.open(),
+        progress=lambda: [wound.reached for wound in world.pulse.open()],
+    )
     close_vos(world.database)
     next_look = 0.0
 
@@ -42,7 +47,7 @@ def settle(world: World, seconds: float = SETTLE) -> float:
         all_rows = rows(world.database)
         return not verdict.stuck(all_rows) and not verdict.lost(all_rows, world.site.jobs())
 
-    world.live(seconds, is_quiet)
+    world.reaches(is_quiet)
     return time.monotonic() - began
 
 

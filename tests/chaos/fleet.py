@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.acceptance.processes import CELERY, Processes
+from tests.patience import Patience
 from tests.testbeds.keeper import die_with_parent
 from worker.backends.local.keeper.process import stat_fields
 
@@ -86,20 +87,16 @@ class Fleet:
             if now - member.ended >= member.wait:
                 self._start(member)
 
-    def stop(self, seconds: float) -> dict[str, int | None]:
-        """Tell everybody to stop, beats first; tell the exit codes."""
+    def stop(self) -> dict[str, int | None]:
+        """Order everybody to stop, beats first; return the exit codes, None for who did not."""
         members = sorted(self.members, key=lambda member: member.is_worker)
-        for member in members:
-            if member.process is not None:
-                member.process.terminate()
-        give_up = time.monotonic() + seconds
-        codes = {}
-        for member in members:
-            if member.process is not None:
-                with suppress(subprocess.TimeoutExpired):
-                    member.process.wait(max(0.1, give_up - time.monotonic()))
-                codes[member.name] = member.process.returncode
-        return codes
+        started = {m.name: m.process for m in members if m.process is not None}
+        for process in started.values():
+            process.terminate()
+        patience = Patience(self.processes.progress)
+        while any(process.poll() is None for process in started.values()) and patience.lasts():
+            time.sleep(0.05)
+        return {name: process.returncode for name, process in started.items()}
 
     def end(self) -> None:
         """End whatever is left of everybody, and of their children."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.chaos import acts, logs, verdict
-from tests.chaos.ending import PATIENCE, begin, count, judged, rows, settle
+from tests.chaos.ending import begin, count, judged, rows, settle
 from tests.chaos.making import Shape, usual_crew
 from tests.chaos.making import world as made
 from tests.chaos.observer import Observer
@@ -41,7 +41,7 @@ def run(plan: Plan, folder: Path) -> Report:
         tormentor.torment(world, plan.kills, plan.seconds)
         tormented = time.monotonic() - storm
         settled = settle(world)
-        codes = world.fleet.stop(world.time_limit + PATIENCE)
+        codes = world.fleet.stop()
         watching.stop()
         return Report(
             ce=plan.ce,

@@ -10,10 +10,9 @@ import pytest
 
 from tests.acceptance.processes import ROOT
 from tests.chaos.__main__ import UNABLE
+from tests.patience import LONGEST
 from tests.session import PLAN
 from tests.testbeds.packages import INSTALL_VARIABLE
-
-SECONDS = 600
 
 
 @pytest.mark.postgresql
@@ -38,7 +37,7 @@ def test_a_tormented_site_loses_nothing_doubles_nothing_and_keeps_every_limit(
         check=False,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=2 * LONGEST,
         cwd=ROOT,
         env={**os.environ, INSTALL_VARIABLE: str(int(plan.may_install))},
     )

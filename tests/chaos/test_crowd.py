@@ -1,13 +1,12 @@
 """Eight workers, two beats, fifty CEs, five VOs, and every third CE has a fault."""
 
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.chaos import fleet, logs
 from tests.chaos.conftest import Make
-from tests.chaos.ending import PATIENCE, begin, judged, rows, settle
+from tests.chaos.ending import begin, judged, rows, settle
 from tests.chaos.making import SCHEDULES, Shape
 from tests.chaos.observer import Observer
 from tests.chaos.sites.sim import FAULTS, CrowdSite
@@ -19,18 +18,17 @@ from worker.domain.pilot import FINAL
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 WORKERS, BEATS = 8, 2
-SECONDS = 15.0
-ALONE, BESIDE_OTHERS = 1000, 3000
+MORE = 60
+ALONE, BESIDE_OTHERS = 1000, 10_000
 """Milliseconds that a lock may be waited for. Beside other tests whoever holds one may not be run
 for that long."""
 EVERY = {**SCHEDULES, "submit_pilots": 2, "check_pilots": 2, "reconcile": 5}
 
 
-def throughput(world: World) -> float:
-    """Count the pilots that come to their end in a second."""
-    began, before = time.monotonic(), ended(world)
-    world.live(SECONDS)
-    return (ended(world) - before) / (time.monotonic() - began)
+def goes_on(world: World) -> bool:
+    """See some more pilots come to their end."""
+    before = ended(world)
+    return world.reaches(lambda: ended(world) >= before + MORE)
 
 
 def ended(world: World) -> int:
@@ -48,22 +46,18 @@ def test_a_crowd_keeps_every_limit_waits_for_no_lock_and_bears_faults(
     begin(world)
     watching = Observer(world.postgresql.dsn)
     watching.start()
-    world.live(5)
-
-    calm = throughput(world)
+    assert goes_on(world)
     until = datetime.now(UTC) + timedelta(minutes=10)
     for n in range(0, CrowdSite.number, 3):
         fault, rate, settings = FAULTS[n // 3 % len(FAULTS)]
         faults.switch_on(world.database.uow, f"ce{n:02}", fault, rate, until, **settings)
-    faulty = throughput(world)
+    assert goes_on(world)
     settle(world)
-    codes = world.fleet.stop(world.time_limit + PATIENCE)
+    codes = world.fleet.stop()
     watching.stop()
     found = judged(world, watching.exceeded, codes)
 
     assert found.is_clean, found
     assert watching.snapshots > 20
-    assert calm > 1
-    assert faulty >= calm / 2, (calm, faulty)
     longest = BESIDE_OTHERS if worker_name(request.config) else ALONE
     assert [wait for wait in logs.long_waits(world.postgresql.log) if wait > longest] == []

@@ -8,7 +8,7 @@ import pytest
 from tests.acceptance.processes import CELERY, ended
 from tests.chaos import fleet
 from tests.chaos.conftest import Make
-from tests.chaos.ending import PATIENCE, begin, judged, rows, settle
+from tests.chaos.ending import begin, judged, rows, settle
 from tests.chaos.fleet import Member
 from tests.chaos.making import Shape
 from tests.chaos.world import World
@@ -18,7 +18,6 @@ from worker.domain.pilot import Status
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
-GRACE = 20.0
 """Seconds beyond its time limit that a worker gets to stop."""
 
 
@@ -37,7 +36,7 @@ def submitting(world: World) -> int:
 def ends_well(world: World) -> None:
     """Settle, stop everybody, and judge."""
     settle(world)
-    codes = world.fleet.stop(world.time_limit + PATIENCE)
+    codes = world.fleet.stop()
     found = judged(world, [], codes)
     assert found.is_clean, found
 
@@ -47,8 +46,8 @@ def restarted(world: World, member: Member) -> None:
     assert member.process is not None
     starts, member.struck = member.starts, True
     member.process.send_signal(signal.SIGTERM)
-    assert world.live(world.time_limit + GRACE, lambda: member.starts > starts)
-    assert world.sees([f"began:{member.name}", f"did:{member.name}", "accepted"], PATIENCE)
+    assert world.reaches(lambda: member.starts > starts)
+    assert world.sees([f"began:{member.name}", f"did:{member.name}", "accepted"])
 
 
 def test_a_worker_that_is_stopped_in_its_calls_finishes_them_within_its_grace(make: Make) -> None:
@@ -57,7 +56,7 @@ def test_a_worker_that_is_stopped_in_its_calls_finishes_them_within_its_grace(ma
     until = datetime.now(UTC) + timedelta(minutes=5)
     for n in range(20):
         faults.switch_on(world.database.uow, f"ce{n:02}", Fault.SLOW, until=until, seconds=3)
-    assert world.live(30, lambda: submitting(world) >= 5)
+    assert world.reaches(lambda: submitting(world) >= 5)
 
     workers = world.fleet.alive(workers=True)
     for member in workers:
@@ -93,7 +92,7 @@ def test_a_database_that_is_away_for_a_minute_is_waited_for(make: Make) -> None:
     world.live(60)
     assert [member.pid for member in world.fleet.members] == pids
     world.postgresql.start()
-    assert world.sees(["moved", *world.everybody_did()], PATIENCE)
+    assert world.sees(["moved", *world.everybody_did()])
     assert [member.pid for member in world.fleet.members] == pids
     ends_well(world)
 
@@ -117,7 +116,7 @@ def test_a_clock_that_is_set_by_an_hour_does_no_harm_and_holds_nothing_up(make: 
         # What was sent before is gone by then.
         world.live(3)
         wanted = ["ticked", "moved", "accepted", *world.everybody_did()]
-        went_on = world.sees(wanted, PATIENCE)
+        went_on = world.sees(wanted)
         assert went_on, settings
 
     ends_well(world)

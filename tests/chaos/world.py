@@ -19,6 +19,7 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.pulse import Pulse, Wound
 from tests.chaos.servers import Postgresql, Redis
 from tests.chaos.verdict import Job
+from tests.patience import Patience
 from worker.db.database import Database
 
 CLONE_NEWNS = 0x20000
@@ -114,19 +115,32 @@ class World:
         self.pulse.feel()
 
     def live(self, seconds: float, until: Callable[[], object] = lambda: False) -> bool:
-        """Go on for a while, or until something is true; tell whether it became so."""
+        """Go on for a while, or until something is true; return whether it became so."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self.go_on()
-            if until():
-                return True
-            time.sleep(min(0.1, max(0.0, end - time.monotonic())))
-        return bool(until())
+        return self._go_on_until(until, lambda: time.monotonic() < end)
 
-    def sees(self, events: Iterable[str], seconds: float) -> bool:
-        """Go on until each of these has happened after this moment; tell whether it did in time."""
+    def reaches(
+        self, condition: Callable[[], object], progress: Callable[[], object] | None = None
+    ) -> bool:
+        """Go on until something is true, or nothing moves any more; return whether it is true."""
+        return self._go_on_until(condition, Patience(progress or (lambda: self.pulse.steps)).lasts)
+
+    def sees(self, events: Iterable[str]) -> bool:
+        """Go on until each of these has happened after this moment; return whether it did."""
         now, wanted = time.monotonic(), list(events)
-        return self.live(seconds, lambda: all(self.pulse.last.get(e, 0) > now for e in wanted))
+
+        def missing() -> list[str]:
+            return [event for event in wanted if self.pulse.last.get(event, 0) <= now]
+
+        return self.reaches(lambda: not missing(), progress=missing)
+
+    def _go_on_until(self, condition: Callable[[], object], lasts: Callable[[], bool]) -> bool:
+        while lasts():
+            self.go_on()
+            if condition():
+                return True
+            time.sleep(0.05)
+        return bool(condition())
 
     def everybody_did(self) -> list[str]:
         """Name the events that show that every worker works."""

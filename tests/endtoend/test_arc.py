@@ -5,7 +5,6 @@ ARC's own client is asked at the end who was right.
 
 import os
 import signal
-import time
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -13,7 +12,7 @@ import pytest
 
 from tests.backends.arc_site import ArcSite, Lost
 from tests.endtoend.crew import Crew
-from tests.patience import until
+from tests.patience import Patience, until
 from tests.testbeds.arc.client import Client, Said
 from tests.testbeds.arc.jobs import jobs_by_stamp, local_pid
 from tests.testbeds.arc.service import Testbed
@@ -31,7 +30,6 @@ from worker.services.parts import Done, Parts
 from worker.services.pilots import cancel
 
 MANY = 200
-PATIENCE = 400.0
 """A-REX moves few jobs a second."""
 
 FATES = ("ok", "ok", "exit", "ok", "signal", "ok", "removed", "shot", "cancelled", "limit")
@@ -119,10 +117,9 @@ class Factory:
 
     def until_all_are_over(self) -> None:
         met: set[str] = set()
-        give_up = time.monotonic() + PATIENCE
+        patience = Patience(lambda: Counter((fate(p), str(p.status), p.raw) for p in self.pilots()))
         while {pilot.status for pilot in self.pilots()} - FINAL:
-            left = Counter((fate(p), str(p.status), p.raw) for p in self.pilots())
-            assert time.monotonic() < give_up, left
+            assert patience.lasts(), patience.state
             self._meet(met)
             self.site.wait(0.5)
 

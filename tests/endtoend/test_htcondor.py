@@ -3,7 +3,6 @@
 HTCondor's own history and the database agree, pilot by pilot.
 """
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,7 +60,6 @@ ENDS = {
     "walltime": (Status.FAILED, Cause.WALLTIME, None),
     "memory": (Status.FAILED, Cause.OUT_OF_MEMORY, None),
 }
-PATIENCE = 150.0
 
 
 def fate(pilot: Pilot) -> str:
@@ -108,10 +106,12 @@ class Factory:
         self.condor.call(tool, "-name", SCHEDD, *words, "-constraint", constraint)
 
     def until_all_are_over(self) -> None:
-        give_up = time.monotonic() + PATIENCE
-        while {pilot.status for pilot in self.pilots()} - FINAL:
-            assert time.monotonic() < give_up, Counter((p.status, fate(p)) for p in self.pilots())
-            time.sleep(0.5)
+        until(
+            lambda: {pilot.status for pilot in self.pilots()} <= FINAL,
+            "the end of all pilots",
+            progress=lambda: Counter((p.status, fate(p)) for p in self.pilots()),
+            pause=0.5,
+        )
 
 
 @pytest.fixture

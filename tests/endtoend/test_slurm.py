@@ -13,7 +13,7 @@ import pytest
 from tests.backends.slurm_world import World
 from tests.endtoend.crew import Crew
 from tests.factories import a_vo
-from tests.patience import until
+from tests.patience import Patience, until
 from tests.testbeds.slurm import Slurm
 from worker.backends import registry
 from worker.db import ces, pilot_reads, pilots
@@ -28,7 +28,6 @@ from worker.services.parts import Done, Parts
 
 PARTS = (70, 60, 70)
 """Pilots that are sent at a time; of the second part no answer comes."""
-PATIENCE = 150.0
 COMMAND = """
 echo "pilot $PILOTAGE_STAMP"
 case $((0x${PILOTAGE_STAMP#????????????????????????} % 20)) in
@@ -96,6 +95,10 @@ class Site:
         with self.database.uow() as tx:
             return pilot_reads.find(tx, asked=Asked(limit=1000)).items
 
+    def statuses(self) -> Counter[Status]:
+        """Count the pilots by status."""
+        return Counter(pilot.status for pilot in self.pilots())
+
     def stuck(self) -> str:
         """Tell which pilots have not ended, and what Slurm says of them."""
         left = [pilot for pilot in self.pilots() if pilot.status not in FINAL]
@@ -124,9 +127,9 @@ def test_slurms_own_accounting_agrees_pilot_by_pilot(site: Site, crew: Crew) -> 
     crew.start(site.database, site.parts.home, instance=site.world.prefix)
     send(site)
     fates = Fates(site)
-    give_up = time.monotonic() + PATIENCE
+    patience = Patience(site.statuses)
     while any(pilot.status not in FINAL for pilot in site.pilots()):
-        assert time.monotonic() < give_up, site.stuck()
+        assert patience.lasts(), site.stuck()
         fates.meet()
         time.sleep(0.3)
     crew.stop()
@@ -149,12 +152,12 @@ def send(site: Site) -> None:
     """Send them in three parts; no answer to the second comes."""
     first, second, third = PARTS
     site.reserve(first)
-    until(site.are_sent, pause=0.3)
+    until(site.are_sent, progress=site.statuses, pause=0.3)
     with site.world.spoilt('real "$@" >/dev/null; echo accepted; exit 0', "sbatch"):
         site.reserve(second)
-        until(site.are_sent, pause=0.3)
+        until(site.are_sent, progress=site.statuses, pause=0.3)
     site.reserve(third)
-    until(site.are_sent, pause=0.3)
+    until(site.are_sent, progress=site.statuses, pause=0.3)
 
 
 class Fates:
@@ -207,13 +210,13 @@ def accounting(site: Site, handles: set[str]) -> dict[str, tuple[str, str, str, 
     """Ask Slurm's accounting by our own command line, once it has heard of every end."""
     arrays = ",".join(sorted({handle.partition("_")[0] for handle in handles}))
     words = ["-X", "-n", "-P", "-j", arrays, "-o", "JobID,State,ExitCode,JobName,Start,End"]
-    give_up = time.monotonic() + 30
-    while time.monotonic() < give_up:
+
+    def ends() -> list[str] | None:
         lines = site.world.slurm.call("env", "TZ=UTC", "sacct", *words).splitlines()
-        if not any("|RUNNING|" in line or "|PENDING|" in line for line in lines):
-            break
-        time.sleep(0.5)
-    fields = [line.split("|") for line in lines]
+        is_early = any("|RUNNING|" in line or "|PENDING|" in line for line in lines)
+        return None if is_early else lines
+
+    fields = [line.split("|") for line in until(ends, "accounting to hear of it", pause=0.5)]
     assert len(fields) == len({job for job, *_ in fields}), "a job stands there twice"
     return {
         job: (f"{state.split()[0]} {code}", name, start, end)

@@ -38,6 +38,8 @@ def watch(engine: Engine) -> None:
 def watched(engine: Engine) -> Iterator[None]:
     """Note every step in this block; what was noted stays until the next one."""
     watch(engine)
-    yield
-    with engine.begin() as connection:
-        connection.exec_driver_sql(_REST)
+    try:
+        yield
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(_REST)

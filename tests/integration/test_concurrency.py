@@ -26,6 +26,7 @@ from worker.db.database import Database
 from worker.domain.errors import AlreadyExists, DatabaseUnavailable
 from worker.domain.pilot import OCCUPYING, WAITING, Status
 from worker.domain.vo import DEFAULT_VO
+from worker.services import database as care
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 8
@@ -163,6 +164,15 @@ def replay(database: Database) -> list[str]:
 def knows_its_commits(database: Database) -> bool:
     with database.uow() as tx:
         return bool(tx.execute(text("SHOW track_commit_timestamp")).scalar_one() == "on")
+
+
+def test_a_test_that_fails_while_it_watches_leaves_no_trigger(
+    postgresql_database: Database,
+) -> None:
+    with pytest.raises(ZeroDivisionError), observed(postgresql_database):
+        raise ZeroDivisionError
+
+    assert care.verify(postgresql_database) == []
 
 
 def test_eight_processes_never_exceed_a_limit_and_use_all_there_is(
