@@ -6,12 +6,11 @@ from pathlib import Path
 
 from tests.acceptance.processes import CELERY, PILOTAGE, Processes, ended, settings_of
 from tests.databases import backend_chains, file_url
-from tests.expectations import await_that
+from tests.patience import until
 from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.services import ticks
 
-PATIENCE = 180
 DEAD = "no worker takes the queue plan"
 
 
@@ -22,7 +21,7 @@ def test_a_scheduler_without_a_worker_is_warned_of_until_a_worker_comes(
     settings = settings_of({"home": str(home), "time_limit": "2"})
 
     def answer(*words: str) -> str:
-        done = processes.run([*PILOTAGE, *words], settings, PATIENCE)
+        done = processes.run([*PILOTAGE, *words], settings)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -35,7 +34,7 @@ def test_a_scheduler_without_a_worker_is_warned_of_until_a_worker_comes(
         return found
 
     beat = processes.start("beat", [*CELERY, "beat"], settings)
-    await_that(lambda: learn().pending > 8, PATIENCE)
+    until(lambda: learn().pending > 8)
     [warning] = [line for line in answer("status").splitlines() if DEAD in line]
     assert warning.startswith("! learn fired ")
     assert learn().done_at is None
@@ -49,11 +48,11 @@ def test_a_scheduler_without_a_worker_is_warned_of_until_a_worker_comes(
             workers.append(processes.start("worker", words, settings))
         return learn().done_at is not None
 
-    await_that(is_done, PATIENCE)
+    until(is_done)
     assert 'pilotage_task_done_timestamp_seconds{task="learn",vo="all"}' in answer("metrics")
-    await_that(lambda: is_done() and DEAD not in answer("status"), PATIENCE)
+    until(lambda: is_done() and DEAD not in answer("status"))
     database.close()
     for process in (beat, workers[-1]):
         process.send_signal(signal.SIGTERM)
-        ended(process, PATIENCE)
-    await_that(lambda: processes.left() == {}, PATIENCE)
+        ended(process)
+    until(lambda: processes.left() == {})

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.cli.command import Cli, contents
-from tests.expectations import await_that
+from tests.patience import until
 from worker.db.database import Database
 from worker.domain.vo import DEFAULT_VO
 
@@ -258,7 +258,7 @@ def test_what_the_next_check_will_record_is_no_difference(cli: Cli, world: Datab
     cli.ok("ce", "add", "bern", "--backend", "sim", "--capacity", "3", *options)
     cli.ok("task", "run", "submit_pilots")
     cli.ok("task", "run", "dispatch", "--ce", "bern")
-    await_that(lambda: cli.json("ce", "diff", "bern")["expected"])
+    until(lambda: cli.json("ce", "diff", "bern")["expected"])
 
     quiet = cli.ok("ce", "diff", "bern")
     assert quiet.lines[0] == "CE bern has what the database says"

@@ -18,8 +18,8 @@ from tests.backends.arc_site import ArcSite
 from tests.backends.local_world import World as LocalWorld
 from tests.backends.slurm_world import World as SlurmWorld
 from tests.endtoend.crew import WORKERS, Crew
-from tests.expectations import await_that
 from tests.factories import a_ce
+from tests.patience import until
 from tests.testbeds.arc.client import Client
 from tests.testbeds.condor import Condor
 from tests.testbeds.condor.configuration import SCHEDD
@@ -30,7 +30,7 @@ from worker.db import mover, pilot_reads, pilots
 from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.domain.credential import Credential, CredentialKind
-from worker.domain.errors import DatabaseBusy
+from worker.domain.errors import CalledElsewhere
 from worker.domain.pilot import Grant, Move, Pilot, Status, group_and_number
 from worker.domain.vo import DEFAULT_VO
 from worker.services import credentials
@@ -180,14 +180,17 @@ class Factory:
             pilots.reserve(tx, grants, self.parts.now())
         crew.start(place.database, place.home, instance=place.instance)
 
-    def until(self, condition: Callable[[], bool], seconds: float = 240) -> None:
-        """Let the place go on until something is so."""
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Let the place go on until a condition is true, as long as pilots move."""
 
         def look() -> bool:
             self.place.go_on()
             return condition()
 
-        await_that(look, seconds, pause=0.3)
+        until(look, progress=self._moves, pause=0.3)
+
+    def _moves(self) -> list[Status]:
+        return [pilot.status for pilot in all_pilots(self.place.database)]
 
     def all_are_as_they_should_be(self) -> bool:
         """Tell whether the short pilots have ended, and the long ones run."""
@@ -211,7 +214,7 @@ class Factory:
         answers: list[Compared] = []
 
         def is_done() -> bool:
-            with suppress(DatabaseBusy):
+            with suppress(CalledElsewhere):
                 answers.append(diff(self.parts, ce, cancel=True, yes=True))
             return bool(answers)
 

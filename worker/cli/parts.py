@@ -70,7 +70,8 @@ def paged(command: Command) -> Command:
                      show_default=True, help="Rows at the most."),
         click.option("--descending", is_flag=True, help="Reverse the order."),
         click.option("--sort", help="Order by this column."),
-        click.option("--search", help="Name contains TEXT, ignoring case; for pilots an id or the beginning of a stamp."),
+        click.option("--search", help="Name contains TEXT, ignoring case; for pilots an id or the "
+                                      "beginning of a stamp."),
     ):  # fmt: skip
         command = option(command)
     return command
