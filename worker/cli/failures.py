@@ -23,6 +23,7 @@ from worker.services.failing import Failures, Summary
 )
 @click.option(
     "--by",
+    metavar="WORDS",
     default="cause,ce",
     show_default=True,
     help="What to group by: cause, ce, vo, node, with commas between them.",
@@ -41,7 +42,10 @@ from worker.services.failing import Failures, Summary
 def failures(
     since: datetime, by: str, ce: str | None, vo: str | None, limit: int, as_json: bool
 ) -> None:
-    """Sum up why pilots failed lately, with what most of each group say."""
+    """Sum up why pilots failed lately.
+
+    Each row is a group of failed or lost pilots, with what most of them say.
+    """
     words = failing.parse_by(by)
     database = wiring.current_database()
     inventory.require(database, ce=ce, vo=vo)
