@@ -53,8 +53,8 @@ imports: $(VENV)/ready ## Check that imports go downwards only
 	$(BIN)/lint-imports
 
 migrations: $(VENV)/ready ## Check that the migrations make what the models say
-	PILOTAGE_HOME=$$(mktemp -d) sh -c '$(BIN)/pilotage db setup && $(BIN)/pilotage db verify; \
-	  code=$$?; rm -r "$$PILOTAGE_HOME"; exit $$code'
+	export PILOTAGE_HOME=$$(mktemp -d); $(BIN)/pilotage db setup && $(BIN)/pilotage db verify; \
+	  code=$$?; rm -r "$$PILOTAGE_HOME"; exit $$code
 
 format: $(VENV)/ready ## Mend format and style where a machine can
 	$(BIN)/ruff format .

@@ -31,7 +31,7 @@ SETTINGS = {
     "track_commit_timestamp": "on",
 }
 ATTEMPTS = 3
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 def main(binaries: str, session: str, name: str) -> None:

@@ -37,7 +37,7 @@ NOTES: Path | None = None
 """The folder in which a session notes which server its tests had; the session sets it."""
 NOTE = "redis.txt"
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 ATTEMPTS = 3
 
 

@@ -37,7 +37,7 @@ WORKING_VARIABLE = "PILOTAGE_DATABASE_URL"
 WAYS = ("url", "binaries", "wheel", "none")
 TEST_DATABASE = re.compile(r"_test(_gw\d+)?$")
 DEFAULT_DATABASE = "pilotage_test"
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 @dataclass(frozen=True, kw_only=True)

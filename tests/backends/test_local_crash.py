@@ -53,7 +53,7 @@ class Submitter:
         self.process = subprocess.Popen([sys.executable, "-c", SUBMITTER, told])
 
     def launcher(self) -> int:
-        return until(lambda: children_of(self.process.pid), "the launcher")[0]
+        return until(lambda: children_of(self.process.pid), "the launcher", pause=0)[0]
 
     def made(self) -> int:
         return len(names(self.world.place) & set(self.stamps))

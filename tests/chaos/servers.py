@@ -30,7 +30,7 @@ SETTINGS = {
     "log_lock_waits": "on",
     "deadlock_timeout": "1s",
 }
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class Postgresql:

@@ -1,7 +1,6 @@
 """What the processes of a crowd do. Everything here runs in a process of its own."""
 
 import random
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Select, Table, Text, select
 
+from tests.patience import LONGEST
 from worker.backends import registry
 from worker.db import ces, mover, pilot_reads, pilots, slots
 from worker.db.database import Database
@@ -37,7 +37,7 @@ class Orders:
 
     url: str
     seed: int = 0
-    seconds: float = 0.0
+    rounds: int = 0
     moves: bool = False
     locked: bool = True
     ce_names: tuple[str, ...] = ()
@@ -54,16 +54,14 @@ def together(work: Callable[[Orders], T], orders: list[Orders]) -> list[T]:
         return list(crowd.map(work, orders))
 
 
-def reserve_at_random(orders: Orders) -> int:
-    """Reserve for a while, and bring pilots to their end where told; then take all there is."""
+def reserve_at_random(orders: Orders) -> None:
+    """Reserve in many rounds, and bring pilots to their end where told; then take all there is."""
     if not orders.locked:
         slots._locked = unlocked
     dice = random.Random(orders.seed)
-    done = 0
     with _working(orders) as database:
-        end = time.monotonic() + orders.seconds
         running: list[int] = []
-        while time.monotonic() < end:
+        for _ in range(orders.rounds):
             grants = [
                 Grant(vo=dice.choice(orders.vo_names), ce=ce, count=dice.randint(1, 5))
                 for ce in dice.sample(orders.ce_names, dice.randint(1, 6))
@@ -72,11 +70,9 @@ def reserve_at_random(orders: Orders) -> int:
                 pilots.reserve(tx, grants, datetime.now(UTC))
             if orders.moves:
                 _go_on(database, dice, dice.choice(orders.ce_names), running)
-            done += 1
         with database.uow() as tx:
             everywhere = [Grant(vo=DEFAULT_VO, ce=ce, count=PLENTY) for ce in orders.ce_names]
             pilots.reserve(tx, everywhere, datetime.now(UTC))
-    return done
 
 
 def claim_all(orders: Orders) -> list[int]:
@@ -91,15 +87,13 @@ def claim_all(orders: Orders) -> list[int]:
             claimed += [one.pilot_id for one in some]
 
 
-def move_or_check(orders: Orders) -> int:
+def move_or_check(orders: Orders) -> None:
     """Move or check the same pilots as everybody else, each time in another order."""
     dice = random.Random(orders.seed)
-    done = 0
     with _working(orders) as database:
         with database.uow() as tx:
             ids = [pilot.id for pilot in pilot_reads.find(tx).items]
-        end = time.monotonic() + orders.seconds
-        while time.monotonic() < end:
+        for _ in range(orders.rounds):
             now = datetime.now(UTC)
             some = dice.sample(ids, len(ids) // 2)
             with database.uow() as tx:
@@ -109,8 +103,6 @@ def move_or_check(orders: Orders) -> int:
                 else:
                     later = now + timedelta(minutes=1)
                     pilots.checked(tx, [Check(pilot_id=i, next_check_at=later) for i in some], now)
-            done += 1
-    return done
 
 
 def migrate(orders: Orders) -> list[str]:
@@ -168,7 +160,7 @@ def _working(orders: Orders) -> Iterator[Database]:
     found = registry.discover().values()
     database = Database(parse_url(orders.url), [backend.chain for backend in found])
     if barrier is not None:
-        barrier.wait(60)
+        barrier.wait(LONGEST)
     try:
         yield database
     finally:

@@ -180,12 +180,10 @@ def test_eight_processes_never_exceed_a_limit_and_use_all_there_is(
 ) -> None:
     build(postgresql_database)
     with observed(postgresql_database) as exceeded:
-        worked = together(crowd.reserve_at_random, orders(postgresql_database, seconds=4.0))
+        together(crowd.reserve_at_random, orders(postgresql_database, rounds=20))
     with postgresql_database.engine.connect() as connection:
         end = snapshot(postgresql_database, connection)
 
-    assert min(worked) > 0
-    assert sum(worked) > 50
     assert len(exceeded) > 20
     assert [found for found in exceeded if found] == []
     if knows_its_commits(postgresql_database):
@@ -198,7 +196,7 @@ def test_eight_processes_never_exceed_a_limit_and_use_all_there_is(
 def test_without_the_lock_the_same_crowd_does_exceed_them(postgresql_database: Database) -> None:
     build(postgresql_database)
     with watched(postgresql_database.engine):
-        together(crowd.reserve_at_random, orders(postgresql_database, seconds=0.5, locked=False))
+        together(crowd.reserve_at_random, orders(postgresql_database, rounds=5, locked=False))
     with postgresql_database.engine.connect() as connection:
         end = snapshot(postgresql_database, connection)
 
@@ -222,9 +220,8 @@ def test_moves_and_checks_of_the_same_pilots_never_deadlock(
     with postgresql_database.uow() as tx:
         ce = a_ce().with_capacity(100).create(tx)
         a_pilot().on(ce).create_many(tx, 100)
-    worked = together(crowd.move_or_check, orders(postgresql_database, seconds=1.5)[:4])
+    together(crowd.move_or_check, orders(postgresql_database, rounds=20)[:4])
 
-    assert min(worked) > 0
     with postgresql_database.uow() as tx:
         assert pilot_reads.count_active(tx) == 100
 
