@@ -31,12 +31,12 @@ from worker.backends.sim.kinds import Fault
 from worker.cli.main import pilotage
 from worker.db.chains import CORE_CHAIN, Chain
 from worker.domain import errors
-from worker.domain.breaker import Breaker
 from worker.domain.pilot import CE_FAULTS, FINAL, MOVES, OCCUPYING, WAITING, Cause, Status
 from worker.domain.schedule import Outcome, Scope
+from worker.domain.sending import Sending
 from worker.domain.words import Described
-from worker.services import catalogue
-from worker.services.metrics import METRICS
+from worker.services.observe.metrics import METRICS
+from worker.services.tasks import catalogue
 from worker.settings import FROM_FILE, PREFIX, ScheduleSetting, Settings, VOSchedule
 
 FOLDER = Path(__file__).parent / "reference"
@@ -271,7 +271,7 @@ back for what it is. From `running` to `submitted` is a requeue, and is counted.
         "A pilot that failed has a cause; no other has one.",
         _table(("cause", "meaning", "counts against the CE"), causes),
         "## Words of other things",
-        _words("Breaker of a CE", Breaker),
+        _words("Sending of a CE", Sending),
         _words("Scope of a task", Scope),
         _words("Outcome of an execution", Outcome),
     )

@@ -15,7 +15,7 @@ from worker.db.chains import Chain
 from worker.db.database import Database
 from worker.db.engine import make_engine, parse_url
 from worker.db.uow import UnitOfWork
-from worker.services import database as care
+from worker.services.operate import database as care
 
 BOTH = ("postgresql", "sqlite")
 

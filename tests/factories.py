@@ -18,10 +18,10 @@ from worker.db.health import Health
 from worker.db.pilots import Receipt
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
-from worker.domain.breaker import Breaker
 from worker.domain.ce import CE
 from worker.domain.decision import Decision
 from worker.domain.pilot import Cause, Grant, Move, Pilot, Status
+from worker.domain.sending import Sending
 from worker.domain.vo import DEFAULT_VO, VO
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -271,11 +271,11 @@ class HealthBuilder:
     def of(self, ce: CE) -> "HealthBuilder":
         return replace(self, ce=ce.name)
 
-    def with_rates(self, rates: Mapping[str, Any]) -> "HealthBuilder":
-        return self._with(rates=rates)
+    def with_learned(self, learned: Mapping[str, Any]) -> "HealthBuilder":
+        return self._with(learned=learned)
 
     def opened(self, reason: str = "five calls failed", since: datetime = NOW) -> "HealthBuilder":
-        return self._with(breaker=Breaker.OPEN, breaker_reason=reason, breaker_since=since)
+        return self._with(sending=Sending.PAUSED, sending_reason=reason, sending_since=since)
 
     def create(self, tx: Transaction) -> Health:
         ce = self.ce or a_ce().create(tx).name

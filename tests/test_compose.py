@@ -24,7 +24,7 @@ from tests.patience import until
 from tests.test_docs import check_command
 from worker import settings
 from worker.db.database import Database
-from worker.services import catalogue
+from worker.services.tasks import catalogue
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = json.loads((ROOT / "tests/data/compose-spec.json").read_text(encoding="utf-8"))

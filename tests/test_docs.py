@@ -17,7 +17,7 @@ import pytest
 from worker.cli.main import pilotage
 from worker.domain import errors
 from worker.domain.pilot import LEGAL_MOVES, Cause, Status
-from worker.services import catalogue
+from worker.services.tasks import catalogue
 from worker.settings import Settings
 
 ROOT = Path(__file__).parents[1]

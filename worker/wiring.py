@@ -22,9 +22,9 @@ from worker.domain.errors import ConfigurationError
 from worker.domain.secrets import without_secrets
 from worker.policy import registry as registry_of_policies
 from worker.policy.contract import Policy
-from worker.services import catalogue
-from worker.services.database import require_current
-from worker.services.parts import Nudge, Parts, no_nudge
+from worker.services.operate.database import require_current
+from worker.services.runtime import Nudge, Runtime, no_nudge
+from worker.services.tasks import catalogue
 from worker.settings import Settings, VOSchedule, load
 
 
@@ -123,10 +123,10 @@ def now() -> datetime:
     return clock().now()
 
 
-def parts(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False) -> Parts:
+def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False) -> Runtime:
     """Put together what a service is handed."""
     given = settings()
-    return Parts(
+    return Runtime(
         database=database(),
         backends=backends(),
         home=Path(given.home),

@@ -18,7 +18,7 @@ from tests.databases import backend_chains
 from tests.redis_server import Redis, is_ready, settings, started
 from tests.servers import DEFAULT_DATABASE, binaries, wheel
 from worker.db.database import Database
-from worker.services import database as care
+from worker.services.operate import database as care
 
 FIRST, SECOND = "10.213.7.1", "10.213.7.2"
 PORTS = {"postgresql": 5432, "redis": 6379}

@@ -29,7 +29,7 @@ from tests.servers import Session, obtain
 from worker.backends.sim.faults import Fault, switch_on
 from worker.db.database import Database
 from worker.db.engine import parse_url
-from worker.services import database as care
+from worker.services.operate import database as care
 
 EXECUTIONS = 3000
 ROUNDS = 5
@@ -57,14 +57,14 @@ EVERY = {"submit_pilots": 1, "dispatch": 1, "check_pilots": 1, "reconcile": 5, "
 NOOP = """
 from worker.celery import app
 from worker.services import catalogue, execute
-from worker.services.catalogue import Task
-from worker.services.parts import Done
+from worker.services.tasks.catalogue import Task
+from worker.services.runtime import Done
 from worker.domain.schedule import Scope
 from worker.tasks import app as ours
 
 
-def nothing(parts):
-    with parts.database.uow():
+def nothing(runtime):
+    with runtime.database.uow():
         return Done()
 
 
@@ -74,7 +74,7 @@ def no_note(database, task, subject, outcome, seconds):
 
 noop = Task(name="noop", about="Do nothing.", scope=Scope.GLOBAL, run=nothing, plan=nothing,
             subjects=lambda tx, now: [], queue="plan", every=60)
-empty = Task(name="empty", about="Do nothing.", scope=Scope.GLOBAL, run=lambda parts: Done(),
+empty = Task(name="empty", about="Do nothing.", scope=Scope.GLOBAL, run=lambda runtime: Done(),
              plan=nothing, subjects=lambda tx, now: [], queue="plan", every=60)
 catalogue.tasks()["noop"] = noop
 catalogue.tasks()["empty"] = empty

@@ -13,13 +13,14 @@ from tests.patience import until
 from tests.redis_server import Redis
 from worker.backends.sim.faults import Fault, switch_off, switch_on
 from worker.db import health, pilot_reads
-from worker.db.breakers import BreakerChange
 from worker.db.clock import Clock
 from worker.db.database import Database
 from worker.db.pages import Asked
-from worker.domain.breaker import Breaker
+from worker.db.sending import SendingChange
 from worker.domain.decision import Decision
-from worker.services import breaker, overview
+from worker.domain.sending import Sending
+from worker.services.observe import overview
+from worker.services.operate import pauses
 
 # Minutes become seconds: a pilot has survived after two, a probe is due every two to four.
 PROBE_SOONEST = 2
@@ -60,17 +61,17 @@ def told(
     processes.end()
 
 
-def state(database: Database, ce: str) -> Breaker:
+def state(database: Database, ce: str) -> Sending:
     with database.uow() as tx:
-        return health.get(tx, ce).breaker
+        return health.get(tx, ce).sending
 
 
 def now(database: Database) -> datetime:
     return Clock(database.engine).now()
 
 
-def changes(database: Database, ce: str) -> list[BreakerChange]:
-    return breaker.history(database, ce).items
+def changes(database: Database, ce: str) -> list[SendingChange]:
+    return pauses.history(database, ce).items
 
 
 def sent(database: Database, ce: str, since: datetime) -> int:
@@ -98,15 +99,15 @@ def test_a_ce_that_breaks_is_paused_probed_and_opened_again_and_explain_tells_it
     processes.start("one", site.worker("one"), told)
     processes.start("beat", site.beat(), told)
     until(lambda: done(database, "bad") >= 8, progress=processes.progress)
-    assert state(database, "bad") is Breaker.CLOSED
+    assert state(database, "bad") is Sending.NORMAL
 
     switch_on(database.uow, "bad", Fault.FAILS_FAST)
-    until(lambda: state(database, "bad") is Breaker.OPEN, progress=processes.progress)
+    until(lambda: state(database, "bad") is Sending.PAUSED, progress=processes.progress)
     [paused] = changes(database, "bad")
     assert "failed starts in a row" in paused.reason
     until(lambda: last(database, "bad").reason.startswith("PAUSED: "), progress=processes.progress)
     assert paused.reason in last(database, "bad").reason
-    assert dict(overview.steps(last(database, "bad")))["breaker"].startswith("open since")
+    assert dict(overview.steps(last(database, "bad")))["sending"].startswith("open since")
 
     # What was under way when it was paused is over; from here on there are probes only.
     before = last(database, "bad").at
@@ -117,12 +118,12 @@ def test_a_ce_that_breaks_is_paused_probed_and_opened_again_and_explain_tells_it
     probes, seconds = sent(database, "bad", before), (now(database) - before).total_seconds()
     assert 1 <= probes <= 2 + seconds / PROBE_SOONEST
     assert sent(database, "good", before) > probes
-    assert state(database, "good") is Breaker.CLOSED
+    assert state(database, "good") is Sending.NORMAL
 
     switch_off(database.uow, "bad", Fault.FAILS_FAST)
-    until(lambda: state(database, "bad") is Breaker.CLOSED, progress=processes.progress)
+    until(lambda: state(database, "bad") is Sending.NORMAL, progress=processes.progress)
     healed = changes(database, "bad")[-1]
-    assert (healed.was, healed.became, healed.by_hand) == (Breaker.OPEN, Breaker.CLOSED, False)
+    assert (healed.was, healed.became, healed.by_hand) == (Sending.PAUSED, Sending.NORMAL, False)
     assert healed.reason == "a pilot survived"
     good = done(database, "bad")
     until(lambda: done(database, "bad") >= good + 5, progress=processes.progress)

@@ -14,9 +14,9 @@ import celeryconfig
 from tests.factories import MINUTE, NOW
 from worker import wiring
 from worker.domain.schedule import Scope
-from worker.services import catalogue, execute
-from worker.services.database import setup
-from worker.services.parts import Done
+from worker.services.operate.database import setup
+from worker.services.runtime import TaskResult
+from worker.services.tasks import catalogue, execute
 from worker.tasks import app as door
 
 
@@ -86,9 +86,9 @@ def test_a_message_that_comes_after_the_next_tick_is_not_executed(
     monkeypatch.setattr(wiring, "parts", lambda **_: None)
     monkeypatch.setattr(wiring, "now", lambda: NOW + timedelta(seconds=late))
 
-    def note(*told: Any) -> Done:
+    def note(*told: Any) -> TaskResult:
         done.append(told)
-        return Done()
+        return TaskResult()
 
     monkeypatch.setattr(execute, "execute", note)
     task = door.app.tasks["dispatch"]
@@ -144,7 +144,7 @@ def test_a_busy_execution_comes_again_later_but_not_for_ever(
     monkeypatch: pytest.MonkeyPatch, retries: int, again: bool
 ) -> None:
     monkeypatch.setattr(wiring, "parts", lambda **_: None)
-    monkeypatch.setattr(execute, "execute", lambda *_: Done(busy=True))
+    monkeypatch.setattr(execute, "execute", lambda *_: TaskResult(busy=True))
     asked: list[dict[str, Any]] = []
 
     class Again(Exception):
@@ -172,7 +172,7 @@ def test_a_busy_execution_whose_broker_is_away_is_left_to_the_next_tick(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(wiring, "parts", lambda **_: None)
-    monkeypatch.setattr(execute, "execute", lambda *_: Done(busy=True))
+    monkeypatch.setattr(execute, "execute", lambda *_: TaskResult(busy=True))
     task = door.app.tasks["dispatch"]
 
     class Unsent:

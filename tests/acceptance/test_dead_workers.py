@@ -9,7 +9,7 @@ from tests.databases import backend_chains, file_url
 from tests.patience import until
 from worker.db.database import Database
 from worker.db.schedules import Schedule
-from worker.services import ticks
+from worker.services.tasks import ticks
 
 DEAD = "no worker takes the queue plan"
 

@@ -19,7 +19,7 @@ from worker.db import pilot_reads
 from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.domain.pilot import Status
-from worker.services import ticks
+from worker.services.tasks import ticks
 
 STEP = re.compile(r"pilot (\d+) (\S+): (\S+) → (\S+)")
 IN_THE_PICTURE = ("reliable", "flaky", "here", "submitted", "running", "█", "▒")

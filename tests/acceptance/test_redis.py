@@ -18,7 +18,7 @@ from tests.patience import until
 from tests.redis_server import Redis, free_port, running
 from worker.db.database import Database
 from worker.domain.pilot import Status
-from worker.services.database import migrate_chain
+from worker.services.operate.database import migrate_chain
 
 WORKERS = ("one", "two")
 

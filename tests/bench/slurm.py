@@ -24,7 +24,7 @@ from worker.db.database import Database
 from worker.db.engine import parse_url
 from worker.domain.ce import CE
 from worker.domain.pilot import FINAL, GROUP_LENGTH, numbered
-from worker.services.database import setup
+from worker.services.operate.database import setup
 
 MANY = 1000
 TURNS = 20

@@ -15,7 +15,7 @@ from tests.chaos.world import Disk, World
 from tests.databases import backend_chains
 from tests.integration.commits import watch
 from worker.db.database import Database
-from worker.services import database as care
+from worker.services.operate import database as care
 
 SCHEDULES = {
     "submit_pilots": 1,

@@ -7,7 +7,7 @@ from tests.migrations.chains import CHAINS
 from worker.db import chains
 from worker.db.chains import Chain
 from worker.db.database import Database
-from worker.services import database as care
+from worker.services.operate import database as care
 
 
 @pytest.fixture

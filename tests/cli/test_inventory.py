@@ -15,7 +15,7 @@ CE_LIST = {
 }
 OF_ONE_CE = {
     *("only_for", "drain_by", "cancel_strangers", "held_until", "chances"),
-    *("breaker", "breaker_reason", "breaker_since"),
+    *("sending", "sending_reason", "sending_since"),
 }
 """What is shown of one CE and not in the list."""
 SIM = ("--backend", "sim", "--capacity", "10")

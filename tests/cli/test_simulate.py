@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.cli.command import Cli
-from worker.services.simulate import scenarios
+from worker.services.observe.simulate import scenarios
 
 TINY = """\
 about = "One CE that goes away."

@@ -11,7 +11,7 @@ from tests.factories import a_ce, a_pilot
 from worker.backends.sim.faults import Fault, switch_off, switch_on
 from worker.db.database import Database
 from worker.domain.schedule import Scope
-from worker.services import catalogue, prune
+from worker.services.tasks import catalogue, prune
 
 TASKS = catalogue.tasks()
 ROW = {

@@ -23,7 +23,7 @@ from worker.db import mover
 from worker.db.database import Database
 from worker.db.uow import Transaction
 from worker.domain.pilot import Cause, Move, Status
-from worker.services.overview import overview
+from worker.services.observe.overview import overview
 
 CE = "cream-07.cluster-a.example"
 VO = "atlas-production"
@@ -165,7 +165,7 @@ def test_the_picture_fits_and_keeps_names_and_numbers(filled: Database, columns:
 def drawn(database: Database, columns: int, height: int | None = None) -> list[str]:
     console = Console(width=columns, no_color=True)
     with console.capture() as captured:
-        console.print(picture(overview(wiring.parts()), columns, height))
+        console.print(picture(overview(wiring.runtime()), columns, height))
     return captured.get().splitlines()
 
 
@@ -230,7 +230,7 @@ def test_columns_of_little_worth_go_before_any_text_is_cut_short(
 def test_lines_for_a_pipe_begin_with_what_is_new_and_are_in_order(
     filled: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    begin = overview(wiring.parts())
+    begin = overview(wiring.runtime())
     lines = Lines(begin)
     lines.show(begin)
     assert "→" not in capsys.readouterr().out
@@ -239,7 +239,7 @@ def test_lines_for_a_pipe_begin_with_what_is_new_and_are_in_order(
         earlier = datetime.now(UTC) - timedelta(minutes=5)
         made = a_pilot().at(earlier).submitted().create(tx)
     for _ in range(2):
-        lines.show(overview(wiring.parts()))
+        lines.show(overview(wiring.runtime()))
     output = capsys.readouterr().out.splitlines()
 
     moves = [line for line in output if f"pilot {made.id} " in line]

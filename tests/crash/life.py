@@ -12,9 +12,10 @@ from worker.db import ces, pilot_reads, pilots, reports, vos
 from worker.db.schedules import Schedule
 from worker.domain.pilot import OCCUPYING, Grant
 from worker.domain.vo import DEFAULT_VO
-from worker.services import diff as difference
-from worker.services import inventory, ticks
-from worker.services import pilots as pilot_service
+from worker.services.operate import ce_diff as difference
+from worker.services.operate import inventory
+from worker.services.operate import pilots as pilot_service
+from worker.services.tasks import ticks
 
 FAULTY = NOW + timedelta(minutes=4)
 """Until then the faults last."""
@@ -87,12 +88,12 @@ def cancel_two(system: System) -> None:
     """Let an operator cancel two pilots, wherever they are."""
     found = _occupying(system)[1:3]
     if found:
-        pilot_service.cancel(system.parts(by_hand=True), found, yes=True)
+        pilot_service.cancel(system.runtime(by_hand=True), found, yes=True)
 
 
 def adopt_strangers(system: System) -> None:
     """Let an operator take in what nobody knows."""
-    difference.diff(system.parts(by_hand=True), "alpha", adopt_for=DEFAULT_VO, yes=True)
+    difference.diff(system.runtime(by_hand=True), "alpha", adopt_for=DEFAULT_VO, yes=True)
 
 
 def disable_alpha(system: System) -> None:
@@ -118,7 +119,7 @@ def end_all(system: System) -> None:
     """Let an operator end what never ends by itself."""
     found = _occupying(system)
     if found:
-        pilot_service.cancel(system.parts(by_hand=True), found, yes=True)
+        pilot_service.cancel(system.runtime(by_hand=True), found, yes=True)
 
 
 def leave_out(system: System, *names: str) -> None:
@@ -150,8 +151,8 @@ def _send_strangers(system: System) -> None:
     with system.database.uow() as tx:
         found = [ces.get(tx, name) for name in ("alpha", "beta")]
     for ce, stamp in zip(found, sorted(STRANGERS), strict=True):
-        system.parts().driver(ce).submit([Order(stamp=stamp, vo=DEFAULT_VO)])
+        system.runtime().driver(ce).submit([Order(stamp=stamp, vo=DEFAULT_VO)])
 
 
 def _change_alpha(system: System, **changes: Any) -> None:
-    inventory.change_ce(system.database, system.parts().backends, "alpha", changes)
+    inventory.change_ce(system.database, system.runtime().backends, "alpha", changes)

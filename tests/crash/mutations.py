@@ -115,13 +115,13 @@ _OF_A_CE = (
 MUTATIONS: Mapping[str, Mutation] = {
     "calls_before_the_claim_is_committed": _mutation(
         "The claim is written after the call, with the record.",
-        "services.dispatch.dispatch",
+        "services.tasks.dispatch.dispatch",
         {
-            "_claim(tx, parts, ce, min(parts.batch, sendable), left_out)": (
-                "_reserved(tx, ce_name, parts.batch)"
+            "_claim(tx, runtime, ce, min(runtime.batch, sendable), left_out)": (
+                "_reserved(tx, ce_name, runtime.batch)"
             ),
             "moved = pilots.record(": (
-                "pilots.claim(tx, ce_name, parts.batch, parts.now())\n"
+                "pilots.claim(tx, ce_name, runtime.batch, runtime.now())\n"
                 "        moved = pilots.record("
             ),
         },
@@ -129,11 +129,11 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "records_before_the_ce_has_answered": _mutation(
         "Pilots are written down as submitted together with their claim.",
-        "services.dispatch.dispatch",
+        "services.tasks.dispatch.dispatch",
         {
             "        lease_ends = ": (
                 "        receipts = [pilots.Receipt(pilot_id=one.pilot_id) for one in claimed]\n"
-                "        pilots.record(tx, receipts, parts.now())\n"
+                "        pilots.record(tx, receipts, runtime.now())\n"
                 "        lease_ends = "
             )
         },
@@ -151,7 +151,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "takes_a_failed_call_for_a_refusal": _mutation(
         "An error of the call that submits fails pilots that may have arrived.",
-        "services.dispatch._cause",
+        "services.tasks.dispatch._cause",
         {"return None": "return Cause.REFUSED"},
     ),
     "does_not_lock_the_ce": _mutation(
@@ -168,34 +168,36 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "decides_in_another_transaction": _mutation(
         "The decisions are stored after the slots are held, in a transaction of their own.",
-        "services.allocate.submit_pilots",
-        {"        held = ": "    with parts.database.uow() as tx:\n        held = "},
+        "services.tasks.submit_pilots.submit_pilots",
+        {"        held = ": "    with runtime.database.uow() as tx:\n        held = "},
     ),
     "nudges_before_the_commit": _mutation(
         "The next task is told before there is anything to see.",
-        "services.allocate.submit_pilots",
+        "services.tasks.submit_pilots.submit_pilots",
         {
-            'tx.after_commit(partial(parts.nudge, "dispatch", ce))': 'parts.nudge("dispatch", ce)',
+            'tx.after_commit(partial(runtime.nudge, "dispatch", ce))': (
+                'runtime.nudge("dispatch", ce)'
+            ),
         },
     ),
     "gives_up_after_one_listing": _mutation(
         "One listing without its stamp is enough to lose a pilot in doubt.",
-        "services.reconcile._missing",
+        "services.tasks.reconcile._missing",
         {"pilot.misses + 1 >= DOUBT_MISSES": "pilot.misses + 1 >= 1"},
     ),
     "ignores_the_visibility_delay": _mutation(
         "A listing counts although the CE may not show the job yet.",
-        "services.reconcile._missing",
+        "services.tasks.reconcile._missing",
         {"pilot.claimed_at + delay": "pilot.claimed_at"},
     ),
     "trusts_an_incomplete_listing": _mutation(
         "A listing that was cut short counts as if it were whole.",
-        "services.reconcile._missing",
+        "services.tasks.reconcile._missing",
         {" or not covers(listing, pilot)": ""},
     ),
     "adopts_no_lost_pilot": _mutation(
         "A lost pilot that turns up is left where it is.",
-        "services.comparison.compare",
+        "services.tasks.comparison.compare",
         {
             "pilot.status in (Status.SUBMITTING, Status.LOST)": (
                 "pilot.status is Status.SUBMITTING"
@@ -204,7 +206,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "takes_an_error_for_an_absence": _mutation(
         "A query that fails loses the pilots that it asked for.",
-        "services.check._record_failure",
+        "services.tasks.check_pilots._record_failure",
         {
             "pilots.checked(tx, checks, now)": (
                 "mover.move(tx, [Move(pilot_id=one.id, to=Status.LOST) for one in due], now)"
@@ -213,7 +215,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "takes_no_answer_for_an_absence": _mutation(
         "A pilot that an answer leaves out counts as one that the CE does not know.",
-        "services.check.judge",
+        "services.tasks.check_pilots.judge",
         {
             "if answer is None:": "if False:",
             "elif answer.absent:": "elif answer is None or answer.absent:",
@@ -221,7 +223,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "loses_a_pilot_at_its_first_absence": _mutation(
         "One answer without the pilot is enough to lose it.",
-        "services.check.judge",
+        "services.tasks.check_pilots.judge",
         {"is_lost(pilot.misses + 1, missing_since, now)": "True"},
     ),
     "never_takes_over_a_lease": _mutation(

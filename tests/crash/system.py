@@ -29,8 +29,8 @@ from worker.backends.sim import BACKEND as SIM
 from worker.db import pilots, uow
 from worker.demand import registry as sources
 from worker.domain.errors import PilotageError
-from worker.services import catalogue, execute, ticks
-from worker.services.parts import Parts
+from worker.services.runtime import Runtime
+from worker.services.tasks import catalogue, execute, ticks
 
 Message = tuple[str, str | None]
 Command = Callable[["System"], object]
@@ -177,7 +177,7 @@ class System:
         if what == "command":
             return partial(self.commands.pop(0)[1], self)
         task, subject = self.messages.pop(0)  # acknowledged before it is executed
-        return partial(execute.execute, catalogue.get(task), subject, self.parts())
+        return partial(execute.execute, catalogue.get(task), subject, self.runtime())
 
     def _tick(self) -> None:
         """Be a scheduler at the next moment of its beat."""
@@ -186,9 +186,9 @@ class System:
         for firing in firings:
             self._send(firing.task.name, firing.subject, self.broker.ticks)
 
-    def parts(self, **changes: Any) -> Parts:
+    def runtime(self, **changes: Any) -> Runtime:
         """Put together what a process is handed."""
-        made = Parts(
+        made = Runtime(
             database=self.database,
             backends={SIM.name: self._sim},
             home=self.home,

@@ -20,7 +20,7 @@ from tests.crash.harness import (
 from tests.crash.life import FAULTY, begin
 from tests.crash.system import System
 from tests.crash.trials import ABOUT_ANSWERS, BROKERS, FAULTS
-from worker.services import catalogue
+from worker.services.tasks import catalogue
 
 Tell = Callable[[Report], None]
 

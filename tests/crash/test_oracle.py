@@ -24,9 +24,9 @@ from worker.db.tables import transitions
 from worker.domain.ce import CE
 from worker.domain.pilot import Move, Status
 from worker.domain.vo import DEFAULT_VO
-from worker.services import check, dispatch, reconcile
-from worker.services.allocate import submit_pilots
-from worker.services.parts import Parts
+from worker.services.runtime import Runtime
+from worker.services.tasks import check_pilots, dispatch, reconcile
+from worker.services.tasks.submit_pilots import submit_pilots
 
 
 class Watched(World):
@@ -37,11 +37,11 @@ class Watched(World):
         self.evidence = Evidence()
         self.promises = Promises(database.engine, self.evidence)
 
-    def told(self, **changes: Any) -> Parts:
+    def told(self, **changes: Any) -> Runtime:
         backends = {
             name: witnessed(one, self.evidence) for name, one in registry.discover().items()
         }
-        return replace(self.parts(), backends=backends, by_hand=True, **changes)
+        return replace(self.runtime(), backends=backends, by_hand=True, **changes)
 
     def run(self, statement: Executable) -> None:
         with self.database.uow() as tx:
@@ -76,7 +76,7 @@ def test_a_good_life_is_praised(watched: Watched) -> None:
     watched.promises.begin()
     for _ in range(4):
         watched.wait(240)
-        check.check_pilots(watched.told(), ce.name)
+        check_pilots.check_pilots(watched.told(), ce.name)
         assert watched.promises.look() == []
 
     assert watched.statuses() == {"done": 3}
@@ -193,7 +193,7 @@ def test_at_the_end_every_row_must_be_as_its_job(watched: Watched) -> None:
     assert end(watched) == []
     watched.wait(700)
     assert end(watched) == ["fate", "fate"]
-    check.check_pilots(watched.told(), ce.name)
+    check_pilots.check_pilots(watched.told(), ce.name)
     assert end(watched) == []
     watched.run(delete(sim_jobs))
     assert end(watched) == ["fate", "fate"]
@@ -257,7 +257,7 @@ def test_a_lease_that_is_held_is_named(watched: Watched) -> None:
 def test_a_pilot_that_is_wanted_and_ended_is_named(watched: Watched, way: str) -> None:
     ce, [one] = sent(watched, 1)
     pilot = watched.pilot(one)
-    check.check_pilots(watched.told(), ce.name)
+    check_pilots.check_pilots(watched.told(), ce.name)
     if way == "it was wished":
         watched.change(lambda tx: pilots.request_cancel(tx, [one], watched.clock))
     if way == "it was over":

@@ -24,10 +24,11 @@ from worker.domain.ce import CE
 from worker.domain.credential import Credential, CredentialKind
 from worker.domain.pilot import FINAL, Cause, Grant, Pilot, Status, group_and_number
 from worker.domain.vo import DEFAULT_VO
-from worker.services import catalogue, credentials
-from worker.services.execute import execute
-from worker.services.parts import Done, Parts
-from worker.services.pilots import cancel
+from worker.services import credentials
+from worker.services.operate.pilots import cancel
+from worker.services.runtime import Runtime, TaskResult
+from worker.services.tasks import catalogue
+from worker.services.tasks.execute import execute
 
 MANY = 200
 """A-REX moves few jobs a second."""
@@ -77,7 +78,7 @@ class Factory:
     def __init__(self, site: ArcSite, database: Database) -> None:
         self.site = site
         self.database = database
-        self.parts = Parts(
+        self.runtime = Runtime(
             database=database,
             backends=registry.discover(),
             home=site.folder,
@@ -90,10 +91,10 @@ class Factory:
         with database.uow() as tx:
             ces.add(tx, self.ce)
         proxy = Credential(backend="arc", kind=CredentialKind.PROXY, path=str(site.proxy))
-        credentials.add(database, self.parts.backends, proxy, self.parts.now())
+        credentials.add(database, self.runtime.backends, proxy, self.runtime.now())
 
-    def run(self, task: str) -> Done:
-        return execute(catalogue.get(task), self.ce.name, self.parts)
+    def run(self, task: str) -> TaskResult:
+        return execute(catalogue.get(task), self.ce.name, self.runtime)
 
     def pilots(self) -> list[Pilot]:
         with self.database.uow() as tx:
@@ -110,7 +111,7 @@ class Factory:
     def _reserve(self, count: int) -> None:
         with self.database.uow() as tx:
             grant = Grant(vo=DEFAULT_VO, ce=self.ce.name, count=count)
-            pilots.reserve(tx, [grant], self.parts.now())
+            pilots.reserve(tx, [grant], self.runtime.now())
 
     def _all_are_taken(self) -> bool:
         return all(pilot.handle for pilot in self.pilots())
@@ -139,7 +140,7 @@ class Factory:
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
         if cancelled := by_fate.get("cancelled"):
-            cancel(self.parts, [pilot.stamp for pilot in cancelled], yes=True)
+            cancel(self.runtime, [pilot.stamp for pilot in cancelled], yes=True)
 
     def client(self) -> Client:
         return Client(testbed=self.site.testbed, proxy=self.site.proxy, folder=self.site.folder)
@@ -154,7 +155,7 @@ def factory(arc_site: ArcSite, postgresql_database: Database) -> Factory:
 def test_the_client_of_arc_agrees_pilot_by_pilot(
     arc_testbed: Testbed, factory: Factory, crew: Crew
 ) -> None:
-    crew.start(factory.database, factory.parts.home)
+    crew.start(factory.database, factory.runtime.home)
     factory.send()
     factory.until_all_are_over()
     crew.stop()

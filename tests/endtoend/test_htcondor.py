@@ -24,8 +24,8 @@ from worker.db.pages import Asked
 from worker.db.pilot_reads import find
 from worker.domain.pilot import FINAL, Cause, Grant, Pilot, Status, group_and_number
 from worker.domain.vo import DEFAULT_VO
-from worker.services.parts import Parts
-from worker.services.pilots import cancel
+from worker.services.operate.pilots import cancel
+from worker.services.runtime import Runtime
 
 MIXED, LIMITED = "pool/mixed", "pool/limited"
 FATES = ("ok", "ok", "exit", "signal", "removed", "held", "cancelled", "ok")
@@ -85,18 +85,18 @@ def fate_by_history(ad: dict[str, Any]) -> str:
 class Factory:
     """The services, as a worker calls them."""
 
-    parts: Parts
+    runtime: Runtime
     condor: Condor
 
     def pilots(self) -> list[Pilot]:
-        with self.parts.database.uow() as tx:
+        with self.runtime.database.uow() as tx:
             return find(tx, asked=Asked(limit=1000)).items
 
     def send(self, **counts: int) -> None:
         """Reserve pilots, and wait until the CEs have taken them."""
-        with self.parts.database.uow() as tx:
+        with self.runtime.database.uow() as tx:
             grants = [Grant(vo=DEFAULT_VO, ce=ce, count=n) for ce, n in counts.items()]
-            pilots.reserve(tx, grants, self.parts.now())
+            pilots.reserve(tx, grants, self.runtime.now())
         until(lambda: all(pilot.handle for pilot in self.pilots()), pause=0.3)
 
     def operator(self, tool: str, which: str, *words: str) -> None:
@@ -116,7 +116,7 @@ class Factory:
 
 @pytest.fixture
 def factory(condor: Condor, postgresql_database: Database, tmp_path: Path) -> Iterator[Factory]:
-    parts = Parts(
+    runtime = Runtime(
         database=postgresql_database,
         backends=registry.discover(),
         home=tmp_path,
@@ -142,7 +142,7 @@ def factory(condor: Condor, postgresql_database: Database, tmp_path: Path) -> It
         ):
             ce = a_ce().named(name).on_backend("htcondor").with_capacity(200)
             ce.with_options(**options, **more).create(tx)
-    yield Factory(parts, condor)
+    yield Factory(runtime, condor)
     for name in (MIXED, LIMITED):
         jobs = f'PilotageInstance == "pilotage/{name}"'
         if condor.queue(jobs):
@@ -151,12 +151,12 @@ def factory(condor: Condor, postgresql_database: Database, tmp_path: Path) -> It
 
 @pytest.mark.slow
 def test_the_history_of_the_schedd_agrees_pilot_by_pilot(factory: Factory, crew: Crew) -> None:
-    crew.start(factory.parts.database, factory.parts.home)
+    crew.start(factory.runtime.database, factory.runtime.home)
     factory.send(**{MIXED: 160, LIMITED: 40})
     factory.operator("rm", "removed")
     factory.operator("hold", "held", "-reason", "not today")
     ours = [str(pilot.id) for pilot in factory.pilots() if fate(pilot) == "cancelled"]
-    cancel(factory.parts, ours, yes=True)
+    cancel(factory.runtime, ours, yes=True)
     factory.until_all_are_over()
 
     recorded = {

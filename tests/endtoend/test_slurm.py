@@ -21,10 +21,10 @@ from worker.db.database import Database
 from worker.db.pages import Asked
 from worker.domain.ce import CE
 from worker.domain.pilot import FINAL, Cause, Grant, Pilot, Status, group_and_number
-from worker.services import catalogue
-from worker.services import pilots as pilots_service
-from worker.services.execute import execute
-from worker.services.parts import Done, Parts
+from worker.services.operate import pilots as pilots_service
+from worker.services.runtime import Runtime, TaskResult
+from worker.services.tasks import catalogue
+from worker.services.tasks.execute import execute
 
 PARTS = (70, 60, 70)
 """Pilots that are sent at a time; of the second part no answer comes."""
@@ -60,7 +60,7 @@ class Site:
     def __init__(self, world: World, database: Database) -> None:
         self.world = world
         self.database = database
-        self.parts = Parts(
+        self.runtime = Runtime(
             database=database,
             backends=registry.discover(),
             home=world.folder / "home",
@@ -82,10 +82,10 @@ class Site:
         """Hold slots, for two VOs."""
         grants = [Grant(vo=vo, ce=self.ce.name, count=count // 2) for vo in self.vos]
         with self.database.uow() as tx:
-            pilots.reserve(tx, grants, self.parts.now())
+            pilots.reserve(tx, grants, self.runtime.now())
 
-    def run(self, task: str) -> Done:
-        return execute(catalogue.get(task), self.ce.name, self.parts)
+    def run(self, task: str) -> TaskResult:
+        return execute(catalogue.get(task), self.ce.name, self.runtime)
 
     def are_sent(self) -> bool:
         """Tell whether the CE has taken all that were reserved."""
@@ -124,7 +124,7 @@ def site(slurm_cluster: Slurm, postgresql_database: Database) -> Iterator[Site]:
 
 @pytest.mark.slow
 def test_slurms_own_accounting_agrees_pilot_by_pilot(site: Site, crew: Crew) -> None:
-    crew.start(site.database, site.parts.home, instance=site.world.prefix)
+    crew.start(site.database, site.runtime.home, instance=site.world.prefix)
     send(site)
     fates = Fates(site)
     patience = Patience(site.statuses)
@@ -149,7 +149,7 @@ def test_slurms_own_accounting_agrees_pilot_by_pilot(site: Site, crew: Crew) -> 
 
 
 def send(site: Site) -> None:
-    """Send them in three parts; no answer to the second comes."""
+    """Send them in three runtime; no answer to the second comes."""
     first, second, third = PARTS
     site.reserve(first)
     until(site.are_sent, progress=site.statuses, pause=0.3)
@@ -166,7 +166,7 @@ class Fates:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.met: dict[str, float] = {}
-        self.driver = site.parts.driver(site.ce)
+        self.driver = site.runtime.driver(site.ce)
 
     def meet(self) -> None:
         """Let it befall those that run."""
@@ -199,7 +199,7 @@ class Fates:
     def _meet(self, pilot: Pilot) -> None:
         slurm, number = self.site.world.slurm, group_and_number(pilot.stamp)[1]
         if number % 20 in CANCELLED:
-            pilots_service.cancel(self.site.parts, [str(pilot.id)], yes=True)
+            pilots_service.cancel(self.site.runtime, [str(pilot.id)], yes=True)
         elif number == TIMED_OUT:
             slurm.attempt("scontrol", "update", f"JobId={pilot.handle}", "EndTime=now")
         else:

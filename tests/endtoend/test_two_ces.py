@@ -34,8 +34,8 @@ from worker.domain.errors import CalledElsewhere
 from worker.domain.pilot import Grant, Move, Pilot, Status, group_and_number
 from worker.domain.vo import DEFAULT_VO
 from worker.services import credentials
-from worker.services.diff import Compared, diff
-from worker.services.parts import Parts
+from worker.services.operate.ce_diff import Compared, diff
+from worker.services.runtime import Runtime
 
 MAIN, GPU = "site/main", "site/gpu"
 MANY = 6
@@ -162,7 +162,7 @@ class Factory:
     def __init__(self, place: Place, crew: Crew) -> None:
         self.place = place
         self.crew = crew
-        self.parts = Parts(
+        self.runtime = Runtime(
             database=place.database,
             backends=registry.discover(),
             home=place.home,
@@ -177,7 +177,7 @@ class Factory:
                 ce = a_ce().named(name).on_backend(place.backend).with_capacity(50)
                 ce.with_options(**options).cancelling_strangers().create(tx)
             grants = [Grant(vo=DEFAULT_VO, ce=ce, count=MANY) for ce in (MAIN, GPU)]
-            pilots.reserve(tx, grants, self.parts.now())
+            pilots.reserve(tx, grants, self.runtime.now())
         crew.start(place.database, place.home, instance=place.instance)
 
     def until(self, condition: Callable[[], bool]) -> None:
@@ -215,7 +215,7 @@ class Factory:
 
         def is_done() -> bool:
             with suppress(CalledElsewhere):
-                answers.append(diff(self.parts, ce, cancel=True, yes=True))
+                answers.append(diff(self.runtime, ce, cancel=True, yes=True))
             return bool(answers)
 
         self.until(is_done)
@@ -229,7 +229,7 @@ class Factory:
             if pilot.ce == GPU and pilot.status is Status.RUNNING
         ]
         with self.place.database.uow() as tx:
-            mover.move(tx, [Move(pilot_id=one.id, to=Status.DONE)], self.parts.now())
+            mover.move(tx, [Move(pilot_id=one.id, to=Status.DONE)], self.runtime.now())
         return one
 
 

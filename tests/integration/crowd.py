@@ -24,7 +24,7 @@ from worker.domain.ce import CE
 from worker.domain.errors import AlreadyExists
 from worker.domain.pilot import Grant, Move, Status
 from worker.domain.vo import DEFAULT_VO
-from worker.services import database as care
+from worker.services.operate import database as care
 
 PLENTY = 1000
 T = TypeVar("T")

@@ -26,7 +26,7 @@ from worker.db.database import Database
 from worker.domain.errors import AlreadyExists, DatabaseUnavailable
 from worker.domain.pilot import OCCUPYING, WAITING, Status
 from worker.domain.vo import DEFAULT_VO
-from worker.services import database as care
+from worker.services.operate import database as care
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 8

@@ -22,7 +22,7 @@ from worker.domain.errors import (
     SchemaBehind,
     SchemaForeign,
 )
-from worker.services import database as care
+from worker.services.operate import database as care
 
 by_chain = pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.name)
 by_backend = pytest.mark.parametrize("chain", BACKENDS, ids=lambda chain: chain.name)

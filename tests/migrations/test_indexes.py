@@ -28,8 +28,8 @@ from worker.db.pilots import Check
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.pilot import Grant, Move, Pilot, Status
 from worker.domain.vo import DEFAULT_VO
-from worker.services import database as care
-from worker.services.naming import pilots_named
+from worker.services.operate import database as care
+from worker.services.operate.naming import pilots_named
 
 FINAL_PILOTS = 40_000
 CES = 20

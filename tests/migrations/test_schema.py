@@ -8,7 +8,7 @@ from tests.migrations.chains import head
 from worker.db import schema
 from worker.db.chains import CORE_CHAIN
 from worker.db.database import Database
-from worker.services import database as care
+from worker.services.operate import database as care
 
 
 @dataclass(frozen=True)

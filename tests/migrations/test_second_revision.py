@@ -14,7 +14,7 @@ from worker.db.chains import CORE_CHAIN, Chain, Place
 from worker.db.database import Database
 from worker.domain.errors import SchemaAhead, SchemaBehind
 from worker.domain.pilot import Move, Pilot, Status
-from worker.services import database as care
+from worker.services.operate import database as care
 
 SIM = next(chain for chain in BACKENDS if chain.name == "sim")
 

@@ -14,7 +14,7 @@ from worker.db.chains import Chain
 from worker.db.database import Database
 from worker.db.engine import SQLITE
 from worker.domain.pilot import Move, Status
-from worker.services import database as care
+from worker.services.operate import database as care
 
 DUMPS = Path(__file__).parents[1] / "data" / "0.1.0"
 
@@ -27,7 +27,7 @@ ROWS = {
     "outputs": 2,
     "decisions": 6,
     "ce_health": 5,
-    "breaker_changes": 3,
+    "sending_changes": 3,
     "maintenances": 1,
     "vo_demands": 1,
     "credentials": 2,

@@ -10,7 +10,7 @@ from typing import Any
 
 from worker import wiring
 from worker.domain.errors import PilotageError
-from worker.services import database as care
+from worker.services.operate import database as care
 
 
 def visit() -> dict[str, Any]:

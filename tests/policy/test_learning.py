@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.factories import MINUTE, NOW
 from tests.policy.given import histories
-from worker.domain.breaker import Breaker
+from worker.domain.sending import Sending
 from worker.policy.facts import Chances
 from worker.policy.learning import (
     NOTHING_WAITS,
@@ -164,7 +164,7 @@ def test_chances_are_chances_and_the_breaker_opens_and_closes_in_turn(
     assert all(0 <= one <= 1 for one in (chances.accept, chances.start, chances.finish))
 
     became = [change.became for change in learned.changes]
-    assert became == [Breaker.OPEN, Breaker.CLOSED] * (len(became) // 2) + [Breaker.OPEN] * (
+    assert became == [Sending.PAUSED, Sending.NORMAL] * (len(became) // 2) + [Sending.PAUSED] * (
         len(became) % 2
     )
     open_now = judge(learned.state, now=NOW, configured=configured).pause is not None
@@ -202,7 +202,7 @@ def test_a_run_that_luck_does_not_explain_pauses(configured: float, limit: int) 
     history.wait(3).tell(Kind.FAILED_START, ran=MINUTE)
     assert history.reason == f"{limit} failed starts in a row (limit {limit})"
     [change] = history.changes
-    assert (change.was, change.became, change.at) == (Breaker.CLOSED, Breaker.OPEN, history.now)
+    assert (change.was, change.became, change.at) == (Sending.NORMAL, Sending.PAUSED, history.now)
 
 
 def test_those_that_began_together_are_waited_for_unless_they_are_too_many() -> None:
@@ -245,7 +245,7 @@ def test_where_there_was_no_trouble_nothing_is_forgiven() -> None:
     for history in (alarmed, calm):
         history.tell(Kind.FAILED_START, 9, MINUTE).wait(3)
         history.tell(Kind.STARTED, 5, 4 * MINUTE)
-    assert [change.became for change in alarmed.changes] == [Breaker.OPEN, Breaker.CLOSED]
+    assert [change.became for change in alarmed.changes] == [Sending.PAUSED, Sending.NORMAL]
     assert alarmed.state is not None
     assert calm.state is not None
     assert alarmed.state["lately"] == calm.state["lately"]

@@ -147,7 +147,7 @@ def test_a_new_ce_has_an_empty_record_of_its_health(uow: UnitOfWork) -> None:
     with uow() as tx:
         found = health.get(tx, ce.name)
 
-    assert (found.rates, found.breaker, found.failed_calls) == ({}, "closed", 0)
+    assert (found.learned, found.sending, found.failed_calls) == ({}, "closed", 0)
 
 
 def test_ces_are_listed_by_state_back_end_and_part_of_their_name(uow: UnitOfWork) -> None:

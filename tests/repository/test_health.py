@@ -1,4 +1,4 @@
-"""Health: what was learnt of each CE, and the state of its breaker."""
+"""Health: what was learnt of each CE, and whether it is sent pilots."""
 
 from dataclasses import replace
 
@@ -9,15 +9,15 @@ from tests.factories import MINUTE, NOW, a_ce, a_health
 from worker.db import health
 from worker.db.health import Health
 from worker.db.uow import UnitOfWork
-from worker.domain.breaker import Breaker
 from worker.domain.errors import UnknownCE
+from worker.domain.sending import Sending
 
 FULL = Health(
-    rates={"ok": 0.5, "by_vo": {"lhcb": [1, 2, None]}, "täglich": "🚀"},
+    learned={"ok": 0.5, "by_vo": {"lhcb": [1, 2, None]}, "täglich": "🚀"},
     learned_at=NOW,
-    breaker=Breaker.OPEN,
-    breaker_reason="five calls failed",
-    breaker_since=NOW + MINUTE,
+    sending=Sending.PAUSED,
+    sending_reason="five calls failed",
+    sending_since=NOW + MINUTE,
     held_until=NOW + 2 * MINUTE,
     failed_calls=5,
     retry_at=NOW + 3 * MINUTE,
@@ -27,7 +27,7 @@ FULL = Health(
 )
 
 
-LEAST = Health(rates={}, learned_at=NOW)
+LEAST = Health(learned={}, learned_at=NOW)
 
 
 @pytest.mark.parametrize("wanted", [FULL, LEAST], ids=["full", "least"])
@@ -39,7 +39,7 @@ def test_health_is_read_back_as_it_was_saved(uow: UnitOfWork, wanted: Health) ->
         found = health.get(tx, ce.name)
 
     assert found == wanted
-    assert isinstance(found.breaker, Breaker)
+    assert isinstance(found.sending, Sending)
 
 
 def test_health_is_saved_over_what_was_known(uow: UnitOfWork) -> None:
@@ -60,8 +60,8 @@ def test_the_health_of_every_ce_is_one_question(uow: UnitOfWork) -> None:
         found = health.get_all(tx)
 
     assert list(found) == [ill.name, well.name]
-    assert found["ill"].breaker_reason == "it is on fire"
-    assert (found["well"].rates, found["well"].breaker) == ({}, Breaker.CLOSED)
+    assert found["ill"].sending_reason == "it is on fire"
+    assert (found["well"].learned, found["well"].sending) == ({}, Sending.NORMAL)
 
 
 def test_an_unknown_ce_is_named(uow: UnitOfWork) -> None:

@@ -15,13 +15,13 @@ from worker.db import ces
 from worker.domain.ce import CE
 from worker.domain.errors import CredentialProblem, Invalid, Unavailable
 from worker.domain.schedule import Outcome
-from worker.services import check, dispatch, reconcile
-from worker.services.parts import Done, Parts
+from worker.services.runtime import Runtime, TaskResult
+from worker.services.tasks import check_pilots, dispatch, reconcile
 
-Run = Callable[[Parts, str], Done]
+Run = Callable[[Runtime, str], TaskResult]
 CALLERS: dict[str, Run] = {
     "dispatch": dispatch.dispatch,
-    "check_pilots": check.check_pilots,
+    "check_pilots": check_pilots.check_pilots,
     "reconcile": reconcile.reconcile,
 }
 callers = pytest.mark.parametrize("run", CALLERS.values(), ids=CALLERS)
@@ -42,11 +42,13 @@ def test_one_execution_at_a_time_calls_a_ce_and_others_are_told_to_come_again(
     world: World, run: Run
 ) -> None:
     ce = with_work(world)
-    for_others: list[Done] = []
+    for_others: list[TaskResult] = []
 
     def others() -> None:
-        handed = [world.parts(holder="two", by_hand=by_hand) for by_hand in (False, True)]
-        for_others.extend(other(parts, ce.name) for other in CALLERS.values() for parts in handed)
+        handed = [world.runtime(holder="two", by_hand=by_hand) for by_hand in (False, True)]
+        for_others.extend(
+            other(runtime, ce.name) for other in CALLERS.values() for runtime in handed
+        )
 
     driver = Watching(others)
     assert run(world.with_driver(driver, batch=1), ce.name).outcome is Outcome.OK
@@ -59,8 +61,8 @@ def test_one_execution_at_a_time_calls_a_ce_and_others_are_told_to_come_again(
 @callers
 def test_another_ce_is_called_meanwhile(world: World, run: Run) -> None:
     ce, other = with_work(world), with_work(world)
-    done: list[Done] = []
-    driver = Watching(lambda: done.append(run(world.parts(holder="two"), other.name)))
+    done: list[TaskResult] = []
+    driver = Watching(lambda: done.append(run(world.runtime(holder="two"), other.name)))
     run(world.with_driver(driver), ce.name)
 
     assert [one.outcome for one in done] == [Outcome.OK]
@@ -72,7 +74,7 @@ def test_a_lease_whose_holder_died_runs_out_and_is_taken_over(world: World, run:
     with broken_by(KeyboardInterrupt):
         run(world.with_driver(Broken(KeyboardInterrupt(), after=False)), ce.name)
     world.reserve(ce, 1)
-    after = world.parts(holder="two")
+    after = world.runtime(holder="two")
 
     world.wait(179)
     assert run(after, ce.name).busy
@@ -97,7 +99,7 @@ def test_who_lost_its_lease_gives_back_no_other(world: World) -> None:
         slow = Watching(lambda: holders.append(world.lease(ce)))
         reconcile.reconcile(world.with_driver(slow, holder="three"), ce.name)
 
-    check.check_pilots(world.with_driver(Watching(and_a_third)), ce.name)
+    check_pilots.check_pilots(world.with_driver(Watching(and_a_third)), ce.name)
     assert holders == ["three"]
     assert world.lease(ce) is None
 
@@ -108,7 +110,7 @@ def test_the_lease_is_given_back_with_the_record(world: World, run: Run, answer:
     ce = with_work(world)
     if answer == "an_error":
         world.fault(ce, Fault.DOWN)
-    run(world.parts(), ce.name)
+    run(world.runtime(), ce.name)
     assert world.lease(ce) is None
 
 
@@ -122,7 +124,7 @@ def test_failures_back_a_ce_off_ever_longer_and_an_answer_forgives_them(
     for failures in range(1, 9):
         world.wait(minutes=11)
         world.reserve(ce, 1)
-        assert run(world.parts(), ce.name).outcome is Outcome.FAILED
+        assert run(world.runtime(), ce.name).outcome is Outcome.FAILED
         known = world.health(ce)
         assert known.failed_calls == failures
         assert known.retry_at is not None
@@ -130,7 +132,7 @@ def test_failures_back_a_ce_off_ever_longer_and_an_answer_forgives_them(
 
     assert delays == [15, 30, 60, 120, 240, 480, 600, 600]
     world.mend(ce)
-    assert world.reconcile(ce, world.parts(by_hand=True)).outcome is Outcome.OK
+    assert world.reconcile(ce, world.runtime(by_hand=True)).outcome is Outcome.OK
     assert (world.health(ce).failed_calls, world.health(ce).retry_at) == (0, None)
 
 
@@ -138,7 +140,7 @@ def test_failures_back_a_ce_off_ever_longer_and_an_answer_forgives_them(
 def test_a_ce_that_is_backed_off_is_not_called_but_by_hand(world: World, run: Run) -> None:
     ce = with_work(world)
     world.fault(ce, Fault.DOWN)
-    reconcile.reconcile(world.parts(), ce.name)
+    reconcile.reconcile(world.runtime(), ce.name)
     world.mend(ce)
     world.wait(14)
     driver = Fake()
@@ -155,12 +157,12 @@ def test_a_ce_that_is_backed_off_is_not_called_but_by_hand(world: World, run: Ru
 def test_a_ce_that_is_backed_off_keeps_what_is_reserved_for_it(world: World) -> None:
     ce = with_work(world)
     world.fault(ce, Fault.DOWN)
-    reconcile.reconcile(world.parts(), ce.name)
-    dispatch.dispatch(world.parts(), ce.name)
+    reconcile.reconcile(world.runtime(), ce.name)
+    dispatch.dispatch(world.runtime(), ce.name)
     assert world.statuses() == {"submitted": 1, "reserved": 5}
     world.mend(ce)
     world.wait(15)
-    assert dispatch.dispatch(world.parts(), ce.name).counts["submitted"] == 5
+    assert dispatch.dispatch(world.runtime(), ce.name).counts["submitted"] == 5
 
 
 @callers
@@ -176,17 +178,17 @@ def test_a_credential_is_no_fault_of_the_ce(world: World, run: Run) -> None:
 def test_a_limit_on_calls_binds_what_runs_by_itself(world: World, run: Run) -> None:
     ce = with_work(world, calls_per_minute=2)
     driver = Fake()
-    parts = world.with_driver(driver, batch=1)
+    runtime = world.with_driver(driver, batch=1)
     outcomes = []
     for _ in range(4):
-        outcomes.append(run(parts, ce.name).outcome)
+        outcomes.append(run(runtime, ce.name).outcome)
         world.wait(1)
     assert outcomes == [Outcome.OK, Outcome.OK, Outcome.SKIPPED, Outcome.SKIPPED]
     assert world.lease(ce) is None
     by_hand = world.with_driver(driver, batch=1, by_hand=True)
     assert run(by_hand, ce.name).outcome is Outcome.OK
     world.wait(30)
-    assert run(parts, ce.name).outcome is Outcome.OK
+    assert run(runtime, ce.name).outcome is Outcome.OK
     assert len(driver.calls) == 4
 
 
@@ -215,13 +217,13 @@ def test_options_that_make_no_sense_claim_nothing_and_hold_nothing(world: World,
     world.change(lambda tx: ces.change(tx, ce.name, options={"no_such": 1}))
     for by_hand in (False, True):
         with pytest.raises(Invalid, match="no_such"):
-            run(world.parts(by_hand=by_hand), ce.name)
+            run(world.runtime(by_hand=by_hand), ce.name)
     assert world.statuses() == before
     assert world.lease(ce) is None
 
 
 def test_a_lease_outlives_the_longest_execution() -> None:
-    lease = Parts.__dataclass_fields__["lease"].default
+    lease = Runtime.__dataclass_fields__["lease"].default
     assert isinstance(lease, timedelta)
     assert celeryconfig.task_soft_time_limit < celeryconfig.task_time_limit
     assert timedelta(seconds=celeryconfig.task_time_limit) < lease
@@ -234,7 +236,7 @@ def test_a_lease_follows_the_time_limit_of_the_settings(
     monkeypatch.setenv("PILOTAGE_TIME_LIMIT", limit)
     wiring.settings.cache_clear()
 
-    assert wiring.parts().lease == timedelta(seconds=float(limit) * 1.2)
+    assert wiring.runtime().lease == timedelta(seconds=float(limit) * 1.2)
 
 
 @callers

@@ -117,13 +117,13 @@ def test_only_what_is_due_is_asked_after_and_a_batch_at_the_most(world: World) -
             asked.append(len(jobs))
             return super().poll(jobs)
 
-    parts = world.with_driver(Counting(), batch=3)
+    runtime = world.with_driver(Counting(), batch=3)
     ce = world.ce()
     world.sent(ce, 5)
-    assert world.check(ce, parts).outcome is Outcome.SKIPPED
+    assert world.check(ce, runtime).outcome is Outcome.SKIPPED
     world.wait(20)
     for _ in range(3):
-        world.check(ce, parts)
+        world.check(ce, runtime)
     assert asked == [3, 2]
 
 
@@ -383,7 +383,7 @@ def test_one_that_was_seen_meanwhile_is_not_lost_by_an_answer_that_is_too_old(
             seen = super().poll(jobs)
             world.mend(ce)
             world.wait(hours=1)
-            world.check(ce, world.parts(holder="two"))
+            world.check(ce, world.runtime(holder="two"))
             return seen
 
     world.wait(minutes=10)

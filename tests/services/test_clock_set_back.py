@@ -12,9 +12,10 @@ from worker.db.health import FailedCall
 from worker.domain.ce import CE
 from worker.domain.errors import Unavailable
 from worker.domain.schedule import Outcome
-from worker.services import calling, catalogue, ticks
-from worker.services.dispatch import dispatch
-from worker.services.execute import execute
+from worker.services import ce_calls
+from worker.services.tasks import catalogue, ticks
+from worker.services.tasks.dispatch import dispatch
+from worker.services.tasks.execute import execute
 
 HOUR = timedelta(hours=1)
 SOON = timedelta(minutes=10)
@@ -33,7 +34,7 @@ def work(world: World, until: timedelta) -> None:
     begin = world.clock
     while world.clock < begin + until:
         for firing in ticks.claim_due(world.database, world.clock)[0]:
-            execute(firing.task, firing.subject, world.parts())
+            execute(firing.task, firing.subject, world.runtime())
         world.wait(60)
 
 
@@ -92,7 +93,7 @@ def test_one_that_never_arrived_frees_its_slot(world: World) -> None:
 
 def test_the_lease_of_the_dead_runs_out(world: World) -> None:
     ce = world.ce()
-    name = calling.lease_name(ce.name)
+    name = ce_calls.lease_name(ce.name)
     world.change(lambda tx: locks.take_lease(tx, name, "dead", world.clock, timedelta(minutes=3)))
     work(world, timedelta(minutes=2))
     assert world.lease(ce) is None
@@ -125,5 +126,5 @@ def test_one_that_is_missing_is_given_all_its_time(world: World) -> None:
 
 def check_twice(world: World, ce: CE) -> None:
     for _ in range(2):
-        assert world.check(ce, world.parts(by_hand=True)).outcome is Outcome.OK
+        assert world.check(ce, world.runtime(by_hand=True)).outcome is Outcome.OK
         world.wait(15)

@@ -34,10 +34,11 @@ from worker.domain.errors import (
 from worker.domain.pilot import Status
 from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO
-from worker.services import allocate, overview, renew, report
 from worker.services import credentials as service
-from worker.services.dispatch import dispatch
-from worker.services.parts import Done, Parts
+from worker.services.observe import overview
+from worker.services.runtime import Runtime, TaskResult
+from worker.services.tasks import renew_credentials, report, submit_pilots
+from worker.services.tasks.dispatch import dispatch
 
 PROXY, TOKEN = CredentialKind.PROXY, CredentialKind.TOKEN
 
@@ -62,11 +63,11 @@ class Listening(Fake):
         return super().submit(orders)
 
 
-def asking(world: World, driver: Fake | None = None, **changes: Any) -> Parts:
+def asking(world: World, driver: Fake | None = None, **changes: Any) -> Runtime:
     """Put together services for whose simulated CEs each VO needs a token."""
     listening = driver or Listening()
     own = replace(SIM, options=Asking, driver=listening.for_ce)
-    return world.parts(backends={**registry.discover(), SIM.name: own}, **changes)
+    return world.runtime(backends={**registry.discover(), SIM.name: own}, **changes)
 
 
 def token(world: World, name: str, hours: float = 1, begins: datetime | None = None) -> Path:
@@ -79,7 +80,7 @@ def token(world: World, name: str, hours: float = 1, begins: datetime | None = N
 def known(world: World, path: Path, vo: str | None = None, **more: Any) -> Credential:
     """Tell where a credential lies, as an operator does."""
     wanted = Credential(vo=vo, backend="sim", kind=TOKEN, path=str(path), **more)
-    service.add(world.database, world.parts().backends, wanted, world.clock)
+    service.add(world.database, world.runtime().backends, wanted, world.clock)
     return wanted
 
 
@@ -88,8 +89,8 @@ def stored(world: World) -> list[Credential]:
         return credentials.get_all(tx)
 
 
-def run(world: World) -> Done:
-    return renew.renew_credentials(world.parts())
+def run(world: World) -> TaskResult:
+    return renew_credentials.renew_credentials(world.runtime())
 
 
 # -- which VO may use a CE
@@ -162,7 +163,7 @@ def test_a_file_is_read_with_no_unit_of_work_open(
     monkeypatch.setattr(os, "open", watched)
     dispatch(asking(world), ce.name)
     run(world)
-    allocate.plan(asking(world), DEFAULT_VO)
+    submit_pilots.plan(asking(world), DEFAULT_VO)
 
     assert seen == [False, False, False]  # before the claim, by the driver, by the task
 
@@ -171,8 +172,8 @@ def test_a_ce_that_asks_for_no_credential_needs_none(world: World) -> None:
     ce = world.ce()
     world.reserve(ce, 1)
 
-    assert dispatch(world.parts(), ce.name).counts["submitted"] == 1
-    assert allocate.plan(world.parts(), DEFAULT_VO).counts["would reserve"] == 9
+    assert dispatch(world.runtime(), ce.name).counts["submitted"] == 1
+    assert submit_pilots.plan(world.runtime(), DEFAULT_VO).counts["would reserve"] == 9
 
 
 def test_a_decision_says_whose_credential_has_expired(world: World) -> None:
@@ -182,10 +183,10 @@ def test_a_decision_says_whose_credential_has_expired(world: World) -> None:
     known(world, path, poor.name)
     world.wait(18 * 60)
     run(world)
-    parts = asking(world)
+    runtime = asking(world)
 
-    assert allocate.submit_pilots(parts, poor.name).counts["reserved"] == 0
-    assert allocate.submit_pilots(parts, DEFAULT_VO).counts["reserved"] > 0
+    assert submit_pilots.submit_pilots(runtime, poor.name).counts["reserved"] == 0
+    assert submit_pilots.submit_pilots(runtime, DEFAULT_VO).counts["reserved"] > 0
     [decision] = overview.explain(world.database, ce.name, vo=poor.name)
     assert decision.reason == f"the token of VO {poor.name} for sim expired 12 min ago: {path}"
 
@@ -195,19 +196,19 @@ def test_a_vo_without_a_credential_takes_no_share_of_what_it_cannot_use(world: W
     poor = world.vo()
     known(world, token(world, "all"))
     known(world, token(world, "poor", 0.1), poor.name)
-    parts = asking(world)
-    assert allocate.plan(parts, DEFAULT_VO).counts["would reserve"] == 5
+    runtime = asking(world)
+    assert submit_pilots.plan(runtime, DEFAULT_VO).counts["would reserve"] == 5
     world.wait(18 * 60)
-    assert allocate.plan(parts, DEFAULT_VO).counts["would reserve"] == 10
+    assert submit_pilots.plan(runtime, DEFAULT_VO).counts["would reserve"] == 10
 
 
 def test_an_expiry_needs_nobody_to_look_at_the_file(world: World) -> None:
     world.ce()
     known(world, token(world, "all", 1))
-    parts = asking(world)
-    assert allocate.plan(parts, DEFAULT_VO).counts["would reserve"] == 10
+    runtime = asking(world)
+    assert submit_pilots.plan(runtime, DEFAULT_VO).counts["would reserve"] == 10
     world.wait(hours=2)
-    assert allocate.plan(parts, DEFAULT_VO).counts["would reserve"] == 0
+    assert submit_pilots.plan(runtime, DEFAULT_VO).counts["would reserve"] == 0
 
 
 def test_decisions_take_as_many_statements_for_many_ces(world: World) -> None:
@@ -216,7 +217,7 @@ def test_decisions_take_as_many_statements_for_many_ces(world: World) -> None:
         for _ in range(number):
             world.ce(a_ce().with_capacity(0))
         with statements(world.database.engine) as seen:
-            allocate.plan(asking(world), DEFAULT_VO)
+            submit_pilots.plan(asking(world), DEFAULT_VO)
         counts.append(len(seen))
     assert counts[0] == counts[1]
 
@@ -225,9 +226,9 @@ def test_the_end_of_a_credential_changes_no_status(world: World) -> None:
     ce = world.ce()
     path = token(world, "all")
     known(world, path)
-    parts = asking(world)
+    runtime = asking(world)
     world.reserve(ce, 2)
-    dispatch(parts, ce.name)
+    dispatch(runtime, ce.name)
 
     class LockedOut(Listening):
         def poll(self, *jobs: Any) -> Any:
@@ -273,7 +274,7 @@ def test_a_credential_is_added_changed_and_forgotten(world: World) -> None:
 
 def test_what_is_unknown_is_named(world: World) -> None:
     wanted = Credential(backend="sim", kind=TOKEN, path="/x")
-    backends = world.parts().backends
+    backends = world.runtime().backends
     with refused(UnknownBackend, "did you mean 'sim'"):
         service.add(world.database, backends, replace(wanted, backend="smi"), NOW)
     with refused(UnknownVO, "nobody"):
@@ -329,7 +330,7 @@ def test_a_proxy_that_is_missing_is_fetched(world: World) -> None:
     wanted = Credential(
         backend="sim", kind=PROXY, path=str(path), renew=script(world, writing(path, new))
     )
-    service.add(world.database, world.parts().backends, wanted, NOW)
+    service.add(world.database, world.runtime().backends, wanted, NOW)
 
     assert run(world).counts == {"looked at": 1, "renewed": 1, "not renewed": 0, "unusable": 0}
     assert stored(world)[0].problem is None
@@ -376,7 +377,7 @@ def test_a_renewal_that_fails_says_why_and_is_tried_ever_more_rarely(
 
 
 def test_a_command_that_hangs_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renew, "TIME_LIMIT", 0.2)
+    monkeypatch.setattr(renew_credentials, "TIME_LIMIT", 0.2)
     known(world, world.home / "x", renew=script(world, "import time; time.sleep(60)"))
     done = run(world)
 
@@ -411,14 +412,16 @@ def test_no_unit_of_work_is_open_and_no_other_renews_while_a_command_runs(
     seen: list[Any] = []
 
     def running(*given: Any, **named: Any) -> Any:
-        seen.append((uow.is_open(), renew.renew_credentials(world.parts(holder="two")).busy))
+        seen.append(
+            (uow.is_open(), renew_credentials.renew_credentials(world.runtime(holder="two")).busy)
+        )
         raise CredentialProblem("enough")
 
     monkeypatch.setattr(shell, "run", running)
     run(world)
 
     assert seen == [(False, True)]
-    assert renew.renew_credentials(world.parts(holder="two")).busy is False
+    assert renew_credentials.renew_credentials(world.runtime(holder="two")).busy is False
 
 
 def test_an_error_that_nobody_expected_gives_the_lease_back(
@@ -429,7 +432,7 @@ def test_an_error_that_nobody_expected_gives_the_lease_back(
         patch.setattr(shell, "run", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(world)
-    assert renew.renew_credentials(world.parts(holder="two")).busy is False
+    assert renew_credentials.renew_credentials(world.runtime(holder="two")).busy is False
 
 
 def test_what_is_worth_a_warning_is_logged_once(
@@ -453,12 +456,12 @@ def test_one_may_be_renewed_by_hand_at_any_time(world: World) -> None:
     known(world, path, renew=script(world, writing(path, world.home / "new")))
     world.wait(60)
     token(world, "new", 10)
-    done = renew.renew_one(world.parts(by_hand=True), None, "sim", None)
+    done = renew_credentials.renew_one(world.runtime(by_hand=True), None, "sim", None)
 
     assert done.lines == ("the token of all VOs for sim was renewed",)
     service.change(world.database, None, "sim", None, {"renew": None}, world.clock)
     with refused(Invalid, "it has no command that renews it"):
-        renew.renew_one(world.parts(), None, "sim", None)
+        renew_credentials.renew_one(world.runtime(), None, "sim", None)
 
 
 def test_what_was_seen_of_a_file_that_is_meant_no_longer_is_not_kept(
@@ -483,7 +486,7 @@ def test_what_was_seen_of_a_file_that_is_meant_no_longer_is_not_kept(
 def test_credentials_stand_in_the_summary_and_the_overview(world: World) -> None:
     known(world, token(world, "t", 10))
     world.wait(hours=9)
-    found = overview.overview(world.parts())
+    found = overview.overview(world.runtime())
     with world.database.uow() as tx:
         summary = report.summarise(tx, world.clock)
 

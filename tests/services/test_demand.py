@@ -19,9 +19,10 @@ from worker.domain.errors import DemandUnknown, Invalid
 from worker.domain.pilot import Status
 from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO
-from worker.services import demand, overview
-from worker.services.allocate import submit_pilots
-from worker.services.dispatch import dispatch
+from worker.services.observe import overview
+from worker.services.tasks import ask_demand
+from worker.services.tasks.dispatch import dispatch
+from worker.services.tasks.submit_pilots import submit_pilots
 
 
 def from_source(world: World, **told: Any) -> None:
@@ -33,7 +34,7 @@ def echo(text: str, **more: Any) -> dict[str, Any]:
 
 
 def reserve(world: World) -> int:
-    return submit_pilots(world.parts(), DEFAULT_VO).counts["reserved"]
+    return submit_pilots(world.runtime(), DEFAULT_VO).counts["reserved"]
 
 
 @contextmanager
@@ -67,7 +68,7 @@ def test_what_a_source_answers_is_the_demand(world: World) -> None:
     world.ce(a_ce().with_capacity(50))
     from_source(world, **echo('{"jobs": [{"waiting": 7}]}', path="jobs.0.waiting"))
     assert reserve(world) == 0
-    assert demand.ask_demand(world.parts(), DEFAULT_VO).counts == {"demand": 7}
+    assert ask_demand.ask_demand(world.runtime(), DEFAULT_VO).counts == {"demand": 7}
     assert reserve(world) == 7
     assert reserve(world) == 0
 
@@ -79,7 +80,7 @@ def test_while_it_is_not_known_the_rule_of_the_vo_holds_and_is_told(
     ce = world.ce(a_ce().with_capacity(50))
     source = {"kind": "command", "command": ["false"], "unknown": rule, "trickle": 3}
     from_source(world, **source)
-    assert demand.ask_demand(world.parts(), DEFAULT_VO).outcome is Outcome.FAILED
+    assert ask_demand.ask_demand(world.runtime(), DEFAULT_VO).outcome is Outcome.FAILED
     assert reserve(world) == count
     [told] = overview.explain(world.database, ce.name)
     assert f"the rule is {rule}" in told.trace["vo"]["note"]
@@ -89,7 +90,7 @@ def test_while_it_is_not_known_the_rule_of_the_vo_holds_and_is_told(
 def test_an_answer_counts_until_it_is_too_old(world: World) -> None:
     world.ce(a_ce().with_capacity(50))
     from_source(world, **echo("2", keep=300))
-    demand.ask_demand(world.parts(), DEFAULT_VO)
+    ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
     world.wait(299)
     assert reserve(world) == 2
     world.wait(2)
@@ -100,9 +101,9 @@ def test_an_answer_counts_until_it_is_too_old(world: World) -> None:
 def test_a_source_that_fails_leaves_the_last_answer_and_never_fails_the_tick(world: World) -> None:
     world.ce(a_ce().with_capacity(50))
     from_source(world, **echo("4"))
-    demand.ask_demand(world.parts(), DEFAULT_VO)
+    ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
     from_source(world, kind="command", command=["/no/such/program"])
-    assert demand.ask_demand(world.parts(), DEFAULT_VO).outcome is Outcome.FAILED
+    assert ask_demand.ask_demand(world.runtime(), DEFAULT_VO).outcome is Outcome.FAILED
     assert reserve(world) == 4
 
 
@@ -175,12 +176,12 @@ def test_surplus_is_cancelled_once_the_demand_has_stayed_low(world: World) -> No
     world.change(lambda tx: vos.change(tx, DEFAULT_VO, demand=6, cancel_surplus=True))
     reserve(world)
     world.check(ce)
-    dispatch(world.parts(), ce.name)
+    dispatch(world.runtime(), ce.name)
     world.change(lambda tx: vos.change(tx, DEFAULT_VO, demand=2))
     asked = []
     for _ in range(13):
         world.wait(60)
-        asked.append(submit_pilots(world.parts(), DEFAULT_VO).counts.get("surplus", 0))
+        asked.append(submit_pilots(world.runtime(), DEFAULT_VO).counts.get("surplus", 0))
     assert sum(asked[:10]) == 0
     assert sum(asked) == 4
     wanted_gone = [p for p in world.pilots() if p.cancel_requested_at is not None]

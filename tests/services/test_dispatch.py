@@ -15,8 +15,8 @@ from worker.domain.errors import UnknownCE
 from worker.domain.pilot import Cause, Status
 from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO
-from worker.services.dispatch import dispatch
-from worker.services.parts import Parts
+from worker.services.runtime import Runtime
+from worker.services.tasks.dispatch import dispatch
 
 
 def close(world: World, ce: CE, how: str) -> None:
@@ -65,15 +65,15 @@ def test_nothing_reserved_is_nothing_to_do(world: World) -> None:
     assert (done.outcome, done.busy) == (Outcome.SKIPPED, False)
     assert driver.calls == []
     with refused(UnknownCE, "nowhere"):
-        dispatch(world.parts(), "nowhere")
+        dispatch(world.runtime(), "nowhere")
 
 
 def test_a_batch_is_sent_at_the_most_and_the_next_execution_goes_on(world: World) -> None:
     ce = world.ce()
     world.reserve(ce, 10)
-    parts = world.parts(batch=4)
+    runtime = world.runtime(batch=4)
 
-    sent = [dispatch(parts, ce.name).counts["submitted"] for _ in range(3)]
+    sent = [dispatch(runtime, ce.name).counts["submitted"] for _ in range(3)]
     assert sent == [4, 4, 2]
     assert len(set(world.jobs(ce))) == 10
 
@@ -113,7 +113,7 @@ def test_a_ce_that_closes_cancels_no_pilot_that_was_sent_meanwhile(
     close(world, ce, "disabled")
     # What one read as reserved, another may have claimed, sent and recorded before it is moved.
     monkeypatch.setattr(pilot_reads, "unsent", lambda tx, name: waiting)
-    dispatch(world.parts(), ce.name)
+    dispatch(world.runtime(), ce.name)
 
     assert world.statuses() == {"submitted": 1, "cancelled": 1}
 
@@ -123,7 +123,7 @@ def test_refusals_are_failures_with_their_cause_and_the_others_are_sent(world: W
     made = world.reserve(ce, 4)
     stamps = [world.pilot(i).stamp for i in made[:2]]
     world.fault(ce, Fault.REFUSES, cause=Cause.QUOTA, reason="no room", stamps=stamps)
-    done = dispatch(world.parts(), ce.name)
+    done = dispatch(world.runtime(), ce.name)
 
     assert done.counts == {"submitted": 2, "refused": 2, "in doubt": 0}
     assert len(world.jobs(ce)) == 2
@@ -135,7 +135,7 @@ def test_a_refusal_as_a_whole_fails_them_all(world: World) -> None:
     ce = world.ce()
     world.reserve(ce, 3)
     world.fault(ce, Fault.REFUSES, whole=True, cause=Cause.QUOTA)
-    done = dispatch(world.parts(), ce.name)
+    done = dispatch(world.runtime(), ce.name)
 
     assert done.outcome is Outcome.FAILED
     assert done.counts == {"refused": 3}
@@ -148,7 +148,7 @@ def test_the_credential_of_one_vo_fails_its_pilots_alone(world: World) -> None:
     world.reserve(ce, 2)
     world.reserve(ce, 3, locked_out.name)
     world.fault(ce, Fault.CREDENTIAL, vo=locked_out.name)
-    done = dispatch(world.parts(), ce.name)
+    done = dispatch(world.runtime(), ce.name)
 
     assert done.counts == {"submitted": 2, "refused": 3, "in doubt": 0}
     assert {p.cause for p in world.pilots() if p.vo == locked_out.name} == {Cause.CREDENTIAL}
@@ -160,7 +160,7 @@ def test_a_credential_that_has_expired_fails_them_all_and_does_not_back_the_ce_o
     ce = world.ce()
     world.reserve(ce, 3)
     world.fault(ce, Fault.CREDENTIAL)
-    done = dispatch(world.parts(), ce.name)
+    done = dispatch(world.runtime(), ce.name)
 
     assert done.outcome is Outcome.FAILED
     assert {(p.status, p.cause) for p in world.pilots()} == {(Status.FAILED, Cause.CREDENTIAL)}
@@ -195,9 +195,9 @@ def test_a_stamp_is_never_sent_twice(world: World) -> None:
     driver = Counting()
     ce = world.ce()
     world.reserve(ce, 5)
-    parts = world.with_driver(driver)
+    runtime = world.with_driver(driver)
     for _ in range(4):
-        dispatch(parts, ce.name)
+        dispatch(runtime, ce.name)
         world.wait(600)
     assert len(driver.calls) == len(set(driver.calls)) == 5
     assert world.statuses() == {"submitting": 5}
@@ -206,19 +206,19 @@ def test_a_stamp_is_never_sent_twice(world: World) -> None:
 def test_a_limit_on_submissions_is_spent_by_what_is_sent_alone(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(100), submissions_per_minute=60)
     world.reserve(ce, 2)
-    assert dispatch(world.parts(), ce.name).counts["submitted"] == 2
+    assert dispatch(world.runtime(), ce.name).counts["submitted"] == 2
     world.reserve(ce, 70)
-    assert dispatch(world.parts(), ce.name).counts["submitted"] == 58
-    assert dispatch(world.parts(), ce.name).outcome is Outcome.SKIPPED
+    assert dispatch(world.runtime(), ce.name).counts["submitted"] == 58
+    assert dispatch(world.runtime(), ce.name).outcome is Outcome.SKIPPED
     assert world.lease(ce) is None
     world.wait(5)
-    assert dispatch(world.parts(), ce.name).counts["submitted"] == 5
+    assert dispatch(world.runtime(), ce.name).counts["submitted"] == 5
 
 
 def test_a_limit_on_submissions_does_not_bind_who_dispatches_by_hand(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(20), submissions_per_minute=2)
     world.reserve(ce, 20)
-    assert dispatch(world.parts(by_hand=True), ce.name).counts["submitted"] == 20
+    assert dispatch(world.runtime(by_hand=True), ce.name).counts["submitted"] == 20
 
 
 def test_the_number_of_statements_does_not_grow(world: World) -> None:
@@ -227,7 +227,7 @@ def test_the_number_of_statements_does_not_grow(world: World) -> None:
         ce = world.ce(a_ce().with_capacity(number))
         world.reserve(ce, number)
         with statements(world.database.engine) as seen:
-            assert dispatch(world.parts(), ce.name).counts["submitted"] == number
+            assert dispatch(world.runtime(), ce.name).counts["submitted"] == number
         counts.append(len(seen))
     assert counts[0] == counts[1]
 
@@ -239,9 +239,9 @@ def test_a_driver_that_cannot_be_made_claims_nothing(world: World) -> None:
 
     ce = world.ce()
     world.reserve(ce, 2)
-    parts: Parts = world.with_driver(Unmade())
+    runtime: Runtime = world.with_driver(Unmade())
     with pytest.raises(RuntimeError, match="no such command"):
-        dispatch(parts, ce.name)
+        dispatch(runtime, ce.name)
 
     assert world.statuses() == {"reserved": 2}
     assert world.lease(ce) is None
@@ -251,7 +251,7 @@ def test_two_dispatches_of_a_ce_do_not_call_it_at_once(world: World) -> None:
     ce = world.ce()
     world.reserve(ce, 4)
     seen = []
-    driver = Watching(lambda: seen.append(dispatch(world.parts(holder="two", batch=2), ce.name)))
+    driver = Watching(lambda: seen.append(dispatch(world.runtime(holder="two", batch=2), ce.name)))
     done = dispatch(world.with_driver(driver, batch=2), ce.name)
 
     assert done.counts["submitted"] == 2

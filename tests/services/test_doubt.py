@@ -15,7 +15,7 @@ from worker.domain.ce import CE
 from worker.domain.errors import Unavailable, Unreadable
 from worker.domain.pilot import Grant, Move, Status
 from worker.domain.schedule import Outcome
-from worker.services.dispatch import dispatch as run
+from worker.services.tasks.dispatch import dispatch as run
 
 
 class Killed(BaseException):
@@ -35,12 +35,12 @@ ACCIDENTS: dict[str, Callable[[], BaseException]] = {
 def accident(world: World, ce: CE, error: BaseException, *, arrived: bool, count: int = 3) -> None:
     """Send pilots and lose the call, after it has arrived or before."""
     world.reserve(ce, count)
-    parts = world.with_driver(Broken(error, after=arrived))
+    runtime = world.with_driver(Broken(error, after=arrived))
     if isinstance(error, Exception):
-        assert run(parts, ce.name).outcome is Outcome.FAILED
+        assert run(runtime, ce.name).outcome is Outcome.FAILED
     else:
         with pytest.raises(type(error)):
-            run(parts, ce.name)
+            run(runtime, ce.name)
 
 
 @pytest.mark.parametrize("arrived", [True, False], ids=["arrived", "never_arrived"])
@@ -54,11 +54,11 @@ def test_pilots_of_a_call_that_was_lost_are_settled_and_never_sent_again(
     # In doubt: they keep their slots and nothing sends them again, whoever holds the lease.
     assert world.statuses() == {"submitting": 3}
     world.wait(600)
-    assert run(world.parts(holder="two"), ce.name).outcome is Outcome.SKIPPED
+    assert run(world.runtime(holder="two"), ce.name).outcome is Outcome.SKIPPED
     assert world.statuses() == {"submitting": 3}
 
     for _ in range(2):
-        assert world.reconcile(ce, world.parts(holder="two")).outcome is Outcome.OK
+        assert world.reconcile(ce, world.runtime(holder="two")).outcome is Outcome.OK
         world.wait(120)
     assert world.statuses() == ({"running": 3} if arrived else {"lost": 3})
     assert Counter(world.jobs(ce)) == Counter(p.stamp for p in world.pilots() if arrived)
@@ -67,8 +67,8 @@ def test_pilots_of_a_call_that_was_lost_are_settled_and_never_sent_again(
 def test_a_pilot_is_adopted_once_with_the_handle_that_the_ce_gave_it(world: World) -> None:
     ce = world.ce()
     accident(world, ce, Unavailable("connection reset"), arrived=True)
-    first = world.reconcile(ce, world.parts(by_hand=True))
-    again = world.reconcile(ce, world.parts(by_hand=True))
+    first = world.reconcile(ce, world.runtime(by_hand=True))
+    again = world.reconcile(ce, world.runtime(by_hand=True))
 
     assert (first.counts["adopted"], again.counts["adopted"]) == (3, 0)
     assert len({pilot.handle for pilot in world.pilots()} - {None}) == 3
@@ -91,7 +91,7 @@ def test_a_pilot_that_ended_before_it_was_adopted_is_taken_for_what_it_was(world
 def test_a_pilot_is_not_given_up_before_the_ce_must_show_it(world: World) -> None:
     ce = world.ce(visibility_delay=DELAY)
     accident(world, ce, Unavailable("connection reset"), arrived=False, count=1)
-    by_hand = world.parts(by_hand=True)
+    by_hand = world.runtime(by_hand=True)
 
     for _ in range(5):
         world.reconcile(ce, by_hand)
@@ -127,7 +127,7 @@ def test_a_listing_that_may_lack_something_gives_no_pilot_up(
     world.wait(60)
     world.fault(ce, fault, **settings)
     for _ in range(6):
-        world.reconcile(ce, world.parts(by_hand=True))
+        world.reconcile(ce, world.runtime(by_hand=True))
         world.wait(minutes=10)
     assert world.statuses() == {"submitting": 3}
     world.mend(ce)
@@ -138,7 +138,7 @@ def test_a_listing_that_may_lack_something_gives_no_pilot_up(
 def test_one_complete_listing_between_two_that_fail_is_not_enough(world: World) -> None:
     ce = world.ce()
     accident(world, ce, Unavailable("connection reset"), arrived=False, count=1)
-    by_hand = world.parts(by_hand=True)
+    by_hand = world.runtime(by_hand=True)
     for _ in range(3):
         world.wait(60)
         world.fault(ce, Fault.DOWN)
@@ -161,7 +161,7 @@ def test_receipts_that_are_missing_leave_their_pilots_in_doubt_and_no_other(
     ce = world.ce()
     world.reserve(ce, 8)
     world.fault(ce, Fault.ANSWERS_HALF, share=share)
-    done = run(world.parts(), ce.name)
+    done = run(world.runtime(), ce.name)
     world.mend(ce)
     missing = round(8 * share)
 
@@ -176,12 +176,12 @@ def test_a_lost_reply_costs_no_job_and_makes_none_twice(world: World, share: flo
     ce = world.ce()
     world.reserve(ce, 8)
     world.fault(ce, Fault.LOSES_REPLY, share=share)
-    run(world.parts(), ce.name)
+    run(world.runtime(), ce.name)
     world.mend(ce)
     arrived = world.jobs(ce)
     for _ in range(3):
         world.wait(1)
-        world.reconcile(ce, world.parts(by_hand=True))
+        world.reconcile(ce, world.runtime(by_hand=True))
 
     expected = {"submitted": len(arrived), "lost": 8 - len(arrived)}
     assert world.statuses() == {status: n for status, n in expected.items() if n}
@@ -195,16 +195,16 @@ def test_a_lost_pilot_that_turns_up_is_taken_back_even_above_the_limit(world: Wo
     world.reserve(ce, 3)
     world.fault(ce, Fault.LATE, seconds=1000)
     world.fault(ce, Fault.LOSES_REPLY)
-    run(world.parts(), ce.name)
+    run(world.runtime(), ce.name)
     world.mend(ce)
     for _ in range(2):
         world.wait(60)
-        world.reconcile(ce, world.parts(by_hand=True))
+        world.reconcile(ce, world.runtime(by_hand=True))
     assert world.statuses() == {"lost": 3}
 
     world.sent(ce, 3)
     world.wait(880)
-    world.reconcile(ce, world.parts(by_hand=True))
+    world.reconcile(ce, world.runtime(by_hand=True))
     statuses = world.statuses()
     assert statuses.get("lost", 0) == 0
     assert sum(statuses.values()) == 6

@@ -10,8 +10,9 @@ from worker.domain.credential import Credential, CredentialKind
 from worker.domain.errors import Invalid, UnknownTask
 from worker.domain.schedule import Outcome, Scope
 from worker.domain.vo import DEFAULT_VO
-from worker.services import breaker, catalogue, execute, learn, ticks
-from worker.services.overview import explain, overview
+from worker.services.observe.overview import explain, overview
+from worker.services.operate import pauses
+from worker.services.tasks import catalogue, execute, learn, ticks
 
 ALL = sorted(catalogue.tasks())
 
@@ -22,9 +23,9 @@ def busy_world(world: World) -> dict[Scope, str | None]:
     over = world.ce(a_ce().named("over"))
     source = {"kind": "command", "command": ["echo", "7"], "unknown": "fill"}
     world.change(lambda tx: vos.change(tx, DEFAULT_VO, source=source))
-    breaker.pause(world.parts(), over.name, "new disks", world.clock + MINUTE)
+    pauses.pause(world.runtime(), over.name, "new disks", world.clock + MINUTE)
     ticks.seed(world.database, world.clock)
-    learn.learn(world.parts())
+    learn.learn(world.runtime())
     world.wait(1)
     world.sent(ce, 2)
     world.make(a_pilot().on(ce).done(), 2)
@@ -60,7 +61,7 @@ def test_a_run_does_change_something(world: World, name: str) -> None:
     subjects = busy_world(world)
     task = catalogue.get(name)
     before = world.image()
-    done = execute.execute(task, subjects[task.scope], world.parts(by_hand=True))
+    done = execute.execute(task, subjects[task.scope], world.runtime(by_hand=True))
 
     assert done.outcome is Outcome.OK
     assert world.image() != before
@@ -71,7 +72,7 @@ def test_a_run_does_change_something(world: World, name: str) -> None:
 def test_to_look_changes_nothing(world: World) -> None:
     busy_world(world)
     before = world.image()
-    overview(world.parts())
+    overview(world.runtime())
     explain(world.database, "busy")
     ticks.list_schedules(world.database)
     assert world.image() == before
@@ -82,7 +83,7 @@ def test_a_task_says_what_it_would_do(world: World) -> None:
     said = {}
     for name in ALL:
         task = catalogue.get(name)
-        done = execute.execute(task, subjects[task.scope], world.parts(), dry_run=True)
+        done = execute.execute(task, subjects[task.scope], world.runtime(), dry_run=True)
         said[name] = dict(done.counts)
     assert said["dispatch"] == {"would send": 4}
     assert said["check_pilots"] == {"would check": 5}
@@ -97,13 +98,13 @@ def test_a_task_says_what_it_would_do(world: World) -> None:
 def test_a_task_is_run_for_what_it_is_for(world: World, dry_run: bool) -> None:
     for name, subject in (("learn", "lyon"), ("dispatch", None), ("submit_pilots", None)):
         with refused(Invalid, f"task {name}"):
-            execute.execute(catalogue.get(name), subject, world.parts(), dry_run=dry_run)
+            execute.execute(catalogue.get(name), subject, world.runtime(), dry_run=dry_run)
     with refused(UnknownTask, "did you mean 'dispatch'"):
         catalogue.get("dispach")
 
 
 def test_what_is_due_is_left_due_by_a_dry_run(world: World) -> None:
     busy_world(world)
-    execute.execute(catalogue.get("check_pilots"), "busy", world.parts(), dry_run=True)
+    execute.execute(catalogue.get("check_pilots"), "busy", world.runtime(), dry_run=True)
     with world.database.uow() as tx:
         assert len(pilot_reads.due(tx, "busy", world.clock, 100)) == 5

@@ -24,11 +24,11 @@ from worker.domain.credential import Credential, CredentialKind
 from worker.domain.payload import plain, read
 from worker.domain.variable import Kind
 from worker.domain.vo import ALL_VOS, DEFAULT_VO, VO
-from worker.services import apply as apply_service
-from worker.services import catalogue
-from worker.services.apply import apply
-from worker.services.export import export
-from worker.services.toml_text import document
+from worker.services.operate import apply as apply_service
+from worker.services.operate.apply import apply
+from worker.services.operate.export import export
+from worker.services.operate.toml_text import document
+from worker.services.tasks import catalogue
 
 BACKENDS = registry.discover()
 ALL = Asked(limit=1000)

@@ -9,7 +9,7 @@ from worker.backends.sim.faults import Fault
 from worker.db import ces, outputs, retention, uow
 from worker.domain.errors import Unavailable
 from worker.domain.pilot import Cause, Status
-from worker.services import pilots as service
+from worker.services.operate import pilots as service
 
 OOM = "begin\nslurmstepd: error: Detected 1 oom_kill event in StepId=7.batch.\n"
 
@@ -136,7 +136,7 @@ def test_what_was_kept_is_shown_where_the_ce_has_nothing(world: World) -> None:
     with world.database.uow() as tx:
         ce = ces.get(tx, name)
     world.fault(ce, Fault.DOWN)
-    assert service.output(world.parts(), str(made), pause=world.wait).text == OOM
+    assert service.output(world.runtime(), str(made), pause=world.wait).text == OOM
 
 
 def test_it_goes_with_its_pilot(world: World) -> None:

@@ -11,32 +11,28 @@ from tests.factories import a_ce, a_pilot
 from tests.services.world import World
 from worker.db import moments, mover, outcomes
 from worker.db.tables import transitions
-from worker.domain.breaker import Breaker
 from worker.domain.ce import CE
 from worker.domain.pilot import Cause, Move, Status
+from worker.domain.sending import Sending
 from worker.policy.learning import learn as fold
 from worker.policy.parameters import DEFAULTS
-from worker.services import learn
-from worker.services.facts import QUEUE
+from worker.services.tasks import learn
 
 
 def state(world: World, ce: CE) -> dict[str, object]:
-    known = dict(world.health(ce).rates)
-    known.pop("success_rate", None)
-    known.pop(QUEUE, None)
-    return known
+    return dict(world.health(ce).learned)
 
 
 def test_an_outcome_that_is_stamped_in_the_past_is_learnt_all_the_same(world: World) -> None:
     ce = world.ce()
     world.make(a_pilot().on(ce).done(), 2)
-    assert learn.learn(world.parts()).counts["outcomes"] > 0
+    assert learn.learn(world.runtime()).counts["outcomes"] > 0
     # A host whose clock is behind, or a transaction that was slow to commit.
     world.clock -= (late := world.clock - world.clock.replace(hour=1))
     world.make(a_pilot().on(ce).failed(Cause.NODE), 2)
     world.clock += late
-    assert learn.learn(world.parts()).counts["outcomes"] > 0
-    assert learn.learn(world.parts()).counts["outcomes"] == 0
+    assert learn.learn(world.runtime()).counts["outcomes"] > 0
+    assert learn.learn(world.runtime()).counts["outcomes"] == 0
 
 
 def test_what_is_stored_is_what_a_replay_of_the_history_gives(world: World) -> None:
@@ -45,12 +41,12 @@ def test_what_is_stored_is_what_a_replay_of_the_history_gives(world: World) -> N
         world.sent(ce, 3)
         world.make(a_pilot().on(ce).failed(Cause.NODE), number % 3)
         world.wait(170)
-        world.check(ce, world.parts(by_hand=True))
-        learn.learn(world.parts())
+        world.check(ce, world.runtime(by_hand=True))
+        learn.learn(world.runtime())
     for _ in range(30):
         world.wait(120)
-        world.check(ce, world.parts(by_hand=True))
-        learn.learn(world.parts())
+        world.check(ce, world.runtime(by_hand=True))
+        learn.learn(world.runtime())
 
     stored = state(world, ce)
     with world.database.uow() as tx:
@@ -76,14 +72,14 @@ def test_a_start_is_learnt_once_the_pilot_has_outlived_its_first_minutes(world: 
     ce = world.ce(run_time=10_000.0)
     world.sent(ce, 2)
     world.wait(100)
-    world.check(ce, world.parts(by_hand=True))
+    world.check(ce, world.runtime(by_hand=True))
     assert world.statuses() == {"running": 2}
-    accepted = learn.learn(world.parts()).counts["outcomes"]
+    accepted = learn.learn(world.runtime()).counts["outcomes"]
     world.wait(400)
-    world.check(ce, world.parts(by_hand=True))
-    started = learn.learn(world.parts()).counts["outcomes"]
+    world.check(ce, world.runtime(by_hand=True))
+    started = learn.learn(world.runtime()).counts["outcomes"]
     assert (accepted, started) == (2, 2)
-    assert learn.learn(world.parts()).counts["outcomes"] == 0
+    assert learn.learn(world.runtime()).counts["outcomes"] == 0
 
 
 def test_starts_that_cannot_be_judged_yet_do_not_stand_before_failures(
@@ -91,12 +87,12 @@ def test_starts_that_cannot_be_judged_yet_do_not_stand_before_failures(
 ) -> None:
     monkeypatch.setattr(learn, "AT_ONCE", 10)
     young, bad = world.ce(a_ce().with_capacity(50)), world.ce()
-    learn.learn(world.parts())
+    learn.learn(world.runtime())
     world.make(a_pilot().on(young).running(), 25)
     world.make(a_pilot().on(bad).failed(Cause.NODE), 10)
     for _ in range(15):
-        learn.learn(world.parts())
-    assert world.health(bad).breaker is Breaker.OPEN
+        learn.learn(world.runtime())
+    assert world.health(bad).sending is Sending.PAUSED
     with world.database.uow() as tx:
         assert outcomes.unlearned(tx, 1000, world.clock) == []
 
@@ -106,9 +102,9 @@ def running(world: World, number: int) -> CE:
     ce = world.ce(a_ce().with_capacity(number), run_time=100_000.0, check_latest=60.0)
     world.sent(ce, number)
     world.wait(100)
-    world.check(ce, world.parts(by_hand=True))
+    world.check(ce, world.runtime(by_hand=True))
     assert world.statuses() == {"running": number}
-    learn.learn(world.parts())
+    learn.learn(world.runtime())
     return ce
 
 
@@ -123,13 +119,13 @@ def test_a_start_is_not_read_again_before_it_can_be_judged(world: World) -> None
     for _ in range(20):
         world.wait(30)
         read.append(waiting(world))
-        learn.learn(world.parts())
+        learn.learn(world.runtime())
     # Nobody checks the pilots of this CE: its starts are looked at again ever more rarely.
     assert not any(read[:6])
     assert 0 < sum(map(bool, read)) < 8
-    world.check(ce, world.parts(by_hand=True))
+    world.check(ce, world.runtime(by_hand=True))
     world.wait(minutes=10)
-    assert learn.learn(world.parts()).counts["outcomes"] == 8
+    assert learn.learn(world.runtime()).counts["outcomes"] == 8
 
 
 def test_a_start_is_learnt_together_with_an_end_that_decides_it(world: World) -> None:
@@ -141,7 +137,7 @@ def test_a_start_is_learnt_together_with_an_end_that_decides_it(world: World) ->
     with world.database.uow() as tx:
         became = [one.became for one in outcomes.unlearned(tx, 1000, world.clock)]
     assert became == [Status.RUNNING, Status.DONE]
-    assert learn.learn(world.parts()).counts["outcomes"] == 2
+    assert learn.learn(world.runtime()).counts["outcomes"] == 2
     assert waiting(world) == 0
 
 
@@ -156,7 +152,7 @@ def test_no_start_waits_for_a_moment_of_a_clock_that_was_set_back(world: World) 
 def test_the_cost_is_that_of_the_new_ones(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(500))
     world.make(a_pilot().on(ce).done(), 300)
-    learn.learn(world.parts())
+    learn.learn(world.runtime())
     world.make(a_pilot().on(ce).done())
     with world.database.uow() as tx:
         assert {one.became for one in outcomes.unlearned(tx, 1000, world.clock)} <= {
@@ -166,7 +162,7 @@ def test_the_cost_is_that_of_the_new_ones(world: World) -> None:
         }
         assert len(outcomes.unlearned(tx, 1000, world.clock)) <= 3
     with statements(world.database.engine) as seen:
-        learn.learn(world.parts())
+        learn.learn(world.runtime())
     assert len(seen) < 12
 
 
@@ -182,11 +178,12 @@ def test_the_queue_of_a_ce_is_seen(world: World) -> None:
     assert queue.oldest_waiting_since == sent
     assert queue.last_began == began.started_at
     assert queue.drained == 2
-    learn.learn(world.parts())
-    assert world.health(ce).rates[QUEUE]["drained"] == 2
+    learn.learn(world.runtime())
+    assert world.health(ce).queue_drained == 2
     alive = [one.id for one in world.pilots() if one.status is not Status.DONE]
     moves = [Move(pilot_id=one, to=Status.DONE) for one in alive]
     world.change(lambda tx: mover.move(tx, moves, world.clock))
     world.wait(days=1)
-    learn.learn(world.parts())
-    assert QUEUE not in world.health(ce).rates
+    learn.learn(world.runtime())
+    emptied = world.health(ce)
+    assert (emptied.queue_drained, emptied.oldest_waiting_since) == (0, None)

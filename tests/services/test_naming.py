@@ -13,7 +13,7 @@ from worker.domain.ce import CE
 from worker.domain.errors import AmbiguousPilot, UnknownPilot
 from worker.domain.pilot import Pilot
 from worker.domain.vo import DEFAULT_VO
-from worker.services.naming import pilots_named
+from worker.services.operate.naming import pilots_named
 
 LATER = NOW + timedelta(hours=2)
 

@@ -18,29 +18,31 @@ from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO
 from worker.policy.facts import Chances
 from worker.policy.parameters import DEFAULTS
-from worker.services import breaker, check, dispatch, facts, learn, reconcile
-from worker.services.diff import diff
-from worker.services.metrics import metrics
-from worker.services.overview import CELine, overview
-from worker.services.parts import Done, Parts
+from worker.services import facts
+from worker.services.observe.metrics import metrics
+from worker.services.observe.overview import CELine, overview
+from worker.services.operate import pauses
+from worker.services.operate.ce_diff import diff
+from worker.services.runtime import Runtime, TaskResult
+from worker.services.tasks import check_pilots, dispatch, learn, reconcile
 
-CALLERS: dict[str, Callable[[Parts, str], Done]] = {
+CALLERS: dict[str, Callable[[Runtime, str], TaskResult]] = {
     "dispatch": dispatch.dispatch,
-    "check_pilots": check.check_pilots,
+    "check_pilots": check_pilots.check_pilots,
     "reconcile": reconcile.reconcile,
 }
 
 
 def line(world: World, ce: CE) -> CELine:
-    [ce_line] = [one for one in overview(world.parts()).ces if one.name == ce.name]
+    [ce_line] = [one for one in overview(world.runtime()).ces if one.name == ce.name]
     return ce_line
 
 
-def numbers(parts: Parts, ce: CE) -> dict[str, float]:
+def numbers(runtime: Runtime, ce: CE) -> dict[str, float]:
     """Read the metrics of a CE as Prometheus does, by name."""
     return {
         family.name: sample.value
-        for family in text_string_to_metric_families(metrics(parts))
+        for family in text_string_to_metric_families(metrics(runtime))
         for sample in family.samples
         if sample.labels.get("ce") == ce.name
     }
@@ -48,7 +50,7 @@ def numbers(parts: Parts, ce: CE) -> dict[str, float]:
 
 @pytest.mark.parametrize("run", CALLERS.values(), ids=CALLERS)
 def test_every_call_that_fails_is_kept_with_its_moment_and_reason(
-    world: World, run: Callable[[Parts, str], Done]
+    world: World, run: Callable[[Runtime, str], TaskResult]
 ) -> None:
     ce = world.ce(a_ce().with_capacity(100), check_soonest=0.001, check_latest=0.001)
     world.sent(ce, 1)
@@ -87,11 +89,11 @@ def test_a_fault_of_the_simulated_ce_is_shown_in_the_numbers(world: World) -> No
     world.wait(60)
     world.fault(ce, Fault.DOWN)
     world.reconcile(ce)
-    values = numbers(world.parts(), ce)
+    values = numbers(world.runtime(), ce)
     assert values["pilotage_ce_answered_timestamp_seconds"] == pytest.approx(answered_at)
     assert values["pilotage_ce_failed_calls"] == 1
     assert values["pilotage_ce_open"] == 0
-    assert breaker.state(world.parts(), ce.name)["last_error"] == f"{ce.name}: connection refused"
+    assert pauses.state(world.runtime(), ce.name)["last_error"] == f"{ce.name}: connection refused"
 
 
 def test_a_ce_that_refuses_answers(world: World) -> None:
@@ -118,13 +120,13 @@ def test_diff_forgives_what_is_answered_even_if_nothing_is_done(world: World) ->
     ce = world.ce()
     world.fault(ce, Fault.DOWN)
     with refused(Unavailable):
-        diff(world.parts(by_hand=True), ce.name, yes=False)
+        diff(world.runtime(by_hand=True), ce.name, yes=False)
     assert world.health(ce).failed_calls == 1
     assert world.health(ce).unanswered_since == world.clock
     world.mend(ce)
     [done] = world.make(a_pilot().on(ce))
     assert done
-    diff(world.parts(by_hand=True), ce.name, yes=False)
+    diff(world.runtime(by_hand=True), ce.name, yes=False)
     assert (world.health(ce).failed_calls, world.health(ce).retry_at) == (0, None)
     assert world.health(ce).unanswered_since is None
 
@@ -135,7 +137,7 @@ def test_diff_says_that_somebody_else_is_calling(world: World) -> None:
     class Meanwhile(Fake):
         def find(self) -> Listing:
             with refused(CalledElsewhere, f"CE {ce.name}", "try again"):
-                diff(world.parts(by_hand=True, holder="two"), ce.name, yes=False)
+                diff(world.runtime(by_hand=True, holder="two"), ce.name, yes=False)
             return super().find()
 
     diff(world.with_driver(Meanwhile(), by_hand=True), ce.name, yes=False)
@@ -185,32 +187,32 @@ def test_a_last_error_is_one_bounded_line_without_a_secret(world: World) -> None
     assert kept.isprintable()
 
 
-def chances_of_the_allocation(parts: Parts, ce: CE) -> Chances:
-    with parts.database.uow() as tx:
-        situation = facts.read(tx, DEFAULT_VO, parts.now())
-    [values] = facts.facts_of(situation, 10, parts.parameters).ces
+def chances_of_the_allocation(runtime: Runtime, ce: CE) -> Chances:
+    with runtime.database.uow() as tx:
+        situation = facts.read(tx, DEFAULT_VO, runtime.now())
+    [values] = facts.facts_of(situation, 10, runtime.parameters).ces
     assert values.chances is not None
     return values.chances
 
 
 def test_screens_and_numbers_say_the_chances_that_the_allocation_goes_by(world: World) -> None:
     ce = world.ce()
-    learn.learn(world.parts())
+    learn.learn(world.runtime())
     world.wait(1)
     for builder in (a_pilot().failed(), a_pilot().done()):
         world.make(builder.on(ce), 2)
     world.wait(60)
-    learn.learn(world.parts())
+    learn.learn(world.runtime())
     world.wait(3600)
-    default = world.parts()
+    default = world.runtime()
     own = replace(
         default, parameters=replace(DEFAULTS, half_life=timedelta(minutes=600), prior=0.5)
     )
     assert chances_of_the_allocation(default, ce) != chances_of_the_allocation(own, ce)
-    for parts in (default, own):
-        chances = chances_of_the_allocation(parts, ce)
+    for runtime in (default, own):
+        chances = chances_of_the_allocation(runtime, ce)
         rounded = {name: round(value, 2) for name, value in asdict(chances).items()}
-        assert breaker.state(parts, ce.name)["chances"] == rounded
-        [drawn] = overview(parts).ces
+        assert pauses.state(runtime, ce.name)["chances"] == rounded
+        [drawn] = overview(runtime).ces
         assert drawn.success_rate == chances.all
-        assert numbers(parts, ce)["pilotage_ce_success_ratio"] == pytest.approx(chances.all)
+        assert numbers(runtime, ce)["pilotage_ce_success_ratio"] == pytest.approx(chances.all)

@@ -1,4 +1,4 @@
-"""Pauses: by the breaker, by hand, by maintenance, by draining; and their history."""
+"""Pauses: by themselves, by hand, by maintenance, by draining; and their history."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,25 +9,27 @@ from tests.expectations import refused, statements
 from tests.factories import a_ce, a_pilot
 from tests.services.world import World
 from worker.db import ces, health, maintenances, retention
-from worker.db.breakers import BreakerChange
 from worker.db.health import FailedCall
 from worker.db.maintenances import Maintenance
-from worker.domain.breaker import Breaker
+from worker.db.sending import SendingChange
 from worker.domain.ce import CE
 from worker.domain.errors import Invalid, NotFound, UnknownCE
 from worker.domain.pilot import Status
+from worker.domain.sending import Sending
 from worker.domain.vo import DEFAULT_VO
-from worker.services import breaker, learn, overview
-from worker.services.allocate import submit_pilots
-from worker.services.sweep import sweep
+from worker.services.observe import overview
+from worker.services.operate import pauses
+from worker.services.tasks import learn
+from worker.services.tasks.submit_pilots import submit_pilots
+from worker.services.tasks.sweep import sweep
 
 
-def changes(world: World, ce: CE) -> list[BreakerChange]:
-    return breaker.history(world.database, ce.name).items
+def changes(world: World, ce: CE) -> list[SendingChange]:
+    return pauses.history(world.database, ce.name).items
 
 
 def reason(world: World, ce: CE) -> str:
-    submit_pilots(world.parts(), DEFAULT_VO)
+    submit_pilots(world.runtime(), DEFAULT_VO)
     [decision] = overview.explain(world.database, ce.name)
     return decision.reason
 
@@ -39,14 +41,14 @@ def fail(world: World, *ces: CE) -> None:
     world.wait(minutes=6)
     for ce in ces:
         world.make(a_pilot().on(ce).failed())
-    learn.learn(world.parts())
+    learn.learn(world.runtime())
 
 
 def broken(world: World) -> CE:
-    """Make a CE that the breaker has paused."""
+    """Make a CE that is paused because its pilots failed."""
     ce = world.ce(a_ce().named("broken"))
     fail(world, ce)
-    assert world.health(ce).breaker is Breaker.OPEN
+    assert world.health(ce).sending is Sending.PAUSED
     return ce
 
 
@@ -54,11 +56,11 @@ def test_a_ce_that_fails_is_paused_with_its_reason_and_its_history(world: World)
     ce = broken(world)
     [paused] = changes(world, ce)
 
-    assert (paused.was, paused.became, paused.by_hand) == (Breaker.CLOSED, Breaker.OPEN, False)
-    assert paused.reason == world.health(ce).breaker_reason
+    assert (paused.was, paused.became, paused.by_hand) == (Sending.NORMAL, Sending.PAUSED, False)
+    assert paused.reason == world.health(ce).sending_reason
     assert "failed starts in a row" in paused.reason
     assert reason(world, ce).startswith("PAUSED: ")
-    [line] = overview.overview(world.parts()).ces
+    [line] = overview.overview(world.runtime()).ces
     assert line.state == f"paused since {paused.at:%H:%M}Z: {paused.reason}"
 
 
@@ -66,7 +68,7 @@ def test_a_probe_that_survives_opens_it_again(world: World) -> None:
     ce = broken(world)
     for _ in range(20):
         world.wait(60)
-        submit_pilots(world.parts(), DEFAULT_VO)
+        submit_pilots(world.runtime(), DEFAULT_VO)
         reserved = [p for p in world.pilots() if p.status is Status.RESERVED]
         if reserved:
             break
@@ -75,60 +77,60 @@ def test_a_probe_that_survives_opens_it_again(world: World) -> None:
     world.wait(400)
     world.change(lambda tx: tx.connection.exec_driver_sql("UPDATE pilots SET checked_at = NULL"))
     world.make(a_pilot().on(ce).done())
-    learn.learn(world.parts())
+    learn.learn(world.runtime())
 
-    assert world.health(ce).breaker is Breaker.CLOSED
-    assert [one.became for one in changes(world, ce)] == [Breaker.OPEN, Breaker.CLOSED]
+    assert world.health(ce).sending is Sending.NORMAL
+    assert [one.became for one in changes(world, ce)] == [Sending.PAUSED, Sending.NORMAL]
 
 
 def test_a_pause_by_hand_holds_whatever_is_learnt_until_somebody_says_so(world: World) -> None:
     ce = world.ce()
-    breaker.pause(world.parts(), ce.name, "new disks")
+    pauses.pause(world.runtime(), ce.name, "new disks")
     fail(world, ce)
 
-    assert world.health(ce).breaker is Breaker.HELD
+    assert world.health(ce).sending is Sending.HELD
     assert reason(world, ce) == "held by hand: new disks"
     world.wait(days=3)
-    sweep(world.parts())
-    assert world.health(ce).breaker is Breaker.HELD
+    sweep(world.runtime())
+    assert world.health(ce).sending is Sending.HELD
 
-    breaker.resume(world.parts(), ce.name)
-    assert world.health(ce).breaker is Breaker.CLOSED
-    assert submit_pilots(world.parts(), DEFAULT_VO).counts["reserved"] > 0
+    pauses.resume(world.runtime(), ce.name)
+    assert world.health(ce).sending is Sending.NORMAL
+    assert submit_pilots(world.runtime(), DEFAULT_VO).counts["reserved"] > 0
     by_hand = [(one.became, one.by_hand) for one in changes(world, ce) if one.by_hand]
-    assert by_hand == [(Breaker.HELD, True), (Breaker.CLOSED, True)]
+    assert by_hand == [(Sending.HELD, True), (Sending.NORMAL, True)]
     with refused(Invalid, "not paused"):
-        breaker.resume(world.parts(), ce.name)
+        pauses.resume(world.runtime(), ce.name)
 
 
-@pytest.mark.parametrize(("fails", "then"), [(False, Breaker.CLOSED), (True, Breaker.OPEN)])
+@pytest.mark.parametrize(("fails", "then"), [(False, Sending.NORMAL), (True, Sending.PAUSED)])
 def test_a_pause_with_an_end_ends_with_what_the_ce_has_earned(
-    world: World, fails: bool, then: Breaker
+    world: World, fails: bool, then: Sending
 ) -> None:
     ce = world.ce()
     until = world.clock + timedelta(hours=2)
-    breaker.pause(world.parts(), ce.name, "new disks", until)
+    pauses.pause(world.runtime(), ce.name, "new disks", until)
     if fails:
         fail(world, ce)
     world.wait(minutes=50)
-    assert sweep(world.parts()).counts["reopened"] == 0
+    assert sweep(world.runtime()).counts["reopened"] == 0
     world.clock = until
     # It is over at that very moment, whether or not the task has noticed yet.
     assert "held by hand" not in reason(world, ce)
-    assert sweep(world.parts()).counts["reopened"] == 1
-    assert world.health(ce).breaker is then
+    assert sweep(world.runtime()).counts["reopened"] == 1
+    assert world.health(ce).sending is then
     assert changes(world, ce)[-1].reason == "the time of its pause is over"
-    assert sweep(world.parts()).counts["reopened"] == 0
+    assert sweep(world.runtime()).counts["reopened"] == 0
 
 
 def test_a_pause_needs_a_reason_and_a_time_to_come(world: World) -> None:
     ce = world.ce()
     with refused(Invalid, "say why"):
-        breaker.pause(world.parts(), ce.name, "  ")
+        pauses.pause(world.runtime(), ce.name, "  ")
     with refused(Invalid, "is over"):
-        breaker.pause(world.parts(), ce.name, "why", world.clock)
+        pauses.pause(world.runtime(), ce.name, "why", world.clock)
     with refused(UnknownCE, "nowhere"):
-        breaker.pause(world.parts(), "nowhere", "why")
+        pauses.pause(world.runtime(), "nowhere", "why")
     assert changes(world, ce) == []
 
 
@@ -160,7 +162,7 @@ def test_what_a_call_writes_leaves_alone_what_was_learnt(world: World) -> None:
         )
     failed = world.health(ce)
     assert (failed.failed_calls, failed.retry_at) == (2, world.clock + timedelta(seconds=2))
-    assert (failed.rates, failed.breaker) == (before.rates, before.breaker)
+    assert (failed.learned, failed.sending) == (before.learned, before.sending)
     with world.database.uow() as tx:
         health.call_answered(tx, ce.name, world.clock)
     assert world.health(ce) == replace(before, last_answered_at=world.clock)
@@ -192,16 +194,16 @@ def test_a_drain_with_an_end_cancels_what_still_waits_then(world: World) -> None
     world.reserve(ce, 2)
     by = world.clock + timedelta(hours=2)
     world.change(lambda tx: ces.change(tx, ce.name, draining=True, drain_by=by))
-    sweep(world.parts())
+    sweep(world.runtime())
     assert world.statuses() == {"submitted": 3, "reserved": 2}
     assert reason(world, ce) == "the CE is draining"
     world.wait(hours=2)
-    assert sweep(world.parts()).counts["cancelled"] == 5
-    assert sweep(world.parts()).counts["cancelled"] == 0
+    assert sweep(world.runtime()).counts["cancelled"] == 5
+    assert sweep(world.runtime()).counts["cancelled"] == 0
 
     assert world.statuses() == {"submitted": 3, "cancelled": 2}
     for _ in range(2):
-        world.check(ce, world.parts(by_hand=True))
+        world.check(ce, world.runtime(by_hand=True))
         world.wait(400)
     assert {world.pilot(one).status for one in waiting} == {Status.CANCELLED}
 
@@ -210,6 +212,6 @@ def test_the_history_of_pauses_is_written_in_one_statement(world: World) -> None
     many = [world.ce() for _ in range(30)]
     with statements(world.database.engine) as seen:
         fail(world, *many)
-    assert sum("INSERT INTO breaker_changes" in one for one in seen) == 1
+    assert sum("INSERT INTO sending_changes" in one for one in seen) == 1
     with world.database.uow() as tx:
         assert retention.count(tx, "pauses", world.clock + timedelta(seconds=1)) == 30

@@ -14,7 +14,7 @@ from worker.domain.errors import Invalid, UnknownCE, UnknownVO
 from worker.domain.payload import read
 from worker.domain.vo import DEFAULT_VO
 from worker.services import payloads
-from worker.services.dispatch import dispatch
+from worker.services.tasks.dispatch import dispatch
 
 TOLD = {
     "script": "run @{queue}\n",
@@ -56,7 +56,7 @@ def test_a_payload_that_cannot_be_read_stops_its_vo_alone(world: World) -> None:
     world.change(lambda tx: store.put(tx, other.name, {"script": "@{gone}"}))
     world.reserve(ce, 2)
     world.reserve(ce, 1, other.name)
-    done = dispatch(world.parts(), ce.name)
+    done = dispatch(world.runtime(), ce.name)
 
     assert done.counts["submitted"] == 2
     [line] = done.lines

@@ -10,7 +10,8 @@ from worker.db import uow
 from worker.domain.errors import ConfirmationNeeded, InUse, Unavailable, UnknownPilot
 from worker.domain.pilot import Cause, Status
 from worker.domain.schedule import Outcome
-from worker.services import dispatch, pilots
+from worker.services.operate import pilots
+from worker.services.tasks import dispatch
 
 
 def test_a_pilot_is_shown_by_its_id_or_its_stamp_with_its_history(world: World) -> None:
@@ -26,9 +27,9 @@ def test_a_pilot_that_is_not_there_is_an_error(world: World, which: str) -> None
     with refused(UnknownPilot, which):
         pilots.show_pilot(world.database, which, now=NOW)
     with refused(UnknownPilot, which):
-        pilots.output(world.parts(), which)
+        pilots.output(world.runtime(), which)
     with refused(UnknownPilot, which):
-        pilots.cancel(world.parts(), [which], yes=True)
+        pilots.cancel(world.runtime(), [which], yes=True)
 
 
 def test_pilots_are_listed_by_what_they_are(world: World) -> None:
@@ -45,7 +46,7 @@ def test_pilots_are_listed_by_what_they_are(world: World) -> None:
 def test_nothing_is_cancelled_without_a_yes(world: World) -> None:
     [made] = world.make(a_pilot().reserved())
     with refused(ConfirmationNeeded, f"this would cancel pilot {made.id}"):
-        pilots.cancel(world.parts(), [str(made.id)], yes=False)
+        pilots.cancel(world.runtime(), [str(made.id)], yes=False)
     assert world.statuses() == {"reserved": 1}
 
 
@@ -82,7 +83,7 @@ def test_a_cancelled_pilot_that_was_quicker_stays_what_it_became(world: World) -
     ce = world.ce()
     [made] = world.sent(ce, 1)
     world.wait(1000)
-    pilots.cancel(world.parts(), [str(made)], yes=True)
+    pilots.cancel(world.runtime(), [str(made)], yes=True)
     world.check(ce)
     assert world.pilot(made).status is Status.DONE
 
@@ -91,7 +92,7 @@ def test_the_wish_stands_when_the_ce_cannot_be_asked(world: World) -> None:
     down, up = world.ce(a_ce().named("down")), world.ce(a_ce().named("up"))
     made = [*world.sent(down, 1), *world.sent(up, 1)]
     world.fault(down, Fault.DOWN)
-    done = pilots.cancel(world.parts(), list(map(str, made)), yes=True)
+    done = pilots.cancel(world.runtime(), list(map(str, made)), yes=True)
 
     assert done.counts == {"cancelled": 0, "asked": 1, "over already": 0}
     assert [line.split(":")[0] for line in done.lines] == ["down"]
@@ -102,7 +103,7 @@ def test_a_wish_that_the_ce_did_not_hear_is_told_again_when_it_is_back(world: Wo
     ce = world.ce(queue_time=10**6)
     [made] = world.sent(ce, 1)
     world.fault(ce, Fault.DOWN)
-    pilots.cancel(world.parts(), [str(made)], yes=True)
+    pilots.cancel(world.runtime(), [str(made)], yes=True)
     world.mend(ce)
     for _ in range(3):
         world.wait(minutes=10)
@@ -115,9 +116,9 @@ def test_a_wish_about_a_pilot_in_doubt_is_told_when_it_is_found(world: World) ->
     ce = world.ce(queue_time=10**6)
     [made] = world.reserve(ce, 1)
     world.fault(ce, Fault.LOSES_REPLY)
-    dispatch.dispatch(world.parts(), ce.name)
+    dispatch.dispatch(world.runtime(), ce.name)
     world.mend(ce)
-    pilots.cancel(world.parts(), [str(made)], yes=True)
+    pilots.cancel(world.runtime(), [str(made)], yes=True)
     for _ in range(3):
         world.wait(minutes=10)
         world.reconcile(ce)
@@ -129,10 +130,10 @@ def test_a_pilot_in_doubt_that_is_gone_when_it_is_found_was_removed(world: World
     ce = world.ce()
     [made] = world.reserve(ce, 1)
     world.fault(ce, Fault.LOSES_REPLY)
-    dispatch.dispatch(world.parts(), ce.name)
+    dispatch.dispatch(world.runtime(), ce.name)
     world.mend(ce)
     world.fault(ce, Fault.REMOVES)
-    world.reconcile(ce, world.parts(by_hand=True))
+    world.reconcile(ce, world.runtime(by_hand=True))
     found = world.pilot(made)
     assert (found.status, found.cause) == (Status.FAILED, Cause.REMOVED)
 
@@ -150,10 +151,10 @@ def test_what_a_pilot_wrote_is_fetched_from_its_ce(world: World) -> None:
     ce = world.ce(output_lines=2)
     [made] = world.sent(ce, 1)
     world.wait(1000)
-    assert pilots.output(world.parts(), str(made)).text != ""
+    assert pilots.output(world.runtime(), str(made)).text != ""
     [unsent] = world.reserve(ce, 1)
     with refused(InUse, f"pilot {unsent}", "reserved"):
-        pilots.output(world.parts(), str(unsent))
+        pilots.output(world.runtime(), str(unsent))
     world.fault(ce, Fault.DOWN)
     with refused(Unavailable, ce.name):
-        pilots.output(world.parts(), str(made), pause=world.wait)
+        pilots.output(world.runtime(), str(made), pause=world.wait)

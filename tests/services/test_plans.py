@@ -9,13 +9,13 @@ from tests.factories import a_ce, a_pilot, a_vo
 from tests.services.world import World
 from worker.domain.errors import ConfigurationError, Invalid, PilotageError, UnknownCE, UnknownVO
 from worker.domain.vo import DEFAULT_VO
-from worker.services import replay, whatif
-from worker.services.allocate import submit_pilots
-from worker.services.whatif import Supposed
+from worker.services.observe import plan, replay
+from worker.services.observe.plan import Supposed
+from worker.services.tasks.submit_pilots import submit_pilots
 
 
-def granted(world: World, supposed: Supposed = whatif.NOTHING) -> dict[str, int]:
-    found = whatif.plan(world.parts(), supposed=supposed)
+def granted(world: World, supposed: Supposed = plan.NOTHING) -> dict[str, int]:
+    found = plan.plan(world.runtime(), supposed=supposed)
     return {vo: sum(one.granted for one in decided) for vo, decided in found.items()}
 
 
@@ -27,7 +27,7 @@ def test_a_plan_is_what_the_next_cycle_does_and_changes_nothing(world: World) ->
     planned = granted(world)
     assert world.image() == before
     made = {
-        name: submit_pilots(world.parts(), name).counts["reserved"]
+        name: submit_pilots(world.runtime(), name).counts["reserved"]
         for name in sorted([DEFAULT_VO, lhcb.name])
     }
     assert planned == made
@@ -66,19 +66,19 @@ def test_what_cannot_be_is_not_supposed(
 ) -> None:
     world.ce(a_ce().named("lyon"))
     with refused(error, why):
-        whatif.plan(world.parts(), supposed=supposed)
+        plan.plan(world.runtime(), supposed=supposed)
 
 
 def test_a_stored_day_is_decided_again_by_another_policy(world: World) -> None:
     world.ce(a_ce().named("good").with_capacity(40))
     bad = world.ce(a_ce().named("bad").with_capacity(40).with_success_rate(0.3))
     for _ in range(5):
-        submit_pilots(world.parts(budget=10), DEFAULT_VO)
+        submit_pilots(world.runtime(budget=10), DEFAULT_VO)
         world.wait(60)
-    same = replay.replay(world.parts(), world.clock.date(), "three_chances")
+    same = replay.replay(world.runtime(), world.clock.date(), "three_chances")
     assert (same.ticks, same.skipped) == (5, 0)
     assert same.was == same.becomes
-    other = replay.replay(world.parts(), world.clock.date(), "fill_all")
+    other = replay.replay(world.runtime(), world.clock.date(), "fill_all")
     assert other.becomes[bad.name] > other.was[bad.name]
     assert other.good_becomes < other.good_was
     assert sum(other.becomes.values()) == sum(other.was.values()) == 50
@@ -86,11 +86,11 @@ def test_a_stored_day_is_decided_again_by_another_policy(world: World) -> None:
 
 def test_a_day_without_decisions_and_an_unknown_policy_are_told(world: World) -> None:
     world.ce()
-    submit_pilots(world.parts(), DEFAULT_VO)
+    submit_pilots(world.runtime(), DEFAULT_VO)
     with refused(Invalid, "no decision of it is stored"):
-        replay.replay(world.parts(), world.clock.date() - timedelta(days=1), "fill_all")
+        replay.replay(world.runtime(), world.clock.date() - timedelta(days=1), "fill_all")
     with refused(ConfigurationError, "did you mean 'fill_all'"):
-        replay.replay(world.parts(), world.clock.date(), "fil_all")
+        replay.replay(world.runtime(), world.clock.date(), "fil_all")
 
 
 def test_the_statements_of_an_allocation_do_not_grow_with_the_ces(world: World) -> None:
@@ -99,7 +99,7 @@ def test_the_statements_of_an_allocation_do_not_grow_with_the_ces(world: World) 
         for _ in range(number):
             world.ce()
         with statements(world.database.engine) as seen:
-            submit_pilots(world.parts(), DEFAULT_VO)
+            submit_pilots(world.runtime(), DEFAULT_VO)
         counts.append(len(seen))
     assert counts[0] == counts[1]
     assert counts[0] < 25

@@ -16,18 +16,19 @@ from worker.backends.sim.faults import Fault
 from worker.db import ces, locks
 from worker.domain.ce import CE
 from worker.domain.errors import Unavailable, UnknownCE, UnknownVO
-from worker.services import calling, pilots
-from worker.services.parts import Parts
-from worker.services.pilots import bounded
-from worker.services.probe import Asked, Step, probe
+from worker.services import ce_calls
+from worker.services.operate import pilots
+from worker.services.operate.ce_test import Asked, Step, probe
+from worker.services.operate.pilots import bounded
+from worker.services.runtime import Runtime
 
 SHORT: dict[str, Any] = {"queue_time": 5.0, "run_time": 20.0, "output_lines": 3}
 
 
-def run(world: World, ce: CE | str, parts: Parts | None = None, **asked: Any) -> list[Step]:
+def run(world: World, ce: CE | str, runtime: Runtime | None = None, **asked: Any) -> list[Step]:
     name = ce if isinstance(ce, str) else ce.name
     wanted = Asked(**{"pause": world.wait, **asked})
-    return list(probe(parts or world.parts(by_hand=True), name, wanted))
+    return list(probe(runtime or world.runtime(by_hand=True), name, wanted))
 
 
 def names(steps: Sequence[Step]) -> list[tuple[str, bool | None]]:
@@ -141,8 +142,8 @@ def test_the_credential_of_each_vo_that_may_use_it_is_looked_at(world: World) ->
     ce = world.ce(a_ce().only_for(good, bad))
     known(world, token(world, "good"), good.name)
     known(world, world.home / "missing", bad.name)
-    parts = asking(world, Listening(), by_hand=True)
-    steps = run(world, ce, parts)
+    runtime = asking(world, Listening(), by_hand=True)
+    steps = run(world, ce, runtime)
     said = {step.ok: step for step in steps if step.name == "credential"}
 
     assert f"the token of VO {good.name} can be used" in said[True].said
@@ -151,7 +152,7 @@ def test_the_credential_of_each_vo_that_may_use_it_is_looked_at(world: World) ->
     assert other.name not in str(steps)
     assert steps[-1].name == "listing"
     # With none that can be used, nothing is asked of the CE.
-    assert names(run(world, ce, parts, vo=bad.name))[-1] == ("credential", False)
+    assert names(run(world, ce, runtime, vo=bad.name))[-1] == ("credential", False)
 
 
 def test_a_disabled_ce_is_checked_all_the_same(world: World) -> None:
@@ -166,7 +167,7 @@ def test_a_disabled_ce_is_checked_all_the_same(world: World) -> None:
 def test_another_execution_is_waited_for(world: World) -> None:
     ce = world.ce()
 
-    name = calling.lease_name(ce.name)
+    name = ce_calls.lease_name(ce.name)
 
     def hold(seconds: float) -> None:
         length = timedelta(seconds=seconds)
@@ -199,19 +200,19 @@ def test_output_is_asked_for_again_and_bounded(world: World) -> None:
     ce = world.ce()
     [pilot] = world.sent(ce, 1)
     driver, waited = Shy(), list[float]()
-    parts = world.with_driver(driver)
-    whole = pilots.output(parts, str(pilot), pause=waited.append)
+    runtime = world.with_driver(driver)
+    whole = pilots.output(runtime, str(pilot), pause=waited.append)
 
     assert (driver.calls, waited) == (["output"] * 3, list(pilots.PAUSES))
     assert whole.truncated
     assert len(whole.text) < pilots.LONGEST + 100
     assert "characters are left out here" in whole.text
-    tail = pilots.output(parts, str(pilot), tail=2)
+    tail = pilots.output(runtime, str(pilot), tail=2)
     assert (tail.text, tail.truncated) == ("line 199998\nline 199999\n", True)
-    assert pilots.output(parts, str(pilot), tail=0).text == ""
+    assert pilots.output(runtime, str(pilot), tail=0).text == ""
     driver.failures = 3
     with refused(Unavailable, "busy"):
-        pilots.output(parts, str(pilot), pause=waited.append)
+        pilots.output(runtime, str(pilot), pause=waited.append)
 
 
 def test_short_output_is_whole() -> None:

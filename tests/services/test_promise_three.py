@@ -27,19 +27,19 @@ from worker.domain.errors import DatabaseBusy
 from worker.domain.pilot import Status
 from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO
-from worker.services import (
-    allocate,
+from worker.services import facts
+from worker.services.runtime import Runtime, TaskResult
+from worker.services.tasks import (
     catalogue,
-    check,
+    check_pilots,
     dispatch,
     execute,
-    facts,
     learn,
     prune,
     reconcile,
     report,
+    submit_pilots,
 )
-from worker.services.parts import Done, Parts
 
 Boom = type("Boom", (RuntimeError,), {})
 
@@ -66,8 +66,8 @@ def breaks(module: Any, name: str) -> Callable[[pytest.MonkeyPatch], None]:
     return install
 
 
-ONE_TRANSACTION: dict[str, tuple[Callable[..., Done], tuple[str, ...], Any]] = {
-    "submit_pilots": (allocate.submit_pilots, (DEFAULT_VO,), breaks(decisions, "add")),
+ONE_TRANSACTION: dict[str, tuple[Callable[..., TaskResult], tuple[str, ...], Any]] = {
+    "submit_pilots": (submit_pilots.submit_pilots, (DEFAULT_VO,), breaks(decisions, "add")),
     "learn": (learn.learn, (), breaks(health, "save_lessons")),
     "report": (report.report, (), breaks(reports, "add")),
     "prune": (prune.prune, (), breaks(retention, "remove")),
@@ -80,7 +80,7 @@ ONE_TRANSACTION: dict[str, tuple[Callable[..., Done], tuple[str, ...], Any]] = {
 def test_on_an_error_nothing_is_committed_and_no_nudge_leaves(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
-    run: Callable[..., Done],
+    run: Callable[..., TaskResult],
     subject: tuple[str, ...],
     install: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
@@ -91,7 +91,7 @@ def test_on_an_error_nothing_is_committed_and_no_nudge_leaves(
     install(monkeypatch)
 
     with pytest.raises(Boom):
-        run(world.parts(), *subject)
+        run(world.runtime(), *subject)
 
     assert everything(world) == before
     assert world.nudges == []
@@ -107,7 +107,7 @@ def test_a_nudge_leaves_only_when_what_it_is_about_can_be_seen(world: World) -> 
         with world.database.uow() as tx:
             seen.append((task, subject, len(pilot_reads.unsent(tx, subject))))
 
-    allocate.submit_pilots(world.parts(nudge=nudge), DEFAULT_VO)
+    submit_pilots.submit_pilots(world.runtime(nudge=nudge), DEFAULT_VO)
 
     assert seen == [("dispatch", "one", 10), ("dispatch", "two", 10)]
 
@@ -121,7 +121,7 @@ def test_a_nudge_that_cannot_be_sent_undoes_nothing_and_stops_no_other(world: Wo
         tried.append(subject)
         raise OSError("the broker is down")
 
-    done = allocate.submit_pilots(world.parts(nudge=nudge), DEFAULT_VO)
+    done = submit_pilots.submit_pilots(world.runtime(nudge=nudge), DEFAULT_VO)
 
     assert tried == ["one", "two"]
     assert done.counts["reserved"] == 20
@@ -172,24 +172,24 @@ def test_a_commit_that_fails_leaves_nothing_and_sends_nothing(world: World) -> N
     world.ce()
     before = everything(world)
     with failing_commits(world), pytest.raises(IntegrityError):
-        allocate.submit_pilots(world.parts(), DEFAULT_VO)
+        submit_pilots.submit_pilots(world.runtime(), DEFAULT_VO)
 
     assert everything(world) == before
     assert world.nudges == []
 
-    assert allocate.submit_pilots(world.parts(), DEFAULT_VO).counts["reserved"] == 10
+    assert submit_pilots.submit_pilots(world.runtime(), DEFAULT_VO).counts["reserved"] == 10
     assert len(world.nudges) == 1
 
 
 def test_no_unit_of_work_is_open_while_a_ce_is_called(world: World) -> None:
     driver = Watching(uow.is_open)
-    parts = world.with_driver(driver)
+    runtime = world.with_driver(driver)
     ce = world.ce()
     world.reserve(ce, 3)
-    dispatch.dispatch(parts, ce.name)
+    dispatch.dispatch(runtime, ce.name)
     world.wait(60)
-    check.check_pilots(parts, ce.name)
-    reconcile.reconcile(parts, ce.name)
+    check_pilots.check_pilots(runtime, ce.name)
+    reconcile.reconcile(runtime, ce.name)
 
     assert driver.calls == ["submit", "poll", "find"]
     assert driver.seen == [False, False, False]
@@ -226,9 +226,9 @@ def test_the_claim_is_committed_before_the_ce_is_called(world: World) -> None:
     assert world.lease(ce) is None
 
 
-RECORDS: dict[str, tuple[str, Callable[[Parts, str], Done], Status, Any]] = {
+RECORDS: dict[str, tuple[str, Callable[[Runtime, str], TaskResult], Status, Any]] = {
     "dispatch": ("record", dispatch.dispatch, Status.SUBMITTING, pilots),
-    "check_pilots": ("checked", check.check_pilots, Status.SUBMITTED, pilots),
+    "check_pilots": ("checked", check_pilots.check_pilots, Status.SUBMITTED, pilots),
     "reconcile": ("checked", reconcile.reconcile, Status.SUBMITTED, pilots),
 }
 
@@ -238,7 +238,7 @@ def test_when_the_record_fails_what_was_claimed_stands_and_nothing_else(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
-    run: Callable[[Parts, str], Done],
+    run: Callable[[Runtime, str], TaskResult],
     stays: Status,
     module: Any,
 ) -> None:
@@ -251,14 +251,14 @@ def test_when_the_record_fails_what_was_claimed_stands_and_nothing_else(
     with monkeypatch.context() as patch:
         breaks(module, name)(patch)
         with pytest.raises(Boom):
-            run(world.parts(), ce.name)
+            run(world.runtime(), ce.name)
 
     assert world.pilot(pilot).status is stays
     # The lease was not given back with the record; it runs out by itself.
     assert world.lease(ce) == "one"
-    assert run(world.parts(holder="two"), ce.name).outcome is Outcome.SKIPPED
+    assert run(world.runtime(holder="two"), ce.name).outcome is Outcome.SKIPPED
     world.wait(600)
-    assert reconcile.reconcile(world.parts(holder="two"), ce.name).outcome is Outcome.OK
+    assert reconcile.reconcile(world.runtime(holder="two"), ce.name).outcome is Outcome.OK
     assert world.pilot(pilot).status in {Status.SUBMITTED, Status.RUNNING}
 
 
@@ -271,7 +271,7 @@ def test_how_an_execution_went_is_noted_and_the_note_can_fail(
         raise DatabaseBusy("somebody else is at it")
 
     monkeypatch.setattr(schedules, "finished", busy)
-    done = execute.execute(catalogue.get("submit_pilots"), DEFAULT_VO, world.parts())
+    done = execute.execute(catalogue.get("submit_pilots"), DEFAULT_VO, world.runtime())
 
     assert done.outcome is Outcome.OK
     assert world.statuses() == {"reserved": 10}
@@ -289,8 +289,8 @@ def test_a_transaction_is_not_handed_from_one_execution_to_another(world: World)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(facts, "read", keep)
-        allocate.submit_pilots(world.parts(budget=1), DEFAULT_VO)
-        allocate.submit_pilots(world.parts(budget=1), DEFAULT_VO)
+        submit_pilots.submit_pilots(world.runtime(budget=1), DEFAULT_VO)
+        submit_pilots.submit_pilots(world.runtime(budget=1), DEFAULT_VO)
 
     assert kept[0] is not kept[1]
     assert all(tx.connection.closed for tx in kept)

@@ -11,8 +11,8 @@ from tests.services.world import World
 from worker.db import retention, schedules
 from worker.db.tables import decisions, outputs, pilots, transitions
 from worker.domain.schedule import Outcome
-from worker.services import catalogue, execute, prune, ticks
-from worker.services.parts import Done
+from worker.services.runtime import TaskResult
+from worker.services.tasks import catalogue, execute, prune, ticks
 
 MANY = 25_000
 NUMBERS = f"""WITH RECURSIVE numbers(n) AS (
@@ -58,12 +58,12 @@ def due(world: World) -> list[str]:
     return [one.task.name for one in ticks.claim_due(world.database, world.clock)[0]]
 
 
-def fired(world: World) -> list[Done]:
+def fired(world: World) -> list[TaskResult]:
     """Let a scheduler and a worker do what the one firing of a day begins, until nothing is due."""
-    answers: list[Done] = []
+    answers: list[TaskResult] = []
     while "prune" in due(world):
         before = rows_left(world)
-        answers.append(execute.execute(catalogue.get("prune"), None, world.parts()))
+        answers.append(execute.execute(catalogue.get("prune"), None, world.runtime()))
         assert rows_left(world) != before, "an execution that was fired deletes nothing"
         world.wait(5)
     return answers
@@ -102,12 +102,12 @@ def test_what_is_left_is_known_to_the_database_and_not_to_a_message(
     world.wait(days=40)
     scheduled(world)
     due(world)
-    execute.execute(catalogue.get("prune"), None, world.parts())
+    execute.execute(catalogue.get("prune"), None, world.runtime())
 
     assert world.nudges == []
     assert "prune" in due(world)  # the message may be lost: nothing was deleted for it
     ticks.set_schedule(world.database, "prune", world.clock, enabled=False)
-    execute.execute(catalogue.get("prune"), None, world.parts())
+    execute.execute(catalogue.get("prune"), None, world.runtime())
     assert "prune" not in due(world)
 
 
@@ -126,7 +126,7 @@ def test_an_execution_that_breaks_deletes_nothing_and_brings_nothing_forward(
     with monkeypatch.context() as patch:
         patch.setattr(retention, "count", broken)
         with pytest.raises(RuntimeError):
-            execute.execute(catalogue.get("prune"), None, world.parts())
+            execute.execute(catalogue.get("prune"), None, world.runtime())
     assert world.statuses() == {"done": 3}
     assert "prune" not in due(world)
 
@@ -138,7 +138,7 @@ def test_no_execution_does_more_than_its_share(world: World) -> None:
         world.wait(days=40)
         with pytest.MonkeyPatch.context() as patch, statements(world.database.engine) as made:
             patch.setattr(prune, "AT_ONCE", 5)
-            assert prune.prune(world.parts()).counts["pilots"] == 5
+            assert prune.prune(world.runtime()).counts["pilots"] == 5
         seen.append(len(made))
     assert seen[0] == seen[1]
 
@@ -150,7 +150,7 @@ def test_what_is_left_is_counted_up_to_a_bound(
     monkeypatch.setattr(prune, "COUNTED", 5)
     world.make(a_pilot().done(), 9)
     world.wait(days=40)
-    left = [prune.prune(world.parts()).left for _ in range(5)]
+    left = [prune.prune(world.runtime()).left for _ in range(5)]
     assert left == ["pilots 5 or more", "pilots 5 or more", "pilots 3", "pilots 1", ""]
 
 
@@ -164,7 +164,10 @@ def test_by_hand_it_goes_on_to_the_end_and_shows_how_far_it_is(
     due(world)
     shown: list[str] = []
     done = execute.to_the_end(
-        catalogue.get("prune"), None, world.parts(by_hand=True), lambda one: shown.append(one.left)
+        catalogue.get("prune"),
+        None,
+        world.runtime(by_hand=True),
+        lambda one: shown.append(one.left),
     )
     assert (done.outcome, done.counts["pilots"], done.left) == (Outcome.OK, 10, "")
     assert shown == ["pilots 6", "pilots 2"]

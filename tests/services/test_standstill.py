@@ -11,9 +11,9 @@ from worker.backends.sim.faults import Fault
 from worker.db.schedules import Schedule
 from worker.domain.errors import Unavailable
 from worker.domain.schedule import Outcome, Scope
-from worker.services import catalogue, execute, ticks
-from worker.services.overview import overview
-from worker.services.standstill import Standstill, sentence
+from worker.services.observe.overview import overview
+from worker.services.observe.standstill import Standstill, sentence
+from worker.services.tasks import catalogue, execute, ticks
 
 PLAN = {task.name for task in catalogue.BUILT_IN if task.queue == catalogue.PLAN and task.every}
 
@@ -38,8 +38,8 @@ def schedule(world: World, task: str, vo: str | None = None) -> Schedule:
 
 
 def run(world: World, task: str, subject: str | None = None, *, by_hand: bool = False) -> Outcome:
-    parts = world.parts(by_hand=by_hand)
-    return execute.execute(catalogue.get(task), subject, parts).outcome
+    runtime = world.runtime(by_hand=by_hand)
+    return execute.execute(catalogue.get(task), subject, runtime).outcome
 
 
 def run_all(world: World) -> None:
@@ -54,7 +54,7 @@ def run_all(world: World) -> None:
 
 
 def standstills(world: World) -> dict[str, Standstill]:
-    return {one.queue: one for one in overview(world.parts()).standstills}
+    return {one.queue: one for one in overview(world.runtime()).standstills}
 
 
 def test_dead_workers_are_seen_after_a_few_firings_and_not_before(world: World) -> None:
@@ -186,8 +186,8 @@ def test_a_vo_with_a_schedule_of_its_own_counts_on_its_own(world: World) -> None
 def test_the_limit_follows_the_longest_execution(world: World, seconds: float) -> None:
     begin(world)
     tick(world, times=4)
-    parts = replace(world.parts(), lease=timedelta(seconds=seconds))
-    assert bool(overview(parts).standstills) is (seconds == 2)
+    runtime = replace(world.runtime(), lease=timedelta(seconds=seconds))
+    assert bool(overview(runtime).standstills) is (seconds == 2)
 
 
 def test_a_failure_for_one_ce_stands_until_the_same_ce_is_well(world: World) -> None:

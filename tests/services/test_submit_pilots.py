@@ -10,17 +10,19 @@ from tests.factories import NOW, a_ce, a_health, a_pilot, a_vo
 from tests.services.world import World
 from worker.db import decisions, locks, pilot_reads, vos
 from worker.db.uow import Transaction
-from worker.domain.breaker import Breaker
 from worker.domain.decision import Decision
 from worker.domain.errors import UnknownVO
 from worker.domain.pilot import Status
 from worker.domain.schedule import Outcome
+from worker.domain.sending import Sending
 from worker.domain.vo import DEFAULT_VO
 from worker.policy.learning import learn
 from worker.policy.outcomes import Event, Kind
-from worker.services import allocate, breaker, facts
-from worker.services.allocate import submit_pilots
+from worker.services import facts
 from worker.services.facts import Situation
+from worker.services.operate import pauses
+from worker.services.tasks import submit_pilots as allocate
+from worker.services.tasks.submit_pilots import submit_pilots
 
 
 def decided(world: World, ce: str) -> Decision:
@@ -41,7 +43,7 @@ def held(world: World) -> dict[str, int]:
 def test_slots_are_held_by_weight_and_each_ce_is_nudged_once(world: World) -> None:
     world.ce(a_ce().named("good").with_capacity(20))
     world.ce(a_ce().named("poor").with_capacity(20).with_success_rate(0.85))
-    done = submit_pilots(world.parts(budget=10), DEFAULT_VO)
+    done = submit_pilots(world.runtime(budget=10), DEFAULT_VO)
 
     assert done.outcome is Outcome.OK
     assert done.counts == {"reserved": 10, "CEs": 2}
@@ -62,7 +64,7 @@ CLOSED = {
 def test_a_ce_that_gets_nothing_is_told_why(world: World, builder: Any, reason: str) -> None:
     world.ce(builder.named("shut"))
     world.ce(a_ce().named("open").with_capacity(3))
-    submit_pilots(world.parts(), DEFAULT_VO)
+    submit_pilots(world.runtime(), DEFAULT_VO)
 
     assert held(world) == {"open": 3}
     assert (decided(world, "shut").granted, decided(world, "shut").reason) == (0, reason)
@@ -72,14 +74,14 @@ def test_a_ce_of_other_vos_and_a_paused_ce_get_nothing(world: World) -> None:
     other = world.vo()
     world.ce(a_ce().named("theirs").only_for(other))
     paused = world.ce(a_ce().named("paused"))
-    breaker.pause(world.parts(), paused.name, "new disks")
-    submit_pilots(world.parts(), DEFAULT_VO)
+    pauses.pause(world.runtime(), paused.name, "new disks")
+    submit_pilots(world.runtime(), DEFAULT_VO)
 
     assert held(world) == {}
     assert world.nudges == []
     assert decided(world, "theirs").reason == "the CE is for other VOs"
     assert decided(world, "paused").reason == "held by hand: new disks"
-    assert world.health(paused).breaker is Breaker.HELD
+    assert world.health(paused).sending is Sending.HELD
 
 
 def test_a_vo_gets_no_more_than_its_limit_and_its_demand(world: World) -> None:
@@ -88,7 +90,7 @@ def test_a_vo_gets_no_more_than_its_limit_and_its_demand(world: World) -> None:
     demanding = world.vo(a_vo().demanding(3))
     for _ in range(3):
         for name in (limited.name, demanding.name):
-            submit_pilots(world.parts(), name)
+            submit_pilots(world.runtime(), name)
 
     by_vo = [pilot.vo for pilot in world.pilots()]
     assert (by_vo.count(limited.name), by_vo.count(demanding.name)) == (4, 3)
@@ -97,7 +99,7 @@ def test_a_vo_gets_no_more_than_its_limit_and_its_demand(world: World) -> None:
 def test_a_disabled_vo_gets_nothing_and_is_told_so(world: World) -> None:
     ce = world.ce()
     vo = world.vo(a_vo().disabled())
-    submit_pilots(world.parts(), vo.name)
+    submit_pilots(world.runtime(), vo.name)
 
     assert held(world) == {}
     assert decided(world, ce.name).reason == "the VO is disabled"
@@ -109,8 +111,8 @@ def test_what_was_learnt_stands_before_what_was_configured(world: World) -> None
     for ce, kinds in ((good, [Kind.FINISHED]), (bad, [Kind.FINISHED, Kind.FAILED_LATE])):
         events = [Event(NOW, kind) for kind in kinds] * 20
         learned = learn(None, events, now=NOW, configured=1.0).state
-        world.change(a_health().of(ce).with_rates(learned).create)
-    submit_pilots(world.parts(budget=10), DEFAULT_VO)
+        world.change(a_health().of(ce).with_learned(learned).create)
+    submit_pilots(world.runtime(budget=10), DEFAULT_VO)
 
     assert held(world) == {"good": 10}
 
@@ -119,16 +121,16 @@ def test_what_a_ce_has_already_leaves_less_room(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(10).with_waiting_limit(4))
     world.make(a_pilot().on(ce).running(), 3)
     world.make(a_pilot().on(ce).submitted(), 3)
-    submit_pilots(world.parts(), DEFAULT_VO)
+    submit_pilots(world.runtime(), DEFAULT_VO)
 
     assert held(world) == {ce.name: 1}
 
 
 def test_a_second_tick_finds_nothing_left_and_nudges_nobody(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(5))
-    submit_pilots(world.parts(), DEFAULT_VO)
+    submit_pilots(world.runtime(), DEFAULT_VO)
     world.nudges.clear()
-    again = submit_pilots(world.parts(), DEFAULT_VO)
+    again = submit_pilots(world.runtime(), DEFAULT_VO)
 
     assert again.counts == {"reserved": 0, "CEs": 0}
     assert world.nudges == []
@@ -138,7 +140,7 @@ def test_a_second_tick_finds_nothing_left_and_nudges_nobody(world: World) -> Non
 def test_an_unknown_vo_is_an_error_and_stores_nothing(world: World) -> None:
     world.ce()
     with refused(UnknownVO, "nobody"):
-        submit_pilots(world.parts(), "nobody")
+        submit_pilots(world.runtime(), "nobody")
     with world.database.uow() as tx:
         assert decisions.find(tx).items == []
 
@@ -155,7 +157,7 @@ def test_where_somebody_was_quicker_the_decision_says_so(
         return found
 
     monkeypatch.setattr(facts, "read", and_then_somebody_takes_three)
-    done = submit_pilots(world.parts(), DEFAULT_VO)
+    done = submit_pilots(world.runtime(), DEFAULT_VO)
 
     assert done.counts["reserved"] == 2
     assert decided(world, ce.name).granted == 2
@@ -171,8 +173,8 @@ def test_of_two_executions_for_a_vo_one_makes_way(postgresql_world: World) -> No
         seen: list[Any] = []
 
         def run() -> None:
-            seen.append(submit_pilots(world.parts(budget=1), DEFAULT_VO))
-            seen.append(submit_pilots(world.parts(budget=1), other.name))
+            seen.append(submit_pilots(world.runtime(budget=1), DEFAULT_VO))
+            seen.append(submit_pilots(world.runtime(budget=1), other.name))
 
         thread = threading.Thread(target=run)
         thread.start()
@@ -190,7 +192,7 @@ def test_the_number_of_statements_does_not_grow(world: World) -> None:
         for _ in range(number):
             world.ce(a_ce().with_capacity(20))
         with statements(world.database.engine) as seen:
-            done = submit_pilots(world.parts(), DEFAULT_VO)
+            done = submit_pilots(world.runtime(), DEFAULT_VO)
         assert done.counts["reserved"] == 20 * number
         counts.append(len(seen))
     assert counts[0] == counts[1]
@@ -199,8 +201,8 @@ def test_the_number_of_statements_does_not_grow(world: World) -> None:
 def test_the_plan_says_what_a_run_then_does(world: World) -> None:
     world.ce(a_ce().named("a").with_capacity(7))
     world.ce(a_ce().named("b").with_capacity(3).with_success_rate(0.5))
-    planned = allocate.plan(world.parts(budget=8), DEFAULT_VO)
-    done = submit_pilots(world.parts(budget=8), DEFAULT_VO)
+    planned = allocate.plan(world.runtime(budget=8), DEFAULT_VO)
+    done = submit_pilots(world.runtime(budget=8), DEFAULT_VO)
 
     assert planned.counts == {"would reserve": 8}
     assert planned.lines == done.lines
@@ -212,8 +214,8 @@ def test_the_vo_with_a_lower_limit_than_it_has_gets_nothing_until_it_holds_again
 ) -> None:
     ce = world.ce(a_ce().with_capacity(20))
     vo = world.vo(a_vo().limited_to(6))
-    submit_pilots(world.parts(), vo.name)
+    submit_pilots(world.runtime(), vo.name)
     world.change(lambda tx: vos.change(tx, vo.name, limit=2))
-    submit_pilots(world.parts(), vo.name)
+    submit_pilots(world.runtime(), vo.name)
 
     assert held(world) == {ce.name: 6}

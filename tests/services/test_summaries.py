@@ -10,24 +10,25 @@ from tests.expectations import refused, statements
 from tests.factories import MINUTE, NOW, a_ce, a_decision, a_health, a_pilot, a_vo
 from tests.services.world import World
 from worker.db import locks, mover, reports
-from worker.domain.breaker import Breaker
 from worker.domain.errors import UnknownCE
 from worker.domain.pilot import Cause, Move, Status
 from worker.domain.schedule import Outcome
+from worker.domain.sending import Sending
 from worker.domain.vo import DEFAULT_VO
 from worker.policy.learning import judge
-from worker.services import allocate, catalogue, execute, learn, overview, prune, report
-from worker.services.parts import Done
+from worker.services.observe import overview
+from worker.services.runtime import TaskResult
+from worker.services.tasks import catalogue, execute, learn, prune, report, submit_pilots
 
 
 def rate(world: World, ce: Any) -> float:
-    known = world.health(ce).rates
+    known = world.health(ce).learned
     return judge(known, now=world.clock, configured=ce.success_rate).chances.all
 
 
 def learning(world: World) -> None:
     """Begin to learn now: a new CE counts from the moment that its database was made."""
-    learn.learn(world.parts())
+    learn.learn(world.runtime())
     world.wait(1)
 
 
@@ -52,7 +53,7 @@ def test_only_what_is_to_a_ces_credit_or_fault_changes_its_rate(
     ce = world.ce(a_ce().with_success_rate(0.5))
     learning(world)
     world.make(builder.on(ce), 5)
-    done = learn.learn(world.parts())
+    done = learn.learn(world.runtime())
 
     assert done.outcome is Outcome.OK
     changed = rate(world, ce) - 0.5
@@ -66,7 +67,7 @@ def test_an_outcome_is_folded_in_once(world: World) -> None:
     counted = []
     for _ in range(3):
         world.wait(1)
-        counted.append(learn.learn(world.parts()).counts["outcomes"])
+        counted.append(learn.learn(world.runtime()).counts["outcomes"])
     assert counted[0] > 0
     assert counted[1:] == [0, 0]
 
@@ -75,8 +76,8 @@ def test_an_end_at_the_very_moment_of_learning_is_folded_in_once(world: World) -
     ce = world.ce()
     learning(world)
     world.make(a_pilot().on(ce).done(), 2)
-    first = learn.learn(world.parts()).counts["outcomes"]
-    second = learn.learn(world.parts()).counts["outcomes"]
+    first = learn.learn(world.runtime()).counts["outcomes"]
+    second = learn.learn(world.runtime()).counts["outcomes"]
     assert first > 0
     assert second == 0
 
@@ -86,15 +87,15 @@ def test_what_was_learnt_steers_the_next_allocation(world: World) -> None:
     learning(world)
     world.make(a_pilot().on(bad).failed(), 10)
     world.make(a_pilot().on(good).done(), 10)
-    learn.learn(world.parts())
-    done = allocate.submit_pilots(world.parts(budget=9), DEFAULT_VO)
+    learn.learn(world.runtime())
+    done = submit_pilots.submit_pilots(world.runtime(budget=9), DEFAULT_VO)
     held = [pilot.ce for pilot in world.pilots() if pilot.status is Status.RESERVED]
 
     assert done.counts["reserved"] == 9
     assert (held.count("good"), held.count("bad")) == (9, 0)
-    assert world.health(bad).breaker is Breaker.OPEN
+    assert world.health(bad).sending is Sending.PAUSED
     world.wait(600)
-    allocate.submit_pilots(world.parts(), DEFAULT_VO)
+    submit_pilots.submit_pilots(world.runtime(), DEFAULT_VO)
     held = [pilot.ce for pilot in world.pilots() if pilot.status is Status.RESERVED]
     assert held.count("bad") == 1  # a probe
 
@@ -104,7 +105,7 @@ def test_two_that_do_it_at_once_do_it_once(postgresql_world: World, run: Any, na
     seen: list[Any] = []
     with postgresql_world.database.uow() as tx:
         assert locks.try_lock(tx, name)
-        thread = threading.Thread(target=lambda: seen.append(run(postgresql_world.parts())))
+        thread = threading.Thread(target=lambda: seen.append(run(postgresql_world.runtime())))
         thread.start()
         thread.join(20)
     assert [(done.outcome, done.busy) for done in seen] == [(Outcome.SKIPPED, True)]
@@ -114,7 +115,7 @@ def test_a_report_counts_what_there_is_and_is_kept(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(9))
     world.make(a_pilot().on(ce).running(), 2)
     world.make(a_pilot().on(ce).done(), 3)
-    done = report.report(world.parts())
+    done = report.report(world.runtime())
     with world.database.uow() as tx:
         [kept] = reports.find(tx).items
 
@@ -123,7 +124,7 @@ def test_a_report_counts_what_there_is_and_is_kept(world: World) -> None:
     assert kept.summary["free_slots"] == 7
 
 
-def gone(done: Done) -> dict[str, int]:
+def gone(done: TaskResult) -> dict[str, int]:
     return {what: count for what, count in done.counts.items() if count}
 
 
@@ -145,13 +146,13 @@ def test_what_is_old_enough_is_forgotten_and_nothing_else(world: World) -> None:
     for builder in active:
         world.make(builder)
     world.change(lambda tx: a_decision().on(ce).create(tx))
-    report.report(world.parts())
+    report.report(world.runtime())
     world.wait(days=30)
     world.make(a_pilot().on(ce).done())
-    assert gone(prune.prune(world.parts())) == {"decisions": 1}
+    assert gone(prune.prune(world.runtime())) == {"decisions": 1}
     world.wait(1)
-    planned = prune.plan(world.parts())
-    done = prune.prune(world.parts())
+    planned = prune.plan(world.runtime())
+    done = prune.prune(world.runtime())
 
     assert gone(done) == {"pilots": 4}
     assert list(planned.counts.values()) == list(done.counts.values())
@@ -166,7 +167,7 @@ def test_one_execution_forgets_a_bounded_number_and_the_next_goes_on(
     monkeypatch.setattr(prune, "AT_ONCE", 4)
     world.make(a_pilot().done(), 10)
     world.wait(days=31)
-    removed = [prune.prune(world.parts()).counts["pilots"] for _ in range(4)]
+    removed = [prune.prune(world.runtime()).counts["pilots"] for _ in range(4)]
     assert removed == [4, 4, 2, 0]
 
 
@@ -178,7 +179,7 @@ def test_the_number_of_statements_does_not_grow(world: World, name: str) -> None
         world.make(a_pilot().on(ce).done(), number)
         world.wait(days=40)
         with statements(world.database.engine) as seen:
-            execute.execute(catalogue.get(name), None, world.parts())
+            execute.execute(catalogue.get(name), None, world.runtime())
         counts.append(len(seen))
     assert counts[0] == counts[1]
 
@@ -191,9 +192,9 @@ def test_an_overview_shows_what_there_is_in_a_handful_of_statements(world: World
     world.change(lambda tx: a_health().of(paused).opened("it broke").create(tx))
     for status in (Status.RESERVED, Status.SUBMITTING, Status.SUBMITTED, Status.RUNNING):
         world.make(a_pilot().on(full).that_is(status))
-    allocate.submit_pilots(world.parts(), DEFAULT_VO)
+    submit_pilots.submit_pilots(world.runtime(), DEFAULT_VO)
     with statements(world.database.engine) as seen:
-        found = overview.overview(world.parts())
+        found = overview.overview(world.runtime())
     line = {ce.name: ce for ce in found.ces}
 
     assert (line["full"].reserved, line["full"].submitting) == (1, 1)
@@ -213,10 +214,10 @@ def test_an_overview_shows_what_there_is_in_a_handful_of_statements(world: World
 def test_an_explanation_is_the_last_decision_at_a_moment(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(3))
     other = world.vo(a_vo().demanding(0))
-    allocate.submit_pilots(world.parts(), DEFAULT_VO)
+    submit_pilots.submit_pilots(world.runtime(), DEFAULT_VO)
     world.wait(60)
-    allocate.submit_pilots(world.parts(), DEFAULT_VO)
-    allocate.submit_pilots(world.parts(), other.name)
+    submit_pilots.submit_pilots(world.runtime(), DEFAULT_VO)
+    submit_pilots.submit_pilots(world.runtime(), other.name)
 
     now = overview.explain(world.database, ce.name)
     assert [(one.vo, one.granted) for one in now] == [(DEFAULT_VO, 0), (other.name, 0)]
@@ -231,27 +232,27 @@ def test_a_life_is_whole_from_the_decision_to_the_report(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(6), check_latest=60)
     learning(world)
     for _ in range(4):
-        allocate.submit_pilots(world.parts(), DEFAULT_VO)
-        execute.execute(catalogue.get("dispatch"), ce.name, world.parts())
+        submit_pilots.submit_pilots(world.runtime(), DEFAULT_VO)
+        execute.execute(catalogue.get("dispatch"), ce.name, world.runtime())
         for _ in range(14):
             world.wait(60)
             world.check(ce)
         world.reconcile(ce)
-    learn.learn(world.parts())
+    learn.learn(world.runtime())
 
     assert world.statuses() == {"done": 24}
     assert len(world.jobs(ce)) == len(set(world.jobs(ce))) == 24
     assert rate(world, ce) == pytest.approx(1.0)
-    assert report.report(world.parts()).counts == {"done": 24, "free slots": 6}
+    assert report.report(world.runtime()).counts == {"done": 24, "free slots": 6}
 
 
 def test_a_pilot_that_comes_back_counts_as_what_it_was_in_the_end(world: World) -> None:
     ce = world.ce(a_ce().with_success_rate(0.5))
     learning(world)
     [pilot] = world.make(a_pilot().on(ce).lost())
-    learn.learn(world.parts())
+    learn.learn(world.runtime())
     lost = rate(world, ce)
     world.wait(1)
     world.change(lambda tx: mover.move(tx, [Move(pilot_id=pilot.id, to=Status.DONE)], world.clock))
-    learn.learn(world.parts())
+    learn.learn(world.runtime())
     assert lost < rate(world, ce)

@@ -20,8 +20,9 @@ from worker.db.uow import Transaction
 from worker.domain.errors import DatabaseUnavailable, Invalid, PilotageError, UnknownTask, UnknownVO
 from worker.domain.schedule import Outcome, Scope
 from worker.domain.vo import DEFAULT_VO
-from worker.services import catalogue, demo, execute, ticks
-from worker.services.ticks import Firing
+from worker.services.operate import demo
+from worker.services.tasks import catalogue, execute, ticks
+from worker.services.tasks.ticks import Firing
 
 INTERVALS = {"submit_pilots", "dispatch", "check_pilots", "reconcile", "learn"}
 
@@ -327,7 +328,7 @@ def test_how_an_execution_went_stands_on_the_schedule_of_its_vo(world: World) ->
     lhcb = world.vo(a_vo().named("lhcb"))
     ticks.seed(world.database, world.clock)
     ticks.set_schedule(world.database, "submit_pilots", world.clock, vo=lhcb.name, every=9)
-    execute.execute(catalogue.get("submit_pilots"), "lhcb", world.parts())
+    execute.execute(catalogue.get("submit_pilots"), "lhcb", world.runtime())
     found = stored(world.database)
 
     assert found["submit_pilots", "lhcb"].last_outcome is Outcome.OK
@@ -336,10 +337,10 @@ def test_how_an_execution_went_stands_on_the_schedule_of_its_vo(world: World) ->
 
 
 def test_the_demonstration_is_prepared_once_and_leaves_alone_what_is_there(world: World) -> None:
-    parts = world.parts()
-    demo.prepare(world.database, parts.backends, world.clock)
+    runtime = world.runtime()
+    demo.prepare(world.database, runtime.backends, world.clock)
     ticks.set_schedule(world.database, "submit_pilots", world.clock, every=99)
-    demo.prepare(world.database, parts.backends, world.clock)
+    demo.prepare(world.database, runtime.backends, world.clock)
     found = stored(world.database)
 
     assert found["submit_pilots", None].every == 99

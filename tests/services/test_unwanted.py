@@ -15,8 +15,8 @@ from worker.db.uow import is_open
 from worker.domain.ce import CE
 from worker.domain.errors import CalledElsewhere, ConfirmationNeeded, Unavailable, UnknownVO
 from worker.domain.pilot import Move, Status
-from worker.services.diff import diff
-from worker.services.dispatch import dispatch
+from worker.services.operate.ce_diff import diff
+from worker.services.tasks.dispatch import dispatch
 
 PLACES = pytest.mark.parametrize("tells_ce", [True, False])
 """A listing that says of which CE a job is, and one that does not."""
@@ -35,7 +35,7 @@ def two_ces_at_one_place(world: World, *, tells_ce: bool) -> tuple[CE, CE]:
 def a_stranger(world: World, ce: CE) -> str:
     """Send a job past the database, as another installation or a lost database would have."""
     order = Order(stamp=uuid4().hex, vo="default")
-    world.parts().driver(ce).submit([order])
+    world.runtime().driver(ce).submit([order])
     return order.stamp
 
 
@@ -47,7 +47,7 @@ def a_leftover(world: World, ce: CE) -> int:
 
 
 def alive(world: World, ce: CE) -> set[str]:
-    listing = world.parts().driver(ce).find()
+    listing = world.runtime().driver(ce).find()
     return {job.stamp for job in listing.jobs if job.status in mover.HELD}
 
 
@@ -134,9 +134,9 @@ def test_diff_shows_both_sides(world: World) -> None:
     world.reserve(ce, 1)
     dispatch(world.with_driver(Broken(Unavailable("reset"), after=False), by_hand=True), ce.name)
     jobs = [Job(stamp=world.pilot(over_there).stamp, handle=world.pilot(over_there).handle or "")]
-    world.parts().driver(ce).cancel(jobs)
+    world.runtime().driver(ce).cancel(jobs)
     world.wait(1)
-    found = diff(world.parts(by_hand=True), ce.name, yes=False)
+    found = diff(world.runtime(by_hand=True), ce.name, yes=False)
 
     said = {one.pilot_id or one.stamp: one.what for one in found.differences}
     [doubtful] = [p.id for p in world.pilots() if p.status is Status.SUBMITTING]
@@ -155,7 +155,7 @@ def test_a_healthy_busy_ce_does_not_differ(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(20), visibility_delay=60)
     started, ended = world.sent(ce, 2)
     world.wait(61)
-    world.parts().driver(ce).cancel(
+    world.runtime().driver(ce).cancel(
         [Job(stamp=world.pilot(ended).stamp, handle=world.pilot(ended).handle or "")]
     )
     [new] = world.sent(ce, 1)
@@ -180,9 +180,9 @@ def test_diff_adopts_what_nobody_knows_and_the_limits_hold_after_it(world: World
     world.sent(ce, 1)
     stamp = a_stranger(world, ce)
     with refused(ConfirmationNeeded, "adopt 1"):
-        diff(world.parts(by_hand=True), ce.name, adopt_for="default", yes=False)
+        diff(world.runtime(by_hand=True), ce.name, adopt_for="default", yes=False)
     assert len(world.pilots()) == 1
-    found = diff(world.parts(by_hand=True), ce.name, adopt_for="default", yes=True)
+    found = diff(world.runtime(by_hand=True), ce.name, adopt_for="default", yes=True)
 
     assert found.adopted == 1
     [pilot] = [p for p in world.pilots() if p.stamp == stamp]
@@ -191,7 +191,7 @@ def test_diff_adopts_what_nobody_knows_and_the_limits_hold_after_it(world: World
         Status.SUBMITTING,
         Status.SUBMITTED,
     ]
-    assert diff(world.parts(by_hand=True), ce.name, yes=False).differences == []
+    assert diff(world.runtime(by_hand=True), ce.name, yes=False).differences == []
     with pytest.raises(AssertionError):
         world.reserve(ce, 1)
 
@@ -202,7 +202,7 @@ def test_diff_cancels_what_is_unwanted(world: World) -> None:
     a_stranger(world, ce)
     a_leftover(world, ce)
     world.clock += timedelta(seconds=1)
-    found = diff(world.parts(by_hand=True), ce.name, cancel=True, yes=True)
+    found = diff(world.runtime(by_hand=True), ce.name, cancel=True, yes=True)
 
     assert found.cancelled == 2
     assert alive(world, ce) == {world.pilot(kept).stamp}
@@ -214,13 +214,13 @@ def test_diff_waits_for_no_other_and_lets_go_whatever_happens(world: World) -> N
         diff(world.with_driver(Broken(Unavailable("down")), by_hand=True), ce.name, yes=False)
     assert world.lease(ce) is None
     with refused(UnknownVO, "nobody"):
-        diff(world.parts(by_hand=True), ce.name, adopt_for="nobody", yes=True)
+        diff(world.runtime(by_hand=True), ce.name, adopt_for="nobody", yes=True)
     assert world.lease(ce) is None
 
     class Meanwhile(Fake):
         def find(self) -> Listing:
             with refused(CalledElsewhere, ce.name, "try again"):
-                diff(world.parts(by_hand=True, holder="two"), ce.name, yes=False)
+                diff(world.runtime(by_hand=True, holder="two"), ce.name, yes=False)
             return super().find()
 
     assert diff(world.with_driver(Meanwhile(), by_hand=True), ce.name, yes=False).complete
@@ -236,10 +236,10 @@ def test_two_ces_at_one_place_leave_each_other_s_pilots_alone(world: World, tell
             done = world.reconcile(ce)
             assert [done.counts[one] for one in ("strangers", "leftovers", "cancelled")] == [0] * 3
             assert done.lines == ()
-            found = diff(world.parts(by_hand=True), ce.name, cancel=True, yes=True)
+            found = diff(world.runtime(by_hand=True), ce.name, cancel=True, yes=True)
             assert found.cancelled == 0
             world.check(ce)
-            assert diff(world.parts(by_hand=True), ce.name, yes=False).differences == []
+            assert diff(world.runtime(by_hand=True), ce.name, yes=False).differences == []
     assert {world.pilot(one).status for one in wanted} == {Status.RUNNING}
 
 
@@ -253,7 +253,7 @@ def test_a_leftover_is_ended_by_its_own_ce_and_shown_by_the_other(
 
     done = world.reconcile(main)
     assert (done.counts["leftovers"], done.counts["cancelled"], done.lines) == (0, 0, ())
-    shown = diff(world.parts(by_hand=True), main.name, cancel=True, adopt_for="default", yes=True)
+    shown = diff(world.runtime(by_hand=True), main.name, cancel=True, adopt_for="default", yes=True)
     assert [(one.pilot_id, one.ce) for one in shown.differences] == [(left.id, gpu.name)]
     assert (shown.adopted, shown.cancelled) == (0, 0)
     assert alive(world, gpu) == {left.stamp}
@@ -268,10 +268,10 @@ def test_a_stranger_that_names_its_ce_is_ended_and_adopted_there_only(world: Wor
     stamp = a_stranger(world, gpu)
 
     assert world.reconcile(main).counts["strangers"] == 0
-    shown = diff(world.parts(by_hand=True), main.name, adopt_for="default", yes=True)
+    shown = diff(world.runtime(by_hand=True), main.name, adopt_for="default", yes=True)
     assert [(one.stamp, one.ce) for one in shown.differences] == [(stamp, gpu.name)]
     assert shown.adopted == 0
-    shown = diff(world.parts(by_hand=True), gpu.name, adopt_for="default", yes=True)
+    shown = diff(world.runtime(by_hand=True), gpu.name, adopt_for="default", yes=True)
     assert shown.adopted == 1
     assert [pilot.ce for pilot in world.pilots()] == [gpu.name]
 
@@ -285,6 +285,6 @@ def test_a_pilot_in_doubt_is_adopted_by_its_own_ce_only(world: World, tells_ce: 
 
     assert world.reconcile(main).counts["adopted"] == 0
     assert world.pilot(pilot_id).status is Status.SUBMITTING
-    done = world.reconcile(gpu, world.parts(by_hand=True))
+    done = world.reconcile(gpu, world.runtime(by_hand=True))
     assert done.counts["adopted"] == 1
     assert world.pilot(pilot_id).status is Status.SUBMITTED

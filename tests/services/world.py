@@ -1,4 +1,4 @@
-"""The parts of a service under the hand of a test: the clock stands still until it is moved."""
+"""The runtime of a service under the hand of a test: the clock stands still until it is moved."""
 
 import hashlib
 from collections import Counter
@@ -34,8 +34,9 @@ from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.pilot import Grant, Pilot, Transition
 from worker.domain.vo import DEFAULT_VO, VO
-from worker.services import check, dispatch, reconcile
-from worker.services.parts import Done, Parts
+from worker.services.runtime import Runtime, TaskResult
+from worker.services.tasks import check_pilots as check
+from worker.services.tasks import dispatch, reconcile
 
 STEADY = {"spread": "fixed", "queue_time": 60.0, "run_time": 600.0, "check_soonest": 15.0}
 """Every job waits a minute and runs for ten."""
@@ -50,9 +51,9 @@ class World:
         self.clock = NOW
         self.nudges: list[tuple[str, str]] = []
 
-    def parts(self, **changes: Any) -> Parts:
+    def runtime(self, **changes: Any) -> Runtime:
         """Put together what a service is handed."""
-        made = Parts(
+        made = Runtime(
             database=self.database,
             backends=registry.discover(),
             home=self.home,
@@ -62,10 +63,10 @@ class World:
         )
         return replace(made, **changes)
 
-    def with_driver(self, driver: "Fake", **changes: Any) -> Parts:
+    def with_driver(self, driver: "Fake", **changes: Any) -> Runtime:
         """Put the same together, with a driver of the test's own for every simulated CE."""
         own = replace(SIM, driver=driver.for_ce)
-        return self.parts(backends={**registry.discover(), SIM.name: own}, **changes)
+        return self.runtime(backends={**registry.discover(), SIM.name: own}, **changes)
 
     def now(self) -> datetime:
         return self.clock
@@ -96,15 +97,15 @@ class World:
     def sent(self, ce: CE, number: int, vo: str = DEFAULT_VO) -> list[int]:
         """Reserve pilots and send them."""
         made = self.reserve(ce, number, vo)
-        done = dispatch.dispatch(self.parts(by_hand=True), ce.name)
+        done = dispatch.dispatch(self.runtime(by_hand=True), ce.name)
         assert done.counts["submitted"] == number
         return made
 
-    def check(self, ce: CE, parts: Parts | None = None) -> Done:
-        return check.check_pilots(parts or self.parts(), ce.name)
+    def check(self, ce: CE, runtime: Runtime | None = None) -> TaskResult:
+        return check.check_pilots(runtime or self.runtime(), ce.name)
 
-    def reconcile(self, ce: CE, parts: Parts | None = None) -> Done:
-        return reconcile.reconcile(parts or self.parts(), ce.name)
+    def reconcile(self, ce: CE, runtime: Runtime | None = None) -> TaskResult:
+        return reconcile.reconcile(runtime or self.runtime(), ce.name)
 
     def fault(self, ce: CE, fault: Fault, rate: float = 1.0, **settings: Any) -> None:
         switch_on(self.database.uow, ce.name, fault, rate, now=self.clock, **settings)

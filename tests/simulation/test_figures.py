@@ -10,7 +10,7 @@ import pytest
 
 from tests.session import PLAN
 from worker.policy.parameters import DEFAULTS
-from worker.services.simulate import Comparison, compare, load, scenarios
+from worker.services.observe.simulate import Comparison, compare, load, scenarios
 
 SHORT = {
     "black_hole": 9.0,

@@ -34,7 +34,7 @@ OURS: Mapping[str, tuple[Mutation, ...]] = {
     "prunes_what_is_young": (
         Mutation(
             about="Pilots are forgotten by when they were made, not by when they ended.",
-            function="worker.services.prune.prune",
+            function="worker.services.tasks.prune.prune",
             pieces={"now - parts.keep_final": "now"},
             names={},
         ),
@@ -42,7 +42,7 @@ OURS: Mapping[str, tuple[Mutation, ...]] = {
     "ends_what_is_of_another_ce": (
         Mutation(
             about="What is at a CE and has its pilot at another CE is taken for a leftover.",
-            function="worker.services.comparison.compare",
+            function="worker.services.tasks.comparison.compare",
             pieces={
                 "if _owner(ce, job, pilot) != ce:": "if False:",
                 "_is_over(pilot, listing.as_of)": "(pilot.ce != ce or pilot.ended_at)",

@@ -28,8 +28,9 @@ from worker.db.schedules import Schedule
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
 from worker.domain.errors import AlreadyExists, InUse, NotFound
-from worker.services import apply, catalogue, execute, pilots, ticks
-from worker.services.parts import Done, Parts
+from worker.services.operate import apply, pilots
+from worker.services.runtime import Runtime, TaskResult
+from worker.services.tasks import catalogue, execute, ticks
 
 KEEP_FINAL = timedelta(hours=30)
 GONE = (NotFound, InUse, AlreadyExists)
@@ -68,10 +69,10 @@ class Play:
         schedules = [Schedule(task=task, every=seconds) for task, seconds in often.items()]
         ticks.seed(self.database, self.clocks.ours, schedules)
 
-    def parts(self, *, by_hand: bool = False) -> Parts:
+    def runtime(self, *, by_hand: bool = False) -> Runtime:
         """Put together what a service is handed, for one execution."""
         own = replace(SIM, driver=self._driver)
-        return Parts(
+        return Runtime(
             database=self.database,
             backends={**_backends(), SIM.name: own},
             home=self._home,
@@ -111,7 +112,7 @@ class Play:
         """Let an operator cancel a pilot; his command may be killed on its way."""
 
         def work() -> None:
-            done = pilots.cancel(self.parts(by_hand=True), [stamp], yes=True)
+            done = pilots.cancel(self.runtime(by_hand=True), [stamp], yes=True)
             self.story.append(f"cancel {stamp[-8:]}: {done}")
 
         self._die(f"cancel {stamp[-8:]}", dies, work)
@@ -198,10 +199,10 @@ class Play:
         if done is not None and done.busy:
             self.broker.again(message)
 
-    def _execute(self, name: str, subject: str | None, *, by_hand: bool) -> Done | None:
+    def _execute(self, name: str, subject: str | None, *, by_hand: bool) -> TaskResult | None:
         told = f"{name} {subject or ''}: "
         try:
-            done = execute.execute(catalogue.get(name), subject, self.parts(by_hand=by_hand))
+            done = execute.execute(catalogue.get(name), subject, self.runtime(by_hand=by_hand))
         except GONE as error:
             self.story.append(f"{told}{error}")
             return None

@@ -11,7 +11,7 @@ from worker.db.pages import Asked
 from worker.domain.ce import CE
 from worker.domain.pilot import OCCUPYING, Pilot
 from worker.domain.vo import VO
-from worker.services import inventory
+from worker.services.operate import inventory
 
 OPTIONS = {"spread": "fixed", "queue_time": 60.0, "run_time": 600.0, "call_timeout": 1e-6}
 """Every job waits a minute and runs for ten; who is slow is too slow."""
@@ -68,13 +68,13 @@ class Site(Play):
             cancel_strangers=True,
             options={**OPTIONS, "visibility_delay": delay, **options},
         )
-        parts = self.parts()
-        self.by_operator(partial(inventory.add_ce, parts.database, parts.backends, ce))
+        runtime = self.runtime()
+        self.by_operator(partial(inventory.add_ce, runtime.database, runtime.backends, ce))
 
     def change_ce(self, name: str, only_for: tuple[str, ...] | None = None, **changes: Any) -> None:
         """Change a CE."""
-        parts = self.parts()
-        change = partial(inventory.change_ce, parts.database, parts.backends)
+        runtime = self.runtime()
+        change = partial(inventory.change_ce, runtime.database, runtime.backends)
         self.by_operator(lambda: change(name, changes, only_for=only_for))
 
     def remove_ce(self, name: str) -> None:

@@ -13,7 +13,7 @@ from worker.db import schedules
 from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.policy.ticks import next_tick
-from worker.services import ticks
+from worker.services.tasks import ticks
 
 EVERY = 60
 looks = st.lists(st.integers(0, 200), min_size=1, max_size=12)

@@ -4,7 +4,6 @@ import pytest
 
 from tests.expectations import refused
 from worker.db.tables import pilots, transitions
-from worker.domain.breaker import Breaker
 from worker.domain.errors import Invalid
 from worker.domain.pilot import (
     CE_FAULTS,
@@ -20,6 +19,7 @@ from worker.domain.pilot import (
     check_stamp,
 )
 from worker.domain.schedule import Outcome
+from worker.domain.sending import Sending
 from worker.domain.words import Described
 
 # The table of the design, written down a second time on purpose.
@@ -64,7 +64,7 @@ def test_only_a_lost_pilot_leaves_a_final_status() -> None:
     assert {was for was in FINAL if MOVES[was]} == {Status.LOST}
 
 
-@pytest.mark.parametrize("words", [Status, Cause, Breaker, Outcome])
+@pytest.mark.parametrize("words", [Status, Cause, Sending, Outcome])
 def test_every_word_has_a_sentence_of_its_own(words: type[Described]) -> None:
     sentences = [word.sentence for word in words]
 
@@ -74,7 +74,7 @@ def test_every_word_has_a_sentence_of_its_own(words: type[Described]) -> None:
         assert sentence.endswith(".")
 
 
-@pytest.mark.parametrize("words", [Status, Cause, Breaker, Outcome])
+@pytest.mark.parametrize("words", [Status, Cause, Sending, Outcome])
 def test_every_word_fits_its_column_and_is_found_by_itself(words: type[Described]) -> None:
     for word in words:
         assert len(word) <= 16

@@ -8,7 +8,7 @@ import pytest
 from celery._state import _task_stack
 from celery.signals import setup_logging
 
-from worker.services import execute
+from worker.services.tasks import execute
 from worker.tasks.app import app
 
 
@@ -38,5 +38,5 @@ def test_a_line_of_an_execution_names_its_id(log: io.StringIO) -> None:
     execute.log.info("outside")
 
     inside, outside = log.getvalue().splitlines()
-    assert inside.endswith("worker.services.execute[4f1c]: learn: outcomes 24")
-    assert outside.endswith("worker.services.execute: outside")
+    assert inside.endswith("worker.services.tasks.execute[4f1c]: learn: outcomes 24")
+    assert outside.endswith("worker.services.tasks.execute: outside")

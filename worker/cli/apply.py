@@ -7,9 +7,9 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.columns import ALWAYS, Column
-from worker.cli.parts import as_json, example
-from worker.services import apply as service
-from worker.services import export as export_service
+from worker.cli.options import as_json, example
+from worker.services.operate import apply as service
+from worker.services.operate import export as export_service
 
 COLUMNS = (
     Column(name="what", rank=ALWAYS),

@@ -6,10 +6,10 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import Group, as_json, example
+from worker.cli.options import Group, as_json, example
 from worker.domain.errors import NotAllMigrated
-from worker.services import chains as service
-from worker.services.database import Migrated
+from worker.services.operate import chains as service
+from worker.services.operate.database import Migrated
 
 
 @click.group(cls=Group, epilog=example("pilotage backend list"))

@@ -11,7 +11,7 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.maintenance import maintenance
-from worker.cli.parts import (
+from worker.cli.options import (
     NO_LIMIT,
     Amount,
     Group,
@@ -29,8 +29,10 @@ from worker.cli.probe import test
 from worker.domain.ce import CE
 from worker.domain.errors import Differs, Invalid
 from worker.domain.vo import ALL_VOS, DEFAULT_VO
-from worker.services import breaker, inventory, overview
-from worker.services import diff as service
+from worker.services.observe import overview
+from worker.services.operate import ce_diff as service
+from worker.services.operate import inventory
+from worker.services.operate import pauses as pausing
 from worker.settings import PREFIX, Settings
 
 COLUMNS = [
@@ -121,7 +123,7 @@ def list_(backend: str | None, enabled: bool | None, as_json: bool, **asked: Any
         enabled=enabled,
         **asked,
     )
-    states = overview.states(wiring.parts())
+    states = overview.states(wiring.runtime())
     show_page(page, COLUMNS, "no CEs found", as_json, lambda ce: {"state": states.get(ce.name)})
 
 
@@ -176,7 +178,7 @@ def drain(name: str, by: datetime | None, as_json: bool) -> None:
 def pause(name: str, reason: str, until: datetime | None) -> None:
     """Send nothing to a CE, not even a probe, for a time."""
     wiring.current_database()
-    breaker.pause(wiring.parts(by_hand=True), name, reason, until)
+    pausing.pause(wiring.runtime(by_hand=True), name, reason, until)
     show.say(f"CE {name} is held{f' until {until:%Y-%m-%d %H:%M}Z' if until else ''}: {reason}")
 
 
@@ -186,7 +188,7 @@ def pause(name: str, reason: str, until: datetime | None) -> None:
 def resume(name: str, reason: str) -> None:
     """End the pause of a CE, whoever made it."""
     wiring.current_database()
-    breaker.resume(wiring.parts(by_hand=True), name, reason)
+    pausing.resume(wiring.runtime(by_hand=True), name, reason)
     show.say(f"CE {name} is normal")
 
 
@@ -197,7 +199,7 @@ def resume(name: str, reason: str) -> None:
 def pauses(name: str, as_json: bool, **asked: Any) -> None:
     """List when a CE was paused and opened again, and why."""
     asked.pop("search")
-    page = breaker.history(wiring.current_database(), name, **asked)
+    page = pausing.history(wiring.current_database(), name, **asked)
     show_page(page, PAUSES, f"CE {name} was never paused", as_json)
 
 
@@ -225,8 +227,8 @@ def diff(
     The exit code is 1 while something differs. What the next check will record is no difference.
     """
     wiring.current_database()
-    parts = wiring.parts(by_hand=True)
-    found = service.diff(parts, name, adopt_for=vo if adopt else None, cancel=cancel, yes=yes)
+    runtime = wiring.runtime(by_hand=True)
+    found = service.diff(runtime, name, adopt_for=vo if adopt else None, cancel=cancel, yes=yes)
     if as_json:
         show.as_json(asdict(found))
     else:
@@ -307,11 +309,11 @@ def _values_of(name: str) -> dict[str, Any]:
     found, only_for = inventory.show_ce(database, name)
     settings = {field.name: getattr(found, field.name) for field in fields(found)}
     del settings["id"]
-    state = overview.states(wiring.parts()).get(name)
+    state = overview.states(wiring.runtime()).get(name)
     return {
         "name": name,
         "state": state,
         **settings,
         "only_for": only_for,
-        **breaker.state(wiring.parts(), name),
+        **pausing.state(wiring.runtime(), name),
     }

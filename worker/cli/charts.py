@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from worker.services.simulate import Comparison, Outcome
+from worker.services.observe.simulate import Comparison, Outcome
 from worker.simulation.scenario import Trouble
 
 WIDTH, NARROWEST = 72, 24

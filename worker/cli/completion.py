@@ -9,7 +9,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from worker import wiring
-from worker.services import catalogue, inventory
+from worker.services.operate import inventory
+from worker.services.tasks import catalogue
 
 Names = Callable[[], Iterable[str]]
 

@@ -10,15 +10,15 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import NO_LIMIT, Choice, Group, as_json, example, something, sure
+from worker.cli.options import NO_LIMIT, Choice, Group, as_json, example, something, sure
 from worker.domain.credential import Credential, CredentialKind
 from worker.domain.errors import Invalid, TaskFailed
 from worker.domain.lengths import spoken
 from worker.domain.schedule import Outcome
 from worker.domain.vo import ALL_VOS
 from worker.services import credentials as service
-from worker.services import renew as renewing
 from worker.services.credentials import Standing
+from worker.services.tasks import renew_credentials as renewing
 
 COLUMNS = ["vo", "backend", "kind", "state", "left", "used", "expires_at", "renew", "path"]
 SEVERAL = "Which, where a VO has several."
@@ -137,8 +137,8 @@ def remove(vo: str, backend: str, kind: str | None, yes: bool) -> None:
 def renew(vo: str, backend: str, kind: str | None, as_json: bool) -> None:
     """Renew a credential now, by its command."""
     wiring.current_database()
-    parts = wiring.parts(by_hand=True)
-    done = renewing.renew_one(parts, _vo(vo), backend, _named(kind))
+    runtime = wiring.runtime(by_hand=True)
+    done = renewing.renew_one(runtime, _vo(vo), backend, _named(kind))
     show.as_json(asdict(done)) if as_json else _lines(done.lines)
     if done.outcome is Outcome.FAILED or done.busy:
         raise TaskFailed("renew", *done.lines[:1])

@@ -7,9 +7,9 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import Group, as_json, destructive, example
+from worker.cli.options import Group, as_json, destructive, example
 from worker.domain.errors import SchemaDiffers
-from worker.services import database as service
+from worker.services.operate import database as service
 
 
 @click.group(cls=Group, invoke_without_command=True, epilog=example("pilotage db status --json"))

@@ -7,10 +7,11 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import Ago, as_json, example
+from worker.cli.options import Ago, as_json, example
 from worker.cli.view import ended
-from worker.services import failing, inventory
-from worker.services.failing import Failures, Summary
+from worker.services.observe import failing
+from worker.services.observe.failing import Failures, Summary
+from worker.services.operate import inventory
 
 
 @click.command(epilog=example("pilotage failures --since 24h --by cause,node --ce lyon"))

@@ -11,13 +11,13 @@ from rich.live import Live
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import as_json, example
+from worker.cli.options import as_json, example
 from worker.cli.view import picture
 from worker.domain.errors import Invalid
 from worker.domain.pilot import Status
-from worker.services import breaker
-from worker.services.overview import Overview, overview, steps
-from worker.services.overview import explain as explain_service
+from worker.services.observe.overview import Overview, overview, steps
+from worker.services.observe.overview import explain as explain_service
+from worker.services.operate import pauses
 
 DAY = 86400.0
 LATEST = 8
@@ -29,7 +29,7 @@ LATEST = 8
 def status(as_json: bool) -> None:
     """Show the CEs, the pilots, and what happened last, and why."""
     wiring.current_database()
-    found = overview(wiring.parts())
+    found = overview(wiring.runtime())
     if as_json:
         show.as_json(_machine(found))
     else:
@@ -43,15 +43,15 @@ def top(interval: float) -> None:
     if not 0 < interval < DAY:
         raise Invalid("interval", f"{interval} is not a number of seconds above 0")
     wiring.current_database()
-    parts = wiring.parts()
+    runtime = wiring.runtime()
     console = Console()
     if not console.is_terminal:
-        show.render(picture(overview(parts), show.width()), show.width())
+        show.render(picture(overview(runtime), show.width()), show.width())
         return
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
-                drawing = picture(overview(parts), console.width, console.height)
+                drawing = picture(overview(runtime), console.width, console.height)
                 live.update(drawing, refresh=True)
                 time.sleep(interval)
     except KeyboardInterrupt:
@@ -70,7 +70,7 @@ def explain(ce: str, vo: str | None, at: str | None, as_json: bool) -> None:
     if as_json:
         show.as_json([asdict(decision) for decision in found])
         return
-    problem = breaker.state(wiring.parts(), ce)["calls"] if until is None else None
+    problem = pauses.state(wiring.runtime(), ce)["calls"] if until is None else None
     if problem:
         show.say(f"CE {ce}: {problem}")
     if not found:

@@ -24,7 +24,7 @@ from worker.cli import (
     vo,
 )
 from worker.cli.completion import complete_names
-from worker.cli.parts import Group, example
+from worker.cli.options import Group, example
 from worker.cli.show import complain
 from worker.domain.errors import PilotageError
 

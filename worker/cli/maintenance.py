@@ -6,8 +6,8 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import Group, Moment, as_json, example, sure
-from worker.services import maintenance as service
+from worker.cli.options import Group, Moment, as_json, example, sure
+from worker.services.operate import maintenance as service
 
 COLUMNS = ["id", "ce", "begins_at", "ends_at", "reason"]
 

@@ -6,9 +6,9 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import example
+from worker.cli.options import example
 from worker.domain.errors import Invalid
-from worker.services.metrics import metrics as read
+from worker.services.observe.metrics import metrics as read
 
 
 @click.command(epilog=example("pilotage metrics --to /var/lib/node_exporter/pilotage.prom"))
@@ -23,7 +23,7 @@ def metrics(to: Path | None) -> None:
     Each CE, credential and task has its own; what they mean stands beside them.
     """
     wiring.current_database()
-    text = read(wiring.parts())
+    text = read(wiring.runtime())
     if to is None:
         show.verbatim(text.rstrip("\n"))
         return

@@ -7,7 +7,7 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import as_json, example
+from worker.cli.options import as_json, example
 from worker.services import payloads
 
 

@@ -9,13 +9,13 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import Choice, Group, as_json, example, paged, show_rows, sure
+from worker.cli.options import Choice, Group, as_json, example, paged, show_rows, sure
 from worker.domain.errors import Invalid, TaskFailed, UnknownPilot
 from worker.domain.lengths import spoken
 from worker.domain.pilot import Pilot, Status
 from worker.domain.schedule import Outcome
-from worker.services import inventory
-from worker.services import pilots as service
+from worker.services.operate import inventory
+from worker.services.operate import pilots as service
 
 COLUMNS = [
     *("id", "vo", "ce", "status", "cause", "handle", "node", "age", "wait", "run_time", "stamp")
@@ -127,7 +127,7 @@ def show_(which: str, ce: str | None, as_json: bool) -> None:
 def output(which: str, ce: str | None, tail: int | None, as_json: bool) -> None:
     """Show what a pilot wrote, as far as its CE keeps it."""
     wiring.current_database()
-    found = service.output(wiring.parts(by_hand=True), which, ce=ce, tail=tail)
+    found = service.output(wiring.runtime(by_hand=True), which, ce=ce, tail=tail)
     if as_json:
         show.as_json(asdict(found))
         return
@@ -144,7 +144,7 @@ def output(which: str, ce: str | None, tail: int | None, as_json: bool) -> None:
 def cancel(which: Sequence[str], ce: str | None, yes: bool, as_json: bool) -> None:
     """End pilots. Their CE is asked to; a later check tells what became of them."""
     wiring.current_database()
-    done = service.cancel(wiring.parts(by_hand=True), which, yes=yes, ce=ce)
+    done = service.cancel(wiring.runtime(by_hand=True), which, yes=yes, ce=ce)
     if as_json:
         show.as_json(asdict(done))
     else:

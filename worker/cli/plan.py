@@ -11,12 +11,12 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.columns import ALWAYS, Column
-from worker.cli.parts import NO_LIMIT, as_json, example
+from worker.cli.options import NO_LIMIT, as_json, example
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
-from worker.services import replay as replaying
-from worker.services import whatif
-from worker.services.parts import Parts
+from worker.services.observe import plan as whatif
+from worker.services.observe import replay as replaying
+from worker.services.runtime import Runtime
 
 PLANNED = (
     Column(name="margin", rank=ALWAYS),
@@ -62,15 +62,15 @@ def plan(
 ) -> None:  # fmt: skip
     """Say what the next cycle would do, and change nothing."""
     wiring.current_database()
-    parts = wiring.parts(by_hand=True)
+    runtime = wiring.runtime(by_hand=True)
     if day is not None:
         if settings or demands or vo:
             raise click.UsageError("A day is decided again as it was: no --set, --demand or --vo.")
-        _replay(parts, day, policy, as_json)
+        _replay(runtime, day, policy, as_json)
         return
     if policy is not None:
-        parts = replace(parts, policy=wiring.policy(policy))
-    decided = whatif.plan(parts, vo, _supposed(settings, demands))
+        runtime = replace(runtime, policy=wiring.policy(policy))
+    decided = whatif.plan(runtime, vo, _supposed(settings, demands))
     if as_json:
         show.as_json({name: list(map(asdict, found)) for name, found in decided.items()})
     else:
@@ -90,8 +90,8 @@ def _show(decided: Mapping[str, Sequence[Decision]], supposed: Sequence[str]) ->
         show.table(rows, PLANNED, "  no CE yet", heading=False)
 
 
-def _replay(parts: Parts, day: str, policy: str | None, as_json: bool) -> None:
-    found = replaying.replay(parts, _day(day), policy or wiring.settings().policy)
+def _replay(runtime: Runtime, day: str, policy: str | None, as_json: bool) -> None:
+    found = replaying.replay(runtime, _day(day), policy or wiring.settings().policy)
     if as_json:
         show.as_json(asdict(found))
         return

@@ -7,9 +7,9 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import as_json, example
+from worker.cli.options import as_json, example
 from worker.domain.errors import TaskFailed
-from worker.services.probe import Asked, Step, probe
+from worker.services.operate.ce_test import Asked, Step, probe
 
 WORDS = {True: "ok", False: "failed", None: "…"}
 
@@ -26,7 +26,7 @@ def test(name: str, pilot: bool, vo: str | None, patience: float, as_json: bool)
     wiring.current_database()
     asked = Asked(vo=vo, pilot=pilot, patience=timedelta(seconds=patience))
     steps = []
-    for step in probe(wiring.parts(by_hand=True), name, asked):
+    for step in probe(wiring.runtime(by_hand=True), name, asked):
         steps.append(step)
         if not as_json:
             _say(step)

@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.columns import Column, column_of, layout
-from worker.domain.breaker import Breaker
 from worker.domain.lengths import clock
 from worker.domain.secrets import without_secrets
 
@@ -202,8 +201,6 @@ def word(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, Breaker):
-        return value.shown
     if isinstance(value, datetime):
         return _moment(value)
     if isinstance(value, Mapping):

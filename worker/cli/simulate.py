@@ -10,10 +10,10 @@ import click
 from worker import wiring
 from worker.cli import charts, show
 from worker.cli.columns import Column
-from worker.cli.parts import as_json, example
+from worker.cli.options import as_json, example
 from worker.domain.errors import Invalid
-from worker.services import simulate as service
-from worker.services.simulate import Comparison, Outcome
+from worker.services.observe import simulate as service
+from worker.services.observe.simulate import Comparison, Outcome
 
 COLUMNS = (
     "policy", "goodput", "net", "waste", "pilots", "failed", Column(name="refused", rank=8),

@@ -10,12 +10,12 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import Group, as_json, example
+from worker.cli.options import Group, as_json, example
 from worker.domain.errors import Invalid, TaskFailed
 from worker.domain.schedule import Outcome, Scope
 from worker.domain.vo import DEFAULT_VO
-from worker.services import catalogue, execute, ticks
-from worker.services.parts import Done
+from worker.services.runtime import TaskResult
+from worker.services.tasks import catalogue, execute, ticks
 
 MACHINES_ONLY = (
     *("every", "cron", "about"),
@@ -99,12 +99,12 @@ def run(
     found = catalogue.get(name)
     subject = _subject(found, vo, ce)
     wiring.current_database()
-    parts = wiring.parts(by_hand=True)
+    runtime = wiring.runtime(by_hand=True)
     try:
         if dry_run:
-            done = execute.execute(found, subject, parts, dry_run=True)
+            done = execute.execute(found, subject, runtime, dry_run=True)
         else:
-            done = execute.to_the_end(found, subject, parts, partial(_progress, name))
+            done = execute.to_the_end(found, subject, runtime, partial(_progress, name))
     except Exception:
         if debug:
             traceback.print_exc()
@@ -175,7 +175,7 @@ def _subject(found: catalogue.Task, vo: str | None, ce: str | None) -> str | Non
     return ce
 
 
-def _progress(name: str, done: Done) -> None:
+def _progress(name: str, done: TaskResult) -> None:
     click.echo(f"{name}: {done}", err=True)
 
 

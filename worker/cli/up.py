@@ -13,14 +13,14 @@ from rich.console import Console
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.children import LONGEST, Children, alone
-from worker.cli.parts import example
+from worker.cli.options import example
 from worker.cli.view import counts
 from worker.cli.watch import Lines, Screen
 from worker.domain.errors import DatabaseError, Invalid
-from worker.services import database as database_service
-from worker.services import demo as demo_service
-from worker.services.overview import overview
+from worker.embedded.children import LONGEST, Children, alone
+from worker.services.observe.overview import overview
+from worker.services.operate import database as database_service
+from worker.services.operate import demo as demo_service
 
 LOOK = 0.5
 """Seconds between two looks at the database."""
@@ -43,7 +43,7 @@ def up(duration: str | None, demo: bool) -> None:
         _prepare(demo=demo)
         wiring.empty_broker()
         console = Console()
-        begin = overview(wiring.parts())
+        begin = overview(wiring.runtime())
         screen = Screen(console) if console.is_terminal else Lines(begin)
         # Whoever asks to stop once more, while all is being stopped, is not to leave half of it.
         with _stopped_by_signals() as stopped:
@@ -52,8 +52,8 @@ def up(duration: str | None, demo: bool) -> None:
                     _watch(children, screen, stopped, seconds)
                 show.say(f"stopping; this takes {LONGEST:.0f} s at the most")
             if demo:
-                demo_service.end(wiring.parts(by_hand=True))
-    seen = overview(wiring.parts())
+                demo_service.end(wiring.runtime(by_hand=True))
+    seen = overview(wiring.runtime())
     show.say(f"stopped; {counts(seen.pilots)}; state is kept in {home}")
     if demo:
         show.say(f"look at it: PILOTAGE_HOME={shlex.quote(str(home))} pilotage status")
@@ -88,7 +88,7 @@ def _watch(
         for sentence in children.revive():
             watcher.note(sentence)
         try:
-            watcher.show(overview(wiring.parts()))
+            watcher.show(overview(wiring.runtime()))
         except DatabaseError as error:
             watcher.note(str(error))
         _sleep(stopped)

@@ -17,9 +17,9 @@ from worker.domain.decision import Decision
 from worker.domain.lengths import clock, spoken
 from worker.domain.pilot import Status, Transition
 from worker.services.credentials import Standing
-from worker.services.failing import Ends
-from worker.services.overview import DISABLED, NORMAL, CELine, Overview
-from worker.services.standstill import sentence
+from worker.services.observe.failing import Ends
+from worker.services.observe.overview import DISABLED, NORMAL, CELine, Overview
+from worker.services.observe.standstill import sentence
 
 T = TypeVar("T")
 

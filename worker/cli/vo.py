@@ -8,7 +8,7 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.parts import (
+from worker.cli.options import (
     NO_LIMIT,
     Amount,
     Group,
@@ -25,7 +25,8 @@ from worker.cli.payload import payload
 from worker.domain.errors import TaskFailed
 from worker.domain.schedule import Outcome
 from worker.domain.vo import VO
-from worker.services import catalogue, execute, inventory
+from worker.services.operate import inventory
+from worker.services.tasks import catalogue, execute
 
 COLUMNS = ["name", "share", "limit", "demand", "enabled", "draining"]
 
@@ -136,7 +137,7 @@ def drain(name: str, as_json: bool) -> None:
 def ask(name: str) -> None:
     """Ask the demand source of a VO now, and say what it answered."""
     wiring.current_database()
-    done = execute.execute(catalogue.get("ask_demand"), name, wiring.parts(by_hand=True))
+    done = execute.execute(catalogue.get("ask_demand"), name, wiring.runtime(by_hand=True))
     if done.outcome is not Outcome.OK:
         raise TaskFailed(*done.lines)
     show.say(str(done))

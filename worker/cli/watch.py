@@ -9,7 +9,7 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.view import because, counts, picture, warnings
 from worker.domain.pilot import Status
-from worker.services.overview import Overview
+from worker.services.observe.overview import Overview
 
 NOTES = 3
 """Notes that are shown; the last ones."""

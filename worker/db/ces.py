@@ -29,7 +29,7 @@ def add(tx: Transaction, ce: CE) -> int:
     made = insert_new(tx, ces, **_values(ce))
     if made is None:
         raise AlreadyExists("CE", ce.name, f"change it with 'pilotage ce set {ce.name}'")
-    tx.execute(insert(ce_health).values(ce_id=made, rates={}))
+    tx.execute(insert(ce_health).values(ce_id=made, learned={}))
     return made
 
 

@@ -74,7 +74,7 @@ CORE_CHAIN = Chain(
         "outputs",
         "decisions",
         "ce_health",
-        "breaker_changes",
+        "sending_changes",
         "maintenances",
         "vo_demands",
         "credentials",

@@ -1,4 +1,4 @@
-"""Health: what was learnt of each CE, and the state of its breaker."""
+"""Health: what was learnt of each CE, whether it is sent pilots, and whether it answers."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -6,31 +6,33 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import JSON, Executable, Text, bindparam, case, func, select, update
+from sqlalchemy import JSON, Executable, Integer, Text, bindparam, case, func, select, update
 
 from worker.db.names import unknown
 from worker.db.rows import encode, rows
 from worker.db.tables import ce_health, ces
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
-from worker.domain.breaker import Breaker
+from worker.domain.sending import Sending
 
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """What is known of a CE's behaviour. `rates` belongs to the policy."""
+    """What is known of a CE's behaviour. `learned` belongs to the policy alone."""
 
-    rates: Mapping[str, Any]
+    learned: Mapping[str, Any]
     learned_at: datetime
-    breaker: Breaker = Breaker.CLOSED
-    breaker_reason: str | None = None
-    breaker_since: datetime | None = None
+    sending: Sending = Sending.NORMAL
+    sending_reason: str | None = None
+    sending_since: datetime | None = None
     held_until: datetime | None = None
     failed_calls: int = 0
     retry_at: datetime | None = None
     last_answered_at: datetime | None = None
     unanswered_since: datetime | None = None
     last_error: str | None = None
+    queue_drained: int = 0
+    oldest_waiting_since: datetime | None = None
 
 
 _COLUMNS = [ce_health.c[name] for name in Health.__dataclass_fields__]
@@ -55,7 +57,7 @@ def get_all(tx: Transaction) -> dict[str, Health]:
 
 def save(tx: Transaction, ce: str, health: Health) -> None:
     """Store the health of one CE."""
-    values = {**asdict(health), "rates": dict(health.rates)}
+    values = {**asdict(health), "learned": dict(health.learned)}
     stored = tx.execute(update(ce_health).where(ce_health.c.ce_id == _key_of(ce)).values(values))
     if not stored.rowcount:
         raise unknown(tx, ces, ce)
@@ -117,38 +119,57 @@ def call_failed(
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """What was learnt of a CE: the state of the policy, and why it is paused, if it is."""
+    """What was learnt of a CE: the policy's state, why it is paused, if it is, and its queue."""
 
     ce: str
-    rates: Mapping[str, Any]
+    learned: Mapping[str, Any]
     pause: str | None = None
     since: datetime | None = None
+    queue_drained: int = 0
+    oldest_waiting_since: datetime | None = None
 
 
 def save_lessons(tx: Transaction, lessons: Collection[Lesson], now: datetime) -> None:
     """Store what was learnt of many CEs, in one statement. A pause by hand stays."""
     if not lessons:
         return
-    data = ((one.ce, dict(one.rates), one.pause, one.since) for one in lessons)
-    names = ("ce", "rates", "pause", "since")
+    names = tuple(Lesson.__dataclass_fields__)
+    data = (list({**vars(lesson), "learned": dict(lesson.learned)}.values()) for lesson in lessons)
     tx.execute(_save_lessons(tx.dialect), {**encode(names, data), "learned_at": now})
 
 
 @cache
 def _save_lessons(dialect: str) -> Executable:
-    new = rows(dialect, ce=Text, rates=JSON, pause=Text, since=UtcDateTime)
-    was, held = ce_health.c, ce_health.c.breaker == Breaker.HELD
-    paused = case((new.c.pause.is_(None), Breaker.CLOSED.value), else_=Breaker.OPEN.value)
+    new = rows(
+        dialect,
+        ce=Text,
+        learned=JSON,
+        pause=Text,
+        since=UtcDateTime,
+        queue_drained=Integer,
+        oldest_waiting_since=UtcDateTime,
+    )
+    was, held = ce_health.c, ce_health.c.sending == Sending.HELD
+    paused = case((new.c.pause.is_(None), Sending.NORMAL.value), else_=Sending.PAUSED.value)
     return (
         update(ce_health)
         .where(was.ce_id == ces.c.id, ces.c.name == new.c.ce)
         .values(
-            rates=new.c.rates,
+            learned=new.c.learned,
+            queue_drained=new.c.queue_drained,
+            oldest_waiting_since=new.c.oldest_waiting_since,
             learned_at=bindparam("learned_at", type_=UtcDateTime()),
-            breaker=case((held, was.breaker), else_=paused),
-            breaker_reason=case((held, was.breaker_reason), else_=new.c.pause),
-            breaker_since=case((held, was.breaker_since), else_=new.c.since),
+            sending=case((held, was.sending), else_=paused),
+            sending_reason=case((held, was.sending_reason), else_=new.c.pause),
+            sending_since=case((held, was.sending_since), else_=new.c.since),
         )
+    )
+
+
+def save_learned(tx: Transaction, ce: str, learned: Mapping[str, Any]) -> None:
+    """Store the policy's state of one CE, and nothing else."""
+    tx.execute(
+        update(ce_health).where(ce_health.c.ce_id == _key_of(ce)).values(learned=dict(learned))
     )
 
 

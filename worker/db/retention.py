@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Column, Executable, Integer, bindparam, delete, func, select
 
 from worker.db.rows import encode, rows
-from worker.db.tables import breaker_changes, decisions, maintenances, pilots, reports
+from worker.db.tables import decisions, maintenances, pilots, reports, sending_changes
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 
@@ -19,7 +19,7 @@ MOMENTS: Mapping[str, Column[Any]] = {
     "pilots": pilots.c.ended_at,
     "decisions": decisions.c.at,
     "reports": reports.c.at,
-    "pauses": breaker_changes.c.at,
+    "pauses": sending_changes.c.at,
     "maintenances": maintenances.c.ends_at,
 }
 """From which moment each kind is old; what has none, as an active pilot, never is."""

@@ -26,9 +26,9 @@ from worker.db.rows import encode, rows
 from worker.db.tables import ce_health, ce_vos, ces, has_status, pilots, vos
 from worker.db.types import KEY
 from worker.db.uow import Transaction
-from worker.domain.breaker import Breaker
 from worker.domain.errors import NotFound, UnknownCE, UnknownVO
 from worker.domain.pilot import OCCUPYING, WAITING, Grant
+from worker.domain.sending import Sending
 
 UNLIMITED = 2**31
 
@@ -101,16 +101,18 @@ class CESlots:
     vo_occupying: int
     vo_waiting: int
     last_sent_at: datetime | None
-    breaker: Breaker
-    breaker_reason: str | None
-    breaker_since: datetime | None
+    sending: Sending
+    sending_reason: str | None
+    sending_since: datetime | None
     held_until: datetime | None
     failed_calls: int
     retry_at: datetime | None
     last_answered_at: datetime | None
     unanswered_since: datetime | None
     last_error: str | None
-    rates: Mapping[str, Any]
+    learned: Mapping[str, Any]
+    queue_drained: int
+    oldest_waiting_since: datetime | None
 
     @property
     def available(self) -> int:
@@ -292,7 +294,8 @@ def _slots() -> Select[Any]:
 _OF_THE_CE = ("name", "capacity", "waiting_limit", "success_rate", "enabled", "draining",
               "drain_by")  # fmt: skip
 _OF_ITS_HEALTH = (
-    *("breaker", "breaker_reason", "breaker_since", "held_until", "rates"),
+    *("sending", "sending_reason", "sending_since", "held_until"),
+    *("learned", "queue_drained", "oldest_waiting_since"),
     *("failed_calls", "retry_at", "last_answered_at", "unanswered_since", "last_error"),
 )
 _SLOTS = _slots()

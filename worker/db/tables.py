@@ -1,7 +1,7 @@
 """The tables of the core chain: what Pilotage remembers.
 
     vos ──< ce_vos >── ces ──── ce_health
-     │                  ├──< breaker_changes
+     │                  ├──< sending_changes
      ├──< schedules     ├──< maintenances
      ├─── vo_demands    │
      ├──< credentials   │
@@ -39,10 +39,10 @@ from sqlalchemy import (
 
 from worker.db.touch import keeps_updated_at
 from worker.db.types import JSON_VALUE, KEY, Strings, UtcDateTime, plain_text, words
-from worker.domain.breaker import Breaker
 from worker.domain.credential import CredentialKind
 from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Cause, Status
 from worker.domain.schedule import Outcome
+from worker.domain.sending import Sending
 from worker.domain.vo import DEFAULT_VO
 
 NAMING = {
@@ -315,43 +315,46 @@ ce_health = Table(
     "ce_health",
     metadata,
     Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), primary_key=True),
-    Column("rates", JSON_VALUE, nullable=False),
+    Column("learned", JSON_VALUE, nullable=False),
     Column("learned_at", UtcDateTime(), nullable=False, server_default=func.current_timestamp()),
     Column(
-        "breaker",
-        words(Breaker, "breaker"),
+        "sending",
+        words(Sending, "sending"),
         nullable=False,
-        server_default=str(Breaker.CLOSED),
+        server_default=str(Sending.NORMAL),
     ),
-    Column("breaker_reason", Text),
-    Column("breaker_since", UtcDateTime()),
+    Column("sending_reason", Text),
+    Column("sending_since", UtcDateTime()),
     Column("held_until", UtcDateTime()),
     Column("failed_calls", Integer, nullable=False, server_default=text("0")),
     Column("retry_at", UtcDateTime()),
     Column("last_answered_at", UtcDateTime()),
     Column("unanswered_since", UtcDateTime()),
     Column("last_error", Text),
+    Column("queue_drained", Integer, nullable=False, server_default=text("0")),
+    Column("oldest_waiting_since", UtcDateTime()),
     _updated_at(),
     CheckConstraint("failed_calls >= 0", name="failed_calls"),
-    CheckConstraint("(breaker = 'closed') = (breaker_reason IS NULL)", name="breaker_reason"),
+    CheckConstraint("queue_drained >= 0", name="queue_drained"),
+    CheckConstraint("(sending = 'normal') = (sending_reason IS NULL)", name="sending_reason"),
     comment="What was learnt of a CE, whether it is paused, and whether it answers.",
 )
 keeps_updated_at(ce_health, key="ce_id")
 
-breaker_changes = Table(
-    "breaker_changes",
+sending_changes = Table(
+    "sending_changes",
     metadata,
     _key(),
     Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), nullable=False),
-    Column("was", words(Breaker, "was"), nullable=False),
-    Column("became", words(Breaker, "became"), nullable=False),
+    Column("was", words(Sending, "was"), nullable=False),
+    Column("became", words(Sending, "became"), nullable=False),
     Column("reason", Text, nullable=False),
     Column("by_hand", Boolean, nullable=False, server_default=text("false")),
     Column("until", UtcDateTime()),
     Column("at", UtcDateTime(), nullable=False, server_default=func.current_timestamp()),
-    Index("ix_breaker_changes_ce_id_id", "ce_id", "id"),
-    Index("ix_breaker_changes_at", "at"),
-    comment="Every pause of a CE and every reopening, with its reason.",
+    Index("ix_sending_changes_ce_id_id", "ce_id", "id"),
+    Index("ix_sending_changes_at", "at"),
+    comment="Every pause of a CE and every end of one, with its reason.",
 )
 
 maintenances = Table(

@@ -24,7 +24,7 @@ class Chances:
 
 @dataclass(frozen=True, kw_only=True)
 class Pause:
-    """That a CE is paused by its breaker: why, and since when."""
+    """That a CE is paused because its pilots failed: why, and since when."""
 
     reason: str
     since: datetime
@@ -51,7 +51,7 @@ class CEFacts:
     """What was learnt (`learning.judge`); `None` is what the configured rate says."""
 
     pause: Pause | None = None
-    """Whether the breaker is open (`learning.judge`)."""
+    """Whether it is paused, and why (`learning.judge`)."""
 
     occupying: int = 0
     waiting: int = 0

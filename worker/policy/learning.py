@@ -13,14 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.domain.breaker import Breaker
+from worker.domain.sending import Sending
 from worker.policy.facts import Chances, Pause
 from worker.policy.outcomes import Event
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.policy.record import Record
-
-SUCCESS_RATE = "success_rate"
-"""The key under which a service may store the product of the three chances beside the state."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +33,17 @@ class Queue:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """That a breaker opened or closed."""
+    """That a CE was paused, or its pause ended."""
 
-    was: Breaker
-    became: Breaker
+    was: Sending
+    became: Sending
     reason: str
     at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """What is known after new outcomes, and what became of the breaker on the way."""
+    """What is known after new outcomes, and the pauses that began or ended on the way."""
 
     state: dict[str, Any]
     changes: tuple[Change, ...] = ()
@@ -113,8 +110,8 @@ def judge(
 def _learned(record: Record) -> Learned:
     changes = tuple(
         Change(
-            was=Breaker.OPEN if closed else Breaker.CLOSED,
-            became=Breaker.CLOSED if closed else Breaker.OPEN,
+            was=Sending.PAUSED if closed else Sending.NORMAL,
+            became=Sending.NORMAL if closed else Sending.PAUSED,
             reason=reason,
             at=_moment(at),
         )

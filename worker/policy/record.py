@@ -1,4 +1,4 @@
-"""The record of one CE: counts, runs of failures, cohorts, and the breaker that they move.
+"""The record of one CE: counts, runs of failures, cohorts, and the pause that they lead to.
 
 Whatever an outcome changes it changes by itself and at its own moment, never by when it was learnt.
 Pilots are looked at in the order in which they began: one that began before the trouble and lives

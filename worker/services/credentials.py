@@ -18,7 +18,7 @@ from worker.db.uow import Transaction
 from worker.domain.credential import Credential, CredentialKind, State, left, state, trouble, used
 from worker.domain.errors import ConfirmationNeeded, CredentialProblem, PilotageError
 from worker.domain.vo import ALL_VOS
-from worker.services.parts import Parts
+from worker.services.runtime import Runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,18 +129,18 @@ def standing(credential: Credential, now: datetime) -> Standing:
     )
 
 
-def closed(tx: Transaction, parts: Parts, vos: Iterable[str]) -> dict[str, dict[str, str]]:
+def closed(tx: Transaction, runtime: Runtime, vos: Iterable[str]) -> dict[str, dict[str, str]]:
     """Say for which CEs the credentials of VOs cannot be used, and why, by what was seen last."""
-    asking = [backend.name for backend in parts.backends.values() if _may_ask(backend)]
+    asking = [backend.name for backend in runtime.backends.values() if _may_ask(backend)]
     if not asking:
         return {}
     held = {(one.vo, one.backend, one.kind): one for one in credentials.get_all(tx, asking)}
     asked = [
         (ce.name, ce.backend, kind)
         for ce in ces.of_backends(tx, asking)
-        if (kind := _asked(parts, ce.backend, ce.options)) is not None
+        if (kind := _asked(runtime, ce.backend, ce.options)) is not None
     ]
-    now = parts.now()
+    now = runtime.now()
     kinds = {(backend, kind) for _, backend, kind in asked}
     found: dict[str, dict[str, str]] = {}
     for vo in vos:
@@ -161,15 +161,15 @@ def _why(
     return files.unknown(vo, backend, kind) if one is None else trouble(one, now, vo)
 
 
-def barred(parts: Parts, ce_name: str) -> dict[str, str]:
+def barred(runtime: Runtime, ce_name: str) -> dict[str, str]:
     """Say which VOs cannot use a CE now, and why, by what their credentials' files say."""
-    with parts.database.uow() as tx:
+    with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
-        kind = parts.options(ce).credential
+        kind = runtime.options(ce).credential
         if kind is None:
             return {}
         found = credentials.of_each_vo(tx, ce.backend, kind)
-    usable = files.usable(found, ce.backend, kind, parts.now())
+    usable = files.usable(found, ce.backend, kind, runtime.now())
     return {vo: plain(one) for vo, one in usable.items() if isinstance(one, CredentialProblem)}
 
 
@@ -182,10 +182,10 @@ def _may_ask(backend: Backend) -> bool:
     return backend.options.credential is not Options.credential
 
 
-def _asked(parts: Parts, backend: str, options: Mapping[str, Any]) -> CredentialKind | None:
+def _asked(runtime: Runtime, backend: str, options: Mapping[str, Any]) -> CredentialKind | None:
     """Tell which credential a CE asks for; options that cannot be read ask for none."""
     try:
-        return registry.check_options(parts.backends, backend, options).credential
+        return registry.check_options(runtime.backends, backend, options).credential
     except PilotageError:
         return None
 

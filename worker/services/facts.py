@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from worker.db import ces, demands, maintenances, slots, vos
@@ -10,17 +10,14 @@ from worker.db.demands import Answer
 from worker.db.maintenances import Maintenance
 from worker.db.slots import CESlots
 from worker.db.uow import Transaction
-from worker.domain.breaker import Breaker
 from worker.domain.calls import reason_not_to_send
+from worker.domain.sending import Sending
 from worker.domain.vo import VO
 from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import judge
 from worker.policy.parameters import Parameters
 from worker.policy.traces import Facts
-from worker.services.demand import Known, known_demand
-
-QUEUE = "queue"
-"""Where `learn` keeps what it saw of a CE's queue, beside the state of the policy."""
+from worker.services.tasks.ask_demand import Known, known_demand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +104,7 @@ def _rival(vo: VO, found: Situation) -> Rival:
 
 
 def _ce_facts(ce: CESlots, found: Situation, parameters: Parameters) -> CEFacts:
-    judged = judge(ce.rates, now=found.now, configured=ce.success_rate, parameters=parameters)
-    queue: Mapping[str, Any] = ce.rates.get(QUEUE, {})
+    judged = judge(ce.learned, now=found.now, configured=ce.success_rate, parameters=parameters)
     return CEFacts(
         name=ce.name,
         free=ce.available,
@@ -120,8 +116,8 @@ def _ce_facts(ce: CESlots, found: Situation, parameters: Parameters) -> CEFacts:
         waiting=ce.waiting,
         vo_occupying=ce.vo_occupying,
         vo_waiting=ce.vo_waiting,
-        oldest_waiting_since=_moment(queue.get("oldest_waiting_since")),
-        drained=int(queue.get("drained", 0)),
+        oldest_waiting_since=ce.oldest_waiting_since,
+        drained=ce.queue_drained,
         last_sent_at=ce.last_sent_at,
         vos=_open_to(ce.name, found),
     )
@@ -144,7 +140,7 @@ def _closed_ce(ce: CESlots, found: Situation) -> str | None:
         (not ce.enabled, "the CE is disabled"),
         (ce.draining, "the CE is draining"),
         (not ce.allowed, "the CE is for other VOs"),
-        (is_held(ce, found.now), f"held by hand: {ce.breaker_reason}"),
+        (is_held(ce, found.now), f"held by hand: {ce.sending_reason}"),
         (away is not None, away and f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}"),
         (no_credential is not None, no_credential),
         (_fails(ce, found.now), reason_not_to_send(ce, found.now)),
@@ -154,15 +150,11 @@ def _closed_ce(ce: CESlots, found: Situation) -> str | None:
 
 def is_held(ce: CESlots, now: datetime) -> bool:
     """Tell whether an operator has paused a CE, and the time is not over."""
-    return ce.breaker is Breaker.HELD and (ce.held_until is None or now < ce.held_until)
+    return ce.sending is Sending.HELD and (ce.held_until is None or now < ce.held_until)
 
 
 def _fails(ce: CESlots, now: datetime) -> bool:
     return ce.retry_at is not None and now < ce.retry_at
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def lines(decided: Sequence[Any]) -> tuple[str, ...]:

@@ -18,9 +18,9 @@ from kombu.transport.redis import Channel
 
 from worker import wiring
 from worker.domain.errors import PilotageError
-from worker.services import catalogue, execute
-from worker.services.catalogue import Task
-from worker.services.database import require_current
+from worker.services.operate.database import require_current
+from worker.services.tasks import catalogue, execute
+from worker.services.tasks.catalogue import Task
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +90,8 @@ def _register(task: Task) -> None:
         if until is not None and wiring.now() > datetime.fromisoformat(until):
             log.info("%s %s comes too late; its next tick has come", name, subject or "")
             return
-        parts = wiring.parts(holder=str(self.request.id), nudge=nudge)
-        done = execute.execute(task, subject, parts)
+        runtime = wiring.runtime(holder=str(self.request.id), nudge=nudge)
+        done = execute.execute(task, subject, runtime)
         if done.busy and self.request.retries < RETRIES:
             try:
                 raise self.retry(countdown=2**self.request.retries, headers={UNTIL: until})

@@ -1,0 +1,98 @@
+"""Whether CEs are sent pilots: their pauses, by themselves or by hand, and the history of these."""
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Executable, Integer, Text, insert, select, update
+
+from worker.db.names import key_of
+from worker.db.pages import FIRST, Asked, Page, read_page
+from worker.db.rows import encode, rows
+from worker.db.tables import ce_health, ces, sending_changes
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+from worker.domain.sending import Sending
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendingChange:
+    """That a CE was paused, or open again, and why."""
+
+    ce: str
+    was: Sending
+    became: Sending
+    reason: str
+    by_hand: bool
+    until: datetime | None
+    at: datetime
+
+
+SORTS = {"id": sending_changes.c.id, "at": sending_changes.c.at}
+
+
+def add(tx: Transaction, changes: Collection[SendingChange]) -> None:
+    """Write history, in one statement."""
+    if not changes:
+        return
+    names = tuple(SendingChange.__dataclass_fields__)
+    tx.execute(_add(tx.dialect), encode(names, (_row(one) for one in changes)))
+
+
+def find(tx: Transaction, ce: str, *, asked: Asked = FIRST) -> Page[SendingChange]:
+    """List the pauses and reopenings of a CE."""
+    own = [sending_changes.c[name] for name in SendingChange.__dataclass_fields__ if name != "ce"]
+    query = (
+        select(ces.c.name.label("ce"), *own)
+        .join_from(sending_changes, ces, sending_changes.c.ce_id == ces.c.id)
+        .where(sending_changes.c.ce_id == key_of(tx, ces, ce))
+    )
+    return read_page(
+        tx, query, sending_changes.c.id, SORTS, asked, lambda row: SendingChange(**row)
+    )
+
+
+def put(
+    tx: Transaction,
+    ce: str,
+    sending: Sending,
+    reason: str | None,
+    since: datetime | None,
+    until: datetime | None = None,
+) -> None:
+    """Set the sending state of a CE; the history is the caller's to write."""
+    tx.execute(
+        update(ce_health)
+        .where(ce_health.c.ce_id == key_of(tx, ces, ce))
+        .values(sending=sending, sending_reason=reason, sending_since=since, held_until=until)
+    )
+
+
+def held_until(tx: Transaction, now: datetime) -> list[str]:
+    """Name the CEs whose pause by hand is over."""
+    query = (
+        select(ces.c.name)
+        .join_from(ce_health, ces, ce_health.c.ce_id == ces.c.id)
+        .where(ce_health.c.sending == Sending.HELD, ce_health.c.held_until <= now)
+        .order_by(ces.c.name)
+    )
+    return list(tx.execute(query).scalars())
+
+
+def _row(change: SendingChange) -> list[Any]:
+    return list({**asdict(change), "by_hand": int(change.by_hand)}.values())
+
+
+@cache
+def _add(dialect: str) -> Executable:
+    kinds: dict[str, Any] = dict.fromkeys(SendingChange.__dataclass_fields__, Text)
+    kinds |= {"by_hand": Integer, "until": UtcDateTime, "at": UtcDateTime}
+    new = rows(dialect, **kinds)
+    own = [name for name in SendingChange.__dataclass_fields__ if name != "ce"]
+    values = {**{name: new.c[name] for name in own}, "by_hand": new.c.by_hand == 1}
+    return insert(sending_changes).from_select(
+        ["ce_id", *own],
+        select(ces.c.id, *values.values()).join_from(new, ces, ces.c.name == new.c.ce),
+    )

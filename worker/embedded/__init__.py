@@ -1,0 +1,1 @@
+"""The processes that `pilotage up` starts and keeps alive."""

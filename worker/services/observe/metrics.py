@@ -1,0 +1,155 @@
+"""What a monitoring system reads: the numbers of each CE, credential and task, for Prometheus.
+
+All is what the database says now, in a handful of statements. Pilots that are over are not counted:
+that would cost more with every day.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from prometheus_client import generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from worker.db import schedules
+from worker.db.schedules import Schedule
+from worker.domain.credential import State
+from worker.domain.vo import ALL_VOS
+from worker.services.credentials import Standing, standings
+from worker.services.observe.overview import NORMAL, CELine, ce_lines
+from worker.services.observe.standstill import queue_of
+from worker.services.runtime import Runtime
+
+_CE = ("ce", "backend")
+_CREDENTIAL = ("vo", "backend", "kind")
+
+
+class Metric(NamedTuple):
+    """A kind of number: its name, its labels, and what it means."""
+
+    name: str
+    labels: tuple[str, ...]
+    about: str
+
+
+PILOTS = Metric("pilotage_pilots", (*_CE, "status"), "Pilots that occupy a CE.")
+CAPACITY = Metric("pilotage_ce_capacity", _CE, "Pilots that a CE may have.")
+FREE = Metric(
+    "pilotage_ce_free_slots",
+    _CE,
+    "Its capacity less the pilots that occupy it, at most what its waiting limit leaves.",
+)
+SUCCESS = Metric(
+    "pilotage_ce_success_ratio", _CE, "The share of pilots that is expected to do well."
+)
+IS_OPEN = Metric(
+    "pilotage_ce_open",
+    _CE,
+    "1 if it gets pilots; 0 if it is disabled, draining, held or paused, or does not answer.",
+)
+ANSWERED = Metric("pilotage_ce_answered_timestamp_seconds", _CE, "When a CE last answered a call.")
+FAILED_CALLS = Metric(
+    "pilotage_ce_failed_calls", _CE, "Calls of a CE that failed in a row; 0 after an answer."
+)
+LEFT = Metric(
+    "pilotage_credential_seconds_left",
+    _CREDENTIAL,
+    "Seconds until a credential expires, where anybody knows; 0 if it has expired.",
+)
+USED = Metric(
+    "pilotage_credential_used_ratio",
+    _CREDENTIAL,
+    "The share of its life that is used up, where anybody knows.",
+)
+USABLE = Metric(
+    "pilotage_credential_usable",
+    _CREDENTIAL,
+    "1 if it can be used; 0 if it has expired, or its file cannot be used.",
+)
+FIRED = Metric(
+    "pilotage_task_fired_timestamp_seconds",
+    ("task", "vo"),
+    "When a task last fired. If none moves on, no scheduler is alive.",
+)
+DONE = Metric(
+    "pilotage_task_done_timestamp_seconds",
+    ("task", "vo"),
+    "When a worker last executed a task, whatever the outcome.",
+)
+PENDING = Metric(
+    "pilotage_task_firings_not_done",
+    ("task", "vo", "queue"),
+    "Firings since a worker last executed a task. If it grows, no worker takes the queue.",
+)
+METRICS = (
+    *(PILOTS, CAPACITY, FREE, SUCCESS, IS_OPEN, ANSWERED, FAILED_CALLS),
+    *(LEFT, USED, USABLE),
+    *(FIRED, DONE, PENDING),
+)
+
+Sample = tuple[Metric, tuple[str, ...], float | None]
+"""A number by the values of its labels; none where nobody knows it."""
+
+
+def metrics(runtime: Runtime) -> str:
+    """Write all metrics in Prometheus's text format."""
+    now = runtime.now()
+    with runtime.database.uow() as tx:
+        lines = ce_lines(tx, now, runtime.parameters)
+        seen, fired = standings(tx, now), schedules.get_all(tx)
+    return generate_latest(_Read([*_ces(lines), *_credentials(seen), *_tasks(fired)])).decode()
+
+
+class _Read(Collector):
+    """What was read, as the library wants to be told."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = samples
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        gauges = {
+            metric: GaugeMetricFamily(metric.name, metric.about, labels=metric.labels)
+            for metric in METRICS
+        }
+        for metric, labels, number in self._samples:
+            if number is not None:
+                gauges[metric].add_metric(labels, number)
+        return list(gauges.values())
+
+
+def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
+    for line in lines:
+        ce = (line.name, line.backend)
+        for status, count in line.occupying().items():
+            yield PILOTS, (*ce, status), count
+        yield CAPACITY, ce, line.capacity
+        yield FREE, ce, line.free
+        yield SUCCESS, ce, line.success_rate
+        yield IS_OPEN, ce, line.state == NORMAL
+        yield ANSWERED, ce, _seconds(line.answered_at)
+        yield FAILED_CALLS, ce, line.failed_calls
+
+
+def _credentials(seen: Sequence[Standing]) -> Iterator[Sample]:
+    for one in seen:
+        # What nobody has looked into yet is neither good nor bad.
+        if one.state != State.UNSEEN:
+            credential = (one.vo, one.backend, one.kind)
+            yield LEFT, credential, one.seconds_left
+            yield USED, credential, one.used
+            yield USABLE, credential, one.state != State.UNUSABLE
+
+
+def _tasks(fired: Sequence[Schedule]) -> Iterator[Sample]:
+    for one in fired:
+        task = (one.task, one.vo or ALL_VOS)
+        yield FIRED, task, _seconds(one.last_at)
+        yield DONE, task, _seconds(one.done_at)
+        queue = queue_of(one)
+        if queue is not None and one.enabled:
+            yield PENDING, (*task, queue), one.pending
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()

@@ -1,0 +1,189 @@
+"""What there is at a glance, and why: for `status`, `top`, `explain`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.db import ces, decisions, failures, pilot_reads, schedules, slots, vos
+from worker.db.database import Database
+from worker.db.pages import Asked
+from worker.db.uow import Transaction
+from worker.domain.calls import state_of_calls, trouble
+from worker.domain.decision import Decision
+from worker.domain.lengths import clock
+from worker.domain.pilot import Status, Transition
+from worker.domain.sending import Sending
+from worker.policy import explaining
+from worker.policy.learning import judge
+from worker.policy.parameters import Parameters
+from worker.services.credentials import Standing, standings
+from worker.services.facts import is_held
+from worker.services.observe.failing import LATELY, Ends
+from worker.services.observe.standstill import Standstill, standstills
+from worker.services.runtime import Runtime
+
+NORMAL = str(Sending.NORMAL)
+"""The state of a CE that gets pilots."""
+
+DISABLED = "disabled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CELine:
+    """One CE at a glance."""
+
+    name: str
+    backend: str
+    capacity: int
+    reserved: int
+    submitting: int
+    submitted: int
+    running: int
+    free: int
+    success_rate: float
+    state: str
+    """Its state in a word, since or until when, and after a colon the reason."""
+    failed_calls: int
+    answered_at: datetime | None
+    unanswered_since: datetime | None
+    last_error: str | None
+    retry_at: datetime | None
+    trouble: str | None
+    """Since when its calls fail, why, and when it is called again, in one line."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether slots are empty and only its waiting limit keeps pilots from them."""
+        return self.free < self.capacity - sum(self.occupying().values())
+
+    def occupying(self) -> dict[Status, int]:
+        """Count its pilots by status."""
+        return {
+            Status.RESERVED: self.reserved,
+            Status.SUBMITTING: self.submitting,
+            Status.SUBMITTED: self.submitted,
+            Status.RUNNING: self.running,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """All at a glance."""
+
+    at: datetime
+    pilots: dict[Status, int]
+    ces: list[CELine]
+    credentials: list[Standing]
+    decisions: list[Decision]
+    transitions: list[tuple[str, Transition]]
+    ends: Ends
+    """How pilots ended lately."""
+    fired_at: datetime | None
+    """When a task fired last."""
+    standstills: list[Standstill]
+
+
+def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
+    """Read all at a glance, in a handful of statements."""
+    now = runtime.now()
+    with runtime.database.uow() as tx:
+        ticks = schedules.get_all(tx)
+        return Overview(
+            at=now,
+            pilots=pilot_reads.count_by_status(tx),
+            ces=ce_lines(tx, now, runtime.parameters),
+            credentials=standings(tx, now),
+            decisions=_latest_decisions(tx, latest),
+            transitions=pilot_reads.latest_transitions(tx, latest),
+            fired_at=max((one.last_at for one in ticks if one.last_at), default=None),
+            standstills=standstills(ticks, now, runtime.lease),
+            ends=failures.count_ends(tx, now - LATELY),
+        )
+
+
+def ce_lines(tx: Transaction, now: datetime, parameters: Parameters) -> list[CELine]:
+    """Tell how every CE stands."""
+    seen = {line.name: line for line in slots.slots_for(tx, 0)}
+    by_status = pilot_reads.count_occupying(tx)
+    return [
+        CELine(
+            name=name,
+            backend=backend,
+            capacity=seen[name].capacity,
+            reserved=by_status.get((name, Status.RESERVED), 0),
+            submitting=by_status.get((name, Status.SUBMITTING), 0),
+            submitted=by_status.get((name, Status.SUBMITTED), 0),
+            running=by_status.get((name, Status.RUNNING), 0),
+            free=seen[name].available,
+            success_rate=_rate(seen[name], now, parameters),
+            state=_state(seen[name], now),
+            failed_calls=seen[name].failed_calls,
+            answered_at=seen[name].last_answered_at,
+            unanswered_since=seen[name].unanswered_since,
+            last_error=seen[name].last_error,
+            retry_at=seen[name].retry_at,
+            trouble=trouble(seen[name], now),
+        )
+        for name, backend in ces.backends(tx).items()
+        if name in seen
+    ]
+
+
+def states(runtime: Runtime) -> dict[str, str]:
+    """Return the state of every CE, without its reason."""
+    with runtime.database.uow() as tx:
+        lines = ce_lines(tx, runtime.now(), runtime.parameters)
+    return {line.name: short(line.state) for line in lines}
+
+
+def short(state: str) -> str:
+    """Return a state without its reason."""
+    return state.partition(": ")[0]
+
+
+def explain(
+    database: Database, ce: str, *, vo: str | None = None, at: datetime | None = None
+) -> list[Decision]:
+    """Read the last decision about a CE for each VO, at a moment."""
+    with database.uow() as tx:
+        ces.get(tx, ce)
+        if vo is not None:
+            vos.get(tx, vo)
+        return decisions.last_of_each(tx, ce, vo=vo, until=at)
+
+
+def steps(decision: Decision) -> list[tuple[str, str]]:
+    """Tell the steps of a decision in words, the result last."""
+    return explaining.steps(decision)
+
+
+def _latest_decisions(tx: Transaction, latest: int) -> list[Decision]:
+    asked = Asked(descending=True, limit=latest)
+    return decisions.find(tx, asked=asked).items
+
+
+def _rate(ce: slots.CESlots, now: datetime, parameters: Parameters) -> float:
+    judged = judge(ce.learned, now=now, configured=ce.success_rate, parameters=parameters)
+    return judged.chances.all
+
+
+def _state(ce: slots.CESlots, now: datetime) -> str:
+    sending, calls = _sending(ce, now), state_of_calls(ce)
+    if calls is None or sending == DISABLED:
+        return sending
+    return calls if sending == NORMAL else f"{calls}, {sending}"
+
+
+def _sending(ce: slots.CESlots, now: datetime) -> str:
+    if not ce.enabled:
+        return DISABLED
+    if ce.draining:
+        return f"draining{_moment('by', ce.drain_by, now)}"
+    if ce.sending is Sending.NORMAL or (ce.sending is Sending.HELD and not is_held(ce, now)):
+        return NORMAL
+    if ce.sending is Sending.HELD:
+        return f"held{_moment('until', ce.held_until, now)}: {ce.sending_reason}"
+    return f"paused{_moment('since', ce.sending_since, now)}: {ce.sending_reason}"
+
+
+def _moment(word: str, moment: datetime | None, now: datetime) -> str:
+    return f" {word} {clock(moment, now, seconds=False)}" if moment else ""

@@ -1,0 +1,137 @@
+"""What the next cycle would do, as things are or as one supposes them to be. Nothing is changed.
+
+The VOs are gone through in the order of their names, as a cycle may, and what one would get is
+gone for the next.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from worker.db import vos
+from worker.db.slots import CESlots
+from worker.domain.ce import CE
+from worker.domain.decision import Decision
+from worker.domain.errors import Invalid, UnknownCE, UnknownVO
+from worker.domain.nearest import nearest
+from worker.domain.vo import VO
+from worker.services.facts import Situation
+from worker.services.runtime import Runtime
+from worker.services.tasks.submit_pilots import decide, situation
+
+OF_A_CE = {
+    "capacity": int,
+    "waiting_limit": int,
+    "success_rate": float,
+    "enabled": bool,
+    "draining": bool,
+}
+OF_A_VO = {
+    "share": float,
+    "limit": int,
+    "demand": int,
+    "budget": int,
+    "enabled": bool,
+    "draining": bool,
+}
+MAY_BE_NONE = frozenset({"waiting_limit", "limit", "demand", "budget"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supposed:
+    """What is supposed to be otherwise, by name of the CE or VO."""
+
+    ces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    vos: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+NOTHING = Supposed()
+
+
+def plan(
+    runtime: Runtime, vo: str | None = None, supposed: Supposed = NOTHING
+) -> dict[str, list[Decision]]:
+    """Decide for one VO or for all, each decision with its reason."""
+    with runtime.database.uow() as tx:
+        names = [vo] if vo is not None else vos.names(tx)
+        found = {name: situation(tx, runtime, name) for name in names}
+        _check(found[names[0]], supposed)
+    given: Counter[str] = Counter()
+    told: dict[str, int] = {}
+    decided = {}
+    for name, seen in found.items():
+        supposing = _suppose(seen, supposed)
+        decided[name] = decide(runtime, _after(supposing, given, told))
+        given.update({one.ce: one.granted for one in decided[name]})
+        told[name] = sum(one.granted for one in decided[name])
+    return decided
+
+
+def _check(found: Situation, supposed: Supposed) -> None:
+    """Refuse what is not there, and values that no CE or VO could have."""
+    known_ces, known_vos = {ce.name for ce in found.ces}, {vo.name: vo for vo in found.vos}
+    for name, values in supposed.ces.items():
+        if name not in known_ces:
+            raise UnknownCE(name, nearest(name, known_ces))
+        _known(f"CE {name}", values, OF_A_CE)
+        CE(**{"name": name, "backend": "any", "capacity": 0, **values})
+    for name, values in supposed.vos.items():
+        if name not in known_vos:
+            raise UnknownVO(name, nearest(name, known_vos))
+        _known(f"VO {name}", values, OF_A_VO)
+        replace(known_vos[name], **values)
+
+
+def _known(what: str, values: Mapping[str, Any], known: Mapping[str, type]) -> None:
+    for key, value in values.items():
+        if key not in known:
+            raise Invalid(f"{what}: {key!r} cannot be supposed", nearest(key, known))
+        fits = type(value) is known[key] or (known[key] is float and type(value) is int)
+        if not fits and not (value is None and key in MAY_BE_NONE):
+            raise Invalid(f"{what}: {key}", f"{value!r} is of the wrong kind")
+
+
+def _suppose(found: Situation, supposed: Supposed) -> Situation:
+    return replace(
+        found,
+        vo=_other_vo(found.vo, supposed),
+        vos=tuple(_other_vo(vo, supposed) for vo in found.vos),
+        ces=tuple(_other_ce(ce, supposed.ces.get(ce.name, {})) for ce in found.ces),
+    )
+
+
+def _other_vo(vo: VO, supposed: Supposed) -> VO:
+    values = dict(supposed.vos.get(vo.name, {}))
+    if "demand" in values:
+        values["source"] = None  # it is told, whatever its source says
+    return replace(vo, **values)
+
+
+def _other_ce(ce: CESlots, values: Mapping[str, Any]) -> CESlots:
+    if "success_rate" in values:
+        return replace(ce, **{**values, "learned": {}})  # it is told, whatever was learnt
+    return replace(ce, **values)
+
+
+def _after(found: Situation, given: Mapping[str, int], told: Mapping[str, int]) -> Situation:
+    """Tell what a situation is once others have got theirs."""
+    counts = {
+        name: (occupying + told.get(name, 0), waiting + told.get(name, 0))
+        for name, (occupying, waiting) in {
+            **dict.fromkeys(told, (0, 0)),
+            **found.counts,
+        }.items()
+    }
+    return replace(
+        found,
+        counts=counts,
+        ces=tuple(
+            replace(
+                ce,
+                occupying=ce.occupying + given.get(ce.name, 0),
+                waiting=ce.waiting + given.get(ce.name, 0),
+            )
+            for ce in found.ces
+        ),
+    )

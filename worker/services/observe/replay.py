@@ -1,0 +1,94 @@
+"""Replay: let another policy decide over the facts of a stored day, and compare.
+
+Each tick is decided anew from the facts that it had. What the other policy would have changed for
+the ticks after it is not in them: this compares judgements, not worlds; `simulate` does the other.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+
+from worker.db import decisions
+from worker.domain.decision import Decision
+from worker.domain.errors import Invalid
+from worker.policy import registry
+from worker.policy.traces import Facts, facts_from
+from worker.services.runtime import Runtime
+
+PIECE = timedelta(minutes=10)
+"""So much of a day is read at once."""
+
+
+@dataclass(kw_only=True)
+class Compared:
+    """What two policies gave over a day, by CE and by VO."""
+
+    policy: str
+    ticks: int = 0
+    skipped: int = 0
+    was: dict[str, int] = field(default_factory=dict)
+    becomes: dict[str, int] = field(default_factory=dict)
+    vo_was: dict[str, int] = field(default_factory=dict)
+    vo_becomes: dict[str, int] = field(default_factory=dict)
+    good_was: float = 0.0
+    good_becomes: float = 0.0
+
+
+def replay(runtime: Runtime, day: date, policy_name: str) -> Compared:
+    """Decide every stored tick of a day again."""
+    policy = registry.find(policy_name)
+    found = Compared(policy=policy_name)
+    for stored in _ticks(runtime, day):
+        facts = _facts(stored)
+        if facts is None:
+            found.skipped += 1
+            continue
+        again = policy(
+            now=facts.now,
+            vo=facts.vo,
+            budget=facts.budget,
+            ces=facts.ces,
+            parameters=runtime.parameters,
+        )
+        _count(found, facts, stored, again)
+    if not found.ticks:
+        raise Invalid(f"day {day}", "no decision of it is stored; see keep_decisions_days")
+    return found
+
+
+def _ticks(runtime: Runtime, day: date) -> Iterator[list[Decision]]:
+    """Read a day piece by piece, a statement each, and part it into ticks."""
+    moment = datetime.combine(day, time(), tzinfo=UTC)
+    end = moment + timedelta(days=1)
+    while moment < end:
+        with runtime.database.uow() as tx:
+            stored = decisions.between(tx, moment, moment + PIECE)
+        for _, tick in groupby(stored, key=lambda one: (one.at, one.vo)):
+            yield list(tick)
+        moment += PIECE
+
+
+def _facts(stored: list[Decision]) -> Facts | None:
+    """Read the facts of a tick; one of an older version, or cut by retention, has none."""
+    try:
+        return facts_from(stored)
+    except (Invalid, KeyError, TypeError, ValueError):
+        return None
+
+
+def _count(found: Compared, facts: Facts, was: list[Decision], becomes: list[Decision]) -> None:
+    chance = {ce.name: ce.chances.all if ce.chances else ce.success_rate for ce in facts.ces}
+    found.ticks += 1
+    for one in was:
+        _add(found.was, one.ce, one.granted)
+        _add(found.vo_was, one.vo, one.granted)
+        found.good_was += one.granted * chance[one.ce]
+    for one in becomes:
+        _add(found.becomes, one.ce, one.granted)
+        _add(found.vo_becomes, one.vo, one.granted)
+        found.good_becomes += one.granted * chance[one.ce]
+
+
+def _add(counts: dict[str, int], name: str, number: int) -> None:
+    counts[name] = counts.get(name, 0) + number

@@ -1,0 +1,90 @@
+"""What fires and is not done: whether workers are alive, by the schedules alone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from worker.db.schedules import Schedule
+from worker.services.tasks import catalogue
+
+FIRINGS = 3
+"""So many firings that no worker answered by an execution, and something is wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standstill:
+    """A queue whose tasks fire and are not done; one of them with its numbers."""
+
+    queue: str
+    task: str
+    firings: int
+    since: datetime
+    others: tuple[str, ...]
+    """Other tasks of the queue that are not done."""
+    alive: bool
+    """Whether a worker has done another task of the queue lately."""
+
+
+def standstills(
+    schedules: Sequence[Schedule], now: datetime, patience: timedelta
+) -> list[Standstill]:
+    """Find the queues that stand still. No execution lasts for longer than the patience."""
+    by_queue: dict[str, list[Schedule]] = {}
+    for one in schedules:
+        queue = queue_of(one)
+        if queue is not None:
+            by_queue.setdefault(queue, []).append(one)
+    return [
+        _standstill(queue, overdue, alive=any(_was_done(one, now - patience) for one in of_queue))
+        for queue, of_queue in sorted(by_queue.items())
+        if (overdue := list(_overdue(of_queue, now, patience)))
+    ]
+
+
+def queue_of(schedule: Schedule) -> str | None:
+    """Return the queue of a task, if the task is installed."""
+    task = catalogue.tasks().get(schedule.task)
+    return task.queue if task else None
+
+
+def sentence(standstill: Standstill, now: datetime) -> str:
+    """Write a standstill in one line."""
+    day = "" if standstill.since.date() == now.date() else f"{standstill.since:%Y-%m-%d} "
+    others = f", nor {', '.join(standstill.others)}" if standstill.others else ""
+    why = (
+        f"the workers of the queue {standstill.queue} do not keep up"
+        if standstill.alive
+        else f"no worker takes the queue {standstill.queue}"
+    )
+    return (
+        f"{standstill.task} fired {standstill.firings} times since "
+        f"{day}{standstill.since:%H:%M}Z and no worker has done it{others}: {why}"
+    )
+
+
+def _overdue(
+    of_queue: Sequence[Schedule], now: datetime, patience: timedelta
+) -> Iterator[tuple[datetime, Schedule]]:
+    for one in of_queue:
+        since = one.pending_since
+        if one.enabled and one.pending >= FIRINGS and since and now - since > patience:
+            yield since, one
+
+
+def _standstill(
+    queue: str, overdue: Sequence[tuple[datetime, Schedule]], *, alive: bool
+) -> Standstill:
+    # The task that fired most often stands for all.
+    since, first = max(overdue, key=lambda pair: pair[1].pending)
+    return Standstill(
+        queue=queue,
+        task=first.task,
+        firings=first.pending,
+        since=since,
+        others=tuple(sorted({one.task for _, one in overdue} - {first.task})),
+        alive=alive,
+    )
+
+
+def _was_done(schedule: Schedule, since: datetime) -> bool:
+    return schedule.done_at is not None and schedule.done_at >= since

@@ -1,0 +1,1 @@
+"""What people change: the inventory, pauses, pilots, the database."""

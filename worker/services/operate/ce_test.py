@@ -1,0 +1,271 @@
+"""`ce test`: a live check of a CE, from its options to a pilot end to end, in plain words.
+
+Each step says whether it went well, what was found, and what to do if not. One after a failure
+that it leans on is left out. Nothing of what is known of the CE is changed: a probe neither backs
+it off nor takes a pause from it. A pilot is reserved as any other is, so every limit holds.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from worker.backends import credentials as files
+from worker.backends.contract import Listing, Options
+from worker.backends.guard import Guard
+from worker.db import ces, credentials, locks, pilot_reads, pilots, vos
+from worker.domain.ce import CE
+from worker.domain.errors import (
+    BackendError,
+    CredentialProblem,
+    DatabaseError,
+    NotSetUp,
+    PilotageError,
+    Refused,
+    Unavailable,
+)
+from worker.domain.lengths import spoken
+from worker.domain.pilot import FINAL, Grant, Pilot, Status
+from worker.domain.sending import Sending
+from worker.services import ce_calls
+from worker.services.credentials import plain
+from worker.services.operate import pilots as care
+from worker.services.runtime import Runtime
+from worker.services.tasks.check_pilots import check_pilots
+from worker.services.tasks.dispatch import dispatch
+from worker.services.tasks.reconcile import reconcile
+
+Answer = TypeVar("Answer")
+
+LAST_LINES = 5
+"""Lines of a pilot's output that are shown."""
+TURN = 30.0
+"""Seconds to wait for another execution that calls the CE."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of a check: how it went, what was found, what to do. `ok` is `None` for progress."""
+
+    name: str
+    said: str
+    ok: bool | None = True
+    do: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is to be checked."""
+
+    vo: str | None = None
+    pilot: bool = False
+    patience: timedelta = timedelta(minutes=10)
+    pause: Callable[[float], None] = time.sleep
+
+
+def probe(runtime: Runtime, ce_name: str, asked: Asked) -> Iterator[Step]:
+    """Check a CE step by step; each step is told as soon as it is known."""
+    with runtime.database.uow() as tx:
+        ce = ces.get(tx, ce_name)
+        names = ces.allowed(tx, ce_name) or vos.names(tx)
+        if asked.vo is not None:
+            vos.get(tx, asked.vo)
+    if asked.vo is not None:
+        names = [asked.vo]
+    yield _gate(ce)
+    try:
+        options = runtime.options(ce)
+        driver = runtime.driver(ce)
+    except PilotageError as error:
+        do = f"correct them: pilotage ce set {ce.name} --option KEY=VALUE"
+        yield Step(name="options", said=str(error), ok=False, do=do)
+        return
+    yield Step(name="options", said=f"back-end {ce.backend}, they can be read")
+    usable = []
+    for step, vo in _credentials(runtime, ce, options, names):
+        yield step
+        usable += [vo] if step.ok else []
+    if not usable:
+        return
+    reached = _hello(runtime, ce, driver, asked)
+    yield reached
+    if not reached.ok:
+        return
+    yield _listing(runtime, ce, driver, asked)
+    if asked.pilot:
+        yield from _pilot(runtime, ce, usable[0], asked)
+
+
+def _gate(ce: CE) -> Step:
+    """Say what holds pilots back though all else is well; it is no failure."""
+    state = "disabled" if not ce.enabled else "draining" if ce.draining else Sending.NORMAL
+    do = None if state == Sending.NORMAL else f"to send pilots again: pilotage ce enable {ce.name}"
+    return Step(name="CE", said=f"{ce.name} is {state}, capacity {ce.capacity}", do=do)
+
+
+def _credentials(
+    runtime: Runtime, ce: CE, options: Options, names: list[str]
+) -> Iterator[tuple[Step, str]]:
+    kind = options.credential
+    if kind is None:
+        yield Step(name="credential", said="none is asked for"), names[0]
+        return
+    with runtime.database.uow() as tx:
+        found = credentials.of_each_vo(tx, ce.backend, kind)
+    seen = files.usable({vo: found[vo] for vo in names}, ce.backend, kind, runtime.now())
+    for vo, one in seen.items():
+        if isinstance(one, Path):
+            yield Step(name="credential", said=f"the {kind} of VO {vo} can be used: {one}"), vo
+            continue
+        do = f"renew it, or see: pilotage credential show {vo} {ce.backend}"
+        yield Step(name="credential", said=plain(one), ok=False, do=do if found[vo] else None), vo
+
+
+def _hello(runtime: Runtime, ce: CE, driver: Guard, asked: Asked) -> Step:
+    try:
+        said = _alone(runtime, ce, driver.hello, asked)
+    except BackendError as error:
+        return _failed("answer", error)
+    return Step(name="answer", said=said)
+
+
+def _listing(runtime: Runtime, ce: CE, driver: Guard, asked: Asked) -> Step:
+    try:
+        listing = _alone(runtime, ce, driver.find, asked)
+    except BackendError as error:
+        return _failed("listing", error)
+    stamps = {job.stamp for job in listing.jobs}
+    with runtime.database.uow() as tx:
+        strangers = len(stamps - pilot_reads.by_stamps(tx, stamps).keys())
+    said = f"{len(stamps)} jobs of this installation, {strangers} of them unknown to the database"
+    if not listing.complete:
+        do = "nothing is given up by such a listing; look at the CE if this lasts"
+        return Step(name="listing", said=f"{said}; it is not complete", ok=False, do=do)
+    return Step(name="listing", said=f"{said}{_covered(listing)}")
+
+
+def _covered(listing: Listing) -> str:
+    return "" if listing.vos is None else f"; of the VOs {', '.join(sorted(listing.vos)) or 'none'}"
+
+
+def _alone(runtime: Runtime, ce: CE, call: Callable[[], Answer], asked: Asked) -> Answer:
+    """Call a CE while nobody else does."""
+    lease = ce_calls.lease_name(ce.name)
+    waited = 0.0
+    while True:
+        with runtime.database.uow() as tx:
+            if locks.take_lease(tx, lease, runtime.holder, runtime.now(), runtime.lease):
+                break
+        if waited >= TURN:
+            raise Unavailable(ce.name, "another execution is calling it; try again")
+        asked.pause(1)
+        waited += 1
+    try:
+        return call()
+    finally:
+        ce_calls.let_go(runtime, ce.name)
+
+
+def _failed(name: str, error: BackendError) -> Step:
+    return Step(name=name, said=str(error), ok=False, do=_advice(error))
+
+
+def _advice(error: BackendError) -> str:
+    if isinstance(error, CredentialProblem):
+        return "see what the CE accepts, and: pilotage credential list"
+    if isinstance(error, NotSetUp):
+        return error.advice
+    if isinstance(error, Unavailable):
+        return "see that its address is right, that it is up, and that it can be reached from here"
+    if isinstance(error, Refused):
+        return "the CE answers and will not: see its reason, and the options of the CE"
+    return "the CE answers in a way that is not understood: see its kind and version"
+
+
+def _pilot(runtime: Runtime, ce: CE, vo: str, asked: Asked) -> Iterator[Step]:
+    """See one pilot from its reservation to its end."""
+    with runtime.database.uow() as tx:
+        made = pilots.reserve(tx, [Grant(vo=vo, ce=ce.name, count=1)], runtime.now())
+    if not made:
+        said = f"no slot of {ce.name} is free for VO {vo}"
+        do = f"see why: pilotage plan --vo {vo}"
+        yield Step(name="pilot", said=said, ok=False, do=do)
+        return
+    pilot_id = made[0].pilot_id
+    yield Step(name="pilot", said=f"{pilot_id} of VO {vo}: reserved", ok=None)
+    try:
+        yield from _follow(runtime, ce, pilot_id, asked)
+    except (BackendError, DatabaseError) as error:
+        yield Step(name="pilot", said=f"{pilot_id}: {error}", ok=False, do=_again(pilot_id))
+
+
+def _follow(runtime: Runtime, ce: CE, pilot_id: int, asked: Asked) -> Iterator[Step]:
+    give_up = runtime.now() + asked.patience
+    seen = Status.RESERVED
+    while True:
+        hindered = _advance(runtime, ce, _get(runtime, pilot_id))
+        pilot = _get(runtime, pilot_id)
+        if pilot.status in FINAL:
+            yield _end(runtime, pilot, asked)
+            return
+        if pilot.status is not seen:
+            seen = pilot.status
+            yield Step(name="pilot", said=_told(pilot), ok=None)
+        if pilot.status is Status.RESERVED and hindered:
+            yield Step(name="pilot", said=f"{pilot_id}: {hindered}", ok=False, do=_again(pilot_id))
+            return
+        if runtime.now() >= give_up:
+            said = f"{pilot_id} is still {pilot.status} after {spoken(asked.patience)}"
+            yield Step(name="pilot", said=said, ok=False, do=_again(pilot_id))
+            return
+        asked.pause(min(5.0, max(0.5, runtime.options(ce).check_soonest)))
+
+
+def _advance(runtime: Runtime, ce: CE, pilot: Pilot) -> str | None:
+    """Do for a pilot what its next task would; tell what hindered it."""
+    if pilot.status is Status.RESERVED:
+        done = dispatch(runtime, ce.name)
+        return None if done.busy else "; ".join(done.lines) or None
+    if pilot.status is Status.SUBMITTING:
+        reconcile(runtime, ce.name)
+        return None
+    with runtime.database.uow() as tx:
+        pilots.check_soon(tx, [pilot.id], runtime.now())
+    check_pilots(runtime, ce.name)
+    return None
+
+
+def _end(runtime: Runtime, pilot: Pilot, asked: Asked) -> Step:
+    wrote = _wrote(runtime, pilot, asked)
+    said = f"{_told(pilot)}; {wrote}"
+    if pilot.status is Status.DONE:
+        return Step(name="pilot", said=said)
+    return Step(name="pilot", said=said, ok=False, do=_again(pilot.id))
+
+
+def _wrote(runtime: Runtime, pilot: Pilot, asked: Asked) -> str:
+    if pilot.handle is None:
+        return "it wrote nothing, for it did not arrive"
+    try:
+        found = care.output(runtime, str(pilot.id), tail=LAST_LINES, pause=asked.pause)
+    except PilotageError as error:
+        return f"what it wrote cannot be had: {error}"
+    lines = [line for line in found.text.splitlines() if line.strip()]
+    return "\n".join(["the end of its output:", *lines]) if lines else "it wrote nothing"
+
+
+def _told(pilot: Pilot) -> str:
+    words = [str(word) for word in (pilot.cause, pilot.raw, pilot.reason) if word]
+    why = f" ({', '.join(words)})" if words else ""
+    return f"{pilot.id}: {pilot.status}{why}"
+
+
+def _again(pilot_id: int) -> str:
+    return f"see its history: pilotage pilot show {pilot_id}"
+
+
+def _get(runtime: Runtime, pilot_id: int) -> Pilot:
+    with runtime.database.uow() as tx:
+        return pilot_reads.get(tx, pilot_id)

@@ -1,0 +1,64 @@
+"""The demonstration: a reliable CE, a flaky one and this host, and tasks that fire often."""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+
+from worker.backends import registry
+from worker.backends.contract import Backend
+from worker.db import ces
+from worker.db.database import Database
+from worker.db.schedules import Schedule
+from worker.domain.ce import CE
+from worker.domain.pilot import Pilot, Status
+from worker.services.operate import pilots
+from worker.services.runtime import Runtime
+from worker.services.tasks import ticks
+from worker.services.tasks.check_pilots import check_pilots
+
+END_SECONDS = 5.0
+"""The longest wait for the processes of this host to end."""
+
+OFTEN = {"check_soonest": 1.0, "check_latest": 3.0}
+SHORT = {**OFTEN, "queue_time": 3.0, "run_time": 8.0}
+CES = (
+    CE(name="reliable", backend="sim", capacity=12, success_rate=1.0, options=SHORT),
+    CE(name="flaky", backend="sim", capacity=12, success_rate=0.3, options=SHORT),
+    CE(name="here", backend="local", capacity=3, options=OFTEN),
+)
+SCHEDULES = (
+    Schedule(task="submit_pilots", every=5),
+    Schedule(task="dispatch", every=5),
+    Schedule(task="check_pilots", every=2),
+    Schedule(task="reconcile", every=10),
+    Schedule(task="learn", every=10),
+)
+
+
+def end(runtime: Runtime) -> None:
+    """End the demonstration's processes on this host; simulated pilots need no ending."""
+    here = CES[-1].name
+    held = [str(p.id) for p in _held(runtime, here)]
+    if held:
+        pilots.cancel(runtime, held, yes=True)
+    deadline = time.monotonic() + END_SECONDS
+    while _held(runtime, here) and time.monotonic() < deadline:
+        check_pilots(runtime, here)
+        time.sleep(0.2)
+
+
+def _held(runtime: Runtime, ce: str) -> list[Pilot]:
+    wanted = (Status.SUBMITTED, Status.RUNNING)
+    return pilots.list_pilots(runtime.database, statuses=wanted, ce=ce).items
+
+
+def prepare(database: Database, backends: Mapping[str, Backend], now: datetime) -> None:
+    """Add what is missing of the demonstration; what is there stays as it is."""
+    ticks.seed(database, now, SCHEDULES)
+    for ce in CES:
+        registry.check_options(backends, ce.backend, ce.options)
+    with database.uow() as tx:
+        present = set(ces.names(tx))
+        for ce in CES:
+            if ce.name not in present:
+                ces.add(tx, ce)

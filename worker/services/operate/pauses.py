@@ -1,0 +1,89 @@
+"""Pausing a CE by hand, and letting it go on; and the history of its pauses."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from worker.db import ces, health, sending
+from worker.db.database import Database
+from worker.db.pages import Asked, Page
+from worker.db.sending import SendingChange
+from worker.domain.calls import trouble
+from worker.domain.errors import Invalid
+from worker.domain.sending import Sending
+from worker.policy.learning import judge, reopen
+from worker.services.runtime import Runtime
+
+
+def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None) -> None:
+    """Send nothing to a CE, not even a probe, until somebody says so or a moment comes."""
+    now = runtime.now()
+    if not reason.strip():
+        raise Invalid("reason", "say why, for whoever comes next")
+    if until is not None and until <= now:
+        raise Invalid("until", f"{until:%Y-%m-%d %H:%M}Z is over")
+    with runtime.database.uow() as tx:
+        was = health.get(tx, ce)
+        sending.put(tx, ce, Sending.HELD, reason, now, until)
+        change = SendingChange(
+            ce=ce,
+            was=was.sending,
+            became=Sending.HELD,
+            reason=reason,
+            by_hand=True,
+            until=until,
+            at=now,
+        )
+        sending.add(tx, [change])
+
+
+def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
+    """End a pause, whoever made it; what was held against the CE weighs less."""
+    now = runtime.now()
+    with runtime.database.uow() as tx:
+        was, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
+        if was.sending is Sending.NORMAL:
+            raise Invalid(f"CE {ce}", "it is not paused")
+        given = runtime.parameters
+        if judge(was.learned, now=now, configured=configured, parameters=given).pause is not None:
+            learned = reopen(was.learned, reason, now=now, configured=configured, parameters=given)
+            health.save_learned(tx, ce, learned.state)
+        sending.put(tx, ce, Sending.NORMAL, None, None)
+        change = SendingChange(
+            ce=ce,
+            was=was.sending,
+            became=Sending.NORMAL,
+            reason=reason,
+            by_hand=True,
+            until=None,
+            at=now,
+        )
+        sending.add(tx, [change])
+
+
+def state(runtime: Runtime, ce: str) -> dict[str, Any]:
+    """Return whether a CE is sent pilots and why, how its calls go, and the chances learnt of it."""
+    with runtime.database.uow() as tx:
+        known, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
+    now = runtime.now()
+    judged = judge(known.learned, now=now, configured=configured, parameters=runtime.parameters)
+    chances = judged.chances
+    return {
+        "calls": trouble(known, now),
+        "failed_calls": known.failed_calls,
+        "answered_at": known.last_answered_at,
+        "unanswered_since": known.unanswered_since,
+        "last_error": known.last_error,
+        "retry_at": known.retry_at,
+        "sending": known.sending,
+        "sending_reason": known.sending_reason,
+        "sending_since": known.sending_since,
+        "held_until": known.held_until,
+        "chances": {name: round(value, 2) for name, value in asdict(chances).items()},
+    }
+
+
+def history(database: Database, ce: str, **asked: Any) -> Page[SendingChange]:
+    """List the pauses and reopenings of a CE."""
+    with database.uow() as tx:
+        return sending.find(tx, ce, asked=Asked(**asked))

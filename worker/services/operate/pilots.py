@@ -1,0 +1,188 @@
+"""Pilots, for those who look at them or end them."""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from worker.backends.contract import Job, Output
+from worker.backends.guard import Guard
+from worker.db import ces, mover, outputs, pilot_reads, pilots
+from worker.db.database import Database
+from worker.db.mover import HELD
+from worker.db.pages import Asked, Page
+from worker.db.pilot_search import restriction
+from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
+from worker.domain.pilot import FINAL, Move, Pilot, Status, Transition
+from worker.domain.secrets import without_secrets
+from worker.services import ce_calls
+from worker.services.operate.naming import pilots_named
+from worker.services.runtime import Runtime, TaskResult
+
+PAUSES = (1.0, 3.0)
+"""Seconds before the output of a pilot is asked for again."""
+LONGEST = 1 << 20
+"""Characters of output that are shown."""
+
+
+def list_pilots(
+    database: Database,
+    *,
+    search: str | None = None,
+    handle: str | None = None,
+    node: str | None = None,
+    statuses: Collection[Status] = (),
+    ce: str | None = None,
+    vo: str | None = None,
+    **asked: Any,
+) -> Page[Pilot]:
+    """List pilots: one page, asked for as `Asked` says."""
+    with database.uow() as tx:
+        return pilot_reads.find(
+            tx,
+            search=search,
+            handle=handle,
+            node=node,
+            statuses=statuses,
+            ce=ce,
+            vo=vo,
+            asked=Asked(**asked),
+        )
+
+
+def restricted_to(sort: str | None) -> frozenset[Status]:
+    """Return the statuses of the pilots that an order applies to; empty if it applies to all."""
+    return restriction(sort, ())
+
+
+def show_pilot(
+    database: Database, which: str, *, now: datetime, ce: str | None = None
+) -> tuple[Pilot, list[Transition]]:
+    """Read a pilot, by whatever names it, with its history."""
+    with database.uow() as tx:
+        [pilot] = pilots_named(tx, [which], now, ce)
+        return pilot, pilot_reads.history(tx, pilot.id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a pilot wrote: from its CE, or what was kept of it when it failed."""
+
+    text: str
+    truncated: bool = False
+    kept_at: datetime | None = None
+
+
+def output(
+    runtime: Runtime,
+    which: str,
+    *,
+    ce: str | None = None,
+    tail: int | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Written:
+    """Fetch what a pilot wrote, as far as its CE keeps it: all, or its last lines.
+
+    A CE that cannot be reached is asked a few times. Where it does not give it, there may be
+    what was kept when the pilot failed.
+    """
+    with runtime.database.uow() as tx:
+        [pilot] = pilots_named(tx, [which], runtime.now(), ce)
+        place = ces.get(tx, pilot.ce)
+        kept = outputs.get(tx, pilot.id)
+    if pilot.handle is None:
+        raise InUse(f"pilot {pilot.id}", f"it is {pilot.status} and the CE has no output of it")
+    job = Job(stamp=pilot.stamp, handle=pilot.handle, vo=pilot.vo)
+    try:
+        found = _fetch(runtime.driver(place), job, pause)
+    except BackendError:
+        if kept is None:
+            raise
+        found = Output(text="")
+    if kept is not None and not found.text:
+        end = bounded(Output(text=without_secrets(kept.text), truncated=True), tail)
+        return Written(text=end.text, truncated=end.truncated, kept_at=kept.kept_at)
+    whole = bounded(found, tail)
+    return Written(text=whole.text, truncated=whole.truncated)
+
+
+def _fetch(driver: Guard, job: Job, pause: Callable[[float], None]) -> Output:
+    for wait in PAUSES:
+        try:
+            return driver.output(job)
+        except Unavailable:
+            pause(wait)
+    return driver.output(job)
+
+
+def bounded(whole: Output, tail: int | None) -> Output:
+    """Keep what may be shown: the last lines, or all but the middle of a very long text."""
+    text = whole.text
+    if tail is not None:
+        lines = text.splitlines(keepends=True)
+        kept = "".join(lines[-tail:]) if tail else ""
+        return Output(text=kept[-LONGEST:], truncated=whole.truncated or kept != text)
+    if len(text) <= LONGEST:
+        return whole
+    half = LONGEST // 2
+    note = f"\n[... {len(text) - 2 * half} characters are left out here ...]\n"
+    return Output(text=text[:half] + note + text[-half:], truncated=True)
+
+
+def cancel(
+    runtime: Runtime, which: Sequence[str], *, yes: bool, ce: str | None = None
+) -> TaskResult:
+    """End pilots: those not sent at once, those at a CE by asking it, a call for each CE.
+
+    The wish is written down before the CE is asked. A CE that cannot be asked now is asked again
+    by every check of the pilot, and what came of it a check will tell.
+    """
+    with runtime.database.uow() as tx:
+        found = {pilot.id: pilot for pilot in pilots_named(tx, which, runtime.now(), ce)}
+        if not yes:
+            lost = f"this would cancel pilot {', '.join(map(str, found))}"
+            raise ConfirmationNeeded(lost, "say --yes if you mean it")
+        unsent = [pilot.id for pilot in found.values() if pilot.status is Status.RESERVED]
+        moves = [
+            Move(pilot_id=i, was=Status.RESERVED, to=Status.CANCELLED, reason="asked for")
+            for i in unsent
+        ]
+        cancelled = mover.move(tx, moves, runtime.now()).moved
+        pilots.request_cancel(tx, found, runtime.now())
+    at_ces: dict[str, list[Pilot]] = {}
+    for pilot in found.values():
+        if pilot.handle is not None and pilot.status in HELD:
+            at_ces.setdefault(pilot.ce, []).append(pilot)
+    answers = {name: _ask(runtime, name, theirs) for name, theirs in at_ces.items()}
+    lines = [f"{name}: {answer}" for name, answer in answers.items() if isinstance(answer, str)]
+    return TaskResult(
+        counts={
+            "cancelled": len(cancelled),
+            "asked": sum(answer for answer in answers.values() if isinstance(answer, int)),
+            "over already": sum(pilot.status in FINAL for pilot in found.values()),
+        },
+        lines=tuple(lines),
+    )
+
+
+def _ask(runtime: Runtime, ce_name: str, theirs: Sequence[Pilot]) -> int | str:
+    """Ask a CE to end pilots; tell how many it accepted, or why it could not be asked."""
+    with runtime.database.uow() as tx:
+        ce = ces.get(tx, ce_name)
+        hindrance = ce_calls.hindrance(tx, runtime, ce, runtime.now())
+        if hindrance:
+            pilots.check_soon(tx, [pilot.id for pilot in theirs], runtime.now())
+            return "; ".join(hindrance.lines)
+    jobs = [Job(stamp=pilot.stamp, handle=pilot.handle or "", vo=pilot.vo) for pilot in theirs]
+    try:
+        answers = runtime.driver(ce).cancel(jobs)
+    except BackendError as error:
+        with runtime.database.uow() as tx:
+            ce_calls.failed(tx, runtime, ce_name, error)
+        return str(error)
+    accepted = {answer.stamp for answer in answers if answer.accepted}
+    with runtime.database.uow() as tx:
+        pilots.check_soon(tx, [pilot.id for pilot in theirs], runtime.now())
+        ce_calls.answered(tx, runtime, ce_name)
+    return len(accepted)

@@ -1,0 +1,96 @@
+"""What every service is handed, and what it answers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from worker.backends import credentials, registry
+from worker.backends.contract import Backend, Means, Options
+from worker.backends.guard import Guard
+from worker.db.database import Database
+from worker.domain.ce import CE
+from worker.domain.schedule import Outcome
+from worker.policy.allocation import three_chances
+from worker.policy.contract import Policy
+from worker.policy.parameters import DEFAULTS, Parameters
+
+Nudge = Callable[[str, str], object]
+"""Says that a task has something to do for a VO or CE. It may be lost; the next tick finds it."""
+
+
+def no_nudge(task: str, subject: str) -> None:
+    """Tell nobody: a task that is run by hand starts no other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """The database, the back-ends, the clock, and how to reach the other tasks."""
+
+    database: Database
+    backends: Mapping[str, Backend]
+    home: Path
+    now: Callable[[], datetime]
+    holder: str
+    nudge: Nudge = no_nudge
+    by_hand: bool = False
+    instance: str = "pilotage"
+    budget: int = 1000
+    batch: int = 1000
+    keep_failed_output: int = 0
+    policy: Policy = three_chances
+    parameters: Parameters = DEFAULTS
+    lease: timedelta = timedelta(seconds=180)
+    keep_final: timedelta = timedelta(days=30)
+    keep_decisions: timedelta = timedelta(days=7)
+    keep_reports: timedelta = timedelta(days=365)
+
+    def options(self, ce: CE) -> Options:
+        """Read a CE's options."""
+        return registry.check_options(self.backends, ce.backend, ce.options)
+
+    def driver(self, ce: CE) -> Guard:
+        """Make the driver of a CE."""
+        uow = self.database.uow
+        means = Means(
+            uow=uow,
+            home=self.home,
+            now=self.now,
+            credentials=partial(credentials.of_each_vo, uow, ce.backend, self.now),
+            prefix=self.instance,
+        )
+        return registry.connect(self.backends, ce, means)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskResult:
+    """How an execution of a task went: what it counted, and a line for each thing worth telling."""
+
+    outcome: Outcome = Outcome.OK
+    counts: Mapping[str, int] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+    busy: bool = False
+    left: str = ""
+    """What it had to leave to its next execution, which follows at once."""
+
+    def __str__(self) -> str:
+        counted = ", ".join(f"{name} {count}" for name, count in self.counts.items())
+        left = f"; still to do: {self.left}" if self.left else ""
+        return f"{counted or self.outcome}{left}"
+
+    def followed_by(self, other: "TaskResult") -> "TaskResult":
+        """Return how two executions went that were one piece of work."""
+        names = {**self.counts, **other.counts}
+        counts = {n: self.counts.get(n, 0) + other.counts.get(n, 0) for n in names}
+        return replace(other, counts=counts, lines=(*self.lines, *other.lines))
+
+
+def skipped(*why: str) -> TaskResult:
+    """Answer that there was nothing to do."""
+    return TaskResult(outcome=Outcome.SKIPPED, lines=why)
+
+
+def busy(who: str) -> TaskResult:
+    """Answer that another execution is at it, so that it may be tried again soon."""
+    return TaskResult(outcome=Outcome.SKIPPED, lines=(who,), busy=True)

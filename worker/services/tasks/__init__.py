@@ -1,0 +1,1 @@
+"""The tasks that fire by themselves: one file for each, and what runs them."""

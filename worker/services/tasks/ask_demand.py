@@ -1,0 +1,85 @@
+"""ask_demand: ask the source of a VO how many pilots it could use.
+
+Claim (the lease, committed), ask, record (committed). The answer is kept; the allocation reads what
+is kept and never waits for a source. While no answer is young enough, the rule of the VO says what
+is done.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from worker.db import demands, locks, vos
+from worker.db.demands import Answer
+from worker.db.uow import Transaction
+from worker.demand import registry
+from worker.demand.contract import Unknown
+from worker.domain.errors import DemandUnknown
+from worker.domain.schedule import Outcome
+from worker.domain.vo import VO
+from worker.services.runtime import Runtime, TaskResult, busy, skipped
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """The demand that counts, and how it was found where it was not simply told."""
+
+    demand: int | None
+    note: str | None = None
+    certain: bool = True
+
+
+def ask_demand(runtime: Runtime, vo_name: str) -> TaskResult:
+    """Ask the source of a VO."""
+    with runtime.database.uow() as tx:
+        vo = vos.get(tx, vo_name)
+        if vo.source is None:
+            return skipped(f"VO {vo_name} has no demand source")
+        if not locks.take_lease(tx, _lease(vo_name), runtime.holder, runtime.now(), runtime.lease):
+            return busy(f"another execution asks for VO {vo_name}")
+    try:
+        demand = registry.ask(vo_name, vo.source)
+    except DemandUnknown as error:
+        with runtime.database.uow() as tx:
+            demands.failed(tx, vo_name, ": ".join(map(str, error.details)), runtime.now())
+            locks.release_lease(tx, _lease(vo_name), runtime.holder)
+        return TaskResult(outcome=Outcome.FAILED, lines=(str(error),))
+    with runtime.database.uow() as tx:
+        demands.answered(tx, vo_name, demand, runtime.now())
+        locks.release_lease(tx, _lease(vo_name), runtime.holder)
+    return TaskResult(counts={"demand": demand})
+
+
+def plan(runtime: Runtime, vo_name: str) -> TaskResult:
+    """Say what `ask_demand` would ask; ask nobody."""
+    with runtime.database.uow() as tx:
+        vo = vos.get(tx, vo_name)
+        known = known_demand(vo, demands.get_all(tx).get(vo_name, demands.NONE), runtime.now())
+    asked = 0 if vo.source is None else 1
+    return TaskResult(counts={"would ask": asked}, lines=(known.note,) if known.note else ())
+
+
+def with_source(tx: Transaction, now: datetime) -> list[str]:
+    """Name the enabled VOs that have a source."""
+    return vos.with_source(tx)
+
+
+def known_demand(vo: VO, answer: Answer, now: datetime) -> Known:
+    """Tell which demand counts now: what the VO says itself, or what its source answered."""
+    if vo.source is None:
+        return Known(demand=vo.demand)
+    source, options = registry.check(vo.source)
+    age = None if answer.answered_at is None else now - answer.answered_at
+    if answer.demand is not None and age is not None and age <= timedelta(seconds=options.keep):
+        asked = f"{source.name} answered {answer.demand} {age.total_seconds():.0f} s ago"
+        return Known(demand=answer.demand, note=asked)
+    since = "never" if answer.answered_at is None else f"last at {answer.answered_at:%H:%M:%S}Z"
+    why = f"demand unknown: {source.name} answered {since}"
+    if answer.problem:
+        why += f" ({answer.problem})"
+    demand = {Unknown.HOLD: 0, Unknown.TRICKLE: options.trickle, Unknown.FILL: None}
+    note = f"{why}; the rule is {options.unknown}"
+    return Known(demand=demand[options.unknown], note=note, certain=False)
+
+
+def _lease(vo: str) -> str:
+    return f"demand:{vo}"

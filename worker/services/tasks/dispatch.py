@@ -1,0 +1,171 @@
+"""dispatch: send the reserved pilots of a CE.
+
+Claim (committed), call, record (committed). A crash or an error between the two commits leaves
+the pilots submitting; `reconcile` finds out by their stamps what became of them. A VO whose
+credential cannot be used now is left out of the claim, and its pilots stay as they are.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
+
+from worker.backends.contract import Options, Order, Receipt
+from worker.db import ces, locks, mover, pilot_reads, pilots
+from worker.db.pilots import Reserved
+from worker.db.uow import Transaction
+from worker.domain.ce import CE
+from worker.domain.errors import BackendError, CredentialProblem, Refused
+from worker.domain.payload import Fitted
+from worker.domain.pilot import Cause, Move, Status
+from worker.domain.schedule import Outcome
+from worker.services import ce_calls, credentials, payloads
+from worker.services.runtime import Runtime, TaskResult, skipped
+
+
+def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
+    """Send what is reserved for a CE, a batch at the most."""
+    # Read before the claim: a file may lie where it takes long, and no unit of work is to wait.
+    barred = credentials.barred(runtime, ce_name)
+    with runtime.database.uow() as tx:
+        ce = ces.get(tx, ce_name)
+        waiting = pilot_reads.unsent(tx, ce_name)
+        if not waiting:
+            return skipped("nothing is reserved")
+        if not ce.enabled or ce.draining:
+            return _cancel(tx, runtime, waiting)
+        ready = payloads.ready(tx, ce, set(waiting.values()))
+        left_out = _left_out({**ready.broken, **barred}, waiting)
+        sendable = sum(vo not in left_out for vo in waiting.values())
+        if not sendable:
+            return skipped(*left_out.values())
+        driver = runtime.driver(ce)
+        hindrance = ce_calls.hindrance(tx, runtime, ce, runtime.now())
+        if hindrance:
+            return hindrance
+        claimed = _claim(tx, runtime, ce, min(runtime.batch, sendable), left_out)
+        if not claimed:
+            locks.release_lease(tx, ce_calls.lease_name(ce_name), runtime.holder)
+            return skipped("its submissions for this minute are used up")
+        lease_ends = runtime.now() + runtime.lease
+    if runtime.now() >= lease_ends:
+        # This process was stopped for so long that a listing may have given them up already.
+        return _too_late(claimed)
+    try:
+        receipts = _telling(driver.submit(_orders(claimed, ready.fitted)))
+    except BackendError as error:
+        return _record_failure(runtime, ce, claimed, error)
+    with runtime.database.uow() as tx:
+        moved = pilots.record(tx, _recorded(runtime, ce, claimed, receipts), runtime.now())
+        ce_calls.answered(tx, runtime, ce_name)
+    refused = sum(1 for receipt in receipts if receipt.refused)
+    return TaskResult(
+        counts={
+            "submitted": len(moved.moved) - refused,
+            "refused": refused,
+            "in doubt": len(claimed) - len(receipts),
+        },
+        lines=tuple(left_out.values()),
+    )
+
+
+def plan(runtime: Runtime, ce_name: str) -> TaskResult:
+    """Say what `dispatch` would do now; change nothing and call no CE."""
+    with runtime.database.uow() as tx:
+        ce = ces.get(tx, ce_name)
+        count = len(pilot_reads.unsent(tx, ce_name))
+    what = "would send" if ce.enabled and not ce.draining else "would cancel"
+    return TaskResult(counts={what: min(count, runtime.batch)})
+
+
+def _too_late(claimed: Sequence[Reserved]) -> TaskResult:
+    """Send nothing; `reconcile` finds that none of these arrived."""
+    line = "the lease ran out between the claim and the call; nothing was sent"
+    return TaskResult(outcome=Outcome.FAILED, counts={"in doubt": len(claimed)}, lines=(line,))
+
+
+def _left_out(barred: Mapping[str, str], waiting: Mapping[int, str]) -> dict[str, str]:
+    """Say of the VOs that have pilots here and cannot send them why; their pilots stay reserved."""
+    concerned = set(waiting.values())
+    return {vo: why for vo, why in sorted(barred.items()) if vo in concerned}
+
+
+def _claim(
+    tx: Transaction, runtime: Runtime, ce: CE, batch: int, left_out: Collection[str]
+) -> list[Reserved]:
+    limit = runtime.options(ce).submissions_per_minute
+    if limit is not None and not runtime.by_hand:
+        batch = locks.take_tokens(tx, f"submissions:{ce.name}", batch, limit, runtime.now())
+    if not batch:
+        return []
+    return pilots.claim(tx, ce.name, batch, runtime.now(), not_of=left_out)
+
+
+def _orders(claimed: Sequence[Reserved], fitted: Mapping[str, Fitted]) -> list[Order]:
+    return [_order(pilot, fitted.get(pilot.vo)) for pilot in claimed]
+
+
+def _order(pilot: Reserved, payload: Fitted | None) -> Order:
+    script, arguments = payload.for_pilot(pilot.stamp) if payload else (None, ())
+    return Order(stamp=pilot.stamp, vo=pilot.vo, script=script, arguments=arguments)
+
+
+def _telling(receipts: Sequence[Receipt]) -> list[Receipt]:
+    """Leave out what says neither yes nor no; it leaves its pilot in doubt."""
+    return [one for one in receipts if one.handle is not None or one.refused is not None]
+
+
+def _recorded(
+    runtime: Runtime, ce: CE, claimed: Sequence[Reserved], receipts: Sequence[Receipt]
+) -> list[pilots.Receipt]:
+    ids = {pilot.stamp: pilot.pilot_id for pilot in claimed}
+    options: Options = runtime.options(ce)
+    return [
+        pilots.Receipt(
+            pilot_id=ids[receipt.stamp],
+            handle=receipt.handle,
+            refused=receipt.refused,
+            raw=receipt.raw,
+            reason=receipt.reason,
+            next_check_at=runtime.now() + timedelta(seconds=options.check_soonest),
+        )
+        for receipt in receipts
+    ]
+
+
+def _record_failure(
+    runtime: Runtime, ce: CE, claimed: Sequence[Reserved], error: BackendError
+) -> TaskResult:
+    """Record a call that failed as a whole. Only a refusal says what became of the pilots."""
+    cause = _cause(error)
+    with runtime.database.uow() as tx:
+        if cause is not None:
+            receipts = [
+                pilots.Receipt(pilot_id=pilot.pilot_id, refused=cause, reason=str(error))
+                for pilot in claimed
+            ]
+            pilots.record(tx, receipts, runtime.now())
+        ce_calls.failed(tx, runtime, ce.name, error)
+    what = "refused" if cause else "in doubt"
+    return TaskResult(outcome=Outcome.FAILED, counts={what: len(claimed)}, lines=(str(error),))
+
+
+def _cause(error: BackendError) -> Cause | None:
+    if isinstance(error, CredentialProblem):
+        return Cause.CREDENTIAL
+    if isinstance(error, Refused):
+        return Cause(error.cause) if error.cause in set(Cause) else Cause.REFUSED
+    return None
+
+
+def _cancel(tx: Transaction, runtime: Runtime, waiting: Iterable[int]) -> TaskResult:
+    """Free the slots of a CE that takes no more; its pilots were never sent."""
+    moves = [
+        Move(
+            pilot_id=pilot_id,
+            was=Status.RESERVED,
+            to=Status.CANCELLED,
+            reason="the CE takes no more pilots",
+        )
+        for pilot_id in waiting
+    ]
+    moved = mover.move(tx, moves, runtime.now())
+    return TaskResult(counts={"cancelled": len(moved.moved)})

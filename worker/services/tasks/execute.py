@@ -1,0 +1,85 @@
+"""One execution of a task: the same for a worker and by hand."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from worker.db import schedules
+from worker.db.schedules import Execution
+from worker.domain.errors import Invalid, PilotageError
+from worker.domain.lines import reason, short_line
+from worker.domain.schedule import Outcome, Scope
+from worker.services import ce_calls
+from worker.services.runtime import Runtime, TaskResult
+from worker.services.tasks.catalogue import Task
+
+log = logging.getLogger(__name__)
+
+
+def execute(
+    task: Task, subject: str | None, runtime: Runtime, *, dry_run: bool = False
+) -> TaskResult:
+    """Run a task for its VO or CE, or for all; note on its schedule how it went."""
+    arguments = _arguments(task, subject)
+    if dry_run:
+        return task.plan(runtime, *arguments)
+    began = time.monotonic()
+    done, failure = TaskResult(outcome=Outcome.FAILED), "the execution was ended from outside"
+    try:
+        done = task.run(runtime, *arguments)
+        failure = short_line("; ".join(done.lines))
+    except Exception as error:
+        failure = reason(error)
+        if task.scope is Scope.CE and subject is not None:
+            ce_calls.let_go(runtime, subject)
+        raise
+    finally:
+        _note(
+            runtime,
+            Execution(
+                task=task.name,
+                subject=subject,
+                vo=subject if task.scope is Scope.VO else None,
+                outcome=done.outcome,
+                seconds=time.monotonic() - began,
+                failure=failure,
+                by_hand=runtime.by_hand,
+            ),
+        )
+    level = logging.WARNING if done.outcome is Outcome.FAILED else logging.INFO
+    log.log(level, "%s: %s%s", " ".join(filter(None, (task.name, subject))), done, _told(done))
+    return done
+
+
+def to_the_end(
+    task: Task, subject: str | None, runtime: Runtime, progress: Callable[[TaskResult], object]
+) -> TaskResult:
+    """Run a task until it leaves nothing to its next execution; each execution stands by itself."""
+    done = execute(task, subject, runtime)
+    while done.left:
+        progress(done)
+        done = done.followed_by(execute(task, subject, runtime))
+    return done
+
+
+def _arguments(task: Task, subject: str | None) -> list[str]:
+    if task.scope is Scope.GLOBAL:
+        if subject is not None:
+            raise Invalid(f"task {task.name}", "it is for all; name no VO or CE")
+        return []
+    if subject is None:
+        raise Invalid(f"task {task.name}", f"name its {task.scope.upper()}: --{task.scope} NAME")
+    return [subject]
+
+
+def _note(runtime: Runtime, execution: Execution) -> None:
+    """Keep how it went."""
+    try:
+        with runtime.database.uow() as tx:
+            schedules.finished(tx, execution, runtime.now())
+    except PilotageError as error:  # the execution stands, whether or not it is noted
+        log.warning("how %s went was not noted: %s", execution.task, error)
+
+
+def _told(done: TaskResult) -> str:
+    return f" ({'; '.join(done.lines)})" if done.outcome is Outcome.FAILED and done.lines else ""

@@ -1,0 +1,203 @@
+"""renew_credentials: look at every credential, renew those that are due, warn of those that end.
+
+Claim the right to (committed), look and run commands, record what was seen (committed). It needs
+no traffic: a credential is renewed though no pilot is sent or checked. What a command writes is
+never kept: of one that failed, the exit code and the end of its last line of complaint, without
+words that could be secrets.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from worker.backends import credentials as files
+from worker.backends import shell
+from worker.db import credentials, locks
+from worker.domain.credential import (
+    Credential,
+    CredentialKind,
+    called,
+    renewal_due,
+    trouble,
+    warning,
+)
+from worker.domain.errors import BackendError, Invalid, PilotageError
+from worker.domain.schedule import Outcome
+from worker.domain.secrets import without_long_words
+from worker.policy.polling import after_failures
+from worker.services.runtime import Runtime, TaskResult, busy, skipped
+
+log = logging.getLogger(__name__)
+
+LEASE = "renew_credentials"
+TIME_LIMIT = 30.0
+"""Seconds that a command may take."""
+ENOUGH = 90.0
+"""Seconds after which no further command is begun; the next execution goes on."""
+BACK_OFF = timedelta(minutes=1)
+"""The delay after the first failed renewal in a row; it doubles."""
+_SHOWN = 200
+
+
+def renew_credentials(runtime: Runtime) -> TaskResult:
+    """Bring every credential up to date."""
+    return renew(runtime, lambda one: renewal_due(one, runtime.now()))
+
+
+def renew(runtime: Runtime, is_due: Callable[[Credential], bool]) -> TaskResult:
+    """Look at every credential and renew those that are due."""
+    with runtime.database.uow() as tx:
+        if not locks.take_lease(tx, LEASE, runtime.holder, runtime.now(), runtime.lease):
+            return busy("another execution renews credentials")
+        known = credentials.get_all(tx)
+        if not known:
+            locks.release_lease(tx, LEASE, runtime.holder)
+            return skipped("there is no credential")
+    try:
+        went = _look_and_renew(runtime, known, is_due)
+        with runtime.database.uow() as tx:
+            credentials.saw(tx, went.seen)
+            locks.release_lease(tx, LEASE, runtime.holder)
+    except Exception:
+        _let_go(runtime)
+        raise
+    _warn(runtime, known, went.seen)
+    return _done(runtime, went)
+
+
+def renew_one(
+    runtime: Runtime, vo: str | None, backend: str, kind: CredentialKind | None
+) -> TaskResult:
+    """Renew one credential now, whether or not it is due."""
+    with runtime.database.uow() as tx:
+        wanted = credentials.get(tx, vo, backend, kind)
+    if wanted.renew is None:
+        raise Invalid(called(wanted), "it has no command that renews it")
+    done = renew(runtime, lambda one: one.id == wanted.id)
+    told = tuple(line for line in done.lines if called(wanted) in line)
+    return done if done.busy else replace(done, lines=told)
+
+
+def plan(runtime: Runtime) -> TaskResult:
+    """Say which credentials would be renewed now; run no command."""
+    with runtime.database.uow() as tx:
+        known = credentials.get_all(tx)
+    now = runtime.now()
+    seen = [files.look(one, now) for one in known]
+    due = [one for one in seen if renewal_due(one, now)]
+    return TaskResult(
+        counts={"would look at": len(seen), "would renew": len(due)},
+        lines=tuple(f"would renew {called(one)}" for one in due),
+    )
+
+
+@dataclass(frozen=True)
+class _Round:
+    """What was seen of every credential, and a line for each that was to be renewed."""
+
+    seen: list[Credential] = field(default_factory=list)
+    renewed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def _look_and_renew(
+    runtime: Runtime, known: Sequence[Credential], is_due: Callable[[Credential], bool]
+) -> _Round:
+    began = time.monotonic()
+    went = _Round()
+    for one in sorted(known, key=_urgency):
+        looked = files.look(one, runtime.now())
+        if looked.expires_at != one.expires_at:
+            looked = replace(looked, retry_at=None, failures=0)
+        if looked.renew is not None and is_due(looked) and time.monotonic() - began < ENOUGH:
+            looked = _renewed(runtime, looked, went)
+        went.seen.append(looked)
+    return went
+
+
+def _urgency(credential: Credential) -> tuple[bool, float]:
+    """Put what ends first before the others, and what nobody has seen yet before all."""
+    ends = credential.expires_at
+    return ends is not None, ends.timestamp() if ends is not None else 0.0
+
+
+def _renewed(runtime: Runtime, was: Credential, went: _Round) -> Credential:
+    """Run a credential's command and look again: what counts is what the file says then."""
+    assert was.renew is not None
+    why = _run(was.renew)
+    now = runtime.now()
+    seen = files.look(was, now)
+    why = why or _not_better(was, seen, now)
+    if why is None:
+        log.info("%s was renewed", called(was))
+        went.renewed.append(f"{called(was)} was renewed")
+        return replace(seen, renewed_at=now, retry_at=None, failures=0)
+    went.failed.append(f"{called(was)} could not be renewed: {why}")
+    log.warning("%s", went.failed[-1])
+    failures = was.failures + 1
+    retry_at = after_failures(now, failures, soonest=BACK_OFF)
+    return replace(seen, retry_at=retry_at, failures=failures)
+
+
+def _run(words: Sequence[str]) -> str | None:
+    """Run a command; say why it failed, or `None`."""
+    try:
+        ended = shell.run(words, timeout=TIME_LIMIT, env=environment(), umask=0o077)
+    except BackendError as error:
+        return harmless(": ".join(str(detail) for detail in error.details[:2]))
+    if ended.exit_code == 0:
+        return None
+    last = harmless((ended.stderr.strip().splitlines() or [""])[-1])
+    return f"its command ended with exit code {ended.exit_code}{': ' if last else ''}{last}"
+
+
+def environment() -> dict[str, str]:
+    """Make the environment of a command: ours, without the way to our database and broker."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PILOTAGE_")}
+
+
+def harmless(line: str) -> str:
+    """Make a line of a program fit to be shown: short, printable, without possible secrets."""
+    legible = "".join(c if c.isprintable() else " " for c in line)
+    return without_long_words(legible)[:_SHOWN]
+
+
+def _not_better(was: Credential, seen: Credential, now: datetime) -> str | None:
+    problem = trouble(seen, now)
+    if problem is not None:
+        return f"its command ended well, but {problem}"
+    if was.expires_at is None or seen.expires_at is None or seen.expires_at > was.expires_at:
+        return None
+    return "its command ended well, but it holds no longer than before"
+
+
+def _warn(runtime: Runtime, known: Collection[Credential], seen: Collection[Credential]) -> None:
+    before = {one.id: one for one in known}
+    for one in seen:
+        said = warning(before[one.id], one, runtime.now())
+        if said is not None:
+            log.warning("%s", said)
+
+
+def _done(runtime: Runtime, went: _Round) -> TaskResult:
+    bad = [problem for one in went.seen if (problem := trouble(one, runtime.now())) is not None]
+    return TaskResult(
+        outcome=Outcome.FAILED if went.failed else Outcome.OK,
+        counts={
+            "looked at": len(went.seen),
+            "renewed": len(went.renewed),
+            "not renewed": len(went.failed),
+            "unusable": len(bad),
+        },
+        lines=(*went.renewed, *went.failed, *bad),
+    )
+
+
+def _let_go(runtime: Runtime) -> None:
+    """Give the lease back after an error that nobody expected; if that fails, it runs out."""
+    with suppress(PilotageError), runtime.database.uow() as tx:
+        locks.release_lease(tx, LEASE, runtime.holder)

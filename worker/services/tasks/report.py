@@ -1,0 +1,47 @@
+"""report: count what there is, and keep the count."""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from worker.db import pilot_reads, reports, slots
+from worker.db.uow import Transaction
+from worker.services.credentials import standings
+from worker.services.runtime import Runtime, TaskResult
+
+log = logging.getLogger(__name__)
+
+CREDENTIAL = ("vo", "backend", "kind", "state", "seconds_left")
+"""What a summary tells of each credential."""
+
+
+def report(runtime: Runtime) -> TaskResult:
+    """Log and store a summary."""
+    with runtime.database.uow() as tx:
+        summary = summarise(tx, runtime.now())
+        reports.add(tx, summary, runtime.now())
+    log.info("pilots by status: %s; free slots: %s", summary["pilots"], summary["free_slots"])
+    return _done(summary)
+
+
+def plan(runtime: Runtime) -> TaskResult:
+    """Say what `report` would store now, and change nothing."""
+    with runtime.database.uow() as tx:
+        return _done(summarise(tx, runtime.now()))
+
+
+def summarise(tx: Transaction, now: datetime) -> dict[str, Any]:
+    """Count pilots by status, and the CEs and slots that are free; tell how credentials stand."""
+    available = slots.available_ces(tx)
+    return {
+        "pilots": {str(status): n for status, n in pilot_reads.count_by_status(tx).items()},
+        "available_ces": len(available),
+        "free_slots": sum(row["available_slots"] for row in available),
+        "credentials": [
+            {name: getattr(one, name) for name in CREDENTIAL} for one in standings(tx, now)
+        ],
+    }
+
+
+def _done(summary: dict[str, Any]) -> TaskResult:
+    return TaskResult(counts={**summary["pilots"], "free slots": summary["free_slots"]})

@@ -1,0 +1,69 @@
+"""submit_pilots: decide how many pilots of a VO each CE gets, and hold their slots.
+
+One unit of work: the facts are read, the policy decides, the slots are reserved under locks, and
+every decision is stored with its reason. The CEs concerned are nudged after the commit.
+"""
+
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+
+from worker.db import decisions, locks, pilots
+from worker.db.uow import Transaction
+from worker.domain.decision import Decision
+from worker.domain.pilot import Grant
+from worker.services import credentials, facts
+from worker.services.facts import Situation, lines
+from worker.services.runtime import Runtime, TaskResult, busy
+from worker.services.tasks import surplus
+
+
+def submit_pilots(runtime: Runtime, vo_name: str) -> TaskResult:
+    """Reserve pilots for a VO where they fit best."""
+    with runtime.database.uow() as tx:
+        if not locks.try_lock(tx, f"submit_pilots:{vo_name}"):
+            return busy(f"another execution allocates for VO {vo_name}")
+        found = situation(tx, runtime, vo_name)
+        decided = decide(runtime, found)
+        grants = [Grant(vo=d.vo, ce=d.ce, count=d.granted) for d in decided if d.granted]
+        reserved = pilots.reserve(tx, grants, runtime.now()) if grants else []
+        held = Counter(pilot.ce for pilot in reserved)
+        decisions.add(tx, [_corrected(decision, held[decision.ce]) for decision in decided])
+        cancelled = surplus.settle(tx, found)
+        for ce in sorted(held):
+            tx.after_commit(partial(runtime.nudge, "dispatch", ce))
+    counts = {"reserved": len(reserved), "CEs": len(held)}
+    if cancelled:
+        counts["surplus"] = cancelled
+    return TaskResult(counts=counts, lines=lines(decided))
+
+
+def plan(runtime: Runtime, vo_name: str) -> TaskResult:
+    """Say what `submit_pilots` would do now, and change nothing."""
+    with runtime.database.uow() as tx:
+        found = situation(tx, runtime, vo_name)
+    decided = decide(runtime, found)
+    granted = sum(decision.granted for decision in decided)
+    return TaskResult(counts={"would reserve": granted}, lines=lines(decided))
+
+
+def situation(tx: Transaction, runtime: Runtime, vo_name: str) -> Situation:
+    """Read all that the allocation for a VO may know."""
+    found = facts.read(tx, vo_name, runtime.now())
+    return replace(found, closed=credentials.closed(tx, runtime, [vo.name for vo in found.vos]))
+
+
+def decide(runtime: Runtime, found: Situation) -> list[Decision]:
+    """Let the policy decide; one decision for each CE."""
+    told = facts.facts_of(found, runtime.budget, runtime.parameters)
+    return runtime.policy(
+        now=told.now, vo=told.vo, budget=told.budget, ces=told.ces, parameters=runtime.parameters
+    )
+
+
+def _corrected(decision: Decision, held: int) -> Decision:
+    """Say so when less could be held than was decided: somebody else was quicker."""
+    if held == decision.granted:
+        return decision
+    reason = f"{decision.reason}; only {held} of {decision.granted} were still free"
+    return replace(decision, granted=held, reason=reason)

@@ -1,0 +1,170 @@
+"""Ticks: which tasks are due, claimed so that of any number of schedulers one fires each."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from worker.db import moments, schedules, vos
+from worker.db.database import Database
+from worker.db.schedules import Schedule
+from worker.db.uow import Transaction
+from worker.domain.errors import Invalid, PilotageError
+from worker.domain.schedule import Scope
+from worker.policy.ticks import check_cron, is_due, next_tick, was_set_back
+from worker.services.tasks import catalogue
+from worker.services.tasks.catalogue import Task
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Firing:
+    """One message to send: a task, its VO or CE if it has one, and how long it is worth reading."""
+
+    task: Task
+    subject: str | None
+    expires: float
+
+
+def seed(database: Database, now: datetime, configured: Sequence[Schedule] = ()) -> None:
+    """Store the schedules that are missing: the configured ones, then the defaults."""
+    defaults = [
+        Schedule(task=task.name, every=task.every, cron=task.cron)
+        for task in catalogue.tasks().values()
+    ]
+    for schedule in (*configured, *defaults):
+        check(schedule)
+    with database.uow() as tx:
+        schedules.seed(tx, [first(schedule, now) for schedule in (*configured, *defaults)])
+
+
+def claim_due(database: Database, now: datetime) -> tuple[list[Firing], float]:
+    """Claim every tick that is due; tell what to send, and the seconds until the next is due.
+
+    The first that notices that the clock was set back sees to it that nobody waits for a moment
+    of before.
+    """
+    with database.uow() as tx:
+        known = [s for s in schedules.get_all(tx) if s.task in catalogue.tasks()]
+        if any(was_set_back(s.every, s.next_at, now) for s in known if s.enabled):
+            log.warning("the clock was set back: what lies far ahead is done now")
+            moments.pull_back(tx, now)
+        due = {
+            schedule: next_tick(schedule.every, schedule.cron, schedule.next_at, now)
+            for schedule in known
+            if schedule.enabled and is_due(schedule.every, schedule.next_at, now)
+        }
+        firings = {
+            schedule: _firings(tx, schedule, due, known, now)
+            for schedule in schedules.claim(tx, due, now)
+        }
+        # A tick for nobody sends nothing, so no worker is to be expected.
+        counted = {one.id: _was_away(one, now) for one, sent in firings.items() if sent}
+        schedules.count_firings(tx, counted, now)
+    following = [due.get(s) or s.next_at for s in known if s.enabled]
+    waits = [(at - now).total_seconds() for at in following if at is not None]
+    sent = [firing for of_one in firings.values() for firing in of_one]
+    return sent, max(0.0, min(waits, default=60.0))
+
+
+def set_schedule(
+    database: Database,
+    task_name: str,
+    now: datetime,
+    *,
+    vo: str | None = None,
+    every: float | None = None,
+    cron: str | None = None,
+    enabled: bool | None = None,
+) -> Schedule:
+    """Change when a task fires, for all VOs or for one; a running scheduler follows at once."""
+    task = catalogue.get(task_name)
+    with database.uow() as tx:
+        if vo is not None:
+            vos.get(tx, vo)
+        was = _present(tx, task, vo)
+        wanted = was if enabled is None else replace(was, enabled=enabled)
+        if every is not None or cron is not None:
+            wanted = replace(wanted, every=every, cron=cron, next_at=None)
+        check(wanted)
+        if wanted.next_at is None:
+            wanted = first(wanted, now)
+        wanted = replace(wanted, pending=0, pending_since=None)
+        schedules.put(tx, wanted)
+        return wanted
+
+
+def check(schedule: Schedule) -> None:
+    """Refuse a schedule that cannot fire."""
+    task = catalogue.get(schedule.task)
+    if schedule.vo is not None and task.scope is not Scope.VO:
+        raise Invalid(f"schedule of {task.name}", f"its scope is {task.scope}; name no VO")
+    if schedule.cron is not None:
+        check_cron(schedule.cron)
+
+
+def first(schedule: Schedule, now: datetime) -> Schedule:
+    """Let a new interval fire at once, a new cron line at its time."""
+    if schedule.cron is None:
+        return schedule
+    return replace(schedule, next_at=next_tick(None, schedule.cron, None, now))
+
+
+def list_schedules(database: Database) -> list[Schedule]:
+    """List when each task fires and how it last went."""
+    with database.uow() as tx:
+        return schedules.get_all(tx)
+
+
+def _present(tx: Transaction, task: Task, vo: str | None) -> Schedule:
+    """Find the schedule of a task and VO, or what stands in for it."""
+    known = {(s.task, s.vo): s for s in schedules.get_all(tx)}
+    default = Schedule(task=task.name, every=task.every, cron=task.cron)
+    found = known.get((task.name, vo)) or known.get((task.name, None)) or default
+    if found.vo == vo:
+        return found
+    return Schedule(
+        task=found.task, vo=vo, every=found.every, cron=found.cron, enabled=found.enabled
+    )
+
+
+def _was_away(schedule: Schedule, now: datetime) -> bool:
+    """Return whether no scheduler was alive to fire this tick in time."""
+    late = timedelta(0) if schedule.next_at is None else now - schedule.next_at
+    usual = 3600.0 if schedule.every is None else max(60.0, schedule.every)
+    return late > timedelta(seconds=usual)
+
+
+def _firings(
+    tx: Transaction,
+    schedule: Schedule,
+    due: Mapping[Schedule, datetime],
+    known: Sequence[Schedule],
+    now: datetime,
+) -> list[Firing]:
+    task = catalogue.get(schedule.task)
+    expires = max(1.0, (due[schedule] - now).total_seconds())
+    if task.scope is Scope.GLOBAL:
+        return [Firing(task=task, subject=None, expires=expires)]
+    if schedule.vo is not None:
+        subjects = [schedule.vo]
+    else:
+        # A VO with a schedule of its own fires by that one alone.
+        own = {s.vo for s in known if s.task == task.name and s.vo is not None}
+        subjects = [name for name in _subjects(tx, task, now) if name not in own]
+    return [Firing(task=task, subject=subject, expires=expires) for subject in subjects]
+
+
+def _subjects(tx: Transaction, task: Task, now: datetime) -> list[str]:
+    """Ask a task for whom it has work. One of a stranger's that breaks stops no other."""
+    try:
+        with tx.savepoint():
+            return task.subjects(tx, now)
+    except PilotageError:
+        raise
+    except Exception:
+        if tx.is_lost:
+            raise
+        log.exception("the task %s cannot tell for whom it has work", task.name)
+        return []
