@@ -18,11 +18,12 @@ from tests.patience import until
 from tests.testbeds.condor import Condor
 from tests.testbeds.condor.configuration import SCHEDD
 from worker.backends.conformance import Life, Site, Trouble
-from worker.backends.contract import Job, Means, Order
+from worker.backends.contract import Means
 from worker.backends.htcondor.driver import HTCondorDriver
 from worker.backends.htcondor.options import HTCondorOptions
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Job, Order
 from worker.domain.credential import CredentialKind
 from worker.domain.errors import CredentialProblem
 from worker.domain.vo import DEFAULT_VO

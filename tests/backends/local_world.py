@@ -14,13 +14,14 @@ from uuid import uuid4
 
 from tests.patience import until
 from worker.backends import registry
-from worker.backends.contract import Job, Means, Observed, Order
+from worker.backends.contract import Means
 from worker.backends.guard import Guard
 from worker.backends.local.keeper.process import start_ticks
 from worker.backends.local.place import safe_name
 from worker.backends.local.processes import _stamp_of, send
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Job, Observed, Order
 from worker.domain.pilot import FINAL, Status
 
 Value = TypeVar("Value")

@@ -16,10 +16,11 @@ from tests.testbeds.packages import program
 from tests.testbeds.slurm import Slurm
 from tests.testbeds.ssh import LoginNode
 from worker.backends import registry
-from worker.backends.contract import Job, Means, Observed, Order
+from worker.backends.contract import Means
 from worker.backends.guard import Guard
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Job, Observed, Order
 from worker.domain.credential import CredentialKind
 from worker.domain.errors import CredentialProblem
 from worker.domain.pilot import FINAL, GROUP_LENGTH, GROUP_SIZE, Status, numbered

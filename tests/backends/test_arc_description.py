@@ -18,7 +18,7 @@ from worker.backends.arc.description import (
     program,
 )
 from worker.backends.arc.options import ArcOptions
-from worker.backends.contract import Order
+from worker.domain.ce_answers import Order
 
 STAMP = "0123456789abcdef" * 2
 HOSTILE = "a'b\"c $HOME `touch broken` ; & | <x> \\ \n -- \t ü"

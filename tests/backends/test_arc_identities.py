@@ -19,8 +19,8 @@ from worker.backends.arc.call import Desk
 from worker.backends.arc.driver import ArcDriver
 from worker.backends.arc.rest import Rest
 from worker.backends.conformance import Trouble
-from worker.backends.contract import Job, Order, Receipt
 from worker.backends.guard import Guard
+from worker.domain.ce_answers import Job, Order, Receipt
 from worker.domain.errors import CredentialProblem, Unavailable, Unreadable
 from worker.domain.pilot import Cause
 

@@ -19,7 +19,7 @@ from worker.backends.arc.details import (
 )
 from worker.backends.arc.judgement import Judge
 from worker.backends.arc.rest import as_list
-from worker.backends.contract import Observed
+from worker.domain.ce_answers import Observed
 from worker.domain.pilot import Cause, Status
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

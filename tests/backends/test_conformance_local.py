@@ -16,10 +16,11 @@ import pytest
 from tests.backends.local_world import FOREVER, World
 from worker.backends.conformance import Conformance, Life, Site, Trouble
 from worker.backends.conformance.neighbours import Neighbours
-from worker.backends.contract import Driver, Job
+from worker.backends.contract import Driver
 from worker.backends.local import launcher
 from worker.backends.local.keeper.files import EXIT
 from worker.db.database import Database
+from worker.domain.ce_answers import Job
 
 LIVES: dict[Life, dict[str, Any]] = {
     Life.LONG: {"command": FOREVER},

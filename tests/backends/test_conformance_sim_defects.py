@@ -9,18 +9,10 @@ import pytest
 
 from tests.backends.sim_site import SimSite
 from worker.backends.conformance import Conformance, Life, Trouble
-from worker.backends.contract import (
-    Cancelled,
-    Driver,
-    Job,
-    Listing,
-    Observed,
-    Order,
-    Output,
-    Receipt,
-)
+from worker.backends.contract import Driver
 from worker.backends.sim import replies
 from worker.db.uow import UnitOfWork
+from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import (
     BackendError,
     CredentialProblem,

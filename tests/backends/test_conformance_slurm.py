@@ -13,10 +13,11 @@ from worker.backends.conformance import Conformance, Life, Site, Trouble
 from worker.backends.conformance.cancelling import Cancelling
 from worker.backends.conformance.listing import Listings
 from worker.backends.conformance.submitting import Submitting
-from worker.backends.contract import Driver, Order
+from worker.backends.contract import Driver
 from worker.backends.slurm import client
 from worker.backends.slurm.driver import SlurmDriver
 from worker.db.database import Database
+from worker.domain.ce_answers import Order
 
 LIVES: dict[Life, dict[str, Any]] = {
     Life.LONG: {"command": FOREVER},

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from worker.backends.contract import Order
 from worker.backends.htcondor import BACKEND
 from worker.backends.htcondor.description import alike, description, problem, program
 from worker.backends.htcondor.handles import RANGES, expressions, parsed
 from worker.backends.htcondor.options import Authentication, HTCondorOptions
 from worker.backends.registry import check_options
+from worker.domain.ce_answers import Order
 from worker.domain.credential import CredentialKind
 from worker.domain.errors import Invalid
 from worker.domain.pilot import numbered

@@ -12,9 +12,9 @@ from tests.testbeds.condor.configuration import QUOTA
 from tests.testbeds.condor.credentials import ISSUER
 from tests.testbeds.users import JOB_USER
 from worker.backends.conformance import Trouble
-from worker.backends.contract import Job, Observed
 from worker.backends.htcondor.driver import HTCondorDriver
 from worker.db.database import Database
+from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import CredentialProblem, Refused, Unavailable, Unreadable
 from worker.domain.pilot import FINAL, Cause, Status
 from worker.domain.vo import DEFAULT_VO

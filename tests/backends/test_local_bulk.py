@@ -10,8 +10,8 @@ import pytest
 
 from tests.backends.local_world import World, orders
 from tests.patience import until
-from worker.backends.contract import Job
 from worker.db.database import Database
+from worker.domain.ce_answers import Job
 from worker.domain.pilot import FINAL, Status
 
 

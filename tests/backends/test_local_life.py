@@ -11,9 +11,9 @@ import pytest
 
 from tests.backends.local_world import World, orders, processes_of
 from tests.patience import until
-from worker.backends.contract import Job
 from worker.backends.local.keeper.process import children_of
 from worker.db.database import Database
+from worker.domain.ce_answers import Job
 from worker.domain.pilot import Cause, Status
 
 STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.05; done"

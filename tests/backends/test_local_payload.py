@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.backends.local_world import World
-from worker.backends.contract import Job, Order
 from worker.db.database import Database
+from worker.domain.ce_answers import Job, Order
 from worker.domain.pilot import Cause, Status
 
 HOSTILE = ["$(echo broken)", "`id`", "'; exit 9; '", '"', "a b", "", "-n", "*", "é", "\\"]

@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import select, update
 
 from tests.backends.local_world import World, orders
-from worker.backends.contract import Job
 from worker.backends.guard import Guard
 from worker.backends.local.place import Place, machine_id, safe_name
 from worker.backends.local.tables import local_hosts
 from worker.db.uow import UnitOfWork
+from worker.domain.ce_answers import Job
 from worker.domain.errors import Unavailable
 from worker.domain.pilot import Status
 

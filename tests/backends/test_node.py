@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.services.world import Fake
-from worker.backends.contract import Job, Listing, Observed
 from worker.backends.guard import LONGEST_NODE, Guard
+from worker.domain.ce_answers import Job, Listing, Observed
 
 STAMP = "a" * 32
 

@@ -15,13 +15,13 @@ from tests.backends.sim_site import SimSite
 from tests.expectations import refused, statements
 from tests.factories import NOW
 from worker.backends import registry
-from worker.backends.contract import Job, Observed, Order
 from worker.backends.sim import BACKEND, world
 from worker.backends.sim.driver import SimDriver
 from worker.backends.sim.faults import Fault, active, switch_off, switch_on
 from worker.backends.sim.options import FAILURES
 from worker.backends.sim.tables import sim_jobs
 from worker.db.uow import UnitOfWork
+from worker.domain.ce_answers import Job, Observed, Order
 from worker.domain.errors import (
     CredentialProblem,
     Invalid,

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from tests.backends.slurm_world import World, orders
-from worker.backends.contract import Job
+from worker.domain.ce_answers import Job
 from worker.domain.pilot import Status
 
 COUNT = 'echo "${{0##*/}}" >>"{log}"'

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.backends.slurm_world import World, orders, until
-from worker.backends.contract import Job
+from worker.domain.ce_answers import Job
 from worker.domain.pilot import Status
 
 SUBMITTER = """

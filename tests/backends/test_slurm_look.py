@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.backends.slurm_world import FOREVER, World, orders, until
-from worker.backends.contract import Job, Listing
 from worker.backends.slurm.memory import FIRST_LOOK, OVERLAP, USES
+from worker.domain.ce_answers import Job, Listing
 from worker.domain.errors import Unavailable
 from worker.domain.pilot import Cause, Status
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.backends.slurm_world import FOREVER, World, orders, until
-from worker.backends.contract import Job
+from worker.domain.ce_answers import Job
 from worker.domain.errors import CredentialProblem, Unavailable
 from worker.domain.pilot import Cause, Status
 

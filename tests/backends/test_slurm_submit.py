@@ -7,7 +7,7 @@ import pytest
 
 from tests.backends.slurm_world import FOREVER, World, orders, until
 from tests.testbeds.slurm import QUOTA
-from worker.backends.contract import Job, Order, Receipt
+from worker.domain.ce_answers import Job, Order, Receipt
 from worker.domain.errors import Unavailable
 from worker.domain.pilot import GROUP_LENGTH, Cause, Status, numbered
 

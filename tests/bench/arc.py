@@ -17,9 +17,9 @@ from tests.testbeds.arc.__main__ import down, up
 from tests.testbeds.arc.service import Testbed
 from worker.backends.arc.description import bodies, describe
 from worker.backends.arc.tables import metadata
-from worker.backends.contract import Job
 from worker.db.engine import make_engine, parse_url
 from worker.db.uow import UnitOfWork
+from worker.domain.ce_answers import Job
 from worker.domain.pilot import GROUP_SIZE
 
 

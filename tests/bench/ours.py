@@ -8,7 +8,7 @@ from tests.bench.sides import LATER, NOW, Counter
 from worker.db import mover, pilot_reads, pilots, slots
 from worker.db.engine import make_engine
 from worker.db.uow import UnitOfWork
-from worker.domain.pilot import Grant, Move, Status
+from worker.domain.pilot import Check, Grant, Move, Status
 
 
 class Ours:
@@ -43,7 +43,7 @@ class Ours:
             return len(mover.move(tx, moves, NOW).moved)
 
     def checked(self, ids: Sequence[int]) -> int:
-        checks = [pilots.Check(pilot_id=i, next_check_at=LATER) for i in ids]
+        checks = [Check(pilot_id=i, next_check_at=LATER) for i in ids]
         with self.uow() as tx:
             pilots.checked(tx, checks, NOW)
         return len(ids)

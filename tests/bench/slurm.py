@@ -18,11 +18,12 @@ from pathlib import Path
 
 from tests.testbeds import slurm
 from worker.backends import registry
-from worker.backends.contract import Job, Means, Order
+from worker.backends.contract import Means
 from worker.backends.guard import Guard
 from worker.db.database import Database
 from worker.db.engine import parse_url
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Job, Order
 from worker.domain.pilot import FINAL, GROUP_LENGTH, numbered
 from worker.services.operate.database import setup
 

@@ -11,17 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker.backends.contract import (
-    Backend,
-    Cancelled,
-    Driver,
-    Job,
-    Listing,
-    Observed,
-    Order,
-    Output,
-    Receipt,
-)
+from worker.backends.contract import Backend, Driver
+from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import CredentialProblem, Refused
 from worker.domain.pilot import Status
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from tests.crash.system import System
 from tests.factories import NOW, a_ce, a_pilot, a_vo
-from worker.backends.contract import Order
 from worker.backends.sim.faults import Fault, switch_on
 from worker.db import ces, pilot_reads, pilots, reports, vos
 from worker.db.schedules import Schedule
+from worker.domain.ce_answers import Order
 from worker.domain.pilot import OCCUPYING, Grant
 from worker.domain.vo import DEFAULT_VO
 from worker.services.operate import ce_diff as difference

@@ -14,7 +14,6 @@ from tests.crash.rest import reasons
 from tests.factories import NOW, a_ce, a_pilot, a_vo
 from tests.services.world import World
 from worker.backends import registry
-from worker.backends.contract import Job, Order
 from worker.backends.sim.faults import Fault
 from worker.backends.sim.tables import sim_jobs
 from worker.db import ces, locks, mover, pilots, vos
@@ -22,6 +21,7 @@ from worker.db.database import Database
 from worker.db.tables import pilots as rows
 from worker.db.tables import transitions
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Job, Order
 from worker.domain.pilot import Move, Status
 from worker.domain.vo import DEFAULT_VO
 from worker.services.runtime import Runtime

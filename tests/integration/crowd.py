@@ -18,11 +18,11 @@ from worker.backends import registry
 from worker.db import ces, mover, pilot_reads, pilots, slots
 from worker.db.database import Database
 from worker.db.engine import parse_url
-from worker.db.pilots import Check, Receipt
+from worker.db.pilots import Receipt
 from worker.db.rows import rows
 from worker.domain.ce import CE
 from worker.domain.errors import AlreadyExists
-from worker.domain.pilot import Grant, Move, Status
+from worker.domain.pilot import Check, Grant, Move, Status
 from worker.domain.vo import DEFAULT_VO
 from worker.services.operate import database as care
 

@@ -24,9 +24,8 @@ from worker.db import (
 )
 from worker.db.database import Database
 from worker.db.pages import Asked
-from worker.db.pilots import Check
 from worker.db.uow import Transaction, UnitOfWork
-from worker.domain.pilot import Grant, Move, Pilot, Status
+from worker.domain.pilot import Check, Grant, Move, Pilot, Status
 from worker.domain.vo import DEFAULT_VO
 from worker.services.operate import database as care
 from worker.services.operate.naming import pilots_named

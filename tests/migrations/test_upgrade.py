@@ -9,11 +9,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from tests.factories import NOW
-from worker.db import chains, mover, pilot_reads
+from worker.db import chains, health, mover, pilot_reads, sending
 from worker.db.chains import Chain
 from worker.db.database import Database
 from worker.db.engine import SQLITE
 from worker.domain.pilot import Move, Status
+from worker.domain.sending import Sending
 from worker.services.operate import database as care
 
 DUMPS = Path(__file__).parents[1] / "data" / "0.1.0"
@@ -61,6 +62,30 @@ def test_an_installation_of_0_1_0_is_upgraded_with_its_data(old: Database) -> No
     _assert_rows_are_kept(old)
     assert _pilots(old) == before
     _assert_pilots_go_on(old)
+
+
+def test_what_was_open_is_paused_and_what_was_closed_is_normal(old: Database) -> None:
+    care.migrate(old)
+    with old.uow() as tx:
+        states = {name: known.sending for name, known in health.get_all(tx).items()}
+        lyon = health.get(tx, "lyon")
+        changes = [
+            (change.ce, change.was, change.became)
+            for ce in states
+            for change in sending.find(tx, ce).items
+        ]
+
+    assert states == {
+        **dict.fromkeys(("here", "kit", "lyon"), Sending.NORMAL),
+        "bari": Sending.PAUSED,
+        "nikhef": Sending.HELD,
+    }
+    assert lyon.queue_drained == 3
+    assert sorted(changes) == [
+        ("bari", Sending.NORMAL, Sending.PAUSED),
+        ("lyon", Sending.PAUSED, Sending.NORMAL),
+        ("nikhef", Sending.NORMAL, Sending.HELD),
+    ]
 
 
 def test_it_is_upgraded_revision_by_revision_too(old: Database) -> None:

@@ -5,9 +5,8 @@ import pytest
 from tests.expectations import broken_by
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
 from worker.db import mover, pilot_reads, pilots
-from worker.db.pilots import Check
 from worker.db.uow import UnitOfWork
-from worker.domain.pilot import FINAL, Move, Status
+from worker.domain.pilot import FINAL, Check, Move, Status
 
 LATER = NOW + MINUTE
 

@@ -7,10 +7,10 @@ import pytest
 from tests.expectations import statements
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
 from worker.db import mover, pilot_reads, pilots, slots
-from worker.db.pilots import Check, Receipt
+from worker.db.pilots import Receipt
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.ce import CE
-from worker.domain.pilot import Grant, Move, Pilot, Status
+from worker.domain.pilot import Check, Grant, Move, Pilot, Status
 from worker.domain.vo import DEFAULT_VO
 
 Operation = Callable[[Transaction, CE, list[Pilot]], object]

@@ -9,9 +9,9 @@ import pytest
 from tests.expectations import refused, statements
 from tests.factories import a_ce
 from tests.services.world import Fake, World
-from worker.backends.contract import Job, Observed
 from worker.backends.sim.faults import Fault
 from worker.db import mover, pilots
+from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import UnknownCE
 from worker.domain.pilot import Cause, Move, Status
 from worker.domain.schedule import Outcome

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from tests.factories import NOW, a_ce, a_pilot
-from worker.backends.contract import Listing, Observed
 from worker.db.database import Database
+from worker.domain.ce_answers import Listing, Observed
 from worker.domain.pilot import FINAL, Pilot, Status
 from worker.services.tasks.comparison import Comparison, compare
 

@@ -16,11 +16,12 @@ from tests.factories import NOW, a_ce, a_pilot
 from tests.secrets import HOUR, a_proxy, a_token, write
 from tests.services.world import Fake, World
 from worker.backends import registry, shell
-from worker.backends.contract import Means, Order, Receipt
+from worker.backends.contract import Means
 from worker.backends.sim import BACKEND as SIM
 from worker.backends.sim.options import SimOptions
 from worker.db import credentials, uow, vos
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Order, Receipt
 from worker.domain.credential import Credential, CredentialKind, State
 from worker.domain.errors import (
     AlreadyExists,

@@ -7,10 +7,10 @@ import pytest
 from tests.expectations import refused, statements
 from tests.factories import a_ce
 from tests.services.world import Fake, Watching, World
-from worker.backends.contract import Order, Receipt
 from worker.backends.sim.faults import Fault
 from worker.db import ces, pilot_reads
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import UnknownCE
 from worker.domain.pilot import Cause, Status
 from worker.domain.schedule import Outcome

@@ -8,10 +8,10 @@ import pytest
 from tests.expectations import statements
 from tests.factories import a_ce, a_pilot
 from tests.services.world import Broken, Fake, World
-from worker.backends.contract import Listing, Order, Receipt
 from worker.backends.sim.faults import Fault
 from worker.db import mover, pilot_reads, pilots, retention
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Listing, Order, Receipt
 from worker.domain.errors import Unavailable, Unreadable
 from worker.domain.pilot import Grant, Move, Status
 from worker.domain.schedule import Outcome

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from tests.factories import a_ce
 from tests.services.world import Fake, World
-from worker.backends.contract import Job, Observed, Output
 from worker.backends.sim.faults import Fault
 from worker.db import ces, outputs, retention, uow
+from worker.domain.ce_answers import Job, Observed, Output
 from worker.domain.errors import Unavailable
 from worker.domain.pilot import Cause, Status
 from worker.services.operate import pilots as service

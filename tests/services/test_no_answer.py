@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.expectations import refused
 from tests.factories import a_ce, a_pilot
 from tests.services.world import Broken, Fake, World
-from worker.backends.contract import Job, Listing, Observed
 from worker.backends.sim.faults import Fault
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Job, Listing, Observed
 from worker.domain.errors import CalledElsewhere, Refused, Unavailable
 from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO

@@ -8,8 +8,8 @@ import pytest
 from tests.expectations import refused
 from tests.factories import a_ce
 from tests.services.world import Fake, World
-from worker.backends.contract import Order, Receipt
 from worker.db import payloads as store
+from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import Invalid, UnknownCE, UnknownVO
 from worker.domain.payload import read
 from worker.domain.vo import DEFAULT_VO

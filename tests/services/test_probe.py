@@ -11,10 +11,10 @@ from tests.expectations import refused
 from tests.factories import a_ce, a_pilot
 from tests.services.test_credentials import Listening, asking, known, token
 from tests.services.world import Fake, World
-from worker.backends.contract import Job, Output
 from worker.backends.sim.faults import Fault
 from worker.db import ces, locks
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import Unavailable, UnknownCE, UnknownVO
 from worker.services import ce_calls
 from worker.services.operate import pilots

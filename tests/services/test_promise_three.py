@@ -10,7 +10,6 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.factories import a_ce, a_pilot
 from tests.services.world import Fake, Watching, World
-from worker.backends.contract import Job, Order
 from worker.backends.guard import UnitOfWorkOpen
 from worker.db import (
     decisions,
@@ -23,6 +22,7 @@ from worker.db import (
     uow,
 )
 from worker.db.uow import Transaction
+from worker.domain.ce_answers import Job, Order
 from worker.domain.errors import DatabaseBusy
 from worker.domain.pilot import Status
 from worker.domain.schedule import Outcome

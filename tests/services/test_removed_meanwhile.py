@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.services.world import Fake, World
-from worker.backends.contract import Listing
 from worker.db import ces
+from worker.domain.ce_answers import Listing
 from worker.domain.errors import Unavailable
 from worker.domain.schedule import Outcome
 

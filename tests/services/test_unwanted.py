@@ -9,12 +9,12 @@ import pytest
 from tests.expectations import refused
 from tests.factories import a_ce
 from tests.services.world import Broken, Fake, World
-from worker.backends.contract import Job, Listing, Order
 from worker.db import ces, mover
 from worker.db.uow import is_open
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Job, Listing, Order
 from worker.domain.errors import CalledElsewhere, ConfirmationNeeded, Unavailable, UnknownVO
-from worker.domain.pilot import Move, Status
+from worker.domain.pilot import AT_CE, Move, Status
 from worker.services.operate.ce_diff import diff
 from worker.services.tasks.dispatch import dispatch
 
@@ -48,7 +48,7 @@ def a_leftover(world: World, ce: CE) -> int:
 
 def alive(world: World, ce: CE) -> set[str]:
     listing = world.runtime().driver(ce).find()
-    return {job.stamp for job in listing.jobs if job.status in mover.HELD}
+    return {job.stamp for job in listing.jobs if job.status in AT_CE}
 
 
 def test_a_stranger_is_told_of_and_left_alone(world: World) -> None:

@@ -12,17 +12,7 @@ from sqlalchemy import text
 
 from tests.factories import NOW, CEBuilder, PilotBuilder, VOBuilder, a_ce, a_vo
 from worker.backends import registry
-from worker.backends.contract import (
-    Cancelled,
-    Driver,
-    Job,
-    Listing,
-    Means,
-    Observed,
-    Order,
-    Output,
-    Receipt,
-)
+from worker.backends.contract import Driver, Means
 from worker.backends.sim import BACKEND as SIM
 from worker.backends.sim.faults import Fault, switch_off, switch_on
 from worker.backends.sim.tables import sim_jobs
@@ -32,6 +22,7 @@ from worker.db.health import Health
 from worker.db.pages import Asked
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.pilot import Grant, Pilot, Transition
 from worker.domain.vo import DEFAULT_VO, VO
 from worker.services.runtime import Runtime, TaskResult

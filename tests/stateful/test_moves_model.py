@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from tests.factories import MINUTE, NOW, a_ce, a_pilot
 from tests.stateful.runs import some
 from worker.db import mover, pilot_reads, pilots
-from worker.db.mover import HELD
-from worker.db.pilots import UNDECIDED, Check
+from worker.db.pilots import UNDECIDED
 from worker.db.uow import Transaction, UnitOfWork
-from worker.domain.pilot import FINAL, MOVES, Move, Status
+from worker.domain.pilot import AT_CE, FINAL, MOVES, Check, Move, Status
 
 NUMBER = 4
 statuses = st.sampled_from(Status)
@@ -129,5 +128,5 @@ def compare(tx: Transaction, pilot_id: int, model: Model) -> None:
     assert (pilot.attempts, pilot.misses) == (model.attempts, model.misses)
     assert pilot.missing_since == model.missing_since
     assert (pilot.ended_at is not None) == (model.status in FINAL)
-    assert (pilot.next_check_at is not None) <= (model.status in HELD)
+    assert (pilot.next_check_at is not None) <= (model.status in AT_CE)
     assert (pilot.cause is not None) == (model.status is Status.FAILED)

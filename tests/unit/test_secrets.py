@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.expectations import PASSWORD
 from tests.factories import NOW
 from worker import wiring
-from worker.backends.contract import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.backends.guard import Guard
+from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import DemandUnknown, Unavailable, Unreadable
 from worker.domain.secrets import end_of, without_long_words, without_secrets
 

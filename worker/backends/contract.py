@@ -14,17 +14,31 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.db.chains import Chain
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.credential import CredentialKind
 from worker.domain.errors import CredentialProblem
-from worker.domain.pilot import Cause, Status
-from worker.domain.vo import DEFAULT_VO
+
+__all__ = [
+    "Backend",
+    "Cancelled",
+    "Driver",
+    "Job",
+    "Listing",
+    "Means",
+    "Observed",
+    "Options",
+    "Order",
+    "Output",
+    "Receipt",
+]
+"""What the author of a back-end imports. The values are defined in `worker.domain.ce_answers`."""
 
 
 class Options(BaseModel):
@@ -58,92 +72,6 @@ class Options(BaseModel):
     def credential_kinds(cls) -> frozenset[CredentialKind]:
         """Return every kind that a CE of this back-end may ask for."""
         return frozenset() if cls.credential is Options.credential else frozenset(CredentialKind)
-
-
-class Order(NamedTuple):
-    """One pilot to send: its VO's script with its arguments, or what the CE's options say.
-
-    It finds its stamp, its VO and its CE in `PILOTAGE_STAMP`, `PILOTAGE_VO` and `PILOTAGE_CE`.
-    What is handed over by the thousand is a tuple: it is made in a fraction of the time.
-    """
-
-    stamp: str
-    vo: str
-    script: str | None = None
-    arguments: Sequence[str] = ()
-
-
-class Receipt(NamedTuple):
-    """The CE's answer to one order: its own id for the job, or why it refused."""
-
-    stamp: str
-    handle: str | None = None
-    refused: Cause | None = None
-    raw: str | None = None
-    reason: str | None = None
-
-
-class Job(NamedTuple):
-    """A pilot that the CE should have: our stamp for it, the CE's id, and whose it is."""
-
-    stamp: str
-    handle: str
-    vo: str = DEFAULT_VO
-
-
-class Observed(NamedTuple):
-    """What the CE says of one job.
-
-    `absent`: the CE answered and knows it neither live nor in its history. A status of `None`
-    on a job that is not absent: the CE used a word (`raw`) that has no meaning here. `vo` is
-    whose job it is, and `node` the machine that runs it or ran it, where the CE tells; `ce` is the
-    name of the CE that sent it, by the job itself.
-    """
-
-    stamp: str
-    handle: str
-    vo: str | None = None
-    ce: str | None = None
-    status: Status | None = None
-    absent: bool = False
-    cause: Cause | None = None
-    raw: str | None = None
-    reason: str | None = None
-    exit_code: int | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    node: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listing:
-    """Every job at the CE that carries a stamp of ours, final ones that it still knows included.
-
-    `complete` is false where the CE may have left some out; `as_of` is a moment before it was
-    asked, so a job accepted earlier than `as_of` less the visibility delay is in it. `vos` names
-    the VOs whose jobs it covers, where a CE shows to each VO its own only; `None` is all of them.
-    """
-
-    jobs: Sequence[Observed]
-    complete: bool
-    as_of: datetime
-    vos: frozenset[str] | None = None
-
-
-class Cancelled(NamedTuple):
-    """The CE's answer to one cancellation. A job that had ended already counts as accepted."""
-
-    stamp: str
-    accepted: bool
-    reason: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Output:
-    """What a pilot wrote, as far as the CE keeps it; the middle of a long one is left out."""
-
-    text: str
-    truncated: bool = False
 
 
 class Driver(Protocol):

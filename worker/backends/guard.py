@@ -10,17 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from worker.backends.contract import (
-    Cancelled,
-    Driver,
-    Job,
-    Listing,
-    Observed,
-    Order,
-    Output,
-    Receipt,
-)
+from worker.backends.contract import Driver
 from worker.db import uow
+from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import BackendError, PilotageError, Unavailable, Unreadable
 from worker.domain.pilot import check_stamp, check_stamps
 from worker.domain.secrets import without_secrets

@@ -29,14 +29,12 @@ from worker.db.tables import pilots, transitions
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import (
+    AT_CE,
     FINAL,
     LEGAL_MOVES,
     Move,
     Status,
 )
-
-HELD = (Status.SUBMITTED, Status.RUNNING)
-"""The CE has it: what a check asks about."""
 
 _NOW = bindparam("now", type_=UtcDateTime())
 
@@ -153,6 +151,8 @@ def _changes(new: Any) -> dict[str, Any]:
             else_=began,
         ),
         "ended_at": case((to.in_(FINAL), func.coalesce(new.ended_at, _NOW)), else_=null()),
-        "next_check_at": case((to.in_(HELD), func.coalesce(new.next_check_at, _NOW)), else_=null()),
+        "next_check_at": case(
+            (to.in_(AT_CE), func.coalesce(new.next_check_at, _NOW)), else_=null()
+        ),
         "updated_at": _NOW,
     }

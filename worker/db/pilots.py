@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from worker.db.mover import HELD, Moved, move
+from worker.db.mover import Moved, move
 from worker.db.names import key_of
 from worker.db.rows import encode, rows
 from worker.db.slots import lock_rooms
@@ -32,16 +32,18 @@ from worker.db.tables import ces, has_status, pilots, transitions, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import (
+    AT_CE,
     GROUP_LENGTH,
     GROUP_SIZE,
     Cause,
+    Check,
     Grant,
     Move,
     Status,
     numbered,
 )
 
-UNDECIDED = (Status.SUBMITTING, *HELD)
+UNDECIDED = (Status.SUBMITTING, *AT_CE)
 
 """The CE has it or may have it: what a check or a listing may say something about."""
 
@@ -53,18 +55,6 @@ class Reserved(NamedTuple):
     stamp: str
     vo: str
     ce: str
-
-
-class Check(NamedTuple):
-    """What a check found of a pilot whose status it leaves alone."""
-
-    pilot_id: int
-    next_check_at: datetime | None
-    answered: bool = True
-    missing: bool = False
-    raw: str | None = None
-    reason: str | None = None
-    node: str | None = None
 
 
 def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Reserved]:
@@ -305,6 +295,6 @@ def _check_soon(dialect: str) -> Executable:
     wanted = _locked(rows(dialect, pilot_id=Integer))
     return (
         update(pilots)
-        .where(pilots.c.id == wanted.c.pilot_id, has_status(HELD))
+        .where(pilots.c.id == wanted.c.pilot_id, has_status(AT_CE))
         .values(next_check_at=_NOW, updated_at=_NOW)
     )

@@ -62,6 +62,9 @@ OCCUPYING = frozenset({Status.RESERVED, Status.SUBMITTING, Status.SUBMITTED, Sta
 WAITING = OCCUPYING - {Status.RUNNING}
 """A pilot in one of these counts against the CE's waiting limit."""
 
+AT_CE = (Status.SUBMITTED, Status.RUNNING)
+"""The CE has the pilot: a check asks about it."""
+
 FINAL = frozenset(Status) - OCCUPYING
 """A pilot in one of these is over, but for a lost one that turns up after all."""
 
@@ -258,3 +261,15 @@ def check_stamp(stamp: str) -> None:
     """Do the same for one."""
     if not _STAMP.fullmatch(stamp):
         raise Invalid("stamp", f"{stamp[:64]!r} is not {STAMP_LENGTH} hexadecimal characters")
+
+
+class Check(NamedTuple):
+    """What a check found of a pilot whose status it leaves alone."""
+
+    pilot_id: int
+    next_check_at: datetime | None
+    answered: bool = True
+    missing: bool = False
+    raw: str | None = None
+    reason: str | None = None
+    node: str | None = None

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from worker.backends.arc.names import job_name
 from worker.backends.arc.options import ArcOptions
-from worker.backends.contract import Order
+from worker.domain.ce_answers import Order
 
 OUTPUT = "pilot.out"
 """The file of a job's folder that holds its standard output and error."""

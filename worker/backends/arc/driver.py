@@ -15,17 +15,9 @@ from worker.backends.arc.options import ArcOptions
 from worker.backends.arc.rest import Rest
 from worker.backends.arc.sending import send
 from worker.backends.arc.states import ENDS
-from worker.backends.contract import (
-    Cancelled,
-    Job,
-    Listing,
-    Means,
-    Observed,
-    Order,
-    Output,
-    Receipt,
-)
+from worker.backends.contract import Means
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import CredentialProblem, Unavailable
 from worker.domain.pilot import Cause
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from worker.backends.arc import states
 from worker.backends.arc.book import Known
 from worker.backends.arc.details import Details, Word
-from worker.backends.contract import Observed
+from worker.domain.ce_answers import Observed
 from worker.domain.pilot import Status
 
 

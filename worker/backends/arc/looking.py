@@ -15,8 +15,8 @@ from worker.backends.arc.judgement import Judge
 from worker.backends.arc.lookup import ends, information, names
 from worker.backends.arc.names import is_job_id, read_name
 from worker.backends.arc.rest import Rest
-from worker.backends.contract import Job, Observed
 from worker.db.uow import Transaction
+from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import BackendError
 
 log = logging.getLogger(__name__)

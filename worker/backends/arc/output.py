@@ -2,7 +2,7 @@
 
 from worker.backends.arc.description import OUTPUT
 from worker.backends.arc.rest import Reply, Rest
-from worker.backends.contract import Output
+from worker.domain.ce_answers import Output
 
 SHOWN = 64 * 1024
 """Bytes of output that are shown from the beginning, and as many from the end."""

@@ -18,11 +18,7 @@ from worker.backends.conformance.looks import (
     until_status,
 )
 from worker.backends.conformance.site import Life, Site, Trouble
-from worker.backends.contract import (
-    Job,
-    Observed,
-    Receipt,
-)
+from worker.domain.ce_answers import Job, Observed, Receipt
 from worker.domain.pilot import FINAL, Cause, Status
 
 

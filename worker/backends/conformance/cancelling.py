@@ -12,9 +12,7 @@ from worker.backends.conformance.looks import (
     until_status,
 )
 from worker.backends.conformance.site import Life, Site, Trouble
-from worker.backends.contract import (
-    Job,
-)
+from worker.domain.ce_answers import Job
 from worker.domain.pilot import FINAL, Status
 
 

@@ -8,17 +8,9 @@ from typing import TypeVar
 import pytest
 
 from worker.backends.conformance.site import Life, Site, Trouble
-from worker.backends.contract import (
-    Cancelled,
-    Driver,
-    Job,
-    Listing,
-    Observed,
-    Order,
-    Output,
-    Receipt,
-)
+from worker.backends.contract import Driver
 from worker.backends.guard import Guard
+from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import (
     BackendError,
 )

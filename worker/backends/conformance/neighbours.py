@@ -13,8 +13,8 @@ from worker.backends.conformance.looks import (
     until_status,
 )
 from worker.backends.conformance.site import Life, Site
-from worker.backends.contract import Job, Listing
 from worker.backends.guard import Guard
+from worker.domain.ce_answers import Job, Listing
 from worker.domain.pilot import FINAL, Status
 
 

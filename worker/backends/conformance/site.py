@@ -8,10 +8,8 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from types import MappingProxyType
 
-from worker.backends.contract import (
-    Driver,
-    Order,
-)
+from worker.backends.contract import Driver
+from worker.domain.ce_answers import Order
 from worker.domain.pilot import GROUP_LENGTH, GROUP_SIZE, numbered
 from worker.domain.vo import DEFAULT_VO
 from worker.domain.words import Described

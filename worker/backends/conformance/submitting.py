@@ -13,10 +13,8 @@ from worker.backends.conformance.looks import (
     trouble_at,
 )
 from worker.backends.conformance.site import Site, Trouble
-from worker.backends.contract import (
-    Job,
-)
 from worker.backends.guard import Guard
+from worker.domain.ce_answers import Job
 from worker.domain.errors import (
     Invalid,
 )

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from signal import Signals
 from typing import Any
 
-from worker.backends.contract import Observed
 from worker.backends.htcondor.states import (
     ALIVE,
     COMPLETED,
@@ -18,6 +17,7 @@ from worker.backends.htcondor.states import (
     Hold,
     hold_of,
 )
+from worker.domain.ce_answers import Observed
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import Cause, Status
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from shlex import join, quote
 from typing import NamedTuple
 
-from worker.backends.contract import Order
 from worker.backends.htcondor.ads import WALLTIME
 from worker.backends.htcondor.options import HTCondorOptions, is_text
+from worker.domain.ce_answers import Order
 from worker.domain.pilot import group_and_number
 
 PAYLOAD = "./pilotage-payload"

@@ -5,16 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
-from worker.backends.contract import (
-    Cancelled,
-    Job,
-    Listing,
-    Means,
-    Observed,
-    Order,
-    Output,
-    Receipt,
-)
+from worker.backends.contract import Means
 from worker.backends.htcondor import ads, handles
 from worker.backends.htcondor.ads import Ad
 from worker.backends.htcondor.client import Client
@@ -26,6 +17,7 @@ from worker.backends.htcondor.place import Place
 from worker.backends.htcondor.sending import Sending
 from worker.backends.htcondor.states import GIVEN_UP
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import BackendError, Unavailable
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from worker.backends.contract import Output
 from worker.backends.htcondor.options import HTCondorOptions
+from worker.domain.ce_answers import Output
 from worker.domain.pilot import GROUP_LENGTH, group_and_number
 
 LIMIT = 1_000_000

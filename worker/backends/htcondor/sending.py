@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from worker.backends.contract import Order, Receipt
 from worker.backends.htcondor.client import Client
 from worker.backends.htcondor.description import Alike, alike, description, problem, program
 from worker.backends.htcondor.identities import Identities, Identity
 from worker.backends.htcondor.options import HTCondorOptions
 from worker.backends.htcondor.place import Place
+from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem, Refused, Unreadable
 from worker.domain.pilot import Cause
 

@@ -8,16 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from worker.backends.contract import (
-    Cancelled,
-    Job,
-    Listing,
-    Means,
-    Observed,
-    Order,
-    Output,
-    Receipt,
-)
+from worker.backends.contract import Means
 from worker.backends.local import shelf
 from worker.backends.local.folder import Folder
 from worker.backends.local.keeper.pilot import Order as Start
@@ -27,6 +18,7 @@ from worker.backends.local.options import LocalOptions, check_word
 from worker.backends.local.place import Place
 from worker.backends.local.processes import STAMP_VARIABLE, Remains
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import PilotageError, Unavailable
 from worker.domain.pilot import FINAL, Cause, check_stamp
 

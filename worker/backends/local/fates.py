@@ -6,7 +6,7 @@ from datetime import datetime
 from signal import Signals
 from typing import Any
 
-from worker.backends.contract import Observed
+from worker.domain.ce_answers import Observed
 from worker.domain.pilot import Cause, Status
 
 _LAST_SIGNAL = 64

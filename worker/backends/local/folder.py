@@ -24,11 +24,11 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
-from worker.backends.contract import Observed, Output
 from worker.backends.local.fates import observed_end
 from worker.backends.local.keeper.files import CANCEL, EXIT, LAUNCH, OUTPUT, write_whole
 from worker.backends.local.keeper.process import boot_id
 from worker.backends.local.processes import Remains, is_alive, send
+from worker.domain.ce_answers import Observed, Output
 from worker.domain.pilot import Status
 
 SHOWN = 64 * 1024

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from worker.backends.contract import Observed, Order, Receipt
 from worker.backends.sim import words
 from worker.backends.sim.kinds import Fault
 from worker.backends.sim.life import end_now, node_of
@@ -15,6 +14,7 @@ from worker.backends.sim.mishaps import new_job
 from worker.backends.sim.options import SimOptions
 from worker.backends.sim.replies import BROKEN_TEXT, Reply
 from worker.backends.sim.world import SimJob
+from worker.domain.ce_answers import Observed, Order, Receipt
 from worker.domain.pilot import Cause
 
 __all__ = ["ended", "is_known", "judge", "new_job", "observe", "receipt"]

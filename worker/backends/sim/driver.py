@@ -9,16 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from worker.backends.contract import (
-    Cancelled,
-    Job,
-    Listing,
-    Means,
-    Observed,
-    Order,
-    Output,
-    Receipt,
-)
+from worker.backends.contract import Means
 from worker.backends.sim import desk, faults, output, world
 from worker.backends.sim.options import SimOptions
 from worker.backends.sim.replies import Reply
@@ -26,6 +17,7 @@ from worker.backends.sim.world import SimJob
 from worker.db import vos
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import DatabaseError, Unavailable
 
 __all__ = ["SimDriver", "SimOptions"]

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from worker.backends.contract import Order
 from worker.backends.sim import words
 from worker.backends.sim.kinds import Active, Fault
 from worker.backends.sim.life import Life, draw_life, end_now, hold, midway, requeue
 from worker.backends.sim.options import SimOptions
 from worker.backends.sim.world import SimJob
+from worker.domain.ce_answers import Order
 from worker.domain.pilot import Cause
 
 FORCED: Mapping[Fault, Cause] = {

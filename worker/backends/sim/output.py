@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from worker.backends.contract import Output
 from worker.backends.sim import words
 from worker.backends.sim.life import lot
 from worker.backends.sim.options import SimOptions
 from worker.backends.sim.world import SimJob
+from worker.domain.ce_answers import Output
 
 LIMIT = 65_536
 """Characters of an output that are returned."""

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from worker.backends.contract import Order, Receipt
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.script import OPEN, Work, write
 from worker.backends.slurm.words import Names, comment, harmless, spans
+from worker.domain.ce_answers import Order, Receipt
 from worker.domain.pilot import group_and_number
 
 LARGEST_OFFSET = 999_999_999

@@ -5,16 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from worker.backends.contract import (
-    Cancelled,
-    Job,
-    Listing,
-    Means,
-    Observed,
-    Order,
-    Output,
-    Receipt,
-)
+from worker.backends.contract import Means
 from worker.backends.slurm import about, batches, looking
 from worker.backends.slurm.about import About
 from worker.backends.slurm.accounts import Accounts
@@ -26,6 +17,7 @@ from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.sending import Desk, refused
 from worker.backends.slurm.words import Names, spans
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import CredentialProblem
 from worker.domain.pilot import Cause
 

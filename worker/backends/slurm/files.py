@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from worker.backends.contract import Observed, Output
 from worker.backends.slurm.client import Client
 from worker.backends.slurm.states import by_exit
+from worker.domain.ce_answers import Observed, Output
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import Status, group_and_number
 from worker.domain.secrets import end_of

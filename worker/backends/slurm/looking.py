@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from worker.backends.contract import Job, Observed
 from worker.backends.slurm.client import Client
 from worker.backends.slurm.files import Files
 from worker.backends.slurm.rows import Row
 from worker.backends.slurm.states import is_failure, meaning
+from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import BackendError
 from worker.domain.pilot import Status
 

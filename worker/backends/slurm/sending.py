@@ -4,11 +4,11 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from worker.backends.contract import Receipt
 from worker.backends.slurm.batches import Batch
 from worker.backends.slurm.client import Client
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.words import Names
+from worker.domain.ce_answers import Receipt
 from worker.domain.errors import BackendError, Refused, Unreadable
 from worker.domain.pilot import Cause
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from worker.backends.contract import Listing, Observed
 from worker.backends.guard import Guard
 from worker.db import ces, health, mover, pilot_reads, pilots, vos
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Listing, Observed
 from worker.domain.errors import BackendError, CalledElsewhere, ConfirmationNeeded
 from worker.domain.pilot import Pilot, Status
 from worker.services import ce_calls

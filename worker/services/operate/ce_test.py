@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from worker.backends import credentials as files
-from worker.backends.contract import Listing, Options
+from worker.backends.contract import Options
 from worker.backends.guard import Guard
 from worker.db import ces, credentials, locks, pilot_reads, pilots, vos
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Listing
 from worker.domain.errors import (
     BackendError,
     CredentialProblem,

@@ -62,7 +62,7 @@ def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
 
 
 def state(runtime: Runtime, ce: str) -> dict[str, Any]:
-    """Return whether a CE is sent pilots and why, how its calls go, and the chances learnt of it."""
+    """Return whether a CE is sent pilots, how its calls go, and the chances learnt of it."""
     with runtime.database.uow() as tx:
         known, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
     now = runtime.now()

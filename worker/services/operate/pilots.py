@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from worker.backends.contract import Job, Output
 from worker.backends.guard import Guard
 from worker.db import ces, mover, outputs, pilot_reads, pilots
 from worker.db.database import Database
-from worker.db.mover import HELD
 from worker.db.pages import Asked, Page
 from worker.db.pilot_search import restriction
+from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
-from worker.domain.pilot import FINAL, Move, Pilot, Status, Transition
+from worker.domain.pilot import AT_CE, FINAL, Move, Pilot, Status, Transition
 from worker.domain.secrets import without_secrets
 from worker.services import ce_calls
 from worker.services.operate.naming import pilots_named
@@ -152,7 +151,7 @@ def cancel(
         pilots.request_cancel(tx, found, runtime.now())
     at_ces: dict[str, list[Pilot]] = {}
     for pilot in found.values():
-        if pilot.handle is not None and pilot.status in HELD:
+        if pilot.handle is not None and pilot.status in AT_CE:
             at_ces.setdefault(pilot.ce, []).append(pilot)
     answers = {name: _ask(runtime, name, theirs) for name, theirs in at_ces.items()}
     lines = [f"{name}: {answer}" for name, answer in answers.items() if isinstance(answer, str)]

@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from worker.backends.contract import Job, Observed
 from worker.backends.guard import Guard
 from worker.db import ces, mover, outputs, pilot_reads, pilots
-from worker.db.mover import HELD
-from worker.db.pilots import Check
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import BackendError
-from worker.domain.pilot import Cause, Move, Pilot, Status
+from worker.domain.pilot import AT_CE, Cause, Check, Move, Pilot, Status
 from worker.domain.schedule import Outcome
 from worker.policy.failures import cause_of
 from worker.policy.polling import after_failures, is_lost, next_check
@@ -154,7 +152,7 @@ def move_to(pilot: Pilot, answer: Observed, now: datetime, again: datetime) -> M
 
 def _insist(driver: Guard, due: Sequence[Pilot], observed: Sequence[Observed]) -> None:
     """Ask once more for the end of pilots that are wanted gone and go on."""
-    alive = {answer.stamp for answer in observed if answer.status in HELD}
+    alive = {answer.stamp for answer in observed if answer.status in AT_CE}
     wanted = [
         Job(stamp=pilot.stamp, handle=pilot.handle or "", vo=pilot.vo)
         for pilot in due

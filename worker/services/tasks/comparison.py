@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from worker.backends.contract import Job, Listing, Observed
-from worker.db.mover import HELD
-from worker.domain.pilot import FINAL, Pilot, Status
+from worker.domain.ce_answers import Job, Listing, Observed
+from worker.domain.pilot import AT_CE, FINAL, Pilot, Status
 from worker.domain.vo import DEFAULT_VO
 
 
@@ -50,14 +49,14 @@ def compare(ce: str, listing: Listing, known: Mapping[str, Pilot]) -> Comparison
     for stamp, job in first.items():
         pilot = known.get(stamp)
         if _owner(ce, job, pilot) != ce:
-            if job.status in HELD and (pilot is None or pilot.status in FINAL):
+            if job.status in AT_CE and (pilot is None or pilot.status in FINAL):
                 comparison.foreign.append((pilot, job))
         elif pilot is None:
-            if job.status in HELD:
+            if job.status in AT_CE:
                 comparison.strangers.append(job)
         elif pilot.status in (Status.SUBMITTING, Status.LOST):
             comparison.returning.append((pilot, job))
-        elif job.status in HELD and _is_over(pilot, listing.as_of):
+        elif job.status in AT_CE and _is_over(pilot, listing.as_of):
             comparison.leftovers.append((pilot, job))
     return comparison
 
@@ -73,7 +72,7 @@ def _is_double(ce: str, job: Observed, pilot: Pilot | None) -> bool:
     As long as a pilot has no id of its CE, each of the jobs with its stamp may be the pilot.
     """
     is_settled = pilot is None or pilot.handle is not None
-    return job.status in HELD and _owner(ce, job, pilot) == ce and is_settled
+    return job.status in AT_CE and _owner(ce, job, pilot) == ce and is_settled
 
 
 def _is_over(pilot: Pilot, as_of: datetime) -> bool:

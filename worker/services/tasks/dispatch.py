@@ -8,11 +8,12 @@ credential cannot be used now is left out of the claim, and its pilots stay as t
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from worker.backends.contract import Options, Order, Receipt
+from worker.backends.contract import Options
 from worker.db import ces, locks, mover, pilot_reads, pilots
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.payload import Fitted
 from worker.domain.pilot import Cause, Move, Status

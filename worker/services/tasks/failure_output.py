@@ -9,8 +9,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from worker.backends.contract import Job, Observed
 from worker.backends.guard import Guard
+from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import BackendError
 from worker.domain.pilot import Move, Pilot, Status
 from worker.policy.failures import refined

@@ -8,14 +8,13 @@ cancelled where the operator wants it.
 
 from datetime import timedelta
 
-from worker.backends.contract import Listing
 from worker.backends.guard import Guard
 from worker.db import ces, mover, pilot_reads, pilots
-from worker.db.pilots import Check
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Listing
 from worker.domain.errors import BackendError
-from worker.domain.pilot import Move, Status
+from worker.domain.pilot import Check, Move, Status
 from worker.domain.schedule import Outcome
 from worker.policy.polling import DOUBT_MISSES
 from worker.services import ce_calls

@@ -11,6 +11,16 @@ depends_on = None
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 OLD, NEW = ("closed", "open", "held"), ("normal", "paused", "held")
 
+_DRAINED = {
+    "postgresql": "UPDATE ce_health SET queue_drained = "
+    "coalesce(CAST(rates -> 'queue' ->> 'drained' AS integer), 0), "
+    "rates = rates - 'queue' - 'success_rate'",
+    "sqlite": "UPDATE ce_health SET queue_drained = "
+    "coalesce(json_extract(rates, '$.queue.drained'), 0), "
+    "rates = json_remove(rates, '$.queue', '$.success_rate')",
+}
+"""Since when the oldest pilot waits is not taken over: the next `learn` looks at it again."""
+
 
 def upgrade() -> None:
     """Make the change."""
@@ -24,6 +34,7 @@ def upgrade() -> None:
         table.drop_constraint(op.f("ck_ce_health_breaker_reason"), type_="check")
         table.create_check_constraint(op.f("ck_ce_health_queue_drained"), "queue_drained >= 0")
     op.execute(_translated("ce_health", "breaker", OLD, NEW))
+    op.execute(_DRAINED[op.get_bind().dialect.name])
     with op.batch_alter_table("ce_health") as table:
         table.alter_column("rates", new_column_name="learned")
         table.alter_column("breaker", new_column_name="sending", server_default="normal")
