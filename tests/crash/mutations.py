@@ -18,10 +18,16 @@ from typing import Any
 
 from sqlalchemy import Select, Text, bindparam, select
 
+from worker.db import pilots as pilot_writes
 from worker.db.pilots import Reserved
 from worker.db.tables import ces, pilots, vos
 from worker.db.uow import Transaction
-from worker.domain.pilot import Status
+from worker.domain.errors import BackendError
+from worker.domain.payload import Fitted
+from worker.domain.pilot import Move, Status
+from worker.services.ce_calls import CECall
+from worker.services.runtime import TaskResult
+from worker.services.tasks import dispatch
 
 
 class DoesNotApply(AssertionError):
@@ -89,6 +95,21 @@ def _reserved(tx: Transaction, ce: str, limit: int) -> list[Reserved]:
     return [Reserved(pilot_id=row.id, stamp=row.stamp, vo=row.vo, ce=ce) for row in found]
 
 
+def _send_unclaimed(
+    call: CECall, claimed: list[Reserved], fitted: Mapping[str, Fitted], left_out: tuple[str, ...]
+) -> TaskResult:
+    """Call the CE first, and write the claim with the record."""
+    try:
+        receipts = call.driver.submit(dispatch._orders(claimed, fitted))
+    except BackendError as error:
+        return dispatch._record_failure(call, claimed, error)
+    with call.runtime.database.uow() as tx:
+        pilot_writes.claim(tx, call.ce.name, len(claimed), call.runtime.now())
+        pilot_writes.record(tx, dispatch._recorded(call, claimed, receipts), call.runtime.now())
+        call.answered(tx)
+    return TaskResult(counts={"submitted": len(receipts)}, lines=left_out)
+
+
 def _in_doubt_too(query: Select[Any]) -> Select[Any]:
     """Find those whose answer is not known, besides those that are reserved."""
     return _OF_A_CE.where(pilots.c.status.in_([Status.RESERVED, Status.SUBMITTING]))
@@ -117,24 +138,22 @@ MUTATIONS: Mapping[str, Mutation] = {
         "The claim is written after the call, with the record.",
         "services.tasks.dispatch.dispatch",
         {
-            "_claim(tx, runtime, ce, min(runtime.batch, sendable), left_out)": (
+            "_claim(tx, call, min(runtime.batch, sendable), left_out)": (
                 "_reserved(tx, ce_name, runtime.batch)"
             ),
-            "moved = pilots.record(": (
-                "pilots.claim(tx, ce_name, runtime.batch, runtime.now())\n"
-                "        moved = pilots.record("
-            ),
+            "return _send(": "return _send_unclaimed(",
         },
         _reserved=_reserved,
+        _send_unclaimed=_send_unclaimed,
     ),
     "records_before_the_ce_has_answered": _mutation(
         "Pilots are written down as submitted together with their claim.",
         "services.tasks.dispatch.dispatch",
         {
-            "        lease_ends = ": (
+            "    with call:": (
                 "        receipts = [pilots.Receipt(pilot_id=one.pilot_id) for one in claimed]\n"
                 "        pilots.record(tx, receipts, runtime.now())\n"
-                "        lease_ends = "
+                "    with call:"
             )
         },
     ),
@@ -182,22 +201,22 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "gives_up_after_one_listing": _mutation(
         "One listing without its stamp is enough to lose a pilot in doubt.",
-        "services.tasks.reconcile._missing",
+        "policy.judgement._given_up_or_missed",
         {"pilot.misses + 1 >= DOUBT_MISSES": "pilot.misses + 1 >= 1"},
     ),
     "ignores_the_visibility_delay": _mutation(
         "A listing counts although the CE may not show the job yet.",
-        "services.tasks.reconcile._missing",
-        {"pilot.claimed_at + delay": "pilot.claimed_at"},
+        "policy.judgement._would_show",
+        {"pilot.claimed_at + visibility_delay": "pilot.claimed_at"},
     ),
     "trusts_an_incomplete_listing": _mutation(
         "A listing that was cut short counts as if it were whole.",
-        "services.tasks.reconcile._missing",
+        "policy.judgement._would_show",
         {" or not covers(listing, pilot)": ""},
     ),
     "adopts_no_lost_pilot": _mutation(
         "A lost pilot that turns up is left where it is.",
-        "services.tasks.comparison.compare",
+        "policy.comparison.compare",
         {
             "pilot.status in (Status.SUBMITTING, Status.LOST)": (
                 "pilot.status is Status.SUBMITTING"
@@ -212,19 +231,20 @@ MUTATIONS: Mapping[str, Mutation] = {
                 "mover.move(tx, [Move(pilot_id=one.id, to=Status.LOST) for one in due], now)"
             ),
         },
+        Move=Move,
     ),
     "takes_no_answer_for_an_absence": _mutation(
         "A pilot that an answer leaves out counts as one that the CE does not know.",
-        "services.tasks.check_pilots.judge",
+        "policy.judgement._verdict",
         {
             "if answer is None:": "if False:",
-            "elif answer.absent:": "elif answer is None or answer.absent:",
+            "if answer.absent:": "if answer is None or answer.absent:",
         },
     ),
     "loses_a_pilot_at_its_first_absence": _mutation(
         "One answer without the pilot is enough to lose it.",
-        "services.tasks.check_pilots.judge",
-        {"is_lost(pilot.misses + 1, missing_since, now)": "True"},
+        "policy.judgement._absent",
+        {"not is_lost(pilot.misses + 1, missing_since, now)": "False"},
     ),
     "never_takes_over_a_lease": _mutation(
         "A lease does not run out, so the right to call a CE dies with a process.",

@@ -9,7 +9,7 @@ from tests.factories import NOW, a_ce, a_pilot
 from worker.db.database import Database
 from worker.domain.ce_answers import Listing, Observed
 from worker.domain.pilot import FINAL, Pilot, Status
-from worker.services.tasks.comparison import Comparison, compare
+from worker.policy.comparison import Comparison, compare
 
 HERE, OTHER = "main", "gpu"
 LATER = NOW + timedelta(hours=1)

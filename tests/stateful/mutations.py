@@ -42,7 +42,7 @@ OURS: Mapping[str, tuple[Mutation, ...]] = {
     "ends_what_is_of_another_ce": (
         Mutation(
             about="What is at a CE and has its pilot at another CE is taken for a leftover.",
-            function="worker.services.tasks.comparison.compare",
+            function="worker.policy.comparison.compare",
             pieces={
                 "if _owner(ce, job, pilot) != ce:": "if False:",
                 "_is_over(pilot, listing.as_of)": "(pilot.ce != ce or pilot.ended_at)",

@@ -80,7 +80,9 @@ def check_options(
         raise Invalid(f"{what} of back-end {name}", reason(first)) from None
 
 
-def connect(backends: Mapping[str, Backend], ce: CE, means: Means) -> Guard:
-    """Make the guarded driver that speaks to a CE."""
-    options = check_options(backends, ce.backend, ce.options)
-    return Guard(get(backends, ce.backend).driver(ce, options, means))
+def connect(
+    backends: Mapping[str, Backend], ce: CE, means: Means, options: Options | None = None
+) -> Guard:
+    """Make the guarded driver that speaks to a CE; its options are read unless they were."""
+    checked = options or check_options(backends, ce.backend, ce.options)
+    return Guard(get(backends, ce.backend).driver(ce, checked, means))

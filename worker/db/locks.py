@@ -44,6 +44,16 @@ def take_lease(tx: Transaction, name: str, holder: str, now: datetime, length: t
     return bool(taken.rowcount)
 
 
+def extend_lease(tx: Transaction, name: str, holder: str, now: datetime, length: timedelta) -> bool:
+    """Let one's own lease last longer; return whether it was still one's own."""
+    extended = tx.execute(
+        update(leases)
+        .where(leases.c.name == name, leases.c.holder == holder)
+        .values(until=now + length)
+    )
+    return bool(extended.rowcount)
+
+
 def release_lease(tx: Transaction, name: str, holder: str) -> bool:
     """Give a lease back; tell whether it was still one's own."""
     released = tx.execute(

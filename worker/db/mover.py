@@ -4,7 +4,7 @@ A move that the table of moves forbids is refused by the database itself: both s
 the status again.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
@@ -32,6 +32,7 @@ from worker.domain.pilot import (
     AT_CE,
     FINAL,
     LEGAL_MOVES,
+    Cause,
     Move,
     Status,
 )
@@ -70,6 +71,54 @@ def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
     if moved:
         tx.execute(change, parameters)
     return Moved(moved=moved, refused=wanted - moved)
+
+
+def causes(tx: Transaction, pilot_ids: Collection[int]) -> dict[int, Cause]:
+    """Return the causes of pilots that failed and that nobody has learnt from yet."""
+    wanted = rows(tx.dialect, pilot_id=Integer)
+    query = (
+        select(transitions.c.pilot_id, transitions.c.cause)
+        .join_from(transitions, wanted, transitions.c.pilot_id == wanted.c.pilot_id)
+        .where(transitions.c.became == Status.FAILED, transitions.c.learned_at.is_(None))
+    )
+    found = tx.execute(query, encode(("pilot_id",), ([number] for number in pilot_ids)))
+    return {row.pilot_id: row.cause for row in found}
+
+
+def refine(tx: Transaction, causes: Mapping[int, Cause]) -> None:
+    """Tell more closely why pilots failed, in their history and beside it. They do not move.
+
+    The cause of a failure that was learnt from stays, so that a replay of the history gives what
+    is stored.
+    """
+    if not causes:
+        return
+    parameters = encode(("pilot_id", "cause"), causes.items())
+    history, change = _refine(tx.dialect)
+    refined = set(tx.execute(history, parameters).scalars().all())
+    closer = ((number, cause) for number, cause in causes.items() if number in refined)
+    tx.execute(change, encode(("pilot_id", "cause"), closer))
+
+
+@cache
+def _refine(dialect: str) -> tuple[Executable, Executable]:
+    new = rows(dialect, pilot_id=Integer, cause=Text)
+    history = (
+        update(transitions)
+        .where(
+            transitions.c.pilot_id == new.c.pilot_id,
+            transitions.c.became == Status.FAILED,
+            transitions.c.learned_at.is_(None),
+        )
+        .values(cause=new.c.cause)
+        .returning(transitions.c.pilot_id)
+    )
+    change = (
+        update(pilots)
+        .where(pilots.c.id == new.c.pilot_id, pilots.c.status == Status.FAILED)
+        .values(cause=new.c.cause)
+    )
+    return history, change
 
 
 def _told(moves: Iterable[Move]) -> dict[str, Any]:

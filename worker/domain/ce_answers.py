@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from worker.domain.pilot import Cause, Status
+from worker.domain.pilot import Cause, Pilot, Status
 from worker.domain.vo import DEFAULT_VO
 
 
@@ -41,6 +41,11 @@ class Job(NamedTuple):
     stamp: str
     handle: str
     vo: str = DEFAULT_VO
+
+    @classmethod
+    def of(cls, pilot: Pilot) -> "Job":
+        """Return the job of a pilot."""
+        return cls(stamp=pilot.stamp, handle=pilot.handle or "", vo=pilot.vo)
 
 
 class Observed(NamedTuple):

@@ -1,92 +1,121 @@
-"""Calling a CE: claim, call, record. What dispatch, check and reconcile have in common.
+"""Calls to a CE: claim, ask, record. Whoever calls a CE does it like this.
 
-The lease lets one execution at a time call a CE. It is taken with the claim and given back with
-the record; after a crash it runs out by itself. Nothing correct leans on it.
+    with runtime.database.uow() as tx:
+        call = ce_calls.begin(tx, runtime, ce)        # the claim, or why the CE is not called now
+    if isinstance(call, TaskResult):
+        return call
+    with call:
+        try:
+            answers = call.driver.poll(jobs)          # no unit of work is open
+        except BackendError as error:
+            with runtime.database.uow() as tx:
+                return call.failed(tx, error)
+        with runtime.database.uow() as tx:            # the record, before anything else is done
+            ...
+            call.answered(tx)
+
+The turn lets one execution at a time call a CE. The back-off after failed calls and the rate of
+calls are kept in the database, so that they hold for every process.
 """
 
-from contextlib import suppress
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 
 from worker.db import health, locks
 from worker.db.health import FailedCall
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
-from worker.domain.errors import BackendError, CredentialProblem, PilotageError, Refused
+from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.lines import reason
+from worker.domain.schedule import Outcome
 from worker.policy.polling import after_failures
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
+from worker.services.turns import Turn
 
 BACK_OFF = timedelta(seconds=15)
 """The delay after the first failed call in a row; it doubles."""
 
 
-def hindrance(tx: Transaction, runtime: Runtime, ce: CE, now: datetime) -> TaskResult | None:
-    """Take the right to call a CE once, or answer why not. By hand, only the lease counts."""
-    if not locks.take_lease(tx, lease_name(ce.name), runtime.holder, now, runtime.lease):
-        return busy(f"another execution is calling CE {ce.name}")
-    if runtime.by_hand:
+class CECall(Turn):
+    """The right to call one CE, and what a call needs: its driver and its options."""
+
+    def __init__(self, runtime: Runtime, ce: CE) -> None:
+        super().__init__(runtime, lease_name(ce.name))
+        self.ce = ce
+        self.options = runtime.options(ce)
+        self.driver = runtime.driver(ce, self.options)
+
+    def hindrance(self, tx: Transaction) -> str | None:
+        """Return why the CE is not to be called by itself now: failed calls, or too many."""
+        now, limit = self.runtime.now(), self.options.calls_per_minute
+        retry_at = health.get(tx, self.ce.name).retry_at
+        if retry_at is not None and now < retry_at:
+            return f"the last calls failed; next try at {retry_at:%H:%M:%S}"
+        if limit is not None and not locks.take_tokens(tx, f"calls:{self.ce.name}", 1, limit, now):
+            return f"no more than {limit:g} calls a minute"
         return None
-    retry_at = health.get(tx, ce.name).retry_at
-    if retry_at is not None and now < retry_at:
-        return _give_back(
-            tx, runtime, ce, f"the last calls failed; next try at {retry_at:%H:%M:%S}"
-        )
-    limit = runtime.options(ce).calls_per_minute
-    if limit is not None and not locks.take_tokens(tx, f"calls:{ce.name}", 1, limit, now):
-        return _give_back(tx, runtime, ce, f"no more than {limit:g} calls a minute")
-    return None
+
+    def submissions(self, tx: Transaction, wanted: int) -> int:
+        """Take as many of the wanted submissions as the rate allows; by hand all of them."""
+        limit = self.options.submissions_per_minute
+        if limit is None or self.runtime.by_hand:
+            return wanted
+        name = f"submissions:{self.ce.name}"
+        return locks.take_tokens(tx, name, wanted, limit, self.runtime.now())
+
+    def note_answer(self, tx: Transaction) -> None:
+        """Note that the CE answered; the turn goes on."""
+        health.call_answered(tx, self.ce.name, self.runtime.now())
+
+    def note_part(self, tx: Transaction, missing: int, asked: int) -> None:
+        """Note an answer about some of the pilots that were asked after; the turn goes on.
+
+        An answer about none of them leaves the failed calls of the CE as they are: it may be no
+        fault of the CE, and it is no sign that the CE is well.
+        """
+        if missing < asked:
+            self.note_answer(tx)
+        if missing:
+            health.answer_incomplete(tx, self.ce.name, unanswered(missing, asked))
+
+    def answered(self, tx: Transaction) -> None:
+        """Note that the CE answered, and give the turn back."""
+        self.note_answer(tx)
+        self.give_back(tx)
+
+    def failed(
+        self, tx: Transaction, error: BackendError, counts: Mapping[str, int] | None = None
+    ) -> TaskResult:
+        """Note that a call failed, and give the turn back. A credential is no fault of the CE."""
+        self.give_back(tx)
+        if not isinstance(error, CredentialProblem):
+            now = self.runtime.now()
+            health.call_failed(
+                tx,
+                self.ce.name,
+                FailedCall(at=now, error=reason(error), answered=isinstance(error, Refused)),
+                lambda failures: after_failures(now, failures, soonest=BACK_OFF),
+            )
+        return TaskResult(outcome=Outcome.FAILED, counts=counts or {}, lines=(str(error),))
 
 
-def answered(tx: Transaction, runtime: Runtime, ce: str) -> bool:
-    """Note that a call was answered, and give the lease back; tell whether nobody else had it."""
-    is_ours = locks.release_lease(tx, lease_name(ce), runtime.holder)
-    health.call_answered(tx, ce, runtime.now())
-    return is_ours
-
-
-def answered_in_part(tx: Transaction, runtime: Runtime, ce: str, missing: int, asked: int) -> bool:
-    """Note an answer about some of the pilots that were asked after, like a whole one.
-
-    An answer about none of them leaves the failed calls of the CE as they are: it may be no fault
-    of the CE, and it is no sign that the CE is well.
-    """
-    if missing < asked:
-        is_ours = answered(tx, runtime, ce)
-    else:
-        is_ours = locks.release_lease(tx, lease_name(ce), runtime.holder)
-    if missing:
-        health.answer_incomplete(tx, ce, unanswered(missing, asked))
-    return is_ours
+def begin(tx: Transaction, runtime: Runtime, ce: CE) -> CECall | TaskResult:
+    """Take the right to call a CE once, or return why not. By hand, only the turn counts."""
+    call = CECall(runtime, ce)
+    if not call.begin(tx):
+        return busy(f"another execution is calling CE {ce.name}")
+    hindrance = None if runtime.by_hand else call.hindrance(tx)
+    if hindrance is None:
+        return call
+    call.give_back(tx)
+    return skipped(hindrance)
 
 
 def unanswered(missing: int, asked: int) -> str:
-    """Say of how many pilots a CE told nothing."""
+    """Write about how many pilots a CE said nothing."""
     return f"no answer about {missing} of {asked} pilots"
 
 
-def failed(tx: Transaction, runtime: Runtime, ce: str, error: BackendError) -> None:
-    """Note that a call failed, and give the lease back. A credential is no fault of the CE."""
-    locks.release_lease(tx, lease_name(ce), runtime.holder)
-    if isinstance(error, CredentialProblem):
-        return
-    now = runtime.now()
-    failed_call = FailedCall(at=now, error=reason(error), answered=isinstance(error, Refused))
-    health.call_failed(
-        tx, ce, failed_call, lambda failures: after_failures(now, failures, soonest=BACK_OFF)
-    )
-
-
-def let_go(runtime: Runtime, ce: str) -> None:
-    """Give the lease back after an error that nobody expected; if that fails, it runs out."""
-    with suppress(PilotageError), runtime.database.uow() as tx:
-        locks.release_lease(tx, lease_name(ce), runtime.holder)
-
-
 def lease_name(ce: str) -> str:
-    """Name the lease of a CE."""
+    """Return the name of a CE's lease."""
     return f"ce:{ce}"
-
-
-def _give_back(tx: Transaction, runtime: Runtime, ce: CE, why: str) -> TaskResult:
-    locks.release_lease(tx, lease_name(ce.name), runtime.holder)
-    return skipped(why)

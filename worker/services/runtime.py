@@ -50,8 +50,8 @@ class Runtime:
         """Read a CE's options."""
         return registry.check_options(self.backends, ce.backend, ce.options)
 
-    def driver(self, ce: CE) -> Guard:
-        """Make the driver of a CE."""
+    def driver(self, ce: CE, options: Options | None = None) -> Guard:
+        """Make the driver of a CE; its options are read unless they were."""
         uow = self.database.uow
         means = Means(
             uow=uow,
@@ -60,7 +60,7 @@ class Runtime:
             credentials=partial(credentials.of_each_vo, uow, ce.backend, self.now),
             prefix=self.instance,
         )
-        return registry.connect(self.backends, ce, means)
+        return registry.connect(self.backends, ce, means, options)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,17 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from worker.backends.guard import Guard
-from worker.db import ces, health, mover, pilot_reads, pilots, vos
+from worker.db import ces, mover, pilot_reads, pilots, vos
 from worker.db.uow import Transaction
-from worker.domain.ce import CE
 from worker.domain.ce_answers import Listing, Observed
 from worker.domain.errors import BackendError, CalledElsewhere, ConfirmationNeeded
 from worker.domain.pilot import Pilot, Status
+from worker.policy.comparison import Comparison, compare, covers
+from worker.policy.judgement import move_to
 from worker.services import ce_calls
-from worker.services.runtime import Runtime
-from worker.services.tasks.check_pilots import move_to
-from worker.services.tasks.comparison import Comparison, compare, covers
+from worker.services.ce_calls import CECall
+from worker.services.runtime import Runtime, TaskResult
 
 ENDED_HERE = "ended in our database, still alive at the CE"
 NEXT_CHECK = "the next check will record it"
@@ -59,32 +58,31 @@ def diff(
         ce = ces.get(tx, ce_name)
         if adopt_for is not None:
             vos.get(tx, adopt_for)
-        driver = runtime.driver(ce)
-        hindrance = ce_calls.hindrance(tx, runtime, ce, runtime.now())
-    if hindrance:
+        call = ce_calls.begin(tx, runtime, ce)
+    if isinstance(call, TaskResult):
         raise CalledElsewhere(f"CE {ce_name}")
-    try:
-        return _ask(runtime, ce, driver, adopt_for, cancel=cancel, yes=yes)
-    except BackendError as error:
-        with runtime.database.uow() as tx:
-            ce_calls.failed(tx, runtime, ce_name, error)
-        raise
-    finally:
-        ce_calls.let_go(runtime, ce_name)
+    with call:
+        try:
+            return _ask(call, adopt_for, cancel=cancel, yes=yes)
+        except BackendError as error:
+            with runtime.database.uow() as tx:
+                call.failed(tx, error)
+            raise
 
 
-def _ask(
-    runtime: Runtime, ce: CE, driver: Guard, adopt_for: str | None, *, cancel: bool, yes: bool
-) -> Compared:
-    listing = driver.find()
-    with runtime.database.uow() as tx:
-        health.call_answered(tx, ce.name, runtime.now())
-        found, differences = _differences(tx, runtime, ce, listing)
-    _insist_on_yes(found, adopt_for, cancel=cancel, yes=yes)
-    with runtime.database.uow() as tx:
-        adopted = _adopt(tx, runtime, ce, found, adopt_for) if adopt_for is not None else set()
-    unwanted = [job for job in found.unwanted() if job.stamp not in adopted] if cancel else []
-    answers = driver.cancel(unwanted)
+def _ask(call: CECall, adopt_for: str | None, *, cancel: bool, yes: bool) -> Compared:
+    uow = call.runtime.database.uow
+    listing = call.driver.find()
+    with uow() as tx:
+        call.note_answer(tx)
+        comparison, differences = _differences(tx, call, listing)
+    _insist_on_yes(comparison, adopt_for, cancel=cancel, yes=yes)
+    adopted: set[str] = set()
+    if adopt_for is not None:
+        with uow() as tx:
+            adopted = _adopt(tx, call, comparison, adopt_for)
+    unwanted = [job for job in comparison.unwanted() if job.stamp not in adopted] if cancel else []
+    answers = call.driver.cancel(unwanted)
     return Compared(
         complete=listing.complete,
         differences=[one for one in differences if one.what != NEXT_CHECK],
@@ -94,52 +92,53 @@ def _ask(
     )
 
 
-def _insist_on_yes(found: Comparison, adopt_for: str | None, *, cancel: bool, yes: bool) -> None:
-    adopting = len(found.strangers) + len(found.returning) if adopt_for is not None else 0
-    cancelling = len(found.unwanted()) if cancel else 0
+def _insist_on_yes(
+    comparison: Comparison, adopt_for: str | None, *, cancel: bool, yes: bool
+) -> None:
+    adopting = len(comparison.strangers) + len(comparison.returning) if adopt_for is not None else 0
+    cancelling = len(comparison.unwanted()) if cancel else 0
     if adopting + cancelling and not yes:
         would = f"this would adopt {adopting} and cancel up to {cancelling} jobs"
         raise ConfirmationNeeded(would, "say --yes if you mean it")
 
 
-def _adopt(
-    tx: Transaction, runtime: Runtime, ce: CE, found: Comparison, vo: str | None
-) -> set[str]:
+def _adopt(tx: Transaction, call: CECall, comparison: Comparison, vo: str) -> set[str]:
     """Take in the jobs that nobody knows, and take pilots in doubt for what the CE says."""
-    now = runtime.now()
+    now, ce = call.runtime.now(), call.ce
     by_vo: dict[str, list[Observed]] = {}
-    for job in found.strangers:
-        by_vo.setdefault(job.vo or str(vo), []).append(job)
-    stamps = [job.stamp for job in found.strangers]
+    for job in comparison.strangers:
+        by_vo.setdefault(job.vo or vo, []).append(job)
+    stamps = [job.stamp for job in comparison.strangers]
     for owner, jobs in by_vo.items():
         pilots.take_in(tx, [job.stamp for job in jobs], owner, ce.name, now)
     taken = pilot_reads.by_stamps(tx, stamps)
     moves = [
-        *(move_to(taken[job.stamp], job, now, now) for job in found.strangers),
-        *(move_to(pilot, job, now, now) for pilot, job in found.returning if job.status),
+        *(move_to(taken[job.stamp], job, now, now) for job in comparison.strangers),
+        *(move_to(pilot, job, now, now) for pilot, job in comparison.returning if job.status),
     ]
     mover.move(tx, moves, now)
-    return {*stamps, *(pilot.stamp for pilot, _ in found.returning)}
+    return {*stamps, *(pilot.stamp for pilot, _ in comparison.returning)}
 
 
 def _differences(
-    tx: Transaction, runtime: Runtime, ce: CE, listing: Listing
+    tx: Transaction, call: CECall, listing: Listing
 ) -> tuple[Comparison, list[Difference]]:
+    ce = call.ce
     known = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
-    found = compare(ce.name, listing, known)
+    comparison = compare(ce.name, listing, known)
     said = {job.stamp: job for job in listing.jobs}
-    delay = timedelta(seconds=runtime.options(ce).visibility_delay)
+    delay = timedelta(seconds=call.options.visibility_delay)
     ours = [
         pilot
         for pilot in pilot_reads.at_ce(tx, ce.name)
         if pilot.stamp in said or not _is_too_new(pilot, listing, delay)
     ]
-    return found, [
-        *(_of_job(job, "nobody here knows its stamp") for job in found.strangers),
-        *(_of_job(job, "the CE has its stamp twice") for job in found.doubles),
-        *(_of_both(p, job, ENDED_HERE) for p, job in found.leftovers),
-        *(_of_both(p, job, "not recorded here yet") for p, job in found.returning),
-        *(_of_other_ce(p, job) for p, job in found.foreign),
+    return comparison, [
+        *(_of_job(job, "nobody here knows its stamp") for job in comparison.strangers),
+        *(_of_job(job, "the CE has its stamp twice") for job in comparison.doubles),
+        *(_of_both(p, job, ENDED_HERE) for p, job in comparison.leftovers),
+        *(_of_both(p, job, "not recorded here yet") for p, job in comparison.returning),
+        *(_of_other_ce(p, job) for p, job in comparison.foreign),
         *_ours(ours, said, listing),
     ]
 

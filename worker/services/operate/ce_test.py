@@ -15,7 +15,7 @@ from typing import TypeVar
 from worker.backends import credentials as files
 from worker.backends.contract import Options
 from worker.backends.guard import Guard
-from worker.db import ces, credentials, locks, pilot_reads, pilots, vos
+from worker.db import ces, credentials, pilot_reads, pilots, vos
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Listing
 from worker.domain.errors import (
@@ -37,6 +37,7 @@ from worker.services.runtime import Runtime
 from worker.services.tasks.check_pilots import check_pilots
 from worker.services.tasks.dispatch import dispatch
 from worker.services.tasks.reconcile import reconcile
+from worker.services.turns import Turn
 
 Answer = TypeVar("Answer")
 
@@ -153,20 +154,18 @@ def _covered(listing: Listing) -> str:
 
 def _alone(runtime: Runtime, ce: CE, call: Callable[[], Answer], asked: Asked) -> Answer:
     """Call a CE while nobody else does."""
-    lease = ce_calls.lease_name(ce.name)
-    waited = 0.0
+    name, waited = ce_calls.lease_name(ce.name), 0.0
     while True:
         with runtime.database.uow() as tx:
-            if locks.take_lease(tx, lease, runtime.holder, runtime.now(), runtime.lease):
-                break
+            turn = Turn.take(tx, runtime, name)
+        if turn is not None:
+            break
         if waited >= TURN:
             raise Unavailable(ce.name, "another execution is calling it; try again")
         asked.pause(1)
         waited += 1
-    try:
+    with turn:
         return call()
-    finally:
-        ce_calls.let_go(runtime, ce.name)
 
 
 def _failed(name: str, error: BackendError) -> Step:

@@ -92,9 +92,8 @@ def output(
         kept = outputs.get(tx, pilot.id)
     if pilot.handle is None:
         raise InUse(f"pilot {pilot.id}", f"it is {pilot.status} and the CE has no output of it")
-    job = Job(stamp=pilot.stamp, handle=pilot.handle, vo=pilot.vo)
     try:
-        found = _fetch(runtime.driver(place), job, pause)
+        found = _fetch(runtime.driver(place), Job.of(pilot), pause)
     except BackendError:
         if kept is None:
             raise
@@ -166,22 +165,21 @@ def cancel(
 
 
 def _ask(runtime: Runtime, ce_name: str, theirs: Sequence[Pilot]) -> int | str:
-    """Ask a CE to end pilots; tell how many it accepted, or why it could not be asked."""
+    """Ask a CE to end pilots; return how many it accepted, or why it could not be asked."""
+    numbers = [pilot.id for pilot in theirs]
     with runtime.database.uow() as tx:
-        ce = ces.get(tx, ce_name)
-        hindrance = ce_calls.hindrance(tx, runtime, ce, runtime.now())
-        if hindrance:
-            pilots.check_soon(tx, [pilot.id for pilot in theirs], runtime.now())
-            return "; ".join(hindrance.lines)
-    jobs = [Job(stamp=pilot.stamp, handle=pilot.handle or "", vo=pilot.vo) for pilot in theirs]
-    try:
-        answers = runtime.driver(ce).cancel(jobs)
-    except BackendError as error:
+        call = ce_calls.begin(tx, runtime, ces.get(tx, ce_name))
+        if isinstance(call, TaskResult):
+            pilots.check_soon(tx, numbers, runtime.now())
+            return "; ".join(call.lines)
+    with call:
+        try:
+            answers = call.driver.cancel([Job.of(pilot) for pilot in theirs])
+        except BackendError as error:
+            with runtime.database.uow() as tx:
+                call.failed(tx, error)
+            return str(error)
         with runtime.database.uow() as tx:
-            ce_calls.failed(tx, runtime, ce_name, error)
-        return str(error)
-    accepted = {answer.stamp for answer in answers if answer.accepted}
-    with runtime.database.uow() as tx:
-        pilots.check_soon(tx, [pilot.id for pilot in theirs], runtime.now())
-        ce_calls.answered(tx, runtime, ce_name)
-    return len(accepted)
+            pilots.check_soon(tx, numbers, runtime.now())
+            call.answered(tx)
+    return sum(answer.accepted for answer in answers)

@@ -5,10 +5,12 @@ is kept and never waits for a source. While no answer is young enough, the rule 
 is done.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from worker.db import demands, locks, vos
+from worker.db import demands, vos
 from worker.db.demands import Answer
 from worker.db.uow import Transaction
 from worker.demand import registry
@@ -17,6 +19,7 @@ from worker.domain.errors import DemandUnknown
 from worker.domain.schedule import Outcome
 from worker.domain.vo import VO
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
+from worker.services.turns import Turn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +37,25 @@ def ask_demand(runtime: Runtime, vo_name: str) -> TaskResult:
         vo = vos.get(tx, vo_name)
         if vo.source is None:
             return skipped(f"VO {vo_name} has no demand source")
-        if not locks.take_lease(tx, _lease(vo_name), runtime.holder, runtime.now(), runtime.lease):
+        turn = Turn.take(tx, runtime, f"demand:{vo_name}")
+        if turn is None:
             return busy(f"another execution asks for VO {vo_name}")
+    with turn:
+        return _ask(turn, vo, vo.source)
+
+
+def _ask(turn: Turn, vo: VO, source: Mapping[str, Any]) -> TaskResult:
+    now, uow = turn.runtime.now, turn.runtime.database.uow
     try:
-        demand = registry.ask(vo_name, vo.source)
+        demand = registry.ask(vo.name, source)
     except DemandUnknown as error:
-        with runtime.database.uow() as tx:
-            demands.failed(tx, vo_name, ": ".join(map(str, error.details)), runtime.now())
-            locks.release_lease(tx, _lease(vo_name), runtime.holder)
+        with uow() as tx:
+            demands.failed(tx, vo.name, ": ".join(map(str, error.details)), now())
+            turn.give_back(tx)
         return TaskResult(outcome=Outcome.FAILED, lines=(str(error),))
-    with runtime.database.uow() as tx:
-        demands.answered(tx, vo_name, demand, runtime.now())
-        locks.release_lease(tx, _lease(vo_name), runtime.holder)
+    with uow() as tx:
+        demands.answered(tx, vo.name, demand, now())
+        turn.give_back(tx)
     return TaskResult(counts={"demand": demand})
 
 
@@ -79,7 +89,3 @@ def known_demand(vo: VO, answer: Answer, now: datetime) -> Known:
     demand = {Unknown.HOLD: 0, Unknown.TRICKLE: options.trickle, Unknown.FILL: None}
     note = f"{why}; the rule is {options.unknown}"
     return Known(demand=demand[options.unknown], note=note, certain=False)
-
-
-def _lease(vo: str) -> str:
-    return f"demand:{vo}"

@@ -8,17 +8,16 @@ credential cannot be used now is left out of the claim, and its pilots stay as t
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from worker.backends.contract import Options
-from worker.db import ces, locks, mover, pilot_reads, pilots
+from worker.db import ces, mover, pilot_reads, pilots
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
-from worker.domain.ce import CE
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.payload import Fitted
 from worker.domain.pilot import Cause, Move, Status
 from worker.domain.schedule import Outcome
 from worker.services import ce_calls, credentials, payloads
+from worker.services.ce_calls import CECall
 from worker.services.runtime import Runtime, TaskResult, skipped
 
 
@@ -38,34 +37,15 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
         sendable = sum(vo not in left_out for vo in waiting.values())
         if not sendable:
             return skipped(*left_out.values())
-        driver = runtime.driver(ce)
-        hindrance = ce_calls.hindrance(tx, runtime, ce, runtime.now())
-        if hindrance:
-            return hindrance
-        claimed = _claim(tx, runtime, ce, min(runtime.batch, sendable), left_out)
+        call = ce_calls.begin(tx, runtime, ce)
+        if isinstance(call, TaskResult):
+            return call
+        claimed = _claim(tx, call, min(runtime.batch, sendable), left_out)
         if not claimed:
-            locks.release_lease(tx, ce_calls.lease_name(ce_name), runtime.holder)
+            call.give_back(tx)
             return skipped("its submissions for this minute are used up")
-        lease_ends = runtime.now() + runtime.lease
-    if runtime.now() >= lease_ends:
-        # This process was stopped for so long that a listing may have given them up already.
-        return _too_late(claimed)
-    try:
-        receipts = _telling(driver.submit(_orders(claimed, ready.fitted)))
-    except BackendError as error:
-        return _record_failure(runtime, ce, claimed, error)
-    with runtime.database.uow() as tx:
-        moved = pilots.record(tx, _recorded(runtime, ce, claimed, receipts), runtime.now())
-        ce_calls.answered(tx, runtime, ce_name)
-    refused = sum(1 for receipt in receipts if receipt.refused)
-    return TaskResult(
-        counts={
-            "submitted": len(moved.moved) - refused,
-            "refused": refused,
-            "in doubt": len(claimed) - len(receipts),
-        },
-        lines=tuple(left_out.values()),
-    )
+    with call:
+        return _send(call, claimed, ready.fitted, tuple(left_out.values()))
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
@@ -75,6 +55,33 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
         count = len(pilot_reads.unsent(tx, ce_name))
     what = "would send" if ce.enabled and not ce.draining else "would cancel"
     return TaskResult(counts={what: min(count, runtime.batch)})
+
+
+def _send(
+    call: CECall,
+    claimed: Sequence[Reserved],
+    fitted: Mapping[str, Fitted],
+    left_out: tuple[str, ...],
+) -> TaskResult:
+    if call.is_over:
+        # This process was stopped for so long that a listing may have given them up already.
+        return _too_late(claimed)
+    try:
+        receipts = _telling(call.driver.submit(_orders(claimed, fitted)))
+    except BackendError as error:
+        return _record_failure(call, claimed, error)
+    with call.runtime.database.uow() as tx:
+        moved = pilots.record(tx, _recorded(call, claimed, receipts), call.runtime.now())
+        call.answered(tx)
+    refused = sum(1 for receipt in receipts if receipt.refused)
+    return TaskResult(
+        counts={
+            "submitted": len(moved.moved) - refused,
+            "refused": refused,
+            "in doubt": len(claimed) - len(receipts),
+        },
+        lines=left_out,
+    )
 
 
 def _too_late(claimed: Sequence[Reserved]) -> TaskResult:
@@ -89,15 +96,11 @@ def _left_out(barred: Mapping[str, str], waiting: Mapping[int, str]) -> dict[str
     return {vo: why for vo, why in sorted(barred.items()) if vo in concerned}
 
 
-def _claim(
-    tx: Transaction, runtime: Runtime, ce: CE, batch: int, left_out: Collection[str]
-) -> list[Reserved]:
-    limit = runtime.options(ce).submissions_per_minute
-    if limit is not None and not runtime.by_hand:
-        batch = locks.take_tokens(tx, f"submissions:{ce.name}", batch, limit, runtime.now())
+def _claim(tx: Transaction, call: CECall, batch: int, left_out: Collection[str]) -> list[Reserved]:
+    batch = call.submissions(tx, batch)
     if not batch:
         return []
-    return pilots.claim(tx, ce.name, batch, runtime.now(), not_of=left_out)
+    return pilots.claim(tx, call.ce.name, batch, call.runtime.now(), not_of=left_out)
 
 
 def _orders(claimed: Sequence[Reserved], fitted: Mapping[str, Fitted]) -> list[Order]:
@@ -115,10 +118,10 @@ def _telling(receipts: Sequence[Receipt]) -> list[Receipt]:
 
 
 def _recorded(
-    runtime: Runtime, ce: CE, claimed: Sequence[Reserved], receipts: Sequence[Receipt]
+    call: CECall, claimed: Sequence[Reserved], receipts: Sequence[Receipt]
 ) -> list[pilots.Receipt]:
     ids = {pilot.stamp: pilot.pilot_id for pilot in claimed}
-    options: Options = runtime.options(ce)
+    next_check_at = call.runtime.now() + timedelta(seconds=call.options.check_soonest)
     return [
         pilots.Receipt(
             pilot_id=ids[receipt.stamp],
@@ -126,27 +129,24 @@ def _recorded(
             refused=receipt.refused,
             raw=receipt.raw,
             reason=receipt.reason,
-            next_check_at=runtime.now() + timedelta(seconds=options.check_soonest),
+            next_check_at=next_check_at,
         )
         for receipt in receipts
     ]
 
 
-def _record_failure(
-    runtime: Runtime, ce: CE, claimed: Sequence[Reserved], error: BackendError
-) -> TaskResult:
+def _record_failure(call: CECall, claimed: Sequence[Reserved], error: BackendError) -> TaskResult:
     """Record a call that failed as a whole. Only a refusal says what became of the pilots."""
     cause = _cause(error)
-    with runtime.database.uow() as tx:
+    what = "refused" if cause else "in doubt"
+    with call.runtime.database.uow() as tx:
         if cause is not None:
             receipts = [
                 pilots.Receipt(pilot_id=pilot.pilot_id, refused=cause, reason=str(error))
                 for pilot in claimed
             ]
-            pilots.record(tx, receipts, runtime.now())
-        ce_calls.failed(tx, runtime, ce.name, error)
-    what = "refused" if cause else "in doubt"
-    return TaskResult(outcome=Outcome.FAILED, counts={what: len(claimed)}, lines=(str(error),))
+            pilots.record(tx, receipts, call.runtime.now())
+        return call.failed(tx, error, {what: len(claimed)})
 
 
 def _cause(error: BackendError) -> Cause | None:

@@ -9,7 +9,6 @@ from worker.db.schedules import Execution
 from worker.domain.errors import Invalid, PilotageError
 from worker.domain.lines import reason, short_line
 from worker.domain.schedule import Outcome, Scope
-from worker.services import ce_calls
 from worker.services.runtime import Runtime, TaskResult
 from worker.services.tasks.catalogue import Task
 
@@ -30,8 +29,6 @@ def execute(
         failure = short_line("; ".join(done.lines))
     except Exception as error:
         failure = reason(error)
-        if task.scope is Scope.CE and subject is not None:
-            ce_calls.let_go(runtime, subject)
         raise
     finally:
         _note(

@@ -1,20 +1,20 @@
-"""Keeping what failed pilots wrote: a few of each check, while the CE still has it.
+"""The output of failed pilots: a few of each check are kept, while the CE still has them.
 
-It is fetched between the call and the record of a check, by the same right to call the CE, and
-never for more pilots than the settings say: what is kept is a sample, and costs no query a pilot.
+It is fetched after the record of a check, in the same turn, and never for more pilots than the
+settings say: what is kept is a sample, and costs no query a pilot. It may tell why a pilot failed
+where its CE did not.
 """
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 
-from worker.backends.guard import Guard
+from worker.db import mover, outputs
 from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import BackendError
-from worker.domain.pilot import Move, Pilot, Status
+from worker.domain.pilot import Cause, Move, Pilot, Status
 from worker.policy.failures import refined
-from worker.services.runtime import Runtime
+from worker.services.ce_calls import CECall
 
 log = logging.getLogger(__name__)
 
@@ -22,41 +22,54 @@ ENOUGH = 20.0
 """Seconds after which no further output is fetched."""
 
 
-def fetch(
-    runtime: Runtime, driver: Guard, asked: Sequence[Pilot], moves: Sequence[Move]
-) -> dict[int, str]:
-    """Fetch what some of the pilots wrote that are about to fail, by their ids."""
-    failed = {move.pilot_id for move in moves if move.to is Status.FAILED}
-    chosen = [pilot for pilot in asked if pilot.id in failed][: runtime.keep_failed_output]
+def is_wanted(call: CECall, moves: Iterable[Move]) -> bool:
+    """Return whether the output of some of these is to be fetched."""
+    limit = call.runtime.keep_failed_output
+    return limit > 0 and any(move.to is Status.FAILED for move in moves)
+
+
+def keep(call: CECall, failed: Sequence[Pilot], answers: Iterable[Observed]) -> None:
+    """Keep what some of the failed pilots wrote, and read from it why they failed."""
+    if call.is_over:
+        return
+    texts = _fetch(call, failed)
+    if not texts:
+        return
+    causes = {answer.stamp: answer.cause for answer in answers}
+    stamps = {pilot.id: pilot.stamp for pilot in failed}
+    with call.runtime.database.uow() as tx:
+        recorded = mover.causes(tx, texts)
+        mover.refine(tx, _refined(recorded, texts, stamps, causes))
+        outputs.keep(tx, texts, call.runtime.now())
+        call.give_back(tx)
+
+
+def _refined(
+    recorded: Mapping[int, Cause],
+    texts: Mapping[int, str],
+    stamps: Mapping[int, str],
+    causes: Mapping[str, Cause | None],
+) -> dict[int, Cause]:
+    """Return the causes that the outputs tell more closely than what was recorded."""
+    closer = {
+        number: refined(cause, causes.get(stamps[number]), texts[number])
+        for number, cause in recorded.items()
+    }
+    return {number: cause for number, cause in closer.items() if cause is not recorded[number]}
+
+
+def _fetch(call: CECall, failed: Sequence[Pilot]) -> dict[int, str]:
+    """Fetch what some pilots wrote, by their ids."""
     began = time.monotonic()
     texts = {}
-    for pilot in chosen:
+    for pilot in failed[: call.runtime.keep_failed_output]:
         if pilot.handle is None or time.monotonic() - began > ENOUGH:
             continue
         try:
-            found = driver.output(Job(stamp=pilot.stamp, handle=pilot.handle, vo=pilot.vo))
+            output = call.driver.output(Job.of(pilot))
         except BackendError as error:
             log.info("the output of pilot %d was not kept: %s", pilot.id, error)
             break  # a CE that fails once is not asked again and again
-        if found.text.strip():
-            texts[pilot.id] = found.text
+        if output.text.strip():
+            texts[pilot.id] = output.text
     return texts
-
-
-def judged(
-    asked: Sequence[Pilot],
-    observed: Sequence[Observed],
-    moves: Sequence[Move],
-    texts: Mapping[int, str],
-) -> list[Move]:
-    """Read why pilots failed from what they wrote, where their CE did not say."""
-    stamps = {pilot.id: pilot.stamp for pilot in asked}
-    told = {answer.stamp: answer.cause for answer in observed}
-    return [
-        replace(
-            move, cause=refined(move.cause, told.get(stamps[move.pilot_id]), texts[move.pilot_id])
-        )
-        if move.pilot_id in texts and move.cause is not None
-        else move
-        for move in moves
-    ]

@@ -3,24 +3,23 @@
 Claim the right to call (committed), call, record (committed). A pilot whose stamp is listed is
 taken for what it is, a lost one too. One whose stamp is not is given up only after two complete
 listings that are young enough to show it. Jobs that ought not to be there are reported, and
-cancelled where the operator wants it.
+cancelled where the operator wants it, after the record.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
-from worker.backends.guard import Guard
 from worker.db import ces, mover, pilot_reads, pilots
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
-from worker.domain.ce_answers import Listing
+from worker.domain.ce_answers import Job, Listing
 from worker.domain.errors import BackendError
-from worker.domain.pilot import Check, Move, Status
-from worker.domain.schedule import Outcome
-from worker.policy.polling import DOUBT_MISSES
+from worker.policy.comparison import Comparison, compare
+from worker.policy.judgement import judge_missing, move_to
 from worker.services import ce_calls
+from worker.services.ce_calls import CECall
 from worker.services.runtime import Runtime, TaskResult
-from worker.services.tasks.check_pilots import move_to
-from worker.services.tasks.comparison import Comparison, compare, covers
 
 SHOWN = 20
 """Jobs that ought not to be there, of which one execution tells at the most."""
@@ -30,21 +29,11 @@ def reconcile(runtime: Runtime, ce_name: str) -> TaskResult:
     """Compare what a CE has with what we remember."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
-        driver = runtime.driver(ce)
-        hindrance = ce_calls.hindrance(tx, runtime, ce, runtime.now())
-        if hindrance:
-            return hindrance
-    try:
-        listing = driver.find()
-        cancelled = _cancel_unwanted(runtime, ce, driver, listing) if ce.cancel_strangers else 0
-    except BackendError as error:
-        with runtime.database.uow() as tx:
-            ce_calls.failed(tx, runtime, ce_name, error)
-        return TaskResult(outcome=Outcome.FAILED, lines=(str(error),))
-    with runtime.database.uow() as tx:
-        done = _settle(tx, runtime, ce, listing, cancelled)
-        ce_calls.answered(tx, runtime, ce_name)
-    return done
+        call = ce_calls.begin(tx, runtime, ce)
+    if isinstance(call, TaskResult):
+        return call
+    with call:
+        return _reconcile(call)
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
@@ -54,34 +43,54 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
         return TaskResult(counts={"in doubt": len(pilot_reads.in_doubt(tx, ce_name))})
 
 
-def _cancel_unwanted(runtime: Runtime, ce: CE, driver: Guard, listing: Listing) -> int:
-    """Ask the CE to end the jobs that ought not to be there; tell how many it accepted."""
-    with runtime.database.uow() as tx:
-        unwanted = _compare(tx, ce, listing).unwanted()
-    return sum(answer.accepted for answer in driver.cancel(unwanted))
+def _reconcile(call: CECall) -> TaskResult:
+    try:
+        listing = call.driver.find()
+    except BackendError as error:
+        with call.runtime.database.uow() as tx:
+            return call.failed(tx, error)
+    with call.runtime.database.uow() as tx:
+        comparison, result = _settle(tx, call, listing)
+        unwanted = comparison.unwanted() if call.ce.cancel_strangers else []
+        if unwanted:
+            call.note_answer(tx)
+        else:
+            call.answered(tx)
+    return _cancel(call, unwanted, result) if call.ce.cancel_strangers else result
 
 
-def _settle(
-    tx: Transaction, runtime: Runtime, ce: CE, listing: Listing, cancelled: int
-) -> TaskResult:
-    now = runtime.now()
-    found = _compare(tx, ce, listing)
-    adopted = [move_to(pilot, job, now, now) for pilot, job in found.returning if job.status]
-    misses, given_up = _missing(tx, runtime, ce, listing, found.listed)
-    moved = mover.move(tx, [*adopted, *given_up], now)
-    pilots.checked(tx, misses, now)
+def _cancel(call: CECall, unwanted: Sequence[Job], result: TaskResult) -> TaskResult:
+    """Ask the CE to end jobs; what was recorded stands, whatever it answers."""
+    try:
+        cancelled = sum(answer.accepted for answer in call.driver.cancel(unwanted))
+    except BackendError as error:
+        with call.runtime.database.uow() as tx:
+            return call.failed(tx, error, result.counts)
+    return replace(result, counts={**result.counts, "cancelled": cancelled})
+
+
+def _settle(tx: Transaction, call: CECall, listing: Listing) -> tuple[Comparison, TaskResult]:
+    now = call.runtime.now()
+    comparison = _compare(tx, call.ce, listing)
+    adopted = [move_to(pilot, job, now, now) for pilot, job in comparison.returning if job.status]
+    missing = judge_missing(
+        pilot_reads.in_doubt(tx, call.ce.name),
+        listing,
+        visibility_delay=timedelta(seconds=call.options.visibility_delay),
+    )
+    moved = mover.move(tx, [*adopted, *missing.moves], now)
+    pilots.checked(tx, missing.checks, now)
     came_back = moved.moved & {move.pilot_id for move in adopted}
-    return TaskResult(
+    return comparison, TaskResult(
         counts={
-            "listed": len(found.listed),
+            "listed": len(comparison.listed),
             "adopted": len(came_back),
             "given up": len(moved.moved) - len(came_back),
-            "strangers": len(found.strangers),
-            "leftovers": len(found.leftovers),
-            "doubles": len(found.doubles),
-            **({"cancelled": cancelled} if ce.cancel_strangers else {}),
+            "strangers": len(comparison.strangers),
+            "leftovers": len(comparison.leftovers),
+            "doubles": len(comparison.doubles),
         },
-        lines=_lines(found),
+        lines=_lines(comparison),
     )
 
 
@@ -90,34 +99,16 @@ def _compare(tx: Transaction, ce: CE, listing: Listing) -> Comparison:
     return compare(ce.name, listing, known)
 
 
-def _lines(found: Comparison) -> tuple[str, ...]:
+def _lines(comparison: Comparison) -> tuple[str, ...]:
     lines = [
-        *(f"the CE has a job of a stamp that nobody knows: {job.stamp}" for job in found.strangers),
+        *(
+            f"the CE has a job of a stamp that nobody knows: {job.stamp}"
+            for job in comparison.strangers
+        ),
         *(
             f"the CE still has the job of pilot {pilot.id}, which is {pilot.status} here"
-            for pilot, _ in found.leftovers
+            for pilot, _ in comparison.leftovers
         ),
-        *(f"the CE has the stamp {job.stamp} twice" for job in found.doubles),
+        *(f"the CE has the stamp {job.stamp} twice" for job in comparison.doubles),
     ]
     return tuple(lines[:SHOWN])
-
-
-def _missing(
-    tx: Transaction, runtime: Runtime, ce: CE, listing: Listing, listed: frozenset[str]
-) -> tuple[list[Check], list[Move]]:
-    """Count a miss for each pilot in doubt that a complete and young listing lacks."""
-    delay = timedelta(seconds=runtime.options(ce).visibility_delay)
-    misses, given_up = [], []
-    for pilot in pilot_reads.in_doubt(tx, ce.name):
-        if pilot.stamp in listed or pilot.claimed_at is None or not covers(listing, pilot):
-            continue
-        if listing.as_of <= pilot.claimed_at + delay:
-            continue
-        if pilot.misses + 1 >= DOUBT_MISSES:
-            reason = f"{DOUBT_MISSES} complete listings of the CE lacked its stamp"
-            given_up.append(
-                Move(pilot_id=pilot.id, was=Status.SUBMITTING, to=Status.LOST, reason=reason)
-            )
-        else:
-            misses.append(Check(pilot_id=pilot.id, next_check_at=None, missing=True))
-    return misses, given_up

@@ -10,13 +10,12 @@ import logging
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from worker.backends import credentials as files
 from worker.backends import shell
-from worker.db import credentials, locks
+from worker.db import credentials
 from worker.domain.credential import (
     Credential,
     CredentialKind,
@@ -25,11 +24,12 @@ from worker.domain.credential import (
     trouble,
     warning,
 )
-from worker.domain.errors import BackendError, Invalid, PilotageError
+from worker.domain.errors import BackendError, Invalid
 from worker.domain.schedule import Outcome
 from worker.domain.secrets import without_long_words
 from worker.policy.polling import after_failures
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
+from worker.services.turns import Turn
 
 log = logging.getLogger(__name__)
 
@@ -51,20 +51,18 @@ def renew_credentials(runtime: Runtime) -> TaskResult:
 def renew(runtime: Runtime, is_due: Callable[[Credential], bool]) -> TaskResult:
     """Look at every credential and renew those that are due."""
     with runtime.database.uow() as tx:
-        if not locks.take_lease(tx, LEASE, runtime.holder, runtime.now(), runtime.lease):
+        turn = Turn.take(tx, runtime, LEASE)
+        if turn is None:
             return busy("another execution renews credentials")
         known = credentials.get_all(tx)
         if not known:
-            locks.release_lease(tx, LEASE, runtime.holder)
+            turn.give_back(tx)
             return skipped("there is no credential")
-    try:
+    with turn:
         went = _look_and_renew(runtime, known, is_due)
         with runtime.database.uow() as tx:
             credentials.saw(tx, went.seen)
-            locks.release_lease(tx, LEASE, runtime.holder)
-    except Exception:
-        _let_go(runtime)
-        raise
+            turn.give_back(tx)
     _warn(runtime, known, went.seen)
     return _done(runtime, went)
 
@@ -195,9 +193,3 @@ def _done(runtime: Runtime, went: _Round) -> TaskResult:
         },
         lines=(*went.renewed, *went.failed, *bad),
     )
-
-
-def _let_go(runtime: Runtime) -> None:
-    """Give the lease back after an error that nobody expected; if that fails, it runs out."""
-    with suppress(PilotageError), runtime.database.uow() as tx:
-        locks.release_lease(tx, LEASE, runtime.holder)

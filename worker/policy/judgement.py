@@ -1,0 +1,163 @@
+"""What an answer of a CE means for the pilots that were asked after.
+
+Pure: the recorded pilots, what was answered and a moment go in; moves and notes come out. An
+error, a silence, or an answer that leaves a pilot out changes no status.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from worker.domain.ce_answers import Listing, Observed
+from worker.domain.pilot import Cause, Check, Move, Pilot, Status
+from worker.policy.comparison import covers
+from worker.policy.failures import cause_of
+from worker.policy.polling import DOUBT_MISSES, after_failures, is_lost, next_check
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The moves that an answer means, and the notes on pilots that stay where they are."""
+
+    moves: Sequence[Move]
+    checks: Sequence[Check]
+
+    @classmethod
+    def of(cls, verdicts: Iterable[Move | Check]) -> "Judgement":
+        """Part the moves from the notes."""
+        every = list(verdicts)
+        return cls(
+            moves=[verdict for verdict in every if isinstance(verdict, Move)],
+            checks=[verdict for verdict in every if isinstance(verdict, Check)],
+        )
+
+    def without_absences(self) -> "Judgement":
+        """Return the same without pilots that were missing: somebody else may have seen them."""
+        return Judgement(
+            moves=[move for move in self.moves if move.to is not Status.LOST],
+            checks=[check for check in self.checks if not check.missing],
+        )
+
+
+def judge(
+    pilots: Iterable[Pilot],
+    answers: Iterable[Observed],
+    now: datetime,
+    *,
+    soonest: timedelta,
+    latest: timedelta,
+) -> Judgement:
+    """Judge what a CE answered about pilots."""
+    by_stamp = {answer.stamp: answer for answer in answers}
+    return Judgement.of(
+        _verdict(pilot, by_stamp.get(pilot.stamp), now, soonest, latest) for pilot in pilots
+    )
+
+
+def judge_failed_call(pilots: Iterable[Pilot], now: datetime, *, soonest: timedelta) -> list[Check]:
+    """Return the notes on pilots whose CE did not answer: each is asked after ever more rarely."""
+    return [
+        Check(
+            pilot_id=pilot.id,
+            next_check_at=after_failures(now, pilot.attempts + 1, soonest=soonest),
+            answered=False,
+        )
+        for pilot in pilots
+    ]
+
+
+def judge_missing(
+    in_doubt: Iterable[Pilot], listing: Listing, *, visibility_delay: timedelta
+) -> Judgement:
+    """Judge the pilots in doubt that a listing lacks though it is complete and young enough."""
+    listed = {job.stamp for job in listing.jobs}
+    return Judgement.of(
+        _given_up_or_missed(pilot)
+        for pilot in in_doubt
+        if pilot.stamp not in listed and _would_show(listing, pilot, visibility_delay)
+    )
+
+
+def move_to(pilot: Pilot, answer: Observed, now: datetime, again: datetime) -> Move:
+    """Return the move that an answer means.
+
+    A job that is gone before its end was cancelled if we asked for it, else somebody removed it.
+    """
+    status = answer.status or pilot.status
+    is_ours = pilot.cancel_requested_at is not None and pilot.status is not Status.SUBMITTING
+    if status is Status.CANCELLED and not is_ours:
+        status = Status.FAILED
+    return Move(
+        pilot_id=pilot.id,
+        was=pilot.status,
+        to=status,
+        cause=_cause(pilot, answer, now) if status is Status.FAILED else None,
+        handle=answer.handle,
+        raw=answer.raw,
+        reason=answer.reason,
+        exit_code=answer.exit_code,
+        node=answer.node,
+        started_at=answer.started_at,
+        ended_at=answer.ended_at,
+        next_check_at=again,
+    )
+
+
+def _verdict(
+    pilot: Pilot,
+    answer: Observed | None,
+    now: datetime,
+    soonest: timedelta,
+    latest: timedelta,
+) -> Move | Check:
+    again = next_check(now, _since(pilot), soonest=soonest, latest=latest)
+    if answer is None:
+        return Check(pilot_id=pilot.id, next_check_at=again, answered=False)
+    if answer.absent:
+        return _absent(pilot, now, now + soonest)
+    if answer.status is None or answer.status is pilot.status:
+        return Check(
+            pilot_id=pilot.id,
+            next_check_at=again,
+            raw=answer.raw,
+            reason=answer.reason,
+            node=answer.node,
+        )
+    return move_to(pilot, answer, now, now + soonest)
+
+
+def _absent(pilot: Pilot, now: datetime, again: datetime) -> Move | Check:
+    missing_since = pilot.missing_since or now
+    if not is_lost(pilot.misses + 1, missing_since, now):
+        return Check(pilot_id=pilot.id, next_check_at=again, missing=True)
+    reason = f"the CE has not known it since {missing_since:%Y-%m-%d %H:%M:%S}Z"
+    return Move(pilot_id=pilot.id, was=pilot.status, to=Status.LOST, reason=reason)
+
+
+def _given_up_or_missed(pilot: Pilot) -> Move | Check:
+    if pilot.misses + 1 >= DOUBT_MISSES:
+        reason = f"{DOUBT_MISSES} complete listings of the CE lacked its stamp"
+        return Move(pilot_id=pilot.id, was=Status.SUBMITTING, to=Status.LOST, reason=reason)
+    return Check(pilot_id=pilot.id, next_check_at=None, missing=True)
+
+
+def _would_show(listing: Listing, pilot: Pilot, visibility_delay: timedelta) -> bool:
+    """Return whether a listing would show a pilot in doubt if its CE had it."""
+    if pilot.claimed_at is None or not covers(listing, pilot):
+        return False
+    return listing.as_of > pilot.claimed_at + visibility_delay
+
+
+def _cause(pilot: Pilot, answer: Observed, now: datetime) -> Cause:
+    return cause_of(
+        Cause.REMOVED if answer.status is Status.CANCELLED else answer.cause,
+        answer.started_at or pilot.started_at,
+        answer.ended_at or now,
+        exit_code=answer.exit_code,
+        words=(answer.raw, answer.reason),
+    )
+
+
+def _since(pilot: Pilot) -> datetime:
+    """Return when the pilot came to its status."""
+    return pilot.started_at or pilot.submitted_at or pilot.reserved_at

@@ -1,0 +1,79 @@
+"""Turns: one execution at a time does what another must not do beside it.
+
+    with runtime.database.uow() as tx:
+        turn = Turn.take(tx, runtime, "demand:lhcb")
+    if turn is None:
+        return busy("another execution asks for VO lhcb")
+    with turn:
+        ...                                  # no unit of work is open while others are called
+        with runtime.database.uow() as tx:
+            ...                              # the record
+            turn.give_back(tx)
+
+A turn is a lease in the database: taken with the claim, given back with the record. Whatever ends
+the block gives it back too; after a crash it runs out by itself. Nothing correct leans on it.
+"""
+
+from contextlib import suppress
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from worker.db import locks
+from worker.db.uow import Transaction
+from worker.domain.errors import PilotageError
+from worker.services.runtime import Runtime
+
+
+class Turn:
+    """The right of one execution to do something alone, as long as its lease lasts."""
+
+    def __init__(self, runtime: Runtime, name: str) -> None:
+        self.runtime = runtime
+        self.name = name
+        self._ends: datetime | None = None
+
+    @classmethod
+    def take(cls, tx: Transaction, runtime: Runtime, name: str) -> Self | None:
+        """Take a turn, unless another execution has it."""
+        turn = cls(runtime, name)
+        return turn if turn.begin(tx) else None
+
+    def begin(self, tx: Transaction) -> bool:
+        """Take the lease; return whether it was free."""
+        now, length = self.runtime.now(), self.runtime.lease
+        is_free = locks.take_lease(tx, self.name, self.runtime.holder, now, length)
+        self._ends = now + length if is_free else None
+        return is_free
+
+    def extend(self, tx: Transaction) -> bool:
+        """Let the turn last as long again; return whether it was still ours."""
+        now, length = self.runtime.now(), self.runtime.lease
+        is_ours = locks.extend_lease(tx, self.name, self.runtime.holder, now, length)
+        self._ends = now + length if is_ours else None
+        return is_ours
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the lease has run out, because this process stood still."""
+        return self._ends is None or self.runtime.now() >= self._ends
+
+    def give_back(self, tx: Transaction) -> bool:
+        """Give the lease back with the record; return whether it was still ours."""
+        self._ends = None
+        return locks.release_lease(tx, self.name, self.runtime.holder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give the lease back if that was not done; if that fails, it runs out."""
+        if self._ends is None or (error is not None and not isinstance(error, Exception)):
+            return
+        with suppress(PilotageError), self.runtime.database.uow() as tx:
+            self.give_back(tx)
