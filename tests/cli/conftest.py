@@ -17,8 +17,9 @@ from worker.db.uow import Transaction
 def cli(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Cli]:
-    """A command line with a state folder of its own."""
+    """A command line with a state folder of its own, in no terminal of any width."""
     monkeypatch.setenv("PILOTAGE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("COLUMNS", raising=False)
     yield Cli(capsys)
     forget()
 

@@ -207,7 +207,7 @@ def test_ce_test_fails_with_what_is_wrong(cli: Cli) -> None:
 
     assert answer.code == 1
     assert answer.err.count("\n") == 1
-    assert "at the step 'pilot'" in answer.err
+    assert answer.err.endswith("ce test here: steps that failed: pilot\n")
     assert "no slot of here is free" in answer.out
     assert "no slot of here is free" not in answer.err, "it is said once"
     assert [line.split()[0] for line in answer.out.splitlines()][-2:] == ["failed", "→"]

@@ -16,6 +16,7 @@ CE_LIST = {
 OF_ONE_CE = {
     *("only_for", "drain_by", "cancel_strangers", "held_until", "chances"),
     *("sending", "sending_reason", "sending_since"),
+    *("calls", "failed_calls", "answered_at", "unanswered_since", "last_error", "retry_at"),
 }
 """What is shown of one CE and not in the list."""
 SIM = ("--backend", "sim", "--capacity", "10")

@@ -38,7 +38,7 @@ NO_LISTINGS = {
 """The last words of the commands that take --json and change something, or show a text."""
 ARGUMENTS = {
     ("ce", "name"): CE, ("ce", "ce"): CE, ("explain", "ce"): CE, ("vo", "name"): VO,
-    ("pilot", "which"): "1", ("credential", "vo"): VO, ("credential", "backend"): "sim",
+    ("pilot", "which"): "1", ("credential", "vo"): VO, ("credential", "backend"): "htcondor",
 }  # fmt: skip
 LISTINGS = sorted(
     path
@@ -65,7 +65,8 @@ def filled(
         iat=int((now - timedelta(hours=9)).timestamp()),
         exp=int((now + timedelta(hours=1)).timestamp()),
     )
-    cli.ok(*("credential", "add", VO, "sim", "--token", str(token)), "--renew", "renew it " * 9)
+    token_of_vo = ("credential", "add", VO, "htcondor", "--token", str(token))
+    cli.ok(*token_of_vo, "--renew", "renew it " * 9)
     cli.ok("ce", "pause", CE, "--reason", REASON, "--until", "2h")
     cli.ok(*("ce", "maintenance", "add", NORMAL_CE, "--begin", "30d", "--end", "40d"),
            *("--reason", REASON))  # fmt: skip

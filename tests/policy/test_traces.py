@@ -105,6 +105,15 @@ def test_the_steps_of_a_pause_tell_since_when_and_why() -> None:
     assert told["chances"] == "nothing learnt; configured success rate 1.00"
 
 
+def test_the_steps_of_a_ce_that_is_held_do_not_say_that_it_has_no_pause() -> None:
+    ce = CEFacts(name="a", free=5, closed="held by hand: new nodes")
+    [decision] = registry.find()(now=NOW, vo=VOFacts(name="vo"), budget=16, ces=[ce])
+    lines = dict(steps(decision))
+
+    assert lines["no pilots"] == "held by hand: new nodes"
+    assert "pause" not in lines
+
+
 def test_a_trace_of_an_older_kind_is_told_as_it_is() -> None:
     old = Decision(vo="vo", ce="a", at=NOW, granted=1, reason="so", trace={"free": 3, "no": None})
     assert steps(old) == [("free", "3")]

@@ -92,7 +92,7 @@ def test_a_fault_of_the_simulated_ce_is_shown_in_the_numbers(world: World) -> No
     values = numbers(world.runtime(), ce)
     assert values["pilotage_ce_answered_timestamp_seconds"] == pytest.approx(answered_at)
     assert values["pilotage_ce_failed_calls"] == 1
-    assert values["pilotage_ce_open"] == 0
+    assert values["pilotage_ce_gets_pilots"] == 0
     assert pauses.state(world.runtime(), ce.name)["last_error"] == f"{ce.name}: connection refused"
 
 

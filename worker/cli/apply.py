@@ -37,7 +37,7 @@ def apply(file: Path, dry_run: bool, as_json: bool) -> None:
 
 @click.command(epilog=example("pilotage export"))
 def export() -> None:
-    """Write VOs, CEs, payloads, schedules and the paths of credentials as TOML.
+    """Write VOs, CEs, payloads, schedules and credentials as TOML.
 
     'pilotage apply' reads it, on this database or another. No file of a secret is read.
     """

@@ -197,7 +197,7 @@ def resume(name: str, reason: str) -> None:
 @paged
 @as_json
 def pauses(name: str, as_json: bool, **asked: Any) -> None:
-    """List when a CE was paused and opened again, and why."""
+    """List when a CE was paused, held or resumed, and why."""
     asked.pop("search")
     page = pausing.history(wiring.current_database(), name, **asked)
     show_page(page, PAUSES, f"CE {name} was never paused", as_json)

@@ -19,7 +19,7 @@ from worker.domain.sending import Sending
 
 @dataclass(frozen=True, kw_only=True)
 class SendingChange:
-    """That a CE was paused, or open again, and why."""
+    """That a CE was paused, held or resumed, and why."""
 
     ce: str
     was: Sending
@@ -42,7 +42,7 @@ def add(tx: Transaction, changes: Collection[SendingChange]) -> None:
 
 
 def find(tx: Transaction, ce: str, *, asked: Asked = FIRST) -> Page[SendingChange]:
-    """List the pauses and reopenings of a CE."""
+    """List when a CE was paused, held or resumed."""
     own = [sending_changes.c[name] for name in SendingChange.__dataclass_fields__ if name != "ce"]
     query = (
         select(ces.c.name.label("ce"), *own)

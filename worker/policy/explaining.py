@@ -28,7 +28,8 @@ def _steps(decision: Decision, trace: Mapping[str, Any]) -> Iterator[tuple[str, 
         yield "chances", told_chances(ce.chances)
     else:
         yield "chances", f"nothing learnt; configured success rate {ce.success_rate:.2f}"
-    yield "pause", _pause(ce.pause)
+    if ce.pause is not None or not ce.closed:
+        yield "pause", _pause(ce.pause)
     if "value" in trace:
         yield "value", f"a pilot of one hour is worth {trace['value']:.2f} h"
     if "probe_every" in trace:

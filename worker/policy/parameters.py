@@ -51,7 +51,7 @@ class Parameters:
     """In between: the time that it has been paused, divided by this."""
 
     forgiven: float = 0.25
-    """What remains of the weight of old failures when a CE is open again."""
+    """What remains of the weight of old failures when a CE is normal again."""
 
     price_failed: float = 0.1
     """Price of a failed pilot: its handling, and the slot that it blocks."""

@@ -43,10 +43,10 @@ FREE = Metric(
 SUCCESS = Metric(
     "pilotage_ce_success_ratio", _CE, "The share of pilots that is expected to do well."
 )
-IS_OPEN = Metric(
-    "pilotage_ce_open",
+GETS_PILOTS = Metric(
+    "pilotage_ce_gets_pilots",
     _CE,
-    "1 if it gets pilots; 0 if it is disabled, draining, held or paused, or does not answer.",
+    "1 if it gets pilots; 0 if it is disabled, draining, held, paused, or its calls fail.",
 )
 ANSWERED = Metric("pilotage_ce_answered_timestamp_seconds", _CE, "When a CE last answered a call.")
 FAILED_CALLS = Metric(
@@ -83,7 +83,7 @@ PENDING = Metric(
     "Firings since a worker last executed a task. If it grows, no worker takes the queue.",
 )
 METRICS = (
-    *(PILOTS, CAPACITY, FREE, SUCCESS, IS_OPEN, ANSWERED, FAILED_CALLS),
+    *(PILOTS, CAPACITY, FREE, SUCCESS, GETS_PILOTS, ANSWERED, FAILED_CALLS),
     *(LEFT, USED, USABLE),
     *(FIRED, DONE, PENDING),
 )
@@ -126,7 +126,7 @@ def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
         yield CAPACITY, ce, line.capacity
         yield FREE, ce, line.free
         yield SUCCESS, ce, line.success_rate
-        yield IS_OPEN, ce, line.state == NORMAL
+        yield GETS_PILOTS, ce, line.state == NORMAL
         yield ANSWERED, ce, _seconds(line.answered_at)
         yield FAILED_CALLS, ce, line.failed_calls
 

@@ -84,6 +84,6 @@ def state(runtime: Runtime, ce: str) -> dict[str, Any]:
 
 
 def history(database: Database, ce: str, **asked: Any) -> Page[SendingChange]:
-    """List the pauses and reopenings of a CE."""
+    """List when a CE was paused, held or resumed."""
     with database.uow() as tx:
         return sending.find(tx, ce, asked=Asked(**asked))

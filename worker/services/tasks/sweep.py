@@ -19,7 +19,7 @@ def sweep(runtime: Runtime) -> TaskResult:
             release(tx, runtime, ce, "the time of its pause is over", by_hand=False)
         drained = ces.drained_by(tx, runtime.now())
         cancelled = sum(_empty(tx, runtime, ce) for ce in drained)
-    return TaskResult(counts={"reopened": len(held), "cancelled": cancelled})
+    return TaskResult(counts={"resumed": len(held), "cancelled": cancelled})
 
 
 def plan(runtime: Runtime) -> TaskResult:
@@ -27,7 +27,7 @@ def plan(runtime: Runtime) -> TaskResult:
     with runtime.database.uow() as tx:
         held = sending.held_until(tx, runtime.now())
         drained = ces.drained_by(tx, runtime.now())
-    return TaskResult(counts={"would reopen": len(held), "drains that are over": len(drained)})
+    return TaskResult(counts={"would resume": len(held), "drains that are over": len(drained)})
 
 
 def release(tx: Transaction, runtime: Runtime, ce: str, reason: str, *, by_hand: bool) -> Sending:
