@@ -189,15 +189,12 @@ REASONS = {
     "part": (
         ce("a", 5),
         replace(VO, demand=2),
-        ("free 5; accept 1.00 x start 1.00 x finish 1.00 = 1.00; gets 2 of 2 (demand is 2)"),
+        "free 5; gets 2 of 2 (demand is 2)",
     ),
     "satisfied": (
         ce("a", 5, vo_waiting=4),
         replace(VO, demand=4),
-        (
-            "free 5; accept 1.00 x start 1.00 x finish 1.00 = 1.00; "
-            "nothing needed: demand is 4; 4 wait, of which 4.0 are expected to end well"
-        ),
+        "free 5; nothing needed: demand is 4; 4 wait, of which 4.0 are expected to end well",
     ),
     "paused": (
         ce("a", 5, pause=paused(60), last_sent_at=NOW - MINUTE),

@@ -147,7 +147,7 @@ def test_a_new_ce_has_an_empty_record_of_its_health(uow: UnitOfWork) -> None:
     with uow() as tx:
         found = health.get(tx, ce.name)
 
-    assert (found.learned, found.sending, found.failed_calls) == ({}, "closed", 0)
+    assert (found.learned, found.sending, found.failed_calls) == ({}, "normal", 0)
 
 
 def test_ces_are_listed_by_state_back_end_and_part_of_their_name(uow: UnitOfWork) -> None:
@@ -188,7 +188,7 @@ def test_ces_are_sorted_by_what_is_asked_and_then_by_age(uow: UnitOfWork) -> Non
 
 
 def test_a_list_is_not_sorted_by_what_it_does_not_have(uow: UnitOfWork) -> None:
-    with refused(Invalid, "sort", "'colour'", "name, capacity"), uow() as tx:
+    with refused(Invalid, "sort", "'colour'", "known: capacity, id, name, success_rate"), uow() as tx:
         ces.find(tx, asked=Asked(sort="colour"))
 
 

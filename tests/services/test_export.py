@@ -41,6 +41,7 @@ lines = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=12)
 counts = st.sampled_from([0, 1, 7, 2**31 - 1])
 limits = st.none() | counts
 seconds = st.floats(min_value=0.125, max_value=1e9)
+walltimes = st.floats(min_value=0.125, max_value=10 * 365 * 86400) | st.integers(1, 10**6)
 moments = st.integers(0, 10**15).map(lambda n: NOW + timedelta(microseconds=n))
 scripts = st.tuples(texts, st.sampled_from(["\necho", "true", "\r\n'''\nx", "#!/bin/sh\n", "x'"]))
 words = st.lists(texts, min_size=1, max_size=3).filter(lambda one: bool(one[0].strip()))
@@ -55,7 +56,7 @@ OPTIONS: dict[str, Any] = {
             "environment": st.dictionaries(variables, texts, max_size=3),
             "requeue": st.booleans(),
             "cpus": st.integers(1, 100_000),
-            "walltime": seconds | st.integers(1, 10**6),
+            "walltime": walltimes,
             "arguments": st.just(["--exclusive", "--licenses=a \"b\" \\ 'c'"]),
         },
     ),
@@ -191,7 +192,7 @@ def test_export_then_apply_is_the_identity(sqlite_template: Sqlite, tmp_path: Pa
     file = tmp_path / "site.toml"
 
     # Not shrunk: to find the smallest inventory that fails takes minutes.
-    @settings(max_examples=60, phases=[Phase.explicit, Phase.generate])
+    @settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.generate])
     @given(data=st.data())
     def holds(data: st.DataObject) -> None:
         with sqlite_template.in_memory() as old, sqlite_template.in_memory() as new:

@@ -79,7 +79,7 @@ def test_every_call_that_fails_is_kept_with_its_moment_and_reason(
     health = world.health(ce)
     assert (health.unanswered_since, health.last_error) == (None, None)
     assert health.last_answered_at == world.clock
-    assert (line(world, ce).state, line(world, ce).trouble) == ("open", None)
+    assert (line(world, ce).state, line(world, ce).trouble) == ("normal", None)
 
 
 def test_a_fault_of_the_simulated_ce_is_shown_in_the_numbers(world: World) -> None:
