@@ -6,7 +6,7 @@ from kombu.entity import Queue as _Queue
 from worker.wiring import broker as _broker
 from worker.wiring import settings as _settings
 
-broker_url, broker_transport_options = _broker()
+broker_url, broker_transport, broker_transport_options = _broker()
 
 # Messages are nudges: the database remembers what is to be done, so one that is lost costs a tick.
 # A message is acknowledged before its task runs, so that none is delivered twice.

@@ -77,27 +77,35 @@ def current_database() -> Database:
     return database()
 
 
-def broker() -> tuple[str, dict[str, Any]]:
-    """Tell Celery's broker URL and transport options: the settings', or a folder of our own."""
+def broker() -> tuple[str, str | None, dict[str, Any]]:
+    """Return Celery's broker URL, transport and its options: the settings', or our own folder."""
     given = settings().broker_url
     if given is not None:
-        return given.get_secret_value(), {
-            "global_keyprefix": "pilotage:",
-            "queue_order_strategy": "priority",
-            "socket_timeout": 30,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "health_check_interval": 25,
-        }
+        return (
+            given.get_secret_value(),
+            None,
+            {
+                "global_keyprefix": "pilotage:",
+                "queue_order_strategy": "priority",
+                "socket_timeout": 30,
+                "socket_connect_timeout": 5,
+                "socket_keepalive": True,
+                "health_check_interval": 25,
+            },
+        )
     folder = state_folder() / "broker"
     for part in ("messages", "control"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    return "filesystem://localhost//", {
-        "data_folder_in": str(folder / "messages"),
-        "data_folder_out": str(folder / "messages"),
-        "control_folder": str(folder / "control"),
-        "polling_interval": 0.2,
-    }
+    return (
+        "filesystem://localhost//",
+        "worker.tasks.messages:Transport",
+        {
+            "data_folder_in": str(folder / "messages"),
+            "data_folder_out": str(folder / "messages"),
+            "control_folder": str(folder / "control"),
+            "polling_interval": 0.2,
+        },
+    )
 
 
 def policy(name: str) -> Policy:

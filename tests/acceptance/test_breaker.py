@@ -107,7 +107,7 @@ def test_a_ce_that_breaks_is_paused_probed_and_opened_again_and_explain_tells_it
     assert "failed starts in a row" in paused.reason
     until(lambda: last(database, "bad").reason.startswith("PAUSED: "), progress=processes.progress)
     assert paused.reason in last(database, "bad").reason
-    assert dict(overview.steps(last(database, "bad")))["sending"].startswith("open since")
+    assert dict(overview.steps(last(database, "bad")))["pause"].startswith("since ")
 
     # What was under way when it was paused is over; from here on there are probes only.
     before = last(database, "bad").at

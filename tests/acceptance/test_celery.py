@@ -83,7 +83,7 @@ def test_a_message_that_comes_after_the_next_tick_is_not_executed(
     monkeypatch: pytest.MonkeyPatch, late: int, executed: int
 ) -> None:
     done: list[Any] = []
-    monkeypatch.setattr(wiring, "parts", lambda **_: None)
+    monkeypatch.setattr(wiring, "runtime", lambda **_: None)
     monkeypatch.setattr(wiring, "now", lambda: NOW + timedelta(seconds=late))
 
     def note(*told: Any) -> TaskResult:
@@ -143,7 +143,7 @@ def test_a_pool_is_forked_without_an_open_connection(
 def test_a_busy_execution_comes_again_later_but_not_for_ever(
     monkeypatch: pytest.MonkeyPatch, retries: int, again: bool
 ) -> None:
-    monkeypatch.setattr(wiring, "parts", lambda **_: None)
+    monkeypatch.setattr(wiring, "runtime", lambda **_: None)
     monkeypatch.setattr(execute, "execute", lambda *_: TaskResult(busy=True))
     asked: list[dict[str, Any]] = []
 
@@ -171,7 +171,7 @@ def test_a_busy_execution_comes_again_later_but_not_for_ever(
 def test_a_busy_execution_whose_broker_is_away_is_left_to_the_next_tick(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(wiring, "parts", lambda **_: None)
+    monkeypatch.setattr(wiring, "runtime", lambda **_: None)
     monkeypatch.setattr(execute, "execute", lambda *_: TaskResult(busy=True))
     task = door.app.tasks["dispatch"]
 

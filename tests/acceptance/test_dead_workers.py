@@ -1,7 +1,6 @@
 """A scheduler without a worker: `pilotage status` says so, and stops when a worker comes."""
 
 import signal
-import subprocess
 from pathlib import Path
 
 from tests.acceptance.processes import CELERY, PILOTAGE, Processes, ended, settings_of
@@ -39,20 +38,12 @@ def test_a_scheduler_without_a_worker_is_warned_of_until_a_worker_comes(
     assert warning.startswith("! learn fired ")
     assert learn().done_at is None
 
-    workers: list[subprocess.Popen[bytes]] = []
-
-    def is_done() -> bool:
-        # The embedded broker may hand out half a message, and its reader ends.
-        if not workers or workers[-1].poll() is not None:
-            words = [*CELERY, "worker", "-Q", "plan", "-c", "1"]
-            workers.append(processes.start("worker", words, settings))
-        return learn().done_at is not None
-
-    until(is_done)
+    worker = processes.start("worker", [*CELERY, "worker", "-Q", "plan", "-c", "1"], settings)
+    until(lambda: learn().done_at)
     assert 'pilotage_task_done_timestamp_seconds{task="learn",vo="all"}' in answer("metrics")
-    until(lambda: is_done() and DEAD not in answer("status"))
+    until(lambda: DEAD not in answer("status"))
     database.close()
-    for process in (beat, workers[-1]):
+    for process in (beat, worker):
         process.send_signal(signal.SIGTERM)
         ended(process)
     until(lambda: processes.left() == {})

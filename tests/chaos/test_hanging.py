@@ -1,14 +1,13 @@
 """A CE that hangs, with real workers: it holds one execution; what is known of it outlives all."""
 
-import json
 import signal
 import time
 from datetime import UTC, datetime
 
 import pytest
+from celery import Celery
 from sqlalchemy import text
 
-from tests.acceptance.processes import CELERY
 from tests.chaos import fleet
 from tests.chaos.conftest import Make
 from tests.chaos.ending import begin, judged, settle
@@ -23,7 +22,7 @@ from worker.db.health import Health
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
 HANGS = "ce00"
-LIMIT = 8.0
+LIMIT = 20.0
 FOR_EVER = 10**6
 
 
@@ -39,10 +38,14 @@ def is_called(world: World) -> bool:
 
 
 def held(world: World) -> int:
-    """Count the executions that have been at the CE for more than a second."""
-    words = [*CELERY, "inspect", "active", "--json"]
-    answer = world.fleet.processes.run(words, world.fleet.told)
-    active = [task for some in json.loads(answer.stdout).values() for task in some]
+    """Count the executions that have been at the CE for more than a second.
+
+    A command of Celery would ask the same, and take longer to start than the CE holds anybody.
+    """
+    with Celery(broker=world.redis.url, set_as_current=False) as app:
+        app.conf.broker_transport_options = {"global_keyprefix": "pilotage:"}
+        answers = app.control.inspect(timeout=2).active() or {}
+    active = [task for tasks in answers.values() for task in tasks]
     since = time.time() - 1
     return sum(task["args"] == [HANGS] and task["time_start"] < since for task in active)
 
@@ -67,8 +70,9 @@ def test_a_ce_that_hangs_holds_one_execution_and_its_back_off_outlives_everythin
     assert world.sees(["accepted"])
 
     # At its time limit it lets go, and that is remembered.
-    assert world.reaches(lambda: known(world).failed_calls == 1)
-    first = known(world).retry_at
+    assert world.reaches(lambda: known(world).failed_calls)
+    before = known(world)
+    first = before.retry_at
     assert first is not None
 
     # All that could forget it, forgets.
@@ -79,13 +83,13 @@ def test_a_ce_that_hangs_holds_one_execution_and_its_back_off_outlives_everythin
     world.redis.flush()
     world.postgresql.stop(signal.SIGQUIT)
     world.postgresql.start()
-    assert (known(world).failed_calls, known(world).retry_at) == (1, first)
+    assert (known(world).failed_calls, known(world).retry_at) == (before.failed_calls, first)
 
     # Nobody calls it before its time; then somebody does, and waits longer the next time.
     left = (first - datetime.now(UTC)).total_seconds()
     assert not world.live(left, lambda: is_called(world) and datetime.now(UTC) < first)
     assert world.reaches(lambda: is_called(world))
-    assert world.reaches(lambda: known(world).failed_calls == 2)
+    assert world.reaches(lambda: known(world).failed_calls > before.failed_calls)
     second = known(world).retry_at
     assert second is not None
     assert (second - first).total_seconds() > LIMIT + 20

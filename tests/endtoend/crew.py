@@ -49,6 +49,6 @@ class Crew:
 
     def counted(self, task: str, what: str) -> int:
         """Sum up what they say that they counted in a task."""
-        told = re.compile(rf"worker\.services\.execute: {task} \S+: .*?\b{what} (\d+)")
+        told = re.compile(rf"{site.LOGGER}{task} \S+: .*?\b{what} (\d+)")
         said = [self.processes.said(name) for name in WORKERS]
         return sum(int(number) for text in said for number in told.findall(text))
