@@ -260,4 +260,4 @@ def test_two_ces_at_one_place_end_nothing_that_is_wanted(
     assert place.cancelled() == {left.stamp}
     others = [p for p in all_pilots(place.database) if p.stamp != left.stamp]
     assert len(others) == 2 * MANY - 1
-    assert all(pilot.status is _fate(pilot) for pilot in others)
+    assert all(pilot.status is _fate(pilot) and pilot.node for pilot in others)
