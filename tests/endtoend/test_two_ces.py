@@ -240,8 +240,15 @@ def _fate(pilot: Pilot) -> Status:
     return Status.RUNNING if group_and_number(pilot.stamp)[1] % 3 else Status.DONE
 
 
+@pytest.mark.postgresql
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["local", "slurm", "arc", "condor"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "local",
+        *(pytest.param(kind, marks=pytest.mark.testbed) for kind in ("slurm", "arc", "condor")),
+    ],
+)
 def test_two_ces_at_one_place_end_nothing_that_is_wanted(
     request: pytest.FixtureRequest, crew: Crew, kind: str
 ) -> None:
