@@ -8,6 +8,7 @@ from pathlib import Path
 KNOWN = {
     "DatabaseUnavailable": "the database was away, or ended in the middle of a statement",
     "DatabaseBusy": "who held a lock was stopped, and the others gave up waiting",
+    "DatabaseFull": "the disk of the database was full",
     "WorkerLostError": "a process of the pool was killed; Celery says so",
     "Terminated": "a process of the pool was ended",
     "TimeLimitExceeded": "an execution hung and was ended at its time limit",

@@ -1,11 +1,14 @@
 """The command as a process: exit codes, pipes, terminals, colours, and what it imports."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.chaos.world import Disk
 from tests.cli.command import Cli, address, complaint, on_a_terminal, process, refusal
 from worker.db.database import Database
 
@@ -90,3 +93,37 @@ def test_help_does_not_wait_for_celery() -> None:
         "sys.exit(code or any(name in sys.modules for name in ('celery', 'kombu', 'pdb')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, stdout=-3).returncode == 0
+
+
+FULL_DISK = """
+mount -t tmpfs -o size=48m pilotage-test "$PILOTAGE_HOME"
+"$PYTHON" -m worker db setup >&2
+"$PYTHON" -m worker status
+head -c 100M /dev/zero > "$PILOTAGE_HOME/ballast"
+"$PYTHON" -m worker status
+"$PYTHON" -m worker vo add lhcb
+truncate -s -1M "$PILOTAGE_HOME/ballast"
+COLUMNS=80 "$PYTHON" -m worker status
+"""
+
+
+@pytest.mark.skipif(bool(Disk.problem()), reason="only root may mount a disk of its own")
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", FULL_DISK]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PILOTAGE_HOME": str(tmp_path),
+        "PYTHON": sys.executable,
+    }
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
+
+    complaints = [line for line in done.stderr.splitlines() if line.startswith("pilotage: ")]
+    file = tmp_path / "pilotage.sqlite"
+    sentence = f"pilotage: The disk of the database is full: make room on it: sqlite:///{file}: "
+    assert [line.startswith(sentence) for line in complaints] == [True, True], done.stderr
+    # It is named where there is too little room, and not where there is enough.
+    assert done.stdout.count("last hour: ") == 2
+    warnings = [line for line in done.stdout.splitlines() if line.startswith("! ")]
+    text = " ".join(done.stdout.split())
+    assert len(warnings) == 1
+    assert f"! the disk of the state folder {tmp_path} is full: make room on it" in text

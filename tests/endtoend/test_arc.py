@@ -5,6 +5,7 @@ ARC's own client is asked at the end who was right.
 
 import os
 import signal
+import socket
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -170,6 +171,7 @@ def test_the_client_of_arc_agrees_pilot_by_pilot(
         said: Said = told[str(pilot.handle)]
         assert (said.state, said.exit_code) == SAID[fate(pilot)], (pilot, said)
         assert pilot.status is Status.CANCELLED or pilot.exit_code == said.exit_code
+        assert pilot.node == socket.gethostname(), pilot
     there = jobs_by_stamp(arc_testbed.control)
     assert all([job.id for job in there[pilot.stamp]] == [pilot.handle] for pilot in made)
     done = factory.run("reconcile")

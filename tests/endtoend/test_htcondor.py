@@ -60,6 +60,8 @@ ENDS = {
     "walltime": (Status.FAILED, Cause.WALLTIME, None),
     "memory": (Status.FAILED, Cause.OUT_OF_MEMORY, None),
 }
+RUNNING = frozenset({"ok", "exit", "signal", "walltime", "memory"})
+"""The fates of pilots that ran; the others may have ended before they started."""
 
 
 def fate(pilot: Pilot) -> str:
@@ -173,6 +175,9 @@ def test_the_history_of_the_schedd_agrees_pilot_by_pilot(factory: Factory, crew:
         assert (pilot.status, pilot.cause, pilot.exit_code) == ENDS[fate(pilot)]
         assert pilot.handle == f"{ad['ClusterId']}.{ad['ProcId']}"
         assert ad["Owner"] == "griduser"
+        slot = ad.get("LastRemoteHost", "")
+        if pilot.node or fate(pilot) in RUNNING:
+            assert pilot.node == slot.rpartition("@")[2] != "", (pilot, slot)
         ended = ad.get("CompletionDate") or ad["EnteredCurrentStatus"]
         assert pilot.ended_at == datetime.fromtimestamp(ended, tz=UTC)
         if fate(pilot) == "held":

@@ -139,9 +139,11 @@ def test_slurms_own_accounting_agrees_pilot_by_pilot(site: Site, crew: Crew) -> 
     told = accounting(site, {str(pilot.handle) for pilot in site.pilots()})
     assert set(told) == {pilot.handle for pilot in site.pilots()}
     for pilot in site.pilots():
-        state, name, started, ended = told[str(pilot.handle)]
+        state, name, started, ended, node = told[str(pilot.handle)]
         assert state == SLURM_SAYS[pilot.status, pilot.cause], pilot
         assert name == f"{site.world.prefix}-{group_and_number(pilot.stamp)[0]}"
+        assert pilot.node == node, pilot
+        assert node not in ("", "None assigned")
         if pilot.status is not Status.CANCELLED:
             assert (f"{pilot.started_at:%FT%T}", f"{pilot.ended_at:%FT%T}") == (started, ended)
     assert site.run("reconcile").counts["strangers"] == 0
@@ -206,10 +208,18 @@ class Fates:
             slurm.attempt("scancel", "--batch", "--signal=KILL", str(pilot.handle))
 
 
-def accounting(site: Site, handles: set[str]) -> dict[str, tuple[str, str, str, str]]:
+def accounting(site: Site, handles: set[str]) -> dict[str, tuple[str, ...]]:
     """Ask Slurm's accounting by our own command line, once it has heard of every end."""
     arrays = ",".join(sorted({handle.partition("_")[0] for handle in handles}))
-    words = ["-X", "-n", "-P", "-j", arrays, "-o", "JobID,State,ExitCode,JobName,Start,End"]
+    words = [
+        "-X",
+        "-n",
+        "-P",
+        "-j",
+        arrays,
+        "-o",
+        "JobID,State,ExitCode,JobName,Start,End,NodeList",
+    ]
 
     def ends() -> list[str] | None:
         lines = site.world.slurm.call("env", "TZ=UTC", "sacct", *words).splitlines()
@@ -219,6 +229,6 @@ def accounting(site: Site, handles: set[str]) -> dict[str, tuple[str, str, str, 
     fields = [line.split("|") for line in until(ends, "accounting to hear of it", pause=0.5)]
     assert len(fields) == len({job for job, *_ in fields}), "a job stands there twice"
     return {
-        job: (f"{state.split()[0]} {code}", name, start, end)
-        for job, state, code, name, start, end in fields
+        job: (f"{state.split()[0]} {code}", name, start, end, node)
+        for job, state, code, name, start, end, node in fields
     }

@@ -61,6 +61,8 @@ class Place:
     cancelled: Callable[[], set[str]]
     instance: str = "pilotage"
     go_on: Callable[[], object] = lambda: None
+    names_running_nodes: bool = True
+    """Whether the node of a pilot is certain to be known before its end."""
 
 
 @pytest.fixture
@@ -122,6 +124,7 @@ def arc_place(arc_site: ArcSite, postgresql_database: Database) -> Place:
         home=arc_site.folder,
         cancelled=cancelled,
         go_on=lambda: arc_site.wait(0.3),
+        names_running_nodes=False,
     )
 
 
@@ -237,8 +240,15 @@ def _fate(pilot: Pilot) -> Status:
     return Status.RUNNING if group_and_number(pilot.stamp)[1] % 3 else Status.DONE
 
 
+@pytest.mark.postgresql
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["local", "slurm", "arc", "condor"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "local",
+        *(pytest.param(kind, marks=pytest.mark.testbed) for kind in ("slurm", "arc", "condor")),
+    ],
+)
 def test_two_ces_at_one_place_end_nothing_that_is_wanted(
     request: pytest.FixtureRequest, crew: Crew, kind: str
 ) -> None:
@@ -261,3 +271,6 @@ def test_two_ces_at_one_place_end_nothing_that_is_wanted(
     others = [p for p in all_pilots(place.database) if p.stamp != left.stamp]
     assert len(others) == 2 * MANY - 1
     assert all(pilot.status is _fate(pilot) for pilot in others)
+    named = [p for p in others if place.names_running_nodes or p.status is not Status.RUNNING]
+    assert named
+    assert [pilot for pilot in named if not pilot.node] == []

@@ -109,7 +109,7 @@ class Notice(NamedTuple):
 
 
 def warnings(seen: Overview) -> list[Notice]:
-    """List what stands still, which CEs do not answer, and which credentials end."""
+    """List what is full or stands still, which CEs do not answer, which credentials end."""
     still = []
     if seen.fired_at is not None and seen.at - seen.fired_at > STILL:
         length = spoken(seen.at - seen.fired_at)
@@ -126,7 +126,14 @@ def warnings(seen: Overview) -> list[Notice]:
         for one in seen.credentials
         if one.state in (State.SHORT, State.UNUSABLE)
     ]
-    return [*still, *queues, *calls, *credentials]
+    return [*_of_disk(seen), *still, *queues, *calls, *credentials]
+
+
+def _of_disk(seen: Overview) -> list[Notice]:
+    if seen.full_disk is None:
+        return []
+    line = f"the disk of the state folder {seen.full_disk} is full: make room on it"
+    return [Notice("disk", line)]
 
 
 def _of_credential(one: Standing) -> Notice:

@@ -1,8 +1,10 @@
 """What the drivers raise, told in our words: one line, no statement, no password."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psycopg
 from psycopg import errors as pg
@@ -14,6 +16,7 @@ from worker.db.engine import shown
 from worker.domain.errors import (
     DatabaseBusy,
     DatabaseError,
+    DatabaseFull,
     DatabaseRefused,
     DatabaseUnavailable,
     SchemaBehind,
@@ -28,6 +31,8 @@ BUSY = (
 REFUSED = (pg.InsufficientPrivilege, pg.ReadOnlySqlTransaction)
 NO_TABLE = (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName)
 UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError)
+SQLITE_NEEDS = 64 << 10
+"""The free bytes without which SQLite cannot even open a database: it calls this an I/O error."""
 
 
 @contextmanager
@@ -38,7 +43,7 @@ def translated(url: URL) -> Iterator[None]:
     except PoolTimeout as error:
         raise DatabaseBusy(shown(url), "all connections of this process are taken") from error
     except DBAPIError as error:
-        meant = _meaning(error.orig)
+        meant = _meaning(error.orig, url)
         if meant is None:
             raise
         raise meant(shown(url), first_line(error.orig)) from error
@@ -50,11 +55,13 @@ def first_line(error: object) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _meaning(error: BaseException | None) -> type[DatabaseError] | None:
+def _meaning(error: BaseException | None, url: URL) -> type[DatabaseError] | None:
     """Find our word for a driver's error; `None` where it is no business of an operator's."""
     if isinstance(error, sqlite3.Error):
-        return _sqlite_meaning(error)
+        meaning = _sqlite_meaning(error)
+        return DatabaseFull if meaning is DatabaseUnavailable and _has_no_room(url) else meaning
     for kinds, meant in (
+        ((pg.DiskFull,), DatabaseFull),
         (BUSY, DatabaseBusy),
         (REFUSED, DatabaseRefused),
         (NO_TABLE, SchemaBehind),
@@ -66,6 +73,13 @@ def _meaning(error: BaseException | None) -> type[DatabaseError] | None:
     return DatabaseRefused if type(error) is psycopg.ProgrammingError else None
 
 
+def _has_no_room(url: URL) -> bool:
+    """Return whether the disk under a database file is full."""
+    with suppress(OSError):
+        return shutil.disk_usage(Path(url.database or "").parent).free < SQLITE_NEEDS
+    return False
+
+
 def _sqlite_meaning(error: sqlite3.Error) -> type[DatabaseError] | None:
     message = str(error)
     if message.startswith(("no such table", "no such column")):
@@ -75,14 +89,8 @@ def _sqlite_meaning(error: sqlite3.Error) -> type[DatabaseError] | None:
         return DatabaseBusy
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
         return DatabaseRefused
-    if name.startswith(
-        (
-            "SQLITE_CANTOPEN",
-            "SQLITE_NOTADB",
-            "SQLITE_IOERR",
-            "SQLITE_FULL",
-            "SQLITE_CORRUPT",
-        )
-    ):
+    if name == "SQLITE_FULL":
+        return DatabaseFull
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_IOERR", "SQLITE_CORRUPT")):
         return DatabaseUnavailable
     return None

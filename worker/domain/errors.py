@@ -20,6 +20,7 @@
     ├── DatabaseError
     │   ├── DatabaseUnavailable       start it, or correct its address
     │   ├── DatabaseBusy              try again
+    │   ├── DatabaseFull              make room on its disk
     │   ├── DatabaseRefused           give the database user the right
     │   ├── SchemaAbsent              set it up
     │   ├── SchemaBehind              migrate
@@ -135,6 +136,10 @@ class DatabaseUnavailable(DatabaseError):
 
 class DatabaseBusy(DatabaseError):
     """The database is busy: somebody else holds what is needed; try again."""
+
+
+class DatabaseFull(DatabaseError):
+    """The disk of the database is full: make room on it."""
 
 
 class DatabaseRefused(DatabaseError):

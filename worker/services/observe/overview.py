@@ -1,7 +1,10 @@
 """What there is at a glance, and why: for `status`, `top`, `explain`."""
 
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from worker.db import ces, decisions, failures, pilot_reads, schedules, slots, vos
 from worker.db.database import Database
@@ -25,6 +28,9 @@ NORMAL = str(Sending.NORMAL)
 """The state of a CE that gets pilots."""
 
 DISABLED = "disabled"
+
+ROOM = 16 << 20
+"""The free bytes below which a disk is called full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +86,8 @@ class Overview:
     fired_at: datetime | None
     """When a task fired last."""
     standstills: list[Standstill]
+    full_disk: str | None
+    """The state folder of this host, if its disk is full."""
 
 
 def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
@@ -97,7 +105,15 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
             fired_at=max((one.last_at for one in ticks if one.last_at), default=None),
             standstills=standstills(ticks, now, runtime.lease),
             ends=failures.count_ends(tx, now - LATELY),
+            full_disk=str(runtime.home) if is_full(runtime.home) else None,
         )
+
+
+def is_full(folder: Path) -> bool:
+    """Return whether the disk of a folder has no room; a folder that is absent is not full."""
+    with suppress(OSError):
+        return shutil.disk_usage(folder).free < ROOM
+    return False
 
 
 def ce_lines(tx: Transaction, now: datetime, parameters: Parameters) -> list[CELine]:
