@@ -1,17 +1,23 @@
-"""Write docs/reference from the code.
+"""Write docs/reference from the code, and the parts of other pages that repeat the code.
 
     python docs/generate.py            write what is out of date
     python docs/generate.py --check    change nothing; exit 1 and name what is out of date
 
 A page of the reference has no second author: what it says stands in a docstring, a table or a
-command, and is changed there.
+command, and is changed there. In other pages the same holds for what stands between two marks.
 """
 
+import ast
 import inspect
+import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from datetime import timedelta
 from enum import StrEnum
 from importlib.metadata import entry_points
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -24,20 +30,33 @@ from sqlalchemy import CheckConstraint, Column, Index, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql, sqlite
 
 import pilotage as _installation  # noqa: F401 - makes `worker` importable from everywhere
+import worker
+from worker.backends.arc.options import Authentication as ArcAuthentication
 from worker.backends.contract import Backend, Options
+from worker.backends.htcondor.options import Authentication as HTCondorAuthentication
 from worker.backends.registry import GROUP
 from worker.backends.sim.kinds import DEFAULTS as FAULT_DEFAULTS
 from worker.backends.sim.kinds import Fault
+from worker.backends.sim.options import Spread
 from worker.cli.main import pilotage
-from worker.db.chains import CORE_CHAIN, Chain
+from worker.db.chains import CORE_CHAIN, Chain, Place
+from worker.db.failures import By
+from worker.demand.contract import Unknown
 from worker.domain import errors
+from worker.domain.credential import CredentialKind
+from worker.domain.credential import State as CredentialState
+from worker.domain.lengths import spoken
 from worker.domain.pilot import CE_FAULTS, FINAL, MOVES, OCCUPYING, WAITING, Cause, Status
 from worker.domain.schedule import Outcome, Scope
 from worker.domain.sending import Sending
+from worker.domain.variable import Kind as VariableKind
 from worker.domain.words import Described
+from worker.policy.outcomes import Kind as Learnt
+from worker.policy.parameters import Parameters
 from worker.services.observe.metrics import METRICS
 from worker.services.tasks import catalogue
 from worker.settings import FROM_FILE, PREFIX, ScheduleSetting, Settings, VOSchedule
+from worker.simulation.scenario import TroubleKind
 
 FOLDER = Path(__file__).parent / "reference"
 WIDTH = 88
@@ -73,6 +92,23 @@ def _stale() -> Iterator[tuple[Path, str | None]]:
     for path in sorted(FOLDER.glob("*")):
         if path not in wanted:
             yield path, None
+    for path, parts in PARTS.items():
+        text = path.read_text(encoding="utf-8")
+        renewed = _with_parts(text, parts)
+        if renewed != text:
+            yield path, renewed
+
+
+def _with_parts(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
+    """Return a page with each part between its marks written anew."""
+    for name, part in parts.items():
+        begin, end = f"<!-- {name}: written by docs/generate.py -->", f"<!-- end of {name} -->"
+        before, _, rest = text.partition(begin)
+        _, mark, after = rest.partition(end)
+        if not mark:
+            raise ValueError(f"the marks of the part {name} are missing")
+        text = f"{before}{begin}\n\n{part()}\n\n{end}{after}"
+    return text
 
 
 def _write(path: Path, text: str | None) -> None:
@@ -559,6 +595,87 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "backends": backends,
 }
 """The pages of the reference, and who writes each."""
+
+
+# -- parts of pages that people wrote
+
+
+def rooms() -> str:
+    """Show the map of the rooms, and the order in which to read them."""
+    _, _, text = (worker.__doc__ or "").partition("\n\n")
+    return re.sub(
+        r"^(?: {4}.*\n?)+",
+        lambda block: f"```text\n{textwrap.dedent(block[0]).rstrip()}\n```\n",
+        text,
+        flags=re.MULTILINE,
+    ).strip()
+
+
+def parameters() -> str:
+    """Describe the parameters of the policy."""
+    meanings = _attribute_docstrings(Parameters)
+    rows = [
+        (f"`{field.name}`", _number(field.default), meanings[field.name])
+        for field in fields(Parameters)
+    ]
+    return _table(("name", "default", "meaning"), rows)
+
+
+def _number(value: Any) -> str:
+    return spoken(value) if isinstance(value, timedelta) else f"{value:g}"
+
+
+def _attribute_docstrings(cls: type) -> dict[str, str]:
+    [tree] = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    body = tree.body if isinstance(tree, ast.ClassDef) else []
+    return {
+        one.target.id: _sentence(str(text.value.value))
+        for one, text in pairwise(body)
+        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    }
+
+
+ENUMERATIONS: Mapping[str, type[Described]] = {
+    "status of a pilot": Status,
+    "cause of a failure": Cause,
+    "sending state of a CE": Sending,
+    "state of a credential": CredentialState,
+    "kind of credential": CredentialKind,
+    "rule for an unknown demand": Unknown,
+    "scope of a task": Scope,
+    "outcome of an execution": Outcome,
+    "outcome that is learnt": Learnt,
+    "group of failures": By,
+    "place of a database on its chain": Place,
+    "kind of variable": VariableKind,
+    "authentication at ARC": ArcAuthentication,
+    "authentication at HTCondor": HTCondorAuthentication,
+    "spread of times (sim)": Spread,
+    "fault of a CE (sim)": Fault,
+    "trouble in a scenario": TroubleKind,
+}
+"""The enumerations that people meet, and what a word of each is."""
+
+
+def fixed_words() -> str:
+    """List the words of all enumerations that people meet."""
+    rows = [
+        (f"`{member}`", what, member.sentence)
+        for what, enum in ENUMERATIONS.items()
+        for member in enum
+    ]
+    return _table(("word", "is a", "meaning"), sorted(rows))
+
+
+DOCS = Path(__file__).parent
+
+PARTS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
+    DOCS / "glossary.md": {"fixed words": fixed_words},
+    DOCS / "why" / "architecture.md": {"rooms": rooms},
+    DOCS / "why" / "policy.md": {"parameters": parameters},
+}
+
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -14,6 +15,7 @@ from typing import Any
 import click
 import pytest
 
+import worker
 from worker.cli.main import pilotage
 from worker.domain import errors
 from worker.domain.pilot import LEGAL_MOVES, Cause, Status
@@ -68,6 +70,39 @@ def test_a_page_that_is_out_of_date_is_named(tmp_path: Path) -> None:
     assert generator.main(["--check"]) == 1
     assert generator.main([]) == 0
     assert generator.main(["--check"]) == 0
+
+
+def test_a_part_of_a_page_is_written_anew_between_its_marks(tmp_path: Path) -> None:
+    generator = _generator(tmp_path)
+    page = tmp_path / "page.md"
+    marks = ("<!-- rooms: written by docs/generate.py -->", "<!-- end of rooms -->")
+    page.write_text("before\n{}\nold\n{}\nafter\n".format(*marks), encoding="utf-8")
+    generator.PARTS = {page: {"rooms": lambda: "new"}}
+
+    assert generator.main([]) == 0
+    assert read(page) == "before\n{}\n\nnew\n\n{}\nafter\n".format(*marks)
+    page.write_text("no marks", encoding="utf-8")
+    with pytest.raises(ValueError, match="marks of the part rooms"):
+        generator.main([])
+
+
+def test_the_map_of_the_rooms_is_that_of_the_folders_and_of_the_contract() -> None:
+    code = ROOT / "worker"
+    text = str(worker.__doc__)
+    drawn = re.findall(r"^ {4}([a-z]+(?:, [a-z]+)*)  ", text, re.MULTILINE)
+    contracts = tomllib.loads(read(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    folders = {path.parent.name for path in code.glob("*/__init__.py")}
+    modules = {path.stem for path in code.glob("*.py") if not path.stem.startswith("_")}
+
+    assert drawn == [layer.replace(" | ", ", ") for layer in contracts[0]["layers"]]
+    assert set(", ".join(drawn).split(", ")) == folders | modules
+
+
+def test_the_files_with_which_to_begin_exist() -> None:
+    files = re.findall(r"^ {4}(\S+\.py)  ", str(worker.__doc__), re.MULTILINE)
+
+    assert len(files) > 5
+    assert [name for name in files if not (ROOT / "worker" / name).is_file()] == []
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
@@ -316,5 +351,5 @@ def _generator(folder: Path) -> Any:
     assert spec.loader is not None
     generator: Any = module_from_spec(spec)
     spec.loader.exec_module(generator)
-    generator.FOLDER = folder / "reference"
+    generator.FOLDER, generator.PARTS = folder / "reference", {}
     return generator

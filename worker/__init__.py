@@ -15,6 +15,14 @@ The rooms, from the doors down; each imports only what stands below it, and the 
     policy      who gets how many, when to ask again; pure
     domain      what things are: words and rules; pure
 
-To read it, begin with domain/pilot.py, db/uow.py, db/mover.py, db/pilots.py, db/chains.py and
-services/operate/database.py.
+To read it, begin with these files, in this order:
+
+    domain/pilot.py               statuses, causes, and the only moves
+    policy/allocation.py          who gets how many
+    db/uow.py                     one transaction, visible as one indent
+    db/mover.py                   the history first, then the move
+    db/pilots.py                  reserve, claim, record
+    services/tasks/dispatch.py    claim, call, record: the story of a submission
+    backends/contract.py          what a back-end must do
+    tasks/app.py                  how Celery comes in
 """

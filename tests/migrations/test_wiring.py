@@ -17,7 +17,7 @@ from worker.domain.errors import ConfigurationError, UnknownBackend
 by_chain = pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.name)
 
 
-def test_the_back_ends_that_we_ship_are_found_by_the_door_of_strangers() -> None:
+def test_the_back_ends_that_we_ship_are_found_by_the_door_of_plug_ins() -> None:
     assert {"local", "sim"} <= {chain.name for chain in BACKENDS}
 
 

@@ -1,4 +1,4 @@
-"""Policies are found by name, and a stranger's is held to what every policy promises."""
+"""Policies are found by name, and a plug-in's is held to what every policy promises."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -63,7 +63,7 @@ def test_a_policy_that_cannot_be_used_is_an_error(
 
 
 @given(ces=CES, vo=VOS, budget=BUDGETS)
-def test_a_policy_of_a_stranger_is_held_to_the_facts(
+def test_a_policy_of_a_plug_in_is_held_to_the_facts(
     ces: list[CEFacts], vo: VOFacts, budget: int
 ) -> None:
     decided = registry.Bounded("reckless", reckless)(now=NOW, vo=vo, budget=budget, ces=ces)

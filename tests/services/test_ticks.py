@@ -350,8 +350,8 @@ def test_the_demonstration_is_prepared_once_and_leaves_alone_what_is_there(world
     )
 
 
-def stranger(monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
-    """Let learn be a task of somebody else, which asks the database for whom it has work."""
+def plug_in(monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
+    """Let learn be the task of a plug-in, which asks the database for whom it has work."""
 
     def subjects(tx: Transaction, now: datetime) -> list[str]:
         return [str(name) for name in tx.execute(text(statement)).scalars()]
@@ -361,11 +361,11 @@ def stranger(monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
     monkeypatch.setattr(catalogue, "tasks", lambda: {**known, "learn": strange})
 
 
-def test_a_strangers_task_that_breaks_stops_no_other(
+def test_the_task_of_a_plug_in_that_breaks_stops_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone(world, "learn", "renew_credentials")
-    stranger(monkeypatch, "SELECT nonsense FROM nowhere")
+    plug_in(monkeypatch, "SELECT nonsense FROM nowhere")
     assert claim(world) == [("renew_credentials", "")]
     assert claim(world) == []
 
@@ -376,7 +376,7 @@ def test_a_connection_that_is_lost_while_a_task_is_asked_is_an_error_of_the_data
     world = postgresql_world
     alone(world, "learn", "renew_credentials")
     with monkeypatch.context() as patch:
-        stranger(patch, "SELECT pg_terminate_backend(pg_backend_pid())")
+        plug_in(patch, "SELECT pg_terminate_backend(pg_backend_pid())")
         with pytest.raises(DatabaseUnavailable):
             claim(world)
     assert claim(world) == [("learn", ""), ("renew_credentials", "")]

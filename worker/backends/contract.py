@@ -1,4 +1,4 @@
-"""What a back-end is. Ours and a stranger's enter by the same door, the entry-point group
+"""What a back-end is. Ours and those of plug-ins enter by the same door, the entry-point group
 `pilotage.backends`, each with one `Backend`.
 
 A driver speaks to one CE. It handles sets; it keeps nothing between calls that it could not find

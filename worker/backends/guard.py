@@ -1,4 +1,4 @@
-"""What stands around every driver, ours or a stranger's: the promises that need no trust.
+"""What stands around every driver, ours or a plug-in's: the promises that need no trust.
 
 No unit of work is open during a call, hostile stamps never reach a command line, answers about
 pilots that nobody asked for are dropped, nothing but a `BackendError` comes out, and no text that

@@ -49,7 +49,7 @@ def get(backends: Mapping[str, Backend], name: str) -> Backend:
 def _load(point: EntryPoint) -> Backend:
     try:
         backend = point.load()
-    except Exception as error:  # a stranger's module may raise anything
+    except Exception as error:  # a plug-in may raise anything
         raise ConfigurationError(
             f"back-end {point.name}",
             f"it cannot be loaded: {type(error).__name__}: {error}",

@@ -8,7 +8,6 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from alembic import command
@@ -28,6 +27,7 @@ from worker.domain.errors import (
     SchemaBehind,
     SchemaForeign,
 )
+from worker.domain.words import Described
 
 CORE = "core"
 _LOCK = 0x70696C6F
@@ -87,14 +87,14 @@ CORE_CHAIN = Chain(
 )
 
 
-class Place(StrEnum):
+class Place(Described):
     """Where a database stands on a chain."""
 
-    ABSENT = "absent"
-    BEHIND = "behind"
-    CURRENT = "current"
-    AHEAD = "ahead"
-    FOREIGN = "foreign"
+    ABSENT = "absent", "It has none of the tables; `pilotage db migrate` makes them."
+    BEHIND = "behind", "It has an older revision; `pilotage db migrate` goes on from there."
+    CURRENT = "current", "It has the newest revision."
+    AHEAD = "ahead", "A newer version of Pilotage has migrated it."
+    FOREIGN = "foreign", "It has the tables, but no migration made them."
 
 
 @dataclass(frozen=True, kw_only=True)

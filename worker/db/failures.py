@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Select, Text, cast, func, select
@@ -12,6 +11,7 @@ from worker.db.names import key_of
 from worker.db.tables import ces, has_status, pilots, transitions, vos
 from worker.db.uow import Transaction
 from worker.domain.pilot import FINAL, Cause, Status
+from worker.domain.words import Described
 
 MOST = 100_000
 """Ends that are counted at the most, the newest ones."""
@@ -19,13 +19,13 @@ MOST = 100_000
 BAD = frozenset({Status.FAILED, Status.LOST})
 
 
-class By(StrEnum):
+class By(Described):
     """What failures are grouped by."""
 
-    CAUSE = "cause"
-    CE = "ce"
-    VO = "vo"
-    NODE = "node"
+    CAUSE = "cause", "The cause of the failure."
+    CE = "ce", "The CE of the pilot."
+    VO = "vo", "The VO of the pilot."
+    NODE = "node", "The machine that ran the pilot."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What a demand source is. Ours and a stranger's enter by the entry-point group
+"""What a demand source is. Ours and those of plug-ins enter by the entry-point group
 `pilotage.demand_sources`, each with one `Source`.
 
 A source answers one question: how many pilots does this VO want, waiting or newly sent? It

@@ -58,7 +58,7 @@ def ask(vo: str, told: Mapping[str, Any]) -> int:
         answer = source.ask(vo, options)
     except DemandUnknown:
         raise
-    except Exception as error:  # a stranger's source may break in any way
+    except Exception as error:  # a plug-in may break in any way
         log.exception("the demand source %s broke", source.name)
         raise DemandUnknown(source.name, type(error).__name__) from error
     if isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer <= LARGEST:
@@ -69,7 +69,7 @@ def ask(vo: str, told: Mapping[str, Any]) -> int:
 def _load(point: EntryPoint) -> Source:
     try:
         source = point.load()
-    except Exception as error:  # a stranger's module may raise anything
+    except Exception as error:  # a plug-in may raise anything
         reason = f"it cannot be loaded: {type(error).__name__}: {error}"
         raise ConfigurationError(f"demand source {point.name}", reason) from error
     if not isinstance(source, Source) or source.name != point.name:

@@ -15,8 +15,8 @@ class Outcome(Described):
     """How the last execution of a task ended."""
 
     OK = "ok", "It did its work and committed."
-    FAILED = "failed", "It raised an error and changed nothing."
-    SKIPPED = (
-        "skipped",
-        "Another execution held its lock; there was nothing left to do.",
+    FAILED = (
+        "failed",
+        "An error ended it, or a part of its work; what it committed before stays.",
     )
+    SKIPPED = "skipped", "Another execution held its lock, or there was nothing to do."

@@ -15,22 +15,22 @@ class Parameters:
     """How quickly the policy learns and pauses, and what it finds worth its price."""
 
     half_life: timedelta = timedelta(minutes=30)
-    """Lately: outcomes count half after this time."""
+    """Recent outcomes count half after this time."""
 
     prior: float = 4.0
-    """So many pilots is what a CE did before worth, against what it did lately."""
+    """Weight of the long-term rate, in pilots, against recent outcomes."""
 
     memory: timedelta = timedelta(hours=24)
-    """Before: outcomes count half after this time."""
+    """In the long-term rate, outcomes count half after this time."""
 
     configured_worth: float = 10.0
-    """So many pilots is the configured success rate worth, against what a CE did before."""
+    """Weight of the configured success rate, in pilots, in the long-term rate."""
 
     survival: timedelta = FAST
-    """A pilot that has run for so long has started well."""
+    """A pilot that has run for this time has started well."""
 
     surprise: float = 0.001
-    """A run of failures pauses a CE when luck explains it with less than this probability."""
+    """A run of failures that is less probable than this by chance pauses a CE."""
 
     least_run: int = 3
     """Fewest consecutive failures that can pause a CE."""
@@ -39,25 +39,25 @@ class Parameters:
     """Consecutive refusals that pause a CE."""
 
     stuck_after: timedelta = timedelta(minutes=30)
-    """A CE is stuck when its oldest pilot waits for so long and none has begun for so long."""
+    """A CE is stuck when its oldest pilot waits for this time and none began in this time."""
 
     probe_soonest: timedelta = timedelta(minutes=4)
-    """Time between two probes of a CE that was paused just now."""
+    """Shortest time between two probes of a paused CE."""
 
     probe_latest: timedelta = timedelta(minutes=10)
-    """Time between two probes of a CE that has been paused for long."""
+    """Longest time between two probes of a paused CE."""
 
     probe_part: float = 4.0
-    """In between: the time that it has been paused, divided by this."""
+    """In between, the time between two probes is the length of the pause divided by this."""
 
     forgiven: float = 0.25
-    """What remains of the weight of old failures when a CE is normal again."""
+    """Weight that old failures keep when the pause of a CE ends."""
 
     price_failed: float = 0.1
-    """Price of a failed pilot: its handling, and the slot that it blocks."""
+    """Price of a failed pilot: the work it makes, and the slot that it blocks."""
 
     price_late: float = 0.33
-    """Price of a pilot that fails late: half the time of its slot was burnt."""
+    """Further price of a pilot that fails late: it used half the time of its slot."""
 
     price_refused: float = 0.05
     """Price of a refused submission."""
@@ -66,10 +66,10 @@ class Parameters:
     """Time between two probes of a CE whose pilots cost more than they bring."""
 
     preference: float = 10.0
-    """Where slots are scarce a CE weighs its room times its chance to this power."""
+    """Where slots are scarce, the weight of a CE is its room times its chance to this power."""
 
     drain_after: timedelta = timedelta(minutes=20)
-    """From this wait of its oldest pilot on, a queue gets no deeper than it drained in an hour."""
+    """When the oldest pilot waits this long, the queue grows to no more than starts in an hour."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -88,7 +88,7 @@ class Bounded:
 def _load(point: EntryPoint) -> Policy:
     try:
         found = point.load()
-    except Exception as error:  # a stranger's module may raise anything
+    except Exception as error:  # a plug-in may raise anything
         raise ConfigurationError(
             f"policy {point.name}", f"it cannot be loaded: {type(error).__name__}: {error}"
         ) from error

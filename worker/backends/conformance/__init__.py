@@ -1,4 +1,4 @@
-"""The conformance suite: what every back-end must do, ours or a stranger's.
+"""The conformance suite: what every back-end must do, ours or a plug-in's.
 
 A test module of five lines runs it, with a `Site` that knows one CE of the back-end:
 

@@ -1,4 +1,4 @@
-"""Signals to processes of pilots, and to nobody else: a pid may have passed to a stranger."""
+"""Signals to processes of pilots, and to nobody else: a pid may by now be another process's."""
 
 import os
 import signal

@@ -76,7 +76,7 @@ def migrate_each(database: Database, wanted: Sequence[Chain]) -> list[Migrated]:
     for chain in wanted:
         try:
             done.append(migrate_chain(database, chain))
-        except Exception as error:  # noqa: BLE001 - a stranger's migration may raise anything
+        except Exception as error:  # noqa: BLE001 - a plug-in's migration may raise anything
             done.append(_failed(chain, error))
     return done
 

@@ -191,7 +191,7 @@ def get(name: str) -> Task:
 def _load(point: Any) -> Task:
     try:
         task = point.load()
-    except Exception as error:  # a stranger's module may raise anything
+    except Exception as error:  # a plug-in may raise anything
         reason = f"it cannot be loaded: {type(error).__name__}: {error}"
         raise ConfigurationError(f"task {point.name}", reason) from error
     if not isinstance(task, Task):

@@ -157,7 +157,7 @@ def _firings(
 
 
 def _subjects(tx: Transaction, task: Task, now: datetime) -> list[str]:
-    """Ask a task for whom it has work. One of a stranger's that breaks stops no other."""
+    """Ask a task for whom it has work. A plug-in that breaks stops no other."""
     try:
         with tx.savepoint():
             return task.subjects(tx, now)
