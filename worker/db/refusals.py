@@ -4,8 +4,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
-from psycopg import errors as pg
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -18,16 +16,6 @@ from worker.domain.errors import (
     DatabaseUnavailable,
     SchemaBehind,
 )
-
-BUSY = (
-    pg.LockNotAvailable,
-    pg.DeadlockDetected,
-    pg.SerializationFailure,
-    pg.QueryCanceled,
-)
-REFUSED = (pg.InsufficientPrivilege, pg.ReadOnlySqlTransaction)
-NO_TABLE = (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName)
-UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
 @contextmanager
@@ -54,16 +42,9 @@ def _meaning(error: BaseException | None) -> type[DatabaseError] | None:
     """Find our word for a driver's error; `None` where it is no business of an operator's."""
     if isinstance(error, sqlite3.Error):
         return _sqlite_meaning(error)
-    for kinds, meant in (
-        (BUSY, DatabaseBusy),
-        (REFUSED, DatabaseRefused),
-        (NO_TABLE, SchemaBehind),
-        (UNAVAILABLE, DatabaseUnavailable),
-    ):
-        if isinstance(error, kinds):
-            return meant
-    # The client itself refuses an option of the URL; the server's own errors are of other kinds.
-    return DatabaseRefused if type(error) is psycopg.ProgrammingError else None
+    from worker.db import psycopg_errors
+
+    return psycopg_errors.meaning(error)
 
 
 def _sqlite_meaning(error: sqlite3.Error) -> type[DatabaseError] | None:
