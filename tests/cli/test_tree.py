@@ -3,20 +3,27 @@
 import shlex
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path as PathOfFile
 
 import click
 import pytest
 
+import worker.cli
 from tests.cli.command import Cli
-from worker.cli.main import pilotage
+from worker.cli.main import COMMANDS, pilotage
 
+FOLDER = PathOfFile(worker.cli.__path__[0])
 Path = tuple[str, ...]
 
 
 def walk(command: click.Command, path: Path = ()) -> Iterator[tuple[Path, click.Command]]:
     yield path, command
     if isinstance(command, click.Group):
-        for name, below in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None, name
             yield from walk(below, (*path, name))
 
 
@@ -48,8 +55,24 @@ def find(words: list[str]) -> tuple[Path, list[str]]:
     return path, words
 
 
+def test_the_line_of_a_command_at_the_root_is_its_own() -> None:
+    """The root knows the lines without importing the commands."""
+    for name, entry in COMMANDS.items():
+        assert entry.line == TREE[(name,)].get_short_help_str(200), name
+        assert not TREE[(name,)].hidden, name
+
+
+def test_each_module_of_the_command_line_is_reached_from_the_root() -> None:
+    """A command that a module defines is at the root or within a group, else nobody can call it."""
+    reached = {id(command) for command in TREE.values()}
+    for file in sorted(FOLDER.glob("*.py")):
+        module = import_module(f"worker.cli.{file.stem}")
+        for name, value in vars(module).items():
+            assert not isinstance(value, click.Command) or id(value) in reached, name
+
+
 def test_the_words_are_those_of_the_design() -> None:
-    assert set(pilotage.commands) >= SHOWN
+    assert {path[0] for path in TREE if path} >= SHOWN
     for noun, verbs in WORDS.items():
         group = TREE[(noun,)]
         assert isinstance(group, click.Group)

@@ -2,6 +2,8 @@
 
 The file belongs to us or to root, nobody else may read it, and what is in it is what it is said
 to be. Anything else is a problem, said in a few plain words.
+
+`cryptography` is imported where a file is read: most commands read none.
 """
 
 import base64
@@ -14,11 +16,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from worker.db import credentials
 from worker.db.uow import UnitOfWork
@@ -139,6 +136,8 @@ def _check(about: os.stat_result) -> None:
 
 
 def _proxy(content: bytes, path: Path) -> _Life:
+    from cryptography import x509
+
     try:
         chain = x509.load_pem_x509_certificates(content)
     except ValueError:
@@ -193,6 +192,9 @@ def _key(content: bytes, path: Path) -> _Life:
 
 def _certificate(path: Path) -> _Life:
     """Read the life of the SSH certificate that lies beside its key."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
     try:
         certificate = serialization.load_ssh_public_identity(path.read_bytes())
     except (OSError, ValueError, UnsupportedAlgorithm):
@@ -204,6 +206,9 @@ def _certificate(path: Path) -> _Life:
 
 def _private_key(written: bytes) -> Any:
     """Read a private key; `None` for one of a kind that we do not know but others may."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
     openssh = b"OPENSSH PRIVATE KEY" in written
     load = serialization.load_ssh_private_key if openssh else serialization.load_pem_private_key
     try:
@@ -217,6 +222,8 @@ def _private_key(written: bytes) -> Any:
 
 
 def _public(key: Any) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     return bytes(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 

@@ -7,7 +7,8 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.columns import ALWAYS, Column
-from worker.cli.options import as_json, example
+from worker.cli.groups import example
+from worker.cli.options import as_json
 from worker.services.operate import apply as service
 from worker.services.operate import export as export_service
 

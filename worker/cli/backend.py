@@ -6,7 +6,8 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.options import Group, as_json, example
+from worker.cli.groups import Group, example
+from worker.cli.options import as_json
 from worker.domain.errors import NotAllMigrated
 from worker.services.operate import chains as service
 from worker.services.operate.database import Migrated

@@ -10,14 +10,13 @@ import click
 
 from worker import wiring
 from worker.cli import show
+from worker.cli.groups import Group, example
 from worker.cli.maintenance import maintenance
 from worker.cli.options import (
     NO_LIMIT,
     Amount,
-    Group,
     Moment,
     as_json,
-    example,
     given,
     paged,
     parse_pairs,

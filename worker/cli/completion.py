@@ -62,8 +62,8 @@ _ANYWHERE: Mapping[str, Names] = {
 """What an argument or an option of this name is the name of, in every command."""
 
 
-def complete_names(root: click.Group) -> None:
-    """Let every command below complete the names that it asks for."""
+def complete_names(root: click.Command) -> None:
+    """Let a command, or every command of a group, complete the names that it asks for."""
     for group, command in _commands(root, ""):
         for param in command.params:
             names = _names(group, command, param)

@@ -10,7 +10,8 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.options import NO_LIMIT, Choice, Group, as_json, example, something, sure
+from worker.cli.groups import Group, example
+from worker.cli.options import NO_LIMIT, Choice, as_json, something, sure
 from worker.domain.credential import Credential, CredentialKind
 from worker.domain.errors import Invalid, TaskFailed
 from worker.domain.lengths import spoken

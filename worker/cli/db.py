@@ -7,7 +7,8 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.options import Group, as_json, destructive, example
+from worker.cli.groups import Group, example
+from worker.cli.options import as_json, destructive
 from worker.domain.errors import SchemaDiffers
 from worker.services.operate import database as service
 

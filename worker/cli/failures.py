@@ -7,7 +7,8 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.options import Ago, as_json, example
+from worker.cli.groups import example
+from worker.cli.options import Ago, as_json
 from worker.cli.view import ended
 from worker.services.observe import failing
 from worker.services.observe.failing import Failures, Summary

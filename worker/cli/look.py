@@ -11,7 +11,8 @@ from rich.live import Live
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.options import as_json, example
+from worker.cli.groups import example
+from worker.cli.options import as_json
 from worker.cli.view import picture
 from worker.domain.errors import Invalid
 from worker.domain.pilot import Status

@@ -7,55 +7,49 @@ from collections.abc import Sequence
 
 import click
 
-from worker.cli import (
-    apply,
-    backend,
-    ce,
-    credential,
-    db,
-    failures,
-    look,
-    metrics,
-    pilot,
-    plan,
-    simulate,
-    task,
-    up,
-    vo,
-)
-from worker.cli.completion import complete_names
-from worker.cli.options import Group, example
-from worker.cli.show import complain
+from worker.cli.groups import Entry, LazyGroup, example
 from worker.domain.errors import PilotageError
 
+COMMANDS = {
+    "up": Entry("worker.cli.up", "Start workers and beat, and show what they do, until Ctrl-C."),
+    "status": Entry(
+        "worker.cli.look", "Show the CEs, the pilots, and what happened last, and why."
+    ),
+    "top": Entry("worker.cli.look", "Show the same, live, until Ctrl-C."),
+    "explain": Entry("worker.cli.look", "Say why a CE got as many pilots as it did, or none."),
+    "failures": Entry("worker.cli.failures", "Sum up why pilots failed lately."),
+    "metrics": Entry("worker.cli.metrics", "Print the numbers that Prometheus reads."),
+    "plan": Entry("worker.cli.plan", "Say what the next cycle would do, and change nothing."),
+    "simulate": Entry("worker.cli.simulate", "Compare policies on a made-up world."),
+    "ce": Entry("worker.cli.ce", "Manage CEs."),
+    "vo": Entry("worker.cli.vo", "Manage VOs."),
+    "credential": Entry(
+        "worker.cli.credential", "Manage credentials; the secrets stay in their files."
+    ),
+    "apply": Entry("worker.cli.apply", "Make VOs, CEs and schedules what a TOML file says."),
+    "export": Entry(
+        "worker.cli.apply",
+        "Write VOs, CEs, payloads, schedules and the paths of credentials as TOML.",
+    ),
+    "pilot": Entry("worker.cli.pilot", "Look at pilots, and end them."),
+    "task": Entry("worker.cli.task", "See the periodic tasks, run one now, change when they fire."),
+    "db": Entry("worker.cli.db", "Manage the database."),
+    "backend": Entry("worker.cli.backend", "See the back-ends and migrate their tables."),
+}
 
-@click.group(cls=Group, epilog=example("pilotage up --demo"))
+
+def _complete_names(command: click.Command) -> None:
+    from worker.cli.completion import complete_names
+
+    complete_names(command)
+
+
+@click.group(
+    cls=LazyGroup, entries=COMMANDS, prepare=_complete_names, epilog=example("pilotage up --demo")
+)
 @click.version_option(package_name="pilotage")
 def pilotage() -> None:
     """Keep pools of pilot jobs alive on Compute Elements."""
-
-
-for command in (
-    up.up,
-    look.status,
-    look.top,
-    look.explain,
-    failures.failures,
-    metrics.metrics,
-    plan.plan,
-    simulate.simulate,
-    ce.ce,
-    vo.vo,
-    credential.credential,
-    apply.apply,
-    apply.export,
-    pilot.pilot,
-    task.task,
-    db.db,
-    backend.backend,
-):
-    pilotage.add_command(command)
-complete_names(pilotage)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,17 +65,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.ctx.get_help() if error.ctx else "")
         return 0
     except click.ClickException as error:
-        return complain(_usage(error), error.exit_code)
+        return _complain(_usage(error), error.exit_code)
     except PilotageError as error:
-        return complain(str(error))
+        return _complain(str(error))
     except (click.Abort, KeyboardInterrupt):
-        return complain("interrupted")
+        return _complain("interrupted")
     except click.exceptions.Exit as done:
         return done.exit_code
     except OSError as error:
         if error.filename is None:
             raise
-        return complain(f"{error.filename}: {error.strerror}")
+        return _complain(f"{error.filename}: {error.strerror}")
     return 0
 
 
@@ -91,3 +85,9 @@ def _usage(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "pilotage"
     return f"{message} See '{command} --help'."
+
+
+def _complain(message: str, code: int = 1) -> int:
+    from worker.cli.show import complain
+
+    return complain(message, code)

@@ -6,7 +6,8 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.options import Group, Moment, as_json, example, sure
+from worker.cli.groups import Group, example
+from worker.cli.options import Moment, as_json, sure
 from worker.services.operate import maintenance as service
 
 COLUMNS = ["id", "ce", "begins_at", "ends_at", "reason"]

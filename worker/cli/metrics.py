@@ -6,7 +6,7 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.options import example
+from worker.cli.groups import example
 from worker.domain.errors import Invalid
 from worker.services.observe.metrics import metrics as read
 

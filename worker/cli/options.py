@@ -1,4 +1,4 @@
-"""What the commands have in common: how a group speaks, and the options that recur."""
+"""What the commands have in common: the options that recur."""
 
 import json
 import math
@@ -15,29 +15,6 @@ from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class Group(click.Group):
-    """A group that keeps the order of its words and guesses which one was meant."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the words as they were added, not by the alphabet."""
-        return list(self.commands)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a word, or say which is near."""
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            raise click.UsageError(
-                f"No such command {args[0]!r}: {nearest(args[0], self.commands)}", ctx
-            )
-        return super().resolve_command(ctx, args)
-
-
-def example(line: str) -> str:
-    """Write a command's example, shown at the end of its --help."""
-    return f"Example: {line}"
 
 
 def as_json(command: Command) -> Command:

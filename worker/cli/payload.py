@@ -7,7 +7,8 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.options import as_json, example
+from worker.cli.groups import example
+from worker.cli.options import as_json
 from worker.services import payloads
 
 

@@ -9,7 +9,8 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.options import Choice, Group, as_json, example, paged, show_rows, sure
+from worker.cli.groups import Group, example
+from worker.cli.options import Choice, as_json, paged, show_rows, sure
 from worker.domain.errors import Invalid, TaskFailed, UnknownPilot
 from worker.domain.lengths import spoken
 from worker.domain.pilot import Pilot, Status

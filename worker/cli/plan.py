@@ -11,7 +11,8 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.columns import ALWAYS, Column
-from worker.cli.options import NO_LIMIT, as_json, example
+from worker.cli.groups import example
+from worker.cli.options import NO_LIMIT, as_json
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
 from worker.services.observe import plan as whatif

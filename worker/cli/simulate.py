@@ -10,7 +10,8 @@ import click
 from worker import wiring
 from worker.cli import charts, show
 from worker.cli.columns import Column
-from worker.cli.options import as_json, example
+from worker.cli.groups import example
+from worker.cli.options import as_json
 from worker.domain.errors import Invalid
 from worker.services.observe import simulate as service
 from worker.services.observe.simulate import Comparison, Outcome

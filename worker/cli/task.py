@@ -10,7 +10,8 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.options import Group, as_json, example
+from worker.cli.groups import Group, example
+from worker.cli.options import as_json
 from worker.domain.errors import Invalid, TaskFailed
 from worker.domain.schedule import Outcome, Scope
 from worker.domain.vo import DEFAULT_VO

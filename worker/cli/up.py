@@ -13,7 +13,7 @@ from rich.console import Console
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.options import example
+from worker.cli.groups import example
 from worker.cli.view import counts
 from worker.cli.watch import Lines, Screen
 from worker.domain.errors import DatabaseError, Invalid

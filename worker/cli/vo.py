@@ -8,12 +8,11 @@ import click
 
 from worker import wiring
 from worker.cli import show
+from worker.cli.groups import Group, example
 from worker.cli.options import (
     NO_LIMIT,
     Amount,
-    Group,
     as_json,
-    example,
     given,
     paged,
     parse_pairs,

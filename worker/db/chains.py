@@ -2,6 +2,9 @@
 
 Core first, then each back-end: its tables may point at the core's, never the other way round.
 A chain migrates in one transaction, so it is at one revision or at another, never between.
+
+Alembic is imported by the functions that migrate: every other command only asks where a database
+stands, and would wait for it longer than for the answer.
 """
 
 import io
@@ -9,16 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
 from worker.db import tables, touch
 from worker.db.engine import POSTGRESQL, SQLITE, shown
 from worker.db.refusals import translated
+from worker.db.revisions import newest, revisions
 from worker.domain.errors import (
     ConfigurationError,
     DatabaseRefused,
@@ -28,6 +29,9 @@ from worker.domain.errors import (
     SchemaForeign,
 )
 from worker.domain.words import Described
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 CORE = "core"
 _LOCK = 0x70696C6F
@@ -109,20 +113,26 @@ class Standing:
 
 def standing(connection: Connection, chain: Chain) -> Standing:
     """Tell where a database stands on a chain."""
-    scripts = ScriptDirectory.from_config(_config(chain))
-    head = scripts.get_current_head() or ""
-    context = MigrationContext.configure(connection, opts={"version_table": chain.version_table})
-    revision = context.get_current_revision()
+    known = revisions(chain.folder)
+    head = newest(known, chain.name)
+    revision = _revision(connection, chain)
     if revision == head:
         place = Place.CURRENT
     elif revision is None:
         present = set(inspect(connection).get_table_names())
         place = Place.FOREIGN if present.intersection(chain.tables) else Place.ABSENT
-    elif any(script.revision == revision for script in scripts.walk_revisions()):
+    elif revision in known:
         place = Place.BEHIND
     else:
         place = Place.AHEAD
     return Standing(chain=chain.name, place=place, revision=revision, head=head)
+
+
+def _revision(connection: Connection, chain: Chain) -> str | None:
+    if not inspect(connection).has_table(chain.version_table):
+        return None
+    revision: str | None = connection.scalar(text(f"SELECT version_num FROM {chain.version_table}"))
+    return revision
 
 
 def require_current(connection: Connection, chains: Sequence[Chain]) -> None:
@@ -145,6 +155,8 @@ def migrate(engine: Engine, chain: Chain, to: str = "head", *, stamp: bool = Fal
 
     With `stamp`, tables that no migration made are taken on as being at the newest revision.
     """
+    from alembic import command
+
     with _migrating(engine) as connection:
         before = standing(connection, chain)
         if before.place is Place.AHEAD:
@@ -164,6 +176,8 @@ def migrate(engine: Engine, chain: Chain, to: str = "head", *, stamp: bool = Fal
 
 def downgrade(engine: Engine, chain: Chain, to: str = "base") -> None:
     """Take a database back to a revision of a chain, or to before its first."""
+    from alembic import command
+
     with _migrating(engine) as connection:
         command.downgrade(_config(chain, connection), to)
         _mend(connection, chain)
@@ -171,10 +185,12 @@ def downgrade(engine: Engine, chain: Chain, to: str = "base") -> None:
 
 def write_revision(engine: Engine, chain: Chain, message: str) -> Path | None:
     """Write the migration from where a database stands to the models; `None` if they agree."""
+    from alembic import command
+
     with _migrating(engine) as connection:
         config = _config(chain, connection)
         config.attributes["skip_empty"] = True
-        count = len(list(ScriptDirectory.from_config(config).walk_revisions()))
+        count = len(revisions(chain.folder))
         with redirect_stdout(io.StringIO()):  # Alembic says where it writes; so do we
             script = command.revision(config, message, autogenerate=True, rev_id=f"{count + 1:04d}")
     written = next(iter(script), None) if isinstance(script, list) else script
@@ -220,7 +236,9 @@ def _check_foreign_keys(connection: Connection) -> None:
         raise DatabaseRefused(f"a row of {broken[0]} would point at no row of {broken[2]}")
 
 
-def _config(chain: Chain, connection: Connection | None = None) -> Config:
+def _config(chain: Chain, connection: Connection | None = None) -> "Config":
+    from alembic.config import Config
+
     config = Config()
     # A percent sign in a path would be read as an interpolation.
     config.set_main_option("script_location", str(chain.folder).replace("%", "%%"))

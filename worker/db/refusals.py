@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psycopg
-from psycopg import errors as pg
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -22,15 +20,6 @@ from worker.domain.errors import (
     SchemaBehind,
 )
 
-BUSY = (
-    pg.LockNotAvailable,
-    pg.DeadlockDetected,
-    pg.SerializationFailure,
-    pg.QueryCanceled,
-)
-REFUSED = (pg.InsufficientPrivilege, pg.ReadOnlySqlTransaction)
-NO_TABLE = (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName)
-UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 SQLITE_NEEDS = 64 << 10
 """The free bytes without which SQLite cannot even open a database: it calls this an I/O error."""
 
@@ -60,17 +49,9 @@ def _meaning(error: BaseException | None, url: URL) -> type[DatabaseError] | Non
     if isinstance(error, sqlite3.Error):
         meaning = _sqlite_meaning(error)
         return DatabaseFull if meaning is DatabaseUnavailable and _has_no_room(url) else meaning
-    for kinds, meant in (
-        ((pg.DiskFull,), DatabaseFull),
-        (BUSY, DatabaseBusy),
-        (REFUSED, DatabaseRefused),
-        (NO_TABLE, SchemaBehind),
-        (UNAVAILABLE, DatabaseUnavailable),
-    ):
-        if isinstance(error, kinds):
-            return meant
-    # The client itself refuses an option of the URL; the server's own errors are of other kinds.
-    return DatabaseRefused if type(error) is psycopg.ProgrammingError else None
+    from worker.db import psycopg_errors
+
+    return psycopg_errors.meaning(error)
 
 
 def _has_no_room(url: URL) -> bool:

@@ -7,17 +7,25 @@ be left at the CE that waits for its files.
 
 from pathlib import Path
 
-from worker.backends.arc.driver import ArcDriver
 from worker.backends.arc.options import ArcOptions
 from worker.backends.arc.tables import metadata
-from worker.backends.contract import Backend
+from worker.backends.contract import Backend, Driver, Means
 from worker.db.chains import Chain
+from worker.domain.ce import CE
+
+
+def _driver(ce: CE, options: ArcOptions, means: Means) -> Driver:
+    # Its HTTP client costs more than the rest of a command that speaks to no CE.
+    from worker.backends.arc.driver import ArcDriver
+
+    return ArcDriver(ce, options, means)
+
 
 BACKEND = Backend(
     name="arc",
     about="Jobs of an ARC CE, by its REST interface.",
     options=ArcOptions,
-    driver=ArcDriver,
+    driver=_driver,
     chain=Chain(
         name="arc",
         tables=("arc_identities", "arc_jobs"),

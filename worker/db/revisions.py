@@ -1,0 +1,35 @@
+"""Which revisions the files of a chain define. They are read as text: to ask at each command
+whether a database is up to date, nobody has to wait for Alembic.
+"""
+
+import re
+from ast import literal_eval
+from collections.abc import Mapping
+from pathlib import Path
+
+from worker.domain.errors import ConfigurationError
+
+Parents = tuple[str, ...]
+
+_LINE = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(.+)$", re.MULTILINE)
+
+
+def revisions(folder: Path) -> dict[str, Parents]:
+    """Return the revisions of a folder of migrations, each with those that it follows."""
+    parents = {}
+    for file in (folder / "versions").glob("*.py"):
+        values = dict(_LINE.findall(file.read_text(encoding="utf-8")))
+        if "revision" in values:
+            before = literal_eval(values.get("down_revision", "None"))
+            followed = (before,) if isinstance(before, str) else tuple(before or ())
+            parents[str(literal_eval(values["revision"]))] = followed
+    return parents
+
+
+def newest(parents: Mapping[str, Parents], chain: str) -> str:
+    """Return the revision that no other follows; empty where there is none at all."""
+    followed = {revision for before in parents.values() for revision in before}
+    heads = sorted(set(parents) - followed)
+    if len(heads) > 1:
+        raise ConfigurationError(f"chain {chain}", f"it has several ends: {', '.join(heads)}")
+    return heads[0] if heads else ""
