@@ -34,8 +34,8 @@ OURS: Mapping[str, tuple[Mutation, ...]] = {
     "prunes_what_is_young": (
         Mutation(
             about="Pilots are forgotten by when they were made, not by when they ended.",
-            function="worker.services.tasks.prune.prune",
-            pieces={"now - parts.keep_final": "now"},
+            function="worker.services.tasks.prune._limits",
+            pieces={"runtime.keep_final": "now - now"},
             names={},
         ),
     ),

@@ -86,12 +86,6 @@ def names(tx: Transaction) -> list[str]:
     return list(tx.execute(select(ces.c.name).order_by(ces.c.name)).scalars())
 
 
-def backends(tx: Transaction) -> dict[str, str]:
-    """Name every CE with its back-end."""
-    query = select(ces.c.name, ces.c.backend).order_by(ces.c.name)
-    return {row.name: row.backend for row in tx.execute(query)}
-
-
 def of_backends(tx: Transaction, backends: Collection[str]) -> list[CE]:
     """Read every CE of some back-ends."""
     query = select(*_COLUMNS).where(ces.c.backend.in_(sorted(backends))).order_by(ces.c.name)

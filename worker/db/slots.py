@@ -89,6 +89,7 @@ class CESlots:
     """What an allocation for one VO reads of one CE, all in one statement."""
 
     name: str
+    backend: str
     capacity: int
     waiting_limit: int | None
     success_rate: float
@@ -291,7 +292,7 @@ def _slots() -> Select[Any]:
     )
 
 
-_OF_THE_CE = ("name", "capacity", "waiting_limit", "success_rate", "enabled", "draining",
+_OF_THE_CE = ("name", "backend", "capacity", "waiting_limit", "success_rate", "enabled", "draining",
               "drain_by")  # fmt: skip
 _OF_ITS_HEALTH = (
     *("sending", "sending_reason", "sending_since", "held_until"),

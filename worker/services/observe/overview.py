@@ -118,29 +118,27 @@ def is_full(folder: Path) -> bool:
 
 def ce_lines(tx: Transaction, now: datetime, parameters: Parameters) -> list[CELine]:
     """Tell how every CE stands."""
-    seen = {line.name: line for line in slots.slots_for(tx, 0)}
     by_status = pilot_reads.count_occupying(tx)
     return [
         CELine(
-            name=name,
-            backend=backend,
-            capacity=seen[name].capacity,
-            reserved=by_status.get((name, Status.RESERVED), 0),
-            submitting=by_status.get((name, Status.SUBMITTING), 0),
-            submitted=by_status.get((name, Status.SUBMITTED), 0),
-            running=by_status.get((name, Status.RUNNING), 0),
-            free=seen[name].available,
-            success_rate=_rate(seen[name], now, parameters),
-            state=_state(seen[name], now),
-            failed_calls=seen[name].failed_calls,
-            answered_at=seen[name].last_answered_at,
-            unanswered_since=seen[name].unanswered_since,
-            last_error=seen[name].last_error,
-            retry_at=seen[name].retry_at,
-            trouble=trouble(seen[name], now),
+            name=ce.name,
+            backend=ce.backend,
+            capacity=ce.capacity,
+            reserved=by_status.get((ce.name, Status.RESERVED), 0),
+            submitting=by_status.get((ce.name, Status.SUBMITTING), 0),
+            submitted=by_status.get((ce.name, Status.SUBMITTED), 0),
+            running=by_status.get((ce.name, Status.RUNNING), 0),
+            free=ce.available,
+            success_rate=_rate(ce, now, parameters),
+            state=_state(ce, now),
+            failed_calls=ce.failed_calls,
+            answered_at=ce.last_answered_at,
+            unanswered_since=ce.unanswered_since,
+            last_error=ce.last_error,
+            retry_at=ce.retry_at,
+            trouble=trouble(ce, now),
         )
-        for name, backend in ces.backends(tx).items()
-        if name in seen
+        for ce in slots.slots_for(tx, 0)
     ]
 
 
