@@ -30,8 +30,8 @@ test-quick: $(VENV)/ready ## Run the tests that need neither processes nor a bat
 test-processes: $(VENV)/ready ## Run the tests that start processes of Pilotage
 	$(call stage,processes,processes and not testbed)
 
-test-bare: $(VENV)/ready ## Run them as on a machine that has Python, make and git only
-	$(BIN)/python -m tests.bare $(call stage,bare,processes and not testbed)
+test-bare: $(VENV)/ready ## Run those of tests/acceptance as on a machine that has Python, make and git only
+	$(BIN)/python -m tests.bare $(call stage,bare,processes and not testbed) tests/acceptance
 
 test-harness: $(VENV)/ready ## Run many lives and many crashes of the core
 	$(call stage,harness,harness)
