@@ -39,7 +39,7 @@ DROP TRIGGER watch_claims ON schedules;
 DROP FUNCTION watch_claims();
 DROP TABLE claims;
 """
-DID = re.compile(r"worker\.services\.execute: (\w+) (\S*): ")
+DID = re.compile(r"worker\.services\.tasks\.execute\S*: (\w+) (\S*): ")
 SKIPPED = re.compile(DID.pattern + "skipped")
 TOO_LATE = re.compile(r"(\w+) (\S*) comes too late")
 

@@ -14,7 +14,7 @@ import psycopg
 
 from worker.domain.pilot import FINAL
 
-DID = re.compile(rb"worker\.services\.execute: \w+ \S*: ")
+DID = re.compile(rb"worker\.services\.tasks\.execute\S*: \w+ \S*: ")
 BEGAN = re.compile(rb"@\S+ ready\.|beat: Starting")
 STEPS = """
 SELECT t.id, p.stamp, t.was, t.became
