@@ -241,7 +241,7 @@ def gaps(said: str, began: datetime, ended: datetime, wanted: Callable[[str, str
     moments = [began]
     for line in said.splitlines():
         found = DID.search(line)
-        if found and wanted(found[1], found[2]):
+        if found and wanted(found[1], found[2] or ""):
             at = datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").replace(tzinfo=UTC)
             if began <= at <= ended:
                 moments.append(at)

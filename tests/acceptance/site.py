@@ -14,6 +14,7 @@ from tests.factories import a_ce, a_vo
 from worker.db import pilot_reads
 from worker.db.database import Database
 from worker.domain.pilot import Status
+from worker.services.tasks import execute
 
 SCHEDULES = {
     "submit_pilots": 2,
@@ -39,7 +40,9 @@ DROP TRIGGER watch_claims ON schedules;
 DROP FUNCTION watch_claims();
 DROP TABLE claims;
 """
-DID = re.compile(r"worker\.services\.tasks\.execute\S*: (\w+) (\S*): ")
+LOGGER = re.escape(execute.log.name) + r"\[[\w-]+\]: "
+"""Who says in the log of a worker how an execution went: the logger, and the execution."""
+DID = re.compile(LOGGER + r"(\w+)(?: (\S+))?: ")
 SKIPPED = re.compile(DID.pattern + "skipped")
 TOO_LATE = re.compile(r"(\w+) (\S*) comes too late")
 

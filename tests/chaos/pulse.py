@@ -12,9 +12,10 @@ from pathlib import Path
 
 import psycopg
 
+from tests.acceptance import site
 from worker.domain.pilot import FINAL
 
-DID = re.compile(rb"worker\.services\.tasks\.execute\S*: \w+ \S*: ")
+DID = re.compile(site.DID.pattern.encode())
 BEGAN = re.compile(rb"@\S+ ready\.|beat: Starting")
 STEPS = """
 SELECT t.id, p.stamp, t.was, t.became

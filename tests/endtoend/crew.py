@@ -56,5 +56,5 @@ class Crew:
 
     def executions(self, task: str) -> list[str]:
         """List what the executions of a task wrote to the log: a CE, and what they counted."""
-        line = re.compile(rf"worker\.services\.tasks\.execute\S*: {task} (\S+: .*)")
+        line = re.compile(rf"{site.LOGGER}{task} (\S+: .*)")
         return [text for name in WORKERS for text in line.findall(self.processes.said(name))]
