@@ -47,8 +47,14 @@ class Crew:
         """Stop them all."""
         self.processes.end()
 
-    def counted(self, task: str, what: str) -> int:
-        """Sum up what they say that they counted in a task."""
-        told = re.compile(rf"{site.LOGGER}{task} \S+: .*?\b{what} (\d+)")
-        said = [self.processes.said(name) for name in WORKERS]
-        return sum(int(number) for text in said for number in told.findall(text))
+    def counted(self, task: str, word: str) -> int:
+        """Sum up a count that the executions of a task wrote to the log."""
+        counts = re.compile(rf"\b{word} (\d+)")
+        lines = [count[1] for line in self.executions(task) if (count := counts.search(line))]
+        assert lines, f"no execution of {task} wrote {word!r}"
+        return sum(map(int, lines))
+
+    def executions(self, task: str) -> list[str]:
+        """List what the executions of a task wrote to the log: a CE, and what they counted."""
+        line = re.compile(rf"{site.LOGGER}{task} (\S+: .*)")
+        return [text for name in WORKERS for text in line.findall(self.processes.said(name))]

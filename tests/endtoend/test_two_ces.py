@@ -4,7 +4,6 @@ The place is asked at the end, by its own programs, which jobs were cancelled.
 """
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import pytest
 from tests.backends.arc_site import ArcSite
 from tests.backends.local_world import World as LocalWorld
 from tests.backends.slurm_world import World as SlurmWorld
-from tests.endtoend.crew import WORKERS, Crew
+from tests.endtoend.crew import Crew
 from tests.factories import a_ce
 from tests.patience import until
 from tests.testbeds.arc.client import Client
@@ -204,8 +203,8 @@ class Factory:
 
     def reconciled(self, ce: str) -> int:
         """Count the executions of reconcile."""
-        said = "\n".join(self.crew.processes.said(name) for name in WORKERS)
-        return len(re.findall(rf"execute: reconcile {re.escape(ce)}: listed", said))
+        executions = self.crew.executions("reconcile")
+        return sum(line.startswith(f"{ce}: listed") for line in executions)
 
     def until_reconciled(self) -> None:
         """Wait for more executions for both CEs."""

@@ -21,6 +21,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tests.patience import Patience
+
 PATIENCE = 60.0
 ROOT = Path(__file__).parents[2]
 _PDEATHSIG, _SUBREAPER = 1, 36
@@ -69,15 +71,15 @@ class Keeper:
             raise DidNotStart(f"{' '.join(words)}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def wait(self, what: str, condition: Callable[[], object], limit: float = 30) -> None:
+    def wait(self, what: str, condition: Callable[[], object]) -> None:
         """Wait until something is so; a service that has ended meanwhile will not do it."""
-        give_up = time.monotonic() + limit
+        patience = Patience(lambda: _bytes_in(self.log))
         while not condition():
             for name, process in self._started.items():
                 if process.poll() is not None:
                     raise DidNotStart(f"{name} ended: {self._last_words(name)}")
-            if time.monotonic() > give_up:
-                raise DidNotStart(f"waited {limit:.0f} s in vain for {what}")
+            if not patience.lasts():
+                raise DidNotStart(f"waited in vain for {what}")
             time.sleep(0.02)
 
     def succeeds(self, words: Sequence[str], env: Mapping[str, str] | None = None) -> bool:
@@ -105,6 +107,11 @@ class Keeper:
         logs = [self.log / f"{name}.out", *sorted(self.log.glob(f"{name}*.log"))]
         said = [path.read_text(errors="replace").strip()[-400:] for path in logs if path.exists()]
         return " | ".join(filter(None, said)) or "without a word"
+
+
+def _bytes_in(folder: Path) -> int:
+    """Return how much the services have written to their logs."""
+    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def die_with_parent() -> None:
@@ -152,14 +159,12 @@ class Kept:
                 cwd=ROOT,
                 start_new_session=True,
             )
-        give_up = time.monotonic() + PATIENCE
-        while time.monotonic() < give_up and process.poll() is None:
+        # The keeper gives up by itself, and says why.
+        while process.poll() is None:
             if (self.folder / "facts.json").exists():
                 _children[process.pid] = process
                 return self.facts()
             time.sleep(0.02)
-        process.terminate()
-        process.wait()
         problem = self.folder / "problem"
         raise DidNotStart(problem.read_text() if problem.exists() else f"see {log.name}")
 

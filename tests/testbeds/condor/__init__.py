@@ -175,8 +175,8 @@ def start(keeper: Keeper, arguments: Sequence[str]) -> dict[str, Any]:
     keeper.start("master", [str(inside), "/usr/sbin/condor_master", "-f"])
     status = [str(condor.programs / "condor_status"), "-af", "Name"]
     schedd = [*status, "-schedd"]
-    keeper.wait("the schedd", lambda: _says(schedd, condor.environment()), limit=50)
-    keeper.wait("a slot", lambda: _says(status, condor.environment()), limit=50)
+    keeper.wait("the schedd", lambda: _says(schedd, condor.environment()))
+    keeper.wait("a slot", lambda: _says(status, condor.environment()))
     for user in (JOB_USER, OTHER_USER):
         condor.make_token(user, condor.token(user))
     return {"port": plan.port}

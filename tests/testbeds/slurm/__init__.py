@@ -164,7 +164,8 @@ def _start_munge(keeper: Keeper, plan: Plan) -> None:
     words = [f"--{name}={path}" for name, path in files.items()]
     keeper.start("munged", [program("munged"), "--foreground", "--force", *words])
     keeper.wait(
-        "munge", lambda: keeper.succeeds(["munge", "-n", "-S", str(plan.munge_socket)]), limit=10
+        "munge",
+        lambda: keeper.succeeds(["munge", "-n", "-S", str(plan.munge_socket)]),
     )
 
 

@@ -79,7 +79,7 @@ def start(keeper: Keeper, arguments: Sequence[str]) -> dict[str, Any]:
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd insists on it
     server = keeper.start("sshd", [program("sshd"), "-D", "-e", "-f", str(folder / "sshd_config")])
-    keeper.wait("sshd", lambda: _answers(port), limit=20)
+    keeper.wait("sshd", lambda: _answers(port))
     if server.poll() is not None:
         raise DidNotStart("sshd ended")
     return {"port": port, "user": user}
