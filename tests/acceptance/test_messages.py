@@ -24,7 +24,7 @@ GARBAGE = {
     "number": b"7",
     "no text": b"\xff\x00\xfe",
     "no message": b"{}",
-    "no body": b'{"body": "?", "properties": {"body_encoding": "base64", "delivery_tag": "1"}}',
+    "no body": b'{"body": "e30", "properties": {"body_encoding": "base64", "delivery_tag": "1"}}',
 }
 
 
