@@ -13,7 +13,7 @@ from worker.domain.errors import Invalid
 from worker.policy.parameters import DEFAULTS, NEVER_ZERO, Parameters
 
 PAGE = Path(__file__).parents[2] / "docs" / "why" / "policy.md"
-UNITS = {"min": 60, "h": 3600}
+UNITS = {"min": 60, "h": 3600, "day": 86400}
 
 
 def described() -> dict[str, float]:

@@ -60,8 +60,11 @@ class Turn:
 
     def give_back(self, tx: Transaction) -> bool:
         """Give the lease back with the record; return whether it was still ours."""
-        self._ends = None
+        tx.after_commit(self._forget)
         return locks.release_lease(tx, self.name, self.runtime.holder)
+
+    def _forget(self) -> None:
+        self._ends = None
 
     def __enter__(self) -> Self:
         return self
