@@ -199,7 +199,7 @@ def test_what_a_machine_reads_is_whole_in_a_terminal(cli: Cli) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_times_of_today_have_no_date() -> None:
-    lines = on_a_screen(140, "pilot", "list")
+    lines = on_a_screen(140, "pilot", "list", "--sort", "ended_at")
     assert any(re.search(r" \d\d:\d\d:\d\dZ( |$)", line) for line in lines)
     assert not any(f"{datetime.now(UTC):%Y-%m-%d}" in line for line in lines)
     [later] = on_a_screen(140, "ce", "maintenance", "list")[1:]

@@ -29,7 +29,7 @@ COMMANDS = {
     "apply": Entry("worker.cli.apply", "Make VOs, CEs and schedules what a TOML file says."),
     "export": Entry(
         "worker.cli.apply",
-        "Write VOs, CEs, payloads, schedules and the paths of credentials as TOML.",
+        "Write VOs, CEs, payloads, schedules and credentials as TOML.",
     ),
     "pilot": Entry("worker.cli.pilot", "Look at pilots, and end them."),
     "task": Entry("worker.cli.task", "See the periodic tasks, run one now, change when they fire."),
