@@ -23,10 +23,10 @@ def job_name(prefix: str, stamp: str, ce: str) -> str:
 
 def read_name(prefix: str, name: str | None) -> Named | None:
     """Read a job's name; `None` if the job is not ours."""
-    given = name or ""
-    rest = given.removeprefix(f"{prefix}-")
-    found = _NAME.fullmatch(rest) if rest != given else None
-    return Named(found["stamp"], found["ce"]) if found is not None else None
+    whole = name or ""
+    rest = whole.removeprefix(f"{prefix}-")
+    match = _NAME.fullmatch(rest) if rest != whole else None
+    return Named(match["stamp"], match["ce"]) if match is not None else None
 
 
 def is_job_id(handle: str) -> bool:

@@ -55,9 +55,9 @@ def comment(prefix: str, vo: str, ce: str, group: str) -> str:
 
 @lru_cache(maxsize=4096)
 def ce_of(comment: str) -> str | None:
-    """Read the CE from a comment; `None` where it tells none."""
-    found = _COMMENT.fullmatch(comment.strip())
-    return found["ce"] if found is not None else None
+    """Return the CE that a comment names, if it names one."""
+    match = _COMMENT.fullmatch(comment.strip())
+    return match["ce"] if match is not None else None
 
 
 class Named(NamedTuple):
