@@ -58,6 +58,14 @@ def test_a_word_that_names_nobody_is_an_error(world: World, word: str) -> None:
         name(world, word)
 
 
+def test_few_digits_are_no_beginning_of_a_stamp_and_the_error_says_so(world: World) -> None:
+    ce = world.ce()
+    [pilot] = stamped(world, ce, "123456789012" + "a" * 20)
+    with refused(UnknownPilot, "a beginning of digits alone needs 12 characters"):
+        name(world, "12345678901")
+    assert name(world, "123456789012") == [pilot]
+
+
 def test_the_beginning_of_several_stamps_lists_a_few(world: World) -> None:
     ce = world.ce()
     made = stamped(world, ce, *(f"c8209340{n:024x}" for n in range(6)))

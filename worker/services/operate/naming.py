@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from worker.db import pilot_reads
-from worker.db.pilot_search import is_beginning
+from worker.db.pilot_search import SHORTEST, is_beginning
 from worker.db.uow import Transaction
 from worker.domain.errors import AmbiguousPilot, UnknownPilot
 from worker.domain.lengths import spoken
@@ -44,11 +44,17 @@ def _named(
     )
     if not candidates:
         place = () if ce is None else (f"on CE {ce}",)
-        advice = "name it by its number, its stamp or the beginning of it, or its id at the CE"
-        raise UnknownPilot(word[:64], *place, advice)
+        raise UnknownPilot(word[:64], *place, _ways(word))
     if len(candidates) > 1:
         raise AmbiguousPilot(word[:64], _list(candidates, now), _advice(candidates))
     return candidates[0]
+
+
+def _ways(word: str) -> str:
+    ways = "name it by its number, its stamp or the beginning of it, or its id at the CE"
+    if _is_number(word) and SHORTEST <= len(word) < CERTAIN:
+        return f"{ways}; a beginning of digits alone needs {CERTAIN} characters"
+    return ways
 
 
 def _is_number(word: str) -> bool:
