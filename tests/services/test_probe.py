@@ -18,20 +18,22 @@ from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import Unavailable, UnknownCE, UnknownVO
 from worker.services import ce_calls
 from worker.services.operate import pilots
-from worker.services.operate.ce_test import Asked, Step, probe
+from worker.services.operate.ce_test import ProbeRequest, ProbeStep, probe
 from worker.services.operate.pilots import bounded
 from worker.services.runtime import Runtime
 
 SHORT: dict[str, Any] = {"queue_time": 5.0, "run_time": 20.0, "output_lines": 3}
 
 
-def run(world: World, ce: CE | str, runtime: Runtime | None = None, **asked: Any) -> list[Step]:
+def run(
+    world: World, ce: CE | str, runtime: Runtime | None = None, **asked: Any
+) -> list[ProbeStep]:
     name = ce if isinstance(ce, str) else ce.name
-    wanted = Asked(**{"pause": world.wait, **asked})
+    wanted = ProbeRequest(**{"pause": world.wait, **asked})
     return list(probe(runtime or world.runtime(by_hand=True), name, wanted))
 
 
-def names(steps: Sequence[Step]) -> list[tuple[str, bool | None]]:
+def names(steps: Sequence[ProbeStep]) -> list[tuple[str, bool | None]]:
     return [(step.name, step.ok) for step in steps]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, exists, insert, select, update
 
 from worker.db.names import unknown
-from worker.db.pages import FIRST, Asked, Page, contains, read_page
+from worker.db.pages import FIRST, Page, PageRequest, contains, read_page
 from worker.db.rows import insert_new
 from worker.db.tables import ce_health, ce_vos, ces, pilots, vos
 from worker.db.uow import Transaction
@@ -65,7 +65,7 @@ def find(
     backend: str | None = None,
     enabled: bool | None = None,
     draining: bool | None = None,
-    asked: Asked = FIRST,
+    asked: PageRequest = FIRST,
 ) -> Page[CE]:
     """List CEs, by part of their name if asked."""
     query = select(*_COLUMNS)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine, text
 
+from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL
-from worker.db.refusals import translated
 from worker.domain.errors import DatabaseError
 
 log = logging.getLogger(__name__)

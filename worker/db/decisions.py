@@ -7,7 +7,7 @@ from functools import cache
 from sqlalchemy import JSON, Executable, Integer, Text, func, insert, select
 
 from worker.db.names import key_of
-from worker.db.pages import FIRST, Asked, Page, read_page
+from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.rows import encode, rows
 from worker.db.tables import ces, decisions, vos
 from worker.db.types import UtcDateTime
@@ -40,7 +40,7 @@ def find(
     ce: str | None = None,
     vo: str | None = None,
     until: datetime | None = None,
-    asked: Asked = FIRST,
+    asked: PageRequest = FIRST,
 ) -> Page[Decision]:
     """List decisions, of one CE, of one VO, up to a moment."""
     query = _DECISIONS

@@ -26,7 +26,7 @@ LARGEST_KEY = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class PageRequest:
     """Which part of a list is asked for: its order, where to begin, and how much."""
 
     sort: str | None = None
@@ -39,7 +39,10 @@ class Asked:
             raise Invalid("limit", f"{self.limit} is not between 1 and {MOST}")
 
 
-FIRST = Asked()
+FIRST = PageRequest()
+
+Asked = PageRequest
+"""The name that programs outside of Pilotage use."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def read_page(
     query: Select[Any],
     key: Column[Any],
     sorts: Mapping[str, Column[Any]],
-    asked: Asked,
+    asked: PageRequest,
     make: Callable[[Mapping[str, Any]], T],
 ) -> Page[T]:
     """Read one page. `sorts` names the columns one may sort by, none of them nullable."""

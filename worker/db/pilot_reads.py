@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from worker.db.names import key_of
-from worker.db.pages import FIRST, Asked, Page, read_page
+from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.pilot_search import COLUMNS, begins_with, directed, has_handle, matches, ordered
 from worker.db.rows import encode, rows
 from worker.db.tables import ces, has_status, pilots, transitions, vos
@@ -147,7 +147,7 @@ def find(
     statuses: Collection[Status] = (),
     ce: str | None = None,
     vo: str | None = None,
-    asked: Asked = FIRST,
+    asked: PageRequest = FIRST,
 ) -> Page[Pilot]:
     """List pilots: by what their CE says, the beginning of their stamp, status, CE, VO."""
     query = ordered(PILOTS, asked, statuses)

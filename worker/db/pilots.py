@@ -123,39 +123,40 @@ def claim(
     return [Reserved(pilot_id=row[0], stamp=row[1], vo=row[2], ce=ce) for row in found]
 
 
-class Receipt(NamedTuple):
-    """The CE's answer for one pilot: its own id for it, or why it refused."""
+def receipt_move(
+    pilot_id: int,
+    handle: str | None = None,
+    refused: Cause | None = None,
+    raw: str | None = None,
+    reason: str | None = None,
+    next_check_at: datetime | None = None,
+) -> Move:
+    """Return the move that a CE's receipt means for a claimed pilot.
 
-    pilot_id: int
-    handle: str | None = None
-    refused: Cause | None = None
-    raw: str | None = None
-    reason: str | None = None
-    next_check_at: datetime | None = None
-
-
-def record(tx: Transaction, receipts: Iterable[Receipt], now: datetime) -> Moved:
-    """Write down what the CE answered for claimed pilots: submitted, or failed when refused.
-
-    A receipt that comes late, when a listing has told more already, is refused.
+    A pilot with a handle is submitted; one that was refused has failed with the cause.
     """
-    return move(
-        tx,
-        [
-            Move(
-                pilot_id=receipt.pilot_id,
-                was=Status.SUBMITTING,
-                to=Status.FAILED if receipt.refused else Status.SUBMITTED,
-                cause=receipt.refused,
-                handle=receipt.handle,
-                raw=receipt.raw,
-                reason=receipt.reason,
-                next_check_at=receipt.next_check_at,
-            )
-            for receipt in receipts
-        ],
-        now,
+    return Move(
+        pilot_id=pilot_id,
+        was=Status.SUBMITTING,
+        to=Status.FAILED if refused else Status.SUBMITTED,
+        cause=refused,
+        handle=handle,
+        raw=raw,
+        reason=reason,
+        next_check_at=next_check_at,
     )
+
+
+Receipt = receipt_move
+"""The name that programs outside of Pilotage use."""
+
+
+def record(tx: Transaction, receipts: Iterable[Move], now: datetime) -> Moved:
+    """Write down the receipts of claimed pilots, each as `receipt_move` makes it.
+
+    A receipt that comes late, when a listing has settled its pilot already, changes nothing.
+    """
+    return move(tx, list(receipts), now)
 
 
 def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:

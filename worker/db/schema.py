@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, bindparam, create_engine, inspect, text
 
 from worker.db.chains import Chain
+from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL
-from worker.db.refusals import translated
 
 SCRATCH = "pilotage_verify"
 
@@ -23,7 +23,7 @@ Catalog = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Difference:
+class SchemaDifference:
     """One part of the schema that is not as the models say."""
 
     part: str
@@ -38,7 +38,7 @@ class Difference:
         return f"{self.part}: {self.problem}"
 
 
-def differences(engine: Engine, chains: Sequence[Chain]) -> list[Difference]:
+def differences(engine: Engine, chains: Sequence[Chain]) -> list[SchemaDifference]:
     """Compare a database with the models of these chains; nothing is changed."""
     tables = [table for chain in chains for table in chain.tables]
     if engine.dialect.name != POSTGRESQL:
@@ -64,11 +64,13 @@ def _create(connection: Connection, chains: Iterable[Chain]) -> None:
         chain.metadata.create_all(connection, checkfirst=False)
 
 
-def _compare(wanted: Catalog, found: Catalog) -> list[Difference]:
-    missing = [Difference(part, "missing") for part in sorted(wanted.keys() - found.keys())]
-    extra = [Difference(part, "not in the models") for part in sorted(found.keys() - wanted.keys())]
+def _compare(wanted: Catalog, found: Catalog) -> list[SchemaDifference]:
+    missing = [SchemaDifference(part, "missing") for part in sorted(wanted.keys() - found.keys())]
+    extra = [
+        SchemaDifference(part, "not in the models") for part in sorted(found.keys() - wanted.keys())
+    ]
     changed = [
-        Difference(part, f"is {found[part]!r}, the models say {wanted[part]!r}")
+        SchemaDifference(part, f"is {found[part]!r}, the models say {wanted[part]!r}")
         for part in sorted(wanted.keys() & found.keys())
         if found[part] != wanted[part]
     ]

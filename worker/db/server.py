@@ -9,8 +9,8 @@ from sqlalchemy import func as sql
 from sqlalchemy.pool import NullPool
 
 from worker.db.chains import Chain
+from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL, make_engine
-from worker.db.refusals import translated
 from worker.db.tables import vos
 from worker.domain.errors import DatabaseRefused
 from worker.domain.vo import DEFAULT_VO

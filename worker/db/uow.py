@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable
 
-from worker.db.refusals import translated
+from worker.db.driver_errors import translated
 from worker.domain.errors import NestedUnitOfWork
 
 log = logging.getLogger(__name__)

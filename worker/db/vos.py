@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import delete, exists, select, update
 
 from worker.db.names import unknown
-from worker.db.pages import FIRST, Asked, Page, contains, read_page
+from worker.db.pages import FIRST, Page, PageRequest, contains, read_page
 from worker.db.rows import insert_new
 from worker.db.tables import pilots, vos
 from worker.db.uow import Transaction
@@ -79,7 +79,7 @@ def find(
     *,
     search: str | None = None,
     enabled: bool | None = None,
-    asked: Asked = FIRST,
+    asked: PageRequest = FIRST,
 ) -> Page[VO]:
     """List VOs, by part of their name if asked."""
     query = select(*_COLUMNS)

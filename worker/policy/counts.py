@@ -8,7 +8,7 @@ from math import sqrt
 from typing import Any
 
 from worker.policy.facts import Chances
-from worker.policy.outcomes import Kind
+from worker.policy.outcomes import EventKind
 from worker.policy.parameters import Parameters
 
 ACCEPT, START, FINISH = range(3)
@@ -20,12 +20,12 @@ FEW, MANY = 5, 3
 """Of pilots that die in one minute so many count, and so many times those that end in a minute."""
 
 TELLS = {
-    Kind.ACCEPTED: (ACCEPT, GOOD),
-    Kind.REFUSED: (ACCEPT, BAD),
-    Kind.STARTED: (START, GOOD),
-    Kind.FAILED_START: (START, BAD),
-    Kind.FINISHED: (FINISH, GOOD),
-    Kind.FAILED_LATE: (FINISH, BAD),
+    EventKind.ACCEPTED: (ACCEPT, GOOD),
+    EventKind.REFUSED: (ACCEPT, BAD),
+    EventKind.STARTED: (START, GOOD),
+    EventKind.FAILED_START: (START, BAD),
+    EventKind.FINISHED: (FINISH, GOOD),
+    EventKind.FAILED_LATE: (FINISH, BAD),
 }
 """Which chance an outcome tells of, and how."""
 
@@ -50,7 +50,7 @@ class Counts:
             "deaths": self._deaths,
         }
 
-    def add(self, kind: Kind, at: float) -> None:
+    def add(self, kind: EventKind, at: float) -> None:
         """Count one outcome. One that is told late counts as what would be left of it by now."""
         chance, which = TELLS[kind]
         self._add(self._lately, chance, which, 1.0, at)
@@ -77,7 +77,7 @@ class Counts:
         self._deaths = (minute, died)
         per_minute = sum(self._lately[FINISH]) / (self._given.half_life.total_seconds() / MINUTE)
         if died <= FEW + MANY * per_minute:
-            self.add(Kind.FAILED_LATE, at)
+            self.add(EventKind.FAILED_LATE, at)
 
     def forgive(self) -> None:
         """Leave old failures only a part of their weight."""

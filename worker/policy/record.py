@@ -15,7 +15,7 @@ from worker.policy.cohorts import MARKS, MINUTE, Cohorts
 from worker.policy.counts import ACCEPT, FINISH, START, Counts
 from worker.policy.facts import Chances
 from worker.policy.lives import Lives
-from worker.policy.outcomes import Event, Kind
+from worker.policy.outcomes import Event, EventKind
 from worker.policy.parameters import Parameters
 
 VERSION = 1
@@ -36,7 +36,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class PauseRecord:
     """Why a CE is paused."""
 
     by: str
@@ -62,7 +62,7 @@ class Record:
         self._lives = Lives(known.get("lives", {}), parameters)
         self._starts = Series(**known.get("starts", {}))
         self._refusals = Series(**known.get("refusals", {}))
-        self.trouble = Trouble(**known["trouble"]) if known.get("trouble") else None
+        self.trouble = PauseRecord(**known["trouble"]) if known.get("trouble") else None
         self.changes: list[tuple[bool, str, float]] = []
 
     def stored(self) -> dict[str, Any]:
@@ -85,12 +85,12 @@ class Record:
         """Fold in one outcome."""
         at = event.at.timestamp()
         began = _began(event)
-        if event.kind in (Kind.ACCEPTED, Kind.REFUSED):
+        if event.kind in (EventKind.ACCEPTED, EventKind.REFUSED):
             self._submitted(event.kind, at)
         else:
             # Whatever tells of one pilot was seen when all were looked at.
             self._counts.add_lives(self._lives.go_on(at), at)
-            if event.kind in (Kind.STARTED, Kind.FAILED_START):
+            if event.kind in (EventKind.STARTED, EventKind.FAILED_START):
                 self._begun(event.kind, began, at)
             else:
                 self._ended(event.kind, began, event.ran, at)
@@ -116,8 +116,8 @@ class Record:
         if healed:
             self._counts.forgive()
 
-    def _submitted(self, kind: Kind, at: float) -> None:
-        if kind is Kind.ACCEPTED:
+    def _submitted(self, kind: EventKind, at: float) -> None:
+        if kind is EventKind.ACCEPTED:
             self._counts.add(kind, at)
             self._refusals = Series()
             if self.trouble and self.trouble.by == "refused":
@@ -130,8 +130,8 @@ class Record:
             told = f"{run.failed} refused submissions in a row (limit {run.limit})"
             self._open("refused", told, at, run.since)
 
-    def _begun(self, kind: Kind, began: float | None, at: float) -> None:
-        if kind is Kind.FAILED_START:
+    def _begun(self, kind: EventKind, began: float | None, at: float) -> None:
+        if kind is EventKind.FAILED_START:
             self._failed_start(at if began is None else began, at)
             return
         self._counts.add(kind, at)
@@ -142,7 +142,7 @@ class Record:
     def _failed_start(self, began: float, at: float) -> None:
         luck = 1 - self._counts.chance(START, at)
         run = self._starts = self._longer(self._starts, luck, began)
-        self._counts.add(Kind.FAILED_START, at)
+        self._counts.add(EventKind.FAILED_START, at)
         # Failures are known before survivors: those that began together must have had the time.
         waited = at - run.since >= self._survival
         if run.failed >= run.limit * (1 if waited else SURELY):
@@ -158,19 +158,21 @@ class Record:
         if trouble and trouble.by in ("failed", "stuck"):
             self.close("a pilot survived", at, healed=began >= trouble.at)
 
-    def _ended(self, kind: Kind, began: float | None, ran: timedelta | None, at: float) -> None:
+    def _ended(
+        self, kind: EventKind, began: float | None, ran: timedelta | None, at: float
+    ) -> None:
         if began is None:
             # When it began nobody knows, so its life was not counted while it was lived.
-            if kind is not Kind.ENDED:
+            if kind is not EventKind.ENDED:
                 self._counts.add(kind, at)
-            if kind is Kind.FAILED_LATE:
+            if kind is EventKind.FAILED_LATE:
                 self._counts.add_lives(0.5, at)
             return
         ended = at if ran is None else began + _seconds(ran)
-        self._lives.end(ended - began if kind is Kind.FINISHED else None)
-        if kind is Kind.FINISHED:
+        self._lives.end(ended - began if kind is EventKind.FINISHED else None)
+        if kind is EventKind.FINISHED:
             self._counts.add_end(at)
-        elif kind is Kind.FAILED_LATE:
+        elif kind is EventKind.FAILED_LATE:
             self._failed_late(began, ended, at)
 
     def _failed_late(self, began: float, ended: float, at: float) -> None:
@@ -184,7 +186,7 @@ class Record:
                 self._open("late", told, at, since, mark)
                 return
 
-    def _look_for_outlivers(self, trouble: Trouble, mark: int, at: float) -> None:
+    def _look_for_outlivers(self, trouble: PauseRecord, mark: int, at: float) -> None:
         began = self._cohorts.outliver(mark, trouble.since, at)
         if began is not None:
             told = "a pilot outlived those that died late"
@@ -203,7 +205,7 @@ class Record:
 
     def _open(self, by: str, reason: str, at: float, since: float, mark: int | None = None) -> None:
         if self.trouble is None:
-            self.trouble = Trouble(by=by, reason=reason, at=at, since=since, mark=mark)
+            self.trouble = PauseRecord(by=by, reason=reason, at=at, since=since, mark=mark)
             self.changes.append((False, reason, at))
 
 

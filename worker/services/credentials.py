@@ -22,7 +22,7 @@ from worker.services.runtime import Runtime
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class CredentialStanding:
     """How a credential stands now."""
 
     vo: str
@@ -41,7 +41,7 @@ class Standing:
 
 def add(
     database: Database, backends: Mapping[str, Backend], credential: Credential, now: datetime
-) -> Standing:
+) -> CredentialStanding:
     """Add a credential, and look at it. One that cannot be used yet is added all the same."""
     registry.get(backends, credential.backend)
     seen = files.look(credential, now)
@@ -67,7 +67,7 @@ def change(
     kind: CredentialKind | None,
     changes: Mapping[str, Any],
     now: datetime,
-) -> Standing:
+) -> CredentialStanding:
     """Change where a credential lies or how it is renewed, and look at it."""
     with database.uow() as tx:
         was = credentials.get(tx, vo, backend, kind)
@@ -91,29 +91,29 @@ def remove(
 
 def show(
     database: Database, vo: str | None, backend: str, kind: CredentialKind | None, now: datetime
-) -> Standing:
+) -> CredentialStanding:
     """Tell how a credential stands, by what its file says now."""
     with database.uow() as tx:
         found = credentials.get(tx, vo, backend, kind)
     return standing(files.look(found, now), now)
 
 
-def list_all(database: Database, now: datetime) -> list[Standing]:
+def list_all(database: Database, now: datetime) -> list[CredentialStanding]:
     """Tell how every credential stands, by what their files say now."""
     with database.uow() as tx:
         found = credentials.get_all(tx)
     return [standing(files.look(one, now), now) for one in found]
 
 
-def standings(tx: Transaction, now: datetime) -> list[Standing]:
+def standings(tx: Transaction, now: datetime) -> list[CredentialStanding]:
     """Tell how every credential stands, by what was seen last."""
     return [standing(one, now) for one in credentials.get_all(tx)]
 
 
-def standing(credential: Credential, now: datetime) -> Standing:
+def standing(credential: Credential, now: datetime) -> CredentialStanding:
     """Tell how a credential stands."""
     remaining = left(credential, now)
-    return Standing(
+    return CredentialStanding(
         vo=credential.vo or ALL_VOS,
         backend=credential.backend,
         kind=credential.kind,
@@ -190,7 +190,7 @@ def _asked(runtime: Runtime, backend: str, options: Mapping[str, Any]) -> Creden
         return None
 
 
-def _stored(tx: Transaction, seen: Credential, now: datetime) -> Standing:
+def _stored(tx: Transaction, seen: Credential, now: datetime) -> CredentialStanding:
     found = credentials.get(tx, seen.vo, seen.backend, seen.kind)
     credentials.saw(tx, [replace(seen, id=found.id)])
     return standing(seen, now)

@@ -17,7 +17,7 @@ from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import judge
 from worker.policy.parameters import Parameters
 from worker.policy.traces import Facts
-from worker.services.tasks.ask_demand import Known, known_demand
+from worker.services.tasks.ask_demand import CurrentDemand, current_demand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,9 @@ class Situation:
     closed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By VO, the CEs that it has no credential for just now, each with a sentence."""
 
-    def demand_of(self, vo: VO) -> Known:
+    def demand_of(self, vo: VO) -> CurrentDemand:
         """Tell the demand of a VO that counts now."""
-        return known_demand(vo, self.answers.get(vo.name, demands.NONE), self.now)
+        return current_demand(vo, self.answers.get(vo.name, demands.NONE), self.now)
 
 
 def read(tx: Transaction, vo_name: str, now: datetime) -> Situation:

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from worker.domain.pilot import Status
 from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import Queue, judge
-from worker.policy.outcomes import Event, Kind, Step, events_of
+from worker.policy.outcomes import Event, EventKind, PilotOutcome, events_of
 from worker.policy.parameters import Parameters
 from worker.simulation.truth import HOUR
-from worker.simulation.world import CE, Pilot, World
+from worker.simulation.world import SimulatedCE, SimulatedPilot, World
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
-Young = tuple[Pilot, datetime]
+Young = tuple[SimulatedPilot, datetime]
 """A pilot that was seen running, and when, until its start is known to be good or bad."""
 
 
@@ -22,10 +22,10 @@ def moment(seconds: float) -> datetime:
     return BEGINNING + timedelta(seconds=seconds)
 
 
-class Page:
+class CEBook:
     """What is known of one CE."""
 
-    def __init__(self, ce: CE) -> None:
+    def __init__(self, ce: SimulatedCE) -> None:
         self.ce = ce
         self.occupying: Counter[str] = Counter()
         self.waiting: Counter[str] = Counter()
@@ -33,16 +33,16 @@ class Page:
         self.state: dict[str, object] | None = None
         self.answers = True
         self.last_sent: float | None = None
-        self._queue: deque[Pilot] = deque()
+        self._queue: deque[SimulatedPilot] = deque()
         self._young: list[Young] = []
         self._begun: deque[float] = deque()
         self._last_began: float | None = None
 
-    def sent(self, vo: str, receipts: list[Pilot | None], now: float) -> None:
+    def sent(self, vo: str, receipts: list[SimulatedPilot | None], now: float) -> None:
         """Write down what became of a submission."""
         at = moment(now)
         accepted = [pilot for pilot in receipts if pilot is not None]
-        kinds = (Kind.REFUSED if pilot is None else Kind.ACCEPTED for pilot in receipts)
+        kinds = (EventKind.REFUSED if pilot is None else EventKind.ACCEPTED for pilot in receipts)
         self.events += [Event(at, kind) for kind in kinds]
         self.occupying[vo] += len(accepted)
         self.waiting[vo] += len(accepted)
@@ -116,7 +116,7 @@ class Page:
         allowed = self.ce.truth.site.vos
         return "the CE is for other VOs" if allowed and vo not in allowed else None
 
-    def _see(self, pilot: Pilot, at: datetime) -> None:
+    def _see(self, pilot: SimulatedPilot, at: datetime) -> None:
         was = pilot.seen
         if pilot.began is not None and was is Status.SUBMITTED:
             self._begun.append(pilot.began)
@@ -141,7 +141,7 @@ class Books:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.pages = {name: Page(ce) for name, ce in world.ces.items()}
+        self.ces = {name: CEBook(ce) for name, ce in world.ces.items()}
 
     def vo_facts(self, vo: str) -> VOFacts:
         """Tell what an allocation is told of a VO, and of those that compete with it."""
@@ -152,24 +152,26 @@ class Books:
     def ce_facts(self, vo: str, parameters: Parameters) -> list[CEFacts]:
         """Tell what an allocation is told of the CEs."""
         now = self._world.now
-        return [page.facts(vo, now, parameters) for page in self.pages.values()]
+        return [book.facts(vo, now, parameters) for book in self.ces.values()]
 
     def _rival(self, name: str) -> Rival:
         work = self._world.work[name]
-        occupying = sum(page.occupying[name] for page in self.pages.values())
+        occupying = sum(book.occupying[name] for book in self.ces.values())
         limit = work.owner.limit
         return Rival(
             name=name,
             share=work.owner.share,
             demand=work.demand,
             occupying=occupying,
-            waiting=sum(page.waiting[name] for page in self.pages.values()),
+            waiting=sum(book.waiting[name] for book in self.ces.values()),
             room=None if limit is None else limit - occupying,
         )
 
 
-def _step(pilot: Pilot, was: Status, became: Status, at: datetime, checked: datetime) -> Step:
-    return Step(
+def _step(
+    pilot: SimulatedPilot, was: Status, became: Status, at: datetime, checked: datetime
+) -> PilotOutcome:
+    return PilotOutcome(
         was=was,
         became=became,
         cause=pilot.cause if became is Status.FAILED else None,

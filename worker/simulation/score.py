@@ -7,7 +7,7 @@ from worker.policy.parameters import DEFAULTS, Parameters
 from worker.simulation.drive import Run
 from worker.simulation.scenario import TroubleKind
 from worker.simulation.truth import HOUR
-from worker.simulation.world import Pilot
+from worker.simulation.world import SimulatedPilot
 
 BURNT = 0.5
 """What a wasted slot-hour costs, in hours."""
@@ -116,7 +116,7 @@ def _fairness(run: Run) -> float | None:
     return sum(got) ** 2 / len(got) / squares if squares else 1.0
 
 
-def _hours(pilot: Pilot, end: float) -> float:
+def _hours(pilot: SimulatedPilot, end: float) -> float:
     if pilot.began is None:
         return 0.0
     return ((end if pilot.ended is None else pilot.ended) - pilot.began) / HOUR

@@ -16,7 +16,7 @@ from worker.db import schedules
 from worker.db.schedules import Schedule
 from worker.domain.credential import State
 from worker.domain.vo import ALL_VOS
-from worker.services.credentials import Standing, standings
+from worker.services.credentials import CredentialStanding, standings
 from worker.services.observe.overview import NORMAL, CELine, ce_lines
 from worker.services.observe.standstill import queue_of
 from worker.services.runtime import Runtime
@@ -131,7 +131,7 @@ def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
         yield FAILED_CALLS, ce, line.failed_calls
 
 
-def _credentials(seen: Sequence[Standing]) -> Iterator[Sample]:
+def _credentials(seen: Sequence[CredentialStanding]) -> Iterator[Sample]:
     for one in seen:
         # What nobody has looked into yet is neither good nor bad.
         if one.state != State.UNSEEN:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from worker.db import ces, decisions, failures, pilot_reads, schedules, slots, vos
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.uow import Transaction
 from worker.domain.calls import state_of_calls, trouble
 from worker.domain.decision import Decision
@@ -18,7 +18,7 @@ from worker.domain.sending import Sending
 from worker.policy import explaining
 from worker.policy.learning import judge
 from worker.policy.parameters import Parameters
-from worker.services.credentials import Standing, standings
+from worker.services.credentials import CredentialStanding, standings
 from worker.services.facts import is_held
 from worker.services.observe.failing import LATELY, Ends
 from worker.services.observe.standstill import Standstill, standstills
@@ -78,7 +78,7 @@ class Overview:
     at: datetime
     pilots: dict[Status, int]
     ces: list[CELine]
-    credentials: list[Standing]
+    credentials: list[CredentialStanding]
     decisions: list[Decision]
     transitions: list[tuple[str, Transition]]
     ends: Ends
@@ -171,7 +171,7 @@ def steps(decision: Decision) -> list[tuple[str, str]]:
 
 
 def _latest_decisions(tx: Transaction, latest: int) -> list[Decision]:
-    asked = Asked(descending=True, limit=latest)
+    asked = PageRequest(descending=True, limit=latest)
     return decisions.find(tx, asked=asked).items
 
 

@@ -21,7 +21,7 @@ PIECE = timedelta(minutes=10)
 
 
 @dataclass(kw_only=True)
-class Compared:
+class ReplayResult:
     """What two policies gave over a day, by CE and by VO."""
 
     policy: str
@@ -35,10 +35,10 @@ class Compared:
     good_becomes: float = 0.0
 
 
-def replay(runtime: Runtime, day: date, policy_name: str) -> Compared:
+def replay(runtime: Runtime, day: date, policy_name: str) -> ReplayResult:
     """Decide every stored tick of a day again."""
     policy = registry.find(policy_name)
-    found = Compared(policy=policy_name)
+    found = ReplayResult(policy=policy_name)
     for stored in _ticks(runtime, day):
         facts = _facts(stored)
         if facts is None:
@@ -77,7 +77,7 @@ def _facts(stored: list[Decision]) -> Facts | None:
         return None
 
 
-def _count(found: Compared, facts: Facts, was: list[Decision], becomes: list[Decision]) -> None:
+def _count(found: ReplayResult, facts: Facts, was: list[Decision], becomes: list[Decision]) -> None:
     chance = {ce.name: ce.chances.all if ce.chances else ce.success_rate for ce in facts.ces}
     found.ticks += 1
     for one in was:

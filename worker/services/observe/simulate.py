@@ -25,7 +25,7 @@ SUFFIX = ".toml"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class PolicyResult:
     """What became of one policy in one scenario."""
 
     policy: str
@@ -38,12 +38,12 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class PolicyComparison:
     """What became of several policies in one scenario; the oracle comes first."""
 
     scenario: Scenario
     seed: int
-    outcomes: list[Outcome]
+    outcomes: list[PolicyResult]
 
 
 def scenarios() -> list[Scenario]:
@@ -73,7 +73,7 @@ def compare(
     hours: float | None = None,
     seed: int | None = None,
     parameters: Parameters = DEFAULTS,
-) -> Comparison:
+) -> PolicyComparison:
     """Run a scenario with the oracle and with each policy."""
     scenario = replace(scenario, hours=scenario.hours if hours is None else hours)
     seed = scenario.seed if seed is None else seed
@@ -83,7 +83,7 @@ def compare(
         found.append((name, run, score(run, parameters)))
     best = found[0][2]
     outcomes = [_outcome(name, run, own, best) for name, run, own in found]
-    return Comparison(scenario=scenario, seed=seed, outcomes=outcomes)
+    return PolicyComparison(scenario=scenario, seed=seed, outcomes=outcomes)
 
 
 def _makers(policies: Sequence[str]) -> Iterator[tuple[str, MakePolicy]]:
@@ -94,8 +94,8 @@ def _makers(policies: Sequence[str]) -> Iterator[tuple[str, MakePolicy]]:
             yield name, lambda world, policy=policy: policy  # type: ignore[misc]
 
 
-def _outcome(name: str, run: Run, own: Score, best: Score) -> Outcome:
-    return Outcome(
+def _outcome(name: str, run: Run, own: Score, best: Score) -> PolicyResult:
+    return PolicyResult(
         policy=name,
         score=own,
         goodput=_part(own.useful, best.useful),

@@ -24,7 +24,7 @@ NEXT_CHECK = "the next check will record it"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class JobDifference:
     """One job or pilot about which the CE and the database do not agree."""
 
     stamp: str
@@ -37,19 +37,19 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class CEDiff:
     """What differs, and what was done about it. `expected` is what the next check will record."""
 
     complete: bool
-    differences: list[Difference]
-    expected: list[Difference]
+    differences: list[JobDifference]
+    expected: list[JobDifference]
     adopted: int = 0
     cancelled: int = 0
 
 
 def diff(
     runtime: Runtime, ce_name: str, *, adopt_for: str | None = None, cancel: bool = False, yes: bool
-) -> Compared:
+) -> CEDiff:
     """Compare a CE with the database; adopt its unknown jobs for a VO, or cancel what is unwanted.
 
     Adoption comes first, so both together cancel only what could not be adopted.
@@ -70,7 +70,7 @@ def diff(
             raise
 
 
-def _ask(call: CECall, adopt_for: str | None, *, cancel: bool, yes: bool) -> Compared:
+def _ask(call: CECall, adopt_for: str | None, *, cancel: bool, yes: bool) -> CEDiff:
     uow = call.runtime.database.uow
     listing = call.driver.find()
     with uow() as tx:
@@ -83,7 +83,7 @@ def _ask(call: CECall, adopt_for: str | None, *, cancel: bool, yes: bool) -> Com
             adopted = _adopt(tx, call, comparison, adopt_for)
     unwanted = [job for job in comparison.unwanted() if job.stamp not in adopted] if cancel else []
     answers = call.driver.cancel(unwanted)
-    return Compared(
+    return CEDiff(
         complete=listing.complete,
         differences=[one for one in differences if one.what != NEXT_CHECK],
         expected=[one for one in differences if one.what == NEXT_CHECK],
@@ -122,7 +122,7 @@ def _adopt(tx: Transaction, call: CECall, comparison: Comparison, vo: str) -> se
 
 def _differences(
     tx: Transaction, call: CECall, listing: Listing
-) -> tuple[Comparison, list[Difference]]:
+) -> tuple[Comparison, list[JobDifference]]:
     ce = call.ce
     known = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
     comparison = compare(ce.name, listing, known)
@@ -145,12 +145,12 @@ def _differences(
 
 def _ours(
     ours: Sequence[Pilot], said: dict[str, Observed], listing: Listing
-) -> Iterator[Difference]:
+) -> Iterator[JobDifference]:
     """Find the pilots that the CE should have and has not, or has in another status."""
     for pilot in ours:
         job = said.get(pilot.stamp)
         if job is None and covers(listing, pilot):
-            yield Difference(
+            yield JobDifference(
                 stamp=pilot.stamp,
                 pilot_id=pilot.id,
                 here=pilot.status,
@@ -174,8 +174,8 @@ def _moved_on(pilot: Pilot, job: Observed) -> bool:
     return not doubtful and job.status not in (None, pilot.status)
 
 
-def _of_job(job: Observed, what: str) -> Difference:
-    return Difference(
+def _of_job(job: Observed, what: str) -> JobDifference:
+    return JobDifference(
         stamp=job.stamp,
         pilot_id=None,
         here=None,
@@ -186,14 +186,14 @@ def _of_job(job: Observed, what: str) -> Difference:
     )
 
 
-def _of_other_ce(pilot: Pilot | None, job: Observed) -> Difference:
+def _of_other_ce(pilot: Pilot | None, job: Observed) -> JobDifference:
     """Show a job that only the other CE may adopt or end."""
     what = "of another CE, which has no living pilot for it"
     return _of_job(job, what) if pilot is None else _of_both(pilot, job, what)
 
 
-def _of_both(pilot: Pilot, job: Observed, what: str) -> Difference:
-    return Difference(
+def _of_both(pilot: Pilot, job: Observed, what: str) -> JobDifference:
+    return JobDifference(
         stamp=pilot.stamp,
         pilot_id=pilot.id,
         here=pilot.status,

@@ -48,7 +48,7 @@ TURN = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class ProbeStep:
     """One step of a check: how it went, what was found, what to do. `ok` is `None` for progress."""
 
     name: str
@@ -58,7 +58,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ProbeRequest:
     """What is to be checked."""
 
     vo: str | None = None
@@ -67,7 +67,7 @@ class Asked:
     pause: Callable[[float], None] = time.sleep
 
 
-def probe(runtime: Runtime, ce_name: str, asked: Asked) -> Iterator[Step]:
+def probe(runtime: Runtime, ce_name: str, asked: ProbeRequest) -> Iterator[ProbeStep]:
     """Check a CE step by step; each step is told as soon as it is known."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
@@ -82,9 +82,9 @@ def probe(runtime: Runtime, ce_name: str, asked: Asked) -> Iterator[Step]:
         driver = runtime.driver(ce)
     except PilotageError as error:
         do = f"correct them: pilotage ce set {ce.name} --option KEY=VALUE"
-        yield Step(name="options", said=str(error), ok=False, do=do)
+        yield ProbeStep(name="options", said=str(error), ok=False, do=do)
         return
-    yield Step(name="options", said=f"back-end {ce.backend}, they can be read")
+    yield ProbeStep(name="options", said=f"back-end {ce.backend}, they can be read")
     usable = []
     for step, vo in _credentials(runtime, ce, options, names):
         yield step
@@ -100,40 +100,43 @@ def probe(runtime: Runtime, ce_name: str, asked: Asked) -> Iterator[Step]:
         yield from _pilot(runtime, ce, usable[0], asked)
 
 
-def _gate(ce: CE) -> Step:
+def _gate(ce: CE) -> ProbeStep:
     """Say what holds pilots back though all else is well; it is no failure."""
     state = "disabled" if not ce.enabled else "draining" if ce.draining else Sending.NORMAL
     do = None if state == Sending.NORMAL else f"to send pilots again: pilotage ce enable {ce.name}"
-    return Step(name="CE", said=f"{ce.name} is {state}, capacity {ce.capacity}", do=do)
+    return ProbeStep(name="CE", said=f"{ce.name} is {state}, capacity {ce.capacity}", do=do)
 
 
 def _credentials(
     runtime: Runtime, ce: CE, options: Options, names: list[str]
-) -> Iterator[tuple[Step, str]]:
+) -> Iterator[tuple[ProbeStep, str]]:
     kind = options.credential
     if kind is None:
-        yield Step(name="credential", said="none is asked for"), names[0]
+        yield ProbeStep(name="credential", said="none is asked for"), names[0]
         return
     with runtime.database.uow() as tx:
         found = credentials.of_each_vo(tx, ce.backend, kind)
     seen = files.usable({vo: found[vo] for vo in names}, ce.backend, kind, runtime.now())
     for vo, one in seen.items():
         if isinstance(one, Path):
-            yield Step(name="credential", said=f"the {kind} of VO {vo} can be used: {one}"), vo
+            yield ProbeStep(name="credential", said=f"the {kind} of VO {vo} can be used: {one}"), vo
             continue
         do = f"renew it, or see: pilotage credential show {vo} {ce.backend}"
-        yield Step(name="credential", said=plain(one), ok=False, do=do if found[vo] else None), vo
+        yield (
+            ProbeStep(name="credential", said=plain(one), ok=False, do=do if found[vo] else None),
+            vo,
+        )
 
 
-def _hello(runtime: Runtime, ce: CE, driver: Guard, asked: Asked) -> Step:
+def _hello(runtime: Runtime, ce: CE, driver: Guard, asked: ProbeRequest) -> ProbeStep:
     try:
         said = _alone(runtime, ce, driver.hello, asked)
     except BackendError as error:
         return _failed("answer", error)
-    return Step(name="answer", said=said)
+    return ProbeStep(name="answer", said=said)
 
 
-def _listing(runtime: Runtime, ce: CE, driver: Guard, asked: Asked) -> Step:
+def _listing(runtime: Runtime, ce: CE, driver: Guard, asked: ProbeRequest) -> ProbeStep:
     try:
         listing = _alone(runtime, ce, driver.find, asked)
     except BackendError as error:
@@ -144,15 +147,15 @@ def _listing(runtime: Runtime, ce: CE, driver: Guard, asked: Asked) -> Step:
     said = f"{len(stamps)} jobs of this installation, {strangers} of them unknown to the database"
     if not listing.complete:
         do = "nothing is given up by such a listing; look at the CE if this lasts"
-        return Step(name="listing", said=f"{said}; it is not complete", ok=False, do=do)
-    return Step(name="listing", said=f"{said}{_covered(listing)}")
+        return ProbeStep(name="listing", said=f"{said}; it is not complete", ok=False, do=do)
+    return ProbeStep(name="listing", said=f"{said}{_covered(listing)}")
 
 
 def _covered(listing: Listing) -> str:
     return "" if listing.vos is None else f"; of the VOs {', '.join(sorted(listing.vos)) or 'none'}"
 
 
-def _alone(runtime: Runtime, ce: CE, call: Callable[[], Answer], asked: Asked) -> Answer:
+def _alone(runtime: Runtime, ce: CE, call: Callable[[], Answer], asked: ProbeRequest) -> Answer:
     """Call a CE while nobody else does."""
     name, waited = ce_calls.lease_name(ce.name), 0.0
     while True:
@@ -168,8 +171,8 @@ def _alone(runtime: Runtime, ce: CE, call: Callable[[], Answer], asked: Asked) -
         return call()
 
 
-def _failed(name: str, error: BackendError) -> Step:
-    return Step(name=name, said=str(error), ok=False, do=_advice(error))
+def _failed(name: str, error: BackendError) -> ProbeStep:
+    return ProbeStep(name=name, said=str(error), ok=False, do=_advice(error))
 
 
 def _advice(error: BackendError) -> str:
@@ -184,24 +187,24 @@ def _advice(error: BackendError) -> str:
     return "the CE answers in a way that is not understood: see its kind and version"
 
 
-def _pilot(runtime: Runtime, ce: CE, vo: str, asked: Asked) -> Iterator[Step]:
+def _pilot(runtime: Runtime, ce: CE, vo: str, asked: ProbeRequest) -> Iterator[ProbeStep]:
     """See one pilot from its reservation to its end."""
     with runtime.database.uow() as tx:
         made = pilots.reserve(tx, [Grant(vo=vo, ce=ce.name, count=1)], runtime.now())
     if not made:
         said = f"no slot of {ce.name} is free for VO {vo}"
         do = f"see why: pilotage plan --vo {vo}"
-        yield Step(name="pilot", said=said, ok=False, do=do)
+        yield ProbeStep(name="pilot", said=said, ok=False, do=do)
         return
     pilot_id = made[0].pilot_id
-    yield Step(name="pilot", said=f"{pilot_id} of VO {vo}: reserved", ok=None)
+    yield ProbeStep(name="pilot", said=f"{pilot_id} of VO {vo}: reserved", ok=None)
     try:
         yield from _follow(runtime, ce, pilot_id, asked)
     except (BackendError, DatabaseError) as error:
-        yield Step(name="pilot", said=f"{pilot_id}: {error}", ok=False, do=_again(pilot_id))
+        yield ProbeStep(name="pilot", said=f"{pilot_id}: {error}", ok=False, do=_again(pilot_id))
 
 
-def _follow(runtime: Runtime, ce: CE, pilot_id: int, asked: Asked) -> Iterator[Step]:
+def _follow(runtime: Runtime, ce: CE, pilot_id: int, asked: ProbeRequest) -> Iterator[ProbeStep]:
     give_up = runtime.now() + asked.patience
     seen = Status.RESERVED
     while True:
@@ -212,13 +215,15 @@ def _follow(runtime: Runtime, ce: CE, pilot_id: int, asked: Asked) -> Iterator[S
             return
         if pilot.status is not seen:
             seen = pilot.status
-            yield Step(name="pilot", said=_told(pilot), ok=None)
+            yield ProbeStep(name="pilot", said=_told(pilot), ok=None)
         if pilot.status is Status.RESERVED and hindered:
-            yield Step(name="pilot", said=f"{pilot_id}: {hindered}", ok=False, do=_again(pilot_id))
+            yield ProbeStep(
+                name="pilot", said=f"{pilot_id}: {hindered}", ok=False, do=_again(pilot_id)
+            )
             return
         if runtime.now() >= give_up:
             said = f"{pilot_id} is still {pilot.status} after {spoken(asked.patience)}"
-            yield Step(name="pilot", said=said, ok=False, do=_again(pilot_id))
+            yield ProbeStep(name="pilot", said=said, ok=False, do=_again(pilot_id))
             return
         asked.pause(min(5.0, max(0.5, runtime.options(ce).check_soonest)))
 
@@ -237,15 +242,15 @@ def _advance(runtime: Runtime, ce: CE, pilot: Pilot) -> str | None:
     return None
 
 
-def _end(runtime: Runtime, pilot: Pilot, asked: Asked) -> Step:
+def _end(runtime: Runtime, pilot: Pilot, asked: ProbeRequest) -> ProbeStep:
     wrote = _wrote(runtime, pilot, asked)
     said = f"{_told(pilot)}; {wrote}"
     if pilot.status is Status.DONE:
-        return Step(name="pilot", said=said)
-    return Step(name="pilot", said=said, ok=False, do=_again(pilot.id))
+        return ProbeStep(name="pilot", said=said)
+    return ProbeStep(name="pilot", said=said, ok=False, do=_again(pilot.id))
 
 
-def _wrote(runtime: Runtime, pilot: Pilot, asked: Asked) -> str:
+def _wrote(runtime: Runtime, pilot: Pilot, asked: ProbeRequest) -> str:
     if pilot.handle is None:
         return "it wrote nothing, for it did not arrive"
     try:

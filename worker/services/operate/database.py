@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.db import chains, pilot_reads, schema, server
-from worker.db.chains import CORE, Chain, Place, Standing
+from worker.db.chains import CORE, Chain, ChainStanding, ChainState
 from worker.db.database import Database
-from worker.db.refusals import translated
+from worker.db.driver_errors import translated
 from worker.db.tables import pilots
 from worker.domain.errors import ConfirmationNeeded, InUse, PilotageError, SchemaAbsent
 
@@ -62,10 +62,10 @@ def migrate_chain(database: Database, chain: Chain, *, stamp: bool = False) -> M
         _require_core(database)
     was = chains.migrate(database.engine, chain, stamp=stamp)
     status = {
-        Place.CURRENT: "unchanged",
-        Place.ABSENT: "created",
-        Place.BEHIND: "migrated",
-        Place.FOREIGN: "stamped",
+        ChainState.CURRENT: "unchanged",
+        ChainState.ABSENT: "created",
+        ChainState.BEHIND: "migrated",
+        ChainState.FOREIGN: "stamped",
     }[was.place]
     return Migrated(chain=chain.name, status=status, was=was.revision, revision=was.head)
 
@@ -100,7 +100,7 @@ def announce_setup(database: Database) -> str:
     with translated(database.url), database.engine.connect() as connection:
         standings = [chains.standing(connection, chain) for chain in database.chains]
         holds_pilots = server.has_rows(connection, pilots)
-    late = [s for s in standings if s.place is not Place.CURRENT]
+    late = [s for s in standings if s.place is not ChainState.CURRENT]
     if not late:
         return f"{database} is up to date: nothing to do"
     steps = ", ".join(f"{s.chain} from {s.revision or 'nothing'} to {s.head}" for s in late)
@@ -141,7 +141,7 @@ def verify(database: Database) -> list[str]:
     late = [
         f"chain {s.chain}: {s.place}, at {s.revision or 'nothing'}, the newest is {s.head}"
         for s in standings
-        if s.place is not Place.CURRENT
+        if s.place is not ChainState.CURRENT
     ]
     found = schema.differences(database.engine, database.chains)
     return late + [str(difference) for difference in found]
@@ -169,7 +169,7 @@ def require_current(database: Database) -> None:
         chains.require_current(connection, database.chains)
 
 
-def _standings(database: Database) -> list[tuple[Chain, Standing, dict[str, int | None]]]:
+def _standings(database: Database) -> list[tuple[Chain, ChainStanding, dict[str, int | None]]]:
     with translated(database.url), database.engine.connect() as connection:
         return [
             (chain, chains.standing(connection, chain), server.row_counts(connection, chain))
@@ -205,7 +205,7 @@ def _require_core(database: Database) -> None:
 def _refuse_to_stamp_others(database: Database, chain: Chain) -> None:
     """Take on only tables that are what the newest revision would have made."""
     with translated(database.url), database.engine.connect() as connection:
-        if chains.standing(connection, chain).place is not Place.FOREIGN:
+        if chains.standing(connection, chain).place is not ChainState.FOREIGN:
             return
     found = [
         difference

@@ -6,7 +6,7 @@ from typing import Any
 
 from worker.db import ces, health, sending
 from worker.db.database import Database
-from worker.db.pages import Asked, Page
+from worker.db.pages import Page, PageRequest
 from worker.db.sending import SendingChange
 from worker.domain.calls import trouble
 from worker.domain.errors import Invalid
@@ -86,4 +86,4 @@ def state(runtime: Runtime, ce: str) -> dict[str, Any]:
 def history(database: Database, ce: str, **asked: Any) -> Page[SendingChange]:
     """List when a CE was paused, held or resumed."""
     with database.uow() as tx:
-        return sending.find(tx, ce, asked=Asked(**asked))
+        return sending.find(tx, ce, asked=PageRequest(**asked))

@@ -9,7 +9,7 @@ from typing import Any
 from worker.backends.guard import Guard
 from worker.db import ces, mover, outputs, pilot_reads, pilots
 from worker.db.database import Database
-from worker.db.pages import Asked, Page
+from worker.db.pages import Page, PageRequest
 from worker.db.pilot_search import restriction
 from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
@@ -36,7 +36,7 @@ def list_pilots(
     vo: str | None = None,
     **asked: Any,
 ) -> Page[Pilot]:
-    """List pilots: one page, asked for as `Asked` says."""
+    """List pilots: one page, asked for as `PageRequest` says."""
     with database.uow() as tx:
         return pilot_reads.find(
             tx,
@@ -46,7 +46,7 @@ def list_pilots(
             statuses=statuses,
             ce=ce,
             vo=vo,
-            asked=Asked(**asked),
+            asked=PageRequest(**asked),
         )
 
 

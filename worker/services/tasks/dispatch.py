@@ -117,13 +117,11 @@ def _telling(receipts: Sequence[Receipt]) -> list[Receipt]:
     return [one for one in receipts if one.handle is not None or one.refused is not None]
 
 
-def _recorded(
-    call: CECall, claimed: Sequence[Reserved], receipts: Sequence[Receipt]
-) -> list[pilots.Receipt]:
+def _recorded(call: CECall, claimed: Sequence[Reserved], receipts: Sequence[Receipt]) -> list[Move]:
     ids = {pilot.stamp: pilot.pilot_id for pilot in claimed}
     next_check_at = call.runtime.now() + timedelta(seconds=call.options.check_soonest)
     return [
-        pilots.Receipt(
+        pilots.receipt_move(
             pilot_id=ids[receipt.stamp],
             handle=receipt.handle,
             refused=receipt.refused,
@@ -142,7 +140,7 @@ def _record_failure(call: CECall, claimed: Sequence[Reserved], error: BackendErr
     with call.runtime.database.uow() as tx:
         if cause is not None:
             receipts = [
-                pilots.Receipt(pilot_id=pilot.pilot_id, refused=cause, reason=str(error))
+                pilots.receipt_move(pilot_id=pilot.pilot_id, refused=cause, reason=str(error))
                 for pilot in claimed
             ]
             pilots.record(tx, receipts, call.runtime.now())

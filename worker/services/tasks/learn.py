@@ -10,12 +10,11 @@ from datetime import datetime
 
 from worker.db import ces, health, locks, outcomes, sending
 from worker.db.health import Lesson
-from worker.db.outcomes import CEQueue, Outcome
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
-from worker.policy.learning import Queue, judge
+from worker.policy.learning import NOTHING_WAITS, judge
 from worker.policy.learning import learn as fold
-from worker.policy.outcomes import Event, Step, events_of, look_again
+from worker.policy.outcomes import Event, PilotOutcome, events_of, look_again
 from worker.policy.parameters import Parameters
 from worker.services.runtime import Runtime, TaskResult, busy
 
@@ -24,7 +23,7 @@ AT_ONCE = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learned:
+class Lessons:
     """What one execution learns."""
 
     ids: list[int]
@@ -59,7 +58,7 @@ def plan(runtime: Runtime) -> TaskResult:
     return TaskResult(counts={"would fold in": found.events}, lines=found.lines)
 
 
-def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Learned:
+def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
     known = health.get_all(tx)
     configured = ces.success_rates(tx)
     unlearned = outcomes.unlearned(tx, AT_ONCE, now)
@@ -69,15 +68,13 @@ def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Learned:
     stale = {ce for ce, was in known.items() if was.queue_drained or was.oldest_waiting_since}
     lessons, changes, lines = [], [], []
     for ce in sorted(events.keys() | queues.keys() | stale):
-        queue = queues.get(ce, CEQueue())
+        queue = queues.get(ce, NOTHING_WAITS)
         learned = fold(
             known[ce].learned,
             [event for _, event in sorted(events.get(ce, ()))],
             now=now,
             configured=configured[ce],
-            queue=Queue(
-                oldest_waiting_since=queue.oldest_waiting_since, last_began=queue.last_began
-            ),
+            queue=queue,
             parameters=parameters,
         )
         judged = judge(learned.state, now=now, configured=configured[ce], parameters=parameters)
@@ -97,10 +94,10 @@ def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Learned:
             for change in learned.changes
         ]
         lines.append(f"{ce}  chance {judged.chances.all:.2f}")
-    return Learned(
+    return Lessons(
         ids=ids,
         postponed={
-            one.id: look_again(_step(one), now, survival=parameters.survival)
+            one.id: look_again(one, now, survival=parameters.survival)
             for one in unlearned
             if one.id not in learnt
         },
@@ -112,29 +109,16 @@ def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Learned:
 
 
 def events_from(
-    found: list[Outcome], parameters: Parameters
+    found: list[PilotOutcome], parameters: Parameters
 ) -> tuple[list[int], dict[str, list[tuple[tuple[datetime, int, int], Event]]]]:
     """Tell what transitions teach, by CE, in an order; those that teach nothing yet are left."""
     ids: list[int] = []
     events: dict[str, list[tuple[tuple[datetime, int, int], Event]]] = {}
     for one in found:
-        taught = events_of(_step(one), survival=parameters.survival)
+        taught = events_of(one, survival=parameters.survival)
         if taught is None:
             continue
         ids.append(one.id)
         for number, event in enumerate(taught):
             events.setdefault(one.ce, []).append(((event.at, one.id, number), event))
     return ids, events
-
-
-def _step(one: Outcome) -> Step:
-    return Step(
-        was=one.was,
-        became=one.became,
-        cause=one.cause,
-        at=one.at,
-        status=one.status,
-        started_at=one.started_at,
-        ended_at=one.ended_at,
-        checked_at=one.checked_at,
-    )

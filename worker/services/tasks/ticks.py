@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from worker.db import moments, schedules, vos
+from worker.db import clock_set_back, schedules, vos
 from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
@@ -49,7 +49,7 @@ def claim_due(database: Database, now: datetime) -> tuple[list[Firing], float]:
         known = [s for s in schedules.get_all(tx) if s.task in catalogue.tasks()]
         if any(was_set_back(s.every, s.next_at, now) for s in known if s.enabled):
             log.warning("the clock was set back: what lies far ahead is done now")
-            moments.pull_back(tx, now)
+            clock_set_back.clamp(tx, now)
         due = {
             schedule: next_tick(schedule.every, schedule.cron, schedule.next_at, now)
             for schedule in known

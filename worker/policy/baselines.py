@@ -1,4 +1,4 @@
-"""Simpler policies, to compare with, and for those who want one."""
+"""Simpler policies, to compare others with, and for those who want one."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
