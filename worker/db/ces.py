@@ -34,7 +34,6 @@ def add(tx: Transaction, ce: CE) -> int:
 
 
 def get(tx: Transaction, name: str) -> CE:
-    """Read one CE."""
     found = tx.execute(select(*_COLUMNS).where(ces.c.name == name)).mappings().one_or_none()
     if found is None:
         raise unknown(tx, ces, name)
@@ -82,7 +81,6 @@ def find(
 
 
 def names(tx: Transaction) -> list[str]:
-    """Name every CE."""
     return list(tx.execute(select(ces.c.name).order_by(ces.c.name)).scalars())
 
 

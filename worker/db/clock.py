@@ -28,7 +28,7 @@ NOTICEABLE = timedelta(seconds=5)
 
 
 class Clock:
-    """Tells the time."""
+    """The time by the clock of the database."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -38,7 +38,7 @@ class Clock:
         self._warned = False
 
     def now(self) -> datetime:
-        """Tell the time."""
+        """Return the time in UTC."""
         if self._engine.dialect.name != POSTGRESQL:
             return datetime.now(UTC)
         if _counter() >= self._look_at:

@@ -74,7 +74,7 @@ def get_all(tx: Transaction, backends: Collection[str] | None = None) -> list[Cr
 
 
 def of_each_vo(tx: Transaction, backend: str, kind: CredentialKind) -> dict[str, Credential | None]:
-    """Tell for each VO which credential it uses: its own, or the one for all, or none."""
+    """Return the credential that each VO uses: its own, else the one for all, else none."""
     found = {
         one.vo: one
         for one in _read(tx, _CREDENTIALS.where(credentials.c.backend == backend))

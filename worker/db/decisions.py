@@ -28,7 +28,7 @@ SORTS = {"id": decisions.c.id, "at": decisions.c.at, "granted": decisions.c.gran
 
 
 def add(tx: Transaction, made: Collection[Decision]) -> int:
-    """Store a cycle's decisions; tell how many. An unknown VO or CE stores none of its own."""
+    """Store a cycle's decisions; return how many. An unknown VO or CE stores none of its own."""
     names = ("vo", "ce", "at", "granted", "reason", "trace")
     data = ((d.vo, d.ce, d.at, d.granted, d.reason, dict(d.trace)) for d in made)
     return len(tx.execute(_add(tx.dialect), encode(names, data)).all()) if made else 0

@@ -14,7 +14,7 @@ from worker.domain.pilot import FINAL, Cause, Status
 from worker.domain.words import Described
 
 MOST = 100_000
-"""Ends that are counted at the most, the newest ones."""
+"""Ends that are counted at most, the newest ones."""
 
 BAD = frozenset({Status.FAILED, Status.LOST})
 

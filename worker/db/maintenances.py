@@ -67,7 +67,6 @@ def current(tx: Transaction, now: datetime) -> dict[str, Maintenance]:
 
 
 def remove(tx: Transaction, ce: str, which: int) -> None:
-    """Remove one."""
     wanted = delete(maintenances).where(
         maintenances.c.id == which, maintenances.c.ce_id == key_of(tx, ces, ce)
     )

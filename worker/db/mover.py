@@ -86,7 +86,7 @@ def causes(tx: Transaction, pilot_ids: Collection[int]) -> dict[int, Cause]:
 
 
 def refine(tx: Transaction, causes: Mapping[int, Cause]) -> None:
-    """Tell more closely why pilots failed, in their history and beside it. They do not move.
+    """Replace the causes of failed pilots by closer ones, in their history too. They do not move.
 
     The cause of a failure that was learnt from stays, so that a replay of the history gives what
     is stored.
@@ -172,7 +172,7 @@ def _move(dialect: str) -> tuple[Executable, Executable]:
 
 
 def _changes(new: Any) -> dict[str, Any]:
-    """Say what each column of a pilot becomes when it moves."""
+    """Return the new value of each column of a pilot that moves."""
     was = pilots.c
     to = new.to
     accepted = to.in_([Status.SUBMITTED, Status.RUNNING, Status.DONE]) | new.handle.is_not(None)

@@ -18,7 +18,6 @@ def put(tx: Transaction, vo: str, payload: Mapping[str, Any] | None) -> None:
 
 
 def get(tx: Transaction, vo: str) -> Mapping[str, Any] | None:
-    """Read a VO's payload."""
     key = key_of(tx, vos, vo)
     found: Mapping[str, Any] | None = tx.execute(
         select(vos.c.payload).where(vos.c.id == key)

@@ -47,7 +47,7 @@ def in_doubt(tx: Transaction, ce: str) -> list[Pilot]:
 
 
 def unsent(tx: Transaction, ce: str) -> dict[int, str]:
-    """Tell which of a CE's pilots hold a slot and were not sent, each with its VO."""
+    """Return the pilots of a CE that hold a slot and were not sent, each with its VO."""
     query = (
         select(pilots.c.id, vos.c.name)
         .join_from(pilots, vos, pilots.c.vo_id == vos.c.id)

@@ -85,7 +85,7 @@ def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Res
 def take_in(
     tx: Transaction, stamps: Iterable[str], vo: str, ce: str, now: datetime
 ) -> dict[str, int]:
-    """Make pilots of jobs that a CE has and nobody here knows; tell the id of each.
+    """Make pilots of jobs that a CE has and nobody here knows; return the id of each.
 
     They begin in doubt. They are there already, so no limit keeps them out.
     """

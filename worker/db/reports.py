@@ -24,10 +24,8 @@ class Report:
 
 
 def add(tx: Transaction, summary: Mapping[str, Any], at: datetime) -> None:
-    """Store a summary."""
     tx.execute(insert(reports).values(at=at, summary=dict(summary)))
 
 
 def find(tx: Transaction, *, asked: PageRequest = FIRST) -> Page[Report]:
-    """List reports."""
     return read_page(tx, select(reports), reports.c.id, SORTS, asked, lambda row: Report(**row))

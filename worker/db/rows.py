@@ -54,7 +54,7 @@ def _legible(value: Any) -> Any:
 
 
 def insert_new(tx: Transaction, table: Table, **values: Any) -> int | None:
-    """Insert a row unless one with its name is there; tell its key, or `None`."""
+    """Insert a row unless one with its name is there; return its key, or `None`."""
     make = postgresql.insert if tx.dialect == POSTGRESQL else sqlite.insert
     key = next(iter(table.primary_key.columns))
     made = tx.execute(make(table).values(values).on_conflict_do_nothing().returning(key))

@@ -62,7 +62,7 @@ class Schedule:
 
     @property
     def fires(self) -> str:
-        """Say in a few words when it fires."""
+        """When it fires, in a few words."""
         when = self.cron or f"every {self.every:g} s"
         return when if self.enabled else f"{when}, disabled"
 
@@ -100,7 +100,7 @@ def seed(tx: Transaction, wanted: Iterable[Schedule]) -> None:
 
 
 def claim(tx: Transaction, ticks: Mapping[Schedule, datetime], now: datetime) -> list[Schedule]:
-    """Claim ticks, each by the next one it leads to; tell which were still there to claim.
+    """Claim ticks, each by the next one it leads to; return which were still there to claim.
 
     One statement for all: of any number of schedulers that see the same tick, one claims it.
     """
@@ -236,7 +236,6 @@ def get_all(tx: Transaction) -> list[Schedule]:
 
 
 def remove(tx: Transaction, task: str, vo: str | None = None) -> None:
-    """Remove a schedule."""
     get(tx, task, vo)
     tx.execute(delete(schedules).where(schedules.c.task == task, _of(_vo_id(tx, vo))))
 

@@ -55,7 +55,7 @@ class Room:
         self._allowed = allowed
 
     def take(self, vo: str, ce: str, wanted: int) -> int:
-        """Take up to so many places; tell how many there were."""
+        """Take up to `wanted` places; return how many were taken."""
         if ce not in self._open and (self.ce_ids[ce], self.vo_ids[vo]) not in self._allowed:
             return 0
         taken = max(0, min(wanted, self._ces[ce], self._vos[vo]))

@@ -29,7 +29,6 @@ def add(tx: Transaction, vo: VO) -> int:
 
 
 def get(tx: Transaction, name: str) -> VO:
-    """Read one VO."""
     found = tx.execute(select(*_COLUMNS).where(vos.c.name == name)).mappings().one_or_none()
     if found is None:
         raise unknown(tx, vos, name)
@@ -58,13 +57,11 @@ def remove(tx: Transaction, name: str) -> None:
 
 
 def get_all(tx: Transaction) -> list[VO]:
-    """Read every VO."""
     found = tx.execute(select(*_COLUMNS).order_by(vos.c.name)).mappings()
     return [VO(**row) for row in found]
 
 
 def names(tx: Transaction) -> list[str]:
-    """Name every VO."""
     return list(tx.execute(select(vos.c.name).order_by(vos.c.name)).scalars())
 
 

@@ -6,7 +6,7 @@ _UNITS = (("day", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def spoken(length: timedelta) -> str:
-    """Say a length of time in its two largest units: 5 h 12 min."""
+    """Write a length of time in its two largest units: 5 h 12 min."""
     left = max(0, int(length.total_seconds()))
     said = []
     for unit, seconds in _UNITS:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 SHOWN = 16
-"""Known words that are listed at the most, where none of them is near."""
+"""Known words that are listed at most, where none of them is near."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

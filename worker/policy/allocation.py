@@ -36,20 +36,20 @@ class Line:
 
     @property
     def usable(self) -> bool:
-        """Tell whether it gets more than probes."""
+        """Whether it gets more than probes."""
         return self.barred is None and self.probes is None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """How many pilots a VO gets at the most, by which caps."""
+    """How many pilots a VO gets at most, by which caps."""
 
     caps: Mapping[str, int]
     """What limits it, and to how many."""
     told: Mapping[str, str]
     """What each of them is called where it decides."""
     share: int | None
-    """How many it gets at the most where others want slots too; `None` is as many as it needs."""
+    """How many it gets at most where others want slots too; `None` is as many as it needs."""
 
     @cached_property
     def all_caps(self) -> Mapping[str, int]:
@@ -95,7 +95,7 @@ def three_chances(
 
 
 def chances_of(ce: CEFacts) -> Chances:
-    """Tell what is known of a CE, or what the configured success rate says."""
+    """Return the chances learnt of a CE, or those of its configured success rate."""
     if ce.chances is not None:
         return ce.chances
     root = sqrt(ce.success_rate)
@@ -103,7 +103,7 @@ def chances_of(ce: CEFacts) -> Chances:
 
 
 def value_of(chances: Chances, parameters: Parameters = DEFAULTS) -> float:
-    """Tell what a pilot of one hour is worth at a CE, in hours, after its prices."""
+    """Return what a pilot of one hour is worth at a CE, in hours, after its prices."""
     accept, start, finish = chances.accept, chances.start, chances.finish
     good = start * finish
     taken = (
@@ -113,7 +113,7 @@ def value_of(chances: Chances, parameters: Parameters = DEFAULTS) -> float:
 
 
 def probe_interval(now: datetime, since: datetime, parameters: Parameters = DEFAULTS) -> timedelta:
-    """Tell the time between two probes of a CE that has been paused since then."""
+    """Return the time between two probes of a CE that has been paused since then."""
     part = (now - since) / parameters.probe_part
     return min(max(part, parameters.probe_soonest), parameters.probe_latest)
 
@@ -173,7 +173,7 @@ def _usable(lines: Iterable[Line]) -> set[str]:
 
 
 def _probe(now: datetime, lines: Iterable[Line], need: int) -> int:
-    """Send the probes that are due, as long as pilots are needed; tell how many."""
+    """Send the probes that are due, as long as pilots are needed; return how many."""
     sent = 0
     for line in lines:
         if line.barred is not None or line.probes is None:
@@ -259,7 +259,7 @@ def _doubt(chances: Chances) -> str:
 
 
 def told_chances(chances: Chances) -> str:
-    """Say three chances and their product."""
+    """Return three chances and their product in words."""
     return (
         f"accept {chances.accept:.2f} x start {chances.start:.2f} x finish {chances.finish:.2f}"
         f" = {chances.all:.2f}"
@@ -267,7 +267,7 @@ def told_chances(chances: Chances) -> str:
 
 
 def _found(line: Line, need: Need) -> dict[str, Any]:
-    """Tell the numbers that were found, for the trace."""
+    """Return the numbers behind a decision, for its trace."""
     found = {
         "policy": "three_chances",
         "chance": round(line.chance, 6),

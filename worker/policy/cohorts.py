@@ -47,7 +47,7 @@ class Cohorts:
     def dead_in_a_row(self, mark: int, now: float) -> tuple[int, float]:
         """Count, from the last that could be so old back, those that died before the mark.
 
-        Tell when the first of them began, too.
+        Return also when the first of them began.
         """
         dead, since = 0, now
         for began, started, died in self._of_age(mark, now):
@@ -57,9 +57,10 @@ class Cohorts:
         return dead, since
 
     def outliver(self, mark: int, since: float, now: float) -> float | None:
-        """Tell when the last pilot began, since then, that has outlived the mark after a mark.
+        """Return when the latest pilot that outlived the next mark began, or `None`.
 
-        Not the mark itself: that a pilot is dead may be known some minutes late.
+        One that began before `since` does not count. It is the next mark and not this one, for a
+        death may be known some minutes late.
         """
         after = min(mark + 1, len(MARKS) - 1)
         for began, started, died in self._of_age(after, now):

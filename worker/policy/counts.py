@@ -85,14 +85,14 @@ class Counts:
             pair[BAD] *= self._given.forgiven
 
     def base(self, chance: int, now: float) -> float:
-        """Tell how likely a step was to succeed before: the configured rate, corrected by a day."""
+        """Return the long-term rate of a step: the configured rate, corrected by outcomes."""
         _, left = self._left(self._elapsed(now))
         good, bad = self._before[chance]
         worth = self._given.configured_worth
         return (worth * self._configured[chance] + good * left) / (worth + (good + bad) * left)
 
     def chance(self, chance: int, now: float) -> float:
-        """Tell how likely a step is to succeed now: what it did before, corrected by lately."""
+        """Return the chance of a step now: the long-term rate, corrected by recent outcomes."""
         left, _ = self._left(self._elapsed(now))
         good, bad = self._lately[chance]
         if chance == FINISH:
@@ -102,7 +102,7 @@ class Counts:
         return (prior * self.base(chance, now) + good * left) / (prior + (good + bad) * left)
 
     def chances(self, now: float) -> Chances:
-        """Tell all three, with as many digits as a trace keeps."""
+        """Return all three chances, with as many digits as a trace keeps."""
         return Chances(
             accept=round(self.chance(ACCEPT, now), 6),
             start=round(self.chance(START, now), 6),
@@ -130,7 +130,7 @@ class Counts:
         self._at = at
 
     def _left(self, elapsed: float) -> tuple[float, float]:
-        """Tell what is left of the counts after so many seconds: lately, before."""
+        """Return which part of the recent and of the long-term counts is left after a time."""
         return (
             0.5 ** (elapsed / self._given.half_life.total_seconds()),
             0.5 ** (elapsed / self._given.memory.total_seconds()),

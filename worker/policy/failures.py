@@ -91,7 +91,7 @@ def cause_of(
     exit_code: int | None = None,
     words: Iterable[str | None] = (),
 ) -> Cause:
-    """Say why a pilot failed: what the CE told, or what can be read from what it left."""
+    """Return why a pilot failed: the cause that the CE gave, or what its words and output show."""
     if told is not None and told not in VAGUE:
         return told
     read = _first(WORDS, (word for word in words if word))
@@ -107,7 +107,7 @@ def cause_of(
 
 
 def refined(cause: Cause, told: Cause | None, written: str) -> Cause:
-    """Say the same when the end of what the pilot wrote is known, too.
+    """Return the cause of a failure when the end of the pilot's output is known, too.
 
     A cause that the CE told, or that its words name, stays as it is.
     """
@@ -120,7 +120,7 @@ _BY_TIME = frozenset({Cause.NEVER_STARTED, Cause.FAILED_FAST, Cause.FAILED_LATE}
 
 
 def _first(patterns: Patterns, texts: Iterable[str]) -> Cause | None:
-    """Tell the first cause that one of some texts names."""
+    """Return the first cause that one of some texts names."""
     known = [text[:2000] for text in texts]
     for cause, pattern in patterns:
         if any(pattern.search(text) for text in known):
@@ -129,5 +129,5 @@ def _first(patterns: Patterns, texts: Iterable[str]) -> Cause | None:
 
 
 def _is_signal(exit_code: int) -> bool:
-    """Tell whether an exit code stands for a signal, as shells and Python write it."""
+    """Return whether an exit code stands for a signal, as shells and Python write it."""
     return exit_code < 0 or 128 < exit_code <= 128 + 64

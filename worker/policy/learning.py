@@ -104,7 +104,7 @@ def judge(
     configured: float,
     parameters: Parameters = DEFAULTS,
 ) -> Judged:
-    """Tell what a state means now; without one, what the configured success rate says."""
+    """Return what a state means now; without one, what the configured success rate says."""
     record = Record(state, configured, parameters)
     trouble = record.trouble
     return Judged(

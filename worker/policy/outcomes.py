@@ -59,7 +59,7 @@ class PilotOutcome(NamedTuple):
 
 
 def events_of(step: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Event, ...] | None:
-    """Tell what one transition teaches; `None` is "not yet": `look_again` says when to ask again.
+    """Return what one transition teaches. `None` is "not yet"; `look_again` says when to ask again.
 
     The start of a pilot is known to be good when it was seen running after `survival`, or when it
     has ended well; until then its transition to running stays unlearned.
@@ -97,18 +97,18 @@ def _began(step: PilotOutcome, survival: timedelta) -> tuple[Event, ...] | None:
 
 
 def _accepted(step: PilotOutcome) -> tuple[Event, ...]:
-    """Whatever follows upon submitting, but a refusal, says that the CE took it."""
+    """Return the acceptance: any step from submitting but a refusal shows that the CE took it."""
     return (Event(step.at, EventKind.ACCEPTED),) if step.was is Status.SUBMITTING else ()
 
 
 def _left(step: PilotOutcome, survival: timedelta) -> tuple[Event, ...]:
-    """Tell of a pilot that had started well and runs no longer."""
+    """Return the end of a pilot that had started well."""
     ran = _ran(step) if step.was is Status.RUNNING else None
     return (_ended(EventKind.ENDED, step),) if ran is not None and ran >= survival else ()
 
 
 def _unseen_start(step: PilotOutcome) -> tuple[Event, ...]:
-    """Say that a pilot which was never seen running has started all the same."""
+    """Return the start of a pilot that was never seen running."""
     return () if step.was is Status.RUNNING else (_ended(EventKind.STARTED, step),)
 
 

@@ -26,7 +26,7 @@ def after_failures(now: datetime, failures: int, *, soonest: timedelta) -> datet
 
 
 def is_lost(misses: int, missing_since: datetime | None, now: datetime) -> bool:
-    """Tell whether a pilot has been missing often and long enough."""
+    """Return whether a pilot has been missing often and long enough."""
     if missing_since is None or misses < LOST_MISSES:
         return False
     return now - missing_since >= LOST_AFTER

@@ -78,7 +78,7 @@ class Record:
         }
 
     def chances(self, now: float) -> Chances:
-        """Tell how likely each step is to succeed."""
+        """Return how likely each step is to succeed."""
         return self._counts.chances(now)
 
     def add(self, event: Event) -> None:
@@ -198,7 +198,7 @@ class Record:
         return Series(failed=run.failed + 1, since=min(run.since, began), limit=run.limit)
 
     def _limit(self, luck: float) -> int:
-        """Tell how many failures in a row luck does not explain."""
+        """Return how many failures in a row luck does not explain."""
         if not 0 < luck < 1:
             return self._given.least_run
         return max(self._given.least_run, ceil(log(self._given.surprise) / log(luck)))
@@ -210,7 +210,7 @@ class Record:
 
 
 def _began(event: Event) -> float | None:
-    """Tell when a pilot began to run, if it is told at all."""
+    """Return when a pilot began to run, if the CE says so."""
     if event.began is not None:
         return event.began.timestamp()
     return None if event.ran is None else event.at.timestamp() - _seconds(event.ran)

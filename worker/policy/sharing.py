@@ -8,7 +8,7 @@ from worker.policy.facts import CEFacts, Rival, VOFacts
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What a VO may lay claim to: its share, and how many slots it would take at the most."""
+    """What a VO may lay claim to: its share, and how many slots it would take at most."""
 
     share: float
     wants: float
@@ -34,7 +34,7 @@ def max_min(claims: Mapping[str, Claim], slots: float) -> dict[str, float]:
 
 
 def entitlement(vo: VOFacts, ces: Sequence[CEFacts], usable: Container[str]) -> int | None:
-    """Tell how many slots a VO may occupy while others want more too; `None` is all that it wants.
+    """Return how many slots a VO may occupy while others want more; `None` is all that it wants.
 
     Slots are all that are occupied, and those that are free at CEs that are usable.
     """
@@ -61,7 +61,7 @@ def entitlement(vo: VOFacts, ces: Sequence[CEFacts], usable: Container[str]) -> 
 
 
 def is_contested(vo: VOFacts, ce: CEFacts) -> bool:
-    """Tell whether another VO wants slots of a CE."""
+    """Return whether another VO wants slots of a CE."""
     return any(
         wants_more(rival) and (ce.vos is None or rival.name in ce.vos) for rival in vo.rivals
     )
@@ -94,7 +94,7 @@ def scarce(total: int, rooms: Mapping[str, int], weights: Mapping[str, float]) -
 
 
 def wants_more(rival: Rival) -> bool:
-    """Tell whether a VO wants more slots than it has."""
+    """Return whether a VO wants more slots than it has."""
     wanting = rival.demand is None or rival.demand > rival.waiting
     return wanting and (rival.room is None or rival.room > 0)
 

@@ -19,12 +19,12 @@ def check_cron(line: str) -> None:
 
 
 def is_due(every: float | None, next_at: datetime | None, now: datetime) -> bool:
-    """Tell whether a tick is to fire; one that the clock was set back behind, too."""
+    """Return whether a tick is to fire; one that the clock was set back behind, too."""
     return next_at is None or next_at <= now or was_set_back(every, next_at, now)
 
 
 def was_set_back(every: float | None, next_at: datetime | None, now: datetime) -> bool:
-    """Tell whether a tick lies so far ahead that the clock was set back since it was set."""
+    """Return whether a tick lies so far ahead that the clock was set back since it was set."""
     if every is None or next_at is None:
         return False
     return next_at - now > timedelta(seconds=every) + DRIFT

@@ -92,26 +92,25 @@ def remove(
 def show(
     database: Database, vo: str | None, backend: str, kind: CredentialKind | None, now: datetime
 ) -> CredentialStanding:
-    """Tell how a credential stands, by what its file says now."""
+    """Return how a credential stands, by what its file says now."""
     with database.uow() as tx:
         found = credentials.get(tx, vo, backend, kind)
     return standing(files.look(found, now), now)
 
 
 def list_all(database: Database, now: datetime) -> list[CredentialStanding]:
-    """Tell how every credential stands, by what their files say now."""
+    """Return how every credential stands, by what their files say now."""
     with database.uow() as tx:
         found = credentials.get_all(tx)
     return [standing(files.look(one, now), now) for one in found]
 
 
 def standings(tx: Transaction, now: datetime) -> list[CredentialStanding]:
-    """Tell how every credential stands, by what was seen last."""
+    """Return how every credential stands, by the last look into its file."""
     return [standing(one, now) for one in credentials.get_all(tx)]
 
 
 def standing(credential: Credential, now: datetime) -> CredentialStanding:
-    """Tell how a credential stands."""
     remaining = left(credential, now)
     return CredentialStanding(
         vo=credential.vo or ALL_VOS,
@@ -130,7 +129,7 @@ def standing(credential: Credential, now: datetime) -> CredentialStanding:
 
 
 def closed(tx: Transaction, runtime: Runtime, vos: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Say for which CEs the credentials of VOs cannot be used, and why, by what was seen last."""
+    """Return, by VO, the CEs that its credential is no good for, and why, by the last look."""
     asking = [backend.name for backend in runtime.backends.values() if _may_ask(backend)]
     if not asking:
         return {}
@@ -156,13 +155,13 @@ def _why(
     kind: CredentialKind,
     now: datetime,
 ) -> str | None:
-    """Say why a VO has nothing to show; its own credential goes before that of all VOs."""
+    """Return why a VO has no usable credential. Its own goes before the one for all VOs."""
     one = held.get((vo, backend, kind)) or held.get((None, backend, kind))
     return files.unknown(vo, backend, kind) if one is None else trouble(one, now, vo)
 
 
 def barred(runtime: Runtime, ce_name: str) -> dict[str, str]:
-    """Say which VOs cannot use a CE now, and why, by what their credentials' files say."""
+    """Return the VOs that cannot use a CE now, and why, by the files of their credentials."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
         kind = runtime.options(ce).credential
@@ -174,7 +173,7 @@ def barred(runtime: Runtime, ce_name: str) -> dict[str, str]:
 
 
 def plain(problem: CredentialProblem) -> str:
-    """Say what is wrong with a credential without the sentence of its kind of error."""
+    """Return what is wrong with a credential, without the sentence of its kind of error."""
     return ": ".join(map(str, problem.details)) or str(problem)
 
 
@@ -183,7 +182,7 @@ def _may_ask(backend: Backend) -> bool:
 
 
 def _asked(runtime: Runtime, backend: str, options: Mapping[str, Any]) -> CredentialKind | None:
-    """Tell which credential a CE asks for; options that cannot be read ask for none."""
+    """Return which credential a CE asks for; options that cannot be read ask for none."""
     try:
         return registry.check_options(runtime.backends, backend, options).credential
     except PilotageError:

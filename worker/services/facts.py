@@ -36,7 +36,7 @@ class Situation:
     """By VO, the CEs that it has no credential for just now, each with a sentence."""
 
     def demand_of(self, vo: VO) -> CurrentDemand:
-        """Tell the demand of a VO that counts now."""
+        """Return the demand of a VO that counts now."""
         return current_demand(vo, self.answers.get(vo.name, demands.NONE), self.now)
 
 
@@ -56,7 +56,7 @@ def read(tx: Transaction, vo_name: str, now: datetime) -> Situation:
 
 
 def facts_of(found: Situation, budget: int, parameters: Parameters) -> Facts:
-    """Tell the same in the policy's words."""
+    """Return a situation as the facts of a policy."""
     vo = found.vo
     return Facts(
         now=found.now,
@@ -67,7 +67,7 @@ def facts_of(found: Situation, budget: int, parameters: Parameters) -> Facts:
 
 
 def closed_vo(vo: VO) -> str | None:
-    """Say why a VO gets nothing, whatever is free."""
+    """Return why a VO gets nothing, whatever is free."""
     if not vo.enabled:
         return "the VO is disabled"
     return "the VO is draining" if vo.draining else None
@@ -124,7 +124,7 @@ def _ce_facts(ce: CESlots, found: Situation, parameters: Parameters) -> CEFacts:
 
 
 def _open_to(ce: str, found: Situation) -> frozenset[str] | None:
-    """Tell which VOs can use a CE; one that has no credential for it is no rival there."""
+    """Return the VOs that may use a CE and have a credential for it; `None` is all."""
     allowed = found.only_for.get(ce)
     shut = {vo for vo, closed in found.closed.items() if ce in closed}
     if allowed is None and shut:
@@ -133,7 +133,7 @@ def _open_to(ce: str, found: Situation) -> frozenset[str] | None:
 
 
 def _closed_ce(ce: CESlots, found: Situation) -> str | None:
-    """Say why a CE gets nothing of this VO, whatever is free. The first reason is told."""
+    """Return the first reason why a CE gets nothing of this VO, whatever is free."""
     away = found.maintenances.get(ce.name)
     no_credential = found.closed.get(found.vo.name, {}).get(ce.name)
     reasons = (
@@ -149,7 +149,7 @@ def _closed_ce(ce: CESlots, found: Situation) -> str | None:
 
 
 def is_held(ce: CESlots, now: datetime) -> bool:
-    """Tell whether an operator has paused a CE, and the time is not over."""
+    """Return whether a CE is held by an operator, and the time is not over."""
     return ce.sending is Sending.HELD and (ce.held_until is None or now < ce.held_until)
 
 

@@ -48,7 +48,7 @@ def ready(tx: Transaction, ce: CE, vos: Collection[str]) -> Ready:
 
 
 def show(database: Database, vo: str, ce_name: str | None = None) -> dict[str, Any]:
-    """Tell a VO's payload: as it was set, or as it is at a CE, where the stamp alone is open."""
+    """Return a VO's payload: as it was set, or as it is at a CE, with only the stamp left open."""
     with database.uow() as tx:
         told = payloads.get(tx, vo)
         ce = None if ce_name is None else ces.get(tx, ce_name)
@@ -68,7 +68,7 @@ def set_(database: Database, vo: str, payload: Payload | None) -> None:
 
 
 def put(tx: Transaction, vo: str, payload: Payload | None) -> None:
-    """Do the same in a unit of work."""
+    """Store the payload of a VO; with none its pilots run what the CE's options say."""
     if payload is not None:
         known = ces.names(tx)
         for ce in payload.at:

@@ -18,7 +18,7 @@ Young = tuple[SimulatedPilot, datetime]
 
 
 def moment(seconds: float) -> datetime:
-    """Tell a moment of the world as everybody tells moments."""
+    """Return a moment of the world as a date and time."""
     return BEGINNING + timedelta(seconds=seconds)
 
 
@@ -72,7 +72,6 @@ class CEBook:
         self._young = young
 
     def queue(self) -> Queue:
-        """Tell what waits."""
         while self._queue and self._queue[0].seen is not Status.SUBMITTED:
             self._queue.popleft()
         last = self._last_began
@@ -82,7 +81,7 @@ class CEBook:
         )
 
     def facts(self, vo: str, now: float, parameters: Parameters) -> CEFacts:
-        """Tell what an allocation is told."""
+        """Return the facts of the CE for an allocation."""
         site = self.ce.truth.site
         occupying, waiting = self.occupying.total(), self.waiting.total()
         free = site.capacity - occupying
@@ -144,13 +143,13 @@ class Books:
         self.ces = {name: CEBook(ce) for name, ce in world.ces.items()}
 
     def vo_facts(self, vo: str) -> VOFacts:
-        """Tell what an allocation is told of a VO, and of those that compete with it."""
+        """Return the facts of a VO and of its rivals for an allocation."""
         mine = self._rival(vo)
         others = tuple(self._rival(name) for name in self._world.work if name != vo)
         return VOFacts(name=vo, demand=mine.demand, room=mine.room, share=mine.share, rivals=others)
 
     def ce_facts(self, vo: str, parameters: Parameters) -> list[CEFacts]:
-        """Tell what an allocation is told of the CEs."""
+        """Return the facts of all CEs for an allocation."""
         now = self._world.now
         return [book.facts(vo, now, parameters) for book in self.ces.values()]
 

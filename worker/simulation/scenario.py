@@ -120,7 +120,7 @@ class Owner:
 
     @property
     def unlimited(self) -> bool:
-        """Tell whether it has always more work."""
+        """Whether it always has more work."""
         return self.jobs is None and self.jobs_per_hour is None and not self.burst
 
 

@@ -117,7 +117,7 @@ def is_full(folder: Path) -> bool:
 
 
 def ce_lines(tx: Transaction, now: datetime, parameters: Parameters) -> list[CELine]:
-    """Tell how every CE stands."""
+    """Return a line for every CE."""
     by_status = pilot_reads.count_occupying(tx)
     return [
         CELine(
@@ -166,7 +166,7 @@ def explain(
 
 
 def steps(decision: Decision) -> list[tuple[str, str]]:
-    """Tell the steps of a decision in words, the result last."""
+    """Return the steps of a decision in words, the result last."""
     return explaining.steps(decision)
 
 

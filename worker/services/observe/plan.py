@@ -115,7 +115,7 @@ def _other_ce(ce: CESlots, values: Mapping[str, Any]) -> CESlots:
 
 
 def _after(found: Situation, given: Mapping[str, int], told: Mapping[str, int]) -> Situation:
-    """Tell what a situation is once others have got theirs."""
+    """Return a situation after the pilots of the VOs before this one."""
     counts = {
         name: (occupying + told.get(name, 0), waiting + told.get(name, 0))
         for name, (occupying, waiting) in {

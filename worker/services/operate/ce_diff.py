@@ -164,7 +164,7 @@ def _ours(
 
 
 def _is_too_new(pilot: Pilot, listing: Listing, delay: timedelta) -> bool:
-    """Tell whether a pilot was sent so lately that the CE need not list it yet."""
+    """Return whether a pilot was sent so lately that the CE need not list it yet."""
     sent_at = pilot.submitted_at or pilot.claimed_at
     return sent_at is not None and listing.as_of <= sent_at + delay
 

@@ -101,7 +101,7 @@ def probe(runtime: Runtime, ce_name: str, asked: ProbeRequest) -> Iterator[Probe
 
 
 def _gate(ce: CE) -> ProbeStep:
-    """Say what holds pilots back though all else is well; it is no failure."""
+    """Report what holds pilots back though all else is well; it is no failure."""
     state = "disabled" if not ce.enabled else "draining" if ce.draining else Sending.NORMAL
     do = None if state == Sending.NORMAL else f"to send pilots again: pilotage ce enable {ce.name}"
     return ProbeStep(name="CE", said=f"{ce.name} is {state}, capacity {ce.capacity}", do=do)
@@ -229,7 +229,7 @@ def _follow(runtime: Runtime, ce: CE, pilot_id: int, asked: ProbeRequest) -> Ite
 
 
 def _advance(runtime: Runtime, ce: CE, pilot: Pilot) -> str | None:
-    """Do for a pilot what its next task would; tell what hindered it."""
+    """Do for a pilot what its next task would; return what hindered it."""
     if pilot.status is Status.RESERVED:
         done = dispatch(runtime, ce.name)
         return None if done.busy else "; ".join(done.lines) or None

@@ -148,7 +148,7 @@ def verify(database: Database) -> list[str]:
 
 
 def status(database: Database) -> list[ChainStatus]:
-    """Tell where each chain stands and how many rows its tables have."""
+    """Return where each chain stands and how many rows its tables have."""
     return [
         ChainStatus(
             chain=chain.name,

@@ -22,7 +22,6 @@ def find(database: Database, ce: str | None, now: datetime) -> list[Maintenance]
 
 
 def remove(database: Database, ce: str, which: int, *, yes: bool) -> None:
-    """Remove one."""
     if not yes:
         would = f"this would remove maintenance {which} of CE {ce}"
         raise ConfirmationNeeded(would, "say --yes if you mean it")

@@ -18,7 +18,7 @@ CERTAIN = 12
 """Characters from which on a word of digits alone is taken for the beginning of a stamp."""
 
 LISTED = 4
-"""Pilots that an ambiguous name lists at the most."""
+"""Pilots that an ambiguous name lists at most."""
 
 
 def pilots_named(

@@ -60,7 +60,7 @@ def _ask(turn: Turn, vo: VO, source: Mapping[str, Any]) -> TaskResult:
 
 
 def plan(runtime: Runtime, vo_name: str) -> TaskResult:
-    """Say what `ask_demand` would ask; ask nobody."""
+    """Return what `ask_demand` would ask; ask nobody."""
     with runtime.database.uow() as tx:
         vo = vos.get(tx, vo_name)
         known = current_demand(vo, demands.get_all(tx).get(vo_name, demands.NONE), runtime.now())
@@ -74,7 +74,7 @@ def with_source(tx: Transaction, now: datetime) -> list[str]:
 
 
 def current_demand(vo: VO, answer: Answer, now: datetime) -> CurrentDemand:
-    """Tell which demand counts now: what the VO says itself, or what its source answered."""
+    """Return the demand that counts now: that of the VO itself, or the answer of its source."""
     if vo.source is None:
         return CurrentDemand(demand=vo.demand)
     source, options = registry.check(vo.source)

@@ -181,7 +181,6 @@ def tasks() -> dict[str, Task]:
 
 
 def get(name: str) -> Task:
-    """Find one task."""
     known = tasks()
     if name not in known:
         raise UnknownTask(name, nearest(name, known))

@@ -22,7 +22,7 @@ from worker.services.runtime import Runtime, TaskResult, skipped
 
 
 def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Send what is reserved for a CE, a batch at the most."""
+    """Send what is reserved for a CE, a batch at most."""
     # Read before the claim: a file may lie where it takes long, and no unit of work is to wait.
     barred = credentials.barred(runtime, ce_name)
     with runtime.database.uow() as tx:
@@ -49,7 +49,7 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Say what `dispatch` would do now; change nothing and call no CE."""
+    """Return what `dispatch` would do now; change nothing and call no CE."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
         count = len(pilot_reads.unsent(tx, ce_name))
@@ -91,7 +91,7 @@ def _too_late(claimed: Sequence[Reserved]) -> TaskResult:
 
 
 def _left_out(barred: Mapping[str, str], waiting: Mapping[int, str]) -> dict[str, str]:
-    """Say of the VOs that have pilots here and cannot send them why; their pilots stay reserved."""
+    """Return the VOs that cannot send their pilots here, and why; these stay reserved."""
     concerned = set(waiting.values())
     return {vo: why for vo, why in sorted(barred.items()) if vo in concerned}
 

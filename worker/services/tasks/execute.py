@@ -70,7 +70,6 @@ def _arguments(task: Task, subject: str | None) -> list[str]:
 
 
 def _note(runtime: Runtime, execution: Execution) -> None:
-    """Keep how it went."""
     try:
         with runtime.database.uow() as tx:
             schedules.finished(tx, execution, runtime.now())

@@ -19,7 +19,7 @@ from worker.policy.parameters import Parameters
 from worker.services.runtime import Runtime, TaskResult, busy
 
 AT_ONCE = 20_000
-"""New transitions that one execution learns from at the most, and as many that were postponed."""
+"""New transitions that one execution learns from at most, and as many that were postponed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def learn(runtime: Runtime) -> TaskResult:
 
 
 def plan(runtime: Runtime) -> TaskResult:
-    """Say what `learn` would fold in now, and change nothing."""
+    """Return what `learn` would fold in now, and change nothing."""
     with runtime.database.uow() as tx:
         found = _learned(tx, runtime.parameters, runtime.now())
     return TaskResult(counts={"would fold in": found.events}, lines=found.lines)
@@ -111,7 +111,7 @@ def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
 def events_from(
     found: list[PilotOutcome], parameters: Parameters
 ) -> tuple[list[int], dict[str, list[tuple[tuple[datetime, int, int], Event]]]]:
-    """Tell what transitions teach, by CE, in an order; those that teach nothing yet are left."""
+    """Return what transitions teach, by CE, in order; those that teach nothing yet are left out."""
     ids: list[int] = []
     events: dict[str, list[tuple[tuple[datetime, int, int], Event]]] = {}
     for one in found:

@@ -22,7 +22,7 @@ from worker.services.ce_calls import CECall
 from worker.services.runtime import Runtime, TaskResult
 
 SHOWN = 20
-"""Jobs that ought not to be there, of which one execution tells at the most."""
+"""Jobs that ought not to be there, of which one execution tells at most."""
 
 
 def reconcile(runtime: Runtime, ce_name: str) -> TaskResult:
@@ -37,7 +37,7 @@ def reconcile(runtime: Runtime, ce_name: str) -> TaskResult:
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Say what `reconcile` would settle; change nothing and call no CE."""
+    """Return what `reconcile` would settle; change nothing and call no CE."""
     with runtime.database.uow() as tx:
         ces.get(tx, ce_name)
         return TaskResult(counts={"in doubt": len(pilot_reads.in_doubt(tx, ce_name))})

@@ -81,7 +81,7 @@ def renew_one(
 
 
 def plan(runtime: Runtime) -> TaskResult:
-    """Say which credentials would be renewed now; run no command."""
+    """Return which credentials would be renewed now; run no command."""
     with runtime.database.uow() as tx:
         known = credentials.get_all(tx)
     now = runtime.now()
@@ -142,7 +142,7 @@ def _renewed(runtime: Runtime, was: Credential, went: _Round) -> Credential:
 
 
 def _run(words: Sequence[str]) -> str | None:
-    """Run a command; say why it failed, or `None`."""
+    """Run a command; return why it failed, or `None`."""
     try:
         ended = shell.run(words, timeout=TIME_LIMIT, env=environment(), umask=0o077)
     except BackendError as error:

@@ -25,7 +25,7 @@ def report(runtime: Runtime) -> TaskResult:
 
 
 def plan(runtime: Runtime) -> TaskResult:
-    """Say what `report` would store now, and change nothing."""
+    """Return what `report` would store now, and change nothing."""
     with runtime.database.uow() as tx:
         return _done(summarise(tx, runtime.now()))
 

@@ -39,7 +39,7 @@ def submit_pilots(runtime: Runtime, vo_name: str) -> TaskResult:
 
 
 def plan(runtime: Runtime, vo_name: str) -> TaskResult:
-    """Say what `submit_pilots` would do now, and change nothing."""
+    """Return what `submit_pilots` would do now, and change nothing."""
     with runtime.database.uow() as tx:
         found = situation(tx, runtime, vo_name)
     decided = decide(runtime, found)
@@ -62,7 +62,7 @@ def decide(runtime: Runtime, found: Situation) -> list[Decision]:
 
 
 def _corrected(decision: Decision, held: int) -> Decision:
-    """Say so when less could be held than was decided: somebody else was quicker."""
+    """Correct a decision of which less could be held: somebody else was quicker."""
     if held == decision.granted:
         return decision
     reason = f"{decision.reason}; only {held} of {decision.granted} were still free"

@@ -15,7 +15,7 @@ AFTER = timedelta(minutes=10)
 
 
 def settle(tx: Transaction, found: Situation) -> int:
-    """Note that more pilots wait than are wanted, or cancel them; tell how many were told to go."""
+    """Note that more pilots wait than are wanted, or cancel some; return how many."""
     vo = found.vo
     if not vo.cancel_surplus:
         return 0

@@ -23,7 +23,7 @@ def sweep(runtime: Runtime) -> TaskResult:
 
 
 def plan(runtime: Runtime) -> TaskResult:
-    """Say what `sweep` would end now, and change nothing."""
+    """Return what `sweep` would end now, and change nothing."""
     with runtime.database.uow() as tx:
         held = sending.held_until(tx, runtime.now())
         drained = ces.drained_by(tx, runtime.now())

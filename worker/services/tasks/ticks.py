@@ -40,7 +40,7 @@ def seed(database: Database, now: datetime, configured: Sequence[Schedule] = ())
 
 
 def claim_due(database: Database, now: datetime) -> tuple[list[Firing], float]:
-    """Claim every tick that is due; tell what to send, and the seconds until the next is due.
+    """Claim every tick that is due; return what to send, and the seconds until the next is due.
 
     The first that notices that the clock was set back sees to it that nobody waits for a moment
     of before.
