@@ -40,7 +40,7 @@ def test(name: str, pilot: bool, vo: str | None, patience: float, as_json: bool)
 
 
 def _say(step: ProbeStep) -> None:
-    first, *rest = step.said.splitlines() or [""]
+    first, *rest = step.finding.splitlines() or [""]
     show.say(f"{show.coloured(WORDS[step.ok], 6)}  {step.name:<10}  {show.legible(first)}")
     for line in rest:
         show.say(f"{'':<20}{show.legible(line)}")

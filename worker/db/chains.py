@@ -113,15 +113,15 @@ class ChainStanding:
 
 def standing(connection: Connection, chain: Chain) -> ChainStanding:
     """Return where a database stands on a chain."""
-    known = revisions(chain.folder)
-    head = newest(known, chain.name)
+    history = revisions(chain.folder)
+    head = newest(history, chain.name)
     revision = _revision(connection, chain)
     if revision == head:
         place = ChainState.CURRENT
     elif revision is None:
         present = set(inspect(connection).get_table_names())
         place = ChainState.FOREIGN if present.intersection(chain.tables) else ChainState.ABSENT
-    elif revision in known:
+    elif revision in history:
         place = ChainState.BEHIND
     else:
         place = ChainState.AHEAD
@@ -137,16 +137,16 @@ def _revision(connection: Connection, chain: Chain) -> str | None:
 
 def require_current(connection: Connection, chains: Sequence[Chain]) -> None:
     """Refuse to work on a database that is older or newer than this program."""
-    for found in (standing(connection, chain) for chain in chains):
-        if found.place is ChainState.AHEAD:
-            raise SchemaAhead(f"{found.chain} is at {found.revision}, known up to {found.head}")
-        if found.place is ChainState.FOREIGN:
-            raise SchemaForeign(f"{found.chain}: run 'pilotage db migrate --stamp' to take them on")
-        if found.place is ChainState.ABSENT and found.chain == CORE:
+    for state in (standing(connection, chain) for chain in chains):
+        if state.place is ChainState.AHEAD:
+            raise SchemaAhead(f"{state.chain} is at {state.revision}, known up to {state.head}")
+        if state.place is ChainState.FOREIGN:
+            raise SchemaForeign(f"{state.chain}: run 'pilotage db migrate --stamp' to take them on")
+        if state.place is ChainState.ABSENT and state.chain == CORE:
             raise SchemaAbsent(shown(connection.engine.url))
-        if found.place is not ChainState.CURRENT:
+        if state.place is not ChainState.CURRENT:
             raise SchemaBehind(
-                f"{found.chain} is at {found.revision or 'nothing'}, needed is {found.head}"
+                f"{state.chain} is at {state.revision or 'nothing'}, needed is {state.head}"
             )
 
 

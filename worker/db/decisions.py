@@ -73,8 +73,8 @@ def last_of_each(
 def between(tx: Transaction, begin: datetime, end: datetime) -> list[Decision]:
     """Read all decisions of a time, tick by tick."""
     query = _DECISIONS.where(decisions.c.at >= begin, decisions.c.at < end)
-    found = tx.execute(query.order_by(decisions.c.at, vos.c.name, ces.c.name)).mappings()
-    return [Decision(**row) for row in found]
+    listing = tx.execute(query.order_by(decisions.c.at, vos.c.name, ces.c.name)).mappings()
+    return [Decision(**row) for row in listing]
 
 
 @cache

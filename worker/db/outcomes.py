@@ -30,8 +30,8 @@ def unlearned(tx: Transaction, limit: int, now: datetime) -> list[PilotOutcome]:
     These are at most so many new ones and so many whose postponement is over, and with them all
     others of their pilots: what is new of a pilot may decide what could not be judged before.
     """
-    rows_ = tx.execute(_UNLEARNED, {"limit": limit, "now": now}).all()
-    return [PilotOutcome._make(row) for row in rows_]
+    listing = tx.execute(_UNLEARNED, {"limit": limit, "now": now}).all()
+    return [PilotOutcome._make(row) for row in listing]
 
 
 def postpone(tx: Transaction, moments: Mapping[int, datetime]) -> None:
@@ -48,19 +48,19 @@ def mark(tx: Transaction, ids: Collection[int], now: datetime) -> None:
 
 def queues(tx: Transaction, now: datetime) -> dict[str, Queue]:
     """Look at the queue of every CE that has had a pilot lately."""
-    found: dict[str, dict[str, Any]] = {}
+    by_ce: dict[str, dict[str, Any]] = {}
     for query in (_WAITING, _RUNNING, _ENDED):
         for row in tx.execute(query, {"since": now - LATELY}).mappings():
-            values = found.setdefault(row["ce"], {"drained": 0, "last_began": None})
+            values = by_ce.setdefault(row["ce"], {"drained": 0, "last_began": None})
             values["drained"] += row.get("drained", 0)
             values["last_began"] = _later(values["last_began"], row.get("last_began"))
             if "oldest_waiting_since" in row:
                 values["oldest_waiting_since"] = row["oldest_waiting_since"]
-    return {ce: Queue(**values) for ce, values in found.items()}
+    return {ce: Queue(**values) for ce, values in by_ce.items()}
 
 
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    return max((moment for moment in (one, other) if moment is not None), default=None)
+def _later(first: datetime | None, second: datetime | None) -> datetime | None:
+    return max((moment for moment in (first, second) if moment is not None), default=None)
 
 
 _SINCE = bindparam("since", type_=UtcDateTime())
@@ -122,12 +122,12 @@ _ENDED = _BEGAN.where(pilots.c.ended_at >= _SINCE, pilots.c.started_at.is_not(No
 
 @cache
 def _mark(dialect: str) -> Executable:
-    wanted = rows(dialect, id=Integer)
-    return update(transitions).where(transitions.c.id == wanted.c.id).values(learned_at=_NOW)
+    ids = rows(dialect, id=Integer)
+    return update(transitions).where(transitions.c.id == ids.c.id).values(learned_at=_NOW)
 
 
 @cache
 def _postpone(dialect: str) -> Executable:
-    wanted = rows(dialect, id=Integer, learn_after=UtcDateTime)
-    postponed = update(transitions).where(transitions.c.id == wanted.c.id)
-    return postponed.values(learn_after=wanted.c.learn_after)
+    moments = rows(dialect, id=Integer, learn_after=UtcDateTime)
+    postponed = update(transitions).where(transitions.c.id == moments.c.id)
+    return postponed.values(learn_after=moments.c.learn_after)

@@ -83,9 +83,9 @@ def waiting_of(tx: Transaction, vo: str, count: int) -> tuple[list[int], list[in
         )
         .limit(count)
     )
-    found = [row for row in tx.execute(query) if row.cancel_requested_at is None]
-    unsent = [row.id for row in found if row.status is Status.RESERVED]
-    return unsent, [row.id for row in found if row.status is Status.SUBMITTED]
+    waiting = [row for row in tx.execute(query) if row.cancel_requested_at is None]
+    unsent = [row.id for row in waiting if row.status is Status.RESERVED]
+    return unsent, [row.id for row in waiting if row.status is Status.SUBMITTED]
 
 
 def ces_with(tx: Transaction, status: Status) -> list[str]:
@@ -108,18 +108,18 @@ def due(tx: Transaction, ce: str, now: datetime, limit: int) -> list[Pilot]:
 
 def get(tx: Transaction, pilot_id: int) -> Pilot:
     """Read one pilot by its id."""
-    return _one(_pilots(tx, PILOTS.where(pilots.c.id == pilot_id)), pilot_id)
+    return _only(_pilots(tx, PILOTS.where(pilots.c.id == pilot_id)), pilot_id)
 
 
 def get_by_stamp(tx: Transaction, stamp: str) -> Pilot:
     """Read one pilot by its stamp."""
-    return _one(_pilots(tx, PILOTS.where(pilots.c.stamp == stamp)), stamp)
+    return _only(_pilots(tx, PILOTS.where(pilots.c.stamp == stamp)), stamp)
 
 
 def by_stamps(tx: Transaction, stamps: Iterable[str]) -> dict[str, Pilot]:
     """Read the pilots of these stamps; a stamp of nobody's is left out."""
-    found = _pilots(tx, _by_stamps(tx.dialect), encode(("stamp",), ([s] for s in stamps)))
-    return {pilot.stamp: pilot for pilot in found}
+    listing = _pilots(tx, _by_stamps(tx.dialect), encode(("stamp",), ([s] for s in stamps)))
+    return {pilot.stamp: pilot for pilot in listing}
 
 
 def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Pilot]:
@@ -197,8 +197,8 @@ def latest_transitions(tx: Transaction, limit: int) -> list[tuple[str, Transitio
         .order_by(transitions.c.id.desc())
         .limit(limit)
     )
-    found = [dict(row) for row in tx.execute(query).mappings()]
-    return [(row.pop("ce"), Transition(**row)) for row in found]
+    listing = [dict(row) for row in tx.execute(query).mappings()]
+    return [(row.pop("ce"), Transition(**row)) for row in listing]
 
 
 def count_active(tx: Transaction, *, vo: str | None = None) -> int:
@@ -251,10 +251,10 @@ def _newest(
     return _pilots(tx, query.order_by(pilots.c.id.desc()).limit(limit))
 
 
-def _one(found: list[Pilot], wanted: object) -> Pilot:
-    if not found:
-        raise UnknownPilot(wanted)
-    return found[0]
+def _only(matches: list[Pilot], name: object) -> Pilot:
+    if not matches:
+        raise UnknownPilot(name)
+    return matches[0]
 
 
 _DUE = (
@@ -266,11 +266,11 @@ _DUE = (
 
 @cache
 def _by_stamps(dialect: str) -> Select[Any]:
-    wanted = rows(dialect, stamp=Text)
-    return PILOTS.join(wanted, pilots.c.stamp == wanted.c.stamp)
+    stamps = rows(dialect, stamp=Text)
+    return PILOTS.join(stamps, pilots.c.stamp == stamps.c.stamp)
 
 
 @cache
 def _by_ids(dialect: str) -> Select[Any]:
-    wanted = rows(dialect, id=Integer)
-    return PILOTS.join(wanted, pilots.c.id == wanted.c.id)
+    ids = rows(dialect, id=Integer)
+    return PILOTS.join(ids, pilots.c.id == ids.c.id)

@@ -73,8 +73,8 @@ def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Res
     if not made:
         return []
     data = [(stamp, room.vo_ids[vo], room.ce_ids[ce]) for stamp, vo, ce in made]
-    found = tx.execute(_reserve(tx.dialect, Status.RESERVED), {**encode(_BIRTH, data), "now": now})
-    ids = {row.stamp: row.id for row in found}
+    born = tx.execute(_reserve(tx.dialect, Status.RESERVED), {**encode(_BIRTH, data), "now": now})
+    ids = {row.stamp: row.id for row in born}
     tx.execute(
         _birth(tx.dialect, Status.RESERVED),
         {**encode(("pilot_id",), ([i] for i in ids.values())), "now": now},
@@ -114,13 +114,15 @@ def claim(
     Those of some VOs may be left where they are.
     """
     query = _CLAIMABLE.where(vos.c.name.not_in(sorted(not_of))) if not_of else _CLAIMABLE
-    found: Sequence[Any] = tx.execute(query, {"ce": ce, "limit": limit}).all()
-    if not found:
+    claimable: Sequence[Any] = tx.execute(query, {"ce": ce, "limit": limit}).all()
+    if not claimable:
         return []
     move(
-        tx, [Move(pilot_id=row[0], was=Status.RESERVED, to=Status.SUBMITTING) for row in found], now
+        tx,
+        [Move(pilot_id=row[0], was=Status.RESERVED, to=Status.SUBMITTING) for row in claimable],
+        now,
     )
-    return [Reserved(pilot_id=row[0], stamp=row[1], vo=row[2], ce=ce) for row in found]
+    return [Reserved(pilot_id=row[0], stamp=row[1], vo=row[2], ce=ce) for row in claimable]
 
 
 def receipt_move(
@@ -243,37 +245,37 @@ def _checked(dialect: str) -> Executable:
         node=Text,
     )
     new = _locked(new)
-    was = pilots.c
+    old = pilots.c
     return (
         update(pilots)
-        .where(was.id == new.c.pilot_id, has_status(UNDECIDED))
+        .where(old.id == new.c.pilot_id, has_status(UNDECIDED))
         .values(
             next_check_at=new.c.next_check_at,
-            attempts=case((new.c.answered == 1, 0), else_=was.attempts + 1),
+            attempts=case((new.c.answered == 1, 0), else_=old.attempts + 1),
             misses=case(
-                (new.c.missing == 1, was.misses + 1),
+                (new.c.missing == 1, old.misses + 1),
                 (new.c.answered == 1, 0),
-                else_=was.misses,
+                else_=old.misses,
             ),
             missing_since=case(
-                (new.c.missing == 1, func.coalesce(was.missing_since, _NOW)),
+                (new.c.missing == 1, func.coalesce(old.missing_since, _NOW)),
                 (new.c.answered == 1, null()),
-                else_=was.missing_since,
+                else_=old.missing_since,
             ),
-            checked_at=case((new.c.answered == 1, _NOW), else_=was.checked_at),
-            raw=func.coalesce(new.c.raw, was.raw),
-            reason=case((new.c.raw.is_not(None), new.c.reason), else_=was.reason),
-            node=func.coalesce(new.c.node, was.node),
+            checked_at=case((new.c.answered == 1, _NOW), else_=old.checked_at),
+            raw=func.coalesce(new.c.raw, old.raw),
+            reason=case((new.c.raw.is_not(None), new.c.reason), else_=old.reason),
+            node=func.coalesce(new.c.node, old.node),
             updated_at=_NOW,
         )
     )
 
 
-def _locked(wanted: Subquery) -> Subquery:
+def _locked(targets: Subquery) -> Subquery:
     """Lock the pilots of these rows in the order of their keys, so that two never deadlock."""
     return (
-        select(*wanted.c)
-        .join_from(wanted, pilots, pilots.c.id == wanted.c.pilot_id)
+        select(*targets.c)
+        .join_from(targets, pilots, pilots.c.id == targets.c.pilot_id)
         .order_by(pilots.c.id)
         .with_for_update(of=pilots, key_share=True)
         .subquery("locked")
@@ -282,20 +284,20 @@ def _locked(wanted: Subquery) -> Subquery:
 
 @cache
 def _request_cancel(dialect: str) -> Executable:
-    wanted = _locked(rows(dialect, pilot_id=Integer))
-    asked = func.coalesce(pilots.c.cancel_requested_at, _NOW)
+    targets = _locked(rows(dialect, pilot_id=Integer))
+    requested_at = func.coalesce(pilots.c.cancel_requested_at, _NOW)
     return (
         update(pilots)
-        .where(pilots.c.id == wanted.c.pilot_id, has_status(UNDECIDED))
-        .values(cancel_requested_at=asked, updated_at=_NOW)
+        .where(pilots.c.id == targets.c.pilot_id, has_status(UNDECIDED))
+        .values(cancel_requested_at=requested_at, updated_at=_NOW)
     )
 
 
 @cache
 def _check_soon(dialect: str) -> Executable:
-    wanted = _locked(rows(dialect, pilot_id=Integer))
+    targets = _locked(rows(dialect, pilot_id=Integer))
     return (
         update(pilots)
-        .where(pilots.c.id == wanted.c.pilot_id, has_status(AT_CE))
+        .where(pilots.c.id == targets.c.pilot_id, has_status(AT_CE))
         .values(next_check_at=_NOW, updated_at=_NOW)
     )

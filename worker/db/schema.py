@@ -50,13 +50,13 @@ def differences(engine: Engine, chains: Sequence[Chain]) -> list[SchemaDifferenc
         return differing
     with translated(engine.url), engine.connect() as connection:
         schema = str(connection.execute(text("SELECT current_schema()")).scalar_one())
-        found = _postgresql(connection, schema, tables)
+        actual = _postgresql(connection, schema, tables)
         connection.execute(text(f"CREATE SCHEMA {SCRATCH}"))
         connection.execute(text(f"SET LOCAL search_path TO {SCRATCH}"))
         _create(connection, chains)
-        wanted = _postgresql(connection, SCRATCH, tables)
+        expected = _postgresql(connection, SCRATCH, tables)
         connection.rollback()
-    return _compare(wanted, found)
+    return _compare(expected, actual)
 
 
 def _create(connection: Connection, chains: Iterable[Chain]) -> None:
@@ -64,20 +64,23 @@ def _create(connection: Connection, chains: Iterable[Chain]) -> None:
         chain.metadata.create_all(connection, checkfirst=False)
 
 
-def _compare(wanted: Catalog, found: Catalog) -> list[SchemaDifference]:
-    missing = [SchemaDifference(part, "missing") for part in sorted(wanted.keys() - found.keys())]
+def _compare(expected: Catalog, actual: Catalog) -> list[SchemaDifference]:
+    missing = [
+        SchemaDifference(part, "missing") for part in sorted(expected.keys() - actual.keys())
+    ]
     extra = [
-        SchemaDifference(part, "not in the models") for part in sorted(found.keys() - wanted.keys())
+        SchemaDifference(part, "not in the models")
+        for part in sorted(actual.keys() - expected.keys())
     ]
     changed = [
-        SchemaDifference(part, f"is {found[part]!r}, the models say {wanted[part]!r}")
-        for part in sorted(wanted.keys() & found.keys())
-        if found[part] != wanted[part]
+        SchemaDifference(part, f"is {actual[part]!r}, the models say {expected[part]!r}")
+        for part in sorted(expected.keys() & actual.keys())
+        if actual[part] != expected[part]
     ]
     # A missing table says it all; its columns and indexes need no line each.
     gone = {d.table for d in missing if d.part == f"table {d.table}"}
-    told = [d for d in missing if d.table not in gone or d.part == f"table {d.table}"]
-    return told + extra + changed
+    reported = [d for d in missing if d.table not in gone or d.part == f"table {d.table}"]
+    return reported + extra + changed
 
 
 _POSTGRESQL_PARTS = """

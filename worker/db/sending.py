@@ -38,7 +38,7 @@ def add(tx: Transaction, changes: Collection[SendingChange]) -> None:
     if not changes:
         return
     names = tuple(SendingChange.__dataclass_fields__)
-    tx.execute(_add(tx.dialect), encode(names, (_row(one) for one in changes)))
+    tx.execute(_add(tx.dialect), encode(names, (_row(change) for change in changes)))
 
 
 def find(tx: Transaction, ce: str, *, asked: PageRequest = FIRST) -> Page[SendingChange]:

@@ -479,9 +479,9 @@ def has_status(
     A plan that is kept for any parameters cannot use an index that holds some statuses only, and
     SQLite uses one only where the statement repeats its words.
     """
-    wanted = frozenset(statuses)
-    said = _in(column, wanted)
-    return said & _in(column, OCCUPYING) if wanted < OCCUPYING else said
+    members = frozenset(statuses)
+    condition = _in(column, members)
+    return condition & _in(column, OCCUPYING) if members < OCCUPYING else condition
 
 
 def _in(column: ColumnElement[Any], statuses: frozenset[Status]) -> ColumnElement[bool]:

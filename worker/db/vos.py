@@ -29,10 +29,10 @@ def add(tx: Transaction, vo: VO) -> int:
 
 
 def get(tx: Transaction, name: str) -> VO:
-    found = tx.execute(select(*_COLUMNS).where(vos.c.name == name)).mappings().one_or_none()
-    if found is None:
+    row = tx.execute(select(*_COLUMNS).where(vos.c.name == name)).mappings().one_or_none()
+    if row is None:
         raise unknown(tx, vos, name)
-    return VO(**found)
+    return VO(**row)
 
 
 def change(tx: Transaction, name: str, /, **changes: Any) -> VO:
@@ -57,8 +57,8 @@ def remove(tx: Transaction, name: str) -> None:
 
 
 def get_all(tx: Transaction) -> list[VO]:
-    found = tx.execute(select(*_COLUMNS).order_by(vos.c.name)).mappings()
-    return [VO(**row) for row in found]
+    listing = tx.execute(select(*_COLUMNS).order_by(vos.c.name)).mappings()
+    return [VO(**row) for row in listing]
 
 
 def names(tx: Transaction) -> list[str]:

@@ -127,23 +127,23 @@ _WARNED = (State.UNSEEN, State.GOOD, State.HALF_USED, State.SHORT, State.UNUSABL
 """From what says nothing to what says most: a step upwards is worth a warning."""
 
 
-def warning(was: Credential, seen: Credential, now: datetime) -> str | None:
+def warning(old: Credential, new: Credential, now: datetime) -> str | None:
     """Return what is worth a warning now and was not at the last look.
 
     What is warned of follows from what was stored, so each warning comes once, whoever looks.
     """
-    before = State.UNSEEN if was.checked_at is None else state(was, was.checked_at)
-    after = state(seen, now)
-    fresh = seen.expires_at != was.expires_at and after is not State.UNUSABLE
+    before = State.UNSEEN if old.checked_at is None else state(old, old.checked_at)
+    after = state(new, now)
+    fresh = new.expires_at != old.expires_at and after is not State.UNUSABLE
     if _WARNED.index(after) <= _WARNED.index(State.GOOD if fresh else before):
         return None
     if after is State.UNUSABLE:
-        return trouble(seen, now)
-    remaining = left(seen, now)
+        return trouble(new, now)
+    remaining = left(new, now)
     if after is State.GOOD or remaining is None:
         return None
     share = HALF if after is State.HALF_USED else MOST
-    return f"{called(seen)} has used up {share:.0%} of its life and expires in {spoken(remaining)}"
+    return f"{called(new)} has used up {share:.0%} of its life and expires in {spoken(remaining)}"
 
 
 def renewal_due(credential: Credential, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from worker.domain.decision import Decision
-from worker.policy.allocation import told_chances
+from worker.policy.allocation import chances_in_words
 from worker.policy.facts import Pause
 from worker.policy.traces import facts_of
 
@@ -25,7 +25,7 @@ def _steps(decision: Decision, trace: Mapping[str, Any]) -> Iterator[tuple[str, 
     yield "waiting here", f"{ce.vo_waiting} of this VO, {ce.waiting} of all VOs"
     yield "free", f"{ce.free} slots; {ce.occupying} are occupied, {ce.vo_occupying} by this VO"
     if ce.chances is not None:
-        yield "chances", told_chances(ce.chances)
+        yield "chances", chances_in_words(ce.chances)
     else:
         yield "chances", f"nothing learnt; configured success rate {ce.success_rate:.2f}"
     if ce.pause is not None or not ce.closed:
@@ -64,8 +64,8 @@ _CAPS = {
 
 
 def _demand(demand: int | None, note: str | None) -> str:
-    told = "unlimited" if demand is None else str(demand)
-    return f"{told}; {note}" if note else told
+    text = "unlimited" if demand is None else str(demand)
+    return f"{text}; {note}" if note else text
 
 
 def _pause(pause: Pause | None) -> str:

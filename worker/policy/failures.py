@@ -84,7 +84,7 @@ nothing: it may write what it likes."""
 
 
 def cause_of(
-    told: Cause | None,
+    ce_cause: Cause | None,
     started_at: datetime | None,
     ended_at: datetime,
     *,
@@ -92,13 +92,13 @@ def cause_of(
     words: Iterable[str | None] = (),
 ) -> Cause:
     """Return why a pilot failed: the cause that the CE gave, or what its words and output show."""
-    if told is not None and told not in VAGUE:
-        return told
+    if ce_cause is not None and ce_cause not in VAGUE:
+        return ce_cause
     read = _first(WORDS, (word for word in words if word))
     if read is not None:
         return read
-    if told in (Cause.EXIT_CODE, Cause.SIGNAL):
-        return told
+    if ce_cause in (Cause.EXIT_CODE, Cause.SIGNAL):
+        return ce_cause
     if exit_code:
         return Cause.SIGNAL if _is_signal(exit_code) else Cause.EXIT_CODE
     if started_at is None:
@@ -106,12 +106,12 @@ def cause_of(
     return Cause.FAILED_FAST if ended_at - started_at < FAST else Cause.FAILED_LATE
 
 
-def refined(cause: Cause, told: Cause | None, written: str) -> Cause:
+def refined(cause: Cause, ce_cause: Cause | None, written: str) -> Cause:
     """Return the cause of a failure when the end of the pilot's output is known, too.
 
     A cause that the CE told, or that its words name, stays as it is.
     """
-    if (told is not None and told not in VAGUE) or cause not in VAGUE | _BY_TIME:
+    if (ce_cause is not None and ce_cause not in VAGUE) or cause not in VAGUE | _BY_TIME:
         return cause
     return _first(LINES, written.splitlines()[-200:]) or cause
 
@@ -121,9 +121,9 @@ _BY_TIME = frozenset({Cause.NEVER_STARTED, Cause.FAILED_FAST, Cause.FAILED_LATE}
 
 def _first(patterns: Patterns, texts: Iterable[str]) -> Cause | None:
     """Return the first cause that one of some texts names."""
-    known = [text[:2000] for text in texts]
+    beginnings = [text[:2000] for text in texts]
     for cause, pattern in patterns:
-        if any(pattern.search(text) for text in known):
+        if any(pattern.search(text) for text in beginnings):
             return cause
     return None
 

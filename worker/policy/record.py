@@ -21,7 +21,7 @@ from worker.policy.parameters import Parameters
 VERSION = 1
 
 SURELY = 3
-"""A run of so many times its limit needs not be waited for."""
+"""A run of this many times its limit counts at once, before survivors could be known."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class PauseRecord:
     reason: str
     at: float
     since: float
-    """When the first pilot began that tells of it."""
+    """When the first pilot that shows it began."""
     mark: int | None = None
     """The mark that no pilot outlives, where they die late."""
 
@@ -54,19 +54,19 @@ class Record:
     def __init__(
         self, state: Mapping[str, Any] | None, configured: float, parameters: Parameters
     ) -> None:
-        known = state if state and state.get("version") == VERSION else {}
-        self._given = parameters
+        values = state if state and state.get("version") == VERSION else {}
+        self._parameters = parameters
         self._survival = _seconds(parameters.survival)
-        self._counts = Counts(known, configured, parameters)
-        self._cohorts = Cohorts(known.get("cohorts", ()))
-        self._lives = Lives(known.get("lives", {}), parameters)
-        self._starts = Series(**known.get("starts", {}))
-        self._refusals = Series(**known.get("refusals", {}))
-        self.trouble = PauseRecord(**known["trouble"]) if known.get("trouble") else None
+        self._counts = Counts(values, configured, parameters)
+        self._cohorts = Cohorts(values.get("cohorts", ()))
+        self._lives = Lives(values.get("lives", {}), parameters)
+        self._starts = Series(**values.get("starts", {}))
+        self._refusals = Series(**values.get("refusals", {}))
+        self.trouble = PauseRecord(**values["trouble"]) if values.get("trouble") else None
         self.changes: list[tuple[bool, str, float]] = []
 
     def stored(self) -> dict[str, Any]:
-        """Give what is to be stored."""
+        """Return the state to store."""
         return {
             "version": VERSION,
             **self._counts.stored(),
@@ -88,7 +88,7 @@ class Record:
         if event.kind in (EventKind.ACCEPTED, EventKind.REFUSED):
             self._submitted(event.kind, at)
         else:
-            # Whatever tells of one pilot was seen when all were looked at.
+            # An event of one pilot was seen when all of them were looked at.
             self._counts.add_lives(self._lives.go_on(at), at)
             if event.kind in (EventKind.STARTED, EventKind.FAILED_START):
                 self._begun(event.kind, began, at)
@@ -99,7 +99,7 @@ class Record:
 
     def watch(self, oldest: datetime | None, last_began: datetime | None, now: datetime) -> None:
         """Pause a CE whose queue does not move."""
-        after = self._given.stuck_after
+        after = self._parameters.stuck_after
         if oldest is None or now - oldest < after:
             return
         if last_began is None or now - last_began >= after:
@@ -127,8 +127,8 @@ class Record:
         run = self._refusals = self._longer(self._refusals, luck, at)
         self._counts.add(kind, at)
         if run.failed >= run.limit:
-            told = f"{run.failed} refused submissions in a row (limit {run.limit})"
-            self._open("refused", told, at, run.since)
+            reason = f"{run.failed} refused submissions in a row (limit {run.limit})"
+            self._open("refused", reason, at, run.since)
 
     def _begun(self, kind: EventKind, began: float | None, at: float) -> None:
         if kind is EventKind.FAILED_START:
@@ -146,8 +146,8 @@ class Record:
         # Failures are known before survivors: those that began together must have had the time.
         waited = at - run.since >= self._survival
         if run.failed >= run.limit * (1 if waited else SURELY):
-            told = f"{run.failed} failed starts in a row (limit {run.limit})"
-            self._open("failed", told, at, run.since)
+            reason = f"{run.failed} failed starts in a row (limit {run.limit})"
+            self._open("failed", reason, at, run.since)
 
     def _started(self, began: float, at: float) -> None:
         self._cohorts.started(began, at)
@@ -182,15 +182,15 @@ class Record:
         for mark, minutes in enumerate(MARKS):
             dead, since = self._cohorts.dead_in_a_row(mark, at)
             if dead >= limit:
-                told = f"{dead} pilots in a row were dead at {minutes:g} min (limit {limit})"
-                self._open("late", told, at, since, mark)
+                reason = f"{dead} pilots in a row were dead at {minutes:g} min (limit {limit})"
+                self._open("late", reason, at, since, mark)
                 return
 
     def _look_for_outlivers(self, trouble: PauseRecord, mark: int, at: float) -> None:
         began = self._cohorts.outliver(mark, trouble.since, at)
         if began is not None:
-            told = "a pilot outlived those that died late"
-            self.close(told, at, healed=began >= trouble.at - MINUTE)
+            reason = "a pilot outlived those that died late"
+            self.close(reason, at, healed=began >= trouble.at - MINUTE)
 
     def _longer(self, run: Series, luck: float, began: float) -> Series:
         if not run.failed:
@@ -200,8 +200,8 @@ class Record:
     def _limit(self, luck: float) -> int:
         """Return how many failures in a row luck does not explain."""
         if not 0 < luck < 1:
-            return self._given.least_run
-        return max(self._given.least_run, ceil(log(self._given.surprise) / log(luck)))
+            return self._parameters.least_run
+        return max(self._parameters.least_run, ceil(log(self._parameters.surprise) / log(luck)))
 
     def _open(self, by: str, reason: str, at: float, since: float, mark: int | None = None) -> None:
         if self.trouble is None:

@@ -27,8 +27,8 @@ def find(name: str = DEFAULT_POLICY) -> Policy:
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
         raise ConfigurationError(f"unknown policy {name}", nearest(name, points))
-    found = _load(points[name])
-    return found if points[name].value.startswith("worker.policy.") else Bounded(name, found)
+    policy = _load(points[name])
+    return policy if points[name].value.startswith("worker.policy.") else Bounded(name, policy)
 
 
 class Bounded:
@@ -54,20 +54,20 @@ class Bounded:
         decided = self._policy(now=now, vo=vo, budget=budget, ces=ces, parameters=parameters)
         by_ce = {decision.ce: decision for decision in decided}
         left = max(0, budget if vo.room is None else min(budget, vo.room))
-        given: Counter[str] = Counter()
+        granted: Counter[str] = Counter()
         for ce in sorted(ces, key=lambda ce: ce.name):
-            wanted = by_ce[ce.name].granted if ce.name in by_ce else 0
+            proposed = by_ce[ce.name].granted if ce.name in by_ce else 0
             if not vo.closed and not ce.closed:
-                given[ce.name] = max(0, min(wanted, ce.free, left))
-                left -= given[ce.name]
+                granted[ce.name] = max(0, min(proposed, ce.free, left))
+                left -= granted[ce.name]
         facts = traces.writer(vo, budget)
         return [
             Decision(
                 vo=vo.name,
                 ce=ce.name,
                 at=now,
-                granted=given[ce.name],
-                reason=self._reason(by_ce.get(ce.name), given[ce.name]),
+                granted=granted[ce.name],
+                reason=self._reason(by_ce.get(ce.name), granted[ce.name]),
                 trace={
                     **(by_ce[ce.name].trace if ce.name in by_ce else {}),
                     **facts(ce),
@@ -87,12 +87,12 @@ class Bounded:
 
 def _load(point: EntryPoint) -> Policy:
     try:
-        found = point.load()
+        loaded = point.load()
     except Exception as error:  # a plug-in may raise anything
         raise ConfigurationError(
             f"policy {point.name}", f"it cannot be loaded: {type(error).__name__}: {error}"
         ) from error
-    if not callable(found):
+    if not callable(loaded):
         raise ConfigurationError(f"policy {point.name}", f"{point.value} is not a function")
-    policy: Policy = found
+    policy: Policy = loaded
     return policy

@@ -44,10 +44,10 @@ def add(
 ) -> CredentialStanding:
     """Add a credential, and look at it. One that cannot be used yet is added all the same."""
     registry.get(backends, credential.backend)
-    seen = files.look(credential, now)
+    current = files.look(credential, now)
     with database.uow() as tx:
         credentials.add(tx, credential)
-        return _stored(tx, seen, now)
+        return _stored(tx, current, now)
 
 
 def useless(backends: Mapping[str, Backend], credential: Credential) -> str | None:
@@ -70,11 +70,11 @@ def change(
 ) -> CredentialStanding:
     """Change where a credential lies or how it is renewed, and look at it."""
     with database.uow() as tx:
-        was = credentials.get(tx, vo, backend, kind)
-    seen = files.look(replace(was, **changes), now)
+        before = credentials.get(tx, vo, backend, kind)
+    current = files.look(replace(before, **changes), now)
     with database.uow() as tx:
-        credentials.change(tx, seen)
-        return _stored(tx, seen, now)
+        credentials.change(tx, current)
+        return _stored(tx, current, now)
 
 
 def remove(
@@ -82,11 +82,11 @@ def remove(
 ) -> None:
     """Forget a credential; its file stays."""
     with database.uow() as tx:
-        found = credentials.get(tx, vo, backend, kind)
+        credential = credentials.get(tx, vo, backend, kind)
         if not yes:
-            what = f"this would forget the {found.kind} of {vo or ALL_VOS} for {backend}"
+            what = f"this would forget the {credential.kind} of {vo or ALL_VOS} for {backend}"
             raise ConfirmationNeeded(what, "say --yes if you mean it")
-        credentials.remove(tx, found)
+        credentials.remove(tx, credential)
 
 
 def show(
@@ -94,20 +94,20 @@ def show(
 ) -> CredentialStanding:
     """Return how a credential stands, by what its file says now."""
     with database.uow() as tx:
-        found = credentials.get(tx, vo, backend, kind)
-    return standing(files.look(found, now), now)
+        credential = credentials.get(tx, vo, backend, kind)
+    return standing(files.look(credential, now), now)
 
 
 def list_all(database: Database, now: datetime) -> list[CredentialStanding]:
     """Return how every credential stands, by what their files say now."""
     with database.uow() as tx:
-        found = credentials.get_all(tx)
-    return [standing(files.look(one, now), now) for one in found]
+        stored = credentials.get_all(tx)
+    return [standing(files.look(credential, now), now) for credential in stored]
 
 
 def standings(tx: Transaction, now: datetime) -> list[CredentialStanding]:
     """Return how every credential stands, by the last look into its file."""
-    return [standing(one, now) for one in credentials.get_all(tx)]
+    return [standing(credential, now) for credential in credentials.get_all(tx)]
 
 
 def standing(credential: Credential, now: datetime) -> CredentialStanding:
@@ -128,24 +128,31 @@ def standing(credential: Credential, now: datetime) -> CredentialStanding:
     )
 
 
-def closed(tx: Transaction, runtime: Runtime, vos: Iterable[str]) -> dict[str, dict[str, str]]:
+def unusable_ces(
+    tx: Transaction, runtime: Runtime, vos: Iterable[str]
+) -> dict[str, dict[str, str]]:
     """Return, by VO, the CEs that its credential is no good for, and why, by the last look."""
     asking = [backend.name for backend in runtime.backends.values() if _may_ask(backend)]
     if not asking:
         return {}
-    held = {(one.vo, one.backend, one.kind): one for one in credentials.get_all(tx, asking)}
-    asked = [
+    held = {
+        (credential.vo, credential.backend, credential.kind): credential
+        for credential in credentials.get_all(tx, asking)
+    }
+    requirements = [
         (ce.name, ce.backend, kind)
         for ce in ces.of_backends(tx, asking)
-        if (kind := _asked(runtime, ce.backend, ce.options)) is not None
+        if (kind := _required_kind(runtime, ce.backend, ce.options)) is not None
     ]
     now = runtime.now()
-    kinds = {(backend, kind) for _, backend, kind in asked}
-    found: dict[str, dict[str, str]] = {}
+    kinds = {(backend, kind) for _, backend, kind in requirements}
+    by_vo: dict[str, dict[str, str]] = {}
     for vo in vos:
         why = {(backend, kind): _why(held, vo, backend, kind, now) for backend, kind in kinds}
-        found[vo] = {ce: said for ce, of, kind in asked if (said := why[of, kind]) is not None}
-    return found
+        by_vo[vo] = {
+            ce: reason for ce, of, kind in requirements if (reason := why[of, kind]) is not None
+        }
+    return by_vo
 
 
 def _why(
@@ -156,8 +163,8 @@ def _why(
     now: datetime,
 ) -> str | None:
     """Return why a VO has no usable credential. Its own goes before the one for all VOs."""
-    one = held.get((vo, backend, kind)) or held.get((None, backend, kind))
-    return files.unknown(vo, backend, kind) if one is None else trouble(one, now, vo)
+    credential = held.get((vo, backend, kind)) or held.get((None, backend, kind))
+    return files.unknown(vo, backend, kind) if credential is None else trouble(credential, now, vo)
 
 
 def barred(runtime: Runtime, ce_name: str) -> dict[str, str]:
@@ -167,9 +174,11 @@ def barred(runtime: Runtime, ce_name: str) -> dict[str, str]:
         kind = runtime.options(ce).credential
         if kind is None:
             return {}
-        found = credentials.of_each_vo(tx, ce.backend, kind)
-    usable = files.usable(found, ce.backend, kind, runtime.now())
-    return {vo: plain(one) for vo, one in usable.items() if isinstance(one, CredentialProblem)}
+        by_vo = credentials.of_each_vo(tx, ce.backend, kind)
+    usable = files.usable(by_vo, ce.backend, kind, runtime.now())
+    return {
+        vo: plain(answer) for vo, answer in usable.items() if isinstance(answer, CredentialProblem)
+    }
 
 
 def plain(problem: CredentialProblem) -> str:
@@ -181,7 +190,9 @@ def _may_ask(backend: Backend) -> bool:
     return backend.options.credential is not Options.credential
 
 
-def _asked(runtime: Runtime, backend: str, options: Mapping[str, Any]) -> CredentialKind | None:
+def _required_kind(
+    runtime: Runtime, backend: str, options: Mapping[str, Any]
+) -> CredentialKind | None:
     """Return which credential a CE asks for; options that cannot be read ask for none."""
     try:
         return registry.check_options(runtime.backends, backend, options).credential
@@ -189,7 +200,7 @@ def _asked(runtime: Runtime, backend: str, options: Mapping[str, Any]) -> Creden
         return None
 
 
-def _stored(tx: Transaction, seen: Credential, now: datetime) -> CredentialStanding:
-    found = credentials.get(tx, seen.vo, seen.backend, seen.kind)
-    credentials.saw(tx, [replace(seen, id=found.id)])
-    return standing(seen, now)
+def _stored(tx: Transaction, current: Credential, now: datetime) -> CredentialStanding:
+    stored = credentials.get(tx, current.vo, current.backend, current.kind)
+    credentials.save_looks(tx, [replace(current, id=stored.id)])
+    return standing(current, now)

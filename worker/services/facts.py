@@ -50,19 +50,19 @@ def read(tx: Transaction, vo_name: str, now: datetime) -> Situation:
         vos=tuple(vos.get_all(tx)),
         answers=demands.get_all(tx),
         counts=slots.count_by_vo(tx),
-        only_for=ces.closed_to_most(tx),
+        only_for=ces.allowed_by_ce(tx),
         maintenances=maintenances.current(tx, now),
     )
 
 
-def facts_of(found: Situation, budget: int, parameters: Parameters) -> Facts:
+def facts_of(situation: Situation, budget: int, parameters: Parameters) -> Facts:
     """Return a situation as the facts of a policy."""
-    vo = found.vo
+    vo = situation.vo
     return Facts(
-        now=found.now,
-        vo=_vo_facts(found),
+        now=situation.now,
+        vo=_vo_facts(situation),
         budget=budget if vo.budget is None else vo.budget,
-        ces=tuple(_ce_facts(ce, found, parameters) for ce in found.ces),
+        ces=tuple(_ce_facts(ce, situation, parameters) for ce in situation.ces),
     )
 
 
@@ -73,43 +73,43 @@ def closed_vo(vo: VO) -> str | None:
     return "the VO is draining" if vo.draining else None
 
 
-def _vo_facts(found: Situation) -> VOFacts:
-    vo, known = found.vo, found.demand_of(found.vo)
-    occupying = sum(ce.vo_occupying for ce in found.ces)
+def _vo_facts(situation: Situation) -> VOFacts:
+    vo, demand = situation.vo, situation.demand_of(situation.vo)
+    occupying = sum(ce.vo_occupying for ce in situation.ces)
     return VOFacts(
         name=vo.name,
-        demand=known.demand,
+        demand=demand.demand,
         room=None if vo.limit is None else vo.limit - occupying,
         share=vo.share,
         closed=closed_vo(vo),
-        note=known.note,
+        note=demand.note,
         rivals=tuple(
-            _rival(other, found)
-            for other in found.vos
+            _rival(other, situation)
+            for other in situation.vos
             if other.name != vo.name and closed_vo(other) is None
         ),
     )
 
 
-def _rival(vo: VO, found: Situation) -> Rival:
-    occupying, waiting = found.counts.get(vo.name, (0, 0))
+def _rival(vo: VO, situation: Situation) -> Rival:
+    occupying, waiting = situation.counts.get(vo.name, (0, 0))
     return Rival(
         name=vo.name,
         share=vo.share,
-        demand=found.demand_of(vo).demand,
+        demand=situation.demand_of(vo).demand,
         occupying=occupying,
         waiting=waiting,
         room=None if vo.limit is None else vo.limit - occupying,
     )
 
 
-def _ce_facts(ce: CESlots, found: Situation, parameters: Parameters) -> CEFacts:
-    judged = judge(ce.learned, now=found.now, configured=ce.success_rate, parameters=parameters)
+def _ce_facts(ce: CESlots, situation: Situation, parameters: Parameters) -> CEFacts:
+    judged = judge(ce.learned, now=situation.now, configured=ce.success_rate, parameters=parameters)
     return CEFacts(
         name=ce.name,
         free=ce.available,
         success_rate=ce.success_rate,
-        closed=_closed_ce(ce, found),
+        closed=_closed_ce(ce, situation),
         chances=judged.chances,
         pause=judged.pause,
         occupying=ce.occupying,
@@ -119,31 +119,31 @@ def _ce_facts(ce: CESlots, found: Situation, parameters: Parameters) -> CEFacts:
         oldest_waiting_since=ce.oldest_waiting_since,
         drained=ce.queue_drained,
         last_sent_at=ce.last_sent_at,
-        vos=_open_to(ce.name, found),
+        vos=_open_to(ce.name, situation),
     )
 
 
-def _open_to(ce: str, found: Situation) -> frozenset[str] | None:
+def _open_to(ce: str, situation: Situation) -> frozenset[str] | None:
     """Return the VOs that may use a CE and have a credential for it; `None` is all."""
-    allowed = found.only_for.get(ce)
-    shut = {vo for vo, closed in found.closed.items() if ce in closed}
+    allowed = situation.only_for.get(ce)
+    shut = {vo for vo, closed in situation.closed.items() if ce in closed}
     if allowed is None and shut:
-        allowed = frozenset(vo.name for vo in found.vos)
+        allowed = frozenset(vo.name for vo in situation.vos)
     return allowed and allowed - shut
 
 
-def _closed_ce(ce: CESlots, found: Situation) -> str | None:
+def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
     """Return the first reason why a CE gets nothing of this VO, whatever is free."""
-    away = found.maintenances.get(ce.name)
-    no_credential = found.closed.get(found.vo.name, {}).get(ce.name)
+    away = situation.maintenances.get(ce.name)
+    no_credential = situation.closed.get(situation.vo.name, {}).get(ce.name)
     reasons = (
         (not ce.enabled, "the CE is disabled"),
         (ce.draining, "the CE is draining"),
         (not ce.allowed, "the CE is for other VOs"),
-        (is_held(ce, found.now), f"held by hand: {ce.sending_reason}"),
+        (is_held(ce, situation.now), f"held by hand: {ce.sending_reason}"),
         (away is not None, away and f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}"),
         (no_credential is not None, no_credential),
-        (_fails(ce, found.now), reason_not_to_send(ce, found.now)),
+        (_fails(ce, situation.now), reason_not_to_send(ce, situation.now)),
     )
     return next((str(sentence) for holds, sentence in reasons if holds), None)
 

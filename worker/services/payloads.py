@@ -39,9 +39,9 @@ class Ready:
 def ready(tx: Transaction, ce: CE, vos: Collection[str]) -> Ready:
     """Make the payloads of these VOs fit for a CE. One that cannot be read stops its VO alone."""
     fitted, broken = {}, {}
-    for vo, told in payloads.of_vos(tx, vos).items():
+    for vo, stored in payloads.of_vos(tx, vos).items():
         try:
-            fitted[vo] = _fit(read(told), vo, ce)
+            fitted[vo] = _fit(read(stored), vo, ce)
         except PilotageError as error:
             broken[vo] = f"the payload of VO {vo} cannot be used: {error}"
     return Ready(fitted=fitted, broken=broken)
@@ -50,11 +50,11 @@ def ready(tx: Transaction, ce: CE, vos: Collection[str]) -> Ready:
 def show(database: Database, vo: str, ce_name: str | None = None) -> dict[str, Any]:
     """Return a VO's payload: as it was set, or as it is at a CE, with only the stamp left open."""
     with database.uow() as tx:
-        told = payloads.get(tx, vo)
+        stored = payloads.get(tx, vo)
         ce = None if ce_name is None else ces.get(tx, ce_name)
-    if told is None:
+    if stored is None:
         return {}
-    payload = read(told)
+    payload = read(stored)
     if ce is None:
         return plain(payload)
     script, arguments = _fit(payload, vo, ce).for_pilot("@{stamp}")
@@ -70,10 +70,10 @@ def set_(database: Database, vo: str, payload: Payload | None) -> None:
 def put(tx: Transaction, vo: str, payload: Payload | None) -> None:
     """Store the payload of a VO; with none its pilots run what the CE's options say."""
     if payload is not None:
-        known = ces.names(tx)
+        names = ces.names(tx)
         for ce in payload.at:
-            if ce not in known:
-                raise UnknownCE(f"payload of {vo}: {ce}", nearest(ce, known))
+            if ce not in names:
+                raise UnknownCE(f"payload of {vo}: {ce}", nearest(ce, names))
     payloads.put(tx, vo, None if payload is None else plain(payload))
 
 

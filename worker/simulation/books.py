@@ -63,8 +63,8 @@ class CEBook:
             self._see(pilot, at)
         young = []
         for pilot, since in self._young:
-            step = _step(pilot, Status.SUBMITTED, Status.RUNNING, since, at)
-            events = events_of(step, survival=survival)
+            outcome = _outcome(pilot, Status.SUBMITTED, Status.RUNNING, since, at)
+            events = events_of(outcome, survival=survival)
             if events is None:
                 young.append((pilot, since))
             else:
@@ -116,23 +116,23 @@ class CEBook:
         return "the CE is for other VOs" if allowed and vo not in allowed else None
 
     def _see(self, pilot: SimulatedPilot, at: datetime) -> None:
-        was = pilot.seen
-        if pilot.began is not None and was is Status.SUBMITTED:
+        before = pilot.seen
+        if pilot.began is not None and before is Status.SUBMITTED:
             self._begun.append(pilot.began)
             self._last_began = max(self._last_began or 0.0, pilot.began)
         if pilot.ended is not None:
             pilot.seen = Status.DONE if pilot.cause is None else Status.FAILED
         else:
             pilot.seen = Status.RUNNING
-        if was is pilot.seen or was not in (Status.SUBMITTED, Status.RUNNING):
+        if before is pilot.seen or before not in (Status.SUBMITTED, Status.RUNNING):
             return
-        if was is Status.SUBMITTED:
+        if before is Status.SUBMITTED:
             self.waiting[pilot.vo] -= 1
         if pilot.seen is Status.RUNNING:
             self._young.append((pilot, at))
             return
         self.occupying[pilot.vo] -= 1
-        self.events += events_of(_step(pilot, was, pilot.seen, at, at)) or ()
+        self.events += events_of(_outcome(pilot, before, pilot.seen, at, at)) or ()
 
 
 class Books:
@@ -167,7 +167,7 @@ class Books:
         )
 
 
-def _step(
+def _outcome(
     pilot: SimulatedPilot, was: Status, became: Status, at: datetime, checked: datetime
 ) -> PilotOutcome:
     return PilotOutcome(

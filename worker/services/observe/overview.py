@@ -102,7 +102,7 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
             credentials=standings(tx, now),
             decisions=_latest_decisions(tx, latest),
             transitions=pilot_reads.latest_transitions(tx, latest),
-            fired_at=max((one.last_at for one in ticks if one.last_at), default=None),
+            fired_at=max((tick.last_at for tick in ticks if tick.last_at), default=None),
             standstills=standstills(ticks, now, runtime.lease),
             ends=failures.count_ends(tx, now - LATELY),
             full_disk=str(runtime.home) if is_full(runtime.home) else None,
@@ -171,8 +171,8 @@ def steps(decision: Decision) -> list[tuple[str, str]]:
 
 
 def _latest_decisions(tx: Transaction, latest: int) -> list[Decision]:
-    asked = PageRequest(descending=True, limit=latest)
-    return decisions.find(tx, asked=asked).items
+    request = PageRequest(descending=True, limit=latest)
+    return decisions.find(tx, asked=request).items
 
 
 def _rate(ce: slots.CESlots, now: datetime, parameters: Parameters) -> float:

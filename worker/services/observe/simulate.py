@@ -49,21 +49,21 @@ class PolicyComparison:
 def scenarios() -> list[Scenario]:
     """List the scenarios that come with Pilotage."""
     folder = files("worker.simulation") / "scenarios"
-    found = [one for one in folder.iterdir() if one.name.endswith(SUFFIX)]
+    scenario_files = [file for file in folder.iterdir() if file.name.endswith(SUFFIX)]
     return [
-        parse(one.name.removesuffix(SUFFIX), tomllib.loads(one.read_text(encoding="utf-8")))
-        for one in sorted(found, key=lambda one: one.name)
+        parse(file.name.removesuffix(SUFFIX), tomllib.loads(file.read_text(encoding="utf-8")))
+        for file in sorted(scenario_files, key=lambda file: file.name)
     ]
 
 
-def load(told: str) -> Scenario:
+def load(name: str) -> Scenario:
     """Find a scenario that comes with Pilotage by its name, or read one from its file."""
-    if told.endswith(SUFFIX):
-        return _read(Path(told))
-    known = {scenario.name: scenario for scenario in scenarios()}
-    if told not in known:
-        raise Invalid(f"scenario {told}", f"{nearest(told, known)}; a file ends in {SUFFIX}")
-    return known[told]
+    if name.endswith(SUFFIX):
+        return _read(Path(name))
+    by_name = {scenario.name: scenario for scenario in scenarios()}
+    if name not in by_name:
+        raise Invalid(f"scenario {name}", f"{nearest(name, by_name)}; a file ends in {SUFFIX}")
+    return by_name[name]
 
 
 def compare(
@@ -77,12 +77,12 @@ def compare(
     """Run a scenario with the oracle and with each policy."""
     scenario = replace(scenario, hours=scenario.hours if hours is None else hours)
     seed = scenario.seed if seed is None else seed
-    found = []
+    runs = []
     for name, make in list(_makers(policies)):
         run = drive(scenario, make, seed=seed, parameters=parameters)
-        found.append((name, run, score(run, parameters)))
-    best = found[0][2]
-    outcomes = [_outcome(name, run, own, best) for name, run, own in found]
+        runs.append((name, run, score(run, parameters)))
+    best = runs[0][2]
+    outcomes = [_outcome(name, run, own, best) for name, run, own in runs]
     return PolicyComparison(scenario=scenario, seed=seed, outcomes=outcomes)
 
 
@@ -110,7 +110,7 @@ def _part(own: float, best: float) -> float:
 
 def _read(path: Path) -> Scenario:
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Invalid(f"scenario {path}", f"it is not TOML: {error}") from error
-    return parse(path.stem, told)
+    return parse(path.stem, content)

@@ -85,8 +85,8 @@ def _ask(call: CECall, adopt_for: str | None, *, cancel: bool, yes: bool) -> CED
     answers = call.driver.cancel(unwanted)
     return CEDiff(
         complete=listing.complete,
-        differences=[one for one in differences if one.what != NEXT_CHECK],
-        expected=[one for one in differences if one.what == NEXT_CHECK],
+        differences=[difference for difference in differences if difference.what != NEXT_CHECK],
+        expected=[difference for difference in differences if difference.what == NEXT_CHECK],
         adopted=len(adopted),
         cancelled=sum(answer.accepted for answer in answers),
     )
@@ -124,14 +124,14 @@ def _differences(
     tx: Transaction, call: CECall, listing: Listing
 ) -> tuple[Comparison, list[JobDifference]]:
     ce = call.ce
-    known = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
-    comparison = compare(ce.name, listing, known)
-    said = {job.stamp: job for job in listing.jobs}
+    by_stamp = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
+    comparison = compare(ce.name, listing, by_stamp)
+    listed = {job.stamp: job for job in listing.jobs}
     delay = timedelta(seconds=call.options.visibility_delay)
     ours = [
         pilot
         for pilot in pilot_reads.at_ce(tx, ce.name)
-        if pilot.stamp in said or not _is_too_new(pilot, listing, delay)
+        if pilot.stamp in listed or not _is_too_new(pilot, listing, delay)
     ]
     return comparison, [
         *(_of_job(job, "nobody here knows its stamp") for job in comparison.strangers),
@@ -139,16 +139,16 @@ def _differences(
         *(_of_both(p, job, ENDED_HERE) for p, job in comparison.leftovers),
         *(_of_both(p, job, "not recorded here yet") for p, job in comparison.returning),
         *(_of_other_ce(p, job) for p, job in comparison.foreign),
-        *_ours(ours, said, listing),
+        *_ours(ours, listed, listing),
     ]
 
 
 def _ours(
-    ours: Sequence[Pilot], said: dict[str, Observed], listing: Listing
+    ours: Sequence[Pilot], listed: dict[str, Observed], listing: Listing
 ) -> Iterator[JobDifference]:
     """Find the pilots that the CE should have and has not, or has in another status."""
     for pilot in ours:
-        job = said.get(pilot.stamp)
+        job = listed.get(pilot.stamp)
         if job is None and covers(listing, pilot):
             yield JobDifference(
                 stamp=pilot.stamp,

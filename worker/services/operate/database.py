@@ -60,20 +60,20 @@ def migrate_chain(database: Database, chain: Chain, *, stamp: bool = False) -> M
         _refuse_to_stamp_others(database, chain)
     if chain.name != CORE:
         _require_core(database)
-    was = chains.migrate(database.engine, chain, stamp=stamp)
+    before = chains.migrate(database.engine, chain, stamp=stamp)
     status = {
         ChainState.CURRENT: "unchanged",
         ChainState.ABSENT: "created",
         ChainState.BEHIND: "migrated",
         ChainState.FOREIGN: "stamped",
-    }[was.place]
-    return Migrated(chain=chain.name, status=status, was=was.revision, revision=was.head)
+    }[before.place]
+    return Migrated(chain=chain.name, status=status, was=before.revision, revision=before.head)
 
 
-def migrate_each(database: Database, wanted: Sequence[Chain]) -> list[Migrated]:
+def migrate_each(database: Database, chosen: Sequence[Chain]) -> list[Migrated]:
     """Bring these chains up to date, each for itself: one that fails stops no other."""
     done = []
-    for chain in wanted:
+    for chain in chosen:
         try:
             done.append(migrate_chain(database, chain))
         except Exception as error:  # noqa: BLE001 - a plug-in's migration may raise anything
@@ -82,10 +82,10 @@ def migrate_each(database: Database, wanted: Sequence[Chain]) -> list[Migrated]:
 
 
 def _failed(chain: Chain, error: Exception) -> Migrated:
-    told = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     if not isinstance(error, PilotageError):
-        told = f"{type(error).__name__}: {told}"
-    return Migrated(chain=chain.name, status="failed", was=None, revision=None, error=told)
+        message = f"{type(error).__name__}: {message}"
+    return Migrated(chain=chain.name, status="failed", was=None, revision=None, error=message)
 
 
 def setup(database: Database) -> tuple[Deed, list[Migrated]]:
@@ -143,8 +143,8 @@ def verify(database: Database) -> list[str]:
         for s in standings
         if s.place is not ChainState.CURRENT
     ]
-    found = schema.differences(database.engine, database.chains)
-    return late + [str(difference) for difference in found]
+    differences = schema.differences(database.engine, database.chains)
+    return late + [str(difference) for difference in differences]
 
 
 def status(database: Database) -> list[ChainStatus]:
@@ -152,12 +152,12 @@ def status(database: Database) -> list[ChainStatus]:
     return [
         ChainStatus(
             chain=chain.name,
-            place=str(found.place),
-            revision=found.revision,
-            newest=found.head,
+            place=str(standing.place),
+            revision=standing.revision,
+            newest=standing.head,
             rows=rows,
         )
-        for chain, found, rows in _standings(database)
+        for chain, standing, rows in _standings(database)
     ]
 
 
@@ -207,12 +207,14 @@ def _refuse_to_stamp_others(database: Database, chain: Chain) -> None:
     with translated(database.url), database.engine.connect() as connection:
         if chains.standing(connection, chain).place is not ChainState.FOREIGN:
             return
-    found = [
+    differences = [
         difference
         for difference in schema.differences(database.engine, database.chains)
         if difference.table in chain.tables
     ]
-    if found:
+    if differences:
         raise InUse(
-            f"chain {chain.name} cannot be stamped", f"{found[0]}", f"and {len(found) - 1} more"
+            f"chain {chain.name} cannot be stamped",
+            f"{differences[0]}",
+            f"and {len(differences) - 1} more",
         )

@@ -10,9 +10,9 @@ from worker.domain.errors import ConfirmationNeeded
 
 def add(database: Database, ce: str, begins_at: datetime, ends_at: datetime, reason: str) -> int:
     """Add one; return its id."""
-    wanted = Maintenance(ce=ce, begins_at=begins_at, ends_at=ends_at, reason=reason)
+    maintenance = Maintenance(ce=ce, begins_at=begins_at, ends_at=ends_at, reason=reason)
     with database.uow() as tx:
-        return maintenances.add(tx, wanted)
+        return maintenances.add(tx, maintenance)
 
 
 def find(database: Database, ce: str | None, now: datetime) -> list[Maintenance]:

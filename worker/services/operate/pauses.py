@@ -23,11 +23,11 @@ def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None)
     if until is not None and until <= now:
         raise Invalid("until", f"{until:%Y-%m-%d %H:%M}Z is over")
     with runtime.database.uow() as tx:
-        was = health.get(tx, ce)
+        before = health.get(tx, ce)
         sending.put(tx, ce, Sending.HELD, reason, now, until)
         change = SendingChange(
             ce=ce,
-            was=was.sending,
+            was=before.sending,
             became=Sending.HELD,
             reason=reason,
             by_hand=True,
@@ -41,17 +41,22 @@ def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
     """End a pause, whoever made it; what was held against the CE weighs less."""
     now = runtime.now()
     with runtime.database.uow() as tx:
-        was, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
-        if was.sending is Sending.NORMAL:
+        before, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
+        if before.sending is Sending.NORMAL:
             raise Invalid(f"CE {ce}", "it is not paused")
-        given = runtime.parameters
-        if judge(was.learned, now=now, configured=configured, parameters=given).pause is not None:
-            learned = reopen(was.learned, reason, now=now, configured=configured, parameters=given)
+        parameters = runtime.parameters
+        if (
+            judge(before.learned, now=now, configured=configured, parameters=parameters).pause
+            is not None
+        ):
+            learned = reopen(
+                before.learned, reason, now=now, configured=configured, parameters=parameters
+            )
             health.save_learned(tx, ce, learned.state)
         sending.put(tx, ce, Sending.NORMAL, None, None)
         change = SendingChange(
             ce=ce,
-            was=was.sending,
+            was=before.sending,
             became=Sending.NORMAL,
             reason=reason,
             by_hand=True,
@@ -64,26 +69,26 @@ def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
 def state(runtime: Runtime, ce: str) -> dict[str, Any]:
     """Return whether a CE is sent pilots, how its calls go, and the chances learnt of it."""
     with runtime.database.uow() as tx:
-        known, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
+        record, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
     now = runtime.now()
-    judged = judge(known.learned, now=now, configured=configured, parameters=runtime.parameters)
+    judged = judge(record.learned, now=now, configured=configured, parameters=runtime.parameters)
     chances = judged.chances
     return {
-        "calls": trouble(known, now),
-        "failed_calls": known.failed_calls,
-        "answered_at": known.last_answered_at,
-        "unanswered_since": known.unanswered_since,
-        "last_error": known.last_error,
-        "retry_at": known.retry_at,
-        "sending": known.sending,
-        "sending_reason": known.sending_reason,
-        "sending_since": known.sending_since,
-        "held_until": known.held_until,
+        "calls": trouble(record, now),
+        "failed_calls": record.failed_calls,
+        "answered_at": record.last_answered_at,
+        "unanswered_since": record.unanswered_since,
+        "last_error": record.last_error,
+        "retry_at": record.retry_at,
+        "sending": record.sending,
+        "sending_reason": record.sending_reason,
+        "sending_since": record.sending_since,
+        "held_until": record.held_until,
         "chances": {name: round(value, 2) for name, value in asdict(chances).items()},
     }
 
 
-def history(database: Database, ce: str, **asked: Any) -> Page[SendingChange]:
+def history(database: Database, ce: str, **request: Any) -> Page[SendingChange]:
     """List when a CE was paused, held or resumed."""
     with database.uow() as tx:
-        return sending.find(tx, ce, asked=PageRequest(**asked))
+        return sending.find(tx, ce, asked=PageRequest(**request))

@@ -63,9 +63,9 @@ def plan(runtime: Runtime, vo_name: str) -> TaskResult:
     """Return what `ask_demand` would ask; ask nobody."""
     with runtime.database.uow() as tx:
         vo = vos.get(tx, vo_name)
-        known = current_demand(vo, demands.get_all(tx).get(vo_name, demands.NONE), runtime.now())
-    asked = 0 if vo.source is None else 1
-    return TaskResult(counts={"would ask": asked}, lines=(known.note,) if known.note else ())
+        demand = current_demand(vo, demands.get_all(tx).get(vo_name, demands.NONE), runtime.now())
+    count = 0 if vo.source is None else 1
+    return TaskResult(counts={"would ask": count}, lines=(demand.note,) if demand.note else ())
 
 
 def with_source(tx: Transaction, now: datetime) -> list[str]:
@@ -80,8 +80,8 @@ def current_demand(vo: VO, answer: Answer, now: datetime) -> CurrentDemand:
     source, options = registry.check(vo.source)
     age = None if answer.answered_at is None else now - answer.answered_at
     if answer.demand is not None and age is not None and age <= timedelta(seconds=options.keep):
-        asked = f"{source.name} answered {answer.demand} {age.total_seconds():.0f} s ago"
-        return CurrentDemand(demand=answer.demand, note=asked)
+        line = f"{source.name} answered {answer.demand} {age.total_seconds():.0f} s ago"
+        return CurrentDemand(demand=answer.demand, note=line)
     since = "never" if answer.answered_at is None else f"last at {answer.answered_at:%H:%M:%S}Z"
     why = f"demand unknown: {source.name} answered {since}"
     if answer.problem:

@@ -172,19 +172,19 @@ BUILT_IN = (
 @cache
 def tasks() -> dict[str, Task]:
     """Find every task, ours and those of extensions."""
-    found = {task.name: task for task in BUILT_IN}
+    by_name = {task.name: task for task in BUILT_IN}
     for point in sorted(entry_points(group="pilotage.tasks"), key=lambda point: point.name):
         task = _load(point)
-        if found.setdefault(task.name, task) is not task:
+        if by_name.setdefault(task.name, task) is not task:
             raise ConfigurationError(f"task {task.name}", "two distributions bring it")
-    return found
+    return by_name
 
 
 def get(name: str) -> Task:
-    known = tasks()
-    if name not in known:
-        raise UnknownTask(name, nearest(name, known))
-    return known[name]
+    by_name = tasks()
+    if name not in by_name:
+        raise UnknownTask(name, nearest(name, by_name))
+    return by_name[name]
 
 
 def _load(point: Any) -> Task:

@@ -67,7 +67,7 @@ def _send(
         # This process was stopped for so long that a listing may have given them up already.
         return _too_late(claimed)
     try:
-        receipts = _telling(call.driver.submit(_orders(claimed, fitted)))
+        receipts = _clear_receipts(call.driver.submit(_orders(claimed, fitted)))
     except BackendError as error:
         return _record_failure(call, claimed, error)
     with call.runtime.database.uow() as tx:
@@ -112,9 +112,11 @@ def _order(pilot: Reserved, payload: Fitted | None) -> Order:
     return Order(stamp=pilot.stamp, vo=pilot.vo, script=script, arguments=arguments)
 
 
-def _telling(receipts: Sequence[Receipt]) -> list[Receipt]:
+def _clear_receipts(receipts: Sequence[Receipt]) -> list[Receipt]:
     """Leave out what says neither yes nor no; it leaves its pilot in doubt."""
-    return [one for one in receipts if one.handle is not None or one.refused is not None]
+    return [
+        receipt for receipt in receipts if receipt.handle is not None or receipt.refused is not None
+    ]
 
 
 def _recorded(call: CECall, claimed: Sequence[Reserved], receipts: Sequence[Receipt]) -> list[Move]:

@@ -40,37 +40,43 @@ def learn(runtime: Runtime) -> TaskResult:
         if not locks.try_lock(tx, "learn"):
             return busy("another execution learns")
         now = runtime.now()
-        found = _learned(tx, runtime.parameters, now)
-        outcomes.mark(tx, found.ids, now)
-        outcomes.postpone(tx, found.postponed)
-        health.save_lessons(tx, found.lessons, now)
-        sending.add(tx, found.changes)
+        lessons = _lessons(tx, runtime.parameters, now)
+        outcomes.mark(tx, lessons.ids, now)
+        outcomes.postpone(tx, lessons.postponed)
+        health.save_lessons(tx, lessons.lessons, now)
+        sending.add(tx, lessons.changes)
     return TaskResult(
-        counts={"outcomes": found.events, "CEs": len(found.lessons), "changes": len(found.changes)},
-        lines=found.lines,
+        counts={
+            "outcomes": lessons.events,
+            "CEs": len(lessons.lessons),
+            "changes": len(lessons.changes),
+        },
+        lines=lessons.lines,
     )
 
 
 def plan(runtime: Runtime) -> TaskResult:
     """Return what `learn` would fold in now, and change nothing."""
     with runtime.database.uow() as tx:
-        found = _learned(tx, runtime.parameters, runtime.now())
-    return TaskResult(counts={"would fold in": found.events}, lines=found.lines)
+        lessons = _lessons(tx, runtime.parameters, runtime.now())
+    return TaskResult(counts={"would fold in": lessons.events}, lines=lessons.lines)
 
 
-def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
-    known = health.get_all(tx)
+def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
+    records = health.get_all(tx)
     configured = ces.success_rates(tx)
     unlearned = outcomes.unlearned(tx, AT_ONCE, now)
     ids, events = events_from(unlearned, parameters)
     learnt = frozenset(ids)
     queues = outcomes.queues(tx, now)
-    stale = {ce for ce, was in known.items() if was.queue_drained or was.oldest_waiting_since}
+    stale = {
+        ce for ce, record in records.items() if record.queue_drained or record.oldest_waiting_since
+    }
     lessons, changes, lines = [], [], []
     for ce in sorted(events.keys() | queues.keys() | stale):
         queue = queues.get(ce, NOTHING_WAITS)
         learned = fold(
-            known[ce].learned,
+            records[ce].learned,
             [event for _, event in sorted(events.get(ce, ()))],
             now=now,
             configured=configured[ce],
@@ -97,9 +103,9 @@ def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
     return Lessons(
         ids=ids,
         postponed={
-            one.id: look_again(one, now, survival=parameters.survival)
-            for one in unlearned
-            if one.id not in learnt
+            outcome.id: look_again(outcome, now, survival=parameters.survival)
+            for outcome in unlearned
+            if outcome.id not in learnt
         },
         events=sum(map(len, events.values())),
         lessons=lessons,
@@ -109,16 +115,16 @@ def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
 
 
 def events_from(
-    found: list[PilotOutcome], parameters: Parameters
+    unlearned: list[PilotOutcome], parameters: Parameters
 ) -> tuple[list[int], dict[str, list[tuple[tuple[datetime, int, int], Event]]]]:
     """Return what transitions teach, by CE, in order; those that teach nothing yet are left out."""
     ids: list[int] = []
     events: dict[str, list[tuple[tuple[datetime, int, int], Event]]] = {}
-    for one in found:
-        taught = events_of(one, survival=parameters.survival)
+    for outcome in unlearned:
+        taught = events_of(outcome, survival=parameters.survival)
         if taught is None:
             continue
-        ids.append(one.id)
+        ids.append(outcome.id)
         for number, event in enumerate(taught):
-            events.setdefault(one.ce, []).append(((event.at, one.id, number), event))
+            events.setdefault(outcome.ce, []).append(((event.at, outcome.id, number), event))
     return ids, events

@@ -95,8 +95,8 @@ def _settle(tx: Transaction, call: CECall, listing: Listing) -> tuple[Comparison
 
 
 def _compare(tx: Transaction, ce: CE, listing: Listing) -> Comparison:
-    known = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
-    return compare(ce.name, listing, known)
+    by_stamp = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
+    return compare(ce.name, listing, by_stamp)
 
 
 def _lines(comparison: Comparison) -> tuple[str, ...]:

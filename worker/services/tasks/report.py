@@ -38,7 +38,8 @@ def summarise(tx: Transaction, now: datetime) -> dict[str, Any]:
         "available_ces": len(available),
         "free_slots": sum(row["available_slots"] for row in available),
         "credentials": [
-            {name: getattr(one, name) for name in CREDENTIAL} for one in standings(tx, now)
+            {name: getattr(standing, name) for name in CREDENTIAL}
+            for standing in standings(tx, now)
         ],
     }
 

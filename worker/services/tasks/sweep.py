@@ -32,15 +32,17 @@ def plan(runtime: Runtime) -> TaskResult:
 
 def release(tx: Transaction, runtime: Runtime, ce: str, reason: str, *, by_hand: bool) -> Sending:
     """End the pause that an operator made; what the CE has earned meanwhile comes after it."""
-    now, was = runtime.now(), health.get(tx, ce)
+    now, before = runtime.now(), health.get(tx, ce)
     configured = ces.get(tx, ce).success_rate
-    pause = judge(was.learned, now=now, configured=configured, parameters=runtime.parameters).pause
+    pause = judge(
+        before.learned, now=now, configured=configured, parameters=runtime.parameters
+    ).pause
     became = Sending.PAUSED if pause else Sending.NORMAL
     reason_left, since = (pause.reason, pause.since) if pause else (None, None)
     sending.put(tx, ce, became, reason_left, since)
     change = SendingChange(
         ce=ce,
-        was=was.sending,
+        was=before.sending,
         became=became,
         reason=reason,
         by_hand=by_hand,
@@ -57,12 +59,12 @@ def _empty(tx: Transaction, runtime: Runtime, ce: str) -> int:
     unsent = pilot_reads.unsent(tx, ce)
     moves = [
         Move(
-            pilot_id=one,
+            pilot_id=pilot_id,
             was=Status.RESERVED,
             to=Status.CANCELLED,
             reason="the CE's time to drain is over",
         )
-        for one in unsent
+        for pilot_id in unsent
     ]
     mover.move(tx, moves, now)
     waiting = pilot_reads.not_asked_to_go(tx, ce)
