@@ -27,27 +27,27 @@ LATELY = timedelta(hours=1)
 def unlearned(tx: Transaction, limit: int, now: datetime) -> list[PilotOutcome]:
     """Read transitions that were not learnt from, the oldest first.
 
-    These are at most so many new ones and so many whose postponement is over, and with them all
-    others of their pilots: what is new of a pilot may decide what could not be judged before.
+    These are up to `limit` new ones and up to `limit` whose postponement is over, and with them
+    all others of the same pilots: a new one may decide what could not be judged before.
     """
     listing = tx.execute(_UNLEARNED, {"limit": limit, "now": now}).all()
     return [PilotOutcome._make(row) for row in listing]
 
 
 def postpone(tx: Transaction, moments: Mapping[int, datetime]) -> None:
-    """Note when each of these is to be looked at again."""
+    """Note when each of these transitions is to be looked at again."""
     if moments:
         tx.execute(_postpone(tx.dialect), encode(("id", "learn_after"), moments.items()))
 
 
 def mark(tx: Transaction, ids: Collection[int], now: datetime) -> None:
-    """Note that these were learnt from."""
+    """Note that these transitions were learnt from."""
     if ids:
         tx.execute(_mark(tx.dialect), {**encode(("id",), ([i] for i in ids)), "now": now})
 
 
 def queues(tx: Transaction, now: datetime) -> dict[str, Queue]:
-    """Look at the queue of every CE that has had a pilot lately."""
+    """Read the queue of every CE that has had a pilot in the last hour."""
     by_ce: dict[str, dict[str, Any]] = {}
     for query in (_WAITING, _RUNNING, _ENDED):
         for row in tx.execute(query, {"since": now - LATELY}).mappings():

@@ -19,7 +19,7 @@ from worker.domain.sending import Sending
 
 @dataclass(frozen=True, kw_only=True)
 class SendingChange:
-    """That a CE was paused, held or resumed, and why."""
+    """A change of the sending state of a CE, and why."""
 
     ce: str
     was: Sending
@@ -34,7 +34,7 @@ SORTS = {"id": sending_changes.c.id, "at": sending_changes.c.at}
 
 
 def add(tx: Transaction, changes: Collection[SendingChange]) -> None:
-    """Write history, in one statement."""
+    """Write changes into the history, in one statement."""
     if not changes:
         return
     names = tuple(SendingChange.__dataclass_fields__)
@@ -62,7 +62,7 @@ def put(
     since: datetime | None,
     until: datetime | None = None,
 ) -> None:
-    """Set the sending state of a CE; the history is the caller's to write."""
+    """Set the sending state of a CE. The caller writes the history."""
     tx.execute(
         update(ce_health)
         .where(ce_health.c.ce_id == key_of(tx, ces, ce))
@@ -71,7 +71,7 @@ def put(
 
 
 def held_until(tx: Transaction, now: datetime) -> list[str]:
-    """Name the CEs whose pause by hand is over."""
+    """Return the CEs whose pause by hand is over."""
     query = (
         select(ces.c.name)
         .join_from(ce_health, ces, ce_health.c.ce_id == ces.c.id)

@@ -19,7 +19,7 @@ def fill_all(
     ces: Sequence[CEFacts],
     parameters: Parameters = DEFAULTS,
 ) -> list[Decision]:
-    """Fill every free slot, whatever becomes of it; by room where slots are scarce."""
+    """Fill every free slot; where pilots are scarce, by room."""
     return _by_weight("fill_all", now, vo, budget, ces, lambda ce: 1.0)
 
 
@@ -31,7 +31,7 @@ def proportional(
     ces: Sequence[CEFacts],
     parameters: Parameters = DEFAULTS,
 ) -> list[Decision]:
-    """Weigh each CE by its room times its chance; knows no pause."""
+    """Weigh each CE by its room times its chance; pauses are ignored."""
     return _by_weight(
         "proportional",
         now,

@@ -49,7 +49,7 @@ class PauseChange:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedState:
-    """What is known after new outcomes, and the pauses that began or ended on the way."""
+    """What is known after new outcomes, and the pauses that began or ended meanwhile."""
 
     state: dict[str, Any]
     changes: tuple[PauseChange, ...] = ()
@@ -91,7 +91,7 @@ def reopen(
     configured: float,
     parameters: Parameters = DEFAULTS,
 ) -> LearnedState:
-    """End a pause by hand; what was held against the CE is forgiven as if a probe had survived."""
+    """End a pause by hand. Old failures are forgiven as if a probe had survived."""
     record = Record(state, configured, parameters)
     record.close(reason, now.timestamp())
     return _learned(record)

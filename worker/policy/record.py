@@ -26,7 +26,7 @@ SURELY = 3
 
 @dataclass
 class Series:
-    """Failures in a row."""
+    """Consecutive failures."""
 
     failed: int = 0
     since: float = 0.0
@@ -108,7 +108,7 @@ class Record:
             self._open("stuck", f"the oldest pilot waits for {minutes:.0f} min", at, at)
 
     def close(self, reason: str, at: float, *, healed: bool = True) -> None:
-        """End a pause. What has healed is forgiven; what was no trouble is not."""
+        """End a pause. Old failures are forgiven only if the CE has healed."""
         if self.trouble is None:
             return
         self.trouble = None
@@ -162,7 +162,7 @@ class Record:
         self, kind: EventKind, began: float | None, ran: timedelta | None, at: float
     ) -> None:
         if began is None:
-            # When it began nobody knows, so its life was not counted while it was lived.
+            # Its beginning is not known, so its life was not counted while it ran.
             if kind is not EventKind.ENDED:
                 self._counts.add(kind, at)
             if kind is EventKind.FAILED_LATE:

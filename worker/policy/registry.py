@@ -23,7 +23,7 @@ def names() -> list[str]:
 
 
 def find(name: str = DEFAULT_POLICY) -> Policy:
-    """Load a policy. One that is not ours is held to its promises."""
+    """Load a policy. One that is not ours is kept within the promises of a policy."""
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
         raise ConfigurationError(f"unknown policy {name}", nearest(name, points))
@@ -32,9 +32,9 @@ def find(name: str = DEFAULT_POLICY) -> Policy:
 
 
 class Bounded:
-    """A policy that is held to what every policy promises.
+    """A policy of somebody else, kept within the promises of a policy.
 
-    What it grants too much is cut, and a CE that it forgets gets a decision of its own.
+    Grants that are too large are cut, and a CE that it leaves out gets a decision.
     """
 
     def __init__(self, name: str, policy: Policy) -> None:

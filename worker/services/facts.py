@@ -1,4 +1,4 @@
-"""The facts of an allocation: read in a handful of statements, told in the policy's words."""
+"""The facts of an allocation, read in a few statements and handed to the policy as its values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from worker.services.tasks.ask_demand import CurrentDemand, current_demand
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """What one tick of one VO finds in the database."""
+    """What one tick of one VO reads in the database."""
 
     now: datetime
     vo: VO
@@ -41,7 +41,7 @@ class Situation:
 
 
 def read(tx: Transaction, vo_name: str, now: datetime) -> Situation:
-    """Read all that an allocation for a VO may know."""
+    """Read all facts for an allocation for a VO."""
     vo = vos.get(tx, vo_name)
     return Situation(
         now=now,
@@ -67,7 +67,7 @@ def facts_of(situation: Situation, budget: int, parameters: Parameters) -> Facts
 
 
 def closed_vo(vo: VO) -> str | None:
-    """Return why a VO gets nothing, whatever is free."""
+    """Return why a VO gets no pilots at all, or `None`."""
     if not vo.enabled:
         return "the VO is disabled"
     return "the VO is draining" if vo.draining else None
@@ -133,7 +133,7 @@ def _open_to(ce: str, situation: Situation) -> frozenset[str] | None:
 
 
 def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
-    """Return the first reason why a CE gets nothing of this VO, whatever is free."""
+    """Return the first reason why a CE gets no pilots of this VO at all, or `None`."""
     away = situation.maintenances.get(ce.name)
     no_credential = situation.closed.get(situation.vo.name, {}).get(ce.name)
     reasons = (
@@ -149,7 +149,7 @@ def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
 
 
 def is_held(ce: CESlots, now: datetime) -> bool:
-    """Return whether a CE is held by an operator, and the time is not over."""
+    """Return whether an operator holds a CE, and its time is not over."""
     return ce.sending is Sending.HELD and (ce.held_until is None or now < ce.held_until)
 
 
@@ -158,6 +158,6 @@ def _fails(ce: CESlots, now: datetime) -> bool:
 
 
 def lines(decided: Sequence[Any]) -> tuple[str, ...]:
-    """Write decisions for people, a line each."""
+    """Write decisions for people, one in a line."""
     width = max((len(decision.ce) for decision in decided), default=0)
     return tuple(f"{d.ce:<{width}}  {d.granted:>5}  {d.reason}" for d in decided)

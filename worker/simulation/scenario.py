@@ -55,8 +55,8 @@ class CEModel:
         at_least("slots", self.slots, 0)
         at_least("waiting_limit", self.waiting_limit, 0)
         at_least("queue_minutes", self.queue_minutes, 0)
-        for rate in ("configured", "accept", "start", "finish", "never"):
-            between(rate, getattr(self, rate), 0, 1)
+        for told in ("configured", "accept", "start", "finish", "never"):
+            between(told, getattr(self, told), 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,22 +156,22 @@ PARTS: Mapping[str, tuple[str, type[Any]]] = {
 """The tables of a scenario's file, and what they make."""
 
 
-def parse(name: str, content: Mapping[str, Any]) -> Scenario:
+def parse(name: str, told: Mapping[str, Any]) -> Scenario:
     """Make a scenario of what its file says; an unknown key is an error."""
-    values = {key: value for key, value in content.items() if key not in PARTS}
+    values = {key: value for key, value in told.items() if key not in PARTS}
     _check_keys(f"scenario {name}", values, Scenario)
     for table, (field, kind) in PARTS.items():
-        if table in content:
-            values[field] = tuple(_part(table, kind, part) for part in content[table])
+        if table in told:
+            values[field] = tuple(_part(table, kind, one) for one in told[table])
     if not values.get("sites"):
         raise Invalid(f"scenario {name}", "it has no [[ce]]")
     scenario = Scenario(name=name, **values)
-    names = {ALL, *(part for site in scenario.sites for part in names_of(site))}
-    names |= {site.name for site in scenario.sites}
+    known = {ALL, *(one for site in scenario.sites for one in names_of(site))}
+    known |= {site.name for site in scenario.sites}
     hit = [trouble.ce for trouble in scenario.troubles] + [drift.ce for drift in scenario.drifts]
     for ce in hit:
-        if ce not in names:
-            raise Invalid(f"scenario {name}: CE {ce}", nearest(ce, names))
+        if ce not in known:
+            raise Invalid(f"scenario {name}: CE {ce}", nearest(ce, known))
     return scenario
 
 
@@ -182,17 +182,17 @@ def names_of(site: CEModel) -> list[str]:
     return [f"{site.name}{number:02d}" for number in range(site.count)]
 
 
-def _part(table: str, kind: type[Part], content: Mapping[str, Any]) -> Part:
-    _check_keys(f"[[{table}]]", content, kind)
-    values: Any = {key: tuple(v) if isinstance(v, list) else v for key, v in content.items()}
+def _part(table: str, kind: type[Part], told: Mapping[str, Any]) -> Part:
+    _check_keys(f"[[{table}]]", told, kind)
+    values: Any = {key: tuple(v) if isinstance(v, list) else v for key, v in told.items()}
     try:
         return kind(**values)
     except TypeError as error:
         raise Invalid(f"[[{table}]]", str(error).partition(" ")[2]) from None
 
 
-def _check_keys(where: str, content: Mapping[str, Any], kind: type[Any]) -> None:
-    names = {field.name for field in fields(kind)} - {field for field, _ in PARTS.values()}
-    for key in content:
-        if key not in names:
-            raise Invalid(f"{where}: {key}", nearest(key, names))
+def _check_keys(where: str, told: Mapping[str, Any], kind: type[Any]) -> None:
+    known = {field.name for field in fields(kind)} - {field for field, _ in PARTS.values()}
+    for key in told:
+        if key not in known:
+            raise Invalid(f"{where}: {key}", nearest(key, known))

@@ -1,6 +1,6 @@
-"""What a monitoring system reads: the numbers of each CE, credential and task, for Prometheus.
+"""The numbers of each CE, credential and task for a monitoring system, Prometheus.
 
-All is what the database says now, in a handful of statements. Pilots that are over are not counted:
+All of it is read from the database now, in a few statements. Pilots that are over are not counted:
 that would cost more with every day.
 """
 
@@ -89,7 +89,7 @@ METRICS = (
 )
 
 Sample = tuple[Metric, tuple[str, ...], float | None]
-"""A number by the values of its labels; none where nobody knows it."""
+"""A number by the values of its labels; `None` if it is not known."""
 
 
 def metrics(runtime: Runtime) -> str:
@@ -104,7 +104,7 @@ def metrics(runtime: Runtime) -> str:
 
 
 class _Read(Collector):
-    """What was read, as the library wants to be told."""
+    """The samples, in the form that the library collects."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         self._samples = samples

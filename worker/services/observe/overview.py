@@ -58,11 +58,11 @@ class CELine:
 
     @property
     def limited(self) -> bool:
-        """Whether slots are empty and only its waiting limit keeps pilots from them."""
+        """Whether it has empty slots that only its waiting limit keeps empty."""
         return self.free < self.capacity - sum(self.occupying().values())
 
     def occupying(self) -> dict[Status, int]:
-        """Count its pilots by status."""
+        """Return how many of its pilots occupy a slot, by status."""
         return {
             Status.RESERVED: self.reserved,
             Status.SUBMITTING: self.submitting,
@@ -73,7 +73,7 @@ class CELine:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """All at a glance."""
+    """Everything at a glance."""
 
     at: datetime
     pilots: dict[Status, int]
@@ -91,7 +91,7 @@ class Overview:
 
 
 def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
-    """Read all at a glance, in a handful of statements."""
+    """Read everything at a glance, in a few statements."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         ticks = schedules.get_all(tx)

@@ -26,7 +26,7 @@ SUFFIX = ".toml"
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyResult:
-    """What became of one policy in one scenario."""
+    """The score of one policy in one scenario."""
 
     policy: str
     score: Score
@@ -39,7 +39,7 @@ class PolicyResult:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyComparison:
-    """What became of several policies in one scenario; the oracle comes first."""
+    """The scores of several policies in one scenario; the oracle comes first."""
 
     scenario: Scenario
     seed: int

@@ -1,4 +1,4 @@
-"""What fires and is not done: whether workers are alive, by the schedules alone."""
+"""Tasks that fire and are not executed: whether workers are alive, by the schedules alone."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from worker.db.schedules import Schedule
 from worker.services.tasks import catalogue
 
 FIRINGS = 3
-"""So many firings that no worker answered by an execution, and something is wrong."""
+"""Firings without an execution after which something is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standstill:
-    """A queue whose tasks fire and are not done; one of them with its numbers."""
+    """A queue whose tasks fire and are not executed; one of the tasks with its numbers."""
 
     queue: str
     task: str
@@ -28,7 +28,7 @@ class Standstill:
 def standstills(
     schedules: Sequence[Schedule], now: datetime, patience: timedelta
 ) -> list[Standstill]:
-    """Find the queues that stand still. No execution lasts for longer than the patience."""
+    """Return the queues that stand still. No execution lasts longer than `patience`."""
     by_queue: dict[str, list[Schedule]] = {}
     for schedule in schedules:
         queue = queue_of(schedule)

@@ -53,7 +53,7 @@ def _held(runtime: Runtime, ce: str) -> list[Pilot]:
 
 
 def prepare(database: Database, backends: Mapping[str, Backend], now: datetime) -> None:
-    """Add what is missing of the demonstration; what is there stays as it is."""
+    """Add the missing parts of the demonstration; present ones stay as they are."""
     ticks.seed(database, now, SCHEDULES)
     for ce in CES:
         registry.check_options(backends, ce.backend, ce.options)

@@ -9,14 +9,14 @@ from worker.domain.errors import ConfirmationNeeded
 
 
 def add(database: Database, ce: str, begins_at: datetime, ends_at: datetime, reason: str) -> int:
-    """Add one; return its id."""
+    """Add a maintenance; return its id."""
     maintenance = Maintenance(ce=ce, begins_at=begins_at, ends_at=ends_at, reason=reason)
     with database.uow() as tx:
         return maintenances.add(tx, maintenance)
 
 
 def find(database: Database, ce: str | None, now: datetime) -> list[Maintenance]:
-    """List those that are not over, of one CE or of all."""
+    """Return the maintenances that are not over, of one CE or of all."""
     with database.uow() as tx:
         return maintenances.find(tx, ce, now)
 

@@ -16,7 +16,7 @@ from worker.services.runtime import Runtime
 
 
 def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None) -> None:
-    """Send nothing to a CE, not even a probe, until somebody says so or a moment comes."""
+    """Send nothing to a CE, not even a probe, until somebody resumes it or a moment comes."""
     now = runtime.now()
     if not reason.strip():
         raise Invalid("reason", "say why, for whoever comes next")
@@ -38,7 +38,7 @@ def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None)
 
 
 def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
-    """End a pause, whoever made it; what was held against the CE weighs less."""
+    """End a pause, whoever made it; old failures of the CE lose weight."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         before, configured = health.get(tx, ce), ces.get(tx, ce).success_rate

@@ -1,8 +1,8 @@
-"""learn: fold what became of pilots into what is known of each CE, its pauses included.
+"""learn: fold the outcomes of pilots into what is known of each CE, its pauses included.
 
 Every transition is learnt from once, whenever it was committed; the cost is that of the new ones.
-What cannot be judged yet is postponed, so that it never stands before what can.
-What a replay of the history would give is what is stored.
+One that cannot be judged yet is postponed, so that it never delays others. A replay of the history
+gives exactly what is stored.
 """
 
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ AT_ONCE = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Lessons:
-    """What one execution learns."""
+    """What one execution learns, of all CEs."""
 
     ids: list[int]
     postponed: dict[int, datetime]

@@ -48,10 +48,10 @@ def plan(runtime: Runtime, vo_name: str) -> TaskResult:
 
 
 def read_situation(tx: Transaction, runtime: Runtime, vo_name: str) -> Situation:
-    """Read all that the allocation for a VO may know."""
-    found = facts.read(tx, vo_name, runtime.now())
+    """Read all facts for the allocation for a VO."""
+    situation = facts.read(tx, vo_name, runtime.now())
     return replace(
-        found, closed=credentials.unusable_ces(tx, runtime, [vo.name for vo in found.vos])
+        situation, closed=credentials.unusable_ces(tx, runtime, [vo.name for vo in situation.vos])
     )
 
 
@@ -68,7 +68,7 @@ def decide(runtime: Runtime, situation: Situation) -> list[Decision]:
 
 
 def _corrected(decision: Decision, held: int) -> Decision:
-    """Correct a decision of which less could be held: somebody else was quicker."""
+    """Correct a decision if fewer slots were free: somebody else was quicker."""
     if held == decision.granted:
         return decision
     reason = f"{decision.reason}; only {held} of {decision.granted} were still free"

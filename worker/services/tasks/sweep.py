@@ -1,4 +1,4 @@
-"""sweep: do what a moment asks for: end pauses by hand, and drains whose time is over."""
+"""sweep: end pauses by hand and drains whose time is over."""
 
 from worker.db import ces, health, locks, mover, pilot_reads, pilots, sending
 from worker.db.sending import SendingChange
@@ -10,7 +10,7 @@ from worker.services.runtime import Runtime, TaskResult, busy
 
 
 def sweep(runtime: Runtime) -> TaskResult:
-    """End what is over."""
+    """End pauses and drains whose time is over."""
     with runtime.database.uow() as tx:
         if not locks.try_lock(tx, "sweep"):
             return busy("another execution sweeps")
@@ -31,7 +31,7 @@ def plan(runtime: Runtime) -> TaskResult:
 
 
 def release(tx: Transaction, runtime: Runtime, ce: str, reason: str, *, by_hand: bool) -> Sending:
-    """End the pause that an operator made; what the CE has earned meanwhile comes after it."""
+    """End the pause by an operator. A pause that the CE has earned meanwhile follows it."""
     now, before = runtime.now(), health.get(tx, ce)
     configured = ces.get(tx, ce).success_rate
     pause = judge(
@@ -54,7 +54,7 @@ def release(tx: Transaction, runtime: Runtime, ce: str, reason: str, *, by_hand:
 
 
 def _empty(tx: Transaction, runtime: Runtime, ce: str) -> int:
-    """Cancel what waits at a CE; it is asked by the checks. Tell how many were told to go now."""
+    """Cancel the pilots that wait at a CE, those sent by its next check; return how many."""
     now = runtime.now()
     unsent = pilot_reads.unsent(tx, ce)
     moves = [
