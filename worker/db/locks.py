@@ -74,15 +74,15 @@ def take_tokens(tx: Transaction, name: str, wanted: int, per_minute: float, now:
     query = select(leases.c.tokens, leases.c.filled_at).where(leases.c.name == name)
     row = tx.execute(query.with_for_update()).one()
     most = max(1.0, per_minute)
-    held = most
+    available = most
     if row.filled_at is not None:
         since = max(0.0, (now - row.filled_at).total_seconds())
-        held = min(most, row.tokens + since / 60 * per_minute)
-    taken = min(wanted, int(held))
+        available = min(most, row.tokens + since / 60 * per_minute)
+    taken = min(wanted, int(available))
     tx.execute(
         update(leases)
         .where(leases.c.name == name)
-        .values(tokens=held - taken, filled_at=bindparam("filled", now, type_=UtcDateTime()))
+        .values(tokens=available - taken, filled_at=bindparam("filled", now, type_=UtcDateTime()))
     )
     return taken
 

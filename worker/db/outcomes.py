@@ -66,18 +66,18 @@ def _later(first: datetime | None, second: datetime | None) -> datetime | None:
 _SINCE = bindparam("since", type_=UtcDateTime())
 _NOW = bindparam("now", type_=UtcDateTime())
 
-_OPEN = transitions.c.learned_at.is_(None)
-_TOLD = ~has_status(BEFORE_CE_ANSWERED, transitions.c.became)
+_IS_NEW = transitions.c.learned_at.is_(None)
+_CE_ANSWERED = ~has_status(BEFORE_CE_ANSWERED, transitions.c.became)
 _LIMIT = bindparam("limit", type_=Integer)
 _NEW = (
     select(transitions.c.pilot_id)
-    .where(_OPEN, _TOLD, transitions.c.learn_after.is_(None))
+    .where(_IS_NEW, _CE_ANSWERED, transitions.c.learn_after.is_(None))
     .order_by(transitions.c.id)
     .limit(_LIMIT)
 )
 _DUE_AGAIN = (
     select(transitions.c.pilot_id)
-    .where(_OPEN, transitions.c.learn_after <= _NOW)
+    .where(_IS_NEW, transitions.c.learn_after <= _NOW)
     .order_by(transitions.c.learn_after)
     .limit(_LIMIT)
 )
@@ -95,7 +95,7 @@ _UNLEARNED = (
     .join_from(_CONCERNED, transitions, transitions.c.pilot_id == _CONCERNED.c.pilot_id)
     .join(pilots, pilots.c.id == transitions.c.pilot_id)
     .join(ces, ces.c.id == pilots.c.ce_id)
-    .where(_OPEN, _TOLD)
+    .where(_IS_NEW, _CE_ANSWERED)
     .order_by(transitions.c.id)
 )
 

@@ -90,14 +90,14 @@ def waiting_of(tx: Transaction, vo: str, count: int) -> tuple[list[int], list[in
 
 def ces_with(tx: Transaction, status: Status) -> list[str]:
     """Return the CEs that have a pilot in an occupying status."""
-    held = exists().where(pilots.c.ce_id == ces.c.id, has_status([status]))
-    return list(tx.execute(select(ces.c.name).where(held).order_by(ces.c.name)).scalars())
+    has_pilot = exists().where(pilots.c.ce_id == ces.c.id, has_status([status]))
+    return list(tx.execute(select(ces.c.name).where(has_pilot).order_by(ces.c.name)).scalars())
 
 
 def ces_with_due(tx: Transaction, now: datetime) -> list[str]:
     """Return the CEs that have a pilot whose check is due."""
-    held = exists().where(pilots.c.ce_id == ces.c.id, pilots.c.next_check_at <= _NOW)
-    query = select(ces.c.name).where(held).order_by(ces.c.name)
+    has_pilot = exists().where(pilots.c.ce_id == ces.c.id, pilots.c.next_check_at <= _NOW)
+    query = select(ces.c.name).where(has_pilot).order_by(ces.c.name)
     return list(tx.execute(query, {"now": now}).scalars())
 
 

@@ -177,6 +177,18 @@ def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
     tx.execute(_checked(tx.dialect), {**encode(names, data), "now": now})
 
 
+def cancel_unsent(tx: Transaction, ids: Iterable[int], reason: str, now: datetime) -> Moved:
+    """Cancel reserved pilots; one that was claimed meanwhile stays as it is."""
+    moves = [Move(pilot_id=i, was=Status.RESERVED, to=Status.CANCELLED, reason=reason) for i in ids]
+    return move(tx, moves, now)
+
+
+def cancel_sent(tx: Transaction, ids: Collection[int], now: datetime) -> None:
+    """Ask for the end of pilots that their CE has; their next check, due now, asks the CE."""
+    request_cancel(tx, ids, now)
+    check_soon(tx, ids, now)
+
+
 def request_cancel(tx: Transaction, ids: Iterable[int], now: datetime) -> None:
     """Note that the end of pilots was asked for; their CE's answers say what becomes of them."""
     tx.execute(

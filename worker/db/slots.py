@@ -51,12 +51,12 @@ class Room:
         self.vo_ids = {name: int(vo.id) for name, vo in vo_rows.items()}
         self._ces = {name: _ce_room(ce, by_ce.get(ce.id)) for name, ce in ce_rows.items()}
         self._vos = {name: _vo_room(vo, by_vo.get(vo.id, 0)) for name, vo in vo_rows.items()}
-        self._open = frozenset(name for name, ce in ce_rows.items() if ce.open_to_all)
+        self._open_to_all = frozenset(name for name, ce in ce_rows.items() if ce.open_to_all)
         self._allowed = allowed
 
     def take(self, vo: str, ce: str, wanted: int) -> int:
         """Take up to `wanted` places; return how many were taken."""
-        if ce not in self._open and (self.ce_ids[ce], self.vo_ids[vo]) not in self._allowed:
+        if ce not in self._open_to_all and (self.ce_ids[ce], self.vo_ids[vo]) not in self._allowed:
             return 0
         taken = max(0, min(wanted, self._ces[ce], self._vos[vo]))
         self._ces[ce] -= taken

@@ -51,7 +51,7 @@ def _by_weight(
     weight_of: Callable[[CEFacts], float],
 ) -> list[Decision]:
     need = _need(vo, budget, ces)
-    weights = {ce.name: ce.free * weight_of(ce) for ce in ces if _open(vo, ce)}
+    weights = {ce.name: ce.free * weight_of(ce) for ce in ces if _may_get(vo, ce)}
     rooms = {ce.name: ce.free for ce in ces if weights.get(ce.name, 0) > 0}
     grants = scarce(min(need, sum(rooms.values())), rooms, {n: weights[n] for n in rooms})
     facts = traces.writer(vo, budget)
@@ -80,7 +80,7 @@ def _need(vo: VOFacts, budget: int, ces: Sequence[CEFacts]) -> int:
     return 0 if vo.closed else int(min(demand, room, max(0, budget)))
 
 
-def _open(vo: VOFacts, ce: CEFacts) -> bool:
+def _may_get(vo: VOFacts, ce: CEFacts) -> bool:
     return not vo.closed and not ce.closed and ce.free > 0
 
 

@@ -48,10 +48,10 @@ class CEFacts:
     """A sentence: disabled, draining, held by hand, in maintenance, for other VOs, ..."""
 
     chances: Chances | None = None
-    """What was learnt (`learning.judge`); `None` is what the configured rate says."""
+    """What was learnt (`learning.evaluate`); `None` is what the configured rate says."""
 
     pause: Pause | None = None
-    """Whether it is paused, and why (`learning.judge`)."""
+    """Whether it is paused, and why (`learning.evaluate`)."""
 
     occupying: int = 0
     waiting: int = 0

@@ -135,7 +135,7 @@ def unusable_ces(
     asking = [backend.name for backend in runtime.backends.values() if _may_ask(backend)]
     if not asking:
         return {}
-    held = {
+    stored = {
         (credential.vo, credential.backend, credential.kind): credential
         for credential in credentials.get_all(tx, asking)
     }
@@ -148,7 +148,7 @@ def unusable_ces(
     kinds = {(backend, kind) for _, backend, kind in requirements}
     by_vo: dict[str, dict[str, str]] = {}
     for vo in vos:
-        why = {(backend, kind): _why(held, vo, backend, kind, now) for backend, kind in kinds}
+        why = {(backend, kind): _why(stored, vo, backend, kind, now) for backend, kind in kinds}
         by_vo[vo] = {
             ce: reason for ce, of, kind in requirements if (reason := why[of, kind]) is not None
         }
@@ -156,14 +156,14 @@ def unusable_ces(
 
 
 def _why(
-    held: Mapping[tuple[str | None, str, CredentialKind], Credential],
+    stored: Mapping[tuple[str | None, str, CredentialKind], Credential],
     vo: str,
     backend: str,
     kind: CredentialKind,
     now: datetime,
 ) -> str | None:
     """Return why a VO has no usable credential. Its own goes before the one for all VOs."""
-    credential = held.get((vo, backend, kind)) or held.get((None, backend, kind))
+    credential = stored.get((vo, backend, kind)) or stored.get((None, backend, kind))
     return files.unknown(vo, backend, kind) if credential is None else trouble(credential, now, vo)
 
 

@@ -14,7 +14,7 @@ from worker.domain.calls import reason_not_to_send
 from worker.domain.sending import Sending
 from worker.domain.vo import VO
 from worker.policy.facts import CEFacts, Rival, VOFacts
-from worker.policy.learning import judge
+from worker.policy.learning import evaluate
 from worker.policy.parameters import Parameters
 from worker.policy.traces import Facts
 from worker.services.tasks.ask_demand import CurrentDemand, current_demand
@@ -104,14 +104,16 @@ def _rival(vo: VO, situation: Situation) -> Rival:
 
 
 def _ce_facts(ce: CESlots, situation: Situation, parameters: Parameters) -> CEFacts:
-    judged = judge(ce.learned, now=situation.now, configured=ce.success_rate, parameters=parameters)
+    evaluation = evaluate(
+        ce.learned, now=situation.now, configured=ce.success_rate, parameters=parameters
+    )
     return CEFacts(
         name=ce.name,
         free=ce.available,
         success_rate=ce.success_rate,
         closed=_closed_ce(ce, situation),
-        chances=judged.chances,
-        pause=judged.pause,
+        chances=evaluation.chances,
+        pause=evaluation.pause,
         occupying=ce.occupying,
         waiting=ce.waiting,
         vo_occupying=ce.vo_occupying,

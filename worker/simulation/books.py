@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from worker.domain.pilot import Status
 from worker.policy.facts import CEFacts, Rival, VOFacts
-from worker.policy.learning import Queue, judge
+from worker.policy.learning import Queue, evaluate
 from worker.policy.outcomes import Event, EventKind, PilotOutcome, events_of
 from worker.policy.parameters import Parameters
 from worker.simulation.truth import HOUR
@@ -87,7 +87,7 @@ class CEBook:
         free = model.capacity - occupying
         if model.waiting_limit is not None:
             free = min(free, model.waiting_limit - waiting)
-        judged = judge(
+        evaluation = evaluate(
             self.state, now=moment(now), configured=model.configured, parameters=parameters
         )
         while self._begun and self._begun[0] < now - HOUR:
@@ -97,8 +97,8 @@ class CEBook:
             free=max(0, free),
             success_rate=model.configured,
             closed=self._closed(vo),
-            chances=judged.chances,
-            pause=judged.pause,
+            chances=evaluation.chances,
+            pause=evaluation.pause,
             occupying=occupying,
             waiting=waiting,
             vo_occupying=self.occupying[vo],

@@ -16,7 +16,7 @@ from worker.domain.lengths import clock
 from worker.domain.pilot import Status, Transition
 from worker.domain.sending import Sending
 from worker.policy import explaining
-from worker.policy.learning import judge
+from worker.policy.learning import evaluate
 from worker.policy.parameters import Parameters
 from worker.services.credentials import CredentialStanding, standings
 from worker.services.facts import is_held
@@ -176,8 +176,8 @@ def _latest_decisions(tx: Transaction, latest: int) -> list[Decision]:
 
 
 def _rate(ce: slots.CESlots, now: datetime, parameters: Parameters) -> float:
-    judged = judge(ce.learned, now=now, configured=ce.success_rate, parameters=parameters)
-    return judged.chances.all
+    evaluation = evaluate(ce.learned, now=now, configured=ce.success_rate, parameters=parameters)
+    return evaluation.chances.all
 
 
 def _state(ce: slots.CESlots, now: datetime) -> str:

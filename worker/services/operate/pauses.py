@@ -11,7 +11,7 @@ from worker.db.sending import SendingChange
 from worker.domain.calls import trouble
 from worker.domain.errors import Invalid
 from worker.domain.sending import Sending
-from worker.policy.learning import judge, reopen
+from worker.policy.learning import end_pause, evaluate
 from worker.services.runtime import Runtime
 
 
@@ -46,10 +46,10 @@ def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
             raise Invalid(f"CE {ce}", "it is not paused")
         parameters = runtime.parameters
         if (
-            judge(before.learned, now=now, configured=configured, parameters=parameters).pause
+            evaluate(before.learned, now=now, configured=configured, parameters=parameters).pause
             is not None
         ):
-            learned = reopen(
+            learned = end_pause(
                 before.learned, reason, now=now, configured=configured, parameters=parameters
             )
             health.save_learned(tx, ce, learned.state)
@@ -71,8 +71,10 @@ def state(runtime: Runtime, ce: str) -> dict[str, Any]:
     with runtime.database.uow() as tx:
         record, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
     now = runtime.now()
-    judged = judge(record.learned, now=now, configured=configured, parameters=runtime.parameters)
-    chances = judged.chances
+    evaluation = evaluate(
+        record.learned, now=now, configured=configured, parameters=runtime.parameters
+    )
+    chances = evaluation.chances
     return {
         "calls": trouble(record, now),
         "failed_calls": record.failed_calls,

@@ -8,13 +8,13 @@ credential cannot be used now is left out of the claim, and its pilots stay as t
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from worker.db import ces, mover, pilot_reads, pilots
+from worker.db import ces, pilot_reads, pilots
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.payload import Fitted
-from worker.domain.pilot import Cause, Move, Status
+from worker.domain.pilot import Cause, Move
 from worker.domain.schedule import Outcome
 from worker.services import ce_calls, credentials, payloads
 from worker.services.ce_calls import CECall
@@ -159,14 +159,5 @@ def _cause(error: BackendError) -> Cause | None:
 
 def _cancel(tx: Transaction, runtime: Runtime, waiting: Iterable[int]) -> TaskResult:
     """Free the slots of a CE that takes no more; its pilots were never sent."""
-    moves = [
-        Move(
-            pilot_id=pilot_id,
-            was=Status.RESERVED,
-            to=Status.CANCELLED,
-            reason="the CE takes no more pilots",
-        )
-        for pilot_id in waiting
-    ]
-    moved = mover.move(tx, moves, runtime.now())
+    moved = pilots.cancel_unsent(tx, waiting, "the CE takes no more pilots", runtime.now())
     return TaskResult(counts={"cancelled": len(moved.moved)})

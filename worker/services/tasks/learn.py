@@ -12,7 +12,7 @@ from worker.db import ces, health, locks, outcomes, sending
 from worker.db.health import Lesson
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
-from worker.policy.learning import NOTHING_WAITS, judge
+from worker.policy.learning import NOTHING_WAITS, evaluate
 from worker.policy.learning import learn as fold
 from worker.policy.outcomes import Event, PilotOutcome, events_of, look_again
 from worker.policy.parameters import Parameters
@@ -83,8 +83,12 @@ def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
             queue=queue,
             parameters=parameters,
         )
-        judged = judge(learned.state, now=now, configured=configured[ce], parameters=parameters)
-        pause, since = (judged.pause.reason, judged.pause.since) if judged.pause else (None, None)
+        evaluation = evaluate(
+            learned.state, now=now, configured=configured[ce], parameters=parameters
+        )
+        pause, since = (
+            (evaluation.pause.reason, evaluation.pause.since) if evaluation.pause else (None, None)
+        )
         lessons.append(
             Lesson(
                 ce=ce,
@@ -99,7 +103,7 @@ def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
             SendingChange(ce=ce, by_hand=False, until=None, **asdict(change))
             for change in learned.changes
         ]
-        lines.append(f"{ce}  chance {judged.chances.all:.2f}")
+        lines.append(f"{ce}  chance {evaluation.chances.all:.2f}")
     return Lessons(
         ids=ids,
         postponed={

@@ -5,9 +5,8 @@ The demand must have been low for some time; a short dip does not count, nor doe
 
 from datetime import timedelta
 
-from worker.db import demands, mover, pilot_reads, pilots
+from worker.db import demands, pilot_reads, pilots
 from worker.db.uow import Transaction
-from worker.domain.pilot import Move, Status
 from worker.services.facts import Situation
 
 AFTER = timedelta(minutes=10)
@@ -36,16 +35,6 @@ def settle(tx: Transaction, situation: Situation) -> int:
 def cancel(tx: Transaction, situation: Situation, count: int) -> int:
     """Cancel waiting pilots of a VO, unsent ones first; the others end at their next check."""
     unsent, sent = pilot_reads.waiting_of(tx, situation.vo.name, count)
-    moves = [
-        Move(
-            pilot_id=pilot_id,
-            was=Status.RESERVED,
-            to=Status.CANCELLED,
-            reason="surplus: the demand has gone",
-        )
-        for pilot_id in unsent
-    ]
-    mover.move(tx, moves, situation.now)
-    pilots.request_cancel(tx, sent, situation.now)
-    pilots.check_soon(tx, sent, situation.now)
+    pilots.cancel_unsent(tx, unsent, "surplus: the demand has gone", situation.now)
+    pilots.cancel_sent(tx, sent, situation.now)
     return len(unsent) + len(sent)

@@ -1,11 +1,10 @@
 """sweep: end pauses by hand and drains whose time is over."""
 
-from worker.db import ces, health, locks, mover, pilot_reads, pilots, sending
+from worker.db import ces, health, locks, pilot_reads, pilots, sending
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
-from worker.domain.pilot import Move, Status
 from worker.domain.sending import Sending
-from worker.policy.learning import judge
+from worker.policy.learning import evaluate
 from worker.services.runtime import Runtime, TaskResult, busy
 
 
@@ -16,7 +15,7 @@ def sweep(runtime: Runtime) -> TaskResult:
             return busy("another execution sweeps")
         held = sending.held_until(tx, runtime.now())
         for ce in held:
-            release(tx, runtime, ce, "the time of its pause is over", by_hand=False)
+            _release(tx, runtime, ce)
         drained = ces.drained_by(tx, runtime.now())
         cancelled = sum(_empty(tx, runtime, ce) for ce in drained)
     return TaskResult(counts={"resumed": len(held), "cancelled": cancelled})
@@ -30,11 +29,11 @@ def plan(runtime: Runtime) -> TaskResult:
     return TaskResult(counts={"would resume": len(held), "drains that are over": len(drained)})
 
 
-def release(tx: Transaction, runtime: Runtime, ce: str, reason: str, *, by_hand: bool) -> Sending:
+def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
     """End the pause by an operator. A pause that the CE has earned meanwhile follows it."""
     now, before = runtime.now(), health.get(tx, ce)
     configured = ces.get(tx, ce).success_rate
-    pause = judge(
+    pause = evaluate(
         before.learned, now=now, configured=configured, parameters=runtime.parameters
     ).pause
     became = Sending.PAUSED if pause else Sending.NORMAL
@@ -44,30 +43,19 @@ def release(tx: Transaction, runtime: Runtime, ce: str, reason: str, *, by_hand:
         ce=ce,
         was=before.sending,
         became=became,
-        reason=reason,
-        by_hand=by_hand,
+        reason="the time of its pause is over",
+        by_hand=False,
         until=None,
         at=now,
     )
     sending.add(tx, [change])
-    return became
 
 
 def _empty(tx: Transaction, runtime: Runtime, ce: str) -> int:
     """Cancel the pilots that wait at a CE, those sent by its next check; return how many."""
     now = runtime.now()
     unsent = pilot_reads.unsent(tx, ce)
-    moves = [
-        Move(
-            pilot_id=pilot_id,
-            was=Status.RESERVED,
-            to=Status.CANCELLED,
-            reason="the CE's time to drain is over",
-        )
-        for pilot_id in unsent
-    ]
-    mover.move(tx, moves, now)
+    pilots.cancel_unsent(tx, unsent, "the CE's time to drain is over", now)
     waiting = pilot_reads.not_asked_to_go(tx, ce)
-    pilots.request_cancel(tx, waiting, now)
-    pilots.check_soon(tx, waiting, now)
+    pilots.cancel_sent(tx, waiting, now)
     return len(unsent) + len(waiting)
