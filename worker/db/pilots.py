@@ -177,16 +177,22 @@ def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
     tx.execute(_checked(tx.dialect), {**encode(names, data), "now": now})
 
 
-def cancel_unsent(tx: Transaction, ids: Iterable[int], reason: str, now: datetime) -> Moved:
-    """Cancel reserved pilots; one that was claimed meanwhile stays as it is."""
+def cancel_reserved(tx: Transaction, ids: Iterable[int], reason: str, now: datetime) -> int:
+    """Cancel pilots that were never sent; return how many."""
     moves = [Move(pilot_id=i, was=Status.RESERVED, to=Status.CANCELLED, reason=reason) for i in ids]
-    return move(tx, moves, now)
+    return len(move(tx, moves, now).moved)
 
 
-def cancel_sent(tx: Transaction, ids: Collection[int], now: datetime) -> None:
-    """Ask for the end of pilots that their CE has; their next check, due now, asks the CE."""
-    request_cancel(tx, ids, now)
-    check_soon(tx, ids, now)
+def cancel_waiting(
+    tx: Transaction, unsent: Iterable[int], sent: Collection[int], reason: str, now: datetime
+) -> int:
+    """Cancel pilots that wait; those at a CE are cancelled by the next check, which is due now.
+
+    Return how many were cancelled, or are to be.
+    """
+    request_cancel(tx, sent, now)
+    check_soon(tx, sent, now)
+    return cancel_reserved(tx, unsent, reason, now) + len(sent)
 
 
 def request_cancel(tx: Transaction, ids: Iterable[int], now: datetime) -> None:

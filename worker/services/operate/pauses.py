@@ -23,18 +23,11 @@ def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None)
     if until is not None and until <= now:
         raise Invalid("until", f"{until:%Y-%m-%d %H:%M}Z is over")
     with runtime.database.uow() as tx:
-        before = health.get(tx, ce)
-        sending.put(tx, ce, Sending.HELD, reason, now, until)
-        change = SendingChange(
-            ce=ce,
-            was=before.sending,
-            became=Sending.HELD,
-            reason=reason,
-            by_hand=True,
-            until=until,
-            at=now,
+        before, became = health.get(tx, ce).sending, Sending.HELD
+        new = SendingChange(
+            ce=ce, was=before, became=became, reason=reason, by_hand=True, until=until, at=now
         )
-        sending.add(tx, [change])
+        sending.change(tx, new, reason, now)
 
 
 def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
@@ -53,17 +46,10 @@ def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
                 before.learned, reason, now=now, configured=configured, parameters=parameters
             )
             health.save_learned(tx, ce, learned.state)
-        sending.put(tx, ce, Sending.NORMAL, None, None)
-        change = SendingChange(
-            ce=ce,
-            was=before.sending,
-            became=Sending.NORMAL,
-            reason=reason,
-            by_hand=True,
-            until=None,
-            at=now,
+        new = SendingChange(
+            ce=ce, was=before.sending, became=Sending.NORMAL, reason=reason, by_hand=True, at=now
         )
-        sending.add(tx, [change])
+        sending.change(tx, new)
 
 
 def state(runtime: Runtime, ce: str) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def cancel(
             lost = f"this would cancel pilot {', '.join(map(str, by_id))}"
             raise ConfirmationNeeded(lost, "say --yes if you mean it")
         unsent = [pilot.id for pilot in by_id.values() if pilot.status is Status.RESERVED]
-        cancelled = pilots.cancel_unsent(tx, unsent, "asked for", runtime.now()).moved
+        cancelled = pilots.cancel_reserved(tx, unsent, "asked for", runtime.now())
         pilots.request_cancel(tx, by_id, runtime.now())
     at_ces: dict[str, list[Pilot]] = {}
     for pilot in by_id.values():
@@ -152,7 +152,7 @@ def cancel(
     lines = [f"{name}: {answer}" for name, answer in answers.items() if isinstance(answer, str)]
     return TaskResult(
         counts={
-            "cancelled": len(cancelled),
+            "cancelled": cancelled,
             "asked": sum(answer for answer in answers.values() if isinstance(answer, int)),
             "over already": sum(pilot.status in FINAL for pilot in by_id.values()),
         },

@@ -100,8 +100,7 @@ def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
             )
         )
         changes += [
-            SendingChange(ce=ce, by_hand=False, until=None, **asdict(change))
-            for change in learned.changes
+            SendingChange(ce=ce, by_hand=False, **asdict(change)) for change in learned.changes
         ]
         lines.append(f"{ce}  chance {evaluation.chances.all:.2f}")
     return Lessons(

@@ -35,6 +35,4 @@ def settle(tx: Transaction, situation: Situation) -> int:
 def cancel(tx: Transaction, situation: Situation, count: int) -> int:
     """Cancel waiting pilots of a VO, unsent ones first; the others end at their next check."""
     unsent, sent = pilot_reads.waiting_of(tx, situation.vo.name, count)
-    pilots.cancel_unsent(tx, unsent, "surplus: the demand has gone", situation.now)
-    pilots.cancel_sent(tx, sent, situation.now)
-    return len(unsent) + len(sent)
+    return pilots.cancel_waiting(tx, unsent, sent, "surplus: the demand has gone", situation.now)

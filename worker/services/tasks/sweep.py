@@ -37,25 +37,16 @@ def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
         before.learned, now=now, configured=configured, parameters=runtime.parameters
     ).pause
     became = Sending.PAUSED if pause else Sending.NORMAL
-    reason_left, since = (pause.reason, pause.since) if pause else (None, None)
-    sending.put(tx, ce, became, reason_left, since)
+    why = "the time of its pause is over"
     change = SendingChange(
-        ce=ce,
-        was=before.sending,
-        became=became,
-        reason="the time of its pause is over",
-        by_hand=False,
-        until=None,
-        at=now,
+        ce=ce, was=before.sending, became=became, reason=why, by_hand=False, at=now
     )
-    sending.add(tx, [change])
+    reason, since = (pause.reason, pause.since) if pause else (None, None)
+    sending.change(tx, change, reason, since)
 
 
 def _empty(tx: Transaction, runtime: Runtime, ce: str) -> int:
     """Cancel the pilots that wait at a CE, those sent by its next check; return how many."""
-    now = runtime.now()
-    unsent = pilot_reads.unsent(tx, ce)
-    pilots.cancel_unsent(tx, unsent, "the CE's time to drain is over", now)
-    waiting = pilot_reads.not_asked_to_go(tx, ce)
-    pilots.cancel_sent(tx, waiting, now)
-    return len(unsent) + len(waiting)
+    unsent, sent = pilot_reads.unsent(tx, ce), pilot_reads.not_asked_to_go(tx, ce)
+    reason = "the CE's time to drain is over"
+    return pilots.cancel_waiting(tx, unsent, sent, reason, runtime.now())
