@@ -32,7 +32,7 @@ class Situation:
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     only_for: Mapping[str, frozenset[str]] = field(default_factory=dict)
     maintenances: Mapping[str, Maintenance] = field(default_factory=dict)
-    closed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unusable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By VO, the CEs that it has no credential for just now, each with a sentence."""
 
     def demand_of(self, vo: VO) -> CurrentDemand:
@@ -128,16 +128,16 @@ def _ce_facts(ce: CESlots, situation: Situation, parameters: Parameters) -> CEFa
 def _open_to(ce: str, situation: Situation) -> frozenset[str] | None:
     """Return the VOs that may use a CE and have a credential for it; `None` is all."""
     allowed = situation.only_for.get(ce)
-    shut = {vo for vo, closed in situation.closed.items() if ce in closed}
-    if allowed is None and shut:
+    without_credential = {vo for vo, names in situation.unusable.items() if ce in names}
+    if allowed is None and without_credential:
         allowed = frozenset(vo.name for vo in situation.vos)
-    return allowed and allowed - shut
+    return allowed and allowed - without_credential
 
 
 def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
     """Return the first reason why a CE gets no pilots of this VO at all, or `None`."""
     away = situation.maintenances.get(ce.name)
-    no_credential = situation.closed.get(situation.vo.name, {}).get(ce.name)
+    no_credential = situation.unusable.get(situation.vo.name, {}).get(ce.name)
     reasons = (
         (not ce.enabled, "the CE is disabled"),
         (ce.draining, "the CE is draining"),

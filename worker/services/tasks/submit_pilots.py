@@ -51,7 +51,7 @@ def read_situation(tx: Transaction, runtime: Runtime, vo_name: str) -> Situation
     """Read all facts for the allocation for a VO."""
     situation = facts.read(tx, vo_name, runtime.now())
     return replace(
-        situation, closed=credentials.unusable_ces(tx, runtime, [vo.name for vo in situation.vos])
+        situation, unusable=credentials.unusable_ces(tx, runtime, [vo.name for vo in situation.vos])
     )
 
 
