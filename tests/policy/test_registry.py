@@ -17,8 +17,8 @@ from worker.domain.decision import Decision
 from worker.domain.errors import ConfigurationError
 from worker.policy import registry
 from worker.policy.allocation import three_chances
+from worker.policy.baselines import fill_all
 from worker.policy.facts import CEFacts, VOFacts
-from worker.policy.others import fill_all
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.policy.traces import facts_from
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.expectations import refused
 from worker.domain.errors import Invalid
-from worker.simulation.scenario import Site, TroubleKind, names_of, parse
+from worker.simulation.scenario import CEModel, TroubleKind, names_of, parse
 
 CE = {"name": "ce", "count": 2}
 
@@ -67,4 +67,4 @@ def test_what_is_wrong_is_said(told: dict[str, Any], words: tuple[str, ...]) -> 
 
 def test_a_site_that_cannot_be_is_refused() -> None:
     with refused(Invalid, "capacity"):
-        Site(name="a", capacity=-1)
+        CEModel(name="a", capacity=-1)

@@ -23,18 +23,18 @@ def names() -> list[str]:
 
 
 def find(name: str = DEFAULT_POLICY) -> Policy:
-    """Load a policy. One that is not ours is held to its promises."""
+    """Load a policy. One that is not ours is kept within the promises of a policy."""
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
         raise ConfigurationError(f"unknown policy {name}", nearest(name, points))
-    found = _load(points[name])
-    return found if points[name].value.startswith("worker.policy.") else Bounded(name, found)
+    policy = _load(points[name])
+    return policy if points[name].value.startswith("worker.policy.") else Bounded(name, policy)
 
 
 class Bounded:
-    """A policy that is held to what every policy promises.
+    """A policy of somebody else, kept within the promises of a policy.
 
-    What it grants too much is cut, and a CE that it forgets gets a decision of its own.
+    Grants that are too large are cut, and a CE that it leaves out gets a decision.
     """
 
     def __init__(self, name: str, policy: Policy) -> None:
@@ -54,20 +54,20 @@ class Bounded:
         decided = self._policy(now=now, vo=vo, budget=budget, ces=ces, parameters=parameters)
         by_ce = {decision.ce: decision for decision in decided}
         left = max(0, budget if vo.room is None else min(budget, vo.room))
-        given: Counter[str] = Counter()
+        granted: Counter[str] = Counter()
         for ce in sorted(ces, key=lambda ce: ce.name):
-            wanted = by_ce[ce.name].granted if ce.name in by_ce else 0
+            proposed = by_ce[ce.name].granted if ce.name in by_ce else 0
             if not vo.closed and not ce.closed:
-                given[ce.name] = max(0, min(wanted, ce.free, left))
-                left -= given[ce.name]
+                granted[ce.name] = max(0, min(proposed, ce.free, left))
+                left -= granted[ce.name]
         facts = traces.writer(vo, budget)
         return [
             Decision(
                 vo=vo.name,
                 ce=ce.name,
                 at=now,
-                granted=given[ce.name],
-                reason=self._reason(by_ce.get(ce.name), given[ce.name]),
+                granted=granted[ce.name],
+                reason=self._reason(by_ce.get(ce.name), granted[ce.name]),
                 trace={
                     **(by_ce[ce.name].trace if ce.name in by_ce else {}),
                     **facts(ce),
@@ -87,12 +87,12 @@ class Bounded:
 
 def _load(point: EntryPoint) -> Policy:
     try:
-        found = point.load()
+        loaded = point.load()
     except Exception as error:  # a plug-in may raise anything
         raise ConfigurationError(
             f"policy {point.name}", f"it cannot be loaded: {type(error).__name__}: {error}"
         ) from error
-    if not callable(found):
+    if not callable(loaded):
         raise ConfigurationError(f"policy {point.name}", f"{point.value} is not a function")
-    policy: Policy = found
+    policy: Policy = loaded
     return policy

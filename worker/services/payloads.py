@@ -30,31 +30,31 @@ from worker.domain.variable import keys
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """The payloads of some VOs, fit for a CE, and why those of others cannot be used."""
+    """The payloads of some VOs, filled in for a CE, and why those of others cannot be used."""
 
     fitted: Mapping[str, Fitted] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
 
 
 def ready(tx: Transaction, ce: CE, vos: Collection[str]) -> Ready:
-    """Make the payloads of these VOs fit for a CE. One that cannot be read stops its VO alone."""
+    """Fill in the payloads of these VOs for a CE. A bad one stops only its own VO."""
     fitted, broken = {}, {}
-    for vo, told in payloads.of_vos(tx, vos).items():
+    for vo, stored in payloads.of_vos(tx, vos).items():
         try:
-            fitted[vo] = _fit(read(told), vo, ce)
+            fitted[vo] = _fit(read(stored), vo, ce)
         except PilotageError as error:
             broken[vo] = f"the payload of VO {vo} cannot be used: {error}"
     return Ready(fitted=fitted, broken=broken)
 
 
 def show(database: Database, vo: str, ce_name: str | None = None) -> dict[str, Any]:
-    """Tell a VO's payload: as it was set, or as it is at a CE, where the stamp alone is open."""
+    """Return a VO's payload: as it was set, or as it is at a CE, with only the stamp left open."""
     with database.uow() as tx:
-        told = payloads.get(tx, vo)
+        stored = payloads.get(tx, vo)
         ce = None if ce_name is None else ces.get(tx, ce_name)
-    if told is None:
+    if stored is None:
         return {}
-    payload = read(told)
+    payload = read(stored)
     if ce is None:
         return plain(payload)
     script, arguments = _fit(payload, vo, ce).for_pilot("@{stamp}")
@@ -68,12 +68,12 @@ def set_(database: Database, vo: str, payload: Payload | None) -> None:
 
 
 def put(tx: Transaction, vo: str, payload: Payload | None) -> None:
-    """Do the same in a unit of work."""
+    """Store the payload of a VO; with none its pilots run what the CE's options say."""
     if payload is not None:
-        known = ces.names(tx)
+        names = ces.names(tx)
         for ce in payload.at:
-            if ce not in known:
-                raise UnknownCE(f"payload of {vo}: {ce}", nearest(ce, known))
+            if ce not in names:
+                raise UnknownCE(f"payload of {vo}: {ce}", nearest(ce, names))
     payloads.put(tx, vo, None if payload is None else plain(payload))
 
 

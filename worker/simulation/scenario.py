@@ -27,7 +27,7 @@ class TroubleKind(Described):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
+class CEModel:
     """The truth about a CE, or about so many alike."""
 
     name: str
@@ -60,7 +60,7 @@ class Site:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
+class CETrouble:
     """Something that befalls a CE for a time."""
 
     ce: str
@@ -120,7 +120,7 @@ class Owner:
 
     @property
     def unlimited(self) -> bool:
-        """Tell whether it has always more work."""
+        """Whether it always has more work."""
         return self.jobs is None and self.jobs_per_hour is None and not self.burst
 
 
@@ -139,18 +139,18 @@ class Scenario:
     pilot_minutes: float = 60.0
     spread: float = 0.25
     """How much the time that a pilot runs differs from pilot to pilot."""
-    sites: tuple[Site, ...] = ()
+    sites: tuple[CEModel, ...] = ()
     owners: tuple[Owner, ...] = (Owner(name="default"),)
-    troubles: tuple[Trouble, ...] = ()
+    troubles: tuple[CETrouble, ...] = ()
     drifts: tuple[Drift, ...] = ()
 
 
-Part = TypeVar("Part", Site, Trouble, Drift, Owner)
+Part = TypeVar("Part", CEModel, CETrouble, Drift, Owner)
 
 PARTS: Mapping[str, tuple[str, type[Any]]] = {
-    "ce": ("sites", Site),
+    "ce": ("sites", CEModel),
     "vo": ("owners", Owner),
-    "trouble": ("troubles", Trouble),
+    "trouble": ("troubles", CETrouble),
     "drift": ("drifts", Drift),
 }
 """The tables of a scenario's file, and what they make."""
@@ -175,7 +175,7 @@ def parse(name: str, told: Mapping[str, Any]) -> Scenario:
     return scenario
 
 
-def names_of(site: Site) -> list[str]:
+def names_of(site: CEModel) -> list[str]:
     """Name the CEs that a site stands for."""
     if site.count == 1:
         return [site.name]

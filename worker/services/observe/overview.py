@@ -8,7 +8,7 @@ from pathlib import Path
 
 from worker.db import ces, decisions, failures, pilot_reads, schedules, slots, vos
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.uow import Transaction
 from worker.domain.calls import NOT_ASKED, state_of_calls, trouble
 from worker.domain.decision import Decision
@@ -16,9 +16,9 @@ from worker.domain.lengths import clock
 from worker.domain.pilot import Status, Transition
 from worker.domain.sending import Sending
 from worker.policy import explaining
-from worker.policy.learning import judge
+from worker.policy.learning import evaluate
 from worker.policy.parameters import Parameters
-from worker.services.credentials import Standing, standings
+from worker.services.credentials import CredentialStanding, standings
 from worker.services.facts import is_held
 from worker.services.observe.failing import LATELY, Ends
 from worker.services.observe.standstill import Standstill, are_ces_asked, standstills
@@ -60,11 +60,11 @@ class CELine:
 
     @property
     def limited(self) -> bool:
-        """Whether slots are empty and only its waiting limit keeps pilots from them."""
+        """Whether it has empty slots that only its waiting limit keeps empty."""
         return self.free < self.capacity - sum(self.occupying().values())
 
     def occupying(self) -> dict[Status, int]:
-        """Count its pilots by status."""
+        """Return how many of its pilots occupy a slot, by status."""
         return {
             Status.RESERVED: self.reserved,
             Status.SUBMITTING: self.submitting,
@@ -75,12 +75,12 @@ class CELine:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """All at a glance."""
+    """Everything at a glance."""
 
     at: datetime
     pilots: dict[Status, int]
     ces: list[CELine]
-    credentials: list[Standing]
+    credentials: list[CredentialStanding]
     decisions: list[Decision]
     transitions: list[tuple[str, Transition]]
     ends: Ends
@@ -93,7 +93,7 @@ class Overview:
 
 
 def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
-    """Read all at a glance, in a handful of statements."""
+    """Read everything at a glance, in a few statements."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         ticks = schedules.get_all(tx)
@@ -105,7 +105,7 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
             credentials=standings(tx, now),
             decisions=_latest_decisions(tx, latest),
             transitions=pilot_reads.latest_transitions(tx, latest),
-            fired_at=max((one.last_at for one in ticks if one.last_at), default=None),
+            fired_at=max((tick.last_at for tick in ticks if tick.last_at), default=None),
             standstills=standing,
             ends=failures.count_ends(tx, now - LATELY),
             full_disk=str(runtime.home) if is_full(runtime.home) else None,
@@ -120,7 +120,7 @@ def is_full(folder: Path) -> bool:
 
 
 def ce_lines(tx: Transaction, runtime: Runtime) -> list[CELine]:
-    """Return every CE at a glance."""
+    """Return a line for every CE."""
     now = runtime.now()
     standing = standstills(schedules.get_all(tx), now, runtime.lease)
     return _ce_lines(tx, now, runtime.parameters, asked=are_ces_asked(standing))
@@ -177,18 +177,18 @@ def explain(
 
 
 def steps(decision: Decision) -> list[tuple[str, str]]:
-    """Tell the steps of a decision in words, the result last."""
+    """Return the steps of a decision in words, the result last."""
     return explaining.steps(decision)
 
 
 def _latest_decisions(tx: Transaction, latest: int) -> list[Decision]:
-    asked = Asked(descending=True, limit=latest)
-    return decisions.find(tx, asked=asked).items
+    request = PageRequest(descending=True, limit=latest)
+    return decisions.find(tx, asked=request).items
 
 
 def _rate(ce: slots.CESlots, now: datetime, parameters: Parameters) -> float:
-    judged = judge(ce.learned, now=now, configured=ce.success_rate, parameters=parameters)
-    return judged.chances.all
+    evaluation = evaluate(ce.learned, now=now, configured=ce.success_rate, parameters=parameters)
+    return evaluation.chances.all
 
 
 def _state(ce: slots.CESlots, now: datetime, *, asked: bool) -> str:

@@ -18,7 +18,7 @@ from worker.domain.nearest import nearest
 from worker.domain.vo import VO
 from worker.services.facts import Situation
 from worker.services.runtime import Runtime
-from worker.services.tasks.submit_pilots import decide, situation
+from worker.services.tasks.submit_pilots import decide, read_situation
 
 OF_A_CE = {
     "capacity": int,
@@ -55,7 +55,7 @@ def plan(
     """Decide for one VO or for all, each decision with its reason."""
     with runtime.database.uow() as tx:
         names = [vo] if vo is not None else vos.names(tx)
-        found = {name: situation(tx, runtime, name) for name in names}
+        found = {name: read_situation(tx, runtime, name) for name in names}
         _check(found[names[0]], supposed)
     given: Counter[str] = Counter()
     told: dict[str, int] = {}
@@ -115,7 +115,7 @@ def _other_ce(ce: CESlots, values: Mapping[str, Any]) -> CESlots:
 
 
 def _after(found: Situation, given: Mapping[str, int], told: Mapping[str, int]) -> Situation:
-    """Tell what a situation is once others have got theirs."""
+    """Return a situation after the pilots of the VOs before this one."""
     counts = {
         name: (occupying + told.get(name, 0), waiting + told.get(name, 0))
         for name, (occupying, waiting) in {

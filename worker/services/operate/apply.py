@@ -32,7 +32,7 @@ from worker.backends import registry
 from worker.backends.contract import Backend
 from worker.db import ces, pilot_reads, schedules, vos
 from worker.db.database import Database
-from worker.db.pages import MOST, Asked
+from worker.db.pages import MOST, PageRequest
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
 from worker.demand import registry as sources
@@ -104,7 +104,7 @@ def apply(database: Database, wanted: Wanted, now: datetime, *, dry_run: bool) -
 
 
 def _vo_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
-    present = {vo.name: vo for vo in vos.find(tx, asked=Asked(limit=MOST)).items}
+    present = {vo.name: vo for vo in vos.find(tx, asked=PageRequest(limit=MOST)).items}
     for name, vo in wanted.vos.items():
         if name not in present:
             yield Change(what=f"VO {name}", was="-", becomes="added", make=_adder(vos.add, vo))
@@ -116,7 +116,7 @@ def _vo_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
 
 
 def _ce_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
-    present = {ce.name: ce for ce in ces.find(tx, asked=Asked(limit=MOST)).items}
+    present = {ce.name: ce for ce in ces.find(tx, asked=PageRequest(limit=MOST)).items}
     for name, ce in wanted.ces.items():
         if name not in present:
             yield Change(what=f"CE {name}", was="-", becomes="added", make=_adder(ces.add, ce))

@@ -32,7 +32,7 @@ from worker.services.tasks import (
 )
 
 Run = Callable[..., TaskResult]
-"""Takes the parts, and the name of a VO or CE unless the task is global."""
+"""Takes the runtime, and the name of a VO or CE unless the task is global."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ CALL = "call"
 """The queue of tasks that call a CE, and may be slow."""
 
 
-def _nobody(tx: Transaction, now: datetime) -> list[str]:
+def _no_subjects(tx: Transaction, now: datetime) -> list[str]:
     return []
 
 
@@ -122,7 +122,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=learn.learn,
         plan=learn.plan,
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=PLAN,
         every=60,
     ),
@@ -132,7 +132,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=sweep.sweep,
         plan=sweep.plan,
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=PLAN,
         every=60,
     ),
@@ -142,7 +142,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=renew_credentials.renew_credentials,
         plan=renew_credentials.plan,
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=CALL,
         every=60,
     ),
@@ -152,7 +152,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=report.report,
         plan=report.plan,
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=PLAN,
         cron="0 * * * *",
     ),
@@ -162,7 +162,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=prune.prune,
         plan=prune.plan,
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=PLAN,
         cron="30 3 * * *",
     ),
@@ -171,21 +171,20 @@ BUILT_IN = (
 
 @cache
 def tasks() -> dict[str, Task]:
-    """Find every task, ours and those of extensions."""
-    found = {task.name: task for task in BUILT_IN}
+    """Return every task by its name, ours and those of extensions."""
+    by_name = {task.name: task for task in BUILT_IN}
     for point in sorted(entry_points(group="pilotage.tasks"), key=lambda point: point.name):
         task = _load(point)
-        if found.setdefault(task.name, task) is not task:
+        if by_name.setdefault(task.name, task) is not task:
             raise ConfigurationError(f"task {task.name}", "two distributions bring it")
-    return found
+    return by_name
 
 
 def get(name: str) -> Task:
-    """Find one task."""
-    known = tasks()
-    if name not in known:
-        raise UnknownTask(name, nearest(name, known))
-    return known[name]
+    by_name = tasks()
+    if name not in by_name:
+        raise UnknownTask(name, nearest(name, by_name))
+    return by_name[name]
 
 
 def _load(point: Any) -> Task:

@@ -22,7 +22,7 @@ from worker.services.ce_calls import CECall
 from worker.services.runtime import Runtime, TaskResult
 
 SHOWN = 20
-"""Jobs that ought not to be there, of which one execution tells at the most."""
+"""Jobs that ought not to be there, of which one execution tells at most."""
 
 
 def reconcile(runtime: Runtime, ce_name: str) -> TaskResult:
@@ -37,7 +37,7 @@ def reconcile(runtime: Runtime, ce_name: str) -> TaskResult:
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Say what `reconcile` would settle; change nothing and call no CE."""
+    """Return what `reconcile` would settle; change nothing and call no CE."""
     with runtime.database.uow() as tx:
         ces.get(tx, ce_name)
         return TaskResult(counts={"in doubt": len(pilot_reads.in_doubt(tx, ce_name))})
@@ -60,7 +60,7 @@ def _reconcile(call: CECall) -> TaskResult:
 
 
 def _cancel(call: CECall, unwanted: Sequence[Job], result: TaskResult) -> TaskResult:
-    """Ask the CE to end jobs; what was recorded stands, whatever it answers."""
+    """Ask the CE to end jobs. What was recorded stands, whatever it answers."""
     try:
         cancelled = sum(answer.accepted for answer in call.driver.cancel(unwanted))
     except BackendError as error:
@@ -95,8 +95,8 @@ def _settle(tx: Transaction, call: CECall, listing: Listing) -> tuple[Comparison
 
 
 def _compare(tx: Transaction, ce: CE, listing: Listing) -> Comparison:
-    known = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
-    return compare(ce.name, listing, known)
+    by_stamp = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
+    return compare(ce.name, listing, by_stamp)
 
 
 def _lines(comparison: Comparison) -> tuple[str, ...]:

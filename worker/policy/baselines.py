@@ -1,4 +1,4 @@
-"""Simpler policies, to compare with, and for those who want one."""
+"""Simpler policies, to compare others with, and for those who want one."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ def fill_all(
     ces: Sequence[CEFacts],
     parameters: Parameters = DEFAULTS,
 ) -> list[Decision]:
-    """Fill every free slot, whatever becomes of it; by room where slots are scarce."""
+    """Fill every free slot; where pilots are scarce, by room."""
     return _by_weight("fill_all", now, vo, budget, ces, lambda ce: 1.0)
 
 
@@ -31,7 +31,7 @@ def proportional(
     ces: Sequence[CEFacts],
     parameters: Parameters = DEFAULTS,
 ) -> list[Decision]:
-    """Weigh each CE by its room times its chance; knows no pause."""
+    """Weigh each CE by its room times its chance; pauses are ignored."""
     return _by_weight(
         "proportional",
         now,
@@ -51,17 +51,17 @@ def _by_weight(
     weight_of: Callable[[CEFacts], float],
 ) -> list[Decision]:
     need = _need(vo, budget, ces)
-    weights = {ce.name: ce.free * weight_of(ce) for ce in ces if _open(vo, ce)}
+    weights = {ce.name: ce.free * weight_of(ce) for ce in ces if _may_get(vo, ce)}
     rooms = {ce.name: ce.free for ce in ces if weights.get(ce.name, 0) > 0}
-    given = scarce(min(need, sum(rooms.values())), rooms, {n: weights[n] for n in rooms})
+    grants = scarce(min(need, sum(rooms.values())), rooms, {n: weights[n] for n in rooms})
     facts = traces.writer(vo, budget)
     return [
         Decision(
             vo=vo.name,
             ce=ce.name,
             at=now,
-            granted=given.get(ce.name, 0),
-            reason=_reason(vo, ce, given.get(ce.name, 0), need, weight_of(ce)),
+            granted=grants.get(ce.name, 0),
+            reason=_reason(vo, ce, grants.get(ce.name, 0), need, weight_of(ce)),
             trace={
                 **facts(ce),
                 "policy": policy,
@@ -75,12 +75,12 @@ def _by_weight(
 
 def _need(vo: VOFacts, budget: int, ces: Sequence[CEFacts]) -> int:
     waiting = sum(ce.vo_waiting for ce in ces)
-    wanted = inf if vo.demand is None else max(0, vo.demand - waiting)
+    demand = inf if vo.demand is None else max(0, vo.demand - waiting)
     room = inf if vo.room is None else max(0, vo.room)
-    return 0 if vo.closed else int(min(wanted, room, max(0, budget)))
+    return 0 if vo.closed else int(min(demand, room, max(0, budget)))
 
 
-def _open(vo: VOFacts, ce: CEFacts) -> bool:
+def _may_get(vo: VOFacts, ce: CEFacts) -> bool:
     return not vo.closed and not ce.closed and ce.free > 0
 
 
