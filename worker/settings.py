@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from worker.domain.errors import ConfigurationError
 from worker.domain.nearest import nearest
 from worker.domain.validation import place, reason
+from worker.policy.contract import DEFAULT_POLICY
 from worker.policy.parameters import DEFAULTS, Parameters
-from worker.policy.registry import DEFAULT_POLICY
 
 PREFIX = "PILOTAGE_"
 CONFIG = "PILOTAGE_CONFIG"

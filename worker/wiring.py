@@ -20,8 +20,8 @@ from worker.db.engine import parse_url
 from worker.db.schedules import Schedule
 from worker.domain.errors import ConfigurationError
 from worker.domain.secrets import without_secrets
-from worker.policy import registry as registry_of_policies
 from worker.policy.contract import Policy
+from worker.services import policies
 from worker.services.operate.database import require_current
 from worker.services.runtime import Nudge, Runtime, no_nudge
 from worker.services.tasks import catalogue
@@ -110,7 +110,7 @@ def broker() -> tuple[str, str | None, dict[str, Any]]:
 
 def policy(name: str) -> Policy:
     """Find a policy by its name."""
-    return registry_of_policies.find(name)
+    return policies.find(name)
 
 
 def empty_broker() -> None:

@@ -1,11 +1,11 @@
 """Which back-ends are installed, and which tables belong to which."""
 
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pydantic import ValidationError
 
+from worker import plugins
 from worker.backends.contract import Backend, Means, Options
 from worker.backends.guard import Guard
 from worker.domain.ce import CE
@@ -18,13 +18,13 @@ GROUP = "pilotage.backends"
 
 def discover() -> dict[str, Backend]:
     """Load every installed back-end, in the order of their names."""
-    found: dict[str, Backend] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        backend = _load(point)
-        if found.setdefault(backend.name, backend) is not backend:
-            raise ConfigurationError(f"back-end {backend.name}", "two distributions bring it")
-    owners(found)
-    return found
+    backends = plugins.load(GROUP, Backend, "back-end")
+    for name, backend in backends.items():
+        if not backend.name == backend.chain.name == name:
+            itself = f"it calls itself {backend.name}, {backend.chain.name}"
+            raise ConfigurationError(f"back-end {name}", itself)
+    owners(backends)
+    return backends
 
 
 def owners(backends: Mapping[str, Backend]) -> dict[str, str]:
@@ -44,24 +44,6 @@ def get(backends: Mapping[str, Backend], name: str) -> Backend:
     if name not in backends:
         raise UnknownBackend(name, nearest(name, backends))
     return backends[name]
-
-
-def _load(point: EntryPoint) -> Backend:
-    try:
-        backend = point.load()
-    except Exception as error:  # a plug-in may raise anything
-        raise ConfigurationError(
-            f"back-end {point.name}",
-            f"it cannot be loaded: {type(error).__name__}: {error}",
-        ) from error
-    if not isinstance(backend, Backend):
-        raise ConfigurationError(f"back-end {point.name}", f"{point.value} is not a Backend")
-    if backend.name != point.name or backend.chain.name != point.name:
-        raise ConfigurationError(
-            f"back-end {point.name}",
-            f"it calls itself {backend.name}, {backend.chain.name}",
-        )
-    return backend
 
 
 def check_options(

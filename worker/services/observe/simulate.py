@@ -8,8 +8,9 @@ from pathlib import Path
 
 from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
-from worker.policy import registry
+from worker.policy.contract import DEFAULT_POLICY
 from worker.policy.parameters import DEFAULTS, Parameters
+from worker.services.policies import find
 from worker.simulation.drive import MakePolicy, Run, Sample, drive
 from worker.simulation.oracle import oracle
 from worker.simulation.scenario import Scenario, parse
@@ -18,7 +19,7 @@ from worker.simulation.score import Score, score
 ORACLE = "oracle"
 """It knows the truth; what it gets is what every other is measured by."""
 
-COMPARED = (registry.DEFAULT_POLICY, "proportional", "fill_all")
+COMPARED = (DEFAULT_POLICY, "proportional", "fill_all")
 """The policies that are compared when none is named."""
 
 SUFFIX = ".toml"
@@ -90,7 +91,7 @@ def _makers(policies: Sequence[str]) -> Iterator[tuple[str, MakePolicy]]:
     yield ORACLE, oracle
     for name in dict.fromkeys(policies):
         if name != ORACLE:
-            policy = registry.find(name)
+            policy = find(name)
             yield name, lambda world, policy=policy: policy  # type: ignore[misc]
 
 
