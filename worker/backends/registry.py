@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from worker import plugins
 from worker.backends.contract import Backend, Means, Options
 from worker.backends.guard import Guard
 from worker.domain.ce import CE
-from worker.domain.errors import ConfigurationError, Invalid, UnknownBackend
+from worker.domain.errors import ConfigurationError, UnknownBackend
 from worker.domain.nearest import nearest
-from worker.domain.validation import place, reason
+from worker.domain.validation import read_options
 
 GROUP = "pilotage.backends"
 
@@ -50,16 +48,7 @@ def check_options(
     backends: Mapping[str, Backend], name: str, options: Mapping[str, Any]
 ) -> Options:
     """Read a CE's options as its back-end understands them."""
-    model = get(backends, name).options
-    for key in options:
-        if key not in model.model_fields:
-            raise Invalid(f"option {key!r} of back-end {name}", nearest(key, model.model_fields))
-    try:
-        return model(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = f"option {place(first)!r}" if first["loc"] else "the options"
-        raise Invalid(f"{what} of back-end {name}", reason(first)) from None
+    return read_options(get(backends, name).options, options, f"back-end {name}")
 
 
 def connect(

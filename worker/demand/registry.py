@@ -5,15 +5,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from pydantic import ValidationError
-
 from worker import plugins
 from worker.db import uow
 from worker.demand.contract import Source, SourceOptions
 from worker.domain.checks import LARGEST
 from worker.domain.errors import ConfigurationError, DemandUnknown, Invalid
 from worker.domain.nearest import nearest
-from worker.domain.validation import place, reason
+from worker.domain.validation import read_options
 
 GROUP = "pilotage.demand_sources"
 KIND = "kind"
@@ -40,16 +38,7 @@ def check(told: Mapping[str, Any]) -> tuple[Source, SourceOptions]:
         raise Invalid(f"demand source {str(kind)!r}", nearest(str(kind), known))
     source = known[str(kind)]
     options = {key: value for key, value in told.items() if key != KIND}
-    for key in options:
-        if key not in source.options.model_fields:
-            meant = nearest(key, source.options.model_fields)
-            raise Invalid(f"option {key!r} of demand source {source.name}", meant)
-    try:
-        return source, source.options(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = f"option {place(first)!r} of demand source {source.name}"
-        raise Invalid(what, reason(first)) from None
+    return source, read_options(source.options, options, f"demand source {source.name}")
 
 
 def ask(vo: str, told: Mapping[str, Any]) -> int:

@@ -1,7 +1,22 @@
-"""Plain sentences for values of the wrong kind or size, in place of the validator's own words."""
+"""Values that come from outside as keys and values: models of them, and what is said of wrong ones.
+
+What is wrong is one line: the name of the value, and a plain sentence in place of the validator's
+own words. The value is not in it: it may be a secret.
+"""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from worker.domain.errors import Invalid
+from worker.domain.nearest import nearest
+
+UNKNOWN_KEY = "unknown_key"
+
+LONGEST = 120
+"""Characters of the name of a value."""
 
 _SENTENCES = {
     "int": "it must be a whole number",
@@ -34,15 +49,61 @@ _SENTENCES = {
     "model": "it must be a table",
     "dataclass": "it must be a table",
     "missing": "it must be given",
-    "extra_forbidden": "there is no such key",
+    UNKNOWN_KEY: "unknown key; {meant}",
     "value_error": "{error}",
 }
 """By the validator's name of the mistake, or by the beginning of that name."""
 
 
+class Table(BaseModel):
+    """Values by their keys. An unknown key is an error that names the one that was meant."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: object) -> object:
+        for key in values if isinstance(values, Mapping) else ():
+            if key not in cls.model_fields:
+                meant = nearest(str(key), cls.model_fields)
+                # Before all else: a key that is missing may be the one that is mistyped.
+                raise PydanticCustomError(UNKNOWN_KEY, "unknown", {"key": key, "meant": meant})
+        return values
+
+
+Read = TypeVar("Read", bound=Table)
+
+
+def read(kind: type[Read], values: object, where: str = "") -> Read:
+    """Make a table of plain values, or say which of them cannot be used, and why."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        named = ": ".join(part for part in (where, place(first)) if part)
+        raise Invalid(named, reason(first)) from None
+
+
+def read_options(
+    kind: type[Read], values: Mapping[str, Any], owner: str, word: str = "option"
+) -> Read:
+    """Do the same with the options of something."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        named = f"{word} {place(first)!r}" if place(first) else f"the {word}s"
+        raise Invalid(f"{named} of {owner}", reason(first)) from None
+
+
 def place(problem: Mapping[str, Any]) -> str:
     """Return the name of the value that cannot be used, with dots between its parts."""
-    return ".".join(map(str, problem["loc"]))
+    parts = [*problem["loc"]]
+    if problem["type"] == UNKNOWN_KEY:
+        parts.append(problem["ctx"]["key"])
+    return ".".join(map(str, parts))[:LONGEST]
 
 
 def reason(problem: Mapping[str, Any]) -> str:
