@@ -174,6 +174,24 @@ def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
     tx.execute(_checked(tx.dialect), {**encode(names, data), "now": now})
 
 
+def cancel_reserved(tx: Transaction, ids: Iterable[int], reason: str, now: datetime) -> int:
+    """Cancel pilots that were never sent; return how many."""
+    moves = [Move(pilot_id=i, was=Status.RESERVED, to=Status.CANCELLED, reason=reason) for i in ids]
+    return len(move(tx, moves, now).moved)
+
+
+def cancel_waiting(
+    tx: Transaction, unsent: Iterable[int], sent: Collection[int], reason: str, now: datetime
+) -> int:
+    """Cancel pilots that wait; those at a CE are cancelled by the next check, which is due now.
+
+    Return how many were cancelled, or are to be.
+    """
+    request_cancel(tx, sent, now)
+    check_soon(tx, sent, now)
+    return cancel_reserved(tx, unsent, reason, now) + len(sent)
+
+
 def request_cancel(tx: Transaction, ids: Iterable[int], now: datetime) -> None:
     """Note that pilots are wanted gone; what becomes of them, their CE will tell."""
     tx.execute(

@@ -26,7 +26,7 @@ class SendingChange:
     became: Sending
     reason: str
     by_hand: bool
-    until: datetime | None
+    until: datetime | None = None
     at: datetime
 
 
@@ -54,20 +54,18 @@ def find(tx: Transaction, ce: str, *, asked: Asked = FIRST) -> Page[SendingChang
     )
 
 
-def put(
-    tx: Transaction,
-    ce: str,
-    sending: Sending,
-    reason: str | None,
-    since: datetime | None,
-    until: datetime | None = None,
+def change(
+    tx: Transaction, new: SendingChange, reason: str | None = None, since: datetime | None = None
 ) -> None:
-    """Set the sending state of a CE; the history is the caller's to write."""
+    """Change whether a CE is sent pilots, and write it down; a pause has a reason and a start."""
     tx.execute(
         update(ce_health)
-        .where(ce_health.c.ce_id == key_of(tx, ces, ce))
-        .values(sending=sending, sending_reason=reason, sending_since=since, held_until=until)
+        .where(ce_health.c.ce_id == key_of(tx, ces, new.ce))
+        .values(
+            sending=new.became, sending_reason=reason, sending_since=since, held_until=new.until
+        )
     )
+    add(tx, [new])
 
 
 def held_until(tx: Transaction, now: datetime) -> list[str]:

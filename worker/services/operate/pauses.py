@@ -23,18 +23,11 @@ def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None)
     if until is not None and until <= now:
         raise Invalid("until", f"{until:%Y-%m-%d %H:%M}Z is over")
     with runtime.database.uow() as tx:
-        was = health.get(tx, ce)
-        sending.put(tx, ce, Sending.HELD, reason, now, until)
-        change = SendingChange(
-            ce=ce,
-            was=was.sending,
-            became=Sending.HELD,
-            reason=reason,
-            by_hand=True,
-            until=until,
-            at=now,
+        was, became = health.get(tx, ce).sending, Sending.HELD
+        new = SendingChange(
+            ce=ce, was=was, became=became, reason=reason, by_hand=True, until=until, at=now
         )
-        sending.add(tx, [change])
+        sending.change(tx, new, reason, now)
 
 
 def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
@@ -48,17 +41,10 @@ def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
         if judge(was.learned, now=now, configured=configured, parameters=given).pause is not None:
             learned = reopen(was.learned, reason, now=now, configured=configured, parameters=given)
             health.save_learned(tx, ce, learned.state)
-        sending.put(tx, ce, Sending.NORMAL, None, None)
-        change = SendingChange(
-            ce=ce,
-            was=was.sending,
-            became=Sending.NORMAL,
-            reason=reason,
-            by_hand=True,
-            until=None,
-            at=now,
+        new = SendingChange(
+            ce=ce, was=was.sending, became=Sending.NORMAL, reason=reason, by_hand=True, at=now
         )
-        sending.add(tx, [change])
+        sending.change(tx, new)
 
 
 def state(runtime: Runtime, ce: str) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from worker.backends.guard import Guard
-from worker.db import ces, mover, outputs, pilot_reads, pilots
+from worker.db import ces, outputs, pilot_reads, pilots
 from worker.db.database import Database
 from worker.db.pages import Asked, Page
 from worker.db.pilot_search import restriction
 from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
-from worker.domain.pilot import AT_CE, FINAL, Move, Pilot, Status, Transition
+from worker.domain.pilot import AT_CE, FINAL, Pilot, Status, Transition
 from worker.domain.secrets import without_secrets
 from worker.services import ce_calls
 from worker.services.operate.naming import pilots_named
@@ -142,11 +142,7 @@ def cancel(
             lost = f"this would cancel pilot {', '.join(map(str, found))}"
             raise ConfirmationNeeded(lost, "say --yes if you mean it")
         unsent = [pilot.id for pilot in found.values() if pilot.status is Status.RESERVED]
-        moves = [
-            Move(pilot_id=i, was=Status.RESERVED, to=Status.CANCELLED, reason="asked for")
-            for i in unsent
-        ]
-        cancelled = mover.move(tx, moves, runtime.now()).moved
+        cancelled = pilots.cancel_reserved(tx, unsent, "asked for", runtime.now())
         pilots.request_cancel(tx, found, runtime.now())
     at_ces: dict[str, list[Pilot]] = {}
     for pilot in found.values():
@@ -156,7 +152,7 @@ def cancel(
     lines = [f"{name}: {answer}" for name, answer in answers.items() if isinstance(answer, str)]
     return TaskResult(
         counts={
-            "cancelled": len(cancelled),
+            "cancelled": cancelled,
             "asked": sum(answer for answer in answers.values() if isinstance(answer, int)),
             "over already": sum(pilot.status in FINAL for pilot in found.values()),
         },

@@ -5,16 +5,16 @@ the pilots submitting; `reconcile` finds out by their stamps what became of them
 credential cannot be used now is left out of the claim, and its pilots stay as they are.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
-from worker.db import ces, mover, pilot_reads, pilots
+from worker.db import ces, pilot_reads, pilots
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.payload import Fitted
-from worker.domain.pilot import Cause, Move, Status
+from worker.domain.pilot import Cause
 from worker.domain.schedule import Outcome
 from worker.services import ce_calls, credentials, payloads
 from worker.services.ce_calls import CECall
@@ -31,7 +31,10 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
         if not waiting:
             return skipped("nothing is reserved")
         if not ce.enabled or ce.draining:
-            return _cancel(tx, runtime, waiting)
+            # Its pilots were never sent: their slots are free again.
+            reason = "the CE takes no more pilots"
+            count = pilots.cancel_reserved(tx, waiting, reason, runtime.now())
+            return TaskResult(counts={"cancelled": count})
         ready = payloads.ready(tx, ce, set(waiting.values()))
         left_out = _left_out({**ready.broken, **barred}, waiting)
         sendable = sum(vo not in left_out for vo in waiting.values())
@@ -155,18 +158,3 @@ def _cause(error: BackendError) -> Cause | None:
     if isinstance(error, Refused):
         return Cause(error.cause) if error.cause in set(Cause) else Cause.REFUSED
     return None
-
-
-def _cancel(tx: Transaction, runtime: Runtime, waiting: Iterable[int]) -> TaskResult:
-    """Free the slots of a CE that takes no more; its pilots were never sent."""
-    moves = [
-        Move(
-            pilot_id=pilot_id,
-            was=Status.RESERVED,
-            to=Status.CANCELLED,
-            reason="the CE takes no more pilots",
-        )
-        for pilot_id in waiting
-    ]
-    moved = mover.move(tx, moves, runtime.now())
-    return TaskResult(counts={"cancelled": len(moved.moved)})

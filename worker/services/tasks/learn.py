@@ -93,8 +93,7 @@ def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Learned:
             )
         )
         changes += [
-            SendingChange(ce=ce, by_hand=False, until=None, **asdict(change))
-            for change in learned.changes
+            SendingChange(ce=ce, by_hand=False, **asdict(change)) for change in learned.changes
         ]
         lines.append(f"{ce}  chance {judged.chances.all:.2f}")
     return Learned(

@@ -5,9 +5,8 @@ A demand that has been low for a while counts, not one that dips; and never one 
 
 from datetime import timedelta
 
-from worker.db import demands, mover, pilot_reads, pilots
+from worker.db import demands, pilot_reads, pilots
 from worker.db.uow import Transaction
-from worker.domain.pilot import Move, Status
 from worker.services.facts import Situation
 
 AFTER = timedelta(minutes=10)
@@ -36,16 +35,4 @@ def settle(tx: Transaction, found: Situation) -> int:
 def cancel(tx: Transaction, found: Situation, count: int) -> int:
     """Cancel waiting pilots of a VO, those never sent first; their CEs are asked by the checks."""
     unsent, sent = pilot_reads.waiting_of(tx, found.vo.name, count)
-    moves = [
-        Move(
-            pilot_id=one,
-            was=Status.RESERVED,
-            to=Status.CANCELLED,
-            reason="surplus: the demand has gone",
-        )
-        for one in unsent
-    ]
-    mover.move(tx, moves, found.now)
-    pilots.request_cancel(tx, sent, found.now)
-    pilots.check_soon(tx, sent, found.now)
-    return len(unsent) + len(sent)
+    return pilots.cancel_waiting(tx, unsent, sent, "surplus: the demand has gone", found.now)
