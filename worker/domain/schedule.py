@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from worker.domain.validation import Table
+from worker.domain.validation import FileTable
 from worker.domain.words import Described
 
 
@@ -27,7 +27,7 @@ class Outcome(Described):
     SKIPPED = "skipped", "Another execution held its lock, or there was nothing to do."
 
 
-class VOSchedule(Table):
+class VOSchedule(FileTable):
     """When a task fires for one VO."""
 
     every: float | None = Field(default=None, gt=0)

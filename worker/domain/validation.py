@@ -4,7 +4,8 @@ What is wrong is one line: the name of the value, and a plain sentence in place 
 own words. The value is not in it: it may be a secret.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -49,7 +50,8 @@ _SENTENCES = {
     "model": "it must be a table",
     "dataclass": "it must be a table",
     "missing": "it must be given",
-    UNKNOWN_KEY: "unknown key; {meant}",
+    "extra_forbidden": "unknown key",
+    UNKNOWN_KEY: "unknown key {key!r}: {meant}",
     "value_error": "{error}",
 }
 """By the validator's name of the mistake, or by the beginning of that name."""
@@ -65,12 +67,26 @@ class Table(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, values: object) -> object:
+        known = [field.alias or name for name, field in cls.model_fields.items()]
         for key in values if isinstance(values, Mapping) else ():
-            if key not in cls.model_fields:
-                meant = nearest(str(key), cls.model_fields)
+            if key not in known and key not in cls.model_fields:
+                meant = nearest(str(key), known)
                 # Before all else: a key that is missing may be the one that is mistyped.
                 raise PydanticCustomError(UNKNOWN_KEY, "unknown", {"key": key, "meant": meant})
         return values
+
+
+class FileTable(Table):
+    """A table of a TOML file, where each value is of its kind and none is made of another."""
+
+    model_config = ConfigDict(strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, values: object) -> object:
+        if not isinstance(values, Mapping):
+            return values
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
 Read = TypeVar("Read", bound=Table)
@@ -94,16 +110,26 @@ def read_options(
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        named = f"{word} {place(first)!r}" if place(first) else f"the {word}s"
-        raise Invalid(f"{named} of {owner}", reason(first)) from None
+        said = reason(first)
+        name = place(first)
+        if first["type"] == UNKNOWN_KEY:
+            name, said = first["ctx"]["key"], first["ctx"]["meant"]
+        named = f"{word} {name!r}" if name else f"the {word}s"
+        raise Invalid(f"{named} of {owner}", said) from None
+
+
+@contextmanager
+def within(place: str) -> Iterator[None]:
+    """Name the place in a file of whatever is refused meanwhile."""
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid(place, *error.details) from None
 
 
 def place(problem: Mapping[str, Any]) -> str:
     """Return the name of the value that cannot be used, with dots between its parts."""
-    parts = [*problem["loc"]]
-    if problem["type"] == UNKNOWN_KEY:
-        parts.append(problem["ctx"]["key"])
-    return ".".join(map(str, parts))[:LONGEST]
+    return ".".join(map(str, problem["loc"]))[:LONGEST]
 
 
 def reason(problem: Mapping[str, Any]) -> str:

@@ -16,7 +16,8 @@ class Truth:
         self.slots = site.capacity if site.slots is None else site.slots
         mine = (ALL, name, site.name)
         self.troubles = [trouble for trouble in scenario.troubles if trouble.ce in mine]
-        self._drifts = {drift.of: drift for drift in scenario.drifts if drift.ce in mine}
+        drifts = [drift for drift in scenario.drifts if drift.ce in mine]
+        self._drifts: dict[str, Drift] = {drift.of: drift for drift in drifts}
 
     def rate(self, of: str, at: float) -> float:
         """Tell a rate at a moment, troubles apart."""

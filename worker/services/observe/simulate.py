@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
 from worker.policy.contract import DEFAULT_POLICY
 from worker.policy.parameters import DEFAULTS, Parameters
+from worker.services.files import read_toml
 from worker.services.policies import find
 from worker.simulation.drive import MakePolicy, Run, Sample, drive
 from worker.simulation.oracle import oracle
@@ -60,7 +61,7 @@ def scenarios() -> list[Scenario]:
 def load(told: str) -> Scenario:
     """Find a scenario that comes with Pilotage by its name, or read one from its file."""
     if told.endswith(SUFFIX):
-        return _read(Path(told))
+        return parse(Path(told).stem, read_toml(Path(told)))
     known = {scenario.name: scenario for scenario in scenarios()}
     if told not in known:
         raise Invalid(f"scenario {told}", f"{nearest(told, known)}; a file ends in {SUFFIX}")
@@ -76,7 +77,8 @@ def compare(
     parameters: Parameters = DEFAULTS,
 ) -> Comparison:
     """Run a scenario with the oracle and with each policy."""
-    scenario = replace(scenario, hours=scenario.hours if hours is None else hours)
+    if hours is not None:
+        scenario = scenario.model_copy(update={"hours": hours})
     seed = scenario.seed if seed is None else seed
     found = []
     for name, make in list(_makers(policies)):
@@ -107,11 +109,3 @@ def _outcome(name: str, run: Run, own: Score, best: Score) -> Outcome:
 
 def _part(own: float, best: float) -> float:
     return own / best if best else 1.0
-
-
-def _read(path: Path) -> Scenario:
-    try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Invalid(f"scenario {path}", f"it is not TOML: {error}") from error
-    return parse(path.stem, told)
