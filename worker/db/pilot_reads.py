@@ -111,11 +111,6 @@ def get(tx: Transaction, pilot_id: int) -> Pilot:
     return _one(_pilots(tx, PILOTS.where(pilots.c.id == pilot_id)), pilot_id)
 
 
-def get_by_stamp(tx: Transaction, stamp: str) -> Pilot:
-    """Read one pilot by its stamp."""
-    return _one(_pilots(tx, PILOTS.where(pilots.c.stamp == stamp)), stamp)
-
-
 def by_stamps(tx: Transaction, stamps: Iterable[str]) -> dict[str, Pilot]:
     """Read the pilots of these stamps; a stamp of nobody's is left out."""
     found = _pilots(tx, _by_stamps(tx.dialect), encode(("stamp",), ([s] for s in stamps)))

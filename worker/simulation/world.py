@@ -19,7 +19,7 @@ class Pilot:
     """One pilot: what is true of it, and below what was seen."""
 
     __slots__ = (
-        "began", "cause", "empty", "end", "ended", "reserved", "seen", "site", "started_told", "vo",
+        "began", "cause", "empty", "end", "ended", "reserved", "seen", "site", "vo",
     )  # fmt: skip
 
     def __init__(self, site: "CE", vo: str, reserved: float) -> None:
@@ -34,7 +34,6 @@ class Pilot:
         """Why it will fail; `None` is that it will end well."""
         self.empty = False
         self.seen = Status.SUBMITTED
-        self.started_told = False
 
 
 class CE:
