@@ -39,7 +39,7 @@ from worker.backends.sim.kinds import DEFAULTS as FAULT_DEFAULTS
 from worker.backends.sim.kinds import Fault
 from worker.backends.sim.options import Spread
 from worker.cli.main import pilotage
-from worker.db.chains import CORE_CHAIN, Chain, Place
+from worker.db.chains import CORE_CHAIN, Chain, ChainState
 from worker.db.failures import By
 from worker.demand.contract import Unknown
 from worker.domain import errors
@@ -51,7 +51,7 @@ from worker.domain.schedule import Outcome, ScheduleSetting, Scope, VOSchedule
 from worker.domain.sending import Sending
 from worker.domain.variable import Kind as VariableKind
 from worker.domain.words import Described
-from worker.policy.outcomes import Kind as Learnt
+from worker.policy.outcomes import EventKind as Learnt
 from worker.policy.parameters import Parameters
 from worker.services.observe.metrics import METRICS
 from worker.services.tasks import catalogue
@@ -647,7 +647,7 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "outcome of an execution": Outcome,
     "outcome that is learnt": Learnt,
     "group of failures": By,
-    "place of a database on its chain": Place,
+    "place of a database on its chain": ChainState,
     "kind of variable": VariableKind,
     "authentication at ARC": ArcAuthentication,
     "authentication at HTCondor": HTCondorAuthentication,

@@ -151,7 +151,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         "services.tasks.dispatch.dispatch",
         {
             "    with call:": (
-                "        receipts = [pilots.Receipt(pilot_id=one.pilot_id) for one in claimed]\n"
+                "        receipts = [pilots.receipt_move(pilot.pilot_id) for pilot in claimed]\n"
                 "        pilots.record(tx, receipts, runtime.now())\n"
                 "    with call:"
             )
@@ -159,7 +159,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "records_whatever_the_pilot_is_by_now": _mutation(
         "A receipt that comes late overwrites what a listing has told meanwhile.",
-        "db.pilots.record",
+        "db.pilots.receipt_move",
         {"was=Status.SUBMITTING,": ""},
     ),
     "sends_those_in_doubt_again": _mutation(

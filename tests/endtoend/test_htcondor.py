@@ -20,7 +20,7 @@ from tests.testbeds.condor.configuration import SCHEDD
 from worker.backends import registry
 from worker.db import pilots
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.pilot_reads import find
 from worker.domain.pilot import FINAL, Cause, Grant, Pilot, Status, group_and_number
 from worker.domain.vo import DEFAULT_VO
@@ -92,7 +92,7 @@ class Factory:
 
     def pilots(self) -> list[Pilot]:
         with self.runtime.database.uow() as tx:
-            return find(tx, asked=Asked(limit=1000)).items
+            return find(tx, asked=PageRequest(limit=1000)).items
 
     def send(self, **counts: int) -> None:
         """Reserve pilots, and wait until the CEs have taken them."""

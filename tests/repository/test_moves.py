@@ -11,7 +11,7 @@ from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
 from worker.db import mover, pilot_reads, retention
 from worker.db.database import Database
 from worker.db.mover import Moved
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.errors import UnknownCE, UnknownPilot
 from worker.domain.pilot import FINAL, MOVES, Cause, Move, Pilot, Status
@@ -271,8 +271,8 @@ def test_pilots_are_listed_by_all_that_is_known_of_them(uow: UnitOfWork) -> None
     assert ids(search="%") == []
     with refused(UnknownCE, "nowhere"):
         ids(ce="nowhere")
-    assert ids(asked=Asked(sort="status")) == [mine.id]
-    assert ids(asked=Asked(sort="ended_at")) == [other.id, third.id]
+    assert ids(asked=PageRequest(sort="status")) == [mine.id]
+    assert ids(asked=PageRequest(sort="ended_at")) == [other.id, third.id]
 
 
 def test_the_history_goes_with_its_pilot_and_only_with_it(uow: UnitOfWork) -> None:

@@ -16,7 +16,7 @@ from tests.factories import NOW
 from worker.backends import registry
 from worker.db import ces, credentials, payloads, schedules, vos
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.ce import CE
@@ -31,7 +31,7 @@ from worker.services.operate.toml_text import document
 from worker.services.tasks import catalogue
 
 BACKENDS = registry.discover()
-ALL = Asked(limit=1000)
+ALL = PageRequest(limit=1000)
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 

@@ -17,7 +17,7 @@ from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
 from worker.domain.vo import DEFAULT_VO
 from worker.policy.learning import learn
-from worker.policy.outcomes import Event, Kind
+from worker.policy.outcomes import Event, EventKind
 from worker.services import facts
 from worker.services.facts import Situation
 from worker.services.operate import pauses
@@ -108,7 +108,10 @@ def test_a_disabled_vo_gets_nothing_and_is_told_so(world: World) -> None:
 def test_what_was_learnt_stands_before_what_was_configured(world: World) -> None:
     good = world.ce(a_ce().named("good").with_capacity(100))
     bad = world.ce(a_ce().named("bad").with_capacity(100))
-    for ce, kinds in ((good, [Kind.FINISHED]), (bad, [Kind.FINISHED, Kind.FAILED_LATE])):
+    for ce, kinds in (
+        (good, [EventKind.FINISHED]),
+        (bad, [EventKind.FINISHED, EventKind.FAILED_LATE]),
+    ):
         events = [Event(NOW, kind) for kind in kinds] * 20
         learned = learn(None, events, now=NOW, configured=1.0).state
         world.change(a_health().of(ce).with_learned(learned).create)

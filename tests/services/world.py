@@ -19,7 +19,7 @@ from worker.backends.sim.tables import sim_jobs
 from worker.db import health, pilot_reads, pilots
 from worker.db.database import Database
 from worker.db.health import Health
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
@@ -110,7 +110,7 @@ class World:
 
     def pilots(self) -> list[Pilot]:
         with self.database.uow() as tx:
-            return pilot_reads.find(tx, asked=Asked(limit=1000)).items
+            return pilot_reads.find(tx, asked=PageRequest(limit=1000)).items
 
     def pilot(self, pilot_id: int) -> Pilot:
         with self.database.uow() as tx:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import JSON, Float, Integer, Text, select
 
 from tests.expectations import refused
-from worker.db.pages import MOST, Asked
+from worker.db.pages import MOST, PageRequest
 from worker.db.rows import encode, moment, rows
 from worker.db.types import UtcDateTime
 from worker.db.uow import UnitOfWork
@@ -74,4 +74,4 @@ def test_a_moment_is_written_in_utc_and_a_naive_one_is_refused() -> None:
 @pytest.mark.parametrize("limit", [0, -1, MOST + 1])
 def test_a_page_has_a_sensible_length(limit: int) -> None:
     with refused(Invalid, "limit", str(limit)):
-        Asked(limit=limit)
+        PageRequest(limit=limit)

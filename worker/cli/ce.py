@@ -253,7 +253,7 @@ def remove(name: str, yes: bool) -> None:
 ce.add_command(test)
 
 
-def _show_differences(name: str, compared: service.Compared, *, show_all: bool) -> None:
+def _show_differences(name: str, compared: service.CEDiff, *, show_all: bool) -> None:
     shown = [*compared.differences, *(compared.expected if show_all else ())]
     rows = sorted(map(asdict, shown), key=lambda row: (row["what"], row["pilot_id"] or 0))
     show.table(rows, DIFFERENCE, f"CE {name} has what the database says")

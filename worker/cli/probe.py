@@ -10,7 +10,7 @@ from worker.cli import show
 from worker.cli.groups import example
 from worker.cli.options import as_json
 from worker.domain.errors import TaskFailed
-from worker.services.operate.ce_test import Asked, Step, probe
+from worker.services.operate.ce_test import ProbeRequest, ProbeStep, probe
 
 WORDS = {True: "ok", False: "failed", None: "…"}
 
@@ -25,7 +25,7 @@ WORDS = {True: "ok", False: "failed", None: "…"}
 def test(name: str, pilot: bool, vo: str | None, patience: float, as_json: bool) -> None:
     """Check a CE live, and say what is wrong."""
     wiring.current_database()
-    asked = Asked(vo=vo, pilot=pilot, patience=timedelta(seconds=patience))
+    asked = ProbeRequest(vo=vo, pilot=pilot, patience=timedelta(seconds=patience))
     steps = []
     for step in probe(wiring.runtime(by_hand=True), name, asked):
         steps.append(step)
@@ -39,8 +39,8 @@ def test(name: str, pilot: bool, vo: str | None, patience: float, as_json: bool)
         raise TaskFailed(f"ce test {name}", f"steps that failed: {names}")
 
 
-def _say(step: Step) -> None:
-    first, *rest = step.said.splitlines() or [""]
+def _say(step: ProbeStep) -> None:
+    first, *rest = step.finding.splitlines() or [""]
     show.say(f"{show.coloured(WORDS[step.ok], 6)}  {step.name:<10}  {show.legible(first)}")
     for line in rest:
         show.say(f"{'':<20}{show.legible(line)}")

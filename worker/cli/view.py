@@ -16,7 +16,7 @@ from worker.domain.credential import State
 from worker.domain.decision import Decision
 from worker.domain.lengths import clock, spoken
 from worker.domain.pilot import Status, Transition
-from worker.services.credentials import Standing
+from worker.services.credentials import CredentialStanding
 from worker.services.observe.failing import Ends
 from worker.services.observe.overview import DISABLED, NORMAL, CELine, Overview
 from worker.services.observe.standstill import sentence
@@ -136,7 +136,7 @@ def _of_disk(seen: Overview) -> list[Notice]:
     return [Notice("disk", line)]
 
 
-def _of_credential(one: Standing) -> Notice:
+def _of_credential(one: CredentialStanding) -> Notice:
     subject = f"{one.kind} of {one.vo} for {one.backend}"
     if one.problem:
         return Notice(subject, one.problem)
@@ -150,7 +150,7 @@ def ended(ends: Ends) -> str:
     return (line + (f" (failed: {causes})" if causes else "")) or "no pilot ended"
 
 
-def _ending(one: Standing) -> str:
+def _ending(one: CredentialStanding) -> str:
     left = spoken(timedelta(seconds=one.seconds_left or 0))
     return f"the {one.kind} of {one.vo} for {one.backend} expires in {left}: {one.path}"
 

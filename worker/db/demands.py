@@ -37,7 +37,6 @@ def get_all(tx: Transaction) -> dict[str, Answer]:
 
 
 def answered(tx: Transaction, vo: str, demand: int, now: datetime) -> None:
-    """Note an answer."""
     _save(tx, vo, demand=demand, asked_at=now, answered_at=now, problem=None)
 
 

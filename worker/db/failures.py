@@ -14,7 +14,7 @@ from worker.domain.pilot import FINAL, Cause, Status
 from worker.domain.words import Described
 
 MOST = 100_000
-"""Ends that are counted at the most, the newest ones."""
+"""Ends that are counted at most, the newest ones."""
 
 BAD = frozenset({Status.FAILED, Status.LOST})
 
@@ -94,17 +94,17 @@ def failures(
     """
     ends = _ends(tx, since, ce, vo)
     words = _words(ends)
-    dimensions = [words[one].label(one) for one in by]
+    dimensions = [words[dimension].label(dimension) for dimension in by]
     counted = (
         select(*dimensions, ends.c.raw, ends.c.reason, func.count().label("pilots"))
         .join_from(ends, pilots, ends.c.pilot_id == pilots.c.id)
         .join(ces, pilots.c.ce_id == ces.c.id)
         .join(vos, pilots.c.vo_id == vos.c.id)
         .where(has_status(BAD, ends.c.became))
-        .group_by(*(words[one] for one in by), ends.c.raw, ends.c.reason)
+        .group_by(*(words[dimension] for dimension in by), ends.c.raw, ends.c.reason)
         .subquery("counted")
     )
-    group = [counted.c[one] for one in by]
+    group = [counted.c[dimension] for dimension in by]
     ranked = select(
         *group,
         counted.c.raw,
@@ -120,7 +120,7 @@ def failures(
     query = (
         select(ranked)
         .where(ranked.c.place == 1)
-        .order_by(ranked.c.total.desc(), *(ranked.c[one] for one in by))
+        .order_by(ranked.c.total.desc(), *(ranked.c[dimension] for dimension in by))
         .limit(limit)
     )
     return [_group(row, by) for row in tx.execute(query).mappings()]
@@ -164,7 +164,7 @@ def _words(ends: CTE) -> dict[By, ColumnElement[Any]]:
 def _group(row: Any, by: Sequence[By]) -> Failures:
     return Failures(
         pilots=int(row["total"]),
-        words={one: row[one] for one in by},
+        words={dimension: row[dimension] for dimension in by},
         raw=row["raw"],
         reason=row["reason"],
     )

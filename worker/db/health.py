@@ -40,18 +40,18 @@ _COLUMNS = [ce_health.c[name] for name in Health.__dataclass_fields__]
 
 def get(tx: Transaction, ce: str) -> Health:
     """Read the health of one CE."""
-    found = tx.execute(_HEALTH.where(ces.c.name == ce)).mappings().one_or_none()
-    if found is None:
+    row = tx.execute(_HEALTH.where(ces.c.name == ce)).mappings().one_or_none()
+    if row is None:
         raise unknown(tx, ces, ce)
-    return Health(**{name: value for name, value in found.items() if name != "ce"})
+    return Health(**{name: value for name, value in row.items() if name != "ce"})
 
 
 def get_all(tx: Transaction) -> dict[str, Health]:
     """Read the health of every CE."""
-    found = tx.execute(_HEALTH.order_by(ces.c.name)).mappings()
+    listing = tx.execute(_HEALTH.order_by(ces.c.name)).mappings()
     return {
         row["ce"]: Health(**{name: value for name, value in row.items() if name != "ce"})
-        for row in found
+        for row in listing
     }
 
 
@@ -149,19 +149,19 @@ def _save_lessons(dialect: str) -> Executable:
         queue_drained=Integer,
         oldest_waiting_since=UtcDateTime,
     )
-    was, held = ce_health.c, ce_health.c.sending == Sending.HELD
+    health, held = ce_health.c, ce_health.c.sending == Sending.HELD
     paused = case((new.c.pause.is_(None), Sending.NORMAL.value), else_=Sending.PAUSED.value)
     return (
         update(ce_health)
-        .where(was.ce_id == ces.c.id, ces.c.name == new.c.ce)
+        .where(health.ce_id == ces.c.id, ces.c.name == new.c.ce)
         .values(
             learned=new.c.learned,
             queue_drained=new.c.queue_drained,
             oldest_waiting_since=new.c.oldest_waiting_since,
             learned_at=bindparam("learned_at", type_=UtcDateTime()),
-            sending=case((held, was.sending), else_=paused),
-            sending_reason=case((held, was.sending_reason), else_=new.c.pause),
-            sending_since=case((held, was.sending_since), else_=new.c.since),
+            sending=case((held, health.sending), else_=paused),
+            sending_reason=case((held, health.sending_reason), else_=new.c.pause),
+            sending_since=case((held, health.sending_since), else_=new.c.since),
         )
     )
 

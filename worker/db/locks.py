@@ -19,7 +19,7 @@ _SPACE = 0x70696C6F
 
 
 def try_lock(tx: Transaction, name: str) -> bool:
-    """Take a lock until the unit of work ends; tell whether it was free.
+    """Take a lock until the unit of work ends; return whether it was free.
 
     On SQLite the unit of work is itself the only writer.
     """
@@ -31,7 +31,7 @@ def try_lock(tx: Transaction, name: str) -> bool:
 
 
 def take_lease(tx: Transaction, name: str, holder: str, now: datetime, length: timedelta) -> bool:
-    """Take a lease for a time, or renew one's own; tell whether it was free."""
+    """Take a lease for a time, or renew one's own; return whether it was free."""
     _ensure(tx, name)
     taken = tx.execute(
         update(leases)
@@ -55,7 +55,7 @@ def extend_lease(tx: Transaction, name: str, holder: str, now: datetime, length:
 
 
 def release_lease(tx: Transaction, name: str, holder: str) -> bool:
-    """Give a lease back; tell whether it was still one's own."""
+    """Give a lease back; return whether it was still one's own."""
     released = tx.execute(
         update(leases)
         .where(leases.c.name == name, leases.c.holder == holder)
@@ -65,7 +65,7 @@ def release_lease(tx: Transaction, name: str, holder: str) -> bool:
 
 
 def take_tokens(tx: Transaction, name: str, wanted: int, per_minute: float, now: datetime) -> int:
-    """Take up to so many tokens from a bucket that fills by so many a minute; tell how many.
+    """Take up to `wanted` tokens from a bucket that gets `per_minute`; return how many.
 
     The bucket holds what fills in one minute, and one token at the least: no minute sees more than
     twice the rate and no long stretch more than the rate.

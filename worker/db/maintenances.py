@@ -41,13 +41,13 @@ _ALL = (
 )
 
 
-def add(tx: Transaction, wanted: Maintenance) -> int:
+def add(tx: Transaction, maintenance: Maintenance) -> int:
     """Add one; return its id."""
     made = insert(maintenances).values(
-        ce_id=key_of(tx, ces, wanted.ce),
-        begins_at=wanted.begins_at,
-        ends_at=wanted.ends_at,
-        reason=wanted.reason,
+        ce_id=key_of(tx, ces, maintenance.ce),
+        begins_at=maintenance.begins_at,
+        ends_at=maintenance.ends_at,
+        reason=maintenance.reason,
     )
     return int(tx.execute(made.returning(maintenances.c.id)).scalar_one())
 
@@ -67,11 +67,10 @@ def current(tx: Transaction, now: datetime) -> dict[str, Maintenance]:
 
 
 def remove(tx: Transaction, ce: str, which: int) -> None:
-    """Remove one."""
-    wanted = delete(maintenances).where(
+    removal = delete(maintenances).where(
         maintenances.c.id == which, maintenances.c.ce_id == key_of(tx, ces, ce)
     )
-    if not tx.execute(wanted).rowcount:
+    if not tx.execute(removal).rowcount:
         stored = select(maintenances.c.id).where(maintenances.c.ce_id == key_of(tx, ces, ce))
         ids = map(str, tx.execute(stored).scalars())
         raise NotFound(f"maintenance {which} of CE {ce}", nearest(str(which), ids))

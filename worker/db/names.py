@@ -13,12 +13,12 @@ def key_of(tx: Transaction, table: Table, name: str) -> int:
 
     A list that is asked for by key is planned for what is known of that key.
     """
-    found: int | None = tx.execute(
+    key: int | None = tx.execute(
         select(table.c.id).where(table.c.name == name)
     ).scalar_one_or_none()
-    if found is None:
+    if key is None:
         raise unknown(tx, table, name)
-    return found
+    return key
 
 
 def unknown(tx: Transaction, table: Table, name: str) -> NotFound:

@@ -18,12 +18,11 @@ def put(tx: Transaction, vo: str, payload: Mapping[str, Any] | None) -> None:
 
 
 def get(tx: Transaction, vo: str) -> Mapping[str, Any] | None:
-    """Read a VO's payload."""
     key = key_of(tx, vos, vo)
-    found: Mapping[str, Any] | None = tx.execute(
+    payload: Mapping[str, Any] | None = tx.execute(
         select(vos.c.payload).where(vos.c.id == key)
     ).scalar_one()
-    return found
+    return payload
 
 
 def of_vos(tx: Transaction, names: Collection[str]) -> dict[str, Mapping[str, Any]]:

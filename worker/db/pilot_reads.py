@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from worker.db.names import key_of
-from worker.db.pages import FIRST, Asked, Page, read_page
+from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.pilot_search import COLUMNS, begins_with, directed, has_handle, matches, ordered
 from worker.db.rows import encode, rows
 from worker.db.tables import ces, has_status, pilots, transitions, vos
@@ -47,7 +47,7 @@ def in_doubt(tx: Transaction, ce: str) -> list[Pilot]:
 
 
 def unsent(tx: Transaction, ce: str) -> dict[int, str]:
-    """Tell which of a CE's pilots hold a slot and were not sent, each with its VO."""
+    """Return the pilots of a CE that hold a slot and were not sent, each with its VO."""
     query = (
         select(pilots.c.id, vos.c.name)
         .join_from(pilots, vos, pilots.c.vo_id == vos.c.id)
@@ -83,9 +83,9 @@ def waiting_of(tx: Transaction, vo: str, count: int) -> tuple[list[int], list[in
         )
         .limit(count)
     )
-    found = [row for row in tx.execute(query) if row.cancel_requested_at is None]
-    unsent = [row.id for row in found if row.status is Status.RESERVED]
-    return unsent, [row.id for row in found if row.status is Status.SUBMITTED]
+    waiting = [row for row in tx.execute(query) if row.cancel_requested_at is None]
+    unsent = [row.id for row in waiting if row.status is Status.RESERVED]
+    return unsent, [row.id for row in waiting if row.status is Status.SUBMITTED]
 
 
 def ces_with(tx: Transaction, status: Status) -> list[str]:
@@ -108,13 +108,13 @@ def due(tx: Transaction, ce: str, now: datetime, limit: int) -> list[Pilot]:
 
 def get(tx: Transaction, pilot_id: int) -> Pilot:
     """Read one pilot by its id."""
-    return _one(_pilots(tx, PILOTS.where(pilots.c.id == pilot_id)), pilot_id)
+    return _only(_pilots(tx, PILOTS.where(pilots.c.id == pilot_id)), pilot_id)
 
 
 def by_stamps(tx: Transaction, stamps: Iterable[str]) -> dict[str, Pilot]:
     """Read the pilots of these stamps; a stamp of nobody's is left out."""
-    found = _pilots(tx, _by_stamps(tx.dialect), encode(("stamp",), ([s] for s in stamps)))
-    return {pilot.stamp: pilot for pilot in found}
+    listing = _pilots(tx, _by_stamps(tx.dialect), encode(("stamp",), ([s] for s in stamps)))
+    return {pilot.stamp: pilot for pilot in listing}
 
 
 def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Pilot]:
@@ -142,7 +142,7 @@ def find(
     statuses: Collection[Status] = (),
     ce: str | None = None,
     vo: str | None = None,
-    asked: Asked = FIRST,
+    asked: PageRequest = FIRST,
 ) -> Page[Pilot]:
     """List pilots: by what their CE says, the beginning of their stamp, status, CE, VO."""
     query = ordered(PILOTS, asked, statuses)
@@ -192,8 +192,8 @@ def latest_transitions(tx: Transaction, limit: int) -> list[tuple[str, Transitio
         .order_by(transitions.c.id.desc())
         .limit(limit)
     )
-    found = [dict(row) for row in tx.execute(query).mappings()]
-    return [(row.pop("ce"), Transition(**row)) for row in found]
+    listing = [dict(row) for row in tx.execute(query).mappings()]
+    return [(row.pop("ce"), Transition(**row)) for row in listing]
 
 
 def count_active(tx: Transaction, *, vo: str | None = None) -> int:
@@ -246,10 +246,10 @@ def _newest(
     return _pilots(tx, query.order_by(pilots.c.id.desc()).limit(limit))
 
 
-def _one(found: list[Pilot], wanted: object) -> Pilot:
-    if not found:
-        raise UnknownPilot(wanted)
-    return found[0]
+def _only(matches: list[Pilot], name: object) -> Pilot:
+    if not matches:
+        raise UnknownPilot(name)
+    return matches[0]
 
 
 _DUE = (
@@ -261,11 +261,11 @@ _DUE = (
 
 @cache
 def _by_stamps(dialect: str) -> Select[Any]:
-    wanted = rows(dialect, stamp=Text)
-    return PILOTS.join(wanted, pilots.c.stamp == wanted.c.stamp)
+    stamps = rows(dialect, stamp=Text)
+    return PILOTS.join(stamps, pilots.c.stamp == stamps.c.stamp)
 
 
 @cache
 def _by_ids(dialect: str) -> Select[Any]:
-    wanted = rows(dialect, id=Integer)
-    return PILOTS.join(wanted, pilots.c.id == wanted.c.id)
+    ids = rows(dialect, id=Integer)
+    return PILOTS.join(ids, pilots.c.id == ids.c.id)

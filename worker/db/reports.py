@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from worker.db.pages import FIRST, Asked, Page, read_page
+from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.tables import reports
 from worker.db.uow import Transaction
 
@@ -24,10 +24,8 @@ class Report:
 
 
 def add(tx: Transaction, summary: Mapping[str, Any], at: datetime) -> None:
-    """Store a summary."""
     tx.execute(insert(reports).values(at=at, summary=dict(summary)))
 
 
-def find(tx: Transaction, *, asked: Asked = FIRST) -> Page[Report]:
-    """List reports."""
+def find(tx: Transaction, *, asked: PageRequest = FIRST) -> Page[Report]:
     return read_page(tx, select(reports), reports.c.id, SORTS, asked, lambda row: Report(**row))

@@ -41,8 +41,8 @@ def rows(dialect: str, **columns: type[TypeEngine[Any]]) -> Subquery:
 
 def encode(names: Sequence[str], data: Iterable[Sequence[Any]]) -> dict[str, str]:
     """Turn tuples into the parameter that `rows` reads. What is left out there is NULL here."""
-    given = (zip(names, row, strict=True) for row in data)
-    cells = [{name: _legible(value) for name, value in row if value is not None} for row in given]
+    tuples = (zip(names, row, strict=True) for row in data)
+    cells = [{name: _legible(value) for name, value in row if value is not None} for row in tuples]
     return {"rows": json.dumps(cells, default=_plain)}
 
 
@@ -54,12 +54,12 @@ def _legible(value: Any) -> Any:
 
 
 def insert_new(tx: Transaction, table: Table, **values: Any) -> int | None:
-    """Insert a row unless one with its name is there; tell its key, or `None`."""
+    """Insert a row unless one with its name is there; return its key, or `None`."""
     make = postgresql.insert if tx.dialect == POSTGRESQL else sqlite.insert
     key = next(iter(table.primary_key.columns))
     made = tx.execute(make(table).values(values).on_conflict_do_nothing().returning(key))
-    found: int | None = made.scalar_one_or_none()
-    return found
+    new_key: int | None = made.scalar_one_or_none()
+    return new_key
 
 
 def _plain(value: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Executable, Integer, Text, insert, select, update
 
 from worker.db.names import key_of
-from worker.db.pages import FIRST, Asked, Page, read_page
+from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.rows import encode, rows
 from worker.db.tables import ce_health, ces, sending_changes
 from worker.db.types import UtcDateTime
@@ -38,10 +38,10 @@ def add(tx: Transaction, changes: Collection[SendingChange]) -> None:
     if not changes:
         return
     names = tuple(SendingChange.__dataclass_fields__)
-    tx.execute(_add(tx.dialect), encode(names, (_row(one) for one in changes)))
+    tx.execute(_add(tx.dialect), encode(names, (_row(change) for change in changes)))
 
 
-def find(tx: Transaction, ce: str, *, asked: Asked = FIRST) -> Page[SendingChange]:
+def find(tx: Transaction, ce: str, *, asked: PageRequest = FIRST) -> Page[SendingChange]:
     """List when a CE was paused, held or resumed."""
     own = [sending_changes.c[name] for name in SendingChange.__dataclass_fields__ if name != "ce"]
     query = (

@@ -55,7 +55,7 @@ class Room:
         self._allowed = allowed
 
     def take(self, vo: str, ce: str, wanted: int) -> int:
-        """Take up to so many places; tell how many there were."""
+        """Take up to `wanted` places; return how many were taken."""
         if ce not in self._open and (self.ce_ids[ce], self.vo_ids[vo]) not in self._allowed:
             return 0
         taken = max(0, min(wanted, self._ces[ce], self._vos[vo]))
@@ -152,11 +152,11 @@ def _vo_room(vo: Any, occupying: int) -> int:
 def _lock(
     tx: Transaction, table: Table, names: set[str], unknown: type[NotFound]
 ) -> dict[str, Any]:
-    wanted = encode(("name",), ([name] for name in sorted(names)))
-    found = {row.name: row for row in tx.execute(_locked(tx.dialect, table), wanted)}
-    for name in sorted(names - found.keys()):
+    parameters = encode(("name",), ([name] for name in sorted(names)))
+    by_name = {row.name: row for row in tx.execute(_locked(tx.dialect, table), parameters)}
+    for name in sorted(names - by_name.keys()):
         raise unknown(name)
-    return found
+    return by_name
 
 
 def _count_by_ce(tx: Transaction, ids: set[int]) -> dict[int, Any]:
@@ -170,17 +170,17 @@ def _count_by_vo(tx: Transaction, ids: set[int]) -> dict[int, int]:
 
 
 def _allowed(tx: Transaction, ids: set[int]) -> frozenset[tuple[int, int]]:
-    found = tx.execute(_permissions(tx.dialect), encode(("id",), ([i] for i in ids)))
-    return frozenset((row.ce_id, row.vo_id) for row in found)
+    pairs = tx.execute(_permissions(tx.dialect), encode(("id",), ([i] for i in ids)))
+    return frozenset((row.ce_id, row.vo_id) for row in pairs)
 
 
 @cache
 def _locked(dialect: str, table: Table) -> Select[Any]:
     """Lock rows in the order of their keys, so that two who lock the same never deadlock."""
-    wanted = rows(dialect, name=Text)
+    names = rows(dialect, name=Text)
     return (
         select(table)
-        .join(wanted, table.c.name == wanted.c.name)
+        .join(names, table.c.name == names.c.name)
         .order_by(table.c.id)
         .with_for_update(of=table, key_share=True)
     )
@@ -193,10 +193,10 @@ def _ce_counts(dialect: str) -> Select[Any]:
 
 @cache
 def _vo_counts(dialect: str) -> Select[Any]:
-    wanted = _ids(dialect)
+    ids = _ids(dialect)
     return (
         select(pilots.c.vo_id, func.count().label("occupying"))
-        .join(wanted, pilots.c.vo_id == wanted.c.id)
+        .join(ids, pilots.c.vo_id == ids.c.id)
         .where(_OCCUPIES)
         .group_by(pilots.c.vo_id)
     )
@@ -204,8 +204,8 @@ def _vo_counts(dialect: str) -> Select[Any]:
 
 @cache
 def _permissions(dialect: str) -> Select[Any]:
-    wanted = _ids(dialect)
-    return select(ce_vos).join(wanted, ce_vos.c.ce_id == wanted.c.id)
+    ids = _ids(dialect)
+    return select(ce_vos).join(ids, ce_vos.c.ce_id == ids.c.id)
 
 
 @cache
@@ -277,11 +277,11 @@ def _slots() -> Select[Any]:
     )
     return (
         select(
-            *(ces.c[name] for name in _OF_THE_CE),
+            *(ces.c[name] for name in _CE_COLUMNS),
             or_(ces.c.open_to_all, permitted).label("allowed"),
             *(func.coalesce(counted.c[name], 0).label(name) for name in counts),
             last_sent.label("last_sent_at"),
-            *(ce_health.c[name] for name in _OF_ITS_HEALTH),
+            *(ce_health.c[name] for name in _HEALTH_COLUMNS),
         )
         .select_from(
             ces.join(ce_health, ce_health.c.ce_id == ces.c.id).outerjoin(
@@ -292,9 +292,11 @@ def _slots() -> Select[Any]:
     )
 
 
-_OF_THE_CE = ("name", "backend", "capacity", "waiting_limit", "success_rate", "enabled", "draining",
-              "drain_by")  # fmt: skip
-_OF_ITS_HEALTH = (
+_CE_COLUMNS = (
+    *("name", "backend", "capacity", "waiting_limit", "success_rate"),
+    *("enabled", "draining", "drain_by"),
+)
+_HEALTH_COLUMNS = (
     *("sending", "sending_reason", "sending_since", "held_until"),
     *("learned", "queue_drained", "oldest_waiting_since"),
     *("failed_calls", "retry_at", "last_answered_at", "unanswered_since", "last_error"),

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable
 
-from worker.db.refusals import translated
+from worker.db.driver_errors import translated
 from worker.domain.errors import NestedUnitOfWork
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _open: ContextVar[bool] = ContextVar("unit_of_work_open", default=False)
 
 
 def is_open() -> bool:
-    """Tell whether this thread of execution has a unit of work open."""
+    """Return whether this thread of execution has a unit of work open."""
     return _open.get()
 
 
@@ -42,7 +42,6 @@ class Transaction:
         statement: Executable,
         parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> CursorResult[Any]:
-        """Run one statement."""
         return self.connection.execute(statement, parameters)
 
     @contextmanager
@@ -53,7 +52,7 @@ class Transaction:
 
     @property
     def is_lost(self) -> bool:
-        """Tell whether the connection is gone, so that nothing can go on."""
+        """Whether the connection is gone, so that nothing can go on."""
         return self.connection.invalidated
 
     def after_commit(self, work: Callable[[], object]) -> None:

@@ -40,7 +40,7 @@ class Fitted:
     arguments: tuple[Open, ...]
 
     def for_pilot(self, stamp: str) -> tuple[str, tuple[str, ...]]:
-        """Tell the script and the arguments of one pilot."""
+        """Return the script and the arguments of one pilot."""
         words = tuple(complete(word, stamp) for word in self.arguments)
         return complete(self.script, stamp), words
 
@@ -104,7 +104,7 @@ class Payload(FileTable):
         return self
 
     def values(self, ce: str) -> dict[str, Value]:
-        """Tell what the VO's own variables are at a CE."""
+        """Return what the VO's own variables are at a CE."""
         defaults = {name: variable.default for name, variable in self.variables.items()}
         return {**defaults, **self.at.get(ce, {})}
 

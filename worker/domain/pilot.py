@@ -128,7 +128,7 @@ GROUP_LENGTH = 24
 """So many of them name the group of pilots that were reserved together; the rest is a number."""
 
 GROUP_SIZE = 1000
-"""A group has so many pilots at the most, numbered from 0."""
+"""A group has so many pilots at most, numbered from 0."""
 
 
 class Pilot(NamedTuple):
@@ -242,7 +242,7 @@ def numbered(group: str, number: int) -> str:
 
 
 def group_and_number(stamp: str) -> tuple[str, int]:
-    """Take a stamp apart."""
+    """Return the group of a stamp, and its number in the group."""
     return stamp[:GROUP_LENGTH], int(stamp[GROUP_LENGTH:], 16)
 
 
@@ -258,7 +258,7 @@ def check_stamps(stamps: Collection[str]) -> None:
 
 
 def check_stamp(stamp: str) -> None:
-    """Do the same for one."""
+    """Refuse a stamp that is not 32 lower-case hexadecimal characters."""
     if not _STAMP.fullmatch(stamp):
         raise Invalid("stamp", f"{stamp[:64]!r} is not {STAMP_LENGTH} hexadecimal characters")
 

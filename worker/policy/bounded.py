@@ -34,20 +34,20 @@ class Bounded:
         decided = self._policy(now=now, vo=vo, budget=budget, ces=ces, parameters=parameters)
         by_ce = {decision.ce: decision for decision in decided}
         left = max(0, budget if vo.room is None else min(budget, vo.room))
-        given: Counter[str] = Counter()
+        granted: Counter[str] = Counter()
         for ce in sorted(ces, key=lambda ce: ce.name):
-            wanted = by_ce[ce.name].granted if ce.name in by_ce else 0
+            proposed = by_ce[ce.name].granted if ce.name in by_ce else 0
             if not vo.closed and not ce.closed:
-                given[ce.name] = max(0, min(wanted, ce.free, left))
-                left -= given[ce.name]
+                granted[ce.name] = max(0, min(proposed, ce.free, left))
+                left -= granted[ce.name]
         facts = traces.writer(vo, budget)
         return [
             Decision(
                 vo=vo.name,
                 ce=ce.name,
                 at=now,
-                granted=given[ce.name],
-                reason=self._reason(by_ce.get(ce.name), given[ce.name]),
+                granted=granted[ce.name],
+                reason=self._reason(by_ce.get(ce.name), granted[ce.name]),
                 trace={
                     **(by_ce[ce.name].trace if ce.name in by_ce else {}),
                     **facts(ce),

@@ -39,15 +39,15 @@ class Comparison:
         ]
 
 
-def compare(ce: str, listing: Listing, known: Mapping[str, Pilot]) -> Comparison:
+def compare(ce: str, listing: Listing, pilots: Mapping[str, Pilot]) -> Comparison:
     """Sort what a CE listed, knowing the pilots of its stamps."""
-    first, others = _first_of_each(listing.jobs, known)
+    first, others = _first_of_each(listing.jobs, pilots)
     comparison = Comparison(
         listed=frozenset(first),
-        doubles=[job for job in others if _is_double(ce, job, known.get(job.stamp))],
+        doubles=[job for job in others if _is_double(ce, job, pilots.get(job.stamp))],
     )
     for stamp, job in first.items():
-        pilot = known.get(stamp)
+        pilot = pilots.get(stamp)
         if _owner(ce, job, pilot) != ce:
             if job.status in AT_CE and (pilot is None or pilot.status in FINAL):
                 comparison.foreign.append((pilot, job))
@@ -81,12 +81,12 @@ def _is_over(pilot: Pilot, as_of: datetime) -> bool:
 
 
 def covers(listing: Listing, pilot: Pilot) -> bool:
-    """Tell whether a listing would show a pilot if its CE had it."""
+    """Return whether a listing would show a pilot if its CE had it."""
     return listing.complete and (listing.vos is None or pilot.vo in listing.vos)
 
 
 def _first_of_each(
-    jobs: Iterable[Observed], known: Mapping[str, Pilot]
+    jobs: Iterable[Observed], pilots: Mapping[str, Pilot]
 ) -> tuple[dict[str, Observed], Sequence[Observed]]:
     """Part the job of each stamp, the recorded one if it is there, from any other of that stamp."""
     first: dict[str, Observed] = {}
@@ -95,7 +95,7 @@ def _first_of_each(
         if job.stamp not in first:
             first[job.stamp] = job
             continue
-        pilot = known.get(job.stamp)
+        pilot = pilots.get(job.stamp)
         if pilot is not None and job.handle == pilot.handle:
             others.append(first[job.stamp])
             first[job.stamp] = job

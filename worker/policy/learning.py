@@ -22,7 +22,10 @@ from worker.policy.record import Record
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """What waits at a CE now. Nothing that has happened tells that nothing happens."""
+    """What waits at a CE now, and what began there lately.
+
+    It is read, not learnt: no outcome shows that nothing happens.
+    """
 
     oldest_waiting_since: datetime | None = None
     """When the pilot that has been waiting for longest was submitted."""
@@ -30,9 +33,12 @@ class Queue:
     last_began: datetime | None = None
     """When a pilot began to run there last."""
 
+    drained: int = 0
+    """How many pilots began to run there in the last hour."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class PauseChange:
     """That a CE was paused, or its pause ended."""
 
     was: Sending
@@ -42,11 +48,11 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learned:
+class LearnedState:
     """What is known after new outcomes, and the pauses that began or ended on the way."""
 
     state: dict[str, Any]
-    changes: tuple[Change, ...] = ()
+    changes: tuple[PauseChange, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +74,7 @@ def learn(
     configured: float,
     queue: Queue = NOTHING_WAITS,
     parameters: Parameters = DEFAULTS,
-) -> Learned:
+) -> LearnedState:
     """Fold new outcomes of one CE into what is known of it; the cost is that of the new ones."""
     record = Record(state, configured, parameters)
     for event in events:
@@ -84,7 +90,7 @@ def reopen(
     now: datetime,
     configured: float,
     parameters: Parameters = DEFAULTS,
-) -> Learned:
+) -> LearnedState:
     """End a pause by hand; what was held against the CE is forgiven as if a probe had survived."""
     record = Record(state, configured, parameters)
     record.close(reason, now.timestamp())
@@ -98,7 +104,7 @@ def judge(
     configured: float,
     parameters: Parameters = DEFAULTS,
 ) -> Judged:
-    """Tell what a state means now; without one, what the configured success rate says."""
+    """Return what a state means now; without one, what the configured success rate says."""
     record = Record(state, configured, parameters)
     trouble = record.trouble
     return Judged(
@@ -107,9 +113,9 @@ def judge(
     )
 
 
-def _learned(record: Record) -> Learned:
+def _learned(record: Record) -> LearnedState:
     changes = tuple(
-        Change(
+        PauseChange(
             was=Sending.PAUSED if closed else Sending.NORMAL,
             became=Sending.NORMAL if closed else Sending.PAUSED,
             reason=reason,
@@ -117,7 +123,7 @@ def _learned(record: Record) -> Learned:
         )
         for closed, reason, at in record.changes
     )
-    return Learned(state=record.stored(), changes=changes)
+    return LearnedState(state=record.stored(), changes=changes)
 
 
 def _moment(seconds: float) -> datetime:

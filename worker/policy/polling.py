@@ -3,13 +3,13 @@
 from datetime import datetime, timedelta
 
 LOST_MISSES = 3
-"""So many complete answers without the pilot, at the least, before it is lost."""
+"""Complete answers without the pilot that it takes, at least, before it is lost."""
 
 LOST_AFTER = timedelta(minutes=10)
-"""And so long since the first of them."""
+"""The time since the first of them that it takes, too."""
 
 DOUBT_MISSES = 2
-"""So many complete listings without its stamp before a pilot in doubt is given up."""
+"""Complete listings without its stamp that it takes before a pilot in doubt is given up."""
 
 
 def next_check(
@@ -26,7 +26,7 @@ def after_failures(now: datetime, failures: int, *, soonest: timedelta) -> datet
 
 
 def is_lost(misses: int, missing_since: datetime | None, now: datetime) -> bool:
-    """Tell whether a pilot has been missing often and long enough."""
+    """Return whether a pilot has been missing often and long enough."""
     if missing_since is None or misses < LOST_MISSES:
         return False
     return now - missing_since >= LOST_AFTER

@@ -55,28 +55,28 @@ class CECall(Turn):
             return f"no more than {limit:g} calls a minute"
         return None
 
-    def submissions(self, tx: Transaction, wanted: int) -> int:
+    def submissions(self, tx: Transaction, count: int) -> int:
         """Take as many of the wanted submissions as the rate allows; by hand all of them."""
         limit = self.options.submissions_per_minute
         if limit is None or self.runtime.by_hand:
-            return wanted
+            return count
         name = f"submissions:{self.ce.name}"
-        return locks.take_tokens(tx, name, wanted, limit, self.runtime.now())
+        return locks.take_tokens(tx, name, count, limit, self.runtime.now())
 
     def note_answer(self, tx: Transaction) -> None:
         """Note that the CE answered; the turn goes on."""
         health.call_answered(tx, self.ce.name, self.runtime.now())
 
-    def note_part(self, tx: Transaction, missing: int, asked: int) -> None:
+    def note_part(self, tx: Transaction, missing: int, total: int) -> None:
         """Note an answer about some of the pilots that were asked after; the turn goes on.
 
         An answer about none of them leaves the failed calls of the CE as they are: it may be no
         fault of the CE, and it is no sign that the CE is well.
         """
-        if missing < asked:
+        if missing < total:
             self.note_answer(tx)
         if missing:
-            health.answer_incomplete(tx, self.ce.name, unanswered(missing, asked))
+            health.answer_incomplete(tx, self.ce.name, unanswered(missing, total))
 
     def answered(self, tx: Transaction) -> None:
         """Note that the CE answered, and give the turn back."""
@@ -111,9 +111,9 @@ def begin(tx: Transaction, runtime: Runtime, ce: CE) -> CECall | TaskResult:
     return skipped(hindrance)
 
 
-def unanswered(missing: int, asked: int) -> str:
+def unanswered(missing: int, total: int) -> str:
     """Write about how many pilots a CE said nothing."""
-    return f"no answer about {missing} of {asked} pilots"
+    return f"no answer about {missing} of {total} pilots"
 
 
 def lease_name(ce: str) -> str:

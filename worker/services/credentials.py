@@ -22,7 +22,7 @@ from worker.services.runtime import Runtime
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class CredentialStanding:
     """How a credential stands now."""
 
     vo: str
@@ -41,13 +41,13 @@ class Standing:
 
 def add(
     database: Database, backends: Mapping[str, Backend], credential: Credential, now: datetime
-) -> Standing:
+) -> CredentialStanding:
     """Add a credential, and look at it. One that cannot be used yet is added all the same."""
     registry.get(backends, credential.backend)
-    seen = files.look(credential, now)
+    current = files.look(credential, now)
     with database.uow() as tx:
         credentials.add(tx, credential)
-        return _stored(tx, seen, now)
+        return _stored(tx, current, now)
 
 
 def useless(backends: Mapping[str, Backend], credential: Credential) -> str | None:
@@ -67,14 +67,14 @@ def change(
     kind: CredentialKind | None,
     changes: Mapping[str, Any],
     now: datetime,
-) -> Standing:
+) -> CredentialStanding:
     """Change where a credential lies or how it is renewed, and look at it."""
     with database.uow() as tx:
-        was = credentials.get(tx, vo, backend, kind)
-    seen = files.look(replace(was, **changes), now)
+        before = credentials.get(tx, vo, backend, kind)
+    current = files.look(replace(before, **changes), now)
     with database.uow() as tx:
-        credentials.change(tx, seen)
-        return _stored(tx, seen, now)
+        credentials.change(tx, current)
+        return _stored(tx, current, now)
 
 
 def remove(
@@ -82,38 +82,37 @@ def remove(
 ) -> None:
     """Forget a credential; its file stays."""
     with database.uow() as tx:
-        found = credentials.get(tx, vo, backend, kind)
+        credential = credentials.get(tx, vo, backend, kind)
         if not yes:
-            what = f"this would forget the {found.kind} of {vo or ALL_VOS} for {backend}"
+            what = f"this would forget the {credential.kind} of {vo or ALL_VOS} for {backend}"
             raise ConfirmationNeeded(what, "say --yes if you mean it")
-        credentials.remove(tx, found)
+        credentials.remove(tx, credential)
 
 
 def show(
     database: Database, vo: str | None, backend: str, kind: CredentialKind | None, now: datetime
-) -> Standing:
-    """Tell how a credential stands, by what its file says now."""
+) -> CredentialStanding:
+    """Return how a credential stands, by what its file says now."""
     with database.uow() as tx:
-        found = credentials.get(tx, vo, backend, kind)
-    return standing(files.look(found, now), now)
+        credential = credentials.get(tx, vo, backend, kind)
+    return standing(files.look(credential, now), now)
 
 
-def list_all(database: Database, now: datetime) -> list[Standing]:
-    """Tell how every credential stands, by what their files say now."""
+def list_all(database: Database, now: datetime) -> list[CredentialStanding]:
+    """Return how every credential stands, by what their files say now."""
     with database.uow() as tx:
-        found = credentials.get_all(tx)
-    return [standing(files.look(one, now), now) for one in found]
+        stored = credentials.get_all(tx)
+    return [standing(files.look(credential, now), now) for credential in stored]
 
 
-def standings(tx: Transaction, now: datetime) -> list[Standing]:
-    """Tell how every credential stands, by what was seen last."""
-    return [standing(one, now) for one in credentials.get_all(tx)]
+def standings(tx: Transaction, now: datetime) -> list[CredentialStanding]:
+    """Return how every credential stands, by the last look into its file."""
+    return [standing(credential, now) for credential in credentials.get_all(tx)]
 
 
-def standing(credential: Credential, now: datetime) -> Standing:
-    """Tell how a credential stands."""
+def standing(credential: Credential, now: datetime) -> CredentialStanding:
     remaining = left(credential, now)
-    return Standing(
+    return CredentialStanding(
         vo=credential.vo or ALL_VOS,
         backend=credential.backend,
         kind=credential.kind,
@@ -129,24 +128,31 @@ def standing(credential: Credential, now: datetime) -> Standing:
     )
 
 
-def closed(tx: Transaction, runtime: Runtime, vos: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Say for which CEs the credentials of VOs cannot be used, and why, by what was seen last."""
+def unusable_ces(
+    tx: Transaction, runtime: Runtime, vos: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """Return, by VO, the CEs that its credential is no good for, and why, by the last look."""
     asking = [backend.name for backend in runtime.backends.values() if _may_ask(backend)]
     if not asking:
         return {}
-    held = {(one.vo, one.backend, one.kind): one for one in credentials.get_all(tx, asking)}
-    asked = [
+    held = {
+        (credential.vo, credential.backend, credential.kind): credential
+        for credential in credentials.get_all(tx, asking)
+    }
+    requirements = [
         (ce.name, ce.backend, kind)
         for ce in ces.of_backends(tx, asking)
-        if (kind := _asked(runtime, ce.backend, ce.options)) is not None
+        if (kind := _required_kind(runtime, ce.backend, ce.options)) is not None
     ]
     now = runtime.now()
-    kinds = {(backend, kind) for _, backend, kind in asked}
-    found: dict[str, dict[str, str]] = {}
+    kinds = {(backend, kind) for _, backend, kind in requirements}
+    by_vo: dict[str, dict[str, str]] = {}
     for vo in vos:
         why = {(backend, kind): _why(held, vo, backend, kind, now) for backend, kind in kinds}
-        found[vo] = {ce: said for ce, of, kind in asked if (said := why[of, kind]) is not None}
-    return found
+        by_vo[vo] = {
+            ce: reason for ce, of, kind in requirements if (reason := why[of, kind]) is not None
+        }
+    return by_vo
 
 
 def _why(
@@ -156,25 +162,27 @@ def _why(
     kind: CredentialKind,
     now: datetime,
 ) -> str | None:
-    """Say why a VO has nothing to show; its own credential goes before that of all VOs."""
-    one = held.get((vo, backend, kind)) or held.get((None, backend, kind))
-    return files.unknown(vo, backend, kind) if one is None else trouble(one, now, vo)
+    """Return why a VO has no usable credential. Its own goes before the one for all VOs."""
+    credential = held.get((vo, backend, kind)) or held.get((None, backend, kind))
+    return files.unknown(vo, backend, kind) if credential is None else trouble(credential, now, vo)
 
 
 def barred(runtime: Runtime, ce_name: str) -> dict[str, str]:
-    """Say which VOs cannot use a CE now, and why, by what their credentials' files say."""
+    """Return the VOs that cannot use a CE now, and why, by the files of their credentials."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
         kind = runtime.options(ce).credential
         if kind is None:
             return {}
-        found = credentials.of_each_vo(tx, ce.backend, kind)
-    usable = files.usable(found, ce.backend, kind, runtime.now())
-    return {vo: plain(one) for vo, one in usable.items() if isinstance(one, CredentialProblem)}
+        by_vo = credentials.of_each_vo(tx, ce.backend, kind)
+    usable = files.usable(by_vo, ce.backend, kind, runtime.now())
+    return {
+        vo: plain(answer) for vo, answer in usable.items() if isinstance(answer, CredentialProblem)
+    }
 
 
 def plain(problem: CredentialProblem) -> str:
-    """Say what is wrong with a credential without the sentence of its kind of error."""
+    """Return what is wrong with a credential, without the sentence of its kind of error."""
     return ": ".join(map(str, problem.details)) or str(problem)
 
 
@@ -182,15 +190,17 @@ def _may_ask(backend: Backend) -> bool:
     return backend.options.credential is not Options.credential
 
 
-def _asked(runtime: Runtime, backend: str, options: Mapping[str, Any]) -> CredentialKind | None:
-    """Tell which credential a CE asks for; options that cannot be read ask for none."""
+def _required_kind(
+    runtime: Runtime, backend: str, options: Mapping[str, Any]
+) -> CredentialKind | None:
+    """Return which credential a CE asks for; options that cannot be read ask for none."""
     try:
         return registry.check_options(runtime.backends, backend, options).credential
     except PilotageError:
         return None
 
 
-def _stored(tx: Transaction, seen: Credential, now: datetime) -> Standing:
-    found = credentials.get(tx, seen.vo, seen.backend, seen.kind)
-    credentials.saw(tx, [replace(seen, id=found.id)])
-    return standing(seen, now)
+def _stored(tx: Transaction, current: Credential, now: datetime) -> CredentialStanding:
+    stored = credentials.get(tx, current.vo, current.backend, current.kind)
+    credentials.save_looks(tx, [replace(current, id=stored.id)])
+    return standing(current, now)

@@ -40,22 +40,22 @@ class Ready:
 def ready(tx: Transaction, ce: CE, vos: Collection[str]) -> Ready:
     """Make the payloads of these VOs fit for a CE. One that cannot be read stops its VO alone."""
     fitted, broken = {}, {}
-    for vo, told in payloads.of_vos(tx, vos).items():
+    for vo, stored in payloads.of_vos(tx, vos).items():
         try:
-            fitted[vo] = _fit(read(told), vo, ce)
+            fitted[vo] = _fit(read(stored), vo, ce)
         except PilotageError as error:
             broken[vo] = f"the payload of VO {vo} cannot be used: {error}"
     return Ready(fitted=fitted, broken=broken)
 
 
 def show(database: Database, vo: str, ce_name: str | None = None) -> dict[str, Any]:
-    """Tell a VO's payload: as it was set, or as it is at a CE, where the stamp alone is open."""
+    """Return a VO's payload: as it was set, or as it is at a CE, with only the stamp left open."""
     with database.uow() as tx:
-        told = payloads.get(tx, vo)
+        stored = payloads.get(tx, vo)
         ce = None if ce_name is None else ces.get(tx, ce_name)
-    if told is None:
+    if stored is None:
         return {}
-    payload = read(told)
+    payload = read(stored)
     if ce is None:
         return plain(payload)
     script, arguments = _fit(payload, vo, ce).for_pilot("@{stamp}")
@@ -69,16 +69,16 @@ def set_(database: Database, vo: str, payload: Payload | None) -> None:
 
 
 def put(tx: Transaction, vo: str, payload: Payload | None) -> None:
-    """Do the same in a unit of work."""
+    """Store the payload of a VO; with none its pilots run what the CE's options say."""
     if payload is not None:
-        known = ces.names(tx)
+        names = ces.names(tx)
         for ce in payload.at:
-            if ce not in known:
-                raise UnknownCE(f"payload of {vo}: {ce}", nearest(ce, known))
+            if ce not in names:
+                raise UnknownCE(f"payload of {vo}: {ce}", nearest(ce, names))
     payloads.put(tx, vo, None if payload is None else plain(payload))
 
 
-class _File(FileTable):
+class PayloadTable(FileTable):
     """A payload as a file has it: its script is the name of a file, or a text."""
 
     script: str | None = None
@@ -95,7 +95,7 @@ def read_file(path: Path) -> Payload:
 
 def read_values(values: Mapping[str, Any], folder: Path) -> Payload:
     """Read a payload as a file has it; a script that it names lies in this folder."""
-    file = validation.read(_File, values, "payload")
+    file = validation.read(PayloadTable, values, "payload")
     if (file.script is None) == (file.script_text is None):
         raise Invalid("payload", "it needs a script, the name of a file, or a script_text")
     text = file.script_text

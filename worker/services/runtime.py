@@ -21,7 +21,7 @@ Nudge = Callable[[str, str], object]
 
 
 def no_nudge(task: str, subject: str) -> None:
-    """Tell nobody: a task that is run by hand starts no other."""
+    """Do nothing: a task that is run by hand starts no other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,6 @@ class Runtime:
     keep_reports: timedelta = timedelta(days=365)
 
     def options(self, ce: CE) -> Options:
-        """Read a CE's options."""
         return registry.check_options(self.backends, ce.backend, ce.options)
 
     def driver(self, ce: CE, options: Options | None = None) -> Guard:

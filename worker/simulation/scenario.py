@@ -32,7 +32,7 @@ class TroubleKind(Described):
     FAILING = "failing", "Pilots fail late."
 
 
-class Site(FileTable):
+class CEModel(FileTable):
     """The truth about a CE, or about so many alike."""
 
     name: str
@@ -60,7 +60,7 @@ class Site(FileTable):
         return name
 
 
-class Trouble(FileTable):
+class CETrouble(FileTable):
     """Something that befalls a CE for a time."""
 
     ce: str
@@ -116,7 +116,7 @@ class Owner(FileTable):
 
     @property
     def unlimited(self) -> bool:
-        """Tell whether it has always more work."""
+        """Whether it always has more work."""
         return self.jobs is None and self.jobs_per_hour is None and not self.burst
 
 
@@ -136,9 +136,9 @@ class Scenario(FileTable):
     pilot_minutes: Length = 60.0
     spread: float = 0.25
     """How much the time that a pilot runs differs from pilot to pilot."""
-    sites: tuple[Site, ...] = Field(default=(), alias="ce")
+    sites: tuple[CEModel, ...] = Field(default=(), alias="ce")
     owners: tuple[Owner, ...] = Field(default=(Owner(name="default"),), alias="vo")
-    troubles: tuple[Trouble, ...] = Field(default=(), alias="trouble")
+    troubles: tuple[CETrouble, ...] = Field(default=(), alias="trouble")
     drifts: tuple[Drift, ...] = Field(default=(), alias="drift")
 
 
@@ -156,7 +156,7 @@ def parse(name: str, values: Mapping[str, Any]) -> Scenario:
     return scenario
 
 
-def names_of(site: Site) -> list[str]:
+def names_of(site: CEModel) -> list[str]:
     """Name the CEs that a site stands for."""
     if site.count == 1:
         return [site.name]

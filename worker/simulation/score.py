@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.simulation.drive import Run
 from worker.simulation.truth import HOUR
-from worker.simulation.world import Pilot
+from worker.simulation.world import SimulatedPilot
 
 BURNT = 0.5
 """What a wasted slot-hour costs, in hours."""
@@ -66,7 +66,7 @@ def score(run: Run, parameters: Parameters = DEFAULTS) -> Score:
 
 
 def noticed(run: Run) -> list[float | None]:
-    """Tell of each trouble after how many minutes its CE got probes only."""
+    """Return, for each trouble, after how many minutes its CE got probes only."""
     found = []
     for name, ce in run.world.ces.items():
         for trouble in ce.truth.troubles:
@@ -77,7 +77,7 @@ def noticed(run: Run) -> list[float | None]:
 
 
 def back(run: Run) -> list[float | None]:
-    """Tell of each trouble that ended after how many minutes its CE got more than probes again."""
+    """Return, for each trouble that ended, after how many minutes its CE got more than probes."""
     found = []
     for name, ce in run.world.ces.items():
         for trouble in ce.truth.troubles:
@@ -113,7 +113,7 @@ def _fairness(run: Run) -> float | None:
     return sum(got) ** 2 / len(got) / squares if squares else 1.0
 
 
-def _hours(pilot: Pilot, end: float) -> float:
+def _hours(pilot: SimulatedPilot, end: float) -> float:
     if pilot.began is None:
         return 0.0
     return ((end if pilot.ended is None else pilot.ended) - pilot.began) / HOUR

@@ -2,7 +2,15 @@
 
 import math
 
-from worker.simulation.scenario import ALL, Drift, Scenario, Site, Trouble, TroubleKind, names_of
+from worker.simulation.scenario import (
+    ALL,
+    CEModel,
+    CETrouble,
+    Drift,
+    Scenario,
+    TroubleKind,
+    names_of,
+)
 
 HOUR = 3600.0
 
@@ -10,7 +18,7 @@ HOUR = 3600.0
 class Truth:
     """What one CE really is like. Moments are seconds from the beginning."""
 
-    def __init__(self, name: str, site: Site, scenario: Scenario) -> None:
+    def __init__(self, name: str, site: CEModel, scenario: Scenario) -> None:
         self.name = name
         self.site = site
         self.slots = site.capacity if site.slots is None else site.slots
@@ -20,11 +28,11 @@ class Truth:
         self._drifts: dict[str, Drift] = {drift.of: drift for drift in drifts}
 
     def rate(self, of: str, at: float) -> float:
-        """Tell a rate at a moment, troubles apart."""
+        """Return a rate at a moment, troubles apart."""
         drift = self._drifts.get(of)
         return float(getattr(self.site, of)) if drift is None else _swing(drift, at)
 
-    def trouble(self, at: float, *kinds: TroubleKind) -> Trouble | None:
+    def trouble(self, at: float, *kinds: TroubleKind) -> CETrouble | None:
         """Find the trouble of one of these kinds that it has at a moment."""
         for trouble in self.troubles:
             if trouble.kind in kinds and trouble.begins * HOUR <= at < trouble.ends * HOUR:

@@ -16,7 +16,7 @@ from worker.db import schedules
 from worker.db.schedules import Schedule
 from worker.domain.credential import State
 from worker.domain.vo import ALL_VOS
-from worker.services.credentials import Standing, standings
+from worker.services.credentials import CredentialStanding, standings
 from worker.services.observe.overview import NORMAL, CELine, ce_lines
 from worker.services.observe.standstill import queue_of
 from worker.services.runtime import Runtime
@@ -97,8 +97,10 @@ def metrics(runtime: Runtime) -> str:
     now = runtime.now()
     with runtime.database.uow() as tx:
         lines = ce_lines(tx, now, runtime.parameters)
-        seen, fired = standings(tx, now), schedules.get_all(tx)
-    return generate_latest(_Read([*_ces(lines), *_credentials(seen), *_tasks(fired)])).decode()
+        credentials, fired = standings(tx, now), schedules.get_all(tx)
+    return generate_latest(
+        _Read([*_ces(lines), *_credentials(credentials), *_tasks(fired)])
+    ).decode()
 
 
 class _Read(Collector):
@@ -131,24 +133,24 @@ def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
         yield FAILED_CALLS, ce, line.failed_calls
 
 
-def _credentials(seen: Sequence[Standing]) -> Iterator[Sample]:
-    for one in seen:
+def _credentials(credentials: Sequence[CredentialStanding]) -> Iterator[Sample]:
+    for standing in credentials:
         # What nobody has looked into yet is neither good nor bad.
-        if one.state != State.UNSEEN:
-            credential = (one.vo, one.backend, one.kind)
-            yield LEFT, credential, one.seconds_left
-            yield USED, credential, one.used
-            yield USABLE, credential, one.state != State.UNUSABLE
+        if standing.state != State.UNSEEN:
+            labels = (standing.vo, standing.backend, standing.kind)
+            yield LEFT, labels, standing.seconds_left
+            yield USED, labels, standing.used
+            yield USABLE, labels, standing.state != State.UNUSABLE
 
 
 def _tasks(fired: Sequence[Schedule]) -> Iterator[Sample]:
-    for one in fired:
-        task = (one.task, one.vo or ALL_VOS)
-        yield FIRED, task, _seconds(one.last_at)
-        yield DONE, task, _seconds(one.done_at)
-        queue = queue_of(one)
-        if queue is not None and one.enabled:
-            yield PENDING, (*task, queue), one.pending
+    for schedule in fired:
+        task = (schedule.task, schedule.vo or ALL_VOS)
+        yield FIRED, task, _seconds(schedule.last_at)
+        yield DONE, task, _seconds(schedule.done_at)
+        queue = queue_of(schedule)
+        if queue is not None and schedule.enabled:
+            yield PENDING, (*task, queue), schedule.pending
 
 
 def _seconds(moment: datetime | None) -> float | None:

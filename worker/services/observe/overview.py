@@ -8,7 +8,7 @@ from pathlib import Path
 
 from worker.db import ces, decisions, failures, pilot_reads, schedules, slots, vos
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.uow import Transaction
 from worker.domain.calls import state_of_calls, trouble
 from worker.domain.decision import Decision
@@ -18,7 +18,7 @@ from worker.domain.sending import Sending
 from worker.policy import explaining
 from worker.policy.learning import judge
 from worker.policy.parameters import Parameters
-from worker.services.credentials import Standing, standings
+from worker.services.credentials import CredentialStanding, standings
 from worker.services.facts import is_held
 from worker.services.observe.failing import LATELY, Ends
 from worker.services.observe.standstill import Standstill, standstills
@@ -78,7 +78,7 @@ class Overview:
     at: datetime
     pilots: dict[Status, int]
     ces: list[CELine]
-    credentials: list[Standing]
+    credentials: list[CredentialStanding]
     decisions: list[Decision]
     transitions: list[tuple[str, Transition]]
     ends: Ends
@@ -102,7 +102,7 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
             credentials=standings(tx, now),
             decisions=_latest_decisions(tx, latest),
             transitions=pilot_reads.latest_transitions(tx, latest),
-            fired_at=max((one.last_at for one in ticks if one.last_at), default=None),
+            fired_at=max((tick.last_at for tick in ticks if tick.last_at), default=None),
             standstills=standstills(ticks, now, runtime.lease),
             ends=failures.count_ends(tx, now - LATELY),
             full_disk=str(runtime.home) if is_full(runtime.home) else None,
@@ -117,7 +117,7 @@ def is_full(folder: Path) -> bool:
 
 
 def ce_lines(tx: Transaction, now: datetime, parameters: Parameters) -> list[CELine]:
-    """Tell how every CE stands."""
+    """Return a line for every CE."""
     by_status = pilot_reads.count_occupying(tx)
     return [
         CELine(
@@ -166,13 +166,13 @@ def explain(
 
 
 def steps(decision: Decision) -> list[tuple[str, str]]:
-    """Tell the steps of a decision in words, the result last."""
+    """Return the steps of a decision in words, the result last."""
     return explaining.steps(decision)
 
 
 def _latest_decisions(tx: Transaction, latest: int) -> list[Decision]:
-    asked = Asked(descending=True, limit=latest)
-    return decisions.find(tx, asked=asked).items
+    request = PageRequest(descending=True, limit=latest)
+    return decisions.find(tx, asked=request).items
 
 
 def _rate(ce: slots.CESlots, now: datetime, parameters: Parameters) -> float:

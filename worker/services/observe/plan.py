@@ -19,10 +19,10 @@ from worker.domain.validation import FileTable, read, within
 from worker.domain.vo import VO
 from worker.services.facts import Situation
 from worker.services.runtime import Runtime
-from worker.services.tasks.submit_pilots import decide, situation
+from worker.services.tasks.submit_pilots import decide, read_situation
 
 
-class _CE(FileTable):
+class SupposedCE(FileTable):
     """What may be supposed of a CE."""
 
     capacity: int = 0
@@ -32,7 +32,7 @@ class _CE(FileTable):
     draining: bool = False
 
 
-class _VO(FileTable):
+class SupposedVO(FileTable):
     """What may be supposed of a VO."""
 
     share: float = 1.0
@@ -60,7 +60,7 @@ def plan(
     """Decide for one VO or for all, each decision with its reason."""
     with runtime.database.uow() as tx:
         names = [vo] if vo is not None else vos.names(tx)
-        found = {name: situation(tx, runtime, name) for name in names}
+        found = {name: read_situation(tx, runtime, name) for name in names}
         _check(found[names[0]], supposed)
     given: Counter[str] = Counter()
     told: dict[str, int] = {}
@@ -80,13 +80,13 @@ def _check(found: Situation, supposed: Supposed) -> None:
         if name not in known_ces:
             raise UnknownCE(name, nearest(name, known_ces))
         with within(f"CE {name}"):
-            read(_CE, values)
+            read(SupposedCE, values)
             CE(**{"name": name, "backend": "any", "capacity": 0, **values})
     for name, values in supposed.vos.items():
         if name not in known_vos:
             raise UnknownVO(name, nearest(name, known_vos))
         with within(f"VO {name}"):
-            read(_VO, values)
+            read(SupposedVO, values)
             replace(known_vos[name], **values)
 
 
@@ -113,7 +113,7 @@ def _other_ce(ce: CESlots, values: Mapping[str, Any]) -> CESlots:
 
 
 def _after(found: Situation, given: Mapping[str, int], told: Mapping[str, int]) -> Situation:
-    """Tell what a situation is once others have got theirs."""
+    """Return a situation after the pilots of the VOs before this one."""
     counts = {
         name: (occupying + told.get(name, 0), waiting + told.get(name, 0))
         for name, (occupying, waiting) in {

@@ -21,7 +21,7 @@ PIECE = timedelta(minutes=10)
 
 
 @dataclass(kw_only=True)
-class Compared:
+class ReplayResult:
     """What two policies gave over a day, by CE and by VO."""
 
     policy: str
@@ -35,14 +35,14 @@ class Compared:
     good_becomes: float = 0.0
 
 
-def replay(runtime: Runtime, day: date, policy_name: str) -> Compared:
+def replay(runtime: Runtime, day: date, policy_name: str) -> ReplayResult:
     """Decide every stored tick of a day again."""
     policy = policies.find(policy_name)
-    found = Compared(policy=policy_name)
+    result = ReplayResult(policy=policy_name)
     for stored in _ticks(runtime, day):
         facts = _facts(stored)
         if facts is None:
-            found.skipped += 1
+            result.skipped += 1
             continue
         again = policy(
             now=facts.now,
@@ -51,10 +51,10 @@ def replay(runtime: Runtime, day: date, policy_name: str) -> Compared:
             ces=facts.ces,
             parameters=runtime.parameters,
         )
-        _count(found, facts, stored, again)
-    if not found.ticks:
+        _count(result, facts, stored, again)
+    if not result.ticks:
         raise Invalid(f"day {day}", "no decision of it is stored; see keep_decisions_days")
-    return found
+    return result
 
 
 def _ticks(runtime: Runtime, day: date) -> Iterator[list[Decision]]:
@@ -64,7 +64,7 @@ def _ticks(runtime: Runtime, day: date) -> Iterator[list[Decision]]:
     while moment < end:
         with runtime.database.uow() as tx:
             stored = decisions.between(tx, moment, moment + PIECE)
-        for _, tick in groupby(stored, key=lambda one: (one.at, one.vo)):
+        for _, tick in groupby(stored, key=lambda decision: (decision.at, decision.vo)):
             yield list(tick)
         moment += PIECE
 
@@ -77,17 +77,19 @@ def _facts(stored: list[Decision]) -> Facts | None:
         return None
 
 
-def _count(found: Compared, facts: Facts, was: list[Decision], becomes: list[Decision]) -> None:
+def _count(
+    result: ReplayResult, facts: Facts, was: list[Decision], becomes: list[Decision]
+) -> None:
     chance = {ce.name: ce.chances.all if ce.chances else ce.success_rate for ce in facts.ces}
-    found.ticks += 1
-    for one in was:
-        _add(found.was, one.ce, one.granted)
-        _add(found.vo_was, one.vo, one.granted)
-        found.good_was += one.granted * chance[one.ce]
-    for one in becomes:
-        _add(found.becomes, one.ce, one.granted)
-        _add(found.vo_becomes, one.vo, one.granted)
-        found.good_becomes += one.granted * chance[one.ce]
+    result.ticks += 1
+    for decision in was:
+        _add(result.was, decision.ce, decision.granted)
+        _add(result.vo_was, decision.vo, decision.granted)
+        result.good_was += decision.granted * chance[decision.ce]
+    for decision in becomes:
+        _add(result.becomes, decision.ce, decision.granted)
+        _add(result.vo_becomes, decision.vo, decision.granted)
+        result.good_becomes += decision.granted * chance[decision.ce]
 
 
 def _add(counts: dict[str, int], name: str, number: int) -> None:

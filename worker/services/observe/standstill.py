@@ -30,12 +30,14 @@ def standstills(
 ) -> list[Standstill]:
     """Find the queues that stand still. No execution lasts for longer than the patience."""
     by_queue: dict[str, list[Schedule]] = {}
-    for one in schedules:
-        queue = queue_of(one)
+    for schedule in schedules:
+        queue = queue_of(schedule)
         if queue is not None:
-            by_queue.setdefault(queue, []).append(one)
+            by_queue.setdefault(queue, []).append(schedule)
     return [
-        _standstill(queue, overdue, alive=any(_was_done(one, now - patience) for one in of_queue))
+        _standstill(
+            queue, overdue, alive=any(_was_done(schedule, now - patience) for schedule in of_queue)
+        )
         for queue, of_queue in sorted(by_queue.items())
         if (overdue := list(_overdue(of_queue, now, patience)))
     ]
@@ -65,10 +67,10 @@ def sentence(standstill: Standstill, now: datetime) -> str:
 def _overdue(
     of_queue: Sequence[Schedule], now: datetime, patience: timedelta
 ) -> Iterator[tuple[datetime, Schedule]]:
-    for one in of_queue:
-        since = one.pending_since
-        if one.enabled and one.pending >= FIRINGS and since and now - since > patience:
-            yield since, one
+    for schedule in of_queue:
+        since = schedule.pending_since
+        if schedule.enabled and schedule.pending >= FIRINGS and since and now - since > patience:
+            yield since, schedule
 
 
 def _standstill(
@@ -81,7 +83,7 @@ def _standstill(
         task=first.task,
         firings=first.pending,
         since=since,
-        others=tuple(sorted({one.task for _, one in overdue} - {first.task})),
+        others=tuple(sorted({schedule.task for _, schedule in overdue} - {first.task})),
         alive=alive,
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from worker.db import ces, credentials, payloads, pilot_reads, schedules, vos
 from worker.db.database import Database
-from worker.db.pages import MOST, Asked
+from worker.db.pages import MOST, PageRequest
 from worker.db.uow import Transaction
 from worker.domain.credential import Credential, called
 from worker.domain.payload import plain
@@ -53,7 +53,7 @@ def apply(database: Database, wanted: Wanted, now: datetime, *, dry_run: bool) -
 
 
 def _vo_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
-    present = {vo.name: vo for vo in vos.find(tx, asked=Asked(limit=MOST)).items}
+    present = {vo.name: vo for vo in vos.find(tx, asked=PageRequest(limit=MOST)).items}
     for name, vo in wanted.vos.items():
         if name not in present:
             yield Change(what=f"VO {name}", was="-", becomes="added", make=_adder(vos.add, vo))
@@ -65,7 +65,7 @@ def _vo_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
 
 
 def _ce_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
-    present = {ce.name: ce for ce in ces.find(tx, asked=Asked(limit=MOST)).items}
+    present = {ce.name: ce for ce in ces.find(tx, asked=PageRequest(limit=MOST)).items}
     for name, ce in wanted.ces.items():
         if name not in present:
             yield Change(what=f"CE {name}", was="-", becomes="added", make=_adder(ces.add, ce))
@@ -138,7 +138,7 @@ def _command(value: str | tuple[str, ...] | None) -> str:
 
 
 def _script(payload: Mapping[str, Any] | None) -> str:
-    """Tell one payload from another, in a few words."""
+    """Describe a payload in a few words that differ from those of another."""
     if payload is None:
         return "none"
     digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()

@@ -16,14 +16,14 @@ __all__ = ["Migrated", "list_backends", "migrate_one", "upgrade_all", "write_rev
 
 def list_backends(database: Database, backends: Mapping[str, Backend]) -> list[dict[str, Any]]:
     """List the back-ends with the standing of their chains."""
-    found = {chain.chain: chain for chain in status(database)}
+    by_name = {chain.chain: chain for chain in status(database)}
     return [
         {
             "name": backend.name,
             "about": backend.about,
-            "place": found[backend.name].place,
-            "revision": found[backend.name].revision,
-            "newest": found[backend.name].newest,
+            "place": by_name[backend.name].place,
+            "revision": by_name[backend.name].revision,
+            "newest": by_name[backend.name].newest,
             "tables": list(backend.chain.tables),
         }
         for backend in backends.values()

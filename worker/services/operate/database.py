@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.db import chains, pilot_reads, schema, server
-from worker.db.chains import CORE, Chain, Place, Standing
+from worker.db.chains import CORE, Chain, ChainStanding, ChainState
 from worker.db.database import Database
-from worker.db.refusals import translated
+from worker.db.driver_errors import translated
 from worker.db.tables import pilots
 from worker.domain.errors import ConfirmationNeeded, InUse, PilotageError, SchemaAbsent
 
@@ -60,20 +60,20 @@ def migrate_chain(database: Database, chain: Chain, *, stamp: bool = False) -> M
         _refuse_to_stamp_others(database, chain)
     if chain.name != CORE:
         _require_core(database)
-    was = chains.migrate(database.engine, chain, stamp=stamp)
+    before = chains.migrate(database.engine, chain, stamp=stamp)
     status = {
-        Place.CURRENT: "unchanged",
-        Place.ABSENT: "created",
-        Place.BEHIND: "migrated",
-        Place.FOREIGN: "stamped",
-    }[was.place]
-    return Migrated(chain=chain.name, status=status, was=was.revision, revision=was.head)
+        ChainState.CURRENT: "unchanged",
+        ChainState.ABSENT: "created",
+        ChainState.BEHIND: "migrated",
+        ChainState.FOREIGN: "stamped",
+    }[before.place]
+    return Migrated(chain=chain.name, status=status, was=before.revision, revision=before.head)
 
 
-def migrate_each(database: Database, wanted: Sequence[Chain]) -> list[Migrated]:
+def migrate_each(database: Database, chosen: Sequence[Chain]) -> list[Migrated]:
     """Bring these chains up to date, each for itself: one that fails stops no other."""
     done = []
-    for chain in wanted:
+    for chain in chosen:
         try:
             done.append(migrate_chain(database, chain))
         except Exception as error:  # noqa: BLE001 - a plug-in's migration may raise anything
@@ -82,10 +82,10 @@ def migrate_each(database: Database, wanted: Sequence[Chain]) -> list[Migrated]:
 
 
 def _failed(chain: Chain, error: Exception) -> Migrated:
-    told = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     if not isinstance(error, PilotageError):
-        told = f"{type(error).__name__}: {told}"
-    return Migrated(chain=chain.name, status="failed", was=None, revision=None, error=told)
+        message = f"{type(error).__name__}: {message}"
+    return Migrated(chain=chain.name, status="failed", was=None, revision=None, error=message)
 
 
 def setup(database: Database) -> tuple[Deed, list[Migrated]]:
@@ -100,7 +100,7 @@ def announce_setup(database: Database) -> str:
     with translated(database.url), database.engine.connect() as connection:
         standings = [chains.standing(connection, chain) for chain in database.chains]
         holds_pilots = server.has_rows(connection, pilots)
-    late = [s for s in standings if s.place is not Place.CURRENT]
+    late = [s for s in standings if s.place is not ChainState.CURRENT]
     if not late:
         return f"{database} is up to date: nothing to do"
     steps = ", ".join(f"{s.chain} from {s.revision or 'nothing'} to {s.head}" for s in late)
@@ -141,23 +141,23 @@ def verify(database: Database) -> list[str]:
     late = [
         f"chain {s.chain}: {s.place}, at {s.revision or 'nothing'}, the newest is {s.head}"
         for s in standings
-        if s.place is not Place.CURRENT
+        if s.place is not ChainState.CURRENT
     ]
-    found = schema.differences(database.engine, database.chains)
-    return late + [str(difference) for difference in found]
+    differences = schema.differences(database.engine, database.chains)
+    return late + [str(difference) for difference in differences]
 
 
 def status(database: Database) -> list[ChainStatus]:
-    """Tell where each chain stands and how many rows its tables have."""
+    """Return where each chain stands and how many rows its tables have."""
     return [
         ChainStatus(
             chain=chain.name,
-            place=str(found.place),
-            revision=found.revision,
-            newest=found.head,
+            place=str(standing.place),
+            revision=standing.revision,
+            newest=standing.head,
             rows=rows,
         )
-        for chain, found, rows in _standings(database)
+        for chain, standing, rows in _standings(database)
     ]
 
 
@@ -169,7 +169,7 @@ def require_current(database: Database) -> None:
         chains.require_current(connection, database.chains)
 
 
-def _standings(database: Database) -> list[tuple[Chain, Standing, dict[str, int | None]]]:
+def _standings(database: Database) -> list[tuple[Chain, ChainStanding, dict[str, int | None]]]:
     with translated(database.url), database.engine.connect() as connection:
         return [
             (chain, chains.standing(connection, chain), server.row_counts(connection, chain))
@@ -205,14 +205,16 @@ def _require_core(database: Database) -> None:
 def _refuse_to_stamp_others(database: Database, chain: Chain) -> None:
     """Take on only tables that are what the newest revision would have made."""
     with translated(database.url), database.engine.connect() as connection:
-        if chains.standing(connection, chain).place is not Place.FOREIGN:
+        if chains.standing(connection, chain).place is not ChainState.FOREIGN:
             return
-    found = [
+    differences = [
         difference
         for difference in schema.differences(database.engine, database.chains)
         if difference.table in chain.tables
     ]
-    if found:
+    if differences:
         raise InUse(
-            f"chain {chain.name} cannot be stamped", f"{found[0]}", f"and {len(found) - 1} more"
+            f"chain {chain.name} cannot be stamped",
+            f"{differences[0]}",
+            f"and {len(differences) - 1} more",
         )

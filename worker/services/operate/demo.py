@@ -48,8 +48,8 @@ def end(runtime: Runtime) -> None:
 
 
 def _held(runtime: Runtime, ce: str) -> list[Pilot]:
-    wanted = (Status.SUBMITTED, Status.RUNNING)
-    return pilots.list_pilots(runtime.database, statuses=wanted, ce=ce).items
+    statuses = (Status.SUBMITTED, Status.RUNNING)
+    return pilots.list_pilots(runtime.database, statuses=statuses, ce=ce).items
 
 
 def prepare(database: Database, backends: Mapping[str, Backend], now: datetime) -> None:

@@ -48,17 +48,19 @@ from worker.services.payloads import read_values
 from worker.services.tasks import ticks
 
 
-class _Credential(FileTable):
+class CredentialTable(FileTable):
+    """Where a credential lies, and the command that renews it."""
+
     path: str
     renew: tuple[str, ...] | None = None
 
 
-class _Credentials(FileTable):
+class CredentialTables(FileTable):
     """The credentials for one kind of CE: a path, or a path and how it is renewed."""
 
-    proxy: _Credential | None = None
-    token: _Credential | None = None
-    key: _Credential | None = None
+    proxy: CredentialTable | None = None
+    token: CredentialTable | None = None
+    key: CredentialTable | None = None
     renew: tuple[str, ...] | None = None
 
     @field_validator("proxy", "token", "key", mode="before")
@@ -76,13 +78,15 @@ class _Credentials(FileTable):
             raise ValueError(f"say with each how it is renewed: {example}")
         return self
 
-    def named(self) -> dict[CredentialKind, _Credential]:
+    def named(self) -> dict[CredentialKind, CredentialTable]:
         """Return the credentials by their kinds."""
         kinds = {kind: getattr(self, kind) for kind in CredentialKind}
         return {kind: one for kind, one in kinds.items() if one is not None}
 
 
-class _VO(FileTable):
+class VOTable(FileTable):
+    """A VO, with what it shows to CEs and what its pilots run."""
+
     share: float = 1.0
     limit: int | None = None
     demand: int | None = None
@@ -91,11 +95,13 @@ class _VO(FileTable):
     budget: int | None = None
     cancel_surplus: bool = False
     source: Mapping[str, Any] | None = None
-    credentials: Mapping[str, _Credentials] = Field(default={})
+    credentials: Mapping[str, CredentialTables] = Field(default={})
     payload: Mapping[str, Any] | None = None
 
 
-class _CE(FileTable):
+class CETable(FileTable):
+    """A CE, and the VOs that may use it; without a list all may."""
+
     backend: str
     capacity: int
     success_rate: float = 1.0
@@ -109,10 +115,12 @@ class _CE(FileTable):
     vos: tuple[str, ...] | None = None
 
 
-class _File(FileTable):
-    vo: Mapping[str, _VO] = Field(default={})
-    ce: Mapping[str, _CE] = Field(default={})
-    credentials: Mapping[str, _Credentials] = Field(default={})
+class InventoryTable(FileTable):
+    """The whole file."""
+
+    vo: Mapping[str, VOTable] = Field(default={})
+    ce: Mapping[str, CETable] = Field(default={})
+    credentials: Mapping[str, CredentialTables] = Field(default={})
     schedules: Mapping[str, ScheduleSetting] = Field(default={})
 
 
@@ -130,7 +138,7 @@ class Wanted:
 
 def read(path: Path, backends: Mapping[str, Backend]) -> Wanted:
     """Read a file and refuse what cannot be. A script that it names lies beside it."""
-    file = validation.read(_File, read_toml(path))
+    file = validation.read(InventoryTable, read_toml(path))
     schedules = list(ticks.of_settings(file.schedules))
     for schedule in schedules:
         ticks.check(schedule)
@@ -147,14 +155,14 @@ def read(path: Path, backends: Mapping[str, Backend]) -> Wanted:
     )
 
 
-def _vo(name: str, table: _VO) -> VO:
+def _vo(name: str, table: VOTable) -> VO:
     with within(f"vo.{name}"):
         if table.source is not None:
             sources.check(table.source)
         return VO(name=name, **_values(table, "credentials", "payload"))
 
 
-def _ce(name: str, table: _CE, backends: Mapping[str, Backend]) -> CE:
+def _ce(name: str, table: CETable, backends: Mapping[str, Backend]) -> CE:
     with within(f"ce.{name}"):
         registry.check_options(backends, table.backend, table.options)
         return CE(name=name, **_values(table, "vos"))
@@ -165,7 +173,7 @@ def _values(table: FileTable, *left_out: str) -> dict[str, Any]:
     return {key: getattr(table, key) for key in table.model_fields_set if key not in left_out}
 
 
-def _credentials(file: _File, backends: Mapping[str, Backend]) -> Iterator[Credential]:
+def _credentials(file: InventoryTable, backends: Mapping[str, Backend]) -> Iterator[Credential]:
     yield from _of_owner(None, "credentials", file.credentials, backends)
     for name, vo in file.vo.items():
         yield from _of_owner(name, f"vo.{name}.credentials", vo.credentials, backends)
@@ -174,7 +182,7 @@ def _credentials(file: _File, backends: Mapping[str, Backend]) -> Iterator[Crede
 def _of_owner(
     vo: str | None,
     where: str,
-    tables: Mapping[str, _Credentials],
+    tables: Mapping[str, CredentialTables],
     backends: Mapping[str, Backend],
 ) -> Iterator[Credential]:
     for backend, table in tables.items():
@@ -190,7 +198,7 @@ def _of_owner(
                 )
 
 
-def _payloads(file: _File, folder: Path) -> Iterator[tuple[str, Payload]]:
+def _payloads(file: InventoryTable, folder: Path) -> Iterator[tuple[str, Payload]]:
     for name, vo in file.vo.items():
         if vo.payload is not None:
             with within(f"vo.{name}"):

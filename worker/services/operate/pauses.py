@@ -7,7 +7,7 @@ from typing import Any
 from worker.db import ces, health, maintenances, sending
 from worker.db.database import Database
 from worker.db.maintenances import Maintenance
-from worker.db.pages import Asked, Page
+from worker.db.pages import Page, PageRequest
 from worker.db.sending import SendingChange
 from worker.domain.calls import trouble
 from worker.domain.errors import ConfirmationNeeded, Invalid
@@ -35,15 +35,20 @@ def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
     """End a pause, whoever made it; what was held against the CE weighs less."""
     now = runtime.now()
     with runtime.database.uow() as tx:
-        was, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
-        if was.sending is Sending.NORMAL:
+        before, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
+        if before.sending is Sending.NORMAL:
             raise Invalid(f"CE {ce}", "it is not paused")
-        given = runtime.parameters
-        if judge(was.learned, now=now, configured=configured, parameters=given).pause is not None:
-            learned = reopen(was.learned, reason, now=now, configured=configured, parameters=given)
+        parameters = runtime.parameters
+        if (
+            judge(before.learned, now=now, configured=configured, parameters=parameters).pause
+            is not None
+        ):
+            learned = reopen(
+                before.learned, reason, now=now, configured=configured, parameters=parameters
+            )
             health.save_learned(tx, ce, learned.state)
         new = SendingChange(
-            ce=ce, was=was.sending, became=Sending.NORMAL, reason=reason, by_hand=True, at=now
+            ce=ce, was=before.sending, became=Sending.NORMAL, reason=reason, by_hand=True, at=now
         )
         sending.change(tx, new)
 
@@ -51,38 +56,38 @@ def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
 def state(runtime: Runtime, ce: str) -> dict[str, Any]:
     """Return whether a CE is sent pilots, how its calls go, and the chances learnt of it."""
     with runtime.database.uow() as tx:
-        known, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
+        record, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
     now = runtime.now()
-    judged = judge(known.learned, now=now, configured=configured, parameters=runtime.parameters)
+    judged = judge(record.learned, now=now, configured=configured, parameters=runtime.parameters)
     chances = judged.chances
     return {
-        "calls": trouble(known, now),
-        "failed_calls": known.failed_calls,
-        "answered_at": known.last_answered_at,
-        "unanswered_since": known.unanswered_since,
-        "last_error": known.last_error,
-        "retry_at": known.retry_at,
-        "sending": known.sending,
-        "sending_reason": known.sending_reason,
-        "sending_since": known.sending_since,
-        "held_until": known.held_until,
+        "calls": trouble(record, now),
+        "failed_calls": record.failed_calls,
+        "answered_at": record.last_answered_at,
+        "unanswered_since": record.unanswered_since,
+        "last_error": record.last_error,
+        "retry_at": record.retry_at,
+        "sending": record.sending,
+        "sending_reason": record.sending_reason,
+        "sending_since": record.sending_since,
+        "held_until": record.held_until,
         "chances": {name: round(value, 2) for name, value in asdict(chances).items()},
     }
 
 
-def history(database: Database, ce: str, **asked: Any) -> Page[SendingChange]:
+def history(database: Database, ce: str, **request: Any) -> Page[SendingChange]:
     """List when a CE was paused, held or resumed."""
     with database.uow() as tx:
-        return sending.find(tx, ce, asked=Asked(**asked))
+        return sending.find(tx, ce, asked=PageRequest(**request))
 
 
 def add_maintenance(
     database: Database, ce: str, begins_at: datetime, ends_at: datetime, reason: str
 ) -> int:
     """Add one; return its id."""
-    wanted = Maintenance(ce=ce, begins_at=begins_at, ends_at=ends_at, reason=reason)
+    maintenance = Maintenance(ce=ce, begins_at=begins_at, ends_at=ends_at, reason=reason)
     with database.uow() as tx:
-        return maintenances.add(tx, wanted)
+        return maintenances.add(tx, maintenance)
 
 
 def maintenances_of(database: Database, ce: str | None, now: datetime) -> list[Maintenance]:

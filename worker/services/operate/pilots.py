@@ -9,7 +9,7 @@ from typing import Any
 from worker.backends.guard import Guard
 from worker.db import ces, outputs, pilot_reads, pilots
 from worker.db.database import Database
-from worker.db.pages import Asked, Page
+from worker.db.pages import Page, PageRequest
 from worker.db.pilot_search import restriction
 from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
@@ -34,9 +34,9 @@ def list_pilots(
     statuses: Collection[Status] = (),
     ce: str | None = None,
     vo: str | None = None,
-    **asked: Any,
+    **request: Any,
 ) -> Page[Pilot]:
-    """List pilots: one page, asked for as `Asked` says."""
+    """List pilots: one page, asked for as `PageRequest` says."""
     with database.uow() as tx:
         return pilot_reads.find(
             tx,
@@ -46,7 +46,7 @@ def list_pilots(
             statuses=statuses,
             ce=ce,
             vo=vo,
-            asked=Asked(**asked),
+            asked=PageRequest(**request),
         )
 
 
@@ -93,15 +93,15 @@ def output(
     if pilot.handle is None:
         raise InUse(f"pilot {pilot.id}", f"it is {pilot.status} and the CE has no output of it")
     try:
-        found = _fetch(runtime.driver(place), Job.of(pilot), pause)
+        answer = _fetch(runtime.driver(place), Job.of(pilot), pause)
     except BackendError:
         if kept is None:
             raise
-        found = Output(text="")
-    if kept is not None and not found.text:
+        answer = Output(text="")
+    if kept is not None and not answer.text:
         end = bounded(Output(text=without_secrets(kept.text), truncated=True), tail)
         return Written(text=end.text, truncated=end.truncated, kept_at=kept.kept_at)
-    whole = bounded(found, tail)
+    whole = bounded(answer, tail)
     return Written(text=whole.text, truncated=whole.truncated)
 
 
@@ -137,15 +137,15 @@ def cancel(
     by every check of the pilot, and what came of it a check will tell.
     """
     with runtime.database.uow() as tx:
-        found = {pilot.id: pilot for pilot in pilots_named(tx, which, runtime.now(), ce)}
+        by_id = {pilot.id: pilot for pilot in pilots_named(tx, which, runtime.now(), ce)}
         if not yes:
-            lost = f"this would cancel pilot {', '.join(map(str, found))}"
+            lost = f"this would cancel pilot {', '.join(map(str, by_id))}"
             raise ConfirmationNeeded(lost, "say --yes if you mean it")
-        unsent = [pilot.id for pilot in found.values() if pilot.status is Status.RESERVED]
+        unsent = [pilot.id for pilot in by_id.values() if pilot.status is Status.RESERVED]
         cancelled = pilots.cancel_reserved(tx, unsent, "asked for", runtime.now())
-        pilots.request_cancel(tx, found, runtime.now())
+        pilots.request_cancel(tx, by_id, runtime.now())
     at_ces: dict[str, list[Pilot]] = {}
-    for pilot in found.values():
+    for pilot in by_id.values():
         if pilot.handle is not None and pilot.status in AT_CE:
             at_ces.setdefault(pilot.ce, []).append(pilot)
     answers = {name: _ask(runtime, name, theirs) for name, theirs in at_ces.items()}
@@ -154,7 +154,7 @@ def cancel(
         counts={
             "cancelled": cancelled,
             "asked": sum(answer for answer in answers.values() if isinstance(answer, int)),
-            "over already": sum(pilot.status in FINAL for pilot in found.values()),
+            "over already": sum(pilot.status in FINAL for pilot in by_id.values()),
         },
         lines=tuple(lines),
     )

@@ -171,16 +171,15 @@ BUILT_IN = (
 @cache
 def tasks() -> dict[str, Task]:
     """Find every task, ours and those of extensions."""
-    found = {task.name: task for task in BUILT_IN}
+    by_name = {task.name: task for task in BUILT_IN}
     for task in plugins.load("pilotage.tasks", Task, "task").values():
-        if found.setdefault(task.name, task) is not task:
+        if by_name.setdefault(task.name, task) is not task:
             raise ConfigurationError(f"task {task.name}", "two distributions bring it")
-    return found
+    return by_name
 
 
 def get(name: str) -> Task:
-    """Find one task."""
-    known = tasks()
-    if name not in known:
-        raise UnknownTask(name, nearest(name, known))
-    return known[name]
+    by_name = tasks()
+    if name not in by_name:
+        raise UnknownTask(name, nearest(name, by_name))
+    return by_name[name]

@@ -35,7 +35,7 @@ def check_pilots(runtime: Runtime, ce_name: str) -> TaskResult:
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Say what `check_pilots` would do now; change nothing and call no CE."""
+    """Return what `check_pilots` would do now; change nothing and call no CE."""
     with runtime.database.uow() as tx:
         ces.get(tx, ce_name)
         due = pilot_reads.due(tx, ce_name, runtime.now(), runtime.batch)

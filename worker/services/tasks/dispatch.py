@@ -14,7 +14,7 @@ from worker.db.uow import Transaction
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.payload import Fitted
-from worker.domain.pilot import Cause
+from worker.domain.pilot import Cause, Move
 from worker.domain.schedule import Outcome
 from worker.services import ce_calls, credentials, payloads
 from worker.services.ce_calls import CECall
@@ -22,7 +22,7 @@ from worker.services.runtime import Runtime, TaskResult, skipped
 
 
 def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Send what is reserved for a CE, a batch at the most."""
+    """Send what is reserved for a CE, a batch at most."""
     # Read before the claim: a file may lie where it takes long, and no unit of work is to wait.
     barred = credentials.barred(runtime, ce_name)
     with runtime.database.uow() as tx:
@@ -52,7 +52,7 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Say what `dispatch` would do now; change nothing and call no CE."""
+    """Return what `dispatch` would do now; change nothing and call no CE."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
         count = len(pilot_reads.unsent(tx, ce_name))
@@ -70,7 +70,7 @@ def _send(
         # This process was stopped for so long that a listing may have given them up already.
         return _too_late(claimed)
     try:
-        receipts = _telling(call.driver.submit(_orders(claimed, fitted)))
+        receipts = _clear_receipts(call.driver.submit(_orders(claimed, fitted)))
     except BackendError as error:
         return _record_failure(call, claimed, error)
     with call.runtime.database.uow() as tx:
@@ -94,7 +94,7 @@ def _too_late(claimed: Sequence[Reserved]) -> TaskResult:
 
 
 def _left_out(barred: Mapping[str, str], waiting: Mapping[int, str]) -> dict[str, str]:
-    """Say of the VOs that have pilots here and cannot send them why; their pilots stay reserved."""
+    """Return the VOs that cannot send their pilots here, and why; these stay reserved."""
     concerned = set(waiting.values())
     return {vo: why for vo, why in sorted(barred.items()) if vo in concerned}
 
@@ -115,18 +115,18 @@ def _order(pilot: Reserved, payload: Fitted | None) -> Order:
     return Order(stamp=pilot.stamp, vo=pilot.vo, script=script, arguments=arguments)
 
 
-def _telling(receipts: Sequence[Receipt]) -> list[Receipt]:
+def _clear_receipts(receipts: Sequence[Receipt]) -> list[Receipt]:
     """Leave out what says neither yes nor no; it leaves its pilot in doubt."""
-    return [one for one in receipts if one.handle is not None or one.refused is not None]
+    return [
+        receipt for receipt in receipts if receipt.handle is not None or receipt.refused is not None
+    ]
 
 
-def _recorded(
-    call: CECall, claimed: Sequence[Reserved], receipts: Sequence[Receipt]
-) -> list[pilots.Receipt]:
+def _recorded(call: CECall, claimed: Sequence[Reserved], receipts: Sequence[Receipt]) -> list[Move]:
     ids = {pilot.stamp: pilot.pilot_id for pilot in claimed}
     next_check_at = call.runtime.now() + timedelta(seconds=call.options.check_soonest)
     return [
-        pilots.Receipt(
+        pilots.receipt_move(
             pilot_id=ids[receipt.stamp],
             handle=receipt.handle,
             refused=receipt.refused,
@@ -145,7 +145,7 @@ def _record_failure(call: CECall, claimed: Sequence[Reserved], error: BackendErr
     with call.runtime.database.uow() as tx:
         if cause is not None:
             receipts = [
-                pilots.Receipt(pilot_id=pilot.pilot_id, refused=cause, reason=str(error))
+                pilots.receipt_move(pilot_id=pilot.pilot_id, refused=cause, reason=str(error))
                 for pilot in claimed
             ]
             pilots.record(tx, receipts, call.runtime.now())

@@ -22,7 +22,7 @@ from worker.services.ce_calls import CECall
 from worker.services.runtime import Runtime, TaskResult
 
 SHOWN = 20
-"""Jobs that ought not to be there, of which one execution tells at the most."""
+"""Jobs that ought not to be there, of which one execution tells at most."""
 
 
 def reconcile(runtime: Runtime, ce_name: str) -> TaskResult:
@@ -37,7 +37,7 @@ def reconcile(runtime: Runtime, ce_name: str) -> TaskResult:
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Say what `reconcile` would settle; change nothing and call no CE."""
+    """Return what `reconcile` would settle; change nothing and call no CE."""
     with runtime.database.uow() as tx:
         ces.get(tx, ce_name)
         return TaskResult(counts={"in doubt": len(pilot_reads.in_doubt(tx, ce_name))})
@@ -95,8 +95,8 @@ def _settle(tx: Transaction, call: CECall, listing: Listing) -> tuple[Comparison
 
 
 def _compare(tx: Transaction, ce: CE, listing: Listing) -> Comparison:
-    known = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
-    return compare(ce.name, listing, known)
+    by_stamp = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
+    return compare(ce.name, listing, by_stamp)
 
 
 def _lines(comparison: Comparison) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ def report(runtime: Runtime) -> TaskResult:
 
 
 def plan(runtime: Runtime) -> TaskResult:
-    """Say what `report` would store now, and change nothing."""
+    """Return what `report` would store now, and change nothing."""
     with runtime.database.uow() as tx:
         return _done(summarise(tx, runtime.now()))
 
@@ -38,7 +38,8 @@ def summarise(tx: Transaction, now: datetime) -> dict[str, Any]:
         "available_ces": len(available),
         "free_slots": sum(row["available_slots"] for row in available),
         "credentials": [
-            {name: getattr(one, name) for name in CREDENTIAL} for one in standings(tx, now)
+            {name: getattr(standing, name) for name in CREDENTIAL}
+            for standing in standings(tx, now)
         ],
     }
 

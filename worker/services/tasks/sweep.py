@@ -22,7 +22,7 @@ def sweep(runtime: Runtime) -> TaskResult:
 
 
 def plan(runtime: Runtime) -> TaskResult:
-    """Say what `sweep` would end now, and change nothing."""
+    """Return what `sweep` would end now, and change nothing."""
     with runtime.database.uow() as tx:
         held = sending.held_until(tx, runtime.now())
         drained = ces.drained_by(tx, runtime.now())
@@ -31,12 +31,16 @@ def plan(runtime: Runtime) -> TaskResult:
 
 def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
     """End the pause that an operator made; what the CE has earned meanwhile comes after it."""
-    now, was = runtime.now(), health.get(tx, ce)
+    now, before = runtime.now(), health.get(tx, ce)
     configured = ces.get(tx, ce).success_rate
-    pause = judge(was.learned, now=now, configured=configured, parameters=runtime.parameters).pause
+    pause = judge(
+        before.learned, now=now, configured=configured, parameters=runtime.parameters
+    ).pause
     became = Sending.PAUSED if pause else Sending.NORMAL
     why = "the time of its pause is over"
-    change = SendingChange(ce=ce, was=was.sending, became=became, reason=why, by_hand=False, at=now)
+    change = SendingChange(
+        ce=ce, was=before.sending, became=became, reason=why, by_hand=False, at=now
+    )
     reason, since = (pause.reason, pause.since) if pause else (None, None)
     sending.change(tx, change, reason, since)
 

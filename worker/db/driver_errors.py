@@ -1,4 +1,4 @@
-"""What the drivers raise, told in our words: one line, no statement, no password."""
+"""Our errors for those of the database drivers: one line, no statement, no password."""
 
 import shutil
 import sqlite3
@@ -26,32 +26,32 @@ SQLITE_NEEDS = 64 << 10
 
 @contextmanager
 def translated(url: URL) -> Iterator[None]:
-    """Raise our errors for the driver's; a broken constraint stays: it is a mistake of ours."""
+    """Raise our errors in place of the driver's. A broken constraint is our mistake and stays."""
     try:
         yield
     except PoolTimeout as error:
         raise DatabaseBusy(shown(url), "all connections of this process are taken") from error
     except DBAPIError as error:
-        meant = _meaning(error.orig, url)
-        if meant is None:
+        kind = _kind_of(error.orig, url)
+        if kind is None:
             raise
-        raise meant(shown(url), first_line(error.orig)) from error
+        raise kind(shown(url), first_line(error.orig)) from error
 
 
 def first_line(error: object) -> str:
-    """Take the one line of a driver's message that says what happened."""
+    """Return the line of a driver's message that says what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 
-def _meaning(error: BaseException | None, url: URL) -> type[DatabaseError] | None:
-    """Find our word for a driver's error; `None` where it is no business of an operator's."""
+def _kind_of(error: BaseException | None, url: URL) -> type[DatabaseError] | None:
+    """Return our kind of error for a driver's; `None` if an operator can do nothing about it."""
     if isinstance(error, sqlite3.Error):
-        meaning = _sqlite_meaning(error)
-        return DatabaseFull if meaning is DatabaseUnavailable and _has_no_room(url) else meaning
+        kind = _sqlite_kind_of(error)
+        return DatabaseFull if kind is DatabaseUnavailable and _has_no_room(url) else kind
     from worker.db import psycopg_errors
 
-    return psycopg_errors.meaning(error)
+    return psycopg_errors.kind_of(error)
 
 
 def _has_no_room(url: URL) -> bool:
@@ -61,7 +61,7 @@ def _has_no_room(url: URL) -> bool:
     return False
 
 
-def _sqlite_meaning(error: sqlite3.Error) -> type[DatabaseError] | None:
+def _sqlite_kind_of(error: sqlite3.Error) -> type[DatabaseError] | None:
     message = str(error)
     if message.startswith(("no such table", "no such column")):
         return SchemaBehind

@@ -1,4 +1,4 @@
-"""What becomes of moments that lie ahead when the clock is set back: nobody waits for them."""
+"""After the clock was set back, nothing waits for a moment that the old clock gave."""
 
 from datetime import datetime, timedelta
 
@@ -26,25 +26,25 @@ _NOW = bindparam("now", type_=UtcDateTime())
 _LIMIT = bindparam("limit", type_=UtcDateTime())
 
 
-def pull_back(tx: Transaction, now: datetime) -> None:
-    """Let all that is to happen at a moment far ahead happen now, and what has been be no later.
+def clamp(tx: Transaction, now: datetime) -> None:
+    """Set due times that are too far ahead to now, and beginnings that are ahead to now.
 
     A check or a call that comes too early does no harm. A pilot in doubt, or one that is missing,
-    is given all its time anew.
+    is given all its time again.
     """
-    for statement in _AHEAD:
+    for statement in _DUE_TIMES:
         tx.execute(statement, {"now": now, "limit": now + FAR})
-    for statement in _SINCE:
+    for statement in _BEGINNINGS:
         tx.execute(statement, {"now": now})
 
 
-def _pulled(column: Column[datetime], limit: object) -> Update:
+def _set_to_now(column: Column[datetime], limit: object) -> Update:
     return update(column.table).where(column > limit).values({column.name: _NOW})
 
 
-_AHEAD = [
+_DUE_TIMES = [
     *(
-        _pulled(column, _LIMIT)
+        _set_to_now(column, _LIMIT)
         for column in (
             leases.c.until,
             ce_health.c.retry_at,
@@ -52,13 +52,13 @@ _AHEAD = [
             pilots.c.next_check_at,
         )
     ),
-    _pulled(transitions.c.learn_after, _LIMIT).where(transitions.c.learned_at.is_(None)),
+    _set_to_now(transitions.c.learn_after, _LIMIT).where(transitions.c.learned_at.is_(None)),
 ]
-_SINCE = [
+_BEGINNINGS = [
     # Of the active only: their index is short, the history is not, and is to stay as it is.
-    _pulled(pilots.c.claimed_at, _NOW).where(has_status([Status.SUBMITTING])),
-    _pulled(pilots.c.missing_since, _NOW).where(has_status(UNDECIDED)),
-    _pulled(vo_demands.c.surplus_since, _NOW),
-    _pulled(ce_health.c.unanswered_since, _NOW),
-    _pulled(schedules.c.pending_since, _NOW),
+    _set_to_now(pilots.c.claimed_at, _NOW).where(has_status([Status.SUBMITTING])),
+    _set_to_now(pilots.c.missing_since, _NOW).where(has_status(UNDECIDED)),
+    _set_to_now(vo_demands.c.surplus_since, _NOW),
+    _set_to_now(ce_health.c.unanswered_since, _NOW),
+    _set_to_now(schedules.c.pending_since, _NOW),
 ]

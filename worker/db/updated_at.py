@@ -1,4 +1,4 @@
-"""`updated_at` changes on every update, whoever makes it: by a trigger, not by good will.
+"""Triggers that set `updated_at` on every update, whoever makes it.
 
 A statement that sets `updated_at` itself keeps its value, so bulk moves pay nothing.
 """
@@ -37,25 +37,25 @@ def install(connection: Connection, *tables: str, key: str = "id") -> None:
             connection.exec_driver_sql(statement)
 
 
-def mend(connection: Connection, tables: Iterable[Table]) -> None:
-    """Install again what SQLite lost: it changes a table by building it anew, without triggers."""
+def reinstall_missing(connection: Connection, tables: Iterable[Table]) -> None:
+    """Install the triggers that SQLite loses when it changes a table by making a new one."""
     inspector = inspect(connection)
     for table in tables:
         if "updated_at" not in table.c or not inspector.has_table(table.name):
             continue
-        there = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?"
-        if connection.exec_driver_sql(there, (f"touch_{table.name}",)).first() is None:
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?"
+        if connection.exec_driver_sql(query, (f"touch_{table.name}",)).first() is None:
             install(connection, table.name, key=next(iter(table.primary_key.columns)).name)
 
 
-def forget(connection: Connection) -> None:
-    """Drop what the triggers shared; they went with their tables."""
+def drop_shared_function(connection: Connection) -> None:
+    """Drop the function that all triggers call; the triggers went with their tables."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("DROP FUNCTION pilotage_touch()")
 
 
 def keeps_updated_at(table: Table, key: str = "id") -> None:
-    """Make `metadata.create_all` install the same."""
+    """Let `metadata.create_all` install the triggers of a table."""
     for dialect in ("postgresql", "sqlite"):
         for statement in statements(dialect, table.name, key):
             # DDL() formats with %, which strftime's pattern must survive.

@@ -1,4 +1,4 @@
-"""Simpler policies, to compare with, and for those who want one."""
+"""Simpler policies, to compare others with, and for those who want one."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -53,15 +53,15 @@ def _by_weight(
     need = _need(vo, budget, ces)
     weights = {ce.name: ce.free * weight_of(ce) for ce in ces if _open(vo, ce)}
     rooms = {ce.name: ce.free for ce in ces if weights.get(ce.name, 0) > 0}
-    given = scarce(min(need, sum(rooms.values())), rooms, {n: weights[n] for n in rooms})
+    grants = scarce(min(need, sum(rooms.values())), rooms, {n: weights[n] for n in rooms})
     facts = traces.writer(vo, budget)
     return [
         Decision(
             vo=vo.name,
             ce=ce.name,
             at=now,
-            granted=given.get(ce.name, 0),
-            reason=_reason(vo, ce, given.get(ce.name, 0), need, weight_of(ce)),
+            granted=grants.get(ce.name, 0),
+            reason=_reason(vo, ce, grants.get(ce.name, 0), need, weight_of(ce)),
             trace={
                 **facts(ce),
                 "policy": policy,
@@ -75,9 +75,9 @@ def _by_weight(
 
 def _need(vo: VOFacts, budget: int, ces: Sequence[CEFacts]) -> int:
     waiting = sum(ce.vo_waiting for ce in ces)
-    wanted = inf if vo.demand is None else max(0, vo.demand - waiting)
+    demand = inf if vo.demand is None else max(0, vo.demand - waiting)
     room = inf if vo.room is None else max(0, vo.room)
-    return 0 if vo.closed else int(min(wanted, room, max(0, budget)))
+    return 0 if vo.closed else int(min(demand, room, max(0, budget)))
 
 
 def _open(vo: VOFacts, ce: CEFacts) -> bool:
