@@ -103,9 +103,9 @@ def postgresql_database(postgresql_main: Database) -> Iterator[Database]:
 
 
 @pytest.fixture
-def sqlite_database(sqlite_template: Sqlite, tmp_path: Path) -> Iterator[Database]:
-    """An SQLite file of this test's own."""
-    with sqlite_template.file(tmp_path / "pilotage.sqlite") as database:
+def sqlite_database(sqlite_template: Sqlite) -> Iterator[Database]:
+    """An SQLite file that holds nothing of another test."""
+    with sqlite_template.main() as database:
         yield database
 
 

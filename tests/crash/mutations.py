@@ -188,7 +188,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     "decides_in_another_transaction": _mutation(
         "The decisions are stored after the slots are held, in a transaction of their own.",
         "services.tasks.submit_pilots.submit_pilots",
-        {"        held = ": "    with runtime.database.uow() as tx:\n        held = "},
+        {"        by_ce = ": "    with runtime.database.uow() as tx:\n        by_ce = "},
     ),
     "nudges_before_the_commit": _mutation(
         "The next task is told before there is anything to see.",

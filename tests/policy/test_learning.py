@@ -16,13 +16,13 @@ from worker.domain.sending import Sending
 from worker.policy.facts import Chances
 from worker.policy.learning import (
     NOTHING_WAITS,
-    Judged,
+    Evaluation,
     LearnedState,
     PauseChange,
     Queue,
-    judge,
+    end_pause,
+    evaluate,
     learn,
-    reopen,
 )
 from worker.policy.outcomes import Event, EventKind
 
@@ -54,13 +54,13 @@ class History:
         self._keep(self._learn([], Queue(**queue)))
         return self
 
-    def reopen(self, reason: str) -> "History":
-        self._keep(reopen(self.state, reason, now=self.now, configured=self.configured))
+    def resume(self, reason: str) -> "History":
+        self._keep(end_pause(self.state, reason, now=self.now, configured=self.configured))
         return self
 
     @property
-    def judged(self) -> Judged:
-        return judge(self.state, now=self.now, configured=self.configured)
+    def judged(self) -> Evaluation:
+        return evaluate(self.state, now=self.now, configured=self.configured)
 
     @property
     def chances(self) -> Chances:
@@ -83,14 +83,14 @@ class History:
 
 @pytest.mark.parametrize("configured", [0.0, 0.3, 1.0])
 def test_a_ce_that_nothing_is_known_of_has_its_configured_rate(configured: float) -> None:
-    chances = judge(None, now=NOW, configured=configured).chances
+    chances = evaluate(None, now=NOW, configured=configured).chances
     assert chances.all == pytest.approx(configured, abs=1e-5)
     assert (chances.accept, chances.start) == (1.0, chances.finish)
 
 
 @pytest.mark.parametrize("known", [{}, {"good": 4.0, "success_rate": 0.1}, {"version": 0}])
 def test_a_state_of_another_version_is_nothing_learnt(known: dict[str, Any]) -> None:
-    assert judge(known, now=NOW, configured=0.5) == judge(None, now=NOW, configured=0.5)
+    assert evaluate(known, now=NOW, configured=0.5) == evaluate(None, now=NOW, configured=0.5)
 
 
 def test_each_outcome_moves_the_chance_that_it_tells_of_and_no_other() -> None:
@@ -101,7 +101,7 @@ def test_each_outcome_moves_the_chance_that_it_tells_of_and_no_other() -> None:
         (EventKind.FINISHED, "finish", True),
         (EventKind.FAILED_LATE, "finish", False),
     ):
-        before = judge(None, now=NOW, configured=0.5).chances
+        before = evaluate(None, now=NOW, configured=0.5).chances
         after = History(0.5).tell(kind, 2).chances
         moved = getattr(after, name) - getattr(before, name)
         assert moved > 0.1 if up else moved < -0.1
@@ -133,7 +133,7 @@ def test_an_outcome_that_is_told_late_counts_as_what_would_be_left_of_it() -> No
     late = Event(NOW - 30 * MINUTE, EventKind.FAILED_LATE)
     on_time = learn(None, [late, Event(NOW, EventKind.FINISHED)], now=NOW, configured=0.9).state
     too_late = learn(None, [Event(NOW, EventKind.FINISHED), late], now=NOW, configured=0.9).state
-    assert judge(on_time, now=NOW, configured=0.9) == judge(too_late, now=NOW, configured=0.9)
+    assert evaluate(on_time, now=NOW, configured=0.9) == evaluate(too_late, now=NOW, configured=0.9)
 
 
 # -- the fold
@@ -162,14 +162,14 @@ def test_chances_are_chances_and_the_breaker_opens_and_closes_in_turn(
     events: list[Event], configured: float
 ) -> None:
     learned = learn(None, events, now=NOW, configured=configured)
-    chances = judge(learned.state, now=NOW + LONG, configured=configured).chances
+    chances = evaluate(learned.state, now=NOW + LONG, configured=configured).chances
     assert all(0 <= one <= 1 for one in (chances.accept, chances.start, chances.finish))
 
     became = [change.became for change in learned.changes]
     assert became == [Sending.PAUSED, Sending.NORMAL] * (len(became) // 2) + [Sending.PAUSED] * (
         len(became) % 2
     )
-    open_now = judge(learned.state, now=NOW, configured=configured).pause is not None
+    open_now = evaluate(learned.state, now=NOW, configured=configured).pause is not None
     assert open_now == (len(became) % 2 == 1)
 
 
@@ -181,8 +181,8 @@ def test_a_good_outcome_lowers_no_chance(events: list[Event], good: EventKind) -
     known = learn(None, events, now=NOW, configured=0.8).state
     at = events[-1].at if events else NOW
     more = learn(known, [Event(at, good)], now=NOW, configured=0.8).state
-    before = judge(known, now=at, configured=0.8).chances
-    after = judge(more, now=at, configured=0.8).chances
+    before = evaluate(known, now=at, configured=0.8).chances
+    after = evaluate(more, now=at, configured=0.8).chances
     for name in ("accept", "start", "finish"):
         assert getattr(after, name) >= getattr(before, name) - 1e-6
 
@@ -411,7 +411,7 @@ def test_one_that_ended_to_nobodys_credit_runs_no_longer() -> None:
 
 
 def test_a_pause_is_ended_by_hand_and_one_that_is_none_is_not() -> None:
-    history = History().tell(EventKind.REFUSED, 3).reopen("repaired")
+    history = History().tell(EventKind.REFUSED, 3).resume("repaired")
     assert history.reason is None
     assert [change.reason for change in history.changes[1:]] == ["repaired"]
-    assert History().reopen("repaired").changes == []
+    assert History().resume("repaired").changes == []

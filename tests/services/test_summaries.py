@@ -15,7 +15,7 @@ from worker.domain.pilot import Cause, Move, Status
 from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
 from worker.domain.vo import DEFAULT_VO
-from worker.policy.learning import judge
+from worker.policy.learning import evaluate
 from worker.services.observe import overview
 from worker.services.runtime import TaskResult
 from worker.services.tasks import catalogue, execute, learn, prune, report, submit_pilots
@@ -23,7 +23,7 @@ from worker.services.tasks import catalogue, execute, learn, prune, report, subm
 
 def rate(world: World, ce: Any) -> float:
     known = world.health(ce).learned
-    return judge(known, now=world.clock, configured=ce.success_rate).chances.all
+    return evaluate(known, now=world.clock, configured=ce.success_rate).chances.all
 
 
 def learning(world: World) -> None:

@@ -98,7 +98,7 @@ def success_rates(tx: Transaction) -> dict[str, float]:
 
 
 def allowed_by_ce(tx: Transaction) -> dict[str, frozenset[str]]:
-    """Name, for each CE that is not open to all, the VOs that may use it."""
+    """Return, for each CE that is not open to all, the VOs that may use it."""
     query = (
         select(ces.c.name.label("ce"), vos.c.name.label("vo"))
         .select_from(
@@ -115,13 +115,13 @@ def allowed_by_ce(tx: Transaction) -> dict[str, frozenset[str]]:
 
 
 def drained_by(tx: Transaction, now: datetime) -> list[str]:
-    """Name the CEs whose time to drain is over."""
+    """Return the CEs whose time to drain is over."""
     query = select(ces.c.name).where(ces.c.draining, ces.c.drain_by <= now)
     return list(tx.execute(query.order_by(ces.c.name)).scalars())
 
 
 def allow(tx: Transaction, name: str, vo_names: Collection[str]) -> None:
-    """Close a CE to all but these VOs; with none, open it to all again."""
+    """Open a CE to these VOs only; with none, open it to all again."""
     ce = get(tx, name)
     unique_names = set(vo_names)
     vo_rows = tx.execute(select(vos.c.id, vos.c.name).where(vos.c.name.in_(unique_names))).all()
@@ -134,7 +134,7 @@ def allow(tx: Transaction, name: str, vo_names: Collection[str]) -> None:
 
 
 def allowed(tx: Transaction, name: str) -> list[str]:
-    """Name the VOs that a CE is closed to all but; none when it is open to all."""
+    """Return the VOs that a CE is open to; none if it is open to all."""
     query = (
         select(vos.c.name)
         .join_from(ce_vos, vos, ce_vos.c.vo_id == vos.c.id)

@@ -40,7 +40,7 @@ _LOCK = 0x70696C6F
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """Which tables belong together, and where their migrations lie."""
+    """Tables that belong together, and the folder of their migrations."""
 
     name: str
     tables: tuple[str, ...]
@@ -155,7 +155,7 @@ def migrate(
 ) -> ChainStanding:
     """Bring a database to a revision of a chain; return where it stood before.
 
-    With `stamp`, tables that no migration made are taken on as being at the newest revision.
+    With `stamp`, tables that no migration made count as being at the newest revision.
     """
     from alembic import command
 

@@ -70,5 +70,5 @@ class Clock:
 
 
 def _counter() -> float:
-    """Count seconds that go on while the host sleeps and that nobody sets."""
+    """Return seconds that go on while the host sleeps and that nobody can set."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

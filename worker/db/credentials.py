@@ -41,7 +41,7 @@ def add(tx: Transaction, credential: Credential) -> None:
 def get(
     tx: Transaction, vo: str | None, backend: str, kind: CredentialKind | None = None
 ) -> Credential:
-    """Read a VO's own credential for a back-end; the kind may be left out where there is one."""
+    """Return a VO's own credential for a back-end. The kind is needed if there are several."""
     matches = _find(tx, vo, backend, kind)
     if not matches:
         raise _unknown(tx, vo, backend, kind)
@@ -52,7 +52,7 @@ def get(
 
 
 def change(tx: Transaction, credential: Credential) -> None:
-    """Write down where a credential lies now; what was seen of another file is forgotten."""
+    """Store where a credential lies now. What was seen of another file is deleted."""
     before = get(tx, credential.vo, credential.backend, credential.kind)
     values = {**_settings(credential), "retry_at": None}
     if before.path != credential.path:
@@ -61,7 +61,7 @@ def change(tx: Transaction, credential: Credential) -> None:
 
 
 def remove(tx: Transaction, credential: Credential) -> None:
-    """Forget a credential; its file stays where it is."""
+    """Delete a credential; its file stays where it is."""
     tx.execute(delete(credentials).where(credentials.c.id == credential.id))
 
 

@@ -41,7 +41,7 @@ class Ends:
 
 @dataclass(frozen=True, kw_only=True)
 class Failures:
-    """Failed and lost pilots that have these words in common, and what most of them say."""
+    """Failed and lost pilots with the same words, and the reason that most of them have."""
 
     pilots: int
     words: dict[By, str | None]
@@ -127,7 +127,7 @@ def failures(
 
 
 def _ends(tx: Transaction, since: datetime, ce: str | None, vo: str | None) -> CTE:
-    """Select the newest ends since a moment. The bound is there before anything is grouped."""
+    """Select the newest ends since a moment. They are limited before anything is grouped."""
     query: Select[Any] = (
         select(
             transitions.c.pilot_id,

@@ -79,7 +79,7 @@ def call_answered(tx: Transaction, ce: str, now: datetime) -> None:
 
 
 def answer_incomplete(tx: Transaction, ce: str, problem: str) -> None:
-    """Note what an answer of a CE lacked, beside what is known of its calls."""
+    """Note what an answer of a CE lacked; the count of failed calls stays."""
     statement = update(ce_health).where(ce_health.c.ce_id == _key_of(ce))
     tx.execute(statement.values(last_error=problem))
 
@@ -96,9 +96,9 @@ class FailedCall:
 def call_failed(
     tx: Transaction, ce: str, failed: FailedCall, retry_at: Callable[[int], datetime]
 ) -> None:
-    """Count a failed call of a CE; its number in the row tells when to try again.
+    """Count a failed call of a CE; the number of failures in a row says when to try again.
 
-    One that was removed or renamed while it was called has nothing to count.
+    A CE that was removed or renamed during the call has nothing to count.
     """
     counted = update(ce_health).where(ce_health.c.ce_id == _key_of(ce))
     since = func.coalesce(ce_health.c.unanswered_since, _AT)

@@ -42,7 +42,7 @@ _ALL = (
 
 
 def add(tx: Transaction, maintenance: Maintenance) -> int:
-    """Add one; return its id."""
+    """Add a maintenance; return its id."""
     made = insert(maintenances).values(
         ce_id=key_of(tx, ces, maintenance.ce),
         begins_at=maintenance.begins_at,
@@ -53,7 +53,7 @@ def add(tx: Transaction, maintenance: Maintenance) -> int:
 
 
 def find(tx: Transaction, ce: str | None, since: datetime) -> list[Maintenance]:
-    """List those that are not over, of one CE or of all."""
+    """Return the maintenances that are not over, of one CE or of all."""
     query = _ALL.where(maintenances.c.ends_at > since)
     if ce is not None:
         query = query.where(maintenances.c.ce_id == key_of(tx, ces, ce))
@@ -61,7 +61,7 @@ def find(tx: Transaction, ce: str | None, since: datetime) -> list[Maintenance]:
 
 
 def current(tx: Transaction, now: datetime) -> dict[str, Maintenance]:
-    """Find the one that each CE is in, if any."""
+    """Return the maintenance that each CE is in now, if any."""
     query = _ALL.where(maintenances.c.begins_at <= now, maintenances.c.ends_at > now)
     return {row["ce"]: Maintenance(**row) for row in tx.execute(query).mappings()}
 

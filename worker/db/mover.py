@@ -42,7 +42,7 @@ _NOW = bindparam("now", type_=UtcDateTime())
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """Which pilots moved, and which the database refused because they are elsewhere."""
+    """The pilots that moved, and those that did not because they have another status by now."""
 
     moved: frozenset[int]
     refused: frozenset[int]
@@ -86,10 +86,10 @@ def causes(tx: Transaction, pilot_ids: Collection[int]) -> dict[int, Cause]:
 
 
 def refine(tx: Transaction, causes: Mapping[int, Cause]) -> None:
-    """Replace the causes of failed pilots by closer ones, in their history too. They do not move.
+    """Replace the causes of failed pilots by closer ones, in their history too.
 
-    The cause of a failure that was learnt from stays, so that a replay of the history gives what
-    is stored.
+    Their status stays. So does the cause of a failure that was learnt from already: a replay of the
+    history must give what is stored.
     """
     if not causes:
         return

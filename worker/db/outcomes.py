@@ -27,27 +27,27 @@ LATELY = timedelta(hours=1)
 def unlearned(tx: Transaction, limit: int, now: datetime) -> list[PilotOutcome]:
     """Read transitions that were not learnt from, the oldest first.
 
-    These are at most so many new ones and so many whose postponement is over, and with them all
-    others of their pilots: what is new of a pilot may decide what could not be judged before.
+    These are up to `limit` new ones and up to `limit` whose postponement is over, and with them
+    all others of the same pilots: a new one may decide what could not be judged before.
     """
     listing = tx.execute(_UNLEARNED, {"limit": limit, "now": now}).all()
     return [PilotOutcome._make(row) for row in listing]
 
 
 def postpone(tx: Transaction, moments: Mapping[int, datetime]) -> None:
-    """Note when each of these is to be looked at again."""
+    """Note when each of these transitions is to be looked at again."""
     if moments:
         tx.execute(_postpone(tx.dialect), encode(("id", "learn_after"), moments.items()))
 
 
 def mark(tx: Transaction, ids: Collection[int], now: datetime) -> None:
-    """Note that these were learnt from."""
+    """Note that these transitions were learnt from."""
     if ids:
         tx.execute(_mark(tx.dialect), {**encode(("id",), ([i] for i in ids)), "now": now})
 
 
 def queues(tx: Transaction, now: datetime) -> dict[str, Queue]:
-    """Look at the queue of every CE that has had a pilot lately."""
+    """Read the queue of every CE that has had a pilot in the last hour."""
     by_ce: dict[str, dict[str, Any]] = {}
     for query in (_WAITING, _RUNNING, _ENDED):
         for row in tx.execute(query, {"since": now - LATELY}).mappings():
@@ -66,18 +66,18 @@ def _later(first: datetime | None, second: datetime | None) -> datetime | None:
 _SINCE = bindparam("since", type_=UtcDateTime())
 _NOW = bindparam("now", type_=UtcDateTime())
 
-_OPEN = transitions.c.learned_at.is_(None)
-_TOLD = ~has_status(BEFORE_CE_ANSWERED, transitions.c.became)
+_IS_NEW = transitions.c.learned_at.is_(None)
+_CE_ANSWERED = ~has_status(BEFORE_CE_ANSWERED, transitions.c.became)
 _LIMIT = bindparam("limit", type_=Integer)
 _NEW = (
     select(transitions.c.pilot_id)
-    .where(_OPEN, _TOLD, transitions.c.learn_after.is_(None))
+    .where(_IS_NEW, _CE_ANSWERED, transitions.c.learn_after.is_(None))
     .order_by(transitions.c.id)
     .limit(_LIMIT)
 )
 _DUE_AGAIN = (
     select(transitions.c.pilot_id)
-    .where(_OPEN, transitions.c.learn_after <= _NOW)
+    .where(_IS_NEW, transitions.c.learn_after <= _NOW)
     .order_by(transitions.c.learn_after)
     .limit(_LIMIT)
 )
@@ -95,7 +95,7 @@ _UNLEARNED = (
     .join_from(_CONCERNED, transitions, transitions.c.pilot_id == _CONCERNED.c.pilot_id)
     .join(pilots, pilots.c.id == transitions.c.pilot_id)
     .join(ces, ces.c.id == pilots.c.ce_id)
-    .where(_OPEN, _TOLD)
+    .where(_IS_NEW, _CE_ANSWERED)
     .order_by(transitions.c.id)
 )
 

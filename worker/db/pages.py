@@ -27,7 +27,7 @@ LARGEST_KEY = 2**63 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class PageRequest:
-    """Which part of a list is asked for: its order, where to begin, and how much."""
+    """The part of a list to read: its order, where it begins, and how many rows."""
 
     sort: str | None = None
     descending: bool = False
@@ -61,7 +61,7 @@ def read_page(
     request: PageRequest,
     make: Callable[[Mapping[str, Any]], T],
 ) -> Page[T]:
-    """Read one page. `sorts` names the columns one may sort by, none of them nullable."""
+    """Read one page. `sorts` holds the columns that a list can be sorted by, none nullable."""
     sort = request.sort or next(iter(sorts))
     if sort not in sorts:
         raise Invalid(f"sort {sort!r}", nearest(sort, sorts))
@@ -84,7 +84,7 @@ def read_page(
 
 
 def contains(column: Column[Any], search: str) -> Any:
-    """Match part of a name, upper or lower case."""
+    """Match part of a name, in upper or lower case."""
     return func.lower(column).contains(search.lower(), autoescape=True)
 
 

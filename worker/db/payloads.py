@@ -11,7 +11,7 @@ from worker.db.uow import Transaction
 
 
 def put(tx: Transaction, vo: str, payload: Mapping[str, Any] | None) -> None:
-    """Store a VO's payload as plain values; `None` takes it away."""
+    """Store a VO's payload as plain values; `None` removes it."""
     key = key_of(tx, vos, vo)
     stored = None if payload is None else dict(payload)
     tx.execute(update(vos).where(vos.c.id == key).values(payload=stored))

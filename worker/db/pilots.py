@@ -85,9 +85,9 @@ def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Res
 def take_in(
     tx: Transaction, stamps: Iterable[str], vo: str, ce: str, now: datetime
 ) -> dict[str, int]:
-    """Make pilots of jobs that a CE has and nobody here knows; return the id of each.
+    """Make pilots of jobs at a CE that have none; return the id of each.
 
-    They begin in doubt. They are there already, so no limit keeps them out.
+    They begin in doubt. The jobs exist already, so no limit keeps them out.
     """
     keys = key_of(tx, vos, vo), key_of(tx, ces, ce)
     data = {**encode(_BIRTH, ((stamp, *keys) for stamp in stamps)), "now": now}
@@ -100,7 +100,7 @@ def take_in(
 
 
 def _new_stamps(count: int) -> Iterator[str]:
-    """Make stamps that nobody ever had, in groups."""
+    """Make new stamps, in groups."""
     for begin in range(0, count, GROUP_SIZE):
         group = token_hex(GROUP_LENGTH // 2)
         yield from (numbered(group, n) for n in range(min(GROUP_SIZE, count - begin)))
@@ -111,7 +111,7 @@ def claim(
 ) -> list[Reserved]:
     """Take reserved pilots of a CE for sending, oldest first; no two claims take the same.
 
-    Those of some VOs may be left where they are.
+    Those of the VOs in `not_of` are left where they are.
     """
     query = _CLAIMABLE.where(vos.c.name.not_in(sorted(not_of))) if not_of else _CLAIMABLE
     claimable: Sequence[Any] = tx.execute(query, {"ce": ce, "limit": limit}).all()
@@ -164,8 +164,8 @@ def record(tx: Transaction, receipts: Iterable[Move], now: datetime) -> Moved:
 def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
     """Note checks that changed no status: when to ask again, and whether the pilot was missing.
 
-    An answer without the pilot counts a miss; no answer at all counts an attempt. Neither is a
-    status. What the CE said stands beside the status: why a pilot still waits, above all.
+    An answer without the pilot counts as a miss, no answer at all as an attempt; neither is a
+    status. The words of the CE are kept beside the status: they say why a pilot still waits.
     """
     if not checks:
         return
@@ -196,14 +196,14 @@ def cancel_waiting(
 
 
 def request_cancel(tx: Transaction, ids: Iterable[int], now: datetime) -> None:
-    """Note that pilots are wanted gone; what becomes of them, their CE will tell."""
+    """Note that the end of pilots was asked for; their CE's answers say what becomes of them."""
     tx.execute(
         _request_cancel(tx.dialect), {**encode(("pilot_id",), ([i] for i in ids)), "now": now}
     )
 
 
 def check_soon(tx: Transaction, ids: Iterable[int], now: datetime) -> None:
-    """Let pilots that a CE has be asked after at the next tick."""
+    """Make the checks of pilots at their CE due now."""
     tx.execute(_check_soon(tx.dialect), {**encode(("pilot_id",), ([i] for i in ids)), "now": now})
 
 

@@ -40,21 +40,21 @@ def rows(dialect: str, **columns: type[TypeEngine[Any]]) -> Subquery:
 
 
 def encode(names: Sequence[str], data: Iterable[Sequence[Any]]) -> dict[str, str]:
-    """Turn tuples into the parameter that `rows` reads. What is left out there is NULL here."""
+    """Turn tuples into the parameter that `rows` reads. A value of `None` is NULL."""
     tuples = (zip(names, row, strict=True) for row in data)
     cells = [{name: _legible(value) for name, value in row if value is not None} for row in tuples]
     return {"rows": json.dumps(cells, default=_plain)}
 
 
 def _legible(value: Any) -> Any:
-    """Replace what no text column takes: whatever a CE says must be storable."""
+    """Replace characters that no text column takes: whatever a CE writes must be storable."""
     if not isinstance(value, str) or (value.isascii() and "\0" not in value):
         return value
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def insert_new(tx: Transaction, table: Table, **values: Any) -> int | None:
-    """Insert a row unless one with its name is there; return its key, or `None`."""
+    """Insert a row unless its name is taken; return its key, or `None`."""
     make = postgresql.insert if tx.dialect == POSTGRESQL else sqlite.insert
     key = next(iter(table.primary_key.columns))
     made = tx.execute(make(table).values(values).on_conflict_do_nothing().returning(key))
@@ -69,7 +69,7 @@ def _plain(value: object) -> str:
 
 
 def moment(value: datetime) -> str:
-    """Write a moment as both databases read and SQLite compares it: UTC, without a zone."""
+    """Write a moment in UTC without a zone, as both databases read and SQLite compares it."""
     if value.tzinfo is None:
         raise ValueError(f"{value} has no time zone")
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")

@@ -90,7 +90,7 @@ def put(tx: Transaction, schedule: Schedule) -> None:
 
 
 def seed(tx: Transaction, defaults: Iterable[Schedule]) -> None:
-    """Store the schedules that are not there; those that are keep what an operator said."""
+    """Store the schedules that are missing; present ones keep what an operator set."""
     present = {(schedule.task, schedule.vo) for schedule in get_all(tx)}
     for schedule in defaults:
         if (schedule.task, schedule.vo) not in present:
@@ -100,9 +100,9 @@ def seed(tx: Transaction, defaults: Iterable[Schedule]) -> None:
 
 
 def claim(tx: Transaction, ticks: Mapping[Schedule, datetime], now: datetime) -> list[Schedule]:
-    """Claim ticks, each by the next one it leads to; return which were still there to claim.
+    """Claim ticks, each by the moment of the tick after it; return those that were not claimed yet.
 
-    One statement for all: of any number of schedulers that see the same tick, one claims it.
+    One statement for all: of several schedulers that see the same tick, one claims it.
     """
     if not ticks:
         return []
@@ -115,9 +115,9 @@ def claim(tx: Transaction, ticks: Mapping[Schedule, datetime], now: datetime) ->
 
 
 def count_firings(tx: Transaction, firings: Mapping[int, bool], now: datetime) -> None:
-    """Count a firing of schedules, by id, until a worker executes it; begin anew where it is true.
+    """Count a firing of schedules, by id; begin the count again where the value is true.
 
-    One statement for all.
+    The count ends with the next execution by a worker. One statement for all.
     """
     if firings:
         data = ((key, int(anew)) for key, anew in firings.items())
@@ -138,10 +138,10 @@ class Execution:
 
 
 def finished(tx: Transaction, execution: Execution, now: datetime) -> None:
-    """Note an execution on the schedule of its VO or the one for all, in one statement.
+    """Note an execution on the schedule of its VO, else on the one for all, in one statement.
 
-    Any execution by a worker shows that a worker is alive. A skipped one says nothing of how the
-    task goes, and is written once for each firing.
+    Any execution by a worker shows that a worker is alive. A skipped one says nothing about the
+    task, and is written once for each firing.
     """
     skipped = execution.outcome is Outcome.SKIPPED
     if skipped and execution.by_hand:
@@ -189,7 +189,7 @@ def _schedule_of(execution: Execution) -> ScalarSelect[Any]:
 
 
 def bring_forward(tx: Transaction, task: str, now: datetime) -> None:
-    """Let a task fire again at once, for it has left something; then it goes by its schedule."""
+    """Let a task fire again at once, because it left work; then its schedule goes on."""
     tx.execute(update(schedules).where(schedules.c.task == task, _of(None)).values(next_at=now))
 
 

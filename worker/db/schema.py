@@ -24,7 +24,7 @@ Catalog = dict[str, str]
 
 @dataclass(frozen=True)
 class SchemaDifference:
-    """One part of the schema that is not as the models say."""
+    """One part of the schema that differs from the models."""
 
     part: str
     problem: str
@@ -132,9 +132,10 @@ def _postgresql(connection: Connection, schema: str, tables: Sequence[str]) -> C
 
 
 def _one_form(definition: str) -> str:
-    """Write a list of words in one form: a restored database casts each word, a new one the list.
+    """Write a list of words in one form.
 
-    `pg_dump` writes what the server shows, and the server reads that as another expression.
+    A restored database casts each word of a list, a new one casts the list: `pg_dump` writes what
+    the server shows, and the server reads that as another expression.
     """
     plain_words = _CAST_WORD.sub(r"\1", definition)
     return _CAST_LIST.sub(r"\1", plain_words)
@@ -193,5 +194,5 @@ def _sqlite_statements(connection: Connection, table: str) -> Catalog:
 
 
 def _plain(sql: str) -> str:
-    """Forget quotes and spacing, which a rebuilt table may have otherwise."""
+    """Remove quotes and spacing, which differ in a table that was rebuilt."""
     return re.sub(r"\s+", " ", sql.replace('"', "")).strip()

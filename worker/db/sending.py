@@ -19,7 +19,7 @@ from worker.domain.sending import Sending
 
 @dataclass(frozen=True, kw_only=True)
 class SendingChange:
-    """That a CE was paused, held or resumed, and why."""
+    """A change of the sending state of a CE, and why."""
 
     ce: str
     was: Sending
@@ -34,7 +34,7 @@ SORTS = {"id": sending_changes.c.id, "at": sending_changes.c.at}
 
 
 def add(tx: Transaction, changes: Collection[SendingChange]) -> None:
-    """Write history, in one statement."""
+    """Write changes into the history, in one statement."""
     if not changes:
         return
     names = tuple(SendingChange.__dataclass_fields__)
@@ -57,7 +57,7 @@ def find(tx: Transaction, ce: str, *, asked: PageRequest = FIRST) -> Page[Sendin
 def change(
     tx: Transaction, new: SendingChange, reason: str | None = None, since: datetime | None = None
 ) -> None:
-    """Change whether a CE is sent pilots, and write it down; a pause has a reason and a start."""
+    """Change the sending state of a CE, and write the history; a pause has a reason and a start."""
     tx.execute(
         update(ce_health)
         .where(ce_health.c.ce_id == key_of(tx, ces, new.ce))
@@ -69,7 +69,7 @@ def change(
 
 
 def held_until(tx: Transaction, now: datetime) -> list[str]:
-    """Name the CEs whose pause by hand is over."""
+    """Return the CEs whose pause by hand is over."""
     query = (
         select(ces.c.name)
         .join_from(ce_health, ces, ce_health.c.ce_id == ces.c.id)

@@ -53,7 +53,7 @@ def create(url: URL) -> bool:
 
 
 def drop(url: URL, *, force: bool = False) -> bool:
-    """Remove a database; return whether there was one. With `force`, throw out who is using it."""
+    """Remove a database; return whether there was one. With `force`, its users are thrown out."""
     if url.get_backend_name() != POSTGRESQL:
         there = exists(url)
         for suffix in ("", "-wal", "-shm"):
@@ -68,7 +68,7 @@ def drop(url: URL, *, force: bool = False) -> bool:
 
 
 def empty(engine: Engine, chains: Sequence[Chain]) -> int:
-    """Delete every row, those that point before those that are pointed at; return how many."""
+    """Delete every row, those with foreign keys first; return how many."""
     deleted = 0
     with translated(engine.url), engine.begin() as connection:
         present = set(inspect(connection).get_table_names())

@@ -37,7 +37,7 @@ _WAITS = has_status(WAITING)
 
 
 class Room:
-    """How many more pilots fit, by CE and by VO. It is true as long as its locks are held."""
+    """How many more pilots fit, by CE and by VO. It holds as long as its locks are held."""
 
     def __init__(
         self,
@@ -51,12 +51,12 @@ class Room:
         self.vo_ids = {name: int(vo.id) for name, vo in vo_rows.items()}
         self._ces = {name: _ce_room(ce, by_ce.get(ce.id)) for name, ce in ce_rows.items()}
         self._vos = {name: _vo_room(vo, by_vo.get(vo.id, 0)) for name, vo in vo_rows.items()}
-        self._open = frozenset(name for name, ce in ce_rows.items() if ce.open_to_all)
+        self._open_to_all = frozenset(name for name, ce in ce_rows.items() if ce.open_to_all)
         self._allowed = allowed
 
     def take(self, vo: str, ce: str, wanted: int) -> int:
         """Take up to `wanted` places; return how many were taken."""
-        if ce not in self._open and (self.ce_ids[ce], self.vo_ids[vo]) not in self._allowed:
+        if ce not in self._open_to_all and (self.ce_ids[ce], self.vo_ids[vo]) not in self._allowed:
             return 0
         taken = max(0, min(wanted, self._ces[ce], self._vos[vo]))
         self._ces[ce] -= taken
@@ -80,13 +80,13 @@ def lock_rooms(tx: Transaction, grants: Sequence[Grant]) -> Room:
 
 
 def available_ces(tx: Transaction) -> Sequence[RowMapping]:
-    """Read the CEs that can take a pilot now, with how many."""
+    """Return the CEs that can take a pilot now, and how many each can take."""
     return tx.execute(_AVAILABLE).mappings().all()
 
 
 @dataclass(frozen=True, kw_only=True)
 class CESlots:
-    """What an allocation for one VO reads of one CE, all in one statement."""
+    """The facts of one CE that an allocation for one VO reads, all in one statement."""
 
     name: str
     backend: str
@@ -125,12 +125,12 @@ class CESlots:
 
 
 def slots_for(tx: Transaction, vo_id: int) -> list[CESlots]:
-    """Read the slots of every CE as one VO sees them, the closed ones too."""
+    """Return the slots of every CE as one VO sees them, also of CEs that it may not use."""
     return [CESlots(**row) for row in tx.execute(_SLOTS, {"vo_id": vo_id}).mappings()]
 
 
 def count_by_vo(tx: Transaction) -> dict[str, tuple[int, int]]:
-    """Count, by VO, the pilots that occupy and those of them that wait."""
+    """Return, by VO, how many pilots occupy a slot, and how many of them wait."""
     counted = tx.execute(_BY_VO)
     return {row.name: (int(row.occupying), int(row.waiting)) for row in counted}
 
@@ -214,7 +214,7 @@ def _ids(dialect: str) -> Subquery:
 
 
 def _occupation() -> Select[Any]:
-    """Count, by CE, the pilots that occupy and those of them that wait."""
+    """Select, by CE, how many pilots occupy a slot, and how many of them wait."""
     waiting: ColumnElement[int] = func.sum(case((_WAITS, 1), else_=0))
     return (
         select(pilots.c.ce_id, func.count().label("occupying"), waiting.label("waiting"))

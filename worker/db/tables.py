@@ -474,10 +474,10 @@ Index(
 def has_status(
     statuses: Iterable[Status], column: ColumnElement[Any] = pilots.c.status
 ) -> ColumnElement[bool]:
-    """Ask for statuses, as words in the statement, in the order in which the indexes say them.
+    """Match statuses, as words in the statement, in the order in which the indexes have them.
 
-    A plan that is kept for any parameters cannot use an index that holds some statuses only, and
-    SQLite uses one only where the statement repeats its words.
+    A plan for any parameters cannot use an index of some statuses only, and SQLite uses such an
+    index only for a statement that repeats its words.
     """
     members = frozenset(statuses)
     condition = _in(column, members)

@@ -30,7 +30,7 @@ def is_open() -> bool:
 
 
 class Transaction:
-    """What a unit of work hands out: statements now, and work for after the commit."""
+    """What a unit of work gives: statements now, and work for after the commit."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -46,7 +46,7 @@ class Transaction:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Do something that may fail; then it is undone alone, and the unit of work goes on."""
+        """Do something that may fail. It alone is undone then, and the unit of work goes on."""
         with self.connection.begin_nested():
             yield
 
@@ -56,11 +56,11 @@ class Transaction:
         return self.connection.invalidated
 
     def after_commit(self, work: Callable[[], object]) -> None:
-        """Hand out work that runs once the commit has succeeded, and never otherwise."""
+        """Register work that runs once the commit has succeeded, and never otherwise."""
         self._after_commit.append(work)
 
     def run_after_commit(self) -> None:
-        """Do what was handed out. The commit stands, so one that fails stops no other."""
+        """Do the registered work. The commit stands, so one that fails stops no other."""
         for work in self._after_commit:
             try:
                 work()

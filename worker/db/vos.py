@@ -66,7 +66,7 @@ def names(tx: Transaction) -> list[str]:
 
 
 def with_source(tx: Transaction) -> list[str]:
-    """Name the enabled VOs whose demand comes from a source."""
+    """Return the enabled VOs whose demand comes from a source."""
     query = select(vos.c.name).where(vos.c.source.is_not(None), vos.c.enabled)
     return list(tx.execute(query.order_by(vos.c.name)).scalars())
 

@@ -1,7 +1,7 @@
 """A credential: what a VO shows to a kind of CE. The secret itself stays in its file.
 
-What is known of it is what was seen in the file last: since when it holds, until when, and what
-is wrong with it. A VO that has none of its own uses the one for all.
+What is known of it comes from the last look into its file: from when to when it is valid, and what
+is wrong with it. A VO without one of its own uses the one for all.
 """
 
 from dataclasses import dataclass, field
@@ -40,10 +40,10 @@ class State(Described):
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
-    """Where the credential of a VO for a kind of CE lies, and what was seen of it last.
+    """Where the credential of a VO for a kind of CE lies, and what the last look at it showed.
 
-    Without a VO it is for all VOs that have none of their own. `renew` are the words of the
-    command that renews it.
+    Without a VO it is for all VOs that have none of their own. `renew` are the words of the command
+    that renews it.
     """
 
     backend: str
@@ -77,14 +77,14 @@ def _command(words: tuple[str, ...]) -> None:
 
 
 def called(credential: Credential, vo: str | None = None) -> str:
-    """Name a credential, as that of the VO that uses it."""
+    """Return the name of a credential in messages, as that of the VO that uses it."""
     owner = vo or credential.vo
     whose = f"VO {owner}" if owner else "all VOs"
     return f"the {credential.kind} of {whose} for {credential.backend}"
 
 
 def trouble(credential: Credential, now: datetime, vo: str | None = None) -> str | None:
-    """Return why a credential cannot be used, or `None`. What nobody has looked at may be good."""
+    """Return why a credential cannot be used, or `None`, also if it was never looked at."""
     what = called(credential, vo)
     if credential.problem is not None:
         return f"{what} cannot be used: {credential.problem}: {credential.path}"
@@ -130,7 +130,7 @@ _WARNED = (State.UNSEEN, State.GOOD, State.HALF_USED, State.SHORT, State.UNUSABL
 def warning(old: Credential, new: Credential, now: datetime) -> str | None:
     """Return what is worth a warning now and was not at the last look.
 
-    What is warned of follows from what was stored, so each warning comes once, whoever looks.
+    It follows from what is stored, so each warning comes once, whoever looks.
     """
     before = State.UNSEEN if old.checked_at is None else state(old, old.checked_at)
     after = state(new, now)

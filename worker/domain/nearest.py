@@ -1,4 +1,4 @@
-"""A wrong word's nearest right one."""
+"""The right word that is nearest to a wrong one."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ SHOWN = 16
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """Name the known word that was probably meant, or list the known words."""
+    """Return the choice that was probably meant, or list the choices."""
     words = sorted(choices)
     close = get_close_matches(word, words, n=1) or _in_other_case(word, words)
     if close:

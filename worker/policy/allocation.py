@@ -53,17 +53,16 @@ class Need:
 
     @cached_property
     def all_caps(self) -> Mapping[str, int]:
-        """The caps and the share."""
         return self.caps if self.share is None else {**self.caps, "share": self.share}
 
     @cached_property
     def count(self) -> int:
-        """The least of the caps, the share apart: that holds only where others want slots."""
+        """The least of the caps. The share is apart: it holds only where others want slots."""
         return min(self.caps.values())
 
     @cached_property
     def reason(self) -> str:
-        """What decides."""
+        """The sentence of the cap that decides."""
         return self.sentences[min(self.caps, key=lambda name: self.caps[name])]
 
 
@@ -75,7 +74,7 @@ def three_chances(
     ces: Sequence[CEFacts],
     parameters: Parameters = DEFAULTS,
 ) -> list[Decision]:
-    """Decide how many pilots of a VO each CE gets; one decision for each CE, whatever it is."""
+    """Decide how many pilots of a VO each CE gets; every CE gets a decision."""
     lines = [_line(now, vo, ce, parameters) for ce in sorted(ces, key=lambda ce: ce.name)]
     need = _need(vo, budget, lines)
     left = need.count - _probe(now, lines, need.count)
@@ -137,7 +136,7 @@ def _line(now: datetime, vo: VOFacts, ce: CEFacts, parameters: Parameters) -> Li
 
 
 def _drain_limit(line: Line, now: datetime, oldest: datetime, parameters: Parameters) -> None:
-    """Let a queue that moves slowly get no deeper than it drained in the last hour."""
+    """Keep a slow queue as short as the number of pilots that began in the last hour."""
     if now - oldest > parameters.drain_after:
         line.numbers["drain"] = line.ce.drained
         line.room = min(line.room, max(0, line.ce.drained - line.ce.waiting))
@@ -191,7 +190,7 @@ def _probe(now: datetime, lines: Iterable[Line], need: int) -> int:
 def _share_out(
     vo: VOFacts, need: int, share: int | None, lines: Sequence[Line], parameters: Parameters
 ) -> None:
-    """Give everybody all that fits, or where it is scarce share by room and preference."""
+    """Fill all CEs, or share out by room and preference where pilots are scarce."""
     grants = _preferred(need, lines, parameters)
     if share is not None:
         contested = [line for line in lines if is_contested(vo, line.ce)]
@@ -256,7 +255,7 @@ def _reason_of_probes(line: Line, need: Need) -> str:
 
 
 def _doubt(chances: Chances) -> str:
-    """Return the chances, unless all that is sent is expected to end well."""
+    """Return the chances, unless every pilot is expected to end well."""
     return f"; {chances_in_words(chances)}" if f"{chances.all:.2f}" != "1.00" else ""
 
 

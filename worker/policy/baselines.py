@@ -19,7 +19,7 @@ def fill_all(
     ces: Sequence[CEFacts],
     parameters: Parameters = DEFAULTS,
 ) -> list[Decision]:
-    """Fill every free slot, whatever becomes of it; by room where slots are scarce."""
+    """Fill every free slot; where pilots are scarce, by room."""
     return _by_weight("fill_all", now, vo, budget, ces, lambda ce: 1.0)
 
 
@@ -31,7 +31,7 @@ def proportional(
     ces: Sequence[CEFacts],
     parameters: Parameters = DEFAULTS,
 ) -> list[Decision]:
-    """Weigh each CE by its room times its chance; knows no pause."""
+    """Weigh each CE by its room times its chance; pauses are ignored."""
     return _by_weight(
         "proportional",
         now,
@@ -51,7 +51,7 @@ def _by_weight(
     weight_of: Callable[[CEFacts], float],
 ) -> list[Decision]:
     need = _need(vo, budget, ces)
-    weights = {ce.name: ce.free * weight_of(ce) for ce in ces if _open(vo, ce)}
+    weights = {ce.name: ce.free * weight_of(ce) for ce in ces if _may_get(vo, ce)}
     rooms = {ce.name: ce.free for ce in ces if weights.get(ce.name, 0) > 0}
     grants = scarce(min(need, sum(rooms.values())), rooms, {n: weights[n] for n in rooms})
     facts = traces.writer(vo, budget)
@@ -80,7 +80,7 @@ def _need(vo: VOFacts, budget: int, ces: Sequence[CEFacts]) -> int:
     return 0 if vo.closed else int(min(demand, room, max(0, budget)))
 
 
-def _open(vo: VOFacts, ce: CEFacts) -> bool:
+def _may_get(vo: VOFacts, ce: CEFacts) -> bool:
     return not vo.closed and not ce.closed and ce.free > 0
 
 

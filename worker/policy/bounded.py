@@ -12,9 +12,9 @@ from worker.policy.parameters import DEFAULTS, Parameters
 
 
 class Bounded:
-    """A policy that is held to what every policy promises.
+    """A policy of somebody else, kept within the promises of a policy.
 
-    What it grants too much is cut, and a CE that it forgets gets a decision of its own.
+    Grants that are too large are cut, and a CE that it leaves out gets a decision.
     """
 
     def __init__(self, name: str, policy: Policy) -> None:

@@ -1,4 +1,4 @@
-"""What a CE has against what the database says, job by job and stamp by stamp.
+"""The jobs of a CE against the pilots of the database, stamp by stamp.
 
 Several CEs may be at one place, and the listing of each may show the jobs of all. A job belongs to
 the CE of its pilot; a job without a pilot belongs to the CE that it names, or to the CE that lists
@@ -18,10 +18,10 @@ from worker.domain.vo import DEFAULT_VO
 class Comparison:
     """A listing, sorted.
 
-    `returning`: in doubt or lost here, and the CE knows it. `strangers`: nobody here knows the
-    stamp. `leftovers`: over here, and yet alive there. `doubles`: a stamp that the CE has already
-    under another id. `foreign`: of another CE, which has no living pilot for it; that CE deals
-    with it. Only jobs that are alive count as one of the last four.
+    `returning`: in doubt or lost here, and the CE knows it. `strangers`: no pilot has the stamp.
+    `leftovers`: over here, and still alive there. `doubles`: a second job of a stamp. `foreign`: of
+    another CE that has no living pilot for it; that CE deals with it. Only jobs that are alive
+    count as one of the last four.
     """
 
     listed: frozenset[str]
@@ -32,7 +32,7 @@ class Comparison:
     foreign: list[tuple[Pilot | None, Observed]] = field(default_factory=list)
 
     def unwanted(self) -> list[Job]:
-        """Name the jobs that ought not to be there."""
+        """Return the jobs that should not be at the CE."""
         return [
             Job(stamp=job.stamp, handle=job.handle, vo=job.vo or DEFAULT_VO)
             for job in (*self.strangers, *self.doubles, *(job for _, job in self.leftovers))
@@ -40,7 +40,7 @@ class Comparison:
 
 
 def compare(ce: str, listing: Listing, pilots: Mapping[str, Pilot]) -> Comparison:
-    """Sort what a CE listed, knowing the pilots of its stamps."""
+    """Sort the jobs of a listing by the pilots of their stamps."""
     first, others = _first_of_each(listing.jobs, pilots)
     comparison = Comparison(
         listed=frozenset(first),
@@ -88,7 +88,7 @@ def covers(listing: Listing, pilot: Pilot) -> bool:
 def _first_of_each(
     jobs: Iterable[Observed], pilots: Mapping[str, Pilot]
 ) -> tuple[dict[str, Observed], Sequence[Observed]]:
-    """Part the job of each stamp, the recorded one if it is there, from any other of that stamp."""
+    """Separate the job of each stamp, the recorded one if it is there, from its others."""
     first: dict[str, Observed] = {}
     others = []
     for job in jobs:

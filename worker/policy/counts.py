@@ -82,7 +82,7 @@ class Counts:
             self.add(EventKind.FAILED_LATE, at)
 
     def forgive(self) -> None:
-        """Leave old failures only a part of their weight."""
+        """Reduce the weight of old failures."""
         for pair in (*self._lately, *self._before):
             pair[BAD] *= self._parameters.forgiven
 

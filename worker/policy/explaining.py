@@ -49,7 +49,7 @@ def _caps(trace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _decisive(trace: Mapping[str, Any]) -> str:
-    """Name what keeps the number of pilots that are wanted so low."""
+    """Return the cap that keeps the number of pilots so low."""
     caps = trace.get("caps", {})
     names = [_CAPS.get(name, name) for name, cap in caps.items() if cap == trace["need"]]
     return f" ({names[0]})" if names else ""

@@ -1,7 +1,7 @@
 """Why a pilot failed.
 
-What the CE told as the cause counts. Where it told none, or only that there was an exit code or a
-signal, its own words beside it are read, and the lines that batch systems write into a pilot's
+The cause that the CE gives counts. Where it gives none, or only an exit code or a signal, its own
+words beside it are read, and the lines that batch systems write into a pilot's
 output when they end it; only then the exit code, and at last how long the pilot ran.
 """
 
@@ -109,7 +109,7 @@ def cause_of(
 def refined(cause: Cause, ce_cause: Cause | None, written: str) -> Cause:
     """Return the cause of a failure when the end of the pilot's output is known, too.
 
-    A cause that the CE told, or that its words name, stays as it is.
+    A cause that the CE gave, or that its words name, stays as it is.
     """
     if (ce_cause is not None and ce_cause not in VAGUE) or cause not in VAGUE | _BY_TIME:
         return cause

@@ -1,7 +1,7 @@
 """What outcomes teach about a CE: its three chances, and whether it is paused.
 
     state = learn(state, events, now=..., configured=...).state
-    judged = judge(state, now=..., configured=...)
+    evaluation = evaluate(state, now=..., configured=...)
 
 The state is a fold over outcomes, one by one: the same events in the same order give the same
 state, in whatever batches they came. It is plain JSON, so that it can be stored, and it has a
@@ -49,15 +49,15 @@ class PauseChange:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedState:
-    """What is known after new outcomes, and the pauses that began or ended on the way."""
+    """What is known after new outcomes, and the pauses that began or ended meanwhile."""
 
     state: dict[str, Any]
     changes: tuple[PauseChange, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """What a state means now: the facts of an allocation."""
+class Evaluation:
+    """What a state means now: chances and pause, for an allocation."""
 
     chances: Chances
     pause: Pause | None = None
@@ -83,7 +83,7 @@ def learn(
     return _learned(record)
 
 
-def reopen(
+def end_pause(
     state: Mapping[str, Any] | None,
     reason: str,
     *,
@@ -91,23 +91,23 @@ def reopen(
     configured: float,
     parameters: Parameters = DEFAULTS,
 ) -> LearnedState:
-    """End a pause by hand; what was held against the CE is forgiven as if a probe had survived."""
+    """End a pause by hand. Old failures are forgiven as if a probe had survived."""
     record = Record(state, configured, parameters)
-    record.close(reason, now.timestamp())
+    record.end_pause(reason, now.timestamp())
     return _learned(record)
 
 
-def judge(
+def evaluate(
     state: Mapping[str, Any] | None,
     *,
     now: datetime,
     configured: float,
     parameters: Parameters = DEFAULTS,
-) -> Judged:
+) -> Evaluation:
     """Return what a state means now; without one, what the configured success rate says."""
     record = Record(state, configured, parameters)
     trouble = record.trouble
-    return Judged(
+    return Evaluation(
         chances=record.chances(now.timestamp()),
         pause=Pause(reason=trouble.reason, since=_moment(trouble.at)) if trouble else None,
     )
@@ -116,12 +116,12 @@ def judge(
 def _learned(record: Record) -> LearnedState:
     changes = tuple(
         PauseChange(
-            was=Sending.PAUSED if closed else Sending.NORMAL,
-            became=Sending.NORMAL if closed else Sending.PAUSED,
+            was=Sending.PAUSED if is_over else Sending.NORMAL,
+            became=Sending.NORMAL if is_over else Sending.PAUSED,
             reason=reason,
             at=_moment(at),
         )
-        for closed, reason, at in record.changes
+        for is_over, reason, at in record.changes
     )
     return LearnedState(state=record.stored(), changes=changes)
 

@@ -1,7 +1,7 @@
-"""Outcomes: what a CE did to its own credit or fault, as events in the order we knew of them.
+"""Outcomes: what a CE did with pilots, as events in the order in which we knew of them.
 
-An end that is nobody's merit or fault (cancelled by us, preempted, a quota, a credential, the
-time limit) tells only that a pilot runs no longer.
+An end that is neither merit nor fault of the CE (cancelled by us, preempted, a quota, a credential,
+the time limit) shows only that a pilot runs no longer.
 """
 
 from datetime import datetime, timedelta
@@ -78,8 +78,8 @@ def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Eve
 def look_again(outcome: PilotOutcome, now: datetime, *, survival: timedelta = FAST) -> datetime:
     """Return when to look again at a start that cannot be judged yet.
 
-    Nothing is known of it before the pilot could have survived; then it is a matter of the next
-    check, which may be far where a CE does not answer.
+    It cannot be judged before the pilot could have survived. After that it depends on the next
+    check, which may be late if a CE does not answer.
     """
     began = outcome.started_at or outcome.at
     return max(began + survival, next_check(now, began, soonest=SOONEST, latest=LATEST))

@@ -1,4 +1,4 @@
-"""When to ask after a pilot again: soon after a change, ever more rarely while nothing happens."""
+"""When to check a pilot again: soon after a change, more and more rarely while nothing happens."""
 
 from datetime import datetime, timedelta
 
@@ -15,12 +15,12 @@ DOUBT_MISSES = 2
 def next_check(
     now: datetime, since: datetime, *, soonest: timedelta, latest: timedelta
 ) -> datetime:
-    """Ask again after a fifth of the time that nothing has happened, within bounds."""
+    """Return the next check: after a fifth of the time without change, within bounds."""
     return now + min(max((now - since) / 5, soonest), latest)
 
 
 def after_failures(now: datetime, failures: int, *, soonest: timedelta) -> datetime:
-    """Try again after a delay that doubles with each failure in a row, up to ten minutes."""
+    """Return the next try: the delay doubles with each failure in a row, up to ten minutes."""
     delay: timedelta = soonest * int(2 ** min(failures - 1, 16))
     return now + min(delay, timedelta(minutes=10))
 

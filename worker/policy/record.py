@@ -26,7 +26,7 @@ SURELY = 3
 
 @dataclass
 class Series:
-    """Failures in a row."""
+    """Consecutive failures."""
 
     failed: int = 0
     since: float = 0.0
@@ -105,10 +105,10 @@ class Record:
         if last_began is None or now - last_began >= after:
             minutes = _seconds(now - oldest) / MINUTE
             at = now.timestamp()
-            self._open("stuck", f"the oldest pilot waits for {minutes:.0f} min", at, at)
+            self._pause("stuck", f"the oldest pilot waits for {minutes:.0f} min", at, at)
 
-    def close(self, reason: str, at: float, *, healed: bool = True) -> None:
-        """End a pause. What has healed is forgiven; what was no trouble is not."""
+    def end_pause(self, reason: str, at: float, *, healed: bool = True) -> None:
+        """End a pause. Old failures are forgiven only if the CE has healed."""
         if self.trouble is None:
             return
         self.trouble = None
@@ -121,14 +121,14 @@ class Record:
             self._counts.add(kind, at)
             self._refusals = Series()
             if self.trouble and self.trouble.by == "refused":
-                self.close("a submission was accepted", at)
+                self.end_pause("a submission was accepted", at)
             return
         luck = 1 - self._counts.base(ACCEPT, at)
         run = self._refusals = self._longer(self._refusals, luck, at)
         self._counts.add(kind, at)
         if run.failed >= run.limit:
             reason = f"{run.failed} refused submissions in a row (limit {run.limit})"
-            self._open("refused", reason, at, run.since)
+            self._pause("refused", reason, at, run.since)
 
     def _begun(self, kind: EventKind, began: float | None, at: float) -> None:
         if kind is EventKind.FAILED_START:
@@ -147,7 +147,7 @@ class Record:
         waited = at - run.since >= self._survival
         if run.failed >= run.limit * (1 if waited else SURELY):
             reason = f"{run.failed} failed starts in a row (limit {run.limit})"
-            self._open("failed", reason, at, run.since)
+            self._pause("failed", reason, at, run.since)
 
     def _started(self, began: float, at: float) -> None:
         self._cohorts.started(began, at)
@@ -156,13 +156,13 @@ class Record:
         self._starts = Series()
         trouble = self.trouble
         if trouble and trouble.by in ("failed", "stuck"):
-            self.close("a pilot survived", at, healed=began >= trouble.at)
+            self.end_pause("a pilot survived", at, healed=began >= trouble.at)
 
     def _ended(
         self, kind: EventKind, began: float | None, ran: timedelta | None, at: float
     ) -> None:
         if began is None:
-            # When it began nobody knows, so its life was not counted while it was lived.
+            # Its beginning is not known, so its life was not counted while it ran.
             if kind is not EventKind.ENDED:
                 self._counts.add(kind, at)
             if kind is EventKind.FAILED_LATE:
@@ -183,14 +183,14 @@ class Record:
             dead, since = self._cohorts.dead_in_a_row(mark, at)
             if dead >= limit:
                 reason = f"{dead} pilots in a row were dead at {minutes:g} min (limit {limit})"
-                self._open("late", reason, at, since, mark)
+                self._pause("late", reason, at, since, mark)
                 return
 
     def _look_for_outlivers(self, trouble: PauseRecord, mark: int, at: float) -> None:
         began = self._cohorts.outliver(mark, trouble.since, at)
         if began is not None:
             reason = "a pilot outlived those that died late"
-            self.close(reason, at, healed=began >= trouble.at - MINUTE)
+            self.end_pause(reason, at, healed=began >= trouble.at - MINUTE)
 
     def _longer(self, run: Series, luck: float, began: float) -> Series:
         if not run.failed:
@@ -203,7 +203,9 @@ class Record:
             return self._parameters.least_run
         return max(self._parameters.least_run, ceil(log(self._parameters.surprise) / log(luck)))
 
-    def _open(self, by: str, reason: str, at: float, since: float, mark: int | None = None) -> None:
+    def _pause(
+        self, by: str, reason: str, at: float, since: float, mark: int | None = None
+    ) -> None:
         if self.trouble is None:
             self.trouble = PauseRecord(by=by, reason=reason, at=at, since=since, mark=mark)
             self.changes.append((False, reason, at))

@@ -15,9 +15,9 @@ class Claim:
 
 
 def max_min(claims: Mapping[str, Claim], slots: float) -> dict[str, float]:
-    """Share slots out: nobody gets more than it wants, and what one leaves the others share.
+    """Share slots out: nobody gets more than it wants, and what one leaves goes to the others.
 
-    Of those who want more, each gets the same for its share.
+    Those who want more get slots in proportion to their shares.
     """
     grants = dict.fromkeys(claims, 0.0)
     left = float(slots)
@@ -36,7 +36,7 @@ def max_min(claims: Mapping[str, Claim], slots: float) -> dict[str, float]:
 def entitlement(vo: VOFacts, ces: Sequence[CEFacts], usable: Container[str]) -> int | None:
     """Return how many slots a VO may occupy while others want more; `None` is all that it wants.
 
-    Slots are all that are occupied, and those that are free at CEs that are usable.
+    All occupied slots count, and the free ones of usable CEs.
     """
     if not any(wants_more(rival) for rival in vo.rivals):
         return None
@@ -68,9 +68,9 @@ def is_contested(vo: VOFacts, ce: CEFacts) -> bool:
 
 
 def scarce(total: int, rooms: Mapping[str, int], weights: Mapping[str, float]) -> dict[str, int]:
-    """Share out less than there is room for, by weight, nobody more than its room.
+    """Share out fewer pilots than there is room for, by weight, nobody more than its room.
 
-    What one cannot take goes to the others; the rest goes by largest remainder, ties by name.
+    What one cannot take goes to the others. The rest goes by largest remainder, then by name.
     """
     exact: dict[str, float] = {}
     left, weight = float(total), sum(weights.values())

@@ -19,12 +19,12 @@ def check_cron(line: str) -> None:
 
 
 def is_due(every: float | None, next_at: datetime | None, now: datetime) -> bool:
-    """Return whether a tick is to fire; so is one that the clock was set back before."""
+    """Return whether a tick is to fire now, also after the clock was set back."""
     return next_at is None or next_at <= now or was_set_back(every, next_at, now)
 
 
 def was_set_back(every: float | None, next_at: datetime | None, now: datetime) -> bool:
-    """Return whether a tick lies so far ahead that the clock was set back since it was set."""
+    """Return whether a tick is so far ahead that the clock must have been set back."""
     if every is None or next_at is None:
         return False
     return next_at - now > timedelta(seconds=every) + DRIFT
@@ -33,9 +33,9 @@ def was_set_back(every: float | None, next_at: datetime | None, now: datetime) -
 def next_tick(
     every: float | None, cron: str | None, previous: datetime | None, now: datetime
 ) -> datetime:
-    """Find the first firing after now.
+    """Return the first firing after now.
 
-    An interval keeps its beat: whatever was missed while nothing ran is skipped, not made up for.
+    An interval keeps its beat: firings that were missed are skipped, not made up for.
     """
     if cron is not None:
         following: datetime = next(CronSim(cron, now))

@@ -27,7 +27,7 @@ class Facts:
 
 
 def writer(vo: VOFacts, budget: int) -> Callable[[CEFacts], dict[str, Any]]:
-    """Make what begins the trace of each decision of a tick with its facts, the first CE first."""
+    """Return a function that begins the trace of each decision of a tick, the first CE first."""
     vo_values = of_vo(vo)
     rivals = [[_non_defaults(rival) for rival in vo.rivals]]
 
@@ -84,7 +84,7 @@ def facts_from(decisions: Sequence[Decision]) -> Facts:
 
 
 def facts_of(decision: Decision) -> tuple[VOFacts, CEFacts]:
-    """Rebuild the facts of one decision; what it does not tell is the rivals of the VO."""
+    """Rebuild the facts of one decision, without the rivals of the VO."""
     vo = VOFacts(name=decision.vo, **decision.trace["vo"])
     return vo, _ce(decision.ce, decision.trace["ce"])
 

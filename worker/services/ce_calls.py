@@ -45,8 +45,8 @@ class CECall(Turn):
         self.options = runtime.options(ce)
         self.driver = runtime.driver(ce, self.options)
 
-    def hindrance(self, tx: Transaction) -> str | None:
-        """Return why the CE is not to be called by itself now: failed calls, or too many."""
+    def spend_call(self, tx: Transaction) -> str | None:
+        """Spend one call of the rate; return why the CE is not to be called now, or `None`."""
         now, limit = self.runtime.now(), self.options.calls_per_minute
         retry_at = health.get(tx, self.ce.name).retry_at
         if retry_at is not None and now < retry_at:
@@ -56,7 +56,7 @@ class CECall(Turn):
         return None
 
     def submissions(self, tx: Transaction, count: int) -> int:
-        """Take as many of the wanted submissions as the rate allows; by hand all of them."""
+        """Spend up to `count` submissions of the rate; return how many. By hand it is all."""
         limit = self.options.submissions_per_minute
         if limit is None or self.runtime.by_hand:
             return count
@@ -68,10 +68,10 @@ class CECall(Turn):
         health.call_answered(tx, self.ce.name, self.runtime.now())
 
     def note_part(self, tx: Transaction, missing: int, total: int) -> None:
-        """Note an answer about some of the pilots that were asked after; the turn goes on.
+        """Note an answer that leaves out some of the pilots in question; the turn goes on.
 
-        An answer about none of them leaves the failed calls of the CE as they are: it may be no
-        fault of the CE, and it is no sign that the CE is well.
+        An answer about none of them changes no count of failed calls: it may be no fault of the CE,
+        and it is no sign that the CE is well.
         """
         if missing < total:
             self.note_answer(tx)
@@ -100,19 +100,19 @@ class CECall(Turn):
 
 
 def begin(tx: Transaction, runtime: Runtime, ce: CE) -> CECall | TaskResult:
-    """Take the right to call a CE once, or return why not. By hand, only the turn counts."""
+    """Take the right to call a CE once, or return why not. By hand only the turn counts."""
     call = CECall(runtime, ce)
     if not call.begin(tx):
         return busy(f"another execution is calling CE {ce.name}")
-    hindrance = None if runtime.by_hand else call.hindrance(tx)
-    if hindrance is None:
+    refusal = None if runtime.by_hand else call.spend_call(tx)
+    if refusal is None:
         return call
     call.give_back(tx)
-    return skipped(hindrance)
+    return skipped(refusal)
 
 
 def unanswered(missing: int, total: int) -> str:
-    """Write about how many pilots a CE said nothing."""
+    """Write of how many pilots an answer of a CE says nothing."""
     return f"no answer about {missing} of {total} pilots"
 
 

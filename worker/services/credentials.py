@@ -1,7 +1,7 @@
-"""Credentials: where they lie, how they stand, and which VO can use a CE with them.
+"""Credentials: where they lie, their state, and which VO can use a CE with them.
 
-A decision goes by what was seen last, so it reads no file with a unit of work open. A call looks
-into the file itself, just before.
+A decision uses the last look, so it reads no file while a unit of work is open. A call looks into
+the file itself, just before.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ from worker.services.runtime import Runtime
 
 @dataclass(frozen=True, kw_only=True)
 class CredentialStanding:
-    """How a credential stands now."""
+    """The state of a credential now."""
 
     vo: str
     backend: str
@@ -42,7 +42,7 @@ class CredentialStanding:
 def add(
     database: Database, backends: Mapping[str, Backend], credential: Credential, now: datetime
 ) -> CredentialStanding:
-    """Add a credential, and look at it. One that cannot be used yet is added all the same."""
+    """Add a credential, and look at it. One that cannot be used yet is added, too."""
     registry.get(backends, credential.backend)
     current = files.look(credential, now)
     with database.uow() as tx:
@@ -51,7 +51,7 @@ def add(
 
 
 def useless(backends: Mapping[str, Backend], credential: Credential) -> str | None:
-    """Return why no CE of a back-end will ever ask for a credential, if so."""
+    """Return why no CE of a back-end can use a credential, or `None`."""
     kinds = registry.get(backends, credential.backend).options.credential_kinds()
     if credential.kind in kinds:
         return None
@@ -80,7 +80,7 @@ def change(
 def remove(
     database: Database, vo: str | None, backend: str, kind: CredentialKind | None, *, yes: bool
 ) -> None:
-    """Forget a credential; its file stays."""
+    """Delete a credential; its file stays."""
     with database.uow() as tx:
         credential = credentials.get(tx, vo, backend, kind)
         if not yes:
@@ -92,21 +92,21 @@ def remove(
 def show(
     database: Database, vo: str | None, backend: str, kind: CredentialKind | None, now: datetime
 ) -> CredentialStanding:
-    """Return how a credential stands, by what its file says now."""
+    """Return the state of a credential, by a look into its file."""
     with database.uow() as tx:
         credential = credentials.get(tx, vo, backend, kind)
     return standing(files.look(credential, now), now)
 
 
 def list_all(database: Database, now: datetime) -> list[CredentialStanding]:
-    """Return how every credential stands, by what their files say now."""
+    """Return the state of every credential, by a look into its file."""
     with database.uow() as tx:
         stored = credentials.get_all(tx)
     return [standing(files.look(credential, now), now) for credential in stored]
 
 
 def standings(tx: Transaction, now: datetime) -> list[CredentialStanding]:
-    """Return how every credential stands, by the last look into its file."""
+    """Return the state of every credential, by the last look into its file."""
     return [standing(credential, now) for credential in credentials.get_all(tx)]
 
 
@@ -131,11 +131,11 @@ def standing(credential: Credential, now: datetime) -> CredentialStanding:
 def unusable_ces(
     tx: Transaction, runtime: Runtime, vos: Iterable[str]
 ) -> dict[str, dict[str, str]]:
-    """Return, by VO, the CEs that its credential is no good for, and why, by the last look."""
+    """Return, by VO, the CEs that it has no usable credential for, and why, by the last look."""
     asking = [backend.name for backend in runtime.backends.values() if _may_ask(backend)]
     if not asking:
         return {}
-    held = {
+    stored = {
         (credential.vo, credential.backend, credential.kind): credential
         for credential in credentials.get_all(tx, asking)
     }
@@ -148,7 +148,7 @@ def unusable_ces(
     kinds = {(backend, kind) for _, backend, kind in requirements}
     by_vo: dict[str, dict[str, str]] = {}
     for vo in vos:
-        why = {(backend, kind): _why(held, vo, backend, kind, now) for backend, kind in kinds}
+        why = {(backend, kind): _why(stored, vo, backend, kind, now) for backend, kind in kinds}
         by_vo[vo] = {
             ce: reason for ce, of, kind in requirements if (reason := why[of, kind]) is not None
         }
@@ -156,14 +156,14 @@ def unusable_ces(
 
 
 def _why(
-    held: Mapping[tuple[str | None, str, CredentialKind], Credential],
+    stored: Mapping[tuple[str | None, str, CredentialKind], Credential],
     vo: str,
     backend: str,
     kind: CredentialKind,
     now: datetime,
 ) -> str | None:
     """Return why a VO has no usable credential. Its own goes before the one for all VOs."""
-    credential = held.get((vo, backend, kind)) or held.get((None, backend, kind))
+    credential = stored.get((vo, backend, kind)) or stored.get((None, backend, kind))
     return files.unknown(vo, backend, kind) if credential is None else trouble(credential, now, vo)
 
 

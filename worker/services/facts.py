@@ -1,4 +1,4 @@
-"""The facts of an allocation: read in a handful of statements, told in the policy's words."""
+"""The facts of an allocation, read in a few statements and handed to the policy as its values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from worker.domain.calls import reason_not_to_send
 from worker.domain.sending import Sending
 from worker.domain.vo import VO
 from worker.policy.facts import CEFacts, Rival, VOFacts
-from worker.policy.learning import judge
+from worker.policy.learning import evaluate
 from worker.policy.parameters import Parameters
 from worker.policy.traces import Facts
 from worker.services.tasks.ask_demand import CurrentDemand, current_demand
@@ -22,7 +22,7 @@ from worker.services.tasks.ask_demand import CurrentDemand, current_demand
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """What one tick of one VO finds in the database."""
+    """What one tick of one VO reads in the database."""
 
     now: datetime
     vo: VO
@@ -32,7 +32,7 @@ class Situation:
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     only_for: Mapping[str, frozenset[str]] = field(default_factory=dict)
     maintenances: Mapping[str, Maintenance] = field(default_factory=dict)
-    closed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unusable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By VO, the CEs that it has no credential for just now, each with a sentence."""
 
     def demand_of(self, vo: VO) -> CurrentDemand:
@@ -41,7 +41,7 @@ class Situation:
 
 
 def read(tx: Transaction, vo_name: str, now: datetime) -> Situation:
-    """Read all that an allocation for a VO may know."""
+    """Read all facts for an allocation for a VO."""
     vo = vos.get(tx, vo_name)
     return Situation(
         now=now,
@@ -67,7 +67,7 @@ def facts_of(situation: Situation, budget: int, parameters: Parameters) -> Facts
 
 
 def closed_vo(vo: VO) -> str | None:
-    """Return why a VO gets nothing, whatever is free."""
+    """Return why a VO gets no pilots at all, or `None`."""
     if not vo.enabled:
         return "the VO is disabled"
     return "the VO is draining" if vo.draining else None
@@ -104,14 +104,16 @@ def _rival(vo: VO, situation: Situation) -> Rival:
 
 
 def _ce_facts(ce: CESlots, situation: Situation, parameters: Parameters) -> CEFacts:
-    judged = judge(ce.learned, now=situation.now, configured=ce.success_rate, parameters=parameters)
+    evaluation = evaluate(
+        ce.learned, now=situation.now, configured=ce.success_rate, parameters=parameters
+    )
     return CEFacts(
         name=ce.name,
         free=ce.available,
         success_rate=ce.success_rate,
         closed=_closed_ce(ce, situation),
-        chances=judged.chances,
-        pause=judged.pause,
+        chances=evaluation.chances,
+        pause=evaluation.pause,
         occupying=ce.occupying,
         waiting=ce.waiting,
         vo_occupying=ce.vo_occupying,
@@ -126,16 +128,16 @@ def _ce_facts(ce: CESlots, situation: Situation, parameters: Parameters) -> CEFa
 def _open_to(ce: str, situation: Situation) -> frozenset[str] | None:
     """Return the VOs that may use a CE and have a credential for it; `None` is all."""
     allowed = situation.only_for.get(ce)
-    shut = {vo for vo, closed in situation.closed.items() if ce in closed}
-    if allowed is None and shut:
+    without_credential = {vo for vo, names in situation.unusable.items() if ce in names}
+    if allowed is None and without_credential:
         allowed = frozenset(vo.name for vo in situation.vos)
-    return allowed and allowed - shut
+    return allowed and allowed - without_credential
 
 
 def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
-    """Return the first reason why a CE gets nothing of this VO, whatever is free."""
+    """Return the first reason why a CE gets no pilots of this VO at all, or `None`."""
     away = situation.maintenances.get(ce.name)
-    no_credential = situation.closed.get(situation.vo.name, {}).get(ce.name)
+    no_credential = situation.unusable.get(situation.vo.name, {}).get(ce.name)
     reasons = (
         (not ce.enabled, "the CE is disabled"),
         (ce.draining, "the CE is draining"),
@@ -149,7 +151,7 @@ def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
 
 
 def is_held(ce: CESlots, now: datetime) -> bool:
-    """Return whether a CE is held by an operator, and the time is not over."""
+    """Return whether an operator holds a CE, and its time is not over."""
     return ce.sending is Sending.HELD and (ce.held_until is None or now < ce.held_until)
 
 
@@ -158,6 +160,6 @@ def _fails(ce: CESlots, now: datetime) -> bool:
 
 
 def lines(decided: Sequence[Any]) -> tuple[str, ...]:
-    """Write decisions for people, a line each."""
+    """Write decisions for people, one in a line."""
     width = max((len(decision.ce) for decision in decided), default=0)
     return tuple(f"{d.ce:<{width}}  {d.granted:>5}  {d.reason}" for d in decided)

@@ -31,14 +31,14 @@ from worker.services.files import read_text, read_toml
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """The payloads of some VOs, fit for a CE, and why those of others cannot be used."""
+    """The payloads of some VOs, filled in for a CE, and why those of others cannot be used."""
 
     fitted: Mapping[str, Fitted] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
 
 
 def ready(tx: Transaction, ce: CE, vos: Collection[str]) -> Ready:
-    """Make the payloads of these VOs fit for a CE. One that cannot be read stops its VO alone."""
+    """Fill in the payloads of these VOs for a CE. A bad one stops only its own VO."""
     fitted, broken = {}, {}
     for vo, stored in payloads.of_vos(tx, vos).items():
         try:

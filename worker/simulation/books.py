@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from worker.domain.pilot import Status
 from worker.policy.facts import CEFacts, Rival, VOFacts
-from worker.policy.learning import Queue, judge
+from worker.policy.learning import Queue, evaluate
 from worker.policy.outcomes import Event, EventKind, PilotOutcome, events_of
 from worker.policy.parameters import Parameters
 from worker.simulation.truth import HOUR
@@ -82,23 +82,23 @@ class CEBook:
 
     def facts(self, vo: str, now: float, parameters: Parameters) -> CEFacts:
         """Return the facts of the CE for an allocation."""
-        site = self.ce.truth.site
+        model = self.ce.truth.model
         occupying, waiting = self.occupying.total(), self.waiting.total()
-        free = site.capacity - occupying
-        if site.waiting_limit is not None:
-            free = min(free, site.waiting_limit - waiting)
-        judged = judge(
-            self.state, now=moment(now), configured=site.configured, parameters=parameters
+        free = model.capacity - occupying
+        if model.waiting_limit is not None:
+            free = min(free, model.waiting_limit - waiting)
+        evaluation = evaluate(
+            self.state, now=moment(now), configured=model.configured, parameters=parameters
         )
         while self._begun and self._begun[0] < now - HOUR:
             self._begun.popleft()
         return CEFacts(
             name=self.ce.name,
             free=max(0, free),
-            success_rate=site.configured,
+            success_rate=model.configured,
             closed=self._closed(vo),
-            chances=judged.chances,
-            pause=judged.pause,
+            chances=evaluation.chances,
+            pause=evaluation.pause,
             occupying=occupying,
             waiting=waiting,
             vo_occupying=self.occupying[vo],
@@ -106,13 +106,13 @@ class CEBook:
             oldest_waiting_since=self.queue().oldest_waiting_since,
             drained=len(self._begun),
             last_sent_at=None if self.last_sent is None else moment(self.last_sent),
-            vos=frozenset(site.vos) if site.vos else None,
+            vos=frozenset(model.vos) if model.vos else None,
         )
 
     def _closed(self, vo: str) -> str | None:
         if not self.answers:
             return "its calls fail"
-        allowed = self.ce.truth.site.vos
+        allowed = self.ce.truth.model.vos
         return "the CE is for other VOs" if allowed and vo not in allowed else None
 
     def _see(self, pilot: SimulatedPilot, at: datetime) -> None:

@@ -48,9 +48,9 @@ def drive(
     *,
     seed: int | None = None,
     parameters: Parameters = DEFAULTS,
-    told: Callable[[list[Decision]], object] = lambda decided: None,
+    on_decisions: Callable[[list[Decision]], object] = lambda decided: None,
 ) -> Run:
-    """Run a scenario from its beginning to its end; `told` hears every decision."""
+    """Run a scenario from its beginning to its end; `on_decisions` gets every decision."""
     world = World(scenario, scenario.seed if seed is None else seed)
     books, policy, run = Books(world), make(world), Run(world=world)
     for number, book in enumerate(books.ces.values()):
@@ -68,7 +68,7 @@ def drive(
                 ces=books.ce_facts(vo, parameters),
                 parameters=parameters,
             )
-            told(decided)
+            on_decisions(decided)
             granted.update(_submit(world, books, decided))
             _note_rest(run, decided, now)
         run.samples.append(_sample(world, books, now, granted.total()))
@@ -95,7 +95,7 @@ def _learn(books: Books, run: Run, parameters: Parameters) -> None:
             book.state,
             events,
             now=now,
-            configured=book.ce.truth.site.configured,
+            configured=book.ce.truth.model.configured,
             queue=book.queue(),
             parameters=parameters,
         )
@@ -109,7 +109,7 @@ def _submit(world: World, books: Books, decided: list[Decision]) -> dict[str, in
         if not decision.granted:
             continue
         book = books.ces[decision.ce]
-        free = book.ce.truth.site.capacity - book.occupying.total()
+        free = book.ce.truth.model.capacity - book.occupying.total()
         if decision.granted > free:
             raise Invalid(
                 "policy", f"it granted {decision.granted} pilots where {free} slots were free"

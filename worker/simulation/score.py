@@ -41,13 +41,12 @@ class Score:
 
 
 def score(run: Run, parameters: Parameters = DEFAULTS) -> Score:
-    """Add a run up."""
     end = run.world.now
     pilots = run.world.pilots
-    useful = sum(_hours(one, end) for one in pilots if one.cause is None and not one.empty)
-    wasted = sum(_hours(one, end) for one in pilots if one.cause is not None)
-    failed = sum(1 for one in pilots if one.cause is not None and one.ended is not None)
-    empty = sum(1 for one in pilots if one.empty)
+    useful = sum(_hours(pilot, end) for pilot in pilots if pilot.cause is None and not pilot.empty)
+    wasted = sum(_hours(pilot, end) for pilot in pilots if pilot.cause is not None)
+    failed = sum(1 for pilot in pilots if pilot.cause is not None and pilot.ended is not None)
+    empty = sum(1 for pilot in pilots if pilot.empty)
     refused = sum(run.world.refused.values())
     costs = BURNT * wasted + parameters.price_failed * failed
     costs += parameters.price_refused * refused + EMPTY * empty
@@ -67,50 +66,54 @@ def score(run: Run, parameters: Parameters = DEFAULTS) -> Score:
 
 def noticed(run: Run) -> list[float | None]:
     """Return, for each trouble, after how many minutes its CE got probes only."""
-    found = []
+    minutes: list[float | None] = []
     for name, ce in run.world.ces.items():
         for trouble in ce.truth.troubles:
             begins, ends = trouble.begins * HOUR, trouble.ends * HOUR
             times = [t for t, rests in _rests(run, name, begins) if rests and t < ends]
-            found.append(max(0.0, times[0] - begins) / 60 if times else None)
-    return found
+            minutes.append(max(0.0, times[0] - begins) / 60 if times else None)
+    return minutes
 
 
 def back(run: Run) -> list[float | None]:
     """Return, for each trouble that ended, after how many minutes its CE got more than probes."""
-    found = []
+    minutes: list[float | None] = []
     for name, ce in run.world.ces.items():
         for trouble in ce.truth.troubles:
             ends = trouble.ends * HOUR
             if ends < run.world.now:
                 times = [t for t, rests in _rests(run, name, ends) if not rests]
-                found.append(max(0.0, times[0] - ends) / 60 if times else None)
-    return found
+                minutes.append(max(0.0, times[0] - ends) / 60 if times else None)
+    return minutes
 
 
 def _rests(run: Run, ce: str, since: float) -> list[tuple[float, bool]]:
     """List the changes since a moment, and before them how it was then."""
-    noted = run.resting.get(ce, [(0.0, False)])
-    before = [one for one in noted if one[0] <= since]
-    return [*before[-1:], *(one for one in noted if one[0] > since)]
+    changes = run.resting.get(ce, [(0.0, False)])
+    before = [change for change in changes if change[0] <= since]
+    return [*before[-1:], *(change for change in changes if change[0] > since)]
 
 
 def _longest(minutes: Sequence[float | None]) -> float | None:
-    told = [one for one in minutes if one is not None]
-    return max(told) if told and len(told) == len(minutes) else None
+    present = [number for number in minutes if number is not None]
+    return max(present) if present and len(present) == len(minutes) else None
 
 
 def _fairness(run: Run) -> float | None:
     if len(run.world.work) < 2:
         return None
     end = run.world.now
-    got = [
-        sum(_hours(one, end) for one in run.world.pilots if one.vo == vo and one.cause is None)
+    hours = [
+        sum(
+            _hours(pilot, end)
+            for pilot in run.world.pilots
+            if pilot.vo == vo and pilot.cause is None
+        )
         / max(work.owner.share, 1e-9)
         for vo, work in run.world.work.items()
     ]
-    squares = sum(one**2 for one in got)
-    return sum(got) ** 2 / len(got) / squares if squares else 1.0
+    squares = sum(number**2 for number in hours)
+    return sum(hours) ** 2 / len(hours) / squares if squares else 1.0
 
 
 def _hours(pilot: SimulatedPilot, end: float) -> float:

@@ -18,11 +18,11 @@ HOUR = 3600.0
 class Truth:
     """What one CE really is like. Moments are seconds from the beginning."""
 
-    def __init__(self, name: str, site: CEModel, scenario: Scenario) -> None:
+    def __init__(self, name: str, model: CEModel, scenario: Scenario) -> None:
         self.name = name
-        self.site = site
-        self.slots = site.capacity if site.slots is None else site.slots
-        mine = (ALL, name, site.name)
+        self.model = model
+        self.slots = model.capacity if model.slots is None else model.slots
+        mine = (ALL, name, model.name)
         self.troubles = [trouble for trouble in scenario.troubles if trouble.ce in mine]
         drifts = [drift for drift in scenario.drifts if drift.ce in mine]
         self._drifts: dict[str, Drift] = {drift.of: drift for drift in drifts}
@@ -30,7 +30,7 @@ class Truth:
     def rate(self, of: str, at: float) -> float:
         """Return a rate at a moment, troubles apart."""
         drift = self._drifts.get(of)
-        return float(getattr(self.site, of)) if drift is None else _swing(drift, at)
+        return float(getattr(self.model, of)) if drift is None else _swing(drift, at)
 
     def trouble(self, at: float, *kinds: TroubleKind) -> CETrouble | None:
         """Find the trouble of one of these kinds that it has at a moment."""
@@ -42,7 +42,7 @@ class Truth:
 
 def truths(scenario: Scenario) -> list[Truth]:
     """Make every CE of a scenario."""
-    return [Truth(name, site, scenario) for site in scenario.sites for name in names_of(site)]
+    return [Truth(name, model, scenario) for model in scenario.sites for name in names_of(model)]
 
 
 def _swing(drift: Drift, at: float) -> float:

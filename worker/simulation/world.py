@@ -19,11 +19,11 @@ class SimulatedPilot:
     """One pilot: what is true of it, and below what was seen."""
 
     __slots__ = (
-        "began", "cause", "empty", "end", "ended", "reserved", "seen", "site", "vo",
+        "began", "cause", "ce", "empty", "end", "ended", "reserved", "seen", "vo",
     )  # fmt: skip
 
-    def __init__(self, site: "SimulatedCE", vo: str, reserved: float) -> None:
-        self.site = site
+    def __init__(self, ce: "SimulatedCE", vo: str, reserved: float) -> None:
+        self.ce = ce
         self.vo = vo
         self.reserved = reserved
         self.began: float | None = None
@@ -121,7 +121,7 @@ class World:
             pilot = SimulatedPilot(ce, vo, self.now)
             receipts.append(pilot)
             self.pilots.append(pilot)
-            wait = dice.expovariate(1) * ce.truth.site.queue_minutes * MINUTE
+            wait = dice.expovariate(1) * ce.truth.model.queue_minutes * MINUTE
             self.at(self.now + wait, lambda pilot=pilot: self._ready(pilot))  # type: ignore[misc]
         return receipts
 
@@ -152,8 +152,8 @@ class World:
         work.jobs += jobs
 
     def _ready(self, pilot: SimulatedPilot) -> None:
-        pilot.site.ready.append(pilot)
-        self._start(pilot.site)
+        pilot.ce.ready.append(pilot)
+        self._start(pilot.ce)
 
     def _start(self, ce: SimulatedCE) -> None:
         """Begin as many pilots as there are free slots."""
@@ -164,10 +164,10 @@ class World:
 
     def _begin(self, pilot: SimulatedPilot) -> None:
         self._draw_fate(pilot)
-        pilot.site.changed.append(pilot)
+        pilot.ce.changed.append(pilot)
         if pilot.began is None:
             return
-        pilot.site.running.add(pilot)
+        pilot.ce.running.add(pilot)
         pilot.empty = not self.work[pilot.vo].take()
         if pilot.empty:
             pilot.end = min(pilot.end, self.now + EMPTY_RUN)
@@ -176,7 +176,7 @@ class World:
 
     def _draw_fate(self, pilot: SimulatedPilot) -> None:
         """Decide how long a pilot runs and how it ends, as things are when it begins."""
-        dice, truth, now = self._dice[pilot.site.name], pilot.site.truth, self.now
+        dice, truth, now = self._dice[pilot.ce.name], pilot.ce.truth, self.now
         hole = truth.trouble(now, TroubleKind.BLACK_HOLE)
         failing = truth.trouble(now, TroubleKind.FAILING)
         late = 1 - truth.rate("finish", now) * (1 - (failing.part if failing else 0))
@@ -188,7 +188,7 @@ class World:
         elif dice.random() >= truth.rate("start", now):
             pilot.cause = Cause.FAILED_FAST
             runs = dice.uniform(0.1, 3) * MINUTE
-            if dice.random() < truth.site.never:
+            if dice.random() < truth.model.never:
                 pilot.cause, pilot.began, pilot.ended = Cause.NEVER_STARTED, None, now
         elif dice.random() < late:
             pilot.cause = Cause.FAILED_LATE
@@ -200,11 +200,11 @@ class World:
         if pilot.ended is not None:
             return
         pilot.ended = self.now
-        pilot.site.running.discard(pilot)
-        pilot.site.changed.append(pilot)
+        pilot.ce.running.discard(pilot)
+        pilot.ce.changed.append(pilot)
         if pilot.cause is not None and not pilot.empty:
             self.work[pilot.vo].give_back()
-        self._start(pilot.site)
+        self._start(pilot.ce)
 
     def _kill(self, ce: SimulatedCE) -> None:
         for pilot in sorted(ce.running, key=lambda pilot: (pilot.began, pilot.end)):

@@ -1,6 +1,6 @@
-"""What a monitoring system reads: the numbers of each CE, credential and task, for Prometheus.
+"""The numbers of each CE, credential and task for a monitoring system, Prometheus.
 
-All is what the database says now, in a handful of statements. Pilots that are over are not counted:
+All of it is read from the database now, in a few statements. Pilots that are over are not counted:
 that would cost more with every day.
 """
 
@@ -46,7 +46,8 @@ SUCCESS = Metric(
 GETS_PILOTS = Metric(
     "pilotage_ce_gets_pilots",
     _CE,
-    "1 if it gets pilots; 0 if it is disabled, draining, held, paused, or its calls fail.",
+    "1 if it gets pilots; 0 if it is disabled, draining, held, paused, its calls fail, "
+    "or no worker calls it.",
 )
 ANSWERED = Metric("pilotage_ce_answered_timestamp_seconds", _CE, "When a CE last answered a call.")
 FAILED_CALLS = Metric(
@@ -89,14 +90,14 @@ METRICS = (
 )
 
 Sample = tuple[Metric, tuple[str, ...], float | None]
-"""A number by the values of its labels; none where nobody knows it."""
+"""A number by the values of its labels; `None` if it is not known."""
 
 
 def metrics(runtime: Runtime) -> str:
     """Write all metrics in Prometheus's text format."""
     now = runtime.now()
     with runtime.database.uow() as tx:
-        lines = ce_lines(tx, now, runtime.parameters)
+        lines = ce_lines(tx, runtime)
         credentials, fired = standings(tx, now), schedules.get_all(tx)
     return generate_latest(
         _Read([*_ces(lines), *_credentials(credentials), *_tasks(fired)])
@@ -104,7 +105,7 @@ def metrics(runtime: Runtime) -> str:
 
 
 class _Read(Collector):
-    """What was read, as the library wants to be told."""
+    """The samples, in the form that the library collects."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         self._samples = samples

@@ -17,7 +17,7 @@ from worker.services import policies
 from worker.services.runtime import Runtime
 
 PIECE = timedelta(minutes=10)
-"""So much of a day is read at once."""
+"""The part of a day that is read at once."""
 
 
 @dataclass(kw_only=True)
@@ -58,7 +58,7 @@ def replay(runtime: Runtime, day: date, policy_name: str) -> ReplayResult:
 
 
 def _ticks(runtime: Runtime, day: date) -> Iterator[list[Decision]]:
-    """Read a day piece by piece, a statement each, and part it into ticks."""
+    """Read a day in pieces, one statement each, and split it into ticks."""
     moment = datetime.combine(day, time(), tzinfo=UTC)
     end = moment + timedelta(days=1)
     while moment < end:
@@ -70,7 +70,7 @@ def _ticks(runtime: Runtime, day: date) -> Iterator[list[Decision]]:
 
 
 def _facts(stored: list[Decision]) -> Facts | None:
-    """Read the facts of a tick; one of an older version, or cut by retention, has none."""
+    """Return the facts of a tick; `None` for an older version, or one cut by retention."""
     try:
         return facts_from(stored)
     except (Invalid, KeyError, TypeError, ValueError):

@@ -28,7 +28,7 @@ SUFFIX = ".toml"
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyResult:
-    """What became of one policy in one scenario."""
+    """The score of one policy in one scenario."""
 
     policy: str
     score: Score
@@ -41,7 +41,7 @@ class PolicyResult:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyComparison:
-    """What became of several policies in one scenario; the oracle comes first."""
+    """The scores of several policies in one scenario; the oracle comes first."""
 
     scenario: Scenario
     seed: int

@@ -1,7 +1,6 @@
-"""diff: what a CE has and the database lacks, and the reverse; adopted or cancelled on request.
+"""diff: the jobs of a CE against the pilots of the database; adopted or cancelled on request.
 
-Asking is one call. A request takes the lease, acts, and records like the tasks that run by
-themselves.
+It takes the turn of the CE, acts, and records as the periodic tasks do.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +37,7 @@ class JobDifference:
 
 @dataclass(frozen=True, kw_only=True)
 class CEDiff:
-    """What differs, and what was done about it. `expected` is what the next check will record."""
+    """The differences, and what was done about them. `expected` are for the next check."""
 
     complete: bool
     differences: list[JobDifference]
@@ -103,7 +102,7 @@ def _insist_on_yes(
 
 
 def _adopt(tx: Transaction, call: CECall, comparison: Comparison, vo: str) -> set[str]:
-    """Take in the jobs that nobody knows, and take pilots in doubt for what the CE says."""
+    """Make pilots of unknown jobs, and give pilots in doubt the status that the CE reports."""
     now, ce = call.runtime.now(), call.ce
     by_vo: dict[str, list[Observed]] = {}
     for job in comparison.strangers:
@@ -146,7 +145,7 @@ def _differences(
 def _ours(
     ours: Sequence[Pilot], listed: dict[str, Observed], listing: Listing
 ) -> Iterator[JobDifference]:
-    """Find the pilots that the CE should have and has not, or has in another status."""
+    """Yield the pilots that the CE should have and does not list, or lists in another status."""
     for pilot in ours:
         job = listed.get(pilot.stamp)
         if job is None and covers(listing, pilot):
@@ -164,7 +163,7 @@ def _ours(
 
 
 def _is_too_new(pilot: Pilot, listing: Listing, delay: timedelta) -> bool:
-    """Return whether a pilot was sent so lately that the CE need not list it yet."""
+    """Return whether a pilot was sent so recently that the CE need not list it yet."""
     sent_at = pilot.submitted_at or pilot.claimed_at
     return sent_at is not None and listing.as_of <= sent_at + delay
 

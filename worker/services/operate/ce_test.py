@@ -49,7 +49,7 @@ TURN = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeStep:
-    """One step of a check: how it went, what was found, what to do. `ok` is `None` for progress."""
+    """One step of a check: how it went, its finding, and advice. `ok` is `None` for progress."""
 
     name: str
     finding: str
@@ -68,7 +68,7 @@ class ProbeRequest:
 
 
 def probe(runtime: Runtime, ce_name: str, request: ProbeRequest) -> Iterator[ProbeStep]:
-    """Check a CE step by step; each step is told as soon as it is known."""
+    """Check a CE step by step; yield each step as soon as it is done."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
         names = ces.allowed(tx, ce_name) or vos.names(tx)
@@ -101,7 +101,7 @@ def probe(runtime: Runtime, ce_name: str, request: ProbeRequest) -> Iterator[Pro
 
 
 def _gate(ce: CE) -> ProbeStep:
-    """Report what holds pilots back though all else is well; it is no failure."""
+    """Report a state in which the CE gets no pilots though it works; it is no failure."""
     state = "disabled" if not ce.enabled else "draining" if ce.draining else Sending.NORMAL
     do = None if state == Sending.NORMAL else f"to send pilots again: pilotage ce enable {ce.name}"
     return ProbeStep(name="CE", finding=f"{ce.name} is {state}, capacity {ce.capacity}", do=do)
@@ -197,7 +197,7 @@ def _advice(error: BackendError) -> str:
 
 
 def _pilot(runtime: Runtime, ce: CE, vo: str, request: ProbeRequest) -> Iterator[ProbeStep]:
-    """See one pilot from its reservation to its end."""
+    """Follow one pilot from its reservation to its end."""
     with runtime.database.uow() as tx:
         made = pilots.reserve(tx, [Grant(vo=vo, ce=ce.name, count=1)], runtime.now())
     if not made:
@@ -238,7 +238,7 @@ def _follow(runtime: Runtime, ce: CE, pilot_id: int, request: ProbeRequest) -> I
 
 
 def _advance(runtime: Runtime, ce: CE, pilot: Pilot) -> str | None:
-    """Do for a pilot what its next task would; return what hindered it."""
+    """Do for a pilot what its next task would do; return what hindered it."""
     if pilot.status is Status.RESERVED:
         done = dispatch(runtime, ce.name)
         return None if done.busy else "; ".join(done.lines) or None

@@ -35,7 +35,7 @@ class ChainStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Deed:
-    """What was done to a whole database, and whether there was anything to do."""
+    """What was done to a whole database."""
 
     database: str
     deed: str
@@ -43,7 +43,7 @@ class Deed:
 
 
 def create(database: Database) -> Deed:
-    """Make an empty database, unless it is there."""
+    """Make an empty database, unless it exists."""
     return Deed(
         database=str(database), deed="created" if server.create(database.url) else "was there"
     )
@@ -71,7 +71,7 @@ def migrate_chain(database: Database, chain: Chain, *, stamp: bool = False) -> M
 
 
 def migrate_each(database: Database, chosen: Sequence[Chain]) -> list[Migrated]:
-    """Bring these chains up to date, each for itself: one that fails stops no other."""
+    """Bring these chains up to date, each on its own: one that fails stops no other."""
     done = []
     for chain in chosen:
         try:
@@ -89,7 +89,7 @@ def _failed(chain: Chain, error: Exception) -> Migrated:
 
 
 def setup(database: Database) -> tuple[Deed, list[Migrated]]:
-    """Make the database if need be and bring every chain up to date."""
+    """Make the database if needed, and bring every chain up to date."""
     return create(database), migrate(database)
 
 
@@ -128,7 +128,7 @@ def reset(database: Database, *, yes: bool, force: bool = False) -> tuple[Deed, 
 
 
 def clean(database: Database, *, yes: bool, force: bool = False) -> Deed:
-    """Empty every table, and leave the VO that is meant by default."""
+    """Empty every table, except for the default VO."""
     _confirm(database, "empty", yes=yes, force=force)
     rows = server.empty(database.engine, database.chains)
     return Deed(database=str(database), deed="emptied", rows=rows)
@@ -178,7 +178,7 @@ def _standings(database: Database) -> list[tuple[Chain, ChainStanding, dict[str,
 
 
 def _confirm(database: Database, deed: str, *, yes: bool, force: bool) -> None:
-    """Name what would be lost, and refuse without a yes or while pilots are active."""
+    """Refuse, with what would be lost, without a yes or while pilots are active."""
     counts = [item for _, _, rows in _standings(database) for item in rows.items()]
     rows = ", ".join(f"{table} ({count})" for table, count in counts if count)
     lost = f"this would {deed} {database} with {f'its rows in {rows}' if rows else 'no rows'}"
@@ -203,7 +203,7 @@ def _require_core(database: Database) -> None:
 
 
 def _refuse_to_stamp_others(database: Database, chain: Chain) -> None:
-    """Take on only tables that are what the newest revision would have made."""
+    """Refuse tables that differ from what the newest revision would make."""
     with translated(database.url), database.engine.connect() as connection:
         if chains.standing(connection, chain).place is not ChainState.FOREIGN:
             return

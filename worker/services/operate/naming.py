@@ -1,7 +1,7 @@
-"""Which pilots somebody names: by number, stamp, the beginning of a stamp, or their CE's id.
+"""The pilots that somebody names: by number, stamp, beginning of a stamp, or id at the CE.
 
-A number names the pilot of this number. Where the CE is named too, the word is first taken for
-an id of that CE, as its batch system shows it.
+A number names the pilot of this number. With a CE, a word is first looked up among the ids of that
+CE, as its batch system shows them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -12,27 +12,27 @@ from worker.db.sending import SendingChange
 from worker.domain.calls import trouble
 from worker.domain.errors import ConfirmationNeeded, Invalid
 from worker.domain.sending import Sending
-from worker.policy.learning import judge, reopen
+from worker.policy.learning import end_pause, evaluate
 from worker.services.runtime import Runtime
 
 
 def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None) -> None:
-    """Send nothing to a CE, not even a probe, until somebody says so or a moment comes."""
+    """Send nothing to a CE, not even a probe, until somebody resumes it or a moment comes."""
     now = runtime.now()
     if not reason.strip():
         raise Invalid("reason", "say why, for whoever comes next")
     if until is not None and until <= now:
         raise Invalid("until", f"{until:%Y-%m-%d %H:%M}Z is over")
     with runtime.database.uow() as tx:
-        was, became = health.get(tx, ce).sending, Sending.HELD
+        before, became = health.get(tx, ce).sending, Sending.HELD
         new = SendingChange(
-            ce=ce, was=was, became=became, reason=reason, by_hand=True, until=until, at=now
+            ce=ce, was=before, became=became, reason=reason, by_hand=True, until=until, at=now
         )
         sending.change(tx, new, reason, now)
 
 
 def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
-    """End a pause, whoever made it; what was held against the CE weighs less."""
+    """End a pause, whoever made it; old failures of the CE lose weight."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         before, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
@@ -40,10 +40,10 @@ def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
             raise Invalid(f"CE {ce}", "it is not paused")
         parameters = runtime.parameters
         if (
-            judge(before.learned, now=now, configured=configured, parameters=parameters).pause
+            evaluate(before.learned, now=now, configured=configured, parameters=parameters).pause
             is not None
         ):
-            learned = reopen(
+            learned = end_pause(
                 before.learned, reason, now=now, configured=configured, parameters=parameters
             )
             health.save_learned(tx, ce, learned.state)
@@ -58,8 +58,10 @@ def state(runtime: Runtime, ce: str) -> dict[str, Any]:
     with runtime.database.uow() as tx:
         record, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
     now = runtime.now()
-    judged = judge(record.learned, now=now, configured=configured, parameters=runtime.parameters)
-    chances = judged.chances
+    evaluation = evaluate(
+        record.learned, now=now, configured=configured, parameters=runtime.parameters
+    )
+    chances = evaluation.chances
     return {
         "calls": trouble(record, now),
         "failed_calls": record.failed_calls,
@@ -84,20 +86,19 @@ def history(database: Database, ce: str, **request: Any) -> Page[SendingChange]:
 def add_maintenance(
     database: Database, ce: str, begins_at: datetime, ends_at: datetime, reason: str
 ) -> int:
-    """Add one; return its id."""
+    """Add a maintenance; return its id."""
     maintenance = Maintenance(ce=ce, begins_at=begins_at, ends_at=ends_at, reason=reason)
     with database.uow() as tx:
         return maintenances.add(tx, maintenance)
 
 
 def maintenances_of(database: Database, ce: str | None, now: datetime) -> list[Maintenance]:
-    """List those that are not over, of one CE or of all."""
+    """Return the maintenances that are not over, of one CE or of all."""
     with database.uow() as tx:
         return maintenances.find(tx, ce, now)
 
 
 def remove_maintenance(database: Database, ce: str, which: int, *, yes: bool) -> None:
-    """Remove one."""
     if not yes:
         would = f"this would remove maintenance {which} of CE {ce}"
         raise ConfirmationNeeded(would, "say --yes if you mean it")

@@ -66,7 +66,7 @@ def show_pilot(
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What a pilot wrote: from its CE, or what was kept of it when it failed."""
+    """The output of a pilot: from its CE, or the end that was kept when it failed."""
 
     text: str
     truncated: bool = False
@@ -81,10 +81,10 @@ def output(
     tail: int | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Written:
-    """Fetch what a pilot wrote, as far as its CE keeps it: all, or its last lines.
+    """Fetch the output of a pilot, as far as its CE keeps it: all, or its last lines.
 
-    A CE that cannot be reached is asked a few times. Where it does not give it, there may be
-    what was kept when the pilot failed.
+    A CE that cannot be reached is tried a few times. If it gives nothing, there may be the end that
+    was kept when the pilot failed.
     """
     with runtime.database.uow() as tx:
         [pilot] = pilots_named(tx, [which], runtime.now(), ce)
@@ -115,7 +115,7 @@ def _fetch(driver: Guard, job: Job, pause: Callable[[float], None]) -> Output:
 
 
 def bounded(whole: Output, tail: int | None) -> Output:
-    """Keep what may be shown: the last lines, or all but the middle of a very long text."""
+    """Cut an output for showing: to its last lines, or without the middle of a very long text."""
     text = whole.text
     if tail is not None:
         lines = text.splitlines(keepends=True)
@@ -131,10 +131,10 @@ def bounded(whole: Output, tail: int | None) -> Output:
 def cancel(
     runtime: Runtime, which: Sequence[str], *, yes: bool, ce: str | None = None
 ) -> TaskResult:
-    """End pilots: those not sent at once, those at a CE by asking it, a call for each CE.
+    """End pilots: unsent ones at once, the others by their CE, in one call for each CE.
 
-    The wish is written down before the CE is asked. A CE that cannot be asked now is asked again
-    by every check of the pilot, and what came of it a check will tell.
+    The request is stored before the CE is called. If the CE cannot be called now, every check of
+    the pilot calls it again; a check also records the result.
     """
     with runtime.database.uow() as tx:
         by_id = {pilot.id: pilot for pilot in pilots_named(tx, which, runtime.now(), ce)}

@@ -24,7 +24,7 @@ from worker.services.turns import Turn
 
 @dataclass(frozen=True, kw_only=True)
 class CurrentDemand:
-    """The demand that counts, and how it was found where it was not simply told."""
+    """The demand that counts now, and how it came about, if it was not set."""
 
     demand: int | None
     note: str | None = None

@@ -31,7 +31,7 @@ from worker.services.tasks import (
 )
 
 Run = Callable[..., TaskResult]
-"""Takes the parts, and the name of a VO or CE unless the task is global."""
+"""Takes the runtime, and the name of a VO or CE unless the task is global."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ CALL = "call"
 """The queue of tasks that call a CE, and may be slow."""
 
 
-def _nobody(tx: Transaction, now: datetime) -> list[str]:
+def _no_subjects(tx: Transaction, now: datetime) -> list[str]:
     return []
 
 
@@ -121,7 +121,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=learn.learn,
         plan=learn.plan,
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=PLAN,
         every=60,
     ),
@@ -131,7 +131,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=sweep.sweep,
         plan=sweep.plan,
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=PLAN,
         every=60,
     ),
@@ -141,7 +141,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=renew_credentials.renew_credentials,
         plan=renew_credentials.plan,
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=CALL,
         every=60,
     ),
@@ -151,7 +151,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=report.report,
         plan=report.plan,
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=PLAN,
         cron="0 * * * *",
     ),
@@ -161,7 +161,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=prune.prune,
         plan=prune.plan,
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=PLAN,
         cron="30 3 * * *",
     ),
@@ -170,7 +170,7 @@ BUILT_IN = (
 
 @cache
 def tasks() -> dict[str, Task]:
-    """Find every task, ours and those of extensions."""
+    """Return every task by its name, ours and those of extensions."""
     by_name = {task.name: task for task in BUILT_IN}
     for task in plugins.load("pilotage.tasks", Task, "task").values():
         if by_name.setdefault(task.name, task) is not task:

@@ -113,7 +113,7 @@ def _record_failure(
 
 
 def _alive_though_unwanted(due: Sequence[Pilot], answers: Sequence[Observed]) -> list[Job]:
-    """Return the jobs whose end was asked for and that go on."""
+    """Return the jobs that are still alive though their end was asked for."""
     alive = {answer.stamp for answer in answers if answer.status in AT_CE}
     return [
         Job.of(pilot)

@@ -22,7 +22,7 @@ from worker.services.runtime import Runtime, TaskResult, skipped
 
 
 def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Send what is reserved for a CE, a batch at most."""
+    """Send the reserved pilots of a CE, one batch at most."""
     # Read before the claim: a file may lie where it takes long, and no unit of work is to wait.
     barred = credentials.barred(runtime, ce_name)
     with runtime.database.uow() as tx:
@@ -88,7 +88,7 @@ def _send(
 
 
 def _too_late(claimed: Sequence[Reserved]) -> TaskResult:
-    """Send nothing; `reconcile` finds that none of these arrived."""
+    """Return a failure: nothing is sent, and `reconcile` will find that none arrived."""
     line = "the lease ran out between the claim and the call; nothing was sent"
     return TaskResult(outcome=Outcome.FAILED, counts={"in doubt": len(claimed)}, lines=(line,))
 
@@ -116,7 +116,7 @@ def _order(pilot: Reserved, payload: Fitted | None) -> Order:
 
 
 def _clear_receipts(receipts: Sequence[Receipt]) -> list[Receipt]:
-    """Leave out what says neither yes nor no; it leaves its pilot in doubt."""
+    """Leave out receipts that say neither yes nor no: their pilots stay in doubt."""
     return [
         receipt for receipt in receipts if receipt.handle is not None or receipt.refused is not None
     ]
@@ -139,7 +139,7 @@ def _recorded(call: CECall, claimed: Sequence[Reserved], receipts: Sequence[Rece
 
 
 def _record_failure(call: CECall, claimed: Sequence[Reserved], error: BackendError) -> TaskResult:
-    """Record a call that failed as a whole. Only a refusal says what became of the pilots."""
+    """Record a call that failed as a whole. Only a refusal decides what became of the pilots."""
     cause = _cause(error)
     what = "refused" if cause else "in doubt"
     with call.runtime.database.uow() as tx:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def execute(
     task: Task, subject: str | None, runtime: Runtime, *, dry_run: bool = False
 ) -> TaskResult:
-    """Run a task for its VO or CE, or for all; note on its schedule how it went."""
+    """Run a task for its VO or CE, or for all; note the result on its schedule."""
     arguments = _arguments(task, subject)
     if dry_run:
         return task.plan(runtime, *arguments)

@@ -1,8 +1,8 @@
-"""learn: fold what became of pilots into what is known of each CE, its pauses included.
+"""learn: fold the outcomes of pilots into what is known of each CE, its pauses included.
 
 Every transition is learnt from once, whenever it was committed; the cost is that of the new ones.
-What cannot be judged yet is postponed, so that it never stands before what can.
-What a replay of the history would give is what is stored.
+One that cannot be judged yet is postponed, so that it never delays others. A replay of the history
+gives exactly what is stored.
 """
 
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from worker.db import ces, health, locks, outcomes, sending
 from worker.db.health import Lesson
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
-from worker.policy.learning import NOTHING_WAITS, judge
+from worker.policy.learning import NOTHING_WAITS, evaluate
 from worker.policy.learning import learn as fold
 from worker.policy.outcomes import Event, PilotOutcome, events_of, look_again
 from worker.policy.parameters import Parameters
@@ -24,7 +24,7 @@ AT_ONCE = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Lessons:
-    """What one execution learns."""
+    """What one execution learns, of all CEs."""
 
     ids: list[int]
     postponed: dict[int, datetime]
@@ -83,8 +83,12 @@ def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
             queue=queue,
             parameters=parameters,
         )
-        judged = judge(learned.state, now=now, configured=configured[ce], parameters=parameters)
-        pause, since = (judged.pause.reason, judged.pause.since) if judged.pause else (None, None)
+        evaluation = evaluate(
+            learned.state, now=now, configured=configured[ce], parameters=parameters
+        )
+        pause, since = (
+            (evaluation.pause.reason, evaluation.pause.since) if evaluation.pause else (None, None)
+        )
         lessons.append(
             Lesson(
                 ce=ce,
@@ -98,7 +102,7 @@ def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
         changes += [
             SendingChange(ce=ce, by_hand=False, **asdict(change)) for change in learned.changes
         ]
-        lines.append(f"{ce}  chance {judged.chances.all:.2f}")
+        lines.append(f"{ce}  chance {evaluation.chances.all:.2f}")
     return Lessons(
         ids=ids,
         postponed={

@@ -60,7 +60,7 @@ def _reconcile(call: CECall) -> TaskResult:
 
 
 def _cancel(call: CECall, unwanted: Sequence[Job], result: TaskResult) -> TaskResult:
-    """Ask the CE to end jobs; what was recorded stands, whatever it answers."""
+    """Ask the CE to end jobs. What was recorded stands, whatever it answers."""
     try:
         cancelled = sum(answer.accepted for answer in call.driver.cancel(unwanted))
     except BackendError as error:

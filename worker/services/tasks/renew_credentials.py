@@ -95,7 +95,7 @@ def plan(runtime: Runtime) -> TaskResult:
 
 @dataclass(frozen=True)
 class _Round:
-    """What was seen of every credential, and a line for each that was to be renewed."""
+    """What was seen of every credential, and a line for each renewal."""
 
     looks: list[Credential] = field(default_factory=list)
     renewed: list[str] = field(default_factory=list)
@@ -118,13 +118,13 @@ def _look_and_renew(
 
 
 def _urgency(credential: Credential) -> tuple[bool, float]:
-    """Put what ends first before the others, and what nobody has seen yet before all."""
+    """Sort the credentials that end first before the others, and unseen ones before all."""
     ends = credential.expires_at
     return ends is not None, ends.timestamp() if ends is not None else 0.0
 
 
 def _renewed(runtime: Runtime, before: Credential, went: _Round) -> Credential:
-    """Run a credential's command and look again: what counts is what the file says then."""
+    """Run a credential's command and look again: only the file shows whether it was renewed."""
     assert before.renew is not None
     why = _run(before.renew)
     now = runtime.now()
@@ -154,12 +154,12 @@ def _run(words: Sequence[str]) -> str | None:
 
 
 def environment() -> dict[str, str]:
-    """Make the environment of a command: ours, without the way to our database and broker."""
+    """Return the environment of a command: ours, without our settings."""
     return {k: v for k, v in os.environ.items() if not k.startswith("PILOTAGE_")}
 
 
 def harmless(line: str) -> str:
-    """Make a line of a program fit to be shown: short, printable, without possible secrets."""
+    """Make a line of a program fit to be shown: short, printable, without secrets."""
     legible = "".join(c if c.isprintable() else " " for c in line)
     return without_long_words(legible)[:_SHOWN]
 

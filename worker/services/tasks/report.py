@@ -1,4 +1,4 @@
-"""report: count what there is, and keep the count."""
+"""report: count pilots and slots, and store the counts."""
 
 import logging
 from datetime import datetime
@@ -31,7 +31,7 @@ def plan(runtime: Runtime) -> TaskResult:
 
 
 def summarise(tx: Transaction, now: datetime) -> dict[str, Any]:
-    """Count pilots by status, and the CEs and slots that are free; tell how credentials stand."""
+    """Return the pilots by status, the free CEs and slots, and the state of credentials."""
     available = slots.available_ces(tx)
     return {
         "pilots": {str(status): n for status, n in pilot_reads.count_by_status(tx).items()},

@@ -27,12 +27,12 @@ def submit_pilots(runtime: Runtime, vo_name: str) -> TaskResult:
         decided = decide(runtime, situation)
         grants = [Grant(vo=d.vo, ce=d.ce, count=d.granted) for d in decided if d.granted]
         reserved = pilots.reserve(tx, grants, runtime.now()) if grants else []
-        held = Counter(pilot.ce for pilot in reserved)
-        decisions.add(tx, [_corrected(decision, held[decision.ce]) for decision in decided])
+        by_ce = Counter(pilot.ce for pilot in reserved)
+        decisions.add(tx, [_corrected(decision, by_ce[decision.ce]) for decision in decided])
         cancelled = surplus.settle(tx, situation)
-        for ce in sorted(held):
+        for ce in sorted(by_ce):
             tx.after_commit(partial(runtime.nudge, "dispatch", ce))
-    counts = {"reserved": len(reserved), "CEs": len(held)}
+    counts = {"reserved": len(reserved), "CEs": len(by_ce)}
     if cancelled:
         counts["surplus"] = cancelled
     return TaskResult(counts=counts, lines=lines(decided))
@@ -48,10 +48,10 @@ def plan(runtime: Runtime, vo_name: str) -> TaskResult:
 
 
 def read_situation(tx: Transaction, runtime: Runtime, vo_name: str) -> Situation:
-    """Read all that the allocation for a VO may know."""
-    found = facts.read(tx, vo_name, runtime.now())
+    """Read all facts for the allocation for a VO."""
+    situation = facts.read(tx, vo_name, runtime.now())
     return replace(
-        found, closed=credentials.unusable_ces(tx, runtime, [vo.name for vo in found.vos])
+        situation, unusable=credentials.unusable_ces(tx, runtime, [vo.name for vo in situation.vos])
     )
 
 
@@ -67,9 +67,9 @@ def decide(runtime: Runtime, situation: Situation) -> list[Decision]:
     )
 
 
-def _corrected(decision: Decision, held: int) -> Decision:
-    """Correct a decision of which less could be held: somebody else was quicker."""
-    if held == decision.granted:
+def _corrected(decision: Decision, count: int) -> Decision:
+    """Correct a decision if fewer slots were free: somebody else was quicker."""
+    if count == decision.granted:
         return decision
-    reason = f"{decision.reason}; only {held} of {decision.granted} were still free"
-    return replace(decision, granted=held, reason=reason)
+    reason = f"{decision.reason}; only {count} of {decision.granted} were still free"
+    return replace(decision, granted=count, reason=reason)

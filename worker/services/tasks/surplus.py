@@ -1,6 +1,6 @@
-"""Surplus: pilots that wait for a demand that has gone, cancelled where the VO allows it.
+"""Surplus: waiting pilots whose demand is gone, cancelled if the VO allows it.
 
-A demand that has been low for a while counts, not one that dips; and never one that is not known.
+The demand must have been low for some time; a short dip does not count, nor does an unknown demand.
 """
 
 from datetime import timedelta
@@ -10,7 +10,7 @@ from worker.db.uow import Transaction
 from worker.services.facts import Situation
 
 AFTER = timedelta(minutes=10)
-"""More pilots than are wanted wait for so long before any is cancelled."""
+"""How long more pilots than are wanted must wait before any is cancelled."""
 
 
 def settle(tx: Transaction, situation: Situation) -> int:
@@ -33,6 +33,6 @@ def settle(tx: Transaction, situation: Situation) -> int:
 
 
 def cancel(tx: Transaction, situation: Situation, count: int) -> int:
-    """Cancel waiting pilots of a VO, those never sent first; their CEs are asked by the checks."""
+    """Cancel waiting pilots of a VO, unsent ones first; the others end at their next check."""
     unsent, sent = pilot_reads.waiting_of(tx, situation.vo.name, count)
     return pilots.cancel_waiting(tx, unsent, sent, "surplus: the demand has gone", situation.now)

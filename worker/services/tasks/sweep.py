@@ -1,15 +1,15 @@
-"""sweep: do what a moment asks for: end pauses by hand, and drains whose time is over."""
+"""sweep: end pauses by hand and drains whose time is over."""
 
 from worker.db import ces, health, locks, pilot_reads, pilots, sending
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
 from worker.domain.sending import Sending
-from worker.policy.learning import judge
+from worker.policy.learning import evaluate
 from worker.services.runtime import Runtime, TaskResult, busy
 
 
 def sweep(runtime: Runtime) -> TaskResult:
-    """End what is over."""
+    """End pauses and drains whose time is over."""
     with runtime.database.uow() as tx:
         if not locks.try_lock(tx, "sweep"):
             return busy("another execution sweeps")
@@ -30,10 +30,10 @@ def plan(runtime: Runtime) -> TaskResult:
 
 
 def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
-    """End the pause that an operator made; what the CE has earned meanwhile comes after it."""
+    """End the pause by an operator. A pause that the CE has earned meanwhile follows it."""
     now, before = runtime.now(), health.get(tx, ce)
     configured = ces.get(tx, ce).success_rate
-    pause = judge(
+    pause = evaluate(
         before.learned, now=now, configured=configured, parameters=runtime.parameters
     ).pause
     became = Sending.PAUSED if pause else Sending.NORMAL
@@ -46,7 +46,7 @@ def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
 
 
 def _empty(tx: Transaction, runtime: Runtime, ce: str) -> int:
-    """Cancel what waits at a CE; it is asked by the checks. Tell how many were told to go now."""
+    """Cancel the pilots that wait at a CE, those sent by its next check; return how many."""
     unsent, sent = pilot_reads.unsent(tx, ce), pilot_reads.not_asked_to_go(tx, ce)
     reason = "the CE's time to drain is over"
     return pilots.cancel_waiting(tx, unsent, sent, reason, runtime.now())

@@ -1,4 +1,4 @@
-"""Ticks: which tasks are due, claimed so that of any number of schedulers one fires each."""
+"""Ticks: which tasks are due, claimed so that only one of several schedulers fires each."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Firing:
-    """One message to send: a task, its VO or CE if it has one, and how long it is worth reading."""
+    """One message to send: a task, its VO or CE if it has one, and how long it is valid."""
 
     task: Task
     subject: str | None
@@ -42,8 +42,8 @@ def seed(database: Database, now: datetime, configured: Sequence[Schedule] = ())
 def claim_due(database: Database, now: datetime) -> tuple[list[Firing], float]:
     """Claim every tick that is due; return what to send, and the seconds until the next is due.
 
-    The first that notices that the clock was set back sees to it that nobody waits for a moment
-    of before.
+    The first scheduler that sees that the clock was set back moves due times that are too far
+    ahead.
     """
     with database.uow() as tx:
         all_schedules = [s for s in schedules.get_all(tx) if s.task in catalogue.tasks()]
@@ -132,7 +132,7 @@ def _of_setting(task: str, vo: str | None, setting: VOSchedule) -> Schedule:
 
 
 def _present(tx: Transaction, task: Task, vo: str | None) -> Schedule:
-    """Find the schedule of a task and VO, or what stands in for it."""
+    """Return the schedule of a task and VO, or the one that stands in for it."""
     by_name = {(s.task, s.vo): s for s in schedules.get_all(tx)}
     default = Schedule(task=task.name, every=task.every, cron=task.cron)
     present = by_name.get((task.name, vo)) or by_name.get((task.name, None)) or default
@@ -171,7 +171,7 @@ def _firings(
 
 
 def _subjects(tx: Transaction, task: Task, now: datetime) -> list[str]:
-    """Ask a task for whom it has work. A plug-in that breaks stops no other."""
+    """Return the VOs or CEs that a task has work for. A plug-in that breaks stops no other."""
     try:
         with tx.savepoint():
             return task.subjects(tx, now)
