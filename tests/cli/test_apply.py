@@ -151,7 +151,7 @@ def test_what_the_file_does_not_name_is_disabled_and_kept(cli: Cli, site: Path) 
         ("[ce.x]\nbackend='sim'\ncapacity=1\nvos=['nobody']", "no VO of this name: nobody"),
         ("[ce.x]\nbackend='sim'\ncapacity=1\noptions={queue_tim=1}", "did you mean 'queue_time'?"),
         ("[ce.x]\nbackend='sim'\ncapacity=1\nvos='lhcb'", "ce.x.vos: it must be a list"),
-        ("[site]\n", "unknown key 'site': known: ce, credentials, schedules, vo"),
+        ("[site]\n", "used: unknown key 'site': known: ce, credentials, schedules, vo"),
         ("[schedules.submit]\nevery=1", "did you mean 'submit_pilots'?"),
         ("[schedules.learn]\ncron='x'", "cron line"),
         ("[schedules.learn.vo.lhcb]\nevery=5", "name no VO"),

@@ -1,7 +1,7 @@
-"""Values that come from outside as keys and values: models of them, and what is said of wrong ones.
+"""Models of what comes from outside as keys and values, and one line for a value that is wrong.
 
-What is wrong is one line: the name of the value, and a plain sentence in place of the validator's
-own words. The value is not in it: it may be a secret.
+The line has the name of the value, and a plain sentence in place of the validator's own words. The
+value is not in it: it may be a secret.
 """
 
 from collections.abc import Iterator, Mapping
@@ -98,24 +98,23 @@ def read(kind: type[Read], values: object, where: str = "") -> Read:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        named = ": ".join(part for part in (where, place(first)) if part)
-        raise Invalid(named, reason(first)) from None
+        named = [part for part in (where, place(first)) if part]
+        raise Invalid(*named, reason(first)) from None
 
 
 def read_options(
     kind: type[Read], values: Mapping[str, Any], owner: str, word: str = "option"
 ) -> Read:
-    """Do the same with the options of something."""
+    """Make the options of a plain mapping; the error names the option and its owner."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        said = reason(first)
-        name = place(first)
+        name, why = place(first), reason(first)
         if first["type"] == UNKNOWN_KEY:
-            name, said = first["ctx"]["key"], first["ctx"]["meant"]
+            name, why = first["ctx"]["key"], first["ctx"]["meant"]
         named = f"{word} {name!r}" if name else f"the {word}s"
-        raise Invalid(f"{named} of {owner}", said) from None
+        raise Invalid(f"{named} of {owner}", why) from None
 
 
 @contextmanager
