@@ -13,7 +13,6 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from worker.domain import validation
-from worker.domain import variable as variables_
 from worker.domain.nearest import nearest
 from worker.domain.template import Open, Value, complete, fill, is_plain, names_in
 from worker.domain.validation import FileTable
@@ -135,12 +134,7 @@ def read(values: Mapping[str, Any]) -> Payload:
 
 def plain(payload: Payload) -> dict[str, Any]:
     """Write a payload as the plain values that `read` reads."""
-    return {
-        "script": payload.script,
-        "arguments": list(payload.arguments),
-        "variables": {name: variables_.plain(one) for name, one in payload.variables.items()},
-        "at": {ce: dict(values) for ce, values in payload.at.items()},
-    }
+    return payload.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _check_plain(name: str, value: Value) -> None:

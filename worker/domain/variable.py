@@ -39,7 +39,7 @@ class Variable(FileTable):
     default: Any
     least: float | None = None
     most: float | None = None
-    choices: tuple[Any, ...] = ()
+    choices: tuple[Any, ...] = Field(default=(), exclude_if=lambda choices: not choices)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -67,15 +67,6 @@ class Variable(FileTable):
             raise ValueError(f"{_short(value)} is no {self.kind}")
         if len(written(value)) > LONGEST:
             raise ValueError(f"a value is longer than {LONGEST} characters")
-
-
-def plain(variable: Variable) -> dict[str, Any]:
-    """Write a variable as the plain values that it is read from."""
-    values: dict[str, Any] = {"type": str(variable.kind), "default": variable.default}
-    for key in ("least", "most"):
-        if getattr(variable, key) is not None:
-            values[key] = getattr(variable, key)
-    return values | ({"choices": list(variable.choices)} if variable.choices else {})
 
 
 def _short(value: object) -> str:
