@@ -47,7 +47,7 @@ from worker.domain.credential import CredentialKind
 from worker.domain.credential import State as CredentialState
 from worker.domain.lengths import spoken
 from worker.domain.pilot import CE_FAULTS, FINAL, MOVES, OCCUPYING, WAITING, Cause, Status
-from worker.domain.schedule import Outcome, Scope
+from worker.domain.schedule import Outcome, ScheduleSetting, Scope, VOSchedule
 from worker.domain.sending import Sending
 from worker.domain.variable import Kind as VariableKind
 from worker.domain.words import Described
@@ -55,7 +55,7 @@ from worker.policy.outcomes import EventKind as Learnt
 from worker.policy.parameters import Parameters
 from worker.services.observe.metrics import METRICS
 from worker.services.tasks import catalogue
-from worker.settings import FROM_FILE, PREFIX, ScheduleSetting, Settings, VOSchedule
+from worker.settings import FROM_FILE, PREFIX, Settings
 from worker.simulation.scenario import TroubleKind
 
 FOLDER = Path(__file__).parent / "reference"

@@ -20,12 +20,12 @@ from worker.db.engine import parse_url
 from worker.db.schedules import Schedule
 from worker.domain.errors import ConfigurationError
 from worker.domain.secrets import without_secrets
-from worker.policy import registry as registry_of_policies
 from worker.policy.contract import Policy
+from worker.services import policies
 from worker.services.operate.database import require_current
 from worker.services.runtime import Nudge, Runtime, no_nudge
-from worker.services.tasks import catalogue
-from worker.settings import Settings, VOSchedule, load
+from worker.services.tasks import ticks
+from worker.settings import Settings, load
 
 
 @cache
@@ -110,7 +110,7 @@ def broker() -> tuple[str, str | None, dict[str, Any]]:
 
 def policy(name: str) -> Policy:
     """Find a policy by its name."""
-    return registry_of_policies.find(name)
+    return policies.find(name)
 
 
 def empty_broker() -> None:
@@ -157,20 +157,7 @@ def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False)
 
 def configured_schedules() -> list[Schedule]:
     """List the schedules that the settings name."""
-    found = []
-    for task, setting in settings().schedules.items():
-        if setting.every or setting.cron or not setting.enabled:
-            found.append(_schedule(task, None, setting))
-        found.extend(_schedule(task, vo, own) for vo, own in setting.vo.items())
-    return found
-
-
-def _schedule(task: str, vo: str | None, setting: VOSchedule) -> Schedule:
-    every, cron = setting.every, setting.cron
-    if every is None and cron is None:
-        default = catalogue.get(task)
-        every, cron = default.every, default.cron
-    return Schedule(task=task, vo=vo, every=every, cron=cron, enabled=setting.enabled)
+    return list(ticks.of_settings(settings().schedules))
 
 
 class _WithoutSecrets(logging.Formatter):

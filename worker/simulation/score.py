@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.simulation.drive import Run
-from worker.simulation.scenario import TroubleKind
 from worker.simulation.truth import HOUR
 from worker.simulation.world import SimulatedPilot
 
@@ -14,8 +13,6 @@ BURNT = 0.5
 
 EMPTY = 0.05
 """What a pilot that found no work costs, in hours."""
-
-SWALLOWS = (TroubleKind.BLACK_HOLE, TroubleKind.FAILING)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,8 @@ class Truth:
         self.slots = model.capacity if model.slots is None else model.slots
         mine = (ALL, name, model.name)
         self.troubles = [trouble for trouble in scenario.troubles if trouble.ce in mine]
-        self._drifts = {drift.of: drift for drift in scenario.drifts if drift.ce in mine}
+        drifts = [drift for drift in scenario.drifts if drift.ce in mine]
+        self._drifts: dict[str, Drift] = {drift.of: drift for drift in drifts}
 
     def rate(self, of: str, at: float) -> float:
         """Return a rate at a moment, troubles apart."""

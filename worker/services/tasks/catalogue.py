@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from importlib.metadata import entry_points
-from typing import Any
 
+from worker import plugins
 from worker.db import ces, pilot_reads, vos
 from worker.db.uow import Transaction
 from worker.domain.errors import ConfigurationError, UnknownTask
@@ -173,8 +172,7 @@ BUILT_IN = (
 def tasks() -> dict[str, Task]:
     """Return every task by its name, ours and those of extensions."""
     by_name = {task.name: task for task in BUILT_IN}
-    for point in sorted(entry_points(group="pilotage.tasks"), key=lambda point: point.name):
-        task = _load(point)
+    for task in plugins.load("pilotage.tasks", Task, "task").values():
         if by_name.setdefault(task.name, task) is not task:
             raise ConfigurationError(f"task {task.name}", "two distributions bring it")
     return by_name
@@ -185,14 +183,3 @@ def get(name: str) -> Task:
     if name not in by_name:
         raise UnknownTask(name, nearest(name, by_name))
     return by_name[name]
-
-
-def _load(point: Any) -> Task:
-    try:
-        task = point.load()
-    except Exception as error:  # a plug-in may raise anything
-        reason = f"it cannot be loaded: {type(error).__name__}: {error}"
-        raise ConfigurationError(f"task {point.name}", reason) from error
-    if not isinstance(task, Task):
-        raise ConfigurationError(f"task {point.name}", f"{point.value} is not a Task")
-    return task
