@@ -39,7 +39,7 @@ def _default_home() -> Path:
 class VOSchedule(BaseModel):
     """When a task fires for one VO."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     every: float | None = Field(default=None, gt=0)
     """Seconds from one firing to the next."""
@@ -61,7 +61,7 @@ class ScheduleSetting(VOSchedule):
 class Settings(BaseModel):
     """Every setting, with its default. The sentence under each is its documentation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     home: Path
     """The state folder of the embedded default: its database, its broker, its pilots' output."""

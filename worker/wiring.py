@@ -24,7 +24,6 @@ from worker.policy import registry as registry_of_policies
 from worker.policy.contract import Policy
 from worker.services.operate.database import require_current
 from worker.services.runtime import Nudge, Runtime, no_nudge
-from worker.services.tasks import catalogue
 from worker.settings import Settings, VOSchedule, load
 
 
@@ -168,6 +167,8 @@ def configured_schedules() -> list[Schedule]:
 def _schedule(task: str, vo: str | None, setting: VOSchedule) -> Schedule:
     every, cron = setting.every, setting.cron
     if every is None and cron is None:
+        from worker.services.tasks import catalogue
+
         default = catalogue.get(task)
         every, cron = default.every, default.cron
     return Schedule(task=task, vo=vo, every=every, cron=cron, enabled=setting.enabled)

@@ -44,9 +44,7 @@ __all__ = [
 class Options(BaseModel):
     """What a CE of this back-end may be told. An unknown key is an error."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     visibility_delay: float = Field(default=0, ge=0)
     """Seconds until a job that the CE accepted is sure to be in its listing."""

@@ -1,4 +1,7 @@
-"""`pilotage status`, `top`, `explain` and `plan`: what there is, and why."""
+"""`pilotage status`, `top` and `explain`: what there is, and why.
+
+`status` is called most often: what only the other two need is imported there.
+"""
 
 import time
 from dataclasses import asdict
@@ -7,7 +10,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.live import Live
 
 from worker import wiring
 from worker.cli import show
@@ -18,7 +20,6 @@ from worker.domain.errors import Invalid
 from worker.domain.pilot import Status
 from worker.services.observe.overview import Overview, overview, steps
 from worker.services.observe.overview import explain as explain_service
-from worker.services.operate import pauses
 
 DAY = 86400.0
 LATEST = 8
@@ -41,6 +42,8 @@ def status(as_json: bool) -> None:
 @click.option("--interval", default=1.0, show_default=True, help="Seconds between two looks.")
 def top(interval: float) -> None:
     """Show the same, live, until Ctrl-C."""
+    from rich.live import Live
+
     if not 0 < interval < DAY:
         raise Invalid("interval", f"{interval} is not a number of seconds above 0")
     wiring.current_database()
@@ -66,6 +69,8 @@ def top(interval: float) -> None:
 @as_json
 def explain(ce: str, vo: str | None, at: str | None, as_json: bool) -> None:
     """Say why a CE got as many pilots as it did, or none."""
+    from worker.services.operate import pauses
+
     until = _moment(at)
     found = explain_service(wiring.current_database(), ce, vo=vo, at=until)
     if as_json:

@@ -25,9 +25,7 @@ class Unknown(Described):
 class SourceOptions(BaseModel):
     """What every source may be told. An unknown key is an error."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     timeout: float = Field(default=10, gt=0, le=60)
     """Seconds that an answer may take."""

@@ -11,7 +11,6 @@ from worker.db.maintenances import Maintenance
 from worker.db.slots import CESlots
 from worker.db.uow import Transaction
 from worker.domain.calls import reason_not_to_send
-from worker.domain.sending import Sending
 from worker.domain.vo import VO
 from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import judge
@@ -140,17 +139,12 @@ def _closed_ce(ce: CESlots, found: Situation) -> str | None:
         (not ce.enabled, "the CE is disabled"),
         (ce.draining, "the CE is draining"),
         (not ce.allowed, "the CE is for other VOs"),
-        (is_held(ce, found.now), f"held by hand: {ce.sending_reason}"),
+        (ce.is_held(found.now), f"held by hand: {ce.sending_reason}"),
         (away is not None, away and f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}"),
         (no_credential is not None, no_credential),
         (_fails(ce, found.now), reason_not_to_send(ce, found.now)),
     )
     return next((str(sentence) for holds, sentence in reasons if holds), None)
-
-
-def is_held(ce: CESlots, now: datetime) -> bool:
-    """Tell whether an operator has paused a CE, and the time is not over."""
-    return ce.sending is Sending.HELD and (ce.held_until is None or now < ce.held_until)
 
 
 def _fails(ce: CESlots, now: datetime) -> bool:

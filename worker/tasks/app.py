@@ -114,7 +114,9 @@ def _refuse_a_wrong_schema(**_: object) -> None:
         require_current(wiring.database())
     except PilotageError as error:
         raise SystemExit(f"pilotage: {error}") from None
-    # The pool's processes are forked from this one, and must not inherit its connection.
+    # The pool's processes are forked from this one: they share what it has imported, and must not
+    # inherit its connection.
+    catalogue.import_all()
     wiring.database().engine.dispose()
 
 

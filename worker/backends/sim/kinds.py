@@ -64,7 +64,7 @@ TEXT = r"^[^\x00]*$"
 class Settings(BaseModel):
     """What a fault may be told."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     seconds: float = Field(default=60, ge=0, le=10**9)
     """How long it takes, or lasts, or is off."""
