@@ -143,6 +143,8 @@ def test_lists_are_searched_filtered_and_sorted(cli: Cli) -> None:
     for number, name in enumerate(("lyon", "Rome", "oslo"), start=1):
         cli.ok("ce", "add", name, "--backend", "sim", "--capacity", str(number))
     cli.ok("ce", "disable", "oslo")
+    cli.ok("ce", "set", "oslo", "--tag", "gpu", "--tag", "north")
+    cli.ok("ce", "set", "lyon", "--tag", "gpu")
 
     def names(*words: str) -> list[str]:
         return [ce["name"] for ce in cli.json("ce", "list", *words)["items"]]
@@ -152,6 +154,9 @@ def test_lists_are_searched_filtered_and_sorted(cli: Cli) -> None:
     assert names("--disabled") == ["oslo"]
     assert sorted(names("--enabled")) == ["Rome", "lyon"]
     assert names("--backend", "local") == []
+    assert names("--tag", "gpu", "--sort", "name") == ["lyon", "oslo"]
+    assert names("--tag", "gpu", "--tag", "north") == ["oslo"]
+    assert names("--tag", "gp") == []
     assert names("--search", "%") == []
 
 

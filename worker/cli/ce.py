@@ -106,12 +106,15 @@ def add(
     show.say(f"CE {name} added: {show.settings(settings)}")
 
 
-@ce.command("list", epilog=example("pilotage ce list --backend sim --sort capacity --descending"))
+@ce.command("list", epilog=example("pilotage ce list --backend sim --tag gpu --sort capacity"))
 @click.option("--backend", help="Only of this back-end.")
+@click.option("--tag", "tags", multiple=True, help="Only with this tag. Repeat for more: with all.")
 @click.option("--enabled/--disabled", default=None, help="Only enabled, or only disabled, ones.")
 @paged
 @as_json
-def list_(backend: str | None, enabled: bool | None, as_json: bool, **asked: Any) -> None:
+def list_(
+    backend: str | None, tags: Sequence[str], enabled: bool | None, as_json: bool, **asked: Any
+) -> None:
     """List the CEs."""
     database = wiring.current_database()
     page = inventory.list_ces(
@@ -120,6 +123,7 @@ def list_(backend: str | None, enabled: bool | None, as_json: bool, **asked: Any
         search=asked.pop("search"),
         backend=backend,
         enabled=enabled,
+        tags=tags,
         **asked,
     )
     states = overview.states(wiring.runtime())

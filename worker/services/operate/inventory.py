@@ -66,13 +66,16 @@ def list_ces(
     search: str | None = None,
     backend: str | None = None,
     enabled: bool | None = None,
+    tags: Collection[str] = (),
     **asked: Any,
 ) -> Page[CE]:
     """List CEs: one page, asked for as `Asked` says."""
     if backend is not None:
         registry.get(backends, backend)
     with database.uow() as tx:
-        return ces.find(tx, search=search, backend=backend, enabled=enabled, asked=Asked(**asked))
+        return ces.find(
+            tx, search=search, backend=backend, enabled=enabled, tags=tags, asked=Asked(**asked)
+        )
 
 
 def add_vo(database: Database, vo: VO) -> VO:
