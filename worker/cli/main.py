@@ -22,6 +22,7 @@ COMMANDS = {
     "top": Entry("worker.cli.look", "Show the same, live, until Ctrl-C."),
     "explain": Entry("worker.cli.look", "Say why a CE got as many pilots as it did, or none."),
     "failures": Entry("worker.cli.failures", "Sum up why pilots failed lately."),
+    "report": Entry("worker.cli.report", "Show the summaries that were stored, the latest first."),
     "metrics": Entry("worker.cli.metrics", "Print the numbers that Prometheus reads."),
     "plan": Entry("worker.cli.plan", "Say what the next cycle would do, and change nothing."),
     "simulate": Entry("worker.cli.simulate", "Compare policies on a made-up world."),
