@@ -117,6 +117,11 @@ class Settings(BaseModel):
         return told
 
     @property
+    def soft_time_limit(self) -> float:
+        """Seconds until an execution is told to end, a moment before it is ended."""
+        return self.time_limit * 14 / 15
+
+    @property
     def is_embedded(self) -> bool:
         """Tell whether the database is the one in the state folder."""
         return self.database_url.get_secret_value() == embedded_url(self.home)

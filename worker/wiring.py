@@ -148,6 +148,7 @@ def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False)
         batch=given.batch,
         keep_failed_output=given.keep_failed_output,
         lease=timedelta(seconds=given.time_limit * 1.2),
+        longest_call=timedelta(seconds=given.soft_time_limit),
         keep_final=timedelta(days=given.keep_final_days),
         keep_decisions=timedelta(days=given.keep_decisions_days),
         keep_reports=timedelta(days=given.keep_reports_days),

@@ -23,6 +23,7 @@ from worker.cli.options import (
     show_page,
     something,
     sure,
+    warn_of_long_calls,
 )
 from worker.cli.probe import test
 from worker.domain.ce import CE
@@ -99,6 +100,7 @@ def add(
     wanted = CE(name=name, backend=backend, enabled=not disabled, **found)
     database = wiring.current_database()
     inventory.add_ce(database, wiring.backends(), wanted, _vos(only_for) or ())
+    warn_of_long_calls(name)
     if as_json:
         show.as_json(_values_of(name))
         return
@@ -298,6 +300,8 @@ def _change(
 ) -> None:
     was = _values_of(name)
     inventory.change_ce(wiring.database(), wiring.backends(), name, changes, _vos(only_for))
+    if changes.get("options"):
+        warn_of_long_calls(name)
     now = _values_of(name)
     if as_json:
         show.as_json(now)

@@ -149,6 +149,14 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
     return options
 
 
+def warn_of_long_calls(ce: str | None = None) -> None:
+    """Print a line for each CE, or for this one, whose calls may outlast a task."""
+    from worker.services.operate import call_timeouts
+
+    for line in call_timeouts.warnings(wiring.runtime(), ce):
+        show.warn(line)
+
+
 def show_page(
     page: Any,
     columns: Sequence[str],

@@ -12,12 +12,13 @@ from typing import Any
 from billiard import pool
 from celery import Celery, current_task
 from celery.exceptions import Reject
-from celery.signals import setup_logging, worker_init
+from celery.signals import celeryd_after_setup, setup_logging, worker_init
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel
 
 from worker import wiring
 from worker.domain.errors import PilotageError
+from worker.services.operate import call_timeouts
 from worker.services.operate.database import require_current
 from worker.services.tasks import catalogue, execute
 from worker.services.tasks.catalogue import Task
@@ -114,9 +115,17 @@ def _refuse_a_wrong_schema(**_: object) -> None:
         require_current(wiring.database())
     except PilotageError as error:
         raise SystemExit(f"pilotage: {error}") from None
-    # The pool's processes are forked from this one: they share what it has imported, and must not
-    # inherit its connection.
+    # The pool's processes are forked from this one and share what it has imported.
     catalogue.import_all()
+    wiring.database().engine.dispose()
+
+
+@celeryd_after_setup.connect
+def _warn_of_long_calls(**_: object) -> None:
+    """Name each CE whose calls may outlast a task; only now is there a log to write to."""
+    for line in call_timeouts.warnings(wiring.runtime()):
+        log.warning(line)
+    # The pool's processes must not inherit this connection.
     wiring.database().engine.dispose()
 
 
