@@ -21,7 +21,7 @@ from importlib.metadata import entry_points
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 import click
@@ -207,6 +207,8 @@ def _word(annotation: Any) -> str:
         return _word(arguments[0])
     if origin in (Union, UnionType):
         return " or ".join(_word(one) for one in arguments if one is not NoneType)
+    if origin is Literal:
+        return " or ".join(f"`{one}`" for one in arguments)
     if origin is tuple:
         return "list"
     if isinstance(origin, type) and issubclass(origin, Mapping):

@@ -10,9 +10,17 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from worker.domain.errors import ConfigurationError
 from worker.domain.nearest import nearest
@@ -29,6 +37,15 @@ NOT_SETTINGS = frozenset({"PILOTAGE_STAMP", "PILOTAGE_VO", "PILOTAGE_CE"})
 """What a pilot finds in its environment, where `pilotage` may be run too."""
 
 OF_THE_TESTS = ("PILOTAGE_TEST_", "PILOTAGE_TESTBED_")
+
+
+def _in_small_letters(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"], BeforeValidator(_in_small_letters)
+]
 
 
 def _default_home() -> Path:
@@ -106,6 +123,16 @@ class Settings(BaseModel):
 
     beat_interval: float = Field(default=5, gt=0)
     """Seconds after which a scheduler looks at changed schedules, at the latest."""
+
+    log_level: LogLevel | None = None
+    """Workers and schedulers log what is of this level or above. Without it, Celery's option
+    --loglevel says it."""
+
+    log_statements: bool = False
+    """Whether every statement to the database is logged, with its values; by commands too."""
+
+    pool_size: int = Field(default=2, ge=1, le=100)
+    """Connections to PostgreSQL that a process keeps. It opens up to 8 more while it needs them."""
 
     @field_validator("parameters", mode="before")
     @classmethod

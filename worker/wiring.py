@@ -16,7 +16,7 @@ from worker.backends import registry
 from worker.backends.contract import Backend
 from worker.db.clock import Clock
 from worker.db.database import Database
-from worker.db.engine import parse_url
+from worker.db.engine import STATEMENTS, parse_url
 from worker.db.schedules import Schedule
 from worker.domain.errors import ConfigurationError
 from worker.domain.secrets import without_secrets
@@ -67,7 +67,13 @@ def database() -> Database:
     url = parse_url(settings().database_url.get_secret_value())
     if settings().is_embedded:
         state_folder()
-    return Database(url, [backend.chain for backend in backends().values()])
+    if settings().log_statements:
+        _log_statements()
+    return Database(
+        url,
+        [backend.chain for backend in backends().values()],
+        pool_size=settings().pool_size,
+    )
 
 
 def current_database() -> Database:
@@ -183,9 +189,18 @@ class _WithoutSecrets(logging.Formatter):
 
 
 def set_up_logging(level: int | str = logging.INFO) -> None:
-    """Log to standard error, one line an event."""
+    """Log to standard error, one line an event, at this level if the settings name none."""
+    chosen = settings().log_level
+    level = level if chosen is None else chosen.upper()
     handler = logging.StreamHandler()
     handler.setFormatter(_WithoutSecrets("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("alembic", "celery.worker.strategy", "celery.app.trace", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _log_statements() -> None:
+    """Have each statement logged. An engine looks at the level when it is made."""
+    logging.getLogger(STATEMENTS).setLevel(logging.INFO)
+    if not logging.getLogger().handlers:
+        set_up_logging(logging.WARNING)

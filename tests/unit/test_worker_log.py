@@ -57,3 +57,19 @@ def test_a_worker_that_starts_warns_of_calls_that_may_outlast_a_task(
     forget()
 
     assert "WARNING worker.tasks.app: call_timeout of CE lyon is 600 s" in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("setting", "shown"), [("", ["info", "warning"]), ("warning", ["warning"]), ("error", [])]
+)
+def test_the_log_level_of_the_settings_goes_before_that_of_celery(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, setting: str, shown: list[str]
+) -> None:
+    monkeypatch.setenv("PILOTAGE_LOG_LEVEL", setting)
+    forget()
+    written: io.StringIO = request.getfixturevalue("log")
+
+    for level in ("debug", "info", "warning"):
+        getattr(execute.log, level)(level)
+
+    assert [line.rpartition(" ")[2] for line in written.getvalue().splitlines()] == shown
