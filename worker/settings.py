@@ -136,12 +136,12 @@ class Settings(BaseModel):
 
     @field_validator("parameters", mode="before")
     @classmethod
-    def _known_parameters(cls, told: object) -> object:
-        known = [field.name for field in fields(Parameters)]
-        for key in told if isinstance(told, Mapping) else ():
-            if key not in known:
-                raise ValueError(f"unknown key {key}: {nearest(key, known)}")
-        return told
+    def _known_parameters(cls, value: object) -> object:
+        names = [field.name for field in fields(Parameters)]
+        for key in value if isinstance(value, Mapping) else ():
+            if key not in names:
+                raise ValueError(f"unknown key {key}: {nearest(key, names)}")
+        return value
 
     @property
     def soft_time_limit(self) -> float:
@@ -150,7 +150,7 @@ class Settings(BaseModel):
 
     @property
     def is_embedded(self) -> bool:
-        """Tell whether the database is the one in the state folder."""
+        """Return whether the database is the one in the state folder."""
         return self.database_url.get_secret_value() == embedded_url(self.home)
 
     schedules: Mapping[str, ScheduleSetting] = {}
@@ -158,7 +158,7 @@ class Settings(BaseModel):
 
 
 def embedded_url(home: Path) -> str:
-    """Tell the URL of the database in a state folder."""
+    """Return the URL of the database in a state folder."""
     return f"sqlite:///{home / 'pilotage.sqlite'}"
 
 
@@ -196,8 +196,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             continue  # an empty variable is none
         name = variable.removeprefix(PREFIX).removesuffix(FROM_FILE)
         if not name.isupper() or name.lower() not in Settings.model_fields:
-            known = [PREFIX + field.upper() for field in Settings.model_fields]
-            raise ConfigurationError(f"unknown variable {variable}", nearest(variable, known))
+            names = [PREFIX + field.upper() for field in Settings.model_fields]
+            raise ConfigurationError(f"unknown variable {variable}", nearest(variable, names))
         if name.lower() in values:
             raise ConfigurationError(f"{PREFIX}{name} is given twice", "as a value and as a file")
         from_file = variable.endswith(FROM_FILE)

@@ -114,7 +114,7 @@ def broker() -> tuple[str, str | None, dict[str, Any]]:
 
 
 def policy(name: str) -> Policy:
-    """Find a policy by its name."""
+    """Load a policy."""
     return registry_of_policies.find(name)
 
 
@@ -132,7 +132,7 @@ def clock() -> Clock:
 
 
 def now() -> datetime:
-    """Tell the time."""
+    """Return the time that every host shares."""
     return clock().now()
 
 
@@ -163,12 +163,12 @@ def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False)
 
 def configured_schedules() -> list[Schedule]:
     """List the schedules that the settings name."""
-    found = []
+    schedules = []
     for task, setting in settings().schedules.items():
         if setting.every or setting.cron or not setting.enabled:
-            found.append(_schedule(task, None, setting))
-        found.extend(_schedule(task, vo, own) for vo, own in setting.vo.items())
-    return found
+            schedules.append(_schedule(task, None, setting))
+        schedules.extend(_schedule(task, vo, own) for vo, own in setting.vo.items())
+    return schedules
 
 
 def _schedule(task: str, vo: str | None, setting: VOSchedule) -> Schedule:

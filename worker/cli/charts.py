@@ -98,7 +98,7 @@ def _when(trouble: Trouble, hours: float, width: int) -> str:
 
 
 def _means(outcome: Outcome, parts: int) -> Sequence[float]:
-    """Tell the mean of each of so many parts of the time; of fewer samples each fills several."""
+    """Return the mean of each part of the time; a sample fills several parts if there are few."""
     running = [sample.running for sample in outcome.samples]
     means = []
     for number in range(parts):

@@ -31,11 +31,11 @@ LATEST = 8
 def status(as_json: bool) -> None:
     """Show the CEs, the pilots, and what happened last, and why."""
     wiring.current_database()
-    found = overview(wiring.runtime())
+    situation = overview(wiring.runtime())
     if as_json:
-        show.as_json(_machine(found))
+        show.as_json(_machine(situation))
     else:
-        show.render(picture(found, show.width()), show.width())
+        show.render(picture(situation, show.width()), show.width())
 
 
 @click.command(epilog=example("pilotage top --interval 2"))
@@ -72,16 +72,16 @@ def explain(ce: str, vo: str | None, at: str | None, as_json: bool) -> None:
     from worker.services.operate import pauses
 
     until = _moment(at)
-    found = explain_service(wiring.current_database(), ce, vo=vo, at=until)
+    decisions = explain_service(wiring.current_database(), ce, vo=vo, at=until)
     if as_json:
-        show.as_json([asdict(decision) for decision in found])
+        show.as_json([asdict(decision) for decision in decisions])
         return
     problem = pauses.state(wiring.runtime(), ce)["calls"] if until is None else None
     if problem:
         show.say(f"CE {ce}: {problem}")
-    if not found:
+    if not decisions:
         show.say(f"nothing was decided about {ce} {_by(until)}")
-    for decision in found:
+    for decision in decisions:
         pilots = show.counted(decision.granted, "pilot")
         show.say(f"{show.word(decision.at)}  VO {decision.vo}: {pilots}")
         show.fields(dict(steps(decision)), indent=2)

@@ -92,8 +92,8 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            if found := _DURATION.fullmatch(value):
-                return wiring.now() + self.sign * timedelta(**{_UNITS[found[2]]: int(found[1])})
+            if match := _DURATION.fullmatch(value):
+                return wiring.now() + self.sign * timedelta(**{_UNITS[match[2]]: int(match[1])})
             moment = datetime.fromisoformat(value)
             return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError):

@@ -18,7 +18,7 @@ Young = tuple[Pilot, datetime]
 
 
 def moment(seconds: float) -> datetime:
-    """Tell a moment of the world as everybody tells moments."""
+    """Return a moment of the world as a datetime."""
     return BEGINNING + timedelta(seconds=seconds)
 
 
@@ -72,7 +72,7 @@ class Page:
         self._young = young
 
     def queue(self) -> Queue:
-        """Tell what waits."""
+        """Return the pilots that wait."""
         while self._queue and self._queue[0].seen is not Status.SUBMITTED:
             self._queue.popleft()
         last = self._last_began
@@ -82,7 +82,7 @@ class Page:
         )
 
     def facts(self, vo: str, now: float, parameters: Parameters) -> CEFacts:
-        """Tell what an allocation is told."""
+        """Return the facts that an allocation reads."""
         site = self.ce.truth.site
         occupying, waiting = self.occupying.total(), self.waiting.total()
         free = site.capacity - occupying
@@ -144,13 +144,13 @@ class Books:
         self.pages = {name: Page(ce) for name, ce in world.ces.items()}
 
     def vo_facts(self, vo: str) -> VOFacts:
-        """Tell what an allocation is told of a VO, and of those that compete with it."""
+        """Return the facts of a VO that an allocation reads, with those of its rivals."""
         mine = self._rival(vo)
         others = tuple(self._rival(name) for name in self._world.work if name != vo)
         return VOFacts(name=vo, demand=mine.demand, room=mine.room, share=mine.share, rivals=others)
 
     def ce_facts(self, vo: str, parameters: Parameters) -> list[CEFacts]:
-        """Tell what an allocation is told of the CEs."""
+        """Return the facts of the CEs that an allocation reads."""
         now = self._world.now
         return [page.facts(vo, now, parameters) for page in self.pages.values()]
 

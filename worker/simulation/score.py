@@ -69,7 +69,7 @@ def score(run: Run, parameters: Parameters = DEFAULTS) -> Score:
 
 
 def noticed(run: Run) -> list[float | None]:
-    """Tell of each trouble after how many minutes its CE got probes only."""
+    """Return, for each trouble, after how many minutes its CE got probes only."""
     found = []
     for name, ce in run.world.ces.items():
         for trouble in ce.truth.troubles:
@@ -80,7 +80,7 @@ def noticed(run: Run) -> list[float | None]:
 
 
 def back(run: Run) -> list[float | None]:
-    """Tell of each trouble that ended after how many minutes its CE got more than probes again."""
+    """Return, for each trouble that ended, the minutes until its CE got more than probes."""
     found = []
     for name, ce in run.world.ces.items():
         for trouble in ce.truth.troubles:

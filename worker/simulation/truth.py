@@ -19,7 +19,7 @@ class Truth:
         self._drifts = {drift.of: drift for drift in scenario.drifts if drift.ce in mine}
 
     def rate(self, of: str, at: float) -> float:
-        """Tell a rate at a moment, troubles apart."""
+        """Return a rate at a moment, without the troubles."""
         drift = self._drifts.get(of)
         return float(getattr(self.site, of)) if drift is None else _swing(drift, at)
 

@@ -32,14 +32,14 @@ UNTIL = "pilotage_until"
 """The header that says until when a message is worth reading. Celery's own would compare the clocks
 of two hosts, and one that is wrong would throw every message away."""
 
-DEAF_SECONDS = 5.0
-"""So long nothing is sent after the broker took no message."""
+BROKER_COOLDOWN = 5.0
+"""Seconds in which nothing is sent after the broker took no message."""
 
 
 class _Broker:
     """What this process knows of its broker."""
 
-    deaf_until = 0.0
+    skip_sends_until = 0.0
 
 
 _broker = _Broker()
@@ -62,13 +62,13 @@ def send(task: Task, subject: str | None, *, expires: float) -> None:
     After one that the broker did not take, the next ones are not tried for a while: where it does
     not even refuse, each would keep a scheduler waiting for seconds.
     """
-    if time.monotonic() < _broker.deaf_until:
+    if time.monotonic() < _broker.skip_sends_until:
         return
     arguments = () if subject is None else (subject,)
     try:
         app.tasks[task.name].apply_async(arguments, headers={UNTIL: _until(expires)})
     except (OperationalError, OSError) as error:
-        _broker.deaf_until = time.monotonic() + DEAF_SECONDS
+        _broker.skip_sends_until = time.monotonic() + BROKER_COOLDOWN
         log.warning("the broker took no message for %s %s: %s", task.name, subject or "", error)
 
 
@@ -77,7 +77,7 @@ def _until(expires: float) -> str:
 
 
 def nudge(name: str, subject: str) -> None:
-    """Say that a task has something to do."""
+    """Send a message that a task has something to do."""
     task = catalogue.get(name)
     send(task, subject, expires=task.every or 60)
 
