@@ -77,7 +77,7 @@ def database() -> Database:
 
 
 def current_database() -> Database:
-    """Build the same, and refuse one that is older or newer than this program."""
+    """Build the database, and refuse one that is older or newer than this program."""
     require_current(database())
     return database()
 
@@ -137,7 +137,7 @@ def now() -> datetime:
 
 
 def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False) -> Runtime:
-    """Put together what a service is handed."""
+    """Build the first argument of every service."""
     given = settings()
     return Runtime(
         database=database(),
@@ -182,7 +182,7 @@ def _schedule(task: str, vo: str | None, setting: VOSchedule) -> Schedule:
 
 
 class _WithoutSecrets(logging.Formatter):
-    """Takes out of an event, and of the error that it tells of, what looks like a secret."""
+    """Removes what looks like a secret from an event and from its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         return without_secrets(super().format(record))

@@ -70,7 +70,7 @@ def test_what_happens_is_known_when_it_is_looked_at() -> None:
 def test_of_a_ce_that_is_silent_nothing_is_known_and_nothing_is_sent_there() -> None:
     scenario = a_scenario(troubles=(a_trouble(TroubleKind.OUTAGE, silent=True),))
     told: list[Decision] = []
-    ours(scenario, told=told.extend)
+    ours(scenario, on_decided=told.extend)
     during = [one for one in told if moment(1.05 * HOUR) < one.at < moment(2 * HOUR)]
     assert {(one.granted, one.reason) for one in during} == {(0, "its calls fail")}
 
@@ -138,7 +138,7 @@ def test_bursts_come_when_they_are_told_to() -> None:
 def test_the_oracle_sends_nothing_into_trouble() -> None:
     told: list[Decision] = []
     scenario = a_scenario(troubles=(a_trouble(TroubleKind.BLACK_HOLE),))
-    drive(scenario, oracle, told=told.extend)
+    drive(scenario, oracle, on_decided=told.extend)
     during = [one for one in told if moment(HOUR) <= one.at < moment(2 * HOUR)]
     assert sum(one.granted for one in during) == 0
     assert sum(one.granted for one in told if one.at >= moment(2 * HOUR)) > 0

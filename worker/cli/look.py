@@ -68,7 +68,7 @@ def top(interval: float) -> None:
 @click.option("--at", help="As of this moment, in UTC: 2026-01-31T12:00.")
 @as_json
 def explain(ce: str, vo: str | None, at: str | None, as_json: bool) -> None:
-    """Say why a CE got as many pilots as it did, or none."""
+    """Explain why a CE got as many pilots as it did, or none."""
     from worker.services.operate import pauses
 
     until = _moment(at)

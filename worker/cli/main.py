@@ -20,11 +20,11 @@ COMMANDS = {
         "worker.cli.look", "Show the CEs, the pilots, and what happened last, and why."
     ),
     "top": Entry("worker.cli.look", "Show the same, live, until Ctrl-C."),
-    "explain": Entry("worker.cli.look", "Say why a CE got as many pilots as it did, or none."),
+    "explain": Entry("worker.cli.look", "Explain why a CE got as many pilots as it did, or none."),
     "failures": Entry("worker.cli.failures", "Sum up why pilots failed lately."),
     "report": Entry("worker.cli.report", "Show the summaries that were stored, the latest first."),
     "metrics": Entry("worker.cli.metrics", "Print the numbers that Prometheus reads."),
-    "plan": Entry("worker.cli.plan", "Say what the next cycle would do, and change nothing."),
+    "plan": Entry("worker.cli.plan", "Show what the next cycle would do, and change nothing."),
     "simulate": Entry("worker.cli.simulate", "Compare policies on a made-up world."),
     "ce": Entry("worker.cli.ce", "Manage CEs."),
     "vo": Entry("worker.cli.vo", "Manage VOs."),
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; tell the exit code."""
+    """Run the command line; return its exit code."""
     try:
         pilotage.main(arguments, prog_name="pilotage", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -70,7 +70,7 @@ class Amount(click.ParamType[int | str]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
-        """Read it. 'none' stays a word here, for an option that was not given is None."""
+        """Return the number. 'none' stays a word here: an option that was not given is None."""
         if value == NO_LIMIT:
             return NO_LIMIT
         try:
@@ -88,7 +88,7 @@ class Moment(click.ParamType[datetime]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Read it."""
+        """Return the moment."""
         if isinstance(value, datetime):
             return value
         try:

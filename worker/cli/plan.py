@@ -61,7 +61,7 @@ def plan(
     policy: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Say what the next cycle would do, and change nothing."""
+    """Show what the next cycle would do, and change nothing."""
     wiring.current_database()
     runtime = wiring.runtime(by_hand=True)
     if day is not None:

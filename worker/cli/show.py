@@ -20,7 +20,7 @@ from worker.domain.lengths import clock
 from worker.domain.secrets import without_secrets
 
 WIDEST = 10_000
-"""As wide as this is a picture in a pipe, where nothing is cut."""
+"""The width of a picture in a pipe, where nothing is cut."""
 NARROWEST = 20
 
 COLOURS = {

@@ -42,15 +42,15 @@ MARKS = {Status.RUNNING: "█", Status.SUBMITTED: "▓", Status.SUBMITTING: "▒
 """What stands in a bar for a slot in each status."""
 FREE = "·"
 STILL = timedelta(minutes=5)
-"""So long without a tick, and something is wrong."""
+"""After this time without a tick something is wrong."""
 SILENT = 5
-"""So many CEs that do not answer are warned of one by one."""
+"""Up to this number, CEs that do not answer have a warning each."""
 
 
 def picture(
     situation: Overview, width: int | None, height: int | None = None, notes: Sequence[str] = ()
 ) -> RenderableType:
-    """Draw all at a glance, for a terminal of this size, or as large as it is."""
+    """Draw the picture for a terminal of this size; without one it is as large as it needs."""
     head = [
         *_statuses(situation, width),
         Text(f"last hour: {ended(situation.ends)}"),
@@ -101,7 +101,7 @@ def _statuses(situation: Overview, width: int | None) -> list[Text]:
 
 
 class Notice(NamedTuple):
-    """A warning: what it is about, however long it lasts, and its line of now."""
+    """A warning: what it is about, which stays the same, and its line, which changes with time."""
 
     subject: str
     line: str

@@ -23,7 +23,7 @@ def moment(seconds: float) -> datetime:
 
 
 class Page:
-    """What is known of one CE."""
+    """What Pilotage knows of one CE."""
 
     def __init__(self, ce: CE) -> None:
         self.ce = ce
@@ -73,7 +73,7 @@ class Page:
 
     def queue(self) -> Queue:
         """Return the pilots that wait."""
-        while self._queue and self._queue[0].seen is not Status.SUBMITTED:
+        while self._queue and self._queue[0].recorded is not Status.SUBMITTED:
             self._queue.popleft()
         last = self._last_began
         return Queue(
@@ -117,27 +117,27 @@ class Page:
         return "the CE is for other VOs" if allowed and vo not in allowed else None
 
     def _see(self, pilot: Pilot, at: datetime) -> None:
-        was = pilot.seen
+        was = pilot.recorded
         if pilot.began is not None and was is Status.SUBMITTED:
             self._begun.append(pilot.began)
             self._last_began = max(self._last_began or 0.0, pilot.began)
         if pilot.ended is not None:
-            pilot.seen = Status.DONE if pilot.cause is None else Status.FAILED
+            pilot.recorded = Status.DONE if pilot.cause is None else Status.FAILED
         else:
-            pilot.seen = Status.RUNNING
-        if was is pilot.seen or was not in (Status.SUBMITTED, Status.RUNNING):
+            pilot.recorded = Status.RUNNING
+        if was is pilot.recorded or was not in (Status.SUBMITTED, Status.RUNNING):
             return
         if was is Status.SUBMITTED:
             self.waiting[pilot.vo] -= 1
-        if pilot.seen is Status.RUNNING:
+        if pilot.recorded is Status.RUNNING:
             self._young.append((pilot, at))
             return
         self.occupying[pilot.vo] -= 1
-        self.events += events_of(_step(pilot, was, pilot.seen, at, at)) or ()
+        self.events += events_of(_step(pilot, was, pilot.recorded, at, at)) or ()
 
 
 class Books:
-    """What is known of all CEs and VOs."""
+    """What Pilotage knows of all CEs and VOs."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -174,7 +174,7 @@ def _step(pilot: Pilot, was: Status, became: Status, at: datetime, checked: date
         became=became,
         cause=pilot.cause if became is Status.FAILED else None,
         at=at,
-        status=pilot.seen,
+        status=pilot.recorded,
         started_at=None if pilot.began is None else moment(pilot.began),
         ended_at=None if pilot.ended is None else moment(pilot.ended),
         checked_at=checked,

@@ -20,7 +20,7 @@ MakePolicy = Callable[[World], Policy]
 
 @dataclass(kw_only=True)
 class Sample:
-    """What was so at one tick."""
+    """The numbers of one tick."""
 
     hours: float
     running: int
@@ -39,7 +39,7 @@ class Run:
     samples: list[Sample] = field(default_factory=list)
     changes: list[tuple[str, Change]] = field(default_factory=list)
     resting: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
-    """Of each CE, from when on it got probes only, or more again."""
+    """For each CE, the moments since which it gets probes only (true), or more again."""
 
 
 def drive(
@@ -48,9 +48,9 @@ def drive(
     *,
     seed: int | None = None,
     parameters: Parameters = DEFAULTS,
-    told: Callable[[list[Decision]], object] = lambda decided: None,
+    on_decided: Callable[[list[Decision]], object] = lambda decided: None,
 ) -> Run:
-    """Run a scenario from its beginning to its end; `told` hears every decision."""
+    """Run a scenario from its beginning to its end; `on_decided` is given every decision."""
     world = World(scenario, scenario.seed if seed is None else seed)
     books, policy, run = Books(world), make(world), Run(world=world)
     for number, page in enumerate(books.pages.values()):
@@ -68,7 +68,7 @@ def drive(
                 ces=books.ce_facts(vo, parameters),
                 parameters=parameters,
             )
-            told(decided)
+            on_decided(decided)
             granted.update(_submit(world, books, decided))
             _note_rest(run, decided, now)
         run.samples.append(_sample(world, books, now, granted.total()))

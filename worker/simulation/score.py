@@ -70,25 +70,25 @@ def score(run: Run, parameters: Parameters = DEFAULTS) -> Score:
 
 def noticed(run: Run) -> list[float | None]:
     """Return, for each trouble, after how many minutes its CE got probes only."""
-    found = []
+    minutes = []
     for name, ce in run.world.ces.items():
         for trouble in ce.truth.troubles:
             begins, ends = trouble.begins * HOUR, trouble.ends * HOUR
             times = [t for t, rests in _rests(run, name, begins) if rests and t < ends]
-            found.append(max(0.0, times[0] - begins) / 60 if times else None)
-    return found
+            minutes.append(max(0.0, times[0] - begins) / 60 if times else None)
+    return minutes
 
 
 def back(run: Run) -> list[float | None]:
     """Return, for each trouble that ended, the minutes until its CE got more than probes."""
-    found = []
+    minutes = []
     for name, ce in run.world.ces.items():
         for trouble in ce.truth.troubles:
             ends = trouble.ends * HOUR
             if ends < run.world.now:
                 times = [t for t, rests in _rests(run, name, ends) if not rests]
-                found.append(max(0.0, times[0] - ends) / 60 if times else None)
-    return found
+                minutes.append(max(0.0, times[0] - ends) / 60 if times else None)
+    return minutes
 
 
 def _rests(run: Run, ce: str, since: float) -> list[tuple[float, bool]]:
@@ -99,8 +99,8 @@ def _rests(run: Run, ce: str, since: float) -> list[tuple[float, bool]]:
 
 
 def _longest(minutes: Sequence[float | None]) -> float | None:
-    told = [one for one in minutes if one is not None]
-    return max(told) if told and len(told) == len(minutes) else None
+    numbers = [one for one in minutes if one is not None]
+    return max(numbers) if numbers and len(numbers) == len(minutes) else None
 
 
 def _fairness(run: Run) -> float | None:

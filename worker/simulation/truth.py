@@ -8,7 +8,7 @@ HOUR = 3600.0
 
 
 class Truth:
-    """What one CE really is like. Moments are seconds from the beginning."""
+    """The true properties of one CE. Moments are seconds from the beginning."""
 
     def __init__(self, name: str, site: Site, scenario: Scenario) -> None:
         self.name = name

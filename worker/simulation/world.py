@@ -16,10 +16,10 @@ EMPTY_RUN = 2 * MINUTE
 
 
 class Pilot:
-    """One pilot: what is true of it, and below what was seen."""
+    """One pilot: what is true of it, and the status that the books have recorded."""
 
     __slots__ = (
-        "began", "cause", "empty", "end", "ended", "reserved", "seen", "site", "started_told", "vo",
+        "began", "cause", "empty", "end", "ended", "recorded", "reserved", "site", "vo",
     )  # fmt: skip
 
     def __init__(self, site: "CE", vo: str, reserved: float) -> None:
@@ -33,8 +33,7 @@ class Pilot:
         self.cause: Cause | None = None
         """Why it will fail; `None` is that it will end well."""
         self.empty = False
-        self.seen = Status.SUBMITTED
-        self.started_told = False
+        self.recorded = Status.SUBMITTED
 
 
 class CE:
