@@ -80,7 +80,7 @@ def clean(yes: bool, force: bool, as_json: bool) -> None:
 @db.command(epilog=example("pilotage db verify"))
 @as_json
 def verify(as_json: bool) -> None:
-    """List what differs from the models: tables, constraints, indexes; exit 1 if any does."""
+    """List what differs from the models. Tables, constraints, indexes; exit 1 if any does."""
     differences = service.verify(wiring.database())
     if as_json:
         show.as_json({"database": str(wiring.database()), "differences": differences})
