@@ -1,4 +1,7 @@
-"""`pilotage status`, `top`, `explain` and `plan`: what there is, and why."""
+"""`pilotage status`, `top` and `explain`: what there is, and why.
+
+`status` is called most often: what only the other two need is imported there.
+"""
 
 import time
 from dataclasses import asdict
@@ -7,7 +10,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.live import Live
 
 from worker import wiring
 from worker.cli import show
@@ -18,7 +20,6 @@ from worker.domain.errors import Invalid
 from worker.domain.pilot import Status
 from worker.services.observe.overview import Overview, overview, steps
 from worker.services.observe.overview import explain as explain_service
-from worker.services.operate import pauses
 
 DAY = 86400.0
 LATEST = 8
@@ -30,17 +31,19 @@ LATEST = 8
 def status(as_json: bool) -> None:
     """Show the CEs, the pilots, and what happened last, and why."""
     wiring.current_database()
-    found = overview(wiring.runtime())
+    situation = overview(wiring.runtime())
     if as_json:
-        show.as_json(_machine(found))
+        show.as_json(_machine(situation))
     else:
-        show.render(picture(found, show.width()), show.width())
+        show.render(picture(situation, show.width()), show.width())
 
 
 @click.command(epilog=example("pilotage top --interval 2"))
 @click.option("--interval", default=1.0, show_default=True, help="Seconds between two looks.")
 def top(interval: float) -> None:
     """Show the same, live, until Ctrl-C."""
+    from rich.live import Live
+
     if not 0 < interval < DAY:
         raise Invalid("interval", f"{interval} is not a number of seconds above 0")
     wiring.current_database()
@@ -65,17 +68,19 @@ def top(interval: float) -> None:
 @click.option("--at", "until", type=Ago(), help="As of this moment in UTC, or so long ago.")
 @as_json
 def explain(ce: str, vo: str | None, until: datetime | None, as_json: bool) -> None:
-    """Say why a CE got as many pilots as it did, or none."""
-    found = explain_service(wiring.current_database(), ce, vo=vo, at=until)
+    """Explain why a CE got as many pilots as it did, or none."""
+    from worker.services.operate import pauses
+
+    decisions = explain_service(wiring.current_database(), ce, vo=vo, at=until)
     if as_json:
-        show.as_json([asdict(decision) for decision in found])
+        show.as_json([asdict(decision) for decision in decisions])
         return
     problem = pauses.state(wiring.runtime(), ce)["calls"] if until is None else None
     if problem:
         show.say(f"CE {ce}: {problem}")
-    if not found:
+    if not decisions:
         show.say(f"nothing was decided about {ce} {_by(until)}")
-    for decision in found:
+    for decision in decisions:
         pilots = show.counted(decision.granted, "pilot")
         show.say(f"{show.word(decision.at)}  VO {decision.vo}: {pilots}")
         show.fields(dict(steps(decision)), indent=2)

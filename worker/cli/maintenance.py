@@ -15,7 +15,7 @@ COLUMNS = ["id", "ce", "begins_at", "ends_at", "reason"]
 
 @click.group(cls=Group, epilog=example("pilotage ce maintenance list"))
 def maintenance() -> None:
-    """Say when CEs are away, so that nothing is sent to them then."""
+    """Manage the times when CEs are away. Nothing is sent to them then."""
 
 
 @maintenance.command(epilog=example("pilotage ce maintenance add lyon --end 8h --reason disks"))

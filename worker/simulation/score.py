@@ -66,7 +66,7 @@ def score(run: Run, parameters: Parameters = DEFAULTS) -> Score:
 
 def noticed(run: Run) -> list[float | None]:
     """Return, for each trouble, after how many minutes its CE got probes only."""
-    minutes: list[float | None] = []
+    minutes = []
     for name, ce in run.world.ces.items():
         for trouble in ce.truth.troubles:
             begins, ends = trouble.begins * HOUR, trouble.ends * HOUR
@@ -76,8 +76,8 @@ def noticed(run: Run) -> list[float | None]:
 
 
 def back(run: Run) -> list[float | None]:
-    """Return, for each trouble that ended, after how many minutes its CE got more than probes."""
-    minutes: list[float | None] = []
+    """Return, for each trouble that ended, the minutes until its CE got more than probes."""
+    minutes = []
     for name, ce in run.world.ces.items():
         for trouble in ce.truth.troubles:
             ends = trouble.ends * HOUR
@@ -95,8 +95,8 @@ def _rests(run: Run, ce: str, since: float) -> list[tuple[float, bool]]:
 
 
 def _longest(minutes: Sequence[float | None]) -> float | None:
-    present = [number for number in minutes if number is not None]
-    return max(present) if present and len(present) == len(minutes) else None
+    numbers = [one for one in minutes if one is not None]
+    return max(numbers) if numbers and len(numbers) == len(minutes) else None
 
 
 def _fairness(run: Run) -> float | None:
