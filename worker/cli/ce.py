@@ -182,8 +182,7 @@ def drain(name: str, by: datetime | None, as_json: bool) -> None:
 @click.option("--until", type=Moment(), help="When it goes on by itself: 2h, or a moment in UTC.")
 def pause(name: str, reason: str, until: datetime | None) -> None:
     """Send nothing to a CE, not even a probe, for a time."""
-    wiring.current_database()
-    pausing.pause(wiring.runtime(by_hand=True), name, reason, until)
+    pausing.pause(wiring.by_hand(), name, reason, until)
     show.say(f"CE {name} is held{f' until {until:%Y-%m-%d %H:%M}Z' if until else ''}: {reason}")
 
 
@@ -192,8 +191,7 @@ def pause(name: str, reason: str, until: datetime | None) -> None:
 @click.option("--reason", default="resumed by hand", show_default=True, help="Why.")
 def resume(name: str, reason: str) -> None:
     """End the pause of a CE, whoever made it."""
-    wiring.current_database()
-    pausing.resume(wiring.runtime(by_hand=True), name, reason)
+    pausing.resume(wiring.by_hand(), name, reason)
     show.say(f"CE {name} is normal")
 
 
@@ -232,8 +230,7 @@ def diff(
     The exit code is 1 while something differs, or if the CE cannot be asked. What the next check
     will record is no difference.
     """
-    wiring.current_database()
-    runtime = wiring.runtime(by_hand=True)
+    runtime = wiring.by_hand()
     adopt_for = vo if adopt else None
     comparison = service.diff(runtime, name, adopt_for=adopt_for, cancel=cancel, yes=yes)
     if as_json:

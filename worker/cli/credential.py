@@ -137,8 +137,7 @@ def remove(vo: str, backend: str, kind: str | None, yes: bool) -> None:
 @as_json
 def renew(vo: str, backend: str, kind: str | None, as_json: bool) -> None:
     """Renew a credential now, by its command."""
-    wiring.current_database()
-    runtime = wiring.runtime(by_hand=True)
+    runtime = wiring.by_hand()
     done = renewing.renew_one(runtime, _vo(vo), backend, _named(kind))
     show.as_json(asdict(done)) if as_json else _lines(done.lines)
     if done.outcome is Outcome.FAILED or done.busy:

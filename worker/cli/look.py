@@ -30,8 +30,7 @@ LATEST = 8
 @as_json
 def status(as_json: bool) -> None:
     """Show the CEs, the pilots, and what happened last, and why."""
-    wiring.current_database()
-    situation = overview(wiring.runtime())
+    situation = overview(wiring.current_runtime())
     if as_json:
         show.as_json(_machine(situation))
     else:
@@ -46,8 +45,7 @@ def top(interval: float) -> None:
 
     if not 0 < interval < DAY:
         raise Invalid("interval", f"{interval} is not a number of seconds above 0")
-    wiring.current_database()
-    runtime = wiring.runtime()
+    runtime = wiring.current_runtime()
     console = Console()
     if not console.is_terminal:
         show.render(picture(overview(runtime), show.width()), show.width())
