@@ -30,7 +30,7 @@ task_create_missing_queues = True
 
 # A task that hangs is ended before its lease runs out; it is told so a moment before.
 task_time_limit = _settings().time_limit
-task_soft_time_limit = task_time_limit * 14 / 15
+task_soft_time_limit = _settings().soft_time_limit
 
 # A worker that starts before its broker waits for it; one that loses it comes back.
 broker_connection_retry_on_startup = True

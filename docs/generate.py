@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from enum import StrEnum
+from importlib import import_module
 from importlib.metadata import entry_points
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 import click
@@ -47,7 +48,7 @@ from worker.domain.credential import CredentialKind
 from worker.domain.credential import State as CredentialState
 from worker.domain.lengths import spoken
 from worker.domain.pilot import CE_FAULTS, FINAL, MOVES, OCCUPYING, WAITING, Cause, Status
-from worker.domain.schedule import Outcome, Scope
+from worker.domain.schedule import Outcome, ScheduleSetting, Scope, VOSchedule
 from worker.domain.sending import Sending
 from worker.domain.variable import Kind as VariableKind
 from worker.domain.words import Described
@@ -55,7 +56,7 @@ from worker.policy.outcomes import EventKind as Learnt
 from worker.policy.parameters import Parameters
 from worker.services.observe.metrics import METRICS
 from worker.services.tasks import catalogue
-from worker.settings import FROM_FILE, PREFIX, ScheduleSetting, Settings, VOSchedule
+from worker.settings import FROM_FILE, PREFIX, Settings
 from worker.simulation.scenario import TroubleKind
 
 FOLDER = Path(__file__).parent / "reference"
@@ -124,13 +125,14 @@ def _write(path: Path, text: str | None) -> None:
 
 def settings() -> str:
     """Describe every setting."""
+    meanings = _meanings(Settings)
     rows = [
         (
             f"`{PREFIX}{name.upper()}`",
             f"`{name}`",
             _kind(field.annotation, field.metadata),
             FOUND_AT_START.get(name, _default(field)),
-            _sentence(field.description),
+            meanings[name],
         )
         for name, field in Settings.model_fields.items()
     ]
@@ -155,17 +157,27 @@ What differs from CE to CE or from VO to VO is no setting: see
 
 
 def _options(model: type[BaseModel], left_out: Iterable[str]) -> str:
+    meanings = _meanings(model)
     rows = [
         (
             f"`{name}`",
             _kind(field.annotation, field.metadata),
             _default(field),
-            _sentence(field.description),
+            meanings[name],
         )
         for name, field in model.model_fields.items()
         if name not in left_out
     ]
     return _table(("key", "kind", "default", "meaning"), rows)
+
+
+def _meanings(model: type[BaseModel]) -> dict[str, str]:
+    """Return the sentence under each field. A field that is declared anew has the last one."""
+    meanings: dict[str, str] = {}
+    for cls in reversed(model.__mro__):
+        if issubclass(cls, BaseModel) and cls is not BaseModel:
+            meanings |= _attribute_docstrings(cls)
+    return meanings
 
 
 KINDS: Mapping[Any, str] = {
@@ -195,6 +207,8 @@ def _word(annotation: Any) -> str:
         return _word(arguments[0])
     if origin in (Union, UnionType):
         return " or ".join(_word(one) for one in arguments if one is not NoneType)
+    if origin is Literal:
+        return " or ".join(f"`{one}`" for one in arguments)
     if origin is tuple:
         return "list"
     if isinstance(origin, type) and issubclass(origin, Mapping):
@@ -452,7 +466,7 @@ def tasks() -> str:
         for task in catalogue.BUILT_IN
     ]
     sections = [
-        f"## {task.name}\n\n{_told_by_module(task.run)}\n\n"
+        f"## {task.name}\n\n{_docstring_of(task)}\n\n"
         f"By hand: `pilotage task run {task.name}{_subject(task)}`"
         for task in catalogue.BUILT_IN
     ]
@@ -469,9 +483,10 @@ CE to the queue `call`. `dispatch` is also sent as soon as `submit_pilots` has r
     )
 
 
-def _told_by_module(run: Callable[..., Any]) -> str:
-    told = inspect.getdoc(inspect.getmodule(run)) or ""
-    return told.partition(": ")[2][:1].upper() + told.partition(": ")[2][1:]
+def _docstring_of(task: catalogue.Task) -> str:
+    module = import_module(f"{catalogue.__package__}.{task.name}")
+    text = (inspect.getdoc(module) or "").partition(": ")[2]
+    return text[:1].upper() + text[1:]
 
 
 def _subject(task: catalogue.Task) -> str:
@@ -504,11 +519,13 @@ moment. The VO `all` stands for every VO that has none of its own.
 def backends() -> str:
     """Describe every back-end that we ship, and what its CEs may be told."""
     sections = []
+    common = _meanings(Options)
     for backend in _backends():
         own = [
             name
             for name, field in Options.model_fields.items()
-            if _same(field, backend.options.model_fields[name])
+            if field.default == backend.options.model_fields[name].default
+            and common[name] == _meanings(backend.options)[name]
         ]
         sections += [
             f"## {backend.name}",
@@ -546,10 +563,6 @@ def _faults() -> str:
         for fault in Fault
     ]
     return _table(("fault", "what is wrong", "may be told"), rows)
-
-
-def _same(common: FieldInfo, own: FieldInfo) -> bool:
-    return (common.default, common.description) == (own.default, own.description)
 
 
 def _backends() -> list[Backend]:

@@ -10,15 +10,24 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from worker.domain.errors import ConfigurationError
 from worker.domain.nearest import nearest
+from worker.domain.schedule import ScheduleSetting
 from worker.domain.validation import place, reason
+from worker.policy.contract import DEFAULT_POLICY
 from worker.policy.parameters import DEFAULTS, Parameters
-from worker.policy.registry import DEFAULT_POLICY
 
 PREFIX = "PILOTAGE_"
 CONFIG = "PILOTAGE_CONFIG"
@@ -31,37 +40,24 @@ NOT_SETTINGS = frozenset({"PILOTAGE_STAMP", "PILOTAGE_VO", "PILOTAGE_CE"})
 OF_THE_TESTS = ("PILOTAGE_TEST_", "PILOTAGE_TESTBED_")
 
 
+def _in_small_letters(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"], BeforeValidator(_in_small_letters)
+]
+
+
 def _default_home() -> Path:
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "pilotage"
 
 
-class VOSchedule(BaseModel):
-    """When a task fires for one VO."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    every: float | None = Field(default=None, gt=0)
-    """Seconds from one firing to the next."""
-
-    cron: str | None = None
-    """A cron line, in UTC."""
-
-    enabled: bool = True
-    """Whether it fires at all."""
-
-
-class ScheduleSetting(VOSchedule):
-    """When a task fires, for all VOs and for some in a way of their own."""
-
-    vo: Mapping[str, VOSchedule] = {}
-    """The same for one VO: [schedules.submit_pilots.vo.lhcb] every = 10."""
-
-
 class Settings(BaseModel):
     """Every setting, with its default. The sentence under each is its documentation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     home: Path
     """The state folder of the embedded default: its database, its broker, its pilots' output."""
@@ -107,18 +103,33 @@ class Settings(BaseModel):
     beat_interval: float = Field(default=5, gt=0)
     """Seconds after which a scheduler looks at changed schedules, at the latest."""
 
+    log_level: LogLevel | None = None
+    """Workers and schedulers log what is of this level or above. Without it, Celery's option
+    --loglevel says it."""
+
+    log_statements: bool = False
+    """Whether every statement to the database is logged, with its values; by commands too."""
+
+    pool_size: int = Field(default=2, ge=1, le=100)
+    """Connections to PostgreSQL that a process keeps. It opens up to 8 more while it needs them."""
+
     @field_validator("parameters", mode="before")
     @classmethod
-    def _known_parameters(cls, told: object) -> object:
-        known = [field.name for field in fields(Parameters)]
-        for key in told if isinstance(told, Mapping) else ():
-            if key not in known:
-                raise ValueError(f"unknown key {key}: {nearest(key, known)}")
-        return told
+    def _known_parameters(cls, value: object) -> object:
+        names = [field.name for field in fields(Parameters)]
+        for key in value if isinstance(value, Mapping) else ():
+            if key not in names:
+                raise ValueError(f"unknown key {key}: {nearest(key, names)}")
+        return value
+
+    @property
+    def soft_time_limit(self) -> float:
+        """Seconds until an execution is told to end, a moment before it is ended."""
+        return self.time_limit * 14 / 15
 
     @property
     def is_embedded(self) -> bool:
-        """Tell whether the database is the one in the state folder."""
+        """Return whether the database is the one in the state folder."""
         return self.database_url.get_secret_value() == embedded_url(self.home)
 
     schedules: Mapping[str, ScheduleSetting] = {}
@@ -126,7 +137,7 @@ class Settings(BaseModel):
 
 
 def embedded_url(home: Path) -> str:
-    """Tell the URL of the database in a state folder."""
+    """Return the URL of the database in a state folder."""
     return f"sqlite:///{home / 'pilotage.sqlite'}"
 
 
@@ -140,19 +151,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     except ValidationError as error:
         # The input is left out of the message: it may be a secret.
         first = error.errors()[0]
-        raise ConfigurationError(_name(first, environ), _reason(first)) from None
+        raise ConfigurationError(_name(first, environ), reason(first)) from None
 
 
 def _name(problem: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """Return the name of a value as the operator wrote it: a variable, or a key of the file."""
     variables = (f"{PREFIX}{place(problem).upper()}{end}" for end in ("", FROM_FILE))
     return next((name for name in variables if environ.get(name)), place(problem))
-
-
-def _reason(problem: Mapping[str, Any]) -> str:
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key; {nearest(str(problem['loc'][-1]), ScheduleSetting.model_fields)}"
-    return reason(problem)
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -164,8 +169,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             continue  # an empty variable is none
         name = variable.removeprefix(PREFIX).removesuffix(FROM_FILE)
         if not name.isupper() or name.lower() not in Settings.model_fields:
-            known = [PREFIX + field.upper() for field in Settings.model_fields]
-            raise ConfigurationError(f"unknown variable {variable}", nearest(variable, known))
+            names = [PREFIX + field.upper() for field in Settings.model_fields]
+            raise ConfigurationError(f"unknown variable {variable}", nearest(variable, names))
         if name.lower() in values:
             raise ConfigurationError(f"{PREFIX}{name} is given twice", "as a value and as a file")
         from_file = variable.endswith(FROM_FILE)

@@ -16,16 +16,15 @@ from worker.backends import registry
 from worker.backends.contract import Backend
 from worker.db.clock import Clock
 from worker.db.database import Database
-from worker.db.engine import parse_url
+from worker.db.engine import STATEMENTS, parse_url
 from worker.db.schedules import Schedule
 from worker.domain.errors import ConfigurationError
 from worker.domain.secrets import without_secrets
-from worker.policy import registry as registry_of_policies
 from worker.policy.contract import Policy
+from worker.services import policies
 from worker.services.operate.database import require_current
 from worker.services.runtime import Nudge, Runtime, no_nudge
-from worker.services.tasks import catalogue
-from worker.settings import Settings, VOSchedule, load
+from worker.settings import Settings, load
 
 
 @cache
@@ -68,11 +67,17 @@ def database() -> Database:
     url = parse_url(settings().database_url.get_secret_value())
     if settings().is_embedded:
         state_folder()
-    return Database(url, [backend.chain for backend in backends().values()])
+    if settings().log_statements:
+        _log_statements()
+    return Database(
+        url,
+        [backend.chain for backend in backends().values()],
+        pool_size=settings().pool_size,
+    )
 
 
 def current_database() -> Database:
-    """Build the same, and refuse one that is older or newer than this program."""
+    """Build the database, and refuse one that is older or newer than this program."""
     require_current(database())
     return database()
 
@@ -110,7 +115,7 @@ def broker() -> tuple[str, str | None, dict[str, Any]]:
 
 def policy(name: str) -> Policy:
     """Find a policy by its name."""
-    return registry_of_policies.find(name)
+    return policies.find(name)
 
 
 def empty_broker() -> None:
@@ -127,12 +132,12 @@ def clock() -> Clock:
 
 
 def now() -> datetime:
-    """Tell the time."""
+    """Return the time that every host shares."""
     return clock().now()
 
 
 def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False) -> Runtime:
-    """Put together what a service is handed."""
+    """Build the first argument of every service."""
     given = settings()
     return Runtime(
         database=database(),
@@ -149,41 +154,51 @@ def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False)
         batch=given.batch,
         keep_failed_output=given.keep_failed_output,
         lease=timedelta(seconds=given.time_limit * 1.2),
+        longest_call=timedelta(seconds=given.soft_time_limit),
         keep_final=timedelta(days=given.keep_final_days),
         keep_decisions=timedelta(days=given.keep_decisions_days),
         keep_reports=timedelta(days=given.keep_reports_days),
     )
 
 
+def current_runtime(*, by_hand: bool = False) -> Runtime:
+    """Put together the same, and refuse a database that is older or newer than this program."""
+    current_database()
+    return runtime(by_hand=by_hand)
+
+
+def by_hand() -> Runtime:
+    """Put together what a service is handed that an operator calls."""
+    return current_runtime(by_hand=True)
+
+
 def configured_schedules() -> list[Schedule]:
     """List the schedules that the settings name."""
-    found = []
-    for task, setting in settings().schedules.items():
-        if setting.every or setting.cron or not setting.enabled:
-            found.append(_schedule(task, None, setting))
-        found.extend(_schedule(task, vo, own) for vo, own in setting.vo.items())
-    return found
+    from worker.services.tasks import ticks
 
-
-def _schedule(task: str, vo: str | None, setting: VOSchedule) -> Schedule:
-    every, cron = setting.every, setting.cron
-    if every is None and cron is None:
-        default = catalogue.get(task)
-        every, cron = default.every, default.cron
-    return Schedule(task=task, vo=vo, every=every, cron=cron, enabled=setting.enabled)
+    return list(ticks.of_settings(settings().schedules))
 
 
 class _WithoutSecrets(logging.Formatter):
-    """Takes out of an event, and of the error that it tells of, what looks like a secret."""
+    """Removes what looks like a secret from an event and from its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         return without_secrets(super().format(record))
 
 
 def set_up_logging(level: int | str = logging.INFO) -> None:
-    """Log to standard error, one line an event."""
+    """Log to standard error, one line an event, at this level if the settings name none."""
+    chosen = settings().log_level
+    level = level if chosen is None else chosen.upper()
     handler = logging.StreamHandler()
     handler.setFormatter(_WithoutSecrets("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("alembic", "celery.worker.strategy", "celery.app.trace", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _log_statements() -> None:
+    """Have each statement logged. An engine looks at the level when it is made."""
+    logging.getLogger(STATEMENTS).setLevel(logging.INFO)
+    if not logging.getLogger().handlers:
+        set_up_logging(logging.WARNING)

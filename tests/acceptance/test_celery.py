@@ -35,7 +35,7 @@ class Spy:
 
 @pytest.fixture(autouse=True)
 def _hearing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door._broker, "deaf_until", 0.0)
+    monkeypatch.setattr(door._broker, "skip_sends_until", 0.0)
 
 
 def spy(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception | None = None) -> Spy:
@@ -113,7 +113,7 @@ def test_a_broker_that_takes_no_message_is_left_alone_for_a_while(
     assert len(tried.sent) == 1
     assert len(caplog.records) == 1
 
-    moment[0] += door.DEAF_SECONDS
+    moment[0] += door.BROKER_COOLDOWN
     heard = spy(monkeypatch, "dispatch")
     door.nudge("dispatch", "lyon")
     assert len(heard.sent) == 1
@@ -123,7 +123,7 @@ def test_a_mistake_of_ours_is_not_taken_for_a_deaf_broker(monkeypatch: pytest.Mo
     spy(monkeypatch, "dispatch", TypeError("a mistake"))
     with pytest.raises(TypeError):
         door.nudge("dispatch", "lyon")
-    assert door._broker.deaf_until == 0
+    assert door._broker.skip_sends_until == 0
 
 
 def test_a_pool_is_forked_without_an_open_connection(

@@ -48,9 +48,3 @@ def test_a_line_is_for_the_shell_and_a_list_is_a_program() -> None:
     assert LocalOptions(command="echo $A").argv() == ["/bin/sh", "-c", "echo $A"]
     assert LocalOptions(command=("/bin/echo", "$A")).argv() == ["/bin/echo", "$A"]
     assert LocalOptions.model_validate({"command": ["a", "b"]}).argv() == ["a", "b"]
-
-
-def test_each_option_says_what_it_is() -> None:
-    for name, field in LocalOptions.model_fields.items():
-        assert field.description, name
-        assert field.description.endswith("."), name

@@ -155,11 +155,11 @@ WRONG = {
     "an unknown column": (("ce", "list", "--sort", "colour"), "known: capacity, id, name"),
     "no rows": (("ce", "list", "--rows", "0"), "--rows"),
     "too many rows": (("ce", "list", "--rows", "10001"), "--rows"),
-    "a bad date": (("explain", "lyon", "--at", "yesterday"), "not like 2026-01-31T12:00"),
+    "a bad date": (("explain", "lyon", "--at", "yesterday"), "nor like 2026-01-31T12:00"),
     "a month too many": (("explain", "lyon", "--at", "2026-13-01"), "'2026-13-01'"),
     "a date beyond all time": (
         ("explain", "lyon", "--at", "9999-12-31T23:59-23:00"),
-        "not like 2026-01-31T12:00",
+        "nor like 2026-01-31T12:00",
     ),
     "looking without end": (("top", "--interval", "inf"), "inf"),
     "looking every 0 seconds": (("top", "--interval", "0"), "0"),

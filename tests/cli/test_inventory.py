@@ -1,6 +1,7 @@
 """`pilotage ce` and `pilotage vo`: the inventory, on both databases."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -143,6 +144,8 @@ def test_lists_are_searched_filtered_and_sorted(cli: Cli) -> None:
     for number, name in enumerate(("lyon", "Rome", "oslo"), start=1):
         cli.ok("ce", "add", name, "--backend", "sim", "--capacity", str(number))
     cli.ok("ce", "disable", "oslo")
+    cli.ok("ce", "set", "oslo", "--tag", "gpu", "--tag", "north")
+    cli.ok("ce", "set", "lyon", "--tag", "gpu")
 
     def names(*words: str) -> list[str]:
         return [ce["name"] for ce in cli.json("ce", "list", *words)["items"]]
@@ -152,6 +155,9 @@ def test_lists_are_searched_filtered_and_sorted(cli: Cli) -> None:
     assert names("--disabled") == ["oslo"]
     assert sorted(names("--enabled")) == ["Rome", "lyon"]
     assert names("--backend", "local") == []
+    assert names("--tag", "gpu", "--sort", "name") == ["lyon", "oslo"]
+    assert names("--tag", "gpu", "--tag", "north") == ["oslo"]
+    assert names("--tag", "gp") == []
     assert names("--search", "%") == []
 
 
@@ -273,3 +279,28 @@ def test_a_limit_below_the_pilots_of_now_says_what_happens(cli: Cli, site: Datab
 
     assert cli.ok("vo", "set", "default", "--limit", "1").lines[-1] == note
     assert "above the limit" not in cli.ok("vo", "set", "default", "--limit", "2").out
+
+
+@pytest.mark.usefixtures("world")
+def test_a_call_timeout_above_the_time_limit_of_a_task_is_warned_of(
+    cli: Cli, tmp_path: Path
+) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(
+        '[ce.lyon]\nbackend = "sim"\ncapacity = 1\noptions = { call_timeout = 500 }\n',
+        encoding="utf-8",
+    )
+    cli.ok("ce", "add", "lyon", *SIM, "--option", "call_timeout=140")
+
+    for seconds, words in (
+        (600, ("ce", "set", "lyon", "--option", "call_timeout=600")),
+        (700, ("ce", "add", "rome", *SIM, "--option", "call_timeout=700", "--json")),
+        (500, ("apply", str(file))),
+    ):
+        answer = cli(*words)
+        assert answer.code == 0
+        assert f"is {seconds} s, but a task is ended after 140 s" in answer.err
+        assert all(
+            line.startswith("warning: call_timeout of CE ") for line in answer.err.splitlines()
+        )
+    assert cli.ok("ce", "set", "lyon", "--capacity", "2").out

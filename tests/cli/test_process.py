@@ -127,3 +127,17 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     text = " ".join(done.stdout.split())
     assert len(warnings) == 1
     assert f"! the disk of the state folder {tmp_path} is full: make room on it" in text
+
+
+def test_statements_are_logged_beside_the_answer_if_the_settings_say_so(
+    sqlite_database: Database,
+) -> None:
+    url = address(sqlite_database.url)
+    quiet = process("ce", "list", "--json", PILOTAGE_DATABASE_URL=url)
+    logged = process(
+        "ce", "list", "--json", PILOTAGE_DATABASE_URL=url, PILOTAGE_LOG_STATEMENTS="true"
+    )
+
+    assert quiet.err == ""
+    assert logged.out == quiet.out
+    assert "INFO    sqlalchemy.engine.Engine: SELECT " in logged.err

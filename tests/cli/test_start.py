@@ -8,24 +8,33 @@ import sys
 import pytest
 
 from tests.cli.command import address
+from tests.cli.conftest import furnish
 from worker.db.database import Database
+from worker.services.tasks import catalogue
 
 HEAVY = {"alembic", "celery", "cryptography", "httpx", "pydantic", "rich", "sqlalchemy"}
 """Packages that take longer to import than the whole of `pilotage --help`."""
 
-NOT_FOR_STATUS = {"alembic", "celery", "cryptography", "httpx", "psycopg"}
+NOT_FOR_STATUS = {
+    *("alembic", "celery", "cryptography", "httpx", "prometheus_client", "psycopg", "rich.live"),
+    "worker.backends.shell",
+    "worker.demand.registry",
+    "worker.services.operate.inventory",
+    "worker.simulation",
+    *(f"worker.backends.{name}.driver" for name in ("arc", "htcondor", "local", "sim", "slurm")),
+    *(f"worker.services.tasks.{task.name}" for task in catalogue.BUILT_IN),
+}
 
 PROGRAM = """
 import atexit, json, sys
-packages = lambda: {name.partition('.')[0] for name in sys.modules}
-atexit.register(lambda: sys.stderr.write('\\n' + json.dumps(sorted(packages()))))
+atexit.register(lambda: sys.stderr.write('\\n' + json.dumps(sorted(sys.modules))))
 from worker.cli.main import main
 main()
 """
 
 
 def imported(*words: str, **environment: str) -> set[str]:
-    """Return the packages that a process of the command has imported at its end."""
+    """Return the modules and packages that a process of the command has imported at its end."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *words],
         capture_output=True,
@@ -34,9 +43,9 @@ def imported(*words: str, **environment: str) -> set[str]:
         env={**os.environ, **environment},
     )
     assert done.stdout
-    packages: list[str] = json.loads(done.stderr.splitlines()[-1])
-    assert "click" in packages
-    return set(packages)
+    names: list[str] = json.loads(done.stderr.splitlines()[-1])
+    assert "click" in names
+    return set(names)
 
 
 @pytest.mark.parametrize("words", [("--help",), ("--version",), ()], ids=str)
@@ -50,7 +59,21 @@ def test_a_command_word_is_completed_without_importing_a_command() -> None:
     assert imported(_PILOTAGE_COMPLETE="bash_complete", **key_press) & HEAVY == set()
 
 
-def test_status_on_sqlite_imports_what_it_uses(sqlite_database: Database) -> None:
+@pytest.mark.parametrize("words", [("status",), ("status", "--json")], ids=str)
+def test_status_on_sqlite_imports_what_it_uses(
+    words: tuple[str, ...], sqlite_database: Database
+) -> None:
+    with sqlite_database.uow() as tx:
+        furnish(tx)
     url = address(sqlite_database.url)
 
-    assert imported("status", PILOTAGE_DATABASE_URL=url) & NOT_FOR_STATUS == set()
+    assert imported(*words, PILOTAGE_DATABASE_URL=url) & NOT_FOR_STATUS == set()
+
+
+def test_what_a_task_runs_is_there_when_it_is_asked_for() -> None:
+    catalogue.import_all()
+
+    for task in catalogue.BUILT_IN:
+        module = sys.modules[f"worker.services.tasks.{task.name}"]
+        assert callable(getattr(module, task.name))
+        assert callable(module.plan)

@@ -266,3 +266,28 @@ def test_what_was_rolled_back_was_never_there(uow: UnitOfWork) -> None:
     with uow() as tx:
         assert names(tx) == []
         assert health.get_all(tx) == {}
+
+
+@pytest.mark.parametrize(
+    ("tags", "found"),
+    [
+        (("gpu",), ["both", "gpu"]),
+        (("gpu", "eu-west"), ["both"]),
+        (("a.b:c/d@e+f",), ["both"]),
+        (("gp",), []),
+        (("NULL",), ["null"]),
+        (("eu",), []),
+        (("o'clock",), []),
+        ((), ["both", "gpu", "none", "null"]),
+    ],
+    ids=str,
+)
+def test_ces_are_listed_by_their_tags(
+    uow: UnitOfWork, tags: tuple[str, ...], found: list[str]
+) -> None:
+    with uow() as tx:
+        for name, own in zip(("none", "gpu", "both", "null"), TAGS, strict=True):
+            ces.add(tx, CE(name=name, backend="sim", capacity=1, tags=own))
+
+    with uow() as tx:
+        assert names(tx, tags=tags, asked=PageRequest(sort="name")) == found

@@ -238,8 +238,6 @@ def test_a_moment_without_a_time_zone_is_refused(uow: UnitOfWork, field: str) ->
 def test_an_unknown_pilot_is_named(uow: UnitOfWork) -> None:
     with refused(UnknownPilot, "4711"), uow() as tx:
         pilot_reads.get(tx, 4711)
-    with refused(UnknownPilot, "f" * 32), uow() as tx:
-        pilot_reads.get_by_stamp(tx, "f" * 32)
 
 
 def test_pilots_are_found_by_their_stamps(uow: UnitOfWork) -> None:
@@ -250,7 +248,6 @@ def test_pilots_are_found_by_their_stamps(uow: UnitOfWork) -> None:
 
         assert found == {pilot.stamp: pilot for pilot in (made[0], made[2])}
         assert pilot_reads.by_stamps(tx, []) == {}
-        assert pilot_reads.get_by_stamp(tx, made[1].stamp) == made[1]
 
 
 def test_pilots_are_listed_by_all_that_is_known_of_them(uow: UnitOfWork) -> None:

@@ -168,6 +168,17 @@ def test_a_credential_that_has_expired_fails_them_all_and_does_not_back_the_ce_o
     assert world.jobs(ce) == []
 
 
+def test_what_a_failed_execution_committed_stays_and_its_outcome_says_so(world: World) -> None:
+    ce = world.ce()
+    world.reserve(ce, 3)
+    world.fault(ce, Fault.DOWN)
+    done = dispatch(world.runtime(), ce.name)
+
+    assert done.outcome is Outcome.FAILED
+    assert world.statuses() == {"submitting": 3}
+    assert "what it committed before stays" in Outcome.FAILED.sentence
+
+
 @pytest.mark.parametrize("spoil", ["handle", "stamp"])
 def test_a_receipt_that_says_nothing_leaves_its_pilot_in_doubt(world: World, spoil: str) -> None:
     class Vague(Fake):

@@ -24,7 +24,7 @@ from worker.domain.credential import Credential, CredentialKind
 from worker.domain.payload import plain, read
 from worker.domain.variable import Kind
 from worker.domain.vo import ALL_VOS, DEFAULT_VO, VO
-from worker.services.operate import apply as apply_service
+from worker.services.operate import inventory_file
 from worker.services.operate.apply import apply
 from worker.services.operate.export import export
 from worker.services.operate.toml_text import document
@@ -200,7 +200,7 @@ def test_export_then_apply_is_the_identity(sqlite_template: Sqlite, tmp_path: Pa
                 fill(data.draw, tx)
             written = export(a_database(old))
             file.write_text(written, encoding="utf-8")
-            wanted = apply_service.read(file, BACKENDS)
+            wanted = inventory_file.read(file, BACKENDS)
 
             assert apply(a_database(old), wanted, NOW, dry_run=False) == []
             apply(a_database(new), wanted, NOW, dry_run=False)

@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from tests.expectations import PASSWORD, refused
+from worker import wiring
 from worker.domain.errors import ConfigurationError
-from worker.settings import Settings, load
+from worker.settings import load
 
 
 def file(tmp_path: Path, text: str) -> dict[str, str]:
@@ -110,7 +111,33 @@ def test_settings_cannot_be_changed_afterwards() -> None:
         load({}).home = Path("/elsewhere")
 
 
-def test_every_setting_is_documented() -> None:
-    for name, field in Settings.model_fields.items():
-        assert field.description, name
-        assert field.description.endswith("."), name
+@pytest.mark.parametrize("word", ["debug", "DEBUG", "Warning"])
+def test_a_log_level_is_a_word_in_letters_of_any_size(word: str) -> None:
+    assert load({"PILOTAGE_LOG_LEVEL": word}).log_level == word.lower()
+
+
+def test_a_level_that_does_not_exist_is_refused() -> None:
+    with refused(ConfigurationError, "PILOTAGE_LOG_LEVEL", "'debug', 'info', 'warning' or 'error'"):
+        load({"PILOTAGE_LOG_LEVEL": "loud"})
+
+
+@pytest.mark.parametrize("size", ["0", "101", "many"])
+def test_a_pool_has_some_connections(size: str) -> None:
+    with refused(ConfigurationError, "PILOTAGE_POOL_SIZE"):
+        load({"PILOTAGE_POOL_SIZE": size})
+
+
+def test_the_env_file_of_the_tests_has_settings_that_can_be_used() -> None:
+    lines = (Path(__file__).parents[1] / "test.env").read_text(encoding="utf-8").splitlines()
+    settings = load(dict(line.split("=", 1) for line in lines if line and not line.startswith("#")))
+
+    assert settings.log_level == "warning"
+    assert not settings.log_statements
+    assert settings.pool_size == 1
+
+
+def test_a_pool_is_as_large_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", "postgresql://me@127.0.0.1:1/pilotage_test")
+    monkeypatch.setenv("PILOTAGE_POOL_SIZE", "7")
+
+    assert wiring.database().engine.pool.size() == 7  # type: ignore[attr-defined]

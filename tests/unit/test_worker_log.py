@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from celery._state import _task_stack
-from celery.signals import setup_logging
+from celery.signals import celeryd_after_setup, setup_logging
 
+from tests.cli.command import address, forget
+from tests.factories import a_ce
+from worker.db.database import Database
 from worker.services.tasks import execute
 from worker.tasks.app import app
 
@@ -40,3 +43,33 @@ def test_a_line_of_an_execution_names_its_id(log: io.StringIO) -> None:
     inside, outside = log.getvalue().splitlines()
     assert inside.endswith("worker.services.tasks.execute[4f1c]: learn: outcomes 24")
     assert outside.endswith("worker.services.tasks.execute: outside")
+
+
+def test_a_worker_that_starts_warns_of_calls_that_may_outlast_a_task(
+    log: io.StringIO, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(sqlite_database.url))
+    forget()
+    with sqlite_database.uow() as tx:
+        a_ce().named("lyon").with_options(call_timeout=600).create(tx)
+
+    celeryd_after_setup.send(sender="plan@here", instance=None, conf=app.conf)
+    forget()
+
+    assert "WARNING worker.tasks.app: call_timeout of CE lyon is 600 s" in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("setting", "shown"), [("", ["info", "warning"]), ("warning", ["warning"]), ("error", [])]
+)
+def test_the_log_level_of_the_settings_goes_before_that_of_celery(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, setting: str, shown: list[str]
+) -> None:
+    monkeypatch.setenv("PILOTAGE_LOG_LEVEL", setting)
+    forget()
+    written: io.StringIO = request.getfixturevalue("log")
+
+    for level in ("debug", "info", "warning"):
+        getattr(execute.log, level)(level)
+
+    assert [line.rpartition(" ")[2] for line in written.getvalue().splitlines()] == shown

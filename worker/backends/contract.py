@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from worker.db.chains import Chain
 from worker.db.uow import UnitOfWork
@@ -24,6 +24,7 @@ from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.credential import CredentialKind
 from worker.domain.errors import CredentialProblem
+from worker.domain.validation import Table
 
 __all__ = [
     "Backend",
@@ -41,12 +42,8 @@ __all__ = [
 """What the author of a back-end imports. The values are defined in `worker.domain.ce_answers`."""
 
 
-class Options(BaseModel):
+class Options(Table):
     """What a CE of this back-end may be told. An unknown key is an error."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
 
     visibility_delay: float = Field(default=0, ge=0)
     """Seconds until a job that the CE accepted is sure to be in its listing."""

@@ -23,6 +23,7 @@ from worker.cli.options import (
     show_page,
     something,
     sure,
+    warn_of_long_calls,
 )
 from worker.cli.probe import test
 from worker.domain.ce import CE
@@ -90,37 +91,42 @@ def add(
     name: str, backend: str, disabled: bool, only_for: Sequence[str], as_json: bool, **values: Any
 ) -> None:
     """Add a CE."""
-    found = _read(values)
-    if "capacity" not in found:
+    settings = _read(values)
+    if "capacity" not in settings:
         raise click.UsageError(
             "Missing option '--capacity': how many pilots the CE may hold.",
             click.get_current_context(),
         )
-    wanted = CE(name=name, backend=backend, enabled=not disabled, **found)
+    wanted = CE(name=name, backend=backend, enabled=not disabled, **settings)
     database = wiring.current_database()
     inventory.add_ce(database, wiring.backends(), wanted, _vos(only_for) or ())
+    warn_of_long_calls(name)
     if as_json:
         show.as_json(_values_of(name))
         return
-    settings = {"backend": backend, **found, "vo": only_for, "disabled": disabled}
-    show.say(f"CE {name} added: {show.settings(settings)}")
+    shown = {"backend": backend, **settings, "vo": only_for, "disabled": disabled}
+    show.say(f"CE {name} added: {show.settings(shown)}")
 
 
-@ce.command("list", epilog=example("pilotage ce list --backend sim --sort capacity --descending"))
+@ce.command("list", epilog=example("pilotage ce list --backend sim --tag gpu --sort capacity"))
 @click.option("--backend", help="Only of this back-end.")
+@click.option("--tag", "tags", multiple=True, help="Only with this tag. Repeat for more: with all.")
 @click.option("--enabled/--disabled", default=None, help="Only enabled, or only disabled, ones.")
 @paged
 @as_json
-def list_(backend: str | None, enabled: bool | None, as_json: bool, **asked: Any) -> None:
+def list_(
+    backend: str | None, tags: Sequence[str], enabled: bool | None, as_json: bool, **paging: Any
+) -> None:
     """List the CEs."""
     database = wiring.current_database()
     page = inventory.list_ces(
         database,
         wiring.backends(),
-        search=asked.pop("search"),
+        search=paging.pop("search"),
         backend=backend,
         enabled=enabled,
-        **asked,
+        tags=tags,
+        **paging,
     )
     states = overview.states(wiring.runtime())
     show_page(page, COLUMNS, "no CEs found", as_json, lambda ce: {"state": states.get(ce.name)})
@@ -176,8 +182,7 @@ def drain(name: str, by: datetime | None, as_json: bool) -> None:
 @click.option("--until", type=Moment(), help="When it goes on by itself: 2h, or a moment in UTC.")
 def pause(name: str, reason: str, until: datetime | None) -> None:
     """Send nothing to a CE, not even a probe, for a time."""
-    wiring.current_database()
-    pausing.pause(wiring.runtime(by_hand=True), name, reason, until)
+    pausing.pause(wiring.by_hand(), name, reason, until)
     show.say(f"CE {name} is held{f' until {until:%Y-%m-%d %H:%M}Z' if until else ''}: {reason}")
 
 
@@ -186,8 +191,7 @@ def pause(name: str, reason: str, until: datetime | None) -> None:
 @click.option("--reason", default="resumed by hand", show_default=True, help="Why.")
 def resume(name: str, reason: str) -> None:
     """End the pause of a CE, whoever made it."""
-    wiring.current_database()
-    pausing.resume(wiring.runtime(by_hand=True), name, reason)
+    pausing.resume(wiring.by_hand(), name, reason)
     show.say(f"CE {name} is normal")
 
 
@@ -195,10 +199,10 @@ def resume(name: str, reason: str) -> None:
 @click.argument("name")
 @paged
 @as_json
-def pauses(name: str, as_json: bool, **asked: Any) -> None:
+def pauses(name: str, as_json: bool, **paging: Any) -> None:
     """List when a CE was paused, held or resumed, and why."""
-    asked.pop("search")
-    page = pausing.history(wiring.current_database(), name, **asked)
+    paging.pop("search")
+    page = pausing.history(wiring.current_database(), name, **paging)
     show_page(page, PAUSES, f"CE {name} was never paused", as_json)
 
 
@@ -226,20 +230,20 @@ def diff(
     The exit code is 1 while something differs, or if the CE cannot be asked. What the next check
     will record is no difference.
     """
-    wiring.current_database()
-    runtime = wiring.runtime(by_hand=True)
-    found = service.diff(runtime, name, adopt_for=vo if adopt else None, cancel=cancel, yes=yes)
+    runtime = wiring.by_hand()
+    adopt_for = vo if adopt else None
+    comparison = service.diff(runtime, name, adopt_for=adopt_for, cancel=cancel, yes=yes)
     if as_json:
-        show.as_json(asdict(found))
+        show.as_json(asdict(comparison))
     else:
-        _show_differences(name, found, show_all=show_all)
+        _show_differences(name, comparison, show_all=show_all)
         if adopt or cancel:
-            show.say(f"adopted {found.adopted}, cancelled {found.cancelled}")
-        if not found.complete:
+            show.say(f"adopted {comparison.adopted}, cancelled {comparison.cancelled}")
+        if not comparison.complete:
             show.say("the CE's listing was not complete: what it lacks may be there")
-    if len(found.differences) > found.adopted + found.cancelled:
-        left = show.counted(len(found.differences) - found.adopted - found.cancelled, "difference")
-        raise Differs(f"CE {name}", left)
+    left = len(comparison.differences) - comparison.adopted - comparison.cancelled
+    if left > 0:
+        raise Differs(f"CE {name}", show.counted(left, "difference"))
 
 
 @ce.command(epilog=example("pilotage ce remove lyon --yes"))
@@ -268,23 +272,23 @@ def _show_differences(name: str, compared: service.CEDiff, *, show_all: bool) ->
 def _read(values: Mapping[str, Any]) -> dict[str, Any]:
     options = parse_pairs(values["options"])
     _refuse_settings(options)
-    found = given({**values, "options": options})
-    if NO_LIMIT in found.get("tags", ()):
-        found["tags"] = ()
-    return found
+    settings = given({**values, "options": options})
+    if NO_LIMIT in settings.get("tags", ()):
+        settings["tags"] = ()
+    return settings
 
 
 def _refuse_settings(options: Mapping[str, Any]) -> None:
     """Refuse an option that no back-end has and that is a setting of the installation."""
-    known = {key for backend in wiring.backends().values() for key in backend.options.model_fields}
+    names = {key for backend in wiring.backends().values() for key in backend.options.model_fields}
     for key in options:
-        if key in Settings.model_fields and key not in known:
+        if key in Settings.model_fields and key not in names:
             variable = f"{PREFIX}{key.upper()}"
             raise Invalid(f"option {key!r}", f"it is a setting of all CEs: set {variable}")
 
 
 def _vos(names: Sequence[str]) -> list[str] | None:
-    """Tell which VOs are meant: none given leaves it as it is, 'all' is the empty list."""
+    """Return which VOs are meant: none given leaves it as it is, 'all' is the empty list."""
     if not names:
         return None
     return [] if ALL_VOS in names else list(names)
@@ -295,6 +299,8 @@ def _change(
 ) -> None:
     was = _values_of(name)
     inventory.change_ce(wiring.database(), wiring.backends(), name, changes, _vos(only_for))
+    if changes.get("options"):
+        warn_of_long_calls(name)
     now = _values_of(name)
     if as_json:
         show.as_json(now)
@@ -306,8 +312,8 @@ def _change(
 def _values_of(name: str) -> dict[str, Any]:
     """Return all that is known of a CE: its settings, its state and what was learnt."""
     database = wiring.current_database()
-    found, only_for = inventory.show_ce(database, name)
-    settings = {field.name: getattr(found, field.name) for field in fields(found)}
+    stored, only_for = inventory.show_ce(database, name)
+    settings = {field.name: getattr(stored, field.name) for field in fields(stored)}
     del settings["id"]
     state = overview.states(wiring.runtime()).get(name)
     return {

@@ -56,15 +56,15 @@ def _picture(compared: PolicyComparison) -> Iterator[str]:
         yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{most * number / 4:g}</text>'
     for number in range(7):
         x = LEFT + BREADTH * number / 6
-        told = f"{scenario.hours * number / 6:.3g} h"
-        yield f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{told}</text>'
+        label = f"{scenario.hours * number / 6:.3g} h"
+        yield f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{label}</text>'
     for number, outcome in enumerate(compared.outcomes):
         colour = COLOURS[number % len(COLOURS)]
         yield _path(outcome, scenario.hours, most, colour)
         y = bottom + 40 + LINE * number
-        told = f"{outcome.policy}: goodput {outcome.goodput:.3f}, net {outcome.net:.3f}"
+        label = f"{outcome.policy}: goodput {outcome.goodput:.3f}, net {outcome.net:.3f}"
         yield f'<path d="M{LEFT} {y - 4}h24" stroke="{colour}" stroke-width="2.5"/>'
-        yield f'<text x="{LEFT + 32}" y="{y}">{escape(told)}</text>'
+        yield f'<text x="{LEFT + 32}" y="{y}">{escape(label)}</text>'
 
 
 def _band(trouble: CETrouble, hours: float) -> Iterator[str]:
@@ -72,8 +72,8 @@ def _band(trouble: CETrouble, hours: float) -> Iterator[str]:
     wide = BREADTH * (min(trouble.ends, hours) - trouble.begins) / hours
     if wide > 0:
         yield f'<rect x="{x:.1f}" y="{TOP}" width="{wide:.1f}" height="{HEIGHT}" fill="#f3e3d3"/>'
-        told = escape(f"{trouble.ce}: {trouble.kind}")
-        yield f'<text x="{x + 4:.1f}" y="{TOP + 14}" fill="#7a5230">{told}</text>'
+        label = escape(f"{trouble.ce}: {trouble.kind}")
+        yield f'<text x="{x + 4:.1f}" y="{TOP + 14}" fill="#7a5230">{label}</text>'
 
 
 def _path(outcome: PolicyResult, hours: float, most: int, colour: str) -> str:
@@ -98,7 +98,7 @@ def _when(trouble: CETrouble, hours: float, width: int) -> str:
 
 
 def _means(outcome: PolicyResult, parts: int) -> Sequence[float]:
-    """Tell the mean of each of so many parts of the time; of fewer samples each fills several."""
+    """Return the mean of each part of the time; a sample fills several parts if there are few."""
     running = [sample.running for sample in outcome.samples]
     means = []
     for number in range(parts):

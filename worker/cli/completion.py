@@ -1,6 +1,7 @@
 """Completion by the shell: the names of CEs, VOs, tasks and back-ends, wherever one is asked for.
 
 A key press must never print an error or make a file, so whatever goes wrong completes nothing.
+What lists the names is imported when they are listed: most commands are not completed but run.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,8 +10,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from worker import wiring
-from worker.services.operate import inventory
-from worker.services.tasks import catalogue
 
 Names = Callable[[], Iterable[str]]
 
@@ -32,15 +31,25 @@ class Name(click.types.StringParamType):
 
 
 def _ces() -> Iterable[str]:
-    return inventory.ce_names(wiring.current_database()) if _is_there() else ()
+    from worker.services.operate import inventory
+
+    return inventory.ce_names(wiring.current_database()) if _may_exist() else ()
 
 
 def _vos() -> Iterable[str]:
-    return inventory.vo_names(wiring.current_database()) if _is_there() else ()
+    from worker.services.operate import inventory
+
+    return inventory.vo_names(wiring.current_database()) if _may_exist() else ()
 
 
-def _is_there() -> bool:
-    """Tell whether there may be a database: building the embedded one would make its folder."""
+def _tasks() -> Iterable[str]:
+    from worker.services.tasks import catalogue
+
+    return catalogue.tasks()
+
+
+def _may_exist() -> bool:
+    """Return whether there may be a database: building the embedded one would make its folder."""
     settings = wiring.settings()
     return not settings.is_embedded or settings.home.is_dir()
 
@@ -48,7 +57,7 @@ def _is_there() -> bool:
 _ARGUMENTS: Mapping[tuple[str, str], Names] = {
     ("ce", "name"): _ces,
     ("vo", "name"): _vos,
-    ("task", "name"): catalogue.tasks,
+    ("task", "name"): _tasks,
     ("backend", "name"): wiring.backends,
 }
 """What an argument is the name of, by its group."""

@@ -56,12 +56,12 @@ def credential() -> None:
 @as_json
 def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | None) -> None:
     """Register the file of a credential for a back-end."""
-    told = {kind: path for kind, path in paths.items() if path is not None}
-    if len(told) != 1:
+    paths_given = {kind: path for kind, path in paths.items() if path is not None}
+    if len(paths_given) != 1:
         raise click.UsageError(
             "Say where it lies: with one of --proxy, --token, --key.", click.get_current_context()
         )
-    [(kind, path)] = told.items()
+    [(kind, path)] = paths_given.items()
     wanted = Credential(
         vo=_vo(vo),
         backend=backend,
@@ -81,12 +81,12 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
 @as_json
 def list_(as_json: bool) -> None:
     """List the credentials, and how long each holds by its file."""
-    found = service.list_all(wiring.current_database(), wiring.now())
+    standings = service.list_all(wiring.current_database(), wiring.now())
     if as_json:
-        show.as_json([asdict(one) for one in found])
+        show.as_json([asdict(one) for one in standings])
         return
-    show.table([_row(one) for one in found], COLUMNS, "no credentials found")
-    for one in found:
+    show.table([_row(one) for one in standings], COLUMNS, "no credentials found")
+    for one in standings:
         if one.problem is not None:
             show.say(one.problem)
 
@@ -137,8 +137,7 @@ def remove(vo: str, backend: str, kind: str | None, yes: bool) -> None:
 @as_json
 def renew(vo: str, backend: str, kind: str | None, as_json: bool) -> None:
     """Renew a credential now, by its command."""
-    wiring.current_database()
-    runtime = wiring.runtime(by_hand=True)
+    runtime = wiring.by_hand()
     done = renewing.renew_one(runtime, _vo(vo), backend, _named(kind))
     show.as_json(asdict(done)) if as_json else _lines(done.lines)
     if done.outcome is Outcome.FAILED or done.busy:
@@ -169,11 +168,11 @@ def _words(command: str | None) -> tuple[str, ...] | None:
 
 
 def _row(one: CredentialStanding) -> dict[str, Any]:
-    known = one.seconds_left is not None
+    has_end = one.seconds_left is not None
     return {
         **asdict(one),
         "state": str(one.state),
-        "left": spoken(timedelta(seconds=one.seconds_left or 0)) if known else None,
+        "left": spoken(timedelta(seconds=one.seconds_left or 0)) if has_end else None,
         "used": None if one.used is None else f"{one.used:.0%}",
         "renew": None if one.renew is None else shlex.join(one.renew),
     }

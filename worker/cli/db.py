@@ -80,7 +80,7 @@ def clean(yes: bool, force: bool, as_json: bool) -> None:
 @db.command(epilog=example("pilotage db verify"))
 @as_json
 def verify(as_json: bool) -> None:
-    """Say what differs from the models. Tables, constraints, indexes; exit 1 if any does."""
+    """List what differs from the models. Tables, constraints, indexes; exit 1 if any does."""
     differences = service.verify(wiring.database())
     if as_json:
         show.as_json({"database": str(wiring.database()), "differences": differences})
@@ -97,9 +97,9 @@ def verify(as_json: bool) -> None:
 @as_json
 def status(as_json: bool) -> None:
     """Show the revision and the row counts of each chain."""
-    found = service.status(wiring.database())
+    standings = service.status(wiring.database())
     if as_json:
-        show.as_json({"database": str(wiring.database()), "chains": [asdict(c) for c in found]})
+        show.as_json({"database": str(wiring.database()), "chains": [asdict(c) for c in standings]})
         return
     show.say(str(wiring.database()))
     rows: list[dict[str, Any]] = [
@@ -111,7 +111,7 @@ def status(as_json: bool) -> None:
             "table": table,
             "rows": "missing" if count is None else count,
         }
-        for chain in found
+        for chain in standings
         for table, count in chain.rows.items()
     ]
     show.table(rows, ["chain", "place", "revision", "newest", "table", "rows"], "no chains")

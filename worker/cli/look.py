@@ -1,24 +1,25 @@
-"""`pilotage status`, `top`, `explain` and `plan`: what there is, and why."""
+"""`pilotage status`, `top` and `explain`: what there is, and why.
+
+`status` is called most often: what only the other two need is imported there.
+"""
 
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.live import Live
 
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import example
-from worker.cli.options import as_json
+from worker.cli.options import Ago, as_json
 from worker.cli.view import picture
 from worker.domain.errors import Invalid
 from worker.domain.pilot import Status
 from worker.services.observe.overview import Overview, overview, steps
 from worker.services.observe.overview import explain as explain_service
-from worker.services.operate import pauses
 
 DAY = 86400.0
 LATEST = 8
@@ -29,22 +30,22 @@ LATEST = 8
 @as_json
 def status(as_json: bool) -> None:
     """Show the CEs, the pilots, and what happened last, and why."""
-    wiring.current_database()
-    found = overview(wiring.runtime())
+    situation = overview(wiring.current_runtime())
     if as_json:
-        show.as_json(_machine(found))
+        show.as_json(_machine(situation))
     else:
-        show.render(picture(found, show.width()), show.width())
+        show.render(picture(situation, show.width()), show.width())
 
 
 @click.command(epilog=example("pilotage top --interval 2"))
 @click.option("--interval", default=1.0, show_default=True, help="Seconds between two looks.")
 def top(interval: float) -> None:
     """Show the same, live, until Ctrl-C."""
+    from rich.live import Live
+
     if not 0 < interval < DAY:
         raise Invalid("interval", f"{interval} is not a number of seconds above 0")
-    wiring.current_database()
-    runtime = wiring.runtime()
+    runtime = wiring.current_runtime()
     console = Console()
     if not console.is_terminal:
         show.render(picture(overview(runtime), show.width()), show.width())
@@ -62,34 +63,25 @@ def top(interval: float) -> None:
 @click.command(epilog=example("pilotage explain lyon --vo lhcb"))
 @click.argument("ce")
 @click.option("--vo", help="Only for this VO.")
-@click.option("--at", help="As of this moment, in UTC: 2026-01-31T12:00.")
+@click.option("--at", "until", type=Ago(), help="As of this moment in UTC, or so long ago.")
 @as_json
-def explain(ce: str, vo: str | None, at: str | None, as_json: bool) -> None:
-    """Say why a CE got as many pilots as it did, or none."""
-    until = _moment(at)
-    found = explain_service(wiring.current_database(), ce, vo=vo, at=until)
+def explain(ce: str, vo: str | None, until: datetime | None, as_json: bool) -> None:
+    """Explain why a CE got as many pilots as it did, or none."""
+    from worker.services.operate import pauses
+
+    decisions = explain_service(wiring.current_database(), ce, vo=vo, at=until)
     if as_json:
-        show.as_json([asdict(decision) for decision in found])
+        show.as_json([asdict(decision) for decision in decisions])
         return
     problem = pauses.state(wiring.runtime(), ce)["calls"] if until is None else None
     if problem:
         show.say(f"CE {ce}: {problem}")
-    if not found:
+    if not decisions:
         show.say(f"nothing was decided about {ce} {_by(until)}")
-    for decision in found:
+    for decision in decisions:
         pilots = show.counted(decision.granted, "pilot")
         show.say(f"{show.word(decision.at)}  VO {decision.vo}: {pilots}")
         show.fields(dict(steps(decision)), indent=2)
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise Invalid("moment", f"{text!r} is not like 2026-01-31T12:00") from None
 
 
 def _by(until: datetime | None) -> str:

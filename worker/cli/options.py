@@ -70,7 +70,7 @@ class Amount(click.ParamType[int | str]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
-        """Read it. 'none' stays a word here, for an option that was not given is None."""
+        """Return the number. 'none' stays a word here: an option that was not given is None."""
         if value == NO_LIMIT:
             return NO_LIMIT
         try:
@@ -88,12 +88,12 @@ class Moment(click.ParamType[datetime]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Read it."""
+        """Return the moment."""
         if isinstance(value, datetime):
             return value
         try:
-            if found := _DURATION.fullmatch(value):
-                return wiring.now() + self.sign * timedelta(**{_UNITS[found[2]]: int(found[1])})
+            if match := _DURATION.fullmatch(value):
+                return wiring.now() + self.sign * timedelta(**{_UNITS[match[2]]: int(match[1])})
             moment = datetime.fromisoformat(value)
             return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
@@ -147,6 +147,14 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
         except json.JSONDecodeError:
             options[key] = value
     return options
+
+
+def warn_of_long_calls(ce: str | None = None) -> None:
+    """Print a line for each CE, or for this one, whose calls may outlast a task."""
+    from worker.services.operate import call_timeouts
+
+    for line in call_timeouts.warnings(wiring.runtime(), ce):
+        show.warn(line)
 
 
 def show_page(

@@ -34,23 +34,23 @@ def payload(
     _show(name, payloads.show(database, name, ce), as_json)
 
 
-def _show(name: str, told: dict[str, Any], as_json: bool) -> None:
+def _show(name: str, payload: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        show.as_json(told)
+        show.as_json(payload)
         return
-    if not told:
+    if not payload:
         show.say(f"VO {name} has no payload; what its pilots run is in the options of the CEs")
         return
     for key in ("arguments", "variables", "at"):
-        for line in _lines(key, told.get(key)):
+        for line in _lines(key, payload.get(key)):
             show.say(line)
     show.say("")
-    show.verbatim(told["script"].rstrip("\n"))
+    show.verbatim(payload["script"].rstrip("\n"))
 
 
-def _lines(key: str, told: Any) -> list[str]:
-    if not told:
+def _lines(key: str, value: Any) -> list[str]:
+    if not value:
         return []
-    if isinstance(told, list):
-        return [f"{key:<10} {show.written(told)}"]
-    return [f"{key:<10} {name} = {show.written(value)}" for name, value in told.items()]
+    if isinstance(value, list):
+        return [f"{key:<10} {show.written(value)}"]
+    return [f"{key:<10} {name} = {show.written(item)}" for name, item in value.items()]

@@ -71,7 +71,7 @@ def pilot() -> None:
 @paged
 @as_json
 def list_(
-    statuses: Sequence[str], ce: str | None, vo: str | None, as_json: bool, **asked: Any
+    statuses: Sequence[str], ce: str | None, vo: str | None, as_json: bool, **paging: Any
 ) -> None:
     """List pilots.
 
@@ -82,8 +82,8 @@ def list_(
     database = wiring.current_database()
     inventory.require(database, ce=ce, vo=vo)
     chosen = [Status(status) for status in statuses]
-    page = service.list_pilots(database, statuses=chosen, ce=ce, vo=vo, **asked)
-    now, sort = wiring.now(), asked["sort"]
+    page = service.list_pilots(database, statuses=chosen, ce=ce, vo=vo, **paging)
+    now, sort = wiring.now(), paging["sort"]
     rows = [_row(pilot, now, plain=as_json) for pilot in page.items]
     columns = COLUMNS if sort is None or sort in COLUMNS else [*COLUMNS[:-1], sort, COLUMNS[-1]]
     show_rows(rows, page.next, columns, "no pilots found", as_json)
@@ -127,14 +127,13 @@ def show_(which: str, ce: str | None, as_json: bool) -> None:
 @as_json
 def output(which: str, ce: str | None, tail: int | None, as_json: bool) -> None:
     """Show what a pilot wrote, as far as its CE keeps it."""
-    wiring.current_database()
-    found = service.output(wiring.runtime(by_hand=True), which, ce=ce, tail=tail)
+    result = service.output(wiring.by_hand(), which, ce=ce, tail=tail)
     if as_json:
-        show.as_json(asdict(found))
+        show.as_json(asdict(result))
         return
-    if found.kept_at is not None:
-        show.say(f"[its end, as it was kept at {found.kept_at:%Y-%m-%d %H:%M:%S}Z]")
-    show.verbatim(show.legible(found.text).rstrip("\n") or "[nothing, so far as its CE keeps it]")
+    if result.kept_at is not None:
+        show.say(f"[its end, as it was kept at {result.kept_at:%Y-%m-%d %H:%M:%S}Z]")
+    show.verbatim(show.legible(result.text).rstrip("\n") or "[nothing, so far as its CE keeps it]")
 
 
 @pilot.command(epilog=example("pilotage pilot cancel 17 18 --yes"))
@@ -144,8 +143,7 @@ def output(which: str, ce: str | None, tail: int | None, as_json: bool) -> None:
 @as_json
 def cancel(which: Sequence[str], ce: str | None, yes: bool, as_json: bool) -> None:
     """End pilots. Their CE is asked to; a later check tells what became of them."""
-    wiring.current_database()
-    done = service.cancel(wiring.runtime(by_hand=True), which, yes=yes, ce=ce)
+    done = service.cancel(wiring.by_hand(), which, yes=yes, ce=ce)
     if as_json:
         show.as_json(asdict(done))
     else:

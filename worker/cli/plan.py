@@ -61,9 +61,8 @@ def plan(
     policy: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Say what the next cycle would do, and change nothing."""
-    wiring.current_database()
-    runtime = wiring.runtime(by_hand=True)
+    """Show what the next cycle would do, and change nothing."""
+    runtime = wiring.by_hand()
     if day is not None:
         if settings or demands or vo:
             raise click.UsageError("A day is decided again as it was: no --set, --demand or --vo.")
@@ -73,7 +72,7 @@ def plan(
         runtime = replace(runtime, policy=wiring.policy(policy))
     decided = whatif.plan(runtime, vo, _supposed(settings, demands))
     if as_json:
-        show.as_json({name: list(map(asdict, found)) for name, found in decided.items()})
+        show.as_json({name: list(map(asdict, decisions)) for name, decisions in decided.items()})
     else:
         _show(decided, [*settings, *(f"demand of {demand}" for demand in demands)])
 
@@ -81,29 +80,29 @@ def plan(
 def _show(decided: Mapping[str, Sequence[Decision]], supposed: Sequence[str]) -> None:
     if supposed:
         show.say(f"supposed: {', '.join(supposed)}")
-    for name, found in decided.items():
-        granted = sum(one.granted for one in found)
+    for name, decisions in decided.items():
+        granted = sum(one.granted for one in decisions)
         pilots = show.counted(granted, "pilot")
         show.say(f"VO {name}: {pilots}{' (supposed)' if supposed else ''}")
         rows = [
-            {"margin": "", "ce": d.ce, "granted": d.granted, "because": d.reason} for d in found
+            {"margin": "", "ce": d.ce, "granted": d.granted, "because": d.reason} for d in decisions
         ]
         show.table(rows, PLANNED, "  no CE yet", heading=False)
 
 
 def _replay(runtime: Runtime, day: str, policy: str | None, as_json: bool) -> None:
-    found = replaying.replay(runtime, _day(day), policy or wiring.settings().policy)
+    replay = replaying.replay(runtime, _day(day), policy or wiring.settings().policy)
     if as_json:
-        show.as_json(asdict(found))
+        show.as_json(asdict(replay))
         return
     rows = [
-        *_rows("CE", found.was, found.becomes),
-        *_rows("VO", found.vo_was, found.vo_becomes),
-        _row("all", sum(found.was.values()), sum(found.becomes.values())),
-        _row("expected to end well", round(found.good_was), round(found.good_becomes)),
+        *_rows("CE", replay.was, replay.becomes),
+        *_rows("VO", replay.vo_was, replay.vo_becomes),
+        _row("all", sum(replay.was.values()), sum(replay.becomes.values())),
+        _row("expected to end well", round(replay.good_was), round(replay.good_becomes)),
     ]
-    ticks = show.counted(found.ticks, "tick")
-    show.say(f"{ticks} of {day} by the policy {found.policy}; {found.skipped} cannot be read")
+    ticks = show.counted(replay.ticks, "tick")
+    show.say(f"{ticks} of {day} by the policy {replay.policy}; {replay.skipped} cannot be read")
     show.table(rows, COMPARED, "nothing to compare")
     show.say(REPLAYED)
 
@@ -118,20 +117,20 @@ def _row(what: str, was: int, becomes: int) -> dict[str, Any]:
 
 
 def _supposed(settings: Sequence[str], demands: Sequence[str]) -> whatif.Supposed:
-    found: dict[str, dict[str, dict[str, Any]]] = {"ce": {}, "vo": {}}
+    supposed: dict[str, dict[str, dict[str, Any]]] = {"ce": {}, "vo": {}}
     for text in settings:
         where, sign, value = text.partition("=")
         kind, _, rest = where.partition(".")
         name, dot, key = rest.rpartition(".")
-        if not sign or not dot or kind not in found:
+        if not sign or not dot or kind not in supposed:
             raise Invalid("--set", f"{text!r} is not like ce.NAME.capacity=200")
-        found[kind].setdefault(name, {})[key.replace("-", "_")] = _value(text, value)
+        supposed[kind].setdefault(name, {})[key.replace("-", "_")] = _value(text, value)
     for text in demands:
         name, sign, value = text.partition("=")
         if not sign:
             raise Invalid("--demand", f"{text!r} is not like lhcb=500")
-        found["vo"].setdefault(name, {})["demand"] = _value(text, value)
-    return whatif.Supposed(ces=found["ce"], vos=found["vo"])
+        supposed["vo"].setdefault(name, {})["demand"] = _value(text, value)
+    return whatif.Supposed(ces=supposed["ce"], vos=supposed["vo"])
 
 
 def _value(text: str, value: str) -> Any:

@@ -24,10 +24,9 @@ WORDS = {True: "ok", False: "failed", None: "…"}
 @as_json
 def test(name: str, pilot: bool, vo: str | None, patience: float, as_json: bool) -> None:
     """Check a CE live, and say what is wrong."""
-    wiring.current_database()
-    asked = ProbeRequest(vo=vo, pilot=pilot, patience=timedelta(seconds=patience))
+    request = ProbeRequest(vo=vo, pilot=pilot, patience=timedelta(seconds=patience))
     steps = []
-    for step in probe(wiring.runtime(by_hand=True), name, asked):
+    for step in probe(wiring.by_hand(), name, request):
         steps.append(step)
         if not as_json:
             _say(step)

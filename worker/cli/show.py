@@ -20,7 +20,7 @@ from worker.domain.lengths import clock
 from worker.domain.secrets import without_secrets
 
 WIDEST = 10_000
-"""As wide as this is a picture in a pipe, where nothing is cut."""
+"""The width of a picture in a pipe, where nothing is cut."""
 NARROWEST = 20
 
 COLOURS = {
@@ -59,7 +59,7 @@ def warn(message: str) -> None:
 
 
 def counted(number: int, word: str) -> str:
-    """Say how many there are: 1 row, 2 rows."""
+    """Return a number and its word: 1 row, 2 rows."""
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
@@ -162,12 +162,12 @@ def changes(was: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]
 
 def settings(values: Mapping[str, Any]) -> str:
     """Return values in a sentence; what is empty or false is left out."""
-    told = (
+    parts = (
         _spaced(name) if value is True else f"{_spaced(name)} {word(value)}"
         for name, value in values.items()
         if value or (value == 0 and value is not False)
     )
-    return ", ".join(told)
+    return ", ".join(parts)
 
 
 def as_json(value: object) -> None:

@@ -49,21 +49,21 @@ def list_(as_json: bool) -> None:
     """List the tasks, when each fires, and how it last went."""
     stored = {(s.task, s.vo): s for s in ticks.list_schedules(wiring.current_database())}
     rows: list[dict[str, Any]] = []
-    for name, found in catalogue.tasks().items():
+    for name, entry in catalogue.tasks().items():
         for vo in [None, *sorted(v for (t, v) in stored if t == name and v is not None)]:
             schedule = stored.get((name, vo))
-            every, cron = (schedule or found).every, (schedule or found).cron
+            every, cron = (schedule or entry).every, (schedule or entry).cron
             rows.append(
                 {
                     "name": name,
-                    "scope": str(found.scope),
+                    "scope": str(entry.scope),
                     "vo": vo,
                     "fires": cron or f"every {every:g} s",
                     "every": every,
                     "cron": cron,
                     "enabled": schedule.enabled if schedule else True,
                     **_state(schedule),
-                    "about": found.about,
+                    "about": entry.about,
                 }
             )
     if as_json:
@@ -97,15 +97,14 @@ def run(
     as_json: bool,
 ) -> None:
     """Run a task now, here, without a broker. Locks hold; rate limits do not."""
-    found = catalogue.get(name)
-    subject = _subject(found, vo, ce)
-    wiring.current_database()
-    runtime = wiring.runtime(by_hand=True)
+    entry = catalogue.get(name)
+    subject = _subject(entry, vo, ce)
+    runtime = wiring.by_hand()
     try:
         if dry_run:
-            done = execute.execute(found, subject, runtime, dry_run=True)
+            done = execute.execute(entry, subject, runtime, dry_run=True)
         else:
-            done = execute.to_the_end(found, subject, runtime, partial(_progress, name))
+            done = execute.to_the_end(entry, subject, runtime, partial(_progress, name))
     except Exception:
         if debug:
             traceback.print_exc()
@@ -165,13 +164,13 @@ def _failure(row: Mapping[str, Any]) -> str:
     return f"{row['name']} failed{subject} at {at}: {row['failure']}"
 
 
-def _subject(found: catalogue.Task, vo: str | None, ce: str | None) -> str | None:
-    """Tell what the task is to be run for, and refuse what does not fit it."""
-    wrong = "--ce" if ce is not None and found.scope is not Scope.CE else None
-    wrong = "--vo" if vo is not None and found.scope is not Scope.VO else wrong
+def _subject(entry: catalogue.Task, vo: str | None, ce: str | None) -> str | None:
+    """Return what the task is to be run for; refuse what does not fit it."""
+    wrong = "--ce" if ce is not None and entry.scope is not Scope.CE else None
+    wrong = "--vo" if vo is not None and entry.scope is not Scope.VO else wrong
     if wrong:
-        raise Invalid(f"task {found.name}", f"its scope is {found.scope}; leave {wrong} out")
-    if found.scope is Scope.VO:
+        raise Invalid(f"task {entry.name}", f"its scope is {entry.scope}; leave {wrong} out")
+    if entry.scope is Scope.VO:
         return vo or DEFAULT_VO
     return ce
 

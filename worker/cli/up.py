@@ -53,8 +53,8 @@ def up(duration: str | None, demo: bool) -> None:
                 show.say(f"stopping; this takes {LONGEST:.0f} s at the most")
             if demo:
                 demo_service.end(wiring.runtime(by_hand=True))
-    seen = overview(wiring.runtime())
-    show.say(f"stopped; {counts(seen.pilots)}; state is kept in {home}")
+    situation = overview(wiring.runtime())
+    show.say(f"stopped; {counts(situation.pilots)}; state is kept in {home}")
     if demo:
         show.say(f"look at it: PILOTAGE_HOME={shlex.quote(str(home))} pilotage status")
 
@@ -117,7 +117,7 @@ def _stopped_by_signals() -> Iterator[list[int]]:
 
 
 def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    if found is None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if match is None:
         raise Invalid("duration", f"{text!r} is not like 30s, 5m or 2h")
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]

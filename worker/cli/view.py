@@ -42,15 +42,15 @@ MARKS = {Status.RUNNING: "█", Status.SUBMITTED: "▓", Status.SUBMITTING: "▒
 """What stands in a bar for a slot in each status."""
 FREE = "·"
 STILL = timedelta(minutes=5)
-"""So long without a tick, and something is wrong."""
+"""After this time without a tick something is wrong."""
 SILENT = 5
-"""So many CEs that do not answer are warned of one by one."""
+"""Up to this number, CEs that do not answer have a warning each."""
 
 
 def picture(
     situation: Overview, width: int | None, height: int | None = None, notes: Sequence[str] = ()
 ) -> RenderableType:
-    """Draw all at a glance, for a terminal of this size, or as large as it is."""
+    """Draw the picture for a terminal of this size; without one it is as large as it needs."""
     head = [
         *_statuses(situation, width),
         Text(f"last hour: {ended(situation.ends)}"),
@@ -86,9 +86,9 @@ def _rows(head: int, ces: int, height: int | None) -> tuple[int, int]:
 
 
 def counts(pilots: dict[Status, int]) -> str:
-    """Say in a line how many pilots are in each status."""
-    said = [f"{count} {status}" for status, count in pilots.items()]
-    return ", ".join(said) or "no pilots"
+    """Return how many pilots are in each status, in a line."""
+    parts = [f"{count} {status}" for status, count in pilots.items()]
+    return ", ".join(parts) or "no pilots"
 
 
 def _statuses(situation: Overview, width: int | None) -> list[Text]:
@@ -106,7 +106,7 @@ def _statuses(situation: Overview, width: int | None) -> list[Text]:
 
 
 class Notice(NamedTuple):
-    """A warning: what it is about, however long it lasts, and its line of now."""
+    """A warning: what it is about, which stays the same, and its line, which changes with time."""
 
     subject: str
     line: str
@@ -120,14 +120,14 @@ def _warning(notice: Notice, width: int | None) -> Text:
     return Text("\n".join(lines), style=notice.style)
 
 
-def warnings(seen: Overview) -> list[Notice]:
+def warnings(situation: Overview) -> list[Notice]:
     """List what is full or stands still, which CEs do not answer, which credentials end."""
     still = []
-    if seen.fired_at is not None and seen.at - seen.fired_at > STILL:
-        length = spoken(seen.at - seen.fired_at)
+    if situation.fired_at is not None and situation.at - situation.fired_at > STILL:
+        length = spoken(situation.at - situation.fired_at)
         still = [Notice("beat", f"no task has fired for {length}: no scheduler is alive")]
-    queues = [Notice(one.queue, sentence(one, seen.at)) for one in seen.standstills]
-    silent_ces = [one for one in seen.ces if one.trouble is not None and one.state != DISABLED]
+    queues = [Notice(one.queue, sentence(one, situation.at)) for one in situation.standstills]
+    silent_ces = [one for one in situation.ces if one.trouble is not None and one.state != DISABLED]
     calls = [
         Notice(f"CE {one.name}", f"CE {one.name}: {one.trouble}") for one in silent_ces[:SILENT]
     ]
@@ -135,16 +135,16 @@ def warnings(seen: Overview) -> list[Notice]:
         calls.append(Notice("CEs", f"{len(silent_ces) - SILENT} more CEs do not answer"))
     credentials = [
         _of_credential(one)
-        for one in seen.credentials
+        for one in situation.credentials
         if one.state in (State.SHORT, State.UNUSABLE)
     ]
-    return [*_of_disk(seen), *still, *queues, *calls, *credentials]
+    return [*_of_disk(situation), *still, *queues, *calls, *credentials]
 
 
-def _of_disk(seen: Overview) -> list[Notice]:
-    if seen.full_disk is None:
+def _of_disk(situation: Overview) -> list[Notice]:
+    if situation.full_disk is None:
         return []
-    line = f"the disk of the state folder {seen.full_disk} is full: make room on it"
+    line = f"the disk of the state folder {situation.full_disk} is full: make room on it"
     return [Notice("disk", line)]
 
 

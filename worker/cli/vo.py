@@ -77,10 +77,10 @@ def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
 @click.option("--enabled/--disabled", default=None, help="Only enabled, or only disabled, ones.")
 @paged
 @as_json
-def list_(enabled: bool | None, as_json: bool, **asked: Any) -> None:
+def list_(enabled: bool | None, as_json: bool, **paging: Any) -> None:
     """List the VOs."""
     page = inventory.list_vos(
-        wiring.current_database(), search=asked.pop("search"), enabled=enabled, **asked
+        wiring.current_database(), search=paging.pop("search"), enabled=enabled, **paging
     )
     show_page(page, COLUMNS, "no VOs found", as_json)
 
@@ -135,8 +135,7 @@ def drain(name: str, as_json: bool) -> None:
 @click.argument("name")
 def ask(name: str) -> None:
     """Ask the demand source of a VO now, and say what it answered."""
-    wiring.current_database()
-    done = execute.execute(catalogue.get("ask_demand"), name, wiring.runtime(by_hand=True))
+    done = execute.execute(catalogue.get("ask_demand"), name, wiring.by_hand())
     if done.outcome is not Outcome.OK:
         raise TaskFailed(*done.lines)
     show.say(str(done))
@@ -156,10 +155,10 @@ vo.add_command(payload)
 
 def _read(values: Mapping[str, Any]) -> dict[str, Any]:
     source = values["source"]
-    found = given({**values, "source": None})
+    settings = given({**values, "source": None})
     if source:
-        found["source"] = None if NO_LIMIT in source else parse_pairs(source)
-    return found
+        settings["source"] = None if NO_LIMIT in source else parse_pairs(source)
+    return settings
 
 
 def _change(name: str, changes: dict[str, Any], as_json: bool) -> None:
@@ -175,7 +174,7 @@ def _change(name: str, changes: dict[str, Any], as_json: bool) -> None:
             show.say(note)
 
 
-def _show(found: VO, as_json: bool) -> None:
-    values = asdict(found)
+def _show(shown: VO, as_json: bool) -> None:
+    values = asdict(shown)
     del values["id"]
     show.as_json(values) if as_json else show.fields(values)

@@ -9,7 +9,7 @@ from sqlalchemy import delete, exists, insert, select, update
 
 from worker.db.names import unknown
 from worker.db.pages import FIRST, Page, PageRequest, contains, read_page
-from worker.db.rows import insert_new
+from worker.db.rows import has_string, insert_new
 from worker.db.tables import ce_health, ce_vos, ces, pilots, vos
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
@@ -64,9 +64,10 @@ def find(
     backend: str | None = None,
     enabled: bool | None = None,
     draining: bool | None = None,
+    tags: Collection[str] = (),
     asked: PageRequest = FIRST,
 ) -> Page[CE]:
-    """List CEs, by part of their name if asked."""
+    """List CEs: those with this part of a name, these values and all of these tags."""
     query = select(*_COLUMNS)
     if search is not None:
         query = query.where(contains(ces.c.name, search))
@@ -77,6 +78,8 @@ def find(
     ):
         if value is not None:
             query = query.where(ces.c[column] == value)
+    for tag in tags:
+        query = query.where(has_string(tx, ces.c.tags, tag))
     return read_page(tx, query, ces.c.id, SORTS, asked, lambda row: CE(**row))
 
 

@@ -6,21 +6,24 @@ from functools import cached_property
 from sqlalchemy import URL, Engine
 
 from worker.db.chains import CORE_CHAIN, Chain
-from worker.db.engine import make_engine, shown
+from worker.db.engine import POOL_SIZE, make_engine, shown
 from worker.db.uow import UnitOfWork
 
 
 class Database:
     """A database, as the services get it. Nothing is opened before it is used."""
 
-    def __init__(self, url: URL, backend_chains: Iterable[Chain] = ()) -> None:
+    def __init__(
+        self, url: URL, backend_chains: Iterable[Chain] = (), *, pool_size: int = POOL_SIZE
+    ) -> None:
         self.url = url
         self.chains = [CORE_CHAIN, *backend_chains]
+        self._pool_size = pool_size
 
     @cached_property
     def engine(self) -> Engine:
         """The engine, made on first use."""
-        return make_engine(self.url)
+        return make_engine(self.url, pool_size=self._pool_size)
 
     @cached_property
     def uow(self) -> UnitOfWork:

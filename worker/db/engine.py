@@ -28,6 +28,11 @@ TIMEOUTS = {
     "idle_in_transaction_session_timeout": "30s",
 }
 SQLITE_BUSY_SECONDS = 10.0
+POOL_SIZE = 2
+"""A connection costs seven times a transaction; more than two a process only queue."""
+
+STATEMENTS = "sqlalchemy.engine"
+"""The logger of statements: at the level INFO it writes each one."""
 
 
 def parse_url(text: str) -> URL:
@@ -60,23 +65,26 @@ def shown(url: URL) -> str:
 
 
 def make_engine(
-    url: URL, *, application: str = "pilotage", timeouts: Mapping[str, str] = TIMEOUTS
+    url: URL,
+    *,
+    application: str = "pilotage",
+    timeouts: Mapping[str, str] = TIMEOUTS,
+    pool_size: int = POOL_SIZE,
 ) -> Engine:
     """Make an engine that opens nothing yet."""
     if url.get_backend_name() == SQLITE:
         return _sqlite(url)
-    return _postgresql(url, application, timeouts)
+    return _postgresql(url, application, timeouts, pool_size)
 
 
-def _postgresql(url: URL, application: str, timeouts: Mapping[str, str]) -> Engine:
+def _postgresql(url: URL, application: str, timeouts: Mapping[str, str], pool_size: int) -> Engine:
     # PostgreSQL cuts an application_name at 63 bytes; the pid must survive.
     name = f"{application[:24]}:{socket.gethostname()[:24]}:{os.getpid()}"
     # Our statements are short: compiling one takes longer than running it.
     settings = {"timezone": "UTC", "jit": "off", **timeouts}
     engine = create_engine(
         url,
-        # A connection costs seven times a transaction; more than two a process only queue.
-        pool_size=2,
+        pool_size=pool_size,
         max_overflow=8,
         pool_pre_ping=True,
         connect_args={

@@ -110,10 +110,6 @@ def get(tx: Transaction, pilot_id: int) -> Pilot:
     return _only(_pilots(tx, PILOTS.where(pilots.c.id == pilot_id)), pilot_id)
 
 
-def get_by_stamp(tx: Transaction, stamp: str) -> Pilot:
-    return _only(_pilots(tx, PILOTS.where(pilots.c.stamp == stamp)), stamp)
-
-
 def by_stamps(tx: Transaction, stamps: Iterable[str]) -> dict[str, Pilot]:
     """Return the pilots of these stamps; a stamp without a pilot is left out."""
     listing = _pilots(tx, _by_stamps(tx.dialect), encode(("stamp",), ([s] for s in stamps)))

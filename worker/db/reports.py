@@ -27,5 +27,11 @@ def add(tx: Transaction, summary: Mapping[str, Any], at: datetime) -> None:
     tx.execute(insert(reports).values(at=at, summary=dict(summary)))
 
 
-def find(tx: Transaction, *, asked: PageRequest = FIRST) -> Page[Report]:
-    return read_page(tx, select(reports), reports.c.id, SORTS, asked, lambda row: Report(**row))
+def find(
+    tx: Transaction, *, since: datetime | None = None, asked: PageRequest = FIRST
+) -> Page[Report]:
+    """List reports, those since a moment or all."""
+    query = select(reports)
+    if since is not None:
+        query = query.where(reports.c.at >= since)
+    return read_page(tx, query, reports.c.id, SORTS, asked, lambda row: Report(**row))

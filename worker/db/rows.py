@@ -9,7 +9,22 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Float, Integer, Subquery, Table, Text, bindparam, text
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Float,
+    Integer,
+    Subquery,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
@@ -60,6 +75,14 @@ def insert_new(tx: Transaction, table: Table, **values: Any) -> int | None:
     made = tx.execute(make(table).values(values).on_conflict_do_nothing().returning(key))
     new_key: int | None = made.scalar_one_or_none()
     return new_key
+
+
+def has_string(tx: Transaction, column: Column[Any], value: str) -> ColumnElement[bool]:
+    """Return the condition that a column of the type `Strings` holds this string."""
+    if tx.dialect == POSTGRESQL:
+        return literal(value, Text) == any_(column)
+    each = func.json_each(column).table_valued("value")
+    return exists().where(each.c.value == value)
 
 
 def _plain(value: object) -> str:

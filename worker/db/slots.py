@@ -123,6 +123,11 @@ class CESlots:
             free = min(free, self.waiting_limit - self.waiting)
         return max(0, free)
 
+    def is_held(self, now: datetime) -> bool:
+        """Return whether an operator holds it, and the time is not over."""
+        held = self.sending is Sending.HELD
+        return held and (self.held_until is None or now < self.held_until)
+
 
 def slots_for(tx: Transaction, vo_id: int) -> list[CESlots]:
     """Return the slots of every CE as one VO sees them, also of CEs that it may not use."""

@@ -11,7 +11,6 @@ from worker.db.maintenances import Maintenance
 from worker.db.slots import CESlots
 from worker.db.uow import Transaction
 from worker.domain.calls import reason_not_to_send
-from worker.domain.sending import Sending
 from worker.domain.vo import VO
 from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import evaluate
@@ -142,17 +141,12 @@ def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
         (not ce.enabled, "the CE is disabled"),
         (ce.draining, "the CE is draining"),
         (not ce.allowed, "the CE is for other VOs"),
-        (is_held(ce, situation.now), f"held by hand: {ce.sending_reason}"),
+        (ce.is_held(situation.now), f"held by hand: {ce.sending_reason}"),
         (away is not None, away and f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}"),
         (no_credential is not None, no_credential),
         (_fails(ce, situation.now), reason_not_to_send(ce, situation.now)),
     )
     return next((str(sentence) for holds, sentence in reasons if holds), None)
-
-
-def is_held(ce: CESlots, now: datetime) -> bool:
-    """Return whether an operator holds a CE, and its time is not over."""
-    return ce.sending is Sending.HELD and (ce.held_until is None or now < ce.held_until)
 
 
 def _fails(ce: CESlots, now: datetime) -> bool:

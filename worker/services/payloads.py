@@ -12,7 +12,6 @@ choices = ["short", "long"]
 queue = "long"
 """
 
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +20,13 @@ from typing import Any
 from worker.db import ces, payloads
 from worker.db.database import Database
 from worker.db.uow import Transaction
+from worker.domain import validation
 from worker.domain.ce import CE
 from worker.domain.errors import Invalid, PilotageError, UnknownCE
 from worker.domain.nearest import nearest
 from worker.domain.payload import LONGEST_SCRIPT, Fitted, Payload, plain, read
-from worker.domain.variable import keys
+from worker.domain.validation import FileTable
+from worker.services.files import read_text, read_toml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,41 +78,32 @@ def put(tx: Transaction, vo: str, payload: Payload | None) -> None:
     payloads.put(tx, vo, None if payload is None else plain(payload))
 
 
+class PayloadTable(FileTable):
+    """A payload as a file has it: its script is the name of a file, or a text."""
+
+    script: str | None = None
+    script_text: str | None = None
+    arguments: Any = None
+    variables: Any = None
+    at: Any = None
+
+
 def read_file(path: Path) -> Payload:
     """Read a payload from a TOML file; its script may be a file beside it."""
-    try:
-        told = tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise Invalid(str(path), f"it is not TOML: {error}") from error
-    return read_told(told, path.parent)
+    return read_values(read_toml(path, LONGEST_SCRIPT), path.parent)
 
 
-def read_told(told: Mapping[str, Any], folder: Path) -> Payload:
-    """Read a payload as a file tells it: the script is a file's name, or a text."""
-    keys("payload", told, ("script", "script_text", "arguments", "variables", "at"))
-    named, text = told.get("script"), told.get("script_text")
-    if (named is None) == (text is None):
+def read_values(values: Mapping[str, Any], folder: Path) -> Payload:
+    """Read a payload as a file has it; a script that it names lies in this folder."""
+    file = validation.read(PayloadTable, values, "payload")
+    if (file.script is None) == (file.script_text is None):
         raise Invalid("payload", "it needs a script, the name of a file, or a script_text")
-    if named is not None:
-        if not isinstance(named, str):
-            raise Invalid("payload: script", "it is not the name of a file")
-        text = _text(folder / named)
-    rest = {key: value for key, value in told.items() if key not in ("script", "script_text")}
-    return read({"script": text, **rest})
+    text = file.script_text
+    if file.script is not None:
+        text = read_text(folder / file.script, LONGEST_SCRIPT)
+    rest = {key: value for key, value in values.items() if not key.startswith("script")}
+    return read({**rest, "script": text})
 
 
 def _fit(payload: Payload, vo: str, ce: CE) -> Fitted:
     return payload.fitted(vo=vo, ce=ce.name, backend=ce.backend, tags=ce.tags)
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            text = file.read(LONGEST_SCRIPT + 1)
-    except OSError as error:
-        raise Invalid(str(path), (error.strerror or "it cannot be read").lower()) from error
-    except UnicodeDecodeError as error:
-        raise Invalid(str(path), "it is not text") from error
-    if len(text) > LONGEST_SCRIPT:
-        raise Invalid(str(path), f"it is longer than {LONGEST_SCRIPT} bytes")
-    return text

@@ -42,6 +42,8 @@ class Runtime:
     policy: Policy = three_chances
     parameters: Parameters = DEFAULTS
     lease: timedelta = timedelta(seconds=180)
+    longest_call: timedelta = timedelta(seconds=140)
+    """How long one call to a CE may last: then the task that makes it is ended."""
     keep_final: timedelta = timedelta(days=30)
     keep_decisions: timedelta = timedelta(days=7)
     keep_reports: timedelta = timedelta(days=365)

@@ -18,12 +18,12 @@ Young = tuple[SimulatedPilot, datetime]
 
 
 def moment(seconds: float) -> datetime:
-    """Return a moment of the world as a date and time."""
+    """Return a moment of the world as a datetime."""
     return BEGINNING + timedelta(seconds=seconds)
 
 
 class CEBook:
-    """What is known of one CE."""
+    """What Pilotage knows of one CE."""
 
     def __init__(self, ce: SimulatedCE) -> None:
         self.ce = ce
@@ -72,7 +72,8 @@ class CEBook:
         self._young = young
 
     def queue(self) -> Queue:
-        while self._queue and self._queue[0].seen is not Status.SUBMITTED:
+        """Return the pilots that wait."""
+        while self._queue and self._queue[0].recorded is not Status.SUBMITTED:
             self._queue.popleft()
         last = self._last_began
         return Queue(
@@ -81,7 +82,7 @@ class CEBook:
         )
 
     def facts(self, vo: str, now: float, parameters: Parameters) -> CEFacts:
-        """Return the facts of the CE for an allocation."""
+        """Return the facts that an allocation reads."""
         model = self.ce.truth.model
         occupying, waiting = self.occupying.total(), self.waiting.total()
         free = model.capacity - occupying
@@ -116,40 +117,40 @@ class CEBook:
         return "the CE is for other VOs" if allowed and vo not in allowed else None
 
     def _see(self, pilot: SimulatedPilot, at: datetime) -> None:
-        before = pilot.seen
+        before = pilot.recorded
         if pilot.began is not None and before is Status.SUBMITTED:
             self._begun.append(pilot.began)
             self._last_began = max(self._last_began or 0.0, pilot.began)
         if pilot.ended is not None:
-            pilot.seen = Status.DONE if pilot.cause is None else Status.FAILED
+            pilot.recorded = Status.DONE if pilot.cause is None else Status.FAILED
         else:
-            pilot.seen = Status.RUNNING
-        if before is pilot.seen or before not in (Status.SUBMITTED, Status.RUNNING):
+            pilot.recorded = Status.RUNNING
+        if before is pilot.recorded or before not in (Status.SUBMITTED, Status.RUNNING):
             return
         if before is Status.SUBMITTED:
             self.waiting[pilot.vo] -= 1
-        if pilot.seen is Status.RUNNING:
+        if pilot.recorded is Status.RUNNING:
             self._young.append((pilot, at))
             return
         self.occupying[pilot.vo] -= 1
-        self.events += events_of(_outcome(pilot, before, pilot.seen, at, at)) or ()
+        self.events += events_of(_outcome(pilot, before, pilot.recorded, at, at)) or ()
 
 
 class Books:
-    """What is known of all CEs and VOs."""
+    """What Pilotage knows of all CEs and VOs."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self.ces = {name: CEBook(ce) for name, ce in world.ces.items()}
 
     def vo_facts(self, vo: str) -> VOFacts:
-        """Return the facts of a VO and of its rivals for an allocation."""
+        """Return the facts of a VO that an allocation reads, with those of its rivals."""
         mine = self._rival(vo)
         others = tuple(self._rival(name) for name in self._world.work if name != vo)
         return VOFacts(name=vo, demand=mine.demand, room=mine.room, share=mine.share, rivals=others)
 
     def ce_facts(self, vo: str, parameters: Parameters) -> list[CEFacts]:
-        """Return the facts of all CEs for an allocation."""
+        """Return the facts of the CEs that an allocation reads."""
         now = self._world.now
         return [book.facts(vo, now, parameters) for book in self.ces.values()]
 
@@ -175,7 +176,7 @@ def _outcome(
         became=became,
         cause=pilot.cause if became is Status.FAILED else None,
         at=at,
-        status=pilot.seen,
+        status=pilot.recorded,
         started_at=None if pilot.began is None else moment(pilot.began),
         ended_at=None if pilot.ended is None else moment(pilot.ended),
         checked_at=checked,

@@ -20,7 +20,7 @@ MakePolicy = Callable[[World], Policy]
 
 @dataclass(kw_only=True)
 class Sample:
-    """What was so at one tick."""
+    """The numbers of one tick."""
 
     hours: float
     running: int
@@ -39,7 +39,7 @@ class Run:
     samples: list[Sample] = field(default_factory=list)
     changes: list[tuple[str, PauseChange]] = field(default_factory=list)
     resting: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
-    """Of each CE, from when on it got probes only, or more again."""
+    """For each CE, the moments since which it gets probes only (true), or more again."""
 
 
 def drive(
@@ -50,7 +50,7 @@ def drive(
     parameters: Parameters = DEFAULTS,
     on_decisions: Callable[[list[Decision]], object] = lambda decided: None,
 ) -> Run:
-    """Run a scenario from its beginning to its end; `on_decisions` gets every decision."""
+    """Run a scenario from its beginning to its end; `on_decisions` is given every decision."""
     world = World(scenario, scenario.seed if seed is None else seed)
     books, policy, run = Books(world), make(world), Run(world=world)
     for number, book in enumerate(books.ces.values()):

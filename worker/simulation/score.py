@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.simulation.drive import Run
-from worker.simulation.scenario import TroubleKind
 from worker.simulation.truth import HOUR
 from worker.simulation.world import SimulatedPilot
 
@@ -14,8 +13,6 @@ BURNT = 0.5
 
 EMPTY = 0.05
 """What a pilot that found no work costs, in hours."""
-
-SWALLOWS = (TroubleKind.BLACK_HOLE, TroubleKind.FAILING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +66,7 @@ def score(run: Run, parameters: Parameters = DEFAULTS) -> Score:
 
 def noticed(run: Run) -> list[float | None]:
     """Return, for each trouble, after how many minutes its CE got probes only."""
-    minutes: list[float | None] = []
+    minutes = []
     for name, ce in run.world.ces.items():
         for trouble in ce.truth.troubles:
             begins, ends = trouble.begins * HOUR, trouble.ends * HOUR
@@ -79,8 +76,8 @@ def noticed(run: Run) -> list[float | None]:
 
 
 def back(run: Run) -> list[float | None]:
-    """Return, for each trouble that ended, after how many minutes its CE got more than probes."""
-    minutes: list[float | None] = []
+    """Return, for each trouble that ended, the minutes until its CE got more than probes."""
+    minutes = []
     for name, ce in run.world.ces.items():
         for trouble in ce.truth.troubles:
             ends = trouble.ends * HOUR
@@ -98,8 +95,8 @@ def _rests(run: Run, ce: str, since: float) -> list[tuple[float, bool]]:
 
 
 def _longest(minutes: Sequence[float | None]) -> float | None:
-    present = [number for number in minutes if number is not None]
-    return max(present) if present and len(present) == len(minutes) else None
+    numbers = [one for one in minutes if one is not None]
+    return max(numbers) if numbers and len(numbers) == len(minutes) else None
 
 
 def _fairness(run: Run) -> float | None:

@@ -16,7 +16,7 @@ HOUR = 3600.0
 
 
 class Truth:
-    """What one CE really is like. Moments are seconds from the beginning."""
+    """The true properties of one CE. Moments are seconds from the beginning."""
 
     def __init__(self, name: str, model: CEModel, scenario: Scenario) -> None:
         self.name = name
@@ -24,10 +24,11 @@ class Truth:
         self.slots = model.capacity if model.slots is None else model.slots
         mine = (ALL, name, model.name)
         self.troubles = [trouble for trouble in scenario.troubles if trouble.ce in mine]
-        self._drifts = {drift.of: drift for drift in scenario.drifts if drift.ce in mine}
+        drifts = [drift for drift in scenario.drifts if drift.ce in mine]
+        self._drifts: dict[str, Drift] = {drift.of: drift for drift in drifts}
 
     def rate(self, of: str, at: float) -> float:
-        """Return a rate at a moment, troubles apart."""
+        """Return a rate at a moment, without the troubles."""
         drift = self._drifts.get(of)
         return float(getattr(self.model, of)) if drift is None else _swing(drift, at)
 

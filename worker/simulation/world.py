@@ -16,10 +16,10 @@ EMPTY_RUN = 2 * MINUTE
 
 
 class SimulatedPilot:
-    """One pilot: what is true of it, and below what was seen."""
+    """One pilot: what is true of it, and the status that the books have recorded."""
 
     __slots__ = (
-        "began", "cause", "ce", "empty", "end", "ended", "reserved", "seen", "vo",
+        "began", "cause", "ce", "empty", "end", "ended", "recorded", "reserved", "vo",
     )  # fmt: skip
 
     def __init__(self, ce: "SimulatedCE", vo: str, reserved: float) -> None:
@@ -33,7 +33,7 @@ class SimulatedPilot:
         self.cause: Cause | None = None
         """Why it will fail; `None` is that it will end well."""
         self.empty = False
-        self.seen = Status.SUBMITTED
+        self.recorded = Status.SUBMITTED
 
 
 class SimulatedCE:

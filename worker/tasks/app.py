@@ -12,12 +12,13 @@ from typing import Any
 from billiard import pool
 from celery import Celery, current_task
 from celery.exceptions import Reject
-from celery.signals import setup_logging, worker_init
+from celery.signals import celeryd_after_setup, setup_logging, worker_init
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel
 
 from worker import wiring
 from worker.domain.errors import PilotageError
+from worker.services.operate import call_timeouts
 from worker.services.operate.database import require_current
 from worker.services.tasks import catalogue, execute
 from worker.services.tasks.catalogue import Task
@@ -31,14 +32,14 @@ UNTIL = "pilotage_until"
 """The header that says until when a message is worth reading. Celery's own would compare the clocks
 of two hosts, and one that is wrong would throw every message away."""
 
-DEAF_SECONDS = 5.0
-"""So long nothing is sent after the broker took no message."""
+BROKER_COOLDOWN = 5.0
+"""Seconds in which nothing is sent after the broker took no message."""
 
 
 class _Broker:
     """What this process knows of its broker."""
 
-    deaf_until = 0.0
+    skip_sends_until = 0.0
 
 
 _broker = _Broker()
@@ -61,13 +62,13 @@ def send(task: Task, subject: str | None, *, expires: float) -> None:
     After one that the broker did not take, the next ones are not tried for a while: where it does
     not even refuse, each would keep a scheduler waiting for seconds.
     """
-    if time.monotonic() < _broker.deaf_until:
+    if time.monotonic() < _broker.skip_sends_until:
         return
     arguments = () if subject is None else (subject,)
     try:
         app.tasks[task.name].apply_async(arguments, headers={UNTIL: _until(expires)})
     except (OperationalError, OSError) as error:
-        _broker.deaf_until = time.monotonic() + DEAF_SECONDS
+        _broker.skip_sends_until = time.monotonic() + BROKER_COOLDOWN
         log.warning("the broker took no message for %s %s: %s", task.name, subject or "", error)
 
 
@@ -76,7 +77,7 @@ def _until(expires: float) -> str:
 
 
 def nudge(name: str, subject: str) -> None:
-    """Say that a task has something to do."""
+    """Send a message that a task has something to do."""
     task = catalogue.get(name)
     send(task, subject, expires=task.every or 60)
 
@@ -114,7 +115,17 @@ def _refuse_a_wrong_schema(**_: object) -> None:
         require_current(wiring.database())
     except PilotageError as error:
         raise SystemExit(f"pilotage: {error}") from None
-    # The pool's processes are forked from this one, and must not inherit its connection.
+    # The pool's processes are forked from this one and share what it has imported.
+    catalogue.import_all()
+    wiring.database().engine.dispose()
+
+
+@celeryd_after_setup.connect
+def _warn_of_long_calls(**_: object) -> None:
+    """Name each CE whose calls may outlast a task; only now is there a log to write to."""
+    for line in call_timeouts.warnings(wiring.runtime()):
+        log.warning(line)
+    # The pool's processes must not inherit this connection.
     wiring.database().engine.dispose()
 
 

@@ -45,5 +45,5 @@ class DatabaseScheduler(Scheduler):  # type: ignore[misc]
 
     @property
     def info(self) -> str:
-        """Say where the entries are."""
+        """Return where the entries are kept."""
         return f"    . schedules -> {wiring.database()}"

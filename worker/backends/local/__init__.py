@@ -6,17 +6,25 @@ ever started, as systemd does unless its unit says `KillMode=process`, ends them
 
 from pathlib import Path
 
-from worker.backends.contract import Backend
-from worker.backends.local.driver import LocalDriver
+from worker.backends.contract import Backend, Driver, Means
 from worker.backends.local.options import LocalOptions
 from worker.backends.local.tables import metadata
 from worker.db.chains import Chain
+from worker.domain.ce import CE
+
+
+def _driver(ce: CE, options: LocalOptions, means: Means) -> Driver:
+    # Most commands speak to no CE: the driver is imported by those that do.
+    from worker.backends.local.driver import LocalDriver
+
+    return LocalDriver(ce, options, means)
+
 
 BACKEND = Backend(
     name="local",
     about="Processes of this host.",
     options=LocalOptions,
-    driver=LocalDriver,
+    driver=_driver,
     chain=Chain(
         name="local",
         tables=("local_hosts",),

@@ -2,16 +2,25 @@
 
 from pathlib import Path
 
-from worker.backends.contract import Backend
-from worker.backends.sim.driver import SimDriver, SimOptions
+from worker.backends.contract import Backend, Driver, Means
+from worker.backends.sim.options import SimOptions
 from worker.backends.sim.tables import metadata
 from worker.db.chains import Chain
+from worker.domain.ce import CE
+
+
+def _driver(ce: CE, options: SimOptions, means: Means) -> Driver:
+    # Most commands speak to no CE: the driver is imported by those that do.
+    from worker.backends.sim.driver import SimDriver
+
+    return SimDriver(ce, options, means)
+
 
 BACKEND = Backend(
     name="sim",
     about="A simulated CE, for trying things out and for tests.",
     options=SimOptions,
-    driver=SimDriver,
+    driver=_driver,
     chain=Chain(
         name="sim",
         tables=("sim_jobs", "sim_faults"),

@@ -19,7 +19,6 @@ from worker.policy import explaining
 from worker.policy.learning import evaluate
 from worker.policy.parameters import Parameters
 from worker.services.credentials import CredentialStanding, standings
-from worker.services.facts import is_held
 from worker.services.observe.failing import LATELY, Ends
 from worker.services.observe.standstill import Standstill, are_ces_asked, standstills
 from worker.services.runtime import Runtime
@@ -211,7 +210,7 @@ def _sending(ce: slots.CESlots, now: datetime) -> str:
         return DISABLED
     if ce.draining:
         return f"draining{_moment('by', ce.drain_by, now)}"
-    if ce.sending is Sending.NORMAL or (ce.sending is Sending.HELD and not is_held(ce, now)):
+    if ce.sending is Sending.NORMAL or (ce.sending is Sending.HELD and not ce.is_held(now)):
         return NORMAL
     if ce.sending is Sending.HELD:
         return f"held{_moment('until', ce.held_until, now)}: {ce.sending_reason}"

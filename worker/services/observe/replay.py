@@ -12,8 +12,8 @@ from itertools import groupby
 from worker.db import decisions
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
-from worker.policy import registry
 from worker.policy.traces import Facts, facts_from
+from worker.services import policies
 from worker.services.runtime import Runtime
 
 PIECE = timedelta(minutes=10)
@@ -37,7 +37,7 @@ class ReplayResult:
 
 def replay(runtime: Runtime, day: date, policy_name: str) -> ReplayResult:
     """Decide every stored tick of a day again."""
-    policy = registry.find(policy_name)
+    policy = policies.find(policy_name)
     result = ReplayResult(policy=policy_name)
     for stored in _ticks(runtime, day):
         facts = _facts(stored)

@@ -2,14 +2,16 @@
 
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
-from worker.policy import registry
+from worker.policy.contract import DEFAULT_POLICY
 from worker.policy.parameters import DEFAULTS, Parameters
+from worker.services.files import read_toml
+from worker.services.policies import find
 from worker.simulation.drive import MakePolicy, Run, Sample, drive
 from worker.simulation.oracle import oracle
 from worker.simulation.scenario import Scenario, parse
@@ -18,7 +20,7 @@ from worker.simulation.score import Score, score
 ORACLE = "oracle"
 """It knows the truth; what it gets is what every other is measured by."""
 
-COMPARED = (registry.DEFAULT_POLICY, "proportional", "fill_all")
+COMPARED = (DEFAULT_POLICY, "proportional", "fill_all")
 """The policies that are compared when none is named."""
 
 SUFFIX = ".toml"
@@ -59,7 +61,7 @@ def scenarios() -> list[Scenario]:
 def load(name: str) -> Scenario:
     """Find a scenario that comes with Pilotage by its name, or read one from its file."""
     if name.endswith(SUFFIX):
-        return _read(Path(name))
+        return parse(Path(name).stem, read_toml(Path(name)))
     by_name = {scenario.name: scenario for scenario in scenarios()}
     if name not in by_name:
         raise Invalid(f"scenario {name}", f"{nearest(name, by_name)}; a file ends in {SUFFIX}")
@@ -75,7 +77,8 @@ def compare(
     parameters: Parameters = DEFAULTS,
 ) -> PolicyComparison:
     """Run a scenario with the oracle and with each policy."""
-    scenario = replace(scenario, hours=scenario.hours if hours is None else hours)
+    if hours is not None:
+        scenario = scenario.model_copy(update={"hours": hours})
     seed = scenario.seed if seed is None else seed
     runs = []
     for name, make in list(_makers(policies)):
@@ -90,7 +93,7 @@ def _makers(policies: Sequence[str]) -> Iterator[tuple[str, MakePolicy]]:
     yield ORACLE, oracle
     for name in dict.fromkeys(policies):
         if name != ORACLE:
-            policy = registry.find(name)
+            policy = find(name)
             yield name, lambda world, policy=policy: policy  # type: ignore[misc]
 
 
@@ -106,11 +109,3 @@ def _outcome(name: str, run: Run, own: Score, best: Score) -> PolicyResult:
 
 def _part(own: float, best: float) -> float:
     return own / best if best else 1.0
-
-
-def _read(path: Path) -> Scenario:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Invalid(f"scenario {path}", f"it is not TOML: {error}") from error
-    return parse(path.stem, content)

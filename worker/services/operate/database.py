@@ -1,10 +1,14 @@
 """Care of the database: make it, bring it up to date, look at it, empty it, remove it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from worker.backends import registry
+from worker.backends.contract import Backend
 from worker.db import chains, pilot_reads, schema, server
-from worker.db.chains import CORE, Chain, ChainStanding, ChainState
+from worker.db.chains import CORE, CORE_CHAIN, Chain, ChainStanding, ChainState
 from worker.db.database import Database
 from worker.db.driver_errors import translated
 from worker.db.tables import pilots
@@ -70,7 +74,7 @@ def migrate_chain(database: Database, chain: Chain, *, stamp: bool = False) -> M
     return Migrated(chain=chain.name, status=status, was=before.revision, revision=before.head)
 
 
-def migrate_each(database: Database, chosen: Sequence[Chain]) -> list[Migrated]:
+def migrate_each(database: Database, chosen: Iterable[Chain]) -> list[Migrated]:
     """Bring these chains up to date, each on its own: one that fails stops no other."""
     done = []
     for chain in chosen:
@@ -79,13 +83,6 @@ def migrate_each(database: Database, chosen: Sequence[Chain]) -> list[Migrated]:
         except Exception as error:  # noqa: BLE001 - a plug-in's migration may raise anything
             done.append(_failed(chain, error))
     return done
-
-
-def _failed(chain: Chain, error: Exception) -> Migrated:
-    message = " ".join(str(error).split())
-    if not isinstance(error, PilotageError):
-        message = f"{type(error).__name__}: {message}"
-    return Migrated(chain=chain.name, status="failed", was=None, revision=None, error=message)
 
 
 def setup(database: Database) -> tuple[Deed, list[Migrated]]:
@@ -161,12 +158,48 @@ def status(database: Database) -> list[ChainStatus]:
     ]
 
 
+def list_backends(database: Database, backends: Mapping[str, Backend]) -> list[dict[str, Any]]:
+    """List the back-ends with the standing of their chains."""
+    by_name = {chain.chain: chain for chain in status(database)}
+    return [
+        {
+            "name": backend.name,
+            "about": backend.about,
+            "place": by_name[backend.name].place,
+            "revision": by_name[backend.name].revision,
+            "newest": by_name[backend.name].newest,
+            "tables": list(backend.chain.tables),
+        }
+        for backend in backends.values()
+    ]
+
+
+def migrate_one(database: Database, backends: Mapping[str, Backend], name: str) -> list[Migrated]:
+    """Bring the tables of one back-end up to date."""
+    return [migrate_chain(database, registry.get(backends, name).chain)]
+
+
+def write_revision(
+    database: Database, backends: Mapping[str, Backend], name: str, message: str
+) -> Path | None:
+    """Write the next migration of a chain, from where the database stands to the models."""
+    chain = CORE_CHAIN if name == CORE else registry.get(backends, name).chain
+    return chains.write_revision(database.engine, chain, message)
+
+
 def require_current(database: Database) -> None:
     """Refuse to go on with a database that is older or newer than this program."""
     if server.is_missing(database.url):
         raise SchemaAbsent(str(database))
     with translated(database.url), database.engine.connect() as connection:
         chains.require_current(connection, database.chains)
+
+
+def _failed(chain: Chain, error: Exception) -> Migrated:
+    message = " ".join(str(error).split())
+    if not isinstance(error, PilotageError):
+        message = f"{type(error).__name__}: {message}"
+    return Migrated(chain=chain.name, status="failed", was=None, revision=None, error=message)
 
 
 def _standings(database: Database) -> list[tuple[Chain, ChainStanding, dict[str, int | None]]]:

@@ -66,6 +66,7 @@ def list_ces(
     search: str | None = None,
     backend: str | None = None,
     enabled: bool | None = None,
+    tags: Collection[str] = (),
     **asked: Any,
 ) -> Page[CE]:
     """List CEs: one page, asked for as `PageRequest` says."""
@@ -73,7 +74,12 @@ def list_ces(
         registry.get(backends, backend)
     with database.uow() as tx:
         return ces.find(
-            tx, search=search, backend=backend, enabled=enabled, asked=PageRequest(**asked)
+            tx,
+            search=search,
+            backend=backend,
+            enabled=enabled,
+            tags=tags,
+            asked=PageRequest(**asked),
         )
 
 

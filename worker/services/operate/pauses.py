@@ -1,15 +1,16 @@
-"""Pausing a CE by hand, and letting it go on; and the history of its pauses."""
+"""When CEs get nothing: pauses by hand, and their end; maintenances, which are known before."""
 
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from worker.db import ces, health, sending
+from worker.db import ces, health, maintenances, sending
 from worker.db.database import Database
+from worker.db.maintenances import Maintenance
 from worker.db.pages import Page, PageRequest
 from worker.db.sending import SendingChange
 from worker.domain.calls import trouble
-from worker.domain.errors import Invalid
+from worker.domain.errors import ConfirmationNeeded, Invalid
 from worker.domain.sending import Sending
 from worker.policy.learning import end_pause, evaluate
 from worker.services.runtime import Runtime
@@ -80,3 +81,26 @@ def history(database: Database, ce: str, **request: Any) -> Page[SendingChange]:
     """List when a CE was paused, held or resumed."""
     with database.uow() as tx:
         return sending.find(tx, ce, asked=PageRequest(**request))
+
+
+def add_maintenance(
+    database: Database, ce: str, begins_at: datetime, ends_at: datetime, reason: str
+) -> int:
+    """Add a maintenance; return its id."""
+    maintenance = Maintenance(ce=ce, begins_at=begins_at, ends_at=ends_at, reason=reason)
+    with database.uow() as tx:
+        return maintenances.add(tx, maintenance)
+
+
+def maintenances_of(database: Database, ce: str | None, now: datetime) -> list[Maintenance]:
+    """Return the maintenances that are not over, of one CE or of all."""
+    with database.uow() as tx:
+        return maintenances.find(tx, ce, now)
+
+
+def remove_maintenance(database: Database, ce: str, which: int, *, yes: bool) -> None:
+    if not yes:
+        would = f"this would remove maintenance {which} of CE {ce}"
+        raise ConfirmationNeeded(would, "say --yes if you mean it")
+    with database.uow() as tx:
+        maintenances.remove(tx, ce, which)

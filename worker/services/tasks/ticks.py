@@ -1,7 +1,7 @@
 """Ticks: which tasks are due, claimed so that only one of several schedulers fires each."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
 from worker.domain.errors import Invalid, PilotageError
-from worker.domain.schedule import Scope
+from worker.domain.schedule import ScheduleSetting, Scope, VOSchedule
 from worker.policy.ticks import check_cron, is_due, next_tick, was_set_back
 from worker.services.tasks import catalogue
 from worker.services.tasks.catalogue import Task
@@ -111,10 +111,24 @@ def first(schedule: Schedule, now: datetime) -> Schedule:
     return replace(schedule, next_at=next_tick(None, schedule.cron, None, now))
 
 
+def of_settings(settings: Mapping[str, ScheduleSetting]) -> Iterator[Schedule]:
+    """Make the schedules that a file names by their tasks; one without a time has the default."""
+    for task, setting in settings.items():
+        if setting.model_fields_set - {"vo"}:
+            yield _of_setting(task, None, setting)
+        for vo, own in setting.vo.items():
+            yield _of_setting(task, vo, own)
+
+
 def list_schedules(database: Database) -> list[Schedule]:
     """List when each task fires and how it last went."""
     with database.uow() as tx:
         return schedules.get_all(tx)
+
+
+def _of_setting(task: str, vo: str | None, setting: VOSchedule) -> Schedule:
+    timed = setting if setting.every or setting.cron else catalogue.get(task)
+    return Schedule(task=task, vo=vo, every=timed.every, cron=timed.cron, enabled=setting.enabled)
 
 
 def _present(tx: Transaction, task: Task, vo: str | None) -> Schedule:

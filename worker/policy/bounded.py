@@ -1,34 +1,14 @@
-"""Which policies there are: ours, and an operator's own, by the same entry point."""
+"""A policy of an operator's own, held to what every policy promises."""
 
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from importlib.metadata import EntryPoint, entry_points
 
 from worker.domain.decision import Decision
-from worker.domain.errors import ConfigurationError
-from worker.domain.nearest import nearest
 from worker.policy import traces
 from worker.policy.contract import Policy
 from worker.policy.facts import CEFacts, VOFacts
 from worker.policy.parameters import DEFAULTS, Parameters
-
-GROUP = "pilotage.policies"
-DEFAULT_POLICY = "three_chances"
-
-
-def names() -> list[str]:
-    """List the policies that are installed."""
-    return sorted(point.name for point in entry_points(group=GROUP))
-
-
-def find(name: str = DEFAULT_POLICY) -> Policy:
-    """Load a policy. One that is not ours is kept within the promises of a policy."""
-    points = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in points:
-        raise ConfigurationError(f"unknown policy {name}", nearest(name, points))
-    policy = _load(points[name])
-    return policy if points[name].value.startswith("worker.policy.") else Bounded(name, policy)
 
 
 class Bounded:
@@ -83,16 +63,3 @@ class Bounded:
         if granted == decision.granted:
             return decision.reason
         return f"{decision.reason}; cut from {decision.granted} to {granted}, which is all there is"
-
-
-def _load(point: EntryPoint) -> Policy:
-    try:
-        loaded = point.load()
-    except Exception as error:  # a plug-in may raise anything
-        raise ConfigurationError(
-            f"policy {point.name}", f"it cannot be loaded: {type(error).__name__}: {error}"
-        ) from error
-    if not callable(loaded):
-        raise ConfigurationError(f"policy {point.name}", f"{point.value} is not a function")
-    policy: Policy = loaded
-    return policy

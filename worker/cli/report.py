@@ -1,0 +1,75 @@
+"""`pilotage report`: the summaries that the task `report` stored."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.columns import ALWAYS, Column
+from worker.cli.groups import example
+from worker.cli.options import Ago, as_json
+from worker.domain.pilot import Status
+from worker.services.observe import reports
+from worker.services.observe.reports import Report
+
+WAITING = (Status.RESERVED, Status.SUBMITTING, Status.SUBMITTED)
+COUNTED = (Status.RUNNING, Status.DONE, Status.FAILED, Status.CANCELLED, Status.LOST)
+COLUMNS = (
+    Column(name="at", rank=ALWAYS),
+    Column(name="waiting", rank=ALWAYS),
+    *(Column(name=status, rank=ALWAYS) for status in COUNTED),
+    Column(name="free_slots", title="free"),
+)
+
+
+@click.command(epilog=example("pilotage report --since 7d --json"))
+@click.option(
+    "--since",
+    type=Ago(),
+    default="24h",
+    show_default=True,
+    help="From this moment on, or from so long ago.",
+)
+@click.option(
+    "--rows",
+    "limit",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="Rows at the most.",
+)
+@click.option("--after", help="Continue after the previous page (cursor printed below it).")
+@as_json
+def report(since: datetime, limit: int, after: str | None, as_json: bool) -> None:
+    """Show the summaries that were stored, the latest first.
+
+    The task `report` stores one an hour: how many pilots have each status, and the free slots.
+    """
+    database = wiring.current_database()
+    page = reports.stored(database, since, limit=limit, after=after)
+    if as_json:
+        show.as_json({"items": [_machine(one) for one in page.items], "next": page.next})
+        return
+    rows = [{"at": one.at, **_row(one.summary)} for one in page.items]
+    show.table(rows, COLUMNS, f"no report was stored since {since:%Y-%m-%d %H:%M:%S}Z")
+    if page.next:
+        show.verbatim(f"more: --after {page.next}")
+
+
+def _machine(stored: Report) -> dict[str, Any]:
+    """Return a report for machines: every status has its number."""
+    pilots = stored.summary["pilots"]
+    numbers = {status: pilots.get(status, 0) for status in Status}
+    return {"at": stored.at, **stored.summary, "pilots": numbers}
+
+
+def _row(summary: Mapping[str, Any]) -> dict[str, int]:
+    pilots = summary["pilots"]
+    return {
+        "waiting": sum(pilots.get(status, 0) for status in WAITING),
+        **{status: pilots.get(status, 0) for status in COUNTED},
+        "free_slots": summary["free_slots"],
+    }
