@@ -14,8 +14,9 @@ from worker.backends.contract import Driver
 from worker.db import uow
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import BackendError, PilotageError, Unavailable, Unreadable
-from worker.domain.pilot import check_stamp, check_stamps
+from worker.domain.pilot import check_stamp, check_stamps, is_stamp
 from worker.domain.secrets import without_secrets
+from worker.domain.texts import one_line
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Guard:
         with _calling("find"):
             listing = self._driver.find()
         return Listing(
-            jobs=[_with_safe_node(_clean(job)) for job in listing.jobs if _is_stamp(job.stamp)],
+            jobs=[_with_safe_node(_clean(job)) for job in listing.jobs if is_stamp(job.stamp)],
             complete=listing.complete,
             as_of=listing.as_of,
             vos=listing.vos,
@@ -131,13 +132,4 @@ def _with_safe_node(answer: Observed) -> Observed:
         return answer._replace(node=None)
     if len(node) <= LONGEST_NODE and node.isascii() and node.isprintable():
         return answer
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in node.strip())
-    return answer._replace(node=shown[:LONGEST_NODE])
-
-
-def _is_stamp(word: str) -> bool:
-    try:
-        check_stamp(word)
-    except PilotageError:
-        return False
-    return True
+    return answer._replace(node=one_line(node, LONGEST_NODE))

@@ -5,11 +5,22 @@ grow by a statement a row. The parameter is always called `rows`.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Float, Integer, Subquery, Table, Text, bindparam, text
+from sqlalchemy import (
+    JSON,
+    Float,
+    Integer,
+    Subquery,
+    Table,
+    Text,
+    bindparam,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
@@ -54,12 +65,38 @@ def _legible(value: Any) -> Any:
 
 
 def insert_new(tx: Transaction, table: Table, **values: Any) -> int | None:
-    """Insert a row unless one with its name is there; tell its key, or `None`."""
-    make = postgresql.insert if tx.dialect == POSTGRESQL else sqlite.insert
+    """Insert a row unless one with its name is there; return its number, or `None`."""
     key = next(iter(table.primary_key.columns))
-    made = tx.execute(make(table).values(values).on_conflict_do_nothing().returning(key))
-    found: int | None = made.scalar_one_or_none()
-    return found
+    new = _insert(tx.dialect, table).values(values).on_conflict_do_nothing().returning(key)
+    number: int | None = tx.execute(new).scalar_one_or_none()
+    return number
+
+
+def put(tx: Transaction, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Insert a row, or give the one with this primary key these values."""
+    new = _insert(tx.dialect, table).values({**key, **values})
+    tx.execute(new.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+
+
+def insert_rows(
+    dialect: str,
+    table: Table,
+    columns: Mapping[str, type[TypeEngine[Any]]],
+    **common: type[TypeEngine[Any]],
+) -> Any:
+    """Return the insertion of `rows`, to say what becomes of those that are there already.
+
+    What all rows have in common are parameters of their own.
+    """
+    new = rows(dialect, **columns)
+    same = [bindparam(name, type_=kind()) for name, kind in common.items()]
+    # Without a WHERE, SQLite would read ON CONFLICT as a part of FROM.
+    source = select(new, *same).where(true())
+    return _insert(dialect, table).from_select([*columns, *common], source)
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    return postgresql.insert(table) if dialect == POSTGRESQL else sqlite.insert(table)
 
 
 def _plain(value: object) -> str:

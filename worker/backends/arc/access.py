@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from worker.backends.arc.options import ArcOptions, Authentication
+from worker.backends.identities import Identity
 from worker.domain.errors import CredentialProblem, Unavailable
 
 PROXY_INFO = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14")
@@ -44,26 +45,33 @@ class Proxy:
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """One identity, and the VOs that have it."""
+    """An identity as it is shown to a CE, and how the CE names it."""
 
-    vos: tuple[str, ...]
+    identity: Identity
     owner: str
     context: ssl.SSLContext = field(repr=False)
     headers: Mapping[str, str] = field(repr=False, default_factory=dict)
     proxy: Proxy | None = field(repr=False, default=None)
+
+    @property
+    def vos(self) -> tuple[str, ...]:
+        """The VOs that have this identity."""
+        return self.identity.vos or ()
 
     def __str__(self) -> str:
         """Name it for a person."""
         return f"VO {', '.join(self.vos)}"
 
 
-def open_access(ce: str, options: ArcOptions, vos: tuple[str, ...], path: Path) -> Access:
+def open_access(ce: str, options: ArcOptions, identity: Identity) -> Access:
     """Read a credential, and make of it what a CE is shown."""
+    vos, path = identity.vos or (), identity.path
+    assert path is not None
     context = _context(ce, options.ca)
     if options.authentication is Authentication.TOKEN:
         token = _read_token(ce, vos, path)
         return Access(
-            vos=vos,
+            identity=identity,
             owner=token_owner(token),
             context=context,
             headers={"Authorization": f"Bearer {token}"},
@@ -74,7 +82,7 @@ def open_access(ce: str, options: ArcOptions, vos: tuple[str, ...], path: Path) 
         context.load_cert_chain(path, password=lambda: "")
     except (OSError, ValueError):
         raise _bad(ce, vos, path, "the certificate and the key do not fit together") from None
-    return Access(vos=vos, owner=proxy_owner(proxy), context=context, proxy=proxy)
+    return Access(identity=identity, owner=proxy_owner(proxy), context=context, proxy=proxy)
 
 
 def read_proxy(ce: str, vos: tuple[str, ...], path: Path) -> Proxy:

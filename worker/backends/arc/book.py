@@ -10,12 +10,10 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Executable, Text, bindparam, delete, func, select, true
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Executable, Text, bindparam, delete, func, select
 
 from worker.backends.arc.tables import arc_identities, arc_jobs
-from worker.db.rows import encode, rows
+from worker.db.rows import encode, insert_rows, put, rows
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 
@@ -95,14 +93,12 @@ def identities(tx: Transaction, ce: str, vo: str) -> list[Identity]:
 
 def used(tx: Transaction, ce: str, vo: str, identity: Identity) -> None:
     """Write down under whose name a VO's pilots are sent."""
-    insert = postgresql_insert if tx.dialect == "postgresql" else sqlite_insert
     values = {
         "used_at": identity.used_at,
         "delegation": identity.delegation,
         "delegated_until": identity.delegated_until,
     }
-    new = insert(arc_identities).values(ce=ce, vo=vo, owner=identity.owner, **values)
-    tx.execute(new.on_conflict_do_update(index_elements=["ce", "vo", "owner"], set_=values))
+    put(tx, arc_identities, {"ce": ce, "vo": vo, "owner": identity.owner}, values)
 
 
 _COLUMNS: dict[str, Any] = {
@@ -117,12 +113,7 @@ _COLUMNS: dict[str, Any] = {
 
 @cache
 def _learn(dialect: str) -> Executable:
-    insert: Any = postgresql_insert if dialect == "postgresql" else sqlite_insert
-    new = rows(dialect, **_COLUMNS)
-    # SQLite would take ON CONFLICT for a join without a WHERE.
-    made = insert(arc_jobs).from_select(
-        [*new.c.keys(), "ce"], select(new, bindparam("ce", type_=Text)).where(true())
-    )
+    made = insert_rows(dialect, arc_jobs, _COLUMNS, ce=Text)
     # What was told first stays: a job has one beginning and one end.
     later = {
         name: func.coalesce(_JOB[name], made.excluded[name])

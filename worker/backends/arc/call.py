@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -14,9 +13,10 @@ from worker.backends.arc.access import Access, open_access
 from worker.backends.arc.options import ArcOptions
 from worker.backends.arc.rest import Rest, connected
 from worker.backends.contract import Means
+from worker.backends.identities import Answers, Identities, Identity
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
-from worker.domain.errors import BackendError, CredentialProblem, DatabaseError, Unavailable
+from worker.domain.errors import BackendError, DatabaseError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -55,21 +55,6 @@ class Desk:
             log.warning("CE %s: what it said of its jobs was not noted: %s", self.ce.name, error)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of the work for each VO: an answer, or an error."""
-
-    answers: dict[tuple[str, ...], Any] = field(default_factory=dict)
-    problems: dict[str, BackendError] = field(default_factory=dict)
-
-    def raise_if_vain(self) -> None:
-        """Raise an error, if not one identity had an answer."""
-        if self.problems and not self.answers:
-            errors = list(self.problems.values())
-            # What is wrong with the CE says more than what is wrong with one credential.
-            raise next((e for e in errors if not isinstance(e, CredentialProblem)), errors[0])
-
-
 def within(timeout: float, ce: str, work: Coroutine[Any, Any, Value]) -> Value:
     """Do the work of a call, and give it up when its time has passed."""
 
@@ -83,28 +68,30 @@ def within(timeout: float, ce: str, work: Coroutine[Any, Any, Value]) -> Value:
         raise Unavailable(ce, f"no answer within {timeout:g} s") from None
 
 
-async def each(
-    desk: Desk,
-    vos: Iterable[str] | None,
-    work: Work[Any],
-    outcome: Outcome,
-) -> None:
-    """Do the work as each identity of these VOs, side by side; of all VOs that have one if `None`.
+async def each(desk: Desk, who: Identities, work: Work[Value], answers: Answers[Value]) -> None:
+    """Do the work as each identity, side by side.
 
-    What is done by the time that the call is given up stands in the outcome.
+    What is done by the time that the call is given up stands in the answers.
     """
     turns = asyncio.Semaphore(desk.options.connections)
-    accesses = _accesses(desk, vos, outcome)
 
-    async def one(access: Access) -> None:
-        try:
+    async def one(identity: Identity) -> None:
+        with answers.noting_problems(identity), _forgetting(desk):
+            access = open_access(desk.ce.name, desk.options, identity)
             async with _reached(desk, access, turns) as rest:
-                outcome.answers[access.vos] = await work(rest)
-        except BackendError as error:
-            _agreed.pop(_line(desk), None)
-            outcome.problems.update(dict.fromkeys(access.vos, error))
+                answers.given[identity] = await work(rest)
 
-    await asyncio.gather(*(one(access) for access in accesses))
+    await asyncio.gather(*map(one, who.usable))
+
+
+@contextmanager
+def _forgetting(desk: Desk) -> Iterator[None]:
+    """Agree upon a version of REST anew after a call that failed."""
+    try:
+        yield
+    except BackendError:
+        _agreed.pop(_line(desk), None)
+        raise
 
 
 @asynccontextmanager
@@ -127,24 +114,3 @@ async def _agree(desk: Desk, rest: Rest) -> None:
 
 def _line(desk: Desk) -> tuple[str, str | None]:
     return desk.options.url, desk.options.version
-
-
-def _accesses(desk: Desk, vos: Iterable[str] | None, outcome: Outcome) -> list[Access]:
-    """Open the credential of each VO; VOs that share a file share the identity."""
-    held = desk.means.credentials(desk.options.credential)
-    by_path: dict[Path, list[str]] = {}
-    for vo in held if vos is None else dict.fromkeys(vos):
-        found = held.get(vo) or CredentialProblem(
-            desk.ce.name, f"VO {vo} has no {desk.options.authentication} for it"
-        )
-        if isinstance(found, CredentialProblem):
-            outcome.problems[vo] = found
-        else:
-            by_path.setdefault(Path(found), []).append(vo)
-    opened = []
-    for path, sharing in by_path.items():
-        try:
-            opened.append(open_access(desk.ce.name, desk.options, tuple(sharing), path))
-        except CredentialProblem as error:
-            outcome.problems.update(dict.fromkeys(sharing, error))
-    return opened

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from worker.backends.arc.access import PROXY_INFO, Proxy
 from worker.backends.arc.book import Identity
-from worker.backends.arc.rest import Reply, Rest, legible
+from worker.backends.arc.rest import Reply, Rest
 from worker.domain.errors import Unavailable, Unreadable
+from worker.domain.texts import legible
 
 _INHERIT_ALL = bytes.fromhex("300c300a06082b06010505071501")
 """ProxyCertInfo of RFC 3820: whoever has the proxy may do whatever its owner may."""

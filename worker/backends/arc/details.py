@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from worker.backends.arc.rest import as_list, legible
+from worker.backends.arc.rest import as_list
+from worker.domain.texts import legible
 
 _NAME = re.compile(r"<(?:\w+:)?Name>([^<]{1,200})</(?:\w+:)?Name>")
 _CONFIRMS = re.compile(r"nordugrid:INLRMS:R\b")

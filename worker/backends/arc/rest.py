@@ -18,6 +18,7 @@ import httpx
 
 from worker.backends.arc.access import Access
 from worker.domain.errors import BackendError, CredentialProblem, Unavailable, Unreadable
+from worker.domain.texts import legible
 
 log = logging.getLogger(__name__)
 
@@ -218,15 +219,6 @@ def as_list(told: Any, key: str) -> list[Any]:
     if found is None:
         return []
     return found if isinstance(found, list) else [found]
-
-
-def legible(text: str) -> str:
-    """Make a text of the CE harmless: it may hold anything, and it is stored, sent and shown."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

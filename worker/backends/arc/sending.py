@@ -11,10 +11,11 @@ from worker.backends.arc.description import SCRIPT, Description, bodies, describ
 from worker.backends.arc.details import code_of
 from worker.backends.arc.lookup import names
 from worker.backends.arc.names import read_name
-from worker.backends.arc.rest import Reply, Rest, as_list, gathered, legible
+from worker.backends.arc.rest import Reply, Rest, as_list, gathered
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem
 from worker.domain.pilot import Cause
+from worker.domain.texts import legible
 
 log = logging.getLogger(__name__)
 

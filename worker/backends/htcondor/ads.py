@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from signal import Signals
 from typing import Any
 
 from worker.backends.htcondor.states import (
@@ -17,9 +16,11 @@ from worker.backends.htcondor.states import (
     Hold,
     hold_of,
 )
+from worker.domain import exits
 from worker.domain.ce_answers import Observed
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import Cause, Status
+from worker.domain.texts import one_line
 
 Ad = Mapping[str, Any]
 
@@ -37,7 +38,6 @@ GIVEN_UP = "pilotage: given up on hold"
 WALLTIME = "pilotage: its time was up"
 """The reasons that we give for a removal; HTCondor keeps them and adds who did it."""
 
-_LAST_SIGNAL = 64
 _LONGEST_REASON = 1000
 
 
@@ -74,7 +74,7 @@ def live(ad: Ad) -> Observed:
         return _held(ad)
     if status is not None and status in ALIVE:
         return _observed(ad, status=ALIVE[status], raw=_word(ad, status))
-    return _observed(ad, status=None, raw=f"JobStatus {legible(str(ad.get('JobStatus')))}"[:100])
+    return _observed(ad, status=None, raw=one_line(f"JobStatus {ad.get('JobStatus')}", 100))
 
 
 def ended(ad: Ad) -> Observed:
@@ -94,13 +94,6 @@ def is_given_up(ad: Ad, now: datetime, patience: float) -> bool:
     since = _number(ad, "EnteredCurrentStatus") or 0
     asked_at = _number(ad, "ServerTime") or int(now.timestamp())
     return not _hold(ad).waits or asked_at - since > patience
-
-
-def legible(text: str) -> str:
-    """Make a text harmless: it may hold anything, and it is stored, sent and shown."""
-    return "".join(
-        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
 
 
 def _is_ours(ad: Ad) -> bool:
@@ -134,17 +127,13 @@ def _completed(ad: Ad) -> Observed:
 
 
 def _end(ad: Ad) -> tuple[Status, Cause | None, int | None, str | None]:
-    code, number = _number(ad, "ExitCode"), _number(ad, "ExitSignal")
-    if ad.get("ExitBySignal") is True and number is not None:
-        return Status.FAILED, Cause.SIGNAL, 128 + number, f"signal {_signal(number)}"
+    code, signal = _number(ad, "ExitCode"), _number(ad, "ExitSignal")
+    if ad.get("ExitBySignal") is True and signal is not None:
+        code = exits.code_of(signal)
     if code is None:
         return Status.FAILED, Cause.UNKNOWN, None, "its exit code is not recorded"
-    if code == 0:
-        return Status.DONE, None, 0, None
-    # A shell whose command was killed by a signal passes it on as 128 and its number.
-    if 0 < code - 128 <= _LAST_SIGNAL:
-        return Status.FAILED, Cause.SIGNAL, code, f"signal {_signal(code - 128)}"
-    return Status.FAILED, Cause.EXIT_CODE, code, f"exit code {code}"
+    cause, reason = exits.meaning(code)
+    return Status.FAILED if code else Status.DONE, cause, code, reason
 
 
 def _removed(ad: Ad) -> Observed:
@@ -209,7 +198,7 @@ def _number(ad: Ad, name: str) -> int | None:
 
 def _text(ad: Ad, name: str) -> str | None:
     value = ad.get(name)
-    return legible(value)[:_LONGEST_REASON] if isinstance(value, str) and value else None
+    return one_line(value, _LONGEST_REASON) if isinstance(value, str) and value else None
 
 
 def _moment(ad: Ad, name: str) -> datetime | None:
@@ -218,9 +207,3 @@ def _moment(ad: Ad, name: str) -> datetime | None:
         with suppress(ValueError, OverflowError, OSError):
             return datetime.fromtimestamp(seconds, tz=UTC)
     return None
-
-
-def _signal(number: int) -> str:
-    with suppress(ValueError):
-        return f"{number} ({Signals(number).name})"
-    return str(number)

@@ -11,7 +11,8 @@ from shlex import join, quote
 from typing import NamedTuple
 
 from worker.backends.htcondor.ads import WALLTIME
-from worker.backends.htcondor.options import HTCondorOptions, is_text
+from worker.backends.htcondor.options import HTCondorOptions
+from worker.backends.option_types import argv, check_text
 from worker.domain.ce_answers import Order
 from worker.domain.pilot import group_and_number
 
@@ -33,9 +34,11 @@ def alike(order: Order) -> Alike:
 
 def problem(what: Alike) -> str | None:
     """Tell what no program could be written of, if there is anything."""
-    for word in (what.script or "", *what.arguments):
-        if not is_text(word):
-            return "the script or an argument holds a zero byte, or what is not UTF-8"
+    try:
+        for word in (what.script or "", *what.arguments):
+            check_text(word)
+    except ValueError as error:
+        return f"the script or an argument: {error}"
     return None
 
 
@@ -57,9 +60,7 @@ def program(what: Alike, ce: str, options: HTCondorOptions) -> str:
 
 def _work(what: Alike, options: HTCondorOptions) -> list[str]:
     if what.script is None:
-        command = options.command
-        words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
-        return [f"exec {join([*words, *what.arguments])}"]
+        return [f"exec {join([*argv(options.command), *what.arguments])}"]
     starter = [PAYLOAD] if what.script.startswith("#!") else ["/bin/sh", PAYLOAD]
     return [
         f"printf %s {quote(what.script)} > {PAYLOAD} && chmod 700 {PAYLOAD} || exit 126",

@@ -1,21 +1,20 @@
 """The driver of the back-end htcondor."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from worker.backends.contract import Means
 from worker.backends.htcondor import ads, handles
 from worker.backends.htcondor.ads import Ad
-from worker.backends.htcondor.client import Client
+from worker.backends.htcondor.client import Client, clients
 from worker.backends.htcondor.description import text
-from worker.backends.htcondor.identities import Identities, Identity, identities
 from worker.backends.htcondor.marks import Marks
 from worker.backends.htcondor.options import HTCondorOptions
 from worker.backends.htcondor.place import Place
 from worker.backends.htcondor.sending import Sending
 from worker.backends.htcondor.states import GIVEN_UP
+from worker.backends.identities import Answer, Answers, Identity, Shares, identities
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import BackendError, Unavailable
@@ -45,67 +44,73 @@ class HTCondorDriver:
             "batch": f"{self.means.prefix}-{self.ce.name}",
             "instance": self.instance,
         }
-        sending = Sending(ce=self.ce.name, options=self.options, place=self.place, names=names)
-        with self._asking() as who:
-            return sending.send(orders, who, self._client)
+        shares = Shares(orders)
+
+        def send(client: Client, identity: Identity) -> list[Receipt]:
+            sending = Sending(ce=self.ce.name, options=self.options, place=self.place, names=names)
+            return sending.send(shares.of(identity), client)
+
+        answers = self._ask(shares.vos, send)
+        receipts = [one for some in answers.or_raise() for one in some]
+        return [*receipts, *answers.refusals(orders)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """List what is in the queue, and look up in the history what is not."""
-        seen: list[Observed] = []
-        with self._asking() as who:
-            for identity in who.usable:
-                asked = [job for job in jobs if identity.acts_for(job.vo)]
-                if asked:
-                    seen += self._look(identity, asked)
-        return seen
+        shares = Shares(jobs)
+        answers = self._ask(shares.vos, lambda client, who: self._look(client, who, shares.of(who)))
+        return [one for some in answers.or_raise() for one in some]
 
     def find(self) -> Listing:
         """List what is in the queue, and what has left it since the mark."""
         as_of = self.means.now()
-        listed: list[Observed] = []
-        with self._asking() as who:
-            newest = self._newest(who)
-            since = self.marks.read()
-            for identity in who.usable:
-                client, ours = self._client(identity), self._ours(identity)
-                queue = client.queue(ours)
-                self._give_up(client, ours, queue)
-                found = {ads.handle(ad): ads.ended(ad) for ad in client.history(ours, since)}
-                # What left the queue in between is in both.
-                found |= {ads.handle(ad): ads.live(ad) for ad in queue}
-                listed += [job._replace(ce=self.ce.name) for job in found.values()]
-            if newest is not None:
-                self.marks.move(newest, as_of)
-            if not who.problems:
-                self.place.tidy({job.stamp for job in listed if job.ended_at is None})
-        return Listing(jobs=listed, complete=True, as_of=as_of, vos=who.vos)
+        is_due, since = self.marks.is_due(as_of), self.marks.read()
+
+        def look(client: Client, identity: Identity) -> tuple[str | None, list[Observed]]:
+            newest, ours = client.newest() if is_due else None, self._ours(identity)
+            queue = client.queue(ours)
+            self._give_up(client, ours, queue)
+            found = {ads.handle(ad): ads.ended(ad) for ad in client.history(ours, since)}
+            # What left the queue in between is in both.
+            found |= {ads.handle(ad): ads.live(ad) for ad in queue}
+            return newest, [job._replace(ce=self.ce.name) for job in found.values()]
+
+        answers = self._ask(None, look)
+        lists = answers.or_raise()
+        listed = [job for _, some in lists for job in some]
+        # The mark stays while a VO cannot be listed.
+        if not answers.problems:
+            if lists[0][0] is not None:
+                self.marks.move(lists[0][0], as_of)
+            self.place.tidy({job.stamp for job in listed if job.ended_at is None})
+        return Listing(jobs=listed, complete=True, as_of=as_of, vos=answers.vos())
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Remove jobs, many with each call; one that has ended is left as it is."""
-        answers: list[Cancelled] = []
-        with self._asking() as who:
-            for identity in who.usable:
-                asked = [job for job in jobs if identity.acts_for(job.vo)]
-                answers += self._remove(identity, asked)
-        return answers
+        shares = Shares(jobs)
+        answers = self._ask(
+            shares.vos, lambda client, who: self._remove(client, who, shares.of(who))
+        )
+        return [one for some in answers.or_raise() for one in some]
 
     def output(self, job: Job) -> Output:
         """Read what a pilot wrote; with `spool`, fetch it first."""
-        with self._asking() as who:
-            path, identity = self.place.path(job.stamp), who.of(job.vo)
-            if self.options.spool and not path.exists() and identity is not None:
+
+        def read(client: Client, identity: Identity) -> Output:
+            if self.options.spool and not self.place.path(job.stamp).exists():
                 self.place.prepare([job.stamp])
                 one = f"PilotageStamp == {text(job.stamp)} && JobStatus == 4"
-                self._client(identity).fetch(f"{self._ours(identity)} && {one}")
+                client.fetch(f"{self._ours(identity)} && {one}")
             return self.place.output(job.stamp)
+
+        [output] = self._ask([job.vo], read).or_raise()
+        return output
 
     def hello(self) -> str:
         """Ask the schedd for its name and version."""
-        with self._asking() as who:
-            return self._client(who.usable[0]).hello()
+        return self._ask(None, lambda client, _: client.hello()).or_raise()[0]
 
-    def _look(self, identity: Identity, jobs: Sequence[Job]) -> list[Observed]:
-        client, ours = self._client(identity), self._ours(identity)
+    def _look(self, client: Client, who: Identity, jobs: Sequence[Job]) -> list[Observed]:
+        ours = self._ours(who)
         queue = client.queue(ours)
         self._give_up(client, ours, queue)
         known = _Known(jobs)
@@ -131,9 +136,9 @@ class HTCondorDriver:
             # The next look tries again; what was seen is worth telling all the same.
             log.warning("CE %s: pilots on hold could not be removed: %s", self.ce.name, error)
 
-    def _remove(self, identity: Identity, jobs: Sequence[Job]) -> list[Cancelled]:
+    def _remove(self, client: Client, who: Identity, jobs: Sequence[Job]) -> list[Cancelled]:
         ids = {job.stamp: handles.parsed(job.handle) for job in jobs}
-        client, ours = self._client(identity), self._ours(identity)
+        ours = self._ours(who)
         for some in handles.expressions(one for one in ids.values() if one is not None):
             client.remove(f"{ours} && {_ALIVE} && {some}", ads.CANCELLED)
         return [
@@ -143,12 +148,6 @@ class HTCondorDriver:
             for job in jobs
         ]
 
-    def _newest(self, who: Identities) -> str | None:
-        """Ask for the newest record if the mark is to move; not while a VO cannot be listed."""
-        if who.problems or not self.marks.is_due(self.means.now()):
-            return None
-        return self._client(who.usable[0]).newest()
-
     def _ours(self, identity: Identity) -> str:
         """Write the expression that is true for the jobs of this CE that an identity sees."""
         mine = f"PilotageInstance == {text(self.instance)}"
@@ -157,15 +156,17 @@ class HTCondorDriver:
         vos = " || ".join(f"PilotageVO == {text(vo)}" for vo in sorted(identity.vos))
         return f"{mine} && ({vos})"
 
-    def _client(self, identity: Identity) -> Client:
-        return Client(self.options, identity.environment)
+    def _ask(
+        self, vos: Iterable[str] | None, work: Callable[[Client, Identity], Answer]
+    ) -> Answers[Answer]:
+        """Do something as each identity.
 
-    @contextmanager
-    def _asking(self) -> Iterator[Identities]:
-        """Look at the credentials; what the file system has against us says nothing of a pilot."""
+        What the file system has against us says nothing of a pilot.
+        """
+        who = identities(self.means, self.options.credential, vos)
         try:
-            with identities(self.options, self.means) as who:
-                yield who
+            with clients(self.options) as client:
+                return who.ask(lambda identity: work(client(identity), identity))
         except OSError as error:
             raise Unavailable(self.ce.name, str(error)) from error
 

@@ -3,10 +3,9 @@
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from worker.backends.htcondor.tables import htcondor_marks as marks
+from worker.db.rows import insert_new
 from worker.db.uow import UnitOfWork
 
 
@@ -41,6 +40,5 @@ class Marks:
         values = {"next_job": newest, "next_at": now}
         mine = update(marks).where(marks.c.ce == self._ce, marks.c.next_at <= now - self._span)
         with self._uow() as tx:
-            insert = postgresql_insert if tx.dialect == "postgresql" else sqlite_insert
-            tx.execute(insert(marks).values(ce=self._ce, **values).on_conflict_do_nothing())
+            insert_new(tx, marks, ce=self._ce, **values)
             tx.execute(mine.values(job=marks.c.next_job, **values))

@@ -9,16 +9,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from worker.backends import outputs
 from worker.backends.htcondor.options import HTCondorOptions
 from worker.domain.ce_answers import Output
 from worker.domain.pilot import GROUP_LENGTH, group_and_number
 
 LIMIT = 1_000_000
-"""Characters of an output that are shown."""
+"""Bytes of an output that are shown."""
 _GROUP = re.compile(rf"[0-9a-f]{{{GROUP_LENGTH}}}")
 _SENDING = ".sending-"
 _LEFT_OVER = 3600.0
-_CUT = "\n[… {} bytes are left out …]\n"
 
 
 class Place:
@@ -51,20 +51,7 @@ class Place:
 
     def output(self, stamp: str) -> Output:
         """Read what a pilot wrote, without the middle of it if it is long."""
-        try:
-            with self.path(stamp).open("rb") as file:
-                size = file.seek(0, 2)
-                file.seek(0)
-                if size <= LIMIT:
-                    return Output(text=file.read(LIMIT).decode(errors="replace"))
-                head = file.read(LIMIT // 2)
-                file.seek(size - LIMIT // 2)
-                tail = file.read(LIMIT // 2)
-        except FileNotFoundError:
-            return Output(text="")
-        cut = _CUT.format(size - LIMIT // 2 * 2)
-        text = head.decode(errors="replace") + cut + tail.decode(errors="replace")
-        return Output(text=text, truncated=True)
+        return outputs.read(self.path(stamp), LIMIT // 2)
 
     def tidy(self, alive: Collection[str]) -> None:
         """Remove what was kept long enough; the groups of these pilots are in use."""

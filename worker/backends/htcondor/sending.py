@@ -1,13 +1,13 @@
 """Sending pilots: what is alike is one submission, whatever its number."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from worker.backends.htcondor.client import Client
 from worker.backends.htcondor.description import Alike, alike, description, problem, program
-from worker.backends.htcondor.identities import Identities, Identity
 from worker.backends.htcondor.options import HTCondorOptions
 from worker.backends.htcondor.place import Place
+from worker.backends.identities import refused
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem, Refused, Unreadable
 from worker.domain.pilot import Cause
@@ -25,45 +25,29 @@ class Sending:
     errors: list[BackendError] = field(default_factory=list)
     sent: bool = False
 
-    def send(
-        self,
-        orders: Sequence[Order],
-        who: Identities,
-        client: Callable[[Identity], Client],
-    ) -> list[Receipt]:
+    def send(self, orders: Sequence[Order], client: Client) -> list[Receipt]:
         """Send orders; the receipts, or the error if it is the same for all."""
         batches: dict[Alike, list[str]] = {}
         for order in orders:
             batches.setdefault(alike(order), []).append(order.stamp)
         self.place.prepare(order.stamp for order in orders)
         for what, stamps in batches.items():
-            if not self._send_batch(what, stamps, who, client):
+            if not self._send_batch(what, stamps, client):
                 break
         return self._answer()
 
-    def _send_batch(
-        self,
-        what: Alike,
-        stamps: Sequence[str],
-        who: Identities,
-        client: Callable[[Identity], Client],
-    ) -> bool:
-        """Send what is alike; tell whether it makes sense to go on."""
+    def _send_batch(self, what: Alike, stamps: Sequence[str], client: Client) -> bool:
+        """Send what is alike; return whether it makes sense to go on."""
         wrong = problem(what)
         if wrong is not None:
-            self._refuse(stamps, Cause.REFUSED, wrong)
+            self.receipts += refused(stamps, Cause.REFUSED, wrong)
             return True
         try:
-            identity = who.of(what.vo)
-            if identity is None:
-                raise who.problem(what.vo)
-            handles = self._submit(what, stamps, client(identity))
-        except CredentialProblem as error:
+            handles = self._submit(what, stamps, client)
+        except (CredentialProblem, Refused) as error:
             self.errors.append(error)
-            self._refuse(stamps, Cause.CREDENTIAL, str(error))
-        except Refused as error:
-            self.errors.append(error)
-            self._refuse(stamps, Cause(error.cause), " ".join(map(str, error.details)))
+            cause = Cause(error.cause) if isinstance(error, Refused) else Cause.CREDENTIAL
+            self.receipts += refused(stamps, cause, ": ".join(map(str, error.details)))
         except BackendError as error:
             # Nobody knows what became of these, and the next would fare no better.
             self.errors.append(error)
@@ -91,11 +75,6 @@ class Sending:
         if len(handles) > len(stamps):
             raise Unreadable(str(handles)[:2000], "condor_submit", "it names more jobs than sent")
         return handles
-
-    def _refuse(self, stamps: Sequence[str], cause: Cause, reason: str) -> None:
-        self.receipts += [
-            Receipt(stamp=stamp, refused=cause, raw="refused", reason=reason) for stamp in stamps
-        ]
 
     def _answer(self) -> list[Receipt]:
         """Give the receipts; where every batch met the same error, raise it: it is the CE's."""

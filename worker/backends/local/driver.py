@@ -2,7 +2,6 @@
 
 import errno
 import os
-import pwd
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +16,12 @@ from worker.backends.local.launcher import is_launching, launch, patience
 from worker.backends.local.options import LocalOptions, check_word
 from worker.backends.local.place import Place
 from worker.backends.local.processes import STAMP_VARIABLE, Remains
+from worker.backends.option_types import argv, check_text
+from worker.backends.shell import clean_environment
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
-from worker.domain.errors import PilotageError, Unavailable
-from worker.domain.pilot import FINAL, Cause, check_stamp
+from worker.domain.errors import Unavailable
+from worker.domain.pilot import FINAL, Cause, is_stamp
 
 _NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMLINK})
 """Errors that say that the host is full, not that it is broken."""
@@ -107,7 +108,7 @@ class LocalDriver:
         return Task(
             place=str(place),
             host=self.place.host,
-            command=self.options.argv(),
+            command=argv(self.options.command),
             grace=self.options.grace,
             nice=self.options.nice,
             walltime=self.options.walltime,
@@ -118,7 +119,8 @@ class LocalDriver:
 
     def _start(self, order: Order, scripts: Mapping[str, int]) -> Start:
         environment = {
-            **_clean_environment(),
+            **clean_environment(),
+            "LANG": "C.UTF-8",
             **self.options.environment,
             "PILOTAGE_VO": order.vo,
             "PILOTAGE_CE": self.ce.name,
@@ -149,7 +151,7 @@ class LocalDriver:
 
 def _problem(order: Order) -> str | None:
     try:
-        (order.script or "").encode()
+        check_text(order.script or "")
         for word in order.arguments:
             check_word(word)
     except ValueError as error:
@@ -174,28 +176,5 @@ def _folders(place: Path) -> Iterator[Path]:
     except FileNotFoundError:
         return
     for entry in entries:
-        if _is_stamp(entry.name) and entry.is_dir(follow_symlinks=False):
+        if is_stamp(entry.name) and entry.is_dir(follow_symlinks=False):
             yield Path(entry.path)
-
-
-def _is_stamp(name: str) -> bool:
-    try:
-        check_stamp(name)
-    except PilotageError:
-        return False
-    return True
-
-
-def _clean_environment() -> dict[str, str]:
-    """Make an environment as a fresh login has it, with nothing of the worker's in it."""
-    try:
-        user = pwd.getpwuid(os.geteuid())
-        who = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
-    except KeyError:  # a user id without a name, as containers have it
-        who = {"HOME": "/"}
-    return {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "SHELL": "/bin/sh",
-        "LANG": "C.UTF-8",
-        **who,
-    }

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from signal import Signals
 from typing import Any
 
+from worker.domain import exits
 from worker.domain.ce_answers import Observed
 from worker.domain.pilot import Cause, Status
 
-_LAST_SIGNAL = 64
 _LONGEST_WORD = 100
 
 _WHY: Mapping[str, tuple[Status, Cause | None, str]] = {
@@ -37,8 +36,7 @@ def observed_end(stamp: str, end: Mapping[str, Any]) -> Observed:
         cause=cause,
         raw=why or f"exit {code}",
         reason=reason,
-        # As shells write it, the code of a process that a signal ended.
-        exit_code=128 - code if code is not None and code < 0 else code,
+        exit_code=exits.code_of(-code) if code is not None and code < 0 else code,
         started_at=_moment(end.get("started_at")),
         ended_at=_moment(end.get("ended_at")),
     )
@@ -47,19 +45,7 @@ def observed_end(stamp: str, end: Mapping[str, Any]) -> Observed:
 def _by_code(code: int | None) -> tuple[Status, Cause | None, str | None]:
     if code is None:
         return _WHY["unreadable"]
-    if code == 0:
-        return Status.DONE, None, None
-    # A shell whose command was killed by a signal passes it on as 128 and its number.
-    number = -code if code < 0 else code - 128
-    if 0 < number <= _LAST_SIGNAL:
-        return Status.FAILED, Cause.SIGNAL, f"signal {_name(number)}"
-    return Status.FAILED, Cause.EXIT_CODE, f"exit code {code}"
-
-
-def _name(number: int) -> str:
-    with suppress(ValueError):
-        return f"{number} ({Signals(number).name})"
-    return str(number)
+    return Status.FAILED if code else Status.DONE, *exits.meaning(code)
 
 
 def _moment(written: object) -> datetime | None:

@@ -24,15 +24,13 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
+from worker.backends import outputs
 from worker.backends.local.fates import observed_end
 from worker.backends.local.keeper.files import CANCEL, EXIT, LAUNCH, OUTPUT, write_whole
 from worker.backends.local.keeper.process import boot_id
 from worker.backends.local.processes import Remains, is_alive, send
 from worker.domain.ce_answers import Observed, Output
 from worker.domain.pilot import Status
-
-SHOWN = 64 * 1024
-"""Bytes of output that are shown from the beginning, and as many from the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,18 +95,7 @@ class Folder:
 
     def output(self) -> Output:
         """Read what the pilot wrote; of a long text the middle is left out."""
-        try:
-            with (self.path / OUTPUT).open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if size <= 2 * SHOWN:
-                    return Output(text=file.read(2 * SHOWN).decode(errors="replace"))
-                head = file.read(SHOWN).decode(errors="replace")
-                file.seek(size - SHOWN)
-                tail = file.read(SHOWN).decode(errors="replace")
-        except (FileNotFoundError, NotADirectoryError):
-            return Output(text="")
-        note = f"\n[... {size - 2 * SHOWN} bytes are left out here ...]\n"
-        return Output(text=head + note + tail, truncated=True)
+        return outputs.read(self.path / OUTPUT)
 
     def _alive(self, launch: Launch | None) -> Observed:
         begun = (self.path / OUTPUT).exists()

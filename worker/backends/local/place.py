@@ -23,13 +23,12 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from worker.backends.contract import Means
 from worker.backends.local.keeper.files import write_whole
 from worker.backends.local.options import LocalOptions
 from worker.backends.local.tables import local_hosts
+from worker.db.rows import insert_new
 from worker.db.uow import Transaction
 from worker.domain.errors import Unavailable
 
@@ -70,9 +69,7 @@ class Place:
             claim = self._claim(tx)
             self._check(claim, identity)
             if claim is None:
-                insert = postgresql_insert if tx.dialect == "postgresql" else sqlite_insert
-                values = {"ce": self.ce, **self._values(identity)}
-                tx.execute(insert(local_hosts).values(values).on_conflict_do_nothing())
+                insert_new(tx, local_hosts, ce=self.ce, **self._values(identity))
                 self._check(self._claim(tx), identity)
             elif claim.folder_id != identity.id:
                 mine = update(local_hosts).where(local_hosts.c.ce == self.ce)

@@ -16,6 +16,7 @@ from worker.backends.sim.replies import BROKEN_TEXT, Reply
 from worker.backends.sim.world import SimJob
 from worker.domain.ce_answers import Observed, Order, Receipt
 from worker.domain.pilot import Cause
+from worker.domain.texts import one_line
 
 __all__ = ["ended", "is_known", "judge", "new_job", "observe", "receipt"]
 
@@ -67,7 +68,7 @@ def observe(job: SimJob, handle: str, now: datetime, reply: Reply, seed: int) ->
     raw = life.word_at(now)
     strange = reply.faults.get(Fault.STRANGE_WORD)
     if strange is not None and strange.hits(job.stamp):
-        raw = words.legible(strange.settings.word)
+        raw = one_line(strange.settings.word)
     status, cause = words.meaning(raw)
     is_over = life.is_over(now)
     started_at = life.started_by(now)
@@ -109,14 +110,14 @@ def _refusal(order: Order, reply: Reply) -> Receipt | None:
         stamp=order.stamp,
         refused=refuses.settings.cause,
         raw="REJECTED",
-        reason=words.legible(refuses.settings.reason),
+        reason=one_line(refuses.settings.reason),
     )
 
 
 def _reason(stamp: str, raw: str, reply: Reply) -> str | None:
     garbles = reply.faults.get(Fault.GARBLES)
     if garbles is not None and garbles.hits(stamp):
-        return words.legible(BROKEN_TEXT)
+        return one_line(BROKEN_TEXT)
     return words.REASONS.get(raw)
 
 

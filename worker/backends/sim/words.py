@@ -70,10 +70,3 @@ REASONS: Mapping[str, str] = MappingProxyType(
 def meaning(word: str) -> tuple[Status | None, Cause | None]:
     """Tell what a word means; one that nobody knows means nothing."""
     return MEANINGS.get(word, (None, None))
-
-
-def legible(text: str) -> str:
-    """Make a CE's text harmless: it may hold anything, and it is stored, sent and shown."""
-    return "".join(
-        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
-    )

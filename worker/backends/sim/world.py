@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from typing import Any
-from zlib import crc32
 
 from sqlalchemy import (
     Executable,
@@ -19,17 +18,16 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    text,
     update,
 )
 
 from worker.backends.sim.life import Life
 from worker.backends.sim.tables import sim_jobs
+from worker.db import locks
 from worker.db.rows import encode, rows
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 
-_SPACE = 0x73696D00
 _JOB = sim_jobs.c
 _LIFE = tuple(one.name for one in fields(Life))
 
@@ -58,9 +56,7 @@ def queue_up(tx: Transaction, ce: str) -> None:
     So a listing has every job that was accepted before it was asked for, and a quota holds. On
     SQLite the unit of work is itself the only writer.
     """
-    if tx.dialect == "postgresql":
-        query = text("SELECT pg_advisory_xact_lock(:space, :key)")
-        tx.execute(query, {"space": _SPACE, "key": crc32(ce.encode()) - 2**31})
+    locks.wait_for_lock(tx, f"sim:{ce}")
 
 
 def add(tx: Transaction, ce: str, jobs: Sequence[SimJob], now: datetime) -> dict[str, int]:

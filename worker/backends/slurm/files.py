@@ -9,15 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from worker.backends.outputs import SHOWN
 from worker.backends.slurm.client import Client
 from worker.backends.slurm.states import by_exit
 from worker.domain.ce_answers import Observed, Output
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import Status, group_and_number
 from worker.domain.secrets import end_of
-
-SHOWN = 64 * 1024
-"""Bytes of output that are shown from the beginning, and as many from the end."""
+from worker.domain.texts import abridged
 
 # $1 is the folder, $2 the prefix of our jobs.
 _ENTER = (
@@ -123,8 +122,8 @@ class Files:
         text, left_out = said[found.end() :], int(found[1]) - 2 * SHOWN
         if left_out <= 0:
             return Output(text=text)
-        note = f"\n[... {left_out} bytes are left out here ...]\n"
-        return Output(text=note.join(text.split("\x1e\x1f", 1)), truncated=True)
+        head, _, tail = text.partition("\x1e\x1f")
+        return Output(text=abridged(head, left_out, tail), truncated=True)
 
     def tidy(self, keep: float) -> None:
         """Remove what was kept long enough."""

@@ -5,13 +5,11 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, String, Text, bindparam, delete, select, true, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Executable, String, Text, delete, select, update
 
 from worker.backends.contract import Means
 from worker.backends.slurm.tables import slurm_cancellations, slurm_clusters
-from worker.db.rows import encode, insert_new, rows
+from worker.db.rows import encode, insert_new, insert_rows, rows
 from worker.db.types import UtcDateTime
 
 FIRST_LOOK = timedelta(days=7)
@@ -74,7 +72,8 @@ class Memory:
         """Remember that these are about to be cancelled; of what was before, the first counts."""
         given = encode(("stamp",), [(stamp,) for stamp in sorted(set(stamps))])
         with self._uow() as tx:
-            tx.execute(_insert_cancellations(tx.dialect), {**given, **self._said()})
+            common = {"ce": self._ce, "asked_at": self._now()}
+            tx.execute(_insert_cancellations(tx.dialect), {**given, **common})
 
     def cancelled(self, stamps: Iterable[str]) -> set[str]:
         """Tell which of these it was asked to cancel."""
@@ -86,9 +85,6 @@ class Memory:
                 slurm_cancellations.c.stamp == wanted.c.stamp,
             )
             return set(tx.execute(query, given).scalars())
-
-    def _said(self) -> dict[str, Any]:
-        return {"for_ce": self._ce, "now": self._now()}
 
     def _row(self) -> Any:
         with self._uow() as tx:
@@ -104,14 +100,8 @@ class Memory:
 
 @cache
 def _insert_cancellations(dialect: str) -> Executable:
-    new = rows(dialect, stamp=Text)
-    make = postgresql_insert if dialect == "postgresql" else sqlite_insert
-    asked = select(
-        bindparam("for_ce", type_=String), new.c.stamp, bindparam("now", type_=UtcDateTime)
+    new = insert_rows(
+        dialect, slurm_cancellations, {"stamp": Text}, ce=String, asked_at=UtcDateTime
     )
-    # Without a WHERE, SQLite would read ON CONFLICT as a part of FROM.
-    return (
-        make(slurm_cancellations)
-        .from_select(["ce", "stamp", "asked_at"], asked.where(true()))
-        .on_conflict_do_nothing()
-    )
+    made: Executable = new.on_conflict_do_nothing()
+    return made

@@ -15,6 +15,7 @@ from worker.backends.slurm.states import by_exit, is_failure, meaning
 from worker.backends.slurm.words import Named, Names, ce_of, harmless, numbers
 from worker.domain.ce_answers import Observed
 from worker.domain.errors import Unreadable
+from worker.domain.exits import code_of
 from worker.domain.pilot import FINAL, Cause, Status
 from worker.domain.secrets import end_of
 
@@ -121,7 +122,7 @@ def _say(state: str, reason: str, code: int | None, signal: int | None) -> _Said
     if status is Status.DONE:
         exit_code = 0
     elif status is Status.FAILED:
-        exit_code = 128 + signal if cause is Cause.SIGNAL and signal else code or None
+        exit_code = code_of(signal) if cause is Cause.SIGNAL and signal else code or None
     return _Said(
         status,
         cause,

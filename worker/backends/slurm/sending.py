@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from worker.backends.identities import refused
 from worker.backends.slurm.batches import Batch
 from worker.backends.slurm.client import Client
 from worker.backends.slurm.options import SlurmOptions
@@ -65,8 +66,3 @@ class Desk:
             batch.script(self.ce, self.names, self.options),
         )
         return batch.receipts(job)
-
-
-def refused(stamps: Iterable[str], cause: Cause, told: str) -> list[Receipt]:
-    """Say that these were not taken."""
-    return [Receipt(stamp=stamp, refused=cause, raw=told, reason=told) for stamp in stamps]

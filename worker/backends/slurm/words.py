@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from worker.domain.pilot import GROUP_LENGTH, GROUP_SIZE, numbered
+from worker.domain.texts import one_line
 
 OURS = (
     "array", "bbf", "chdir", "clusters", "comment", "dependency", "error", "export", "export-file",
@@ -110,13 +111,6 @@ def numbers(written: str) -> list[int]:
     return found
 
 
-def is_printable(text: str) -> bool:
-    """Tell whether a text has no control character and nothing that is no character at all."""
-    return all(character.isprintable() for character in text)
-
-
-@lru_cache(maxsize=1024)
 def harmless(text: str) -> str:
     """Make a CE's words such that they can be stored and shown."""
-    shown = "".join(one if one.isprintable() else "\ufffd" for one in text.strip())
-    return shown[:LONGEST]
+    return one_line(text, LONGEST)
