@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from types import MappingProxyType
@@ -59,6 +60,13 @@ class LocalSite(Site):
 
     def connect_second(self, life: Life = Life.LONG) -> Driver:
         return replace(self.world, ce="host/two").connect(**LIVES[life])
+
+    def contents(self) -> object:
+        there = sorted(self.world.place.rglob("*"))
+        return [(path, path.stat().st_mtime_ns) for path in there]
+
+    def grow_old(self) -> None:
+        self.world.now = datetime.now(UTC) + timedelta(days=30)
 
     def unknown_handle(self, number: int) -> str:
         return f"{number:032x}"

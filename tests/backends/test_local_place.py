@@ -197,28 +197,33 @@ def test_a_state_folder_that_cannot_be_made(world: World) -> None:
     world.home.unlink()
 
 
-def test_folders_are_kept_from_the_first_report_of_the_end(world: World) -> None:
+def test_folders_are_kept_from_the_first_tidying_after_the_end(world: World) -> None:
     """However late it comes."""
     world.now = datetime.now(UTC) + timedelta(days=30)
-    old, fresh = world.send(2, command="exit 0")
-    running = world.send()[0]
+    [old], [running] = world.send(command="exit 0"), world.send()
     driver = world.connect(keep_output=60)
     world.until_final(old)
-    assert driver.poll([old])[0].status is Status.DONE
+    driver.tidy()
     world.now += timedelta(seconds=50)
+    [fresh] = world.send(command="exit 0")
     world.until_final(fresh)
-    assert {job.stamp for job in driver.find().jobs} == {old.stamp, fresh.stamp, running.stamp}
+    everything = {old.stamp, fresh.stamp, running.stamp}
+    assert {job.stamp for job in driver.find().jobs} == everything
+    driver.tidy()
 
     world.now += timedelta(seconds=20)
-    assert driver.poll([old])[0].status is Status.DONE, "asking removes nothing"
+    assert driver.poll([old])[0].status is Status.DONE
     (world.place / old.stamp / "work" / "of the pilot").mkdir()
-    assert {job.stamp for job in driver.find().jobs} == {old.stamp, fresh.stamp, running.stamp}
+    assert {job.stamp for job in driver.find().jobs} == everything
+    assert world.stamps() == everything, "asking removes nothing"
+    driver.tidy()
     assert world.stamps() == {fresh.stamp, running.stamp}
     assert driver.poll([old])[0].absent
     assert not list(world.place.glob(".trash-*"))
 
     world.now += timedelta(days=30)
     assert len(driver.find().jobs) == 2
+    driver.tidy()
     assert world.stamps() == {running.stamp}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from worker.backends.contract import Driver
+from worker.backends.contract import Driver, Tidies
 from worker.db import uow
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import BackendError, PilotageError, Unavailable, Unreadable
@@ -66,6 +66,17 @@ class Guard:
         with _calling("output"):
             written = self._driver.output(job)
         return Output(text=without_secrets(written.text), truncated=written.truncated)
+
+    @property
+    def tidies(self) -> bool:
+        """Whether the driver has something to clear away at its CE now and then."""
+        return isinstance(self._driver, Tidies)
+
+    def tidy(self) -> None:
+        """Clear away what nobody needs any longer, if the driver leaves anything."""
+        with _calling("tidy"):
+            if isinstance(self._driver, Tidies):
+                self._driver.tidy()
 
     def hello(self) -> str:
         """Reach the CE, change nothing, and say in a line who answered."""

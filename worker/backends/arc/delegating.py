@@ -1,6 +1,5 @@
 """The identity that pilots are sent as, and the proxy that the CE holds of it, remembered."""
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,7 +8,6 @@ from worker.backends.arc.book import Identity
 from worker.backends.arc.call import Desk
 from worker.backends.arc.delegation import delegated, is_due, renew
 from worker.backends.arc.rest import Rest
-from worker.domain.errors import BackendError
 
 IN_DOUBT = timedelta(days=1)
 """How long after a submission a pilot may still be in doubt; long outages of a CE included."""
@@ -29,17 +27,16 @@ async def provide(desk: Desk, rest: Rest) -> str | None:
 
 
 async def keep(desk: Desk, rest: Rest) -> None:
-    """Renew the proxy that the CE holds for its jobs, if it is time. The next call tries again."""
+    """Renew the proxy that the CE holds for its jobs, if it is time."""
     proxy = rest.access.proxy
     if proxy is None or not desk.options.delegate:
         return
     identity = _identity(desk, rest)
     if identity is None or identity.delegation is None or not is_due(identity, proxy, desk.now()):
         return
-    with suppress(BackendError):
-        renewed = await renew(rest, identity, desk.now())
-        if renewed is not None:
-            _write(desk, rest, renewed)
+    renewed = await renew(rest, identity, desk.now())
+    if renewed is not None:
+        _write(desk, rest, renewed)
 
 
 def is_settled(desk: Desk, vo: str, owner: str) -> bool:

@@ -1,10 +1,10 @@
 """The driver of the back-end arc: jobs of an ARC CE, by its REST interface."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
-from worker.backends.arc import looking, output
+from worker.backends.arc import book, delegating, looking, output
 from worker.backends.arc.call import Desk, Value, Work, each, within
-from worker.backends.arc.delegating import is_settled
 from worker.backends.arc.details import code_of, read_word
 from worker.backends.arc.looking import Listed
 from worker.backends.arc.names import is_job_id
@@ -48,7 +48,7 @@ class ArcDriver:
         return [seen for some in _or_raise(*self._ask(shares.vos, work)) for seen in some]
 
     def find(self) -> Listing:
-        """List all jobs of every VO that has a credential, and clear away old ones."""
+        """List all jobs of every VO that has a credential."""
         as_of = self.desk.now()
 
         async def work(rest: Rest) -> tuple[str, Listed]:
@@ -67,7 +67,7 @@ class ArcDriver:
             vo
             for identity, (owner, _) in answers.given.items()
             for vo in identity.vos or ()
-            if is_settled(self.desk, vo, owner)
+            if delegating.is_settled(self.desk, vo, owner)
         )
         return Listing(
             jobs=list(jobs.values()),
@@ -94,6 +94,15 @@ class ArcDriver:
             return await output.fetch(rest, job.handle)
 
         return _or_raise(*self._ask([job.vo], work))[0]
+
+    def tidy(self) -> None:
+        """Renew the proxies that the CE holds, and have it clean old jobs away."""
+
+        async def work(rest: Rest) -> None:
+            await delegating.keep(self.desk, rest)
+            await _clean(self.desk, rest)
+
+        _or_raise(*self._ask(None, work))
 
     def hello(self) -> str:
         """Ask the CE which versions of REST it speaks, as each VO."""
@@ -126,6 +135,17 @@ def _or_raise(answers: Answers[Value], late: Unavailable | None) -> list[Value]:
     if late is not None and not answers.given:
         raise late
     return answers.or_raise()
+
+
+async def _clean(desk: Desk, rest: Rest) -> None:
+    """Have the CE clean away what was kept long enough, and forget it."""
+    ce, owner = desk.ce.name, rest.access.owner
+    keep = max(desk.options.keep_output, 2 * desk.options.check_latest)
+    before = desk.now() - timedelta(seconds=keep)
+    old = desk.read(lambda tx: book.kept_long_enough(tx, ce, owner, before))
+    answers = await rest.jobs("clean", old)
+    cleaned = [job for job in answers if code_of(answers[job]) in ("202", "404")]
+    desk.note(lambda tx: book.forget(tx, ce, cleaned))
 
 
 async def _kill(rest: Rest, jobs: Sequence[Job]) -> list[Cancelled]:

@@ -2,22 +2,20 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from worker.backends.arc import book, delegating, states
+from worker.backends.arc import book, states
 from worker.backends.arc.book import Known
 from worker.backends.arc.call import Desk
-from worker.backends.arc.details import Details, code_of, read_word
+from worker.backends.arc.details import Details, read_word
 from worker.backends.arc.judgement import Judge
 from worker.backends.arc.lookup import ends, information, names
 from worker.backends.arc.names import is_job_id, read_name
 from worker.backends.arc.rest import Rest
 from worker.db.uow import Transaction
 from worker.domain.ce_answers import Job, Observed
-from worker.domain.errors import BackendError
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +46,12 @@ async def look(desk: Desk, rest: Rest, jobs: Sequence[Job]) -> list[Observed]:
             "CE %s shows %d jobs of %s no longer: they were sent by another identity",
             desk.ce.name, len(hidden), rest.access,
         )  # fmt: skip
-    await delegating.keep(desk, rest)
     absent = [Observed(stamp=job.stamp, handle=job.handle, absent=True) for job in odd]
     return [*absent, *seen]
 
 
 async def list_all(desk: Desk, rest: Rest) -> Listed:
-    """Look at all jobs of an identity, and clear away those that were kept long enough."""
+    """Look at all jobs of an identity."""
     ce, owner = desk.ce.name, rest.access.owner
     # Read before the CE is asked: what is here and not there is gone, not yet to come.
     before = desk.read(lambda tx: book.of_owner(tx, ce, owner))
@@ -67,7 +64,8 @@ async def list_all(desk: Desk, rest: Rest) -> Listed:
     stamps = {job: one.stamp for job, one in known.items() if one.stamp is not None}
     seen, _ = await _judged(desk, rest, stamps, known, whole=False)
     there = set(jobs)
-    await _clear(desk, rest, [job for job in before if job not in there])
+    gone = [job for job in before if job not in there]
+    desk.note(lambda tx: book.forget(tx, ce, gone))
     return Listed(
         jobs=[one for one in seen if not one.absent],
         complete=len(known) == len(there) and len(seen) == len(stamps),
@@ -138,16 +136,3 @@ def _stamp(desk: Desk, name: str) -> str | None:
 
 def _learn(ce: str, jobs: Sequence[Known], tx: Transaction) -> None:
     book.learn(tx, ce, jobs)
-
-
-async def _clear(desk: Desk, rest: Rest, gone: Sequence[str]) -> None:
-    """Have the CE clean away what was kept long enough, and forget what it does not have."""
-    ce, owner = desk.ce.name, rest.access.owner
-    keep = max(desk.options.keep_output, 2 * desk.options.check_latest)
-    before = desk.now() - timedelta(seconds=keep)
-    old = desk.read(lambda tx: book.kept_long_enough(tx, ce, owner, before))
-    cleaned: list[str] = []
-    with suppress(BackendError):
-        answers = await rest.jobs("clean", old)
-        cleaned = [job for job in answers if code_of(answers[job]) in ("202", "404")]
-    desk.note(lambda tx: book.forget(tx, ce, [*gone, *cleaned]))

@@ -51,6 +51,10 @@ class Spy:
         self.calls.append("output")
         return self._driver.output(job)
 
+    def tidy(self) -> None:
+        """Note it."""
+        self.calls.append("tidy")
+
     def hello(self) -> str:
         """Note it."""
         self.calls.append("hello")

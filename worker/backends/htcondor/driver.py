@@ -1,6 +1,5 @@
 """The driver of the back-end htcondor."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 
@@ -17,9 +16,7 @@ from worker.backends.htcondor.states import GIVEN_UP
 from worker.backends.identities import Answer, Answers, Identity, Shares, identities
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
-from worker.domain.errors import BackendError, Unavailable
-
-log = logging.getLogger(__name__)
+from worker.domain.errors import Unavailable
 
 _SHORTEST_SPAN = 600.0
 _ALIVE = "JobStatus != 3 && JobStatus != 4"
@@ -68,7 +65,6 @@ class HTCondorDriver:
         def look(client: Client, identity: Identity) -> tuple[str | None, list[Observed]]:
             newest, ours = client.newest() if is_due else None, self._ours(identity)
             queue = client.queue(ours)
-            self._give_up(client, ours, queue)
             found = {ads.handle(ad): ads.ended(ad) for ad in client.history(ours, since)}
             # What left the queue in between is in both.
             found |= {ads.handle(ad): ads.live(ad) for ad in queue}
@@ -77,11 +73,10 @@ class HTCondorDriver:
         answers = self._ask(None, look)
         lists = answers.or_raise()
         listed = [job for _, some in lists for job in some]
+        newest = lists[0][0]
         # The mark stays while a VO cannot be listed.
-        if not answers.problems:
-            if lists[0][0] is not None:
-                self.marks.move(lists[0][0], as_of)
-            self.place.tidy({job.stamp for job in listed if job.ended_at is None})
+        if newest is not None and not answers.problems:
+            self.marks.move(newest, as_of)
         return Listing(jobs=listed, complete=True, as_of=as_of, vos=answers.vos())
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
@@ -105,22 +100,19 @@ class HTCondorDriver:
         [output] = self._ask([job.vo], read).or_raise()
         return output
 
-    def hello(self) -> str:
-        """Ask the schedd for its name and version."""
-        return self._ask(None, lambda client, _: client.hello()).or_raise()[0]
+    def tidy(self) -> None:
+        """Remove jobs on hold that are not to be waited for, and what was kept long enough here."""
 
-    def _look(self, client: Client, who: Identity, jobs: Sequence[Job]) -> list[Observed]:
-        ours = self._ours(who)
-        queue = client.queue(ours)
-        self._give_up(client, ours, queue)
-        known = _Known(jobs)
-        known.add(ads.live(ad) for ad in queue)
-        since = self.marks.read() if known.missing() else None
-        if known.missing() and since is not None:
-            known.add(ads.ended(ad) for ad in client.history(ours, since))
-        if known.missing():
-            known.add(ads.ended(ad) for ad in client.history(ours))
-        return [*known.found.values(), *known.absent()]
+        def tidy(client: Client, identity: Identity) -> set[str]:
+            ours = self._ours(identity)
+            queue = client.queue(ours)
+            self._give_up(client, ours, queue)
+            return {ad["PilotageStamp"] for ad in queue}
+
+        answers = self._ask(None, tidy)
+        alive = answers.or_raise()
+        if not answers.problems:
+            self.place.tidy(set[str]().union(*alive))
 
     def _give_up(self, client: Client, ours: str, queue: Sequence[Ad]) -> None:
         """Remove what is on hold and not to be waited for; the history will tell of it."""
@@ -130,11 +122,23 @@ class HTCondorDriver:
         # Asked as a question, so that what was released meanwhile is left alone.
         hopeless = " || ".join(f"HoldReasonCode == {code}" for code in GIVEN_UP)
         waited = f"time() - EnteredCurrentStatus > {int(patience)}"
-        try:
-            client.remove(f"{ours} && JobStatus == 5 && ({hopeless} || {waited})", ads.GIVEN_UP)
-        except BackendError as error:
-            # The next look tries again; what was seen is worth telling all the same.
-            log.warning("CE %s: pilots on hold could not be removed: %s", self.ce.name, error)
+        client.remove(f"{ours} && JobStatus == 5 && ({hopeless} || {waited})", ads.GIVEN_UP)
+
+    def hello(self) -> str:
+        """Ask the schedd for its name and version."""
+        return self._ask(None, lambda client, _: client.hello()).or_raise()[0]
+
+    def _look(self, client: Client, who: Identity, jobs: Sequence[Job]) -> list[Observed]:
+        ours = self._ours(who)
+        queue = client.queue(ours)
+        known = _Known(jobs)
+        known.add(ads.live(ad) for ad in queue)
+        since = self.marks.read() if known.missing() else None
+        if known.missing() and since is not None:
+            known.add(ads.ended(ad) for ad in client.history(ours, since))
+        if known.missing():
+            known.add(ads.ended(ad) for ad in client.history(ours))
+        return [*known.found.values(), *known.absent()]
 
     def _remove(self, client: Client, who: Identity, jobs: Sequence[Job]) -> list[Cancelled]:
         ids = {job.stamp: handles.parsed(job.handle) for job in jobs}

@@ -21,7 +21,7 @@ from worker.backends.shell import clean_environment
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import Unavailable
-from worker.domain.pilot import FINAL, Cause, is_stamp
+from worker.domain.pilot import Cause, is_stamp
 
 _NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMLINK})
 """Errors that say that the host is full, not that it is broken."""
@@ -60,11 +60,10 @@ class LocalDriver:
             place = self.place.reach()
             remains = Remains()
             seen = [Folder(place / job.stamp).look(remains) for job in jobs]
-            self._over(place, seen)
         return [self._here(job) for job in seen]
 
     def find(self) -> Listing:
-        """Look into every folder, and clear away those that need not be kept any longer."""
+        """Look into every folder."""
         with self._reaching():
             as_of = self.means.now()
             place = self.place.reach()
@@ -73,9 +72,6 @@ class LocalDriver:
             remains = Remains()
             seen = [Folder(path).look(remains) for path in _folders(place)]
             found = [job._replace(ce=self.ce.name) for job in seen if not job.absent]
-            for folder in self._over(place, found):
-                shelf.remove(folder)
-            shelf.empty_trash(place)
         return Listing(jobs=[self._here(job) for job in found], complete=complete, as_of=as_of)
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
@@ -93,6 +89,16 @@ class LocalDriver:
         """Read what a pilot wrote to its standard output and error."""
         with self._reaching():
             return Folder(self.place.reach() / job.stamp).output()
+
+    def tidy(self) -> None:
+        """End what keepers that are gone have left, and remove what was kept long enough."""
+        with self._reaching():
+            place, now, remains = self.place.reach(), self.means.now(), Remains()
+            for path in _folders(place):
+                is_over = Folder(path).tidy(remains)
+                if is_over and shelf.is_over(path, now, self.options.keep_output):
+                    shelf.remove(path)
+            shelf.empty_trash(place)
 
     def hello(self) -> str:
         """Reach the folder of the CE."""
@@ -133,12 +139,6 @@ class LocalDriver:
             script=None if order.script is None else scripts[order.script],
             arguments=list(order.arguments),
         )
-
-    def _over(self, place: Path, seen: Sequence[Observed]) -> list[Path]:
-        """Note that ends are being reported; list the folders that were kept long enough."""
-        now, keep = self.means.now(), self.options.keep_output
-        ended = [place / job.stamp for job in seen if job.status in FINAL]
-        return [folder for folder in ended if shelf.is_over(folder, now, keep)]
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:

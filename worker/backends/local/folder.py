@@ -10,8 +10,7 @@ The questions are asked in this order, and each later one only if the earlier on
    system forgot its lock.
 6. The keeper is dead and left no `exit`. Nobody will start or watch this pilot any more. We
    asked for its end; or the host was booted since; or the pilot was never begun; or the keeper
-   was killed: then what is left of the pilot is killed, and when nothing is left, that was its
-   end. It is written down, so that the next one to ask need not find out again.
+   was killed: then the pilot runs until what is left of it was killed.
 """
 
 import fcntl
@@ -30,7 +29,10 @@ from worker.backends.local.keeper.files import CANCEL, EXIT, LAUNCH, OUTPUT, wri
 from worker.backends.local.keeper.process import boot_id
 from worker.backends.local.processes import Remains, is_alive, send
 from worker.domain.ce_answers import Observed, Output
-from worker.domain.pilot import Status
+from worker.domain.pilot import FINAL, Status
+
+ORPHANED = "ending"
+"""The word for a pilot whose keeper is gone, and of which something is left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,19 @@ class Folder:
             return self._alive(launch)
         return self._dead(launch, remains)
 
+    def tidy(self, remains: Remains) -> bool:
+        """Kill what a keeper that is gone has left, then write the end down; return whether it is.
+
+        So the next one to ask need not find out again.
+        """
+        seen = self.look(remains)
+        if seen.raw == ORPHANED:
+            remains.kill(self.stamp)
+        elif seen.status in FINAL and self._end() is None:
+            with suppress(OSError):
+                write_whole(self.path / EXIT, {"code": None, "why": seen.raw})
+        return seen.status in FINAL
+
     def cancel(self, remains: Remains) -> str | None:
         """Ask the pilot to end; say why that cannot be, or `None`. Its keeper does the waiting."""
         if self._end() is not None:
@@ -116,18 +131,15 @@ class Folder:
     def _dead(self, launch: Launch | None, remains: Remains) -> Observed:
         # A folder is made whole; one without a record has lost it in a crash of the host.
         rebooted = launch is None or launch.boot_id != boot_id()
-        if (launch is None or not rebooted) and remains.kill(self.stamp):
+        if (launch is None or not rebooted) and remains.of(self.stamp):
             return Observed(
                 stamp=self.stamp,
                 handle=self.stamp,
                 status=Status.RUNNING,
-                raw="ending",
-                reason="its keeper was killed; what was left of it has just been killed too",
+                raw=ORPHANED,
+                reason="its keeper was killed; what is left of it will be killed too",
             )
-        end = {"code": None, "why": self._why(rebooted=rebooted)}
-        with suppress(OSError):
-            write_whole(self.path / EXIT, end)
-        return observed_end(self.stamp, end)
+        return observed_end(self.stamp, {"code": None, "why": self._why(rebooted=rebooted)})
 
     def _why(self, *, rebooted: bool) -> str:
         if (self.path / CANCEL).exists():

@@ -1,7 +1,7 @@
 """How long the folders of pilots that have ended are kept.
 
-The time runs from the first report of the end, not from the end: after a long sleep of all
-workers a pilot that ended meanwhile must still be found.
+The time runs from the first tidying after the end, not from the end: after a long sleep of all
+workers a pilot that ended meanwhile must still be found, and each tidying comes after a listing.
 """
 
 import os
@@ -15,7 +15,7 @@ TRASH = ".trash-"
 
 
 def note_report(folder: Path, now: datetime) -> datetime:
-    """Remember when the end of a pilot was first reported; tell when that was."""
+    """Remember when the folder of an ended pilot was first seen to; return when that was."""
     mark = folder / REPORTED
     with suppress(FileExistsError):
         mark.touch(mode=0o600, exist_ok=False)
@@ -24,7 +24,7 @@ def note_report(folder: Path, now: datetime) -> datetime:
 
 
 def is_over(folder: Path, now: datetime, keep: float) -> bool:
-    """Tell whether the folder of an ended pilot, now reported, need not be kept any longer."""
+    """Return whether the folder of an ended pilot need not be kept any longer."""
     with suppress(OSError):
         return now - note_report(folder, now) > timedelta(seconds=keep)
     return False

@@ -53,7 +53,7 @@ class SlurmDriver:
         return [one for some in answers.or_raise() for one in some]
 
     def find(self) -> Listing:
-        """List all jobs of this CE that Slurm knows, and tidy now and then."""
+        """List all jobs of this CE that Slurm knows."""
         as_of = self.means.now()
         since = (as_of - self.memory.history_from()).total_seconds()
         answers = self._ask(None, lambda client, _: self._around(client, since))
@@ -61,7 +61,6 @@ class SlurmDriver:
         complete = all(whole for _, whole in lists)
         if complete and not answers.problems:
             self.memory.listed(as_of)
-            self._tidy()
         jobs = {job.handle: job for found, _ in lists for job in found}
         return Listing(jobs=list(jobs.values()), complete=complete, as_of=as_of, vos=answers.vos())
 
@@ -101,6 +100,19 @@ class SlurmDriver:
 
         [output] = self._ask([job.vo], read).or_raise()
         return output
+
+    def tidy(self) -> None:
+        """Remove the files that were kept long enough, now and then."""
+        if self.memory.is_tidy():
+            return
+
+        def tidy(client: Client, _: Identity) -> None:
+            files = self._files(client)
+            if files is not None:
+                files.tidy(self.options.keep_output)
+
+        self._ask(None, tidy).or_raise()
+        self.memory.tidied()
 
     def hello(self) -> str:
         """Ask the cluster who it is."""
@@ -157,20 +169,6 @@ class SlurmDriver:
         """Tell whether no job can have ended and been forgotten since the last listing."""
         last = self.memory.listed_at()
         return last is None or (self.means.now() - last).total_seconds() < cluster.forget_after
-
-    def _tidy(self) -> None:
-        """Remove what was kept long enough; it can wait, so no failure of it counts."""
-        if self.memory.is_tidy():
-            return
-
-        def tidy(client: Client, _: Identity) -> None:
-            files = self._files(client)
-            if files is not None:
-                files.tidy(self.options.keep_output)
-
-        for problem in self._ask(None, tidy).problems.values():
-            log.info("%s: not tidied: %s", self.ce.name, problem)
-        self.memory.tidied()
 
 
 def _not_cancelled(job: Job, reason: str) -> Cancelled:
