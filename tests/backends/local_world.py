@@ -17,7 +17,7 @@ from worker.backends import registry
 from worker.backends.contract import Means
 from worker.backends.guard import Guard
 from worker.backends.local.keeper.process import start_ticks
-from worker.backends.local.place import safe_name
+from worker.backends.local.memory import safe_name
 from worker.backends.local.processes import _has_stamp, _stamp_of, send
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE

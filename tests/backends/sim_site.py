@@ -14,8 +14,8 @@ from worker.backends.contract import Means
 from worker.backends.sim import BACKEND
 from worker.backends.sim.driver import SimDriver
 from worker.backends.sim.faults import WHOLE_CALL, Fault, switch_off, switch_on
+from worker.backends.sim.memory import sim_jobs
 from worker.backends.sim.options import SimOptions
-from worker.backends.sim.tables import sim_jobs
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
 

@@ -20,7 +20,7 @@ from tests.backends.arc_tap import Trouble as Mischief
 from tests.testbeds.arc.jobs import jobs_by_stamp, local_pid
 from tests.testbeds.arc.pki import write_secret
 from worker.backends.arc.description import LONGEST_ARGUMENT
-from worker.backends.arc.tables import arc_identities, arc_jobs
+from worker.backends.arc.memory import arc_identities, arc_jobs
 from worker.backends.guard import Guard
 from worker.db.uow import UnitOfWork
 from worker.domain.ce_answers import Job, Observed, Order

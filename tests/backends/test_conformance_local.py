@@ -18,7 +18,7 @@ from tests.backends.local_world import FOREVER, World
 from worker.backends.conformance import Conformance, Life, Site, Trouble
 from worker.backends.conformance.neighbours import Neighbours
 from worker.backends.contract import Driver
-from worker.backends.local import launcher
+from worker.backends.local import submit
 from worker.backends.local.keeper.files import EXIT
 from worker.db.database import Database
 from worker.domain.ce_answers import Job
@@ -157,7 +157,7 @@ class TestLocal(Conformance):
     def site(
         self, tmp_path: Path, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> Iterator[Site]:
-        monkeypatch.setattr(launcher, "TURN", 2.0)
+        monkeypatch.setattr(submit, "TURN", 2.0)
         world = World(tmp_path / "with a space", sqlite_database.uow)
         yield LocalSite(world)
         world.end()

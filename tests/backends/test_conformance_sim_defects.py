@@ -10,7 +10,7 @@ import pytest
 from tests.backends.sim_site import SimSite
 from worker.backends.conformance import Conformance, Life, Trouble
 from worker.backends.contract import Driver
-from worker.backends.sim import replies, world
+from worker.backends.sim import memory, replies
 from worker.backends.sim.driver import SimDriver
 from worker.db.uow import UnitOfWork
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
@@ -184,7 +184,7 @@ class TidiesWhenAsked(Defective):
         listing = self.driver.find()
         assert isinstance(self.driver, SimDriver)
         with self.driver.means.uow() as tx:
-            world.clear(tx, self.driver.ce.name, self.driver.means.now())
+            memory.clear(tx, self.driver.ce.name, self.driver.means.now())
         return listing
 
 

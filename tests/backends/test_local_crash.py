@@ -14,7 +14,7 @@ import pytest
 from tests.backends.local_world import World, names, orders, processes_of
 from tests.patience import until
 from worker.backends.local.keeper.process import boot_id, children_of, start_ticks
-from worker.backends.local.launcher import _FOLDER, _PROGRAM, is_launching
+from worker.backends.local.submit import _FOLDER, _PROGRAM, is_launching
 from worker.db.database import Database
 from worker.domain.ce_answers import Job, Order
 from worker.domain.errors import Unavailable

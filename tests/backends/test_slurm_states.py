@@ -2,8 +2,8 @@
 
 import pytest
 
+from worker.backends.slurm.names import harmless
 from worker.backends.slurm.states import STATES, by_exit, meaning
-from worker.backends.slurm.words import harmless
 from worker.domain.pilot import CE_FAULTS, FINAL, Cause, Status
 
 WAITING = ("PENDING", "CONFIGURING", "POWER_UP_NODE", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD",

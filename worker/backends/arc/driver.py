@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from worker.backends.arc import book, delegating, looking, output
-from worker.backends.arc.call import Desk, Value, Work, each, within
-from worker.backends.arc.details import code_of, read_word
-from worker.backends.arc.looking import Listed
+from worker.backends.arc import delegation, memory, output
+from worker.backends.arc.answers import code_of, read_word
+from worker.backends.arc.client import Rest
+from worker.backends.arc.look import Listed, list_all, look_at
 from worker.backends.arc.names import is_job_id
 from worker.backends.arc.options import ArcOptions
-from worker.backends.arc.rest import Rest
-from worker.backends.arc.sending import send
+from worker.backends.arc.session import Desk, Value, Work, each, within
 from worker.backends.arc.states import ENDS
+from worker.backends.arc.submit import send
 from worker.backends.contract import Means
 from worker.backends.identities import Answers, Shares, identities
 from worker.domain.ce import CE
@@ -43,7 +43,7 @@ class ArcDriver:
         shares = Shares(jobs)
 
         async def work(rest: Rest) -> list[Observed]:
-            return await looking.look(self.desk, rest, shares.of(rest.access.identity))
+            return await look_at(self.desk, rest, shares.of(rest.access.identity))
 
         return [seen for some in _or_raise(*self._ask(shares.vos, work)) for seen in some]
 
@@ -52,7 +52,7 @@ class ArcDriver:
         as_of = self.desk.now()
 
         async def work(rest: Rest) -> tuple[str, Listed]:
-            return rest.access.owner, await looking.list_all(self.desk, rest)
+            return rest.access.owner, await list_all(self.desk, rest)
 
         answers, late = self._ask(None, work)
         _or_raise(answers, late)
@@ -67,7 +67,7 @@ class ArcDriver:
             vo
             for identity, (owner, _) in answers.given.items()
             for vo in identity.vos or ()
-            if delegating.is_settled(self.desk, vo, owner)
+            if delegation.is_settled(self.desk, vo, owner)
         )
         return Listing(
             jobs=list(jobs.values()),
@@ -99,7 +99,7 @@ class ArcDriver:
         """Renew the proxies that the CE holds, and have it clean old jobs away."""
 
         async def work(rest: Rest) -> None:
-            await delegating.keep(self.desk, rest)
+            await delegation.keep(self.desk, rest)
             await _clean(self.desk, rest)
 
         _or_raise(*self._ask(None, work))
@@ -142,10 +142,10 @@ async def _clean(desk: Desk, rest: Rest) -> None:
     ce, owner = desk.ce.name, rest.access.owner
     keep = max(desk.options.keep_output, 2 * desk.options.check_latest)
     before = desk.now() - timedelta(seconds=keep)
-    old = desk.read(lambda tx: book.kept_long_enough(tx, ce, owner, before))
+    old = desk.read(lambda tx: memory.kept_long_enough(tx, ce, owner, before))
     answers = await rest.jobs("clean", old)
     cleaned = [job for job in answers if code_of(answers[job]) in ("202", "404")]
-    desk.note(lambda tx: book.forget(tx, ce, cleaned))
+    desk.note(lambda tx: memory.forget(tx, ce, cleaned))
 
 
 async def _kill(rest: Rest, jobs: Sequence[Job]) -> list[Cancelled]:

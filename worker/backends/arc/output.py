@@ -1,7 +1,7 @@
 """What a pilot wrote, fetched from its folder at the CE."""
 
+from worker.backends.arc.client import Reply, Rest
 from worker.backends.arc.description import OUTPUT
-from worker.backends.arc.rest import Reply, Rest
 from worker.backends.outputs import SHOWN, shortened, whole
 from worker.domain.ce_answers import Output
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from worker.backends.contract import Backend
 from worker.backends.htcondor.driver import HTCondorDriver
+from worker.backends.htcondor.memory import metadata
 from worker.backends.htcondor.options import HTCondorOptions
-from worker.backends.htcondor.tables import metadata
 from worker.db.chains import Chain
 
 BACKEND = Backend(

@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
 from worker.backends import shell
-from worker.backends.htcondor import ads
-from worker.backends.htcondor.ads import Ad
+from worker.backends.htcondor import answers
+from worker.backends.htcondor.answers import Ad
 from worker.backends.htcondor.options import Authentication, HTCondorOptions
 from worker.backends.identities import Identity
 from worker.domain.errors import CredentialProblem, Refused, Unavailable, Unreadable
@@ -94,9 +94,9 @@ class Client:
     def queue(self, constraint: str) -> list[Ad]:
         """List jobs in the queue."""
         words = ["-allusers", *self._where(), "-constraint", constraint]
-        said = self._ask("q", [*words, "-json", "-attributes", ",".join(ads.ATTRIBUTES)])
+        said = self._ask("q", [*words, "-json", "-attributes", ",".join(answers.ATTRIBUTES)])
         if said.strip():
-            return ads.read(said)
+            return answers.read(said)
         # It says nothing where nothing matches, and so does a program that was cut off.
         count = _TOTAL.search(self._ask("q", [*words, "-totals"]))
         if count is None or count[1] != "0":
@@ -106,8 +106,8 @@ class Client:
     def history(self, constraint: str, since: str | None = None) -> list[Ad]:
         """List jobs that have left the queue; those before a job are left out."""
         words = [*self._where(), "-constraint", constraint, *(["-since", since] if since else [])]
-        return ads.read(
-            self._ask("history", [*words, "-json", "-attributes", ",".join(ads.ATTRIBUTES)])
+        return answers.read(
+            self._ask("history", [*words, "-json", "-attributes", ",".join(answers.ATTRIBUTES)])
         )
 
     def newest(self) -> str | None:

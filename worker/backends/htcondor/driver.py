@@ -1,18 +1,24 @@
 """The driver of the back-end htcondor."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 from worker.backends.contract import Means
-from worker.backends.htcondor import ads, handles
-from worker.backends.htcondor.ads import Ad
+from worker.backends.htcondor.answers import (
+    CANCELLED,
+    GIVEN_UP,
+    Ad,
+    expressions,
+    is_given_up,
+    parsed,
+)
 from worker.backends.htcondor.client import Client, clients
-from worker.backends.htcondor.description import text
-from worker.backends.htcondor.marks import Marks
+from worker.backends.htcondor.look import list_all, look_at
+from worker.backends.htcondor.memory import Marks
 from worker.backends.htcondor.options import HTCondorOptions
-from worker.backends.htcondor.place import Place
-from worker.backends.htcondor.sending import Sending
-from worker.backends.htcondor.states import GIVEN_UP
+from worker.backends.htcondor.output import Place
+from worker.backends.htcondor.states import HOPELESS
+from worker.backends.htcondor.submit import Sending, text
 from worker.backends.identities import Answer, Answers, Identity, Shares, identities
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
@@ -54,7 +60,10 @@ class HTCondorDriver:
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """List what is in the queue, and look up in the history what is not."""
         shares = Shares(jobs)
-        answers = self._ask(shares.vos, lambda client, who: self._look(client, who, shares.of(who)))
+        answers = self._ask(
+            shares.vos,
+            lambda client, who: look_at(client, self._ours(who), shares.of(who), self.marks),
+        )
         return [one for some in answers.or_raise() for one in some]
 
     def find(self) -> Listing:
@@ -63,21 +72,17 @@ class HTCondorDriver:
         is_due, since = self.marks.is_due(as_of), self.marks.read()
 
         def look(client: Client, identity: Identity) -> tuple[str | None, list[Observed]]:
-            newest, ours = client.newest() if is_due else None, self._ours(identity)
-            queue = client.queue(ours)
-            found = {ads.handle(ad): ads.ended(ad) for ad in client.history(ours, since)}
-            # What left the queue in between is in both.
-            found |= {ads.handle(ad): ads.live(ad) for ad in queue}
-            return newest, [job._replace(ce=self.ce.name) for job in found.values()]
+            newest = client.newest() if is_due else None
+            return newest, list_all(client, self._ours(identity), since)
 
         answers = self._ask(None, look)
         lists = answers.or_raise()
-        listed = [job for _, some in lists for job in some]
+        jobs = [job._replace(ce=self.ce.name) for _, some in lists for job in some]
         newest = lists[0][0]
         # The mark stays while a VO cannot be listed.
         if newest is not None and not answers.problems:
             self.marks.move(newest, as_of)
-        return Listing(jobs=listed, complete=True, as_of=as_of, vos=answers.vos())
+        return Listing(jobs=jobs, complete=True, as_of=as_of, vos=answers.vos())
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Remove jobs, many with each call; one that has ended is left as it is."""
@@ -117,34 +122,22 @@ class HTCondorDriver:
     def _give_up(self, client: Client, ours: str, queue: Sequence[Ad]) -> None:
         """Remove what is on hold and not to be waited for; the history will tell of it."""
         patience, now = self.options.held_patience, self.means.now()
-        if not any(ads.is_given_up(ad, now, patience) for ad in queue):
+        if not any(is_given_up(ad, now, patience) for ad in queue):
             return
         # Asked as a question, so that what was released meanwhile is left alone.
-        hopeless = " || ".join(f"HoldReasonCode == {code}" for code in GIVEN_UP)
+        hopeless = " || ".join(f"HoldReasonCode == {code}" for code in HOPELESS)
         waited = f"time() - EnteredCurrentStatus > {int(patience)}"
-        client.remove(f"{ours} && JobStatus == 5 && ({hopeless} || {waited})", ads.GIVEN_UP)
+        client.remove(f"{ours} && JobStatus == 5 && ({hopeless} || {waited})", GIVEN_UP)
 
     def hello(self) -> str:
         """Ask the schedd for its name and version."""
         return self._ask(None, lambda client, _: client.hello()).or_raise()[0]
 
-    def _look(self, client: Client, who: Identity, jobs: Sequence[Job]) -> list[Observed]:
-        ours = self._ours(who)
-        queue = client.queue(ours)
-        known = _Known(jobs)
-        known.add(ads.live(ad) for ad in queue)
-        since = self.marks.read() if known.missing() else None
-        if known.missing() and since is not None:
-            known.add(ads.ended(ad) for ad in client.history(ours, since))
-        if known.missing():
-            known.add(ads.ended(ad) for ad in client.history(ours))
-        return [*known.found.values(), *known.absent()]
-
     def _remove(self, client: Client, who: Identity, jobs: Sequence[Job]) -> list[Cancelled]:
-        ids = {job.stamp: handles.parsed(job.handle) for job in jobs}
+        ids = {job.stamp: parsed(job.handle) for job in jobs}
         ours = self._ours(who)
-        for some in handles.expressions(one for one in ids.values() if one is not None):
-            client.remove(f"{ours} && {_ALIVE} && {some}", ads.CANCELLED)
+        for some in expressions(one for one in ids.values() if one is not None):
+            client.remove(f"{ours} && {_ALIVE} && {some}", CANCELLED)
         return [
             Cancelled(stamp=job.stamp, accepted=True)
             if ids[job.stamp] is not None
@@ -173,32 +166,3 @@ class HTCondorDriver:
                 return who.ask(lambda identity: work(client(identity), identity))
         except OSError as error:
             raise Unavailable(self.ce.name, str(error)) from error
-
-
-class _Known:
-    """What is known of the jobs that were asked after, by stamp and id."""
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self._asked = {job.stamp: job for job in jobs}
-        self._others: set[str] = set()
-        self.found: dict[str, Observed] = {}
-
-    def add(self, seen: Iterator[Observed]) -> None:
-        """Take an answer; the first about a job counts."""
-        for one in seen:
-            job = self._asked.get(one.stamp)
-            if job is None:
-                continue
-            if one.handle == job.handle:
-                self.found.setdefault(one.stamp, one)
-            else:
-                self._others.add(one.stamp)
-
-    def missing(self) -> list[Job]:
-        """List the jobs of which nothing is known."""
-        return [job for stamp, job in self._asked.items() if stamp not in self.found]
-
-    def absent(self) -> list[Observed]:
-        """Tell of those that the CE does not know; one whose stamp has another id is left open."""
-        unknown = [job for job in self.missing() if job.stamp not in self._others]
-        return [Observed(stamp=job.stamp, handle=job.handle, absent=True) for job in unknown]

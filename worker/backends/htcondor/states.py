@@ -103,7 +103,7 @@ POLICY_OF_MEMORY = 102
 """What the ready-made policies of the execution side write as the subcode when memory ran out."""
 STARTD_HELD_JOB = 21
 
-GIVEN_UP = tuple(sorted(code for code, hold in HOLDS.items() if not hold.waits))
+HOPELESS = tuple(sorted(code for code, hold in HOLDS.items() if not hold.waits))
 """The codes of holds that nobody will release."""
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from worker.backends.contract import Backend
 from worker.backends.local.driver import LocalDriver
+from worker.backends.local.memory import metadata
 from worker.backends.local.options import LocalOptions
-from worker.backends.local.tables import metadata
 from worker.db.chains import Chain
 
 BACKEND = Backend(

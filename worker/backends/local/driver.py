@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from worker.backends.contract import Means
-from worker.backends.local import shelf
-from worker.backends.local.folder import Folder
+from worker.backends.local import output
 from worker.backends.local.keeper.pilot import Order as Start
 from worker.backends.local.keeper.pilot import Task
-from worker.backends.local.launcher import is_launching, launch, patience
+from worker.backends.local.look import Folder
+from worker.backends.local.memory import Place
 from worker.backends.local.options import LocalOptions, check_word
-from worker.backends.local.place import Place
 from worker.backends.local.processes import STAMP_VARIABLE, Remains
+from worker.backends.local.submit import is_launching, launch, patience
 from worker.backends.option_types import argv, check_text
 from worker.backends.shell import clean_environment
 from worker.domain.ce import CE
@@ -88,7 +88,7 @@ class LocalDriver:
     def output(self, job: Job) -> Output:
         """Read what a pilot wrote to its standard output and error."""
         with self._reaching():
-            return Folder(self.place.reach() / job.stamp).output()
+            return output.read(self.place.reach() / job.stamp)
 
     def tidy(self) -> None:
         """End what keepers that are gone have left, and remove what was kept long enough."""
@@ -96,9 +96,9 @@ class LocalDriver:
             place, now, remains = self.place.reach(), self.means.now(), Remains()
             for path in _folders(place):
                 is_over = Folder(path).tidy(remains)
-                if is_over and shelf.is_over(path, now, self.options.keep_output):
-                    shelf.remove(path)
-            shelf.empty_trash(place)
+                if is_over and output.is_over(path, now, self.options.keep_output):
+                    output.remove(path)
+            output.empty_trash(place)
 
     def hello(self) -> str:
         """Reach the folder of the CE."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from worker.backends.contract import Backend
 from worker.backends.sim.driver import SimDriver, SimOptions
-from worker.backends.sim.tables import metadata
+from worker.backends.sim.memory import metadata
 from worker.db.chains import Chain
 
 BACKEND = Backend(

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from worker.backends.sim import words
+from worker.backends.sim import states
 from worker.backends.sim.life import lot
+from worker.backends.sim.memory import SimJob
 from worker.backends.sim.options import SimOptions
-from worker.backends.sim.world import SimJob
 from worker.domain.ce_answers import Output
 from worker.domain.texts import abridged
 
@@ -39,7 +39,7 @@ def _lines(job: SimJob, now: datetime, options: SimOptions) -> Iterator[str]:
         yield f"work item {number} of {options.output_lines} is done"
     if job.life.ends_at is not None and job.life.is_over(now):
         word = job.life.fate
-        said = words.REASONS.get(word, "nothing is left to do")
+        said = states.REASONS.get(word, "nothing is left to do")
         yield f"{job.life.ends_at:%Y-%m-%d %H:%M:%S}Z pilot ends: {word}, {said}"
 
 

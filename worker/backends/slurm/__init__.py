@@ -4,8 +4,8 @@ from pathlib import Path
 
 from worker.backends.contract import Backend
 from worker.backends.slurm.driver import SlurmDriver
+from worker.backends.slurm.memory import metadata
 from worker.backends.slurm.options import SlurmOptions
-from worker.backends.slurm.tables import metadata
 from worker.db.chains import Chain
 
 BACKEND = Backend(

@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 from worker.backends.contract import Means
 from worker.backends.identities import Answer, Answers, Identity, Shares, identities
-from worker.backends.slurm import about, batches, looking
-from worker.backends.slurm.about import About
-from worker.backends.slurm.client import Client
+from worker.backends.slurm import look, submit
+from worker.backends.slurm.client import About, Client, recall, remember
 from worker.backends.slurm.errors import last_line
-from worker.backends.slurm.files import Files
 from worker.backends.slurm.memory import Memory
+from worker.backends.slurm.names import Names, spans
 from worker.backends.slurm.options import SlurmOptions
+from worker.backends.slurm.output import Files
 from worker.backends.slurm.reach import reach_as
-from worker.backends.slurm.sending import Desk
-from worker.backends.slurm.words import Names, spans
+from worker.backends.slurm.submit import Desk
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 
@@ -38,7 +37,7 @@ class SlurmDriver:
 
         def send(client: Client, identity: Identity) -> list[Receipt]:
             desk = Desk(client, self.ce.name, self.names, self.options)
-            return desk.send(batches.batches(shares.of(identity), self._array_size(client)))
+            return desk.send(submit.batches(shares.of(identity), self._array_size(client)))
 
         answers = self._ask(shares.vos, send)
         receipts = [one for some in answers.or_raise() for one in some]
@@ -66,11 +65,11 @@ class SlurmDriver:
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Cancel them, whole arrays by their elements; it is remembered before it is asked."""
-        known = [job for job in jobs if looking.parts(job.handle)]
+        known = [job for job in jobs if look.parts(job.handle)]
         cancelled = [
             _not_cancelled(job, "the cluster has no such job")
             for job in jobs
-            if not looking.parts(job.handle)
+            if not look.parts(job.handle)
         ]
         if not known:
             return cancelled
@@ -117,7 +116,7 @@ class SlurmDriver:
     def hello(self) -> str:
         """Ask the cluster who it is."""
         [cluster, *_] = self._ask(None, lambda client, _: client.about()).or_raise()
-        about.learn(self.options, cluster)
+        remember(self.options, cluster)
         size = self.options.array_size
         words = [
             f"Slurm {cluster.version}",
@@ -138,8 +137,8 @@ class SlurmDriver:
             lambda one: work(Client(reach_as(one, options), options, self.names, until), one)
         )
 
-    def _look(self, client: Client) -> looking.Look:
-        return looking.Look(
+    def _look(self, client: Client) -> look.Look:
+        return look.Look(
             ce=self.ce.name,
             client=client,
             accounting=lambda: self._about(client).accounting,
@@ -159,7 +158,7 @@ class SlurmDriver:
         return None if folder is None else Files(client, folder, self.names.prefix)
 
     def _about(self, client: Client) -> About:
-        return about.known(self.options, client.about)
+        return recall(self.options, client.about)
 
     def _array_size(self, client: Client) -> int:
         size = self.options.array_size
@@ -180,7 +179,7 @@ def _together(jobs: Sequence[Job]) -> list[str]:
     elements: dict[str, list[int]] = defaultdict(list)
     words = []
     for job in jobs:
-        array, index = looking.parts(job.handle) or ("", None)
+        array, index = look.parts(job.handle) or ("", None)
         if index is None:
             words.append(array)
         else:

@@ -7,7 +7,7 @@ so, or where the program says that it never asked it; everything else leaves the
 import re
 
 from worker.backends.shell import Completed
-from worker.backends.slurm.words import harmless
+from worker.backends.slurm.names import harmless
 from worker.domain.errors import BackendError, CredentialProblem, NotSetUp, Unavailable, Unreadable
 from worker.domain.pilot import Cause
 

@@ -1,16 +1,55 @@
-"""What is remembered of a cluster between calls, in our own tables."""
+"""What is remembered of each cluster: when it was listed, and what it was asked to cancel.
+
+Slurm keeps no record at all of an element of an array that is cancelled before it has started:
+it is in no list and in no history. Only that we asked tells it from a job that was lost.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, String, Text, delete, select, update
+from sqlalchemy import (
+    Column,
+    Executable,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    select,
+    update,
+)
 
 from worker.backends.contract import Means
-from worker.backends.slurm.tables import slurm_cancellations, slurm_clusters
 from worker.db.rows import encode, insert_new, insert_rows, rows
+from worker.db.tables import NAMING
 from worker.db.types import UtcDateTime
+
+metadata = MetaData(naming_convention=NAMING)
+
+slurm_clusters = Table(
+    "slurm_clusters",
+    metadata,
+    Column("ce", String(128), primary_key=True),
+    Column("history_from", UtcDateTime()),
+    Column("history_next", UtcDateTime()),
+    Column("history_uses", Integer, nullable=False, server_default="0"),
+    Column("listed_at", UtcDateTime()),
+    Column("tidied_at", UtcDateTime()),
+    comment="When each cluster was listed and tidied, and how far back its history is listed.",
+)
+
+slurm_cancellations = Table(
+    "slurm_cancellations",
+    metadata,
+    Column("ce", String(128), primary_key=True),
+    Column("stamp", String(32), primary_key=True),
+    Column("asked_at", UtcDateTime(), nullable=False),
+    comment="The pilots that a cluster was asked to cancel; of some it keeps no record itself.",
+)
+
 
 FIRST_LOOK = timedelta(days=7)
 """How far back the history is listed for the first time."""

@@ -19,7 +19,7 @@ from worker.backends.option_types import (
     SomeSeconds,
     check_printable,
 )
-from worker.backends.slurm.words import OURS
+from worker.backends.slurm.names import OURS
 from worker.domain.credential import CredentialKind
 
 _EXTRA = re.compile(r"--([a-z][a-z0-9-]*)(=.*)?", re.DOTALL)

@@ -4,14 +4,15 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from worker.backends.arc import book, delegating
-from worker.backends.arc.book import Known
-from worker.backends.arc.call import Desk
+from worker.backends.arc import memory
+from worker.backends.arc.answers import code_of
+from worker.backends.arc.client import Reply, Rest, as_list, gathered
+from worker.backends.arc.delegation import provide
 from worker.backends.arc.description import SCRIPT, Description, bodies, describe
-from worker.backends.arc.details import code_of
-from worker.backends.arc.lookup import names
+from worker.backends.arc.look import names
+from worker.backends.arc.memory import Known
 from worker.backends.arc.names import read_name
-from worker.backends.arc.rest import Reply, Rest, as_list, gathered
+from worker.backends.arc.session import Desk
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem
 from worker.domain.pilot import Cause
@@ -24,12 +25,12 @@ _FULL = ("no more jobs", "limit reached", "reached limit", "exceeds allowed limi
 
 async def send(desk: Desk, rest: Rest, orders: Sequence[Order], receipts: list[Receipt]) -> None:
     """Send pilots, and add a receipt for each that was answered as soon as it was."""
-    delegation = await delegating.provide(desk, rest)
+    delegated = await provide(desk, rest)
     described: list[Description] = []
     for order in orders:
         try:
             described.append(
-                describe(order, desk.ce.name, desk.means.prefix, desk.options, delegation)
+                describe(order, desk.ce.name, desk.means.prefix, desk.options, delegated)
             )
         except ValueError as error:
             receipts.append(_refusal(order, "payload", str(error)))
@@ -66,7 +67,7 @@ async def _send_some(
         for one in answered
         if one.handle is not None
     ]
-    desk.note(lambda tx: book.learn(tx, desk.ce.name, taken))
+    desk.note(lambda tx: memory.learn(tx, desk.ce.name, taken))
     uploads = {one.order.stamp: one.upload for one in some if one.upload is not None}
     receipts.extend(await gathered([_uploaded(rest, one, uploads) for one in answered]))
     return None

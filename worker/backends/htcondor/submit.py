@@ -1,20 +1,26 @@
 """What HTCondor is handed: a submit description, and the program that it runs for each pilot.
 
-Everything that a VO or an operator may write freely, variables, payload and arguments, goes into
-the program, a shell script, where quoting is simple and known. The description itself, with its
-macros and two kinds of quotes, holds only words of known letters.
+What is alike is one submission, whatever its number. Everything that a VO or an operator may write
+freely, variables, payload and arguments, goes into the program, a shell script, where quoting is
+simple and known. The description itself, with its macros and two kinds of quotes, holds only words
+of known letters.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import join, quote
 from typing import NamedTuple
 
-from worker.backends.htcondor.ads import WALLTIME
+from worker.backends.htcondor.answers import WALLTIME
+from worker.backends.htcondor.client import Client
 from worker.backends.htcondor.options import HTCondorOptions
+from worker.backends.htcondor.output import Place
+from worker.backends.identities import refused
 from worker.backends.option_types import argv, check_text
-from worker.domain.ce_answers import Order
-from worker.domain.pilot import group_and_number
+from worker.domain.ce_answers import Order, Receipt
+from worker.domain.errors import BackendError, CredentialProblem, Refused, Unreadable
+from worker.domain.pilot import Cause, group_and_number
 
 PAYLOAD = "./pilotage-payload"
 
@@ -134,3 +140,74 @@ def text(value: str) -> str:
     """Write a string as ClassAds do."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+@dataclass(kw_only=True)
+class Sending:
+    """One call: the receipts so far, and what went wrong."""
+
+    ce: str
+    options: HTCondorOptions
+    place: Place
+    names: dict[str, str]
+    receipts: list[Receipt] = field(default_factory=list)
+    errors: list[BackendError] = field(default_factory=list)
+    sent: bool = False
+
+    def send(self, orders: Sequence[Order], client: Client) -> list[Receipt]:
+        """Send orders; the receipts, or the error if it is the same for all."""
+        batches: dict[Alike, list[str]] = {}
+        for order in orders:
+            batches.setdefault(alike(order), []).append(order.stamp)
+        self.place.prepare(order.stamp for order in orders)
+        for what, stamps in batches.items():
+            if not self._send_batch(what, stamps, client):
+                break
+        return self._answer()
+
+    def _send_batch(self, what: Alike, stamps: Sequence[str], client: Client) -> bool:
+        """Send what is alike; return whether it makes sense to go on."""
+        wrong = problem(what)
+        if wrong is not None:
+            self.receipts += refused(stamps, Cause.REFUSED, wrong)
+            return True
+        try:
+            handles = self._submit(what, stamps, client)
+        except (CredentialProblem, Refused) as error:
+            self.errors.append(error)
+            cause = Cause(error.cause) if isinstance(error, Refused) else Cause.CREDENTIAL
+            self.receipts += refused(stamps, cause, ": ".join(map(str, error.details)))
+        except BackendError as error:
+            # Nobody knows what became of these, and the next would fare no better.
+            self.errors.append(error)
+            return False
+        else:
+            self.sent = True
+            self.receipts += [
+                Receipt(stamp=stamp, handle=handle, raw="accepted")
+                for stamp, handle in zip(stamps, handles, strict=False)
+            ]
+        return True
+
+    def _submit(self, what: Alike, stamps: Sequence[str], client: Client) -> list[str]:
+        with self.place.program(program(what, self.ce, self.options)) as executable:
+            handles = client.submit(
+                description(
+                    stamps,
+                    what.vo,
+                    names=self.names,
+                    options=self.options,
+                    executable=executable,
+                    folder=self.place.folder,
+                )
+            )
+        if len(handles) > len(stamps):
+            raise Unreadable(str(handles)[:2000], "condor_submit", "it names more jobs than sent")
+        return handles
+
+    def _answer(self) -> list[Receipt]:
+        """Give the receipts; where every batch met the same error, raise it: it is the CE's."""
+        kinds = {(type(error), getattr(error, "cause", None)) for error in self.errors}
+        if self.errors and not self.sent and len(kinds) == 1:
+            raise self.errors[0]
+        return self.receipts

@@ -1,4 +1,4 @@
-"""How long the folders of pilots that have ended are kept.
+"""What the pilots of this host have left: what they wrote, and how long their folders are kept.
 
 The time runs from the first tidying after the end, not from the end: after a long sleep of all
 workers a pilot that ended meanwhile must still be found, and each tidying comes after a listing.
@@ -10,8 +10,17 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from worker.backends import outputs
+from worker.backends.local.keeper.files import OUTPUT
+from worker.domain.ce_answers import Output
+
 REPORTED = "reported"
 TRASH = ".trash-"
+
+
+def read(folder: Path) -> Output:
+    """Read what a pilot wrote; of a long text the middle is left out."""
+    return outputs.read(folder / OUTPUT)
 
 
 def note_report(folder: Path, now: datetime) -> datetime:

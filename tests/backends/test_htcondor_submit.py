@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from worker.backends.htcondor import BACKEND
-from worker.backends.htcondor.description import alike, description, problem, program
-from worker.backends.htcondor.handles import RANGES, expressions, parsed
+from worker.backends.htcondor.answers import RANGES, expressions, parsed
 from worker.backends.htcondor.options import Authentication, HTCondorOptions
+from worker.backends.htcondor.submit import alike, description, problem, program
 from worker.backends.registry import check_options
 from worker.domain.ce_answers import Order
 from worker.domain.credential import CredentialKind

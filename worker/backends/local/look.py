@@ -23,12 +23,11 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
-from worker.backends import outputs
-from worker.backends.local.fates import observed_end
 from worker.backends.local.keeper.files import CANCEL, EXIT, LAUNCH, OUTPUT, write_whole
 from worker.backends.local.keeper.process import boot_id
 from worker.backends.local.processes import Remains, is_alive, send
-from worker.domain.ce_answers import Observed, Output
+from worker.backends.local.states import observed_end
+from worker.domain.ce_answers import Observed
 from worker.domain.pilot import FINAL, Status
 
 ORPHANED = "ending"
@@ -107,10 +106,6 @@ class Folder:
         if launch is None or not send(launch.pid, SIGTERM, launch.is_alive):
             remains.kill(self.stamp)
         return None
-
-    def output(self) -> Output:
-        """Read what the pilot wrote; of a long text the middle is left out."""
-        return outputs.read(self.path / OUTPUT)
 
     def _alive(self, launch: Launch | None) -> Observed:
         begun = (self.path / OUTPUT).exists()

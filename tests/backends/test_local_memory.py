@@ -14,8 +14,7 @@ from sqlalchemy import select, update
 
 from tests.backends.local_world import World, orders
 from worker.backends.guard import Guard
-from worker.backends.local.place import Place, machine_id, safe_name
-from worker.backends.local.tables import local_hosts
+from worker.backends.local.memory import Place, local_hosts, machine_id, safe_name
 from worker.db.uow import UnitOfWork
 from worker.domain.ce_answers import Job
 from worker.domain.errors import Unavailable

@@ -1,4 +1,9 @@
-"""The folder of a CE, and whether this is the host that may speak for it.
+"""The folder of a CE, and which host was remembered to speak for it.
+
+The folders are the truth about pilots: they are written by those who know, at the moment, and
+survive a record that was never made. One thing they cannot tell: whether a host without a
+pilot's folder is the host where it would be. That is what tells "it never arrived" from "ask
+elsewhere", so it lies in the database. A row outlives its CE, as the folder does.
 
 A folder has an identity that was drawn with it. The first host that is asked to start pilots
 writes the identity of its folder into the database; from then on only a worker that sees this
@@ -22,15 +27,35 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import select, update
+from sqlalchemy import Column, MetaData, String, Table, Text, func, select, update
 
 from worker.backends.contract import Means
 from worker.backends.local.keeper.files import write_whole
 from worker.backends.local.options import LocalOptions
-from worker.backends.local.tables import local_hosts
 from worker.db.rows import insert_new
+from worker.db.tables import NAMING
+from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.errors import Unavailable
+
+metadata = MetaData(naming_convention=NAMING)
+
+local_hosts = Table(
+    "local_hosts",
+    metadata,
+    Column("ce", String(128), primary_key=True),
+    Column("folder_id", String(32), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("folder", Text, nullable=False),
+    Column(
+        "claimed_at",
+        UtcDateTime(),
+        nullable=False,
+        server_default=func.current_timestamp(),
+    ),
+    comment="Where the processes of a CE are. Asked elsewhere, nobody knows anything of them.",
+)
+
 
 IDENTITY = ".identity.json"
 LONGEST_NAME = 200

@@ -6,16 +6,64 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from worker.backends.arc import book, states
-from worker.backends.arc.book import Known
-from worker.backends.arc.call import Desk
-from worker.backends.arc.details import Details, read_word
-from worker.backends.arc.judgement import Judge
-from worker.backends.arc.lookup import ends, information, names
+from worker.backends.arc import memory, states
+from worker.backends.arc.answers import (
+    Details,
+    Judge,
+    read_description,
+    read_diagnosis,
+    read_info,
+    read_word,
+)
+from worker.backends.arc.client import Rest, gathered
+from worker.backends.arc.memory import Known
 from worker.backends.arc.names import is_job_id, read_name
-from worker.backends.arc.rest import Rest
+from worker.backends.arc.session import Desk
 from worker.db.uow import Transaction
 from worker.domain.ce_answers import Job, Observed
+
+DOCUMENTS = 200
+"""Jobs whose information is asked for in one request; a document has some 2 kB."""
+
+ASKED_ALONE = 500
+"""Jobs that are asked after one by one at a time, where there is no other way."""
+
+
+async def information(rest: Rest, jobs: Sequence[str]) -> dict[str, Details]:
+    """Ask for the CE's information on jobs."""
+    answers = await rest.jobs("info", jobs, DOCUMENTS)
+    read = {job: read_info(answer) for job, answer in answers.items()}
+    return {job: details for job, details in read.items() if details is not None}
+
+
+async def names(rest: Rest, jobs: Sequence[str]) -> dict[str, str]:
+    """Tell the names of jobs; one that cannot be told is left out.
+
+    The information on a job has no name until it was gathered. The job's description has it from
+    the beginning, but has to be asked for alone.
+    """
+    gathered_names = {job: details.name for job, details in (await information(rest, jobs)).items()}
+    found = {job: name for job, name in gathered_names.items() if name is not None}
+    rest_of_them = [job for job, name in gathered_names.items() if name is None][:ASKED_ALONE]
+    described = await gathered([rest.diagnosis(job, "description") for job in rest_of_them])
+    for job, description in zip(rest_of_them, described, strict=True):
+        if description is not None:
+            found[job] = read_description(description) or ""
+    return found
+
+
+async def ends(rest: Rest, jobs: Sequence[str], known: dict[str, Details]) -> dict[str, Details]:
+    """Tell how jobs ended. Where the CE's information is older than the end, its notes tell."""
+    found = {job: known[job] for job in jobs if job in known and known[job].is_over}
+    missing = [job for job in jobs if job not in found][:ASKED_ALONE]
+    told = await gathered([_notes(rest, job) for job in missing])
+    return {**found, **dict(zip(missing, told, strict=True))}
+
+
+async def _notes(rest: Rest, job: str) -> Details:
+    diagnosis = await rest.diagnosis(job, "diag")
+    return read_diagnosis(diagnosis, await rest.diagnosis(job, "failed"))
+
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +82,12 @@ class Listed:
     complete: bool
 
 
-async def look(desk: Desk, rest: Rest, jobs: Sequence[Job]) -> list[Observed]:
+async def look_at(desk: Desk, rest: Rest, jobs: Sequence[Job]) -> list[Observed]:
     """Look at some jobs; those of which nothing is known are left out."""
     # What A-REX cannot have made it does not know.
     odd = [job for job in jobs if not is_job_id(job.handle)]
     stamps = {job.handle: job.stamp for job in jobs if is_job_id(job.handle)}
-    known = desk.read(lambda tx: book.known(tx, desk.ce.name, list(stamps)))
+    known = desk.read(lambda tx: memory.known(tx, desk.ce.name, list(stamps)))
     seen, hidden = await _judged(desk, rest, stamps, known, whole=True)
     if hidden:
         log.warning(
@@ -54,7 +102,7 @@ async def list_all(desk: Desk, rest: Rest) -> Listed:
     """Look at all jobs of an identity."""
     ce, owner = desk.ce.name, rest.access.owner
     # Read before the CE is asked: what is here and not there is gone, not yet to come.
-    before = desk.read(lambda tx: book.of_owner(tx, ce, owner))
+    before = desk.read(lambda tx: memory.of_owner(tx, ce, owner))
     jobs = await rest.job_list()
     if not jobs and PROBE not in await rest.jobs("status", [PROBE]):
         # An empty list is an empty answer; this one came from somebody who answers nothing.
@@ -65,7 +113,7 @@ async def list_all(desk: Desk, rest: Rest) -> Listed:
     seen, _ = await _judged(desk, rest, stamps, known, whole=False)
     there = set(jobs)
     gone = [job for job in before if job not in there]
-    desk.note(lambda tx: book.forget(tx, ce, gone))
+    desk.note(lambda tx: memory.forget(tx, ce, gone))
     return Listed(
         jobs=[one for one in seen if not one.absent],
         complete=len(known) == len(there) and len(seen) == len(stamps),
@@ -98,7 +146,7 @@ async def _judged(
     told = [one for one in seen if one is not None]
     new = [judge.learnt(one, details.get(one.handle)) for one in told if not one.absent]
     changed = [one for one in new if one is not None]
-    desk.note(lambda tx: book.learn(tx, desk.ce.name, changed))
+    desk.note(lambda tx: memory.learn(tx, desk.ce.name, changed))
     hidden = [job for job in judge.words if judge.words[job].code == "404" and judge.is_hidden(job)]
     return told, hidden
 
@@ -135,4 +183,4 @@ def _stamp(desk: Desk, name: str) -> str | None:
 
 
 def _learn(ce: str, jobs: Sequence[Known], tx: Transaction) -> None:
-    book.learn(tx, ce, jobs)
+    memory.learn(tx, ce, jobs)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from worker.backends.slurm.names import Named, Names, ce_of, harmless, numbers
 from worker.backends.slurm.states import by_exit, is_failure, meaning
-from worker.backends.slurm.words import Named, Names, ce_of, harmless, numbers
 from worker.domain.ce_answers import Observed
 from worker.domain.errors import Unreadable
 from worker.domain.exits import code_of

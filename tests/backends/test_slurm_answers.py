@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from worker.backends.slurm.rows import Shortened, exits, history_rows, queue_rows
-from worker.backends.slurm.words import Names, ce_of, comment, numbers, spans
+from worker.backends.slurm.answers import Shortened, exits, history_rows, queue_rows
+from worker.backends.slurm.names import Names, ce_of, comment, numbers, spans
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import Cause, Status
 

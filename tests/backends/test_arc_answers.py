@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from worker.backends.arc.book import Known
-from worker.backends.arc.details import (
+from worker.backends.arc.answers import (
     Details,
+    Judge,
     Word,
     read_description,
     read_diagnosis,
     read_info,
     read_word,
 )
-from worker.backends.arc.judgement import Judge
-from worker.backends.arc.rest import as_list
+from worker.backends.arc.client import as_list
+from worker.backends.arc.memory import Known
 from worker.domain.ce_answers import Observed
 from worker.domain.pilot import Cause, Status
 

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from time import monotonic
 from typing import Any, TypeVar
 
 from worker.backends.arc.access import Access, open_access
+from worker.backends.arc.client import Rest, connected
 from worker.backends.arc.options import ArcOptions
-from worker.backends.arc.rest import Rest, connected
 from worker.backends.contract import Means
 from worker.backends.identities import Answers, Identities, Identity
+from worker.backends.remembered import Remembered
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.errors import BackendError, DatabaseError, Unavailable
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 AGREED_FOR = 600.0
 """Seconds for which a CE is not asked again which versions it speaks, unless a call fails."""
 
-_agreed: dict[tuple[str, str | None], tuple[str, float]] = {}
+_agreed = Remembered[tuple[str, str | None], str](AGREED_FOR)
 
 Value = TypeVar("Value")
 Work = Callable[[Rest], Coroutine[Any, Any, Value]]
@@ -90,7 +90,7 @@ def _forgetting(desk: Desk) -> Iterator[None]:
     try:
         yield
     except BackendError:
-        _agreed.pop(_line(desk), None)
+        _agreed.forget(_line(desk))
         raise
 
 
@@ -104,12 +104,12 @@ async def _reached(desk: Desk, access: Access, turns: asyncio.Semaphore) -> Asyn
 
 async def _agree(desk: Desk, rest: Rest) -> None:
     """Agree with the CE upon a version of REST, unless this process has done so of late."""
-    version, until = _agreed.get(_line(desk), ("", 0.0))
-    if monotonic() < until:
+    version = _agreed.get(_line(desk))
+    if version is not None:
         rest.speak(version)
     else:
         await rest.negotiate(desk.options.version)
-        _agreed[_line(desk)] = rest.version, monotonic() + AGREED_FOR
+        _agreed.put(_line(desk), rest.version)
 
 
 def _line(desk: Desk) -> tuple[str, str | None]:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from worker.backends.sim import words
+from worker.backends.sim import states
 from worker.backends.sim.kinds import Fault
 from worker.backends.sim.life import end_now, node_of
+from worker.backends.sim.memory import SimJob
 from worker.backends.sim.mishaps import new_job
 from worker.backends.sim.options import SimOptions
 from worker.backends.sim.replies import BROKEN_TEXT, Reply
-from worker.backends.sim.world import SimJob
 from worker.domain.ce_answers import Observed, Order, Receipt
 from worker.domain.pilot import Cause
 from worker.domain.texts import one_line
@@ -48,8 +48,8 @@ def receipt(order: Order, handle: str, reply: Reply) -> Receipt:
     return Receipt(
         stamp=order.stamp,
         handle=handle,
-        raw=words.PENDING,
-        reason=_reason(order.stamp, words.PENDING, reply),
+        raw=states.PENDING,
+        reason=_reason(order.stamp, states.PENDING, reply),
     )
 
 
@@ -69,7 +69,7 @@ def observe(job: SimJob, handle: str, now: datetime, reply: Reply, seed: int) ->
     strange = reply.faults.get(Fault.STRANGE_WORD)
     if strange is not None and strange.hits(job.stamp):
         raw = one_line(strange.settings.word)
-    status, cause = words.meaning(raw)
+    status, cause = states.meaning(raw)
     is_over = life.is_over(now)
     started_at = life.started_by(now)
     return Observed(
@@ -89,7 +89,7 @@ def observe(job: SimJob, handle: str, now: datetime, reply: Reply, seed: int) ->
 def ended(jobs: Sequence[SimJob], now: datetime) -> list[SimJob]:
     """End those jobs that have not ended by themselves."""
     return [
-        replace(job, life=end_now(job.life, words.CANCELLED, now))
+        replace(job, life=end_now(job.life, states.CANCELLED, now))
         for job in jobs
         if not job.life.is_over(now)
     ]
@@ -118,7 +118,7 @@ def _reason(stamp: str, raw: str, reply: Reply) -> str | None:
     garbles = reply.faults.get(Fault.GARBLES)
     if garbles is not None and garbles.hits(stamp):
         return one_line(BROKEN_TEXT)
-    return words.REASONS.get(raw)
+    return states.REASONS.get(raw)
 
 
 def _told(moment: datetime | None, reply: Reply) -> datetime | None:

@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from worker.backends.slurm.answers import Row
 from worker.backends.slurm.client import Client
-from worker.backends.slurm.files import Files
-from worker.backends.slurm.rows import Row
+from worker.backends.slurm.output import Files
 from worker.backends.slurm.states import is_failure, meaning
 from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import BackendError
