@@ -66,7 +66,7 @@ class Options(BaseModel):
 
     @property
     def credential(self) -> CredentialKind | None:
-        """Say which credential of each VO the CE asks for, if any."""
+        """Return which credential of each VO the CE asks for, if any."""
         return None
 
     @classmethod

@@ -70,7 +70,7 @@ def look(credential: Credential, now: datetime) -> Credential:
 def usable(
     found: Mapping[str, Credential | None], backend: str, kind: CredentialKind, now: datetime
 ) -> dict[str, Path | CredentialProblem]:
-    """Tell for each VO the file that it may use now, or what is wrong; look at each file once."""
+    """Return for each VO the file that it may use now, or what is wrong; look at each file once."""
     seen = {one.path: look(one, now) for one in found.values() if one is not None}
     answer: dict[str, Path | CredentialProblem] = {}
     for vo, one in found.items():
@@ -100,7 +100,7 @@ def unknown(vo: str, backend: str, kind: CredentialKind) -> str:
 
 
 def _read(path: Path) -> tuple[bytes, datetime]:
-    """Read a file that is fit to hold a secret; tell when it was written, too."""
+    """Read a file that is fit to hold a secret; return when it was written, too."""
     try:
         # Without waiting: a pipe or a device is opened at once, and refused.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -156,7 +156,7 @@ def _is_proxy(certificate: x509.Certificate) -> bool:
 
 
 def is_over(proxy: Proxy, now: datetime) -> bool:
-    """Tell whether a proxy has ended."""
+    """Return whether a proxy has ended."""
     return proxy.until <= now.astimezone(UTC)
 
 

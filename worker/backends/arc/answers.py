@@ -138,7 +138,7 @@ class Judge:
     owner: str
 
     def wants_details(self, job: str) -> bool:
-        """Tell whether the CE's information on a job is needed for a judgement."""
+        """Return whether the CE's information on a job is needed for a judgement."""
         word = self.words[job]
         if word.code != "200":
             return False
@@ -147,7 +147,7 @@ class Judge:
         return word.state in states.ENDS
 
     def is_hidden(self, job: str) -> bool:
-        """Tell whether an unknown job was sent by another identity, which alone would see it."""
+        """Return whether an unknown job was sent by another identity, which alone would see it."""
         known = self.known.get(job)
         return known is not None and known.owner != self.owner
 
@@ -167,7 +167,7 @@ class Judge:
         return _ended(seen, word.state, details or Details()) if word.code == "200" else None
 
     def learnt(self, observed: Observed, details: Details | None) -> Known | None:
-        """Tell what is to be remembered of a job that was judged; `None` if nothing is new."""
+        """Return what is to be remembered of a job that was judged; `None` if nothing is new."""
         job, raw = observed.handle, observed.raw
         before = self.known.get(job) or Known(job=job, stamp=observed.stamp, owner=self.owner)
         after = before

@@ -78,7 +78,7 @@ class Rest:
         self._turns = turns
 
     async def negotiate(self, wanted: str | None) -> tuple[str, ...]:
-        """Choose the version to speak; tell those that the CE speaks."""
+        """Choose the version to speak; return those that the CE speaks."""
         reply = await self.ask("GET", f"{self.url}/rest")
         if reply.status != 200:
             raise self.unexpected(reply)
@@ -153,7 +153,7 @@ class Rest:
         return reply
 
     def unexpected(self, reply: Reply) -> BackendError:
-        """Tell what an answer means that is none of those that were to be expected."""
+        """Return what an answer means that is none of those that were to be expected."""
         said = _said(reply)
         if reply.status >= 500 or reply.status in (408, 429):
             return Unavailable(self.ce, said)

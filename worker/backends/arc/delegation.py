@@ -32,7 +32,7 @@ _VERSION_2, _VERSION_0 = b"\x02\x01\x02", b"\x02\x01\x00"
 
 
 async def delegated(rest: Rest, identity: Identity, now: datetime) -> Identity:
-    """See to it that the CE has a proxy of this identity; tell which, and how long it holds."""
+    """See to it that the CE has a proxy of this identity; return which, and how long it holds."""
     proxy = rest.access.proxy
     assert proxy is not None
     if identity.delegation is not None and not is_due(identity, proxy, now):
@@ -59,7 +59,7 @@ async def renew(rest: Rest, identity: Identity, now: datetime) -> Identity | Non
 
 
 def is_due(identity: Identity, proxy: Proxy, now: datetime) -> bool:
-    """Tell whether the proxy at the CE should be renewed now."""
+    """Return whether the proxy at the CE should be renewed now."""
     if identity.delegation is None or identity.delegated_until is None:
         return True
     left = identity.delegated_until - now
@@ -143,7 +143,7 @@ IN_DOUBT = timedelta(days=1)
 
 
 async def provide(desk: Desk, rest: Rest) -> str | None:
-    """Write down as whom pilots are about to be sent; tell the delegation for them, if any."""
+    """Write down as whom pilots are about to be sent; return the delegation for them, if any."""
     identity = _identity(desk, rest) or Identity(owner=rest.access.owner, used_at=desk.now())
     identity = replace(identity, used_at=desk.now())
     _write(desk, rest, identity)
@@ -169,7 +169,7 @@ async def keep(desk: Desk, rest: Rest) -> None:
 
 
 def is_settled(desk: Desk, vo: str, owner: str) -> bool:
-    """Tell whether all pilots of a VO that may be in doubt would be shown to this identity."""
+    """Return whether all pilots of a VO that may be in doubt would be shown to this identity."""
     held = desk.read(lambda tx: memory.identities(tx, desk.ce.name, vo))
     return all(one.owner == owner or desk.now() - one.used_at > IN_DOUBT for one in held)
 

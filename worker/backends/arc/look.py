@@ -37,7 +37,7 @@ async def information(rest: Rest, jobs: Sequence[str]) -> dict[str, Details]:
 
 
 async def names(rest: Rest, jobs: Sequence[str]) -> dict[str, str]:
-    """Tell the names of jobs; one that cannot be told is left out.
+    """Return the names of jobs; one that cannot be told is left out.
 
     The information on a job has no name until it was gathered. The job's description has it from
     the beginning, but has to be asked for alone.
@@ -53,7 +53,7 @@ async def names(rest: Rest, jobs: Sequence[str]) -> dict[str, str]:
 
 
 async def ends(rest: Rest, jobs: Sequence[str], known: dict[str, Details]) -> dict[str, Details]:
-    """Tell how jobs ended. Where the CE's information is older than the end, its notes tell."""
+    """Return how jobs ended. Where the CE's information is older than the end, its notes tell."""
     found = {job: known[job] for job in jobs if job in known and known[job].is_over}
     missing = [job for job in jobs if job not in found][:ASKED_ALONE]
     told = await gathered([_notes(rest, job) for job in missing])

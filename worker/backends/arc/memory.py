@@ -128,7 +128,7 @@ def forget(tx: Transaction, ce: str, jobs: Sequence[str]) -> None:
 
 
 def identities(tx: Transaction, ce: str, vo: str) -> list[Identity]:
-    """Tell under whose names a VO's pilots were sent, the latest first."""
+    """Return under whose names a VO's pilots were sent, the latest first."""
     query = select(_WHO.owner, _WHO.used_at, _WHO.delegation, _WHO.delegated_until)
     found = tx.execute(query.where(_WHO.ce == ce, _WHO.vo == vo).order_by(_WHO.used_at.desc()))
     return [Identity(**row) for row in found.mappings()]

@@ -116,7 +116,7 @@ class ArcOptions(Options):
 
     @property
     def credential(self) -> CredentialKind:
-        """Say which credential of each VO the CE asks for."""
+        """Return which credential of each VO the CE asks for."""
         return CredentialKind(self.authentication.value)
 
     @classmethod

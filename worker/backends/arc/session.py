@@ -38,7 +38,7 @@ class Desk:
     means: Means
 
     def now(self) -> datetime:
-        """Tell the time."""
+        """Return the time."""
         return self.means.now()
 
     def read(self, work: Callable[[Transaction], Value]) -> Value:

@@ -64,12 +64,12 @@ def exit_code_of(told: str | None, error: str | None) -> int | None:
 
 
 def is_cancellation(error: str | None) -> bool:
-    """Tell whether a failure is no more than a cancellation that A-REX calls so."""
+    """Return whether a failure is no more than a cancellation that A-REX calls so."""
     return bool(error and _CANCELLED.search(error))
 
 
 def cause_of(error: str | None, exit_code: int | None) -> Cause | None:
-    """Tell why a job failed; `None` where the CE does not say."""
+    """Return why a job failed; `None` where the CE does not say."""
     for words, cause in _CAUSES:
         if error and re.search(words, error, re.IGNORECASE):
             return cause

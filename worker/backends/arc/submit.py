@@ -49,7 +49,7 @@ async def send(desk: Desk, rest: Rest, orders: Sequence[Order], receipts: list[R
 async def _send_some(
     desk: Desk, rest: Rest, some: Sequence[Description], body: bytes, receipts: list[Receipt]
 ) -> BackendError | None:
-    """Send what fits into one request; tell what went wrong, if it is not known what was taken."""
+    """Send what fits into one request; return what went wrong, if it is open what was taken."""
     try:
         reply = await rest.new(body)
         answered = await _receipts(desk, rest, some, reply)

@@ -61,7 +61,7 @@ def handle(ad: Ad) -> str:
 
 
 def live(ad: Ad) -> Observed:
-    """Tell of a job in the queue."""
+    """Say what a job in the queue is."""
     status = _number(ad, "JobStatus")
     if status == COMPLETED and "ExitCode" not in ad and "ExitSignal" not in ad:
         # It is over, and the history will say how.
@@ -80,7 +80,7 @@ def live(ad: Ad) -> Observed:
 
 
 def ended(ad: Ad) -> Observed:
-    """Tell of a job in the history."""
+    """Say what a job in the history is."""
     status = _number(ad, "JobStatus")
     if status == COMPLETED or (status == REMOVED and ad.get("LastJobStatus") == COMPLETED):
         return _completed(ad)
@@ -90,7 +90,7 @@ def ended(ad: Ad) -> Observed:
 
 
 def is_given_up(ad: Ad, now: datetime, patience: float) -> bool:
-    """Tell whether a job is on hold and is not to be waited for any longer."""
+    """Return whether a job is on hold and is not to be waited for any longer."""
     if _number(ad, "JobStatus") != HELD:
         return False
     since = _number(ad, "EnteredCurrentStatus") or 0

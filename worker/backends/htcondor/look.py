@@ -56,6 +56,6 @@ class _Known:
         return [job for stamp, job in self._asked.items() if stamp not in self.found]
 
     def absent(self) -> list[Observed]:
-        """Tell of those that the CE does not know; one whose stamp has another id is left open."""
+        """Return those that the CE does not know; one whose stamp has another id is left open."""
         unknown = [job for job in self.missing() if job.stamp not in self._others]
         return [Observed(stamp=job.stamp, handle=job.handle, absent=True) for job in unknown]

@@ -47,7 +47,7 @@ class Marks:
             return job
 
     def is_due(self, now: datetime) -> bool:
-        """Tell whether the mark may move on."""
+        """Return whether the mark may move on."""
         with self._uow() as tx:
             found = tx.execute(
                 select(htcondor_marks.c.next_at).where(htcondor_marks.c.ce == self._ce)

@@ -138,7 +138,7 @@ class HTCondorOptions(Options):
 
     @property
     def credential(self) -> CredentialKind | None:
-        """Say which credential of each VO the CE asks for, if any."""
+        """Return which credential of each VO the CE asks for, if any."""
         return _CREDENTIALS[self.authentication]
 
     @classmethod

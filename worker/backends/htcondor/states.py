@@ -108,7 +108,7 @@ HOPELESS = tuple(sorted(code for code, hold in HOLDS.items() if not hold.waits))
 
 
 def hold_of(code: int | None, subcode: int | None) -> Hold:
-    """Tell what a hold means; one of a code that nobody knows waits, as somebody may know it."""
+    """Return what a hold means; one of a code that nobody knows waits, as somebody may know it."""
     if code is None or code not in HOLDS:
         return Hold(word=f"code {code}", waits=True)
     if code == STARTD_HELD_JOB and subcode == POLICY_OF_MEMORY:

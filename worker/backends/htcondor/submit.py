@@ -34,12 +34,12 @@ class Alike(NamedTuple):
 
 
 def alike(order: Order) -> Alike:
-    """Tell what an order has in common with others."""
+    """Return what an order has in common with others."""
     return Alike(order.vo, order.script, tuple(order.arguments))
 
 
 def problem(what: Alike) -> str | None:
-    """Tell what no program could be written of, if there is anything."""
+    """Return what no program could be written of, if there is anything."""
     try:
         for word in (what.script or "", *what.arguments):
             check_text(word)

@@ -75,7 +75,7 @@ class LocalDriver:
         return Listing(jobs=[self._here(job) for job in found], complete=complete, as_of=as_of)
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
-        """Tell the keepers to end their pilots; they give them the grace and do not keep us."""
+        """Ask the keepers to end their pilots; they give them the grace and do not keep us."""
         with self._reaching():
             place = self.place.reach()
             remains = Remains()

@@ -44,7 +44,7 @@ class Launch:
     accepted_at: datetime
 
     def is_alive(self) -> bool:
-        """Tell whether the keeper lives."""
+        """Return whether the keeper lives."""
         return is_alive(self.pid, self.start_ticks, self.boot_id)
 
 
@@ -60,7 +60,7 @@ class Folder:
         return self.path.name
 
     def look(self, remains: Remains) -> Observed:
-        """Tell how the pilot is."""
+        """Return how the pilot is."""
         end = self._end()
         if end is not None:
             return observed_end(self.stamp, end)
@@ -176,7 +176,7 @@ def _read_launch(descriptor: int) -> Launch | None:
 
 
 def _is_locked(descriptor: int) -> bool:
-    """Tell whether a keeper holds the lock. Asking with a shared lock, nobody blocks another."""
+    """Return whether a keeper holds the lock. Asking with a shared lock, nobody blocks another."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

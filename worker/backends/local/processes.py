@@ -14,12 +14,12 @@ STAMP_VARIABLE = "PILOTAGE_STAMP"
 
 
 def is_alive(pid: int, ticks: int, boot: str) -> bool:
-    """Tell whether the process that had this pid, start time and boot still runs."""
+    """Return whether the process that had this pid, start time and boot still runs."""
     return boot == boot_id() and start_ticks(pid) == ticks
 
 
 def send(pid: int, number: signal.Signals, is_it: Callable[[], bool]) -> bool:
-    """Signal a process if it is the one that is meant; tell whether it was there."""
+    """Signal a process if it is the one that is meant; return whether it was there."""
     held = None
     try:
         # What this refers to stays the same process, whatever becomes of the pid.

@@ -23,7 +23,7 @@ _WHY: Mapping[str, tuple[Status, Cause | None, str]] = {
 
 
 def observed_end(stamp: str, end: Mapping[str, Any]) -> Observed:
-    """Tell how a pilot ended; without a status, if another version used a word of its own."""
+    """Return how a pilot ended; without a status, if another version used a word of its own."""
     code, why = end.get("code"), end.get("why")
     code = code if isinstance(code, int) else None
     if why is not None and why not in _WHY:

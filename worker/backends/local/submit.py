@@ -59,7 +59,7 @@ def launch(ce: str, task: Task, orders: Sequence[Order]) -> list[dict[str, Any]]
 
 
 def is_launching(place: Path) -> bool:
-    """Tell whether pilots may be on their way into this folder."""
+    """Return whether pilots may be on their way into this folder."""
     try:
         lock = os.open(place / LOCK, os.O_RDONLY)
     except FileNotFoundError:

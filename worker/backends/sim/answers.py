@@ -54,7 +54,7 @@ def receipt(order: Order, handle: str, reply: Reply) -> Receipt:
 
 
 def is_known(job: SimJob, now: datetime, reply: Reply, options: SimOptions) -> bool:
-    """Tell whether the CE knows a job at a moment, live or in its history."""
+    """Return whether the CE knows a job at a moment, live or in its history."""
     forgets = reply.faults.get(Fault.FORGETS)
     if not job.is_shown(now) or (forgets is not None and forgets.hits(job.stamp)):
         return False

@@ -77,7 +77,7 @@ def switch_on(
 
 
 def switch_off(uow: UnitOfWork, ce: str, fault: str | None = None) -> list[Fault]:
-    """Switch a fault off, or all of them; tell which were on."""
+    """Switch a fault off, or all of them; return which were on."""
     gone = delete(sim_faults).where(_FAULT.ce == ce).returning(_FAULT.fault)
     if fault is not None:
         gone = gone.where(_FAULT.fault == _named(fault))

@@ -37,7 +37,7 @@ class Life:
     exit_code: int | None = None
 
     def word_at(self, now: datetime) -> str:
-        """Tell the CE's word for the job at a moment."""
+        """Return the CE's word for the job at a moment."""
         if self.is_over(now):
             return self.fate
         if self.starts_at is None or now < self.starts_at:
@@ -47,11 +47,11 @@ class Life:
         return states.RUNNING
 
     def is_over(self, now: datetime) -> bool:
-        """Tell whether the job has ended by then."""
+        """Return whether the job has ended by then."""
         return self.ends_at is not None and self.ends_at <= now
 
     def started_by(self, now: datetime) -> datetime | None:
-        """Tell when the job began to run, the last time if it was stopped between."""
+        """Return when the job began to run, the last time if it was stopped between."""
         last = min(now, self.ends_at) if self.ends_at else now
         for moment in (self.restarts_at, self.starts_at):
             if moment is not None and moment <= last:
@@ -112,7 +112,7 @@ def requeue(life: Life, at: datetime, seconds: float) -> Life:
 
 
 def midway(life: Life) -> datetime | None:
-    """Tell the middle of the time that a job runs."""
+    """Return the middle of the time that a job runs."""
     if life.starts_at is None or life.ends_at is None:
         return life.starts_at
     return life.starts_at + (life.ends_at - life.starts_at) / 2

@@ -99,7 +99,7 @@ class SimJob:
     ce: str = ""
 
     def is_shown(self, now: datetime) -> bool:
-        """Tell whether the CE knows the job and has got round to saying so."""
+        """Return whether the CE knows the job and has got round to saying so."""
         return self.visible_at <= now and (self.forgotten_at is None or now < self.forgotten_at)
 
 
@@ -113,7 +113,7 @@ def queue_up(tx: Transaction, ce: str) -> None:
 
 
 def add(tx: Transaction, ce: str, jobs: Sequence[SimJob], now: datetime) -> dict[str, int]:
-    """Take jobs; tell the id of each stamp's."""
+    """Take jobs; return the id of each stamp's."""
     if not jobs:
         return {}
     names = ("stamp", "vo", "visible_at", "forgotten_at", *_LIFE)

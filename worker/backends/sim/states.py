@@ -68,5 +68,5 @@ REASONS: Mapping[str, str] = MappingProxyType(
 
 
 def meaning(word: str) -> tuple[Status | None, Cause | None]:
-    """Tell what a word means; one that nobody knows means nothing."""
+    """Return what a word means; one that nobody knows means nothing."""
     return MEANINGS.get(word, (None, None))

@@ -63,12 +63,12 @@ class Row(NamedTuple):
 
     @property
     def is_final(self) -> bool:
-        """Tell whether it has ended."""
+        """Return whether it has ended."""
         return meaning(self.state)[0] in FINAL
 
     @property
     def lacks_exit(self) -> bool:
-        """Tell whether it failed, and its exit code is still to be asked for."""
+        """Return whether it failed, and its exit code is still to be asked for."""
         return self.code is None and is_failure(self.state)
 
     def with_exit(self, exits: Mapping[str, tuple[int, int]]) -> "Row":

@@ -98,7 +98,7 @@ class Client:
 
     @staticmethod
     def end_of_call(options: SlurmOptions) -> float:
-        """Tell until when a call that begins now may take."""
+        """Return until when a call that begins now may take."""
         return time.monotonic() + options.call_timeout
 
     def about(self) -> About:
@@ -114,7 +114,7 @@ class Client:
             return self._queue("--array")
 
     def exits(self) -> dict[str, tuple[int, int]]:
-        """Tell the exit code and the signal of the jobs that failed and are still known."""
+        """Return the exit code and the signal of the jobs that failed and are still known."""
         words = ["--me", "--all", "--array", "--states=FAILED", f"--Format={EXITS_FORMAT}"]
         return exits(self._ask("squeue", *self._clusters(), *words).stdout)
 
@@ -200,7 +200,7 @@ class Client:
 
 
 def _is_about_jobs(said: str) -> bool:
-    """Tell whether the controller answered, if only that it knows no such job."""
+    """Return whether the controller answered, if only that it knows no such job."""
     return bool(said.strip()) and all(
         "Invalid job id" in line or "already completing" in line or "denied" in line
         for line in said.splitlines()

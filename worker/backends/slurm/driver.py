@@ -165,7 +165,7 @@ class SlurmDriver:
         return self._about(client).array_size if size is None else size
 
     def _was_watching(self, cluster: About) -> bool:
-        """Tell whether no job can have ended and been forgotten since the last listing."""
+        """Return whether no job can have ended and been forgotten since the last listing."""
         last = self.memory.listed_at()
         return last is None or (self.means.now() - last).total_seconds() < cluster.forget_after
 

@@ -71,13 +71,13 @@ class Memory:
         self._now = means.now
 
     def history_from(self) -> datetime:
-        """Tell from when on the history is to be listed now."""
+        """Return from when on the history is to be listed now."""
         row = self._row()
         begin = row.history_from if row is not None else None
         return begin - OVERLAP if begin is not None else self._now() - FIRST_LOOK
 
     def listed_at(self) -> datetime | None:
-        """Tell when all jobs were last listed."""
+        """Return when all jobs were last listed."""
         row = self._row()
         return None if row is None else row.listed_at
 
@@ -93,7 +93,7 @@ class Memory:
         self._set(**values)
 
     def is_tidy(self) -> bool:
-        """Tell whether what is no longer needed was removed not long ago."""
+        """Return whether what is no longer needed was removed not long ago."""
         row = self._row()
         if row is None or row.tidied_at is None:
             return False
@@ -115,7 +115,7 @@ class Memory:
             tx.execute(_insert_cancellations(tx.dialect), {**given, **common})
 
     def cancelled(self, stamps: Iterable[str]) -> set[str]:
-        """Tell which of these it was asked to cancel."""
+        """Return which of these it was asked to cancel."""
         given = encode(("stamp",), [(stamp,) for stamp in stamps])
         with self._uow() as tx:
             wanted = rows(tx.dialect, stamp=Text)

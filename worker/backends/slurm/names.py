@@ -69,7 +69,7 @@ class Named(NamedTuple):
     number: int | None
 
     def stamp(self, index: int | None) -> str:
-        """Tell the stamp of a job, or of the element of an array; empty if the index is needed."""
+        """Return the stamp of a job, or of an element of an array; empty if the index is needed."""
         group, offset, number = self
         if number is not None:
             return numbered(group, number)

@@ -57,17 +57,17 @@ STATES: Mapping[str, Meaning] = {
 
 @lru_cache(maxsize=256)
 def meaning(raw: str) -> tuple[Status | None, Cause | None]:
-    """Tell what a word means; nothing if nobody knows."""
+    """Return what a word means; nothing if nobody knows."""
     first = raw.split(maxsplit=1)[0].rstrip("+").upper() if raw.strip() else ""
     return STATES.get(first, (None, None))
 
 
 def is_failure(raw: str) -> bool:
-    """Tell whether a word says no more than that a job failed: why, its exit code tells."""
+    """Return whether a word says no more than that a job failed: why, its exit code tells."""
     return meaning(raw) == (Status.FAILED, None)
 
 
 def by_exit(code: int | None, signal: int | None) -> tuple[Cause, str | None]:
-    """Tell why a job failed from its exit code and the signal that ended it."""
+    """Return why a job failed from its exit code and the signal that ended it."""
     cause, reason = exits.meaning(exits.code_of(signal) if signal else code)
     return cause or Cause.UNKNOWN, reason
