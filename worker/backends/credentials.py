@@ -162,23 +162,23 @@ def _token(content: bytes, path: Path) -> _Life:
         raise _Problem("it is not a token") from None
     if len(word.split()) != 1 or not word.isprintable():
         raise _Problem("it is not one token alone")
-    claims = _claims(word)
+    life = claims(word)
     return _Life(
-        _moment(claims.get("nbf", claims.get("iat"))),
-        _moment(claims.get("exp")),
+        _moment(life.get("nbf", life.get("iat"))),
+        _moment(life.get("exp")),
     )
 
 
-def _claims(word: str) -> dict[str, Any]:
+def claims(word: str) -> dict[str, Any]:
     """Read what a JWT says of itself, unverified; nothing of a token of another form."""
     if not _JWT.fullmatch(word):
         return {}
     middle = word.split(".")[1]
     try:
-        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+        written = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
     except ValueError:
         return {}
-    return claims if isinstance(claims, dict) else {}
+    return written if isinstance(written, dict) else {}
 
 
 def _key(content: bytes, path: Path) -> _Life:

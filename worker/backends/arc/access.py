@@ -4,22 +4,19 @@ A CE shows to each identity its own jobs only. So it must be known when a VO's c
 that of another one: jobs that were sent before are not gone because they are not shown any more.
 """
 
-import base64
-import json
 import re
 import ssl
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from worker.backends.arc.options import ArcOptions, Authentication
+from worker.backends.credentials import claims
 from worker.backends.identities import Identity
 from worker.domain.errors import CredentialProblem, Unavailable
 
@@ -110,12 +107,8 @@ def proxy_owner(proxy: Proxy) -> str:
 
 def token_owner(token: str) -> str:
     """Name the identity: who issued the token, and for whom; empty if it does not say."""
-    with suppress(ValueError, IndexError, TypeError):
-        payload = token.split(".")[1]
-        claims: Any = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        if isinstance(claims, dict) and claims.get("sub"):
-            return f"{claims.get('iss', '')} {claims['sub']}"
-    return ""
+    told = claims(token)
+    return f"{told.get('iss', '')} {told['sub']}" if told.get("sub") else ""
 
 
 def _read_token(ce: str, vos: tuple[str, ...], path: Path) -> str:
