@@ -23,6 +23,7 @@ from worker.domain.errors import Invalid
         {"command": 7},
         {"environment": {"A=B": "x"}},
         {"environment": {"": "x"}},
+        {"environment": {"A-B": "x"}},
         {"environment": {"A": "x\0"}},
         {"environment": {"A": 1}},
         {"walltime": 0},
