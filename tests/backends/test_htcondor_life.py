@@ -63,7 +63,10 @@ def tell(site: CondorSite, tool: str, job: Job, *words: str) -> None:
 def test_limits_end_a_pilot_and_say_which(site: CondorSite) -> None:
     [long] = site.send(site.orders(1), command=FOREVER, walltime=2)
     [large] = site.send(site.orders(1), command=EAT)
-    slow, fat = until(site, site.driver(), [long, large], is_final)
+    driver = site.driver()
+    until(site, driver, [large], is_held)
+    driver.tidy()
+    slow, fat = until(site, driver, [long, large], is_final)
     assert (slow.status, slow.cause) == (Status.FAILED, Cause.WALLTIME)
     assert (fat.status, fat.cause) == (Status.FAILED, Cause.OUT_OF_MEMORY)
     assert "memory usage exceeded" in str(fat.reason)
