@@ -349,7 +349,7 @@ FAILING = {
         "import sys; sys.exit('bad: eyJhbGciOiJub25lIn0.eyJ password=tiger')",
         "exit code 1: bad: *** password=***",
     ),
-    "escapes": (r"import sys; sys.exit('\x1b[31mred\a')", "exit code 1:  [31mred"),
+    "escapes": (r"import sys; sys.exit('\x1b[31mred\a')", "exit code 1: \ufffd[31mred"),
 }
 
 

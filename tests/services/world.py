@@ -15,7 +15,7 @@ from tests.factories import NOW, CEBuilder, PilotBuilder, VOBuilder, a_ce, a_vo
 from worker.backends.contract import Driver, Means
 from worker.backends.sim import BACKEND as SIM
 from worker.backends.sim.faults import Fault, switch_off, switch_on
-from worker.backends.sim.tables import sim_jobs
+from worker.backends.sim.memory import sim_jobs
 from worker.db import health, pilot_reads, pilots
 from worker.db.database import Database
 from worker.db.health import Health

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import Field
 
@@ -38,6 +38,7 @@ __all__ = [
     "Order",
     "Output",
     "Receipt",
+    "Tidies",
 ]
 """What the author of a back-end imports. The values are defined in `worker.domain.ce_answers`."""
 
@@ -62,7 +63,7 @@ class Options(Table):
 
     @property
     def credential(self) -> CredentialKind | None:
-        """Say which credential of each VO the CE asks for, if any."""
+        """Return which credential of each VO the CE asks for, if any."""
         return None
 
     @classmethod
@@ -82,7 +83,10 @@ class Driver(Protocol):
         """
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        """Ask after these jobs, live and in the CE's history, in as few calls as it has."""
+        """Ask after these jobs, live and in the CE's history, in as few calls as it has.
+
+        A question, as `find` is: it changes nothing at the CE.
+        """
 
     def find(self) -> Listing:
         """List every job of this CE that carries a stamp of ours, whoever recorded it.
@@ -100,6 +104,19 @@ class Driver(Protocol):
 
     def hello(self) -> str:
         """Reach the CE, change nothing, and say in a line who answered: its kind and version."""
+
+
+@runtime_checkable
+class Tidies(Protocol):
+    """What a driver can do besides, if something of its pilots would stay at the CE for ever."""
+
+    def tidy(self) -> None:
+        """Clear away what nobody needs any longer, and renew what runs out.
+
+        Files and jobs that were kept long enough, jobs that nobody will let start, what an ended
+        pilot left running. It is called now and then, after a complete listing was recorded;
+        `poll` and `find` are questions and change nothing at the CE.
+        """
 
 
 def no_credentials(kind: CredentialKind) -> dict[str, Path | CredentialProblem]:

@@ -25,9 +25,18 @@ def try_lock(tx: Transaction, name: str) -> bool:
     """
     if tx.dialect != POSTGRESQL:
         return True
-    key = crc32(name.encode()) - 2**31
     query = text("SELECT pg_try_advisory_xact_lock(:space, :key)")
-    return bool(tx.execute(query, {"space": _SPACE, "key": key}).scalar_one())
+    return bool(tx.execute(query, _lock(name)).scalar_one())
+
+
+def wait_for_lock(tx: Transaction, name: str) -> None:
+    """Take a lock until the unit of work ends; wait until it is free."""
+    if tx.dialect == POSTGRESQL:
+        tx.execute(text("SELECT pg_advisory_xact_lock(:space, :key)"), _lock(name))
+
+
+def _lock(name: str) -> dict[str, int]:
+    return {"space": _SPACE, "key": crc32(name.encode()) - 2**31}
 
 
 def take_lease(tx: Transaction, name: str, holder: str, now: datetime, length: timedelta) -> bool:

@@ -5,7 +5,7 @@ grow by a statement a row. The parameter is always called `rows`.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +23,9 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    select,
     text,
+    true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
@@ -70,10 +72,9 @@ def _legible(value: Any) -> Any:
 
 def insert_new(tx: Transaction, table: Table, **values: Any) -> int | None:
     """Insert a row unless its name is taken; return its key, or `None`."""
-    make = postgresql.insert if tx.dialect == POSTGRESQL else sqlite.insert
     key = next(iter(table.primary_key.columns))
-    made = tx.execute(make(table).values(values).on_conflict_do_nothing().returning(key))
-    new_key: int | None = made.scalar_one_or_none()
+    new = _insert(tx.dialect, table).values(values).on_conflict_do_nothing().returning(key)
+    new_key: int | None = tx.execute(new).scalar_one_or_none()
     return new_key
 
 
@@ -83,6 +84,33 @@ def has_string(tx: Transaction, column: Column[Any], value: str) -> ColumnElemen
         return literal(value, Text) == any_(column)
     each = func.json_each(column).table_valued("value")
     return exists().where(each.c.value == value)
+
+
+def put(tx: Transaction, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Insert a row, or give the one with this primary key these values."""
+    new = _insert(tx.dialect, table).values({**key, **values})
+    tx.execute(new.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+
+
+def insert_rows(
+    dialect: str,
+    table: Table,
+    columns: Mapping[str, type[TypeEngine[Any]]],
+    **common: type[TypeEngine[Any]],
+) -> Any:
+    """Return the insertion of `rows`, to say what becomes of those that are there already.
+
+    What all rows have in common are parameters of their own.
+    """
+    new = rows(dialect, **columns)
+    same = [bindparam(name, type_=kind()) for name, kind in common.items()]
+    # Without a WHERE, SQLite would read ON CONFLICT as a part of FROM.
+    source = select(new, *same).where(true())
+    return _insert(dialect, table).from_select([*columns, *common], source)
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    return postgresql.insert(table) if dialect == POSTGRESQL else sqlite.insert(table)
 
 
 def _plain(value: object) -> str:

@@ -258,9 +258,13 @@ def check_stamps(stamps: Collection[str]) -> None:
 
 
 def check_stamp(stamp: str) -> None:
-    """Refuse a stamp that is not 32 lower-case hexadecimal characters."""
-    if not _STAMP.fullmatch(stamp):
+    if not is_stamp(stamp):
         raise Invalid("stamp", f"{stamp[:64]!r} is not {STAMP_LENGTH} hexadecimal characters")
+
+
+def is_stamp(word: str) -> bool:
+    """Return whether a word has the form of a stamp."""
+    return bool(_STAMP.fullmatch(word))
 
 
 class Check(NamedTuple):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from worker.domain import exits
 from worker.domain.pilot import Cause
 
 FAST = timedelta(minutes=5)
@@ -99,8 +100,9 @@ def cause_of(
         return read
     if ce_cause in (Cause.EXIT_CODE, Cause.SIGNAL):
         return ce_cause
-    if exit_code:
-        return Cause.SIGNAL if _is_signal(exit_code) else Cause.EXIT_CODE
+    by_code, _ = exits.meaning(exit_code)
+    if by_code is not None:
+        return by_code
     if started_at is None:
         return Cause.NEVER_STARTED
     return Cause.FAILED_FAST if ended_at - started_at < FAST else Cause.FAILED_LATE
@@ -126,8 +128,3 @@ def _first(patterns: Patterns, texts: Iterable[str]) -> Cause | None:
         if any(pattern.search(text) for text in beginnings):
             return cause
     return None
-
-
-def _is_signal(exit_code: int) -> bool:
-    """Return whether an exit code stands for a signal, as shells and Python write it."""
-    return exit_code < 0 or 128 < exit_code <= 128 + 64

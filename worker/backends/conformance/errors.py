@@ -38,6 +38,7 @@ class Errors:
             for call in calls_of(driver, orders, jobs):
                 assert is_tame(call)
             assert is_tame(lambda: driver.output(jobs[0]))
+            assert is_tame(driver.tidy)
 
     def test_a_ce_that_is_down_is_unavailable_and_comes_back(self, site: Site) -> None:
         """Nothing is forgotten, and nothing was accepted."""
@@ -98,5 +99,7 @@ class Errors:
                     call()
             with pytest.raises(UnitOfWorkOpen):
                 driver.output(jobs[0])
+            with pytest.raises(UnitOfWorkOpen):
+                driver.tidy()
         uow.engine.dispose()
         assert spy.calls == []

@@ -51,6 +51,10 @@ class Spy:
         self.calls.append("output")
         return self._driver.output(job)
 
+    def tidy(self) -> None:
+        """Note it."""
+        self.calls.append("tidy")
+
     def hello(self) -> str:
         """Note it."""
         self.calls.append("hello")
@@ -117,7 +121,7 @@ def until_status(site: Site, driver: Guard, job: Job, status: Status) -> Observe
 
 
 def is_over(seen: Observed) -> bool:
-    """Tell whether a job has ended, or is not known any longer."""
+    """Return whether a job has ended, or is not known any longer."""
     return seen.absent or seen.status in FINAL
 
 
@@ -188,14 +192,14 @@ def stamps_of(orders: Sequence[Order | Job]) -> set[str]:
 
 
 def are_same(seen: Sequence[Observed], jobs: Sequence[Job]) -> bool:
-    """Tell whether these are the jobs, each once."""
+    """Return whether these are the jobs, each once."""
     return Counter((one.stamp, one.handle) for one in seen) == Counter(
         (job.stamp, job.handle) for job in jobs
     )
 
 
 def is_harmless(text: str) -> bool:
-    """Tell whether a text can be stored, sent and shown."""
+    """Return whether a text can be stored, sent and shown."""
     return text.encode("utf-8", "replace").decode() == text and all(
         character.isprintable() or character in "\n\t" for character in text
     )

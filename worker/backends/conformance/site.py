@@ -91,6 +91,13 @@ class Site(ABC):
         raise NotImplementedError("connect a second CE, or say in `alone` why there is none")
 
     @abstractmethod
+    def contents(self) -> object:
+        """Return what the CE has, its jobs and their files, to see whether a call changes it."""
+
+    def grow_old(self) -> None:  # noqa: B027 - many a CE keeps nothing that a driver clears away
+        """Let what the CE keeps of ended pilots be old enough to be cleared away, if it can be."""
+
+    @abstractmethod
     def unknown_handle(self, number: int) -> str:
         """Write the handle of a job that the CE never had, another for each number."""
 

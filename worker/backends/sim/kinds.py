@@ -122,7 +122,7 @@ class Active:
     until: datetime | None = None
 
     def hits(self, stamp: str) -> bool:
-        """Tell whether it strikes a pilot; for the same pilot always the same."""
+        """Return whether it strikes a pilot; for the same pilot always the same."""
         wanted = self.settings.stamps
         return (not wanted or stamp in wanted) and lot(self.fault, stamp) < self.rate
 

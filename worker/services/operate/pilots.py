@@ -15,6 +15,7 @@ from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
 from worker.domain.pilot import AT_CE, FINAL, Pilot, Status, Transition
 from worker.domain.secrets import without_secrets
+from worker.domain.texts import abridged
 from worker.services import ce_calls
 from worker.services.operate.naming import pilots_named
 from worker.services.runtime import Runtime, TaskResult
@@ -124,8 +125,8 @@ def bounded(whole: Output, tail: int | None) -> Output:
     if len(text) <= LONGEST:
         return whole
     half = LONGEST // 2
-    note = f"\n[... {len(text) - 2 * half} characters are left out here ...]\n"
-    return Output(text=text[:half] + note + text[-half:], truncated=True)
+    cut = abridged(text[:half], len(text) - 2 * half, text[-half:], "characters")
+    return Output(text=cut, truncated=True)
 
 
 def cancel(

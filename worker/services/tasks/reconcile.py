@@ -3,7 +3,8 @@
 Claim the right to call (committed), call, record (committed). A pilot whose stamp is listed is
 taken for what it is, a lost one too. One whose stamp is not is given up only after two complete
 listings that are young enough to show it. Jobs that ought not to be there are reported, and
-cancelled where the operator wants it, after the record.
+cancelled where the operator wants it, after the record. Then the driver may clear away what its
+pilots left at the CE.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Job, Listing
 from worker.domain.errors import BackendError
+from worker.domain.schedule import Outcome
 from worker.policy.comparison import Comparison, compare
 from worker.policy.judgement import judge_missing, move_to
 from worker.services import ce_calls
@@ -52,11 +54,14 @@ def _reconcile(call: CECall) -> TaskResult:
     with call.runtime.database.uow() as tx:
         comparison, result = _settle(tx, call, listing)
         unwanted = comparison.unwanted() if call.ce.cancel_strangers else []
-        if unwanted:
+        is_tidied = listing.complete and call.driver.tidies
+        if unwanted or is_tidied:
             call.note_answer(tx)
         else:
             call.answered(tx)
-    return _cancel(call, unwanted, result) if call.ce.cancel_strangers else result
+    if call.ce.cancel_strangers:
+        result = _cancel(call, unwanted, result)
+    return _tidy(call, result) if is_tidied and result.outcome is Outcome.OK else result
 
 
 def _cancel(call: CECall, unwanted: Sequence[Job], result: TaskResult) -> TaskResult:
@@ -67,6 +72,15 @@ def _cancel(call: CECall, unwanted: Sequence[Job], result: TaskResult) -> TaskRe
         with call.runtime.database.uow() as tx:
             return call.failed(tx, error, result.counts)
     return replace(result, counts={**result.counts, "cancelled": cancelled})
+
+
+def _tidy(call: CECall, result: TaskResult) -> TaskResult:
+    """Let the CE clear away what nobody needs. It can wait, so an error of it is no failure."""
+    try:
+        call.driver.tidy()
+    except BackendError as error:
+        return replace(result, lines=(*result.lines, f"not tidied: {error}"))
+    return result
 
 
 def _settle(tx: Transaction, call: CECall, listing: Listing) -> tuple[Comparison, TaskResult]:

@@ -27,6 +27,7 @@ from worker.domain.credential import (
 from worker.domain.errors import BackendError, Invalid
 from worker.domain.schedule import Outcome
 from worker.domain.secrets import without_long_words
+from worker.domain.texts import one_line
 from worker.policy.polling import after_failures
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
 from worker.services.turns import Turn
@@ -159,9 +160,8 @@ def environment() -> dict[str, str]:
 
 
 def harmless(line: str) -> str:
-    """Make a line of a program fit to be shown: short, printable, without secrets."""
-    legible = "".join(c if c.isprintable() else " " for c in line)
-    return without_long_words(legible)[:_SHOWN]
+    """Make a line of a program fit to be shown: short, printable, without possible secrets."""
+    return without_long_words(one_line(line))[:_SHOWN]
 
 
 def _not_better(before: Credential, after: Credential, now: datetime) -> str | None:
