@@ -1,5 +1,7 @@
 """Pauses of CEs: what holds now, and the history of them."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.expectations import refused, statements
@@ -66,7 +68,8 @@ def test_only_what_is_held_and_over_is_named(uow: UnitOfWork) -> None:
         over, held, endless = (a_ce().named(name).create(tx) for name in "abc")
         for ce, until in ((over, NOW), (held, NOW + MINUTE), (endless, None)):
             sending.put(tx, ce.name, Sending.HELD, "why", NOW, until)
-        a_health().opened().create(tx)
+        paused = a_health().opened().create(tx)
+        health.save(tx, a_ce().create(tx).name, replace(paused, held_until=NOW))
     with uow() as tx:
         assert sending.held_until(tx, NOW) == [over.name]
 
