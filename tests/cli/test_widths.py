@@ -280,6 +280,9 @@ def test_a_status_and_its_number_stay_in_one_line(filled: Database) -> None:
         lines = drawn(filled, columns)
         for status in Status:
             assert any(re.search(rf"{status} \d", line) for line in lines), (columns, status)
+        [end] = [n for n, line in enumerate(lines) if line.startswith("last hour")]
+        assert end > 1
+        assert all(re.match(r" {11}\S", line) for line in lines[1:end])
 
 
 def test_lines_for_a_pipe_begin_with_what_is_new_and_are_in_order(
