@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import text
 
+from tests.databases import installed
 from tests.factories import NOW, CEBuilder, PilotBuilder, VOBuilder, a_ce, a_vo
-from worker.backends import registry
 from worker.backends.contract import Driver, Means
 from worker.backends.sim import BACKEND as SIM
 from worker.backends.sim.faults import Fault, switch_off, switch_on
@@ -46,7 +46,7 @@ class World:
         """Put together what a service is handed."""
         made = Runtime(
             database=self.database,
-            backends=registry.discover(),
+            backends=installed(),
             home=self.home,
             now=self.now,
             holder="one",
@@ -57,7 +57,7 @@ class World:
     def with_driver(self, driver: "Fake", **changes: Any) -> Runtime:
         """Put the same together, with a driver of the test's own for every simulated CE."""
         own = replace(SIM, driver=driver.for_ce)
-        return self.runtime(backends={**registry.discover(), SIM.name: own}, **changes)
+        return self.runtime(backends={**installed(), SIM.name: own}, **changes)
 
     def now(self) -> datetime:
         return self.clock

@@ -223,7 +223,8 @@ def diff(
 ) -> None:
     """Show what a CE has and the database lacks, and the reverse.
 
-    The exit code is 1 while something differs. What the next check will record is no difference.
+    The exit code is 1 while something differs, or if the CE cannot be asked. What the next check
+    will record is no difference.
     """
     wiring.current_database()
     runtime = wiring.runtime(by_hand=True)

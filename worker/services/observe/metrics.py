@@ -46,7 +46,8 @@ SUCCESS = Metric(
 GETS_PILOTS = Metric(
     "pilotage_ce_gets_pilots",
     _CE,
-    "1 if it gets pilots; 0 if it is disabled, draining, held, paused, or its calls fail.",
+    "1 if it gets pilots; 0 if it is disabled, draining, held, paused, its calls fail, "
+    "or no worker calls it.",
 )
 ANSWERED = Metric("pilotage_ce_answered_timestamp_seconds", _CE, "When a CE last answered a call.")
 FAILED_CALLS = Metric(
@@ -96,7 +97,7 @@ def metrics(runtime: Runtime) -> str:
     """Write all metrics in Prometheus's text format."""
     now = runtime.now()
     with runtime.database.uow() as tx:
-        lines = ce_lines(tx, now, runtime.parameters)
+        lines = ce_lines(tx, runtime)
         seen, fired = standings(tx, now), schedules.get_all(tx)
     return generate_latest(_Read([*_ces(lines), *_credentials(seen), *_tasks(fired)])).decode()
 

@@ -41,6 +41,11 @@ def standstills(
     ]
 
 
+def are_ces_asked(standing: Sequence[Standstill]) -> bool:
+    """Return whether a worker is alive that calls CEs."""
+    return all(one.alive for one in standing if one.queue == catalogue.CALL)
+
+
 def queue_of(schedule: Schedule) -> str | None:
     """Return the queue of a task, if the task is installed."""
     task = catalogue.tasks().get(schedule.task)
@@ -50,11 +55,11 @@ def queue_of(schedule: Schedule) -> str | None:
 def sentence(standstill: Standstill, now: datetime) -> str:
     """Write a standstill in one line."""
     day = "" if standstill.since.date() == now.date() else f"{standstill.since:%Y-%m-%d} "
-    others = f", nor {', '.join(standstill.others)}" if standstill.others else ""
+    others = f" (likewise {', '.join(standstill.others)})" if standstill.others else ""
     why = (
         f"the workers of the queue {standstill.queue} do not keep up"
         if standstill.alive
-        else f"no worker takes the queue {standstill.queue}"
+        else f"no worker takes the queue {standstill.queue}; start one, or 'pilotage up'"
     )
     return (
         f"{standstill.task} fired {standstill.firings} times since "
