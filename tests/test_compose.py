@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 import celeryconfig
-from tests.patience import until
+from tests.patience import LONGEST, until
 from tests.test_docs import check_command
 from worker import settings
 from worker.db.database import Database
@@ -231,7 +231,7 @@ class Deployment:
     def ends(self, name: str, words: Sequence[str] | None = None) -> str:
         """Run one that ends by itself; tell what it said."""
         process = self.start(name, words)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=LONGEST)
         assert process.returncode == 0, said
         return said
 
@@ -239,7 +239,7 @@ class Deployment:
         """Ask as the engine would."""
         how, *words = SERVICES[name]["healthcheck"]["test"]
         asked = self.start(name, ["sh", "-c", *words] if how == "CMD-SHELL" else words)
-        asked.communicate(timeout=60)
+        asked.communicate(timeout=LONGEST)
         return asked.returncode == 0
 
     def _here(self, text: str) -> str:
@@ -275,7 +275,7 @@ def test_the_processes_run_as_the_file_says(
     assert [name for name in processes if "other" not in name and not here.is_healthy(name)] == []
     for name in reversed(list(processes)):
         processes[name].terminate()
-        said, _ = processes[name].communicate(timeout=60)
+        said, _ = processes[name].communicate(timeout=LONGEST)
         assert processes[name].returncode == 0, f"{name}: {said}"
 
 

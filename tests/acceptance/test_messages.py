@@ -12,7 +12,7 @@ from kombu import Connection, Exchange, Queue
 from kombu.transport.filesystem import exchange_queue_t as Binding  # noqa: N812 - a class
 
 from tests.acceptance.processes import CELERY, PILOTAGE, Processes, ended, settings_of
-from tests.patience import until
+from tests.patience import LONGEST, until
 from worker.tasks.messages import Transport
 
 WRITERS, EACH = 3, 100
@@ -84,10 +84,10 @@ def test_messages_of_several_writers_arrive_whole_and_once(tmp_path: Path) -> No
     for process in (*readers, *writers):
         process.start()
     for process in writers:
-        process.join()
+        process.join(LONGEST)
     finished.set()
     for process in readers:
-        process.join()
+        process.join(LONGEST)
 
     assert [process.exitcode for process in (*writers, *readers)] == [0] * (WRITERS + 2)
     lines = [(tmp_path / f"taken{number}").read_text().splitlines() for number in range(2)]
@@ -102,7 +102,7 @@ def test_bindings_of_several_processes_are_all_kept(tmp_path: Path) -> None:
     for process in binders:
         process.start()
     for process in binders:
-        process.join()
+        process.join(LONGEST)
 
     assert [process.exitcode for process in binders] == [0, 0, 0]
     with connection(tmp_path) as opened:

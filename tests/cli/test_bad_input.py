@@ -46,6 +46,7 @@ WRONG = {
     "a VO that is there already": (("vo", "add", "lhcb"), "'pilotage vo set lhcb'"),
     "a mistyped CE to set": (("ce", "set", "lyno", "--capacity", "1"), MEANT_LYON),
     "a mistyped CE to show": (("ce", "show", "Lyon"), MEANT_LYON),
+    "a CE in capital letters": (("ce", "show", "LYON"), MEANT_LYON),
     "a mistyped CE to explain": (("explain", "lyno"), MEANT_LYON),
     "a mistyped CE to test": (("ce", "test", "lyno"), MEANT_LYON),
     "a mistyped CE to compare": (("ce", "diff", "lyno"), MEANT_LYON),

@@ -8,6 +8,7 @@ from sqlalchemy import event
 
 from tests.expectations import broken_by, refused
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
+from tests.patience import wait_for
 from worker.db import mover, pilot_reads, retention
 from worker.db.database import Database
 from worker.db.mover import Moved
@@ -335,7 +336,7 @@ def test_a_refused_move_stays_refused_when_it_becomes_legal_in_the_same_moment(
             while waiting:
                 thread = waiting.pop()
                 thread.start()
-                thread.join()
+                wait_for(thread)
 
     waiting = [threading.Thread(target=requeue)]
     event.listen(postgresql_database.engine, "before_cursor_execute", between)

@@ -14,6 +14,7 @@ from worker.domain.schedule import Outcome, Scope
 from worker.services.observe.metrics import metrics
 from worker.services.observe.overview import overview, states
 from worker.services.observe.standstill import Standstill, sentence
+from worker.services.observe.standstill import standstills as standstills_of
 from worker.services.tasks import catalogue, execute, ticks
 
 PLAN = {task.name for task in catalogue.BUILT_IN if task.queue == catalogue.PLAN and task.every}
@@ -155,6 +156,10 @@ def test_what_is_switched_off_is_not_missed(world: World) -> None:
     for name in catalogue.tasks():
         ticks.set_schedule(world.database, name, world.clock, enabled=True)
     assert standstills(world) == {}, "it has not fired since"
+    old = Schedule(task="learn", every=60.0, pending=9, pending_since=world.clock)
+    for enabled in (True, False):
+        later, one = world.clock + timedelta(hours=1), replace(old, enabled=enabled)
+        assert bool(standstills_of([one], later, timedelta(minutes=3))) is enabled
 
 
 def test_what_fired_before_a_long_break_does_not_count(world: World) -> None:

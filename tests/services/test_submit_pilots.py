@@ -7,6 +7,7 @@ import pytest
 
 from tests.expectations import refused, statements
 from tests.factories import NOW, a_ce, a_health, a_pilot, a_vo
+from tests.patience import wait_for
 from tests.services.world import World
 from worker.db import decisions, locks, pilot_reads, vos
 from worker.db.uow import Transaction
@@ -181,7 +182,7 @@ def test_of_two_executions_for_a_vo_one_makes_way(postgresql_world: World) -> No
 
         thread = threading.Thread(target=run)
         thread.start()
-        thread.join(20)
+        wait_for(thread)
     busy, free = seen
 
     assert (busy.outcome, busy.busy) == (Outcome.SKIPPED, True)

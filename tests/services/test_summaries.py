@@ -8,6 +8,7 @@ import pytest
 
 from tests.expectations import refused, statements
 from tests.factories import MINUTE, NOW, a_ce, a_decision, a_health, a_pilot, a_vo
+from tests.patience import wait_for
 from tests.services.world import World
 from worker.db import locks, mover, reports
 from worker.domain.errors import UnknownCE
@@ -107,7 +108,7 @@ def test_two_that_do_it_at_once_do_it_once(postgresql_world: World, run: Any, na
         assert locks.try_lock(tx, name)
         thread = threading.Thread(target=lambda: seen.append(run(postgresql_world.runtime())))
         thread.start()
-        thread.join(20)
+        wait_for(thread)
     assert [(done.outcome, done.busy) for done in seen] == [(Outcome.SKIPPED, True)]
 
 

@@ -65,13 +65,13 @@ class Site(ABC):
     """Seconds that the driver waits for the CE."""
 
     margin: float = 2
-    """Seconds that the driver may take beyond that."""
+    """Seconds that the driver may take beyond that, on a machine that does not stand still."""
 
     step: float = 0.05
     """Seconds from one look to the next, while waiting for something."""
 
-    patience: int = 400
-    """Looks until the wait is given up."""
+    patience: int = 6000
+    """Looks until the wait is given up: minutes, for they only end a case that hangs."""
 
     output_limit: int = 1_048_576
     """Characters of a pilot's output that a driver may return."""
