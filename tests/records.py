@@ -14,7 +14,7 @@ from typing import Any
 from tests.factories import NOW, a_ce
 from worker.db import credentials, maintenances, reports, sending
 from worker.db.maintenances import Maintenance
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.reports import Report
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
@@ -128,7 +128,7 @@ class ReportBuilder:
 
     def create(self, tx: Transaction) -> Report:
         reports.add(tx, self.summary, self.moment)
-        return reports.find(tx, asked=Asked(descending=True, limit=1)).items[0]
+        return reports.find(tx, asked=PageRequest(descending=True, limit=1)).items[0]
 
 
 def a_credential() -> CredentialBuilder:

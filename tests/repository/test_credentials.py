@@ -51,7 +51,7 @@ def test_what_was_seen_is_read_back(uow: UnitOfWork) -> None:
     with uow() as tx:
         first, second = a_credential().create(tx), a_credential().of_kind(KEY).create(tx)
     with uow() as tx, statements(uow.engine) as sent:
-        credentials.saw(tx, [replace(first, **SEEN), second])
+        credentials.save_looks(tx, [replace(first, **SEEN), second])
     with uow() as tx:
         assert seen_of(stored(tx, first)) == SEEN
         assert seen_of(stored(tx, second)) == UNSEEN
@@ -62,7 +62,7 @@ def test_what_was_seen_is_read_back(uow: UnitOfWork) -> None:
 def test_what_was_seen_of_another_file_is_not_written(uow: UnitOfWork) -> None:
     with uow() as tx:
         was = a_credential().create(tx)
-        credentials.saw(tx, [replace(was, **SEEN)])
+        credentials.save_looks(tx, [replace(was, **SEEN)])
     with uow() as tx:
         credentials.change(tx, replace(was, renew=("renew",)))
         assert seen_of(stored(tx, was)) == {**SEEN, "retry_at": None}
@@ -70,9 +70,9 @@ def test_what_was_seen_of_another_file_is_not_written(uow: UnitOfWork) -> None:
         credentials.change(tx, replace(was, path="/another"))
         assert seen_of(stored(tx, was)) == UNSEEN
     with uow() as tx:
-        credentials.saw(tx, [replace(was, **SEEN)])
+        credentials.save_looks(tx, [replace(was, **SEEN)])
         assert seen_of(stored(tx, was)) == UNSEEN
-        credentials.saw(tx, [])
+        credentials.save_looks(tx, [])
 
 
 def test_a_vo_has_one_of_a_kind_for_a_backend(uow: UnitOfWork) -> None:

@@ -3,7 +3,7 @@
 from tests.factories import MINUTE, NOW
 from tests.records import a_report
 from worker.db import reports, retention
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.uow import UnitOfWork
 
 
@@ -21,9 +21,9 @@ def test_they_are_listed_in_order_by_pages(uow: UnitOfWork) -> None:
     with uow() as tx:
         made = [a_report().at(NOW - n * MINUTE).create(tx) for n in range(3)]
     with uow() as tx:
-        first = reports.find(tx, asked=Asked(limit=2))
-        rest = reports.find(tx, asked=Asked(limit=2, after=first.next))
-        by_time = reports.find(tx, asked=Asked(sort="at"))
+        first = reports.find(tx, asked=PageRequest(limit=2))
+        rest = reports.find(tx, asked=PageRequest(limit=2, after=first.next))
+        by_time = reports.find(tx, asked=PageRequest(sort="at"))
 
     assert [*first.items, *rest.items] == made
     assert by_time.items == made[::-1]
