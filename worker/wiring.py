@@ -82,6 +82,12 @@ def current_database() -> Database:
     return database()
 
 
+def close() -> None:
+    """Close the connections to the database, if it was built: SQLite tidies its files then."""
+    if database.cache_info().currsize:
+        database().engine.dispose()
+
+
 def broker() -> tuple[str, str | None, dict[str, Any]]:
     """Return Celery's broker URL, transport and its options: the settings', or our own folder."""
     given = settings().broker_url

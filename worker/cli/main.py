@@ -62,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # A start makes many objects and hardly any garbage; to look for it costs a tenth of the start.
     gc.set_threshold(OBJECTS)
     code = run(arguments)
+    if "worker.wiring" in sys.modules:
+        sys.modules["worker.wiring"].close()
     gc.freeze()  # what is left goes with the process
     sys.exit(code)
 
