@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.expectations import statements
 from tests.factories import a_ce, a_pilot
 from worker.db import pilot_reads
 from worker.db.uow import Transaction, UnitOfWork
@@ -59,3 +60,12 @@ def test_one_id_names_one_pilot_and_no_array(arrays: UnitOfWork) -> None:
         found = pilot_reads.by_handle(tx, "2", None, 9)
 
     assert [pilot.handle for pilot in found] == ["2"]
+
+
+def test_no_planner_may_walk_the_whole_list_to_find_them(arrays: UnitOfWork) -> None:
+    with arrays() as tx, statements(arrays.engine) as sent:
+        by_handle(tx, "2")
+        by_search(tx, "2")
+        pilot_reads.by_handle(tx, "2", None, 9)
+
+    assert [statement.count(" MATERIALIZED ") for statement in sent] == [1, 1, 1]
