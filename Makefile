@@ -3,12 +3,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 DIR ?= /tmp/pilotage-testbeds
-# A stage of tests, named $(1), of those that need what $(2) says. Its durations are kept.
+# A stage of tests, named $(1), of those that need what $(2) says, $(3) at a time. Its durations are
+# kept. Tests of processes wait more than they work.
 REPORTS := build/reports
 # What PILOTAGE_TEST_LONG=1 makes longer.
 LONG := tests/crash tests/stateful tests/simulation tests/backends/test_conformance_arc.py
 QUICK := not processes and not harness and not testbed
-stage = $(BIN)/pytest -n 2 -m "$(2)" --durations 15 --junit-xml $(REPORTS)/$(1).xml $(ARGS)
+stage = $(BIN)/pytest -n $(or $(3),2) --dist worksteal -m "$(2)" --durations 15 --junit-xml $(REPORTS)/$(1).xml $(ARGS)
 # The test database is another one than yours, and has an environment file of its own.
 TEST_ENV := env $$(grep -v '^\#' tests/test.env)
 
@@ -31,10 +32,10 @@ test-quick: $(VENV)/ready ## Run the tests that need neither processes nor a bat
 	$(call stage,quick,$(QUICK))
 
 test-processes: $(VENV)/ready ## Run the tests that start processes of Pilotage
-	$(call stage,processes,processes and not testbed)
+	$(call stage,processes,processes and not testbed,4)
 
 test-bare: $(VENV)/ready ## Run those of tests/acceptance as on a machine that has Python, make and git only
-	$(BIN)/python -m tests.bare $(call stage,bare,processes and not testbed) tests/acceptance
+	$(BIN)/python -m tests.bare $(call stage,bare,processes and not testbed,4) tests/acceptance
 
 test-harness: $(VENV)/ready ## Run many lives and many crashes of the core
 	$(call stage,harness,harness)

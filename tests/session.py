@@ -107,10 +107,11 @@ def skips(reports: Iterable[pytest.TestReport]) -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with what it needs."""
+    """Mark each test with what it needs; slow ones go first, so that none is left for the end."""
     for item in items:
         for mark in needs(item):
             item.add_marker(mark)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def needs(item: pytest.Item) -> set[str]:
