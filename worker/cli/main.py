@@ -61,9 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     # A start makes many objects and hardly any garbage; to look for it costs a tenth of the start.
     gc.set_threshold(OBJECTS)
-    code = run(arguments)
-    gc.freeze()  # what is left goes with the process
-    sys.exit(code)
+    sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
