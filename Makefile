@@ -5,6 +5,9 @@ ARGS ?=
 DIR ?= /tmp/pilotage-testbeds
 # A stage of tests, named $(1), of those that need what $(2) says. Its durations are kept.
 REPORTS := build/reports
+# What PILOTAGE_TEST_LONG=1 makes longer.
+LONG := tests/crash tests/stateful tests/simulation tests/backends/test_conformance_arc.py
+QUICK := not processes and not harness and not testbed
 stage = $(BIN)/pytest -n 2 -m "$(2)" --durations 15 --junit-xml $(REPORTS)/$(1).xml $(ARGS)
 # The test database is another one than yours, and has an environment file of its own.
 TEST_ENV := env $$(grep -v '^\#' tests/test.env)
@@ -25,7 +28,7 @@ quick: lint types imports test-quick ## Check style, types and imports, and run 
 
 # The stages of the tests: each test is in one of them, and the first red one is the last.
 test-quick: $(VENV)/ready ## Run the tests that need neither processes nor a batch system
-	$(call stage,quick,not processes and not harness and not testbed)
+	$(call stage,quick,$(QUICK))
 
 test-processes: $(VENV)/ready ## Run the tests that start processes of Pilotage
 	$(call stage,processes,processes and not testbed)
@@ -38,6 +41,13 @@ test-harness: $(VENV)/ready ## Run many lives and many crashes of the core
 
 test-testbeds: $(VENV)/ready ## Run the tests that need a real batch system
 	$(call stage,testbeds,testbed)
+
+coverage: $(VENV)/ready ## Measure what the tests of make test-quick run of worker/; pages are in build/coverage
+	$(BIN)/pytest -n 2 -m "$(QUICK)" --cov --cov-report term --cov-report html $(ARGS)
+
+long: $(VENV)/ready ## Run the long forms, for hours: each crash point, many lives, all scenarios, ARC 7, chaos
+	PILOTAGE_TEST_LONG=1 PILOTAGE_TESTBED_INSTALL=1 $(BIN)/pytest -n 2 $(LONG) --durations 15 $(ARGS)
+	$(BIN)/python -m tests.chaos --kills 1000 --for 18m
 
 check: lint types imports docs-check migrations \
   test-quick test-processes test-bare test-harness test-testbeds ## Do everything that CI does, in stages
@@ -117,7 +127,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: help run setup test quick check test-quick test-processes test-bare test-harness test-testbeds lint types imports migrations format docs docs-check bench chaos lock \
+.PHONY: help run setup test quick coverage long check test-quick test-processes test-bare test-harness test-testbeds lint types imports migrations format docs docs-check bench chaos lock \
   testbed-slurm testbed-arc testbed-arc7 testbed-condor testbed-ssh \
   testbed-slurm-down testbed-arc-down testbed-arc7-down testbed-condor-down testbed-ssh-down \
   test-integration test-with-db db-test-setup db-test-create db-test-migrate db-test-drop db-test-reset

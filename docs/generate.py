@@ -40,7 +40,7 @@ from worker.backends.sim.kinds import DEFAULTS as FAULT_DEFAULTS
 from worker.backends.sim.kinds import Fault
 from worker.backends.sim.options import Spread
 from worker.cli.main import pilotage
-from worker.db.chains import CORE_CHAIN, Chain, Place
+from worker.db.chains import CORE_CHAIN, Chain, ChainState
 from worker.db.failures import By
 from worker.demand.contract import Unknown
 from worker.domain import errors
@@ -48,15 +48,15 @@ from worker.domain.credential import CredentialKind
 from worker.domain.credential import State as CredentialState
 from worker.domain.lengths import spoken
 from worker.domain.pilot import CE_FAULTS, FINAL, MOVES, OCCUPYING, WAITING, Cause, Status
-from worker.domain.schedule import Outcome, Scope
+from worker.domain.schedule import Outcome, ScheduleSetting, Scope, VOSchedule
 from worker.domain.sending import Sending
 from worker.domain.variable import Kind as VariableKind
 from worker.domain.words import Described
-from worker.policy.outcomes import Kind as Learnt
+from worker.policy.outcomes import EventKind as Learnt
 from worker.policy.parameters import Parameters
 from worker.services.observe.metrics import METRICS
 from worker.services.tasks import catalogue
-from worker.settings import FROM_FILE, PREFIX, ScheduleSetting, Settings, VOSchedule
+from worker.settings import FROM_FILE, PREFIX, Settings
 from worker.simulation.scenario import TroubleKind
 
 FOLDER = Path(__file__).parent / "reference"
@@ -660,7 +660,7 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "outcome of an execution": Outcome,
     "outcome that is learnt": Learnt,
     "group of failures": By,
-    "place of a database on its chain": Place,
+    "place of a database on its chain": ChainState,
     "kind of variable": VariableKind,
     "authentication at ARC": ArcAuthentication,
     "authentication at HTCondor": HTCondorAuthentication,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.databases import Postgresql, Sqlite, rolled_back
+from tests.databases import Postgresql, Sqlite, emptied, rolled_back
 from tests.guard import Guard
 from tests.servers import obtain
 from tests.session import PLAN, worker_name
@@ -23,7 +23,6 @@ from tests.testbeds.fixtures import forgetful_slurm as forgetful_slurm
 from tests.testbeds.fixtures import login_node as login_node
 from tests.testbeds.fixtures import slurm_cluster as slurm_cluster
 from worker import wiring
-from worker.db import server
 from worker.db.database import Database
 from worker.db.uow import UnitOfWork
 
@@ -99,13 +98,13 @@ def uow(request: pytest.FixtureRequest) -> Any:
 def postgresql_database(postgresql_main: Database) -> Iterator[Database]:
     """PostgreSQL with real commits, emptied after the test."""
     yield postgresql_main
-    server.empty(postgresql_main.engine, postgresql_main.chains)
+    emptied(postgresql_main)
 
 
 @pytest.fixture
-def sqlite_database(sqlite_template: Sqlite, tmp_path: Path) -> Iterator[Database]:
-    """An SQLite file of this test's own."""
-    with sqlite_template.file(tmp_path / "pilotage.sqlite") as database:
+def sqlite_database(sqlite_template: Sqlite) -> Iterator[Database]:
+    """An SQLite file that holds nothing of another test."""
+    with sqlite_template.main() as database:
         yield database
 
 

@@ -2,27 +2,37 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.exc import ProgrammingError
 
 from worker.backends import registry
+from worker.backends.contract import Backend
 from worker.db import server
 from worker.db.chains import Chain
 from worker.db.database import Database
 from worker.db.engine import make_engine, parse_url
 from worker.db.uow import UnitOfWork
+from worker.domain.vo import DEFAULT_VO
 from worker.services.operate import database as care
 
 BOTH = ("postgresql", "sqlite")
 
 
+@cache
+def installed() -> Mapping[str, Backend]:
+    """Return the installed back-ends; looking for them costs more than most tests."""
+    return registry.discover()
+
+
 def backend_chains() -> list[Chain]:
-    """Find the chains of every installed back-end."""
-    return [backend.chain for backend in registry.discover().values()]
+    """Return the chains of every installed back-end."""
+    return [backend.chain for backend in installed().values()]
 
 
 class Postgresql:
@@ -64,7 +74,11 @@ class Postgresql:
 
 
 class Sqlite:
-    """SQLite databases, copied from one that was migrated once."""
+    """SQLite databases, copied from one that was migrated once.
+
+    Engines are used again by the next test, because compiling the statements anew costs more than
+    most tests do.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._template = folder / "template.sqlite"
@@ -73,20 +87,25 @@ class Sqlite:
         # One file says it all, without a journal beside it.
         self._memory = sqlite3.connect(":memory:", check_same_thread=False)
         _copy(self._template, self._memory)
+        self._idle: list[Engine] = []
+        self._main = Database(file_url(folder / "main.sqlite"), backend_chains())
 
     def close(self) -> None:
-        """Forget the template."""
+        """Forget the template, and close what was opened."""
+        for engine in self._idle:
+            engine.dispose()
+        self._main.close()
         self._memory.close()
 
     @contextmanager
     def in_memory(self) -> Iterator[UnitOfWork]:
         """Copy the template into a database in memory."""
-        engine = make_engine(parse_url("sqlite://"))
+        engine = self._idle.pop() if self._idle else make_engine(parse_url("sqlite://"))
         self.pour(engine)
         try:
             yield UnitOfWork(engine)
         finally:
-            engine.dispose()
+            self._idle.append(engine)
 
     def pour(self, engine: Engine) -> None:
         """Copy the template over what a database in memory holds."""
@@ -95,6 +114,18 @@ class Sqlite:
         assert isinstance(driver, sqlite3.Connection)
         self._memory.backup(driver)
         raw.close()
+
+    @contextmanager
+    def main(self) -> Iterator[Database]:
+        """Copy the template to the worker's main file, whatever the test before left of it."""
+        path = Path(str(self._main.url.database))
+        for left in path.parent.glob(f"{path.name}*"):
+            left.unlink()
+        shutil.copy(self._template, path)
+        try:
+            yield self._main
+        finally:
+            self._main.close()
 
     @contextmanager
     def file(self, path: Path) -> Iterator[Database]:
@@ -109,6 +140,24 @@ class Sqlite:
         with _closed(Database(file_url(path), backend_chains())) as database:
             server.create(database.url)
             yield database
+
+
+def emptied(database: Database) -> None:
+    """Delete every row of a PostgreSQL database in one round trip; what is left is one VO."""
+    try:
+        with database.engine.begin() as connection:
+            connection.exec_driver_sql(_deletions(tuple(database.chains)))
+    except ProgrammingError:  # a test took a table away
+        server.empty(database.engine, database.chains)
+
+
+@cache
+def _deletions(chains: Sequence[Chain]) -> str:
+    tables = [
+        table.name for chain in reversed(chains) for table in reversed(chain.metadata.sorted_tables)
+    ]
+    statements = [f'DELETE FROM "{name}"' for name in tables]
+    return ";".join([*statements, f"INSERT INTO vos (name) VALUES ('{DEFAULT_VO}')"])
 
 
 class RolledBack(UnitOfWork):

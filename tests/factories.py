@@ -15,7 +15,7 @@ from typing import Any
 
 from worker.db import ces, decisions, health, mover, pilot_reads, pilots, schedules, vos
 from worker.db.health import Health
-from worker.db.pilots import Receipt
+from worker.db.pilots import receipt_move
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
@@ -189,7 +189,9 @@ class PilotBuilder:
         last = status is self.status
         check = self.next_check_at if last else None
         if status is Status.SUBMITTED:
-            receipts = [Receipt(pilot_id=i, handle=self.handle, next_check_at=check) for i in ids]
+            receipts = [
+                receipt_move(pilot_id=i, handle=self.handle, next_check_at=check) for i in ids
+            ]
             return pilots.record(tx, receipts, self.now)
         cause = self.cause if last else None
         moves = [Move(pilot_id=i, to=status, cause=cause, next_check_at=check) for i in ids]

@@ -33,12 +33,12 @@ class Guard:
         self.folders = [folder.resolve() for folder in folders]
 
     def install(self) -> None:
-        """Stand guard from now on."""
+        """Refuse connections to other databases from now on."""
         event.listen(Engine, "do_connect", self.check_connection)
         event.listen(Engine, "before_cursor_execute", self.check_statement)
 
     def remove(self) -> None:
-        """Go home."""
+        """Allow every connection again."""
         event.remove(Engine, "do_connect", self.check_connection)
         event.remove(Engine, "before_cursor_execute", self.check_statement)
 

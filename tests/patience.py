@@ -4,6 +4,7 @@ A wait ends when the condition is true. It gives up when nothing has moved for m
 is told by `progress`, any value that changes while the work goes on.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -48,3 +49,10 @@ def until(
             pytest.fail(f"waited in vain for {what}; at last: {patience.state}")
         time.sleep(pause)
     return value
+
+
+def wait_for(*threads: threading.Thread) -> None:
+    """Wait for the end of threads. The limit only ends a test that hangs."""
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), f"{thread.name} hangs"

@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 import celeryconfig
-from tests.patience import until
+from tests.patience import LONGEST, until
 from tests.test_docs import check_command
 from worker import settings
 from worker.db.database import Database
@@ -231,7 +231,7 @@ class Deployment:
     def ends(self, name: str, words: Sequence[str] | None = None) -> str:
         """Run one that ends by itself; tell what it said."""
         process = self.start(name, words)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=LONGEST)
         assert process.returncode == 0, said
         return said
 
@@ -239,7 +239,7 @@ class Deployment:
         """Ask as the engine would."""
         how, *words = SERVICES[name]["healthcheck"]["test"]
         asked = self.start(name, ["sh", "-c", *words] if how == "CMD-SHELL" else words)
-        asked.communicate(timeout=60)
+        asked.communicate(timeout=LONGEST)
         return asked.returncode == 0
 
     def _here(self, text: str) -> str:
@@ -249,11 +249,11 @@ class Deployment:
 
 
 @pytest.fixture
-def running() -> Iterator[dict[str, subprocess.Popen[str]]]:
+def processes() -> Iterator[dict[str, subprocess.Popen[str]]]:
     """Processes by their names; those that a failed test left behind are ended."""
-    processes: dict[str, subprocess.Popen[str]] = {}
-    yield processes
-    for process in processes.values():
+    children: dict[str, subprocess.Popen[str]] = {}
+    yield children
+    for process in children.values():
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -261,22 +261,22 @@ def running() -> Iterator[dict[str, subprocess.Popen[str]]]:
 
 @pytest.mark.skipif(not shutil.which("redis-server"), reason="needs the program redis-server")
 def test_the_processes_run_as_the_file_says(
-    postgresql_blank: Database, running: dict[str, subprocess.Popen[str]], tmp_path: Path
+    postgresql_blank: Database, processes: dict[str, subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     here = Deployment(tmp_path, postgresql_blank.url.render_as_string(hide_password=False))
-    running["redis"] = here.start("redis")
+    processes["redis"] = here.start("redis")
     until(lambda: here.is_healthy("redis"))
     here.ends("migrate")
     here.ends("pilotage", shlex.split("pilotage ce add lyon --backend sim --capacity 3"))
-    running |= {name: here.start(name) for name in ("worker-plan", "worker-call", "beat")}
-    running["the other beat"] = here.start("beat")
+    processes |= {name: here.start(name) for name in ("worker-plan", "worker-call", "beat")}
+    processes["the other beat"] = here.start("beat")
     until(lambda: _submitted(here) == 3)
 
-    assert [name for name in running if "other" not in name and not here.is_healthy(name)] == []
-    for name in reversed(list(running)):
-        running[name].terminate()
-        said, _ = running[name].communicate(timeout=60)
-        assert running[name].returncode == 0, f"{name}: {said}"
+    assert [name for name in processes if "other" not in name and not here.is_healthy(name)] == []
+    for name in reversed(list(processes)):
+        processes[name].terminate()
+        said, _ = processes[name].communicate(timeout=LONGEST)
+        assert processes[name].returncode == 0, f"{name}: {said}"
 
 
 def _submitted(here: Deployment) -> int:

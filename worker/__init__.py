@@ -11,6 +11,7 @@ The rooms, from the doors down; each imports only what stands below it, and the 
     demand      where the demand of a VO comes from: contract, registry, sources
     backends    where pilots go: contract, registry, one folder each
     db          what we remember: tables, unit of work, queries, chains
+    plugins     what other distributions bring by entry points
     simulation  made-up worlds on which policies are compared; pure
     policy      who gets how many, when to ask again; pure
     domain      what things are: words and rules; pure

@@ -24,9 +24,10 @@ from pydantic import (
 
 from worker.domain.errors import ConfigurationError
 from worker.domain.nearest import nearest
+from worker.domain.schedule import ScheduleSetting
 from worker.domain.validation import place, reason
+from worker.policy.contract import DEFAULT_POLICY
 from worker.policy.parameters import DEFAULTS, Parameters
-from worker.policy.registry import DEFAULT_POLICY
 
 PREFIX = "PILOTAGE_"
 CONFIG = "PILOTAGE_CONFIG"
@@ -51,28 +52,6 @@ LogLevel = Annotated[
 def _default_home() -> Path:
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "pilotage"
-
-
-class VOSchedule(BaseModel):
-    """When a task fires for one VO."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    every: float | None = Field(default=None, gt=0)
-    """Seconds from one firing to the next."""
-
-    cron: str | None = None
-    """A cron line, in UTC."""
-
-    enabled: bool = True
-    """Whether it fires at all."""
-
-
-class ScheduleSetting(VOSchedule):
-    """When a task fires, for all VOs and for some in a way of their own."""
-
-    vo: Mapping[str, VOSchedule] = {}
-    """The same for one VO: [schedules.submit_pilots.vo.lhcb] every = 10."""
 
 
 class Settings(BaseModel):
@@ -172,19 +151,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     except ValidationError as error:
         # The input is left out of the message: it may be a secret.
         first = error.errors()[0]
-        raise ConfigurationError(_name(first, environ), _reason(first)) from None
+        raise ConfigurationError(_name(first, environ), reason(first)) from None
 
 
 def _name(problem: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """Return the name of a value as the operator wrote it: a variable, or a key of the file."""
     variables = (f"{PREFIX}{place(problem).upper()}{end}" for end in ("", FROM_FILE))
     return next((name for name in variables if environ.get(name)), place(problem))
-
-
-def _reason(problem: Mapping[str, Any]) -> str:
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key; {nearest(str(problem['loc'][-1]), ScheduleSetting.model_fields)}"
-    return reason(problem)
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -20,11 +20,11 @@ from worker.db.engine import STATEMENTS, parse_url
 from worker.db.schedules import Schedule
 from worker.domain.errors import ConfigurationError
 from worker.domain.secrets import without_secrets
-from worker.policy import registry as registry_of_policies
 from worker.policy.contract import Policy
+from worker.services import policies
 from worker.services.operate.database import require_current
 from worker.services.runtime import Nudge, Runtime, no_nudge
-from worker.settings import Settings, VOSchedule, load
+from worker.settings import Settings, load
 
 
 @cache
@@ -82,6 +82,12 @@ def current_database() -> Database:
     return database()
 
 
+def close() -> None:
+    """Close the connections to the database, if it was built: SQLite tidies its files then."""
+    if database.cache_info().currsize:
+        database().engine.dispose()
+
+
 def broker() -> tuple[str, str | None, dict[str, Any]]:
     """Return Celery's broker URL, transport and its options: the settings', or our own folder."""
     given = settings().broker_url
@@ -114,8 +120,8 @@ def broker() -> tuple[str, str | None, dict[str, Any]]:
 
 
 def policy(name: str) -> Policy:
-    """Load a policy."""
-    return registry_of_policies.find(name)
+    """Find a policy by its name."""
+    return policies.find(name)
 
 
 def empty_broker() -> None:
@@ -161,24 +167,22 @@ def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False)
     )
 
 
+def current_runtime(*, by_hand: bool = False) -> Runtime:
+    """Put together the same, and refuse a database that is older or newer than this program."""
+    current_database()
+    return runtime(by_hand=by_hand)
+
+
+def by_hand() -> Runtime:
+    """Put together what a service is handed that an operator calls."""
+    return current_runtime(by_hand=True)
+
+
 def configured_schedules() -> list[Schedule]:
     """List the schedules that the settings name."""
-    schedules = []
-    for task, setting in settings().schedules.items():
-        if setting.every or setting.cron or not setting.enabled:
-            schedules.append(_schedule(task, None, setting))
-        schedules.extend(_schedule(task, vo, own) for vo, own in setting.vo.items())
-    return schedules
+    from worker.services.tasks import ticks
 
-
-def _schedule(task: str, vo: str | None, setting: VOSchedule) -> Schedule:
-    every, cron = setting.every, setting.cron
-    if every is None and cron is None:
-        from worker.services.tasks import catalogue
-
-        default = catalogue.get(task)
-        every, cron = default.every, default.cron
-    return Schedule(task=task, vo=vo, every=every, cron=cron, enabled=setting.enabled)
+    return list(ticks.of_settings(settings().schedules))
 
 
 class _WithoutSecrets(logging.Formatter):

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tests.acceptance.processes import CELERY, Processes
 from tests.acceptance.site import DID, LIFE
 from tests.databases import backend_chains
 from tests.factories import a_ce
+from tests.patience import LONGEST, until
 from tests.redis_server import Redis, running
 from tests.servers import Session, obtain
 from worker.backends.sim.faults import Fault, switch_on
@@ -181,9 +183,9 @@ def drained(
         def left() -> int:
             return int(client.llen("pilotage:plan") or 0)
 
-        until(lambda: left() <= EXECUTIONS * 0.9, 60)
+        until(lambda: left() <= EXECUTIONS * 0.9, "the first ones", progress=left, pause=0.002)
         first, began = left(), time.perf_counter()
-        until(lambda: left() == 0, 120)
+        until(lambda: left() == 0, "the last ones", progress=left, pause=0.002)
         rate = first / (time.perf_counter() - began)
     stopped(worker)
     return rate
@@ -210,7 +212,8 @@ def layouts(processes: Processes, database: Database, server: Redis) -> None:
         ]
         running_.append(processes.start(f"{name}-beat", [*CELERY, "beat"], environment))
         logs = [f"{name}-{n}" for n in range(len(workers))]
-        until(lambda logs=logs: all("ready." in processes.said(log) for log in logs), 60)  # type: ignore[misc]
+        for log in logs:
+            until(partial(is_ready, processes, log), log, progress=partial(processes.said, log))
         began = datetime.now(UTC)
         time.sleep(MEASURED)
         ended = datetime.now(UTC)
@@ -223,6 +226,10 @@ def layouts(processes: Processes, database: Database, server: Redis) -> None:
             sent = tx.execute(text("SELECT count(*) FROM sim_jobs WHERE ce LIKE 'fast%'")).scalar()
         say(f"  {name:<42} {allocation:>22} {healthy:>22} {sent:>8}")
         processes.end()
+
+
+def is_ready(processes: Processes, log: str) -> bool:
+    return "ready." in processes.said(log)
 
 
 def build(database: Database) -> None:
@@ -250,18 +257,10 @@ def gaps(said: str, began: datetime, ended: datetime, wanted: Callable[[str, str
     return f"{statistics.median(waits):.1f} / {max(waits):.1f} s"
 
 
-def until(condition: Callable[[], bool], seconds: float) -> None:
-    give_up = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > give_up:
-            raise SystemExit(f"it did not happen within {seconds:.0f} s")
-        time.sleep(0.002)
-
-
 def stopped(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
     # Under load a child waits up to 30 s for its last results to be read.
-    process.wait(60)
+    process.wait(LONGEST)
 
 
 def say(line: str) -> None:

@@ -15,7 +15,7 @@ from worker.backends.sim.faults import Fault, switch_off, switch_on
 from worker.db import health, pilot_reads
 from worker.db.clock import Clock
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.sending import SendingChange
 from worker.domain.decision import Decision
 from worker.domain.sending import Sending
@@ -76,7 +76,7 @@ def changes(database: Database, ce: str) -> list[SendingChange]:
 
 def sent(database: Database, ce: str, since: datetime) -> int:
     with database.uow() as tx:
-        found = pilot_reads.find(tx, ce=ce, asked=Asked(limit=10_000)).items
+        found = pilot_reads.find(tx, ce=ce, asked=PageRequest(limit=10_000)).items
     return sum(pilot.reserved_at > since for pilot in found)
 
 
@@ -87,7 +87,7 @@ def last(database: Database, ce: str) -> Decision:
 
 def done(database: Database, ce: str) -> int:
     with database.uow() as tx:
-        found = pilot_reads.find(tx, ce=ce, asked=Asked(limit=10_000)).items
+        found = pilot_reads.find(tx, ce=ce, asked=PageRequest(limit=10_000)).items
     return sum(str(pilot.status) == "done" for pilot in found)
 
 

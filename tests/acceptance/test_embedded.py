@@ -17,7 +17,7 @@ from tests.databases import backend_chains, file_url
 from tests.patience import until
 from worker.db import pilot_reads
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.domain.pilot import Status
 from worker.services.tasks import ticks
 
@@ -55,7 +55,9 @@ class State:
 
     def stamps(self) -> list[str]:
         with self.database.uow() as tx:
-            return [pilot.stamp for pilot in pilot_reads.find(tx, asked=Asked(limit=1000)).items]
+            return [
+                pilot.stamp for pilot in pilot_reads.find(tx, asked=PageRequest(limit=1000)).items
+            ]
 
 
 def up(processes: Processes, name: str, home: Path, *words: str) -> "subprocess.Popen[bytes]":

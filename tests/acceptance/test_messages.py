@@ -12,7 +12,7 @@ from kombu import Connection, Exchange, Queue
 from kombu.transport.filesystem import exchange_queue_t as Binding  # noqa: N812 - a class
 
 from tests.acceptance.processes import CELERY, PILOTAGE, Processes, ended, settings_of
-from tests.patience import until
+from tests.patience import LONGEST, until
 from worker.tasks.messages import Transport
 
 WRITERS, EACH = 3, 100
@@ -84,10 +84,10 @@ def test_messages_of_several_writers_arrive_whole_and_once(tmp_path: Path) -> No
     for process in (*readers, *writers):
         process.start()
     for process in writers:
-        process.join()
+        process.join(LONGEST)
     finished.set()
     for process in readers:
-        process.join()
+        process.join(LONGEST)
 
     assert [process.exitcode for process in (*writers, *readers)] == [0] * (WRITERS + 2)
     lines = [(tmp_path / f"taken{number}").read_text().splitlines() for number in range(2)]
@@ -102,7 +102,7 @@ def test_bindings_of_several_processes_are_all_kept(tmp_path: Path) -> None:
     for process in binders:
         process.start()
     for process in binders:
-        process.join()
+        process.join(LONGEST)
 
     assert [process.exitcode for process in binders] == [0, 0, 0]
     with connection(tmp_path) as opened:
@@ -134,6 +134,10 @@ def test_a_table_that_is_none_is_written_anew(
     assert f"{table} holds no bindings" in caplog.text
 
 
+NODE = "reader@here"
+WORDS = ["-l", "INFO", "-Q", "plan", "-c", "1", "-n", NODE]
+
+
 def test_a_file_that_is_no_message_does_not_end_a_worker(
     processes: Processes, tmp_path: Path
 ) -> None:
@@ -141,9 +145,7 @@ def test_a_file_that_is_no_message_does_not_end_a_worker(
     settings = settings_of({"home": str(home)})
     assert processes.run([*PILOTAGE, "db", "setup"], settings).returncode == 0
     folder = home / "broker" / "messages"
-    worker = processes.start(
-        "worker", [*CELERY, "worker", "-l", "INFO", "-Q", "plan", "-c", "1"], settings
-    )
+    worker = processes.start("worker", [*CELERY, "worker", *WORDS], settings)
     until(lambda: "ready." in processes.said("worker"))
     for name, content in GARBAGE.items():
         (folder / f"part-{name}").write_bytes(content)
@@ -151,7 +153,9 @@ def test_a_file_that_is_no_message_does_not_end_a_worker(
     until(lambda: removed(processes) == sorted(GARBAGE), progress=processes.progress)
     assert list(folder.glob("0_*")) == []
 
-    answer = processes.run([*CELERY, "inspect", "ping", "--timeout", "60"], settings)
+    # To one that is named no answer of another is waited for.
+    words = ["inspect", "ping", "--destination", NODE, "--timeout", "60"]
+    answer = processes.run([*CELERY, *words], settings)
     assert "pong" in answer.stdout, answer.stdout + answer.stderr
     worker.terminate()
     assert ended(worker) == 0

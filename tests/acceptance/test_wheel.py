@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.processes import CELERY, ROOT, Processes
+from tests.patience import until
 
 SOURCES = ("pilotage", "worker", "celeryconfig.py", "pyproject.toml", "README.md", "LICENSE")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
 OFFLINE = ("--no-index", "--no-deps")
 FOREIGN = 'raise SystemExit("this module is not one of Pilotage")\n'
-STANDSTILL = 60.0
-"""Seconds without a new line of output after which a process is given up."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +83,12 @@ def make_foreign(folder: Path) -> None:
 
 
 def until_said(log: Path, text: str) -> None:
-    """Wait for a text in a log, until nothing is added to the log any more."""
-    length, give_up = 0, time.monotonic() + STANDSTILL
-    while text not in (output := log.read_text(errors="replace") if log.exists() else ""):
-        if len(output) > length:
-            length, give_up = len(output), time.monotonic() + STANDSTILL
-        assert time.monotonic() < give_up, output
-        time.sleep(0.1)
+    """Wait for a text in a log, as long as something is added to the log."""
+
+    def output() -> str:
+        return log.read_text(errors="replace") if log.exists() else ""
+
+    until(lambda: text in output(), f"{text!r} in {log.name}", progress=output, pause=0.1)
 
 
 def test_a_wheel_has_one_top_level_name_and_all_our_files(installation: Installation) -> None:

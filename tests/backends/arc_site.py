@@ -101,6 +101,13 @@ class ArcSite(Site):
         """Name the user as the driver does."""
         return self.user.certificate.subject.rfc4514_string()
 
+    def contents(self) -> object:
+        found = jobs.jobs_by_stamp(self.testbed.control)
+        return sorted((stamp, job.id) for stamp, some in found.items() for job in some)
+
+    def grow_old(self) -> None:
+        self.clock_ahead = timedelta(hours=7)
+
     def unknown_handle(self, number: int) -> str:
         return f"nosuch{number:048d}m"
 

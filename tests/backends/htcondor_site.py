@@ -103,6 +103,15 @@ class CondorSite(Site):
         vos = {order.stamp: order.vo for order in orders}
         return [Job(stamp=one.stamp, handle=str(one.handle), vo=vos[one.stamp]) for one in receipts]
 
+    def contents(self) -> object:
+        jobs = {(ad["ClusterId"], ad["ProcId"], ad["JobStatus"]) for ad in self.ads("true")}
+        files = sorted(self.folder.joinpath("with a $(space)").rglob("*"))
+        return sorted(jobs), [(path, path.stat().st_mtime_ns) for path in files]
+
+    def grow_old(self) -> None:
+        for path in self.folder.joinpath("with a $(space)").glob("*/*"):
+            os.utime(path, (0, 0))
+
     def unknown_handle(self, number: int) -> str:
         return f"{900_000 + number // 10}.{number % 10}"
 

@@ -17,8 +17,8 @@ from worker.backends import registry
 from worker.backends.contract import Means
 from worker.backends.guard import Guard
 from worker.backends.local.keeper.process import start_ticks
-from worker.backends.local.place import safe_name
-from worker.backends.local.processes import _stamp_of, send
+from worker.backends.local.memory import safe_name
+from worker.backends.local.processes import _has_stamp, _stamp_of, send
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Job, Observed, Order
@@ -130,10 +130,6 @@ def stamped_processes() -> list[tuple[int, str]]:
     """List all processes with a stamp."""
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
     return [(pid, stamp) for pid in pids if (stamp := _stamp_of(pid)) is not None]
-
-
-def _has_stamp(pid: int, stamp: str) -> bool:
-    return _stamp_of(pid) == stamp
 
 
 def names(folder: Path) -> set[str]:

@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from tests.factories import NOW
 from worker.backends.conformance import Life, Site, Trouble
 from worker.backends.contract import Means
 from worker.backends.sim import BACKEND
 from worker.backends.sim.driver import SimDriver
 from worker.backends.sim.faults import WHOLE_CALL, Fault, switch_off, switch_on
+from worker.backends.sim.memory import sim_jobs
 from worker.backends.sim.options import SimOptions
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
@@ -84,6 +87,13 @@ class SimSite(Site):
             name=name or self.name, backend=BACKEND.name, capacity=10, success_rate=success_rate
         )
         return SimDriver(ce, read, Means(uow=self.uow, home=Path("unused"), now=self.now))
+
+    def contents(self) -> object:
+        with self.uow() as tx:
+            return tx.execute(select(sim_jobs).order_by(sim_jobs.c.id)).all()
+
+    def grow_old(self) -> None:
+        self.wait(10**7)
 
     def unknown_handle(self, number: int) -> str:
         return f"sim-{10**12 + number}"

@@ -14,10 +14,9 @@ from tests.backends.arc_site import ArcSite
 from tests.testbeds.arc.pki import write_secret
 from tests.testbeds.arc.tokens import Issuer, issuing
 from worker.backends.arc import driver as arc_driver
-from worker.backends.arc import looking, sending
-from worker.backends.arc.call import Desk
+from worker.backends.arc.client import Rest
 from worker.backends.arc.driver import ArcDriver
-from worker.backends.arc.rest import Rest
+from worker.backends.arc.session import Desk
 from worker.backends.conformance import Trouble
 from worker.backends.guard import Guard
 from worker.domain.ce_answers import Job, Order, Receipt
@@ -84,7 +83,6 @@ def test_a_vo_that_is_answered_late_harms_no_other(
     sent = orders(arc_site, "one", "two")
     answered = jobs_of(guarded(arc_site).submit(sent), sent)
     jobs = sorted(answered, key=lambda job: job.stamp)
-    look, list_all, send = looking.look, looking.list_all, sending.send
 
     def slowly(work: Any) -> Any:
         async def late(desk: Desk, rest: Rest, *more: Any) -> Any:
@@ -94,9 +92,8 @@ def test_a_vo_that_is_answered_late_harms_no_other(
 
         return late
 
-    monkeypatch.setattr(looking, "look", slowly(look))
-    monkeypatch.setattr(looking, "list_all", slowly(list_all))
-    monkeypatch.setattr(arc_driver, "send", slowly(send))
+    for name in ("look_at", "list_all", "send"):
+        monkeypatch.setattr(arc_driver, name, slowly(getattr(arc_driver, name)))
     driver = guarded(arc_site, call_timeout=4)
     assert [seen.stamp for seen in driver.poll(jobs)] == [jobs[0].stamp]
     listing = driver.find()

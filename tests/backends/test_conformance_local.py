@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from tests.backends.local_world import FOREVER, World
 from worker.backends.conformance import Conformance, Life, Site, Trouble
 from worker.backends.conformance.neighbours import Neighbours
 from worker.backends.contract import Driver
-from worker.backends.local import launcher
+from worker.backends.local import submit
 from worker.backends.local.keeper.files import EXIT
 from worker.db.database import Database
 from worker.domain.ce_answers import Job
@@ -59,6 +60,13 @@ class LocalSite(Site):
 
     def connect_second(self, life: Life = Life.LONG) -> Driver:
         return replace(self.world, ce="host/two").connect(**LIVES[life])
+
+    def contents(self) -> object:
+        there = sorted(self.world.place.rglob("*"))
+        return [(path, path.stat().st_mtime_ns) for path in there]
+
+    def grow_old(self) -> None:
+        self.world.now = datetime.now(UTC) + timedelta(days=30)
 
     def unknown_handle(self, number: int) -> str:
         return f"{number:032x}"
@@ -149,7 +157,7 @@ class TestLocal(Conformance):
     def site(
         self, tmp_path: Path, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> Iterator[Site]:
-        monkeypatch.setattr(launcher, "TURN", 2.0)
+        monkeypatch.setattr(submit, "TURN", 2.0)
         world = World(tmp_path / "with a space", sqlite_database.uow)
         yield LocalSite(world)
         world.end()

@@ -10,7 +10,8 @@ import pytest
 from tests.backends.sim_site import SimSite
 from worker.backends.conformance import Conformance, Life, Trouble
 from worker.backends.contract import Driver
-from worker.backends.sim import replies
+from worker.backends.sim import memory, replies
+from worker.backends.sim.driver import SimDriver
 from worker.db.uow import UnitOfWork
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import (
@@ -178,6 +179,21 @@ class HidesItsNameFromOthers(Defective):
         return replace(listing, jobs=[job._replace(ce=None) for job in listing.jobs])
 
 
+class TidiesWhenAsked(Defective):
+    def find(self) -> Listing:
+        listing = self.driver.find()
+        assert isinstance(self.driver, SimDriver)
+        with self.driver.means.uow() as tx:
+            memory.clear(tx, self.driver.ce.name, self.driver.means.now())
+        return listing
+
+
+class TidiesWhatLives(Defective):
+    def tidy(self) -> None:
+        listing = self.driver.find()
+        self.driver.cancel([Job(stamp=job.stamp, handle=job.handle) for job in listing.jobs])
+
+
 CASES: list[tuple[type[Defective], str]] = [
     (Forgetful, "another_driver_carries_on"),
     (SilenceIsAbsence, "an_empty_answer_says_nothing"),
@@ -197,6 +213,8 @@ CASES: list[tuple[type[Defective], str]] = [
     (PassesOnGarbage, "broken_text_is_made_harmless"),
     (PrintsItAll, "the_output_of_a_chatty_pilot_is_bounded"),
     (NeverGivesUp, "a_slow_ce_is_left_in_time"),
+    (TidiesWhenAsked, "a_question_changes_nothing_at_the_ce"),
+    (TidiesWhatLives, "tidying_leaves_alone_what_lives"),
     (OwnsThePlace, "the_listing_of_a_ce_gives_no_job_of_its_neighbour_out_as_its_own"),
     (HidesItsNameFromOthers, "a_new_driver_knows_the_jobs_of_its_ce_from_those_of_its_neighbour"),
     (EndsThePlace, "cancelling_all_that_a_ce_has_leaves_its_neighbour_alone"),

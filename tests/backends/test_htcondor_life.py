@@ -63,7 +63,10 @@ def tell(site: CondorSite, tool: str, job: Job, *words: str) -> None:
 def test_limits_end_a_pilot_and_say_which(site: CondorSite) -> None:
     [long] = site.send(site.orders(1), command=FOREVER, walltime=2)
     [large] = site.send(site.orders(1), command=EAT)
-    slow, fat = until(site, site.driver(), [long, large], is_final)
+    driver = site.driver()
+    until(site, driver, [large], is_held)
+    driver.tidy()
+    slow, fat = until(site, driver, [long, large], is_final)
     assert (slow.status, slow.cause) == (Status.FAILED, Cause.WALLTIME)
     assert (fat.status, fat.cause) == (Status.FAILED, Cause.OUT_OF_MEMORY)
     assert "memory usage exceeded" in str(fat.reason)
@@ -81,8 +84,7 @@ def test_a_pilot_on_hold_waits_to_be_released(site: CondorSite) -> None:
     until(site, driver, [job], is_running)
 
 
-@pytest.mark.parametrize("by", ["poll", "find"])
-def test_a_pilot_on_hold_is_given_up_in_the_end(site: CondorSite, by: str) -> None:
+def test_a_pilot_on_hold_is_given_up_in_the_end(site: CondorSite) -> None:
     [job, kept] = site.send(site.orders(2), command=FOREVER)
     patient, driver = site.driver(), site.driver(held_patience=0)
     until(site, patient, [job, kept], is_running)
@@ -90,18 +92,23 @@ def test_a_pilot_on_hold_is_given_up_in_the_end(site: CondorSite, by: str) -> No
     until(site, patient, [job], is_held)
     # Seconds are what the schedd counts in.
     site.until(lambda: time.time() > site.ads("JobStatus == 5")[0]["EnteredCurrentStatus"] + 1, "")
-    getattr(driver, by)(*([[job]] if by == "poll" else []))
+    assert is_held(driver.poll([job])[0])
+    driver.find()
+    assert is_held(driver.poll([job])[0]), "asking removes nothing"
+    driver.tidy()
     [seen] = until(site, patient, [job], is_final)
     assert (seen.status, seen.cause) == (Status.FAILED, Cause.HELD)
     assert "nobody comes" in str(seen.reason)
     assert is_running(patient.poll([kept])[0])
 
 
-def test_a_hold_that_cannot_be_ended_spoils_no_answer(site: CondorSite) -> None:
+def test_a_hold_that_cannot_be_ended_is_told(site: CondorSite) -> None:
     [job] = site.send(site.orders(1), command=FOREVER, submit={"hold": "true"})
-    with site.replaced(rm="exit 1"):
-        [seen] = site.driver(held_patience=0).poll([job])
-    assert is_held(seen)
+    site.until(lambda: time.time() > site.ads("JobStatus == 5")[0]["EnteredCurrentStatus"] + 1, "")
+    driver = site.driver(held_patience=0)
+    with site.replaced(rm="exit 1"), pytest.raises(Unavailable):
+        driver.tidy()
+    assert is_held(driver.poll([job])[0])
 
 
 def test_payloads_get_their_words_and_variables_whole(site: CondorSite) -> None:

@@ -12,9 +12,9 @@ from tests.backends.htcondor_site import LIVES, CondorSite
 from tests.factories import NOW
 from tests.testbeds.condor import Condor
 from worker.backends.conformance import Life
-from worker.backends.htcondor.marks import Marks
+from worker.backends.htcondor.memory import Marks
 from worker.backends.htcondor.options import HTCondorOptions
-from worker.backends.htcondor.place import LIMIT, Place
+from worker.backends.htcondor.output import LIMIT, Place
 from worker.db.database import Database
 from worker.db.uow import UnitOfWork
 from worker.domain.ce_answers import Job

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from worker.backends.htcondor import ads
+from worker.backends.htcondor import answers
 from worker.backends.htcondor.states import ALIVE, COMPLETED, HOLDS, REMOVED, WORDS, hold_of
 from worker.domain.errors import Unreadable
 from worker.domain.pilot import Cause, Status
@@ -48,7 +48,7 @@ def ad(name: str = "running", **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_ads(name: str) -> None:
-    tell = ads.live if RECORDED[name]["from"] == "queue" else ads.ended
+    tell = answers.live if RECORDED[name]["from"] == "queue" else answers.ended
     seen = tell(ad(name))
     assert (seen.status, seen.cause, seen.raw, seen.exit_code) == MEANINGS[name]
     assert (seen.stamp, seen.vo) == (STAMP, "default")
@@ -66,8 +66,8 @@ def test_recorded_ads(name: str) -> None:
     ],
 )
 def test_the_node_is_that_of_the_slot(changes: dict[str, Any], node: str | None) -> None:
-    assert ads.live(ad(**changes)).node == node
-    assert {"RemoteHost", "LastRemoteHost"} <= set(ads.ATTRIBUTES)
+    assert answers.live(ad(**changes)).node == node
+    assert {"RemoteHost", "LastRemoteHost"} <= set(answers.ATTRIBUTES)
 
 
 def test_every_word_of_the_manual_is_known() -> None:
@@ -78,49 +78,49 @@ def test_every_word_of_the_manual_is_known() -> None:
 
 @pytest.mark.parametrize("code", MANUAL)
 def test_each_job_status_in_the_queue(code: int) -> None:
-    seen = ads.live(ad(JobStatus=code, ExitCode=0, LastJobStatus=1))
+    seen = answers.live(ad(JobStatus=code, ExitCode=0, LastJobStatus=1))
     assert seen.status is MANUAL[code][1]
     assert str(seen.raw).startswith(MANUAL[code][0])
 
 
 @pytest.mark.parametrize("code", [0, 8, 99, "Idle", True, None, {}, 2.0])
 def test_a_status_that_nobody_knows_is_kept_and_is_none(code: Any) -> None:
-    seen = ads.live(ad(JobStatus=code))
+    seen = answers.live(ad(JobStatus=code))
     assert seen.status is None
     assert str(seen.raw).startswith("JobStatus")
 
 
 def test_a_running_job_that_is_being_removed_holds_its_slot() -> None:
-    assert ads.live(ad(JobStatus=3, LastJobStatus=2)).status is Status.RUNNING
+    assert answers.live(ad(JobStatus=3, LastJobStatus=2)).status is Status.RUNNING
 
 
 def test_a_job_that_had_completed_when_it_was_removed_is_what_it_was() -> None:
-    seen = ads.ended(ad("removed", LastJobStatus=4, ExitCode=0, ExitBySignal=False))
+    seen = answers.ended(ad("removed", LastJobStatus=4, ExitCode=0, ExitBySignal=False))
     assert seen.status is Status.DONE
 
 
 def test_a_completed_job_without_an_exit_code_is_not_judged_before_its_record() -> None:
     bare = ad("done", ExitCode=None)
-    assert ads.live(bare).status is Status.RUNNING
-    assert (ads.ended(bare).status, ads.ended(bare).cause) == (Status.FAILED, Cause.UNKNOWN)
+    assert answers.live(bare).status is Status.RUNNING
+    assert (answers.ended(bare).status, answers.ended(bare).cause) == (Status.FAILED, Cause.UNKNOWN)
 
 
 def test_a_shell_that_passes_a_signal_on() -> None:
-    seen = ads.ended(ad("exit 3", ExitCode=143))
+    seen = answers.ended(ad("exit 3", ExitCode=143))
     assert (seen.cause, seen.exit_code, seen.reason) == (Cause.SIGNAL, 143, "signal 15 (SIGTERM)")
 
 
 def test_a_job_that_waits_again_says_so() -> None:
-    seen = ads.live(ad("idle", NumJobStarts=2))
+    seen = answers.live(ad("idle", NumJobStarts=2))
     assert (seen.status, seen.raw, seen.started_at) == (Status.SUBMITTED, "Idle again", None)
 
 
 def test_times_know_their_zone() -> None:
-    seen = ads.ended(ad("done"))
+    seen = answers.ended(ad("done"))
     assert seen.ended_at == datetime.fromtimestamp(RECORDED["done"]["CompletionDate"], tz=UTC)
     assert seen.started_at is not None
     assert seen.started_at <= seen.ended_at
-    assert ads.ended(ad("done", CompletionDate=10**30)).ended_at is not None
+    assert answers.ended(ad("done", CompletionDate=10**30)).ended_at is not None
 
 
 @pytest.mark.parametrize(
@@ -146,25 +146,25 @@ def test_holds(code: int | None, subcode: int | None, cause: Cause, waits: bool)
 def test_patience_with_a_hold_runs_by_the_schedd_s_clock() -> None:
     since = RECORDED["held"]["EnteredCurrentStatus"]
     now = datetime.fromtimestamp(since, tz=UTC) + timedelta(hours=5)
-    assert not ads.is_given_up(ad("held", ServerTime=since + 60), now, patience=60)
-    assert ads.is_given_up(ad("held", ServerTime=since + 61), now, patience=60)
-    assert ads.is_given_up(ad("held", ServerTime=None), now, patience=60)
-    assert ads.is_given_up(ad("memory", ServerTime=since), now, patience=10**6)
-    assert not ads.is_given_up(ad("running", ServerTime=None), now, patience=0)
+    assert not answers.is_given_up(ad("held", ServerTime=since + 60), now, patience=60)
+    assert answers.is_given_up(ad("held", ServerTime=since + 61), now, patience=60)
+    assert answers.is_given_up(ad("held", ServerTime=None), now, patience=60)
+    assert answers.is_given_up(ad("memory", ServerTime=since), now, patience=10**6)
+    assert not answers.is_given_up(ad("running", ServerTime=None), now, patience=0)
 
 
 def test_what_bears_no_stamp_is_not_ours() -> None:
     told = [ad(), ad(PilotageStamp=None), ad(PilotageStamp=7), ad(ProcId="x"), ad(ClusterId=None)]
-    assert [ads.handle(one) for one in ads.read(json.dumps(told))] == ["6.0"]
+    assert [answers.handle(one) for one in answers.read(json.dumps(told))] == ["6.0"]
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "{}", "[1]", "[", '[{"ClusterId": 1'])
 def test_what_is_no_list_of_ads_is_unreadable(text: str) -> None:
     with pytest.raises(Unreadable) as error:
-        ads.read(text)
+        answers.read(text)
     assert error.value.raw == text
 
 
 def test_control_characters_in_a_reason_are_read_and_made_harmless() -> None:
-    [held] = ads.read(json.dumps([ad("held", HoldReason="a\x01b")]).replace("\\u0001", "\x01"))
-    assert ads.live(held).reason == "a�b"
+    [held] = answers.read(json.dumps([ad("held", HoldReason="a\x01b")]).replace("\\u0001", "\x01"))
+    assert answers.live(held).reason == "a�b"

@@ -14,7 +14,7 @@ import pytest
 from tests.backends.local_world import World, names, orders, processes_of
 from tests.patience import until
 from worker.backends.local.keeper.process import boot_id, children_of, start_ticks
-from worker.backends.local.launcher import _FOLDER, _PROGRAM, is_launching
+from worker.backends.local.submit import _FOLDER, _PROGRAM, is_launching
 from worker.db.database import Database
 from worker.domain.ce_answers import Job, Order
 from worker.domain.errors import Unavailable
@@ -174,10 +174,15 @@ def test_what_a_killed_keeper_left_behind_is_killed_before_its_pilot_is_over(wor
     world.until_written(job)
     until(lambda: len(processes_of(job.stamp)) == 3, "the whole family")
     world.kill_keeper(job)
-    seen = world.look(job)
-    assert (seen.status, seen.raw) == (Status.RUNNING, "ending")
+    for seen in (world.look(job), *world.connect().find().jobs, world.look(job)):
+        assert (seen.status, seen.raw) == (Status.RUNNING, "ending"), "asking kills nothing"
+    world.connect().tidy()
     assert world.until_final(job).cause is Cause.SIGNAL
     assert processes_of(job.stamp) == []
+    assert not (world.place / job.stamp / "exit").exists()
+    world.connect().tidy()
+    (world.place / job.stamp / "output").unlink()
+    assert world.look(job).raw == "killed", "it is written down"
 
 
 def test_cancelling_after_the_keeper_was_killed(world: World) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from worker.backends import registry
 from worker.backends.local.options import LocalOptions
+from worker.backends.option_types import argv
 from worker.domain.errors import Invalid
 
 
@@ -22,6 +23,7 @@ from worker.domain.errors import Invalid
         {"command": 7},
         {"environment": {"A=B": "x"}},
         {"environment": {"": "x"}},
+        {"environment": {"A-B": "x"}},
         {"environment": {"A": "x\0"}},
         {"environment": {"A": 1}},
         {"walltime": 0},
@@ -45,6 +47,12 @@ def test_nonsense_is_refused_in_one_line(options: dict[str, Any]) -> None:
 
 
 def test_a_line_is_for_the_shell_and_a_list_is_a_program() -> None:
-    assert LocalOptions(command="echo $A").argv() == ["/bin/sh", "-c", "echo $A"]
-    assert LocalOptions(command=("/bin/echo", "$A")).argv() == ["/bin/echo", "$A"]
-    assert LocalOptions.model_validate({"command": ["a", "b"]}).argv() == ["a", "b"]
+    assert argv("echo $A") == ["/bin/sh", "-c", "echo $A"]
+    assert argv(("/bin/echo", "$A")) == ["/bin/echo", "$A"]
+    assert argv(LocalOptions.model_validate({"command": ["a", "b"]}).command) == ["a", "b"]
+
+
+def test_each_option_says_what_it_is() -> None:
+    for name, field in LocalOptions.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name

@@ -33,7 +33,7 @@ class Talkative(Fake):
     [
         ("wn7.site.org", "wn7.site.org"),
         ("n[1-4],m7", "n[1-4],m7"),
-        ("n\x1b[31m\x00\n\u202ed", "n\ufffd[31m\ufffd\ufffd\ufffdd"),
+        ("n\x1b[31m\x00\n\u202ed", "n\ufffd[31m\ufffd \ufffdd"),
         ("x" * 5000, "x" * LONGEST_NODE),
         (" \n", None),
         ("", None),

@@ -15,11 +15,11 @@ from tests.backends.sim_site import SimSite
 from tests.expectations import refused, statements
 from tests.factories import NOW
 from worker.backends import registry
-from worker.backends.sim import BACKEND, world
+from worker.backends.sim import BACKEND, memory
 from worker.backends.sim.driver import SimDriver
 from worker.backends.sim.faults import Fault, active, switch_off, switch_on
+from worker.backends.sim.memory import sim_jobs
 from worker.backends.sim.options import FAILURES
-from worker.backends.sim.tables import sim_jobs
 from worker.db.uow import UnitOfWork
 from worker.domain.ce_answers import Job, Observed, Order
 from worker.domain.errors import (
@@ -542,7 +542,7 @@ def test_a_world_that_cannot_be_reached_is_an_unavailable_ce(
     def broken(*_: object) -> None:
         raise OperationalError("SELECT", {}, sqlite3.OperationalError("no such table: sim_jobs"))
 
-    monkeypatch.setattr(world, "by_ids", broken)
+    monkeypatch.setattr(memory, "by_ids", broken)
     with refused(Unavailable, "ce1", "older than this program"):
         site.driver().poll([Job(stamp=uuid4().hex, handle="sim-1")])
 

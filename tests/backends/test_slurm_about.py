@@ -2,8 +2,9 @@
 
 import pytest
 
-from worker.backends.slurm import about
-from worker.backends.slurm.about import KNOWN_FOR, About
+from worker.backends.remembered import Remembered
+from worker.backends.slurm import client
+from worker.backends.slurm.client import KNOWN_FOR, About
 from worker.backends.slurm.options import SlurmOptions
 from worker.domain.errors import Unreadable
 
@@ -25,38 +26,37 @@ class Cluster:
 
     def ask(self) -> About:
         self.asked += 1
-        return about.read(CONFIGURATION)
+        return client.read_about(CONFIGURATION)
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(about, "_known", {})
-    monkeypatch.setattr(about, "monotonic", lambda: now[0])
+    monkeypatch.setattr(client, "clusters", Remembered(KNOWN_FOR, lambda: now[0]))
     return now
 
 
 def test_it_is_read() -> None:
-    assert about.read(CONFIGURATION) == About(
+    assert client.read_about(CONFIGURATION) == About(
         name="hpc", version="22.05.8", array_size=1001, forget_after=300, accounting=True
     )
     without = CONFIGURATION.replace("accounting_storage/slurmdbd", "(null)")
-    assert not about.read(without).accounting
+    assert not client.read_about(without).accounting
 
 
 @pytest.mark.parametrize("said", ["", CONFIGURATION.replace("1001", "many"), "<html>"])
 def test_what_cannot_be_read_is_unreadable(said: str) -> None:
     with pytest.raises(Unreadable):
-        about.read(said)
+        client.read_about(said)
 
 
 def test_it_is_asked_for_once_in_ten_minutes(clock: list[float]) -> None:
     cluster, options = Cluster(), SlurmOptions()
     for _ in range(3):
-        about.known(options, cluster.ask)
+        client.recall(options, cluster.ask)
     assert cluster.asked == 1
     clock[0] += KNOWN_FOR
-    about.known(options, cluster.ask)
+    client.recall(options, cluster.ask)
     assert cluster.asked == 2
 
 
@@ -68,6 +68,6 @@ def test_another_way_may_lead_to_another_cluster(clock: list[float]) -> None:
         SlurmOptions(ssh="login.example.org"),
         SlurmOptions(slurm_conf="/etc/other/slurm.conf"),
     ):
-        about.known(options, cluster.ask)
-        about.known(options, cluster.ask)
+        client.recall(options, cluster.ask)
+        client.recall(options, cluster.ask)
     assert cluster.asked == 4

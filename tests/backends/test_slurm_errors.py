@@ -9,9 +9,9 @@ import pytest
 from worker.backends.shell import Completed
 from worker.backends.slurm.client import Client
 from worker.backends.slurm.errors import is_trouble, problem, refusal
+from worker.backends.slurm.names import Names
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.reach import Here
-from worker.backends.slurm.words import Names
 from worker.domain.errors import BackendError, CredentialProblem, NotSetUp, Unavailable, Unreadable
 from worker.domain.pilot import Cause
 

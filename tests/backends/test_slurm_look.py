@@ -209,13 +209,15 @@ def test_files_are_kept_and_then_removed(slurm_world: World) -> None:
     kept = slurm_world.folder / "kept by pilots" / slurm_world.prefix
     files = {path.name for path in kept.rglob("*.*")}
     assert files == {f"{ended.stamp}.out", f"{ended.stamp}.end", f"{runs.stamp}.out"}
-    assert driver.find().complete
+    driver.tidy()
     assert {path.name for path in kept.rglob("*.*")} == files
     two_hours_ago = time.time() - 7200
     for path in kept.rglob("*.*"):
         os.utime(path, (two_hours_ago, two_hours_ago))
-    slurm_world.connect(keep_output=3600).find()
+    slurm_world.connect(keep_output=3600).tidy()
     assert {path.name for path in kept.rglob("*.*")} == files, "it was tidied not long ago"
     slurm_world.now = datetime.now(UTC) + timedelta(hours=2)
     slurm_world.connect(keep_output=3600).find()
+    assert {path.name for path in kept.rglob("*.*")} == files, "asking removes nothing"
+    slurm_world.connect(keep_output=3600).tidy()
     assert {path.name for path in kept.rglob("*.*")} == {f"{runs.stamp}.out"}, "it still runs"

@@ -6,10 +6,10 @@ import pytest
 
 from tests.backends.slurm_world import orders
 from worker.backends import registry
-from worker.backends.slurm.batches import Batch, batches
+from worker.backends.slurm.names import Names
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.script import OPEN
-from worker.backends.slurm.words import Names
+from worker.backends.slurm.submit import Batch, batches
 from worker.domain.ce_answers import Order
 from worker.domain.errors import Invalid
 from worker.domain.pilot import GROUP_LENGTH, numbered

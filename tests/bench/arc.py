@@ -16,7 +16,7 @@ from tests.bench.turns import AIM, ratios
 from tests.testbeds.arc.__main__ import down, up
 from tests.testbeds.arc.service import Testbed
 from worker.backends.arc.description import bodies, describe
-from worker.backends.arc.tables import metadata
+from worker.backends.arc.memory import metadata
 from worker.db.engine import make_engine, parse_url
 from worker.db.uow import UnitOfWork
 from worker.domain.ce_answers import Job

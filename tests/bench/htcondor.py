@@ -15,8 +15,8 @@ from tests.backends.htcondor_site import CondorSite
 from tests.bench.turns import AIM, ratios
 from tests.testbeds.condor import Condor, remove, up
 from tests.testbeds.condor.configuration import SCHEDD
-from worker.backends.htcondor.ads import ATTRIBUTES
-from worker.backends.htcondor.tables import metadata
+from worker.backends.htcondor.answers import ATTRIBUTES
+from worker.backends.htcondor.memory import metadata
 from worker.db.engine import make_engine, parse_url
 from worker.db.uow import UnitOfWork
 from worker.domain.ce_answers import Job

@@ -160,7 +160,7 @@ def main() -> int:
         Path(folder).chmod(0o755)
         head = f"{'ours ms':>8} {'bare ms':>8} {'ratio':>6} {'extra ms':>8}"
         sys.stdout.write(f"{'':<32} {head}\n")
-        # Asked while there are these thousand only.
+        # PageRequest while there are these thousand only.
         with bench(Path(folder) / "one", WAITING) as made:
             ratios = [made.waiting(), made.submission()]
         with bench(Path(folder) / "two", RUNNING) as made:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.acceptance.processes import CELERY, Processes
-from tests.patience import Patience
+from tests.patience import LONGEST, Patience
 from tests.testbeds.keeper import die_with_parent
 from worker.backends.local.keeper.process import stat_fields
 
@@ -103,7 +103,7 @@ class Fleet:
         self.processes.end()
         for member in self.members:
             if member.process is not None:
-                member.process.wait(10)
+                member.process.wait(LONGEST)  # it was killed: the limit is for a test that hangs
 
     def alive(self, *, workers: bool) -> list[Member]:
         """List the workers, or the beats, that run."""

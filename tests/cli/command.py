@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import URL, inspect, text
 
 from tests.expectations import PASSWORD
+from tests.patience import LONGEST
 from worker import wiring
 from worker.cli.main import run
 from worker.db.database import Database
@@ -100,7 +101,7 @@ def process(*words: str, **environment: str) -> Answer:
         [sys.executable, "-m", "worker", *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONGEST,  # it only ends a test that hangs
         check=False,
         stdin=subprocess.DEVNULL,
         env={**os.environ, **environment},
@@ -126,7 +127,7 @@ def on_a_terminal(*words: str, **environment: str) -> str:
                 seen += chunk
         except OSError:  # so a terminal says that nobody holds its other end
             pass
-        running.wait(60)
+        running.wait(LONGEST)  # the limit only ends a test that hangs
     os.close(ours)
     return seen.decode()
 

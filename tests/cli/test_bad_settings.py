@@ -157,7 +157,7 @@ FILES = {
     "a negative number": ("batch = -1", "batch"),
     "an unknown key of a schedule": (
         "[schedules.report]\nevry = 3",
-        "schedules.report.evry: unknown key; did you mean 'every'?",
+        "schedules.report: unknown key 'evry': did you mean 'every'?",
     ),
 }
 

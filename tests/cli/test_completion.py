@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import address, process
+from tests.cli.conftest import furnish
 from tests.databases import Postgresql
 from worker.db.database import Database
 
@@ -37,8 +38,15 @@ def completed(line: str, **environment: str) -> list[str]:
         ("pilotage ce sh", {"show"}),
     ],
 )
-def test_names_are_completed(site: Database, line: str, names: set[str]) -> None:
-    assert set(completed(line, PILOTAGE_DATABASE_URL=address(site.url))) == names
+def test_names_are_completed(sqlite_database: Database, line: str, names: set[str]) -> None:
+    with sqlite_database.uow() as tx:
+        furnish(tx)
+    assert set(completed(line, PILOTAGE_DATABASE_URL=address(sqlite_database.url))) == names
+
+
+def test_names_are_completed_on_each_database(site: Database) -> None:
+    url = address(site.url)
+    assert completed("pilotage ce show ly", PILOTAGE_DATABASE_URL=url) == ["lyon"]
 
 
 def test_whatever_goes_wrong_completes_nothing(

@@ -70,7 +70,7 @@ def test_status_and_top_say_that_no_worker_is_alive(
     day = "" if since.date() == datetime.now(UTC).date() else f"{since:%Y-%m-%d} "
     line = (
         f"! learn fired {times} times since {day}{since:%H:%M}Z and no worker has done it: "
-        "no worker takes the queue plan"
+        "no worker takes the queue plan; start one, or 'pilotage up'"
     )
     for word in ("status", "top"):
         assert (line in cli.ok(word).lines) is warned
@@ -106,6 +106,19 @@ def test_a_ce_that_does_not_answer_is_shown_everywhere(cli: Cli, site: Database)
         f"no answer since {began:%H:%M:%S}Z (squeue: Socket timed out), "
         f"asked again at {again:%H:%M:%S}Z"
     )
+
+
+def test_a_warning_that_is_cut_goes_on_indented(
+    cli: Cli, site: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    cli.ok("task", "schedule", "learn", "--every", "60")
+    fire(site, 8, datetime.now(UTC))
+    lines = cli.ok("status").lines
+    [first] = [number for number, line in enumerate(lines) if line.startswith("! ")]
+    assert lines[first].startswith("! learn fired 8 times since ")
+    assert lines[first + 1].startswith("  ")
+    assert "'pilotage up'" in " ".join(line.strip() for line in lines[first : first + 3])
 
 
 def test_many_ces_without_an_answer_are_counted(cli: Cli, site: Database) -> None:

@@ -2,16 +2,17 @@
 
 import json
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.cli.command import Cli, contents
 from tests.factories import a_ce, a_pilot
+from worker import wiring
 from worker.backends.sim.faults import Fault, switch_off, switch_on
 from worker.db.database import Database
 from worker.domain.schedule import Scope
-from worker.services.tasks import catalogue, prune
+from worker.services.tasks import catalogue, execute, prune, ticks
 
 TASKS = catalogue.tasks()
 ROW = {
@@ -128,6 +129,23 @@ def test_a_task_that_fails_for_one_ce_is_listed_with_the_ce_and_the_reason(
     cli.ok("task", "run", "reconcile", "--ce", "lyon")
     [row] = [row for row in cli.json("task", "list") if row["name"] == "reconcile"]
     assert (row["outcome"], row["failed_for"], row["failure"]) == ("ok", None, None)
+
+
+def test_a_firing_is_no_execution_and_an_execution_by_hand_is_none_by_a_worker(
+    cli: Cli, site: Database
+) -> None:
+    cli.ok("task", "schedule", "learn", "--every", "60")
+    fired_at = datetime.now(UTC)
+    ticks.claim_due(site, fired_at)
+    cli.ok("task", "run", "learn")
+    [row] = [row for row in cli.json("task", "list") if row["name"] == "learn"]
+
+    assert (datetime.fromisoformat(row["fired"]), row["done"]) == (fired_at, None)
+    assert (row["firings_not_done"], row["outcome"]) == (1, "ok")
+    execute.execute(TASKS["learn"], None, wiring.runtime())
+    [row] = [row for row in cli.json("task", "list") if row["name"] == "learn"]
+    assert datetime.fromisoformat(row["done"]) > fired_at
+    assert row["firings_not_done"] == 0
 
 
 def test_schedules_are_changed_for_all_and_for_one_vo(cli: Cli, site: Database) -> None:

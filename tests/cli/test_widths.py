@@ -16,7 +16,7 @@ from tests.factories import a_ce, a_decision, a_pilot, a_vo
 from tests.secrets import a_token
 from worker import wiring
 from worker.cli import show
-from worker.cli.columns import Column
+from worker.cli.columns import Column, layout
 from worker.cli.view import picture
 from worker.cli.watch import Lines
 from worker.db import mover
@@ -71,6 +71,15 @@ def filled(
     cli.ok(*("ce", "maintenance", "add", NORMAL_CE, "--begin", "30d", "--end", "40d"),
            *("--reason", REASON))  # fmt: skip
     cli.ok("task", "schedule", "submit_pilots", "--vo", VO, "--every", "3600")
+    return sqlite_database
+
+
+@pytest.fixture
+def database_of_one(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A site with one CE, whose name is short."""
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(sqlite_database.url))
+    with sqlite_database.uow() as tx:
+        a_pilot().on(a_ce().named("lyon").create(tx)).running().create(tx)
     return sqlite_database
 
 
@@ -226,6 +235,54 @@ def test_columns_of_little_worth_go_before_any_text_is_cut_short(
     assert shown(43) == ["f" * 10, "d" * 18 + "…", "c" * 10]
     assert shown(20) == ["f" * 10, "d" * 7 + "…"]
     assert shown(12) == ["f" * 10]
+
+
+def test_the_column_of_least_worth_is_cut_first_even_if_it_is_the_narrower_one() -> None:
+    columns = (Column(name="dear", rank=1, least=6), Column(name="cheap", rank=9, least=6))
+    assert layout(columns, (6, 6), (30, 20), 52) == {0: 30, 1: 20}
+    assert layout(columns, (6, 6), (30, 20), 45) == {0: 30, 1: 13}
+    assert layout(columns, (6, 6), (30, 20), 38) == {0: 30, 1: 6}
+    assert layout(columns, (6, 6), (30, 20), 20) == {0: 12, 1: 6}
+
+
+def test_a_time_is_whole_or_not_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(show, "_moment", lambda moment: f"{moment:%d %b %H:%M}Z")
+    row = {"text": "t" * 40, "moment": datetime(2026, 3, 1, 12, 0, tzinfo=UTC), "number": 10**15}
+    for width in range(12, 80):
+        monkeypatch.setenv("COLUMNS", str(width))
+        show.table([row], ["text", "moment", "number"], "")
+        line = capsys.readouterr().out.splitlines()[1]
+        assert ("01 Mar" in line) == ("01 Mar 12:00Z" in line), line
+        assert ("1000" in line) == (str(10**15) in line), line
+
+
+def test_bars_are_short_where_there_is_little_room(database_of_one: Database) -> None:
+    for columns, length in ((80, 8), (140, 18)):
+        [line] = [one for one in drawn(database_of_one, columns) if one.startswith("lyon ")]
+        assert re.search(rf"▕[^▏]{{{length}}}▏", line), line
+
+
+def test_what_is_not_normal_is_shown_where_not_all_fits(database_of_one: Database) -> None:
+    with database_of_one.uow() as tx:
+        for number in range(30):
+            a_ce().named(f"ce{number:02}").create(tx)
+        a_ce().named("zurich").disabled().create(tx)
+    lines = drawn(database_of_one, 80, 24)
+
+    assert any(line.startswith("zurich ") for line in lines)
+    assert any(re.fullmatch(r"\d+ more: pilotage ce list", line) for line in lines)
+
+
+def test_a_status_and_its_number_stay_in_one_line(filled: Database) -> None:
+    for columns in (40, 60, 80):
+        lines = drawn(filled, columns)
+        for status in Status:
+            assert any(re.search(rf"{status} \d", line) for line in lines), (columns, status)
+        [end] = [n for n, line in enumerate(lines) if line.startswith("last hour")]
+        assert end > 1
+        assert all(re.match(r" {11}\S", line) for line in lines[1:end])
 
 
 def test_lines_for_a_pipe_begin_with_what_is_new_and_are_in_order(

@@ -22,8 +22,11 @@ def patient(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def sqlite_system(sqlite_database: Database, tmp_path: Path) -> Iterator[System]:
-    with System(SqliteStore(sqlite_database), tmp_path / "home").alive() as system:
+    # An engine of its own: what watches it would stay on one that the next test uses again.
+    own = Database(sqlite_database.url, sqlite_database.chains[1:])
+    with System(SqliteStore(own), tmp_path / "home").alive() as system:
         yield system
+    own.close()
 
 
 @pytest.fixture

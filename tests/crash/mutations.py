@@ -151,7 +151,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         "services.tasks.dispatch.dispatch",
         {
             "    with call:": (
-                "        receipts = [pilots.Receipt(pilot_id=one.pilot_id) for one in claimed]\n"
+                "        receipts = [pilots.receipt_move(pilot.pilot_id) for pilot in claimed]\n"
                 "        pilots.record(tx, receipts, runtime.now())\n"
                 "    with call:"
             )
@@ -159,7 +159,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "records_whatever_the_pilot_is_by_now": _mutation(
         "A receipt that comes late overwrites what a listing has told meanwhile.",
-        "db.pilots.record",
+        "db.pilots.receipt_move",
         {"was=Status.SUBMITTING,": ""},
     ),
     "sends_those_in_doubt_again": _mutation(
@@ -188,7 +188,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     "decides_in_another_transaction": _mutation(
         "The decisions are stored after the slots are held, in a transaction of their own.",
         "services.tasks.submit_pilots.submit_pilots",
-        {"        held = ": "    with runtime.database.uow() as tx:\n        held = "},
+        {"        by_ce = ": "    with runtime.database.uow() as tx:\n        by_ce = "},
     ),
     "nudges_before_the_commit": _mutation(
         "The next task is told before there is anything to see.",

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, RowMapping, func, select
 
-from worker.backends.sim.tables import sim_jobs
-from worker.backends.sim.words import meaning
+from worker.backends.sim.memory import sim_jobs
+from worker.backends.sim.states import meaning
 from worker.db.tables import ces, decisions, leases, pilots, transitions, vos
 from worker.domain.pilot import LEGAL_MOVES, OCCUPYING, Cause, Status
 

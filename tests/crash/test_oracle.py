@@ -15,7 +15,7 @@ from tests.factories import NOW, a_ce, a_pilot, a_vo
 from tests.services.world import World
 from worker.backends import registry
 from worker.backends.sim.faults import Fault
-from worker.backends.sim.tables import sim_jobs
+from worker.backends.sim.memory import sim_jobs
 from worker.db import ces, locks, mover, pilots, vos
 from worker.db.database import Database
 from worker.db.tables import pilots as rows

@@ -20,7 +20,7 @@ from tests.testbeds.arc.service import Testbed
 from worker.backends import registry
 from worker.db import ces, pilot_reads, pilots
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.domain.ce import CE
 from worker.domain.credential import Credential, CredentialKind
 from worker.domain.pilot import FINAL, Cause, Grant, Pilot, Status, group_and_number
@@ -99,7 +99,7 @@ class Factory:
 
     def pilots(self) -> list[Pilot]:
         with self.database.uow() as tx:
-            return pilot_reads.find(tx, asked=Asked(limit=1000)).items
+            return pilot_reads.find(tx, asked=PageRequest(limit=1000)).items
 
     def send(self) -> None:
         """Send them in two halves; no answer to the second comes."""

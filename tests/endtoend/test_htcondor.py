@@ -20,18 +20,16 @@ from tests.testbeds.condor.configuration import SCHEDD
 from worker.backends import registry
 from worker.db import pilots
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.pilot_reads import find
 from worker.domain.pilot import FINAL, Cause, Grant, Pilot, Status, group_and_number
 from worker.domain.vo import DEFAULT_VO
 from worker.services.operate.pilots import cancel
 from worker.services.runtime import Runtime
 
-MIXED, LIMITED = "pool/mixed", "pool/limited"
+MIXED, LIMITED, HUNGRY = CES = ("pool/mixed", "pool/limited", "pool/hungry")
 FATES = ("ok", "ok", "exit", "signal", "removed", "held", "cancelled", "ok")
 """What becomes of a pilot of the first CE, by its number."""
-EATERS = 10
-"""Of the pilots of the second CE, every so many-th eats memory; the others sleep for ever."""
 
 NUMBER = "number=$((0x${PILOTAGE_STAMP#????????????????????????}))"
 MIXED_COMMAND = f"""
@@ -43,13 +41,12 @@ case $((number % {len(FATES)})) in
   *) echo "pilot $number is done" ;;
 esac
 """
-LIMITED_COMMAND = f"""
-{NUMBER}
-if [ $((number % {EATERS})) = 0 ]; then
-  exec python3 -c 'x = b"a" * 150_000_000; import time; time.sleep(1000)'
-fi
-exec sleep 1000
-"""
+LIMITED_COMMAND = "exec sleep 1000"
+"""Only its time ends it."""
+
+HUNGRY_COMMAND = """exec python3 -c 'x = b"a" * 150_000_000; import time; time.sleep(1000)'"""
+"""Only its memory ends it, whenever the pool looks."""
+
 ENDS = {
     "ok": (Status.DONE, None, 0),
     "exit": (Status.FAILED, Cause.EXIT_CODE, 3),
@@ -69,7 +66,7 @@ def fate(pilot: Pilot) -> str:
     number = group_and_number(pilot.stamp)[1]
     if pilot.ce == MIXED:
         return FATES[number % len(FATES)]
-    return "memory" if number % EATERS == 0 else "walltime"
+    return "memory" if pilot.ce == HUNGRY else "walltime"
 
 
 def fate_by_history(ad: dict[str, Any]) -> str:
@@ -92,7 +89,7 @@ class Factory:
 
     def pilots(self) -> list[Pilot]:
         with self.runtime.database.uow() as tx:
-            return find(tx, asked=Asked(limit=1000)).items
+            return find(tx, asked=PageRequest(limit=1000)).items
 
     def send(self, **counts: int) -> None:
         """Reserve pilots, and wait until the CEs have taken them."""
@@ -141,11 +138,12 @@ def factory(condor: Condor, postgresql_database: Database, tmp_path: Path) -> It
         for name, more in (
             (MIXED, {"command": MIXED_COMMAND}),
             (LIMITED, {"command": LIMITED_COMMAND, "walltime": 4}),
+            (HUNGRY, {"command": HUNGRY_COMMAND}),
         ):
             ce = a_ce().named(name).on_backend("htcondor").with_capacity(200)
             ce.with_options(**options, **more).create(tx)
     yield Factory(runtime, condor)
-    for name in (MIXED, LIMITED):
+    for name in CES:
         jobs = f'PilotageInstance == "pilotage/{name}"'
         if condor.queue(jobs):
             condor.call("rm", "-name", SCHEDD, "-constraint", jobs)
@@ -154,7 +152,7 @@ def factory(condor: Condor, postgresql_database: Database, tmp_path: Path) -> It
 @pytest.mark.slow
 def test_the_history_of_the_schedd_agrees_pilot_by_pilot(factory: Factory, crew: Crew) -> None:
     crew.start(factory.runtime.database, factory.runtime.home)
-    factory.send(**{MIXED: 160, LIMITED: 40})
+    factory.send(**{MIXED: 160, LIMITED: 36, HUNGRY: 4})
     factory.operator("rm", "removed")
     factory.operator("hold", "held", "-reason", "not today")
     ours = [str(pilot.id) for pilot in factory.pilots() if fate(pilot) == "cancelled"]
@@ -164,7 +162,7 @@ def test_the_history_of_the_schedd_agrees_pilot_by_pilot(factory: Factory, crew:
     recorded = {
         ad["PilotageStamp"]: ad
         for ad in factory.condor.recorded(
-            f'PilotageInstance == "pilotage/{MIXED}" || PilotageInstance == "pilotage/{LIMITED}"'
+            " || ".join(f'PilotageInstance == "pilotage/{name}"' for name in CES)
         )
     }
     assert len(factory.pilots()) == len(recorded) == 200

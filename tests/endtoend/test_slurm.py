@@ -18,7 +18,7 @@ from tests.testbeds.slurm import Slurm
 from worker.backends import registry
 from worker.db import ces, pilot_reads, pilots
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.domain.ce import CE
 from worker.domain.pilot import FINAL, Cause, Grant, Pilot, Status, group_and_number
 from worker.services.operate import pilots as pilots_service
@@ -93,7 +93,7 @@ class Site:
 
     def pilots(self) -> list[Pilot]:
         with self.database.uow() as tx:
-            return pilot_reads.find(tx, asked=Asked(limit=1000)).items
+            return pilot_reads.find(tx, asked=PageRequest(limit=1000)).items
 
     def statuses(self) -> Counter[Status]:
         """Count the pilots by status."""

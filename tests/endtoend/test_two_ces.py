@@ -27,13 +27,13 @@ from worker.backends import registry
 from worker.backends.local.keeper.files import EXIT
 from worker.db import mover, pilot_reads, pilots
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.domain.credential import Credential, CredentialKind
 from worker.domain.errors import CalledElsewhere
 from worker.domain.pilot import Grant, Move, Pilot, Status, group_and_number
 from worker.domain.vo import DEFAULT_VO
 from worker.services import credentials
-from worker.services.operate.ce_diff import Compared, diff
+from worker.services.operate.ce_diff import CEDiff, diff
 from worker.services.runtime import Runtime
 
 MAIN, GPU = "site/main", "site/gpu"
@@ -155,7 +155,7 @@ def condor_place(condor: Condor, postgresql_database: Database, tmp_path: Path) 
 
 def all_pilots(database: Database) -> list[Pilot]:
     with database.uow() as tx:
-        return pilot_reads.find(tx, asked=Asked(limit=1000)).items
+        return pilot_reads.find(tx, asked=PageRequest(limit=1000)).items
 
 
 class Factory:
@@ -211,9 +211,9 @@ class Factory:
         before = {ce: self.reconciled(ce) for ce in (MAIN, GPU)}
         self.until(lambda: all(self.reconciled(ce) >= n + LOOKS for ce, n in before.items()))
 
-    def cancel_what_is_unwanted(self, ce: str) -> Compared:
+    def cancel_what_is_unwanted(self, ce: str) -> CEDiff:
         """Do what an operator does by hand, as soon as no worker is calling the CE."""
-        answers: list[Compared] = []
+        answers: list[CEDiff] = []
 
         def is_done() -> bool:
             with suppress(CalledElsewhere):

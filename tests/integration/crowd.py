@@ -18,7 +18,7 @@ from worker.backends import registry
 from worker.db import ces, mover, pilot_reads, pilots, slots
 from worker.db.database import Database
 from worker.db.engine import parse_url
-from worker.db.pilots import Receipt
+from worker.db.pilots import receipt_move
 from worker.db.rows import rows
 from worker.domain.ce import CE
 from worker.domain.errors import AlreadyExists
@@ -138,7 +138,7 @@ def _go_on(database: Database, dice: random.Random, ce: str, running: list[int])
     with database.uow() as tx:
         claimed = pilots.claim(tx, ce, dice.randint(1, 4), now)
     with database.uow() as tx:
-        receipts = [Receipt(pilot_id=one.pilot_id, handle=one.stamp) for one in claimed]
+        receipts = [receipt_move(pilot_id=one.pilot_id, handle=one.stamp) for one in claimed]
         pilots.record(tx, receipts, now)
     with database.uow() as tx:
         mover.move(tx, [Move(pilot_id=one.pilot_id, to=Status.RUNNING) for one in claimed], now)

@@ -20,7 +20,7 @@ from tests.factories import a_ce, a_pilot, a_vo
 from tests.integration import crowd
 from tests.integration.commits import COMMITS, watched
 from tests.integration.crowd import Orders, together
-from tests.patience import until
+from tests.patience import until, wait_for
 from worker.db import ces, pilot_reads, vos
 from worker.db.database import Database
 from worker.domain.errors import AlreadyExists, DatabaseUnavailable
@@ -143,7 +143,7 @@ def observed(database: Database) -> Iterator[list[list[str]]]:
             yield seen
     finally:
         stop.set()
-        observer.join()
+        wait_for(observer)
 
 
 def replay(database: Database) -> list[str]:
@@ -260,7 +260,7 @@ def test_one_that_waits_for_the_same_name_is_told_that_it_is_taken(
         a_ce().named("ce01").create(tx)
         thread.start()
         until(lambda: somebody_waits(postgresql_database))
-    thread.join()
+    wait_for(thread)
 
     assert told == []
 

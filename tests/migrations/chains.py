@@ -11,7 +11,7 @@ from sqlalchemy import MetaData
 from worker.backends import registry
 from worker.db.chains import CORE_CHAIN, Chain
 from worker.db.tables import NAMING
-from worker.db.touch import keeps_updated_at
+from worker.db.updated_at import keeps_updated_at
 
 BACKENDS = [backend.chain for backend in registry.discover().values()]
 CHAINS = [CORE_CHAIN, *BACKENDS]

@@ -11,7 +11,7 @@ from tests.expectations import broken_by, refused
 from tests.factories import a_ce, a_pilot
 from tests.migrations.chains import BACKENDS, CHAINS, following, head, relocated, up_to
 from worker.db import chains, schema
-from worker.db.chains import CORE, CORE_CHAIN, Chain, Place
+from worker.db.chains import CORE, CORE_CHAIN, Chain, ChainState
 from worker.db.database import Database
 from worker.domain.errors import (
     ConfigurationError,
@@ -33,7 +33,7 @@ def tables(database: Database) -> set[str]:
         return set(inspect(connection).get_table_names())
 
 
-def place(database: Database, chain: Chain) -> Place:
+def place(database: Database, chain: Chain) -> ChainState:
     with database.engine.connect() as connection:
         return chains.standing(connection, chain).place
 
@@ -58,8 +58,8 @@ def test_up_and_down_and_up_again_ends_where_it_began(blank: Database, chain: Ch
     down, left = place(blank, chain), tables(blank) & set(chain.tables)
     chains.migrate(blank.engine, chain)
 
-    assert (down, left) == (Place.ABSENT, set())
-    assert place(blank, chain) is Place.CURRENT
+    assert (down, left) == (ChainState.ABSENT, set())
+    assert place(blank, chain) is ChainState.CURRENT
     assert schema.differences(blank.engine, up_to(chain)) == []
 
 
@@ -134,7 +134,7 @@ def test_a_newer_database_is_one_clear_line_and_is_left_alone(
             care.require_current(database)
         with refused(SchemaAhead, f"{chain.name} is at 9999"):
             care.migrate(database)
-        assert place(database, chain) is Place.AHEAD
+        assert place(database, chain) is ChainState.AHEAD
         assert any("ahead" in line for line in care.verify(database))
     finally:
         with database.engine.begin() as connection:
@@ -155,7 +155,7 @@ def test_tables_that_no_migration_made_are_not_touched(blank: Database, chain: C
     with refused(InUse, f"chain {chain.name} cannot be stamped", chain.tables[0]):
         care.migrate(blank, stamp=True)
     assert tables(blank) & set(chain.tables) == {chain.tables[0]}
-    assert place(blank, chain) is Place.FOREIGN
+    assert place(blank, chain) is ChainState.FOREIGN
 
 
 def test_tables_that_create_all_made_are_those_of_the_migrations(blank: Database) -> None:
@@ -216,7 +216,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(
 
     with broken_by(ZeroDivisionError):
         chains.migrate(blank.engine, copy)
-    assert place(blank, copy) is Place.BEHIND
+    assert place(blank, copy) is ChainState.BEHIND
     assert care.verify(blank) == []
     with blank.uow() as tx:
         assert tx.execute(text("SELECT capacity FROM ces")).scalar_one() == ce.capacity

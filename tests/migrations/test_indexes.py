@@ -23,7 +23,7 @@ from worker.db import (
     vos,
 )
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.pilot import Check, Grant, Move, Pilot, Status
 from worker.domain.vo import DEFAULT_VO
@@ -90,11 +90,11 @@ def count_active(tx: Transaction, ce: str, active: list[Pilot]) -> object:
 
 
 def page_of_a_ce(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilot_reads.find(tx, ce=ce, asked=Asked(limit=10))
+    return pilot_reads.find(tx, ce=ce, asked=PageRequest(limit=10))
 
 
 def page(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilot_reads.find(tx, asked=Asked(limit=10, descending=True))
+    return pilot_reads.find(tx, asked=PageRequest(limit=10, descending=True))
 
 
 def by_handle(tx: Transaction, ce: str, active: list[Pilot]) -> object:
@@ -114,20 +114,22 @@ def search(tx: Transaction, ce: str, active: list[Pilot]) -> object:
 
 
 def list_by_node(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilot_reads.find(tx, node="node7", asked=Asked(limit=10, descending=True)).items
+    return pilot_reads.find(tx, node="node7", asked=PageRequest(limit=10, descending=True)).items
 
 
 def sort_by_age(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilot_reads.find(tx, asked=Asked(sort="age", limit=10)).items
+    return pilot_reads.find(tx, asked=PageRequest(sort="age", limit=10)).items
 
 
 def sort_by_wait(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    return pilot_reads.find(tx, ce=ce, asked=Asked(sort="wait", limit=10)).items
+    return pilot_reads.find(tx, ce=ce, asked=PageRequest(sort="wait", limit=10)).items
 
 
 def sort_by_end(tx: Transaction, ce: str, active: list[Pilot]) -> object:
-    first = pilot_reads.find(tx, asked=Asked(sort="ended_at", limit=10))
-    return pilot_reads.find(tx, asked=Asked(sort="ended_at", limit=10, after=first.next)).items
+    first = pilot_reads.find(tx, asked=PageRequest(sort="ended_at", limit=10))
+    return pilot_reads.find(
+        tx, asked=PageRequest(sort="ended_at", limit=10, after=first.next)
+    ).items
 
 
 def ends(tx: Transaction, ce: str, active: list[Pilot]) -> object:
@@ -288,8 +290,8 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
         pilot_reads.by_beginning(tx, "c820", None, 5)
         pilot_reads.find(tx, search="c820")
         pilot_reads.find(tx, node="node7")
-        pilot_reads.find(tx, asked=Asked(sort="run_time"))
-        pilot_reads.find(tx, asked=Asked(sort="ended_at"))
+        pilot_reads.find(tx, asked=PageRequest(sort="run_time"))
+        pilot_reads.find(tx, asked=PageRequest(sort="ended_at"))
         failures.count_ends(tx, NOW)
         failures.failures(tx, NOW, list(failures.By), 10)
         event.remove(sqlite.engine, "before_cursor_execute", ask)
@@ -318,7 +320,7 @@ def test_decisions_are_found_and_removed_by_index(postgresql: UnitOfWork) -> Non
         )
         tx.execute(text("ANALYZE decisions"))
     with postgresql() as tx, plans(postgresql.engine) as seen:
-        decisions.find(tx, ce=first.ce, vo=DEFAULT_VO, asked=Asked(sort="at", limit=10))
+        decisions.find(tx, ce=first.ce, vo=DEFAULT_VO, asked=PageRequest(sort="at", limit=10))
         retention.remove(tx, "decisions", before=NOW, limit=10)
 
     for plan in seen:
@@ -332,7 +334,7 @@ def test_the_few_pilots_of_a_ce_are_found_without_reading_those_of_another(
     with uow() as tx:
         pilot = a_pilot().create(tx)
     with uow() as tx, plans(uow.engine) as seen:
-        page = pilot_reads.find(tx, ce=pilot.ce, asked=Asked(limit=10))
+        page = pilot_reads.find(tx, ce=pilot.ce, asked=PageRequest(limit=10))
 
     assert page.items == [pilot]
     assert "ix_pilots_ce_id_id" in seen[-1], seen[-1]

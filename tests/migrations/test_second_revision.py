@@ -10,7 +10,7 @@ from tests.expectations import refused
 from tests.factories import a_ce, a_health, a_pilot, a_vo
 from tests.migrations.chains import BACKENDS, changed, following, head, relocated
 from worker.db import ces, chains, mover, pilot_reads, schema
-from worker.db.chains import CORE_CHAIN, Chain, Place
+from worker.db.chains import CORE_CHAIN, Chain, ChainState
 from worker.db.database import Database
 from worker.domain.errors import SchemaAhead, SchemaBehind
 from worker.domain.pilot import Move, Pilot, Status
@@ -164,10 +164,10 @@ def test_a_back_end_has_a_second_revision_of_its_own(blank: Database, tmp_path: 
     was = chains.migrate(blank.engine, chain)
 
     others = [one for one in blank.chains if one.name != "sim"]
-    assert (was.place, was.revision, was.head) == (Place.BEHIND, head(SIM), following(SIM))
+    assert (was.place, was.revision, was.head) == (ChainState.BEHIND, head(SIM), following(SIM))
     assert schema.differences(blank.engine, [*others, chain]) == []
     with blank.engine.connect() as connection:
-        assert {chains.standing(connection, one).place for one in others} == {Place.CURRENT}
+        assert {chains.standing(connection, one).place for one in others} == {ChainState.CURRENT}
 
 
 def test_models_that_agree_need_no_revision(blank: Database, tmp_path: Path) -> None:

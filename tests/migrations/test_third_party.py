@@ -57,7 +57,7 @@ def test_an_installed_back_end_is_found_migrated_and_verified(
 
     names = sorted([*(chain.name for chain in BACKENDS), "tiny"])
     assert list(told["backends"]) == names
-    assert told["backends"]["tiny"] == "Nowhere at all."
+    assert told["backends"]["tiny"] == "Jobs of a tiny batch system."
     assert [(one["chain"], one["status"]) for one in told["first"]] == [
         (name, "created") for name in ["core", *names]
     ]

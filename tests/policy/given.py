@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.factories import NOW
 from worker.policy.facts import CEFacts, Chances, Pause, Rival, VOFacts
-from worker.policy.outcomes import Event, Kind
+from worker.policy.outcomes import Event, EventKind
 
 CHANCE = st.one_of(st.sampled_from([0.0, 1e-300, 1e-9, 0.5, 1.0]), st.floats(0, 1))
 MOMENTS = st.integers(-200_000, 0).map(lambda seconds: NOW + timedelta(seconds=seconds))
@@ -68,7 +68,9 @@ def histories(draw: st.DrawFn, size: int = 40) -> list[Event]:
     moment = NOW
     for kind, gap, ran in draw(
         st.lists(
-            st.tuples(st.sampled_from(Kind), st.integers(0, 900), st.none() | st.integers(0, 4000)),
+            st.tuples(
+                st.sampled_from(EventKind), st.integers(0, 900), st.none() | st.integers(0, 4000)
+            ),
             max_size=size,
         )
     ):

@@ -16,15 +16,15 @@ from worker.domain.sending import Sending
 from worker.policy.facts import Chances
 from worker.policy.learning import (
     NOTHING_WAITS,
-    Change,
-    Judged,
-    Learned,
+    Evaluation,
+    LearnedState,
+    PauseChange,
     Queue,
-    judge,
+    end_pause,
+    evaluate,
     learn,
-    reopen,
 )
-from worker.policy.outcomes import Event, Kind
+from worker.policy.outcomes import Event, EventKind
 
 LONG = 60 * MINUTE
 
@@ -36,14 +36,14 @@ class History:
         self.configured = configured
         self.now = NOW
         self.state: dict[str, Any] | None = None
-        self.changes: list[Change] = []
+        self.changes: list[PauseChange] = []
 
     def wait(self, minutes: float) -> "History":
         self.now += minutes * MINUTE
         return self
 
     def tell(
-        self, kind: Kind, number: int = 1, ran: timedelta | None = None, **queue: Any
+        self, kind: EventKind, number: int = 1, ran: timedelta | None = None, **queue: Any
     ) -> "History":
         """Tell an outcome so many times, of pilots that ran for so long until now."""
         event = Event(self.now, kind, None if ran is None else self.now - ran, ran)
@@ -54,13 +54,13 @@ class History:
         self._keep(self._learn([], Queue(**queue)))
         return self
 
-    def reopen(self, reason: str) -> "History":
-        self._keep(reopen(self.state, reason, now=self.now, configured=self.configured))
+    def resume(self, reason: str) -> "History":
+        self._keep(end_pause(self.state, reason, now=self.now, configured=self.configured))
         return self
 
     @property
-    def judged(self) -> Judged:
-        return judge(self.state, now=self.now, configured=self.configured)
+    def judged(self) -> Evaluation:
+        return evaluate(self.state, now=self.now, configured=self.configured)
 
     @property
     def chances(self) -> Chances:
@@ -70,10 +70,10 @@ class History:
     def reason(self) -> str | None:
         return self.judged.pause.reason if self.judged.pause else None
 
-    def _learn(self, events: list[Event], queue: Queue) -> Learned:
+    def _learn(self, events: list[Event], queue: Queue) -> LearnedState:
         return learn(self.state, events, now=self.now, configured=self.configured, queue=queue)
 
-    def _keep(self, learned: Learned) -> None:
+    def _keep(self, learned: LearnedState) -> None:
         self.state = json.loads(json.dumps(learned.state))
         self.changes += learned.changes
 
@@ -83,25 +83,25 @@ class History:
 
 @pytest.mark.parametrize("configured", [0.0, 0.3, 1.0])
 def test_a_ce_that_nothing_is_known_of_has_its_configured_rate(configured: float) -> None:
-    chances = judge(None, now=NOW, configured=configured).chances
+    chances = evaluate(None, now=NOW, configured=configured).chances
     assert chances.all == pytest.approx(configured, abs=1e-5)
     assert (chances.accept, chances.start) == (1.0, chances.finish)
 
 
 @pytest.mark.parametrize("known", [{}, {"good": 4.0, "success_rate": 0.1}, {"version": 0}])
 def test_a_state_of_another_version_is_nothing_learnt(known: dict[str, Any]) -> None:
-    assert judge(known, now=NOW, configured=0.5) == judge(None, now=NOW, configured=0.5)
+    assert evaluate(known, now=NOW, configured=0.5) == evaluate(None, now=NOW, configured=0.5)
 
 
 def test_each_outcome_moves_the_chance_that_it_tells_of_and_no_other() -> None:
     for kind, name, up in (
-        (Kind.REFUSED, "accept", False),
-        (Kind.STARTED, "start", True),
-        (Kind.FAILED_START, "start", False),
-        (Kind.FINISHED, "finish", True),
-        (Kind.FAILED_LATE, "finish", False),
+        (EventKind.REFUSED, "accept", False),
+        (EventKind.STARTED, "start", True),
+        (EventKind.FAILED_START, "start", False),
+        (EventKind.FINISHED, "finish", True),
+        (EventKind.FAILED_LATE, "finish", False),
     ):
-        before = judge(None, now=NOW, configured=0.5).chances
+        before = evaluate(None, now=NOW, configured=0.5).chances
         after = History(0.5).tell(kind, 2).chances
         moved = getattr(after, name) - getattr(before, name)
         assert moved > 0.1 if up else moved < -0.1
@@ -110,11 +110,13 @@ def test_each_outcome_moves_the_chance_that_it_tells_of_and_no_other() -> None:
 
 def test_the_configured_rate_is_worth_ten_pilots_and_what_was_before_four() -> None:
     # base = 10 / (10 + 10), then (4 base + 0) / (4 + 10)
-    assert History(1.0).tell(Kind.FAILED_LATE, 10).chances.finish == pytest.approx(2 / 14, abs=1e-4)
+    assert History(1.0).tell(EventKind.FAILED_LATE, 10).chances.finish == pytest.approx(
+        2 / 14, abs=1e-4
+    )
 
 
 def test_lately_fades_in_half_an_hour_and_before_in_a_day() -> None:
-    history = History(1.0).tell(Kind.FAILED_LATE, 8)
+    history = History(1.0).tell(EventKind.FAILED_LATE, 8)
     base = 10 / 18
     assert history.chances.finish == pytest.approx(4 * base / 12, abs=1e-4)
     history.wait(30)
@@ -128,10 +130,10 @@ def test_lately_fades_in_half_an_hour_and_before_in_a_day() -> None:
 
 
 def test_an_outcome_that_is_told_late_counts_as_what_would_be_left_of_it() -> None:
-    late = Event(NOW - 30 * MINUTE, Kind.FAILED_LATE)
-    on_time = learn(None, [late, Event(NOW, Kind.FINISHED)], now=NOW, configured=0.9).state
-    too_late = learn(None, [Event(NOW, Kind.FINISHED), late], now=NOW, configured=0.9).state
-    assert judge(on_time, now=NOW, configured=0.9) == judge(too_late, now=NOW, configured=0.9)
+    late = Event(NOW - 30 * MINUTE, EventKind.FAILED_LATE)
+    on_time = learn(None, [late, Event(NOW, EventKind.FINISHED)], now=NOW, configured=0.9).state
+    too_late = learn(None, [Event(NOW, EventKind.FINISHED), late], now=NOW, configured=0.9).state
+    assert evaluate(on_time, now=NOW, configured=0.9) == evaluate(too_late, now=NOW, configured=0.9)
 
 
 # -- the fold
@@ -143,7 +145,7 @@ def test_the_batches_in_which_outcomes_come_change_nothing(
 ) -> None:
     whole = learn(None, events, now=NOW, configured=0.9)
     state: dict[str, Any] | None = None
-    changes: list[Change] = []
+    changes: list[PauseChange] = []
     edges = [0, *sorted(min(cut, len(events)) for cut in cuts), len(events)]
     for number, (start, end) in enumerate(pairwise(edges)):
         now = NOW + number * timedelta(hours=5)
@@ -160,24 +162,27 @@ def test_chances_are_chances_and_the_breaker_opens_and_closes_in_turn(
     events: list[Event], configured: float
 ) -> None:
     learned = learn(None, events, now=NOW, configured=configured)
-    chances = judge(learned.state, now=NOW + LONG, configured=configured).chances
+    chances = evaluate(learned.state, now=NOW + LONG, configured=configured).chances
     assert all(0 <= one <= 1 for one in (chances.accept, chances.start, chances.finish))
 
     became = [change.became for change in learned.changes]
     assert became == [Sending.PAUSED, Sending.NORMAL] * (len(became) // 2) + [Sending.PAUSED] * (
         len(became) % 2
     )
-    open_now = judge(learned.state, now=NOW, configured=configured).pause is not None
+    open_now = evaluate(learned.state, now=NOW, configured=configured).pause is not None
     assert open_now == (len(became) % 2 == 1)
 
 
-@given(events=histories(), good=st.sampled_from([Kind.STARTED, Kind.FINISHED, Kind.ACCEPTED]))
-def test_a_good_outcome_lowers_no_chance(events: list[Event], good: Kind) -> None:
+@given(
+    events=histories(),
+    good=st.sampled_from([EventKind.STARTED, EventKind.FINISHED, EventKind.ACCEPTED]),
+)
+def test_a_good_outcome_lowers_no_chance(events: list[Event], good: EventKind) -> None:
     known = learn(None, events, now=NOW, configured=0.8).state
     at = events[-1].at if events else NOW
     more = learn(known, [Event(at, good)], now=NOW, configured=0.8).state
-    before = judge(known, now=at, configured=0.8).chances
-    after = judge(more, now=at, configured=0.8).chances
+    before = evaluate(known, now=at, configured=0.8).chances
+    after = evaluate(more, now=at, configured=0.8).chances
     for name in ("accept", "start", "finish"):
         assert getattr(after, name) >= getattr(before, name) - 1e-6
 
@@ -185,8 +190,8 @@ def test_a_good_outcome_lowers_no_chance(events: list[Event], good: Kind) -> Non
 def test_a_thousand_outcomes_are_learnt_in_no_time_and_the_state_stays_small() -> None:
     history = History()
     for _ in range(300):
-        history.wait(1).tell(Kind.ACCEPTED, 20).tell(Kind.STARTED, 20, 5 * MINUTE)
-        history.tell(Kind.FINISHED, 19, LONG).tell(Kind.FAILED_LATE, 1, 20 * MINUTE)
+        history.wait(1).tell(EventKind.ACCEPTED, 20).tell(EventKind.STARTED, 20, 5 * MINUTE)
+        history.tell(EventKind.FINISHED, 19, LONG).tell(EventKind.FAILED_LATE, 1, 20 * MINUTE)
     assert len(json.dumps(history.state)) < 3000
 
 
@@ -195,46 +200,48 @@ def test_a_thousand_outcomes_are_learnt_in_no_time_and_the_state_stays_small() -
 
 @pytest.mark.parametrize(("configured", "limit"), [(0.97**2, 3), (0.36, 8), (0.09, 20)])
 def test_a_run_that_luck_does_not_explain_pauses(configured: float, limit: int) -> None:
-    history = History(configured).tell(Kind.FAILED_START, ran=MINUTE)
+    history = History(configured).tell(EventKind.FAILED_START, ran=MINUTE)
     for _ in range(limit - 2):
-        history.wait(3).tell(Kind.FAILED_START, ran=MINUTE)
+        history.wait(3).tell(EventKind.FAILED_START, ran=MINUTE)
         assert history.reason is None
-    history.wait(3).tell(Kind.FAILED_START, ran=MINUTE)
+    history.wait(3).tell(EventKind.FAILED_START, ran=MINUTE)
     assert history.reason == f"{limit} failed starts in a row (limit {limit})"
     [change] = history.changes
     assert (change.was, change.became, change.at) == (Sending.NORMAL, Sending.PAUSED, history.now)
 
 
 def test_those_that_began_together_are_waited_for_unless_they_are_too_many() -> None:
-    few = History().tell(Kind.FAILED_START, 8, MINUTE)
+    few = History().tell(EventKind.FAILED_START, 8, MINUTE)
     assert few.reason is None
-    assert few.wait(4).tell(Kind.FAILED_START, 1, MINUTE).reason is not None
-    assert History().tell(Kind.FAILED_START, 9, MINUTE).reason is not None
+    assert few.wait(4).tell(EventKind.FAILED_START, 1, MINUTE).reason is not None
+    assert History().tell(EventKind.FAILED_START, 9, MINUTE).reason is not None
     assert few.changes[0].reason == "9 failed starts in a row (limit 3)"
 
 
 def test_a_survivor_ends_a_run() -> None:
     history = History()
     for _ in range(9):
-        history.tell(Kind.FAILED_START, 2, MINUTE).wait(7).tell(Kind.STARTED, ran=5 * MINUTE)
+        history.tell(EventKind.FAILED_START, 2, MINUTE).wait(7).tell(
+            EventKind.STARTED, ran=5 * MINUTE
+        )
     assert history.reason is None
 
 
 def test_one_that_began_before_the_trouble_says_nothing_of_it() -> None:
-    history = History().tell(Kind.FAILED_START, 2, MINUTE)
-    history.wait(3.5).tell(Kind.STARTED, 20, 5 * MINUTE)
-    history.wait(2).tell(Kind.FAILED_START, 1, MINUTE)
+    history = History().tell(EventKind.FAILED_START, 2, MINUTE)
+    history.wait(3.5).tell(EventKind.STARTED, 20, 5 * MINUTE)
+    history.wait(2).tell(EventKind.FAILED_START, 1, MINUTE)
     assert history.reason == "3 failed starts in a row (limit 3)"
-    history.wait(0.1).tell(Kind.STARTED, 20, 8 * MINUTE)
+    history.wait(0.1).tell(EventKind.STARTED, 20, 8 * MINUTE)
     assert history.reason is not None
 
 
 def test_the_first_survivor_reopens_and_old_failures_keep_a_quarter() -> None:
-    history = History().tell(Kind.FAILED_START, 12, MINUTE)
+    history = History().tell(EventKind.FAILED_START, 12, MINUTE)
     low = history.chances.start
     history.wait(30)
     faded = history.chances.start
-    history.wait(6).tell(Kind.STARTED, 1, 5 * MINUTE)
+    history.wait(6).tell(EventKind.STARTED, 1, 5 * MINUTE)
     assert history.reason is None
     assert history.changes[-1].reason == "a pilot survived"
     assert low < faded < 0.4 < 0.6 < history.chances.start
@@ -243,8 +250,8 @@ def test_the_first_survivor_reopens_and_old_failures_keep_a_quarter() -> None:
 def test_where_there_was_no_trouble_nothing_is_forgiven() -> None:
     alarmed, calm = (History(), History(0.0))
     for history in (alarmed, calm):
-        history.tell(Kind.FAILED_START, 9, MINUTE).wait(3)
-        history.tell(Kind.STARTED, 5, 4 * MINUTE)
+        history.tell(EventKind.FAILED_START, 9, MINUTE).wait(3)
+        history.tell(EventKind.STARTED, 5, 4 * MINUTE)
     assert [change.became for change in alarmed.changes] == [Sending.PAUSED, Sending.NORMAL]
     assert alarmed.state is not None
     assert calm.state is not None
@@ -255,10 +262,17 @@ def test_where_there_was_no_trouble_nothing_is_forgiven() -> None:
 
 
 def test_refusals_in_a_row_pause_and_an_accepted_submission_reopens() -> None:
-    assert History().tell(Kind.REFUSED, 2).tell(Kind.ACCEPTED).tell(Kind.REFUSED, 2).changes == []
-    history = History().tell(Kind.REFUSED, 3).tell(Kind.STARTED, ran=5 * MINUTE)
+    assert (
+        History()
+        .tell(EventKind.REFUSED, 2)
+        .tell(EventKind.ACCEPTED)
+        .tell(EventKind.REFUSED, 2)
+        .changes
+        == []
+    )
+    history = History().tell(EventKind.REFUSED, 3).tell(EventKind.STARTED, ran=5 * MINUTE)
     assert history.reason == "3 refused submissions in a row (limit 3)"
-    history.tell(Kind.ACCEPTED)
+    history.tell(EventKind.ACCEPTED)
     assert history.judged.pause is None
     assert history.changes[-1].reason == "a submission was accepted"
 
@@ -266,9 +280,9 @@ def test_refusals_in_a_row_pause_and_an_accepted_submission_reopens() -> None:
 def test_where_refusals_are_frequent_it_takes_more_of_them() -> None:
     history = History()
     for _ in range(40):
-        history.tell(Kind.ACCEPTED).tell(Kind.REFUSED)
-    assert history.tell(Kind.REFUSED, 7).reason is None
-    assert history.tell(Kind.REFUSED, 4).reason is not None
+        history.tell(EventKind.ACCEPTED).tell(EventKind.REFUSED)
+    assert history.tell(EventKind.REFUSED, 7).reason is None
+    assert history.tell(EventKind.REFUSED, 4).reason is not None
 
 
 STUCK = {
@@ -291,7 +305,7 @@ def test_a_queue_that_does_not_move_pauses(
     assert (history.reason is not None) == paused
     if paused:
         assert history.reason == "the oldest pilot waits for 30 min"
-        assert history.wait(9).tell(Kind.STARTED, ran=5 * MINUTE).reason is None
+        assert history.wait(9).tell(EventKind.STARTED, ran=5 * MINUTE).reason is None
 
 
 # -- those that die late
@@ -303,12 +317,12 @@ def dying_at(minutes: float, *, every: int = 1) -> History:
     for minute in range(165):
         history.wait(1)
         if minute < 150:
-            history.tell(Kind.STARTED, ran=5 * MINUTE)
+            history.tell(EventKind.STARTED, ran=5 * MINUTE)
         if minute > 60:
-            history.tell(Kind.FINISHED, ran=LONG)
+            history.tell(EventKind.FINISHED, ran=LONG)
         began = (minute + 1) - minutes
         if 120 < began < 146 and (every == 1 or minute % every):
-            history.tell(Kind.FAILED_LATE, ran=minutes * MINUTE)
+            history.tell(EventKind.FAILED_LATE, ran=minutes * MINUTE)
     return history
 
 
@@ -326,32 +340,32 @@ def test_one_that_lets_some_live_is_left_to_the_chances(every: int) -> None:
 
 
 def test_it_is_open_again_when_a_pilot_outlives_those_that_died() -> None:
-    history = dying_at(6).wait(20).tell(Kind.STARTED, ran=5 * MINUTE)
-    assert history.wait(3).tell(Kind.ACCEPTED).reason is not None
+    history = dying_at(6).wait(20).tell(EventKind.STARTED, ran=5 * MINUTE)
+    assert history.wait(3).tell(EventKind.ACCEPTED).reason is not None
     # A death may be known some minutes late: it is not believed before the mark after the mark.
-    assert history.wait(4).tell(Kind.ACCEPTED).reason is None
+    assert history.wait(4).tell(EventKind.ACCEPTED).reason is None
     assert history.changes[-1].reason == "a pilot outlived those that died late"
 
 
 def test_many_that_die_at_once_at_every_age_are_no_pilots_that_die_young() -> None:
     history = History()
     for _ in range(60):
-        history.wait(1).tell(Kind.STARTED, ran=5 * MINUTE)
+        history.wait(1).tell(EventKind.STARTED, ran=5 * MINUTE)
     for age in range(5, 60):
-        history.tell(Kind.FAILED_LATE, ran=age * MINUTE)
+        history.tell(EventKind.FAILED_LATE, ran=age * MINUTE)
     assert history.reason is None
 
 
 def test_many_that_die_at_once_say_no_more_than_a_few() -> None:
     history = History()
     for _ in range(120):
-        history.wait(1).tell(Kind.STARTED, ran=5 * MINUTE)
-    history.tell(Kind.FAILED_LATE, 100, ran=10 * MINUTE)
+        history.wait(1).tell(EventKind.STARTED, ran=5 * MINUTE)
+    history.tell(EventKind.FAILED_LATE, 100, ran=10 * MINUTE)
     assert history.chances.finish > 0.8
     one_by_one = History()
     for _ in range(100):
-        one_by_one.wait(1).tell(Kind.STARTED, ran=5 * MINUTE)
-        one_by_one.tell(Kind.FAILED_LATE, ran=10 * MINUTE)
+        one_by_one.wait(1).tell(EventKind.STARTED, ran=5 * MINUTE)
+        one_by_one.tell(EventKind.FAILED_LATE, ran=10 * MINUTE)
     assert one_by_one.chances.finish < 0.2
 
 
@@ -359,12 +373,12 @@ def test_many_that_die_at_once_say_no_more_than_a_few() -> None:
 
 
 def test_a_pilot_that_runs_is_counted_for_what_it_has_lived() -> None:
-    history = History(0.25).tell(Kind.STARTED, 20, 5 * MINUTE)
+    history = History(0.25).tell(EventKind.STARTED, 20, 5 * MINUTE)
     doubtful = history.chances.finish
     # Each moment that something is seen of the CE, the others are seen to run.
-    history.wait(27.5).tell(Kind.FAILED_START, ran=MINUTE)
+    history.wait(27.5).tell(EventKind.FAILED_START, ran=MINUTE)
     half = history.chances.finish
-    history.wait(27.5).tell(Kind.FINISHED, 20, ran=60 * MINUTE)
+    history.wait(27.5).tell(EventKind.FINISHED, 20, ran=60 * MINUTE)
     assert doubtful == pytest.approx(0.5, abs=0.01)
     # base = 0.5; lived = 20 / 2, faded a little
     assert half == pytest.approx((4 * 0.5 + 7.4) / (4 + 7.4), abs=0.02)
@@ -372,22 +386,24 @@ def test_a_pilot_that_runs_is_counted_for_what_it_has_lived() -> None:
 
 
 def test_ends_whose_beginning_nobody_knows_are_counted_as_ends() -> None:
-    history = History(0.25).tell(Kind.FINISHED, 12).tell(Kind.FAILED_LATE, 4)
+    history = History(0.25).tell(EventKind.FINISHED, 12).tell(EventKind.FAILED_LATE, 4)
     base = (10 * 0.5 + 12) / (10 + 16)
     assert history.chances.finish == pytest.approx((4 * base + 12) / (4 + 16), abs=1e-3)
 
 
 def test_one_that_is_told_of_only_when_it_has_ended_has_lived_all_the_same() -> None:
     late, known = History(0.25), History(0.25)
-    late.wait(60).tell(Kind.STARTED, 9, LONG).tell(Kind.FINISHED, 9, LONG)
-    known.wait(5).tell(Kind.STARTED, 9, 5 * MINUTE).wait(55).tell(Kind.FINISHED, 9, LONG)
+    late.wait(60).tell(EventKind.STARTED, 9, LONG).tell(EventKind.FINISHED, 9, LONG)
+    known.wait(5).tell(EventKind.STARTED, 9, 5 * MINUTE).wait(55).tell(EventKind.FINISHED, 9, LONG)
     assert late.chances.finish == pytest.approx(known.chances.finish, abs=0.08)
 
 
 def test_one_that_ended_to_nobodys_credit_runs_no_longer() -> None:
-    history = History(0.25).tell(Kind.STARTED, 20, 5 * MINUTE).tell(Kind.ENDED, 20, 6 * MINUTE)
+    history = (
+        History(0.25).tell(EventKind.STARTED, 20, 5 * MINUTE).tell(EventKind.ENDED, 20, 6 * MINUTE)
+    )
     before = history.chances
-    history.wait(30).tell(Kind.ENDED, ran=LONG)
+    history.wait(30).tell(EventKind.ENDED, ran=LONG)
     assert history.chances.finish == pytest.approx(before.finish)
 
 
@@ -395,7 +411,7 @@ def test_one_that_ended_to_nobodys_credit_runs_no_longer() -> None:
 
 
 def test_a_pause_is_ended_by_hand_and_one_that_is_none_is_not() -> None:
-    history = History().tell(Kind.REFUSED, 3).reopen("repaired")
+    history = History().tell(EventKind.REFUSED, 3).resume("repaired")
     assert history.reason is None
     assert [change.reason for change in history.changes[1:]] == ["repaired"]
-    assert History().reopen("repaired").changes == []
+    assert History().resume("repaired").changes == []

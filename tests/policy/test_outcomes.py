@@ -6,16 +6,16 @@ import pytest
 
 from tests.factories import MINUTE, NOW
 from worker.domain.pilot import CE_FAULTS, FINAL, LEGAL_MOVES, Cause, Status
-from worker.policy.outcomes import Kind, Step, events_of
+from worker.policy.outcomes import EventKind, PilotOutcome, events_of
 
 A, R, S, FS, F, FL, E = (
-    Kind.ACCEPTED,
-    Kind.REFUSED,
-    Kind.STARTED,
-    Kind.FAILED_START,
-    Kind.FINISHED,
-    Kind.FAILED_LATE,
-    Kind.ENDED,
+    EventKind.ACCEPTED,
+    EventKind.REFUSED,
+    EventKind.STARTED,
+    EventKind.FAILED_START,
+    EventKind.FINISHED,
+    EventKind.FAILED_LATE,
+    EventKind.ENDED,
 )
 
 
@@ -23,11 +23,11 @@ def ago(minutes: float | None) -> datetime | None:
     return None if minutes is None else NOW - minutes * MINUTE
 
 
-def ended(was: Status, became: Status, cause: Cause | None, ran: float | None) -> Step:
-    return Step(was, became, cause, NOW, became, ago(ran), NOW, NOW)
+def ended(was: Status, became: Status, cause: Cause | None, ran: float | None) -> PilotOutcome:
+    return PilotOutcome(was, became, cause, NOW, became, ago(ran), NOW, NOW)
 
 
-def kinds(step: Step) -> list[Kind] | None:
+def kinds(step: PilotOutcome) -> list[EventKind] | None:
     events = events_of(step)
     return None if events is None else [event.kind for event in events]
 
@@ -61,14 +61,14 @@ ENDS = {
 
 @pytest.mark.parametrize(("was", "became", "cause", "ran", "taught"), ENDS.values(), ids=ENDS)
 def test_an_end_teaches(
-    was: Status, became: Status, cause: Cause | None, ran: float | None, taught: list[Kind]
+    was: Status, became: Status, cause: Cause | None, ran: float | None, taught: list[EventKind]
 ) -> None:
     assert kinds(ended(was, became, cause, ran)) == taught
 
 
 @pytest.mark.parametrize(("was", "taught"), [(SUBMITTING, [A]), (RUNNING, []), (Status.LOST, [])])
-def test_a_submission_that_is_taken_teaches_once(was: Status, taught: list[Kind]) -> None:
-    assert kinds(Step(was, SUBMITTED, None, NOW, RUNNING, None, None, None)) == taught
+def test_a_submission_that_is_taken_teaches_once(was: Status, taught: list[EventKind]) -> None:
+    assert kinds(PilotOutcome(was, SUBMITTED, None, NOW, RUNNING, None, None, None)) == taught
 
 
 BEGINNINGS = {
@@ -86,19 +86,19 @@ BEGINNINGS = {
     ("status", "checked", "ran", "taught"), BEGINNINGS.values(), ids=BEGINNINGS
 )
 def test_a_start_is_good_when_it_is_known_to_be(
-    status: Status, checked: float | None, ran: float | None, taught: list[Kind] | None
+    status: Status, checked: float | None, ran: float | None, taught: list[EventKind] | None
 ) -> None:
     """The pilot began, and was seen to, at NOW; the rest is told in minutes after it."""
 
     def later(minutes: float | None) -> datetime | None:
         return None if minutes is None else NOW + minutes * MINUTE
 
-    step = Step(SUBMITTED, RUNNING, None, NOW, status, NOW, later(ran), later(checked))
+    step = PilotOutcome(SUBMITTED, RUNNING, None, NOW, status, NOW, later(ran), later(checked))
     assert kinds(step) == taught
 
 
 def test_the_moment_of_a_good_start_is_the_same_whenever_it_is_asked() -> None:
-    first = Step(SUBMITTED, RUNNING, None, NOW, RUNNING, NOW, None, NOW + 6 * MINUTE)
+    first = PilotOutcome(SUBMITTED, RUNNING, None, NOW, RUNNING, NOW, None, NOW + 6 * MINUTE)
     later = first._replace(status=Status.DONE, ended_at=NOW + 60 * MINUTE)
     assert events_of(first) == events_of(later)
     [event] = events_of(first) or ()
@@ -110,7 +110,7 @@ def test_every_legal_move_teaches_something_or_nothing(was: Status, became: Stat
     for cause in Cause if became is Status.FAILED else (None,):
         for began in (None, NOW - 9 * MINUTE):
             ended_at = NOW if became in FINAL else None
-            events = events_of(Step(was, became, cause, NOW, became, began, ended_at, NOW))
+            events = events_of(PilotOutcome(was, became, cause, NOW, became, began, ended_at, NOW))
             assert events is not None or became is RUNNING
             if became is Status.FAILED and cause not in CE_FAULTS:
                 assert {event.kind for event in events or ()} <= {E}

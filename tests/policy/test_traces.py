@@ -12,10 +12,10 @@ from tests.factories import MINUTE, NOW
 from tests.policy.given import BUDGETS, CES, VOS
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
-from worker.policy import registry
 from worker.policy.explaining import steps
 from worker.policy.facts import CEFacts, Chances, Pause, Rival, VOFacts
 from worker.policy.traces import Facts, facts_from
+from worker.services import policies
 
 
 def stored(decided: list[Decision]) -> list[Decision]:
@@ -30,7 +30,7 @@ def test_the_facts_come_back_from_the_traces(
 ) -> None:
     if not ces:
         return
-    decided = registry.find(name)(now=NOW, vo=vo, budget=budget, ces=ces)
+    decided = policies.find(name)(now=NOW, vo=vo, budget=budget, ces=ces)
     ordered = tuple(sorted(ces, key=lambda ce: ce.name))
 
     assert facts_from(stored(decided)) == Facts(now=NOW, vo=vo, budget=budget, ces=ordered)
@@ -39,7 +39,7 @@ def test_the_facts_come_back_from_the_traces(
 
 
 def test_decisions_that_are_not_one_whole_tick_are_refused() -> None:
-    policy = registry.find()
+    policy = policies.find()
     ces = [CEFacts(name="a", free=1), CEFacts(name="b", free=1)]
     decided = policy(now=NOW, vo=VOFacts(name="vo"), budget=9, ces=ces)
     other = policy(now=NOW + MINUTE, vo=VOFacts(name="vo"), budget=9, ces=ces)
@@ -49,7 +49,7 @@ def test_decisions_that_are_not_one_whole_tick_are_refused() -> None:
 
 
 def test_a_trace_holds_what_differs_from_the_default_and_no_more() -> None:
-    [decision] = registry.find()(
+    [decision] = policies.find()(
         now=NOW, vo=VOFacts(name="vo", demand=3), budget=9, ces=[CEFacts(name="a", free=1)]
     )
     assert decision.trace["vo"] == {"demand": 3}
@@ -72,7 +72,7 @@ def test_the_steps_tell_what_was_known_and_what_followed() -> None:
     vo = VOFacts(
         name="vo", demand=90, room=30, note="told an hour ago", rivals=(Rival(name="other"),)
     )
-    [decision] = registry.find()(now=NOW, vo=vo, budget=16, ces=[ce])
+    [decision] = policies.find()(now=NOW, vo=vo, budget=16, ces=[ce])
     told: dict[str, Any] = dict(steps(decision))
 
     assert told == {
@@ -96,7 +96,7 @@ def test_the_steps_tell_what_was_known_and_what_followed() -> None:
 def test_the_steps_of_a_pause_tell_since_when_and_why() -> None:
     pause = Pause(reason="3 refused submissions in a row (limit 3)", since=NOW - 60 * MINUTE)
     ce = CEFacts(name="a", free=5, pause=pause, closed="held by hand: new nodes")
-    [decision] = registry.find()(now=NOW, vo=VOFacts(name="vo"), budget=16, ces=[ce])
+    [decision] = policies.find()(now=NOW, vo=VOFacts(name="vo"), budget=16, ces=[ce])
     told = dict(steps(decision))
 
     assert told["no pilots"] == "held by hand: new nodes"
@@ -107,7 +107,7 @@ def test_the_steps_of_a_pause_tell_since_when_and_why() -> None:
 
 def test_the_steps_of_a_ce_that_is_held_do_not_say_that_it_has_no_pause() -> None:
     ce = CEFacts(name="a", free=5, closed="held by hand: new nodes")
-    [decision] = registry.find()(now=NOW, vo=VOFacts(name="vo"), budget=16, ces=[ce])
+    [decision] = policies.find()(now=NOW, vo=VOFacts(name="vo"), budget=16, ces=[ce])
     lines = dict(steps(decision))
 
     assert lines["no pilots"] == "held by hand: new nodes"

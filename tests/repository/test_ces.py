@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from tests.expectations import broken_by, refused
 from tests.factories import a_ce, a_decision, a_health, a_pilot, a_vo
 from worker.db import ces, decisions, health
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.tables import ce_health, ce_vos
 from worker.db.tables import ces as table
 from worker.db.uow import Transaction, UnitOfWork
@@ -182,9 +182,14 @@ def test_ces_are_sorted_by_what_is_asked_and_then_by_age(uow: UnitOfWork) -> Non
         for name, capacity in [("a", 3), ("b", 1), ("c", 3), ("d", 2)]:
             a_ce().named(name).with_capacity(capacity).create(tx)
     with uow() as tx:
-        assert names(tx, asked=Asked(sort="capacity")) == ["b", "d", "a", "c"]
-        assert names(tx, asked=Asked(sort="capacity", descending=True)) == ["c", "a", "d", "b"]
-        assert names(tx, asked=Asked(descending=True)) == ["d", "c", "b", "a"]
+        assert names(tx, asked=PageRequest(sort="capacity")) == ["b", "d", "a", "c"]
+        assert names(tx, asked=PageRequest(sort="capacity", descending=True)) == [
+            "c",
+            "a",
+            "d",
+            "b",
+        ]
+        assert names(tx, asked=PageRequest(descending=True)) == ["d", "c", "b", "a"]
 
 
 def test_a_list_is_not_sorted_by_what_it_does_not_have(uow: UnitOfWork) -> None:
@@ -192,7 +197,7 @@ def test_a_list_is_not_sorted_by_what_it_does_not_have(uow: UnitOfWork) -> None:
         refused(Invalid, "sort", "'colour'", "known: capacity, id, name, success_rate"),
         uow() as tx,
     ):
-        ces.find(tx, asked=Asked(sort="colour"))
+        ces.find(tx, asked=PageRequest(sort="colour"))
 
 
 def test_a_ce_is_open_to_all_until_it_is_closed_to_all_but_some(uow: UnitOfWork) -> None:
@@ -285,4 +290,4 @@ def test_ces_are_listed_by_their_tags(
             ces.add(tx, CE(name=name, backend="sim", capacity=1, tags=own))
 
     with uow() as tx:
-        assert names(tx, tags=tags, asked=Asked(sort="name")) == found
+        assert names(tx, tags=tags, asked=PageRequest(sort="name")) == found

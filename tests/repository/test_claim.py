@@ -6,7 +6,7 @@ from tests.expectations import broken_by
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
 from worker.db import mover, pilot_reads, pilots
 from worker.db.mover import Moved
-from worker.db.pilots import Receipt
+from worker.db.pilots import receipt_move
 from worker.db.uow import UnitOfWork
 from worker.domain.pilot import Cause, Move, Status
 
@@ -77,10 +77,10 @@ def test_receipts_and_refusals_are_recorded_together(uow: UnitOfWork) -> None:
         moved = pilots.record(
             tx,
             [
-                Receipt(
+                receipt_move(
                     pilot_id=taken.id, handle="4711", raw="PENDING", next_check_at=LATER + MINUTE
                 ),
-                Receipt(
+                receipt_move(
                     pilot_id=turned_away.id,
                     refused=Cause.QUOTA,
                     raw="QOSMaxSubmitJob",
@@ -106,7 +106,7 @@ def test_a_receipt_without_a_time_for_the_check_is_due_at_once(uow: UnitOfWork) 
     with uow() as tx:
         pilot = a_pilot().submitting().create(tx)
     with uow() as tx:
-        pilots.record(tx, [Receipt(pilot_id=pilot.id, handle="1")], LATER)
+        pilots.record(tx, [receipt_move(pilot_id=pilot.id, handle="1")], LATER)
     with uow() as tx:
         assert [due.id for due in pilot_reads.due(tx, pilot.ce, LATER, 10)] == [pilot.id]
 
@@ -115,9 +115,9 @@ def test_a_receipt_that_comes_twice_is_refused_the_second_time(uow: UnitOfWork) 
     with uow() as tx:
         pilot = a_pilot().submitting().create(tx)
     with uow() as tx:
-        first = pilots.record(tx, [Receipt(pilot_id=pilot.id, handle="1")], LATER)
+        first = pilots.record(tx, [receipt_move(pilot_id=pilot.id, handle="1")], LATER)
     with uow() as tx:
-        second = pilots.record(tx, [Receipt(pilot_id=pilot.id, handle="2")], LATER + MINUTE)
+        second = pilots.record(tx, [receipt_move(pilot_id=pilot.id, handle="2")], LATER + MINUTE)
     with uow() as tx:
         found = pilot_reads.get(tx, pilot.id)
 
@@ -134,7 +134,7 @@ def test_a_receipt_that_comes_late_does_not_send_a_running_pilot_back_to_wait(
     with uow() as tx:
         mover.move(tx, [Move(pilot_id=pilot.id, to=Status.RUNNING, handle="1")], LATER)
     with uow() as tx:
-        late = pilots.record(tx, [Receipt(pilot_id=pilot.id, handle="1")], LATER + MINUTE)
+        late = pilots.record(tx, [receipt_move(pilot_id=pilot.id, handle="1")], LATER + MINUTE)
     with uow() as tx:
         found = pilot_reads.get(tx, pilot.id)
 
@@ -144,7 +144,7 @@ def test_a_receipt_that_comes_late_does_not_send_a_running_pilot_back_to_wait(
 
 def test_a_receipt_for_nobody_is_refused(uow: UnitOfWork) -> None:
     with uow() as tx:
-        moved = pilots.record(tx, [Receipt(pilot_id=4711, handle="1")], NOW)
+        moved = pilots.record(tx, [receipt_move(pilot_id=4711, handle="1")], NOW)
 
     assert moved == Moved(moved=frozenset(), refused=frozenset({4711}))
 
@@ -170,8 +170,8 @@ def test_whatever_a_ce_says_is_recorded_and_harms_no_other_pilot(uow: UnitOfWork
         pilots.record(
             tx,
             [
-                Receipt(pilot_id=strange.id, handle="1", raw=raw, reason=raw),
-                Receipt(pilot_id=plain.id, handle="2", raw="PENDING"),
+                receipt_move(pilot_id=strange.id, handle="1", raw=raw, reason=raw),
+                receipt_move(pilot_id=plain.id, handle="2", raw="PENDING"),
             ],
             LATER,
         )

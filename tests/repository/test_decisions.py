@@ -7,7 +7,7 @@ import pytest
 from tests.expectations import broken_by, refused, statements
 from tests.factories import MINUTE, NOW, a_ce, a_decision, a_vo
 from worker.db import decisions, retention
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.uow import UnitOfWork
 from worker.domain.decision import Decision
 from worker.domain.errors import UnknownCE
@@ -46,7 +46,7 @@ def test_decisions_are_found_by_ce_by_vo_and_up_to_a_moment(uow: UnitOfWork) -> 
         assert [d.reason for d in decisions.find(tx, until=NOW + MINUTE).items] == ["1", "2"]
         with refused(UnknownCE, "nowhere"):
             decisions.find(tx, ce="nowhere")
-        newest = decisions.find(tx, ce=here.name, asked=Asked(descending=True, limit=1))
+        newest = decisions.find(tx, ce=here.name, asked=PageRequest(descending=True, limit=1))
         assert [d.reason for d in newest.items] == ["3"]
 
 

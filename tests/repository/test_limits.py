@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from tests.databases import Sqlite
 from tests.factories import MINUTE, NOW, a_ce, a_vo
 from worker.db import ces, mover, pilot_reads, pilots, vos
-from worker.db.pages import Asked
-from worker.db.pilots import Receipt
+from worker.db.pages import PageRequest
+from worker.db.pilots import receipt_move
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.ce import CE
 from worker.domain.pilot import MOVES, OCCUPYING, WAITING, Cause, Grant, Move, Pilot, Status
 from worker.domain.vo import VO
 
-ALL = Asked(limit=10_000)
+ALL = PageRequest(limit=10_000)
 NEVER_GROWS = {
     # A requeue and the return of a lost pilot may exceed a limit; both are tested elsewhere.
     (Status.RUNNING, Status.SUBMITTED),
@@ -103,10 +103,10 @@ def play(
             mover.move(tx, moves(pilot_reads.find(tx, asked=ALL).items, wanted), now)
 
 
-def receipt(pilot: Pilot, accepted: bool) -> Receipt:
+def receipt(pilot: Pilot, accepted: bool) -> Move:
     if accepted:
-        return Receipt(pilot_id=pilot.id, handle=str(pilot.id))
-    return Receipt(pilot_id=pilot.id, refused=Cause.REFUSED)
+        return receipt_move(pilot_id=pilot.id, handle=str(pilot.id))
+    return receipt_move(pilot_id=pilot.id, refused=Cause.REFUSED)
 
 
 def moves(there: list[Pilot], wanted: list[tuple[int, int]]) -> list[Move]:

@@ -8,10 +8,11 @@ from sqlalchemy import event
 
 from tests.expectations import broken_by, refused
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
+from tests.patience import wait_for
 from worker.db import mover, pilot_reads, retention
 from worker.db.database import Database
 from worker.db.mover import Moved
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.errors import UnknownCE, UnknownPilot
 from worker.domain.pilot import FINAL, MOVES, Cause, Move, Pilot, Status
@@ -238,8 +239,6 @@ def test_a_moment_without_a_time_zone_is_refused(uow: UnitOfWork, field: str) ->
 def test_an_unknown_pilot_is_named(uow: UnitOfWork) -> None:
     with refused(UnknownPilot, "4711"), uow() as tx:
         pilot_reads.get(tx, 4711)
-    with refused(UnknownPilot, "f" * 32), uow() as tx:
-        pilot_reads.get_by_stamp(tx, "f" * 32)
 
 
 def test_pilots_are_found_by_their_stamps(uow: UnitOfWork) -> None:
@@ -250,7 +249,6 @@ def test_pilots_are_found_by_their_stamps(uow: UnitOfWork) -> None:
 
         assert found == {pilot.stamp: pilot for pilot in (made[0], made[2])}
         assert pilot_reads.by_stamps(tx, []) == {}
-        assert pilot_reads.get_by_stamp(tx, made[1].stamp) == made[1]
 
 
 def test_pilots_are_listed_by_all_that_is_known_of_them(uow: UnitOfWork) -> None:
@@ -274,8 +272,8 @@ def test_pilots_are_listed_by_all_that_is_known_of_them(uow: UnitOfWork) -> None
     assert ids(search="%") == []
     with refused(UnknownCE, "nowhere"):
         ids(ce="nowhere")
-    assert ids(asked=Asked(sort="status")) == [mine.id]
-    assert ids(asked=Asked(sort="ended_at")) == [other.id, third.id]
+    assert ids(asked=PageRequest(sort="status")) == [mine.id]
+    assert ids(asked=PageRequest(sort="ended_at")) == [other.id, third.id]
 
 
 def test_the_history_goes_with_its_pilot_and_only_with_it(uow: UnitOfWork) -> None:
@@ -338,7 +336,7 @@ def test_a_refused_move_stays_refused_when_it_becomes_legal_in_the_same_moment(
             while waiting:
                 thread = waiting.pop()
                 thread.start()
-                thread.join()
+                wait_for(thread)
 
     waiting = [threading.Thread(target=requeue)]
     event.listen(postgresql_database.engine, "before_cursor_execute", between)

@@ -11,7 +11,7 @@ import pytest
 from tests.expectations import refused
 from tests.factories import MINUTE, NOW, a_ce, a_decision, a_pilot, a_vo
 from worker.db import ces, decisions, pilot_reads, pilot_search, vos
-from worker.db.pages import Asked, Page
+from worker.db.pages import Page, PageRequest
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.errors import Invalid
 from worker.domain.pilot import Status
@@ -74,7 +74,7 @@ def read(uow: UnitOfWork, of: str, **asked: Any) -> list[list[Any]]:
     # A list that never ends would be read for ever.
     for _ in range(20):
         with uow() as tx:
-            page = find(tx, asked=Asked(after=after, **asked))
+            page = find(tx, asked=PageRequest(after=after, **asked))
         pages.append([key(item) for item in page.items])
         after = page.next
         if after is None:
@@ -136,7 +136,7 @@ def test_the_longest_is_the_one_that_began_first_and_what_is_over_is_refused(
     assert moments == sorted(moments)
     assert not any(ids[i].status is Status.DONE for i in longest_first)
     with refused(Invalid, f"only pilots that are {allowed}", "not done"), uow() as tx:
-        pilot_reads.find(tx, statuses=[Status.DONE], asked=Asked(sort=sort))
+        pilot_reads.find(tx, statuses=[Status.DONE], asked=PageRequest(sort=sort))
 
 
 def test_pilots_are_sorted_by_their_end(uow: UnitOfWork) -> None:
@@ -161,7 +161,7 @@ def test_rows_that_come_and_go_between_pages_shift_nothing(
         for name in "bdfhj":
             a_ce().named(name).create(tx)
     with uow() as tx:
-        first = ces.find(tx, asked=Asked(limit=3, descending=descending))
+        first = ces.find(tx, asked=PageRequest(limit=3, descending=descending))
     gone, came, unseen = ("f", "a", "i") if not descending else ("f", "k", "c")
     with uow() as tx:
         # The last row that was shown, one before it, and one after it.
@@ -169,7 +169,7 @@ def test_rows_that_come_and_go_between_pages_shift_nothing(
         a_ce().named(came).create(tx)
         a_ce().named(unseen).create(tx)
     with uow() as tx:
-        second = ces.find(tx, asked=Asked(limit=9, descending=descending, after=first.next))
+        second = ces.find(tx, asked=PageRequest(limit=9, descending=descending, after=first.next))
 
     assert [ce.name for ce in first.items] == list("jhf" if descending else "bdf")
     assert [ce.name for ce in second.items] == list("dcb" if descending else "hij")
@@ -183,7 +183,7 @@ def test_a_filter_holds_on_every_page(uow: UnitOfWork) -> None:
     found, after = [], None
     for _ in islice(iter(int, 1), 10):
         with uow() as tx:
-            page = ces.find(tx, search="WANTED", asked=Asked(limit=2, after=after))
+            page = ces.find(tx, search="WANTED", asked=PageRequest(limit=2, after=after))
         found += [ce.name for ce in page.items]
         after = page.next
         if after is None:
@@ -225,7 +225,7 @@ def test_where_no_page_ended_no_page_begins(uow: UnitOfWork, sort: str, after: s
     with uow() as tx:
         a_ce().create(tx)
     with refused(Invalid, "after", "not where a page"), uow() as tx:
-        ces.find(tx, asked=Asked(sort=sort, after=after))
+        ces.find(tx, asked=PageRequest(sort=sort, after=after))
 
 
 @pytest.mark.parametrize(
@@ -234,12 +234,12 @@ def test_where_no_page_ended_no_page_begins(uow: UnitOfWork, sort: str, after: s
 )
 def test_a_page_begins_after_a_moment_and_nothing_else(uow: UnitOfWork, after: str) -> None:
     with refused(Invalid, "after", "not where a page"), uow() as tx:
-        pilot_reads.find(tx, asked=Asked(sort="reserved_at", after=after))
+        pilot_reads.find(tx, asked=PageRequest(sort="reserved_at", after=after))
 
 
 def test_a_page_of_one_order_does_not_go_on_in_another(uow: UnitOfWork) -> None:
     with uow() as tx:
         fill(tx)
-        by_name = ces.find(tx, asked=Asked(limit=2)).next
+        by_name = ces.find(tx, asked=PageRequest(limit=2)).next
     with refused(Invalid, "after"), uow() as tx:
-        ces.find(tx, asked=Asked(sort="capacity", limit=2, after=by_name))
+        ces.find(tx, asked=PageRequest(sort="capacity", limit=2, after=by_name))

@@ -7,7 +7,7 @@ import pytest
 from tests.expectations import statements
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
 from worker.db import mover, pilot_reads, pilots, slots
-from worker.db.pilots import Receipt
+from worker.db.pilots import receipt_move
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.ce import CE
 from worker.domain.pilot import Check, Grant, Move, Pilot, Status
@@ -27,7 +27,9 @@ def claim(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
 
 
 def record(tx: Transaction, ce: CE, made: list[Pilot]) -> object:
-    receipts = [Receipt(pilot_id=p.id, handle=f"{ce.name}.{p.id}", raw="PENDING") for p in made]
+    receipts = [
+        receipt_move(pilot_id=p.id, handle=f"{ce.name}.{p.id}", raw="PENDING") for p in made
+    ]
     return pilots.record(tx, receipts, NOW).moved
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.expectations import refused
 from tests.factories import a_ce
+from tests.patience import wait_for
 from tests.services.world import World
 from worker.db import vos
 from worker.demand import registry
@@ -60,7 +61,7 @@ def endpoint(answer: bytes, status: int = 200) -> Iterator[tuple[str, list[Any]]
         yield f"http://127.0.0.1:{server.server_port}", asked
     finally:
         server.shutdown()
-        thread.join()
+        wait_for(thread)
         server.server_close()
 
 

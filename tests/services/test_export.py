@@ -16,7 +16,7 @@ from tests.factories import NOW
 from worker.backends import registry
 from worker.db import ces, credentials, payloads, schedules, vos
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.ce import CE
@@ -24,14 +24,14 @@ from worker.domain.credential import Credential, CredentialKind
 from worker.domain.payload import plain, read
 from worker.domain.variable import Kind
 from worker.domain.vo import ALL_VOS, DEFAULT_VO, VO
-from worker.services.operate import apply as apply_service
+from worker.services.operate import inventory_file
 from worker.services.operate.apply import apply
 from worker.services.operate.export import export
 from worker.services.operate.toml_text import document
 from worker.services.tasks import catalogue
 
 BACKENDS = registry.discover()
-ALL = Asked(limit=1000)
+ALL = PageRequest(limit=1000)
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -200,7 +200,7 @@ def test_export_then_apply_is_the_identity(sqlite_template: Sqlite, tmp_path: Pa
                 fill(data.draw, tx)
             written = export(a_database(old))
             file.write_text(written, encoding="utf-8")
-            wanted = apply_service.read(file, BACKENDS)
+            wanted = inventory_file.read(file, BACKENDS)
 
             assert apply(a_database(old), wanted, NOW, dry_run=False) == []
             apply(a_database(new), wanted, NOW, dry_run=False)

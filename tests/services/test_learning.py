@@ -9,7 +9,7 @@ from sqlalchemy import select
 from tests.expectations import statements
 from tests.factories import a_ce, a_pilot
 from tests.services.world import World
-from worker.db import moments, mover, outcomes
+from worker.db import clock_set_back, mover, outcomes
 from worker.db.tables import transitions
 from worker.domain.ce import CE
 from worker.domain.pilot import Cause, Move, Status
@@ -145,7 +145,7 @@ def test_no_start_waits_for_a_moment_of_a_clock_that_was_set_back(world: World) 
     running(world, 3)
     world.clock -= timedelta(hours=2)
     assert waiting(world) == 0
-    world.change(lambda tx: moments.pull_back(tx, world.clock))
+    world.change(lambda tx: clock_set_back.clamp(tx, world.clock))
     assert waiting(world) == 3
 
 

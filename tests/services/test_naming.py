@@ -108,3 +108,6 @@ def test_a_number_is_a_pilot_s_and_with_the_ce_it_is_first_an_id_of_that_ce(worl
     assert name(world, str(first.id), ce=one) == [first.id]
     with refused(UnknownPilot, f"on CE {one.name}"):
         name(world, str(second.id), ce=one)
+    third = has(world, one, str(first.id))
+    assert name(world, str(first.id)) == [first.id]
+    assert name(world, str(first.id), ce=one) == [third.id]

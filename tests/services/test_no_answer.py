@@ -67,12 +67,12 @@ def test_every_call_that_fails_is_kept_with_its_moment_and_reason(
     health = world.health(ce)
     assert (health.unanswered_since, health.last_answered_at) == (began, answered_at)
     assert (health.last_error, health.failed_calls) == ("squeue: Socket timed out", 2)
-    assert line(world, ce).state == "no answer"
+    again = f"{health.retry_at:%H:%M:%S}Z"
+    assert line(world, ce).state == "no answer: squeue: Socket timed out"
     assert line(world, ce).trouble == (
-        "no answer for 3 min 20 s (squeue: Socket timed out), asked again by the next task"
+        f"no answer for 3 min 20 s (squeue: Socket timed out), due to be asked again since {again}"
     )
     world.wait(-100)
-    again = f"{health.retry_at:%H:%M:%S}Z"
     assert str(line(world, ce).trouble).endswith(f"asked again at {again}")
     world.wait(100)
     assert world.reconcile(ce).outcome is Outcome.OK
@@ -104,7 +104,7 @@ def test_a_ce_that_refuses_answers(world: World) -> None:
     health = world.health(ce)
     assert (health.failed_calls, health.unanswered_since) == (1, None)
     assert health.last_answered_at == world.clock
-    assert line(world, ce).state == "calls refused"
+    assert line(world, ce).state == f"calls refused: {health.last_error}"
     assert "no such queue" in str(line(world, ce).trouble)
 
 

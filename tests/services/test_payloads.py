@@ -100,7 +100,7 @@ def test_a_script_is_read_from_beside_its_file(tmp_path: Path) -> None:
     ("written", "said"),
     [
         ("script = 'missing.sh'", "missing.sh: no such file"),
-        ("script = 3", "not the name of a file"),
+        ("script = 3", "payload: script: it must be text"),
         ("", "it needs a script, the name of a file, or a script_text"),
         ("script = 'a'\nscript_text = 'b'", "it needs a script"),
         ("scrpt = 'a'", "did you mean 'script'?"),

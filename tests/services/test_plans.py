@@ -55,10 +55,10 @@ def test_one_supposes_another_capacity_rate_or_demand(world: World) -> None:
         (Supposed(vos={"lhcbb": {"demand": 1}}), UnknownVO, "known: default"),
         (Supposed(ces={"lyon": {"capasity": 1}}), Invalid, "did you mean 'capacity'"),
         (Supposed(ces={"lyon": {"capacity": -1}}), Invalid, "below 0"),
-        (Supposed(ces={"lyon": {"capacity": 1.5}}), Invalid, "wrong kind"),
-        (Supposed(ces={"lyon": {"capacity": None}}), Invalid, "wrong kind"),
+        (Supposed(ces={"lyon": {"capacity": 1.5}}), Invalid, "CE lyon: capacity: it must be"),
+        (Supposed(ces={"lyon": {"capacity": None}}), Invalid, "a whole number"),
         (Supposed(ces={"lyon": {"success_rate": 2.0}}), Invalid, "above 1"),
-        (Supposed(vos={DEFAULT_VO: {"demand": True}}), Invalid, "wrong kind"),
+        (Supposed(vos={DEFAULT_VO: {"demand": True}}), Invalid, "a whole number"),
     ],
 )
 def test_what_cannot_be_is_not_supposed(

@@ -18,20 +18,22 @@ from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import Unavailable, UnknownCE, UnknownVO
 from worker.services import ce_calls
 from worker.services.operate import pilots
-from worker.services.operate.ce_test import Asked, Step, probe
+from worker.services.operate.ce_test import ProbeRequest, ProbeStep, probe
 from worker.services.operate.pilots import bounded
 from worker.services.runtime import Runtime
 
 SHORT: dict[str, Any] = {"queue_time": 5.0, "run_time": 20.0, "output_lines": 3}
 
 
-def run(world: World, ce: CE | str, runtime: Runtime | None = None, **asked: Any) -> list[Step]:
+def run(
+    world: World, ce: CE | str, runtime: Runtime | None = None, **asked: Any
+) -> list[ProbeStep]:
     name = ce if isinstance(ce, str) else ce.name
-    wanted = Asked(**{"pause": world.wait, **asked})
+    wanted = ProbeRequest(**{"pause": world.wait, **asked})
     return list(probe(runtime or world.runtime(by_hand=True), name, wanted))
 
 
-def names(steps: Sequence[Step]) -> list[tuple[str, bool | None]]:
+def names(steps: Sequence[ProbeStep]) -> list[tuple[str, bool | None]]:
     return [(step.name, step.ok) for step in steps]
 
 
@@ -46,8 +48,8 @@ def test_a_ce_that_is_well(world: World) -> None:
     steps = run(world, ce)
 
     assert names(steps) == ALL_WELL
-    assert steps[-2].said == "a simulated CE of capacity 10"
-    assert steps[-1].said.startswith("2 jobs of this installation, 0 of them unknown")
+    assert steps[-2].finding == "a simulated CE of capacity 10"
+    assert steps[-1].finding.startswith("2 jobs of this installation, 0 of them unknown")
     assert world.lease(ce) is None
 
 
@@ -56,12 +58,12 @@ def test_a_pilot_is_seen_from_its_reservation_to_its_last_words(world: World) ->
     steps = run(world, ce, pilot=True)
 
     assert names(steps[:5]) == ALL_WELL
-    told = [step.said.splitlines()[0].split(": ", 1)[1] for step in steps[5:]]
+    told = [step.finding.splitlines()[0].split(": ", 1)[1] for step in steps[5:]]
     assert [line.split()[0] for line in told] == [
         *("reserved", "submitted", "running", "done"),
     ]
     assert [step.ok for step in steps[5:]] == [None, None, None, True]
-    assert "pilot ends: COMPLETED" in steps[-1].said
+    assert "pilot ends: COMPLETED" in steps[-1].finding
     assert world.statuses() == {"done": 1}
 
 
@@ -70,7 +72,7 @@ def test_a_pilot_that_fails_is_told_with_its_cause(world: World) -> None:
     step = run(world, ce, pilot=True)[-1]
 
     assert step.ok is False
-    assert "failed (out_of_memory, OUT_OF_MEMORY" in step.said
+    assert "failed (out_of_memory, OUT_OF_MEMORY" in step.finding
     assert step.do == f"see its history: pilotage pilot show {world.pilots()[0].id}"
 
 
@@ -78,7 +80,7 @@ def test_a_pilot_that_never_ends_is_waited_for_as_long_as_asked(world: World) ->
     ce = world.ce(queue_time=10**6)
     step = run(world, ce, pilot=True, patience=timedelta(minutes=2))[-1]
 
-    assert (step.ok, "is still submitted after 2 min" in step.said) == (False, True)
+    assert (step.ok, "is still submitted after 2 min" in step.finding) == (False, True)
     assert world.statuses() == {"submitted": 1}
 
 
@@ -88,7 +90,7 @@ def test_a_pilot_holds_a_slot_as_any_other(world: World) -> None:
     step = run(world, ce, pilot=True)[-1]
 
     assert step.ok is False
-    assert step.said == f"no slot of {ce.name} is free for VO default"
+    assert step.finding == f"no slot of {ce.name} is free for VO default"
     assert step.do == "see why: pilotage plan --vo default"
 
 
@@ -101,7 +103,7 @@ def test_a_lost_reply_is_found_out_by_the_listing(world: World) -> None:
         world.mend(ce)
 
     steps = run(world, ce, pilot=True, pause=mend)
-    assert "submitting" in {step.said.split()[-1] for step in steps}
+    assert "submitting" in {step.finding.split()[-1] for step in steps}
     assert steps[-1].ok is True
 
 
@@ -122,7 +124,7 @@ def test_what_is_wrong_is_said_and_what_to_do(
     step = run(world, ce)[-1]
 
     assert (step.name, step.ok) == (name, False)
-    assert said in step.said
+    assert said in step.finding
     assert do in str(step.do)
     assert (world.health(ce).failed_calls, world.lease(ce)) == (0, None)
 
@@ -133,7 +135,7 @@ def test_options_that_cannot_be_read_end_it(world: World) -> None:
     steps = run(world, ce)
 
     assert names(steps) == [("CE", True), ("options", False)]
-    assert "did you mean 'queue_time'?" in steps[-1].said
+    assert "did you mean 'queue_time'?" in steps[-1].finding
     assert "pilotage ce set" in str(steps[-1].do)
 
 
@@ -146,8 +148,8 @@ def test_the_credential_of_each_vo_that_may_use_it_is_looked_at(world: World) ->
     steps = run(world, ce, runtime)
     said = {step.ok: step for step in steps if step.name == "credential"}
 
-    assert f"the token of VO {good.name} can be used" in said[True].said
-    assert "its file is missing" in said[False].said
+    assert f"the token of VO {good.name} can be used" in said[True].finding
+    assert "its file is missing" in said[False].finding
     assert said[False].do == f"renew it, or see: pilotage credential show {bad.name} sim"
     assert other.name not in str(steps)
     assert steps[-1].name == "listing"
@@ -159,7 +161,7 @@ def test_a_disabled_ce_is_checked_all_the_same(world: World) -> None:
     ce = world.ce(a_ce().disabled())
     steps = run(world, ce)
 
-    assert "is disabled" in steps[0].said
+    assert "is disabled" in steps[0].finding
     assert steps[0].do == f"to send pilots again: pilotage ce enable {ce.name}"
     assert steps[-1].name == "listing"
 
@@ -176,7 +178,7 @@ def test_another_execution_is_waited_for(world: World) -> None:
     hold(20)
     assert names(run(world, ce)) == ALL_WELL
     hold(200)
-    assert "another execution is calling it" in run(world, ce)[-1].said
+    assert "another execution is calling it" in run(world, ce)[-1].finding
 
 
 def test_what_is_unknown_is_named(world: World) -> None:

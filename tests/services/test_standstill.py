@@ -5,14 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from tests.factories import a_vo
+from tests.factories import a_ce, a_vo
 from tests.services.world import Broken, World
 from worker.backends.sim.faults import Fault
 from worker.db.schedules import Schedule
 from worker.domain.errors import Unavailable
 from worker.domain.schedule import Outcome, Scope
-from worker.services.observe.overview import overview
+from worker.services.observe.metrics import metrics
+from worker.services.observe.overview import overview, states
 from worker.services.observe.standstill import Standstill, sentence
+from worker.services.observe.standstill import standstills as standstills_of
 from worker.services.tasks import catalogue, execute, ticks
 
 PLAN = {task.name for task in catalogue.BUILT_IN if task.queue == catalogue.PLAN and task.every}
@@ -71,9 +73,29 @@ def test_dead_workers_are_seen_after_a_few_firings_and_not_before(world: World) 
     assert {plan.task, *plan.others} == PLAN
     assert (plan.firings, plan.since, plan.alive) == (5, began, False)
     assert sentence(plan, world.clock) == (
-        f"{plan.task} fired 5 times since {began:%H:%M}Z and no worker has done it, "
-        f"nor {', '.join(plan.others)}: no worker takes the queue plan"
+        f"{plan.task} fired 5 times since {began:%H:%M}Z and no worker has done it "
+        f"(likewise {', '.join(plan.others)}): no worker takes the queue plan; "
+        "start one, or 'pilotage up'"
     )
+
+
+def test_a_ce_that_no_worker_calls_is_not_called_normal(world: World) -> None:
+    ce, disabled = world.ce(), world.ce(a_ce().disabled())
+    begin(world)
+    run(world, "reconcile", ce.name)
+    answered = world.clock
+    tick(world, times=5)
+
+    lines = {line.name: line for line in overview(world.runtime()).ces}
+    assert lines[ce.name].state == f"not asked since {answered:%H:%M}Z: no worker calls it"
+    assert lines[disabled.name].state == "disabled"
+    assert states(world.runtime())[ce.name] == f"not asked since {answered:%H:%M}Z"
+    assert f'pilotage_ce_gets_pilots{{backend="sim",ce="{ce.name}"}} 0.0' in metrics(
+        world.runtime()
+    )
+
+    run(world, "reconcile", ce.name)
+    assert states(world.runtime())[ce.name] == "normal"
 
 
 def test_a_site_that_works_is_not_warned_of(world: World) -> None:
@@ -134,6 +156,10 @@ def test_what_is_switched_off_is_not_missed(world: World) -> None:
     for name in catalogue.tasks():
         ticks.set_schedule(world.database, name, world.clock, enabled=True)
     assert standstills(world) == {}, "it has not fired since"
+    old = Schedule(task="learn", every=60.0, pending=9, pending_since=world.clock)
+    for enabled in (True, False):
+        later, one = world.clock + timedelta(hours=1), replace(old, enabled=enabled)
+        assert bool(standstills_of([one], later, timedelta(minutes=3))) is enabled
 
 
 def test_what_fired_before_a_long_break_does_not_count(world: World) -> None:
@@ -166,7 +192,7 @@ def test_a_queue_whose_workers_do_other_tasks_is_slow_and_not_dead(world: World)
     assert sentence(result, world.clock).endswith("the workers of the queue plan do not keep up")
     tick(world, times=4)
     assert sentence(standstills(world)[catalogue.PLAN], world.clock).endswith(
-        "no worker takes the queue plan"
+        "no worker takes the queue plan; start one, or 'pilotage up'"
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.expectations import refused, statements
 from tests.factories import NOW, a_ce, a_health, a_pilot, a_vo
+from tests.patience import wait_for
 from tests.services.world import World
 from worker.db import decisions, locks, pilot_reads, vos
 from worker.db.uow import Transaction
@@ -17,7 +18,7 @@ from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
 from worker.domain.vo import DEFAULT_VO
 from worker.policy.learning import learn
-from worker.policy.outcomes import Event, Kind
+from worker.policy.outcomes import Event, EventKind
 from worker.services import facts
 from worker.services.facts import Situation
 from worker.services.operate import pauses
@@ -108,7 +109,10 @@ def test_a_disabled_vo_gets_nothing_and_is_told_so(world: World) -> None:
 def test_what_was_learnt_stands_before_what_was_configured(world: World) -> None:
     good = world.ce(a_ce().named("good").with_capacity(100))
     bad = world.ce(a_ce().named("bad").with_capacity(100))
-    for ce, kinds in ((good, [Kind.FINISHED]), (bad, [Kind.FINISHED, Kind.FAILED_LATE])):
+    for ce, kinds in (
+        (good, [EventKind.FINISHED]),
+        (bad, [EventKind.FINISHED, EventKind.FAILED_LATE]),
+    ):
         events = [Event(NOW, kind) for kind in kinds] * 20
         learned = learn(None, events, now=NOW, configured=1.0).state
         world.change(a_health().of(ce).with_learned(learned).create)
@@ -178,7 +182,7 @@ def test_of_two_executions_for_a_vo_one_makes_way(postgresql_world: World) -> No
 
         thread = threading.Thread(target=run)
         thread.start()
-        thread.join(20)
+        wait_for(thread)
     busy, free = seen
 
     assert (busy.outcome, busy.busy) == (Outcome.SKIPPED, True)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.expectations import refused, statements
 from tests.factories import MINUTE, NOW, a_ce, a_decision, a_health, a_pilot, a_vo
+from tests.patience import wait_for
 from tests.services.world import World
 from worker.db import locks, mover, reports
 from worker.domain.errors import UnknownCE
@@ -15,7 +16,7 @@ from worker.domain.pilot import Cause, Move, Status
 from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
 from worker.domain.vo import DEFAULT_VO
-from worker.policy.learning import judge
+from worker.policy.learning import evaluate
 from worker.services.observe import overview
 from worker.services.runtime import TaskResult
 from worker.services.tasks import catalogue, execute, learn, prune, report, submit_pilots
@@ -23,7 +24,7 @@ from worker.services.tasks import catalogue, execute, learn, prune, report, subm
 
 def rate(world: World, ce: Any) -> float:
     known = world.health(ce).learned
-    return judge(known, now=world.clock, configured=ce.success_rate).chances.all
+    return evaluate(known, now=world.clock, configured=ce.success_rate).chances.all
 
 
 def learning(world: World) -> None:
@@ -107,7 +108,7 @@ def test_two_that_do_it_at_once_do_it_once(postgresql_world: World, run: Any, na
         assert locks.try_lock(tx, name)
         thread = threading.Thread(target=lambda: seen.append(run(postgresql_world.runtime())))
         thread.start()
-        thread.join(20)
+        wait_for(thread)
     assert [(done.outcome, done.busy) for done in seen] == [(Outcome.SKIPPED, True)]
 
 

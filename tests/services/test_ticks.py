@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from tests.expectations import refused, statements
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
-from tests.patience import until
+from tests.patience import PATIENCE, until, wait_for
 from tests.services.world import World
 from worker.db import schedules
 from worker.db.database import Database
@@ -140,7 +140,7 @@ def together(*work: Callable[[], object]) -> list[object]:
     problems: list[BaseException] = []
 
     def run(one: Callable[[], object]) -> None:
-        start.wait(20)
+        start.wait(PATIENCE)  # the limit only ends a test that hangs
         try:
             answers.append(one())
         except BaseException as error:  # noqa: BLE001 - it is raised below
@@ -149,8 +149,7 @@ def together(*work: Callable[[], object]) -> list[object]:
     threads = [threading.Thread(target=run, args=(one,)) for one in work]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join(60)
+    wait_for(*threads)
     if problems:
         raise problems[0]
     return answers
@@ -189,7 +188,7 @@ def test_schedulers_that_begin_at_once_all_begin(postgresql_database: Database) 
         second = threading.Thread(target=begin)
         second.start()
         until(lambda: somebody_waits(database) or not second.is_alive())
-    second.join(20)
+    wait_for(second)
 
     assert problems == []
     assert {task for task, _ in stored(database)} == set(catalogue.tasks())

@@ -10,16 +10,16 @@ from typing import Any
 
 from sqlalchemy import text
 
+from tests.databases import installed
 from tests.factories import NOW, CEBuilder, PilotBuilder, VOBuilder, a_ce, a_vo
-from worker.backends import registry
 from worker.backends.contract import Driver, Means
 from worker.backends.sim import BACKEND as SIM
 from worker.backends.sim.faults import Fault, switch_off, switch_on
-from worker.backends.sim.tables import sim_jobs
+from worker.backends.sim.memory import sim_jobs
 from worker.db import health, pilot_reads, pilots
 from worker.db.database import Database
 from worker.db.health import Health
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
@@ -46,7 +46,7 @@ class World:
         """Put together what a service is handed."""
         made = Runtime(
             database=self.database,
-            backends=registry.discover(),
+            backends=installed(),
             home=self.home,
             now=self.now,
             holder="one",
@@ -57,7 +57,7 @@ class World:
     def with_driver(self, driver: "Fake", **changes: Any) -> Runtime:
         """Put the same together, with a driver of the test's own for every simulated CE."""
         own = replace(SIM, driver=driver.for_ce)
-        return self.runtime(backends={**registry.discover(), SIM.name: own}, **changes)
+        return self.runtime(backends={**installed(), SIM.name: own}, **changes)
 
     def now(self) -> datetime:
         return self.clock
@@ -110,7 +110,7 @@ class World:
 
     def pilots(self) -> list[Pilot]:
         with self.database.uow() as tx:
-            return pilot_reads.find(tx, asked=Asked(limit=1000)).items
+            return pilot_reads.find(tx, asked=PageRequest(limit=1000)).items
 
     def pilot(self, pilot_id: int) -> Pilot:
         with self.database.uow() as tx:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.session import PLAN
 from worker.policy.parameters import DEFAULTS
-from worker.services.observe.simulate import Comparison, compare, load, scenarios
+from worker.services.observe.simulate import PolicyComparison, compare, load, scenarios
 
 SHORT = {
     "black_hole": 9.0,
@@ -38,7 +38,7 @@ FOLLOWED = {
 """Within how many minutes a trouble is noticed, and its end."""
 
 
-def check(compared: Comparison) -> None:
+def check(compared: PolicyComparison) -> None:
     name = compared.scenario.name
     oracle, ours = compared.outcomes
     assert ours.goodput >= 0.97

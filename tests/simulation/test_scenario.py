@@ -6,7 +6,7 @@ import pytest
 
 from tests.expectations import refused
 from worker.domain.errors import Invalid
-from worker.simulation.scenario import Site, TroubleKind, names_of, parse
+from worker.simulation.scenario import TroubleKind, names_of, parse
 
 CE = {"name": "ce", "count": 2}
 
@@ -37,8 +37,11 @@ def test_without_a_vo_there_is_one_with_work_without_end() -> None:
 WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "no_ce": ({}, ("mine", "no [[ce]]")),
     "unknown_key": ({"hour": 3, "ce": [CE]}, ("hour", "hours")),
-    "unknown_key_of_a_ce": ({"ce": [{"name": "a", "slot": 1}]}, ("[[ce]]: slot", "slots")),
-    "ce_without_a_name": ({"ce": [{"count": 3}]}, ("[[ce]]", "name")),
+    "unknown_key_of_a_ce": (
+        {"ce": [{"name": "a", "slot": 1}]},
+        ("scenario mine: ce.0: unknown key 'slot': did you mean 'slots'?",),
+    ),
+    "ce_without_a_name": ({"ce": [{"count": 3}]}, ("ce.0.name: it must be given",)),
     "rate_above_one": ({"ce": [{"name": "a", "start": 1.5}]}, ("start",)),
     "trouble_elsewhere": (
         {"ce": [CE], "trouble": [{"ce": "c", "kind": "stuck", "begins": 0, "ends": 1}]},
@@ -54,7 +57,7 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "drift_of_something_else": (
         {"ce": [CE], "drift": [{"ce": "ce", "of": "name", "low": 0, "high": 1}]},
-        ("'name'",),
+        ("drift.0.of: it must be 'accept', 'start' or 'finish'",),
     ),
 }
 
@@ -65,6 +68,7 @@ def test_what_is_wrong_is_said(told: dict[str, Any], words: tuple[str, ...]) -> 
         parse("mine", told)
 
 
-def test_a_site_that_cannot_be_is_refused() -> None:
-    with refused(Invalid, "capacity"):
-        Site(name="a", capacity=-1)
+def test_values_of_another_kind_are_refused() -> None:
+    for key, value in (("capacity", -1), ("capacity", "many"), ("count", True), ("vos", "lhcb")):
+        with refused(Invalid, f"scenario mine: ce.0.{key}: it must be"):
+            parse("mine", {"ce": [{"name": "a", key: value}]})

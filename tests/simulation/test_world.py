@@ -12,11 +12,11 @@ from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
 from worker.domain.pilot import Cause
 from worker.policy.contract import Policy
-from worker.policy.outcomes import Kind
+from worker.policy.outcomes import EventKind
 from worker.simulation.books import Books, moment
 from worker.simulation.drive import drive
 from worker.simulation.oracle import oracle
-from worker.simulation.scenario import Drift, Owner, Site, TroubleKind
+from worker.simulation.scenario import CEModel, Drift, Owner, TroubleKind
 from worker.simulation.score import score
 from worker.simulation.truth import HOUR, Truth
 from worker.simulation.world import World
@@ -25,13 +25,13 @@ SURVIVAL = timedelta(minutes=5)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
-    scenario = a_scenario(hours=6, sites=(Site(name="ce", start=0.8),))
+    scenario = a_scenario(hours=6, sites=(CEModel(name="ce", start=0.8),))
     assert score(ours(scenario)) == score(ours(scenario))
     assert score(ours(scenario)) != score(ours(scenario, seed=2))
 
 
 def test_a_ce_that_lies_runs_no_more_pilots_than_it_has_slots() -> None:
-    run = ours(a_scenario(sites=(Site(name="liar", capacity=30, slots=4),)))
+    run = ours(a_scenario(sites=(CEModel(name="liar", capacity=30, slots=4),)))
     assert max(sample.running + sample.lost for sample in run.samples) == 4
     assert sum(1 for pilot in run.world.pilots if pilot.ended is None) <= 30
 
@@ -50,27 +50,27 @@ def test_a_policy_that_grants_more_than_is_free_is_found_out() -> None:
 def test_what_happens_is_known_when_it_is_looked_at() -> None:
     world = World(a_scenario(), 1)
     books = Books(world)
-    page = books.pages["ce"]
-    page.sent("default", world.submit("ce", "default", 3), 0)
+    book = books.ces["ce"]
+    book.sent("default", world.submit("ce", "default", 3), 0)
     world.run(HOUR / 2)
-    assert (page.waiting["default"], page.occupying["default"]) == (3, 3)
-    assert page.queue().oldest_waiting_since == moment(0)
-    page.look(world.now, SURVIVAL)
-    assert (page.waiting["default"], page.occupying["default"]) == (0, 3)
-    assert Counter(event.kind for event in page.events) == {
-        Kind.ACCEPTED: 3,
-        Kind.STARTED: 3,
+    assert (book.waiting["default"], book.occupying["default"]) == (3, 3)
+    assert book.queue().oldest_waiting_since == moment(0)
+    book.look(world.now, SURVIVAL)
+    assert (book.waiting["default"], book.occupying["default"]) == (0, 3)
+    assert Counter(event.kind for event in book.events) == {
+        EventKind.ACCEPTED: 3,
+        EventKind.STARTED: 3,
     }
     world.run(3 * HOUR)
-    page.look(world.now, SURVIVAL)
-    assert page.occupying["default"] == 0
-    assert Counter(event.kind for event in page.events)[Kind.FINISHED] == 3
+    book.look(world.now, SURVIVAL)
+    assert book.occupying["default"] == 0
+    assert Counter(event.kind for event in book.events)[EventKind.FINISHED] == 3
 
 
 def test_of_a_ce_that_is_silent_nothing_is_known_and_nothing_is_sent_there() -> None:
     scenario = a_scenario(troubles=(a_trouble(TroubleKind.OUTAGE, silent=True),))
     told: list[Decision] = []
-    ours(scenario, on_decided=told.extend)
+    ours(scenario, on_decisions=told.extend)
     during = [one for one in told if moment(1.05 * HOUR) < one.at < moment(2 * HOUR)]
     assert {(one.granted, one.reason) for one in during} == {(0, "its calls fail")}
 
@@ -112,14 +112,14 @@ def test_work_is_done_once_and_a_pilot_without_work_ends_soon() -> None:
 
 
 def test_the_job_of_a_pilot_that_failed_is_done_by_another() -> None:
-    site = Site(name="ce", capacity=10, start=0.5, finish=0.8, configured=0.5)
+    site = CEModel(name="ce", capacity=10, start=0.5, finish=0.8, configured=0.5)
     world = ours(a_scenario(sites=(site,), owners=(Owner(name="default", jobs=9),), hours=9)).world
     assert sum(1 for one in world.pilots if one.cause is None and not one.empty) == 9
 
 
 def test_a_rate_drifts_between_its_bounds() -> None:
     drift = Drift(ce="ce", of="start", low=0.2, high=0.8, period=4)
-    truth = Truth("ce", Site(name="ce"), a_scenario(drifts=(drift,)))
+    truth = Truth("ce", CEModel(name="ce"), a_scenario(drifts=(drift,)))
     rates = [truth.rate("start", hours * HOUR) for hours in (0, 1, 2, 3, 4)]
     assert rates == pytest.approx([0.5, 0.8, 0.5, 0.2, 0.5])
     assert truth.rate("finish", 0) == 0.97
@@ -138,18 +138,18 @@ def test_bursts_come_when_they_are_told_to() -> None:
 def test_the_oracle_sends_nothing_into_trouble() -> None:
     told: list[Decision] = []
     scenario = a_scenario(troubles=(a_trouble(TroubleKind.BLACK_HOLE),))
-    drive(scenario, oracle, on_decided=told.extend)
+    drive(scenario, oracle, on_decisions=told.extend)
     during = [one for one in told if moment(HOUR) <= one.at < moment(2 * HOUR)]
     assert sum(one.granted for one in during) == 0
     assert sum(one.granted for one in told if one.at >= moment(2 * HOUR)) > 0
 
 
 def test_a_vo_gets_nothing_where_it_may_not_go() -> None:
-    sites = (Site(name="own", vos=("a",)), Site(name="all"))
+    sites = (CEModel(name="own", vos=("a",)), CEModel(name="all"))
     scenario = a_scenario(sites=sites, owners=(Owner(name="a"), Owner(name="b")))
     pilots = ours(scenario).world.pilots
-    assert {(one.vo, one.site.name) for one in pilots} >= {("a", "own"), ("b", "all")}
-    assert ("b", "own") not in {(one.vo, one.site.name) for one in pilots}
+    assert {(one.vo, one.ce.name) for one in pilots} >= {("a", "own"), ("b", "all")}
+    assert ("b", "own") not in {(one.vo, one.ce.name) for one in pilots}
 
 
 def test_what_a_run_was_worth_is_added_up() -> None:

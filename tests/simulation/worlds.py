@@ -4,18 +4,18 @@ from typing import Any
 
 from worker.policy.allocation import three_chances
 from worker.simulation.drive import Run, drive
-from worker.simulation.scenario import Scenario, Site, Trouble, TroubleKind
+from worker.simulation.scenario import CEModel, CETrouble, Scenario, TroubleKind
 
 
 def a_scenario(**facts: Any) -> Scenario:
     """Make a scenario of one good CE of ten slots for three hours, unless told otherwise."""
-    site = Site(name="ce", capacity=10, start=1.0, finish=1.0)
+    site = CEModel(name="ce", capacity=10, start=1.0, finish=1.0)
     return Scenario(**{"name": "test", "hours": 3.0, "sites": (site,), **facts})
 
 
-def a_trouble(kind: TroubleKind, begins: float = 1.0, ends: float = 2.0, **facts: Any) -> Trouble:
+def a_trouble(kind: TroubleKind, begins: float = 1.0, ends: float = 2.0, **facts: Any) -> CETrouble:
     """Make a trouble of the CE."""
-    return Trouble(ce="ce", kind=kind, begins=begins, ends=ends, **facts)
+    return CETrouble(ce="ce", kind=kind, begins=begins, ends=ends, **facts)
 
 
 def ours(scenario: Scenario, **options: Any) -> Run:

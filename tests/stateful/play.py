@@ -28,7 +28,7 @@ from worker.db.schedules import Schedule
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
 from worker.domain.errors import AlreadyExists, InUse, NotFound
-from worker.services.operate import apply, pilots
+from worker.services.operate import apply, inventory_file, pilots
 from worker.services.runtime import Runtime, TaskResult
 from worker.services.tasks import catalogue, execute, ticks
 
@@ -121,7 +121,7 @@ class Play:
         """Let an operator apply a file."""
         path = self._home / "site.toml"
         path.write_text(text)
-        wanted = apply.read(path, _backends())
+        wanted = inventory_file.read(path, _backends())
         self.by_operator(
             lambda: apply.apply(self.database, wanted, self.clocks.ours, dry_run=False)
         )

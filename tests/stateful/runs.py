@@ -33,12 +33,17 @@ def some(uow: UnitOfWork) -> settings:
 Try = Callable[[settings], None]
 
 
+def number_stamps(patch: pytest.MonkeyPatch) -> None:
+    """Give the same play the same stamps, from which the simulator draws the lives of its jobs."""
+    numbers = count(1)
+    patch.setattr(pilots, "token_hex", lambda length: f"{next(numbers):0{2 * length}x}")
+
+
 def run(engine: Engine, pour: Callable[[Engine], None], home: Path, how: settings) -> None:
     """Try many plays."""
 
     def machine() -> Machine:
-        numbers = count(1)  # the same play has the same stamps, so that it can be told again
-        patch.setattr(pilots, "token_hex", lambda length: f"{next(numbers):0{2 * length}x}")
+        number_stamps(patch)
         pour(engine)
         return Machine(Site(engine, home))
 

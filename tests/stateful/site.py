@@ -7,7 +7,7 @@ from tests.stateful.play import Play
 from tests.stateful.troubles import Trouble
 from worker.backends.sim.faults import Fault, switch_off, switch_on
 from worker.db import pilot_reads
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.domain.ce import CE
 from worker.domain.pilot import OCCUPYING, Pilot
 from worker.domain.vo import VO
@@ -30,7 +30,7 @@ class Site(Play):
     def pilot(self, which: int) -> Pilot | None:
         """Find a pilot that occupies a slot, if there is one."""
         with self.world() as tx:
-            found = pilot_reads.find(tx, statuses=OCCUPYING, asked=Asked(limit=100)).items
+            found = pilot_reads.find(tx, statuses=OCCUPYING, asked=PageRequest(limit=100)).items
         return found[which % len(found)] if found else None
 
     # What befalls the CEs.

@@ -9,14 +9,17 @@ from tests.databases import Sqlite
 from tests.session import PLAN
 from tests.stateful.machine import Machine
 from tests.stateful.mutations import mutated
-from tests.stateful.runs import LONG, SHORT, Try
+from tests.stateful.runs import LONG, SHORT, Try, number_stamps
 from tests.stateful.site import Site
 from tests.stateful.stories import TOLD, Story
 
 
 @pytest.fixture
-def machine(engine: Engine, sqlite_template: Sqlite, tmp_path: Path) -> Machine:
+def machine(
+    engine: Engine, sqlite_template: Sqlite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Machine:
     """A machine before its first step."""
+    number_stamps(monkeypatch)
     sqlite_template.pour(engine)
     return Machine(Site(engine, tmp_path), print)
 

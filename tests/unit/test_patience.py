@@ -6,6 +6,7 @@ import pytest
 
 from tests import patience
 from tests.patience import until
+from worker.backends.conformance.looks import once_in_time
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +38,11 @@ def test_it_waits_as_long_as_something_moves() -> None:
 def test_what_moves_in_circles_is_not_waited_for_without_end() -> None:
     with pytest.raises(pytest.fail.Exception, match="in vain"):
         until(lambda: False, progress=count().__next__, pause=0)
+
+
+def test_a_driver_is_late_only_if_it_is_so_each_time() -> None:
+    attempts = iter([False, False, True, False])
+
+    assert once_in_time(lambda: next(attempts))
+    assert next(attempts) is False
+    assert not once_in_time(lambda: False)

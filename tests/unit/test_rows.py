@@ -1,15 +1,17 @@
 """Rows as one parameter, and the keyset that says where a page ended."""
 
+import ast
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import JSON, Float, Integer, Text, select
 
 from tests.expectations import refused
-from worker.db.pages import MOST, Asked
+from worker.db.pages import MOST, PageRequest
 from worker.db.rows import encode, moment, rows
 from worker.db.types import UtcDateTime
 from worker.db.uow import UnitOfWork
@@ -74,4 +76,27 @@ def test_a_moment_is_written_in_utc_and_a_naive_one_is_refused() -> None:
 @pytest.mark.parametrize("limit", [0, -1, MOST + 1])
 def test_a_page_has_a_sensible_length(limit: int) -> None:
     with refused(Invalid, "limit", str(limit)):
-        Asked(limit=limit)
+        PageRequest(limit=limit)
+
+
+def test_db_is_the_only_room_that_knows_the_two_databases_apart() -> None:
+    """Baselines of back-ends are frozen, and name the types of both."""
+    worker = Path(__file__).parents[2] / "worker"
+    branching = [
+        f"{path.relative_to(worker)}: {ast.unparse(node)}"
+        for path in worker.rglob("*.py")
+        if "db" not in path.relative_to(worker).parts[:1] and "versions" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if _knows_a_dialect(node)
+    ]
+    assert branching == []
+
+
+def _knows_a_dialect(node: ast.AST) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return (node.module or "").startswith("sqlalchemy.dialects")
+    if not isinstance(node, ast.Compare | ast.Match | ast.Subscript):
+        return False
+    return any(
+        getattr(part, "attr", getattr(part, "id", None)) == "dialect" for part in ast.walk(node)
+    )

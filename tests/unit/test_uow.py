@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.expectations import broken_by, refused
 from tests.factories import a_vo
+from tests.patience import wait_for
 from worker.db import vos
 from worker.db.database import Database
 from worker.db.uow import Transaction, UnitOfWork, is_open
@@ -154,7 +155,7 @@ def in_a_thread(work: Callable[[], object]) -> list[object]:
     said: list[object] = []
     thread = threading.Thread(target=lambda: said.append(work()))
     thread.start()
-    thread.join(10)
+    wait_for(thread)
     return said
 
 

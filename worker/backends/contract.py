@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from worker.db.chains import Chain
 from worker.db.uow import UnitOfWork
@@ -24,6 +24,7 @@ from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.credential import CredentialKind
 from worker.domain.errors import CredentialProblem
+from worker.domain.validation import Table
 
 __all__ = [
     "Backend",
@@ -37,14 +38,13 @@ __all__ = [
     "Order",
     "Output",
     "Receipt",
+    "Tidies",
 ]
 """What the author of a back-end imports. The values are defined in `worker.domain.ce_answers`."""
 
 
-class Options(BaseModel):
+class Options(Table):
     """What a CE of this back-end may be told. An unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     visibility_delay: float = Field(default=0, ge=0)
     """Seconds until a job that the CE accepted is sure to be in its listing."""
@@ -63,7 +63,7 @@ class Options(BaseModel):
 
     @property
     def credential(self) -> CredentialKind | None:
-        """Say which credential of each VO the CE asks for, if any."""
+        """Return which credential of each VO the CE asks for, if any."""
         return None
 
     @classmethod
@@ -83,7 +83,10 @@ class Driver(Protocol):
         """
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        """Ask after these jobs, live and in the CE's history, in as few calls as it has."""
+        """Ask after these jobs, live and in the CE's history, in as few calls as it has.
+
+        A question, as `find` is: it changes nothing at the CE.
+        """
 
     def find(self) -> Listing:
         """List every job of this CE that carries a stamp of ours, whoever recorded it.
@@ -101,6 +104,19 @@ class Driver(Protocol):
 
     def hello(self) -> str:
         """Reach the CE, change nothing, and say in a line who answered: its kind and version."""
+
+
+@runtime_checkable
+class Tidies(Protocol):
+    """What a driver can do besides, if something of its pilots would stay at the CE for ever."""
+
+    def tidy(self) -> None:
+        """Clear away what nobody needs any longer, and renew what runs out.
+
+        Files and jobs that were kept long enough, jobs that nobody will let start, what an ended
+        pilot left running. It is called now and then, after a complete listing was recorded;
+        `poll` and `find` are questions and change nothing at the CE.
+        """
 
 
 def no_credentials(kind: CredentialKind) -> dict[str, Path | CredentialProblem]:

@@ -70,7 +70,7 @@ def look(credential: Credential, now: datetime) -> Credential:
 def usable(
     found: Mapping[str, Credential | None], backend: str, kind: CredentialKind, now: datetime
 ) -> dict[str, Path | CredentialProblem]:
-    """Tell for each VO the file that it may use now, or what is wrong; look at each file once."""
+    """Return for each VO the file that it may use now, or what is wrong; look at each file once."""
     seen = {one.path: look(one, now) for one in found.values() if one is not None}
     answer: dict[str, Path | CredentialProblem] = {}
     for vo, one in found.items():
@@ -100,7 +100,7 @@ def unknown(vo: str, backend: str, kind: CredentialKind) -> str:
 
 
 def _read(path: Path) -> tuple[bytes, datetime]:
-    """Read a file that is fit to hold a secret; tell when it was written, too."""
+    """Read a file that is fit to hold a secret; return when it was written, too."""
     try:
         # Without waiting: a pipe or a device is opened at once, and refused.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -162,23 +162,23 @@ def _token(content: bytes, path: Path) -> _Life:
         raise _Problem("it is not a token") from None
     if len(word.split()) != 1 or not word.isprintable():
         raise _Problem("it is not one token alone")
-    claims = _claims(word)
+    life = claims(word)
     return _Life(
-        _moment(claims.get("nbf", claims.get("iat"))),
-        _moment(claims.get("exp")),
+        _moment(life.get("nbf", life.get("iat"))),
+        _moment(life.get("exp")),
     )
 
 
-def _claims(word: str) -> dict[str, Any]:
+def claims(word: str) -> dict[str, Any]:
     """Read what a JWT says of itself, unverified; nothing of a token of another form."""
     if not _JWT.fullmatch(word):
         return {}
     middle = word.split(".")[1]
     try:
-        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+        written = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
     except ValueError:
         return {}
-    return claims if isinstance(claims, dict) else {}
+    return written if isinstance(written, dict) else {}
 
 
 def _key(content: bytes, path: Path) -> _Life:

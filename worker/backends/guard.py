@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from worker.backends.contract import Driver
+from worker.backends.contract import Driver, Tidies
 from worker.db import uow
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import BackendError, PilotageError, Unavailable, Unreadable
-from worker.domain.pilot import check_stamp, check_stamps
+from worker.domain.pilot import check_stamp, check_stamps, is_stamp
 from worker.domain.secrets import without_secrets
+from worker.domain.texts import one_line
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Guard:
         with _calling("find"):
             listing = self._driver.find()
         return Listing(
-            jobs=[_with_safe_node(_clean(job)) for job in listing.jobs if _is_stamp(job.stamp)],
+            jobs=[_with_safe_node(_clean(job)) for job in listing.jobs if is_stamp(job.stamp)],
             complete=listing.complete,
             as_of=listing.as_of,
             vos=listing.vos,
@@ -65,6 +66,17 @@ class Guard:
         with _calling("output"):
             written = self._driver.output(job)
         return Output(text=without_secrets(written.text), truncated=written.truncated)
+
+    @property
+    def tidies(self) -> bool:
+        """Whether the driver has something to clear away at its CE now and then."""
+        return isinstance(self._driver, Tidies)
+
+    def tidy(self) -> None:
+        """Clear away what nobody needs any longer, if the driver leaves anything."""
+        with _calling("tidy"):
+            if isinstance(self._driver, Tidies):
+                self._driver.tidy()
 
     def hello(self) -> str:
         """Reach the CE, change nothing, and say in a line who answered."""
@@ -131,13 +143,4 @@ def _with_safe_node(answer: Observed) -> Observed:
         return answer._replace(node=None)
     if len(node) <= LONGEST_NODE and node.isascii() and node.isprintable():
         return answer
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in node.strip())
-    return answer._replace(node=shown[:LONGEST_NODE])
-
-
-def _is_stamp(word: str) -> bool:
-    try:
-        check_stamp(word)
-    except PilotageError:
-        return False
-    return True
+    return answer._replace(node=one_line(node, LONGEST_NODE))

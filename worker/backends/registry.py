@@ -1,30 +1,28 @@
 """Which back-ends are installed, and which tables belong to which."""
 
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from pydantic import ValidationError
-
+from worker import plugins
 from worker.backends.contract import Backend, Means, Options
 from worker.backends.guard import Guard
 from worker.domain.ce import CE
-from worker.domain.errors import ConfigurationError, Invalid, UnknownBackend
+from worker.domain.errors import ConfigurationError, UnknownBackend
 from worker.domain.nearest import nearest
-from worker.domain.validation import place, reason
+from worker.domain.validation import read_options
 
 GROUP = "pilotage.backends"
 
 
 def discover() -> dict[str, Backend]:
     """Load every installed back-end, in the order of their names."""
-    found: dict[str, Backend] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        backend = _load(point)
-        if found.setdefault(backend.name, backend) is not backend:
-            raise ConfigurationError(f"back-end {backend.name}", "two distributions bring it")
-    owners(found)
-    return found
+    backends = plugins.load(GROUP, Backend, "back-end")
+    for name, backend in backends.items():
+        if not backend.name == backend.chain.name == name:
+            itself = f"it calls itself {backend.name}, {backend.chain.name}"
+            raise ConfigurationError(f"back-end {name}", itself)
+    owners(backends)
+    return backends
 
 
 def owners(backends: Mapping[str, Backend]) -> dict[str, str]:
@@ -46,38 +44,11 @@ def get(backends: Mapping[str, Backend], name: str) -> Backend:
     return backends[name]
 
 
-def _load(point: EntryPoint) -> Backend:
-    try:
-        backend = point.load()
-    except Exception as error:  # a plug-in may raise anything
-        raise ConfigurationError(
-            f"back-end {point.name}",
-            f"it cannot be loaded: {type(error).__name__}: {error}",
-        ) from error
-    if not isinstance(backend, Backend):
-        raise ConfigurationError(f"back-end {point.name}", f"{point.value} is not a Backend")
-    if backend.name != point.name or backend.chain.name != point.name:
-        raise ConfigurationError(
-            f"back-end {point.name}",
-            f"it calls itself {backend.name}, {backend.chain.name}",
-        )
-    return backend
-
-
 def check_options(
     backends: Mapping[str, Backend], name: str, options: Mapping[str, Any]
 ) -> Options:
     """Read a CE's options as its back-end understands them."""
-    model = get(backends, name).options
-    for key in options:
-        if key not in model.model_fields:
-            raise Invalid(f"option {key!r} of back-end {name}", nearest(key, model.model_fields))
-    try:
-        return model(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = f"option {place(first)!r}" if first["loc"] else "the options"
-        raise Invalid(f"{what} of back-end {name}", reason(first)) from None
+    return read_options(get(backends, name).options, options, f"back-end {name}")
 
 
 def connect(

@@ -7,6 +7,7 @@ other characters than UTF-8 is kept with replacements.
 
 import logging
 import os
+import pwd
 import selectors
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from worker.domain.errors import Unavailable, Unreadable
 from worker.domain.secrets import end_of
 
 log = logging.getLogger(__name__)
+
+STANDARD_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 LIMIT = 16 * 2**20
 """Bytes that a program may write to its standard output and error together."""
@@ -91,6 +94,16 @@ def run(
         exit_code=process.returncode,
         seconds=seconds,
     )
+
+
+def clean_environment() -> dict[str, str]:
+    """Make an environment as a fresh login has it, with nothing of the worker's in it."""
+    try:
+        user = pwd.getpwuid(os.geteuid())
+        who = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
+    except KeyError:  # a user id without a name, as containers have it
+        who = {"HOME": "/"}
+    return {"PATH": STANDARD_PATH, "SHELL": "/bin/sh", **who}
 
 
 def shown(argv: Sequence[str]) -> str:

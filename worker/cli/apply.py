@@ -11,6 +11,7 @@ from worker.cli.groups import example
 from worker.cli.options import as_json, warn_of_long_calls
 from worker.services.operate import apply as service
 from worker.services.operate import export as export_service
+from worker.services.operate import inventory_file
 
 COLUMNS = (
     Column(name="what", rank=ALWAYS),
@@ -25,7 +26,7 @@ COLUMNS = (
 @as_json
 def apply(file: Path, dry_run: bool, as_json: bool) -> None:
     """Make VOs, CEs and schedules what a TOML file says. The difference is shown first."""
-    wanted = service.read(file, wiring.backends())
+    wanted = inventory_file.read(file, wiring.backends())
     changes = service.apply(wiring.current_database(), wanted, wiring.now(), dry_run=dry_run)
     if not dry_run:
         warn_of_long_calls()

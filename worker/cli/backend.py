@@ -9,8 +9,7 @@ from worker.cli import show
 from worker.cli.groups import Group, example
 from worker.cli.options import as_json
 from worker.domain.errors import NotAllMigrated
-from worker.services.operate import chains as service
-from worker.services.operate.database import Migrated
+from worker.services.operate import database as service
 
 
 @click.group(cls=Group, epilog=example("pilotage backend list"))
@@ -42,7 +41,8 @@ def migrate(name: str, as_json: bool) -> None:
 @as_json
 def upgrade_all(as_json: bool) -> None:
     """Bring the tables of every back-end up to date. One that fails stops no other."""
-    _show(service.upgrade_all(wiring.database(), wiring.backends()), as_json)
+    chains = [backend.chain for backend in wiring.backends().values()]
+    _show(service.migrate_each(wiring.database(), chains), as_json)
 
 
 @backend.command(epilog=example('pilotage backend revision sim "add a column"'))
@@ -57,7 +57,7 @@ def revision(name: str, message: str) -> None:
     show.say(f"wrote {written}" if written else f"the migrations of {name} are in step")
 
 
-def _show(migrated: list[Migrated], as_json: bool) -> None:
+def _show(migrated: list[service.Migrated], as_json: bool) -> None:
     rows = [asdict(chain) for chain in migrated]
     if as_json:
         show.as_json(rows)

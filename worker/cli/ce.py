@@ -182,8 +182,7 @@ def drain(name: str, by: datetime | None, as_json: bool) -> None:
 @click.option("--until", type=Moment(), help="When it goes on by itself: 2h, or a moment in UTC.")
 def pause(name: str, reason: str, until: datetime | None) -> None:
     """Send nothing to a CE, not even a probe, for a time."""
-    wiring.current_database()
-    pausing.pause(wiring.runtime(by_hand=True), name, reason, until)
+    pausing.pause(wiring.by_hand(), name, reason, until)
     show.say(f"CE {name} is held{f' until {until:%Y-%m-%d %H:%M}Z' if until else ''}: {reason}")
 
 
@@ -192,8 +191,7 @@ def pause(name: str, reason: str, until: datetime | None) -> None:
 @click.option("--reason", default="resumed by hand", show_default=True, help="Why.")
 def resume(name: str, reason: str) -> None:
     """End the pause of a CE, whoever made it."""
-    wiring.current_database()
-    pausing.resume(wiring.runtime(by_hand=True), name, reason)
+    pausing.resume(wiring.by_hand(), name, reason)
     show.say(f"CE {name} is normal")
 
 
@@ -229,10 +227,10 @@ def diff(
 ) -> None:
     """Show what a CE has and the database lacks, and the reverse.
 
-    The exit code is 1 while something differs. What the next check will record is no difference.
+    The exit code is 1 while something differs, or if the CE cannot be asked. What the next check
+    will record is no difference.
     """
-    wiring.current_database()
-    runtime = wiring.runtime(by_hand=True)
+    runtime = wiring.by_hand()
     adopt_for = vo if adopt else None
     comparison = service.diff(runtime, name, adopt_for=adopt_for, cancel=cancel, yes=yes)
     if as_json:
@@ -260,7 +258,7 @@ def remove(name: str, yes: bool) -> None:
 ce.add_command(test)
 
 
-def _show_differences(name: str, compared: service.Compared, *, show_all: bool) -> None:
+def _show_differences(name: str, compared: service.CEDiff, *, show_all: bool) -> None:
     shown = [*compared.differences, *(compared.expected if show_all else ())]
     rows = sorted(map(asdict, shown), key=lambda row: (row["what"], row["pilot_id"] or 0))
     show.table(rows, DIFFERENCE, f"CE {name} has what the database says")

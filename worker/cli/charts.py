@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from worker.services.observe.simulate import Comparison, Outcome
-from worker.simulation.scenario import Trouble
+from worker.services.observe.simulate import PolicyComparison, PolicyResult
+from worker.simulation.scenario import CETrouble
 
 WIDTH, NARROWEST = 72, 24
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -14,7 +14,7 @@ COLOURS = ("#8a8a8a", "#0b6e4f", "#c8553d", "#3d5a98", "#8f6bb3", "#b08900")
 LEFT, TOP, BREADTH, HEIGHT, LINE = 56, 44, 820, 260, 18
 
 
-def lines(compared: Comparison, room: int | None) -> Iterator[str]:
+def lines(compared: PolicyComparison, room: int | None) -> Iterator[str]:
     """Draw a row of blocks for each policy, and a row for each trouble under them."""
     most = _most(compared)
     troubles = compared.scenario.troubles
@@ -32,12 +32,12 @@ def lines(compared: Comparison, room: int | None) -> Iterator[str]:
     yield f"{'':{margin}}  0 h{f'{hours:g} h':>{width - 3}}"
 
 
-def svg(compared: Comparison) -> str:
+def svg(compared: PolicyComparison) -> str:
     """Draw the same as a picture: a line for each policy, a band for each trouble."""
     return "\n".join([*_picture(compared), "</svg>", ""])
 
 
-def _picture(compared: Comparison) -> Iterator[str]:
+def _picture(compared: PolicyComparison) -> Iterator[str]:
     scenario, most = compared.scenario, _scale(_most(compared))
     bottom = TOP + HEIGHT
     tall = bottom + 40 + LINE * len(compared.outcomes)
@@ -67,7 +67,7 @@ def _picture(compared: Comparison) -> Iterator[str]:
         yield f'<text x="{LEFT + 32}" y="{y}">{escape(label)}</text>'
 
 
-def _band(trouble: Trouble, hours: float) -> Iterator[str]:
+def _band(trouble: CETrouble, hours: float) -> Iterator[str]:
     x = LEFT + BREADTH * trouble.begins / hours
     wide = BREADTH * (min(trouble.ends, hours) - trouble.begins) / hours
     if wide > 0:
@@ -76,7 +76,7 @@ def _band(trouble: Trouble, hours: float) -> Iterator[str]:
         yield f'<text x="{x + 4:.1f}" y="{TOP + 14}" fill="#7a5230">{label}</text>'
 
 
-def _path(outcome: Outcome, hours: float, most: int, colour: str) -> str:
+def _path(outcome: PolicyResult, hours: float, most: int, colour: str) -> str:
     points = [
         f"{LEFT + BREADTH * (number + 0.5) / (4 * WIDTH):.1f},"
         f"{TOP + HEIGHT - HEIGHT * mean / most:.1f}"
@@ -87,17 +87,17 @@ def _path(outcome: Outcome, hours: float, most: int, colour: str) -> str:
     )
 
 
-def _blocks(outcome: Outcome, most: int, width: int) -> str:
+def _blocks(outcome: PolicyResult, most: int, width: int) -> str:
     means = _means(outcome, width)
     return "".join(BLOCKS[min(8, round(8 * mean / max(1, most)))] for mean in means)
 
 
-def _when(trouble: Trouble, hours: float, width: int) -> str:
+def _when(trouble: CETrouble, hours: float, width: int) -> str:
     cells = [(number + 0.5) * hours / width for number in range(width)]
     return "".join("▒" if trouble.begins <= cell < trouble.ends else "·" for cell in cells)
 
 
-def _means(outcome: Outcome, parts: int) -> Sequence[float]:
+def _means(outcome: PolicyResult, parts: int) -> Sequence[float]:
     """Return the mean of each part of the time; a sample fills several parts if there are few."""
     running = [sample.running for sample in outcome.samples]
     means = []
@@ -115,5 +115,5 @@ def _scale(most: int) -> int:
     return 4 * next(step for step in steps if 4 * step >= most)
 
 
-def _most(compared: Comparison) -> int:
+def _most(compared: PolicyComparison) -> int:
     return max(sample.running for outcome in compared.outcomes for sample in outcome.samples)

@@ -18,7 +18,7 @@ from worker.domain.lengths import spoken
 from worker.domain.schedule import Outcome
 from worker.domain.vo import ALL_VOS
 from worker.services import credentials as service
-from worker.services.credentials import Standing
+from worker.services.credentials import CredentialStanding
 from worker.services.tasks import renew_credentials as renewing
 
 COLUMNS = ["vo", "backend", "kind", "state", "left", "used", "expires_at", "renew", "path"]
@@ -137,8 +137,7 @@ def remove(vo: str, backend: str, kind: str | None, yes: bool) -> None:
 @as_json
 def renew(vo: str, backend: str, kind: str | None, as_json: bool) -> None:
     """Renew a credential now, by its command."""
-    wiring.current_database()
-    runtime = wiring.runtime(by_hand=True)
+    runtime = wiring.by_hand()
     done = renewing.renew_one(runtime, _vo(vo), backend, _named(kind))
     show.as_json(asdict(done)) if as_json else _lines(done.lines)
     if done.outcome is Outcome.FAILED or done.busy:
@@ -168,7 +167,7 @@ def _words(command: str | None) -> tuple[str, ...] | None:
         raise Invalid("renew", str(error).lower()) from None
 
 
-def _row(one: Standing) -> dict[str, Any]:
+def _row(one: CredentialStanding) -> dict[str, Any]:
     has_end = one.seconds_left is not None
     return {
         **asdict(one),
@@ -179,7 +178,7 @@ def _row(one: Standing) -> dict[str, Any]:
     }
 
 
-def _show(one: Standing, as_json: bool) -> None:
+def _show(one: CredentialStanding, as_json: bool) -> None:
     if as_json:
         show.as_json(asdict(one))
         return

@@ -5,7 +5,7 @@
 
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
@@ -14,7 +14,7 @@ from rich.console import Console
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import example
-from worker.cli.options import as_json
+from worker.cli.options import Ago, as_json
 from worker.cli.view import picture
 from worker.domain.errors import Invalid
 from worker.domain.pilot import Status
@@ -30,8 +30,7 @@ LATEST = 8
 @as_json
 def status(as_json: bool) -> None:
     """Show the CEs, the pilots, and what happened last, and why."""
-    wiring.current_database()
-    situation = overview(wiring.runtime())
+    situation = overview(wiring.current_runtime())
     if as_json:
         show.as_json(_machine(situation))
     else:
@@ -46,8 +45,7 @@ def top(interval: float) -> None:
 
     if not 0 < interval < DAY:
         raise Invalid("interval", f"{interval} is not a number of seconds above 0")
-    wiring.current_database()
-    runtime = wiring.runtime()
+    runtime = wiring.current_runtime()
     console = Console()
     if not console.is_terminal:
         show.render(picture(overview(runtime), show.width()), show.width())
@@ -65,13 +63,12 @@ def top(interval: float) -> None:
 @click.command(epilog=example("pilotage explain lyon --vo lhcb"))
 @click.argument("ce")
 @click.option("--vo", help="Only for this VO.")
-@click.option("--at", help="As of this moment, in UTC: 2026-01-31T12:00.")
+@click.option("--at", "until", type=Ago(), help="As of this moment in UTC, or so long ago.")
 @as_json
-def explain(ce: str, vo: str | None, at: str | None, as_json: bool) -> None:
+def explain(ce: str, vo: str | None, until: datetime | None, as_json: bool) -> None:
     """Explain why a CE got as many pilots as it did, or none."""
     from worker.services.operate import pauses
 
-    until = _moment(at)
     decisions = explain_service(wiring.current_database(), ce, vo=vo, at=until)
     if as_json:
         show.as_json([asdict(decision) for decision in decisions])
@@ -85,16 +82,6 @@ def explain(ce: str, vo: str | None, at: str | None, as_json: bool) -> None:
         pilots = show.counted(decision.granted, "pilot")
         show.say(f"{show.word(decision.at)}  VO {decision.vo}: {pilots}")
         show.fields(dict(steps(decision)), indent=2)
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise Invalid("moment", f"{text!r} is not like 2026-01-31T12:00") from None
 
 
 def _by(until: datetime | None) -> str:

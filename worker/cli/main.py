@@ -61,7 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     # A start makes many objects and hardly any garbage; to look for it costs a tenth of the start.
     gc.set_threshold(OBJECTS)
-    sys.exit(run(arguments))
+    code = run(arguments)
+    if "worker.wiring" in sys.modules:
+        sys.modules["worker.wiring"].close()
+    gc.freeze()  # what is left goes with the process
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

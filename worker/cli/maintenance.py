@@ -8,7 +8,7 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.groups import Group, example
 from worker.cli.options import Moment, as_json, sure
-from worker.services.operate import maintenance as service
+from worker.services.operate import pauses
 
 COLUMNS = ["id", "ce", "begins_at", "ends_at", "reason"]
 
@@ -26,7 +26,7 @@ def maintenance() -> None:
 def add(ce: str, begins_at: datetime | None, ends_at: datetime, reason: str) -> None:
     """Add a maintenance."""
     database = wiring.current_database()
-    made = service.add(database, ce, begins_at or wiring.now(), ends_at, reason)
+    made = pauses.add_maintenance(database, ce, begins_at or wiring.now(), ends_at, reason)
     show.say(f"maintenance {made} of CE {ce} until {ends_at:%Y-%m-%d %H:%M}Z")
 
 
@@ -35,7 +35,7 @@ def add(ce: str, begins_at: datetime | None, ends_at: datetime, reason: str) -> 
 @as_json
 def list_(ce: str | None, as_json: bool) -> None:
     """List the maintenances that are not over."""
-    found = service.find(wiring.current_database(), ce, wiring.now())
+    found = pauses.maintenances_of(wiring.current_database(), ce, wiring.now())
     rows = [{column: getattr(one, column) for column in COLUMNS} for one in found]
     show.as_json(rows) if as_json else show.table(rows, COLUMNS, "no maintenance is known")
 
@@ -46,5 +46,5 @@ def list_(ce: str | None, as_json: bool) -> None:
 @sure
 def remove(ce: str, number: int, yes: bool) -> None:
     """Remove a maintenance; the CE gets pilots again."""
-    service.remove(wiring.current_database(), ce, number, yes=yes)
+    pauses.remove_maintenance(wiring.current_database(), ce, number, yes=yes)
     show.say(f"maintenance {number} of CE {ce} removed")

@@ -22,8 +22,7 @@ def metrics(to: Path | None) -> None:
 
     Each CE, credential and task has its own; what they mean stands beside them.
     """
-    wiring.current_database()
-    text = read(wiring.runtime())
+    text = read(wiring.current_runtime())
     if to is None:
         show.verbatim(text.rstrip("\n"))
         return

@@ -127,8 +127,7 @@ def show_(which: str, ce: str | None, as_json: bool) -> None:
 @as_json
 def output(which: str, ce: str | None, tail: int | None, as_json: bool) -> None:
     """Show what a pilot wrote, as far as its CE keeps it."""
-    wiring.current_database()
-    result = service.output(wiring.runtime(by_hand=True), which, ce=ce, tail=tail)
+    result = service.output(wiring.by_hand(), which, ce=ce, tail=tail)
     if as_json:
         show.as_json(asdict(result))
         return
@@ -144,8 +143,7 @@ def output(which: str, ce: str | None, tail: int | None, as_json: bool) -> None:
 @as_json
 def cancel(which: Sequence[str], ce: str | None, yes: bool, as_json: bool) -> None:
     """End pilots. Their CE is asked to; a later check tells what became of them."""
-    wiring.current_database()
-    done = service.cancel(wiring.runtime(by_hand=True), which, yes=yes, ce=ce)
+    done = service.cancel(wiring.by_hand(), which, yes=yes, ce=ce)
     if as_json:
         show.as_json(asdict(done))
     else:

@@ -62,8 +62,7 @@ def plan(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Show what the next cycle would do, and change nothing."""
-    wiring.current_database()
-    runtime = wiring.runtime(by_hand=True)
+    runtime = wiring.by_hand()
     if day is not None:
         if settings or demands or vo:
             raise click.UsageError("A day is decided again as it was: no --set, --demand or --vo.")

@@ -10,7 +10,7 @@ from worker.cli import show
 from worker.cli.groups import example
 from worker.cli.options import as_json
 from worker.domain.errors import TaskFailed
-from worker.services.operate.ce_test import Asked, Step, probe
+from worker.services.operate.ce_test import ProbeRequest, ProbeStep, probe
 
 WORDS = {True: "ok", False: "failed", None: "…"}
 
@@ -24,10 +24,9 @@ WORDS = {True: "ok", False: "failed", None: "…"}
 @as_json
 def test(name: str, pilot: bool, vo: str | None, patience: float, as_json: bool) -> None:
     """Check a CE live, and say what is wrong."""
-    wiring.current_database()
-    request = Asked(vo=vo, pilot=pilot, patience=timedelta(seconds=patience))
+    request = ProbeRequest(vo=vo, pilot=pilot, patience=timedelta(seconds=patience))
     steps = []
-    for step in probe(wiring.runtime(by_hand=True), name, request):
+    for step in probe(wiring.by_hand(), name, request):
         steps.append(step)
         if not as_json:
             _say(step)
@@ -39,8 +38,8 @@ def test(name: str, pilot: bool, vo: str | None, patience: float, as_json: bool)
         raise TaskFailed(f"ce test {name}", f"steps that failed: {names}")
 
 
-def _say(step: Step) -> None:
-    first, *rest = step.said.splitlines() or [""]
+def _say(step: ProbeStep) -> None:
+    first, *rest = step.finding.splitlines() or [""]
     show.say(f"{show.coloured(WORDS[step.ok], 6)}  {step.name:<10}  {show.legible(first)}")
     for line in rest:
         show.say(f"{'':<20}{show.legible(line)}")

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.columns import Column, column_of, layout
+from worker.domain import texts
 from worker.domain.lengths import clock
 from worker.domain.secrets import without_secrets
 
@@ -183,11 +184,7 @@ def coloured(word: str, width: int = 0) -> str:
 
 def legible(text: str) -> str:
     """Make a text of unknown origin fit for a terminal, which obeys some characters."""
-    if not sys.stdout.isatty():
-        return text
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    return texts.legible(text) if sys.stdout.isatty() else text
 
 
 def written(value: object) -> str:

@@ -14,7 +14,7 @@ from worker.cli.groups import example
 from worker.cli.options import as_json
 from worker.domain.errors import Invalid
 from worker.services.observe import simulate as service
-from worker.services.observe.simulate import Comparison, Outcome
+from worker.services.observe.simulate import PolicyComparison, PolicyResult
 
 COLUMNS = (
     "policy", "goodput", "net", "waste", "pilots", "failed", Column(name="refused", rank=8),
@@ -78,7 +78,7 @@ def _list(*, as_json: bool) -> None:
         show.table(rows, ("name", "hours", "about"), "no scenarios")
 
 
-def _show(compared: Comparison, *, chart: bool) -> None:
+def _show(compared: PolicyComparison, *, chart: bool) -> None:
     scenario = compared.scenario
     show.say(f"{scenario.name}, {scenario.hours:g} h, seed {compared.seed}: {scenario.about}")
     show.say("")
@@ -101,7 +101,7 @@ LEGEND = {
 }
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
+def _row(outcome: PolicyResult) -> dict[str, Any]:
     own = outcome.score
     return {
         "policy": outcome.policy,
@@ -118,7 +118,7 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _machine(compared: Comparison) -> dict[str, Any]:
+def _machine(compared: PolicyComparison) -> dict[str, Any]:
     return {
         "scenario": compared.scenario.name,
         "hours": compared.scenario.hours,

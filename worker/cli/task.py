@@ -99,8 +99,7 @@ def run(
     """Run a task now, here, without a broker. Locks hold; rate limits do not."""
     entry = catalogue.get(name)
     subject = _subject(entry, vo, ce)
-    wiring.current_database()
-    runtime = wiring.runtime(by_hand=True)
+    runtime = wiring.by_hand()
     try:
         if dry_run:
             done = execute.execute(entry, subject, runtime, dry_run=True)

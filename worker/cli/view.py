@@ -16,7 +16,7 @@ from worker.domain.credential import State
 from worker.domain.decision import Decision
 from worker.domain.lengths import clock, spoken
 from worker.domain.pilot import Status, Transition
-from worker.services.credentials import Standing
+from worker.services.credentials import CredentialStanding
 from worker.services.observe.failing import Ends
 from worker.services.observe.overview import DISABLED, NORMAL, CELine, Overview
 from worker.services.observe.standstill import sentence
@@ -54,10 +54,10 @@ def picture(
     head = [
         *_statuses(situation, width),
         Text(f"last hour: {ended(situation.ends)}"),
-        *(Text(f"! {warning.line}", style=warning.style) for warning in warnings(situation)),
+        *(_warning(notice, width) for notice in warnings(situation)),
         *(Text(note, "yellow") for note in notes),
     ]
-    tall = sum(len(wrap(line.plain, width)) for line in head) if width else len(head)
+    tall = sum(_height(line, width) for line in head)
     ces, events = _rows(tall, len(situation.ces), height)
     return Group(
         *head,
@@ -68,6 +68,11 @@ def picture(
         Text(),
         _transitions(situation, width, events),
     )
+
+
+def _height(text: Text, width: int | None) -> int:
+    lines = text.plain.split("\n")
+    return sum(len(wrap(line, width)) for line in lines) if width else len(lines)
 
 
 def _rows(head: int, ces: int, height: int | None) -> tuple[int, int]:
@@ -108,6 +113,13 @@ class Notice(NamedTuple):
     style: str = "bold red"
 
 
+def _warning(notice: Notice, width: int | None) -> Text:
+    """Write a warning whose further lines are indented."""
+    line = f"! {notice.line}"
+    lines = wrap(line, width, subsequent_indent="  ", break_on_hyphens=False) if width else [line]
+    return Text("\n".join(lines), style=notice.style)
+
+
 def warnings(situation: Overview) -> list[Notice]:
     """List what is full or stands still, which CEs do not answer, which credentials end."""
     still = []
@@ -136,10 +148,11 @@ def _of_disk(situation: Overview) -> list[Notice]:
     return [Notice("disk", line)]
 
 
-def _of_credential(one: Standing) -> Notice:
+def _of_credential(one: CredentialStanding) -> Notice:
     subject = f"{one.kind} of {one.vo} for {one.backend}"
     if one.problem:
-        return Notice(subject, one.problem)
+        advice = "" if one.renew else "; put a new one in its place"
+        return Notice(subject, f"{one.problem}{advice}")
     return Notice(subject, _ending(one), "yellow")
 
 
@@ -150,7 +163,7 @@ def ended(ends: Ends) -> str:
     return (line + (f" (failed: {causes})" if causes else "")) or "no pilot ended"
 
 
-def _ending(one: Standing) -> str:
+def _ending(one: CredentialStanding) -> str:
     left = spoken(timedelta(seconds=one.seconds_left or 0))
     return f"the {one.kind} of {one.vo} for {one.backend} expires in {left}: {one.path}"
 
@@ -237,7 +250,8 @@ def _decisions(situation: Overview, width: int | None, shown: int) -> Renderable
     for decision in situation.decisions:
         by_place.setdefault((decision.vo, decision.ce), []).append(decision)
     rows = [_decision(made, situation) for made in islice(by_place.values(), shown)]
-    return grid(rows, DECISIONS, width)
+    columns = [c for c in DECISIONS if c.name != "times" or any(row["times"] for row in rows)]
+    return grid(rows, columns, width)
 
 
 def _decision(made: Sequence[Decision], situation: Overview) -> dict[str, Any]:

@@ -135,8 +135,7 @@ def drain(name: str, as_json: bool) -> None:
 @click.argument("name")
 def ask(name: str) -> None:
     """Ask the demand source of a VO now, and say what it answered."""
-    wiring.current_database()
-    done = execute.execute(catalogue.get("ask_demand"), name, wiring.runtime(by_hand=True))
+    done = execute.execute(catalogue.get("ask_demand"), name, wiring.by_hand())
     if done.outcome is not Outcome.OK:
         raise TaskFailed(*done.lines)
     show.say(str(done))

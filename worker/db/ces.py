@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, exists, insert, select, update
 
 from worker.db.names import unknown
-from worker.db.pages import FIRST, Asked, Page, contains, read_page
+from worker.db.pages import FIRST, Page, PageRequest, contains, read_page
 from worker.db.rows import has_string, insert_new
 from worker.db.tables import ce_health, ce_vos, ces, pilots, vos
 from worker.db.uow import Transaction
@@ -34,11 +34,10 @@ def add(tx: Transaction, ce: CE) -> int:
 
 
 def get(tx: Transaction, name: str) -> CE:
-    """Read one CE."""
-    found = tx.execute(select(*_COLUMNS).where(ces.c.name == name)).mappings().one_or_none()
-    if found is None:
+    row = tx.execute(select(*_COLUMNS).where(ces.c.name == name)).mappings().one_or_none()
+    if row is None:
         raise unknown(tx, ces, name)
-    return CE(**found)
+    return CE(**row)
 
 
 def change(tx: Transaction, name: str, /, **changes: Any) -> CE:
@@ -66,7 +65,7 @@ def find(
     enabled: bool | None = None,
     draining: bool | None = None,
     tags: Collection[str] = (),
-    asked: Asked = FIRST,
+    asked: PageRequest = FIRST,
 ) -> Page[CE]:
     """List CEs: those with this part of a name, these values and all of these tags."""
     query = select(*_COLUMNS)
@@ -85,7 +84,6 @@ def find(
 
 
 def names(tx: Transaction) -> list[str]:
-    """Name every CE."""
     return list(tx.execute(select(ces.c.name).order_by(ces.c.name)).scalars())
 
 
@@ -102,8 +100,8 @@ def success_rates(tx: Transaction) -> dict[str, float]:
     }
 
 
-def closed_to_most(tx: Transaction) -> dict[str, frozenset[str]]:
-    """Name, for each CE that is not open to all, the VOs that may use it."""
+def allowed_by_ce(tx: Transaction) -> dict[str, frozenset[str]]:
+    """Return, for each CE that is not open to all, the VOs that may use it."""
     query = (
         select(ces.c.name.label("ce"), vos.c.name.label("vo"))
         .select_from(
@@ -113,33 +111,33 @@ def closed_to_most(tx: Transaction) -> dict[str, frozenset[str]]:
         )
         .where(~ces.c.open_to_all)
     )
-    found: dict[str, set[str]] = {}
+    by_ce: dict[str, set[str]] = {}
     for row in tx.execute(query):
-        found.setdefault(row.ce, set()).update({row.vo} - {None})
-    return {ce: frozenset(names) for ce, names in found.items()}
+        by_ce.setdefault(row.ce, set()).update({row.vo} - {None})
+    return {ce: frozenset(names) for ce, names in by_ce.items()}
 
 
 def drained_by(tx: Transaction, now: datetime) -> list[str]:
-    """Name the CEs whose time to drain is over."""
+    """Return the CEs whose time to drain is over."""
     query = select(ces.c.name).where(ces.c.draining, ces.c.drain_by <= now)
     return list(tx.execute(query.order_by(ces.c.name)).scalars())
 
 
 def allow(tx: Transaction, name: str, vo_names: Collection[str]) -> None:
-    """Close a CE to all but these VOs; with none, open it to all again."""
+    """Open a CE to these VOs only; with none, open it to all again."""
     ce = get(tx, name)
-    wanted = set(vo_names)
-    known = tx.execute(select(vos.c.id, vos.c.name).where(vos.c.name.in_(wanted))).all()
-    for missing in sorted(wanted - {row.name for row in known}):
+    unique_names = set(vo_names)
+    vo_rows = tx.execute(select(vos.c.id, vos.c.name).where(vos.c.name.in_(unique_names))).all()
+    for missing in sorted(unique_names - {row.name for row in vo_rows}):
         raise unknown(tx, vos, missing)
     tx.execute(delete(ce_vos).where(ce_vos.c.ce_id == ce.id))
-    if known:
-        tx.execute(insert(ce_vos), [{"ce_id": ce.id, "vo_id": row.id} for row in known])
-    tx.execute(update(ces).where(ces.c.id == ce.id).values(open_to_all=not known))
+    if vo_rows:
+        tx.execute(insert(ce_vos), [{"ce_id": ce.id, "vo_id": row.id} for row in vo_rows])
+    tx.execute(update(ces).where(ces.c.id == ce.id).values(open_to_all=not vo_rows))
 
 
 def allowed(tx: Transaction, name: str) -> list[str]:
-    """Name the VOs that a CE is closed to all but; none when it is open to all."""
+    """Return the VOs that a CE is open to; none if it is open to all."""
     query = (
         select(vos.c.name)
         .join_from(ce_vos, vos, ce_vos.c.vo_id == vos.c.id)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
-from worker.db import tables, touch
+from worker.db import tables, updated_at
+from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL, SQLITE, shown
-from worker.db.refusals import translated
 from worker.db.revisions import newest, revisions
 from worker.domain.errors import (
     ConfigurationError,
@@ -40,7 +40,7 @@ _LOCK = 0x70696C6F
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """Which tables belong together, and where their migrations lie."""
+    """Tables that belong together, and the folder of their migrations."""
 
     name: str
     tables: tuple[str, ...]
@@ -91,7 +91,7 @@ CORE_CHAIN = Chain(
 )
 
 
-class Place(Described):
+class ChainState(Described):
     """Where a database stands on a chain."""
 
     ABSENT = "absent", "It has none of the tables; `pilotage db migrate` makes them."
@@ -102,30 +102,30 @@ class Place(Described):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class ChainStanding:
     """A chain, the revision the database is at, and the newest one this program knows."""
 
     chain: str
-    place: Place
+    place: ChainState
     revision: str | None
     head: str
 
 
-def standing(connection: Connection, chain: Chain) -> Standing:
-    """Tell where a database stands on a chain."""
-    known = revisions(chain.folder)
-    head = newest(known, chain.name)
+def standing(connection: Connection, chain: Chain) -> ChainStanding:
+    """Return where a database stands on a chain."""
+    history = revisions(chain.folder)
+    head = newest(history, chain.name)
     revision = _revision(connection, chain)
     if revision == head:
-        place = Place.CURRENT
+        place = ChainState.CURRENT
     elif revision is None:
         present = set(inspect(connection).get_table_names())
-        place = Place.FOREIGN if present.intersection(chain.tables) else Place.ABSENT
-    elif revision in known:
-        place = Place.BEHIND
+        place = ChainState.FOREIGN if present.intersection(chain.tables) else ChainState.ABSENT
+    elif revision in history:
+        place = ChainState.BEHIND
     else:
-        place = Place.AHEAD
-    return Standing(chain=chain.name, place=place, revision=revision, head=head)
+        place = ChainState.AHEAD
+    return ChainStanding(chain=chain.name, place=place, revision=revision, head=head)
 
 
 def _revision(connection: Connection, chain: Chain) -> str | None:
@@ -137,32 +137,34 @@ def _revision(connection: Connection, chain: Chain) -> str | None:
 
 def require_current(connection: Connection, chains: Sequence[Chain]) -> None:
     """Refuse to work on a database that is older or newer than this program."""
-    for found in (standing(connection, chain) for chain in chains):
-        if found.place is Place.AHEAD:
-            raise SchemaAhead(f"{found.chain} is at {found.revision}, known up to {found.head}")
-        if found.place is Place.FOREIGN:
-            raise SchemaForeign(f"{found.chain}: run 'pilotage db migrate --stamp' to take them on")
-        if found.place is Place.ABSENT and found.chain == CORE:
+    for state in (standing(connection, chain) for chain in chains):
+        if state.place is ChainState.AHEAD:
+            raise SchemaAhead(f"{state.chain} is at {state.revision}, known up to {state.head}")
+        if state.place is ChainState.FOREIGN:
+            raise SchemaForeign(f"{state.chain}: run 'pilotage db migrate --stamp' to take them on")
+        if state.place is ChainState.ABSENT and state.chain == CORE:
             raise SchemaAbsent(shown(connection.engine.url))
-        if found.place is not Place.CURRENT:
+        if state.place is not ChainState.CURRENT:
             raise SchemaBehind(
-                f"{found.chain} is at {found.revision or 'nothing'}, needed is {found.head}"
+                f"{state.chain} is at {state.revision or 'nothing'}, needed is {state.head}"
             )
 
 
-def migrate(engine: Engine, chain: Chain, to: str = "head", *, stamp: bool = False) -> Standing:
-    """Bring a database to a revision of a chain; tell where it stood before.
+def migrate(
+    engine: Engine, chain: Chain, to: str = "head", *, stamp: bool = False
+) -> ChainStanding:
+    """Bring a database to a revision of a chain; return where it stood before.
 
-    With `stamp`, tables that no migration made are taken on as being at the newest revision.
+    With `stamp`, tables that no migration made count as being at the newest revision.
     """
     from alembic import command
 
     with _migrating(engine) as connection:
         before = standing(connection, chain)
-        if before.place is Place.AHEAD:
+        if before.place is ChainState.AHEAD:
             raise SchemaAhead(f"{chain.name} is at {before.revision}, known up to {before.head}")
         config = _config(chain, connection)
-        if before.place is Place.FOREIGN:
+        if before.place is ChainState.FOREIGN:
             if not stamp:
                 raise SchemaForeign(
                     f"{chain.name}: if create_all made them, run 'pilotage db migrate --stamp'"
@@ -170,7 +172,7 @@ def migrate(engine: Engine, chain: Chain, to: str = "head", *, stamp: bool = Fal
             command.stamp(config, "head")
         else:
             command.upgrade(config, to)
-        _mend(connection, chain)
+        _reinstall_triggers(connection, chain)
     return before
 
 
@@ -180,7 +182,7 @@ def downgrade(engine: Engine, chain: Chain, to: str = "base") -> None:
 
     with _migrating(engine) as connection:
         command.downgrade(_config(chain, connection), to)
-        _mend(connection, chain)
+        _reinstall_triggers(connection, chain)
 
 
 def write_revision(engine: Engine, chain: Chain, message: str) -> Path | None:
@@ -219,9 +221,9 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
                 _sqlite_foreign_keys(connection, "ON")
 
 
-def _mend(connection: Connection, chain: Chain) -> None:
+def _reinstall_triggers(connection: Connection, chain: Chain) -> None:
     if connection.dialect.name == SQLITE:
-        touch.mend(connection, chain.metadata.sorted_tables)
+        updated_at.reinstall_missing(connection, chain.metadata.sorted_tables)
 
 
 def _sqlite_foreign_keys(connection: Connection, state: str) -> None:

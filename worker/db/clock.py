@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine, text
 
+from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL
-from worker.db.refusals import translated
 from worker.domain.errors import DatabaseError
 
 log = logging.getLogger(__name__)
@@ -28,24 +28,24 @@ NOTICEABLE = timedelta(seconds=5)
 
 
 class Clock:
-    """Tells the time."""
+    """The time by the clock of the database."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._seen: datetime | None = None
-        self._seen_at = 0.0
+        self._reading: datetime | None = None
+        self._reading_at = 0.0
         self._look_at = 0.0
         self._warned = False
 
     def now(self) -> datetime:
-        """Tell the time."""
+        """Return the time in UTC."""
         if self._engine.dialect.name != POSTGRESQL:
             return datetime.now(UTC)
         if _counter() >= self._look_at:
             self._look()
-        if self._seen is None:
+        if self._reading is None:
             return datetime.now(UTC)
-        return self._seen + timedelta(seconds=_counter() - self._seen_at)
+        return self._reading + timedelta(seconds=_counter() - self._reading_at)
 
     def _look(self) -> None:
         """Look at the database's clock; while it cannot be reached, go on counting."""
@@ -53,14 +53,14 @@ class Clock:
         try:
             with translated(self._engine.url), self._engine.connect() as connection:
                 before = _counter()
-                told = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+                moment = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
                 after = _counter()
         except DatabaseError as error:
             log.debug("the database's clock cannot be read: %s", error)
             return
-        self._seen, self._seen_at = told, (before + after) / 2
+        self._reading, self._reading_at = moment, (before + after) / 2
         self._look_at = after + LOOK_AGAIN
-        off = abs(datetime.now(UTC) - told)
+        off = abs(datetime.now(UTC) - moment)
         if off > NOTICEABLE and not self._warned:
             self._warned = True
             log.warning(
@@ -70,5 +70,5 @@ class Clock:
 
 
 def _counter() -> float:
-    """Count seconds that go on while the host sleeps and that nobody sets."""
+    """Return seconds that go on while the host sleeps and that nobody can set."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,4 +1,4 @@
-"""Credentials: where they lie, and what was seen of them last; never what is in their files."""
+"""Credentials: where they lie, and the last look at each; never what is in their files."""
 
 from collections.abc import Collection
 from functools import cache
@@ -16,7 +16,7 @@ from worker.domain.errors import AlreadyExists, UnknownCredential
 from worker.domain.nearest import nearest
 from worker.domain.vo import ALL_VOS
 
-SEEN = (
+STATE_COLUMNS = (
     "issued_at",
     "expires_at",
     "checked_at",
@@ -25,13 +25,13 @@ SEEN = (
     "retry_at",
     "failures",
 )
-"""What looking at a credential and renewing it tells."""
+"""What is known from looking at a credential and from renewing it."""
 
 
 def add(tx: Transaction, credential: Credential) -> None:
     """Add a credential; a VO has one of a kind for a back-end."""
     vo_id = None if credential.vo is None else key_of(tx, vos, credential.vo)
-    if insert_new(tx, credentials, vo_id=vo_id, **_told(credential)) is None:
+    if insert_new(tx, credentials, vo_id=vo_id, **_settings(credential)) is None:
         raise AlreadyExists(
             f"{credential.kind} of {_named(credential.vo)} for {credential.backend}",
             "change it with 'pilotage credential set'",
@@ -41,27 +41,27 @@ def add(tx: Transaction, credential: Credential) -> None:
 def get(
     tx: Transaction, vo: str | None, backend: str, kind: CredentialKind | None = None
 ) -> Credential:
-    """Read a VO's own credential for a back-end; the kind may be left out where there is one."""
-    found = _find(tx, vo, backend, kind)
-    if not found:
+    """Return a VO's own credential for a back-end. The kind is needed if there are several."""
+    matches = _find(tx, vo, backend, kind)
+    if not matches:
         raise _unknown(tx, vo, backend, kind)
-    if len(found) > 1:
-        kinds = ", ".join(str(one.kind) for one in found)
+    if len(matches) > 1:
+        kinds = ", ".join(str(match.kind) for match in matches)
         raise UnknownCredential(f"of {_named(vo)} for {backend}", f"say which kind: {kinds}")
-    return found[0]
+    return matches[0]
 
 
 def change(tx: Transaction, credential: Credential) -> None:
-    """Write down where a credential lies now; what was seen of another file is forgotten."""
-    was = get(tx, credential.vo, credential.backend, credential.kind)
-    values = {**_told(credential), "retry_at": None}
-    if was.path != credential.path:
-        values |= {**dict.fromkeys(SEEN), "failures": 0}
-    tx.execute(update(credentials).where(credentials.c.id == was.id).values(values))
+    """Store where a credential lies now. What was seen of another file is deleted."""
+    before = get(tx, credential.vo, credential.backend, credential.kind)
+    values = {**_settings(credential), "retry_at": None}
+    if before.path != credential.path:
+        values |= {**dict.fromkeys(STATE_COLUMNS), "failures": 0}
+    tx.execute(update(credentials).where(credentials.c.id == before.id).values(values))
 
 
 def remove(tx: Transaction, credential: Credential) -> None:
-    """Forget a credential; its file stays where it is."""
+    """Delete a credential; its file stays where it is."""
     tx.execute(delete(credentials).where(credentials.c.id == credential.id))
 
 
@@ -74,26 +74,28 @@ def get_all(tx: Transaction, backends: Collection[str] | None = None) -> list[Cr
 
 
 def of_each_vo(tx: Transaction, backend: str, kind: CredentialKind) -> dict[str, Credential | None]:
-    """Tell for each VO which credential it uses: its own, or the one for all, or none."""
-    found = {
-        one.vo: one
-        for one in _read(tx, _CREDENTIALS.where(credentials.c.backend == backend))
-        if one.kind is kind
+    """Return the credential that each VO uses: its own, else the one for all, else none."""
+    by_vo = {
+        credential.vo: credential
+        for credential in _read(tx, _CREDENTIALS.where(credentials.c.backend == backend))
+        if credential.kind is kind
     }
     names = tx.execute(select(vos.c.name).order_by(vos.c.name)).scalars()
-    return {name: found.get(name, found.get(None)) for name in names}
+    return {name: by_vo.get(name, by_vo.get(None)) for name in names}
 
 
-def saw(tx: Transaction, seen: Collection[Credential]) -> None:
-    """Write down what was seen, unless another file is meant by now."""
-    if not seen:
+def save_looks(tx: Transaction, looks: Collection[Credential]) -> None:
+    """Store what was seen of credentials. A look at a file that is no longer theirs is left out."""
+    if not looks:
         return
-    data = ([one.id, one.path, *(getattr(one, name) for name in SEEN)] for one in seen)
-    tx.execute(_saw(tx.dialect), encode(("id", "path", *SEEN), data))
+    data = (
+        [look.id, look.path, *(getattr(look, name) for name in STATE_COLUMNS)] for look in looks
+    )
+    tx.execute(_save_looks(tx.dialect), encode(("id", "path", *STATE_COLUMNS), data))
 
 
 @cache
-def _saw(dialect: str) -> Executable:
+def _save_looks(dialect: str) -> Executable:
     new = rows(
         dialect,
         id=Integer,
@@ -109,7 +111,7 @@ def _saw(dialect: str) -> Executable:
     return (
         update(credentials)
         .where(credentials.c.id == new.c.id, credentials.c.path == new.c.path)
-        .values({name: new.c[name] for name in SEEN})
+        .values({name: new.c[name] for name in STATE_COLUMNS})
     )
 
 
@@ -117,7 +119,7 @@ _CREDENTIALS: Select[Any] = (
     select(
         credentials.c.id,
         vos.c.name.label("vo"),
-        *(credentials.c[name] for name in ("backend", "kind", "path", "renew", *SEEN)),
+        *(credentials.c[name] for name in ("backend", "kind", "path", "renew", *STATE_COLUMNS)),
     )
     .select_from(credentials.outerjoin(vos, credentials.c.vo_id == vos.c.id))
     .order_by(func.coalesce(vos.c.name, ""), credentials.c.backend, credentials.c.kind)
@@ -128,8 +130,8 @@ def _unknown(
     tx: Transaction, vo: str | None, backend: str, kind: CredentialKind | None
 ) -> UnknownCredential:
     """Return the error about a credential that does not exist, with what is nearest."""
-    stored = [one for one in get_all(tx) if one.vo == vo]
-    kinds = [str(one.kind) for one in stored if one.backend == backend]
+    stored = [credential for credential in get_all(tx) if credential.vo == vo]
+    kinds = [str(credential.kind) for credential in stored if credential.backend == backend]
     hint = nearest(str(kind), kinds) if kinds else nearest(backend, {c.backend for c in stored})
     return UnknownCredential(f"{kind or 'credential'} of {_named(vo)} for {backend}", hint)
 
@@ -147,7 +149,7 @@ def _read(tx: Transaction, query: Select[Any]) -> list[Credential]:
     return [Credential(**row) for row in tx.execute(query).mappings()]
 
 
-def _told(credential: Credential) -> dict[str, Any]:
+def _settings(credential: Credential) -> dict[str, Any]:
     return {name: getattr(credential, name) for name in ("backend", "kind", "path", "renew")}
 
 

@@ -11,7 +11,7 @@ from worker.db.uow import UnitOfWork
 
 
 class Database:
-    """What the services are handed. Nothing is opened before it is used."""
+    """A database, as the services get it. Nothing is opened before it is used."""
 
     def __init__(
         self, url: URL, backend_chains: Iterable[Chain] = (), *, pool_size: int = POOL_SIZE
@@ -31,7 +31,7 @@ class Database:
         return UnitOfWork(self.engine)
 
     def close(self) -> None:
-        """Close what was opened, if anything was; the next use opens anew."""
+        """Close the engine, if it was used; the next use opens it again."""
         if "engine" in vars(self):
             self.engine.dispose()
 

@@ -1,4 +1,4 @@
-"""Decisions: why a CE got so many pilots for a VO, or none."""
+"""Decisions: how many pilots a CE got for a VO, and why."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -7,7 +7,7 @@ from functools import cache
 from sqlalchemy import JSON, Executable, Integer, Text, func, insert, select
 
 from worker.db.names import key_of
-from worker.db.pages import FIRST, Asked, Page, read_page
+from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.rows import encode, rows
 from worker.db.tables import ces, decisions, vos
 from worker.db.types import UtcDateTime
@@ -28,7 +28,7 @@ SORTS = {"id": decisions.c.id, "at": decisions.c.at, "granted": decisions.c.gran
 
 
 def add(tx: Transaction, made: Collection[Decision]) -> int:
-    """Store a cycle's decisions; tell how many. An unknown VO or CE stores none of its own."""
+    """Store a cycle's decisions; return how many. One for an unknown VO or CE is left out."""
     names = ("vo", "ce", "at", "granted", "reason", "trace")
     data = ((d.vo, d.ce, d.at, d.granted, d.reason, dict(d.trace)) for d in made)
     return len(tx.execute(_add(tx.dialect), encode(names, data)).all()) if made else 0
@@ -40,7 +40,7 @@ def find(
     ce: str | None = None,
     vo: str | None = None,
     until: datetime | None = None,
-    asked: Asked = FIRST,
+    asked: PageRequest = FIRST,
 ) -> Page[Decision]:
     """List decisions, of one CE, of one VO, up to a moment."""
     query = _DECISIONS
@@ -56,7 +56,7 @@ def find(
 def last_of_each(
     tx: Transaction, ce: str, *, vo: str | None = None, until: datetime | None = None
 ) -> list[Decision]:
-    """Read the last decision about a CE for each VO, at a moment."""
+    """Return the last decision about a CE for each VO, up to a moment."""
     last = (
         select(func.max(decisions.c.id))
         .where(decisions.c.ce_id == ces.c.id, decisions.c.vo_id == vos.c.id)
@@ -71,10 +71,10 @@ def last_of_each(
 
 
 def between(tx: Transaction, begin: datetime, end: datetime) -> list[Decision]:
-    """Read all decisions of a time, tick by tick."""
+    """Return all decisions of a time, tick by tick."""
     query = _DECISIONS.where(decisions.c.at >= begin, decisions.c.at < end)
-    found = tx.execute(query.order_by(decisions.c.at, vos.c.name, ces.c.name)).mappings()
-    return [Decision(**row) for row in found]
+    listing = tx.execute(query.order_by(decisions.c.at, vos.c.name, ces.c.name)).mappings()
+    return [Decision(**row) for row in listing]
 
 
 @cache

@@ -27,7 +27,7 @@ NONE = Answer()
 
 
 def get_all(tx: Transaction) -> dict[str, Answer]:
-    """Read the last answer for every VO that was ever asked for."""
+    """Return the last answer for every VO whose source was ever asked."""
     columns = [vo_demands.c[name] for name in Answer.__dataclass_fields__]
     query = select(vos.c.name, *columns).join_from(vo_demands, vos, vo_demands.c.vo_id == vos.c.id)
     return {
@@ -37,17 +37,16 @@ def get_all(tx: Transaction) -> dict[str, Answer]:
 
 
 def answered(tx: Transaction, vo: str, demand: int, now: datetime) -> None:
-    """Note an answer."""
     _save(tx, vo, demand=demand, asked_at=now, answered_at=now, problem=None)
 
 
 def failed(tx: Transaction, vo: str, problem: str, now: datetime) -> None:
-    """Note that there was none; the last one stays."""
+    """Note that a source gave no answer; its last answer stays."""
     _save(tx, vo, asked_at=now, problem=problem)
 
 
 def forget(tx: Transaction, vo: str) -> None:
-    """Forget what a source answered that is no longer asked."""
+    """Delete the answer of a source that is no longer asked."""
     tx.execute(delete(vo_demands).where(vo_demands.c.vo_id == key_of(tx, vos, vo)))
 
 

@@ -36,7 +36,7 @@ STATEMENTS = "sqlalchemy.engine"
 
 
 def parse_url(text: str) -> URL:
-    """Read a database URL. What is wrong is told without showing what was given."""
+    """Read a database URL. An error never shows the text: it may hold a password."""
     try:
         url = make_url(text)
         dialect = url.get_backend_name()
@@ -59,7 +59,7 @@ def parse_url(text: str) -> URL:
 
 
 def shown(url: URL) -> str:
-    """Write a URL as it may be shown: without password and without options."""
+    """Write a URL without password and options, so that it may be shown."""
     place = url.set(drivername=url.get_backend_name(), query={})
     return place.render_as_string(hide_password=True)
 
@@ -103,7 +103,7 @@ def _postgresql(url: URL, application: str, timeouts: Mapping[str, str], pool_si
 
 
 def _forget_on_fork(engine: Engine) -> None:
-    """Two processes on one inherited connection would read each other's answers."""
+    """Drop the connections in a new process: two processes would read each other's answers."""
     os.register_at_fork(after_in_child=lambda: engine.dispose(close=False))
 
 

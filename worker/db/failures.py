@@ -14,7 +14,7 @@ from worker.domain.pilot import FINAL, Cause, Status
 from worker.domain.words import Described
 
 MOST = 100_000
-"""Ends that are counted at the most, the newest ones."""
+"""Ends that are counted at most, the newest ones."""
 
 BAD = frozenset({Status.FAILED, Status.LOST})
 
@@ -41,7 +41,7 @@ class Ends:
 
 @dataclass(frozen=True, kw_only=True)
 class Failures:
-    """Failed and lost pilots that have these words in common, and what most of them say."""
+    """Failed and lost pilots with the same words, and the reason that most of them have."""
 
     pilots: int
     words: dict[By, str | None]
@@ -94,17 +94,17 @@ def failures(
     """
     ends = _ends(tx, since, ce, vo)
     words = _words(ends)
-    dimensions = [words[one].label(one) for one in by]
+    dimensions = [words[dimension].label(dimension) for dimension in by]
     counted = (
         select(*dimensions, ends.c.raw, ends.c.reason, func.count().label("pilots"))
         .join_from(ends, pilots, ends.c.pilot_id == pilots.c.id)
         .join(ces, pilots.c.ce_id == ces.c.id)
         .join(vos, pilots.c.vo_id == vos.c.id)
         .where(has_status(BAD, ends.c.became))
-        .group_by(*(words[one] for one in by), ends.c.raw, ends.c.reason)
+        .group_by(*(words[dimension] for dimension in by), ends.c.raw, ends.c.reason)
         .subquery("counted")
     )
-    group = [counted.c[one] for one in by]
+    group = [counted.c[dimension] for dimension in by]
     ranked = select(
         *group,
         counted.c.raw,
@@ -120,14 +120,14 @@ def failures(
     query = (
         select(ranked)
         .where(ranked.c.place == 1)
-        .order_by(ranked.c.total.desc(), *(ranked.c[one] for one in by))
+        .order_by(ranked.c.total.desc(), *(ranked.c[dimension] for dimension in by))
         .limit(limit)
     )
     return [_group(row, by) for row in tx.execute(query).mappings()]
 
 
 def _ends(tx: Transaction, since: datetime, ce: str | None, vo: str | None) -> CTE:
-    """Select the newest ends since a moment. The bound is there before anything is grouped."""
+    """Select the newest ends since a moment. They are limited before anything is grouped."""
     query: Select[Any] = (
         select(
             transitions.c.pilot_id,
@@ -164,7 +164,7 @@ def _words(ends: CTE) -> dict[By, ColumnElement[Any]]:
 def _group(row: Any, by: Sequence[By]) -> Failures:
     return Failures(
         pilots=int(row["total"]),
-        words={one: row[one] for one in by},
+        words={dimension: row[dimension] for dimension in by},
         raw=row["raw"],
         reason=row["reason"],
     )

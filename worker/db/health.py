@@ -40,18 +40,18 @@ _COLUMNS = [ce_health.c[name] for name in Health.__dataclass_fields__]
 
 def get(tx: Transaction, ce: str) -> Health:
     """Read the health of one CE."""
-    found = tx.execute(_HEALTH.where(ces.c.name == ce)).mappings().one_or_none()
-    if found is None:
+    row = tx.execute(_HEALTH.where(ces.c.name == ce)).mappings().one_or_none()
+    if row is None:
         raise unknown(tx, ces, ce)
-    return Health(**{name: value for name, value in found.items() if name != "ce"})
+    return Health(**{name: value for name, value in row.items() if name != "ce"})
 
 
 def get_all(tx: Transaction) -> dict[str, Health]:
     """Read the health of every CE."""
-    found = tx.execute(_HEALTH.order_by(ces.c.name)).mappings()
+    listing = tx.execute(_HEALTH.order_by(ces.c.name)).mappings()
     return {
         row["ce"]: Health(**{name: value for name, value in row.items() if name != "ce"})
-        for row in found
+        for row in listing
     }
 
 
@@ -79,7 +79,7 @@ def call_answered(tx: Transaction, ce: str, now: datetime) -> None:
 
 
 def answer_incomplete(tx: Transaction, ce: str, problem: str) -> None:
-    """Note what an answer of a CE lacked, beside what is known of its calls."""
+    """Note what an answer of a CE lacked; the count of failed calls stays."""
     statement = update(ce_health).where(ce_health.c.ce_id == _key_of(ce))
     tx.execute(statement.values(last_error=problem))
 
@@ -96,9 +96,9 @@ class FailedCall:
 def call_failed(
     tx: Transaction, ce: str, failed: FailedCall, retry_at: Callable[[int], datetime]
 ) -> None:
-    """Count a failed call of a CE; its number in the row tells when to try again.
+    """Count a failed call of a CE; the number of failures in a row says when to try again.
 
-    One that was removed or renamed while it was called has nothing to count.
+    A CE that was removed or renamed during the call has nothing to count.
     """
     counted = update(ce_health).where(ce_health.c.ce_id == _key_of(ce))
     since = func.coalesce(ce_health.c.unanswered_since, _AT)
@@ -149,19 +149,19 @@ def _save_lessons(dialect: str) -> Executable:
         queue_drained=Integer,
         oldest_waiting_since=UtcDateTime,
     )
-    was, held = ce_health.c, ce_health.c.sending == Sending.HELD
+    health, held = ce_health.c, ce_health.c.sending == Sending.HELD
     paused = case((new.c.pause.is_(None), Sending.NORMAL.value), else_=Sending.PAUSED.value)
     return (
         update(ce_health)
-        .where(was.ce_id == ces.c.id, ces.c.name == new.c.ce)
+        .where(health.ce_id == ces.c.id, ces.c.name == new.c.ce)
         .values(
             learned=new.c.learned,
             queue_drained=new.c.queue_drained,
             oldest_waiting_since=new.c.oldest_waiting_since,
             learned_at=bindparam("learned_at", type_=UtcDateTime()),
-            sending=case((held, was.sending), else_=paused),
-            sending_reason=case((held, was.sending_reason), else_=new.c.pause),
-            sending_since=case((held, was.sending_since), else_=new.c.since),
+            sending=case((held, health.sending), else_=paused),
+            sending_reason=case((held, health.sending_reason), else_=new.c.pause),
+            sending_since=case((held, health.sending_since), else_=new.c.since),
         )
     )
 

@@ -1,7 +1,7 @@
-"""Who may do what alone: locks for the length of a unit of work, leases where a call lies between.
+"""Locks for the length of a unit of work, and leases that last while a CE is called.
 
-A busy lock is no error. Nothing correct leans on these; they keep executions from doing each
-other's work, and limits keep a CE from being asked too often.
+A busy lock is no error. Nothing needs these to be correct: they keep executions from doing each
+other's work, and limits keep a CE from being called too often.
 """
 
 from datetime import datetime, timedelta
@@ -19,19 +19,28 @@ _SPACE = 0x70696C6F
 
 
 def try_lock(tx: Transaction, name: str) -> bool:
-    """Take a lock until the unit of work ends; tell whether it was free.
+    """Take a lock until the unit of work ends; return whether it was free.
 
     On SQLite the unit of work is itself the only writer.
     """
     if tx.dialect != POSTGRESQL:
         return True
-    key = crc32(name.encode()) - 2**31
     query = text("SELECT pg_try_advisory_xact_lock(:space, :key)")
-    return bool(tx.execute(query, {"space": _SPACE, "key": key}).scalar_one())
+    return bool(tx.execute(query, _lock(name)).scalar_one())
+
+
+def wait_for_lock(tx: Transaction, name: str) -> None:
+    """Take a lock until the unit of work ends; wait until it is free."""
+    if tx.dialect == POSTGRESQL:
+        tx.execute(text("SELECT pg_advisory_xact_lock(:space, :key)"), _lock(name))
+
+
+def _lock(name: str) -> dict[str, int]:
+    return {"space": _SPACE, "key": crc32(name.encode()) - 2**31}
 
 
 def take_lease(tx: Transaction, name: str, holder: str, now: datetime, length: timedelta) -> bool:
-    """Take a lease for a time, or renew one's own; tell whether it was free."""
+    """Take a lease for a time, or renew one's own; return whether it was free."""
     _ensure(tx, name)
     taken = tx.execute(
         update(leases)
@@ -45,7 +54,7 @@ def take_lease(tx: Transaction, name: str, holder: str, now: datetime, length: t
 
 
 def extend_lease(tx: Transaction, name: str, holder: str, now: datetime, length: timedelta) -> bool:
-    """Let one's own lease last longer; return whether it was still one's own."""
+    """Extend one's own lease; return whether it was still one's own."""
     extended = tx.execute(
         update(leases)
         .where(leases.c.name == name, leases.c.holder == holder)
@@ -55,7 +64,7 @@ def extend_lease(tx: Transaction, name: str, holder: str, now: datetime, length:
 
 
 def release_lease(tx: Transaction, name: str, holder: str) -> bool:
-    """Give a lease back; tell whether it was still one's own."""
+    """Give a lease back; return whether it was still one's own."""
     released = tx.execute(
         update(leases)
         .where(leases.c.name == name, leases.c.holder == holder)
@@ -65,24 +74,24 @@ def release_lease(tx: Transaction, name: str, holder: str) -> bool:
 
 
 def take_tokens(tx: Transaction, name: str, wanted: int, per_minute: float, now: datetime) -> int:
-    """Take up to so many tokens from a bucket that fills by so many a minute; tell how many.
+    """Take up to `wanted` tokens from a bucket that gets `per_minute`; return how many.
 
-    The bucket holds what fills in one minute, and one token at the least: no minute sees more than
-    twice the rate and no long stretch more than the rate.
+    The bucket holds the tokens of one minute, and at least one: no minute sees more than twice the
+    rate, and no long time more than the rate.
     """
     _ensure(tx, name)
     query = select(leases.c.tokens, leases.c.filled_at).where(leases.c.name == name)
     row = tx.execute(query.with_for_update()).one()
     most = max(1.0, per_minute)
-    held = most
+    available = most
     if row.filled_at is not None:
         since = max(0.0, (now - row.filled_at).total_seconds())
-        held = min(most, row.tokens + since / 60 * per_minute)
-    taken = min(wanted, int(held))
+        available = min(most, row.tokens + since / 60 * per_minute)
+    taken = min(wanted, int(available))
     tx.execute(
         update(leases)
         .where(leases.c.name == name)
-        .values(tokens=held - taken, filled_at=bindparam("filled", now, type_=UtcDateTime()))
+        .values(tokens=available - taken, filled_at=bindparam("filled", now, type_=UtcDateTime()))
     )
     return taken
 

@@ -41,19 +41,19 @@ _ALL = (
 )
 
 
-def add(tx: Transaction, wanted: Maintenance) -> int:
-    """Add one; return its id."""
+def add(tx: Transaction, maintenance: Maintenance) -> int:
+    """Add a maintenance; return its id."""
     made = insert(maintenances).values(
-        ce_id=key_of(tx, ces, wanted.ce),
-        begins_at=wanted.begins_at,
-        ends_at=wanted.ends_at,
-        reason=wanted.reason,
+        ce_id=key_of(tx, ces, maintenance.ce),
+        begins_at=maintenance.begins_at,
+        ends_at=maintenance.ends_at,
+        reason=maintenance.reason,
     )
     return int(tx.execute(made.returning(maintenances.c.id)).scalar_one())
 
 
 def find(tx: Transaction, ce: str | None, since: datetime) -> list[Maintenance]:
-    """List those that are not over, of one CE or of all."""
+    """Return the maintenances that are not over, of one CE or of all."""
     query = _ALL.where(maintenances.c.ends_at > since)
     if ce is not None:
         query = query.where(maintenances.c.ce_id == key_of(tx, ces, ce))
@@ -61,17 +61,16 @@ def find(tx: Transaction, ce: str | None, since: datetime) -> list[Maintenance]:
 
 
 def current(tx: Transaction, now: datetime) -> dict[str, Maintenance]:
-    """Find the one that each CE is in, if any."""
+    """Return the maintenance that each CE is in now, if any."""
     query = _ALL.where(maintenances.c.begins_at <= now, maintenances.c.ends_at > now)
     return {row["ce"]: Maintenance(**row) for row in tx.execute(query).mappings()}
 
 
 def remove(tx: Transaction, ce: str, which: int) -> None:
-    """Remove one."""
-    wanted = delete(maintenances).where(
+    removal = delete(maintenances).where(
         maintenances.c.id == which, maintenances.c.ce_id == key_of(tx, ces, ce)
     )
-    if not tx.execute(wanted).rowcount:
+    if not tx.execute(removal).rowcount:
         stored = select(maintenances.c.id).where(maintenances.c.ce_id == key_of(tx, ces, ce))
         ids = map(str, tx.execute(stored).scalars())
         raise NotFound(f"maintenance {which} of CE {ce}", nearest(str(which), ids))

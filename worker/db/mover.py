@@ -42,7 +42,7 @@ _NOW = bindparam("now", type_=UtcDateTime())
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """Which pilots moved, and which the database refused because they are elsewhere."""
+    """The pilots that moved, and those that did not because they have another status by now."""
 
     moved: frozenset[int]
     refused: frozenset[int]
@@ -57,39 +57,39 @@ def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
     The history is written first: that statement locks the pilots in the order of their keys and
     keeps only legal moves; the second changes exactly those. Both ask for the status again.
     """
-    wanted = frozenset(move.pilot_id for move in moves)
-    if len(wanted) != len(moves):
+    ids = frozenset(move.pilot_id for move in moves)
+    if len(ids) != len(moves):
         raise ValueError("a pilot can make one move at a time")
-    if not wanted:
+    if not ids:
         return Moved(moved=frozenset(), refused=frozenset())
-    parameters = {**_told(moves), "now": now}
+    parameters = {**_encoded(moves), "now": now}
     history, change = _move(tx.dialect)
     moved = frozenset(tx.execute(history, parameters).scalars().all())
-    if moved != wanted:
+    if moved != ids:
         # One that was refused may have become legal since; it stays refused.
-        parameters |= _told(move for move in moves if move.pilot_id in moved)
+        parameters |= _encoded(move for move in moves if move.pilot_id in moved)
     if moved:
         tx.execute(change, parameters)
-    return Moved(moved=moved, refused=wanted - moved)
+    return Moved(moved=moved, refused=ids - moved)
 
 
 def causes(tx: Transaction, pilot_ids: Collection[int]) -> dict[int, Cause]:
     """Return the causes of pilots that failed and that nobody has learnt from yet."""
-    wanted = rows(tx.dialect, pilot_id=Integer)
+    failed = rows(tx.dialect, pilot_id=Integer)
     query = (
         select(transitions.c.pilot_id, transitions.c.cause)
-        .join_from(transitions, wanted, transitions.c.pilot_id == wanted.c.pilot_id)
+        .join_from(transitions, failed, transitions.c.pilot_id == failed.c.pilot_id)
         .where(transitions.c.became == Status.FAILED, transitions.c.learned_at.is_(None))
     )
-    found = tx.execute(query, encode(("pilot_id",), ([number] for number in pilot_ids)))
-    return {row.pilot_id: row.cause for row in found}
+    listing = tx.execute(query, encode(("pilot_id",), ([number] for number in pilot_ids)))
+    return {row.pilot_id: row.cause for row in listing}
 
 
 def refine(tx: Transaction, causes: Mapping[int, Cause]) -> None:
-    """Tell more closely why pilots failed, in their history and beside it. They do not move.
+    """Replace the causes of failed pilots by closer ones, in their history too.
 
-    The cause of a failure that was learnt from stays, so that a replay of the history gives what
-    is stored.
+    Their status stays. So does the cause of a failure that was learnt from already: a replay of the
+    history must give what is stored.
     """
     if not causes:
         return
@@ -121,7 +121,7 @@ def _refine(dialect: str) -> tuple[Executable, Executable]:
     return history, change
 
 
-def _told(moves: Iterable[Move]) -> dict[str, Any]:
+def _encoded(moves: Iterable[Move]) -> dict[str, Any]:
     return encode(_MOVE, ([getattr(move, name) for name in _MOVE] for move in moves))
 
 
@@ -172,27 +172,27 @@ def _move(dialect: str) -> tuple[Executable, Executable]:
 
 
 def _changes(new: Any) -> dict[str, Any]:
-    """Say what each column of a pilot becomes when it moves."""
-    was = pilots.c
+    """Return the new value of each column of a pilot that moves."""
+    old = pilots.c
     to = new.to
     accepted = to.in_([Status.SUBMITTED, Status.RUNNING, Status.DONE]) | new.handle.is_not(None)
-    began = func.coalesce(new.started_at, was.started_at)
-    requeued = (was.status == Status.RUNNING) & (to == Status.SUBMITTED)
+    began = func.coalesce(new.started_at, old.started_at)
+    requeued = (old.status == Status.RUNNING) & (to == Status.SUBMITTED)
     return {
         "status": to,
         "cause": new.cause,
-        "handle": func.coalesce(new.handle, was.handle),
-        "raw": func.coalesce(new.raw, was.raw),
+        "handle": func.coalesce(new.handle, old.handle),
+        "raw": func.coalesce(new.raw, old.raw),
         "reason": new.reason,
-        "exit_code": func.coalesce(new.exit_code, was.exit_code),
-        "node": func.coalesce(new.node, was.node),
+        "exit_code": func.coalesce(new.exit_code, old.exit_code),
+        "node": func.coalesce(new.node, old.node),
         "attempts": 0,
         "misses": 0,
         "missing_since": null(),
-        "requeues": was.requeues + case((requeued, 1), else_=0),
-        "claimed_at": case((to == Status.SUBMITTING, _NOW), else_=was.claimed_at),
+        "requeues": old.requeues + case((requeued, 1), else_=0),
+        "claimed_at": case((to == Status.SUBMITTING, _NOW), else_=old.claimed_at),
         "submitted_at": case(
-            (accepted, func.coalesce(was.submitted_at, _NOW)), else_=was.submitted_at
+            (accepted, func.coalesce(old.submitted_at, _NOW)), else_=old.submitted_at
         ),
         "started_at": case(
             (to == Status.RUNNING, func.coalesce(began, _NOW)),

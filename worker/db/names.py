@@ -1,4 +1,4 @@
-"""From names to keys, and what to say of a name that does not exist."""
+"""From names to keys, and the errors about names that do not exist."""
 
 from sqlalchemy import Table, select
 
@@ -9,16 +9,16 @@ from worker.domain.nearest import nearest
 
 
 def key_of(tx: Transaction, table: Table, name: str) -> int:
-    """Look up the key of a VO or CE.
+    """Return the key of a VO or CE.
 
-    A list that is asked for by key is planned for what is known of that key.
+    A list that is selected by key is planned by the statistics of that key.
     """
-    found: int | None = tx.execute(
+    key: int | None = tx.execute(
         select(table.c.id).where(table.c.name == name)
     ).scalar_one_or_none()
-    if found is None:
+    if key is None:
         raise unknown(tx, table, name)
-    return found
+    return key
 
 
 def unknown(tx: Transaction, table: Table, name: str) -> NotFound:

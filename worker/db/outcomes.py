@@ -6,7 +6,6 @@ postponed: until then it is read only together with something new of the same pi
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -14,94 +13,71 @@ from typing import Any
 from sqlalchemy import Executable, Integer, bindparam, func, select, union, update
 
 from worker.db.rows import encode, rows
-from worker.db.tables import UNTOLD, ces, has_status, pilots, transitions
+from worker.db.tables import BEFORE_CE_ANSWERED, ces, has_status, pilots, transitions
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
-from worker.domain.pilot import Cause, Status
+from worker.domain.pilot import Status
+from worker.policy.learning import Queue
+from worker.policy.outcomes import PilotOutcome
 
 LATELY = timedelta(hours=1)
 """How far back the queue of a CE is looked at."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """One transition, at which CE, and what its pilot is now."""
-
-    id: int
-    ce: str
-    was: Status | None
-    became: Status
-    cause: Cause | None
-    at: datetime
-    status: Status
-    started_at: datetime | None
-    ended_at: datetime | None
-    checked_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CEQueue:
-    """What waits at a CE, and what began there lately."""
-
-    oldest_waiting_since: datetime | None = None
-    last_began: datetime | None = None
-    drained: int = 0
-
-
-def unlearned(tx: Transaction, limit: int, now: datetime) -> list[Outcome]:
+def unlearned(tx: Transaction, limit: int, now: datetime) -> list[PilotOutcome]:
     """Read transitions that were not learnt from, the oldest first.
 
-    These are at most so many new ones and so many whose postponement is over, and with them all
-    others of their pilots: what is new of a pilot may decide what could not be judged before.
+    These are up to `limit` new ones and up to `limit` whose postponement is over, and with them
+    all others of the same pilots: a new one may decide what could not be judged before.
     """
-    found = tx.execute(_UNLEARNED, {"limit": limit, "now": now}).mappings()
-    return [Outcome(**row) for row in found]
+    listing = tx.execute(_UNLEARNED, {"limit": limit, "now": now}).all()
+    return [PilotOutcome._make(row) for row in listing]
 
 
 def postpone(tx: Transaction, moments: Mapping[int, datetime]) -> None:
-    """Note when each of these is to be looked at again."""
+    """Note when each of these transitions is to be looked at again."""
     if moments:
         tx.execute(_postpone(tx.dialect), encode(("id", "learn_after"), moments.items()))
 
 
 def mark(tx: Transaction, ids: Collection[int], now: datetime) -> None:
-    """Note that these were learnt from."""
+    """Note that these transitions were learnt from."""
     if ids:
         tx.execute(_mark(tx.dialect), {**encode(("id",), ([i] for i in ids)), "now": now})
 
 
-def queues(tx: Transaction, now: datetime) -> dict[str, CEQueue]:
-    """Look at the queue of every CE that has had a pilot lately."""
-    found: dict[str, dict[str, Any]] = {}
+def queues(tx: Transaction, now: datetime) -> dict[str, Queue]:
+    """Read the queue of every CE that has had a pilot in the last hour."""
+    by_ce: dict[str, dict[str, Any]] = {}
     for query in (_WAITING, _RUNNING, _ENDED):
         for row in tx.execute(query, {"since": now - LATELY}).mappings():
-            values = found.setdefault(row["ce"], {"drained": 0, "last_began": None})
+            values = by_ce.setdefault(row["ce"], {"drained": 0, "last_began": None})
             values["drained"] += row.get("drained", 0)
             values["last_began"] = _later(values["last_began"], row.get("last_began"))
             if "oldest_waiting_since" in row:
                 values["oldest_waiting_since"] = row["oldest_waiting_since"]
-    return {ce: CEQueue(**values) for ce, values in found.items()}
+    return {ce: Queue(**values) for ce, values in by_ce.items()}
 
 
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    return max((moment for moment in (one, other) if moment is not None), default=None)
+def _later(first: datetime | None, second: datetime | None) -> datetime | None:
+    return max((moment for moment in (first, second) if moment is not None), default=None)
 
 
 _SINCE = bindparam("since", type_=UtcDateTime())
 _NOW = bindparam("now", type_=UtcDateTime())
 
-_OPEN = transitions.c.learned_at.is_(None)
-_TOLD = ~has_status(UNTOLD, transitions.c.became)
+_IS_NEW = transitions.c.learned_at.is_(None)
+_CE_ANSWERED = ~has_status(BEFORE_CE_ANSWERED, transitions.c.became)
 _LIMIT = bindparam("limit", type_=Integer)
 _NEW = (
     select(transitions.c.pilot_id)
-    .where(_OPEN, _TOLD, transitions.c.learn_after.is_(None))
+    .where(_IS_NEW, _CE_ANSWERED, transitions.c.learn_after.is_(None))
     .order_by(transitions.c.id)
     .limit(_LIMIT)
 )
 _DUE_AGAIN = (
     select(transitions.c.pilot_id)
-    .where(_OPEN, transitions.c.learn_after <= _NOW)
+    .where(_IS_NEW, transitions.c.learn_after <= _NOW)
     .order_by(transitions.c.learn_after)
     .limit(_LIMIT)
 )
@@ -111,15 +87,15 @@ _CONCERNED = union(
 
 _UNLEARNED = (
     select(
-        transitions.c.id,
-        ces.c.name.label("ce"),
         *(transitions.c[name] for name in ("was", "became", "cause", "at")),
         *(pilots.c[name] for name in ("status", "started_at", "ended_at", "checked_at")),
+        transitions.c.id,
+        ces.c.name.label("ce"),
     )
     .join_from(_CONCERNED, transitions, transitions.c.pilot_id == _CONCERNED.c.pilot_id)
     .join(pilots, pilots.c.id == transitions.c.pilot_id)
     .join(ces, ces.c.id == pilots.c.ce_id)
-    .where(_OPEN, _TOLD)
+    .where(_IS_NEW, _CE_ANSWERED)
     .order_by(transitions.c.id)
 )
 
@@ -146,12 +122,12 @@ _ENDED = _BEGAN.where(pilots.c.ended_at >= _SINCE, pilots.c.started_at.is_not(No
 
 @cache
 def _mark(dialect: str) -> Executable:
-    wanted = rows(dialect, id=Integer)
-    return update(transitions).where(transitions.c.id == wanted.c.id).values(learned_at=_NOW)
+    ids = rows(dialect, id=Integer)
+    return update(transitions).where(transitions.c.id == ids.c.id).values(learned_at=_NOW)
 
 
 @cache
 def _postpone(dialect: str) -> Executable:
-    wanted = rows(dialect, id=Integer, learn_after=UtcDateTime)
-    postponed = update(transitions).where(transitions.c.id == wanted.c.id)
-    return postponed.values(learn_after=wanted.c.learn_after)
+    moments = rows(dialect, id=Integer, learn_after=UtcDateTime)
+    postponed = update(transitions).where(transitions.c.id == moments.c.id)
+    return postponed.values(learn_after=moments.c.learn_after)

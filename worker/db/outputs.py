@@ -35,8 +35,8 @@ def keep(tx: Transaction, texts: Mapping[int, str], now: datetime) -> None:
 def get(tx: Transaction, pilot_id: int) -> Kept | None:
     """Read what was kept of a pilot's output."""
     query = select(outputs.c.text, outputs.c.kept_at).where(outputs.c.pilot_id == pilot_id)
-    found = tx.execute(query).mappings().one_or_none()
-    return None if found is None else Kept(**found)
+    row = tx.execute(query).mappings().one_or_none()
+    return None if row is None else Kept(**row)
 
 
 @cache

@@ -26,8 +26,8 @@ LARGEST_KEY = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """Which part of a list is asked for: its order, where to begin, and how much."""
+class PageRequest:
+    """The part of a list to read: its order, where it begins, and how many rows."""
 
     sort: str | None = None
     descending: bool = False
@@ -39,7 +39,10 @@ class Asked:
             raise Invalid("limit", f"{self.limit} is not between 1 and {MOST}")
 
 
-FIRST = Asked()
+FIRST = PageRequest()
+
+Asked = PageRequest
+"""The name that programs outside of Pilotage use."""
 
 
 @dataclass(frozen=True)
@@ -55,25 +58,25 @@ def read_page(
     query: Select[Any],
     key: Column[Any],
     sorts: Mapping[str, Column[Any]],
-    asked: Asked,
+    request: PageRequest,
     make: Callable[[Mapping[str, Any]], T],
 ) -> Page[T]:
-    """Read one page. `sorts` names the columns one may sort by, none of them nullable."""
-    sort = asked.sort or next(iter(sorts))
+    """Read one page. `sorts` holds the columns that a list can be sorted by, none nullable."""
+    sort = request.sort or next(iter(sorts))
     if sort not in sorts:
         raise Invalid(f"sort {sort!r}", nearest(sort, sorts))
     order = [sorts[sort]] if sorts[sort] is key else [sorts[sort], key]
-    if asked.after is not None:
-        position = _position(asked.after, order)
+    if request.after is not None:
+        position = _position(request.after, order)
         query = query.where(
-            tuple_(*order) < position if asked.descending else tuple_(*order) > position
+            tuple_(*order) < position if request.descending else tuple_(*order) > position
         )
-    directed = [column.desc() if asked.descending else column.asc() for column in order]
+    directed = [column.desc() if request.descending else column.asc() for column in order]
     labelled = [column.label(f"keyset_{n}") for n, column in enumerate(order)]
-    found = tx.execute(
-        query.add_columns(*labelled).order_by(*directed).limit(asked.limit + 1)
+    listing = tx.execute(
+        query.add_columns(*labelled).order_by(*directed).limit(request.limit + 1)
     ).all()
-    shown, more = found[: asked.limit], len(found) > asked.limit
+    shown, more = listing[: request.limit], len(listing) > request.limit
     names = query.selected_columns.keys()  # the keyset's columns come after these
     items = [make(dict(zip(names, row, strict=False))) for row in shown]
     cursor = _cursor(list(shown[-1][-len(order) :])) if more else None
@@ -81,7 +84,7 @@ def read_page(
 
 
 def contains(column: Column[Any], search: str) -> Any:
-    """Match part of a name, upper or lower case."""
+    """Match part of a name, in upper or lower case."""
     return func.lower(column).contains(search.lower(), autoescape=True)
 
 

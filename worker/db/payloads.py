@@ -11,19 +11,18 @@ from worker.db.uow import Transaction
 
 
 def put(tx: Transaction, vo: str, payload: Mapping[str, Any] | None) -> None:
-    """Store a VO's payload as plain values; `None` takes it away."""
+    """Store a VO's payload as plain values; `None` removes it."""
     key = key_of(tx, vos, vo)
     stored = None if payload is None else dict(payload)
     tx.execute(update(vos).where(vos.c.id == key).values(payload=stored))
 
 
 def get(tx: Transaction, vo: str) -> Mapping[str, Any] | None:
-    """Read a VO's payload."""
     key = key_of(tx, vos, vo)
-    found: Mapping[str, Any] | None = tx.execute(
+    payload: Mapping[str, Any] | None = tx.execute(
         select(vos.c.payload).where(vos.c.id == key)
     ).scalar_one()
-    return found
+    return payload
 
 
 def of_vos(tx: Transaction, names: Collection[str]) -> dict[str, Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""What is asked of pilots: those in doubt or due, lists, counts, history. Nothing changes here."""
+"""Reads of pilots: those in doubt or due, lists, counts, history. Nothing changes here."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import fields
@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from worker.db.names import key_of
-from worker.db.pages import FIRST, Asked, Page, read_page
+from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.pilot_search import COLUMNS, begins_with, directed, has_handle, matches, ordered
 from worker.db.rows import encode, rows
 from worker.db.tables import ces, has_status, pilots, transitions, vos
@@ -35,19 +35,19 @@ from worker.domain.pilot import (
 
 
 def at_ce(tx: Transaction, ce: str) -> list[Pilot]:
-    """List a CE's pilots that were claimed and are not over."""
+    """Return a CE's pilots that were claimed and are not over."""
     query = PILOTS.where(ces.c.name == ce, has_status(OCCUPYING - {Status.RESERVED}))
     return _pilots(tx, query.order_by(pilots.c.id))
 
 
 def in_doubt(tx: Transaction, ce: str) -> list[Pilot]:
-    """List a CE's pilots that were claimed and whose answer is not recorded."""
+    """Return a CE's pilots that were claimed and whose answer is not recorded."""
     query = PILOTS.where(ces.c.name == ce, has_status([Status.SUBMITTING]))
     return _pilots(tx, query.order_by(pilots.c.id))
 
 
 def unsent(tx: Transaction, ce: str) -> dict[int, str]:
-    """Tell which of a CE's pilots hold a slot and were not sent, each with its VO."""
+    """Return the pilots of a CE that hold a slot and were not sent, each with its VO."""
     query = (
         select(pilots.c.id, vos.c.name)
         .join_from(pilots, vos, pilots.c.vo_id == vos.c.id)
@@ -58,7 +58,7 @@ def unsent(tx: Transaction, ce: str) -> dict[int, str]:
 
 
 def not_asked_to_go(tx: Transaction, ce: str) -> list[int]:
-    """List the ids of the pilots that wait at a CE and were not asked to go."""
+    """Return the ids of the pilots that wait at a CE and whose end was not asked for."""
     query = select(pilots.c.id).where(
         pilots.c.ce_id == _CE_ID,
         has_status([Status.SUBMITTED]),
@@ -68,9 +68,9 @@ def not_asked_to_go(tx: Transaction, ce: str) -> list[int]:
 
 
 def waiting_of(tx: Transaction, vo: str, count: int) -> tuple[list[int], list[int]]:
-    """Choose waiting pilots of a VO that are to go: never sent, and sent; the youngest first.
+    """Return waiting pilots of a VO to cancel, the youngest first: unsent ones, and sent ones.
 
-    Those that were asked to go already count among them.
+    Up to `count` are chosen; those whose end was asked for before count among them.
     """
     query = (
         select(pilots.c.id, pilots.c.status, pilots.c.cancel_requested_at)
@@ -83,58 +83,52 @@ def waiting_of(tx: Transaction, vo: str, count: int) -> tuple[list[int], list[in
         )
         .limit(count)
     )
-    found = [row for row in tx.execute(query) if row.cancel_requested_at is None]
-    unsent = [row.id for row in found if row.status is Status.RESERVED]
-    return unsent, [row.id for row in found if row.status is Status.SUBMITTED]
+    waiting = [row for row in tx.execute(query) if row.cancel_requested_at is None]
+    unsent = [row.id for row in waiting if row.status is Status.RESERVED]
+    return unsent, [row.id for row in waiting if row.status is Status.SUBMITTED]
 
 
 def ces_with(tx: Transaction, status: Status) -> list[str]:
-    """Name the CEs that have a pilot in an occupying status."""
-    held = exists().where(pilots.c.ce_id == ces.c.id, has_status([status]))
-    return list(tx.execute(select(ces.c.name).where(held).order_by(ces.c.name)).scalars())
+    """Return the CEs that have a pilot in an occupying status."""
+    has_pilot = exists().where(pilots.c.ce_id == ces.c.id, has_status([status]))
+    return list(tx.execute(select(ces.c.name).where(has_pilot).order_by(ces.c.name)).scalars())
 
 
 def ces_with_due(tx: Transaction, now: datetime) -> list[str]:
-    """Name the CEs that have a pilot whose check is due."""
-    held = exists().where(pilots.c.ce_id == ces.c.id, pilots.c.next_check_at <= _NOW)
-    query = select(ces.c.name).where(held).order_by(ces.c.name)
+    """Return the CEs that have a pilot whose check is due."""
+    has_pilot = exists().where(pilots.c.ce_id == ces.c.id, pilots.c.next_check_at <= _NOW)
+    query = select(ces.c.name).where(has_pilot).order_by(ces.c.name)
     return list(tx.execute(query, {"now": now}).scalars())
 
 
 def due(tx: Transaction, ce: str, now: datetime, limit: int) -> list[Pilot]:
-    """List a CE's pilots whose check is due, the most overdue first, whatever their VO."""
+    """Return a CE's pilots whose check is due, the most overdue first, whatever their VO."""
     return _pilots(tx, _DUE, {"ce": ce, "now": now, "limit": limit})
 
 
 def get(tx: Transaction, pilot_id: int) -> Pilot:
-    """Read one pilot by its id."""
-    return _one(_pilots(tx, PILOTS.where(pilots.c.id == pilot_id)), pilot_id)
-
-
-def get_by_stamp(tx: Transaction, stamp: str) -> Pilot:
-    """Read one pilot by its stamp."""
-    return _one(_pilots(tx, PILOTS.where(pilots.c.stamp == stamp)), stamp)
+    return _only(_pilots(tx, PILOTS.where(pilots.c.id == pilot_id)), pilot_id)
 
 
 def by_stamps(tx: Transaction, stamps: Iterable[str]) -> dict[str, Pilot]:
-    """Read the pilots of these stamps; a stamp of nobody's is left out."""
-    found = _pilots(tx, _by_stamps(tx.dialect), encode(("stamp",), ([s] for s in stamps)))
-    return {pilot.stamp: pilot for pilot in found}
+    """Return the pilots of these stamps; a stamp without a pilot is left out."""
+    listing = _pilots(tx, _by_stamps(tx.dialect), encode(("stamp",), ([s] for s in stamps)))
+    return {pilot.stamp: pilot for pilot in listing}
 
 
 def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Pilot]:
-    """Read the pilots of these ids; an id that no pilot has is left out."""
+    """Return the pilots of these ids; an id without a pilot is left out."""
     listing = _pilots(tx, _by_ids(tx.dialect), encode(("id",), ([i] for i in ids)))
     return {pilot.id: pilot for pilot in listing}
 
 
 def by_handle(tx: Transaction, handle: str, ce: str | None, limit: int) -> list[Pilot]:
-    """Read the pilots that a CE calls by this id, the newest first; it may be given again."""
+    """Return the pilots with this id at their CE, the newest first: a CE may use an id again."""
     return _newest(tx, pilots.c.handle == handle, ce, limit)
 
 
 def by_beginning(tx: Transaction, beginning: str, ce: str | None, limit: int) -> list[Pilot]:
-    """Read the pilots whose stamp begins so, the newest first."""
+    """Return the pilots whose stamp begins like this, the newest first."""
     return _newest(tx, begins_with(pilots.c.stamp, beginning), ce, limit)
 
 
@@ -147,9 +141,9 @@ def find(
     statuses: Collection[Status] = (),
     ce: str | None = None,
     vo: str | None = None,
-    asked: Asked = FIRST,
+    asked: PageRequest = FIRST,
 ) -> Page[Pilot]:
-    """List pilots: by what their CE says, the beginning of their stamp, status, CE, VO."""
+    """List pilots by their id at the CE, the beginning of their stamp, node, status, CE and VO."""
     query = ordered(PILOTS, asked, statuses)
     if search:
         query = query.where(pilots.c.id.in_(matches(search)))
@@ -165,7 +159,7 @@ def find(
 
 
 def history(tx: Transaction, pilot_id: int) -> list[Transition]:
-    """Read what happened to a pilot, in order."""
+    """Return what happened to a pilot, in order."""
     query = select(*_STEP).where(transitions.c.pilot_id == pilot_id).order_by(transitions.c.id)
     return [Transition(**row) for row in tx.execute(query).mappings()]
 
@@ -189,7 +183,7 @@ def count_occupying(tx: Transaction) -> dict[tuple[str, Status], int]:
 
 
 def latest_transitions(tx: Transaction, limit: int) -> list[tuple[str, Transition]]:
-    """Read what happened last, the newest first, with the name of the CE."""
+    """Return the last transitions, the newest first, each with the name of its CE."""
     query = (
         select(ces.c.name.label("ce"), *_STEP)
         .join_from(transitions, pilots, transitions.c.pilot_id == pilots.c.id)
@@ -197,8 +191,8 @@ def latest_transitions(tx: Transaction, limit: int) -> list[tuple[str, Transitio
         .order_by(transitions.c.id.desc())
         .limit(limit)
     )
-    found = [dict(row) for row in tx.execute(query).mappings()]
-    return [(row.pop("ce"), Transition(**row)) for row in found]
+    listing = [dict(row) for row in tx.execute(query).mappings()]
+    return [(row.pop("ce"), Transition(**row)) for row in listing]
 
 
 def count_active(tx: Transaction, *, vo: str | None = None) -> int:
@@ -251,10 +245,10 @@ def _newest(
     return _pilots(tx, query.order_by(pilots.c.id.desc()).limit(limit))
 
 
-def _one(found: list[Pilot], wanted: object) -> Pilot:
-    if not found:
-        raise UnknownPilot(wanted)
-    return found[0]
+def _only(matches: list[Pilot], name: object) -> Pilot:
+    if not matches:
+        raise UnknownPilot(name)
+    return matches[0]
 
 
 _DUE = (
@@ -266,11 +260,11 @@ _DUE = (
 
 @cache
 def _by_stamps(dialect: str) -> Select[Any]:
-    wanted = rows(dialect, stamp=Text)
-    return PILOTS.join(wanted, pilots.c.stamp == wanted.c.stamp)
+    stamps = rows(dialect, stamp=Text)
+    return PILOTS.join(stamps, pilots.c.stamp == stamps.c.stamp)
 
 
 @cache
 def _by_ids(dialect: str) -> Select[Any]:
-    wanted = rows(dialect, id=Integer)
-    return PILOTS.join(wanted, pilots.c.id == wanted.c.id)
+    ids = rows(dialect, id=Integer)
+    return PILOTS.join(ids, pilots.c.id == ids.c.id)

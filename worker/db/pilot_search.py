@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Select, select, union
 
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.tables import has_status, pilots
 from worker.domain.errors import Invalid
 from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Status
@@ -111,20 +111,20 @@ def restriction(sort: str | None, statuses: Collection[Status]) -> frozenset[Sta
     return frozenset(statuses) or chosen.only
 
 
-def ordered(query: Select[Any], asked: Asked, statuses: Collection[Status]) -> Select[Any]:
+def ordered(query: Select[Any], request: PageRequest, statuses: Collection[Status]) -> Select[Any]:
     """Restrict a list to these statuses and to what its order can be applied to."""
-    allowed = restriction(asked.sort, statuses)
+    allowed = restriction(request.sort, statuses)
     if allowed == FINAL:
         query = query.where(pilots.c.ended_at.is_not(None))
     elif allowed:
         query = query.where(has_status(allowed))
-    column = COLUMNS.get(asked.sort or "id")
+    column = COLUMNS.get(request.sort or "id")
     return query if column is None or not column.nullable else query.where(column.is_not(None))
 
 
-def directed(asked: Asked) -> Asked:
+def directed(request: PageRequest) -> PageRequest:
     """Turn the order of a length into that of the moment at which it began."""
-    sort = SORTS.get(asked.sort or "id")
+    sort = SORTS.get(request.sort or "id")
     if sort is None or not sort.is_length:
-        return asked
-    return replace(asked, descending=not asked.descending)
+        return request
+    return replace(request, descending=not request.descending)

@@ -73,8 +73,8 @@ def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Res
     if not made:
         return []
     data = [(stamp, room.vo_ids[vo], room.ce_ids[ce]) for stamp, vo, ce in made]
-    found = tx.execute(_reserve(tx.dialect, Status.RESERVED), {**encode(_BIRTH, data), "now": now})
-    ids = {row.stamp: row.id for row in found}
+    born = tx.execute(_reserve(tx.dialect, Status.RESERVED), {**encode(_BIRTH, data), "now": now})
+    ids = {row.stamp: row.id for row in born}
     tx.execute(
         _birth(tx.dialect, Status.RESERVED),
         {**encode(("pilot_id",), ([i] for i in ids.values())), "now": now},
@@ -85,9 +85,9 @@ def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Res
 def take_in(
     tx: Transaction, stamps: Iterable[str], vo: str, ce: str, now: datetime
 ) -> dict[str, int]:
-    """Make pilots of jobs that a CE has and nobody here knows; tell the id of each.
+    """Make pilots of jobs at a CE that have none; return the id of each.
 
-    They begin in doubt. They are there already, so no limit keeps them out.
+    They begin in doubt. The jobs exist already, so no limit keeps them out.
     """
     keys = key_of(tx, vos, vo), key_of(tx, ces, ce)
     data = {**encode(_BIRTH, ((stamp, *keys) for stamp in stamps)), "now": now}
@@ -100,7 +100,7 @@ def take_in(
 
 
 def _new_stamps(count: int) -> Iterator[str]:
-    """Make stamps that nobody ever had, in groups."""
+    """Make new stamps, in groups."""
     for begin in range(0, count, GROUP_SIZE):
         group = token_hex(GROUP_LENGTH // 2)
         yield from (numbered(group, n) for n in range(min(GROUP_SIZE, count - begin)))
@@ -111,58 +111,61 @@ def claim(
 ) -> list[Reserved]:
     """Take reserved pilots of a CE for sending, oldest first; no two claims take the same.
 
-    Those of some VOs may be left where they are.
+    Those of the VOs in `not_of` are left where they are.
     """
     query = _CLAIMABLE.where(vos.c.name.not_in(sorted(not_of))) if not_of else _CLAIMABLE
-    found: Sequence[Any] = tx.execute(query, {"ce": ce, "limit": limit}).all()
-    if not found:
+    claimable: Sequence[Any] = tx.execute(query, {"ce": ce, "limit": limit}).all()
+    if not claimable:
         return []
     move(
-        tx, [Move(pilot_id=row[0], was=Status.RESERVED, to=Status.SUBMITTING) for row in found], now
-    )
-    return [Reserved(pilot_id=row[0], stamp=row[1], vo=row[2], ce=ce) for row in found]
-
-
-class Receipt(NamedTuple):
-    """The CE's answer for one pilot: its own id for it, or why it refused."""
-
-    pilot_id: int
-    handle: str | None = None
-    refused: Cause | None = None
-    raw: str | None = None
-    reason: str | None = None
-    next_check_at: datetime | None = None
-
-
-def record(tx: Transaction, receipts: Iterable[Receipt], now: datetime) -> Moved:
-    """Write down what the CE answered for claimed pilots: submitted, or failed when refused.
-
-    A receipt that comes late, when a listing has told more already, is refused.
-    """
-    return move(
         tx,
-        [
-            Move(
-                pilot_id=receipt.pilot_id,
-                was=Status.SUBMITTING,
-                to=Status.FAILED if receipt.refused else Status.SUBMITTED,
-                cause=receipt.refused,
-                handle=receipt.handle,
-                raw=receipt.raw,
-                reason=receipt.reason,
-                next_check_at=receipt.next_check_at,
-            )
-            for receipt in receipts
-        ],
+        [Move(pilot_id=row[0], was=Status.RESERVED, to=Status.SUBMITTING) for row in claimable],
         now,
     )
+    return [Reserved(pilot_id=row[0], stamp=row[1], vo=row[2], ce=ce) for row in claimable]
+
+
+def receipt_move(
+    pilot_id: int,
+    handle: str | None = None,
+    refused: Cause | None = None,
+    raw: str | None = None,
+    reason: str | None = None,
+    next_check_at: datetime | None = None,
+) -> Move:
+    """Return the move that a CE's receipt means for a claimed pilot.
+
+    A pilot with a handle is submitted; one that was refused has failed with the cause.
+    """
+    return Move(
+        pilot_id=pilot_id,
+        was=Status.SUBMITTING,
+        to=Status.FAILED if refused else Status.SUBMITTED,
+        cause=refused,
+        handle=handle,
+        raw=raw,
+        reason=reason,
+        next_check_at=next_check_at,
+    )
+
+
+Receipt = receipt_move
+"""The name that programs outside of Pilotage use."""
+
+
+def record(tx: Transaction, receipts: Iterable[Move], now: datetime) -> Moved:
+    """Write down the receipts of claimed pilots, each as `receipt_move` makes it.
+
+    A receipt that comes late, when a listing has settled its pilot already, changes nothing.
+    """
+    return move(tx, list(receipts), now)
 
 
 def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
     """Note checks that changed no status: when to ask again, and whether the pilot was missing.
 
-    An answer without the pilot counts a miss; no answer at all counts an attempt. Neither is a
-    status. What the CE said stands beside the status: why a pilot still waits, above all.
+    An answer without the pilot counts as a miss, no answer at all as an attempt; neither is a
+    status. The words of the CE are kept beside the status: they say why a pilot still waits.
     """
     if not checks:
         return
@@ -174,15 +177,33 @@ def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
     tx.execute(_checked(tx.dialect), {**encode(names, data), "now": now})
 
 
+def cancel_reserved(tx: Transaction, ids: Iterable[int], reason: str, now: datetime) -> int:
+    """Cancel pilots that were never sent; return how many."""
+    moves = [Move(pilot_id=i, was=Status.RESERVED, to=Status.CANCELLED, reason=reason) for i in ids]
+    return len(move(tx, moves, now).moved)
+
+
+def cancel_waiting(
+    tx: Transaction, unsent: Iterable[int], sent: Collection[int], reason: str, now: datetime
+) -> int:
+    """Cancel pilots that wait; those at a CE are cancelled by the next check, which is due now.
+
+    Return how many were cancelled, or are to be.
+    """
+    request_cancel(tx, sent, now)
+    check_soon(tx, sent, now)
+    return cancel_reserved(tx, unsent, reason, now) + len(sent)
+
+
 def request_cancel(tx: Transaction, ids: Iterable[int], now: datetime) -> None:
-    """Note that pilots are wanted gone; what becomes of them, their CE will tell."""
+    """Note that the end of pilots was asked for; their CE's answers say what becomes of them."""
     tx.execute(
         _request_cancel(tx.dialect), {**encode(("pilot_id",), ([i] for i in ids)), "now": now}
     )
 
 
 def check_soon(tx: Transaction, ids: Iterable[int], now: datetime) -> None:
-    """Let pilots that a CE has be asked after at the next tick."""
+    """Make the checks of pilots at their CE due now."""
     tx.execute(_check_soon(tx.dialect), {**encode(("pilot_id",), ([i] for i in ids)), "now": now})
 
 
@@ -242,37 +263,37 @@ def _checked(dialect: str) -> Executable:
         node=Text,
     )
     new = _locked(new)
-    was = pilots.c
+    old = pilots.c
     return (
         update(pilots)
-        .where(was.id == new.c.pilot_id, has_status(UNDECIDED))
+        .where(old.id == new.c.pilot_id, has_status(UNDECIDED))
         .values(
             next_check_at=new.c.next_check_at,
-            attempts=case((new.c.answered == 1, 0), else_=was.attempts + 1),
+            attempts=case((new.c.answered == 1, 0), else_=old.attempts + 1),
             misses=case(
-                (new.c.missing == 1, was.misses + 1),
+                (new.c.missing == 1, old.misses + 1),
                 (new.c.answered == 1, 0),
-                else_=was.misses,
+                else_=old.misses,
             ),
             missing_since=case(
-                (new.c.missing == 1, func.coalesce(was.missing_since, _NOW)),
+                (new.c.missing == 1, func.coalesce(old.missing_since, _NOW)),
                 (new.c.answered == 1, null()),
-                else_=was.missing_since,
+                else_=old.missing_since,
             ),
-            checked_at=case((new.c.answered == 1, _NOW), else_=was.checked_at),
-            raw=func.coalesce(new.c.raw, was.raw),
-            reason=case((new.c.raw.is_not(None), new.c.reason), else_=was.reason),
-            node=func.coalesce(new.c.node, was.node),
+            checked_at=case((new.c.answered == 1, _NOW), else_=old.checked_at),
+            raw=func.coalesce(new.c.raw, old.raw),
+            reason=case((new.c.raw.is_not(None), new.c.reason), else_=old.reason),
+            node=func.coalesce(new.c.node, old.node),
             updated_at=_NOW,
         )
     )
 
 
-def _locked(wanted: Subquery) -> Subquery:
+def _locked(targets: Subquery) -> Subquery:
     """Lock the pilots of these rows in the order of their keys, so that two never deadlock."""
     return (
-        select(*wanted.c)
-        .join_from(wanted, pilots, pilots.c.id == wanted.c.pilot_id)
+        select(*targets.c)
+        .join_from(targets, pilots, pilots.c.id == targets.c.pilot_id)
         .order_by(pilots.c.id)
         .with_for_update(of=pilots, key_share=True)
         .subquery("locked")
@@ -281,20 +302,20 @@ def _locked(wanted: Subquery) -> Subquery:
 
 @cache
 def _request_cancel(dialect: str) -> Executable:
-    wanted = _locked(rows(dialect, pilot_id=Integer))
-    asked = func.coalesce(pilots.c.cancel_requested_at, _NOW)
+    targets = _locked(rows(dialect, pilot_id=Integer))
+    requested_at = func.coalesce(pilots.c.cancel_requested_at, _NOW)
     return (
         update(pilots)
-        .where(pilots.c.id == wanted.c.pilot_id, has_status(UNDECIDED))
-        .values(cancel_requested_at=asked, updated_at=_NOW)
+        .where(pilots.c.id == targets.c.pilot_id, has_status(UNDECIDED))
+        .values(cancel_requested_at=requested_at, updated_at=_NOW)
     )
 
 
 @cache
 def _check_soon(dialect: str) -> Executable:
-    wanted = _locked(rows(dialect, pilot_id=Integer))
+    targets = _locked(rows(dialect, pilot_id=Integer))
     return (
         update(pilots)
-        .where(pilots.c.id == wanted.c.pilot_id, has_status(AT_CE))
+        .where(pilots.c.id == targets.c.pilot_id, has_status(AT_CE))
         .values(next_check_at=_NOW, updated_at=_NOW)
     )

@@ -60,8 +60,8 @@ def update_pilot_status(tx: Transaction, pilot_id: int, status: Status) -> None:
     """Move one pilot to another status."""
     moved = mover.move(tx, [Move(pilot_id=pilot_id, to=Status(status))], datetime.now(UTC))
     if moved.refused:
-        was = pilot_reads.get(tx, pilot_id).status
-        raise IllegalMove(f"pilot {pilot_id}", f"{was} to {status}")
+        before = pilot_reads.get(tx, pilot_id).status
+        raise IllegalMove(f"pilot {pilot_id}", f"{before} to {status}")
 
 
 def get_pilots_by_status(tx: Transaction, status: Status) -> Sequence[RowMapping]:

@@ -1,4 +1,4 @@
-"""What psycopg raises, in our words. Imported when it raised something, so never on SQLite."""
+"""Our errors for those of psycopg. Imported when it raised one, so never on SQLite."""
 
 import psycopg
 from psycopg import errors as pg
@@ -23,16 +23,16 @@ NO_TABLE = (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName)
 UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
-def meaning(error: BaseException | None) -> type[DatabaseError] | None:
-    """Find our word for an error; `None` where it is no business of an operator's."""
-    for kinds, meant in (
+def kind_of(error: BaseException | None) -> type[DatabaseError] | None:
+    """Return our kind of error; `None` if an operator can do nothing about it."""
+    for theirs, ours in (
         ((pg.DiskFull,), DatabaseFull),
         (BUSY, DatabaseBusy),
         (REFUSED, DatabaseRefused),
         (NO_TABLE, SchemaBehind),
         (UNAVAILABLE, DatabaseUnavailable),
     ):
-        if isinstance(error, kinds):
-            return meant
+        if isinstance(error, theirs):
+            return ours
     # The client itself refuses an option of the URL; the server's own errors are of other kinds.
     return DatabaseRefused if type(error) is psycopg.ProgrammingError else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from worker.db.pages import FIRST, Asked, Page, read_page
+from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.tables import reports
 from worker.db.uow import Transaction
 
@@ -24,11 +24,12 @@ class Report:
 
 
 def add(tx: Transaction, summary: Mapping[str, Any], at: datetime) -> None:
-    """Store a summary."""
     tx.execute(insert(reports).values(at=at, summary=dict(summary)))
 
 
-def find(tx: Transaction, *, since: datetime | None = None, asked: Asked = FIRST) -> Page[Report]:
+def find(
+    tx: Transaction, *, since: datetime | None = None, asked: PageRequest = FIRST
+) -> Page[Report]:
     """List reports, those since a moment or all."""
     query = select(reports)
     if since is not None:

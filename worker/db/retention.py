@@ -1,6 +1,6 @@
-"""Retention: what is older than it is kept is deleted, the oldest first, so many at a time.
+"""Retention: rows past their time are deleted, the oldest first, a limited number at a time.
 
-What hangs on a row (a pilot's history and its kept output) goes with it.
+What belongs to a row (a pilot's history and its kept output) goes with it.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ MOMENTS: Mapping[str, Column[Any]] = {
 
 
 def remove(tx: Transaction, kind: str, before: datetime, limit: int) -> int:
-    """Delete at most so many rows that are older than a moment; return how many.
+    """Delete up to `limit` rows that are older than a moment; return how many.
 
     Rows that somebody else has locked are left for another time.
     """

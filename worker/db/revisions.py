@@ -27,7 +27,7 @@ def revisions(folder: Path) -> dict[str, Parents]:
 
 
 def newest(parents: Mapping[str, Parents], chain: str) -> str:
-    """Return the revision that no other follows; empty where there is none at all."""
+    """Return the revision that no other follows; empty if there are no revisions."""
     followed = {revision for before in parents.values() for revision in before}
     heads = sorted(set(parents) - followed)
     if len(heads) > 1:

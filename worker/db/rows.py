@@ -5,7 +5,7 @@ grow by a statement a row. The parameter is always called `rows`.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +23,9 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    select,
     text,
+    true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
@@ -55,26 +57,25 @@ def rows(dialect: str, **columns: type[TypeEngine[Any]]) -> Subquery:
 
 
 def encode(names: Sequence[str], data: Iterable[Sequence[Any]]) -> dict[str, str]:
-    """Turn tuples into the parameter that `rows` reads. What is left out there is NULL here."""
-    given = (zip(names, row, strict=True) for row in data)
-    cells = [{name: _legible(value) for name, value in row if value is not None} for row in given]
+    """Turn tuples into the parameter that `rows` reads. A value of `None` is NULL."""
+    tuples = (zip(names, row, strict=True) for row in data)
+    cells = [{name: _legible(value) for name, value in row if value is not None} for row in tuples]
     return {"rows": json.dumps(cells, default=_plain)}
 
 
 def _legible(value: Any) -> Any:
-    """Replace what no text column takes: whatever a CE says must be storable."""
+    """Replace characters that no text column takes: whatever a CE writes must be storable."""
     if not isinstance(value, str) or (value.isascii() and "\0" not in value):
         return value
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def insert_new(tx: Transaction, table: Table, **values: Any) -> int | None:
-    """Insert a row unless one with its name is there; tell its key, or `None`."""
-    make = postgresql.insert if tx.dialect == POSTGRESQL else sqlite.insert
+    """Insert a row unless its name is taken; return its key, or `None`."""
     key = next(iter(table.primary_key.columns))
-    made = tx.execute(make(table).values(values).on_conflict_do_nothing().returning(key))
-    found: int | None = made.scalar_one_or_none()
-    return found
+    new = _insert(tx.dialect, table).values(values).on_conflict_do_nothing().returning(key)
+    new_key: int | None = tx.execute(new).scalar_one_or_none()
+    return new_key
 
 
 def has_string(tx: Transaction, column: Column[Any], value: str) -> ColumnElement[bool]:
@@ -85,6 +86,33 @@ def has_string(tx: Transaction, column: Column[Any], value: str) -> ColumnElemen
     return exists().where(each.c.value == value)
 
 
+def put(tx: Transaction, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Insert a row, or give the one with this primary key these values."""
+    new = _insert(tx.dialect, table).values({**key, **values})
+    tx.execute(new.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+
+
+def insert_rows(
+    dialect: str,
+    table: Table,
+    columns: Mapping[str, type[TypeEngine[Any]]],
+    **common: type[TypeEngine[Any]],
+) -> Any:
+    """Return the insertion of `rows`, to say what becomes of those that are there already.
+
+    What all rows have in common are parameters of their own.
+    """
+    new = rows(dialect, **columns)
+    same = [bindparam(name, type_=kind()) for name, kind in common.items()]
+    # Without a WHERE, SQLite would read ON CONFLICT as a part of FROM.
+    source = select(new, *same).where(true())
+    return _insert(dialect, table).from_select([*columns, *common], source)
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    return postgresql.insert(table) if dialect == POSTGRESQL else sqlite.insert(table)
+
+
 def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return moment(value)
@@ -92,7 +120,7 @@ def _plain(value: object) -> str:
 
 
 def moment(value: datetime) -> str:
-    """Write a moment as both databases read and SQLite compares it: UTC, without a zone."""
+    """Write a moment in UTC without a zone, as both databases read and SQLite compares it."""
     if value.tzinfo is None:
         raise ValueError(f"{value} has no time zone")
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")

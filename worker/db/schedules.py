@@ -62,7 +62,7 @@ class Schedule:
 
     @property
     def fires(self) -> str:
-        """Say in a few words when it fires."""
+        """When it fires, in a few words."""
         when = self.cron or f"every {self.every:g} s"
         return when if self.enabled else f"{when}, disabled"
 
@@ -89,10 +89,10 @@ def put(tx: Transaction, schedule: Schedule) -> None:
         tx.execute(insert(schedules).values(values))
 
 
-def seed(tx: Transaction, wanted: Iterable[Schedule]) -> None:
-    """Store the schedules that are not there; those that are keep what an operator said."""
+def seed(tx: Transaction, defaults: Iterable[Schedule]) -> None:
+    """Store the schedules that are missing; present ones keep what an operator set."""
     present = {(schedule.task, schedule.vo) for schedule in get_all(tx)}
-    for schedule in wanted:
+    for schedule in defaults:
         if (schedule.task, schedule.vo) not in present:
             # Another scheduler that begins in this moment may have stored it.
             insert_new(tx, schedules, **_values(tx, schedule))
@@ -100,9 +100,9 @@ def seed(tx: Transaction, wanted: Iterable[Schedule]) -> None:
 
 
 def claim(tx: Transaction, ticks: Mapping[Schedule, datetime], now: datetime) -> list[Schedule]:
-    """Claim ticks, each by the next one it leads to; tell which were still there to claim.
+    """Claim ticks, each by the moment of the tick after it; return those that were not claimed yet.
 
-    One statement for all: of any number of schedulers that see the same tick, one claims it.
+    One statement for all: of several schedulers that see the same tick, one claims it.
     """
     if not ticks:
         return []
@@ -115,9 +115,9 @@ def claim(tx: Transaction, ticks: Mapping[Schedule, datetime], now: datetime) ->
 
 
 def count_firings(tx: Transaction, firings: Mapping[int, bool], now: datetime) -> None:
-    """Count a firing of schedules, by id, until a worker executes it; begin anew where it is true.
+    """Count a firing of schedules, by id; begin the count again where the value is true.
 
-    One statement for all.
+    The count ends with the next execution by a worker. One statement for all.
     """
     if firings:
         data = ((key, int(anew)) for key, anew in firings.items())
@@ -138,10 +138,10 @@ class Execution:
 
 
 def finished(tx: Transaction, execution: Execution, now: datetime) -> None:
-    """Note an execution on the schedule of its VO or the one for all, in one statement.
+    """Note an execution on the schedule of its VO, else on the one for all, in one statement.
 
-    Any execution by a worker shows that a worker is alive. A skipped one says nothing of how the
-    task goes, and is written once for each firing.
+    Any execution by a worker shows that a worker is alive. A skipped one says nothing about the
+    task, and is written once for each firing.
     """
     skipped = execution.outcome is Outcome.SKIPPED
     if skipped and execution.by_hand:
@@ -175,18 +175,21 @@ def _outcome(execution: Execution, now: datetime) -> dict[str, Any]:
 def _schedule_of(execution: Execution) -> ScalarSelect[Any]:
     """Find the schedule of a VO, else the one for all."""
     named = select(vos.c.id).where(vos.c.name == execution.vo).scalar_subquery()
-    one = schedules.alias()
+    candidate = schedules.alias()
     return (
-        select(one.c.id)
-        .where(one.c.task == execution.task, or_(one.c.vo_id.is_(None), one.c.vo_id == named))
-        .order_by(one.c.vo_id.is_(None))
+        select(candidate.c.id)
+        .where(
+            candidate.c.task == execution.task,
+            or_(candidate.c.vo_id.is_(None), candidate.c.vo_id == named),
+        )
+        .order_by(candidate.c.vo_id.is_(None))
         .limit(1)
         .scalar_subquery()
     )
 
 
 def bring_forward(tx: Transaction, task: str, now: datetime) -> None:
-    """Let a task fire again at once, for it has left something; then it goes by its schedule."""
+    """Let a task fire again at once, because it left work; then its schedule goes on."""
     tx.execute(update(schedules).where(schedules.c.task == task, _of(None)).values(next_at=now))
 
 
@@ -223,10 +226,10 @@ def _count_firings(dialect: str) -> Executable:
 def get(tx: Transaction, task: str, vo: str | None = None) -> Schedule:
     """Read the schedule of a task, for all VOs or for one."""
     query = _SCHEDULES.where(schedules.c.task == task, _of(_vo_id(tx, vo)))
-    found = tx.execute(query).mappings().one_or_none()
-    if found is None:
+    row = tx.execute(query).mappings().one_or_none()
+    if row is None:
         raise UnknownSchedule(task if vo is None else f"{task} for VO {vo}")
-    return Schedule(**found)
+    return Schedule(**row)
 
 
 def get_all(tx: Transaction) -> list[Schedule]:
@@ -236,7 +239,6 @@ def get_all(tx: Transaction) -> list[Schedule]:
 
 
 def remove(tx: Transaction, task: str, vo: str | None = None) -> None:
-    """Remove a schedule."""
     get(tx, task, vo)
     tx.execute(delete(schedules).where(schedules.c.task == task, _of(_vo_id(tx, vo))))
 

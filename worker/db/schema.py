@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, bindparam, create_engine, inspect, text
 
 from worker.db.chains import Chain
+from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL
-from worker.db.refusals import translated
 
 SCRATCH = "pilotage_verify"
 
@@ -23,8 +23,8 @@ Catalog = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Difference:
-    """One part of the schema that is not as the models say."""
+class SchemaDifference:
+    """One part of the schema that differs from the models."""
 
     part: str
     problem: str
@@ -38,7 +38,7 @@ class Difference:
         return f"{self.part}: {self.problem}"
 
 
-def differences(engine: Engine, chains: Sequence[Chain]) -> list[Difference]:
+def differences(engine: Engine, chains: Sequence[Chain]) -> list[SchemaDifference]:
     """Compare a database with the models of these chains; nothing is changed."""
     tables = [table for chain in chains for table in chain.tables]
     if engine.dialect.name != POSTGRESQL:
@@ -50,13 +50,13 @@ def differences(engine: Engine, chains: Sequence[Chain]) -> list[Difference]:
         return differing
     with translated(engine.url), engine.connect() as connection:
         schema = str(connection.execute(text("SELECT current_schema()")).scalar_one())
-        found = _postgresql(connection, schema, tables)
+        actual = _postgresql(connection, schema, tables)
         connection.execute(text(f"CREATE SCHEMA {SCRATCH}"))
         connection.execute(text(f"SET LOCAL search_path TO {SCRATCH}"))
         _create(connection, chains)
-        wanted = _postgresql(connection, SCRATCH, tables)
+        expected = _postgresql(connection, SCRATCH, tables)
         connection.rollback()
-    return _compare(wanted, found)
+    return _compare(expected, actual)
 
 
 def _create(connection: Connection, chains: Iterable[Chain]) -> None:
@@ -64,18 +64,23 @@ def _create(connection: Connection, chains: Iterable[Chain]) -> None:
         chain.metadata.create_all(connection, checkfirst=False)
 
 
-def _compare(wanted: Catalog, found: Catalog) -> list[Difference]:
-    missing = [Difference(part, "missing") for part in sorted(wanted.keys() - found.keys())]
-    extra = [Difference(part, "not in the models") for part in sorted(found.keys() - wanted.keys())]
+def _compare(expected: Catalog, actual: Catalog) -> list[SchemaDifference]:
+    missing = [
+        SchemaDifference(part, "missing") for part in sorted(expected.keys() - actual.keys())
+    ]
+    extra = [
+        SchemaDifference(part, "not in the models")
+        for part in sorted(actual.keys() - expected.keys())
+    ]
     changed = [
-        Difference(part, f"is {found[part]!r}, the models say {wanted[part]!r}")
-        for part in sorted(wanted.keys() & found.keys())
-        if found[part] != wanted[part]
+        SchemaDifference(part, f"is {actual[part]!r}, the models say {expected[part]!r}")
+        for part in sorted(expected.keys() & actual.keys())
+        if actual[part] != expected[part]
     ]
     # A missing table says it all; its columns and indexes need no line each.
     gone = {d.table for d in missing if d.part == f"table {d.table}"}
-    told = [d for d in missing if d.table not in gone or d.part == f"table {d.table}"]
-    return told + extra + changed
+    reported = [d for d in missing if d.table not in gone or d.part == f"table {d.table}"]
+    return reported + extra + changed
 
 
 _POSTGRESQL_PARTS = """
@@ -127,9 +132,10 @@ def _postgresql(connection: Connection, schema: str, tables: Sequence[str]) -> C
 
 
 def _one_form(definition: str) -> str:
-    """Write a list of words in one form: a restored database casts each word, a new one the list.
+    """Write a list of words in one form.
 
-    `pg_dump` writes what the server shows, and the server reads that as another expression.
+    A restored database casts each word of a list, a new one casts the list: `pg_dump` writes what
+    the server shows, and the server reads that as another expression.
     """
     plain_words = _CAST_WORD.sub(r"\1", definition)
     return _CAST_LIST.sub(r"\1", plain_words)
@@ -188,5 +194,5 @@ def _sqlite_statements(connection: Connection, table: str) -> Catalog:
 
 
 def _plain(sql: str) -> str:
-    """Forget quotes and spacing, which a rebuilt table may have otherwise."""
+    """Remove quotes and spacing, which differ in a table that was rebuilt."""
     return re.sub(r"\s+", " ", sql.replace('"', "")).strip()

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Executable, Integer, Text, insert, select, update
 
 from worker.db.names import key_of
-from worker.db.pages import FIRST, Asked, Page, read_page
+from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.rows import encode, rows
 from worker.db.tables import ce_health, ces, sending_changes
 from worker.db.types import UtcDateTime
@@ -19,14 +19,14 @@ from worker.domain.sending import Sending
 
 @dataclass(frozen=True, kw_only=True)
 class SendingChange:
-    """That a CE was paused, held or resumed, and why."""
+    """A change of the sending state of a CE, and why."""
 
     ce: str
     was: Sending
     became: Sending
     reason: str
     by_hand: bool
-    until: datetime | None
+    until: datetime | None = None
     at: datetime
 
 
@@ -34,14 +34,14 @@ SORTS = {"id": sending_changes.c.id, "at": sending_changes.c.at}
 
 
 def add(tx: Transaction, changes: Collection[SendingChange]) -> None:
-    """Write history, in one statement."""
+    """Write changes into the history, in one statement."""
     if not changes:
         return
     names = tuple(SendingChange.__dataclass_fields__)
-    tx.execute(_add(tx.dialect), encode(names, (_row(one) for one in changes)))
+    tx.execute(_add(tx.dialect), encode(names, (_row(change) for change in changes)))
 
 
-def find(tx: Transaction, ce: str, *, asked: Asked = FIRST) -> Page[SendingChange]:
+def find(tx: Transaction, ce: str, *, asked: PageRequest = FIRST) -> Page[SendingChange]:
     """List when a CE was paused, held or resumed."""
     own = [sending_changes.c[name] for name in SendingChange.__dataclass_fields__ if name != "ce"]
     query = (
@@ -54,24 +54,22 @@ def find(tx: Transaction, ce: str, *, asked: Asked = FIRST) -> Page[SendingChang
     )
 
 
-def put(
-    tx: Transaction,
-    ce: str,
-    sending: Sending,
-    reason: str | None,
-    since: datetime | None,
-    until: datetime | None = None,
+def change(
+    tx: Transaction, new: SendingChange, reason: str | None = None, since: datetime | None = None
 ) -> None:
-    """Set the sending state of a CE; the history is the caller's to write."""
+    """Change the sending state of a CE, and write the history; a pause has a reason and a start."""
     tx.execute(
         update(ce_health)
-        .where(ce_health.c.ce_id == key_of(tx, ces, ce))
-        .values(sending=sending, sending_reason=reason, sending_since=since, held_until=until)
+        .where(ce_health.c.ce_id == key_of(tx, ces, new.ce))
+        .values(
+            sending=new.became, sending_reason=reason, sending_since=since, held_until=new.until
+        )
     )
+    add(tx, [new])
 
 
 def held_until(tx: Transaction, now: datetime) -> list[str]:
-    """Name the CEs whose pause by hand is over."""
+    """Return the CEs whose pause by hand is over."""
     query = (
         select(ces.c.name)
         .join_from(ce_health, ces, ce_health.c.ce_id == ces.c.id)

@@ -9,8 +9,8 @@ from sqlalchemy import func as sql
 from sqlalchemy.pool import NullPool
 
 from worker.db.chains import Chain
+from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL, make_engine
-from worker.db.refusals import translated
 from worker.db.tables import vos
 from worker.domain.errors import DatabaseRefused
 from worker.domain.vo import DEFAULT_VO
@@ -20,7 +20,7 @@ MAINTENANCE = "postgres"
 
 
 def exists(url: URL) -> bool:
-    """Tell whether the database is there. That the server is not is an error."""
+    """Return whether the database is there. A server that is not there is an error."""
     if url.get_backend_name() != POSTGRESQL:
         return _file(url).is_file()
     with _maintenance(url) as connection:
@@ -28,7 +28,7 @@ def exists(url: URL) -> bool:
 
 
 def is_missing(url: URL) -> bool:
-    """Tell whether a file could be made but is not there; of all else, connecting will tell."""
+    """Return whether a file is absent and could be made; anything else shows when one connects."""
     if url.get_backend_name() == POSTGRESQL or url.database in (None, "", ":memory:"):
         return False
     path = Path(str(url.database))
@@ -36,7 +36,7 @@ def is_missing(url: URL) -> bool:
 
 
 def create(url: URL) -> bool:
-    """Make an empty database; tell whether it had to be made."""
+    """Make an empty database; return whether it had to be made."""
     if url.get_backend_name() != POSTGRESQL:
         if exists(url):
             return False
@@ -53,7 +53,7 @@ def create(url: URL) -> bool:
 
 
 def drop(url: URL, *, force: bool = False) -> bool:
-    """Remove a database; tell whether there was one. With `force`, throw out who is using it."""
+    """Remove a database; return whether there was one. With `force`, its users are thrown out."""
     if url.get_backend_name() != POSTGRESQL:
         there = exists(url)
         for suffix in ("", "-wal", "-shm"):
@@ -68,7 +68,7 @@ def drop(url: URL, *, force: bool = False) -> bool:
 
 
 def empty(engine: Engine, chains: Sequence[Chain]) -> int:
-    """Delete every row, those that point before those that are pointed at; tell how many."""
+    """Delete every row, those with foreign keys first; return how many."""
     deleted = 0
     with translated(engine.url), engine.begin() as connection:
         present = set(inspect(connection).get_table_names())
@@ -97,7 +97,7 @@ def row_counts(connection: Connection, chain: Chain) -> dict[str, int | None]:
 
 
 def has_rows(connection: Connection, table: Table) -> bool:
-    """Tell whether a table is there and not empty."""
+    """Return whether a table is there and not empty."""
     if not inspect(connection).has_table(table.name):
         return False
     return connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None

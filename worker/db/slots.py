@@ -37,7 +37,7 @@ _WAITS = has_status(WAITING)
 
 
 class Room:
-    """How many more pilots fit, by CE and by VO. It is true as long as its locks are held."""
+    """How many more pilots fit, by CE and by VO. It holds as long as its locks are held."""
 
     def __init__(
         self,
@@ -51,12 +51,12 @@ class Room:
         self.vo_ids = {name: int(vo.id) for name, vo in vo_rows.items()}
         self._ces = {name: _ce_room(ce, by_ce.get(ce.id)) for name, ce in ce_rows.items()}
         self._vos = {name: _vo_room(vo, by_vo.get(vo.id, 0)) for name, vo in vo_rows.items()}
-        self._open = frozenset(name for name, ce in ce_rows.items() if ce.open_to_all)
+        self._open_to_all = frozenset(name for name, ce in ce_rows.items() if ce.open_to_all)
         self._allowed = allowed
 
     def take(self, vo: str, ce: str, wanted: int) -> int:
-        """Take up to so many places; tell how many there were."""
-        if ce not in self._open and (self.ce_ids[ce], self.vo_ids[vo]) not in self._allowed:
+        """Take up to `wanted` places; return how many were taken."""
+        if ce not in self._open_to_all and (self.ce_ids[ce], self.vo_ids[vo]) not in self._allowed:
             return 0
         taken = max(0, min(wanted, self._ces[ce], self._vos[vo]))
         self._ces[ce] -= taken
@@ -80,13 +80,13 @@ def lock_rooms(tx: Transaction, grants: Sequence[Grant]) -> Room:
 
 
 def available_ces(tx: Transaction) -> Sequence[RowMapping]:
-    """Read the CEs that can take a pilot now, with how many."""
+    """Return the CEs that can take a pilot now, and how many each can take."""
     return tx.execute(_AVAILABLE).mappings().all()
 
 
 @dataclass(frozen=True, kw_only=True)
 class CESlots:
-    """What an allocation for one VO reads of one CE, all in one statement."""
+    """The facts of one CE that an allocation for one VO reads, all in one statement."""
 
     name: str
     backend: str
@@ -130,12 +130,12 @@ class CESlots:
 
 
 def slots_for(tx: Transaction, vo_id: int) -> list[CESlots]:
-    """Read the slots of every CE as one VO sees them, the closed ones too."""
+    """Return the slots of every CE as one VO sees them, also of CEs that it may not use."""
     return [CESlots(**row) for row in tx.execute(_SLOTS, {"vo_id": vo_id}).mappings()]
 
 
 def count_by_vo(tx: Transaction) -> dict[str, tuple[int, int]]:
-    """Count, by VO, the pilots that occupy and those of them that wait."""
+    """Return, by VO, how many pilots occupy a slot, and how many of them wait."""
     counted = tx.execute(_BY_VO)
     return {row.name: (int(row.occupying), int(row.waiting)) for row in counted}
 
@@ -157,11 +157,11 @@ def _vo_room(vo: Any, occupying: int) -> int:
 def _lock(
     tx: Transaction, table: Table, names: set[str], unknown: type[NotFound]
 ) -> dict[str, Any]:
-    wanted = encode(("name",), ([name] for name in sorted(names)))
-    found = {row.name: row for row in tx.execute(_locked(tx.dialect, table), wanted)}
-    for name in sorted(names - found.keys()):
+    parameters = encode(("name",), ([name] for name in sorted(names)))
+    by_name = {row.name: row for row in tx.execute(_locked(tx.dialect, table), parameters)}
+    for name in sorted(names - by_name.keys()):
         raise unknown(name)
-    return found
+    return by_name
 
 
 def _count_by_ce(tx: Transaction, ids: set[int]) -> dict[int, Any]:
@@ -175,17 +175,17 @@ def _count_by_vo(tx: Transaction, ids: set[int]) -> dict[int, int]:
 
 
 def _allowed(tx: Transaction, ids: set[int]) -> frozenset[tuple[int, int]]:
-    found = tx.execute(_permissions(tx.dialect), encode(("id",), ([i] for i in ids)))
-    return frozenset((row.ce_id, row.vo_id) for row in found)
+    pairs = tx.execute(_permissions(tx.dialect), encode(("id",), ([i] for i in ids)))
+    return frozenset((row.ce_id, row.vo_id) for row in pairs)
 
 
 @cache
 def _locked(dialect: str, table: Table) -> Select[Any]:
     """Lock rows in the order of their keys, so that two who lock the same never deadlock."""
-    wanted = rows(dialect, name=Text)
+    names = rows(dialect, name=Text)
     return (
         select(table)
-        .join(wanted, table.c.name == wanted.c.name)
+        .join(names, table.c.name == names.c.name)
         .order_by(table.c.id)
         .with_for_update(of=table, key_share=True)
     )
@@ -198,10 +198,10 @@ def _ce_counts(dialect: str) -> Select[Any]:
 
 @cache
 def _vo_counts(dialect: str) -> Select[Any]:
-    wanted = _ids(dialect)
+    ids = _ids(dialect)
     return (
         select(pilots.c.vo_id, func.count().label("occupying"))
-        .join(wanted, pilots.c.vo_id == wanted.c.id)
+        .join(ids, pilots.c.vo_id == ids.c.id)
         .where(_OCCUPIES)
         .group_by(pilots.c.vo_id)
     )
@@ -209,8 +209,8 @@ def _vo_counts(dialect: str) -> Select[Any]:
 
 @cache
 def _permissions(dialect: str) -> Select[Any]:
-    wanted = _ids(dialect)
-    return select(ce_vos).join(wanted, ce_vos.c.ce_id == wanted.c.id)
+    ids = _ids(dialect)
+    return select(ce_vos).join(ids, ce_vos.c.ce_id == ids.c.id)
 
 
 @cache
@@ -219,7 +219,7 @@ def _ids(dialect: str) -> Subquery:
 
 
 def _occupation() -> Select[Any]:
-    """Count, by CE, the pilots that occupy and those of them that wait."""
+    """Select, by CE, how many pilots occupy a slot, and how many of them wait."""
     waiting: ColumnElement[int] = func.sum(case((_WAITS, 1), else_=0))
     return (
         select(pilots.c.ce_id, func.count().label("occupying"), waiting.label("waiting"))
@@ -282,11 +282,11 @@ def _slots() -> Select[Any]:
     )
     return (
         select(
-            *(ces.c[name] for name in _OF_THE_CE),
+            *(ces.c[name] for name in _CE_COLUMNS),
             or_(ces.c.open_to_all, permitted).label("allowed"),
             *(func.coalesce(counted.c[name], 0).label(name) for name in counts),
             last_sent.label("last_sent_at"),
-            *(ce_health.c[name] for name in _OF_ITS_HEALTH),
+            *(ce_health.c[name] for name in _HEALTH_COLUMNS),
         )
         .select_from(
             ces.join(ce_health, ce_health.c.ce_id == ces.c.id).outerjoin(
@@ -297,9 +297,11 @@ def _slots() -> Select[Any]:
     )
 
 
-_OF_THE_CE = ("name", "backend", "capacity", "waiting_limit", "success_rate", "enabled", "draining",
-              "drain_by")  # fmt: skip
-_OF_ITS_HEALTH = (
+_CE_COLUMNS = (
+    *("name", "backend", "capacity", "waiting_limit", "success_rate"),
+    *("enabled", "draining", "drain_by"),
+)
+_HEALTH_COLUMNS = (
     *("sending", "sending_reason", "sending_since", "held_until"),
     *("learned", "queue_drained", "oldest_waiting_since"),
     *("failed_calls", "retry_at", "last_answered_at", "unanswered_since", "last_error"),

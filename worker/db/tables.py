@@ -37,8 +37,8 @@ from sqlalchemy import (
     text,
 )
 
-from worker.db.touch import keeps_updated_at
 from worker.db.types import JSON_VALUE, KEY, Strings, UtcDateTime, plain_text, words
+from worker.db.updated_at import keeps_updated_at
 from worker.domain.credential import CredentialKind
 from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Cause, Status
 from worker.domain.schedule import Outcome
@@ -61,7 +61,7 @@ def _key() -> Column[int]:
     return Column("id", KEY, primary_key=True)
 
 
-UNTOLD = frozenset({Status.RESERVED, Status.SUBMITTING})
+BEFORE_CE_ANSWERED = frozenset({Status.RESERVED, Status.SUBMITTING})
 """What a pilot is before its CE has said anything: nothing is learnt from it."""
 
 
@@ -245,7 +245,9 @@ Index(
 Index("ix_pilots_ce_id_id", pilots.c.ce_id, pilots.c.id)
 Index("ix_pilots_vo_id_id", pilots.c.vo_id, pilots.c.id)
 
-_UNLEARNED = f"learned_at IS NULL AND learn_after IS NULL AND became NOT IN ({_quoted(UNTOLD)})"
+_UNLEARNED = (
+    f"learned_at IS NULL AND learn_after IS NULL AND became NOT IN ({_quoted(BEFORE_CE_ANSWERED)})"
+)
 _POSTPONED = "learned_at IS NULL AND learn_after IS NOT NULL"
 
 transitions = Table(
@@ -472,14 +474,14 @@ Index(
 def has_status(
     statuses: Iterable[Status], column: ColumnElement[Any] = pilots.c.status
 ) -> ColumnElement[bool]:
-    """Ask for statuses, as words in the statement, in the order in which the indexes say them.
+    """Match statuses, as words in the statement, in the order in which the indexes have them.
 
-    A plan that is kept for any parameters cannot use an index that holds some statuses only, and
-    SQLite uses one only where the statement repeats its words.
+    A plan for any parameters cannot use an index of some statuses only, and SQLite uses such an
+    index only for a statement that repeats its words.
     """
-    wanted = frozenset(statuses)
-    said = _in(column, wanted)
-    return said & _in(column, OCCUPYING) if wanted < OCCUPYING else said
+    members = frozenset(statuses)
+    condition = _in(column, members)
+    return condition & _in(column, OCCUPYING) if members < OCCUPYING else condition
 
 
 def _in(column: ColumnElement[Any], statuses: frozenset[Status]) -> ColumnElement[bool]:

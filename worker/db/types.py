@@ -25,9 +25,9 @@ JSON_VALUE = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "pos
 
 
 def plain_text(length: int | None = None) -> String:
-    """Make a text that is compared byte by byte, whatever the language of the database.
+    """Make a text type that is compared byte by byte, whatever the language of the database.
 
-    So all that begin with the same characters stand together in an index.
+    So texts with the same beginning stand together in an index.
     """
     kind = Text if length is None else String
     return kind(length).with_variant(kind(length, collation="C"), "postgresql")
@@ -62,7 +62,6 @@ class Strings(TypeDecorator[tuple[str, ...]]):
     cache_ok = True
 
     def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> Any:
-        """Store a list."""
         return None if value is None else list(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> tuple[str, ...] | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable
 
-from worker.db.refusals import translated
+from worker.db.driver_errors import translated
 from worker.domain.errors import NestedUnitOfWork
 
 log = logging.getLogger(__name__)
@@ -25,12 +25,12 @@ _open: ContextVar[bool] = ContextVar("unit_of_work_open", default=False)
 
 
 def is_open() -> bool:
-    """Tell whether this thread of execution has a unit of work open."""
+    """Return whether this thread of execution has a unit of work open."""
     return _open.get()
 
 
 class Transaction:
-    """What a unit of work hands out: statements now, and work for after the commit."""
+    """What a unit of work gives: statements now, and work for after the commit."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -42,26 +42,25 @@ class Transaction:
         statement: Executable,
         parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> CursorResult[Any]:
-        """Run one statement."""
         return self.connection.execute(statement, parameters)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Do something that may fail; then it is undone alone, and the unit of work goes on."""
+        """Do something that may fail. It alone is undone then, and the unit of work goes on."""
         with self.connection.begin_nested():
             yield
 
     @property
     def is_lost(self) -> bool:
-        """Tell whether the connection is gone, so that nothing can go on."""
+        """Whether the connection is gone, so that nothing can go on."""
         return self.connection.invalidated
 
     def after_commit(self, work: Callable[[], object]) -> None:
-        """Hand out work that runs once the commit has succeeded, and never otherwise."""
+        """Register work that runs once the commit has succeeded, and never otherwise."""
         self._after_commit.append(work)
 
     def run_after_commit(self) -> None:
-        """Do what was handed out. The commit stands, so one that fails stops no other."""
+        """Do the registered work. The commit stands, so one that fails stops no other."""
         for work in self._after_commit:
             try:
                 work()

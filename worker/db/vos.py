@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import delete, exists, select, update
 
 from worker.db.names import unknown
-from worker.db.pages import FIRST, Asked, Page, contains, read_page
+from worker.db.pages import FIRST, Page, PageRequest, contains, read_page
 from worker.db.rows import insert_new
 from worker.db.tables import pilots, vos
 from worker.db.uow import Transaction
@@ -29,11 +29,10 @@ def add(tx: Transaction, vo: VO) -> int:
 
 
 def get(tx: Transaction, name: str) -> VO:
-    """Read one VO."""
-    found = tx.execute(select(*_COLUMNS).where(vos.c.name == name)).mappings().one_or_none()
-    if found is None:
+    row = tx.execute(select(*_COLUMNS).where(vos.c.name == name)).mappings().one_or_none()
+    if row is None:
         raise unknown(tx, vos, name)
-    return VO(**found)
+    return VO(**row)
 
 
 def change(tx: Transaction, name: str, /, **changes: Any) -> VO:
@@ -58,18 +57,16 @@ def remove(tx: Transaction, name: str) -> None:
 
 
 def get_all(tx: Transaction) -> list[VO]:
-    """Read every VO."""
-    found = tx.execute(select(*_COLUMNS).order_by(vos.c.name)).mappings()
-    return [VO(**row) for row in found]
+    listing = tx.execute(select(*_COLUMNS).order_by(vos.c.name)).mappings()
+    return [VO(**row) for row in listing]
 
 
 def names(tx: Transaction) -> list[str]:
-    """Name every VO."""
     return list(tx.execute(select(vos.c.name).order_by(vos.c.name)).scalars())
 
 
 def with_source(tx: Transaction) -> list[str]:
-    """Name the enabled VOs whose demand comes from a source."""
+    """Return the enabled VOs whose demand comes from a source."""
     query = select(vos.c.name).where(vos.c.source.is_not(None), vos.c.enabled)
     return list(tx.execute(query.order_by(vos.c.name)).scalars())
 
@@ -79,7 +76,7 @@ def find(
     *,
     search: str | None = None,
     enabled: bool | None = None,
-    asked: Asked = FIRST,
+    asked: PageRequest = FIRST,
 ) -> Page[VO]:
     """List VOs, by part of their name if asked."""
     query = select(*_COLUMNS)

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from worker.domain.validation import Table
 from worker.domain.words import Described
 
 
@@ -22,10 +23,8 @@ class Unknown(Described):
     FILL = "fill", "The demand is treated as unlimited."
 
 
-class SourceOptions(BaseModel):
+class SourceOptions(Table):
     """What every source may be told. An unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     timeout: float = Field(default=10, gt=0, le=60)
     """Seconds that an answer may take."""

@@ -3,17 +3,15 @@
 import logging
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from pydantic import ValidationError
-
+from worker import plugins
 from worker.db import uow
 from worker.demand.contract import Source, SourceOptions
 from worker.domain.checks import LARGEST
 from worker.domain.errors import ConfigurationError, DemandUnknown, Invalid
 from worker.domain.nearest import nearest
-from worker.domain.validation import place, reason
+from worker.domain.validation import read_options
 
 GROUP = "pilotage.demand_sources"
 KIND = "kind"
@@ -25,8 +23,11 @@ log = logging.getLogger(__name__)
 @cache
 def discover() -> dict[str, Source]:
     """Load every installed source, in the order of their names."""
-    points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
-    return {point.name: _load(point) for point in points}
+    sources = plugins.load(GROUP, Source, "demand source")
+    for name, source in sources.items():
+        if source.name != name:
+            raise ConfigurationError(f"demand source {name}", f"it calls itself {source.name}")
+    return sources
 
 
 def check(told: Mapping[str, Any]) -> tuple[Source, SourceOptions]:
@@ -37,16 +38,7 @@ def check(told: Mapping[str, Any]) -> tuple[Source, SourceOptions]:
         raise Invalid(f"demand source {str(kind)!r}", nearest(str(kind), known))
     source = known[str(kind)]
     options = {key: value for key, value in told.items() if key != KIND}
-    for key in options:
-        if key not in source.options.model_fields:
-            meant = nearest(key, source.options.model_fields)
-            raise Invalid(f"option {key!r} of demand source {source.name}", meant)
-    try:
-        return source, source.options(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = f"option {place(first)!r} of demand source {source.name}"
-        raise Invalid(what, reason(first)) from None
+    return source, read_options(source.options, options, f"demand source {source.name}")
 
 
 def ask(vo: str, told: Mapping[str, Any]) -> int:
@@ -64,14 +56,3 @@ def ask(vo: str, told: Mapping[str, Any]) -> int:
     if isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer <= LARGEST:
         raise DemandUnknown(source.name, f"{str(answer)[:40]!r} is not a whole number from 0")
     return answer
-
-
-def _load(point: EntryPoint) -> Source:
-    try:
-        source = point.load()
-    except Exception as error:  # a plug-in may raise anything
-        reason = f"it cannot be loaded: {type(error).__name__}: {error}"
-        raise ConfigurationError(f"demand source {point.name}", reason) from error
-    if not isinstance(source, Source) or source.name != point.name:
-        raise ConfigurationError(f"demand source {point.name}", f"{point.value} is no such Source")
-    return source

@@ -7,6 +7,7 @@ from worker.domain.lengths import spoken
 
 NO_ANSWER = "no answer"
 REFUSING = "calls refused"
+NOT_ASKED = "not asked"
 
 
 class Calls(Protocol):
@@ -53,6 +54,11 @@ def _sentence(calls: Calls, time: str, now: datetime) -> str | None:
     if state is None:
         return None
     why = f" ({calls.last_error})" if calls.last_error else ""
-    ahead = calls.retry_at is not None and now < calls.retry_at
-    again = f"at {calls.retry_at:%H:%M:%S}Z" if ahead else "by the next task"
-    return f"{state}{time}{why}, asked again {again}"
+    return f"{state}{time}{why}, {_again(calls.retry_at, now)}"
+
+
+def _again(retry_at: datetime | None, now: datetime) -> str:
+    if retry_at is None:
+        return "asked again by the next task"
+    due = f"{retry_at:%H:%M:%S}Z"
+    return f"asked again at {due}" if now < retry_at else f"due to be asked again since {due}"

@@ -1,7 +1,7 @@
 """A credential: what a VO shows to a kind of CE. The secret itself stays in its file.
 
-What is known of it is what was seen in the file last: since when it holds, until when, and what
-is wrong with it. A VO that has none of its own uses the one for all.
+What is known of it comes from the last look into its file: from when to when it is valid, and what
+is wrong with it. A VO without one of its own uses the one for all.
 """
 
 from dataclasses import dataclass, field
@@ -40,10 +40,10 @@ class State(Described):
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
-    """Where the credential of a VO for a kind of CE lies, and what was seen of it last.
+    """Where the credential of a VO for a kind of CE lies, and what the last look at it showed.
 
-    Without a VO it is for all VOs that have none of their own. `renew` are the words of the
-    command that renews it.
+    Without a VO it is for all VOs that have none of their own. `renew` are the words of the command
+    that renews it.
     """
 
     backend: str
@@ -77,14 +77,14 @@ def _command(words: tuple[str, ...]) -> None:
 
 
 def called(credential: Credential, vo: str | None = None) -> str:
-    """Name a credential, as that of the VO that uses it."""
+    """Return the name of a credential in messages, as that of the VO that uses it."""
     owner = vo or credential.vo
     whose = f"VO {owner}" if owner else "all VOs"
     return f"the {credential.kind} of {whose} for {credential.backend}"
 
 
 def trouble(credential: Credential, now: datetime, vo: str | None = None) -> str | None:
-    """Say why a credential cannot be used, or `None`. What nobody has looked at may be good."""
+    """Return why a credential cannot be used, or `None`, also if it was never looked at."""
     what = called(credential, vo)
     if credential.problem is not None:
         return f"{what} cannot be used: {credential.problem}: {credential.path}"
@@ -95,14 +95,14 @@ def trouble(credential: Credential, now: datetime, vo: str | None = None) -> str
 
 
 def left(credential: Credential, now: datetime) -> timedelta | None:
-    """Tell how long a credential still holds, none if it has expired; `None` if nobody knows."""
+    """Return the time until a credential expires, 0 if it has; `None` if nobody knows."""
     if credential.expires_at is None:
         return None
     return max(credential.expires_at - now, timedelta())
 
 
 def used(credential: Credential, now: datetime) -> float | None:
-    """Tell the share of a credential's life that is used up; `None` if nobody knows."""
+    """Return the share of a credential's life that is used up; `None` if nobody knows."""
     if credential.expires_at is None or credential.issued_at is None:
         return None
     life = (credential.expires_at - credential.issued_at).total_seconds()
@@ -112,7 +112,7 @@ def used(credential: Credential, now: datetime) -> float | None:
 
 
 def state(credential: Credential, now: datetime) -> State:
-    """Tell how a credential stands."""
+    """Return the state of a credential."""
     if credential.checked_at is None:
         return State.UNSEEN
     if trouble(credential, now) is not None:
@@ -127,27 +127,27 @@ _WARNED = (State.UNSEEN, State.GOOD, State.HALF_USED, State.SHORT, State.UNUSABL
 """From what says nothing to what says most: a step upwards is worth a warning."""
 
 
-def warning(was: Credential, seen: Credential, now: datetime) -> str | None:
-    """Say what is worth a warning now and was not when it was looked at before.
+def warning(old: Credential, new: Credential, now: datetime) -> str | None:
+    """Return what is worth a warning now and was not at the last look.
 
-    What is warned of follows from what was stored, so each warning comes once, whoever looks.
+    It follows from what is stored, so each warning comes once, whoever looks.
     """
-    before = State.UNSEEN if was.checked_at is None else state(was, was.checked_at)
-    after = state(seen, now)
-    fresh = seen.expires_at != was.expires_at and after is not State.UNUSABLE
+    before = State.UNSEEN if old.checked_at is None else state(old, old.checked_at)
+    after = state(new, now)
+    fresh = new.expires_at != old.expires_at and after is not State.UNUSABLE
     if _WARNED.index(after) <= _WARNED.index(State.GOOD if fresh else before):
         return None
     if after is State.UNUSABLE:
-        return trouble(seen, now)
-    remaining = left(seen, now)
+        return trouble(new, now)
+    remaining = left(new, now)
     if after is State.GOOD or remaining is None:
         return None
     share = HALF if after is State.HALF_USED else MOST
-    return f"{called(seen)} has used up {share:.0%} of its life and expires in {spoken(remaining)}"
+    return f"{called(new)} has used up {share:.0%} of its life and expires in {spoken(remaining)}"
 
 
 def renewal_due(credential: Credential, now: datetime) -> bool:
-    """Tell whether a credential is to be renewed: half used or unusable, and not just tried."""
+    """Return whether a credential is to be renewed: half used or unusable, and not just tried."""
     if credential.renew is None:
         return False
     if credential.retry_at is not None and now < credential.retry_at:

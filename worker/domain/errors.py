@@ -56,7 +56,9 @@ class PilotageError(Exception):
 
     def __init__(self, *details: object) -> None:
         # What a CE or a program wrote may be among them.
-        shown = tuple(without_secrets(one) if isinstance(one, str) else one for one in details)
+        shown = tuple(
+            without_secrets(detail) if isinstance(detail, str) else detail for detail in details
+        )
         super().__init__(*shown)
         self.details = shown
 

@@ -6,17 +6,17 @@ _UNITS = (("day", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def spoken(length: timedelta) -> str:
-    """Say a length of time in its two largest units: 5 h 12 min."""
+    """Write a length of time in its two largest units: 5 h 12 min."""
     left = max(0, int(length.total_seconds()))
-    said = []
+    parts = []
     for unit, seconds in _UNITS:
         count, left = divmod(left, seconds)
         if count:
             plural = "s" if unit == "day" and count != 1 else ""
-            said.append(f"{count} {unit}{plural}")
-        elif said:
+            parts.append(f"{count} {unit}{plural}")
+        elif parts:
             break
-    return " ".join(said[:2]) or "0 s"
+    return " ".join(parts[:2]) or "0 s"
 
 
 def clock(moment: datetime, now: datetime, *, seconds: bool = True) -> str:

@@ -1,15 +1,15 @@
-"""A wrong word's nearest right one."""
+"""The right word that is nearest to a wrong one."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 SHOWN = 16
-"""Known words that are listed at the most, where none of them is near."""
+"""Known words that are listed at most, where none of them is near."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Name the known word that was probably meant, or list the known words."""
-    words = sorted(known)
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """Return the choice that was probably meant, or list the choices."""
+    words = sorted(choices)
     close = get_close_matches(word, words, n=1) or _in_other_case(word, words)
     if close:
         return f"did you mean {close[0]!r}?"
@@ -18,4 +18,4 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def _in_other_case(word: str, words: Iterable[str]) -> list[str]:
-    return [known for known in words if known.lower() == word.lower()]
+    return [candidate for candidate in words if candidate.lower() == word.lower()]

@@ -5,15 +5,18 @@ Everything is checked when it is set. A value can never become more than a value
 words, and what enters a script is made of characters that mean nothing to any shell.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
-from worker.domain import variable as variables_
-from worker.domain.errors import Invalid
+from pydantic import Field, field_validator, model_validator
+
+from worker.domain import validation
 from worker.domain.nearest import nearest
 from worker.domain.template import Open, Value, complete, fill, is_plain, names_in
-from worker.domain.variable import Variable, keys, table
+from worker.domain.validation import FileTable
+from worker.domain.variable import Variable
 
 STAMP = "stamp"
 """The one variable that differs from pilot to pilot."""
@@ -25,6 +28,8 @@ LONGEST_SCRIPT = 256 * 1024
 LONGEST_WORD = 8 * 1024
 MOST_WORDS = 200
 
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -34,39 +39,71 @@ class Fitted:
     arguments: tuple[Open, ...]
 
     def for_pilot(self, stamp: str) -> tuple[str, tuple[str, ...]]:
-        """Tell the script and the arguments of one pilot."""
+        """Return the script and the arguments of one pilot."""
         words = tuple(complete(word, stamp) for word in self.arguments)
         return complete(self.script, stamp), words
 
 
-@dataclass(frozen=True, kw_only=True)
-class Payload:
+class Payload(FileTable):
     """What the pilots of a VO run."""
 
     script: str
     arguments: tuple[str, ...] = ()
-    variables: Mapping[str, Variable] = field(default_factory=dict)
-    at: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    variables: Mapping[str, Variable] = Field(default={})
+    at: Mapping[str, Mapping[str, Any]] = Field(default={})
 
-    def __post_init__(self) -> None:
-        _check_script(self.script)
-        _check_arguments(self.arguments)
-        for name in SYSTEM:
-            if name in self.variables:
-                raise Invalid(self.variables[name].what, "it is one of the system's own")
+    @field_validator("script")
+    @classmethod
+    def _is_a_script(cls, script: str) -> str:
+        if not script.strip():
+            raise ValueError("it is empty")
+        if "\0" in script:
+            raise ValueError("it holds a zero byte")
+        try:
+            length = len(script.encode())
+        except UnicodeEncodeError:
+            raise ValueError("it is not text") from None
+        if length > LONGEST_SCRIPT:
+            raise ValueError(f"it is longer than {LONGEST_SCRIPT} bytes")
+        return script
+
+    @field_validator("arguments")
+    @classmethod
+    def _are_words(cls, arguments: tuple[str, ...]) -> tuple[str, ...]:
+        if len(arguments) > MOST_WORDS:
+            raise ValueError(f"there are more than {MOST_WORDS}")
+        for word in arguments:
+            if not word.isprintable() or len(word) > LONGEST_WORD:
+                raise ValueError(f"{word[:60]!r} is not one line of text")
+        return arguments
+
+    @field_validator("variables")
+    @classmethod
+    def _have_names(cls, variables: Mapping[str, Variable]) -> Mapping[str, Variable]:
+        for name in variables:
+            if not _NAME.fullmatch(name):
+                allowed = "use small letters, digits and _, beginning with a letter"
+                raise ValueError(f"{name[:40]!r}: {allowed}")
+            if name in SYSTEM:
+                raise ValueError(f"{name!r}: it is one of the system's own")
+        return variables
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
         known = (*SYSTEM, *self.variables)
         for name in names_in((self.script, *self.arguments)):
             if name not in known:
-                raise Invalid(f"payload: unknown variable '@{{{name}}}'", nearest(name, known))
+                raise ValueError(f"unknown variable '@{{{name}}}': {nearest(name, known)}")
         for ce, values in self.at.items():
             self._check_at(ce, values)
         in_script = {*names_in([self.script])} & self.variables.keys()
         for ce in ("", *self.at):
             for name in sorted(in_script):
                 _check_plain(name, self.values(ce)[name])
+        return self
 
     def values(self, ce: str) -> dict[str, Value]:
-        """Tell what the VO's own variables are at a CE."""
+        """Return what the VO's own variables are at a CE."""
         defaults = {name: variable.default for name, variable in self.variables.items()}
         return {**defaults, **self.at.get(ce, {})}
 
@@ -81,64 +118,28 @@ class Payload:
 
     def _check_at(self, ce: str, values: Mapping[str, Value]) -> None:
         for name, value in values.items():
+            place = f"at.{ce}.{name[:40]}"
             if name not in self.variables:
-                raise Invalid(f"payload at {ce}: {name!r}", nearest(name, self.variables))
-            self.variables[name].check(value)
+                raise ValueError(f"{place}: unknown variable; {nearest(name, self.variables)}")
+            try:
+                self.variables[name].check(value)
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from None
 
 
-def read(told: Mapping[str, Any]) -> Payload:
+def read(values: Mapping[str, Any]) -> Payload:
     """Read a payload from plain values, or refuse what it cannot be."""
-    keys("payload", told, ("script", "arguments", "variables", "at"))
-    if not isinstance(told.get("script"), str):
-        raise Invalid("payload", "it needs a script, a text")
-    words = told.get("arguments", ())
-    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
-        raise Invalid("payload: arguments", "write them as a list of words")
-    variables = table("payload: variables", told.get("variables", {}))
-    at = table("payload: at", told.get("at", {}))
-    return Payload(
-        script=told["script"],
-        arguments=tuple(words),
-        variables={name: variables_.read(name, one) for name, one in variables.items()},
-        at={ce: table(f"payload at {ce}", values) for ce, values in at.items()},
-    )
+    return validation.read(Payload, values, "payload")
 
 
 def plain(payload: Payload) -> dict[str, Any]:
     """Write a payload as the plain values that `read` reads."""
-    return {
-        "script": payload.script,
-        "arguments": list(payload.arguments),
-        "variables": {name: variables_.plain(one) for name, one in payload.variables.items()},
-        "at": {ce: dict(values) for ce, values in payload.at.items()},
-    }
-
-
-def _check_script(script: str) -> None:
-    if not script.strip():
-        raise Invalid("payload", "its script is empty")
-    if "\0" in script:
-        raise Invalid("payload", "its script holds a zero byte")
-    try:
-        length = len(script.encode())
-    except UnicodeEncodeError:
-        raise Invalid("payload", "its script is not text") from None
-    if length > LONGEST_SCRIPT:
-        raise Invalid("payload", f"its script is longer than {LONGEST_SCRIPT} bytes")
-
-
-def _check_arguments(arguments: Sequence[str]) -> None:
-    if len(arguments) > MOST_WORDS:
-        raise Invalid("payload", f"it has more than {MOST_WORDS} arguments")
-    for word in arguments:
-        if not word.isprintable() or len(word) > LONGEST_WORD:
-            raise Invalid("payload: argument", f"{word[:60]!r} is not one line of text")
+    return payload.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _check_plain(name: str, value: Value) -> None:
     if not is_plain(value):
-        raise Invalid(
-            f"payload: variable {name!r}",
-            f"{str(value)[:60]!r} cannot enter the script, where a shell could take it for more"
-            " than a value; hand it over as an argument",
+        raise ValueError(
+            f"variable {name!r}: {str(value)[:60]!r} cannot enter the script, where a shell could"
+            " take it for more than a value; hand it over as an argument"
         )

@@ -125,10 +125,10 @@ STAMP_LENGTH = 32
 """A stamp is this many lower-case hexadecimal characters."""
 
 GROUP_LENGTH = 24
-"""So many of them name the group of pilots that were reserved together; the rest is a number."""
+"""The characters that name the group of pilots reserved together; the rest is a number."""
 
 GROUP_SIZE = 1000
-"""A group has so many pilots at the most, numbered from 0."""
+"""The most pilots of a group, numbered from 0."""
 
 
 class Pilot(NamedTuple):
@@ -192,9 +192,9 @@ class Transition:
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """One pilot's way to another status, with what was seen. What was not seen stays `None`.
+    """The move of one pilot to another status, with what the CE said. The rest stays `None`.
 
-    With `was`, it is made only if the pilot still is what it was when it was seen.
+    With `was`, it happens only if the pilot still has this status.
     """
 
     pilot_id: int
@@ -219,7 +219,7 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """So many new pilots for a VO on a CE, if the limits allow them."""
+    """A number of new pilots for a VO on a CE, if the limits allow them."""
 
     vo: str
     ce: str
@@ -242,7 +242,7 @@ def numbered(group: str, number: int) -> str:
 
 
 def group_and_number(stamp: str) -> tuple[str, int]:
-    """Take a stamp apart."""
+    """Return the group of a stamp, and its number in the group."""
     return stamp[:GROUP_LENGTH], int(stamp[GROUP_LENGTH:], 16)
 
 
@@ -258,13 +258,17 @@ def check_stamps(stamps: Collection[str]) -> None:
 
 
 def check_stamp(stamp: str) -> None:
-    """Do the same for one."""
-    if not _STAMP.fullmatch(stamp):
+    if not is_stamp(stamp):
         raise Invalid("stamp", f"{stamp[:64]!r} is not {STAMP_LENGTH} hexadecimal characters")
 
 
+def is_stamp(word: str) -> bool:
+    """Return whether a word has the form of a stamp."""
+    return bool(_STAMP.fullmatch(word))
+
+
 class Check(NamedTuple):
-    """What a check found of a pilot whose status it leaves alone."""
+    """What a check said about a pilot whose status stays."""
 
     pilot_id: int
     next_check_at: datetime | None

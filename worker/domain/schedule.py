@@ -1,5 +1,10 @@
 """When a periodic task fires, and how it went."""
 
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from worker.domain.validation import FileTable
 from worker.domain.words import Described
 
 
@@ -20,3 +25,23 @@ class Outcome(Described):
         "An error ended it, or a part of its work; what it committed before stays.",
     )
     SKIPPED = "skipped", "Another execution held its lock, or there was nothing to do."
+
+
+class VOSchedule(FileTable):
+    """When a task fires for one VO."""
+
+    every: float | None = Field(default=None, gt=0)
+    """Seconds from one firing to the next."""
+
+    cron: str | None = None
+    """A cron line, in UTC."""
+
+    enabled: bool = True
+    """Whether it fires at all."""
+
+
+class ScheduleSetting(VOSchedule):
+    """When a task fires, for all VOs and for some in a way of their own."""
+
+    vo: Mapping[str, VOSchedule] = Field(default={})
+    """The same for one VO: [schedules.submit_pilots.vo.lhcb] every = 10."""

@@ -55,5 +55,5 @@ def written(value: object) -> str:
 
 
 def is_plain(value: object) -> bool:
-    """Tell whether no shell reads a value as anything but itself, bare or in any quotes."""
+    """Return whether no shell reads a value as anything but itself, bare or in any quotes."""
     return _PLAIN.fullmatch(written(value)) is not None

@@ -1,7 +1,23 @@
-"""Plain sentences for values of the wrong kind or size, in place of the validator's own words."""
+"""Models of what comes from outside as keys and values, and one line for a value that is wrong.
 
-from collections.abc import Mapping
-from typing import Any
+The line has the name of the value, and a plain sentence in place of the validator's own words. The
+value is not in it: it may be a secret.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from worker.domain.errors import Invalid
+from worker.domain.nearest import nearest
+
+UNKNOWN_KEY = "unknown_key"
+
+LONGEST = 120
+"""Characters of the name of a value."""
 
 _SENTENCES = {
     "int": "it must be a whole number",
@@ -34,15 +50,85 @@ _SENTENCES = {
     "model": "it must be a table",
     "dataclass": "it must be a table",
     "missing": "it must be given",
-    "extra_forbidden": "there is no such key",
+    "extra_forbidden": "unknown key",
+    UNKNOWN_KEY: "unknown key {key!r}: {meant}",
     "value_error": "{error}",
 }
 """By the validator's name of the mistake, or by the beginning of that name."""
 
 
+class Table(BaseModel):
+    """Values by their keys. An unknown key is an error that names the one that was meant."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: object) -> object:
+        known = [field.alias or name for name, field in cls.model_fields.items()]
+        for key in values if isinstance(values, Mapping) else ():
+            if key not in known and key not in cls.model_fields:
+                meant = nearest(str(key), known)
+                # Before all else: a key that is missing may be the one that is mistyped.
+                raise PydanticCustomError(UNKNOWN_KEY, "unknown", {"key": key, "meant": meant})
+        return values
+
+
+class FileTable(Table):
+    """A table of a TOML file, where each value is of its kind and none is made of another."""
+
+    model_config = ConfigDict(strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, values: object) -> object:
+        if not isinstance(values, Mapping):
+            return values
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+
+
+Read = TypeVar("Read", bound=Table)
+
+
+def read(kind: type[Read], values: object, where: str = "") -> Read:
+    """Make a table of plain values, or say which of them cannot be used, and why."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        named = [part for part in (where, place(first)) if part]
+        raise Invalid(*named, reason(first)) from None
+
+
+def read_options(
+    kind: type[Read], values: Mapping[str, Any], owner: str, word: str = "option"
+) -> Read:
+    """Make the options of a plain mapping; the error names the option and its owner."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, why = place(first), reason(first)
+        if first["type"] == UNKNOWN_KEY:
+            name, why = first["ctx"]["key"], first["ctx"]["meant"]
+        named = f"{word} {name!r}" if name else f"the {word}s"
+        raise Invalid(f"{named} of {owner}", why) from None
+
+
+@contextmanager
+def within(place: str) -> Iterator[None]:
+    """Name the place in a file of whatever is refused meanwhile."""
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid(place, *error.details) from None
+
+
 def place(problem: Mapping[str, Any]) -> str:
     """Return the name of the value that cannot be used, with dots between its parts."""
-    return ".".join(map(str, problem["loc"]))
+    return ".".join(map(str, problem["loc"]))[:LONGEST]
 
 
 def reason(problem: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Enumerations whose words carry a sentence each, for people and for the documentation."""
+"""Enumerations whose words have a sentence each, for people and for the documentation."""
 
 from enum import StrEnum
 

@@ -20,7 +20,7 @@ from worker.policy.sharing import entitlement, is_contested, scarce
 
 @dataclass(kw_only=True)
 class Line:
-    """What is thought of one CE in one tick; it becomes its decision."""
+    """The numbers of one CE in one tick, which become its decision."""
 
     ce: CEFacts
     chances: Chances
@@ -32,39 +32,38 @@ class Line:
     """Why it gets nothing at all."""
     room: int = 0
     granted: int = 0
-    found: dict[str, Any] = field(default_factory=dict)
+    numbers: dict[str, Any] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
-        """Tell whether it gets more than probes."""
+        """Whether it gets more than probes."""
         return self.barred is None and self.probes is None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """How many pilots a VO gets at the most, by which caps."""
+    """How many pilots a VO gets at most, by which caps."""
 
     caps: Mapping[str, int]
     """What limits it, and to how many."""
-    told: Mapping[str, str]
-    """What each of them is called where it decides."""
+    sentences: Mapping[str, str]
+    """How each of them is written where it decides."""
     share: int | None
-    """How many it gets at the most where others want slots too; `None` is as many as it needs."""
+    """How many it gets at most where others want slots too; `None` is as many as it needs."""
 
     @cached_property
     def all_caps(self) -> Mapping[str, int]:
-        """The caps and the share."""
         return self.caps if self.share is None else {**self.caps, "share": self.share}
 
     @cached_property
     def count(self) -> int:
-        """The least of the caps, the share apart: that holds only where others want slots."""
+        """The least of the caps. The share is apart: it holds only where others want slots."""
         return min(self.caps.values())
 
     @cached_property
     def reason(self) -> str:
-        """What decides."""
-        return self.told[min(self.caps, key=lambda name: self.caps[name])]
+        """The sentence of the cap that decides."""
+        return self.sentences[min(self.caps, key=lambda name: self.caps[name])]
 
 
 def three_chances(
@@ -75,7 +74,7 @@ def three_chances(
     ces: Sequence[CEFacts],
     parameters: Parameters = DEFAULTS,
 ) -> list[Decision]:
-    """Decide how many pilots of a VO each CE gets; one decision for each CE, whatever it is."""
+    """Decide how many pilots of a VO each CE gets; every CE gets a decision."""
     lines = [_line(now, vo, ce, parameters) for ce in sorted(ces, key=lambda ce: ce.name)]
     need = _need(vo, budget, lines)
     left = need.count - _probe(now, lines, need.count)
@@ -88,14 +87,14 @@ def three_chances(
             at=now,
             granted=line.granted,
             reason=_reason(line, need),
-            trace={**facts(line.ce), **_found(line, need)},
+            trace={**facts(line.ce), **_numbers(line, need)},
         )
         for line in lines
     ]
 
 
 def chances_of(ce: CEFacts) -> Chances:
-    """Tell what is known of a CE, or what the configured success rate says."""
+    """Return the chances learnt of a CE, or those of its configured success rate."""
     if ce.chances is not None:
         return ce.chances
     root = sqrt(ce.success_rate)
@@ -103,7 +102,7 @@ def chances_of(ce: CEFacts) -> Chances:
 
 
 def value_of(chances: Chances, parameters: Parameters = DEFAULTS) -> float:
-    """Tell what a pilot of one hour is worth at a CE, in hours, after its prices."""
+    """Return what a pilot of one hour is worth at a CE, in hours, after its prices."""
     accept, start, finish = chances.accept, chances.start, chances.finish
     good = start * finish
     taken = (
@@ -113,7 +112,7 @@ def value_of(chances: Chances, parameters: Parameters = DEFAULTS) -> float:
 
 
 def probe_interval(now: datetime, since: datetime, parameters: Parameters = DEFAULTS) -> timedelta:
-    """Tell the time between two probes of a CE that has been paused since then."""
+    """Return the time between two probes of a CE that has been paused since then."""
     part = (now - since) / parameters.probe_part
     return min(max(part, parameters.probe_soonest), parameters.probe_latest)
 
@@ -137,35 +136,37 @@ def _line(now: datetime, vo: VOFacts, ce: CEFacts, parameters: Parameters) -> Li
 
 
 def _drain_limit(line: Line, now: datetime, oldest: datetime, parameters: Parameters) -> None:
-    """Let a queue that moves slowly get no deeper than it drained in the last hour."""
+    """Keep a slow queue as short as the number of pilots that began in the last hour."""
     if now - oldest > parameters.drain_after:
-        line.found["drain"] = line.ce.drained
+        line.numbers["drain"] = line.ce.drained
         line.room = min(line.room, max(0, line.ce.drained - line.ce.waiting))
 
 
 def _need(vo: VOFacts, budget: int, lines: Sequence[Line]) -> Need:
     caps = {"budget": max(0, budget)}
-    told = {"budget": f"the budget of a tick is {budget}"}
+    sentences = {"budget": f"the budget of a tick is {budget}"}
     if vo.closed:
-        caps["closed"], told["closed"] = 0, vo.closed
+        caps["closed"], sentences["closed"] = 0, vo.closed
     if vo.demand is not None:
         # Those that wait at a paused CE count for nothing, so that it cannot swallow the demand.
         worth = sum(line.ce.vo_waiting * line.chance for line in lines if line.ce.pause is None)
         waiting = sum(line.ce.vo_waiting for line in lines)
         caps["demand"] = max(0, int(vo.demand - worth + 0.5))
-        told["demand"] = f"demand is {vo.demand}"
+        sentences["demand"] = f"demand is {vo.demand}"
         if waiting:
-            told["demand"] += f"; {waiting} wait, of which {worth:.1f} are expected to end well"
+            sentences["demand"] += (
+                f"; {waiting} wait, of which {worth:.1f} are expected to end well"
+            )
         if vo.note is not None:
-            told["demand"] += f" ({vo.note})"
+            sentences["demand"] += f" ({vo.note})"
     if vo.room is not None:
         caps["room"] = max(0, vo.room)
-        told["room"] = f"the VO's limit leaves room for {caps['room']}"
+        sentences["room"] = f"the VO's limit leaves room for {caps['room']}"
     share = None
     part = entitlement(vo, [line.ce for line in lines], _usable(lines))
     if part is not None:
         share = max(0, part - sum(line.ce.vo_occupying for line in lines))
-    return Need(caps=caps, told=told, share=share)
+    return Need(caps=caps, sentences=sentences, share=share)
 
 
 def _usable(lines: Iterable[Line]) -> set[str]:
@@ -173,7 +174,7 @@ def _usable(lines: Iterable[Line]) -> set[str]:
 
 
 def _probe(now: datetime, lines: Iterable[Line], need: int) -> int:
-    """Send the probes that are due, as long as pilots are needed; tell how many."""
+    """Grant the probes that are due, as long as pilots are needed; return how many."""
     sent = 0
     for line in lines:
         if line.barred is not None or line.probes is None:
@@ -189,20 +190,20 @@ def _probe(now: datetime, lines: Iterable[Line], need: int) -> int:
 def _share_out(
     vo: VOFacts, need: int, share: int | None, lines: Sequence[Line], parameters: Parameters
 ) -> None:
-    """Give everybody all that fits, or where it is scarce share by room and preference."""
-    given = _preferred(need, lines, parameters)
+    """Fill all CEs, or share out by room and preference where pilots are scarce."""
+    grants = _preferred(need, lines, parameters)
     if share is not None:
         contested = [line for line in lines if is_contested(vo, line.ce)]
-        if sum(given[line.ce.name] for line in contested) > share:
+        if sum(grants[line.ce.name] for line in contested) > share:
             # Good slots and poor alike: whoever comes first must not leave the poor to the others.
-            given |= _shared(min(need, share), {line.ce.name: line.room for line in contested})
+            grants |= _shared(min(need, share), {line.ce.name: line.room for line in contested})
             names = {line.ce.name for line in contested}
             alone = [line for line in lines if line.ce.name not in names]
-            given |= _preferred(need - sum(given[name] for name in names), alone, parameters)
+            grants |= _preferred(need - sum(grants[name] for name in names), alone, parameters)
             for line in contested:
-                line.found["share"] = share
+                line.numbers["share"] = share
     for line in lines:
-        line.granted = given[line.ce.name]
+        line.granted = grants[line.ce.name]
 
 
 def _preferred(need: int, lines: Sequence[Line], parameters: Parameters) -> dict[str, int]:
@@ -213,7 +214,7 @@ def _preferred(need: int, lines: Sequence[Line], parameters: Parameters) -> dict
         weights[line.ce.name] = line.room * (line.chance / best) ** parameters.preference
     if need < sum(rooms.values()):
         for line in lines:
-            line.found["weight"] = round(weights[line.ce.name], 6)
+            line.numbers["weight"] = round(weights[line.ce.name], 6)
     return _shared(need, rooms, weights)
 
 
@@ -230,52 +231,52 @@ def _reason(line: Line, need: Need) -> str:
         return line.barred
     if line.probes is not None:
         return _reason_of_probes(line, need)
-    told = f"free {line.ce.free}{_doubt(line.chances)}"
+    text = f"free {line.ce.free}{_doubt(line.chances)}"
     if line.granted == line.ce.free:
-        return f"{told}; gets all that is free"
+        return f"{text}; gets all that is free"
     if line.room < line.ce.free and line.granted == line.room:
-        return f"{told}; its queue drained {line.ce.drained} in the last hour: gets {line.granted}"
+        return f"{text}; its queue drained {line.ce.drained} in the last hour: gets {line.granted}"
     if need.count == 0:
-        return f"{told}; nothing needed: {need.reason}"
-    if "share" in line.found:
-        return f"{told}; gets {line.granted}: the VO's share allows {need.share} more"
-    return f"{told}; gets {line.granted} of {need.count} ({need.reason})"
+        return f"{text}; nothing needed: {need.reason}"
+    if "share" in line.numbers:
+        return f"{text}; gets {line.granted}: the VO's share allows {need.share} more"
+    return f"{text}; gets {line.granted} of {need.count} ({need.reason})"
 
 
 def _reason_of_probes(line: Line, need: Need) -> str:
     minutes = f"{line.probes.total_seconds() / 60:.0f} min" if line.probes else ""
     if line.ce.pause is not None:
-        told = f"PAUSED: {line.ce.pause.reason}; probe every {minutes}"
+        text = f"PAUSED: {line.ce.pause.reason}; probe every {minutes}"
     else:
-        told = f"{told_chances(line.chances)}: worth {line.value:.2f} h; probe every {minutes}"
+        text = f"{chances_in_words(line.chances)}: worth {line.value:.2f} h; probe every {minutes}"
     if line.granted:
-        return f"{told}: gets one now"
-    return f"{told}; nothing needed: {need.reason}" if need.count == 0 else told
+        return f"{text}: gets one now"
+    return f"{text}; nothing needed: {need.reason}" if need.count == 0 else text
 
 
 def _doubt(chances: Chances) -> str:
-    """Return the chances, unless all that is sent is expected to end well."""
-    return f"; {told_chances(chances)}" if f"{chances.all:.2f}" != "1.00" else ""
+    """Return the chances, unless every pilot is expected to end well."""
+    return f"; {chances_in_words(chances)}" if f"{chances.all:.2f}" != "1.00" else ""
 
 
-def told_chances(chances: Chances) -> str:
-    """Say three chances and their product."""
+def chances_in_words(chances: Chances) -> str:
+    """Return three chances and their product in words."""
     return (
         f"accept {chances.accept:.2f} x start {chances.start:.2f} x finish {chances.finish:.2f}"
         f" = {chances.all:.2f}"
     )
 
 
-def _found(line: Line, need: Need) -> dict[str, Any]:
-    """Tell the numbers that were found, for the trace."""
-    found = {
+def _numbers(line: Line, need: Need) -> dict[str, Any]:
+    """Return the numbers behind a decision, for its trace."""
+    numbers = {
         "policy": "three_chances",
         "chance": round(line.chance, 6),
         "value": round(line.value, 6),
         "need": need.count,
         "caps": need.all_caps,
-        **line.found,
+        **line.numbers,
     }
     if line.probes is not None:
-        found["probe_every"] = line.probes.total_seconds()
-    return found
+        numbers["probe_every"] = line.probes.total_seconds()
+    return numbers

@@ -1,15 +1,15 @@
 """Cohorts: the pilots that began in the same minute and started well, and how many died young.
 
 A CE may let every pilot pass its first minutes and kill it then. The good ends of pilots that began
-before hide it for an hour. To look by when pilots began shows it at once: of those that could be so
-many minutes old by now, none is.
+before hide it for an hour. Looking at pilots by their beginning shows it at once: of those that
+could have reached some age by now, none has.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 MARKS = (7.5, 10.0, 15.0, 20.0, 30.0, 45.0)
-"""Ages in minutes at which it is asked who lives. The last is how far back is remembered."""
+"""Ages in minutes at which survivors are counted. Older pilots than the last are forgotten."""
 
 MINUTE = 60.0
 
@@ -17,12 +17,12 @@ MINUTE = 60.0
 class Cohorts:
     """The pilots of one CE that started well within the time of the last mark."""
 
-    def __init__(self, known: Sequence[Sequence[Any]] = ()) -> None:
+    def __init__(self, stored: Sequence[Sequence[Any]] = ()) -> None:
         # minute -> [started, dead at each mark ...]
-        self._cohorts = {one[0]: list(one[1:]) for one in known}
+        self._cohorts = {cohort[0]: list(cohort[1:]) for cohort in stored}
 
     def stored(self) -> list[list[int]]:
-        """Give what is to be stored: a cohort in which nobody died is two numbers."""
+        """Return the state to store: a cohort in which nobody died is two numbers."""
         return [
             [minute, *(cohort if any(cohort[1:]) else cohort[:1])]
             for minute, cohort in sorted(self._cohorts.items())
@@ -34,7 +34,7 @@ class Cohorts:
         self._cohorts.setdefault(int(began // MINUTE), [0])[0] += 1
 
     def died(self, began: float, ran: float) -> None:
-        """Count the death of one of them."""
+        """Count the death of a pilot that started well."""
         cohort = self._cohorts.get(int(began // MINUTE))
         if cohort is None:
             return
@@ -45,9 +45,9 @@ class Cohorts:
                 cohort[number] += 1
 
     def dead_in_a_row(self, mark: int, now: float) -> tuple[int, float]:
-        """Count, from the last that could be so old back, those that died before the mark.
+        """Count pilots in a row that died before a mark, the latest that could reach it first.
 
-        Tell when the first of them began, too.
+        Return also when the first of them began.
         """
         dead, since = 0, now
         for began, started, died in self._of_age(mark, now):
@@ -57,9 +57,10 @@ class Cohorts:
         return dead, since
 
     def outliver(self, mark: int, since: float, now: float) -> float | None:
-        """Tell when the last pilot began, since then, that has outlived the mark after a mark.
+        """Return when the latest pilot that outlived the next mark began, or `None`.
 
-        Not the mark itself: that a pilot is dead may be known some minutes late.
+        One that began before `since` does not count. It is the next mark and not this one, for a
+        death may be known some minutes late.
         """
         after = min(mark + 1, len(MARKS) - 1)
         for began, started, died in self._of_age(after, now):
@@ -70,7 +71,7 @@ class Cohorts:
         return None
 
     def _of_age(self, mark: int, now: float) -> Iterator[tuple[float, int, int]]:
-        """Go through the cohorts that could have reached a mark, the last first."""
+        """Yield the cohorts that could have reached a mark, the latest first."""
         for minute in sorted(self._cohorts, reverse=True):
             cohort = self._cohorts[minute]
             if (minute + 1 + MARKS[mark]) * MINUTE <= now:

@@ -1,4 +1,4 @@
-"""What a CE has against what the database says, job by job and stamp by stamp.
+"""The jobs of a CE against the pilots of the database, stamp by stamp.
 
 Several CEs may be at one place, and the listing of each may show the jobs of all. A job belongs to
 the CE of its pilot; a job without a pilot belongs to the CE that it names, or to the CE that lists
@@ -18,10 +18,10 @@ from worker.domain.vo import DEFAULT_VO
 class Comparison:
     """A listing, sorted.
 
-    `returning`: in doubt or lost here, and the CE knows it. `strangers`: nobody here knows the
-    stamp. `leftovers`: over here, and yet alive there. `doubles`: a stamp that the CE has already
-    under another id. `foreign`: of another CE, which has no living pilot for it; that CE deals
-    with it. Only jobs that are alive count as one of the last four.
+    `returning`: in doubt or lost here, and the CE knows it. `strangers`: no pilot has the stamp.
+    `leftovers`: over here, and still alive there. `doubles`: a second job of a stamp. `foreign`: of
+    another CE that has no living pilot for it; that CE deals with it. Only jobs that are alive
+    count as one of the last four.
     """
 
     listed: frozenset[str]
@@ -32,22 +32,22 @@ class Comparison:
     foreign: list[tuple[Pilot | None, Observed]] = field(default_factory=list)
 
     def unwanted(self) -> list[Job]:
-        """Name the jobs that ought not to be there."""
+        """Return the jobs that should not be at the CE."""
         return [
             Job(stamp=job.stamp, handle=job.handle, vo=job.vo or DEFAULT_VO)
             for job in (*self.strangers, *self.doubles, *(job for _, job in self.leftovers))
         ]
 
 
-def compare(ce: str, listing: Listing, known: Mapping[str, Pilot]) -> Comparison:
-    """Sort what a CE listed, knowing the pilots of its stamps."""
-    first, others = _first_of_each(listing.jobs, known)
+def compare(ce: str, listing: Listing, pilots: Mapping[str, Pilot]) -> Comparison:
+    """Sort the jobs of a listing by the pilots of their stamps."""
+    first, others = _first_of_each(listing.jobs, pilots)
     comparison = Comparison(
         listed=frozenset(first),
-        doubles=[job for job in others if _is_double(ce, job, known.get(job.stamp))],
+        doubles=[job for job in others if _is_double(ce, job, pilots.get(job.stamp))],
     )
     for stamp, job in first.items():
-        pilot = known.get(stamp)
+        pilot = pilots.get(stamp)
         if _owner(ce, job, pilot) != ce:
             if job.status in AT_CE and (pilot is None or pilot.status in FINAL):
                 comparison.foreign.append((pilot, job))
@@ -81,21 +81,21 @@ def _is_over(pilot: Pilot, as_of: datetime) -> bool:
 
 
 def covers(listing: Listing, pilot: Pilot) -> bool:
-    """Tell whether a listing would show a pilot if its CE had it."""
+    """Return whether a listing would show a pilot if its CE had it."""
     return listing.complete and (listing.vos is None or pilot.vo in listing.vos)
 
 
 def _first_of_each(
-    jobs: Iterable[Observed], known: Mapping[str, Pilot]
+    jobs: Iterable[Observed], pilots: Mapping[str, Pilot]
 ) -> tuple[dict[str, Observed], Sequence[Observed]]:
-    """Part the job of each stamp, the recorded one if it is there, from any other of that stamp."""
+    """Separate the job of each stamp, the recorded one if it is there, from its others."""
     first: dict[str, Observed] = {}
     others = []
     for job in jobs:
         if job.stamp not in first:
             first[job.stamp] = job
             continue
-        pilot = known.get(job.stamp)
+        pilot = pilots.get(job.stamp)
         if pilot is not None and job.handle == pilot.handle:
             others.append(first[job.stamp])
             first[job.stamp] = job

@@ -8,6 +8,8 @@ from worker.domain.decision import Decision
 from worker.policy.facts import CEFacts, VOFacts
 from worker.policy.parameters import DEFAULTS, Parameters
 
+DEFAULT_POLICY = "three_chances"
+
 
 class Policy(Protocol):
     """Decide how many pilots of a VO each CE gets.

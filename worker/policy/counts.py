@@ -8,7 +8,7 @@ from math import sqrt
 from typing import Any
 
 from worker.policy.facts import Chances
-from worker.policy.outcomes import Kind
+from worker.policy.outcomes import EventKind
 from worker.policy.parameters import Parameters
 
 ACCEPT, START, FINISH = range(3)
@@ -17,32 +17,32 @@ GOOD, BAD = range(2)
 MINUTE = 60.0
 
 FEW, MANY = 5, 3
-"""Of pilots that die in one minute so many count, and so many times those that end in a minute."""
+"""Deaths of one minute that count: `FEW`, and `MANY` for each end that a minute usually has."""
 
 TELLS = {
-    Kind.ACCEPTED: (ACCEPT, GOOD),
-    Kind.REFUSED: (ACCEPT, BAD),
-    Kind.STARTED: (START, GOOD),
-    Kind.FAILED_START: (START, BAD),
-    Kind.FINISHED: (FINISH, GOOD),
-    Kind.FAILED_LATE: (FINISH, BAD),
+    EventKind.ACCEPTED: (ACCEPT, GOOD),
+    EventKind.REFUSED: (ACCEPT, BAD),
+    EventKind.STARTED: (START, GOOD),
+    EventKind.FAILED_START: (START, BAD),
+    EventKind.FINISHED: (FINISH, GOOD),
+    EventKind.FAILED_LATE: (FINISH, BAD),
 }
-"""Which chance an outcome tells of, and how."""
+"""The chance that each outcome is about, and whether it is a good one."""
 
 
 class Counts:
     """Good and bad outcomes of each of the three chances, with the weight that is left of them."""
 
-    def __init__(self, known: Mapping[str, Any], configured: float, given: Parameters) -> None:
+    def __init__(self, state: Mapping[str, Any], configured: float, parameters: Parameters) -> None:
         self._configured = (1.0, sqrt(configured), sqrt(configured))
-        self._given = given
-        self._at: float | None = known.get("at")
-        self._lately = _pairs(known.get("lately"))
-        self._before = _pairs(known.get("before"))
-        self._deaths: Sequence[int] = known.get("deaths", (0, 0))
+        self._parameters = parameters
+        self._at: float | None = state.get("at")
+        self._lately = _pairs(state.get("lately"))
+        self._before = _pairs(state.get("before"))
+        self._deaths: Sequence[int] = state.get("deaths", (0, 0))
 
     def stored(self) -> dict[str, Any]:
-        """Give what is to be stored."""
+        """Return the state to store."""
         return {
             "at": self._at,
             "lately": self._lately,
@@ -50,59 +50,61 @@ class Counts:
             "deaths": self._deaths,
         }
 
-    def add(self, kind: Kind, at: float) -> None:
-        """Count one outcome. One that is told late counts as what would be left of it by now."""
+    def add(self, kind: EventKind, at: float) -> None:
+        """Count one outcome. A late one has the weight that would be left of it by now."""
         chance, which = TELLS[kind]
         self._add(self._lately, chance, which, 1.0, at)
         self._add(self._before, chance, which, 1.0, at)
 
     def add_end(self, at: float) -> None:
-        """Count a good end of which the life was counted while it was lived."""
+        """Count a good end of a pilot whose life was counted while it ran."""
         self._add(self._before, FINISH, GOOD, 1.0, at)
 
     def add_lives(self, lives: float, at: float) -> None:
-        """Count what pilots lived, in whole lives, as good as so many good ends."""
+        """Count what running pilots lived, in whole lives. A life counts as a good end."""
         if lives:
             self._add(self._lately, FINISH, GOOD, lives, at)
 
     def add_death(self, ended: float, at: float) -> None:
         """Count a late failure, unless too many died in that minute.
 
-        Pilots that die together died of one thing. However many they are, they say no more of those
-        that begin now than a few would.
+        Pilots that die together died of one cause. However many they are, they say no more about
+        new pilots than a few would.
         """
         minute, died = int(ended // MINUTE), 1
         if minute == self._deaths[0]:
             died += self._deaths[1]
         self._deaths = (minute, died)
-        per_minute = sum(self._lately[FINISH]) / (self._given.half_life.total_seconds() / MINUTE)
+        per_minute = sum(self._lately[FINISH]) / (
+            self._parameters.half_life.total_seconds() / MINUTE
+        )
         if died <= FEW + MANY * per_minute:
-            self.add(Kind.FAILED_LATE, at)
+            self.add(EventKind.FAILED_LATE, at)
 
     def forgive(self) -> None:
-        """Leave old failures only a part of their weight."""
+        """Reduce the weight of old failures."""
         for pair in (*self._lately, *self._before):
-            pair[BAD] *= self._given.forgiven
+            pair[BAD] *= self._parameters.forgiven
 
     def base(self, chance: int, now: float) -> float:
-        """Tell how likely a step was to succeed before: the configured rate, corrected by a day."""
+        """Return the long-term rate of a step: the configured rate, corrected by outcomes."""
         _, left = self._left(self._elapsed(now))
         good, bad = self._before[chance]
-        worth = self._given.configured_worth
+        worth = self._parameters.configured_worth
         return (worth * self._configured[chance] + good * left) / (worth + (good + bad) * left)
 
     def chance(self, chance: int, now: float) -> float:
-        """Tell how likely a step is to succeed now: what it did before, corrected by lately."""
+        """Return the chance of a step now: the long-term rate, corrected by recent outcomes."""
         left, _ = self._left(self._elapsed(now))
         good, bad = self._lately[chance]
         if chance == FINISH:
-            # Of its life one that failed late has lived, and been counted for, half on average.
+            # A pilot that failed late has lived half of its life on average, and that was counted.
             good = max(0.0, good - bad / 2)
-        prior = self._given.prior
+        prior = self._parameters.prior
         return (prior * self.base(chance, now) + good * left) / (prior + (good + bad) * left)
 
     def chances(self, now: float) -> Chances:
-        """Tell all three, with as many digits as a trace keeps."""
+        """Return all three chances, with as many digits as a trace keeps."""
         return Chances(
             accept=round(self.chance(ACCEPT, now), 6),
             start=round(self.chance(START, now), 6),
@@ -130,15 +132,15 @@ class Counts:
         self._at = at
 
     def _left(self, elapsed: float) -> tuple[float, float]:
-        """Tell what is left of the counts after so many seconds: lately, before."""
+        """Return which part of the recent and of the long-term counts is left after a time."""
         return (
-            0.5 ** (elapsed / self._given.half_life.total_seconds()),
-            0.5 ** (elapsed / self._given.memory.total_seconds()),
+            0.5 ** (elapsed / self._parameters.half_life.total_seconds()),
+            0.5 ** (elapsed / self._parameters.memory.total_seconds()),
         )
 
     def _elapsed(self, now: float) -> float:
         return 0.0 if self._at is None else max(0.0, now - self._at)
 
 
-def _pairs(known: Sequence[Sequence[float]] | None) -> list[list[float]]:
-    return [list(pair) for pair in known or ((0.0, 0.0),) * 3]
+def _pairs(stored: Sequence[Sequence[float]] | None) -> list[list[float]]:
+    return [list(pair) for pair in stored or ((0.0, 0.0),) * 3]

@@ -1,16 +1,16 @@
-"""Tell the steps of a decision, from its trace, in words."""
+"""The steps of a decision, from its trace, in words."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from worker.domain.decision import Decision
-from worker.policy.allocation import told_chances
+from worker.policy.allocation import chances_in_words
 from worker.policy.facts import Pause
 from worker.policy.traces import facts_of
 
 
 def steps(decision: Decision) -> list[tuple[str, str]]:
-    """Tell what was known and what followed from it, step by step, the result last."""
+    """Return what was known and what followed from it, step by step, the result last."""
     trace = decision.trace
     if "ce" not in trace or "vo" not in trace:
         return [(name, str(value)) for name, value in trace.items() if value is not None]
@@ -25,7 +25,7 @@ def _steps(decision: Decision, trace: Mapping[str, Any]) -> Iterator[tuple[str, 
     yield "waiting here", f"{ce.vo_waiting} of this VO, {ce.waiting} of all VOs"
     yield "free", f"{ce.free} slots; {ce.occupying} are occupied, {ce.vo_occupying} by this VO"
     if ce.chances is not None:
-        yield "chances", told_chances(ce.chances)
+        yield "chances", chances_in_words(ce.chances)
     else:
         yield "chances", f"nothing learnt; configured success rate {ce.success_rate:.2f}"
     if ce.pause is not None or not ce.closed:
@@ -49,7 +49,7 @@ def _caps(trace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _decisive(trace: Mapping[str, Any]) -> str:
-    """Name what keeps the number of pilots that are wanted so low."""
+    """Return the cap that keeps the number of pilots so low."""
     caps = trace.get("caps", {})
     names = [_CAPS.get(name, name) for name, cap in caps.items() if cap == trace["need"]]
     return f" ({names[0]})" if names else ""
@@ -64,8 +64,8 @@ _CAPS = {
 
 
 def _demand(demand: int | None, note: str | None) -> str:
-    told = "unlimited" if demand is None else str(demand)
-    return f"{told}; {note}" if note else told
+    text = "unlimited" if demand is None else str(demand)
+    return f"{text}; {note}" if note else text
 
 
 def _pause(pause: Pause | None) -> str:

@@ -48,10 +48,10 @@ class CEFacts:
     """A sentence: disabled, draining, held by hand, in maintenance, for other VOs, ..."""
 
     chances: Chances | None = None
-    """What was learnt (`learning.judge`); `None` is what the configured rate says."""
+    """What was learnt (`learning.evaluate`); `None` is what the configured rate says."""
 
     pause: Pause | None = None
-    """Whether it is paused, and why (`learning.judge`)."""
+    """Whether it is paused, and why (`learning.evaluate`)."""
 
     occupying: int = 0
     waiting: int = 0
@@ -66,7 +66,7 @@ class CEFacts:
     """How many pilots began to run here in the last hour."""
 
     last_sent_at: datetime | None = None
-    """When a pilot was reserved here last: a probe is due so long after it."""
+    """When a pilot was reserved here last: the next probe is timed from then."""
 
     vos: frozenset[str] | None = None
     """The VOs that may use it; `None` is all."""
@@ -74,7 +74,7 @@ class CEFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Rival:
-    """Another VO that may compete for the same slots. A closed VO is none."""
+    """Another VO that may compete for the same slots. A closed VO does not compete."""
 
     name: str
     share: float = 1.0
@@ -100,7 +100,7 @@ class VOFacts:
     """A sentence: disabled, draining, no credential, ..."""
 
     note: str | None = None
-    """How the demand was found, where it was not simply told: unknown since when, which rule."""
+    """How the demand came about, if it was not set: an answer of its source, or a rule."""
 
     rivals: tuple[Rival, ...] = ()
     """Every other open VO."""

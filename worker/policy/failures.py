@@ -1,7 +1,7 @@
 """Why a pilot failed.
 
-What the CE told as the cause counts. Where it told none, or only that there was an exit code or a
-signal, its own words beside it are read, and the lines that batch systems write into a pilot's
+The cause that the CE gives counts. Where it gives none, or only an exit code or a signal, its own
+words beside it are read, and the lines that batch systems write into a pilot's
 output when they end it; only then the exit code, and at last how long the pilot ran.
 """
 
@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from worker.domain import exits
 from worker.domain.pilot import Cause
 
 FAST = timedelta(minutes=5)
@@ -84,34 +85,35 @@ nothing: it may write what it likes."""
 
 
 def cause_of(
-    told: Cause | None,
+    ce_cause: Cause | None,
     started_at: datetime | None,
     ended_at: datetime,
     *,
     exit_code: int | None = None,
     words: Iterable[str | None] = (),
 ) -> Cause:
-    """Say why a pilot failed: what the CE told, or what can be read from what it left."""
-    if told is not None and told not in VAGUE:
-        return told
+    """Return why a pilot failed: the cause that the CE gave, or what its words and output show."""
+    if ce_cause is not None and ce_cause not in VAGUE:
+        return ce_cause
     read = _first(WORDS, (word for word in words if word))
     if read is not None:
         return read
-    if told in (Cause.EXIT_CODE, Cause.SIGNAL):
-        return told
-    if exit_code:
-        return Cause.SIGNAL if _is_signal(exit_code) else Cause.EXIT_CODE
+    if ce_cause in (Cause.EXIT_CODE, Cause.SIGNAL):
+        return ce_cause
+    by_code, _ = exits.meaning(exit_code)
+    if by_code is not None:
+        return by_code
     if started_at is None:
         return Cause.NEVER_STARTED
     return Cause.FAILED_FAST if ended_at - started_at < FAST else Cause.FAILED_LATE
 
 
-def refined(cause: Cause, told: Cause | None, written: str) -> Cause:
-    """Say the same when the end of what the pilot wrote is known, too.
+def refined(cause: Cause, ce_cause: Cause | None, written: str) -> Cause:
+    """Return the cause of a failure when the end of the pilot's output is known, too.
 
-    A cause that the CE told, or that its words name, stays as it is.
+    A cause that the CE gave, or that its words name, stays as it is.
     """
-    if (told is not None and told not in VAGUE) or cause not in VAGUE | _BY_TIME:
+    if (ce_cause is not None and ce_cause not in VAGUE) or cause not in VAGUE | _BY_TIME:
         return cause
     return _first(LINES, written.splitlines()[-200:]) or cause
 
@@ -120,14 +122,9 @@ _BY_TIME = frozenset({Cause.NEVER_STARTED, Cause.FAILED_FAST, Cause.FAILED_LATE}
 
 
 def _first(patterns: Patterns, texts: Iterable[str]) -> Cause | None:
-    """Tell the first cause that one of some texts names."""
-    known = [text[:2000] for text in texts]
+    """Return the first cause that one of some texts names."""
+    beginnings = [text[:2000] for text in texts]
     for cause, pattern in patterns:
-        if any(pattern.search(text) for text in known):
+        if any(pattern.search(text) for text in beginnings):
             return cause
     return None
-
-
-def _is_signal(exit_code: int) -> bool:
-    """Tell whether an exit code stands for a signal, as shells and Python write it."""
-    return exit_code < 0 or 128 < exit_code <= 128 + 64

@@ -1,7 +1,7 @@
-"""What an answer of a CE means for the pilots that were asked after.
+"""What an answer of a CE means for the pilots in question.
 
-Pure: the recorded pilots, what was answered and a moment go in; moves and notes come out. An
-error, a silence, or an answer that leaves a pilot out changes no status.
+Pure: recorded pilots, answers and a moment go in; moves and notes come out. An error, a silence, or
+an answer that leaves a pilot out changes no status.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ class Judgement:
 
     @classmethod
     def of(cls, verdicts: Iterable[Move | Check]) -> "Judgement":
-        """Part the moves from the notes."""
+        """Separate the moves from the notes."""
         every = list(verdicts)
         return cls(
             moves=[verdict for verdict in every if isinstance(verdict, Move)],
@@ -32,7 +32,7 @@ class Judgement:
         )
 
     def without_absences(self) -> "Judgement":
-        """Return the same without pilots that were missing: somebody else may have seen them."""
+        """Return the judgement without missing pilots: another execution may have seen them."""
         return Judgement(
             moves=[move for move in self.moves if move.to is not Status.LOST],
             checks=[check for check in self.checks if not check.missing],
@@ -47,7 +47,7 @@ def judge(
     soonest: timedelta,
     latest: timedelta,
 ) -> Judgement:
-    """Judge what a CE answered about pilots."""
+    """Judge the answers of a CE about pilots."""
     by_stamp = {answer.stamp: answer for answer in answers}
     return Judgement.of(
         _verdict(pilot, by_stamp.get(pilot.stamp), now, soonest, latest) for pilot in pilots
@@ -55,7 +55,7 @@ def judge(
 
 
 def judge_failed_call(pilots: Iterable[Pilot], now: datetime, *, soonest: timedelta) -> list[Check]:
-    """Return the notes on pilots whose CE did not answer: each is asked after ever more rarely."""
+    """Return the notes on pilots whose CE did not answer: the checks of each become rarer."""
     return [
         Check(
             pilot_id=pilot.id,
@@ -81,7 +81,7 @@ def judge_missing(
 def move_to(pilot: Pilot, answer: Observed, now: datetime, again: datetime) -> Move:
     """Return the move that an answer means.
 
-    A job that is gone before its end was cancelled if we asked for it, else somebody removed it.
+    A job that was cancelled was cancelled by us if we asked for it; else somebody removed it.
     """
     status = answer.status or pilot.status
     is_ours = pilot.cancel_requested_at is not None and pilot.status is not Status.SUBMITTING

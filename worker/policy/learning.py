@@ -1,7 +1,7 @@
 """What outcomes teach about a CE: its three chances, and whether it is paused.
 
     state = learn(state, events, now=..., configured=...).state
-    judged = judge(state, now=..., configured=...)
+    evaluation = evaluate(state, now=..., configured=...)
 
 The state is a fold over outcomes, one by one: the same events in the same order give the same
 state, in whatever batches they came. It is plain JSON, so that it can be stored, and it has a
@@ -22,7 +22,10 @@ from worker.policy.record import Record
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """What waits at a CE now. Nothing that has happened tells that nothing happens."""
+    """What waits at a CE now, and what began there lately.
+
+    It is read, not learnt: no outcome shows that nothing happens.
+    """
 
     oldest_waiting_since: datetime | None = None
     """When the pilot that has been waiting for longest was submitted."""
@@ -30,9 +33,12 @@ class Queue:
     last_began: datetime | None = None
     """When a pilot began to run there last."""
 
+    drained: int = 0
+    """How many pilots began to run there in the last hour."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class PauseChange:
     """That a CE was paused, or its pause ended."""
 
     was: Sending
@@ -42,16 +48,16 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learned:
-    """What is known after new outcomes, and the pauses that began or ended on the way."""
+class LearnedState:
+    """What is known after new outcomes, and the pauses that began or ended meanwhile."""
 
     state: dict[str, Any]
-    changes: tuple[Change, ...] = ()
+    changes: tuple[PauseChange, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """What a state means now: the facts of an allocation."""
+class Evaluation:
+    """What a state means now: chances and pause, for an allocation."""
 
     chances: Chances
     pause: Pause | None = None
@@ -68,7 +74,7 @@ def learn(
     configured: float,
     queue: Queue = NOTHING_WAITS,
     parameters: Parameters = DEFAULTS,
-) -> Learned:
+) -> LearnedState:
     """Fold new outcomes of one CE into what is known of it; the cost is that of the new ones."""
     record = Record(state, configured, parameters)
     for event in events:
@@ -77,47 +83,47 @@ def learn(
     return _learned(record)
 
 
-def reopen(
+def end_pause(
     state: Mapping[str, Any] | None,
     reason: str,
     *,
     now: datetime,
     configured: float,
     parameters: Parameters = DEFAULTS,
-) -> Learned:
-    """End a pause by hand; what was held against the CE is forgiven as if a probe had survived."""
+) -> LearnedState:
+    """End a pause by hand. Old failures are forgiven as if a probe had survived."""
     record = Record(state, configured, parameters)
-    record.close(reason, now.timestamp())
+    record.end_pause(reason, now.timestamp())
     return _learned(record)
 
 
-def judge(
+def evaluate(
     state: Mapping[str, Any] | None,
     *,
     now: datetime,
     configured: float,
     parameters: Parameters = DEFAULTS,
-) -> Judged:
-    """Tell what a state means now; without one, what the configured success rate says."""
+) -> Evaluation:
+    """Return what a state means now; without one, what the configured success rate says."""
     record = Record(state, configured, parameters)
     trouble = record.trouble
-    return Judged(
+    return Evaluation(
         chances=record.chances(now.timestamp()),
         pause=Pause(reason=trouble.reason, since=_moment(trouble.at)) if trouble else None,
     )
 
 
-def _learned(record: Record) -> Learned:
+def _learned(record: Record) -> LearnedState:
     changes = tuple(
-        Change(
-            was=Sending.PAUSED if closed else Sending.NORMAL,
-            became=Sending.NORMAL if closed else Sending.PAUSED,
+        PauseChange(
+            was=Sending.PAUSED if is_over else Sending.NORMAL,
+            became=Sending.NORMAL if is_over else Sending.PAUSED,
             reason=reason,
             at=_moment(at),
         )
-        for closed, reason, at in record.changes
+        for is_over, reason, at in record.changes
     )
-    return Learned(state=record.stored(), changes=changes)
+    return LearnedState(state=record.stored(), changes=changes)
 
 
 def _moment(seconds: float) -> datetime:

@@ -1,7 +1,7 @@
-"""Outcomes: what a CE did to its own credit or fault, as events in the order we knew of them.
+"""Outcomes: what a CE did with pilots, as events in the order in which we knew of them.
 
-An end that is nobody's merit or fault (cancelled by us, preempted, a quota, a credential, the
-time limit) tells only that a pilot runs no longer.
+An end that is neither merit nor fault of the CE (cancelled by us, preempted, a quota, a credential,
+the time limit) shows only that a pilot runs no longer.
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ SOONEST, LATEST = timedelta(seconds=30), timedelta(minutes=10)
 """Bounds of the time until a start that could not be judged is looked at again."""
 
 
-class Kind(Described):
+class EventKind(Described):
     """What a CE did with a pilot."""
 
     ACCEPTED = "accepted", "It took the submission."
@@ -36,12 +36,12 @@ class Event(NamedTuple):
     """
 
     at: datetime
-    kind: Kind
+    kind: EventKind
     began: datetime | None = None
     ran: timedelta | None = None
 
 
-class Step(NamedTuple):
+class PilotOutcome(NamedTuple):
     """One transition of a pilot, and where the pilot is now, as the database has it."""
 
     was: Status | None
@@ -53,77 +53,80 @@ class Step(NamedTuple):
     started_at: datetime | None
     ended_at: datetime | None
     checked_at: datetime | None
+    id: int = 0
+    """The key of the transition, where it is stored."""
+    ce: str = ""
 
 
-def events_of(step: Step, *, survival: timedelta = FAST) -> tuple[Event, ...] | None:
-    """Tell what one transition teaches; `None` is "not yet": `look_again` says when to ask again.
+def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Event, ...] | None:
+    """Return what one transition teaches. `None` is "not yet"; `look_again` says when to ask again.
 
     The start of a pilot is known to be good when it was seen running after `survival`, or when it
     has ended well; until then its transition to running stays unlearned.
     """
-    if step.became is Status.RUNNING:
-        return _began(step, survival)
-    if step.became is Status.SUBMITTED:
-        return (*_accepted(step), *_left(step, survival))
-    if step.became is Status.DONE:
-        return (*_accepted(step), *_unseen_start(step), _ended(Kind.FINISHED, step))
-    if step.became is Status.LOST or step.cause in CE_FAULTS:
-        return _failed(step, survival)
-    return _left(step, survival)
+    if outcome.became is Status.RUNNING:
+        return _began(outcome, survival)
+    if outcome.became is Status.SUBMITTED:
+        return (*_accepted(outcome), *_left(outcome, survival))
+    if outcome.became is Status.DONE:
+        return (*_accepted(outcome), *_unseen_start(outcome), _ended(EventKind.FINISHED, outcome))
+    if outcome.became is Status.LOST or outcome.cause in CE_FAULTS:
+        return _failed(outcome, survival)
+    return _left(outcome, survival)
 
 
-def look_again(step: Step, now: datetime, *, survival: timedelta = FAST) -> datetime:
+def look_again(outcome: PilotOutcome, now: datetime, *, survival: timedelta = FAST) -> datetime:
     """Return when to look again at a start that cannot be judged yet.
 
-    Nothing is known of it before the pilot could have survived; then it is a matter of the next
-    check, which may be far where a CE does not answer.
+    It cannot be judged before the pilot could have survived. After that it depends on the next
+    check, which may be late if a CE does not answer.
     """
-    began = step.started_at or step.at
+    began = outcome.started_at or outcome.at
     return max(began + survival, next_check(now, began, soonest=SOONEST, latest=LATEST))
 
 
-def _began(step: Step, survival: timedelta) -> tuple[Event, ...] | None:
-    began = step.started_at or step.at
-    running = step.status is Status.RUNNING
-    seen = step.checked_at if running else step.ended_at
-    ran = (seen or step.at) - began
-    if ran >= survival or step.status is Status.DONE:
-        known = max(step.at, began + survival if ran >= survival else began + ran)
-        return (*_accepted(step), Event(known, Kind.STARTED, began, min(ran, survival)))
-    return None if running else _accepted(step)
+def _began(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...] | None:
+    began = outcome.started_at or outcome.at
+    running = outcome.status is Status.RUNNING
+    latest = outcome.checked_at if running else outcome.ended_at
+    ran = (latest or outcome.at) - began
+    if ran >= survival or outcome.status is Status.DONE:
+        moment = max(outcome.at, began + survival if ran >= survival else began + ran)
+        return (*_accepted(outcome), Event(moment, EventKind.STARTED, began, min(ran, survival)))
+    return None if running else _accepted(outcome)
 
 
-def _accepted(step: Step) -> tuple[Event, ...]:
-    """Whatever follows upon submitting, but a refusal, says that the CE took it."""
-    return (Event(step.at, Kind.ACCEPTED),) if step.was is Status.SUBMITTING else ()
+def _accepted(outcome: PilotOutcome) -> tuple[Event, ...]:
+    """Return the acceptance: any step from submitting but a refusal shows that the CE took it."""
+    return (Event(outcome.at, EventKind.ACCEPTED),) if outcome.was is Status.SUBMITTING else ()
 
 
-def _left(step: Step, survival: timedelta) -> tuple[Event, ...]:
-    """Tell of a pilot that had started well and runs no longer."""
-    ran = _ran(step) if step.was is Status.RUNNING else None
-    return (_ended(Kind.ENDED, step),) if ran is not None and ran >= survival else ()
+def _left(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...]:
+    """Return the end of a pilot that had started well."""
+    ran = _ran(outcome) if outcome.was is Status.RUNNING else None
+    return (_ended(EventKind.ENDED, outcome),) if ran is not None and ran >= survival else ()
 
 
-def _unseen_start(step: Step) -> tuple[Event, ...]:
-    """Say that a pilot which was never seen running has started all the same."""
-    return () if step.was is Status.RUNNING else (_ended(Kind.STARTED, step),)
+def _unseen_start(outcome: PilotOutcome) -> tuple[Event, ...]:
+    """Return the start of a pilot that was never seen running."""
+    return () if outcome.was is Status.RUNNING else (_ended(EventKind.STARTED, outcome),)
 
 
-def _ended(kind: Kind, step: Step) -> Event:
-    return Event(step.at, kind, step.started_at, _ran(step))
+def _ended(kind: EventKind, outcome: PilotOutcome) -> Event:
+    return Event(outcome.at, kind, outcome.started_at, _ran(outcome))
 
 
-def _ran(step: Step) -> timedelta | None:
-    if step.started_at is None:
+def _ran(outcome: PilotOutcome) -> timedelta | None:
+    if outcome.started_at is None:
         return None
-    return max((step.ended_at or step.at) - step.started_at, timedelta())
+    return max((outcome.ended_at or outcome.at) - outcome.started_at, timedelta())
 
 
-def _failed(step: Step, survival: timedelta) -> tuple[Event, ...]:
-    ran = _ran(step)
-    if ran is None and (step.cause is Cause.REFUSED or step.was is Status.SUBMITTING):
+def _failed(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...]:
+    ran = _ran(outcome)
+    if ran is None and (outcome.cause is Cause.REFUSED or outcome.was is Status.SUBMITTING):
         # Lost from submitting: the CE never had it.
-        return (Event(step.at, Kind.REFUSED),)
+        return (Event(outcome.at, EventKind.REFUSED),)
     if ran is None or ran < survival:
-        return (*_accepted(step), _ended(Kind.FAILED_START, step))
-    return (*_accepted(step), *_unseen_start(step), _ended(Kind.FAILED_LATE, step))
+        return (*_accepted(outcome), _ended(EventKind.FAILED_START, outcome))
+    return (*_accepted(outcome), *_unseen_start(outcome), _ended(EventKind.FAILED_LATE, outcome))

@@ -1,32 +1,32 @@
-"""When to ask after a pilot again: soon after a change, ever more rarely while nothing happens."""
+"""When to check a pilot again: soon after a change, more and more rarely while nothing happens."""
 
 from datetime import datetime, timedelta
 
 LOST_MISSES = 3
-"""So many complete answers without the pilot, at the least, before it is lost."""
+"""Complete answers without the pilot that it takes, at least, before it is lost."""
 
 LOST_AFTER = timedelta(minutes=10)
-"""And so long since the first of them."""
+"""The time since the first of them that it takes, too."""
 
 DOUBT_MISSES = 2
-"""So many complete listings without its stamp before a pilot in doubt is given up."""
+"""Complete listings without its stamp that it takes before a pilot in doubt is given up."""
 
 
 def next_check(
     now: datetime, since: datetime, *, soonest: timedelta, latest: timedelta
 ) -> datetime:
-    """Ask again after a fifth of the time that nothing has happened, within bounds."""
+    """Return the next check: after a fifth of the time without change, within bounds."""
     return now + min(max((now - since) / 5, soonest), latest)
 
 
 def after_failures(now: datetime, failures: int, *, soonest: timedelta) -> datetime:
-    """Try again after a delay that doubles with each failure in a row, up to ten minutes."""
+    """Return the next try: the delay doubles with each failure in a row, up to ten minutes."""
     delay: timedelta = soonest * int(2 ** min(failures - 1, 16))
     return now + min(delay, timedelta(minutes=10))
 
 
 def is_lost(misses: int, missing_since: datetime | None, now: datetime) -> bool:
-    """Tell whether a pilot has been missing often and long enough."""
+    """Return whether a pilot has been missing often and long enough."""
     if missing_since is None or misses < LOST_MISSES:
         return False
     return now - missing_since >= LOST_AFTER

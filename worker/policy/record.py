@@ -15,18 +15,18 @@ from worker.policy.cohorts import MARKS, MINUTE, Cohorts
 from worker.policy.counts import ACCEPT, FINISH, START, Counts
 from worker.policy.facts import Chances
 from worker.policy.lives import Lives
-from worker.policy.outcomes import Event, Kind
+from worker.policy.outcomes import Event, EventKind
 from worker.policy.parameters import Parameters
 
 VERSION = 1
 
 SURELY = 3
-"""A run of so many times its limit needs not be waited for."""
+"""A run of this many times its limit counts at once, before survivors could be known."""
 
 
 @dataclass
 class Series:
-    """Failures in a row."""
+    """Consecutive failures."""
 
     failed: int = 0
     since: float = 0.0
@@ -36,14 +36,14 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class PauseRecord:
     """Why a CE is paused."""
 
     by: str
     reason: str
     at: float
     since: float
-    """When the first pilot began that tells of it."""
+    """When the first pilot that shows it began."""
     mark: int | None = None
     """The mark that no pilot outlives, where they die late."""
 
@@ -54,19 +54,19 @@ class Record:
     def __init__(
         self, state: Mapping[str, Any] | None, configured: float, parameters: Parameters
     ) -> None:
-        known = state if state and state.get("version") == VERSION else {}
-        self._given = parameters
+        values = state if state and state.get("version") == VERSION else {}
+        self._parameters = parameters
         self._survival = _seconds(parameters.survival)
-        self._counts = Counts(known, configured, parameters)
-        self._cohorts = Cohorts(known.get("cohorts", ()))
-        self._lives = Lives(known.get("lives", {}), parameters)
-        self._starts = Series(**known.get("starts", {}))
-        self._refusals = Series(**known.get("refusals", {}))
-        self.trouble = Trouble(**known["trouble"]) if known.get("trouble") else None
+        self._counts = Counts(values, configured, parameters)
+        self._cohorts = Cohorts(values.get("cohorts", ()))
+        self._lives = Lives(values.get("lives", {}), parameters)
+        self._starts = Series(**values.get("starts", {}))
+        self._refusals = Series(**values.get("refusals", {}))
+        self.trouble = PauseRecord(**values["trouble"]) if values.get("trouble") else None
         self.changes: list[tuple[bool, str, float]] = []
 
     def stored(self) -> dict[str, Any]:
-        """Give what is to be stored."""
+        """Return the state to store."""
         return {
             "version": VERSION,
             **self._counts.stored(),
@@ -78,19 +78,19 @@ class Record:
         }
 
     def chances(self, now: float) -> Chances:
-        """Tell how likely each step is to succeed."""
+        """Return how likely each step is to succeed."""
         return self._counts.chances(now)
 
     def add(self, event: Event) -> None:
         """Fold in one outcome."""
         at = event.at.timestamp()
         began = _began(event)
-        if event.kind in (Kind.ACCEPTED, Kind.REFUSED):
+        if event.kind in (EventKind.ACCEPTED, EventKind.REFUSED):
             self._submitted(event.kind, at)
         else:
-            # Whatever tells of one pilot was seen when all were looked at.
+            # An event of one pilot was seen when all of them were looked at.
             self._counts.add_lives(self._lives.go_on(at), at)
-            if event.kind in (Kind.STARTED, Kind.FAILED_START):
+            if event.kind in (EventKind.STARTED, EventKind.FAILED_START):
                 self._begun(event.kind, began, at)
             else:
                 self._ended(event.kind, began, event.ran, at)
@@ -99,16 +99,16 @@ class Record:
 
     def watch(self, oldest: datetime | None, last_began: datetime | None, now: datetime) -> None:
         """Pause a CE whose queue does not move."""
-        after = self._given.stuck_after
+        after = self._parameters.stuck_after
         if oldest is None or now - oldest < after:
             return
         if last_began is None or now - last_began >= after:
             minutes = _seconds(now - oldest) / MINUTE
             at = now.timestamp()
-            self._open("stuck", f"the oldest pilot waits for {minutes:.0f} min", at, at)
+            self._pause("stuck", f"the oldest pilot waits for {minutes:.0f} min", at, at)
 
-    def close(self, reason: str, at: float, *, healed: bool = True) -> None:
-        """End a pause. What has healed is forgiven; what was no trouble is not."""
+    def end_pause(self, reason: str, at: float, *, healed: bool = True) -> None:
+        """End a pause. Old failures are forgiven only if the CE has healed."""
         if self.trouble is None:
             return
         self.trouble = None
@@ -116,22 +116,22 @@ class Record:
         if healed:
             self._counts.forgive()
 
-    def _submitted(self, kind: Kind, at: float) -> None:
-        if kind is Kind.ACCEPTED:
+    def _submitted(self, kind: EventKind, at: float) -> None:
+        if kind is EventKind.ACCEPTED:
             self._counts.add(kind, at)
             self._refusals = Series()
             if self.trouble and self.trouble.by == "refused":
-                self.close("a submission was accepted", at)
+                self.end_pause("a submission was accepted", at)
             return
         luck = 1 - self._counts.base(ACCEPT, at)
         run = self._refusals = self._longer(self._refusals, luck, at)
         self._counts.add(kind, at)
         if run.failed >= run.limit:
-            told = f"{run.failed} refused submissions in a row (limit {run.limit})"
-            self._open("refused", told, at, run.since)
+            reason = f"{run.failed} refused submissions in a row (limit {run.limit})"
+            self._pause("refused", reason, at, run.since)
 
-    def _begun(self, kind: Kind, began: float | None, at: float) -> None:
-        if kind is Kind.FAILED_START:
+    def _begun(self, kind: EventKind, began: float | None, at: float) -> None:
+        if kind is EventKind.FAILED_START:
             self._failed_start(at if began is None else began, at)
             return
         self._counts.add(kind, at)
@@ -142,12 +142,12 @@ class Record:
     def _failed_start(self, began: float, at: float) -> None:
         luck = 1 - self._counts.chance(START, at)
         run = self._starts = self._longer(self._starts, luck, began)
-        self._counts.add(Kind.FAILED_START, at)
+        self._counts.add(EventKind.FAILED_START, at)
         # Failures are known before survivors: those that began together must have had the time.
         waited = at - run.since >= self._survival
         if run.failed >= run.limit * (1 if waited else SURELY):
-            told = f"{run.failed} failed starts in a row (limit {run.limit})"
-            self._open("failed", told, at, run.since)
+            reason = f"{run.failed} failed starts in a row (limit {run.limit})"
+            self._pause("failed", reason, at, run.since)
 
     def _started(self, began: float, at: float) -> None:
         self._cohorts.started(began, at)
@@ -156,21 +156,23 @@ class Record:
         self._starts = Series()
         trouble = self.trouble
         if trouble and trouble.by in ("failed", "stuck"):
-            self.close("a pilot survived", at, healed=began >= trouble.at)
+            self.end_pause("a pilot survived", at, healed=began >= trouble.at)
 
-    def _ended(self, kind: Kind, began: float | None, ran: timedelta | None, at: float) -> None:
+    def _ended(
+        self, kind: EventKind, began: float | None, ran: timedelta | None, at: float
+    ) -> None:
         if began is None:
-            # When it began nobody knows, so its life was not counted while it was lived.
-            if kind is not Kind.ENDED:
+            # Its beginning is not known, so its life was not counted while it ran.
+            if kind is not EventKind.ENDED:
                 self._counts.add(kind, at)
-            if kind is Kind.FAILED_LATE:
+            if kind is EventKind.FAILED_LATE:
                 self._counts.add_lives(0.5, at)
             return
         ended = at if ran is None else began + _seconds(ran)
-        self._lives.end(ended - began if kind is Kind.FINISHED else None)
-        if kind is Kind.FINISHED:
+        self._lives.end(ended - began if kind is EventKind.FINISHED else None)
+        if kind is EventKind.FINISHED:
             self._counts.add_end(at)
-        elif kind is Kind.FAILED_LATE:
+        elif kind is EventKind.FAILED_LATE:
             self._failed_late(began, ended, at)
 
     def _failed_late(self, began: float, ended: float, at: float) -> None:
@@ -180,15 +182,15 @@ class Record:
         for mark, minutes in enumerate(MARKS):
             dead, since = self._cohorts.dead_in_a_row(mark, at)
             if dead >= limit:
-                told = f"{dead} pilots in a row were dead at {minutes:g} min (limit {limit})"
-                self._open("late", told, at, since, mark)
+                reason = f"{dead} pilots in a row were dead at {minutes:g} min (limit {limit})"
+                self._pause("late", reason, at, since, mark)
                 return
 
-    def _look_for_outlivers(self, trouble: Trouble, mark: int, at: float) -> None:
+    def _look_for_outlivers(self, trouble: PauseRecord, mark: int, at: float) -> None:
         began = self._cohorts.outliver(mark, trouble.since, at)
         if began is not None:
-            told = "a pilot outlived those that died late"
-            self.close(told, at, healed=began >= trouble.at - MINUTE)
+            reason = "a pilot outlived those that died late"
+            self.end_pause(reason, at, healed=began >= trouble.at - MINUTE)
 
     def _longer(self, run: Series, luck: float, began: float) -> Series:
         if not run.failed:
@@ -196,19 +198,21 @@ class Record:
         return Series(failed=run.failed + 1, since=min(run.since, began), limit=run.limit)
 
     def _limit(self, luck: float) -> int:
-        """Tell how many failures in a row luck does not explain."""
+        """Return how many failures in a row luck does not explain."""
         if not 0 < luck < 1:
-            return self._given.least_run
-        return max(self._given.least_run, ceil(log(self._given.surprise) / log(luck)))
+            return self._parameters.least_run
+        return max(self._parameters.least_run, ceil(log(self._parameters.surprise) / log(luck)))
 
-    def _open(self, by: str, reason: str, at: float, since: float, mark: int | None = None) -> None:
+    def _pause(
+        self, by: str, reason: str, at: float, since: float, mark: int | None = None
+    ) -> None:
         if self.trouble is None:
-            self.trouble = Trouble(by=by, reason=reason, at=at, since=since, mark=mark)
+            self.trouble = PauseRecord(by=by, reason=reason, at=at, since=since, mark=mark)
             self.changes.append((False, reason, at))
 
 
 def _began(event: Event) -> float | None:
-    """Tell when a pilot began to run, if it is told at all."""
+    """Return when a pilot began to run, if the CE says so."""
     if event.began is not None:
         return event.began.timestamp()
     return None if event.ran is None else event.at.timestamp() - _seconds(event.ran)

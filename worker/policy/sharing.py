@@ -8,18 +8,18 @@ from worker.policy.facts import CEFacts, Rival, VOFacts
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What a VO may lay claim to: its share, and how many slots it would take at the most."""
+    """What a VO claims: its share, and how many slots it would take at most."""
 
     share: float
     wants: float
 
 
 def max_min(claims: Mapping[str, Claim], slots: float) -> dict[str, float]:
-    """Share slots out: nobody gets more than it wants, and what one leaves the others share.
+    """Share slots out: nobody gets more than it wants, and what one leaves goes to the others.
 
-    Of those who want more, each gets the same for its share.
+    Those who want more get slots in proportion to their shares.
     """
-    given = dict.fromkeys(claims, 0.0)
+    grants = dict.fromkeys(claims, 0.0)
     left = float(slots)
     # A share of 0 gets what the others leave, and needs some weight for that.
     weight = {name: max(claim.share, 1e-9) for name, claim in claims.items()}
@@ -27,16 +27,16 @@ def max_min(claims: Mapping[str, Claim], slots: float) -> dict[str, float]:
     waiting = sorted(claims, key=lambda name: (claims[name].wants / weight[name], name))
     shares = sum(weight.values())
     for name in waiting:
-        given[name] = max(0.0, min(claims[name].wants, left * weight[name] / shares))
-        left -= given[name]
+        grants[name] = max(0.0, min(claims[name].wants, left * weight[name] / shares))
+        left -= grants[name]
         shares -= weight[name]
-    return given
+    return grants
 
 
 def entitlement(vo: VOFacts, ces: Sequence[CEFacts], usable: Container[str]) -> int | None:
-    """Tell how many slots a VO may occupy while others want more too; `None` is all that it wants.
+    """Return how many slots a VO may occupy while others want more; `None` is all that it wants.
 
-    Slots are all that are occupied, and those that are free at CEs that are usable.
+    All occupied slots count, and the free ones of usable CEs.
     """
     if not any(wants_more(rival) for rival in vo.rivals):
         return None
@@ -53,24 +53,24 @@ def entitlement(vo: VOFacts, ces: Sequence[CEFacts], usable: Container[str]) -> 
     # A CE that is open to some only offers nothing to the others.
     closed = [ce for ce in ces if ce.vos is not None]
     claims = {}
-    for one in (own, *vo.rivals):
-        shut = sum(offered[ce.name] for ce in closed if one.name not in (ce.vos or ()))
-        claims[one.name] = Claim(share=one.share, wants=min(_wants(one), slots - shut))
+    for party in (own, *vo.rivals):
+        shut = sum(offered[ce.name] for ce in closed if party.name not in (ce.vos or ()))
+        claims[party.name] = Claim(share=party.share, wants=min(_wants(party), slots - shut))
     part = max_min(claims, slots)[vo.name]
     return None if part >= claims[vo.name].wants else int(part + 0.5)
 
 
 def is_contested(vo: VOFacts, ce: CEFacts) -> bool:
-    """Tell whether another VO wants slots of a CE."""
+    """Return whether another VO wants slots of a CE."""
     return any(
         wants_more(rival) and (ce.vos is None or rival.name in ce.vos) for rival in vo.rivals
     )
 
 
 def scarce(total: int, rooms: Mapping[str, int], weights: Mapping[str, float]) -> dict[str, int]:
-    """Share out less than there is room for, by weight, nobody more than its room.
+    """Share out fewer pilots than there is room for, by weight, nobody more than its room.
 
-    What one cannot take goes to the others; the rest goes by largest remainder, ties by name.
+    What one cannot take goes to the others. The rest goes by largest remainder, then by name.
     """
     exact: dict[str, float] = {}
     left, weight = float(total), sum(weights.values())
@@ -80,31 +80,31 @@ def scarce(total: int, rooms: Mapping[str, int], weights: Mapping[str, float]) -
         exact[name] = min(float(rooms[name]), part)
         left -= exact[name]
         weight -= weights[name]
-    given = {name: min(rooms[name], int(part + 1e-9)) for name, part in exact.items()}
-    rest = total - sum(given.values())
+    grants = {name: min(rooms[name], int(part + 1e-9)) for name, part in exact.items()}
+    rest = total - sum(grants.values())
     while rest > 0:
         order = sorted(
-            (name for name in rooms if given[name] < rooms[name]),
-            key=lambda name: (given[name] - exact[name], name),
+            (name for name in rooms if grants[name] < rooms[name]),
+            key=lambda name: (grants[name] - exact[name], name),
         )
         for name in order[:rest]:
-            given[name] += 1
+            grants[name] += 1
         rest -= len(order[:rest])
-    return given
+    return grants
 
 
 def wants_more(rival: Rival) -> bool:
-    """Tell whether a VO wants more slots than it has."""
+    """Return whether a VO wants more slots than it has."""
     wanting = rival.demand is None or rival.demand > rival.waiting
     return wanting and (rival.room is None or rival.room > 0)
 
 
-def _wants(one: Rival) -> float:
-    running = one.occupying - one.waiting
-    wants = float("inf") if one.demand is None else float(running + one.demand)
-    if one.room is not None:
-        wants = min(wants, one.occupying + max(0, one.room))
-    return max(wants, float(one.occupying))
+def _wants(rival: Rival) -> float:
+    running = rival.occupying - rival.waiting
+    wants = float("inf") if rival.demand is None else float(running + rival.demand)
+    if rival.room is not None:
+        wants = min(wants, rival.occupying + max(0, rival.room))
+    return max(wants, float(rival.occupying))
 
 
 def _fullness(room: int, weight: float) -> float:

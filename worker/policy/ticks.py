@@ -7,7 +7,7 @@ from cronsim import CronSim, CronSimError
 from worker.domain.errors import Invalid
 
 DRIFT = timedelta(minutes=30)
-"""By so much a scheduler that was stopped may be late after the others; it is no clock set back."""
+"""A stopped scheduler may lag behind the others by this; more means that a clock was set back."""
 
 
 def check_cron(line: str) -> None:
@@ -19,29 +19,29 @@ def check_cron(line: str) -> None:
 
 
 def is_due(every: float | None, next_at: datetime | None, now: datetime) -> bool:
-    """Tell whether a tick is to fire; one that the clock was set back behind, too."""
+    """Return whether a tick is to fire now, also after the clock was set back."""
     return next_at is None or next_at <= now or was_set_back(every, next_at, now)
 
 
 def was_set_back(every: float | None, next_at: datetime | None, now: datetime) -> bool:
-    """Tell whether a tick lies so far ahead that the clock was set back since it was set."""
+    """Return whether a tick is so far ahead that the clock must have been set back."""
     if every is None or next_at is None:
         return False
     return next_at - now > timedelta(seconds=every) + DRIFT
 
 
 def next_tick(
-    every: float | None, cron: str | None, was: datetime | None, now: datetime
+    every: float | None, cron: str | None, previous: datetime | None, now: datetime
 ) -> datetime:
-    """Find the first firing after now.
+    """Return the first firing after now.
 
-    An interval keeps its beat: whatever was missed while nothing ran is skipped, not made up for.
+    An interval keeps its beat: firings that were missed are skipped, not made up for.
     """
     if cron is not None:
         following: datetime = next(CronSim(cron, now))
         return following
     interval = timedelta(seconds=every or 60.0)
-    if was is None or was > now:
+    if previous is None or previous > now:
         return now + interval
-    missed = int((now - was) / interval)
-    return was + (missed + 1) * interval
+    missed = int((now - previous) / interval)
+    return previous + (missed + 1) * interval

@@ -27,12 +27,12 @@ class Facts:
 
 
 def writer(vo: VOFacts, budget: int) -> Callable[[CEFacts], dict[str, Any]]:
-    """Make what begins the trace of each decision of a tick with its facts, the first CE first."""
-    told_vo = of_vo(vo)
-    rivals = [[_told(rival) for rival in vo.rivals]]
+    """Return a function that begins the trace of each decision of a tick, the first CE first."""
+    vo_values = of_vo(vo)
+    rivals = [[_non_defaults(rival) for rival in vo.rivals]]
 
     def begin(ce: CEFacts) -> dict[str, Any]:
-        trace = {"budget": budget, "vo": told_vo, "ce": of_ce(ce)}
+        trace = {"budget": budget, "vo": vo_values, "ce": of_ce(ce)}
         if rivals:
             trace["rivals"] = rivals.pop()
         return trace
@@ -42,23 +42,25 @@ def writer(vo: VOFacts, budget: int) -> Callable[[CEFacts], dict[str, Any]]:
 
 def of_vo(vo: VOFacts) -> dict[str, Any]:
     """Write down the facts of a VO, without its rivals."""
-    return {name: value for name, value in _told(vo).items() if name not in ("name", "rivals")}
+    return {
+        name: value for name, value in _non_defaults(vo).items() if name not in ("name", "rivals")
+    }
 
 
 def of_ce(ce: CEFacts) -> dict[str, Any]:
     """Write down the facts of a CE."""
-    told = _told(ce)
-    del told["name"]
+    values = _non_defaults(ce)
+    del values["name"]
     if ce.chances is not None:
-        told["chances"] = [ce.chances.accept, ce.chances.start, ce.chances.finish]
+        values["chances"] = [ce.chances.accept, ce.chances.start, ce.chances.finish]
     if ce.pause is not None:
-        told["pause"] = [ce.pause.reason, ce.pause.since.timestamp()]
+        values["pause"] = [ce.pause.reason, ce.pause.since.timestamp()]
     for name in ("oldest_waiting_since", "last_sent_at"):
-        if name in told:
-            told[name] = told[name].timestamp()
+        if name in values:
+            values[name] = values[name].timestamp()
     if ce.vos is not None:
-        told["vos"] = sorted(ce.vos)
-    return told
+        values["vos"] = sorted(ce.vos)
+    return values
 
 
 def facts_from(decisions: Sequence[Decision]) -> Facts:
@@ -82,13 +84,13 @@ def facts_from(decisions: Sequence[Decision]) -> Facts:
 
 
 def facts_of(decision: Decision) -> tuple[VOFacts, CEFacts]:
-    """Rebuild the facts of one decision; what it does not tell is the rivals of the VO."""
+    """Rebuild the facts of one decision, without the rivals of the VO."""
     vo = VOFacts(name=decision.vo, **decision.trace["vo"])
     return vo, _ce(decision.ce, decision.trace["ce"])
 
 
-def _ce(name: str, told: Mapping[str, Any]) -> CEFacts:
-    values = dict(told)
+def _ce(name: str, stored: Mapping[str, Any]) -> CEFacts:
+    values = dict(stored)
     if "chances" in values:
         accept, start, finish = values["chances"]
         values["chances"] = Chances(accept=accept, start=start, finish=finish)
@@ -103,8 +105,8 @@ def _ce(name: str, told: Mapping[str, Any]) -> CEFacts:
     return CEFacts(name=name, **values)
 
 
-def _told(facts: VOFacts | Rival | CEFacts) -> dict[str, Any]:
-    """Take the fields that are not their defaults."""
+def _non_defaults(facts: VOFacts | Rival | CEFacts) -> dict[str, Any]:
+    """Return the fields that are not their defaults."""
     default = _DEFAULTS[type(facts)]
     return {name: value for name, value in vars(facts).items() if value != default[name]}
 

@@ -45,8 +45,8 @@ class CECall(Turn):
         self.options = runtime.options(ce)
         self.driver = runtime.driver(ce, self.options)
 
-    def hindrance(self, tx: Transaction) -> str | None:
-        """Return why the CE is not to be called by itself now: failed calls, or too many."""
+    def spend_call(self, tx: Transaction) -> str | None:
+        """Spend one call of the rate; return why the CE is not to be called now, or `None`."""
         now, limit = self.runtime.now(), self.options.calls_per_minute
         retry_at = health.get(tx, self.ce.name).retry_at
         if retry_at is not None and now < retry_at:
@@ -55,28 +55,28 @@ class CECall(Turn):
             return f"no more than {limit:g} calls a minute"
         return None
 
-    def submissions(self, tx: Transaction, wanted: int) -> int:
-        """Take as many of the wanted submissions as the rate allows; by hand all of them."""
+    def submissions(self, tx: Transaction, count: int) -> int:
+        """Spend up to `count` submissions of the rate; return how many. By hand it is all."""
         limit = self.options.submissions_per_minute
         if limit is None or self.runtime.by_hand:
-            return wanted
+            return count
         name = f"submissions:{self.ce.name}"
-        return locks.take_tokens(tx, name, wanted, limit, self.runtime.now())
+        return locks.take_tokens(tx, name, count, limit, self.runtime.now())
 
     def note_answer(self, tx: Transaction) -> None:
         """Note that the CE answered; the turn goes on."""
         health.call_answered(tx, self.ce.name, self.runtime.now())
 
-    def note_part(self, tx: Transaction, missing: int, asked: int) -> None:
-        """Note an answer about some of the pilots that were asked after; the turn goes on.
+    def note_part(self, tx: Transaction, missing: int, total: int) -> None:
+        """Note an answer that leaves out some of the pilots in question; the turn goes on.
 
-        An answer about none of them leaves the failed calls of the CE as they are: it may be no
-        fault of the CE, and it is no sign that the CE is well.
+        An answer about none of them changes no count of failed calls: it may be no fault of the CE,
+        and it is no sign that the CE is well.
         """
-        if missing < asked:
+        if missing < total:
             self.note_answer(tx)
         if missing:
-            health.answer_incomplete(tx, self.ce.name, unanswered(missing, asked))
+            health.answer_incomplete(tx, self.ce.name, unanswered(missing, total))
 
     def answered(self, tx: Transaction) -> None:
         """Note that the CE answered, and give the turn back."""
@@ -100,20 +100,20 @@ class CECall(Turn):
 
 
 def begin(tx: Transaction, runtime: Runtime, ce: CE) -> CECall | TaskResult:
-    """Take the right to call a CE once, or return why not. By hand, only the turn counts."""
+    """Take the right to call a CE once, or return why not. By hand only the turn counts."""
     call = CECall(runtime, ce)
     if not call.begin(tx):
         return busy(f"another execution is calling CE {ce.name}")
-    hindrance = None if runtime.by_hand else call.hindrance(tx)
-    if hindrance is None:
+    refusal = None if runtime.by_hand else call.spend_call(tx)
+    if refusal is None:
         return call
     call.give_back(tx)
-    return skipped(hindrance)
+    return skipped(refusal)
 
 
-def unanswered(missing: int, asked: int) -> str:
-    """Write about how many pilots a CE said nothing."""
-    return f"no answer about {missing} of {asked} pilots"
+def unanswered(missing: int, total: int) -> str:
+    """Write of how many pilots an answer of a CE says nothing."""
+    return f"no answer about {missing} of {total} pilots"
 
 
 def lease_name(ce: str) -> str:

@@ -1,7 +1,7 @@
-"""Credentials: where they lie, how they stand, and which VO can use a CE with them.
+"""Credentials: where they lie, their state, and which VO can use a CE with them.
 
-A decision goes by what was seen last, so it reads no file with a unit of work open. A call looks
-into the file itself, just before.
+A decision uses the last look, so it reads no file while a unit of work is open. A call looks into
+the file itself, just before.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,8 +22,8 @@ from worker.services.runtime import Runtime
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
-    """How a credential stands now."""
+class CredentialStanding:
+    """The state of a credential now."""
 
     vo: str
     backend: str
@@ -41,17 +41,17 @@ class Standing:
 
 def add(
     database: Database, backends: Mapping[str, Backend], credential: Credential, now: datetime
-) -> Standing:
-    """Add a credential, and look at it. One that cannot be used yet is added all the same."""
+) -> CredentialStanding:
+    """Add a credential, and look at it. One that cannot be used yet is added, too."""
     registry.get(backends, credential.backend)
-    seen = files.look(credential, now)
+    current = files.look(credential, now)
     with database.uow() as tx:
         credentials.add(tx, credential)
-        return _stored(tx, seen, now)
+        return _stored(tx, current, now)
 
 
 def useless(backends: Mapping[str, Backend], credential: Credential) -> str | None:
-    """Return why no CE of a back-end will ever ask for a credential, if so."""
+    """Return why no CE of a back-end can use a credential, or `None`."""
     kinds = registry.get(backends, credential.backend).options.credential_kinds()
     if credential.kind in kinds:
         return None
@@ -67,53 +67,52 @@ def change(
     kind: CredentialKind | None,
     changes: Mapping[str, Any],
     now: datetime,
-) -> Standing:
+) -> CredentialStanding:
     """Change where a credential lies or how it is renewed, and look at it."""
     with database.uow() as tx:
-        was = credentials.get(tx, vo, backend, kind)
-    seen = files.look(replace(was, **changes), now)
+        before = credentials.get(tx, vo, backend, kind)
+    current = files.look(replace(before, **changes), now)
     with database.uow() as tx:
-        credentials.change(tx, seen)
-        return _stored(tx, seen, now)
+        credentials.change(tx, current)
+        return _stored(tx, current, now)
 
 
 def remove(
     database: Database, vo: str | None, backend: str, kind: CredentialKind | None, *, yes: bool
 ) -> None:
-    """Forget a credential; its file stays."""
+    """Delete a credential; its file stays."""
     with database.uow() as tx:
-        found = credentials.get(tx, vo, backend, kind)
+        credential = credentials.get(tx, vo, backend, kind)
         if not yes:
-            what = f"this would forget the {found.kind} of {vo or ALL_VOS} for {backend}"
+            what = f"this would forget the {credential.kind} of {vo or ALL_VOS} for {backend}"
             raise ConfirmationNeeded(what, "say --yes if you mean it")
-        credentials.remove(tx, found)
+        credentials.remove(tx, credential)
 
 
 def show(
     database: Database, vo: str | None, backend: str, kind: CredentialKind | None, now: datetime
-) -> Standing:
-    """Tell how a credential stands, by what its file says now."""
+) -> CredentialStanding:
+    """Return the state of a credential, by a look into its file."""
     with database.uow() as tx:
-        found = credentials.get(tx, vo, backend, kind)
-    return standing(files.look(found, now), now)
+        credential = credentials.get(tx, vo, backend, kind)
+    return standing(files.look(credential, now), now)
 
 
-def list_all(database: Database, now: datetime) -> list[Standing]:
-    """Tell how every credential stands, by what their files say now."""
+def list_all(database: Database, now: datetime) -> list[CredentialStanding]:
+    """Return the state of every credential, by a look into its file."""
     with database.uow() as tx:
-        found = credentials.get_all(tx)
-    return [standing(files.look(one, now), now) for one in found]
+        stored = credentials.get_all(tx)
+    return [standing(files.look(credential, now), now) for credential in stored]
 
 
-def standings(tx: Transaction, now: datetime) -> list[Standing]:
-    """Tell how every credential stands, by what was seen last."""
-    return [standing(one, now) for one in credentials.get_all(tx)]
+def standings(tx: Transaction, now: datetime) -> list[CredentialStanding]:
+    """Return the state of every credential, by the last look into its file."""
+    return [standing(credential, now) for credential in credentials.get_all(tx)]
 
 
-def standing(credential: Credential, now: datetime) -> Standing:
-    """Tell how a credential stands."""
+def standing(credential: Credential, now: datetime) -> CredentialStanding:
     remaining = left(credential, now)
-    return Standing(
+    return CredentialStanding(
         vo=credential.vo or ALL_VOS,
         backend=credential.backend,
         kind=credential.kind,
@@ -129,52 +128,61 @@ def standing(credential: Credential, now: datetime) -> Standing:
     )
 
 
-def closed(tx: Transaction, runtime: Runtime, vos: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Say for which CEs the credentials of VOs cannot be used, and why, by what was seen last."""
+def unusable_ces(
+    tx: Transaction, runtime: Runtime, vos: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """Return, by VO, the CEs that it has no usable credential for, and why, by the last look."""
     asking = [backend.name for backend in runtime.backends.values() if _may_ask(backend)]
     if not asking:
         return {}
-    held = {(one.vo, one.backend, one.kind): one for one in credentials.get_all(tx, asking)}
-    asked = [
+    stored = {
+        (credential.vo, credential.backend, credential.kind): credential
+        for credential in credentials.get_all(tx, asking)
+    }
+    requirements = [
         (ce.name, ce.backend, kind)
         for ce in ces.of_backends(tx, asking)
-        if (kind := _asked(runtime, ce.backend, ce.options)) is not None
+        if (kind := _required_kind(runtime, ce.backend, ce.options)) is not None
     ]
     now = runtime.now()
-    kinds = {(backend, kind) for _, backend, kind in asked}
-    found: dict[str, dict[str, str]] = {}
+    kinds = {(backend, kind) for _, backend, kind in requirements}
+    by_vo: dict[str, dict[str, str]] = {}
     for vo in vos:
-        why = {(backend, kind): _why(held, vo, backend, kind, now) for backend, kind in kinds}
-        found[vo] = {ce: said for ce, of, kind in asked if (said := why[of, kind]) is not None}
-    return found
+        why = {(backend, kind): _why(stored, vo, backend, kind, now) for backend, kind in kinds}
+        by_vo[vo] = {
+            ce: reason for ce, of, kind in requirements if (reason := why[of, kind]) is not None
+        }
+    return by_vo
 
 
 def _why(
-    held: Mapping[tuple[str | None, str, CredentialKind], Credential],
+    stored: Mapping[tuple[str | None, str, CredentialKind], Credential],
     vo: str,
     backend: str,
     kind: CredentialKind,
     now: datetime,
 ) -> str | None:
-    """Say why a VO has nothing to show; its own credential goes before that of all VOs."""
-    one = held.get((vo, backend, kind)) or held.get((None, backend, kind))
-    return files.unknown(vo, backend, kind) if one is None else trouble(one, now, vo)
+    """Return why a VO has no usable credential. Its own goes before the one for all VOs."""
+    credential = stored.get((vo, backend, kind)) or stored.get((None, backend, kind))
+    return files.unknown(vo, backend, kind) if credential is None else trouble(credential, now, vo)
 
 
 def barred(runtime: Runtime, ce_name: str) -> dict[str, str]:
-    """Say which VOs cannot use a CE now, and why, by what their credentials' files say."""
+    """Return the VOs that cannot use a CE now, and why, by the files of their credentials."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
         kind = runtime.options(ce).credential
         if kind is None:
             return {}
-        found = credentials.of_each_vo(tx, ce.backend, kind)
-    usable = files.usable(found, ce.backend, kind, runtime.now())
-    return {vo: plain(one) for vo, one in usable.items() if isinstance(one, CredentialProblem)}
+        by_vo = credentials.of_each_vo(tx, ce.backend, kind)
+    usable = files.usable(by_vo, ce.backend, kind, runtime.now())
+    return {
+        vo: plain(answer) for vo, answer in usable.items() if isinstance(answer, CredentialProblem)
+    }
 
 
 def plain(problem: CredentialProblem) -> str:
-    """Say what is wrong with a credential without the sentence of its kind of error."""
+    """Return what is wrong with a credential, without the sentence of its kind of error."""
     return ": ".join(map(str, problem.details)) or str(problem)
 
 
@@ -182,15 +190,17 @@ def _may_ask(backend: Backend) -> bool:
     return backend.options.credential is not Options.credential
 
 
-def _asked(runtime: Runtime, backend: str, options: Mapping[str, Any]) -> CredentialKind | None:
-    """Tell which credential a CE asks for; options that cannot be read ask for none."""
+def _required_kind(
+    runtime: Runtime, backend: str, options: Mapping[str, Any]
+) -> CredentialKind | None:
+    """Return which credential a CE asks for; options that cannot be read ask for none."""
     try:
         return registry.check_options(runtime.backends, backend, options).credential
     except PilotageError:
         return None
 
 
-def _stored(tx: Transaction, seen: Credential, now: datetime) -> Standing:
-    found = credentials.get(tx, seen.vo, seen.backend, seen.kind)
-    credentials.saw(tx, [replace(seen, id=found.id)])
-    return standing(seen, now)
+def _stored(tx: Transaction, current: Credential, now: datetime) -> CredentialStanding:
+    stored = credentials.get(tx, current.vo, current.backend, current.kind)
+    credentials.save_looks(tx, [replace(current, id=stored.id)])
+    return standing(current, now)

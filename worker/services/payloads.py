@@ -12,7 +12,6 @@ choices = ["short", "long"]
 queue = "long"
 """
 
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,40 +20,42 @@ from typing import Any
 from worker.db import ces, payloads
 from worker.db.database import Database
 from worker.db.uow import Transaction
+from worker.domain import validation
 from worker.domain.ce import CE
 from worker.domain.errors import Invalid, PilotageError, UnknownCE
 from worker.domain.nearest import nearest
 from worker.domain.payload import LONGEST_SCRIPT, Fitted, Payload, plain, read
-from worker.domain.variable import keys
+from worker.domain.validation import FileTable
+from worker.services.files import read_text, read_toml
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """The payloads of some VOs, fit for a CE, and why those of others cannot be used."""
+    """The payloads of some VOs, filled in for a CE, and why those of others cannot be used."""
 
     fitted: Mapping[str, Fitted] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
 
 
 def ready(tx: Transaction, ce: CE, vos: Collection[str]) -> Ready:
-    """Make the payloads of these VOs fit for a CE. One that cannot be read stops its VO alone."""
+    """Fill in the payloads of these VOs for a CE. A bad one stops only its own VO."""
     fitted, broken = {}, {}
-    for vo, told in payloads.of_vos(tx, vos).items():
+    for vo, stored in payloads.of_vos(tx, vos).items():
         try:
-            fitted[vo] = _fit(read(told), vo, ce)
+            fitted[vo] = _fit(read(stored), vo, ce)
         except PilotageError as error:
             broken[vo] = f"the payload of VO {vo} cannot be used: {error}"
     return Ready(fitted=fitted, broken=broken)
 
 
 def show(database: Database, vo: str, ce_name: str | None = None) -> dict[str, Any]:
-    """Tell a VO's payload: as it was set, or as it is at a CE, where the stamp alone is open."""
+    """Return a VO's payload: as it was set, or as it is at a CE, with only the stamp left open."""
     with database.uow() as tx:
-        told = payloads.get(tx, vo)
+        stored = payloads.get(tx, vo)
         ce = None if ce_name is None else ces.get(tx, ce_name)
-    if told is None:
+    if stored is None:
         return {}
-    payload = read(told)
+    payload = read(stored)
     if ce is None:
         return plain(payload)
     script, arguments = _fit(payload, vo, ce).for_pilot("@{stamp}")
@@ -68,50 +69,41 @@ def set_(database: Database, vo: str, payload: Payload | None) -> None:
 
 
 def put(tx: Transaction, vo: str, payload: Payload | None) -> None:
-    """Do the same in a unit of work."""
+    """Store the payload of a VO; with none its pilots run what the CE's options say."""
     if payload is not None:
-        known = ces.names(tx)
+        names = ces.names(tx)
         for ce in payload.at:
-            if ce not in known:
-                raise UnknownCE(f"payload of {vo}: {ce}", nearest(ce, known))
+            if ce not in names:
+                raise UnknownCE(f"payload of {vo}: {ce}", nearest(ce, names))
     payloads.put(tx, vo, None if payload is None else plain(payload))
+
+
+class PayloadTable(FileTable):
+    """A payload as a file has it: its script is the name of a file, or a text."""
+
+    script: str | None = None
+    script_text: str | None = None
+    arguments: Any = None
+    variables: Any = None
+    at: Any = None
 
 
 def read_file(path: Path) -> Payload:
     """Read a payload from a TOML file; its script may be a file beside it."""
-    try:
-        told = tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise Invalid(str(path), f"it is not TOML: {error}") from error
-    return read_told(told, path.parent)
+    return read_values(read_toml(path, LONGEST_SCRIPT), path.parent)
 
 
-def read_told(told: Mapping[str, Any], folder: Path) -> Payload:
-    """Read a payload as a file tells it: the script is a file's name, or a text."""
-    keys("payload", told, ("script", "script_text", "arguments", "variables", "at"))
-    named, text = told.get("script"), told.get("script_text")
-    if (named is None) == (text is None):
+def read_values(values: Mapping[str, Any], folder: Path) -> Payload:
+    """Read a payload as a file has it; a script that it names lies in this folder."""
+    file = validation.read(PayloadTable, values, "payload")
+    if (file.script is None) == (file.script_text is None):
         raise Invalid("payload", "it needs a script, the name of a file, or a script_text")
-    if named is not None:
-        if not isinstance(named, str):
-            raise Invalid("payload: script", "it is not the name of a file")
-        text = _text(folder / named)
-    rest = {key: value for key, value in told.items() if key not in ("script", "script_text")}
-    return read({"script": text, **rest})
+    text = file.script_text
+    if file.script is not None:
+        text = read_text(folder / file.script, LONGEST_SCRIPT)
+    rest = {key: value for key, value in values.items() if not key.startswith("script")}
+    return read({**rest, "script": text})
 
 
 def _fit(payload: Payload, vo: str, ce: CE) -> Fitted:
     return payload.fitted(vo=vo, ce=ce.name, backend=ce.backend, tags=ce.tags)
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            text = file.read(LONGEST_SCRIPT + 1)
-    except OSError as error:
-        raise Invalid(str(path), (error.strerror or "it cannot be read").lower()) from error
-    except UnicodeDecodeError as error:
-        raise Invalid(str(path), "it is not text") from error
-    if len(text) > LONGEST_SCRIPT:
-        raise Invalid(str(path), f"it is longer than {LONGEST_SCRIPT} bytes")
-    return text

@@ -1,4 +1,4 @@
-"""What every service is handed, and what it answers."""
+"""What every service gets, and what it returns."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ Nudge = Callable[[str, str], object]
 
 
 def no_nudge(task: str, subject: str) -> None:
-    """Tell nobody: a task that is run by hand starts no other."""
+    """Do nothing: a task that is run by hand starts no other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +49,10 @@ class Runtime:
     keep_reports: timedelta = timedelta(days=365)
 
     def options(self, ce: CE) -> Options:
-        """Read a CE's options."""
         return registry.check_options(self.backends, ce.backend, ce.options)
 
     def driver(self, ce: CE, options: Options | None = None) -> Guard:
-        """Make the driver of a CE; its options are read unless they were."""
+        """Make the driver of a CE; without options, those of the CE are read."""
         uow = self.database.uow
         means = Means(
             uow=uow,
@@ -67,7 +66,7 @@ class Runtime:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskResult:
-    """How an execution of a task went: what it counted, and a line for each thing worth telling."""
+    """The result of one execution of a task: its counts, and a line for each thing worth saying."""
 
     outcome: Outcome = Outcome.OK
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -82,17 +81,17 @@ class TaskResult:
         return f"{counted or self.outcome}{left}"
 
     def followed_by(self, other: "TaskResult") -> "TaskResult":
-        """Return how two executions went that were one piece of work."""
+        """Return the result of two executions that were one piece of work."""
         names = {**self.counts, **other.counts}
         counts = {n: self.counts.get(n, 0) + other.counts.get(n, 0) for n in names}
         return replace(other, counts=counts, lines=(*self.lines, *other.lines))
 
 
 def skipped(*why: str) -> TaskResult:
-    """Answer that there was nothing to do."""
+    """Return the result of an execution that had nothing to do."""
     return TaskResult(outcome=Outcome.SKIPPED, lines=why)
 
 
 def busy(who: str) -> TaskResult:
-    """Answer that another execution is at it, so that it may be tried again soon."""
+    """Return the result of an execution that found another one at work; it may be repeated."""
     return TaskResult(outcome=Outcome.SKIPPED, lines=(who,), busy=True)

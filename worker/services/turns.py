@@ -47,7 +47,7 @@ class Turn:
         return is_free
 
     def extend(self, tx: Transaction) -> bool:
-        """Let the turn last as long again; return whether it was still ours."""
+        """Extend the turn by its length; return whether it was still ours."""
         now, length = self.runtime.now(), self.runtime.lease
         is_ours = locks.extend_lease(tx, self.name, self.runtime.holder, now, length)
         self._ends = now + length if is_ours else None

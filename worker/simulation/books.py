@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 from worker.domain.pilot import Status
 from worker.policy.facts import CEFacts, Rival, VOFacts
-from worker.policy.learning import Queue, judge
-from worker.policy.outcomes import Event, Kind, Step, events_of
+from worker.policy.learning import Queue, evaluate
+from worker.policy.outcomes import Event, EventKind, PilotOutcome, events_of
 from worker.policy.parameters import Parameters
 from worker.simulation.truth import HOUR
-from worker.simulation.world import CE, Pilot, World
+from worker.simulation.world import SimulatedCE, SimulatedPilot, World
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
-Young = tuple[Pilot, datetime]
+Young = tuple[SimulatedPilot, datetime]
 """A pilot that was seen running, and when, until its start is known to be good or bad."""
 
 
@@ -22,10 +22,10 @@ def moment(seconds: float) -> datetime:
     return BEGINNING + timedelta(seconds=seconds)
 
 
-class Page:
+class CEBook:
     """What Pilotage knows of one CE."""
 
-    def __init__(self, ce: CE) -> None:
+    def __init__(self, ce: SimulatedCE) -> None:
         self.ce = ce
         self.occupying: Counter[str] = Counter()
         self.waiting: Counter[str] = Counter()
@@ -33,16 +33,16 @@ class Page:
         self.state: dict[str, object] | None = None
         self.answers = True
         self.last_sent: float | None = None
-        self._queue: deque[Pilot] = deque()
+        self._queue: deque[SimulatedPilot] = deque()
         self._young: list[Young] = []
         self._begun: deque[float] = deque()
         self._last_began: float | None = None
 
-    def sent(self, vo: str, receipts: list[Pilot | None], now: float) -> None:
+    def sent(self, vo: str, receipts: list[SimulatedPilot | None], now: float) -> None:
         """Write down what became of a submission."""
         at = moment(now)
         accepted = [pilot for pilot in receipts if pilot is not None]
-        kinds = (Kind.REFUSED if pilot is None else Kind.ACCEPTED for pilot in receipts)
+        kinds = (EventKind.REFUSED if pilot is None else EventKind.ACCEPTED for pilot in receipts)
         self.events += [Event(at, kind) for kind in kinds]
         self.occupying[vo] += len(accepted)
         self.waiting[vo] += len(accepted)
@@ -63,8 +63,8 @@ class Page:
             self._see(pilot, at)
         young = []
         for pilot, since in self._young:
-            step = _step(pilot, Status.SUBMITTED, Status.RUNNING, since, at)
-            events = events_of(step, survival=survival)
+            outcome = _outcome(pilot, Status.SUBMITTED, Status.RUNNING, since, at)
+            events = events_of(outcome, survival=survival)
             if events is None:
                 young.append((pilot, since))
             else:
@@ -83,23 +83,23 @@ class Page:
 
     def facts(self, vo: str, now: float, parameters: Parameters) -> CEFacts:
         """Return the facts that an allocation reads."""
-        site = self.ce.truth.site
+        model = self.ce.truth.model
         occupying, waiting = self.occupying.total(), self.waiting.total()
-        free = site.capacity - occupying
-        if site.waiting_limit is not None:
-            free = min(free, site.waiting_limit - waiting)
-        judged = judge(
-            self.state, now=moment(now), configured=site.configured, parameters=parameters
+        free = model.capacity - occupying
+        if model.waiting_limit is not None:
+            free = min(free, model.waiting_limit - waiting)
+        evaluation = evaluate(
+            self.state, now=moment(now), configured=model.configured, parameters=parameters
         )
         while self._begun and self._begun[0] < now - HOUR:
             self._begun.popleft()
         return CEFacts(
             name=self.ce.name,
             free=max(0, free),
-            success_rate=site.configured,
+            success_rate=model.configured,
             closed=self._closed(vo),
-            chances=judged.chances,
-            pause=judged.pause,
+            chances=evaluation.chances,
+            pause=evaluation.pause,
             occupying=occupying,
             waiting=waiting,
             vo_occupying=self.occupying[vo],
@@ -107,33 +107,33 @@ class Page:
             oldest_waiting_since=self.queue().oldest_waiting_since,
             drained=len(self._begun),
             last_sent_at=None if self.last_sent is None else moment(self.last_sent),
-            vos=frozenset(site.vos) if site.vos else None,
+            vos=frozenset(model.vos) if model.vos else None,
         )
 
     def _closed(self, vo: str) -> str | None:
         if not self.answers:
             return "its calls fail"
-        allowed = self.ce.truth.site.vos
+        allowed = self.ce.truth.model.vos
         return "the CE is for other VOs" if allowed and vo not in allowed else None
 
-    def _see(self, pilot: Pilot, at: datetime) -> None:
-        was = pilot.recorded
-        if pilot.began is not None and was is Status.SUBMITTED:
+    def _see(self, pilot: SimulatedPilot, at: datetime) -> None:
+        before = pilot.recorded
+        if pilot.began is not None and before is Status.SUBMITTED:
             self._begun.append(pilot.began)
             self._last_began = max(self._last_began or 0.0, pilot.began)
         if pilot.ended is not None:
             pilot.recorded = Status.DONE if pilot.cause is None else Status.FAILED
         else:
             pilot.recorded = Status.RUNNING
-        if was is pilot.recorded or was not in (Status.SUBMITTED, Status.RUNNING):
+        if before is pilot.recorded or before not in (Status.SUBMITTED, Status.RUNNING):
             return
-        if was is Status.SUBMITTED:
+        if before is Status.SUBMITTED:
             self.waiting[pilot.vo] -= 1
         if pilot.recorded is Status.RUNNING:
             self._young.append((pilot, at))
             return
         self.occupying[pilot.vo] -= 1
-        self.events += events_of(_step(pilot, was, pilot.recorded, at, at)) or ()
+        self.events += events_of(_outcome(pilot, before, pilot.recorded, at, at)) or ()
 
 
 class Books:
@@ -141,7 +141,7 @@ class Books:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.pages = {name: Page(ce) for name, ce in world.ces.items()}
+        self.ces = {name: CEBook(ce) for name, ce in world.ces.items()}
 
     def vo_facts(self, vo: str) -> VOFacts:
         """Return the facts of a VO that an allocation reads, with those of its rivals."""
@@ -152,24 +152,26 @@ class Books:
     def ce_facts(self, vo: str, parameters: Parameters) -> list[CEFacts]:
         """Return the facts of the CEs that an allocation reads."""
         now = self._world.now
-        return [page.facts(vo, now, parameters) for page in self.pages.values()]
+        return [book.facts(vo, now, parameters) for book in self.ces.values()]
 
     def _rival(self, name: str) -> Rival:
         work = self._world.work[name]
-        occupying = sum(page.occupying[name] for page in self.pages.values())
+        occupying = sum(book.occupying[name] for book in self.ces.values())
         limit = work.owner.limit
         return Rival(
             name=name,
             share=work.owner.share,
             demand=work.demand,
             occupying=occupying,
-            waiting=sum(page.waiting[name] for page in self.pages.values()),
+            waiting=sum(book.waiting[name] for book in self.ces.values()),
             room=None if limit is None else limit - occupying,
         )
 
 
-def _step(pilot: Pilot, was: Status, became: Status, at: datetime, checked: datetime) -> Step:
-    return Step(
+def _outcome(
+    pilot: SimulatedPilot, was: Status, became: Status, at: datetime, checked: datetime
+) -> PilotOutcome:
+    return PilotOutcome(
         was=was,
         became=became,
         cause=pilot.cause if became is Status.FAILED else None,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
 from worker.policy.contract import Policy
-from worker.policy.learning import Change, learn
+from worker.policy.learning import PauseChange, learn
 from worker.policy.parameters import DEFAULTS, Parameters
-from worker.simulation.books import Books, Page, moment
+from worker.simulation.books import Books, CEBook, moment
 from worker.simulation.scenario import Scenario
 from worker.simulation.truth import HOUR
 from worker.simulation.world import World
@@ -37,7 +37,7 @@ class Run:
 
     world: World
     samples: list[Sample] = field(default_factory=list)
-    changes: list[tuple[str, Change]] = field(default_factory=list)
+    changes: list[tuple[str, PauseChange]] = field(default_factory=list)
     resting: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
     """For each CE, the moments since which it gets probes only (true), or more again."""
 
@@ -48,13 +48,13 @@ def drive(
     *,
     seed: int | None = None,
     parameters: Parameters = DEFAULTS,
-    on_decided: Callable[[list[Decision]], object] = lambda decided: None,
+    on_decisions: Callable[[list[Decision]], object] = lambda decided: None,
 ) -> Run:
-    """Run a scenario from its beginning to its end; `on_decided` is given every decision."""
+    """Run a scenario from its beginning to its end; `on_decisions` is given every decision."""
     world = World(scenario, scenario.seed if seed is None else seed)
     books, policy, run = Books(world), make(world), Run(world=world)
-    for number, page in enumerate(books.pages.values()):
-        _plan_looks(world, page, number / len(books.pages), parameters)
+    for number, book in enumerate(books.ces.values()):
+        _plan_looks(world, book, number / len(books.ces), parameters)
     end, now = scenario.hours * HOUR, 0.0
     while now < end:
         world.run(now)
@@ -68,7 +68,7 @@ def drive(
                 ces=books.ce_facts(vo, parameters),
                 parameters=parameters,
             )
-            on_decided(decided)
+            on_decisions(decided)
             granted.update(_submit(world, books, decided))
             _note_rest(run, decided, now)
         run.samples.append(_sample(world, books, now, granted.total()))
@@ -77,11 +77,11 @@ def drive(
     return run
 
 
-def _plan_looks(world: World, page: Page, phase: float, parameters: Parameters) -> None:
+def _plan_looks(world: World, book: CEBook, phase: float, parameters: Parameters) -> None:
     every = world.scenario.poll_seconds
 
     def look() -> None:
-        page.look(world.now, parameters.survival)
+        book.look(world.now, parameters.survival)
         world.at(world.now + every, look)
 
     world.at(phase * every, look)
@@ -89,17 +89,17 @@ def _plan_looks(world: World, page: Page, phase: float, parameters: Parameters) 
 
 def _learn(books: Books, run: Run, parameters: Parameters) -> None:
     now = moment(run.world.now)
-    for name, page in books.pages.items():
-        events, page.events = sorted(page.events, key=lambda event: event.at), []
+    for name, book in books.ces.items():
+        events, book.events = sorted(book.events, key=lambda event: event.at), []
         learned = learn(
-            page.state,
+            book.state,
             events,
             now=now,
-            configured=page.ce.truth.site.configured,
-            queue=page.queue(),
+            configured=book.ce.truth.model.configured,
+            queue=book.queue(),
             parameters=parameters,
         )
-        page.state = learned.state
+        book.state = learned.state
         run.changes += [(name, change) for change in learned.changes]
 
 
@@ -108,14 +108,14 @@ def _submit(world: World, books: Books, decided: list[Decision]) -> dict[str, in
     for decision in decided:
         if not decision.granted:
             continue
-        page = books.pages[decision.ce]
-        free = page.ce.truth.site.capacity - page.occupying.total()
+        book = books.ces[decision.ce]
+        free = book.ce.truth.model.capacity - book.occupying.total()
         if decision.granted > free:
             raise Invalid(
                 "policy", f"it granted {decision.granted} pilots where {free} slots were free"
             )
         receipts = world.submit(decision.ce, decision.vo, decision.granted)
-        page.sent(decision.vo, receipts, world.now)
+        book.sent(decision.vo, receipts, world.now)
         granted[decision.ce] = decision.granted
     return granted
 
@@ -135,6 +135,6 @@ def _sample(world: World, books: Books, now: float, granted: int) -> Sample:
         hours=now / HOUR,
         running=good,
         lost=sum(1 for pilot in running if pilot.cause is not None),
-        waiting=sum(page.waiting.total() for page in books.pages.values()),
+        waiting=sum(book.waiting.total() for book in books.ces.values()),
         granted=granted,
     )

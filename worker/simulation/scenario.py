@@ -4,13 +4,19 @@ Times are in hours from the beginning where they are called hours, in minutes wh
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from worker.domain.checks import at_least, between, name
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from worker.domain import checks
 from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
+from worker.domain.validation import FileTable, read
 from worker.domain.words import Described
+
+Count = Annotated[int, Field(ge=0, le=checks.LARGEST)]
+Rate = Annotated[float, Field(ge=0, le=1)]
+Length = Annotated[float, Field(gt=0)]
 
 ALL = "all"
 """A trouble or drift of every CE."""
@@ -26,85 +32,75 @@ class TroubleKind(Described):
     FAILING = "failing", "Pilots fail late."
 
 
-@dataclass(frozen=True, kw_only=True)
-class Site:
+class CEModel(FileTable):
     """The truth about a CE, or about so many alike."""
 
     name: str
-    count: int = 1
-    capacity: int = 40
+    count: int = Field(default=1, ge=1, le=checks.LARGEST)
+    capacity: Count = 40
     """What we believe it has."""
-    slots: int | None = None
+    slots: Count | None = None
     """What it gives us; the capacity, unless told."""
-    waiting_limit: int | None = None
-    configured: float = 0.95
-    accept: float = 1.0
-    start: float = 0.99
-    finish: float = 0.97
-    never: float = 0.0
+    waiting_limit: Count | None = None
+    configured: Rate = 0.95
+    accept: Rate = 1.0
+    start: Rate = 0.99
+    finish: Rate = 0.97
+    never: Rate = 0.0
     """The part of the failed starts that end without having begun."""
-    queue_minutes: float = 2.0
+    queue_minutes: float = Field(default=2.0, ge=0, le=checks.LARGEST)
     """How long a pilot waits on average where a slot is free."""
     vos: tuple[str, ...] = ()
     """The VOs that may use it; none named is all."""
 
-    def __post_init__(self) -> None:
-        name("CE", self.name)
-        at_least("count", self.count, 1)
-        at_least("capacity", self.capacity, 0)
-        at_least("slots", self.slots, 0)
-        at_least("waiting_limit", self.waiting_limit, 0)
-        at_least("queue_minutes", self.queue_minutes, 0)
-        for told in ("configured", "accept", "start", "finish", "never"):
-            between(told, getattr(self, told), 0, 1)
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        checks.name("CE", name)
+        return name
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trouble:
+class CETrouble(FileTable):
     """Something that befalls a CE for a time."""
 
     ce: str
-    kind: TroubleKind
+    kind: TroubleKind = Field(strict=False)
     begins: float
     ends: float
     after_minutes: float = 1.0
     """For a black hole: how long a pilot lives."""
-    part: float = 1.0
+    part: Rate = 1.0
     """The part of the pilots or submissions that it hits."""
     silent: bool = False
     """Whether the CE answers nothing meanwhile, so that nothing is known of its pilots."""
 
-    def __post_init__(self) -> None:
-        if self.kind not in list(TroubleKind):
-            raise Invalid("trouble", nearest(str(self.kind), list(TroubleKind)))
-        object.__setattr__(self, "kind", TroubleKind(self.kind))
-        between("part", self.part, 0, 1)
+    @model_validator(mode="after")
+    def _begins_first(self) -> Self:
         if not 0 <= self.begins < self.ends:
-            raise Invalid("trouble", f"it begins at {self.begins} and ends at {self.ends}")
+            raise ValueError(f"it begins at {self.begins:g} and ends at {self.ends:g}")
+        return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class Drift:
+class Drift(FileTable):
     """A rate that swings between two values."""
 
     ce: str
-    of: str
-    low: float
-    high: float
-    period: float = 12.0
+    of: Literal["accept", "start", "finish"]
+    low: Rate
+    high: Rate
+    period: Length = 12.0
     """Hours from one height to the next."""
     phase: float = 0.0
     """The part of a period by which it is ahead."""
 
-    def __post_init__(self) -> None:
-        if self.of not in ("accept", "start", "finish"):
-            raise Invalid("drift", f"{self.of!r} is none of accept, start, finish")
-        between("low", self.low, 0, self.high)
-        between("high", self.high, self.low, 1)
+    @model_validator(mode="after")
+    def _low_is_low(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("its low is above its high")
+        return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class Owner:
+class Owner(FileTable):
     """A VO and its work. Without any named, its demand is unlimited."""
 
     name: str
@@ -115,84 +111,53 @@ class Owner:
     jobs_per_hour: float | None = None
     burst: int = 0
     """Jobs that come at once."""
-    burst_hours: float = 6.0
+    burst_hours: Length = 6.0
     """Hours from one burst to the next; the first comes after half of them."""
 
     @property
     def unlimited(self) -> bool:
-        """Tell whether it has always more work."""
+        """Whether it always has more work."""
         return self.jobs is None and self.jobs_per_hour is None and not self.burst
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scenario:
+class Scenario(FileTable):
     """A world, and for how long it is watched."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     name: str
     about: str = ""
-    hours: float = 24.0
+    hours: Length = 24.0
     seed: int = 1
     budget: int = 1000
-    tick_seconds: float = 60.0
-    poll_seconds: float = 60.0
+    tick_seconds: Length = 60.0
+    poll_seconds: Length = 60.0
     """How often the pilots of a CE are looked at: so late is known what happened."""
-    pilot_minutes: float = 60.0
+    pilot_minutes: Length = 60.0
     spread: float = 0.25
     """How much the time that a pilot runs differs from pilot to pilot."""
-    sites: tuple[Site, ...] = ()
-    owners: tuple[Owner, ...] = (Owner(name="default"),)
-    troubles: tuple[Trouble, ...] = ()
-    drifts: tuple[Drift, ...] = ()
+    sites: tuple[CEModel, ...] = Field(default=(), alias="ce")
+    owners: tuple[Owner, ...] = Field(default=(Owner(name="default"),), alias="vo")
+    troubles: tuple[CETrouble, ...] = Field(default=(), alias="trouble")
+    drifts: tuple[Drift, ...] = Field(default=(), alias="drift")
 
 
-Part = TypeVar("Part", Site, Trouble, Drift, Owner)
-
-PARTS: Mapping[str, tuple[str, type[Any]]] = {
-    "ce": ("sites", Site),
-    "vo": ("owners", Owner),
-    "trouble": ("troubles", Trouble),
-    "drift": ("drifts", Drift),
-}
-"""The tables of a scenario's file, and what they make."""
-
-
-def parse(name: str, told: Mapping[str, Any]) -> Scenario:
-    """Make a scenario of what its file says; an unknown key is an error."""
-    values = {key: value for key, value in told.items() if key not in PARTS}
-    _check_keys(f"scenario {name}", values, Scenario)
-    for table, (field, kind) in PARTS.items():
-        if table in told:
-            values[field] = tuple(_part(table, kind, one) for one in told[table])
-    if not values.get("sites"):
-        raise Invalid(f"scenario {name}", "it has no [[ce]]")
-    scenario = Scenario(name=name, **values)
+def parse(name: str, values: Mapping[str, Any]) -> Scenario:
+    """Make a scenario of what its file says."""
+    where = f"scenario {name}"
+    scenario = read(Scenario, {**values, "name": name}, where)
+    if not scenario.sites:
+        raise Invalid(where, "it has no [[ce]]")
     known = {ALL, *(one for site in scenario.sites for one in names_of(site))}
     known |= {site.name for site in scenario.sites}
-    hit = [trouble.ce for trouble in scenario.troubles] + [drift.ce for drift in scenario.drifts]
-    for ce in hit:
+    for ce in [trouble.ce for trouble in scenario.troubles] + [d.ce for d in scenario.drifts]:
         if ce not in known:
-            raise Invalid(f"scenario {name}: CE {ce}", nearest(ce, known))
+            raise Invalid(f"{where}: CE {ce}", nearest(ce, known))
     return scenario
 
 
-def names_of(site: Site) -> list[str]:
+def names_of(site: CEModel) -> list[str]:
     """Name the CEs that a site stands for."""
     if site.count == 1:
         return [site.name]
     return [f"{site.name}{number:02d}" for number in range(site.count)]
-
-
-def _part(table: str, kind: type[Part], told: Mapping[str, Any]) -> Part:
-    _check_keys(f"[[{table}]]", told, kind)
-    values: Any = {key: tuple(v) if isinstance(v, list) else v for key, v in told.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise Invalid(f"[[{table}]]", str(error).partition(" ")[2]) from None
-
-
-def _check_keys(where: str, told: Mapping[str, Any], kind: type[Any]) -> None:
-    known = {field.name for field in fields(kind)} - {field for field, _ in PARTS.values()}
-    for key in told:
-        if key not in known:
-            raise Invalid(f"{where}: {key}", nearest(key, known))

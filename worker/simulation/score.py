@@ -5,17 +5,14 @@ from dataclasses import dataclass
 
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.simulation.drive import Run
-from worker.simulation.scenario import TroubleKind
 from worker.simulation.truth import HOUR
-from worker.simulation.world import Pilot
+from worker.simulation.world import SimulatedPilot
 
 BURNT = 0.5
 """What a wasted slot-hour costs, in hours."""
 
 EMPTY = 0.05
 """What a pilot that found no work costs, in hours."""
-
-SWALLOWS = (TroubleKind.BLACK_HOLE, TroubleKind.FAILING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +41,12 @@ class Score:
 
 
 def score(run: Run, parameters: Parameters = DEFAULTS) -> Score:
-    """Add a run up."""
     end = run.world.now
     pilots = run.world.pilots
-    useful = sum(_hours(one, end) for one in pilots if one.cause is None and not one.empty)
-    wasted = sum(_hours(one, end) for one in pilots if one.cause is not None)
-    failed = sum(1 for one in pilots if one.cause is not None and one.ended is not None)
-    empty = sum(1 for one in pilots if one.empty)
+    useful = sum(_hours(pilot, end) for pilot in pilots if pilot.cause is None and not pilot.empty)
+    wasted = sum(_hours(pilot, end) for pilot in pilots if pilot.cause is not None)
+    failed = sum(1 for pilot in pilots if pilot.cause is not None and pilot.ended is not None)
+    empty = sum(1 for pilot in pilots if pilot.empty)
     refused = sum(run.world.refused.values())
     costs = BURNT * wasted + parameters.price_failed * failed
     costs += parameters.price_refused * refused + EMPTY * empty
@@ -93,9 +89,9 @@ def back(run: Run) -> list[float | None]:
 
 def _rests(run: Run, ce: str, since: float) -> list[tuple[float, bool]]:
     """List the changes since a moment, and before them how it was then."""
-    noted = run.resting.get(ce, [(0.0, False)])
-    before = [one for one in noted if one[0] <= since]
-    return [*before[-1:], *(one for one in noted if one[0] > since)]
+    changes = run.resting.get(ce, [(0.0, False)])
+    before = [change for change in changes if change[0] <= since]
+    return [*before[-1:], *(change for change in changes if change[0] > since)]
 
 
 def _longest(minutes: Sequence[float | None]) -> float | None:
@@ -107,16 +103,20 @@ def _fairness(run: Run) -> float | None:
     if len(run.world.work) < 2:
         return None
     end = run.world.now
-    got = [
-        sum(_hours(one, end) for one in run.world.pilots if one.vo == vo and one.cause is None)
+    hours = [
+        sum(
+            _hours(pilot, end)
+            for pilot in run.world.pilots
+            if pilot.vo == vo and pilot.cause is None
+        )
         / max(work.owner.share, 1e-9)
         for vo, work in run.world.work.items()
     ]
-    squares = sum(one**2 for one in got)
-    return sum(got) ** 2 / len(got) / squares if squares else 1.0
+    squares = sum(number**2 for number in hours)
+    return sum(hours) ** 2 / len(hours) / squares if squares else 1.0
 
 
-def _hours(pilot: Pilot, end: float) -> float:
+def _hours(pilot: SimulatedPilot, end: float) -> float:
     if pilot.began is None:
         return 0.0
     return ((end if pilot.ended is None else pilot.ended) - pilot.began) / HOUR

@@ -2,7 +2,15 @@
 
 import math
 
-from worker.simulation.scenario import ALL, Drift, Scenario, Site, Trouble, TroubleKind, names_of
+from worker.simulation.scenario import (
+    ALL,
+    CEModel,
+    CETrouble,
+    Drift,
+    Scenario,
+    TroubleKind,
+    names_of,
+)
 
 HOUR = 3600.0
 
@@ -10,20 +18,21 @@ HOUR = 3600.0
 class Truth:
     """The true properties of one CE. Moments are seconds from the beginning."""
 
-    def __init__(self, name: str, site: Site, scenario: Scenario) -> None:
+    def __init__(self, name: str, model: CEModel, scenario: Scenario) -> None:
         self.name = name
-        self.site = site
-        self.slots = site.capacity if site.slots is None else site.slots
-        mine = (ALL, name, site.name)
+        self.model = model
+        self.slots = model.capacity if model.slots is None else model.slots
+        mine = (ALL, name, model.name)
         self.troubles = [trouble for trouble in scenario.troubles if trouble.ce in mine]
-        self._drifts = {drift.of: drift for drift in scenario.drifts if drift.ce in mine}
+        drifts = [drift for drift in scenario.drifts if drift.ce in mine]
+        self._drifts: dict[str, Drift] = {drift.of: drift for drift in drifts}
 
     def rate(self, of: str, at: float) -> float:
         """Return a rate at a moment, without the troubles."""
         drift = self._drifts.get(of)
-        return float(getattr(self.site, of)) if drift is None else _swing(drift, at)
+        return float(getattr(self.model, of)) if drift is None else _swing(drift, at)
 
-    def trouble(self, at: float, *kinds: TroubleKind) -> Trouble | None:
+    def trouble(self, at: float, *kinds: TroubleKind) -> CETrouble | None:
         """Find the trouble of one of these kinds that it has at a moment."""
         for trouble in self.troubles:
             if trouble.kind in kinds and trouble.begins * HOUR <= at < trouble.ends * HOUR:
@@ -33,7 +42,7 @@ class Truth:
 
 def truths(scenario: Scenario) -> list[Truth]:
     """Make every CE of a scenario."""
-    return [Truth(name, site, scenario) for site in scenario.sites for name in names_of(site)]
+    return [Truth(name, model, scenario) for model in scenario.sites for name in names_of(model)]
 
 
 def _swing(drift: Drift, at: float) -> float:

@@ -15,15 +15,15 @@ EMPTY_RUN = 2 * MINUTE
 """A pilot that finds no work ends after this."""
 
 
-class Pilot:
+class SimulatedPilot:
     """One pilot: what is true of it, and the status that the books have recorded."""
 
     __slots__ = (
-        "began", "cause", "empty", "end", "ended", "recorded", "reserved", "site", "vo",
+        "began", "cause", "ce", "empty", "end", "ended", "recorded", "reserved", "vo",
     )  # fmt: skip
 
-    def __init__(self, site: "CE", vo: str, reserved: float) -> None:
-        self.site = site
+    def __init__(self, ce: "SimulatedCE", vo: str, reserved: float) -> None:
+        self.ce = ce
         self.vo = vo
         self.reserved = reserved
         self.began: float | None = None
@@ -36,20 +36,20 @@ class Pilot:
         self.recorded = Status.SUBMITTED
 
 
-class CE:
-    """One CE: its queue, its slots."""
+class SimulatedCE:
+    """The queue of one CE, and its slots."""
 
     def __init__(self, truth: Truth) -> None:
         self.truth = truth
         self.name = truth.name
-        self.ready: deque[Pilot] = deque()
+        self.ready: deque[SimulatedPilot] = deque()
         """Pilots that would begin if a slot were free."""
-        self.running: set[Pilot] = set()
-        self.changed: list[Pilot] = []
+        self.running: set[SimulatedPilot] = set()
+        self.changed: list[SimulatedPilot] = []
         """Pilots that something happened to since the last look."""
 
 
-class Work:
+class VOWork:
     """The jobs of one VO."""
 
     def __init__(self, owner: Owner) -> None:
@@ -81,9 +81,9 @@ class World:
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self.scenario = scenario
         self.now = 0.0
-        self.ces = {truth.name: CE(truth) for truth in truths(scenario)}
-        self.work = {owner.name: Work(owner) for owner in scenario.owners}
-        self.pilots: list[Pilot] = []
+        self.ces = {truth.name: SimulatedCE(truth) for truth in truths(scenario)}
+        self.work = {owner.name: VOWork(owner) for owner in scenario.owners}
+        self.pilots: list[SimulatedPilot] = []
         self.refused: dict[str, int] = dict.fromkeys(self.work, 0)
         # Each has dice of its own, so that what one does changes no other's luck.
         self._dice = {name: Random(f"{seed} {name}") for name in (*self.ces, *self.work)}  # noqa: S311
@@ -106,32 +106,32 @@ class World:
             happens()
         self.now = until
 
-    def submit(self, name: str, vo: str, number: int) -> list[Pilot | None]:
+    def submit(self, name: str, vo: str, number: int) -> list[SimulatedPilot | None]:
         """Send pilots to a CE; for one that it refuses there is none."""
         ce = self.ces[name]
         trouble = ce.truth.trouble(self.now, TroubleKind.OUTAGE, TroubleKind.REFUSING)
         accept = ce.truth.rate("accept", self.now) * (1 - (trouble.part if trouble else 0))
         dice = self._dice[name]
-        receipts: list[Pilot | None] = []
+        receipts: list[SimulatedPilot | None] = []
         for _ in range(number):
             if dice.random() >= accept:
                 self.refused[vo] += 1
                 receipts.append(None)
                 continue
-            pilot = Pilot(ce, vo, self.now)
+            pilot = SimulatedPilot(ce, vo, self.now)
             receipts.append(pilot)
             self.pilots.append(pilot)
-            wait = dice.expovariate(1) * ce.truth.site.queue_minutes * MINUTE
+            wait = dice.expovariate(1) * ce.truth.model.queue_minutes * MINUTE
             self.at(self.now + wait, lambda pilot=pilot: self._ready(pilot))  # type: ignore[misc]
         return receipts
 
-    def _plan_troubles(self, ce: CE) -> None:
+    def _plan_troubles(self, ce: SimulatedCE) -> None:
         for trouble in ce.truth.troubles:
             if trouble.kind is TroubleKind.OUTAGE:
                 self.at(trouble.begins * HOUR, lambda ce=ce: self._kill(ce))  # type: ignore[misc]
             self.at(trouble.ends * HOUR, lambda ce=ce: self._start(ce))  # type: ignore[misc]
 
-    def _plan_work(self, work: Work) -> None:
+    def _plan_work(self, work: VOWork) -> None:
         owner = work.owner
         if owner.burst:
             times = range(int(self.scenario.hours / owner.burst_hours) + 1)
@@ -141,42 +141,42 @@ class World:
         if owner.jobs_per_hour:
             self._plan_job(work, owner.jobs_per_hour)
 
-    def _plan_job(self, work: Work, per_hour: float) -> None:
+    def _plan_job(self, work: VOWork, per_hour: float) -> None:
         def arrives() -> None:
             self._arrive(work, 1)
             self._plan_job(work, per_hour)
 
         self.at(self.now + self._dice[work.owner.name].expovariate(per_hour / HOUR), arrives)
 
-    def _arrive(self, work: Work, jobs: int) -> None:
+    def _arrive(self, work: VOWork, jobs: int) -> None:
         work.jobs += jobs
 
-    def _ready(self, pilot: Pilot) -> None:
-        pilot.site.ready.append(pilot)
-        self._start(pilot.site)
+    def _ready(self, pilot: SimulatedPilot) -> None:
+        pilot.ce.ready.append(pilot)
+        self._start(pilot.ce)
 
-    def _start(self, ce: CE) -> None:
+    def _start(self, ce: SimulatedCE) -> None:
         """Begin as many pilots as there are free slots."""
         while ce.ready and len(ce.running) < ce.truth.slots:
             if ce.truth.trouble(self.now, TroubleKind.STUCK, TroubleKind.OUTAGE):
                 return
             self._begin(ce.ready.popleft())
 
-    def _begin(self, pilot: Pilot) -> None:
+    def _begin(self, pilot: SimulatedPilot) -> None:
         self._draw_fate(pilot)
-        pilot.site.changed.append(pilot)
+        pilot.ce.changed.append(pilot)
         if pilot.began is None:
             return
-        pilot.site.running.add(pilot)
+        pilot.ce.running.add(pilot)
         pilot.empty = not self.work[pilot.vo].take()
         if pilot.empty:
             pilot.end = min(pilot.end, self.now + EMPTY_RUN)
             pilot.cause = pilot.cause if pilot.end < self.now + EMPTY_RUN else None
         self.at(pilot.end, lambda: self._end(pilot))
 
-    def _draw_fate(self, pilot: Pilot) -> None:
+    def _draw_fate(self, pilot: SimulatedPilot) -> None:
         """Decide how long a pilot runs and how it ends, as things are when it begins."""
-        dice, truth, now = self._dice[pilot.site.name], pilot.site.truth, self.now
+        dice, truth, now = self._dice[pilot.ce.name], pilot.ce.truth, self.now
         hole = truth.trouble(now, TroubleKind.BLACK_HOLE)
         failing = truth.trouble(now, TroubleKind.FAILING)
         late = 1 - truth.rate("finish", now) * (1 - (failing.part if failing else 0))
@@ -188,7 +188,7 @@ class World:
         elif dice.random() >= truth.rate("start", now):
             pilot.cause = Cause.FAILED_FAST
             runs = dice.uniform(0.1, 3) * MINUTE
-            if dice.random() < truth.site.never:
+            if dice.random() < truth.model.never:
                 pilot.cause, pilot.began, pilot.ended = Cause.NEVER_STARTED, None, now
         elif dice.random() < late:
             pilot.cause = Cause.FAILED_LATE
@@ -196,17 +196,17 @@ class World:
             runs = max(runs, 5.1 * MINUTE)
         pilot.end = now + runs
 
-    def _end(self, pilot: Pilot) -> None:
+    def _end(self, pilot: SimulatedPilot) -> None:
         if pilot.ended is not None:
             return
         pilot.ended = self.now
-        pilot.site.running.discard(pilot)
-        pilot.site.changed.append(pilot)
+        pilot.ce.running.discard(pilot)
+        pilot.ce.changed.append(pilot)
         if pilot.cause is not None and not pilot.empty:
             self.work[pilot.vo].give_back()
-        self._start(pilot.site)
+        self._start(pilot.ce)
 
-    def _kill(self, ce: CE) -> None:
+    def _kill(self, ce: SimulatedCE) -> None:
         for pilot in sorted(ce.running, key=lambda pilot: (pilot.began, pilot.end)):
             pilot.cause = Cause.NODE
             self._end(pilot)

@@ -12,9 +12,9 @@ from tests.chaos.pulse import Wound
 from tests.chaos.sites import ground
 from tests.chaos.verdict import Job
 from tests.chaos.world import Act, World
-from worker.backends.sim import faults, words
+from worker.backends.sim import faults, states
 from worker.backends.sim.kinds import Fault
-from worker.backends.sim.tables import sim_jobs
+from worker.backends.sim.memory import sim_jobs
 from worker.db.database import Database
 from worker.domain.errors import PilotageError
 from worker.domain.pilot import Cause
@@ -75,7 +75,7 @@ class SimSite:
             return [
                 Job(
                     row.stamp,
-                    code=0 if row.fate == words.COMPLETED else row.exit_code,
+                    code=0 if row.fate == states.COMPLETED else row.exit_code,
                     ended=row.ends_at is not None and row.ends_at <= now,
                 )
                 for row in tx.execute(query)
@@ -83,7 +83,7 @@ class SimSite:
 
     def removed(self) -> set[str]:
         """Read the jobs that a fault removed; what we cancel ends with another word."""
-        removed = words.ENDS[Cause.REMOVED].word
+        removed = states.ENDS[Cause.REMOVED].word
         query = select(sim_jobs.c.stamp).where(sim_jobs.c.fate == removed)
         with self._database.uow() as tx:
             return set(tx.execute(query).scalars())

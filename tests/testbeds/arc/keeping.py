@@ -10,8 +10,9 @@ from tests.testbeds.arc.service import Testbed
 from tests.testbeds.debian import CACHE, CACHE_VARIABLE
 from tests.testbeds.packages import INSTALL_VARIABLE, SYSTEM_PATH
 
-PATIENCE = 90.0
-PATIENCE_WITH_PACKAGES = 900.0
+PATIENCE = 300.0
+PATIENCE_WITH_PACKAGES = 1200.0
+"""Seconds after which a start hangs. Its keeper gives up earlier, and says why."""
 
 
 def kept(folder: Path, alive: Path, version: str, *, may_install: bool) -> Testbed:

@@ -19,7 +19,8 @@ from tests.testbeds.arc.pki import Authority, write_secret
 from tests.testbeds.arc.versions import TRUST, Version
 
 FACTS = "facts.json"
-PATIENCE = 60.0
+PATIENCE = 180.0
+"""Seconds after which a start hangs. What has failed ends it at once."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,36 +1,22 @@
-"""A back-end of somebody else's: it accepts nothing, and remembers that."""
+"""A back-end of somebody else's: pilots as jobs of a tiny batch system."""
 
 from pathlib import Path
-from typing import Any, NoReturn
 
-from worker.backends.contract import Backend, Means
+from worker.backends.contract import Backend
 from worker.db.chains import Chain
-from worker.domain.ce import CE
-from worker.domain.errors import Unavailable
 
+from .driver import TinyDriver, TinyOptions
 from .tables import metadata
-
-
-class TinyDriver:
-    """Speaks to nobody."""
-
-    def __init__(self, ce: CE, options: Any, means: Means) -> None:
-        self.ce = ce
-
-    def _refuse(self, *_: object) -> NoReturn:
-        raise Unavailable(self.ce.name)
-
-    submit = poll = find = cancel = output = hello = _refuse
-
 
 BACKEND = Backend(
     name="tiny",
-    about="Nowhere at all.",
+    about="Jobs of a tiny batch system.",
+    options=TinyOptions,
+    driver=TinyDriver,
     chain=Chain(
         name="tiny",
         tables=("tiny_letters", "tiny_stamps"),
         metadata=metadata,
         folder=Path(__file__).parent / "migrations",
     ),
-    driver=TinyDriver,
 )

@@ -7,8 +7,8 @@ be left at the CE that waits for its files.
 
 from pathlib import Path
 
+from worker.backends.arc.memory import metadata
 from worker.backends.arc.options import ArcOptions
-from worker.backends.arc.tables import metadata
 from worker.backends.contract import Backend, Driver, Means
 from worker.db.chains import Chain
 from worker.domain.ce import CE

@@ -4,22 +4,20 @@ A CE shows to each identity its own jobs only. So it must be known when a VO's c
 that of another one: jobs that were sent before are not gone because they are not shown any more.
 """
 
-import base64
-import json
 import re
 import ssl
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from worker.backends.arc.options import ArcOptions, Authentication
+from worker.backends.credentials import claims
+from worker.backends.identities import Identity
 from worker.domain.errors import CredentialProblem, Unavailable
 
 PROXY_INFO = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14")
@@ -44,26 +42,33 @@ class Proxy:
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """One identity, and the VOs that have it."""
+    """An identity as it is shown to a CE, and how the CE names it."""
 
-    vos: tuple[str, ...]
+    identity: Identity
     owner: str
     context: ssl.SSLContext = field(repr=False)
     headers: Mapping[str, str] = field(repr=False, default_factory=dict)
     proxy: Proxy | None = field(repr=False, default=None)
+
+    @property
+    def vos(self) -> tuple[str, ...]:
+        """The VOs that have this identity."""
+        return self.identity.vos or ()
 
     def __str__(self) -> str:
         """Name it for a person."""
         return f"VO {', '.join(self.vos)}"
 
 
-def open_access(ce: str, options: ArcOptions, vos: tuple[str, ...], path: Path) -> Access:
+def open_access(ce: str, options: ArcOptions, identity: Identity) -> Access:
     """Read a credential, and make of it what a CE is shown."""
+    vos, path = identity.vos or (), identity.path
+    assert path is not None
     context = _context(ce, options.ca)
     if options.authentication is Authentication.TOKEN:
         token = _read_token(ce, vos, path)
         return Access(
-            vos=vos,
+            identity=identity,
             owner=token_owner(token),
             context=context,
             headers={"Authorization": f"Bearer {token}"},
@@ -74,7 +79,7 @@ def open_access(ce: str, options: ArcOptions, vos: tuple[str, ...], path: Path) 
         context.load_cert_chain(path, password=lambda: "")
     except (OSError, ValueError):
         raise _bad(ce, vos, path, "the certificate and the key do not fit together") from None
-    return Access(vos=vos, owner=proxy_owner(proxy), context=context, proxy=proxy)
+    return Access(identity=identity, owner=proxy_owner(proxy), context=context, proxy=proxy)
 
 
 def read_proxy(ce: str, vos: tuple[str, ...], path: Path) -> Proxy:
@@ -102,12 +107,8 @@ def proxy_owner(proxy: Proxy) -> str:
 
 def token_owner(token: str) -> str:
     """Name the identity: who issued the token, and for whom; empty if it does not say."""
-    with suppress(ValueError, IndexError, TypeError):
-        payload = token.split(".")[1]
-        claims: Any = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        if isinstance(claims, dict) and claims.get("sub"):
-            return f"{claims.get('iss', '')} {claims['sub']}"
-    return ""
+    told = claims(token)
+    return f"{told.get('iss', '')} {told['sub']}" if told.get("sub") else ""
 
 
 def _read_token(ce: str, vos: tuple[str, ...], path: Path) -> str:
@@ -148,7 +149,7 @@ def _is_proxy(certificate: x509.Certificate) -> bool:
 
 
 def is_over(proxy: Proxy, now: datetime) -> bool:
-    """Tell whether a proxy has ended."""
+    """Return whether a proxy has ended."""
     return proxy.until <= now.astimezone(UTC)
 
 

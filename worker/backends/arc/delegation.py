@@ -2,20 +2,24 @@
 
 One delegation serves all jobs of an identity at a CE. It is renewed when half of the time that is
 left to the VO's proxy, or less, is left to it. Jobs that start later get the renewed one; a copy
-that a job has already is its own.
+that a job has already is its own. As whom pilots were sent is remembered, and the delegation.
 """
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from worker.backends.arc import memory
 from worker.backends.arc.access import PROXY_INFO, Proxy
-from worker.backends.arc.book import Identity
-from worker.backends.arc.rest import Reply, Rest, legible
+from worker.backends.arc.client import Reply, Rest
+from worker.backends.arc.memory import Identity
+from worker.backends.arc.session import Desk
 from worker.domain.errors import Unavailable, Unreadable
+from worker.domain.texts import legible
 
 _INHERIT_ALL = bytes.fromhex("300c300a06082b06010505071501")
 """ProxyCertInfo of RFC 3820: whoever has the proxy may do whatever its owner may."""
@@ -28,7 +32,7 @@ _VERSION_2, _VERSION_0 = b"\x02\x01\x02", b"\x02\x01\x00"
 
 
 async def delegated(rest: Rest, identity: Identity, now: datetime) -> Identity:
-    """See to it that the CE has a proxy of this identity; tell which, and how long it holds."""
+    """See to it that the CE has a proxy of this identity; return which, and how long it holds."""
     proxy = rest.access.proxy
     assert proxy is not None
     if identity.delegation is not None and not is_due(identity, proxy, now):
@@ -55,7 +59,7 @@ async def renew(rest: Rest, identity: Identity, now: datetime) -> Identity | Non
 
 
 def is_due(identity: Identity, proxy: Proxy, now: datetime) -> bool:
-    """Tell whether the proxy at the CE should be renewed now."""
+    """Return whether the proxy at the CE should be renewed now."""
     if identity.delegation is None or identity.delegated_until is None:
         return True
     left = identity.delegated_until - now
@@ -132,3 +136,50 @@ def _load_request(pem: bytes) -> x509.CertificateSigningRequest:
         der = base64.b64decode(b"".join(lines))
         place = der.index(_VERSION_2, 0, 16)
         return x509.load_der_x509_csr(der[:place] + _VERSION_0 + der[place + 3 :])
+
+
+IN_DOUBT = timedelta(days=1)
+"""How long after a submission a pilot may still be in doubt; long outages of a CE included."""
+
+
+async def provide(desk: Desk, rest: Rest) -> str | None:
+    """Write down as whom pilots are about to be sent; return the delegation for them, if any."""
+    identity = _identity(desk, rest) or Identity(owner=rest.access.owner, used_at=desk.now())
+    identity = replace(identity, used_at=desk.now())
+    _write(desk, rest, identity)
+    if rest.access.proxy is None or not desk.options.delegate:
+        return None
+    made = await delegated(rest, identity, desk.now())
+    if made != identity:
+        _write(desk, rest, made)
+    return made.delegation
+
+
+async def keep(desk: Desk, rest: Rest) -> None:
+    """Renew the proxy that the CE holds for its jobs, if it is time."""
+    proxy = rest.access.proxy
+    if proxy is None or not desk.options.delegate:
+        return
+    identity = _identity(desk, rest)
+    if identity is None or identity.delegation is None or not is_due(identity, proxy, desk.now()):
+        return
+    renewed = await renew(rest, identity, desk.now())
+    if renewed is not None:
+        _write(desk, rest, renewed)
+
+
+def is_settled(desk: Desk, vo: str, owner: str) -> bool:
+    """Return whether all pilots of a VO that may be in doubt would be shown to this identity."""
+    held = desk.read(lambda tx: memory.identities(tx, desk.ce.name, vo))
+    return all(one.owner == owner or desk.now() - one.used_at > IN_DOUBT for one in held)
+
+
+def _identity(desk: Desk, rest: Rest) -> Identity | None:
+    held = desk.read(lambda tx: memory.identities(tx, desk.ce.name, rest.access.vos[0]))
+    return next((one for one in held if one.owner == rest.access.owner), None)
+
+
+def _write(desk: Desk, rest: Rest, identity: Identity) -> None:
+    with desk.means.uow() as tx:
+        for vo in rest.access.vos:
+            memory.used(tx, desk.ce.name, vo, identity)

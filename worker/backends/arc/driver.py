@@ -1,33 +1,22 @@
 """The driver of the back-end arc: jobs of an ARC CE, by its REST interface."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
 
-from worker.backends.arc import looking, output
-from worker.backends.arc.call import Desk, Outcome, Value, Work, each, within
-from worker.backends.arc.delegating import is_settled
-from worker.backends.arc.details import code_of, read_word
-from worker.backends.arc.looking import Listed
+from worker.backends.arc import delegation, memory, output
+from worker.backends.arc.answers import code_of, read_word
+from worker.backends.arc.client import Rest
+from worker.backends.arc.look import Listed, list_all, look_at
 from worker.backends.arc.names import is_job_id
 from worker.backends.arc.options import ArcOptions
-from worker.backends.arc.rest import Rest
-from worker.backends.arc.sending import send
+from worker.backends.arc.session import Desk, Value, Work, each, within
 from worker.backends.arc.states import ENDS
+from worker.backends.arc.submit import send
 from worker.backends.contract import Means
+from worker.backends.identities import Answers, Shares, identities
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
-from worker.domain.errors import CredentialProblem, Unavailable
-from worker.domain.pilot import Cause
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """What one identity sees at the CE."""
-
-    owner: str
-    listed: Listed
+from worker.domain.errors import Unavailable
 
 
 class ArcDriver:
@@ -38,67 +27,63 @@ class ArcDriver:
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Send pilots, each identity's own in as few requests as there may be."""
-        by_vo: dict[str, list[Order]] = defaultdict(list)
-        for order in orders:
-            by_vo[order.vo].append(order)
+        shares = Shares(orders)
         receipts: list[Receipt] = []
 
         async def work(rest: Rest) -> None:
-            mine = [order for vo in rest.access.vos for order in by_vo[vo]]
-            await send(self.desk, rest, mine, receipts)
+            await send(self.desk, rest, shares.of(rest.access.identity), receipts)
 
-        outcome, late = self._each(by_vo, work)
-        if late is not None and not receipts:
-            raise late
+        answers, late = self._ask(shares.vos, work)
         if not receipts:
-            outcome.raise_if_vain()
-        return [*receipts, *_turned_away(by_vo, outcome)]
+            _or_raise(answers, late)
+        return [*receipts, *answers.refusals(orders)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """Ask after jobs, thousands in a request."""
-        by_vo = _by_vo(jobs)
+        shares = Shares(jobs)
 
         async def work(rest: Rest) -> list[Observed]:
-            mine = [job for vo in rest.access.vos for job in by_vo[vo]]
-            return await looking.look(self.desk, rest, mine)
+            return await look_at(self.desk, rest, shares.of(rest.access.identity))
 
-        return [seen for answer in self._answers(by_vo, work) for seen in answer]
+        return [seen for some in _or_raise(*self._ask(shares.vos, work)) for seen in some]
 
     def find(self) -> Listing:
-        """List all jobs of every VO that has a credential, and clear away old ones."""
+        """List all jobs of every VO that has a credential."""
         as_of = self.desk.now()
 
-        async def work(rest: Rest) -> Found:
-            listed = await looking.list_all(self.desk, rest)
-            return Found(owner=rest.access.owner, listed=listed)
+        async def work(rest: Rest) -> tuple[str, Listed]:
+            return rest.access.owner, await list_all(self.desk, rest)
 
-        outcome = self._of_all(work)
-        found: dict[tuple[str, ...], Found] = outcome.answers
+        answers, late = self._ask(None, work)
+        _or_raise(answers, late)
         # Two credentials may be of one identity, which the CE shows the same jobs twice.
         jobs = {
-            job.handle: job._replace(vo=vos[0])
-            for vos, one in found.items()
-            for job in one.listed.jobs
+            job.handle: job._replace(vo=vo)
+            for identity, (_, listed) in answers.given.items()
+            for vo in (identity.vos or ())[:1]
+            for job in listed.jobs
         }
         covered = frozenset(
-            vo for vos, one in found.items() for vo in vos if is_settled(self.desk, vo, one.owner)
+            vo
+            for identity, (owner, _) in answers.given.items()
+            for vo in identity.vos or ()
+            if delegation.is_settled(self.desk, vo, owner)
         )
         return Listing(
             jobs=list(jobs.values()),
-            complete=all(one.listed.complete for one in found.values()),
+            complete=all(listed.complete for _, listed in answers.given.values()),
             as_of=as_of,
             vos=covered,
         )
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Ask the CE to kill jobs. It agrees at once and does it later."""
-        by_vo = _by_vo(jobs)
+        shares = Shares(jobs)
 
         async def work(rest: Rest) -> list[Cancelled]:
-            mine = [job for vo in rest.access.vos for job in by_vo[vo]]
-            return await _kill(rest, mine)
+            return await _kill(rest, shares.of(rest.access.identity))
 
-        return [one for answer in self._answers(by_vo, work) for one in answer]
+        return [one for some in _or_raise(*self._ask(shares.vos, work)) for one in some]
 
     def output(self, job: Job) -> Output:
         """Fetch what a pilot wrote to its standard output and error."""
@@ -108,7 +93,16 @@ class ArcDriver:
         async def work(rest: Rest) -> Output:
             return await output.fetch(rest, job.handle)
 
-        return self._answers([job.vo], work)[0]
+        return _or_raise(*self._ask([job.vo], work))[0]
+
+    def tidy(self) -> None:
+        """Renew the proxies that the CE holds, and have it clean old jobs away."""
+
+        async def work(rest: Rest) -> None:
+            await delegation.keep(self.desk, rest)
+            await _clean(self.desk, rest)
+
+        _or_raise(*self._ask(None, work))
 
     def hello(self) -> str:
         """Ask the CE which versions of REST it speaks, as each VO."""
@@ -117,55 +111,41 @@ class ArcDriver:
             versions = await rest.negotiate(self.desk.options.version)
             return f"REST {rest.version} of {', '.join(versions)}"
 
-        outcome = self._of_all(work)
-        spoken = next(iter(outcome.answers.values()))
-        let_in = ", ".join(sorted(vo for vos in outcome.answers for vo in vos))
+        answers, late = self._ask(None, work)
+        spoken = _or_raise(answers, late)[0]
+        let_in = ", ".join(sorted(answers.vos() or ()))
         return f"an ARC CE at {self.desk.options.url}, {spoken}; it lets in {let_in}"
 
-    def _answers(self, vos: Iterable[str], work: Work[Value]) -> list[Value]:
-        return list(self._answered(vos, work).answers.values())
-
-    def _of_all(self, work: Work[Any]) -> Outcome:
-        outcome = self._answered(None, work)
-        if not outcome.answers:
-            raise CredentialProblem(self.desk.ce.name, "no VO has a credential for it")
-        return outcome
-
-    def _answered(self, vos: Iterable[str] | None, work: Work[Any]) -> Outcome:
-        """Ask as each identity; those that were not answered in time harm no other."""
-        outcome, late = self._each(vos, work)
-        if late is not None and not outcome.answers:
-            raise late
-        outcome.raise_if_vain()
-        return outcome
-
-    def _each(
-        self, vos: Iterable[str] | None, work: Work[Any]
-    ) -> tuple[Outcome, Unavailable | None]:
-        outcome = Outcome()
-        asked = each(self.desk, vos, work, outcome)
+    def _ask(
+        self, vos: Iterable[str] | None, work: Work[Value]
+    ) -> tuple[Answers[Value], Unavailable | None]:
+        """Do something as each identity; those not answered in time harm no other."""
+        who = identities(self.desk.means, self.desk.options.credential, vos)
+        answers = Answers[Value](who.problems)
+        asked = each(self.desk, who, work, answers)
         try:
             within(self.desk.options.call_timeout, self.desk.ce.name, asked)
         except Unavailable as late:
-            return outcome, late
-        return outcome, None
+            return answers, late
+        return answers, None
 
 
-def _by_vo(jobs: Sequence[Job]) -> dict[str, list[Job]]:
-    by_vo: dict[str, list[Job]] = defaultdict(list)
-    for job in jobs:
-        by_vo[job.vo].append(job)
-    return by_vo
+def _or_raise(answers: Answers[Value], late: Unavailable | None) -> list[Value]:
+    """Return the answers; if there are none at all, raise what stood in the way."""
+    if late is not None and not answers.given:
+        raise late
+    return answers.or_raise()
 
 
-def _turned_away(by_vo: dict[str, list[Order]], outcome: Outcome) -> list[Receipt]:
-    """Refuse the orders of VOs that were not let in: nothing was sent for them."""
-    return [
-        Receipt(stamp=order.stamp, refused=Cause.CREDENTIAL, raw="credential", reason=str(problem))
-        for vo, problem in outcome.problems.items()
-        if isinstance(problem, CredentialProblem)
-        for order in by_vo[vo]
-    ]
+async def _clean(desk: Desk, rest: Rest) -> None:
+    """Have the CE clean away what was kept long enough, and forget it."""
+    ce, owner = desk.ce.name, rest.access.owner
+    keep = max(desk.options.keep_output, 2 * desk.options.check_latest)
+    before = desk.now() - timedelta(seconds=keep)
+    old = desk.read(lambda tx: memory.kept_long_enough(tx, ce, owner, before))
+    answers = await rest.jobs("clean", old)
+    cleaned = [job for job in answers if code_of(answers[job]) in ("202", "404")]
+    desk.note(lambda tx: memory.forget(tx, ce, cleaned))
 
 
 async def _kill(rest: Rest, jobs: Sequence[Job]) -> list[Cancelled]:

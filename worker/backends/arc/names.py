@@ -30,5 +30,5 @@ def read_name(prefix: str, name: str | None) -> Named | None:
 
 
 def is_job_id(handle: str) -> bool:
-    """Tell whether an A-REX may have made this id."""
+    """Return whether an A-REX may have made this id."""
     return bool(_ID.fullmatch(handle))

@@ -1,7 +1,6 @@
 """What an ARC CE may be told."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -9,14 +8,16 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from worker.backends.contract import Options
+from worker.backends.option_types import (
+    SLEEPER,
+    Environment,
+    Printable,
+    Program,
+    Script,
+    check_printable,
+)
 from worker.domain.credential import CredentialKind
 from worker.domain.words import Described
-
-# The pilots of a demonstration: each lives 5 to 20 seconds and harms nobody.
-SLEEPER = (
-    'echo "pilot $PILOTAGE_STAMP of $PILOTAGE_VO"; '
-    "exec sleep $((5 + $(od -An -N2 -tu2 /dev/urandom) % 16))"
-)
 
 
 class Authentication(Described):
@@ -26,16 +27,9 @@ class Authentication(Described):
     TOKEN = "token", "By its bearer token."
 
 
-def _plain(text: str) -> str:
-    """Refuse what has no place in one line of text."""
-    if not text or not text.isprintable():
-        raise ValueError("it is empty, or holds a character that cannot be shown")
-    return text
-
-
 def _url(text: str) -> str:
     """Take the address of a CE, or of its A-REX; give that of its A-REX."""
-    parts = urlsplit(_plain(text))
+    parts = urlsplit(check_printable(text))
     if parts.scheme != "https" or not parts.hostname:
         raise ValueError("it does not begin with https:// and the name of a host")
     if parts.username is not None or parts.password is not None:
@@ -51,35 +45,16 @@ def _url(text: str) -> str:
     return f"https://{where}{parts.path.rstrip('/') or '/arex'}"
 
 
-def check_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
+def _check_values(environment: dict[str, str]) -> dict[str, str]:
     """Refuse what ARC would not hand on to a job as it is."""
     for name, value in environment.items():
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise ValueError(f"{name[:64]!r} is not the name of a variable")
         if not value.isprintable():
             raise ValueError(f"the value of {name} holds a character that cannot be shown")
     return environment
 
 
-def _script(script: str) -> str:
-    if not script.strip() or "\0" in script:
-        raise ValueError("it is empty, or holds a zero byte")
-    return script
-
-
-def _program(words: tuple[str, ...]) -> tuple[str, ...]:
-    if not words or not words[0]:
-        raise ValueError("it names no program")
-    if any("\0" in word for word in words):
-        raise ValueError("it holds a zero byte")
-    return words
-
-
-Plain = Annotated[str, AfterValidator(_plain)]
 Url = Annotated[str, AfterValidator(_url)]
-Script = Annotated[str, AfterValidator(_script)]
-Program = Annotated[tuple[str, ...], AfterValidator(_program)]
-Environment = Annotated[dict[str, str], AfterValidator(check_environment)]
+ArcEnvironment = Annotated[Environment, AfterValidator(_check_values)]
 
 
 class ArcOptions(Options):
@@ -98,14 +73,14 @@ class ArcOptions(Options):
     version: Literal["1.0", "1.1"] | None = None
     """The version of REST to speak; left out, the highest that both sides know."""
 
-    queue: Plain | None = None
+    queue: Printable | None = None
     """The queue that jobs go to; left out, the CE chooses."""
 
     command: Script | Program = SLEEPER
     """What a pilot runs where its VO has no payload: a script for /bin/sh, or a program and its
     arguments as a list."""
 
-    environment: Environment = Field(default_factory=dict)
+    environment: ArcEnvironment = Field(default_factory=dict)
     """Variables that every pilot of the CE gets, besides those of the CE."""
 
     walltime: int | None = Field(default=None, gt=0, le=10**8)
@@ -117,7 +92,7 @@ class ArcOptions(Options):
     cores: int = Field(default=1, gt=0, le=10**6)
     """Cores of one host that a pilot gets."""
 
-    runtime_environments: tuple[Plain, ...] = ()
+    runtime_environments: tuple[Printable, ...] = ()
     """Runtime environments of the CE that a pilot asks for, such as `ENV/PROXY`."""
 
     delegate: bool = True
@@ -141,7 +116,7 @@ class ArcOptions(Options):
 
     @property
     def credential(self) -> CredentialKind:
-        """Say which credential of each VO the CE asks for."""
+        """Return which credential of each VO the CE asks for."""
         return CredentialKind(self.authentication.value)
 
     @classmethod

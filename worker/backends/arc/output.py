@@ -1,11 +1,9 @@
 """What a pilot wrote, fetched from its folder at the CE."""
 
+from worker.backends.arc.client import Reply, Rest
 from worker.backends.arc.description import OUTPUT
-from worker.backends.arc.rest import Reply, Rest
+from worker.backends.outputs import SHOWN, shortened, whole
 from worker.domain.ce_answers import Output
-
-SHOWN = 64 * 1024
-"""Bytes of output that are shown from the beginning, and as many from the end."""
 
 
 async def fetch(rest: Rest, job: str) -> Output:
@@ -13,15 +11,12 @@ async def fetch(rest: Rest, job: str) -> Output:
     first = await _part(rest, job, f"bytes=0-{2 * SHOWN - 1}")
     size = _size(first) if first.status == 206 else len(first.body)
     if first.status not in (200, 206) or size <= 2 * SHOWN:
-        found = first.body if first.status in (200, 206) else b""
-        return Output(text=found.decode(errors="replace"))
+        return whole(first.body if first.status in (200, 206) else b"")
     head, tail = first.body[:SHOWN], first.body[-SHOWN:]
     if first.status == 206:
         last = await _part(rest, job, f"bytes={size - SHOWN}-{size - 1}")
         tail = last.body[-SHOWN:] if last.status == 206 else b""
-    note = f"\n[... {size - len(head) - len(tail)} bytes are left out here ...]\n"
-    text = head.decode(errors="replace") + note + tail.decode(errors="replace")
-    return Output(text=text, truncated=True)
+    return shortened(head, tail, size)
 
 
 async def _part(rest: Rest, job: str, span: str) -> Reply:

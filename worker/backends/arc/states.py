@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from worker.domain import exits
 from worker.domain.pilot import Cause, Status
 
 FINISHED, FAILED, KILLED, KILLING, RUNNING = "FINISHED", "FAILED", "KILLED", "KILLING", "RUNNING"
@@ -35,7 +36,6 @@ GONE = frozenset({"None", "WIPED"})
 ENDS = frozenset({FINISHED, FAILED, KILLED})
 """The states that a job does not leave."""
 
-_LAST_SIGNAL = 64
 _LRMS_CODE = re.compile(r"LRMS error: \((-?\d+)\)")
 _CANCELLED = re.compile(r"cancell?ed by external request|user requested to cancel", re.IGNORECASE)
 
@@ -64,16 +64,13 @@ def exit_code_of(told: str | None, error: str | None) -> int | None:
 
 
 def is_cancellation(error: str | None) -> bool:
-    """Tell whether a failure is no more than a cancellation that A-REX calls so."""
+    """Return whether a failure is no more than a cancellation that A-REX calls so."""
     return bool(error and _CANCELLED.search(error))
 
 
 def cause_of(error: str | None, exit_code: int | None) -> Cause | None:
-    """Tell why a job failed; `None` where the CE does not say."""
+    """Return why a job failed; `None` where the CE does not say."""
     for words, cause in _CAUSES:
         if error and re.search(words, error, re.IGNORECASE):
             return cause
-    if not exit_code:
-        return None
-    # A shell whose command was killed by a signal passes it on as 128 and its number.
-    return Cause.SIGNAL if 0 < exit_code - 128 <= _LAST_SIGNAL else Cause.EXIT_CODE
+    return exits.meaning(exit_code)[0]

@@ -9,9 +9,9 @@ A test module of five lines runs it, with a `Site` that knows one CE of the back
         def site(self, tmp_path):
             return MySite(tmp_path)       # a subclass of Site, a new and empty CE for each test
 
-`Site.connect` makes a driver, `Site.wait` lets time pass, `Site.provoke` makes trouble at the CE.
-`Site.connect_second` makes a driver of a second CE at the same place; where there can be none,
-`Site.alone` says why.
+`Site.connect` makes a driver, `Site.wait` lets time pass, `Site.provoke` makes trouble at the CE,
+`Site.contents` says what the CE has. `Site.connect_second` makes a driver of a second CE at the
+same place; where there can be none, `Site.alone` says why.
 A trouble that cannot be made is named in `Site.cannot` with the reason, and its cases are skipped;
 one that is neither made nor named fails. Needs pytest; for the values in a failed assertion, say
 `pytest.register_assert_rewrite("worker.backends.conformance")` in `conftest.py`.
@@ -26,12 +26,13 @@ from worker.backends.conformance.listing import Listings
 from worker.backends.conformance.neighbours import Neighbours
 from worker.backends.conformance.site import Life, Site, Trouble
 from worker.backends.conformance.submitting import Submitting
+from worker.backends.conformance.tidying import Tidying
 from worker.backends.conformance.together import Together
 
 __all__ = ["Conformance", "Life", "Site", "Trouble"]
 
 
-class Conformance(Submitting, Asking, Cancelling, Listings, Errors, Together, Neighbours):
+class Conformance(Submitting, Asking, Cancelling, Tidying, Listings, Errors, Together, Neighbours):
     """The cases. A subclass whose name begins with Test gives the fixture `site`."""
 
     @pytest.fixture

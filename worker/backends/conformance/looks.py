@@ -18,6 +18,9 @@ from worker.domain.pilot import FINAL, Status
 
 Value = TypeVar("Value")
 
+ATTEMPTS = 5
+"""Attempts until a driver is held to be slow."""
+
 
 class Spy:
     """A driver that notes what it is asked."""
@@ -50,6 +53,10 @@ class Spy:
         """Note it."""
         self.calls.append("output")
         return self._driver.output(job)
+
+    def tidy(self) -> None:
+        """Note it."""
+        self.calls.append("tidy")
 
     def hello(self) -> str:
         """Note it."""
@@ -117,7 +124,7 @@ def until_status(site: Site, driver: Guard, job: Job, status: Status) -> Observe
 
 
 def is_over(seen: Observed) -> bool:
-    """Tell whether a job has ended, or is not known any longer."""
+    """Return whether a job has ended, or is not known any longer."""
     return seen.absent or seen.status in FINAL
 
 
@@ -135,6 +142,14 @@ def until(site: Site, look: Callable[[], Value | None], what: str) -> Value:
             return seen
         site.wait(site.step)
     raise AssertionError(f"waited in vain for {what}")
+
+
+def once_in_time(attempt: Callable[[], bool]) -> bool:
+    """Return whether at least one of a few attempts was in time.
+
+    A machine that stands still for a moment delays one of them, a driver at fault delays each.
+    """
+    return any(attempt() for _ in range(ATTEMPTS))
 
 
 @contextmanager
@@ -188,14 +203,14 @@ def stamps_of(orders: Sequence[Order | Job]) -> set[str]:
 
 
 def are_same(seen: Sequence[Observed], jobs: Sequence[Job]) -> bool:
-    """Tell whether these are the jobs, each once."""
+    """Return whether these are the jobs, each once."""
     return Counter((one.stamp, one.handle) for one in seen) == Counter(
         (job.stamp, job.handle) for job in jobs
     )
 
 
 def is_harmless(text: str) -> bool:
-    """Tell whether a text can be stored, sent and shown."""
+    """Return whether a text can be stored, sent and shown."""
     return text.encode("utf-8", "replace").decode() == text and all(
         character.isprintable() or character in "\n\t" for character in text
     )

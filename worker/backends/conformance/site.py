@@ -65,13 +65,13 @@ class Site(ABC):
     """Seconds that the driver waits for the CE."""
 
     margin: float = 2
-    """Seconds that the driver may take beyond that."""
+    """Seconds that the driver may take beyond that, on a machine that does not stand still."""
 
     step: float = 0.05
     """Seconds from one look to the next, while waiting for something."""
 
-    patience: int = 400
-    """Looks until the wait is given up."""
+    patience: int = 6000
+    """Looks until the wait is given up: minutes, for they only end a case that hangs."""
 
     output_limit: int = 1_048_576
     """Characters of a pilot's output that a driver may return."""
@@ -89,6 +89,13 @@ class Site(ABC):
     def connect_second(self, life: Life = Life.LONG) -> Driver:
         """Make a driver of a second CE at the same place: another partition of the same cluster."""
         raise NotImplementedError("connect a second CE, or say in `alone` why there is none")
+
+    @abstractmethod
+    def contents(self) -> object:
+        """Return what the CE has, its jobs and their files, to see whether a call changes it."""
+
+    def grow_old(self) -> None:  # noqa: B027 - many a CE keeps nothing that a driver clears away
+        """Let what the CE keeps of ended pilots be old enough to be cleared away, if it can be."""
 
     @abstractmethod
     def unknown_handle(self, number: int) -> str:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from worker.backends.contract import Backend, Driver, Means
+from worker.backends.htcondor.memory import metadata
 from worker.backends.htcondor.options import HTCondorOptions
-from worker.backends.htcondor.tables import metadata
 from worker.db.chains import Chain
 from worker.domain.ce import CE
 

@@ -6,14 +6,19 @@ A client is made for one call of a driver; whatever it runs shares the time of t
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
 
 from worker.backends import shell
-from worker.backends.htcondor import ads
-from worker.backends.htcondor.ads import Ad, legible
-from worker.backends.htcondor.options import HTCondorOptions
+from worker.backends.htcondor import answers
+from worker.backends.htcondor.answers import Ad
+from worker.backends.htcondor.options import Authentication, HTCondorOptions
+from worker.backends.identities import Identity
 from worker.domain.errors import CredentialProblem, Refused, Unavailable, Unreadable
 from worker.domain.pilot import Cause
+from worker.domain.texts import one_line
 
 _LIMIT = 256 * 2**20
 """Bytes of an answer about jobs: a few hundred thousand of them."""
@@ -29,17 +34,51 @@ _REFUSED = (
 _UNCOMMITTED = "Failed to commit job submission"
 
 
+@contextmanager
+def clients(options: HTCondorOptions) -> Iterator[Callable[[Identity], "Client"]]:
+    """Make clients for one call, whose time they share; what shows a credential goes with them."""
+    until = time.monotonic() + options.call_timeout
+    with TemporaryDirectory(prefix="pilotage-tokens-", ignore_cleanup_errors=True) as folder:
+        yield lambda identity: Client(options, shown(options, identity.path, Path(folder)), until)
+
+
+def shown(options: HTCondorOptions, path: Path | None, above: Path) -> dict[str, str]:
+    """Write the environment in which HTCondor's client shows this credential and no other."""
+    if path is None:
+        return {}
+    methods = {"_CONDOR_SEC_CLIENT_AUTHENTICATION_METHODS": options.authentication.upper()}
+    if options.authentication is Authentication.SCITOKENS:
+        return {**methods, "_CONDOR_SCITOKENS_FILE": str(path), "BEARER_TOKEN_FILE": str(path)}
+    if options.authentication is Authentication.SSL:
+        return {
+            **methods,
+            "X509_USER_PROXY": str(path),
+            "_CONDOR_AUTH_SSL_CLIENT_CERTFILE": str(path),
+            "_CONDOR_AUTH_SSL_CLIENT_KEYFILE": str(path),
+        }
+    # It shows any token of a folder, so the folder has this one alone.
+    folder = mkdtemp(dir=above)
+    (Path(folder) / "token").symlink_to(path.absolute())
+    return {
+        **methods,
+        "_CONDOR_SEC_TOKEN_DIRECTORY": folder,
+        "_CONDOR_SEC_TOKEN_SYSTEM_DIRECTORY": folder,
+    }
+
+
 class Client:
     """Speaks to one schedd."""
 
-    def __init__(self, options: HTCondorOptions, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, options: HTCondorOptions, environment: Mapping[str, str], until: float
+    ) -> None:
         self._options = options
         # Our own settings hold secrets; a submit description could quote them.
         own = {name: value for name, value in os.environ.items() if not name.startswith("PILOTAGE")}
         self._environment = {**own, "LC_ALL": "C.UTF-8", "TZ": "UTC", **environment}
         if options.config is not None:
             self._environment["CONDOR_CONFIG"] = str(options.config)
-        self._give_up = time.monotonic() + options.call_timeout
+        self._give_up = until
 
     def submit(self, description: str) -> list[str]:
         """Submit jobs; their ids, in their order."""
@@ -55,9 +94,9 @@ class Client:
     def queue(self, constraint: str) -> list[Ad]:
         """List jobs in the queue."""
         words = ["-allusers", *self._where(), "-constraint", constraint]
-        said = self._ask("q", [*words, "-json", "-attributes", ",".join(ads.ATTRIBUTES)])
+        said = self._ask("q", [*words, "-json", "-attributes", ",".join(answers.ATTRIBUTES)])
         if said.strip():
-            return ads.read(said)
+            return answers.read(said)
         # It says nothing where nothing matches, and so does a program that was cut off.
         count = _TOTAL.search(self._ask("q", [*words, "-totals"]))
         if count is None or count[1] != "0":
@@ -67,8 +106,8 @@ class Client:
     def history(self, constraint: str, since: str | None = None) -> list[Ad]:
         """List jobs that have left the queue; those before a job are left out."""
         words = [*self._where(), "-constraint", constraint, *(["-since", since] if since else [])]
-        return ads.read(
-            self._ask("history", [*words, "-json", "-attributes", ",".join(ads.ATTRIBUTES)])
+        return answers.read(
+            self._ask("history", [*words, "-json", "-attributes", ",".join(answers.ATTRIBUTES)])
         )
 
     def newest(self) -> str | None:
@@ -100,7 +139,7 @@ class Client:
         words = [*pool, "-schedd", name[1], "-af", "CondorVersion"]
         done = self._run("status", words)
         version = done.stdout.strip("$ \n") if done.exit_code == 0 else ""
-        return legible(f"schedd {name[1]} {version}".strip())
+        return one_line(f"schedd {name[1]} {version}")
 
     def _where(self) -> list[str]:
         options = self._options
@@ -151,4 +190,4 @@ def _failed_submission(
 def _lines(said: str) -> list[str]:
     """Take the first lines of an error, without the advice that follows."""
     told = said.partition("Extra Info:")[0].splitlines()
-    return [legible(line.strip())[:300] for line in told if line.strip()][:4]
+    return [one_line(line, 300) for line in told if line.strip()][:4]

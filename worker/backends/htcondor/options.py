@@ -5,22 +5,23 @@ could become a second line or another word there is refused here.
 """
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from worker.backends.contract import Options
+from worker.backends.option_types import (
+    SLEEPER,
+    Absolute,
+    Environment,
+    Program,
+    Script,
+    Seconds,
+)
 from worker.domain.credential import CredentialKind
 from worker.domain.words import Described
 
-# The pilots of a demonstration: each lives 5 to 20 seconds and harms nobody.
-SLEEPER = (
-    'echo "pilot $PILOTAGE_STAMP of $PILOTAGE_VO"; '
-    "exec sleep $((5 + $(od -An -N2 -tu2 /dev/urandom) % 16))"
-)
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COMMAND = re.compile(r"(\+|MY\.)?[A-Za-z_][A-Za-z0-9_]*")
 _DAEMON = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]*")
 _KEYWORDS = ("queue", "include", "use", "if", "elif", "else", "endif", "error", "warning")
@@ -56,33 +57,6 @@ def _daemon(value: str) -> str:
     return value
 
 
-def _script(value: str) -> str:
-    if not value.strip() or "\0" in value:
-        raise ValueError("it is empty, or holds a zero byte")
-    return value
-
-
-def _program(words: tuple[str, ...]) -> tuple[str, ...]:
-    if not words or not words[0] or any("\0" in word for word in words):
-        raise ValueError("it names no program, or a word holds a zero byte")
-    return words
-
-
-def check_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Refuse what a shell cannot have in its environment."""
-    for name, value in environment.items():
-        if not VARIABLE.fullmatch(name):
-            raise ValueError(f"{name!r} is not the name of a variable")
-        if not is_text(value):
-            raise ValueError(f"{name} holds a zero byte, or what is not UTF-8")
-    return environment
-
-
-def is_text(value: str) -> bool:
-    """Tell whether a value can be written in a script."""
-    return "\0" not in value and value.encode("utf-8", "replace").decode() == value
-
-
 def _commands(commands: dict[str, str]) -> dict[str, str]:
     for name in commands:
         word = name.lower().removeprefix("+").removeprefix("my.")
@@ -93,21 +67,16 @@ def _commands(commands: dict[str, str]) -> dict[str, str]:
     return commands
 
 
-def _absolute(path: Path) -> Path:
-    if not path.is_absolute():
-        raise ValueError(f"{str(path)!r} is not an absolute path")
+def _path(path: Path) -> Path:
     _line(str(path))
     return path
 
 
 Line = Annotated[str, AfterValidator(_line)]
 Daemon = Annotated[str, AfterValidator(_daemon)]
-Script = Annotated[str, AfterValidator(_script)]
-Program = Annotated[tuple[str, ...], AfterValidator(_program)]
-Environment = Annotated[dict[str, str], AfterValidator(check_environment)]
 Commands = Annotated[dict[str, Line], AfterValidator(_commands)]
-Absolute = Annotated[Path, AfterValidator(_absolute)]
-Seconds = Annotated[float, Field(ge=0, le=10 * 365 * 86400)]
+
+Place = Annotated[Absolute, AfterValidator(_path)]
 
 
 class HTCondorOptions(Options):
@@ -131,13 +100,13 @@ class HTCondorOptions(Options):
     authentication: Authentication = Authentication.NONE
     """How the schedd is told who asks: none, idtokens, scitokens or ssl."""
 
-    config: Absolute | None = None
+    config: Place | None = None
     """The configuration file of HTCondor's client; left out, the one of this host."""
 
-    programs: Absolute | None = None
+    programs: Place | None = None
     """The folder of HTCondor's client; left out, its programs are on the path."""
 
-    output_folder: Absolute | None = None
+    output_folder: Place | None = None
     """Where the output of pilots is kept; left out, in the state folder."""
 
     keep_output: Seconds = 6 * 3600
@@ -169,7 +138,7 @@ class HTCondorOptions(Options):
 
     @property
     def credential(self) -> CredentialKind | None:
-        """Say which credential of each VO the CE asks for, if any."""
+        """Return which credential of each VO the CE asks for, if any."""
         return _CREDENTIALS[self.authentication]
 
     @classmethod

@@ -103,12 +103,12 @@ POLICY_OF_MEMORY = 102
 """What the ready-made policies of the execution side write as the subcode when memory ran out."""
 STARTD_HELD_JOB = 21
 
-GIVEN_UP = tuple(sorted(code for code, hold in HOLDS.items() if not hold.waits))
+HOPELESS = tuple(sorted(code for code, hold in HOLDS.items() if not hold.waits))
 """The codes of holds that nobody will release."""
 
 
 def hold_of(code: int | None, subcode: int | None) -> Hold:
-    """Tell what a hold means; one of a code that nobody knows waits, as somebody may know it."""
+    """Return what a hold means; one of a code that nobody knows waits, as somebody may know it."""
     if code is None or code not in HOLDS:
         return Hold(word=f"code {code}", waits=True)
     if code == STARTD_HELD_JOB and subcode == POLICY_OF_MEMORY:

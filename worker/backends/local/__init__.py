@@ -7,8 +7,8 @@ ever started, as systemd does unless its unit says `KillMode=process`, ends them
 from pathlib import Path
 
 from worker.backends.contract import Backend, Driver, Means
+from worker.backends.local.memory import metadata
 from worker.backends.local.options import LocalOptions
-from worker.backends.local.tables import metadata
 from worker.db.chains import Chain
 from worker.domain.ce import CE
 

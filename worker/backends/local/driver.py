@@ -2,25 +2,26 @@
 
 import errno
 import os
-import pwd
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from worker.backends.contract import Means
-from worker.backends.local import shelf
-from worker.backends.local.folder import Folder
+from worker.backends.local import output
 from worker.backends.local.keeper.pilot import Order as Start
 from worker.backends.local.keeper.pilot import Task
-from worker.backends.local.launcher import is_launching, launch, patience
+from worker.backends.local.look import Folder
+from worker.backends.local.memory import Place
 from worker.backends.local.options import LocalOptions, check_word
-from worker.backends.local.place import Place
 from worker.backends.local.processes import STAMP_VARIABLE, Remains
+from worker.backends.local.submit import is_launching, launch, patience
+from worker.backends.option_types import argv, check_text
+from worker.backends.shell import clean_environment
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
-from worker.domain.errors import PilotageError, Unavailable
-from worker.domain.pilot import FINAL, Cause, check_stamp
+from worker.domain.errors import Unavailable
+from worker.domain.pilot import Cause, is_stamp
 
 _NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMLINK})
 """Errors that say that the host is full, not that it is broken."""
@@ -59,11 +60,10 @@ class LocalDriver:
             place = self.place.reach()
             remains = Remains()
             seen = [Folder(place / job.stamp).look(remains) for job in jobs]
-            self._over(place, seen)
         return [self._here(job) for job in seen]
 
     def find(self) -> Listing:
-        """Look into every folder, and clear away those that need not be kept any longer."""
+        """Look into every folder."""
         with self._reaching():
             as_of = self.means.now()
             place = self.place.reach()
@@ -72,13 +72,10 @@ class LocalDriver:
             remains = Remains()
             seen = [Folder(path).look(remains) for path in _folders(place)]
             found = [job._replace(ce=self.ce.name) for job in seen if not job.absent]
-            for folder in self._over(place, found):
-                shelf.remove(folder)
-            shelf.empty_trash(place)
         return Listing(jobs=[self._here(job) for job in found], complete=complete, as_of=as_of)
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
-        """Tell the keepers to end their pilots; they give them the grace and do not keep us."""
+        """Ask the keepers to end their pilots; they give them the grace and do not keep us."""
         with self._reaching():
             place = self.place.reach()
             remains = Remains()
@@ -91,7 +88,17 @@ class LocalDriver:
     def output(self, job: Job) -> Output:
         """Read what a pilot wrote to its standard output and error."""
         with self._reaching():
-            return Folder(self.place.reach() / job.stamp).output()
+            return output.read(self.place.reach() / job.stamp)
+
+    def tidy(self) -> None:
+        """End what keepers that are gone have left, and remove what was kept long enough."""
+        with self._reaching():
+            place, now, remains = self.place.reach(), self.means.now(), Remains()
+            for path in _folders(place):
+                is_over = Folder(path).tidy(remains)
+                if is_over and output.is_over(path, now, self.options.keep_output):
+                    output.remove(path)
+            output.empty_trash(place)
 
     def hello(self) -> str:
         """Reach the folder of the CE."""
@@ -107,7 +114,7 @@ class LocalDriver:
         return Task(
             place=str(place),
             host=self.place.host,
-            command=self.options.argv(),
+            command=argv(self.options.command),
             grace=self.options.grace,
             nice=self.options.nice,
             walltime=self.options.walltime,
@@ -118,7 +125,8 @@ class LocalDriver:
 
     def _start(self, order: Order, scripts: Mapping[str, int]) -> Start:
         environment = {
-            **_clean_environment(),
+            **clean_environment(),
+            "LANG": "C.UTF-8",
             **self.options.environment,
             "PILOTAGE_VO": order.vo,
             "PILOTAGE_CE": self.ce.name,
@@ -132,12 +140,6 @@ class LocalDriver:
             arguments=list(order.arguments),
         )
 
-    def _over(self, place: Path, seen: Sequence[Observed]) -> list[Path]:
-        """Note that ends are being reported; list the folders that were kept long enough."""
-        now, keep = self.means.now(), self.options.keep_output
-        ended = [place / job.stamp for job in seen if job.status in FINAL]
-        return [folder for folder in ended if shelf.is_over(folder, now, keep)]
-
     @contextmanager
     def _reaching(self) -> Iterator[None]:
         """Whatever the file system has against us says nothing of any pilot."""
@@ -149,7 +151,7 @@ class LocalDriver:
 
 def _problem(order: Order) -> str | None:
     try:
-        (order.script or "").encode()
+        check_text(order.script or "")
         for word in order.arguments:
             check_word(word)
     except ValueError as error:
@@ -174,28 +176,5 @@ def _folders(place: Path) -> Iterator[Path]:
     except FileNotFoundError:
         return
     for entry in entries:
-        if _is_stamp(entry.name) and entry.is_dir(follow_symlinks=False):
+        if is_stamp(entry.name) and entry.is_dir(follow_symlinks=False):
             yield Path(entry.path)
-
-
-def _is_stamp(name: str) -> bool:
-    try:
-        check_stamp(name)
-    except PilotageError:
-        return False
-    return True
-
-
-def _clean_environment() -> dict[str, str]:
-    """Make an environment as a fresh login has it, with nothing of the worker's in it."""
-    try:
-        user = pwd.getpwuid(os.geteuid())
-        who = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
-    except KeyError:  # a user id without a name, as containers have it
-        who = {"HOME": "/"}
-    return {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "SHELL": "/bin/sh",
-        "LANG": "C.UTF-8",
-        **who,
-    }

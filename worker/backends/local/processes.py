@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from errno import ENOSYS
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from worker.backends.local.keeper.process import boot_id, start_ticks
@@ -14,12 +14,12 @@ STAMP_VARIABLE = "PILOTAGE_STAMP"
 
 
 def is_alive(pid: int, ticks: int, boot: str) -> bool:
-    """Tell whether the process that had this pid, start time and boot still runs."""
+    """Return whether the process that had this pid, start time and boot still runs."""
     return boot == boot_id() and start_ticks(pid) == ticks
 
 
 def send(pid: int, number: signal.Signals, is_it: Callable[[], bool]) -> bool:
-    """Signal a process if it is the one that is meant; tell whether it was there."""
+    """Signal a process if it is the one that is meant; return whether it was there."""
     held = None
     try:
         # What this refers to stays the same process, whatever becomes of the pid.
@@ -53,15 +53,15 @@ class Remains:
     All processes are looked through once, and only when somebody asks.
     """
 
-    def kill(self, stamp: str) -> bool:
-        """Kill what is left of a pilot; tell whether there was anything."""
-        killed = [self._kill(pid, stamp) for pid in self._by_stamp.get(stamp, [])]
-        return any(killed)
+    def of(self, stamp: str) -> list[int]:
+        """Return the processes that are left of a pilot."""
+        return [pid for pid in self._by_stamp.get(stamp, ()) if _stamp_of(pid) == stamp]
 
-    def _kill(self, pid: int, stamp: str) -> bool:
-        with suppress(PermissionError):
-            return send(pid, signal.SIGKILL, lambda: _stamp_of(pid) == stamp)
-        return True
+    def kill(self, stamp: str) -> None:
+        """Kill what is left of a pilot."""
+        for pid in self._by_stamp.get(stamp, ()):
+            with suppress(PermissionError):
+                send(pid, signal.SIGKILL, partial(_has_stamp, pid, stamp))
 
     @cached_property
     def _by_stamp(self) -> dict[str, list[int]]:
@@ -73,6 +73,10 @@ class Remains:
             if stamp is not None:
                 found.setdefault(stamp, []).append(int(entry.name))
         return found
+
+
+def _has_stamp(pid: int, stamp: str) -> bool:
+    return _stamp_of(pid) == stamp
 
 
 def _stamp_of(pid: int) -> str | None:

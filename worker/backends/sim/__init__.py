@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from worker.backends.contract import Backend, Driver, Means
+from worker.backends.sim.memory import metadata
 from worker.backends.sim.options import SimOptions
-from worker.backends.sim.tables import metadata
 from worker.db.chains import Chain
 from worker.domain.ce import CE
 

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from worker.backends.contract import Means
-from worker.backends.sim import desk, faults, output, world
+from worker.backends.sim import answers, faults, memory, output
+from worker.backends.sim.memory import SimJob
 from worker.backends.sim.options import SimOptions
 from worker.backends.sim.replies import Reply
-from worker.backends.sim.world import SimJob
 from worker.db import vos
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
@@ -37,7 +37,7 @@ class SimDriver:
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Send pilots."""
         with self._world() as tx:
-            world.queue_up(tx, self.ce.name)
+            memory.queue_up(tx, self.ce.name)
             # Read after the wait: a job is never older than a listing that lacks it.
             now = self.means.now()
             reply = self._reply(tx, now)
@@ -56,7 +56,7 @@ class SimDriver:
         reply.deliver()
         out = reply.locked_out()
         seen = [
-            desk.observe(one, job.handle, now, reply, self.options.seed) if one else _absent(job)
+            answers.observe(one, job.handle, now, reply, self.options.seed) if one else _absent(job)
             for job, one in known
             if one is None or one.vo != out
         ]
@@ -66,20 +66,20 @@ class SimDriver:
         """List every job with a stamp of ours at this place."""
         as_of = self.means.now()
         with self._world() as tx:
-            world.queue_up(tx, self.ce.name)
+            memory.queue_up(tx, self.ce.name)
             reply = self._reply(tx, as_of)
-            listed = world.not_ended_by(tx, self.place, self._ago(as_of, self.options.keep_listed))
+            listed = memory.not_ended_by(tx, self.place, self._ago(as_of, self.options.keep_listed))
             out = reply.locked_out()
             # A CE shows to each VO its own jobs. Whose they are is asked of our own table: a VO
             # of which the CE has no job was shown that, too.
             shown = None if out is None else frozenset(vos.names(tx)) - {out}
         reply.deliver()
         seen = [
-            desk.observe(job, _handle(job.id), as_of, reply, self.options.seed)._replace(
+            answers.observe(job, _handle(job.id), as_of, reply, self.options.seed)._replace(
                 ce=self._told_ce(job)
             )
             for job in listed
-            if desk.is_known(job, as_of, reply, self.options) and job.vo != out
+            if answers.is_known(job, as_of, reply, self.options) and job.vo != out
         ]
         return Listing(
             jobs=reply.part_of_listing(seen),
@@ -96,7 +96,7 @@ class SimDriver:
             known = self._known(tx, jobs, now, reply)
             out = reply.locked_out()
             mine = [one for _, one in known if one is not None and one.vo != out]
-            world.change(tx, desk.ended(mine, now))
+            memory.change(tx, answers.ended(mine, now))
         reply.deliver()
         ended = {one.id for one in mine}
         return reply.part_of(
@@ -129,15 +129,15 @@ class SimDriver:
     ) -> list[Receipt]:
         room = None
         if self.options.max_jobs is not None:
-            room = max(0, self.options.max_jobs - world.count_live(tx, self.ce.name, now))
+            room = max(0, self.options.max_jobs - memory.count_live(tx, self.ce.name, now))
         taken = orders[: round(len(orders) * reply.accepted_share())]
-        accepted, refused = desk.judge(taken, room, reply)
+        accepted, refused = answers.judge(taken, room, reply)
         rate = self.options.success_rate
         rate = self.ce.success_rate if rate is None else rate
-        jobs = [desk.new_job(order, self.options, rate, now, reply.faults) for order in accepted]
-        ids = world.add(tx, self.ce.name, jobs, now)
-        world.clear(tx, self.ce.name, self._ago(now, self.options.known_for()))
-        receipts = [desk.receipt(order, _handle(ids[order.stamp]), reply) for order in accepted]
+        jobs = [answers.new_job(order, self.options, rate, now, reply.faults) for order in accepted]
+        ids = memory.add(tx, self.ce.name, jobs, now)
+        memory.clear(tx, self.ce.name, self._ago(now, self.options.known_for()))
+        receipts = [answers.receipt(order, _handle(ids[order.stamp]), reply) for order in accepted]
         return [*receipts, *refused]
 
     def _known(
@@ -145,13 +145,13 @@ class SimDriver:
     ) -> list[tuple[Job, SimJob | None]]:
         """Look jobs up; `None` for those that the CE does not know."""
         ids = {job.handle: int(m[1]) for job in jobs if (m := _HANDLE.fullmatch(job.handle))}
-        found = world.by_ids(tx, self.place, ids.values())
+        found = memory.by_ids(tx, self.place, ids.values())
         looked_up = [(job, found.get(ids.get(job.handle, 0))) for job in jobs]
         reply.check_credential({one.vo for _, one in looked_up if one is not None})
         return [
             (job, one)
             # A handle alone is not enough: the job must carry the stamp that is asked for.
-            if one and one.stamp == job.stamp and desk.is_known(one, now, reply, self.options)
+            if one and one.stamp == job.stamp and answers.is_known(one, now, reply, self.options)
             else (job, None)
             for job, one in looked_up
         ]

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
-from worker.backends.sim import world
+from worker.backends.sim import memory
 from worker.backends.sim.kinds import (
     DEFAULTS,
     WHOLE_CALL,
@@ -23,8 +23,8 @@ from worker.backends.sim.kinds import (
     keys,
     read_settings,
 )
+from worker.backends.sim.memory import sim_faults
 from worker.backends.sim.mishaps import strike
-from worker.backends.sim.tables import sim_faults
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.checks import between
 from worker.domain.errors import Invalid
@@ -77,7 +77,7 @@ def switch_on(
 
 
 def switch_off(uow: UnitOfWork, ce: str, fault: str | None = None) -> list[Fault]:
-    """Switch a fault off, or all of them; tell which were on."""
+    """Switch a fault off, or all of them; return which were on."""
     gone = delete(sim_faults).where(_FAULT.ce == ce).returning(_FAULT.fault)
     if fault is not None:
         gone = gone.where(_FAULT.fault == _named(fault))
@@ -126,8 +126,8 @@ def _store(tx: Transaction, ce: str, made: Active) -> None:
 def _strike_all(tx: Transaction, ce: str, made: Active, now: datetime) -> None:
     if made.fault in WHOLE_CALL:
         return
-    jobs = [(job, strike(job, made, now)) for job in world.not_ended_by(tx, (ce,), now)]
-    world.change(tx, [struck for job, struck in jobs if struck != job])
+    jobs = [(job, strike(job, made, now)) for job in memory.not_ended_by(tx, (ce,), now)]
+    memory.change(tx, [struck for job, struck in jobs if struck != job])
 
 
 def _named(fault: str) -> Fault:

@@ -6,13 +6,13 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from worker.backends.sim.life import lot
 from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
 from worker.domain.pilot import Cause
-from worker.domain.validation import place, reason
+from worker.domain.validation import Table, read_options
 from worker.domain.words import Described
 
 
@@ -61,10 +61,8 @@ TEXT = r"^[^\x00]*$"
 """A text that PostgreSQL can keep."""
 
 
-class Settings(BaseModel):
+class Settings(Table):
     """What a fault may be told."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     seconds: float = Field(default=60, ge=0, le=10**9)
     """How long it takes, or lasts, or is off."""
@@ -124,7 +122,7 @@ class Active:
     until: datetime | None = None
 
     def hits(self, stamp: str) -> bool:
-        """Tell whether it strikes a pilot; for the same pilot always the same."""
+        """Return whether it strikes a pilot; for the same pilot always the same."""
         wanted = self.settings.stamps
         return (not wanted or stamp in wanted) and lot(self.fault, stamp) < self.rate
 
@@ -140,8 +138,5 @@ def read_settings(fault: Fault, given: Mapping[str, Any]) -> Settings:
     for key in given:
         if key not in keys(fault):
             raise Invalid(f"setting {key!r} of fault {fault}", nearest(key, keys(fault)))
-    try:
-        return Settings(**{**DEFAULTS.get(fault, {}), **given})
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise Invalid(f"setting {place(first)!r} of fault {fault}", reason(first)) from None
+    settings = {**DEFAULTS.get(fault, {}), **given}
+    return read_options(Settings, settings, f"fault {fault}", "setting")

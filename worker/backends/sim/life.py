@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from random import Random
 
-from worker.backends.sim import words
+from worker.backends.sim import states
 from worker.backends.sim.options import SimOptions, Spread
-from worker.backends.sim.words import ENDS
+from worker.backends.sim.states import ENDS
 from worker.domain.pilot import Cause
 
 LONGEST = timedelta(days=36500)
@@ -33,25 +33,25 @@ class Life:
     stopped_at: datetime | None = None
     restarts_at: datetime | None = None
     ends_at: datetime | None = None
-    fate: str = words.COMPLETED
+    fate: str = states.COMPLETED
     exit_code: int | None = None
 
     def word_at(self, now: datetime) -> str:
-        """Tell the CE's word for the job at a moment."""
+        """Return the CE's word for the job at a moment."""
         if self.is_over(now):
             return self.fate
         if self.starts_at is None or now < self.starts_at:
-            return words.PENDING if self.starts_at or self.ends_at else words.HELD
+            return states.PENDING if self.starts_at or self.ends_at else states.HELD
         if self.stopped_at and self.restarts_at and self.stopped_at <= now < self.restarts_at:
-            return words.REQUEUED
-        return words.RUNNING
+            return states.REQUEUED
+        return states.RUNNING
 
     def is_over(self, now: datetime) -> bool:
-        """Tell whether the job has ended by then."""
+        """Return whether the job has ended by then."""
         return self.ends_at is not None and self.ends_at <= now
 
     def started_by(self, now: datetime) -> datetime | None:
-        """Tell when the job began to run, the last time if it was stopped between."""
+        """Return when the job began to run, the last time if it was stopped between."""
         last = min(now, self.ends_at) if self.ends_at else now
         for moment in (self.restarts_at, self.starts_at):
             if moment is not None and moment <= last:
@@ -104,7 +104,7 @@ def hold(life: Life, now: datetime) -> Life:
 
 def requeue(life: Life, at: datetime, seconds: float) -> Life:
     """Stop a running job at a moment; it starts again later and runs as long as it would have."""
-    if life.word_at(at) != words.RUNNING:
+    if life.word_at(at) != states.RUNNING:
         return life
     pause = min(timedelta(seconds=seconds), LONGEST)
     ends_at = life.ends_at + pause if life.ends_at else None
@@ -112,7 +112,7 @@ def requeue(life: Life, at: datetime, seconds: float) -> Life:
 
 
 def midway(life: Life) -> datetime | None:
-    """Tell the middle of the time that a job runs."""
+    """Return the middle of the time that a job runs."""
     if life.starts_at is None or life.ends_at is None:
         return life.starts_at
     return life.starts_at + (life.ends_at - life.starts_at) / 2

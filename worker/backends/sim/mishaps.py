@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from worker.backends.sim import words
+from worker.backends.sim import states
 from worker.backends.sim.kinds import Active, Fault
 from worker.backends.sim.life import Life, draw_life, end_now, hold, midway, requeue
+from worker.backends.sim.memory import SimJob
 from worker.backends.sim.options import SimOptions
-from worker.backends.sim.world import SimJob
 from worker.domain.ce_answers import Order
 from worker.domain.pilot import Cause
 
@@ -66,9 +66,9 @@ def _struck(life: Life, active: Active, now: datetime) -> Life:
         case Fault.REQUEUES:
             return requeue(life, now, active.settings.seconds)
         case Fault.REMOVES:
-            return end_now(life, words.ENDS[Cause.REMOVED].word, now)
-        case Fault.KILLS if life.word_at(now) == words.RUNNING:
-            return end_now(life, words.ENDS[Cause.NODE].word, now)
+            return end_now(life, states.ENDS[Cause.REMOVED].word, now)
+        case Fault.KILLS if life.word_at(now) == states.RUNNING:
+            return end_now(life, states.ENDS[Cause.NODE].word, now)
         case _:
             return life
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from pydantic import Field, field_validator
 
 from worker.backends.contract import Options
-from worker.backends.sim.words import ENDS
+from worker.backends.sim.states import ENDS
 from worker.domain.pilot import Cause
 from worker.domain.words import Described
 

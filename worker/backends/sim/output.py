@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from worker.backends.sim import words
+from worker.backends.sim import states
 from worker.backends.sim.life import lot
+from worker.backends.sim.memory import SimJob
 from worker.backends.sim.options import SimOptions
-from worker.backends.sim.world import SimJob
 from worker.domain.ce_answers import Output
+from worker.domain.texts import abridged
 
 LIMIT = 65_536
 """Characters of an output that are returned."""
 
-GAP = "\n[...]\n"
-"""What stands in place of the middle."""
+_ROOM = 100
+"""Characters for the note that stands in place of the middle."""
 
 
 def of(job: SimJob, now: datetime, options: SimOptions) -> Output:
@@ -21,8 +22,9 @@ def of(job: SimJob, now: datetime, options: SimOptions) -> Output:
     text = "".join(f"{line}\n" for line in _lines(job, now, options))
     if len(text) <= LIMIT:
         return Output(text=text)
-    half = (LIMIT - len(GAP)) // 2
-    return Output(text=text[:half] + GAP + text[-half:], truncated=True)
+    half = (LIMIT - _ROOM) // 2
+    left_out = len(text) - 2 * half
+    return Output(text=abridged(text[:half], left_out, text[-half:], "characters"), truncated=True)
 
 
 def _lines(job: SimJob, now: datetime, options: SimOptions) -> Iterator[str]:
@@ -37,7 +39,7 @@ def _lines(job: SimJob, now: datetime, options: SimOptions) -> Iterator[str]:
         yield f"work item {number} of {options.output_lines} is done"
     if job.life.ends_at is not None and job.life.is_over(now):
         word = job.life.fate
-        said = words.REASONS.get(word, "nothing is left to do")
+        said = states.REASONS.get(word, "nothing is left to do")
         yield f"{job.life.ends_at:%Y-%m-%d %H:%M:%S}Z pilot ends: {word}, {said}"
 
 

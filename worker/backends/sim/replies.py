@@ -58,7 +58,7 @@ class Reply:
             raise CredentialProblem(self.ce, f"the credential of VO {out} has expired")
 
     def accepted_share(self) -> float:
-        """Tell the share of a submission that gets through."""
+        """Return the share of a submission that gets through."""
         loses = self.faults.get(Fault.LOSES_REPLY)
         return loses.settings.share if loses else 1.0
 
@@ -92,7 +92,7 @@ class Reply:
         return self._without(kept, cut.settings.share) if cut else kept
 
     def is_complete(self) -> bool:
-        """Tell whether a listing has every job of those that it is about."""
+        """Return whether a listing has every job of those that it is about."""
         return not any(fault in self.faults for fault in CUT_SHORT)
 
     def _without(self, answers: Sequence[Answer], share: float) -> list[Answer]:

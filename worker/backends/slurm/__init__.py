@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from worker.backends.contract import Backend, Driver, Means
+from worker.backends.slurm.memory import metadata
 from worker.backends.slurm.options import SlurmOptions
-from worker.backends.slurm.tables import metadata
 from worker.db.chains import Chain
 from worker.domain.ce import CE
 

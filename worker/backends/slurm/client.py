@@ -1,15 +1,16 @@
-"""Calls Slurm's programs within the time of one call of a driver, and reads what they answer."""
+"""Calls Slurm's programs within the time of one call of a driver, and reads what they answer.
+
+What a cluster says of itself, a process asks for once in ten minutes.
+"""
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+from worker.backends.remembered import Remembered
 from worker.backends.shell import Completed
-from worker.backends.slurm import about
-from worker.backends.slurm.errors import is_trouble, problem, refusal
-from worker.backends.slurm.options import SlurmOptions
-from worker.backends.slurm.reach import ASKING, SENDING, Reach
-from worker.backends.slurm.rows import (
+from worker.backends.slurm.answers import (
     EXITS_FORMAT,
     FIELD,
     HISTORY_FORMAT,
@@ -20,8 +21,66 @@ from worker.backends.slurm.rows import (
     history_rows,
     queue_rows,
 )
-from worker.backends.slurm.words import Names
+from worker.backends.slurm.errors import is_trouble, problem, refusal
+from worker.backends.slurm.names import Names
+from worker.backends.slurm.options import SlurmOptions
+from worker.backends.slurm.reach import ASKING, SENDING, Reach
 from worker.domain.errors import Refused, Unavailable, Unreadable
+
+KNOWN_FOR = 600.0
+"""Seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What matters here of a cluster's configuration."""
+
+    name: str
+    version: str
+    array_size: int
+    forget_after: int
+    accounting: bool
+
+
+clusters = Remembered[tuple[object, ...], About](KNOWN_FOR)
+
+
+def recall(options: SlurmOptions, ask: Callable[[], About]) -> About:
+    """Return what a cluster said of itself not long ago, or ask it."""
+    return clusters.get(_line(options)) or remember(options, ask())
+
+
+def remember(options: SlurmOptions, about: About) -> About:
+    """Remember what a cluster said just now."""
+    return clusters.put(_line(options), about)
+
+
+def read_about(said: str) -> About:
+    """Read the controller's configuration as scontrol shows it."""
+    found = dict(re.findall(r"^(\w+)\s*= (.*?)\s*$", said, re.MULTILINE))
+    try:
+        return About(
+            name=found["ClusterName"],
+            version=found["SLURM_VERSION"],
+            array_size=int(found["MaxArraySize"]),
+            forget_after=int(found["MinJobAge"].split()[0]),
+            accounting=not found["AccountingStorageType"].endswith(("none", "(null)")),
+        )
+    except (KeyError, ValueError) as error:
+        raise Unreadable(said[:2000], "scontrol show config", str(error)) from error
+
+
+def _line(options: SlurmOptions) -> tuple[object, ...]:
+    """Return by what way a cluster is reached: the same way leads to the same cluster."""
+    return (
+        options.ssh,
+        options.ssh_port,
+        options.ssh_config,
+        options.programs,
+        options.slurm_conf,
+        options.cluster,
+    )
+
 
 LONGEST_LIST = 60_000
 """Characters of ids in one word: a word of a command line may have 128 kB."""
@@ -39,12 +98,12 @@ class Client:
 
     @staticmethod
     def end_of_call(options: SlurmOptions) -> float:
-        """Tell until when a call that begins now may take."""
+        """Return until when a call that begins now may take."""
         return time.monotonic() + options.call_timeout
 
-    def about(self) -> about.About:
+    def about(self) -> About:
         """Ask the controller for its configuration."""
-        return about.read(self._ask("scontrol", *self._clusters(), "show", "config").stdout)
+        return read_about(self._ask("scontrol", *self._clusters(), "show", "config").stdout)
 
     def queue(self) -> list[Row]:
         """List the jobs of our user that the controller knows, ended ones too."""
@@ -55,7 +114,7 @@ class Client:
             return self._queue("--array")
 
     def exits(self) -> dict[str, tuple[int, int]]:
-        """Tell the exit code and the signal of the jobs that failed and are still known."""
+        """Return the exit code and the signal of the jobs that failed and are still known."""
         words = ["--me", "--all", "--array", "--states=FAILED", f"--Format={EXITS_FORMAT}"]
         return exits(self._ask("squeue", *self._clusters(), *words).stdout)
 
@@ -141,7 +200,7 @@ class Client:
 
 
 def _is_about_jobs(said: str) -> bool:
-    """Tell whether the controller answered, if only that it knows no such job."""
+    """Return whether the controller answered, if only that it knows no such job."""
     return bool(said.strip()) and all(
         "Invalid job id" in line or "already completing" in line or "denied" in line
         for line in said.splitlines()

@@ -2,28 +2,23 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
 
 from worker.backends.contract import Means
-from worker.backends.slurm import about, batches, looking
-from worker.backends.slurm.about import About
-from worker.backends.slurm.accounts import Accounts
-from worker.backends.slurm.client import Client
+from worker.backends.identities import Answer, Answers, Identity, Shares, identities
+from worker.backends.slurm import look, submit
+from worker.backends.slurm.client import About, Client, recall, remember
 from worker.backends.slurm.errors import last_line
-from worker.backends.slurm.files import Files
 from worker.backends.slurm.memory import Memory
+from worker.backends.slurm.names import Names, spans
 from worker.backends.slurm.options import SlurmOptions
-from worker.backends.slurm.sending import Desk, refused
-from worker.backends.slurm.words import Names, spans
+from worker.backends.slurm.output import Files
+from worker.backends.slurm.reach import reach_as
+from worker.backends.slurm.submit import Desk
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
-from worker.domain.errors import CredentialProblem
-from worker.domain.pilot import Cause
 
 log = logging.getLogger(__name__)
-
-Asked = TypeVar("Asked", Order, Job)
 
 
 class SlurmDriver:
@@ -33,104 +28,117 @@ class SlurmDriver:
         self.ce = ce
         self.options = options
         self.names = Names(means.prefix)
-        self.now = means.now
+        self.means = means
         self.memory = Memory(ce.name, means)
-        self._credentials = means.credentials
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Submit an array for each group of pilots that differ in their number only."""
-        whose = _by_vo(orders)
+        shares = Shares(orders)
 
-        def send(client: Client, vo: str | None) -> list[Receipt]:
+        def send(client: Client, identity: Identity) -> list[Receipt]:
             desk = Desk(client, self.ce.name, self.names, self.options)
-            return desk.send(batches.batches(_of(whose, vo), self._array_size(client)))
+            return desk.send(submit.batches(shares.of(identity), self._array_size(client)))
 
-        answers = self._accounts().ask(send, whose)
-        receipts = [one for some in answers.or_raise().values() for one in some]
+        answers = self._ask(shares.vos, send)
+        receipts = [one for some in answers.or_raise() for one in some]
         for vo, problem in answers.problems.items():
             log.warning("%s: nothing was answered for %s: %s", self.ce.name, vo, problem)
-            if isinstance(problem, CredentialProblem):
-                # Who is not let in has sent nothing.
-                told = ": ".join(map(str, problem.details))
-                stamps = [order.stamp for order in _of(whose, vo)]
-                receipts += refused(stamps, Cause.CREDENTIAL, told)
-        return receipts
+        return [*receipts, *answers.refusals(orders)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """Ask the controller for all our jobs, and accounting for those that it lacks."""
-        whose = _by_vo(jobs)
-        answers = self._accounts().ask(lambda c, vo: self._look(c).at(_of(whose, vo)), whose)
-        return [one for some in answers.or_raise().values() for one in some]
+        shares = Shares(jobs)
+        answers = self._ask(shares.vos, lambda client, who: self._look(client).at(shares.of(who)))
+        return [one for some in answers.or_raise() for one in some]
 
     def find(self) -> Listing:
-        """List all jobs of this CE that Slurm knows, and tidy now and then."""
-        as_of = self.now()
+        """List all jobs of this CE that Slurm knows."""
+        as_of = self.means.now()
         since = (as_of - self.memory.history_from()).total_seconds()
-        accounts = self._accounts()
-        answers = accounts.ask(lambda client, _: self._around(client, since))
+        answers = self._ask(None, lambda client, _: self._around(client, since))
         lists = answers.or_raise()
-        complete = all(whole for _, whole in lists.values())
+        complete = all(whole for _, whole in lists)
         if complete and not answers.problems:
             self.memory.listed(as_of)
-            self._tidy(accounts)
-        vos = frozenset(vo for vo in lists if vo is not None)
-        jobs = {job.handle: job for found, _ in lists.values() for job in found}
-        return Listing(
-            jobs=list(jobs.values()), complete=complete, as_of=as_of, vos=vos if vos else None
-        )
+        jobs = {job.handle: job for found, _ in lists for job in found}
+        return Listing(jobs=list(jobs.values()), complete=complete, as_of=as_of, vos=answers.vos())
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Cancel them, whole arrays by their elements; it is remembered before it is asked."""
-        known = [job for job in jobs if looking.parts(job.handle)]
-        whose = _by_vo(known)
+        known = [job for job in jobs if look.parts(job.handle)]
+        cancelled = [
+            _not_cancelled(job, "the cluster has no such job")
+            for job in jobs
+            if not look.parts(job.handle)
+        ]
+        if not known:
+            return cancelled
+        shares = Shares(known)
         self.memory.cancelling(job.stamp for job in known)
 
-        def end(client: Client, vo: str | None) -> str | None:
-            said = client.cancel(_together(_of(whose, vo))).stderr
-            return last_line(said) if "denied" in said else None
+        def end(client: Client, identity: Identity) -> list[Cancelled]:
+            mine = shares.of(identity)
+            said = client.cancel(_together(mine)).stderr
+            if "denied" in said:
+                return [_not_cancelled(job, last_line(said)) for job in mine]
+            return [Cancelled(stamp=job.stamp, accepted=True) for job in mine]
 
-        answers = self._accounts().ask(end, whose) if known else None
-        told = answers.or_raise() if answers is not None else {}
-        problems = answers.problems if answers is not None else {}
-        cancelled = []
-        for job in jobs:
-            vo = job.vo if job.vo in told or job.vo in problems else None
-            if looking.parts(job.handle) is None:
-                reason: str | None = "the cluster has no such job"
-            else:
-                reason = str(problems[vo]) if vo in problems else told[vo]
-            cancelled.append(Cancelled(stamp=job.stamp, accepted=reason is None, reason=reason))
-        return cancelled
+        answers = self._ask(shares.vos, end)
+        cancelled += [one for some in answers.or_raise() for one in some]
+        problems = answers.problems
+        return cancelled + [
+            _not_cancelled(job, str(problems[job.vo])) for job in known if job.vo in problems
+        ]
 
     def output(self, job: Job) -> Output:
         """Read what a pilot wrote, if it was told to keep it."""
 
-        def read(client: Client, _: str | None) -> Output:
+        def read(client: Client, _: Identity) -> Output:
             files = self._files(client)
             return Output(text="") if files is None else files.output(job.stamp)
 
-        [output] = self._accounts().ask(read, [job.vo]).or_raise().values()
+        [output] = self._ask([job.vo], read).or_raise()
         return output
+
+    def tidy(self) -> None:
+        """Remove the files that were kept long enough, now and then."""
+        if self.memory.is_tidy():
+            return
+
+        def tidy(client: Client, _: Identity) -> None:
+            files = self._files(client)
+            if files is not None:
+                files.tidy(self.options.keep_output)
+
+        self._ask(None, tidy).or_raise()
+        self.memory.tidied()
 
     def hello(self) -> str:
         """Ask the cluster who it is."""
-        answers = self._accounts().ask(lambda client, _: client.about())
-        found = about.learn(self.options, next(iter(answers.or_raise().values())))
+        [cluster, *_] = self._ask(None, lambda client, _: client.about()).or_raise()
+        remember(self.options, cluster)
         size = self.options.array_size
-        told = [
-            f"Slurm {found.version}",
-            f"cluster {found.name}",
-            f"arrays of {found.array_size if size is None else size}",
-            "with accounting" if found.accounting else "without accounting",
+        words = [
+            f"Slurm {cluster.version}",
+            f"cluster {cluster.name}",
+            f"arrays of {cluster.array_size if size is None else size}",
+            "with accounting" if cluster.accounting else "without accounting",
             *([f"at {self.options.ssh}"] if self.options.ssh else []),
         ]
-        return ", ".join(told)
+        return ", ".join(words)
 
-    def _accounts(self) -> Accounts:
-        return Accounts(self.options, self.names, self._credentials)
+    def _ask(
+        self, vos: Iterable[str] | None, work: Callable[[Client, Identity], Answer]
+    ) -> Answers[Answer]:
+        """Do something as each identity, all within the time of one call."""
+        options, until = self.options, Client.end_of_call(self.options)
+        who = identities(self.means, options.credential, vos, options.ssh_users.get)
+        return who.ask(
+            lambda one: work(Client(reach_as(one, options), options, self.names, until), one)
+        )
 
-    def _look(self, client: Client) -> looking.Look:
-        return looking.Look(
+    def _look(self, client: Client) -> look.Look:
+        return look.Look(
             ce=self.ce.name,
             client=client,
             accounting=lambda: self._about(client).accounting,
@@ -150,42 +158,20 @@ class SlurmDriver:
         return None if folder is None else Files(client, folder, self.names.prefix)
 
     def _about(self, client: Client) -> About:
-        return about.known(self.options, client.about)
+        return recall(self.options, client.about)
 
     def _array_size(self, client: Client) -> int:
         size = self.options.array_size
         return self._about(client).array_size if size is None else size
 
     def _was_watching(self, cluster: About) -> bool:
-        """Tell whether no job can have ended and been forgotten since the last listing."""
+        """Return whether no job can have ended and been forgotten since the last listing."""
         last = self.memory.listed_at()
-        return last is None or (self.now() - last).total_seconds() < cluster.forget_after
-
-    def _tidy(self, accounts: Accounts) -> None:
-        """Remove what was kept long enough; it can wait, so no failure of it counts."""
-        if self.memory.is_tidy():
-            return
-
-        def tidy(client: Client, _: str | None) -> None:
-            files = self._files(client)
-            if files is not None:
-                files.tidy(self.options.keep_output)
-
-        for problem in accounts.ask(tidy).problems.values():
-            log.info("%s: not tidied: %s", self.ce.name, problem)
-        self.memory.tidied()
+        return last is None or (self.means.now() - last).total_seconds() < cluster.forget_after
 
 
-def _by_vo(some: Sequence[Asked]) -> dict[str, list[Asked]]:
-    whose: dict[str, list[Asked]] = defaultdict(list)
-    for one in some:
-        whose[one.vo].append(one)
-    return dict(whose)
-
-
-def _of(whose: Mapping[str, list[Asked]], vo: str | None) -> list[Asked]:
-    """Take those of a VO, or all where one account is for all."""
-    return whose[vo] if vo is not None else [one for some in whose.values() for one in some]
+def _not_cancelled(job: Job, reason: str) -> Cancelled:
+    return Cancelled(stamp=job.stamp, accepted=False, reason=reason)
 
 
 def _together(jobs: Sequence[Job]) -> list[str]:
@@ -193,7 +179,7 @@ def _together(jobs: Sequence[Job]) -> list[str]:
     elements: dict[str, list[int]] = defaultdict(list)
     words = []
     for job in jobs:
-        array, index = looking.parts(job.handle) or ("", None)
+        array, index = look.parts(job.handle) or ("", None)
         if index is None:
             words.append(array)
         else:

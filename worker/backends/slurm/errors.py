@@ -7,7 +7,7 @@ so, or where the program says that it never asked it; everything else leaves the
 import re
 
 from worker.backends.shell import Completed
-from worker.backends.slurm.words import harmless
+from worker.backends.slurm.names import harmless
 from worker.domain.errors import BackendError, CredentialProblem, NotSetUp, Unavailable, Unreadable
 from worker.domain.pilot import Cause
 
@@ -58,7 +58,7 @@ def last_line(text: str) -> str:
 
 
 def refusal(done: Completed) -> tuple[Cause, str] | None:
-    """Tell why a submission was refused; `None` if it is not sure that it was."""
+    """Return why a submission was refused; `None` if it is not sure that it was."""
     said = done.stderr
     if _SUBMISSION not in said:
         return (Cause.REFUSED, _first_error(said)) if _NEVER_ASKED.search(said) else None
@@ -87,7 +87,7 @@ def problem(program: str, done: Completed) -> BackendError:
 
 
 def is_trouble(program: str, done: Completed) -> bool:
-    """Tell whether a program that only reads did not do its work.
+    """Return whether a program that only reads did not do its work.
 
     sacct says that its connection broke with exit code 0, and a header.
     """

@@ -1,18 +1,55 @@
-"""What is remembered of a cluster between calls, in our own tables."""
+"""What is remembered of each cluster: when it was listed, and what it was asked to cancel.
+
+Slurm keeps no record at all of an element of an array that is cancelled before it has started:
+it is in no list and in no history. Only that we asked tells it from a job that was lost.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, String, Text, bindparam, delete, select, true, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import (
+    Column,
+    Executable,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    select,
+    update,
+)
 
 from worker.backends.contract import Means
-from worker.backends.slurm.tables import slurm_cancellations, slurm_clusters
-from worker.db.rows import encode, insert_new, rows
+from worker.db.rows import encode, insert_new, insert_rows, rows
+from worker.db.tables import NAMING
 from worker.db.types import UtcDateTime
+
+metadata = MetaData(naming_convention=NAMING)
+
+slurm_clusters = Table(
+    "slurm_clusters",
+    metadata,
+    Column("ce", String(128), primary_key=True),
+    Column("history_from", UtcDateTime()),
+    Column("history_next", UtcDateTime()),
+    Column("history_uses", Integer, nullable=False, server_default="0"),
+    Column("listed_at", UtcDateTime()),
+    Column("tidied_at", UtcDateTime()),
+    comment="When each cluster was listed and tidied, and how far back its history is listed.",
+)
+
+slurm_cancellations = Table(
+    "slurm_cancellations",
+    metadata,
+    Column("ce", String(128), primary_key=True),
+    Column("stamp", String(32), primary_key=True),
+    Column("asked_at", UtcDateTime(), nullable=False),
+    comment="The pilots that a cluster was asked to cancel; of some it keeps no record itself.",
+)
+
 
 FIRST_LOOK = timedelta(days=7)
 """How far back the history is listed for the first time."""
@@ -34,13 +71,13 @@ class Memory:
         self._now = means.now
 
     def history_from(self) -> datetime:
-        """Tell from when on the history is to be listed now."""
+        """Return from when on the history is to be listed now."""
         row = self._row()
         begin = row.history_from if row is not None else None
         return begin - OVERLAP if begin is not None else self._now() - FIRST_LOOK
 
     def listed_at(self) -> datetime | None:
-        """Tell when all jobs were last listed."""
+        """Return when all jobs were last listed."""
         row = self._row()
         return None if row is None else row.listed_at
 
@@ -56,7 +93,7 @@ class Memory:
         self._set(**values)
 
     def is_tidy(self) -> bool:
-        """Tell whether what is no longer needed was removed not long ago."""
+        """Return whether what is no longer needed was removed not long ago."""
         row = self._row()
         if row is None or row.tidied_at is None:
             return False
@@ -74,10 +111,11 @@ class Memory:
         """Remember that these are about to be cancelled; of what was before, the first counts."""
         given = encode(("stamp",), [(stamp,) for stamp in sorted(set(stamps))])
         with self._uow() as tx:
-            tx.execute(_insert_cancellations(tx.dialect), {**given, **self._said()})
+            common = {"ce": self._ce, "asked_at": self._now()}
+            tx.execute(_insert_cancellations(tx.dialect), {**given, **common})
 
     def cancelled(self, stamps: Iterable[str]) -> set[str]:
-        """Tell which of these it was asked to cancel."""
+        """Return which of these it was asked to cancel."""
         given = encode(("stamp",), [(stamp,) for stamp in stamps])
         with self._uow() as tx:
             wanted = rows(tx.dialect, stamp=Text)
@@ -86,9 +124,6 @@ class Memory:
                 slurm_cancellations.c.stamp == wanted.c.stamp,
             )
             return set(tx.execute(query, given).scalars())
-
-    def _said(self) -> dict[str, Any]:
-        return {"for_ce": self._ce, "now": self._now()}
 
     def _row(self) -> Any:
         with self._uow() as tx:
@@ -104,14 +139,8 @@ class Memory:
 
 @cache
 def _insert_cancellations(dialect: str) -> Executable:
-    new = rows(dialect, stamp=Text)
-    make = postgresql_insert if dialect == "postgresql" else sqlite_insert
-    asked = select(
-        bindparam("for_ce", type_=String), new.c.stamp, bindparam("now", type_=UtcDateTime)
+    new = insert_rows(
+        dialect, slurm_cancellations, {"stamp": Text}, ce=String, asked_at=UtcDateTime
     )
-    # Without a WHERE, SQLite would read ON CONFLICT as a part of FROM.
-    return (
-        make(slurm_cancellations)
-        .from_select(["ce", "stamp", "asked_at"], asked.where(true()))
-        .on_conflict_do_nothing()
-    )
+    made: Executable = new.on_conflict_do_nothing()
+    return made

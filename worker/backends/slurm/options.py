@@ -5,57 +5,29 @@ another option, directive or command.
 """
 
 import re
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
 from worker.backends.contract import Options
-from worker.backends.slurm.words import OURS, is_printable
+from worker.backends.option_types import (
+    SLEEPER,
+    Environment,
+    Printable,
+    Program,
+    Script,
+    SomeSeconds,
+    check_printable,
+)
+from worker.backends.slurm.names import OURS
 from worker.domain.credential import CredentialKind
 
-# The pilots of a first try: each lives 5 to 20 seconds and harms nobody.
-SLEEPER = (
-    'echo "pilot $PILOTAGE_STAMP of $PILOTAGE_VO"; '
-    "exec sleep $((5 + $(od -An -N2 -tu2 /dev/urandom) % 16))"
-)
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXTRA = re.compile(r"--([a-z][a-z0-9-]*)(=.*)?", re.DOTALL)
 _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@%+:-]*")
 
 
-def _text(value: str) -> str:
-    if not value.strip() or not is_printable(value):
-        raise ValueError("it is empty or holds characters that cannot be printed")
-    return value
-
-
-def _script(value: str) -> str:
-    if not value.strip() or "\0" in value:
-        raise ValueError("it is empty or holds a zero byte")
-    return value
-
-
-def _program(words: tuple[str, ...]) -> tuple[str, ...]:
-    if not words or not words[0]:
-        raise ValueError("it names no program")
-    if any("\0" in word for word in words):
-        raise ValueError("it holds a zero byte")
-    return words
-
-
-def check_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Refuse what no shell can have in its environment."""
-    for name, value in environment.items():
-        if not _VARIABLE.fullmatch(name):
-            raise ValueError(f"{name!r} is not the name of a variable")
-        if "\0" in value:
-            raise ValueError(f"the value of {name} holds a zero byte")
-    return environment
-
-
 def _extra(word: str) -> str:
-    found = _EXTRA.fullmatch(_text(word))
+    found = _EXTRA.fullmatch(check_printable(word))
     if found is None:
         raise ValueError(f"write {word!r} as --name or --name=value")
     # sbatch takes the beginning of a name for the name.
@@ -71,26 +43,20 @@ def _login(value: str) -> str:
     return value
 
 
-Words = Annotated[str, Field(max_length=255), AfterValidator(_text)]
-Place = Annotated[str, Field(max_length=1000), AfterValidator(_text)]
+Words = Annotated[Printable, Field(max_length=255)]
+Place = Annotated[Printable, Field(max_length=1000)]
 Extra = Annotated[str, Field(max_length=1000), AfterValidator(_extra)]
 User = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=255)]
-Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86400)]
 
 
 class SlurmOptions(Options):
     """What a CE of this back-end may be told."""
 
-    command: (
-        Annotated[str, AfterValidator(_script)]
-        | Annotated[tuple[str, ...], AfterValidator(_program)]
-    ) = SLEEPER
+    command: Script | Program = SLEEPER
     """What a pilot runs if its VO has no script of its own: a text for /bin/sh, or one that begins
     with #!, or a program and its arguments as a list."""
 
-    environment: Annotated[dict[str, str], AfterValidator(check_environment)] = Field(
-        default_factory=dict
-    )
+    environment: Environment = Field(default_factory=dict)
     """Variables that every pilot of the CE gets."""
 
     login_environment: bool = False
@@ -121,7 +87,7 @@ class SlurmOptions(Options):
     memory: Annotated[int, Field(ge=1, le=2**40)] | None = None
     """MiB of memory for each pilot."""
 
-    walltime: Seconds | None = None
+    walltime: SomeSeconds | None = None
     """Seconds that a pilot may run, in whole minutes. Left out, what the partition says."""
 
     requeue: bool | None = None
@@ -144,7 +110,7 @@ class SlurmOptions(Options):
     """Where pilots write their output and how they ended: a folder that nodes and login node share;
     a relative one lies in the home of the user."""
 
-    keep_output: Seconds = 7 * 86400
+    keep_output: SomeSeconds = 7 * 86400
     """Seconds to keep what a pilot wrote, counted from its end."""
 
     programs: Annotated[Place, Field(pattern="^/")] | None = None
@@ -179,7 +145,7 @@ class SlurmOptions(Options):
     ssh_keep: Annotated[int, Field(ge=0, le=86400)] = 300
     """Seconds that an unused connection is kept for the next call; 0 shares none."""
 
-    call_timeout: Seconds = 60
+    call_timeout: SomeSeconds = 60
     """Seconds that a call may take, all programs that it runs together."""
 
     @model_validator(mode="after")

@@ -7,7 +7,6 @@ does not travel over SSH.
 
 import hashlib
 import os
-import pwd
 import shlex
 import shutil
 import tempfile
@@ -16,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from worker.backends.shell import Completed, run
+from worker.backends.identities import Identity
+from worker.backends.shell import STANDARD_PATH, Completed, clean_environment, run
 from worker.backends.slurm.options import SlurmOptions
 from worker.domain.errors import CredentialProblem, NotSetUp, Unavailable
 
-STANDARD_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 _LANGUAGE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
 ASKING = {
     **_LANGUAGE,
@@ -57,6 +56,15 @@ class Reach(Protocol):
         """Run a program to its end; `Unavailable` or `CredentialProblem` if it was not reached."""
 
 
+def reach_as(identity: Identity, options: SlurmOptions) -> Reach:
+    """Return where programs are run for the VOs of an identity."""
+    if options.ssh is None:
+        return Here(options)
+    if identity.path is None or not identity.vos:
+        return Login(options)
+    return Login(options, str(identity.path), options.ssh_users.get(identity.vos[0]))
+
+
 class Here:
     """The programs of this host."""
 
@@ -70,7 +78,7 @@ class Here:
         name, *rest = words
         return run(
             [self._find(name), *rest],
-            env={**_own(), **_kept("SLURM_CONF"), **env},
+            env={**clean_environment(), **_kept("SLURM_CONF"), **env},
             input=said,
             timeout=seconds,
             limit=LIMIT,
@@ -179,19 +187,9 @@ def _quoted(path: str, pattern: str = "") -> str:
     return '"' + path.replace("%", "%%") + pattern + '"'
 
 
-def _own() -> dict[str, str]:
-    """Make an environment as a fresh login has it, with nothing of the worker's in it."""
-    try:
-        user = pwd.getpwuid(os.geteuid())
-        who = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
-    except KeyError:  # a user id without a name, as containers have it
-        who = {"HOME": "/"}
-    return {"PATH": STANDARD_PATH, "SHELL": "/bin/sh", **who}
-
-
 def _agent() -> dict[str, str]:
     """Leave ssh what it needs of our environment."""
-    return {**_own(), **_kept("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")}
+    return {**clean_environment(), **_kept("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")}
 
 
 def _kept(*names: str) -> dict[str, str]:

@@ -6,8 +6,8 @@ a flag stands before the base state; sacct adds words of its own: `CANCELLED by 
 
 from collections.abc import Mapping
 from functools import lru_cache
-from signal import Signals
 
+from worker.domain import exits
 from worker.domain.pilot import Cause, Status
 
 Meaning = tuple[Status, Cause | None]
@@ -54,34 +54,20 @@ STATES: Mapping[str, Meaning] = {
 }
 """`FAILED` has no cause here: the exit code tells it."""
 
-_LAST_SIGNAL = 64
-
 
 @lru_cache(maxsize=256)
 def meaning(raw: str) -> tuple[Status | None, Cause | None]:
-    """Tell what a word means; nothing if nobody knows."""
+    """Return what a word means; nothing if nobody knows."""
     first = raw.split(maxsplit=1)[0].rstrip("+").upper() if raw.strip() else ""
     return STATES.get(first, (None, None))
 
 
 def is_failure(raw: str) -> bool:
-    """Tell whether a word says no more than that a job failed: why, its exit code tells."""
+    """Return whether a word says no more than that a job failed: why, its exit code tells."""
     return meaning(raw) == (Status.FAILED, None)
 
 
 def by_exit(code: int | None, signal: int | None) -> tuple[Cause, str | None]:
-    """Tell why a job failed from its exit code and the signal that ended it."""
-    # A shell whose command was killed by a signal passes it on as 128 and its number.
-    number = signal or ((code or 0) - 128)
-    if 0 < number <= _LAST_SIGNAL:
-        return Cause.SIGNAL, f"signal {_name(number)}"
-    if code:
-        return Cause.EXIT_CODE, f"exit code {code}"
-    return Cause.UNKNOWN, None
-
-
-def _name(number: int) -> str:
-    try:
-        return f"{number} ({Signals(number).name})"
-    except ValueError:
-        return str(number)
+    """Return why a job failed from its exit code and the signal that ended it."""
+    cause, reason = exits.meaning(exits.code_of(signal) if signal else code)
+    return cause or Cause.UNKNOWN, reason

@@ -1,6 +1,6 @@
-"""What a monitoring system reads: the numbers of each CE, credential and task, for Prometheus.
+"""The numbers of each CE, credential and task for a monitoring system, Prometheus.
 
-All is what the database says now, in a handful of statements. Pilots that are over are not counted:
+All of it is read from the database now, in a few statements. Pilots that are over are not counted:
 that would cost more with every day.
 """
 
@@ -16,7 +16,7 @@ from worker.db import schedules
 from worker.db.schedules import Schedule
 from worker.domain.credential import State
 from worker.domain.vo import ALL_VOS
-from worker.services.credentials import Standing, standings
+from worker.services.credentials import CredentialStanding, standings
 from worker.services.observe.overview import NORMAL, CELine, ce_lines
 from worker.services.observe.standstill import queue_of
 from worker.services.runtime import Runtime
@@ -46,7 +46,8 @@ SUCCESS = Metric(
 GETS_PILOTS = Metric(
     "pilotage_ce_gets_pilots",
     _CE,
-    "1 if it gets pilots; 0 if it is disabled, draining, held, paused, or its calls fail.",
+    "1 if it gets pilots; 0 if it is disabled, draining, held, paused, its calls fail, "
+    "or no worker calls it.",
 )
 ANSWERED = Metric("pilotage_ce_answered_timestamp_seconds", _CE, "When a CE last answered a call.")
 FAILED_CALLS = Metric(
@@ -89,20 +90,22 @@ METRICS = (
 )
 
 Sample = tuple[Metric, tuple[str, ...], float | None]
-"""A number by the values of its labels; none where nobody knows it."""
+"""A number by the values of its labels; `None` if it is not known."""
 
 
 def metrics(runtime: Runtime) -> str:
     """Write all metrics in Prometheus's text format."""
     now = runtime.now()
     with runtime.database.uow() as tx:
-        lines = ce_lines(tx, now, runtime.parameters)
-        seen, fired = standings(tx, now), schedules.get_all(tx)
-    return generate_latest(_Read([*_ces(lines), *_credentials(seen), *_tasks(fired)])).decode()
+        lines = ce_lines(tx, runtime)
+        credentials, fired = standings(tx, now), schedules.get_all(tx)
+    return generate_latest(
+        _Read([*_ces(lines), *_credentials(credentials), *_tasks(fired)])
+    ).decode()
 
 
 class _Read(Collector):
-    """What was read, as the library wants to be told."""
+    """The samples, in the form that the library collects."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         self._samples = samples
@@ -131,24 +134,24 @@ def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
         yield FAILED_CALLS, ce, line.failed_calls
 
 
-def _credentials(seen: Sequence[Standing]) -> Iterator[Sample]:
-    for one in seen:
+def _credentials(credentials: Sequence[CredentialStanding]) -> Iterator[Sample]:
+    for standing in credentials:
         # What nobody has looked into yet is neither good nor bad.
-        if one.state != State.UNSEEN:
-            credential = (one.vo, one.backend, one.kind)
-            yield LEFT, credential, one.seconds_left
-            yield USED, credential, one.used
-            yield USABLE, credential, one.state != State.UNUSABLE
+        if standing.state != State.UNSEEN:
+            labels = (standing.vo, standing.backend, standing.kind)
+            yield LEFT, labels, standing.seconds_left
+            yield USED, labels, standing.used
+            yield USABLE, labels, standing.state != State.UNUSABLE
 
 
 def _tasks(fired: Sequence[Schedule]) -> Iterator[Sample]:
-    for one in fired:
-        task = (one.task, one.vo or ALL_VOS)
-        yield FIRED, task, _seconds(one.last_at)
-        yield DONE, task, _seconds(one.done_at)
-        queue = queue_of(one)
-        if queue is not None and one.enabled:
-            yield PENDING, (*task, queue), one.pending
+    for schedule in fired:
+        task = (schedule.task, schedule.vo or ALL_VOS)
+        yield FIRED, task, _seconds(schedule.last_at)
+        yield DONE, task, _seconds(schedule.done_at)
+        queue = queue_of(schedule)
+        if queue is not None and schedule.enabled:
+            yield PENDING, (*task, queue), schedule.pending
 
 
 def _seconds(moment: datetime | None) -> float | None:

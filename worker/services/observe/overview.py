@@ -8,25 +8,27 @@ from pathlib import Path
 
 from worker.db import ces, decisions, failures, pilot_reads, schedules, slots, vos
 from worker.db.database import Database
-from worker.db.pages import Asked
+from worker.db.pages import PageRequest
 from worker.db.uow import Transaction
-from worker.domain.calls import state_of_calls, trouble
+from worker.domain.calls import NOT_ASKED, state_of_calls, trouble
 from worker.domain.decision import Decision
 from worker.domain.lengths import clock
 from worker.domain.pilot import Status, Transition
 from worker.domain.sending import Sending
 from worker.policy import explaining
-from worker.policy.learning import judge
+from worker.policy.learning import evaluate
 from worker.policy.parameters import Parameters
-from worker.services.credentials import Standing, standings
+from worker.services.credentials import CredentialStanding, standings
 from worker.services.observe.failing import LATELY, Ends
-from worker.services.observe.standstill import Standstill, standstills
+from worker.services.observe.standstill import Standstill, are_ces_asked, standstills
 from worker.services.runtime import Runtime
 
 NORMAL = str(Sending.NORMAL)
 """The state of a CE that gets pilots."""
 
 DISABLED = "disabled"
+
+NO_WORKER = "no worker calls it"
 
 ROOM = 16 << 20
 """The free bytes below which a disk is called full."""
@@ -57,11 +59,11 @@ class CELine:
 
     @property
     def limited(self) -> bool:
-        """Whether slots are empty and only its waiting limit keeps pilots from them."""
+        """Whether it has empty slots that only its waiting limit keeps empty."""
         return self.free < self.capacity - sum(self.occupying().values())
 
     def occupying(self) -> dict[Status, int]:
-        """Count its pilots by status."""
+        """Return how many of its pilots occupy a slot, by status."""
         return {
             Status.RESERVED: self.reserved,
             Status.SUBMITTING: self.submitting,
@@ -72,12 +74,12 @@ class CELine:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """All at a glance."""
+    """Everything at a glance."""
 
     at: datetime
     pilots: dict[Status, int]
     ces: list[CELine]
-    credentials: list[Standing]
+    credentials: list[CredentialStanding]
     decisions: list[Decision]
     transitions: list[tuple[str, Transition]]
     ends: Ends
@@ -90,19 +92,20 @@ class Overview:
 
 
 def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
-    """Read all at a glance, in a handful of statements."""
+    """Read everything at a glance, in a few statements."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         ticks = schedules.get_all(tx)
+        standing = standstills(ticks, now, runtime.lease)
         return Overview(
             at=now,
             pilots=pilot_reads.count_by_status(tx),
-            ces=ce_lines(tx, now, runtime.parameters),
+            ces=_ce_lines(tx, now, runtime.parameters, asked=are_ces_asked(standing)),
             credentials=standings(tx, now),
             decisions=_latest_decisions(tx, latest),
             transitions=pilot_reads.latest_transitions(tx, latest),
-            fired_at=max((one.last_at for one in ticks if one.last_at), default=None),
-            standstills=standstills(ticks, now, runtime.lease),
+            fired_at=max((tick.last_at for tick in ticks if tick.last_at), default=None),
+            standstills=standing,
             ends=failures.count_ends(tx, now - LATELY),
             full_disk=str(runtime.home) if is_full(runtime.home) else None,
         )
@@ -115,8 +118,16 @@ def is_full(folder: Path) -> bool:
     return False
 
 
-def ce_lines(tx: Transaction, now: datetime, parameters: Parameters) -> list[CELine]:
-    """Tell how every CE stands."""
+def ce_lines(tx: Transaction, runtime: Runtime) -> list[CELine]:
+    """Return a line for every CE."""
+    now = runtime.now()
+    standing = standstills(schedules.get_all(tx), now, runtime.lease)
+    return _ce_lines(tx, now, runtime.parameters, asked=are_ces_asked(standing))
+
+
+def _ce_lines(
+    tx: Transaction, now: datetime, parameters: Parameters, *, asked: bool
+) -> list[CELine]:
     by_status = pilot_reads.count_occupying(tx)
     return [
         CELine(
@@ -129,7 +140,7 @@ def ce_lines(tx: Transaction, now: datetime, parameters: Parameters) -> list[CEL
             running=by_status.get((ce.name, Status.RUNNING), 0),
             free=ce.available,
             success_rate=_rate(ce, now, parameters),
-            state=_state(ce, now),
+            state=_state(ce, now, asked=asked),
             failed_calls=ce.failed_calls,
             answered_at=ce.last_answered_at,
             unanswered_since=ce.unanswered_since,
@@ -144,7 +155,7 @@ def ce_lines(tx: Transaction, now: datetime, parameters: Parameters) -> list[CEL
 def states(runtime: Runtime) -> dict[str, str]:
     """Return the state of every CE, without its reason."""
     with runtime.database.uow() as tx:
-        lines = ce_lines(tx, runtime.now(), runtime.parameters)
+        lines = ce_lines(tx, runtime)
     return {line.name: short(line.state) for line in lines}
 
 
@@ -165,25 +176,33 @@ def explain(
 
 
 def steps(decision: Decision) -> list[tuple[str, str]]:
-    """Tell the steps of a decision in words, the result last."""
+    """Return the steps of a decision in words, the result last."""
     return explaining.steps(decision)
 
 
 def _latest_decisions(tx: Transaction, latest: int) -> list[Decision]:
-    asked = Asked(descending=True, limit=latest)
-    return decisions.find(tx, asked=asked).items
+    request = PageRequest(descending=True, limit=latest)
+    return decisions.find(tx, asked=request).items
 
 
 def _rate(ce: slots.CESlots, now: datetime, parameters: Parameters) -> float:
-    judged = judge(ce.learned, now=now, configured=ce.success_rate, parameters=parameters)
-    return judged.chances.all
+    evaluation = evaluate(ce.learned, now=now, configured=ce.success_rate, parameters=parameters)
+    return evaluation.chances.all
 
 
-def _state(ce: slots.CESlots, now: datetime) -> str:
-    sending, calls = _sending(ce, now), state_of_calls(ce)
+def _state(ce: slots.CESlots, now: datetime, *, asked: bool) -> str:
+    sending, calls, error = _sending(ce, now), state_of_calls(ce), ce.last_error
+    if calls is None and not asked:
+        calls, error = _not_asked(ce.last_answered_at, now), NO_WORKER
     if calls is None or sending == DISABLED:
         return sending
-    return calls if sending == NORMAL else f"{calls}, {sending}"
+    if sending != NORMAL:
+        return f"{calls}, {sending}"
+    return f"{calls}: {error}" if error else calls
+
+
+def _not_asked(answered_at: datetime | None, now: datetime) -> str:
+    return f"{NOT_ASKED}{_moment('since', answered_at, now)}"
 
 
 def _sending(ce: slots.CESlots, now: datetime) -> str:

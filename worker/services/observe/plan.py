@@ -13,29 +13,34 @@ from worker.db import vos
 from worker.db.slots import CESlots
 from worker.domain.ce import CE
 from worker.domain.decision import Decision
-from worker.domain.errors import Invalid, UnknownCE, UnknownVO
+from worker.domain.errors import UnknownCE, UnknownVO
 from worker.domain.nearest import nearest
+from worker.domain.validation import FileTable, read, within
 from worker.domain.vo import VO
 from worker.services.facts import Situation
 from worker.services.runtime import Runtime
-from worker.services.tasks.submit_pilots import decide, situation
+from worker.services.tasks.submit_pilots import decide, read_situation
 
-OF_A_CE = {
-    "capacity": int,
-    "waiting_limit": int,
-    "success_rate": float,
-    "enabled": bool,
-    "draining": bool,
-}
-OF_A_VO = {
-    "share": float,
-    "limit": int,
-    "demand": int,
-    "budget": int,
-    "enabled": bool,
-    "draining": bool,
-}
-MAY_BE_NONE = frozenset({"waiting_limit", "limit", "demand", "budget"})
+
+class SupposedCE(FileTable):
+    """What may be supposed of a CE."""
+
+    capacity: int = 0
+    waiting_limit: int | None = None
+    success_rate: float = 1.0
+    enabled: bool = True
+    draining: bool = False
+
+
+class SupposedVO(FileTable):
+    """What may be supposed of a VO."""
+
+    share: float = 1.0
+    limit: int | None = None
+    demand: int | None = None
+    budget: int | None = None
+    enabled: bool = True
+    draining: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +60,7 @@ def plan(
     """Decide for one VO or for all, each decision with its reason."""
     with runtime.database.uow() as tx:
         names = [vo] if vo is not None else vos.names(tx)
-        found = {name: situation(tx, runtime, name) for name in names}
+        found = {name: read_situation(tx, runtime, name) for name in names}
         _check(found[names[0]], supposed)
     given: Counter[str] = Counter()
     told: dict[str, int] = {}
@@ -74,22 +79,15 @@ def _check(found: Situation, supposed: Supposed) -> None:
     for name, values in supposed.ces.items():
         if name not in known_ces:
             raise UnknownCE(name, nearest(name, known_ces))
-        _known(f"CE {name}", values, OF_A_CE)
-        CE(**{"name": name, "backend": "any", "capacity": 0, **values})
+        with within(f"CE {name}"):
+            read(SupposedCE, values)
+            CE(**{"name": name, "backend": "any", "capacity": 0, **values})
     for name, values in supposed.vos.items():
         if name not in known_vos:
             raise UnknownVO(name, nearest(name, known_vos))
-        _known(f"VO {name}", values, OF_A_VO)
-        replace(known_vos[name], **values)
-
-
-def _known(what: str, values: Mapping[str, Any], known: Mapping[str, type]) -> None:
-    for key, value in values.items():
-        if key not in known:
-            raise Invalid(f"{what}: {key!r} cannot be supposed", nearest(key, known))
-        fits = type(value) is known[key] or (known[key] is float and type(value) is int)
-        if not fits and not (value is None and key in MAY_BE_NONE):
-            raise Invalid(f"{what}: {key}", f"{value!r} is of the wrong kind")
+        with within(f"VO {name}"):
+            read(SupposedVO, values)
+            replace(known_vos[name], **values)
 
 
 def _suppose(found: Situation, supposed: Supposed) -> Situation:
@@ -115,7 +113,7 @@ def _other_ce(ce: CESlots, values: Mapping[str, Any]) -> CESlots:
 
 
 def _after(found: Situation, given: Mapping[str, int], told: Mapping[str, int]) -> Situation:
-    """Tell what a situation is once others have got theirs."""
+    """Return a situation after the pilots of the VOs before this one."""
     counts = {
         name: (occupying + told.get(name, 0), waiting + told.get(name, 0))
         for name, (occupying, waiting) in {

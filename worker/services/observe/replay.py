@@ -12,16 +12,16 @@ from itertools import groupby
 from worker.db import decisions
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
-from worker.policy import registry
 from worker.policy.traces import Facts, facts_from
+from worker.services import policies
 from worker.services.runtime import Runtime
 
 PIECE = timedelta(minutes=10)
-"""So much of a day is read at once."""
+"""The part of a day that is read at once."""
 
 
 @dataclass(kw_only=True)
-class Compared:
+class ReplayResult:
     """What two policies gave over a day, by CE and by VO."""
 
     policy: str
@@ -35,14 +35,14 @@ class Compared:
     good_becomes: float = 0.0
 
 
-def replay(runtime: Runtime, day: date, policy_name: str) -> Compared:
+def replay(runtime: Runtime, day: date, policy_name: str) -> ReplayResult:
     """Decide every stored tick of a day again."""
-    policy = registry.find(policy_name)
-    found = Compared(policy=policy_name)
+    policy = policies.find(policy_name)
+    result = ReplayResult(policy=policy_name)
     for stored in _ticks(runtime, day):
         facts = _facts(stored)
         if facts is None:
-            found.skipped += 1
+            result.skipped += 1
             continue
         again = policy(
             now=facts.now,
@@ -51,43 +51,45 @@ def replay(runtime: Runtime, day: date, policy_name: str) -> Compared:
             ces=facts.ces,
             parameters=runtime.parameters,
         )
-        _count(found, facts, stored, again)
-    if not found.ticks:
+        _count(result, facts, stored, again)
+    if not result.ticks:
         raise Invalid(f"day {day}", "no decision of it is stored; see keep_decisions_days")
-    return found
+    return result
 
 
 def _ticks(runtime: Runtime, day: date) -> Iterator[list[Decision]]:
-    """Read a day piece by piece, a statement each, and part it into ticks."""
+    """Read a day in pieces, one statement each, and split it into ticks."""
     moment = datetime.combine(day, time(), tzinfo=UTC)
     end = moment + timedelta(days=1)
     while moment < end:
         with runtime.database.uow() as tx:
             stored = decisions.between(tx, moment, moment + PIECE)
-        for _, tick in groupby(stored, key=lambda one: (one.at, one.vo)):
+        for _, tick in groupby(stored, key=lambda decision: (decision.at, decision.vo)):
             yield list(tick)
         moment += PIECE
 
 
 def _facts(stored: list[Decision]) -> Facts | None:
-    """Read the facts of a tick; one of an older version, or cut by retention, has none."""
+    """Return the facts of a tick; `None` for an older version, or one cut by retention."""
     try:
         return facts_from(stored)
     except (Invalid, KeyError, TypeError, ValueError):
         return None
 
 
-def _count(found: Compared, facts: Facts, was: list[Decision], becomes: list[Decision]) -> None:
+def _count(
+    result: ReplayResult, facts: Facts, was: list[Decision], becomes: list[Decision]
+) -> None:
     chance = {ce.name: ce.chances.all if ce.chances else ce.success_rate for ce in facts.ces}
-    found.ticks += 1
-    for one in was:
-        _add(found.was, one.ce, one.granted)
-        _add(found.vo_was, one.vo, one.granted)
-        found.good_was += one.granted * chance[one.ce]
-    for one in becomes:
-        _add(found.becomes, one.ce, one.granted)
-        _add(found.vo_becomes, one.vo, one.granted)
-        found.good_becomes += one.granted * chance[one.ce]
+    result.ticks += 1
+    for decision in was:
+        _add(result.was, decision.ce, decision.granted)
+        _add(result.vo_was, decision.vo, decision.granted)
+        result.good_was += decision.granted * chance[decision.ce]
+    for decision in becomes:
+        _add(result.becomes, decision.ce, decision.granted)
+        _add(result.vo_becomes, decision.vo, decision.granted)
+        result.good_becomes += decision.granted * chance[decision.ce]
 
 
 def _add(counts: dict[str, int], name: str, number: int) -> None:

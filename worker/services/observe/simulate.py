@@ -2,14 +2,16 @@
 
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
-from worker.policy import registry
+from worker.policy.contract import DEFAULT_POLICY
 from worker.policy.parameters import DEFAULTS, Parameters
+from worker.services.files import read_toml
+from worker.services.policies import find
 from worker.simulation.drive import MakePolicy, Run, Sample, drive
 from worker.simulation.oracle import oracle
 from worker.simulation.scenario import Scenario, parse
@@ -18,15 +20,15 @@ from worker.simulation.score import Score, score
 ORACLE = "oracle"
 """It knows the truth; what it gets is what every other is measured by."""
 
-COMPARED = (registry.DEFAULT_POLICY, "proportional", "fill_all")
+COMPARED = (DEFAULT_POLICY, "proportional", "fill_all")
 """The policies that are compared when none is named."""
 
 SUFFIX = ".toml"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of one policy in one scenario."""
+class PolicyResult:
+    """The score of one policy in one scenario."""
 
     policy: str
     score: Score
@@ -38,32 +40,32 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """What became of several policies in one scenario; the oracle comes first."""
+class PolicyComparison:
+    """The scores of several policies in one scenario; the oracle comes first."""
 
     scenario: Scenario
     seed: int
-    outcomes: list[Outcome]
+    outcomes: list[PolicyResult]
 
 
 def scenarios() -> list[Scenario]:
     """List the scenarios that come with Pilotage."""
     folder = files("worker.simulation") / "scenarios"
-    found = [one for one in folder.iterdir() if one.name.endswith(SUFFIX)]
+    scenario_files = [file for file in folder.iterdir() if file.name.endswith(SUFFIX)]
     return [
-        parse(one.name.removesuffix(SUFFIX), tomllib.loads(one.read_text(encoding="utf-8")))
-        for one in sorted(found, key=lambda one: one.name)
+        parse(file.name.removesuffix(SUFFIX), tomllib.loads(file.read_text(encoding="utf-8")))
+        for file in sorted(scenario_files, key=lambda file: file.name)
     ]
 
 
-def load(told: str) -> Scenario:
+def load(name: str) -> Scenario:
     """Find a scenario that comes with Pilotage by its name, or read one from its file."""
-    if told.endswith(SUFFIX):
-        return _read(Path(told))
-    known = {scenario.name: scenario for scenario in scenarios()}
-    if told not in known:
-        raise Invalid(f"scenario {told}", f"{nearest(told, known)}; a file ends in {SUFFIX}")
-    return known[told]
+    if name.endswith(SUFFIX):
+        return parse(Path(name).stem, read_toml(Path(name)))
+    by_name = {scenario.name: scenario for scenario in scenarios()}
+    if name not in by_name:
+        raise Invalid(f"scenario {name}", f"{nearest(name, by_name)}; a file ends in {SUFFIX}")
+    return by_name[name]
 
 
 def compare(
@@ -73,29 +75,30 @@ def compare(
     hours: float | None = None,
     seed: int | None = None,
     parameters: Parameters = DEFAULTS,
-) -> Comparison:
+) -> PolicyComparison:
     """Run a scenario with the oracle and with each policy."""
-    scenario = replace(scenario, hours=scenario.hours if hours is None else hours)
+    if hours is not None:
+        scenario = scenario.model_copy(update={"hours": hours})
     seed = scenario.seed if seed is None else seed
-    found = []
+    runs = []
     for name, make in list(_makers(policies)):
         run = drive(scenario, make, seed=seed, parameters=parameters)
-        found.append((name, run, score(run, parameters)))
-    best = found[0][2]
-    outcomes = [_outcome(name, run, own, best) for name, run, own in found]
-    return Comparison(scenario=scenario, seed=seed, outcomes=outcomes)
+        runs.append((name, run, score(run, parameters)))
+    best = runs[0][2]
+    outcomes = [_outcome(name, run, own, best) for name, run, own in runs]
+    return PolicyComparison(scenario=scenario, seed=seed, outcomes=outcomes)
 
 
 def _makers(policies: Sequence[str]) -> Iterator[tuple[str, MakePolicy]]:
     yield ORACLE, oracle
     for name in dict.fromkeys(policies):
         if name != ORACLE:
-            policy = registry.find(name)
+            policy = find(name)
             yield name, lambda world, policy=policy: policy  # type: ignore[misc]
 
 
-def _outcome(name: str, run: Run, own: Score, best: Score) -> Outcome:
-    return Outcome(
+def _outcome(name: str, run: Run, own: Score, best: Score) -> PolicyResult:
+    return PolicyResult(
         policy=name,
         score=own,
         goodput=_part(own.useful, best.useful),
@@ -106,11 +109,3 @@ def _outcome(name: str, run: Run, own: Score, best: Score) -> Outcome:
 
 def _part(own: float, best: float) -> float:
     return own / best if best else 1.0
-
-
-def _read(path: Path) -> Scenario:
-    try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Invalid(f"scenario {path}", f"it is not TOML: {error}") from error
-    return parse(path.stem, told)

@@ -1,4 +1,4 @@
-"""What fires and is not done: whether workers are alive, by the schedules alone."""
+"""Tasks that fire and are not executed: whether workers are alive, by the schedules alone."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from worker.db.schedules import Schedule
 from worker.services.tasks import catalogue
 
 FIRINGS = 3
-"""So many firings that no worker answered by an execution, and something is wrong."""
+"""Firings without an execution after which something is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standstill:
-    """A queue whose tasks fire and are not done; one of them with its numbers."""
+    """A queue whose tasks fire and are not executed; one of the tasks with its numbers."""
 
     queue: str
     task: str
@@ -28,17 +28,24 @@ class Standstill:
 def standstills(
     schedules: Sequence[Schedule], now: datetime, patience: timedelta
 ) -> list[Standstill]:
-    """Find the queues that stand still. No execution lasts for longer than the patience."""
+    """Return the queues that stand still. No execution lasts longer than `patience`."""
     by_queue: dict[str, list[Schedule]] = {}
-    for one in schedules:
-        queue = queue_of(one)
+    for schedule in schedules:
+        queue = queue_of(schedule)
         if queue is not None:
-            by_queue.setdefault(queue, []).append(one)
+            by_queue.setdefault(queue, []).append(schedule)
     return [
-        _standstill(queue, overdue, alive=any(_was_done(one, now - patience) for one in of_queue))
+        _standstill(
+            queue, overdue, alive=any(_was_done(schedule, now - patience) for schedule in of_queue)
+        )
         for queue, of_queue in sorted(by_queue.items())
         if (overdue := list(_overdue(of_queue, now, patience)))
     ]
+
+
+def are_ces_asked(standing: Sequence[Standstill]) -> bool:
+    """Return whether a worker is alive that calls CEs."""
+    return all(one.alive for one in standing if one.queue == catalogue.CALL)
 
 
 def queue_of(schedule: Schedule) -> str | None:
@@ -50,11 +57,11 @@ def queue_of(schedule: Schedule) -> str | None:
 def sentence(standstill: Standstill, now: datetime) -> str:
     """Write a standstill in one line."""
     day = "" if standstill.since.date() == now.date() else f"{standstill.since:%Y-%m-%d} "
-    others = f", nor {', '.join(standstill.others)}" if standstill.others else ""
+    others = f" (likewise {', '.join(standstill.others)})" if standstill.others else ""
     why = (
         f"the workers of the queue {standstill.queue} do not keep up"
         if standstill.alive
-        else f"no worker takes the queue {standstill.queue}"
+        else f"no worker takes the queue {standstill.queue}; start one, or 'pilotage up'"
     )
     return (
         f"{standstill.task} fired {standstill.firings} times since "
@@ -65,10 +72,10 @@ def sentence(standstill: Standstill, now: datetime) -> str:
 def _overdue(
     of_queue: Sequence[Schedule], now: datetime, patience: timedelta
 ) -> Iterator[tuple[datetime, Schedule]]:
-    for one in of_queue:
-        since = one.pending_since
-        if one.enabled and one.pending >= FIRINGS and since and now - since > patience:
-            yield since, one
+    for schedule in of_queue:
+        since = schedule.pending_since
+        if schedule.enabled and schedule.pending >= FIRINGS and since and now - since > patience:
+            yield since, schedule
 
 
 def _standstill(
@@ -81,7 +88,7 @@ def _standstill(
         task=first.task,
         firings=first.pending,
         since=since,
-        others=tuple(sorted({one.task for _, one in overdue} - {first.task})),
+        others=tuple(sorted({schedule.task for _, schedule in overdue} - {first.task})),
         alive=alive,
     )
 

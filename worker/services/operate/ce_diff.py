@@ -1,7 +1,6 @@
-"""diff: what a CE has and the database lacks, and the reverse; adopted or cancelled on request.
+"""diff: the jobs of a CE against the pilots of the database; adopted or cancelled on request.
 
-Asking is one call. A request takes the lease, acts, and records like the tasks that run by
-themselves.
+It takes the turn of the CE, acts, and records as the periodic tasks do.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +23,7 @@ NEXT_CHECK = "the next check will record it"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class JobDifference:
     """One job or pilot about which the CE and the database do not agree."""
 
     stamp: str
@@ -37,19 +36,19 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
-    """What differs, and what was done about it. `expected` is what the next check will record."""
+class CEDiff:
+    """The differences, and what was done about them. `expected` are for the next check."""
 
     complete: bool
-    differences: list[Difference]
-    expected: list[Difference]
+    differences: list[JobDifference]
+    expected: list[JobDifference]
     adopted: int = 0
     cancelled: int = 0
 
 
 def diff(
     runtime: Runtime, ce_name: str, *, adopt_for: str | None = None, cancel: bool = False, yes: bool
-) -> Compared:
+) -> CEDiff:
     """Compare a CE with the database; adopt its unknown jobs for a VO, or cancel what is unwanted.
 
     Adoption comes first, so both together cancel only what could not be adopted.
@@ -70,7 +69,7 @@ def diff(
             raise
 
 
-def _ask(call: CECall, adopt_for: str | None, *, cancel: bool, yes: bool) -> Compared:
+def _ask(call: CECall, adopt_for: str | None, *, cancel: bool, yes: bool) -> CEDiff:
     uow = call.runtime.database.uow
     listing = call.driver.find()
     with uow() as tx:
@@ -83,10 +82,10 @@ def _ask(call: CECall, adopt_for: str | None, *, cancel: bool, yes: bool) -> Com
             adopted = _adopt(tx, call, comparison, adopt_for)
     unwanted = [job for job in comparison.unwanted() if job.stamp not in adopted] if cancel else []
     answers = call.driver.cancel(unwanted)
-    return Compared(
+    return CEDiff(
         complete=listing.complete,
-        differences=[one for one in differences if one.what != NEXT_CHECK],
-        expected=[one for one in differences if one.what == NEXT_CHECK],
+        differences=[difference for difference in differences if difference.what != NEXT_CHECK],
+        expected=[difference for difference in differences if difference.what == NEXT_CHECK],
         adopted=len(adopted),
         cancelled=sum(answer.accepted for answer in answers),
     )
@@ -103,7 +102,7 @@ def _insist_on_yes(
 
 
 def _adopt(tx: Transaction, call: CECall, comparison: Comparison, vo: str) -> set[str]:
-    """Take in the jobs that nobody knows, and take pilots in doubt for what the CE says."""
+    """Make pilots of unknown jobs, and give pilots in doubt the status that the CE reports."""
     now, ce = call.runtime.now(), call.ce
     by_vo: dict[str, list[Observed]] = {}
     for job in comparison.strangers:
@@ -122,16 +121,16 @@ def _adopt(tx: Transaction, call: CECall, comparison: Comparison, vo: str) -> se
 
 def _differences(
     tx: Transaction, call: CECall, listing: Listing
-) -> tuple[Comparison, list[Difference]]:
+) -> tuple[Comparison, list[JobDifference]]:
     ce = call.ce
-    known = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
-    comparison = compare(ce.name, listing, known)
-    said = {job.stamp: job for job in listing.jobs}
+    by_stamp = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
+    comparison = compare(ce.name, listing, by_stamp)
+    listed = {job.stamp: job for job in listing.jobs}
     delay = timedelta(seconds=call.options.visibility_delay)
     ours = [
         pilot
         for pilot in pilot_reads.at_ce(tx, ce.name)
-        if pilot.stamp in said or not _is_too_new(pilot, listing, delay)
+        if pilot.stamp in listed or not _is_too_new(pilot, listing, delay)
     ]
     return comparison, [
         *(_of_job(job, "nobody here knows its stamp") for job in comparison.strangers),
@@ -139,18 +138,18 @@ def _differences(
         *(_of_both(p, job, ENDED_HERE) for p, job in comparison.leftovers),
         *(_of_both(p, job, "not recorded here yet") for p, job in comparison.returning),
         *(_of_other_ce(p, job) for p, job in comparison.foreign),
-        *_ours(ours, said, listing),
+        *_ours(ours, listed, listing),
     ]
 
 
 def _ours(
-    ours: Sequence[Pilot], said: dict[str, Observed], listing: Listing
-) -> Iterator[Difference]:
-    """Find the pilots that the CE should have and has not, or has in another status."""
+    ours: Sequence[Pilot], listed: dict[str, Observed], listing: Listing
+) -> Iterator[JobDifference]:
+    """Yield the pilots that the CE should have and does not list, or lists in another status."""
     for pilot in ours:
-        job = said.get(pilot.stamp)
+        job = listed.get(pilot.stamp)
         if job is None and covers(listing, pilot):
-            yield Difference(
+            yield JobDifference(
                 stamp=pilot.stamp,
                 pilot_id=pilot.id,
                 here=pilot.status,
@@ -164,7 +163,7 @@ def _ours(
 
 
 def _is_too_new(pilot: Pilot, listing: Listing, delay: timedelta) -> bool:
-    """Tell whether a pilot was sent so lately that the CE need not list it yet."""
+    """Return whether a pilot was sent so recently that the CE need not list it yet."""
     sent_at = pilot.submitted_at or pilot.claimed_at
     return sent_at is not None and listing.as_of <= sent_at + delay
 
@@ -174,8 +173,8 @@ def _moved_on(pilot: Pilot, job: Observed) -> bool:
     return not doubtful and job.status not in (None, pilot.status)
 
 
-def _of_job(job: Observed, what: str) -> Difference:
-    return Difference(
+def _of_job(job: Observed, what: str) -> JobDifference:
+    return JobDifference(
         stamp=job.stamp,
         pilot_id=None,
         here=None,
@@ -186,14 +185,14 @@ def _of_job(job: Observed, what: str) -> Difference:
     )
 
 
-def _of_other_ce(pilot: Pilot | None, job: Observed) -> Difference:
+def _of_other_ce(pilot: Pilot | None, job: Observed) -> JobDifference:
     """Show a job that only the other CE may adopt or end."""
     what = "of another CE, which has no living pilot for it"
     return _of_job(job, what) if pilot is None else _of_both(pilot, job, what)
 
 
-def _of_both(pilot: Pilot, job: Observed, what: str) -> Difference:
-    return Difference(
+def _of_both(pilot: Pilot, job: Observed, what: str) -> JobDifference:
+    return JobDifference(
         stamp=pilot.stamp,
         pilot_id=pilot.id,
         here=pilot.status,

@@ -48,17 +48,17 @@ TURN = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """One step of a check: how it went, what was found, what to do. `ok` is `None` for progress."""
+class ProbeStep:
+    """One step of a check: how it went, its finding, and advice. `ok` is `None` for progress."""
 
     name: str
-    said: str
+    finding: str
     ok: bool | None = True
     do: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ProbeRequest:
     """What is to be checked."""
 
     vo: str | None = None
@@ -67,92 +67,104 @@ class Asked:
     pause: Callable[[float], None] = time.sleep
 
 
-def probe(runtime: Runtime, ce_name: str, asked: Asked) -> Iterator[Step]:
-    """Check a CE step by step; each step is told as soon as it is known."""
+def probe(runtime: Runtime, ce_name: str, request: ProbeRequest) -> Iterator[ProbeStep]:
+    """Check a CE step by step; yield each step as soon as it is done."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
         names = ces.allowed(tx, ce_name) or vos.names(tx)
-        if asked.vo is not None:
-            vos.get(tx, asked.vo)
-    if asked.vo is not None:
-        names = [asked.vo]
+        if request.vo is not None:
+            vos.get(tx, request.vo)
+    if request.vo is not None:
+        names = [request.vo]
     yield _gate(ce)
     try:
         options = runtime.options(ce)
         driver = runtime.driver(ce)
     except PilotageError as error:
         do = f"correct them: pilotage ce set {ce.name} --option KEY=VALUE"
-        yield Step(name="options", said=str(error), ok=False, do=do)
+        yield ProbeStep(name="options", finding=str(error), ok=False, do=do)
         return
-    yield Step(name="options", said=f"back-end {ce.backend}, they can be read")
+    yield ProbeStep(name="options", finding=f"back-end {ce.backend}, they can be read")
     usable = []
     for step, vo in _credentials(runtime, ce, options, names):
         yield step
         usable += [vo] if step.ok else []
     if not usable:
         return
-    reached = _hello(runtime, ce, driver, asked)
+    reached = _hello(runtime, ce, driver, request)
     yield reached
     if not reached.ok:
         return
-    yield _listing(runtime, ce, driver, asked)
-    if asked.pilot:
-        yield from _pilot(runtime, ce, usable[0], asked)
+    yield _listing(runtime, ce, driver, request)
+    if request.pilot:
+        yield from _pilot(runtime, ce, usable[0], request)
 
 
-def _gate(ce: CE) -> Step:
-    """Say what holds pilots back though all else is well; it is no failure."""
+def _gate(ce: CE) -> ProbeStep:
+    """Report a state in which the CE gets no pilots though it works; it is no failure."""
     state = "disabled" if not ce.enabled else "draining" if ce.draining else Sending.NORMAL
     do = None if state == Sending.NORMAL else f"to send pilots again: pilotage ce enable {ce.name}"
-    return Step(name="CE", said=f"{ce.name} is {state}, capacity {ce.capacity}", do=do)
+    return ProbeStep(name="CE", finding=f"{ce.name} is {state}, capacity {ce.capacity}", do=do)
 
 
 def _credentials(
     runtime: Runtime, ce: CE, options: Options, names: list[str]
-) -> Iterator[tuple[Step, str]]:
+) -> Iterator[tuple[ProbeStep, str]]:
     kind = options.credential
     if kind is None:
-        yield Step(name="credential", said="none is asked for"), names[0]
+        yield ProbeStep(name="credential", finding="none is asked for"), names[0]
         return
     with runtime.database.uow() as tx:
-        found = credentials.of_each_vo(tx, ce.backend, kind)
-    seen = files.usable({vo: found[vo] for vo in names}, ce.backend, kind, runtime.now())
-    for vo, one in seen.items():
-        if isinstance(one, Path):
-            yield Step(name="credential", said=f"the {kind} of VO {vo} can be used: {one}"), vo
+        by_vo = credentials.of_each_vo(tx, ce.backend, kind)
+    answers = files.usable({vo: by_vo[vo] for vo in names}, ce.backend, kind, runtime.now())
+    for vo, answer in answers.items():
+        if isinstance(answer, Path):
+            yield (
+                ProbeStep(
+                    name="credential", finding=f"the {kind} of VO {vo} can be used: {answer}"
+                ),
+                vo,
+            )
             continue
         do = f"renew it, or see: pilotage credential show {vo} {ce.backend}"
-        yield Step(name="credential", said=plain(one), ok=False, do=do if found[vo] else None), vo
+        yield (
+            ProbeStep(
+                name="credential", finding=plain(answer), ok=False, do=do if by_vo[vo] else None
+            ),
+            vo,
+        )
 
 
-def _hello(runtime: Runtime, ce: CE, driver: Guard, asked: Asked) -> Step:
+def _hello(runtime: Runtime, ce: CE, driver: Guard, request: ProbeRequest) -> ProbeStep:
     try:
-        said = _alone(runtime, ce, driver.hello, asked)
+        greeting = _alone(runtime, ce, driver.hello, request)
     except BackendError as error:
         return _failed("answer", error)
-    return Step(name="answer", said=said)
+    return ProbeStep(name="answer", finding=greeting)
 
 
-def _listing(runtime: Runtime, ce: CE, driver: Guard, asked: Asked) -> Step:
+def _listing(runtime: Runtime, ce: CE, driver: Guard, request: ProbeRequest) -> ProbeStep:
     try:
-        listing = _alone(runtime, ce, driver.find, asked)
+        listing = _alone(runtime, ce, driver.find, request)
     except BackendError as error:
         return _failed("listing", error)
     stamps = {job.stamp for job in listing.jobs}
     with runtime.database.uow() as tx:
         strangers = len(stamps - pilot_reads.by_stamps(tx, stamps).keys())
-    said = f"{len(stamps)} jobs of this installation, {strangers} of them unknown to the database"
+    finding = (
+        f"{len(stamps)} jobs of this installation, {strangers} of them unknown to the database"
+    )
     if not listing.complete:
         do = "nothing is given up by such a listing; look at the CE if this lasts"
-        return Step(name="listing", said=f"{said}; it is not complete", ok=False, do=do)
-    return Step(name="listing", said=f"{said}{_covered(listing)}")
+        return ProbeStep(name="listing", finding=f"{finding}; it is not complete", ok=False, do=do)
+    return ProbeStep(name="listing", finding=f"{finding}{_covered(listing)}")
 
 
 def _covered(listing: Listing) -> str:
     return "" if listing.vos is None else f"; of the VOs {', '.join(sorted(listing.vos)) or 'none'}"
 
 
-def _alone(runtime: Runtime, ce: CE, call: Callable[[], Answer], asked: Asked) -> Answer:
+def _alone(runtime: Runtime, ce: CE, call: Callable[[], Answer], request: ProbeRequest) -> Answer:
     """Call a CE while nobody else does."""
     name, waited = ce_calls.lease_name(ce.name), 0.0
     while True:
@@ -162,14 +174,14 @@ def _alone(runtime: Runtime, ce: CE, call: Callable[[], Answer], asked: Asked) -
             break
         if waited >= TURN:
             raise Unavailable(ce.name, "another execution is calling it; try again")
-        asked.pause(1)
+        request.pause(1)
         waited += 1
     with turn:
         return call()
 
 
-def _failed(name: str, error: BackendError) -> Step:
-    return Step(name=name, said=str(error), ok=False, do=_advice(error))
+def _failed(name: str, error: BackendError) -> ProbeStep:
+    return ProbeStep(name=name, finding=str(error), ok=False, do=_advice(error))
 
 
 def _advice(error: BackendError) -> str:
@@ -184,47 +196,49 @@ def _advice(error: BackendError) -> str:
     return "the CE answers in a way that is not understood: see its kind and version"
 
 
-def _pilot(runtime: Runtime, ce: CE, vo: str, asked: Asked) -> Iterator[Step]:
-    """See one pilot from its reservation to its end."""
+def _pilot(runtime: Runtime, ce: CE, vo: str, request: ProbeRequest) -> Iterator[ProbeStep]:
+    """Follow one pilot from its reservation to its end."""
     with runtime.database.uow() as tx:
         made = pilots.reserve(tx, [Grant(vo=vo, ce=ce.name, count=1)], runtime.now())
     if not made:
-        said = f"no slot of {ce.name} is free for VO {vo}"
+        finding = f"no slot of {ce.name} is free for VO {vo}"
         do = f"see why: pilotage plan --vo {vo}"
-        yield Step(name="pilot", said=said, ok=False, do=do)
+        yield ProbeStep(name="pilot", finding=finding, ok=False, do=do)
         return
     pilot_id = made[0].pilot_id
-    yield Step(name="pilot", said=f"{pilot_id} of VO {vo}: reserved", ok=None)
+    yield ProbeStep(name="pilot", finding=f"{pilot_id} of VO {vo}: reserved", ok=None)
     try:
-        yield from _follow(runtime, ce, pilot_id, asked)
+        yield from _follow(runtime, ce, pilot_id, request)
     except (BackendError, DatabaseError) as error:
-        yield Step(name="pilot", said=f"{pilot_id}: {error}", ok=False, do=_again(pilot_id))
+        yield ProbeStep(name="pilot", finding=f"{pilot_id}: {error}", ok=False, do=_again(pilot_id))
 
 
-def _follow(runtime: Runtime, ce: CE, pilot_id: int, asked: Asked) -> Iterator[Step]:
-    give_up = runtime.now() + asked.patience
-    seen = Status.RESERVED
+def _follow(runtime: Runtime, ce: CE, pilot_id: int, request: ProbeRequest) -> Iterator[ProbeStep]:
+    give_up = runtime.now() + request.patience
+    status = Status.RESERVED
     while True:
         hindered = _advance(runtime, ce, _get(runtime, pilot_id))
         pilot = _get(runtime, pilot_id)
         if pilot.status in FINAL:
-            yield _end(runtime, pilot, asked)
+            yield _end(runtime, pilot, request)
             return
-        if pilot.status is not seen:
-            seen = pilot.status
-            yield Step(name="pilot", said=_told(pilot), ok=None)
+        if pilot.status is not status:
+            status = pilot.status
+            yield ProbeStep(name="pilot", finding=_in_words(pilot), ok=None)
         if pilot.status is Status.RESERVED and hindered:
-            yield Step(name="pilot", said=f"{pilot_id}: {hindered}", ok=False, do=_again(pilot_id))
+            yield ProbeStep(
+                name="pilot", finding=f"{pilot_id}: {hindered}", ok=False, do=_again(pilot_id)
+            )
             return
         if runtime.now() >= give_up:
-            said = f"{pilot_id} is still {pilot.status} after {spoken(asked.patience)}"
-            yield Step(name="pilot", said=said, ok=False, do=_again(pilot_id))
+            finding = f"{pilot_id} is still {pilot.status} after {spoken(request.patience)}"
+            yield ProbeStep(name="pilot", finding=finding, ok=False, do=_again(pilot_id))
             return
-        asked.pause(min(5.0, max(0.5, runtime.options(ce).check_soonest)))
+        request.pause(min(5.0, max(0.5, runtime.options(ce).check_soonest)))
 
 
 def _advance(runtime: Runtime, ce: CE, pilot: Pilot) -> str | None:
-    """Do for a pilot what its next task would; tell what hindered it."""
+    """Do for a pilot what its next task would do; return what hindered it."""
     if pilot.status is Status.RESERVED:
         done = dispatch(runtime, ce.name)
         return None if done.busy else "; ".join(done.lines) or None
@@ -237,26 +251,26 @@ def _advance(runtime: Runtime, ce: CE, pilot: Pilot) -> str | None:
     return None
 
 
-def _end(runtime: Runtime, pilot: Pilot, asked: Asked) -> Step:
-    wrote = _wrote(runtime, pilot, asked)
-    said = f"{_told(pilot)}; {wrote}"
+def _end(runtime: Runtime, pilot: Pilot, request: ProbeRequest) -> ProbeStep:
+    wrote = _wrote(runtime, pilot, request)
+    finding = f"{_in_words(pilot)}; {wrote}"
     if pilot.status is Status.DONE:
-        return Step(name="pilot", said=said)
-    return Step(name="pilot", said=said, ok=False, do=_again(pilot.id))
+        return ProbeStep(name="pilot", finding=finding)
+    return ProbeStep(name="pilot", finding=finding, ok=False, do=_again(pilot.id))
 
 
-def _wrote(runtime: Runtime, pilot: Pilot, asked: Asked) -> str:
+def _wrote(runtime: Runtime, pilot: Pilot, request: ProbeRequest) -> str:
     if pilot.handle is None:
         return "it wrote nothing, for it did not arrive"
     try:
-        found = care.output(runtime, str(pilot.id), tail=LAST_LINES, pause=asked.pause)
+        output = care.output(runtime, str(pilot.id), tail=LAST_LINES, pause=request.pause)
     except PilotageError as error:
         return f"what it wrote cannot be had: {error}"
-    lines = [line for line in found.text.splitlines() if line.strip()]
+    lines = [line for line in output.text.splitlines() if line.strip()]
     return "\n".join(["the end of its output:", *lines]) if lines else "it wrote nothing"
 
 
-def _told(pilot: Pilot) -> str:
+def _in_words(pilot: Pilot) -> str:
     words = [str(word) for word in (pilot.cause, pilot.raw, pilot.reason) if word]
     why = f" ({', '.join(words)})" if words else ""
     return f"{pilot.id}: {pilot.status}{why}"

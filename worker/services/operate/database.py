@@ -1,12 +1,16 @@
 """Care of the database: make it, bring it up to date, look at it, empty it, remove it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from worker.backends import registry
+from worker.backends.contract import Backend
 from worker.db import chains, pilot_reads, schema, server
-from worker.db.chains import CORE, Chain, Place, Standing
+from worker.db.chains import CORE, CORE_CHAIN, Chain, ChainStanding, ChainState
 from worker.db.database import Database
-from worker.db.refusals import translated
+from worker.db.driver_errors import translated
 from worker.db.tables import pilots
 from worker.domain.errors import ConfirmationNeeded, InUse, PilotageError, SchemaAbsent
 
@@ -35,7 +39,7 @@ class ChainStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Deed:
-    """What was done to a whole database, and whether there was anything to do."""
+    """What was done to a whole database."""
 
     database: str
     deed: str
@@ -43,7 +47,7 @@ class Deed:
 
 
 def create(database: Database) -> Deed:
-    """Make an empty database, unless it is there."""
+    """Make an empty database, unless it exists."""
     return Deed(
         database=str(database), deed="created" if server.create(database.url) else "was there"
     )
@@ -60,20 +64,20 @@ def migrate_chain(database: Database, chain: Chain, *, stamp: bool = False) -> M
         _refuse_to_stamp_others(database, chain)
     if chain.name != CORE:
         _require_core(database)
-    was = chains.migrate(database.engine, chain, stamp=stamp)
+    before = chains.migrate(database.engine, chain, stamp=stamp)
     status = {
-        Place.CURRENT: "unchanged",
-        Place.ABSENT: "created",
-        Place.BEHIND: "migrated",
-        Place.FOREIGN: "stamped",
-    }[was.place]
-    return Migrated(chain=chain.name, status=status, was=was.revision, revision=was.head)
+        ChainState.CURRENT: "unchanged",
+        ChainState.ABSENT: "created",
+        ChainState.BEHIND: "migrated",
+        ChainState.FOREIGN: "stamped",
+    }[before.place]
+    return Migrated(chain=chain.name, status=status, was=before.revision, revision=before.head)
 
 
-def migrate_each(database: Database, wanted: Sequence[Chain]) -> list[Migrated]:
-    """Bring these chains up to date, each for itself: one that fails stops no other."""
+def migrate_each(database: Database, chosen: Iterable[Chain]) -> list[Migrated]:
+    """Bring these chains up to date, each on its own: one that fails stops no other."""
     done = []
-    for chain in wanted:
+    for chain in chosen:
         try:
             done.append(migrate_chain(database, chain))
         except Exception as error:  # noqa: BLE001 - a plug-in's migration may raise anything
@@ -81,15 +85,8 @@ def migrate_each(database: Database, wanted: Sequence[Chain]) -> list[Migrated]:
     return done
 
 
-def _failed(chain: Chain, error: Exception) -> Migrated:
-    told = " ".join(str(error).split())
-    if not isinstance(error, PilotageError):
-        told = f"{type(error).__name__}: {told}"
-    return Migrated(chain=chain.name, status="failed", was=None, revision=None, error=told)
-
-
 def setup(database: Database) -> tuple[Deed, list[Migrated]]:
-    """Make the database if need be and bring every chain up to date."""
+    """Make the database if needed, and bring every chain up to date."""
     return create(database), migrate(database)
 
 
@@ -100,7 +97,7 @@ def announce_setup(database: Database) -> str:
     with translated(database.url), database.engine.connect() as connection:
         standings = [chains.standing(connection, chain) for chain in database.chains]
         holds_pilots = server.has_rows(connection, pilots)
-    late = [s for s in standings if s.place is not Place.CURRENT]
+    late = [s for s in standings if s.place is not ChainState.CURRENT]
     if not late:
         return f"{database} is up to date: nothing to do"
     steps = ", ".join(f"{s.chain} from {s.revision or 'nothing'} to {s.head}" for s in late)
@@ -128,7 +125,7 @@ def reset(database: Database, *, yes: bool, force: bool = False) -> tuple[Deed, 
 
 
 def clean(database: Database, *, yes: bool, force: bool = False) -> Deed:
-    """Empty every table, and leave the VO that is meant by default."""
+    """Empty every table, except for the default VO."""
     _confirm(database, "empty", yes=yes, force=force)
     rows = server.empty(database.engine, database.chains)
     return Deed(database=str(database), deed="emptied", rows=rows)
@@ -141,24 +138,53 @@ def verify(database: Database) -> list[str]:
     late = [
         f"chain {s.chain}: {s.place}, at {s.revision or 'nothing'}, the newest is {s.head}"
         for s in standings
-        if s.place is not Place.CURRENT
+        if s.place is not ChainState.CURRENT
     ]
-    found = schema.differences(database.engine, database.chains)
-    return late + [str(difference) for difference in found]
+    differences = schema.differences(database.engine, database.chains)
+    return late + [str(difference) for difference in differences]
 
 
 def status(database: Database) -> list[ChainStatus]:
-    """Tell where each chain stands and how many rows its tables have."""
+    """Return where each chain stands and how many rows its tables have."""
     return [
         ChainStatus(
             chain=chain.name,
-            place=str(found.place),
-            revision=found.revision,
-            newest=found.head,
+            place=str(standing.place),
+            revision=standing.revision,
+            newest=standing.head,
             rows=rows,
         )
-        for chain, found, rows in _standings(database)
+        for chain, standing, rows in _standings(database)
     ]
+
+
+def list_backends(database: Database, backends: Mapping[str, Backend]) -> list[dict[str, Any]]:
+    """List the back-ends with the standing of their chains."""
+    by_name = {chain.chain: chain for chain in status(database)}
+    return [
+        {
+            "name": backend.name,
+            "about": backend.about,
+            "place": by_name[backend.name].place,
+            "revision": by_name[backend.name].revision,
+            "newest": by_name[backend.name].newest,
+            "tables": list(backend.chain.tables),
+        }
+        for backend in backends.values()
+    ]
+
+
+def migrate_one(database: Database, backends: Mapping[str, Backend], name: str) -> list[Migrated]:
+    """Bring the tables of one back-end up to date."""
+    return [migrate_chain(database, registry.get(backends, name).chain)]
+
+
+def write_revision(
+    database: Database, backends: Mapping[str, Backend], name: str, message: str
+) -> Path | None:
+    """Write the next migration of a chain, from where the database stands to the models."""
+    chain = CORE_CHAIN if name == CORE else registry.get(backends, name).chain
+    return chains.write_revision(database.engine, chain, message)
 
 
 def require_current(database: Database) -> None:
@@ -169,7 +195,14 @@ def require_current(database: Database) -> None:
         chains.require_current(connection, database.chains)
 
 
-def _standings(database: Database) -> list[tuple[Chain, Standing, dict[str, int | None]]]:
+def _failed(chain: Chain, error: Exception) -> Migrated:
+    message = " ".join(str(error).split())
+    if not isinstance(error, PilotageError):
+        message = f"{type(error).__name__}: {message}"
+    return Migrated(chain=chain.name, status="failed", was=None, revision=None, error=message)
+
+
+def _standings(database: Database) -> list[tuple[Chain, ChainStanding, dict[str, int | None]]]:
     with translated(database.url), database.engine.connect() as connection:
         return [
             (chain, chains.standing(connection, chain), server.row_counts(connection, chain))
@@ -178,7 +211,7 @@ def _standings(database: Database) -> list[tuple[Chain, Standing, dict[str, int 
 
 
 def _confirm(database: Database, deed: str, *, yes: bool, force: bool) -> None:
-    """Name what would be lost, and refuse without a yes or while pilots are active."""
+    """Refuse, with what would be lost, without a yes or while pilots are active."""
     counts = [item for _, _, rows in _standings(database) for item in rows.items()]
     rows = ", ".join(f"{table} ({count})" for table, count in counts if count)
     lost = f"this would {deed} {database} with {f'its rows in {rows}' if rows else 'no rows'}"
@@ -203,16 +236,18 @@ def _require_core(database: Database) -> None:
 
 
 def _refuse_to_stamp_others(database: Database, chain: Chain) -> None:
-    """Take on only tables that are what the newest revision would have made."""
+    """Refuse tables that differ from what the newest revision would make."""
     with translated(database.url), database.engine.connect() as connection:
-        if chains.standing(connection, chain).place is not Place.FOREIGN:
+        if chains.standing(connection, chain).place is not ChainState.FOREIGN:
             return
-    found = [
+    differences = [
         difference
         for difference in schema.differences(database.engine, database.chains)
         if difference.table in chain.tables
     ]
-    if found:
+    if differences:
         raise InUse(
-            f"chain {chain.name} cannot be stamped", f"{found[0]}", f"and {len(found) - 1} more"
+            f"chain {chain.name} cannot be stamped",
+            f"{differences[0]}",
+            f"and {len(differences) - 1} more",
         )

@@ -38,22 +38,22 @@ SCHEDULES = (
 def end(runtime: Runtime) -> None:
     """End the demonstration's processes on this host; simulated pilots need no ending."""
     here = CES[-1].name
-    held = [str(p.id) for p in _held(runtime, here)]
-    if held:
-        pilots.cancel(runtime, held, yes=True)
+    remaining = [str(p.id) for p in _at_ce(runtime, here)]
+    if remaining:
+        pilots.cancel(runtime, remaining, yes=True)
     deadline = time.monotonic() + END_SECONDS
-    while _held(runtime, here) and time.monotonic() < deadline:
+    while _at_ce(runtime, here) and time.monotonic() < deadline:
         check_pilots(runtime, here)
         time.sleep(0.2)
 
 
-def _held(runtime: Runtime, ce: str) -> list[Pilot]:
-    wanted = (Status.SUBMITTED, Status.RUNNING)
-    return pilots.list_pilots(runtime.database, statuses=wanted, ce=ce).items
+def _at_ce(runtime: Runtime, ce: str) -> list[Pilot]:
+    statuses = (Status.SUBMITTED, Status.RUNNING)
+    return pilots.list_pilots(runtime.database, statuses=statuses, ce=ce).items
 
 
 def prepare(database: Database, backends: Mapping[str, Backend], now: datetime) -> None:
-    """Add what is missing of the demonstration; what is there stays as it is."""
+    """Add the missing parts of the demonstration; present ones stay as they are."""
     ticks.seed(database, now, SCHEDULES)
     for ce in CES:
         registry.check_options(backends, ce.backend, ce.options)

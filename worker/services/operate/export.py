@@ -9,7 +9,7 @@ from typing import Any
 
 from worker.db import ces, credentials, payloads, schedules, vos
 from worker.db.database import Database
-from worker.db.pages import MOST, Asked
+from worker.db.pages import MOST, PageRequest
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.vo import VO
@@ -35,7 +35,7 @@ def export(database: Database) -> str:
 
 
 def _vos(tx: Transaction) -> Tables:
-    present = vos.find(tx, asked=Asked(limit=MOST)).items
+    present = vos.find(tx, asked=PageRequest(limit=MOST)).items
     scripts = payloads.of_vos(tx, [vo.name for vo in present])
     for vo in present:
         yield ("vo", vo.name), _changed(vo)
@@ -49,7 +49,7 @@ def _vos(tx: Transaction) -> Tables:
 
 
 def _ces(tx: Transaction) -> Tables:
-    for ce in ces.find(tx, asked=Asked(limit=MOST)).items:
+    for ce in ces.find(tx, asked=PageRequest(limit=MOST)).items:
         only_for = {} if ce.open_to_all else {"vos": ces.allowed(tx, ce.name)}
         yield ("ce", ce.name), {**_changed(ce), **only_for}
         if ce.options:

@@ -7,7 +7,7 @@ from worker.backends import registry
 from worker.backends.contract import Backend
 from worker.db import ces, demands, pilot_reads, vos
 from worker.db.database import Database
-from worker.db.pages import Asked, Page
+from worker.db.pages import Page, PageRequest
 from worker.demand import registry as sources
 from worker.domain.ce import CE
 from worker.domain.errors import ConfirmationNeeded, InUse
@@ -69,12 +69,17 @@ def list_ces(
     tags: Collection[str] = (),
     **asked: Any,
 ) -> Page[CE]:
-    """List CEs: one page, asked for as `Asked` says."""
+    """List CEs: one page, asked for as `PageRequest` says."""
     if backend is not None:
         registry.get(backends, backend)
     with database.uow() as tx:
         return ces.find(
-            tx, search=search, backend=backend, enabled=enabled, tags=tags, asked=Asked(**asked)
+            tx,
+            search=search,
+            backend=backend,
+            enabled=enabled,
+            tags=tags,
+            asked=PageRequest(**asked),
         )
 
 
@@ -149,6 +154,6 @@ def vo_names(database: Database) -> list[str]:
 def list_vos(
     database: Database, *, search: str | None = None, enabled: bool | None = None, **asked: Any
 ) -> Page[VO]:
-    """List VOs: one page, asked for as `Asked` says."""
+    """List VOs: one page, asked for as `PageRequest` says."""
     with database.uow() as tx:
-        return vos.find(tx, search=search, enabled=enabled, asked=Asked(**asked))
+        return vos.find(tx, search=search, enabled=enabled, asked=PageRequest(**asked))

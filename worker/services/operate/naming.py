@@ -1,7 +1,7 @@
-"""Which pilots somebody names: by number, stamp, the beginning of a stamp, or their CE's id.
+"""The pilots that somebody names: by number, stamp, beginning of a stamp, or id at the CE.
 
-A number names the pilot of this number. Where the CE is named too, the word is first taken for
-an id of that CE, as its batch system shows it.
+A number names the pilot of this number. With a CE, a word is first looked up among the ids of that
+CE, as its batch system shows them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ CERTAIN = 12
 """Characters from which on a word of digits alone is taken for the beginning of a stamp."""
 
 LISTED = 4
-"""Pilots that an ambiguous name lists at the most."""
+"""Pilots that an ambiguous name lists at most."""
 
 
 def pilots_named(
@@ -27,16 +27,16 @@ def pilots_named(
     """Return the pilots that these words name, each once; a word that names none is an error."""
     numbers = {word: int(word) for word in words if _is_number(word)}
     by_number = pilot_reads.by_ids(tx, numbers.values())
-    known = {word: by_number[i] for word, i in numbers.items() if i in by_number}
-    known |= pilot_reads.by_stamps(tx, {word for word in words if len(word) == STAMP_LENGTH})
-    pilots = [_named(tx, word, known, now, ce) for word in words]
+    by_word = {word: by_number[i] for word, i in numbers.items() if i in by_number}
+    by_word |= pilot_reads.by_stamps(tx, {word for word in words if len(word) == STAMP_LENGTH})
+    pilots = [_named(tx, word, by_word, now, ce) for word in words]
     return list({pilot.id: pilot for pilot in pilots}.values())
 
 
 def _named(
-    tx: Transaction, word: str, known: Mapping[str, Pilot], now: datetime, ce: str | None
+    tx: Transaction, word: str, by_word: Mapping[str, Pilot], now: datetime, ce: str | None
 ) -> Pilot:
-    exact = [known[word]] if word in known and ce in (None, known[word].ce) else []
+    exact = [by_word[word]] if word in by_word and ce in (None, by_word[word].ce) else []
     if exact and ce is None:
         return exact[0]
     candidates = (

@@ -1,89 +1,106 @@
-"""Pausing a CE by hand, and letting it go on; and the history of its pauses."""
+"""When CEs get nothing: pauses by hand, and their end; maintenances, which are known before."""
 
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from worker.db import ces, health, sending
+from worker.db import ces, health, maintenances, sending
 from worker.db.database import Database
-from worker.db.pages import Asked, Page
+from worker.db.maintenances import Maintenance
+from worker.db.pages import Page, PageRequest
 from worker.db.sending import SendingChange
 from worker.domain.calls import trouble
-from worker.domain.errors import Invalid
+from worker.domain.errors import ConfirmationNeeded, Invalid
 from worker.domain.sending import Sending
-from worker.policy.learning import judge, reopen
+from worker.policy.learning import end_pause, evaluate
 from worker.services.runtime import Runtime
 
 
 def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None) -> None:
-    """Send nothing to a CE, not even a probe, until somebody says so or a moment comes."""
+    """Send nothing to a CE, not even a probe, until somebody resumes it or a moment comes."""
     now = runtime.now()
     if not reason.strip():
         raise Invalid("reason", "say why, for whoever comes next")
     if until is not None and until <= now:
         raise Invalid("until", f"{until:%Y-%m-%d %H:%M}Z is over")
     with runtime.database.uow() as tx:
-        was = health.get(tx, ce)
-        sending.put(tx, ce, Sending.HELD, reason, now, until)
-        change = SendingChange(
-            ce=ce,
-            was=was.sending,
-            became=Sending.HELD,
-            reason=reason,
-            by_hand=True,
-            until=until,
-            at=now,
+        before, became = health.get(tx, ce).sending, Sending.HELD
+        new = SendingChange(
+            ce=ce, was=before, became=became, reason=reason, by_hand=True, until=until, at=now
         )
-        sending.add(tx, [change])
+        sending.change(tx, new, reason, now)
 
 
 def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
-    """End a pause, whoever made it; what was held against the CE weighs less."""
+    """End a pause, whoever made it; old failures of the CE lose weight."""
     now = runtime.now()
     with runtime.database.uow() as tx:
-        was, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
-        if was.sending is Sending.NORMAL:
+        before, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
+        if before.sending is Sending.NORMAL:
             raise Invalid(f"CE {ce}", "it is not paused")
-        given = runtime.parameters
-        if judge(was.learned, now=now, configured=configured, parameters=given).pause is not None:
-            learned = reopen(was.learned, reason, now=now, configured=configured, parameters=given)
+        parameters = runtime.parameters
+        if (
+            evaluate(before.learned, now=now, configured=configured, parameters=parameters).pause
+            is not None
+        ):
+            learned = end_pause(
+                before.learned, reason, now=now, configured=configured, parameters=parameters
+            )
             health.save_learned(tx, ce, learned.state)
-        sending.put(tx, ce, Sending.NORMAL, None, None)
-        change = SendingChange(
-            ce=ce,
-            was=was.sending,
-            became=Sending.NORMAL,
-            reason=reason,
-            by_hand=True,
-            until=None,
-            at=now,
+        new = SendingChange(
+            ce=ce, was=before.sending, became=Sending.NORMAL, reason=reason, by_hand=True, at=now
         )
-        sending.add(tx, [change])
+        sending.change(tx, new)
 
 
 def state(runtime: Runtime, ce: str) -> dict[str, Any]:
     """Return whether a CE is sent pilots, how its calls go, and the chances learnt of it."""
     with runtime.database.uow() as tx:
-        known, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
+        record, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
     now = runtime.now()
-    judged = judge(known.learned, now=now, configured=configured, parameters=runtime.parameters)
-    chances = judged.chances
+    evaluation = evaluate(
+        record.learned, now=now, configured=configured, parameters=runtime.parameters
+    )
+    chances = evaluation.chances
     return {
-        "calls": trouble(known, now),
-        "failed_calls": known.failed_calls,
-        "answered_at": known.last_answered_at,
-        "unanswered_since": known.unanswered_since,
-        "last_error": known.last_error,
-        "retry_at": known.retry_at,
-        "sending": known.sending,
-        "sending_reason": known.sending_reason,
-        "sending_since": known.sending_since,
-        "held_until": known.held_until,
+        "calls": trouble(record, now),
+        "failed_calls": record.failed_calls,
+        "answered_at": record.last_answered_at,
+        "unanswered_since": record.unanswered_since,
+        "last_error": record.last_error,
+        "retry_at": record.retry_at,
+        "sending": record.sending,
+        "sending_reason": record.sending_reason,
+        "sending_since": record.sending_since,
+        "held_until": record.held_until,
         "chances": {name: round(value, 2) for name, value in asdict(chances).items()},
     }
 
 
-def history(database: Database, ce: str, **asked: Any) -> Page[SendingChange]:
+def history(database: Database, ce: str, **request: Any) -> Page[SendingChange]:
     """List when a CE was paused, held or resumed."""
     with database.uow() as tx:
-        return sending.find(tx, ce, asked=Asked(**asked))
+        return sending.find(tx, ce, asked=PageRequest(**request))
+
+
+def add_maintenance(
+    database: Database, ce: str, begins_at: datetime, ends_at: datetime, reason: str
+) -> int:
+    """Add a maintenance; return its id."""
+    maintenance = Maintenance(ce=ce, begins_at=begins_at, ends_at=ends_at, reason=reason)
+    with database.uow() as tx:
+        return maintenances.add(tx, maintenance)
+
+
+def maintenances_of(database: Database, ce: str | None, now: datetime) -> list[Maintenance]:
+    """Return the maintenances that are not over, of one CE or of all."""
+    with database.uow() as tx:
+        return maintenances.find(tx, ce, now)
+
+
+def remove_maintenance(database: Database, ce: str, which: int, *, yes: bool) -> None:
+    if not yes:
+        would = f"this would remove maintenance {which} of CE {ce}"
+        raise ConfirmationNeeded(would, "say --yes if you mean it")
+    with database.uow() as tx:
+        maintenances.remove(tx, ce, which)

@@ -7,14 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from worker.backends.guard import Guard
-from worker.db import ces, mover, outputs, pilot_reads, pilots
+from worker.db import ces, outputs, pilot_reads, pilots
 from worker.db.database import Database
-from worker.db.pages import Asked, Page
+from worker.db.pages import Page, PageRequest
 from worker.db.pilot_search import restriction
 from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
-from worker.domain.pilot import AT_CE, FINAL, Move, Pilot, Status, Transition
+from worker.domain.pilot import AT_CE, FINAL, Pilot, Status, Transition
 from worker.domain.secrets import without_secrets
+from worker.domain.texts import abridged
 from worker.services import ce_calls
 from worker.services.operate.naming import pilots_named
 from worker.services.runtime import Runtime, TaskResult
@@ -34,9 +35,9 @@ def list_pilots(
     statuses: Collection[Status] = (),
     ce: str | None = None,
     vo: str | None = None,
-    **asked: Any,
+    **request: Any,
 ) -> Page[Pilot]:
-    """List pilots: one page, asked for as `Asked` says."""
+    """List pilots: one page, asked for as `PageRequest` says."""
     with database.uow() as tx:
         return pilot_reads.find(
             tx,
@@ -46,7 +47,7 @@ def list_pilots(
             statuses=statuses,
             ce=ce,
             vo=vo,
-            asked=Asked(**asked),
+            asked=PageRequest(**request),
         )
 
 
@@ -66,7 +67,7 @@ def show_pilot(
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What a pilot wrote: from its CE, or what was kept of it when it failed."""
+    """The output of a pilot: from its CE, or the end that was kept when it failed."""
 
     text: str
     truncated: bool = False
@@ -81,10 +82,10 @@ def output(
     tail: int | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Written:
-    """Fetch what a pilot wrote, as far as its CE keeps it: all, or its last lines.
+    """Fetch the output of a pilot, as far as its CE keeps it: all, or its last lines.
 
-    A CE that cannot be reached is asked a few times. Where it does not give it, there may be
-    what was kept when the pilot failed.
+    A CE that cannot be reached is tried a few times. If it gives nothing, there may be the end that
+    was kept when the pilot failed.
     """
     with runtime.database.uow() as tx:
         [pilot] = pilots_named(tx, [which], runtime.now(), ce)
@@ -93,15 +94,15 @@ def output(
     if pilot.handle is None:
         raise InUse(f"pilot {pilot.id}", f"it is {pilot.status} and the CE has no output of it")
     try:
-        found = _fetch(runtime.driver(place), Job.of(pilot), pause)
+        answer = _fetch(runtime.driver(place), Job.of(pilot), pause)
     except BackendError:
         if kept is None:
             raise
-        found = Output(text="")
-    if kept is not None and not found.text:
+        answer = Output(text="")
+    if kept is not None and not answer.text:
         end = bounded(Output(text=without_secrets(kept.text), truncated=True), tail)
         return Written(text=end.text, truncated=end.truncated, kept_at=kept.kept_at)
-    whole = bounded(found, tail)
+    whole = bounded(answer, tail)
     return Written(text=whole.text, truncated=whole.truncated)
 
 
@@ -115,7 +116,7 @@ def _fetch(driver: Guard, job: Job, pause: Callable[[float], None]) -> Output:
 
 
 def bounded(whole: Output, tail: int | None) -> Output:
-    """Keep what may be shown: the last lines, or all but the middle of a very long text."""
+    """Cut an output for showing: to its last lines, or without the middle of a very long text."""
     text = whole.text
     if tail is not None:
         lines = text.splitlines(keepends=True)
@@ -124,41 +125,37 @@ def bounded(whole: Output, tail: int | None) -> Output:
     if len(text) <= LONGEST:
         return whole
     half = LONGEST // 2
-    note = f"\n[... {len(text) - 2 * half} characters are left out here ...]\n"
-    return Output(text=text[:half] + note + text[-half:], truncated=True)
+    cut = abridged(text[:half], len(text) - 2 * half, text[-half:], "characters")
+    return Output(text=cut, truncated=True)
 
 
 def cancel(
     runtime: Runtime, which: Sequence[str], *, yes: bool, ce: str | None = None
 ) -> TaskResult:
-    """End pilots: those not sent at once, those at a CE by asking it, a call for each CE.
+    """End pilots: unsent ones at once, the others by their CE, in one call for each CE.
 
-    The wish is written down before the CE is asked. A CE that cannot be asked now is asked again
-    by every check of the pilot, and what came of it a check will tell.
+    The request is stored before the CE is called. If the CE cannot be called now, every check of
+    the pilot calls it again; a check also records the result.
     """
     with runtime.database.uow() as tx:
-        found = {pilot.id: pilot for pilot in pilots_named(tx, which, runtime.now(), ce)}
+        by_id = {pilot.id: pilot for pilot in pilots_named(tx, which, runtime.now(), ce)}
         if not yes:
-            lost = f"this would cancel pilot {', '.join(map(str, found))}"
+            lost = f"this would cancel pilot {', '.join(map(str, by_id))}"
             raise ConfirmationNeeded(lost, "say --yes if you mean it")
-        unsent = [pilot.id for pilot in found.values() if pilot.status is Status.RESERVED]
-        moves = [
-            Move(pilot_id=i, was=Status.RESERVED, to=Status.CANCELLED, reason="asked for")
-            for i in unsent
-        ]
-        cancelled = mover.move(tx, moves, runtime.now()).moved
-        pilots.request_cancel(tx, found, runtime.now())
+        unsent = [pilot.id for pilot in by_id.values() if pilot.status is Status.RESERVED]
+        cancelled = pilots.cancel_reserved(tx, unsent, "asked for", runtime.now())
+        pilots.request_cancel(tx, by_id, runtime.now())
     at_ces: dict[str, list[Pilot]] = {}
-    for pilot in found.values():
+    for pilot in by_id.values():
         if pilot.handle is not None and pilot.status in AT_CE:
             at_ces.setdefault(pilot.ce, []).append(pilot)
     answers = {name: _ask(runtime, name, theirs) for name, theirs in at_ces.items()}
     lines = [f"{name}: {answer}" for name, answer in answers.items() if isinstance(answer, str)]
     return TaskResult(
         counts={
-            "cancelled": len(cancelled),
+            "cancelled": cancelled,
             "asked": sum(answer for answer in answers.values() if isinstance(answer, int)),
-            "over already": sum(pilot.status in FINAL for pilot in found.values()),
+            "over already": sum(pilot.status in FINAL for pilot in by_id.values()),
         },
         lines=tuple(lines),
     )

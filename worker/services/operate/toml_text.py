@@ -37,7 +37,7 @@ def value(item: Any) -> str:
     if isinstance(item, int | float):
         return repr(item)
     if isinstance(item, Mapping):
-        pairs = [f"{key(name)} = {value(one)}" for name, one in item.items()]
+        pairs = [f"{key(name)} = {value(element)}" for name, element in item.items()]
         return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
     return f"[{', '.join(map(value, item))}]"
 

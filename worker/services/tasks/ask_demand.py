@@ -23,8 +23,8 @@ from worker.services.turns import Turn
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
-    """The demand that counts, and how it was found where it was not simply told."""
+class CurrentDemand:
+    """The demand that counts now, and how it came about, if it was not set."""
 
     demand: int | None
     note: str | None = None
@@ -60,12 +60,12 @@ def _ask(turn: Turn, vo: VO, source: Mapping[str, Any]) -> TaskResult:
 
 
 def plan(runtime: Runtime, vo_name: str) -> TaskResult:
-    """Say what `ask_demand` would ask; ask nobody."""
+    """Return what `ask_demand` would ask; ask nobody."""
     with runtime.database.uow() as tx:
         vo = vos.get(tx, vo_name)
-        known = known_demand(vo, demands.get_all(tx).get(vo_name, demands.NONE), runtime.now())
-    asked = 0 if vo.source is None else 1
-    return TaskResult(counts={"would ask": asked}, lines=(known.note,) if known.note else ())
+        demand = current_demand(vo, demands.get_all(tx).get(vo_name, demands.NONE), runtime.now())
+    count = 0 if vo.source is None else 1
+    return TaskResult(counts={"would ask": count}, lines=(demand.note,) if demand.note else ())
 
 
 def with_source(tx: Transaction, now: datetime) -> list[str]:
@@ -73,19 +73,19 @@ def with_source(tx: Transaction, now: datetime) -> list[str]:
     return vos.with_source(tx)
 
 
-def known_demand(vo: VO, answer: Answer, now: datetime) -> Known:
-    """Tell which demand counts now: what the VO says itself, or what its source answered."""
+def current_demand(vo: VO, answer: Answer, now: datetime) -> CurrentDemand:
+    """Return the demand that counts now: that of the VO itself, or the answer of its source."""
     if vo.source is None:
-        return Known(demand=vo.demand)
+        return CurrentDemand(demand=vo.demand)
     source, options = registry.check(vo.source)
     age = None if answer.answered_at is None else now - answer.answered_at
     if answer.demand is not None and age is not None and age <= timedelta(seconds=options.keep):
-        asked = f"{source.name} answered {answer.demand} {age.total_seconds():.0f} s ago"
-        return Known(demand=answer.demand, note=asked)
+        line = f"{source.name} answered {answer.demand} {age.total_seconds():.0f} s ago"
+        return CurrentDemand(demand=answer.demand, note=line)
     since = "never" if answer.answered_at is None else f"last at {answer.answered_at:%H:%M:%S}Z"
     why = f"demand unknown: {source.name} answered {since}"
     if answer.problem:
         why += f" ({answer.problem})"
     demand = {Unknown.HOLD: 0, Unknown.TRICKLE: options.trickle, Unknown.FILL: None}
     note = f"{why}; the rule is {options.unknown}"
-    return Known(demand=demand[options.unknown], note=note, certain=False)
+    return CurrentDemand(demand=demand[options.unknown], note=note, certain=False)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any
 
+from worker import plugins
 from worker.db import ces, pilot_reads, vos
 from worker.db.uow import Transaction
 from worker.domain.errors import ConfigurationError, UnknownTask
@@ -24,7 +24,7 @@ from worker.domain.schedule import Scope
 from worker.services.runtime import TaskResult
 
 Run = Callable[..., TaskResult]
-"""Takes the parts, and the name of a VO or CE unless the task is global."""
+"""Takes the runtime, and the name of a VO or CE unless the task is global."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ CALL = "call"
 """The queue of tasks that call a CE, and may be slow."""
 
 
-def _nobody(tx: Transaction, now: datetime) -> list[str]:
+def _no_subjects(tx: Transaction, now: datetime) -> list[str]:
     return []
 
 
@@ -125,7 +125,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=_on_first_use("learn", "learn"),
         plan=_on_first_use("learn", "plan"),
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=PLAN,
         every=60,
     ),
@@ -135,7 +135,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=_on_first_use("sweep", "sweep"),
         plan=_on_first_use("sweep", "plan"),
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=PLAN,
         every=60,
     ),
@@ -145,7 +145,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=_on_first_use("renew_credentials", "renew_credentials"),
         plan=_on_first_use("renew_credentials", "plan"),
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=CALL,
         every=60,
     ),
@@ -155,7 +155,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=_on_first_use("report", "report"),
         plan=_on_first_use("report", "plan"),
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=PLAN,
         cron="0 * * * *",
     ),
@@ -165,7 +165,7 @@ BUILT_IN = (
         scope=Scope.GLOBAL,
         run=_on_first_use("prune", "prune"),
         plan=_on_first_use("prune", "plan"),
-        subjects=_nobody,
+        subjects=_no_subjects,
         queue=PLAN,
         cron="30 3 * * *",
     ),
@@ -180,29 +180,16 @@ def import_all() -> None:
 
 @cache
 def tasks() -> dict[str, Task]:
-    """Find every task, ours and those of extensions."""
-    found = {task.name: task for task in BUILT_IN}
-    for point in sorted(entry_points(group="pilotage.tasks"), key=lambda point: point.name):
-        task = _load(point)
-        if found.setdefault(task.name, task) is not task:
+    """Return every task by its name, ours and those of extensions."""
+    by_name = {task.name: task for task in BUILT_IN}
+    for task in plugins.load("pilotage.tasks", Task, "task").values():
+        if by_name.setdefault(task.name, task) is not task:
             raise ConfigurationError(f"task {task.name}", "two distributions bring it")
-    return found
+    return by_name
 
 
 def get(name: str) -> Task:
-    """Find one task."""
-    known = tasks()
-    if name not in known:
-        raise UnknownTask(name, nearest(name, known))
-    return known[name]
-
-
-def _load(point: Any) -> Task:
-    try:
-        task = point.load()
-    except Exception as error:  # a plug-in may raise anything
-        reason = f"it cannot be loaded: {type(error).__name__}: {error}"
-        raise ConfigurationError(f"task {point.name}", reason) from error
-    if not isinstance(task, Task):
-        raise ConfigurationError(f"task {point.name}", f"{point.value} is not a Task")
-    return task
+    by_name = tasks()
+    if name not in by_name:
+        raise UnknownTask(name, nearest(name, by_name))
+    return by_name[name]

@@ -35,7 +35,7 @@ def check_pilots(runtime: Runtime, ce_name: str) -> TaskResult:
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Say what `check_pilots` would do now; change nothing and call no CE."""
+    """Return what `check_pilots` would do now; change nothing and call no CE."""
     with runtime.database.uow() as tx:
         ces.get(tx, ce_name)
         due = pilot_reads.due(tx, ce_name, runtime.now(), runtime.batch)
@@ -113,7 +113,7 @@ def _record_failure(
 
 
 def _alive_though_unwanted(due: Sequence[Pilot], answers: Sequence[Observed]) -> list[Job]:
-    """Return the jobs whose end was asked for and that go on."""
+    """Return the jobs that are still alive though their end was asked for."""
     alive = {answer.stamp for answer in answers if answer.status in AT_CE}
     return [
         Job.of(pilot)

@@ -5,16 +5,16 @@ the pilots submitting; `reconcile` finds out by their stamps what became of them
 credential cannot be used now is left out of the claim, and its pilots stay as they are.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
-from worker.db import ces, mover, pilot_reads, pilots
+from worker.db import ces, pilot_reads, pilots
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.payload import Fitted
-from worker.domain.pilot import Cause, Move, Status
+from worker.domain.pilot import Cause, Move
 from worker.domain.schedule import Outcome
 from worker.services import ce_calls, credentials, payloads
 from worker.services.ce_calls import CECall
@@ -22,7 +22,7 @@ from worker.services.runtime import Runtime, TaskResult, skipped
 
 
 def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Send what is reserved for a CE, a batch at the most."""
+    """Send the reserved pilots of a CE, one batch at most."""
     # Read before the claim: a file may lie where it takes long, and no unit of work is to wait.
     barred = credentials.barred(runtime, ce_name)
     with runtime.database.uow() as tx:
@@ -31,7 +31,10 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
         if not waiting:
             return skipped("nothing is reserved")
         if not ce.enabled or ce.draining:
-            return _cancel(tx, runtime, waiting)
+            # Its pilots were never sent: their slots are free again.
+            reason = "the CE takes no more pilots"
+            count = pilots.cancel_reserved(tx, waiting, reason, runtime.now())
+            return TaskResult(counts={"cancelled": count})
         ready = payloads.ready(tx, ce, set(waiting.values()))
         left_out = _left_out({**ready.broken, **barred}, waiting)
         sendable = sum(vo not in left_out for vo in waiting.values())
@@ -49,7 +52,7 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Say what `dispatch` would do now; change nothing and call no CE."""
+    """Return what `dispatch` would do now; change nothing and call no CE."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
         count = len(pilot_reads.unsent(tx, ce_name))
@@ -67,7 +70,7 @@ def _send(
         # This process was stopped for so long that a listing may have given them up already.
         return _too_late(claimed)
     try:
-        receipts = _telling(call.driver.submit(_orders(claimed, fitted)))
+        receipts = _clear_receipts(call.driver.submit(_orders(claimed, fitted)))
     except BackendError as error:
         return _record_failure(call, claimed, error)
     with call.runtime.database.uow() as tx:
@@ -85,13 +88,13 @@ def _send(
 
 
 def _too_late(claimed: Sequence[Reserved]) -> TaskResult:
-    """Send nothing; `reconcile` finds that none of these arrived."""
+    """Return a failure: nothing is sent, and `reconcile` will find that none arrived."""
     line = "the lease ran out between the claim and the call; nothing was sent"
     return TaskResult(outcome=Outcome.FAILED, counts={"in doubt": len(claimed)}, lines=(line,))
 
 
 def _left_out(barred: Mapping[str, str], waiting: Mapping[int, str]) -> dict[str, str]:
-    """Say of the VOs that have pilots here and cannot send them why; their pilots stay reserved."""
+    """Return the VOs that cannot send their pilots here, and why; these stay reserved."""
     concerned = set(waiting.values())
     return {vo: why for vo, why in sorted(barred.items()) if vo in concerned}
 
@@ -112,18 +115,18 @@ def _order(pilot: Reserved, payload: Fitted | None) -> Order:
     return Order(stamp=pilot.stamp, vo=pilot.vo, script=script, arguments=arguments)
 
 
-def _telling(receipts: Sequence[Receipt]) -> list[Receipt]:
-    """Leave out what says neither yes nor no; it leaves its pilot in doubt."""
-    return [one for one in receipts if one.handle is not None or one.refused is not None]
+def _clear_receipts(receipts: Sequence[Receipt]) -> list[Receipt]:
+    """Leave out receipts that say neither yes nor no: their pilots stay in doubt."""
+    return [
+        receipt for receipt in receipts if receipt.handle is not None or receipt.refused is not None
+    ]
 
 
-def _recorded(
-    call: CECall, claimed: Sequence[Reserved], receipts: Sequence[Receipt]
-) -> list[pilots.Receipt]:
+def _recorded(call: CECall, claimed: Sequence[Reserved], receipts: Sequence[Receipt]) -> list[Move]:
     ids = {pilot.stamp: pilot.pilot_id for pilot in claimed}
     next_check_at = call.runtime.now() + timedelta(seconds=call.options.check_soonest)
     return [
-        pilots.Receipt(
+        pilots.receipt_move(
             pilot_id=ids[receipt.stamp],
             handle=receipt.handle,
             refused=receipt.refused,
@@ -136,13 +139,13 @@ def _recorded(
 
 
 def _record_failure(call: CECall, claimed: Sequence[Reserved], error: BackendError) -> TaskResult:
-    """Record a call that failed as a whole. Only a refusal says what became of the pilots."""
+    """Record a call that failed as a whole. Only a refusal decides what became of the pilots."""
     cause = _cause(error)
     what = "refused" if cause else "in doubt"
     with call.runtime.database.uow() as tx:
         if cause is not None:
             receipts = [
-                pilots.Receipt(pilot_id=pilot.pilot_id, refused=cause, reason=str(error))
+                pilots.receipt_move(pilot_id=pilot.pilot_id, refused=cause, reason=str(error))
                 for pilot in claimed
             ]
             pilots.record(tx, receipts, call.runtime.now())
@@ -155,18 +158,3 @@ def _cause(error: BackendError) -> Cause | None:
     if isinstance(error, Refused):
         return Cause(error.cause) if error.cause in set(Cause) else Cause.REFUSED
     return None
-
-
-def _cancel(tx: Transaction, runtime: Runtime, waiting: Iterable[int]) -> TaskResult:
-    """Free the slots of a CE that takes no more; its pilots were never sent."""
-    moves = [
-        Move(
-            pilot_id=pilot_id,
-            was=Status.RESERVED,
-            to=Status.CANCELLED,
-            reason="the CE takes no more pilots",
-        )
-        for pilot_id in waiting
-    ]
-    moved = mover.move(tx, moves, runtime.now())
-    return TaskResult(counts={"cancelled": len(moved.moved)})

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def execute(
     task: Task, subject: str | None, runtime: Runtime, *, dry_run: bool = False
 ) -> TaskResult:
-    """Run a task for its VO or CE, or for all; note on its schedule how it went."""
+    """Run a task for its VO or CE, or for all; note the result on its schedule."""
     arguments = _arguments(task, subject)
     if dry_run:
         return task.plan(runtime, *arguments)
@@ -44,7 +44,9 @@ def execute(
             ),
         )
     level = logging.WARNING if done.outcome is Outcome.FAILED else logging.INFO
-    log.log(level, "%s: %s%s", " ".join(filter(None, (task.name, subject))), done, _told(done))
+    log.log(
+        level, "%s: %s%s", " ".join(filter(None, (task.name, subject))), done, _failure_lines(done)
+    )
     return done
 
 
@@ -70,7 +72,6 @@ def _arguments(task: Task, subject: str | None) -> list[str]:
 
 
 def _note(runtime: Runtime, execution: Execution) -> None:
-    """Keep how it went."""
     try:
         with runtime.database.uow() as tx:
             schedules.finished(tx, execution, runtime.now())
@@ -78,5 +79,5 @@ def _note(runtime: Runtime, execution: Execution) -> None:
         log.warning("how %s went was not noted: %s", execution.task, error)
 
 
-def _told(done: TaskResult) -> str:
+def _failure_lines(done: TaskResult) -> str:
     return f" ({'; '.join(done.lines)})" if done.outcome is Outcome.FAILED and done.lines else ""

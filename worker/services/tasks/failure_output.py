@@ -1,8 +1,8 @@
 """The output of failed pilots: a few of each check are kept, while the CE still has them.
 
-It is fetched after the record of a check, in the same turn, and never for more pilots than the
-settings say: what is kept is a sample, and costs no query a pilot. It may tell why a pilot failed
-where its CE did not.
+It is fetched after the record of a check, in the same turn, and for no more pilots than the
+settings allow: it is a sample, and costs no query for each pilot. It may show why a pilot failed if
+its CE did not say so.
 """
 
 import logging
@@ -29,7 +29,7 @@ def is_wanted(call: CECall, moves: Iterable[Move]) -> bool:
 
 
 def keep(call: CECall, failed: Sequence[Pilot], answers: Iterable[Observed]) -> None:
-    """Keep what some of the failed pilots wrote, and read from it why they failed."""
+    """Keep the output of some of the failed pilots, and read from it why they failed."""
     if call.is_over:
         return
     texts = _fetch(call, failed)
@@ -50,7 +50,7 @@ def _refined(
     stamps: Mapping[int, str],
     causes: Mapping[str, Cause | None],
 ) -> dict[int, Cause]:
-    """Return the causes that the outputs tell more closely than what was recorded."""
+    """Return the causes for which the outputs show a closer one than was recorded."""
     closer = {
         number: refined(cause, causes.get(stamps[number]), texts[number])
         for number, cause in recorded.items()
@@ -59,7 +59,7 @@ def _refined(
 
 
 def _fetch(call: CECall, failed: Sequence[Pilot]) -> dict[int, str]:
-    """Fetch what some pilots wrote, by their ids."""
+    """Return the output of some pilots, by their ids."""
     began = time.monotonic()
     texts = {}
     for pilot in failed[: call.runtime.keep_failed_output]:

@@ -1,8 +1,8 @@
-"""learn: fold what became of pilots into what is known of each CE, its pauses included.
+"""learn: fold the outcomes of pilots into what is known of each CE, its pauses included.
 
 Every transition is learnt from once, whenever it was committed; the cost is that of the new ones.
-What cannot be judged yet is postponed, so that it never stands before what can.
-What a replay of the history would give is what is stored.
+One that cannot be judged yet is postponed, so that it never delays others. A replay of the history
+gives exactly what is stored.
 """
 
 from dataclasses import asdict, dataclass
@@ -10,22 +10,21 @@ from datetime import datetime
 
 from worker.db import ces, health, locks, outcomes, sending
 from worker.db.health import Lesson
-from worker.db.outcomes import CEQueue, Outcome
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
-from worker.policy.learning import Queue, judge
+from worker.policy.learning import NOTHING_WAITS, evaluate
 from worker.policy.learning import learn as fold
-from worker.policy.outcomes import Event, Step, events_of, look_again
+from worker.policy.outcomes import Event, PilotOutcome, events_of, look_again
 from worker.policy.parameters import Parameters
 from worker.services.runtime import Runtime, TaskResult, busy
 
 AT_ONCE = 20_000
-"""New transitions that one execution learns from at the most, and as many that were postponed."""
+"""New transitions that one execution learns from at most, and as many that were postponed."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learned:
-    """What one execution learns."""
+class Lessons:
+    """What one execution learns, of all CEs."""
 
     ids: list[int]
     postponed: dict[int, datetime]
@@ -41,47 +40,55 @@ def learn(runtime: Runtime) -> TaskResult:
         if not locks.try_lock(tx, "learn"):
             return busy("another execution learns")
         now = runtime.now()
-        found = _learned(tx, runtime.parameters, now)
-        outcomes.mark(tx, found.ids, now)
-        outcomes.postpone(tx, found.postponed)
-        health.save_lessons(tx, found.lessons, now)
-        sending.add(tx, found.changes)
+        lessons = _lessons(tx, runtime.parameters, now)
+        outcomes.mark(tx, lessons.ids, now)
+        outcomes.postpone(tx, lessons.postponed)
+        health.save_lessons(tx, lessons.lessons, now)
+        sending.add(tx, lessons.changes)
     return TaskResult(
-        counts={"outcomes": found.events, "CEs": len(found.lessons), "changes": len(found.changes)},
-        lines=found.lines,
+        counts={
+            "outcomes": lessons.events,
+            "CEs": len(lessons.lessons),
+            "changes": len(lessons.changes),
+        },
+        lines=lessons.lines,
     )
 
 
 def plan(runtime: Runtime) -> TaskResult:
-    """Say what `learn` would fold in now, and change nothing."""
+    """Return what `learn` would fold in now, and change nothing."""
     with runtime.database.uow() as tx:
-        found = _learned(tx, runtime.parameters, runtime.now())
-    return TaskResult(counts={"would fold in": found.events}, lines=found.lines)
+        lessons = _lessons(tx, runtime.parameters, runtime.now())
+    return TaskResult(counts={"would fold in": lessons.events}, lines=lessons.lines)
 
 
-def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Learned:
-    known = health.get_all(tx)
+def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
+    records = health.get_all(tx)
     configured = ces.success_rates(tx)
     unlearned = outcomes.unlearned(tx, AT_ONCE, now)
     ids, events = events_from(unlearned, parameters)
     learnt = frozenset(ids)
     queues = outcomes.queues(tx, now)
-    stale = {ce for ce, was in known.items() if was.queue_drained or was.oldest_waiting_since}
+    stale = {
+        ce for ce, record in records.items() if record.queue_drained or record.oldest_waiting_since
+    }
     lessons, changes, lines = [], [], []
     for ce in sorted(events.keys() | queues.keys() | stale):
-        queue = queues.get(ce, CEQueue())
+        queue = queues.get(ce, NOTHING_WAITS)
         learned = fold(
-            known[ce].learned,
+            records[ce].learned,
             [event for _, event in sorted(events.get(ce, ()))],
             now=now,
             configured=configured[ce],
-            queue=Queue(
-                oldest_waiting_since=queue.oldest_waiting_since, last_began=queue.last_began
-            ),
+            queue=queue,
             parameters=parameters,
         )
-        judged = judge(learned.state, now=now, configured=configured[ce], parameters=parameters)
-        pause, since = (judged.pause.reason, judged.pause.since) if judged.pause else (None, None)
+        evaluation = evaluate(
+            learned.state, now=now, configured=configured[ce], parameters=parameters
+        )
+        pause, since = (
+            (evaluation.pause.reason, evaluation.pause.since) if evaluation.pause else (None, None)
+        )
         lessons.append(
             Lesson(
                 ce=ce,
@@ -93,16 +100,15 @@ def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Learned:
             )
         )
         changes += [
-            SendingChange(ce=ce, by_hand=False, until=None, **asdict(change))
-            for change in learned.changes
+            SendingChange(ce=ce, by_hand=False, **asdict(change)) for change in learned.changes
         ]
-        lines.append(f"{ce}  chance {judged.chances.all:.2f}")
-    return Learned(
+        lines.append(f"{ce}  chance {evaluation.chances.all:.2f}")
+    return Lessons(
         ids=ids,
         postponed={
-            one.id: look_again(_step(one), now, survival=parameters.survival)
-            for one in unlearned
-            if one.id not in learnt
+            outcome.id: look_again(outcome, now, survival=parameters.survival)
+            for outcome in unlearned
+            if outcome.id not in learnt
         },
         events=sum(map(len, events.values())),
         lessons=lessons,
@@ -112,29 +118,16 @@ def _learned(tx: Transaction, parameters: Parameters, now: datetime) -> Learned:
 
 
 def events_from(
-    found: list[Outcome], parameters: Parameters
+    unlearned: list[PilotOutcome], parameters: Parameters
 ) -> tuple[list[int], dict[str, list[tuple[tuple[datetime, int, int], Event]]]]:
-    """Tell what transitions teach, by CE, in an order; those that teach nothing yet are left."""
+    """Return what transitions teach, by CE, in order; those that teach nothing yet are left out."""
     ids: list[int] = []
     events: dict[str, list[tuple[tuple[datetime, int, int], Event]]] = {}
-    for one in found:
-        taught = events_of(_step(one), survival=parameters.survival)
+    for outcome in unlearned:
+        taught = events_of(outcome, survival=parameters.survival)
         if taught is None:
             continue
-        ids.append(one.id)
+        ids.append(outcome.id)
         for number, event in enumerate(taught):
-            events.setdefault(one.ce, []).append(((event.at, one.id, number), event))
+            events.setdefault(outcome.ce, []).append(((event.at, outcome.id, number), event))
     return ids, events
-
-
-def _step(one: Outcome) -> Step:
-    return Step(
-        was=one.was,
-        became=one.became,
-        cause=one.cause,
-        at=one.at,
-        status=one.status,
-        started_at=one.started_at,
-        ended_at=one.ended_at,
-        checked_at=one.checked_at,
-    )

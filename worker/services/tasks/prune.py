@@ -13,10 +13,10 @@ from worker.services.runtime import Runtime, TaskResult, busy
 
 NAME = "prune"
 AT_ONCE = 10_000
-"""Rows of a kind that one execution deletes at the most."""
+"""Rows of a kind that one execution deletes at most."""
 
 COUNTED = 100_000
-"""Rows of a kind that are counted at the most, to say how many are left."""
+"""Rows of a kind that are counted at most, to say how many are left."""
 
 
 def prune(runtime: Runtime) -> TaskResult:
@@ -40,7 +40,7 @@ def prune(runtime: Runtime) -> TaskResult:
 
 
 def plan(runtime: Runtime) -> TaskResult:
-    """Say what `prune` would delete now, and change nothing."""
+    """Return what `prune` would delete now, and change nothing."""
     with runtime.database.uow() as tx:
         old = {
             f"old {kind}": retention.count(tx, kind, before)

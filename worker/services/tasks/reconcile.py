@@ -3,7 +3,8 @@
 Claim the right to call (committed), call, record (committed). A pilot whose stamp is listed is
 taken for what it is, a lost one too. One whose stamp is not is given up only after two complete
 listings that are young enough to show it. Jobs that ought not to be there are reported, and
-cancelled where the operator wants it, after the record.
+cancelled where the operator wants it, after the record. Then the driver may clear away what its
+pilots left at the CE.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Job, Listing
 from worker.domain.errors import BackendError
+from worker.domain.schedule import Outcome
 from worker.policy.comparison import Comparison, compare
 from worker.policy.judgement import judge_missing, move_to
 from worker.services import ce_calls
@@ -22,7 +24,7 @@ from worker.services.ce_calls import CECall
 from worker.services.runtime import Runtime, TaskResult
 
 SHOWN = 20
-"""Jobs that ought not to be there, of which one execution tells at the most."""
+"""Jobs that ought not to be there, of which one execution tells at most."""
 
 
 def reconcile(runtime: Runtime, ce_name: str) -> TaskResult:
@@ -37,7 +39,7 @@ def reconcile(runtime: Runtime, ce_name: str) -> TaskResult:
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
-    """Say what `reconcile` would settle; change nothing and call no CE."""
+    """Return what `reconcile` would settle; change nothing and call no CE."""
     with runtime.database.uow() as tx:
         ces.get(tx, ce_name)
         return TaskResult(counts={"in doubt": len(pilot_reads.in_doubt(tx, ce_name))})
@@ -52,21 +54,33 @@ def _reconcile(call: CECall) -> TaskResult:
     with call.runtime.database.uow() as tx:
         comparison, result = _settle(tx, call, listing)
         unwanted = comparison.unwanted() if call.ce.cancel_strangers else []
-        if unwanted:
+        is_tidied = listing.complete and call.driver.tidies
+        if unwanted or is_tidied:
             call.note_answer(tx)
         else:
             call.answered(tx)
-    return _cancel(call, unwanted, result) if call.ce.cancel_strangers else result
+    if call.ce.cancel_strangers:
+        result = _cancel(call, unwanted, result)
+    return _tidy(call, result) if is_tidied and result.outcome is Outcome.OK else result
 
 
 def _cancel(call: CECall, unwanted: Sequence[Job], result: TaskResult) -> TaskResult:
-    """Ask the CE to end jobs; what was recorded stands, whatever it answers."""
+    """Ask the CE to end jobs. What was recorded stands, whatever it answers."""
     try:
         cancelled = sum(answer.accepted for answer in call.driver.cancel(unwanted))
     except BackendError as error:
         with call.runtime.database.uow() as tx:
             return call.failed(tx, error, result.counts)
     return replace(result, counts={**result.counts, "cancelled": cancelled})
+
+
+def _tidy(call: CECall, result: TaskResult) -> TaskResult:
+    """Let the CE clear away what nobody needs. It can wait, so an error of it is no failure."""
+    try:
+        call.driver.tidy()
+    except BackendError as error:
+        return replace(result, lines=(*result.lines, f"not tidied: {error}"))
+    return result
 
 
 def _settle(tx: Transaction, call: CECall, listing: Listing) -> tuple[Comparison, TaskResult]:
@@ -95,8 +109,8 @@ def _settle(tx: Transaction, call: CECall, listing: Listing) -> tuple[Comparison
 
 
 def _compare(tx: Transaction, ce: CE, listing: Listing) -> Comparison:
-    known = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
-    return compare(ce.name, listing, known)
+    by_stamp = pilot_reads.by_stamps(tx, {job.stamp for job in listing.jobs})
+    return compare(ce.name, listing, by_stamp)
 
 
 def _lines(comparison: Comparison) -> tuple[str, ...]:

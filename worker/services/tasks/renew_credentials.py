@@ -27,6 +27,7 @@ from worker.domain.credential import (
 from worker.domain.errors import BackendError, Invalid
 from worker.domain.schedule import Outcome
 from worker.domain.secrets import without_long_words
+from worker.domain.texts import one_line
 from worker.policy.polling import after_failures
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
 from worker.services.turns import Turn
@@ -45,7 +46,7 @@ _SHOWN = 200
 
 def renew_credentials(runtime: Runtime) -> TaskResult:
     """Bring every credential up to date."""
-    return renew(runtime, lambda one: renewal_due(one, runtime.now()))
+    return renew(runtime, lambda credential: renewal_due(credential, runtime.now()))
 
 
 def renew(runtime: Runtime, is_due: Callable[[Credential], bool]) -> TaskResult:
@@ -54,16 +55,16 @@ def renew(runtime: Runtime, is_due: Callable[[Credential], bool]) -> TaskResult:
         turn = Turn.take(tx, runtime, LEASE)
         if turn is None:
             return busy("another execution renews credentials")
-        known = credentials.get_all(tx)
-        if not known:
+        stored = credentials.get_all(tx)
+        if not stored:
             turn.give_back(tx)
             return skipped("there is no credential")
     with turn:
-        went = _look_and_renew(runtime, known, is_due)
+        went = _look_and_renew(runtime, stored, is_due)
         with runtime.database.uow() as tx:
-            credentials.saw(tx, went.seen)
+            credentials.save_looks(tx, went.looks)
             turn.give_back(tx)
-    _warn(runtime, known, went.seen)
+    _warn(runtime, stored, went.looks)
     return _done(runtime, went)
 
 
@@ -72,77 +73,77 @@ def renew_one(
 ) -> TaskResult:
     """Renew one credential now, whether or not it is due."""
     with runtime.database.uow() as tx:
-        wanted = credentials.get(tx, vo, backend, kind)
-    if wanted.renew is None:
-        raise Invalid(called(wanted), "it has no command that renews it")
-    done = renew(runtime, lambda one: one.id == wanted.id)
-    told = tuple(line for line in done.lines if called(wanted) in line)
-    return done if done.busy else replace(done, lines=told)
+        chosen = credentials.get(tx, vo, backend, kind)
+    if chosen.renew is None:
+        raise Invalid(called(chosen), "it has no command that renews it")
+    done = renew(runtime, lambda credential: credential.id == chosen.id)
+    lines = tuple(line for line in done.lines if called(chosen) in line)
+    return done if done.busy else replace(done, lines=lines)
 
 
 def plan(runtime: Runtime) -> TaskResult:
-    """Say which credentials would be renewed now; run no command."""
+    """Return which credentials would be renewed now; run no command."""
     with runtime.database.uow() as tx:
-        known = credentials.get_all(tx)
+        stored = credentials.get_all(tx)
     now = runtime.now()
-    seen = [files.look(one, now) for one in known]
-    due = [one for one in seen if renewal_due(one, now)]
+    looks = [files.look(credential, now) for credential in stored]
+    due = [credential for credential in looks if renewal_due(credential, now)]
     return TaskResult(
-        counts={"would look at": len(seen), "would renew": len(due)},
-        lines=tuple(f"would renew {called(one)}" for one in due),
+        counts={"would look at": len(looks), "would renew": len(due)},
+        lines=tuple(f"would renew {called(credential)}" for credential in due),
     )
 
 
 @dataclass(frozen=True)
 class _Round:
-    """What was seen of every credential, and a line for each that was to be renewed."""
+    """What was seen of every credential, and a line for each renewal."""
 
-    seen: list[Credential] = field(default_factory=list)
+    looks: list[Credential] = field(default_factory=list)
     renewed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
 
 def _look_and_renew(
-    runtime: Runtime, known: Sequence[Credential], is_due: Callable[[Credential], bool]
+    runtime: Runtime, stored: Sequence[Credential], is_due: Callable[[Credential], bool]
 ) -> _Round:
     began = time.monotonic()
     went = _Round()
-    for one in sorted(known, key=_urgency):
-        looked = files.look(one, runtime.now())
-        if looked.expires_at != one.expires_at:
-            looked = replace(looked, retry_at=None, failures=0)
-        if looked.renew is not None and is_due(looked) and time.monotonic() - began < ENOUGH:
-            looked = _renewed(runtime, looked, went)
-        went.seen.append(looked)
+    for credential in sorted(stored, key=_urgency):
+        look = files.look(credential, runtime.now())
+        if look.expires_at != credential.expires_at:
+            look = replace(look, retry_at=None, failures=0)
+        if look.renew is not None and is_due(look) and time.monotonic() - began < ENOUGH:
+            look = _renewed(runtime, look, went)
+        went.looks.append(look)
     return went
 
 
 def _urgency(credential: Credential) -> tuple[bool, float]:
-    """Put what ends first before the others, and what nobody has seen yet before all."""
+    """Sort the credentials that end first before the others, and unseen ones before all."""
     ends = credential.expires_at
     return ends is not None, ends.timestamp() if ends is not None else 0.0
 
 
-def _renewed(runtime: Runtime, was: Credential, went: _Round) -> Credential:
-    """Run a credential's command and look again: what counts is what the file says then."""
-    assert was.renew is not None
-    why = _run(was.renew)
+def _renewed(runtime: Runtime, before: Credential, went: _Round) -> Credential:
+    """Run a credential's command and look again: only the file shows whether it was renewed."""
+    assert before.renew is not None
+    why = _run(before.renew)
     now = runtime.now()
-    seen = files.look(was, now)
-    why = why or _not_better(was, seen, now)
+    after = files.look(before, now)
+    why = why or _not_better(before, after, now)
     if why is None:
-        log.info("%s was renewed", called(was))
-        went.renewed.append(f"{called(was)} was renewed")
-        return replace(seen, renewed_at=now, retry_at=None, failures=0)
-    went.failed.append(f"{called(was)} could not be renewed: {why}")
+        log.info("%s was renewed", called(before))
+        went.renewed.append(f"{called(before)} was renewed")
+        return replace(after, renewed_at=now, retry_at=None, failures=0)
+    went.failed.append(f"{called(before)} could not be renewed: {why}")
     log.warning("%s", went.failed[-1])
-    failures = was.failures + 1
+    failures = before.failures + 1
     retry_at = after_failures(now, failures, soonest=BACK_OFF)
-    return replace(seen, retry_at=retry_at, failures=failures)
+    return replace(after, retry_at=retry_at, failures=failures)
 
 
 def _run(words: Sequence[str]) -> str | None:
-    """Run a command; say why it failed, or `None`."""
+    """Run a command; return why it failed, or `None`."""
     try:
         ended = shell.run(words, timeout=TIME_LIMIT, env=environment(), umask=0o077)
     except BackendError as error:
@@ -154,39 +155,42 @@ def _run(words: Sequence[str]) -> str | None:
 
 
 def environment() -> dict[str, str]:
-    """Make the environment of a command: ours, without the way to our database and broker."""
+    """Return the environment of a command: ours, without our settings."""
     return {k: v for k, v in os.environ.items() if not k.startswith("PILOTAGE_")}
 
 
 def harmless(line: str) -> str:
     """Make a line of a program fit to be shown: short, printable, without possible secrets."""
-    legible = "".join(c if c.isprintable() else " " for c in line)
-    return without_long_words(legible)[:_SHOWN]
+    return without_long_words(one_line(line))[:_SHOWN]
 
 
-def _not_better(was: Credential, seen: Credential, now: datetime) -> str | None:
-    problem = trouble(seen, now)
+def _not_better(before: Credential, after: Credential, now: datetime) -> str | None:
+    problem = trouble(after, now)
     if problem is not None:
         return f"its command ended well, but {problem}"
-    if was.expires_at is None or seen.expires_at is None or seen.expires_at > was.expires_at:
+    if (
+        before.expires_at is None
+        or after.expires_at is None
+        or after.expires_at > before.expires_at
+    ):
         return None
     return "its command ended well, but it holds no longer than before"
 
 
-def _warn(runtime: Runtime, known: Collection[Credential], seen: Collection[Credential]) -> None:
-    before = {one.id: one for one in known}
-    for one in seen:
-        said = warning(before[one.id], one, runtime.now())
-        if said is not None:
-            log.warning("%s", said)
+def _warn(runtime: Runtime, stored: Collection[Credential], looks: Collection[Credential]) -> None:
+    before = {look.id: look for look in stored}
+    for look in looks:
+        message = warning(before[look.id], look, runtime.now())
+        if message is not None:
+            log.warning("%s", message)
 
 
 def _done(runtime: Runtime, went: _Round) -> TaskResult:
-    bad = [problem for one in went.seen if (problem := trouble(one, runtime.now())) is not None]
+    bad = [problem for look in went.looks if (problem := trouble(look, runtime.now())) is not None]
     return TaskResult(
         outcome=Outcome.FAILED if went.failed else Outcome.OK,
         counts={
-            "looked at": len(went.seen),
+            "looked at": len(went.looks),
             "renewed": len(went.renewed),
             "not renewed": len(went.failed),
             "unusable": len(bad),

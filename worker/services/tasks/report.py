@@ -1,4 +1,4 @@
-"""report: count what there is, and keep the count."""
+"""report: count pilots and slots, and store the counts."""
 
 import logging
 from datetime import datetime
@@ -25,20 +25,21 @@ def report(runtime: Runtime) -> TaskResult:
 
 
 def plan(runtime: Runtime) -> TaskResult:
-    """Say what `report` would store now, and change nothing."""
+    """Return what `report` would store now, and change nothing."""
     with runtime.database.uow() as tx:
         return _done(summarise(tx, runtime.now()))
 
 
 def summarise(tx: Transaction, now: datetime) -> dict[str, Any]:
-    """Count pilots by status, and the CEs and slots that are free; tell how credentials stand."""
+    """Return the pilots by status, the free CEs and slots, and the state of credentials."""
     available = slots.available_ces(tx)
     return {
         "pilots": {str(status): n for status, n in pilot_reads.count_by_status(tx).items()},
         "available_ces": len(available),
         "free_slots": sum(row["available_slots"] for row in available),
         "credentials": [
-            {name: getattr(one, name) for name in CREDENTIAL} for one in standings(tx, now)
+            {name: getattr(standing, name) for name in CREDENTIAL}
+            for standing in standings(tx, now)
         ],
     }
 

@@ -23,47 +23,53 @@ def submit_pilots(runtime: Runtime, vo_name: str) -> TaskResult:
     with runtime.database.uow() as tx:
         if not locks.try_lock(tx, f"submit_pilots:{vo_name}"):
             return busy(f"another execution allocates for VO {vo_name}")
-        found = situation(tx, runtime, vo_name)
-        decided = decide(runtime, found)
+        situation = read_situation(tx, runtime, vo_name)
+        decided = decide(runtime, situation)
         grants = [Grant(vo=d.vo, ce=d.ce, count=d.granted) for d in decided if d.granted]
         reserved = pilots.reserve(tx, grants, runtime.now()) if grants else []
-        held = Counter(pilot.ce for pilot in reserved)
-        decisions.add(tx, [_corrected(decision, held[decision.ce]) for decision in decided])
-        cancelled = surplus.settle(tx, found)
-        for ce in sorted(held):
+        by_ce = Counter(pilot.ce for pilot in reserved)
+        decisions.add(tx, [_corrected(decision, by_ce[decision.ce]) for decision in decided])
+        cancelled = surplus.settle(tx, situation)
+        for ce in sorted(by_ce):
             tx.after_commit(partial(runtime.nudge, "dispatch", ce))
-    counts = {"reserved": len(reserved), "CEs": len(held)}
+    counts = {"reserved": len(reserved), "CEs": len(by_ce)}
     if cancelled:
         counts["surplus"] = cancelled
     return TaskResult(counts=counts, lines=lines(decided))
 
 
 def plan(runtime: Runtime, vo_name: str) -> TaskResult:
-    """Say what `submit_pilots` would do now, and change nothing."""
+    """Return what `submit_pilots` would do now, and change nothing."""
     with runtime.database.uow() as tx:
-        found = situation(tx, runtime, vo_name)
-    decided = decide(runtime, found)
+        situation = read_situation(tx, runtime, vo_name)
+    decided = decide(runtime, situation)
     granted = sum(decision.granted for decision in decided)
     return TaskResult(counts={"would reserve": granted}, lines=lines(decided))
 
 
-def situation(tx: Transaction, runtime: Runtime, vo_name: str) -> Situation:
-    """Read all that the allocation for a VO may know."""
-    found = facts.read(tx, vo_name, runtime.now())
-    return replace(found, closed=credentials.closed(tx, runtime, [vo.name for vo in found.vos]))
-
-
-def decide(runtime: Runtime, found: Situation) -> list[Decision]:
-    """Let the policy decide; one decision for each CE."""
-    told = facts.facts_of(found, runtime.budget, runtime.parameters)
-    return runtime.policy(
-        now=told.now, vo=told.vo, budget=told.budget, ces=told.ces, parameters=runtime.parameters
+def read_situation(tx: Transaction, runtime: Runtime, vo_name: str) -> Situation:
+    """Read all facts for the allocation for a VO."""
+    situation = facts.read(tx, vo_name, runtime.now())
+    return replace(
+        situation, unusable=credentials.unusable_ces(tx, runtime, [vo.name for vo in situation.vos])
     )
 
 
-def _corrected(decision: Decision, held: int) -> Decision:
-    """Say so when less could be held than was decided: somebody else was quicker."""
-    if held == decision.granted:
+def decide(runtime: Runtime, situation: Situation) -> list[Decision]:
+    """Let the policy decide; one decision for each CE."""
+    policy_facts = facts.facts_of(situation, runtime.budget, runtime.parameters)
+    return runtime.policy(
+        now=policy_facts.now,
+        vo=policy_facts.vo,
+        budget=policy_facts.budget,
+        ces=policy_facts.ces,
+        parameters=runtime.parameters,
+    )
+
+
+def _corrected(decision: Decision, count: int) -> Decision:
+    """Correct a decision if fewer slots were free: somebody else was quicker."""
+    if count == decision.granted:
         return decision
-    reason = f"{decision.reason}; only {held} of {decision.granted} were still free"
-    return replace(decision, granted=held, reason=reason)
+    reason = f"{decision.reason}; only {count} of {decision.granted} were still free"
+    return replace(decision, granted=count, reason=reason)

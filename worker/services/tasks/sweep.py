@@ -1,71 +1,52 @@
-"""sweep: do what a moment asks for: end pauses by hand, and drains whose time is over."""
+"""sweep: end pauses by hand and drains whose time is over."""
 
-from worker.db import ces, health, locks, mover, pilot_reads, pilots, sending
+from worker.db import ces, health, locks, pilot_reads, pilots, sending
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
-from worker.domain.pilot import Move, Status
 from worker.domain.sending import Sending
-from worker.policy.learning import judge
+from worker.policy.learning import evaluate
 from worker.services.runtime import Runtime, TaskResult, busy
 
 
 def sweep(runtime: Runtime) -> TaskResult:
-    """End what is over."""
+    """End pauses and drains whose time is over."""
     with runtime.database.uow() as tx:
         if not locks.try_lock(tx, "sweep"):
             return busy("another execution sweeps")
         held = sending.held_until(tx, runtime.now())
         for ce in held:
-            release(tx, runtime, ce, "the time of its pause is over", by_hand=False)
+            _release(tx, runtime, ce)
         drained = ces.drained_by(tx, runtime.now())
         cancelled = sum(_empty(tx, runtime, ce) for ce in drained)
     return TaskResult(counts={"resumed": len(held), "cancelled": cancelled})
 
 
 def plan(runtime: Runtime) -> TaskResult:
-    """Say what `sweep` would end now, and change nothing."""
+    """Return what `sweep` would end now, and change nothing."""
     with runtime.database.uow() as tx:
         held = sending.held_until(tx, runtime.now())
         drained = ces.drained_by(tx, runtime.now())
     return TaskResult(counts={"would resume": len(held), "drains that are over": len(drained)})
 
 
-def release(tx: Transaction, runtime: Runtime, ce: str, reason: str, *, by_hand: bool) -> Sending:
-    """End the pause that an operator made; what the CE has earned meanwhile comes after it."""
-    now, was = runtime.now(), health.get(tx, ce)
+def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
+    """End the pause by an operator. A pause that the CE has earned meanwhile follows it."""
+    now, before = runtime.now(), health.get(tx, ce)
     configured = ces.get(tx, ce).success_rate
-    pause = judge(was.learned, now=now, configured=configured, parameters=runtime.parameters).pause
+    pause = evaluate(
+        before.learned, now=now, configured=configured, parameters=runtime.parameters
+    ).pause
     became = Sending.PAUSED if pause else Sending.NORMAL
-    reason_left, since = (pause.reason, pause.since) if pause else (None, None)
-    sending.put(tx, ce, became, reason_left, since)
+    why = "the time of its pause is over"
     change = SendingChange(
-        ce=ce,
-        was=was.sending,
-        became=became,
-        reason=reason,
-        by_hand=by_hand,
-        until=None,
-        at=now,
+        ce=ce, was=before.sending, became=became, reason=why, by_hand=False, at=now
     )
-    sending.add(tx, [change])
-    return became
+    reason, since = (pause.reason, pause.since) if pause else (None, None)
+    sending.change(tx, change, reason, since)
 
 
 def _empty(tx: Transaction, runtime: Runtime, ce: str) -> int:
-    """Cancel what waits at a CE; it is asked by the checks. Tell how many were told to go now."""
-    now = runtime.now()
-    unsent = pilot_reads.unsent(tx, ce)
-    moves = [
-        Move(
-            pilot_id=one,
-            was=Status.RESERVED,
-            to=Status.CANCELLED,
-            reason="the CE's time to drain is over",
-        )
-        for one in unsent
-    ]
-    mover.move(tx, moves, now)
-    waiting = pilot_reads.not_asked_to_go(tx, ce)
-    pilots.request_cancel(tx, waiting, now)
-    pilots.check_soon(tx, waiting, now)
-    return len(unsent) + len(waiting)
+    """Cancel the pilots that wait at a CE, those sent by its next check; return how many."""
+    unsent, sent = pilot_reads.unsent(tx, ce), pilot_reads.not_asked_to_go(tx, ce)
+    reason = "the CE's time to drain is over"
+    return pilots.cancel_waiting(tx, unsent, sent, reason, runtime.now())

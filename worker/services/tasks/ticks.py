@@ -1,16 +1,16 @@
-"""Ticks: which tasks are due, claimed so that of any number of schedulers one fires each."""
+"""Ticks: which tasks are due, claimed so that only one of several schedulers fires each."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from worker.db import moments, schedules, vos
+from worker.db import clock_set_back, schedules, vos
 from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
 from worker.domain.errors import Invalid, PilotageError
-from worker.domain.schedule import Scope
+from worker.domain.schedule import ScheduleSetting, Scope, VOSchedule
 from worker.policy.ticks import check_cron, is_due, next_tick, was_set_back
 from worker.services.tasks import catalogue
 from worker.services.tasks.catalogue import Task
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Firing:
-    """One message to send: a task, its VO or CE if it has one, and how long it is worth reading."""
+    """One message to send: a task, its VO or CE if it has one, and how long it is valid."""
 
     task: Task
     subject: str | None
@@ -40,29 +40,29 @@ def seed(database: Database, now: datetime, configured: Sequence[Schedule] = ())
 
 
 def claim_due(database: Database, now: datetime) -> tuple[list[Firing], float]:
-    """Claim every tick that is due; tell what to send, and the seconds until the next is due.
+    """Claim every tick that is due; return what to send, and the seconds until the next is due.
 
-    The first that notices that the clock was set back sees to it that nobody waits for a moment
-    of before.
+    The first scheduler that sees that the clock was set back moves due times that are too far
+    ahead.
     """
     with database.uow() as tx:
-        known = [s for s in schedules.get_all(tx) if s.task in catalogue.tasks()]
-        if any(was_set_back(s.every, s.next_at, now) for s in known if s.enabled):
+        all_schedules = [s for s in schedules.get_all(tx) if s.task in catalogue.tasks()]
+        if any(was_set_back(s.every, s.next_at, now) for s in all_schedules if s.enabled):
             log.warning("the clock was set back: what lies far ahead is done now")
-            moments.pull_back(tx, now)
+            clock_set_back.clamp(tx, now)
         due = {
             schedule: next_tick(schedule.every, schedule.cron, schedule.next_at, now)
-            for schedule in known
+            for schedule in all_schedules
             if schedule.enabled and is_due(schedule.every, schedule.next_at, now)
         }
         firings = {
-            schedule: _firings(tx, schedule, due, known, now)
+            schedule: _firings(tx, schedule, due, all_schedules, now)
             for schedule in schedules.claim(tx, due, now)
         }
         # A tick for nobody sends nothing, so no worker is to be expected.
-        counted = {one.id: _was_away(one, now) for one, sent in firings.items() if sent}
+        counted = {tick.id: _was_away(tick, now) for tick, sent in firings.items() if sent}
         schedules.count_firings(tx, counted, now)
-    following = [due.get(s) or s.next_at for s in known if s.enabled]
+    following = [due.get(s) or s.next_at for s in all_schedules if s.enabled]
     waits = [(at - now).total_seconds() for at in following if at is not None]
     sent = [firing for of_one in firings.values() for firing in of_one]
     return sent, max(0.0, min(waits, default=60.0))
@@ -83,16 +83,16 @@ def set_schedule(
     with database.uow() as tx:
         if vo is not None:
             vos.get(tx, vo)
-        was = _present(tx, task, vo)
-        wanted = was if enabled is None else replace(was, enabled=enabled)
+        present = _present(tx, task, vo)
+        schedule = present if enabled is None else replace(present, enabled=enabled)
         if every is not None or cron is not None:
-            wanted = replace(wanted, every=every, cron=cron, next_at=None)
-        check(wanted)
-        if wanted.next_at is None:
-            wanted = first(wanted, now)
-        wanted = replace(wanted, pending=0, pending_since=None)
-        schedules.put(tx, wanted)
-        return wanted
+            schedule = replace(schedule, every=every, cron=cron, next_at=None)
+        check(schedule)
+        if schedule.next_at is None:
+            schedule = first(schedule, now)
+        schedule = replace(schedule, pending=0, pending_since=None)
+        schedules.put(tx, schedule)
+        return schedule
 
 
 def check(schedule: Schedule) -> None:
@@ -111,21 +111,35 @@ def first(schedule: Schedule, now: datetime) -> Schedule:
     return replace(schedule, next_at=next_tick(None, schedule.cron, None, now))
 
 
+def of_settings(settings: Mapping[str, ScheduleSetting]) -> Iterator[Schedule]:
+    """Make the schedules that a file names by their tasks; one without a time has the default."""
+    for task, setting in settings.items():
+        if setting.model_fields_set - {"vo"}:
+            yield _of_setting(task, None, setting)
+        for vo, own in setting.vo.items():
+            yield _of_setting(task, vo, own)
+
+
 def list_schedules(database: Database) -> list[Schedule]:
     """List when each task fires and how it last went."""
     with database.uow() as tx:
         return schedules.get_all(tx)
 
 
+def _of_setting(task: str, vo: str | None, setting: VOSchedule) -> Schedule:
+    timed = setting if setting.every or setting.cron else catalogue.get(task)
+    return Schedule(task=task, vo=vo, every=timed.every, cron=timed.cron, enabled=setting.enabled)
+
+
 def _present(tx: Transaction, task: Task, vo: str | None) -> Schedule:
-    """Find the schedule of a task and VO, or what stands in for it."""
-    known = {(s.task, s.vo): s for s in schedules.get_all(tx)}
+    """Return the schedule of a task and VO, or the one that stands in for it."""
+    by_name = {(s.task, s.vo): s for s in schedules.get_all(tx)}
     default = Schedule(task=task.name, every=task.every, cron=task.cron)
-    found = known.get((task.name, vo)) or known.get((task.name, None)) or default
-    if found.vo == vo:
-        return found
+    present = by_name.get((task.name, vo)) or by_name.get((task.name, None)) or default
+    if present.vo == vo:
+        return present
     return Schedule(
-        task=found.task, vo=vo, every=found.every, cron=found.cron, enabled=found.enabled
+        task=present.task, vo=vo, every=present.every, cron=present.cron, enabled=present.enabled
     )
 
 
@@ -140,7 +154,7 @@ def _firings(
     tx: Transaction,
     schedule: Schedule,
     due: Mapping[Schedule, datetime],
-    known: Sequence[Schedule],
+    all_schedules: Sequence[Schedule],
     now: datetime,
 ) -> list[Firing]:
     task = catalogue.get(schedule.task)
@@ -151,13 +165,13 @@ def _firings(
         subjects = [schedule.vo]
     else:
         # A VO with a schedule of its own fires by that one alone.
-        own = {s.vo for s in known if s.task == task.name and s.vo is not None}
+        own = {s.vo for s in all_schedules if s.task == task.name and s.vo is not None}
         subjects = [name for name in _subjects(tx, task, now) if name not in own]
     return [Firing(task=task, subject=subject, expires=expires) for subject in subjects]
 
 
 def _subjects(tx: Transaction, task: Task, now: datetime) -> list[str]:
-    """Ask a task for whom it has work. A plug-in that breaks stops no other."""
+    """Return the VOs or CEs that a task has work for. A plug-in that breaks stops no other."""
     try:
         with tx.savepoint():
             return task.subjects(tx, now)

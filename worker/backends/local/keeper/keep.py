@@ -127,7 +127,7 @@ def signal_group(pilot: int, number: int) -> None:
 
 
 def has_ended(pilot: int) -> bool:
-    """Tell whether the pilot has ended, leaving it unreaped so that its pid stays its own."""
+    """Return whether the pilot has ended, leaving it unreaped so that its pid stays its own."""
     while True:
         ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if ended is None:

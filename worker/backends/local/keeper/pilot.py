@@ -61,7 +61,7 @@ def start(task: Task, order: Order) -> int:
 
 
 def command(task: Task, order: Order) -> list[str]:
-    """Tell the words that start the pilot. A script that names no program is for the shell."""
+    """Return the words that start the pilot. A script that names no program is for the shell."""
     if order.script is None:
         return task.command
     script = os.path.realpath(SCRIPT)

@@ -18,7 +18,7 @@ def stat_fields(pid: int) -> list[bytes] | None:
 
 
 def start_ticks(pid: int) -> int | None:
-    """Tell when a process started, in ticks since the boot; `None` if it has ended."""
+    """Return when a process started, in ticks since the boot; `None` if it has ended."""
     fields = stat_fields(pid)
     return int(fields[19]) if fields and fields[0] not in (b"Z", b"X") else None
 

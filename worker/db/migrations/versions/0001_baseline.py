@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from worker.db import touch
+from worker.db import updated_at
 
 revision = "0001"
 down_revision = None
@@ -494,8 +494,8 @@ def upgrade() -> None:
         sqlite_where=sa.text("became IN ('done', 'failed', 'cancelled', 'lost')"),
     )
     op.create_index("ix_transitions_pilot_id_id", "transitions", ["pilot_id", "id"], unique=False)
-    touch.install(op.get_bind(), "vos", "ces", "pilots", "schedules")
-    touch.install(op.get_bind(), "ce_health", key="ce_id")
+    updated_at.install(op.get_bind(), "vos", "ces", "pilots", "schedules")
+    updated_at.install(op.get_bind(), "ce_health", key="ce_id")
     op.execute("INSERT INTO vos (name) VALUES ('default')")
 
 
@@ -511,4 +511,4 @@ def downgrade() -> None:
     op.drop_table("reports")
     op.drop_table("leases")
     op.drop_table("ces")
-    touch.forget(op.get_bind())
+    updated_at.drop_shared_function(op.get_bind())

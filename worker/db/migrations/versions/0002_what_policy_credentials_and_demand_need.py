@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from worker.db import touch
+from worker.db import updated_at
 
 revision = "0002"
 down_revision = "0001"
@@ -210,7 +210,7 @@ def upgrade() -> None:
 
     # What is history already was learnt by the old way.
     op.execute("UPDATE transitions SET learned_at = at")
-    touch.install(op.get_bind(), "credentials")
+    updated_at.install(op.get_bind(), "credentials")
 
 
 def downgrade() -> None:

@@ -1,0 +1,204 @@
+"""What HTCondor is handed holds no surprise: options, the program, the description, the ids."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worker.backends.htcondor import BACKEND
+from worker.backends.htcondor.answers import RANGES, expressions, parsed
+from worker.backends.htcondor.options import Authentication, HTCondorOptions
+from worker.backends.htcondor.submit import alike, description, problem, program
+from worker.backends.registry import check_options
+from worker.domain.ce_answers import Order
+from worker.domain.credential import CredentialKind
+from worker.domain.errors import Invalid
+from worker.domain.pilot import numbered
+
+GROUP = "0123456789abcdef01234567"
+HOSTILE = (
+    "", " ", "a b", "'", '"', "''", "\\", "$HOME", "$(touch broken)", "`touch broken`", "a\nb",
+    "\n", "$$(OpSys)", "$(PilotStamp)", "; exit 9", "&", "|", "*", "-n", "%s", "é 😀", "\t", "\r",
+    "A='b c'", "queue 5",
+)  # fmt: skip
+
+
+def order(**what: Any) -> Order:
+    return Order(stamp=numbered(GROUP, 1), vo="lhcb", **what)
+
+
+def written(what: Order, **options: Any) -> str:
+    return program(alike(what), "ce", HTCondorOptions(**options))
+
+
+def ran(text: str, folder: Path) -> bytes:
+    """Run a program as HTCondor does: in a folder of its own, with the stamp."""
+    path = folder / "program"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+    done = subprocess.run(
+        [str(path)], cwd=folder, env={"PILOTAGE_STAMP": "s"}, capture_output=True, check=True
+    )
+    assert not (folder / "broken").exists()
+    return done.stdout
+
+
+def test_hostile_values_reach_a_payload_as_they_are(tmp_path: Path) -> None:
+    environment = {f"V{n}": value for n, value in enumerate(HOSTILE)}
+    payload = "#!/bin/sh\nenv -0\nprintf '%s\\0' ARGUMENTS \"$@\"\n"
+    text = written(order(script=payload, arguments=HOSTILE), environment=environment)
+    said = ran(text, tmp_path)
+    variables, _, arguments = said.decode().partition("ARGUMENTS\0")
+    told = dict(one.partition("=")[::2] for one in variables.rstrip("\0").split("\0"))
+    assert {name: told[name] for name in environment} == environment
+    assert (told["PILOTAGE_VO"], told["PILOTAGE_CE"], told["PILOTAGE_STAMP"]) == ("lhcb", "ce", "s")
+    assert tuple(arguments.removesuffix("\0").split("\0")) == HOSTILE
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_hostile_values_reach_a_command_as_they_are(tmp_path: Path, value: str) -> None:
+    text = written(order(), command=["printf", "%s.", value], environment={"V": value})
+    assert ran(text, tmp_path).decode() == f"{value}."
+
+
+def test_a_payload_without_a_first_line_is_for_the_shell(tmp_path: Path) -> None:
+    assert ran(written(order(script="echo $1'$x'", arguments=["a"])), tmp_path) == b"a$x\n"
+
+
+def test_a_payload_may_be_long_and_in_any_language(tmp_path: Path) -> None:
+    payload = "#!/usr/bin/env python3\nprint('é')\n" + "# filling\n" * 50_000
+    assert ran(written(order(script=payload)), tmp_path).decode() == "é\n"
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"arguments": ["\udcff"]},
+        {"arguments": ["\0"]},
+        {"script": "echo \0"},
+        {"script": "echo \ud800"},
+    ],
+)
+def test_what_no_program_can_be_written_of_is_a_problem(what: dict[str, Any]) -> None:
+    assert problem(alike(order(**what)))
+    assert problem(alike(order(script="true", arguments=HOSTILE))) is None
+
+
+def test_orders_that_differ_in_their_stamps_only_are_alike() -> None:
+    one, two = (Order(stamp=numbered(GROUP, n), vo="lhcb", arguments=["x"]) for n in (1, 2))
+    assert alike(one) == alike(two)
+    assert alike(one) != alike(order(arguments=["y"]))
+    assert alike(one) != alike(order(arguments=["x"], script="true"))
+
+
+def described(**options: Any) -> dict[str, str]:
+    text = description(
+        [numbered(GROUP, n) for n in (0, 1)],
+        "lhcb",
+        names={"prefix": "p", "batch": "p-ce", "instance": "p/ce"},
+        options=HTCondorOptions(**options),
+        executable=Path("/a b/$(x)"),
+        folder=Path("/out $$"),
+    )
+    lines, _, items = text.partition("queue PilotStamp, PilotGroup from (\n")
+    assert items == f"{GROUP}00000000 {GROUP}\n{GROUP}00000001 {GROUP}\n)\n"
+    found = dict(line.split(" = ", 1) for line in lines.splitlines())
+    assert len(found) == len(lines.splitlines()), "every line is one command of its own"
+    return found
+
+
+def test_the_description_says_who_the_pilots_are() -> None:
+    found = described()
+    assert found["+PilotageStamp"] == '"$(PilotStamp)"'
+    assert found["+PilotageInstance"] == '"p/ce"'
+    assert found["description"] == "p-$(PilotStamp)"
+    assert found["executable"] == "/a b/$(DOLLAR)(x)"
+    assert found["initialdir"] == "/out $(DOLLAR)$(DOLLAR)/$(PilotGroup)"
+    assert "periodic_remove" not in found
+    assert "leave_in_queue" not in found
+
+
+def test_what_options_ask_for_is_in_the_description() -> None:
+    found = described(
+        cpus=8, memory=2000, disk=3, walltime=60, spool=True, keep_output=90.5,
+        submit={"+maxWallTime": "2", "requirements": 'OpSys == "LINUX"'},
+    )  # fmt: skip
+    assert found["request_cpus"] == "8"
+    assert found["request_memory"] == "2000"
+    assert found["request_disk"] == "3072"
+    assert found["+maxWallTime"] == "2"
+    assert found["requirements"] == 'OpSys == "LINUX"'
+    assert found["periodic_remove"].endswith("> 60")
+    assert found["leave_in_queue"].endswith("< 90")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"submit": {"queue": "100"}},
+        {"submit": {"Include": "/etc/passwd"}},
+        {"submit": {"executable": "/bin/true"}},
+        {"submit": {"+PilotageStamp": '"x"'}},
+        {"submit": {"MY.PilotageInstance": '"x"'}},
+        {"submit": {"a = b\nqueue": "1"}},
+        {"submit": {"x": "1\nqueue 100"}},
+        {"submit": {"x": "1 \\"}},
+        {"submit": {"x": "1\r"}},
+        {"submit": {"": "1"}},
+        {"schedd": "-all"},
+        {"schedd": "a b"},
+        {"pool": "host\n"},
+        {"config": "relative"},
+        {"programs": "/a\n/b"},
+        {"output_folder": "/a\\"},
+        {"environment": {"A B": "c"}},
+        {"environment": {"A": "\0"}},
+        {"command": " "},
+        {"command": []},
+        {"command": ["a", "\0"]},
+        {"walltime": 0},
+        {"authentication": "password"},
+        {"colour": "red"},
+    ],
+)
+def test_hostile_options_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(Invalid) as error:
+        check_options({"htcondor": BACKEND}, "htcondor", options)
+    assert "\n" not in str(error.value)
+
+
+def test_authentication_says_which_credential_is_asked_for() -> None:
+    kinds = {way: HTCondorOptions(authentication=way).credential for way in Authentication}
+    assert kinds == {
+        Authentication.NONE: None,
+        Authentication.IDTOKENS: CredentialKind.TOKEN,
+        Authentication.SCITOKENS: CredentialKind.TOKEN,
+        Authentication.SSL: CredentialKind.PROXY,
+    }
+
+
+def test_ids_that_follow_each_other_are_one_range() -> None:
+    ids = [(2, 5), (1, 0), (1, 1), (1, 2), (1, 4), (1, 1)]
+    assert list(expressions(ids)) == [
+        (
+            "((ClusterId == 1 && ProcId >= 0 && ProcId <= 2)"
+            " || (ClusterId == 1 && ProcId >= 4 && ProcId <= 4)"
+            " || (ClusterId == 2 && ProcId >= 5 && ProcId <= 5))"
+        )
+    ]
+    assert list(expressions([])) == []
+
+
+def test_any_number_of_ids_fits_words_of_a_command_line() -> None:
+    found = list(expressions((999_999_999, 2 * n) for n in range(1000)))
+    assert len(found) == -(-1000 // RANGES)
+    assert all(len(one) < 100_000 for one in found)
+
+
+@pytest.mark.parametrize(
+    "handle", ["", " ", "1", "1.", "1.2.3", "-1.0", "1.0 ", "1.0\n", "a.b", "9" * 40, "１.０"]
+)
+def test_what_is_no_id_is_none(handle: str) -> None:
+    assert parsed(handle) is None
+    assert parsed("12.345") == (12, 345)

@@ -1,0 +1,43 @@
+"""Every table has tests of what is stored in it and read back."""
+
+import inspect
+from importlib import import_module
+
+import pytest
+
+from worker.db.tables import metadata
+
+TESTS = {
+    "vos": ("vos", "test_vos"),
+    "ces": ("ces", "test_ces"),
+    "ce_vos": ("ces", "test_ces"),
+    "pilots": ("pilots", "test_reserve"),
+    "transitions": ("pilot_reads", "test_moves"),
+    "outputs": ("outputs", "test_outputs"),
+    "decisions": ("decisions", "test_decisions"),
+    "ce_health": ("health", "test_health"),
+    "sending_changes": ("sending", "test_sending"),
+    "maintenances": ("maintenances", "test_maintenances"),
+    "vo_demands": ("demands", "test_demands"),
+    "credentials": ("credentials", "test_credentials"),
+    "schedules": ("schedules", "test_schedules"),
+    "leases": ("locks", "test_leases"),
+    "reports": ("reports", "test_reports"),
+}
+"""The module of `worker.db` that works on a table, and the module of tests beside this one."""
+
+
+def test_no_table_is_forgotten() -> None:
+    assert set(TESTS) == {table.name for table in metadata.sorted_tables}
+
+
+@pytest.mark.parametrize("table", TESTS)
+def test_its_tests_call_what_works_on_it_on_both_databases(table: str) -> None:
+    name, tests_name = TESTS[table]
+    module = import_module(f"worker.db.{name}")
+    tests = import_module(f"tests.repository.{tests_name}")
+
+    assert getattr(module, table) is metadata.tables[table]
+    assert getattr(tests, name) is module
+    functions = [one for key, one in vars(tests).items() if key.startswith("test_")]
+    assert any("uow" in inspect.signature(one).parameters for one in functions)

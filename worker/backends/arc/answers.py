@@ -1,0 +1,214 @@
+"""What A-REX answers about a job, and what is to be said of the job. Nothing here asks anybody.
+
+A-REX calls every job that its batch system has RUNNING until its own information on the job is
+gathered, a minute or so later; only that tells a queued job from a running one. So a job runs
+when the information says so, or when it has been called RUNNING for long without any.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from worker.backends.arc import states
+from worker.backends.arc.client import as_list
+from worker.backends.arc.memory import Known
+from worker.domain.ce_answers import Observed
+from worker.domain.pilot import Status
+from worker.domain.texts import legible
+
+_NAME = re.compile(r"<(?:\w+:)?Name>([^<]{1,200})</(?:\w+:)?Name>")
+_CONFIRMS = re.compile(r"nordugrid:INLRMS:R\b")
+# The word of A-REX itself stands in a document that was not gathered, too.
+_TERMINAL = "emies:terminal"
+_LONGEST = 2000
+
+
+class Word(NamedTuple):
+    """The answer to the question after the state of a job: A-REX's own word."""
+
+    code: str
+    state: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    """The CE's own information on a job, gathered at intervals; it may be old, or missing."""
+
+    name: str | None = None
+    states: tuple[str, ...] = ()
+    exit_code: str | None = None
+    error: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    node: str | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it says that the batch system runs the job: not only that it has it."""
+        return any(_CONFIRMS.match(state) for state in self.states)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was gathered after the end of the job."""
+        return _TERMINAL in self.states
+
+
+def code_of(answer: Mapping[str, Any]) -> str:
+    """Read the status code of the answer on one job; that of the whole says nothing of it."""
+    return str(answer.get("status-code", ""))
+
+
+def read_word(answer: Mapping[str, Any]) -> Word:
+    """Read an answer to `status`."""
+    reason = answer.get("reason")
+    return Word(
+        code=code_of(answer),
+        state=legible(str(answer.get("state", "")))[:64],
+        reason=_text(reason),
+    )
+
+
+def read_info(answer: Mapping[str, Any]) -> Details | None:
+    """Read an answer to `info`."""
+    document = answer.get("info_document")
+    activity = document.get("ComputingActivity") if isinstance(document, dict) else None
+    if code_of(answer) != "200" or not isinstance(activity, dict):
+        return None
+    ends = [_moment(activity.get(key)) for key in ("ComputingManagerEndTime", "EndTime")]
+    return Details(
+        name=_text(activity.get("Name")),
+        states=tuple(str(state) for state in as_list(activity, "State")),
+        exit_code=_text(activity.get("ExitCode")),
+        error=_errors(activity),
+        started_at=_moment(activity.get("StartTime")),
+        ended_at=next((end for end in ends if end), None),
+        node=_text(" ".join(map(str, as_list(activity, "ExecutionNode")))),
+    )
+
+
+def read_diagnosis(diagnosis: str | None, failure: str | None) -> Details:
+    """Read what A-REX keeps of a job's end, where its information on the job is missing."""
+    told = dict(line.split("=", 1) for line in (diagnosis or "").splitlines() if "=" in line)
+    return Details(
+        exit_code=told.get("exitcode"),
+        error=_text(failure),
+        started_at=_moment(told.get("LRMSStartTime")),
+        ended_at=_moment(told.get("LRMSEndTime")),
+        node=_text(told.get("nodename")),
+    )
+
+
+def read_description(description: str | None) -> str | None:
+    """Find the name of a job in its description."""
+    found = _NAME.search(description or "")
+    return found[1] if found else None
+
+
+def _errors(activity: Mapping[str, Any]) -> str | None:
+    told = [str(one) for one in as_list(activity, "Error") if isinstance(one, str)]
+    return _text("; ".join(told))
+
+
+def _text(told: Any) -> str | None:
+    if not isinstance(told, str | int | float):
+        return None
+    return legible(str(told).strip())[:_LONGEST] or None
+
+
+def _moment(told: Any) -> datetime | None:
+    """Read a moment of either notation; one without a zone is of UTC."""
+    for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y%m%d%H%M%SZ", "%Y-%m-%d %H:%M:%S"):
+        with suppress(ValueError):
+            return datetime.strptime(str(told), form).replace(tzinfo=UTC)
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Judges the jobs of one answer."""
+
+    now: datetime
+    delay: timedelta
+    words: Mapping[str, Word]
+    known: Mapping[str, Known]
+    owner: str
+
+    def wants_details(self, job: str) -> bool:
+        """Return whether the CE's information on a job is needed for a judgement."""
+        word = self.words[job]
+        if word.code != "200":
+            return False
+        if word.state == states.RUNNING:
+            return not self._has_started(job)
+        return word.state in states.ENDS
+
+    def is_hidden(self, job: str) -> bool:
+        """Return whether an unknown job was sent by another identity, which alone would see it."""
+        known = self.known.get(job)
+        return known is not None and known.owner != self.owner
+
+    def observed(self, stamp: str, job: str, details: Details | None) -> Observed | None:
+        """Say what a job is; `None` where the answer says nothing of it."""
+        word = self.words.get(job)
+        if word is None:
+            return None
+        raw = word.state or None
+        if word.code == "200" and word.state not in states.GONE | states.ENDS:
+            status = self._status(job, word, details)
+            node = details.node if details and status is Status.RUNNING else None
+            return Observed(stamp=stamp, handle=job, raw=raw, status=status, node=node)
+        seen = Observed(stamp=stamp, handle=job, raw=raw, reason=word.reason)
+        if word.code == "404" or (word.code == "200" and word.state in states.GONE):
+            return None if self.is_hidden(job) else seen._replace(absent=True)
+        return _ended(seen, word.state, details or Details()) if word.code == "200" else None
+
+    def learnt(self, observed: Observed, details: Details | None) -> Known | None:
+        """Return what is to be remembered of a job that was judged; `None` if nothing is new."""
+        job, raw = observed.handle, observed.raw
+        before = self.known.get(job) or Known(job=job, stamp=observed.stamp, owner=self.owner)
+        after = before
+        if raw == states.RUNNING and before.running_at is None:
+            after = after._replace(running_at=self.now)
+        if observed.status is Status.RUNNING and before.started_at is None:
+            begun = details.started_at if details else None
+            after = after._replace(started_at=begun or self.now)
+        if raw in states.ENDS and before.ended_at is None:
+            after = after._replace(ended_at=self.now)
+        return None if after is self.known.get(job) else after
+
+    def _status(self, job: str, word: Word, details: Details | None) -> Status | None:
+        if word.state == states.KILLING:
+            return Status.RUNNING if self._has_started(job) else Status.SUBMITTED
+        if word.state != states.RUNNING or self._has_started(job):
+            return states.STATES.get(word.state)
+        if details is not None and details.runs:
+            return Status.RUNNING
+        known = self.known.get(job)
+        since = known.running_at if known and known.running_at else self.now
+        return Status.RUNNING if self.now - since >= self.delay else Status.SUBMITTED
+
+    def _has_started(self, job: str) -> bool:
+        known = self.known.get(job)
+        return known is not None and known.started_at is not None
+
+
+def _ended(seen: Observed, state: str, details: Details) -> Observed:
+    code = states.exit_code_of(details.exit_code, details.error)
+    status, cause = states.STATES[state], None
+    if states.is_cancellation(details.error):
+        status = Status.CANCELLED
+    elif status is Status.FAILED or (status is Status.DONE and code):
+        status, cause = Status.FAILED, states.cause_of(details.error, code)
+    return seen._replace(
+        status=status,
+        cause=cause,
+        reason=details.error,
+        exit_code=None if status is Status.CANCELLED else code,
+        started_at=details.started_at,
+        ended_at=details.ended_at,
+        node=details.node,
+    )

@@ -1,0 +1,255 @@
+"""Requests to the REST interface of one CE, as one identity.
+
+Every request has its end in the time of the whole call. What comes out of here is an answer or a
+`BackendError`; neither a header nor a credential is in its text.
+"""
+
+import asyncio
+import json
+import logging
+import re
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from worker.backends.arc.access import Access
+from worker.domain.errors import BackendError, CredentialProblem, Unavailable, Unreadable
+from worker.domain.texts import legible
+
+log = logging.getLogger(__name__)
+
+VERSIONS = ("1.1", "1.0")
+"""The versions of REST that are spoken here, the better one first."""
+
+LIMIT = 64 * 2**20
+"""Bytes of one answer that are read."""
+
+IDS = 2000
+"""Ids in one request. A-REX reads the first MiB of it and says nothing of the rest."""
+
+_TOLD = 2000
+_REFUSED_CERTIFICATE = re.compile(
+    r"ALERT_(NO_|BAD_|UNSUPPORTED_)?CERTIFICATE|ALERT_UNKNOWN_CA|ALERT_ACCESS_DENIED"
+    r"|ALERT_DECRYPT_ERROR|ALERT_HANDSHAKE_FAILURE",
+    re.IGNORECASE,
+)
+_NOT_MAPPED = "assigned configuration"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What the CE answered to one request."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def text(self) -> str:
+        """Read it as text, whatever it is."""
+        return self.body.decode(errors="replace")
+
+    def json(self, ce: str) -> Any:
+        """Read it as JSON; an empty answer, as A-REX gives for an empty list, is `None`."""
+        if not self.body.strip():
+            return None
+        try:
+            return json.loads(self.text(), strict=False)
+        except ValueError:
+            raise Unreadable(legible(self.text()[:_TOLD]), ce, "its answer is not JSON") from None
+
+
+class Rest:
+    """The interface of one CE, as one identity sees it."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, turns: asyncio.Semaphore, ce: str, url: str, access: Access
+    ) -> None:
+        self.ce = ce
+        self.url = url
+        self.access = access
+        self.base = ""
+        self.version = ""
+        self._client = client
+        self._turns = turns
+
+    async def negotiate(self, wanted: str | None) -> tuple[str, ...]:
+        """Choose the version to speak; return those that the CE speaks."""
+        reply = await self.ask("GET", f"{self.url}/rest")
+        if reply.status != 200:
+            raise self.unexpected(reply)
+        told = reply.json(self.ce)
+        found = tuple(str(one) for one in as_list(told, "version"))
+        common = [version for version in VERSIONS if version in found]
+        if wanted is not None:
+            common = [version for version in common if version == wanted]
+        if not common:
+            problem = f"no version of REST in common: {', '.join(found)[:200] or 'it names none'}"
+            raise Unreadable(legible(reply.text()[:_TOLD]), self.ce, problem)
+        self.speak(common[0])
+        return found
+
+    def speak(self, version: str) -> None:
+        """Go by this version."""
+        self.version = version
+        self.base = f"{self.url}/rest/{version}"
+
+    async def jobs(self, action: str, ids: Sequence[str], size: int = IDS) -> dict[str, Any]:
+        """Ask something of jobs; an answer for each that was answered, by its id."""
+        chunks = [list(ids[n : n + size]) for n in range(0, len(ids), size)]
+        found: dict[str, Any] = {}
+        for answer in await gathered([self._some(action, chunk) for chunk in chunks]):
+            found.update(answer)
+        return found
+
+    async def job_list(self) -> list[str]:
+        """List the ids of all jobs of this identity."""
+        reply = await self.ask("GET", f"{self.base}/jobs")
+        if reply.status != 200:
+            raise self.unexpected(reply)
+        listed = as_list(reply.json(self.ce), "job")
+        return [str(one["id"]) for one in listed if isinstance(one, dict) and one.get("id")]
+
+    async def new(self, body: bytes) -> Reply:
+        """Send the descriptions of jobs."""
+        kind = {"Content-Type": "application/xml"}
+        return await self.ask("POST", f"{self.base}/jobs?action=new", content=body, headers=kind)
+
+    async def diagnosis(self, job: str, what: str) -> str | None:
+        """Read one of the files that A-REX keeps of a job; `None` if there is none."""
+        reply = await self.ask("GET", f"{self.base}/jobs/{job}/diagnose/{what}")
+        return reply.text() if reply.status == 200 else None
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Make one request and read its answer."""
+        try:
+            async with (
+                self._turns,
+                self._client.stream(method, url, content=content, headers=headers) as response,
+            ):
+                body = await self._read(response)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            # Not chained: the error holds the request, and that the token.
+            raise self._problem(error) from None
+        reply = Reply(
+            status=response.status_code,
+            reason=response.reason_phrase,
+            headers=dict(response.headers),
+            body=body,
+        )
+        if reply.status in (401, 403) or (reply.status == 500 and _NOT_MAPPED in reply.reason):
+            raise CredentialProblem(self.ce, f"it does not let in {self.access}", _said(reply))
+        return reply
+
+    def unexpected(self, reply: Reply) -> BackendError:
+        """Return what an answer means that is none of those that were to be expected."""
+        said = _said(reply)
+        if reply.status >= 500 or reply.status in (408, 429):
+            return Unavailable(self.ce, said)
+        return Unreadable(legible(reply.text()[:_TOLD]), self.ce, said)
+
+    async def _some(self, action: str, ids: Sequence[str]) -> dict[str, Any]:
+        body = json.dumps({"job": [{"id": one} for one in ids]}).encode()
+        kind = {"Content-Type": "application/json"}
+        url = f"{self.base}/jobs?action={action}"
+        reply = await self.ask("POST", url, content=body, headers=kind)
+        if reply.status not in (200, 201):
+            raise self.unexpected(reply)
+        told = as_list(reply.json(self.ce), "job")
+        return {str(one["id"]): one for one in told if isinstance(one, dict) and "id" in one}
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        body = bytearray()
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) > LIMIT:
+                start = legible(body[:_TOLD].decode(errors="replace"))
+                raise Unreadable(start, self.ce, f"its answer has more than {LIMIT} bytes")
+        return bytes(body)
+
+    def _problem(self, error: Exception) -> BackendError:
+        if _REFUSED_CERTIFICATE.search(_tls(error)):
+            return CredentialProblem(self.ce, f"it does not let in {self.access}", _tls(error))
+        if "CERTIFICATE_VERIFY_FAILED" in _tls(error):
+            return Unavailable(self.ce, "its certificate is of no authority that is trusted here")
+        return Unavailable(self.ce, _tls(error) or _meaning(error))
+
+
+@asynccontextmanager
+async def connected(
+    access: Access, turns: asyncio.Semaphore, ce: str, url: str, timeout: float
+) -> AsyncIterator[Rest]:
+    """Be connected to a CE as one identity, for as long as the block."""
+    client = httpx.AsyncClient(
+        verify=access.context,
+        headers={"Accept": "application/json", **access.headers},
+        timeout=timeout,
+        # Neither variables of the environment nor the CE lead a credential elsewhere.
+        trust_env=False,
+        follow_redirects=False,
+    )
+    async with client:
+        yield Rest(client, turns, ce, url, access)
+
+
+async def gathered(calls: Sequence[Any]) -> list[Any]:
+    """Make calls side by side; if one fails the others are stopped, and its error comes out."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except BaseExceptionGroup as errors:
+        raise _first(errors) from None
+    return [task.result() for task in tasks]
+
+
+def as_list(told: Any, key: str) -> list[Any]:
+    """Read a list that is written as such, as its single member, or not at all."""
+    found = told.get(key) if isinstance(told, dict) else told
+    if found is None:
+        return []
+    return found if isinstance(found, list) else [found]
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _tls(error: BaseException) -> str:
+    """Find what TLS had against a connection, on either side."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError):
+            return f"TLS: {seen.reason or 'it failed'}"
+        seen = seen.__cause__ or seen.__context__
+    return ""
+
+
+def _meaning(error: Exception) -> str:
+    """Say what went wrong without what the library says of it: that may quote a header."""
+    meanings: tuple[tuple[type[Exception], str], ...] = (
+        (httpx.ConnectError, "nobody answers there"),
+        (httpx.TimeoutException, "no answer in time"),
+        (httpx.NetworkError, "the connection broke"),
+        (httpx.RemoteProtocolError, "the connection ended in the middle of an answer"),
+    )
+    for kind, meaning in meanings:
+        if isinstance(error, kind):
+            return meaning
+    return f"the request failed, {type(error).__name__}"
+
+
+def _said(reply: Reply) -> str:
+    text = reply.text()[:200] if reply.headers.get("content-type", "").startswith("text/") else ""
+    return legible(f"it answered {reply.status} {reply.reason[:200]} {text}".strip())

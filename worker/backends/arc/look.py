@@ -1,0 +1,186 @@
+"""Looking at the jobs of one identity: at some of them, or at all that it has at the CE."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from worker.backends.arc import memory, states
+from worker.backends.arc.answers import (
+    Details,
+    Judge,
+    read_description,
+    read_diagnosis,
+    read_info,
+    read_word,
+)
+from worker.backends.arc.client import Rest, gathered
+from worker.backends.arc.memory import Known
+from worker.backends.arc.names import is_job_id, read_name
+from worker.backends.arc.session import Desk
+from worker.db.uow import Transaction
+from worker.domain.ce_answers import Job, Observed
+
+DOCUMENTS = 200
+"""Jobs whose information is asked for in one request; a document has some 2 kB."""
+
+ASKED_ALONE = 500
+"""Jobs that are asked after one by one at a time, where there is no other way."""
+
+
+async def information(rest: Rest, jobs: Sequence[str]) -> dict[str, Details]:
+    """Ask for the CE's information on jobs."""
+    answers = await rest.jobs("info", jobs, DOCUMENTS)
+    read = {job: read_info(answer) for job, answer in answers.items()}
+    return {job: details for job, details in read.items() if details is not None}
+
+
+async def names(rest: Rest, jobs: Sequence[str]) -> dict[str, str]:
+    """Return the names of jobs; one that cannot be told is left out.
+
+    The information on a job has no name until it was gathered. The job's description has it from
+    the beginning, but has to be asked for alone.
+    """
+    gathered_names = {job: details.name for job, details in (await information(rest, jobs)).items()}
+    found = {job: name for job, name in gathered_names.items() if name is not None}
+    rest_of_them = [job for job, name in gathered_names.items() if name is None][:ASKED_ALONE]
+    described = await gathered([rest.diagnosis(job, "description") for job in rest_of_them])
+    for job, description in zip(rest_of_them, described, strict=True):
+        if description is not None:
+            found[job] = read_description(description) or ""
+    return found
+
+
+async def ends(rest: Rest, jobs: Sequence[str], known: dict[str, Details]) -> dict[str, Details]:
+    """Return how jobs ended. Where the CE's information is older than the end, its notes tell."""
+    found = {job: known[job] for job in jobs if job in known and known[job].is_over}
+    missing = [job for job in jobs if job not in found][:ASKED_ALONE]
+    told = await gathered([_notes(rest, job) for job in missing])
+    return {**found, **dict(zip(missing, told, strict=True))}
+
+
+async def _notes(rest: Rest, job: str) -> Details:
+    diagnosis = await rest.diagnosis(job, "diag")
+    return read_diagnosis(diagnosis, await rest.diagnosis(job, "failed"))
+
+
+log = logging.getLogger(__name__)
+
+PIECE = 1000
+"""Jobs whose names are learnt at a time."""
+
+PROBE = "pilotage0is0this0answered"
+"""An id that no CE ever gave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """All jobs of one identity that are of this CE, and whether these are surely all."""
+
+    jobs: Sequence[Observed]
+    complete: bool
+
+
+async def look_at(desk: Desk, rest: Rest, jobs: Sequence[Job]) -> list[Observed]:
+    """Look at some jobs; those of which nothing is known are left out."""
+    # What A-REX cannot have made it does not know.
+    odd = [job for job in jobs if not is_job_id(job.handle)]
+    stamps = {job.handle: job.stamp for job in jobs if is_job_id(job.handle)}
+    known = desk.read(lambda tx: memory.known(tx, desk.ce.name, list(stamps)))
+    seen, hidden = await _judged(desk, rest, stamps, known, whole=True)
+    if hidden:
+        log.warning(
+            "CE %s shows %d jobs of %s no longer: they were sent by another identity",
+            desk.ce.name, len(hidden), rest.access,
+        )  # fmt: skip
+    absent = [Observed(stamp=job.stamp, handle=job.handle, absent=True) for job in odd]
+    return [*absent, *seen]
+
+
+async def list_all(desk: Desk, rest: Rest) -> Listed:
+    """Look at all jobs of an identity."""
+    ce, owner = desk.ce.name, rest.access.owner
+    # Read before the CE is asked: what is here and not there is gone, not yet to come.
+    before = desk.read(lambda tx: memory.of_owner(tx, ce, owner))
+    jobs = await rest.job_list()
+    if not jobs and PROBE not in await rest.jobs("status", [PROBE]):
+        # An empty list is an empty answer; this one came from somebody who answers nothing.
+        return Listed(jobs=[], complete=False)
+    learnt = await _learn_names(desk, rest, [job for job in jobs if job not in before])
+    known = {job: one for job in jobs if (one := learnt.get(job) or before.get(job))}
+    stamps = {job: one.stamp for job, one in known.items() if one.stamp is not None}
+    seen, _ = await _judged(desk, rest, stamps, known, whole=False)
+    there = set(jobs)
+    gone = [job for job in before if job not in there]
+    desk.note(lambda tx: memory.forget(tx, ce, gone))
+    return Listed(
+        jobs=[one for one in seen if not one.absent],
+        complete=len(known) == len(there) and len(seen) == len(stamps),
+    )
+
+
+async def _judged(
+    desk: Desk, rest: Rest, stamps: Mapping[str, str], known: Mapping[str, Known], *, whole: bool
+) -> tuple[list[Observed], list[str]]:
+    """Ask after the states of jobs, and for more where the state alone does not tell enough.
+
+    Unless the whole is wanted, an end that was told before is not asked for again.
+    """
+    ids = list(stamps)
+    answers = await rest.jobs("status", ids)
+    judge = Judge(
+        now=desk.now(),
+        delay=timedelta(seconds=desk.options.information_delay),
+        words={job: read_word(answers[job]) for job in ids if job in answers},
+        known=known,
+        owner=rest.access.owner,
+    )
+    wanted = [
+        job
+        for job in judge.words
+        if judge.wants_details(job) and (whole or not _is_told(known.get(job)))
+    ]
+    details = await _details(rest, judge, wanted)
+    seen = [judge.observed(stamps[job], job, details.get(job)) for job in ids]
+    told = [one for one in seen if one is not None]
+    new = [judge.learnt(one, details.get(one.handle)) for one in told if not one.absent]
+    changed = [one for one in new if one is not None]
+    desk.note(lambda tx: memory.learn(tx, desk.ce.name, changed))
+    hidden = [job for job in judge.words if judge.words[job].code == "404" and judge.is_hidden(job)]
+    return told, hidden
+
+
+async def _details(rest: Rest, judge: Judge, wanted: Sequence[str]) -> dict[str, Details]:
+    details = await information(rest, wanted)
+    over = [job for job in wanted if judge.words[job].state in states.ENDS]
+    return {**details, **await ends(rest, over, details)}
+
+
+def _is_told(known: Known | None) -> bool:
+    return known is not None and known.ended_at is not None
+
+
+async def _learn_names(desk: Desk, rest: Rest, jobs: Sequence[str]) -> dict[str, Known]:
+    owner = rest.access.owner
+    learnt: dict[str, Known] = {}
+    # Written down piece by piece: a call that has no time for all is not in vain.
+    for start in range(0, len(jobs), PIECE):
+        found = await names(rest, jobs[start : start + PIECE])
+        new = {
+            job: Known(job=job, stamp=_stamp(desk, name), owner=owner)
+            for job, name in found.items()
+        }
+        desk.note(partial(_learn, desk.ce.name, list(new.values())))
+        learnt |= new
+    return learnt
+
+
+def _stamp(desk: Desk, name: str) -> str | None:
+    """Read the stamp of a job from its name; `None` if the job is not of this CE."""
+    named = read_name(desk.means.prefix, name)
+    return named.stamp if named is not None and named.ce in (None, desk.ce.name) else None
+
+
+def _learn(ce: str, jobs: Sequence[Known], tx: Transaction) -> None:
+    memory.learn(tx, ce, jobs)

@@ -1,0 +1,180 @@
+"""What is remembered of ARC CEs. Every function handles a set.
+
+`arc_jobs` saves asking: which job carries which stamp is asked once, when the CE shows a job that
+is not here. No row of it is needed to know what became of a pilot: what could not be written is
+learnt again. `arc_identities` says under whose name pilots were sent: to another identity the CE
+shows none of them, and that must not be taken for their absence. A row outlives its CE.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    Column,
+    Executable,
+    Index,
+    MetaData,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    select,
+)
+
+from worker.db.rows import encode, insert_rows, put, rows
+from worker.db.tables import NAMING
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+
+metadata = MetaData(naming_convention=NAMING)
+
+arc_identities = Table(
+    "arc_identities",
+    metadata,
+    Column("ce", String(128), primary_key=True),
+    Column("vo", String(128), primary_key=True),
+    Column("owner", Text, primary_key=True),
+    Column("used_at", UtcDateTime(), nullable=False),
+    Column("delegation", String(128)),
+    Column("delegated_until", UtcDateTime()),
+    comment="Under whose name the pilots of a VO were sent to a CE, and the proxy it holds of it.",
+)
+
+arc_jobs = Table(
+    "arc_jobs",
+    metadata,
+    Column("ce", String(128), primary_key=True),
+    Column("job", String(128), primary_key=True),
+    Column("stamp", String(32)),
+    Column("owner", Text, nullable=False),
+    Column("running_at", UtcDateTime()),
+    Column("started_at", UtcDateTime()),
+    Column("ended_at", UtcDateTime()),
+    Index("ix_arc_jobs_ce_ended_at", "ce", "ended_at"),
+    comment="What was learnt of the jobs at a CE; one without a stamp is not ours.",
+)
+
+
+CLEANED = 1000
+"""Jobs that are cleaned away in one call."""
+
+_JOB = arc_jobs.c
+_WHO = arc_identities.c
+
+
+class Known(NamedTuple):
+    """What was learnt of a job: whose it is, and what was told of it. Read by the thousand."""
+
+    job: str
+    stamp: str | None
+    owner: str
+    running_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+_AS_KNOWN = [_JOB[name] for name in Known._fields]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Under whose name a VO's pilots were sent, when last, and the proxy that the CE holds."""
+
+    owner: str
+    used_at: datetime
+    delegation: str | None = None
+    delegated_until: datetime | None = None
+
+
+def learn(tx: Transaction, ce: str, jobs: Iterable[Known]) -> None:
+    """Write down which job is whose, and what was told of it."""
+    data = list(jobs)
+    if data:
+        tx.execute(_learn(tx.dialect), {**encode(Known._fields, data), "ce": ce})
+
+
+def known(tx: Transaction, ce: str, jobs: Sequence[str]) -> dict[str, Known]:
+    """Read what was learnt of jobs."""
+    found = tx.execute(_known(tx.dialect), {**encode(("job",), ([j] for j in jobs)), "ce": ce})
+    return {row[0]: Known._make(row) for row in found}
+
+
+def of_owner(tx: Transaction, ce: str, owner: str) -> dict[str, Known]:
+    """Read what was learnt of all jobs of an identity."""
+    found = tx.execute(select(*_AS_KNOWN).where(_JOB.ce == ce, _JOB.owner == owner))
+    return {row[0]: Known._make(row) for row in found}
+
+
+def kept_long_enough(tx: Transaction, ce: str, owner: str, before: datetime) -> list[str]:
+    """List jobs of ours whose end was reported before a moment."""
+    query = (
+        select(_JOB.job)
+        .where(_JOB.ce == ce, _JOB.owner == owner, _JOB.ended_at < before, _JOB.stamp.is_not(None))
+        .order_by(_JOB.ended_at)
+        .limit(CLEANED)
+    )
+    return list(tx.execute(query).scalars())
+
+
+def forget(tx: Transaction, ce: str, jobs: Sequence[str]) -> None:
+    """Forget jobs that the CE does not have any longer."""
+    if jobs:
+        tx.execute(_forget(tx.dialect), {**encode(("job",), ([j] for j in jobs)), "ce": ce})
+
+
+def identities(tx: Transaction, ce: str, vo: str) -> list[Identity]:
+    """Return under whose names a VO's pilots were sent, the latest first."""
+    query = select(_WHO.owner, _WHO.used_at, _WHO.delegation, _WHO.delegated_until)
+    found = tx.execute(query.where(_WHO.ce == ce, _WHO.vo == vo).order_by(_WHO.used_at.desc()))
+    return [Identity(**row) for row in found.mappings()]
+
+
+def used(tx: Transaction, ce: str, vo: str, identity: Identity) -> None:
+    """Write down under whose name a VO's pilots are sent."""
+    values = {
+        "used_at": identity.used_at,
+        "delegation": identity.delegation,
+        "delegated_until": identity.delegated_until,
+    }
+    put(tx, arc_identities, {"ce": ce, "vo": vo, "owner": identity.owner}, values)
+
+
+_COLUMNS: dict[str, Any] = {
+    "job": Text,
+    "stamp": Text,
+    "owner": Text,
+    "running_at": UtcDateTime,
+    "started_at": UtcDateTime,
+    "ended_at": UtcDateTime,
+}
+
+
+@cache
+def _learn(dialect: str) -> Executable:
+    made = insert_rows(dialect, arc_jobs, _COLUMNS, ce=Text)
+    # What was told first stays: a job has one beginning and one end.
+    later = {
+        name: func.coalesce(_JOB[name], made.excluded[name])
+        for name in ("running_at", "started_at", "ended_at")
+    }
+    changed: Executable = made.on_conflict_do_update(index_elements=["ce", "job"], set_=later)
+    return changed
+
+
+@cache
+def _known(dialect: str) -> Executable:
+    # As a set: a join would be read row by row against all jobs of the CE, on SQLite.
+    wanted = select(rows(dialect, job=Text).c.job)
+    return select(*_AS_KNOWN).where(_JOB.ce == bindparam("ce", type_=Text), _JOB.job.in_(wanted))
+
+
+@cache
+def _forget(dialect: str) -> Executable:
+    wanted = rows(dialect, job=Text)
+    gone = select(wanted.c.job)
+    return delete(arc_jobs).where(_JOB.ce == bindparam("ce", type_=Text), _JOB.job.in_(gone))

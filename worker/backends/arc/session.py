@@ -1,0 +1,116 @@
+"""One call of the driver: its time, its turns at the CE, and the identities that it speaks as."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from worker.backends.arc.access import Access, open_access
+from worker.backends.arc.client import Rest, connected
+from worker.backends.arc.options import ArcOptions
+from worker.backends.contract import Means
+from worker.backends.identities import Answers, Identities, Identity
+from worker.backends.remembered import Remembered
+from worker.db.uow import Transaction
+from worker.domain.ce import CE
+from worker.domain.errors import BackendError, DatabaseError, Unavailable
+
+log = logging.getLogger(__name__)
+
+AGREED_FOR = 600.0
+"""Seconds for which a CE is not asked again which versions it speaks, unless a call fails."""
+
+_agreed = Remembered[tuple[str, str | None], str](AGREED_FOR)
+
+Value = TypeVar("Value")
+Work = Callable[[Rest], Coroutine[Any, Any, Value]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What the parts of the driver work with."""
+
+    ce: CE
+    options: ArcOptions
+    means: Means
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self.means.now()
+
+    def read(self, work: Callable[[Transaction], Value]) -> Value:
+        """Look into what is remembered."""
+        with self.means.uow() as tx:
+            return work(tx)
+
+    def note(self, work: Callable[[Transaction], object]) -> None:
+        """Remember something of what the CE said; its answer stands, whether or not it is noted."""
+        try:
+            with self.means.uow() as tx:
+                work(tx)
+        except DatabaseError as error:
+            log.warning("CE %s: what it said of its jobs was not noted: %s", self.ce.name, error)
+
+
+def within(timeout: float, ce: str, work: Coroutine[Any, Any, Value]) -> Value:
+    """Do the work of a call, and give it up when its time has passed."""
+
+    async def limited() -> Value:
+        async with asyncio.timeout(timeout):
+            return await work
+
+    try:
+        return asyncio.run(limited())
+    except TimeoutError:
+        raise Unavailable(ce, f"no answer within {timeout:g} s") from None
+
+
+async def each(desk: Desk, who: Identities, work: Work[Value], answers: Answers[Value]) -> None:
+    """Do the work as each identity, side by side.
+
+    What is done by the time that the call is given up stands in the answers.
+    """
+    turns = asyncio.Semaphore(desk.options.connections)
+
+    async def one(identity: Identity) -> None:
+        with answers.noting_problems(identity), _forgetting(desk):
+            access = open_access(desk.ce.name, desk.options, identity)
+            async with _reached(desk, access, turns) as rest:
+                answers.given[identity] = await work(rest)
+
+    await asyncio.gather(*map(one, who.usable))
+
+
+@contextmanager
+def _forgetting(desk: Desk) -> Iterator[None]:
+    """Agree upon a version of REST anew after a call that failed."""
+    try:
+        yield
+    except BackendError:
+        _agreed.forget(_line(desk))
+        raise
+
+
+@asynccontextmanager
+async def _reached(desk: Desk, access: Access, turns: asyncio.Semaphore) -> AsyncIterator[Rest]:
+    timeout = desk.options.call_timeout
+    async with connected(access, turns, desk.ce.name, desk.options.url, timeout) as rest:
+        await _agree(desk, rest)
+        yield rest
+
+
+async def _agree(desk: Desk, rest: Rest) -> None:
+    """Agree with the CE upon a version of REST, unless this process has done so of late."""
+    version = _agreed.get(_line(desk))
+    if version is not None:
+        rest.speak(version)
+    else:
+        await rest.negotiate(desk.options.version)
+        _agreed.put(_line(desk), rest.version)
+
+
+def _line(desk: Desk) -> tuple[str, str | None]:
+    return desk.options.url, desk.options.version

@@ -1,0 +1,136 @@
+"""Sending the jobs of one identity."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from worker.backends.arc import memory
+from worker.backends.arc.answers import code_of
+from worker.backends.arc.client import Reply, Rest, as_list, gathered
+from worker.backends.arc.delegation import provide
+from worker.backends.arc.description import SCRIPT, Description, bodies, describe
+from worker.backends.arc.look import names
+from worker.backends.arc.memory import Known
+from worker.backends.arc.names import read_name
+from worker.backends.arc.session import Desk
+from worker.domain.ce_answers import Order, Receipt
+from worker.domain.errors import BackendError, CredentialProblem
+from worker.domain.pilot import Cause
+from worker.domain.texts import legible
+
+log = logging.getLogger(__name__)
+
+_FULL = ("no more jobs", "limit reached", "reached limit", "exceeds allowed limit")
+
+
+async def send(desk: Desk, rest: Rest, orders: Sequence[Order], receipts: list[Receipt]) -> None:
+    """Send pilots, and add a receipt for each that was answered as soon as it was."""
+    delegated = await provide(desk, rest)
+    described: list[Description] = []
+    for order in orders:
+        try:
+            described.append(
+                describe(order, desk.ce.name, desk.means.prefix, desk.options, delegated)
+            )
+        except ValueError as error:
+            receipts.append(_refusal(order, "payload", str(error)))
+    # One request after another: when the time of the call runs out, the earlier ones are answered.
+    problems = [
+        await _send_some(desk, rest, some, body, receipts)
+        for some, body in bodies(described, desk.options.jobs_per_request)
+    ]
+    met = [problem for problem in problems if problem is not None]
+    if met and len(met) == len(problems):
+        raise met[0]
+    for problem in met:
+        log.warning("CE %s: a part of a submission is in doubt: %s", desk.ce.name, problem)
+
+
+async def _send_some(
+    desk: Desk, rest: Rest, some: Sequence[Description], body: bytes, receipts: list[Receipt]
+) -> BackendError | None:
+    """Send what fits into one request; return what went wrong, if it is open what was taken."""
+    try:
+        reply = await rest.new(body)
+        answered = await _receipts(desk, rest, some, reply)
+    except CredentialProblem as error:
+        # The CE answered, and took nothing.
+        receipts.extend(
+            _refusal(one.order, "credential", str(error), Cause.CREDENTIAL) for one in some
+        )
+        return None
+    except BackendError as error:
+        return error
+    # Before anything is uploaded; after a crash it is known which job waits for what.
+    taken = [
+        Known(job=one.handle, stamp=one.stamp, owner=rest.access.owner)
+        for one in answered
+        if one.handle is not None
+    ]
+    desk.note(lambda tx: memory.learn(tx, desk.ce.name, taken))
+    uploads = {one.order.stamp: one.upload for one in some if one.upload is not None}
+    receipts.extend(await gathered([_uploaded(rest, one, uploads) for one in answered]))
+    return None
+
+
+async def _receipts(
+    desk: Desk, rest: Rest, some: Sequence[Description], reply: Reply
+) -> list[Receipt]:
+    orders = [one.order for one in some]
+    if reply.status >= 400 and _is_full(reply.reason):
+        return [_refusal(order, str(reply.status), reply.reason, Cause.QUOTA) for order in orders]
+    if reply.status not in (200, 201):
+        raise rest.unexpected(reply)
+    answers = [one for one in as_list(reply.json(desk.ce.name), "job") if isinstance(one, dict)]
+    if len(answers) == len(orders):
+        return [_receipt(order, one) for order, one in zip(orders, answers, strict=True)]
+    # An answer has no name in it; which of them is missing, only the jobs themselves can tell.
+    ids = [str(one["id"]) for one in answers if one.get("id")]
+    stamps = {order.stamp for order in orders}
+    found = await names(rest, ids)
+    named = {job: read_name(desk.means.prefix, name) for job, name in found.items()}
+    return [
+        Receipt(stamp=one.stamp, handle=job, raw="Created")
+        for job, one in named.items()
+        if one is not None and one.stamp in stamps
+    ]
+
+
+def _receipt(order: Order, answer: dict[str, Any]) -> Receipt:
+    reason = legible(str(answer.get("reason", "")))[:2000]
+    if code_of(answer) in ("200", "201") and answer.get("id"):
+        raw = legible(str(answer.get("state") or reason))
+        return Receipt(stamp=order.stamp, handle=str(answer["id"]), raw=raw, reason=reason)
+    cause = Cause.QUOTA if _is_full(reason) else Cause.REFUSED
+    return _refusal(order, code_of(answer), reason, cause)
+
+
+async def _uploaded(rest: Rest, receipt: Receipt, uploads: dict[str, bytes]) -> Receipt:
+    """Upload what a job waits for; one whose upload fails is taken back, if the CE agrees."""
+    script = uploads.get(receipt.stamp)
+    if script is None or receipt.handle is None:
+        return receipt
+    url = f"{rest.base}/jobs/{receipt.handle}/session/{SCRIPT}"
+    try:
+        reply = await rest.ask("PUT", url, content=script)
+        if reply.status in (200, 201, 204):
+            return receipt
+        problem = f"its script was not taken: {reply.status} {legible(reply.reason)}"
+    except BackendError as error:
+        problem = f"its script was not taken: {error}"
+    try:
+        answer = (await rest.jobs("kill", [receipt.handle])).get(receipt.handle, {})
+    except BackendError:
+        answer = {}
+    if code_of(answer) not in ("202", "404"):
+        # It is at the CE, which gives it up by itself when it has waited for long.
+        return receipt
+    return Receipt(stamp=receipt.stamp, refused=Cause.REFUSED, raw="upload", reason=problem)
+
+
+def _refusal(order: Order, raw: str, reason: str, cause: Cause = Cause.REFUSED) -> Receipt:
+    return Receipt(stamp=order.stamp, refused=cause, raw=raw, reason=legible(reason))
+
+
+def _is_full(reason: str) -> bool:
+    return any(word in reason.lower() for word in _FULL)

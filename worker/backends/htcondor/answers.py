@@ -1,0 +1,246 @@
+"""A job's ClassAd, as JSON, its id, and what it means in our words."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import groupby, islice
+from typing import Any
+
+from worker.backends.htcondor.states import (
+    ALIVE,
+    COMPLETED,
+    HELD,
+    REMOVED,
+    RUNNING,
+    WORDS,
+    Hold,
+    hold_of,
+)
+from worker.domain import exits
+from worker.domain.ce_answers import Observed
+from worker.domain.errors import Unreadable
+from worker.domain.pilot import Cause, Status
+from worker.domain.texts import one_line
+
+Ad = Mapping[str, Any]
+
+ATTRIBUTES = (
+    "ClusterId", "ProcId", "PilotageStamp", "PilotageVO", "JobStatus", "LastJobStatus",
+    "EnteredCurrentStatus", "NumJobStarts", "JobStartDate", "JobCurrentStartDate",
+    "JobCurrentStartExecutingDate", "CompletionDate", "ExitBySignal", "ExitCode", "ExitSignal",
+    "HoldReason", "HoldReasonCode", "HoldReasonSubCode", "LastHoldReason", "LastHoldReasonCode",
+    "LastHoldReasonSubCode", "RemoteHost", "LastRemoteHost", "RemoveReason", "ServerTime",
+)  # fmt: skip
+"""What is asked of each job."""
+
+CANCELLED = "pilotage: cancelled"
+GIVEN_UP = "pilotage: given up on hold"
+WALLTIME = "pilotage: its time was up"
+"""The reasons that we give for a removal; HTCondor keeps them and adds who did it."""
+
+_LONGEST_REASON = 1000
+
+
+def read(text: str) -> list[Ad]:
+    """Read a list of ads; those that bear no stamp and id are left out."""
+    try:
+        # A reason may hold control characters as they are.
+        found = json.loads(text, strict=False)
+    except ValueError as error:
+        raise Unreadable(text[:2000], str(error)) from None
+    if not isinstance(found, list) or not all(isinstance(ad, dict) for ad in found):
+        raise Unreadable(text[:2000], "it is no list of jobs")
+    return [ad for ad in found if _is_ours(ad)]
+
+
+def handle(ad: Ad) -> str:
+    """Write the id of a job."""
+    return f"{ad['ClusterId']}.{ad['ProcId']}"
+
+
+def live(ad: Ad) -> Observed:
+    """Say what a job in the queue is."""
+    status = _number(ad, "JobStatus")
+    if status == COMPLETED and "ExitCode" not in ad and "ExitSignal" not in ad:
+        # It is over, and the history will say how.
+        return _observed(ad, status=Status.RUNNING, raw=WORDS[COMPLETED])
+    if status == COMPLETED:
+        return _completed(ad)
+    if status == REMOVED:
+        # It is in the queue until its processes are gone, and holds its slot as long.
+        ran = ad.get("LastJobStatus") == RUNNING
+        return _observed(ad, status=Status.RUNNING if ran else Status.SUBMITTED, raw="Removed")
+    if status == HELD:
+        return _held(ad)
+    if status is not None and status in ALIVE:
+        return _observed(ad, status=ALIVE[status], raw=_word(ad, status))
+    return _observed(ad, status=None, raw=one_line(f"JobStatus {ad.get('JobStatus')}", 100))
+
+
+def ended(ad: Ad) -> Observed:
+    """Say what a job in the history is."""
+    status = _number(ad, "JobStatus")
+    if status == COMPLETED or (status == REMOVED and ad.get("LastJobStatus") == COMPLETED):
+        return _completed(ad)
+    if status == REMOVED:
+        return _removed(ad)
+    return live(ad)
+
+
+def is_given_up(ad: Ad, now: datetime, patience: float) -> bool:
+    """Return whether a job is on hold and is not to be waited for any longer."""
+    if _number(ad, "JobStatus") != HELD:
+        return False
+    since = _number(ad, "EnteredCurrentStatus") or 0
+    asked_at = _number(ad, "ServerTime") or int(now.timestamp())
+    return not _hold(ad).waits or asked_at - since > patience
+
+
+def _is_ours(ad: Ad) -> bool:
+    whole = all(type(ad.get(name)) is int for name in ("ClusterId", "ProcId"))
+    return whole and isinstance(ad.get("PilotageStamp"), str)
+
+
+def _word(ad: Ad, status: int) -> str:
+    again = status in ALIVE and ALIVE[status] is Status.SUBMITTED and _number(ad, "NumJobStarts")
+    return f"{WORDS[status]} again" if again else WORDS[status]
+
+
+def _held(ad: Ad) -> Observed:
+    return _observed(
+        ad, status=Status.SUBMITTED, raw=f"Held {_hold(ad).word}", reason=_text(ad, "HoldReason")
+    )
+
+
+def _completed(ad: Ad) -> Observed:
+    ended_at = _moment(ad, "CompletionDate") or _moment(ad, "EnteredCurrentStatus")
+    status, cause, code, reason = _end(ad)
+    return _observed(
+        ad,
+        status=status,
+        cause=cause,
+        raw=WORDS[COMPLETED],
+        reason=reason,
+        exit_code=code,
+        ended_at=ended_at,
+    )
+
+
+def _end(ad: Ad) -> tuple[Status, Cause | None, int | None, str | None]:
+    code, signal = _number(ad, "ExitCode"), _number(ad, "ExitSignal")
+    if ad.get("ExitBySignal") is True and signal is not None:
+        code = exits.code_of(signal)
+    if code is None:
+        return Status.FAILED, Cause.UNKNOWN, None, "its exit code is not recorded"
+    cause, reason = exits.meaning(code)
+    return Status.FAILED if code else Status.DONE, cause, code, reason
+
+
+def _removed(ad: Ad) -> Observed:
+    why = _text(ad, "RemoveReason") or "nobody said why"
+    ended_at = _moment(ad, "EnteredCurrentStatus")
+    if why.startswith(GIVEN_UP):
+        hold = _hold(ad, "Last")
+        return _observed(
+            ad,
+            status=Status.FAILED,
+            cause=hold.cause,
+            raw=f"Removed Held {hold.word}",
+            reason=_text(ad, "LastHoldReason") or f"on hold: {hold.word}",
+            ended_at=ended_at,
+        )
+    if why.startswith(WALLTIME):
+        return _observed(
+            ad,
+            status=Status.FAILED,
+            cause=Cause.WALLTIME,
+            raw=WORDS[REMOVED],
+            reason=why,
+            ended_at=ended_at,
+        )
+    return _observed(ad, status=Status.CANCELLED, raw=WORDS[REMOVED], reason=why, ended_at=ended_at)
+
+
+def _hold(ad: Ad, which: str = "") -> Hold:
+    codes = [_number(ad, f"{which}HoldReason{name}") for name in ("Code", "SubCode")]
+    return hold_of(codes[0], codes[1])
+
+
+def _observed(ad: Ad, **what: Any) -> Observed:
+    vo = ad.get("PilotageVO")
+    return Observed(
+        stamp=ad["PilotageStamp"],
+        handle=handle(ad),
+        vo=vo if isinstance(vo, str) else None,
+        started_at=_started_at(ad, what["status"]),
+        node=_node(ad),
+        **what,
+    )
+
+
+def _started_at(ad: Ad, status: Status | None) -> datetime | None:
+    if status is Status.SUBMITTED or not _number(ad, "NumJobStarts"):
+        return None
+    names: Sequence[str] = ("JobCurrentStartExecutingDate", "JobCurrentStartDate", "JobStartDate")
+    return next(filter(None, (_moment(ad, name) for name in names)), None)
+
+
+def _node(ad: Ad) -> str | None:
+    """Read the machine that a job runs on, or ran on last, without the name of its slot."""
+    slot = _text(ad, "RemoteHost") or _text(ad, "LastRemoteHost") or ""
+    return slot.rpartition("@")[2] or None
+
+
+def _number(ad: Ad, name: str) -> int | None:
+    value = ad.get(name)
+    return value if type(value) is int else None
+
+
+def _text(ad: Ad, name: str) -> str | None:
+    value = ad.get(name)
+    return one_line(value, _LONGEST_REASON) if isinstance(value, str) and value else None
+
+
+def _moment(ad: Ad, name: str) -> datetime | None:
+    seconds = _number(ad, name)
+    if seconds:
+        with suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(seconds, tz=UTC)
+    return None
+
+
+_HANDLE = re.compile(r"(\d{1,9})\.(\d{1,9})", re.ASCII)
+RANGES = 400
+"""Ranges that one expression holds; the longest word of a command line is 128 kB."""
+
+
+def parsed(handle: str) -> tuple[int, int] | None:
+    """Take an id apart; `None` for what is none."""
+    found = _HANDLE.fullmatch(handle)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def expressions(ids: Iterable[tuple[int, int]]) -> Iterator[str]:
+    """Write expressions that together are true for these jobs and no others."""
+    clauses = (_clause(*one) for one in _ranges(sorted(set(ids))))
+    while some := list(islice(clauses, RANGES)):
+        yield "(" + " || ".join(some) + ")"
+
+
+def _ranges(ids: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    for cluster, members in groupby(ids, key=lambda one: one[0]):
+        numbers = [number for _, number in members]
+        low = high = numbers[0]
+        for number in numbers[1:]:
+            if number == high + 1:
+                high = number
+                continue
+            yield cluster, low, high
+            low = high = number
+        yield cluster, low, high
+
+
+def _clause(cluster: int, low: int, high: int) -> str:
+    return f"(ClusterId == {cluster} && ProcId >= {low} && ProcId <= {high})"

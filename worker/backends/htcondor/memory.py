@@ -1,0 +1,66 @@
+"""How far back the history of each CE has been read.
+
+A schedd's history has no index: a question reads it backwards, from its newest record. The
+mark says where to stop. It is never newer than the last listing but one, and a question that
+leaves something open is asked again without it; so a mark that is lost or wrong costs time only.
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Column, MetaData, String, Table, select, update
+
+from worker.db.rows import insert_new
+from worker.db.tables import NAMING
+from worker.db.types import UtcDateTime
+from worker.db.uow import UnitOfWork
+
+metadata = MetaData(naming_convention=NAMING)
+
+htcondor_marks = Table(
+    "htcondor_marks",
+    metadata,
+    Column("ce", String(128), primary_key=True),
+    Column("job", String(64)),
+    Column("next_job", String(64), nullable=False),
+    Column("next_at", UtcDateTime(), nullable=False),
+    comment="The record at which reading a CE's history backwards may stop, and the next such.",
+)
+
+
+class Marks:
+    """Of one CE.
+
+    What left the queue before the mark has been in every listing of at least `span`. A pilot that
+    is asked after more often than that has left the queue behind the mark.
+    """
+
+    def __init__(self, ce: str, uow: UnitOfWork, span: timedelta) -> None:
+        self._ce = ce
+        self._uow = uow
+        self._span = span
+
+    def read(self) -> str | None:
+        """Name the job whose record is the mark."""
+        with self._uow() as tx:
+            found = tx.execute(select(htcondor_marks.c.job).where(htcondor_marks.c.ce == self._ce))
+            job: str | None = found.scalar_one_or_none()
+            return job
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether the mark may move on."""
+        with self._uow() as tx:
+            found = tx.execute(
+                select(htcondor_marks.c.next_at).where(htcondor_marks.c.ce == self._ce)
+            )
+            next_at: datetime | None = found.scalar_one_or_none()
+        return next_at is None or now - next_at >= self._span
+
+    def move(self, newest: str, now: datetime) -> None:
+        """Let the next mark be the mark, and the newest record, of before a listing, the next."""
+        values = {"next_job": newest, "next_at": now}
+        mine = update(htcondor_marks).where(
+            htcondor_marks.c.ce == self._ce, htcondor_marks.c.next_at <= now - self._span
+        )
+        with self._uow() as tx:
+            insert_new(tx, htcondor_marks, ce=self._ce, **values)
+            tx.execute(mine.values(job=htcondor_marks.c.next_job, **values))

@@ -1,0 +1,67 @@
+"""The folder of a CE on this side: what pilots wrote, one folder for each of their groups."""
+
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from worker.backends import outputs
+from worker.backends.htcondor.options import HTCondorOptions
+from worker.domain.ce_answers import Output
+from worker.domain.pilot import GROUP_LENGTH, group_and_number
+
+LIMIT = 1_000_000
+"""Bytes of an output that are shown."""
+_GROUP = re.compile(rf"[0-9a-f]{{{GROUP_LENGTH}}}")
+_SENDING = ".sending-"
+_LEFT_OVER = 3600.0
+
+
+class Place:
+    """The folder of one CE. Its mode follows the umask: the jobs may be another user's."""
+
+    def __init__(self, ce: str, options: HTCondorOptions, home: Path) -> None:
+        above = options.output_folder or home.absolute() / "htcondor"
+        self.folder = above / quote(ce, safe="@:+")
+        self._keep = options.keep_output
+
+    @contextmanager
+    def program(self, text: str) -> Iterator[Path]:
+        """Write a program, for as long as it takes to submit it."""
+        path = self.folder / f"{_SENDING}{secrets.token_hex(8)}"
+        path.write_text(text, encoding="utf-8")
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def prepare(self, stamps: Iterable[str]) -> None:
+        """Make the folders that these pilots will write to."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for group in {group_and_number(stamp)[0] for stamp in stamps}:
+            (self.folder / group).mkdir(exist_ok=True)
+
+    def path(self, stamp: str) -> Path:
+        """Name the file that a pilot writes to."""
+        return self.folder / group_and_number(stamp)[0] / f"{stamp}.out"
+
+    def output(self, stamp: str) -> Output:
+        """Read what a pilot wrote, without the middle of it if it is long."""
+        return outputs.read(self.path(stamp), LIMIT // 2)
+
+    def tidy(self, alive: Collection[str]) -> None:
+        """Remove what was kept long enough; the groups of these pilots are in use."""
+        groups = {group_and_number(stamp)[0] for stamp in alive}
+        now = time.time()
+        with suppress(FileNotFoundError):
+            for path in list(self.folder.iterdir()):
+                with suppress(OSError):
+                    age = now - path.stat().st_mtime
+                    if _GROUP.fullmatch(path.name) and path.name not in groups and age > self._keep:
+                        shutil.rmtree(path, ignore_errors=True)
+                    elif path.name.startswith(_SENDING) and age > _LEFT_OVER:
+                        path.unlink()

@@ -1,0 +1,213 @@
+"""What HTCondor is handed: a submit description, and the program that it runs for each pilot.
+
+What is alike is one submission, whatever its number. Everything that a VO or an operator may write
+freely, variables, payload and arguments, goes into the program, a shell script, where quoting is
+simple and known. The description itself, with its macros and two kinds of quotes, holds only words
+of known letters.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import join, quote
+from typing import NamedTuple
+
+from worker.backends.htcondor.answers import WALLTIME
+from worker.backends.htcondor.client import Client
+from worker.backends.htcondor.options import HTCondorOptions
+from worker.backends.htcondor.output import Place
+from worker.backends.identities import refused
+from worker.backends.option_types import argv, check_text
+from worker.domain.ce_answers import Order, Receipt
+from worker.domain.errors import BackendError, CredentialProblem, Refused, Unreadable
+from worker.domain.pilot import Cause, group_and_number
+
+PAYLOAD = "./pilotage-payload"
+
+
+class Alike(NamedTuple):
+    """Orders that differ in their stamps only: they are one submission."""
+
+    vo: str
+    script: str | None
+    arguments: tuple[str, ...]
+
+
+def alike(order: Order) -> Alike:
+    """Return what an order has in common with others."""
+    return Alike(order.vo, order.script, tuple(order.arguments))
+
+
+def problem(what: Alike) -> str | None:
+    """Return what no program could be written of, if there is anything."""
+    try:
+        for word in (what.script or "", *what.arguments):
+            check_text(word)
+    except ValueError as error:
+        return f"the script or an argument: {error}"
+    return None
+
+
+def program(what: Alike, ce: str, options: HTCondorOptions) -> str:
+    """Write the program that every one of these pilots runs."""
+    environment = {
+        **options.environment,
+        "PILOTAGE_VO": what.vo,
+        "PILOTAGE_CE": ce,
+    }
+    lines = [
+        "#!/bin/sh",
+        'export PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}"',
+        *(f"export {name}={quote(value)}" for name, value in environment.items()),
+        *_work(what, options),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _work(what: Alike, options: HTCondorOptions) -> list[str]:
+    if what.script is None:
+        return [f"exec {join([*argv(options.command), *what.arguments])}"]
+    starter = [PAYLOAD] if what.script.startswith("#!") else ["/bin/sh", PAYLOAD]
+    return [
+        f"printf %s {quote(what.script)} > {PAYLOAD} && chmod 700 {PAYLOAD} || exit 126",
+        f"exec {join([*starter, *what.arguments])}",
+    ]
+
+
+def description(
+    stamps: Sequence[str],
+    vo: str,
+    *,
+    names: Mapping[str, str],
+    options: HTCondorOptions,
+    executable: Path,
+    folder: Path,
+) -> str:
+    """Write the description of these pilots; `names` are our attributes, the same for all."""
+    lines = {
+        **_resources(options),
+        **options.submit,
+        "executable": plain(executable),
+        "copy_to_spool": "true",
+        "environment": '"PILOTAGE_STAMP=$(PilotStamp)"',
+        "initialdir": f"{plain(folder)}/$(PilotGroup)",
+        "output": "$(PilotStamp).out",
+        "error": "$(PilotStamp).out",
+        "should_transfer_files": "YES",
+        "when_to_transfer_output": "ON_EXIT",
+        "transfer_output_files": '""',
+        "batch_name": names["batch"],
+        "description": f"{names['prefix']}-$(PilotStamp)",
+        "notification": "never",
+        "+PilotageStamp": '"$(PilotStamp)"',
+        "+PilotageInstance": text(names["instance"]),
+        "+PilotageVO": text(vo),
+        **_ends(options),
+    }
+    written = [f"{name} = {value}" for name, value in lines.items()]
+    items = [f"{stamp} {group_and_number(stamp)[0]}" for stamp in stamps]
+    return "\n".join([*written, "queue PilotStamp, PilotGroup from (", *items, ")"]) + "\n"
+
+
+def _resources(options: HTCondorOptions) -> dict[str, str]:
+    asked = {
+        "request_cpus": options.cpus,
+        "request_memory": options.memory,
+        "request_disk": None if options.disk is None else options.disk * 1024,
+    }
+    return {name: str(value) for name, value in asked.items() if value is not None}
+
+
+def _ends(options: HTCondorOptions) -> dict[str, str]:
+    lines = {}
+    if options.walltime is not None:
+        ran = "time() - (JobCurrentStartExecutingDate ?: JobCurrentStartDate)"
+        lines["periodic_remove"] = f"JobStatus == 2 && {ran} > {options.walltime}"
+        lines["+PeriodicRemoveReason"] = text(WALLTIME)
+    if options.spool:
+        # A job whose output nobody fetched must leave the queue all the same.
+        kept = f"time() - EnteredCurrentStatus < {int(options.keep_output)}"
+        lines["leave_in_queue"] = f"JobStatus == 4 && StageOutFinish =?= undefined && {kept}"
+    return lines
+
+
+def plain(path: Path) -> str:
+    """Write a path so that no part of it is taken for a macro."""
+    return str(path).replace("$", "$(DOLLAR)")
+
+
+def text(value: str) -> str:
+    """Write a string as ClassAds do."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+@dataclass(kw_only=True)
+class Sending:
+    """One call: the receipts so far, and what went wrong."""
+
+    ce: str
+    options: HTCondorOptions
+    place: Place
+    names: dict[str, str]
+    receipts: list[Receipt] = field(default_factory=list)
+    errors: list[BackendError] = field(default_factory=list)
+    sent: bool = False
+
+    def send(self, orders: Sequence[Order], client: Client) -> list[Receipt]:
+        """Send orders; the receipts, or the error if it is the same for all."""
+        batches: dict[Alike, list[str]] = {}
+        for order in orders:
+            batches.setdefault(alike(order), []).append(order.stamp)
+        self.place.prepare(order.stamp for order in orders)
+        for what, stamps in batches.items():
+            if not self._send_batch(what, stamps, client):
+                break
+        return self._answer()
+
+    def _send_batch(self, what: Alike, stamps: Sequence[str], client: Client) -> bool:
+        """Send what is alike; return whether it makes sense to go on."""
+        wrong = problem(what)
+        if wrong is not None:
+            self.receipts += refused(stamps, Cause.REFUSED, wrong)
+            return True
+        try:
+            handles = self._submit(what, stamps, client)
+        except (CredentialProblem, Refused) as error:
+            self.errors.append(error)
+            cause = Cause(error.cause) if isinstance(error, Refused) else Cause.CREDENTIAL
+            self.receipts += refused(stamps, cause, ": ".join(map(str, error.details)))
+        except BackendError as error:
+            # Nobody knows what became of these, and the next would fare no better.
+            self.errors.append(error)
+            return False
+        else:
+            self.sent = True
+            self.receipts += [
+                Receipt(stamp=stamp, handle=handle, raw="accepted")
+                for stamp, handle in zip(stamps, handles, strict=False)
+            ]
+        return True
+
+    def _submit(self, what: Alike, stamps: Sequence[str], client: Client) -> list[str]:
+        with self.place.program(program(what, self.ce, self.options)) as executable:
+            handles = client.submit(
+                description(
+                    stamps,
+                    what.vo,
+                    names=self.names,
+                    options=self.options,
+                    executable=executable,
+                    folder=self.place.folder,
+                )
+            )
+        if len(handles) > len(stamps):
+            raise Unreadable(str(handles)[:2000], "condor_submit", "it names more jobs than sent")
+        return handles
+
+    def _answer(self) -> list[Receipt]:
+        """Give the receipts; where every batch met the same error, raise it: it is the CE's."""
+        kinds = {(type(error), getattr(error, "cause", None)) for error in self.errors}
+        if self.errors and not self.sent and len(kinds) == 1:
+            raise self.errors[0]
+        return self.receipts

@@ -1,0 +1,144 @@
+"""Who speaks to a CE: all VOs as one, or each with its own credential.
+
+A VO whose credential cannot be used, or is not let in, harms no other: what is done for several
+VOs is done as each identity, and what stood in the way of one is kept apart.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from worker.backends.contract import Means
+from worker.domain.ce_answers import Job, Order, Receipt
+from worker.domain.credential import CredentialKind
+from worker.domain.errors import BackendError, CredentialProblem, Refused
+from worker.domain.pilot import Cause
+
+Item = TypeVar("Item", Order, Job)
+Answer = TypeVar("Answer")
+Vos = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The file of a credential, and the VOs whose it is; without a file, all VOs as one."""
+
+    vos: Vos | None = None
+    path: Path | None = None
+
+
+class Shares(Generic[Item]):
+    """Orders or jobs, and which of them an identity acts for."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        by_vo: dict[str, list[Item]] = defaultdict(list)
+        for item in items:
+            by_vo[item.vo].append(item)
+        self._by_vo: dict[str, list[Item]] = dict(by_vo)
+
+    @property
+    def vos(self) -> list[str]:
+        """The VOs that have some."""
+        return list(self._by_vo)
+
+    def of(self, identity: Identity) -> list[Item]:
+        """Return those of the VOs of an identity."""
+        vos = self._by_vo if identity.vos is None else identity.vos
+        return [item for vo in vos for item in self._by_vo.get(vo, ())]
+
+
+class Answers(Generic[Answer]):
+    """What each identity was answered, and what stood in the way of a VO, or of all (`None`)."""
+
+    def __init__(self, problems: Mapping[str | None, BackendError]) -> None:
+        self.given: dict[Identity, Answer] = {}
+        self.problems = dict(problems)
+
+    @contextmanager
+    def noting_problems(self, identity: Identity) -> Iterator[None]:
+        """Keep an error of the block as the problem of the VOs of an identity."""
+        try:
+            yield
+        except BackendError as error:
+            self.problems |= dict.fromkeys(identity.vos or (None,), error)
+
+    def or_raise(self) -> list[Answer]:
+        """Return the answers; if there are none at all, raise what stood in the way."""
+        errors = list(self.problems.values())
+        if errors and not self.given:
+            # What is wrong with the CE says more than what is wrong with one credential.
+            raise next((e for e in errors if not isinstance(e, CredentialProblem)), errors[0])
+        return list(self.given.values())
+
+    def vos(self) -> frozenset[str] | None:
+        """Return the VOs that were answered; `None` is all of them."""
+        if any(identity.vos is None for identity in self.given):
+            return None
+        return frozenset(vo for identity in self.given for vo in identity.vos or ())
+
+    def refusals(self, orders: Iterable[Order]) -> list[Receipt]:
+        """Refuse the orders of VOs for which surely nothing was sent: who is not let in, say."""
+        receipts: list[Receipt] = []
+        for order in orders:
+            problem = self.problems.get(order.vo)
+            if isinstance(problem, CredentialProblem | Refused):
+                cause = Cause(problem.cause) if isinstance(problem, Refused) else Cause.CREDENTIAL
+                receipts += refused([order.stamp], cause, ": ".join(map(str, problem.details)))
+        return receipts
+
+
+def refused(stamps: Iterable[str], cause: Cause, reason: str) -> list[Receipt]:
+    """Say that these orders were not taken."""
+    return [Receipt(stamp=stamp, refused=cause, raw=reason, reason=reason) for stamp in stamps]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identities:
+    """Those that can be used now, and what is wrong with the others."""
+
+    usable: Sequence[Identity]
+    problems: Mapping[str | None, BackendError]
+
+    def ask(self, work: Callable[[Identity], Answer]) -> Answers[Answer]:
+        """Do something as each of them, one after the other."""
+        answers = Answers[Answer](self.problems)
+        for identity in self.usable:
+            with answers.noting_problems(identity):
+                answers.given[identity] = work(identity)
+        return answers
+
+
+def _same_for_all(vo: str) -> None:
+    return None
+
+
+def identities(
+    means: Means,
+    kind: CredentialKind | None,
+    vos: Iterable[str] | None = None,
+    login: Callable[[str], str | None] = _same_for_all,
+) -> Identities:
+    """Look at the credentials of these VOs as they are now, or of all that have one.
+
+    VOs with one file and one login share an identity. Without a kind, all VOs are one.
+    """
+    if kind is None:
+        return Identities(usable=[Identity()], problems={})
+    known = means.credentials(kind)
+    shared: dict[tuple[Path, str | None], list[str]] = defaultdict(list)
+    problems: dict[str | None, BackendError] = {}
+    for vo in known if vos is None else dict.fromkeys(vos):
+        credential = known.get(vo) or CredentialProblem(f"VO {vo} has no {kind} for this CE")
+        if isinstance(credential, CredentialProblem):
+            problems[vo] = credential
+        else:
+            shared[Path(credential), login(vo)].append(vo)
+    if not shared and not problems:
+        problems[None] = CredentialProblem(
+            f"no VO has a {kind} for this CE", "see pilotage credential add"
+        )
+    usable = [Identity(tuple(names), path) for (path, _), names in shared.items()]
+    return Identities(usable=usable, problems=problems)

@@ -1,0 +1,175 @@
+"""The folder of a CE, and which host was remembered to speak for it.
+
+The folders are the truth about pilots: they are written by those who know, at the moment, and
+survive a record that was never made. One thing they cannot tell: whether a host without a
+pilot's folder is the host where it would be. That is what tells "it never arrived" from "ask
+elsewhere", so it lies in the database. A row outlives its CE, as the folder does.
+
+A folder has an identity that was drawn with it. The first host that is asked to start pilots
+writes the identity of its folder into the database; from then on only a worker that sees this
+very folder, on this very host, answers for the CE. Any other one, a worker on another host or
+one with another state folder, says that the CE is unavailable and where it is: to it all pilots
+would look absent.
+
+The option `host` settles it by hand: a host that it does not name never answers, and the one
+that it names takes the CE over from a host that is gone.
+"""
+
+import json
+import os
+import re
+import secrets
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Column, MetaData, String, Table, Text, func, select, update
+
+from worker.backends.contract import Means
+from worker.backends.local.keeper.files import write_whole
+from worker.backends.local.options import LocalOptions
+from worker.db.rows import insert_new
+from worker.db.tables import NAMING
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+from worker.domain.errors import Unavailable
+
+metadata = MetaData(naming_convention=NAMING)
+
+local_hosts = Table(
+    "local_hosts",
+    metadata,
+    Column("ce", String(128), primary_key=True),
+    Column("folder_id", String(32), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("folder", Text, nullable=False),
+    Column(
+        "claimed_at",
+        UtcDateTime(),
+        nullable=False,
+        server_default=func.current_timestamp(),
+    ),
+    comment="Where the processes of a CE are. Asked elsewhere, nobody knows anything of them.",
+)
+
+
+IDENTITY = ".identity.json"
+LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Which folder this is, and on which host it was made."""
+
+    id: str
+    host: str
+    machine: str
+
+
+class Place:
+    """The folder of one CE."""
+
+    def __init__(self, ce: str, options: LocalOptions, means: Means) -> None:
+        self.ce = ce
+        self.folder = means.home.absolute() / "local" / safe_name(ce)
+        self.host = socket.gethostname()
+        self._wanted = options.host
+        self._uow = means.uow
+
+    def reach(self) -> Path:
+        """Return the folder if this host may speak for the CE; it may not exist yet."""
+        with self._uow() as tx:
+            claim = self._claim(tx)
+        self._check(claim, self._identity())
+        return self.folder
+
+    def claim(self) -> Path:
+        """Make the folder and claim the CE for it, unless it is claimed already."""
+        identity = self._make()
+        with self._uow() as tx:
+            claim = self._claim(tx)
+            self._check(claim, identity)
+            if claim is None:
+                insert_new(tx, local_hosts, ce=self.ce, **self._values(identity))
+                self._check(self._claim(tx), identity)
+            elif claim.folder_id != identity.id:
+                mine = update(local_hosts).where(local_hosts.c.ce == self.ce)
+                tx.execute(mine.values(self._values(identity)))
+        return self.folder
+
+    def _values(self, identity: Identity) -> dict[str, str]:
+        return {"folder_id": identity.id, "host": self.host, "folder": str(self.folder)}
+
+    def _claim(self, tx: Transaction) -> Any:
+        return tx.execute(select(local_hosts).where(local_hosts.c.ce == self.ce)).one_or_none()
+
+    def _check(self, claim: Any, identity: Identity | None) -> None:
+        if self._wanted not in (None, self.host):
+            raise self._elsewhere(self._wanted)
+        chosen = self._wanted is not None
+        if identity is not None and not chosen and not self._is_here(identity):
+            raise self._elsewhere(identity.host)  # a folder that several hosts share
+        if claim is None or (identity is not None and identity.id == claim.folder_id):
+            return
+        # A folder of this host that is still there is not given up for another one.
+        if chosen and (claim.host != self.host or not (Path(claim.folder) / IDENTITY).exists()):
+            return
+        raise self._elsewhere(claim.host, f"in {claim.folder}")
+
+    def _elsewhere(self, host: str | None, *where: str) -> Unavailable:
+        told = " ".join([f"its processes are on host {host}", *where])
+        return Unavailable(self.ce, told, f"this is {self.host}, {self.folder}")
+
+    def _is_here(self, identity: Identity) -> bool:
+        # A host may be renamed; where its installation has an id, that one counts.
+        machine = machine_id()
+        if machine and identity.machine:
+            return machine == identity.machine
+        return identity.host == self.host
+
+    def _identity(self) -> Identity | None:
+        try:
+            return Identity(**json.loads((self.folder / IDENTITY).read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise Unavailable(self.ce, f"{self.folder / IDENTITY} cannot be read") from error
+
+    def _make(self) -> Identity:
+        self.folder.parent.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder.parent, self.folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        found = self._identity()
+        if found is None:
+            # Linked, not renamed: of several workers that come first, one gives the identity.
+            draft = self.folder / f"{IDENTITY}-{secrets.token_hex(8)}"
+            new = {"id": secrets.token_hex(16), "host": self.host, "machine": machine_id()}
+            write_whole(draft, new)
+            with suppress(FileExistsError):
+                os.link(draft, self.folder / IDENTITY)
+            draft.unlink()
+            found = self._identity()
+        if found is None:
+            raise Unavailable(self.ce, f"{self.folder} vanished")
+        return found
+
+
+def safe_name(ce: str) -> str:
+    """Make a file name of a CE's name; no two CEs have the same."""
+    name = quote(ce, safe="@:+")
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME // 2]}%{sha256(ce.encode()).hexdigest()}"
+
+
+def machine_id() -> str:
+    """Name this installation of the operating system; empty where it has no name."""
+    try:
+        found = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return found if re.fullmatch("[0-9a-f]{32}", found) else ""

@@ -1,0 +1,54 @@
+"""What the end of a pilot, as it was written down, means in our words."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from worker.domain import exits
+from worker.domain.ce_answers import Observed
+from worker.domain.pilot import Cause, Status
+
+_LONGEST_WORD = 100
+
+_WHY: Mapping[str, tuple[Status, Cause | None, str]] = {
+    "cancelled": (Status.CANCELLED, None, "it was asked to end"),
+    "removed": (Status.FAILED, Cause.REMOVED, "somebody else told its keeper to end it"),
+    "walltime": (Status.FAILED, Cause.WALLTIME, "its time was up"),
+    "rebooted": (Status.FAILED, Cause.NODE, "the host was booted while it ran"),
+    "killed": (Status.FAILED, Cause.SIGNAL, "its keeper was killed, and it with it"),
+    "never_started": (Status.FAILED, Cause.NEVER_STARTED, "no process was made for it"),
+    "unreadable": (Status.FAILED, Cause.UNKNOWN, "the record of its end cannot be read"),
+}
+
+
+def observed_end(stamp: str, end: Mapping[str, Any]) -> Observed:
+    """Return how a pilot ended; without a status, if another version used a word of its own."""
+    code, why = end.get("code"), end.get("why")
+    code = code if isinstance(code, int) else None
+    if why is not None and why not in _WHY:
+        return Observed(stamp=stamp, handle=stamp, raw=ascii(why)[:_LONGEST_WORD])
+    status, cause, reason = _by_code(code) if why is None else _WHY[why]
+    return Observed(
+        stamp=stamp,
+        handle=stamp,
+        status=status,
+        cause=cause,
+        raw=why or f"exit {code}",
+        reason=reason,
+        exit_code=exits.code_of(-code) if code is not None and code < 0 else code,
+        started_at=_moment(end.get("started_at")),
+        ended_at=_moment(end.get("ended_at")),
+    )
+
+
+def _by_code(code: int | None) -> tuple[Status, Cause | None, str | None]:
+    if code is None:
+        return _WHY["unreadable"]
+    return Status.FAILED if code else Status.DONE, *exits.meaning(code)
+
+
+def _moment(written: object) -> datetime | None:
+    with suppress(ValueError, TypeError):
+        return datetime.fromisoformat(str(written)) if written is not None else None
+    return None

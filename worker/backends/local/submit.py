@@ -1,0 +1,127 @@
+"""Starts keepers: the worker's side of the pipe to `keeper.launch`.
+
+One launcher at a time works in a CE's folder. It holds a lock that it has from the worker, and
+its keepers hold it too until they have made their folders. So while nobody holds it, no pilot is
+on its way into the folder: what is not there will not turn up from an earlier submission, even
+if the worker that sent it was killed.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from worker.backends.local.keeper.files import DRAFT
+from worker.backends.local.keeper.pilot import Order, Task
+from worker.domain.errors import Unavailable
+from worker.domain.secrets import end_of
+
+LOCK = ".launching"
+TURN = 10.0
+"""Seconds to wait for another submission to the same CE."""
+PATIENCE = 30
+"""Seconds that a launcher gets, and as many again for each thousand pilots."""
+
+# The package lies where nothing of ours is imported with it, so that it starts in no time.
+_PROGRAM = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from keeper.launch import main; main(int(sys.argv[2]))"
+)
+_FOLDER = Path(__file__).parent
+# What an interpreter may need to start; a keeper lives long and shall hold no secret of the worker.
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
+
+
+def patience(orders: int) -> int:
+    """Say how long a launcher may take over so many pilots."""
+    return PATIENCE + PATIENCE * orders // 1000
+
+
+def launch(ce: str, task: Task, orders: Sequence[Order]) -> list[dict[str, Any]]:
+    """Start pilots; an answer for each, but for those of which nothing is known."""
+    request = {**task._asdict(), "orders": [order._asdict() for order in orders]}
+    place = Path(task.place)
+    with _alone(ce, place) as lock:
+        for draft in place.glob(f"{DRAFT}*"):
+            shutil.rmtree(draft, ignore_errors=True)
+        said, problem = _run(json.dumps(request).encode(), lock, task.patience)
+    answers = list(_parse(said))
+    if not answers:
+        raise Unavailable(ce, "the launcher did not answer", end_of(problem, 1000))
+    return answers
+
+
+def is_launching(place: Path) -> bool:
+    """Return whether pilots may be on their way into this folder."""
+    try:
+        lock = os.open(place / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+@contextmanager
+def _alone(ce: str, place: Path) -> Iterator[int]:
+    lock = os.open(place / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        give_up = time.monotonic() + TURN
+        while not _taken(lock):
+            if time.monotonic() > give_up:
+                raise Unavailable(ce, "another submission is under way")
+            time.sleep(0.01)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _run(request: bytes, lock: int, limit: int) -> tuple[bytes, str]:
+    # Its own session: what ends the worker does not end it halfway.
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-I", "-S", "-c", _PROGRAM, str(_FOLDER), str(lock)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=(lock,),
+        start_new_session=True,
+        env=_environment(os.environ),
+        cwd="/",
+    )
+    with process:
+        try:
+            said, problem = process.communicate(request, timeout=limit)
+        except subprocess.TimeoutExpired as late:
+            process.kill()
+            return late.stdout or b"", f"it took longer than {limit} s"
+    return said, problem.decode(errors="replace")
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: environ[name] for name in _PASSED_ON if name in environ}
+
+
+def _parse(said: bytes) -> Iterator[dict[str, Any]]:
+    for line in said.splitlines():
+        # The last line may be half a line, if the launcher was stopped.
+        with suppress(ValueError):
+            yield json.loads(line)

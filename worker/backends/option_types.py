@@ -1,0 +1,81 @@
+"""Types of options that several back-ends have.
+
+What a pilot is told ends up in a script, on a command line or in an environment; what cannot
+stand there is refused before it is stored.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+SLEEPER = (
+    'echo "pilot $PILOTAGE_STAMP of $PILOTAGE_VO"; '
+    "exec sleep $((5 + $(od -An -N2 -tu2 /dev/urandom) % 16))"
+)
+"""What a pilot runs where nothing else is said: it lives 5 to 20 seconds and harms nobody."""
+
+TEN_YEARS = 10 * 365 * 86400
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def check_text(value: str) -> str:
+    """Refuse what no script can hold."""
+    if "\0" in value or value.encode("utf-8", "replace").decode() != value:
+        raise ValueError("it holds a zero byte, or what is not UTF-8")
+    return value
+
+
+def check_printable(value: str) -> str:
+    """Refuse what has no place in one line of text."""
+    if not value.strip() or not value.isprintable():
+        raise ValueError("it is empty, or holds a character that cannot be shown")
+    return value
+
+
+def _check_script(value: str) -> str:
+    if not value.strip():
+        raise ValueError("it is empty")
+    return check_text(value)
+
+
+def _check_program(words: tuple[str, ...]) -> tuple[str, ...]:
+    if not words or not words[0]:
+        raise ValueError("it names no program")
+    for word in words:
+        check_text(word)
+    return words
+
+
+def _check_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in environment.items():
+        if not _VARIABLE.fullmatch(name):
+            raise ValueError(f"{name[:64]!r} is not the name of a variable")
+        try:
+            check_text(value)
+        except ValueError as error:
+            raise ValueError(f"the value of {name}: {error}") from None
+    return environment
+
+
+def _check_absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError(f"{str(path)!r} is not an absolute path")
+    check_printable(str(path))
+    return path
+
+
+Printable = Annotated[str, AfterValidator(check_printable)]
+Script = Annotated[str, AfterValidator(_check_script)]
+Program = Annotated[tuple[str, ...], AfterValidator(_check_program)]
+Environment = Annotated[dict[str, str], AfterValidator(_check_environment)]
+Absolute = Annotated[Path, AfterValidator(_check_absolute)]
+Seconds = Annotated[float, Field(ge=0, le=TEN_YEARS)]
+SomeSeconds = Annotated[float, Field(gt=0, le=TEN_YEARS)]
+
+
+def argv(command: str | Sequence[str]) -> list[str]:
+    """Write a command as words: a text is for the shell."""
+    return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)

@@ -1,0 +1,220 @@
+"""The simulated world in the database: its jobs, and the faults that are switched on.
+
+The world of a CE outlives the pilots that Pilotage knows of it, so nothing here points at the
+core's tables: a job whose pilot was never recorded must still exist. Every function handles a set.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Executable,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from worker.backends.sim.life import Life
+from worker.db import locks
+from worker.db.rows import encode, rows
+from worker.db.tables import NAMING
+from worker.db.types import JSON_VALUE, KEY, UtcDateTime
+from worker.db.uow import Transaction
+
+metadata = MetaData(naming_convention=NAMING)
+
+sim_jobs = Table(
+    "sim_jobs",
+    metadata,
+    Column("id", KEY, primary_key=True),
+    Column("ce", String(128), nullable=False),
+    Column("stamp", String(32), nullable=False),
+    Column("vo", String(128), nullable=False),
+    Column(
+        "accepted_at",
+        UtcDateTime(),
+        nullable=False,
+        server_default=func.current_timestamp(),
+    ),
+    Column("visible_at", UtcDateTime(), nullable=False),
+    Column("starts_at", UtcDateTime()),
+    Column("stopped_at", UtcDateTime()),
+    Column("restarts_at", UtcDateTime()),
+    Column("ends_at", UtcDateTime()),
+    Column("fate", String(16), nullable=False),
+    Column("exit_code", Integer),
+    Column("forgotten_at", UtcDateTime()),
+    Index("ix_sim_jobs_ce_ends_at", "ce", "ends_at"),
+    sqlite_autoincrement=True,  # the handle of a forgotten job is never given to another
+    comment="Every job that a simulated CE accepted, and its life as it was decided.",
+)
+
+sim_faults = Table(
+    "sim_faults",
+    metadata,
+    Column("ce", String(128), primary_key=True),
+    Column("fault", String(32), primary_key=True),
+    Column("rate", Float, nullable=False, server_default=text("1")),
+    Column("settings", JSON_VALUE, nullable=False),
+    Column("since", UtcDateTime()),
+    Column("until", UtcDateTime()),
+    CheckConstraint("rate >= 0 AND rate <= 1", name="rate"),
+    comment="What is wrong with a simulated CE, and for how long.",
+)
+
+
+_JOB = sim_jobs.c
+_LIFE = tuple(one.name for one in fields(Life))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimJob:
+    """A job at a simulated CE. One that the CE has not taken yet has no id and no CE."""
+
+    stamp: str
+    vo: str
+    accepted_at: datetime
+    visible_at: datetime
+    life: Life
+    forgotten_at: datetime | None = None
+    id: int = 0
+    ce: str = ""
+
+    def is_shown(self, now: datetime) -> bool:
+        """Return whether the CE knows the job and has got round to saying so."""
+        return self.visible_at <= now and (self.forgotten_at is None or now < self.forgotten_at)
+
+
+def queue_up(tx: Transaction, ce: str) -> None:
+    """Wait until no other call lists or submits jobs of this CE.
+
+    So a listing has every job that was accepted before it was asked for, and a quota holds. On
+    SQLite the unit of work is itself the only writer.
+    """
+    locks.wait_for_lock(tx, f"sim:{ce}")
+
+
+def add(tx: Transaction, ce: str, jobs: Sequence[SimJob], now: datetime) -> dict[str, int]:
+    """Take jobs; return the id of each stamp's."""
+    if not jobs:
+        return {}
+    names = ("stamp", "vo", "visible_at", "forgotten_at", *_LIFE)
+    data = (
+        (job.stamp, job.vo, job.visible_at, job.forgotten_at, *_lived(job.life)) for job in jobs
+    )
+    made = tx.execute(_add(tx.dialect), {**encode(names, data), "ce": ce, "now": now})
+    return {row.stamp: row.id for row in made}
+
+
+def count_live(tx: Transaction, ce: str, now: datetime) -> int:
+    """Count the jobs that have not ended."""
+    query = select(func.count()).where(_JOB.ce == ce, _not_ended_by(now))
+    return int(tx.execute(query).scalar_one())
+
+
+def by_ids(tx: Transaction, ces: Collection[str], ids: Iterable[int]) -> dict[int, SimJob]:
+    """Read jobs by their ids, if they are of these CEs."""
+    found = tx.execute(_by_ids(tx.dialect), encode(("id",), ([i] for i in ids))).mappings()
+    # In the query, the CE would lead SQLite to walk all its jobs once for each id.
+    return {row["id"]: _job(row) for row in found if row["ce"] in ces}
+
+
+def not_ended_by(tx: Transaction, ces: Collection[str], moment: datetime) -> list[SimJob]:
+    """List the jobs that had not ended by a moment, in the order in which they came."""
+    query = select(sim_jobs).where(_JOB.ce.in_(ces), _not_ended_by(moment)).order_by(_JOB.id)
+    return [_job(row) for row in tx.execute(query).mappings()]
+
+
+def change(tx: Transaction, jobs: Sequence[SimJob]) -> None:
+    """Write down what has befallen jobs."""
+    if not jobs:
+        return
+    names = ("id", "forgotten_at", *_LIFE)
+    data = ((job.id, job.forgotten_at, *_lived(job.life)) for job in jobs)
+    tx.execute(_change(tx.dialect), encode(names, data))
+
+
+def clear(tx: Transaction, ce: str, before: datetime, limit: int = 10_000) -> None:
+    """Delete jobs that ended before a moment."""
+    old = (
+        select(_JOB.id)
+        .where(_JOB.ce == ce, _JOB.ends_at < before)
+        .order_by(_JOB.ends_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    tx.execute(delete(sim_jobs).where(_JOB.id.in_(old)))
+
+
+def _lived(life: Life) -> list[Any]:
+    return [getattr(life, name) for name in _LIFE]
+
+
+def _job(row: Any) -> SimJob:
+    own = {one.name: row[one.name] for one in fields(SimJob) if one.name != "life"}
+    return SimJob(life=Life(**{name: row[name] for name in _LIFE}), **own)
+
+
+def _not_ended_by(moment: datetime) -> Any:
+    return or_(_JOB.ends_at.is_(None), _JOB.ends_at > moment)
+
+
+_LIFE_TYPES: dict[str, Any] = {
+    "starts_at": UtcDateTime,
+    "stopped_at": UtcDateTime,
+    "restarts_at": UtcDateTime,
+    "ends_at": UtcDateTime,
+    "fate": Text,
+    "exit_code": Integer,
+}
+
+
+@cache
+def _add(dialect: str) -> Executable:
+    new = rows(
+        dialect,
+        stamp=Text,
+        vo=Text,
+        visible_at=UtcDateTime,
+        forgotten_at=UtcDateTime,
+        **_LIFE_TYPES,
+    )
+    return (
+        insert(sim_jobs)
+        .from_select(
+            [*new.c.keys(), "ce", "accepted_at"],
+            select(new, bindparam("ce", type_=String), bindparam("now", type_=UtcDateTime())),
+        )
+        .returning(_JOB.id, _JOB.stamp)
+    )
+
+
+@cache
+def _by_ids(dialect: str) -> Select[Any]:
+    wanted = rows(dialect, id=Integer)
+    return select(sim_jobs).join_from(sim_jobs, wanted, _JOB.id == wanted.c.id)
+
+
+@cache
+def _change(dialect: str) -> Executable:
+    new = rows(dialect, id=Integer, forgotten_at=UtcDateTime, **_LIFE_TYPES)
+    values = {name: new.c[name] for name in ("forgotten_at", *_LIFE)}
+    return update(sim_jobs).where(_JOB.id == new.c.id).values(values)

@@ -1,0 +1,229 @@
+"""What Slurm's programs print, read. Nothing is guessed: what is not whole is unreadable.
+
+squeue is asked for fields that end in a character which nothing printable holds, and both are
+asked for their header, so an answer is never empty: without its header it is none.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from worker.backends.slurm.names import Named, Names, ce_of, harmless, numbers
+from worker.backends.slurm.states import by_exit, is_failure, meaning
+from worker.domain.ce_answers import Observed
+from worker.domain.errors import Unreadable
+from worker.domain.exits import code_of
+from worker.domain.pilot import FINAL, Cause, Status
+from worker.domain.secrets import end_of
+
+FIELD, RECORD = "\x1f", "\x1e"
+QUEUE_FORMAT = "".join(f"%{field}{FIELD}" for field in "FKTjrSekN") + RECORD
+"""What squeue prints: array, element, state, name, reason, start, end, comment, nodes."""
+EXITS_FORMAT = f"ArrayJobID:18{FIELD},ArrayTaskID:10{FIELD},exit_code:10{FIELD}{RECORD}"
+"""What it is asked about jobs that failed; only in this slower way does it tell the exit code."""
+_QUEUE_HEADER = "ARRAY_JOB_ID"
+
+HISTORY_FORMAT = "JobID,State,ExitCode,Start,End,Reason,NodeList,JobName,Comment"
+_JOB = re.compile(r"([0-9]{1,18})(?:_([0-9]{1,9})|_\[([^\]]*)\])?")
+_SHOWN = 2000
+_NO_NODES = ("", "N/A", "(null)", "None assigned")
+
+
+_Told = tuple[
+    str, str, int | None, int | None, datetime | None, datetime | None, str | None, str | None
+]
+"""What a line says of all its elements: state, reason, code, signal, start, end, nodes, CE."""
+
+
+class Shortened(Unreadable):
+    """The list of the elements of an array is cut short."""
+
+
+class Row(NamedTuple):
+    """One job of ours, or one element of an array, as Slurm shows it. Read by the thousand.
+
+    A line that stands for an array as a whole has no element, and an empty stamp.
+    """
+
+    handle: str
+    stamp: str
+    array: str
+    element: int | None
+    state: str
+    reason: str
+    code: int | None
+    signal: int | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    nodes: str | None = None
+    ce: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Return whether it has ended."""
+        return meaning(self.state)[0] in FINAL
+
+    @property
+    def lacks_exit(self) -> bool:
+        """Return whether it failed, and its exit code is still to be asked for."""
+        return self.code is None and is_failure(self.state)
+
+    def with_exit(self, exits: Mapping[str, tuple[int, int]]) -> "Row":
+        """Add the exit code and the signal, if they were told."""
+        if not self.lacks_exit or self.handle not in exits:
+            return self
+        code, signal = exits[self.handle]
+        return self._replace(code=code, signal=signal)
+
+    def observed(self) -> Observed:
+        """Say it in our words."""
+        status, cause, raw, reason, exit_code, has_started, is_final = _say(
+            self.state, self.reason, self.code, self.signal
+        )
+        return Observed(
+            stamp=self.stamp,
+            handle=self.handle,
+            ce=self.ce,
+            status=status,
+            cause=cause,
+            raw=raw,
+            reason=reason,
+            exit_code=exit_code,
+            # What waits may have a time at which it is expected to start.
+            started_at=self.started_at if has_started else None,
+            ended_at=self.ended_at if is_final else None,
+            node=self.nodes if has_started else None,
+        )
+
+
+class _Said(NamedTuple):
+    """A state in our words: the same for all jobs of which Slurm says the same."""
+
+    status: Status | None
+    cause: Cause | None
+    raw: str
+    reason: str | None
+    exit_code: int | None
+    has_started: bool
+    is_final: bool
+
+
+@lru_cache(maxsize=4096)
+def _say(state: str, reason: str, code: int | None, signal: int | None) -> _Said:
+    status, cause = meaning(state)
+    reason = "" if reason in ("None", "N/A") else reason
+    if status is Status.FAILED and cause is None:
+        cause, by_code = by_exit(code, signal)
+        reason = by_code or reason
+    exit_code = None
+    if status is Status.DONE:
+        exit_code = 0
+    elif status is Status.FAILED:
+        exit_code = code_of(signal) if cause is Cause.SIGNAL and signal else code or None
+    return _Said(
+        status,
+        cause,
+        harmless(state) or "nothing",
+        harmless(reason) or None,
+        exit_code,
+        has_started=status not in (Status.SUBMITTED, None),
+        is_final=status in FINAL,
+    )
+
+
+def queue_rows(said: str, names: Names) -> list[Row]:
+    """Read what squeue said of our jobs. Another job may be named as nobody can foresee."""
+    rows = []
+    count = QUEUE_FORMAT.count(FIELD) + 1
+    for fields in _records(said):
+        if len(fields) != count:
+            continue
+        array, element, state, name, reason, begin, end, comment, nodes, _ = fields
+        named = names.read(name)
+        if named is not None:
+            times = _moment(begin), _moment(end)
+            told = (state, reason, None, None, *times, _nodes(nodes), ce_of(comment))
+            rows += _rows(named, array, element, told)
+    return rows
+
+
+def exits(said: str) -> dict[str, tuple[int, int]]:
+    """Read what squeue said of jobs that failed: the exit code and the signal of each."""
+    found = {}
+    for fields in _records(said):
+        array, element, wait = (field.strip() for field in fields[:3])
+        if wait.isdigit():
+            handle = f"{array}_{element}" if element.isdigit() else array
+            found[handle] = (int(wait) >> 8 & 0xFF, int(wait) & 0x7F)
+    return found
+
+
+def _records(said: str) -> list[list[str]]:
+    """Part squeue's answer in records and fields, or find that it is not whole."""
+    records = _after_header(said, _QUEUE_HEADER).split(RECORD)
+    if records.pop().strip():
+        raise Unreadable(end_of(said, _SHOWN), "squeue", "its answer is cut short")
+    return [record.lstrip("\n").split(FIELD) for record in records[1:]]
+
+
+def history_rows(said: str, names: Names) -> list[Row]:
+    """Read what sacct said; an array that nobody has taken apart is a row for each element."""
+    lines = _after_header(said, "JobID" + FIELD).split("\n")
+    if lines.pop().strip():
+        raise Unreadable(end_of(said, _SHOWN), "sacct", "its answer is cut short")
+    rows: list[Row] = []
+    for line in lines[1:]:
+        fields = line.split(FIELD)
+        if len(fields) == HISTORY_FORMAT.count(",") + 1:
+            job, state, ended, begin, end, reason, nodes, name, comment = fields
+            named, found = names.read(name), _JOB.fullmatch(job)
+            if named is not None and found is not None:
+                times = _moment(begin), _moment(end)
+                told = (state, reason, *_exit(ended), *times, _nodes(nodes), ce_of(comment))
+                rows += _rows(named, found[1], found[2] or found[3] or "", told)
+    return rows
+
+
+def _after_header(said: str, header: str) -> str:
+    """Leave out what a login shell or a wrapper said before."""
+    begin = said.find(header)
+    if begin < 0:
+        raise Unreadable(said[:_SHOWN], "Slurm's answer has no header")
+    return said[begin:]
+
+
+def _rows(named: Named, array: str, elements: str, told: _Told) -> list[Row]:
+    """Make a row for each element that a line is about; one without any is a job of its own, or an
+    array as a whole.
+    """
+    if elements.isdigit():
+        index = int(elements)
+        return [Row(f"{array}_{index}", named.stamp(index), array, index, *told)]
+    if elements in ("", "N/A"):
+        return [Row(array, named.stamp(None), array, None, *told)]
+    indices = numbers(elements)
+    if not indices:
+        raise Shortened(elements[:_SHOWN], f"array {array}")
+    return [Row(f"{array}_{index}", named.stamp(index), array, index, *told) for index in indices]
+
+
+def _exit(written: str) -> tuple[int | None, int | None]:
+    """Read an exit code and a signal."""
+    code, _, signal = written.partition(":")
+    return int(code) if code.isdigit() else None, int(signal) if signal.isdigit() else None
+
+
+def _nodes(written: str) -> str | None:
+    """Read a list of nodes as Slurm writes it; a job that never ran has none."""
+    return None if written in _NO_NODES else written
+
+
+@lru_cache(maxsize=4096)
+def _moment(written: str) -> datetime | None:
+    """Read a time; the programs are told to write it in UTC."""
+    with suppress(ValueError):
+        return datetime.fromisoformat(written).replace(tzinfo=UTC)
+    return None

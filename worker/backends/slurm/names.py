@@ -1,0 +1,116 @@
+"""Names and texts: what goes into a job's name and comes back, and what a person may be shown."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from worker.domain.pilot import GROUP_LENGTH, GROUP_SIZE, numbered
+from worker.domain.texts import one_line
+
+OURS = (
+    "array", "bbf", "chdir", "clusters", "comment", "dependency", "error", "export", "export-file",
+    "get-user-env", "help", "hold", "ignore-pbs", "input", "job-name", "kill-on-invalid-dep",
+    "open-mode", "output", "parsable", "quiet", "test-only", "usage", "version",
+    "verbose", "wait", "wrap",
+)  # fmt: skip
+"""Options of sbatch that nobody else may say."""
+
+_NAME = re.compile(
+    rf"(?P<group>[0-9a-f]{{{GROUP_LENGTH}}})"
+    r"(?:\+(?P<offset>[0-9]{1,9})|\.(?P<number>[0-9]{1,10}))?"
+)
+_COMMENT = re.compile(r"\S+: vo=\S+ ce=(?P<ce>\S+) group=[0-9a-f]*")
+LONGEST = 300
+"""Characters of a CE's word or reason that are kept."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of our jobs.
+
+    An array is named after the group of its pilots, and the number of a pilot is its index; where
+    a cluster's arrays are too small for that, the number is the index and an offset in the name.
+    A job of its own has the number in its name.
+    """
+
+    prefix: str
+
+    def array(self, group: str, offset: int) -> str:
+        """Name an array whose elements have this offset."""
+        return f"{self.prefix}-{group}+{offset}" if offset else f"{self.prefix}-{group}"
+
+    def single(self, group: str, number: int) -> str:
+        """Name a job of its own."""
+        return f"{self.prefix}-{group}.{number}"
+
+    def read(self, name: str) -> "Named | None":
+        """Read a name, if it is one of ours."""
+        return _read(self.prefix, name)
+
+
+def comment(prefix: str, vo: str, ce: str, group: str) -> str:
+    """Write the comment of the jobs of a group: whose they are."""
+    return harmless(f"{prefix}: vo={vo} ce={ce} group={group}")
+
+
+@lru_cache(maxsize=4096)
+def ce_of(comment: str) -> str | None:
+    """Return the CE that a comment names, if it names one."""
+    match = _COMMENT.fullmatch(comment.strip())
+    return match["ce"] if match is not None else None
+
+
+class Named(NamedTuple):
+    """What the name of a job of ours tells."""
+
+    group: str
+    offset: int
+    number: int | None
+
+    def stamp(self, index: int | None) -> str:
+        """Return the stamp of a job, or of an element of an array; empty if the index is needed."""
+        group, offset, number = self
+        if number is not None:
+            return numbered(group, number)
+        return "" if index is None else numbered(group, index + offset)
+
+
+@lru_cache(maxsize=4096)
+def _read(prefix: str, name: str) -> Named | None:
+    begin = f"{prefix}-"
+    found = _NAME.fullmatch(name, len(begin)) if name.startswith(begin) else None
+    if found is None:
+        return None
+    number = None if found["number"] is None else int(found["number"])
+    return Named(found["group"], int(found["offset"] or 0), number)
+
+
+def spans(numbers: list[int]) -> str:
+    """Write numbers as Slurm does: 0-3,7,9-12."""
+    pieces: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if pieces and pieces[-1][1] == number - 1:
+            pieces[-1][1] = number
+        else:
+            pieces.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in pieces)
+
+
+def numbers(written: str) -> list[int]:
+    """Read numbers as Slurm writes them, `0-3,7%5` or `0-8:2`; nothing if it left some out."""
+    found: list[int] = []
+    for piece in written.partition("%")[0].split(","):
+        read = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?", piece)
+        if read is None:
+            return []
+        first, last, step = int(read[1]), int(read[2] or read[1]), int(read[3] or 1)
+        if last - first > 1000 * GROUP_SIZE or step < 1:
+            return []
+        found += range(first, last + 1, step)
+    return found
+
+
+def harmless(text: str) -> str:
+    """Make a CE's words such that they can be stored and shown."""
+    return one_line(text, LONGEST)

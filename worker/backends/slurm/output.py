@@ -1,0 +1,154 @@
+"""The files that pilots leave at the cluster: what they wrote, and how they ended.
+
+They lie where nodes and login node both see them, so they are reached as Slurm's programs are:
+by a small script that gets its words as arguments and a list on its standard input.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from worker.backends.outputs import SHOWN
+from worker.backends.slurm.client import Client
+from worker.backends.slurm.states import by_exit
+from worker.domain.ce_answers import Observed, Output
+from worker.domain.errors import Unreadable
+from worker.domain.pilot import Status, group_and_number
+from worker.domain.secrets import end_of
+from worker.domain.texts import abridged
+
+# $1 is the folder, $2 the prefix of our jobs.
+_ENTER = (
+    "case $1 in /*) place=$1/$2 ;; *) place=$HOME/$1/$2 ;; esac\n"
+    'cd "$place" 2>/dev/null || { echo none; exit 0; }'
+)
+
+_READ_ENDS = (
+    _ENTER
+    + """
+while read -r mine; do
+  if [ -f "$mine.end" ]; then read -r told <"$mine.end"; echo "$mine $told"; fi
+done
+echo done
+"""
+)
+_LIST_ENDS = (
+    _ENTER
+    + """
+find . -name '*.end' -mmin "-$3" | while read -r mine; do
+  read -r told <"$mine"; mine=${mine#./}; echo "${mine%.end} $told"
+done
+echo done
+"""
+)
+_OUTPUT = (
+    _ENTER
+    + """
+[ -f "$3.out" ] || exit 0
+size=$(wc -c <"$3.out")
+printf '\\036%s\\037' "$((size))"
+if [ "$size" -le $((2 * $4)) ]; then cat "$3.out"
+else head -c "$4" "$3.out"; printf '\\036\\037'; tail -c "$4" "$3.out"; fi
+"""
+)
+_TIDY = (
+    _ENTER
+    + """
+find . -name '*.end' -mmin "+$3" | while read -r mine; do rm -f "${mine%.end}.out" "$mine"; done
+find . -type f -mmin "+$4" -exec rm -f {} +
+find . -mindepth 1 -type d -mmin +60 -exec rmdir {} + 2>/dev/null
+exit 0
+"""
+)
+_ORPHANS_KEPT = 30 * 1440
+"""Minutes more that files without an end are kept: their pilot may run and be silent."""
+
+_END = re.compile(
+    r"(?P<group>[0-9a-f]{24})/(?P<stamp>[0-9a-f]{32}) (?P<handle>[0-9]+(?:_[0-9]+)?)"
+    r" (?P<code>[0-9]+) (?P<begun>[0-9]+) (?P<ended>[0-9]+)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How a pilot ended, as its own script wrote it down."""
+
+    stamp: str
+    handle: str
+    code: int
+    begun_at: datetime
+    ended_at: datetime
+
+    def observed(self, handle: str) -> Observed:
+        """Say it in our words."""
+        cause, reason = by_exit(self.code, None) if self.code else (None, None)
+        return Observed(
+            stamp=self.stamp,
+            handle=handle,
+            status=Status.FAILED if self.code else Status.DONE,
+            cause=cause,
+            raw=f"exit {self.code}",
+            reason=reason,
+            exit_code=self.code,
+            started_at=self.begun_at,
+            ended_at=self.ended_at,
+        )
+
+
+class Files:
+    """The folder of one installation at one cluster."""
+
+    def __init__(self, client: Client, folder: str, prefix: str) -> None:
+        self._client = client
+        self._where = (folder, prefix)
+
+    def ends(self, stamps: Iterable[str]) -> dict[str, End]:
+        """Read how these pilots ended, as far as they wrote it down."""
+        asked = "".join(f"{_path(stamp)}\n" for stamp in stamps)
+        return _read(self._client.shell(_READ_ENDS, *self._where, said=asked))
+
+    def ends_since(self, seconds: float) -> dict[str, End]:
+        """List the pilots that ended in the last so many seconds."""
+        minutes = int(seconds // 60) + 2
+        return _read(self._client.shell(_LIST_ENDS, *self._where, str(minutes)))
+
+    def output(self, stamp: str) -> Output:
+        """Read what a pilot wrote; of a long text the middle is left out."""
+        said = self._client.shell(_OUTPUT, *self._where, _path(stamp), str(SHOWN))
+        found = re.search("\x1e([0-9]+)\x1f", said)
+        if found is None:
+            return Output(text="")
+        text, left_out = said[found.end() :], int(found[1]) - 2 * SHOWN
+        if left_out <= 0:
+            return Output(text=text)
+        head, _, tail = text.partition("\x1e\x1f")
+        return Output(text=abridged(head, left_out, tail), truncated=True)
+
+    def tidy(self, keep: float) -> None:
+        """Remove what was kept long enough."""
+        minutes = int(keep // 60)
+        self._client.shell(_TIDY, *self._where, str(minutes), str(minutes + _ORPHANS_KEPT))
+
+
+def _path(stamp: str) -> str:
+    return f"{group_and_number(stamp)[0]}/{stamp}"
+
+
+def _read(said: str) -> dict[str, End]:
+    if said.endswith("none\n"):
+        return {}  # there is no such folder yet
+    if not said.endswith("done\n"):
+        raise Unreadable(end_of(said, 2000), "the list of ends is cut short")
+    ends = {}
+    for line in said.splitlines():
+        found = _END.fullmatch(line)
+        if found is not None and found["stamp"].startswith(found["group"]):
+            ends[found["stamp"]] = End(
+                stamp=found["stamp"],
+                handle=found["handle"],
+                code=int(found["code"]),
+                begun_at=datetime.fromtimestamp(int(found["begun"]), UTC),
+                ended_at=datetime.fromtimestamp(int(found["ended"]), UTC),
+            )
+    return ends

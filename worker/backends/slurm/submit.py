@@ -1,0 +1,211 @@
+"""Which orders make an array together, what sbatch is told of it, and what they are answered."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from worker.backends.identities import refused
+from worker.backends.slurm.client import Client
+from worker.backends.slurm.names import Names, comment, harmless, spans
+from worker.backends.slurm.options import SlurmOptions
+from worker.backends.slurm.script import OPEN, Work, write
+from worker.domain.ce_answers import Order, Receipt
+from worker.domain.errors import BackendError, Refused, Unreadable
+from worker.domain.pilot import Cause, group_and_number
+
+LARGEST_OFFSET = 999_999_999
+"""A name has nine digits for it."""
+
+
+class What(NamedTuple):
+    """What orders that differ in their stamps only have in common; where a stamp was is `OPEN`."""
+
+    vo: str
+    script: str | None
+    arguments: Sequence[str]
+
+    @property
+    def problem(self) -> str | None:
+        """Say why it can never be sent."""
+        if "\0" in "".join([self.script or "", *self.arguments]):
+            return "the script or a word of it holds a character that no shell takes"
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Orders that differ in their number only: their stamps, and those numbers.
+
+    One without an offset is a job of its own.
+    """
+
+    group: str
+    offset: int | None
+    what: What
+    pilots: Sequence[tuple[str, int]]
+
+    def stamps(self) -> list[str]:
+        """List their stamps."""
+        return [stamp for stamp, _ in self.pilots]
+
+    def receipts(self, job: str) -> list[Receipt]:
+        """Answer each, if the whole has this id."""
+        offset = self.offset
+        if offset is None:
+            return [Receipt(stamp=stamp, handle=job, raw="accepted") for stamp, _ in self.pilots]
+        return [
+            Receipt(stamp=stamp, handle=f"{job}_{number - offset}", raw="accepted")
+            for stamp, number in self.pilots
+        ]
+
+    def part(self, begin: int, end: int) -> "Batch":
+        """Take some of it."""
+        return replace(self, pilots=self.pilots[begin:end])
+
+    def words(self, ce: str, names: Names, options: SlurmOptions) -> list[str]:
+        """Write what sbatch is told of this batch."""
+        if self.offset is None:
+            which = [f"--job-name={names.single(self.group, self.pilots[0][1])}"]
+        else:
+            indices = [number - self.offset for _, number in self.pilots]
+            which = [
+                f"--job-name={names.array(self.group, self.offset)}",
+                f"--array={spans(indices)}",
+            ]
+        return [
+            *which,
+            f"--comment={comment(names.prefix, self.what.vo, ce, self.group)}",
+            # Its script goes to a folder of its own; this one is on every node.
+            "--chdir=/",
+            "--output=/dev/null",
+            "--error=/dev/null",
+            f"--export={'NONE' if options.login_environment else 'ALL'}",
+            *_of_options(options),
+            *options.arguments,
+        ]
+
+    def script(self, ce: str, names: Names, options: SlurmOptions) -> str:
+        """Write the script that all of it run."""
+        vo, script, arguments = self.what
+        return write(
+            Work(
+                owner=harmless(f"VO {vo} on CE {ce}"),
+                group=self.group,
+                offset=self.pilots[0][1] if self.offset is None else self.offset,
+                payload=options.command if script is None else script,
+                arguments=() if script is None else arguments,
+                environment={**options.environment, "PILOTAGE_VO": vo, "PILOTAGE_CE": ce},
+                prefix=names.prefix,
+                folder=options.output_folder,
+            )
+        )
+
+
+def batches(orders: Iterable[Order], array_size: int) -> Iterator[Batch]:
+    """Part orders in as few arrays as they make; indices are below the array size."""
+    size = max(1, array_size)
+    alike: dict[tuple[str, int, What], list[tuple[str, int]]] = defaultdict(list)
+    what: What | None = None
+    for order in orders:
+        if order[1:] != what:
+            what = _what(order)
+        group, number = group_and_number(order.stamp)
+        alike[group, number // size, what].append((order.stamp, number))
+    for (group, block, common), pilots in alike.items():
+        offset = block * size
+        if size > 1 and offset <= LARGEST_OFFSET:
+            yield Batch(group=group, offset=offset, what=common, pilots=pilots)
+        else:
+            for pilot in pilots:
+                yield Batch(group=group, offset=None, what=common, pilots=[pilot])
+
+
+def _what(order: Order) -> What:
+    """Take the stamp out of what an order runs."""
+    stamp, vo, script, arguments = order
+    return What(
+        vo,
+        None if script is None else script.replace(stamp, OPEN),
+        tuple(word.replace(stamp, OPEN) for word in arguments),
+    )
+
+
+def _of_options(options: SlurmOptions) -> list[str]:
+    given = {
+        "partition": options.partition,
+        "account": options.account,
+        "qos": options.qos,
+        "constraint": options.constraint,
+        "reservation": options.reservation,
+        "gres": options.gres,
+        "cpus-per-task": options.cpus,
+        "mem": None if options.memory is None else f"{options.memory}M",
+        "time": None if options.walltime is None else _time(options.walltime),
+        "nice": options.nice,
+    }
+    words = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    if options.requeue is not None:
+        words.append("--requeue" if options.requeue else "--no-requeue")
+    return words
+
+
+def _time(seconds: float) -> str:
+    whole = max(1, round(seconds))
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where batches are handed in."""
+
+    client: Client
+    ce: str
+    names: Names
+    options: SlurmOptions
+
+    def send(self, parts: Iterable[Batch]) -> list[Receipt]:
+        """Submit batches. What is not answered is in doubt; who is away is asked no more."""
+        receipts: list[Receipt] = []
+        first: BackendError | None = None
+        for batch in parts:
+            try:
+                for some in self._send(batch):
+                    receipts += some
+            except BackendError as error:
+                log.warning("%s: %d pilots in doubt: %s", self.ce, len(batch.pilots), error)
+                first = first or error
+                if not isinstance(error, Unreadable):
+                    break
+        if first is not None and not receipts:
+            raise first
+        return receipts
+
+    def _send(self, batch: Batch) -> Iterator[list[Receipt]]:
+        """Submit a batch; of one that is beyond our quota, as much as there is room for."""
+        if batch.what.problem is not None:
+            yield refused(batch.stamps(), Cause.REFUSED, batch.what.problem)
+            return
+        at, size = 0, len(batch.pilots)
+        while at < len(batch.pilots):
+            try:
+                yield self._send_whole(batch.part(at, at + size))
+            except Refused as no:
+                if no.cause != Cause.QUOTA or size == 1:
+                    cause, told = Cause(no.cause), ": ".join(map(str, no.details))
+                    yield refused(batch.stamps()[at:], cause, told)
+                    return
+            else:
+                at += size
+            size = max(1, size // 2)
+
+    def _send_whole(self, batch: Batch) -> list[Receipt]:
+        job = self.client.submit(
+            batch.words(self.ce, self.names, self.options),
+            batch.script(self.ce, self.names, self.options),
+        )
+        return batch.receipts(job)

@@ -1,0 +1,64 @@
+"""After the clock was set back, nothing waits for a moment that the old clock gave."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Column, Update, bindparam, update
+
+from worker.db.pilots import UNDECIDED
+from worker.db.tables import (
+    ce_health,
+    credentials,
+    has_status,
+    leases,
+    pilots,
+    schedules,
+    transitions,
+    vo_demands,
+)
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+from worker.domain.pilot import Status
+
+FAR = timedelta(minutes=15)
+"""No back-off and no lease is set further ahead than that."""
+
+_NOW = bindparam("now", type_=UtcDateTime())
+_LIMIT = bindparam("limit", type_=UtcDateTime())
+
+
+def clamp(tx: Transaction, now: datetime) -> None:
+    """Set due times that are too far ahead to now, and beginnings that are ahead to now.
+
+    A check or a call that comes too early does no harm. A pilot in doubt, or one that is missing,
+    is given all its time again.
+    """
+    for statement in _DUE_TIMES:
+        tx.execute(statement, {"now": now, "limit": now + FAR})
+    for statement in _BEGINNINGS:
+        tx.execute(statement, {"now": now})
+
+
+def _set_to_now(column: Column[datetime], limit: object) -> Update:
+    return update(column.table).where(column > limit).values({column.name: _NOW})
+
+
+_DUE_TIMES = [
+    *(
+        _set_to_now(column, _LIMIT)
+        for column in (
+            leases.c.until,
+            ce_health.c.retry_at,
+            credentials.c.retry_at,
+            pilots.c.next_check_at,
+        )
+    ),
+    _set_to_now(transitions.c.learn_after, _LIMIT).where(transitions.c.learned_at.is_(None)),
+]
+_BEGINNINGS = [
+    # Of the active only: their index is short, the history is not, and is to stay as it is.
+    _set_to_now(pilots.c.claimed_at, _NOW).where(has_status([Status.SUBMITTING])),
+    _set_to_now(pilots.c.missing_since, _NOW).where(has_status(UNDECIDED)),
+    _set_to_now(vo_demands.c.surplus_since, _NOW),
+    _set_to_now(ce_health.c.unanswered_since, _NOW),
+    _set_to_now(schedules.c.pending_since, _NOW),
+]

@@ -1,0 +1,38 @@
+"""Plug-ins: what this distribution and others bring by entry points. Nothing else reads these.
+
+One that cannot be used is an error in one line, which names it.
+"""
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+from worker.domain.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+def names(group: str) -> list[str]:
+    """List what there is of a group, and load nothing."""
+    return sorted(point.name for point in entry_points(group=group))
+
+
+def load(group: str, kind: type[T], called: str, only: str | None = None) -> dict[str, T]:
+    """Load a group, or one of it, each of this kind; in the order of their names."""
+    loaded: dict[str, T] = {}
+    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        if only in (None, point.name):
+            what = f"{called} {point.name}"
+            plugin = _load(point, what)
+            if not isinstance(plugin, kind):
+                raise ConfigurationError(what, f"{point.value} is not a {kind.__name__}")
+            if loaded.setdefault(point.name, plugin) is not plugin:
+                raise ConfigurationError(what, "two distributions bring it")
+    return loaded
+
+
+def _load(point: EntryPoint, what: str) -> object:
+    try:
+        return point.load()
+    except Exception as error:  # a plug-in may raise anything
+        reason = f"it cannot be loaded: {type(error).__name__}: {error}"
+        raise ConfigurationError(what, reason) from error

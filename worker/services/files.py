@@ -1,0 +1,29 @@
+"""TOML files, and the texts beside them. One that cannot be read is refused in one line."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from worker.domain.errors import Invalid
+
+
+def read_text(path: Path, longest: int = -1) -> str:
+    """Read a file as it is; one of more characters than this is refused."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            text = file.read(longest + 1 if longest >= 0 else -1)
+    except OSError as error:
+        raise Invalid(str(path), (error.strerror or "it cannot be read").lower()) from error
+    except UnicodeDecodeError as error:
+        raise Invalid(str(path), "it is not text") from error
+    if 0 <= longest < len(text):
+        raise Invalid(str(path), f"it is longer than {longest} bytes")
+    return text
+
+
+def read_toml(path: Path, longest: int = -1) -> dict[str, Any]:
+    """Read the values of a TOML file."""
+    try:
+        return tomllib.loads(read_text(path, longest))
+    except tomllib.TOMLDecodeError as error:
+        raise Invalid(str(path), f"it is not TOML: {error}") from error

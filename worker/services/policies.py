@@ -1,0 +1,21 @@
+"""Which policies there are: ours, and an operator's own, by the same entry point."""
+
+from worker import plugins
+from worker.domain.errors import ConfigurationError
+from worker.domain.nearest import nearest
+from worker.policy.bounded import Bounded
+from worker.policy.contract import DEFAULT_POLICY, Policy
+
+GROUP = "pilotage.policies"
+
+
+def find(name: str = DEFAULT_POLICY) -> Policy:
+    """Load a policy. One that is not ours is held to its promises."""
+    known = plugins.names(GROUP)
+    if name not in known:
+        raise ConfigurationError(f"unknown policy {name}", nearest(name, known))
+    policy = plugins.load(GROUP, object, "policy", only=name)[name]
+    if not callable(policy):
+        raise ConfigurationError(f"policy {name}", "it is not a function")
+    ours = policy.__module__.startswith("worker.policy.")
+    return policy if ours else Bounded(name, policy)
