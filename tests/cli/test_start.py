@@ -4,10 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.cli.command import address
+from tests.cli.command import address, process
 from tests.cli.conftest import furnish
 from worker.db.database import Database
 from worker.services.tasks import catalogue
@@ -77,3 +78,11 @@ def test_what_a_task_runs_is_there_when_it_is_asked_for() -> None:
         module = sys.modules[f"worker.services.tasks.{task.name}"]
         assert callable(getattr(module, task.name))
         assert callable(module.plan)
+
+
+def test_a_command_closes_its_database_when_it_ends(tmp_path: Path) -> None:
+    # SQLite keeps what was written beside the file until the last connection is closed.
+    for words in (("db", "setup"), ("status",)):
+        assert process(*words, PILOTAGE_HOME=str(tmp_path)).code == 0
+
+    assert [file.name for file in tmp_path.iterdir()] == ["pilotage.sqlite"]
