@@ -307,7 +307,7 @@ def test_a_file_that_cannot_be_changes_nothing(
 def test_what_a_check_of_a_ce_finds_is_printed_once(
     cli: Cli, world: Database, tmp_path: Path
 ) -> None:
-    options = ("--option", f"slurm_conf={tmp_path}/missing", "--option", "partition=main")
+    options = ("--option", f"programs={tmp_path}/missing", "--option", "partition=main")
     cli.ok("ce", "add", "hpc", "--backend", "slurm", "--capacity", "1", *options)
     answer = cli("ce", "test", "hpc")
 
