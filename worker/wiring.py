@@ -168,13 +168,13 @@ def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False)
 
 
 def current_runtime(*, by_hand: bool = False) -> Runtime:
-    """Put together the same, and refuse a database that is older or newer than this program."""
+    """Return the runtime; refuse a database that is older or newer than this program."""
     current_database()
     return runtime(by_hand=by_hand)
 
 
 def by_hand() -> Runtime:
-    """Put together what a service is handed that an operator calls."""
+    """Return the runtime for a command of an operator."""
     return current_runtime(by_hand=True)
 
 

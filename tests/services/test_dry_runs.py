@@ -1,10 +1,13 @@
 """A dry run changes nothing at all, and calls no CE."""
 
+from functools import partial
+
 import pytest
 
 from tests.expectations import refused
 from tests.factories import MINUTE, a_ce, a_decision, a_pilot
 from tests.services.world import Fake, World
+from worker.backends.sim.faults import Fault
 from worker.db import credentials, pilot_reads, vos
 from worker.domain.credential import Credential, CredentialKind
 from worker.domain.errors import Invalid, UnknownTask
@@ -12,6 +15,7 @@ from worker.domain.schedule import Outcome, Scope
 from worker.domain.vo import DEFAULT_VO
 from worker.services.observe.overview import explain, overview
 from worker.services.operate import pauses
+from worker.services.runtime import TaskResult
 from worker.services.tasks import catalogue, execute, learn, ticks
 
 ALL = sorted(catalogue.tasks())
@@ -92,6 +96,26 @@ def test_a_task_says_what_it_would_do(world: World) -> None:
         "old pilots": 2,
         "old decisions": 1,
     }
+
+
+def test_a_dry_run_of_dispatch_says_what_stands_in_the_way(world: World) -> None:
+    ce = world.ce()
+    world.reserve(ce, 3)
+    run = partial(execute.execute, catalogue.get("dispatch"), ce.name, dry_run=True)
+    assert run(world.runtime()) == TaskResult(counts={"would send": 3})
+
+    world.fault(ce, Fault.DOWN)
+    world.reconcile(ce)
+    down = run(world.runtime())
+    assert down.counts == {"would send": 0}
+    assert down.lines[0].startswith("no answer since ")
+
+    world.mend(ce)
+    world.wait(60)
+    world.reconcile(ce)
+    pauses.pause(world.runtime(), ce.name, "new disks")
+    held = TaskResult(counts={"would send": 0}, lines=("held by hand: new disks",))
+    assert run(world.runtime()) == held
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

@@ -15,11 +15,13 @@ from worker.db.sending import SendingChange
 from worker.domain.ce import CE
 from worker.domain.errors import Invalid, NotFound, UnknownCE
 from worker.domain.pilot import Status
+from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
 from worker.domain.vo import DEFAULT_VO
 from worker.services.observe import overview
 from worker.services.operate import pauses
 from worker.services.tasks import learn
+from worker.services.tasks.dispatch import dispatch
 from worker.services.tasks.submit_pilots import submit_pilots
 from worker.services.tasks.sweep import sweep
 
@@ -97,10 +99,34 @@ def test_a_pause_by_hand_holds_whatever_is_learnt_until_somebody_says_so(world: 
     pauses.resume(world.runtime(), ce.name)
     assert world.health(ce).sending is Sending.NORMAL
     assert submit_pilots(world.runtime(), DEFAULT_VO).counts["reserved"] > 0
-    by_hand = [(one.became, one.by_hand) for one in changes(world, ce) if one.by_hand]
-    assert by_hand == [(Sending.HELD, True), (Sending.NORMAL, True)]
+    history = [(one.was, one.became, one.by_hand) for one in changes(world, ce)]
+    assert history == [
+        (Sending.NORMAL, Sending.HELD, True),
+        (Sending.HELD, Sending.NORMAL, True),
+    ]
     with refused(Invalid, "not paused"):
         pauses.resume(world.runtime(), ce.name)
+
+
+@pytest.mark.parametrize("how", ["a pause", "a maintenance"])
+def test_what_is_reserved_at_a_held_ce_is_not_sent_until_the_hold_is_over(
+    world: World, how: str
+) -> None:
+    ce = world.ce()
+    world.reserve(ce, 2)
+    ends = world.clock + timedelta(hours=1)
+    if how == "a pause":
+        pauses.pause(world.runtime(), ce.name, "new disks", ends)
+    else:
+        pauses.add_maintenance(world.database, ce.name, world.clock, ends, "new disks")
+
+    done = dispatch(world.runtime(), ce.name)
+    assert done.outcome is Outcome.SKIPPED
+    assert done.lines[0].endswith(": new disks")
+    assert world.statuses() == {"reserved": 2}
+
+    world.wait(hours=1)
+    assert dispatch(world.runtime(), ce.name).counts["submitted"] == 2
 
 
 @pytest.mark.parametrize(("fails", "then"), [(False, Sending.NORMAL), (True, Sending.PAUSED)])

@@ -17,7 +17,7 @@ from worker.domain.ce import CE
 from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import Unavailable, UnknownCE, UnknownVO
 from worker.services import ce_calls
-from worker.services.operate import pilots
+from worker.services.operate import pauses, pilots
 from worker.services.operate.ce_test import ProbeRequest, ProbeStep, probe
 from worker.services.operate.pilots import bounded
 from worker.services.runtime import Runtime
@@ -163,6 +163,16 @@ def test_a_disabled_ce_is_checked_all_the_same(world: World) -> None:
 
     assert "is disabled" in steps[0].finding
     assert steps[0].do == f"to send pilots again: pilotage ce enable {ce.name}"
+    assert steps[-1].name == "listing"
+
+
+def test_a_held_ce_is_called_so_and_how_the_hold_ends_is_said(world: World) -> None:
+    ce = world.ce()
+    pauses.pause(world.runtime(), ce.name, "new disks")
+    steps = run(world, ce)
+
+    assert f"{ce.name} is held (new disks)" in steps[0].finding
+    assert steps[0].do == f"to send pilots again: pilotage ce resume {ce.name}"
     assert steps[-1].name == "listing"
 
 

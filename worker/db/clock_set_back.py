@@ -20,7 +20,7 @@ from worker.db.uow import Transaction
 from worker.domain.pilot import Status
 
 FAR = timedelta(minutes=15)
-"""No back-off and no lease is set further ahead than that."""
+"""No back-off is set further ahead than that, and no lease under the default time limit."""
 
 _NOW = bindparam("now", type_=UtcDateTime())
 _LIMIT = bindparam("limit", type_=UtcDateTime())

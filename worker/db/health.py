@@ -13,7 +13,7 @@ from worker.db.rows import encode, rows
 from worker.db.tables import ce_health, ces
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
-from worker.domain.sending import Sending
+from worker.domain.sending import Sending, is_held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,10 @@ class Health:
     last_error: str | None = None
     queue_drained: int = 0
     oldest_waiting_since: datetime | None = None
+
+    def is_held(self, now: datetime) -> bool:
+        """Return whether an operator holds the CE, and the time is not over."""
+        return is_held(self.sending, self.held_until, now)
 
 
 _COLUMNS = [ce_health.c[name] for name in Health.__dataclass_fields__]

@@ -1,7 +1,8 @@
 """Locks for the length of a unit of work, and leases that last while a CE is called.
 
-A busy lock is no error. Nothing needs these to be correct: they keep executions from doing each
-other's work, and limits keep a CE from being called too often.
+A busy lock is no error. Limits, statuses and single sending do not depend on these: they keep
+executions from doing each other's work, and limits keep a CE from being called too often. Only
+that no listing gives up a pilot which is about to be sent depends on the lease of its CE.
 """
 
 from datetime import datetime, timedelta

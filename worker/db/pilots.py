@@ -44,7 +44,6 @@ from worker.domain.pilot import (
 )
 
 UNDECIDED = (Status.SUBMITTING, *AT_CE)
-
 """The CE has it or may have it: what a check or a listing may say something about."""
 
 

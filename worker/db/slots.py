@@ -28,7 +28,7 @@ from worker.db.types import KEY
 from worker.db.uow import Transaction
 from worker.domain.errors import NotFound, UnknownCE, UnknownVO
 from worker.domain.pilot import OCCUPYING, WAITING, Grant
-from worker.domain.sending import Sending
+from worker.domain.sending import Sending, is_held
 
 UNLIMITED = 2**31
 
@@ -125,8 +125,7 @@ class CESlots:
 
     def is_held(self, now: datetime) -> bool:
         """Return whether an operator holds it, and the time is not over."""
-        held = self.sending is Sending.HELD
-        return held and (self.held_until is None or now < self.held_until)
+        return is_held(self.sending, self.held_until, now)
 
 
 def slots_for(tx: Transaction, vo_id: int) -> list[CESlots]:

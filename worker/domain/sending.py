@@ -1,5 +1,7 @@
 """Whether a CE is sent pilots."""
 
+from datetime import datetime
+
 from worker.domain.words import Described
 
 
@@ -9,3 +11,8 @@ class Sending(Described):
     NORMAL = "normal", "Pilots are sent."
     PAUSED = "paused", "Its pilots failed; only a probe is sent now and then."
     HELD = "held", "An operator paused the CE; nothing is sent."
+
+
+def is_held(sending: Sending, until: datetime | None, now: datetime) -> bool:
+    """Return whether an operator holds a CE, and the time is not over."""
+    return sending is Sending.HELD and (until is None or now < until)

@@ -6,7 +6,7 @@ LOST_MISSES = 3
 """Complete answers without the pilot that it takes, at least, before it is lost."""
 
 LOST_AFTER = timedelta(minutes=10)
-"""The time since the first of them that it takes, too."""
+"""The least time since the first such answer."""
 
 DOUBT_MISSES = 2
 """Complete listings without its stamp that it takes before a pilot in doubt is given up."""

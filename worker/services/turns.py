@@ -11,7 +11,8 @@
             turn.give_back(tx)
 
 A turn is a lease in the database: taken with the claim, given back with the record. Whatever ends
-the block gives it back too; after a crash it runs out by itself. Nothing correct leans on it.
+the block gives it back too; after a crash it runs out by itself. Limits, statuses and single
+sending do not depend on it; that no listing gives up a pilot which is about to be sent does.
 """
 
 from contextlib import suppress

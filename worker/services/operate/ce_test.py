@@ -8,14 +8,15 @@ it off nor takes a pause from it. A pilot is reserved as any other is, so every 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from worker.backends import credentials as files
 from worker.backends.contract import Options
 from worker.backends.guard import Guard
-from worker.db import ces, credentials, pilot_reads, pilots, vos
+from worker.db import ces, credentials, health, pilot_reads, pilots, vos
+from worker.db.health import Health
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Listing
 from worker.domain.errors import (
@@ -70,13 +71,13 @@ class ProbeRequest:
 def probe(runtime: Runtime, ce_name: str, request: ProbeRequest) -> Iterator[ProbeStep]:
     """Check a CE step by step; yield each step as soon as it is done."""
     with runtime.database.uow() as tx:
-        ce = ces.get(tx, ce_name)
+        ce, record = ces.get(tx, ce_name), health.get(tx, ce_name)
         names = ces.allowed(tx, ce_name) or vos.names(tx)
         if request.vo is not None:
             vos.get(tx, request.vo)
     if request.vo is not None:
         names = [request.vo]
-    yield _gate(ce)
+    yield _gate(ce, record, runtime.now())
     try:
         options = runtime.options(ce)
         driver = runtime.driver(ce)
@@ -100,10 +101,16 @@ def probe(runtime: Runtime, ce_name: str, request: ProbeRequest) -> Iterator[Pro
         yield from _pilot(runtime, ce, usable[0], request)
 
 
-def _gate(ce: CE) -> ProbeStep:
+def _gate(ce: CE, record: Health, now: datetime) -> ProbeStep:
     """Report a state in which the CE gets no pilots though it works; it is no failure."""
-    state = "disabled" if not ce.enabled else "draining" if ce.draining else Sending.NORMAL
-    do = None if state == Sending.NORMAL else f"to send pilots again: pilotage ce enable {ce.name}"
+    verb = None
+    if not ce.enabled or ce.draining:
+        state, verb = "disabled" if not ce.enabled else "draining", "enable"
+    elif record.is_held(now) or record.sending is Sending.PAUSED:
+        state, verb = f"{record.sending} ({record.sending_reason})", "resume"
+    else:
+        state = str(Sending.NORMAL)
+    do = verb and f"to send pilots again: pilotage ce {verb} {ce.name}"
     return ProbeStep(name="CE", finding=f"{ce.name} is {state}, capacity {ce.capacity}", do=do)
 
 

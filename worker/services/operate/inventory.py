@@ -54,7 +54,7 @@ def remove_ce(database: Database, name: str, *, yes: bool) -> None:
 
 
 def show_ce(database: Database, name: str) -> tuple[CE, list[str]]:
-    """Read a CE, and the VOs that it is closed to all but."""
+    """Read a CE, and the VOs that may use it; none means all."""
     with database.uow() as tx:
         return ces.get(tx, name), ces.allowed(tx, name)
 

@@ -2,15 +2,18 @@
 
 Claim (committed), call, record (committed). A crash or an error between the two commits leaves
 the pilots submitting; `reconcile` finds out by their stamps what became of them. A VO whose
-credential cannot be used now is left out of the claim, and its pilots stay as they are.
+credential cannot be used now is left out of the claim, and its pilots stay as they are. So do all
+while somebody holds the CE, or it is in maintenance.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from worker.db import ces, pilot_reads, pilots
+from worker.db import ces, health, maintenances, pilot_reads, pilots
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
+from worker.domain.calls import reason_not_to_send
+from worker.domain.ce import CE
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.payload import Fitted
@@ -35,6 +38,9 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
             reason = "the CE takes no more pilots"
             count = pilots.cancel_reserved(tx, waiting, reason, runtime.now())
             return TaskResult(counts={"cancelled": count})
+        hold = _hold(tx, ce, runtime.now())
+        if hold is not None:
+            return skipped(hold)
         ready = payloads.ready(tx, ce, set(waiting.values()))
         left_out = _left_out({**ready.broken, **barred}, waiting)
         sendable = sum(vo not in left_out for vo in waiting.values())
@@ -53,11 +59,36 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
     """Return what `dispatch` would do now; change nothing and call no CE."""
+    barred = credentials.barred(runtime, ce_name)
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
-        count = len(pilot_reads.unsent(tx, ce_name))
-    what = "would send" if ce.enabled and not ce.draining else "would cancel"
-    return TaskResult(counts={what: min(count, runtime.batch)})
+        waiting = pilot_reads.unsent(tx, ce_name)
+        hindrance = _hold(tx, ce, runtime.now()) or _back_off(tx, ce, runtime.now())
+        broken = payloads.ready(tx, ce, set(waiting.values())).broken
+    if not ce.enabled or ce.draining:
+        return TaskResult(counts={"would cancel": len(waiting)})
+    if hindrance is not None:
+        return TaskResult(counts={"would send": 0}, lines=(hindrance,))
+    left_out = _left_out({**broken, **barred}, waiting)
+    count = sum(vo not in left_out for vo in waiting.values())
+    lines = tuple(left_out.values())
+    return TaskResult(counts={"would send": min(count, runtime.batch)}, lines=lines)
+
+
+def _back_off(tx: Transaction, ce: CE, now: datetime) -> str | None:
+    """Return why a CE is not called yet after calls that failed, or `None`."""
+    record = health.get(tx, ce.name)
+    is_ahead = record.retry_at is not None and now < record.retry_at
+    return reason_not_to_send(record, now) if is_ahead else None
+
+
+def _hold(tx: Transaction, ce: CE, now: datetime) -> str | None:
+    """Return why nothing is to be sent to a CE that works, or `None`."""
+    record = health.get(tx, ce.name)
+    if record.is_held(now):
+        return f"held by hand: {record.sending_reason}"
+    away = maintenances.current(tx, now).get(ce.name)
+    return None if away is None else f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}"
 
 
 def _send(

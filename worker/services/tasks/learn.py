@@ -12,6 +12,7 @@ from worker.db import ces, health, locks, outcomes, sending
 from worker.db.health import Lesson
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
+from worker.domain.sending import Sending
 from worker.policy.learning import NOTHING_WAITS, evaluate
 from worker.policy.learning import learn as fold
 from worker.policy.outcomes import Event, PilotOutcome, events_of, look_again
@@ -99,8 +100,11 @@ def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
                 oldest_waiting_since=queue.oldest_waiting_since,
             )
         )
+        # While somebody holds the CE, its state stays; the end of the hold asks what was learnt.
         changes += [
-            SendingChange(ce=ce, by_hand=False, **asdict(change)) for change in learned.changes
+            SendingChange(ce=ce, by_hand=False, **asdict(change))
+            for change in learned.changes
+            if records[ce].sending is not Sending.HELD
         ]
         lines.append(f"{ce}  chance {evaluation.chances.all:.2f}")
     return Lessons(

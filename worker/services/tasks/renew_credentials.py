@@ -1,9 +1,9 @@
 """renew_credentials: look at every credential, renew those that are due, warn of those that end.
 
-Claim the right to (committed), look and run commands, record what was seen (committed). It needs
-no traffic: a credential is renewed though no pilot is sent or checked. What a command writes is
-never kept: of one that failed, the exit code and the end of its last line of complaint, without
-words that could be secrets.
+Take the turn (committed), look at the files and run the commands, record what they showed
+(committed). It needs no traffic: a credential is renewed though no pilot is sent or checked. What
+a command writes is never kept: of one that failed, the exit code and the end of its last line of
+complaint, without words that could be secrets.
 """
 
 import logging
