@@ -475,8 +475,9 @@ def tasks() -> str:
         """
 Each task fires by its schedule, for each VO, for each CE, or once for all; the schedules here are
 the defaults. `pilotage task list` shows those of a database, `pilotage task schedule` changes them.
-Messages for tasks that only use the database go to the queue `plan`, those for tasks that call a
-CE to the queue `call`. `dispatch` is also sent as soon as `submit_pilots` has reserved something.
+Messages for tasks that only use the database go to the queue `plan`, those for tasks that wait for
+others, a CE, a source or a command, to the queue `call`. `dispatch` is also sent as soon as
+`submit_pilots` has reserved something.
 """,
         _table(("task", "scope", "fires", "queue", "does"), rows),
         *sections,

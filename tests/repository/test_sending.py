@@ -88,7 +88,7 @@ def test_only_what_is_held_and_over_is_named(uow: UnitOfWork) -> None:
         paused = a_health().opened().create(tx)
         health.save(tx, a_ce().create(tx).name, replace(paused, held_until=NOW))
     with uow() as tx:
-        assert sending.held_until(tx, NOW) == [over.name]
+        assert sending.holds_over(tx, NOW) == [over.name]
 
 
 def test_a_change_goes_with_its_ce_or_once_it_is_old(uow: UnitOfWork) -> None:

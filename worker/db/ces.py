@@ -117,7 +117,7 @@ def allowed_by_ce(tx: Transaction) -> dict[str, frozenset[str]]:
     return {ce: frozenset(names) for ce, names in by_ce.items()}
 
 
-def drained_by(tx: Transaction, now: datetime) -> list[str]:
+def drains_over(tx: Transaction, now: datetime) -> list[str]:
     """Return the CEs whose time to drain is over."""
     query = select(ces.c.name).where(ces.c.draining, ces.c.drain_by <= now)
     return list(tx.execute(query.order_by(ces.c.name)).scalars())

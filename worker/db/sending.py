@@ -68,8 +68,8 @@ def change(
     add(tx, [new])
 
 
-def held_until(tx: Transaction, now: datetime) -> list[str]:
-    """Return the CEs whose pause by hand is over."""
+def holds_over(tx: Transaction, now: datetime) -> list[str]:
+    """Return the CEs whose hold is over."""
     query = (
         select(ces.c.name)
         .join_from(ce_health, ces, ce_health.c.ce_id == ces.c.id)

@@ -6,7 +6,7 @@ from worker.backends.contract import Backend
 from worker.db.chains import Chain
 
 from .driver import TinyDriver, TinyOptions
-from .tables import metadata
+from .memory import metadata
 
 BACKEND = Backend(
     name="tiny",

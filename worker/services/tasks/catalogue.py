@@ -46,7 +46,7 @@ PLAN = "plan"
 """The queue of tasks that only use the database."""
 
 CALL = "call"
-"""The queue of tasks that call a CE, and may be slow."""
+"""The queue of tasks that wait for others: CEs, demand sources, commands."""
 
 
 def _no_subjects(tx: Transaction, now: datetime) -> list[str]:

@@ -13,10 +13,10 @@ def sweep(runtime: Runtime) -> TaskResult:
     with runtime.database.uow() as tx:
         if not locks.try_lock(tx, "sweep"):
             return busy("another execution sweeps")
-        held = sending.held_until(tx, runtime.now())
+        held = sending.holds_over(tx, runtime.now())
         for ce in held:
             _release(tx, runtime, ce)
-        drained = ces.drained_by(tx, runtime.now())
+        drained = ces.drains_over(tx, runtime.now())
         cancelled = sum(_empty(tx, runtime, ce) for ce in drained)
     return TaskResult(counts={"resumed": len(held), "cancelled": cancelled})
 
@@ -24,8 +24,8 @@ def sweep(runtime: Runtime) -> TaskResult:
 def plan(runtime: Runtime) -> TaskResult:
     """Return what `sweep` would end now, and change nothing."""
     with runtime.database.uow() as tx:
-        held = sending.held_until(tx, runtime.now())
-        drained = ces.drained_by(tx, runtime.now())
+        held = sending.holds_over(tx, runtime.now())
+        drained = ces.drains_over(tx, runtime.now())
     return TaskResult(counts={"would resume": len(held), "drains that are over": len(drained)})
 
 
