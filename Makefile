@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 DIR ?= /tmp/pilotage-testbeds
 # A stage of tests, named $(1), of those that need what $(2) says, $(3) at a time. Its durations are
-# kept. Tests of processes wait more than they work.
+# kept. Tests of processes and of batch systems wait more than they work.
 REPORTS := build/reports
 # What PILOTAGE_TEST_LONG=1 makes longer.
 LONG := tests/crash tests/stateful tests/simulation tests/backends/test_conformance_arc.py
@@ -41,7 +41,7 @@ test-harness: $(VENV)/ready ## Run many lives and many crashes of the core
 	$(call stage,harness,harness)
 
 test-testbeds: $(VENV)/ready ## Run the tests that need a real batch system
-	$(call stage,testbeds,testbed)
+	$(call stage,testbeds,testbed,3)
 
 coverage: $(VENV)/ready ## Measure what the tests of make test-quick run of worker/; pages are in build/coverage
 	$(BIN)/pytest -n 2 -m "$(QUICK)" --cov --cov-report term --cov-report html $(ARGS)

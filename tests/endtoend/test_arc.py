@@ -34,16 +34,19 @@ from worker.services.tasks.execute import execute
 MANY = 200
 """A-REX moves few jobs a second."""
 
-FATES = ("ok", "ok", "exit", "ok", "signal", "ok", "removed", "shot", "cancelled", "limit")
+FATES = ("ok", "ok", "exit", "ok", "signal", "ok", "removed", "shot", "cancelled", "exit")
 """What becomes of a pilot, by its number."""
+
+HUNGRY = 100
+"""One pilot of so many works until its time is up, and keeps a core busy for so long."""
 
 COMMAND = f"""
 number=$((0x${{PILOTAGE_STAMP#????????????????????????}}))
+while [ $((number % {HUNGRY})) = 9 ]; do :; done
 case $((number % {len(FATES)})) in
-  2) exit 3 ;;
+  2|9) exit 3 ;;
   4) kill -9 $$ ;;
   6|7|8) echo ready; exec sleep 1000 ;;
-  9) while :; do :; done ;;
   *) echo "pilot $number is done" ;;
 esac
 """
@@ -70,7 +73,8 @@ SAID = {
 
 
 def fate(pilot: Pilot) -> str:
-    return FATES[group_and_number(pilot.stamp)[1] % len(FATES)]
+    number = group_and_number(pilot.stamp)[1]
+    return "limit" if number % HUNGRY == 9 else FATES[number % len(FATES)]
 
 
 class Factory:
