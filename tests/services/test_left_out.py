@@ -5,6 +5,7 @@ Two pilots with one id of their CE are such a case, for the database keeps the i
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -82,6 +83,26 @@ def test_a_listed_job_that_cannot_be_stored_keeps_no_other_in_doubt(world: World
     assert world.statuses() == {"submitted": 8, "submitting": 1}
     assert result.counts["adopted"] == 8
     assert "cannot be stored" in result.lines[0]
+
+
+class BackdatesItsEnd(Fake):
+    """Says of each pilot that it ended long before it was sent."""
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        long_ago = datetime(2001, 1, 1, tzinfo=UTC)
+        answers = super().poll(jobs)
+        return [one._replace(started_at=long_ago, ended_at=long_ago) for one in answers]
+
+
+def test_an_end_before_the_pilot_was_sent_makes_it_no_older(world: World) -> None:
+    ce = world.ce(a_ce(), queue_time=1, run_time=1)
+    [pilot] = world.sent(ce, 1)
+    world.wait(60)
+
+    check_pilots.check_pilots(world.with_driver(BackdatesItsEnd()), ce.name)
+
+    assert world.pilot(pilot).status is Status.DONE
+    assert world.pilot(pilot).ended_at == world.now()
 
 
 def test_an_error_of_the_database_itself_is_not_halved() -> None:

@@ -20,7 +20,7 @@ SMALLEST_CODE, LARGEST_CODE = -(2**31), 2**31 - 1
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=1)
-"""No clock of a CE is further ahead of ours."""
+"""No clock of a CE differs more from ours."""
 
 LONGEST_HANDLE = 1024
 """Bytes of a CE's own id of a job. It stands in an index, which takes no long texts."""
