@@ -23,7 +23,7 @@ from tests.testbeds.arc.pki import Holder, write_secret
 from tests.testbeds.arc.service import Testbed
 from worker.backends.arc.driver import ArcDriver
 from worker.backends.arc.options import ArcOptions
-from worker.backends.conformance import Life, Site, Trouble
+from worker.backends.conformance import Life, Site, Trouble, never
 from worker.backends.contract import Driver, Means
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
@@ -47,6 +47,7 @@ class ArcSite(Site):
             Trouble.REQUEUED: "A-REX starts a job again only when it is asked to",
         }
     )
+    cannot_lie = never("A-REX writes what it says of a pilot")
     many = 100
     many_ids = 20_000
     time_limit = 1

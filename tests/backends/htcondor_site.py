@@ -17,7 +17,7 @@ from typing import Any
 from tests.patience import until
 from tests.testbeds.condor import Condor
 from tests.testbeds.condor.configuration import SCHEDD
-from worker.backends.conformance import Life, Site, Trouble
+from worker.backends.conformance import Life, Site, Trouble, never
 from worker.backends.contract import Means
 from worker.backends.htcondor.driver import HTCondorDriver
 from worker.backends.htcondor.options import HTCondorOptions
@@ -50,6 +50,7 @@ class CondorSite(Site):
             Trouble.SKEWED: "the pool's clock is this machine's",
         }
     )
+    cannot_lie = never("HTCondor writes the ad of a pilot; see test_foreign_text.py")
     many = 200
     many_ids = 100_000
     time_limit = QUICK

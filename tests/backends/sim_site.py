@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
 from tests.factories import NOW
-from worker.backends.conformance import Life, Site, Trouble
+from worker.backends.conformance import FILES, Lie, Life, Site, Trouble, never
 from worker.backends.contract import Means
 from worker.backends.sim import BACKEND
 from worker.backends.sim.driver import SimDriver
@@ -18,6 +19,7 @@ from worker.backends.sim.memory import sim_jobs
 from worker.backends.sim.options import SimOptions
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Job, Listing, Observed
 
 SECOND = "ce2"
 """Another CE at the same place."""
@@ -49,8 +51,38 @@ FAULTS: dict[Trouble, tuple[Fault, dict[str, Any]]] = {
 }
 
 
+LIES: dict[Lie, dict[str, Any]] = {
+    Lie.HUGE: {"exit_code": 99999999999},
+    Lie.NEGATIVE: {"exit_code": -(2**40)},
+    Lie.DIGITS: {"exit_code": 10**4999, "raw": "9" * 5000},
+    Lie.NO_ZONE: {"started_at": datetime(2026, 1, 1), "ended_at": datetime(2026, 1, 1)},  # noqa: DTZ001
+    Lie.YEAR_1: {"started_at": datetime(1, 1, 1, tzinfo=UTC)},
+    Lie.YEAR_9999: {"ended_at": datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-12)))},
+    Lie.NUL: {"raw": "\0\udcff", "reason": "\0\udcff"},
+    Lie.LARGE: {"reason": "x" * 10_000_000, "node": "x" * 10_000_000},
+}
+
+
+class Gullible(SimDriver):
+    """Passes on what pilots say of themselves."""
+
+    lies: dict[str, dict[str, Any]]
+
+    def poll(self, jobs: Sequence[Job]) -> list[Observed]:
+        return self._told(super().poll(jobs))
+
+    def find(self) -> Listing:
+        listing = super().find()
+        return replace(listing, jobs=self._told(listing.jobs))
+
+    def _told(self, seen: Sequence[Observed]) -> list[Observed]:
+        return [one._replace(**self.lies.get(one.stamp, {})) for one in seen]
+
+
 class SimSite(Site):
     """One simulated CE."""
+
+    cannot_lie = never("a simulated pilot has no files", *FILES)
 
     many = 5000
     visibility_delay = 5
@@ -62,6 +94,7 @@ class SimSite(Site):
         self.uow = uow
         self.name = name
         self.clock = NOW
+        self.lies: dict[str, dict[str, Any]] = {}
         self.options = {
             "queue_time": 5,
             "spread": "fixed",
@@ -86,7 +119,12 @@ class SimSite(Site):
         ce = CE(
             name=name or self.name, backend=BACKEND.name, capacity=10, success_rate=success_rate
         )
-        return SimDriver(ce, read, Means(uow=self.uow, home=Path("unused"), now=self.now))
+        made = Gullible(ce, read, Means(uow=self.uow, home=Path("unused"), now=self.now))
+        made.lies = self.lies
+        return made
+
+    def plant(self, lie: Lie, job: Job) -> None:
+        self.lies[job.stamp] = LIES[lie]
 
     def contents(self) -> object:
         with self.uow() as tx:

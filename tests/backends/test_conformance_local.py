@@ -1,5 +1,6 @@
 """Real processes pass the conformance suite."""
 
+import json
 import os
 import shutil
 import signal
@@ -15,7 +16,8 @@ from typing import Any
 import pytest
 
 from tests.backends.local_world import FOREVER, World
-from worker.backends.conformance import Conformance, Life, Site, Trouble
+from tests.backends.planting import plant_odd
+from worker.backends.conformance import Conformance, Lie, Life, Site, Trouble
 from worker.backends.conformance.neighbours import Neighbours
 from worker.backends.contract import Driver
 from worker.backends.local import submit
@@ -28,6 +30,22 @@ LIVES: dict[Life, dict[str, Any]] = {
     Life.SHORT: {"command": "exit 0"},
     Life.FAILING: {"command": "exit 3"},
     Life.CHATTY: {"command": "yes | head -c 3000000"},
+}
+
+
+TRUE: dict[str, Any] = {
+    "code": 0,
+    "why": None,
+    "started_at": "2026-01-01T00:00:00+00:00",
+    "ended_at": "2026-01-01T00:00:01+00:00",
+}
+LIES: dict[Lie, dict[str, Any]] = {
+    Lie.HUGE: {"code": 99999999999},
+    Lie.NEGATIVE: {"code": -(2**40)},
+    Lie.NO_ZONE: {"started_at": "2026-01-01T00:00:00", "ended_at": "2026-01-01T00:00:00"},
+    Lie.YEAR_1: {"started_at": "0001-01-01T00:00:00+14:00", "ended_at": "0001-01-01T00:00:00Z"},
+    Lie.YEAR_9999: {"ended_at": "9999-12-31T23:59:59-12:00"},
+    Lie.NUL: {"why": "\0\ud800"},
 }
 
 
@@ -70,6 +88,10 @@ class LocalSite(Site):
 
     def unknown_handle(self, number: int) -> str:
         return f"{number:032x}"
+
+    def plant(self, lie: Lie, job: Job) -> None:
+        path = self.world.place / job.stamp / EXIT
+        plant_odd(path, lie, json.dumps({**TRUE, **LIES.get(lie, {})}))
 
     @contextmanager
     def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> Iterator[None]:

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import takewhile
 
 import pytest
 
 from tests.backends.sim_site import SimSite
-from worker.backends.conformance import Conformance, Life, Trouble
+from worker.backends.conformance import Conformance, Life, Trouble, never
 from worker.backends.contract import Driver
 from worker.backends.sim import memory, replies
 from worker.backends.sim.driver import SimDriver
@@ -194,6 +195,40 @@ class TidiesWhatLives(Defective):
         self.driver.cancel([Job(stamp=job.stamp, handle=job.handle) for job in listing.jobs])
 
 
+class BelievesNobodyOnceOneLies(Defective):
+    """Reads all answers in one piece, so that one that cannot be read spoils them."""
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        return _checked(self.driver.poll(jobs))
+
+    def find(self) -> Listing:
+        listing = self.driver.find()
+        return replace(listing, jobs=_checked(listing.jobs))
+
+
+class StopsAtALie(Defective):
+    """Tells what it read before the lie, and nothing of what came after."""
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        return list(takewhile(_is_true, self.driver.poll(jobs)))
+
+
+class ListsNobodyOnceOneLies(Defective):
+    def find(self) -> Listing:
+        listing = self.driver.find()
+        return listing if all(map(_is_true, listing.jobs)) else replace(listing, jobs=[])
+
+
+def _is_true(one: Observed) -> bool:
+    return one.exit_code is None or 0 <= one.exit_code < 256
+
+
+def _checked(seen: Sequence[Observed]) -> Sequence[Observed]:
+    if not all(map(_is_true, seen)):
+        raise ValueError("no exit code has so many bits")
+    return seen
+
+
 CASES: list[tuple[type[Defective], str]] = [
     (Forgetful, "another_driver_carries_on"),
     (SilenceIsAbsence, "an_empty_answer_says_nothing"),
@@ -211,6 +246,9 @@ CASES: list[tuple[type[Defective], str]] = [
     (DoesNotCancel, "cancelling_ends_a_waiting_pilot"),
     (CredentialIsWeather, "an_expired_credential_is_called_by_its_name"),
     (PassesOnGarbage, "broken_text_is_made_harmless"),
+    (BelievesNobodyOnceOneLies, "a_pilot_that_lies_hurts_no_other"),
+    (StopsAtALie, "a_pilot_that_lies_hurts_no_other"),
+    (ListsNobodyOnceOneLies, "a_pilot_that_lies_hurts_no_other"),
     (PrintsItAll, "the_output_of_a_chatty_pilot_is_bounded"),
     (NeverGivesUp, "a_slow_ce_is_left_in_time"),
     (TidiesWhenAsked, "a_question_changes_nothing_at_the_ce"),
@@ -263,11 +301,21 @@ def test_an_error_that_is_no_backend_error_does_not_come_out(sqlite: UnitOfWork)
 
 class Helpless(DefectiveSite):
     provoke = SimSite.__base__.provoke  # type: ignore[union-attr]
+    plant = SimSite.__base__.plant  # type: ignore[union-attr]
 
 
 def test_nothing_is_skipped_by_accident(sqlite: UnitOfWork) -> None:
     with pytest.raises(NotImplementedError, match="provoke down, or name it in `cannot`"):
         run("a_ce_that_is_down_is_unavailable_and_comes_back", Helpless(sqlite))
+
+
+def test_no_lie_is_left_out_by_accident(sqlite: UnitOfWork) -> None:
+    site = Helpless(sqlite)
+    with pytest.raises(NotImplementedError, match="plant huge, or name it in `cannot_lie`"):
+        run("a_pilot_that_lies_hurts_no_other", site)
+    site.cannot_lie = never("pilots are honest here")
+    with pytest.raises(pytest.skip.Exception, match="pilots are honest here"):
+        run("a_pilot_that_lies_hurts_no_other", site)
 
 
 def test_what_is_declared_is_skipped_with_its_reason(sqlite: UnitOfWork) -> None:

@@ -9,16 +9,19 @@ from typing import Any
 
 import pytest
 
+from tests.backends.planting import plant_odd
 from tests.backends.slurm_world import FOREVER, World, in_groups, until
-from worker.backends.conformance import Conformance, Life, Site, Trouble
+from worker.backends.conformance import Conformance, Lie, Life, Site, Trouble, never
 from worker.backends.conformance.cancelling import Cancelling
 from worker.backends.conformance.listing import Listings
+from worker.backends.conformance.lying import Lying
 from worker.backends.conformance.submitting import Submitting
 from worker.backends.contract import Driver
 from worker.backends.slurm import client
 from worker.backends.slurm.driver import SlurmDriver
 from worker.db.database import Database
-from worker.domain.ce_answers import Order
+from worker.domain.ce_answers import Job, Order
+from worker.domain.pilot import group_and_number
 
 LIVES: dict[Life, dict[str, Any]] = {
     Life.LONG: {"command": FOREVER},
@@ -45,6 +48,16 @@ SPOILT = {
 """What the programs do instead."""
 
 
+LIES = {
+    Lie.HUGE: "{handle} 99999999999 1700000000 1700000001",
+    Lie.NEGATIVE: "{handle} -1 1700000000 1700000001",
+    Lie.YEAR_1: "{handle} 0 -62135596800 1",
+    Lie.YEAR_9999: "{handle} 0 1700000000 99999999999999999",
+    Lie.NUL: "\0\0\0",
+}
+"""What the last line of a pilot's script may write instead."""
+
+
 class SlurmSite(Site):
     """One CE of a real Slurm, whose programs can be spoilt."""
 
@@ -54,6 +67,7 @@ class SlurmSite(Site):
             Trouble.SKEWED: "all its services run on this machine, with this clock",
         }
     )
+    cannot_lie = never("its script writes seconds", Lie.NO_ZONE)
     many = 1000
     many_ids = 5000
     time_limit = 1
@@ -92,6 +106,11 @@ class SlurmSite(Site):
     def orders(self, count: int) -> list[Order]:
         # Ten are three arrays, so that a part of them can be answered.
         return in_groups([4, 4, 2]) if count == 10 else super().orders(count)
+
+    def plant(self, lie: Lie, job: Job) -> None:
+        kept = self.world.folder / "kept by pilots" / self.world.prefix
+        path = kept / group_and_number(job.stamp)[0] / f"{job.stamp}.end"
+        plant_odd(path, lie, LIES.get(lie, "").format(handle=job.handle))
 
     @contextmanager
     def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> Iterator[None]:
@@ -200,3 +219,11 @@ class TestSlurmOverSsh(Submitting, Cancelling, Listings):
     @pytest.fixture
     def site(self, slurm_world_over_ssh: World) -> Site:
         return SlurmSite(slurm_world_over_ssh)
+
+
+class TestSlurmWithoutAccounting(Lying):
+    """What ended is in the files of the pilots only."""
+
+    @pytest.fixture
+    def site(self, forgetful_world: World) -> Site:
+        return SlurmSite(forgetful_world)

@@ -15,7 +15,7 @@ import pytest
 from tests.third_party import batch
 from tests.third_party.pilotage_tiny.driver import TinyDriver, TinyOptions
 from worker import backends
-from worker.backends.conformance import Conformance, Life, Site, Trouble
+from worker.backends.conformance import Conformance, Life, Site, Trouble, never
 from worker.backends.contract import Driver, Means
 from worker.domain.ce import CE
 
@@ -61,6 +61,7 @@ class TinySite(Site):
             Trouble.SKEWED: "its clock is ours",
         }
     )
+    cannot_lie = never("no pilot writes what this batch system says of it")
     many = 40
     many_ids = 20_000
     step = 0.02

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.services.world import Fake
-from worker.backends.guard import LONGEST_NODE, Guard
+from worker.backends.guard import Guard
+from worker.domain.bounds import LONGEST_NAME
 from worker.domain.ce_answers import Job, Listing, Observed
 
 STAMP = "a" * 32
@@ -34,7 +35,7 @@ class Talkative(Fake):
         ("wn7.site.org", "wn7.site.org"),
         ("n[1-4],m7", "n[1-4],m7"),
         ("n\x1b[31m\x00\n\u202ed", "n\ufffd[31m\ufffd \ufffdd"),
-        ("x" * 5000, "x" * LONGEST_NODE),
+        ("x" * 5000, "x" * LONGEST_NAME),
         (" \n", None),
         ("", None),
         (7, None),

@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import Select, Text, bindparam, select
 
+from worker.db import mover
 from worker.db import pilots as pilot_writes
 from worker.db.pilots import Reserved
 from worker.db.tables import ces, pilots, vos
@@ -232,6 +233,7 @@ MUTATIONS: Mapping[str, Mutation] = {
             ),
         },
         Move=Move,
+        mover=mover,
     ),
     "takes_no_answer_for_an_absence": _mutation(
         "A pilot that an answer leaves out counts as one that the CE does not know.",

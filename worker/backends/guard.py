@@ -1,27 +1,32 @@
 """What stands around every driver, ours or a plug-in's: the promises that need no trust.
 
 No unit of work is open during a call, hostile stamps never reach a command line, answers about
-pilots that nobody asked for are dropped, nothing but a `BackendError` comes out, and no text that
-comes out holds what looks like a secret.
+pilots that nobody asked for are dropped, nothing but a `BackendError` comes out, no text that
+comes out holds what looks like a secret, and what comes out of one pilot is bounded: it can be
+stored, and what cannot be true is left out of it.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from worker.backends.contract import Driver, Tidies
 from worker.db import uow
+from worker.domain import bounds
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import BackendError, PilotageError, Unavailable, Unreadable
 from worker.domain.pilot import check_stamp, check_stamps, is_stamp
 from worker.domain.secrets import without_secrets
-from worker.domain.texts import one_line
 
 log = logging.getLogger(__name__)
 
-LONGEST_NODE = 255
-"""Characters of the name of a node that are kept: as many as a host's name has."""
+
+def _this_moment() -> datetime:
+    return datetime.now(UTC)
+
 
 Asked = TypeVar("Asked", Order, Job)
 Answer = TypeVar("Answer", Receipt, Observed, Cancelled)
@@ -32,40 +37,41 @@ class UnitOfWorkOpen(AssertionError):
 
 
 class Guard:
-    """A driver, guarded."""
+    """A driver, guarded. It reads the same clock as the driver."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, now: Callable[[], datetime] = _this_moment) -> None:
         self._driver = driver
+        self._now = now
 
     def submit(self, orders: Sequence[Order]) -> list[Receipt]:
         """Send pilots; an answer for each that the CE answered."""
-        return self._ask("submit", orders, self._driver.submit)
+        return self._ask("submit", orders, self._driver.submit, bounds.receipt)
 
     def poll(self, jobs: Sequence[Job]) -> list[Observed]:
         """Ask after jobs."""
-        return [_with_safe_node(answer) for answer in self._ask("poll", jobs, self._driver.poll)]
+        return self._ask("poll", jobs, self._driver.poll, self._bounded())
 
     def cancel(self, jobs: Sequence[Job]) -> list[Cancelled]:
         """Ask the CE to end jobs."""
-        return self._ask("cancel", jobs, self._driver.cancel)
+        return self._ask("cancel", jobs, self._driver.cancel, bounds.cancelled)
 
     def find(self) -> Listing:
         """List every job with a stamp of ours; words that are no stamp are left out."""
         with _calling("find"):
-            listing = self._driver.find()
-        return Listing(
-            jobs=[_with_safe_node(_clean(job)) for job in listing.jobs if is_stamp(job.stamp)],
-            complete=listing.complete,
-            as_of=listing.as_of,
-            vos=listing.vos,
-        )
+            listing, bounded = self._driver.find(), self._bounded()
+            return Listing(
+                jobs=[bounded(job) for job in listing.jobs if _has_stamp(job)],
+                complete=listing.complete,
+                as_of=listing.as_of,
+                vos=listing.vos,
+            )
 
     def output(self, job: Job) -> Output:
         """Fetch what a pilot wrote."""
         check_stamp(job.stamp)
         with _calling("output"):
             written = self._driver.output(job)
-        return Output(text=without_secrets(written.text), truncated=written.truncated)
+            return Output(text=without_secrets(written.text), truncated=written.truncated)
 
     @property
     def tidies(self) -> bool:
@@ -88,6 +94,7 @@ class Guard:
         what: str,
         asked: Sequence[Asked],
         call: Callable[[Sequence[Asked]], Sequence[Answer]],
+        bounded: Callable[[Answer], Answer],
     ) -> list[Answer]:
         stamps = {one.stamp for one in asked}
         check_stamps(stamps)
@@ -95,12 +102,15 @@ class Guard:
             return []
         with _calling(what):
             answers = call(asked)
-        # The first answer about a pilot counts; one about another pilot is nobody's business.
-        first: dict[str, Answer] = {}
-        for answer in answers:
-            if answer.stamp in stamps:
-                first.setdefault(answer.stamp, _clean(answer))
-        return list(first.values())
+            # The first answer about a pilot counts; one about another is nobody's business.
+            first: dict[str, Answer] = {}
+            for answer in answers:
+                if answer.stamp in stamps:
+                    first.setdefault(answer.stamp, bounded(answer))
+            return list(first.values())
+
+    def _bounded(self) -> Callable[[Observed], Observed]:
+        return partial(bounds.observed, now=self._now())
 
 
 @contextmanager
@@ -119,28 +129,6 @@ def _calling(what: str) -> Iterator[None]:
         raise Unreadable(repr(error)[:2000], what, type(error).__name__, str(error)) from error
 
 
-def _clean(answer: Answer) -> Answer:
-    """Take secrets out of what a CE says of a job."""
-    if isinstance(answer, Cancelled):
-        reason = _shown(answer.reason)
-        return answer if reason == answer.reason else answer._replace(reason=reason)
-    raw, reason = _shown(answer.raw), _shown(answer.reason)
-    if (raw, reason) == (answer.raw, answer.reason):
-        return answer
-    return answer._replace(raw=raw, reason=reason)
-
-
-def _shown(text: str | None) -> str | None:
-    return text and without_secrets(text)
-
-
-def _with_safe_node(answer: Observed) -> Observed:
-    """Bound the name of a node, and replace what may not be stored or shown."""
-    node: object = answer.node
-    if node is None:
-        return answer
-    if not isinstance(node, str) or not node.strip():
-        return answer._replace(node=None)
-    if len(node) <= LONGEST_NODE and node.isascii() and node.isprintable():
-        return answer
-    return answer._replace(node=one_line(node, LONGEST_NODE))
+def _has_stamp(job: Observed) -> bool:
+    stamp: object = job.stamp
+    return isinstance(stamp, str) and is_stamp(stamp)

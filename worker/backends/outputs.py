@@ -1,7 +1,9 @@
 """What a pilot wrote, without the middle of it if it is long."""
 
+import os
 from pathlib import Path
 
+from worker.backends.plain_files import open_plain
 from worker.domain.ce_answers import Output
 from worker.domain.texts import abridged
 
@@ -12,7 +14,10 @@ SHOWN = 64 * 1024
 def read(path: Path, shown: int = SHOWN) -> Output:
     """Read a file that a pilot wrote; one that is not there holds nothing."""
     try:
-        with path.open("rb") as file:
+        descriptor = open_plain(path)
+        if descriptor is None:
+            return Output(text="")
+        with os.fdopen(descriptor, "rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
             if size <= 2 * shown:

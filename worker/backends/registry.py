@@ -56,4 +56,4 @@ def connect(
 ) -> Guard:
     """Make the guarded driver that speaks to a CE; its options are read unless they were."""
     checked = options or check_options(backends, ce.backend, ce.options)
-    return Guard(get(backends, ce.backend).driver(ce, checked, means))
+    return Guard(get(backends, ce.backend).driver(ce, checked, means), means.now)

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from worker.db.engine import shown
@@ -36,6 +36,13 @@ def translated(url: URL) -> Iterator[None]:
         if kind is None:
             raise
         raise kind(shown(url), first_line(error.orig)) from error
+
+
+def is_of_data(error: BaseException) -> bool:
+    """Return whether a statement failed for the values that it was given, and for nothing else."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, DataError | IntegrityError)
+    return isinstance(error, StatementError | ValueError | OverflowError)
 
 
 def first_line(error: object) -> str:

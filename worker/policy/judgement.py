@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from worker.domain.bounds import AHEAD
 from worker.domain.ce_answers import Listing, Observed
 from worker.domain.pilot import Cause, Check, Move, Pilot, Status
 from worker.policy.comparison import covers
@@ -83,6 +84,7 @@ def move_to(pilot: Pilot, answer: Observed, now: datetime, again: datetime) -> M
 
     A job that was cancelled was cancelled by us if we asked for it; else somebody removed it.
     """
+    answer = _since_it_was_sent(pilot, answer)
     status = answer.status or pilot.status
     is_ours = pilot.cancel_requested_at is not None and pilot.status is not Status.SUBMITTING
     if status is Status.CANCELLED and not is_ours:
@@ -101,6 +103,23 @@ def move_to(pilot: Pilot, answer: Observed, now: datetime, again: datetime) -> M
         ended_at=answer.ended_at,
         next_check_at=again,
     )
+
+
+def _since_it_was_sent(pilot: Pilot, answer: Observed) -> Observed:
+    """Leave out a start or an end before the pilot was sent, for its age decides what is kept.
+
+    One that was taken in was not sent by us, and may have run for long.
+    """
+    if pilot.claimed_at is None:
+        return answer
+    earliest = pilot.claimed_at - AHEAD
+    started_at, ended_at = (
+        None if moment is not None and moment < earliest else moment
+        for moment in (answer.started_at, answer.ended_at)
+    )
+    if (started_at, ended_at) == (answer.started_at, answer.ended_at):
+        return answer
+    return answer._replace(started_at=started_at, ended_at=ended_at)
 
 
 def _verdict(

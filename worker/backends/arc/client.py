@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from worker.backends import json_text
 from worker.backends.arc.access import Access
 from worker.domain.errors import BackendError, CredentialProblem, Unavailable, Unreadable
 from worker.domain.texts import legible
@@ -58,7 +59,7 @@ class Reply:
         if not self.body.strip():
             return None
         try:
-            return json.loads(self.text(), strict=False)
+            return json_text.read(self.text())
         except ValueError:
             raise Unreadable(legible(self.text()[:_TOLD]), ce, "its answer is not JSON") from None
 

@@ -10,10 +10,11 @@ A test module of five lines runs it, with a `Site` that knows one CE of the back
             return MySite(tmp_path)       # a subclass of Site, a new and empty CE for each test
 
 `Site.connect` makes a driver, `Site.wait` lets time pass, `Site.provoke` makes trouble at the CE,
-`Site.contents` says what the CE has. `Site.connect_second` makes a driver of a second CE at the
-same place; where there can be none, `Site.alone` says why.
+`Site.plant` lets a pilot lie, `Site.contents` says what the CE has. `Site.connect_second` makes a
+driver of a second CE at the same place; where there can be none, `Site.alone` says why.
 A trouble that cannot be made is named in `Site.cannot` with the reason, and its cases are skipped;
-one that is neither made nor named fails. Needs pytest; for the values in a failed assertion, say
+one that is neither made nor named fails. Lies that no pilot can tell are named in
+`Site.cannot_lie`. Needs pytest; for the values in a failed assertion, say
 `pytest.register_assert_rewrite("worker.backends.conformance")` in `conftest.py`.
 """
 
@@ -23,16 +24,19 @@ from worker.backends.conformance.asking import Asking
 from worker.backends.conformance.cancelling import Cancelling
 from worker.backends.conformance.errors import Errors
 from worker.backends.conformance.listing import Listings
+from worker.backends.conformance.lying import Lying
 from worker.backends.conformance.neighbours import Neighbours
-from worker.backends.conformance.site import Life, Site, Trouble
+from worker.backends.conformance.site import FILES, Lie, Life, Site, Trouble, never
 from worker.backends.conformance.submitting import Submitting
 from worker.backends.conformance.tidying import Tidying
 from worker.backends.conformance.together import Together
 
-__all__ = ["Conformance", "Life", "Site", "Trouble"]
+__all__ = ["FILES", "Conformance", "Lie", "Life", "Site", "Trouble", "never"]
 
 
-class Conformance(Submitting, Asking, Cancelling, Tidying, Listings, Errors, Together, Neighbours):
+class Conformance(
+    Submitting, Asking, Lying, Cancelling, Tidying, Listings, Errors, Together, Neighbours
+):
     """The cases. A subclass whose name begins with Test gives the fixture `site`."""
 
     @pytest.fixture
@@ -45,3 +49,6 @@ class Conformance(Submitting, Asking, Cancelling, Tidying, Listings, Errors, Tog
         for trouble, reason in site.cannot.items():
             assert trouble in set(Trouble), f"{trouble} is no trouble"
             assert reason.strip(), f"say why {trouble} cannot be provoked"
+        for lie, reason in site.cannot_lie.items():
+            assert lie in set(Lie), f"{lie} is no lie"
+            assert reason.strip(), f"say why no pilot can lie like this: {lie}"

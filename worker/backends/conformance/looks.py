@@ -66,7 +66,7 @@ class Spy:
 
 def connect(site: Site, life: Life = Life.LONG) -> Guard:
     """Make a guarded driver of the CE."""
-    return Guard(site.connect(life))
+    return Guard(site.connect(life), site.now)
 
 
 def send(site: Site, count: int, life: Life = Life.LONG) -> tuple[Guard, list[Job]]:

@@ -22,7 +22,7 @@ def connect_both(site: Site) -> tuple[Guard, Guard]:
     """Make guarded drivers of two CEs, or skip the case with the reason why there is one only."""
     if site.alone:
         pytest.skip(f"no second CE: {site.alone}")
-    return connect(site), Guard(site.connect_second(Life.LONG))
+    return connect(site), Guard(site.connect_second(Life.LONG), site.now)
 
 
 def listing_of_both(site: Site, *drivers: Guard) -> list[Listing]:

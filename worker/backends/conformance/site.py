@@ -9,7 +9,7 @@ from secrets import token_hex
 from types import MappingProxyType
 
 from worker.backends.contract import Driver
-from worker.domain.ce_answers import Order
+from worker.domain.ce_answers import Job, Order
 from worker.domain.pilot import GROUP_LENGTH, GROUP_SIZE, numbered
 from worker.domain.vo import DEFAULT_VO
 from worker.domain.words import Described
@@ -46,6 +46,32 @@ class Trouble(Described):
     SKEWED = "skewed", "The CE's clock is ten minutes ahead."
 
 
+class Lie(Described):
+    """What a pilot may say of itself, or put in the place of the file that tells its end."""
+
+    HUGE = "huge", "An exit code that has more than 32 bits."
+    NEGATIVE = "negative", "An exit code far below zero."
+    DIGITS = "digits", "A number of 5,000 digits."
+    NO_ZONE = "no_zone", "Times without a zone."
+    YEAR_1 = "year_1", "Times in the year 1."
+    YEAR_9999 = "year_9999", "Times in the year 9999, in a zone west of UTC."
+    NUL = "nul", "Words that hold NUL and half a character."
+    LARGE = "large", "10 MB."
+    FIFO = "fifo", "A FIFO, which nobody writes into."
+    DIRECTORY = "directory", "A folder."
+    SYMLINK = "symlink", "A symbolic link to something without end."
+    LOOP = "loop", "A symbolic link to itself."
+
+
+def never(reason: str, *lies: Lie) -> Mapping[Lie, str]:
+    """Say of these lies, or of all, why no pilot can tell them."""
+    return MappingProxyType(dict.fromkeys(lies or Lie, reason))
+
+
+FILES = (Lie.FIFO, Lie.DIRECTORY, Lie.SYMLINK, Lie.LOOP)
+"""The lies that need a file of the pilot's own."""
+
+
 class Site(ABC):
     """One CE of the back-end that is judged: new and empty for each test."""
 
@@ -57,6 +83,9 @@ class Site(ABC):
 
     many_ids: int = 100_000
     """Jobs in the largest question, most of them unknown to the CE."""
+
+    cannot_lie: Mapping[Lie, str] = MappingProxyType({})
+    """Each lie that no pilot can tell here, and why."""
 
     visibility_delay: float = 0
     """What the options of the CE say."""
@@ -104,6 +133,10 @@ class Site(ABC):
     def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> AbstractContextManager[None]:
         """Make trouble for as long as the block lasts; for these stamps, where it names some."""
         raise NotImplementedError(f"provoke {trouble}, or name it in `cannot` with the reason")
+
+    def plant(self, lie: Lie, job: Job) -> None:
+        """Let a pilot that has ended say this of itself, in place of what it said before."""
+        raise NotImplementedError(f"plant {lie}, or name it in `cannot_lie` with the reason")
 
     def orders(self, count: int) -> list[Order]:
         """Make orders that were never sent, of one VO, as they are reserved: in groups."""

@@ -1,6 +1,5 @@
 """A job's ClassAd, as JSON, its id, and what it means in our words."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -8,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import groupby, islice
 from typing import Any
 
+from worker.backends import json_text
 from worker.backends.htcondor.states import (
     ALIVE,
     COMPLETED,
@@ -46,8 +46,7 @@ _LONGEST_REASON = 1000
 def read(text: str) -> list[Ad]:
     """Read a list of ads; those that bear no stamp and id are left out."""
     try:
-        # A reason may hold control characters as they are.
-        found = json.loads(text, strict=False)
+        found = json_text.read(text)
     except ValueError as error:
         raise Unreadable(text[:2000], str(error)) from None
     if not isinstance(found, list) or not all(isinstance(ad, dict) for ad in found):
@@ -195,7 +194,7 @@ def _node(ad: Ad) -> str | None:
 
 def _number(ad: Ad, name: str) -> int | None:
     value = ad.get(name)
-    return value if type(value) is int else None
+    return value if type(value) is int and -(2**63) <= value < 2**63 else None
 
 
 def _text(ad: Ad, name: str) -> str | None:

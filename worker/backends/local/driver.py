@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class LocalDriver:
         with self._reaching():
             place = self.place.reach()
             remains = Remains()
-            seen = [Folder(place / job.stamp).look(remains) for job in jobs]
+            seen = [_look(place / job.stamp, remains) for job in jobs]
         return [self._here(job) for job in seen]
 
     def find(self) -> Listing:
@@ -70,7 +70,7 @@ class LocalDriver:
             # Asked before the folders are listed, so that what was on its way then is in the list.
             complete = not is_launching(place)
             remains = Remains()
-            seen = [Folder(path).look(remains) for path in _folders(place)]
+            seen = [_look(path, remains) for path in _folders(place)]
             found = [job._replace(ce=self.ce.name) for job in seen if not job.absent]
         return Listing(jobs=[self._here(job) for job in found], complete=complete, as_of=as_of)
 
@@ -79,7 +79,7 @@ class LocalDriver:
         with self._reaching():
             place = self.place.reach()
             remains = Remains()
-            problems = [Folder(place / job.stamp).cancel(remains) for job in jobs]
+            problems = [_cancel(place / job.stamp, remains) for job in jobs]
         return [
             Cancelled(stamp=job.stamp, accepted=problem is None, reason=problem)
             for job, problem in zip(jobs, problems, strict=True)
@@ -95,9 +95,10 @@ class LocalDriver:
         with self._reaching():
             place, now, remains = self.place.reach(), self.means.now(), Remains()
             for path in _folders(place):
-                is_over = Folder(path).tidy(remains)
-                if is_over and output.is_over(path, now, self.options.keep_output):
-                    output.remove(path)
+                with suppress(PermissionError):
+                    is_over = Folder(path).tidy(remains)
+                    if is_over and output.is_over(path, now, self.options.keep_output):
+                        output.remove(path)
             output.empty_trash(place)
 
     def hello(self) -> str:
@@ -147,6 +148,22 @@ class LocalDriver:
             yield
         except OSError as error:
             raise Unavailable(self.ce.name, str(error)) from error
+
+
+def _look(path: Path, remains: Remains) -> Observed:
+    """Look into one folder. A pilot may have made its own such that nobody can."""
+    try:
+        return Folder(path).look(remains)
+    except PermissionError as error:
+        reason = f"its folder cannot be read: {error.strerror}"
+        return Observed(stamp=path.name, handle=path.name, raw="unreadable", reason=reason)
+
+
+def _cancel(path: Path, remains: Remains) -> str | None:
+    try:
+        return Folder(path).cancel(remains)
+    except PermissionError as error:
+        return f"its folder cannot be read: {error.strerror}"
 
 
 def _problem(order: Order) -> str | None:

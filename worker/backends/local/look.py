@@ -1,51 +1,40 @@
 """What the folder of a pilot tells.
 
-The questions are asked in this order, and each later one only if the earlier ones have no answer:
+A pilot can write into its own folder. So the keeper's lock, which only the kernel can give away,
+is asked for before the record of the end. The questions are asked in this order, and each later
+one only if the earlier ones have no answer:
 
-1. `exit` is there: the pilot ended, as it says.
-2. There is no folder: it was never started, and no launcher is left that could.
-3. The lock is held: its keeper lives.
-4. `exit` is there now: the keeper wrote it between the first question and the third.
-5. The keeper's pid, start time and boot are those of a living process: it lives, and the file
+1. There is no folder: it was never started, and no launcher is left that could.
+2. The lock is held: its keeper lives, and the pilot runs, whatever is written down.
+3. `exit` is there: the pilot ended, as it says.
+4. The keeper's pid, start time and boot are those of a living process: it lives, and the file
    system forgot its lock.
-6. The keeper is dead and left no `exit`. Nobody will start or watch this pilot any more. We
+5. The keeper is dead and left no `exit`. Nobody will start or watch this pilot any more. We
    asked for its end; or the host was booted since; or the pilot was never begun; or the keeper
    was killed: then the pilot runs until what is left of it was killed.
+
+Without the keeper's own record there is no lock to ask for: what is left of the pilot counts.
 """
 
 import fcntl
-import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
 from worker.backends.local.keeper.files import CANCEL, EXIT, LAUNCH, OUTPUT, write_whole
 from worker.backends.local.keeper.process import boot_id
-from worker.backends.local.processes import Remains, is_alive, send
+from worker.backends.local.processes import Remains, send
+from worker.backends.local.records import Launch, read_end, read_launch
 from worker.backends.local.states import observed_end
+from worker.backends.plain_files import ODD, open_plain
 from worker.domain.ce_answers import Observed
 from worker.domain.pilot import FINAL, Status
 
 ORPHANED = "ending"
 """The word for a pilot whose keeper is gone, and of which something is left."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Launch:
-    """Who keeps a pilot, as the keeper itself wrote it down."""
-
-    pid: int
-    start_ticks: int
-    boot_id: str
-    accepted_at: datetime
-
-    def is_alive(self) -> bool:
-        """Return whether the keeper lives."""
-        return is_alive(self.pid, self.start_ticks, self.boot_id)
 
 
 @dataclass(frozen=True)
@@ -61,15 +50,11 @@ class Folder:
 
     def look(self, remains: Remains) -> Observed:
         """Return how the pilot is."""
-        end = self._end()
-        if end is not None:
-            return observed_end(self.stamp, end)
-        try:
-            launched = os.open(self.path / LAUNCH, os.O_RDONLY)
-        except (FileNotFoundError, NotADirectoryError):
+        launched = self._open_launch()
+        if launched is None:
             return self._without_record(remains)
         try:
-            launch = _read_launch(launched)
+            launch = read_launch(launched)
             if _is_locked(launched):
                 return self._alive(launch)
         finally:
@@ -87,24 +72,43 @@ class Folder:
         So the next one to ask need not find out again.
         """
         seen = self.look(remains)
-        if seen.raw == ORPHANED:
+        if seen.raw == ORPHANED or seen.status in FINAL:
+            # Who killed its keeper may have written its end down, too.
             remains.kill(self.stamp)
-        elif seen.status in FINAL and self._end() is None:
+        if seen.status in FINAL and self._end() is None:
             with suppress(OSError):
                 write_whole(self.path / EXIT, {"code": None, "why": seen.raw})
         return seen.status in FINAL
 
     def cancel(self, remains: Remains) -> str | None:
         """Ask the pilot to end; say why that cannot be, or `None`. Its keeper does the waiting."""
-        if self._end() is not None:
-            return None
+        launched = self._open_launch()
         try:
-            (self.path / CANCEL).touch(mode=0o600)
-            launch = _read_file(self.path / LAUNCH)
-        except (FileNotFoundError, NotADirectoryError):
-            return "there is no such process here" if not self.path.is_dir() else None
+            has_keeper = launched is not None and _is_locked(launched)
+            if not has_keeper and self._end() is not None:
+                return None
+            if not self.path.is_dir():
+                return "there is no such process here"
+            self._note_cancellation()
+            launch = None if launched is None else read_launch(launched)
+        finally:
+            if launched is not None:
+                os.close(launched)
         if launch is None or not send(launch.pid, SIGTERM, launch.is_alive):
             remains.kill(self.stamp)
+        return None
+
+    def _note_cancellation(self) -> None:
+        try:
+            (self.path / CANCEL).touch(mode=0o600)
+        except OSError as error:
+            if error.errno not in ODD:
+                raise  # the pilot did not make it so
+
+    def _open_launch(self) -> int | None:
+        """Open the record of the keeper, which is locked while the keeper lives."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return open_plain(self.path / LAUNCH)
         return None
 
     def _alive(self, launch: Launch | None) -> Observed:
@@ -119,9 +123,10 @@ class Folder:
         )
 
     def _without_record(self, remains: Remains) -> Observed:
-        if self.path.is_dir():
-            return self._dead(None, remains)
-        return Observed(stamp=self.stamp, handle=self.stamp, absent=True)
+        if not self.path.is_dir():
+            return Observed(stamp=self.stamp, handle=self.stamp, absent=True)
+        end = None if remains.of(self.stamp) else self._end()
+        return self._dead(None, remains) if end is None else observed_end(self.stamp, end)
 
     def _dead(self, launch: Launch | None, remains: Remains) -> Observed:
         # A folder is made whole; one without a record has lost it in a crash of the host.
@@ -144,35 +149,7 @@ class Folder:
         return "killed" if (self.path / OUTPUT).exists() else "never_started"
 
     def _end(self) -> dict[str, Any] | None:
-        try:
-            found = json.loads((self.path / EXIT).read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except ValueError:
-            found = None
-        return found if isinstance(found, dict) else {"why": "unreadable"}
-
-
-def _read_file(path: Path) -> Launch | None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return _read_launch(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read_launch(descriptor: int) -> Launch | None:
-    """Read a record; `None` if it cannot be read."""
-    try:
-        found = json.loads(os.read(descriptor, 1 << 16))
-        return Launch(
-            pid=int(found["pid"]),
-            start_ticks=int(found["start_ticks"]),
-            boot_id=str(found["boot_id"]),
-            accepted_at=datetime.fromisoformat(found["accepted_at"]),
-        )
-    except (ValueError, TypeError, KeyError):
-        return None
+        return read_end(self.path / EXIT)
 
 
 def _is_locked(descriptor: int) -> bool:

@@ -7,9 +7,12 @@ from typing import Any
 
 from worker.domain import exits
 from worker.domain.ce_answers import Observed
+from worker.domain.exits import LAST_SIGNAL
 from worker.domain.pilot import Cause, Status
 
 _LONGEST_WORD = 100
+_LARGEST_CODE = 255
+"""Of a process of this host; below zero it is the signal that ended it."""
 
 _WHY: Mapping[str, tuple[Status, Cause | None, str]] = {
     "cancelled": (Status.CANCELLED, None, "it was asked to end"),
@@ -25,8 +28,8 @@ _WHY: Mapping[str, tuple[Status, Cause | None, str]] = {
 def observed_end(stamp: str, end: Mapping[str, Any]) -> Observed:
     """Return how a pilot ended; without a status, if another version used a word of its own."""
     code, why = end.get("code"), end.get("why")
-    code = code if isinstance(code, int) else None
-    if why is not None and why not in _WHY:
+    code = code if type(code) is int and -LAST_SIGNAL <= code <= _LARGEST_CODE else None
+    if why is not None and not (isinstance(why, str) and why in _WHY):
         return Observed(stamp=stamp, handle=stamp, raw=ascii(why)[:_LONGEST_WORD])
     status, cause, reason = _by_code(code) if why is None else _WHY[why]
     return Observed(
@@ -34,7 +37,7 @@ def observed_end(stamp: str, end: Mapping[str, Any]) -> Observed:
         handle=stamp,
         status=status,
         cause=cause,
-        raw=why or f"exit {code}",
+        raw=why or ("unreadable" if code is None else f"exit {code}"),
         reason=reason,
         exit_code=exits.code_of(-code) if code is not None and code < 0 else code,
         started_at=_moment(end.get("started_at")),

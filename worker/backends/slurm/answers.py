@@ -28,6 +28,7 @@ _QUEUE_HEADER = "ARRAY_JOB_ID"
 
 HISTORY_FORMAT = "JobID,State,ExitCode,Start,End,Reason,NodeList,JobName,Comment"
 _JOB = re.compile(r"([0-9]{1,18})(?:_([0-9]{1,9})|_\[([^\]]*)\])?")
+_NUMBER = re.compile(r"[0-9]{1,10}")
 _SHOWN = 2000
 _NO_NODES = ("", "N/A", "(null)", "None assigned")
 
@@ -154,10 +155,13 @@ def exits(said: str) -> dict[str, tuple[int, int]]:
     """Read what squeue said of jobs that failed: the exit code and the signal of each."""
     found = {}
     for fields in _records(said):
-        array, element, wait = (field.strip() for field in fields[:3])
-        if wait.isdigit():
-            handle = f"{array}_{element}" if element.isdigit() else array
-            found[handle] = (int(wait) >> 8 & 0xFF, int(wait) & 0x7F)
+        if len(fields) < EXITS_FORMAT.count(FIELD):
+            continue
+        array, element, written = (field.strip() for field in fields[:3])
+        wait = _number(written)
+        if wait is not None:
+            handle = array if _number(element) is None else f"{array}_{element}"
+            found[handle] = (wait >> 8 & 0xFF, wait & 0x7F)
     return found
 
 
@@ -199,8 +203,8 @@ def _rows(named: Named, array: str, elements: str, told: _Told) -> list[Row]:
     """Make a row for each element that a line is about; one without any is a job of its own, or an
     array as a whole.
     """
-    if elements.isdigit():
-        index = int(elements)
+    index = _number(elements)
+    if index is not None:
         return [Row(f"{array}_{index}", named.stamp(index), array, index, *told)]
     if elements in ("", "N/A"):
         return [Row(array, named.stamp(None), array, None, *told)]
@@ -213,7 +217,12 @@ def _rows(named: Named, array: str, elements: str, told: _Told) -> list[Row]:
 def _exit(written: str) -> tuple[int | None, int | None]:
     """Read an exit code and a signal."""
     code, _, signal = written.partition(":")
-    return int(code) if code.isdigit() else None, int(signal) if signal.isdigit() else None
+    return _number(code), _number(signal)
+
+
+def _number(written: str) -> int | None:
+    """Read a number, unless it is longer than any that Slurm writes."""
+    return int(written) if _NUMBER.fullmatch(written) else None
 
 
 def _nodes(written: str) -> str | None:

@@ -24,23 +24,26 @@ _ENTER = (
     'cd "$place" 2>/dev/null || { echo none; exit 0; }'
 )
 
-_READ_ENDS = (
-    _ENTER
-    + """
-while read -r mine; do
-  if [ -f "$mine.end" ]; then read -r told <"$mine.end"; echo "$mine $told"; fi
+# A pilot can put anything in the place of its end. A FIFO would be read for ever, and a long file
+# would fill the answer, so only short files are read. What is in none is not that of the last one.
+_TELL_ENDS = """while read -r mine; do
+  told=; read -r told <"$mine"; mine=${mine#./}; echo "${mine%.end} $told"
 done
 echo done
 """
+_READ_ENDS = (
+    _ENTER
+    + """
+sed 's/$/.end/' | xargs -r sh -c 'exec find "$@" -maxdepth 0 -type f -size -2' sh 2>/dev/null |
+"""
+    + _TELL_ENDS
 )
 _LIST_ENDS = (
     _ENTER
     + """
-find . -name '*.end' -mmin "-$3" | while read -r mine; do
-  read -r told <"$mine"; mine=${mine#./}; echo "${mine%.end} $told"
-done
-echo done
+find . -name '*.end' -type f -size -2 -mmin "-$3" |
 """
+    + _TELL_ENDS
 )
 _OUTPUT = (
     _ENTER
@@ -55,7 +58,8 @@ else head -c "$4" "$3.out"; printf '\\036\\037'; tail -c "$4" "$3.out"; fi
 _TIDY = (
     _ENTER
     + """
-find . -name '*.end' -mmin "+$3" | while read -r mine; do rm -f "${mine%.end}.out" "$mine"; done
+find . -name '*.end' -type f -mmin "+$3" |
+while read -r mine; do rm -f "${mine%.end}.out" "$mine"; done
 find . -type f -mmin "+$4" -exec rm -f {} +
 find . -mindepth 1 -type d -mmin +60 -exec rmdir {} + 2>/dev/null
 exit 0
@@ -65,9 +69,10 @@ _ORPHANS_KEPT = 30 * 1440
 """Minutes more that files without an end are kept: their pilot may run and be silent."""
 
 _END = re.compile(
-    r"(?P<group>[0-9a-f]{24})/(?P<stamp>[0-9a-f]{32}) (?P<handle>[0-9]+(?:_[0-9]+)?)"
-    r" (?P<code>[0-9]+) (?P<begun>[0-9]+) (?P<ended>[0-9]+)"
+    r"(?P<group>[0-9a-f]{24})/(?P<stamp>[0-9a-f]{32}) (?P<handle>[0-9]{1,18}(?:_[0-9]{1,9})?)"
+    r" (?P<code>[0-9]{1,3}) (?P<begun>[0-9]{1,10}) (?P<ended>[0-9]{1,10})"
 )
+"""A line of the script. Any other line says nothing; no number of it is too large to be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +146,8 @@ def _read(said: str) -> dict[str, End]:
     if not said.endswith("done\n"):
         raise Unreadable(end_of(said, 2000), "the list of ends is cut short")
     ends = {}
-    for line in said.splitlines():
+    # No other character ends a line: a pilot may write any of them into its own.
+    for line in said.split("\n"):
         found = _END.fullmatch(line)
         if found is not None and found["stamp"].startswith(found["group"]):
             ends[found["stamp"]] = End(

@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from worker.db import ces, mover, pilot_reads, pilots
+from worker.db import ces, pilot_reads, pilots
+from worker.db.mover import Moved
+from worker.db.uow import Transaction
 from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import BackendError
 from worker.domain.pilot import AT_CE, Pilot, Status
 from worker.policy.judgement import Judgement, judge, judge_failed_call
-from worker.services import ce_calls
+from worker.services import ce_calls, records
 from worker.services.ce_calls import CECall
+from worker.services.records import Recording
 from worker.services.runtime import Runtime, TaskResult, skipped
 from worker.services.tasks import failure_output
 
@@ -77,29 +80,45 @@ def _record(
 
     The turn is given back with the record where nothing else is asked of the CE.
     """
-    missing = len(due) - len(answers)
-    now = call.runtime.now()
     may_fetch = failure_output.is_wanted(call, judgement.moves)
-    with call.runtime.database.uow() as tx:
-        is_ours = call.extend(tx) if may_fetch or not is_last else call.give_back(tx)
-        if not is_ours:
-            judgement = judgement.without_absences()
-        call.note_part(tx, missing, len(due))
-        moved = mover.move(tx, judgement.moves, now).moved
-        pilots.checked(tx, judgement.checks, now)
-    failed = {move.pilot_id for move in judgement.moves if move.to is Status.FAILED} & moved
+    must_extend = may_fetch or not is_last
+
+    def write(tx: Transaction, recording: Recording) -> tuple[Judgement, Moved, tuple[str, ...]]:
+        is_ours = call.extend(tx) if must_extend else call.give_back(tx)
+        valid = judgement if is_ours else judgement.without_absences()
+        call.note_part(tx, len(due) - len(answers), len(due))
+        now = call.runtime.now()
+        moved = recording.move(tx, valid.moves, now)
+        recording.checked(tx, valid.checks, now)
+        _note_left_out(tx, call, due, recording)
+        return valid, moved, recording.lines()
+
+    valid, moved, left_out = records.record(call.runtime.database, write)
+    missing = len(due) - len(answers)
+    failed = {move.pilot_id for move in valid.moves if move.to is Status.FAILED} & moved.moved
     return TaskResult(
         counts={
             "checked": len(due),
-            "moved": len(moved),
-            "missing": sum(check.missing for check in judgement.checks),
+            "moved": len(moved.moved),
+            "missing": sum(check.missing for check in valid.checks),
             "unanswered": missing,
         },
         lines=(
             *((ce_calls.unanswered(missing, len(due)),) if missing else ()),
+            *left_out,
             *_words_without_meaning(answers),
         ),
     ), frozenset(failed)
+
+
+def _note_left_out(
+    tx: Transaction, call: CECall, due: Sequence[Pilot], recording: Recording
+) -> None:
+    """Note a check without an answer of those whose answer cannot be stored."""
+    left_out = [pilot for pilot in due if pilot.id in recording.left_out]
+    if left_out:
+        soonest, now = timedelta(seconds=call.options.check_soonest), call.runtime.now()
+        pilots.checked(tx, judge_failed_call(left_out, now, soonest=soonest), now)
 
 
 def _record_failure(

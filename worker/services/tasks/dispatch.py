@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from worker.db import ces, health, maintenances, pilot_reads, pilots
+from worker.db.mover import Moved
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain.calls import reason_not_to_send
@@ -19,9 +20,12 @@ from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.payload import Fitted
 from worker.domain.pilot import Cause, Move
 from worker.domain.schedule import Outcome
-from worker.services import ce_calls, credentials, payloads
+from worker.services import ce_calls, credentials, payloads, records
 from worker.services.ce_calls import CECall
+from worker.services.records import Recording
 from worker.services.runtime import Runtime, TaskResult, skipped
+
+Lines = tuple[str, ...]
 
 
 def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
@@ -104,17 +108,21 @@ def _send(
         receipts = _clear_receipts(call.driver.submit(_orders(claimed, fitted)))
     except BackendError as error:
         return _record_failure(call, claimed, error)
-    with call.runtime.database.uow() as tx:
-        moved = pilots.record(tx, _recorded(call, claimed, receipts), call.runtime.now())
+
+    def write(tx: Transaction, recording: Recording) -> tuple[Moved, tuple[int, ...], Lines]:
+        moved = recording.receipts(tx, _recorded(call, claimed, receipts), call.runtime.now())
         call.answered(tx)
+        return moved, tuple(recording.left_out), recording.lines()
+
+    moved, not_stored, lines = records.record(call.runtime.database, write)
     refused = sum(1 for receipt in receipts if receipt.refused)
     return TaskResult(
         counts={
             "submitted": len(moved.moved) - refused,
             "refused": refused,
-            "in doubt": len(claimed) - len(receipts),
+            "in doubt": len(claimed) - len(receipts) + len(not_stored),
         },
-        lines=left_out,
+        lines=(*left_out, *lines),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from worker.db import ces, mover, pilot_reads, pilots
+from worker.db import ces, pilot_reads
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Job, Listing
@@ -19,8 +19,9 @@ from worker.domain.errors import BackendError
 from worker.domain.schedule import Outcome
 from worker.policy.comparison import Comparison, compare
 from worker.policy.judgement import judge_missing, move_to
-from worker.services import ce_calls
+from worker.services import ce_calls, records
 from worker.services.ce_calls import CECall
+from worker.services.records import Recording
 from worker.services.runtime import Runtime, TaskResult
 
 SHOWN = 20
@@ -51,14 +52,18 @@ def _reconcile(call: CECall) -> TaskResult:
     except BackendError as error:
         with call.runtime.database.uow() as tx:
             return call.failed(tx, error)
-    with call.runtime.database.uow() as tx:
-        comparison, result = _settle(tx, call, listing)
+    is_tidied = listing.complete and call.driver.tidies
+
+    def write(tx: Transaction, recording: Recording) -> tuple[list[Job], TaskResult]:
+        comparison, result = _settle(tx, call, listing, recording)
         unwanted = comparison.unwanted() if call.ce.cancel_strangers else []
-        is_tidied = listing.complete and call.driver.tidies
         if unwanted or is_tidied:
             call.note_answer(tx)
         else:
             call.answered(tx)
+        return unwanted, result
+
+    unwanted, result = records.record(call.runtime.database, write)
     if call.ce.cancel_strangers:
         result = _cancel(call, unwanted, result)
     return _tidy(call, result) if is_tidied and result.outcome is Outcome.OK else result
@@ -83,7 +88,9 @@ def _tidy(call: CECall, result: TaskResult) -> TaskResult:
     return result
 
 
-def _settle(tx: Transaction, call: CECall, listing: Listing) -> tuple[Comparison, TaskResult]:
+def _settle(
+    tx: Transaction, call: CECall, listing: Listing, recording: Recording
+) -> tuple[Comparison, TaskResult]:
     now = call.runtime.now()
     comparison = _compare(tx, call.ce, listing)
     adopted = [move_to(pilot, job, now, now) for pilot, job in comparison.returning if job.status]
@@ -92,8 +99,8 @@ def _settle(tx: Transaction, call: CECall, listing: Listing) -> tuple[Comparison
         listing,
         visibility_delay=timedelta(seconds=call.options.visibility_delay),
     )
-    moved = mover.move(tx, [*adopted, *missing.moves], now)
-    pilots.checked(tx, missing.checks, now)
+    moved = recording.move(tx, [*adopted, *missing.moves], now)
+    recording.checked(tx, missing.checks, now)
     came_back = moved.moved & {move.pilot_id for move in adopted}
     return comparison, TaskResult(
         counts={
@@ -104,7 +111,7 @@ def _settle(tx: Transaction, call: CECall, listing: Listing) -> tuple[Comparison
             "leftovers": len(comparison.leftovers),
             "doubles": len(comparison.doubles),
         },
-        lines=_lines(comparison),
+        lines=(*recording.lines(), *_lines(comparison)),
     )
 
 

@@ -171,6 +171,9 @@ def write_end(started_at: str, code: int | None, why: str | None) -> None:
             write_whole(Path(EXIT), end)
         except FileNotFoundError:
             return  # somebody removed the folder: nobody asks any more
+        except IsADirectoryError:
+            # The pilot made it. What is in it stays, under a name that nobody reads.
+            Path(EXIT).rename(f".{EXIT}-{os.urandom(8).hex()}")
         except OSError:
             time.sleep(5)  # no room on the disk: until there is some, the pilot counts as running
         else:

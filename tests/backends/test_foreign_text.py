@@ -1,0 +1,293 @@
+"""What batch systems, ads, APIs and files of pilots say is read, whatever they say.
+
+Nothing but an error of the domain comes out, and one bad line spoils no other.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from worker.backends.arc import answers as arc
+from worker.backends.arc.client import Reply, as_list
+from worker.backends.arc.memory import Known
+from worker.backends.htcondor import answers as htcondor
+from worker.backends.slurm import answers as slurm
+from worker.backends.slurm import output as slurm_files
+from worker.backends.slurm.client import Client
+from worker.backends.slurm.names import Names
+from worker.domain import bounds
+from worker.domain.ce_answers import Observed
+from worker.domain.errors import BackendError
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+GROUP = "0123456789abcdef01234567"
+STAMPS = [f"{GROUP}{number:08x}" for number in range(4)]
+SHORTLY = settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+NUMBERS = st.sampled_from(
+    ["0", "-1", "256", "99999999999", "9" * 5000, "²", "٣", "1:9", "0:" + "9" * 400, ""]
+)
+TEXTS = st.one_of(
+    NUMBERS,
+    st.sampled_from(
+        ["0001-01-01T00:00:00", "9999-12-31T23:59:59", "2026-05-01T12:00:00", "FAILED", "RUNNING"]
+    ),
+    st.text(max_size=30),
+    st.text("\0\n\r\x0b\x1c\x1e\x1f\u2028\x85 0123456789_[]%-,:", max_size=30),
+)
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([10**30, -(2**63), 2**31, 253402300800, -62135596801]),
+    st.floats(),
+    TEXTS,
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def check(seen: Observed | None) -> None:
+    """What was read can be bounded, and so be stored."""
+    if seen is not None:
+        kept = bounds.observed(seen, NOW)
+        assert kept.exit_code is None or bounds.is_exit_code(kept.exit_code)
+        for text in (kept.handle, kept.raw, kept.reason, kept.node):
+            assert "\0" not in (text or "")
+            (text or "").encode()
+
+
+def is_tame(read: Callable[[], Any]) -> Any:
+    with suppress(BackendError):
+        return read()
+    return None
+
+
+OURS = st.sampled_from([f"p-{GROUP}", f"p-{GROUP}.0", f"p-{GROUP}+{'9' * 9}", "p-", "another's"])
+NAMES = Names("p")
+
+
+@st.composite
+def rows(draw: st.DrawFn, name_at: int) -> list[str]:
+    """Write a line of nine fields, mostly about a job of ours."""
+    fields = draw(st.lists(TEXTS, min_size=9, max_size=9))
+    fields[name_at] = draw(OURS)
+    return fields
+
+
+@SHORTLY
+@given(lines=st.lists(rows(name_at=3), max_size=4), end=TEXTS)
+@example(lines=[["1", "²", "R", f"p-{GROUP}", *[""] * 5]], end="")
+@example(lines=[["1", "9" * 5000, "R", f"p-{GROUP}", *[""] * 5]], end="")
+def test_whatever_squeue_says_is_read(lines: list[list[str]], end: str) -> None:
+    records = ["".join(f"{field}\x1f" for field in line) for line in lines]
+    said = "\x1e\n".join(["ARRAY_JOB_ID\x1f", *records, end])
+
+    for row in is_tame(lambda: slurm.queue_rows(said, NAMES)) or ():
+        check(row.observed())
+
+
+@SHORTLY
+@given(lines=st.lists(st.lists(TEXTS, max_size=4), max_size=4))
+@example(lines=[["1"]])
+@example(lines=[["1", "2", "9" * 5000, ""]])
+@example(lines=[["1", "²", "²", ""]])
+def test_whatever_squeue_says_of_exit_codes_is_read(lines: list[list[str]]) -> None:
+    said = "\x1e\n".join(["ARRAY_JOB_ID\x1f", *("\x1f".join(line) for line in lines), ""])
+
+    is_tame(lambda: slurm.exits(said))
+
+
+@SHORTLY
+@given(lines=st.lists(rows(name_at=7), max_size=4))
+@example(lines=[["1", "FAILED", f"{'9' * 5000}:0", "", "", "", "", f"p-{GROUP}.0", ""]])
+@example(lines=[["1", "FAILED", "²:²", "", "", "", "", f"p-{GROUP}.0", ""]])
+def test_whatever_sacct_says_is_read(lines: list[list[str]]) -> None:
+    said = "\n".join(["JobID\x1f", *("\x1f".join(line) for line in lines), ""])
+
+    for row in is_tame(lambda: slurm.history_rows(said, NAMES)) or ():
+        check(row.observed())
+
+
+class Here:
+    """Runs the scripts for the files of pilots, as the login node would."""
+
+    def shell(self, script: str, *words: str, said: str = "") -> str:
+        return subprocess.run(
+            ["/bin/sh", "-c", script, "sh", *words],
+            input=said,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=True,
+            timeout=20,
+        ).stdout
+
+
+def files(folder: Path) -> slurm_files.Files:
+    return slurm_files.Files(cast(Client, Here()), str(folder), "p")
+
+
+@SHORTLY
+@given(lines=st.lists(TEXTS, max_size=5))
+@example(lines=["1 0 99999999999999999 1"])
+@example(lines=["1 " + "9" * 5000 + " 1 1"])
+def test_whatever_end_files_say_is_read(lines: list[str]) -> None:
+    class Said:
+        def shell(self, *_: str, said: str = "") -> str:
+            good = f"{GROUP}/{STAMPS[1]} 7_1 0 1700000000 1700000001\n"
+            return "".join(f"{GROUP}/{STAMPS[0]} {line}\n" for line in lines) + good + "done\n"
+
+    ends = slurm_files.Files(cast(Client, Said()), "x", "p").ends_since(60)
+
+    for end in ends.values():
+        check(end.observed(end.handle))
+    assert ends[STAMPS[1]].code == 0
+
+
+def _fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _large(path: Path) -> None:
+    path.write_text("1" * 10_000_000)
+
+
+def _text(text: str) -> Callable[[Path], None]:
+    return lambda path: void(path.write_text(text))
+
+
+def void(_: object) -> None:
+    return None
+
+
+PLANTED: dict[str, Callable[[Path], None]] = {
+    "fifo": _fifo,
+    "directory": Path.mkdir,
+    "symlink": lambda path: path.symlink_to("/dev/zero"),
+    "loop": lambda path: path.symlink_to(path),
+    "dangling": lambda path: path.symlink_to("nowhere"),
+    "10 MB": _large,
+    "huge": _text("7_1 99999999999 1700000000 1700000001\n"),
+    "negative": _text("7_1 -1 1700000000 1700000001\n"),
+    "5000 digits": _text(f"7_1 {'9' * 300} 1700000000 1700000001\n"),
+    "the year 3 billion": _text("7_1 0 99999999999999999 1700000001\n"),
+    "NUL": _text("\0" * 100),
+    "empty": _text(""),
+    "another's": _text(f"x\x0b{GROUP}/{STAMPS[1]} 7_1 9 1 1\n"),
+}
+
+
+@pytest.mark.parametrize("lie", PLANTED)
+def test_what_a_pilot_puts_in_the_place_of_its_end_spoils_no_other(
+    tmp_path: Path, lie: str
+) -> None:
+    folder = tmp_path / "p" / GROUP
+    folder.mkdir(parents=True)
+    for stamp in (STAMPS[0], STAMPS[2]):
+        (folder / f"{stamp}.end").write_text(f"7_{stamp[-1]} 3 1700000000 1700000001\n")
+    PLANTED[lie](folder / f"{STAMPS[1]}.end")
+
+    for ends in (files(tmp_path).ends(STAMPS), files(tmp_path).ends_since(60)):
+        assert set(ends) == {STAMPS[0], STAMPS[2]}
+        assert ends[STAMPS[2]].observed("7_2").exit_code == 3
+    files(tmp_path).tidy(0)
+
+
+@SHORTLY
+@given(ads=st.lists(st.dictionaries(st.sampled_from(htcondor.ATTRIBUTES), VALUES), max_size=4))
+@example(ads=[{"JobStatus": 4, "ExitCode": 10**30}])
+@example(ads=[{"JobStatus": 4, "ExitCode": 0, "CompletionDate": 10**18}])
+@example(ads=[{"JobStatus": 4, "ExitBySignal": True, "ExitSignal": -(10**30)}])
+def test_whatever_ads_say_is_read(ads: list[dict[str, Any]]) -> None:
+    known = {"ClusterId": 1, "ProcId": 0, "PilotageStamp": STAMPS[0]}
+    said = json.dumps([{**ad, **known} for ad in ads] + ads)
+
+    for ad in is_tame(lambda: htcondor.read(said)) or ():
+        check(htcondor.live(ad))
+        check(htcondor.ended(ad))
+        htcondor.is_given_up(ad, NOW, 60)
+
+
+@SHORTLY
+@given(said=st.text(max_size=200))
+@example(said="[" * 100_000)
+@example(said='{"a": ' * 100_000)
+def test_what_is_no_list_of_ads_is_unreadable(said: str) -> None:
+    is_tame(lambda: htcondor.read(said))
+
+
+def test_a_number_without_end_in_one_ad_hides_no_other() -> None:
+    known = {"ProcId": 0, "PilotageStamp": STAMPS[0], "JobStatus": 4, "ExitCode": 777}
+    said = json.dumps([{"ClusterId": 1, **known}, {"ClusterId": 2, **known}])
+
+    ads = htcondor.read(said.replace("777", "9" * 5000, 1))
+
+    assert [htcondor.ended(ad).exit_code for ad in ads] == [None, 777]
+
+
+DETAILS = st.dictionaries(
+    st.sampled_from(
+        ["Name", "State", "ExitCode", "Error", "StartTime", "EndTime", "ExecutionNode"]
+    ),
+    VALUES,
+)
+
+
+@SHORTLY
+@given(
+    word=st.fixed_dictionaries(
+        {"status-code": st.sampled_from(["200", 200, "404", None])},
+        optional={
+            "state": st.sampled_from(["FINISHED", "FAILED", "RUNNING", "KILLED", 7, ["x"], None]),
+            "reason": VALUES,
+        },
+    ),
+    details=DETAILS,
+    diagnosis=TEXTS,
+)
+@example({"status-code": "200", "state": "FAILED"}, {"ExitCode": "9" * 5000}, "exitcode=²")
+@example({"status-code": "200", "state": "FINISHED"}, {"EndTime": "9999-12-31T23:59:59Z"}, "")
+def test_whatever_arc_says_of_a_job_is_read(
+    word: dict[str, Any], details: dict[str, Any], diagnosis: str
+) -> None:
+    document = {"info_document": {"ComputingActivity": details}, "status-code": "200"}
+    judge = arc.Judge(
+        now=NOW,
+        delay=timedelta(minutes=1),
+        words={"j": arc.read_word(word)},
+        known={"j": Known(job="j", stamp=STAMPS[0], owner="me")},
+        owner="me",
+    )
+
+    for told in (arc.read_info(document), arc.read_diagnosis(f"x={diagnosis}", diagnosis), None):
+        judge.wants_details("j")
+        check(judge.observed(STAMPS[0], "j", told))
+    arc.read_description(diagnosis)
+
+
+@SHORTLY
+@given(body=st.binary(max_size=100) | VALUES.map(lambda value: json.dumps(value).encode()))
+@example(body=b"[" * 100_000)
+@example(body=b'{"job": {"id": ' + b"9" * 5000 + b"}}")
+def test_whatever_arc_answers_is_json_or_unreadable(body: bytes) -> None:
+    reply = Reply(status=200, reason="OK", headers={}, body=body)
+
+    as_list(is_tame(lambda: reply.json("ce")), "job")

@@ -1,0 +1,110 @@
+"""What a CE says of one pilot cannot be stored: all others are recorded in the same execution.
+
+Two pilots with one id of their CE are such a case, for the database keeps the ids apart.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.factories import a_ce
+from tests.services.world import Fake, World
+from worker.db import driver_errors, pilots
+from worker.domain.ce_answers import Job, Listing, Observed, Order, Receipt
+from worker.domain.pilot import Status
+from worker.services.tasks import check_pilots, dispatch, reconcile
+
+
+class SaysOneIdTwice(Fake):
+    """Gives the last pilot the id of the first, wherever it is asked."""
+
+    is_honest = False
+
+    def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
+        receipts = list(super().submit(orders))
+        return receipts if self.is_honest else self._spoilt(receipts)
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        return self._spoilt(list(super().poll(jobs)))
+
+    def find(self) -> Listing:
+        listing = super().find()
+        return replace(listing, jobs=self._spoilt(list(listing.jobs)))
+
+    def _spoilt(self, answers: list) -> list:  # type: ignore[type-arg]
+        return [*answers[:-1], answers[-1]._replace(handle=answers[0].handle)]
+
+
+def test_a_receipt_that_cannot_be_stored_leaves_one_pilot_in_doubt(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(9))
+    world.reserve(ce, 9)
+
+    result = dispatch.dispatch(world.with_driver(SaysOneIdTwice()), ce.name)
+
+    assert result.counts == {"submitted": 8, "refused": 0, "in doubt": 1}
+    assert world.statuses() == {"submitted": 8, "submitting": 1}
+    [line] = result.lines
+    assert line.startswith("what the CE says of pilot 9 cannot be stored: ")
+    assert "INSERT" not in line
+    assert "UPDATE" not in line
+
+
+def test_an_answer_that_cannot_be_stored_is_none_and_the_others_are_recorded(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(9), queue_time=1)
+    ids = world.sent(ce, 9)
+    world.wait(60)
+
+    result = check_pilots.check_pilots(world.with_driver(SaysOneIdTwice()), ce.name)
+
+    assert world.statuses() == {"running": 8, "submitted": 1}
+    assert (result.counts["checked"], result.counts["moved"]) == (9, 8)
+    left_out = world.pilot(ids[-1])
+    assert left_out.status is Status.SUBMITTED
+    assert left_out.attempts == 1
+    assert left_out.next_check_at is not None
+    assert left_out.next_check_at > world.now()
+
+
+def test_a_listed_job_that_cannot_be_stored_keeps_no_other_in_doubt(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(9), queue_time=10**6)
+    world.reserve(ce, 9)
+    driver = SaysOneIdTwice()
+    with pytest.MonkeyPatch.context() as patch:
+        # The process dies between the call and its record.
+        patch.setattr(pilots, "receipt_move", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            dispatch.dispatch(world.with_driver(driver), ce.name)
+    world.wait(60)
+
+    result = reconcile.reconcile(world.with_driver(driver), ce.name)
+
+    assert world.statuses() == {"submitted": 8, "submitting": 1}
+    assert result.counts["adopted"] == 8
+    assert "cannot be stored" in result.lines[0]
+
+
+class BackdatesItsEnd(Fake):
+    """Says of each pilot that it ended long before it was sent."""
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        long_ago = datetime(2001, 1, 1, tzinfo=UTC)
+        answers = super().poll(jobs)
+        return [one._replace(started_at=long_ago, ended_at=long_ago) for one in answers]
+
+
+def test_an_end_before_the_pilot_was_sent_makes_it_no_older(world: World) -> None:
+    ce = world.ce(a_ce(), queue_time=1, run_time=1)
+    [pilot] = world.sent(ce, 1)
+    world.wait(60)
+
+    check_pilots.check_pilots(world.with_driver(BackdatesItsEnd()), ce.name)
+
+    assert world.pilot(pilot).status is Status.DONE
+    assert world.pilot(pilot).ended_at == world.now()
+
+
+def test_an_error_of_the_database_itself_is_not_halved() -> None:
+    assert not driver_errors.is_of_data(RuntimeError("x"))
+    assert driver_errors.is_of_data(OverflowError("x"))

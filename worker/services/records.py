@@ -1,0 +1,109 @@
+"""The record of what a CE answered, of which the database may refuse the part of one pilot.
+
+It is one transaction, as every record. If a statement fails for what it is to store, nothing of
+it is kept, and the record is made once more in halves: a half that fails is undone, and halved
+again, until the pilot that fails is alone. That one is left out, and all others are recorded.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from worker.db import mover, pilots
+from worker.db.database import Database
+from worker.db.driver_errors import first_line, is_of_data
+from worker.db.mover import Moved
+from worker.db.uow import Transaction
+from worker.domain.lines import short_line
+from worker.domain.pilot import Check, Move
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item", Move, Check)
+Part = TypeVar("Part")
+Value = TypeVar("Value")
+
+SHOWN = 20
+"""Pilots that were left out, of which one execution tells at most."""
+
+
+class Recording:
+    """One attempt at a record: in one piece, or in halves."""
+
+    def __init__(self, *, in_halves: bool = False) -> None:
+        self._in_halves = in_halves
+        self.left_out: dict[int, str] = {}
+        """Why the part of a pilot could not be stored, by its id."""
+
+    def move(self, tx: Transaction, moves: Sequence[Move], now: datetime) -> Moved:
+        """Move pilots, as `mover.move` does."""
+        return _sum(self._write(tx, moves, lambda some: mover.move(tx, some, now)))
+
+    def receipts(self, tx: Transaction, receipts: Sequence[Move], now: datetime) -> Moved:
+        """Write down receipts, as `pilots.record` does."""
+        return _sum(self._write(tx, receipts, lambda some: pilots.record(tx, some, now)))
+
+    def checked(self, tx: Transaction, checks: Sequence[Check], now: datetime) -> None:
+        """Note checks, as `pilots.checked` does."""
+        self._write(tx, checks, lambda some: pilots.checked(tx, some, now))
+
+    def lines(self) -> tuple[str, ...]:
+        """Write which pilots were left out."""
+        return tuple(
+            f"what the CE says of pilot {number} cannot be stored: {why}"
+            for number, why in [*self.left_out.items()][:SHOWN]
+        )
+
+    def _write(
+        self, tx: Transaction, items: Sequence[Item], write: Callable[[Sequence[Item]], Part]
+    ) -> list[Part]:
+        if not self._in_halves:
+            return [write(items)]
+        # In the order of their keys, as every statement locks pilots.
+        return self._halved(tx, sorted(items, key=lambda item: item.pilot_id), write)
+
+    def _halved(
+        self, tx: Transaction, items: Sequence[Item], write: Callable[[Sequence[Item]], Part]
+    ) -> list[Part]:
+        try:
+            with tx.savepoint():
+                return [write(items)]
+        except Exception as error:
+            if not is_of_data(error):
+                raise
+            if len(items) == 1:
+                self.left_out[items[0].pilot_id] = _why(error)
+                return []
+        half: int = len(items) // 2
+        halves = items[:half], items[half:]
+        return [part for some in halves for part in self._halved(tx, some, write)]
+
+
+def record(database: Database, write: Callable[[Transaction, Recording], Value]) -> Value:
+    """Make a record in a transaction of its own; in halves, if it cannot be stored as a whole."""
+    try:
+        with database.uow() as tx:
+            return write(tx, Recording())
+    except Exception as error:
+        if not is_of_data(error):
+            raise
+        log.warning("a record is made again in halves, for it cannot be stored: %s", _why(error))
+    recording = Recording(in_halves=True)
+    with database.uow() as tx:
+        value = write(tx, recording)
+    for line in recording.lines():
+        log.warning("%s", line)
+    return value
+
+
+def _sum(parts: Sequence[Moved]) -> Moved:
+    return Moved(
+        moved=frozenset().union(*(part.moved for part in parts)),
+        refused=frozenset().union(*(part.refused for part in parts)),
+    )
+
+
+def _why(error: Exception) -> str:
+    """Write what the database says, without the statement and its parameters."""
+    return short_line(first_line(getattr(error, "orig", None) or error))
