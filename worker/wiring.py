@@ -21,7 +21,7 @@ from worker.db.schedules import Schedule
 from worker.domain.errors import ConfigurationError
 from worker.domain.secrets import without_secrets
 from worker.policy.contract import Policy
-from worker.services import policies
+from worker.services import policies, private_files
 from worker.services.operate.database import require_current
 from worker.services.runtime import Nudge, Runtime, no_nudge
 from worker.settings import Settings, load
@@ -48,10 +48,11 @@ def backends() -> dict[str, Backend]:
 
 
 def state_folder() -> Path:
-    """Make the state folder if it is missing, and return it."""
+    """Make the state folder if it is missing, see that it is closed to others, and return it."""
     home = settings().home
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(home)
+        private_files.close_to_others(home)
     except OSError as error:
         raise ConfigurationError(
             f"the state folder {home} cannot be made",
@@ -105,8 +106,8 @@ def broker() -> tuple[str, str | None, dict[str, Any]]:
             },
         )
     folder = state_folder() / "broker"
-    for part in ("messages", "control"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+    for made in (folder, folder / "messages", folder / "control"):
+        private_files.make_folder(made)
     return (
         "filesystem://localhost//",
         "worker.tasks.messages:Transport",

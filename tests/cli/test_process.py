@@ -96,7 +96,7 @@ def test_help_does_not_wait_for_celery() -> None:
 
 
 FULL_DISK = """
-mount -t tmpfs -o size=48m pilotage-test "$PILOTAGE_HOME"
+mount -t tmpfs -o size=48m,mode=700 pilotage-test "$PILOTAGE_HOME"
 "$PYTHON" -m worker db setup >&2
 "$PYTHON" -m worker status
 head -c 100M /dev/zero > "$PILOTAGE_HOME/ballast"
