@@ -41,7 +41,7 @@ def close_to_others(folder: Path) -> None:
 
 def open_file(path: Path, mode: str) -> IO[Any]:
     """Open a file. If it is missing it is made, and only its owner may read and change it."""
-    return open(path, mode, opener=_opener)  # noqa: PTH123 - a path takes no opener
+    return open(path, mode, opener=_opener)
 
 
 def _opener(path: str, flags: int) -> int:
