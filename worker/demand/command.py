@@ -7,13 +7,12 @@ from worker.demand.answers import number_in
 from worker.demand.contract import Source, SourceOptions
 from worker.domain.errors import BackendError, DemandUnknown
 
-
 MOST = 1_000_000
 """Bytes that it may print."""
 
 
 class CommandOptions(SourceOptions):
-    """A program of this host; each worker host that may ask needs it. It gets no setting of ours."""
+    """A program of this host; each worker host that may ask needs it."""
 
     command: tuple[str, ...] = Field(min_length=1)
     """The program and its arguments, as a list. No shell reads it. '{vo}' becomes the VO's name."""
