@@ -65,9 +65,11 @@ def _rows(engine: Engine, query: TextClause, given: Mapping[str, str]) -> Sequen
     """Read two rows, however many there are."""
     options = {"stream_results": True, "max_row_buffer": 2}
     try:
-        with engine.connect() as connection:
-            with connection.execute(query, given, execution_options=options) as result:
-                return result.fetchmany(2)
+        with (
+            engine.connect() as connection,
+            connection.execute(query, given, execution_options=options) as result,
+        ):
+            return result.fetchmany(2)
     finally:
         engine.dispose()
 

@@ -144,9 +144,7 @@ def _renewed(runtime: Runtime, before: Credential, went: _Round) -> Credential:
 def _run(words: Sequence[str]) -> str | None:
     """Run a command; return why it failed, or `None`."""
     try:
-        ended = shell.run(
-            words, timeout=TIME_LIMIT, env=shell.without_our_settings(), umask=0o077
-        )
+        ended = shell.run(words, timeout=TIME_LIMIT, env=shell.without_our_settings(), umask=0o077)
     except BackendError as error:
         return harmless(": ".join(str(detail) for detail in error.details[:2]))
     if ended.exit_code == 0:
