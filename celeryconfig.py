@@ -19,6 +19,9 @@ task_serializer = "json"
 result_serializer = "json"
 accept_content = ["json"]
 
+# They could also put anything in it: what is no message of ours is dropped with a line.
+worker_consumer = "worker.tasks.consumer:Consumer"
+
 # Long and short tasks share a worker: none is kept waiting behind one that was fetched early.
 worker_prefetch_multiplier = 1
 

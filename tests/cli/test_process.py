@@ -104,7 +104,7 @@ def test_a_command_that_is_ended_says_so_and_leaves_nothing_half_done(
         text=True,
         env={**os.environ, "PILOTAGE_DATABASE_URL": address(here.url)},
     ) as running:
-        asked = int(until(lambda: mark.exists() and mark.read_text()))
+        asked = int(until(lambda: mark.read_text() if mark.exists() else ""))
         running.send_signal(number)
         out, complaints = running.communicate(timeout=LONGEST)
 
