@@ -68,7 +68,8 @@ def test_what_we_send_is_right() -> None:
     assert problem(sent()) is None
     assert problem(sent(None, "learn")) is None
     moment = "2026-01-01T00:00:00+00:00"
-    assert problem(sent(**{UNTIL: moment, "eta": moment, "retries": 4})) is None
+    headers: dict[str, Any] = {UNTIL: moment, "eta": moment, "retries": 4}
+    assert problem(sent(**headers)) is None
 
 
 @pytest.mark.parametrize("what", WRONG_HEADERS)
@@ -85,7 +86,8 @@ def test_a_wrong_body_is_refused(what: str) -> None:
 
 
 def test_other_garbage_is_refused() -> None:
-    for headers in (None, [], {}, {"task": "learn"}):
+    no_headers: tuple[Any, ...] = (None, [], {}, {"task": "learn"})
+    for headers in no_headers:
         assert problem(as_read(headers, [[], {}, {}])) is not None
     for body in ("", "no json", NESTED):
         assert problem(as_read(sent().headers, body)) is not None
