@@ -3,10 +3,14 @@
 # Celery takes every lower-case name here for a setting, but none that begins with a line.
 from kombu.entity import Queue as _Queue
 
+from worker.domain.errors import PilotageError as _PilotageError
 from worker.wiring import broker as _broker
 from worker.wiring import settings as _settings
 
-broker_url, broker_transport, broker_transport_options = _broker()
+try:
+    broker_url, broker_transport, broker_transport_options = _broker()
+except _PilotageError as _error:
+    raise SystemExit(f"pilotage: {_error}") from None
 
 # Messages are nudges: the database remembers what is to be done, so one that is lost costs a tick.
 # A message is acknowledged before its task runs, so that none is delivered twice.
@@ -18,6 +22,9 @@ result_backend = None
 task_serializer = "json"
 result_serializer = "json"
 accept_content = ["json"]
+
+# They could also put anything in it: what is no message of ours is dropped with a line.
+worker_consumer = "worker.tasks.consumer:Consumer"
 
 # Long and short tasks share a worker: none is kept waiting behind one that was fetched early.
 worker_prefetch_multiplier = 1

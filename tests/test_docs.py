@@ -17,6 +17,7 @@ import pytest
 
 import worker
 from worker.cli.main import pilotage
+from worker.db.engine import TIMEOUTS
 from worker.domain import errors
 from worker.domain.pilot import LEGAL_MOVES, Cause, Status
 from worker.services.tasks import catalogue
@@ -243,6 +244,14 @@ def test_the_readme_names_the_two_commands() -> None:
 
     assert re.search(r"^make run\b", code, re.MULTILINE)
     assert re.search(r"^make test\b", code, re.MULTILINE)
+
+
+def test_the_limits_of_a_session_are_what_the_code_says() -> None:
+    seconds = [limit.removesuffix("s") for limit in TIMEOUTS.values()]
+    sentence = "{} s for a statement, {} s for a lock, {} s for an idle transaction".format(
+        *seconds
+    )
+    assert sentence in read(ROOT / "docs" / "how-to" / "deploy.md")
 
 
 def test_the_changelog_begins_with_what_is_not_released() -> None:

@@ -22,12 +22,17 @@ from pydantic import (
     field_validator,
 )
 
+from worker.domain.checks import LARGEST
 from worker.domain.errors import ConfigurationError
 from worker.domain.nearest import nearest
 from worker.domain.schedule import ScheduleSetting
 from worker.domain.validation import place, reason
 from worker.policy.contract import DEFAULT_POLICY
 from worker.policy.parameters import DEFAULTS, Parameters
+
+DAY = 86_400
+MOST_DAYS = 36_500
+"""A hundred years: a time before it, or a number too large for a time, is a mistake."""
 
 PREFIX = "PILOTAGE_"
 CONFIG = "PILOTAGE_CONFIG"
@@ -71,7 +76,7 @@ class Settings(BaseModel):
     instance: str = Field(default="pilotage", pattern=r"^[a-z][a-z0-9_]{0,23}$")
     """What the names of our jobs begin with; installations that share an account at a CE differ."""
 
-    budget: int = Field(default=1000, ge=0)
+    budget: int = Field(default=1000, ge=0, le=LARGEST)
     """Pilots that one tick of submit_pilots reserves for a VO at the most."""
 
     policy: str = DEFAULT_POLICY
@@ -82,25 +87,25 @@ class Settings(BaseModel):
     """The numbers of the policy, as docs/why/policy.md explains: [parameters] half_life = 1800.
     Times are in seconds."""
 
-    batch: int = Field(default=1000, ge=1)
+    batch: int = Field(default=1000, ge=1, le=LARGEST)
     """Pilots that one call to a CE is about at the most."""
 
     keep_failed_output: int = Field(default=3, ge=0, le=100)
     """Failed pilots whose output one check of a CE fetches and keeps at the most; 0 for none."""
 
-    time_limit: float = Field(default=150, gt=0)
+    time_limit: float = Field(default=150, gt=0, le=DAY)
     """Seconds until an execution that hangs is ended; the lease of its CE lasts a fifth longer."""
 
-    keep_final_days: float = Field(default=30, ge=0)
+    keep_final_days: float = Field(default=30, ge=0, le=MOST_DAYS)
     """Days until a final pilot and its history are forgotten."""
 
-    keep_decisions_days: float = Field(default=7, ge=0)
+    keep_decisions_days: float = Field(default=7, ge=0, le=MOST_DAYS)
     """Days until a decision is forgotten."""
 
-    keep_reports_days: float = Field(default=365, ge=0)
+    keep_reports_days: float = Field(default=365, ge=0, le=MOST_DAYS)
     """Days until a report is forgotten."""
 
-    beat_interval: float = Field(default=5, gt=0)
+    beat_interval: float = Field(default=5, gt=0, le=DAY)
     """Seconds after which a scheduler looks at changed schedules, at the latest."""
 
     log_level: LogLevel | None = None

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
+from urllib.parse import urlsplit
 
 from worker.backends import registry
 from worker.backends.contract import Backend
@@ -21,7 +22,7 @@ from worker.db.schedules import Schedule
 from worker.domain.errors import ConfigurationError
 from worker.domain.secrets import without_secrets
 from worker.policy.contract import Policy
-from worker.services import policies
+from worker.services import policies, private_files
 from worker.services.operate.database import require_current
 from worker.services.runtime import Nudge, Runtime, no_nudge
 from worker.settings import Settings, load
@@ -48,10 +49,11 @@ def backends() -> dict[str, Backend]:
 
 
 def state_folder() -> Path:
-    """Make the state folder if it is missing, and return it."""
+    """Make the state folder if it is missing, see that it is closed to others, and return it."""
     home = settings().home
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(home)
+        private_files.close_to_others(home)
     except OSError as error:
         raise ConfigurationError(
             f"the state folder {home} cannot be made",
@@ -93,7 +95,7 @@ def broker() -> tuple[str, str | None, dict[str, Any]]:
     given = settings().broker_url
     if given is not None:
         return (
-            given.get_secret_value(),
+            _checked(given.get_secret_value()),
             None,
             {
                 "global_keyprefix": "pilotage:",
@@ -105,8 +107,8 @@ def broker() -> tuple[str, str | None, dict[str, Any]]:
             },
         )
     folder = state_folder() / "broker"
-    for part in ("messages", "control"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+    for made in (folder, folder / "messages", folder / "control"):
+        private_files.make_folder(made)
     return (
         "filesystem://localhost//",
         "worker.tasks.messages:Transport",
@@ -119,6 +121,22 @@ def broker() -> tuple[str, str | None, dict[str, Any]]:
     )
 
 
+def _checked(url: str) -> str:
+    """Return the URL of the broker. An error never shows any of it: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        is_good = bool(parts.scheme and parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        is_good = False
+    # A password with one of / ? # in it ends there for a parser, and its rest has the @.
+    if not is_good or "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        raise ConfigurationError(
+            "the broker URL is malformed",
+            "write redis://:PASSWORD@HOST:PORT/0, and / ? # in the password as %2F %3F %23",
+        ) from None
+    return url
+
+
 def policy(name: str) -> Policy:
     """Find a policy by its name."""
     return policies.find(name)
@@ -128,7 +146,7 @@ def empty_broker() -> None:
     """Throw away the messages of the embedded broker: what they asked for, a tick finds anyway."""
     if settings().broker_url is None:
         shutil.rmtree(settings().home / "broker", ignore_errors=True)
-        broker()
+    broker()
 
 
 @cache

@@ -11,6 +11,7 @@ from billiard import pool
 from kombu.exceptions import OperationalError
 
 import celeryconfig
+from tests.acceptance.processes import CELERY, PILOTAGE, Processes, settings_of
 from tests.factories import MINUTE, NOW
 from worker import wiring
 from worker.domain.schedule import Scope
@@ -18,6 +19,7 @@ from worker.services.operate.database import setup
 from worker.services.runtime import TaskResult
 from worker.services.tasks import catalogue, execute
 from worker.tasks import app as door
+from worker.tasks.consumer import UNTIL
 
 
 class Spy:
@@ -75,7 +77,7 @@ def test_a_nudge_is_worth_reading_until_the_next_tick_by_the_clock_that_all_shar
     sent = spy(monkeypatch, "dispatch")
     monkeypatch.setattr(wiring, "now", lambda: NOW)
     door.nudge("dispatch", "lyon")
-    assert sent.sent == [(("lyon",), {"headers": {door.UNTIL: (NOW + MINUTE).isoformat()}})]
+    assert sent.sent == [(("lyon",), {"headers": {UNTIL: (NOW + MINUTE).isoformat()}})]
 
 
 @pytest.mark.parametrize(("late", "executed"), [(-1, 1), (1, 0)])
@@ -92,7 +94,7 @@ def test_a_message_that_comes_after_the_next_tick_is_not_executed(
 
     monkeypatch.setattr(execute, "execute", note)
     task = door.app.tasks["dispatch"]
-    task.push_request(id="one", retries=0, **{door.UNTIL: NOW.isoformat()})
+    task.push_request(id="one", retries=0, **{UNTIL: NOW.isoformat()})
     try:
         task.run("lyon")
     finally:
@@ -165,7 +167,7 @@ def test_a_busy_execution_comes_again_later_but_not_for_ever(
             task.run("lyon")
     finally:
         task.pop_request()
-    assert asked == ([{"countdown": 1, "headers": {door.UNTIL: None}}] if again else [])
+    assert asked == ([{"countdown": 1, "headers": {UNTIL: None}}] if again else [])
 
 
 def test_a_busy_execution_whose_broker_is_away_is_left_to_the_next_tick(
@@ -189,3 +191,20 @@ def test_a_busy_execution_whose_broker_is_away_is_left_to_the_next_tick(
 
     [said] = [record.getMessage() for record in caplog.records]
     assert said.startswith("dispatch lyon is not tried again before its next tick")
+
+
+@pytest.mark.parametrize("sign", "/?#")
+@pytest.mark.parametrize("words", [[*CELERY, "worker"], [*CELERY, "beat"], [*PILOTAGE, "up"]])
+def test_a_broker_url_that_is_wrong_shows_no_part_of_a_password(
+    processes: Processes, words: list[str], sign: str
+) -> None:
+    home = processes.folder / "home"
+    wrong = {"home": str(home), "broker_url": f"redis://:hush{sign}secret@127.0.0.1:1/0"}
+    done = processes.run(words, settings_of(wrong))
+
+    line = done.stderr.strip()
+    assert done.returncode == 1
+    assert line.startswith("pilotage: ")
+    assert "the broker URL is malformed" in line
+    assert "\n" not in line
+    assert not any(part in done.stderr + done.stdout for part in ("hush", "secret"))

@@ -129,6 +129,7 @@ def test_a_program_is_gone_when_it_was_submitted(tmp_path: Path) -> None:
     place.prepare([numbered(GROUPS[0], 0)])
     with place.program("é") as path:
         assert path.read_text(encoding="utf-8") == "é"
+        assert path.stat().st_mode & 0o077 == 0
     assert {path.name for path in place.folder.iterdir()} == {GROUPS[0]}
     (place.folder / ".sending-left").touch()
     os.utime(place.folder / ".sending-left", (0, 0))

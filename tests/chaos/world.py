@@ -36,7 +36,7 @@ class Disk:
         if _libc.unshare(CLONE_NEWNS):
             raise LookupError("only root may mount a disk of its own")
         _run("mount", "--make-rprivate", "/")
-        _run("mount", "-t", "tmpfs", "-o", f"size={size}", "pilotage-chaos", str(folder))
+        _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "pilotage-chaos", str(folder))
 
     @staticmethod
     def problem() -> str:

@@ -154,6 +154,7 @@ WRONG = {
     "an empty cursor": (("vo", "list", "--after", ""), "after"),
     "a cursor that is no text": (("vo", "list", "--after", "é"), "after"),
     "an unknown column": (("ce", "list", "--sort", "colour"), "known: capacity, id, name"),
+    "a long text to search for": (("ce", "list", "--search", "%" * 100_000), "longer than 1000"),
     "no rows": (("ce", "list", "--rows", "0"), "--rows"),
     "too many rows": (("ce", "list", "--rows", "10001"), "--rows"),
     "a bad date": (("explain", "lyon", "--at", "yesterday"), "nor like 2026-01-31T12:00"),

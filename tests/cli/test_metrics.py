@@ -136,3 +136,16 @@ def test_a_folder_that_is_not_there_is_said(cli: Cli, site: Database, tmp_path: 
     path = tmp_path / "a" / "b"
     assert f"there is no folder for '{path}'" in cli.refused("metrics", "--to", str(path))
     assert "there is no folder" in cli.refused("metrics", "--to", "")
+
+
+def test_no_link_in_its_folder_is_followed(cli: Cli, site: Database, tmp_path: Path) -> None:
+    victim = write(tmp_path / "victim", "of somebody else", mode=0o600)
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    for name in (".pilotage.prom.new", "pilotage.prom"):
+        (folder / name).symlink_to(victim)
+    cli.ok("metrics", "--to", str(folder / "pilotage.prom"))
+
+    assert (victim.read_text(), victim.stat().st_mode & 0o777) == ("of somebody else", 0o600)
+    assert {path.name for path in folder.iterdir()} == {".pilotage.prom.new", "pilotage.prom"}
+    assert (folder / "pilotage.prom").stat().st_mode & 0o777 == 0o644

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.chaos.world import Disk
 from tests.cli.command import Cli, address, complaint, on_a_terminal, process, refusal
+from tests.patience import LONGEST, until
 from worker.db.database import Database
 
 ESCAPE = "\x1b["
@@ -82,6 +84,53 @@ def test_a_reader_who_has_seen_enough_gets_no_traceback() -> None:
         assert running.stderr.read() == b""
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "line"),
+    [
+        (signal.SIGINT, 130, "pilotage: interrupted"),
+        (signal.SIGTERM, 143, "pilotage: ended by SIGTERM"),
+    ],
+)
+def test_a_command_that_is_ended_says_so_and_leaves_nothing_half_done(
+    here: Database, cli: Cli, tmp_path: Path, number: signal.Signals, code: int, line: str
+) -> None:
+    mark = tmp_path / "begun"
+    words = json.dumps(["sh", "-c", f"echo $$ > {mark}; sleep 1000"])
+    cli.ok("vo", "set", "default", "--source", "kind=command", "--source", f"command={words}")
+    with subprocess.Popen(
+        [sys.executable, "-m", "worker", "vo", "ask", "default"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PILOTAGE_DATABASE_URL": address(here.url)},
+    ) as running:
+        asked = int(until(lambda: mark.read_text() if mark.exists() else ""))
+        running.send_signal(number)
+        out, complaints = running.communicate(timeout=LONGEST)
+
+    assert (running.returncode, complaints.strip(), out) == (code, line, "")
+    assert not Path(f"/proc/{asked}").exists()
+    cli.ok("vo", "set", "default", "--source", "kind=command", "--source", 'command=["echo","4"]')
+    assert "4" in cli.ok("vo", "ask", "default").out
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("where", "line"),
+    [
+        ("> /dev/full", "the output cannot be written: No space left on device"),
+        (">&-", "the standard output is closed"),
+    ],
+    ids=["full", "closed"],
+)
+@pytest.mark.parametrize("command", ["ce list", "status --json", "--help"])
+def test_an_output_that_takes_nothing_is_one_line(where: str, line: str, command: str) -> None:
+    words = ["sh", "-c", f'exec "$0" -m worker {command} {where}', sys.executable]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (1, f"pilotage: {line}\n")
+
+
 @pytest.mark.usefixtures("here")
 def test_what_is_printed_in_json_is_not_coloured_on_a_terminal() -> None:
     assert json.loads(on_a_terminal("vo", "list", "--json"))["items"][0]["name"] == "default"
@@ -96,7 +145,7 @@ def test_help_does_not_wait_for_celery() -> None:
 
 
 FULL_DISK = """
-mount -t tmpfs -o size=48m pilotage-test "$PILOTAGE_HOME"
+mount -t tmpfs -o size=48m,mode=700 pilotage-test "$PILOTAGE_HOME"
 "$PYTHON" -m worker db setup >&2
 "$PYTHON" -m worker status
 head -c 100M /dev/zero > "$PILOTAGE_HOME/ballast"

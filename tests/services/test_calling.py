@@ -68,11 +68,28 @@ def test_another_ce_is_called_meanwhile(world: World, run: Run) -> None:
     assert [one.outcome for one in done] == [Outcome.OK]
 
 
+class Killed(BaseException):
+    """A process ends here and does nothing more."""
+
+
+@callers
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_whoever_is_interrupted_gives_the_lease_back(
+    world: World, run: Run, error: type[BaseException]
+) -> None:
+    ce = with_work(world)
+    with broken_by(error):
+        run(world.with_driver(Broken(error(), after=False)), ce.name)
+    world.reserve(ce, 1)
+
+    assert not run(world.runtime(holder="two", by_hand=True), ce.name).busy
+
+
 @callers
 def test_a_lease_whose_holder_died_runs_out_and_is_taken_over(world: World, run: Run) -> None:
     ce = with_work(world)
-    with broken_by(KeyboardInterrupt):
-        run(world.with_driver(Broken(KeyboardInterrupt(), after=False)), ce.name)
+    with broken_by(Killed):
+        run(world.with_driver(Broken(Killed(), after=False)), ce.name)
     world.reserve(ce, 1)
     after = world.runtime(holder="two")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.expectations import refused
+from tests.expectations import PASSWORD, refused
 from tests.factories import a_ce
 from tests.patience import wait_for
 from tests.services.world import World
@@ -106,6 +106,13 @@ def test_a_source_that_fails_leaves_the_last_answer_and_never_fails_the_tick(wor
     from_source(world, kind="command", command=["/no/such/program"])
     assert ask_demand.ask_demand(world.runtime(), DEFAULT_VO).outcome is Outcome.FAILED
     assert reserve(world) == 4
+
+
+def test_a_command_gets_none_of_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", f"postgresql://me:{PASSWORD}@host/db")
+    monkeypatch.setenv("OF_THE_HOST", "5")
+    command = ["sh", "-c", "env | grep -q ^PILOTAGE_ || echo $OF_THE_HOST"]
+    assert registry.ask("lhcb", {"kind": "command", "command": command}) == 5
 
 
 def test_an_endpoint_is_asked_with_its_token_which_is_told_to_nobody(

@@ -121,6 +121,16 @@ def test_a_level_that_does_not_exist_is_refused() -> None:
         load({"PILOTAGE_LOG_LEVEL": "loud"})
 
 
+@pytest.mark.parametrize("number", ["1e300", "-1", "nan", "inf"])
+@pytest.mark.parametrize(
+    "name",
+    ["KEEP_FINAL_DAYS", "KEEP_DECISIONS_DAYS", "KEEP_REPORTS_DAYS", "TIME_LIMIT", "BEAT_INTERVAL"],
+)
+def test_a_time_beyond_all_time_is_refused(name: str, number: str) -> None:
+    with refused(ConfigurationError, f"PILOTAGE_{name}"):
+        load({f"PILOTAGE_{name}": number})
+
+
 @pytest.mark.parametrize("size", ["0", "101", "many"])
 def test_a_pool_has_some_connections(size: str) -> None:
     with refused(ConfigurationError, "PILOTAGE_POOL_SIZE"):

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
+from billiard.exceptions import SoftTimeLimitExceeded
+
 from worker.backends.contract import Driver, Tidies
 from worker.db import uow
 from worker.domain import bounds
@@ -124,6 +126,8 @@ def _calling(what: str) -> Iterator[None]:
     except PilotageError as error:
         # A driver that keeps its world in the database cannot answer without it.
         raise Unavailable(what, error) from error
+    except SoftTimeLimitExceeded as error:
+        raise Unavailable(what, "the time of the execution was over before it ended") from error
     except Exception as error:  # a driver may break in any way; its CE alone suffers
         log.exception("a driver broke in %s", what)
         raise Unreadable(repr(error)[:2000], what, type(error).__name__, str(error)) from error

@@ -106,6 +106,11 @@ def clean_environment() -> dict[str, str]:
     return {"PATH": STANDARD_PATH, "SHELL": "/bin/sh", **who}
 
 
+def without_our_settings() -> dict[str, str]:
+    """Return our environment without our settings: a database URL in it holds a password."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PILOTAGE_")}
+
+
 def shown(argv: Sequence[str]) -> str:
     """Write a command line as it may be shown."""
     return " ".join("***" if isinstance(word, Secret) else word for word in argv)

@@ -1,8 +1,11 @@
 """The command `pilotage`: one group a noun. Here every error becomes one line and an exit code:
-2 where the command was used wrongly, 1 otherwise.
+2 where the command was used wrongly, 130 and 143 after Ctrl-C and SIGTERM, 1 otherwise.
 """
 
+import errno
 import gc
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +16,8 @@ from worker.domain.errors import PilotageError
 
 OBJECTS = 50_000
 """New objects after which Python looks for garbage."""
+BY_SIGNAL = 128
+"""A shell adds the number of the signal that ended a program."""
 
 COMMANDS = {
     "up": Entry("worker.cli.up", "Start workers and beat, and show what they do, until Ctrl-C."),
@@ -61,7 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     # A start makes many objects and hardly any garbage; to look for it costs a tenth of the start.
     gc.set_threshold(OBJECTS)
-    code = run(arguments)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
+    # What is opened next would take the number of a closed output, and get what is printed.
+    code = run(arguments) if sys.stdout else _complain("the standard output is closed")
     if "worker.wiring" in sys.modules:
         sys.modules["worker.wiring"].close()
     gc.freeze()  # what is left goes with the process
@@ -79,15 +87,42 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _complain(_usage(error), error.exit_code)
     except PilotageError as error:
         return _complain(str(error))
-    except (click.Abort, KeyboardInterrupt):
-        return _complain("interrupted")
+    except (click.Abort, KeyboardInterrupt, _Terminated) as error:
+        return _ended(error)
     except click.exceptions.Exit as done:
         return done.exit_code
     except OSError as error:
-        if error.filename is None:
-            raise
-        return _complain(f"{error.filename}: {error.strerror}")
+        return _complain(_problem(error))
     return 0
+
+
+class _Terminated(SystemExit):
+    """Somebody asks this process to end."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    """End as after an error: what was taken is given back. Asked once more, end at once."""
+    signal.signal(number, signal.SIG_DFL)
+    raise _Terminated
+
+
+def _ended(error: BaseException) -> int:
+    """Say that the command was ended; click says the same of an input that ends at a question."""
+    if isinstance(error, _Terminated):
+        return _complain("ended by SIGTERM", BY_SIGNAL + signal.SIGTERM)
+    by_key = any(isinstance(one, KeyboardInterrupt) for one in (error, error.__context__))
+    return _complain("interrupted", BY_SIGNAL + signal.SIGINT if by_key else 1)
+
+
+def _problem(error: OSError) -> str:
+    """Write what the system refused; only the output has no name."""
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if error.errno != errno.ENOSPC:
+        raise error
+    # What is left in the buffer would be tried once more at the very end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return f"the output cannot be written: {error.strerror}"
 
 
 def _usage(error: click.ClickException) -> str:

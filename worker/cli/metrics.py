@@ -1,5 +1,7 @@
 """`pilotage metrics`: what a monitoring system reads."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import click
@@ -9,6 +11,21 @@ from worker.cli import show
 from worker.cli.groups import example
 from worker.domain.errors import Invalid
 from worker.services.observe.metrics import metrics as read
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file under a name that nobody can guess, and give it its own when it is whole."""
+    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    draft = Path(name)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+            # Another user's exporter reads it, and there is no secret in it.
+            os.fchmod(number, 0o644)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 @click.command(epilog=example("pilotage metrics --to /var/lib/node_exporter/pilotage.prom"))
@@ -29,8 +46,4 @@ def metrics(to: Path | None) -> None:
     if not to.name or not to.parent.is_dir():
         raise Invalid("--to", f"there is no folder for {str(to)!r}")
     # Whoever reads it meanwhile finds the whole old file, or the whole new one.
-    draft = to.with_name(f".{to.name}.new")
-    draft.write_text(text, encoding="utf-8")
-    # Another user's exporter reads it, and there is no secret in it.
-    draft.chmod(0o644)
-    draft.replace(to)
+    write_whole(to, text)

@@ -39,6 +39,16 @@ def sure(command: Command) -> Command:
     return yes(command)
 
 
+LONGEST_SEARCH = 1000
+"""Characters. A database compares no pattern of any length."""
+
+
+def _bounded(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    if text is not None and len(text) > LONGEST_SEARCH:
+        raise click.BadParameter(f"it is longer than {LONGEST_SEARCH} characters")
+    return text
+
+
 def paged(command: Command) -> Command:
     """Add what a long list takes."""
     for option in (
@@ -47,8 +57,9 @@ def paged(command: Command) -> Command:
                      show_default=True, help="Rows at the most."),
         click.option("--descending", is_flag=True, help="Reverse the order."),
         click.option("--sort", help="Order by this column."),
-        click.option("--search", help="Name contains TEXT, ignoring case; for pilots an id or the "
-                                      "beginning of a stamp."),
+        click.option("--search", callback=_bounded,
+                     help="Name contains TEXT, ignoring case; for pilots an id or the "
+                          "beginning of a stamp."),
     ):  # fmt: skip
         command = option(command)
     return command

@@ -1,7 +1,7 @@
 """Making, removing and emptying whole databases."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, inspect, literal, select, text
@@ -40,6 +40,8 @@ def create(url: URL) -> bool:
     if url.get_backend_name() != POSTGRESQL:
         if exists(url):
             return False
+        with suppress(OSError):  # what is wrong shows when one connects
+            _file(url).touch(mode=0o600, exist_ok=False)
         engine = make_engine(url)
         with translated(url), engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA user_version = 0")

@@ -2,10 +2,13 @@
 
 from pydantic import Field
 
-from worker.backends.shell import run
+from worker.backends.shell import run, without_our_settings
 from worker.demand.answers import number_in
 from worker.demand.contract import Source, SourceOptions
 from worker.domain.errors import BackendError, DemandUnknown
+
+MOST = 1_000_000
+"""Bytes that it may print."""
 
 
 class CommandOptions(SourceOptions):
@@ -22,7 +25,7 @@ def ask(vo: str, options: CommandOptions) -> int:
     """Run the command."""
     argv = [word.replace("{vo}", vo) for word in options.command]
     try:
-        done = run(argv, timeout=options.timeout, limit=1_000_000)
+        done = run(argv, timeout=options.timeout, limit=MOST, env=without_our_settings())
     except BackendError as error:
         raise DemandUnknown(*error.details) from error
     if done.exit_code != 0:

@@ -1,6 +1,10 @@
 """The demand as an HTTP endpoint answers it."""
 
+import zlib
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -8,10 +12,14 @@ from pydantic import Field
 
 from worker.demand.answers import number_in
 from worker.demand.contract import Source, SourceOptions
+from worker.demand.deadline import Connection, within
+from worker.demand.files import check, read_line
 from worker.domain.errors import DemandUnknown
 
 MOST = 1_000_000
 """Bytes of an answer that are read at the most."""
+_EITHER = 32 + zlib.MAX_WBITS
+"""The window for gzip or zlib, whichever it is."""
 
 
 class HttpOptions(SourceOptions):
@@ -33,8 +41,14 @@ class HttpOptions(SourceOptions):
 def ask(vo: str, options: HttpOptions) -> int:
     """Ask the endpoint."""
     url = options.url.replace("{vo}", quote(vo, safe=""))
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    if options.token_file is not None:
+        headers["Authorization"] = f"Bearer {read_line(options.token_file)}"
     try:
-        return number_in(_get(url, options), options.path)
+        if options.ca_file is not None:
+            check(options.ca_file, options.ca_file.stat())
+        answer = within(options.timeout, _place(url), partial(_get, url, headers, options))
+        return number_in(answer, options.path)
     except OSError as error:
         raise DemandUnknown(str(error.filename), error.strerror or "it cannot be read") from error
     except httpx.HTTPError as error:
@@ -42,24 +56,41 @@ def ask(vo: str, options: HttpOptions) -> int:
         raise DemandUnknown(_place(url), type(error).__name__) from error
 
 
-def _get(url: str, options: HttpOptions) -> str:
-    headers = {"Accept": "application/json"}
-    if options.token_file is not None:
-        token = options.token_file.read_text(encoding="utf-8").strip()
-        headers["Authorization"] = f"Bearer {token}"
+def _get(url: str, headers: Mapping[str, str], options: HttpOptions, connection: Connection) -> str:
+    def note(event: str, about: Mapping[str, Any]) -> None:
+        if event.endswith("connect_tcp.complete"):
+            connection.opened(about["return_value"].get_extra_info("socket").fileno())
+
     trust = str(options.ca_file) if options.ca_file else True
     with (
         httpx.Client(timeout=options.timeout, verify=trust, headers=headers) as client,
-        client.stream("GET", url) as answer,
+        client.stream("GET", url, extensions={"trace": note}) as answer,
     ):
         if answer.status_code != httpx.codes.OK:
             raise DemandUnknown(_place(url), f"it answered {answer.status_code}")
-        text = b""
-        for piece in answer.iter_bytes():
-            text += piece
-            if len(text) > MOST:
-                raise DemandUnknown(_place(url), f"it answered more than {MOST} bytes")
-    return text.decode(errors="replace")
+        content = b""
+        for piece in answer.iter_raw():
+            content += piece
+            _bound(content, url)
+    return _unpacked(content, answer.headers.get("Content-Encoding", ""), url)
+
+
+def _unpacked(content: bytes, encoding: str, url: str) -> str:
+    """Decode a body. A small one may be packed from a very large one: no more is unpacked."""
+    if encoding in ("gzip", "deflate"):
+        try:
+            content = zlib.decompressobj(_EITHER).decompress(content, MOST + 1)
+        except zlib.error:
+            raise DemandUnknown(_place(url), f"it is not {encoding}") from None
+        _bound(content, url)
+    elif encoding not in ("", "identity"):
+        raise DemandUnknown(_place(url), f"it answered in {encoding[:40]!r}")
+    return content.decode(errors="replace")
+
+
+def _bound(content: bytes, url: str) -> None:
+    if len(content) > MOST:
+        raise DemandUnknown(_place(url), f"it answered more than {MOST} bytes")
 
 
 def _place(url: str) -> str:

@@ -1,15 +1,27 @@
 """The demand as a query of somebody's database answers it."""
 
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from pydantic import Field
-from sqlalchemy import create_engine, text
+from sqlalchemy import URL, Engine, Row, TextClause, create_engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from worker.db.engine import parse_url
+from worker.db.engine import SQLITE, parse_url
 from worker.demand.contract import Source, SourceOptions
+from worker.demand.deadline import Connection, within
+from worker.demand.files import read_line
 from worker.domain.errors import ConfigurationError, DemandUnknown
+
+MOST = 1_000_000
+"""Bytes of a value of SQLite."""
+STEPS = 10_000
+"""Steps of SQLite's machine between two looks at the clock; some tenths of a millisecond."""
 
 
 class SqlOptions(SourceOptions):
@@ -23,36 +35,83 @@ class SqlOptions(SourceOptions):
 
 
 def ask(vo: str, options: SqlOptions) -> int:
-    """Run the query, in a transaction that is rolled back."""
+    """Run the query; what it changes is undone, or refused."""
+    place = str(options.url_file)
     try:
-        url = parse_url(options.url_file.read_text(encoding="utf-8").strip())
-    except OSError as error:
-        raise DemandUnknown(str(error.filename), error.strerror or "it cannot be read") from error
+        url = parse_url(read_line(options.url_file))
     except ConfigurationError as error:
-        raise DemandUnknown(str(options.url_file), *error.details) from error
-    engine = create_engine(url, poolclass=NullPool, connect_args=_limits(url, options.timeout))
+        raise DemandUnknown(place, *error.details) from error
     query = text(options.query)
     given = {"vo": vo} if "vo" in query.compile().params else {}
     try:
-        with engine.connect() as connection:
-            rows = connection.execute(query, given).fetchmany(2)
-    except SQLAlchemyError as error:
-        raise DemandUnknown(str(options.url_file), type(error).__name__) from error
-    finally:
-        engine.dispose()
+        if url.get_backend_name() == SQLITE:
+            rows = _rows(_sqlite(url, options.timeout), query, given)
+        else:
+            rows = within(
+                options.timeout,
+                place,
+                lambda connection: _rows(
+                    _postgresql(url, options.timeout, connection), query, given
+                ),
+            )
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise DemandUnknown(place, type(error).__name__) from error
     if len(rows) != 1 or len(rows[0]) != 1:
         raise DemandUnknown("the query answers no single number")
     return _whole(rows[0][0])
 
 
-def _limits(url: object, timeout: float) -> dict[str, object]:
-    if str(url).startswith("sqlite"):
-        return {"timeout": timeout}
-    return {
-        "connect_timeout": max(1, int(timeout)),
-        "options": f"-c statement_timeout={int(timeout * 1000)}"
-        " -c default_transaction_read_only=on",
-    }
+def _rows(engine: Engine, query: TextClause, given: Mapping[str, str]) -> Sequence[Row[Any]]:
+    """Read two rows, however many there are."""
+    options = {"stream_results": True, "max_row_buffer": 2}
+    try:
+        with (
+            engine.connect() as connection,
+            connection.execute(query, given, execution_options=options) as result,
+        ):
+            return result.fetchmany(2)
+    finally:
+        engine.dispose()
+
+
+def _sqlite(url: URL, timeout: float) -> Engine:
+    """Make an engine for a file that is only read, by statements that end in time."""
+    ends = time.monotonic() + timeout
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(_read_only(url), uri=True, timeout=timeout)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST)
+        connection.set_progress_handler(lambda: time.monotonic() > ends, STEPS)
+        return connection
+
+    return create_engine(url, poolclass=NullPool, creator=connect)
+
+
+def _read_only(url: URL) -> str:
+    name = url.database or ":memory:"
+    if not name.startswith("file:"):
+        name = f"file:{quote(name)}"
+    return f"{name}{'&' if '?' in name else '?'}mode={'memory' if ':memory:' in name else 'ro'}"
+
+
+def _postgresql(url: URL, timeout: float, connection: Connection) -> Engine:
+    engine = create_engine(
+        url,
+        poolclass=NullPool,
+        connect_args={
+            "connect_timeout": max(1, int(timeout)),
+            "options": f"-c statement_timeout={int(timeout * 1000)}"
+            " -c default_transaction_read_only=on",
+        },
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, record: object, words: Any, options: Any) -> Any:
+        made = dialect.connect(*words, **options)
+        connection.opened(made.fileno())
+        return made
+
+    return engine
 
 
 def _whole(value: object) -> int:

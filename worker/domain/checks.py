@@ -7,6 +7,7 @@ from worker.domain.errors import Invalid
 LARGEST = 2**31 - 1
 """What an integer column of the database holds."""
 
+LONGEST_NAME = 128
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}")
 
 

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import IO
 
 from worker.domain.errors import AlreadyUp
+from worker.services import private_files
 
 CELERY = (sys.executable, "-P", "-m", "pilotage.celery", "-A", "pilotage")
 """Celery's command. Nothing in the working directory is taken for a part of it."""
@@ -47,7 +48,7 @@ class Children:
         self._ends: dict[str, list[float]] = {name: [] for name in COMMANDS}
 
     def __enter__(self) -> "Children":
-        self._logs.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(self._logs)
         for name in COMMANDS:
             self._start(name)
         return self
@@ -78,7 +79,7 @@ class Children:
         return events
 
     def _start(self, name: str) -> None:
-        with self._log(name).open("ab") as log:
+        with private_files.open_file(self._log(name), "ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own program
                 [*CELERY, *COMMANDS[name]],
                 stdin=subprocess.DEVNULL,
@@ -112,8 +113,8 @@ class Children:
 @contextmanager
 def alone(home: Path) -> Iterator[None]:
     """Hold the state folder, or tell who does. The lock goes when its holder dies."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "up.lock").open("a+") as lock:
+    private_files.make_folder(home)
+    with private_files.open_file(home / "up.lock", "a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

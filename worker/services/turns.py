@@ -25,6 +25,9 @@ from worker.db.uow import Transaction
 from worker.domain.errors import PilotageError
 from worker.services.runtime import Runtime
 
+_ENDINGS = (Exception, KeyboardInterrupt, SystemExit)
+"""What may end a block in a process that goes on, or that was asked to end."""
+
 
 class Turn:
     """The right of one execution to do something alone, as long as its lease lasts."""
@@ -77,7 +80,7 @@ class Turn:
         traceback: TracebackType | None,
     ) -> None:
         """Give the lease back if that was not done; if that fails, it runs out."""
-        if self._ends is None or (error is not None and not isinstance(error, Exception)):
+        if self._ends is None or not (error is None or isinstance(error, _ENDINGS)):
             return
         with suppress(PilotageError), self.runtime.database.uow() as tx:
             self.give_back(tx)

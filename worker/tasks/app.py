@@ -22,15 +22,12 @@ from worker.services.operate import call_timeouts
 from worker.services.operate.database import require_current
 from worker.services.tasks import catalogue, execute
 from worker.services.tasks.catalogue import Task
+from worker.tasks.consumer import UNTIL, survive_garbage
 
 log = logging.getLogger(__name__)
 
 RETRIES = 5
 """A busy CE is tried again after 1, 2, 4, 8 and 16 seconds; then the next tick comes anyway."""
-
-UNTIL = "pilotage_until"
-"""The header that says until when a message is worth reading. Celery's own would compare the clocks
-of two hosts, and one that is wrong would throw every message away."""
 
 BROKER_COOLDOWN = 5.0
 """Seconds in which nothing is sent after the broker took no message."""
@@ -47,6 +44,7 @@ _broker = _Broker()
 # What a worker has fetched and not begun when it loses its broker is lost, as any nudge may be. To
 # put it back, kombu 5.7 asks the connection that is gone, and the worker ends.
 Channel.do_restore = False
+survive_garbage(Channel)
 
 # A process of a pool that ends waits until its parent has taken what it said. A parent that is
 # stopping no longer does, and all of it is in the database: two seconds instead of half a minute.

@@ -20,6 +20,8 @@ from kombu.transport import filesystem
 from kombu.transport.filesystem import exchange_queue_t as Binding  # noqa: N812 - a class
 from kombu.utils.json import dumps, loads
 
+from worker.services import private_files
+
 log = logging.getLogger(__name__)
 
 Table = list[Binding]
@@ -107,7 +109,8 @@ def replace(file: Path, content: object) -> None:
     """Write a file under another name, and give it its name when it is whole."""
     part = file.with_name(f"{uuid4()}.part")
     try:
-        part.write_bytes(dumps(content).encode())
+        with private_files.open_file(part, "wb") as draft:
+            draft.write(dumps(content).encode())
         part.replace(file)
     except OSError as error:
         with suppress(OSError):
@@ -128,6 +131,6 @@ def taken(file: Path) -> bytes | None:
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
     """Hold the lock of this file, which ends with the process that holds it."""
-    with file.open("ab") as lock:
+    with private_files.open_file(file, "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

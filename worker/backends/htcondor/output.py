@@ -33,6 +33,8 @@ class Place:
     def program(self, text: str) -> Iterator[Path]:
         """Write a program, for as long as it takes to submit it."""
         path = self.folder / f"{_SENDING}{secrets.token_hex(8)}"
+        # What is secret in a payload is nobody else's; HTCondor reads it as we do.
+        path.touch(mode=0o600, exist_ok=False)
         path.write_text(text, encoding="utf-8")
         try:
             yield path

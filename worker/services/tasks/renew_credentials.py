@@ -7,7 +7,6 @@ complaint, without words that could be secrets.
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -145,18 +144,13 @@ def _renewed(runtime: Runtime, before: Credential, went: _Round) -> Credential:
 def _run(words: Sequence[str]) -> str | None:
     """Run a command; return why it failed, or `None`."""
     try:
-        ended = shell.run(words, timeout=TIME_LIMIT, env=environment(), umask=0o077)
+        ended = shell.run(words, timeout=TIME_LIMIT, env=shell.without_our_settings(), umask=0o077)
     except BackendError as error:
         return harmless(": ".join(str(detail) for detail in error.details[:2]))
     if ended.exit_code == 0:
         return None
     last = harmless((ended.stderr.strip().splitlines() or [""])[-1])
     return f"its command ended with exit code {ended.exit_code}{': ' if last else ''}{last}"
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of a command: ours, without our settings."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("PILOTAGE_")}
 
 
 def harmless(line: str) -> str:

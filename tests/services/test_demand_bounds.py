@@ -1,0 +1,203 @@
+"""Whatever a demand source does, an answer takes its time and its room at the most."""
+
+import gc
+import gzip
+import os
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.expectations import refused
+from tests.patience import LONGEST, PATIENCE, until, wait_for
+from worker.db.database import Database
+from worker.demand import registry
+from worker.domain.errors import DemandUnknown
+
+TIMEOUT = 1.0
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+
+
+@contextmanager
+def server(serve: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
+    """Serve one connection in this way; return the address."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(PATIENCE / 2)
+
+        def accept() -> None:
+            with suppress(OSError), listening.accept()[0] as client:
+                serve(client, over)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            over.set()
+            wait_for(thread)
+
+
+def drip(start: bytes) -> Callable[[socket.socket, threading.Event], None]:
+    """Begin like this, then send a byte now and then."""
+
+    def serve(client: socket.socket, over: threading.Event) -> None:
+        client.sendall(start)
+        while not over.wait(TIMEOUT / 5):
+            client.sendall(b"1")
+
+    return serve
+
+
+def say(answer: bytes) -> Callable[[socket.socket, threading.Event], None]:
+    def serve(client: socket.socket, over: threading.Event) -> None:
+        client.recv(65_536)
+        client.sendall(answer)
+        client.shutdown(socket.SHUT_WR)
+        over.wait(LONGEST)
+
+    return serve
+
+
+def packed(content: bytes, encoding: str = "gzip") -> bytes:
+    body = gzip.compress(content)
+    lines = (
+        f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return lines.encode() + body
+
+
+def ask_in_time(told: dict[str, Any], why: str) -> None:
+    begin = time.monotonic()
+    with refused(DemandUnknown, why):
+        registry.ask("lhcb", {"timeout": TIMEOUT, **told})
+    # The margin is for a busy machine; what is mended took minutes.
+    assert time.monotonic() - begin < TIMEOUT + 10
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nX: ", HEAD], ids=["", "head", "body"])
+def test_an_endpoint_that_drips_is_left_in_time(start: bytes) -> None:
+    before = threading.active_count()
+    with server(drip(start)) as url:
+        ask_in_time({"kind": "http", "url": url}, f"127.0.0.1: no answer within {TIMEOUT:g} s")
+        # What asked it does not stay behind, though the endpoint goes on.
+        until(lambda: threading.active_count() == before + 1)
+
+
+def test_an_answer_may_be_packed() -> None:
+    with server(say(packed(b"7"))) as url:
+        assert registry.ask("lhcb", {"kind": "http", "url": url}) == 7
+
+
+def test_a_small_answer_that_holds_a_large_one_is_not_unpacked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bomb = packed(b" " * 200_000_000)
+    assert len(bomb) < 1_000_000
+    with server(say(bomb)) as url:
+        ask_in_time({"kind": "http", "url": url, "timeout": 30}, "more than 1000000 bytes")
+    with server(say(packed(b"7", "gzip, gzip"))) as url:
+        ask_in_time({"kind": "http", "url": url, "timeout": 30}, "answered in 'gzip, gzip'")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"kind": "http", "url": "http://127.0.0.1:1/", "token_file": "PIPE"},
+        {"kind": "http", "url": "http://127.0.0.1:1/", "ca_file": "PIPE"},
+        {"kind": "sql", "query": "SELECT 1", "url_file": "PIPE"},
+    ],
+    ids=["token", "authorities", "url"],
+)
+def test_a_file_that_is_a_pipe_is_refused(tmp_path: Path, told: dict[str, Any]) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    named = {key: str(pipe) if value == "PIPE" else value for key, value in told.items()}
+    ask_in_time(named, "it is not a regular file")
+
+
+def test_a_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("x" * 100_000)
+    ask_in_time({"kind": "http", "url": "http://127.0.0.1:1/", "token_file": str(file)}, "longer")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A database of somebody else, with a row."""
+    path = tmp_path / "of others.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE t (n INTEGER)")
+        connection.execute("INSERT INTO t VALUES (5)")
+    connection.close()
+    return path
+
+
+def query(path: Path, text: str) -> dict[str, Any]:
+    where = path.with_name("url")
+    where.write_text(f"sqlite:///{path}")
+    return {"kind": "sql", "url_file": str(where), "query": text}
+
+
+ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
+
+
+def test_an_endless_query_of_sqlite_is_left_in_time(file: Path) -> None:
+    ask_in_time(query(file, ENDLESS), "OperationalError")
+
+
+@pytest.mark.postgresql
+# SQLAlchemy closes no cursor on the server whose statement failed.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:.*deleted while still open:ResourceWarning")
+def test_an_endless_query_of_postgresql_is_left_in_time(
+    postgresql_database: Database, tmp_path: Path
+) -> None:
+    before = threading.active_count()
+    where = tmp_path / "url"
+    where.write_text(postgresql_database.url.render_as_string(hide_password=False))
+    ask_in_time({"kind": "sql", "url_file": str(where), "query": ENDLESS}, str(where))
+    rows = "SELECT generate_series(1, 1000000000)"
+    ask_in_time({"kind": "sql", "url_file": str(where), "query": rows}, "no single number")
+    until(lambda: threading.active_count() == before)
+    gc.collect()
+
+
+NO_TLS, LET_IN, READY = b"N", b"R\0\0\0\x08\0\0\0\0", b"Z\0\0\0\x05I"
+HALF_AN_ERROR = b"E\0\0\x70\0S"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [NO_TLS + HALF_AN_ERROR, NO_TLS + LET_IN + READY + HALF_AN_ERROR],
+    ids=["first", "later"],
+)
+def test_a_database_server_that_drips_is_left_in_time(tmp_path: Path, start: bytes) -> None:
+    where = tmp_path / "url"
+    with server(drip(start)) as url:
+        where.write_text(f"{url.replace('http', 'postgresql')}/pilotage_test")
+        ask_in_time({"kind": "sql", "url_file": str(where), "query": "SELECT 1"}, str(where))
+
+
+def test_a_value_that_is_too_long_is_not_made(file: Path) -> None:
+    ask_in_time(query(file, "SELECT hex(zeroblob(400000000))"), "Error")
+
+
+@pytest.mark.parametrize("text", ["DROP TABLE t", "DELETE FROM t", "UPDATE t SET n = 6"])
+def test_a_query_changes_nothing(file: Path, text: str) -> None:
+    assert registry.ask("lhcb", query(file, "SELECT n FROM t")) == 5
+    ask_in_time(query(file, text), "OperationalError")
+    assert registry.ask("lhcb", query(file, "SELECT n FROM t")) == 5
+
+
+def test_a_database_that_is_missing_is_not_made(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.sqlite"
+    ask_in_time(query(missing, "SELECT 1"), "OperationalError")
+    assert not missing.exists()

@@ -1,0 +1,36 @@
+"""Reading the files in which a source keeps its secrets."""
+
+import os
+import stat
+from pathlib import Path
+
+from worker.domain.errors import DemandUnknown
+
+LARGEST = 65_536
+"""Bytes of such a file."""
+
+
+def read_line(path: Path) -> str:
+    """Read what a small file holds."""
+    try:
+        # Without waiting: a pipe or a device is opened at once, and refused.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            check(path, os.fstat(descriptor))
+            content = os.read(descriptor, LARGEST + 1)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise DemandUnknown(str(path), error.strerror or "it cannot be read") from error
+    if len(content) > LARGEST:
+        raise DemandUnknown(str(path), f"it is longer than {LARGEST} bytes")
+    try:
+        return content.decode().strip()
+    except UnicodeDecodeError:
+        raise DemandUnknown(str(path), "it is not text") from None
+
+
+def check(path: Path, about: os.stat_result) -> None:
+    """Refuse what is no file: to read a pipe may take for ever."""
+    if not stat.S_ISREG(about.st_mode):
+        raise DemandUnknown(str(path), "it is not a regular file")

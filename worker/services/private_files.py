@@ -1,0 +1,48 @@
+"""Folders and files that only their owner may read and change, whatever the umask is.
+
+The mode is named where a file is made. A umask for the whole process would do it too, but Slurm and
+HTCondor hand the umask of whoever submits on to their jobs.
+"""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from worker.domain.errors import ConfigurationError
+
+_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder if it is missing. Those above it that are missing are open to readers."""
+    if folder.is_dir():
+        return
+    for above in reversed(folder.parents):
+        if not above.exists():
+            above.mkdir(mode=0o755, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def close_to_others(folder: Path) -> None:
+    """Take the rights to read a folder of ours from others; refuse one that they may change."""
+    about = folder.stat()
+    if about.st_mode & _WRITE:
+        raise ConfigurationError(
+            f"others may write to the state folder {folder}",
+            "look through it for files that are not yours, then close it with chmod 700",
+        )
+    if about.st_mode & _OF_OTHERS and about.st_uid == os.geteuid():
+        with suppress(OSError):  # a file system without modes, or one that is read-only
+            folder.chmod(stat.S_IMODE(about.st_mode) & ~_OF_OTHERS)
+
+
+def open_file(path: Path, mode: str) -> IO[Any]:
+    """Open a file. If it is missing it is made, and only its owner may read and change it."""
+    return open(path, mode, opener=_opener)
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,122 @@
+"""What a worker takes from its queue: a message that is none of ours is dropped with one line.
+
+Whoever can write to the broker can write anything. Celery trusts what it finds in the headers of a
+message, and a worker that meets the wrong type there ends.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from celery.worker import consumer
+from kombu.transport.redis import Channel
+
+from worker.domain import checks
+from worker.domain.errors import Invalid
+from worker.domain.schedule import Scope
+from worker.domain.texts import one_line
+from worker.services.tasks import catalogue
+
+log = logging.getLogger(__name__)
+
+UNTIL = "pilotage_until"
+"""The header that says until when a message is worth reading. Celery's own would compare the clocks
+of two hosts, and one that is wrong would throw every message away."""
+
+LARGEST = 100_000
+"""Bytes of a message and its headers."""
+SECONDS = 86_400
+"""The longest limit of a task that a message may say."""
+_GARBAGE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+
+
+class Consumer(consumer.Consumer):  # type: ignore[misc]
+    """Celery's consumer, which looks at a message before anything is made of it."""
+
+    def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], None]:
+        """Return what is called for each message."""
+        handle: Callable[[Any], None] = super().create_task_handler(*arguments, **options)
+
+        def look_and_handle(message: Any) -> None:
+            why = problem(message)
+            if why is None:
+                handle(message)
+                return
+            log.warning("a message was dropped: %s", why)
+            message.ack_log_error(log, self.connection_errors)
+
+        return look_and_handle
+
+
+def problem(message: Any) -> str | None:
+    """Return what is wrong with a message, or nothing."""
+    try:
+        if len(message.body) + len(str(message.headers)) > LARGEST:
+            return f"it is longer than {LARGEST} bytes"
+        arguments, options, more = message.decode()
+        _check_headers(message.headers)
+        _check_subject(message.headers["task"], arguments, options)
+        if any(dict(more).values()):
+            return "it asks for something after its task"
+    except Invalid as error:
+        return one_line(": ".join(map(str, error.details)), 200)
+    except Exception as error:  # noqa: BLE001 - anything may be in a message
+        return f"it is none of ours: {type(error).__name__}"
+    return None
+
+
+def _check_headers(headers: Mapping[str, Any]) -> None:
+    if not isinstance(headers["id"], str) or len(headers["id"]) > checks.LONGEST_NAME:
+        raise Invalid("id", "it is no short text")
+    retries = headers.get("retries") or 0
+    if not isinstance(retries, int) or not 0 <= retries <= checks.LARGEST:
+        raise Invalid("retries", "it is no number")
+    for name in ("eta", "expires", UNTIL):
+        _check_moment(name, headers.get(name))
+    for limit in headers.get("timelimit") or ():
+        if limit is not None:
+            checks.between("timelimit", limit, 1, SECONDS)
+    for name in ("group", "chord", "errbacks", "callbacks", "chain", "stamps"):
+        if headers.get(name):
+            raise Invalid(name, "nothing of ours says it")
+
+
+def _check_moment(name: str, value: object) -> None:
+    if value is None:
+        return
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or (name == UNTIL and moment.tzinfo is None):
+        raise Invalid(name, "it is no time")
+
+
+def _check_subject(name: str, arguments: list[Any], options: Mapping[str, Any]) -> None:
+    task = catalogue.tasks().get(name)
+    if task is None:
+        raise Invalid("task", f"there is none of the name {str(name)[:40]!r}")
+    given = [*arguments, *dict(options).values()]
+    if set(options) - {"subject"} or len(given) > 1:
+        raise Invalid(name, "it takes one name at the most")
+    subject = given[0] if given else None
+    if task.scope is Scope.GLOBAL and subject is None:
+        return
+    if task.scope is Scope.GLOBAL or not isinstance(subject, str):
+        raise Invalid(name, f"its subject is no name of its scope, {task.scope}")
+    checks.name(name, subject)
+
+
+def survive_garbage(channel: type[Channel]) -> None:
+    """Have kombu's channel for Redis drop an entry of a list that is no message."""
+    read = channel._brpop_read  # noqa: SLF001 - there is no other place between Redis and JSON
+
+    def read_and_survive(self: Channel, **options: Any) -> bool:
+        try:
+            return bool(read(self, **options))
+        except _GARBAGE as error:
+            log.warning("dropped an entry that is no message: %s", type(error).__name__)
+            return True
+
+    channel._brpop_read = read_and_survive  # noqa: SLF001
