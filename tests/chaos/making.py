@@ -58,7 +58,7 @@ def world(folder: Path, shape: Shape) -> Iterator[World]:
     home = folder / "home"
     with ExitStack() as stack:
         disk = Disk(home, shape.disk) if shape.disk is not None else None
-        home.mkdir(exist_ok=True)
+        home.mkdir(mode=0o700, exist_ok=True)
         postgresql, redis = Postgresql(folder / "postgresql"), Redis(folder / "redis")
         stack.callback(postgresql.end)
         stack.callback(redis.end)
