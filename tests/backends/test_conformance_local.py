@@ -149,6 +149,8 @@ class LocalSite(Site):
     def _ended(self, folders: list[Path], written: bytes) -> Iterator[None]:
         there = [folder / EXIT for folder in folders if folder.is_dir()]
         for path in there:
+            # As long as its keeper lives, nobody reads it.
+            self.world.kill_keeper(Job(stamp=path.parent.name, handle=path.parent.name))
             path.write_bytes(written)
         yield
         for path in there:

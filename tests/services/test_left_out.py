@@ -5,7 +5,8 @@ Two pilots with one id of their CE are such a case, for the database keeps the i
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -103,6 +104,40 @@ def test_an_end_before_the_pilot_was_sent_makes_it_no_older(world: World) -> Non
 
     assert world.pilot(pilot).status is Status.DONE
     assert world.pilot(pilot).ended_at == world.now()
+
+
+class Poisoned(Fake):
+    """Passes on what the last pilot wrote into the file that tells its end."""
+
+    def __init__(self, lie: dict[str, Any]) -> None:
+        super().__init__()
+        self.lie = lie
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        answers = super().poll(jobs)
+        return [*answers[:-1], answers[-1]._replace(**self.lie)]
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"exit_code": 99999999999},
+        {"exit_code": 10**4999},
+        {"ended_at": datetime(2026, 1, 1)},  # noqa: DTZ001 - that is the lie
+        {"ended_at": datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-12)))},
+        {"raw": "\0\udcff", "reason": "9" * 10**7},
+    ],
+    ids=["33 bits", "5000 digits", "no zone", "the year 9999", "texts"],
+)
+def test_one_pilot_cannot_stop_the_checks_of_a_ce(world: World, lie: dict[str, Any]) -> None:
+    ce = world.ce(a_ce(), queue_time=1, run_time=1)
+    world.sent(ce, 3)
+    world.wait(60)
+
+    result = check_pilots.check_pilots(world.with_driver(Poisoned(lie)), ce.name)
+
+    assert result.counts["moved"] == 3
+    assert world.statuses() == {"done": 3}
 
 
 def test_an_error_of_the_database_itself_is_not_halved() -> None:
