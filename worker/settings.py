@@ -93,7 +93,7 @@ class Settings(BaseModel):
     keep_failed_output: int = Field(default=3, ge=0, le=100)
     """Failed pilots whose output one check of a CE fetches and keeps at the most; 0 for none."""
 
-    time_limit: float = Field(default=150, gt=0, le=DAY)
+    time_limit: float = Field(default=150, ge=2, le=DAY)
     """Seconds until an execution that hangs is ended; the lease of its CE lasts a fifth longer."""
 
     keep_final_days: float = Field(default=30, ge=0, le=MOST_DAYS)
