@@ -98,6 +98,7 @@ def run_installs(page: Path, folder: Path) -> None:
             subprocess.run([ids.get(word, word) for word in words], check=True, cwd=folder)
 
 
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
 def test_the_service_can_read_its_settings_and_use_its_credentials(etc: Path) -> None:
     for name in ("database_url", "broker_url"):
         (etc / name).write_text(f"sqlite:///{etc}/{name}.sqlite\n", encoding="utf-8")

@@ -95,7 +95,7 @@ def test_a_command_that_is_ended_says_so_and_leaves_nothing_half_done(
     here: Database, cli: Cli, tmp_path: Path, number: signal.Signals, code: int, line: str
 ) -> None:
     mark = tmp_path / "begun"
-    words = json.dumps(["sh", "-c", f"echo $$ > {mark}; sleep 1000"])
+    words = json.dumps(["/bin/sh", "-c", f"echo $$ > {mark}; sleep 1000"])
     cli.ok("vo", "set", "default", "--source", "kind=command", "--source", f"command={words}")
     with subprocess.Popen(
         [sys.executable, "-m", "worker", "vo", "ask", "default"],
@@ -125,7 +125,7 @@ def test_a_command_that_is_ended_says_so_and_leaves_nothing_half_done(
 )
 @pytest.mark.parametrize("command", ["ce list", "status --json", "--help"])
 def test_an_output_that_takes_nothing_is_one_line(where: str, line: str, command: str) -> None:
-    words = ["sh", "-c", f'exec "$0" -m worker {command} {where}', sys.executable]
+    words = ["/bin/sh", "-c", f'exec "$0" -m worker {command} {where}', sys.executable]
     done = subprocess.run(words, check=False, capture_output=True, text=True)
 
     assert (done.returncode, done.stderr) == (1, f"pilotage: {line}\n")
@@ -158,7 +158,7 @@ COLUMNS=80 "$PYTHON" -m worker status
 
 @pytest.mark.skipif(bool(Disk.problem()), reason="only root may mount a disk of its own")
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
-    words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", FULL_DISK]
+    words = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", FULL_DISK]
     environment = {
         "PATH": os.environ["PATH"],
         "PILOTAGE_HOME": str(tmp_path),

@@ -140,7 +140,9 @@ def test_the_commands_run_and_show_what_to_look_for(
             assert answer.code in (0, 1), f"{line}: {answer.err}"
             output += answer.out + answer.err
         else:
-            ran = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
+            ran = subprocess.run(
+                ["/bin/sh", "-c", line], capture_output=True, text=True, check=True
+            )
             output += ran.stdout
     shown = " ".join(output.split())
 

@@ -39,7 +39,8 @@ SELECT md5(CAST(n AS text)), :vo, :ce + n % {CES}, 'done', :now,
   FROM generate_series(1, {FINAL_PILOTS}) AS n
 """
 STEPS = """
-INSERT INTO transitions (pilot_id, became, at) SELECT id, 'reserved', :now FROM pilots
+INSERT INTO transitions (pilot_id, became, at)
+SELECT id, 'reserved', ended_at - interval '1 h' FROM pilots
 """
 ENDS = """
 INSERT INTO transitions (pilot_id, became, cause, at)
@@ -219,7 +220,7 @@ def postgresql_history(
             vo = a_vo().limited_to(1000).create(tx)
             ce, other, *_ = [a_ce().with_capacity(200).create(tx) for _ in range(CES)]
             tx.execute(text(HISTORY), {"vo": vo.id, "ce": ce.id, "now": NOW})
-            tx.execute(text(STEPS), {"now": NOW})
+            tx.execute(text(STEPS))
             tx.execute(text(ENDS))
             active = a_pilot().on(ce).for_vo(vo).submitted().due_at(NOW).create_many(tx, 20)
             a_pilot().on(ce).reserved().create_many(tx, 10)

@@ -111,7 +111,7 @@ def test_a_source_that_fails_leaves_the_last_answer_and_never_fails_the_tick(wor
 def test_a_command_gets_none_of_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PILOTAGE_DATABASE_URL", f"postgresql://me:{PASSWORD}@host/db")
     monkeypatch.setenv("OF_THE_HOST", "5")
-    command = ["sh", "-c", "env | grep -q ^PILOTAGE_ || echo $OF_THE_HOST"]
+    command = ["/bin/sh", "-c", "env | grep -q ^PILOTAGE_ || echo $OF_THE_HOST"]
     assert registry.ask("lhcb", {"kind": "command", "command": command}) == 5
 
 
