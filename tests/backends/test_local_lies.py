@@ -75,7 +75,7 @@ def test_a_pilot_that_hides_the_record_of_its_keeper_is_taken_for_ended_when_it_
     (world.place / job.stamp / "launch.json").unlink()
 
     assert world.look(job).status is Status.RUNNING
-    world.connect().tidy()
+    assert [answer.accepted for answer in world.connect().cancel([job])] == [True]
     until(lambda: start_ticks(pid) is None, "the keeper to be gone")
     assert world.until_final(job).status is not Status.RUNNING
 

@@ -84,8 +84,8 @@ class Folder:
         """Ask the pilot to end; say why that cannot be, or `None`. Its keeper does the waiting."""
         launched = self._open_launch()
         try:
-            has_keeper = launched is not None and _is_locked(launched)
-            if not has_keeper and self._end() is not None:
+            is_over = launched is not None and not _is_locked(launched)
+            if is_over and self._end() is not None:
                 return None
             if not self.path.is_dir():
                 return "there is no such process here"
