@@ -1,5 +1,6 @@
 """A CE of the back-end local for one test, and what the tests want to know of its processes."""
 
+import fcntl
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from tests.patience import until
 from worker.backends import registry
 from worker.backends.contract import Means
 from worker.backends.guard import Guard
+from worker.backends.local.keeper.files import LAUNCH
 from worker.backends.local.keeper.process import start_ticks
 from worker.backends.local.memory import safe_name
 from worker.backends.local.processes import _has_stamp, _stamp_of, send
@@ -92,6 +94,16 @@ class World:
         pid = self.keeper(job)
         os.kill(pid, signal.SIGKILL)
         until(lambda: start_ticks(pid) is None, "the keeper to be gone")
+        # A pilot that it was about to start holds its lock until it is the pilot's program.
+        until(lambda: self._is_free(job), "the lock of the keeper to be free")
+
+    def _is_free(self, job: Job) -> bool:
+        with (self.place / job.stamp / LAUNCH).open() as launch:
+            try:
+                fcntl.flock(launch, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
 
     def stamps(self) -> set[str]:
         """List the stamps of all folders, of other CEs too."""
