@@ -70,7 +70,8 @@ def test_status_and_top_say_that_no_worker_is_alive(
     day = "" if since.date() == datetime.now(UTC).date() else f"{since:%Y-%m-%d} "
     line = (
         f"! learn fired {times} times since {day}{since:%H:%M}Z and no worker has done it: "
-        "no worker takes the queue plan; start one, or 'pilotage up'"
+        "no worker takes the queue plan; "
+        "start one with 'celery -A pilotage worker -Q plan', or 'pilotage up'"
     )
     for word in ("status", "top"):
         assert (line in cli.ok(word).lines) is warned

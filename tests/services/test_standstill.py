@@ -75,7 +75,7 @@ def test_dead_workers_are_seen_after_a_few_firings_and_not_before(world: World) 
     assert sentence(plan, world.clock) == (
         f"{plan.task} fired 5 times since {began:%H:%M}Z and no worker has done it "
         f"(likewise {', '.join(plan.others)}): no worker takes the queue plan; "
-        "start one, or 'pilotage up'"
+        "start one with 'celery -A pilotage worker -Q plan', or 'pilotage up'"
     )
 
 
@@ -192,7 +192,8 @@ def test_a_queue_whose_workers_do_other_tasks_is_slow_and_not_dead(world: World)
     assert sentence(result, world.clock).endswith("the workers of the queue plan do not keep up")
     tick(world, times=4)
     assert sentence(standstills(world)[catalogue.PLAN], world.clock).endswith(
-        "no worker takes the queue plan; start one, or 'pilotage up'"
+        "no worker takes the queue plan; "
+        "start one with 'celery -A pilotage worker -Q plan', or 'pilotage up'"
     )
 
 

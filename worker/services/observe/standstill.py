@@ -58,10 +58,12 @@ def sentence(standstill: Standstill, now: datetime) -> str:
     """Write a standstill in one line."""
     day = "" if standstill.since.date() == now.date() else f"{standstill.since:%Y-%m-%d} "
     others = f" (likewise {', '.join(standstill.others)})" if standstill.others else ""
+    queue = standstill.queue
+    start = f"start one with 'celery -A pilotage worker -Q {queue}', or 'pilotage up'"
     why = (
-        f"the workers of the queue {standstill.queue} do not keep up"
+        f"the workers of the queue {queue} do not keep up"
         if standstill.alive
-        else f"no worker takes the queue {standstill.queue}; start one, or 'pilotage up'"
+        else f"no worker takes the queue {queue}; {start}"
     )
     return (
         f"{standstill.task} fired {standstill.firings} times since "
