@@ -109,8 +109,10 @@ class Processes:
         return found
 
     def end(self) -> None:
-        """End whatever is left."""
+        """End whatever is left, and take note of each end."""
         until(lambda: not self._kill(), "the end of all processes", pause=0.05)
+        for one in self._started:
+            ended(one)
 
     def _kill(self) -> bool:
         """Kill whatever is left; return whether there was something."""

@@ -5,6 +5,7 @@ Nothing but an error of the domain comes out, and one bad line spoils no other.
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -195,6 +196,7 @@ PLANTED: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.skipif(shutil.which("find") is None, reason="needs the program find")
 @pytest.mark.parametrize("lie", PLANTED)
 def test_what_a_pilot_puts_in_the_place_of_its_end_spoils_no_other(
     tmp_path: Path, lie: str
