@@ -18,7 +18,7 @@ from worker.backends.arc.answers import (
     read_word,
 )
 from worker.backends.arc.client import as_list
-from worker.backends.arc.memory import Known
+from worker.backends.arc.memory import JobRecord
 from worker.domain.ce_answers import Observed
 from worker.domain.pilot import Cause, Status
 
@@ -56,12 +56,14 @@ def info(told: Any) -> Details | None:
     return read_info(answer)
 
 
-def judge(state: str, known: Known | None = None, *, code: str = "200", after: float = 0) -> Judge:
+def judge(
+    state: str, known: JobRecord | None = None, *, code: str = "200", after: float = 0
+) -> Judge:
     return Judge(
         now=NOW + timedelta(seconds=after),
         delay=timedelta(seconds=300),
         words={JOB: Word(code=code, state=state, reason="OK")},
-        known={JOB: known} if known else {},
+        records={JOB: known} if known else {},
         owner="me",
     )
 
@@ -137,7 +139,7 @@ def test_a_queued_job_that_is_called_running_waits() -> None:
 
 
 def test_what_was_known_to_run_goes_on() -> None:
-    known = Known(job=JOB, stamp=STAMP, owner="me", started_at=NOW)
+    known = JobRecord(job=JOB, stamp=STAMP, owner="me", started_at=NOW)
     later = judge("RUNNING", known)
     assert not later.wants_details(JOB)
     assert seen(later).status is Status.RUNNING
@@ -145,7 +147,7 @@ def test_what_was_known_to_run_goes_on() -> None:
 
 
 def test_a_ce_that_gathers_nothing_is_believed_after_a_while() -> None:
-    known = Known(job=JOB, stamp=STAMP, owner="me", running_at=NOW)
+    known = JobRecord(job=JOB, stamp=STAMP, owner="me", running_at=NOW)
     assert seen(judge("RUNNING", known, after=299)).status is Status.SUBMITTED
     assert seen(judge("RUNNING", known, after=300)).status is Status.RUNNING
 
@@ -153,7 +155,7 @@ def test_a_ce_that_gathers_nothing_is_believed_after_a_while() -> None:
 def test_what_is_learnt_is_kept_from_the_first_time() -> None:
     first = judge("RUNNING")
     learnt = first.learnt(seen(first), None)
-    assert learnt == Known(job=JOB, stamp=STAMP, owner="me", running_at=NOW)
+    assert learnt == JobRecord(job=JOB, stamp=STAMP, owner="me", running_at=NOW)
     second = judge("RUNNING", learnt, after=60)
     learnt = second.learnt(seen(second, RUNS), RUNS)
     assert learnt is not None
@@ -172,7 +174,7 @@ def test_what_is_learnt_is_kept_from_the_first_time() -> None:
 def test_a_job_that_is_being_killed_is_what_it_was(
     started_at: datetime | None, status: Status
 ) -> None:
-    known = Known(job=JOB, stamp=STAMP, owner="me", started_at=started_at)
+    known = JobRecord(job=JOB, stamp=STAMP, owner="me", started_at=started_at)
     found = seen(judge("KILLING", known))
     assert (found.status, found.raw) == (status, "KILLING")
 
@@ -185,7 +187,7 @@ def test_an_unknown_job_is_absent(code: str, state: str) -> None:
 
 
 def test_an_unknown_job_of_another_identity_is_not_absent() -> None:
-    known = Known(job=JOB, stamp=STAMP, owner="who I was before")
+    known = JobRecord(job=JOB, stamp=STAMP, owner="who I was before")
     hidden = judge("None", known, code="404")
     assert hidden.observed(STAMP, JOB, None) is None
     assert hidden.is_hidden(JOB)

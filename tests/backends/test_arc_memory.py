@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import event
 
 from worker.backends.arc import memory
-from worker.backends.arc.memory import Identity, Known
+from worker.backends.arc.memory import Identity, JobRecord
 from worker.db.uow import UnitOfWork
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -13,9 +13,9 @@ LATER = NOW + timedelta(hours=1)
 ODD = "CN=Zoë \"'; --,O=x\ny"
 
 
-def job(number: int, owner: str = "me", **more: object) -> Known:
+def job(number: int, owner: str = "me", **more: object) -> JobRecord:
     told = {"job": f"job{number}", "stamp": f"{number:032x}", "owner": owner, **more}
-    return Known(**told)  # type: ignore[arg-type]
+    return JobRecord(**told)  # type: ignore[arg-type]
 
 
 def test_what_is_learnt_is_known(uow: UnitOfWork) -> None:
@@ -25,9 +25,9 @@ def test_what_is_learnt_is_known(uow: UnitOfWork) -> None:
         memory.learn(tx, "ce2", [job(1, ended_at=NOW)])
         memory.learn(tx, "ce1", [])
     with uow() as tx:
-        found = memory.known(tx, "ce1", ["job1", "job2", "job3", "nobody", "x'); --"])
+        found = memory.records(tx, "ce1", ["job1", "job2", "job3", "nobody", "x'); --"])
         assert found == {one.job: one for one in learnt}
-        assert memory.known(tx, "ce1", []) == {}
+        assert memory.records(tx, "ce1", []) == {}
         assert memory.of_owner(tx, "ce1", ODD) == {"job3": learnt[2]}
 
 
@@ -37,7 +37,7 @@ def test_a_job_begins_and_ends_once(uow: UnitOfWork) -> None:
         memory.learn(tx, "ce1", [job(1, running_at=LATER, started_at=LATER)])
         memory.learn(tx, "ce1", [job(1, ended_at=LATER)])
         memory.learn(tx, "ce1", [job(1, ended_at=LATER + timedelta(hours=1))])
-        assert memory.known(tx, "ce1", ["job1"])["job1"] == job(
+        assert memory.records(tx, "ce1", ["job1"])["job1"] == job(
             1, running_at=NOW, started_at=LATER, ended_at=LATER
         )
 
@@ -85,7 +85,7 @@ def test_a_thousand_jobs_are_one_statement(uow: UnitOfWork) -> None:
             tx.connection, "before_cursor_execute", lambda *told: said.append(str(told[2]))
         )
         memory.learn(tx, "ce1", thousand)
-        assert len(memory.known(tx, "ce1", names)) == 1000
+        assert len(memory.records(tx, "ce1", names)) == 1000
         memory.forget(tx, "ce1", names)
         assert memory.of_owner(tx, "ce1", "me") == {}
         assert len(said) == 4

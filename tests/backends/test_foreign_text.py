@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from worker.backends.arc import answers as arc
 from worker.backends.arc.client import Reply, as_list
-from worker.backends.arc.memory import Known
+from worker.backends.arc.memory import JobRecord
 from worker.backends.htcondor import answers as htcondor
 from worker.backends.slurm import answers as slurm
 from worker.backends.slurm import output as slurm_files
@@ -275,7 +275,7 @@ def test_whatever_arc_says_of_a_job_is_read(
         now=NOW,
         delay=timedelta(minutes=1),
         words={"j": arc.read_word(word)},
-        known={"j": Known(job="j", stamp=STAMPS[0], owner="me")},
+        records={"j": JobRecord(job="j", stamp=STAMPS[0], owner="me")},
         owner="me",
     )
 

@@ -6,9 +6,8 @@ from datetime import datetime
 import click
 
 from worker import wiring
-from worker.cli import show
+from worker.cli import options, show
 from worker.cli.groups import example
-from worker.cli.options import Ago, as_json
 from worker.cli.view import ended
 from worker.services.observe import failing
 from worker.services.observe.failing import Failures, Summary
@@ -16,13 +15,7 @@ from worker.services.operate import inventory
 
 
 @click.command(epilog=example("pilotage failures --since 24h --by cause,node --ce lyon"))
-@click.option(
-    "--since",
-    type=Ago(),
-    default="1h",
-    show_default=True,
-    help="From this moment on, or from so long ago.",
-)
+@options.since("1h")
 @click.option(
     "--by",
     metavar="WORDS",
@@ -40,7 +33,7 @@ from worker.services.operate import inventory
     show_default=True,
     help="Rows at the most.",
 )
-@as_json
+@options.as_json
 def failures(
     since: datetime, by: str, ce: str | None, vo: str | None, limit: int, as_json: bool
 ) -> None:

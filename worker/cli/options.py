@@ -49,12 +49,26 @@ def _bounded(context: click.Context, option: click.Parameter, text: str | None) 
     return text
 
 
+def one_page(command: Command) -> Command:
+    """Add which page of a list is shown."""
+    after = click.option(
+        "--after", help="Continue after the previous page (cursor printed below it)."
+    )
+    rows = click.option(
+        "--rows",
+        "limit",
+        type=click.IntRange(1, 10_000),
+        default=100,
+        show_default=True,
+        help="Rows at the most.",
+    )
+    return rows(after(command))
+
+
 def paged(command: Command) -> Command:
     """Add what a long list takes."""
+    command = one_page(command)
     for option in (
-        click.option("--after", help="Continue after the previous page (cursor printed below it)."),
-        click.option("--rows", "limit", type=click.IntRange(1, 10_000), default=100,
-                     show_default=True, help="Rows at the most."),
         click.option("--descending", is_flag=True, help="Reverse the order."),
         click.option("--sort", help="Order by this column."),
         click.option("--search", callback=_bounded,
@@ -115,6 +129,17 @@ class Ago(Moment):
     """A moment in UTC, or a time before now."""
 
     sign = -1
+
+
+def since(default: str) -> Callable[[Command], Command]:
+    """Return what adds --since, for what happened lately."""
+    return click.option(
+        "--since",
+        type=Ago(),
+        default=default,
+        show_default=True,
+        help="From this moment on, or from so long ago.",
+    )
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}

@@ -7,10 +7,9 @@ from typing import Any
 import click
 
 from worker import wiring
-from worker.cli import show
+from worker.cli import options, show
 from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
-from worker.cli.options import Ago, as_json
 from worker.domain.pilot import Status
 from worker.services.observe import reports
 from worker.services.observe.reports import Report
@@ -26,23 +25,9 @@ COLUMNS = (
 
 
 @click.command(epilog=example("pilotage report --since 7d --json"))
-@click.option(
-    "--since",
-    type=Ago(),
-    default="24h",
-    show_default=True,
-    help="From this moment on, or from so long ago.",
-)
-@click.option(
-    "--rows",
-    "limit",
-    type=click.IntRange(1, 10_000),
-    default=100,
-    show_default=True,
-    help="Rows at the most.",
-)
-@click.option("--after", help="Continue after the previous page (cursor printed below it).")
-@as_json
+@options.since("24h")
+@options.one_page
+@options.as_json
 def report(since: datetime, limit: int, after: str | None, as_json: bool) -> None:
     """Show the summaries that were stored, the latest first.
 

@@ -78,11 +78,14 @@ def _get(url: str, headers: Mapping[str, str], options: HttpOptions, connection:
 def _unpacked(content: bytes, encoding: str, url: str) -> str:
     """Decode a body. A small one may be packed from a very large one: no more is unpacked."""
     if encoding in ("gzip", "deflate"):
+        packed = zlib.decompressobj(_EITHER)
         try:
-            content = zlib.decompressobj(_EITHER).decompress(content, MOST + 1)
+            content = packed.decompress(content, MOST + 1)
         except zlib.error:
             raise DemandUnknown(_place(url), f"it is not {encoding}") from None
         _bound(content, url)
+        if not packed.eof:
+            raise DemandUnknown(_place(url), "its answer is cut short")
     elif encoding not in ("", "identity"):
         raise DemandUnknown(_place(url), f"it answered in {encoding[:40]!r}")
     return content.decode(errors="replace")

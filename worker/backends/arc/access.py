@@ -107,8 +107,8 @@ def proxy_owner(proxy: Proxy) -> str:
 
 def token_owner(token: str) -> str:
     """Name the identity: who issued the token, and for whom; empty if it does not say."""
-    told = claims(token)
-    return f"{told.get('iss', '')} {told['sub']}" if told.get("sub") else ""
+    stated = claims(token)
+    return f"{stated.get('iss', '')} {stated['sub']}" if stated.get("sub") else ""
 
 
 def _read_token(ce: str, vos: tuple[str, ...], path: Path) -> str:

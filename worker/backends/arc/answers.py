@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from worker.backends.arc import states
 from worker.backends.arc.client import as_list
-from worker.backends.arc.memory import Known
+from worker.backends.arc.memory import JobRecord
 from worker.domain.ce_answers import Observed
 from worker.domain.pilot import Status
 from worker.domain.texts import legible
@@ -92,38 +92,38 @@ def read_info(answer: Mapping[str, Any]) -> Details | None:
 
 def read_diagnosis(diagnosis: str | None, failure: str | None) -> Details:
     """Read what A-REX keeps of a job's end, where its information on the job is missing."""
-    told = dict(line.split("=", 1) for line in (diagnosis or "").splitlines() if "=" in line)
+    values = dict(line.split("=", 1) for line in (diagnosis or "").splitlines() if "=" in line)
     return Details(
-        exit_code=told.get("exitcode"),
+        exit_code=values.get("exitcode"),
         error=_text(failure),
-        started_at=_moment(told.get("LRMSStartTime")),
-        ended_at=_moment(told.get("LRMSEndTime")),
-        node=_text(told.get("nodename")),
+        started_at=_moment(values.get("LRMSStartTime")),
+        ended_at=_moment(values.get("LRMSEndTime")),
+        node=_text(values.get("nodename")),
     )
 
 
 def read_description(description: str | None) -> str | None:
-    """Find the name of a job in its description."""
-    found = _NAME.search(description or "")
-    return found[1] if found else None
+    """Read the name of a job from its description."""
+    name = _NAME.search(description or "")
+    return name[1] if name else None
 
 
 def _errors(activity: Mapping[str, Any]) -> str | None:
-    told = [str(one) for one in as_list(activity, "Error") if isinstance(one, str)]
-    return _text("; ".join(told))
+    errors = [error for error in as_list(activity, "Error") if isinstance(error, str)]
+    return _text("; ".join(errors))
 
 
-def _text(told: Any) -> str | None:
-    if not isinstance(told, str | int | float):
+def _text(value: Any) -> str | None:
+    if not isinstance(value, str | int | float):
         return None
-    return legible(str(told).strip())[:_LONGEST] or None
+    return legible(str(value).strip())[:_LONGEST] or None
 
 
-def _moment(told: Any) -> datetime | None:
+def _moment(value: Any) -> datetime | None:
     """Read a moment of either notation; one without a zone is of UTC."""
     for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y%m%d%H%M%SZ", "%Y-%m-%d %H:%M:%S"):
         with suppress(ValueError):
-            return datetime.strptime(str(told), form).replace(tzinfo=UTC)
+            return datetime.strptime(str(value), form).replace(tzinfo=UTC)
     return None
 
 
@@ -134,7 +134,7 @@ class Judge:
     now: datetime
     delay: timedelta
     words: Mapping[str, Word]
-    known: Mapping[str, Known]
+    records: Mapping[str, JobRecord]
     owner: str
 
     def wants_details(self, job: str) -> bool:
@@ -148,11 +148,11 @@ class Judge:
 
     def is_hidden(self, job: str) -> bool:
         """Return whether an unknown job was sent by another identity, which alone would see it."""
-        known = self.known.get(job)
-        return known is not None and known.owner != self.owner
+        record = self.records.get(job)
+        return record is not None and record.owner != self.owner
 
     def observed(self, stamp: str, job: str, details: Details | None) -> Observed | None:
-        """Say what a job is; `None` where the answer says nothing of it."""
+        """Return what a job is, or `None` where the answer says nothing about it."""
         word = self.words.get(job)
         if word is None:
             return None
@@ -161,15 +161,15 @@ class Judge:
             status = self._status(job, word, details)
             node = details.node if details and status is Status.RUNNING else None
             return Observed(stamp=stamp, handle=job, raw=raw, status=status, node=node)
-        seen = Observed(stamp=stamp, handle=job, raw=raw, reason=word.reason)
+        plain = Observed(stamp=stamp, handle=job, raw=raw, reason=word.reason)
         if word.code == "404" or (word.code == "200" and word.state in states.GONE):
-            return None if self.is_hidden(job) else seen._replace(absent=True)
-        return _ended(seen, word.state, details or Details()) if word.code == "200" else None
+            return None if self.is_hidden(job) else plain._replace(absent=True)
+        return _ended(plain, word.state, details or Details()) if word.code == "200" else None
 
-    def learnt(self, observed: Observed, details: Details | None) -> Known | None:
+    def learnt(self, observed: Observed, details: Details | None) -> JobRecord | None:
         """Return what is to be remembered of a job that was judged; `None` if nothing is new."""
         job, raw = observed.handle, observed.raw
-        before = self.known.get(job) or Known(job=job, stamp=observed.stamp, owner=self.owner)
+        before = self.records.get(job) or JobRecord(job=job, stamp=observed.stamp, owner=self.owner)
         after = before
         if raw == states.RUNNING and before.running_at is None:
             after = after._replace(running_at=self.now)
@@ -178,7 +178,7 @@ class Judge:
             after = after._replace(started_at=begun or self.now)
         if raw in states.ENDS and before.ended_at is None:
             after = after._replace(ended_at=self.now)
-        return None if after is self.known.get(job) else after
+        return None if after is self.records.get(job) else after
 
     def _status(self, job: str, word: Word, details: Details | None) -> Status | None:
         if word.state == states.KILLING:
@@ -187,23 +187,23 @@ class Judge:
             return states.STATES.get(word.state)
         if details is not None and details.runs:
             return Status.RUNNING
-        known = self.known.get(job)
-        since = known.running_at if known and known.running_at else self.now
+        record = self.records.get(job)
+        since = record.running_at if record and record.running_at else self.now
         return Status.RUNNING if self.now - since >= self.delay else Status.SUBMITTED
 
     def _has_started(self, job: str) -> bool:
-        known = self.known.get(job)
-        return known is not None and known.started_at is not None
+        record = self.records.get(job)
+        return record is not None and record.started_at is not None
 
 
-def _ended(seen: Observed, state: str, details: Details) -> Observed:
+def _ended(plain: Observed, state: str, details: Details) -> Observed:
     code = states.exit_code_of(details.exit_code, details.error)
     status, cause = states.STATES[state], None
     if states.is_cancellation(details.error):
         status = Status.CANCELLED
     elif status is Status.FAILED or (status is Status.DONE and code):
         status, cause = Status.FAILED, states.cause_of(details.error, code)
-    return seen._replace(
+    return plain._replace(
         status=status,
         cause=cause,
         reason=details.error,

@@ -16,7 +16,7 @@ from worker.backends.arc.answers import (
     read_word,
 )
 from worker.backends.arc.client import Rest, gathered
-from worker.backends.arc.memory import Known
+from worker.backends.arc.memory import JobRecord
 from worker.backends.arc.names import is_job_id, read_name
 from worker.backends.arc.session import Desk
 from worker.db.uow import Transaction
@@ -52,12 +52,12 @@ async def names(rest: Rest, jobs: Sequence[str]) -> dict[str, str]:
     return found
 
 
-async def ends(rest: Rest, jobs: Sequence[str], known: dict[str, Details]) -> dict[str, Details]:
+async def ends(rest: Rest, jobs: Sequence[str], details: dict[str, Details]) -> dict[str, Details]:
     """Return how jobs ended. Where the CE's information is older than the end, its notes tell."""
-    found = {job: known[job] for job in jobs if job in known and known[job].is_over}
-    missing = [job for job in jobs if job not in found][:ASKED_ALONE]
-    told = await gathered([_notes(rest, job) for job in missing])
-    return {**found, **dict(zip(missing, told, strict=True))}
+    whole = {job: details[job] for job in jobs if job in details and details[job].is_over}
+    missing = [job for job in jobs if job not in whole][:ASKED_ALONE]
+    noted = await gathered([_notes(rest, job) for job in missing])
+    return {**whole, **dict(zip(missing, noted, strict=True))}
 
 
 async def _notes(rest: Rest, job: str) -> Details:
@@ -83,12 +83,12 @@ class Listed:
 
 
 async def look_at(desk: Desk, rest: Rest, jobs: Sequence[Job]) -> list[Observed]:
-    """Look at some jobs; those of which nothing is known are left out."""
+    """Look at some jobs; those of which the CE says nothing are left out."""
     # What A-REX cannot have made it does not know.
     odd = [job for job in jobs if not is_job_id(job.handle)]
     stamps = {job.handle: job.stamp for job in jobs if is_job_id(job.handle)}
-    known = desk.read(lambda tx: memory.known(tx, desk.ce.name, list(stamps)))
-    seen, hidden = await _judged(desk, rest, stamps, known, whole=True)
+    records = desk.read(lambda tx: memory.records(tx, desk.ce.name, list(stamps)))
+    seen, hidden = await _judged(desk, rest, stamps, records, whole=True)
     if hidden:
         log.warning(
             "CE %s shows %d jobs of %s no longer: they were sent by another identity",
@@ -108,24 +108,29 @@ async def list_all(desk: Desk, rest: Rest) -> Listed:
         # An empty list is an empty answer; this one came from somebody who answers nothing.
         return Listed(jobs=[], complete=False)
     learnt = await _learn_names(desk, rest, [job for job in jobs if job not in before])
-    known = {job: one for job in jobs if (one := learnt.get(job) or before.get(job))}
-    stamps = {job: one.stamp for job, one in known.items() if one.stamp is not None}
-    seen, _ = await _judged(desk, rest, stamps, known, whole=False)
+    records = {job: one for job in jobs if (one := learnt.get(job) or before.get(job))}
+    stamps = {job: one.stamp for job, one in records.items() if one.stamp is not None}
+    seen, _ = await _judged(desk, rest, stamps, records, whole=False)
     there = set(jobs)
     gone = [job for job in before if job not in there]
     desk.note(lambda tx: memory.forget(tx, ce, gone))
     return Listed(
         jobs=[one for one in seen if not one.absent],
-        complete=len(known) == len(there) and len(seen) == len(stamps),
+        complete=len(records) == len(there) and len(seen) == len(stamps),
     )
 
 
 async def _judged(
-    desk: Desk, rest: Rest, stamps: Mapping[str, str], known: Mapping[str, Known], *, whole: bool
+    desk: Desk,
+    rest: Rest,
+    stamps: Mapping[str, str],
+    records: Mapping[str, JobRecord],
+    *,
+    whole: bool,
 ) -> tuple[list[Observed], list[str]]:
-    """Ask after the states of jobs, and for more where the state alone does not tell enough.
+    """Ask after the states of jobs, and for more where the state alone does not say enough.
 
-    Unless the whole is wanted, an end that was told before is not asked for again.
+    Unless the whole is wanted, an end that is on record is not asked for again.
     """
     ids = list(stamps)
     answers = await rest.jobs("status", ids)
@@ -133,22 +138,22 @@ async def _judged(
         now=desk.now(),
         delay=timedelta(seconds=desk.options.information_delay),
         words={job: read_word(answers[job]) for job in ids if job in answers},
-        known=known,
+        records=records,
         owner=rest.access.owner,
     )
     wanted = [
         job
         for job in judge.words
-        if judge.wants_details(job) and (whole or not _is_told(known.get(job)))
+        if judge.wants_details(job) and (whole or not _is_over(records.get(job)))
     ]
     details = await _details(rest, judge, wanted)
-    seen = [judge.observed(stamps[job], job, details.get(job)) for job in ids]
-    told = [one for one in seen if one is not None]
-    new = [judge.learnt(one, details.get(one.handle)) for one in told if not one.absent]
+    judged = [judge.observed(stamps[job], job, details.get(job)) for job in ids]
+    answered = [job for job in judged if job is not None]
+    new = [judge.learnt(job, details.get(job.handle)) for job in answered if not job.absent]
     changed = [one for one in new if one is not None]
     desk.note(lambda tx: memory.learn(tx, desk.ce.name, changed))
     hidden = [job for job in judge.words if judge.words[job].code == "404" and judge.is_hidden(job)]
-    return told, hidden
+    return answered, hidden
 
 
 async def _details(rest: Rest, judge: Judge, wanted: Sequence[str]) -> dict[str, Details]:
@@ -157,18 +162,18 @@ async def _details(rest: Rest, judge: Judge, wanted: Sequence[str]) -> dict[str,
     return {**details, **await ends(rest, over, details)}
 
 
-def _is_told(known: Known | None) -> bool:
-    return known is not None and known.ended_at is not None
+def _is_over(record: JobRecord | None) -> bool:
+    return record is not None and record.ended_at is not None
 
 
-async def _learn_names(desk: Desk, rest: Rest, jobs: Sequence[str]) -> dict[str, Known]:
+async def _learn_names(desk: Desk, rest: Rest, jobs: Sequence[str]) -> dict[str, JobRecord]:
     owner = rest.access.owner
-    learnt: dict[str, Known] = {}
+    learnt: dict[str, JobRecord] = {}
     # Written down piece by piece: a call that has no time for all is not in vain.
     for start in range(0, len(jobs), PIECE):
         found = await names(rest, jobs[start : start + PIECE])
         new = {
-            job: Known(job=job, stamp=_stamp(desk, name), owner=owner)
+            job: JobRecord(job=job, stamp=_stamp(desk, name), owner=owner)
             for job, name in found.items()
         }
         desk.note(partial(_learn, desk.ce.name, list(new.values())))
@@ -182,5 +187,5 @@ def _stamp(desk: Desk, name: str) -> str | None:
     return named.stamp if named is not None and named.ce in (None, desk.ce.name) else None
 
 
-def _learn(ce: str, jobs: Sequence[Known], tx: Transaction) -> None:
+def _learn(ce: str, jobs: Sequence[JobRecord], tx: Transaction) -> None:
     memory.learn(tx, ce, jobs)

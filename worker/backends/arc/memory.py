@@ -67,8 +67,8 @@ _JOB = arc_jobs.c
 _WHO = arc_identities.c
 
 
-class Known(NamedTuple):
-    """What was learnt of a job: whose it is, and what was told of it. Read by the thousand."""
+class JobRecord(NamedTuple):
+    """What is remembered of a job: whose it is, and what the CE said of it."""
 
     job: str
     stamp: str | None
@@ -78,7 +78,7 @@ class Known(NamedTuple):
     ended_at: datetime | None = None
 
 
-_AS_KNOWN = [_JOB[name] for name in Known._fields]
+_RECORD = [_JOB[name] for name in JobRecord._fields]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,23 +91,23 @@ class Identity:
     delegated_until: datetime | None = None
 
 
-def learn(tx: Transaction, ce: str, jobs: Iterable[Known]) -> None:
-    """Write down which job is whose, and what was told of it."""
+def learn(tx: Transaction, ce: str, jobs: Iterable[JobRecord]) -> None:
+    """Write down which job is whose, and what the CE said of it."""
     data = list(jobs)
     if data:
-        tx.execute(_learn(tx.dialect), {**encode(Known._fields, data), "ce": ce})
+        tx.execute(_learn(tx.dialect), {**encode(JobRecord._fields, data), "ce": ce})
 
 
-def known(tx: Transaction, ce: str, jobs: Sequence[str]) -> dict[str, Known]:
+def records(tx: Transaction, ce: str, jobs: Sequence[str]) -> dict[str, JobRecord]:
     """Read what was learnt of jobs."""
-    found = tx.execute(_known(tx.dialect), {**encode(("job",), ([j] for j in jobs)), "ce": ce})
-    return {row[0]: Known._make(row) for row in found}
+    stored = tx.execute(_records(tx.dialect), {**encode(("job",), ([j] for j in jobs)), "ce": ce})
+    return {row[0]: JobRecord._make(row) for row in stored}
 
 
-def of_owner(tx: Transaction, ce: str, owner: str) -> dict[str, Known]:
+def of_owner(tx: Transaction, ce: str, owner: str) -> dict[str, JobRecord]:
     """Read what was learnt of all jobs of an identity."""
-    found = tx.execute(select(*_AS_KNOWN).where(_JOB.ce == ce, _JOB.owner == owner))
-    return {row[0]: Known._make(row) for row in found}
+    stored = tx.execute(select(*_RECORD).where(_JOB.ce == ce, _JOB.owner == owner))
+    return {row[0]: JobRecord._make(row) for row in stored}
 
 
 def kept_long_enough(tx: Transaction, ce: str, owner: str, before: datetime) -> list[str]:
@@ -130,8 +130,8 @@ def forget(tx: Transaction, ce: str, jobs: Sequence[str]) -> None:
 def identities(tx: Transaction, ce: str, vo: str) -> list[Identity]:
     """Return under whose names a VO's pilots were sent, the latest first."""
     query = select(_WHO.owner, _WHO.used_at, _WHO.delegation, _WHO.delegated_until)
-    found = tx.execute(query.where(_WHO.ce == ce, _WHO.vo == vo).order_by(_WHO.used_at.desc()))
-    return [Identity(**row) for row in found.mappings()]
+    stored = tx.execute(query.where(_WHO.ce == ce, _WHO.vo == vo).order_by(_WHO.used_at.desc()))
+    return [Identity(**row) for row in stored.mappings()]
 
 
 def used(tx: Transaction, ce: str, vo: str, identity: Identity) -> None:
@@ -157,7 +157,7 @@ _COLUMNS: dict[str, Any] = {
 @cache
 def _learn(dialect: str) -> Executable:
     made = insert_rows(dialect, arc_jobs, _COLUMNS, ce=Text)
-    # What was told first stays: a job has one beginning and one end.
+    # What the CE said first stays: a job has one beginning and one end.
     later = {
         name: func.coalesce(_JOB[name], made.excluded[name])
         for name in ("running_at", "started_at", "ended_at")
@@ -167,10 +167,10 @@ def _learn(dialect: str) -> Executable:
 
 
 @cache
-def _known(dialect: str) -> Executable:
+def _records(dialect: str) -> Executable:
     # As a set: a join would be read row by row against all jobs of the CE, on SQLite.
     wanted = select(rows(dialect, job=Text).c.job)
-    return select(*_AS_KNOWN).where(_JOB.ce == bindparam("ce", type_=Text), _JOB.job.in_(wanted))
+    return select(*_RECORD).where(_JOB.ce == bindparam("ce", type_=Text), _JOB.job.in_(wanted))
 
 
 @cache

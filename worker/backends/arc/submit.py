@@ -10,7 +10,7 @@ from worker.backends.arc.client import Reply, Rest, as_list, gathered
 from worker.backends.arc.delegation import provide
 from worker.backends.arc.description import SCRIPT, Description, bodies, describe
 from worker.backends.arc.look import names
-from worker.backends.arc.memory import Known
+from worker.backends.arc.memory import JobRecord
 from worker.backends.arc.names import read_name
 from worker.backends.arc.session import Desk
 from worker.domain.ce_answers import Order, Receipt
@@ -63,7 +63,7 @@ async def _send_some(
         return error
     # Before anything is uploaded; after a crash it is known which job waits for what.
     taken = [
-        Known(job=one.handle, stamp=one.stamp, owner=rest.access.owner)
+        JobRecord(job=one.handle, stamp=one.stamp, owner=rest.access.owner)
         for one in answered
         if one.handle is not None
     ]
