@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from worker.db import ces, health, maintenances, pilot_reads, pilots
+from worker.db.health import Health
 from worker.db.mover import Moved
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
@@ -42,7 +43,7 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
             reason = "the CE takes no more pilots"
             count = pilots.cancel_reserved(tx, waiting, reason, runtime.now())
             return TaskResult(counts={"cancelled": count})
-        hold = _hold(tx, ce, runtime.now())
+        hold = _hold(tx, ce, health.get(tx, ce_name), runtime.now())
         if hold is not None:
             return skipped(hold)
         ready = payloads.ready(tx, ce, set(waiting.values()))
@@ -63,11 +64,11 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
     """Return what `dispatch` would do now; change nothing and call no CE."""
-    barred = credentials.barred(runtime, ce_name)
+    barred, now = credentials.barred(runtime, ce_name), runtime.now()
     with runtime.database.uow() as tx:
-        ce = ces.get(tx, ce_name)
+        ce, record = ces.get(tx, ce_name), health.get(tx, ce_name)
         waiting = pilot_reads.unsent(tx, ce_name)
-        hindrance = _hold(tx, ce, runtime.now()) or _back_off(tx, ce, runtime.now())
+        hindrance = _hold(tx, ce, record, now) or _back_off(record, now)
         broken = payloads.ready(tx, ce, set(waiting.values())).broken
     if not ce.enabled or ce.draining:
         return TaskResult(counts={"would cancel": len(waiting)})
@@ -79,16 +80,14 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
     return TaskResult(counts={"would send": min(count, runtime.batch)}, lines=lines)
 
 
-def _back_off(tx: Transaction, ce: CE, now: datetime) -> str | None:
+def _back_off(record: Health, now: datetime) -> str | None:
     """Return why a CE is not called yet after calls that failed, or `None`."""
-    record = health.get(tx, ce.name)
     is_ahead = record.retry_at is not None and now < record.retry_at
     return reason_not_to_send(record, now) if is_ahead else None
 
 
-def _hold(tx: Transaction, ce: CE, now: datetime) -> str | None:
+def _hold(tx: Transaction, ce: CE, record: Health, now: datetime) -> str | None:
     """Return why nothing is to be sent to a CE that works, or `None`."""
-    record = health.get(tx, ce.name)
     if record.is_held(now):
         return f"held by hand: {record.sending_reason}"
     away = maintenances.current(tx, now).get(ce.name)
