@@ -114,7 +114,7 @@ def test_a_dry_run_of_dispatch_says_what_stands_in_the_way(world: World) -> None
     world.wait(60)
     world.reconcile(ce)
     pauses.pause(world.runtime(), ce.name, "new disks")
-    held = TaskResult(counts={"would send": 0}, lines=("held by hand: new disks",))
+    held = TaskResult(counts={"would cancel": 3}, lines=("held by hand: new disks",))
     assert run(world.runtime()) == held
 
 

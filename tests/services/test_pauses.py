@@ -15,7 +15,6 @@ from worker.db.sending import SendingChange
 from worker.domain.ce import CE
 from worker.domain.errors import Invalid, NotFound, UnknownCE
 from worker.domain.pilot import Status
-from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
 from worker.domain.vo import DEFAULT_VO
 from worker.services.observe import overview
@@ -109,7 +108,7 @@ def test_a_pause_by_hand_holds_whatever_is_learnt_until_somebody_says_so(world: 
 
 
 @pytest.mark.parametrize("how", ["a pause", "a maintenance"])
-def test_what_is_reserved_at_a_held_ce_is_not_sent_until_the_hold_is_over(
+def test_what_is_reserved_at_a_held_ce_is_cancelled_and_nothing_is_sent(
     world: World, how: str
 ) -> None:
     ce = world.ce()
@@ -121,11 +120,12 @@ def test_what_is_reserved_at_a_held_ce_is_not_sent_until_the_hold_is_over(
         pauses.add_maintenance(world.database, ce.name, world.clock, ends, "new disks")
 
     done = dispatch(world.runtime(), ce.name)
-    assert done.outcome is Outcome.SKIPPED
+    assert done.counts == {"cancelled": 2}
     assert done.lines[0].endswith(": new disks")
-    assert world.statuses() == {"reserved": 2}
+    assert world.statuses() == {"cancelled": 2}
 
     world.wait(hours=1)
+    world.reserve(ce, 2)
     assert dispatch(world.runtime(), ce.name).counts["submitted"] == 2
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from worker.db import ces, demands, maintenances, slots, vos
 from worker.db.demands import Answer
+from worker.db.health import Health
 from worker.db.maintenances import Maintenance
 from worker.db.slots import CESlots
 from worker.db.uow import Transaction
 from worker.domain.calls import reason_not_to_send
+from worker.domain.ce import CE
 from worker.domain.vo import VO
 from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import evaluate
@@ -133,20 +135,29 @@ def _open_to(ce: str, situation: Situation) -> frozenset[str] | None:
     return allowed and allowed - without_credential
 
 
-def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
-    """Return the first reason why a CE gets no pilots of this VO at all, or `None`."""
-    away = situation.maintenances.get(ce.name)
-    no_credential = situation.unusable.get(situation.vo.name, {}).get(ce.name)
+def closed_to_all(
+    ce: CE | CESlots, state: Health | CESlots, away: Maintenance | None, now: datetime
+) -> str | None:
+    """Return the first reason why a CE takes no pilots of anybody, or `None`."""
     reasons = (
         (not ce.enabled, "the CE is disabled"),
         (ce.draining, "the CE is draining"),
-        (not ce.allowed, "the CE is for other VOs"),
-        (ce.is_held(situation.now), f"held by hand: {ce.sending_reason}"),
+        (state.is_held(now), f"held by hand: {state.sending_reason}"),
         (away is not None, away and f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}"),
-        (no_credential is not None, no_credential),
-        (_fails(ce, situation.now), reason_not_to_send(ce, situation.now)),
     )
     return next((str(sentence) for holds, sentence in reasons if holds), None)
+
+
+def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
+    """Return the first reason why a CE gets no pilots of this VO at all, or `None`."""
+    no_credential = situation.unusable.get(situation.vo.name, {}).get(ce.name)
+    reasons = (
+        closed_to_all(ce, ce, situation.maintenances.get(ce.name), situation.now),
+        None if ce.allowed else "the CE is for other VOs",
+        no_credential,
+        reason_not_to_send(ce, situation.now) if _fails(ce, situation.now) else None,
+    )
+    return next((sentence for sentence in reasons if sentence is not None), None)
 
 
 def _fails(ce: CESlots, now: datetime) -> bool:

@@ -2,8 +2,8 @@
 
 Claim (committed), call, record (committed). A crash or an error between the two commits leaves
 the pilots submitting; `reconcile` finds out by their stamps what became of them. A VO whose
-credential cannot be used now is left out of the claim, and its pilots stay as they are. So do all
-while somebody holds the CE, or it is in maintenance.
+credential cannot be used now is left out of the claim, and its pilots stay as they are. Those of a
+CE that takes none any longer were never sent: they are cancelled, and their slots are free again.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,6 +23,7 @@ from worker.domain.pilot import Cause, Move
 from worker.domain.schedule import Outcome
 from worker.services import ce_calls, credentials, payloads, records
 from worker.services.ce_calls import CECall
+from worker.services.facts import closed_to_all
 from worker.services.records import Recording
 from worker.services.runtime import Runtime, TaskResult, skipped
 
@@ -38,14 +39,10 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
         waiting = pilot_reads.unsent(tx, ce_name)
         if not waiting:
             return skipped("nothing is reserved")
-        if not ce.enabled or ce.draining:
-            # Its pilots were never sent: their slots are free again.
-            reason = "the CE takes no more pilots"
-            count = pilots.cancel_reserved(tx, waiting, reason, runtime.now())
-            return TaskResult(counts={"cancelled": count})
-        hold = _hold(tx, ce, health.get(tx, ce_name), runtime.now())
-        if hold is not None:
-            return skipped(hold)
+        closed = _closed(tx, ce, health.get(tx, ce_name), runtime.now())
+        if closed is not None:
+            count = pilots.cancel_reserved(tx, waiting, closed, runtime.now())
+            return TaskResult(counts={"cancelled": count}, lines=(closed,))
         ready = payloads.ready(tx, ce, set(waiting.values()))
         left_out = _left_out({**ready.broken, **barred}, waiting)
         sendable = sum(vo not in left_out for vo in waiting.values())
@@ -68,12 +65,12 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
     with runtime.database.uow() as tx:
         ce, record = ces.get(tx, ce_name), health.get(tx, ce_name)
         waiting = pilot_reads.unsent(tx, ce_name)
-        hindrance = _hold(tx, ce, record, now) or _back_off(record, now)
+        closed, back_off = _closed(tx, ce, record, now), _back_off(record, now)
         broken = payloads.ready(tx, ce, set(waiting.values())).broken
-    if not ce.enabled or ce.draining:
-        return TaskResult(counts={"would cancel": len(waiting)})
-    if hindrance is not None:
-        return TaskResult(counts={"would send": 0}, lines=(hindrance,))
+    if closed is not None:
+        return TaskResult(counts={"would cancel": len(waiting)}, lines=(closed,))
+    if back_off is not None:
+        return TaskResult(counts={"would send": 0}, lines=(back_off,))
     left_out = _left_out({**broken, **barred}, waiting)
     count = sum(vo not in left_out for vo in waiting.values())
     lines = tuple(left_out.values())
@@ -86,12 +83,9 @@ def _back_off(record: Health, now: datetime) -> str | None:
     return reason_not_to_send(record, now) if is_ahead else None
 
 
-def _hold(tx: Transaction, ce: CE, record: Health, now: datetime) -> str | None:
-    """Return why nothing is to be sent to a CE that works, or `None`."""
-    if record.is_held(now):
-        return f"held by hand: {record.sending_reason}"
-    away = maintenances.current(tx, now).get(ce.name)
-    return None if away is None else f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}"
+def _closed(tx: Transaction, ce: CE, record: Health, now: datetime) -> str | None:
+    """Return why a CE takes no more pilots, or `None`."""
+    return closed_to_all(ce, record, maintenances.current(tx, now).get(ce.name), now)
 
 
 def _send(
