@@ -135,7 +135,7 @@ def _open_to(ce: str, situation: Situation) -> frozenset[str] | None:
     return allowed and allowed - without_credential
 
 
-def closed_to_all(
+def why_it_takes_none(
     ce: CE | CESlots, state: Health | CESlots, away: Maintenance | None, now: datetime
 ) -> str | None:
     """Return the first reason why a CE takes no pilots of anybody, or `None`."""
@@ -152,7 +152,7 @@ def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
     """Return the first reason why a CE gets no pilots of this VO at all, or `None`."""
     no_credential = situation.unusable.get(situation.vo.name, {}).get(ce.name)
     reasons = (
-        closed_to_all(ce, ce, situation.maintenances.get(ce.name), situation.now),
+        why_it_takes_none(ce, ce, situation.maintenances.get(ce.name), situation.now),
         None if ce.allowed else "the CE is for other VOs",
         no_credential,
         reason_not_to_send(ce, situation.now) if _fails(ce, situation.now) else None,

@@ -23,7 +23,7 @@ from worker.domain.pilot import Cause, Move
 from worker.domain.schedule import Outcome
 from worker.services import ce_calls, credentials, payloads, records
 from worker.services.ce_calls import CECall
-from worker.services.facts import closed_to_all
+from worker.services.facts import why_it_takes_none
 from worker.services.records import Recording
 from worker.services.runtime import Runtime, TaskResult, skipped
 
@@ -39,10 +39,10 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
         waiting = pilot_reads.unsent(tx, ce_name)
         if not waiting:
             return skipped("nothing is reserved")
-        closed = _closed(tx, ce, health.get(tx, ce_name), runtime.now())
-        if closed is not None:
-            count = pilots.cancel_reserved(tx, waiting, closed, runtime.now())
-            return TaskResult(counts={"cancelled": count}, lines=(closed,))
+        reason = _why_it_takes_none(tx, ce, health.get(tx, ce_name), runtime.now())
+        if reason is not None:
+            count = pilots.cancel_reserved(tx, waiting, reason, runtime.now())
+            return TaskResult(counts={"cancelled": count}, lines=(reason,))
         ready = payloads.ready(tx, ce, set(waiting.values()))
         left_out = _left_out({**ready.broken, **barred}, waiting)
         sendable = sum(vo not in left_out for vo in waiting.values())
@@ -65,10 +65,10 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
     with runtime.database.uow() as tx:
         ce, record = ces.get(tx, ce_name), health.get(tx, ce_name)
         waiting = pilot_reads.unsent(tx, ce_name)
-        closed, back_off = _closed(tx, ce, record, now), _back_off(record, now)
+        reason, back_off = _why_it_takes_none(tx, ce, record, now), _back_off(record, now)
         broken = payloads.ready(tx, ce, set(waiting.values())).broken
-    if closed is not None:
-        return TaskResult(counts={"would cancel": len(waiting)}, lines=(closed,))
+    if reason is not None:
+        return TaskResult(counts={"would cancel": len(waiting)}, lines=(reason,))
     if back_off is not None:
         return TaskResult(counts={"would send": 0}, lines=(back_off,))
     left_out = _left_out({**broken, **barred}, waiting)
@@ -83,9 +83,9 @@ def _back_off(record: Health, now: datetime) -> str | None:
     return reason_not_to_send(record, now) if is_ahead else None
 
 
-def _closed(tx: Transaction, ce: CE, record: Health, now: datetime) -> str | None:
+def _why_it_takes_none(tx: Transaction, ce: CE, record: Health, now: datetime) -> str | None:
     """Return why a CE takes no more pilots, or `None`."""
-    return closed_to_all(ce, record, maintenances.current(tx, now).get(ce.name), now)
+    return why_it_takes_none(ce, record, maintenances.current(tx, now).get(ce.name), now)
 
 
 def _send(
