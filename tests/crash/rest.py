@@ -1,7 +1,7 @@
 """Never lost, never twice: what is compared at the end, when nothing goes on any more."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -42,6 +42,7 @@ def at_rest(
         *one_of_each(rows, jobs, strangers),
         *fates(rows, {job.stamp: job for job in jobs}),
         *histories(connection, rows),
+        *counts(connection),
         *held_leases(connection, now),
     ]
 
@@ -110,6 +111,31 @@ def histories(connection: Connection, rows: Sequence[RowMapping]) -> list[str]:
     return found
 
 
+def counts(connection: Connection) -> list[str]:
+    """The counts that are kept are those of the pilots, and the tallies say what history says."""
+    kept, real = (dict(_pairs(connection, sql)) for sql in (_KEPT, _REAL))
+    told, done = (dict(_pairs(connection, sql)) for sql in (_TOLD, _DONE))
+    pruned = told.get(("", Status.RESERVED), 0) > done.get(("", Status.RESERVED), 0)
+    return [
+        *(
+            f"count: {kept.get(key, 0)} are kept of {key}, and there are {real.get(key, 0)}"
+            for key in sorted(kept.keys() | real.keys())
+            if kept.get(key, 0) != real.get(key, 0)
+        ),
+        *(
+            f"tally: {told.get(key, 0)} moves {key}, the history has {done.get(key, 0)}"
+            for key in sorted(told.keys() | done.keys())
+            if (told.get(key, 0) < done.get(key, 0) if pruned else told.get(key) != done.get(key))
+        ),
+    ]
+
+
+def _pairs(connection: Connection, sql: str) -> Iterator[tuple[tuple[object, ...], int]]:
+    for *key, number in connection.exec_driver_sql(sql):
+        if number:
+            yield tuple(key), int(number)
+
+
 def held_leases(connection: Connection, now: datetime) -> list[str]:
     """Nobody calls a CE any more, so nobody holds the right to."""
     held = select(leases.c.name).where(leases.c.holder.is_not(None), leases.c.until > now)
@@ -152,6 +178,20 @@ def _is_shown(job: RowMapping, now: datetime) -> bool:
     old = job["ends_at"] is not None and job["ends_at"] <= now - LISTED_FOR
     return job["visible_at"] <= now and not forgotten and not old
 
+
+_KEPT = """
+SELECT ce_id, vo_id, status, sum(pilots) FROM (
+  SELECT ce_id, vo_id, status, pilots FROM pilot_counts
+  UNION ALL SELECT ce_id, vo_id, became, pilots FROM new_tallies
+  UNION ALL SELECT ce_id, vo_id, was, -pilots FROM new_tallies
+) AS parts WHERE status <> '' GROUP BY ce_id, vo_id, status"""
+_REAL = "SELECT ce_id, vo_id, status, count(*) FROM pilots GROUP BY ce_id, vo_id, status"
+# Where both statuses are the same, a cause was replaced.
+_TOLD = """
+SELECT was, became, sum(pilots) FROM (
+  SELECT was, became, pilots FROM tallies UNION ALL SELECT was, became, pilots FROM new_tallies
+) AS parts WHERE was <> became AND became <> '' GROUP BY was, became"""
+_DONE = "SELECT coalesce(was, ''), became, count(*) FROM transitions GROUP BY was, became"
 
 LISTED_FOR = timedelta(hours=1)
 """A simulated CE lists a job for so long after its end, if it is not told otherwise."""

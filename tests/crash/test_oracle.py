@@ -19,7 +19,7 @@ from worker.backends.sim.memory import sim_jobs
 from worker.db import ces, locks, mover, pilots, vos
 from worker.db.database import Database
 from worker.db.tables import pilots as rows
-from worker.db.tables import transitions
+from worker.db.tables import new_tallies, transitions
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Job, Order
 from worker.domain.pilot import Move, Status
@@ -181,6 +181,14 @@ def test_a_history_that_is_no_path_is_named(watched: Watched) -> None:
         assert [line.split(":")[0] for line in watched.promises.look()] == ["history"]
     said = watched.promises.at_rest(watched.clock)
     assert f"history: pilot {pilot.id} is done, it says running" in said
+
+
+def test_a_count_that_is_kept_wrongly_is_named(watched: Watched) -> None:
+    watched.make(a_pilot().on(watched.ce()).done())
+    watched.promises.begin()
+    assert not [line for line in end(watched) if line in ("count", "tally")]
+    watched.run(delete(new_tallies))
+    assert {"count", "tally"} <= set(end(watched))
 
 
 def end(watched: Watched) -> list[str]:

@@ -1,14 +1,20 @@
 """Checks: which pilots are due, and what a check leaves behind that changed no status."""
 
+from datetime import datetime
+
 import pytest
 
 from tests.expectations import broken_by
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
 from worker.db import mover, pilot_reads, pilots
-from worker.db.uow import UnitOfWork
+from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.pilot import FINAL, Check, Move, Status
 
 LATER = NOW + MINUTE
+
+
+def ids_due(tx: Transaction, ce: str, now: datetime, limit: int) -> list[int]:
+    return [pilot.id for pilot in pilot_reads.due(tx, ce, now, limit)]
 
 
 def test_pilots_are_due_from_their_moment_on_the_most_overdue_first(uow: UnitOfWork) -> None:
@@ -19,10 +25,10 @@ def test_pilots_are_due_from_their_moment_on_the_most_overdue_first(uow: UnitOfW
         second = a_pilot().on(ce).due_at(NOW + 2 * MINUTE).create(tx)
         a_pilot().due_at(NOW).create(tx)
     with uow() as tx:
-        assert pilot_reads.due(tx, ce.name, NOW, 10) == []
-        assert pilot_reads.due(tx, ce.name, NOW + MINUTE, 10) == [first]
-        assert pilot_reads.due(tx, ce.name, NOW + 3 * MINUTE, 10) == [first, second, third]
-        assert pilot_reads.due(tx, ce.name, NOW + 3 * MINUTE, 2) == [first, second]
+        assert ids_due(tx, ce.name, NOW, 10) == []
+        assert ids_due(tx, ce.name, NOW + MINUTE, 10) == [first.id]
+        assert ids_due(tx, ce.name, NOW + 3 * MINUTE, 10) == [first.id, second.id, third.id]
+        assert ids_due(tx, ce.name, NOW + 3 * MINUTE, 2) == [first.id, second.id]
         assert pilot_reads.due(tx, "nowhere", NOW + 3 * MINUTE, 10) == []
 
 

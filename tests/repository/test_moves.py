@@ -4,15 +4,16 @@ import threading
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import select, text
 
 from tests.expectations import broken_by, refused
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
-from tests.patience import wait_for
+from tests.patience import until, wait_for
 from worker.db import mover, pilot_reads, retention
 from worker.db.database import Database
 from worker.db.mover import Moved
 from worker.db.pages import PageRequest
+from worker.db.tables import pilots
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.errors import UnknownCE, UnknownPilot
 from worker.domain.pilot import FINAL, MOVES, Cause, Move, Pilot, Status
@@ -326,28 +327,32 @@ def test_a_refused_move_stays_refused_when_it_becomes_legal_in_the_same_moment(
             a_pilot().on(ce).running().create(tx),
             a_pilot().on(ce).submitted().create(tx),
         )
+    # The one that runs already may not "run"; the other may.
+    steps = [Move(pilot_id=pilot.id, to=Status.RUNNING) for pilot in (running, submitted)]
+    moved: list[Moved] = []
 
-    def requeue() -> None:
+    def run() -> None:
+        with postgresql_database.uow() as tx:
+            moved.append(mover.move(tx, steps, LATEST))
+
+    def is_waiting() -> bool:
+        with postgresql_database.engine.connect() as connection:
+            waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            return bool(connection.execute(waiting).scalar_one())
+
+    runner = threading.Thread(target=run)
+    with postgresql_database.engine.connect() as holder, holder.begin():
+        # The statement has chosen its moves and waits for the lock of the second pilot.
+        lock = select(pilots.c.id).where(pilots.c.id == submitted.id).with_for_update()
+        holder.execute(lock).scalar_one()
+        runner.start()
+        until(is_waiting)
         with uow() as tx:
             move(tx, running, Status.SUBMITTED)
-
-    def between(connection: object, cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith("UPDATE pilots"):
-            while waiting:
-                thread = waiting.pop()
-                thread.start()
-                wait_for(thread)
-
-    waiting = [threading.Thread(target=requeue)]
-    event.listen(postgresql_database.engine, "before_cursor_execute", between)
+    wait_for(runner)
     with uow() as tx:
-        # The one that runs already may not "run"; the other may.
-        steps = [Move(pilot_id=pilot.id, to=Status.RUNNING) for pilot in (running, submitted)]
-        moved = mover.move(tx, steps, LATEST)
-    event.remove(postgresql_database.engine, "before_cursor_execute", between)
-    with uow() as tx:
-        found, steps_made = pilot_reads.get(tx, running.id), pilot_reads.history(tx, running.id)
+        after, steps_made = pilot_reads.get(tx, running.id), pilot_reads.history(tx, running.id)
 
-    assert moved == Moved(moved=frozenset({submitted.id}), refused=frozenset({running.id}))
-    assert found.status is Status.SUBMITTED
-    assert steps_made[-1].became is found.status
+    assert moved == [Moved(moved=frozenset({submitted.id}), refused=frozenset({running.id}))]
+    assert after.status is Status.SUBMITTED
+    assert steps_made[-1].became is after.status

@@ -80,7 +80,7 @@ def clean(yes: bool, force: bool, as_json: bool) -> None:
 @db.command(epilog=example("pilotage db verify"))
 @as_json
 def verify(as_json: bool) -> None:
-    """List what differs from the models. Tables, constraints, indexes; exit 1 if any does."""
+    """List what differs from the models. Tables, constraints, indexes, and counts; exit 1 if any."""
     differences = service.verify(wiring.database())
     if as_json:
         show.as_json({"database": str(wiring.database()), "differences": differences})
@@ -91,6 +91,19 @@ def verify(as_json: bool) -> None:
         raise SchemaDiffers(f"{wiring.database()}", show.counted(len(differences), "difference"))
     if not as_json:
         show.say(f"{wiring.database()} is as the models say")
+
+
+@db.command(epilog=example("pilotage db recount"))
+@as_json
+def recount(as_json: bool) -> None:
+    """Count the pilots anew. No pilot moves meanwhile."""
+    wrong = service.recount(wiring.database())
+    if as_json:
+        show.as_json({"database": str(wiring.database()), "mended": wrong})
+        return
+    for count in wrong:
+        show.say(count)
+    show.say(f"{show.counted(len(wrong), 'count')} mended" if wrong else "every count is right")
 
 
 @db.command(epilog=example("pilotage db status"))

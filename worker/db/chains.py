@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
-from worker.db import tables, updated_at
+from worker.db import tables, tally_triggers, updated_at
 from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL, SQLITE, shown
 from worker.db.revisions import newest, revisions
@@ -75,6 +75,9 @@ CORE_CHAIN = Chain(
         "ce_vos",
         "pilots",
         "transitions",
+        "new_tallies",
+        "pilot_counts",
+        "tallies",
         "outputs",
         "decisions",
         "ce_health",
@@ -224,6 +227,7 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
 def _reinstall_triggers(connection: Connection, chain: Chain) -> None:
     if connection.dialect.name == SQLITE:
         updated_at.reinstall_missing(connection, chain.metadata.sorted_tables)
+        tally_triggers.reinstall_missing(connection)
 
 
 def _sqlite_foreign_keys(connection: Connection, state: str) -> None:

@@ -9,13 +9,15 @@ import os
 import socket
 import sqlite3
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from worker.domain.errors import ConfigurationError, DatabaseUnavailable
 
@@ -30,6 +32,9 @@ TIMEOUTS = {
 SQLITE_BUSY_SECONDS = 10.0
 POOL_SIZE = 2
 """A connection costs seven times a transaction; more than two a process only queue."""
+
+PING_AFTER_SECONDS = 0.5
+"""A connection that was idle for longer is asked whether it still stands."""
 
 STATEMENTS = "sqlalchemy.engine"
 """The logger of statements: at the level INFO it writes each one."""
@@ -86,7 +91,6 @@ def _postgresql(url: URL, application: str, timeouts: Mapping[str, str], pool_si
         url,
         pool_size=pool_size,
         max_overflow=8,
-        pool_pre_ping=True,
         connect_args={
             "application_name": name,
             "connect_timeout": 10,
@@ -99,7 +103,29 @@ def _postgresql(url: URL, application: str, timeouts: Mapping[str, str], pool_si
         },
     )
     _forget_on_fork(engine)
+    _ping_after_a_pause(engine)
     return engine
+
+
+def _ping_after_a_pause(engine: Engine) -> None:
+    """Ask a connection that was idle whether it still stands; a busy one would say so at once.
+
+    So a unit of work that follows another one costs no round trip more, and one that follows a
+    call of a CE does not meet a server that was restarted meanwhile.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def note(connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["used_at"] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping(connection: Any, record: ConnectionPoolEntry, proxy: object) -> None:
+        if monotonic() - record.info.get("used_at", inf) < PING_AFTER_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.OperationalError as error:
+            raise InvalidatePoolError from error
 
 
 def _forget_on_fork(engine: Engine) -> None:

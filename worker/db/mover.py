@@ -1,7 +1,7 @@
 """The one function that changes a status, and writes the history with it.
 
-A move that the table of moves forbids is refused by the database itself: both statements ask for
-the status again.
+A move that the table of moves forbids is refused by the database itself, which asks for the status
+again under the lock of the pilot. Triggers count what moves (`tally_triggers`).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -11,21 +11,26 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Executable,
     Integer,
+    Select,
+    Subquery,
     Text,
     bindparam,
     case,
     cast,
     func,
     insert,
+    literal_column,
     null,
     select,
     update,
 )
 
+from worker.db.engine import POSTGRESQL
 from worker.db.rows import encode, rows
-from worker.db.tables import pilots, transitions
+from worker.db.tables import has_status, pilots, transitions
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import (
@@ -54,8 +59,8 @@ _MOVE = tuple(field.name for field in fields(Move))
 def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
     """Move pilots and write their history. What the table of moves forbids does not happen.
 
-    The history is written first: that statement locks the pilots in the order of their keys and
-    keeps only legal moves; the second changes exactly those. Both ask for the status again.
+    The pilots are locked in the order of their keys, and only legal moves are kept; the history is
+    written of exactly those that are made.
     """
     ids = frozenset(move.pilot_id for move in moves)
     if len(ids) != len(moves):
@@ -63,12 +68,11 @@ def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
     if not ids:
         return Moved(moved=frozenset(), refused=frozenset())
     parameters = {**_encoded(moves), "now": now}
-    history, change = _move(tx.dialect)
-    moved = frozenset(tx.execute(history, parameters).scalars().all())
-    if moved != ids:
-        # One that was refused may have become legal since; it stays refused.
-        parameters |= _encoded(move for move in moves if move.pilot_id in moved)
-    if moved:
+    if tx.dialect == POSTGRESQL:
+        moved = frozenset(tx.execute(_move_at_once(), parameters).scalars())
+    else:
+        history, change = _move_in_turn(tx.dialect)
+        moved = frozenset(tx.execute(history, parameters).scalars())
         tx.execute(change, parameters)
     return Moved(moved=moved, refused=ids - moved)
 
@@ -126,9 +130,32 @@ def _encoded(moves: Iterable[Move]) -> dict[str, Any]:
 
 
 @cache
-def _move(dialect: str) -> tuple[Executable, Executable]:
-    """Make the two statements of `move`: write the history of legal moves, then make them."""
-    new = rows(
+def _move_at_once() -> Executable:
+    """Make the one statement of `move`: lock the pilots, write their history, and move them."""
+    new = _rows(POSTGRESQL)
+    legal = _legal(new.c).with_for_update(of=pilots, key_share=True).cte("legal")
+    history = insert(transitions).from_select(_HISTORY, _steps(legal.c)).cte("history")
+    return (
+        update(pilots)
+        .where(pilots.c.id == legal.c.pilot_id)
+        .values(_changes(legal.c))
+        .returning(pilots.c.id)
+        .add_cte(history)
+    )
+
+
+@cache
+def _move_in_turn(dialect: str) -> tuple[Executable, Executable]:
+    """Make the two statements of `move` for a single writer: write the history, then move."""
+    new = _rows(dialect)
+    legal = _legal(new.c).cte("legal")
+    history = insert(transitions).from_select(_HISTORY, _steps(legal.c))
+    change = update(pilots).where(pilots.c.id == new.c.pilot_id, _is_legal(new.c))
+    return history.returning(transitions.c.pilot_id), change.values(_changes(new.c))
+
+
+def _rows(dialect: str) -> Subquery:
+    return rows(
         dialect,
         pilot_id=Integer,
         was=Text,
@@ -143,39 +170,44 @@ def _move(dialect: str) -> tuple[Executable, Executable]:
         ended_at=UtcDateTime,
         next_check_at=UtcDateTime,
     )
-    # As one word, not as a row of two: PostgreSQL plans a list of rows for ten milliseconds.
-    legal = (cast(pilots.c.status, Text) + ">" + new.c.to).in_(
-        [f"{was}>{became}" for was, became in LEGAL_MOVES]
-    ) & (func.coalesce(new.c.was, pilots.c.status) == pilots.c.status)
-    history = (
-        insert(transitions)
-        .from_select(
-            ["pilot_id", "was", "became", "cause", "raw", "reason", "at"],
-            select(
-                pilots.c.id,
-                pilots.c.status,
-                new.c.to,
-                new.c.cause,
-                new.c.raw,
-                new.c.reason,
-                _NOW,
-            )
-            .join_from(pilots, new, pilots.c.id == new.c.pilot_id)
-            .where(legal)
-            .order_by(pilots.c.id)
-            .with_for_update(of=pilots, key_share=True),
-        )
-        .returning(transitions.c.pilot_id)
+
+
+_HISTORY = ("pilot_id", "was", "became", "cause", "raw", "reason", "at")
+
+
+def _legal(new: Any) -> Select[Any]:
+    """Select the legal moves, each with the status that the pilot has."""
+    given = [column for column in new if column.name != "was"]
+    return (
+        select(pilots.c.status.label("was"), *given)
+        .join_from(pilots, new.pilot_id.table, pilots.c.id == new.pilot_id)
+        .where(_is_legal(new))
+        .order_by(pilots.c.id)
     )
-    change = update(pilots).where(pilots.c.id == new.c.pilot_id, legal).values(_changes(new.c))
-    return history, change
+
+
+def _is_legal(new: Any) -> ColumnElement[bool]:
+    # As one word, not as a row of two: PostgreSQL plans a list of rows for ten milliseconds.
+    word = cast(pilots.c.status, Text) + ">" + new.to
+    legal: ColumnElement[bool] = word.in_(
+        [literal_column(f"'{was}>{became}'") for was, became in LEGAL_MOVES]
+    )
+    return legal & (func.coalesce(new.was, pilots.c.status) == pilots.c.status)
+
+
+def _steps(legal: Any) -> Select[Any]:
+    return select(
+        legal.pilot_id, legal.was, legal.to, legal.cause, legal.raw, legal.reason, _NOW
+    ).order_by(legal.pilot_id)
 
 
 def _changes(new: Any) -> dict[str, Any]:
     """Return the new value of each column of a pilot that moves."""
     old = pilots.c
     to = new.to
-    accepted = to.in_([Status.SUBMITTED, Status.RUNNING, Status.DONE]) | new.handle.is_not(None)
+    accepted = has_status([Status.SUBMITTED, Status.RUNNING, Status.DONE], to) | new.handle.is_not(
+        None
+    )
     began = func.coalesce(new.started_at, old.started_at)
     requeued = (old.status == Status.RUNNING) & (to == Status.SUBMITTED)
     return {
@@ -199,9 +231,9 @@ def _changes(new: Any) -> dict[str, Any]:
             (to == Status.SUBMITTED, null()),
             else_=began,
         ),
-        "ended_at": case((to.in_(FINAL), func.coalesce(new.ended_at, _NOW)), else_=null()),
+        "ended_at": case((has_status(FINAL, to), func.coalesce(new.ended_at, _NOW)), else_=null()),
         "next_check_at": case(
-            (to.in_(AT_CE), func.coalesce(new.next_check_at, _NOW)), else_=null()
+            (has_status(AT_CE, to), func.coalesce(new.next_check_at, _NOW)), else_=null()
         ),
         "updated_at": _NOW,
     }

@@ -23,12 +23,14 @@ from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.pilot_search import COLUMNS, begins_with, directed, has_handle, matches, ordered
 from worker.db.rows import encode, rows
 from worker.db.tables import ces, has_status, pilots, transitions, vos
+from worker.db.tallies import counted
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.errors import UnknownPilot
 from worker.domain.pilot import (
     OCCUPYING,
     Pilot,
+    PilotToCheck,
     Status,
     Transition,
 )
@@ -101,9 +103,10 @@ def ces_with_due(tx: Transaction, now: datetime) -> list[str]:
     return list(tx.execute(query, {"now": now}).scalars())
 
 
-def due(tx: Transaction, ce: str, now: datetime, limit: int) -> list[Pilot]:
+def due(tx: Transaction, ce: str, now: datetime, limit: int) -> list[PilotToCheck]:
     """Return a CE's pilots whose check is due, the most overdue first, whatever their VO."""
-    return _pilots(tx, _DUE, {"ce": ce, "now": now, "limit": limit})
+    rows = tx.execute(_DUE, {"ce": ce, "now": now, "limit": limit})
+    return [PilotToCheck._make(row) for row in rows.all()]
 
 
 def get(tx: Transaction, pilot_id: int) -> Pilot:
@@ -166,20 +169,30 @@ def history(tx: Transaction, pilot_id: int) -> list[Transition]:
 
 def count_by_status(tx: Transaction) -> dict[Status, int]:
     """Count pilots by status; a status that no pilot has is left out."""
-    query = select(pilots.c.status, func.count().label("pilots")).group_by(pilots.c.status)
+    part = counted()
+    number = func.sum(part.c.pilots)
+    query = (
+        select(part.c.status, number.label("pilots"))
+        .where(has_status(Status, part.c.status))
+        .group_by(part.c.status)
+        .having(number != 0)
+    )
     counts = {row.status: int(row.pilots) for row in tx.execute(query)}
     return {status: counts[status] for status in Status if status in counts}
 
 
 def count_occupying(tx: Transaction) -> dict[tuple[str, Status], int]:
     """Count the pilots that occupy a slot, by CE and status."""
+    part = counted()
+    number = func.sum(part.c.pilots)
     query = (
-        select(ces.c.name, pilots.c.status, func.count().label("pilots"))
-        .join_from(pilots, ces, pilots.c.ce_id == ces.c.id)
-        .where(has_status(OCCUPYING))
-        .group_by(ces.c.name, pilots.c.status)
+        select(ces.c.name, part.c.status, number.label("pilots"))
+        .join_from(part, ces, part.c.ce_id == ces.c.id)
+        .where(has_status(OCCUPYING, part.c.status))
+        .group_by(ces.c.name, part.c.status)
+        .having(number != 0)
     )
-    return {(row.name, row.status): row.pilots for row in tx.execute(query)}
+    return {(row.name, row.status): int(row.pilots) for row in tx.execute(query)}
 
 
 def latest_transitions(tx: Transaction, limit: int) -> list[tuple[str, Transition]]:
@@ -252,7 +265,9 @@ def _only(matches: list[Pilot], name: object) -> Pilot:
 
 
 _DUE = (
-    PILOTS.where(ces.c.name == bindparam("ce", type_=Text), pilots.c.next_check_at <= _NOW)
+    select(*(vos.c.name if name == "vo" else pilots.c[name] for name in PilotToCheck._fields))
+    .join_from(pilots, vos, pilots.c.vo_id == vos.c.id)
+    .where(pilots.c.ce_id == _CE_ID, pilots.c.next_check_at <= _NOW)
     .order_by(pilots.c.next_check_at, pilots.c.id)
     .limit(bindparam("limit", type_=Integer))
 )

@@ -10,7 +10,9 @@ from secrets import token_hex
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
     Executable,
+    Insert,
     Integer,
     Subquery,
     Text,
@@ -24,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from worker.db.engine import POSTGRESQL
 from worker.db.mover import Moved, move
 from worker.db.names import key_of
 from worker.db.rows import encode, rows
@@ -71,13 +74,8 @@ def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Res
     ]
     if not made:
         return []
-    data = [(stamp, room.vo_ids[vo], room.ce_ids[ce]) for stamp, vo, ce in made]
-    born = tx.execute(_reserve(tx.dialect, Status.RESERVED), {**encode(_BIRTH, data), "now": now})
-    ids = {row.stamp: row.id for row in born}
-    tx.execute(
-        _birth(tx.dialect, Status.RESERVED),
-        {**encode(("pilot_id",), ([i] for i in ids.values())), "now": now},
-    )
+    keys = ((stamp, room.vo_ids[vo], room.ce_ids[ce]) for stamp, vo, ce in made)
+    ids = _make(tx, Status.RESERVED, keys, now)
     return [Reserved(pilot_id=ids[stamp], stamp=stamp, vo=vo, ce=ce) for stamp, vo, ce in made]
 
 
@@ -88,13 +86,20 @@ def take_in(
 
     They begin in doubt. The jobs exist already, so no limit keeps them out.
     """
-    keys = key_of(tx, vos, vo), key_of(tx, ces, ce)
-    data = {**encode(_BIRTH, ((stamp, *keys) for stamp in stamps)), "now": now}
-    ids = {
-        row.stamp: int(row.id) for row in tx.execute(_reserve(tx.dialect, Status.SUBMITTING), data)
-    }
-    pilot_ids = encode(("pilot_id",), ([i] for i in ids.values()))
-    tx.execute(_birth(tx.dialect, Status.SUBMITTING), {**pilot_ids, "now": now})
+    vo_id, ce_id = key_of(tx, vos, vo), key_of(tx, ces, ce)
+    return _make(tx, Status.SUBMITTING, ((stamp, vo_id, ce_id) for stamp in stamps), now)
+
+
+def _make(
+    tx: Transaction, status: Status, data: Iterable[tuple[str, int, int]], now: datetime
+) -> dict[str, int]:
+    """Make new pilots with the beginning of their history; return the id of each stamp."""
+    parameters = {**encode(_BIRTH, data), "now": now}
+    new = tx.execute(_make_pilots(tx.dialect, status), parameters)
+    ids = {row.stamp: int(row.id) for row in new}
+    if tx.dialect != POSTGRESQL:
+        pilot_ids = encode(("pilot_id",), ([i] for i in ids.values()))
+        tx.execute(_begin_histories(tx.dialect, status), {**pilot_ids, "now": now})
     return ids
 
 
@@ -223,9 +228,9 @@ _CLAIMABLE = (
 
 
 @cache
-def _reserve(dialect: str, status: Status) -> Executable:
+def _make_pilots(dialect: str, status: Status) -> Executable:
     new = rows(dialect, stamp=Text, vo_id=Integer, ce_id=Integer)
-    return (
+    births = (
         insert(pilots)
         .from_select(
             [*_BIRTH, "status", "reserved_at", "updated_at"],
@@ -238,14 +243,22 @@ def _reserve(dialect: str, status: Status) -> Executable:
         )
         .returning(pilots.c.id, pilots.c.stamp)
     )
+    if dialect != POSTGRESQL:
+        return births
+    made = births.cte("made")
+    begun = _beginnings(made.c.id, status).cte("begun")
+    return select(made.c.id, made.c.stamp).add_cte(begun)
 
 
 @cache
-def _birth(dialect: str, status: Status) -> Executable:
-    new = rows(dialect, pilot_id=Integer)
+def _begin_histories(dialect: str, status: Status) -> Executable:
+    return _beginnings(rows(dialect, pilot_id=Integer).c.pilot_id, status)
+
+
+def _beginnings(pilot_id: ColumnElement[int], status: Status) -> Insert:
     return insert(transitions).from_select(
         ["pilot_id", "became", "at"],
-        select(new.c.pilot_id, literal(status, transitions.c.became.type), _NOW),
+        select(pilot_id, literal(status, transitions.c.became.type), _NOW),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Integer,
+    CompoundSelect,
     RowMapping,
     Select,
     Subquery,
@@ -18,22 +18,24 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    literal_column,
+    null,
     or_,
     select,
+    true,
+    union_all,
 )
 
-from worker.db.rows import encode, rows
+from worker.db.names import unknown
+from worker.db.rows import encode, is_among, keys_of, rows
 from worker.db.tables import ce_health, ce_vos, ces, has_status, pilots, vos
+from worker.db.tallies import counted
 from worker.db.types import KEY
 from worker.db.uow import Transaction
-from worker.domain.errors import NotFound, UnknownCE, UnknownVO
 from worker.domain.pilot import OCCUPYING, WAITING, Grant
 from worker.domain.sending import Sending, is_held
 
 UNLIMITED = 2**31
-
-_OCCUPIES = has_status(OCCUPYING)
-_WAITS = has_status(WAITING)
 
 
 class Room:
@@ -43,13 +45,13 @@ class Room:
         self,
         ce_rows: Mapping[str, Any],
         vo_rows: Mapping[str, Any],
-        by_ce: Mapping[int, Any],
+        by_ce: Mapping[int, tuple[int, int]],
         by_vo: Mapping[int, int],
         allowed: frozenset[tuple[int, int]],
     ) -> None:
         self.ce_ids = {name: int(ce.id) for name, ce in ce_rows.items()}
         self.vo_ids = {name: int(vo.id) for name, vo in vo_rows.items()}
-        self._ces = {name: _ce_room(ce, by_ce.get(ce.id)) for name, ce in ce_rows.items()}
+        self._ces = {name: _ce_room(ce, by_ce.get(ce.id, (0, 0))) for name, ce in ce_rows.items()}
         self._vos = {name: _vo_room(vo, by_vo.get(vo.id, 0)) for name, vo in vo_rows.items()}
         self._open_to_all = frozenset(name for name, ce in ce_rows.items() if ce.open_to_all)
         self._allowed = allowed
@@ -65,18 +67,27 @@ class Room:
 
 
 def lock_rooms(tx: Transaction, grants: Sequence[Grant]) -> Room:
-    """Lock the VOs and CEs of these grants, then count what they still have room for."""
-    vo_rows = _lock(tx, vos, {grant.vo for grant in grants}, UnknownVO)
-    ce_rows = _lock(tx, ces, {grant.ce for grant in grants}, UnknownCE)
-    limited = {row.id for row in vo_rows.values() if row.limit is not None}
-    closed = {row.id for row in ce_rows.values() if not row.open_to_all}
-    return Room(
-        ce_rows,
-        vo_rows,
-        by_ce=_count_by_ce(tx, {row.id for row in ce_rows.values()}),
-        by_vo=_count_by_vo(tx, limited) if limited else {},
-        allowed=_allowed(tx, closed) if closed else frozenset(),
-    )
+    """Lock the VOs and CEs of these grants, then count what they still have room for.
+
+    Counting is a statement of its own: it must see what stands after the locks were got.
+    """
+    vo_rows, ce_rows = _lock(tx, {grant.vo for grant in grants}, {grant.ce for grant in grants})
+    by_ce: dict[int, tuple[int, int]] = {}
+    by_vo: dict[int, int] = {}
+    allowed: set[tuple[int, int]] = set()
+    keys = {
+        "ces": keys_of(tx.dialect, (row.id for row in ce_rows.values())),
+        "vos": keys_of(tx.dialect, (row.id for row in vo_rows.values() if row.limit is not None)),
+        "closed": keys_of(tx.dialect, (row.id for row in ce_rows.values() if not row.open_to_all)),
+    }
+    for row in tx.execute(_counts(tx.dialect), keys):
+        if row.kind == "ce":
+            by_ce[row.ce_id] = int(row.occupying), int(row.waiting)
+        elif row.kind == "vo":
+            by_vo[row.vo_id] = int(row.occupying)
+        else:
+            allowed.add((row.ce_id, row.vo_id))
+    return Room(ce_rows, vo_rows, by_ce=by_ce, by_vo=by_vo, allowed=frozenset(allowed))
 
 
 def available_ces(tx: Transaction) -> Sequence[RowMapping]:
@@ -139,10 +150,10 @@ def count_by_vo(tx: Transaction) -> dict[str, tuple[int, int]]:
     return {row.name: (int(row.occupying), int(row.waiting)) for row in counted}
 
 
-def _ce_room(ce: Any, counted: Any) -> int:
+def _ce_room(ce: Any, counted: tuple[int, int]) -> int:
     if not ce.enabled or ce.draining:
         return 0
-    occupying, waiting = (counted.occupying, counted.waiting) if counted else (0, 0)
+    occupying, waiting = counted
     free = ce.capacity - occupying
     return int(free if ce.waiting_limit is None else min(free, ce.waiting_limit - waiting))
 
@@ -154,28 +165,16 @@ def _vo_room(vo: Any, occupying: int) -> int:
 
 
 def _lock(
-    tx: Transaction, table: Table, names: set[str], unknown: type[NotFound]
-) -> dict[str, Any]:
-    parameters = encode(("name",), ([name] for name in sorted(names)))
-    by_name = {row.name: row for row in tx.execute(_locked(tx.dialect, table), parameters)}
-    for name in sorted(names - by_name.keys()):
-        raise unknown(name)
-    return by_name
-
-
-def _count_by_ce(tx: Transaction, ids: set[int]) -> dict[int, Any]:
-    counted = tx.execute(_ce_counts(tx.dialect), encode(("id",), ([i] for i in ids)))
-    return {row.ce_id: row for row in counted}
-
-
-def _count_by_vo(tx: Transaction, ids: set[int]) -> dict[int, int]:
-    counted = tx.execute(_vo_counts(tx.dialect), encode(("id",), ([i] for i in ids)))
-    return {row.vo_id: row.occupying for row in counted}
-
-
-def _allowed(tx: Transaction, ids: set[int]) -> frozenset[tuple[int, int]]:
-    pairs = tx.execute(_permissions(tx.dialect), encode(("id",), ([i] for i in ids)))
-    return frozenset((row.ce_id, row.vo_id) for row in pairs)
+    tx: Transaction, vo_names: set[str], ce_names: set[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    locked: list[dict[str, Any]] = []
+    for table, names in ((vos, vo_names), (ces, ce_names)):
+        parameters = encode(("name",), ([name] for name in sorted(names)))
+        by_name = {row.name: row for row in tx.execute(_locked(tx.dialect, table), parameters)}
+        for name in sorted(names - by_name.keys()):
+            raise unknown(tx, table, name)
+        locked.append(by_name)
+    return locked[0], locked[1]
 
 
 @cache
@@ -191,46 +190,68 @@ def _locked(dialect: str, table: Table) -> Select[Any]:
 
 
 @cache
-def _ce_counts(dialect: str) -> Select[Any]:
-    return _occupation().join(_ids(dialect), pilots.c.ce_id == _ids(dialect).c.id)
-
-
-@cache
-def _vo_counts(dialect: str) -> Select[Any]:
-    ids = _ids(dialect)
-    return (
-        select(pilots.c.vo_id, func.count().label("occupying"))
-        .join(ids, pilots.c.vo_id == ids.c.id)
-        .where(_OCCUPIES)
-        .group_by(pilots.c.vo_id)
+def _counts(dialect: str) -> CompoundSelect[Any]:
+    """Count by CE and by VO, and list who may use the CEs that are not open to all."""
+    part = counted()
+    none = null().cast(KEY)
+    zero: ColumnElement[int] = literal_column("0")
+    occupying = func.sum(part.c.pilots)
+    waiting: ColumnElement[int] = func.sum(case((_waits(part), part.c.pilots), else_=0))
+    by_ce = (
+        select(
+            literal_column("'ce'").label("kind"),
+            part.c.ce_id,
+            none.label("vo_id"),
+            occupying.label("occupying"),
+            waiting.label("waiting"),
+        )
+        .where(is_among(dialect, part.c.ce_id, "ces"), _occupies(part))
+        .group_by(part.c.ce_id)
     )
+    by_vo = (
+        select(literal_column("'vo'"), none, part.c.vo_id, occupying, zero)
+        .where(is_among(dialect, part.c.vo_id, "vos"), _occupies(part))
+        .group_by(part.c.vo_id)
+    )
+    may_use = select(literal_column("'may use'"), ce_vos.c.ce_id, ce_vos.c.vo_id, zero, zero).where(
+        is_among(dialect, ce_vos.c.ce_id, "closed")
+    )
+    return union_all(by_ce, by_vo, may_use)
 
 
-@cache
-def _permissions(dialect: str) -> Select[Any]:
-    ids = _ids(dialect)
-    return select(ce_vos).join(ids, ce_vos.c.ce_id == ids.c.id)
+def _occupies(part: Subquery) -> ColumnElement[bool]:
+    return has_status(OCCUPYING, part.c.status)
 
 
-@cache
-def _ids(dialect: str) -> Subquery:
-    return rows(dialect, id=Integer)
+def _waits(part: Subquery) -> ColumnElement[bool]:
+    return has_status(WAITING, part.c.status)
 
 
-def _occupation() -> Select[Any]:
-    """Select, by CE, how many pilots occupy a slot, and how many of them wait."""
-    waiting: ColumnElement[int] = func.sum(case((_WAITS, 1), else_=0))
+def _occupation(*, vo_id: ColumnElement[int] | None = None) -> Subquery:
+    """Select, by CE, how many pilots occupy a slot, and how many of them wait; of one VO too."""
+    part = counted()
+    conditions = {"occupying": true(), "waiting": _waits(part)}
+    if vo_id is not None:
+        mine = part.c.vo_id == vo_id
+        conditions |= {"vo_occupying": mine, "vo_waiting": mine & _waits(part)}
     return (
-        select(pilots.c.ce_id, func.count().label("occupying"), waiting.label("waiting"))
-        .where(_OCCUPIES)
-        .group_by(pilots.c.ce_id)
+        select(
+            part.c.ce_id,
+            *(
+                func.sum(case((condition, part.c.pilots), else_=0)).label(name)
+                for name, condition in conditions.items()
+            ),
+        )
+        .where(_occupies(part))
+        .group_by(part.c.ce_id)
+        .subquery("counted_by_ce")
     )
 
 
 def _available() -> Select[Any]:
-    counted = _occupation().subquery("counted")
-    free = ces.c.capacity - func.coalesce(counted.c.occupying, 0)
-    may_wait = ces.c.waiting_limit - func.coalesce(counted.c.waiting, 0)
+    by_ce = _occupation()
+    free = ces.c.capacity - func.coalesce(by_ce.c.occupying, 0)
+    may_wait = ces.c.waiting_limit - func.coalesce(by_ce.c.waiting, 0)
     slots = case((may_wait < free, may_wait), else_=free)
     return (
         select(
@@ -239,7 +260,7 @@ def _available() -> Select[Any]:
             ces.c.success_rate,
             slots.label("available_slots"),
         )
-        .select_from(ces.outerjoin(counted, counted.c.ce_id == ces.c.id))
+        .select_from(ces.outerjoin(by_ce, by_ce.c.ce_id == ces.c.id))
         .where(ces.c.enabled, ~ces.c.draining, slots > 0)
         .order_by(ces.c.name)
     )
@@ -247,29 +268,28 @@ def _available() -> Select[Any]:
 
 _AVAILABLE = _available()
 
-_BY_VO = (
-    select(
-        vos.c.name,
-        func.count().label("occupying"),
-        func.sum(case((_WAITS, 1), else_=0)).label("waiting"),
+
+def _by_vo() -> Select[Any]:
+    part = counted()
+    return (
+        select(
+            vos.c.name,
+            func.sum(part.c.pilots).label("occupying"),
+            func.sum(case((_waits(part), part.c.pilots), else_=0)).label("waiting"),
+        )
+        .join_from(part, vos, part.c.vo_id == vos.c.id)
+        .where(_occupies(part))
+        .group_by(vos.c.name)
+        .having(func.sum(part.c.pilots) > 0)
     )
-    .join_from(pilots, vos, pilots.c.vo_id == vos.c.id)
-    .where(_OCCUPIES)
-    .group_by(vos.c.name)
-)
+
+
+_BY_VO = _by_vo()
 
 
 def _slots() -> Select[Any]:
     vo_id = bindparam("vo_id", type_=KEY)
-    mine = pilots.c.vo_id == vo_id
-    counted = (
-        _occupation()
-        .add_columns(
-            func.sum(case((mine, 1), else_=0)).label("vo_occupying"),
-            func.sum(case((mine & _WAITS, 1), else_=0)).label("vo_waiting"),
-        )
-        .subquery("counted")
-    )
+    by_ce = _occupation(vo_id=vo_id)
     permitted = exists().where(ce_vos.c.ce_id == ces.c.id, ce_vos.c.vo_id == vo_id)
     counts = ("occupying", "waiting", "vo_occupying", "vo_waiting")
     last_sent = (
@@ -283,13 +303,13 @@ def _slots() -> Select[Any]:
         select(
             *(ces.c[name] for name in _CE_COLUMNS),
             or_(ces.c.open_to_all, permitted).label("allowed"),
-            *(func.coalesce(counted.c[name], 0).label(name) for name in counts),
+            *(func.coalesce(by_ce.c[name], 0).label(name) for name in counts),
             last_sent.label("last_sent_at"),
             *(ce_health.c[name] for name in _HEALTH_COLUMNS),
         )
         .select_from(
             ces.join(ce_health, ce_health.c.ce_id == ces.c.id).outerjoin(
-                counted, counted.c.ce_id == ces.c.id
+                by_ce, by_ce.c.ce_id == ces.c.id
             )
         )
         .order_by(ces.c.name)

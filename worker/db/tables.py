@@ -6,8 +6,10 @@
      ├─── vo_demands    │
      ├──< credentials   │
      ├──< decisions >───┤
+     ├──< pilot_counts >┤
+     ├──< tallies >─────┤
      └──< pilots >──────┘
-             ├──< transitions        leases, reports
+             ├──< transitions        leases, new_tallies, reports
              └─── outputs
 
 A VO or CE that has pilots cannot be removed (RESTRICT): history must not vanish by accident.
@@ -37,12 +39,14 @@ from sqlalchemy import (
     text,
 )
 
+from worker.db.tally_triggers import follows
 from worker.db.types import JSON_VALUE, KEY, Strings, UtcDateTime, plain_text, words
 from worker.db.updated_at import keeps_updated_at
 from worker.domain.credential import CredentialKind
 from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Cause, Status
 from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
+from worker.domain.tally import Grain
 from worker.domain.vo import DEFAULT_VO
 
 NAMING = {
@@ -80,6 +84,18 @@ def _updated_at() -> Column[object]:
         UtcDateTime(),
         nullable=False,
         server_default=func.current_timestamp(),
+    )
+
+
+def _counted_moves(*, primary_key: bool = False) -> tuple[Column[Any], ...]:
+    """Make the columns of a move and of what is counted of it. No status and no cause are ''."""
+    move = ("was", "became", "cause")
+    return (
+        *(Column(n, String(16), nullable=False, primary_key=primary_key) for n in move),
+        Column("pilots", Integer, nullable=False),
+        Column("starts", Integer, nullable=False),
+        Column("seconds_to_start", Float, nullable=False),
+        Column("seconds_run", Float, nullable=False),
     )
 
 
@@ -285,6 +301,42 @@ transitions = Table(
         sqlite_where=text(f"became IN ({_quoted(FINAL)})"),
     ),
     comment="The history of each pilot. The first has no 'was'.",
+)
+
+new_tallies = Table(
+    "new_tallies",
+    metadata,
+    _key(),
+    Column("at", UtcDateTime(), nullable=False),
+    Column("ce_id", KEY, nullable=False),
+    Column("vo_id", KEY, nullable=False),
+    *_counted_moves(),
+    Index("ix_new_tallies_ce_id", "ce_id"),
+    comment="What has moved since the tallies were folded; triggers on pilots write it.",
+)
+# Whoever empties both begins with the pilots, and so leaves no tally of it.
+pilots.add_is_dependent_on(new_tallies)
+follows(pilots)
+
+pilot_counts = Table(
+    "pilot_counts",
+    metadata,
+    Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("status", words(Status, "status"), primary_key=True),
+    Column("pilots", Integer, nullable=False),
+    comment="How many pilots there are, without what new_tallies says.",
+)
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("grain", words(Grain, "grain"), primary_key=True),
+    Column("begins_at", UtcDateTime(), primary_key=True),
+    Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE"), primary_key=True),
+    *_counted_moves(primary_key=True),
+    comment="What has moved in each minute, hour or day; it outlives the pilots.",
 )
 
 outputs = Table(

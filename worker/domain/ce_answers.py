@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from worker.domain.pilot import Cause, Pilot, Status
+from worker.domain.pilot import AnyPilot, Cause, Status
 from worker.domain.vo import DEFAULT_VO
 
 
@@ -43,7 +43,7 @@ class Job(NamedTuple):
     vo: str = DEFAULT_VO
 
     @classmethod
-    def of(cls, pilot: Pilot) -> "Job":
+    def of(cls, pilot: AnyPilot) -> "Job":
         """Return the job of a pilot."""
         return cls(stamp=pilot.stamp, handle=pilot.handle or "", vo=pilot.vo)
 

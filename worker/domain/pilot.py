@@ -176,6 +176,27 @@ class Pilot(NamedTuple):
         return max((self.ended_at or now) - self.started_at, timedelta())
 
 
+class PilotToCheck(NamedTuple):
+    """A pilot as a check needs it: its CE may have it, and is asked about it."""
+
+    id: int
+    stamp: str
+    vo: str
+    status: Status
+    handle: str | None
+    attempts: int
+    misses: int
+    reserved_at: datetime
+    claimed_at: datetime | None
+    submitted_at: datetime | None
+    started_at: datetime | None
+    missing_since: datetime | None
+    cancel_requested_at: datetime | None
+
+
+AnyPilot = Pilot | PilotToCheck
+
+
 @dataclass(frozen=True, kw_only=True)
 class Transition:
     """One step in the history of a pilot. The first has no status before it."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from worker.domain.ce_answers import Job, Listing, Observed
-from worker.domain.pilot import AT_CE, FINAL, Pilot, Status
+from worker.domain.pilot import AT_CE, FINAL, AnyPilot, Pilot, Status
 from worker.domain.vo import DEFAULT_VO
 
 
@@ -80,7 +80,7 @@ def _is_over(pilot: Pilot, as_of: datetime) -> bool:
     return pilot.ended_at is not None and pilot.ended_at < as_of
 
 
-def covers(listing: Listing, pilot: Pilot) -> bool:
+def covers(listing: Listing, pilot: AnyPilot) -> bool:
     """Return whether a listing would show a pilot if its CE had it."""
     return listing.complete and (listing.vos is None or pilot.vo in listing.vos)
 

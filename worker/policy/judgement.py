@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from worker.domain.bounds import AHEAD
 from worker.domain.ce_answers import Listing, Observed
-from worker.domain.pilot import Cause, Check, Move, Pilot, Status
+from worker.domain.pilot import AnyPilot, Cause, Check, Move, Status
 from worker.policy.comparison import covers
 from worker.policy.failures import cause_of
 from worker.policy.polling import DOUBT_MISSES, after_failures, is_lost, next_check
@@ -41,7 +41,7 @@ class Judgement:
 
 
 def judge(
-    pilots: Iterable[Pilot],
+    pilots: Iterable[AnyPilot],
     answers: Iterable[Observed],
     now: datetime,
     *,
@@ -55,7 +55,9 @@ def judge(
     )
 
 
-def judge_failed_call(pilots: Iterable[Pilot], now: datetime, *, soonest: timedelta) -> list[Check]:
+def judge_failed_call(
+    pilots: Iterable[AnyPilot], now: datetime, *, soonest: timedelta
+) -> list[Check]:
     """Return the notes on pilots whose CE did not answer: the checks of each become rarer."""
     return [
         Check(
@@ -68,7 +70,7 @@ def judge_failed_call(pilots: Iterable[Pilot], now: datetime, *, soonest: timede
 
 
 def judge_missing(
-    in_doubt: Iterable[Pilot], listing: Listing, *, visibility_delay: timedelta
+    in_doubt: Iterable[AnyPilot], listing: Listing, *, visibility_delay: timedelta
 ) -> Judgement:
     """Judge the pilots in doubt that a listing lacks though it is complete and young enough."""
     listed = {job.stamp for job in listing.jobs}
@@ -79,7 +81,7 @@ def judge_missing(
     )
 
 
-def move_to(pilot: Pilot, answer: Observed, now: datetime, again: datetime) -> Move:
+def move_to(pilot: AnyPilot, answer: Observed, now: datetime, again: datetime) -> Move:
     """Return the move that an answer means.
 
     A job that was cancelled was cancelled by us if we asked for it; else somebody removed it.
@@ -105,7 +107,7 @@ def move_to(pilot: Pilot, answer: Observed, now: datetime, again: datetime) -> M
     )
 
 
-def _since_it_was_sent(pilot: Pilot, answer: Observed) -> Observed:
+def _since_it_was_sent(pilot: AnyPilot, answer: Observed) -> Observed:
     """Leave out a start or an end before the pilot was sent, for its age decides what is kept.
 
     One that was taken in was not sent by us, and may have run for long.
@@ -123,7 +125,7 @@ def _since_it_was_sent(pilot: Pilot, answer: Observed) -> Observed:
 
 
 def _verdict(
-    pilot: Pilot,
+    pilot: AnyPilot,
     answer: Observed | None,
     now: datetime,
     soonest: timedelta,
@@ -145,7 +147,7 @@ def _verdict(
     return move_to(pilot, answer, now, now + soonest)
 
 
-def _absent(pilot: Pilot, now: datetime, again: datetime) -> Move | Check:
+def _absent(pilot: AnyPilot, now: datetime, again: datetime) -> Move | Check:
     missing_since = pilot.missing_since or now
     if not is_lost(pilot.misses + 1, missing_since, now):
         return Check(pilot_id=pilot.id, next_check_at=again, missing=True)
@@ -153,21 +155,21 @@ def _absent(pilot: Pilot, now: datetime, again: datetime) -> Move | Check:
     return Move(pilot_id=pilot.id, was=pilot.status, to=Status.LOST, reason=reason)
 
 
-def _given_up_or_missed(pilot: Pilot) -> Move | Check:
+def _given_up_or_missed(pilot: AnyPilot) -> Move | Check:
     if pilot.misses + 1 >= DOUBT_MISSES:
         reason = f"{DOUBT_MISSES} complete listings of the CE lacked its stamp"
         return Move(pilot_id=pilot.id, was=Status.SUBMITTING, to=Status.LOST, reason=reason)
     return Check(pilot_id=pilot.id, next_check_at=None, missing=True)
 
 
-def _would_show(listing: Listing, pilot: Pilot, visibility_delay: timedelta) -> bool:
+def _would_show(listing: Listing, pilot: AnyPilot, visibility_delay: timedelta) -> bool:
     """Return whether a listing would show a pilot in doubt if its CE had it."""
     if pilot.claimed_at is None or not covers(listing, pilot):
         return False
     return listing.as_of > pilot.claimed_at + visibility_delay
 
 
-def _cause(pilot: Pilot, answer: Observed, now: datetime) -> Cause:
+def _cause(pilot: AnyPilot, answer: Observed, now: datetime) -> Cause:
     return cause_of(
         Cause.REMOVED if answer.status is Status.CANCELLED else answer.cause,
         answer.started_at or pilot.started_at,
@@ -177,6 +179,6 @@ def _cause(pilot: Pilot, answer: Observed, now: datetime) -> Cause:
     )
 
 
-def _since(pilot: Pilot) -> datetime:
+def _since(pilot: AnyPilot) -> datetime:
     """Return when the pilot came to its status."""
     return pilot.started_at or pilot.submitted_at or pilot.reserved_at

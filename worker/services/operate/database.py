@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.backends import registry
 from worker.backends.contract import Backend
-from worker.db import chains, pilot_reads, schema, server
+from worker.db import chains, pilot_reads, schema, server, tallies
 from worker.db.chains import CORE, CORE_CHAIN, Chain, ChainStanding, ChainState
 from worker.db.database import Database
 from worker.db.driver_errors import translated
@@ -140,8 +140,27 @@ def verify(database: Database) -> list[str]:
         for s in standings
         if s.place is not ChainState.CURRENT
     ]
-    differences = schema.differences(database.engine, database.chains)
-    return late + [str(difference) for difference in differences]
+    differing = [str(each) for each in schema.differences(database.engine, database.chains)]
+    return late + differing + ([] if late or differing else _wrong_counts(database))
+
+
+def recount(database: Database) -> list[str]:
+    """Write the counts of pilots anew; return what was wrong."""
+    require_current(database)
+    wrong = _wrong_counts(database)
+    if wrong:
+        with database.uow() as tx:
+            tallies.mend(tx)
+    return wrong
+
+
+def _wrong_counts(database: Database) -> list[str]:
+    with database.uow() as tx:
+        return [
+            f"count of pilots of VO {vo} on {ce}: {status} is {kept}, there are {real}; "
+            "'pilotage db recount' mends it"
+            for (ce, vo, status), (kept, real) in tallies.differences(tx).items()
+        ]
 
 
 def status(database: Database) -> list[ChainStatus]:

@@ -130,6 +130,16 @@ BUILT_IN = (
         every=60,
     ),
     Task(
+        name="tally",
+        about="Fold what has moved into the counts that status, slots and reports read.",
+        scope=Scope.GLOBAL,
+        run=_on_first_use("tally", "tally"),
+        plan=_on_first_use("tally", "plan"),
+        subjects=_no_subjects,
+        queue=PLAN,
+        every=30,
+    ),
+    Task(
         name="sweep",
         about="End pauses by hand and drains whose time is over.",
         scope=Scope.GLOBAL,

@@ -14,7 +14,7 @@ from worker.db.mover import Moved
 from worker.db.uow import Transaction
 from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import BackendError
-from worker.domain.pilot import AT_CE, Pilot, Status
+from worker.domain.pilot import AT_CE, PilotToCheck, Status
 from worker.policy.judgement import Judgement, judge, judge_failed_call
 from worker.services import ce_calls, records
 from worker.services.ce_calls import CECall
@@ -45,7 +45,7 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
     return TaskResult(counts={"would check": len(due)})
 
 
-def _check(call: CECall, due: Sequence[Pilot]) -> TaskResult:
+def _check(call: CECall, due: Sequence[PilotToCheck]) -> TaskResult:
     soonest = timedelta(seconds=call.options.check_soonest)
     try:
         answers = call.driver.poll([Job.of(pilot) for pilot in due])
@@ -70,7 +70,7 @@ def _check(call: CECall, due: Sequence[Pilot]) -> TaskResult:
 
 def _record(
     call: CECall,
-    due: Sequence[Pilot],
+    due: Sequence[PilotToCheck],
     answers: Sequence[Observed],
     judgement: Judgement,
     *,
@@ -112,7 +112,7 @@ def _record(
 
 
 def _note_left_out(
-    tx: Transaction, call: CECall, due: Sequence[Pilot], recording: Recording
+    tx: Transaction, call: CECall, due: Sequence[PilotToCheck], recording: Recording
 ) -> None:
     """Note a check without an answer of those whose answer cannot be stored."""
     left_out = [pilot for pilot in due if pilot.id in recording.left_out]
@@ -122,7 +122,7 @@ def _note_left_out(
 
 
 def _record_failure(
-    call: CECall, due: Sequence[Pilot], error: BackendError, soonest: timedelta
+    call: CECall, due: Sequence[PilotToCheck], error: BackendError, soonest: timedelta
 ) -> TaskResult:
     now = call.runtime.now()
     checks = judge_failed_call(due, now, soonest=soonest)
@@ -131,7 +131,7 @@ def _record_failure(
         return call.failed(tx, error, {"unanswered": len(due)})
 
 
-def _alive_though_unwanted(due: Sequence[Pilot], answers: Sequence[Observed]) -> list[Job]:
+def _alive_though_unwanted(due: Sequence[PilotToCheck], answers: Sequence[Observed]) -> list[Job]:
     """Return the jobs that are still alive though their end was asked for."""
     alive = {answer.stamp for answer in answers if answer.status in AT_CE}
     return [

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from worker.db import mover, outputs
 from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import BackendError
-from worker.domain.pilot import Cause, Move, Pilot, Status
+from worker.domain.pilot import Cause, Move, PilotToCheck, Status
 from worker.policy.failures import refined
 from worker.services.ce_calls import CECall
 
@@ -28,7 +28,7 @@ def is_wanted(call: CECall, moves: Iterable[Move]) -> bool:
     return limit > 0 and any(move.to is Status.FAILED for move in moves)
 
 
-def keep(call: CECall, failed: Sequence[Pilot], answers: Iterable[Observed]) -> None:
+def keep(call: CECall, failed: Sequence[PilotToCheck], answers: Iterable[Observed]) -> None:
     """Keep the output of some of the failed pilots, and read from it why they failed."""
     if call.is_over:
         return
@@ -58,7 +58,7 @@ def _refined(
     return {number: cause for number, cause in closer.items() if cause is not recorded[number]}
 
 
-def _fetch(call: CECall, failed: Sequence[Pilot]) -> dict[int, str]:
+def _fetch(call: CECall, failed: Sequence[PilotToCheck]) -> dict[int, str]:
     """Return the output of some pilots, by their ids."""
     began = time.monotonic()
     texts = {}

@@ -1,0 +1,247 @@
+"""Tallies: how many pilots there are, and what has moved, without reading a pilot.
+
+What moves is appended to `new_tallies`, in its own transaction and by the database itself. `fold`
+takes it from there into `pilot_counts` and the tallies of the minute. A count is the sum of both,
+read by one statement, so it is exact whether or not anything was folded.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    Executable,
+    Float,
+    Integer,
+    Row,
+    Subquery,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    union_all,
+)
+
+from worker.db.engine import POSTGRESQL
+from worker.db.rows import encode, insert_rows
+from worker.db.tables import (
+    ces,
+    has_status,
+    new_tallies,
+    pilot_counts,
+    pilots,
+    tallies,
+    vos,
+)
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+from worker.domain.pilot import Status
+from worker.domain.tally import Counts, Grain, Tally, begin_of
+
+FOLDED_AT_ONCE = 20_000
+"""New tallies that one fold takes; each is a row of Python for a moment."""
+
+GONE = ""
+"""Where a pilot is that was not made yet, or that was deleted."""
+
+_COUNTS = Counts._fields
+
+
+def counted() -> Subquery:
+    """Select how many pilots each VO has in each status at each CE, in parts to be summed."""
+    folded = select(
+        pilot_counts.c.ce_id, pilot_counts.c.vo_id, pilot_counts.c.status, pilot_counts.c.pilots
+    )
+    into, out_of = (
+        select(new_tallies.c.ce_id, new_tallies.c.vo_id, status, number)
+        for status, number in (
+            (new_tallies.c.became, new_tallies.c.pilots),
+            (new_tallies.c.was, -new_tallies.c.pilots),
+        )
+    )
+    return union_all(folded, into, out_of).subquery("counted")
+
+
+def fold(tx: Transaction, limit: int) -> int:
+    """Fold up to `limit` new tallies, the oldest first; return how many.
+
+    One execution at a time: the caller holds a lock.
+    """
+    new = tx.execute(_TAKE, {"limit": limit}).all()
+    kept = _of_existing(tx, new)
+    _add_counts(tx, kept)
+    _add_tallies(
+        tx,
+        (_part(Grain.MINUTE, row.at, row) for row in kept if row.became != GONE),
+    )
+    return len(new)
+
+
+def coarsen(tx: Transaction, grain: Grain, into: Grain, before: datetime, limit: int) -> int:
+    """Fold tallies that are older than a moment into those of a longer time; return how many."""
+    old = tx.execute(_OLD, {"grain": grain, "before": before, "limit": limit}).all()
+    _add_tallies(tx, (_part(into, row.begins_at, row) for row in old))
+    return len(old)
+
+
+def count_new(tx: Transaction) -> int:
+    """Count the tallies that were not folded yet."""
+    return int(tx.execute(select(func.count()).select_from(new_tallies)).scalar_one())
+
+
+def mend(tx: Transaction) -> None:
+    """Write the counts anew from the pilots themselves; nobody changes a pilot meanwhile."""
+    if tx.dialect == POSTGRESQL:
+        tx.execute(text("LOCK TABLE pilots IN SHARE MODE"))
+    while fold(tx, FOLDED_AT_ONCE):
+        pass
+    tx.execute(delete(pilot_counts))
+    real = _pilots_themselves()
+    names = ("ce_id", "vo_id", "status", "pilots")
+    tx.execute(insert(pilot_counts).from_select(names, select(*(real.c[n] for n in names))))
+
+
+def differences(tx: Transaction) -> dict[tuple[str, str, Status], tuple[int, int]]:
+    """Count the pilots themselves; return each CE, VO and status whose count differs.
+
+    The count that is kept comes first.
+    """
+    kept = _by_names(tx, counted())
+    real = _by_names(tx, _pilots_themselves())
+    return {
+        key: (kept.get(key, 0), real.get(key, 0))
+        for key in sorted(kept.keys() | real.keys())
+        if kept.get(key, 0) != real.get(key, 0)
+    }
+
+
+def _by_names(tx: Transaction, source: Subquery) -> dict[tuple[str, str, Status], int]:
+    number = func.sum(source.c.pilots)
+    query = (
+        select(
+            ces.c.name.label("ce"),
+            vos.c.name.label("vo"),
+            source.c.status.label("status"),
+            number.label("number"),
+        )
+        .join_from(source, ces, ces.c.id == source.c.ce_id)
+        .join(vos, vos.c.id == source.c.vo_id)
+        .where(has_status(Status, source.c.status))
+        .group_by(ces.c.name, vos.c.name, source.c.status)
+        .having(number != 0)
+    )
+    return {(row.ce, row.vo, Status(row.status)): int(row.number) for row in tx.execute(query)}
+
+
+def _pilots_themselves() -> Subquery:
+    return (
+        select(pilots.c.ce_id, pilots.c.vo_id, pilots.c.status, func.count().label("pilots"))
+        .group_by(pilots.c.ce_id, pilots.c.vo_id, pilots.c.status)
+        .subquery("real")
+    )
+
+
+def _part(grain: Grain, at: datetime, row: Row[Any]) -> tuple[Tally, Counts]:
+    """Return the tally that a row is a part of, and what it counts."""
+    move, counts = row[1 : len(_MOVE) + 1], row[len(_MOVE) + 1 :]
+    return Tally._make((grain, begin_of(grain, at), *move)), Counts._make(counts)
+
+
+def _of_existing(tx: Transaction, rows: Iterable[Row[Any]]) -> list[Row[Any]]:
+    """Leave out what is said of CEs and VOs that were removed since."""
+    ce_ids = set(tx.execute(select(ces.c.id)).scalars())
+    vo_ids = set(tx.execute(select(vos.c.id)).scalars())
+    return [row for row in rows if row.ce_id in ce_ids and row.vo_id in vo_ids]
+
+
+def _add_counts(tx: Transaction, rows: Iterable[Row[Any]]) -> None:
+    counts: dict[tuple[int, int, str], int] = defaultdict(int)
+    for row in rows:
+        counts[row.ce_id, row.vo_id, row.became] += row.pilots
+        counts[row.ce_id, row.vo_id, row.was] -= row.pilots
+    data = [(*key, n) for key, n in sorted(counts.items()) if n and key[2] != GONE]
+    if data:
+        names = ("ce_id", "vo_id", "status", "pilots")
+        tx.execute(_add_to_counts(tx.dialect), encode(names, data))
+
+
+def _add_tallies(tx: Transaction, parts: Iterable[tuple[Tally, Counts]]) -> None:
+    sums: dict[Tally, Counts] = {}
+    for tally, counts in parts:
+        sums[tally] = counts.plus(sums[tally]) if tally in sums else counts
+    if sums:
+        data = ((*tally, *counts) for tally, counts in sorted(sums.items()))
+        tx.execute(_add_to_tallies(tx.dialect), encode((*Tally._fields, *_COUNTS), data))
+
+
+_MOVE = Tally._fields[2:]
+
+_TAKE = (
+    delete(new_tallies)
+    .where(
+        new_tallies.c.id.in_(
+            select(new_tallies.c.id)
+            .order_by(new_tallies.c.id)
+            .limit(bindparam("limit", type_=Integer))
+        )
+    )
+    .returning(new_tallies.c.at, *(new_tallies.c[name] for name in (*_MOVE, *_COUNTS)))
+)
+
+_OLD_ONES = (
+    select(tallies.c.begins_at)
+    .where(
+        tallies.c.grain == bindparam("grain"),
+        tallies.c.begins_at < bindparam("before", type_=UtcDateTime()),
+    )
+    .order_by(tallies.c.begins_at)
+    .limit(bindparam("limit", type_=Integer))
+)
+_OLD = (
+    delete(tallies)
+    .where(
+        tallies.c.grain == bindparam("grain"),
+        tallies.c.begins_at <= select(func.max(_OLD_ONES.subquery().c.begins_at)).scalar_subquery(),
+    )
+    .returning(tallies.c.begins_at, *(tallies.c[name] for name in (*_MOVE, *_COUNTS)))
+)
+"""Whole minutes or hours: of one that was begun, nothing is left behind."""
+
+
+@cache
+def _add_to_counts(dialect: str) -> Executable:
+    columns = {"ce_id": Integer, "vo_id": Integer, "status": Text, "pilots": Integer}
+    new = insert_rows(dialect, pilot_counts, columns)
+    return _adding(new, pilot_counts, ["pilots"])
+
+
+@cache
+def _add_to_tallies(dialect: str) -> Executable:
+    columns = {
+        "grain": Text,
+        "begins_at": UtcDateTime,
+        "ce_id": Integer,
+        "vo_id": Integer,
+        "was": Text,
+        "became": Text,
+        "cause": Text,
+        "pilots": Integer,
+        "starts": Integer,
+        "seconds_to_start": Float,
+        "seconds_run": Float,
+    }
+    return _adding(insert_rows(dialect, tallies, columns), tallies, list(_COUNTS))
+
+
+def _adding(new: Any, table: Any, names: Iterable[str]) -> Executable:
+    """Return an insertion that adds to the rows that are there already."""
+    sums: Mapping[str, Any] = {name: table.c[name] + new.excluded[name] for name in names}
+    adding: Executable = new.on_conflict_do_update(
+        index_elements=list(table.primary_key.columns), set_=sums
+    )
+    return adding

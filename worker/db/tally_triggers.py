@@ -1,0 +1,147 @@
+"""Triggers that write a tally beside every change of a pilot's status, whoever makes it.
+
+What one statement changes is one row for each CE, VO and move. Nothing is read or locked for it,
+and a roll-back takes it away with the change, so counts stay exact under any number of writers.
+SQLite has no triggers for whole statements: there each pilot has a row of its own.
+
+The seconds are those of the pilots themselves: what the new row says more than the old one.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import DDL, Connection, Table, event, inspect
+
+from worker.db.engine import POSTGRESQL, SQLITE
+
+_INTO = """INSERT INTO new_tallies
+(at, ce_id, vo_id, was, became, cause, pilots, starts, seconds_to_start, seconds_run)"""
+
+# The plan of a function is made for the rows of its first call: with one row it would compare
+# each old pilot with each new one for ever after.
+_FUNCTION = """
+CREATE OR REPLACE FUNCTION pilotage_tally() RETURNS trigger LANGUAGE plpgsql
+SET enable_nestloop = off AS
+$$BEGIN
+  IF TG_OP = 'INSERT' THEN
+    {into}
+    SELECT max(updated_at), ce_id, vo_id, '', status, coalesce(cause, ''), count(*),
+           count(started_at), coalesce(sum({to_start}), 0), coalesce(sum({run}), 0)
+      FROM new_pilots AS n GROUP BY ce_id, vo_id, status, cause;
+  ELSIF TG_OP = 'DELETE' THEN
+    {into}
+    SELECT now(), ce_id, vo_id, status, '', '', count(*), 0, 0, 0
+      FROM old_pilots GROUP BY ce_id, vo_id, status;
+  ELSE
+    {into}
+    SELECT max(n.updated_at), n.ce_id, n.vo_id, o.status, n.status, coalesce(n.cause, ''),
+           count(*), count(n.started_at) - count(o.started_at),
+           coalesce(sum({to_start}), 0) - coalesce(sum({old_to_start}), 0),
+           coalesce(sum({run}), 0) - coalesce(sum({old_run}), 0)
+      FROM new_pilots AS n JOIN old_pilots AS o ON o.id = n.id AND o.status <> n.status
+     GROUP BY n.ce_id, n.vo_id, o.status, n.status, n.cause
+    UNION ALL
+    SELECT max(n.updated_at), n.ce_id, n.vo_id, n.status, n.status, coalesce(change.cause, ''),
+           sum(change.pilots), 0, 0, 0
+      FROM new_pilots AS n JOIN old_pilots AS o
+        ON o.id = n.id AND o.status = n.status AND o.cause <> n.cause,
+           LATERAL (VALUES (o.cause, -1), (n.cause, 1)) AS change(cause, pilots)
+     GROUP BY n.ce_id, n.vo_id, n.status, change.cause;
+  END IF;
+  RETURN NULL;
+END$$
+"""
+_POSTGRESQL = {
+    "insert": "AFTER INSERT ON pilots REFERENCING NEW TABLE AS new_pilots",
+    "update": "AFTER UPDATE ON pilots REFERENCING OLD TABLE AS old_pilots NEW TABLE AS new_pilots",
+    "delete": "AFTER DELETE ON pilots REFERENCING OLD TABLE AS old_pilots",
+}
+
+_SQLITE = {
+    "insert": """AFTER INSERT ON pilots FOR EACH ROW BEGIN {into}
+VALUES (NEW.updated_at, NEW.ce_id, NEW.vo_id, '', NEW.status, coalesce(NEW.cause, ''), 1,
+NEW.started_at IS NOT NULL, coalesce({to_start}, 0), coalesce({run}, 0)); END""",
+    "update": """AFTER UPDATE OF status ON pilots FOR EACH ROW WHEN OLD.status <> NEW.status
+BEGIN {into} VALUES (NEW.updated_at, NEW.ce_id, NEW.vo_id, OLD.status, NEW.status,
+coalesce(NEW.cause, ''), 1, (NEW.started_at IS NOT NULL) - (OLD.started_at IS NOT NULL),
+coalesce({to_start}, 0) - coalesce({old_to_start}, 0), coalesce({run}, 0) - coalesce({old_run}, 0));
+END""",
+    "refine": """AFTER UPDATE OF cause ON pilots FOR EACH ROW
+WHEN OLD.status = NEW.status AND OLD.cause <> NEW.cause
+BEGIN {into} VALUES (NEW.updated_at, NEW.ce_id, NEW.vo_id, NEW.status, NEW.status, OLD.cause,
+-1, 0, 0, 0), (NEW.updated_at, NEW.ce_id, NEW.vo_id, NEW.status, NEW.status, NEW.cause,
+1, 0, 0, 0); END""",
+    "delete": """AFTER DELETE ON pilots FOR EACH ROW BEGIN {into}
+VALUES (strftime('%Y-%m-%d %H:%M:%f', 'now'), OLD.ce_id, OLD.vo_id, OLD.status, '', '', 1,
+0, 0, 0); END""",
+}
+
+
+def statements(dialect: str) -> list[str]:
+    """List the statements that make the tallies follow the pilots."""
+    if dialect == POSTGRESQL:
+        function = _FUNCTION.format(into=_INTO, **_seconds(_between_on_postgresql, "n", "o"))
+        triggers = [
+            f"CREATE TRIGGER tally_{name} {when} FOR EACH STATEMENT EXECUTE FUNCTION"
+            " pilotage_tally()"
+            for name, when in _POSTGRESQL.items()
+        ]
+        # Also where a session takes itself for a replica, as those that load data in bulk do.
+        always = [f"ALTER TABLE pilots ENABLE ALWAYS TRIGGER tally_{name}" for name in _POSTGRESQL]
+        return [function, *triggers, *always]
+    seconds = _seconds(_between_on_sqlite, "NEW", "OLD")
+    return [
+        f"CREATE TRIGGER tally_{name}_pilots {body.format(into=_INTO, **seconds)}"
+        for name, body in _SQLITE.items()
+    ]
+
+
+def install(connection: Connection) -> None:
+    """Make the tallies follow the pilots; for migrations."""
+    for statement in statements(connection.dialect.name):
+        connection.exec_driver_sql(statement)
+
+
+def reinstall_missing(connection: Connection) -> None:
+    """Install the triggers that SQLite loses when it changes a table by making a new one."""
+    if not {"pilots", "new_tallies"} <= set(inspect(connection).get_table_names()):
+        return
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?"
+    if connection.exec_driver_sql(query, ("tally_update_pilots",)).first() is None:
+        install(connection)
+
+
+def remove(connection: Connection) -> None:
+    """Let the tallies follow no longer; for migrations."""
+    if connection.dialect.name == POSTGRESQL:
+        for name in _POSTGRESQL:
+            connection.exec_driver_sql(f"DROP TRIGGER tally_{name} ON pilots")
+        connection.exec_driver_sql("DROP FUNCTION pilotage_tally()")
+    else:
+        for name in _SQLITE:
+            connection.exec_driver_sql(f"DROP TRIGGER tally_{name}_pilots")
+
+
+def follows(pilots: Table) -> None:
+    """Let `metadata.create_all` install the triggers."""
+    for dialect in (POSTGRESQL, SQLITE):
+        for statement in statements(dialect):
+            # DDL() formats with %, which strftime's pattern must survive.
+            ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
+            event.listen(pilots, "after_create", ddl.execute_if(dialect=dialect))
+
+
+def _seconds(between: Callable[[str, str], str], new: str, old: str) -> dict[str, str]:
+    spans = {"to_start": ("submitted_at", "started_at"), "run": ("started_at", "ended_at")}
+    return {
+        f"{prefix}{name}": between(f"{row}.{begin}", f"{row}.{end}")
+        for prefix, row in (("", new), ("old_", old))
+        for name, (begin, end) in spans.items()
+    }
+
+
+def _between_on_postgresql(begin: str, end: str) -> str:
+    return f"greatest(extract(epoch FROM {end} - {begin}), 0)"
+
+
+def _between_on_sqlite(begin: str, end: str) -> str:
+    return f"max((julianday({end}) - julianday({begin})) * 86400.0, 0)"

@@ -1,0 +1,55 @@
+"""What is counted of the moves of pilots, by minute, hour and day."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from worker.domain.words import Described
+
+
+class Grain(Described):
+    """The length of the time that one tally counts."""
+
+    MINUTE = "minute", "The moves of one minute."
+    HOUR = "hour", "The moves of one hour."
+    DAY = "day", "The moves of one day, in UTC."
+
+
+LENGTHS = {
+    Grain.MINUTE: timedelta(minutes=1),
+    Grain.HOUR: timedelta(hours=1),
+    Grain.DAY: timedelta(days=1),
+}
+
+
+def begin_of(grain: Grain, moment: datetime) -> datetime:
+    """Return when the minute, hour or day began that a moment is in."""
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (moment - midnight) // LENGTHS[grain] * LENGTHS[grain]
+
+
+class Counts(NamedTuple):
+    """How many pilots made a move, how many of them started, and their seconds."""
+
+    pilots: int
+    starts: int
+    seconds_to_start: float
+    seconds_run: float
+
+    def plus(self, other: "Counts") -> "Counts":
+        return Counts._make(mine + more for mine, more in zip(self, other, strict=True))
+
+
+class Tally(NamedTuple):
+    """The pilots of a VO at a CE that made one move in a minute, hour or day.
+
+    A pilot that is new was nothing before. Where both statuses are the same, a cause was replaced:
+    the old one is counted less often, and the new one more often.
+    """
+
+    grain: Grain
+    begins_at: datetime
+    ce_id: int
+    vo_id: int
+    was: str
+    became: str
+    cause: str

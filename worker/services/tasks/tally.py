@@ -1,0 +1,37 @@
+"""tally: fold what has moved into the counts and tallies that everything else reads."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from worker.db import locks, schedules, tallies
+from worker.domain.tally import Grain
+from worker.services.runtime import Runtime, TaskResult, busy
+
+NAME = "tally"
+KEPT: Mapping[Grain, tuple[Grain, timedelta]] = {
+    Grain.MINUTE: (Grain.HOUR, timedelta(days=2)),
+    Grain.HOUR: (Grain.DAY, timedelta(days=90)),
+}
+"""What each grain becomes, and after which time. Days are kept for ever."""
+
+
+def tally(runtime: Runtime) -> TaskResult:
+    """Fold the new tallies, and those of minutes and hours that are old."""
+    now = runtime.now()
+    with runtime.database.uow() as tx:
+        if not locks.try_lock(tx, NAME):
+            return busy("another execution folds tallies")
+        folded = tallies.fold(tx, tallies.FOLDED_AT_ONCE)
+        coarser = {
+            f"old {grain}s": tallies.coarsen(tx, grain, into, now - age, tallies.FOLDED_AT_ONCE)
+            for grain, (into, age) in KEPT.items()
+        }
+        if folded == tallies.FOLDED_AT_ONCE and not runtime.by_hand:
+            schedules.bring_forward(tx, NAME, now)
+    return TaskResult(counts={"folded": folded, **coarser})
+
+
+def plan(runtime: Runtime) -> TaskResult:
+    """Return what `tally` would fold now, and change nothing."""
+    with runtime.database.uow() as tx:
+        return TaskResult(counts={"would fold": tallies.count_new(tx)})
