@@ -50,6 +50,7 @@ from worker.domain.lengths import spoken
 from worker.domain.pilot import CE_FAULTS, FINAL, MOVES, OCCUPYING, WAITING, Cause, Status
 from worker.domain.schedule import Outcome, ScheduleSetting, Scope, VOSchedule
 from worker.domain.sending import Sending
+from worker.domain.tally import Grain
 from worker.domain.variable import Kind as VariableKind
 from worker.domain.words import Described
 from worker.policy.outcomes import EventKind as Learnt
@@ -661,6 +662,7 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "outcome of an execution": Outcome,
     "outcome that is learnt": Learnt,
     "group of failures": By,
+    "length of a tally": Grain,
     "place of a database on its chain": ChainState,
     "kind of variable": VariableKind,
     "authentication at ARC": ArcAuthentication,

@@ -18,8 +18,8 @@ from worker.backends.sim.faults import Fault
 from worker.backends.sim.memory import sim_jobs
 from worker.db import ces, locks, mover, pilots, vos
 from worker.db.database import Database
-from worker.db.tables import pilots as rows
 from worker.db.tables import new_tallies, transitions
+from worker.db.tables import pilots as rows
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Job, Order
 from worker.domain.pilot import Move, Status

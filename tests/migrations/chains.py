@@ -11,6 +11,7 @@ from sqlalchemy import MetaData
 from worker.backends import registry
 from worker.db.chains import CORE_CHAIN, Chain
 from worker.db.tables import NAMING
+from worker.db.tally_triggers import follows
 from worker.db.updated_at import keeps_updated_at
 
 BACKENDS = [backend.chain for backend in registry.discover().values()]
@@ -46,5 +47,8 @@ def changed(chain: Chain, folder: Path, change: Callable[[MetaData], object]) ->
         if "updated_at" in copy.c:
             # What listens to a table is not copied with it.
             keeps_updated_at(copy, key=next(iter(copy.primary_key.columns)).name)
+        if copy.name == "pilots":
+            copy.add_is_dependent_on(metadata.tables["new_tallies"])
+            follows(copy)
     change(metadata)
     return replace(relocated(chain, folder), metadata=metadata)

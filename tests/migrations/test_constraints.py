@@ -14,6 +14,15 @@ from worker.db.uow import Transaction, UnitOfWork
 
 STAMP = "0123456789abcdef" * 2
 ENDED = {"ended_at": "2026-01-01 00:00:00"}
+COUNTED = {
+    "was": "",
+    "became": "reserved",
+    "cause": "",
+    "pilots": 1,
+    "starts": 0,
+    "seconds_to_start": 0,
+    "seconds_run": 0,
+}
 TABLES = {name: table for chain in CHAINS for name, table in chain.metadata.tables.items()}
 
 # What is written in braces stands for the id of a row that is there.
@@ -23,6 +32,15 @@ VALID: Mapping[str, Mapping[str, Any]] = {
     "ce_vos": {"ce_id": "{ce}", "vo_id": "{vo}"},
     "pilots": {"stamp": STAMP, "vo_id": "{vo}", "ce_id": "{ce}", "status": "reserved"},
     "transitions": {"pilot_id": "{pilot}", "became": "reserved"},
+    "new_tallies": {"at": "2026-01-01 00:00:00", "ce_id": "{ce}", "vo_id": "{vo}", **COUNTED},
+    "pilot_counts": {"ce_id": "{ce}", "vo_id": "{vo}", "status": "done", "pilots": 1},
+    "tallies": {
+        "grain": "hour",
+        "begins_at": "2026-01-01 00:00:00",
+        "ce_id": "{ce}",
+        "vo_id": "{vo}",
+        **COUNTED,
+    },
     "outputs": {"pilot_id": "{pilot}", "text": "words"},
     "decisions": {
         "vo_id": "{vo}",
@@ -76,6 +94,12 @@ BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
     ("ck_ces_waiting_limit", "ces", {"waiting_limit": -1}),
     ("ck_ces_success_rate", "ces", {"success_rate": 1.5}),
     ("ck_ces_success_rate", "ces", {"success_rate": -0.5}),
+    ("ck_pilot_counts_status", "pilot_counts", {"status": "asleep"}),
+    ("fk_pilot_counts_ce_id", "pilot_counts", {"ce_id": 4711}),
+    ("fk_pilot_counts_vo_id", "pilot_counts", {"vo_id": 4711}),
+    ("ck_tallies_grain", "tallies", {"grain": "year"}),
+    ("fk_tallies_ce_id", "tallies", {"ce_id": 4711}),
+    ("fk_tallies_vo_id", "tallies", {"vo_id": 4711}),
     ("fk_ce_vos_ce_id", "ce_vos", {"ce_id": 4711}),
     ("fk_ce_vos_vo_id", "ce_vos", {"vo_id": 4711}),
     ("uq_pilots_stamp", "pilots", {"stamp": "{stamp}"}),

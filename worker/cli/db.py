@@ -80,7 +80,7 @@ def clean(yes: bool, force: bool, as_json: bool) -> None:
 @db.command(epilog=example("pilotage db verify"))
 @as_json
 def verify(as_json: bool) -> None:
-    """List what differs from the models. Tables, constraints, indexes, and counts; exit 1 if any."""
+    """List what differs from the models: tables, indexes, counts; exit 1 if anything does."""
     differences = service.verify(wiring.database())
     if as_json:
         show.as_json({"database": str(wiring.database()), "differences": differences})

@@ -38,8 +38,9 @@ from worker.domain.pilot import (
 
 def at_ce(tx: Transaction, ce: str) -> list[Pilot]:
     """Return a CE's pilots that were claimed and are not over."""
+    # Sorted here: SQLite would read the history of the CE in the order of the ids.
     query = PILOTS.where(ces.c.name == ce, has_status(OCCUPYING - {Status.RESERVED}))
-    return _pilots(tx, query.order_by(pilots.c.id))
+    return sorted(_pilots(tx, query))
 
 
 def in_doubt(tx: Transaction, ce: str) -> list[Pilot]:

@@ -206,12 +206,12 @@ pilots = Table(
     comment="One row, one job on one CE for one VO.",
 )
 keeps_updated_at(pilots)
-# Slots are counted from these two alone; they hold the active pilots, however long the history.
+# These two hold the active pilots alone, however long the history; the oldest are claimed first.
 Index(
     "ix_pilots_occupying",
     pilots.c.ce_id,
     pilots.c.status,
-    pilots.c.vo_id,
+    pilots.c.id,
     postgresql_where=text(f"status IN ({_quoted(OCCUPYING)})"),
     sqlite_where=text(f"status IN ({_quoted(OCCUPYING)})"),
 )

@@ -118,7 +118,7 @@ def remove(connection: Connection) -> None:
         connection.exec_driver_sql("DROP FUNCTION pilotage_tally()")
     else:
         for name in _SQLITE:
-            connection.exec_driver_sql(f"DROP TRIGGER tally_{name}_pilots")
+            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS tally_{name}_pilots")
 
 
 def follows(pilots: Table) -> None:

@@ -59,13 +59,27 @@ def upgrade() -> None:
         "SELECT ce_id, vo_id, status, count(*) FROM pilots GROUP BY ce_id, vo_id, status"
     )
     tally_triggers.install(op.get_bind())
+    _index(["ce_id", "status", "id"])
 
 
 def downgrade() -> None:
     """Take it back."""
+    _index(["ce_id", "status", "vo_id"])
     tally_triggers.remove(op.get_bind())
     for table in ("tallies", "pilot_counts", "new_tallies"):
         op.drop_table(table)
+
+
+def _index(columns: list[str]) -> None:
+    occupying = sa.text("status IN ('reserved', 'submitting', 'submitted', 'running')")
+    op.drop_index("ix_pilots_occupying", table_name="pilots")
+    op.create_index(
+        "ix_pilots_occupying",
+        "pilots",
+        columns,
+        postgresql_where=occupying,
+        sqlite_where=occupying,
+    )
 
 
 def _counted_moves() -> list[sa.Column[object]]:
