@@ -72,6 +72,9 @@ class Options(Table):
         return frozenset() if cls.credential is Options.credential else frozenset(CredentialKind)
 
 
+DEFAULT_OPTIONS = Options()
+
+
 class Driver(Protocol):
     """Speaks to one CE."""
 

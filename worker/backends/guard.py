@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from worker.backends.contract import Driver, Tidies
+from worker.backends.contract import DEFAULT_OPTIONS, Driver, Options, Tidies
 from worker.db import uow
 from worker.domain import bounds
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
@@ -39,11 +39,17 @@ class UnitOfWorkOpen(AssertionError):
 
 
 class Guard:
-    """A driver, guarded. It reads the same clock as the driver."""
+    """A driver, guarded. It reads the same clock and has the same options as the driver."""
 
-    def __init__(self, driver: Driver, now: Callable[[], datetime] = _this_moment) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        now: Callable[[], datetime] = _this_moment,
+        options: Options = DEFAULT_OPTIONS,
+    ) -> None:
         self._driver = driver
         self._now = now
+        self.options = options
 
     def submit(self, orders: Sequence[Order]) -> list[Receipt]:
         """Send pilots; an answer for each that the CE answered."""

@@ -51,9 +51,7 @@ def check_options(
     return read_options(get(backends, name).options, options, f"back-end {name}")
 
 
-def connect(
-    backends: Mapping[str, Backend], ce: CE, means: Means, options: Options | None = None
-) -> Guard:
-    """Make the guarded driver that speaks to a CE; its options are read unless they were."""
-    checked = options or check_options(backends, ce.backend, ce.options)
-    return Guard(get(backends, ce.backend).driver(ce, checked, means), means.now)
+def connect(backends: Mapping[str, Backend], ce: CE, means: Means) -> Guard:
+    """Make the guarded driver that speaks to a CE by its options."""
+    options = check_options(backends, ce.backend, ce.options)
+    return Guard(backends[ce.backend].driver(ce, options, means), means.now, options)

@@ -148,6 +148,11 @@ def why_it_takes_none(
     return next((str(sentence) for holds, sentence in reasons if holds), None)
 
 
+def why_none_is_sent(tx: Transaction, ce: CE, record: Health, now: datetime) -> str | None:
+    """Return why a CE takes no pilots of anybody now, its maintenance included, or `None`."""
+    return why_it_takes_none(ce, record, maintenances.current(tx, now).get(ce.name), now)
+
+
 def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
     """Return the first reason why a CE gets no pilots of this VO at all, or `None`."""
     no_credential = situation.unusable.get(situation.vo.name, {}).get(ce.name)
