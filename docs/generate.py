@@ -32,9 +32,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 import pilotage as _installation  # noqa: F401 - makes `worker` importable from everywhere
 import worker
-from worker.backends.arc.options import Authentication as ArcAuthentication
+from worker.backends.arc.options import ArcAuthentication
 from worker.backends.contract import Backend, Options
-from worker.backends.htcondor.options import Authentication as HTCondorAuthentication
+from worker.backends.htcondor.options import HTCondorAuthentication
 from worker.backends.registry import GROUP
 from worker.backends.sim.kinds import DEFAULTS as FAULT_DEFAULTS
 from worker.backends.sim.kinds import Fault

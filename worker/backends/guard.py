@@ -30,7 +30,7 @@ def _this_moment() -> datetime:
     return datetime.now(UTC)
 
 
-Asked = TypeVar("Asked", Order, Job)
+Item = TypeVar("Item", Order, Job)
 Answer = TypeVar("Answer", Receipt, Observed, Cancelled)
 
 
@@ -100,16 +100,16 @@ class Guard:
     def _ask(
         self,
         what: str,
-        asked: Sequence[Asked],
-        call: Callable[[Sequence[Asked]], Sequence[Answer]],
+        items: Sequence[Item],
+        call: Callable[[Sequence[Item]], Sequence[Answer]],
         bounded: Callable[[Answer], Answer],
     ) -> list[Answer]:
-        stamps = {one.stamp for one in asked}
+        stamps = {item.stamp for item in items}
         check_stamps(stamps)
         if not stamps:
             return []
         with _calling(what):
-            answers = call(asked)
+            answers = call(items)
             # The first answer about a pilot counts; one about another is nobody's business.
             first: dict[str, Answer] = {}
             for answer in answers:

@@ -91,7 +91,7 @@ class Answers(Generic[Answer]):
 
 
 def refused(stamps: Iterable[str], cause: Cause, reason: str) -> list[Receipt]:
-    """Say that these orders were not taken."""
+    """Return receipts that say that these orders were not taken."""
     return [Receipt(stamp=stamp, refused=cause, raw=reason, reason=reason) for stamp in stamps]
 
 

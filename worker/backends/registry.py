@@ -26,7 +26,7 @@ def discover() -> dict[str, Backend]:
 
 
 def owners(backends: Mapping[str, Backend]) -> dict[str, str]:
-    """Tell which back-end owns each table. A table has one owner."""
+    """Return the back-end that owns each table. A table has one owner."""
     owner: dict[str, str] = {}
     for backend in backends.values():
         for table in backend.chain.tables:
@@ -38,7 +38,7 @@ def owners(backends: Mapping[str, Backend]) -> dict[str, str]:
 
 
 def get(backends: Mapping[str, Backend], name: str) -> Backend:
-    """Find one back-end."""
+    """Return one back-end."""
     if name not in backends:
         raise UnknownBackend(name, nearest(name, backends))
     return backends[name]

@@ -110,7 +110,7 @@ def _means(outcome: PolicyResult, parts: int) -> Sequence[float]:
 
 
 def _scale(most: int) -> int:
-    """Find a number to end the scale with, of which a quarter is round."""
+    """Return a number to end the scale with, of which a quarter is round."""
     steps = (base * int(10**power) for power in range(9) for base in (1, 2, 5))
     return 4 * next(step for step in steps if 4 * step >= most)
 

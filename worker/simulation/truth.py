@@ -33,7 +33,7 @@ class Truth:
         return float(getattr(self.model, of)) if drift is None else _swing(drift, at)
 
     def trouble(self, at: float, *kinds: TroubleKind) -> CETrouble | None:
-        """Find the trouble of one of these kinds that it has at a moment."""
+        """Return the trouble of one of these kinds that it has at a moment."""
         for trouble in self.troubles:
             if trouble.kind in kinds and trouble.begins * HOUR <= at < trouble.ends * HOUR:
                 return trouble

@@ -82,7 +82,7 @@ _RECORD = [_JOB[name] for name in JobRecord._fields]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Identity:
+class OwnerRecord:
     """Under whose name a VO's pilots were sent, when last, and the proxy that the CE holds."""
 
     owner: str
@@ -127,14 +127,14 @@ def forget(tx: Transaction, ce: str, jobs: Sequence[str]) -> None:
         tx.execute(_forget(tx.dialect), {**encode(("job",), ([j] for j in jobs)), "ce": ce})
 
 
-def identities(tx: Transaction, ce: str, vo: str) -> list[Identity]:
+def identities(tx: Transaction, ce: str, vo: str) -> list[OwnerRecord]:
     """Return under whose names a VO's pilots were sent, the latest first."""
     query = select(_WHO.owner, _WHO.used_at, _WHO.delegation, _WHO.delegated_until)
     stored = tx.execute(query.where(_WHO.ce == ce, _WHO.vo == vo).order_by(_WHO.used_at.desc()))
-    return [Identity(**row) for row in stored.mappings()]
+    return [OwnerRecord(**row) for row in stored.mappings()]
 
 
-def used(tx: Transaction, ce: str, vo: str, identity: Identity) -> None:
+def used(tx: Transaction, ce: str, vo: str, identity: OwnerRecord) -> None:
     """Write down under whose name a VO's pilots are sent."""
     values = {
         "used_at": identity.used_at,

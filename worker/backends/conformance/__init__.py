@@ -41,7 +41,7 @@ class Conformance(
 
     @pytest.fixture
     def site(self) -> Site:
-        """Give the CE that is judged."""
+        """Return the CE that is judged."""
         raise NotImplementedError("give a fixture named site")
 
     def test_what_cannot_be_provoked_is_declared_with_a_reason(self, site: Site) -> None:

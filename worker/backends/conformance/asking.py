@@ -28,22 +28,22 @@ class Asking:
     def test_a_good_pilot_ends_as_done(self, site: Site) -> None:
         """With its times, which know their zone."""
         driver, [job] = send(site, 1, Life.SHORT)
-        seen = until_final(site, driver, job)
-        assert seen.status is Status.DONE
-        assert seen.cause is None
-        assert seen.exit_code in (0, None)
-        assert seen.raw
-        for moment in (seen.started_at, seen.ended_at):
+        answer = until_final(site, driver, job)
+        assert answer.status is Status.DONE
+        assert answer.cause is None
+        assert answer.exit_code in (0, None)
+        assert answer.raw
+        for moment in (answer.started_at, answer.ended_at):
             assert moment is None or moment.tzinfo is not None
 
     def test_a_bad_pilot_ends_as_failed(self, site: Site) -> None:
         """With a cause, and its exit code if the CE tells one."""
         driver, [job] = send(site, 1, Life.FAILING)
-        seen = until_final(site, driver, job)
-        assert seen.status is Status.FAILED
-        assert isinstance(seen.cause, Cause)
-        assert seen.exit_code != 0
-        assert seen.raw
+        answer = until_final(site, driver, job)
+        assert answer.status is Status.FAILED
+        assert isinstance(answer.cause, Cause)
+        assert answer.exit_code != 0
+        assert answer.raw
 
     def test_a_long_pilot_runs(self, site: Site) -> None:
         """Running comes after waiting, if waiting is seen at all, and it stays so."""
@@ -58,30 +58,30 @@ class Asking:
         driver, jobs = send(site, 9)
         stranger = Job(stamp=uuid4().hex, handle=site.unknown_handle(0))
         gone = [Job(stamp=uuid4().hex, handle=site.unknown_handle(n)) for n in range(1, 491)]
-        seen = look(driver, [*jobs[:4], stranger, *gone, *jobs[4:]])
-        assert seen[stranger.stamp].absent
-        assert seen[stranger.stamp].status is None
+        answers = look(driver, [*jobs[:4], stranger, *gone, *jobs[4:]])
+        assert answers[stranger.stamp].absent
+        assert answers[stranger.stamp].status is None
         for job in jobs:
-            assert not seen[job.stamp].absent
-            assert seen[job.stamp].status is not None
+            assert not answers[job.stamp].absent
+            assert answers[job.stamp].status is not None
 
     def test_any_number_of_jobs_is_one_question(self, site: Site) -> None:
         """More than a command line or a request could hold."""
         driver, jobs = send(site, 3)
         numbers = range(site.many_ids - len(jobs))
         gone = [Job(stamp=f"{n:032x}", handle=site.unknown_handle(n)) for n in numbers]
-        seen = look(driver, [*gone, *jobs])
-        assert all(seen[job.stamp].status for job in jobs)
-        assert all(seen[job.stamp].absent for job in gone)
+        answers = look(driver, [*gone, *jobs])
+        assert all(answers[job.stamp].status for job in jobs)
+        assert all(answers[job.stamp].absent for job in gone)
 
     def test_a_handle_without_meaning_is_no_crash(self, site: Site) -> None:
         """It may have been written by another version, or by hand."""
         driver, [job] = send(site, 1)
         odd = ["", " ", "no such handle", "-1", "'; --", "../x", "9" * 40, "ü" * 300]
         jobs = [Job(stamp=uuid4().hex, handle=handle) for handle in odd]
-        seen = look(driver, [*jobs, job])
-        assert not any(seen[one.stamp].status for one in jobs if one.stamp in seen)
-        assert seen[job.stamp].status is not None
+        answers = look(driver, [*jobs, job])
+        assert not any(answers[one.stamp].status for one in jobs if one.stamp in answers)
+        assert answers[job.stamp].status is not None
         assert is_tame(lambda: driver.cancel(jobs))
         assert is_tame(lambda: driver.output(jobs[1]))
 
@@ -89,38 +89,38 @@ class Asking:
         """Neither an error nor an absence."""
         driver, [job] = send(site, 1)
         with trouble_at(site, Trouble.STRANGE_WORD, job.stamp):
-            seen = look(driver, [job])[job.stamp]
-        assert seen.status is None
-        assert not seen.absent
-        assert seen.raw
+            answer = look(driver, [job])[job.stamp]
+        assert answer.status is None
+        assert not answer.absent
+        assert answer.raw
 
     def test_what_left_the_listing_is_looked_up_in_the_history(self, site: Site) -> None:
         """A job that ended long ago still has its status."""
         driver, [job] = send(site, 1, Life.SHORT)
         until_final(site, driver, job)
         with trouble_at(site, Trouble.LEFT_LISTING, job.stamp):
-            seen = look(driver, [job])[job.stamp]
-        assert seen.status is Status.DONE
-        assert not seen.absent
+            answer = look(driver, [job])[job.stamp]
+        assert answer.status is Status.DONE
+        assert not answer.absent
 
     def test_what_is_known_nowhere_is_absent(self, site: Site) -> None:
         """And only that."""
         driver, [gone, kept] = send(site, 2)
         with trouble_at(site, Trouble.FORGOTTEN, gone.stamp):
-            seen = look(driver, [gone, kept])
+            answers = look(driver, [gone, kept])
             listed = find_all(site, driver)
-        assert seen[gone.stamp].absent
-        assert seen[gone.stamp].status is None
-        assert seen[kept.stamp].status is not None
+        assert answers[gone.stamp].absent
+        assert answers[gone.stamp].status is None
+        assert answers[kept.stamp].status is not None
         assert set(listed) == {kept.stamp}
 
     def test_an_empty_answer_says_nothing(self, site: Site) -> None:
         """No pilot is absent because the CE was silent."""
         driver, jobs = send(site, 3)
         with trouble_at(site, Trouble.EMPTY):
-            seen = answers_of(lambda: driver.poll(jobs))
+            answers = answers_of(lambda: driver.poll(jobs))
             listing = listing_of(driver)
-        assert not any(one.absent or one.status for one in seen)
+        assert not any(one.absent or one.status for one in answers)
         assert listing is None or not listing.complete
 
     def test_a_requeued_pilot_waits_and_runs_again(self, site: Site) -> None:
@@ -137,10 +137,10 @@ class Asking:
         driver, [job, kept] = send(site, 2)
         until_status(site, driver, job, Status.RUNNING)
         with trouble_at(site, Trouble.REMOVED, job.stamp):
-            seen = until(
+            answer = until(
                 site, lambda: look_for(is_over, driver, job), "the removed pilot to be over"
             )
-        assert seen.absent or seen.status in (Status.CANCELLED, Status.FAILED)
+        assert answer.absent or answer.status in (Status.CANCELLED, Status.FAILED)
         assert look(driver, [kept])[kept.stamp].status not in (None, *FINAL)
 
     def test_broken_text_is_made_harmless(self, site: Site) -> None:

@@ -25,13 +25,13 @@ class Lying:
         listed = {job.stamp for job in driver.find().jobs} - {liar.stamp}
         for lie in lies:
             site.plant(lie, liar)
-            seen = look(driver, [liar, honest])
-            assert honest.stamp in seen, lie
-            assert seen[honest.stamp].status is Status.DONE, lie
+            answers = look(driver, [liar, honest])
+            assert honest.stamp in answers, lie
+            assert answers[honest.stamp].status is Status.DONE, lie
             listing = driver.find()
             assert listed <= {job.stamp for job in listing.jobs}, lie
-            for told in (*seen.values(), *listing.jobs):
-                assert bounds.observed(told, site.now()) == told, lie
+            for shown in (*answers.values(), *listing.jobs):
+                assert bounds.observed(shown, site.now()) == shown, lie
             with suppress(BackendError):
                 assert all(answer.accepted for answer in driver.cancel([honest])), lie
             assert is_tame(lambda: driver.cancel([liar])), lie

@@ -38,7 +38,7 @@ class Submitting:
         assert len(set(handles.values())) == len(orders), "two jobs share a handle"
         assert find_all(site, driver) == {stamp: [handle] for stamp, handle in handles.items()}
         jobs = [Job(stamp=stamp, handle=handle) for stamp, handle in handles.items()]
-        assert all(seen.status for seen in look(driver, jobs).values())
+        assert all(answer.status for answer in look(driver, jobs).values())
         assert {answer.stamp for answer in driver.cancel(jobs) if answer.accepted} == set(handles)
 
     def test_a_lost_reply_leaves_one_job_for_each_order(self, site: Site) -> None:
@@ -46,11 +46,11 @@ class Submitting:
         driver, orders = connect(site), site.orders(3)
         with trouble_at(site, Trouble.REPLY_LOST):
             assert answers_of(lambda: driver.submit(orders)) == []
-        found = find_all(site, driver)
-        assert set(found) == stamps_of(orders)
-        assert all(len(handles) == 1 for handles in found.values()), "an order was sent twice"
-        jobs = [Job(stamp=stamp, handle=handles[0]) for stamp, handles in found.items()]
-        assert all(seen.status for seen in look(driver, jobs).values())
+        listed = find_all(site, driver)
+        assert set(listed) == stamps_of(orders)
+        assert all(len(handles) == 1 for handles in listed.values()), "an order was sent twice"
+        jobs = [Job(stamp=stamp, handle=handles[0]) for stamp, handles in listed.items()]
+        assert all(answer.status for answer in look(driver, jobs).values())
 
     def test_half_an_answer_leaves_one_job_for_each_order(self, site: Site) -> None:
         """A receipt that came is right; one that did not come is no refusal."""
@@ -59,10 +59,10 @@ class Submitting:
             receipts = answers_of(lambda: driver.submit(orders))
         assert 0 < len(receipts) < len(orders)
         assert not any(receipt.refused for receipt in receipts)
-        found = find_all(site, driver)
-        assert set(found) == stamps_of(orders)
-        assert all(len(handles) == 1 for handles in found.values())
-        assert all(found[receipt.stamp] == [receipt.handle] for receipt in receipts)
+        listed = find_all(site, driver)
+        assert set(listed) == stamps_of(orders)
+        assert all(len(handles) == 1 for handles in listed.values())
+        assert all(listed[receipt.stamp] == [receipt.handle] for receipt in receipts)
 
     def test_one_refused_order_harms_no_other(self, site: Site) -> None:
         """Of ten, nine have a handle and one a cause."""

@@ -23,7 +23,7 @@ class Together:
         """What one submitted, another that never saw it finds, asks after and cancels."""
         _, jobs = send(site, 3)
         assert are_same(connect(site).find().jobs, jobs)
-        assert all(seen.status for seen in look(connect(site), jobs).values())
+        assert all(answer.status for answer in look(connect(site), jobs).values())
         assert all(answer.accepted for answer in connect(site).cancel(jobs))
         for job in jobs:
             assert until_final(site, connect(site), job).status is Status.CANCELLED

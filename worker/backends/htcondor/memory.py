@@ -42,17 +42,17 @@ class Marks:
     def read(self) -> str | None:
         """Name the job whose record is the mark."""
         with self._uow() as tx:
-            found = tx.execute(select(htcondor_marks.c.job).where(htcondor_marks.c.ce == self._ce))
-            job: str | None = found.scalar_one_or_none()
+            result = tx.execute(select(htcondor_marks.c.job).where(htcondor_marks.c.ce == self._ce))
+            job: str | None = result.scalar_one_or_none()
             return job
 
     def is_due(self, now: datetime) -> bool:
         """Return whether the mark may move on."""
         with self._uow() as tx:
-            found = tx.execute(
+            result = tx.execute(
                 select(htcondor_marks.c.next_at).where(htcondor_marks.c.ce == self._ce)
             )
-            next_at: datetime | None = found.scalar_one_or_none()
+            next_at: datetime | None = result.scalar_one_or_none()
         return next_at is None or now - next_at >= self._span
 
     def move(self, newest: str, now: datetime) -> None:

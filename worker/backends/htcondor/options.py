@@ -34,7 +34,7 @@ _OURS = (
 )  # fmt: skip
 
 
-class Authentication(Described):
+class HTCondorAuthentication(Described):
     """How the schedd is told who asks."""
 
     NONE = "none", "As the configuration of HTCondor's client says, for all VOs."
@@ -97,7 +97,7 @@ class HTCondorOptions(Options):
     spool: bool = False
     """Whether files are sent to the schedd and fetched from it; needed where it is far away."""
 
-    authentication: Authentication = Authentication.NONE
+    authentication: HTCondorAuthentication = HTCondorAuthentication.NONE
     """How the schedd is told who asks: none, idtokens, scitokens or ssl."""
 
     config: Place | None = None
@@ -148,8 +148,8 @@ class HTCondorOptions(Options):
 
 
 _CREDENTIALS = {
-    Authentication.NONE: None,
-    Authentication.IDTOKENS: CredentialKind.TOKEN,
-    Authentication.SCITOKENS: CredentialKind.TOKEN,
-    Authentication.SSL: CredentialKind.PROXY,
+    HTCondorAuthentication.NONE: None,
+    HTCondorAuthentication.IDTOKENS: CredentialKind.TOKEN,
+    HTCondorAuthentication.SCITOKENS: CredentialKind.TOKEN,
+    HTCondorAuthentication.SSL: CredentialKind.PROXY,
 }

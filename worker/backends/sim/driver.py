@@ -52,15 +52,15 @@ class SimDriver:
         with self._world() as tx:
             now = self.means.now()
             reply = self._reply(tx, now)
-            known = self._known(tx, jobs, now, reply)
+            jobs_here = self._jobs_here(tx, jobs, now, reply)
         reply.deliver()
-        out = reply.locked_out()
-        seen = [
+        locked_out = reply.locked_out()
+        answers_given = [
             answers.observe(one, job.handle, now, reply, self.options.seed) if one else _absent(job)
-            for job, one in known
-            if one is None or one.vo != out
+            for job, one in jobs_here
+            if one is None or one.vo != locked_out
         ]
-        return reply.part_of(seen)
+        return reply.part_of(answers_given)
 
     def find(self) -> Listing:
         """List every job with a stamp of ours at this place."""
@@ -69,23 +69,23 @@ class SimDriver:
             memory.queue_up(tx, self.ce.name)
             reply = self._reply(tx, as_of)
             listed = memory.not_ended_by(tx, self.place, self._ago(as_of, self.options.keep_listed))
-            out = reply.locked_out()
+            locked_out = reply.locked_out()
             # A CE shows to each VO its own jobs. Whose they are is asked of our own table: a VO
             # of which the CE has no job was shown that, too.
-            shown = None if out is None else frozenset(vos.names(tx)) - {out}
+            shown_vos = None if locked_out is None else frozenset(vos.names(tx)) - {locked_out}
         reply.deliver()
-        seen = [
+        listed_jobs = [
             answers.observe(job, _handle(job.id), as_of, reply, self.options.seed)._replace(
-                ce=self._told_ce(job)
+                ce=self._shown_ce(job)
             )
             for job in listed
-            if answers.is_known(job, as_of, reply, self.options) and job.vo != out
+            if answers.is_known(job, as_of, reply, self.options) and job.vo != locked_out
         ]
         return Listing(
-            jobs=reply.part_of_listing(seen),
+            jobs=reply.part_of_listing(listed_jobs),
             complete=reply.is_complete(),
             as_of=as_of,
-            vos=shown,
+            vos=shown_vos,
         )
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
@@ -93,9 +93,9 @@ class SimDriver:
         with self._world() as tx:
             now = self.means.now()
             reply = self._reply(tx, now)
-            known = self._known(tx, jobs, now, reply)
-            out = reply.locked_out()
-            mine = [one for _, one in known if one is not None and one.vo != out]
+            jobs_here = self._jobs_here(tx, jobs, now, reply)
+            locked_out = reply.locked_out()
+            mine = [one for _, one in jobs_here if one is not None and one.vo != locked_out]
             memory.change(tx, answers.ended(mine, now))
         reply.deliver()
         ended = {one.id for one in mine}
@@ -104,7 +104,7 @@ class SimDriver:
                 Cancelled(stamp=job.stamp, accepted=True)
                 if one is not None and one.id in ended
                 else Cancelled(stamp=job.stamp, accepted=False, reason=_why_not(one))
-                for job, one in known
+                for job, one in jobs_here
             ]
         )
 
@@ -113,12 +113,12 @@ class SimDriver:
         with self._world() as tx:
             now = self.means.now()
             reply = self._reply(tx, now)
-            [(_, known)] = self._known(tx, [job], now, reply)
+            [(_, sim_job)] = self._jobs_here(tx, [job], now, reply)
         reply.deliver()
-        return output.of(known, now, self.options) if known else Output(text="")
+        return output.of(sim_job, now, self.options) if sim_job else Output(text="")
 
     def hello(self) -> str:
-        """Say who answers."""
+        """Reach the CE, and return its kind and capacity."""
         with self._world() as tx:
             reply = self._reply(tx, self.means.now())
         reply.deliver()
@@ -130,8 +130,8 @@ class SimDriver:
         room = None
         if self.options.max_jobs is not None:
             room = max(0, self.options.max_jobs - memory.count_live(tx, self.ce.name, now))
-        taken = orders[: round(len(orders) * reply.accepted_share())]
-        accepted, refused = answers.judge(taken, room, reply)
+        arrived = orders[: round(len(orders) * reply.accepted_share())]
+        accepted, refused = answers.judge(arrived, room, reply)
         rate = self.options.success_rate
         rate = self.ce.success_rate if rate is None else rate
         jobs = [answers.new_job(order, self.options, rate, now, reply.faults) for order in accepted]
@@ -140,13 +140,13 @@ class SimDriver:
         receipts = [answers.receipt(order, _handle(ids[order.stamp]), reply) for order in accepted]
         return [*receipts, *refused]
 
-    def _known(
+    def _jobs_here(
         self, tx: Transaction, jobs: Sequence[Job], now: datetime, reply: Reply
     ) -> list[tuple[Job, SimJob | None]]:
         """Look jobs up; `None` for those that the CE does not know."""
         ids = {job.handle: int(m[1]) for job in jobs if (m := _HANDLE.fullmatch(job.handle))}
-        found = memory.by_ids(tx, self.place, ids.values())
-        looked_up = [(job, found.get(ids.get(job.handle, 0))) for job in jobs]
+        stored = memory.by_ids(tx, self.place, ids.values())
+        looked_up = [(job, stored.get(ids.get(job.handle, 0))) for job in jobs]
         reply.check_credential({one.vo for _, one in looked_up if one is not None})
         return [
             (job, one)
@@ -156,7 +156,7 @@ class SimDriver:
             for job, one in looked_up
         ]
 
-    def _told_ce(self, job: SimJob) -> str | None:
+    def _shown_ce(self, job: SimJob) -> str | None:
         return job.ce if self.options.tells_ce else None
 
     def _reply(self, tx: Transaction, now: datetime) -> Reply:

@@ -109,21 +109,21 @@ class Memory:
 
     def cancelling(self, stamps: Iterable[str]) -> None:
         """Remember that these are about to be cancelled; of what was before, the first counts."""
-        given = encode(("stamp",), [(stamp,) for stamp in sorted(set(stamps))])
+        data = encode(("stamp",), [(stamp,) for stamp in sorted(set(stamps))])
         with self._uow() as tx:
             common = {"ce": self._ce, "asked_at": self._now()}
-            tx.execute(_insert_cancellations(tx.dialect), {**given, **common})
+            tx.execute(_insert_cancellations(tx.dialect), {**data, **common})
 
     def cancelled(self, stamps: Iterable[str]) -> set[str]:
         """Return which of these it was asked to cancel."""
-        given = encode(("stamp",), [(stamp,) for stamp in stamps])
+        data = encode(("stamp",), [(stamp,) for stamp in stamps])
         with self._uow() as tx:
-            wanted = rows(tx.dialect, stamp=Text)
+            stamps_asked = rows(tx.dialect, stamp=Text)
             query = select(slurm_cancellations.c.stamp).where(
                 slurm_cancellations.c.ce == self._ce,
-                slurm_cancellations.c.stamp == wanted.c.stamp,
+                slurm_cancellations.c.stamp == stamps_asked.c.stamp,
             )
-            return set(tx.execute(query, given).scalars())
+            return set(tx.execute(query, data).scalars())
 
     def _row(self) -> Any:
         with self._uow() as tx:

@@ -27,11 +27,11 @@ _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@%+:-]*")
 
 
 def _extra(word: str) -> str:
-    found = _EXTRA.fullmatch(check_printable(word))
-    if found is None:
+    match = _EXTRA.fullmatch(check_printable(word))
+    if match is None:
         raise ValueError(f"write {word!r} as --name or --name=value")
     # sbatch takes the beginning of a name for the name.
-    taken = [name for name in OURS if name.startswith(found[1])]
+    taken = [name for name in OURS if name.startswith(match[1])]
     if taken:
         raise ValueError(f"--{taken[0]} is not for you to say")
     return word
