@@ -19,6 +19,7 @@ from worker.domain.pilot import Cause
 
 Item = TypeVar("Item", Order, Job)
 Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 Vos = tuple[str, ...]
 
 
@@ -88,6 +89,11 @@ class Answers(Generic[Answer]):
                 cause = Cause(problem.cause) if isinstance(problem, Refused) else Cause.CREDENTIAL
                 receipts += refused([order.stamp], cause, ": ".join(map(str, problem.details)))
         return receipts
+
+
+def in_one_list(answers: Answers[list[Value]]) -> list[Value]:
+    """Return the answers to all identities; if there is none, raise what stood in the way."""
+    return [value for values in answers.or_raise() for value in values]
 
 
 def refused(stamps: Iterable[str], cause: Cause, reason: str) -> list[Receipt]:

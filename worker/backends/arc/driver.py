@@ -13,7 +13,7 @@ from worker.backends.arc.session import Session, Value, Work, each, within
 from worker.backends.arc.states import ENDS
 from worker.backends.arc.submit import send
 from worker.backends.contract import Means
-from worker.backends.identities import Answers, Shares, identities
+from worker.backends.identities import Answers, Shares, identities, in_one_list
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import Unavailable
@@ -33,9 +33,9 @@ class ArcDriver:
         async def work(rest: Rest) -> None:
             await send(self.session, rest, shares.of(rest.access.identity), receipts)
 
-        answers, late = self._ask(shares.vos, work)
+        answers = self._ask(shares.vos, work)
         if not receipts:
-            _or_raise(answers, late)
+            answers.or_raise()
         return [*receipts, *answers.refusals(orders)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
@@ -45,7 +45,7 @@ class ArcDriver:
         async def work(rest: Rest) -> list[Observed]:
             return await look_at(self.session, rest, shares.of(rest.access.identity))
 
-        return [seen for some in _or_raise(*self._ask(shares.vos, work)) for seen in some]
+        return in_one_list(self._ask(shares.vos, work))
 
     def find(self) -> Listing:
         """List all jobs of every VO that has a credential."""
@@ -54,8 +54,8 @@ class ArcDriver:
         async def work(rest: Rest) -> tuple[str, Listed]:
             return rest.access.owner, await list_all(self.session, rest)
 
-        answers, late = self._ask(None, work)
-        _or_raise(answers, late)
+        answers = self._ask(None, work)
+        answers.or_raise()
         # Two credentials may be of one identity, which the CE shows the same jobs twice.
         jobs = {
             job.handle: job._replace(vo=vo)
@@ -83,7 +83,7 @@ class ArcDriver:
         async def work(rest: Rest) -> list[Cancelled]:
             return await _kill(rest, shares.of(rest.access.identity))
 
-        return [one for some in _or_raise(*self._ask(shares.vos, work)) for one in some]
+        return in_one_list(self._ask(shares.vos, work))
 
     def output(self, job: Job) -> Output:
         """Fetch what a pilot wrote to its standard output and error."""
@@ -93,7 +93,7 @@ class ArcDriver:
         async def work(rest: Rest) -> Output:
             return await output.fetch(rest, job.handle)
 
-        return _or_raise(*self._ask([job.vo], work))[0]
+        return self._ask([job.vo], work).or_raise()[0]
 
     def tidy(self) -> None:
         """Renew the proxies that the CE holds, and have it clean old jobs away."""
@@ -102,7 +102,7 @@ class ArcDriver:
             await delegation.keep(self.session, rest)
             await _clean(self.session, rest)
 
-        _or_raise(*self._ask(None, work))
+        self._ask(None, work).or_raise()
 
     def hello(self) -> str:
         """Ask the CE which versions of REST it speaks, as each VO."""
@@ -111,14 +111,12 @@ class ArcDriver:
             versions = await rest.negotiate(self.session.options.version)
             return f"REST {rest.version} of {', '.join(versions)}"
 
-        answers, late = self._ask(None, work)
-        spoken = _or_raise(answers, late)[0]
+        answers = self._ask(None, work)
+        spoken = answers.or_raise()[0]
         let_in = ", ".join(sorted(answers.vos() or ()))
         return f"an ARC CE at {self.session.options.url}, {spoken}; it lets in {let_in}"
 
-    def _ask(
-        self, vos: Iterable[str] | None, work: Work[Value]
-    ) -> tuple[Answers[Value], Unavailable | None]:
+    def _ask(self, vos: Iterable[str] | None, work: Work[Value]) -> Answers[Value]:
         """Do something as each identity; those not answered in time harm no other."""
         who = identities(self.session.means, self.session.options.credential, vos)
         answers = Answers[Value](who.problems)
@@ -126,15 +124,8 @@ class ArcDriver:
         try:
             within(self.session.options.call_timeout, self.session.ce.name, work_of_all)
         except Unavailable as late:
-            return answers, late
-        return answers, None
-
-
-def _or_raise(answers: Answers[Value], late: Unavailable | None) -> list[Value]:
-    """Return the answers; if there are none at all, raise what stood in the way."""
-    if late is not None and not answers.given:
-        raise late
-    return answers.or_raise()
+            answers.problems = {None: late, **answers.problems}
+        return answers
 
 
 async def _clean(session: Session, rest: Rest) -> None:

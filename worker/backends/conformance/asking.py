@@ -1,6 +1,11 @@
-"""Asking: what the CE says is told, and nothing that it did not say."""
+"""Asking: what the CE says is told, and nothing that it did not say. A question changes nothing at
+the CE, and a pilot that lies about itself hurts no other.
+"""
 
+from contextlib import suppress
 from uuid import uuid4
+
+import pytest
 
 from worker.backends.conformance.looks import (
     answers_of,
@@ -17,8 +22,10 @@ from worker.backends.conformance.looks import (
     until_final,
     until_status,
 )
-from worker.backends.conformance.site import Life, Site, Trouble
+from worker.backends.conformance.site import Lie, Life, Site, Trouble
+from worker.domain import bounds
 from worker.domain.ce_answers import Job, Observed, Receipt
+from worker.domain.errors import BackendError
 from worker.domain.pilot import FINAL, Cause, Status
 
 
@@ -153,3 +160,56 @@ class Asking:
         assert texts
         for text in texts:
             assert is_harmless(text), repr(text)
+
+    def test_a_question_changes_nothing_at_the_ce(self, site: Site) -> None:
+        """However often it is asked, and whatever the CE kept for long enough."""
+        driver, [job] = send(site, 1, Life.SHORT)
+        until_final(site, driver, job)
+        find_all(site, driver)
+        site.grow_old()
+        before = site.contents()
+        assert before
+        for _ in range(3):
+            site.wait(site.step)
+            driver.poll([job])
+            driver.find()
+        assert site.contents() == before
+
+    def test_tidying_leaves_alone_what_lives(self, site: Site) -> None:
+        """And what has just ended can be asked after."""
+        driver, [job] = send(site, 1)
+        _, [short] = send(site, 1, Life.SHORT)
+        until_status(site, driver, job, Status.RUNNING)
+        until_final(site, driver, short)
+        driver.tidy()
+        assert look(driver, [job])[job.stamp].status not in (None, *FINAL)
+        assert look(driver, [short])[short.stamp].status is Status.DONE
+        assert job.stamp in find_all(site, driver)
+
+
+class Lying:
+    """The cases of a pilot that lies about itself."""
+
+    def test_a_pilot_that_lies_hurts_no_other(self, site: Site) -> None:
+        """Whatever stands in its own record, the others are told, and what is told can be kept."""
+        lies = [lie for lie in Lie if lie not in site.cannot_lie]
+        if not lies:
+            pytest.skip("; ".join(sorted(set(site.cannot_lie.values()))))
+        driver, [liar, honest] = send(site, 2, Life.SHORT)
+        for job in (liar, honest):
+            until_final(site, driver, job)
+        listed = {job.stamp for job in driver.find().jobs} - {liar.stamp}
+        for lie in lies:
+            site.plant(lie, liar)
+            answers = look(driver, [liar, honest])
+            assert honest.stamp in answers, lie
+            assert answers[honest.stamp].status is Status.DONE, lie
+            listing = driver.find()
+            assert listed <= {job.stamp for job in listing.jobs}, lie
+            for shown in (*answers.values(), *listing.jobs):
+                assert bounds.observed(shown, site.now()) == shown, lie
+            with suppress(BackendError):
+                assert all(answer.accepted for answer in driver.cancel([honest])), lie
+            assert is_tame(lambda: driver.cancel([liar])), lie
+            assert is_tame(lambda: driver.output(liar)), lie
+            assert is_tame(driver.tidy), lie

@@ -19,7 +19,7 @@ from worker.backends.htcondor.options import HTCondorOptions
 from worker.backends.htcondor.output import OutputFolder
 from worker.backends.htcondor.states import HOPELESS
 from worker.backends.htcondor.submit import BatchSender, text
-from worker.backends.identities import Answer, Answers, Identity, Shares, identities
+from worker.backends.identities import Answer, Answers, Identity, Shares, identities, in_one_list
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import Unavailable
@@ -56,8 +56,7 @@ class HTCondorDriver:
             return sender.send(shares.of(identity), client)
 
         answers = self._ask(shares.vos, send)
-        receipts = [one for some in answers.or_raise() for one in some]
-        return [*receipts, *answers.refusals(orders)]
+        return [*in_one_list(answers), *answers.refusals(orders)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """List what is in the queue, and look up in the history what is not."""
@@ -66,7 +65,7 @@ class HTCondorDriver:
             shares.vos,
             lambda client, who: look_at(client, self._ours(who), shares.of(who), self.marks),
         )
-        return [one for some in answers.or_raise() for one in some]
+        return in_one_list(answers)
 
     def find(self) -> Listing:
         """List what is in the queue, and what has left it since the mark."""
@@ -92,7 +91,7 @@ class HTCondorDriver:
         answers = self._ask(
             shares.vos, lambda client, who: self._remove(client, who, shares.of(who))
         )
-        return [one for some in answers.or_raise() for one in some]
+        return in_one_list(answers)
 
     def output(self, job: Job) -> Output:
         """Read what a pilot wrote; with `spool`, fetch it first."""

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from worker.backends.contract import Means
-from worker.backends.identities import Answer, Answers, Identity, Shares, identities
+from worker.backends.identities import Answer, Answers, Identity, Shares, identities, in_one_list
 from worker.backends.slurm import look, submit
 from worker.backends.slurm.client import About, SlurmClient, recall, remember
 from worker.backends.slurm.errors import last_line
@@ -40,7 +40,7 @@ class SlurmDriver:
             return sender.send(submit.batches(shares.of(identity), self._array_size(client)))
 
         answers = self._ask(shares.vos, send)
-        receipts = [receipt for some in answers.or_raise() for receipt in some]
+        receipts = in_one_list(answers)
         for vo, problem in answers.problems.items():
             log.warning("%s: nothing was answered for %s: %s", self.ce.name, vo, problem)
         return [*receipts, *answers.refusals(orders)]
@@ -48,8 +48,9 @@ class SlurmDriver:
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """Ask the controller for all our jobs, and accounting for those that it lacks."""
         shares = Shares(jobs)
-        answers = self._ask(shares.vos, lambda client, who: self._look(client).at(shares.of(who)))
-        return [one for some in answers.or_raise() for one in some]
+        return in_one_list(
+            self._ask(shares.vos, lambda client, who: self._look(client).at(shares.of(who)))
+        )
 
     def find(self) -> Listing:
         """List all jobs of this CE that Slurm knows."""
@@ -84,7 +85,7 @@ class SlurmDriver:
             return [Cancelled(stamp=job.stamp, accepted=True) for job in mine]
 
         answers = self._ask(shares.vos, end)
-        cancelled += [one for some in answers.or_raise() for one in some]
+        cancelled += in_one_list(answers)
         problems = answers.problems
         return cancelled + [
             _not_cancelled(job, str(problems[job.vo])) for job in valid if job.vo in problems
