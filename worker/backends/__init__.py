@@ -7,7 +7,8 @@ knows who is installed, and `conformance/` judges. All back-ends stand on one fl
     credentials.py     looking into the file of a credential
     shell.py           running other programs
     option_types.py    types of options that several have
-    outputs.py         what a pilot wrote, without the middle of it
+    outputs.py         files of a pilot: what it wrote, without the middle of it
+    ranges.py          runs of numbers, in few words
     remembered.py      what a process was told not long ago
 
 A file with the same name has the same role in each of them, where the role exists:

@@ -86,14 +86,19 @@ class Answers(Generic[Answer]):
         for order in orders:
             problem = self.problems.get(order.vo)
             if isinstance(problem, CredentialProblem | Refused):
-                cause = Cause(problem.cause) if isinstance(problem, Refused) else Cause.CREDENTIAL
-                receipts += refused([order.stamp], cause, ": ".join(map(str, problem.details)))
+                receipts += refused_by([order.stamp], problem)
         return receipts
 
 
 def in_one_list(answers: Answers[list[Value]]) -> list[Value]:
     """Return the answers to all identities; if there is none, raise what stood in the way."""
     return [value for values in answers.or_raise() for value in values]
+
+
+def refused_by(stamps: Iterable[str], error: CredentialProblem | Refused) -> list[Receipt]:
+    """Return receipts that say that these orders were not taken because of an error."""
+    cause = Cause(error.cause) if isinstance(error, Refused) else Cause.CREDENTIAL
+    return refused(stamps, cause, ": ".join(map(str, error.details)))
 
 
 def refused(stamps: Iterable[str], cause: Cause, reason: str) -> list[Receipt]:

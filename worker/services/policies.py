@@ -3,8 +3,7 @@
 from worker import plugins
 from worker.domain.errors import ConfigurationError
 from worker.domain.nearest import nearest
-from worker.policy.bounded import Bounded
-from worker.policy.contract import DEFAULT_POLICY, Policy
+from worker.policy.contract import DEFAULT_POLICY, Bounded, Policy
 
 GROUP = "pilotage.policies"
 

@@ -8,8 +8,7 @@ from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import Queue, evaluate
 from worker.policy.outcomes import Event, EventKind, PilotOutcome, events_of
 from worker.policy.parameters import Parameters
-from worker.simulation.truth import HOUR
-from worker.simulation.world import SimulatedCE, SimulatedPilot, World
+from worker.simulation.world import HOUR, SimulatedCE, SimulatedPilot, World
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
 from worker.backends import json_text
@@ -18,6 +19,7 @@ from worker.backends.htcondor.states import (
     Hold,
     hold_of,
 )
+from worker.backends.ranges import ranges
 from worker.domain import exits
 from worker.domain.ce_answers import Observed
 from worker.domain.errors import Unreadable
@@ -223,22 +225,13 @@ def parsed(handle: str) -> tuple[int, int] | None:
 
 def expressions(ids: Iterable[tuple[int, int]]) -> Iterator[str]:
     """Write expressions that together are true for these jobs and no others."""
-    clauses = (_clause(*job_id) for job_id in _ranges(sorted(set(ids))))
+    clauses = (
+        _clause(cluster, *span)
+        for cluster, jobs in groupby(sorted(ids), key=itemgetter(0))
+        for span in ranges(number for _, number in jobs)
+    )
     while some := list(islice(clauses, RANGES)):
         yield "(" + " || ".join(some) + ")"
-
-
-def _ranges(ids: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
-    for cluster, members in groupby(ids, key=lambda job_id: job_id[0]):
-        numbers = [number for _, number in members]
-        low = high = numbers[0]
-        for number in numbers[1:]:
-            if number == high + 1:
-                high = number
-                continue
-            yield cluster, low, high
-            low = high = number
-        yield cluster, low, high
 
 
 def _clause(cluster: int, low: int, high: int) -> str:

@@ -16,7 +16,7 @@ from worker.backends.htcondor.answers import WALLTIME
 from worker.backends.htcondor.client import HTCondorClient
 from worker.backends.htcondor.options import HTCondorOptions
 from worker.backends.htcondor.output import OutputFolder
-from worker.backends.identities import refused
+from worker.backends.identities import refused, refused_by
 from worker.backends.option_types import argv, check_text
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem, Refused, Unreadable
@@ -175,8 +175,7 @@ class BatchSender:
             handles = self._submit(what, stamps, client)
         except (CredentialProblem, Refused) as error:
             self.errors.append(error)
-            cause = Cause(error.cause) if isinstance(error, Refused) else Cause.CREDENTIAL
-            self.receipts += refused(stamps, cause, ": ".join(map(str, error.details)))
+            self.receipts += refused_by(stamps, error)
         except BackendError as error:
             # Nobody knows what became of these, and the next would fare no better.
             self.errors.append(error)

@@ -29,7 +29,7 @@ from worker.backends.local.keeper.process import boot_id
 from worker.backends.local.processes import Remains, send
 from worker.backends.local.records import Launch, read_end, read_launch
 from worker.backends.local.states import observed_end
-from worker.backends.plain_files import ODD, open_plain
+from worker.backends.outputs import ODD, open_plain
 from worker.domain.ce_answers import Observed
 from worker.domain.pilot import FINAL, Status
 

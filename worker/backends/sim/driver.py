@@ -36,24 +36,17 @@ class SimDriver:
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Send pilots."""
-        with self._world() as tx:
-            memory.queue_up(tx, self.ce.name)
-            # Read after the wait: a job is never older than a listing that lacks it.
-            now = self.means.now()
-            reply = self._reply(tx, now)
+        with self._call(is_alone=True) as (tx, now, reply):
             reply.turn_away_submission()
             reply.check_credential({order.vo for order in orders})
             receipts = self._accept(tx, orders, now, reply)
-        reply.deliver_receipts()
+        reply.lose_receipts()
         return reply.part_of(receipts)
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """Ask after jobs."""
-        with self._world() as tx:
-            now = self.means.now()
-            reply = self._reply(tx, now)
+        with self._call() as (tx, now, reply):
             jobs_here = self._jobs_here(tx, jobs, now, reply)
-        reply.deliver()
         locked_out = reply.locked_out()
         answers_given = [
             answers.observe(one, job.handle, now, reply, self.options.seed) if one else _absent(job)
@@ -65,15 +58,12 @@ class SimDriver:
     def find(self) -> Listing:
         """List every job with a stamp of ours at this place."""
         as_of = self.means.now()
-        with self._world() as tx:
-            memory.queue_up(tx, self.ce.name)
-            reply = self._reply(tx, as_of)
+        with self._call(as_of, is_alone=True) as (tx, _, reply):
             listed = memory.not_ended_by(tx, self.place, self._ago(as_of, self.options.keep_listed))
             locked_out = reply.locked_out()
             # A CE shows to each VO its own jobs. Whose they are is asked of our own table: a VO
             # of which the CE has no job was shown that, too.
             shown_vos = None if locked_out is None else frozenset(vos.names(tx)) - {locked_out}
-        reply.deliver()
         listed_jobs = [
             answers.observe(job, _handle(job.id), as_of, reply, self.options.seed)._replace(
                 ce=self._shown_ce(job)
@@ -90,14 +80,11 @@ class SimDriver:
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Ask the CE to end jobs."""
-        with self._world() as tx:
-            now = self.means.now()
-            reply = self._reply(tx, now)
+        with self._call() as (tx, now, reply):
             jobs_here = self._jobs_here(tx, jobs, now, reply)
             locked_out = reply.locked_out()
             mine = [one for _, one in jobs_here if one is not None and one.vo != locked_out]
             memory.change(tx, answers.ended(mine, now))
-        reply.deliver()
         ended = {one.id for one in mine}
         return reply.part_of(
             [
@@ -110,18 +97,14 @@ class SimDriver:
 
     def output(self, job: Job) -> Output:
         """Fetch what a pilot wrote."""
-        with self._world() as tx:
-            now = self.means.now()
-            reply = self._reply(tx, now)
+        with self._call() as (tx, now, reply):
             [(_, sim_job)] = self._jobs_here(tx, [job], now, reply)
-        reply.deliver()
         return output.of(sim_job, now, self.options) if sim_job else Output(text="")
 
     def hello(self) -> str:
         """Reach the CE, and return its kind and capacity."""
-        with self._world() as tx:
-            reply = self._reply(tx, self.means.now())
-        reply.deliver()
+        with self._call():
+            pass
         return f"a simulated CE of capacity {self.ce.capacity}"
 
     def _accept(
@@ -159,23 +142,30 @@ class SimDriver:
     def _shown_ce(self, job: SimJob) -> str | None:
         return job.ce if self.options.tells_ce else None
 
-    def _reply(self, tx: Transaction, now: datetime) -> Reply:
-        active = faults.read(tx, self.ce.name, now)
-        reply = Reply(self.ce.name, self.options.call_timeout, active)
-        reply.turn_away()
-        return reply
-
     def _ago(self, now: datetime, seconds: float) -> datetime:
         return now - timedelta(seconds=min(seconds, 10**9))
 
     @contextmanager
-    def _world(self) -> Iterator[Transaction]:
-        """Open the world. If its database cannot be used, the CE cannot be reached."""
+    def _call(
+        self, now: datetime | None = None, *, is_alone: bool = False
+    ) -> Iterator[tuple[Transaction, datetime, Reply]]:
+        """Open the world for a call, and deliver its answer after the block.
+
+        If the database of the world cannot be used, the CE cannot be reached.
+        """
         try:
             with self.means.uow() as tx:
-                yield tx
+                if is_alone:
+                    memory.queue_up(tx, self.ce.name)
+                # Read after the wait: a job is never older than a listing that lacks it.
+                moment = now or self.means.now()
+                active = faults.read(tx, self.ce.name, moment)
+                reply = Reply(self.ce.name, self.options.call_timeout, active)
+                reply.turn_away()
+                yield tx, moment, reply
         except DatabaseError as error:
             raise Unavailable(self.ce.name, str(error)) from error
+        reply.deliver()
 
 
 def _handle(number: int) -> str:

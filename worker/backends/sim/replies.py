@@ -72,9 +72,8 @@ class Reply:
         if Fault.UNREADABLE in self.faults:
             raise Unreadable(NONSENSE, self.ce, "it answered something that is not its language")
 
-    def deliver_receipts(self) -> None:
-        """Bring the answer to a submission home, unless it is lost."""
-        self.deliver()
+    def lose_receipts(self) -> None:
+        """Lose the answer to a submission, if it is to be lost."""
         if Fault.LOSES_REPLY in self.faults:
             raise Unavailable(self.ce, "connection reset before the reply")
 

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from worker.backends.remembered import Remembered
 from worker.backends.shell import Completed
@@ -70,16 +71,8 @@ def read_about(text: str) -> About:
         raise Unreadable(text[:2000], "scontrol show config", str(error)) from error
 
 
-def _line(options: SlurmOptions) -> tuple[object, ...]:
-    """Return by what way a cluster is reached: the same way leads to the same cluster."""
-    return (
-        options.ssh,
-        options.ssh_port,
-        options.ssh_config,
-        options.programs,
-        options.slurm_conf,
-        options.cluster,
-    )
+_line = attrgetter("ssh", "ssh_port", "ssh_config", "programs", "slurm_conf", "cluster")
+"""By what way a cluster is reached: the same way leads to the same cluster."""
 
 
 LONGEST_LIST = 60_000

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from worker.backends.ranges import ranges
 from worker.domain.pilot import GROUP_LENGTH, GROUP_SIZE, numbered
 from worker.domain.texts import one_line
 
@@ -88,13 +89,7 @@ def _read(prefix: str, name: str) -> SlurmJobName | None:
 
 def spans(numbers: list[int]) -> str:
     """Write numbers as Slurm does: 0-3,7,9-12."""
-    pieces: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if pieces and pieces[-1][1] == number - 1:
-            pieces[-1][1] = number
-        else:
-            pieces.append([number, number])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in pieces)
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges(numbers))
 
 
 def numbers(written: str) -> list[int]:

@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from worker.backends.identities import Identity
 from worker.backends.shell import STANDARD_PATH, Completed, clean_environment, run
@@ -47,16 +46,7 @@ _LONGEST_SOCKET = 80
 """ssh adds a few characters, and the kernel takes 107."""
 
 
-class Reach(Protocol):
-    """Where the programs are run."""
-
-    def run(
-        self, words: Sequence[str], env: Mapping[str, str], stdin: str, seconds: float
-    ) -> Completed:
-        """Run a program to its end; `Unavailable` or `CredentialProblem` if it was not reached."""
-
-
-def reach_as(identity: Identity, options: SlurmOptions) -> Reach:
+def reach_as(identity: Identity, options: SlurmOptions) -> "Reach":
     """Return where programs are run for the VOs of an identity."""
     if options.ssh is None:
         return Here(options)
@@ -74,7 +64,7 @@ class Here:
     def run(
         self, words: Sequence[str], env: Mapping[str, str], stdin: str, seconds: float
     ) -> Completed:
-        """Run a program of this host."""
+        """Run a program of this host to its end; `Unavailable` if there is none."""
         name, *rest = words
         return run(
             [self._find(name), *rest],
@@ -110,7 +100,10 @@ class Login:
     def run(
         self, words: Sequence[str], env: Mapping[str, str], stdin: str, seconds: float
     ) -> Completed:
-        """Run a program there. Its words are quoted, so that the shell there reads them as ours."""
+        """Run a program there to its end; `CredentialProblem` if we are not let in.
+
+        Its words are quoted, so that the shell there reads them as ours.
+        """
         folder = self._options.programs
         name, *rest = words
         path = f"{folder}/{name}" if folder and _is_slurms(name) else name
@@ -180,6 +173,10 @@ class Login:
         if "Host key verification failed" in stderr:
             last = "its host key is not known, or another one: see ssh_known_hosts"
         return Unavailable(f"ssh {self._where}", last)
+
+
+Reach = Here | Login
+"""Where the programs are run."""
 
 
 def _is_slurms(name: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from worker.backends.identities import refused
+from worker.backends.identities import refused, refused_by
 from worker.backends.slurm.client import SlurmClient
 from worker.backends.slurm.names import Names, comment, harmless, spans
 from worker.backends.slurm.options import SlurmOptions
@@ -196,8 +196,7 @@ class ArraySender:
                 yield self._send_whole(batch.part(at, at + size))
             except Refused as no:
                 if no.cause != Cause.QUOTA or size == 1:
-                    cause, reason = Cause(no.cause), ": ".join(map(str, no.details))
-                    yield refused(batch.stamps()[at:], cause, reason)
+                    yield refused_by(batch.stamps()[at:], no)
                     return
             else:
                 at += size
