@@ -614,8 +614,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
 # -- parts of pages that people wrote
 
 
-def rooms() -> str:
-    """Show the map of the rooms, and the order in which to read them."""
+def layers() -> str:
+    """Show the map of the layers, and the order in which to read them."""
     _, _, text = (worker.__doc__ or "").partition("\n\n")
     return re.sub(
         r"^(?: {4}.*\n?)+",
@@ -686,7 +686,7 @@ DOCS = Path(__file__).parent
 
 PARTS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     DOCS / "glossary.md": {"fixed words": fixed_words},
-    DOCS / "why" / "architecture.md": {"rooms": rooms},
+    DOCS / "why" / "architecture.md": {"layers": layers},
     DOCS / "why" / "policy.md": {"parameters": parameters},
 }
 

@@ -1,9 +1,10 @@
 """Pilotage keeps pools of pilot jobs alive on Compute Elements.
 
-The rooms, from the doors down; each imports only what stands below it, and the build checks it:
+The layers, from the doors down; each imports only what stands below it, and the build checks it:
 
     celery      where `celery -A worker` looks, and `celery -A pilotage` in an installation
-    cli, tasks  the doors for people and for Celery
+    cli         the door for people
+    messaging   the door for Celery: what it takes from a queue and fires
     embedded    the processes that `pilotage up` starts
     wiring      the one place that builds things from the settings
     settings    values from variables and a file
@@ -13,7 +14,7 @@ The rooms, from the doors down; each imports only what stands below it, and the 
     db          what we remember: tables, unit of work, queries, chains
     plugins     what other distributions bring by entry points
     simulation  made-up worlds on which policies are compared; pure
-    policy      who gets how many, when to ask again; pure
+    policy      who gets how many, what is learnt, what an answer means, when to ask again; pure
     domain      what things are: words and rules; pure
 
 To read it, begin with these files, in this order:
@@ -25,5 +26,5 @@ To read it, begin with these files, in this order:
     db/pilots.py                  reserve, claim, record
     services/tasks/dispatch.py    claim, call, record: the story of a submission
     backends/contract.py          what a back-end must do
-    tasks/app.py                  how Celery comes in
+    messaging/app.py              how Celery comes in
 """

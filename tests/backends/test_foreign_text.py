@@ -130,10 +130,10 @@ def test_whatever_sacct_says_is_read(lines: list[list[str]]) -> None:
 class Here:
     """Runs the scripts for the files of pilots, as the login node would."""
 
-    def shell(self, script: str, *words: str, said: str = "") -> str:
+    def shell(self, script: str, *words: str, stdin: str = "") -> str:
         return subprocess.run(
             ["/bin/sh", "-c", script, "sh", *words],
-            input=said,
+            input=stdin,
             capture_output=True,
             text=True,
             errors="replace",
@@ -152,7 +152,7 @@ def files(folder: Path) -> slurm_files.Files:
 @example(lines=["1 " + "9" * 5000 + " 1 1"])
 def test_whatever_end_files_say_is_read(lines: list[str]) -> None:
     class Said:
-        def shell(self, *_: str, said: str = "") -> str:
+        def shell(self, *_: str, stdin: str = "") -> str:
             good = f"{GROUP}/{STAMPS[1]} 7_1 0 1700000000 1700000001\n"
             return "".join(f"{GROUP}/{STAMPS[0]} {line}\n" for line in lines) + good + "done\n"
 

@@ -26,10 +26,6 @@ from worker.domain.secrets import without_secrets
 log = logging.getLogger(__name__)
 
 
-def _this_moment() -> datetime:
-    return datetime.now(UTC)
-
-
 Item = TypeVar("Item", Order, Job)
 Answer = TypeVar("Answer", Receipt, Observed, Cancelled)
 
@@ -44,7 +40,7 @@ class Guard:
     def __init__(
         self,
         driver: Driver,
-        now: Callable[[], datetime] = _this_moment,
+        now: Callable[[], datetime] = partial(datetime.now, UTC),
         options: Options = DEFAULT_OPTIONS,
     ) -> None:
         self._driver = driver

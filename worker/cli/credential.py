@@ -62,7 +62,7 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
             "Say where it lies: with one of --proxy, --token, --key.", click.get_current_context()
         )
     [(kind, path)] = paths_given.items()
-    wanted = Credential(
+    new = Credential(
         vo=_vo(vo),
         backend=backend,
         kind=CredentialKind(kind),
@@ -70,9 +70,9 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
         renew=_words(renew),
     )
     database = wiring.current_database()
-    standing = service.add(database, wiring.backends(), wanted, wiring.now())
+    standing = service.add(database, wiring.backends(), new, wiring.now())
     _show(standing, as_json)
-    for warning in (standing.problem, service.useless(wiring.backends(), wanted)):
+    for warning in (standing.problem, service.useless(wiring.backends(), new)):
         if warning is not None:
             show.warn(f"stored all the same: {warning}")
 

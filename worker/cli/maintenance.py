@@ -35,8 +35,8 @@ def add(ce: str, begins_at: datetime | None, ends_at: datetime, reason: str) -> 
 @as_json
 def list_(ce: str | None, as_json: bool) -> None:
     """List the maintenances that are not over."""
-    found = pauses.maintenances_of(wiring.current_database(), ce, wiring.now())
-    rows = [{column: getattr(one, column) for column in COLUMNS} for one in found]
+    maintenances = pauses.maintenances_of(wiring.current_database(), ce, wiring.now())
+    rows = [{column: getattr(one, column) for column in COLUMNS} for one in maintenances]
     show.as_json(rows) if as_json else show.table(rows, COLUMNS, "no maintenance is known")
 
 

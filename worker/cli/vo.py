@@ -64,8 +64,8 @@ def vo() -> None:
 def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
     """Add a VO."""
     settings = _read(values)
-    wanted = VO(name=name, enabled=not disabled, **settings)
-    made = inventory.add_vo(wiring.current_database(), wanted)
+    new = VO(name=name, enabled=not disabled, **settings)
+    made = inventory.add_vo(wiring.current_database(), new)
     if as_json:
         _show(made, as_json)
     else:

@@ -59,19 +59,19 @@ class ArcDriver:
         # Two credentials may be of one identity, which the CE shows the same jobs twice.
         jobs = {
             job.handle: job._replace(vo=vo)
-            for identity, (_, listed) in answers.given.items()
+            for identity, (_, listed) in answers.by_identity.items()
             for vo in (identity.vos or ())[:1]
             for job in listed.jobs
         }
         covered = frozenset(
             vo
-            for identity, (owner, _) in answers.given.items()
+            for identity, (owner, _) in answers.by_identity.items()
             for vo in identity.vos or ()
             if delegation.is_settled(self.session, vo, owner)
         )
         return Listing(
             jobs=list(jobs.values()),
-            complete=all(listed.complete for _, listed in answers.given.values()),
+            complete=all(listed.complete for _, listed in answers.by_identity.values()),
             as_of=as_of,
             vos=covered,
         )

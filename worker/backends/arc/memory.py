@@ -169,12 +169,12 @@ def _learn(dialect: str) -> Executable:
 @cache
 def _records(dialect: str) -> Executable:
     # As a set: a join would be read row by row against all jobs of the CE, on SQLite.
-    wanted = select(rows(dialect, job=Text).c.job)
-    return select(*_RECORD).where(_JOB.ce == bindparam("ce", type_=Text), _JOB.job.in_(wanted))
+    jobs_asked = select(rows(dialect, job=Text).c.job)
+    return select(*_RECORD).where(_JOB.ce == bindparam("ce", type_=Text), _JOB.job.in_(jobs_asked))
 
 
 @cache
 def _forget(dialect: str) -> Executable:
-    wanted = rows(dialect, job=Text)
-    gone = select(wanted.c.job)
+    jobs_gone = rows(dialect, job=Text)
+    gone = select(jobs_gone.c.job)
     return delete(arc_jobs).where(_JOB.ce == bindparam("ce", type_=Text), _JOB.job.in_(gone))

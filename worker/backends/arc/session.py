@@ -81,7 +81,7 @@ async def each(
         with answers.noting_problems(identity), _forgetting(session):
             access = open_access(session.ce.name, session.options, identity)
             async with _reached(session, access, turns) as rest:
-                answers.given[identity] = await work(rest)
+                answers.by_identity[identity] = await work(rest)
 
     await asyncio.gather(*map(as_identity, who.usable))
 

@@ -131,12 +131,12 @@ class Look:
         return {end.handle: end.observed(end.handle) for end in ends.values()}
 
 
-def _by_stamp(seen: Iterable[Observed]) -> dict[str, Observed]:
-    return {one.stamp: one for one in seen}
+def _by_stamp(answers: Iterable[Observed]) -> dict[str, Observed]:
+    return {one.stamp: one for one in answers}
 
 
-def _by_handle(seen: Iterable[Observed]) -> dict[str, Observed]:
-    return {one.handle: one for one in seen}
+def _by_handle(answers: Iterable[Observed]) -> dict[str, Observed]:
+    return {one.handle: one for one in answers}
 
 
 def _match(jobs: Sequence[Job], rows: Iterable[Row]) -> list[Row]:
@@ -144,16 +144,16 @@ def _match(jobs: Sequence[Job], rows: Iterable[Row]) -> list[Row]:
 
     An id whose job has another name is another job: a cluster may count from 1 again.
     """
-    known = {row.handle: row for row in rows}
-    found = []
+    by_handle = {row.handle: row for row in rows}
+    matches = []
     odd = set()
     for job in jobs:
-        row = known.get(job.handle)
+        row = by_handle.get(job.handle)
         if row is None:
             if parts(job.handle) is None:
                 odd.add(job.stamp)
         elif row.stamp == job.stamp:
-            found.append(row)
+            matches.append(row)
     if odd:
-        found += [row for row in known.values() if row.stamp in odd]
-    return found
+        matches += [row for row in by_handle.values() if row.stamp in odd]
+    return matches

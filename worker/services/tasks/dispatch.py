@@ -31,15 +31,15 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
     barred = credentials.barred(runtime, call.ce, call.options)
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
-        waiting = pilot_reads.unsent(tx, ce_name)
-        if not waiting:
+        unsent = pilot_reads.unsent(tx, ce_name)
+        if not unsent:
             return skipped("nothing is reserved")
         reason = why_none_is_sent(tx, ce, health.get(tx, ce_name), runtime.now())
         if reason is not None:
-            count = pilots.cancel_reserved(tx, waiting, reason, runtime.now())
+            count = pilots.cancel_reserved(tx, unsent, reason, runtime.now())
             return TaskResult(counts={"cancelled": count}, lines=(reason,))
-        ready = payloads.ready(tx, ce, set(waiting.values()), barred)
-        sendable = sum(vo not in ready.left_out for vo in waiting.values())
+        ready = payloads.ready(tx, ce, set(unsent.values()), barred)
+        sendable = sum(vo not in ready.left_out for vo in unsent.values())
         if not sendable:
             return skipped(*ready.left_out.values())
         refusal = call.start(tx)
@@ -61,16 +61,16 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
     barred = credentials.barred(runtime, ce, runtime.options(ce))
     with runtime.database.uow() as tx:
         ce, record = ces.get(tx, ce_name), health.get(tx, ce_name)
-        waiting = pilot_reads.unsent(tx, ce_name)
+        unsent = pilot_reads.unsent(tx, ce_name)
         reason = why_none_is_sent(tx, ce, record, now)
-        left_out = payloads.ready(tx, ce, set(waiting.values()), barred).left_out
+        left_out = payloads.ready(tx, ce, set(unsent.values()), barred).left_out
     if reason is not None:
-        return TaskResult(counts={"would cancel": len(waiting)}, lines=(reason,))
+        return TaskResult(counts={"would cancel": len(unsent)}, lines=(reason,))
     is_backing_off = record.retry_at is not None and now < record.retry_at
     back_off = reason_not_to_send(record, now) if is_backing_off else None
     if back_off is not None:
         return TaskResult(counts={"would send": 0}, lines=(back_off,))
-    count = sum(vo not in left_out for vo in waiting.values())
+    count = sum(vo not in left_out for vo in unsent.values())
     lines = tuple(left_out.values())
     return TaskResult(counts={"would send": min(count, runtime.batch)}, lines=lines)
 

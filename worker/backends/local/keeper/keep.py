@@ -18,7 +18,7 @@ WAKING = ENDING | {signal.SIGCHLD}
 LONGEST_SLEEP = 3600.0
 CLEARING = 10.0
 """Seconds that killed processes get to be gone; one that hangs in the kernel may take longer."""
-ROOM = 600
+DISK_PATIENCE = 600
 """Seconds to wait for room on a full disk before the end of a pilot stays unwritten."""
 
 
@@ -167,7 +167,7 @@ def write_end(started_at: str, code: int | None, why: str | None) -> None:
         "started_at": started_at,
         "ended_at": now(),
     }
-    give_up = time.monotonic() + ROOM
+    give_up = time.monotonic() + DISK_PATIENCE
     while time.monotonic() < give_up:
         try:
             write_whole(Path(EXIT), end)
