@@ -25,6 +25,8 @@ from worker.domain.secrets import without_secrets
 
 log = logging.getLogger(__name__)
 
+_this_moment = partial(datetime.now, UTC)
+
 
 Item = TypeVar("Item", Order, Job)
 Answer = TypeVar("Answer", Receipt, Observed, Cancelled)
@@ -40,7 +42,7 @@ class Guard:
     def __init__(
         self,
         driver: Driver,
-        now: Callable[[], datetime] = partial(datetime.now, UTC),
+        now: Callable[[], datetime] = _this_moment,
         options: Options = DEFAULT_OPTIONS,
     ) -> None:
         self._driver = driver

@@ -16,17 +16,17 @@ one only if the earlier ones have no answer:
 Without the keeper's own record there is no lock to ask for: what is left of the pilot counts.
 """
 
-import fcntl
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from fcntl import LOCK_SH
 from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
 from worker.backends.local.keeper.files import CANCEL, EXIT, LAUNCH, OUTPUT, write_whole
 from worker.backends.local.keeper.process import boot_id
-from worker.backends.local.processes import Remains, send
+from worker.backends.local.processes import Remains, send, try_lock
 from worker.backends.local.records import Launch, read_end, read_launch
 from worker.backends.local.states import observed_end
 from worker.backends.outputs import ODD, open_plain
@@ -55,7 +55,7 @@ class Folder:
             return self._without_record(remains)
         try:
             launch = read_launch(record)
-            if _is_locked(record):
+            if not try_lock(record, LOCK_SH):
                 return self._alive(launch)
         finally:
             os.close(record)
@@ -84,7 +84,7 @@ class Folder:
         """Ask the pilot to end; say why that cannot be, or `None`. Its keeper does the waiting."""
         record = self._open_launch()
         try:
-            is_over = record is not None and not _is_locked(record)
+            is_over = record is not None and try_lock(record, LOCK_SH)
             if is_over and self._end() is not None:
                 return None
             if not self.path.is_dir():
@@ -150,12 +150,3 @@ class Folder:
 
     def _end(self) -> dict[str, Any] | None:
         return read_end(self.path / EXIT)
-
-
-def _is_locked(descriptor: int) -> bool:
-    """Return whether a keeper holds the lock. Asking with a shared lock, nobody blocks another."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False

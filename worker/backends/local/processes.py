@@ -1,5 +1,6 @@
 """Signals to processes of pilots, and to nobody else: a pid may by now be another process's."""
 
+import fcntl
 import os
 import signal
 from collections.abc import Callable
@@ -11,6 +12,18 @@ from pathlib import Path
 from worker.backends.local.keeper.process import boot_id, start_ticks
 
 STAMP_VARIABLE = "PILOTAGE_STAMP"
+
+
+def try_lock(descriptor: int, kind: int) -> bool:
+    """Lock a file, if no lock that is held forbids it; return whether it is locked now.
+
+    With a shared lock, those who only ask do not block each other.
+    """
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def is_alive(pid: int, ticks: int, boot: str) -> bool:

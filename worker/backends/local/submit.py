@@ -20,6 +20,7 @@ from typing import Any
 
 from worker.backends.local.keeper.files import DRAFT
 from worker.backends.local.keeper.pilot import Start, Submission
+from worker.backends.local.processes import try_lock
 from worker.domain.errors import Unavailable
 from worker.domain.secrets import end_of
 
@@ -65,12 +66,9 @@ def is_launching(place: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not try_lock(lock, fcntl.LOCK_SH)
     finally:
         os.close(lock)
-    return False
 
 
 @contextmanager
@@ -78,21 +76,13 @@ def _alone(ce: str, place: Path) -> Iterator[int]:
     lock = os.open(place / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         give_up = time.monotonic() + TURN
-        while not _is_locked(lock):
+        while not try_lock(lock, fcntl.LOCK_EX):
             if time.monotonic() > give_up:
                 raise Unavailable(ce, "another submission is under way")
             time.sleep(0.01)
         yield lock
     finally:
         os.close(lock)
-
-
-def _is_locked(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _run(request: bytes, lock: int, limit: int) -> tuple[bytes, str]:
