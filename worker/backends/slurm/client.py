@@ -11,17 +11,8 @@ from operator import attrgetter
 
 from worker.backends.remembered import Remembered
 from worker.backends.shell import Completed
-from worker.backends.slurm.answers import (
-    EXITS_FORMAT,
-    FIELD,
-    HISTORY_FORMAT,
-    QUEUE_FORMAT,
-    Row,
-    Shortened,
-    exits,
-    history_rows,
-    queue_rows,
-)
+from worker.backends.slurm import answers
+from worker.backends.slurm.answers import FIELD, Row, Shortened
 from worker.backends.slurm.errors import is_trouble, problem, refusal
 from worker.backends.slurm.names import Names
 from worker.backends.slurm.options import SlurmOptions
@@ -108,8 +99,8 @@ class SlurmClient:
 
     def exits(self) -> dict[str, tuple[int, int]]:
         """Return the exit code and the signal of the jobs that failed and are still known."""
-        words = ["--me", "--all", "--array", "--states=FAILED", f"--Format={EXITS_FORMAT}"]
-        return exits(self._ask("squeue", *self._clusters(), *words).stdout)
+        words = ["--me", "--all", "--array", "--states=FAILED", f"--Format={answers.EXITS_FORMAT}"]
+        return answers.exits(self._ask("squeue", *self._clusters(), *words).stdout)
 
     def history(self, arrays: Iterable[str]) -> list[Row]:
         """List what accounting knows of these jobs, with all elements of an array."""
@@ -155,18 +146,20 @@ class SlurmClient:
 
     def _queue(self, *more: str) -> list[Row]:
         # Without --array the elements of an array that wait share a line.
-        words = ["--me", "--all", "--states=all", f"--format={QUEUE_FORMAT}", *more]
-        return queue_rows(self._ask("squeue", *self._clusters(), *words).stdout, self._names)
+        words = ["--me", "--all", "--states=all", f"--format={answers.QUEUE_FORMAT}", *more]
+        return answers.queue_rows(
+            self._ask("squeue", *self._clusters(), *words).stdout, self._names
+        )
 
     def _history(self, what: str) -> list[Row]:
         words = [
             "--allocations",
             "--parsable2",
             f"--delimiter={FIELD}",
-            f"--format={HISTORY_FORMAT}",
+            f"--format={answers.HISTORY_FORMAT}",
         ]
         text = self._ask("sacct", *self._clusters(), *words, what).stdout
-        return history_rows(text, self._names)
+        return answers.history_rows(text, self._names)
 
     def _ask(self, program: str, *words: str) -> Completed:
         done = self._run(program, *words)
