@@ -73,6 +73,7 @@ class Rest:
         self.ce = ce
         self.url = url
         self.access = access
+        self.identity = access.identity
         self.base = ""
         self.version = ""
         self._client = client

@@ -29,11 +29,9 @@ class ArcDriver:
         """Send pilots, each identity's own in as few requests as there may be."""
         shares = Shares(orders)
         receipts: list[Receipt] = []
-
-        async def work(rest: Rest) -> None:
-            await send(self.session, rest, shares.of(rest.access.identity), receipts)
-
-        answers = self._ask(shares.vos, work)
+        answers = self._ask(
+            shares.vos, lambda rest: send(self.session, rest, shares.of(rest.identity), receipts)
+        )
         if not receipts:
             answers.or_raise()
         return [*receipts, *answers.refusals(orders)]
@@ -41,11 +39,11 @@ class ArcDriver:
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """Ask after jobs, thousands in a request."""
         shares = Shares(jobs)
-
-        async def work(rest: Rest) -> list[Observed]:
-            return await look_at(self.session, rest, shares.of(rest.access.identity))
-
-        return in_one_list(self._ask(shares.vos, work))
+        return in_one_list(
+            self._ask(
+                shares.vos, lambda rest: look_at(self.session, rest, shares.of(rest.identity))
+            )
+        )
 
     def find(self) -> Listing:
         """List all jobs of every VO that has a credential."""
@@ -79,21 +77,15 @@ class ArcDriver:
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Ask the CE to kill jobs. It agrees at once and does it later."""
         shares = Shares(jobs)
-
-        async def work(rest: Rest) -> list[Cancelled]:
-            return await _kill(rest, shares.of(rest.access.identity))
-
-        return in_one_list(self._ask(shares.vos, work))
+        return in_one_list(
+            self._ask(shares.vos, lambda rest: _kill(rest, shares.of(rest.identity)))
+        )
 
     def output(self, job: Job) -> Output:
         """Fetch what a pilot wrote to its standard output and error."""
         if not is_job_id(job.handle):
             return Output(text="")
-
-        async def work(rest: Rest) -> Output:
-            return await output.fetch(rest, job.handle)
-
-        return self._ask([job.vo], work).or_raise()[0]
+        return self._ask([job.vo], lambda rest: output.fetch(rest, job.handle)).or_raise()[0]
 
     def tidy(self) -> None:
         """Renew the proxies that the CE holds, and have it clean old jobs away."""
