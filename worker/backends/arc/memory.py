@@ -144,13 +144,10 @@ def used(tx: Transaction, ce: str, vo: str, identity: OwnerRecord) -> None:
     put(tx, arc_identities, {"ce": ce, "vo": vo, "owner": identity.owner}, values)
 
 
+_MOMENTS = ("running_at", "started_at", "ended_at")
 _COLUMNS: dict[str, Any] = {
-    "job": Text,
-    "stamp": Text,
-    "owner": Text,
-    "running_at": UtcDateTime,
-    "started_at": UtcDateTime,
-    "ended_at": UtcDateTime,
+    **dict.fromkeys(("job", "stamp", "owner"), Text),
+    **dict.fromkeys(_MOMENTS, UtcDateTime),
 }
 
 
@@ -158,10 +155,7 @@ _COLUMNS: dict[str, Any] = {
 def _learn(dialect: str) -> Executable:
     made = insert_rows(dialect, arc_jobs, _COLUMNS, ce=Text)
     # What the CE said first stays: a job has one beginning and one end.
-    later = {
-        name: func.coalesce(_JOB[name], made.excluded[name])
-        for name in ("running_at", "started_at", "ended_at")
-    }
+    later = {name: func.coalesce(_JOB[name], made.excluded[name]) for name in _MOMENTS}
     changed: Executable = made.on_conflict_do_update(index_elements=["ce", "job"], set_=later)
     return changed
 

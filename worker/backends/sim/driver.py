@@ -49,7 +49,9 @@ class SimDriver:
             jobs_here = self._jobs_here(tx, jobs, now, reply)
         locked_out = reply.locked_out()
         answers_given = [
-            answers.observe(one, job.handle, now, reply, self.options.seed) if one else _absent(job)
+            answers.observe(one, job.handle, now, reply, self.options.seed)
+            if one
+            else Observed(stamp=job.stamp, handle=job.handle, absent=True)
             for job, one in jobs_here
             if one is None or one.vo != locked_out
         ]
@@ -66,7 +68,7 @@ class SimDriver:
             shown_vos = None if locked_out is None else frozenset(vos.names(tx)) - {locked_out}
         listed_jobs = [
             answers.observe(job, _handle(job.id), as_of, reply, self.options.seed)._replace(
-                ce=self._shown_ce(job)
+                ce=job.ce if self.options.tells_ce else None
             )
             for job in listed
             if answers.is_known(job, as_of, reply, self.options) and job.vo != locked_out
@@ -139,9 +141,6 @@ class SimDriver:
             for job, one in looked_up
         ]
 
-    def _shown_ce(self, job: SimJob) -> str | None:
-        return job.ce if self.options.tells_ce else None
-
     def _ago(self, now: datetime, seconds: float) -> datetime:
         return now - timedelta(seconds=min(seconds, 10**9))
 
@@ -170,10 +169,6 @@ class SimDriver:
 
 def _handle(number: int) -> str:
     return f"sim-{number}"
-
-
-def _absent(job: Job) -> Observed:
-    return Observed(stamp=job.stamp, handle=job.handle, absent=True)
 
 
 def _why_not(job: SimJob | None) -> str:

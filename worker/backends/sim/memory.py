@@ -178,10 +178,7 @@ def _not_ended_by(moment: datetime) -> Any:
 
 
 _LIFE_TYPES: dict[str, Any] = {
-    "starts_at": UtcDateTime,
-    "stopped_at": UtcDateTime,
-    "restarts_at": UtcDateTime,
-    "ends_at": UtcDateTime,
+    **dict.fromkeys(("starts_at", "stopped_at", "restarts_at", "ends_at"), UtcDateTime),
     "fate": Text,
     "exit_code": Integer,
 }

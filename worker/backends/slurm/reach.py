@@ -108,10 +108,12 @@ class Login:
         name, *rest = words
         path = f"{folder}/{name}" if folder and _is_slurms(name) else name
         variables = [f"{variable}={value}" for variable, value in env.items()]
+        # What ssh needs of our environment, and nothing else.
+        environment = {**clean_environment(), **_kept("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")}
         remote = shlex.join(["sh", "-c", _CLEANLY, STANDARD_PATH, *variables, path, *rest])
         done = run(
             [*self._client(seconds), remote],
-            env=_agent(),
+            env=environment,
             input=stdin,
             timeout=seconds,
             limit=LIMIT,
@@ -186,11 +188,6 @@ def _is_slurms(name: str) -> bool:
 def _quoted(path: str, pattern: str = "") -> str:
     """Write a path as a value of ssh's configuration, where a space ends a word."""
     return '"' + path.replace("%", "%%") + pattern + '"'
-
-
-def _agent() -> dict[str, str]:
-    """Leave ssh what it needs of our environment."""
-    return {**clean_environment(), **_kept("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")}
 
 
 def _kept(*names: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from worker.db.uow import Transaction
 from worker.domain.calls import NOT_ASKED, state_of_calls, trouble
 from worker.domain.decision import Decision
 from worker.domain.lengths import clock
-from worker.domain.pilot import Status, Transition
+from worker.domain.pilot import OCCUPYING, Status, Transition
 from worker.domain.sending import Sending
 from worker.policy import explaining
 from worker.policy.learning import evaluate
@@ -64,12 +64,7 @@ class CELine:
 
     def occupying(self) -> dict[Status, int]:
         """Return how many of its pilots occupy a slot, by status."""
-        return {
-            Status.RESERVED: self.reserved,
-            Status.SUBMITTING: self.submitting,
-            Status.SUBMITTED: self.submitted,
-            Status.RUNNING: self.running,
-        }
+        return {status: getattr(self, status) for status in Status if status in OCCUPYING}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,16 +188,12 @@ def _rate(ce: slots.CESlots, now: datetime, parameters: Parameters) -> float:
 def _state(ce: slots.CESlots, now: datetime, *, is_asked: bool) -> str:
     sending, calls, error = _sending(ce, now), state_of_calls(ce), ce.last_error
     if calls is None and not is_asked:
-        calls, error = _not_asked(ce.last_answered_at, now), NO_WORKER
+        calls, error = f"{NOT_ASKED}{_moment('since', ce.last_answered_at, now)}", NO_WORKER
     if calls is None or sending == DISABLED:
         return sending
     if sending != NORMAL:
         return f"{calls}, {sending}"
     return f"{calls}: {error}" if error else calls
-
-
-def _not_asked(answered_at: datetime | None, now: datetime) -> str:
-    return f"{NOT_ASKED}{_moment('since', answered_at, now)}"
 
 
 def _sending(ce: slots.CESlots, now: datetime) -> str:
