@@ -153,10 +153,10 @@ async def provide(session: Session, rest: Rest) -> str | None:
     _write(session, rest, identity)
     if rest.access.proxy is None or not session.options.delegate:
         return None
-    delegated_to = await delegated(rest, identity, session.now())
-    if delegated_to != identity:
-        _write(session, rest, delegated_to)
-    return delegated_to.delegation
+    updated = await delegated(rest, identity, session.now())
+    if updated != identity:
+        _write(session, rest, updated)
+    return updated.delegation
 
 
 async def keep(session: Session, rest: Rest) -> None:

@@ -112,9 +112,9 @@ class ArcDriver:
         """Do something as each identity; those not answered in time harm no other."""
         who = identities(self.session.means, self.session.options.credential, vos)
         answers = Answers[Value](who.problems)
-        work_of_all = each(self.session, who, work, answers)
+        all_work = each(self.session, who, work, answers)
         try:
-            within(self.session.options.call_timeout, self.session.ce.name, work_of_all)
+            within(self.session.options.call_timeout, self.session.ce.name, all_work)
         except Unavailable as late:
             answers.problems = {None: late, **answers.problems}
         return answers

@@ -85,7 +85,7 @@ class Listed:
 async def look_at(session: Session, rest: Rest, jobs: Sequence[Job]) -> list[Observed]:
     """Look at some jobs; those of which the CE says nothing are left out."""
     # What A-REX cannot have made it does not know.
-    impossible = [job for job in jobs if not is_job_id(job.handle)]
+    invalid = [job for job in jobs if not is_job_id(job.handle)]
     stamps = {job.handle: job.stamp for job in jobs if is_job_id(job.handle)}
     records = session.read(lambda tx: memory.records(tx, session.ce.name, list(stamps)))
     observed, hidden = await _judged(session, rest, stamps, records, whole=True)
@@ -94,7 +94,7 @@ async def look_at(session: Session, rest: Rest, jobs: Sequence[Job]) -> list[Obs
             "CE %s shows %d jobs of %s no longer: they were sent by another identity",
             session.ce.name, len(hidden), rest.access,
         )  # fmt: skip
-    absent = [Observed(stamp=job.stamp, handle=job.handle, absent=True) for job in impossible]
+    absent = [Observed(stamp=job.stamp, handle=job.handle, absent=True) for job in invalid]
     return [*absent, *observed]
 
 

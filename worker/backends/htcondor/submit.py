@@ -152,7 +152,6 @@ class BatchSender:
     names: dict[str, str]
     receipts: list[Receipt] = field(default_factory=list)
     errors: list[BackendError] = field(default_factory=list)
-    sent: bool = False
 
     def send(self, orders: Sequence[Order], client: HTCondorClient) -> list[Receipt]:
         """Send orders; the receipts, or the error if it is the same for all."""
@@ -181,7 +180,6 @@ class BatchSender:
             self.errors.append(error)
             return False
         else:
-            self.sent = True
             self.receipts += [
                 Receipt(stamp=stamp, handle=handle, raw="accepted")
                 for stamp, handle in zip(stamps, handles, strict=False)
@@ -207,6 +205,7 @@ class BatchSender:
     def _answer(self) -> list[Receipt]:
         """Return the receipts; where every batch met the same error, raise it: it is the CE's."""
         kinds = {(type(error), getattr(error, "cause", None)) for error in self.errors}
-        if self.errors and not self.sent and len(kinds) == 1:
+        is_sent = any(receipt.handle for receipt in self.receipts)
+        if self.errors and not is_sent and len(kinds) == 1:
             raise self.errors[0]
         return self.receipts

@@ -46,16 +46,16 @@ class SimDriver:
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """Ask after jobs."""
         with self._call() as (tx, now, reply):
-            jobs_here = self._jobs_here(tx, jobs, now, reply)
+            lookups = self._look_up(tx, jobs, now, reply)
         locked_out = reply.locked_out()
-        answers_given = [
+        observations = [
             answers.observe(one, job.handle, now, reply, self.options.seed)
             if one
             else Observed(stamp=job.stamp, handle=job.handle, absent=True)
-            for job, one in jobs_here
+            for job, one in lookups
             if one is None or one.vo != locked_out
         ]
-        return reply.part_of(answers_given)
+        return reply.part_of(observations)
 
     def find(self) -> Listing:
         """List every job with a stamp of ours at this place."""
@@ -66,7 +66,7 @@ class SimDriver:
             # A CE shows to each VO its own jobs. Whose they are is asked of our own table: a VO
             # of which the CE has no job was shown that, too.
             shown_vos = None if locked_out is None else frozenset(vos.names(tx)) - {locked_out}
-        listed_jobs = [
+        observations = [
             answers.observe(job, _handle(job.id), as_of, reply, self.options.seed)._replace(
                 ce=job.ce if self.options.tells_ce else None
             )
@@ -74,7 +74,7 @@ class SimDriver:
             if answers.is_known(job, as_of, reply, self.options) and job.vo != locked_out
         ]
         return Listing(
-            jobs=reply.part_of_listing(listed_jobs),
+            jobs=reply.part_of_listing(observations),
             complete=reply.is_complete(),
             as_of=as_of,
             vos=shown_vos,
@@ -83,9 +83,9 @@ class SimDriver:
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Ask the CE to end jobs."""
         with self._call() as (tx, now, reply):
-            jobs_here = self._jobs_here(tx, jobs, now, reply)
+            lookups = self._look_up(tx, jobs, now, reply)
             locked_out = reply.locked_out()
-            mine = [one for _, one in jobs_here if one is not None and one.vo != locked_out]
+            mine = [one for _, one in lookups if one is not None and one.vo != locked_out]
             memory.change(tx, answers.ended(mine, now))
         ended = {one.id for one in mine}
         return reply.part_of(
@@ -93,14 +93,14 @@ class SimDriver:
                 Cancelled(stamp=job.stamp, accepted=True)
                 if one is not None and one.id in ended
                 else Cancelled(stamp=job.stamp, accepted=False, reason=_why_not(one))
-                for job, one in jobs_here
+                for job, one in lookups
             ]
         )
 
     def output(self, job: Job) -> Output:
         """Fetch what a pilot wrote."""
         with self._call() as (tx, now, reply):
-            [(_, sim_job)] = self._jobs_here(tx, [job], now, reply)
+            [(_, sim_job)] = self._look_up(tx, [job], now, reply)
         return output.of(sim_job, now, self.options) if sim_job else Output(text="")
 
     def hello(self) -> str:
@@ -125,20 +125,20 @@ class SimDriver:
         receipts = [answers.receipt(order, _handle(ids[order.stamp]), reply) for order in accepted]
         return [*receipts, *refused]
 
-    def _jobs_here(
+    def _look_up(
         self, tx: Transaction, jobs: Sequence[Job], now: datetime, reply: Reply
     ) -> list[tuple[Job, SimJob | None]]:
         """Look jobs up; `None` for those that the CE does not know."""
         ids = {job.handle: int(m[1]) for job in jobs if (m := _HANDLE.fullmatch(job.handle))}
         stored = memory.by_ids(tx, self.place, ids.values())
-        looked_up = [(job, stored.get(ids.get(job.handle, 0))) for job in jobs]
-        reply.check_credential({one.vo for _, one in looked_up if one is not None})
+        lookups = [(job, stored.get(ids.get(job.handle, 0))) for job in jobs]
+        reply.check_credential({one.vo for _, one in lookups if one is not None})
         return [
             (job, one)
             # A handle alone is not enough: the job must carry the stamp that is asked for.
             if one and one.stamp == job.stamp and answers.is_known(one, now, reply, self.options)
             else (job, None)
-            for job, one in looked_up
+            for job, one in lookups
         ]
 
     def _ago(self, now: datetime, seconds: float) -> datetime:

@@ -66,14 +66,14 @@ def switch_on(
     moment = now or datetime.now(UTC)
     if until is not None and until <= max(moment, since or moment):
         raise Invalid("until", f"{until} is over before it begins")
-    fault_on = Active(
+    new = Active(
         fault=kind, rate=rate, settings=read_settings(kind, settings), since=since, until=until
     )
     with uow() as tx:
-        _store(tx, ce, fault_on)
+        _store(tx, ce, new)
         if since is None or since <= moment:
-            _strike_all(tx, ce, fault_on, moment)
-    return fault_on
+            _strike_all(tx, ce, new, moment)
+    return new
 
 
 def switch_off(uow: UnitOfWork, ce: str, fault: str | None = None) -> list[Fault]:
@@ -110,23 +110,23 @@ def read(tx: Transaction, ce: str, now: datetime) -> Mapping[Fault, Active]:
     }
 
 
-def _store(tx: Transaction, ce: str, fault_on: Active) -> None:
-    tx.execute(delete(sim_faults).where(_FAULT.ce == ce, _FAULT.fault == fault_on.fault))
+def _store(tx: Transaction, ce: str, active: Active) -> None:
+    tx.execute(delete(sim_faults).where(_FAULT.ce == ce, _FAULT.fault == active.fault))
     values = {
         "ce": ce,
-        "fault": fault_on.fault,
-        "rate": fault_on.rate,
-        "settings": fault_on.settings.model_dump(mode="json"),
-        "since": fault_on.since,
-        "until": fault_on.until,
+        "fault": active.fault,
+        "rate": active.rate,
+        "settings": active.settings.model_dump(mode="json"),
+        "since": active.since,
+        "until": active.until,
     }
     tx.execute(insert(sim_faults).values(values))
 
 
-def _strike_all(tx: Transaction, ce: str, fault_on: Active, now: datetime) -> None:
-    if fault_on.fault in WHOLE_CALL:
+def _strike_all(tx: Transaction, ce: str, active: Active, now: datetime) -> None:
+    if active.fault in WHOLE_CALL:
         return
-    jobs = [(job, strike(job, fault_on, now)) for job in memory.not_ended_by(tx, (ce,), now)]
+    jobs = [(job, strike(job, active, now)) for job in memory.not_ended_by(tx, (ce,), now)]
     memory.change(tx, [struck for job, struck in jobs if struck != job])
 
 
