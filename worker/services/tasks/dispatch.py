@@ -26,9 +26,10 @@ from worker.services.runtime import Runtime, TaskResult, skipped
 def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
     """Send the reserved pilots of a CE, one batch at most."""
     with runtime.database.uow() as tx:
-        call = CECall(runtime, ces.get(tx, ce_name))
+        ce = ces.get(tx, ce_name)
+    call = CECall(runtime, ce)
     # Read before the claim: a file may lie where it takes long, and no unit of work is to wait.
-    barred = credentials.barred(runtime, call.ce, call.options)
+    barred = credentials.barred(runtime, ce, call.options)
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
         unsent = pilot_reads.unsent(tx, ce_name)
