@@ -117,9 +117,9 @@ def grid(
     numbers = [all(_is_number(row[column.name]) for row in rows) for column in described]
     uncut = [all(_is_uncut(row[column.name]) for row in rows) for column in described]
     wide = _widths(described, cells, uncut, span, heading=heading)
-    made = Table(box=None, pad_edge=False, header_style="bold", show_header=heading)
+    grid_table = Table(box=None, pad_edge=False, header_style="bold", show_header=heading)
     for number, breadth in wide.items():
-        made.add_column(
+        grid_table.add_column(
             described[number].heading,
             justify="right" if numbers[number] else "left",
             no_wrap=not described[number].fold,
@@ -127,8 +127,8 @@ def grid(
             width=breadth,
         )
     for row in cells:
-        made.add_row(*(row[number] for number in wide))
-    return made
+        grid_table.add_row(*(row[number] for number in wide))
+    return grid_table
 
 
 def render(picture: RenderableType, span: int | None) -> None:

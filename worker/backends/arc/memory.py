@@ -153,10 +153,10 @@ _COLUMNS: dict[str, Any] = {
 
 @cache
 def _learn(dialect: str) -> Executable:
-    made = insert_rows(dialect, arc_jobs, _COLUMNS, ce=Text)
+    insertion = insert_rows(dialect, arc_jobs, _COLUMNS, ce=Text)
     # What the CE said first stays: a job has one beginning and one end.
-    later = {name: func.coalesce(_JOB[name], made.excluded[name]) for name in _MOMENTS}
-    changed: Executable = made.on_conflict_do_update(index_elements=["ce", "job"], set_=later)
+    later = {name: func.coalesce(_JOB[name], insertion.excluded[name]) for name in _MOMENTS}
+    changed: Executable = insertion.on_conflict_do_update(index_elements=["ce", "job"], set_=later)
     return changed
 
 

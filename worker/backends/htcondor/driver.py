@@ -150,11 +150,11 @@ class HTCondorDriver:
 
     def _ours(self, identity: Identity) -> str:
         """Write the expression that is true for the jobs of this CE that an identity sees."""
-        mine = f"PilotageInstance == {text(self.instance)}"
+        of_this_ce = f"PilotageInstance == {text(self.instance)}"
         if identity.vos is None:
-            return mine
+            return of_this_ce
         vos = " || ".join(f"PilotageVO == {text(vo)}" for vo in sorted(identity.vos))
-        return f"{mine} && ({vos})"
+        return f"{of_this_ce} && ({vos})"
 
     def _ask(
         self, vos: Iterable[str] | None, work: Callable[[HTCondorClient, Identity], Answer]

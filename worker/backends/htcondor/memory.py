@@ -53,12 +53,12 @@ class Marks:
     def move(self, newest: str, now: datetime) -> None:
         """Let the next mark be the mark, and the newest record, of before a listing, the next."""
         values = {"next_job": newest, "next_at": now}
-        mine = update(htcondor_marks).where(
+        change = update(htcondor_marks).where(
             htcondor_marks.c.ce == self._ce, htcondor_marks.c.next_at <= now - self._span
         )
         with self._uow() as tx:
             insert_new(tx, htcondor_marks, ce=self._ce, **values)
-            tx.execute(mine.values(job=htcondor_marks.c.next_job, **values))
+            tx.execute(change.values(job=htcondor_marks.c.next_job, **values))
 
     def _value(self, column: Column[Any]) -> Any:
         with self._uow() as tx:

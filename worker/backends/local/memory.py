@@ -97,8 +97,8 @@ class CEFolder:
                 insert_new(tx, local_hosts, ce=self.ce, **self._values(identity))
                 self._check(self._claim(tx), identity)
             elif claim.folder_id != identity.id:
-                mine = update(local_hosts).where(local_hosts.c.ce == self.ce)
-                tx.execute(mine.values(self._values(identity)))
+                change = update(local_hosts).where(local_hosts.c.ce == self.ce)
+                tx.execute(change.values(self._values(identity)))
         return self.folder
 
     def _values(self, identity: FolderIdentity) -> dict[str, str]:

@@ -85,9 +85,9 @@ class SimDriver:
         with self._call() as (tx, now, reply):
             lookups = self._look_up(tx, jobs, now, reply)
             locked_out = reply.locked_out()
-            mine = [one for _, one in lookups if one is not None and one.vo != locked_out]
-            memory.change(tx, answers.ended(mine, now))
-        ended = {one.id for one in mine}
+            to_end = [one for _, one in lookups if one is not None and one.vo != locked_out]
+            memory.change(tx, answers.ended(to_end, now))
+        ended = {one.id for one in to_end}
         return reply.part_of(
             [
                 Cancelled(stamp=job.stamp, accepted=True)

@@ -78,11 +78,11 @@ def switch_on(
 
 def switch_off(uow: UnitOfWork, ce: str, fault: str | None = None) -> list[Fault]:
     """Switch a fault off, or all of them; return which were on."""
-    gone = delete(sim_faults).where(_FAULT.ce == ce).returning(_FAULT.fault)
+    query = delete(sim_faults).where(_FAULT.ce == ce).returning(_FAULT.fault)
     if fault is not None:
-        gone = gone.where(_FAULT.fault == _named(fault))
+        query = query.where(_FAULT.fault == _named(fault))
     with uow() as tx:
-        return sorted(Fault(word) for word in tx.execute(gone).scalars())
+        return sorted(Fault(word) for word in tx.execute(query).scalars())
 
 
 def active(uow: UnitOfWork, ce: str, now: datetime | None = None) -> list[Active]:

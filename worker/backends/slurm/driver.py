@@ -78,11 +78,11 @@ class SlurmDriver:
         self.memory.cancelling(job.stamp for job in valid)
 
         def end(client: SlurmClient, identity: Identity) -> list[Cancelled]:
-            mine = shares.of(identity)
-            stderr = client.cancel(_together(mine)).stderr
+            jobs_of_identity = shares.of(identity)
+            stderr = client.cancel(_together(jobs_of_identity)).stderr
             if "denied" in stderr:
-                return [_not_cancelled(job, last_line(stderr)) for job in mine]
-            return [Cancelled(stamp=job.stamp, accepted=True) for job in mine]
+                return [_not_cancelled(job, last_line(stderr)) for job in jobs_of_identity]
+            return [Cancelled(stamp=job.stamp, accepted=True) for job in jobs_of_identity]
 
         answers = self._ask(shares.vos, end)
         cancelled += in_one_list(answers)

@@ -105,8 +105,8 @@ class Memory:
         """Forget old cancellations, and remember that it was done."""
         old = self._now() - KEEP_CANCELLATIONS
         with self._uow() as tx:
-            mine = delete(slurm_cancellations).where(slurm_cancellations.c.ce == self._ce)
-            tx.execute(mine.where(slurm_cancellations.c.asked_at < old))
+            query = delete(slurm_cancellations).where(slurm_cancellations.c.ce == self._ce)
+            tx.execute(query.where(slurm_cancellations.c.asked_at < old))
         self._set(tidied_at=self._now())
 
     def cancelling(self, stamps: Iterable[str]) -> None:
@@ -133,10 +133,10 @@ class Memory:
             return tx.execute(query).one_or_none() or NOTHING_YET
 
     def _set(self, **values: Any) -> None:
-        mine = update(slurm_clusters).where(slurm_clusters.c.ce == self._ce)
+        change = update(slurm_clusters).where(slurm_clusters.c.ce == self._ce)
         with self._uow() as tx:
             insert_new(tx, slurm_clusters, ce=self._ce)
-            tx.execute(mine.values(**values))
+            tx.execute(change.values(**values))
 
 
 @cache

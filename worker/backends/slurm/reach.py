@@ -156,8 +156,8 @@ class Login:
 
     def _sockets(self) -> Path:
         """Make the folder of shared connections, one for each key, for nobody but us."""
-        mine = hashlib.sha256(repr((self._key, self._options.ssh_config)).encode()).hexdigest()[:8]
-        folder = Path(tempfile.gettempdir()) / f"pilotage-{os.geteuid()}" / mine
+        name = hashlib.sha256(repr((self._key, self._options.ssh_config)).encode()).hexdigest()[:8]
+        folder = Path(tempfile.gettempdir()) / f"pilotage-{os.geteuid()}" / name
         if len(str(folder)) > _LONGEST_SOCKET - len("/") - 2 * len("%C"):
             folder = Path("/tmp") / folder.relative_to(tempfile.gettempdir())  # noqa: S108
         for path in (folder.parent, folder):
