@@ -36,6 +36,13 @@ class Policy(Protocol):
         ...
 
 
+def decide(policy: Policy, facts: traces.Facts, parameters: Parameters) -> list[Decision]:
+    """Let a policy decide over the facts of one tick of a VO."""
+    return policy(
+        now=facts.now, vo=facts.vo, budget=facts.budget, ces=facts.ces, parameters=parameters
+    )
+
+
 class Bounded:
     """A policy of somebody else, kept within the promises of a policy.
 
