@@ -1,4 +1,4 @@
-"""What an ARC CE may be told."""
+"""The options of an ARC CE."""
 
 import re
 from pathlib import Path
@@ -58,7 +58,7 @@ ArcEnvironment = Annotated[Environment, AfterValidator(_check_values)]
 
 
 class ArcOptions(Options):
-    """What a CE of this back-end may be told."""
+    """The options of a CE of this back-end."""
 
     url: Url
     """Where the CE is: `https://ce.example.org`, or with a port, or with the path of its A-REX."""

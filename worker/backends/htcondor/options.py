@@ -1,4 +1,4 @@
-"""What a CE of this back-end may be told.
+"""The options of a CE of this back-end.
 
 Values end up in a submit description, a ClassAd expression or the environment of a program. What
 could become a second line or another word there is refused here.
@@ -80,7 +80,7 @@ Place = Annotated[Absolute, AfterValidator(_path)]
 
 
 class HTCondorOptions(Options):
-    """What a CE of this back-end may be told."""
+    """The options of a CE of this back-end."""
 
     command: Script | Program = SLEEPER
     """What a pilot of a VO without a payload runs: a line for /bin/sh, or a program as a list."""

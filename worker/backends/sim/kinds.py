@@ -1,4 +1,4 @@
-"""What can be wrong with a simulated CE: the faults, and what each may be told."""
+"""What can be wrong with a simulated CE: the faults, and the settings of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -62,7 +62,7 @@ TEXT = r"^[^\x00]*$"
 
 
 class FaultSettings(Table):
-    """What a fault may be told."""
+    """The settings of a fault."""
 
     seconds: float = Field(default=60, ge=0, le=10**9)
     """How long it takes, or lasts, or is off."""
@@ -108,7 +108,7 @@ DEFAULTS: Mapping[Fault, Mapping[str, Any]] = MappingProxyType(
         Fault.STRANGE_WORD: {"word": "LIMBO"},
     }
 )
-"""What each fault may be told besides `stamps`, and what holds if it is not."""
+"""The settings of each fault besides `stamps`, and what holds if it is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,13 +128,13 @@ class Active:
 
 
 def keys(fault: Fault) -> list[str]:
-    """Name what a fault may be told."""
+    """Name the settings that a fault takes."""
     names = list(DEFAULTS.get(fault, {}))
     return names if fault in WHOLE_CALL else [*names, "stamps"]
 
 
 def read_settings(fault: Fault, values: Mapping[str, Any]) -> FaultSettings:
-    """Read what a fault is told, or say in one line what is wrong with it."""
+    """Read the settings of a fault, or refuse them in one line."""
     for key in values:
         if key not in keys(fault):
             raise Invalid(f"setting {key!r} of fault {fault}", nearest(key, keys(fault)))

@@ -1,4 +1,4 @@
-"""What a CE of this back-end may be told.
+"""The options of a CE of this back-end.
 
 Every value becomes one word of a command line or one quoted word of a script; none can become
 another option, directive or command.
@@ -50,7 +50,7 @@ User = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length
 
 
 class SlurmOptions(Options):
-    """What a CE of this back-end may be told."""
+    """The options of a CE of this back-end."""
 
     command: Script | Program = SLEEPER
     """What a pilot runs if its VO has no script of its own: a text for /bin/sh, or one that begins

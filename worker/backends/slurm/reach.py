@@ -27,9 +27,9 @@ ASKING = {
     # Without it a long list of array elements ends in three dots.
     "SLURM_BITSTR_LEN": "0",
 }
-"""What a program that answers questions is told."""
+"""The environment of a program that answers questions."""
 SENDING = {"LANG": "C.UTF-8"}
-"""What sbatch is told; pilots inherit it."""
+"""The environment of sbatch; pilots inherit it."""
 
 LIMIT = 64 * 2**20
 """Bytes of an answer: some hundred thousand jobs."""
