@@ -24,7 +24,7 @@ result_serializer = "json"
 accept_content = ["json"]
 
 # They could also put anything in it: what is no message of ours is dropped with a line.
-worker_consumer = "worker.tasks.consumer:Consumer"
+worker_consumer = "worker.messaging.consumer:Consumer"
 
 # Long and short tasks share a worker: none is kept waiting behind one that was fetched early.
 worker_prefetch_multiplier = 1
@@ -56,6 +56,6 @@ timezone = "UTC"
 enable_utc = True
 
 # Ticks are claimed in the database, by any number of beats.
-beat_scheduler = "worker.tasks.beat:DatabaseScheduler"
+beat_scheduler = "worker.messaging.beat:DatabaseScheduler"
 # Schedules are changed while beat runs: it looks at them this often, in seconds.
 beat_max_loop_interval = _settings().beat_interval

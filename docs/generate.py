@@ -32,9 +32,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 import pilotage as _installation  # noqa: F401 - makes `worker` importable from everywhere
 import worker
-from worker.backends.arc.options import Authentication as ArcAuthentication
+from worker.backends.arc.options import ArcAuthentication
 from worker.backends.contract import Backend, Options
-from worker.backends.htcondor.options import Authentication as HTCondorAuthentication
+from worker.backends.htcondor.options import HTCondorAuthentication
 from worker.backends.registry import GROUP
 from worker.backends.sim.kinds import DEFAULTS as FAULT_DEFAULTS
 from worker.backends.sim.kinds import Fault
@@ -615,8 +615,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
 # -- parts of pages that people wrote
 
 
-def rooms() -> str:
-    """Show the map of the rooms, and the order in which to read them."""
+def layers() -> str:
+    """Show the map of the layers, and the order in which to read them."""
     _, _, text = (worker.__doc__ or "").partition("\n\n")
     return re.sub(
         r"^(?: {4}.*\n?)+",
@@ -688,7 +688,7 @@ DOCS = Path(__file__).parent
 
 PARTS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     DOCS / "glossary.md": {"fixed words": fixed_words},
-    DOCS / "why" / "architecture.md": {"rooms": rooms},
+    DOCS / "why" / "architecture.md": {"layers": layers},
     DOCS / "why" / "policy.md": {"parameters": parameters},
 }
 

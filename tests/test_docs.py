@@ -87,7 +87,7 @@ def test_a_part_of_a_page_is_written_anew_between_its_marks(tmp_path: Path) -> N
         generator.main([])
 
 
-def test_the_map_of_the_rooms_is_that_of_the_folders_and_of_the_contract() -> None:
+def test_the_map_of_the_layers_is_that_of_the_folders_and_of_the_contract() -> None:
     code = ROOT / "worker"
     text = str(worker.__doc__)
     drawn = re.findall(r"^ {4}([a-z]+(?:, [a-z]+)*)  ", text, re.MULTILINE)

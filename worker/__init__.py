@@ -1,20 +1,20 @@
 """Pilotage keeps pools of pilot jobs alive on Compute Elements.
 
-The rooms, from the doors down; each imports only what stands below it, and the build checks it:
+The layers, from the doors down; each imports only what stands below it, and the build checks it:
 
-    celery      where `celery -A worker` looks, and `celery -A pilotage` in an installation
-    cli, tasks  the doors for people and for Celery
-    embedded    the processes that `pilotage up` starts
-    wiring      the one place that builds things from the settings
-    settings    values from variables and a file
-    services    what is done: tasks by themselves, operate by people, observe for those who look
-    demand      where the demand of a VO comes from: contract, registry, sources
-    backends    where pilots go: contract, registry, one folder each
-    db          what we remember: tables, unit of work, queries, chains
-    plugins     what other distributions bring by entry points
-    simulation  made-up worlds on which policies are compared; pure
-    policy      who gets how many, when to ask again; pure
-    domain      what things are: words and rules; pure
+    celery          where `celery -A worker` looks, and `celery -A pilotage` in an installation
+    cli, messaging  the doors for people and for Celery
+    embedded        the processes that `pilotage up` starts
+    wiring          the one place that builds things from the settings
+    settings        values from variables and a file
+    services        what is done: tasks by themselves, operate by people, observe for those who look
+    demand          where the demand of a VO comes from: contract, registry, sources
+    backends        where pilots go: contract, registry, one folder each
+    db              what we remember: tables, unit of work, queries, chains
+    plugins         what other distributions bring by entry points
+    simulation      made-up worlds on which policies are compared; pure
+    policy          who gets how many, what is learnt, what an answer means, when to ask again; pure
+    domain          what things are: words and rules; pure
 
 To read it, begin with these files, in this order:
 
@@ -25,5 +25,5 @@ To read it, begin with these files, in this order:
     db/pilots.py                  reserve, claim, record
     services/tasks/dispatch.py    claim, call, record: the story of a submission
     backends/contract.py          what a back-end must do
-    tasks/app.py                  how Celery comes in
+    messaging/app.py              how Celery comes in
 """

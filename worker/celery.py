@@ -1,5 +1,5 @@
 """Where `celery -A worker` looks for the application."""
 
-from worker.tasks.app import app
+from worker.messaging.app import app
 
 __all__ = ["app"]

@@ -1,14 +1,26 @@
 """Plug-ins: what this distribution and others bring by entry points. Nothing else reads these.
 
-One that cannot be used is an error in one line, which names it.
+One that cannot be used is an error in one line, which names it. What a plug-in runs it may import
+on first use: most commands read what there is and run nothing of it.
 """
 
+from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from worker.domain.errors import ConfigurationError
 
 T = TypeVar("T")
+
+
+def on_first_use(module: str, name: str) -> Callable[..., Any]:
+    """Return what calls a function or class of a module, which is imported then."""
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        return getattr(import_module(module), name)(*arguments, **options)
+
+    return call
 
 
 def names(group: str) -> list[str]:

@@ -111,7 +111,7 @@ def broker() -> tuple[str, str | None, dict[str, Any]]:
         private_files.make_folder(made)
     return (
         "filesystem://localhost//",
-        "worker.tasks.messages:Transport",
+        "worker.messaging.messages:Transport",
         {
             "data_folder_in": str(folder / "messages"),
             "data_folder_out": str(folder / "messages"),

@@ -62,7 +62,7 @@ from worker.services import catalogue, execute
 from worker.services.tasks.catalogue import Task
 from worker.services.runtime import Done
 from worker.domain.schedule import Scope
-from worker.tasks import app as ours
+from worker.messaging import app as ours
 
 
 def nothing(runtime):

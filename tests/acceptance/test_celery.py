@@ -15,11 +15,11 @@ from tests.acceptance.processes import CELERY, PILOTAGE, Processes, settings_of
 from tests.factories import MINUTE, NOW
 from worker import wiring
 from worker.domain.schedule import Scope
+from worker.messaging import app as door
+from worker.messaging.consumer import UNTIL
 from worker.services.operate.database import setup
 from worker.services.runtime import TaskResult
 from worker.services.tasks import catalogue, execute
-from worker.tasks import app as door
-from worker.tasks.consumer import UNTIL
 
 
 class Spy:

@@ -13,8 +13,8 @@ from tests.acceptance.processes import CELERY, Processes, ended
 from tests.patience import until
 from tests.redis_server import Redis
 from worker.db.database import Database
-from worker.tasks.app import app
-from worker.tasks.consumer import LARGEST, UNTIL, problem
+from worker.messaging.app import app
+from worker.messaging.consumer import LARGEST, UNTIL, problem
 
 LIMITS = [150.0, 140.0]
 NESTED = "[" * 20_000 + "]" * 20_000

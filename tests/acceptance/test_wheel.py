@@ -153,7 +153,7 @@ def test_in_a_checkout_the_application_is_worker_too(
     report = processes.run(["env", "--chdir", str(ROOT), *words], environment)
 
     assert report.returncode == 0, report.stdout + report.stderr
-    assert "beat_scheduler: 'worker.tasks.beat:DatabaseScheduler'" in report.stdout
+    assert "beat_scheduler: 'worker.messaging.beat:DatabaseScheduler'" in report.stdout
 
 
 def test_a_second_copy_under_another_name_is_refused() -> None:

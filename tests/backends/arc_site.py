@@ -179,8 +179,8 @@ class ArcSite(Site):
     def _slow(self, stamps: Sequence[str]) -> Iterator[None]:
         """Only where the CE keeps it waiting has a driver so little patience."""
         for driver in self.made:
-            impatient = driver.desk.options.model_copy(update={"call_timeout": self.time_limit})
-            driver.desk = replace(driver.desk, options=impatient)
+            impatient = driver.session.options.model_copy(update={"call_timeout": self.time_limit})
+            driver.session = replace(driver.session, options=impatient)
         with self.mischief(_Slow(self, stamps)):
             yield
 

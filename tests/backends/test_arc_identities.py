@@ -16,7 +16,7 @@ from tests.testbeds.arc.tokens import Issuer, issuing
 from worker.backends.arc import driver as arc_driver
 from worker.backends.arc.client import Rest
 from worker.backends.arc.driver import ArcDriver
-from worker.backends.arc.session import Desk
+from worker.backends.arc.session import Session
 from worker.backends.conformance import Trouble
 from worker.backends.guard import Guard
 from worker.domain.ce_answers import Job, Order, Receipt
@@ -85,10 +85,10 @@ def test_a_vo_that_is_answered_late_harms_no_other(
     jobs = sorted(answered, key=lambda job: job.stamp)
 
     def slowly(work: Any) -> Any:
-        async def late(desk: Desk, rest: Rest, *more: Any) -> Any:
+        async def late(session: Session, rest: Rest, *more: Any) -> Any:
             if rest.access.vos == ("two",):
                 await asyncio.sleep(100)
-            return await work(desk, rest, *more)
+            return await work(session, rest, *more)
 
         return late
 
@@ -206,4 +206,4 @@ def test_no_secret_is_in_an_error_or_a_log(
         Guard(with_token(arc_site, secret)).hello()
     assert secret[-20:] not in repr(down.value)
     assert secret[-20:] not in caplog.text
-    assert repr(arc_site.made[-1].desk).count(secret[-20:]) == 0
+    assert repr(arc_site.made[-1].session).count(secret[-20:]) == 0

@@ -132,8 +132,8 @@ def test_jobs_are_cleaned_away_after_a_while(arc_site: ArcSite) -> None:
 def test_jobs_of_another_installation_are_left_alone(arc_site: ArcSite, sqlite: UnitOfWork) -> None:
     """Even those of the same user, and the listing says nothing of them."""
     ours, theirs = Guard(arc_site.driver()), arc_site.driver()
-    means = replace(theirs.desk.means, prefix="other", uow=sqlite)
-    theirs.desk = replace(theirs.desk, means=means)
+    means = replace(theirs.session.means, prefix="other", uow=sqlite)
+    theirs.session = replace(theirs.session, means=means)
     [job] = send(ours, *arc_site.orders(1))
     [other] = send(Guard(theirs), *arc_site.orders(1))
     assert [one.stamp for one in ours.find().jobs] == [job.stamp]

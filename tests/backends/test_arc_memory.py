@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import event
 
 from worker.backends.arc import memory
-from worker.backends.arc.memory import Identity, JobRecord
+from worker.backends.arc.memory import JobRecord, OwnerRecord
 from worker.db.uow import UnitOfWork
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -64,9 +64,9 @@ def test_what_is_gone_is_forgotten(uow: UnitOfWork) -> None:
 
 
 def test_the_identities_of_a_vo(uow: UnitOfWork) -> None:
-    before = Identity(owner=ODD, used_at=NOW)
-    after = Identity(owner="me", used_at=LATER, delegation="d1", delegated_until=LATER)
-    renewed = Identity(owner="me", used_at=LATER, delegation="d2", delegated_until=NOW)
+    before = OwnerRecord(owner=ODD, used_at=NOW)
+    after = OwnerRecord(owner="me", used_at=LATER, delegation="d1", delegated_until=LATER)
+    renewed = OwnerRecord(owner="me", used_at=LATER, delegation="d2", delegated_until=NOW)
     with uow() as tx:
         memory.used(tx, "ce1", "lhcb", before)
         memory.used(tx, "ce1", "lhcb", after)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from worker.backends import registry
-from worker.backends.arc.names import Named, is_job_id, job_name, read_name
+from worker.backends.arc.names import ArcJobName, is_job_id, job_name, read_name
 from worker.backends.arc.options import ArcOptions
 from worker.domain.credential import CredentialKind
 from worker.domain.errors import Invalid
@@ -86,12 +86,12 @@ def test_which_credential_is_asked_for() -> None:
 
 @pytest.mark.parametrize("ce", ["lyon", "site/arc-1@queue:gpu", "x" * 128])
 def test_the_name_of_a_job_tells_its_stamp_and_its_ce(ce: str) -> None:
-    assert read_name("pilotage", job_name("pilotage", STAMP, ce)) == Named(STAMP, ce)
+    assert read_name("pilotage", job_name("pilotage", STAMP, ce)) == ArcJobName(STAMP, ce)
     assert len(job_name("p" * 24, STAMP, ce)) <= 200
 
 
 def test_the_name_that_earlier_versions_wrote_tells_the_stamp() -> None:
-    assert read_name("pilotage", f"pilotage-{STAMP}") == Named(STAMP)
+    assert read_name("pilotage", f"pilotage-{STAMP}") == ArcJobName(STAMP)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,9 @@ def test_another_name_is_not_ours(name: str | None) -> None:
 
 
 def test_one_prefix_may_begin_another() -> None:
-    assert read_name("pilotage-x", job_name("pilotage-x", STAMP, "lyon")) == Named(STAMP, "lyon")
+    assert read_name("pilotage-x", job_name("pilotage-x", STAMP, "lyon")) == ArcJobName(
+        STAMP, "lyon"
+    )
     assert read_name("pilotage", job_name("pilotage-x", STAMP, "lyon")) is None
 
 

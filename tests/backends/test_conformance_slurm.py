@@ -12,9 +12,9 @@ import pytest
 from tests.backends.planting import plant_odd
 from tests.backends.slurm_world import FOREVER, World, in_groups, until
 from worker.backends.conformance import Conformance, Lie, Life, Site, Trouble, never
+from worker.backends.conformance.asking import Lying
 from worker.backends.conformance.cancelling import Cancelling
 from worker.backends.conformance.listing import Listings
-from worker.backends.conformance.lying import Lying
 from worker.backends.conformance.submitting import Submitting
 from worker.backends.contract import Driver
 from worker.backends.slurm import client

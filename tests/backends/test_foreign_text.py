@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from worker.backends.arc import answers as arc
-from worker.backends.arc.client import Reply, as_list
+from worker.backends.arc.client import RestReply, as_list
 from worker.backends.arc.memory import JobRecord
 from worker.backends.htcondor import answers as htcondor
 from worker.backends.slurm import answers as slurm
 from worker.backends.slurm import output as slurm_files
-from worker.backends.slurm.client import Client
+from worker.backends.slurm.client import SlurmClient
 from worker.backends.slurm.names import Names
 from worker.domain import bounds
 from worker.domain.ce_answers import Observed
@@ -130,10 +130,10 @@ def test_whatever_sacct_says_is_read(lines: list[list[str]]) -> None:
 class Here:
     """Runs the scripts for the files of pilots, as the login node would."""
 
-    def shell(self, script: str, *words: str, said: str = "") -> str:
+    def shell(self, script: str, *words: str, stdin: str = "") -> str:
         return subprocess.run(
             ["/bin/sh", "-c", script, "sh", *words],
-            input=said,
+            input=stdin,
             capture_output=True,
             text=True,
             errors="replace",
@@ -143,7 +143,7 @@ class Here:
 
 
 def files(folder: Path) -> slurm_files.Files:
-    return slurm_files.Files(cast(Client, Here()), str(folder), "p")
+    return slurm_files.Files(cast(SlurmClient, Here()), str(folder), "p")
 
 
 @SHORTLY
@@ -152,11 +152,11 @@ def files(folder: Path) -> slurm_files.Files:
 @example(lines=["1 " + "9" * 5000 + " 1 1"])
 def test_whatever_end_files_say_is_read(lines: list[str]) -> None:
     class Said:
-        def shell(self, *_: str, said: str = "") -> str:
+        def shell(self, *_: str, stdin: str = "") -> str:
             good = f"{GROUP}/{STAMPS[1]} 7_1 0 1700000000 1700000001\n"
             return "".join(f"{GROUP}/{STAMPS[0]} {line}\n" for line in lines) + good + "done\n"
 
-    ends = slurm_files.Files(cast(Client, Said()), "x", "p").ends_since(60)
+    ends = slurm_files.Files(cast(SlurmClient, Said()), "x", "p").ends_since(60)
 
     for end in ends.values():
         check(end.observed(end.handle))
@@ -290,6 +290,6 @@ def test_whatever_arc_says_of_a_job_is_read(
 @example(body=b"[" * 100_000)
 @example(body=b'{"job": {"id": ' + b"9" * 5000 + b"}}")
 def test_whatever_arc_answers_is_json_or_unreadable(body: bytes) -> None:
-    reply = Reply(status=200, reason="OK", headers={}, body=body)
+    reply = RestReply(status=200, reason="OK", headers={}, body=body)
 
     as_list(is_tame(lambda: reply.json("ce")), "job")

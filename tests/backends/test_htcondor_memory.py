@@ -14,7 +14,7 @@ from tests.testbeds.condor import Condor
 from worker.backends.conformance import Life
 from worker.backends.htcondor.memory import Marks
 from worker.backends.htcondor.options import HTCondorOptions
-from worker.backends.htcondor.output import LIMIT, Place
+from worker.backends.htcondor.output import LIMIT, OutputFolder
 from worker.db.database import Database
 from worker.db.uow import UnitOfWork
 from worker.domain.ce_answers import Job
@@ -102,7 +102,7 @@ def stored(place: Path, group: str, age: float, text: str = "said") -> str:
 
 def test_output_is_kept_for_a_while_and_for_those_who_live(tmp_path: Path) -> None:
     options = HTCondorOptions(output_folder=tmp_path, keep_output=100)
-    place = Place("a/ce", options, Path("unused"))
+    place = OutputFolder("a/ce", options, Path("unused"))
     assert place.folder == tmp_path / "a%2Fce"
     old, alive = (stored(place.folder, group, age=1000) for group in GROUPS)
     young = stored(place.folder, "a" * 24, age=10)
@@ -115,7 +115,7 @@ def test_output_is_kept_for_a_while_and_for_those_who_live(tmp_path: Path) -> No
 
 
 def test_the_middle_of_a_long_output_is_left_out(tmp_path: Path) -> None:
-    place = Place("ce", HTCondorOptions(output_folder=tmp_path), Path("unused"))
+    place = OutputFolder("ce", HTCondorOptions(output_folder=tmp_path), Path("unused"))
     stamp = stored(place.folder, GROUPS[0], age=0, text="a" * LIMIT + "b" * LIMIT)
     seen = place.output(stamp)
     assert seen.truncated
@@ -125,7 +125,7 @@ def test_the_middle_of_a_long_output_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_program_is_gone_when_it_was_submitted(tmp_path: Path) -> None:
-    place = Place("ce", HTCondorOptions(output_folder=tmp_path), Path("unused"))
+    place = OutputFolder("ce", HTCondorOptions(output_folder=tmp_path), Path("unused"))
     place.prepare([numbered(GROUPS[0], 0)])
     with place.program("é") as path:
         assert path.read_text(encoding="utf-8") == "é"

@@ -8,7 +8,7 @@ import pytest
 
 from worker.backends.htcondor import BACKEND
 from worker.backends.htcondor.answers import RANGES, expressions, parsed
-from worker.backends.htcondor.options import Authentication, HTCondorOptions
+from worker.backends.htcondor.options import HTCondorAuthentication, HTCondorOptions
 from worker.backends.htcondor.submit import alike, description, problem, program
 from worker.backends.registry import check_options
 from worker.domain.ce_answers import Order
@@ -169,12 +169,12 @@ def test_hostile_options_are_refused(options: dict[str, Any]) -> None:
 
 
 def test_authentication_says_which_credential_is_asked_for() -> None:
-    kinds = {way: HTCondorOptions(authentication=way).credential for way in Authentication}
+    kinds = {way: HTCondorOptions(authentication=way).credential for way in HTCondorAuthentication}
     assert kinds == {
-        Authentication.NONE: None,
-        Authentication.IDTOKENS: CredentialKind.TOKEN,
-        Authentication.SCITOKENS: CredentialKind.TOKEN,
-        Authentication.SSL: CredentialKind.PROXY,
+        HTCondorAuthentication.NONE: None,
+        HTCondorAuthentication.IDTOKENS: CredentialKind.TOKEN,
+        HTCondorAuthentication.SCITOKENS: CredentialKind.TOKEN,
+        HTCondorAuthentication.SSL: CredentialKind.PROXY,
     }
 
 

@@ -34,7 +34,7 @@ def order(vo: str) -> Order:
 
 def test_without_a_kind_all_vos_are_one() -> None:
     who = identities(means({}), None)
-    assert who.ask(lambda identity: identity.vos).given == {Identity(): None}
+    assert who.ask(lambda identity: identity.vos).by_identity == {Identity(): None}
     assert who.ask(lambda identity: 1).vos() is None
     jobs = [Job(stamp="1", handle="", vo="a"), Job(stamp="2", handle="", vo="b")]
     assert Shares(jobs).of(Identity()) == jobs

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from tests.backends.local_world import World, orders
 from worker.backends.guard import Guard
-from worker.backends.local.memory import Place, local_hosts, machine_id, safe_name
+from worker.backends.local.memory import CEFolder, local_hosts, machine_id, safe_name
 from worker.db.uow import UnitOfWork
 from worker.domain.ce_answers import Job
 from worker.domain.errors import Unavailable
@@ -227,5 +227,5 @@ def test_folders_are_kept_from_the_first_tidying_after_the_end(world: World) -> 
 
 
 def test_the_folder_is_below_the_state_folder(world: World) -> None:
-    place = Place("x", world.connect()._driver.options, world.connect()._driver.means)  # type: ignore[attr-defined]
+    place = CEFolder("x", world.connect()._driver.options, world.connect()._driver.means)  # type: ignore[attr-defined]
     assert place.folder == world.home / "local" / "x"

@@ -4,7 +4,7 @@ import pytest
 
 from worker.backends.remembered import Remembered
 from worker.backends.slurm import client
-from worker.backends.slurm.client import KNOWN_FOR, About
+from worker.backends.slurm.client import KEPT_FOR, About
 from worker.backends.slurm.options import SlurmOptions
 from worker.domain.errors import Unreadable
 
@@ -32,7 +32,7 @@ class Cluster:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(client, "clusters", Remembered(KNOWN_FOR, lambda: now[0]))
+    monkeypatch.setattr(client, "clusters", Remembered(KEPT_FOR, lambda: now[0]))
     return now
 
 
@@ -55,7 +55,7 @@ def test_it_is_asked_for_once_in_ten_minutes(clock: list[float]) -> None:
     for _ in range(3):
         client.recall(options, cluster.ask)
     assert cluster.asked == 1
-    clock[0] += KNOWN_FOR
+    clock[0] += KEPT_FOR
     client.recall(options, cluster.ask)
     assert cluster.asked == 2
 

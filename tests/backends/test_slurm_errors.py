@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from worker.backends.shell import Completed
-from worker.backends.slurm.client import Client
+from worker.backends.slurm.client import SlurmClient
 from worker.backends.slurm.errors import is_trouble, problem, refusal
 from worker.backends.slurm.names import Names
 from worker.backends.slurm.options import SlurmOptions
@@ -148,7 +148,7 @@ def test_slurm_conf_of_the_environment_is_used_where_no_option_says_another(
     monkeypatch.setenv("SLURM_CONF", environment)
     monkeypatch.setenv("SQUEUE_STATES", "all")
     options = SlurmOptions(programs=str(tmp_path), slurm_conf=option)
-    client = Client(Here(options), options, Names("pilotage"), time.monotonic() + 60)
+    client = SlurmClient(Here(options), options, Names("pilotage"), time.monotonic() + 60)
 
     with pytest.raises(Unavailable, match=f"conf={expected} states=$"):
         client.about()

@@ -40,7 +40,7 @@ class Sides:
         assert first.handle is not None
         orders = self.site.orders(GROUP_SIZE)
         again = [
-            describe(order, "ce1", "bare", self.driver.desk.options, self._delegation())
+            describe(order, "ce1", "bare", self.driver.session.options, self._delegation())
             for order in self.site.orders(GROUP_SIZE)
         ]
 

@@ -24,9 +24,9 @@ from worker.db.pilots import Reserved
 from worker.db.tables import ces, pilots, vos
 from worker.db.uow import Transaction
 from worker.domain.errors import BackendError
-from worker.domain.payload import Fitted
 from worker.domain.pilot import Move, Status
 from worker.services.ce_calls import CECall
+from worker.services.payloads import Ready
 from worker.services.runtime import TaskResult
 from worker.services.tasks import dispatch
 
@@ -96,19 +96,17 @@ def _reserved(tx: Transaction, ce: str, limit: int) -> list[Reserved]:
     return [Reserved(pilot_id=row.id, stamp=row.stamp, vo=row.vo, ce=ce) for row in found]
 
 
-def _send_unclaimed(
-    call: CECall, claimed: list[Reserved], fitted: Mapping[str, Fitted], left_out: tuple[str, ...]
-) -> TaskResult:
+def _send_unclaimed(call: CECall, claimed: list[Reserved], ready: Ready) -> TaskResult:
     """Call the CE first, and write the claim with the record."""
     try:
-        receipts = call.driver.submit(dispatch._orders(claimed, fitted))
+        receipts = call.driver.submit([ready.order(pilot) for pilot in claimed])
     except BackendError as error:
         return dispatch._record_failure(call, claimed, error)
     with call.runtime.database.uow() as tx:
         pilot_writes.claim(tx, call.ce.name, len(claimed), call.runtime.now())
-        pilot_writes.record(tx, dispatch._recorded(call, claimed, receipts), call.runtime.now())
+        pilot_writes.record(tx, dispatch._moves(call, claimed, receipts), call.runtime.now())
         call.answered(tx)
-    return TaskResult(counts={"submitted": len(receipts)}, lines=left_out)
+    return TaskResult(counts={"submitted": len(receipts)})
 
 
 def _in_doubt_too(query: Select[Any]) -> Select[Any]:
@@ -139,7 +137,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         "The claim is written after the call, with the record.",
         "services.tasks.dispatch.dispatch",
         {
-            "_claim(tx, call, min(runtime.batch, sendable), left_out)": (
+            "call.claim(tx, min(runtime.batch, sendable), not_of=ready.left_out)": (
                 "_reserved(tx, ce_name, runtime.batch)"
             ),
             "return _send(": "return _send_unclaimed(",

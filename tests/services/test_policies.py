@@ -18,7 +18,7 @@ from worker.domain.decision import Decision
 from worker.domain.errors import ConfigurationError
 from worker.policy.allocation import three_chances
 from worker.policy.baselines import fill_all
-from worker.policy.bounded import Bounded
+from worker.policy.contract import Bounded
 from worker.policy.facts import CEFacts, VOFacts
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.policy.traces import facts_from

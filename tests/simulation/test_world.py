@@ -18,8 +18,7 @@ from worker.simulation.drive import drive
 from worker.simulation.oracle import oracle
 from worker.simulation.scenario import CEModel, Drift, Owner, TroubleKind
 from worker.simulation.score import score
-from worker.simulation.truth import HOUR, Truth
-from worker.simulation.world import World
+from worker.simulation.world import HOUR, Truth, World
 
 SURVIVAL = timedelta(minutes=5)
 

@@ -11,8 +11,8 @@ from celery.signals import celeryd_after_setup, setup_logging
 from tests.cli.command import address, forget
 from tests.factories import a_ce
 from worker.db.database import Database
+from worker.messaging.app import app
 from worker.services.tasks import execute
-from worker.tasks.app import app
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_worker_that_starts_warns_of_calls_that_may_outlast_a_task(
     celeryd_after_setup.send(sender="plan@here", instance=None, conf=app.conf)
     forget()
 
-    assert "WARNING worker.tasks.app: call_timeout of CE lyon is 600 s" in log.getvalue()
+    assert "WARNING worker.messaging.app: call_timeout of CE lyon is 600 s" in log.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ __all__ = [
 
 
 class Options(Table):
-    """What a CE of this back-end may be told. An unknown key is an error."""
+    """The options of a CE. An unknown key is an error."""
 
     visibility_delay: float = Field(default=0, ge=0)
     """Seconds until a job that the CE accepted is sure to be in its listing."""
@@ -70,6 +70,9 @@ class Options(Table):
     def credential_kinds(cls) -> frozenset[CredentialKind]:
         """Return every kind that a CE of this back-end may ask for."""
         return frozenset() if cls.credential is Options.credential else frozenset(CredentialKind)
+
+
+DEFAULT_OPTIONS = Options()
 
 
 class Driver(Protocol):

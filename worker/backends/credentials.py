@@ -1,4 +1,4 @@
-"""Looking into the file of a credential. What is found never holds any of its content.
+"""Looking into the file of a credential. No answer holds any of its content.
 
 The file belongs to us or to root, nobody else may read it, and what is in it is what it is said
 to be. Anything else is a problem, said in a few plain words.
@@ -47,7 +47,7 @@ class _Life:
 
 
 def look(credential: Credential, now: datetime) -> Credential:
-    """Look into a credential's file; answer the same with what was seen."""
+    """Look into the file of a credential; return the credential with its times and its problem."""
     life, problem = _Life(), None
     try:
         content, written_at = _read(Path(credential.path))
@@ -56,8 +56,8 @@ def look(credential: Credential, now: datetime) -> Credential:
             raise _Problem(f"it does not hold before {life.begins:%Y-%m-%d %H:%M:%S}Z")
         if life.ends is not None and life.begins is None:
             life = _Life(written_at, life.ends)
-    except _Problem as found:
-        problem = str(found)
+    except _Problem as error:
+        problem = str(error)
     return replace(
         credential,
         issued_at=life.begins,
@@ -68,31 +68,35 @@ def look(credential: Credential, now: datetime) -> Credential:
 
 
 def usable(
-    found: Mapping[str, Credential | None], backend: str, kind: CredentialKind, now: datetime
+    by_vo: Mapping[str, Credential | None], backend: str, kind: CredentialKind, now: datetime
 ) -> dict[str, Path | CredentialProblem]:
     """Return for each VO the file that it may use now, or what is wrong; look at each file once."""
-    seen = {one.path: look(one, now) for one in found.values() if one is not None}
-    answer: dict[str, Path | CredentialProblem] = {}
-    for vo, one in found.items():
-        if one is None:
-            answer[vo] = CredentialProblem(unknown(vo, backend, kind))
+    looks = {
+        credential.path: look(credential, now)
+        for credential in by_vo.values()
+        if credential is not None
+    }
+    files: dict[str, Path | CredentialProblem] = {}
+    for vo, credential in by_vo.items():
+        if credential is None:
+            files[vo] = CredentialProblem(unknown(vo, backend, kind))
             continue
-        wrong = trouble(seen[one.path], now, vo)
-        answer[vo] = Path(one.path) if wrong is None else CredentialProblem(wrong)
-    return answer
+        problem = trouble(looks[credential.path], now, vo)
+        files[vo] = Path(credential.path) if problem is None else CredentialProblem(problem)
+    return files
 
 
 def of_each_vo(
     uow: UnitOfWork, backend: str, now: Callable[[], datetime], kind: CredentialKind
 ) -> dict[str, Path | CredentialProblem]:
-    """Do the same for the credentials that are stored. No file is read in the unit of work."""
+    """Return the same for the stored credentials. No file is read in the unit of work."""
     with uow() as tx:
-        found = credentials.of_each_vo(tx, backend, kind)
-    return usable(found, backend, kind, now())
+        by_vo = credentials.of_each_vo(tx, backend, kind)
+    return usable(by_vo, backend, kind, now())
 
 
 def unknown(vo: str, backend: str, kind: CredentialKind) -> str:
-    """Say that a VO has no credential of a kind."""
+    """Return the sentence that a VO has no credential of a kind."""
     return (
         f"VO {vo} has no {kind} for {backend}: "
         f"tell where it lies with 'pilotage credential add {vo} {backend} --{kind} PATH'"
@@ -142,10 +146,10 @@ def _proxy(content: bytes, path: Path) -> _Life:
         chain = x509.load_pem_x509_certificates(content)
     except ValueError:
         raise _Problem("it holds no certificate that can be read") from None
-    written = _PEM_KEY.search(content)
-    if written is None:
+    key_pem = _PEM_KEY.search(content)
+    if key_pem is None:
         raise _Problem("it holds no key")
-    key = _private_key(written[0])
+    key = _private_key(key_pem[0])
     if key is not None and _public(key.public_key()) != _public(chain[0].public_key()):
         raise _Problem("its key is not that of its certificate")
     # It holds while every certificate of the chain does.
@@ -175,17 +179,17 @@ def claims(word: str) -> dict[str, Any]:
         return {}
     middle = word.split(".")[1]
     try:
-        written = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+        values = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
     except ValueError:
         return {}
-    return written if isinstance(written, dict) else {}
+    return values if isinstance(values, dict) else {}
 
 
 def _key(content: bytes, path: Path) -> _Life:
-    written = _PEM_KEY.search(content)
-    if written is None:
+    key_pem = _PEM_KEY.search(content)
+    if key_pem is None:
         raise _Problem("it holds no private key")
-    _private_key(written[0] + b"\n")
+    _private_key(key_pem[0] + b"\n")
     beside = path.with_name(f"{path.name}-cert.pub")
     return _certificate(beside) if beside.is_file() else _Life()
 
@@ -204,15 +208,15 @@ def _certificate(path: Path) -> _Life:
     return _Life(_moment(certificate.valid_after or None), _moment(certificate.valid_before))
 
 
-def _private_key(written: bytes) -> Any:
+def _private_key(pem: bytes) -> Any:
     """Read a private key; `None` for one of a kind that we do not know but others may."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
-    openssh = b"OPENSSH PRIVATE KEY" in written
+    openssh = b"OPENSSH PRIVATE KEY" in pem
     load = serialization.load_ssh_private_key if openssh else serialization.load_pem_private_key
     try:
-        return load(written, None)
+        return load(pem, None)
     except TypeError:
         raise _Problem("its key has a passphrase, and there is nobody to type it") from None
     except UnsupportedAlgorithm:

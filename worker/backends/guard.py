@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from worker.backends.contract import Driver, Tidies
+from worker.backends.contract import DEFAULT_OPTIONS, Driver, Options, Tidies
 from worker.db import uow
 from worker.domain import bounds
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
@@ -25,12 +25,10 @@ from worker.domain.secrets import without_secrets
 
 log = logging.getLogger(__name__)
 
-
-def _this_moment() -> datetime:
-    return datetime.now(UTC)
+_this_moment = partial(datetime.now, UTC)
 
 
-Asked = TypeVar("Asked", Order, Job)
+Item = TypeVar("Item", Order, Job)
 Answer = TypeVar("Answer", Receipt, Observed, Cancelled)
 
 
@@ -39,11 +37,17 @@ class UnitOfWorkOpen(AssertionError):
 
 
 class Guard:
-    """A driver, guarded. It reads the same clock as the driver."""
+    """A driver, guarded. It reads the same clock and has the same options as the driver."""
 
-    def __init__(self, driver: Driver, now: Callable[[], datetime] = _this_moment) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        now: Callable[[], datetime] = _this_moment,
+        options: Options = DEFAULT_OPTIONS,
+    ) -> None:
         self._driver = driver
         self._now = now
+        self.options = options
 
     def submit(self, orders: Sequence[Order]) -> list[Receipt]:
         """Send pilots; an answer for each that the CE answered."""
@@ -94,16 +98,16 @@ class Guard:
     def _ask(
         self,
         what: str,
-        asked: Sequence[Asked],
-        call: Callable[[Sequence[Asked]], Sequence[Answer]],
+        items: Sequence[Item],
+        call: Callable[[Sequence[Item]], Sequence[Answer]],
         bounded: Callable[[Answer], Answer],
     ) -> list[Answer]:
-        stamps = {one.stamp for one in asked}
+        stamps = {item.stamp for item in items}
         check_stamps(stamps)
         if not stamps:
             return []
         with _calling(what):
-            answers = call(asked)
+            answers = call(items)
             # The first answer about a pilot counts; one about another is nobody's business.
             first: dict[str, Answer] = {}
             for answer in answers:

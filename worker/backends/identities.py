@@ -19,6 +19,7 @@ from worker.domain.pilot import Cause
 
 Item = TypeVar("Item", Order, Job)
 Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 Vos = tuple[str, ...]
 
 
@@ -51,10 +52,10 @@ class Shares(Generic[Item]):
 
 
 class Answers(Generic[Answer]):
-    """What each identity was answered, and what stood in the way of a VO, or of all (`None`)."""
+    """The answers by identity, and what stood in the way of a VO, or of all (`None`)."""
 
     def __init__(self, problems: Mapping[str | None, BackendError]) -> None:
-        self.given: dict[Identity, Answer] = {}
+        self.by_identity: dict[Identity, Answer] = {}
         self.problems = dict(problems)
 
     @contextmanager
@@ -68,16 +69,16 @@ class Answers(Generic[Answer]):
     def or_raise(self) -> list[Answer]:
         """Return the answers; if there are none at all, raise what stood in the way."""
         errors = list(self.problems.values())
-        if errors and not self.given:
+        if errors and not self.by_identity:
             # What is wrong with the CE says more than what is wrong with one credential.
             raise next((e for e in errors if not isinstance(e, CredentialProblem)), errors[0])
-        return list(self.given.values())
+        return list(self.by_identity.values())
 
     def vos(self) -> frozenset[str] | None:
         """Return the VOs that were answered; `None` is all of them."""
-        if any(identity.vos is None for identity in self.given):
+        if any(identity.vos is None for identity in self.by_identity):
             return None
-        return frozenset(vo for identity in self.given for vo in identity.vos or ())
+        return frozenset(vo for identity in self.by_identity for vo in identity.vos or ())
 
     def refusals(self, orders: Iterable[Order]) -> list[Receipt]:
         """Refuse the orders of VOs for which surely nothing was sent: who is not let in, say."""
@@ -85,13 +86,23 @@ class Answers(Generic[Answer]):
         for order in orders:
             problem = self.problems.get(order.vo)
             if isinstance(problem, CredentialProblem | Refused):
-                cause = Cause(problem.cause) if isinstance(problem, Refused) else Cause.CREDENTIAL
-                receipts += refused([order.stamp], cause, ": ".join(map(str, problem.details)))
+                receipts += refused_by([order.stamp], problem)
         return receipts
 
 
+def in_one_list(answers: Answers[list[Value]]) -> list[Value]:
+    """Return the answers to all identities; if there is none, raise what stood in the way."""
+    return [value for values in answers.or_raise() for value in values]
+
+
+def refused_by(stamps: Iterable[str], error: CredentialProblem | Refused) -> list[Receipt]:
+    """Return receipts that say that these orders were not taken because of an error."""
+    cause = Cause(error.cause) if isinstance(error, Refused) else Cause.CREDENTIAL
+    return refused(stamps, cause, ": ".join(map(str, error.details)))
+
+
 def refused(stamps: Iterable[str], cause: Cause, reason: str) -> list[Receipt]:
-    """Say that these orders were not taken."""
+    """Return receipts that say that these orders were not taken."""
     return [Receipt(stamp=stamp, refused=cause, raw=reason, reason=reason) for stamp in stamps]
 
 
@@ -107,19 +118,15 @@ class Identities:
         answers = Answers[Answer](self.problems)
         for identity in self.usable:
             with answers.noting_problems(identity):
-                answers.given[identity] = work(identity)
+                answers.by_identity[identity] = work(identity)
         return answers
-
-
-def _same_for_all(vo: str) -> None:
-    return None
 
 
 def identities(
     means: Means,
     kind: CredentialKind | None,
     vos: Iterable[str] | None = None,
-    login: Callable[[str], str | None] = _same_for_all,
+    login: Callable[[str], str | None] = lambda vo: None,
 ) -> Identities:
     """Look at the credentials of these VOs as they are now, or of all that have one.
 
@@ -127,11 +134,11 @@ def identities(
     """
     if kind is None:
         return Identities(usable=[Identity()], problems={})
-    known = means.credentials(kind)
+    credentials = means.credentials(kind)
     shared: dict[tuple[Path, str | None], list[str]] = defaultdict(list)
     problems: dict[str | None, BackendError] = {}
-    for vo in known if vos is None else dict.fromkeys(vos):
-        credential = known.get(vo) or CredentialProblem(f"VO {vo} has no {kind} for this CE")
+    for vo in credentials if vos is None else dict.fromkeys(vos):
+        credential = credentials.get(vo) or CredentialProblem(f"VO {vo} has no {kind} for this CE")
         if isinstance(credential, CredentialProblem):
             problems[vo] = credential
         else:

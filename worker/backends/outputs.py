@@ -1,14 +1,40 @@
-"""What a pilot wrote, without the middle of it if it is long."""
+"""Files of a pilot: what it wrote, without the middle of it if it is long.
+
+A pilot may have replaced a file by something else. What lies in its place is not waited for, as a
+FIFO would be, and not followed.
+"""
 
 import os
+from errno import EACCES, ELOOP, ENXIO, EPERM
 from pathlib import Path
+from stat import S_ISREG
 
-from worker.backends.plain_files import open_plain
 from worker.domain.ce_answers import Output
 from worker.domain.texts import abridged
 
 SHOWN = 64 * 1024
 """Bytes of output that are shown from the beginning, and as many from the end."""
+
+
+ODD = frozenset({ELOOP, EACCES, EPERM, ENXIO})
+"""What is said of a symbolic link or a loop, of a file that may not be read, and of a socket."""
+
+
+def open_plain(path: Path) -> int | None:
+    """Open a regular file to read it; `None` if something else is in its place.
+
+    A `FileNotFoundError` or `NotADirectoryError` says that nothing is there.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in ODD:
+            return None
+        raise
+    if S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def read(path: Path, shown: int = SHOWN) -> Output:

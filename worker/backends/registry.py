@@ -26,7 +26,7 @@ def discover() -> dict[str, Backend]:
 
 
 def owners(backends: Mapping[str, Backend]) -> dict[str, str]:
-    """Tell which back-end owns each table. A table has one owner."""
+    """Return the back-end that owns each table. A table has one owner."""
     owner: dict[str, str] = {}
     for backend in backends.values():
         for table in backend.chain.tables:
@@ -38,7 +38,7 @@ def owners(backends: Mapping[str, Backend]) -> dict[str, str]:
 
 
 def get(backends: Mapping[str, Backend], name: str) -> Backend:
-    """Find one back-end."""
+    """Return one back-end."""
     if name not in backends:
         raise UnknownBackend(name, nearest(name, backends))
     return backends[name]
@@ -51,9 +51,7 @@ def check_options(
     return read_options(get(backends, name).options, options, f"back-end {name}")
 
 
-def connect(
-    backends: Mapping[str, Backend], ce: CE, means: Means, options: Options | None = None
-) -> Guard:
-    """Make the guarded driver that speaks to a CE; its options are read unless they were."""
-    checked = options or check_options(backends, ce.backend, ce.options)
-    return Guard(get(backends, ce.backend).driver(ce, checked, means), means.now)
+def connect(backends: Mapping[str, Backend], ce: CE, means: Means) -> Guard:
+    """Make the guarded driver that speaks to a CE by its options."""
+    options = check_options(backends, ce.backend, ce.options)
+    return Guard(backends[ce.backend].driver(ce, options, means), means.now, options)

@@ -1,4 +1,4 @@
-"""What a process was told not long ago, and need not ask for again."""
+"""Answers that a process got not long ago, and need not ask for again."""
 
 from collections.abc import Callable, Hashable
 from time import monotonic

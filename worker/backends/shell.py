@@ -156,21 +156,21 @@ def _kill(pid: int) -> None:
 class _Talk:
     """Writes to a program and reads from it, until it has ended."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", said: bytes, limit: int) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", stdin: bytes, limit: int) -> None:
         self._pid = process.pid
-        self._left = memoryview(said)
-        self._room = limit
+        self._left = memoryview(stdin)
+        self._bytes_left = limit
         self._nap = _NAP
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        self._heard: dict[IO[bytes], bytearray] = {
+        self._outputs: dict[IO[bytes], bytearray] = {
             process.stdout: bytearray(),
             process.stderr: bytearray(),
         }
         self._stdin = process.stdin
         self._selector = selectors.DefaultSelector()
-        for stream in self._heard:
+        for stream in self._outputs:
             os.set_blocking(stream.fileno(), False)
             self._selector.register(stream, selectors.EVENT_READ)
         os.set_blocking(self._stdin.fileno(), False)
@@ -194,7 +194,7 @@ class _Talk:
                 ready = self._ready(0 if ended else _LOOK)
                 for stream in ready:
                     self._serve(stream)
-                if ended and not any(stream in self._heard for stream in ready):
+                if ended and not any(stream in self._outputs for stream in ready):
                     return
                 if time.monotonic() > give_up:
                     raise TimeoutError
@@ -216,9 +216,9 @@ class _Talk:
         if stream is self._stdin:
             self._write()
             return
-        for reader, heard in self._heard.items():
+        for reader, output in self._outputs.items():
             if reader is stream:
-                self._read(reader, heard)
+                self._read(reader, output)
 
     def _write(self) -> None:
         try:
@@ -231,17 +231,17 @@ class _Talk:
             self._selector.unregister(self._stdin)
             self._stdin.close()
 
-    def _read(self, stream: IO[bytes], heard: bytearray) -> None:
+    def _read(self, stream: IO[bytes], output: bytearray) -> None:
         try:
             piece = os.read(stream.fileno(), _PIECE)
         except BlockingIOError:
             return
         if not piece:
             self._selector.unregister(stream)
-        heard += piece
-        self._room -= len(piece)
-        if self._room < 0:
+        output += piece
+        self._bytes_left -= len(piece)
+        if self._bytes_left < 0:
             raise _TooMuch
 
     def _text(self, number: int) -> str:
-        return bytes(list(self._heard.values())[number]).decode(errors="replace")
+        return bytes(list(self._outputs.values())[number]).decode(errors="replace")

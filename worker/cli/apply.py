@@ -26,8 +26,8 @@ COLUMNS = (
 @as_json
 def apply(file: Path, dry_run: bool, as_json: bool) -> None:
     """Make VOs, CEs and schedules what a TOML file says. The difference is shown first."""
-    wanted = inventory_file.read(file, wiring.backends())
-    changes = service.apply(wiring.current_database(), wanted, wiring.now(), dry_run=dry_run)
+    inventory = inventory_file.read(file, wiring.backends())
+    changes = service.apply(wiring.current_database(), inventory, wiring.now(), dry_run=dry_run)
     if not dry_run:
         warn_of_long_calls()
     rows = [{"what": c.what, "was": c.was, "becomes": c.becomes} for c in changes]

@@ -22,11 +22,8 @@ def backend() -> None:
 def list_(as_json: bool) -> None:
     """List the back-ends, their tables and where each stands."""
     rows = service.list_backends(wiring.database(), wiring.backends())
-    if as_json:
-        show.as_json(rows)
-    else:
-        columns = ["name", "place", "revision", "newest", "tables", "about"]
-        show.table(rows, columns, "no back-end is installed")
+    columns = ["name", "place", "revision", "newest", "tables", "about"]
+    show.as_json(rows) if as_json else show.table(rows, columns, "no back-end is installed")
 
 
 @backend.command(epilog=example("pilotage backend migrate sim"))
@@ -59,13 +56,9 @@ def revision(name: str, message: str) -> None:
 
 def _show(migrated: list[service.Migrated], as_json: bool) -> None:
     rows = [asdict(chain) for chain in migrated]
-    if as_json:
-        show.as_json(rows)
-    else:
-        columns = ["chain", "status", "was", "revision"]
-        if any(row["error"] for row in rows):
-            columns.append("error")
-        show.table(rows, columns, "no back-end is installed")
+    errors = ["error"] if any(row["error"] for row in rows) else []
+    columns = ["chain", "status", "was", "revision", *errors]
+    show.as_json(rows) if as_json else show.table(rows, columns, "no back-end is installed")
     failed = [row["chain"] for row in rows if row["status"] == "failed"]
     if failed:
         raise NotAllMigrated(*failed)

@@ -97,9 +97,9 @@ def add(
             "Missing option '--capacity': how many pilots the CE may hold.",
             click.get_current_context(),
         )
-    wanted = CE(name=name, backend=backend, enabled=not disabled, **settings)
+    new = CE(name=name, backend=backend, enabled=not disabled, **settings)
     database = wiring.current_database()
-    inventory.add_ce(database, wiring.backends(), wanted, _vos(only_for) or ())
+    inventory.add_ce(database, wiring.backends(), new, _vos(only_for) or ())
     warn_of_long_calls(name)
     if as_json:
         show.as_json(_values_of(name))

@@ -14,14 +14,14 @@ COLOURS = ("#8a8a8a", "#0b6e4f", "#c8553d", "#3d5a98", "#8f6bb3", "#b08900")
 LEFT, TOP, BREADTH, HEIGHT, LINE = 56, 44, 820, 260, 18
 
 
-def lines(compared: PolicyComparison, room: int | None) -> Iterator[str]:
+def lines(compared: PolicyComparison, span: int | None) -> Iterator[str]:
     """Draw a row of blocks for each policy, and a row for each trouble under them."""
     most = _most(compared)
     troubles = compared.scenario.troubles
     names = [outcome.policy for outcome in compared.outcomes]
     margin = max(len(name) for name in [*names, *(t.ce for t in troubles)])
     kinds = max((len(trouble.kind) + 2 for trouble in troubles), default=0)
-    width = WIDTH if room is None else max(NARROWEST, min(WIDTH, room - margin - 2 - kinds))
+    width = WIDTH if span is None else max(NARROWEST, min(WIDTH, span - margin - 2 - kinds))
     yield f"{'':{margin}}  slots that do useful work, 0 to {most}"
     for outcome in compared.outcomes:
         yield f"{outcome.policy:{margin}}  {_blocks(outcome, most, width)}"
@@ -110,7 +110,7 @@ def _means(outcome: PolicyResult, parts: int) -> Sequence[float]:
 
 
 def _scale(most: int) -> int:
-    """Find a number to end the scale with, of which a quarter is round."""
+    """Return a number to end the scale with, of which a quarter is round."""
     steps = (base * int(10**power) for power in range(9) for base in (1, 2, 5))
     return 4 * next(step for step in steps if 4 * step >= most)
 

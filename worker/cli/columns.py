@@ -89,17 +89,17 @@ def column_of(column: str | Column) -> Column:
     return HABITS.get(column, Column(name=column))
 
 
-def layout(columns: Sequence[Column], shortest: Sequence[int], longest: Sequence[int], room: int
+def layout(columns: Sequence[Column], shortest: Sequence[int], longest: Sequence[int], span: int
            ) -> dict[int, int]:  # fmt: skip
     """Return which columns are shown, by their number, and how wide each is."""
     shown = list(range(len(columns)))
-    while _total(shortest[n] for n in shown) > room:
+    while _total(shortest[n] for n in shown) > span:
         number = _droppable(columns, shown)
         if number is None:
             break
         shown.remove(number)
-    wide = {n: min(longest[n], room) for n in shown}
-    _narrow(wide, columns, shortest, room)
+    wide = {n: min(longest[n], span) for n in shown}
+    _narrow(wide, columns, shortest, span)
     return wide
 
 
@@ -110,10 +110,10 @@ def _droppable(columns: Sequence[Column], shown: Sequence[int]) -> int | None:
 
 
 def _narrow(
-    wide: dict[int, int], columns: Sequence[Column], shortest: Sequence[int], room: int
+    wide: dict[int, int], columns: Sequence[Column], shortest: Sequence[int], span: int
 ) -> None:
     """Cut the columns of the highest rank, the widest of them first, until all fit."""
-    while _total(wide.values()) > room:
+    while _total(wide.values()) > span:
         cuttable = [n for n in wide if wide[n] > shortest[n]]
         if not cuttable:
             return

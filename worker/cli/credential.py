@@ -62,7 +62,7 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
             "Say where it lies: with one of --proxy, --token, --key.", click.get_current_context()
         )
     [(kind, path)] = paths_given.items()
-    wanted = Credential(
+    new = Credential(
         vo=_vo(vo),
         backend=backend,
         kind=CredentialKind(kind),
@@ -70,9 +70,9 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
         renew=_words(renew),
     )
     database = wiring.current_database()
-    standing = service.add(database, wiring.backends(), wanted, wiring.now())
+    standing = service.add(database, wiring.backends(), new, wiring.now())
     _show(standing, as_json)
-    for warning in (standing.problem, service.useless(wiring.backends(), wanted)):
+    for warning in (standing.problem, service.useless(wiring.backends(), new)):
         if warning is not None:
             show.warn(f"stored all the same: {warning}")
 
@@ -167,21 +167,21 @@ def _words(command: str | None) -> tuple[str, ...] | None:
         raise Invalid("renew", str(error).lower()) from None
 
 
-def _row(one: CredentialStanding) -> dict[str, Any]:
-    has_end = one.seconds_left is not None
+def _row(standing: CredentialStanding) -> dict[str, Any]:
+    has_end = standing.seconds_left is not None
     return {
-        **asdict(one),
-        "state": str(one.state),
-        "left": spoken(timedelta(seconds=one.seconds_left or 0)) if has_end else None,
-        "used": None if one.used is None else f"{one.used:.0%}",
-        "renew": None if one.renew is None else shlex.join(one.renew),
+        **asdict(standing),
+        "state": str(standing.state),
+        "left": spoken(timedelta(seconds=standing.seconds_left or 0)) if has_end else None,
+        "used": None if standing.used is None else f"{standing.used:.0%}",
+        "renew": None if standing.renew is None else shlex.join(standing.renew),
     }
 
 
-def _show(one: CredentialStanding, as_json: bool) -> None:
+def _show(standing: CredentialStanding, as_json: bool) -> None:
     if as_json:
-        show.as_json(asdict(one))
+        show.as_json(asdict(standing))
         return
-    row = _row(one)
+    row = _row(standing)
     del row["seconds_left"]
     show.fields({name: value for name, value in row.items() if value is not None})

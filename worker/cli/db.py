@@ -147,8 +147,5 @@ def _show_setup(deed: service.Deed, migrated: list[service.Migrated], as_json: b
 
 
 def _show_migrated(migrated: list[service.Migrated], as_json: bool) -> None:
-    rows = [asdict(chain) for chain in migrated]
-    if as_json:
-        show.as_json(rows)
-    else:
-        show.table(rows, ["chain", "status", "was", "revision"], "no chains")
+    rows, columns = list(map(asdict, migrated)), ["chain", "status", "was", "revision"]
+    show.as_json(rows) if as_json else show.table(rows, columns, "no chains")

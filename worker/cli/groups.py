@@ -22,7 +22,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a word, or say which is near."""
+        """Resolve a word; the error about a wrong one names the nearest."""
         words = self.list_commands(ctx)
         if args and args[0] not in words and not args[0].startswith("-"):
             raise click.UsageError(f"No such command {args[0]!r}: {nearest(args[0], words)}", ctx)

@@ -107,7 +107,7 @@ def _terminate(number: int, frame: object) -> None:
 
 
 def _ended(error: BaseException) -> int:
-    """Say that the command was ended; click says the same of an input that ends at a question."""
+    """Print that the command was ended; click says the same of an input that ends at a question."""
     if isinstance(error, _Terminated):
         return _complain("ended by SIGTERM", BY_SIGNAL + signal.SIGTERM)
     by_key = any(isinstance(one, KeyboardInterrupt) for one in (error, error.__context__))

@@ -26,8 +26,8 @@ def maintenance() -> None:
 def add(ce: str, begins_at: datetime | None, ends_at: datetime, reason: str) -> None:
     """Add a maintenance."""
     database = wiring.current_database()
-    made = pauses.add_maintenance(database, ce, begins_at or wiring.now(), ends_at, reason)
-    show.say(f"maintenance {made} of CE {ce} until {ends_at:%Y-%m-%d %H:%M}Z")
+    number = pauses.add_maintenance(database, ce, begins_at or wiring.now(), ends_at, reason)
+    show.say(f"maintenance {number} of CE {ce} until {ends_at:%Y-%m-%d %H:%M}Z")
 
 
 @maintenance.command("list", epilog=example("pilotage ce maintenance list lyon"))
@@ -35,8 +35,8 @@ def add(ce: str, begins_at: datetime | None, ends_at: datetime, reason: str) -> 
 @as_json
 def list_(ce: str | None, as_json: bool) -> None:
     """List the maintenances that are not over."""
-    found = pauses.maintenances_of(wiring.current_database(), ce, wiring.now())
-    rows = [{column: getattr(one, column) for column in COLUMNS} for one in found]
+    maintenances = pauses.maintenances_of(wiring.current_database(), ce, wiring.now())
+    rows = [{column: getattr(one, column) for column in COLUMNS} for one in maintenances]
     show.as_json(rows) if as_json else show.table(rows, COLUMNS, "no maintenance is known")
 
 

@@ -25,10 +25,7 @@ def as_json(command: Command) -> Command:
 def destructive(command: Command) -> Command:
     """Add --yes and --force."""
     force = click.option("--force", is_flag=True, help="Do it even while pilots are active.")
-    yes = click.option(
-        "--yes", is_flag=True, help="Really do it. Without --yes, only show what would change."
-    )
-    return yes(force(command))
+    return sure(force(command))
 
 
 def sure(command: Command) -> Command:

@@ -10,11 +10,10 @@ from worker import wiring
 from worker.cli import options, show
 from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
-from worker.domain.pilot import Status
+from worker.domain.pilot import WAITING, Status
 from worker.services.observe import reports
 from worker.services.observe.reports import Report
 
-WAITING = (Status.RESERVED, Status.SUBMITTING, Status.SUBMITTED)
 COUNTED = (Status.RUNNING, Status.DONE, Status.FAILED, Status.CANCELLED, Status.LOST)
 COLUMNS = (
     Column(name="at", rank=ALWAYS),

@@ -107,19 +107,19 @@ def table(
 def grid(
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[str | Column],
-    room: int | None,
+    span: int | None,
     *,
     heading: bool = True,
 ) -> Table:
-    """Lay a table out in a room of so many characters, or in as many as it needs."""
+    """Lay a table out in so many characters, or in as many as it needs."""
     described = [column_of(column) for column in columns]
     cells = [[_cell(row[column.name]) for column in described] for row in rows]
     numbers = [all(_is_number(row[column.name]) for row in rows) for column in described]
     uncut = [all(_is_uncut(row[column.name]) for row in rows) for column in described]
-    wide = _widths(described, cells, uncut, room, heading=heading)
-    made = Table(box=None, pad_edge=False, header_style="bold", show_header=heading)
+    wide = _widths(described, cells, uncut, span, heading=heading)
+    grid_table = Table(box=None, pad_edge=False, header_style="bold", show_header=heading)
     for number, breadth in wide.items():
-        made.add_column(
+        grid_table.add_column(
             described[number].heading,
             justify="right" if numbers[number] else "left",
             no_wrap=not described[number].fold,
@@ -127,14 +127,14 @@ def grid(
             width=breadth,
         )
     for row in cells:
-        made.add_row(*(row[number] for number in wide))
-    return made
+        grid_table.add_row(*(row[number] for number in wide))
+    return grid_table
 
 
-def render(picture: RenderableType, room: int | None) -> None:
-    """Print a picture that was laid out in a room of so many characters."""
+def render(picture: RenderableType, span: int | None) -> None:
+    """Print a picture that was laid out in so many characters."""
     console = Console(
-        width=room or WIDEST, no_color=None if sys.stdout.isatty() else True, highlight=False
+        width=span or WIDEST, no_color=None if sys.stdout.isatty() else True, highlight=False
     )
     with console.capture() as captured:
         console.print(picture)
@@ -229,7 +229,7 @@ def _widths(
     columns: Sequence[Column],
     cells: Sequence[Sequence[Text]],
     uncut: Sequence[bool],
-    room: int | None,
+    span: int | None,
     *,
     heading: bool,
 ) -> dict[int, int]:
@@ -240,17 +240,17 @@ def _widths(
         values = max((row[number].cell_len for row in cells), default=0)
         longest.append(max(title, values))
         shortest.append(longest[-1] if uncut[number] else max(title, column.shortest(values)))
-    return layout(columns, shortest, longest, WIDEST if room is None else room)
+    return layout(columns, shortest, longest, WIDEST if span is None else span)
 
 
-def _folded(line: str, room: int | None, indent: int, *, whole_words: bool = True) -> Iterator[str]:
+def _folded(line: str, span: int | None, indent: int, *, whole_words: bool = True) -> Iterator[str]:
     """Split a line where the terminal ends, between words."""
-    if room is None or "\n" in line or "\x1b" in line or cell_len(line) <= room:
+    if span is None or "\n" in line or "\x1b" in line or cell_len(line) <= span:
         yield line
         return
     yield from textwrap.wrap(
         line,
-        max(room, indent + NARROWEST),
+        max(span, indent + NARROWEST),
         subsequent_indent=" " * indent,
         break_long_words=not whole_words,
         break_on_hyphens=False,

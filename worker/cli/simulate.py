@@ -72,10 +72,7 @@ def _list(*, as_json: bool) -> None:
     rows = [
         {"name": one.name, "hours": one.hours, "about": one.about} for one in service.scenarios()
     ]
-    if as_json:
-        show.as_json(rows)
-    else:
-        show.table(rows, ("name", "hours", "about"), "no scenarios")
+    show.as_json(rows) if as_json else show.table(rows, ("name", "hours", "about"), "no scenarios")
 
 
 def _show(compared: PolicyComparison, *, chart: bool) -> None:

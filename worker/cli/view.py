@@ -148,12 +148,13 @@ def _of_disk(situation: Overview) -> list[Notice]:
     return [Notice("disk", line)]
 
 
-def _of_credential(one: CredentialStanding) -> Notice:
-    subject = f"{one.kind} of {one.vo} for {one.backend}"
-    if one.problem:
-        advice = "" if one.renew else "; put a new one in its place"
-        return Notice(subject, f"{one.problem}{advice}")
-    return Notice(subject, _ending(one), "yellow")
+def _of_credential(standing: CredentialStanding) -> Notice:
+    subject = f"{standing.kind} of {standing.vo} for {standing.backend}"
+    if standing.problem:
+        advice = "" if standing.renew else "; put a new one in its place"
+        return Notice(subject, f"{standing.problem}{advice}")
+    left = spoken(timedelta(seconds=standing.seconds_left or 0))
+    return Notice(subject, f"the {subject} expires in {left}: {standing.path}", "yellow")
 
 
 def ended(ends: Ends) -> str:
@@ -161,11 +162,6 @@ def ended(ends: Ends) -> str:
     line = ", ".join(f"{count} {status}" for status, count in ends.ended.items())
     causes = ", ".join(f"{count} {cause}" for cause, count in ends.causes.items())
     return (line + (f" (failed: {causes})" if causes else "")) or "no pilot ended"
-
-
-def _ending(one: CredentialStanding) -> str:
-    left = spoken(timedelta(seconds=one.seconds_left or 0))
-    return f"the {one.kind} of {one.vo} for {one.backend} expires in {left}: {one.path}"
 
 
 CES = (

@@ -64,12 +64,12 @@ def vo() -> None:
 def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
     """Add a VO."""
     settings = _read(values)
-    wanted = VO(name=name, enabled=not disabled, **settings)
-    made = inventory.add_vo(wiring.current_database(), wanted)
+    new = VO(name=name, enabled=not disabled, **settings)
+    vo_added = inventory.add_vo(wiring.current_database(), new)
     if as_json:
-        _show(made, as_json)
+        _show(vo_added, as_json)
     else:
-        listed = show.settings({"share": made.share, **settings, "disabled": disabled})
+        listed = show.settings({"share": vo_added.share, **settings, "disabled": disabled})
         show.say(f"VO {name} added: {listed}")
 
 

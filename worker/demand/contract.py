@@ -24,7 +24,7 @@ class Unknown(Described):
 
 
 class SourceOptions(Table):
-    """What every source may be told. An unknown key is an error."""
+    """The options of every source. An unknown key is an error."""
 
     timeout: float = Field(default=10, gt=0, le=60)
     """Seconds that an answer may take."""

@@ -30,20 +30,20 @@ def discover() -> dict[str, Source]:
     return sources
 
 
-def check(told: Mapping[str, Any]) -> tuple[Source, SourceOptions]:
+def check(source_values: Mapping[str, Any]) -> tuple[Source, SourceOptions]:
     """Read what a VO's source is told, or say what is wrong with it."""
-    known = discover()
-    kind = told.get(KIND)
-    if kind not in known:
-        raise Invalid(f"demand source {str(kind)!r}", nearest(str(kind), known))
-    source = known[str(kind)]
-    options = {key: value for key, value in told.items() if key != KIND}
+    sources = discover()
+    kind = source_values.get(KIND)
+    if kind not in sources:
+        raise Invalid(f"demand source {str(kind)!r}", nearest(str(kind), sources))
+    source = sources[str(kind)]
+    options = {key: value for key, value in source_values.items() if key != KIND}
     return source, read_options(source.options, options, f"demand source {source.name}")
 
 
-def ask(vo: str, told: Mapping[str, Any]) -> int:
+def ask(vo: str, source_values: Mapping[str, Any]) -> int:
     """Ask for the demand of a VO: a whole number from 0, or `DemandUnknown` and nothing else."""
-    source, options = check(told)
+    source, options = check(source_values)
     if uow.is_open():
         raise AssertionError("a source was about to be asked with a unit of work open")
     try:

@@ -42,16 +42,16 @@ def ask(vo: str, options: SqlOptions) -> int:
     except ConfigurationError as error:
         raise DemandUnknown(place, *error.details) from error
     query = text(options.query)
-    given = {"vo": vo} if "vo" in query.compile().params else {}
+    parameters = {"vo": vo} if "vo" in query.compile().params else {}
     try:
         if url.get_backend_name() == SQLITE:
-            rows = _rows(_sqlite(url, options.timeout), query, given)
+            rows = _rows(_sqlite(url, options.timeout), query, parameters)
         else:
             rows = within(
                 options.timeout,
                 place,
                 lambda connection: _rows(
-                    _postgresql(url, options.timeout, connection), query, given
+                    _postgresql(url, options.timeout, connection), query, parameters
                 ),
             )
     except (SQLAlchemyError, sqlite3.Error) as error:
@@ -61,13 +61,13 @@ def ask(vo: str, options: SqlOptions) -> int:
     return _whole(rows[0][0])
 
 
-def _rows(engine: Engine, query: TextClause, given: Mapping[str, str]) -> Sequence[Row[Any]]:
+def _rows(engine: Engine, query: TextClause, parameters: Mapping[str, str]) -> Sequence[Row[Any]]:
     """Read two rows, however many there are."""
     options = {"stream_results": True, "max_row_buffer": 2}
     try:
         with (
             engine.connect() as connection,
-            connection.execute(query, given, execution_options=options) as result,
+            connection.execute(query, parameters, execution_options=options) as result,
         ):
             return result.fetchmany(2)
     finally:
@@ -107,9 +107,9 @@ def _postgresql(url: URL, timeout: float, connection: Connection) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: object, words: Any, options: Any) -> Any:
-        made = dialect.connect(*words, **options)
-        connection.opened(made.fileno())
-        return made
+        opened = dialect.connect(*words, **options)
+        connection.opened(opened.fileno())
+        return opened
 
     return engine
 

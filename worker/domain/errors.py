@@ -175,6 +175,14 @@ class NotAllMigrated(DatabaseError):
 class BackendError(PilotageError):
     """The CE could not be used."""
 
+    beside: str | None = None
+    """What an error of this kind takes before its details."""
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Survive the way to another process."""
+        first = () if self.beside is None else (self.beside,)
+        return type(self), (*first, *self.details)
+
 
 class Unavailable(BackendError):
     """The CE cannot be reached just now."""
@@ -185,11 +193,7 @@ class NotSetUp(Unavailable):
 
     def __init__(self, advice: str, *details: object) -> None:
         super().__init__(*details)
-        self.advice = advice
-
-    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        """Survive the way to another process."""
-        return type(self), (self.advice, *self.details)
+        self.advice = self.beside = advice
 
 
 class Refused(BackendError):
@@ -197,11 +201,7 @@ class Refused(BackendError):
 
     def __init__(self, cause: str, *details: object) -> None:
         super().__init__(*details)
-        self.cause = cause
-
-    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        """Survive the way to another process."""
-        return type(self), (self.cause, *self.details)
+        self.cause = self.beside = cause
 
 
 class Unreadable(BackendError):
@@ -209,11 +209,7 @@ class Unreadable(BackendError):
 
     def __init__(self, raw: str, *details: object) -> None:
         super().__init__(*details)
-        self.raw = without_secrets(raw)
-
-    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        """Survive the way to another process."""
-        return type(self), (self.raw, *self.details)
+        self.raw = self.beside = without_secrets(raw)
 
 
 class CredentialProblem(BackendError):

@@ -90,10 +90,10 @@ class Payload(FileTable):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        known = (*SYSTEM, *self.variables)
+        variables = (*SYSTEM, *self.variables)
         for name in names_in((self.script, *self.arguments)):
-            if name not in known:
-                raise ValueError(f"unknown variable '@{{{name}}}': {nearest(name, known)}")
+            if name not in variables:
+                raise ValueError(f"unknown variable '@{{{name}}}': {nearest(name, variables)}")
         for ce, values in self.at.items():
             self._check_at(ce, values)
         in_script = {*names_in([self.script])} & self.variables.keys()

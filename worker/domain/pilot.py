@@ -71,33 +71,13 @@ FINAL = frozenset(Status) - OCCUPYING
 MOVES = MappingProxyType(
     {
         Status.RESERVED: frozenset({Status.SUBMITTING, Status.CANCELLED}),
-        Status.SUBMITTING: frozenset(
-            {Status.SUBMITTED, Status.RUNNING, Status.DONE, Status.FAILED, Status.LOST}
-        ),
-        Status.SUBMITTED: frozenset(
-            {Status.RUNNING, Status.DONE, Status.FAILED, Status.CANCELLED, Status.LOST}
-        ),
-        Status.RUNNING: frozenset(
-            {
-                Status.SUBMITTED,
-                Status.DONE,
-                Status.FAILED,
-                Status.CANCELLED,
-                Status.LOST,
-            }
-        ),
+        Status.SUBMITTING: frozenset({*AT_CE, Status.DONE, Status.FAILED, Status.LOST}),
+        Status.SUBMITTED: frozenset({Status.RUNNING, *FINAL}),
+        Status.RUNNING: frozenset({Status.SUBMITTED, *FINAL}),
         Status.DONE: frozenset[Status](),
         Status.FAILED: frozenset[Status](),
         Status.CANCELLED: frozenset[Status](),
-        Status.LOST: frozenset(
-            {
-                Status.SUBMITTED,
-                Status.RUNNING,
-                Status.DONE,
-                Status.FAILED,
-                Status.CANCELLED,
-            }
-        ),
+        Status.LOST: frozenset({*AT_CE, *FINAL}) - {Status.LOST},
     }
 )
 """From each status, the statuses a pilot may move to. running → submitted is a requeue."""

@@ -67,10 +67,10 @@ class Table(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, values: object) -> object:
-        known = [field.alias or name for name, field in cls.model_fields.items()]
+        keys = [field.alias or name for name, field in cls.model_fields.items()]
         for key in values if isinstance(values, Mapping) else ():
-            if key not in known and key not in cls.model_fields:
-                meant = nearest(str(key), known)
+            if key not in keys and key not in cls.model_fields:
+                meant = nearest(str(key), keys)
                 # Before all else: a key that is missing may be the one that is mistyped.
                 raise PydanticCustomError(UNKNOWN_KEY, "unknown", {"key": key, "meant": meant})
         return values

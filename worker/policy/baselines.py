@@ -1,55 +1,34 @@
 """Simpler policies, to compare others with, and for those who want one."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from math import inf
+from typing import Unpack
 
 from worker.domain.decision import Decision
 from worker.policy import traces
+from worker.policy.contract import PolicyArguments
 from worker.policy.facts import CEFacts, VOFacts
-from worker.policy.parameters import DEFAULTS, Parameters
 from worker.policy.sharing import scarce
 
 
-def fill_all(
-    *,
-    now: datetime,
-    vo: VOFacts,
-    budget: int,
-    ces: Sequence[CEFacts],
-    parameters: Parameters = DEFAULTS,
-) -> list[Decision]:
+def fill_all(**arguments: Unpack[PolicyArguments]) -> list[Decision]:
     """Fill every free slot; where pilots are scarce, by room."""
-    return _by_weight("fill_all", now, vo, budget, ces, lambda ce: 1.0)
+    return _by_weight("fill_all", lambda ce: 1.0, arguments)
 
 
-def proportional(
-    *,
-    now: datetime,
-    vo: VOFacts,
-    budget: int,
-    ces: Sequence[CEFacts],
-    parameters: Parameters = DEFAULTS,
-) -> list[Decision]:
+def proportional(**arguments: Unpack[PolicyArguments]) -> list[Decision]:
     """Weigh each CE by its room times its chance; pauses are ignored."""
-    return _by_weight(
-        "proportional",
-        now,
-        vo,
-        budget,
-        ces,
-        lambda ce: ce.success_rate if ce.chances is None else ce.chances.all,
-    )
+    return _by_weight("proportional", _chance, arguments)
+
+
+def _chance(ce: CEFacts) -> float:
+    return ce.success_rate if ce.chances is None else ce.chances.all
 
 
 def _by_weight(
-    policy: str,
-    now: datetime,
-    vo: VOFacts,
-    budget: int,
-    ces: Sequence[CEFacts],
-    weight_of: Callable[[CEFacts], float],
+    policy: str, weight_of: Callable[[CEFacts], float], arguments: PolicyArguments
 ) -> list[Decision]:
+    vo, budget, ces = arguments["vo"], arguments["budget"], arguments["ces"]
     need = _need(vo, budget, ces)
     weights = {ce.name: ce.free * weight_of(ce) for ce in ces if _may_get(vo, ce)}
     rooms = {ce.name: ce.free for ce in ces if weights.get(ce.name, 0) > 0}
@@ -59,7 +38,7 @@ def _by_weight(
         Decision(
             vo=vo.name,
             ce=ce.name,
-            at=now,
+            at=arguments["now"],
             granted=grants.get(ce.name, 0),
             reason=_reason(vo, ce, grants.get(ce.name, 0), need, weight_of(ce)),
             trace={

@@ -95,9 +95,9 @@ def cause_of(
     """Return why a pilot failed: the cause that the CE gave, or what its words and output show."""
     if ce_cause is not None and ce_cause not in VAGUE:
         return ce_cause
-    read = _first(WORDS, (word for word in words if word))
-    if read is not None:
-        return read
+    named = _first(WORDS, (word for word in words if word))
+    if named is not None:
+        return named
     if ce_cause in (Cause.EXIT_CODE, Cause.SIGNAL):
         return ce_cause
     by_code, _ = exits.meaning(exit_code)

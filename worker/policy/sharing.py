@@ -24,9 +24,9 @@ def max_min(claims: Mapping[str, Claim], slots: float) -> dict[str, float]:
     # A share of 0 gets what the others leave, and needs some weight for that.
     weight = {name: max(claim.share, 1e-9) for name, claim in claims.items()}
     # Whoever wants least for its share is satisfied first.
-    waiting = sorted(claims, key=lambda name: (claims[name].wants / weight[name], name))
+    by_want = sorted(claims, key=lambda name: (claims[name].wants / weight[name], name))
     shares = sum(weight.values())
-    for name in waiting:
+    for name in by_want:
         grants[name] = max(0.0, min(claims[name].wants, left * weight[name] / shares))
         left -= grants[name]
         shares -= weight[name]

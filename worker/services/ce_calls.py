@@ -1,4 +1,4 @@
-"""Calls to a CE: claim, ask, record. Whoever calls a CE does it like this.
+"""Turns, and calls to a CE: claim, ask, record. Whoever calls a CE does it like this.
 
     with runtime.database.uow() as tx:
         call = ce_calls.begin(tx, runtime, ce)        # the claim, or why the CE is not called now
@@ -14,26 +14,94 @@
             ...
             call.answered(tx)
 
-The turn lets one execution at a time call a CE. The back-off after failed calls and the rate of
-calls are kept in the database, so that they hold for every process.
+A turn lets one execution at a time do what another must not do beside it: call a CE, ask for the
+demand of a VO. It is a lease in the database: taken with the claim, given back with the record.
+Whatever ends the block gives it back too; after a crash it runs out by itself. Limits, statuses and
+single sending do not depend on it; that no listing gives up a pilot which is about to be sent does.
+
+The back-off after failed calls and the rate of calls are kept in the database, so that they hold
+for every process.
 """
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
 
-from worker.db import health, locks
+from worker.db import health, locks, pilots
 from worker.db.health import FailedCall
+from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
-from worker.domain.errors import BackendError, CredentialProblem, Refused
+from worker.domain.errors import BackendError, CredentialProblem, PilotageError, Refused
 from worker.domain.lines import reason
 from worker.domain.schedule import Outcome
 from worker.policy.polling import after_failures
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
-from worker.services.turns import Turn
 
 BACK_OFF = timedelta(seconds=15)
 """The delay after the first failed call in a row; it doubles."""
+
+_ENDINGS = (Exception, KeyboardInterrupt, SystemExit)
+"""What may end a block in a process that goes on, or that was asked to end."""
+
+
+class Turn:
+    """The right of one execution to do something alone, as long as its lease lasts."""
+
+    def __init__(self, runtime: Runtime, name: str) -> None:
+        self.runtime = runtime
+        self.name = name
+        self._ends: datetime | None = None
+
+    @classmethod
+    def take(cls, tx: Transaction, runtime: Runtime, name: str) -> Self | None:
+        """Take a turn, unless another execution has it."""
+        turn = cls(runtime, name)
+        return turn if turn.begin(tx) else None
+
+    def begin(self, tx: Transaction) -> bool:
+        """Take the lease; return whether it was free."""
+        now, length = self.runtime.now(), self.runtime.lease
+        is_free = locks.take_lease(tx, self.name, self.runtime.holder, now, length)
+        self._ends = now + length if is_free else None
+        return is_free
+
+    def extend(self, tx: Transaction) -> bool:
+        """Extend the turn by its length; return whether it was still ours."""
+        now, length = self.runtime.now(), self.runtime.lease
+        is_ours = locks.extend_lease(tx, self.name, self.runtime.holder, now, length)
+        self._ends = now + length if is_ours else None
+        return is_ours
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the lease has run out, because this process stood still."""
+        return self._ends is None or self.runtime.now() >= self._ends
+
+    def give_back(self, tx: Transaction) -> bool:
+        """Give the lease back with the record; return whether it was still ours."""
+        tx.after_commit(self._forget)
+        return locks.release_lease(tx, self.name, self.runtime.holder)
+
+    def _forget(self) -> None:
+        self._ends = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give the lease back if that was not done; if that fails, it runs out."""
+        if self._ends is None or not (error is None or isinstance(error, _ENDINGS)):
+            return
+        with suppress(PilotageError), self.runtime.database.uow() as tx:
+            self.give_back(tx)
 
 
 class CECall(Turn):
@@ -42,8 +110,18 @@ class CECall(Turn):
     def __init__(self, runtime: Runtime, ce: CE) -> None:
         super().__init__(runtime, lease_name(ce.name))
         self.ce = ce
-        self.options = runtime.options(ce)
-        self.driver = runtime.driver(ce, self.options)
+        self.driver = runtime.driver(ce)
+        self.options = self.driver.options
+
+    def start(self, tx: Transaction) -> TaskResult | None:
+        """Take the right to call the CE once; return why not, or `None`. By hand no rate counts."""
+        if not self.begin(tx):
+            return busy(f"another execution is calling CE {self.ce.name}")
+        refusal = None if self.runtime.by_hand else self.spend_call(tx)
+        if refusal is None:
+            return None
+        self.give_back(tx)
+        return skipped(refusal)
 
     def spend_call(self, tx: Transaction) -> str | None:
         """Spend one call of the rate; return why the CE is not to be called now, or `None`."""
@@ -55,13 +133,12 @@ class CECall(Turn):
             return f"no more than {limit:g} calls a minute"
         return None
 
-    def submissions(self, tx: Transaction, count: int) -> int:
-        """Spend up to `count` submissions of the rate; return how many. By hand it is all."""
-        limit = self.options.submissions_per_minute
-        if limit is None or self.runtime.by_hand:
-            return count
-        name = f"submissions:{self.ce.name}"
-        return locks.take_tokens(tx, name, count, limit, self.runtime.now())
+    def claim(self, tx: Transaction, most: int, *, not_of: Collection[str]) -> list[Reserved]:
+        """Claim up to `most` pilots for sending, as far as the rate of submissions allows."""
+        now, limit = self.runtime.now(), self.options.submissions_per_minute
+        if limit is not None and not self.runtime.by_hand:
+            most = locks.take_tokens(tx, f"submissions:{self.ce.name}", most, limit, now)
+        return pilots.claim(tx, self.ce.name, most, now, not_of=not_of) if most else []
 
     def note_answer(self, tx: Transaction) -> None:
         """Note that the CE answered; the turn goes on."""
@@ -100,15 +177,9 @@ class CECall(Turn):
 
 
 def begin(tx: Transaction, runtime: Runtime, ce: CE) -> CECall | TaskResult:
-    """Take the right to call a CE once, or return why not. By hand only the turn counts."""
+    """Take the right to call a CE once, or return why not."""
     call = CECall(runtime, ce)
-    if not call.begin(tx):
-        return busy(f"another execution is calling CE {ce.name}")
-    refusal = None if runtime.by_hand else call.spend_call(tx)
-    if refusal is None:
-        return call
-    call.give_back(tx)
-    return skipped(refusal)
+    return call.start(tx) or call
 
 
 def unanswered(missing: int, total: int) -> str:

@@ -15,6 +15,7 @@ from worker.backends.contract import Backend, Options
 from worker.db import ces, credentials
 from worker.db.database import Database
 from worker.db.uow import Transaction
+from worker.domain.ce import CE
 from worker.domain.credential import Credential, CredentialKind, State, left, state, trouble, used
 from worker.domain.errors import ConfirmationNeeded, CredentialProblem, PilotageError
 from worker.domain.vo import ALL_VOS
@@ -167,15 +168,12 @@ def _why(
     return files.unknown(vo, backend, kind) if credential is None else trouble(credential, now, vo)
 
 
-def barred(runtime: Runtime, ce_name: str) -> dict[str, str]:
+def barred(runtime: Runtime, ce: CE, options: Options) -> dict[str, str]:
     """Return the VOs that cannot use a CE now, and why, by the files of their credentials."""
-    with runtime.database.uow() as tx:
-        ce = ces.get(tx, ce_name)
-        kind = runtime.options(ce).credential
-        if kind is None:
-            return {}
-        by_vo = credentials.of_each_vo(tx, ce.backend, kind)
-    usable = files.usable(by_vo, ce.backend, kind, runtime.now())
+    kind = options.credential
+    if kind is None:
+        return {}
+    usable = files.of_each_vo(runtime.database.uow, ce.backend, runtime.now, kind)
     return {
         vo: plain(answer) for vo, answer in usable.items() if isinstance(answer, CredentialProblem)
     }

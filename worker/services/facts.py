@@ -148,20 +148,22 @@ def why_it_takes_none(
     return next((str(sentence) for holds, sentence in reasons if holds), None)
 
 
+def why_none_is_sent(tx: Transaction, ce: CE, record: Health, now: datetime) -> str | None:
+    """Return why a CE takes no pilots of anybody now, its maintenance included, or `None`."""
+    return why_it_takes_none(ce, record, maintenances.current(tx, now).get(ce.name), now)
+
+
 def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
     """Return the first reason why a CE gets no pilots of this VO at all, or `None`."""
+    is_backing_off = ce.retry_at is not None and situation.now < ce.retry_at
     no_credential = situation.unusable.get(situation.vo.name, {}).get(ce.name)
     reasons = (
         why_it_takes_none(ce, ce, situation.maintenances.get(ce.name), situation.now),
         None if ce.allowed else "the CE is for other VOs",
         no_credential,
-        reason_not_to_send(ce, situation.now) if _fails(ce, situation.now) else None,
+        reason_not_to_send(ce, situation.now) if is_backing_off else None,
     )
     return next((sentence for sentence in reasons if sentence is not None), None)
-
-
-def _fails(ce: CESlots, now: datetime) -> bool:
-    return ce.retry_at is not None and now < ce.retry_at
 
 
 def lines(decided: Sequence[Any]) -> tuple[str, ...]:

@@ -19,9 +19,11 @@ from typing import Any
 
 from worker.db import ces, payloads
 from worker.db.database import Database
+from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain import validation
 from worker.domain.ce import CE
+from worker.domain.ce_answers import Order
 from worker.domain.errors import Invalid, PilotageError, UnknownCE
 from worker.domain.nearest import nearest
 from worker.domain.payload import LONGEST_SCRIPT, Fitted, Payload, plain, read
@@ -31,21 +33,31 @@ from worker.services.files import read_text, read_toml
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """The payloads of some VOs, filled in for a CE, and why those of others cannot be used."""
+    """The payloads of some VOs, filled in for a CE, and the VOs that can send nothing, and why."""
 
     fitted: Mapping[str, Fitted] = field(default_factory=dict)
-    broken: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def order(self, pilot: Reserved) -> Order:
+        """Return what a CE is asked to run for a pilot."""
+        payload = self.fitted.get(pilot.vo)
+        script, arguments = payload.for_pilot(pilot.stamp) if payload else (None, ())
+        return Order(stamp=pilot.stamp, vo=pilot.vo, script=script, arguments=arguments)
 
 
-def ready(tx: Transaction, ce: CE, vos: Collection[str]) -> Ready:
-    """Fill in the payloads of these VOs for a CE. A bad one stops only its own VO."""
-    fitted, broken = {}, {}
+def ready(tx: Transaction, ce: CE, vos: Collection[str], barred: Mapping[str, str]) -> Ready:
+    """Fill in the payloads of these VOs for a CE. A bad one stops only its own VO.
+
+    A VO that is barred for another reason is left out, too.
+    """
+    fitted, left_out = {}, {}
     for vo, stored in payloads.of_vos(tx, vos).items():
         try:
             fitted[vo] = _fit(read(stored), vo, ce)
         except PilotageError as error:
-            broken[vo] = f"the payload of VO {vo} cannot be used: {error}"
-    return Ready(fitted=fitted, broken=broken)
+            left_out[vo] = f"the payload of VO {vo} cannot be used: {error}"
+    left_out |= {vo: why for vo, why in barred.items() if vo in vos}
+    return Ready(fitted=fitted, left_out=dict(sorted(left_out.items())))
 
 
 def show(database: Database, vo: str, ce_name: str | None = None) -> dict[str, Any]:

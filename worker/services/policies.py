@@ -3,17 +3,16 @@
 from worker import plugins
 from worker.domain.errors import ConfigurationError
 from worker.domain.nearest import nearest
-from worker.policy.bounded import Bounded
-from worker.policy.contract import DEFAULT_POLICY, Policy
+from worker.policy.contract import DEFAULT_POLICY, Bounded, Policy
 
 GROUP = "pilotage.policies"
 
 
 def find(name: str = DEFAULT_POLICY) -> Policy:
     """Load a policy. One that is not ours is held to its promises."""
-    known = plugins.names(GROUP)
-    if name not in known:
-        raise ConfigurationError(f"unknown policy {name}", nearest(name, known))
+    installed = plugins.names(GROUP)
+    if name not in installed:
+        raise ConfigurationError(f"unknown policy {name}", nearest(name, installed))
     policy = plugins.load(GROUP, object, "policy", only=name)[name]
     if not callable(policy):
         raise ConfigurationError(f"policy {name}", "it is not a function")

@@ -17,6 +17,7 @@ from worker.db.mover import Moved
 from worker.db.uow import Transaction
 from worker.domain.lines import short_line
 from worker.domain.pilot import Check, Move
+from worker.services.ce_calls import CECall
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,17 @@ def record(database: Database, write: Callable[[Transaction, Recording], Value])
     for line in recording.lines():
         log.warning("%s", line)
     return value
+
+
+def record_receipts(call: CECall, moves: Sequence[Move]) -> tuple[Moved, Recording]:
+    """Record the receipts of a call, and give its turn back."""
+
+    def write(tx: Transaction, recording: Recording) -> tuple[Moved, Recording]:
+        moved = recording.receipts(tx, moves, call.runtime.now())
+        call.answered(tx)
+        return moved, recording
+
+    return record(call.runtime.database, write)
 
 
 def _sum(parts: Sequence[Moved]) -> Moved:

@@ -51,8 +51,8 @@ class Runtime:
     def options(self, ce: CE) -> Options:
         return registry.check_options(self.backends, ce.backend, ce.options)
 
-    def driver(self, ce: CE, options: Options | None = None) -> Guard:
-        """Make the driver of a CE; without options, those of the CE are read."""
+    def driver(self, ce: CE) -> Guard:
+        """Make the driver of a CE; it has the options of the CE, read."""
         uow = self.database.uow
         means = Means(
             uow=uow,
@@ -61,7 +61,7 @@ class Runtime:
             credentials=partial(credentials.of_each_vo, uow, ce.backend, self.now),
             prefix=self.instance,
         )
-        return registry.connect(self.backends, ce, means, options)
+        return registry.connect(self.backends, ce, means)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,7 @@ from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import Queue, evaluate
 from worker.policy.outcomes import Event, EventKind, PilotOutcome, events_of
 from worker.policy.parameters import Parameters
-from worker.simulation.truth import HOUR
-from worker.simulation.world import SimulatedCE, SimulatedPilot, World
+from worker.simulation.world import HOUR, SimulatedCE, SimulatedPilot, World
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -145,9 +144,9 @@ class Books:
 
     def vo_facts(self, vo: str) -> VOFacts:
         """Return the facts of a VO that an allocation reads, with those of its rivals."""
-        mine = self._rival(vo)
+        own = self._rival(vo)
         others = tuple(self._rival(name) for name in self._world.work if name != vo)
-        return VOFacts(name=vo, demand=mine.demand, room=mine.room, share=mine.share, rivals=others)
+        return VOFacts(name=vo, demand=own.demand, room=own.room, share=own.share, rivals=others)
 
     def ce_facts(self, vo: str, parameters: Parameters) -> list[CEFacts]:
         """Return the facts of the CEs that an allocation reads."""

@@ -11,8 +11,7 @@ from worker.policy.learning import PauseChange, learn
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.simulation.books import Books, CEBook, moment
 from worker.simulation.scenario import Scenario
-from worker.simulation.truth import HOUR
-from worker.simulation.world import World
+from worker.simulation.world import HOUR, World
 
 MakePolicy = Callable[[World], Policy]
 """Makes the policy for a world; only the oracle looks into it."""

@@ -1,14 +1,14 @@
 """The oracle: it sees what is true now, though not what will be. No policy can know more."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Unpack
 
 from worker.domain.decision import Decision
 from worker.policy.allocation import three_chances
-from worker.policy.contract import Policy
-from worker.policy.facts import CEFacts, Chances, Pause, VOFacts
-from worker.policy.parameters import DEFAULTS, Parameters
+from worker.policy.contract import Policy, PolicyArguments
+from worker.policy.facts import CEFacts, Chances, Pause
+from worker.policy.parameters import DEFAULTS
 from worker.simulation.scenario import TroubleKind
 from worker.simulation.world import World
 
@@ -19,22 +19,12 @@ FIRST = 1000.0
 def oracle(world: World) -> Policy:
     """Make the policy that decides as ours does, with the truth for what is learnt."""
 
-    def decide(
-        *,
-        now: datetime,
-        vo: VOFacts,
-        budget: int,
-        ces: Sequence[CEFacts],
-        parameters: Parameters = DEFAULTS,
-    ) -> list[Decision]:
+    def decide(**arguments: Unpack[PolicyArguments]) -> list[Decision]:
         """Decide with the truth; a CE in trouble gets nothing, not even a probe."""
-        return three_chances(
-            now=now,
-            vo=vo,
-            budget=budget,
-            ces=[_true(world, ce, now) for ce in ces],
-            parameters=replace(parameters, preference=FIRST),
-        )
+        parameters = replace(arguments.get("parameters", DEFAULTS), preference=FIRST)
+        ces = [_true(world, ce, arguments["now"]) for ce in arguments["ces"]]
+        truth: PolicyArguments = {**arguments, "ces": ces, "parameters": parameters}
+        return three_chances(**truth)
 
     return decide
 

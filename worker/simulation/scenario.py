@@ -148,11 +148,11 @@ def parse(name: str, values: Mapping[str, Any]) -> Scenario:
     scenario = read(Scenario, {**values, "name": name}, where)
     if not scenario.sites:
         raise Invalid(where, "it has no [[ce]]")
-    known = {ALL, *(one for site in scenario.sites for one in names_of(site))}
-    known |= {site.name for site in scenario.sites}
+    ces = {ALL, *(one for site in scenario.sites for one in names_of(site))}
+    ces |= {site.name for site in scenario.sites}
     for ce in [trouble.ce for trouble in scenario.troubles] + [d.ce for d in scenario.drifts]:
-        if ce not in known:
-            raise Invalid(f"{where}: CE {ce}", nearest(ce, known))
+        if ce not in ces:
+            raise Invalid(f"{where}: CE {ce}", nearest(ce, ces))
     return scenario
 
 

@@ -1,12 +1,11 @@
 """Scores: what a run was worth, beside what the oracle's was."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.simulation.drive import Run
-from worker.simulation.truth import HOUR
-from worker.simulation.world import SimulatedPilot
+from worker.simulation.world import HOUR, SimulatedPilot
 
 BURNT = 0.5
 """What a wasted slot-hour costs, in hours."""
@@ -66,25 +65,33 @@ def score(run: Run, parameters: Parameters = DEFAULTS) -> Score:
 
 def noticed(run: Run) -> list[float | None]:
     """Return, for each trouble, after how many minutes its CE got probes only."""
-    minutes = []
-    for name, ce in run.world.ces.items():
-        for trouble in ce.truth.troubles:
-            begins, ends = trouble.begins * HOUR, trouble.ends * HOUR
-            times = [t for t, rests in _rests(run, name, begins) if rests and t < ends]
-            minutes.append(max(0.0, times[0] - begins) / 60 if times else None)
-    return minutes
+    return [
+        _minutes(begins, (t for t, rests in _rests(run, ce, begins) if rests and t < ends))
+        for ce, begins, ends in _troubles(run)
+    ]
 
 
 def back(run: Run) -> list[float | None]:
     """Return, for each trouble that ended, the minutes until its CE got more than probes."""
-    minutes = []
-    for name, ce in run.world.ces.items():
-        for trouble in ce.truth.troubles:
-            ends = trouble.ends * HOUR
-            if ends < run.world.now:
-                times = [t for t, rests in _rests(run, name, ends) if not rests]
-                minutes.append(max(0.0, times[0] - ends) / 60 if times else None)
-    return minutes
+    return [
+        _minutes(ends, (t for t, rests in _rests(run, ce, ends) if not rests))
+        for ce, _, ends in _troubles(run)
+        if ends < run.world.now
+    ]
+
+
+def _troubles(run: Run) -> list[tuple[str, float, float]]:
+    """List the troubles of all CEs: the CE, the beginning and the end."""
+    return [
+        (name, trouble.begins * HOUR, trouble.ends * HOUR)
+        for name, ce in run.world.ces.items()
+        for trouble in ce.truth.troubles
+    ]
+
+
+def _minutes(since: float, times: Iterator[float]) -> float | None:
+    first = next(times, None)
+    return None if first is None else max(0.0, first - since) / 60
 
 
 def _rests(run: Run, ce: str, since: float) -> list[tuple[float, bool]]:

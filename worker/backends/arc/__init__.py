@@ -9,23 +9,15 @@ from pathlib import Path
 
 from worker.backends.arc.memory import metadata
 from worker.backends.arc.options import ArcOptions
-from worker.backends.contract import Backend, Driver, Means
+from worker.backends.contract import Backend
 from worker.db.chains import Chain
-from worker.domain.ce import CE
-
-
-def _driver(ce: CE, options: ArcOptions, means: Means) -> Driver:
-    # Its HTTP client costs more than the rest of a command that speaks to no CE.
-    from worker.backends.arc.driver import ArcDriver
-
-    return ArcDriver(ce, options, means)
-
+from worker.plugins import on_first_use
 
 BACKEND = Backend(
     name="arc",
     about="Jobs of an ARC CE, by its REST interface.",
     options=ArcOptions,
-    driver=_driver,
+    driver=on_first_use("worker.backends.arc.driver", "ArcDriver"),
     chain=Chain(
         name="arc",
         tables=("arc_identities", "arc_jobs"),

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from worker.backends.arc.options import ArcOptions, Authentication
+from worker.backends.arc.options import ArcAuthentication, ArcOptions
 from worker.backends.credentials import claims
 from worker.backends.identities import Identity
 from worker.domain.errors import CredentialProblem, Unavailable
@@ -65,7 +65,7 @@ def open_access(ce: str, options: ArcOptions, identity: Identity) -> Access:
     vos, path = identity.vos or (), identity.path
     assert path is not None
     context = _context(ce, options.ca)
-    if options.authentication is Authentication.TOKEN:
+    if options.authentication is ArcAuthentication.TOKEN:
         token = _read_token(ce, vos, path)
         return Access(
             identity=identity,

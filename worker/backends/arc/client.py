@@ -32,7 +32,7 @@ LIMIT = 64 * 2**20
 IDS = 2000
 """Ids in one request. A-REX reads the first MiB of it and says nothing of the rest."""
 
-_TOLD = 2000
+_SHOWN = 2000
 _REFUSED_CERTIFICATE = re.compile(
     r"ALERT_(NO_|BAD_|UNSUPPORTED_)?CERTIFICATE|ALERT_UNKNOWN_CA|ALERT_ACCESS_DENIED"
     r"|ALERT_DECRYPT_ERROR|ALERT_HANDSHAKE_FAILURE",
@@ -42,7 +42,7 @@ _NOT_MAPPED = "assigned configuration"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
+class RestReply:
     """What the CE answered to one request."""
 
     status: int
@@ -61,7 +61,7 @@ class Reply:
         try:
             return json_text.read(self.text())
         except ValueError:
-            raise Unreadable(legible(self.text()[:_TOLD]), ce, "its answer is not JSON") from None
+            raise Unreadable(legible(self.text()[:_SHOWN]), ce, "its answer is not JSON") from None
 
 
 class Rest:
@@ -73,26 +73,27 @@ class Rest:
         self.ce = ce
         self.url = url
         self.access = access
+        self.identity = access.identity
         self.base = ""
         self.version = ""
         self._client = client
         self._turns = turns
 
-    async def negotiate(self, wanted: str | None) -> tuple[str, ...]:
+    async def negotiate(self, only: str | None) -> tuple[str, ...]:
         """Choose the version to speak; return those that the CE speaks."""
         reply = await self.ask("GET", f"{self.url}/rest")
         if reply.status != 200:
             raise self.unexpected(reply)
-        told = reply.json(self.ce)
-        found = tuple(str(one) for one in as_list(told, "version"))
-        common = [version for version in VERSIONS if version in found]
-        if wanted is not None:
-            common = [version for version in common if version == wanted]
+        answer = reply.json(self.ce)
+        spoken = tuple(str(one) for one in as_list(answer, "version"))
+        common = [version for version in VERSIONS if version in spoken]
+        if only is not None:
+            common = [version for version in common if version == only]
         if not common:
-            problem = f"no version of REST in common: {', '.join(found)[:200] or 'it names none'}"
-            raise Unreadable(legible(reply.text()[:_TOLD]), self.ce, problem)
+            problem = f"no version of REST in common: {', '.join(spoken)[:200] or 'it names none'}"
+            raise Unreadable(legible(reply.text()[:_SHOWN]), self.ce, problem)
         self.speak(common[0])
-        return found
+        return spoken
 
     def speak(self, version: str) -> None:
         """Go by this version."""
@@ -102,10 +103,10 @@ class Rest:
     async def jobs(self, action: str, ids: Sequence[str], size: int = IDS) -> dict[str, Any]:
         """Ask something of jobs; an answer for each that was answered, by its id."""
         chunks = [list(ids[n : n + size]) for n in range(0, len(ids), size)]
-        found: dict[str, Any] = {}
+        answers: dict[str, Any] = {}
         for answer in await gathered([self._some(action, chunk) for chunk in chunks]):
-            found.update(answer)
-        return found
+            answers.update(answer)
+        return answers
 
     async def job_list(self) -> list[str]:
         """List the ids of all jobs of this identity."""
@@ -115,7 +116,7 @@ class Rest:
         listed = as_list(reply.json(self.ce), "job")
         return [str(one["id"]) for one in listed if isinstance(one, dict) and one.get("id")]
 
-    async def new(self, body: bytes) -> Reply:
+    async def new(self, body: bytes) -> RestReply:
         """Send the descriptions of jobs."""
         kind = {"Content-Type": "application/xml"}
         return await self.ask("POST", f"{self.base}/jobs?action=new", content=body, headers=kind)
@@ -132,7 +133,7 @@ class Rest:
         *,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Reply:
+    ) -> RestReply:
         """Make one request and read its answer."""
         try:
             async with (
@@ -143,22 +144,22 @@ class Rest:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             # Not chained: the error holds the request, and that the token.
             raise self._problem(error) from None
-        reply = Reply(
+        reply = RestReply(
             status=response.status_code,
             reason=response.reason_phrase,
             headers=dict(response.headers),
             body=body,
         )
         if reply.status in (401, 403) or (reply.status == 500 and _NOT_MAPPED in reply.reason):
-            raise CredentialProblem(self.ce, f"it does not let in {self.access}", _said(reply))
+            raise CredentialProblem(self.ce, f"it does not let in {self.access}", _summary(reply))
         return reply
 
-    def unexpected(self, reply: Reply) -> BackendError:
+    def unexpected(self, reply: RestReply) -> BackendError:
         """Return what an answer means that is none of those that were to be expected."""
-        said = _said(reply)
+        summary = _summary(reply)
         if reply.status >= 500 or reply.status in (408, 429):
-            return Unavailable(self.ce, said)
-        return Unreadable(legible(reply.text()[:_TOLD]), self.ce, said)
+            return Unavailable(self.ce, summary)
+        return Unreadable(legible(reply.text()[:_SHOWN]), self.ce, summary)
 
     async def _some(self, action: str, ids: Sequence[str]) -> dict[str, Any]:
         body = json.dumps({"job": [{"id": one} for one in ids]}).encode()
@@ -167,15 +168,15 @@ class Rest:
         reply = await self.ask("POST", url, content=body, headers=kind)
         if reply.status not in (200, 201):
             raise self.unexpected(reply)
-        told = as_list(reply.json(self.ce), "job")
-        return {str(one["id"]): one for one in told if isinstance(one, dict) and "id" in one}
+        listed = as_list(reply.json(self.ce), "job")
+        return {str(one["id"]): one for one in listed if isinstance(one, dict) and "id" in one}
 
     async def _read(self, response: httpx.Response) -> bytes:
         body = bytearray()
         async for piece in response.aiter_bytes():
             body += piece
             if len(body) > LIMIT:
-                start = legible(body[:_TOLD].decode(errors="replace"))
+                start = legible(body[:_SHOWN].decode(errors="replace"))
                 raise Unreadable(start, self.ce, f"its answer has more than {LIMIT} bytes")
         return bytes(body)
 
@@ -214,12 +215,12 @@ async def gathered(calls: Sequence[Any]) -> list[Any]:
     return [task.result() for task in tasks]
 
 
-def as_list(told: Any, key: str) -> list[Any]:
+def as_list(answer: Any, key: str) -> list[Any]:
     """Read a list that is written as such, as its single member, or not at all."""
-    found = told.get(key) if isinstance(told, dict) else told
-    if found is None:
+    value = answer.get(key) if isinstance(answer, dict) else answer
+    if value is None:
         return []
-    return found if isinstance(found, list) else [found]
+    return value if isinstance(value, list) else [value]
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -228,17 +229,17 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _tls(error: BaseException) -> str:
-    """Find what TLS had against a connection, on either side."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return f"TLS: {seen.reason or 'it failed'}"
-        seen = seen.__cause__ or seen.__context__
+    """Return what TLS had against a connection, on either side."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS: {cause.reason or 'it failed'}"
+        cause = cause.__cause__ or cause.__context__
     return ""
 
 
 def _meaning(error: Exception) -> str:
-    """Say what went wrong without what the library says of it: that may quote a header."""
+    """Return what went wrong without the words of the library: they may quote a header."""
     meanings: tuple[tuple[type[Exception], str], ...] = (
         (httpx.ConnectError, "nobody answers there"),
         (httpx.TimeoutException, "no answer in time"),
@@ -251,6 +252,6 @@ def _meaning(error: Exception) -> str:
     return f"the request failed, {type(error).__name__}"
 
 
-def _said(reply: Reply) -> str:
+def _summary(reply: RestReply) -> str:
     text = reply.text()[:200] if reply.headers.get("content-type", "").startswith("text/") else ""
     return legible(f"it answered {reply.status} {reply.reason[:200]} {text}".strip())

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from worker.backends.arc import memory
 from worker.backends.arc.access import PROXY_INFO, Proxy
-from worker.backends.arc.client import Reply, Rest
-from worker.backends.arc.memory import Identity
-from worker.backends.arc.session import Desk
+from worker.backends.arc.client import Rest, RestReply
+from worker.backends.arc.memory import OwnerRecord
+from worker.backends.arc.session import Session
 from worker.domain.errors import Unavailable, Unreadable
 from worker.domain.texts import legible
 
@@ -31,7 +31,7 @@ _GAIN = timedelta(minutes=10)
 _VERSION_2, _VERSION_0 = b"\x02\x01\x02", b"\x02\x01\x00"
 
 
-async def delegated(rest: Rest, identity: Identity, now: datetime) -> Identity:
+async def delegated(rest: Rest, identity: OwnerRecord, now: datetime) -> OwnerRecord:
     """See to it that the CE has a proxy of this identity; return which, and how long it holds."""
     proxy = rest.access.proxy
     assert proxy is not None
@@ -45,20 +45,20 @@ async def delegated(rest: Rest, identity: Identity, now: datetime) -> Identity:
     return await _make(rest, proxy, identity, now)
 
 
-async def renew(rest: Rest, identity: Identity, now: datetime) -> Identity | None:
+async def renew(rest: Rest, identity: OwnerRecord, now: datetime) -> OwnerRecord | None:
     """Renew the proxy that the CE holds; `None` if it holds none."""
     proxy = rest.access.proxy
     assert proxy is not None
     assert identity.delegation is not None
     if (await _act(rest, identity.delegation, "get")).status != 200:
         return None
-    asked = await _act(rest, identity.delegation, "renew")
-    if asked.status not in (200, 201):
+    request = await _act(rest, identity.delegation, "renew")
+    if request.status not in (200, 201):
         return None
-    return await _sign(rest, proxy, identity, identity.delegation, asked, now)
+    return await _sign(rest, proxy, identity, identity.delegation, request, now)
 
 
-def is_due(identity: Identity, proxy: Proxy, now: datetime) -> bool:
+def is_due(identity: OwnerRecord, proxy: Proxy, now: datetime) -> bool:
     """Return whether the proxy at the CE should be renewed now."""
     if identity.delegation is None or identity.delegated_until is None:
         return True
@@ -66,9 +66,9 @@ def is_due(identity: Identity, proxy: Proxy, now: datetime) -> bool:
     return identity.delegated_until < proxy.until - _GAIN and left < (proxy.until - now) / 2
 
 
-def signed(request: bytes, proxy: Proxy, now: datetime) -> tuple[bytes, datetime]:
+def signed(pem: bytes, proxy: Proxy, now: datetime) -> tuple[bytes, datetime]:
     """Sign a request for a proxy certificate; the chain as PEM, and until when it holds."""
-    asked = _load_request(request)
+    csr = _load_request(pem)
     issuer = proxy.chain[0]
     serial = x509.random_serial_number()
     name = [*issuer.subject, x509.NameAttribute(x509.NameOID.COMMON_NAME, str(serial))]
@@ -83,46 +83,48 @@ def signed(request: bytes, proxy: Proxy, now: datetime) -> tuple[bytes, datetime
         encipher_only=False,
         decipher_only=False,
     )
-    made = (
-        x509.CertificateBuilder(issuer.subject, x509.Name(name), asked.public_key(), serial)
+    certificate = (
+        x509.CertificateBuilder(issuer.subject, x509.Name(name), csr.public_key(), serial)
         .not_valid_before(max(now.astimezone(UTC) - _SKEW, issuer.not_valid_before_utc))
         .not_valid_after(proxy.until)
         .add_extension(x509.UnrecognizedExtension(PROXY_INFO, _INHERIT_ALL), critical=True)
         .add_extension(usage, critical=True)
         .sign(proxy.key, hashes.SHA256())
     )
-    return b"".join(one.public_bytes(Encoding.PEM) for one in (made, *proxy.chain)), proxy.until
+    return b"".join(
+        one.public_bytes(Encoding.PEM) for one in (certificate, *proxy.chain)
+    ), proxy.until
 
 
-async def _make(rest: Rest, proxy: Proxy, identity: Identity, now: datetime) -> Identity:
-    asked = await rest.ask("POST", f"{rest.base}/delegations?action=new")
-    if asked.status not in (200, 201):
-        raise rest.unexpected(asked)
-    made = asked.headers.get("location", "").rstrip("/").rpartition("/")[2]
-    if not made:
-        raise Unreadable(legible(asked.text()[:2000]), rest.ce, "it does not name the delegation")
-    return await _sign(rest, proxy, identity, made, asked, now)
+async def _make(rest: Rest, proxy: Proxy, identity: OwnerRecord, now: datetime) -> OwnerRecord:
+    request = await rest.ask("POST", f"{rest.base}/delegations?action=new")
+    if request.status not in (200, 201):
+        raise rest.unexpected(request)
+    name = request.headers.get("location", "").rstrip("/").rpartition("/")[2]
+    if not name:
+        raise Unreadable(legible(request.text()[:2000]), rest.ce, "it does not name the delegation")
+    return await _sign(rest, proxy, identity, name, request, now)
 
 
 async def _sign(
-    rest: Rest, proxy: Proxy, identity: Identity, name: str, asked: Reply, now: datetime
-) -> Identity:
+    rest: Rest, proxy: Proxy, identity: OwnerRecord, name: str, request: RestReply, now: datetime
+) -> OwnerRecord:
     try:
-        chain, until = signed(asked.body, proxy, now)
+        chain, until = signed(request.body, proxy, now)
     except ValueError:
-        raw = legible(asked.text()[:2000])
+        raw = legible(request.text()[:2000])
         raise Unreadable(raw, rest.ce, "its request for a delegation cannot be signed") from None
     url = f"{rest.base}/delegations/{name}"
     kind = {"Content-Type": "application/x-pem-file"}
     put = await rest.ask("PUT", url, content=chain, headers=kind)
     if put.status not in (200, 201, 204):
         raise Unavailable(rest.ce, f"it did not take the delegation, {put.status} {put.reason}")
-    return Identity(
+    return OwnerRecord(
         owner=identity.owner, used_at=identity.used_at, delegation=name, delegated_until=until
     )
 
 
-async def _act(rest: Rest, name: str, action: str) -> Reply:
+async def _act(rest: Rest, name: str, action: str) -> RestReply:
     return await rest.ask("POST", f"{rest.base}/delegations/{name}?action={action}")
 
 
@@ -142,44 +144,52 @@ IN_DOUBT = timedelta(days=1)
 """How long after a submission a pilot may still be in doubt; long outages of a CE included."""
 
 
-async def provide(desk: Desk, rest: Rest) -> str | None:
+async def provide(session: Session, rest: Rest) -> str | None:
     """Write down as whom pilots are about to be sent; return the delegation for them, if any."""
-    identity = _identity(desk, rest) or Identity(owner=rest.access.owner, used_at=desk.now())
-    identity = replace(identity, used_at=desk.now())
-    _write(desk, rest, identity)
-    if rest.access.proxy is None or not desk.options.delegate:
+    identity = _identity(session, rest) or OwnerRecord(
+        owner=rest.access.owner, used_at=session.now()
+    )
+    identity = replace(identity, used_at=session.now())
+    _write(session, rest, identity)
+    if rest.access.proxy is None or not session.options.delegate:
         return None
-    made = await delegated(rest, identity, desk.now())
-    if made != identity:
-        _write(desk, rest, made)
-    return made.delegation
+    updated = await delegated(rest, identity, session.now())
+    if updated != identity:
+        _write(session, rest, updated)
+    return updated.delegation
 
 
-async def keep(desk: Desk, rest: Rest) -> None:
+async def keep(session: Session, rest: Rest) -> None:
     """Renew the proxy that the CE holds for its jobs, if it is time."""
     proxy = rest.access.proxy
-    if proxy is None or not desk.options.delegate:
+    if proxy is None or not session.options.delegate:
         return
-    identity = _identity(desk, rest)
-    if identity is None or identity.delegation is None or not is_due(identity, proxy, desk.now()):
+    identity = _identity(session, rest)
+    if (
+        identity is None
+        or identity.delegation is None
+        or not is_due(identity, proxy, session.now())
+    ):
         return
-    renewed = await renew(rest, identity, desk.now())
+    renewed = await renew(rest, identity, session.now())
     if renewed is not None:
-        _write(desk, rest, renewed)
+        _write(session, rest, renewed)
 
 
-def is_settled(desk: Desk, vo: str, owner: str) -> bool:
+def is_settled(session: Session, vo: str, owner: str) -> bool:
     """Return whether all pilots of a VO that may be in doubt would be shown to this identity."""
-    held = desk.read(lambda tx: memory.identities(tx, desk.ce.name, vo))
-    return all(one.owner == owner or desk.now() - one.used_at > IN_DOUBT for one in held)
+    owners = session.read(lambda tx: memory.identities(tx, session.ce.name, vo))
+    return all(
+        record.owner == owner or session.now() - record.used_at > IN_DOUBT for record in owners
+    )
 
 
-def _identity(desk: Desk, rest: Rest) -> Identity | None:
-    held = desk.read(lambda tx: memory.identities(tx, desk.ce.name, rest.access.vos[0]))
-    return next((one for one in held if one.owner == rest.access.owner), None)
+def _identity(session: Session, rest: Rest) -> OwnerRecord | None:
+    owners = session.read(lambda tx: memory.identities(tx, session.ce.name, rest.access.vos[0]))
+    return next((record for record in owners if record.owner == rest.access.owner), None)
 
 
-def _write(desk: Desk, rest: Rest, identity: Identity) -> None:
-    with desk.means.uow() as tx:
+def _write(session: Session, rest: Rest, identity: OwnerRecord) -> None:
+    with session.means.uow() as tx:
         for vo in rest.access.vos:
-            memory.used(tx, desk.ce.name, vo, identity)
+            memory.used(tx, session.ce.name, vo, identity)

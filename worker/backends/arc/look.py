@@ -18,7 +18,7 @@ from worker.backends.arc.answers import (
 from worker.backends.arc.client import Rest, gathered
 from worker.backends.arc.memory import JobRecord
 from worker.backends.arc.names import is_job_id, read_name
-from worker.backends.arc.session import Desk
+from worker.backends.arc.session import Session
 from worker.db.uow import Transaction
 from worker.domain.ce_answers import Job, Observed
 
@@ -43,21 +43,21 @@ async def names(rest: Rest, jobs: Sequence[str]) -> dict[str, str]:
     the beginning, but has to be asked for alone.
     """
     gathered_names = {job: details.name for job, details in (await information(rest, jobs)).items()}
-    found = {job: name for job, name in gathered_names.items() if name is not None}
+    known_names = {job: name for job, name in gathered_names.items() if name is not None}
     rest_of_them = [job for job, name in gathered_names.items() if name is None][:ASKED_ALONE]
     described = await gathered([rest.diagnosis(job, "description") for job in rest_of_them])
     for job, description in zip(rest_of_them, described, strict=True):
         if description is not None:
-            found[job] = read_description(description) or ""
-    return found
+            known_names[job] = read_description(description) or ""
+    return known_names
 
 
 async def ends(rest: Rest, jobs: Sequence[str], details: dict[str, Details]) -> dict[str, Details]:
     """Return how jobs ended. Where the CE's information is older than the end, its notes tell."""
     whole = {job: details[job] for job in jobs if job in details and details[job].is_over}
     missing = [job for job in jobs if job not in whole][:ASKED_ALONE]
-    noted = await gathered([_notes(rest, job) for job in missing])
-    return {**whole, **dict(zip(missing, noted, strict=True))}
+    notes = await gathered([_notes(rest, job) for job in missing])
+    return {**whole, **dict(zip(missing, notes, strict=True))}
 
 
 async def _notes(rest: Rest, job: str) -> Details:
@@ -82,46 +82,46 @@ class Listed:
     complete: bool
 
 
-async def look_at(desk: Desk, rest: Rest, jobs: Sequence[Job]) -> list[Observed]:
+async def look_at(session: Session, rest: Rest, jobs: Sequence[Job]) -> list[Observed]:
     """Look at some jobs; those of which the CE says nothing are left out."""
     # What A-REX cannot have made it does not know.
-    odd = [job for job in jobs if not is_job_id(job.handle)]
+    invalid = [job for job in jobs if not is_job_id(job.handle)]
     stamps = {job.handle: job.stamp for job in jobs if is_job_id(job.handle)}
-    records = desk.read(lambda tx: memory.records(tx, desk.ce.name, list(stamps)))
-    seen, hidden = await _judged(desk, rest, stamps, records, whole=True)
+    records = session.read(lambda tx: memory.records(tx, session.ce.name, list(stamps)))
+    observed, hidden = await _judged(session, rest, stamps, records, whole=True)
     if hidden:
         log.warning(
             "CE %s shows %d jobs of %s no longer: they were sent by another identity",
-            desk.ce.name, len(hidden), rest.access,
+            session.ce.name, len(hidden), rest.access,
         )  # fmt: skip
-    absent = [Observed(stamp=job.stamp, handle=job.handle, absent=True) for job in odd]
-    return [*absent, *seen]
+    absent = [Observed(stamp=job.stamp, handle=job.handle, absent=True) for job in invalid]
+    return [*absent, *observed]
 
 
-async def list_all(desk: Desk, rest: Rest) -> Listed:
+async def list_all(session: Session, rest: Rest) -> Listed:
     """Look at all jobs of an identity."""
-    ce, owner = desk.ce.name, rest.access.owner
+    ce, owner = session.ce.name, rest.access.owner
     # Read before the CE is asked: what is here and not there is gone, not yet to come.
-    before = desk.read(lambda tx: memory.of_owner(tx, ce, owner))
+    before = session.read(lambda tx: memory.of_owner(tx, ce, owner))
     jobs = await rest.job_list()
     if not jobs and PROBE not in await rest.jobs("status", [PROBE]):
         # An empty list is an empty answer; this one came from somebody who answers nothing.
         return Listed(jobs=[], complete=False)
-    learnt = await _learn_names(desk, rest, [job for job in jobs if job not in before])
+    learnt = await _learn_names(session, rest, [job for job in jobs if job not in before])
     records = {job: one for job in jobs if (one := learnt.get(job) or before.get(job))}
     stamps = {job: one.stamp for job, one in records.items() if one.stamp is not None}
-    seen, _ = await _judged(desk, rest, stamps, records, whole=False)
-    there = set(jobs)
-    gone = [job for job in before if job not in there]
-    desk.note(lambda tx: memory.forget(tx, ce, gone))
+    observed, _ = await _judged(session, rest, stamps, records, whole=False)
+    at_ce = set(jobs)
+    gone = [job for job in before if job not in at_ce]
+    session.note(lambda tx: memory.forget(tx, ce, gone))
     return Listed(
-        jobs=[one for one in seen if not one.absent],
-        complete=len(records) == len(there) and len(seen) == len(stamps),
+        jobs=[one for one in observed if not one.absent],
+        complete=len(records) == len(at_ce) and len(observed) == len(stamps),
     )
 
 
 async def _judged(
-    desk: Desk,
+    session: Session,
     rest: Rest,
     stamps: Mapping[str, str],
     records: Mapping[str, JobRecord],
@@ -135,30 +135,30 @@ async def _judged(
     ids = list(stamps)
     answers = await rest.jobs("status", ids)
     judge = Judge(
-        now=desk.now(),
-        delay=timedelta(seconds=desk.options.information_delay),
+        now=session.now(),
+        delay=timedelta(seconds=session.options.information_delay),
         words={job: read_word(answers[job]) for job in ids if job in answers},
         records=records,
         owner=rest.access.owner,
     )
-    wanted = [
+    unclear = [
         job
         for job in judge.words
         if judge.wants_details(job) and (whole or not _is_over(records.get(job)))
     ]
-    details = await _details(rest, judge, wanted)
+    details = await _details(rest, judge, unclear)
     judged = [judge.observed(stamps[job], job, details.get(job)) for job in ids]
     answered = [job for job in judged if job is not None]
     new = [judge.learnt(job, details.get(job.handle)) for job in answered if not job.absent]
     changed = [one for one in new if one is not None]
-    desk.note(lambda tx: memory.learn(tx, desk.ce.name, changed))
+    session.note(lambda tx: memory.learn(tx, session.ce.name, changed))
     hidden = [job for job in judge.words if judge.words[job].code == "404" and judge.is_hidden(job)]
     return answered, hidden
 
 
-async def _details(rest: Rest, judge: Judge, wanted: Sequence[str]) -> dict[str, Details]:
-    details = await information(rest, wanted)
-    over = [job for job in wanted if judge.words[job].state in states.ENDS]
+async def _details(rest: Rest, judge: Judge, jobs: Sequence[str]) -> dict[str, Details]:
+    details = await information(rest, jobs)
+    over = [job for job in jobs if judge.words[job].state in states.ENDS]
     return {**details, **await ends(rest, over, details)}
 
 
@@ -166,25 +166,25 @@ def _is_over(record: JobRecord | None) -> bool:
     return record is not None and record.ended_at is not None
 
 
-async def _learn_names(desk: Desk, rest: Rest, jobs: Sequence[str]) -> dict[str, JobRecord]:
+async def _learn_names(session: Session, rest: Rest, jobs: Sequence[str]) -> dict[str, JobRecord]:
     owner = rest.access.owner
     learnt: dict[str, JobRecord] = {}
     # Written down piece by piece: a call that has no time for all is not in vain.
     for start in range(0, len(jobs), PIECE):
-        found = await names(rest, jobs[start : start + PIECE])
+        found_names = await names(rest, jobs[start : start + PIECE])
         new = {
-            job: JobRecord(job=job, stamp=_stamp(desk, name), owner=owner)
-            for job, name in found.items()
+            job: JobRecord(job=job, stamp=_stamp(session, name), owner=owner)
+            for job, name in found_names.items()
         }
-        desk.note(partial(_learn, desk.ce.name, list(new.values())))
+        session.note(partial(_learn, session.ce.name, list(new.values())))
         learnt |= new
     return learnt
 
 
-def _stamp(desk: Desk, name: str) -> str | None:
+def _stamp(session: Session, name: str) -> str | None:
     """Read the stamp of a job from its name; `None` if the job is not of this CE."""
-    named = read_name(desk.means.prefix, name)
-    return named.stamp if named is not None and named.ce in (None, desk.ce.name) else None
+    named = read_name(session.means.prefix, name)
+    return named.stamp if named is not None and named.ce in (None, session.ce.name) else None
 
 
 def _learn(ce: str, jobs: Sequence[JobRecord], tx: Transaction) -> None:

@@ -82,7 +82,7 @@ _RECORD = [_JOB[name] for name in JobRecord._fields]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Identity:
+class OwnerRecord:
     """Under whose name a VO's pilots were sent, when last, and the proxy that the CE holds."""
 
     owner: str
@@ -127,14 +127,14 @@ def forget(tx: Transaction, ce: str, jobs: Sequence[str]) -> None:
         tx.execute(_forget(tx.dialect), {**encode(("job",), ([j] for j in jobs)), "ce": ce})
 
 
-def identities(tx: Transaction, ce: str, vo: str) -> list[Identity]:
+def identities(tx: Transaction, ce: str, vo: str) -> list[OwnerRecord]:
     """Return under whose names a VO's pilots were sent, the latest first."""
     query = select(_WHO.owner, _WHO.used_at, _WHO.delegation, _WHO.delegated_until)
     stored = tx.execute(query.where(_WHO.ce == ce, _WHO.vo == vo).order_by(_WHO.used_at.desc()))
-    return [Identity(**row) for row in stored.mappings()]
+    return [OwnerRecord(**row) for row in stored.mappings()]
 
 
-def used(tx: Transaction, ce: str, vo: str, identity: Identity) -> None:
+def used(tx: Transaction, ce: str, vo: str, identity: OwnerRecord) -> None:
     """Write down under whose name a VO's pilots are sent."""
     values = {
         "used_at": identity.used_at,
@@ -144,37 +144,31 @@ def used(tx: Transaction, ce: str, vo: str, identity: Identity) -> None:
     put(tx, arc_identities, {"ce": ce, "vo": vo, "owner": identity.owner}, values)
 
 
+_MOMENTS = ("running_at", "started_at", "ended_at")
 _COLUMNS: dict[str, Any] = {
-    "job": Text,
-    "stamp": Text,
-    "owner": Text,
-    "running_at": UtcDateTime,
-    "started_at": UtcDateTime,
-    "ended_at": UtcDateTime,
+    **dict.fromkeys(("job", "stamp", "owner"), Text),
+    **dict.fromkeys(_MOMENTS, UtcDateTime),
 }
 
 
 @cache
 def _learn(dialect: str) -> Executable:
-    made = insert_rows(dialect, arc_jobs, _COLUMNS, ce=Text)
+    insertion = insert_rows(dialect, arc_jobs, _COLUMNS, ce=Text)
     # What the CE said first stays: a job has one beginning and one end.
-    later = {
-        name: func.coalesce(_JOB[name], made.excluded[name])
-        for name in ("running_at", "started_at", "ended_at")
-    }
-    changed: Executable = made.on_conflict_do_update(index_elements=["ce", "job"], set_=later)
+    later = {name: func.coalesce(_JOB[name], insertion.excluded[name]) for name in _MOMENTS}
+    changed: Executable = insertion.on_conflict_do_update(index_elements=["ce", "job"], set_=later)
     return changed
 
 
 @cache
 def _records(dialect: str) -> Executable:
     # As a set: a join would be read row by row against all jobs of the CE, on SQLite.
-    wanted = select(rows(dialect, job=Text).c.job)
-    return select(*_RECORD).where(_JOB.ce == bindparam("ce", type_=Text), _JOB.job.in_(wanted))
+    jobs_asked = select(rows(dialect, job=Text).c.job)
+    return select(*_RECORD).where(_JOB.ce == bindparam("ce", type_=Text), _JOB.job.in_(jobs_asked))
 
 
 @cache
 def _forget(dialect: str) -> Executable:
-    wanted = rows(dialect, job=Text)
-    gone = select(wanted.c.job)
+    jobs_gone = rows(dialect, job=Text)
+    gone = select(jobs_gone.c.job)
     return delete(arc_jobs).where(_JOB.ce == bindparam("ce", type_=Text), _JOB.job.in_(gone))

@@ -9,7 +9,7 @@ _NAME = re.compile(rf"(?P<stamp>[0-9a-f]{{{STAMP_LENGTH}}})(?:@(?P<ce>.+))?")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
-class Named(NamedTuple):
+class ArcJobName(NamedTuple):
     """What the name of a job of ours tells. Earlier versions did not write the CE."""
 
     stamp: str
@@ -21,12 +21,12 @@ def job_name(prefix: str, stamp: str, ce: str) -> str:
     return f"{prefix}-{stamp}@{ce}"
 
 
-def read_name(prefix: str, name: str | None) -> Named | None:
+def read_name(prefix: str, name: str | None) -> ArcJobName | None:
     """Read a job's name; `None` if the job is not ours."""
     whole = name or ""
     rest = whole.removeprefix(f"{prefix}-")
     match = _NAME.fullmatch(rest) if rest != whole else None
-    return Named(match["stamp"], match["ce"]) if match is not None else None
+    return ArcJobName(match["stamp"], match["ce"]) if match is not None else None
 
 
 def is_job_id(handle: str) -> bool:

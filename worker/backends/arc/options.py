@@ -1,4 +1,4 @@
-"""What an ARC CE may be told."""
+"""The options of an ARC CE."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ from worker.domain.credential import CredentialKind
 from worker.domain.words import Described
 
 
-class Authentication(Described):
+class ArcAuthentication(Described):
     """How a VO shows at the CE who it is."""
 
     PROXY = "proxy", "By its X.509 proxy certificate."
@@ -28,7 +28,7 @@ class Authentication(Described):
 
 
 def _url(text: str) -> str:
-    """Take the address of a CE, or of its A-REX; give that of its A-REX."""
+    """Return the address of the A-REX of a CE; the address of the CE will do."""
     parts = urlsplit(check_printable(text))
     if parts.scheme != "https" or not parts.hostname:
         raise ValueError("it does not begin with https:// and the name of a host")
@@ -58,12 +58,12 @@ ArcEnvironment = Annotated[Environment, AfterValidator(_check_values)]
 
 
 class ArcOptions(Options):
-    """What a CE of this back-end may be told."""
+    """The options of a CE of this back-end."""
 
     url: Url
     """Where the CE is: `https://ce.example.org`, or with a port, or with the path of its A-REX."""
 
-    authentication: Authentication = Authentication.PROXY
+    authentication: ArcAuthentication = ArcAuthentication.PROXY
     """How a VO shows who it is: `proxy`, an X.509 proxy certificate, or `token`, a bearer token."""
 
     ca: Path | None = None
@@ -122,4 +122,4 @@ class ArcOptions(Options):
     @classmethod
     def credential_kinds(cls) -> frozenset[CredentialKind]:
         """Return every kind that a CE of this back-end may ask for."""
-        return frozenset(CredentialKind(way.value) for way in Authentication)
+        return frozenset(CredentialKind(way.value) for way in ArcAuthentication)

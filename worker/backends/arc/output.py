@@ -1,6 +1,6 @@
 """What a pilot wrote, fetched from its folder at the CE."""
 
-from worker.backends.arc.client import Reply, Rest
+from worker.backends.arc.client import Rest, RestReply
 from worker.backends.arc.description import OUTPUT
 from worker.backends.outputs import SHOWN, shortened, whole
 from worker.domain.ce_answers import Output
@@ -19,12 +19,12 @@ async def fetch(rest: Rest, job: str) -> Output:
     return shortened(head, tail, size)
 
 
-async def _part(rest: Rest, job: str, span: str) -> Reply:
+async def _part(rest: Rest, job: str, span: str) -> RestReply:
     url = f"{rest.base}/jobs/{job}/session/{OUTPUT}"
     return await rest.ask("GET", url, headers={"Range": span})
 
 
-def _size(part: Reply) -> int:
+def _size(part: RestReply) -> int:
     """Read the size of the whole off the answer with a part of it."""
     whole = part.headers.get("content-range", "").rpartition("/")[2]
     return int(whole) if whole.isdecimal() else len(part.body)

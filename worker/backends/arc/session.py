@@ -30,7 +30,7 @@ Work = Callable[[Rest], Coroutine[Any, Any, Value]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
+class Session:
     """What the parts of the driver work with."""
 
     ce: CE
@@ -68,49 +68,53 @@ def within(timeout: float, ce: str, work: Coroutine[Any, Any, Value]) -> Value:
         raise Unavailable(ce, f"no answer within {timeout:g} s") from None
 
 
-async def each(desk: Desk, who: Identities, work: Work[Value], answers: Answers[Value]) -> None:
+async def each(
+    session: Session, who: Identities, work: Work[Value], answers: Answers[Value]
+) -> None:
     """Do the work as each identity, side by side.
 
     What is done by the time that the call is given up stands in the answers.
     """
-    turns = asyncio.Semaphore(desk.options.connections)
+    turns = asyncio.Semaphore(session.options.connections)
 
-    async def one(identity: Identity) -> None:
-        with answers.noting_problems(identity), _forgetting(desk):
-            access = open_access(desk.ce.name, desk.options, identity)
-            async with _reached(desk, access, turns) as rest:
-                answers.given[identity] = await work(rest)
+    async def as_identity(identity: Identity) -> None:
+        with answers.noting_problems(identity), _forgetting(session):
+            access = open_access(session.ce.name, session.options, identity)
+            async with _reached(session, access, turns) as rest:
+                answers.by_identity[identity] = await work(rest)
 
-    await asyncio.gather(*map(one, who.usable))
+    await asyncio.gather(*map(as_identity, who.usable))
 
 
 @contextmanager
-def _forgetting(desk: Desk) -> Iterator[None]:
+def _forgetting(session: Session) -> Iterator[None]:
     """Agree upon a version of REST anew after a call that failed."""
     try:
         yield
     except BackendError:
-        _agreed.forget(_line(desk))
+        _agreed.forget(_line(session))
         raise
 
 
 @asynccontextmanager
-async def _reached(desk: Desk, access: Access, turns: asyncio.Semaphore) -> AsyncIterator[Rest]:
-    timeout = desk.options.call_timeout
-    async with connected(access, turns, desk.ce.name, desk.options.url, timeout) as rest:
-        await _agree(desk, rest)
+async def _reached(
+    session: Session, access: Access, turns: asyncio.Semaphore
+) -> AsyncIterator[Rest]:
+    timeout = session.options.call_timeout
+    async with connected(access, turns, session.ce.name, session.options.url, timeout) as rest:
+        await _agree(session, rest)
         yield rest
 
 
-async def _agree(desk: Desk, rest: Rest) -> None:
+async def _agree(session: Session, rest: Rest) -> None:
     """Agree with the CE upon a version of REST, unless this process has done so of late."""
-    version = _agreed.get(_line(desk))
+    version = _agreed.get(_line(session))
     if version is not None:
         rest.speak(version)
     else:
-        await rest.negotiate(desk.options.version)
-        _agreed.put(_line(desk), rest.version)
+        await rest.negotiate(session.options.version)
+        _agreed.put(_line(session), rest.version)
 
 
-def _line(desk: Desk) -> tuple[str, str | None]:
-    return desk.options.url, desk.options.version
+def _line(session: Session) -> tuple[str, str | None]:
+    return session.options.url, session.options.version

@@ -51,13 +51,13 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
 """Words of A-REX, and of its scripts for the batch systems, that tell why a job failed."""
 
 
-def exit_code_of(told: str | None, error: str | None) -> int | None:
+def exit_code_of(stated: str | None, error: str | None) -> int | None:
     """Read the exit code that the CE told, else the one in its error. Below zero there is none."""
-    found = told
-    if found is None and error and (match := _LRMS_CODE.search(error)):
-        found = match[1]
+    word = stated
+    if word is None and error and (match := _LRMS_CODE.search(error)):
+        word = match[1]
     try:
-        code = int(found) if found is not None else -1
+        code = int(word) if word is not None else -1
     except ValueError:
         return None
     return code if 0 <= code < 2**31 else None

@@ -6,13 +6,13 @@ from typing import Any
 
 from worker.backends.arc import memory
 from worker.backends.arc.answers import code_of
-from worker.backends.arc.client import Reply, Rest, as_list, gathered
+from worker.backends.arc.client import Rest, RestReply, as_list, gathered
 from worker.backends.arc.delegation import provide
 from worker.backends.arc.description import SCRIPT, Description, bodies, describe
 from worker.backends.arc.look import names
 from worker.backends.arc.memory import JobRecord
 from worker.backends.arc.names import read_name
-from worker.backends.arc.session import Desk
+from worker.backends.arc.session import Session
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem
 from worker.domain.pilot import Cause
@@ -23,36 +23,38 @@ log = logging.getLogger(__name__)
 _FULL = ("no more jobs", "limit reached", "reached limit", "exceeds allowed limit")
 
 
-async def send(desk: Desk, rest: Rest, orders: Sequence[Order], receipts: list[Receipt]) -> None:
+async def send(
+    session: Session, rest: Rest, orders: Sequence[Order], receipts: list[Receipt]
+) -> None:
     """Send pilots, and add a receipt for each that was answered as soon as it was."""
-    delegated = await provide(desk, rest)
+    delegated = await provide(session, rest)
     described: list[Description] = []
     for order in orders:
         try:
             described.append(
-                describe(order, desk.ce.name, desk.means.prefix, desk.options, delegated)
+                describe(order, session.ce.name, session.means.prefix, session.options, delegated)
             )
         except ValueError as error:
             receipts.append(_refusal(order, "payload", str(error)))
     # One request after another: when the time of the call runs out, the earlier ones are answered.
     problems = [
-        await _send_some(desk, rest, some, body, receipts)
-        for some, body in bodies(described, desk.options.jobs_per_request)
+        await _send_some(session, rest, some, body, receipts)
+        for some, body in bodies(described, session.options.jobs_per_request)
     ]
-    met = [problem for problem in problems if problem is not None]
-    if met and len(met) == len(problems):
-        raise met[0]
-    for problem in met:
-        log.warning("CE %s: a part of a submission is in doubt: %s", desk.ce.name, problem)
+    errors = [problem for problem in problems if problem is not None]
+    if errors and len(errors) == len(problems):
+        raise errors[0]
+    for problem in errors:
+        log.warning("CE %s: a part of a submission is in doubt: %s", session.ce.name, problem)
 
 
 async def _send_some(
-    desk: Desk, rest: Rest, some: Sequence[Description], body: bytes, receipts: list[Receipt]
+    session: Session, rest: Rest, some: Sequence[Description], body: bytes, receipts: list[Receipt]
 ) -> BackendError | None:
     """Send what fits into one request; return what went wrong, if it is open what was taken."""
     try:
         reply = await rest.new(body)
-        answered = await _receipts(desk, rest, some, reply)
+        answered = await _receipts(session, rest, some, reply)
     except CredentialProblem as error:
         # The CE answered, and took nothing.
         receipts.extend(
@@ -62,33 +64,33 @@ async def _send_some(
     except BackendError as error:
         return error
     # Before anything is uploaded; after a crash it is known which job waits for what.
-    taken = [
+    accepted = [
         JobRecord(job=one.handle, stamp=one.stamp, owner=rest.access.owner)
         for one in answered
         if one.handle is not None
     ]
-    desk.note(lambda tx: memory.learn(tx, desk.ce.name, taken))
+    session.note(lambda tx: memory.learn(tx, session.ce.name, accepted))
     uploads = {one.order.stamp: one.upload for one in some if one.upload is not None}
     receipts.extend(await gathered([_uploaded(rest, one, uploads) for one in answered]))
     return None
 
 
 async def _receipts(
-    desk: Desk, rest: Rest, some: Sequence[Description], reply: Reply
+    session: Session, rest: Rest, some: Sequence[Description], reply: RestReply
 ) -> list[Receipt]:
     orders = [one.order for one in some]
     if reply.status >= 400 and _is_full(reply.reason):
         return [_refusal(order, str(reply.status), reply.reason, Cause.QUOTA) for order in orders]
     if reply.status not in (200, 201):
         raise rest.unexpected(reply)
-    answers = [one for one in as_list(reply.json(desk.ce.name), "job") if isinstance(one, dict)]
+    answers = [one for one in as_list(reply.json(session.ce.name), "job") if isinstance(one, dict)]
     if len(answers) == len(orders):
         return [_receipt(order, one) for order, one in zip(orders, answers, strict=True)]
     # An answer has no name in it; which of them is missing, only the jobs themselves can tell.
     ids = [str(one["id"]) for one in answers if one.get("id")]
     stamps = {order.stamp for order in orders}
-    found = await names(rest, ids)
-    named = {job: read_name(desk.means.prefix, name) for job, name in found.items()}
+    job_names = await names(rest, ids)
+    named = {job: read_name(session.means.prefix, name) for job, name in job_names.items()}
     return [
         Receipt(stamp=one.stamp, handle=job, raw="Created")
         for job, one in named.items()

@@ -20,28 +20,23 @@ one that is neither made nor named fails. Lies that no pilot can tell are named 
 
 import pytest
 
-from worker.backends.conformance.asking import Asking
+from worker.backends.conformance.asking import Asking, Lying
 from worker.backends.conformance.cancelling import Cancelling
 from worker.backends.conformance.errors import Errors
 from worker.backends.conformance.listing import Listings
-from worker.backends.conformance.lying import Lying
 from worker.backends.conformance.neighbours import Neighbours
 from worker.backends.conformance.site import FILES, Lie, Life, Site, Trouble, never
 from worker.backends.conformance.submitting import Submitting
-from worker.backends.conformance.tidying import Tidying
-from worker.backends.conformance.together import Together
 
 __all__ = ["FILES", "Conformance", "Lie", "Life", "Site", "Trouble", "never"]
 
 
-class Conformance(
-    Submitting, Asking, Lying, Cancelling, Tidying, Listings, Errors, Together, Neighbours
-):
+class Conformance(Submitting, Asking, Lying, Cancelling, Listings, Errors, Neighbours):
     """The cases. A subclass whose name begins with Test gives the fixture `site`."""
 
     @pytest.fixture
     def site(self) -> Site:
-        """Give the CE that is judged."""
+        """Return the CE that is judged."""
         raise NotImplementedError("give a fixture named site")
 
     def test_what_cannot_be_provoked_is_declared_with_a_reason(self, site: Site) -> None:

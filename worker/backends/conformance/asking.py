@@ -1,6 +1,11 @@
-"""Asking: what the CE says is told, and nothing that it did not say."""
+"""Asking: what the CE says is told, and nothing that it did not say. A question changes nothing at
+the CE, and a pilot that lies about itself hurts no other.
+"""
 
+from contextlib import suppress
 from uuid import uuid4
+
+import pytest
 
 from worker.backends.conformance.looks import (
     answers_of,
@@ -17,8 +22,10 @@ from worker.backends.conformance.looks import (
     until_final,
     until_status,
 )
-from worker.backends.conformance.site import Life, Site, Trouble
+from worker.backends.conformance.site import Lie, Life, Site, Trouble
+from worker.domain import bounds
 from worker.domain.ce_answers import Job, Observed, Receipt
+from worker.domain.errors import BackendError
 from worker.domain.pilot import FINAL, Cause, Status
 
 
@@ -28,22 +35,22 @@ class Asking:
     def test_a_good_pilot_ends_as_done(self, site: Site) -> None:
         """With its times, which know their zone."""
         driver, [job] = send(site, 1, Life.SHORT)
-        seen = until_final(site, driver, job)
-        assert seen.status is Status.DONE
-        assert seen.cause is None
-        assert seen.exit_code in (0, None)
-        assert seen.raw
-        for moment in (seen.started_at, seen.ended_at):
+        answer = until_final(site, driver, job)
+        assert answer.status is Status.DONE
+        assert answer.cause is None
+        assert answer.exit_code in (0, None)
+        assert answer.raw
+        for moment in (answer.started_at, answer.ended_at):
             assert moment is None or moment.tzinfo is not None
 
     def test_a_bad_pilot_ends_as_failed(self, site: Site) -> None:
         """With a cause, and its exit code if the CE tells one."""
         driver, [job] = send(site, 1, Life.FAILING)
-        seen = until_final(site, driver, job)
-        assert seen.status is Status.FAILED
-        assert isinstance(seen.cause, Cause)
-        assert seen.exit_code != 0
-        assert seen.raw
+        answer = until_final(site, driver, job)
+        assert answer.status is Status.FAILED
+        assert isinstance(answer.cause, Cause)
+        assert answer.exit_code != 0
+        assert answer.raw
 
     def test_a_long_pilot_runs(self, site: Site) -> None:
         """Running comes after waiting, if waiting is seen at all, and it stays so."""
@@ -58,30 +65,30 @@ class Asking:
         driver, jobs = send(site, 9)
         stranger = Job(stamp=uuid4().hex, handle=site.unknown_handle(0))
         gone = [Job(stamp=uuid4().hex, handle=site.unknown_handle(n)) for n in range(1, 491)]
-        seen = look(driver, [*jobs[:4], stranger, *gone, *jobs[4:]])
-        assert seen[stranger.stamp].absent
-        assert seen[stranger.stamp].status is None
+        answers = look(driver, [*jobs[:4], stranger, *gone, *jobs[4:]])
+        assert answers[stranger.stamp].absent
+        assert answers[stranger.stamp].status is None
         for job in jobs:
-            assert not seen[job.stamp].absent
-            assert seen[job.stamp].status is not None
+            assert not answers[job.stamp].absent
+            assert answers[job.stamp].status is not None
 
     def test_any_number_of_jobs_is_one_question(self, site: Site) -> None:
         """More than a command line or a request could hold."""
         driver, jobs = send(site, 3)
         numbers = range(site.many_ids - len(jobs))
         gone = [Job(stamp=f"{n:032x}", handle=site.unknown_handle(n)) for n in numbers]
-        seen = look(driver, [*gone, *jobs])
-        assert all(seen[job.stamp].status for job in jobs)
-        assert all(seen[job.stamp].absent for job in gone)
+        answers = look(driver, [*gone, *jobs])
+        assert all(answers[job.stamp].status for job in jobs)
+        assert all(answers[job.stamp].absent for job in gone)
 
     def test_a_handle_without_meaning_is_no_crash(self, site: Site) -> None:
         """It may have been written by another version, or by hand."""
         driver, [job] = send(site, 1)
         odd = ["", " ", "no such handle", "-1", "'; --", "../x", "9" * 40, "ü" * 300]
         jobs = [Job(stamp=uuid4().hex, handle=handle) for handle in odd]
-        seen = look(driver, [*jobs, job])
-        assert not any(seen[one.stamp].status for one in jobs if one.stamp in seen)
-        assert seen[job.stamp].status is not None
+        answers = look(driver, [*jobs, job])
+        assert not any(answers[one.stamp].status for one in jobs if one.stamp in answers)
+        assert answers[job.stamp].status is not None
         assert is_tame(lambda: driver.cancel(jobs))
         assert is_tame(lambda: driver.output(jobs[1]))
 
@@ -89,38 +96,38 @@ class Asking:
         """Neither an error nor an absence."""
         driver, [job] = send(site, 1)
         with trouble_at(site, Trouble.STRANGE_WORD, job.stamp):
-            seen = look(driver, [job])[job.stamp]
-        assert seen.status is None
-        assert not seen.absent
-        assert seen.raw
+            answer = look(driver, [job])[job.stamp]
+        assert answer.status is None
+        assert not answer.absent
+        assert answer.raw
 
     def test_what_left_the_listing_is_looked_up_in_the_history(self, site: Site) -> None:
         """A job that ended long ago still has its status."""
         driver, [job] = send(site, 1, Life.SHORT)
         until_final(site, driver, job)
         with trouble_at(site, Trouble.LEFT_LISTING, job.stamp):
-            seen = look(driver, [job])[job.stamp]
-        assert seen.status is Status.DONE
-        assert not seen.absent
+            answer = look(driver, [job])[job.stamp]
+        assert answer.status is Status.DONE
+        assert not answer.absent
 
     def test_what_is_known_nowhere_is_absent(self, site: Site) -> None:
         """And only that."""
         driver, [gone, kept] = send(site, 2)
         with trouble_at(site, Trouble.FORGOTTEN, gone.stamp):
-            seen = look(driver, [gone, kept])
+            answers = look(driver, [gone, kept])
             listed = find_all(site, driver)
-        assert seen[gone.stamp].absent
-        assert seen[gone.stamp].status is None
-        assert seen[kept.stamp].status is not None
+        assert answers[gone.stamp].absent
+        assert answers[gone.stamp].status is None
+        assert answers[kept.stamp].status is not None
         assert set(listed) == {kept.stamp}
 
     def test_an_empty_answer_says_nothing(self, site: Site) -> None:
         """No pilot is absent because the CE was silent."""
         driver, jobs = send(site, 3)
         with trouble_at(site, Trouble.EMPTY):
-            seen = answers_of(lambda: driver.poll(jobs))
+            answers = answers_of(lambda: driver.poll(jobs))
             listing = listing_of(driver)
-        assert not any(one.absent or one.status for one in seen)
+        assert not any(one.absent or one.status for one in answers)
         assert listing is None or not listing.complete
 
     def test_a_requeued_pilot_waits_and_runs_again(self, site: Site) -> None:
@@ -137,10 +144,10 @@ class Asking:
         driver, [job, kept] = send(site, 2)
         until_status(site, driver, job, Status.RUNNING)
         with trouble_at(site, Trouble.REMOVED, job.stamp):
-            seen = until(
+            answer = until(
                 site, lambda: look_for(is_over, driver, job), "the removed pilot to be over"
             )
-        assert seen.absent or seen.status in (Status.CANCELLED, Status.FAILED)
+        assert answer.absent or answer.status in (Status.CANCELLED, Status.FAILED)
         assert look(driver, [kept])[kept.stamp].status not in (None, *FINAL)
 
     def test_broken_text_is_made_harmless(self, site: Site) -> None:
@@ -153,3 +160,56 @@ class Asking:
         assert texts
         for text in texts:
             assert is_harmless(text), repr(text)
+
+    def test_a_question_changes_nothing_at_the_ce(self, site: Site) -> None:
+        """However often it is asked, and whatever the CE kept for long enough."""
+        driver, [job] = send(site, 1, Life.SHORT)
+        until_final(site, driver, job)
+        find_all(site, driver)
+        site.grow_old()
+        before = site.contents()
+        assert before
+        for _ in range(3):
+            site.wait(site.step)
+            driver.poll([job])
+            driver.find()
+        assert site.contents() == before
+
+    def test_tidying_leaves_alone_what_lives(self, site: Site) -> None:
+        """And what has just ended can be asked after."""
+        driver, [job] = send(site, 1)
+        _, [short] = send(site, 1, Life.SHORT)
+        until_status(site, driver, job, Status.RUNNING)
+        until_final(site, driver, short)
+        driver.tidy()
+        assert look(driver, [job])[job.stamp].status not in (None, *FINAL)
+        assert look(driver, [short])[short.stamp].status is Status.DONE
+        assert job.stamp in find_all(site, driver)
+
+
+class Lying:
+    """The cases of a pilot that lies about itself."""
+
+    def test_a_pilot_that_lies_hurts_no_other(self, site: Site) -> None:
+        """Whatever stands in its own record, the others are told, and what is told can be kept."""
+        lies = [lie for lie in Lie if lie not in site.cannot_lie]
+        if not lies:
+            pytest.skip("; ".join(sorted(set(site.cannot_lie.values()))))
+        driver, [liar, honest] = send(site, 2, Life.SHORT)
+        for job in (liar, honest):
+            until_final(site, driver, job)
+        listed = {job.stamp for job in driver.find().jobs} - {liar.stamp}
+        for lie in lies:
+            site.plant(lie, liar)
+            answers = look(driver, [liar, honest])
+            assert honest.stamp in answers, lie
+            assert answers[honest.stamp].status is Status.DONE, lie
+            listing = driver.find()
+            assert listed <= {job.stamp for job in listing.jobs}, lie
+            for shown in (*answers.values(), *listing.jobs):
+                assert bounds.observed(shown, site.now()) == shown, lie
+            with suppress(BackendError):
+                assert all(answer.accepted for answer in driver.cancel([honest])), lie
+            assert is_tame(lambda: driver.cancel([liar])), lie
+            assert is_tame(lambda: driver.output(liar)), lie
+            assert is_tame(driver.tidy), lie

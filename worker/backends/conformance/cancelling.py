@@ -57,8 +57,8 @@ class Cancelling:
         driver = connect(site)
         with trouble_at(site, Trouble.NEVER_STARTS):
             _, jobs = send(site, 10)
-        seen = look(driver, jobs)
-        assert {seen[job.stamp].status for job in jobs} == {Status.SUBMITTED}
+        answers = look(driver, jobs)
+        assert {answers[job.stamp].status for job in jobs} == {Status.SUBMITTED}
         assert find_all(site, driver) == {job.stamp: [job.handle] for job in jobs}
 
     def test_the_output_of_a_chatty_pilot_is_bounded(self, site: Site) -> None:

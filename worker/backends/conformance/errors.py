@@ -84,8 +84,8 @@ class Errors:
         with trouble_at(site, Trouble.CREDENTIAL):
             with pytest.raises(CredentialProblem):
                 driver.submit(site.orders(2))
-            seen = answers_of(lambda: driver.poll(jobs))
-        assert not any(one.absent or one.status in FINAL for one in seen)
+            answers = answers_of(lambda: driver.poll(jobs))
+        assert not any(one.absent or one.status in FINAL for one in answers)
         assert set(find_all(site, driver)) == {job.stamp for job in jobs}
 
     def test_no_call_is_made_with_a_unit_of_work_open(self, site: Site) -> None:

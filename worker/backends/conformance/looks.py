@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from worker.backends.conformance.site import Life, Site, Trouble
 from worker.backends.contract import Driver
 from worker.backends.guard import Guard
-from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
+from worker.domain.ce_answers import Job, Listing, Observed, Order, Receipt
 from worker.domain.errors import (
     BackendError,
 )
@@ -29,39 +29,12 @@ class Spy:
         self._driver = driver
         self.calls: list[str] = []
 
-    def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
-        """Note it."""
-        self.calls.append("submit")
-        return self._driver.submit(orders)
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            self.calls.append(name)
+            return getattr(self._driver, name)(*arguments)
 
-    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        """Note it."""
-        self.calls.append("poll")
-        return self._driver.poll(jobs)
-
-    def find(self) -> Listing:
-        """Note it."""
-        self.calls.append("find")
-        return self._driver.find()
-
-    def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
-        """Note it."""
-        self.calls.append("cancel")
-        return self._driver.cancel(jobs)
-
-    def output(self, job: Job) -> Output:
-        """Note it."""
-        self.calls.append("output")
-        return self._driver.output(job)
-
-    def tidy(self) -> None:
-        """Note it."""
-        self.calls.append("tidy")
-
-    def hello(self) -> str:
-        """Note it."""
-        self.calls.append("hello")
-        return self._driver.hello()
+        return call
 
 
 def connect(site: Site, life: Life = Life.LONG) -> Guard:
@@ -101,16 +74,16 @@ def find_all(site: Site, driver: Guard) -> dict[str, list[str]]:
     site.wait(site.visibility_delay)
     listing = driver.find()
     assert listing.complete
-    found: dict[str, list[str]] = {}
+    handles: dict[str, list[str]] = {}
     for job in listing.jobs:
         assert not job.absent, "a job that is listed is not absent"
-        found.setdefault(job.stamp, []).append(job.handle)
-    return found
+        handles.setdefault(job.stamp, []).append(job.handle)
+    return handles
 
 
 def look(driver: Guard, jobs: Sequence[Job]) -> dict[str, Observed]:
     """Ask after jobs; the answer for each stamp."""
-    return {seen.stamp: seen for seen in driver.poll(jobs)}
+    return {answer.stamp: answer for answer in driver.poll(jobs)}
 
 
 def until_final(site: Site, driver: Guard, job: Job) -> Observed:
@@ -123,23 +96,23 @@ def until_status(site: Site, driver: Guard, job: Job, status: Status) -> Observe
     return until(site, lambda: look_for(lambda one: one.status is status, driver, job), str(status))
 
 
-def is_over(seen: Observed) -> bool:
+def is_over(answer: Observed) -> bool:
     """Return whether a job has ended, or is not known any longer."""
-    return seen.absent or seen.status in FINAL
+    return answer.absent or answer.status in FINAL
 
 
 def look_for(condition: Callable[[Observed], bool], driver: Guard, job: Job) -> Observed | None:
     """Ask after a job; `None` unless the answer is as wanted."""
-    seen = look(driver, [job]).get(job.stamp)
-    return seen if seen is not None and condition(seen) else None
+    answer = look(driver, [job]).get(job.stamp)
+    return answer if answer is not None and condition(answer) else None
 
 
 def until(site: Site, look: Callable[[], Value | None], what: str) -> Value:
     """Look again and again, and give up when the patience of the site is at its end."""
     for _ in range(site.patience):
-        seen = look()
-        if seen is not None:
-            return seen
+        value = look()
+        if value is not None:
+            return value
         site.wait(site.step)
     raise AssertionError(f"waited in vain for {what}")
 
@@ -182,7 +155,7 @@ def is_tame(call: Callable[[], object]) -> bool:
 
 
 def answers_of(call: Callable[[], list[Value]]) -> list[Value]:
-    """Take the answers; an error is none."""
+    """Return the answers of a call; an error is none."""
     try:
         return call()
     except BackendError:
@@ -190,7 +163,7 @@ def answers_of(call: Callable[[], list[Value]]) -> list[Value]:
 
 
 def listing_of(driver: Guard) -> Listing | None:
-    """Take the listing; an error is none."""
+    """Return the listing of a driver; an error is none."""
     try:
         return driver.find()
     except BackendError:
@@ -202,9 +175,9 @@ def stamps_of(orders: Sequence[Order | Job]) -> set[str]:
     return {order.stamp for order in orders}
 
 
-def are_same(seen: Sequence[Observed], jobs: Sequence[Job]) -> bool:
+def are_same(answers: Sequence[Observed], jobs: Sequence[Job]) -> bool:
     """Return whether these are the jobs, each once."""
-    return Counter((one.stamp, one.handle) for one in seen) == Counter(
+    return Counter((one.stamp, one.handle) for one in answers) == Counter(
         (job.stamp, job.handle) for job in jobs
     )
 

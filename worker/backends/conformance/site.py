@@ -64,7 +64,7 @@ class Lie(Described):
 
 
 def never(reason: str, *lies: Lie) -> Mapping[Lie, str]:
-    """Say of these lies, or of all, why no pilot can tell them."""
+    """Return the reason why no pilot can tell these lies, or any."""
     return MappingProxyType(dict.fromkeys(lies or Lie, reason))
 
 

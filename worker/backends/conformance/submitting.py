@@ -1,16 +1,23 @@
-"""Submitting: every order becomes exactly one job, whatever becomes of the reply."""
+"""Submitting: every order becomes exactly one job, whatever becomes of the reply, and whichever of
+several drivers sends it.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from worker.backends.conformance.looks import (
     Spy,
     answers_of,
+    are_same,
     connect,
     find_all,
     handles_of,
     look,
+    send,
     stamps_of,
     trouble_at,
+    until_final,
 )
 from worker.backends.conformance.site import Site, Trouble
 from worker.backends.guard import Guard
@@ -18,7 +25,7 @@ from worker.domain.ce_answers import Job
 from worker.domain.errors import (
     Invalid,
 )
-from worker.domain.pilot import STAMP_LENGTH, Cause
+from worker.domain.pilot import STAMP_LENGTH, Cause, Status
 
 HOSTILE = (
     "", " ", "../../etc/passwd", "$(touch broken)", "a b", "-rf", "a,b", "'", "\n", "é" * 32,
@@ -38,7 +45,7 @@ class Submitting:
         assert len(set(handles.values())) == len(orders), "two jobs share a handle"
         assert find_all(site, driver) == {stamp: [handle] for stamp, handle in handles.items()}
         jobs = [Job(stamp=stamp, handle=handle) for stamp, handle in handles.items()]
-        assert all(seen.status for seen in look(driver, jobs).values())
+        assert all(answer.status for answer in look(driver, jobs).values())
         assert {answer.stamp for answer in driver.cancel(jobs) if answer.accepted} == set(handles)
 
     def test_a_lost_reply_leaves_one_job_for_each_order(self, site: Site) -> None:
@@ -46,11 +53,11 @@ class Submitting:
         driver, orders = connect(site), site.orders(3)
         with trouble_at(site, Trouble.REPLY_LOST):
             assert answers_of(lambda: driver.submit(orders)) == []
-        found = find_all(site, driver)
-        assert set(found) == stamps_of(orders)
-        assert all(len(handles) == 1 for handles in found.values()), "an order was sent twice"
-        jobs = [Job(stamp=stamp, handle=handles[0]) for stamp, handles in found.items()]
-        assert all(seen.status for seen in look(driver, jobs).values())
+        listed = find_all(site, driver)
+        assert set(listed) == stamps_of(orders)
+        assert all(len(handles) == 1 for handles in listed.values()), "an order was sent twice"
+        jobs = [Job(stamp=stamp, handle=handles[0]) for stamp, handles in listed.items()]
+        assert all(answer.status for answer in look(driver, jobs).values())
 
     def test_half_an_answer_leaves_one_job_for_each_order(self, site: Site) -> None:
         """A receipt that came is right; one that did not come is no refusal."""
@@ -59,10 +66,10 @@ class Submitting:
             receipts = answers_of(lambda: driver.submit(orders))
         assert 0 < len(receipts) < len(orders)
         assert not any(receipt.refused for receipt in receipts)
-        found = find_all(site, driver)
-        assert set(found) == stamps_of(orders)
-        assert all(len(handles) == 1 for handles in found.values())
-        assert all(found[receipt.stamp] == [receipt.handle] for receipt in receipts)
+        listed = find_all(site, driver)
+        assert set(listed) == stamps_of(orders)
+        assert all(len(handles) == 1 for handles in listed.values())
+        assert all(listed[receipt.stamp] == [receipt.handle] for receipt in receipts)
 
     def test_one_refused_order_harms_no_other(self, site: Site) -> None:
         """Of ten, nine have a handle and one a cause."""
@@ -101,3 +108,26 @@ class Submitting:
             with pytest.raises(Invalid):
                 guard.output(job)
         assert spy.calls == []
+
+    def test_another_driver_carries_on(self, site: Site) -> None:
+        """What one submitted, another that never saw it finds, asks after and cancels."""
+        _, jobs = send(site, 3)
+        assert are_same(connect(site).find().jobs, jobs)
+        assert all(answer.status for answer in look(connect(site), jobs).values())
+        assert all(answer.accepted for answer in connect(site).cancel(jobs))
+        for job in jobs:
+            assert until_final(site, connect(site), job).status is Status.CANCELLED
+        assert not connect(site).output(jobs[0]).truncated
+
+    def test_drivers_work_side_by_side(self, site: Site) -> None:
+        """At the same time, on one CE."""
+        batches = [site.orders(10) for _ in range(4)]
+        with ThreadPoolExecutor(len(batches)) as pool:
+            sent = list(pool.map(lambda orders: connect(site).submit(orders), batches))
+            lists = list(pool.map(lambda _: connect(site).find(), batches))
+        handles = [handles_of(receipts) for receipts in sent]
+        everything = {stamp: [handle] for some in handles for stamp, handle in some.items()}
+        assert [set(some) for some in handles] == [stamps_of(orders) for orders in batches]
+        assert find_all(site, connect(site)) == everything
+        for listing in lists:
+            assert {job.stamp for job in listing.jobs} <= set(everything)

@@ -2,25 +2,17 @@
 
 from pathlib import Path
 
-from worker.backends.contract import Backend, Driver, Means
+from worker.backends.contract import Backend
 from worker.backends.htcondor.memory import metadata
 from worker.backends.htcondor.options import HTCondorOptions
 from worker.db.chains import Chain
-from worker.domain.ce import CE
-
-
-def _driver(ce: CE, options: HTCondorOptions, means: Means) -> Driver:
-    # Most commands speak to no CE: the driver is imported by those that do.
-    from worker.backends.htcondor.driver import HTCondorDriver
-
-    return HTCondorDriver(ce, options, means)
-
+from worker.plugins import on_first_use
 
 BACKEND = Backend(
     name="htcondor",
     about="Jobs of an HTCondor schedd, or of an HTCondor-CE.",
     options=HTCondorOptions,
-    driver=_driver,
+    driver=on_first_use("worker.backends.htcondor.driver", "HTCondorDriver"),
     chain=Chain(
         name="htcondor",
         tables=("htcondor_marks",),

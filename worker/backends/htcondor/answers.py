@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
 from worker.backends import json_text
@@ -18,6 +19,7 @@ from worker.backends.htcondor.states import (
     Hold,
     hold_of,
 )
+from worker.backends.ranges import ranges
 from worker.domain import exits
 from worker.domain.ce_answers import Observed
 from worker.domain.errors import Unreadable
@@ -46,12 +48,12 @@ _LONGEST_REASON = 1000
 def read(text: str) -> list[Ad]:
     """Read a list of ads; those that bear no stamp and id are left out."""
     try:
-        found = json_text.read(text)
+        ads = json_text.read(text)
     except ValueError as error:
         raise Unreadable(text[:2000], str(error)) from None
-    if not isinstance(found, list) or not all(isinstance(ad, dict) for ad in found):
+    if not isinstance(ads, list) or not all(isinstance(ad, dict) for ad in ads):
         raise Unreadable(text[:2000], "it is no list of jobs")
-    return [ad for ad in found if _is_ours(ad)]
+    return [ad for ad in ads if _is_ours(ad)]
 
 
 def handle(ad: Ad) -> str:
@@ -60,7 +62,7 @@ def handle(ad: Ad) -> str:
 
 
 def live(ad: Ad) -> Observed:
-    """Say what a job in the queue is."""
+    """Return what a job in the queue is doing."""
     status = _number(ad, "JobStatus")
     if status == COMPLETED and "ExitCode" not in ad and "ExitSignal" not in ad:
         # It is over, and the history will say how.
@@ -79,7 +81,7 @@ def live(ad: Ad) -> Observed:
 
 
 def ended(ad: Ad) -> Observed:
-    """Say what a job in the history is."""
+    """Return how a job in the history ended."""
     status = _number(ad, "JobStatus")
     if status == COMPLETED or (status == REMOVED and ad.get("LastJobStatus") == COMPLETED):
         return _completed(ad)
@@ -216,29 +218,20 @@ RANGES = 400
 
 
 def parsed(handle: str) -> tuple[int, int] | None:
-    """Take an id apart; `None` for what is none."""
-    found = _HANDLE.fullmatch(handle)
-    return (int(found[1]), int(found[2])) if found else None
+    """Split an id into its two numbers; `None` for what is none."""
+    match = _HANDLE.fullmatch(handle)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def expressions(ids: Iterable[tuple[int, int]]) -> Iterator[str]:
     """Write expressions that together are true for these jobs and no others."""
-    clauses = (_clause(*one) for one in _ranges(sorted(set(ids))))
+    clauses = (
+        _clause(cluster, *span)
+        for cluster, jobs in groupby(sorted(ids), key=itemgetter(0))
+        for span in ranges(number for _, number in jobs)
+    )
     while some := list(islice(clauses, RANGES)):
         yield "(" + " || ".join(some) + ")"
-
-
-def _ranges(ids: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
-    for cluster, members in groupby(ids, key=lambda one: one[0]):
-        numbers = [number for _, number in members]
-        low = high = numbers[0]
-        for number in numbers[1:]:
-            if number == high + 1:
-                high = number
-                continue
-            yield cluster, low, high
-            low = high = number
-        yield cluster, low, high
 
 
 def _clause(cluster: int, low: int, high: int) -> str:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 from worker.backends import shell
 from worker.backends.htcondor import answers
 from worker.backends.htcondor.answers import Ad
-from worker.backends.htcondor.options import Authentication, HTCondorOptions
+from worker.backends.htcondor.options import HTCondorAuthentication, HTCondorOptions
 from worker.backends.identities import Identity
 from worker.domain.errors import CredentialProblem, Refused, Unavailable, Unreadable
 from worker.domain.pilot import Cause
@@ -35,11 +35,13 @@ _UNCOMMITTED = "Failed to commit job submission"
 
 
 @contextmanager
-def clients(options: HTCondorOptions) -> Iterator[Callable[[Identity], "Client"]]:
+def clients(options: HTCondorOptions) -> Iterator[Callable[[Identity], "HTCondorClient"]]:
     """Make clients for one call, whose time they share; what shows a credential goes with them."""
     until = time.monotonic() + options.call_timeout
     with TemporaryDirectory(prefix="pilotage-tokens-", ignore_cleanup_errors=True) as folder:
-        yield lambda identity: Client(options, shown(options, identity.path, Path(folder)), until)
+        yield lambda identity: HTCondorClient(
+            options, shown(options, identity.path, Path(folder)), until
+        )
 
 
 def shown(options: HTCondorOptions, path: Path | None, above: Path) -> dict[str, str]:
@@ -47,9 +49,9 @@ def shown(options: HTCondorOptions, path: Path | None, above: Path) -> dict[str,
     if path is None:
         return {}
     methods = {"_CONDOR_SEC_CLIENT_AUTHENTICATION_METHODS": options.authentication.upper()}
-    if options.authentication is Authentication.SCITOKENS:
+    if options.authentication is HTCondorAuthentication.SCITOKENS:
         return {**methods, "_CONDOR_SCITOKENS_FILE": str(path), "BEARER_TOKEN_FILE": str(path)}
-    if options.authentication is Authentication.SSL:
+    if options.authentication is HTCondorAuthentication.SSL:
         return {
             **methods,
             "X509_USER_PROXY": str(path),
@@ -66,7 +68,7 @@ def shown(options: HTCondorOptions, path: Path | None, above: Path) -> dict[str,
     }
 
 
-class Client:
+class HTCondorClient:
     """Speaks to one schedd."""
 
     def __init__(
@@ -83,24 +85,24 @@ class Client:
     def submit(self, description: str) -> list[str]:
         """Submit jobs; their ids, in their order."""
         words = ["-terse", *(["-spool"] if self._options.spool else []), *self._where()]
-        done = self._run("submit", words, said=description)
+        done = self._run("submit", words, stdin=description)
         if done.exit_code:
             raise _failed_submission(done)
-        found = [tuple(map(int, match)) for match in _RANGE.findall(done.stdout)]
-        if not found or any(first[0] != first[2] for first in found):
+        ranges = [tuple(map(int, match)) for match in _RANGE.findall(done.stdout)]
+        if not ranges or any(first[0] != first[2] for first in ranges):
             raise Unreadable(done.stdout[:2000], "condor_submit", "it names no jobs")
-        return [f"{a}.{number}" for a, low, _, high in found for number in range(low, high + 1)]
+        return [f"{a}.{number}" for a, low, _, high in ranges for number in range(low, high + 1)]
 
     def queue(self, constraint: str) -> list[Ad]:
         """List jobs in the queue."""
         words = ["-allusers", *self._where(), "-constraint", constraint]
-        said = self._ask("q", [*words, "-json", "-attributes", ",".join(answers.ATTRIBUTES)])
-        if said.strip():
-            return answers.read(said)
+        text = self._ask("q", [*words, "-json", "-attributes", ",".join(answers.ATTRIBUTES)])
+        if text.strip():
+            return answers.read(text)
         # It says nothing where nothing matches, and so does a program that was cut off.
         count = _TOTAL.search(self._ask("q", [*words, "-totals"]))
         if count is None or count[1] != "0":
-            raise Unreadable(said, "condor_q", "it listed nothing, and did not count nothing")
+            raise Unreadable(text, "condor_q", "it listed nothing, and did not count nothing")
         return []
 
     def history(self, constraint: str, since: str | None = None) -> list[Ad]:
@@ -112,15 +114,15 @@ class Client:
 
     def newest(self) -> str | None:
         """Name the job, whoever's it was, that left the queue last."""
-        said = self._ask("history", [*self._where(), "-limit", "1", "-af", "ClusterId", "ProcId"])
-        words = said.split()
+        text = self._ask("history", [*self._where(), "-limit", "1", "-af", "ClusterId", "ProcId"])
+        words = text.split()
         return ".".join(words) if len(words) == 2 and all(map(str.isdigit, words)) else None
 
     def remove(self, constraint: str, reason: str) -> None:
         """Remove jobs; that there are none is no error."""
         done = self._run("rm", [*self._where(), "-reason", reason, "-constraint", constraint])
-        told = _lines(done.stderr)
-        if done.exit_code and not (len(told) == 1 and told[0].startswith("Couldn't find")):
+        lines = _lines(done.stderr)
+        if done.exit_code and not (len(lines) == 1 and lines[0].startswith("Couldn't find")):
             raise _failed("condor_rm", done)
 
     def fetch(self, constraint: str) -> None:
@@ -131,10 +133,10 @@ class Client:
 
     def hello(self) -> str:
         """Name the schedd that answers, and its version if the collector tells."""
-        said = self._ask("q", ["-allusers", *self._where(), "-totals", "-constraint", "false"])
-        name = _SCHEDD.search(said)
+        text = self._ask("q", ["-allusers", *self._where(), "-totals", "-constraint", "false"])
+        name = _SCHEDD.search(text)
         if name is None:
-            raise Unreadable(said[:2000], "condor_q", "no schedd names itself")
+            raise Unreadable(text[:2000], "condor_q", "no schedd names itself")
         pool = ["-pool", self._options.pool] if self._options.pool else []
         words = [*pool, "-schedd", name[1], "-af", "CondorVersion"]
         done = self._run("status", words)
@@ -152,7 +154,7 @@ class Client:
             raise _failed(f"condor_{tool}", done)
         return done.stdout
 
-    def _run(self, tool: str, words: Sequence[str], said: str = "") -> shell.Completed:
+    def _run(self, tool: str, words: Sequence[str], stdin: str = "") -> shell.Completed:
         left = self._give_up - time.monotonic()
         if left <= 0:
             raise Unavailable(
@@ -160,7 +162,7 @@ class Client:
             )
         name, folder = f"condor_{tool}", self._options.programs
         argv = [str(folder / name) if folder else name, *words]
-        return shell.run(argv, timeout=left, input=said, env=self._environment, limit=_LIMIT)
+        return shell.run(argv, timeout=left, input=stdin, env=self._environment, limit=_LIMIT)
 
 
 def _failed(program: str, done: shell.Completed) -> Unavailable | CredentialProblem:
@@ -173,21 +175,21 @@ def _failed(program: str, done: shell.Completed) -> Unavailable | CredentialProb
 def _failed_submission(
     done: shell.Completed,
 ) -> Unavailable | CredentialProblem | Refused:
-    """Tell a refusal from what leaves it open whether anything was accepted."""
-    said, lines = done.stderr, _lines(done.stderr)
+    """Return a refusal, or an error that leaves it open whether anything was accepted."""
+    stderr, lines = done.stderr, _lines(done.stderr)
     failed = _failed("condor_submit", done)
     if isinstance(failed, CredentialProblem):
         return failed
-    if any(sign in said for sign in _QUOTA):
+    if any(sign in stderr for sign in _QUOTA):
         return Refused(Cause.QUOTA, *lines)
     # The schedd's own reason stands below; without one, nobody knows what became of it.
-    judged = _UNCOMMITTED in said and len(lines) > 1
-    if judged or (_UNCOMMITTED not in said and any(sign in said for sign in _REFUSED)):
+    is_judged = _UNCOMMITTED in stderr and len(lines) > 1
+    if is_judged or (_UNCOMMITTED not in stderr and any(sign in stderr for sign in _REFUSED)):
         return Refused(Cause.REFUSED, *lines)
     return failed
 
 
-def _lines(said: str) -> list[str]:
-    """Take the first lines of an error, without the advice that follows."""
-    told = said.partition("Extra Info:")[0].splitlines()
-    return [one_line(line, 300) for line in told if line.strip()][:4]
+def _lines(stderr: str) -> list[str]:
+    """Return the first lines of an error, without the advice that follows."""
+    lines = stderr.partition("Extra Info:")[0].splitlines()
+    return [one_line(line, 300) for line in lines if line.strip()][:4]

@@ -12,14 +12,14 @@ from worker.backends.htcondor.answers import (
     is_given_up,
     parsed,
 )
-from worker.backends.htcondor.client import Client, clients
+from worker.backends.htcondor.client import HTCondorClient, clients
 from worker.backends.htcondor.look import list_all, look_at
 from worker.backends.htcondor.memory import Marks
 from worker.backends.htcondor.options import HTCondorOptions
-from worker.backends.htcondor.output import Place
+from worker.backends.htcondor.output import OutputFolder
 from worker.backends.htcondor.states import HOPELESS
-from worker.backends.htcondor.submit import Sending, text
-from worker.backends.identities import Answer, Answers, Identity, Shares, identities
+from worker.backends.htcondor.submit import BatchSender, text
+from worker.backends.identities import Answer, Answers, Identity, Shares, identities, in_one_list
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import Unavailable
@@ -35,7 +35,7 @@ class HTCondorDriver:
         self.ce = ce
         self.options = options
         self.means = means
-        self.place = Place(ce.name, options, means.home)
+        self.place = OutputFolder(ce.name, options, means.home)
         self.instance = f"{means.prefix}/{ce.name}"
         span = max(_SHORTEST_SPAN, 2 * options.check_latest)
         self.marks = Marks(ce.name, means.uow, timedelta(seconds=span))
@@ -49,13 +49,14 @@ class HTCondorDriver:
         }
         shares = Shares(orders)
 
-        def send(client: Client, identity: Identity) -> list[Receipt]:
-            sending = Sending(ce=self.ce.name, options=self.options, place=self.place, names=names)
-            return sending.send(shares.of(identity), client)
+        def send(client: HTCondorClient, identity: Identity) -> list[Receipt]:
+            sender = BatchSender(
+                ce=self.ce.name, options=self.options, place=self.place, names=names
+            )
+            return sender.send(shares.of(identity), client)
 
         answers = self._ask(shares.vos, send)
-        receipts = [one for some in answers.or_raise() for one in some]
-        return [*receipts, *answers.refusals(orders)]
+        return [*in_one_list(answers), *answers.refusals(orders)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """List what is in the queue, and look up in the history what is not."""
@@ -64,14 +65,14 @@ class HTCondorDriver:
             shares.vos,
             lambda client, who: look_at(client, self._ours(who), shares.of(who), self.marks),
         )
-        return [one for some in answers.or_raise() for one in some]
+        return in_one_list(answers)
 
     def find(self) -> Listing:
         """List what is in the queue, and what has left it since the mark."""
         as_of = self.means.now()
         is_due, since = self.marks.is_due(as_of), self.marks.read()
 
-        def look(client: Client, identity: Identity) -> tuple[str | None, list[Observed]]:
+        def look(client: HTCondorClient, identity: Identity) -> tuple[str | None, list[Observed]]:
             newest = client.newest() if is_due else None
             return newest, list_all(client, self._ours(identity), since)
 
@@ -90,16 +91,16 @@ class HTCondorDriver:
         answers = self._ask(
             shares.vos, lambda client, who: self._remove(client, who, shares.of(who))
         )
-        return [one for some in answers.or_raise() for one in some]
+        return in_one_list(answers)
 
     def output(self, job: Job) -> Output:
         """Read what a pilot wrote; with `spool`, fetch it first."""
 
-        def read(client: Client, identity: Identity) -> Output:
+        def read(client: HTCondorClient, identity: Identity) -> Output:
             if self.options.spool and not self.place.path(job.stamp).exists():
                 self.place.prepare([job.stamp])
-                one = f"PilotageStamp == {text(job.stamp)} && JobStatus == 4"
-                client.fetch(f"{self._ours(identity)} && {one}")
+                ended = f"PilotageStamp == {text(job.stamp)} && JobStatus == 4"
+                client.fetch(f"{self._ours(identity)} && {ended}")
             return self.place.output(job.stamp)
 
         [output] = self._ask([job.vo], read).or_raise()
@@ -108,7 +109,7 @@ class HTCondorDriver:
     def tidy(self) -> None:
         """Remove jobs on hold that are not to be waited for, and what was kept long enough here."""
 
-        def tidy(client: Client, identity: Identity) -> set[str]:
+        def tidy(client: HTCondorClient, identity: Identity) -> set[str]:
             ours = self._ours(identity)
             queue = client.queue(ours)
             self._give_up(client, ours, queue)
@@ -119,7 +120,7 @@ class HTCondorDriver:
         if not answers.problems:
             self.place.tidy(set[str]().union(*alive))
 
-    def _give_up(self, client: Client, ours: str, queue: Sequence[Ad]) -> None:
+    def _give_up(self, client: HTCondorClient, ours: str, queue: Sequence[Ad]) -> None:
         """Remove what is on hold and not to be waited for; the history will tell of it."""
         patience, now = self.options.held_patience, self.means.now()
         if not any(is_given_up(ad, now, patience) for ad in queue):
@@ -133,7 +134,9 @@ class HTCondorDriver:
         """Ask the schedd for its name and version."""
         return self._ask(None, lambda client, _: client.hello()).or_raise()[0]
 
-    def _remove(self, client: Client, who: Identity, jobs: Sequence[Job]) -> list[Cancelled]:
+    def _remove(
+        self, client: HTCondorClient, who: Identity, jobs: Sequence[Job]
+    ) -> list[Cancelled]:
         ids = {job.stamp: parsed(job.handle) for job in jobs}
         ours = self._ours(who)
         for some in expressions(one for one in ids.values() if one is not None):
@@ -147,14 +150,14 @@ class HTCondorDriver:
 
     def _ours(self, identity: Identity) -> str:
         """Write the expression that is true for the jobs of this CE that an identity sees."""
-        mine = f"PilotageInstance == {text(self.instance)}"
+        of_this_ce = f"PilotageInstance == {text(self.instance)}"
         if identity.vos is None:
-            return mine
+            return of_this_ce
         vos = " || ".join(f"PilotageVO == {text(vo)}" for vo in sorted(identity.vos))
-        return f"{mine} && ({vos})"
+        return f"{of_this_ce} && ({vos})"
 
     def _ask(
-        self, vos: Iterable[str] | None, work: Callable[[Client, Identity], Answer]
+        self, vos: Iterable[str] | None, work: Callable[[HTCondorClient, Identity], Answer]
     ) -> Answers[Answer]:
         """Do something as each identity.
 

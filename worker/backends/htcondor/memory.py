@@ -6,6 +6,7 @@ leaves something open is asked again without it; so a mark that is lost or wrong
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Column, MetaData, String, Table, select, update
 
@@ -41,26 +42,25 @@ class Marks:
 
     def read(self) -> str | None:
         """Name the job whose record is the mark."""
-        with self._uow() as tx:
-            found = tx.execute(select(htcondor_marks.c.job).where(htcondor_marks.c.ce == self._ce))
-            job: str | None = found.scalar_one_or_none()
-            return job
+        job: str | None = self._value(htcondor_marks.c.job)
+        return job
 
     def is_due(self, now: datetime) -> bool:
         """Return whether the mark may move on."""
-        with self._uow() as tx:
-            found = tx.execute(
-                select(htcondor_marks.c.next_at).where(htcondor_marks.c.ce == self._ce)
-            )
-            next_at: datetime | None = found.scalar_one_or_none()
+        next_at = self._value(htcondor_marks.c.next_at)
         return next_at is None or now - next_at >= self._span
 
     def move(self, newest: str, now: datetime) -> None:
         """Let the next mark be the mark, and the newest record, of before a listing, the next."""
         values = {"next_job": newest, "next_at": now}
-        mine = update(htcondor_marks).where(
+        change = update(htcondor_marks).where(
             htcondor_marks.c.ce == self._ce, htcondor_marks.c.next_at <= now - self._span
         )
         with self._uow() as tx:
             insert_new(tx, htcondor_marks, ce=self._ce, **values)
-            tx.execute(mine.values(job=htcondor_marks.c.next_job, **values))
+            tx.execute(change.values(job=htcondor_marks.c.next_job, **values))
+
+    def _value(self, column: Column[Any]) -> Any:
+        with self._uow() as tx:
+            query = select(column).where(htcondor_marks.c.ce == self._ce)
+            return tx.execute(query).scalar_one_or_none()

@@ -1,4 +1,4 @@
-"""What a CE of this back-end may be told.
+"""The options of a CE of this back-end.
 
 Values end up in a submit description, a ClassAd expression or the environment of a program. What
 could become a second line or another word there is refused here.
@@ -34,7 +34,7 @@ _OURS = (
 )  # fmt: skip
 
 
-class Authentication(Described):
+class HTCondorAuthentication(Described):
     """How the schedd is told who asks."""
 
     NONE = "none", "As the configuration of HTCondor's client says, for all VOs."
@@ -80,7 +80,7 @@ Place = Annotated[Absolute, AfterValidator(_path)]
 
 
 class HTCondorOptions(Options):
-    """What a CE of this back-end may be told."""
+    """The options of a CE of this back-end."""
 
     command: Script | Program = SLEEPER
     """What a pilot of a VO without a payload runs: a line for /bin/sh, or a program as a list."""
@@ -97,7 +97,7 @@ class HTCondorOptions(Options):
     spool: bool = False
     """Whether files are sent to the schedd and fetched from it; needed where it is far away."""
 
-    authentication: Authentication = Authentication.NONE
+    authentication: HTCondorAuthentication = HTCondorAuthentication.NONE
     """How the schedd is told who asks: none, idtokens, scitokens or ssl."""
 
     config: Place | None = None
@@ -148,8 +148,8 @@ class HTCondorOptions(Options):
 
 
 _CREDENTIALS = {
-    Authentication.NONE: None,
-    Authentication.IDTOKENS: CredentialKind.TOKEN,
-    Authentication.SCITOKENS: CredentialKind.TOKEN,
-    Authentication.SSL: CredentialKind.PROXY,
+    HTCondorAuthentication.NONE: None,
+    HTCondorAuthentication.IDTOKENS: CredentialKind.TOKEN,
+    HTCondorAuthentication.SCITOKENS: CredentialKind.TOKEN,
+    HTCondorAuthentication.SSL: CredentialKind.PROXY,
 }

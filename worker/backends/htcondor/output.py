@@ -21,7 +21,7 @@ _SENDING = ".sending-"
 _LEFT_OVER = 3600.0
 
 
-class Place:
+class OutputFolder:
     """The folder of one CE. Its mode follows the umask: the jobs may be another user's."""
 
     def __init__(self, ce: str, options: HTCondorOptions, home: Path) -> None:

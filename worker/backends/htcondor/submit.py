@@ -13,10 +13,10 @@ from shlex import join, quote
 from typing import NamedTuple
 
 from worker.backends.htcondor.answers import WALLTIME
-from worker.backends.htcondor.client import Client
+from worker.backends.htcondor.client import HTCondorClient
 from worker.backends.htcondor.options import HTCondorOptions
-from worker.backends.htcondor.output import Place
-from worker.backends.identities import refused
+from worker.backends.htcondor.output import OutputFolder
+from worker.backends.identities import refused, refused_by
 from worker.backends.option_types import argv, check_text
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem, Refused, Unreadable
@@ -110,12 +110,12 @@ def description(
 
 
 def _resources(options: HTCondorOptions) -> dict[str, str]:
-    asked = {
+    requests = {
         "request_cpus": options.cpus,
         "request_memory": options.memory,
         "request_disk": None if options.disk is None else options.disk * 1024,
     }
-    return {name: str(value) for name, value in asked.items() if value is not None}
+    return {name: str(value) for name, value in requests.items() if value is not None}
 
 
 def _ends(options: HTCondorOptions) -> dict[str, str]:
@@ -143,18 +143,17 @@ def text(value: str) -> str:
 
 
 @dataclass(kw_only=True)
-class Sending:
+class BatchSender:
     """One call: the receipts so far, and what went wrong."""
 
     ce: str
     options: HTCondorOptions
-    place: Place
+    place: OutputFolder
     names: dict[str, str]
     receipts: list[Receipt] = field(default_factory=list)
     errors: list[BackendError] = field(default_factory=list)
-    sent: bool = False
 
-    def send(self, orders: Sequence[Order], client: Client) -> list[Receipt]:
+    def send(self, orders: Sequence[Order], client: HTCondorClient) -> list[Receipt]:
         """Send orders; the receipts, or the error if it is the same for all."""
         batches: dict[Alike, list[str]] = {}
         for order in orders:
@@ -165,7 +164,7 @@ class Sending:
                 break
         return self._answer()
 
-    def _send_batch(self, what: Alike, stamps: Sequence[str], client: Client) -> bool:
+    def _send_batch(self, what: Alike, stamps: Sequence[str], client: HTCondorClient) -> bool:
         """Send what is alike; return whether it makes sense to go on."""
         wrong = problem(what)
         if wrong is not None:
@@ -175,21 +174,19 @@ class Sending:
             handles = self._submit(what, stamps, client)
         except (CredentialProblem, Refused) as error:
             self.errors.append(error)
-            cause = Cause(error.cause) if isinstance(error, Refused) else Cause.CREDENTIAL
-            self.receipts += refused(stamps, cause, ": ".join(map(str, error.details)))
+            self.receipts += refused_by(stamps, error)
         except BackendError as error:
             # Nobody knows what became of these, and the next would fare no better.
             self.errors.append(error)
             return False
         else:
-            self.sent = True
             self.receipts += [
                 Receipt(stamp=stamp, handle=handle, raw="accepted")
                 for stamp, handle in zip(stamps, handles, strict=False)
             ]
         return True
 
-    def _submit(self, what: Alike, stamps: Sequence[str], client: Client) -> list[str]:
+    def _submit(self, what: Alike, stamps: Sequence[str], client: HTCondorClient) -> list[str]:
         with self.place.program(program(what, self.ce, self.options)) as executable:
             handles = client.submit(
                 description(
@@ -206,8 +203,9 @@ class Sending:
         return handles
 
     def _answer(self) -> list[Receipt]:
-        """Give the receipts; where every batch met the same error, raise it: it is the CE's."""
+        """Return the receipts; where every batch met the same error, raise it: it is the CE's."""
         kinds = {(type(error), getattr(error, "cause", None)) for error in self.errors}
-        if self.errors and not self.sent and len(kinds) == 1:
+        is_sent = any(receipt.handle for receipt in self.receipts)
+        if self.errors and not is_sent and len(kinds) == 1:
             raise self.errors[0]
         return self.receipts

@@ -6,25 +6,17 @@ ever started, as systemd does unless its unit says `KillMode=process`, ends them
 
 from pathlib import Path
 
-from worker.backends.contract import Backend, Driver, Means
+from worker.backends.contract import Backend
 from worker.backends.local.memory import metadata
 from worker.backends.local.options import LocalOptions
 from worker.db.chains import Chain
-from worker.domain.ce import CE
-
-
-def _driver(ce: CE, options: LocalOptions, means: Means) -> Driver:
-    # Most commands speak to no CE: the driver is imported by those that do.
-    from worker.backends.local.driver import LocalDriver
-
-    return LocalDriver(ce, options, means)
-
+from worker.plugins import on_first_use
 
 BACKEND = Backend(
     name="local",
     about="Processes of this host.",
     options=LocalOptions,
-    driver=_driver,
+    driver=on_first_use("worker.backends.local.driver", "LocalDriver"),
     chain=Chain(
         name="local",
         tables=("local_hosts",),

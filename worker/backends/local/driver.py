@@ -9,10 +9,9 @@ from typing import Any
 
 from worker.backends.contract import Means
 from worker.backends.local import output
-from worker.backends.local.keeper.pilot import Order as Start
-from worker.backends.local.keeper.pilot import Task
+from worker.backends.local.keeper.pilot import Start, Submission
 from worker.backends.local.look import Folder
-from worker.backends.local.memory import Place
+from worker.backends.local.memory import CEFolder
 from worker.backends.local.options import LocalOptions, check_word
 from worker.backends.local.processes import STAMP_VARIABLE, Remains
 from worker.backends.local.submit import is_launching, launch, patience
@@ -34,23 +33,23 @@ class LocalDriver:
         self.ce = ce
         self.options = options
         self.means = means
-        self.place = Place(ce.name, options, means)
+        self.place = CEFolder(ce.name, options, means)
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Start a keeper for each pilot; a stamp that was started before is not started again."""
         with self._reaching():
             place = self.place.claim()
-            wrong = {order.stamp: word for order in orders if (word := _problem(order))}
-            right = [order for order in orders if order.stamp not in wrong]
+            refused_orders = {order.stamp: word for order in orders if (word := _problem(order))}
+            valid = [order for order in orders if order.stamp not in refused_orders]
             # A script that many pilots run is handed over once.
-            scripts = [*dict.fromkeys(order.script for order in right if order.script is not None)]
+            scripts = [*dict.fromkeys(order.script for order in valid if order.script is not None)]
             numbers = {script: number for number, script in enumerate(scripts)}
-            starts = [self._start(order, numbers) for order in right]
-            task = self._task(place, scripts, len(starts))
-            answers = launch(self.ce.name, task, starts) if starts else []
+            starts = [self._start(order, numbers) for order in valid]
+            submission = self._submission(place, scripts, len(starts))
+            answers = launch(self.ce.name, submission, starts) if starts else []
         refused = [
             Receipt(stamp=stamp, refused=Cause.REFUSED, raw="order", reason=word)
-            for stamp, word in wrong.items()
+            for stamp, word in refused_orders.items()
         ]
         return [*refused, *map(_receipt, answers)]
 
@@ -59,8 +58,8 @@ class LocalDriver:
         with self._reaching():
             place = self.place.reach()
             remains = Remains()
-            seen = [_look(place / job.stamp, remains) for job in jobs]
-        return [self._here(job) for job in seen]
+            answers = [_look(place / job.stamp, remains) for job in jobs]
+        return [self._here(job) for job in answers]
 
     def find(self) -> Listing:
         """Look into every folder."""
@@ -70,9 +69,9 @@ class LocalDriver:
             # Asked before the folders are listed, so that what was on its way then is in the list.
             complete = not is_launching(place)
             remains = Remains()
-            seen = [_look(path, remains) for path in _folders(place)]
-            found = [job._replace(ce=self.ce.name) for job in seen if not job.absent]
-        return Listing(jobs=[self._here(job) for job in found], complete=complete, as_of=as_of)
+            answers = [_look(path, remains) for path in _folders(place)]
+            jobs = [job._replace(ce=self.ce.name) for job in answers if not job.absent]
+        return Listing(jobs=[self._here(job) for job in jobs], complete=complete, as_of=as_of)
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Ask the keepers to end their pilots; they give them the grace and do not keep us."""
@@ -107,12 +106,12 @@ class LocalDriver:
             place = self.place.reach()
         return f"processes of this host, {os.uname().nodename}, in {place}"
 
-    def _here(self, seen: Observed) -> Observed:
+    def _here(self, answer: Observed) -> Observed:
         """Add the name of this host to a pilot that runs, or ran."""
-        return seen if seen.started_at is None else seen._replace(node=self.place.host)
+        return answer if answer.started_at is None else answer._replace(node=self.place.host)
 
-    def _task(self, place: Path, scripts: Sequence[str], orders: int) -> Task:
-        return Task(
+    def _submission(self, place: Path, scripts: Sequence[str], orders: int) -> Submission:
+        return Submission(
             place=str(place),
             host=self.place.host,
             command=argv(self.options.command),

@@ -16,20 +16,20 @@ one only if the earlier ones have no answer:
 Without the keeper's own record there is no lock to ask for: what is left of the pilot counts.
 """
 
-import fcntl
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from fcntl import LOCK_SH
 from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
 from worker.backends.local.keeper.files import CANCEL, EXIT, LAUNCH, OUTPUT, write_whole
 from worker.backends.local.keeper.process import boot_id
-from worker.backends.local.processes import Remains, send
+from worker.backends.local.processes import Remains, send, try_lock
 from worker.backends.local.records import Launch, read_end, read_launch
 from worker.backends.local.states import observed_end
-from worker.backends.plain_files import ODD, open_plain
+from worker.backends.outputs import ODD, open_plain
 from worker.domain.ce_answers import Observed
 from worker.domain.pilot import FINAL, Status
 
@@ -50,15 +50,15 @@ class Folder:
 
     def look(self, remains: Remains) -> Observed:
         """Return how the pilot is."""
-        launched = self._open_launch()
-        if launched is None:
+        record = self._open_launch()
+        if record is None:
             return self._without_record(remains)
         try:
-            launch = read_launch(launched)
-            if _is_locked(launched):
+            launch = read_launch(record)
+            if not try_lock(record, LOCK_SH):
                 return self._alive(launch)
         finally:
-            os.close(launched)
+            os.close(record)
         end = self._end()
         if end is not None:
             return observed_end(self.stamp, end)
@@ -71,29 +71,29 @@ class Folder:
 
         So the next one to ask need not find out again.
         """
-        seen = self.look(remains)
-        if seen.raw == ORPHANED or seen.status in FINAL:
+        answer = self.look(remains)
+        if answer.raw == ORPHANED or answer.status in FINAL:
             # Who killed its keeper may have written its end down, too.
             remains.kill(self.stamp)
-        if seen.status in FINAL and self._end() is None:
+        if answer.status in FINAL and self._end() is None:
             with suppress(OSError):
-                write_whole(self.path / EXIT, {"code": None, "why": seen.raw})
-        return seen.status in FINAL
+                write_whole(self.path / EXIT, {"code": None, "why": answer.raw})
+        return answer.status in FINAL
 
     def cancel(self, remains: Remains) -> str | None:
         """Ask the pilot to end; say why that cannot be, or `None`. Its keeper does the waiting."""
-        launched = self._open_launch()
+        record = self._open_launch()
         try:
-            is_over = launched is not None and not _is_locked(launched)
+            is_over = record is not None and try_lock(record, LOCK_SH)
             if is_over and self._end() is not None:
                 return None
             if not self.path.is_dir():
                 return "there is no such process here"
             self._note_cancellation()
-            launch = None if launched is None else read_launch(launched)
+            launch = None if record is None else read_launch(record)
         finally:
-            if launched is not None:
-                os.close(launched)
+            if record is not None:
+                os.close(record)
         if launch is None or not send(launch.pid, SIGTERM, launch.is_alive):
             remains.kill(self.stamp)
         return None
@@ -150,12 +150,3 @@ class Folder:
 
     def _end(self) -> dict[str, Any] | None:
         return read_end(self.path / EXIT)
-
-
-def _is_locked(descriptor: int) -> bool:
-    """Return whether a keeper holds the lock. Asking with a shared lock, nobody blocks another."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False

@@ -62,7 +62,7 @@ LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Identity:
+class FolderIdentity:
     """Which folder this is, and on which host it was made."""
 
     id: str
@@ -70,14 +70,14 @@ class Identity:
     machine: str
 
 
-class Place:
+class CEFolder:
     """The folder of one CE."""
 
     def __init__(self, ce: str, options: LocalOptions, means: Means) -> None:
         self.ce = ce
         self.folder = means.home.absolute() / "local" / safe_name(ce)
         self.host = socket.gethostname()
-        self._wanted = options.host
+        self._chosen_host = options.host
         self._uow = means.uow
 
     def reach(self) -> Path:
@@ -97,20 +97,20 @@ class Place:
                 insert_new(tx, local_hosts, ce=self.ce, **self._values(identity))
                 self._check(self._claim(tx), identity)
             elif claim.folder_id != identity.id:
-                mine = update(local_hosts).where(local_hosts.c.ce == self.ce)
-                tx.execute(mine.values(self._values(identity)))
+                change = update(local_hosts).where(local_hosts.c.ce == self.ce)
+                tx.execute(change.values(self._values(identity)))
         return self.folder
 
-    def _values(self, identity: Identity) -> dict[str, str]:
+    def _values(self, identity: FolderIdentity) -> dict[str, str]:
         return {"folder_id": identity.id, "host": self.host, "folder": str(self.folder)}
 
     def _claim(self, tx: Transaction) -> Any:
         return tx.execute(select(local_hosts).where(local_hosts.c.ce == self.ce)).one_or_none()
 
-    def _check(self, claim: Any, identity: Identity | None) -> None:
-        if self._wanted not in (None, self.host):
-            raise self._elsewhere(self._wanted)
-        chosen = self._wanted is not None
+    def _check(self, claim: Any, identity: FolderIdentity | None) -> None:
+        if self._chosen_host not in (None, self.host):
+            raise self._elsewhere(self._chosen_host)
+        chosen = self._chosen_host is not None
         if identity is not None and not chosen and not self._is_here(identity):
             raise self._elsewhere(identity.host)  # a folder that several hosts share
         if claim is None or (identity is not None and identity.id == claim.folder_id):
@@ -121,30 +121,30 @@ class Place:
         raise self._elsewhere(claim.host, f"in {claim.folder}")
 
     def _elsewhere(self, host: str | None, *where: str) -> Unavailable:
-        told = " ".join([f"its processes are on host {host}", *where])
-        return Unavailable(self.ce, told, f"this is {self.host}, {self.folder}")
+        place = " ".join([f"its processes are on host {host}", *where])
+        return Unavailable(self.ce, place, f"this is {self.host}, {self.folder}")
 
-    def _is_here(self, identity: Identity) -> bool:
+    def _is_here(self, identity: FolderIdentity) -> bool:
         # A host may be renamed; where its installation has an id, that one counts.
         machine = machine_id()
         if machine and identity.machine:
             return machine == identity.machine
         return identity.host == self.host
 
-    def _identity(self) -> Identity | None:
+    def _identity(self) -> FolderIdentity | None:
         try:
-            return Identity(**json.loads((self.folder / IDENTITY).read_bytes()))
+            return FolderIdentity(**json.loads((self.folder / IDENTITY).read_bytes()))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
             raise Unavailable(self.ce, f"{self.folder / IDENTITY} cannot be read") from error
 
-    def _make(self) -> Identity:
+    def _make(self) -> FolderIdentity:
         self.folder.parent.parent.mkdir(parents=True, exist_ok=True)
         for folder in (self.folder.parent, self.folder):
             folder.mkdir(mode=0o700, exist_ok=True)
-        found = self._identity()
-        if found is None:
+        identity = self._identity()
+        if identity is None:
             # Linked, not renamed: of several workers that come first, one gives the identity.
             draft = self.folder / f"{IDENTITY}-{secrets.token_hex(8)}"
             new = {"id": secrets.token_hex(16), "host": self.host, "machine": machine_id()}
@@ -152,10 +152,10 @@ class Place:
             with suppress(FileExistsError):
                 os.link(draft, self.folder / IDENTITY)
             draft.unlink()
-            found = self._identity()
-        if found is None:
+            identity = self._identity()
+        if identity is None:
             raise Unavailable(self.ce, f"{self.folder} vanished")
-        return found
+        return identity
 
 
 def safe_name(ce: str) -> str:
@@ -169,7 +169,7 @@ def safe_name(ce: str) -> str:
 def machine_id() -> str:
     """Name this installation of the operating system; empty where it has no name."""
     try:
-        found = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+        text = Path("/etc/machine-id").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""
-    return found if re.fullmatch("[0-9a-f]{32}", found) else ""
+    return text if re.fullmatch("[0-9a-f]{32}", text) else ""

@@ -1,4 +1,4 @@
-"""What a CE of the back-end local may be told."""
+"""The options of a CE of the back-end local."""
 
 from typing import Annotated
 
@@ -43,7 +43,7 @@ LocalEnvironment = Annotated[Environment, AfterValidator(_check_variables)]
 
 
 class LocalOptions(Options):
-    """What a CE of this back-end may be told."""
+    """The options of a CE of this back-end."""
 
     command: LocalScript | LocalProgram = SLEEPER
     """What a pilot runs whose VO has no payload: a line for /bin/sh, or a list of words."""

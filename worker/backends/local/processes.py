@@ -1,5 +1,6 @@
 """Signals to processes of pilots, and to nobody else: a pid may by now be another process's."""
 
+import fcntl
 import os
 import signal
 from collections.abc import Callable
@@ -13,6 +14,18 @@ from worker.backends.local.keeper.process import boot_id, start_ticks
 STAMP_VARIABLE = "PILOTAGE_STAMP"
 
 
+def try_lock(descriptor: int, kind: int) -> bool:
+    """Lock a file, if no lock that is held forbids it; return whether it is locked now.
+
+    With a shared lock, those who only ask do not block each other.
+    """
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def is_alive(pid: int, ticks: int, boot: str) -> bool:
     """Return whether the process that had this pid, start time and boot still runs."""
     return boot == boot_id() and start_ticks(pid) == ticks
@@ -20,21 +33,21 @@ def is_alive(pid: int, ticks: int, boot: str) -> bool:
 
 def send(pid: int, number: signal.Signals, is_it: Callable[[], bool]) -> bool:
     """Signal a process if it is the one that is meant; return whether it was there."""
-    held = None
+    handle = None
     try:
         # What this refers to stays the same process, whatever becomes of the pid.
-        held = _hold(pid)
+        handle = _hold(pid)
         if not is_it():
             return False
-        if held is None:
+        if handle is None:
             os.kill(pid, number)
         else:
-            signal.pidfd_send_signal(held, number)
+            signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:
         return False
     finally:
-        if held is not None:
-            os.close(held)
+        if handle is not None:
+            os.close(handle)
     return True
 
 
@@ -65,14 +78,14 @@ class Remains:
 
     @cached_property
     def _by_stamp(self) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {}
+        processes: dict[str, list[int]] = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
             stamp = _stamp_of(int(entry.name))
             if stamp is not None:
-                found.setdefault(stamp, []).append(int(entry.name))
-        return found
+                processes.setdefault(stamp, []).append(int(entry.name))
+        return processes
 
 
 def _has_stamp(pid: int, stamp: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from worker.backends import json_text
 from worker.backends.local.processes import is_alive
-from worker.backends.plain_files import open_plain
+from worker.backends.outputs import open_plain
 
 LONGEST = 1 << 16
 """Bytes of a record; a keeper writes a few hundred."""

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from worker.backends.local.keeper.files import DRAFT
-from worker.backends.local.keeper.pilot import Order, Task
+from worker.backends.local.keeper.pilot import Start, Submission
+from worker.backends.local.processes import try_lock
 from worker.domain.errors import Unavailable
 from worker.domain.secrets import end_of
 
@@ -40,19 +41,19 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
 
 
 def patience(orders: int) -> int:
-    """Say how long a launcher may take over so many pilots."""
+    """Return the seconds that a launcher may take over this number of pilots."""
     return PATIENCE + PATIENCE * orders // 1000
 
 
-def launch(ce: str, task: Task, orders: Sequence[Order]) -> list[dict[str, Any]]:
+def launch(ce: str, submission: Submission, orders: Sequence[Start]) -> list[dict[str, Any]]:
     """Start pilots; an answer for each, but for those of which nothing is known."""
-    request = {**task._asdict(), "orders": [order._asdict() for order in orders]}
-    place = Path(task.place)
+    request = {**submission._asdict(), "orders": [order._asdict() for order in orders]}
+    place = Path(submission.place)
     with _alone(ce, place) as lock:
         for draft in place.glob(f"{DRAFT}*"):
             shutil.rmtree(draft, ignore_errors=True)
-        said, problem = _run(json.dumps(request).encode(), lock, task.patience)
-    answers = list(_parse(said))
+        text, problem = _run(json.dumps(request).encode(), lock, submission.patience)
+    answers = list(_parse(text))
     if not answers:
         raise Unavailable(ce, "the launcher did not answer", end_of(problem, 1000))
     return answers
@@ -65,12 +66,9 @@ def is_launching(place: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not try_lock(lock, fcntl.LOCK_SH)
     finally:
         os.close(lock)
-    return False
 
 
 @contextmanager
@@ -78,21 +76,13 @@ def _alone(ce: str, place: Path) -> Iterator[int]:
     lock = os.open(place / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         give_up = time.monotonic() + TURN
-        while not _taken(lock):
+        while not try_lock(lock, fcntl.LOCK_EX):
             if time.monotonic() > give_up:
                 raise Unavailable(ce, "another submission is under way")
             time.sleep(0.01)
         yield lock
     finally:
         os.close(lock)
-
-
-def _taken(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _run(request: bytes, lock: int, limit: int) -> tuple[bytes, str]:
@@ -109,19 +99,19 @@ def _run(request: bytes, lock: int, limit: int) -> tuple[bytes, str]:
     )
     with process:
         try:
-            said, problem = process.communicate(request, timeout=limit)
+            text, problem = process.communicate(request, timeout=limit)
         except subprocess.TimeoutExpired as late:
             process.kill()
             return late.stdout or b"", f"it took longer than {limit} s"
-    return said, problem.decode(errors="replace")
+    return text, problem.decode(errors="replace")
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: environ[name] for name in _PASSED_ON if name in environ}
 
 
-def _parse(said: bytes) -> Iterator[dict[str, Any]]:
-    for line in said.splitlines():
+def _parse(lines: bytes) -> Iterator[dict[str, Any]]:
+    for line in lines.splitlines():
         # The last line may be half a line, if the launcher was stopped.
         with suppress(ValueError):
             yield json.loads(line)

@@ -1,4 +1,4 @@
-"""The CE's desk: which orders it takes, what it says of a job, and what a cancellation does.
+"""The answers of the CE: the orders that it takes, the state of a job, the end of a cancelled one.
 
 All is pure; the driver reads and writes the world.
 """
@@ -26,25 +26,25 @@ def judge(
 ) -> tuple[list[Order], list[Receipt]]:
     """Part orders in those that are accepted and refusals of the others."""
     accepted: list[Order] = []
-    refused: list[Receipt] = []
+    refusals: list[Receipt] = []
     for order in orders:
-        no = _refusal(order, reply)
-        if no is None and room is not None and len(accepted) >= room:
-            no = Receipt(
+        refusal = _refusal(order, reply)
+        if refusal is None and room is not None and len(accepted) >= room:
+            refusal = Receipt(
                 stamp=order.stamp,
                 refused=Cause.QUOTA,
                 raw="QOS_MAX_JOBS",
                 reason="no more jobs of this user are allowed",
             )
-        if no is None:
+        if refusal is None:
             accepted.append(order)
         else:
-            refused.append(no)
-    return accepted, refused
+            refusals.append(refusal)
+    return accepted, refusals
 
 
 def receipt(order: Order, handle: str, reply: Reply) -> Receipt:
-    """Say that an order was accepted."""
+    """Return the receipt of an order that was accepted."""
     return Receipt(
         stamp=order.stamp,
         handle=handle,
@@ -63,12 +63,12 @@ def is_known(job: SimJob, now: datetime, reply: Reply, options: SimOptions) -> b
 
 
 def observe(job: SimJob, handle: str, now: datetime, reply: Reply, seed: int) -> Observed:
-    """Say what a job is doing."""
+    """Return what a job is doing."""
     life = job.life
     raw = life.word_at(now)
-    strange = reply.faults.get(Fault.STRANGE_WORD)
-    if strange is not None and strange.hits(job.stamp):
-        raw = one_line(strange.settings.word)
+    strange_word = reply.faults.get(Fault.STRANGE_WORD)
+    if strange_word is not None and strange_word.hits(job.stamp):
+        raw = one_line(strange_word.settings.word)
     status, cause = states.meaning(raw)
     is_over = life.is_over(now)
     started_at = life.started_by(now)
@@ -80,8 +80,8 @@ def observe(job: SimJob, handle: str, now: datetime, reply: Reply, seed: int) ->
         raw=raw,
         reason=_reason(job.stamp, raw, reply),
         exit_code=life.exit_code if is_over else None,
-        started_at=_told(started_at, reply),
-        ended_at=_told(life.ends_at if is_over else None, reply),
+        started_at=_skewed(started_at, reply),
+        ended_at=_skewed(life.ends_at if is_over else None, reply),
         node=None if started_at is None else node_of(job.stamp, seed),
     )
 
@@ -121,7 +121,7 @@ def _reason(stamp: str, raw: str, reply: Reply) -> str | None:
     return states.REASONS.get(raw)
 
 
-def _told(moment: datetime | None, reply: Reply) -> datetime | None:
+def _skewed(moment: datetime | None, reply: Reply) -> datetime | None:
     skewed = reply.faults.get(Fault.SKEWED)
     if moment is None or skewed is None:
         return moment

@@ -36,92 +36,77 @@ class SimDriver:
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Send pilots."""
-        with self._world() as tx:
-            memory.queue_up(tx, self.ce.name)
-            # Read after the wait: a job is never older than a listing that lacks it.
-            now = self.means.now()
-            reply = self._reply(tx, now)
+        with self._call(is_alone=True) as (tx, now, reply):
             reply.turn_away_submission()
             reply.check_credential({order.vo for order in orders})
             receipts = self._accept(tx, orders, now, reply)
-        reply.deliver_receipts()
+        reply.lose_receipts()
         return reply.part_of(receipts)
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """Ask after jobs."""
-        with self._world() as tx:
-            now = self.means.now()
-            reply = self._reply(tx, now)
-            known = self._known(tx, jobs, now, reply)
-        reply.deliver()
-        out = reply.locked_out()
-        seen = [
-            answers.observe(one, job.handle, now, reply, self.options.seed) if one else _absent(job)
-            for job, one in known
-            if one is None or one.vo != out
+        with self._call() as (tx, now, reply):
+            lookups = self._look_up(tx, jobs, now, reply)
+        locked_out = reply.locked_out()
+        observations = [
+            answers.observe(one, job.handle, now, reply, self.options.seed)
+            if one
+            else Observed(stamp=job.stamp, handle=job.handle, absent=True)
+            for job, one in lookups
+            if one is None or one.vo != locked_out
         ]
-        return reply.part_of(seen)
+        return reply.part_of(observations)
 
     def find(self) -> Listing:
         """List every job with a stamp of ours at this place."""
         as_of = self.means.now()
-        with self._world() as tx:
-            memory.queue_up(tx, self.ce.name)
-            reply = self._reply(tx, as_of)
+        with self._call(as_of, is_alone=True) as (tx, _, reply):
             listed = memory.not_ended_by(tx, self.place, self._ago(as_of, self.options.keep_listed))
-            out = reply.locked_out()
+            locked_out = reply.locked_out()
             # A CE shows to each VO its own jobs. Whose they are is asked of our own table: a VO
             # of which the CE has no job was shown that, too.
-            shown = None if out is None else frozenset(vos.names(tx)) - {out}
-        reply.deliver()
-        seen = [
+            shown_vos = None if locked_out is None else frozenset(vos.names(tx)) - {locked_out}
+        observations = [
             answers.observe(job, _handle(job.id), as_of, reply, self.options.seed)._replace(
-                ce=self._told_ce(job)
+                ce=job.ce if self.options.tells_ce else None
             )
             for job in listed
-            if answers.is_known(job, as_of, reply, self.options) and job.vo != out
+            if answers.is_known(job, as_of, reply, self.options) and job.vo != locked_out
         ]
         return Listing(
-            jobs=reply.part_of_listing(seen),
+            jobs=reply.part_of_listing(observations),
             complete=reply.is_complete(),
             as_of=as_of,
-            vos=shown,
+            vos=shown_vos,
         )
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Ask the CE to end jobs."""
-        with self._world() as tx:
-            now = self.means.now()
-            reply = self._reply(tx, now)
-            known = self._known(tx, jobs, now, reply)
-            out = reply.locked_out()
-            mine = [one for _, one in known if one is not None and one.vo != out]
-            memory.change(tx, answers.ended(mine, now))
-        reply.deliver()
-        ended = {one.id for one in mine}
+        with self._call() as (tx, now, reply):
+            lookups = self._look_up(tx, jobs, now, reply)
+            locked_out = reply.locked_out()
+            to_end = [one for _, one in lookups if one is not None and one.vo != locked_out]
+            memory.change(tx, answers.ended(to_end, now))
+        ended = {one.id for one in to_end}
         return reply.part_of(
             [
                 Cancelled(stamp=job.stamp, accepted=True)
                 if one is not None and one.id in ended
                 else Cancelled(stamp=job.stamp, accepted=False, reason=_why_not(one))
-                for job, one in known
+                for job, one in lookups
             ]
         )
 
     def output(self, job: Job) -> Output:
         """Fetch what a pilot wrote."""
-        with self._world() as tx:
-            now = self.means.now()
-            reply = self._reply(tx, now)
-            [(_, known)] = self._known(tx, [job], now, reply)
-        reply.deliver()
-        return output.of(known, now, self.options) if known else Output(text="")
+        with self._call() as (tx, now, reply):
+            [(_, sim_job)] = self._look_up(tx, [job], now, reply)
+        return output.of(sim_job, now, self.options) if sim_job else Output(text="")
 
     def hello(self) -> str:
-        """Say who answers."""
-        with self._world() as tx:
-            reply = self._reply(tx, self.means.now())
-        reply.deliver()
+        """Reach the CE, and return its kind and capacity."""
+        with self._call():
+            pass
         return f"a simulated CE of capacity {self.ce.capacity}"
 
     def _accept(
@@ -130,8 +115,8 @@ class SimDriver:
         room = None
         if self.options.max_jobs is not None:
             room = max(0, self.options.max_jobs - memory.count_live(tx, self.ce.name, now))
-        taken = orders[: round(len(orders) * reply.accepted_share())]
-        accepted, refused = answers.judge(taken, room, reply)
+        arrived = orders[: round(len(orders) * reply.accepted_share())]
+        accepted, refused = answers.judge(arrived, room, reply)
         rate = self.options.success_rate
         rate = self.ce.success_rate if rate is None else rate
         jobs = [answers.new_job(order, self.options, rate, now, reply.faults) for order in accepted]
@@ -140,50 +125,50 @@ class SimDriver:
         receipts = [answers.receipt(order, _handle(ids[order.stamp]), reply) for order in accepted]
         return [*receipts, *refused]
 
-    def _known(
+    def _look_up(
         self, tx: Transaction, jobs: Sequence[Job], now: datetime, reply: Reply
     ) -> list[tuple[Job, SimJob | None]]:
         """Look jobs up; `None` for those that the CE does not know."""
         ids = {job.handle: int(m[1]) for job in jobs if (m := _HANDLE.fullmatch(job.handle))}
-        found = memory.by_ids(tx, self.place, ids.values())
-        looked_up = [(job, found.get(ids.get(job.handle, 0))) for job in jobs]
-        reply.check_credential({one.vo for _, one in looked_up if one is not None})
+        stored = memory.by_ids(tx, self.place, ids.values())
+        lookups = [(job, stored.get(ids.get(job.handle, 0))) for job in jobs]
+        reply.check_credential({one.vo for _, one in lookups if one is not None})
         return [
             (job, one)
             # A handle alone is not enough: the job must carry the stamp that is asked for.
             if one and one.stamp == job.stamp and answers.is_known(one, now, reply, self.options)
             else (job, None)
-            for job, one in looked_up
+            for job, one in lookups
         ]
-
-    def _told_ce(self, job: SimJob) -> str | None:
-        return job.ce if self.options.tells_ce else None
-
-    def _reply(self, tx: Transaction, now: datetime) -> Reply:
-        active = faults.read(tx, self.ce.name, now)
-        reply = Reply(self.ce.name, self.options.call_timeout, active)
-        reply.turn_away()
-        return reply
 
     def _ago(self, now: datetime, seconds: float) -> datetime:
         return now - timedelta(seconds=min(seconds, 10**9))
 
     @contextmanager
-    def _world(self) -> Iterator[Transaction]:
-        """Open the world. If its database cannot be used, the CE cannot be reached."""
+    def _call(
+        self, now: datetime | None = None, *, is_alone: bool = False
+    ) -> Iterator[tuple[Transaction, datetime, Reply]]:
+        """Open the world for a call, and deliver its answer after the block.
+
+        If the database of the world cannot be used, the CE cannot be reached.
+        """
         try:
             with self.means.uow() as tx:
-                yield tx
+                if is_alone:
+                    memory.queue_up(tx, self.ce.name)
+                # Read after the wait: a job is never older than a listing that lacks it.
+                moment = now or self.means.now()
+                active = faults.read(tx, self.ce.name, moment)
+                reply = Reply(self.ce.name, self.options.call_timeout, active)
+                reply.turn_away()
+                yield tx, moment, reply
         except DatabaseError as error:
             raise Unavailable(self.ce.name, str(error)) from error
+        reply.deliver()
 
 
 def _handle(number: int) -> str:
     return f"sim-{number}"
-
-
-def _absent(job: Job) -> Observed:
-    return Observed(stamp=job.stamp, handle=job.handle, absent=True)
 
 
 def _why_not(job: SimJob | None) -> str:

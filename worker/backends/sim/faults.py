@@ -19,7 +19,7 @@ from worker.backends.sim.kinds import (
     WHOLE_CALL,
     Active,
     Fault,
-    Settings,
+    FaultSettings,
     keys,
     read_settings,
 )
@@ -35,7 +35,7 @@ __all__ = [
     "WHOLE_CALL",
     "Active",
     "Fault",
-    "Settings",
+    "FaultSettings",
     "active",
     "keys",
     "read",
@@ -66,23 +66,23 @@ def switch_on(
     moment = now or datetime.now(UTC)
     if until is not None and until <= max(moment, since or moment):
         raise Invalid("until", f"{until} is over before it begins")
-    made = Active(
+    new = Active(
         fault=kind, rate=rate, settings=read_settings(kind, settings), since=since, until=until
     )
     with uow() as tx:
-        _store(tx, ce, made)
+        _store(tx, ce, new)
         if since is None or since <= moment:
-            _strike_all(tx, ce, made, moment)
-    return made
+            _strike_all(tx, ce, new, moment)
+    return new
 
 
 def switch_off(uow: UnitOfWork, ce: str, fault: str | None = None) -> list[Fault]:
     """Switch a fault off, or all of them; return which were on."""
-    gone = delete(sim_faults).where(_FAULT.ce == ce).returning(_FAULT.fault)
+    query = delete(sim_faults).where(_FAULT.ce == ce).returning(_FAULT.fault)
     if fault is not None:
-        gone = gone.where(_FAULT.fault == _named(fault))
+        query = query.where(_FAULT.fault == _named(fault))
     with uow() as tx:
-        return sorted(Fault(word) for word in tx.execute(gone).scalars())
+        return sorted(Fault(word) for word in tx.execute(query).scalars())
 
 
 def active(uow: UnitOfWork, ce: str, now: datetime | None = None) -> list[Active]:
@@ -94,39 +94,39 @@ def active(uow: UnitOfWork, ce: str, now: datetime | None = None) -> list[Active
 def read(tx: Transaction, ce: str, now: datetime) -> Mapping[Fault, Active]:
     """Read the faults that a CE has at a moment, in the order of the enumeration."""
     query = select(sim_faults).where(_FAULT.ce == ce)
-    found = {row.fault: row for row in tx.execute(query)}
+    stored = {row.fault: row for row in tx.execute(query)}
     return {
         fault: Active(
             fault=fault,
             rate=row.rate,
-            settings=Settings(**row.settings),
+            settings=FaultSettings(**row.settings),
             since=row.since,
             until=row.until,
         )
-        for fault, row in ((fault, found.get(fault)) for fault in Fault)
+        for fault, row in ((fault, stored.get(fault)) for fault in Fault)
         if row
         and (row.since is None or row.since <= now)
         and (row.until is None or now < row.until)
     }
 
 
-def _store(tx: Transaction, ce: str, made: Active) -> None:
-    tx.execute(delete(sim_faults).where(_FAULT.ce == ce, _FAULT.fault == made.fault))
+def _store(tx: Transaction, ce: str, active: Active) -> None:
+    tx.execute(delete(sim_faults).where(_FAULT.ce == ce, _FAULT.fault == active.fault))
     values = {
         "ce": ce,
-        "fault": made.fault,
-        "rate": made.rate,
-        "settings": made.settings.model_dump(mode="json"),
-        "since": made.since,
-        "until": made.until,
+        "fault": active.fault,
+        "rate": active.rate,
+        "settings": active.settings.model_dump(mode="json"),
+        "since": active.since,
+        "until": active.until,
     }
     tx.execute(insert(sim_faults).values(values))
 
 
-def _strike_all(tx: Transaction, ce: str, made: Active, now: datetime) -> None:
-    if made.fault in WHOLE_CALL:
+def _strike_all(tx: Transaction, ce: str, active: Active, now: datetime) -> None:
+    if active.fault in WHOLE_CALL:
         return
-    jobs = [(job, strike(job, made, now)) for job in memory.not_ended_by(tx, (ce,), now)]
+    jobs = [(job, strike(job, active, now)) for job in memory.not_ended_by(tx, (ce,), now)]
     memory.change(tx, [struck for job, struck in jobs if struck != job])
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a simulated CE: the faults, and what each may be told."""
+"""What can be wrong with a simulated CE: the faults, and the settings of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,8 +61,8 @@ TEXT = r"^[^\x00]*$"
 """A text that PostgreSQL can keep."""
 
 
-class Settings(Table):
-    """What a fault may be told."""
+class FaultSettings(Table):
+    """The settings of a fault."""
 
     seconds: float = Field(default=60, ge=0, le=10**9)
     """How long it takes, or lasts, or is off."""
@@ -108,7 +108,7 @@ DEFAULTS: Mapping[Fault, Mapping[str, Any]] = MappingProxyType(
         Fault.STRANGE_WORD: {"word": "LIMBO"},
     }
 )
-"""What each fault may be told besides `stamps`, and what holds if it is not."""
+"""The settings of each fault besides `stamps`, and what holds if it is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,26 +117,26 @@ class Active:
 
     fault: Fault
     rate: float = 1.0
-    settings: Settings = field(default_factory=Settings)
+    settings: FaultSettings = field(default_factory=FaultSettings)
     since: datetime | None = None
     until: datetime | None = None
 
     def hits(self, stamp: str) -> bool:
         """Return whether it strikes a pilot; for the same pilot always the same."""
-        wanted = self.settings.stamps
-        return (not wanted or stamp in wanted) and lot(self.fault, stamp) < self.rate
+        stamps = self.settings.stamps
+        return (not stamps or stamp in stamps) and lot(self.fault, stamp) < self.rate
 
 
 def keys(fault: Fault) -> list[str]:
-    """Name what a fault may be told."""
-    known = list(DEFAULTS.get(fault, {}))
-    return known if fault in WHOLE_CALL else [*known, "stamps"]
+    """Name the settings that a fault takes."""
+    names = list(DEFAULTS.get(fault, {}))
+    return names if fault in WHOLE_CALL else [*names, "stamps"]
 
 
-def read_settings(fault: Fault, given: Mapping[str, Any]) -> Settings:
-    """Read what a fault is told, or say in one line what is wrong with it."""
-    for key in given:
+def read_settings(fault: Fault, values: Mapping[str, Any]) -> FaultSettings:
+    """Read the settings of a fault, or refuse them in one line."""
+    for key in values:
         if key not in keys(fault):
             raise Invalid(f"setting {key!r} of fault {fault}", nearest(key, keys(fault)))
-    settings = {**DEFAULTS.get(fault, {}), **given}
-    return read_options(Settings, settings, f"fault {fault}", "setting")
+    settings = {**DEFAULTS.get(fault, {}), **values}
+    return read_options(FaultSettings, settings, f"fault {fault}", "setting")

@@ -23,7 +23,7 @@ NODES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Life:
+class JobLife:
     """When a job starts and ends, and how. Without a start it never runs, without an end it stays.
 
     From `stopped_at` to `restarts_at` it waits again.
@@ -65,7 +65,7 @@ def draw_life(
     stamp: str,
     now: datetime,
     forced: Cause | None = None,
-) -> Life:
+) -> JobLife:
     """Decide the life of a job that is accepted now; the same stamp meets the same fate."""
     chance = Random(f"{options.seed}:{stamp}")  # noqa: S311 - dice, not a secret
     # All dice are thrown whatever happens, so one option does not change what another decides.
@@ -75,13 +75,13 @@ def draw_life(
     [drawn] = chance.choices(list(options.failures), list(options.failures.values()))
     if forced is None and luck < success_rate:
         begin = now + queue
-        return Life(starts_at=begin, ends_at=begin + run, exit_code=0)
+        return JobLife(starts_at=begin, ends_at=begin + run, exit_code=0)
     cause = forced or drawn
     end = ENDS[cause]
     if cause is Cause.NEVER_STARTED:
-        return Life(ends_at=now + queue, fate=end.word)
+        return JobLife(ends_at=now + queue, fate=end.word)
     had = end.earliest + (end.latest - end.earliest) * share
-    return Life(
+    return JobLife(
         starts_at=now + queue,
         ends_at=now + queue + run * had,
         fate=end.word,
@@ -89,20 +89,20 @@ def draw_life(
     )
 
 
-def end_now(life: Life, fate: str, now: datetime) -> Life:
+def end_now(life: JobLife, fate: str, now: datetime) -> JobLife:
     """End a job that is not over; one that had not started never does."""
     started = life.starts_at if life.starts_at and life.starts_at <= now else None
     return replace(life, starts_at=started, ends_at=now, fate=fate, exit_code=None)
 
 
-def hold(life: Life, now: datetime) -> Life:
+def hold(life: JobLife, now: datetime) -> JobLife:
     """Keep a job from starting, for ever. One that has started runs on."""
     if life.starts_at is not None and life.starts_at <= now:
         return life
     return replace(life, starts_at=None, ends_at=None)
 
 
-def requeue(life: Life, at: datetime, seconds: float) -> Life:
+def requeue(life: JobLife, at: datetime, seconds: float) -> JobLife:
     """Stop a running job at a moment; it starts again later and runs as long as it would have."""
     if life.word_at(at) != states.RUNNING:
         return life
@@ -111,7 +111,7 @@ def requeue(life: Life, at: datetime, seconds: float) -> Life:
     return replace(life, stopped_at=at, restarts_at=at + pause, ends_at=ends_at)
 
 
-def midway(life: Life) -> datetime | None:
+def midway(life: JobLife) -> datetime | None:
     """Return the middle of the time that a job runs."""
     if life.starts_at is None or life.ends_at is None:
         return life.starts_at

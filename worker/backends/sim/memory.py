@@ -32,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 
-from worker.backends.sim.life import Life
+from worker.backends.sim.life import JobLife
 from worker.db import locks
 from worker.db.rows import encode, rows
 from worker.db.tables import NAMING
@@ -82,7 +82,7 @@ sim_faults = Table(
 
 
 _JOB = sim_jobs.c
-_LIFE = tuple(one.name for one in fields(Life))
+_LIFE = tuple(one.name for one in fields(JobLife))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class SimJob:
     vo: str
     accepted_at: datetime
     visible_at: datetime
-    life: Life
+    life: JobLife
     forgotten_at: datetime | None = None
     id: int = 0
     ce: str = ""
@@ -113,15 +113,15 @@ def queue_up(tx: Transaction, ce: str) -> None:
 
 
 def add(tx: Transaction, ce: str, jobs: Sequence[SimJob], now: datetime) -> dict[str, int]:
-    """Take jobs; return the id of each stamp's."""
+    """Add jobs; return the id of each by its stamp."""
     if not jobs:
         return {}
     names = ("stamp", "vo", "visible_at", "forgotten_at", *_LIFE)
     data = (
         (job.stamp, job.vo, job.visible_at, job.forgotten_at, *_lived(job.life)) for job in jobs
     )
-    made = tx.execute(_add(tx.dialect), {**encode(names, data), "ce": ce, "now": now})
-    return {row.stamp: row.id for row in made}
+    result = tx.execute(_add(tx.dialect), {**encode(names, data), "ce": ce, "now": now})
+    return {row.stamp: row.id for row in result}
 
 
 def count_live(tx: Transaction, ce: str, now: datetime) -> int:
@@ -132,9 +132,9 @@ def count_live(tx: Transaction, ce: str, now: datetime) -> int:
 
 def by_ids(tx: Transaction, ces: Collection[str], ids: Iterable[int]) -> dict[int, SimJob]:
     """Read jobs by their ids, if they are of these CEs."""
-    found = tx.execute(_by_ids(tx.dialect), encode(("id",), ([i] for i in ids))).mappings()
+    result = tx.execute(_by_ids(tx.dialect), encode(("id",), ([i] for i in ids))).mappings()
     # In the query, the CE would lead SQLite to walk all its jobs once for each id.
-    return {row["id"]: _job(row) for row in found if row["ce"] in ces}
+    return {row["id"]: _job(row) for row in result if row["ce"] in ces}
 
 
 def not_ended_by(tx: Transaction, ces: Collection[str], moment: datetime) -> list[SimJob]:
@@ -164,13 +164,13 @@ def clear(tx: Transaction, ce: str, before: datetime, limit: int = 10_000) -> No
     tx.execute(delete(sim_jobs).where(_JOB.id.in_(old)))
 
 
-def _lived(life: Life) -> list[Any]:
+def _lived(life: JobLife) -> list[Any]:
     return [getattr(life, name) for name in _LIFE]
 
 
 def _job(row: Any) -> SimJob:
     own = {one.name: row[one.name] for one in fields(SimJob) if one.name != "life"}
-    return SimJob(life=Life(**{name: row[name] for name in _LIFE}), **own)
+    return SimJob(life=JobLife(**{name: row[name] for name in _LIFE}), **own)
 
 
 def _not_ended_by(moment: datetime) -> Any:
@@ -178,10 +178,7 @@ def _not_ended_by(moment: datetime) -> Any:
 
 
 _LIFE_TYPES: dict[str, Any] = {
-    "starts_at": UtcDateTime,
-    "stopped_at": UtcDateTime,
-    "restarts_at": UtcDateTime,
-    "ends_at": UtcDateTime,
+    **dict.fromkeys(("starts_at", "stopped_at", "restarts_at", "ends_at"), UtcDateTime),
     "fate": Text,
     "exit_code": Integer,
 }
@@ -209,8 +206,8 @@ def _add(dialect: str) -> Executable:
 
 @cache
 def _by_ids(dialect: str) -> Select[Any]:
-    wanted = rows(dialect, id=Integer)
-    return select(sim_jobs).join_from(sim_jobs, wanted, _JOB.id == wanted.c.id)
+    ids_given = rows(dialect, id=Integer)
+    return select(sim_jobs).join_from(sim_jobs, ids_given, _JOB.id == ids_given.c.id)
 
 
 @cache

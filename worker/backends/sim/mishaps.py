@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from worker.backends.sim import states
 from worker.backends.sim.kinds import Active, Fault
-from worker.backends.sim.life import Life, draw_life, end_now, hold, midway, requeue
+from worker.backends.sim.life import JobLife, draw_life, end_now, hold, midway, requeue
 from worker.backends.sim.memory import SimJob
 from worker.backends.sim.options import SimOptions
 from worker.domain.ce_answers import Order
@@ -29,7 +29,7 @@ def new_job(
     faults: Mapping[Fault, Active],
 ) -> SimJob:
     """Decide the life of a job that is accepted now."""
-    struck = {fault: one for fault, one in faults.items() if one.hits(order.stamp)}
+    struck = {fault: active for fault, active in faults.items() if active.hits(order.stamp)}
     forced = next((cause for fault, cause in FORCED.items() if fault in struck), None)
     life = draw_life(options, success_rate, order.stamp, now, forced)
     if Fault.HOLDS in struck:
@@ -39,14 +39,14 @@ def new_job(
     delay = options.visibility_delay
     if Fault.LATE in struck:
         delay = max(delay, struck[Fault.LATE].settings.seconds)
-    forgets = struck.get(Fault.FORGETS)
+    forgotten = struck.get(Fault.FORGETS)
     return SimJob(
         stamp=order.stamp,
         vo=order.vo,
         accepted_at=now,
         visible_at=now + timedelta(seconds=delay),
         life=life,
-        forgotten_at=now if forgets and forgets.settings.for_ever else None,
+        forgotten_at=now if forgotten and forgotten.settings.for_ever else None,
     )
 
 
@@ -59,7 +59,7 @@ def strike(job: SimJob, active: Active, now: datetime) -> SimJob:
     return replace(job, life=_struck(job.life, active, now))
 
 
-def _struck(life: Life, active: Active, now: datetime) -> Life:
+def _struck(life: JobLife, active: Active, now: datetime) -> JobLife:
     match active.fault:
         case Fault.HOLDS:
             return hold(life, now)
@@ -73,6 +73,6 @@ def _struck(life: Life, active: Active, now: datetime) -> Life:
             return life
 
 
-def _requeue_midway(life: Life, seconds: float) -> Life:
+def _requeue_midway(life: JobLife, seconds: float) -> JobLife:
     moment = midway(life)
     return life if moment is None else requeue(life, moment, seconds)

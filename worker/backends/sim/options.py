@@ -1,4 +1,4 @@
-"""What a simulated CE may be told."""
+"""The options of a simulated CE."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -25,7 +25,7 @@ class Spread(Described):
 
 
 class SimOptions(Options):
-    """What a CE of this back-end may be told."""
+    """The options of a CE of this back-end."""
 
     queue_time: float = Field(default=20, ge=0, allow_inf_nan=False)
     """Seconds that a job waits before it starts, in the mean."""

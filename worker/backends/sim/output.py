@@ -39,8 +39,8 @@ def _lines(job: SimJob, now: datetime, options: SimOptions) -> Iterator[str]:
         yield f"work item {number} of {options.output_lines} is done"
     if job.life.ends_at is not None and job.life.is_over(now):
         word = job.life.fate
-        said = states.REASONS.get(word, "nothing is left to do")
-        yield f"{job.life.ends_at:%Y-%m-%d %H:%M:%S}Z pilot ends: {word}, {said}"
+        reason = states.REASONS.get(word, "nothing is left to do")
+        yield f"{job.life.ends_at:%Y-%m-%d %H:%M:%S}Z pilot ends: {word}, {reason}"
 
 
 def _progress(job: SimJob, started: datetime, now: datetime) -> float:

@@ -27,10 +27,10 @@ class Reply:
         self.ce = ce
         self.timeout = timeout
         self.faults = {
-            fault: one
-            for fault, one in faults.items()
+            fault: active
+            for fault, active in faults.items()
             # Whether a fault strikes a call is chance; which pilots it strikes is not.
-            if fault not in WHOLE_CALL or random.random() < one.rate  # noqa: S311
+            if fault not in WHOLE_CALL or random.random() < active.rate  # noqa: S311
         }
 
     def turn_away(self) -> None:
@@ -53,9 +53,9 @@ class Reply:
 
     def check_credential(self, vos: set[str]) -> None:
         """Refuse a call on behalf of nobody but a VO whose credential has expired."""
-        out = self.locked_out()
-        if out is not None and vos == {out}:
-            raise CredentialProblem(self.ce, f"the credential of VO {out} has expired")
+        locked_out = self.locked_out()
+        if locked_out is not None and vos == {locked_out}:
+            raise CredentialProblem(self.ce, f"the credential of VO {locked_out} has expired")
 
     def accepted_share(self) -> float:
         """Return the share of a submission that gets through."""
@@ -72,9 +72,8 @@ class Reply:
         if Fault.UNREADABLE in self.faults:
             raise Unreadable(NONSENSE, self.ce, "it answered something that is not its language")
 
-    def deliver_receipts(self) -> None:
-        """Bring the answer to a submission home, unless it is lost."""
-        self.deliver()
+    def lose_receipts(self) -> None:
+        """Lose the answer to a submission, if it is to be lost."""
         if Fault.LOSES_REPLY in self.faults:
             raise Unavailable(self.ce, "connection reset before the reply")
 
@@ -88,8 +87,8 @@ class Reply:
     def part_of_listing(self, answers: Sequence[Answer]) -> list[Answer]:
         """Leave out what the CE leaves out of a listing."""
         cut = self.faults.get(Fault.TRUNCATES)
-        kept = self.part_of(answers)
-        return self._without(kept, cut.settings.share) if cut else kept
+        answered = self.part_of(answers)
+        return self._without(answered, cut.settings.share) if cut else answered
 
     def is_complete(self) -> bool:
         """Return whether a listing has every job of those that it is about."""

@@ -2,25 +2,17 @@
 
 from pathlib import Path
 
-from worker.backends.contract import Backend, Driver, Means
+from worker.backends.contract import Backend
 from worker.backends.slurm.memory import metadata
 from worker.backends.slurm.options import SlurmOptions
 from worker.db.chains import Chain
-from worker.domain.ce import CE
-
-
-def _driver(ce: CE, options: SlurmOptions, means: Means) -> Driver:
-    # Most commands speak to no CE: the driver is imported by those that do.
-    from worker.backends.slurm.driver import SlurmDriver
-
-    return SlurmDriver(ce, options, means)
-
+from worker.plugins import on_first_use
 
 BACKEND = Backend(
     name="slurm",
     about="Jobs of a Slurm cluster, by its own programs, here or on a login node.",
     options=SlurmOptions,
-    driver=_driver,
+    driver=on_first_use("worker.backends.slurm.driver", "SlurmDriver"),
     chain=Chain(
         name="slurm",
         tables=("slurm_clusters", "slurm_cancellations"),

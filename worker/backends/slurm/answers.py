@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from worker.backends.slurm.names import Named, Names, ce_of, harmless, numbers
+from worker.backends.slurm.names import Names, SlurmJobName, ce_of, harmless, numbers
 from worker.backends.slurm.states import by_exit, is_failure, meaning
 from worker.domain.ce_answers import Observed
 from worker.domain.errors import Unreadable
@@ -33,10 +33,10 @@ _SHOWN = 2000
 _NO_NODES = ("", "N/A", "(null)", "None assigned")
 
 
-_Told = tuple[
+_Values = tuple[
     str, str, int | None, int | None, datetime | None, datetime | None, str | None, str | None
 ]
-"""What a line says of all its elements: state, reason, code, signal, start, end, nodes, CE."""
+"""What holds for all elements of a line: state, reason, code, signal, start, end, nodes, CE."""
 
 
 class Shortened(Unreadable):
@@ -73,15 +73,15 @@ class Row(NamedTuple):
         return self.code is None and is_failure(self.state)
 
     def with_exit(self, exits: Mapping[str, tuple[int, int]]) -> "Row":
-        """Add the exit code and the signal, if they were told."""
+        """Return it with its exit code and signal, if they are among these."""
         if not self.lacks_exit or self.handle not in exits:
             return self
         code, signal = exits[self.handle]
         return self._replace(code=code, signal=signal)
 
     def observed(self) -> Observed:
-        """Say it in our words."""
-        status, cause, raw, reason, exit_code, has_started, is_final = _say(
+        """Return it in our words."""
+        status, cause, raw, reason, exit_code, has_started, is_final = _meaning_of(
             self.state, self.reason, self.code, self.signal
         )
         return Observed(
@@ -100,7 +100,7 @@ class Row(NamedTuple):
         )
 
 
-class _Said(NamedTuple):
+class _Meaning(NamedTuple):
     """A state in our words: the same for all jobs of which Slurm says the same."""
 
     status: Status | None
@@ -113,7 +113,7 @@ class _Said(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _say(state: str, reason: str, code: int | None, signal: int | None) -> _Said:
+def _meaning_of(state: str, reason: str, code: int | None, signal: int | None) -> _Meaning:
     status, cause = meaning(state)
     reason = "" if reason in ("None", "N/A") else reason
     if status is Status.FAILED and cause is None:
@@ -124,7 +124,7 @@ def _say(state: str, reason: str, code: int | None, signal: int | None) -> _Said
         exit_code = 0
     elif status is Status.FAILED:
         exit_code = code_of(signal) if cause is Cause.SIGNAL and signal else code or None
-    return _Said(
+    return _Meaning(
         status,
         cause,
         harmless(state) or "nothing",
@@ -135,83 +135,83 @@ def _say(state: str, reason: str, code: int | None, signal: int | None) -> _Said
     )
 
 
-def queue_rows(said: str, names: Names) -> list[Row]:
+def queue_rows(text: str, names: Names) -> list[Row]:
     """Read what squeue said of our jobs. Another job may be named as nobody can foresee."""
     rows = []
     count = QUEUE_FORMAT.count(FIELD) + 1
-    for fields in _records(said):
+    for fields in _records(text):
         if len(fields) != count:
             continue
         array, element, state, name, reason, begin, end, comment, nodes, _ = fields
         named = names.read(name)
         if named is not None:
             times = _moment(begin), _moment(end)
-            told = (state, reason, None, None, *times, _nodes(nodes), ce_of(comment))
-            rows += _rows(named, array, element, told)
+            values = (state, reason, None, None, *times, _nodes(nodes), ce_of(comment))
+            rows += _rows(named, array, element, values)
     return rows
 
 
-def exits(said: str) -> dict[str, tuple[int, int]]:
+def exits(text: str) -> dict[str, tuple[int, int]]:
     """Read what squeue said of jobs that failed: the exit code and the signal of each."""
-    found = {}
-    for fields in _records(said):
+    codes = {}
+    for fields in _records(text):
         if len(fields) < EXITS_FORMAT.count(FIELD):
             continue
-        array, element, written = (field.strip() for field in fields[:3])
-        wait = _number(written)
+        array, element, wait_status = (field.strip() for field in fields[:3])
+        wait = _number(wait_status)
         if wait is not None:
             handle = array if _number(element) is None else f"{array}_{element}"
-            found[handle] = (wait >> 8 & 0xFF, wait & 0x7F)
-    return found
+            codes[handle] = (wait >> 8 & 0xFF, wait & 0x7F)
+    return codes
 
 
-def _records(said: str) -> list[list[str]]:
+def _records(text: str) -> list[list[str]]:
     """Part squeue's answer in records and fields, or find that it is not whole."""
-    records = _after_header(said, _QUEUE_HEADER).split(RECORD)
+    records = _after_header(text, _QUEUE_HEADER).split(RECORD)
     if records.pop().strip():
-        raise Unreadable(end_of(said, _SHOWN), "squeue", "its answer is cut short")
+        raise Unreadable(end_of(text, _SHOWN), "squeue", "its answer is cut short")
     return [record.lstrip("\n").split(FIELD) for record in records[1:]]
 
 
-def history_rows(said: str, names: Names) -> list[Row]:
+def history_rows(text: str, names: Names) -> list[Row]:
     """Read what sacct said; an array that nobody has taken apart is a row for each element."""
-    lines = _after_header(said, "JobID" + FIELD).split("\n")
+    lines = _after_header(text, "JobID" + FIELD).split("\n")
     if lines.pop().strip():
-        raise Unreadable(end_of(said, _SHOWN), "sacct", "its answer is cut short")
+        raise Unreadable(end_of(text, _SHOWN), "sacct", "its answer is cut short")
     rows: list[Row] = []
     for line in lines[1:]:
         fields = line.split(FIELD)
         if len(fields) == HISTORY_FORMAT.count(",") + 1:
             job, state, ended, begin, end, reason, nodes, name, comment = fields
-            named, found = names.read(name), _JOB.fullmatch(job)
-            if named is not None and found is not None:
+            named, match = names.read(name), _JOB.fullmatch(job)
+            if named is not None and match is not None:
                 times = _moment(begin), _moment(end)
-                told = (state, reason, *_exit(ended), *times, _nodes(nodes), ce_of(comment))
-                rows += _rows(named, found[1], found[2] or found[3] or "", told)
+                values = (state, reason, *_exit(ended), *times, _nodes(nodes), ce_of(comment))
+                rows += _rows(named, match[1], match[2] or match[3] or "", values)
     return rows
 
 
-def _after_header(said: str, header: str) -> str:
+def _after_header(text: str, header: str) -> str:
     """Leave out what a login shell or a wrapper said before."""
-    begin = said.find(header)
+    begin = text.find(header)
     if begin < 0:
-        raise Unreadable(said[:_SHOWN], "Slurm's answer has no header")
-    return said[begin:]
+        raise Unreadable(text[:_SHOWN], "Slurm's answer has no header")
+    return text[begin:]
 
 
-def _rows(named: Named, array: str, elements: str, told: _Told) -> list[Row]:
+def _rows(named: SlurmJobName, array: str, elements: str, values: _Values) -> list[Row]:
     """Make a row for each element that a line is about; one without any is a job of its own, or an
     array as a whole.
     """
     index = _number(elements)
     if index is not None:
-        return [Row(f"{array}_{index}", named.stamp(index), array, index, *told)]
+        return [Row(f"{array}_{index}", named.stamp(index), array, index, *values)]
     if elements in ("", "N/A"):
-        return [Row(array, named.stamp(None), array, None, *told)]
+        return [Row(array, named.stamp(None), array, None, *values)]
     indices = numbers(elements)
     if not indices:
         raise Shortened(elements[:_SHOWN], f"array {array}")
-    return [Row(f"{array}_{index}", named.stamp(index), array, index, *told) for index in indices]
+    return [Row(f"{array}_{index}", named.stamp(index), array, index, *values) for index in indices]
 
 
 def _exit(written: str) -> tuple[int | None, int | None]:

@@ -7,27 +7,19 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from worker.backends.remembered import Remembered
 from worker.backends.shell import Completed
-from worker.backends.slurm.answers import (
-    EXITS_FORMAT,
-    FIELD,
-    HISTORY_FORMAT,
-    QUEUE_FORMAT,
-    Row,
-    Shortened,
-    exits,
-    history_rows,
-    queue_rows,
-)
+from worker.backends.slurm import answers
+from worker.backends.slurm.answers import FIELD, Row, Shortened
 from worker.backends.slurm.errors import is_trouble, problem, refusal
 from worker.backends.slurm.names import Names
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.reach import ASKING, SENDING, Reach
 from worker.domain.errors import Refused, Unavailable, Unreadable
 
-KNOWN_FOR = 600.0
+KEPT_FOR = 600.0
 """Seconds."""
 
 
@@ -42,7 +34,7 @@ class About:
     accounting: bool
 
 
-clusters = Remembered[tuple[object, ...], About](KNOWN_FOR)
+clusters = Remembered[tuple[object, ...], About](KEPT_FOR)
 
 
 def recall(options: SlurmOptions, ask: Callable[[], About]) -> About:
@@ -55,31 +47,23 @@ def remember(options: SlurmOptions, about: About) -> About:
     return clusters.put(_line(options), about)
 
 
-def read_about(said: str) -> About:
+def read_about(text: str) -> About:
     """Read the controller's configuration as scontrol shows it."""
-    found = dict(re.findall(r"^(\w+)\s*= (.*?)\s*$", said, re.MULTILINE))
+    values = dict(re.findall(r"^(\w+)\s*= (.*?)\s*$", text, re.MULTILINE))
     try:
         return About(
-            name=found["ClusterName"],
-            version=found["SLURM_VERSION"],
-            array_size=int(found["MaxArraySize"]),
-            forget_after=int(found["MinJobAge"].split()[0]),
-            accounting=not found["AccountingStorageType"].endswith(("none", "(null)")),
+            name=values["ClusterName"],
+            version=values["SLURM_VERSION"],
+            array_size=int(values["MaxArraySize"]),
+            forget_after=int(values["MinJobAge"].split()[0]),
+            accounting=not values["AccountingStorageType"].endswith(("none", "(null)")),
         )
     except (KeyError, ValueError) as error:
-        raise Unreadable(said[:2000], "scontrol show config", str(error)) from error
+        raise Unreadable(text[:2000], "scontrol show config", str(error)) from error
 
 
-def _line(options: SlurmOptions) -> tuple[object, ...]:
-    """Return by what way a cluster is reached: the same way leads to the same cluster."""
-    return (
-        options.ssh,
-        options.ssh_port,
-        options.ssh_config,
-        options.programs,
-        options.slurm_conf,
-        options.cluster,
-    )
+_line = attrgetter("ssh", "ssh_port", "ssh_config", "programs", "slurm_conf", "cluster")
+"""By what way a cluster is reached: the same way leads to the same cluster."""
 
 
 LONGEST_LIST = 60_000
@@ -87,7 +71,7 @@ LONGEST_LIST = 60_000
 _JOB_ID = re.compile(r"^([0-9]+)(?:;\S*)?$", re.MULTILINE)
 
 
-class Client:
+class SlurmClient:
     """Slurm's programs, for as long as one call may take."""
 
     def __init__(self, reach: Reach, options: SlurmOptions, names: Names, until: float) -> None:
@@ -115,8 +99,8 @@ class Client:
 
     def exits(self) -> dict[str, tuple[int, int]]:
         """Return the exit code and the signal of the jobs that failed and are still known."""
-        words = ["--me", "--all", "--array", "--states=FAILED", f"--Format={EXITS_FORMAT}"]
-        return exits(self._ask("squeue", *self._clusters(), *words).stdout)
+        words = ["--me", "--all", "--array", "--states=FAILED", f"--Format={answers.EXITS_FORMAT}"]
+        return answers.exits(self._ask("squeue", *self._clusters(), *words).stdout)
 
     def history(self, arrays: Iterable[str]) -> list[Row]:
         """List what accounting knows of these jobs, with all elements of an array."""
@@ -145,35 +129,37 @@ class Client:
 
     def cancel(self, ids: Iterable[str]) -> Completed:
         """Cancel jobs; a job that has ended or is not known is no error."""
-        said, code = "", 0
-        for some in _chunks(ids):
-            done = self._run("scancel", *self._clusters(), *some)
+        stderr, code = "", 0
+        for ids_of_chunk in _chunks(ids):
+            done = self._run("scancel", *self._clusters(), *ids_of_chunk)
             if done.exit_code and not _is_about_jobs(done.stderr):
                 raise problem("scancel", done)
-            said, code = said + done.stderr, code or done.exit_code
-        return Completed(stdout="", stderr=said, exit_code=code, seconds=0)
+            stderr, code = stderr + done.stderr, code or done.exit_code
+        return Completed(stdout="", stderr=stderr, exit_code=code, seconds=0)
 
-    def shell(self, script: str, *words: str, said: str = "") -> str:
+    def shell(self, script: str, *words: str, stdin: str = "") -> str:
         """Run a small script of ours where the files of the pilots are."""
-        done = self._run("sh", "-c", script, "sh", *words, said=said)
+        done = self._run("sh", "-c", script, "sh", *words, stdin=stdin)
         if done.exit_code != 0:
             raise problem("sh", done)
         return done.stdout
 
     def _queue(self, *more: str) -> list[Row]:
         # Without --array the elements of an array that wait share a line.
-        words = ["--me", "--all", "--states=all", f"--format={QUEUE_FORMAT}", *more]
-        return queue_rows(self._ask("squeue", *self._clusters(), *words).stdout, self._names)
+        words = ["--me", "--all", "--states=all", f"--format={answers.QUEUE_FORMAT}", *more]
+        return answers.queue_rows(
+            self._ask("squeue", *self._clusters(), *words).stdout, self._names
+        )
 
     def _history(self, what: str) -> list[Row]:
         words = [
             "--allocations",
             "--parsable2",
             f"--delimiter={FIELD}",
-            f"--format={HISTORY_FORMAT}",
+            f"--format={answers.HISTORY_FORMAT}",
         ]
-        said = self._ask("sacct", *self._clusters(), *words, what).stdout
-        return history_rows(said, self._names)
+        text = self._ask("sacct", *self._clusters(), *words, what).stdout
+        return answers.history_rows(text, self._names)
 
     def _ask(self, program: str, *words: str) -> Completed:
         done = self._run(program, *words)
@@ -181,9 +167,9 @@ class Client:
             raise problem(program, done)
         return done
 
-    def _run(self, program: str, *words: str, said: str = "") -> Completed:
+    def _run(self, program: str, *words: str, stdin: str = "") -> Completed:
         env = {**ASKING, **self._configuration()}
-        return self._reach.run([program, *words], env, said, self._left(program))
+        return self._reach.run([program, *words], env, stdin, self._left(program))
 
     def _left(self, program: str) -> float:
         left = self._until - time.monotonic()
@@ -195,15 +181,15 @@ class Client:
         return [f"--clusters={self._options.cluster}"] if self._options.cluster else []
 
     def _configuration(self) -> Mapping[str, str]:
-        given = self._options.slurm_conf
-        return {"SLURM_CONF": given} if given else {}
+        path = self._options.slurm_conf
+        return {"SLURM_CONF": path} if path else {}
 
 
-def _is_about_jobs(said: str) -> bool:
+def _is_about_jobs(stderr: str) -> bool:
     """Return whether the controller answered, if only that it knows no such job."""
-    return bool(said.strip()) and all(
+    return bool(stderr.strip()) and all(
         "Invalid job id" in line or "already completing" in line or "denied" in line
-        for line in said.splitlines()
+        for line in stderr.splitlines()
         if line.strip()
     )
 

@@ -5,16 +5,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from worker.backends.contract import Means
-from worker.backends.identities import Answer, Answers, Identity, Shares, identities
+from worker.backends.identities import Answer, Answers, Identity, Shares, identities, in_one_list
 from worker.backends.slurm import look, submit
-from worker.backends.slurm.client import About, Client, recall, remember
+from worker.backends.slurm.client import About, SlurmClient, recall, remember
 from worker.backends.slurm.errors import last_line
 from worker.backends.slurm.memory import Memory
 from worker.backends.slurm.names import Names, spans
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.output import Files
 from worker.backends.slurm.reach import reach_as
-from worker.backends.slurm.submit import Desk
+from worker.backends.slurm.submit import ArraySender
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 
@@ -35,12 +35,12 @@ class SlurmDriver:
         """Submit an array for each group of pilots that differ in their number only."""
         shares = Shares(orders)
 
-        def send(client: Client, identity: Identity) -> list[Receipt]:
-            desk = Desk(client, self.ce.name, self.names, self.options)
-            return desk.send(submit.batches(shares.of(identity), self._array_size(client)))
+        def send(client: SlurmClient, identity: Identity) -> list[Receipt]:
+            sender = ArraySender(client, self.ce.name, self.names, self.options)
+            return sender.send(submit.batches(shares.of(identity), self._array_size(client)))
 
         answers = self._ask(shares.vos, send)
-        receipts = [one for some in answers.or_raise() for one in some]
+        receipts = in_one_list(answers)
         for vo, problem in answers.problems.items():
             log.warning("%s: nothing was answered for %s: %s", self.ce.name, vo, problem)
         return [*receipts, *answers.refusals(orders)]
@@ -48,8 +48,9 @@ class SlurmDriver:
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """Ask the controller for all our jobs, and accounting for those that it lacks."""
         shares = Shares(jobs)
-        answers = self._ask(shares.vos, lambda client, who: self._look(client).at(shares.of(who)))
-        return [one for some in answers.or_raise() for one in some]
+        return in_one_list(
+            self._ask(shares.vos, lambda client, who: self._look(client).at(shares.of(who)))
+        )
 
     def find(self) -> Listing:
         """List all jobs of this CE that Slurm knows."""
@@ -60,40 +61,40 @@ class SlurmDriver:
         complete = all(whole for _, whole in lists)
         if complete and not answers.problems:
             self.memory.listed(as_of)
-        jobs = {job.handle: job for found, _ in lists for job in found}
+        jobs = {job.handle: job for listed, _ in lists for job in listed}
         return Listing(jobs=list(jobs.values()), complete=complete, as_of=as_of, vos=answers.vos())
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
         """Cancel them, whole arrays by their elements; it is remembered before it is asked."""
-        known = [job for job in jobs if look.parts(job.handle)]
+        valid = [job for job in jobs if look.parts(job.handle)]
         cancelled = [
             _not_cancelled(job, "the cluster has no such job")
             for job in jobs
             if not look.parts(job.handle)
         ]
-        if not known:
+        if not valid:
             return cancelled
-        shares = Shares(known)
-        self.memory.cancelling(job.stamp for job in known)
+        shares = Shares(valid)
+        self.memory.cancelling(job.stamp for job in valid)
 
-        def end(client: Client, identity: Identity) -> list[Cancelled]:
-            mine = shares.of(identity)
-            said = client.cancel(_together(mine)).stderr
-            if "denied" in said:
-                return [_not_cancelled(job, last_line(said)) for job in mine]
-            return [Cancelled(stamp=job.stamp, accepted=True) for job in mine]
+        def end(client: SlurmClient, identity: Identity) -> list[Cancelled]:
+            jobs_of_identity = shares.of(identity)
+            stderr = client.cancel(_together(jobs_of_identity)).stderr
+            if "denied" in stderr:
+                return [_not_cancelled(job, last_line(stderr)) for job in jobs_of_identity]
+            return [Cancelled(stamp=job.stamp, accepted=True) for job in jobs_of_identity]
 
         answers = self._ask(shares.vos, end)
-        cancelled += [one for some in answers.or_raise() for one in some]
+        cancelled += in_one_list(answers)
         problems = answers.problems
         return cancelled + [
-            _not_cancelled(job, str(problems[job.vo])) for job in known if job.vo in problems
+            _not_cancelled(job, str(problems[job.vo])) for job in valid if job.vo in problems
         ]
 
     def output(self, job: Job) -> Output:
         """Read what a pilot wrote, if it was told to keep it."""
 
-        def read(client: Client, _: Identity) -> Output:
+        def read(client: SlurmClient, _: Identity) -> Output:
             files = self._files(client)
             return Output(text="") if files is None else files.output(job.stamp)
 
@@ -105,7 +106,7 @@ class SlurmDriver:
         if self.memory.is_tidy():
             return
 
-        def tidy(client: Client, _: Identity) -> None:
+        def tidy(client: SlurmClient, _: Identity) -> None:
             files = self._files(client)
             if files is not None:
                 files.tidy(self.options.keep_output)
@@ -128,16 +129,16 @@ class SlurmDriver:
         return ", ".join(words)
 
     def _ask(
-        self, vos: Iterable[str] | None, work: Callable[[Client, Identity], Answer]
+        self, vos: Iterable[str] | None, work: Callable[[SlurmClient, Identity], Answer]
     ) -> Answers[Answer]:
         """Do something as each identity, all within the time of one call."""
-        options, until = self.options, Client.end_of_call(self.options)
+        options, until = self.options, SlurmClient.end_of_call(self.options)
         who = identities(self.means, options.credential, vos, options.ssh_users.get)
         return who.ask(
-            lambda one: work(Client(reach_as(one, options), options, self.names, until), one)
+            lambda one: work(SlurmClient(reach_as(one, options), options, self.names, until), one)
         )
 
-    def _look(self, client: Client) -> look.Look:
+    def _look(self, client: SlurmClient) -> look.Look:
         return look.Look(
             ce=self.ce.name,
             client=client,
@@ -146,21 +147,21 @@ class SlurmDriver:
             cancelled=self.memory.cancelled,
         )
 
-    def _around(self, client: Client, since: float) -> tuple[list[Observed], bool]:
+    def _around(self, client: SlurmClient, since: float) -> tuple[list[Observed], bool]:
         cluster = self._about(client)
-        found, complete = self._look(client).around(since)
+        jobs, complete = self._look(client).around(since)
         if not cluster.accounting and self.options.output_folder is None:
             complete = self._was_watching(cluster)
-        return found, complete
+        return jobs, complete
 
-    def _files(self, client: Client) -> Files | None:
+    def _files(self, client: SlurmClient) -> Files | None:
         folder = self.options.output_folder
         return None if folder is None else Files(client, folder, self.names.prefix)
 
-    def _about(self, client: Client) -> About:
+    def _about(self, client: SlurmClient) -> About:
         return recall(self.options, client.about)
 
-    def _array_size(self, client: Client) -> int:
+    def _array_size(self, client: SlurmClient) -> int:
         size = self.options.array_size
         return self._about(client).array_size if size is None else size
 

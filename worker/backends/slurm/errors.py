@@ -59,31 +59,31 @@ def last_line(text: str) -> str:
 
 def refusal(done: Completed) -> tuple[Cause, str] | None:
     """Return why a submission was refused; `None` if it is not sure that it was."""
-    said = done.stderr
-    if _SUBMISSION not in said:
-        return (Cause.REFUSED, _first_error(said)) if _NEVER_ASKED.search(said) else None
-    told = said.rpartition(_SUBMISSION)[2]
-    if _AWAY.search(told) or _CREDENTIAL.search(told):
+    stderr = done.stderr
+    if _SUBMISSION not in stderr:
+        return (Cause.REFUSED, _first_error(stderr)) if _NEVER_ASKED.search(stderr) else None
+    text = stderr.rpartition(_SUBMISSION)[2]
+    if _AWAY.search(text) or _CREDENTIAL.search(text):
         return None
-    why = _reasons(said)
-    if _QUOTA.search(said) and not _NOT_QUOTA.search(said):
+    why = _reasons(stderr)
+    if _QUOTA.search(stderr) and not _NOT_QUOTA.search(stderr):
         return Cause.QUOTA, why
     return Cause.REFUSED, why
 
 
 def problem(program: str, done: Completed) -> BackendError:
-    """Say what is wrong with a program that did not answer."""
-    told = last_line(done.stderr).removeprefix(f"{program}: ") or f"exit code {done.exit_code}"
+    """Return the error of a program that did not answer."""
+    line = last_line(done.stderr).removeprefix(f"{program}: ") or f"exit code {done.exit_code}"
     if _NO_CONFIGURATION.search(done.stderr):
-        return NotSetUp(CONFIGURE, program, told)
+        return NotSetUp(CONFIGURE, program, line)
     # The last line may be a consequence of another one.
     if _CREDENTIAL.search(done.stderr):
-        return CredentialProblem(program, told)
+        return CredentialProblem(program, line)
     if done.exit_code in (126, 127) or _AWAY.search(done.stderr):
-        return Unavailable(program, told)
+        return Unavailable(program, line)
     if done.stderr.strip():
-        return Unavailable(program, told)
-    return Unreadable(done.stdout[:2000], program, told)
+        return Unavailable(program, line)
+    return Unreadable(done.stdout[:2000], program, line)
 
 
 def is_trouble(program: str, done: Completed) -> bool:
@@ -95,13 +95,13 @@ def is_trouble(program: str, done: Completed) -> bool:
     return done.exit_code != 0 or bool(broken)
 
 
-def _reasons(said: str) -> str:
+def _reasons(stderr: str) -> str:
     """Put together the short word of a limit or a plugin's message, and the long text."""
-    lines = [re.sub(r"^sbatch: (error: )?", "", line.strip()) for line in said.splitlines()]
-    told = [line.removeprefix(_SUBMISSION) for line in lines if line]
-    return harmless("; ".join(told[-3:]))
+    lines = [re.sub(r"^sbatch: (error: )?", "", line.strip()) for line in stderr.splitlines()]
+    words = [line.removeprefix(_SUBMISSION) for line in lines if line]
+    return harmless("; ".join(words[-3:]))
 
 
-def _first_error(said: str) -> str:
-    lines = [line for line in said.splitlines() if line.strip()]
+def _first_error(stderr: str) -> str:
+    lines = [line for line in stderr.splitlines() if line.strip()]
     return harmless(re.sub(r"^sbatch: (error: )?", "", lines[0])) if lines else ""

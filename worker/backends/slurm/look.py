@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from worker.backends.slurm.answers import Row
-from worker.backends.slurm.client import Client
+from worker.backends.slurm.client import SlurmClient
 from worker.backends.slurm.output import Files
 from worker.backends.slurm.states import is_failure, meaning
 from worker.domain.ce_answers import Job, Observed
@@ -25,11 +25,11 @@ _HANDLE = re.compile(r"([1-9][0-9]{0,17})(?:_([0-9]{1,9}))?")
 
 
 def parts(handle: str) -> tuple[str, int | None] | None:
-    """Take Slurm's id of a job apart: the array's, and the index in it."""
-    found = _HANDLE.fullmatch(handle)
-    if found is None:
+    """Split Slurm's id of a job into the array's id and the index in it."""
+    match = _HANDLE.fullmatch(handle)
+    if match is None:
         return None
-    return found[1], None if found[2] is None else int(found[2])
+    return match[1], None if match[2] is None else int(match[2])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Look:
     """One look at a cluster."""
 
     ce: str
-    client: Client
+    client: SlurmClient
     accounting: Callable[[], bool]
     files: Files | None
     cancelled: Callable[[Iterable[str]], set[str]]
@@ -45,72 +45,72 @@ class Look:
     def at(self, jobs: Sequence[Job]) -> list[Observed]:
         """Look for these jobs; one that could not be looked for everywhere is left out."""
         queue = self.client.queue()
-        seen = _by_stamp(self._told(_match(jobs, queue)))
-        rest = [job for job in jobs if job.stamp not in seen]
+        answers = _by_stamp(self._observed(_match(jobs, queue)))
+        rest = [job for job in jobs if job.stamp not in answers]
         try:
-            seen |= self._elsewhere(rest, queue)
+            answers |= self._elsewhere(rest, queue)
         except BackendError as error:
-            if not seen:
+            if not answers:
                 raise
             log.warning("only the queue could be asked: %s", error)
-        return list(seen.values())
+        return list(answers.values())
 
     def around(self, since: float) -> tuple[list[Observed], bool]:
         """Look for all jobs of the CE that there are, or ended in the last so many seconds."""
-        found = _by_handle(self._told(self._ours(self.client.queue())))
+        jobs = _by_handle(self._observed(self._ours(self.client.queue())))
         complete = True
         try:
-            found = {**self._ended(since), **found}
+            jobs = {**self._ended(since), **jobs}
         except BackendError as error:
             log.warning("only the queue could be listed: %s", error)
             complete = False
-        return list(found.values()), complete
+        return list(jobs.values()), complete
 
     def _ours(self, rows: Iterable[Row]) -> list[Row]:
         """Leave out the lines that stand for a whole array, and the jobs of other CEs."""
         return [row for row in rows if row.stamp and row.ce in (None, self.ce)]
 
-    def _told(self, found: Sequence[Row]) -> list[Observed]:
-        """Say what was found in our words. Exit codes that are lacking are asked for first; a job
+    def _observed(self, rows: Sequence[Row]) -> list[Observed]:
+        """Return jobs in our words. Exit codes that are lacking are asked for first; a job
         that was forgotten meanwhile is looked for elsewhere.
         """
-        if any(map(is_failure, {row.state for row in found if row.code is None})):
+        if any(map(is_failure, {row.state for row in rows if row.code is None})):
             exits = self.client.exits()
-            found = [row for one in found if not (row := one.with_exit(exits)).lacks_exit]
-        return [row.observed() for row in found]
+            rows = [whole for row in rows if not (whole := row.with_exit(exits)).lacks_exit]
+        return [row.observed() for row in rows]
 
     def _elsewhere(self, jobs: Sequence[Job], queue: Sequence[Row]) -> dict[str, Observed]:
-        seen: dict[str, Observed] = {}
+        answers: dict[str, Observed] = {}
         if jobs and self.accounting():
-            arrays = [found[0] for job in jobs if (found := parts(job.handle))]
+            arrays = [handle[0] for job in jobs if (handle := parts(job.handle))]
             ended = [row for row in self.client.history(arrays) if row.is_final]
-            seen |= _by_stamp(self._told(_match(jobs, ended)))
-        rest = [job for job in jobs if job.stamp not in seen]
+            answers |= _by_stamp(self._observed(_match(jobs, ended)))
+        rest = [job for job in jobs if job.stamp not in answers]
         if self.files is not None and rest:
             ends = self.files.ends([job.stamp for job in rest if parts(job.handle)])
-            seen |= {
+            answers |= {
                 job.stamp: ends[job.stamp].observed(job.handle)
                 for job in rest
                 if job.stamp in ends and ends[job.stamp].handle == job.handle
             }
-        rest = [job for job in rest if job.stamp not in seen]
-        return seen | self._gone(rest, queue)
+        rest = [job for job in rest if job.stamp not in answers]
+        return answers | self._gone(rest, queue)
 
     def _gone(self, jobs: Sequence[Job], queue: Sequence[Row]) -> dict[str, Observed]:
         if not jobs:
             return {}
-        asked = self.cancelled([job.stamp for job in jobs])
+        cancelled = self.cancelled([job.stamp for job in jobs])
         # An array whose elements were all cancelled before they started stands in one line.
         whole = {
             row.array
             for row in queue
             if row.element is None and meaning(row.state)[0] is Status.CANCELLED
         }
-        seen = {}
+        answers = {}
         for job in jobs:
-            found = parts(job.handle)
-            if job.stamp in asked or (found is not None and found[0] in whole):
-                seen[job.stamp] = Observed(
+            handle = parts(job.handle)
+            if job.stamp in cancelled or (handle is not None and handle[0] in whole):
+                answers[job.stamp] = Observed(
                     stamp=job.stamp,
                     handle=job.handle,
                     status=Status.CANCELLED,
@@ -118,42 +118,42 @@ class Look:
                     reason="it was cancelled before it started",
                 )
             else:
-                seen[job.stamp] = Observed(stamp=job.stamp, handle=job.handle, absent=True)
-        return seen
+                answers[job.stamp] = Observed(stamp=job.stamp, handle=job.handle, absent=True)
+        return answers
 
     def _ended(self, since: float) -> dict[str, Observed]:
         if self.accounting():
             ended = [row for row in self.client.history_since(since) if row.is_final]
-            return _by_handle(self._told(self._ours(ended)))
+            return _by_handle(self._observed(self._ours(ended)))
         if self.files is None:
             return {}
         ends = self.files.ends_since(since)
         return {end.handle: end.observed(end.handle) for end in ends.values()}
 
 
-def _by_stamp(seen: Iterable[Observed]) -> dict[str, Observed]:
-    return {one.stamp: one for one in seen}
+def _by_stamp(answers: Iterable[Observed]) -> dict[str, Observed]:
+    return {one.stamp: one for one in answers}
 
 
-def _by_handle(seen: Iterable[Observed]) -> dict[str, Observed]:
-    return {one.handle: one for one in seen}
+def _by_handle(answers: Iterable[Observed]) -> dict[str, Observed]:
+    return {one.handle: one for one in answers}
 
 
 def _match(jobs: Sequence[Job], rows: Iterable[Row]) -> list[Row]:
-    """Find jobs by their id, or by their stamp where the id is none of Slurm's.
+    """Match jobs by their id, or by their stamp where the id is none of Slurm's.
 
     An id whose job has another name is another job: a cluster may count from 1 again.
     """
-    known = {row.handle: row for row in rows}
-    found = []
+    by_handle = {row.handle: row for row in rows}
+    matches = []
     odd = set()
     for job in jobs:
-        row = known.get(job.handle)
+        row = by_handle.get(job.handle)
         if row is None:
             if parts(job.handle) is None:
                 odd.add(job.stamp)
         elif row.stamp == job.stamp:
-            found.append(row)
+            matches.append(row)
     if odd:
-        found += [row for row in known.values() if row.stamp in odd]
-    return found
+        matches += [row for row in by_handle.values() if row.stamp in odd]
+    return matches

@@ -7,6 +7,7 @@ it is in no list and in no history. Only that we asked tells it from a job that 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import (
@@ -58,6 +59,10 @@ OVERLAP = timedelta(hours=1)
 USES = 5
 """So many listings begin at one moment before a later one is taken: a listing that was made and
 never recorded costs nothing."""
+NOTHING_YET = SimpleNamespace(
+    history_from=None, history_next=None, history_uses=0, listed_at=None, tidied_at=None
+)
+"""What is remembered of a cluster that was never listed."""
 TIDY_EVERY = timedelta(hours=1)
 KEEP_CANCELLATIONS = timedelta(days=30)
 
@@ -72,21 +77,20 @@ class Memory:
 
     def history_from(self) -> datetime:
         """Return from when on the history is to be listed now."""
-        row = self._row()
-        begin = row.history_from if row is not None else None
+        begin = self._row().history_from
         return begin - OVERLAP if begin is not None else self._now() - FIRST_LOOK
 
     def listed_at(self) -> datetime | None:
         """Return when all jobs were last listed."""
-        row = self._row()
-        return None if row is None else row.listed_at
+        moment: datetime | None = self._row().listed_at
+        return moment
 
     def listed(self, as_of: datetime) -> None:
         """Remember a complete listing."""
         row = self._row()
-        uses = 1 if row is None else row.history_uses + 1
+        uses = row.history_uses + 1
         values: dict[str, Any] = {"listed_at": as_of, "history_uses": uses}
-        if row is None or row.history_next is None:
+        if row.history_next is None:
             values["history_next"] = as_of
         elif uses >= USES:
             values |= {"history_from": row.history_next, "history_next": as_of, "history_uses": 0}
@@ -94,47 +98,45 @@ class Memory:
 
     def is_tidy(self) -> bool:
         """Return whether what is no longer needed was removed not long ago."""
-        row = self._row()
-        if row is None or row.tidied_at is None:
-            return False
-        return bool(self._now() - row.tidied_at < TIDY_EVERY)
+        tidied_at = self._row().tidied_at
+        return tidied_at is not None and self._now() - tidied_at < TIDY_EVERY
 
     def tidied(self) -> None:
         """Forget old cancellations, and remember that it was done."""
         old = self._now() - KEEP_CANCELLATIONS
         with self._uow() as tx:
-            mine = delete(slurm_cancellations).where(slurm_cancellations.c.ce == self._ce)
-            tx.execute(mine.where(slurm_cancellations.c.asked_at < old))
+            query = delete(slurm_cancellations).where(slurm_cancellations.c.ce == self._ce)
+            tx.execute(query.where(slurm_cancellations.c.asked_at < old))
         self._set(tidied_at=self._now())
 
     def cancelling(self, stamps: Iterable[str]) -> None:
         """Remember that these are about to be cancelled; of what was before, the first counts."""
-        given = encode(("stamp",), [(stamp,) for stamp in sorted(set(stamps))])
+        data = encode(("stamp",), [(stamp,) for stamp in sorted(set(stamps))])
         with self._uow() as tx:
             common = {"ce": self._ce, "asked_at": self._now()}
-            tx.execute(_insert_cancellations(tx.dialect), {**given, **common})
+            tx.execute(_insert_cancellations(tx.dialect), {**data, **common})
 
     def cancelled(self, stamps: Iterable[str]) -> set[str]:
         """Return which of these it was asked to cancel."""
-        given = encode(("stamp",), [(stamp,) for stamp in stamps])
+        data = encode(("stamp",), [(stamp,) for stamp in stamps])
         with self._uow() as tx:
-            wanted = rows(tx.dialect, stamp=Text)
+            stamps_asked = rows(tx.dialect, stamp=Text)
             query = select(slurm_cancellations.c.stamp).where(
                 slurm_cancellations.c.ce == self._ce,
-                slurm_cancellations.c.stamp == wanted.c.stamp,
+                slurm_cancellations.c.stamp == stamps_asked.c.stamp,
             )
-            return set(tx.execute(query, given).scalars())
+            return set(tx.execute(query, data).scalars())
 
     def _row(self) -> Any:
         with self._uow() as tx:
             query = select(slurm_clusters).where(slurm_clusters.c.ce == self._ce)
-            return tx.execute(query).one_or_none()
+            return tx.execute(query).one_or_none() or NOTHING_YET
 
     def _set(self, **values: Any) -> None:
-        mine = update(slurm_clusters).where(slurm_clusters.c.ce == self._ce)
+        change = update(slurm_clusters).where(slurm_clusters.c.ce == self._ce)
         with self._uow() as tx:
             insert_new(tx, slurm_clusters, ce=self._ce)
-            tx.execute(mine.values(**values))
+            tx.execute(change.values(**values))
 
 
 @cache

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from worker.backends.ranges import ranges
 from worker.domain.pilot import GROUP_LENGTH, GROUP_SIZE, numbered
 from worker.domain.texts import one_line
 
@@ -44,7 +45,7 @@ class Names:
         """Name a job of its own."""
         return f"{self.prefix}-{group}.{number}"
 
-    def read(self, name: str) -> "Named | None":
+    def read(self, name: str) -> "SlurmJobName | None":
         """Read a name, if it is one of ours."""
         return _read(self.prefix, name)
 
@@ -61,7 +62,7 @@ def ce_of(comment: str) -> str | None:
     return match["ce"] if match is not None else None
 
 
-class Named(NamedTuple):
+class SlurmJobName(NamedTuple):
     """What the name of a job of ours tells."""
 
     group: str
@@ -77,38 +78,32 @@ class Named(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _read(prefix: str, name: str) -> Named | None:
+def _read(prefix: str, name: str) -> SlurmJobName | None:
     begin = f"{prefix}-"
-    found = _NAME.fullmatch(name, len(begin)) if name.startswith(begin) else None
-    if found is None:
+    match = _NAME.fullmatch(name, len(begin)) if name.startswith(begin) else None
+    if match is None:
         return None
-    number = None if found["number"] is None else int(found["number"])
-    return Named(found["group"], int(found["offset"] or 0), number)
+    number = None if match["number"] is None else int(match["number"])
+    return SlurmJobName(match["group"], int(match["offset"] or 0), number)
 
 
 def spans(numbers: list[int]) -> str:
     """Write numbers as Slurm does: 0-3,7,9-12."""
-    pieces: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if pieces and pieces[-1][1] == number - 1:
-            pieces[-1][1] = number
-        else:
-            pieces.append([number, number])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in pieces)
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges(numbers))
 
 
 def numbers(written: str) -> list[int]:
     """Read numbers as Slurm writes them, `0-3,7%5` or `0-8:2`; nothing if it left some out."""
-    found: list[int] = []
+    values: list[int] = []
     for piece in written.partition("%")[0].split(","):
-        read = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?", piece)
-        if read is None:
+        match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?", piece)
+        if match is None:
             return []
-        first, last, step = int(read[1]), int(read[2] or read[1]), int(read[3] or 1)
+        first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
         if last - first > 1000 * GROUP_SIZE or step < 1:
             return []
-        found += range(first, last + 1, step)
-    return found
+        values += range(first, last + 1, step)
+    return values
 
 
 def harmless(text: str) -> str:

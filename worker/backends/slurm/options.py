@@ -1,4 +1,4 @@
-"""What a CE of this back-end may be told.
+"""The options of a CE of this back-end.
 
 Every value becomes one word of a command line or one quoted word of a script; none can become
 another option, directive or command.
@@ -27,11 +27,11 @@ _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@%+:-]*")
 
 
 def _extra(word: str) -> str:
-    found = _EXTRA.fullmatch(check_printable(word))
-    if found is None:
+    match = _EXTRA.fullmatch(check_printable(word))
+    if match is None:
         raise ValueError(f"write {word!r} as --name or --name=value")
     # sbatch takes the beginning of a name for the name.
-    taken = [name for name in OURS if name.startswith(found[1])]
+    taken = [name for name in OURS if name.startswith(match[1])]
     if taken:
         raise ValueError(f"--{taken[0]} is not for you to say")
     return word
@@ -50,7 +50,7 @@ User = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length
 
 
 class SlurmOptions(Options):
-    """What a CE of this back-end may be told."""
+    """The options of a CE of this back-end."""
 
     command: Script | Program = SLEEPER
     """What a pilot runs if its VO has no script of its own: a text for /bin/sh, or one that begins

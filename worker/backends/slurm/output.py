@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from worker.backends.outputs import SHOWN
-from worker.backends.slurm.client import Client
+from worker.backends.slurm.client import SlurmClient
 from worker.backends.slurm.states import by_exit
 from worker.domain.ce_answers import Observed, Output
 from worker.domain.errors import Unreadable
@@ -76,7 +76,7 @@ _END = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class End:
+class PilotEnd:
     """How a pilot ended, as its own script wrote it down."""
 
     stamp: str
@@ -86,7 +86,7 @@ class End:
     ended_at: datetime
 
     def observed(self, handle: str) -> Observed:
-        """Say it in our words."""
+        """Return it in our words."""
         cause, reason = by_exit(self.code, None) if self.code else (None, None)
         return Observed(
             stamp=self.stamp,
@@ -104,27 +104,27 @@ class End:
 class Files:
     """The folder of one installation at one cluster."""
 
-    def __init__(self, client: Client, folder: str, prefix: str) -> None:
+    def __init__(self, client: SlurmClient, folder: str, prefix: str) -> None:
         self._client = client
         self._where = (folder, prefix)
 
-    def ends(self, stamps: Iterable[str]) -> dict[str, End]:
+    def ends(self, stamps: Iterable[str]) -> dict[str, PilotEnd]:
         """Read how these pilots ended, as far as they wrote it down."""
-        asked = "".join(f"{_path(stamp)}\n" for stamp in stamps)
-        return _read(self._client.shell(_READ_ENDS, *self._where, said=asked))
+        paths = "".join(f"{_path(stamp)}\n" for stamp in stamps)
+        return _read(self._client.shell(_READ_ENDS, *self._where, stdin=paths))
 
-    def ends_since(self, seconds: float) -> dict[str, End]:
+    def ends_since(self, seconds: float) -> dict[str, PilotEnd]:
         """List the pilots that ended in the last so many seconds."""
         minutes = int(seconds // 60) + 2
         return _read(self._client.shell(_LIST_ENDS, *self._where, str(minutes)))
 
     def output(self, stamp: str) -> Output:
         """Read what a pilot wrote; of a long text the middle is left out."""
-        said = self._client.shell(_OUTPUT, *self._where, _path(stamp), str(SHOWN))
-        found = re.search("\x1e([0-9]+)\x1f", said)
-        if found is None:
+        text = self._client.shell(_OUTPUT, *self._where, _path(stamp), str(SHOWN))
+        match = re.search("\x1e([0-9]+)\x1f", text)
+        if match is None:
             return Output(text="")
-        text, left_out = said[found.end() :], int(found[1]) - 2 * SHOWN
+        text, left_out = text[match.end() :], int(match[1]) - 2 * SHOWN
         if left_out <= 0:
             return Output(text=text)
         head, _, tail = text.partition("\x1e\x1f")
@@ -140,21 +140,21 @@ def _path(stamp: str) -> str:
     return f"{group_and_number(stamp)[0]}/{stamp}"
 
 
-def _read(said: str) -> dict[str, End]:
-    if said.endswith("none\n"):
+def _read(text: str) -> dict[str, PilotEnd]:
+    if text.endswith("none\n"):
         return {}  # there is no such folder yet
-    if not said.endswith("done\n"):
-        raise Unreadable(end_of(said, 2000), "the list of ends is cut short")
+    if not text.endswith("done\n"):
+        raise Unreadable(end_of(text, 2000), "the list of ends is cut short")
     ends = {}
     # No other character ends a line: a pilot may write any of them into its own.
-    for line in said.split("\n"):
-        found = _END.fullmatch(line)
-        if found is not None and found["stamp"].startswith(found["group"]):
-            ends[found["stamp"]] = End(
-                stamp=found["stamp"],
-                handle=found["handle"],
-                code=int(found["code"]),
-                begun_at=datetime.fromtimestamp(int(found["begun"]), UTC),
-                ended_at=datetime.fromtimestamp(int(found["ended"]), UTC),
+    for line in text.split("\n"):
+        match = _END.fullmatch(line)
+        if match is not None and match["stamp"].startswith(match["group"]):
+            ends[match["stamp"]] = PilotEnd(
+                stamp=match["stamp"],
+                handle=match["handle"],
+                code=int(match["code"]),
+                begun_at=datetime.fromtimestamp(int(match["begun"]), UTC),
+                ended_at=datetime.fromtimestamp(int(match["ended"]), UTC),
             )
     return ends

@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from worker.backends.identities import Identity
 from worker.backends.shell import STANDARD_PATH, Completed, clean_environment, run
@@ -28,9 +27,9 @@ ASKING = {
     # Without it a long list of array elements ends in three dots.
     "SLURM_BITSTR_LEN": "0",
 }
-"""What a program that answers questions is told."""
+"""The environment of a program that answers questions."""
 SENDING = {"LANG": "C.UTF-8"}
-"""What sbatch is told; pilots inherit it."""
+"""The environment of sbatch; pilots inherit it."""
 
 LIMIT = 64 * 2**20
 """Bytes of an answer: some hundred thousand jobs."""
@@ -47,16 +46,7 @@ _LONGEST_SOCKET = 80
 """ssh adds a few characters, and the kernel takes 107."""
 
 
-class Reach(Protocol):
-    """Where the programs are run."""
-
-    def run(
-        self, words: Sequence[str], env: Mapping[str, str], said: str, seconds: float
-    ) -> Completed:
-        """Run a program to its end; `Unavailable` or `CredentialProblem` if it was not reached."""
-
-
-def reach_as(identity: Identity, options: SlurmOptions) -> Reach:
+def reach_as(identity: Identity, options: SlurmOptions) -> "Reach":
     """Return where programs are run for the VOs of an identity."""
     if options.ssh is None:
         return Here(options)
@@ -72,28 +62,28 @@ class Here:
         self._folder = options.programs
 
     def run(
-        self, words: Sequence[str], env: Mapping[str, str], said: str, seconds: float
+        self, words: Sequence[str], env: Mapping[str, str], stdin: str, seconds: float
     ) -> Completed:
-        """Run a program of this host."""
+        """Run a program of this host to its end; `Unavailable` if there is none."""
         name, *rest = words
         return run(
             [self._find(name), *rest],
             env={**clean_environment(), **_kept("SLURM_CONF"), **env},
-            input=said,
+            input=stdin,
             timeout=seconds,
             limit=LIMIT,
         )
 
     def _find(self, name: str) -> str:
         path = f"{os.environ.get('PATH', '')}:{STANDARD_PATH}"
-        found = shutil.which(name, path=self._folder if _is_slurms(name) else path)
-        if found is None and self._folder is None:
-            found = shutil.which(name, path=path)
-        if found is None:
+        program = shutil.which(name, path=self._folder if _is_slurms(name) else path)
+        if program is None and self._folder is None:
+            program = shutil.which(name, path=path)
+        if program is None:
             where = self._folder or "any folder of PATH"
             advice = "say where Slurm's programs are: set the option programs, or ssh, of the CE"
             raise NotSetUp(advice, name, f"there is no such program in {where}")
-        return found
+        return program
 
 
 class Login:
@@ -108,16 +98,25 @@ class Login:
         self._where = where if user is None else f"{user}@{where.rpartition('@')[2]}"
 
     def run(
-        self, words: Sequence[str], env: Mapping[str, str], said: str, seconds: float
+        self, words: Sequence[str], env: Mapping[str, str], stdin: str, seconds: float
     ) -> Completed:
-        """Run a program there. Its words are quoted, so that the shell there reads them as ours."""
+        """Run a program there to its end; `CredentialProblem` if we are not let in.
+
+        Its words are quoted, so that the shell there reads them as ours.
+        """
         folder = self._options.programs
         name, *rest = words
         path = f"{folder}/{name}" if folder and _is_slurms(name) else name
-        told = [f"{variable}={value}" for variable, value in env.items()]
-        remote = shlex.join(["sh", "-c", _CLEANLY, STANDARD_PATH, *told, path, *rest])
+        variables = [f"{variable}={value}" for variable, value in env.items()]
+        # What ssh needs of our environment, and nothing else.
+        environment = {**clean_environment(), **_kept("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")}
+        remote = shlex.join(["sh", "-c", _CLEANLY, STANDARD_PATH, *variables, path, *rest])
         done = run(
-            [*self._client(seconds), remote], env=_agent(), input=said, timeout=seconds, limit=LIMIT
+            [*self._client(seconds), remote],
+            env=environment,
+            input=stdin,
+            timeout=seconds,
+            limit=LIMIT,
         )
         if done.exit_code == 255 and f"{name}:" not in done.stderr:
             raise self._problem(done.stderr)
@@ -127,7 +126,7 @@ class Login:
         return replace(done, stdout=stdout, stderr=done.stderr.partition(_MARK)[2])
 
     def _client(self, seconds: float) -> list[str]:
-        given = self._options
+        options = self._options
         settings = {
             "BatchMode": "yes",
             "StrictHostKeyChecking": "yes",
@@ -141,41 +140,45 @@ class Login:
         }
         if self._key:
             settings |= {"IdentityFile": _quoted(self._key), "IdentitiesOnly": "yes"}
-        if given.ssh_known_hosts:
-            settings["UserKnownHostsFile"] = _quoted(given.ssh_known_hosts)
-        if given.ssh_keep:
+        if options.ssh_known_hosts:
+            settings["UserKnownHostsFile"] = _quoted(options.ssh_known_hosts)
+        if options.ssh_keep:
             settings |= {
                 "ControlMaster": "auto",
                 "ControlPath": _quoted(str(self._sockets()), "/%C"),
-                "ControlPersist": str(given.ssh_keep),
+                "ControlPersist": str(options.ssh_keep),
             }
         words = ["ssh", "-T", "-x"]
-        words += ["-F", given.ssh_config] if given.ssh_config else []
-        words += ["-p", str(given.ssh_port)] if given.ssh_port else []
+        words += ["-F", options.ssh_config] if options.ssh_config else []
+        words += ["-p", str(options.ssh_port)] if options.ssh_port else []
         words += [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
         return [*words, "--", self._where]
 
     def _sockets(self) -> Path:
         """Make the folder of shared connections, one for each key, for nobody but us."""
-        mine = hashlib.sha256(repr((self._key, self._options.ssh_config)).encode()).hexdigest()[:8]
-        folder = Path(tempfile.gettempdir()) / f"pilotage-{os.geteuid()}" / mine
+        name = hashlib.sha256(repr((self._key, self._options.ssh_config)).encode()).hexdigest()[:8]
+        folder = Path(tempfile.gettempdir()) / f"pilotage-{os.geteuid()}" / name
         if len(str(folder)) > _LONGEST_SOCKET - len("/") - 2 * len("%C"):
             folder = Path("/tmp") / folder.relative_to(tempfile.gettempdir())  # noqa: S108
         for path in (folder.parent, folder):
             path.mkdir(mode=0o700, exist_ok=True)
-            found = path.lstat()
-            if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            status = path.lstat()
+            if status.st_uid != os.geteuid() or status.st_mode & 0o077:
                 raise Unavailable("ssh", f"{path} is not ours alone; remove it")
         return folder
 
-    def _problem(self, said: str) -> CredentialProblem | Unavailable:
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
-        told = lines[-1] if lines else "the connection ended without a word"
-        if "Permission denied (" in said or "Too many authentication failures" in said:
-            return CredentialProblem(f"ssh {self._where}", told)
-        if "Host key verification failed" in said:
-            told = "its host key is not known, or another one: see ssh_known_hosts"
-        return Unavailable(f"ssh {self._where}", told)
+    def _problem(self, stderr: str) -> CredentialProblem | Unavailable:
+        lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+        last = lines[-1] if lines else "the connection ended without a word"
+        if "Permission denied (" in stderr or "Too many authentication failures" in stderr:
+            return CredentialProblem(f"ssh {self._where}", last)
+        if "Host key verification failed" in stderr:
+            last = "its host key is not known, or another one: see ssh_known_hosts"
+        return Unavailable(f"ssh {self._where}", last)
+
+
+Reach = Here | Login
+"""Where the programs are run."""
 
 
 def _is_slurms(name: str) -> bool:
@@ -185,11 +188,6 @@ def _is_slurms(name: str) -> bool:
 def _quoted(path: str, pattern: str = "") -> str:
     """Write a path as a value of ssh's configuration, where a space ends a word."""
     return '"' + path.replace("%", "%%") + pattern + '"'
-
-
-def _agent() -> dict[str, str]:
-    """Leave ssh what it needs of our environment."""
-    return {**clean_environment(), **_kept("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")}
 
 
 def _kept(*names: str) -> dict[str, str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from worker.backends.identities import refused
-from worker.backends.slurm.client import Client
+from worker.backends.identities import refused, refused_by
+from worker.backends.slurm.client import SlurmClient
 from worker.backends.slurm.names import Names, comment, harmless, spans
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.script import OPEN, Work, write
@@ -28,7 +28,7 @@ class What(NamedTuple):
 
     @property
     def problem(self) -> str | None:
-        """Say why it can never be sent."""
+        """Why it can never be sent."""
         if "\0" in "".join([self.script or "", *self.arguments]):
             return "the script or a word of it holds a character that no shell takes"
         return None
@@ -51,7 +51,7 @@ class Batch:
         return [stamp for stamp, _ in self.pilots]
 
     def receipts(self, job: str) -> list[Receipt]:
-        """Answer each, if the whole has this id."""
+        """Return the receipt of each, if the whole has this id."""
         offset = self.offset
         if offset is None:
             return [Receipt(stamp=stamp, handle=job, raw="accepted") for stamp, _ in self.pilots]
@@ -61,7 +61,7 @@ class Batch:
         ]
 
     def part(self, begin: int, end: int) -> "Batch":
-        """Take some of it."""
+        """Return a part of it."""
         return replace(self, pilots=self.pilots[begin:end])
 
     def words(self, ce: str, names: Names, options: SlurmOptions) -> list[str]:
@@ -123,7 +123,7 @@ def batches(orders: Iterable[Order], array_size: int) -> Iterator[Batch]:
 
 
 def _what(order: Order) -> What:
-    """Take the stamp out of what an order runs."""
+    """Return what an order runs, without the stamp in it."""
     stamp, vo, script, arguments = order
     return What(
         vo,
@@ -133,7 +133,7 @@ def _what(order: Order) -> What:
 
 
 def _of_options(options: SlurmOptions) -> list[str]:
-    given = {
+    values = {
         "partition": options.partition,
         "account": options.account,
         "qos": options.qos,
@@ -145,7 +145,7 @@ def _of_options(options: SlurmOptions) -> list[str]:
         "time": None if options.walltime is None else _time(options.walltime),
         "nice": options.nice,
     }
-    words = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    words = [f"--{name}={value}" for name, value in values.items() if value is not None]
     if options.requeue is not None:
         words.append("--requeue" if options.requeue else "--no-requeue")
     return words
@@ -160,10 +160,10 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Desk:
+class ArraySender:
     """Where batches are handed in."""
 
-    client: Client
+    client: SlurmClient
     ce: str
     names: Names
     options: SlurmOptions
@@ -196,8 +196,7 @@ class Desk:
                 yield self._send_whole(batch.part(at, at + size))
             except Refused as no:
                 if no.cause != Cause.QUOTA or size == 1:
-                    cause, told = Cause(no.cause), ": ".join(map(str, no.details))
-                    yield refused(batch.stamps()[at:], cause, told)
+                    yield refused_by(batch.stamps()[at:], no)
                     return
             else:
                 at += size

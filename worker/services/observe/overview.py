@@ -13,7 +13,7 @@ from worker.db.uow import Transaction
 from worker.domain.calls import NOT_ASKED, state_of_calls, trouble
 from worker.domain.decision import Decision
 from worker.domain.lengths import clock
-from worker.domain.pilot import Status, Transition
+from worker.domain.pilot import OCCUPYING, Status, Transition
 from worker.domain.sending import Sending
 from worker.policy import explaining
 from worker.policy.learning import evaluate
@@ -30,7 +30,7 @@ DISABLED = "disabled"
 
 NO_WORKER = "no worker calls it"
 
-ROOM = 16 << 20
+LEAST_FREE = 16 << 20
 """The free bytes below which a disk is called full."""
 
 
@@ -64,12 +64,7 @@ class CELine:
 
     def occupying(self) -> dict[Status, int]:
         """Return how many of its pilots occupy a slot, by status."""
-        return {
-            Status.RESERVED: self.reserved,
-            Status.SUBMITTING: self.submitting,
-            Status.SUBMITTED: self.submitted,
-            Status.RUNNING: self.running,
-        }
+        return {status: getattr(self, status) for status in Status if status in OCCUPYING}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +95,7 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
         return Overview(
             at=now,
             pilots=pilot_reads.count_by_status(tx),
-            ces=_ce_lines(tx, now, runtime.parameters, asked=are_ces_asked(standing)),
+            ces=_ce_lines(tx, now, runtime.parameters, is_asked=are_ces_asked(standing)),
             credentials=standings(tx, now),
             decisions=_latest_decisions(tx, latest),
             transitions=pilot_reads.latest_transitions(tx, latest),
@@ -114,7 +109,7 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
 def is_full(folder: Path) -> bool:
     """Return whether the disk of a folder has no room; a folder that is absent is not full."""
     with suppress(OSError):
-        return shutil.disk_usage(folder).free < ROOM
+        return shutil.disk_usage(folder).free < LEAST_FREE
     return False
 
 
@@ -122,11 +117,11 @@ def ce_lines(tx: Transaction, runtime: Runtime) -> list[CELine]:
     """Return a line for every CE."""
     now = runtime.now()
     standing = standstills(schedules.get_all(tx), now, runtime.lease)
-    return _ce_lines(tx, now, runtime.parameters, asked=are_ces_asked(standing))
+    return _ce_lines(tx, now, runtime.parameters, is_asked=are_ces_asked(standing))
 
 
 def _ce_lines(
-    tx: Transaction, now: datetime, parameters: Parameters, *, asked: bool
+    tx: Transaction, now: datetime, parameters: Parameters, *, is_asked: bool
 ) -> list[CELine]:
     by_status = pilot_reads.count_occupying(tx)
     return [
@@ -140,7 +135,7 @@ def _ce_lines(
             running=by_status.get((ce.name, Status.RUNNING), 0),
             free=ce.available,
             success_rate=_rate(ce, now, parameters),
-            state=_state(ce, now, asked=asked),
+            state=_state(ce, now, is_asked=is_asked),
             failed_calls=ce.failed_calls,
             answered_at=ce.last_answered_at,
             unanswered_since=ce.unanswered_since,
@@ -190,19 +185,15 @@ def _rate(ce: slots.CESlots, now: datetime, parameters: Parameters) -> float:
     return evaluation.chances.all
 
 
-def _state(ce: slots.CESlots, now: datetime, *, asked: bool) -> str:
+def _state(ce: slots.CESlots, now: datetime, *, is_asked: bool) -> str:
     sending, calls, error = _sending(ce, now), state_of_calls(ce), ce.last_error
-    if calls is None and not asked:
-        calls, error = _not_asked(ce.last_answered_at, now), NO_WORKER
+    if calls is None and not is_asked:
+        calls, error = f"{NOT_ASKED}{_moment('since', ce.last_answered_at, now)}", NO_WORKER
     if calls is None or sending == DISABLED:
         return sending
     if sending != NORMAL:
         return f"{calls}, {sending}"
     return f"{calls}: {error}" if error else calls
-
-
-def _not_asked(answered_at: datetime | None, now: datetime) -> str:
-    return f"{NOT_ASKED}{_moment('since', answered_at, now)}"
 
 
 def _sending(ce: slots.CESlots, now: datetime) -> str:

@@ -60,22 +60,22 @@ def plan(
     """Decide for one VO or for all, each decision with its reason."""
     with runtime.database.uow() as tx:
         names = [vo] if vo is not None else vos.names(tx)
-        found = {name: read_situation(tx, runtime, name) for name in names}
-        _check(found[names[0]], supposed)
-    given: Counter[str] = Counter()
-    told: dict[str, int] = {}
+        situations = {name: read_situation(tx, runtime, name) for name in names}
+        _check(situations[names[0]], supposed)
+    granted_at: Counter[str] = Counter()
+    granted_to: dict[str, int] = {}
     decided = {}
-    for name, seen in found.items():
-        supposing = _suppose(seen, supposed)
-        decided[name] = decide(runtime, _after(supposing, given, told))
-        given.update({one.ce: one.granted for one in decided[name]})
-        told[name] = sum(one.granted for one in decided[name])
+    for name, situation in situations.items():
+        supposing = _suppose(situation, supposed)
+        decided[name] = decide(runtime, _after(supposing, granted_at, granted_to))
+        granted_at.update({one.ce: one.granted for one in decided[name]})
+        granted_to[name] = sum(one.granted for one in decided[name])
     return decided
 
 
-def _check(found: Situation, supposed: Supposed) -> None:
+def _check(situation: Situation, supposed: Supposed) -> None:
     """Refuse what is not there, and values that no CE or VO could have."""
-    known_ces, known_vos = {ce.name for ce in found.ces}, {vo.name: vo for vo in found.vos}
+    known_ces, known_vos = {ce.name for ce in situation.ces}, {vo.name: vo for vo in situation.vos}
     for name, values in supposed.ces.items():
         if name not in known_ces:
             raise UnknownCE(name, nearest(name, known_ces))
@@ -90,12 +90,12 @@ def _check(found: Situation, supposed: Supposed) -> None:
             replace(known_vos[name], **values)
 
 
-def _suppose(found: Situation, supposed: Supposed) -> Situation:
+def _suppose(situation: Situation, supposed: Supposed) -> Situation:
     return replace(
-        found,
-        vo=_other_vo(found.vo, supposed),
-        vos=tuple(_other_vo(vo, supposed) for vo in found.vos),
-        ces=tuple(_other_ce(ce, supposed.ces.get(ce.name, {})) for ce in found.ces),
+        situation,
+        vo=_other_vo(situation.vo, supposed),
+        vos=tuple(_other_vo(vo, supposed) for vo in situation.vos),
+        ces=tuple(_other_ce(ce, supposed.ces.get(ce.name, {})) for ce in situation.ces),
     )
 
 
@@ -112,24 +112,26 @@ def _other_ce(ce: CESlots, values: Mapping[str, Any]) -> CESlots:
     return replace(ce, **values)
 
 
-def _after(found: Situation, given: Mapping[str, int], told: Mapping[str, int]) -> Situation:
+def _after(
+    situation: Situation, granted_at: Mapping[str, int], granted_to: Mapping[str, int]
+) -> Situation:
     """Return a situation after the pilots of the VOs before this one."""
     counts = {
-        name: (occupying + told.get(name, 0), waiting + told.get(name, 0))
+        name: (occupying + granted_to.get(name, 0), waiting + granted_to.get(name, 0))
         for name, (occupying, waiting) in {
-            **dict.fromkeys(told, (0, 0)),
-            **found.counts,
+            **dict.fromkeys(granted_to, (0, 0)),
+            **situation.counts,
         }.items()
     }
     return replace(
-        found,
+        situation,
         counts=counts,
         ces=tuple(
             replace(
                 ce,
-                occupying=ce.occupying + given.get(ce.name, 0),
-                waiting=ce.waiting + given.get(ce.name, 0),
+                occupying=ce.occupying + granted_at.get(ce.name, 0),
+                waiting=ce.waiting + granted_at.get(ce.name, 0),
             )
-            for ce in found.ces
+            for ce in situation.ces
         ),
     )

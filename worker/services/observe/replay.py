@@ -12,6 +12,7 @@ from itertools import groupby
 from worker.db import decisions
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
+from worker.policy.contract import decide
 from worker.policy.traces import Facts, facts_from
 from worker.services import policies
 from worker.services.runtime import Runtime
@@ -44,14 +45,7 @@ def replay(runtime: Runtime, day: date, policy_name: str) -> ReplayResult:
         if facts is None:
             result.skipped += 1
             continue
-        again = policy(
-            now=facts.now,
-            vo=facts.vo,
-            budget=facts.budget,
-            ces=facts.ces,
-            parameters=runtime.parameters,
-        )
-        _count(result, facts, stored, again)
+        _count(result, facts, stored, decide(policy, facts, runtime.parameters))
     if not result.ticks:
         raise Invalid(f"day {day}", "no decision of it is stored; see keep_decisions_days")
     return result

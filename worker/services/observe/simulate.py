@@ -59,7 +59,7 @@ def scenarios() -> list[Scenario]:
 
 
 def load(name: str) -> Scenario:
-    """Find a scenario that comes with Pilotage by its name, or read one from its file."""
+    """Return a scenario that comes with Pilotage, or read one from its file."""
     if name.endswith(SUFFIX):
         return parse(Path(name).stem, read_toml(Path(name)))
     by_name = {scenario.name: scenario for scenario in scenarios()}

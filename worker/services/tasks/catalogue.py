@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 from worker import plugins
@@ -21,10 +20,15 @@ from worker.domain.errors import ConfigurationError, UnknownTask
 from worker.domain.nearest import nearest
 from worker.domain.pilot import Status
 from worker.domain.schedule import Scope
+from worker.plugins import on_first_use
 from worker.services.runtime import TaskResult
 
 Run = Callable[..., TaskResult]
 """Takes the runtime, and the name of a VO or CE unless the task is global."""
+
+
+def _no_subjects(tx: Transaction, now: datetime) -> list[str]:
+    return []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +40,13 @@ class Task:
     scope: Scope
     run: Run
     plan: Run
-    subjects: Callable[[Transaction, datetime], list[str]]
     queue: str
+    subjects: Callable[[Transaction, datetime], list[str]] = _no_subjects
     every: float | None = None
     cron: str | None = None
 
+
+_FOLDER = "worker.services.tasks"
 
 PLAN = "plan"
 """The queue of tasks that only use the database."""
@@ -49,133 +55,93 @@ CALL = "call"
 """The queue of tasks that wait for others: CEs, demand sources, commands."""
 
 
-def _no_subjects(tx: Transaction, now: datetime) -> list[str]:
-    return []
-
-
-def _with_reserved(tx: Transaction, now: datetime) -> list[str]:
-    return pilot_reads.ces_with(tx, Status.RESERVED)
-
-
-def _on_first_use(module: str, function: str) -> Callable[..., Any]:
-    def call(*args: Any, **options: Any) -> Any:
-        return getattr(_import(module), function)(*args, **options)
-
-    return call
-
-
-def _import(module: str) -> ModuleType:
-    return import_module(f"worker.services.tasks.{module}")
+def _built_in(name: str, about: str, **more: Any) -> Task:
+    """Return a task of ours: its module has its name, and in it a function of this name."""
+    module = f"{_FOLDER}.{name}"
+    run, plan = on_first_use(module, name), on_first_use(module, "plan")
+    return Task(name=name, about=about, run=run, plan=plan, **more)
 
 
 BUILT_IN = (
-    Task(
-        name="ask_demand",
-        about="Ask the source of a VO how many pilots it could use.",
+    _built_in(
+        "ask_demand",
+        "Ask the source of a VO how many pilots it could use.",
         scope=Scope.VO,
-        run=_on_first_use("ask_demand", "ask_demand"),
-        plan=_on_first_use("ask_demand", "plan"),
-        subjects=_on_first_use("ask_demand", "with_source"),
+        subjects=on_first_use(f"{_FOLDER}.ask_demand", "with_source"),
         queue=CALL,
         every=60,
     ),
-    Task(
-        name="submit_pilots",
-        about="Decide how many pilots of a VO each CE gets, and hold their slots.",
+    _built_in(
+        "submit_pilots",
+        "Decide how many pilots of a VO each CE gets, and hold their slots.",
         scope=Scope.VO,
-        run=_on_first_use("submit_pilots", "submit_pilots"),
-        plan=_on_first_use("submit_pilots", "plan"),
         subjects=lambda tx, now: vos.names(tx),
         queue=PLAN,
         every=60,
     ),
-    Task(
-        name="dispatch",
-        about="Send the reserved pilots of a CE.",
+    _built_in(
+        "dispatch",
+        "Send the reserved pilots of a CE.",
         scope=Scope.CE,
-        run=_on_first_use("dispatch", "dispatch"),
-        plan=_on_first_use("dispatch", "plan"),
-        subjects=_with_reserved,
+        subjects=lambda tx, now: pilot_reads.ces_with(tx, Status.RESERVED),
         queue=CALL,
         every=60,
     ),
-    Task(
-        name="check_pilots",
-        about="Ask a CE after the pilots whose check is due, and advance their statuses.",
+    _built_in(
+        "check_pilots",
+        "Ask a CE after the pilots whose check is due, and advance their statuses.",
         scope=Scope.CE,
-        run=_on_first_use("check_pilots", "check_pilots"),
-        plan=_on_first_use("check_pilots", "plan"),
         subjects=pilot_reads.ces_with_due,
         queue=CALL,
         every=30,
     ),
-    Task(
-        name="reconcile",
-        about="List what a CE has by stamp, and settle every pilot in doubt.",
+    _built_in(
+        "reconcile",
+        "List what a CE has by stamp, and settle every pilot in doubt.",
         scope=Scope.CE,
-        run=_on_first_use("reconcile", "reconcile"),
-        plan=_on_first_use("reconcile", "plan"),
         subjects=lambda tx, now: ces.names(tx),
         queue=CALL,
         every=120,
     ),
-    Task(
-        name="learn",
-        about="Fold what became of pilots into what is known of each CE.",
+    _built_in(
+        "learn",
+        "Fold what became of pilots into what is known of each CE.",
         scope=Scope.GLOBAL,
-        run=_on_first_use("learn", "learn"),
-        plan=_on_first_use("learn", "plan"),
-        subjects=_no_subjects,
         queue=PLAN,
         every=60,
     ),
-    Task(
-        name="tally",
-        about="Fold what has moved into the counts that status, slots and reports read.",
+    _built_in(
+        "tally",
+        "Fold what has moved into the counts that status, slots and reports read.",
         scope=Scope.GLOBAL,
-        run=_on_first_use("tally", "tally"),
-        plan=_on_first_use("tally", "plan"),
-        subjects=_no_subjects,
         queue=PLAN,
         every=30,
     ),
-    Task(
-        name="sweep",
-        about="End pauses by hand and drains whose time is over.",
+    _built_in(
+        "sweep",
+        "End pauses by hand and drains whose time is over.",
         scope=Scope.GLOBAL,
-        run=_on_first_use("sweep", "sweep"),
-        plan=_on_first_use("sweep", "plan"),
-        subjects=_no_subjects,
         queue=PLAN,
         every=60,
     ),
-    Task(
-        name="renew_credentials",
-        about="Look at every credential, renew those that are due, warn of those that end.",
+    _built_in(
+        "renew_credentials",
+        "Look at every credential, renew those that are due, warn of those that end.",
         scope=Scope.GLOBAL,
-        run=_on_first_use("renew_credentials", "renew_credentials"),
-        plan=_on_first_use("renew_credentials", "plan"),
-        subjects=_no_subjects,
         queue=CALL,
         every=60,
     ),
-    Task(
-        name="report",
-        about="Log and store a summary.",
+    _built_in(
+        "report",
+        "Log and store a summary.",
         scope=Scope.GLOBAL,
-        run=_on_first_use("report", "report"),
-        plan=_on_first_use("report", "plan"),
-        subjects=_no_subjects,
         queue=PLAN,
         cron="0 * * * *",
     ),
-    Task(
-        name="prune",
-        about="Forget final pilots, decisions and reports that are old enough.",
+    _built_in(
+        "prune",
+        "Forget final pilots, decisions and reports that are old enough.",
         scope=Scope.GLOBAL,
-        run=_on_first_use("prune", "prune"),
-        plan=_on_first_use("prune", "plan"),
-        subjects=_no_subjects,
         queue=PLAN,
         cron="30 3 * * *",
     ),
@@ -185,7 +151,7 @@ BUILT_IN = (
 def import_all() -> None:
     """Import what every built-in task runs, for a process that forks others that share it."""
     for task in BUILT_IN:
-        _import(task.name)
+        import_module(f"{_FOLDER}.{task.name}")
 
 
 @cache

@@ -6,116 +6,95 @@ credential cannot be used now is left out of the claim, and its pilots stay as t
 CE that takes none any longer were never sent: they are cancelled, and their slots are free again.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
-from worker.db import ces, health, maintenances, pilot_reads, pilots
-from worker.db.health import Health
-from worker.db.mover import Moved
+from worker.db import ces, health, pilot_reads, pilots
 from worker.db.pilots import Reserved
-from worker.db.uow import Transaction
 from worker.domain.calls import reason_not_to_send
-from worker.domain.ce import CE
-from worker.domain.ce_answers import Order, Receipt
+from worker.domain.ce_answers import Receipt
 from worker.domain.errors import BackendError, CredentialProblem, Refused
-from worker.domain.payload import Fitted
 from worker.domain.pilot import Cause, Move
 from worker.domain.schedule import Outcome
-from worker.services import ce_calls, credentials, payloads, records
+from worker.services import credentials, payloads, records
 from worker.services.ce_calls import CECall
-from worker.services.facts import why_it_takes_none
-from worker.services.records import Recording
+from worker.services.facts import why_none_is_sent
+from worker.services.payloads import Ready
 from worker.services.runtime import Runtime, TaskResult, skipped
-
-Lines = tuple[str, ...]
 
 
 def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
     """Send the reserved pilots of a CE, one batch at most."""
-    # Read before the claim: a file may lie where it takes long, and no unit of work is to wait.
-    barred = credentials.barred(runtime, ce_name)
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
-        waiting = pilot_reads.unsent(tx, ce_name)
-        if not waiting:
+    call = CECall(runtime, ce)
+    # Read before the claim: a file may lie where it takes long, and no unit of work is to wait.
+    barred = credentials.barred(runtime, ce, call.options)
+    with runtime.database.uow() as tx:
+        ce = ces.get(tx, ce_name)
+        unsent = pilot_reads.unsent(tx, ce_name)
+        if not unsent:
             return skipped("nothing is reserved")
-        reason = _why_it_takes_none(tx, ce, health.get(tx, ce_name), runtime.now())
+        reason = why_none_is_sent(tx, ce, health.get(tx, ce_name), runtime.now())
         if reason is not None:
-            count = pilots.cancel_reserved(tx, waiting, reason, runtime.now())
+            count = pilots.cancel_reserved(tx, unsent, reason, runtime.now())
             return TaskResult(counts={"cancelled": count}, lines=(reason,))
-        ready = payloads.ready(tx, ce, set(waiting.values()))
-        left_out = _left_out({**ready.broken, **barred}, waiting)
-        sendable = sum(vo not in left_out for vo in waiting.values())
+        ready = payloads.ready(tx, ce, set(unsent.values()), barred)
+        sendable = sum(vo not in ready.left_out for vo in unsent.values())
         if not sendable:
-            return skipped(*left_out.values())
-        call = ce_calls.begin(tx, runtime, ce)
-        if isinstance(call, TaskResult):
-            return call
-        claimed = _claim(tx, call, min(runtime.batch, sendable), left_out)
+            return skipped(*ready.left_out.values())
+        refusal = call.start(tx)
+        if refusal is not None:
+            return refusal
+        claimed = call.claim(tx, min(runtime.batch, sendable), not_of=ready.left_out)
         if not claimed:
             call.give_back(tx)
             return skipped("its submissions for this minute are used up")
     with call:
-        return _send(call, claimed, ready.fitted, tuple(left_out.values()))
+        return _send(call, claimed, ready)
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
     """Return what `dispatch` would do now; change nothing and call no CE."""
-    barred, now = credentials.barred(runtime, ce_name), runtime.now()
+    now = runtime.now()
+    with runtime.database.uow() as tx:
+        ce = ces.get(tx, ce_name)
+    barred = credentials.barred(runtime, ce, runtime.options(ce))
     with runtime.database.uow() as tx:
         ce, record = ces.get(tx, ce_name), health.get(tx, ce_name)
-        waiting = pilot_reads.unsent(tx, ce_name)
-        reason, back_off = _why_it_takes_none(tx, ce, record, now), _back_off(record, now)
-        broken = payloads.ready(tx, ce, set(waiting.values())).broken
+        unsent = pilot_reads.unsent(tx, ce_name)
+        reason = why_none_is_sent(tx, ce, record, now)
+        left_out = payloads.ready(tx, ce, set(unsent.values()), barred).left_out
     if reason is not None:
-        return TaskResult(counts={"would cancel": len(waiting)}, lines=(reason,))
+        return TaskResult(counts={"would cancel": len(unsent)}, lines=(reason,))
+    is_backing_off = record.retry_at is not None and now < record.retry_at
+    back_off = reason_not_to_send(record, now) if is_backing_off else None
     if back_off is not None:
         return TaskResult(counts={"would send": 0}, lines=(back_off,))
-    left_out = _left_out({**broken, **barred}, waiting)
-    count = sum(vo not in left_out for vo in waiting.values())
+    count = sum(vo not in left_out for vo in unsent.values())
     lines = tuple(left_out.values())
     return TaskResult(counts={"would send": min(count, runtime.batch)}, lines=lines)
 
 
-def _back_off(record: Health, now: datetime) -> str | None:
-    """Return why a CE is not called yet after calls that failed, or `None`."""
-    is_ahead = record.retry_at is not None and now < record.retry_at
-    return reason_not_to_send(record, now) if is_ahead else None
-
-
-def _why_it_takes_none(tx: Transaction, ce: CE, record: Health, now: datetime) -> str | None:
-    """Return why a CE takes no more pilots, or `None`."""
-    return why_it_takes_none(ce, record, maintenances.current(tx, now).get(ce.name), now)
-
-
-def _send(
-    call: CECall,
-    claimed: Sequence[Reserved],
-    fitted: Mapping[str, Fitted],
-    left_out: tuple[str, ...],
-) -> TaskResult:
+def _send(call: CECall, claimed: Sequence[Reserved], ready: Ready) -> TaskResult:
+    orders = [ready.order(pilot) for pilot in claimed]
     if call.is_over:
         # This process was stopped for so long that a listing may have given them up already.
         return _too_late(claimed)
     try:
-        receipts = _clear_receipts(call.driver.submit(_orders(claimed, fitted)))
+        receipts = call.driver.submit(orders)
     except BackendError as error:
         return _record_failure(call, claimed, error)
-
-    def write(tx: Transaction, recording: Recording) -> tuple[Moved, tuple[int, ...], Lines]:
-        moved = recording.receipts(tx, _recorded(call, claimed, receipts), call.runtime.now())
-        call.answered(tx)
-        return moved, tuple(recording.left_out), recording.lines()
-
-    moved, not_stored, lines = records.record(call.runtime.database, write)
-    refused = sum(1 for receipt in receipts if receipt.refused)
+    moves = _moves(call, claimed, receipts)
+    moved, recording = records.record_receipts(call, moves)
+    refused = sum(move.cause is not None for move in moves)
     return TaskResult(
         counts={
             "submitted": len(moved.moved) - refused,
             "refused": refused,
-            "in doubt": len(claimed) - len(receipts) + len(not_stored),
+            "in doubt": len(claimed) - len(moves) + len(recording.left_out),
         },
-        lines=(*left_out, *lines),
+        lines=(*ready.left_out.values(), *recording.lines()),
     )
 
 
@@ -125,36 +104,8 @@ def _too_late(claimed: Sequence[Reserved]) -> TaskResult:
     return TaskResult(outcome=Outcome.FAILED, counts={"in doubt": len(claimed)}, lines=(line,))
 
 
-def _left_out(barred: Mapping[str, str], waiting: Mapping[int, str]) -> dict[str, str]:
-    """Return the VOs that cannot send their pilots here, and why; these stay reserved."""
-    concerned = set(waiting.values())
-    return {vo: why for vo, why in sorted(barred.items()) if vo in concerned}
-
-
-def _claim(tx: Transaction, call: CECall, batch: int, left_out: Collection[str]) -> list[Reserved]:
-    batch = call.submissions(tx, batch)
-    if not batch:
-        return []
-    return pilots.claim(tx, call.ce.name, batch, call.runtime.now(), not_of=left_out)
-
-
-def _orders(claimed: Sequence[Reserved], fitted: Mapping[str, Fitted]) -> list[Order]:
-    return [_order(pilot, fitted.get(pilot.vo)) for pilot in claimed]
-
-
-def _order(pilot: Reserved, payload: Fitted | None) -> Order:
-    script, arguments = payload.for_pilot(pilot.stamp) if payload else (None, ())
-    return Order(stamp=pilot.stamp, vo=pilot.vo, script=script, arguments=arguments)
-
-
-def _clear_receipts(receipts: Sequence[Receipt]) -> list[Receipt]:
-    """Leave out receipts that say neither yes nor no: their pilots stay in doubt."""
-    return [
-        receipt for receipt in receipts if receipt.handle is not None or receipt.refused is not None
-    ]
-
-
-def _recorded(call: CECall, claimed: Sequence[Reserved], receipts: Sequence[Receipt]) -> list[Move]:
+def _moves(call: CECall, claimed: Sequence[Reserved], receipts: Iterable[Receipt]) -> list[Move]:
+    """Return what receipts mean. One that says neither yes nor no leaves its pilot in doubt."""
     ids = {pilot.stamp: pilot.pilot_id for pilot in claimed}
     next_check_at = call.runtime.now() + timedelta(seconds=call.options.check_soonest)
     return [
@@ -167,6 +118,7 @@ def _recorded(call: CECall, claimed: Sequence[Reserved], receipts: Sequence[Rece
             next_check_at=next_check_at,
         )
         for receipt in receipts
+        if receipt.handle is not None or receipt.refused is not None
     ]
 
 

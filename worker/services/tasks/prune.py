@@ -26,17 +26,17 @@ def prune(runtime: Runtime) -> TaskResult:
         if not locks.try_lock(tx, NAME):
             return busy("another execution prunes")
         limits = _limits(runtime, now)
-        gone = {
+        removed_rows = {
             kind: retention.remove(tx, kind, before, AT_ONCE) for kind, before in limits.items()
         }
         left = {
             kind: retention.count(tx, kind, limits[kind], COUNTED)
-            for kind, removed in gone.items()
+            for kind, removed in removed_rows.items()
             if removed == AT_ONCE
         }
         if any(left.values()) and not runtime.by_hand:
             schedules.bring_forward(tx, NAME, now)
-    return TaskResult(counts=gone, left=_in_words(left))
+    return TaskResult(counts=removed_rows, left=_in_words(left))
 
 
 def plan(runtime: Runtime) -> TaskResult:

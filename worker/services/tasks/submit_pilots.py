@@ -12,6 +12,7 @@ from worker.db import decisions, locks, pilots
 from worker.db.uow import Transaction
 from worker.domain.decision import Decision
 from worker.domain.pilot import Grant
+from worker.policy import contract
 from worker.services import credentials, facts
 from worker.services.facts import Situation, lines
 from worker.services.runtime import Runtime, TaskResult, busy
@@ -57,14 +58,8 @@ def read_situation(tx: Transaction, runtime: Runtime, vo_name: str) -> Situation
 
 def decide(runtime: Runtime, situation: Situation) -> list[Decision]:
     """Let the policy decide; one decision for each CE."""
-    policy_facts = facts.facts_of(situation, runtime.budget, runtime.parameters)
-    return runtime.policy(
-        now=policy_facts.now,
-        vo=policy_facts.vo,
-        budget=policy_facts.budget,
-        ces=policy_facts.ces,
-        parameters=runtime.parameters,
-    )
+    tick = facts.facts_of(situation, runtime.budget, runtime.parameters)
+    return contract.decide(runtime.policy, tick, runtime.parameters)
 
 
 def _corrected(decision: Decision, count: int) -> Decision:

@@ -10,7 +10,7 @@ from errno import EEXIST, ENOTEMPTY
 from pathlib import Path
 
 from .files import CANCEL, DRAFT, EXIT, LAUNCH, OUTPUT, SCRIPT, WORK, now, write_script, write_whole
-from .pilot import Order, Task, adopt_orphans, start
+from .pilot import Start, Submission, adopt_orphans, start
 from .process import boot_id, children_of, start_ticks
 
 ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
@@ -18,21 +18,21 @@ WAKING = ENDING | {signal.SIGCHLD}
 LONGEST_SLEEP = 3600.0
 CLEARING = 10.0
 """Seconds that killed processes get to be gone; one that hangs in the kernel may take longer."""
-ROOM = 600
+DISK_PATIENCE = 600
 """Seconds to wait for room on a full disk before the end of a pilot stays unwritten."""
 
 
-def open_folder(task: Task, order: Order) -> None:
+def open_folder(submission: Submission, order: Start) -> None:
     """Make the pilot's folder and go there; `FileExistsError` if this stamp has one already.
 
     From then on its files are named from within: the folder may be moved, and those above it.
     """
-    folder = Path(task.place) / order.stamp
+    folder = Path(submission.place) / order.stamp
     draft = folder.with_name(f"{DRAFT}{order.stamp}-{os.getpid()}")
     record = {
         "stamp": order.stamp,
         "vo": order.vo,
-        "host": task.host,
+        "host": submission.host,
         "boot_id": boot_id(),
         "pid": os.getpid(),
         "start_ticks": start_ticks(os.getpid()),
@@ -43,11 +43,11 @@ def open_folder(task: Task, order: Order) -> None:
         (draft / WORK).mkdir()
         os.chdir(draft)
         if order.script is not None:
-            write_script(Path(SCRIPT), task.scripts[order.script])
+            write_script(Path(SCRIPT), submission.scripts[order.script])
         # Never closed by us: it goes with the keeper, however the keeper goes.
-        held = os.open(LAUNCH, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(held, json.dumps(record).encode())
+        lock = os.open(LAUNCH, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(lock, json.dumps(record).encode())
         # The draft is not empty, so an existing folder of this name is never replaced,
         # unless it is empty and so nobody's.
         draft.rename(folder)
@@ -66,18 +66,18 @@ def _discard(draft: Path) -> None:
         draft.rmdir()
 
 
-def see_through(task: Task, order: Order) -> None:
+def supervise(submission: Submission, order: Start) -> None:
     """Start the pilot, wait for its end, write it down."""
     started_at = now()
     adopt_orphans()
     take_over_descriptors()
     try:
-        pilot = start(task, order)
+        pilot = start(submission, order)
     except OSError as error:
         os.write(2, f"no process could be made: {error}\n".encode())
         write_end(started_at, None, "never_started")
         return
-    why = watch(task, pilot)
+    why = watch(submission, pilot)
     status = clear_up(pilot)
     write_end(started_at, os.waitstatus_to_exitcode(status), why)
 
@@ -92,30 +92,32 @@ def take_over_descriptors() -> None:
     os.close(output)
 
 
-def watch(task: Task, pilot: int) -> str | None:
+def watch(submission: Submission, pilot: int) -> str | None:
     """Wait for the end of the pilot; bring it about when asked to, or when its time is up.
 
     Return why it was ended, or `None` if it ended by itself.
     """
     why = None
-    act_at = time.monotonic() + task.walltime if task.walltime is not None else float("inf")
+    act_at = (
+        time.monotonic() + submission.walltime if submission.walltime is not None else float("inf")
+    )
     while not has_ended(pilot):
         wait = min(max(act_at - time.monotonic(), 0), LONGEST_SLEEP)
-        woken = signal.sigtimedwait(WAKING, wait)
-        asked = woken is not None and woken.si_signo in ENDING
-        late = time.monotonic() >= act_at
-        if why is None and (asked or late):
-            why = _reason(asked=asked)
+        received = signal.sigtimedwait(WAKING, wait)
+        is_asked = received is not None and received.si_signo in ENDING
+        is_late = time.monotonic() >= act_at
+        if why is None and (is_asked or is_late):
+            why = _reason(is_asked=is_asked)
             signal_group(pilot, signal.SIGTERM)
-            act_at = time.monotonic() + task.grace
-        elif late:
+            act_at = time.monotonic() + submission.grace
+        elif is_late:
             signal_group(pilot, signal.SIGKILL)
             act_at = time.monotonic() + CLEARING
     return why
 
 
-def _reason(*, asked: bool) -> str:
-    if not asked:
+def _reason(*, is_asked: bool) -> str:
+    if not is_asked:
         return "walltime"
     return "cancelled" if Path(CANCEL).exists() else "removed"
 
@@ -165,7 +167,7 @@ def write_end(started_at: str, code: int | None, why: str | None) -> None:
         "started_at": started_at,
         "ended_at": now(),
     }
-    give_up = time.monotonic() + ROOM
+    give_up = time.monotonic() + DISK_PATIENCE
     while time.monotonic() < give_up:
         try:
             write_whole(Path(EXIT), end)

@@ -8,8 +8,8 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-from .keep import open_folder, see_through
-from .pilot import Order, Task
+from .keep import open_folder, supervise
+from .pilot import Start, Submission
 
 
 def main(lock: int) -> None:
@@ -17,48 +17,48 @@ def main(lock: int) -> None:
     _forget_the_worker()
     # The pipe closes early if the worker dies: half a request cannot be parsed and starts nothing.
     request = json.load(sys.stdin)
-    orders = [Order(**order) for order in request.pop("orders")]
-    task = Task(**request)
+    orders = [Start(**order) for order in request.pop("orders")]
+    submission = Submission(**request)
     # Nobody waits for ever for a launcher; past this moment it can start nothing more.
-    signal.alarm(task.patience)
+    signal.alarm(submission.patience)
     gc.freeze()
     for order in orders:
         try:
             child = os.fork()
         except OSError as error:
-            tell(order.stamp, error)
+            reply(order.stamp, error)
             continue
         if child == 0:
-            keep_and_exit(task, order, lock)
+            keep_and_exit(submission, order, lock)
 
 
-def keep_and_exit(task: Task, order: Order, lock: int) -> NoReturn:
+def keep_and_exit(submission: Submission, order: Start, lock: int) -> NoReturn:
     """Be the keeper of one pilot; never return to the launcher's loop."""
     try:
         os.setsid()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        if _is_accepted(task, order, lock):
-            see_through(task, order)
+        if _is_accepted(submission, order, lock):
+            supervise(submission, order)
     except Exception:  # noqa: BLE001 - standard error is the pilot's output by now
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(0)
 
 
-def _is_accepted(task: Task, order: Order, lock: int) -> bool:
+def _is_accepted(submission: Submission, order: Start, lock: int) -> bool:
     try:
-        open_folder(task, order)
+        open_folder(submission, order)
     except OSError as error:
         os.close(lock)
-        tell(order.stamp, error)
+        reply(order.stamp, error)
         return False
     # The lock first: once the last answer is in, no submission is under way.
     os.close(lock)
-    tell(order.stamp, None)
+    reply(order.stamp, None)
     return True
 
 
-def tell(stamp: str, error: OSError | None) -> None:
+def reply(stamp: str, error: OSError | None) -> None:
     """Answer for one pilot, in one piece. The worker may be gone; the pilot does not need it."""
     answer = {
         "stamp": stamp,

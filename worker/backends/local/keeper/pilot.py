@@ -14,7 +14,7 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _libc = ctypes.CDLL(None)
 
 
-class Order(NamedTuple):
+class Start(NamedTuple):
     """One pilot to start, with the number of its script, if its VO has one."""
 
     stamp: str
@@ -24,7 +24,7 @@ class Order(NamedTuple):
     arguments: Sequence[str] = ()
 
 
-class Task(NamedTuple):
+class Submission(NamedTuple):
     """What all pilots of one submission have in common."""
 
     place: str
@@ -43,7 +43,7 @@ def adopt_orphans() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def start(task: Task, order: Order) -> int:
+def start(submission: Submission, order: Start) -> int:
     """Start the pilot in a process group of its own; return its pid."""
     keeper = os.getpid()
     pilot = os.fork()
@@ -53,23 +53,23 @@ def start(task: Task, order: Order) -> int:
             os.setpgid(pilot, pilot)
         return pilot
     try:
-        become(task, order, keeper)
+        become(submission, order, keeper)
     except (OSError, ValueError) as error:
-        os.write(2, f"{command(task, order)[0]} cannot be started: {error}\n".encode())
+        os.write(2, f"{command(submission, order)[0]} cannot be started: {error}\n".encode())
     finally:
         os._exit(127)
 
 
-def command(task: Task, order: Order) -> list[str]:
+def command(submission: Submission, order: Start) -> list[str]:
     """Return the words that start the pilot. A script that names no program is for the shell."""
     if order.script is None:
-        return task.command
+        return submission.command
     script = os.path.realpath(SCRIPT)
     words = [script, *order.arguments]
-    return words if task.scripts[order.script].startswith("#!") else ["/bin/sh", *words]
+    return words if submission.scripts[order.script].startswith("#!") else ["/bin/sh", *words]
 
 
-def become(task: Task, order: Order, keeper: int) -> None:
+def become(submission: Submission, order: Start, keeper: int) -> None:
     """Turn this process into the pilot."""
     # A pilot without its keeper could run for ever unseen.
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -77,11 +77,11 @@ def become(task: Task, order: Order, keeper: int) -> None:
         return
     with suppress(OSError):
         os.setpgid(0, 0)
-    words = command(task, order)
+    words = command(submission, order)
     os.chdir(WORK)
-    os.nice(task.nice)
-    if task.memory is not None:
-        _limit_memory(task.memory << 20)
+    os.nice(submission.nice)
+    if submission.memory is not None:
+        _limit_memory(submission.memory << 20)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.execvpe(words[0], words, order.environment)  # noqa: S606 - what we are for

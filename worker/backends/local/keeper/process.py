@@ -25,10 +25,10 @@ def start_ticks(pid: int) -> int | None:
 
 def children_of(pid: int) -> list[int]:
     """List the children of a process."""
-    found = []
+    children = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             fields = stat_fields(int(entry.name))
             if fields and int(fields[1]) == pid:
-                found.append(int(entry.name))
-    return found
+                children.append(int(entry.name))
+    return children

@@ -11,9 +11,9 @@ from celery.beat import Scheduler
 
 from worker import wiring
 from worker.domain.errors import PilotageError
+from worker.messaging.app import send
 from worker.services.operate.database import require_current
 from worker.services.tasks import ticks
-from worker.tasks.app import send
 
 log = logging.getLogger(__name__)
 

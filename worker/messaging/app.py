@@ -18,11 +18,11 @@ from kombu.transport.redis import Channel
 
 from worker import wiring
 from worker.domain.errors import PilotageError
+from worker.messaging.consumer import UNTIL, survive_garbage
 from worker.services.operate import call_timeouts
 from worker.services.operate.database import require_current
 from worker.services.tasks import catalogue, execute
 from worker.services.tasks.catalogue import Task
-from worker.tasks.consumer import UNTIL, survive_garbage
 
 log = logging.getLogger(__name__)
 
