@@ -9,9 +9,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData
 
 from worker.backends import registry
+from worker.db.append_only import is_append_only
 from worker.db.chains import CORE_CHAIN, Chain
 from worker.db.tables import NAMING
 from worker.db.updated_at import keeps_updated_at
+from worker.domain.change import LEAST_DAYS
 
 BACKENDS = [backend.chain for backend in registry.discover().values()]
 CHAINS = [CORE_CHAIN, *BACKENDS]
@@ -46,5 +48,7 @@ def changed(chain: Chain, folder: Path, change: Callable[[MetaData], object]) ->
         if "updated_at" in copy.c:
             # What listens to a table is not copied with it.
             keeps_updated_at(copy, key=next(iter(copy.primary_key.columns)).name)
+        if copy.name == "changes":
+            is_append_only(copy, LEAST_DAYS)
     change(metadata)
     return replace(relocated(chain, folder), metadata=metadata)

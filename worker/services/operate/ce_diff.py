@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from worker.db import ces, mover, pilot_reads, pilots, vos
+from worker.db.changes import note
 from worker.db.uow import Transaction
 from worker.domain.ce_answers import Listing, Observed
 from worker.domain.errors import BackendError, CalledElsewhere, ConfirmationNeeded
@@ -76,11 +77,12 @@ def _ask(call: CECall, adopt_for: str | None, *, cancel: bool, yes: bool) -> CED
         call.note_answer(tx)
         comparison, differences = _differences(tx, call, listing)
     _insist_on_yes(comparison, adopt_for, cancel=cancel, yes=yes)
-    adopted: set[str] = set()
-    if adopt_for is not None:
-        with uow() as tx:
-            adopted = _adopt(tx, call, comparison, adopt_for)
-    unwanted = [job for job in comparison.unwanted() if job.stamp not in adopted] if cancel else []
+    with uow() as tx:
+        adopted = set() if adopt_for is None else _adopt(tx, call, comparison, adopt_for)
+        unwanted = [j for j in comparison.unwanted() if j.stamp not in adopted] if cancel else []
+        if adopted or unwanted:
+            after = {"adopted": len(adopted), "to_cancel": len(unwanted), "vo": adopt_for}
+            note(tx, "ce", call.ce.name, "diff", after=after)
     answers = call.driver.cancel(unwanted)
     return CEDiff(
         complete=listing.complete,

@@ -9,6 +9,7 @@ from worker.backends import registry
 from worker.backends.contract import Backend
 from worker.db import chains, pilot_reads, schema, server
 from worker.db.chains import CORE, CORE_CHAIN, Chain, ChainStanding, ChainState
+from worker.db.changes import note
 from worker.db.database import Database
 from worker.db.driver_errors import translated
 from worker.db.tables import pilots
@@ -71,6 +72,11 @@ def migrate_chain(database: Database, chain: Chain, *, stamp: bool = False) -> M
         ChainState.BEHIND: "migrated",
         ChainState.FOREIGN: "stamped",
     }[before.place]
+    if before.place is not ChainState.CURRENT:
+        # The migration itself is committed by now: each chain has transactions of its own.
+        with database.uow() as tx:
+            was, now = {"revision": before.revision}, {"revision": before.head}
+            note(tx, "database", chain.name, "migrate", was, now)
     return Migrated(chain=chain.name, status=status, was=before.revision, revision=before.head)
 
 
@@ -127,7 +133,8 @@ def reset(database: Database, *, yes: bool, force: bool = False) -> tuple[Deed, 
 def clean(database: Database, *, yes: bool, force: bool = False) -> Deed:
     """Empty every table, except for the default VO."""
     _confirm(database, "empty", yes=yes, force=force)
-    rows = server.empty(database.engine, database.chains)
+    with database.uow() as tx:
+        rows = server.empty(tx, database.chains)
     return Deed(database=str(database), deed="emptied", rows=rows)
 
 

@@ -161,7 +161,7 @@ BUILT_IN = (
     ),
     Task(
         name="prune",
-        about="Forget final pilots, decisions and reports that are old enough.",
+        about="Forget final pilots, decisions, reports and changes that are old enough.",
         scope=Scope.GLOBAL,
         run=_on_first_use("prune", "prune"),
         plan=_on_first_use("prune", "plan"),
