@@ -8,7 +8,7 @@ from sqlalchemy import DDL, Connection, Table, event
 
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION pilotage_refuse() RETURNS trigger LANGUAGE plpgsql AS
-$$BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END$$
+$$BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END$$
 """
 _POSTGRESQL = (
     """
