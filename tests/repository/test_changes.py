@@ -109,6 +109,16 @@ def test_what_is_as_it_was_is_no_change(uow: UnitOfWork) -> None:
     assert recorded(uow) == before
 
 
+def test_a_secret_that_is_changed_is_a_change_that_does_not_show_it(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        a_ce().named("lyon").with_options(token="first").create(tx)
+    with uow() as tx:
+        ces.change(tx, "lyon", options={"token": "second"})
+    one = recorded(uow)[-1]
+
+    assert one.before == one.after == {"options": {"token": "***"}}
+
+
 def test_what_is_refused_or_rolled_back_leaves_none(uow: UnitOfWork) -> None:
     with uow() as tx:
         a_ce().named("lyon").create(tx)

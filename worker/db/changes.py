@@ -95,7 +95,7 @@ def _write(tx: Transaction) -> None:
 
 def _row(tx: Transaction, change: ObjectChange) -> list[Any] | None:
     before, after = change.difference()
-    if before == after:
+    if before == after == {}:
         return None
     what = tx.actor.command or f"{change.kind} {change.verb}"
     return [tx.actor.who, what, change.kind, change.name, before, after, tx.actor.door]

@@ -4,7 +4,6 @@ What is kept of it is compact and holds no secret: only the values that differ, 
 looks like a secret, and not longer than a line.
 """
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ LONGEST = 200
 MOST = 100
 """Values of one object that are kept."""
 DEEPEST = 4
-"""Values within values within values; what is deeper is written as text."""
+"""Values within values within values; what is deeper is only counted."""
 
 Values = Mapping[str, Any]
 
@@ -111,10 +110,10 @@ def _kept(values: Values, depth: int = 1, *, hidden: bool = False) -> dict[str, 
 
 
 def _value(value: Any, depth: int, *, hidden: bool) -> Any:
-    if isinstance(value, Mapping) and depth < DEEPEST:
-        return _kept(value, depth + 1, hidden=hidden)
     if _is_empty(value):
         return value if isinstance(value, bool) else None
+    if isinstance(value, Mapping) and depth < DEEPEST:
+        return _kept(value, depth + 1, hidden=hidden)
     if hidden and value is not True:
         return REMOVED
     if isinstance(value, int | float):
@@ -125,9 +124,13 @@ def _value(value: Any, depth: int, *, hidden: bool) -> Any:
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
-    if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
-        return shlex.join(value)
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    if isinstance(value, list | tuple) and not any(_is_deep(one) for one in value):
+        return shlex.join(map(str, value))
+    return f"{len(value)} values" if _is_deep(value) else str(value)
+
+
+def _is_deep(value: Any) -> bool:
+    return isinstance(value, Mapping | list | tuple)
 
 
 def _names_a_secret(name: str) -> bool:
