@@ -72,9 +72,7 @@ def drop(url: URL, *, force: bool = False) -> bool:
 
 
 def empty(tx: Transaction, chains: Sequence[Chain]) -> int:
-    """Delete every row, those with foreign keys first; return how many. Changes stay, and this one
-    is the newest of them.
-    """
+    """Delete every row except for changes, those with foreign keys first; return how many."""
     deleted = 0
     present = set(inspect(tx.connection).get_table_names())
     for chain in reversed(chains):

@@ -131,7 +131,7 @@ def reset(database: Database, *, yes: bool, force: bool = False) -> tuple[Deed, 
 
 
 def clean(database: Database, *, yes: bool, force: bool = False) -> Deed:
-    """Empty every table, except for the default VO."""
+    """Empty every table, except for the default VO and the changes."""
     _confirm(database, "empty", yes=yes, force=force)
     with database.uow() as tx:
         rows = server.empty(tx, database.chains)
