@@ -41,12 +41,14 @@ ordinary = st.none() | st.booleans() | st.integers() | st.text(max_size=20)
 def hidden(draw: st.DrawFn, secret: str) -> tuple[str, Any]:
     """Draw a value that holds a secret, and its name: the one or the other says that it is one."""
     text = st.just(secret) | st.just([secret, "more"]) | st.just({"value": {"deep": secret}})
+    words = st.sampled_from(NAMES).map(lambda name: ["run", f"{name}=the {secret}", f"--{name}"])
+    by_word = st.tuples(st.just("command"), words.map(lambda one: [*one, f"my {secret}"]))
     by_name = st.tuples(st.sampled_from(NAMES), text)
     by_shape = st.tuples(
         st.sampled_from(("url", "setup", "environment", "command", "reason")),
         shapes.map(lambda shape: shape.format(secret)),
     )
-    name, value = draw(by_name | by_shape)
+    name, value = draw(by_name | by_word | by_shape)
     for _ in range(draw(st.integers(0, DEEPEST))):
         name, value = draw(st.sampled_from(("options", "source"))), {name: value}
     return name, value

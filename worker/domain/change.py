@@ -125,8 +125,14 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     if isinstance(value, list | tuple) and not any(_is_deep(one) for one in value):
-        return shlex.join(map(str, value))
+        return shlex.join(_word(str(word)) for word in value)
     return f"{len(value)} values" if _is_deep(value) else str(value)
+
+
+def _word(word: str) -> str:
+    """Return a word of a list. After the name of a secret all of it is the secret, blanks too."""
+    name, sign, _ = word.partition("=")
+    return f"{name}={REMOVED}" if sign and _names_a_secret(name) else word
 
 
 def _is_deep(value: Any) -> bool:
