@@ -48,7 +48,8 @@ def hidden(draw: st.DrawFn, secret: str) -> tuple[str, Any]:
         st.sampled_from(("url", "setup", "environment", "command", "reason")),
         shapes.map(lambda shape: shape.format(secret)),
     )
-    name, value = draw(by_name | by_word | by_shape)
+    drawn: tuple[str, Any] = draw(by_name | by_word | by_shape)
+    name, value = drawn
     for _ in range(draw(st.integers(0, DEEPEST))):
         name, value = draw(st.sampled_from(("options", "source"))), {name: value}
     return name, value
