@@ -6,6 +6,7 @@ import pytest
 
 from tests.factories import a_ce
 from tests.records import a_change
+from tests.services.test_unwanted import a_leftover, a_stranger
 from tests.services.world import World
 from worker.db import changes, sending
 from worker.db.account import account
@@ -13,6 +14,7 @@ from worker.db.changes import RecordedChange
 from worker.db.sending import SendingChange
 from worker.domain.change import LEAST_DAYS, Door
 from worker.domain.sending import Sending
+from worker.services.operate.ce_diff import diff
 from worker.services.tasks import catalogue, execute
 from worker.services.tasks.prune import prune
 
@@ -62,6 +64,22 @@ def test_a_task_that_is_run_by_hand_changes_in_the_name_of_the_person(held: Worl
 
     assert (change.who, change.what, change.door) == (account(), "ce resume", Door.TASK)
     assert (run.who, run.what, run.name, run.door) == (account(), "task run", "sweep", Door.TASK)
+
+
+def test_jobs_that_are_adopted_or_ended_are_one_row(world: World) -> None:
+    ce = world.ce(a_ce().named("lyon"))
+    for _ in range(3):
+        a_stranger(world, ce)
+    a_leftover(world, ce)
+    world.wait(1)
+    runtime, before = world.runtime(by_hand=True), recorded(world)
+    diff(runtime, ce.name, yes=False)
+    assert recorded(world) == before
+    diff(runtime, ce.name, adopt_for="default", cancel=True, yes=True)
+    [one] = [one for one in recorded(world) if one not in before]
+
+    assert (one.who, one.what, one.name) == (account(), "ce diff", "lyon")
+    assert one.after == {"adopted": 3, "to_cancel": 1, "vo": "default"}
 
 
 def test_a_worker_that_changes_nothing_of_an_operator_leaves_none(world: World) -> None:
