@@ -20,6 +20,9 @@ from worker.domain.vo import DEFAULT_VO
 MAINTENANCE = "postgres"
 """The database that one connects to in order to make or remove another."""
 
+KEPT = frozenset({changes.name})
+"""What stays when a database is emptied."""
+
 
 def exists(url: URL) -> bool:
     """Return whether the database is there. A server that is not there is an error."""
@@ -77,7 +80,7 @@ def empty(tx: Transaction, chains: Sequence[Chain]) -> int:
     present = set(inspect(tx.connection).get_table_names())
     for chain in reversed(chains):
         for table in reversed(chain.metadata.sorted_tables):
-            if table.name in present - {changes.name}:
+            if table.name in present - KEPT:
                 deleted += tx.execute(table.delete()).rowcount
     if vos.name in present:
         tx.execute(vos.insert().values(name=DEFAULT_VO))

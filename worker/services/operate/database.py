@@ -1,6 +1,6 @@
 """Care of the database: make it, bring it up to date, look at it, empty it, remove it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ def reset(database: Database, *, yes: bool, force: bool = False) -> tuple[Deed, 
 
 def clean(database: Database, *, yes: bool, force: bool = False) -> Deed:
     """Empty every table, except for the default VO and the changes."""
-    _confirm(database, "empty", yes=yes, force=force)
+    _confirm(database, "empty", yes=yes, force=force, kept=server.KEPT)
     with database.uow() as tx:
         rows = server.empty(tx, database.chains)
     return Deed(database=str(database), deed="emptied", rows=rows)
@@ -217,10 +217,13 @@ def _standings(database: Database) -> list[tuple[Chain, ChainStanding, dict[str,
         ]
 
 
-def _confirm(database: Database, deed: str, *, yes: bool, force: bool) -> None:
+def _confirm(
+    database: Database, deed: str, *, yes: bool, force: bool, kept: Collection[str] = ()
+) -> None:
     """Refuse, with what would be lost, without a yes or while pilots are active."""
     counts = [item for _, _, rows in _standings(database) for item in rows.items()]
-    rows = ", ".join(f"{table} ({count})" for table, count in counts if count)
+    lost_rows = [(table, count) for table, count in counts if count and table not in kept]
+    rows = ", ".join(f"{table} ({count})" for table, count in lost_rows)
     lost = f"this would {deed} {database} with {f'its rows in {rows}' if rows else 'no rows'}"
     if not yes:
         raise ConfirmationNeeded(lost, "say --yes if you mean it")
