@@ -16,10 +16,10 @@ from worker.services.observe.audit import RecordedChange
 
 COLUMNS = (
     Column(name="at", rank=ALWAYS),
-    Column(name="who", rank=ALWAYS, least=12),
+    Column(name="who", rank=ALWAYS, least=8),
     Column(name="what", rank=ALWAYS, least=8),
-    Column(name="of", rank=ALWAYS, least=12),
-    Column(name="change", rank=ALWAYS, least=20, fold=True),
+    Column(name="of", rank=ALWAYS),
+    Column(name="change", rank=ALWAYS, least=12, fold=True),
 )
 
 
