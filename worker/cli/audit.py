@@ -17,9 +17,9 @@ from worker.services.observe.audit import RecordedChange
 COLUMNS = (
     Column(name="at", rank=ALWAYS),
     Column(name="who", rank=ALWAYS, least=8),
-    Column(name="what", rank=ALWAYS, least=8),
+    Column(name="what", rank=1, least=8),
     Column(name="of", rank=ALWAYS),
-    Column(name="change", rank=ALWAYS, least=12, fold=True),
+    Column(name="change", rank=ALWAYS, least=20, fold=True),
 )
 
 
