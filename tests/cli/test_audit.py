@@ -16,7 +16,7 @@ from tests.cli.test_tree import LEAVES
 from tests.factories import a_schedule, a_vo
 from tests.records import a_change, a_credential, a_maintenance
 from tests.secrets import a_token
-from worker.db import ces, changes, health, maintenances, payloads, pilot_reads, sending
+from worker.db import ces, changes, health, maintenances, payloads, pilot_reads, sending, vos
 from worker.db.account import account
 from worker.db.changes import RecordedChange
 from worker.db.database import Database
@@ -122,6 +122,7 @@ REFUSED: Sequence[Words] = [
     ("pilot", "cancel", "{running}"),
     ("pilot", "cancel", "{running}", "4711", "--yes"),
     ("task", "schedule", "learn", "--cron", "nonsense"),
+    ("task", "run", "dispatch", "--ce", "nowhere"),
     ("db", "clean"),
     ("db", "clean", "--yes"),
 ]
@@ -136,6 +137,7 @@ def filled(world: Database, tmp_path: Path) -> Database:
     with world.uow() as tx:
         furnish(tx)
         a_vo().named("cms").disabled().create(tx)
+        vos.change(tx, "cms", source={"kind": "command", "command": ["echo", "5"]})
         payloads.put(tx, "cms", {"script": "true"})
         rome = ces.get(tx, "rome")
         a_maintenance().of(rome).create(tx)

@@ -88,7 +88,7 @@ def _note(runtime: Runtime, execution: Execution) -> None:
     try:
         with runtime.database.uow() as tx:
             schedules.finished(tx, execution, runtime.now())
-            if runtime.by_hand:
+            if runtime.by_hand and execution.outcome is Outcome.OK:
                 after = {"for": execution.subject, "outcome": execution.outcome}
                 note(tx, "task", execution.task, "run", after=after)
     except PilotageError as error:  # the execution stands, whether or not it is noted
