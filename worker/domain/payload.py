@@ -144,7 +144,7 @@ def summary(payload: Mapping[str, Any] | None) -> str | None:
     if payload is None:
         return None
     digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
-    return f"a script of {len(payload['script'])} characters ({digest[:8]})"
+    return f"a script of {len(payload.get('script', ''))} characters ({digest[:8]})"
 
 
 def _check_plain(name: str, value: Value) -> None:
