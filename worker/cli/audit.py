@@ -56,7 +56,8 @@ def _row(one: RecordedChange) -> dict[str, Any]:
 def _differences(one: RecordedChange) -> Iterator[str]:
     """Write each value that differs; of what was made or removed, the values that it had."""
     if one.before is None or one.after is None:
-        yield show.settings(one.after or one.before or {})
+        values = one.after or one.before or {}
+        yield show.settings({name: values[name] for name in values if name != "name"})
         return
     for name, was in one.before.items():
         yield f"{name.replace('_', ' ')} {show.word(was)} → {show.word(one.after.get(name))}"
