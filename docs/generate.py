@@ -44,6 +44,7 @@ from worker.db.chains import CORE_CHAIN, Chain, ChainState
 from worker.db.failures import By
 from worker.demand.contract import Unknown
 from worker.domain import errors
+from worker.domain.change import Door
 from worker.domain.credential import CredentialKind
 from worker.domain.credential import State as CredentialState
 from worker.domain.lengths import spoken
@@ -665,6 +666,7 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "length of a tally": Grain,
     "place of a database on its chain": ChainState,
     "kind of variable": VariableKind,
+    "door of a change": Door,
     "authentication at ARC": ArcAuthentication,
     "authentication at HTCondor": HTCondorAuthentication,
     "spread of times (sim)": Spread,

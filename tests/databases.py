@@ -8,12 +8,12 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from worker.backends import registry
 from worker.backends.contract import Backend
-from worker.db import server
+from worker.db import chains, server
 from worker.db.chains import Chain
 from worker.db.database import Database
 from worker.db.engine import make_engine, parse_url
@@ -53,8 +53,8 @@ class Postgresql:
     def main(self) -> Iterator[Database]:
         """Make and migrate the worker's main database, and leave the server as it was."""
         with _closed(Database(self.url(), backend_chains())) as database:
-            made, _ = care.setup(database)
-            server.empty(database.engine, database.chains)
+            made = migrated(database)
+            emptied(database)
             yield database
             database.engine.dispose()
             if made.deed == "created" or self._suffix != "_test":
@@ -83,7 +83,7 @@ class Sqlite:
     def __init__(self, folder: Path) -> None:
         self._template = folder / "template.sqlite"
         with _closed(Database(file_url(self._template), backend_chains())) as database:
-            care.setup(database)
+            migrated(database)
         # One file says it all, without a journal beside it.
         self._memory = sqlite3.connect(":memory:", check_same_thread=False)
         _copy(self._template, self._memory)
@@ -142,22 +142,41 @@ class Sqlite:
             yield database
 
 
+def migrated(database: Database) -> care.Deed:
+    """Make a database and its tables, without a note of it."""
+    deed = care.create(database)
+    for chain in database.chains:
+        chains.migrate(database.engine, chain)
+    return deed
+
+
 def emptied(database: Database) -> None:
     """Delete every row of a PostgreSQL database in one round trip; what is left is one VO."""
     try:
         with database.engine.begin() as connection:
             connection.exec_driver_sql(_deletions(tuple(database.chains)))
     except ProgrammingError:  # a test took a table away
-        server.empty(database.engine, database.chains)
+        with database.uow() as tx:
+            server.empty(tx, database.chains)
+            tx.execute(TRUNCATE_CHANGES)
+
+
+TRUNCATE_CHANGES = text(
+    "DO $$BEGIN IF EXISTS (SELECT FROM changes) THEN TRUNCATE changes; END IF; END$$"
+)
+"""Changes cannot be deleted; whoever owns the table can empty it all the same."""
 
 
 @cache
-def _deletions(chains: Sequence[Chain]) -> str:
+def _deletions(all_chains: Sequence[Chain]) -> str:
     tables = [
-        table.name for chain in reversed(chains) for table in reversed(chain.metadata.sorted_tables)
+        table.name
+        for chain in reversed(all_chains)
+        for table in reversed(chain.metadata.sorted_tables)
     ]
-    statements = [f'DELETE FROM "{name}"' for name in tables]
-    return ";".join([*statements, f"INSERT INTO vos (name) VALUES ('{DEFAULT_VO}')"])
+    statements = [f'DELETE FROM "{name}"' for name in tables if name != "changes"]
+    vo = f"INSERT INTO vos (name) VALUES ('{DEFAULT_VO}')"
+    return ";".join([str(TRUNCATE_CHANGES), *statements, vo])
 
 
 class RolledBack(UnitOfWork):

@@ -11,14 +11,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import insert
+
 from tests.factories import NOW, a_ce
 from worker.db import credentials, maintenances, reports, sending
 from worker.db.maintenances import Maintenance
 from worker.db.pages import PageRequest
 from worker.db.reports import Report
 from worker.db.sending import SendingChange
+from worker.db.tables import changes
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
+from worker.domain.change import Door
 from worker.domain.credential import Credential, CredentialKind
 from worker.domain.sending import Sending
 from worker.domain.vo import VO
@@ -129,6 +133,42 @@ class ReportBuilder:
     def create(self, tx: Transaction) -> Report:
         reports.add(tx, self.summary, self.moment)
         return reports.find(tx, asked=PageRequest(descending=True, limit=1)).items[0]
+
+
+@dataclass(frozen=True)
+class ChangeBuilder:
+    who: str = "me@here"
+    kind: str = "ce"
+    name: str = "lyon"
+    moment: datetime = NOW
+
+    def by(self, who: str) -> "ChangeBuilder":
+        return replace(self, who=who)
+
+    def of(self, kind: str, name: str) -> "ChangeBuilder":
+        return replace(self, kind=kind, name=name)
+
+    def at(self, moment: datetime) -> "ChangeBuilder":
+        return replace(self, moment=moment)
+
+    def create(self, tx: Transaction) -> None:
+        """Write a row as it was written then."""
+        values = {
+            "at": self.moment,
+            "who": self.who,
+            "what": f"{self.kind} set",
+            "kind": self.kind,
+            "name": self.name,
+            "door": Door.COMMAND,
+            "before": {"capacity": 1},
+            "after": {"capacity": 2},
+        }
+        tx.execute(insert(changes).values(values))
+
+
+def a_change() -> ChangeBuilder:
+    """Start from a change of the capacity of a CE, of now."""
+    return ChangeBuilder()
 
 
 def a_credential() -> CredentialBuilder:

@@ -22,6 +22,7 @@ from pydantic import (
     field_validator,
 )
 
+from worker.domain.change import LEAST_DAYS
 from worker.domain.checks import LARGEST
 from worker.domain.errors import ConfigurationError
 from worker.domain.nearest import nearest
@@ -104,6 +105,9 @@ class Settings(BaseModel):
 
     keep_reports_days: float = Field(default=365, ge=0, le=MOST_DAYS)
     """Days until a report is forgotten."""
+
+    keep_changes_days: float = Field(default=730, ge=LEAST_DAYS, le=MOST_DAYS)
+    """Days until a change, as `pilotage audit` shows it, is forgotten; 90 at the least."""
 
     beat_interval: float = Field(default=5, gt=0, le=DAY)
     """Seconds after which a scheduler looks at changed schedules, at the latest."""

@@ -13,12 +13,16 @@ from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
+import click
+
 from worker.backends import registry
 from worker.backends.contract import Backend
+from worker.db.account import account
 from worker.db.clock import Clock
 from worker.db.database import Database
 from worker.db.engine import STATEMENTS, parse_url
 from worker.db.schedules import Schedule
+from worker.domain.change import Actor
 from worker.domain.errors import ConfigurationError
 from worker.domain.secrets import without_secrets
 from worker.policy.contract import Policy
@@ -75,7 +79,17 @@ def database() -> Database:
         url,
         [backend.chain for backend in backends().values()],
         pool_size=settings().pool_size,
+        actor=Actor(who=account(), command=_command()),
     )
+
+
+def _command() -> str | None:
+    """Return the words of the command of `pilotage` that is running, as `ce set`."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return None
+    program, _, words = context.command_path.partition(" ")
+    return words if program == "pilotage" and words else None
 
 
 def current_database() -> Database:
@@ -182,6 +196,7 @@ def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False)
         keep_final=timedelta(days=given.keep_final_days),
         keep_decisions=timedelta(days=given.keep_decisions_days),
         keep_reports=timedelta(days=given.keep_reports_days),
+        keep_changes=timedelta(days=given.keep_changes_days),
     )
 
 

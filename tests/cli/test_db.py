@@ -169,16 +169,19 @@ def test_reset_leaves_a_database_as_new(cli: Cli, fresh: Database) -> None:
     assert [vo["name"] for vo in cli.json("vo", "list")["items"]] == [DEFAULT_VO]
 
 
-def test_clean_empties_all_tables_and_leaves_the_default_vo(cli: Cli, world: Database) -> None:
+def test_clean_empties_all_tables_and_leaves_the_default_vo_and_the_changes(
+    cli: Cli, world: Database
+) -> None:
     cli.ok("vo", "add", "lhcb")
     cli.ok("ce", "add", "lyon", "--backend", "sim", "--capacity", "3", "--vo", "lhcb")
 
+    assert "changes" not in cli.refused("db", "clean")
     told = cli.json("db", "clean", "--yes")
 
     assert told["deed"] == "emptied"
     assert told["rows"] == 5
     left = {name: rows for name, rows in contents(world).items() if rows}
-    assert {name for name in left if not name.startswith("alembic")} == {"vos"}
+    assert {name for name in left if not name.startswith("alembic")} == {"vos", "changes"}
     assert cli.json("vo", "show", DEFAULT_VO)["enabled"]
     assert cli.ok("db", "clean", "--yes").out.endswith(" emptied, 1 row\n")
 

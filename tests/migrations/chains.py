@@ -9,10 +9,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData
 
 from worker.backends import registry
+from worker.db.append_only import is_append_only
 from worker.db.chains import CORE_CHAIN, Chain
 from worker.db.tables import NAMING
 from worker.db.tally_triggers import follows
 from worker.db.updated_at import keeps_updated_at
+from worker.domain.change import LEAST_DAYS
 
 BACKENDS = [backend.chain for backend in registry.discover().values()]
 CHAINS = [CORE_CHAIN, *BACKENDS]
@@ -50,5 +52,7 @@ def changed(chain: Chain, folder: Path, change: Callable[[MetaData], object]) ->
         if copy.name == "pilots":
             copy.add_is_dependent_on(metadata.tables["new_tallies"])
             follows(copy)
+        if copy.name == "changes":
+            is_append_only(copy, LEAST_DAYS)
     change(metadata)
     return replace(relocated(chain, folder), metadata=metadata)

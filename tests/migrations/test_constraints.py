@@ -62,6 +62,13 @@ VALID: Mapping[str, Mapping[str, Any]] = {
     "schedules": {"task": "new", "every": 1},
     "leases": {"name": "new"},
     "reports": {"summary": "{}"},
+    "changes": {
+        "who": "me@here",
+        "what": "ce set",
+        "kind": "ce",
+        "name": "lyon",
+        "door": "command",
+    },
     "sim_jobs": {
         "ce": "ce",
         "stamp": STAMP,
@@ -150,6 +157,7 @@ BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
     ("ck_schedules_every_or_cron", "schedules", {"every": None}),
     ("ck_schedules_every", "schedules", {"every": 0}),
     ("ck_schedules_last_outcome", "schedules", {"last_outcome": "so so"}),
+    ("ck_changes_door", "changes", {"door": "window"}),
     ("ck_sim_faults_rate", "sim_faults", {"rate": 1.5}),
     ("ck_sim_faults_rate", "sim_faults", {"rate": -0.5}),
 ]

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +11,10 @@ from sqlalchemy import Engine, event, text
 
 from tests.databases import Postgresql, rolled_back
 from tests.factories import NOW, a_ce, a_decision, a_pilot, a_vo
+from tests.records import a_change
 from worker.db import (
     ces,
+    changes,
     decisions,
     failures,
     mover,
@@ -330,6 +332,61 @@ def test_decisions_are_found_and_removed_by_index(postgresql: UnitOfWork) -> Non
 
     for plan in seen:
         assert "Seq Scan on decisions" not in plan, plan
+
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+CHANGES = """
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)
+INSERT INTO changes (at, who, what, kind, name, door)
+SELECT at, who, what, kind, 'ce' || n % 100, door FROM changes, numbers
+"""
+
+
+def look_at_changes(tx: Transaction) -> None:
+    asked = PageRequest(sort="at", descending=True, limit=10)
+    assert changes.find(tx, NOW, asked=asked).items == []
+    changes.find(tx, NOW, by="alice", asked=asked)
+    first = changes.find(tx, LONG_AGO, of="ce7", asked=asked)
+    changes.find(tx, LONG_AGO, of="ce7", asked=replace(asked, after=first.next))
+    changes.find(tx, LONG_AGO, asked=replace(asked, after=first.next))
+    retention.remove(tx, "changes", before=LONG_AGO, limit=10)
+
+
+def test_changes_are_found_and_removed_by_index(postgresql: UnitOfWork) -> None:
+    with postgresql() as tx:
+        a_change().at(LONG_AGO).create(tx)
+        tx.execute(text(CHANGES))
+        tx.execute(text("ANALYZE changes"))
+    with postgresql() as tx, plans(postgresql.engine) as seen:
+        look_at_changes(tx)
+
+    assert len(seen) == 6
+    for plan in seen:
+        assert "ix_changes_" in plan, plan
+        assert "Seq Scan" not in plan, plan
+        assert "Sort" not in plan, plan
+
+
+def test_changes_are_found_and_removed_by_index_on_sqlite(sqlite: UnitOfWork) -> None:
+    with sqlite() as tx:
+        a_change().at(LONG_AGO).create(tx)
+        tx.execute(text(CHANGES))
+        seen: list[str] = []
+
+        def ask(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            other = cursor.connection.cursor()
+            found = other.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            seen.append("\n".join(str(row[3]) for row in found))
+
+        event.listen(sqlite.engine, "before_cursor_execute", ask)
+        look_at_changes(tx)
+        event.remove(sqlite.engine, "before_cursor_execute", ask)
+
+    assert len(seen) == 6
+    for plan in seen:
+        assert "SEARCH changes USING" in plan, plan
+        assert "ix_changes_" in plan, plan
+        assert "TEMP B-TREE" not in plan, plan
 
 
 def test_the_few_pilots_of_a_ce_are_found_without_reading_those_of_another(

@@ -26,6 +26,7 @@ TESTS = {
     "schedules": ("schedules", "test_schedules"),
     "leases": ("locks", "test_leases"),
     "reports": ("reports", "test_reports"),
+    "changes": ("changes", "test_changes"),
 }
 """The module of `worker.db` that works on a table, and the module of tests beside this one."""
 

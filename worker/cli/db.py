@@ -73,7 +73,10 @@ def migrate(stamp: bool, as_json: bool) -> None:
 @destructive
 @as_json
 def clean(yes: bool, force: bool, as_json: bool) -> None:
-    """Empty all tables, those that point at others first."""
+    """Empty all tables, those that point at others first.
+
+    Only the changes stay, as 'pilotage audit' shows them.
+    """
     _show_deed(service.clean(wiring.database(), yes=yes, force=force), as_json)
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "explain": Entry("worker.cli.look", "Explain why a CE got as many pilots as it did, or none."),
     "failures": Entry("worker.cli.failures", "Sum up why pilots failed lately."),
     "report": Entry("worker.cli.report", "Show the summaries that were stored, the latest first."),
+    "audit": Entry("worker.cli.audit", "Show who changed what, the latest first."),
     "metrics": Entry("worker.cli.metrics", "Print the numbers that Prometheus reads."),
     "plan": Entry("worker.cli.plan", "Show what the next cycle would do, and change nothing."),
     "simulate": Entry("worker.cli.simulate", "Compare policies on a made-up world."),

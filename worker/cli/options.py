@@ -11,6 +11,7 @@ import click
 
 from worker import wiring
 from worker.cli import show
+from worker.cli.columns import Column
 from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
 
@@ -211,7 +212,7 @@ def show_page(
 def show_rows(
     rows: Sequence[Mapping[str, Any]],
     following: str | None,
-    columns: Sequence[str],
+    columns: Sequence[str | Column],
     empty: str,
     as_json: bool,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, exists, insert, select, update
 
+from worker.db.changes import note
 from worker.db.names import unknown
 from worker.db.pages import FIRST, Page, PageRequest, contains, read_page
 from worker.db.rows import has_string, insert_new
@@ -30,6 +31,7 @@ def add(tx: Transaction, ce: CE) -> int:
     if made is None:
         raise AlreadyExists("CE", ce.name, f"change it with 'pilotage ce set {ce.name}'")
     tx.execute(insert(ce_health).values(ce_id=made, learned={}))
+    note(tx, "ce", ce.name, "add", after=_values(ce))
     return made
 
 
@@ -42,10 +44,12 @@ def get(tx: Transaction, name: str) -> CE:
 
 def change(tx: Transaction, name: str, /, **changes: Any) -> CE:
     """Change some of a CE's values; what is not named stays."""
-    ce = replace(get(tx, name), **changes)
+    before = get(tx, name)
+    ce = replace(before, **changes)
     if ce.name != name and _named(tx, ce.name):
         raise AlreadyExists("CE", ce.name)
     tx.execute(update(ces).where(ces.c.id == ce.id).values(_values(ce)))
+    note(tx, "ce", name, "set", _values(before), _values(ce))
     return ce
 
 
@@ -55,6 +59,7 @@ def remove(tx: Transaction, name: str) -> None:
     if tx.execute(select(exists().where(pilots.c.ce_id == ce.id))).scalar_one():
         raise InUse("CE", name, "it has pilots, active or in the history")
     tx.execute(delete(ces).where(ces.c.id == ce.id))
+    note(tx, "ce", name, "remove", before=_values(ce))
 
 
 def find(
@@ -125,7 +130,7 @@ def drains_over(tx: Transaction, now: datetime) -> list[str]:
 
 def allow(tx: Transaction, name: str, vo_names: Collection[str]) -> None:
     """Open a CE to these VOs only; with none, open it to all again."""
-    ce = get(tx, name)
+    ce, before = get(tx, name), allowed(tx, name)
     unique_names = set(vo_names)
     vo_rows = tx.execute(select(vos.c.id, vos.c.name).where(vos.c.name.in_(unique_names))).all()
     for missing in sorted(unique_names - {row.name for row in vo_rows}):
@@ -134,6 +139,14 @@ def allow(tx: Transaction, name: str, vo_names: Collection[str]) -> None:
     if vo_rows:
         tx.execute(insert(ce_vos), [{"ce_id": ce.id, "vo_id": row.id} for row in vo_rows])
     tx.execute(update(ces).where(ces.c.id == ce.id).values(open_to_all=not vo_rows))
+    note(
+        tx,
+        "ce",
+        name,
+        "set",
+        {"open_to_all": ce.open_to_all, "only_for": before},
+        {"open_to_all": not vo_rows, "only_for": sorted(unique_names)},
+    )
 
 
 def allowed(tx: Transaction, name: str) -> list[str]:

@@ -88,6 +88,7 @@ CORE_CHAIN = Chain(
         "schedules",
         "leases",
         "reports",
+        "changes",
     ),
     metadata=tables.metadata,
     folder=Path(__file__).parent / "migrations",

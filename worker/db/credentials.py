@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Executable, Integer, Select, Text, delete, func, select, update
 
+from worker.db.changes import note
 from worker.db.names import key_of
 from worker.db.rows import encode, insert_new, rows
 from worker.db.tables import credentials, vos
@@ -36,6 +37,7 @@ def add(tx: Transaction, credential: Credential) -> None:
             f"{credential.kind} of {_named(credential.vo)} for {credential.backend}",
             "change it with 'pilotage credential set'",
         )
+    _note(tx, "add", None, credential)
 
 
 def get(
@@ -58,11 +60,13 @@ def change(tx: Transaction, credential: Credential) -> None:
     if before.path != credential.path:
         values |= {**dict.fromkeys(STATE_COLUMNS), "failures": 0}
     tx.execute(update(credentials).where(credentials.c.id == before.id).values(values))
+    _note(tx, "set", before, credential)
 
 
 def remove(tx: Transaction, credential: Credential) -> None:
     """Delete a credential; its file stays where it is."""
     tx.execute(delete(credentials).where(credentials.c.id == credential.id))
+    _note(tx, "remove", credential, None)
 
 
 def get_all(tx: Transaction, backends: Collection[str] | None = None) -> list[Credential]:
@@ -92,6 +96,27 @@ def save_looks(tx: Transaction, looks: Collection[Credential]) -> None:
         [look.id, look.path, *(getattr(look, name) for name in STATE_COLUMNS)] for look in looks
     )
     tx.execute(_save_looks(tx.dialect), encode(("id", "path", *STATE_COLUMNS), data))
+
+
+def note_renewal(tx: Transaction, before: Credential, after: Credential) -> None:
+    """Note that somebody had a credential renewed."""
+    moments = ({_called(one): {"renewed_at": one.renewed_at}} for one in (before, after))
+    note(tx, "vo", _named(after.vo), "credential renew", *moments)
+
+
+def _note(tx: Transaction, verb: str, before: Credential | None, after: Credential | None) -> None:
+    """Note a change of a credential as one of its VO: where the file is, never what is in it."""
+    one = after or before
+    assert one is not None
+    values = (
+        {_called(one): None if each is None else {"path": each.path, "renew": each.renew}}
+        for each in (before, after)
+    )
+    note(tx, "vo", _named(one.vo), f"credential {verb}", *values)
+
+
+def _called(credential: Credential) -> str:
+    return f"{credential.kind} for {credential.backend}"
 
 
 @cache

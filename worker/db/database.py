@@ -1,22 +1,34 @@
 """One database: its address, its engine, its unit of work, and the chains that make its tables."""
 
 from collections.abc import Iterable
+from copy import copy
 from functools import cached_property
 
 from sqlalchemy import URL, Engine
 
+from worker.db.account import account
 from worker.db.chains import CORE_CHAIN, Chain
 from worker.db.engine import POOL_SIZE, make_engine, shown
 from worker.db.uow import UnitOfWork
+from worker.domain.change import Actor
 
 
 class Database:
-    """A database, as the services get it. Nothing is opened before it is used."""
+    """A database, as the services get it. Nothing is opened before it is used.
+
+    What is changed by its unit of work has the name of the actor on it, or of this process.
+    """
 
     def __init__(
-        self, url: URL, backend_chains: Iterable[Chain] = (), *, pool_size: int = POOL_SIZE
+        self,
+        url: URL,
+        backend_chains: Iterable[Chain] = (),
+        *,
+        pool_size: int = POOL_SIZE,
+        actor: Actor | None = None,
     ) -> None:
         self.url = url
+        self.actor = actor or Actor(who=account())
         self.chains = [CORE_CHAIN, *backend_chains]
         self._pool_size = pool_size
 
@@ -28,7 +40,15 @@ class Database:
     @cached_property
     def uow(self) -> UnitOfWork:
         """The unit of work on this database."""
-        return UnitOfWork(self.engine)
+        return UnitOfWork(self.engine, self.actor)
+
+    def used_by(self, actor: Actor) -> "Database":
+        """Return this database as somebody else uses it; both have one engine."""
+        other = copy(self)
+        other.engine = self.engine
+        other.actor = actor
+        vars(other).pop("uow", None)
+        return other
 
     def close(self) -> None:
         """Close the engine, if it was used; the next use opens it again."""

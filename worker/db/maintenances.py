@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
+from worker.db.changes import note
 from worker.db.names import key_of
 from worker.db.tables import ces, maintenances
 from worker.db.uow import Transaction
@@ -49,7 +50,9 @@ def add(tx: Transaction, maintenance: Maintenance) -> int:
         ends_at=maintenance.ends_at,
         reason=maintenance.reason,
     )
-    return int(tx.execute(made.returning(maintenances.c.id)).scalar_one())
+    which = int(tx.execute(made.returning(maintenances.c.id)).scalar_one())
+    _note(tx, "add", maintenance.ce, which, None, maintenance)
+    return which
 
 
 def find(tx: Transaction, ce: str | None, since: datetime) -> list[Maintenance]:
@@ -67,10 +70,28 @@ def current(tx: Transaction, now: datetime) -> dict[str, Maintenance]:
 
 
 def remove(tx: Transaction, ce: str, which: int) -> None:
-    removal = delete(maintenances).where(
-        maintenances.c.id == which, maintenances.c.ce_id == key_of(tx, ces, ce)
-    )
-    if not tx.execute(removal).rowcount:
-        stored = select(maintenances.c.id).where(maintenances.c.ce_id == key_of(tx, ces, ce))
-        ids = map(str, tx.execute(stored).scalars())
+    of_ce = _ALL.where(maintenances.c.ce_id == key_of(tx, ces, ce))
+    stored = {row["id"]: Maintenance(**row) for row in tx.execute(of_ce).mappings()}
+    if which not in stored:
+        ids = map(str, stored)
         raise NotFound(f"maintenance {which} of CE {ce}", nearest(str(which), ids))
+    tx.execute(delete(maintenances).where(maintenances.c.id == which))
+    _note(tx, "remove", ce, which, stored[which], None)
+
+
+def _note(
+    tx: Transaction,
+    verb: str,
+    ce: str,
+    which: int,
+    before: Maintenance | None,
+    after: Maintenance | None,
+) -> None:
+    values = (
+        {
+            f"maintenance {which}": each
+            and {name: getattr(each, name) for name in ("begins_at", "ends_at", "reason")}
+        }
+        for each in (before, after)
+    )
+    note(tx, "ce", ce, f"maintenance {verb}", *values)

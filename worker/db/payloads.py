@@ -5,16 +5,19 @@ from typing import Any
 
 from sqlalchemy import select, update
 
+from worker.db.changes import note
 from worker.db.names import key_of
 from worker.db.tables import vos
 from worker.db.uow import Transaction
+from worker.domain.payload import summary
 
 
 def put(tx: Transaction, vo: str, payload: Mapping[str, Any] | None) -> None:
     """Store a VO's payload as plain values; `None` removes it."""
-    key = key_of(tx, vos, vo)
+    key, before = key_of(tx, vos, vo), get(tx, vo)
     stored = None if payload is None else dict(payload)
     tx.execute(update(vos).where(vos.c.id == key).values(payload=stored))
+    note(tx, "vo", vo, "payload", {"payload": summary(before)}, {"payload": summary(payload)})
 
 
 def get(tx: Transaction, vo: str) -> Mapping[str, Any] | None:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Column, Executable, Integer, bindparam, delete, func, select
 
 from worker.db.rows import encode, rows
-from worker.db.tables import decisions, maintenances, pilots, reports, sending_changes
+from worker.db.tables import changes, decisions, maintenances, pilots, reports, sending_changes
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 
@@ -21,6 +21,7 @@ MOMENTS: Mapping[str, Column[Any]] = {
     "reports": reports.c.at,
     "pauses": sending_changes.c.at,
     "maintenances": maintenances.c.ends_at,
+    "changes": changes.c.at,
 }
 """From which moment each kind is old; what has none, as an active pilot, never is."""
 
@@ -46,13 +47,14 @@ def count(tx: Transaction, kind: str, before: datetime, limit: int | None = None
 @cache
 def _old(kind: str) -> Executable:
     moment = MOMENTS[kind]
-    return (
+    query = (
         select(moment.table.c.id)
         .where(moment < bindparam("before", type_=UtcDateTime()))
         .order_by(moment)
         .limit(bindparam("limit", type_=Integer))
-        .with_for_update(skip_locked=True)
     )
+    # Nobody locks what nobody may change, and a lock needs the privilege to change it.
+    return query if moment.table is changes else query.with_for_update(skip_locked=True)
 
 
 @cache

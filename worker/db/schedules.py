@@ -20,6 +20,7 @@ from sqlalchemy import (
     update,
 )
 
+from worker.db.changes import note
 from worker.db.names import key_of
 from worker.db.rows import encode, insert_new, rows
 from worker.db.tables import schedules, vos
@@ -85,8 +86,12 @@ def put(tx: Transaction, schedule: Schedule) -> None:
     """Store a schedule, in place of the one of the same task and VO if there is one."""
     values = _values(tx, schedule)
     same = (schedules.c.task == schedule.task, _of(values["vo_id"]))
-    if not tx.execute(update(schedules).where(*same).values(values)).rowcount:
+    before = _find(tx, *same)
+    if before is None:
         tx.execute(insert(schedules).values(values))
+    else:
+        tx.execute(update(schedules).where(*same).values(values))
+    _note(tx, before, schedule)
 
 
 def seed(tx: Transaction, defaults: Iterable[Schedule]) -> None:
@@ -225,11 +230,10 @@ def _count_firings(dialect: str) -> Executable:
 
 def get(tx: Transaction, task: str, vo: str | None = None) -> Schedule:
     """Read the schedule of a task, for all VOs or for one."""
-    query = _SCHEDULES.where(schedules.c.task == task, _of(_vo_id(tx, vo)))
-    row = tx.execute(query).mappings().one_or_none()
-    if row is None:
+    schedule = _find(tx, schedules.c.task == task, _of(_vo_id(tx, vo)))
+    if schedule is None:
         raise UnknownSchedule(task if vo is None else f"{task} for VO {vo}")
-    return Schedule(**row)
+    return schedule
 
 
 def get_all(tx: Transaction) -> list[Schedule]:
@@ -239,8 +243,23 @@ def get_all(tx: Transaction) -> list[Schedule]:
 
 
 def remove(tx: Transaction, task: str, vo: str | None = None) -> None:
-    get(tx, task, vo)
+    before = get(tx, task, vo)
     tx.execute(delete(schedules).where(schedules.c.task == task, _of(_vo_id(tx, vo))))
+    _note(tx, before, None)
+
+
+def _find(tx: Transaction, *conditions: ColumnElement[bool]) -> Schedule | None:
+    row = tx.execute(_SCHEDULES.where(*conditions)).mappings().one_or_none()
+    return None if row is None else Schedule(**row)
+
+
+def _note(tx: Transaction, before: Schedule | None, after: Schedule | None) -> None:
+    one = after or before
+    assert one is not None
+    name = "fires" if one.vo is None else f"fires for {one.vo}"
+    note(
+        tx, "task", one.task, "schedule", *({name: each and each.fires} for each in (before, after))
+    )
 
 
 def _values(tx: Transaction, schedule: Schedule) -> dict[str, Any]:

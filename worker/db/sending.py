@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Executable, Integer, Text, insert, select, update
 
+from worker.db.changes import note
 from worker.db.names import key_of
 from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.rows import encode, rows
@@ -39,6 +40,8 @@ def add(tx: Transaction, changes: Collection[SendingChange]) -> None:
         return
     names = tuple(SendingChange.__dataclass_fields__)
     tx.execute(_add(tx.dialect), encode(names, (_row(change) for change in changes)))
+    for change in changes:
+        _note(tx, change)
 
 
 def find(tx: Transaction, ce: str, *, asked: PageRequest = FIRST) -> Page[SendingChange]:
@@ -77,6 +80,12 @@ def holds_over(tx: Transaction, now: datetime) -> list[str]:
         .order_by(ces.c.name)
     )
     return list(tx.execute(query).scalars())
+
+
+def _note(tx: Transaction, new: SendingChange) -> None:
+    verb = "resume" if new.became is Sending.NORMAL else "pause"
+    after = {"sending": new.became, "reason": new.reason, "until": new.until}
+    note(tx, "ce", new.ce, verb, {"sending": new.was}, after)
 
 
 def _row(change: SendingChange) -> list[Any]:

@@ -4,19 +4,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, inspect, literal, select, text
+from sqlalchemy import URL, Connection, Table, create_engine, inspect, literal, select, text
 from sqlalchemy import func as sql
 from sqlalchemy.pool import NullPool
 
 from worker.db.chains import Chain
+from worker.db.changes import note
 from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL, make_engine
-from worker.db.tables import vos
+from worker.db.tables import changes, vos
+from worker.db.uow import Transaction
 from worker.domain.errors import DatabaseRefused
 from worker.domain.vo import DEFAULT_VO
 
 MAINTENANCE = "postgres"
 """The database that one connects to in order to make or remove another."""
+
+KEPT = frozenset({changes.name})
+"""What stays when a database is emptied."""
 
 
 def exists(url: URL) -> bool:
@@ -69,17 +74,18 @@ def drop(url: URL, *, force: bool = False) -> bool:
     return True
 
 
-def empty(engine: Engine, chains: Sequence[Chain]) -> int:
-    """Delete every row, those with foreign keys first; return how many."""
+def empty(tx: Transaction, chains: Sequence[Chain]) -> int:
+    """Delete every row except for changes, those with foreign keys first; return how many."""
     deleted = 0
-    with translated(engine.url), engine.begin() as connection:
-        present = set(inspect(connection).get_table_names())
-        for chain in reversed(chains):
-            for table in reversed(chain.metadata.sorted_tables):
-                if table.name in present:
-                    deleted += connection.execute(table.delete()).rowcount
-        if vos.name in present:
-            connection.execute(vos.insert().values(name=DEFAULT_VO))
+    present = set(inspect(tx.connection).get_table_names())
+    for chain in reversed(chains):
+        for table in reversed(chain.metadata.sorted_tables):
+            if table.name in present - KEPT:
+                deleted += tx.execute(table.delete()).rowcount
+    if vos.name in present:
+        tx.execute(vos.insert().values(name=DEFAULT_VO))
+    if changes.name in present:
+        note(tx, "database", "all", "clean", after={"rows": deleted})
     return deleted
 
 

@@ -9,7 +9,7 @@
      ├──< pilot_counts >┤
      ├──< tallies >─────┤
      └──< pilots >──────┘
-             ├──< transitions        leases, new_tallies, reports
+             ├──< transitions        leases, new_tallies, reports, changes
              └─── outputs
 
 A VO or CE that has pilots cannot be removed (RESTRICT): history must not vanish by accident.
@@ -39,9 +39,11 @@ from sqlalchemy import (
     text,
 )
 
+from worker.db.append_only import is_append_only
 from worker.db.tally_triggers import follows
 from worker.db.types import JSON_VALUE, KEY, Strings, UtcDateTime, plain_text, words
 from worker.db.updated_at import keeps_updated_at
+from worker.domain.change import LEAST_DAYS, Door
 from worker.domain.credential import CredentialKind
 from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Cause, Status
 from worker.domain.schedule import Outcome
@@ -560,3 +562,21 @@ reports = Table(
     Index("ix_reports_at", "at"),
     comment="The summaries that the task report stored.",
 )
+
+changes = Table(
+    "changes",
+    metadata,
+    _key(),
+    Column("at", UtcDateTime(), nullable=False, server_default=func.current_timestamp()),
+    Column("who", plain_text(), nullable=False),
+    Column("what", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", plain_text(), nullable=False),
+    Column("before", JSON_VALUE),
+    Column("after", JSON_VALUE),
+    Column("door", words(Door, "door"), nullable=False),
+    Index("ix_changes_at_id", "at", "id"),
+    Index("ix_changes_name_at_id", "name", "at", "id"),
+    comment="Who changed what an operator owns, and how. Append-only; it points at no other row.",
+)
+is_append_only(changes, LEAST_DAYS)

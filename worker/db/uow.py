@@ -16,7 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable
 
+from worker.db.account import account
 from worker.db.driver_errors import translated
+from worker.domain.change import Actor, ObjectChange
 from worker.domain.errors import NestedUnitOfWork
 
 log = logging.getLogger(__name__)
@@ -30,11 +32,17 @@ def is_open() -> bool:
 
 
 class Transaction:
-    """What a unit of work gives: statements now, and work for after the commit."""
+    """What a unit of work gives: statements now, and work for just before and after the commit.
 
-    def __init__(self, connection: Connection) -> None:
+    `changes` are what it does to objects of an operator, by kind and name; `actor` is who does it.
+    """
+
+    def __init__(self, connection: Connection, actor: Actor) -> None:
         self.connection = connection
         self.dialect = connection.dialect.name
+        self.actor = actor
+        self.changes: dict[tuple[str, str], ObjectChange] = {}
+        self._before_commit: list[Callable[[], object]] = []
         self._after_commit: list[Callable[[], object]] = []
 
     def execute(
@@ -47,13 +55,26 @@ class Transaction:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Do something that may fail. It alone is undone then, and the unit of work goes on."""
-        with self.connection.begin_nested():
-            yield
+        changes = dict(self.changes)
+        try:
+            with self.connection.begin_nested():
+                yield
+        except BaseException:
+            self.changes = changes
+            raise
 
     @property
     def is_lost(self) -> bool:
         """Whether the connection is gone, so that nothing can go on."""
         return self.connection.invalidated
+
+    def before_commit(self, work: Callable[[], object]) -> None:
+        """Register work that is the last of this transaction, and fails with it."""
+        self._before_commit.append(work)
+
+    def run_before_commit(self) -> None:
+        for work in self._before_commit:
+            work()
 
     def after_commit(self, work: Callable[[], object]) -> None:
         """Register work that runs once the commit has succeeded, and never otherwise."""
@@ -69,10 +90,11 @@ class Transaction:
 
 
 class UnitOfWork:
-    """Opens transactions on one engine."""
+    """Opens transactions on one engine, in the name of somebody: of this process, if of none."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, actor: Actor | None = None) -> None:
         self.engine = engine
+        self.actor = actor or Actor(who=account())
 
     @contextmanager
     def __call__(self) -> Iterator[Transaction]:
@@ -82,8 +104,9 @@ class UnitOfWork:
         token = _open.set(True)
         try:
             with translated(self.engine.url), self._begin() as connection:
-                transaction = Transaction(connection)
+                transaction = Transaction(connection, self.actor)
                 yield transaction
+                transaction.run_before_commit()
         finally:
             _open.reset(token)
         transaction.run_after_commit()

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import delete, exists, select, update
 
+from worker.db.changes import note
 from worker.db.names import unknown
 from worker.db.pages import FIRST, Page, PageRequest, contains, read_page
 from worker.db.rows import insert_new
@@ -25,6 +26,7 @@ def add(tx: Transaction, vo: VO) -> int:
     made = insert_new(tx, vos, **_values(vo))
     if made is None:
         raise AlreadyExists("VO", vo.name, f"change it with 'pilotage vo set {vo.name}'")
+    note(tx, "vo", vo.name, "add", after=_values(vo))
     return made
 
 
@@ -37,12 +39,14 @@ def get(tx: Transaction, name: str) -> VO:
 
 def change(tx: Transaction, name: str, /, **changes: Any) -> VO:
     """Change some of a VO's values; what is not named stays."""
-    vo = replace(get(tx, name), **changes)
+    before = get(tx, name)
+    vo = replace(before, **changes)
     if name == DEFAULT_VO != vo.name:
         raise InUse("VO", name, "it is meant wherever none is named")
     if vo.name != name and tx.execute(select(exists().where(vos.c.name == vo.name))).scalar_one():
         raise AlreadyExists("VO", vo.name)
     tx.execute(update(vos).where(vos.c.id == vo.id).values(_values(vo)))
+    note(tx, "vo", name, "set", _values(before), _values(vo))
     return vo
 
 
@@ -54,6 +58,7 @@ def remove(tx: Transaction, name: str) -> None:
     if tx.execute(select(exists().where(pilots.c.vo_id == vo.id))).scalar_one():
         raise InUse("VO", name, "it has pilots, active or in the history")
     tx.execute(delete(vos).where(vos.c.id == vo.id))
+    note(tx, "vo", name, "remove", before=_values(vo))
 
 
 def get_all(tx: Transaction) -> list[VO]:

@@ -5,6 +5,8 @@ Everything is checked when it is set. A value can never become more than a value
 words, and what enters a script is made of characters that mean nothing to any shell.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -135,6 +137,14 @@ def read(values: Mapping[str, Any]) -> Payload:
 def plain(payload: Payload) -> dict[str, Any]:
     """Write a payload as the plain values that `read` reads."""
     return payload.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def summary(payload: Mapping[str, Any] | None) -> str | None:
+    """Describe the plain values of a payload in a few words that differ from those of another."""
+    if payload is None:
+        return None
+    digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+    return f"a script of {len(payload.get('script', ''))} characters ({digest[:8]})"
 
 
 def _check_plain(name: str, value: Value) -> None:

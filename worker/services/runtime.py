@@ -47,6 +47,7 @@ class Runtime:
     keep_final: timedelta = timedelta(days=30)
     keep_decisions: timedelta = timedelta(days=7)
     keep_reports: timedelta = timedelta(days=365)
+    keep_changes: timedelta = timedelta(days=730)
 
     def options(self, ce: CE) -> Options:
         return registry.check_options(self.backends, ce.backend, ce.options)

@@ -5,8 +5,6 @@ disabled, not removed: its pilots and its history stay. A credential or a payloa
 name stays as it is. Everything happens in one unit of work.
 """
 
-import hashlib
-import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -19,7 +17,7 @@ from worker.db.database import Database
 from worker.db.pages import MOST, PageRequest
 from worker.db.uow import Transaction
 from worker.domain.credential import Credential, called
-from worker.domain.payload import plain
+from worker.domain.payload import plain, summary
 from worker.domain.vo import DEFAULT_VO
 from worker.services.operate.inventory_file import Wanted
 from worker.services.payloads import put
@@ -108,8 +106,8 @@ def _payload_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
         if stored.get(vo) != plain(payload):
             yield Change(
                 what=f"VO {vo} payload",
-                was=_script(stored.get(vo)),
-                becomes=_script(plain(payload)),
+                was=summary(stored.get(vo)) or "none",
+                becomes=summary(plain(payload)) or "none",
                 make=partial(put, vo=vo, payload=payload),
             )
 
@@ -135,14 +133,6 @@ def _command(value: str | tuple[str, ...] | None) -> str:
     if value is None:
         return "none"
     return value if isinstance(value, str) else shlex.join(value)
-
-
-def _script(payload: Mapping[str, Any] | None) -> str:
-    """Describe a payload in a few words that differ from those of another."""
-    if payload is None:
-        return "none"
-    digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
-    return f"a script of {len(payload['script'])} characters ({digest[:8]})"
 
 
 def _adder(add: Callable[[Transaction, Any], object], thing: object) -> Callable[..., object]:

@@ -3,13 +3,14 @@
 It takes the turn of the CE, acts, and records as the periodic tasks do.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from worker.db import ces, mover, pilot_reads, pilots, vos
+from worker.db.changes import note
 from worker.db.uow import Transaction
-from worker.domain.ce_answers import Listing, Observed
+from worker.domain.ce_answers import Job, Listing, Observed
 from worker.domain.errors import BackendError, CalledElsewhere, ConfirmationNeeded
 from worker.domain.pilot import Pilot, Status
 from worker.policy.comparison import Comparison, compare, covers
@@ -77,10 +78,14 @@ def _ask(call: CECall, adopt_for: str | None, *, cancel: bool, yes: bool) -> CED
         comparison, differences = _differences(tx, call, listing)
     _insist_on_yes(comparison, adopt_for, cancel=cancel, yes=yes)
     adopted: set[str] = set()
-    if adopt_for is not None:
+    unwanted: list[Job] = []
+    if adopt_for is not None or cancel:
         with uow() as tx:
-            adopted = _adopt(tx, call, comparison, adopt_for)
-    unwanted = [job for job in comparison.unwanted() if job.stamp not in adopted] if cancel else []
+            if adopt_for is not None:
+                adopted = _adopt(tx, call, comparison, adopt_for)
+            if cancel:
+                unwanted = [job for job in comparison.unwanted() if job.stamp not in adopted]
+            _note(tx, call, adopted, unwanted, adopt_for)
     answers = call.driver.cancel(unwanted)
     return CEDiff(
         complete=listing.complete,
@@ -89,6 +94,18 @@ def _ask(call: CECall, adopt_for: str | None, *, cancel: bool, yes: bool) -> CED
         adopted=len(adopted),
         cancelled=sum(answer.accepted for answer in answers),
     )
+
+
+def _note(
+    tx: Transaction,
+    call: CECall,
+    adopted: Collection[str],
+    unwanted: Collection[Job],
+    vo: str | None,
+) -> None:
+    if adopted or unwanted:
+        after = {"adopted": len(adopted), "to_cancel": len(unwanted), "vo": vo}
+        note(tx, "ce", call.ce.name, "diff", after=after)
 
 
 def _insist_on_yes(

@@ -16,6 +16,7 @@ from worker.backends import credentials as files
 from worker.backends.contract import Options
 from worker.backends.guard import Guard
 from worker.db import ces, credentials, health, pilot_reads, pilots, vos
+from worker.db.changes import note
 from worker.db.health import Health
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Listing
@@ -207,6 +208,8 @@ def _pilot(runtime: Runtime, ce: CE, vo: str, request: ProbeRequest) -> Iterator
     """Follow one pilot from its reservation to its end."""
     with runtime.database.uow() as tx:
         made = pilots.reserve(tx, [Grant(vo=vo, ce=ce.name, count=1)], runtime.now())
+        for pilot in made:
+            note(tx, "ce", ce.name, "test", after={"pilot": pilot.pilot_id, "vo": vo})
     if not made:
         finding = f"no slot of {ce.name} is free for VO {vo}"
         do = f"see why: pilotage plan --vo {vo}"

@@ -1,6 +1,6 @@
 """Care of the database: make it, bring it up to date, look at it, empty it, remove it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from worker.backends import registry
 from worker.backends.contract import Backend
 from worker.db import chains, pilot_reads, schema, server, tallies
 from worker.db.chains import CORE, CORE_CHAIN, Chain, ChainStanding, ChainState
+from worker.db.changes import note
 from worker.db.database import Database
 from worker.db.driver_errors import translated
 from worker.db.tables import pilots
@@ -71,6 +72,11 @@ def migrate_chain(database: Database, chain: Chain, *, stamp: bool = False) -> M
         ChainState.BEHIND: "migrated",
         ChainState.FOREIGN: "stamped",
     }[before.place]
+    if before.place is not ChainState.CURRENT:
+        # The migration itself is committed by now: each chain has transactions of its own.
+        with database.uow() as tx:
+            was, now = {"revision": before.revision}, {"revision": before.head}
+            note(tx, "database", chain.name, "migrate", was, now)
     return Migrated(chain=chain.name, status=status, was=before.revision, revision=before.head)
 
 
@@ -125,9 +131,10 @@ def reset(database: Database, *, yes: bool, force: bool = False) -> tuple[Deed, 
 
 
 def clean(database: Database, *, yes: bool, force: bool = False) -> Deed:
-    """Empty every table, except for the default VO."""
-    _confirm(database, "empty", yes=yes, force=force)
-    rows = server.empty(database.engine, database.chains)
+    """Empty every table, except for the default VO and the changes."""
+    _confirm(database, "empty", yes=yes, force=force, kept=server.KEPT)
+    with database.uow() as tx:
+        rows = server.empty(tx, database.chains)
     return Deed(database=str(database), deed="emptied", rows=rows)
 
 
@@ -229,10 +236,13 @@ def _standings(database: Database) -> list[tuple[Chain, ChainStanding, dict[str,
         ]
 
 
-def _confirm(database: Database, deed: str, *, yes: bool, force: bool) -> None:
+def _confirm(
+    database: Database, deed: str, *, yes: bool, force: bool, kept: Collection[str] = ()
+) -> None:
     """Refuse, with what would be lost, without a yes or while pilots are active."""
     counts = [item for _, _, rows in _standings(database) for item in rows.items()]
-    rows = ", ".join(f"{table} ({count})" for table, count in counts if count)
+    lost_rows = [(table, count) for table, count in counts if count and table not in kept]
+    rows = ", ".join(f"{table} ({count})" for table, count in lost_rows)
     lost = f"this would {deed} {database} with {f'its rows in {rows}' if rows else 'no rows'}"
     if not yes:
         raise ConfirmationNeeded(lost, "say --yes if you mean it")

@@ -8,9 +8,11 @@ from typing import Any
 
 from worker.backends.guard import Guard
 from worker.db import ces, outputs, pilot_reads, pilots
+from worker.db.changes import note
 from worker.db.database import Database
 from worker.db.pages import Page, PageRequest
 from worker.db.pilot_search import restriction
+from worker.db.uow import Transaction
 from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
 from worker.domain.pilot import AT_CE, FINAL, Pilot, Status, Transition
@@ -145,6 +147,7 @@ def cancel(
         unsent = [pilot.id for pilot in by_id.values() if pilot.status is Status.RESERVED]
         cancelled = pilots.cancel_reserved(tx, unsent, "asked for", runtime.now())
         pilots.request_cancel(tx, by_id, runtime.now())
+        _note_cancel(tx, which, ce, [p for p in by_id.values() if p.status not in FINAL])
     at_ces: dict[str, list[Pilot]] = {}
     for pilot in by_id.values():
         if pilot.handle is not None and pilot.status in AT_CE:
@@ -159,6 +162,16 @@ def cancel(
         },
         lines=tuple(lines),
     )
+
+
+def _note_cancel(
+    tx: Transaction, which: Sequence[str], ce: str | None, chosen: Sequence[Pilot]
+) -> None:
+    """Note that pilots are to end, as one change: how many, and how they were named."""
+    if chosen:
+        name = str(chosen[0].id) if len(chosen) == 1 else f"{len(chosen)} pilots"
+        after = {"count": len(chosen), "named": which, "ce": ce}
+        note(tx, "pilot", name, "cancel", after=after)
 
 
 def _ask(runtime: Runtime, ce_name: str, theirs: Sequence[Pilot]) -> int | str:

@@ -140,7 +140,7 @@ BUILT_IN = (
     ),
     _built_in(
         "prune",
-        "Forget final pilots, decisions and reports that are old enough.",
+        "Forget final pilots, decisions, reports and changes that are old enough.",
         scope=Scope.GLOBAL,
         queue=PLAN,
         cron="30 3 * * *",

@@ -3,9 +3,12 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from worker.db import schedules
+from worker.db.changes import note
 from worker.db.schedules import Execution
+from worker.domain.change import Actor, Door
 from worker.domain.errors import Invalid, PilotageError
 from worker.domain.lines import reason, short_line
 from worker.domain.schedule import Outcome, Scope
@@ -22,6 +25,7 @@ def execute(
     arguments = _arguments(task, subject)
     if dry_run:
         return task.plan(runtime, *arguments)
+    runtime = _named(runtime, task)
     began = time.monotonic()
     done, failure = TaskResult(outcome=Outcome.FAILED), "the execution was ended from outside"
     try:
@@ -61,6 +65,15 @@ def to_the_end(
     return done
 
 
+def _named(runtime: Runtime, task: Task) -> Runtime:
+    """Put the name of a task on what a worker changes; by hand it is the name of the person."""
+    if runtime.by_hand:
+        actor = replace(runtime.database.actor, door=Door.TASK, command=None)
+    else:
+        actor = Actor(who=task.name, door=Door.WORKER)
+    return replace(runtime, database=runtime.database.used_by(actor))
+
+
 def _arguments(task: Task, subject: str | None) -> list[str]:
     if task.scope is Scope.GLOBAL:
         if subject is not None:
@@ -75,6 +88,9 @@ def _note(runtime: Runtime, execution: Execution) -> None:
     try:
         with runtime.database.uow() as tx:
             schedules.finished(tx, execution, runtime.now())
+            if runtime.by_hand and execution.outcome is Outcome.OK:
+                after = {"for": execution.subject, "outcome": execution.outcome}
+                note(tx, "task", execution.task, "run", after=after)
     except PilotageError as error:  # the execution stands, whether or not it is noted
         log.warning("how %s went was not noted: %s", execution.task, error)
 

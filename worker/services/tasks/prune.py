@@ -1,4 +1,4 @@
-"""prune: forget final pilots and their history, decisions and reports that are old enough.
+"""prune: forget final pilots and their history, decisions, reports and changes that are old enough.
 
 One execution deletes a bounded number of each kind in one short transaction. Where something is
 left it brings its own next firing forward in the same transaction, so that the executions go on
@@ -51,7 +51,11 @@ def plan(runtime: Runtime) -> TaskResult:
 
 def _limits(runtime: Runtime, now: datetime) -> dict[str, datetime]:
     """Return, for each kind, the moment before which it is old."""
-    own = {"pilots": runtime.keep_final, "decisions": runtime.keep_decisions}
+    own = {
+        "pilots": runtime.keep_final,
+        "decisions": runtime.keep_decisions,
+        "changes": runtime.keep_changes,
+    }
     return {kind: now - own.get(kind, runtime.keep_reports) for kind in retention.MOMENTS}
 
 

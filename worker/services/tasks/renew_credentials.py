@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from worker.backends import credentials as files
 from worker.backends import shell
 from worker.db import credentials
+from worker.db.uow import Transaction
 from worker.domain.credential import (
     Credential,
     CredentialKind,
@@ -62,9 +63,20 @@ def renew(runtime: Runtime, is_due: Callable[[Credential], bool]) -> TaskResult:
         went = _look_and_renew(runtime, stored, is_due)
         with runtime.database.uow() as tx:
             credentials.save_looks(tx, went.looks)
+            if runtime.by_hand:
+                _note_renewals(tx, stored, went.looks)
             turn.give_back(tx)
     _warn(runtime, stored, went.looks)
     return _done(runtime, went)
+
+
+def _note_renewals(
+    tx: Transaction, stored: Collection[Credential], looks: Collection[Credential]
+) -> None:
+    before = {look.id: look for look in stored}
+    for look in looks:
+        if look.renewed_at != before[look.id].renewed_at:
+            credentials.note_renewal(tx, before[look.id], look)
 
 
 def renew_one(

@@ -1,0 +1,63 @@
+"""`pilotage audit`: who changed what."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import click
+
+from worker import wiring
+from worker.cli import options, show
+from worker.cli.columns import ALWAYS, Column
+from worker.cli.groups import example
+from worker.services.observe import audit as service
+from worker.services.observe.audit import RecordedChange
+
+COLUMNS = (
+    Column(name="at", rank=ALWAYS),
+    Column(name="who", rank=ALWAYS, least=8),
+    Column(name="what", rank=1, least=8),
+    Column(name="of", rank=ALWAYS),
+    Column(name="change", rank=ALWAYS, least=20, fold=True),
+)
+
+
+@click.command(epilog=example("pilotage audit --since 30d --by alice --of lyon"))
+@options.since("7d")
+@click.option("--by", metavar="ACCOUNT", help="Only by this account, or by this task.")
+@click.option("--of", metavar="NAME", help="Only of the CE, the VO or the task of this name.")
+@options.one_page
+@options.as_json
+def audit(
+    since: datetime, by: str | None, of: str | None, limit: int, after: str | None, as_json: bool
+) -> None:
+    """Show who changed what, the latest first.
+
+    An account is as the host names it, with the host or without: root@host, root, alice.
+    """
+    database = wiring.current_database()
+    page = service.recorded(database, since, by=by, of=of, limit=limit, after=after)
+    rows = [asdict(one) if as_json else _row(one) for one in page.items]
+    nothing = f"nothing was changed since {since:%Y-%m-%d %H:%M:%S}Z"
+    options.show_rows(rows, page.next, COLUMNS, nothing, as_json)
+
+
+def _row(one: RecordedChange) -> dict[str, Any]:
+    return {
+        "at": one.at,
+        "who": one.who,
+        "what": one.what,
+        "of": f"{one.kind} {one.name}",
+        "change": show.legible(", ".join(_differences(one))),
+    }
+
+
+def _differences(one: RecordedChange) -> Iterator[str]:
+    """Write each value that differs; of what was made or removed, the values that it had."""
+    if one.before is None or one.after is None:
+        values = one.after or one.before or {}
+        yield show.settings({name: values[name] for name in values if name != "name"})
+        return
+    for name, was in one.before.items():
+        yield f"{name.replace('_', ' ')} {show.word(was)} → {show.word(one.after.get(name))}"

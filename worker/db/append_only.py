@@ -1,0 +1,61 @@
+"""Triggers that keep the rows of a table as they were written, whoever asks.
+
+No row is ever changed, and none is deleted that is younger than a number of days. Retention may
+delete older ones, so it needs no privilege that could be used for more.
+"""
+
+from sqlalchemy import DDL, Connection, Table, event
+
+_FUNCTION = """
+CREATE OR REPLACE FUNCTION pilotage_refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END$$
+"""
+_POSTGRESQL = (
+    """
+CREATE TRIGGER keep_{table} BEFORE UPDATE ON {table} FOR EACH ROW
+EXECUTE FUNCTION pilotage_refuse()
+""",
+    """
+CREATE TRIGGER keep_young_{table} BEFORE DELETE ON {table} FOR EACH ROW
+WHEN (OLD.at > clock_timestamp() - interval '{days} days') EXECUTE FUNCTION pilotage_refuse()
+""",
+)
+_SQLITE = (
+    """
+CREATE TRIGGER keep_{table} BEFORE UPDATE ON {table} FOR EACH ROW
+BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
+""",
+    """
+CREATE TRIGGER keep_young_{table} BEFORE DELETE ON {table} FOR EACH ROW
+WHEN OLD.at > strftime('%Y-%m-%d %H:%M:%f', 'now', '-{days} days')
+BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
+""",
+)
+
+
+def _statements(dialect: str, table: str, days: int) -> list[str]:
+    on_postgresql = dialect == "postgresql"
+    triggers = _POSTGRESQL if on_postgresql else _SQLITE
+    made = [trigger.format(table=table, days=days) for trigger in triggers]
+    return [_FUNCTION, *made] if on_postgresql else made
+
+
+def install(connection: Connection, table: str, days: int) -> None:
+    """Make a table append-only; for migrations."""
+    for statement in _statements(connection.dialect.name, table, days):
+        connection.exec_driver_sql(statement)
+
+
+def drop_function(connection: Connection) -> None:
+    """Drop the function that the triggers call; they went with their table."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("DROP FUNCTION pilotage_refuse()")
+
+
+def is_append_only(table: Table, days: int) -> None:
+    """Let `metadata.create_all` install the triggers of a table."""
+    for dialect in ("postgresql", "sqlite"):
+        for statement in _statements(dialect, table.name, days):
+            # DDL() formats with %, which the patterns must survive.
+            ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
+            event.listen(table, "after_create", ddl.execute_if(dialect=dialect))

@@ -1,0 +1,145 @@
+"""A change of what an operator owns: who made it, by which door, and what is different now.
+
+What is kept of it is compact and holds no secret: only the values that differ, each without what
+looks like a secret, and not longer than a line.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from worker.domain.secrets import REMOVED, without_secrets
+from worker.domain.texts import legible
+from worker.domain.words import Described
+
+LEAST_DAYS = 90
+"""No change is deleted sooner; the database itself refuses it."""
+
+LONGEST = 200
+"""Characters of one value that are kept."""
+MOST = 100
+"""Values of one object that are kept."""
+DEEPEST = 4
+"""Values within values within values; what is deeper is only counted."""
+
+Values = Mapping[str, Any]
+
+
+class Door(Described):
+    """The way by which a change came."""
+
+    COMMAND = "command", "A person, by a command."
+    TASK = "task", "A person, by a task that was run by hand."
+    WORKER = "worker", "A worker, by a task that fired."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """Who makes changes: an account on a host or a task, and by which command if by one."""
+
+    who: str
+    door: Door = Door.COMMAND
+    command: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectChange:
+    """What one unit of work does to one object. Before it is made, or once it is gone, it is none.
+
+    `kind` and `name` say which object, `verb` what is done to it.
+    """
+
+    kind: str
+    name: str
+    verb: str
+    before: Values | None = None
+    after: Values | None = None
+
+    def followed_by(self, other: "ObjectChange") -> "ObjectChange":
+        """Return both changes as one."""
+        before, after = self.before, other.after
+        if before is not None:
+            before = {**(other.before or {}), **before}
+        if after is not None:
+            after = {**(self.after or {}), **after}
+        return replace(self, before=before, after=after)
+
+    def difference(self) -> tuple[Values | None, Values | None]:
+        """Return the values that differ, before and after, as they are kept."""
+        if self.before is None or self.after is None:
+            return _whole(self.before), _whole(self.after)
+        before, after = _different(self.before, self.after)
+        return _kept(before), _kept(after)
+
+
+def _whole(values: Values | None) -> Values | None:
+    """Return all values of an object that was made or is gone, without those that say nothing."""
+    if values is None:
+        return None
+    return _kept({name: value for name, value in values.items() if not _is_empty(value)})
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value is False or (isinstance(value, Mapping | Sequence) and not value)
+
+
+def _different(before: Values, after: Values) -> tuple[dict[str, Any], dict[str, Any]]:
+    was: dict[str, Any] = {}
+    became: dict[str, Any] = {}
+    for name in [*before, *(name for name in after if name not in before)]:
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            old, new = _different(old, new)
+        if old != new:
+            was[name], became[name] = old, new
+    return was, became
+
+
+def _kept(values: Values, depth: int = 1, *, hidden: bool = False) -> dict[str, Any]:
+    kept = {
+        legible(without_secrets(str(name)), LONGEST): _value(
+            value, depth, hidden=hidden or _names_a_secret(str(name))
+        )
+        for name, value in list(values.items())[:MOST]
+    }
+    if len(values) > MOST:
+        kept["…"] = f"{len(values) - MOST} more"
+    return kept
+
+
+def _value(value: Any, depth: int, *, hidden: bool) -> Any:
+    if _is_empty(value):
+        return value if isinstance(value, bool) else None
+    if isinstance(value, Mapping) and depth < DEEPEST:
+        return _kept(value, depth + 1, hidden=hidden)
+    if hidden and value is not True:
+        return REMOVED
+    if isinstance(value, int | float):
+        return value
+    return legible(without_secrets(_text(value)), LONGEST)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, list | tuple) and not any(_is_deep(one) for one in value):
+        return shlex.join(_word(str(word)) for word in value)
+    return f"{len(value)} values" if _is_deep(value) else str(value)
+
+
+def _word(word: str) -> str:
+    """Return a word of a list. After the name of a secret all of it is the secret, blanks too."""
+    name, sign, _ = word.partition("=")
+    return f"{name}={REMOVED}" if sign and _names_a_secret(name) else word
+
+
+def _is_deep(value: Any) -> bool:
+    return isinstance(value, Mapping | list | tuple)
+
+
+def _names_a_secret(name: str) -> bool:
+    """Return whether a value of this name is a secret, whatever it looks like."""
+    line = f"{name}=x"
+    return without_secrets(line) != line
