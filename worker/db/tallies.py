@@ -41,7 +41,7 @@ from worker.db.tables import (
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import Status
-from worker.domain.tally import Counts, Grain, Tally, begin_of
+from worker.domain.tally import Grain, MoveCounts, Tally, begin_of
 
 FOLDED_AT_ONCE = 20_000
 """New tallies that one fold takes; each is a row of Python for a moment."""
@@ -49,7 +49,7 @@ FOLDED_AT_ONCE = 20_000
 GONE = ""
 """Where a pilot is that was not made yet, or that was deleted."""
 
-_COUNTS = Counts._fields
+_COUNTS = MoveCounts._fields
 
 
 def counted() -> Subquery:
@@ -146,10 +146,10 @@ def _pilots_themselves() -> Subquery:
     )
 
 
-def _part(grain: Grain, at: datetime, row: Row[Any]) -> tuple[Tally, Counts]:
+def _part(grain: Grain, at: datetime, row: Row[Any]) -> tuple[Tally, MoveCounts]:
     """Return the tally that a row is a part of, and what it counts."""
     move, counts = row[1 : len(_MOVE) + 1], row[len(_MOVE) + 1 :]
-    return Tally._make((grain, begin_of(grain, at), *move)), Counts._make(counts)
+    return Tally._make((grain, begin_of(grain, at), *move)), MoveCounts._make(counts)
 
 
 def _of_existing(tx: Transaction, rows: Iterable[Row[Any]]) -> list[Row[Any]]:
@@ -170,8 +170,8 @@ def _add_counts(tx: Transaction, rows: Iterable[Row[Any]]) -> None:
         tx.execute(_add_to_counts(tx.dialect), encode(names, data))
 
 
-def _add_tallies(tx: Transaction, parts: Iterable[tuple[Tally, Counts]]) -> None:
-    sums: dict[Tally, Counts] = {}
+def _add_tallies(tx: Transaction, parts: Iterable[tuple[Tally, MoveCounts]]) -> None:
+    sums: dict[Tally, MoveCounts] = {}
     for tally, counts in parts:
         sums[tally] = counts.plus(sums[tally]) if tally in sums else counts
     if sums:

@@ -27,7 +27,7 @@ def begin_of(grain: Grain, moment: datetime) -> datetime:
     return midnight + (moment - midnight) // LENGTHS[grain] * LENGTHS[grain]
 
 
-class Counts(NamedTuple):
+class MoveCounts(NamedTuple):
     """How many pilots made a move, how many of them started, and their seconds."""
 
     pilots: int
@@ -35,8 +35,8 @@ class Counts(NamedTuple):
     seconds_to_start: float
     seconds_run: float
 
-    def plus(self, other: "Counts") -> "Counts":
-        return Counts._make(mine + more for mine, more in zip(self, other, strict=True))
+    def plus(self, other: "MoveCounts") -> "MoveCounts":
+        return MoveCounts._make(mine + more for mine, more in zip(self, other, strict=True))
 
 
 class Tally(NamedTuple):
