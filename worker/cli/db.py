@@ -11,6 +11,7 @@ from worker.cli.groups import Group, example
 from worker.cli.options import as_json, destructive
 from worker.domain.errors import SchemaDiffers
 from worker.services.operate import database as service
+from worker.services.operate import roles as roles_service
 
 
 @click.group(cls=Group, invoke_without_command=True, epilog=example("pilotage db status --json"))
@@ -77,20 +78,56 @@ def clean(yes: bool, force: bool, as_json: bool) -> None:
     _show_deed(service.clean(wiring.database(), yes=yes, force=force), as_json)
 
 
+_prefix = click.option(
+    "--prefix", help="How the names of the roles begin; the name of the database unless given."
+)
+
+
 @db.command(epilog=example("pilotage db verify"))
+@_prefix
 @as_json
-def verify(as_json: bool) -> None:
-    """List what differs from the models. Tables, constraints, indexes; exit 1 if any does."""
-    differences = service.verify(wiring.database())
+def verify(prefix: str | None, as_json: bool) -> None:
+    """List what differs from the models. Tables, constraints, indexes; exit 1 if any does.
+
+    The rights of the roles that 'pilotage db roles' makes are looked at too, where they exist.
+    """
+    database = wiring.database()
+    differences = [*service.verify(database), *roles_service.missing_rights(database, prefix)]
+    unverified = service.unverifiable(database)
     if as_json:
-        show.as_json({"database": str(wiring.database()), "differences": differences})
+        show.as_json(
+            {"database": str(database), "differences": differences, "not_verified": unverified}
+        )
     else:
         for difference in differences:
             show.say(difference)
+    if unverified:
+        show.warn(f"not verified: {', '.join(unverified)}; verify as the owner of the database")
     if differences:
-        raise SchemaDiffers(f"{wiring.database()}", show.counted(len(differences), "difference"))
+        raise SchemaDiffers(f"{database}", show.counted(len(differences), "difference"))
     if not as_json:
-        show.say(f"{wiring.database()} is as the models say")
+        show.say(f"{database} is as the models say")
+
+
+@db.command(epilog=example("pilotage db roles --prefix site > roles.sql"))
+@_prefix
+@click.option("--owner", help="The role that owns the tables; PREFIX_owner unless given.")
+@click.option("--yes", is_flag=True, help="Make them. Without --yes, only print the SQL for it.")
+@as_json
+def roles(prefix: str | None, owner: str | None, yes: bool, as_json: bool) -> None:
+    """Make an owner, a worker and a reader of the database, or print the SQL that does.
+
+    The owner migrates. The worker changes rows and no tables, the reader reads. It may be
+    repeated. Only PostgreSQL has roles; give each its password yourself.
+    """
+    made = roles_service.set_up(wiring.database(), prefix, owner, yes=yes)
+    if as_json:
+        show.as_json(asdict(made))
+    elif made.done:
+        names = ", ".join(asdict(made.roles).values())
+        show.say(f"{made.database} has the roles {names}")
+    else:
+        click.echo("\n".join(["BEGIN;", *(f"{line};" for line in made.statements), "COMMIT;"]))
 
 
 @db.command(epilog=example("pilotage db status"))

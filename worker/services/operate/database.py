@@ -7,10 +7,11 @@ from typing import Any
 
 from worker.backends import registry
 from worker.backends.contract import Backend
-from worker.db import chains, pilot_reads, schema, server
+from worker.db import chains, pilot_reads, roles, schema, server
 from worker.db.chains import CORE, CORE_CHAIN, Chain, ChainStanding, ChainState
 from worker.db.database import Database
 from worker.db.driver_errors import translated
+from worker.db.engine import POSTGRESQL
 from worker.db.tables import pilots
 from worker.domain.errors import ConfirmationNeeded, InUse, PilotageError, SchemaAbsent
 
@@ -140,8 +141,22 @@ def verify(database: Database) -> list[str]:
         for s in standings
         if s.place is not ChainState.CURRENT
     ]
+    if unverifiable(database):
+        with translated(database.url), database.engine.connect() as connection:
+            missing = roles.missing_tables(connection, database.chains)
+        return late + [f"table {table}: missing" for table in missing]
     differences = schema.differences(database.engine, database.chains)
     return late + [str(difference) for difference in differences]
+
+
+def unverifiable(database: Database) -> list[str]:
+    """List what the connected role cannot verify: the models are built in a schema of their own."""
+    if database.url.get_backend_name() != POSTGRESQL:
+        return []
+    with translated(database.url), database.engine.connect() as connection:
+        if roles.may_make_schemas(connection):
+            return []
+    return [f"{part} of each table" for part in ("columns", "constraints", "indexes", "triggers")]
 
 
 def status(database: Database) -> list[ChainStatus]:
