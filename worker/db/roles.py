@@ -219,7 +219,8 @@ SELECT 'use the schema ' || current_schema()
 """
 _TABLE_RIGHTS = f"""
 SELECT t.relname AS table, p.privilege, has_table_privilege(:role, t.oid, p.privilege) AS allowed
-  FROM (SELECT t.oid, t.relname {_OUR_TABLES}) t, unnest(CAST(:privileges AS text[])) AS p (privilege)
+  FROM (SELECT t.oid, t.relname {_OUR_TABLES}) t,
+       unnest(CAST(:privileges AS text[])) AS p (privilege)
 """
 _SEQUENCES = """
 SELECT s.relname AS name
