@@ -69,7 +69,8 @@ def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
     if as_json:
         _show(made, as_json)
     else:
-        listed = show.settings({"share": made.share, **settings, "disabled": disabled})
+        values = {"share": made.share, **settings, "source": made.source, "disabled": disabled}
+        listed = show.settings(values)
         show.say(f"VO {name} added: {listed}")
 
 

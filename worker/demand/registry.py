@@ -11,6 +11,7 @@ from worker.demand.contract import Source, SourceOptions
 from worker.domain.checks import LARGEST
 from worker.domain.errors import ConfigurationError, DemandUnknown, Invalid
 from worker.domain.nearest import nearest
+from worker.domain.secrets import REMOVED, hidden_url, without_secrets
 from worker.domain.validation import read_options
 
 GROUP = "pilotage.demand_sources"
@@ -41,11 +42,44 @@ def check(told: Mapping[str, Any]) -> tuple[Source, SourceOptions]:
     return source, read_options(source.options, options, f"demand source {source.name}")
 
 
+def check_new(told: Mapping[str, Any]) -> None:
+    """Refuse what a source cannot be told, or could be and would not be asked."""
+    source, options = check(told)
+    objection = options.objection()
+    if objection is not None:
+        raise Invalid(f"demand source {source.name}", objection)
+
+
+def shown(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a VO's source is told, without the secrets in it, as it may be shown."""
+    return {key: _shown(value) for key, value in told.items()}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_shown(item) for item in value]
+    if isinstance(value, str):
+        return hidden_url(value) if "://" in value else without_secrets(value)
+    return value
+
+
+def with_secrets(told: Mapping[str, Any], stored: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return what a source is told with the secrets that were left out where it was shown."""
+    if REMOVED not in str(told):
+        return told
+    if stored is None or shown(stored) != shown(told):
+        raise Invalid("demand source", f"write what {REMOVED} stands for, or use token_file")
+    return stored
+
+
 def ask(vo: str, told: Mapping[str, Any]) -> int:
     """Ask for the demand of a VO: a whole number from 0, or `DemandUnknown` and nothing else."""
     source, options = check(told)
     if uow.is_open():
         raise AssertionError("a source was about to be asked with a unit of work open")
+    objection = options.objection()
+    if objection is not None:
+        raise DemandUnknown(source.name, objection)
     try:
         answer = source.ask(vo, options)
     except DemandUnknown:
