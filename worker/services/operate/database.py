@@ -113,7 +113,7 @@ def announce_setup(database: Database) -> str:
 def drop(database: Database, *, yes: bool, force: bool = False) -> Deed:
     """Remove the database with all that is in it."""
     if server.exists(database.url):
-        _confirm(database, "remove", yes=yes, force=force)
+        confirm(database, "remove", yes=yes, force=force)
     database.engine.dispose()
     removed = server.drop(database.url, force=force)
     return Deed(database=str(database), deed="removed" if removed else "was not there")
@@ -127,7 +127,7 @@ def reset(database: Database, *, yes: bool, force: bool = False) -> tuple[Deed, 
 
 def clean(database: Database, *, yes: bool, force: bool = False) -> Deed:
     """Empty every table, except for the default VO."""
-    _confirm(database, "empty", yes=yes, force=force)
+    confirm(database, "empty", yes=yes, force=force)
     rows = server.empty(database.engine, database.chains)
     return Deed(database=str(database), deed="emptied", rows=rows)
 
@@ -225,7 +225,7 @@ def _standings(database: Database) -> list[tuple[Chain, ChainStanding, dict[str,
         ]
 
 
-def _confirm(database: Database, deed: str, *, yes: bool, force: bool) -> None:
+def confirm(database: Database, deed: str, *, yes: bool, force: bool) -> None:
     """Refuse, with what would be lost, without a yes or while pilots are active."""
     counts = [item for _, _, rows in _standings(database) for item in rows.items()]
     rows = ", ".join(f"{table} ({count})" for table, count in counts if count)
