@@ -113,16 +113,17 @@ def verify(prefix: str | None, as_json: bool) -> None:
         show.say(f"{database} is as the models say")
 
 
-@db.command(epilog=example("pilotage db roles --prefix site > roles.sql"))
+@db.command(epilog=example("pilotage db roles --prefix site"))
 @_prefix
 @click.option("--owner", help="The role that owns the tables; PREFIX_owner unless given.")
 @click.option("--yes", is_flag=True, help="Make them. Without --yes, only print the SQL for it.")
 @as_json
 def roles(prefix: str | None, owner: str | None, yes: bool, as_json: bool) -> None:
-    """Make an owner, a worker and a reader of the database, or print the SQL that does.
+    """Make an owner, a worker and a reader of the database.
 
-    The owner migrates. The worker changes rows and no tables, the reader reads. It may be
-    repeated. Only PostgreSQL has roles; give each its password yourself.
+    Without --yes the SQL that makes them is printed. The owner migrates; the worker changes rows
+    and no tables; the reader reads. It may be repeated. Only PostgreSQL has roles; give each its
+    password yourself.
     """
     made = roles_service.set_up(wiring.database(), prefix, owner, yes=yes)
     if as_json:
