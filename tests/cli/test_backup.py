@@ -239,5 +239,6 @@ def test_a_server_that_refuses_gives_one_clear_line(
         answer = cli("db", "restore", str(file), "--yes")
 
     assert "being accessed by other users" in complaint(answer)
+    assert "busy" in complaint(answer)
     postgresql_blank.close()
     cli.ok("db", "restore", str(file), "--yes")

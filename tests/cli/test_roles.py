@@ -1,7 +1,9 @@
 """`pilotage db roles`: an owner, a worker and a reader, each tried against a real PostgreSQL."""
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from psycopg.errors import InsufficientPrivilege
@@ -296,6 +298,23 @@ def test_verify_names_each_right_that_is_missing_or_too_much(
     site.connect_as(None)
     cli.ok("db", "roles", "--prefix", prefix, "--yes")
     assert cli.json("db", "verify", "--prefix", prefix)["differences"] == []
+
+
+@pytest.mark.skipif(not shutil.which("pg_dump"), reason="needs the program pg_dump")
+def test_after_a_restore_the_roles_have_their_rights(
+    cli: Cli, site: Site, prefix: str, tmp_path: Path
+) -> None:
+    site.connect_as(None)
+    file = str(tmp_path / "file")
+    cli.ok("db", "backup", file)
+
+    told = cli.json("db", "restore", file, "--prefix", prefix, "--yes", "--force")
+
+    assert told["has_roles"] is True
+    assert cli.json("db", "verify", "--prefix", prefix)["differences"] == []
+    for role in (site.roles.worker, site.roles.reader):
+        site.connect_as(role)
+        cli.ok("pilot", "list")
 
 
 def test_who_may_make_no_roles_is_told_what_to_do(cli: Cli, site: Site) -> None:
