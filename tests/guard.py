@@ -17,6 +17,7 @@ from worker.db.server import MAINTENANCE
 
 MAKES_A_TEST_DATABASE = re.compile(
     r'SELECT 1 FROM pg_database\b|(CREATE|DROP) DATABASE "?\w+_test(_gw\d+)?"?( |$)'
+    r'|ALTER DATABASE "?\w+_test(_gw\d+)?"? RENAME TO "?\w+_test(_gw\d+)?"?$'
 )
 FOREIGN_SETTINGS = ("PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR", "PGOPTIONS")
 """What would lead a PostgreSQL client elsewhere than its URL says."""

@@ -83,6 +83,27 @@ def running(
     raise LookupError(f"{how} did not start: {(folder / 'redis.log').read_text()[-300:]}")
 
 
+@contextmanager
+def real(
+    folder: Path, more: Sequence[str], *, scheme: str, login: str, query: str = ""
+) -> Iterator[Redis]:
+    """Start the machine's own server with more settings, which fakeredis does not know."""
+    binary = next(filter(None, map(shutil.which, BINARIES)), None)
+    if binary is None:
+        raise LookupError(NO_BINARY)
+    for _ in range(ATTEMPTS):
+        port = free_port()
+        words = [word.format(port=port) for word in more]
+        usual = ["--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--appendonly", "no"]
+        with started([binary, *usual, *words], folder / "redis.log") as server:
+            found = Redis(url=f"{scheme}://{login}@127.0.0.1:{port}/0{query}", how=binary)
+            if is_ready(found, server):
+                note(description(binary))
+                yield found
+                return
+    raise LookupError(f"{binary} did not start: {(folder / 'redis.log').read_text()[-300:]}")
+
+
 def command(folder: Path, port: int, password: str, way: str | None) -> tuple[str, list[str]]:
     """Write the command that serves, or say that there is none."""
     binary = next(filter(None, map(shutil.which, BINARIES)), None)

@@ -72,7 +72,7 @@ class Session:
 
     def __init__(self, environ: dict[str, str]) -> None:
         url, way = test_url(environ), _way(environ)
-        self.folder = _temporary_folder()
+        self.folder = temporary_folder()
         (self.folder / "alive").touch()
         self._alive: IO[str] = (self.folder / "alive").open()
         fcntl.flock(self._alive, fcntl.LOCK_EX)
@@ -248,7 +248,7 @@ def _env_file() -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _temporary_folder() -> Path:
+def temporary_folder() -> Path:
     """Make a folder that the server's user can enter, which pytest's own are not."""
     places = (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))
     for place in places:

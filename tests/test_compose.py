@@ -129,6 +129,7 @@ def test_it_is_kept_alive_bounded_and_looked_at(name: str) -> None:
     assert service["restart"] != "no" or reasons["restart"]
     assert "healthcheck" in service or reasons["healthcheck"]
     assert set(service["deploy"]["resources"]["limits"]) >= {"cpus", "memory"}
+    assert 32 <= service["pids_limit"] <= 1024
     assert service["logging"]["options"]["max-size"]
     assert "container_name" not in service
 
@@ -142,6 +143,16 @@ def test_it_can_change_nothing_but_its_state_folder(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["environment"]["PILOTAGE_HOME"] in folders
     assert "privileged" not in service
+
+
+@each_service
+def test_it_has_no_right_of_root_that_it_does_not_need(name: str) -> None:
+    service = SERVICES[name]
+    begins_as_root = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}
+
+    assert service["cap_drop"] == ["ALL"]
+    assert set(service.get("cap_add", [])) == (begins_as_root if name == "postgres" else set())
+    assert "no-new-privileges:true" in service["security_opt"]
 
 
 @each_service

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import click
 
@@ -24,12 +24,22 @@ from worker.db.engine import STATEMENTS, parse_url
 from worker.db.schedules import Schedule
 from worker.domain.change import Actor
 from worker.domain.errors import ConfigurationError
+from worker.domain.nearest import nearest
 from worker.domain.secrets import without_secrets
 from worker.policy.contract import Policy
 from worker.services import policies, private_files
 from worker.services.operate.database import require_current
 from worker.services.runtime import Nudge, Runtime, no_nudge
 from worker.settings import Settings, load
+
+TLS_OPTIONS = {
+    "ssl_ca_certs": True,
+    "ssl_certfile": True,
+    "ssl_keyfile": True,
+    "ssl_cert_reqs": False,
+    "ssl_check_hostname": False,
+}
+"""What the URL of a broker with TLS may say, and whether it names a file."""
 
 
 @cache
@@ -148,7 +158,30 @@ def _checked(url: str) -> str:
             "the broker URL is malformed",
             "write redis://:PASSWORD@HOST:PORT/0, and / ? # in the password as %2F %3F %23",
         ) from None
-    return url
+    return _with_tls(url)
+
+
+def _with_tls(url: str) -> str:
+    """Have the certificate of the broker verified: kombu would take any, with a warning."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    given = {name for name in options if name.startswith("ssl")}
+    if given and parts.scheme != "rediss":
+        raise ConfigurationError("the broker URL asks for TLS", "write rediss:// in place of redis")
+    for name in sorted(given - TLS_OPTIONS.keys()):
+        raise ConfigurationError(
+            f"unknown option {name} of the broker URL", nearest(name, TLS_OPTIONS)
+        )
+    if parts.scheme != "rediss":
+        return url
+    if options.setdefault("ssl_cert_reqs", "required") not in ("required", "CERT_REQUIRED"):
+        raise ConfigurationError(
+            "the broker URL trusts any server", "name its authority with ssl_ca_certs=/FILE"
+        )
+    for name in sorted(given):
+        if TLS_OPTIONS[name] and not os.access(options[name], os.R_OK):
+            raise ConfigurationError(f"{name} of the broker URL", f"{options[name]} cannot be read")
+    return urlunsplit(parts._replace(query=urlencode(options)))
 
 
 def policy(name: str) -> Policy:

@@ -54,7 +54,7 @@ class Cli:
     def ok(self, *words: str) -> Answer:
         """Expect success and no complaint."""
         answer = self(*words)
-        assert (answer.code, answer.err) == (0, ""), words
+        assert (answer.code, answer.err) == (0, ""), (words, answer.err)
         return answer
 
     def json(self, *words: str) -> Any:

@@ -77,7 +77,11 @@ def catalog(database: Database) -> list[str]:
 
 def test_a_database_as_the_models_say_is_no_difference(cli: Cli, fresh: Database) -> None:
     assert cli.ok("db", "verify").out == f"{fresh} is as the models say\n"
-    assert cli.json("db", "verify") == {"database": str(fresh), "differences": []}
+    assert cli.json("db", "verify") == {
+        "database": str(fresh),
+        "differences": [],
+        "not_verified": [],
+    }
 
 
 @pytest.mark.parametrize("name", list(CHANGES)[:4])
@@ -92,7 +96,7 @@ def test_a_difference_is_named(cli: Cli, fresh: Database, name: str) -> None:
     assert line.startswith(told)
     as_json = cli("db", "verify", "--json")
     assert as_json.code == 1
-    assert json.loads(as_json.out) == {"database": str(fresh), "differences": [line]}
+    assert json.loads(as_json.out)["differences"] == [line]
     assert contents(fresh) == before
 
 

@@ -34,6 +34,7 @@ WIDTHS = (80, 100, 140)
 NO_LISTINGS = {
     *("add", "set", "enable", "disable", "drain", "cancel", "renew", "run", "test", "remove"),
     *("setup", "create", "drop", "reset", "migrate", "clean", "upgrade-all", "output", "payload"),
+    *("roles", "backup", "restore"),
 }
 """The last words of the commands that take --json and change something, or show a text."""
 ARGUMENTS = {

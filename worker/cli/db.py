@@ -1,6 +1,8 @@
 """`pilotage db`: make, migrate, check and empty the database."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,7 +12,10 @@ from worker.cli import show
 from worker.cli.groups import Group, example
 from worker.cli.options import as_json, destructive
 from worker.domain.errors import SchemaDiffers
+from worker.embedded.children import alone
+from worker.services.operate import backup as backup_service
 from worker.services.operate import database as service
+from worker.services.operate import roles as roles_service
 
 
 @click.group(cls=Group, invoke_without_command=True, epilog=example("pilotage db status --json"))
@@ -80,20 +85,108 @@ def clean(yes: bool, force: bool, as_json: bool) -> None:
     _show_deed(service.clean(wiring.database(), yes=yes, force=force), as_json)
 
 
+_prefix = click.option(
+    "--prefix", help="How the names of the roles begin; the name of the database unless given."
+)
+
+
 @db.command(epilog=example("pilotage db verify"))
+@_prefix
 @as_json
-def verify(as_json: bool) -> None:
-    """List what differs from the models: tables, indexes, counts; exit 1 if anything does."""
-    differences = service.verify(wiring.database())
+def verify(prefix: str | None, as_json: bool) -> None:
+    """List what differs from the models: tables, indexes, counts; exit 1 if anything does.
+
+    The rights of the roles that 'pilotage db roles' makes are looked at too, where they exist.
+    """
+    database = wiring.database()
+    differences = [*service.verify(database), *roles_service.missing_rights(database, prefix)]
+    unverified = service.unverifiable(database)
     if as_json:
-        show.as_json({"database": str(wiring.database()), "differences": differences})
+        show.as_json(
+            {"database": str(database), "differences": differences, "not_verified": unverified}
+        )
     else:
         for difference in differences:
             show.say(difference)
+    if unverified:
+        show.warn(f"not verified: {', '.join(unverified)}; verify as the owner of the database")
     if differences:
-        raise SchemaDiffers(f"{wiring.database()}", show.counted(len(differences), "difference"))
+        raise SchemaDiffers(f"{database}", show.counted(len(differences), "difference"))
     if not as_json:
-        show.say(f"{wiring.database()} is as the models say")
+        show.say(f"{database} is as the models say")
+
+
+@db.command(epilog=example("pilotage db roles --prefix site"))
+@_prefix
+@click.option("--owner", help="The role that owns the tables; PREFIX_owner unless given.")
+@click.option("--yes", is_flag=True, help="Make them. Without --yes, only print the SQL for it.")
+@as_json
+def roles(prefix: str | None, owner: str | None, yes: bool, as_json: bool) -> None:
+    """Make an owner, a worker and a reader of the database.
+
+    Without --yes the SQL that makes them is printed. The owner migrates; the worker changes rows
+    and no tables; the reader reads. It may be repeated. Only PostgreSQL has roles; give each its
+    password yourself.
+    """
+    made = roles_service.set_up(wiring.database(), prefix, owner, yes=yes)
+    if as_json:
+        show.as_json(asdict(made))
+    elif made.done:
+        names = ", ".join(asdict(made.roles).values())
+        show.say(f"{made.database} has the roles {names}")
+    else:
+        click.echo("\n".join(["BEGIN;", *(f"{line};" for line in made.statements), "COMMIT;"]))
+
+
+@db.command(epilog=example("pilotage db backup pilotage-2026-11-26.dump"))
+@click.argument("file", type=click.Path(path_type=Path))
+@as_json
+def backup(file: Path, as_json: bool) -> None:
+    """Write the database into a new file, while everything runs.
+
+    Only you may read it. PostgreSQL needs its program pg_dump; an SQLite database needs none.
+    """
+    made = backup_service.back_up(wiring.database(), file)
+    if as_json:
+        show.as_json(asdict(made))
+    else:
+        show.say(f"{made.database} written to {made.file}, {show.counted(made.bytes, 'byte')}")
+
+
+@db.command(epilog=example("pilotage db restore pilotage-2026-11-26.dump --yes"))
+@click.argument("file", type=click.Path(path_type=Path))
+@_prefix
+@destructive
+@as_json
+def restore(file: Path, prefix: str | None, yes: bool, force: bool, as_json: bool) -> None:
+    """Make the database what a backup says, and hold every CE.
+
+    Stop workers and schedulers before. An older backup is migrated. What was sent since the backup
+    is at the CEs and not in it: nothing is sent to a CE before you resume it.
+    """
+    with _at_rest():
+        made = backup_service.restore(
+            wiring.database(), file, wiring.now(), prefix=prefix, yes=yes, force=force
+        )
+    if as_json:
+        show.as_json(asdict(made))
+        return
+    active = show.counted(made.active, "active one")
+    show.say(f"{made.database} restored: {show.counted(made.pilots, 'pilot')}, {active}")
+    for chain in made.chains:
+        show.say(f"chain {chain.chain} {chain.status} to {chain.revision}")
+    if made.has_roles is False:
+        show.warn("its roles have no rights: have 'pilotage db roles --yes' run by a superuser")
+    show.say(f"reserved at the time, in doubt now: {made.in_doubt}; reconcile settles them")
+    show.say(f"{show.counted(len(made.held), 'CE')} held: nothing is sent. For each of them:")
+    show.say("  pilotage ce diff CE --adopt --vo VO --yes")
+    show.say("  pilotage ce resume CE")
+
+
+def _at_rest() -> AbstractContextManager[None]:
+    """See that nothing works on the embedded database meanwhile."""
+    settings = wiring.settings()
+    return alone(settings.home) if settings.is_embedded else nullcontext()
 
 
 @db.command(epilog=example("pilotage db recount"))

@@ -69,7 +69,8 @@ def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
     if as_json:
         _show(vo_added, as_json)
     else:
-        listed = show.settings({"share": vo_added.share, **settings, "disabled": disabled})
+        values = {"share": vo_added.share, **settings, "source": vo_added.source}
+        listed = show.settings({**values, "disabled": disabled})
         show.say(f"VO {name} added: {listed}")
 
 

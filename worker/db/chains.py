@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
-from worker.db import tables, tally_triggers, updated_at
+from worker.db import rights, tables, tally_triggers, updated_at
 from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL, SQLITE, shown
 from worker.db.revisions import newest, revisions
@@ -64,7 +64,7 @@ class Chain:
     @property
     def version_table(self) -> str:
         """The table that remembers the chain's revision."""
-        return f"alembic_version_{self.name}"
+        return f"{rights.VERSION}{self.name}"
 
 
 CORE_CHAIN = Chain(
@@ -177,6 +177,8 @@ def migrate(
         else:
             command.upgrade(config, to)
         _reinstall_triggers(connection, chain)
+        if connection.dialect.name == POSTGRESQL:
+            rights.narrow(connection)
     return before
 
 

@@ -17,6 +17,7 @@ BUSY = (
     pg.DeadlockDetected,
     pg.SerializationFailure,
     pg.QueryCanceled,
+    pg.ObjectInUse,
 )
 REFUSED = (pg.InsufficientPrivilege, pg.ReadOnlySqlTransaction)
 NO_TABLE = (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName)

@@ -74,6 +74,16 @@ def drop(url: URL, *, force: bool = False) -> bool:
     return True
 
 
+def replace(url: URL, other: URL, *, force: bool = False) -> None:
+    """Put a database of the server in the place of another, which is removed."""
+    with _maintenance(url) as connection:
+        how = " WITH (FORCE)" if force else ""
+        if _is_there(connection, url):
+            connection.execute(text(f"DROP DATABASE {_quoted(connection, url)}{how}"))
+        names = _quoted(connection, other), _quoted(connection, url)
+        connection.execute(text("ALTER DATABASE {} RENAME TO {}".format(*names)))
+
+
 def empty(tx: Transaction, chains: Sequence[Chain]) -> int:
     """Delete every row except for changes, those with foreign keys first; return how many."""
     deleted = 0

@@ -38,6 +38,10 @@ class SourceOptions(Table):
     trickle: int = Field(default=1, ge=0)
     """Pilots that are kept waiting by the rule trickle."""
 
+    def objection(self) -> str | None:
+        """Return why a source is not asked that is told so, or `None`."""
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Mapping
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -36,6 +37,26 @@ class HttpOptions(SourceOptions):
 
     ca_file: Path | None = None
     """A file of certificate authorities to trust instead of the system's."""
+
+    plain_token: bool = False
+    """Whether the token may travel over http, where everybody on the way can read it."""
+
+    def objection(self) -> str | None:
+        """Return why a token of ours must not travel this way."""
+        if self.token_file is None or self.plain_token or _is_private(self.url):
+            return None
+        return "a token over http can be read on the way: use https"
+
+
+def _is_private(url: str) -> bool:
+    """Return whether nobody else reads what goes to an address: it is encrypted, or stays here."""
+    if url.startswith("https://"):
+        return True
+    try:
+        host = httpx.URL(url).host
+        return host == "localhost" or ip_address(host).is_loopback
+    except (httpx.InvalidURL, ValueError):
+        return False
 
 
 def ask(vo: str, options: HttpOptions) -> int:

@@ -11,6 +11,7 @@ from worker.demand.contract import Source, SourceOptions
 from worker.domain.checks import LARGEST
 from worker.domain.errors import ConfigurationError, DemandUnknown, Invalid
 from worker.domain.nearest import nearest
+from worker.domain.secrets import REMOVED, hidden_url, without_secrets
 from worker.domain.validation import read_options
 
 GROUP = "pilotage.demand_sources"
@@ -41,11 +42,46 @@ def check(source_values: Mapping[str, Any]) -> tuple[Source, SourceOptions]:
     return source, read_options(source.options, options, f"demand source {source.name}")
 
 
+def check_new(source_values: Mapping[str, Any]) -> None:
+    """Refuse values that a source does not take, or with which it would not be asked."""
+    source, options = check(source_values)
+    objection = options.objection()
+    if objection is not None:
+        raise Invalid(f"demand source {source.name}", objection)
+
+
+def shown(source_values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a VO's source, without the secrets in it, as it may be shown."""
+    return {key: _shown(value) for key, value in source_values.items()}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_shown(item) for item in value]
+    if isinstance(value, str):
+        return hidden_url(value) if "://" in value else without_secrets(value)
+    return value
+
+
+def with_secrets(
+    source_values: Mapping[str, Any], stored: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
+    """Return the values of a source with the secrets that were left out where it was shown."""
+    if REMOVED not in str(source_values):
+        return source_values
+    if stored is None or shown(stored) != shown(source_values):
+        raise Invalid("demand source", f"write what {REMOVED} stands for, or use token_file")
+    return stored
+
+
 def ask(vo: str, source_values: Mapping[str, Any]) -> int:
     """Ask for the demand of a VO: a whole number from 0, or `DemandUnknown` and nothing else."""
     source, options = check(source_values)
     if uow.is_open():
         raise AssertionError("a source was about to be asked with a unit of work open")
+    objection = options.objection()
+    if objection is not None:
+        raise DemandUnknown(source.name, objection)
     try:
         answer = source.ask(vo, options)
     except DemandUnknown:

@@ -145,6 +145,21 @@ def without_long_words(line: str) -> str:
     return _LONG_WORD.sub(REMOVED, without_secrets(line))
 
 
+def hidden_url(url: str) -> str:
+    """Return a URL in which what its query may hold of secrets is replaced, value by value."""
+    place, mark, query = url.partition("?")
+    pairs = (_hidden_pair(pair) for pair in query.split("&"))
+    return f"{without_secrets(place)}{mark}{'&'.join(pairs)}"
+
+
+def _hidden_pair(pair: str) -> str:
+    name, mark, value = pair.partition("=")
+    if not mark:
+        return without_long_words(pair)
+    is_secret = REMOVED in without_secrets(f"?{name}=x") or value != without_long_words(value)
+    return f"{name}{mark}{REMOVED if is_secret else value}"
+
+
 def end_of(text: str, longest: int) -> str:
     """Return the end of a text without secrets, none of them cut in half."""
     if len(text) > 8 * longest:

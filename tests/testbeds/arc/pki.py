@@ -78,18 +78,21 @@ class Authority:
         return cls(folder, Holder(certificate, key))
 
     @classmethod
-    def make(cls, folder: Path) -> "Authority":
-        """Make one, and what the service needs of it: a folder of trust, and its own pair."""
+    def make(cls, folder: Path, *, for_arc: bool = True) -> "Authority":
+        """Make one, and what a service needs of it: its own pair, and for ARC a folder of trust."""
         key = rsa.generate_private_key(65537, 2048)
         name = _name("Testbed CA")
         ca = _certificate(name, name, key, days=3650)
         ca = ca.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         ca = ca.add_extension(_usage(signs=True), critical=True)
+        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        ca = ca.add_extension(identifier, critical=False)
         made = cls(folder, Holder(ca.sign(key, hashes.SHA256()), key))
         made.certificates.mkdir(parents=True)
         made.bundle.write_bytes(made._ca.pem())
         write_secret(folder / "ca.key", _pem(key))
-        made._trust()
+        if for_arc:
+            made._trust()
         host = made.holder("localhost", server=True)
         (folder / "host.pem").write_bytes(host.pem())
         write_secret(folder / "host.key", _pem(host.key))
@@ -124,8 +127,12 @@ class Authority:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
             names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
             made = made.add_extension(names, critical=False)
+        signer = self._ca.certificate.public_key()
+        assert isinstance(signer, rsa.RSAPublicKey)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer)
         made = (
-            made.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            made.add_extension(issuer, critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         )

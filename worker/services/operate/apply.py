@@ -16,9 +16,11 @@ from worker.db import ces, credentials, payloads, pilot_reads, schedules, vos
 from worker.db.database import Database
 from worker.db.pages import MOST, PageRequest
 from worker.db.uow import Transaction
+from worker.demand import registry as sources
 from worker.domain.credential import Credential, called
 from worker.domain.payload import plain, summary
-from worker.domain.vo import DEFAULT_VO
+from worker.domain.validation import within
+from worker.domain.vo import DEFAULT_VO, VO
 from worker.services.operate.inventory_file import Wanted
 from worker.services.payloads import put
 from worker.services.tasks import ticks
@@ -52,7 +54,7 @@ def apply(database: Database, wanted: Wanted, now: datetime, *, dry_run: bool) -
 
 def _vo_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
     present = {vo.name: vo for vo in vos.find(tx, asked=PageRequest(limit=MOST)).items}
-    for name, vo in wanted.vos.items():
+    for name, vo in ((name, _with_secrets(vo, present)) for name, vo in wanted.vos.items()):
         if name not in present:
             yield Change(what=f"VO {name}", was="-", becomes="added", make=_adder(vos.add, vo))
         else:
@@ -60,6 +62,15 @@ def _vo_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
     for name in sorted(present.keys() - wanted.vos.keys() - {DEFAULT_VO}):
         if present[name].enabled:
             yield _disabling("VO", name, vos.change)
+
+
+def _with_secrets(vo: VO, present: Mapping[str, VO]) -> VO:
+    """Return a VO with the secrets of its source that an export has left out."""
+    if vo.source is None:
+        return vo
+    stored = present[vo.name].source if vo.name in present else None
+    with within(f"vo.{vo.name}"):
+        return replace(vo, source=sources.with_secrets(vo.source, stored))
 
 
 def _ce_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
@@ -151,8 +162,8 @@ def _edit(
 ) -> Change:
     return Change(
         what=f"{what} {column.replace('_', ' ')}",
-        was=_shown(old),
-        becomes=_shown(new),
+        was=_shown(old, column),
+        becomes=_shown(new, column),
         make=lambda tx: change(tx, name, **{column: new}),
     )
 
@@ -181,9 +192,11 @@ def _owners(names: list[str] | None) -> str:
     return "all" if names is None else " ".join(names) or "nobody"
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, column: str) -> str:
     if value is None:
         return "none"
+    if column == "source" and isinstance(value, Mapping):
+        value = sources.shown(value)
     if isinstance(value, Mapping):
         return " ".join(f"{key}={item}" for key, item in value.items()) or "none"
     return " ".join(value) or "none" if isinstance(value, tuple) else str(value)

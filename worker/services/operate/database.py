@@ -7,11 +7,12 @@ from typing import Any
 
 from worker.backends import registry
 from worker.backends.contract import Backend
-from worker.db import chains, pilot_reads, schema, server, tallies
+from worker.db import chains, pilot_reads, roles, schema, server, tallies
 from worker.db.chains import CORE, CORE_CHAIN, Chain, ChainStanding, ChainState
 from worker.db.changes import note
 from worker.db.database import Database
 from worker.db.driver_errors import translated
+from worker.db.engine import POSTGRESQL
 from worker.db.tables import pilots
 from worker.domain.errors import ConfirmationNeeded, InUse, PilotageError, SchemaAbsent
 
@@ -118,7 +119,7 @@ def announce_setup(database: Database) -> str:
 def drop(database: Database, *, yes: bool, force: bool = False) -> Deed:
     """Remove the database with all that is in it."""
     if server.exists(database.url):
-        _confirm(database, "remove", yes=yes, force=force)
+        confirm(database, "remove", yes=yes, force=force)
     database.engine.dispose()
     removed = server.drop(database.url, force=force)
     return Deed(database=str(database), deed="removed" if removed else "was not there")
@@ -132,7 +133,7 @@ def reset(database: Database, *, yes: bool, force: bool = False) -> tuple[Deed, 
 
 def clean(database: Database, *, yes: bool, force: bool = False) -> Deed:
     """Empty every table, except for the default VO and the changes."""
-    _confirm(database, "empty", yes=yes, force=force, kept=server.KEPT)
+    confirm(database, "empty", yes=yes, force=force, kept=server.KEPT)
     with database.uow() as tx:
         rows = server.empty(tx, database.chains)
     return Deed(database=str(database), deed="emptied", rows=rows)
@@ -147,7 +148,12 @@ def verify(database: Database) -> list[str]:
         for s in standings
         if s.place is not ChainState.CURRENT
     ]
-    differing = [str(each) for each in schema.differences(database.engine, database.chains)]
+    if unverifiable(database):
+        with translated(database.url), database.engine.connect() as connection:
+            missing = roles.missing_tables(connection, database.chains)
+        differing = [f"table {table}: missing" for table in missing]
+    else:
+        differing = [str(each) for each in schema.differences(database.engine, database.chains)]
     return late + differing + ([] if late or differing else _wrong_counts(database))
 
 
@@ -168,6 +174,16 @@ def _wrong_counts(database: Database) -> list[str]:
             "'pilotage db recount' mends it"
             for (ce, vo, status), (kept, real) in tallies.differences(tx).items()
         ]
+
+
+def unverifiable(database: Database) -> list[str]:
+    """List what the connected role cannot verify: the models are built in a schema of their own."""
+    if database.url.get_backend_name() != POSTGRESQL:
+        return []
+    with translated(database.url), database.engine.connect() as connection:
+        if roles.may_make_schemas(connection):
+            return []
+    return [f"{part} of each table" for part in ("columns", "constraints", "indexes", "triggers")]
 
 
 def status(database: Database) -> list[ChainStatus]:
@@ -236,7 +252,7 @@ def _standings(database: Database) -> list[tuple[Chain, ChainStanding, dict[str,
         ]
 
 
-def _confirm(
+def confirm(
     database: Database, deed: str, *, yes: bool, force: bool, kept: Collection[str] = ()
 ) -> None:
     """Refuse, with what would be lost, without a yes or while pilots are active."""

@@ -11,6 +11,7 @@ from worker.db import ces, credentials, payloads, schedules, vos
 from worker.db.database import Database
 from worker.db.pages import MOST, PageRequest
 from worker.db.uow import Transaction
+from worker.demand import registry as sources
 from worker.domain.ce import CE
 from worker.domain.vo import VO
 from worker.services.operate.toml_text import document
@@ -40,7 +41,7 @@ def _vos(tx: Transaction) -> Tables:
     for vo in present:
         yield ("vo", vo.name), _changed(vo)
         if vo.source is not None:
-            yield ("vo", vo.name, "source"), vo.source
+            yield ("vo", vo.name, "source"), sources.shown(vo.source)
         if vo.name in scripts:
             payload = dict(scripts[vo.name])
             script = {"script_text": payload.pop("script")}

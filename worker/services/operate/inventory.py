@@ -1,6 +1,7 @@
 """The inventory: which VOs and CEs there are. One change is one unit of work."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from worker.backends import registry
@@ -85,19 +86,19 @@ def list_ces(
 
 def add_vo(database: Database, vo: VO) -> VO:
     """Add a VO."""
-    _check_source(vo.source)
     with database.uow() as tx:
-        vos.add(tx, vo)
-        return vos.get(tx, vo.name)
+        vos.add(tx, replace(vo, source=_source(vo.source, None)))
+        return _shown(vos.get(tx, vo.name))
 
 
 def change_vo(database: Database, name: str, changes: Mapping[str, Any]) -> VO:
     """Change some values of a VO."""
-    _check_source(changes.get("source"))
     with database.uow() as tx:
         if "source" in changes:
+            stored = vos.get(tx, name).source
+            changes = {**changes, "source": _source(changes["source"], stored)}
             demands.forget(tx, name)
-        return vos.change(tx, name, **changes)
+        return _shown(vos.change(tx, name, **changes))
 
 
 def above_limit(database: Database, name: str) -> str | None:
@@ -109,9 +110,20 @@ def above_limit(database: Database, name: str) -> str | None:
     return f"{active} pilots now, above the limit: none is ended, and none is added until it holds"
 
 
-def _check_source(told: Mapping[str, Any] | None) -> None:
-    if told is not None:
-        sources.check(told)
+def _source(
+    told: Mapping[str, Any] | None, stored: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """Return what is to be stored of a source, or say what is wrong with it."""
+    if told is None:
+        return None
+    whole = sources.with_secrets(told, stored)
+    sources.check_new(whole)
+    return whole
+
+
+def _shown(vo: VO) -> VO:
+    """Return a VO as it may be shown, without the secrets of its source."""
+    return vo if vo.source is None else replace(vo, source=sources.shown(vo.source))
 
 
 def remove_vo(database: Database, name: str, *, yes: bool) -> None:
@@ -125,9 +137,9 @@ def remove_vo(database: Database, name: str, *, yes: bool) -> None:
 
 
 def show_vo(database: Database, name: str) -> VO:
-    """Read a VO."""
+    """Read a VO as it may be shown."""
     with database.uow() as tx:
-        return vos.get(tx, name)
+        return _shown(vos.get(tx, name))
 
 
 def require(database: Database, *, ce: str | None = None, vo: str | None = None) -> None:
@@ -156,4 +168,5 @@ def list_vos(
 ) -> Page[VO]:
     """List VOs: one page, asked for as `PageRequest` says."""
     with database.uow() as tx:
-        return vos.find(tx, search=search, enabled=enabled, asked=PageRequest(**asked))
+        page = vos.find(tx, search=search, enabled=enabled, asked=PageRequest(**asked))
+        return replace(page, items=[_shown(vo) for vo in page.items])

@@ -158,7 +158,7 @@ def read(path: Path, backends: Mapping[str, Backend]) -> Wanted:
 def _vo(name: str, table: VOTable) -> VO:
     with within(f"vo.{name}"):
         if table.source is not None:
-            sources.check(table.source)
+            sources.check_new(table.source)
         return VO(name=name, **_values(table, "credentials", "payload"))
 
 

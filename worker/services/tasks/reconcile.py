@@ -3,15 +3,15 @@
 Claim the right to call (committed), call, record (committed). A pilot whose stamp is listed is
 taken for what it is, a lost one too. One whose stamp is not is given up only after two complete
 listings that are young enough to show it. Jobs that ought not to be there are reported, and
-cancelled where the operator wants it, after the record. Then the driver may clear away what its
-pilots left at the CE.
+cancelled where the operator wants it, after the record; not while the CE is held. Then the driver
+may clear away what its pilots left at the CE.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from worker.db import ces, pilot_reads
+from worker.db import ces, health, pilot_reads
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Job, Listing
@@ -32,11 +32,13 @@ def reconcile(runtime: Runtime, ce_name: str) -> TaskResult:
     """Compare what a CE has with what we remember."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
+        # Who holds a CE wants to look at it first.
+        cancels = ce.cancel_strangers and not health.get(tx, ce_name).is_held(runtime.now())
         call = ce_calls.begin(tx, runtime, ce)
     if isinstance(call, TaskResult):
         return call
     with call:
-        return _reconcile(call)
+        return _reconcile(call, cancels=cancels)
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
@@ -46,7 +48,7 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
         return TaskResult(counts={"in doubt": len(pilot_reads.in_doubt(tx, ce_name))})
 
 
-def _reconcile(call: CECall) -> TaskResult:
+def _reconcile(call: CECall, *, cancels: bool) -> TaskResult:
     try:
         listing = call.driver.find()
     except BackendError as error:
@@ -56,7 +58,7 @@ def _reconcile(call: CECall) -> TaskResult:
 
     def write(tx: Transaction, recording: Recording) -> tuple[list[Job], TaskResult]:
         comparison, result = _settle(tx, call, listing, recording)
-        unwanted = comparison.unwanted() if call.ce.cancel_strangers else []
+        unwanted = comparison.unwanted() if cancels else []
         if unwanted or is_tidied:
             call.note_answer(tx)
         else:
@@ -64,7 +66,7 @@ def _reconcile(call: CECall) -> TaskResult:
         return unwanted, result
 
     unwanted, result = records.record(call.runtime.database, write)
-    if call.ce.cancel_strangers:
+    if cancels:
         result = _cancel(call, unwanted, result)
     return _tidy(call, result) if is_tidied and result.outcome is Outcome.OK else result
 

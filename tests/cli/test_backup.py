@@ -1,0 +1,244 @@
+"""`pilotage db backup` and `db restore`: what was there comes back, and nothing is half done."""
+
+import os
+import shutil
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from tests.cli.command import Cli, address, complaint, contents, sql
+from tests.cli.conftest import furnish
+from tests.factories import NOW, a_ce, a_pilot
+from worker.db import pilots as pilot_writes
+from worker.db import server
+from worker.db.database import Database
+from worker.db.restored import IDS_LEFT_OUT
+from worker.db.tables import pilots
+from worker.domain.pilot import Grant
+from worker.domain.vo import DEFAULT_VO
+
+DUMPERS = pytest.mark.skipif(
+    not (shutil.which("pg_dump") and shutil.which("pg_restore")),
+    reason="needs the programs pg_dump and pg_restore",
+)
+
+
+@pytest.fixture
+def kept(cli: Cli, fresh: Database, tmp_path: Path) -> Path:
+    """A database with a small site, and a backup of it."""
+    if fresh.url.get_backend_name() == "postgresql" and not shutil.which("pg_dump"):
+        pytest.skip("needs the programs pg_dump and pg_restore")
+    with fresh.uow() as tx:
+        furnish(tx)
+    fresh.close()
+    file = tmp_path / "site.backup"
+    cli.ok("db", "backup", str(file))
+    return file
+
+
+def test_a_backup_is_one_file_that_only_its_owner_reads(
+    cli: Cli, kept: Path, tmp_path: Path
+) -> None:
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir() if kept.name in path.name] == [kept.name]
+    told = cli.json("db", "backup", str(tmp_path / "other"))
+    assert told["bytes"] == (tmp_path / "other").stat().st_size
+
+
+def test_a_backup_replaces_no_file(cli: Cli, kept: Path, tmp_path: Path) -> None:
+    before = kept.read_bytes()
+
+    assert "it exists" in cli.refused("db", "backup", str(kept))
+    assert "no such file or directory" in cli.refused("db", "backup", str(tmp_path / "no" / "file"))
+    assert kept.read_bytes() == before
+
+
+def test_what_was_there_comes_back(cli: Cli, fresh: Database, kept: Path) -> None:
+    before = contents(fresh)
+    cli.ok("vo", "add", "atlas")
+    with fresh.uow() as tx:
+        ce = a_ce().named("paris").create(tx)
+        a_pilot().running().on(ce).create(tx)
+    fresh.close()
+
+    told = cli.json("db", "restore", str(kept), "--yes", "--force")
+
+    assert (told["pilots"], told["active"], told["in_doubt"]) == (3, 2, 1)
+    assert told["held"] == ["lyon", "rome"]
+    after = contents(fresh)
+    changed = {name for name in before if before[name] != after.get(name)}
+    assert changed <= {"pilots", "transitions", "ce_health", "sending_changes", "leases"}
+    cli.ok("db", "verify")
+    assert {ce["name"] for ce in cli.json("ce", "list")["items"]} == {"lyon", "rome"}
+
+
+def test_what_was_reserved_is_in_doubt_and_nothing_is_sent(
+    cli: Cli, fresh: Database, kept: Path
+) -> None:
+    cli.ok("db", "restore", str(kept), "--yes", "--force")
+
+    statuses = {one["id"]: one["status"] for one in cli.json("pilot", "list")["items"]}
+    assert statuses == {1: "submitting", 2: "running", 3: "done"}
+    assert "restored from a backup" in cli.ok("ce", "show", "lyon").out
+    cli.ok("task", "run", "submit_pilots", "--vo", DEFAULT_VO)
+    cli.ok("task", "run", "dispatch", "--ce", "lyon")
+    assert len(cli.json("pilot", "list")["items"]) == 3
+    assert "held by hand" in cli.ok("explain", "lyon").out
+
+
+def test_no_number_and_no_stamp_is_given_a_second_time(
+    cli: Cli, fresh: Database, kept: Path
+) -> None:
+    def reserve() -> list[pilot_writes.Reserved]:
+        with fresh.uow() as tx:
+            return pilot_writes.reserve(tx, [Grant(vo=DEFAULT_VO, ce="lyon", count=2)], NOW)
+
+    forgotten = reserve()
+    fresh.close()
+    cli.ok("db", "restore", str(kept), "--yes", "--force")
+    made = reserve()
+
+    assert len(forgotten) == len(made) == 2
+    assert min(pilot.pilot_id for pilot in made) > IDS_LEFT_OUT
+    assert not {pilot.stamp for pilot in made} & {pilot.stamp for pilot in forgotten}
+
+
+def test_nothing_is_replaced_without_a_yes_nor_active_pilots_without_force(
+    cli: Cli, fresh: Database, kept: Path
+) -> None:
+    before = contents(fresh)
+
+    assert "--yes" in cli.refused("db", "restore", str(kept))
+    assert "active pilots: 2" in cli.refused("db", "restore", str(kept), "--yes")
+    assert contents(fresh) == before
+
+
+def test_a_database_that_is_gone_is_made_again(cli: Cli, fresh: Database, kept: Path) -> None:
+    before = contents(fresh)
+    fresh.close()
+    cli.ok("db", "drop", "--yes", "--force")
+
+    lines = cli.ok("db", "restore", str(kept)).lines
+
+    assert lines[0] == f"{fresh} restored: 3 pilots, 2 active ones"
+    assert lines[-1].strip() == "pilotage ce resume CE"
+    assert contents(fresh)["ces"] == before["ces"]
+    cli.ok("db", "verify")
+
+
+def test_a_backup_that_is_cut_short_changes_nothing(cli: Cli, fresh: Database, kept: Path) -> None:
+    before = contents(fresh)
+    kept.write_bytes(kept.read_bytes()[: kept.stat().st_size // 2])
+
+    cli.refused("db", "restore", str(kept), "--yes", "--force")
+
+    fresh.close()
+    assert contents(fresh) == before
+    left = list(kept.parent.glob("**/.*"))
+    assert left == []
+    if fresh.url.get_backend_name() == "postgresql":
+        assert not server.exists(fresh.url.set(database=f"restoring_{fresh.url.database}"))
+
+
+def test_what_is_no_backup_or_one_of_another_kind_is_refused(
+    cli: Cli, fresh: Database, tmp_path: Path
+) -> None:
+    text, dump = tmp_path / "text", tmp_path / "dump"
+    text.write_text("CREATE TABLE vos", encoding="utf-8")
+    sqlite = fresh.url.get_backend_name() == "sqlite"
+    dump.write_bytes(b"PGDMP and more" if sqlite else b"SQLite format 3\0 and more")
+
+    assert "no backup" in cli.refused("db", "restore", str(text), "--yes")
+    assert "pilotage export" in cli.refused("db", "restore", str(dump), "--yes")
+    assert "no such file" in cli.refused("db", "restore", str(tmp_path / "none"), "--yes")
+
+
+def test_a_backup_of_somebody_else_is_refused(
+    cli: Cli, sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(sqlite_database.url))
+    other = tmp_path / "other.sqlite"
+    connection = sqlite3.connect(other)
+    connection.execute("CREATE TABLE songs (name text)")
+    connection.close()
+
+    assert "no tables of Pilotage" in cli.refused("db", "restore", str(other), "--yes")
+
+
+def test_an_older_backup_is_migrated_and_a_newer_one_refused(
+    cli: Cli, fresh: Database, kept: Path, tmp_path: Path
+) -> None:
+    sql(fresh, "DROP TABLE sim_jobs", "DROP TABLE sim_faults", "DELETE FROM alembic_version_sim")
+    older, newer = tmp_path / "older", tmp_path / "newer"
+    cli.ok("db", "backup", str(older))
+    sql(fresh, "UPDATE alembic_version_core SET version_num = '9999'")
+    cli.ok("db", "backup", str(newer))
+    cli.ok("db", "drop", "--yes", "--force")
+
+    assert "upgrade pilotage" in cli.refused("db", "restore", str(newer))
+    told = cli.json("db", "restore", str(older))
+
+    assert [chain["chain"] for chain in told["chains"]] == ["sim"]
+    cli.ok("db", "verify")
+
+
+@DUMPERS
+def test_a_password_stands_on_no_command_line(
+    cli: Cli,
+    postgresql_blank: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_blank.url))
+    cli.ok("db", "migrate")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("pg_dump", "pg_restore"):
+        spy = programs / name
+        spy.write_text(
+            f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/words\nenv | grep -c ^PILOTAGE_DATABASE'
+            f' >> {tmp_path}/words\nexec {shutil.which(name)} "$@"\n',
+            encoding="utf-8",
+        )
+        spy.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+
+    cli.ok("db", "backup", str(tmp_path / "file"))
+    cli.ok("db", "restore", str(tmp_path / "file"), "--yes", "--force")
+
+    words = (tmp_path / "words").read_text(encoding="utf-8")
+    assert words.count("dbname") >= 2
+    assert str(postgresql_blank.url.password) not in words
+    assert [line for line in words.splitlines() if line.isdigit()] == ["0", "0"]
+
+
+def test_a_program_that_is_missing_is_named(
+    cli: Cli, postgresql_blank: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_blank.url))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert "install the client programs" in cli.refused("db", "backup", str(tmp_path / "file"))
+    assert not (tmp_path / "file").exists()
+    assert list(tmp_path.glob(".file*")) == []
+
+
+@DUMPERS
+def test_a_server_that_refuses_gives_one_clear_line(
+    cli: Cli, postgresql_blank: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_blank.url))
+    cli.ok("db", "migrate")
+    file = tmp_path / "file"
+    cli.ok("db", "backup", str(file))
+    with postgresql_blank.engine.connect() as connection:
+        connection.execute(select(pilots.c.id))  # somebody is there
+        answer = cli("db", "restore", str(file), "--yes")
+
+    assert "being accessed by other users" in complaint(answer)
+    assert "busy" in complaint(answer)
+    postgresql_blank.close()
+    cli.ok("db", "restore", str(file), "--yes")

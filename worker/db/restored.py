@@ -1,0 +1,73 @@
+"""What is made of a database that was read from a backup, before anybody works on it.
+
+It knows an older state than the CEs. Whatever was reserved may have been sent since, with its
+stamp: those pilots are in doubt, and keep their slots until a listing of their CE settles them.
+What was sent since is at the CEs, and not in the database: nothing is sent before somebody has
+looked at each CE.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, select, text
+
+from worker.db import health, mover, sending
+from worker.db.engine import POSTGRESQL
+from worker.db.sending import SendingChange
+from worker.db.tables import ce_health, has_status, leases, pilots
+from worker.db.uow import Transaction
+from worker.domain.pilot import Move, Status
+from worker.domain.sending import Sending
+
+REASON = "restored from a backup: adopt what it does not know, then resume"
+IDS_LEFT_OUT = 1_000_000
+"""Ids of pilots that are not given again: some were given after the backup."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """How many pilots were put in doubt, and which CEs are held."""
+
+    in_doubt: int
+    held: list[str]
+
+
+def settle(tx: Transaction, now: datetime) -> Settled:
+    """Put what was reserved in doubt, hold every CE, and begin anew what only a process knew."""
+    held = _hold(tx, now)
+    tx.execute(delete(leases))
+    _leave_ids_out(tx)
+    reserved = tx.execute(select(pilots.c.id).where(has_status([Status.RESERVED]))).scalars()
+    moves = [
+        Move(pilot_id=i, was=Status.RESERVED, to=Status.SUBMITTING, reason=REASON) for i in reserved
+    ]
+    return Settled(in_doubt=len(mover.move(tx, moves, now).moved), held=held)
+
+
+def _hold(tx: Transaction, now: datetime) -> list[str]:
+    """Hold the CEs that nobody holds without an end."""
+    changes = [
+        SendingChange(
+            ce=ce, was=was.sending, became=Sending.HELD, reason=REASON, by_hand=True, at=now
+        )
+        for ce, was in sorted(health.get_all(tx).items())
+        if was.sending is not Sending.HELD or was.held_until is not None
+    ]
+    tx.execute(
+        ce_health.update()
+        .where((ce_health.c.sending != Sending.HELD) | ce_health.c.held_until.is_not(None))
+        .values(sending=Sending.HELD, sending_reason=REASON, sending_since=now, held_until=None)
+    )
+    sending.add(tx, changes)
+    return [change.ce for change in changes]
+
+
+def _leave_ids_out(tx: Transaction) -> None:
+    last = tx.execute(select(func.coalesce(func.max(pilots.c.id), 0))).scalar_one()
+    values = {"last": int(last) + IDS_LEFT_OUT}
+    if tx.dialect == POSTGRESQL:
+        query = "SELECT setval(pg_get_serial_sequence('pilots', 'id'), :last)"
+        tx.execute(text(query), values)
+        return
+    tx.execute(text("DELETE FROM sqlite_sequence WHERE name = 'pilots'"))
+    tx.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES ('pilots', :last)"), values)
