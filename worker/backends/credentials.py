@@ -176,7 +176,7 @@ def claims(word: str) -> dict[str, Any]:
     middle = word.split(".")[1]
     try:
         written = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return written if isinstance(written, dict) else {}
 
