@@ -10,7 +10,7 @@ from sqlalchemy.pool import NullPool
 
 from worker.db.chains import Chain
 from worker.db.driver_errors import translated
-from worker.db.engine import POSTGRESQL, make_engine
+from worker.db.engine import POSTGRESQL, make_engine, of_the_primary
 from worker.db.tables import vos
 from worker.domain.errors import DatabaseRefused
 from worker.domain.vo import DEFAULT_VO
@@ -114,7 +114,7 @@ def _file(url: URL) -> Path:
 @contextmanager
 def _maintenance(url: URL) -> Iterator[Connection]:
     engine = create_engine(
-        url.set(database=MAINTENANCE),
+        of_the_primary(url.set(database=MAINTENANCE)),
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
         connect_args={"connect_timeout": 10},
