@@ -7,7 +7,8 @@ DIR ?= /tmp/pilotage-testbeds
 # kept. Tests of processes and of batch systems wait more than they work.
 REPORTS := build/reports
 # What PILOTAGE_TEST_LONG=1 makes longer.
-LONG := tests/crash tests/stateful tests/simulation tests/backends/test_conformance_arc.py
+LONG := tests/crash tests/stateful tests/simulation tests/backends/test_conformance_arc.py \
+  tests/backends/test_foreign_text.py tests/unit/test_foreign_files.py
 QUICK := not processes and not harness and not testbed
 stage = $(BIN)/pytest -n $(or $(3),2) --dist worksteal -m "$(2)" --durations 15 --junit-xml $(REPORTS)/$(1).xml $(ARGS)
 # The test database is another one than yours, and has an environment file of its own.
@@ -83,6 +84,9 @@ bench: $(VENV)/ready ## Compare the data layer with raw statements; ARGS="--quic
 chaos: $(VENV)/ready ## Kill, stop and fill what a real site leans on; ARGS="--kills 1000 --for 18m" for the long form
 	$(BIN)/python -m tests.chaos $(ARGS)
 
+audit: $(VENV)/ready ## Ask whether a weakness is known of what is installed with Pilotage; needs the network
+	$(BIN)/python -m tests.audit requirements-run.lock
+
 lock: ## Write the locks anew, with uv
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --upgrade --output-file requirements-run.lock
@@ -128,7 +132,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: help run setup test quick coverage long check test-quick test-processes test-bare test-harness test-testbeds lint types imports migrations format docs docs-check bench chaos lock \
+.PHONY: help run setup test quick coverage long check test-quick test-processes test-bare test-harness test-testbeds lint types imports migrations format docs docs-check bench chaos audit lock \
   testbed-slurm testbed-arc testbed-arc7 testbed-condor testbed-ssh \
   testbed-slurm-down testbed-arc-down testbed-arc7-down testbed-condor-down testbed-ssh-down \
   test-integration test-with-db db-test-setup db-test-create db-test-migrate db-test-drop db-test-reset

@@ -42,6 +42,8 @@ task_soft_time_limit = _settings().soft_time_limit
 # A worker that starts before its broker waits for it; one that loses it comes back.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
+# So does one whose broker refuses to write: its memory is full, or it has become a replica.
+broker_channel_error_retry = True
 worker_cancel_long_running_tasks_on_connection_loss = False
 
 # To send a nudge is tried twice and then left to the next tick.

@@ -18,6 +18,10 @@ from tests.servers import Plan, Session, obtained
 from tests.testbeds import packages
 
 hypothesis.settings.register_profile("pilotage", database=None, deadline=None, derandomize=True)
+# The long form tries others each time, and says how one that fails is tried again.
+hypothesis.settings.register_profile(
+    "long", database=None, deadline=None, derandomize=False, max_examples=5000, print_blob=True
+)
 hypothesis.settings.load_profile("pilotage")
 
 TESTS = Path(__file__).parent
@@ -27,6 +31,7 @@ PLACES = {
         "chaos/",
         "cli/test_process.py",
         "endtoend/",
+        "faults/",
         "integration/",
         "test_bare.py",
     ),
@@ -55,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
         except ValueError as error:
             raise pytest.UsageError(str(error)) from error
     config.stash[PLAN] = Plan(**told) if told else config.stash[SESSION].plan
+    hypothesis.settings.load_profile("long" if config.stash[PLAN].long else "pilotage")
     # A worker of xdist is started after the environment was scrubbed.
     packages.ALLOWED = config.stash[PLAN].may_install
     redis_server.NOTES = Path(config.stash[PLAN].folder)

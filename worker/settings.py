@@ -69,7 +69,8 @@ class Settings(BaseModel):
     """The state folder of the embedded default: its database, its broker, its pilots' output."""
 
     database_url: SecretStr
-    """The database: postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:////PATH."""
+    """The database: postgresql://USER:PASSWORD@HOST:PORT/NAME, with several hosts
+    HOST:PORT,HOST:PORT, or sqlite:////PATH."""
 
     broker_url: SecretStr | None = None
     """The broker: redis://:PASSWORD@HOST:PORT/0. Without one, a folder in the state folder."""
@@ -154,7 +155,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings, or say in one line what is wrong with them."""
     values = {**_from_file(environ), **_from_environment(environ)}
     values.setdefault("home", _default_home())
-    values.setdefault("database_url", embedded_url(Path(values["home"])))
+    values.setdefault("database_url", embedded_url(Path(str(values["home"]))))
     try:
         return Settings(**values)
     except ValidationError as error:
@@ -202,7 +203,9 @@ def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
         return {}
     try:
         values = tomllib.loads(_read(named))
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise ConfigurationError(named, "it is nested too deeply") from None
+    except ValueError as error:  # also of a number of thousands of digits
         raise ConfigurationError(named, f"it is not TOML: {error}") from error
     for key in values:
         if key not in Settings.model_fields:

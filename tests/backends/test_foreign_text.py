@@ -11,58 +11,32 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.foreign import ANY_TIME, TEXTS, VALUES, kept
 from worker.backends.arc import answers as arc
 from worker.backends.arc.client import RestReply, as_list
 from worker.backends.arc.memory import JobRecord
+from worker.backends.arc.submit import _receipt as arc_receipt
 from worker.backends.htcondor import answers as htcondor
+from worker.backends.htcondor.client import HTCondorClient
+from worker.backends.shell import Completed
 from worker.backends.slurm import answers as slurm
 from worker.backends.slurm import output as slurm_files
 from worker.backends.slurm.client import SlurmClient
 from worker.backends.slurm.names import Names
 from worker.domain import bounds
-from worker.domain.ce_answers import Observed
+from worker.domain.ce_answers import Observed, Order
 from worker.domain.errors import BackendError
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 GROUP = "0123456789abcdef01234567"
 STAMPS = [f"{GROUP}{number:08x}" for number in range(4)]
-SHORTLY = settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-
-NUMBERS = st.sampled_from(
-    ["0", "-1", "256", "99999999999", "9" * 5000, "²", "٣", "1:9", "0:" + "9" * 400, ""]
-)
-TEXTS = st.one_of(
-    NUMBERS,
-    st.sampled_from(
-        ["0001-01-01T00:00:00", "9999-12-31T23:59:59", "2026-05-01T12:00:00", "FAILED", "RUNNING"]
-    ),
-    st.text(max_size=30),
-    st.text("\0\n\r\x0b\x1c\x1e\x1f\u2028\x85 0123456789_[]%-,:", max_size=30),
-)
-LEAVES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.sampled_from([10**30, -(2**63), 2**31, 253402300800, -62135596801]),
-    st.floats(),
-    TEXTS,
-)
-VALUES = st.recursive(
-    LEAVES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
-    max_leaves=6,
-)
 
 
 def check(seen: Observed | None) -> None:
@@ -93,7 +67,7 @@ def rows(draw: st.DrawFn, name_at: int) -> list[str]:
     return fields
 
 
-@SHORTLY
+@ANY_TIME
 @given(lines=st.lists(rows(name_at=3), max_size=4), end=TEXTS)
 @example(lines=[["1", "²", "R", f"p-{GROUP}", *[""] * 5]], end="")
 @example(lines=[["1", "9" * 5000, "R", f"p-{GROUP}", *[""] * 5]], end="")
@@ -105,7 +79,7 @@ def test_whatever_squeue_says_is_read(lines: list[list[str]], end: str) -> None:
         check(row.observed())
 
 
-@SHORTLY
+@ANY_TIME
 @given(lines=st.lists(st.lists(TEXTS, max_size=4), max_size=4))
 @example(lines=[["1"]])
 @example(lines=[["1", "2", "9" * 5000, ""]])
@@ -116,7 +90,7 @@ def test_whatever_squeue_says_of_exit_codes_is_read(lines: list[list[str]]) -> N
     is_tame(lambda: slurm.exits(said))
 
 
-@SHORTLY
+@ANY_TIME
 @given(lines=st.lists(rows(name_at=7), max_size=4))
 @example(lines=[["1", "FAILED", f"{'9' * 5000}:0", "", "", "", "", f"p-{GROUP}.0", ""]])
 @example(lines=[["1", "FAILED", "²:²", "", "", "", "", f"p-{GROUP}.0", ""]])
@@ -125,6 +99,55 @@ def test_whatever_sacct_says_is_read(lines: list[list[str]]) -> None:
 
     for row in is_tame(lambda: slurm.history_rows(said, NAMES)) or ():
         check(row.observed())
+
+
+@kept("slurm", "said")
+@ANY_TIME
+@given(said=st.text(max_size=200).map(lambda text: f"ARRAY_JOB_ID\x1f\x1e\n{text}"))
+def test_whatever_a_program_of_slurm_prints_is_read_or_unreadable(said: str) -> None:
+    is_tame(lambda: slurm.exits(said))
+    is_tame(lambda: slurm.queue_rows(said, NAMES))
+    is_tame(lambda: slurm.history_rows(said, NAMES))
+
+
+def printing(said: str) -> Any:
+    """Make what a client runs its programs with: all print this."""
+    done = Completed(stdout=said, stderr="", exit_code=0, seconds=0)
+    return SimpleNamespace(
+        _options=SimpleNamespace(spool=False),
+        _reach=SimpleNamespace(run=lambda *_: done),
+        _run=lambda *_, **__: done,
+        _where=list,
+        _clusters=list,
+        _configuration=dict,
+        _left=lambda _: 1.0,
+    )
+
+
+RECEIPTS = st.lists(
+    st.text(max_size=20) | st.text("0123456789. -;\n", max_size=40), max_size=3
+).map("\n".join)
+
+
+@kept("receipt", "said")
+@ANY_TIME
+@given(said=RECEIPTS)
+@example(said="1.0 - 1.99999999999")
+@example(said=f"1.0 - 1.{'9' * 5000}")
+@example(said=f"{'9' * 5000}.0 - {'9' * 5000}.1")
+@example(said="²")
+def test_whatever_a_receipt_says_it_names_jobs_or_is_unreadable(said: str) -> None:
+    is_tame(lambda: SlurmClient.submit(printing(said), [], ""))
+    is_tame(lambda: HTCondorClient.submit(printing(said), ""))
+
+
+@ANY_TIME
+@given(answer=st.dictionaries(st.sampled_from(["id", "status-code", "reason", "state"]), VALUES))
+def test_whatever_arc_says_of_a_new_job_is_a_receipt(answer: dict[str, Any]) -> None:
+    receipt = arc_receipt(cast(Order, SimpleNamespace(stamp=STAMPS[0])), answer)
+
+    assert receipt.stamp == STAMPS[0]
+    assert (receipt.handle is None) == (receipt.refused is not None)
 
 
 class Here:
@@ -146,7 +169,7 @@ def files(folder: Path) -> slurm_files.Files:
     return slurm_files.Files(cast(SlurmClient, Here()), str(folder), "p")
 
 
-@SHORTLY
+@ANY_TIME
 @given(lines=st.lists(TEXTS, max_size=5))
 @example(lines=["1 0 99999999999999999 1"])
 @example(lines=["1 " + "9" * 5000 + " 1 1"])
@@ -213,7 +236,7 @@ def test_what_a_pilot_puts_in_the_place_of_its_end_spoils_no_other(
     files(tmp_path).tidy(0)
 
 
-@SHORTLY
+@ANY_TIME
 @given(ads=st.lists(st.dictionaries(st.sampled_from(htcondor.ATTRIBUTES), VALUES), max_size=4))
 @example(ads=[{"JobStatus": 4, "ExitCode": 10**30}])
 @example(ads=[{"JobStatus": 4, "ExitCode": 0, "CompletionDate": 10**18}])
@@ -228,7 +251,8 @@ def test_whatever_ads_say_is_read(ads: list[dict[str, Any]]) -> None:
         htcondor.is_given_up(ad, NOW, 60)
 
 
-@SHORTLY
+@kept("htcondor", "said")
+@ANY_TIME
 @given(said=st.text(max_size=200))
 @example(said="[" * 100_000)
 @example(said='{"a": ' * 100_000)
@@ -253,7 +277,7 @@ DETAILS = st.dictionaries(
 )
 
 
-@SHORTLY
+@ANY_TIME
 @given(
     word=st.fixed_dictionaries(
         {"status-code": st.sampled_from(["200", 200, "404", None])},
@@ -285,7 +309,7 @@ def test_whatever_arc_says_of_a_job_is_read(
     arc.read_description(diagnosis)
 
 
-@SHORTLY
+@ANY_TIME
 @given(body=st.binary(max_size=100) | VALUES.map(lambda value: json.dumps(value).encode()))
 @example(body=b"[" * 100_000)
 @example(body=b'{"job": {"id": ' + b"9" * 5000 + b"}}")

@@ -133,6 +133,7 @@ def as_page(told: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()) -
 
 This page is written by a program from [the report of one run](../chaos/local.json).
 [How to run it, and what the words mean](../how-to/run-chaos.md).
+[Each fault alone, and what is seen of it](faults.md).
 
 ```sh
 {told["command"]}

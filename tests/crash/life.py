@@ -67,6 +67,8 @@ def begin(system: System, faults: Faults, until: datetime = FAULTY) -> None:
         old = NOW - timedelta(days=400)
         a_pilot().on(beta).at(old).done().create(tx)
         reports.add(tx, {}, old)
+        # Time has gone on since: else the clock would not be believed, and nothing be pruned.
+        reports.add(tx, {}, NOW - timedelta(days=4))
     system.strangers = STRANGERS
     _send_strangers(system)
     for fault, settings in faults.items():

@@ -128,3 +128,23 @@ def check_twice(world: World, ce: CE) -> None:
     for _ in range(2):
         assert world.check(ce, world.runtime(by_hand=True)).outcome is Outcome.OK
         world.wait(15)
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=1), timedelta(days=365)])
+def test_a_clock_that_was_set_ahead_and_back_again_stops_no_schedule(
+    world: World, jump: timedelta
+) -> None:
+    world.clock += jump
+    ticks.claim_due(world.database, world.clock)
+    world.clock -= jump
+
+    def late() -> list[str]:
+        return [
+            one.task
+            for one in ticks.list_schedules(world.database)
+            if one.next_at is not None and one.next_at > world.clock + timedelta(days=1, hours=2)
+        ]
+
+    ticks.claim_due(world.database, world.clock)
+    assert late() == []
+    assert {s.task for s in ticks.list_schedules(world.database) if s.cron} >= {"report", "prune"}

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text
 from tests.expectations import statements
 from tests.factories import a_ce, a_decision, a_pilot
 from tests.services.world import World
-from worker.db import retention, schedules
+from worker.db import reports, retention, schedules
 from worker.db.tables import decisions, outputs, pilots, transitions
 from worker.domain.schedule import Outcome
 from worker.services.runtime import TaskResult
@@ -41,7 +41,14 @@ def history(world: World) -> None:
     with world.database.uow() as tx:
         for statement in HISTORY:
             tx.execute(text(statement))
-    world.wait(days=40)
+    goes_on(world, days=40)
+
+
+def goes_on(world: World, days: int) -> None:
+    """Let time pass; a report a day says so."""
+    for _ in range(days):
+        world.wait(days=1)
+        world.change(lambda tx: reports.add(tx, {}, world.clock))
 
 
 def rows_left(world: World) -> dict[str, int]:
@@ -172,3 +179,37 @@ def test_by_hand_it_goes_on_to_the_end_and_shows_how_far_it_is(
     assert (done.outcome, done.counts["pilots"], done.left) == (Outcome.OK, 10, "")
     assert shown == ["pilots 6", "pilots 2"]
     assert "prune" not in due(world)
+
+
+def scheduled_prune(world: World) -> TaskResult:
+    return execute.execute(catalogue.get("prune"), None, world.runtime())
+
+
+def test_a_clock_that_was_set_ahead_by_a_year_deletes_nothing(world: World) -> None:
+    world.make(a_pilot().done(), 3)
+    goes_on(world, days=10)
+    world.wait(days=365)
+    world.change(lambda tx: reports.add(tx, {}, world.clock))
+    done = scheduled_prune(world)
+
+    assert done.outcome is Outcome.FAILED
+    assert "run 'pilotage task run prune'" in str(done.lines)
+    assert world.statuses() == {"done": 3}
+
+    world.wait(days=-365)
+    assert scheduled_prune(world).outcome is Outcome.OK
+    assert world.statuses() == {"done": 3}
+
+
+def test_a_site_that_was_off_for_a_year_prunes_after_some_days_or_by_hand(world: World) -> None:
+    world.make(a_pilot().done(), 3)
+    goes_on(world, days=1)
+    world.wait(days=365)
+    goes_on(world, days=2)
+    assert scheduled_prune(world).outcome is Outcome.FAILED
+    goes_on(world, days=2)
+    assert scheduled_prune(world).counts["pilots"] == 3
+
+    world.make(a_pilot().done(), 2)
+    world.wait(days=365)
+    assert prune.prune(world.runtime(by_hand=True)).counts["pilots"] == 2

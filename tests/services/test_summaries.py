@@ -150,10 +150,10 @@ def test_what_is_old_enough_is_forgotten_and_nothing_else(world: World) -> None:
     report.report(world.runtime())
     world.wait(days=30)
     world.make(a_pilot().on(ce).done())
-    assert gone(prune.prune(world.runtime())) == {"decisions": 1}
+    assert gone(prune.prune(world.runtime(by_hand=True))) == {"decisions": 1}
     world.wait(1)
     planned = prune.plan(world.runtime())
-    done = prune.prune(world.runtime())
+    done = prune.prune(world.runtime(by_hand=True))
 
     assert gone(done) == {"pilots": 4}
     assert list(planned.counts.values()) == list(done.counts.values())
@@ -168,7 +168,7 @@ def test_one_execution_forgets_a_bounded_number_and_the_next_goes_on(
     monkeypatch.setattr(prune, "AT_ONCE", 4)
     world.make(a_pilot().done(), 10)
     world.wait(days=31)
-    removed = [prune.prune(world.runtime()).counts["pilots"] for _ in range(4)]
+    removed = [prune.prune(world.runtime(by_hand=True)).counts["pilots"] for _ in range(4)]
     assert removed == [4, 4, 2, 0]
 
 

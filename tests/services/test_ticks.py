@@ -394,3 +394,17 @@ def test_the_number_of_statements_does_not_grow(world: World) -> None:
         assert len(firings) > number
         counts.append(len(seen))
     assert counts[0] == counts[1]
+
+
+def test_a_scheduler_that_finds_no_schedule_stores_what_is_configured_and_the_defaults(
+    world: World,
+) -> None:
+    """The database was emptied, or made anew, while the scheduler worked."""
+    own = Schedule(task="learn", every=7.0)
+
+    assert ticks.claim_due(world.database, world.clock, [own]) == ([], 0.0)
+
+    kept = {schedule.task: schedule for schedule in ticks.list_schedules(world.database)}
+    assert set(kept) == set(catalogue.tasks())
+    assert kept["learn"].every == 7.0
+    assert ticks.claim_due(world.database, world.clock, [own])[0] != []

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.expectations import PASSWORD, refused
+from worker.db.database import Database
 from worker.db.engine import make_engine, parse_url, shown
 from worker.domain.errors import ConfigurationError, DatabaseUnavailable
 
@@ -79,3 +80,36 @@ def test_a_file_in_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
         make_engine(parse_url(f"sqlite:///{tmp_path}/absent/db.sqlite"))
     with refused(DatabaseUnavailable, str(tmp_path), "it is a folder"):
         make_engine(parse_url(f"sqlite:///{tmp_path}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts", "attributes"),
+    [
+        ("postgresql://u:p@a:1,b:2/n", "a:1,b:2", "read-write"),
+        ("postgresql://u:p@a,b/n?sslmode=verify-full", "a,b", "read-write"),
+        ("postgresql://u:p@a,b:2/n?target_session_attrs=any", "a,b:2", "any"),
+        ("postgresql://u:p@/n?host=a:1&host=b:2", "a:1,b:2", "read-write"),
+        ("postgresql://u:p@[::1]:1,[::2]:2/n", "[::1]:1,[::2]:2", "read-write"),
+    ],
+)
+def test_a_url_may_name_several_hosts(text: str, hosts: str, attributes: str) -> None:
+    database = Database(parse_url(text))
+    _, options = database.engine.dialect.create_connect_args(database.engine.url)
+
+    assert str(database) == f"postgresql://u:***@{hosts}/n"
+    assert len(options["host"].split(",")) == 2
+    assert options["target_session_attrs"] == attributes
+    assert {"u", "p", "n"} <= set(options.values())
+
+
+def test_a_url_of_one_host_asks_for_nothing_more() -> None:
+    database = Database(parse_url("postgresql://u:p@a:1/n"))
+
+    assert not database.engine.url.query
+    assert str(database) == "postgresql://u:***@a:1/n"
+
+
+@pytest.mark.parametrize("hosts", ["a:1,b:x", "a:1,", ",b", "a:1:2,b"])
+def test_a_list_of_hosts_that_is_none_is_refused_and_not_shown(hosts: str) -> None:
+    with refused(ConfigurationError, "the database URL is malformed"):
+        parse_url(f"postgresql://u:{PASSWORD}@{hosts}/n")

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import pytest
 from celery._state import _task_stack
 from celery.signals import celeryd_after_setup, setup_logging
+from redis import exceptions
 
 from tests.cli.command import address, forget
 from tests.factories import a_ce
 from worker.db.database import Database
+from worker.domain.errors import PilotageError
 from worker.messaging.app import app
-from worker.services.tasks import execute
+from worker.services.tasks import catalogue, execute
 
 
 @pytest.fixture
@@ -73,3 +75,35 @@ def test_the_log_level_of_the_settings_goes_before_that_of_celery(
         getattr(execute.log, level)(level)
 
     assert [line.rpartition(" ")[2] for line in written.getvalue().splitlines()] == shown
+
+
+def test_what_the_broker_refuses_is_one_line(log: io.StringIO) -> None:
+    try:
+        raise exceptions.AuthenticationError("invalid username-password pair")
+    except exceptions.AuthenticationError:
+        log_of_celery = logging.getLogger("celery.worker.request")
+        log_of_celery.critical("Couldn't ack %r", "4f1c", exc_info=True)
+
+    [line] = log.getvalue().splitlines()
+    assert line.endswith(
+        "celery.worker.request: Couldn't ack '4f1c': invalid username-password pair"
+    )
+
+
+def test_what_celery_stumbles_over_without_a_broker_is_one_line(log: io.StringIO) -> None:
+    try:
+        try:
+            raise exceptions.ConnectionError("Connection closed by server.")
+        finally:
+            raise AttributeError("connection_errors")
+    except AttributeError:
+        logging.getLogger("celery.bootsteps").exception("Error on restarting")
+        logging.getLogger("worker.mistake").exception("a mistake of ours")
+
+    first, *others = log.getvalue().splitlines()
+    assert first.endswith("celery.bootsteps: Error on restarting: Connection closed by server.")
+    assert others[-1] == "AttributeError: connection_errors"
+
+
+def test_an_error_of_the_domain_is_expected_and_one_of_ours_is_not() -> None:
+    assert all(app.tasks[name].throws == (PilotageError,) for name in catalogue.tasks())

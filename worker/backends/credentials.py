@@ -180,7 +180,7 @@ def claims(word: str) -> dict[str, Any]:
     middle = word.split(".")[1]
     try:
         values = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
 

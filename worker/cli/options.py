@@ -178,7 +178,7 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
             raise Invalid("option", f"{pair!r} is not KEY=VALUE")
         try:
             options[key] = None if value == "none" else json.loads(value, **_FINITE)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # also of a number of thousands of digits
             options[key] = value
     return options
 

@@ -138,7 +138,7 @@ def _value(text: str, value: str) -> Any:
         return None
     try:
         read = json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         read = None
     if not isinstance(read, bool | int | float):
         raise Invalid(text, f"{value!r} is not a number, true, false or none")

@@ -270,7 +270,7 @@ def _option(value: object) -> str:
     if isinstance(value, str) and " " not in value:
         try:
             json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return value
     return json.dumps(value, ensure_ascii=False, default=_plain)
 

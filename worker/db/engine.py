@@ -6,13 +6,16 @@ transaction, and the session speaks UTC.
 """
 
 import os
+import re
 import socket
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from urllib.parse import urlencode
 
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -30,6 +33,7 @@ TIMEOUTS = {
     "idle_in_transaction_session_timeout": "30s",
 }
 SQLITE_BUSY_SECONDS = 10.0
+_HOST = re.compile(r"(?:\[([0-9a-fA-F:.%]+)\]|([^:\[\]]+))(?::(\d*))?")
 POOL_SIZE = 2
 """A connection costs seven times a transaction; more than two a process only queue."""
 
@@ -43,7 +47,7 @@ STATEMENTS = "sqlalchemy.engine"
 def parse_url(text: str) -> URL:
     """Read a database URL. An error never shows the text: it may hold a password."""
     try:
-        url = make_url(text)
+        url = make_url(_with_hosts_as_options(text))
         dialect = url.get_backend_name()
     except (ArgumentError, ValueError) as error:
         raise ConfigurationError(
@@ -63,10 +67,57 @@ def parse_url(text: str) -> URL:
     raise ConfigurationError(f"the database URL asks for {dialect!r}", "use postgresql or sqlite")
 
 
+def _with_hosts_as_options(text: str) -> str:
+    """Write HOST:PORT,HOST:PORT, as libpq reads it, in the way in which SQLAlchemy reads it."""
+    scheme, mark, rest = text.partition("://")
+    place, slash, name = rest.partition("/")
+    user, at, hosts = place.rpartition("@")
+    if "," not in hosts:
+        return text
+    name, _, options = name.partition("?")
+    pairs = [_HOST.fullmatch(host) for host in hosts.split(",")]
+    if not all(pairs):
+        raise ValueError("no list of hosts")
+    named = {
+        "host": ",".join(pair[1] or pair[2] for pair in pairs if pair),
+        "port": ",".join(pair[3] or "" for pair in pairs if pair),
+    }
+    query = "&".join(filter(None, [urlencode(named), options]))
+    return f"{scheme}{mark}{user}{at}{slash}{name}?{query}"
+
+
+def of_the_primary(url: URL) -> URL:
+    """Of several hosts, ask for the one that takes writes, unless the URL asks for another."""
+    if len(_hosts(url)) < 2:
+        return url
+    return url.set(query={"target_session_attrs": "read-write", **url.query})
+
+
+def _hosts(url: URL) -> list[str]:
+    """Return the hosts that the options of a URL name, each with its port if it has one."""
+    hosts, ports = (",".join(_given(url, name)).split(",") for name in ("host", "port"))
+    pairs = zip_longest(filter(None, hosts), ports[: len(hosts)], fillvalue="")
+    return [
+        ":".join(filter(None, [f"[{host}]" if host.count(":") > 1 else host, port]))
+        for host, port in pairs
+        if host
+    ]
+
+
+def _given(url: URL, name: str) -> Sequence[str]:
+    value = url.query.get(name, ())
+    return [value] if isinstance(value, str) else value
+
+
 def shown(url: URL) -> str:
     """Write a URL without password and options, so that it may be shown."""
+    hosts = _hosts(url)
     place = url.set(drivername=url.get_backend_name(), query={})
-    return place.render_as_string(hide_password=True)
+    if len(hosts) < 2 or place.host:
+        return place.render_as_string(hide_password=True)
+    # A comma stands for the hosts: in all that comes before it, it would be quoted.
+    text = place.set(host=",").render_as_string(hide_password=True)
+    return text.replace(",", ",".join(hosts), 1)
 
 
 def make_engine(
@@ -88,7 +139,7 @@ def _postgresql(url: URL, application: str, timeouts: Mapping[str, str], pool_si
     # Our statements are short: compiling one takes longer than running it.
     settings = {"timezone": "UTC", "jit": "off", **timeouts}
     engine = create_engine(
-        url,
+        of_the_primary(url),
         pool_size=pool_size,
         max_overflow=8,
         connect_args={

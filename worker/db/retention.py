@@ -44,6 +44,15 @@ def count(tx: Transaction, kind: str, before: datetime, limit: int | None = None
     return int(tx.execute(select(func.count()).select_from(old)).scalar_one())
 
 
+def newest_record(tx: Transaction, before: datetime) -> datetime | None:
+    """Return the last moment, not after this one, at which we wrote down a decision or report."""
+    moments = [
+        tx.execute(select(func.max(column)).where(column <= before)).scalar_one()
+        for column in (decisions.c.at, reports.c.at)
+    ]
+    return max(filter(None, moments), default=None)
+
+
 @cache
 def _old(kind: str) -> Executable:
     moment = MOMENTS[kind]

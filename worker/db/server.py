@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 from worker.db.chains import Chain
 from worker.db.changes import note
 from worker.db.driver_errors import translated
-from worker.db.engine import POSTGRESQL, make_engine
+from worker.db.engine import POSTGRESQL, make_engine, of_the_primary
 from worker.db.tables import changes, vos
 from worker.db.uow import Transaction
 from worker.domain.errors import DatabaseRefused
@@ -130,7 +130,7 @@ def _file(url: URL) -> Path:
 @contextmanager
 def _maintenance(url: URL) -> Iterator[Connection]:
     engine = create_engine(
-        url.set(database=MAINTENANCE),
+        of_the_primary(url.set(database=MAINTENANCE)),
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
         connect_args={"connect_timeout": 10},

@@ -1,15 +1,18 @@
 """Reading a number out of an answer: the answer itself, or what a path of keys leads to."""
 
-import json
+import re
 from typing import Any
 
+from worker.backends import json_text
 from worker.domain.errors import DemandUnknown
+
+_POSITION = re.compile(r"[0-9]{1,9}")
 
 
 def number_in(text: str, path: str | None) -> int:
     """Read a whole number from JSON: `jobs.0.waiting` are its keys, in order, and positions."""
     try:
-        value: Any = json.loads(text)
+        value: Any = json_text.read(text)
     except ValueError:
         raise DemandUnknown(f"the answer is not JSON: {text[:60]!r}") from None
     for key in path.split(".") if path else ():
@@ -24,6 +27,6 @@ def number_in(text: str, path: str | None) -> int:
 def _within(value: Any, key: str) -> Any:
     if isinstance(value, dict) and key in value:
         return value[key]
-    if isinstance(value, list) and key.isdigit() and int(key) < len(value):
+    if isinstance(value, list) and _POSITION.fullmatch(key) and int(key) < len(value):
         return value[int(key)]
     raise DemandUnknown(f"the answer has no {key!r}")

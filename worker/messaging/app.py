@@ -15,9 +15,11 @@ from celery.exceptions import Reject
 from celery.signals import celeryd_after_setup, setup_logging, worker_init
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel
+from redis import RedisError
 
 from worker import wiring
 from worker.domain.errors import PilotageError
+from worker.domain.texts import one_line
 from worker.messaging.consumer import UNTIL, survive_garbage
 from worker.services.operate import call_timeouts
 from worker.services.operate.database import require_current
@@ -31,6 +33,10 @@ RETRIES = 5
 
 BROKER_COOLDOWN = 5.0
 """Seconds in which nothing is sent after the broker took no message."""
+
+
+_OF_THE_BROKER = ("celery.bootsteps", "celery.worker", "kombu")
+"""The loggers of those who speak to it."""
 
 
 class _Broker:
@@ -83,14 +89,19 @@ def nudge(name: str, subject: str) -> None:
 def _register(task: Task) -> None:
     name = task.name
 
-    @app.task(name=name, bind=True, max_retries=RETRIES)
+    # What is meant for a person is one line of ours; Celery shows where our own mistakes are.
+    @app.task(name=name, bind=True, max_retries=RETRIES, throws=(PilotageError,))
     def body(self: Any, subject: str | None = None) -> None:
         until = self.request.get(UNTIL)
         if until is not None and wiring.now() > datetime.fromisoformat(until):
             log.info("%s %s comes too late; its next tick has come", name, subject or "")
             return
         runtime = wiring.runtime(holder=str(self.request.id), nudge=nudge)
-        done = execute.execute(task, subject, runtime)
+        try:
+            done = execute.execute(task, subject, runtime)
+        except PilotageError as error:
+            log.warning("%s failed: %s", " ".join(filter(None, (name, subject))), error)
+            raise
         if done.busy and self.request.retries < RETRIES:
             try:
                 raise self.retry(countdown=2**self.request.retries, headers={UNTIL: until})
@@ -132,6 +143,19 @@ def _log(loglevel: int | str = logging.INFO, **_: object) -> None:
     wiring.set_up_logging(loglevel)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_name_the_execution)
+        handler.addFilter(_shorten_errors_of_the_broker)
+
+
+def _shorten_errors_of_the_broker(record: logging.LogRecord) -> bool:
+    """Write in one line what Redis refused or did not answer, in place of a traceback of Celery."""
+    error = record.exc_info[1] if record.exc_info else None
+    # Celery stumbles over a broker that is gone, too: its gossip is closed twice.
+    while error is not None and not isinstance(error, RedisError):
+        error = error.__cause__ or error.__context__
+    if error is not None and record.name.startswith(_OF_THE_BROKER):
+        record.msg, record.args = f"{record.getMessage()}: {one_line(str(error), 200)}", None
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def _name_the_execution(record: logging.LogRecord) -> bool:

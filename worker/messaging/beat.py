@@ -35,7 +35,9 @@ class DatabaseScheduler(Scheduler):  # type: ignore[misc]
     def tick(self, *_: Any, **__: Any) -> float:
         """Claim what is due and send it; tell how long to sleep."""
         try:
-            firings, wait = ticks.claim_due(wiring.database(), wiring.now())
+            firings, wait = ticks.claim_due(
+                wiring.database(), wiring.now(), wiring.configured_schedules()
+            )
         except PilotageError as error:
             log.warning("no tick: %s", error)
             return AFTER_ERROR

@@ -5,10 +5,13 @@ message, and a worker that meets the wrong type there ends.
 """
 
 import logging
+import time
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import consumer
 from kombu.transport.redis import Channel
 
@@ -28,6 +31,8 @@ LARGEST = 100_000
 """Bytes of a message and its headers."""
 SECONDS = 86_400
 """The longest limit of a task that a message may say."""
+AFTER_REFUSAL = 1.0
+"""Seconds until the next try where the broker can be reached and refuses what is asked of it."""
 _GARBAGE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
@@ -47,6 +52,15 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
             message.ack_log_error(log, self.connection_errors)
 
         return look_and_handle
+
+    def on_connection_error_after_connected(self, error: Exception) -> None:
+        """Connect again; a broker that only refuses would be asked many times a second."""
+        with warnings.catch_warnings():  # of a setting that celeryconfig.py sets
+            warnings.simplefilter("ignore", CPendingDeprecationWarning)
+            super().on_connection_error_after_connected(error)
+        if isinstance(error, self.channel_errors):
+            log.warning("the broker refuses: %s", one_line(str(error), 200))
+            time.sleep(AFTER_REFUSAL)
 
 
 def problem(message: Any) -> str | None:

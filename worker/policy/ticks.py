@@ -9,6 +9,9 @@ from worker.domain.errors import Invalid
 DRIFT = timedelta(minutes=30)
 """A stopped scheduler may lag behind the others by this; more means that a clock was set back."""
 
+CRON_DRIFT = timedelta(hours=2)
+"""The same of a cron line, which does not fire again for the hour that it fired for."""
+
 
 def check_cron(line: str) -> None:
     """Refuse a cron line that cannot be read or never fires."""
@@ -18,16 +21,20 @@ def check_cron(line: str) -> None:
         raise Invalid("cron line", f"{line!r}: {error or 'it never fires'}") from None
 
 
-def is_due(every: float | None, next_at: datetime | None, now: datetime) -> bool:
+def is_due(every: float | None, cron: str | None, next_at: datetime | None, now: datetime) -> bool:
     """Return whether a tick is to fire now, also after the clock was set back."""
-    return next_at is None or next_at <= now or was_set_back(every, next_at, now)
+    return next_at is None or next_at <= now or was_set_back(every, cron, next_at, now)
 
 
-def was_set_back(every: float | None, next_at: datetime | None, now: datetime) -> bool:
+def was_set_back(
+    every: float | None, cron: str | None, next_at: datetime | None, now: datetime
+) -> bool:
     """Return whether a tick is so far ahead that the clock must have been set back."""
-    if every is None or next_at is None:
+    if next_at is None or next_at <= now:
         return False
-    return next_at - now > timedelta(seconds=every) + DRIFT
+    if cron is not None:
+        return next_at > next_tick(None, cron, None, now + CRON_DRIFT)
+    return every is not None and next_at - now > timedelta(seconds=every) + DRIFT
 
 
 def next_tick(

@@ -16,6 +16,8 @@ def read_text(path: Path, longest: int = -1) -> str:
         raise Invalid(str(path), (error.strerror or "it cannot be read").lower()) from error
     except UnicodeDecodeError as error:
         raise Invalid(str(path), "it is not text") from error
+    except ValueError as error:
+        raise Invalid(repr(str(path)), "it is not the name of a file") from error
     if 0 <= longest < len(text):
         raise Invalid(str(path), f"it is longer than {longest} bytes")
     return text
@@ -25,5 +27,7 @@ def read_toml(path: Path, longest: int = -1) -> dict[str, Any]:
     """Read the values of a TOML file."""
     try:
         return tomllib.loads(read_text(path, longest))
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise Invalid(str(path), "it is nested too deeply") from None
+    except ValueError as error:  # also of a number of thousands of digits
         raise Invalid(str(path), f"it is not TOML: {error}") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.chaos.sites.arc import ArcSite
 from tests.chaos.sites.htcondor import HTCondorSite
 from tests.chaos.sites.local import LocalSite
-from tests.chaos.sites.sim import CrowdSite, SimSite
+from tests.chaos.sites.sim import CrowdSite, SimSite, SmallSite
 from tests.chaos.sites.slurm import SlurmSite
 from tests.chaos.world import Site
 from worker.db.database import Database
@@ -15,6 +15,7 @@ SITES: Mapping[str, Callable[[Path, Path, Database], Site]] = {
     "local": LocalSite,
     "sim": SimSite,
     "crowd": CrowdSite,
+    "small": SmallSite,
     "slurm": SlurmSite,
     "arc": ArcSite,
     "htcondor": HTCondorSite,

@@ -112,3 +112,10 @@ class CrowdSite(SimSite):
 
     number = 50
     vos: Mapping[str, int | None] = {**ground.VOS, "tiny": 3, "great": 100}
+
+
+class SmallSite(SimSite):
+    """A few CEs and one VO, for a single worker."""
+
+    number = 4
+    vos: Mapping[str, int | None] = {"small": 8}

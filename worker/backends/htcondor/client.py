@@ -22,7 +22,7 @@ from worker.domain.texts import one_line
 
 _LIMIT = 256 * 2**20
 """Bytes of an answer about jobs: a few hundred thousand of them."""
-_RANGE = re.compile(r"^(\d+)\.(\d+) - (\d+)\.(\d+)\s*$", re.MULTILINE)
+_RANGE = re.compile(r"^([0-9]{1,18})\.([0-9]{1,6}) - ([0-9]{1,18})\.([0-9]{1,6})\s*$", re.MULTILINE)
 _TOTAL = re.compile(r"^(?:Total for query: )?(\d+) jobs;", re.MULTILINE)
 _SCHEDD = re.compile(r"^-- Schedd: (\S+)", re.MULTILINE)
 _NOT_LET_IN = ("AUTHENTICATE:", "DENIED", "ermission denied", "not authorized", "post-auth")

@@ -92,7 +92,9 @@ def _note(runtime: Runtime, execution: Execution) -> None:
                 after = {"for": execution.subject, "outcome": execution.outcome}
                 note(tx, "task", execution.task, "run", after=after)
     except PilotageError as error:  # the execution stands, whether or not it is noted
-        log.warning("how %s went was not noted: %s", execution.task, error)
+        # Of one that failed, a line is written anyway.
+        level = logging.DEBUG if execution.outcome is Outcome.FAILED else logging.WARNING
+        log.log(level, "how %s went was not noted: %s", execution.task, error)
 
 
 def _failure_lines(done: TaskResult) -> str:

@@ -29,31 +29,41 @@ class Firing:
 
 def seed(database: Database, now: datetime, configured: Sequence[Schedule] = ()) -> None:
     """Store the schedules that are missing: the configured ones, then the defaults."""
+    with database.uow() as tx:
+        _seed(tx, now, configured)
+
+
+def _seed(tx: Transaction, now: datetime, configured: Sequence[Schedule]) -> None:
     defaults = [
         Schedule(task=task.name, every=task.every, cron=task.cron)
         for task in catalogue.tasks().values()
     ]
     for schedule in (*configured, *defaults):
         check(schedule)
-    with database.uow() as tx:
-        schedules.seed(tx, [first(schedule, now) for schedule in (*configured, *defaults)])
+    schedules.seed(tx, [first(schedule, now) for schedule in (*configured, *defaults)])
 
 
-def claim_due(database: Database, now: datetime) -> tuple[list[Firing], float]:
+def claim_due(
+    database: Database, now: datetime, configured: Sequence[Schedule] = ()
+) -> tuple[list[Firing], float]:
     """Claim every tick that is due; return what to send, and the seconds until the next is due.
 
     The first scheduler that sees that the clock was set back moves due times that are too far
-    ahead.
+    ahead. One that sees no schedule at all, because the database was emptied or made anew, stores
+    them.
     """
     with database.uow() as tx:
         all_schedules = [s for s in schedules.get_all(tx) if s.task in catalogue.tasks()]
-        if any(was_set_back(s.every, s.next_at, now) for s in all_schedules if s.enabled):
+        if not all_schedules:
+            _seed(tx, now, configured)
+            return [], 0.0
+        if any(was_set_back(s.every, s.cron, s.next_at, now) for s in all_schedules if s.enabled):
             log.warning("the clock was set back: what lies far ahead is done now")
             clock_set_back.clamp(tx, now)
         due = {
             schedule: next_tick(schedule.every, schedule.cron, schedule.next_at, now)
             for schedule in all_schedules
-            if schedule.enabled and is_due(schedule.every, schedule.next_at, now)
+            if schedule.enabled and is_due(schedule.every, schedule.cron, schedule.next_at, now)
         }
         firings = {
             schedule: _firings(tx, schedule, due, all_schedules, now)

@@ -1,0 +1,64 @@
+"""The clock of the database is set by a year while workers work: ahead, and back again."""
+
+import psycopg
+import pytest
+
+from tests.acceptance.processes import CELERY
+from tests.chaos.conftest import Make
+from tests.chaos.ending import begin, rows
+from tests.chaos.making import Shape
+from tests.chaos.world import World
+from tests.faults.trial import EVERY, crew, ends_well, says, works_again
+from worker.domain.pilot import Status
+
+pytestmark = pytest.mark.postgresql
+
+OWN_CLOCK = """
+CREATE SCHEMA own;
+CREATE TABLE own.clock AS SELECT interval '0' AS ahead;
+CREATE FUNCTION own.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+'SELECT pg_catalog.clock_timestamp() + ahead FROM own.clock';
+CREATE RULE keep AS ON DELETE TO sim_jobs DO INSTEAD NOTHING;
+"""
+"""A clock that can be set; and the CEs remember their jobs, to be compared at the end."""
+FIRST = "ALTER DATABASE {} SET search_path = own, pg_catalog, public"
+SET = "UPDATE own.clock SET ahead = interval '{}'"
+CE_IS_RIGHT = """
+UPDATE sim_jobs SET visible_at = visible_at - interval '1 year' WHERE visible_at > now();
+UPDATE sim_jobs SET starts_at = starts_at - interval '1 year' WHERE starts_at > now();
+UPDATE sim_jobs SET ends_at = ends_at - interval '1 year' WHERE ends_at > now() + interval '1 day';
+"""
+"""The simulated CEs have the clock of the database: their jobs would run for a year."""
+
+
+def do(world: World, script: str) -> None:
+    with psycopg.connect(world.postgresql.dsn, autocommit=True) as connection:
+        connection.execute(script.encode())
+
+
+def with_a_clock_of_its_own(make: Make) -> World:
+    """Make a site whose database has a clock that can be set, and whose processes look at it."""
+    world = make(Shape(ce="small", members=crew(), schedules={**EVERY, "prune": 2}))
+    do(world, OWN_CLOCK)
+    do(world, FIRST.format(world.postgresql.url.database))
+    for member in world.fleet.members:
+        member.words = [CELERY[0], "-m", "tests.faults.hasty", *member.words[len(CELERY) :]]
+    begin(world)
+    return world
+
+
+def test_a_clock_that_is_set_by_a_year_loses_and_deletes_nothing(make: Make) -> None:
+    world = with_a_clock_of_its_own(make)
+    assert world.reaches(lambda: any(row.status == Status.DONE for row in rows(world.database)))
+    before = {row.stamp for row in rows(world.database)}
+    do(world, SET.format("1 year"))
+    says(world, "nothing is deleted yet")
+    works_again(world)
+    do(world, SET.format("0") + ";" + CE_IS_RIGHT)
+    says(world, "the clock was set back")
+    works_again(world)
+
+    ends_well(world)
+    after = rows(world.database)
+    assert before <= {row.stamp for row in after}
+    assert not [row for row in after if row.status == Status.LOST]

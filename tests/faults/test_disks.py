@@ -1,0 +1,105 @@
+"""A disk that is full: of the state folder with its database and logs, and of PostgreSQL."""
+
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import processes as processes
+from tests.acceptance.processes import PILOTAGE, Processes, ended, holds_for, settings_of
+from tests.acceptance.test_embedded import State
+from tests.chaos.conftest import Make
+from tests.chaos.ending import begin
+from tests.chaos.logs import BEGINS
+from tests.chaos.world import Disk, World
+from tests.faults.trial import ends_well, said, site, works_again
+from tests.patience import until
+from worker.domain.pilot import Status
+
+MIB = 1 << 20
+Mount = Callable[[Path, int], Disk]
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """Mount small disks, each gone after the test."""
+    if problem := Disk.problem():
+        pytest.skip(f"needs the right to mount: {problem}")
+    with ExitStack() as stack:
+
+        def build(folder: Path, size: int) -> Disk:
+            disk = Disk(folder, size)
+            stack.callback(subprocess.run, ["umount", "--lazy", str(folder)], check=False)
+            return disk
+
+        yield build
+
+
+def test_a_state_folder_without_room_is_named_and_used_again(
+    mount: Mount, processes: Processes, tmp_path: Path
+) -> None:
+    disk = mount(tmp_path / "home", 16 * MIB)
+    told = settings_of({"home": str(disk.folder)})
+    up = processes.start("up", [*PILOTAGE, "up", "--demo"], told)
+    home = disk.folder / "demo"
+    state = State(home)
+    until(lambda: state.statuses().get(Status.DONE), progress=processes.progress)
+    disk.fill()
+    full = processes.run(
+        [*PILOTAGE, "ce", "disable", "here"], {**told, **settings_of({"home": str(home)})}
+    )
+    assert full.returncode == 1
+    assert "full" in full.stderr
+    assert len(full.stderr.splitlines()) == 1
+    # What the children are at now cannot be written, nor can they write that it cannot.
+    holds_for(4.0, lambda: up.poll() is None)
+    disk.free()
+
+    before = state.statuses().get(Status.DONE, 0)
+    until(lambda: state.statuses().get(Status.DONE, 0) > before, progress=processes.progress)
+    up.send_signal(signal.SIGTERM)
+    assert ended(up) == 0
+    assert BEGINS not in logs(home) + processes.said("up")
+    assert state.statuses().get(Status.LOST, 0) == 0
+    state.database.close()
+
+
+def logs(home: Path) -> str:
+    return "".join(log.read_text(errors="replace") for log in (home / "log").glob("*.log"))
+
+
+def has_a_disk_of_its_own(world: World, mount: Mount) -> Disk:
+    """Move the data of the server to a small disk."""
+    server, folder = world.postgresql, world.home.parent / "disk"
+    server.stop(signal.SIGINT)
+    disk = mount(folder, 192 * MIB)
+    folder.chmod(0o711)
+    moved = folder / "data"
+    subprocess.run(["cp", "-a", str(server._data), str(moved)], check=True)
+    server._data = moved
+    server.start()
+    return disk
+
+
+@pytest.mark.postgresql
+def test_a_database_without_room_is_named_and_used_again(make: Make, mount: Mount) -> None:
+    world = site(make)
+    disk = has_a_disk_of_its_own(world, mount)
+    begin(world)
+    disk.fill()
+
+    def is_named() -> bool:
+        text = said(world)
+        return "The disk of the database is full" in text or "cannot be reached" in text
+
+    assert world.reaches(is_named), said(world)[-3000:]
+    disk.free()
+    server = world.postgresql._server
+    if server is not None and server.poll() is not None:
+        world.postgresql.start()  # as systemd would
+
+    works_again(world)
+    ends_well(world)
