@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.acceptance.processes import Processes, settings_of
+from tests.acceptance.processes import CELERY, Processes, settings_of
 from tests.chaos import fleet
 from tests.chaos.fleet import Fleet, Member
 from tests.chaos.pulse import Pulse
@@ -70,6 +70,8 @@ def world(folder: Path, shape: Shape) -> Iterator[World]:
         watch(database.engine)
         site = SITES[shape.ce](folder, home, database)
         site.build(database)
+        for member in shape.members:
+            member.words = [*site.celery, *member.words[len(CELERY) :]]
         processes = Processes(folder)
         told = {
             "database_url": database.url.render_as_string(hide_password=False),

@@ -47,6 +47,7 @@ class Report:
     left_out: Mapping[str, str]
     pilots: Mapping[str, int]
     starts: int
+    lies: Mapping[str, int]
     transitions: int
     snapshots: int
     recoveries: Mapping[str, Recovery]
@@ -99,6 +100,7 @@ def as_text(told: Mapping[str, Any]) -> str:
     lines = [
         f"{told['kills']} kills in {told['tormented']:.0f} s, CE {told['ce']}, seed {told['seed']}",
         f"{pilots}, {told['starts']} started at the CE, {told['transitions']} transitions",
+        "lies: " + (_counted(told["lies"]) or "none"),
         "",
         "verdict: " + _counted(told["verdict"]),
         *(f"  {kind}: {one}" for kind, some in wrong.items() for one in some[:20]),

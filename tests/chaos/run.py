@@ -1,6 +1,7 @@
 """One run: build a site, let it work, torment it, let it settle, compare."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +58,7 @@ def run(plan: Plan, folder: Path) -> Report:
             left_out={acts.FILL_DISK.name: no_disk} if no_disk else {},
             pilots=dict(verdict.summary(rows(world.database))),
             starts=sum(job.started for job in world.site.jobs()),
+            lies=dict(Counter(sorted(job.lie for job in world.site.jobs() if job.lie))),
             transitions=count(world.database, "transitions"),
             snapshots=watching.snapshots,
             recoveries=recoveries(world.pulse.wounds),
