@@ -1,24 +1,27 @@
 """Torment a real site: `python -m tests.chaos [--kills N] [--seed N] [--ce KIND] [--for DURATION]`.
 
-The exit code is 1 if anything was lost, doubled, stuck or above a limit, or did not recover; the
-folder of the run is then kept.
+The exit code is 1 if anything was lost, doubled, stuck or above a limit, or did not recover, by our
+own count or by that of the judge of the evidence; the folder of the run is then kept.
 """
 
 import argparse
 import json
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.chaos.evidence import NAME, SUFFIX
 from tests.chaos.report import as_text
 from tests.chaos.run import Plan, run
 from tests.chaos.sites import SITES
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 UNABLE = 2
+JUDGE = Path(__file__).parent / "judge.py"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,15 +36,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LookupError as problem:
         _say(f"the run cannot be made: {problem}")
         return UNABLE
-    told = found.as_json()
+    evidence = folder / NAME
+    words = [sys.executable, str(JUDGE), str(evidence)]
+    judged = subprocess.run(words, check=False, capture_output=True, text=True)
+    code = judged.returncode if found.verdict.is_clean else 1
+    told = {**found.as_json(), "exit_code": code}
     if asked.json:
         asked.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        shutil.copy(evidence, asked.json.with_suffix(SUFFIX))
     _say(as_text(told))
-    if found.verdict.is_clean and not asked.keep:
+    _say(f"the judge of the evidence: {'; '.join(judged.stdout.splitlines())}{judged.stderr}")
+    if code or asked.keep:
+        _say(f"kept: {folder}")
+    else:
         shutil.rmtree(folder, ignore_errors=True)
-        return 0
-    _say(f"kept: {folder}")
-    return 0 if found.verdict.is_clean else 1
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,7 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--for", dest="seconds", type=_duration, default=60.0, metavar="DURATION")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="what is done, and when")
     parser.add_argument("--ce", choices=sorted(SITES), default="local", help="the kind of CE")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the report there, and its evidence beside it",
+    )
     parser.add_argument("--keep", action="store_true", help="keep the folder of the run anyway")
     return parser
 

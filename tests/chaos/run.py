@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.chaos import acts, logs, verdict
+from tests.chaos import acts, evidence, logs, observer, verdict
 from tests.chaos.ending import begin, count, judged, rows, settle
 from tests.chaos.making import Shape, usual_crew
 from tests.chaos.making import world as made
@@ -44,6 +44,15 @@ def run(plan: Plan, folder: Path) -> Report:
         settled = settle(world)
         codes = world.fleet.stop()
         watching.stop()
+        evidence.write(
+            folder / evidence.NAME,
+            began,
+            watching.limits,
+            rows(world.database),
+            observer.steps(world.postgresql.dsn),
+            world.site.jobs(),
+            world.site.removed(),
+        )
         return Report(
             ce=plan.ce,
             seed=plan.seed,
