@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
-from worker.db import tables, updated_at
+from worker.db import tables, taking, updated_at
 from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL, SQLITE, shown
 from worker.db.revisions import newest, revisions
@@ -171,6 +171,8 @@ def migrate(
                 )
             command.stamp(config, "head")
         else:
+            if before.place is ChainState.BEHIND and connection.dialect.name == POSTGRESQL:
+                taking.take(connection, chain.tables)
             command.upgrade(config, to)
         _reinstall_triggers(connection, chain)
     return before
