@@ -1,4 +1,5 @@
-"""Torment a real site: `python -m tests.chaos [--kills N] [--seed N] [--ce KIND] [--for DURATION]`.
+"""Torment a real site: `python -m tests.chaos [--kills N] [--seed N] [--ce KIND] [--for DURATION]
+[--upgrade]`.
 
 The exit code is 1 if anything was lost, doubled, stuck or above a limit, or did not recover, by our
 own count or by that of the judge of the evidence; the folder of the run is then kept.
@@ -21,13 +22,23 @@ from tests.chaos.sites import SITES
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 UNABLE = 2
+UPGRADED = ("local", "slurm")
 JUDGE = Path(__file__).parent / "judge.py"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, print, and tell by the exit code whether every promise held."""
-    asked = _parser().parse_args(argv)
-    plan = Plan(kills=asked.kills, seed=asked.seed, ce=asked.ce, seconds=asked.seconds)
+    parser = _parser()
+    asked = parser.parse_args(argv)
+    if asked.upgrade and asked.ce not in UPGRADED:
+        parser.error(f"--upgrade needs one of these CEs: {', '.join(UPGRADED)}")
+    plan = Plan(
+        kills=asked.kills,
+        seed=asked.seed,
+        ce=asked.ce,
+        seconds=asked.seconds,
+        upgrade=asked.upgrade,
+    )
     folder = Path(tempfile.mkdtemp(prefix="pilotage-chaos-"))
     folder.chmod(0o711)
     _say(f"logs and journal: {folder}")
@@ -58,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kills", type=int, default=60, metavar="N", help="processes to kill")
     parser.add_argument("--for", dest="seconds", type=_duration, default=60.0, metavar="DURATION")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="what is done, and when")
+    parser.add_argument(
+        "--upgrade",
+        action="store_true",
+        help="begin with workers of the version before, and upgrade in the middle (local, slurm)",
+    )
     parser.add_argument("--ce", choices=sorted(SITES), default="local", help="the kind of CE")
     parser.add_argument(
         "--json",

@@ -15,8 +15,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.chaos.logs import KNOWN, is_known
+from tests.chaos.logs import KNOWN
 from tests.chaos.pulse import Wound
+from tests.chaos.upgrade import Upgraded
 from tests.chaos.verdict import Verdict
 
 
@@ -44,6 +45,7 @@ class Report:
     kills: int
     acts: Mapping[str, int]
     missed: Mapping[str, int]
+    upgrade: Upgraded | None
     left_out: Mapping[str, str]
     pilots: Mapping[str, int]
     starts: int
@@ -72,7 +74,8 @@ class Report:
     def asked(self) -> str:
         """Write what was asked for as the words of the command."""
         how_long = f"--kills {self.kills} --for {self.asked_seconds:.0f}s"
-        return f"{how_long} --seed {self.seed} --ce {self.ce}"
+        upgrade = " --upgrade" if self.upgrade else ""
+        return f"{how_long} --seed {self.seed} --ce {self.ce}{upgrade}"
 
 
 def recoveries(wounds: Sequence[Wound]) -> dict[str, Recovery]:
@@ -110,6 +113,7 @@ def as_text(told: Mapping[str, Any]) -> str:
         *_table(told["recoveries"]),
         "",
         "acts: " + _counted(told["acts"]),
+        *_upgrade(told["upgrade"]),
         *(f"left out: {act}: {why}" for act, why in told["left_out"].items()),
         "nothing to do it to: " + (_counted(told["missed"]) or "never"),
         "tracebacks: " + (_counted(told["tracebacks"]) or "none"),
@@ -144,7 +148,7 @@ This page is written by a program from [the report of one run](../chaos/local.js
 on {told["machine"]}, while
 {pilots} pilots passed through the CEs of the back-end `{told["ce"]}`: {_counted(told["pilots"])}.
 {told["starts"]} of them were started there, each once, by what they wrote themselves.
-
+{_liars(told["lies"])}{_middle(told["upgrade"])}
 | wrong | |
 | --- | --- |
 {chr(10).join(verdict)}
@@ -154,7 +158,11 @@ The limits held in {told["snapshots"]} snapshots while it went on, and after eac
 {told["settled"]:.0f} s after the last fault; {told["long_waits"]} transactions waited
 for a lock for more than a second.
 
-{_surprises(told["wrong"]["tracebacks"])}{_others(others)}## Recovery
+The same is what [an independent judge](../how-to/run-chaos.md#what-it-finds-out) says of
+[the evidence](../chaos/local.jsonl.xz) that the run wrote.
+The exit code of this run and of those below was 0.
+
+{_others(others)}## Recovery
 
 Seconds from the end of a fault (a kill ends at once) until what it stopped was seen to go on, while
 all the other faults went on too.
@@ -171,18 +179,19 @@ all the other faults went on too.
 """
 
 
-def _surprises(errors: Sequence[str]) -> str:
-    """Explain why the verdict counts tracebacks: nobody could explain them when the run ended."""
-    if not errors:
-        return ""
-    named = " and ".join(f"`{error}`" for error in errors)
-    end = "[The table of tracebacks](#tracebacks) says now what brings them about."
-    if not all(is_known(error) for error in errors):
-        end = "Not all are explained yet."
-    return f"""\
-The verdict counts the kinds of tracebacks that no fault was known to bring about when the run
-ended: {named}. {end}
+def _liars(lies: Mapping[str, int]) -> str:
+    named = ", ".join(f"{number} {lie.replace('_', ' ')}" for lie, number in lies.items())
+    return f"{sum(lies.values())} of these lied of their end: {named}.\n" if lies else ""
 
+
+def _middle(upgrade: Mapping[str, Any] | None) -> str:
+    """Say how the version before was upgraded, where it was."""
+    if upgrade is None:
+        return ""
+    return f"""\
+The run began with the schema and the workers of {upgrade["version"]}. When a fifth of the kills
+were done, the database was migrated while half of these worked on; ours refused
+{upgrade["refusals"]} times to work before.
 """
 
 
@@ -208,6 +217,14 @@ order: {wrong}.
 {chr(10).join(lines)}
 
 """
+
+
+def _upgrade(told: Mapping[str, Any] | None) -> list[str]:
+    if told is None:
+        return []
+    refusals = f"ours refused {told['refusals']} times before the migration"
+    attempts = f"{told['attempts']} attempts to migrate"
+    return [f"upgrade from {told['version']} in {told['seconds']} s: {refusals}, {attempts}"]
 
 
 def _counted(counts: Mapping[str, int]) -> str:

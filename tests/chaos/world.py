@@ -98,6 +98,7 @@ class World:
     database: Database
     pulse: Pulse
     site: Site
+    folder: Path
     home: Path
     disk: Disk | None
     time_limit: float

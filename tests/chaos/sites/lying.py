@@ -19,12 +19,15 @@ BREAKS = "89abcdef"
 """The fifth character of the stamps of the liars that end their keeper."""
 LARGE = 100_000_000
 
+LIES = "lies"
+"""The folder of the lies. While it is not there, nobody lies."""
+
 Plant = Callable[[Path, Lie], None]
 
 FILE = """lie=; case $PILOTAGE_STAMP in
 {choice}
 esac
-if [ -n "$lie" ]; then
+if [ -n "$lie" ] && [ -d {lies} ]; then
   end={end}
   note lies "$lie"
   rm -rf "$end"; cp -a --sparse=always {lies}/$lie "$end"
@@ -50,7 +53,7 @@ def by_file(folder: Path, end: str, plant: Plant) -> str:
 
     Each lie is made once, for all liars to copy. The large one takes no room.
     """
-    lies = folder / "lies"
+    lies = folder / LIES
     lies.mkdir()
     lies.chmod(0o755)
     for lie in Lie:
