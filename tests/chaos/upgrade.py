@@ -21,7 +21,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from tests.acceptance.processes import CELERY, PILOTAGE, ROOT
-from tests.chaos.fleet import Member
+from tests.chaos.fleet import Member, children_of, send
 from tests.chaos.sites.lying import LIES
 from tests.chaos.world import World
 from worker.db import chains
@@ -31,6 +31,9 @@ VERSION = "0.1.0"
 DUMP = "tests/data/0.1.0/postgresql.sql"
 REVISION = re.compile(r"alembic_version_(\w+) VALUES \('(\w+)'\)")
 REFUSAL = b"pilotage db"
+GRACE = 30.0
+"""Seconds until a supervisor kills who was told to stop. One of the version before may hang then:
+its pool writes the long errors of its tasks, and it reads them no more."""
 BESIDE = 10.0
 """Seconds that both versions are there after the migration."""
 HONEST = "no lies"
@@ -129,8 +132,11 @@ def _replace(world: World, member: Member) -> None:
     member.words = [*CELERY, *member.words[len(CELERY) :]]
     member.environment, member.version = {}, ""
     world.pulse.turn(member.name, world.fleet.log(member))
-    if member.process is not None and member.process.poll() is None:
-        member.process.send_signal(signal.SIGTERM)
+    if (old := member.process) is not None and old.poll() is None:
+        old.send_signal(signal.SIGTERM)
+        if not world.live(GRACE, lambda: old.poll() is not None):
+            for pid in [old.pid, *children_of([old.pid])]:
+                send(pid, signal.SIGKILL)
     _see(world, lambda: member.starts > starts, f"the end of the old {member.name}")
 
 
