@@ -206,11 +206,11 @@ def _others(others: Sequence[Mapping[str, Any]]) -> str:
         for one in others
     ]
     wrong = ", ".join(kind.replace("_", " ") for kind in others[0]["verdict"])
-    return f"""## At real batch systems
+    return f"""## At other CEs
 
-The same was done to CEs of batch systems that were started for it. Their controllers stood still
-now and then, replies were lost, and somebody else removed jobs. The last column counts, in this
-order: {wrong}.
+The same was done to simulated CEs, which had all faults that they can have, and to CEs of batch
+systems that were started for it. Their controllers stood still now and then, replies were lost,
+and somebody else removed jobs. The last column counts, in this order: {wrong}.
 
 | CE | kills | | pilots | started | wrong |
 | --- | --- | --- | --- | --- | --- |

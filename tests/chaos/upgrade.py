@@ -11,9 +11,9 @@ import re
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 import tomllib
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,11 +57,11 @@ def old_code(folder: Path) -> Path:
     try:
         added = _git("log", "--diff-filter=A", "--format=%H", "--", DUMP).decode().split()
         names = ["worker", "celeryconfig.py", "pyproject.toml"]
-        archive = _git("archive", f"{added[-1]}^", *names)
+        archive = _git("archive", "--format=zip", f"{added[-1]}^", *names)
     except (OSError, IndexError, subprocess.CalledProcessError) as problem:
         raise LookupError(f"needs the git history, for the code of {VERSION}") from problem
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(tree, filter="data")
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        files.extractall(tree)
     _install(tree)
     return tree
 
