@@ -137,7 +137,7 @@ def as_page(told: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()) -
     ]
     return f"""# Chaos: how the promises were tried
 
-This page is written by a program from [the report of one run](../chaos/local.json).
+This page is written by a program from [the report of one run](../chaos/{told["ce"]}.json).
 [How to run it, and what the words mean](../how-to/run-chaos.md).
 
 ```sh
@@ -148,7 +148,7 @@ This page is written by a program from [the report of one run](../chaos/local.js
 on {told["machine"]}, while
 {pilots} pilots passed through the CEs of the back-end `{told["ce"]}`: {_counted(told["pilots"])}.
 {told["starts"]} of them were started there, each once, by what they wrote themselves.
-{_liars(told["lies"])}{_middle(told["upgrade"])}
+{_liars(told["lies"])}{_middle(told.get("upgrade"))}
 | wrong | |
 | --- | --- |
 {chr(10).join(verdict)}
@@ -159,7 +159,7 @@ The limits held in {told["snapshots"]} snapshots while it went on, and after eac
 for a lock for more than a second.
 
 The same is what [an independent judge](../how-to/run-chaos.md#what-it-finds-out) says of
-[the evidence](../chaos/local.jsonl.xz) that the run wrote.
+[the evidence](../chaos/{told["ce"]}.jsonl.xz) that the run wrote.
 The exit code of this run and of those below was 0.
 
 {_others(others)}## Recovery
@@ -208,9 +208,9 @@ def _others(others: Sequence[Mapping[str, Any]]) -> str:
     wrong = ", ".join(kind.replace("_", " ") for kind in others[0]["verdict"])
     return f"""## At other CEs
 
-The same was done to simulated CEs, which had all faults that they can have, and to CEs of batch
-systems that were started for it. Their controllers stood still now and then, replies were lost,
-and somebody else removed jobs. The last column counts, in this order: {wrong}.
+The same was done to CEs of batch systems that were started for it. Their controllers stood still
+now and then, replies were lost, and somebody else removed jobs. The last column counts, in this
+order: {wrong}.
 
 | CE | kills | | pilots | started | wrong |
 | --- | --- | --- | --- | --- | --- |
