@@ -49,7 +49,7 @@ coverage: $(VENV)/ready ## Measure what the tests of make test-quick run of work
 
 long: $(VENV)/ready ## Run the long forms, for hours: each crash point, many lives, all scenarios, ARC 7, chaos
 	PILOTAGE_TEST_LONG=1 PILOTAGE_TESTBED_INSTALL=1 $(BIN)/pytest -n 2 $(LONG) --durations 15 $(ARGS)
-	$(BIN)/python -m tests.chaos --kills 1000 --for 18m
+	$(BIN)/python -m tests.chaos --kills 1000 --for 18m --upgrade
 
 check: lint types imports docs-check migrations \
   test-quick test-processes test-bare test-harness test-testbeds ## Do everything that CI does, in stages

@@ -1,6 +1,5 @@
 """Real processes pass the conformance suite."""
 
-import json
 import os
 import shutil
 import signal
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.backends.local_world import FOREVER, World
-from tests.backends.planting import plant_odd
+from tests.backends.planting import plant_local
 from worker.backends.conformance import Conformance, Lie, Life, Site, Trouble
 from worker.backends.conformance.neighbours import Neighbours
 from worker.backends.contract import Driver
@@ -33,22 +32,6 @@ LIVES: dict[Life, dict[str, Any]] = {
 }
 
 
-TRUE: dict[str, Any] = {
-    "code": 0,
-    "why": None,
-    "started_at": "2026-01-01T00:00:00+00:00",
-    "ended_at": "2026-01-01T00:00:01+00:00",
-}
-LIES: dict[Lie, dict[str, Any]] = {
-    Lie.HUGE: {"code": 99999999999},
-    Lie.NEGATIVE: {"code": -(2**40)},
-    Lie.NO_ZONE: {"started_at": "2026-01-01T00:00:00", "ended_at": "2026-01-01T00:00:00"},
-    Lie.YEAR_1: {"started_at": "0001-01-01T00:00:00+14:00", "ended_at": "0001-01-01T00:00:00Z"},
-    Lie.YEAR_9999: {"ended_at": "9999-12-31T23:59:59-12:00"},
-    Lie.NUL: {"why": "\0\ud800"},
-}
-
-
 class LocalSite(Site):
     """One CE of this host."""
 
@@ -59,6 +42,7 @@ class LocalSite(Site):
             Trouble.SLOW: "no other program is asked",
             Trouble.UNREADABLE: "no other program is asked; spoiled files are an end, or garbage",
             Trouble.CREDENTIAL: "there is none",
+            Trouble.STRANGE_WORD: "a strange word is written at the end only, so it is an end",
             Trouble.LEFT_LISTING: "listing and history are one",
             Trouble.REQUEUED: "a process does not go back to where it waited",
             Trouble.NEVER_STARTS: "nothing waits",
@@ -90,8 +74,7 @@ class LocalSite(Site):
         return f"{number:032x}"
 
     def plant(self, lie: Lie, job: Job) -> None:
-        path = self.world.place / job.stamp / EXIT
-        plant_odd(path, lie, json.dumps({**TRUE, **LIES.get(lie, {})}))
+        plant_local(self.world.place / job.stamp / EXIT, lie)
 
     @contextmanager
     def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> Iterator[None]:
@@ -133,11 +116,6 @@ class LocalSite(Site):
     def _truncated(self, _: list[Path]) -> Iterator[None]:
         with (self.world.place / ".launching").open() as lock:
             flock(lock, LOCK_EX)
-            yield
-
-    @contextmanager
-    def _strange_word(self, folders: list[Path]) -> Iterator[None]:
-        with self._ended(folders, b'{"why": "vanished"}'):
             yield
 
     @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.backends.planting import plant_odd
+from tests.backends.planting import plant_slurm
 from tests.backends.slurm_world import FOREVER, World, in_groups, until
 from worker.backends.conformance import Conformance, Lie, Life, Site, Trouble, never
 from worker.backends.conformance.asking import Lying
@@ -46,16 +46,6 @@ SPOILT = {
     Trouble.CREDENTIAL: ('echo "${0##*/}: error: Protocol authentication error" >&2; exit 1'),
 }
 """What the programs do instead."""
-
-
-LIES = {
-    Lie.HUGE: "{handle} 99999999999 1700000000 1700000001",
-    Lie.NEGATIVE: "{handle} -1 1700000000 1700000001",
-    Lie.YEAR_1: "{handle} 0 -62135596800 1",
-    Lie.YEAR_9999: "{handle} 0 1700000000 99999999999999999",
-    Lie.NUL: "\0\0\0",
-}
-"""What the last line of a pilot's script may write instead."""
 
 
 class SlurmSite(Site):
@@ -110,7 +100,7 @@ class SlurmSite(Site):
     def plant(self, lie: Lie, job: Job) -> None:
         kept = self.world.folder / "kept by pilots" / self.world.prefix
         path = kept / group_and_number(job.stamp)[0] / f"{job.stamp}.end"
-        plant_odd(path, lie, LIES.get(lie, "").format(handle=job.handle))
+        plant_slurm(path, lie, str(job.handle))
 
     @contextmanager
     def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> Iterator[None]:

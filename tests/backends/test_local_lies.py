@@ -93,6 +93,19 @@ def test_what_outlives_a_keeper_that_it_killed_is_killed(world: World) -> None:
     until(lambda: not Remains().of(job.stamp), "what is left of it to be gone")
 
 
+@pytest.mark.parametrize("why", ["vanished", "\0\ud800", "", ["killed"], 9**80])
+def test_an_end_in_words_that_nobody_knows_is_an_end(world: World, why: object) -> None:
+    [job] = world.send(command="sleep 0.2; kill -9 $PPID; sleep 100")
+    until(lambda: start_ticks(world.keeper(job)) is None, "the keeper to be gone")
+    forge_end(world, job, why=why)
+
+    seen = world.look(job)
+
+    # Otherwise its slot would be taken for ever.
+    assert (seen.status, seen.cause) == (Status.FAILED, Cause.UNKNOWN)
+    assert seen.raw
+
+
 def test_a_fifo_in_the_place_of_its_output_is_not_waited_for(world: World) -> None:
     [job] = world.send(command="exit 0")
     world.until_final(job)

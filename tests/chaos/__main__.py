@@ -1,30 +1,44 @@
-"""Torment a real site: `python -m tests.chaos [--kills N] [--seed N] [--ce KIND] [--for DURATION]`.
+"""Torment a real site: `python -m tests.chaos [--kills N] [--seed N] [--ce KIND] [--for DURATION]
+[--upgrade]`.
 
-The exit code is 1 if anything was lost, doubled, stuck or above a limit, or did not recover; the
-folder of the run is then kept.
+The exit code is 1 if anything was lost, doubled, stuck or above a limit, or did not recover, by our
+own count or by that of the judge of the evidence; the folder of the run is then kept.
 """
 
 import argparse
 import json
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.chaos.evidence import NAME, SUFFIX
 from tests.chaos.report import as_text
 from tests.chaos.run import Plan, run
 from tests.chaos.sites import SITES
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 UNABLE = 2
+UPGRADED = ("local", "slurm")
+JUDGE = Path(__file__).parent / "judge.py"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, print, and tell by the exit code whether every promise held."""
-    asked = _parser().parse_args(argv)
-    plan = Plan(kills=asked.kills, seed=asked.seed, ce=asked.ce, seconds=asked.seconds)
+    parser = _parser()
+    asked = parser.parse_args(argv)
+    if asked.upgrade and asked.ce not in UPGRADED:
+        parser.error(f"--upgrade needs one of these CEs: {', '.join(UPGRADED)}")
+    plan = Plan(
+        kills=asked.kills,
+        seed=asked.seed,
+        ce=asked.ce,
+        seconds=asked.seconds,
+        upgrade=asked.upgrade,
+    )
     folder = Path(tempfile.mkdtemp(prefix="pilotage-chaos-"))
     folder.chmod(0o711)
     _say(f"logs and journal: {folder}")
@@ -33,15 +47,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LookupError as problem:
         _say(f"the run cannot be made: {problem}")
         return UNABLE
-    told = found.as_json()
+    evidence = folder / NAME
+    words = [sys.executable, str(JUDGE), str(evidence)]
+    judged = subprocess.run(words, check=False, capture_output=True, text=True)
+    code = judged.returncode if found.verdict.is_clean else 1
+    told = {**found.as_json(), "exit_code": code}
     if asked.json:
         asked.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        shutil.copy(evidence, asked.json.with_suffix(SUFFIX))
     _say(as_text(told))
-    if found.verdict.is_clean and not asked.keep:
+    _say(f"the judge of the evidence: {'; '.join(judged.stdout.splitlines())}{judged.stderr}")
+    if code or asked.keep:
+        _say(f"kept: {folder}")
+    else:
         shutil.rmtree(folder, ignore_errors=True)
-        return 0
-    _say(f"kept: {folder}")
-    return 0 if found.verdict.is_clean else 1
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,8 +69,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kills", type=int, default=60, metavar="N", help="processes to kill")
     parser.add_argument("--for", dest="seconds", type=_duration, default=60.0, metavar="DURATION")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="what is done, and when")
+    parser.add_argument(
+        "--upgrade",
+        action="store_true",
+        help="begin with workers of the version before, and upgrade in the middle (local, slurm)",
+    )
     parser.add_argument("--ce", choices=sorted(SITES), default="local", help="the kind of CE")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the report there, and its evidence beside it",
+    )
     parser.add_argument("--keep", action="store_true", help="keep the folder of the run anyway")
     return parser
 

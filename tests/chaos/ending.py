@@ -62,6 +62,7 @@ def judged(world: World, exceeded: list[str], codes: dict[str, int | None]) -> V
         duplicate=verdict.duplicate(all_rows, jobs),
         stuck=verdict.stuck(all_rows),
         exceeded=[*exceeded, *observer.replay(observer.bounds(world.database), steps)],
+        freed_too_soon=verdict.freed_too_soon(steps, jobs),
         ended_though_wanted=verdict.ended_though_wanted(all_rows, world.site.removed()),
         deadlocks=logs.deadlocks(world.postgresql.log),
         tracebacks=sorted(error for error in told if not logs.is_known(error)),

@@ -37,6 +37,10 @@ class Member:
     ended: float = 0.0
     wait: float = RESTART_AFTER
     starts: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What it is told besides what all are told."""
+    version: str = ""
+    """Which version it is, if not this one; its log is another, too."""
     struck: bool = False
     """Whether its next end was brought about."""
 
@@ -116,7 +120,7 @@ class Fleet:
 
     def log(self, member: Member) -> Path:
         """Name the file that holds what it said, in all its lives."""
-        return self.processes.log(member.name)
+        return self.processes.log(f"{member.name} {member.version}".strip())
 
     def _start(self, member: Member) -> None:
         log, cwd = self.log(member), self.processes.folder / member.name
@@ -128,7 +132,7 @@ class Fleet:
                 stdout=written,
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
-                env=self.processes.environment(self.told),
+                env=self.processes.environment({**self.told, **member.environment}),
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - it only asks the kernel
             )

@@ -5,8 +5,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.acceptance.processes import Processes, settings_of
-from tests.chaos import fleet
+from tests.acceptance.processes import CELERY, Processes, settings_of
+from tests.chaos import fleet, upgrade
 from tests.chaos.fleet import Fleet, Member
 from tests.chaos.pulse import Pulse
 from tests.chaos.servers import Postgresql, Redis
@@ -38,6 +38,8 @@ class Shape:
     schedules: Mapping[str, float] = field(default_factory=lambda: dict(SCHEDULES))
     disk: int | None = None
     """How large the disk of the state folder is; without a size, it is any folder."""
+    tree: Path | None = None
+    """The code of the version before, if the world begins with it."""
 
 
 def usual_crew() -> list[Member]:
@@ -70,6 +72,12 @@ def world(folder: Path, shape: Shape) -> Iterator[World]:
         watch(database.engine)
         site = SITES[shape.ce](folder, home, database)
         site.build(database)
+        if shape.tree is not None:
+            upgrade.put_back(database, folder)
+        for member in shape.members:
+            member.words = [*site.celery, *member.words[len(CELERY) :]]
+            if shape.tree is not None:
+                upgrade.as_before(member, shape.tree)
         processes = Processes(folder)
         told = {
             "database_url": database.url.render_as_string(hide_password=False),
@@ -85,7 +93,9 @@ def world(folder: Path, shape: Shape) -> Iterator[World]:
         stack.callback(site.end)
         stack.callback(crew.end)
         stack.callback(pulse.close)
-        yield World(crew, postgresql, redis, database, pulse, site, home, disk, shape.time_limit)
+        yield World(
+            crew, postgresql, redis, database, pulse, site, folder, home, disk, shape.time_limit
+        )
 
 
 def _configuration(folder: Path, shape: Shape) -> Path:

@@ -6,6 +6,7 @@ does, nothing is added.
 """
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -40,6 +41,11 @@ SELECT 'limit of VO ' || vo.name, count(*), vo."limit"
 HAVING count(*) FILTER (WHERE NOT back) > vo."limit"
 """
 
+LIMITS = """
+SELECT 'capacity', name, capacity FROM ces UNION ALL SELECT 'waiting', name, waiting_limit FROM ces
+UNION ALL SELECT 'vo', name, "limit" FROM vos
+"""
+
 
 class Step(NamedTuple):
     """A step in the life of a pilot, with the moment at which it was committed."""
@@ -61,13 +67,27 @@ class Bounds:
     vo: Mapping[str, int]
 
 
+class Limit(NamedTuple):
+    """A limit, and the moment at which it was first noticed."""
+
+    at: float
+    of: str
+    name: str
+    most: int | None
+
+
 class Observer(threading.Thread):
-    """Looks again and again at one consistent state; notes what is above its limit in any."""
+    """Looks again and again at one consistent state; notes what is above its limit in any.
+
+    It notes the limits, too, whenever they have changed.
+    """
 
     def __init__(self, dsn: str) -> None:
         super().__init__(daemon=True)
         self.exceeded: list[str] = []
+        self.limits: list[Limit] = []
         self.snapshots = 0
+        self._in_force: dict[tuple[str, str], int | None] = {}
         self._dsn = dsn
         self._stop_asked = threading.Event()
 
@@ -90,7 +110,16 @@ class Observer(threading.Thread):
             # One statement sees one state of the database.
             for what, seen, limit in connection.execute(SNAPSHOT):
                 self.exceeded.append(f"{what}: {seen} of {limit}")
+            self._note_limits(connection)
             self.snapshots += 1
+
+    def _note_limits(self, connection: "psycopg.Connection[Any]") -> None:
+        # The first that are seen were in force before anybody looked.
+        at = time.time() if self.limits else 0.0
+        for of, name, most in connection.execute(LIMITS):
+            if (of, name) not in self._in_force or self._in_force[of, name] != most:
+                self._in_force[of, name] = most
+                self.limits.append(Limit(at, of, name, most))
 
 
 @dataclass

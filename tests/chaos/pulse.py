@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psycopg
 
-from tests.acceptance import site
 from worker.domain.pilot import FINAL
 
-DID = re.compile(site.DID.pattern.encode())
+DID = re.compile(rb"worker\.services\.(?:\w+\.)?execute(?:\[[\w-]+\])?: \w+ ?\S*: ")
+"""What a worker says when it has done something, in this version and in the one before."""
 BEGAN = re.compile(rb"@\S+ ready\.|beat: Starting")
 STEPS = """
 SELECT t.id, p.stamp, t.was, t.became
@@ -95,6 +95,11 @@ class Pulse:
                 if wound.strikes and other.victim == wound.victim:
                     other.overtaken = True
             self.wounds.append(wound)
+
+    def turn(self, name: str, log: Path) -> None:
+        """Listen to another log of a member from now on."""
+        log.touch()
+        self.logs[name], self._read[name] = log, 0
 
     def close(self) -> None:
         """Hang up."""

@@ -15,8 +15,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.chaos.logs import KNOWN, is_known
+from tests.chaos.logs import KNOWN
 from tests.chaos.pulse import Wound
+from tests.chaos.upgrade import Upgraded
 from tests.chaos.verdict import Verdict
 
 
@@ -44,9 +45,11 @@ class Report:
     kills: int
     acts: Mapping[str, int]
     missed: Mapping[str, int]
+    upgrade: Upgraded | None
     left_out: Mapping[str, str]
     pilots: Mapping[str, int]
     starts: int
+    lies: Mapping[str, int]
     transitions: int
     snapshots: int
     recoveries: Mapping[str, Recovery]
@@ -71,7 +74,8 @@ class Report:
     def asked(self) -> str:
         """Write what was asked for as the words of the command."""
         how_long = f"--kills {self.kills} --for {self.asked_seconds:.0f}s"
-        return f"{how_long} --seed {self.seed} --ce {self.ce}"
+        upgrade = " --upgrade" if self.upgrade else ""
+        return f"{how_long} --seed {self.seed} --ce {self.ce}{upgrade}"
 
 
 def recoveries(wounds: Sequence[Wound]) -> dict[str, Recovery]:
@@ -99,6 +103,7 @@ def as_text(told: Mapping[str, Any]) -> str:
     lines = [
         f"{told['kills']} kills in {told['tormented']:.0f} s, CE {told['ce']}, seed {told['seed']}",
         f"{pilots}, {told['starts']} started at the CE, {told['transitions']} transitions",
+        "lies: " + (_counted(told["lies"]) or "none"),
         "",
         "verdict: " + _counted(told["verdict"]),
         *(f"  {kind}: {one}" for kind, some in wrong.items() for one in some[:20]),
@@ -108,6 +113,7 @@ def as_text(told: Mapping[str, Any]) -> str:
         *_table(told["recoveries"]),
         "",
         "acts: " + _counted(told["acts"]),
+        *_upgrade(told["upgrade"]),
         *(f"left out: {act}: {why}" for act, why in told["left_out"].items()),
         "nothing to do it to: " + (_counted(told["missed"]) or "never"),
         "tracebacks: " + (_counted(told["tracebacks"]) or "none"),
@@ -131,7 +137,7 @@ def as_page(told: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()) -
     ]
     return f"""# Chaos: how the promises were tried
 
-This page is written by a program from [the report of one run](../chaos/local.json).
+This page is written by a program from [the report of one run](../chaos/{told["ce"]}.json).
 [How to run it, and what the words mean](../how-to/run-chaos.md).
 [Each fault alone, and what is seen of it](faults.md).
 
@@ -143,7 +149,7 @@ This page is written by a program from [the report of one run](../chaos/local.js
 on {told["machine"]}, while
 {pilots} pilots passed through the CEs of the back-end `{told["ce"]}`: {_counted(told["pilots"])}.
 {told["starts"]} of them were started there, each once, by what they wrote themselves.
-
+{_liars(told["lies"])}{_middle(told.get("upgrade"))}
 | wrong | |
 | --- | --- |
 {chr(10).join(verdict)}
@@ -153,7 +159,11 @@ The limits held in {told["snapshots"]} snapshots while it went on, and after eac
 {told["settled"]:.0f} s after the last fault; {told["long_waits"]} transactions waited
 for a lock for more than a second.
 
-{_surprises(told["wrong"]["tracebacks"])}{_others(others)}## Recovery
+The same is what [an independent judge](../how-to/run-chaos.md#what-it-finds-out) says of
+[the evidence](../chaos/{told["ce"]}.jsonl.xz) that the run wrote.
+The exit code of this run and of those below was 0.
+
+{_others(others)}## Recovery
 
 Seconds from the end of a fault (a kill ends at once) until what it stopped was seen to go on, while
 all the other faults went on too.
@@ -170,18 +180,19 @@ all the other faults went on too.
 """
 
 
-def _surprises(errors: Sequence[str]) -> str:
-    """Explain why the verdict counts tracebacks: nobody could explain them when the run ended."""
-    if not errors:
-        return ""
-    named = " and ".join(f"`{error}`" for error in errors)
-    end = "[The table of tracebacks](#tracebacks) says now what brings them about."
-    if not all(is_known(error) for error in errors):
-        end = "Not all are explained yet."
-    return f"""\
-The verdict counts the kinds of tracebacks that no fault was known to bring about when the run
-ended: {named}. {end}
+def _liars(lies: Mapping[str, int]) -> str:
+    named = ", ".join(f"{number} {lie.replace('_', ' ')}" for lie, number in lies.items())
+    return f"{sum(lies.values())} of these lied of their end: {named}.\n" if lies else ""
 
+
+def _middle(upgrade: Mapping[str, Any] | None) -> str:
+    """Say how the version before was upgraded, where it was."""
+    if upgrade is None:
+        return ""
+    return f"""\
+The run began with the schema and the workers of {upgrade["version"]}. When a fifth of the kills
+were done, the database was migrated while half of these worked on; ours refused
+{upgrade["refusals"]} times to work before.
 """
 
 
@@ -196,7 +207,7 @@ def _others(others: Sequence[Mapping[str, Any]]) -> str:
         for one in others
     ]
     wrong = ", ".join(kind.replace("_", " ") for kind in others[0]["verdict"])
-    return f"""## At real batch systems
+    return f"""## At other CEs
 
 The same was done to CEs of batch systems that were started for it. Their controllers stood still
 now and then, replies were lost, and somebody else removed jobs. The last column counts, in this
@@ -207,6 +218,14 @@ order: {wrong}.
 {chr(10).join(lines)}
 
 """
+
+
+def _upgrade(told: Mapping[str, Any] | None) -> list[str]:
+    if told is None:
+        return []
+    refusals = f"ours refused {told['refusals']} times before the migration"
+    attempts = f"{told['attempts']} attempts to migrate"
+    return [f"upgrade from {told['version']} in {told['seconds']} s: {refusals}, {attempts}"]
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -1,17 +1,19 @@
 """One run: build a site, let it work, torment it, let it settle, compare."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.chaos import acts, logs, verdict
+from tests.chaos import acts, evidence, logs, observer, verdict
 from tests.chaos.ending import begin, count, judged, rows, settle
 from tests.chaos.making import Shape, usual_crew
 from tests.chaos.making import world as made
 from tests.chaos.observer import Observer
 from tests.chaos.report import Report, recoveries
 from tests.chaos.tormentor import Tormentor
+from tests.chaos.upgrade import Upgraded, old_code, upgrade
 from tests.chaos.world import Act, Disk, World
 
 DISK = 1 << 30
@@ -25,24 +27,41 @@ class Plan:
     seed: int = 1
     ce: str = "local"
     seconds: float = 60.0
+    upgrade: bool = False
+    """Whether to begin with the version before, and to upgrade when a fifth was killed."""
 
 
 def run(plan: Plan, folder: Path) -> Report:
     """Do it all, and tell how it went."""
     began, started = datetime.now(UTC), time.monotonic()
     no_disk = Disk.problem()
-    shape = Shape(ce=plan.ce, members=usual_crew(), disk=None if no_disk else DISK)
+    tree = old_code(folder) if plan.upgrade else None
+    shape = Shape(ce=plan.ce, members=usual_crew(), disk=None if no_disk else DISK, tree=tree)
     with made(folder, shape) as world:
         tormentor = Tormentor(deck(world), plan.seed, folder / "journal.jsonl")
         begin(world)
         watching = Observer(world.postgresql.dsn)
         watching.start()
         storm = time.monotonic()
-        tormentor.torment(world, plan.kills, plan.seconds)
+        upgraded: list[Upgraded] = []
+
+        def between() -> None:
+            upgraded.append(upgrade(world))
+
+        tormentor.torment(world, plan.kills, plan.seconds, between if plan.upgrade else None)
         tormented = time.monotonic() - storm
         settled = settle(world)
         codes = world.fleet.stop()
         watching.stop()
+        evidence.write(
+            folder / evidence.NAME,
+            began,
+            watching.limits,
+            rows(world.database),
+            observer.steps(world.postgresql.dsn),
+            world.site.jobs(),
+            world.site.removed(),
+        )
         return Report(
             ce=plan.ce,
             seed=plan.seed,
@@ -54,9 +73,11 @@ def run(plan: Plan, folder: Path) -> Report:
             kills=tormentor.kills,
             acts=dict(tormentor.done),
             missed=dict(tormentor.missed),
+            upgrade=upgraded[0] if upgraded else None,
             left_out={acts.FILL_DISK.name: no_disk} if no_disk else {},
             pilots=dict(verdict.summary(rows(world.database))),
             starts=sum(job.started for job in world.site.jobs()),
+            lies=dict(Counter(sorted(job.lie for job in world.site.jobs() if job.lie))),
             transitions=count(world.database, "transitions"),
             snapshots=watching.snapshots,
             recoveries=recoveries(world.pulse.wounds),

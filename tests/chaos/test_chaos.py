@@ -21,6 +21,7 @@ from tests.testbeds.packages import INSTALL_VARIABLE
     ("ce", "kills", "starts"),
     [
         ("local", 28, 50),
+        ("sim", 24, 50),
         pytest.param("slurm", 24, 20, marks=pytest.mark.testbed),
         pytest.param("htcondor", 24, 20, marks=pytest.mark.testbed),
         pytest.param("arc", 24, 15, marks=pytest.mark.testbed),

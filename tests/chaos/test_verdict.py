@@ -5,7 +5,16 @@ import pytest
 from tests.chaos.logs import is_known, tracebacks
 from tests.chaos.observer import Bounds, Step, replay
 from tests.chaos.pulse import Wound, stages
-from tests.chaos.verdict import Job, Row, Verdict, duplicate, ended_though_wanted, lost, stuck
+from tests.chaos.verdict import (
+    Job,
+    Row,
+    Verdict,
+    duplicate,
+    ended_though_wanted,
+    freed_too_soon,
+    lost,
+    stuck,
+)
 
 DONE = Row("a", "done", None, 0)
 BOUNDS = Bounds(capacity={"ce": 2}, waiting={"ce": 1}, vo={"vo": 2})
@@ -175,3 +184,19 @@ def test_a_verdict_is_clean_only_when_nothing_at_all_is_wrong() -> None:
     assert Verdict().is_clean
     for kind in Verdict().counts():
         assert not Verdict(**{kind: ["something"]}).is_clean
+
+
+def test_a_slot_that_is_freed_before_the_job_ends_is_found() -> None:
+    steps = [step(9, "a", "running", "done"), step(9, "b", "running", "cancelled")]
+
+    assert freed_too_soon(steps, [Job("a", code=0, until=8.5), Job("b", until=9.5)]) == []
+    assert freed_too_soon(steps, [Job("a", code=0, until=9.5)]) == ["a: done before its job ended"]
+
+
+def test_a_liar_that_ended_its_keeper_may_come_to_any_end_but_must_end() -> None:
+    broke = Job("a", broke=True, lie="huge")
+
+    assert lost([DONE], [broke]) == []
+    assert lost([Row("a", "failed", "unknown")], [broke]) == []
+    assert len(lost([DONE], [broke._replace(ended=False)])) == 1
+    assert len(lost([Row("a", "lost")], [broke])) == 1

@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -26,14 +27,22 @@ class Tormentor:
     kills: int = 0
     _dealt: int = 0
 
-    def torment(self, world: World, kills: int, seconds: float) -> None:
-        """Kill so many in about so many seconds, with all else that is in the deck between."""
+    def torment(
+        self, world: World, kills: int, seconds: float, between: Callable[[], object] | None = None
+    ) -> None:
+        """Kill so many in about so many seconds, with all else that is in the deck between.
+
+        When a fifth of them are killed, do what is to be done between, and let all rest meanwhile.
+        """
         deck = [act for act in self.acts for _ in range(act.cards)]
         pause = seconds / kills * sum(act.cards for act in self.acts if act.kills) / len(deck)
         # It goes on as long as it kills somebody now and then, however slow the machine is.
         due = killed_at = time.monotonic()
         patience = PATIENCE + 8 * seconds / kills
         while self.kills < kills and time.monotonic() < killed_at + patience:
+            if between is not None and self.kills * 5 >= kills:
+                between()
+                between, killed_at, due = None, time.monotonic(), time.monotonic()
             before = self.kills
             dice = Random(f"{self.seed}:{self._dealt}")
             if self._dealt % len(deck) == 0:

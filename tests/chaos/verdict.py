@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import NamedTuple
 
+from tests.chaos.observer import Step
 from worker.domain.pilot import FINAL, Cause, Status
 
 
@@ -28,6 +30,14 @@ class Job(NamedTuple):
     started: bool = True
     code: int | None = None
     ended: bool = True
+    began: float | None = None
+    """When it began, if that is known."""
+    until: float | None = None
+    """When its pilot wrote that it ends."""
+    lie: str | None = None
+    """What its pilot lied."""
+    broke: bool = False
+    """Whether its pilot ended its own keeper, so that its lie is all that anybody has."""
 
 
 @dataclass
@@ -38,6 +48,7 @@ class Verdict:
     duplicate: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
     exceeded: list[str] = field(default_factory=list)
+    freed_too_soon: list[str] = field(default_factory=list)
     ended_though_wanted: list[str] = field(default_factory=list)
     deadlocks: list[str] = field(default_factory=list)
     tracebacks: list[str] = field(default_factory=list)
@@ -82,6 +93,16 @@ def stuck(rows: Sequence[Row]) -> list[str]:
     return [f"{row.stamp}: still {row.status}" for row in rows if row.status not in FINAL]
 
 
+def freed_too_soon(steps: Sequence[Step], jobs: Sequence[Job]) -> list[str]:
+    """Name the pilots whose slots were freed by an end that came before that of their jobs."""
+    until = {job.stamp: job.until for job in jobs if job.until is not None}
+    return [
+        f"{step.stamp}: {step.became} before its job ended"
+        for step in steps
+        if step.became in ENDS and _seconds(step.committed) < until.get(step.stamp, 0)
+    ]
+
+
 def ended_though_wanted(rows: Sequence[Row], removed: Collection[str]) -> list[str]:
     """Name the pilots whose jobs were cancelled though nobody wished it.
 
@@ -95,11 +116,21 @@ def ended_though_wanted(rows: Sequence[Row], removed: Collection[str]) -> list[s
     ]
 
 
+ENDS = (Status.DONE, Status.FAILED)
+"""What is said of a pilot because of what its CE says of its end."""
+
+
+def _seconds(moment: datetime | float) -> float:
+    return moment.timestamp() if isinstance(moment, datetime) else moment
+
+
 def _contradiction(row: Row, job: Job | None) -> str | None:
     if job is None or not job.started:
         return _without_start(row)
     if not job.ended:
         return "the job goes on"
+    if job.broke and row.status != Status.LOST:
+        return None  # any end will do
     match row.status:
         case Status.DONE if job.code != 0:
             return f"its job ended with {job.code}"

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -63,6 +63,9 @@ class Disk:
 class Site(Protocol):
     """A kind of CE: how its CEs are made, what can befall them, and what they know at the end."""
 
+    celery: Sequence[str]
+    """The words that start Celery there."""
+
     def build(self, database: Database) -> None:
         """Make CEs and VOs."""
 
@@ -95,6 +98,7 @@ class World:
     database: Database
     pulse: Pulse
     site: Site
+    folder: Path
     home: Path
     disk: Disk | None
     time_limit: float

@@ -87,6 +87,7 @@ BY_TASK = {("task", "run"), ("vo", "ask")}
 
 ELSEWHERE = {
     *(("db", word) for word in ("setup", "create", "drop", "reset", "migrate")),
+    *(("db", word) for word in ("roles", "restore", "recount")),
     *(("backend", word) for word in ("migrate", "upgrade-all")),
     ("ce", "diff"),
     ("up",),
@@ -99,7 +100,7 @@ LOOKING = {
     *(("vo", word) for word in ("list", "show")),
     *(("credential", word) for word in ("list", "show")),
     *(("pilot", word) for word in ("list", "show", "output")),
-    *(("db", word) for word in ("status", "verify")),
+    *(("db", word) for word in ("status", "verify", "backup")),
     *((word,) for word in ("status", "top", "explain", "failures", "report", "audit", "metrics")),
     *((word,) for word in ("plan", "simulate", "export")),
     ("task", "list"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
-from worker.db import rights, tables, tally_triggers, updated_at
+from worker.db import rights, tables, taking, tally_triggers, updated_at
 from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL, SQLITE, shown
 from worker.db.revisions import newest, revisions
@@ -175,6 +175,8 @@ def migrate(
                 )
             command.stamp(config, "head")
         else:
+            if before.place is ChainState.BEHIND and connection.dialect.name == POSTGRESQL:
+                taking.take(connection, chain.tables)
             command.upgrade(config, to)
         _reinstall_triggers(connection, chain)
         if connection.dialect.name == POSTGRESQL:

@@ -2,14 +2,16 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.acceptance.processes import CELERY
 from tests.chaos.fleet import children_of
 from tests.chaos.pulse import Wound, stages
 from tests.chaos.sites import ground
+from tests.chaos.sites.lying import by_code
 from tests.chaos.sites.payload import Log
 from tests.chaos.verdict import Job
 from tests.chaos.world import Act, Held, World
@@ -33,6 +35,7 @@ class BatchSite(ABC):
     """What is the same for every batch system."""
 
     backend: str
+    celery: Sequence[str] = CELERY
 
     def __init__(self, folder: Path, home: Path, database: Database) -> None:
         self.folder = folder
@@ -43,6 +46,10 @@ class BatchSite(ABC):
     @abstractmethod
     def start(self, database: Database) -> Mapping[str, Any]:
         """Start the batch system; tell the options of its CEs."""
+
+    def lying(self) -> str:
+        """Write what pilots that lie do."""
+        return by_code()
 
     @abstractmethod
     def daemons(self) -> list[int]:
@@ -67,7 +74,7 @@ class BatchSite(ABC):
     def build(self, database: Database) -> None:
         """Make CEs whose pilots live for seconds; some fail of themselves."""
         options = self.start(database)
-        script = self.log.script(1, 2, 4)
+        script = self.log.script(1, 2, 4, self.lying())
         ground.build(database, self.backend, NUMBER, {**LIFE, "command": script, **options})
 
     def acts(self) -> list[Act]:

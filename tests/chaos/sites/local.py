@@ -2,17 +2,20 @@
 
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 
+from tests.acceptance.processes import CELERY
+from tests.backends.planting import plant_local
 from tests.chaos.fleet import children_of, send
 from tests.chaos.pulse import Wound, stages
 from tests.chaos.sites import ground
+from tests.chaos.sites.lying import by_file
 from tests.chaos.sites.payload import Log
 from tests.chaos.verdict import Job
 from tests.chaos.world import Act, Held, World, command_of, folders_of, pick
-from worker.backends.local.keeper.files import WORK
+from worker.backends.local.keeper.files import EXIT, WORK
 from worker.db.database import Database
 from worker.domain.pilot import STAMP_LENGTH
 
@@ -23,13 +26,16 @@ LAUNCHER = "keeper.launch"
 class LocalSite:
     """Processes of this host; all CEs are one state folder."""
 
+    celery: Sequence[str] = CELERY
+
     def __init__(self, folder: Path, home: Path, database: Database) -> None:
-        self._log, self._place = Log(folder), home / "local"
+        self._folder, self._log, self._place = folder, Log(folder), home / "local"
 
     def build(self, database: Database) -> None:
         """Make CEs whose pilots live for a second or two; some fail of themselves."""
         life = {"check_soonest": 0.5, "check_latest": 2.0, "grace": 1.0}
-        ground.build(database, "local", NUMBER, {"command": self._log.script(0.4, 1, 2), **life})
+        script = self._log.script(0.4, 1, 2, by_file(self._folder, f"../{EXIT}", plant_local))
+        ground.build(database, "local", NUMBER, {"command": script, **life})
 
     def acts(self) -> list[Act]:
         """List what can be done to keepers, pilots and launchers."""

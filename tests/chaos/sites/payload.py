@@ -3,19 +3,31 @@
 What the log says is written by the payload alone, so that no code of ours counts for itself.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.chaos.verdict import Job
 
-SCRIPT = """echo "$PILOTAGE_STAMP start" >> {log}
-case $PILOTAGE_STAMP in [0-4]*) sleep {short};; [5-a]*) sleep {middle};; *) sleep {long};; esac
-code=0
+SCRIPT = """note() {{ echo "$PILOTAGE_STAMP $1 ${{2:--}} $(date +%s.%N)" >> '{log}'; }}
+note start
+code=0 breaks=
 case $PILOTAGE_STAMP in ?0*) code=3;; esac
-echo "$PILOTAGE_STAMP end $code" >> {log}
+{lying}
+case $PILOTAGE_STAMP in [0-4]*) sleep {short};; [5-a]*) sleep {middle};; *) sleep {long};; esac
+if [ -n "$breaks" ]; then note breaks; kill -9 $PPID; sleep 60; fi
+note end $code
 exit $code
 """
+
+
+class Note(NamedTuple):
+    """A line of the log: a pilot says that it starts, lies, breaks its keeper, or ends."""
+
+    stamp: str
+    what: str
+    word: str
+    at: float
 
 
 class Log:
@@ -27,20 +39,38 @@ class Log:
         # Batch systems run pilots as another user.
         self.path.chmod(0o666)
 
-    def script(self, short: float, middle: float, long: float) -> str:
+    def script(self, short: float, middle: float, long: float, lying: str) -> str:
         """Write the payload of pilots that live for so many seconds; some fail of themselves."""
-        return SCRIPT.format(log=self.path, short=short, middle=middle, long=long)
+        return SCRIPT.format(log=self.path, short=short, middle=middle, long=long, lying=lying)
+
+    def notes(self) -> list[Note]:
+        """Read what the pilots wrote; the last line may be only half there."""
+        lines = [line.split() for line in self.path.read_text(encoding="utf-8").split("\n")]
+        whole = [line for line in lines if len(line) == len(Note._fields)]
+        return [Note(stamp, what, word, float(at)) for stamp, what, word, at in whole]
 
     def jobs(self, has_ended: Callable[[str], bool]) -> list[Job]:
         """List one job for each start that was written."""
-        starts: Counter[str] = Counter()
-        ends: dict[str, int] = {}
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            stamp, what, *code = line.split()
-            if what == "start":
-                starts[stamp] += 1
+        starts: list[Note] = []
+        lies: dict[str, str] = {}
+        ends: dict[str, Note] = {}
+        for note in self.notes():
+            if note.what == "start":
+                starts.append(note)
+            elif note.what == "lies":
+                lies[note.stamp] = note.word
             else:
-                ends[stamp] = int(code[0])
+                ends[note.stamp] = note
         return [
-            Job(stamp, code=ends.get(stamp), ended=has_ended(stamp)) for stamp in starts.elements()
+            Job(
+                start.stamp,
+                code=int(end.word) if end and end.what == "end" else None,
+                ended=has_ended(start.stamp),
+                began=start.at,
+                until=end.at if end else None,
+                lie=lies.get(start.stamp),
+                broke=end is not None and end.what == "breaks",
+            )
+            for start in starts
+            for end in (ends.get(start.stamp),)
         ]

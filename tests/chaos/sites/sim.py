@@ -1,6 +1,7 @@
 """CEs of the back-end sim, with its own faults on request."""
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -8,8 +9,10 @@ from typing import Any
 
 from sqlalchemy import select
 
+from tests.backends.sim_site import LIES
 from tests.chaos.pulse import Wound
 from tests.chaos.sites import ground
+from tests.chaos.sites.lying import lie_of
 from tests.chaos.verdict import Job
 from tests.chaos.world import Act, World
 from worker.backends.sim import faults, states
@@ -49,6 +52,8 @@ class SimSite:
 
     number = 20
     vos = ground.VOS
+    celery: Sequence[str] = (sys.executable, "-m", "tests.chaos.gullible")
+    """Pilots that lie are believed by their CEs."""
 
     def __init__(self, folder: Path, home: Path, database: Database) -> None:
         self._database = database
@@ -77,6 +82,8 @@ class SimSite:
                     row.stamp,
                     code=0 if row.fate == states.COMPLETED else row.exit_code,
                     ended=row.ends_at is not None and row.ends_at <= now,
+                    began=row.starts_at and row.starts_at.timestamp(),
+                    lie=lie if (lie := lie_of(row.stamp)) in LIES else None,
                 )
                 for row in tx.execute(query)
             ]

@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tests.backends.planting import plant_slurm
 from tests.chaos.sites.batch import BatchSite
+from tests.chaos.sites.lying import by_file
 from tests.testbeds import slurm
 from tests.testbeds.packages import program
 from worker.db.database import Database
 
 LIVE = "pending,configuring,running,suspended,completing"
 PREFIX = "pilotage"
+KEPT = "kept by pilots"
+END = f"/{PREFIX}/${{PILOTAGE_STAMP%????????}}/$PILOTAGE_STAMP.end"
+"""Where the script of a pilot writes its end."""
 
 
 class SlurmSite(BatchSite):
@@ -24,7 +29,7 @@ class SlurmSite(BatchSite):
             path = self.spoilable(name, program(name))
             path.unlink()
             path.symlink_to(program(name))
-        output = self.folder / "kept by pilots"
+        output = self.folder / KEPT
         output.mkdir()
         output.chmod(0o777)
         return {
@@ -33,6 +38,11 @@ class SlurmSite(BatchSite):
             "output_folder": str(output),
             "requeue": False,
         }
+
+    def lying(self) -> str:
+        """A pilot reaches the file that its script writes."""
+        end = f"'{self.folder / KEPT}'{END}"
+        return by_file(self.folder, end, lambda path, lie: plant_slurm(path, lie, "1"))
 
     def daemons(self) -> list[int]:
         """Its controller answers for it."""

@@ -26,18 +26,22 @@ _WHY: Mapping[str, tuple[Status, Cause | None, str]] = {
 
 
 def observed_end(stamp: str, end: Mapping[str, Any]) -> Observed:
-    """Return how a pilot ended; without a status, if another version used a word of its own."""
+    """Return how a pilot ended. A word that nobody knows is an end, too: its keeper is gone."""
     code, why = end.get("code"), end.get("why")
     code = code if type(code) is int and -LAST_SIGNAL <= code <= _LARGEST_CODE else None
-    if why is not None and not (isinstance(why, str) and why in _WHY):
-        return Observed(stamp=stamp, handle=stamp, raw=ascii(why)[:_LONGEST_WORD])
-    status, cause, reason = _by_code(code) if why is None else _WHY[why]
+    if why is None:
+        raw = "unreadable" if code is None else f"exit {code}"
+        status, cause, reason = _by_code(code)
+    elif isinstance(why, str) and why in _WHY:
+        raw, (status, cause, reason) = why, _WHY[why]
+    else:
+        raw, (status, cause, reason) = ascii(why)[:_LONGEST_WORD], _WHY["unreadable"]
     return Observed(
         stamp=stamp,
         handle=stamp,
         status=status,
         cause=cause,
-        raw=why or ("unreadable" if code is None else f"exit {code}"),
+        raw=raw,
         reason=reason,
         exit_code=exits.code_of(-code) if code is not None and code < 0 else code,
         started_at=_moment(end.get("started_at")),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from worker.db import chains, dumps, pilot_reads, restored, roles, server
 from worker.db.chains import ChainState
+from worker.db.changes import note
 from worker.db.database import Database
 from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL
@@ -92,7 +93,7 @@ def _restore_postgresql(
     database: Database, file: Path, now: datetime, prefix: str | None, *, force: bool
 ) -> Restored:
     name = f"{RESTORING}{database.url.database}"[:LONGEST_NAME]
-    made = Database(database.url.set(database=name), database.chains[1:])
+    made = Database(database.url.set(database=name), database.chains[1:], actor=database.actor)
     server.drop(made.url)
     server.create(made.url)
     try:
@@ -112,7 +113,9 @@ def _restore_sqlite(database: Database, file: Path, now: datetime) -> Restored:
     live = Path(str(database.url.database))
     with _beside(live) as draft:
         dumps.copy_sqlite(file, draft)
-        made = Database(database.url.set(database=str(draft)), database.chains[1:])
+        made = Database(
+            database.url.set(database=str(draft)), database.chains[1:], actor=database.actor
+        )
         try:
             done = _settle(made, file, now)
         finally:
@@ -136,6 +139,7 @@ def _settle(made: Database, file: Path, now: datetime) -> Restored:
     migrated = migrate(made)
     with made.uow() as tx:
         settled = restored.settle(tx, now)
+        note(tx, "database", "all", "restore", after={"file": file.name, "held": settled.held})
         counts = pilot_reads.count_by_status(tx)
         active = pilot_reads.count_active(tx)
     return Restored(

@@ -164,6 +164,7 @@ def recount(database: Database) -> list[str]:
     if wrong:
         with database.uow() as tx:
             tallies.mend(tx)
+            note(tx, "database", "all", "recount", after={"mended": wrong})
     return wrong
 
 

@@ -1,0 +1,43 @@
+"""A migration while somebody works on: neither ends the other by waiting for it."""
+
+import threading
+
+import psycopg
+import pytest
+
+from tests.patience import until, wait_for
+from worker.db import chains
+from worker.db.chains import CORE_CHAIN, ChainState
+from worker.db.database import Database
+from worker.services.operate import database as care
+
+pytestmark = pytest.mark.postgresql
+
+WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
+
+
+def dsn(database: Database) -> str:
+    return database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+# The first is changed last, and the other is taken last.
+@pytest.mark.parametrize("held", ["breaker_changes", "vos"])
+def test_who_works_and_who_migrates_do_not_wait_for_each_other(
+    postgresql_blank: Database, held: str
+) -> None:
+    care.migrate(postgresql_blank)
+    chains.downgrade(postgresql_blank.engine, CORE_CHAIN, "0003")
+    migrating = threading.Thread(target=care.migrate, args=[postgresql_blank], daemon=True)
+    with (
+        psycopg.connect(dsn(postgresql_blank)) as worker,
+        psycopg.connect(dsn(postgresql_blank), autocommit=True) as other,
+    ):
+        worker.execute(f"SELECT * FROM {held}")
+        migrating.start()
+        until(lambda: other.execute(WAITS, [held]).fetchone() != (0,), "the migration to wait")
+        worker.execute("SELECT * FROM pilots")
+        worker.commit()
+        wait_for(migrating)
+
+    with postgresql_blank.uow() as tx:
+        assert chains.standing(tx.connection, CORE_CHAIN).place is ChainState.CURRENT
