@@ -38,6 +38,14 @@ _REFUSED_CERTIFICATE = re.compile(
     r"|ALERT_DECRYPT_ERROR|ALERT_HANDSHAKE_FAILURE",
     re.IGNORECASE,
 )
+_NO_AUTHORITY = "its certificate is of no authority that is trusted here"
+_DISTRUST = {
+    3: "its authority has no list of revoked certificates in the folder ca: fetch it, or set the"
+    " option check_revocation to false",
+    12: "the list of revoked certificates of its authority is out of date: fetch it anew",
+    23: "its certificate was revoked by its authority",
+}
+"""What OpenSSL's numbers for a certificate that it does not believe mean."""
 _NOT_MAPPED = "assigned configuration"
 
 
@@ -183,7 +191,7 @@ class Rest:
         if _REFUSED_CERTIFICATE.search(_tls(error)):
             return CredentialProblem(self.ce, f"it does not let in {self.access}", _tls(error))
         if "CERTIFICATE_VERIFY_FAILED" in _tls(error):
-            return Unavailable(self.ce, "its certificate is of no authority that is trusted here")
+            return Unavailable(self.ce, _DISTRUST.get(_verdict(error), _NO_AUTHORITY))
         return Unavailable(self.ce, _tls(error) or _meaning(error))
 
 
@@ -227,14 +235,22 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def _tls(error: BaseException) -> str:
+def _of_tls(error: BaseException) -> ssl.SSLError | None:
     """Find what TLS had against a connection, on either side."""
     seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return f"TLS: {seen.reason or 'it failed'}"
+    while seen is not None and not isinstance(seen, ssl.SSLError):
         seen = seen.__cause__ or seen.__context__
-    return ""
+    return seen
+
+
+def _tls(error: BaseException) -> str:
+    found = _of_tls(error)
+    return "" if found is None else f"TLS: {found.reason or 'it failed'}"
+
+
+def _verdict(error: BaseException) -> int:
+    """Return OpenSSL's number for what is wrong with a certificate."""
+    return int(getattr(_of_tls(error), "verify_code", 0))
 
 
 def _meaning(error: Exception) -> str:
