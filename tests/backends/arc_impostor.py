@@ -23,12 +23,12 @@ from worker.domain.ce import CE
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
-def as_json(value: object) -> Answer:
+def as_json(value: object, status: int = 200) -> Answer:
     """Answer this, as JSON."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         body = json.dumps(value).encode()
-        handler.send_response(200)
+        handler.send_response(status)
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
@@ -39,12 +39,14 @@ def as_json(value: object) -> Answer:
 
 @dataclass
 class Impostor:
-    """What is answered, by a word of the request's path; the first that fits counts."""
+    """What is answered, by a word of the request's path; the last that fits counts."""
 
     authority: Authority
     folder: Path
     port: int = 0
     answers: dict[str, Answer] = field(default_factory=dict)
+    hang_up: Callable[[], None] = lambda: None
+    """Listen no longer."""
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -80,8 +82,8 @@ def impostor(folder: Path) -> Iterator[Impostor]:
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             self.rfile.read(length)
-            answers = {**made.answers, "/rest": as_json({"version": ["1.1"]})}
-            answer = next(one for word, one in answers.items() if word in self.path)
+            answers = {"/rest": as_json({"version": ["1.1"]}), **made.answers}
+            answer = next(one for word, one in [*answers.items()][::-1] if word in self.path)
             with suppress(OSError):
                 answer(self)
 
@@ -103,7 +105,7 @@ def impostor(folder: Path) -> Iterator[Impostor]:
         server.socket = context.wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False
         )
-        made.port = server.server_port
+        made.port, made.hang_up = server.server_port, server.socket.close
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -9,6 +9,7 @@ import logging
 import os
 import pwd
 import selectors
+import shutil
 import signal
 import subprocess
 import time
@@ -17,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
-from worker.domain.errors import Unavailable, Unreadable
+from worker.domain.errors import NotAsked, NotSetUp, Unavailable, Unreadable
 from worker.domain.secrets import end_of
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,9 @@ _NAP = 0.00005
 far away."""
 _REAP = 5.0
 """Seconds that a killed program gets to be gone."""
+
+
+_INSTALL = "install it on every worker host, or say in the options of the CE where it is"
 
 
 class Secret(str):
@@ -70,8 +74,8 @@ def run(
 ) -> Completed:
     """Run a program to its end; nothing of it outlives this call.
 
-    `Unavailable` if it cannot be started or takes too long, `Unreadable` if it writes too much.
-    An exit code other than 0 is the caller's to judge.
+    `NotAsked` if it cannot be started, `Unavailable` if it takes too long, `Unreadable` if it
+    writes too much. An exit code other than 0 is the caller's to judge.
     """
     start = time.monotonic()
     process = _start(argv, env, umask)
@@ -132,7 +136,10 @@ def _start(
     except (OSError, ValueError) as error:
         # The error of the system may quote the words; its plain meaning does not.
         meaning = error.strerror if isinstance(error, OSError) else "a word holds a zero byte"
-        raise Unavailable(argv[0], "it cannot be started", meaning) from None
+        path = (os.environ if env is None else env).get("PATH")
+        if isinstance(error, FileNotFoundError) and shutil.which(argv[0], path=path) is None:
+            raise NotSetUp(_INSTALL, f"{argv[0]} is not installed on this host") from None
+        raise NotAsked(argv[0], "it cannot be started", meaning) from None
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -18,7 +18,7 @@ import httpx
 
 from worker.backends import json_text
 from worker.backends.arc.access import Access
-from worker.domain.errors import BackendError, CredentialProblem, Unavailable, Unreadable
+from worker.domain.errors import BackendError, CredentialProblem, NotAsked, Unavailable, Unreadable
 from worker.domain.texts import legible
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,8 @@ _DISTRUST = {
     23: "its certificate was revoked by its authority",
 }
 """What OpenSSL's numbers for a certificate that it does not believe mean."""
+_NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL)
+"""What is raised before a request is sent."""
 _NOT_MAPPED = "assigned configuration"
 
 
@@ -191,8 +193,9 @@ class Rest:
         if _REFUSED_CERTIFICATE.search(_tls(error)):
             return CredentialProblem(self.ce, f"it does not let in {self.access}", _tls(error))
         if "CERTIFICATE_VERIFY_FAILED" in _tls(error):
-            return Unavailable(self.ce, _DISTRUST.get(_verdict(error), _NO_AUTHORITY))
-        return Unavailable(self.ce, _tls(error) or _meaning(error))
+            return NotAsked(self.ce, _DISTRUST.get(_verdict(error), _NO_AUTHORITY))
+        kind = NotAsked if isinstance(error, _NOT_CONNECTED) else Unavailable
+        return kind(self.ce, _tls(error) or _meaning(error))
 
 
 @asynccontextmanager

@@ -11,9 +11,9 @@ from worker.backends.arc.names import is_job_id
 from worker.backends.arc.options import ArcOptions
 from worker.backends.arc.session import Desk, Value, Work, each, within
 from worker.backends.arc.states import ENDS
-from worker.backends.arc.submit import send
+from worker.backends.arc.submit import Sent, send
 from worker.backends.contract import Means
-from worker.backends.identities import Answers, Shares, identities
+from worker.backends.identities import Answers, Shares, identities, nothing_sent_yet
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import Unavailable
@@ -28,15 +28,18 @@ class ArcDriver:
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Send pilots, each identity's own in as few requests as there may be."""
         shares = Shares(orders)
-        receipts: list[Receipt] = []
+        sent = Sent()
 
         async def work(rest: Rest) -> None:
-            await send(self.desk, rest, shares.of(rest.access.identity), receipts)
+            await send(self.desk, rest, shares.of(rest.access.identity), sent)
 
         answers, late = self._ask(shares.vos, work)
-        if not receipts:
+        if not sent.begun:
+            with nothing_sent_yet(self.desk.ce.name):
+                _or_raise(answers, late)
+        if not sent.receipts:
             _or_raise(answers, late)
-        return [*receipts, *answers.refusals(orders)]
+        return [*sent.receipts, *answers.refusals(orders)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """Ask after jobs, thousands in a request."""

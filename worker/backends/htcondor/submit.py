@@ -16,10 +16,10 @@ from worker.backends.htcondor.answers import WALLTIME
 from worker.backends.htcondor.client import Client
 from worker.backends.htcondor.options import HTCondorOptions
 from worker.backends.htcondor.output import Place
-from worker.backends.identities import refused
+from worker.backends.identities import gravest, not_sent, nothing_sent_yet, refused
 from worker.backends.option_types import argv, check_text
 from worker.domain.ce_answers import Order, Receipt
-from worker.domain.errors import BackendError, CredentialProblem, Refused, Unreadable
+from worker.domain.errors import BackendError, CredentialProblem, NotAsked, Refused, Unreadable
 from worker.domain.pilot import Cause, group_and_number
 
 PAYLOAD = "./pilotage-payload"
@@ -159,7 +159,8 @@ class Sending:
         batches: dict[Alike, list[str]] = {}
         for order in orders:
             batches.setdefault(alike(order), []).append(order.stamp)
-        self.place.prepare(order.stamp for order in orders)
+        with nothing_sent_yet(self.ce):
+            self.place.prepare(order.stamp for order in orders)
         for what, stamps in batches.items():
             if not self._send_batch(what, stamps, client):
                 break
@@ -177,6 +178,9 @@ class Sending:
             self.errors.append(error)
             cause = Cause(error.cause) if isinstance(error, Refused) else Cause.CREDENTIAL
             self.receipts += refused(stamps, cause, ": ".join(map(str, error.details)))
+        except NotAsked as error:
+            self.errors.append(error)
+            self.receipts += not_sent(stamps, error)
         except BackendError as error:
             # Nobody knows what became of these, and the next would fare no better.
             self.errors.append(error)
@@ -210,4 +214,6 @@ class Sending:
         kinds = {(type(error), getattr(error, "cause", None)) for error in self.errors}
         if self.errors and not self.sent and len(kinds) == 1:
             raise self.errors[0]
+        if self.errors and all(one.not_sent for one in self.receipts):
+            raise gravest(self.errors)
         return self.receipts

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.backends.contract import Means
+from worker.backends.identities import nothing_sent_yet
 from worker.backends.local import output
 from worker.backends.local.keeper.pilot import Order as Start
 from worker.backends.local.keeper.pilot import Task
@@ -38,8 +39,9 @@ class LocalDriver:
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Start a keeper for each pilot; a stamp that was started before is not started again."""
-        with self._reaching():
+        with nothing_sent_yet(self.ce.name):
             place = self.place.claim()
+        with self._reaching():
             wrong = {order.stamp: word for order in orders if (word := _problem(order))}
             right = [order for order in orders if order.stamp not in wrong]
             # A script that many pilots run is handed over once.

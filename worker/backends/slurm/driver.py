@@ -5,7 +5,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from worker.backends.contract import Means
-from worker.backends.identities import Answer, Answers, Identity, Shares, identities
+from worker.backends.identities import (
+    Answer,
+    Answers,
+    Identity,
+    Shares,
+    identities,
+    nothing_sent_yet,
+)
 from worker.backends.slurm import look, submit
 from worker.backends.slurm.client import About, Client, recall, remember
 from worker.backends.slurm.errors import last_line
@@ -37,7 +44,9 @@ class SlurmDriver:
 
         def send(client: Client, identity: Identity) -> list[Receipt]:
             desk = Desk(client, self.ce.name, self.names, self.options)
-            return desk.send(submit.batches(shares.of(identity), self._array_size(client)))
+            with nothing_sent_yet(self.ce.name):
+                size = self._array_size(client)
+            return desk.send(submit.batches(shares.of(identity), size))
 
         answers = self._ask(shares.vos, send)
         receipts = [one for some in answers.or_raise() for one in some]

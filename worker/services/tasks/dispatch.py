@@ -1,7 +1,8 @@
 """dispatch: send the reserved pilots of a CE.
 
 Claim (committed), call, record (committed). A crash or an error between the two commits leaves
-the pilots submitting; `reconcile` finds out by their stamps what became of them. A VO whose
+the pilots submitting; `reconcile` finds out by their stamps what became of them. If the CE was
+surely not asked, a program that is not installed say, they are lost at once. A VO whose
 credential cannot be used now is left out of the claim, and its pilots stay as they are. Those of a
 CE that takes none any longer were never sent: they are cancelled, and their slots are free again.
 """
@@ -17,7 +18,7 @@ from worker.db.uow import Transaction
 from worker.domain.calls import reason_not_to_send
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Order, Receipt
-from worker.domain.errors import BackendError, CredentialProblem, Refused
+from worker.domain.errors import BackendError, CredentialProblem, NotAsked, Refused
 from worker.domain.payload import Fitted
 from worker.domain.pilot import Cause, Move
 from worker.domain.schedule import Outcome
@@ -109,10 +110,12 @@ def _send(
 
     moved, not_stored, lines = records.record(call.runtime.database, write)
     refused = sum(1 for receipt in receipts if receipt.refused)
+    not_sent = sum(receipt.not_sent for receipt in receipts)
     return TaskResult(
         counts={
-            "submitted": len(moved.moved) - refused,
+            "submitted": len(moved.moved) - refused - not_sent,
             "refused": refused,
+            **({"not sent": not_sent} if not_sent else {}),
             "in doubt": len(claimed) - len(receipts) + len(not_stored),
         },
         lines=(*left_out, *lines),
@@ -150,7 +153,9 @@ def _order(pilot: Reserved, payload: Fitted | None) -> Order:
 def _clear_receipts(receipts: Sequence[Receipt]) -> list[Receipt]:
     """Leave out receipts that say neither yes nor no: their pilots stay in doubt."""
     return [
-        receipt for receipt in receipts if receipt.handle is not None or receipt.refused is not None
+        receipt
+        for receipt in receipts
+        if receipt.handle is not None or receipt.refused is not None or receipt.not_sent
     ]
 
 
@@ -165,19 +170,24 @@ def _recorded(call: CECall, claimed: Sequence[Reserved], receipts: Sequence[Rece
             raw=receipt.raw,
             reason=receipt.reason,
             next_check_at=next_check_at,
+            not_sent=receipt.not_sent,
         )
         for receipt in receipts
     ]
 
 
 def _record_failure(call: CECall, claimed: Sequence[Reserved], error: BackendError) -> TaskResult:
-    """Record a call that failed as a whole. Only a refusal decides what became of the pilots."""
-    cause = _cause(error)
-    what = "refused" if cause else "in doubt"
+    """Record a call that failed as a whole. What becomes of the pilots is decided only by a
+    refusal, or if the CE was surely not asked.
+    """
+    cause, not_sent = _cause(error), isinstance(error, NotAsked)
+    what = "refused" if cause else "not sent" if not_sent else "in doubt"
     with call.runtime.database.uow() as tx:
-        if cause is not None:
+        if cause is not None or not_sent:
             receipts = [
-                pilots.receipt_move(pilot_id=pilot.pilot_id, refused=cause, reason=str(error))
+                pilots.receipt_move(
+                    pilot_id=pilot.pilot_id, refused=cause, reason=str(error), not_sent=not_sent
+                )
                 for pilot in claimed
             ]
             pilots.record(tx, receipts, call.runtime.now())
