@@ -26,6 +26,9 @@ class LogFile(logging.StreamHandler):  # type: ignore[type-arg]
         super().__init__(private_files.open_file(path, "a"))
         self._path = path
         self._size = size
+        mine = self.stream.fileno()
+        self._numbers = [mine, *(number for number in (1, 2) if _is_open_at(number, path))]
+        self._go_to(mine)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write an event."""
@@ -39,19 +42,13 @@ class LogFile(logging.StreamHandler):  # type: ignore[type-arg]
 
     def _follow(self) -> None:
         begin_anew(self._path, self._size)
-        mine = self.stream.fileno()
-        before = os.fstat(mine)
-        try:
-            is_same = os.path.samestat(before, self._path.stat())
-        except FileNotFoundError:
-            is_same = False
-        if is_same:
-            return
-        with private_files.open_file(self._path, "ab") as new:
-            for number in (1, 2, mine):
-                with suppress(OSError):  # a standard output that was closed
-                    if os.path.samestat(before, os.fstat(number)):
-                        os.dup2(new.fileno(), number)
+        if not _is_same(self.stream.fileno(), self._path):
+            with private_files.open_file(self._path, "ab") as new:
+                self._go_to(new.fileno())
+
+    def _go_to(self, file: int) -> None:
+        for number in self._numbers:
+            os.dup2(file, number)
 
 
 def begin_anew(path: Path, size: int) -> None:
@@ -64,6 +61,18 @@ def begin_anew(path: Path, size: int) -> None:
         for number in range(KEPT, 0, -1):
             with suppress(FileNotFoundError):
                 _older(path, number - 1).replace(_older(path, number))
+
+
+def _is_open_at(number: int, path: Path) -> bool:
+    """Return whether a file number is of a log file; it may have another name by now."""
+    return any(_is_same(number, _older(path, age)) for age in range(KEPT + 1))
+
+
+def _is_same(number: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(number), path.stat())
+    except OSError:  # there is no such file, or the number is closed
+        return False
 
 
 def _is_full(path: Path, size: int) -> bool:
