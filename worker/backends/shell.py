@@ -37,6 +37,7 @@ _REAP = 5.0
 """Seconds that a killed program gets to be gone."""
 
 
+_OURS = ("PILOTAGE", "CELERY_", "_MP_FORK_")
 _INSTALL = "install it on every worker host, or say in the options of the CE where it is"
 
 
@@ -111,8 +112,8 @@ def clean_environment() -> dict[str, str]:
 
 
 def without_our_settings() -> dict[str, str]:
-    """Return our environment without our settings: a database URL in it holds a password."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("PILOTAGE_")}
+    """Return our environment without our settings and Celery's: a URL in it holds a password."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
 
 
 def shown(argv: Sequence[str]) -> str:
