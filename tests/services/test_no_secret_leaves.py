@@ -5,6 +5,7 @@ import os
 import stat
 import traceback
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ SPY = """\
 cat >/dev/null
 exit 1
 """
-SENDERS = {
+SENDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "htcondor": ("condor_submit", {"programs": "{bin}"}),
     "slurm": ("scontrol", {"programs": "{bin}"}),
     "slurm with a size": ("sbatch", {"programs": "{bin}", "array_size": 10}),
@@ -107,10 +108,12 @@ def test_no_process_list_shows_a_secret(
     spy.chmod(stat.S_IRWXU)
     path = f"{spy.parent}:{shell.STANDARD_PATH}"
     monkeypatch.setattr(shell, "STANDARD_PATH", path)
-    options = {key: str(value).format(bin=spy.parent) for key, value in told.items()}
-    options |= {"environment": {"TOKEN": f"of-the-ce-{PASSWORD}"}}  # type: ignore[dict-item]
+    options: dict[str, Any] = {
+        key: str(value).format(bin=spy.parent) for key, value in told.items()
+    }
+    options |= {"environment": {"TOKEN": f"of-the-ce-{PASSWORD}"}}
     ce = CE(name="ce", backend=kind.split()[0], capacity=1, options=options)
-    means = Means(uow=sqlite_database.uow, home=tmp_path, now=wiring.datetime.now)
+    means = Means(uow=sqlite_database.uow, home=tmp_path, now=lambda: datetime.now(UTC))
     order = Order(
         stamp="0" * 32, vo="lhcb", script=f"#!/bin/sh\necho {PASSWORD}\n", arguments=(PASSWORD,)
     )

@@ -80,15 +80,15 @@ def run(
     """
     start = time.monotonic()
     process = _start(argv, env, umask)
-    talk = _Talk(process, input.encode(errors="surrogateescape"), limit)
     try:
+        talk = _Talk(process, input.encode(errors="surrogateescape"), limit)
         talk.to_the_end(start + timeout)
     except TimeoutError:
         raise Unavailable(
             argv[0], f"no answer within {timeout:g} s", end_of(talk.stderr(), 500)
         ) from None
     except _TooMuch:
-        raise Unreadable(talk.stdout()[:2000], argv[0], f"more than {limit} bytes") from None
+        raise Unreadable(talk.beginning(2000), argv[0], f"more than {limit} bytes") from None
     finally:
         _end(process)
     seconds = time.monotonic() - start
@@ -124,8 +124,10 @@ def shown(argv: Sequence[str]) -> str:
 def _start(
     argv: Sequence[str], env: Mapping[str, str] | None, umask: int
 ) -> "subprocess.Popen[bytes]":
+    # Made in two steps: a signal may end the second one when the program runs already.
+    process = subprocess.Popen.__new__(subprocess.Popen)
     try:
-        return subprocess.Popen(  # noqa: S603 - a list of words; no shell reads it
+        process.__init__(  # type: ignore[misc]
             list(argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -141,6 +143,11 @@ def _start(
         if isinstance(error, FileNotFoundError) and shutil.which(argv[0], path=path) is None:
             raise NotSetUp(_INSTALL, f"{argv[0]} is not installed on this host") from None
         raise NotAsked(argv[0], "it cannot be started", meaning) from None
+    except BaseException:
+        if getattr(process, "pid", None) and process.returncode is None:
+            _end(process)
+        raise
+    return process
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -183,6 +190,10 @@ class _Talk:
             self._selector.register(stream, selectors.EVENT_READ)
         os.set_blocking(self._stdin.fileno(), False)
         self._selector.register(self._stdin, selectors.EVENT_WRITE)
+
+    def beginning(self, length: int) -> str:
+        """Return the first characters of its standard output, however much there is."""
+        return self._written(0)[: 4 * length].decode(errors="replace")[:length]
 
     def stdout(self) -> str:
         """Return what it wrote to its standard output."""
@@ -252,4 +263,7 @@ class _Talk:
             raise _TooMuch
 
     def _text(self, number: int) -> str:
-        return bytes(list(self._heard.values())[number]).decode(errors="replace")
+        return self._written(number).decode(errors="replace")
+
+    def _written(self, number: int) -> bytearray:
+        return list(self._heard.values())[number]
