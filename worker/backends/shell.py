@@ -12,9 +12,10 @@ import selectors
 import shutil
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO
 
@@ -37,6 +38,7 @@ _REAP = 5.0
 """Seconds that a killed program gets to be gone."""
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 _OURS = ("PILOTAGE", "CELERY_", "_MP_FORK_")
 _INSTALL = "install it on every worker host, or say in the options of the CE where it is"
 
@@ -79,8 +81,10 @@ def run(
     writes too much. An exit code other than 0 is the caller's to judge.
     """
     start = time.monotonic()
-    process = _start(argv, env, umask)
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with _signals_wait():
+            process = _start(argv, env, umask)
         talk = _Talk(process, input.encode(errors="surrogateescape"), limit)
         talk.to_the_end(start + timeout)
     except TimeoutError:
@@ -90,7 +94,8 @@ def run(
     except _TooMuch:
         raise Unreadable(talk.beginning(2000), argv[0], f"more than {limit} bytes") from None
     finally:
-        _end(process)
+        if process is not None:
+            _end(process)
     seconds = time.monotonic() - start
     log.debug("%s: exit code %d after %.2f s", shown(argv), process.returncode, seconds)
     return Completed(
@@ -124,10 +129,8 @@ def shown(argv: Sequence[str]) -> str:
 def _start(
     argv: Sequence[str], env: Mapping[str, str] | None, umask: int
 ) -> "subprocess.Popen[bytes]":
-    # Made in two steps: a signal may end the second one when the program runs already.
-    process = subprocess.Popen.__new__(subprocess.Popen)
     try:
-        process.__init__(  # type: ignore[misc]
+        return subprocess.Popen(  # noqa: S603 - a list of words; no shell reads it
             list(argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -143,11 +146,24 @@ def _start(
         if isinstance(error, FileNotFoundError) and shutil.which(argv[0], path=path) is None:
             raise NotSetUp(_INSTALL, f"{argv[0]} is not installed on this host") from None
         raise NotAsked(argv[0], "it cannot be started", meaning) from None
-    except BaseException:
-        if getattr(process, "pid", None) and process.returncode is None:
-            _end(process)
-        raise
-    return process
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let what would end this call wait: a program that is begun meanwhile has no name yet."""
+    waiting: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in _ENDING}
+    is_main = threading.current_thread() is threading.main_thread()
+    ours = {n: one for n, one in handlers.items() if callable(one)} if is_main else {}
+    for number in ours:
+        signal.signal(number, lambda number, _: waiting.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+        for number in waiting:
+            signal.raise_signal(number)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
