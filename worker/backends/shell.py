@@ -156,14 +156,14 @@ def _signals_wait() -> Iterator[None]:
     is_main = threading.current_thread() is threading.main_thread()
     ours = {n: one for n, one in handlers.items() if callable(one)} if is_main else {}
     for number in ours:
-        signal.signal(number, lambda number, _: waiting.append(number))
+        signal.signal(number, lambda came, _: waiting.append(came))
     try:
         yield
     finally:
         for number, handler in ours.items():
             signal.signal(number, handler)
-        for number in waiting:
-            signal.raise_signal(number)
+        for came in waiting:
+            signal.raise_signal(came)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
