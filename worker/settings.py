@@ -117,6 +117,10 @@ class Settings(BaseModel):
     """Workers and schedulers log what is of this level or above. Without it, Celery's option
     --loglevel says it."""
 
+    log_size: int = Field(default=10_000_000, ge=1000, le=10**12)
+    """Bytes after which a log file is put aside and a new one begun; 4 older ones are kept. It is
+    for the files of `pilotage up` and of Celery's option --logfile."""
+
     log_statements: bool = False
     """Whether every statement to the database is logged, with its values; by commands too."""
 

@@ -28,6 +28,7 @@ from worker.domain.nearest import nearest
 from worker.domain.secrets import without_secrets
 from worker.policy.contract import Policy
 from worker.services import policies, private_files
+from worker.services.log_files import LogFile
 from worker.services.operate.database import require_current
 from worker.services.runtime import Nudge, Runtime, no_nudge
 from worker.settings import Settings, load
@@ -258,11 +259,15 @@ class _WithoutSecrets(logging.Formatter):
         return without_secrets(super().format(record))
 
 
-def set_up_logging(level: int | str = logging.INFO) -> None:
-    """Log to standard error, one line an event, at this level if the settings name none."""
+def set_up_logging(level: int | str = logging.INFO, file: str | None = None) -> None:
+    """Log to standard error or a file, one line an event, at this level if the settings name none.
+
+    A file that has become long is put aside, and the oldest of those is removed.
+    """
     chosen = settings().log_level
     level = level if chosen is None else chosen.upper()
-    handler = logging.StreamHandler()
+    size = settings().log_size
+    handler = LogFile(Path(file), size) if file else logging.StreamHandler()
     handler.setFormatter(_WithoutSecrets("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("alembic", "celery.worker.strategy", "celery.app.trace", "httpx"):

@@ -19,9 +19,11 @@ from worker.db import pilot_reads
 from worker.db.database import Database
 from worker.db.pages import PageRequest
 from worker.domain.pilot import Status
+from worker.embedded.children import COMMANDS
 from worker.services.tasks import ticks
 
 STEP = re.compile(r"pilot (\d+) (\S+): (\S+) → (\S+)")
+ENDS_OF_LOGS = (".1", ".2", ".3", ".4")
 IN_THE_PICTURE = ("reliable", "flaky", "here", "submitted", "running", "█", "▒")
 SEEN = {Status.SUBMITTED, Status.RUNNING, Status.DONE, Status.FAILED}
 
@@ -70,6 +72,12 @@ def child(processes: Processes, word: str) -> int | None:
         pid for pid, words in processes.left().items() if f"celery -A pilotage {word}" in words
     ]
     return min(found, default=None)
+
+
+def writes_to(processes: Processes, word: str, file: Path) -> bool:
+    """Return whether the standard output of a child is this file."""
+    pid = child(processes, f"worker --loglevel INFO --without-gossip --without-mingle {word}")
+    return pid is not None and Path(f"/proc/{pid}/fd/1").samefile(file)
 
 
 def is_another(processes: Processes, word: str, than: int) -> Callable[[], bool]:
@@ -174,6 +182,33 @@ def test_children_do_not_outlive_their_parent_and_a_restart_goes_on(
     assert stopped.startswith("stopped; ")
     assert set(stamps) <= set(state.stamps())
     assert len(state.stamps()) == len(set(state.stamps()))
+
+
+def test_the_logs_of_all_children_stay_small_and_have_their_last_lines(
+    processes: Processes, tmp_path: Path
+) -> None:
+    home, size = tmp_path / "home 100%", 1000
+    settings = settings_of({"home": str(home), "log_size": str(size)})
+    running = processes.start("up", [*PILOTAGE, "up", "--demo"], settings)
+    logs = home / "demo" / "log"
+    # Each child writes on; what it wrote first is put aside, and then removed.
+    until((logs / "plan.log.4").exists, "old logs", progress=processes.progress)
+    until((logs / "call.log.2").exists, "old logs", progress=processes.progress)
+    until(lambda: writes_to(processes, "-Q call", logs / "call.log"))
+    running.kill()
+    ended(running)
+    until(lambda: child(processes, "") is None)
+
+    names = {log.name for log in logs.iterdir()}
+    assert names <= {f"{one}.log{end}" for one in COMMANDS for end in ("", *ENDS_OF_LOGS)}
+    for log in logs.iterdir():
+        assert log.stat().st_mode & 0o777 == 0o600
+        # The banner of a worker, or the last line, may be above it.
+        assert log.stat().st_size < size + 3000
+        assert "BrokenPipe" not in log.read_text()
+    for name in ("plan", "call"):
+        last = "".join((logs / f"{name}.log{end}").read_text() for end in (".1", ""))
+        assert "Warm shutdown" in last, "who is told to end by the kernel says so"
 
 
 def test_a_folder_that_cannot_be_made_or_written_is_told_in_one_line(

@@ -8,10 +8,17 @@ from typing import Any
 import pytest
 
 from worker.backends.contract import Means
-from worker.backends.identities import Identities, Identity, Shares, identities
+from worker.backends.identities import Identities, Identity, Shares, gravest, identities
 from worker.domain.ce_answers import Job, Order
 from worker.domain.credential import CredentialKind
-from worker.domain.errors import CredentialProblem, Refused, Unavailable
+from worker.domain.errors import (
+    BackendError,
+    CredentialProblem,
+    NotAsked,
+    Refused,
+    Unavailable,
+    Unreadable,
+)
 from worker.domain.pilot import Cause
 
 KEY = CredentialKind.KEY
@@ -110,3 +117,30 @@ def test_where_nobody_is_answered_the_trouble_of_the_ce_says_more() -> None:
 def test_where_no_vo_has_a_credential_that_is_the_problem() -> None:
     with pytest.raises(CredentialProblem, match="no VO has a key"):
         identities(means({}), KEY).ask(lambda identity: 1).or_raise()
+
+
+@pytest.mark.parametrize(
+    ("met", "counts"),
+    [
+        ([NotAsked("x"), Unavailable("x")], Unavailable),
+        ([Refused(Cause.QUOTA), Unavailable("x")], Unavailable),
+        ([CredentialProblem("x"), Refused(Cause.QUOTA), Unreadable("?")], Unreadable),
+        ([CredentialProblem("x"), NotAsked("x")], NotAsked),
+        ([CredentialProblem("x"), Refused(Cause.QUOTA)], Refused),
+    ],
+)
+def test_what_leaves_it_open_whether_something_was_sent_counts_for_all(
+    met: list[BackendError], counts: type[BackendError]
+) -> None:
+    for errors in (met, met[::-1]):
+        assert type(gravest(errors)) is counts
+
+
+def test_who_was_not_asked_for_one_vo_did_not_get_its_orders() -> None:
+    def work(identity: Identity) -> None:
+        if identity.path == TWO:
+            raise NotAsked("it is not installed")
+
+    answers = identities(means({"a": ONE, "b": TWO}), KEY).ask(work)
+    [receipt] = answers.refusals(map(order, "ab"))
+    assert (receipt.stamp, receipt.refused, receipt.not_sent) == ("of b", None, True)

@@ -11,7 +11,7 @@ import pytest
 from tests.patience import PATIENCE, until
 from worker.backends.local.keeper.process import children_of, start_ticks
 from worker.backends.shell import Secret, run, shown
-from worker.domain.errors import Unavailable, Unreadable
+from worker.domain.errors import NotAsked, NotSetUp, Unavailable, Unreadable
 
 
 def sh(script: str) -> list[str]:
@@ -55,10 +55,26 @@ def test_broken_characters_are_replaced() -> None:
     )
 
 
-@pytest.mark.parametrize("program", ["/no/such/program", "/", "/etc/passwd", "a\0b"])
-def test_what_cannot_be_started_is_unavailable(program: str) -> None:
-    with pytest.raises(Unavailable, match="cannot be started"):
+@pytest.mark.parametrize("program", ["/", "/etc/passwd", "a\0b"])
+def test_what_cannot_be_started_was_not_asked(program: str) -> None:
+    with pytest.raises(NotAsked, match="cannot be started"):
         run([program], timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("program", ["/no/such/program", "no-such-program"])
+def test_a_program_that_is_missing_is_called_by_its_name(program: str) -> None:
+    with pytest.raises(NotSetUp, match=f"{program} is not installed on this host"):
+        run([program], timeout=PATIENCE)
+
+
+def test_a_script_whose_interpreter_is_missing_is_there_and_cannot_be_started(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "condor_submit"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o700)
+    with pytest.raises(NotAsked, match="it cannot be started"):
+        run([str(script)], timeout=PATIENCE)
 
 
 def test_the_time_limit_ends_the_whole_group(tmp_path: Path) -> None:

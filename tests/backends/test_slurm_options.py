@@ -151,3 +151,25 @@ def test_what_can_be_meant_is_taken(given: dict[str, Any]) -> None:
 def test_a_time_limit_is_written_in_minutes_and_seconds() -> None:
     assert "--time=0:01" in words(SlurmOptions(walltime=0.2))
     assert "--time=1440:00" in words(SlurmOptions(walltime=86400))
+
+
+NOT_FOR_THE_OPERATOR = ("uid", "gid", "wrap", "jobid", "clusters", "cluster-constraint", "export")
+"""Options of sbatch by which a job would be somebody else's, somewhere else, or something else."""
+
+
+def beginnings(name: str) -> list[str]:
+    return [name[:length] for length in range(1, len(name) + 1)]
+
+
+@pytest.mark.parametrize("name", NOT_FOR_THE_OPERATOR)
+def test_l9_no_argument_says_as_whom_or_where_a_job_runs(name: str) -> None:
+    for word in beginnings(name):
+        for written in (f"--{word}", f"--{word}=0"):
+            with pytest.raises(Invalid, match="is not for you to say") as refused:
+                registry.check_options(registry.discover(), "slurm", {"arguments": [written]})
+            assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("word", ["--gres=gpu:1", "--uses", "--exclusive", "--nodelist=n1"])
+def test_an_argument_that_only_looks_like_one_of_them_is_taken(word: str) -> None:
+    registry.check_options(registry.discover(), "slurm", {"arguments": [word]})

@@ -388,7 +388,7 @@ def test_a_command_that_hangs_is_ended(world: World, monkeypatch: pytest.MonkeyP
 
 def test_a_command_that_is_not_there_is_named(world: World) -> None:
     known(world, world.home / "x", renew=("/no/such",))
-    assert "/no/such: it cannot be started" in run(world).lines[0]
+    assert "/no/such is not installed on this host" in run(world).lines[0]
 
 
 def test_a_command_sees_nothing_that_is_ours_and_writes_for_us_alone(

@@ -3,8 +3,8 @@
 
 A driver speaks to one CE. It handles sets; it keeps nothing between calls that it could not find
 again; it is never called while a unit of work is open. Nothing but `BackendError` comes out of it:
-`Unavailable`, `Refused`, `Unreadable`, `CredentialProblem`. An answer that leaves a pilot out says
-nothing about it.
+`Unavailable`, `NotAsked` among them, `Refused`, `Unreadable`, `CredentialProblem`. An answer that
+leaves a pilot out says nothing about it.
 
 The stamp goes into the CE's own job name, so that `find` can recognise a pilot whose receipt was
 never recorded. A CE is not asked to run the same stamp twice.
@@ -16,8 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from pydantic import Field
-
+from worker.backends.option_types import Delay, Rate, SomeDelay
 from worker.db.chains import Chain
 from worker.db.uow import UnitOfWork
 from worker.domain.ce import CE
@@ -46,19 +45,19 @@ __all__ = [
 class Options(Table):
     """The options of a CE. An unknown key is an error."""
 
-    visibility_delay: float = Field(default=0, ge=0)
+    visibility_delay: Delay = 0
     """Seconds until a job that the CE accepted is sure to be in its listing."""
 
-    check_soonest: float = Field(default=15, gt=0)
+    check_soonest: SomeDelay = 15
     """Seconds after a change until a pilot is asked after again, at the soonest."""
 
-    check_latest: float = Field(default=300, gt=0)
+    check_latest: SomeDelay = 300
     """Seconds until a pilot is asked after again, at the latest."""
 
-    submissions_per_minute: float | None = Field(default=None, gt=0)
+    submissions_per_minute: Rate | None = None
     """Pilots sent to the CE a minute, by the tasks that run by themselves."""
 
-    calls_per_minute: float | None = Field(default=None, gt=0)
+    calls_per_minute: Rate | None = None
     """Calls to the CE a minute, by the tasks that run by themselves."""
 
     @property
@@ -81,8 +80,8 @@ class Driver(Protocol):
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Send pilots in as few calls as the CE has; a receipt for each that was answered.
 
-        `Refused` and `CredentialProblem` say that nothing at all was sent; where that is not
-        certain, answer with the receipts there are, or raise `Unavailable`.
+        `Refused`, `CredentialProblem` and `NotAsked` say that nothing at all was sent; where that
+        is not certain, answer with the receipts there are, or raise `Unavailable`.
         """
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:

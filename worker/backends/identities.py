@@ -14,7 +14,14 @@ from typing import Generic, TypeVar
 from worker.backends.contract import Means
 from worker.domain.ce_answers import Job, Order, Receipt
 from worker.domain.credential import CredentialKind
-from worker.domain.errors import BackendError, CredentialProblem, Refused
+from worker.domain.errors import (
+    BackendError,
+    CredentialProblem,
+    NotAsked,
+    Refused,
+    Unavailable,
+    Unreadable,
+)
 from worker.domain.pilot import Cause
 
 Item = TypeVar("Item", Order, Job)
@@ -68,10 +75,8 @@ class Answers(Generic[Answer]):
 
     def or_raise(self) -> list[Answer]:
         """Return the answers; if there are none at all, raise what stood in the way."""
-        errors = list(self.problems.values())
-        if errors and not self.by_identity:
-            # What is wrong with the CE says more than what is wrong with one credential.
-            raise next((e for e in errors if not isinstance(e, CredentialProblem)), errors[0])
+        if self.problems and not self.by_identity:
+            raise gravest(self.problems.values())
         return list(self.by_identity.values())
 
     def vos(self) -> frozenset[str] | None:
@@ -81,12 +86,14 @@ class Answers(Generic[Answer]):
         return frozenset(vo for identity in self.by_identity for vo in identity.vos or ())
 
     def refusals(self, orders: Iterable[Order]) -> list[Receipt]:
-        """Refuse the orders of VOs for which surely nothing was sent: who is not let in, say."""
+        """Answer the orders of VOs for which surely nothing was sent: who is not let in, say."""
         receipts: list[Receipt] = []
         for order in orders:
             problem = self.problems.get(order.vo)
             if isinstance(problem, CredentialProblem | Refused):
                 receipts += refused_by([order.stamp], problem)
+            elif isinstance(problem, NotAsked):
+                receipts += not_sent([order.stamp], problem)
         return receipts
 
 
@@ -104,6 +111,33 @@ def refused_by(stamps: Iterable[str], error: CredentialProblem | Refused) -> lis
 def refused(stamps: Iterable[str], cause: Cause, reason: str) -> list[Receipt]:
     """Return receipts that say that these orders were not taken."""
     return [Receipt(stamp=stamp, refused=cause, raw=reason, reason=reason) for stamp in stamps]
+
+
+def not_sent(stamps: Iterable[str], problem: NotAsked) -> list[Receipt]:
+    """Say that the CE was not asked to take these orders."""
+    return [Receipt(stamp=stamp, not_sent=True, reason=str(problem)) for stamp in stamps]
+
+
+def gravest(errors: Iterable[BackendError]) -> BackendError:
+    """Return the error that counts for all: if one leaves it open what was sent, that one.
+
+    What is wrong with the CE says more than what is wrong with one credential.
+    """
+    order = (CredentialProblem, Refused, NotAsked, BackendError)
+    return max(errors, key=lambda error: [isinstance(error, kind) for kind in order].index(True))
+
+
+@contextmanager
+def nothing_sent_yet(ce: str) -> Iterator[None]:
+    """Say of whatever stands in the way that nothing was sent."""
+    try:
+        yield
+    except NotAsked:
+        raise
+    except (Unavailable, Unreadable) as error:
+        raise NotAsked(*error.details) from error
+    except OSError as error:
+        raise NotAsked(ce, str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Types of options that several back-ends have.
 
 What a pilot is told ends up in a script, on a command line or in an environment; what cannot
-stand there is refused before it is stored.
+stand there is refused before it is stored. Every number has a lowest and a highest value: one that
+nobody can mean would fail later, in the middle of a call.
 """
 
 import re
@@ -11,13 +12,16 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from worker.domain.checks import LARGEST
+
 SLEEPER = (
     'echo "pilot $PILOTAGE_STAMP of $PILOTAGE_VO"; '
     "exec sleep $((5 + $(od -An -N2 -tu2 /dev/urandom) % 16))"
 )
 """What a pilot runs where nothing else is said: it lives 5 to 20 seconds and harms nobody."""
 
-TEN_YEARS = 10 * 365 * 86400
+DAY = 86400
+TEN_YEARS = 10 * 365 * DAY
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -74,6 +78,14 @@ Environment = Annotated[dict[str, str], AfterValidator(_check_environment)]
 Absolute = Annotated[Path, AfterValidator(_check_absolute)]
 Seconds = Annotated[float, Field(ge=0, le=TEN_YEARS)]
 SomeSeconds = Annotated[float, Field(gt=0, le=TEN_YEARS)]
+WholeSeconds = Annotated[int, Field(gt=0, le=TEN_YEARS)]
+Delay = Annotated[float, Field(ge=0, le=DAY)]
+SomeDelay = Annotated[float, Field(gt=0, le=DAY)]
+CallTime = Annotated[float, Field(gt=0, le=3600)]
+Rate = Annotated[float, Field(gt=0, le=1_000_000)]
+Cores = Annotated[int, Field(ge=1, le=100_000)]
+MiB = Annotated[int, Field(ge=1, le=2**40)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
 def argv(command: str | Sequence[str]) -> list[str]:

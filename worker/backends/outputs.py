@@ -1,12 +1,16 @@
 """Files of a pilot: what it wrote, without the middle of it if it is long.
 
 A pilot may have replaced a file by something else. What lies in its place is not waited for, as a
-FIFO would be, and not followed.
+FIFO would be, and not followed. The folder that a file lies in is one of a pilot, too: a symbolic
+link in its place is not followed either.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from errno import EACCES, ELOOP, ENXIO, EPERM
 from pathlib import Path
+from re import Pattern
 from stat import S_ISREG
 
 from worker.domain.ce_answers import Output
@@ -19,6 +23,8 @@ SHOWN = 64 * 1024
 ODD = frozenset({ELOOP, EACCES, EPERM, ENXIO})
 """What is said of a symbolic link or a loop, of a file that may not be read, and of a socket."""
 
+_PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 
 def open_plain(path: Path) -> int | None:
     """Open a regular file to read it; `None` if something else is in its place.
@@ -26,7 +32,8 @@ def open_plain(path: Path) -> int | None:
     A `FileNotFoundError` or `NotADirectoryError` says that nothing is there.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with _opened_folder(path.parent) as folder:
+            descriptor = os.open(path.name, os.O_RDONLY | _PLAIN, dir_fd=folder)
     except OSError as error:
         if error.errno in ODD:
             return None
@@ -35,6 +42,32 @@ def open_plain(path: Path) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
+
+
+def make_plain(path: Path) -> None:
+    """Make an empty file that only its owner may read, unless something is in its place."""
+    how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN
+    with _opened_folder(path.parent) as folder, suppress(FileExistsError):
+        os.close(os.open(path.name, how, 0o600, dir_fd=folder))
+
+
+def remove_folder(path: Path, ours: Pattern[str]) -> None:
+    """Remove the files of a folder that have names of ours, and the folder if it has no other."""
+    with _opened_folder(path, os.O_RDONLY) as folder:
+        for name in os.listdir(folder):  # noqa: PTH208 - of the folder that is open
+            if ours.fullmatch(name):
+                with suppress(OSError):
+                    os.unlink(name, dir_fd=folder)
+    path.rmdir()
+
+
+@contextmanager
+def _opened_folder(path: Path, how: int = os.O_PATH) -> Iterator[int]:
+    folder = os.open(path, how | os.O_DIRECTORY | _PLAIN)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def read(path: Path, shown: int = SHOWN) -> Output:

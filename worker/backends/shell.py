@@ -9,15 +9,17 @@ import logging
 import os
 import pwd
 import selectors
+import shutil
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO
 
-from worker.domain.errors import Unavailable, Unreadable
+from worker.domain.errors import NotAsked, NotSetUp, Unavailable, Unreadable
 from worker.domain.secrets import end_of
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,11 @@ _NAP = 0.00005
 far away."""
 _REAP = 5.0
 """Seconds that a killed program gets to be gone."""
+
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+_OURS = ("PILOTAGE", "CELERY_", "_MP_FORK_")
+_INSTALL = "install it on every worker host, or say in the options of the CE where it is"
 
 
 class Secret(str):
@@ -70,22 +77,25 @@ def run(
 ) -> Completed:
     """Run a program to its end; nothing of it outlives this call.
 
-    `Unavailable` if it cannot be started or takes too long, `Unreadable` if it writes too much.
-    An exit code other than 0 is the caller's to judge.
+    `NotAsked` if it cannot be started, `Unavailable` if it takes too long, `Unreadable` if it
+    writes too much. An exit code other than 0 is the caller's to judge.
     """
     start = time.monotonic()
-    process = _start(argv, env, umask)
-    talk = _Talk(process, input.encode(errors="surrogateescape"), limit)
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with _signals_wait():
+            process = _start(argv, env, umask)
+        talk = _Talk(process, input.encode(errors="surrogateescape"), limit)
         talk.to_the_end(start + timeout)
     except TimeoutError:
         raise Unavailable(
             argv[0], f"no answer within {timeout:g} s", end_of(talk.stderr(), 500)
         ) from None
     except _TooMuch:
-        raise Unreadable(talk.stdout()[:2000], argv[0], f"more than {limit} bytes") from None
+        raise Unreadable(talk.beginning(2000), argv[0], f"more than {limit} bytes") from None
     finally:
-        _end(process)
+        if process is not None:
+            _end(process)
     seconds = time.monotonic() - start
     log.debug("%s: exit code %d after %.2f s", shown(argv), process.returncode, seconds)
     return Completed(
@@ -107,8 +117,8 @@ def clean_environment() -> dict[str, str]:
 
 
 def without_our_settings() -> dict[str, str]:
-    """Return our environment without our settings: a database URL in it holds a password."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("PILOTAGE_")}
+    """Return our environment without our settings and Celery's: a URL in it holds a password."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
 
 
 def shown(argv: Sequence[str]) -> str:
@@ -132,7 +142,28 @@ def _start(
     except (OSError, ValueError) as error:
         # The error of the system may quote the words; its plain meaning does not.
         meaning = error.strerror if isinstance(error, OSError) else "a word holds a zero byte"
-        raise Unavailable(argv[0], "it cannot be started", meaning) from None
+        path = (os.environ if env is None else env).get("PATH")
+        if isinstance(error, FileNotFoundError) and shutil.which(argv[0], path=path) is None:
+            raise NotSetUp(_INSTALL, f"{argv[0]} is not installed on this host") from None
+        raise NotAsked(argv[0], "it cannot be started", meaning) from None
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let what would end this call wait: a program that is begun meanwhile has no name yet."""
+    waiting: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in _ENDING}
+    is_main = threading.current_thread() is threading.main_thread()
+    ours = {n: one for n, one in handlers.items() if callable(one)} if is_main else {}
+    for number in ours:
+        signal.signal(number, lambda came, _: waiting.append(came))
+    try:
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+        for came in waiting:
+            signal.raise_signal(came)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -175,6 +206,10 @@ class _Talk:
             self._selector.register(stream, selectors.EVENT_READ)
         os.set_blocking(self._stdin.fileno(), False)
         self._selector.register(self._stdin, selectors.EVENT_WRITE)
+
+    def beginning(self, length: int) -> str:
+        """Return the first characters of its standard output, however much there is."""
+        return self._written(0)[: 4 * length].decode(errors="replace")[:length]
 
     def stdout(self) -> str:
         """Return what it wrote to its standard output."""
@@ -244,4 +279,7 @@ class _Talk:
             raise _TooMuch
 
     def _text(self, number: int) -> str:
-        return bytes(list(self._outputs.values())[number]).decode(errors="replace")
+        return self._written(number).decode(errors="replace")
+
+    def _written(self, number: int) -> bytearray:
+        return list(self._outputs.values())[number]

@@ -47,7 +47,7 @@ def up(duration: str | None, demo: bool) -> None:
         screen = Screen(console) if console.is_terminal else Lines(begin)
         # Whoever asks to stop once more, while all is being stopped, is not to leave half of it.
         with _stopped_by_signals() as stopped:
-            with Children(home / "log") as children:
+            with Children(home / "log", wiring.settings().log_size) as children:
                 with screen:
                     _watch(children, screen, stopped, seconds)
                 show.say(f"stopping; this takes {LONGEST:.0f} s at the most")

@@ -91,6 +91,7 @@ _UNLEARNED = (
         *(pilots.c[name] for name in ("status", "started_at", "ended_at", "checked_at")),
         transitions.c.id,
         ces.c.name.label("ce"),
+        transitions.c.raw,
     )
     .join_from(_CONCERNED, transitions, transitions.c.pilot_id == _CONCERNED.c.pilot_id)
     .join(pilots, pilots.c.id == transitions.c.pilot_id)

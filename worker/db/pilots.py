@@ -38,6 +38,7 @@ from worker.domain.pilot import (
     AT_CE,
     GROUP_LENGTH,
     GROUP_SIZE,
+    NOT_SENT,
     Cause,
     Check,
     Grant,
@@ -136,11 +137,17 @@ def receipt_move(
     raw: str | None = None,
     reason: str | None = None,
     next_check_at: datetime | None = None,
+    *,
+    not_sent: bool = False,
 ) -> Move:
     """Return the move that a CE's receipt means for a claimed pilot.
 
-    A pilot with a handle is submitted; one that was refused has failed with the cause.
+    A pilot with a handle is submitted; one that was refused has failed with the cause; one that was
+    not sent is lost, for its CE surely has not got it.
     """
+    if not_sent:
+        to, raw = Status.LOST, NOT_SENT
+        return Move(pilot_id=pilot_id, was=Status.SUBMITTING, to=to, raw=raw, reason=reason)
     return Move(
         pilot_id=pilot_id,
         was=Status.SUBMITTING,

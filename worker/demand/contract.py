@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
+from worker.backends.option_types import Count, Seconds
 from worker.domain.validation import Table
 from worker.domain.words import Described
 
@@ -29,13 +30,13 @@ class SourceOptions(Table):
     timeout: float = Field(default=10, gt=0, le=60)
     """Seconds that an answer may take."""
 
-    keep: float = Field(default=600, ge=0)
+    keep: Seconds = 600
     """Seconds for which the last answer counts while there is no newer one."""
 
     unknown: Unknown = Unknown.HOLD
     """What is done after that: hold, trickle or fill."""
 
-    trickle: int = Field(default=1, ge=0)
+    trickle: Count = 1
     """Pilots that are kept waiting by the rule trickle."""
 
     def objection(self) -> str | None:

@@ -99,6 +99,7 @@ def receipt(answer: Receipt) -> Receipt:
     return answer._replace(
         handle=handle if is_handle(handle) else None,
         refused=refused if isinstance(refused, Cause) else None,
+        not_sent=answer.not_sent is True and handle is None and refused is None,
         raw=words(answer.raw, LONGEST_WORD),
         reason=words(answer.reason, LONGEST_REASON),
     )

@@ -26,13 +26,17 @@ class Order(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """The CE's answer to one order: its own id for the job, or why it refused."""
+    """The CE's answer to one order: its own id for the job, or why it refused.
+
+    `not_sent`: the CE was not asked, and surely has not got it.
+    """
 
     stamp: str
     handle: str | None = None
     refused: Cause | None = None
     raw: str | None = None
     reason: str | None = None
+    not_sent: bool = False
 
 
 class Job(NamedTuple):

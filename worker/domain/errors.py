@@ -30,7 +30,8 @@
     │   └── NotAllMigrated            see each back-end's line
     ├── BackendError                  all that may come out of a back-end
     │   ├── Unavailable               try later
-    │   │   └── NotSetUp              see its advice
+    │   │   └── NotAsked              the same; surely nothing was sent
+    │   │       └── NotSetUp          see its advice
     │   ├── Refused                   give up, with a cause
     │   ├── Unreadable                the raw text is kept
     │   └── CredentialProblem         renew the credential; no fault of the CE
@@ -188,7 +189,11 @@ class Unavailable(BackendError):
     """The CE cannot be reached just now."""
 
 
-class NotSetUp(Unavailable):
+class NotAsked(Unavailable):
+    """The CE was not asked."""
+
+
+class NotSetUp(NotAsked):
     """The programs that speak to the CE cannot be used as they are set up here."""
 
     def __init__(self, advice: str, *details: object) -> None:

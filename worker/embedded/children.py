@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import IO
 
 from worker.domain.errors import AlreadyUp
-from worker.services import private_files
+from worker.services import log_files, private_files
 
 CELERY = (sys.executable, "-P", "-m", "pilotage.celery", "-A", "pilotage")
 """Celery's command. Nothing in the working directory is taken for a part of it."""
@@ -41,8 +41,9 @@ PR_SET_PDEATHSIG = 1
 class Children:
     """Starts the children, keeps them alive, and stops them."""
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, log_size: int) -> None:
         self._logs = logs
+        self._log_size = log_size
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._started: dict[str, float] = {}
         self._ends: dict[str, list[float]] = {name: [] for name in COMMANDS}
@@ -79,9 +80,14 @@ class Children:
         return events
 
     def _start(self, name: str) -> None:
-        with private_files.open_file(self._log(name), "ab") as log:
+        path = self._log(name)
+        # What ends again and again before it logs anything has nobody else to do it.
+        log_files.begin_anew(path, self._log_size)
+        # Celery puts names in the place of signs like %h, in a worker's file.
+        written = str(path) if name == "beat" else str(path).replace("%", "%%")
+        with private_files.open_file(path, "ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own program
-                [*CELERY, *COMMANDS[name]],
+                [*CELERY, *COMMANDS[name], "--logfile", written],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -12,7 +12,7 @@ from typing import Any
 from billiard import pool
 from celery import Celery, current_task
 from celery.exceptions import Reject
-from celery.signals import celeryd_after_setup, setup_logging, worker_init
+from celery.signals import celeryd_after_setup, heartbeat_sent, setup_logging, worker_init
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel
 from redis import RedisError
@@ -21,6 +21,7 @@ from worker import wiring
 from worker.domain.errors import PilotageError
 from worker.domain.texts import one_line
 from worker.messaging.consumer import UNTIL, survive_garbage
+from worker.services.log_files import LogFile
 from worker.services.operate import call_timeouts
 from worker.services.operate.database import require_current
 from worker.services.tasks import catalogue, execute
@@ -139,8 +140,8 @@ def _warn_of_long_calls(**_: object) -> None:
 
 
 @setup_logging.connect
-def _log(loglevel: int | str = logging.INFO, **_: object) -> None:
-    wiring.set_up_logging(loglevel)
+def _log(loglevel: int | str = logging.INFO, logfile: str | None = None, **_: object) -> None:
+    wiring.set_up_logging(loglevel, logfile)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_name_the_execution)
         handler.addFilter(_shorten_errors_of_the_broker)
@@ -156,6 +157,14 @@ def _shorten_errors_of_the_broker(record: logging.LogRecord) -> bool:
         record.msg, record.args = f"{record.getMessage()}: {one_line(str(error), 200)}", None
         record.exc_info = record.exc_text = None
     return True
+
+
+@heartbeat_sent.connect
+def _follow_the_log(**_: object) -> None:
+    """Let the parent of a pool, which logs rarely, write its last words where they are read."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LogFile):
+            handler.follow()
 
 
 def _name_the_execution(record: logging.LogRecord) -> bool:

@@ -7,7 +7,7 @@ the time limit) shows only that a pilot runs no longer.
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from worker.domain.pilot import CE_FAULTS, Cause, Status
+from worker.domain.pilot import CE_FAULTS, NOT_SENT, Cause, Status
 from worker.domain.words import Described
 from worker.policy.failures import FAST
 from worker.policy.polling import next_check
@@ -56,6 +56,7 @@ class PilotOutcome(NamedTuple):
     id: int = 0
     """The key of the transition, where it is stored."""
     ce: str = ""
+    raw: str | None = None
 
 
 def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Event, ...] | None:
@@ -64,6 +65,8 @@ def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Eve
     The start of a pilot is known to be good when it was seen running after `survival`, or when it
     has ended well; until then its transition to running stays unlearned.
     """
+    if outcome.became is Status.LOST and outcome.raw == NOT_SENT:
+        return ()  # its CE was not asked
     if outcome.became is Status.RUNNING:
         return _began(outcome, survival)
     if outcome.became is Status.SUBMITTED:

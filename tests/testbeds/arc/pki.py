@@ -98,12 +98,27 @@ class Authority:
         write_secret(folder / "host.key", _pem(host.key))
         return made
 
-    def _trust(self) -> None:
+    def revoke(self, *certificates: x509.Certificate, lasts: timedelta = DAY) -> None:
+        """Lay a list of revoked certificates beside the certificate of this authority."""
+        now = datetime.now(UTC)
+        made = x509.CertificateRevocationListBuilder(
+            self._ca.certificate.subject, now - 2 * DAY, now + lasts
+        )
+        for one in certificates:
+            revoked = x509.RevokedCertificateBuilder(one.serial_number, now - DAY).build()
+            made = made.add_revoked_certificate(revoked)
+        text = made.sign(self._ca.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+        for name in self._hashed_names():
+            (self.certificates / f"{name}.r0").write_bytes(text)
+
+    def _hashed_names(self) -> list[str]:
         hashed = ["openssl", "x509", "-noout", "-subject_hash", "-subject_hash_old"]
-        names = subprocess.run(
+        return subprocess.run(
             [*hashed, "-in", str(self.bundle)], check=True, capture_output=True, text=True
         ).stdout.split()
-        for name in names:
+
+    def _trust(self) -> None:
+        for name in self._hashed_names():
             (self.certificates / f"{name}.0").write_bytes(self._ca.pem())
             # ARC believes no authority without one.
             (self.certificates / f"{name}.signing_policy").write_text(

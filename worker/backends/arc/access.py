@@ -64,7 +64,7 @@ def open_access(ce: str, options: ArcOptions, identity: Identity) -> Access:
     """Read a credential, and make of it what a CE is shown."""
     vos, path = identity.vos or (), identity.path
     assert path is not None
-    context = _context(ce, options.ca)
+    context = _context(ce, options)
     if options.authentication is ArcAuthentication.TOKEN:
         token = _read_token(ce, vos, path)
         return Access(
@@ -124,8 +124,11 @@ def _read_token(ce: str, vos: tuple[str, ...], path: Path) -> str:
     return token
 
 
-def _context(ce: str, ca: Path | None) -> ssl.SSLContext:
+def _context(ce: str, options: ArcOptions) -> ssl.SSLContext:
+    ca, check_revocation = options.ca, options.check_revocation
     try:
+        if check_revocation is None:
+            check_revocation = ca is not None and any(ca.glob("*.r[0-9]"))
         context = ssl.create_default_context(
             cafile=ca if ca and not ca.is_dir() else None,
             capath=ca if ca and ca.is_dir() else None,
@@ -134,6 +137,9 @@ def _context(ce: str, ca: Path | None) -> ssl.SSLContext:
         raise Unavailable(ce, f"the authorities in {ca} cannot be read", error.strerror) from None
     # Newer Pythons are stricter than the authorities of the grid.
     context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    if check_revocation:
+        # Of the certificate of the CE alone; few authorities of authorities have lists.
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     return context
 
 

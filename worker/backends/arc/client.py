@@ -18,7 +18,7 @@ import httpx
 
 from worker.backends import json_text
 from worker.backends.arc.access import Access
-from worker.domain.errors import BackendError, CredentialProblem, Unavailable, Unreadable
+from worker.domain.errors import BackendError, CredentialProblem, NotAsked, Unavailable, Unreadable
 from worker.domain.texts import legible
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,16 @@ _REFUSED_CERTIFICATE = re.compile(
     r"|ALERT_DECRYPT_ERROR|ALERT_HANDSHAKE_FAILURE",
     re.IGNORECASE,
 )
+_NO_AUTHORITY = "its certificate is of no authority that is trusted here"
+_DISTRUST = {
+    3: "its authority has no list of revoked certificates in the folder ca: fetch it, or set the"
+    " option check_revocation to false",
+    12: "the list of revoked certificates of its authority is out of date: fetch it anew",
+    23: "its certificate was revoked by its authority",
+}
+"""What OpenSSL's numbers for a certificate that it does not believe mean."""
+_NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL)
+"""What is raised before a request is sent."""
 _NOT_MAPPED = "assigned configuration"
 
 
@@ -172,8 +182,12 @@ class Rest:
         return {str(one["id"]): one for one in listed if isinstance(one, dict) and "id" in one}
 
     async def _read(self, response: httpx.Response) -> bytes:
+        # A small answer may be packed from a very large one, and the library unpacks all of it.
+        packed = response.headers.get("content-encoding", "identity")
+        if packed != "identity":
+            raise Unreadable("", self.ce, f"its answer is packed: {legible(packed)[:40]}")
         body = bytearray()
-        async for piece in response.aiter_bytes():
+        async for piece in response.aiter_raw():
             body += piece
             if len(body) > LIMIT:
                 start = legible(body[:_SHOWN].decode(errors="replace"))
@@ -184,8 +198,9 @@ class Rest:
         if _REFUSED_CERTIFICATE.search(_tls(error)):
             return CredentialProblem(self.ce, f"it does not let in {self.access}", _tls(error))
         if "CERTIFICATE_VERIFY_FAILED" in _tls(error):
-            return Unavailable(self.ce, "its certificate is of no authority that is trusted here")
-        return Unavailable(self.ce, _tls(error) or _meaning(error))
+            return NotAsked(self.ce, _DISTRUST.get(_verdict(error), _NO_AUTHORITY))
+        kind = NotAsked if isinstance(error, _NOT_CONNECTED) else Unavailable
+        return kind(self.ce, _tls(error) or _meaning(error))
 
 
 @asynccontextmanager
@@ -195,7 +210,11 @@ async def connected(
     """Be connected to a CE as one identity, for as long as the block."""
     client = httpx.AsyncClient(
         verify=access.context,
-        headers={"Accept": "application/json", **access.headers},
+        headers={
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            **access.headers,
+        },
         timeout=timeout,
         # Neither variables of the environment nor the CE lead a credential elsewhere.
         trust_env=False,
@@ -228,14 +247,22 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def _tls(error: BaseException) -> str:
+def _tls_error(error: BaseException) -> ssl.SSLError | None:
     """Return what TLS had against a connection, on either side."""
     cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            return f"TLS: {cause.reason or 'it failed'}"
+    while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
-    return ""
+    return cause
+
+
+def _tls(error: BaseException) -> str:
+    cause = _tls_error(error)
+    return "" if cause is None else f"TLS: {cause.reason or 'it failed'}"
+
+
+def _verdict(error: BaseException) -> int:
+    """Return OpenSSL's number for what is wrong with a certificate."""
+    return int(getattr(_tls_error(error), "verify_code", 0))
 
 
 def _meaning(error: Exception) -> str:

@@ -11,9 +11,9 @@ from worker.backends.arc.names import is_job_id
 from worker.backends.arc.options import ArcOptions
 from worker.backends.arc.session import Session, Value, Work, each, within
 from worker.backends.arc.states import ENDS
-from worker.backends.arc.submit import send
+from worker.backends.arc.submit import Progress, send
 from worker.backends.contract import Means
-from worker.backends.identities import Answers, Shares, identities, in_one_list
+from worker.backends.identities import Answers, Shares, identities, in_one_list, nothing_sent_yet
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import Unavailable
@@ -28,13 +28,16 @@ class ArcDriver:
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Send pilots, each identity's own in as few requests as there may be."""
         shares = Shares(orders)
-        receipts: list[Receipt] = []
+        progress = Progress()
         answers = self._ask(
-            shares.vos, lambda rest: send(self.session, rest, shares.of(rest.identity), receipts)
+            shares.vos, lambda rest: send(self.session, rest, shares.of(rest.identity), progress)
         )
-        if not receipts:
+        if not progress.is_begun:
+            with nothing_sent_yet(self.session.ce.name):
+                answers.or_raise()
+        if not progress.receipts:
             answers.or_raise()
-        return [*receipts, *answers.refusals(orders)]
+        return [*progress.receipts, *answers.refusals(orders)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
         """Ask after jobs, thousands in a request."""

@@ -5,15 +5,20 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from worker.backends.contract import Options
 from worker.backends.option_types import (
     SLEEPER,
+    Cores,
+    Delay,
     Environment,
+    MiB,
     Printable,
     Program,
     Script,
+    Seconds,
+    WholeSeconds,
     check_printable,
 )
 from worker.domain.credential import CredentialKind
@@ -70,6 +75,11 @@ class ArcOptions(Options):
     """The authorities that the CE's certificate may come from: a PEM file, or a folder with hashed
     names; left out, those that the system trusts."""
 
+    check_revocation: bool | None = None
+    """Whether a certificate of the CE that its authority revoked is refused; that authority must
+    have a list that is not out of date in the folder `ca` then. Left out, where the folder has
+    such lists, files like 0a1b2c3d.r0."""
+
     version: Literal["1.0", "1.1"] | None = None
     """The version of REST to speak; left out, the highest that both sides know."""
 
@@ -83,13 +93,13 @@ class ArcOptions(Options):
     environment: ArcEnvironment = Field(default_factory=dict)
     """Variables that every pilot of the CE gets, besides those of the CE."""
 
-    walltime: int | None = Field(default=None, gt=0, le=10**8)
+    walltime: WholeSeconds | None = None
     """Seconds that a pilot may run; left out, what the queue allows."""
 
-    memory: int | None = Field(default=None, gt=0, le=2**30)
+    memory: MiB | None = None
     """MiB that each core of a pilot may have; left out, what the queue gives."""
 
-    cores: int = Field(default=1, gt=0, le=10**6)
+    cores: Cores = 1
     """Cores of one host that a pilot gets."""
 
     runtime_environments: tuple[Printable, ...] = ()
@@ -98,7 +108,7 @@ class ArcOptions(Options):
     delegate: bool = True
     """Whether a job is given a proxy of its own, made from the VO's; tokens are not handed on."""
 
-    keep_output: float = Field(default=6 * 3600, ge=0, le=10**9)
+    keep_output: Seconds = 6 * 3600
     """Seconds to keep a job and its output at the CE after its end was first reported."""
 
     call_timeout: float = Field(default=60, gt=0, le=140)
@@ -110,9 +120,15 @@ class ArcOptions(Options):
     jobs_per_request: int = Field(default=200, ge=1, le=1000)
     """Jobs that are sent in one request."""
 
-    information_delay: float = Field(default=300, ge=0, le=86_400)
+    information_delay: Delay = 300
     """Seconds after which a job is taken as running though the CE's own information on it, which
     alone tells a queued job from a running one, does not say so yet."""
+
+    @model_validator(mode="after")
+    def _lists_have_a_folder(self) -> "ArcOptions":
+        if self.check_revocation and self.ca is None:
+            raise ValueError("with check_revocation, say ca as well, the folder of the lists")
+        return self
 
     @property
     def credential(self) -> CredentialKind:

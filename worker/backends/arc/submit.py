@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from worker.backends.arc import memory
@@ -13,8 +14,9 @@ from worker.backends.arc.look import names
 from worker.backends.arc.memory import JobRecord
 from worker.backends.arc.names import read_name
 from worker.backends.arc.session import Session
+from worker.backends.identities import gravest
 from worker.domain.ce_answers import Order, Receipt
-from worker.domain.errors import BackendError, CredentialProblem
+from worker.domain.errors import BackendError, CredentialProblem, NotAsked, Unavailable
 from worker.domain.pilot import Cause
 from worker.domain.texts import legible
 
@@ -23,11 +25,19 @@ log = logging.getLogger(__name__)
 _FULL = ("no more jobs", "limit reached", "reached limit", "exceeds allowed limit")
 
 
-async def send(
-    session: Session, rest: Rest, orders: Sequence[Order], receipts: list[Receipt]
-) -> None:
+@dataclass
+class Progress:
+    """What was answered so far, and whether the CE may have got anything at all."""
+
+    receipts: list[Receipt] = field(default_factory=list)
+    is_begun: bool = False
+
+
+async def send(session: Session, rest: Rest, orders: Sequence[Order], progress: Progress) -> None:
     """Send pilots, and add a receipt for each that was answered as soon as it was."""
+    receipts = progress.receipts
     delegated = await provide(session, rest)
+    progress.is_begun = True
     described: list[Description] = []
     for order in orders:
         try:
@@ -43,7 +53,7 @@ async def send(
     ]
     errors = [problem for problem in problems if problem is not None]
     if errors and len(errors) == len(problems):
-        raise errors[0]
+        raise gravest(errors)
     for problem in errors:
         log.warning("CE %s: a part of a submission is in doubt: %s", session.ce.name, problem)
 
@@ -54,13 +64,19 @@ async def _send_some(
     """Send what fits into one request; return what went wrong, if it is open what was taken."""
     try:
         reply = await rest.new(body)
-        answered = await _receipts(session, rest, some, reply)
     except CredentialProblem as error:
         # The CE answered, and took nothing.
         receipts.extend(
             _refusal(one.order, "credential", str(error), Cause.CREDENTIAL) for one in some
         )
         return None
+    except BackendError as error:
+        return error
+    try:
+        answered = await _receipts(session, rest, some, reply)
+    except (CredentialProblem, NotAsked) as error:
+        # So it may be with a later question; the jobs were sent.
+        return Unavailable(*error.details)
     except BackendError as error:
         return error
     # Before anything is uploaded; after a crash it is known which job waits for what.

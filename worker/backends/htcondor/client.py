@@ -3,7 +3,6 @@
 A client is made for one call of a driver; whatever it runs shares the time of that call.
 """
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -76,7 +75,7 @@ class HTCondorClient:
     ) -> None:
         self._options = options
         # Our own settings hold secrets; a submit description could quote them.
-        own = {name: value for name, value in os.environ.items() if not name.startswith("PILOTAGE")}
+        own = shell.without_our_settings()
         self._environment = {**own, "LC_ALL": "C.UTF-8", "TZ": "UTC", **environment}
         if options.config is not None:
             self._environment["CONDOR_CONFIG"] = str(options.config)

@@ -14,10 +14,15 @@ from worker.backends.contract import Options
 from worker.backends.option_types import (
     SLEEPER,
     Absolute,
+    CallTime,
+    Cores,
+    Delay,
     Environment,
+    MiB,
     Program,
     Script,
     Seconds,
+    WholeSeconds,
 )
 from worker.domain.credential import CredentialKind
 from worker.domain.words import Described
@@ -112,16 +117,16 @@ class HTCondorOptions(Options):
     keep_output: Seconds = 6 * 3600
     """Seconds to keep output; with `spool`, also an ended job at the schedd."""
 
-    cpus: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    cpus: Cores | None = None
     """Processors to ask for; left out, the schedd's default."""
 
-    memory: Annotated[int, Field(ge=1, le=2**40)] | None = None
+    memory: MiB | None = None
     """MiB of memory to ask for; left out, the schedd's default."""
 
-    disk: Annotated[int, Field(ge=1, le=2**40)] | None = None
+    disk: MiB | None = None
     """MiB of disk to ask for; left out, the schedd's default."""
 
-    walltime: Annotated[int, Field(gt=0, le=10 * 365 * 86400)] | None = None
+    walltime: WholeSeconds | None = None
     """Seconds that a pilot may run, after which the schedd removes it; left out, for ever."""
 
     submit: Commands = Field(default_factory=dict)
@@ -130,10 +135,10 @@ class HTCondorOptions(Options):
     held_patience: Seconds = 3600
     """Seconds that a pilot on hold is given to be released, if its hold is one that may be."""
 
-    call_timeout: Annotated[float, Field(gt=0, le=3600)] = 60
+    call_timeout: CallTime = 60
     """Seconds that the driver waits for an answer."""
 
-    visibility_delay: Annotated[float, Field(ge=0)] = 60
+    visibility_delay: Delay = 60
     """Seconds until a job that the CE accepted is sure to be in its listing."""
 
     @property

@@ -2,7 +2,6 @@
 
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,11 +11,12 @@ from urllib.parse import quote
 from worker.backends import outputs
 from worker.backends.htcondor.options import HTCondorOptions
 from worker.domain.ce_answers import Output
-from worker.domain.pilot import GROUP_LENGTH, group_and_number
+from worker.domain.pilot import GROUP_LENGTH, STAMP_LENGTH, group_and_number
 
 LIMIT = 1_000_000
 """Bytes of an output that are shown."""
 _GROUP = re.compile(rf"[0-9a-f]{{{GROUP_LENGTH}}}")
+_OUTPUT = re.compile(rf"[0-9a-f]{{{STAMP_LENGTH}}}\.out")
 _SENDING = ".sending-"
 _LEFT_OVER = 3600.0
 
@@ -62,8 +62,8 @@ class OutputFolder:
         with suppress(FileNotFoundError):
             for path in list(self.folder.iterdir()):
                 with suppress(OSError):
-                    age = now - path.stat().st_mtime
+                    age = now - path.lstat().st_mtime
                     if _GROUP.fullmatch(path.name) and path.name not in groups and age > self._keep:
-                        shutil.rmtree(path, ignore_errors=True)
+                        outputs.remove_folder(path, _OUTPUT)
                     elif path.name.startswith(_SENDING) and age > _LEFT_OVER:
                         path.unlink()

@@ -16,10 +16,10 @@ from worker.backends.htcondor.answers import WALLTIME
 from worker.backends.htcondor.client import HTCondorClient
 from worker.backends.htcondor.options import HTCondorOptions
 from worker.backends.htcondor.output import OutputFolder
-from worker.backends.identities import refused, refused_by
+from worker.backends.identities import gravest, not_sent, nothing_sent_yet, refused, refused_by
 from worker.backends.option_types import argv, check_text
 from worker.domain.ce_answers import Order, Receipt
-from worker.domain.errors import BackendError, CredentialProblem, Refused, Unreadable
+from worker.domain.errors import BackendError, CredentialProblem, NotAsked, Refused, Unreadable
 from worker.domain.pilot import Cause, group_and_number
 
 PAYLOAD = "./pilotage-payload"
@@ -158,7 +158,8 @@ class BatchSender:
         batches: dict[Alike, list[str]] = {}
         for order in orders:
             batches.setdefault(alike(order), []).append(order.stamp)
-        self.place.prepare(order.stamp for order in orders)
+        with nothing_sent_yet(self.ce):
+            self.place.prepare(order.stamp for order in orders)
         for what, stamps in batches.items():
             if not self._send_batch(what, stamps, client):
                 break
@@ -175,6 +176,9 @@ class BatchSender:
         except (CredentialProblem, Refused) as error:
             self.errors.append(error)
             self.receipts += refused_by(stamps, error)
+        except NotAsked as error:
+            self.errors.append(error)
+            self.receipts += not_sent(stamps, error)
         except BackendError as error:
             # Nobody knows what became of these, and the next would fare no better.
             self.errors.append(error)
@@ -208,4 +212,6 @@ class BatchSender:
         is_sent = any(receipt.handle for receipt in self.receipts)
         if self.errors and not is_sent and len(kinds) == 1:
             raise self.errors[0]
+        if self.errors and all(one.not_sent for one in self.receipts):
+            raise gravest(self.errors)
         return self.receipts

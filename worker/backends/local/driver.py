@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.backends.contract import Means
+from worker.backends.identities import nothing_sent_yet
 from worker.backends.local import output
 from worker.backends.local.keeper.pilot import Start, Submission
 from worker.backends.local.look import Folder
@@ -37,8 +38,9 @@ class LocalDriver:
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Start a keeper for each pilot; a stamp that was started before is not started again."""
-        with self._reaching():
+        with nothing_sent_yet(self.ce.name):
             place = self.place.claim()
+        with self._reaching():
             refused_orders = {order.stamp: word for order in orders if (word := _problem(order))}
             valid = [order for order in orders if order.stamp not in refused_orders]
             # A script that many pilots run is handed over once.

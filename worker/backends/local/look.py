@@ -19,6 +19,7 @@ Without the keeper's own record there is no lock to ask for: what is left of the
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import ENOTDIR
 from fcntl import LOCK_SH
 from pathlib import Path
 from signal import SIGTERM
@@ -29,7 +30,7 @@ from worker.backends.local.keeper.process import boot_id
 from worker.backends.local.processes import Remains, send, try_lock
 from worker.backends.local.records import Launch, read_end, read_launch
 from worker.backends.local.states import observed_end
-from worker.backends.outputs import ODD, open_plain
+from worker.backends.outputs import ODD, make_plain, open_plain
 from worker.domain.ce_answers import Observed
 from worker.domain.pilot import FINAL, Status
 
@@ -100,9 +101,9 @@ class Folder:
 
     def _note_cancellation(self) -> None:
         try:
-            (self.path / CANCEL).touch(mode=0o600)
+            make_plain(self.path / CANCEL)
         except OSError as error:
-            if error.errno not in ODD:
+            if error.errno not in ODD | {ENOTDIR}:
                 raise  # the pilot did not make it so
 
     def _open_launch(self) -> int | None:

@@ -11,6 +11,7 @@ from worker.backends.option_types import (
     Program,
     Script,
     Seconds,
+    SomeDelay,
     SomeSeconds,
     check_text,
 )
@@ -66,10 +67,10 @@ class LocalOptions(Options):
     keep_output: Seconds = 6 * 3600
     """Seconds to keep the folder of a pilot after its end was first reported."""
 
-    check_soonest: Annotated[float, Field(gt=0)] = 2
+    check_soonest: SomeDelay = 2
     """Seconds after a change until a pilot is asked after again; to look into a folder is cheap."""
 
-    check_latest: Annotated[float, Field(gt=0)] = 30
+    check_latest: SomeDelay = 30
     """Seconds until a pilot is asked after again, at the latest."""
 
     host: Annotated[str, Field(min_length=1, max_length=255)] | None = None

@@ -28,8 +28,8 @@ def note_report(folder: Path, now: datetime) -> datetime:
     mark = folder / REPORTED
     with suppress(FileExistsError):
         mark.touch(mode=0o600, exist_ok=False)
-        os.utime(mark, (now.timestamp(), now.timestamp()))
-    return datetime.fromtimestamp(mark.stat().st_mtime, tz=now.tzinfo)
+        os.utime(mark, (now.timestamp(), now.timestamp()), follow_symlinks=False)
+    return datetime.fromtimestamp(mark.lstat().st_mtime, tz=now.tzinfo)
 
 
 def is_over(folder: Path, now: datetime, keep: float) -> bool:

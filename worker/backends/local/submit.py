@@ -21,7 +21,7 @@ from typing import Any
 from worker.backends.local.keeper.files import DRAFT
 from worker.backends.local.keeper.pilot import Start, Submission
 from worker.backends.local.processes import try_lock
-from worker.domain.errors import Unavailable
+from worker.domain.errors import NotAsked, Unavailable
 from worker.domain.secrets import end_of
 
 LOCK = ".launching"
@@ -86,8 +86,22 @@ def _alone(ce: str, place: Path) -> Iterator[int]:
 
 
 def _run(request: bytes, lock: int, limit: int) -> tuple[bytes, str]:
+    try:
+        process = _launcher(lock)
+    except OSError as error:
+        raise NotAsked("no process could be made", error.strerror) from error
+    with process:
+        try:
+            text, problem = process.communicate(request, timeout=limit)
+        except subprocess.TimeoutExpired as late:
+            process.kill()
+            return late.stdout or b"", f"it took longer than {limit} s"
+    return text, problem.decode(errors="replace")
+
+
+def _launcher(lock: int) -> "subprocess.Popen[bytes]":
     # Its own session: what ends the worker does not end it halfway.
-    process = subprocess.Popen(  # noqa: S603 - our own program
+    return subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-I", "-S", "-c", _PROGRAM, str(_FOLDER), str(lock)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -97,13 +111,6 @@ def _run(request: bytes, lock: int, limit: int) -> tuple[bytes, str]:
         env=_environment(os.environ),
         cwd="/",
     )
-    with process:
-        try:
-            text, problem = process.communicate(request, timeout=limit)
-        except subprocess.TimeoutExpired as late:
-            process.kill()
-            return late.stdout or b"", f"it took longer than {limit} s"
-    return text, problem.decode(errors="replace")
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:

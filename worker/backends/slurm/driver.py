@@ -5,7 +5,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from worker.backends.contract import Means
-from worker.backends.identities import Answer, Answers, Identity, Shares, identities, in_one_list
+from worker.backends.identities import (
+    Answer,
+    Answers,
+    Identity,
+    Shares,
+    identities,
+    in_one_list,
+    nothing_sent_yet,
+)
 from worker.backends.slurm import look, submit
 from worker.backends.slurm.client import About, SlurmClient, recall, remember
 from worker.backends.slurm.errors import last_line
@@ -37,7 +45,9 @@ class SlurmDriver:
 
         def send(client: SlurmClient, identity: Identity) -> list[Receipt]:
             sender = ArraySender(client, self.ce.name, self.names, self.options)
-            return sender.send(submit.batches(shares.of(identity), self._array_size(client)))
+            with nothing_sent_yet(self.ce.name):
+                size = self._array_size(client)
+            return sender.send(submit.batches(shares.of(identity), size))
 
         answers = self._ask(shares.vos, send)
         receipts = in_one_list(answers)

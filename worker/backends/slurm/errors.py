@@ -8,7 +8,14 @@ import re
 
 from worker.backends.shell import Completed
 from worker.backends.slurm.names import harmless
-from worker.domain.errors import BackendError, CredentialProblem, NotSetUp, Unavailable, Unreadable
+from worker.domain.errors import (
+    BackendError,
+    CredentialProblem,
+    NotAsked,
+    NotSetUp,
+    Unavailable,
+    Unreadable,
+)
 from worker.domain.pilot import Cause
 
 _NO_CONFIGURATION = re.compile(
@@ -16,6 +23,8 @@ _NO_CONFIGURATION = re.compile(
     r"|slurm\.conf\W.*No such file",
     re.IGNORECASE,
 )
+_NOT_RUN = re.compile(r"^env: .*: (No such file or directory|Permission denied)$", re.MULTILINE)
+"""What a login node says of a program that it has not, or that may not be run."""
 CONFIGURE = (
     "say where slurm.conf is: set the option slurm_conf of the CE. On this host SLURM_CONF in the"
     " environment of the workers does it, too; it does not travel over SSH"
@@ -79,6 +88,8 @@ def problem(program: str, done: Completed) -> BackendError:
     # The last line may be a consequence of another one.
     if _CREDENTIAL.search(done.stderr):
         return CredentialProblem(program, line)
+    if done.exit_code in (126, 127) and _NOT_RUN.search(done.stderr):
+        return NotAsked(program, line)
     if done.exit_code in (126, 127) or _AWAY.search(done.stderr):
         return Unavailable(program, line)
     if done.stderr.strip():

@@ -10,12 +10,13 @@ from worker.domain.pilot import GROUP_LENGTH, GROUP_SIZE, numbered
 from worker.domain.texts import one_line
 
 OURS = (
-    "array", "bbf", "chdir", "clusters", "comment", "dependency", "error", "export", "export-file",
-    "get-user-env", "help", "hold", "ignore-pbs", "input", "job-name", "kill-on-invalid-dep",
-    "open-mode", "output", "parsable", "quiet", "test-only", "usage", "version",
-    "verbose", "wait", "wrap",
+    "array", "bbf", "chdir", "cluster-constraint", "clusters", "comment", "dependency", "error",
+    "export", "export-file", "get-user-env", "gid", "help", "hold", "ignore-pbs", "input",
+    "job-name", "jobid", "kill-on-invalid-dep", "open-mode", "output", "parsable", "quiet",
+    "test-only", "uid", "usage", "version", "verbose", "wait", "wrap",
 )  # fmt: skip
-"""Options of sbatch that nobody else may say."""
+"""Options of sbatch that nobody else may say: what runs, as whom, at which cluster, and what is
+answered."""
 
 _NAME = re.compile(
     rf"(?P<group>[0-9a-f]{{{GROUP_LENGTH}}})"

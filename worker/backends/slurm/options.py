@@ -12,7 +12,10 @@ from pydantic import AfterValidator, Field, model_validator
 from worker.backends.contract import Options
 from worker.backends.option_types import (
     SLEEPER,
+    CallTime,
+    Cores,
     Environment,
+    MiB,
     Printable,
     Program,
     Script,
@@ -81,10 +84,10 @@ class SlurmOptions(Options):
     gres: Words | None = None
     """Generic resources for each pilot, as Slurm writes them: gpu:1."""
 
-    cpus: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    cpus: Cores | None = None
     """Processors for each pilot."""
 
-    memory: Annotated[int, Field(ge=1, le=2**40)] | None = None
+    memory: MiB | None = None
     """MiB of memory for each pilot."""
 
     walltime: SomeSeconds | None = None
@@ -145,7 +148,7 @@ class SlurmOptions(Options):
     ssh_keep: Annotated[int, Field(ge=0, le=86400)] = 300
     """Seconds that an unused connection is kept for the next call; 0 shares none."""
 
-    call_timeout: SomeSeconds = 60
+    call_timeout: CallTime = 60
     """Seconds that a call may take, all programs that it runs together."""
 
     @model_validator(mode="after")

@@ -14,19 +14,25 @@ from worker.backends.slurm.client import SlurmClient
 from worker.backends.slurm.states import by_exit
 from worker.domain.ce_answers import Observed, Output
 from worker.domain.errors import Unreadable
-from worker.domain.pilot import Status, group_and_number
+from worker.domain.pilot import GROUP_LENGTH, STAMP_LENGTH, Status, group_and_number
 from worker.domain.secrets import end_of
 from worker.domain.texts import abridged
 
-# $1 is the folder, $2 the prefix of our jobs.
+# $1 is the folder, $2 the prefix of our jobs. A pilot of the same account can put a symbolic link
+# in the place of all that is below $1: none is followed, neither to a file nor to a folder.
 _ENTER = (
     "case $1 in /*) place=$1/$2 ;; *) place=$HOME/$1/$2 ;; esac\n"
-    'cd "$place" 2>/dev/null || { echo none; exit 0; }'
+    '[ ! -L "$place" ] && cd "$place" 2>/dev/null || { echo none; exit 0; }'
 )
+_GROUP = "[0-9a-f]" * GROUP_LENGTH
+_STAMP = "[0-9a-f]" * STAMP_LENGTH
+_OURS = f"./{_GROUP}/{_STAMP}"
+"""What the names of our files match, without their ends, as the shell and find write patterns."""
 
 # A pilot can put anything in the place of its end. A FIFO would be read for ever, and a long file
 # would fill the answer, so only short files are read. What is in none is not that of the last one.
 _TELL_ENDS = """while read -r mine; do
+  [ -L "${mine%/*}" ] && continue
   told=; read -r told <"$mine"; mine=${mine#./}; echo "${mine%.end} $told"
 done
 echo done
@@ -40,28 +46,34 @@ sed 's/$/.end/' | xargs -r sh -c 'exec find "$@" -maxdepth 0 -type f -size -2' s
 )
 _LIST_ENDS = (
     _ENTER
-    + """
-find . -name '*.end' -type f -size -2 -mmin "-$3" |
+    + f"""
+find . -path '{_OURS}.end' -type f -size -2 -mmin "-$3" |
 """
     + _TELL_ENDS
 )
 _OUTPUT = (
     _ENTER
     + """
-[ -f "$3.out" ] || exit 0
-size=$(wc -c <"$3.out")
+is_plain() { [ ! -L "${1%/*}" ] && [ ! -L "$1" ] && [ -f "$1" ]; }
+is_plain "$3.out" || exit 0
+exec <"$3.out" || exit 0
+# Looked at once more, for it may have been exchanged meanwhile: what is open is what lies there.
+is_plain "$3.out" && [ "$3.out" -ef /dev/fd/0 ] || exit 0
+size=$(wc -c)
 printf '\\036%s\\037' "$((size))"
-if [ "$size" -le $((2 * $4)) ]; then cat "$3.out"
-else head -c "$4" "$3.out"; printf '\\036\\037'; tail -c "$4" "$3.out"; fi
+if [ "$size" -le $((2 * $4)) ]; then cat </dev/fd/0
+else head -c "$4" </dev/fd/0; printf '\\036\\037'; tail -c "$4" </dev/fd/0; fi
 """
 )
+# To remove a link removes the link alone; find goes into none, and what has another name stays.
 _TIDY = (
     _ENTER
-    + """
-find . -name '*.end' -type f -mmin "+$3" |
-while read -r mine; do rm -f "${mine%.end}.out" "$mine"; done
-find . -type f -mmin "+$4" -exec rm -f {} +
-find . -mindepth 1 -type d -mmin +60 -exec rmdir {} + 2>/dev/null
+    + f"""
+find . -path '{_OURS}.end' ! -type d -mmin "+$3" |
+while read -r mine; do [ -L "${{mine%/*}}" ] || rm -f "${{mine%.end}}.out" "$mine"; done
+find . \\( -path '{_OURS}.end' -o -path '{_OURS}.out' -o -path '{_OURS}.new' \\) ! -type d \\
+  -mmin "+$4" -exec sh -c 'for mine; do [ -L "${{mine%/*}}" ] || rm -f "$mine"; done' sh {{}} +
+find . -path './{_GROUP}' -type d -mmin +60 -exec rmdir {{}} + 2>/dev/null
 exit 0
 """
 )

@@ -7,6 +7,7 @@ does not travel over SSH.
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 from worker.backends.identities import Identity
 from worker.backends.shell import STANDARD_PATH, Completed, clean_environment, run
 from worker.backends.slurm.options import SlurmOptions
-from worker.domain.errors import CredentialProblem, NotSetUp, Unavailable
+from worker.domain.errors import CredentialProblem, NotAsked, NotSetUp, Unavailable
 
 _LANGUAGE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
 ASKING = {
@@ -41,6 +42,9 @@ _CLEANLY = (
 )
 """What a login node's shell does with the words that follow: nothing but run them. What was said
 before, by a profile or a banner, is told apart by a mark."""
+
+_NOT_CONNECTED = re.compile(r"ssh: (connect to host|Could not resolve hostname) ")
+"""What ssh says before anything was sent."""
 
 _LONGEST_SOCKET = 80
 """ssh adds a few characters, and the kernel takes 107."""
@@ -174,6 +178,9 @@ class Login:
             return CredentialProblem(f"ssh {self._where}", last)
         if "Host key verification failed" in stderr:
             last = "its host key is not known, or another one: see ssh_known_hosts"
+            return NotAsked(f"ssh {self._where}", last)
+        if _NOT_CONNECTED.match(last):
+            return NotAsked(f"ssh {self._where}", last)
         return Unavailable(f"ssh {self._where}", last)
 
 

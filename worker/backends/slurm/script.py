@@ -28,8 +28,9 @@ folder={folder}
 case $folder in /*|'') ;; *) folder=$HOME/$folder ;; esac
 kept=$folder/{prefix}/{group}
 mine=$kept/$PILOTAGE_STAMP
-if (umask 077 && mkdir -p "$kept" && : >"$mine.out") 2>/dev/null; then
-  rm -f "$mine.end"
+if (
+  umask 077 && mkdir -p "$kept" && rm -f "$mine.out" "$mine.end" && : >"$mine.out"
+) 2>/dev/null; then
   exec >"$mine.out" 2>&1
 else
   mine=

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from worker.backends.identities import refused, refused_by
+from worker.backends.identities import not_sent, refused, refused_by
 from worker.backends.slurm.client import SlurmClient
 from worker.backends.slurm.names import Names, comment, harmless, spans
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.script import OPEN, Work, write
 from worker.domain.ce_answers import Order, Receipt
-from worker.domain.errors import BackendError, Refused, Unreadable
+from worker.domain.errors import BackendError, NotAsked, Refused, Unreadable
 from worker.domain.pilot import Cause, group_and_number
 
 LARGEST_OFFSET = 999_999_999
@@ -176,12 +176,16 @@ class ArraySender:
             try:
                 for some in self._send(batch):
                     receipts += some
+            except NotAsked as error:
+                first = first or error
+                answered = {one.stamp for one in receipts}
+                receipts += not_sent(set(batch.stamps()) - answered, error)
             except BackendError as error:
                 log.warning("%s: %d pilots in doubt: %s", self.ce, len(batch.pilots), error)
                 first = first or error
                 if not isinstance(error, Unreadable):
                     break
-        if first is not None and not receipts:
+        if first is not None and all(one.not_sent for one in receipts):
             raise first
         return receipts
 

@@ -1,7 +1,8 @@
 """dispatch: send the reserved pilots of a CE.
 
 Claim (committed), call, record (committed). A crash or an error between the two commits leaves
-the pilots submitting; `reconcile` finds out by their stamps what became of them. A VO whose
+the pilots submitting; `reconcile` finds out by their stamps what became of them. If the CE was
+surely not asked, a program that is not installed say, they are lost at once. A VO whose
 credential cannot be used now is left out of the claim, and its pilots stay as they are. Those of a
 CE that takes none any longer were never sent: they are cancelled, and their slots are free again.
 """
@@ -13,8 +14,8 @@ from worker.db import ces, health, pilot_reads, pilots
 from worker.db.pilots import Reserved
 from worker.domain.calls import reason_not_to_send
 from worker.domain.ce_answers import Receipt
-from worker.domain.errors import BackendError, CredentialProblem, Refused
-from worker.domain.pilot import Cause, Move
+from worker.domain.errors import BackendError, CredentialProblem, NotAsked, Refused
+from worker.domain.pilot import NOT_SENT, Cause, Move, Status
 from worker.domain.schedule import Outcome
 from worker.services import credentials, payloads, records
 from worker.services.ce_calls import CECall
@@ -88,10 +89,12 @@ def _send(call: CECall, claimed: Sequence[Reserved], ready: Ready) -> TaskResult
     moves = _moves(call, claimed, receipts)
     moved, recording = records.record_receipts(call, moves)
     refused = sum(move.cause is not None for move in moves)
+    not_sent = sum(move.raw == NOT_SENT and move.to is Status.LOST for move in moves)
     return TaskResult(
         counts={
-            "submitted": len(moved.moved) - refused,
+            "submitted": len(moved.moved) - refused - not_sent,
             "refused": refused,
+            **({"not sent": not_sent} if not_sent else {}),
             "in doubt": len(claimed) - len(moves) + len(recording.left_out),
         },
         lines=(*ready.left_out.values(), *recording.lines()),
@@ -116,20 +119,25 @@ def _moves(call: CECall, claimed: Sequence[Reserved], receipts: Iterable[Receipt
             raw=receipt.raw,
             reason=receipt.reason,
             next_check_at=next_check_at,
+            not_sent=receipt.not_sent,
         )
         for receipt in receipts
-        if receipt.handle is not None or receipt.refused is not None
+        if receipt.handle is not None or receipt.refused is not None or receipt.not_sent
     ]
 
 
 def _record_failure(call: CECall, claimed: Sequence[Reserved], error: BackendError) -> TaskResult:
-    """Record a call that failed as a whole. Only a refusal decides what became of the pilots."""
-    cause = _cause(error)
-    what = "refused" if cause else "in doubt"
+    """Record a call that failed as a whole. What becomes of the pilots is decided only by a
+    refusal, or if the CE was surely not asked.
+    """
+    cause, not_sent = _cause(error), isinstance(error, NotAsked)
+    what = "refused" if cause else "not sent" if not_sent else "in doubt"
     with call.runtime.database.uow() as tx:
-        if cause is not None:
+        if cause is not None or not_sent:
             receipts = [
-                pilots.receipt_move(pilot_id=pilot.pilot_id, refused=cause, reason=str(error))
+                pilots.receipt_move(
+                    pilot_id=pilot.pilot_id, refused=cause, reason=str(error), not_sent=not_sent
+                )
                 for pilot in claimed
             ]
             pilots.record(tx, receipts, call.runtime.now())

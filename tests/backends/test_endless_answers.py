@@ -1,0 +1,204 @@
+"""Answers without end, or of a million jobs: each call ends in one line, in bounded time and room.
+
+Each case runs in a process of its own, which may have so many MiB more than it began with.
+"""
+
+import json
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.processes import ROOT
+from tests.backends.arc_impostor import impostor
+from tests.patience import LONGEST
+
+RUN = """
+import gc, json, re, resource, sys, time
+from datetime import UTC, datetime
+from pathlib import Path
+from worker.backends import registry
+from worker.backends.contract import Means
+from worker.db.database import Database
+from worker.db.engine import parse_url
+from worker.domain.ce import CE
+from worker.domain.ce_answers import Job, Order
+from worker.domain.errors import PilotageError
+from worker.services.operate import database as setting_up
+told = json.loads(sys.argv[1])
+folder = Path(told["folder"])
+backends = registry.discover()
+database = Database(parse_url(f"sqlite:///{folder}/x.sqlite"), [b.chain for b in backends.values()])
+setting_up.setup(database)
+means = Means(
+    uow=database.uow, home=folder, now=lambda: datetime.now(UTC),
+    credentials=lambda kind: {"default": Path(told["credential"])},
+)
+ce = CE(name="ce", backend=told["backend"], capacity=1, options=told["options"])
+driver = registry.connect(backends, ce, means)
+jobs = [Job(stamp="0" * 32, handle="1_0", vo="default")]
+calls = {"find": driver.find, "poll": lambda: driver.poll(jobs)}
+gc.collect()
+used = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+most = used + told["room"] * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+begin = time.monotonic()
+try:
+    answer = calls[told["call"]]()
+    said = f"{len(getattr(answer, 'jobs', [answer]))} jobs"
+except PilotageError as error:
+    said = str(error)
+print(json.dumps({"said": said, "seconds": time.monotonic() - begin}))
+"""
+RUN = RUN.replace("\\\\", "\\")
+
+
+ABOUT = (
+    r"printf '%s = %s\n' ClusterName c SLURM_VERSION 1 MaxArraySize 1001"
+    " MinJobAge '300 sec' AccountingStorageType '(null)'"
+)
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(stat.S_IRWXU)
+
+
+def call(folder: Path, backend: str, what: str, room: int, **options: object) -> tuple[str, float]:
+    """Call a driver; return what was said, and how long it took."""
+    program(folder, "scontrol", ABOUT)
+    told = {
+        "folder": str(folder),
+        "backend": backend,
+        "call": what,
+        "room": room,
+        "credential": str(options.pop("credential", "/dev/null")),
+        "options": options,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, json.dumps(told)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert "\n" not in answer["said"]
+    assert len(answer["said"]) < 3000
+    return answer["said"], answer["seconds"]
+
+
+@pytest.mark.parametrize("what", ["find", "poll"])
+def test_a_squeue_that_writes_without_end_is_left(tmp_path: Path, what: str) -> None:
+    program(tmp_path, "squeue", "exec yes")
+
+    said, _ = call(tmp_path, "slurm", what, 200, programs=str(tmp_path), call_timeout=60)
+
+    assert "more than 67108864 bytes" in said
+
+
+def test_a_condor_q_that_writes_without_end_is_left(tmp_path: Path) -> None:
+    program(tmp_path, "condor_q", "exec yes")
+    program(tmp_path, "condor_history", "exec yes")
+
+    said, _ = call(tmp_path, "htcondor", "poll", 400, programs=str(tmp_path))
+
+    assert "more than 268435456 bytes" in said
+
+
+def test_a_program_that_complains_without_end_is_left(tmp_path: Path) -> None:
+    program(tmp_path, "squeue", "exec yes >&2")
+
+    said, _ = call(tmp_path, "slurm", "find", 200, programs=str(tmp_path), call_timeout=60)
+
+    assert "more than 67108864 bytes" in said
+
+
+def test_a_program_that_writes_slowly_without_end_is_left_in_time(tmp_path: Path) -> None:
+    program(tmp_path, "squeue", "while :; do echo x; sleep 0.1; done")
+
+    said, seconds = call(tmp_path, "slurm", "find", 100, programs=str(tmp_path), call_timeout=2)
+
+    assert "no answer within" in said
+    assert seconds < 60
+
+
+GROUP = "0123456789abcdef01234567"
+SQUEUE = r"""
+printf 'ARRAY_JOB_ID\037\036\n'
+awk 'BEGIN { for (i = 1; i <= %d; i++)
+  printf "%%d\037%s\037PENDING\037pilotage-%%024x\037None\037N/A\037N/A\037\037\037\036\n", i, i }'
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("awk") is None, reason="needs awk")
+def test_a_million_pilots_of_ours_in_arrays_are_listed(tmp_path: Path) -> None:
+    program(tmp_path, "squeue", SQUEUE % (1000, "0-999"))
+    said, _ = call(
+        tmp_path,
+        "slurm",
+        "find",
+        2000,
+        programs=str(tmp_path),
+        output_folder=None,
+        call_timeout=900,
+    )
+
+    assert said == "1000000 jobs"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("awk") is None, reason="needs awk")
+def test_a_list_of_a_million_jobs_one_by_one_is_too_long_and_is_left(tmp_path: Path) -> None:
+    program(tmp_path, "squeue", SQUEUE % (1_000_000, "N/A"))
+
+    said, _ = call(tmp_path, "slurm", "find", 200, programs=str(tmp_path), call_timeout=300)
+
+    assert "more than 67108864 bytes" in said
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_arc_ce_that_answers_without_end_is_left(tmp_path: Path, packed: bool) -> None:
+    import zlib
+    from http.server import BaseHTTPRequestHandler
+
+    squeezer = zlib.compressobj(9, wbits=31)
+    bomb = squeezer.compress(b" " * 300 * 2**20) + squeezer.flush()
+
+    def endless(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        if packed:
+            handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        give_up = time.monotonic() + LONGEST
+        while time.monotonic() < give_up:
+            handler.wfile.write(bomb if packed else b" " * 2**20)
+
+    with impostor(tmp_path) as ce:
+        ce.answers["/jobs"] = endless
+        (tmp_path / "driver").mkdir()
+        credential = tmp_path / "proxy.pem"
+        credential.write_bytes(ce.authority.holder("Us").proxy())
+        credential.chmod(0o600)
+        said, _ = call(
+            tmp_path / "driver",
+            "arc",
+            "find",
+            250,
+            url=f"https://localhost:{ce.port}",
+            ca=str(ce.authority.certificates),
+            delegate=False,
+            credential=credential,
+        )
+
+    assert ("its answer is packed: gzip" if packed else "more than 67108864 bytes") in said
