@@ -70,7 +70,10 @@ def test_what_was_there_comes_back(cli: Cli, fresh: Database, kept: Path) -> Non
     assert told["held"] == ["lyon", "rome"]
     after = contents(fresh)
     changed = {name for name in before if before[name] != after.get(name)}
-    assert changed <= {"pilots", "transitions", "ce_health", "sending_changes", "leases"}
+    assert changed <= {
+        *("pilots", "transitions", "new_tallies", "ce_health", "sending_changes"),
+        *("leases", "changes"),
+    }
     cli.ok("db", "verify")
     assert {ce["name"] for ce in cli.json("ce", "list")["items"]} == {"lyon", "rome"}
 

@@ -235,7 +235,8 @@ def test_what_a_later_migration_makes_is_covered(
     by_worker = refusals(site.connect_as(site.roles.worker), tries)
     by_reader = refusals(site.connect_as(site.roles.reader), tries)
 
-    assert by_worker == tries[6:]
+    # Retention deletes what is old; a trigger of such a table keeps what is young.
+    assert by_worker == [line for line in tries if line.startswith("UPDATE ledger")]
     assert by_reader == [line for line in tries if not line.startswith("SELECT")]
 
 
@@ -356,4 +357,4 @@ def test_on_sqlite_there_are_no_roles(
 
 def test_every_rule_says_something_of_every_kind_of_table() -> None:
     assert all(set(rules) == set(TableKind) for rules in RULES.values())
-    assert RULES[WORKER][kind_of("changes")] == ("SELECT", "INSERT")
+    assert RULES[WORKER][kind_of("changes")] == ("SELECT", "INSERT", "DELETE")

@@ -13,7 +13,7 @@ from tests.cli.command import Cli, address, forget
 from tests.factories import a_ce, a_health, a_pilot, a_vo
 from tests.secrets import a_token
 from worker import wiring
-from worker.db import ces, health, mover, outputs, schedules, sending
+from worker.db import ces, health, mover, outputs, pilots, schedules, sending
 from worker.db.database import Database
 from worker.db.health import FailedCall
 from worker.db.schedules import Execution
@@ -75,7 +75,7 @@ def troubled(
 def _fill(tx: Transaction, now: datetime) -> None:
     """Make 18 pilots, of which 17 is submitted and 18 has failed."""
     lyon = a_ce().named("lyon").with_capacity(20).with_options(check_soonest=0.01).create(tx)
-    a_ce().named("rome").with_capacity(10).create(tx)
+    rome = a_ce().named("rome").with_capacity(10).create(tx)
     full = a_ce().named("bari").with_capacity(1).create(tx)
     on_lyon = a_pilot().on(lyon).at(now)
     a_pilot().on(full).at(now).running().create(tx)
@@ -95,6 +95,9 @@ def _fill(tx: Transaction, now: datetime) -> None:
     mover.move(tx, [Move(pilot_id=fast.id, to=Status.FAILED, cause=Cause.FAILED_FAST)], now)
     outputs.keep(tx, {last.id: "no space left on device\n"}, now)
     assert last.id == 18
+    [unsent] = a_pilot().on(rome).at(now).submitting().create_many(tx, 1)
+    why = "squeue is not installed on this host"
+    mover.move(tx, [pilots.receipt_move(unsent.id, reason=why, not_sent=True)], now)
 
 
 def _pause(tx: Transaction, now: datetime) -> None:

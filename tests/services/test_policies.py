@@ -83,7 +83,10 @@ def test_a_policy_of_a_plug_in_is_held_to_the_facts(
         assert facts_from(decided).vo == vo
 
 
-@given(ces=CES, vo=VOS, budget=BUDGETS, own=st.sampled_from([three_chances, fill_all]))
+GOOD: list[Any] = [three_chances, fill_all]
+
+
+@given(ces=CES, vo=VOS, budget=BUDGETS, own=st.sampled_from(GOOD))
 def test_one_that_keeps_its_promises_is_left_alone(
     ces: list[CEFacts], vo: VOFacts, budget: int, own: Any
 ) -> None:

@@ -94,7 +94,7 @@ _prefix = click.option(
 @_prefix
 @as_json
 def verify(prefix: str | None, as_json: bool) -> None:
-    """List what differs from the models: tables, indexes, counts; exit 1 if anything does.
+    """List what differs from the models. Tables, indexes, counts; exit 1 if any does.
 
     The rights of the roles that 'pilotage db roles' makes are looked at too, where they exist.
     """

@@ -13,7 +13,6 @@ from collections.abc import Collection
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from worker.db import psycopg_errors
 from worker.domain.errors import DatabaseBusy
 
 WITHIN = 400
@@ -44,6 +43,9 @@ def take(connection: Connection, tables: Collection[str]) -> None:
 
 
 def _takes(connection: Connection, names: str, *, may_fail: bool) -> bool:
+    # The driver of PostgreSQL is imported where it is used, as everywhere.
+    from worker.db import psycopg_errors
+
     try:
         with connection.begin_nested():
             connection.execute(text(f"SET LOCAL statement_timeout = {WITHIN}"))

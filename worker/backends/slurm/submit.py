@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from worker.backends.identities import not_sent, refused, refused_by
+from worker.backends.identities import gravest, not_sent, refused, refused_by
 from worker.backends.slurm.client import SlurmClient
 from worker.backends.slurm.names import Names, comment, harmless, spans
 from worker.backends.slurm.options import SlurmOptions
@@ -171,22 +171,22 @@ class ArraySender:
     def send(self, parts: Iterable[Batch]) -> list[Receipt]:
         """Submit batches. What is not answered is in doubt; who is away is asked no more."""
         receipts: list[Receipt] = []
-        first: BackendError | None = None
+        errors: list[BackendError] = []
         for batch in parts:
             try:
                 for some in self._send(batch):
                     receipts += some
             except NotAsked as error:
-                first = first or error
+                errors.append(error)
                 answered = {one.stamp for one in receipts}
                 receipts += not_sent(set(batch.stamps()) - answered, error)
             except BackendError as error:
                 log.warning("%s: %d pilots in doubt: %s", self.ce, len(batch.pilots), error)
-                first = first or error
+                errors.append(error)
                 if not isinstance(error, Unreadable):
                     break
-        if first is not None and all(one.not_sent for one in receipts):
-            raise first
+        if errors and all(one.not_sent for one in receipts):
+            raise gravest(errors)
         return receipts
 
     def _send(self, batch: Batch) -> Iterator[list[Receipt]]:
