@@ -41,10 +41,10 @@ class Shell:
     def __init__(self, name: str) -> None:
         self._words = ["busybox", "sh"] if name == "busybox" else [name]
 
-    def shell(self, script: str, *words: str, said: str = "") -> str:
+    def shell(self, script: str, *words: str, stdin: str = "") -> str:
         return subprocess.run(
             [*self._words, "-c", script, "sh", *words],
-            input=said,
+            input=stdin,
             capture_output=True,
             text=True,
             check=True,

@@ -88,7 +88,8 @@ def test_a_ce_that_was_not_asked_leaves_no_pilot_in_doubt(
     name, told, why = site(tmp_path)
     if site is no_ssh:
         monkeypatch.setattr("worker.backends.shell.STANDARD_PATH", str(tmp_path))
-        monkeypatch.setattr("worker.backends.slurm.reach._agent", lambda: {"PATH": str(tmp_path)})
+        path = {"PATH": str(tmp_path)}
+        monkeypatch.setattr("worker.backends.slurm.reach.clean_environment", lambda: path)
     backend = registry.discover()[name]
     options = registry.check_options(registry.discover(), name, told)
     ce = world.ce(a_ce().with_capacity(3))

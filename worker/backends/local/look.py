@@ -6,7 +6,8 @@ one only if the earlier ones have no answer:
 
 1. There is no folder: it was never started, and no launcher is left that could.
 2. The lock is held: its keeper lives, and the pilot runs, whatever is written down.
-3. `exit` is there: the pilot ended, as it says.
+3. `exit` is there: the pilot ended, as it says. If something of it is left, it runs until that was
+   killed: it may have written its end itself, and then killed its keeper.
 4. The keeper's pid, start time and boot are those of a living process: it lives, and the file
    system forgot its lock.
 5. The keeper is dead and left no `exit`. Nobody will start or watch this pilot any more. We
@@ -62,7 +63,7 @@ class Folder:
             os.close(record)
         end = self._end()
         if end is not None:
-            return observed_end(self.stamp, end)
+            return self._orphaned() if remains.of(self.stamp) else observed_end(self.stamp, end)
         if launch is not None and launch.is_alive():
             return self._alive(launch)
         return self._dead(launch, remains)
@@ -133,14 +134,17 @@ class Folder:
         # A folder is made whole; one without a record has lost it in a crash of the host.
         rebooted = launch is None or launch.boot_id != boot_id()
         if (launch is None or not rebooted) and remains.of(self.stamp):
-            return Observed(
-                stamp=self.stamp,
-                handle=self.stamp,
-                status=Status.RUNNING,
-                raw=ORPHANED,
-                reason="its keeper was killed; what is left of it will be killed too",
-            )
+            return self._orphaned()
         return observed_end(self.stamp, {"code": None, "why": self._why(rebooted=rebooted)})
+
+    def _orphaned(self) -> Observed:
+        return Observed(
+            stamp=self.stamp,
+            handle=self.stamp,
+            status=Status.RUNNING,
+            raw=ORPHANED,
+            reason="its keeper is gone; what is left of it will be killed",
+        )
 
     def _why(self, *, rebooted: bool) -> str:
         if (self.path / CANCEL).exists():
