@@ -236,12 +236,13 @@ def test_an_end_that_cannot_be_read_is_an_end(world: World, written: bytes) -> N
     assert (seen.status, seen.cause) == (Status.FAILED, Cause.UNKNOWN)
 
 
-def test_the_word_of_another_version_is_no_status(world: World) -> None:
+def test_the_word_of_another_version_is_an_end_without_a_known_cause(world: World) -> None:
     [job] = world.send(command="exit 0")
     world.until_final(job)
     (world.place / job.stamp / "exit").write_text('{"code": null, "why": "fr\\u00fch\\u0007"}')
-    seen = world.look(job)
-    assert (seen.status, seen.absent, seen.raw) == (None, False, r"'fr\xfch\x07'")
+    answer = world.look(job)
+    assert (answer.status, answer.cause) == (Status.FAILED, Cause.UNKNOWN)
+    assert answer.raw == r"'fr\xfch\x07'"
 
 
 def test_a_pid_that_passed_to_a_stranger_is_left_alone(world: World) -> None:
