@@ -560,7 +560,7 @@ def test_a_world_that_cannot_be_reached_is_an_unavailable_ce(
         ({"spread": "wide"}, "spread"),
         ({"failures": {}}, "no cause has a weight"),
         ({"failures": {"node": 0}}, "no cause has a weight"),
-        ({"failures": {"node": -1}}, "the weight of node"),
+        ({"failures": {"node": -1}}, "failures.node"),
         ({"failures": {"quota": 1}}, "cannot end as"),
         ({"failures": {"boredom": 1}}, "failures"),
         ({"call_timeout": 0}, "call_timeout"),

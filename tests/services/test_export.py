@@ -40,8 +40,8 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 lines = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=12)
 counts = st.sampled_from([0, 1, 7, 2**31 - 1])
 limits = st.none() | counts
-seconds = st.floats(min_value=0.125, max_value=1e9)
-walltimes = st.floats(min_value=0.125, max_value=10 * 365 * 86400) | st.integers(1, 10**6)
+seconds = st.floats(min_value=0.125, max_value=10 * 365 * 86400)
+walltimes = seconds | st.integers(1, 10**6)
 moments = st.integers(0, 10**15).map(lambda n: NOW + timedelta(microseconds=n))
 scripts = st.tuples(texts, st.sampled_from(["\necho", "true", "\r\n'''\nx", "#!/bin/sh\n", "x'"]))
 words = st.lists(texts, min_size=1, max_size=3).filter(lambda one: bool(one[0].strip()))
