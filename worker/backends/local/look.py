@@ -63,7 +63,7 @@ class Folder:
             os.close(record)
         end = self._end()
         if end is not None:
-            return self._orphaned() if remains.of(self.stamp) else observed_end(self.stamp, end)
+            return self._orphaned() if remains.of(self.stamp) else self._over(end, launch)
         if launch is not None and launch.is_alive():
             return self._alive(launch)
         return self._dead(launch, remains)
@@ -135,7 +135,14 @@ class Folder:
         rebooted = launch is None or launch.boot_id != boot_id()
         if (launch is None or not rebooted) and remains.of(self.stamp):
             return self._orphaned()
-        return observed_end(self.stamp, {"code": None, "why": self._why(rebooted=rebooted)})
+        return self._over({"code": None, "why": self._why(rebooted=rebooted)}, launch)
+
+    def _over(self, end: dict[str, Any], launch: Launch | None) -> Observed:
+        """Return how it ended; one that has an output has begun, whatever its end says."""
+        answer = observed_end(self.stamp, end)
+        if answer.started_at is None and launch is not None and (self.path / OUTPUT).exists():
+            return answer._replace(started_at=launch.accepted_at)
+        return answer
 
     def _orphaned(self) -> Observed:
         return Observed(
