@@ -136,8 +136,11 @@ class PostgresqlStore(Store):
                 # No row of changes can be deleted; their table can be emptied by its owner.
                 cursor.execute(f"{'TRUNCATE' if name == 'changes' else 'DELETE FROM'} {name}")
             for name, rows in saved["rows"].items():
-                with cursor.copy(f"COPY {name} FROM STDIN") as copy:
-                    copy.write(rows)
+                if name != "new_tallies":
+                    _copy_in(cursor, name, rows)
+            # Triggers have told of the pilots that went and came.
+            cursor.execute("DELETE FROM new_tallies")
+            _copy_in(cursor, "new_tallies", saved["rows"].get("new_tallies", b""))
             for name, last in saved["sequences"]:
                 cursor.execute("SELECT setval(%s, %s, %s)", (name, last or 1, last is not None))
 
@@ -149,6 +152,11 @@ class PostgresqlStore(Store):
 def _copy_out(cursor: Any, name: str) -> bytes:
     with cursor.copy(f"COPY {name} TO STDOUT") as copy:
         return b"".join(copy)
+
+
+def _copy_in(cursor: Any, name: str, rows: bytes) -> None:
+    with cursor.copy(f"COPY {name} FROM STDIN") as copy:
+        copy.write(rows)
 
 
 def _digest(table: Table) -> str:

@@ -145,16 +145,14 @@ def receipt_move(
     A pilot with a handle is submitted; one that was refused has failed with the cause; one that was
     not sent is lost, for its CE surely has not got it.
     """
-    if not_sent:
-        to, raw = Status.LOST, NOT_SENT
-        return Move(pilot_id=pilot_id, was=Status.SUBMITTING, to=to, raw=raw, reason=reason)
+    to = Status.FAILED if refused else Status.LOST if not_sent else Status.SUBMITTED
     return Move(
         pilot_id=pilot_id,
         was=Status.SUBMITTING,
-        to=Status.FAILED if refused else Status.SUBMITTED,
+        to=to,
         cause=refused,
         handle=handle,
-        raw=raw,
+        raw=NOT_SENT if not_sent else raw,
         reason=reason,
         next_check_at=next_check_at,
     )
