@@ -42,7 +42,8 @@ def with_a_clock_of_its_own(make: Make) -> World:
     do(world, OWN_CLOCK)
     do(world, FIRST.format(world.postgresql.url.database))
     for member in world.fleet.members:
-        member.words = [CELERY[0], "-m", "tests.faults.hasty", *member.words[len(CELERY) :]]
+        rest = member.words[len(world.site.celery) :]
+        member.words = [CELERY[0], "-m", "tests.faults.hasty", *rest]
     begin(world)
     return world
 

@@ -85,6 +85,18 @@ def has_a_disk_of_its_own(world: World, mount: Mount) -> Disk:
     return disk
 
 
+def is_up(world: World) -> bool:
+    """Start the server where it has ended, as systemd would; return whether it answers."""
+    server = world.postgresql._server
+    if server is not None and server.poll() is not None:
+        world.postgresql.start()
+    try:
+        with world.database.engine.connect():
+            return True
+    except DBAPIError:
+        return False
+
+
 @pytest.mark.postgresql
 def test_a_database_without_room_is_named_and_used_again(make: Make, mount: Mount) -> None:
     world = site(make)
@@ -101,9 +113,6 @@ def test_a_database_without_room_is_named_and_used_again(make: Make, mount: Moun
 
     assert world.reaches(is_named), said(world)[-3000:]
     disk.free()
-    server = world.postgresql._server
-    if server is not None and server.poll() is not None:
-        world.postgresql.start()  # as systemd would
-
+    until(lambda: is_up(world), "the server to be up again")
     works_again(world)
     ends_well(world)
