@@ -47,7 +47,7 @@ class Database:
         other = copy(self)
         other.engine = self.engine
         other.actor = actor
-        vars(other).pop("uow", None)
+        other.uow = self.uow.used_by(actor)
         return other
 
     def close(self) -> None:

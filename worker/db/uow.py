@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from copy import copy
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable
@@ -95,6 +96,12 @@ class UnitOfWork:
     def __init__(self, engine: Engine, actor: Actor | None = None) -> None:
         self.engine = engine
         self.actor = actor or Actor(who=account())
+
+    def used_by(self, actor: Actor) -> "UnitOfWork":
+        """Return the same with the name of somebody else on what it changes."""
+        other = copy(self)
+        other.actor = actor
+        return other
 
     @contextmanager
     def __call__(self) -> Iterator[Transaction]:
