@@ -279,5 +279,5 @@ def test_our_settings_are_not_passed_on(
 
 
 def test_a_client_that_is_not_there_is_unavailable(site: CondorSite, tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="No such file"):
+    with pytest.raises(Unavailable, match="is not installed on this host"):
         site.driver(programs=tmp_path).hello()
