@@ -196,7 +196,7 @@ def test_a_count_that_differs_is_named_and_mended(uow: UnitOfWork) -> None:
         tx.execute(new_tallies.delete())
 
         assert tallies.differences(tx) == {(ce.name, "default", Status.RESERVED): (0, 1)}
-        tallies.mend(tx)
+        assert tallies.recount(tx) != {}
         assert tallies.differences(tx) == {}
         assert pilot_reads.count_by_status(tx) == {Status.RESERVED: 1}
 

@@ -114,7 +114,7 @@ def refused(stamps: Iterable[str], cause: Cause, reason: str) -> list[Receipt]:
 
 
 def not_sent(stamps: Iterable[str], problem: NotAsked) -> list[Receipt]:
-    """Say that the CE was not asked to take these orders."""
+    """Return the receipts of orders that did not reach the CE."""
     return [Receipt(stamp=stamp, not_sent=True, reason=str(problem)) for stamp in stamps]
 
 
@@ -129,7 +129,7 @@ def gravest(errors: Iterable[BackendError]) -> BackendError:
 
 @contextmanager
 def nothing_sent_yet(ce: str) -> Iterator[None]:
-    """Say of whatever stands in the way that nothing was sent."""
+    """Turn each error of the block into `NotAsked`: the CE has got nothing yet."""
     try:
         yield
     except NotAsked:

@@ -106,13 +106,13 @@ def note_renewal(tx: Transaction, before: Credential, after: Credential) -> None
 
 def _note(tx: Transaction, verb: str, before: Credential | None, after: Credential | None) -> None:
     """Note a change of a credential as one of its VO: where the file is, never what is in it."""
-    one = after or before
-    assert one is not None
+    credential = after or before
+    assert credential is not None
     values = (
-        {_called(one): None if each is None else {"path": each.path, "renew": each.renew}}
+        {_called(credential): None if each is None else {"path": each.path, "renew": each.renew}}
         for each in (before, after)
     )
-    note(tx, "vo", _named(one.vo), f"credential {verb}", *values)
+    note(tx, "vo", _named(credential.vo), f"credential {verb}", *values)
 
 
 def _called(credential: Credential) -> str:

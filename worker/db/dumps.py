@@ -104,9 +104,11 @@ def _run(
         check=False,
     )
     if done.returncode != 0:
-        said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-        problem = next((line for line in said if "error" in line), first_line("\n".join(said)))
-        detail = next((line.strip() for line in said if "detail:" in line), "")
+        errors = [
+            line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()
+        ]
+        problem = next((line for line in errors if "error" in line), first_line("\n".join(errors)))
+        detail = next((line.strip() for line in errors if "detail:" in line), "")
         raise DatabaseRefused(shown(url), problem, *filter(None, [detail]))
 
 

@@ -177,9 +177,9 @@ _HISTORY = ("pilot_id", "was", "became", "cause", "raw", "reason", "at")
 
 def _legal(new: Any) -> Select[Any]:
     """Select the legal moves, each with the status that the pilot has."""
-    given = [column for column in new if column.name != "was"]
+    values = [column for column in new if column.name != "was"]
     return (
-        select(pilots.c.status.label("was"), *given)
+        select(pilots.c.status.label("was"), *values)
         .join_from(pilots, new.pilot_id.table, pilots.c.id == new.pilot_id)
         .where(_is_legal(new))
         .order_by(pilots.c.id)

@@ -146,25 +146,25 @@ def _default_grants(roles: Roles, schema: str) -> Iterator[str]:
 def _differing(
     connection: Connection, rule: str, name: str, tables: Sequence[str]
 ) -> Iterator[str]:
-    given = {"role": name, "tables": list(tables), "privileges": list(PRIVILEGES)}
+    parameters = {"role": name, "tables": list(tables), "privileges": list(PRIVILEGES)}
     for row in connection.execute(text(_PLACES_CLOSED), {"role": name}):
         yield f"role {name}: no right to {row.right}"
-    rights = connection.execute(text(_TABLE_RIGHTS), given).all()
+    rights = connection.execute(text(_TABLE_RIGHTS), parameters).all()
     for table in tables:
-        wanted = RULES[rule][kind_of(table)]
+        allowed = RULES[rule][kind_of(table)]
         has = {row.privilege for row in rights if row.table == table and row.allowed}
-        if lacks := [one for one in wanted if one not in has]:
+        if lacks := [one for one in allowed if one not in has]:
             yield f"role {name}: no right to {', '.join(lacks)} on table {table}"
-        if more := [one for one in PRIVILEGES if one in has and one not in wanted]:
+        if more := [one for one in PRIVILEGES if one in has and one not in allowed]:
             yield f"role {name}: may {', '.join(more)} on table {table}, and should not"
     if rule == WORKER:
-        for row in connection.execute(text(_SEQUENCES), given):
+        for row in connection.execute(text(_SEQUENCES), parameters):
             yield f"role {name}: no right to use the sequence {row.name}"
 
 
 def _without_defaults(connection: Connection, name: str, tables: Sequence[str]) -> Iterator[str]:
-    given = {"role": name, "tables": list(tables)}
-    for owner in connection.execute(text(_NO_DEFAULTS), given).scalars():
+    parameters = {"role": name, "tables": list(tables)}
+    for owner in connection.execute(text(_NO_DEFAULTS), parameters).scalars():
         yield f"role {name}: no rights by default on the tables that {owner} will make"
 
 

@@ -254,11 +254,15 @@ def _find(tx: Transaction, *conditions: ColumnElement[bool]) -> Schedule | None:
 
 
 def _note(tx: Transaction, before: Schedule | None, after: Schedule | None) -> None:
-    one = after or before
-    assert one is not None
-    name = "fires" if one.vo is None else f"fires for {one.vo}"
+    schedule = after or before
+    assert schedule is not None
+    name = "fires" if schedule.vo is None else f"fires for {schedule.vo}"
     note(
-        tx, "task", one.task, "schedule", *({name: each and each.fires} for each in (before, after))
+        tx,
+        "task",
+        schedule.task,
+        "schedule",
+        *({name: each and each.fires} for each in (before, after)),
     )
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal_column,
     select,
     text,
     union_all,
@@ -43,6 +44,9 @@ from worker.db.uow import Transaction
 from worker.domain.pilot import Status
 from worker.domain.tally import Grain, MoveCounts, Tally, begin_of
 
+LOCK = "tally"
+"""What is locked by whoever folds."""
+
 FOLDED_AT_ONCE = 20_000
 """New tallies that one fold takes; each is a row of Python for a moment."""
 
@@ -50,6 +54,9 @@ GONE = ""
 """Where a pilot is that was not made yet, or that was deleted."""
 
 _COUNTS = MoveCounts._fields
+
+Differences = Mapping[tuple[str, str, Status], tuple[int, int]]
+"""By CE, VO and status: the count that is kept, and how many pilots there are."""
 
 
 def counted() -> Subquery:
@@ -70,7 +77,7 @@ def counted() -> Subquery:
 def fold(tx: Transaction, limit: int) -> int:
     """Fold up to `limit` new tallies, the oldest first; return how many.
 
-    One execution at a time: the caller holds a lock.
+    One execution at a time: the caller holds `LOCK`.
     """
     new = tx.execute(_TAKE, {"limit": limit}).all()
     kept = _of_existing(tx, new)
@@ -94,48 +101,56 @@ def count_new(tx: Transaction) -> int:
     return int(tx.execute(select(func.count()).select_from(new_tallies)).scalar_one())
 
 
-def mend(tx: Transaction) -> None:
-    """Write the counts anew from the pilots themselves; nobody changes a pilot meanwhile."""
+def recount(tx: Transaction) -> Differences:
+    """Write the counts anew from the pilots themselves; return what differed.
+
+    No pilot moves meanwhile, and nobody else folds: the caller holds `LOCK`.
+    """
     if tx.dialect == POSTGRESQL:
         tx.execute(text("LOCK TABLE pilots IN SHARE MODE"))
-    while fold(tx, FOLDED_AT_ONCE):
-        pass
-    tx.execute(delete(pilot_counts))
-    real = _pilots_themselves()
-    names = ("ce_id", "vo_id", "status", "pilots")
-    tx.execute(insert(pilot_counts).from_select(names, select(*(real.c[n] for n in names))))
+    differing = differences(tx)
+    if differing:
+        while fold(tx, FOLDED_AT_ONCE):
+            pass
+        tx.execute(delete(pilot_counts))
+        real = _pilots_themselves()
+        names = ("ce_id", "vo_id", "status", "pilots")
+        tx.execute(insert(pilot_counts).from_select(names, select(*(real.c[n] for n in names))))
+    return differing
 
 
-def differences(tx: Transaction) -> dict[tuple[str, str, Status], tuple[int, int]]:
+def differences(tx: Transaction) -> Differences:
     """Count the pilots themselves; return each CE, VO and status whose count differs.
 
-    The count that is kept comes first.
+    One statement reads both sides, so pilots that move meanwhile are no difference.
     """
-    kept = _by_names(tx, counted())
-    real = _by_names(tx, _pilots_themselves())
-    return {
-        key: (kept.get(key, 0), real.get(key, 0))
-        for key in sorted(kept.keys() | real.keys())
-        if kept.get(key, 0) != real.get(key, 0)
-    }
-
-
-def _by_names(tx: Transaction, source: Subquery) -> dict[tuple[str, str, Status], int]:
-    number = func.sum(source.c.pilots)
+    kept, real = counted(), _pilots_themselves()
+    key = ("ce_id", "vo_id", "status")
+    zero = literal_column("0", Integer)
+    both = union_all(
+        select(*(kept.c[n] for n in key), kept.c.pilots.label("kept"), zero.label("real")),
+        select(*(real.c[n] for n in key), zero, real.c.pilots),
+    ).subquery("both")
+    sums = func.sum(both.c.kept), func.sum(both.c.real)
     query = (
         select(
             ces.c.name.label("ce"),
             vos.c.name.label("vo"),
-            source.c.status.label("status"),
-            number.label("number"),
+            both.c.status,
+            sums[0].label("kept"),
+            sums[1].label("real"),
         )
-        .join_from(source, ces, ces.c.id == source.c.ce_id)
-        .join(vos, vos.c.id == source.c.vo_id)
-        .where(has_status(Status, source.c.status))
-        .group_by(ces.c.name, vos.c.name, source.c.status)
-        .having(number != 0)
+        .join_from(both, ces, ces.c.id == both.c.ce_id)
+        .join(vos, vos.c.id == both.c.vo_id)
+        .where(has_status(Status, both.c.status))
+        .group_by(ces.c.name, vos.c.name, both.c.status)
+        .having(sums[0] != sums[1])
+        .order_by(ces.c.name, vos.c.name, both.c.status)
     )
-    return {(row.ce, row.vo, Status(row.status)): int(row.number) for row in tx.execute(query)}
+    return {
+        (row.ce, row.vo, Status(row.status)): (int(row.kept), int(row.real))
+        for row in tx.execute(query)
+    }
 
 
 def _pilots_themselves() -> Subquery:

@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.backends import registry
 from worker.backends.contract import Backend
-from worker.db import chains, pilot_reads, roles, schema, server, tallies
+from worker.db import chains, locks, pilot_reads, roles, schema, server, tallies
 from worker.db.chains import CORE, CORE_CHAIN, Chain, ChainStanding, ChainState
 from worker.db.changes import note
 from worker.db.database import Database
@@ -160,21 +160,25 @@ def verify(database: Database) -> list[str]:
 def recount(database: Database) -> list[str]:
     """Write the counts of pilots anew; return what was wrong."""
     require_current(database)
-    wrong = _wrong_counts(database)
-    if wrong:
-        with database.uow() as tx:
-            tallies.mend(tx)
+    with database.uow() as tx:
+        locks.wait_for_lock(tx, tallies.LOCK)
+        wrong = _in_words(tallies.recount(tx))
+        if wrong:
             note(tx, "database", "all", "recount", after={"mended": wrong})
     return wrong
 
 
 def _wrong_counts(database: Database) -> list[str]:
     with database.uow() as tx:
-        return [
-            f"count of pilots of VO {vo} on {ce}: {status} is {kept}, there are {real}; "
-            "'pilotage db recount' mends it"
-            for (ce, vo, status), (kept, real) in tallies.differences(tx).items()
-        ]
+        wrong = _in_words(tallies.differences(tx))
+    return [f"{line}; 'pilotage db recount' mends it" for line in wrong]
+
+
+def _in_words(differences: tallies.Differences) -> list[str]:
+    return [
+        f"count of pilots of VO {vo} on {ce}: {status} is {kept}, there are {real}"
+        for (ce, vo, status), (kept, real) in differences.items()
+    ]
 
 
 def unverifiable(database: Database) -> list[str]:

@@ -19,7 +19,7 @@ def tally(runtime: Runtime) -> TaskResult:
     """Fold the new tallies, and those of minutes and hours that are old."""
     now = runtime.now()
     with runtime.database.uow() as tx:
-        if not locks.try_lock(tx, NAME):
+        if not locks.try_lock(tx, tallies.LOCK):
             return busy("another execution folds tallies")
         folded = tallies.fold(tx, tallies.FOLDED_AT_ONCE)
         coarser = {
