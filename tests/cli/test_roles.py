@@ -107,6 +107,11 @@ def test_without_a_yes_the_statements_are_printed_and_nothing_is_made(
     assert made == 0
 
 
+FUNCTION_OWNERS = """
+SELECT DISTINCT pg_get_userbyid(proowner) FROM pg_proc WHERE starts_with(proname, 'pilotage_')
+"""
+
+
 def test_what_is_printed_makes_the_roles_when_somebody_runs_it(
     cli: Cli, owned: Site, prefix: str
 ) -> None:
@@ -117,6 +122,9 @@ def test_what_is_printed_makes_the_roles_when_somebody_runs_it(
     driver.close()
 
     assert cli.json("db", "verify", "--prefix", prefix)["differences"] == []
+    with owned.database.engine.connect() as connection:
+        owners = connection.execute(text(FUNCTION_OWNERS)).scalars().all()
+    assert owners == [f"{prefix}_owner"]
     cli.ok("db", "roles", "--prefix", prefix, "--yes")
     again = cli.json("db", "roles", "--prefix", prefix)["statements"]
     assert not [line for line in again if line.startswith(("CREATE", "ALTER TABLE"))]

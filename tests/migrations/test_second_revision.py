@@ -43,6 +43,10 @@ def widen_a_column_of_pilots(metadata: MetaData) -> None:
     metadata.tables["pilots"].c.stamp.type = String(64)
 
 
+def widen_a_column_of_changes(metadata: MetaData) -> None:
+    metadata.tables["changes"].c.kind.type = String(200)
+
+
 def change_a_comment(metadata: MetaData) -> None:
     metadata.tables["pilots"].comment = "Something else."
 
@@ -53,6 +57,7 @@ CHANGES = [
     add_an_index,
     widen_a_column,
     widen_a_column_of_pilots,
+    widen_a_column_of_changes,
 ]
 
 

@@ -4,7 +4,7 @@ No row is ever changed, and none is deleted that is younger than a number of day
 delete older ones, so it needs no privilege that could be used for more.
 """
 
-from sqlalchemy import DDL, Connection, Table, event
+from sqlalchemy import DDL, Connection, Table, event, inspect
 
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION pilotage_refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -44,6 +44,14 @@ def install(connection: Connection, table: str, days: int) -> None:
     """Make a table append-only; for migrations."""
     for statement in _statements(connection.dialect.name, table, days):
         connection.exec_driver_sql(statement)
+
+
+def reinstall_missing(connection: Connection, table: str, days: int) -> None:
+    """Install the triggers that SQLite loses when it changes a table by making a new one."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?"
+    is_there = inspect(connection).has_table(table)
+    if is_there and connection.exec_driver_sql(query, (f"keep_{table}",)).first() is None:
+        install(connection, table, days)
 
 
 def drop_function(connection: Connection) -> None:

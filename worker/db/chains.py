@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
-from worker.db import rights, tables, taking, tally_triggers, updated_at
+from worker.db import append_only, rights, tables, taking, tally_triggers, updated_at
 from worker.db.driver_errors import translated
 from worker.db.engine import POSTGRESQL, SQLITE, shown
 from worker.db.revisions import newest, revisions
+from worker.domain.change import LEAST_DAYS
 from worker.domain.errors import (
     ConfigurationError,
     DatabaseRefused,
@@ -233,6 +234,7 @@ def _reinstall_triggers(connection: Connection, chain: Chain) -> None:
     if connection.dialect.name == SQLITE:
         updated_at.reinstall_missing(connection, chain.metadata.sorted_tables)
         tally_triggers.reinstall_missing(connection)
+        append_only.reinstall_missing(connection, tables.changes.name, LEAST_DAYS)
 
 
 def _sqlite_foreign_keys(connection: Connection, state: str) -> None:

@@ -207,7 +207,7 @@ UNION ALL
 SELECT 'FUNCTION', p.proname
   FROM pg_proc p
   JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = current_schema()
- WHERE p.proname = 'pilotage_touch' AND pg_get_userbyid(p.proowner) <> :owner
+ WHERE starts_with(p.proname, 'pilotage_') AND pg_get_userbyid(p.proowner) <> :owner
  ORDER BY 1 DESC, 2
 """
 _PLACES_CLOSED = """
