@@ -1,0 +1,63 @@
+"""A connection that was idle is asked whether it still stands; one in use costs no question."""
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.expectations import statements
+from worker.db import engine as engines
+from worker.db.database import Database
+from worker.domain.errors import DatabaseUnavailable
+
+OTHERS = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+
+
+def end_all_connections(database: Database) -> None:
+    """End what others have open, as a restart of the server does."""
+    other = Database(database.url)
+    with other.engine.begin() as connection:
+        connection.execute(text(OTHERS))
+    other.engine.dispose()
+
+
+def ask(database: Database) -> int:
+    with database.uow() as tx:
+        return int(tx.execute(text("SELECT 1")).scalar_one())
+
+
+def test_a_unit_of_work_after_a_pause_does_not_meet_a_dead_connection(
+    postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "PING_AFTER_SECONDS", 0.0)
+    assert ask(postgresql_database) == 1
+    end_all_connections(postgresql_database)
+
+    assert ask(postgresql_database) == 1
+
+
+def test_one_without_a_pause_fails_in_words_of_ours_and_the_next_one_works(
+    postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "PING_AFTER_SECONDS", 3600.0)
+    assert ask(postgresql_database) == 1
+    end_all_connections(postgresql_database)
+
+    with pytest.raises(DatabaseUnavailable):
+        ask(postgresql_database)
+    assert ask(postgresql_database) == 1
+
+
+def test_a_unit_of_work_after_another_sends_its_own_statements_alone(
+    postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "PING_AFTER_SECONDS", 3600.0)
+    pings: list[Engine] = []
+    dialect = postgresql_database.engine.dialect
+    monkeypatch.setattr(dialect, "do_ping", lambda _: pings.append(postgresql_database.engine))
+    assert ask(postgresql_database) == 1
+    with statements(postgresql_database.engine) as sent:
+        assert ask(postgresql_database) == 1
+
+    assert (len(sent), pings) == (1, [])
