@@ -15,7 +15,7 @@ from tests.acceptance.processes import Processes, ended, settings_of
 from tests.cli.command import Cli, address
 from tests.cli.test_tree import LEAVES
 from tests.factories import a_pilot
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from worker.backends.local.keeper.process import start_ticks
 from worker.db import ces, credentials
 from worker.db.database import Database
@@ -99,7 +99,10 @@ def test_m5_a_command_that_waits_ends_with_one_line_and_leaves_nothing(
             "a program that was begun",
         )
         running.send_signal(number)
-        _, complaints = running.communicate()
+        try:
+            _, complaints = running.communicate(timeout=PATIENCE)
+        finally:
+            running.kill()
 
     said = [one for one in complaints.splitlines() if one]
     assert (running.returncode, said[-1:]) == (code, [line]), complaints
