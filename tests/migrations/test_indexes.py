@@ -201,6 +201,22 @@ def plans(engine: Engine) -> Iterator[list[str]]:
         event.remove(engine, "before_cursor_execute", ask)
 
 
+@contextmanager
+def plans_on_sqlite(engine: Engine) -> Iterator[list[str]]:
+    """Ask the planner of SQLite about each statement before it runs."""
+    seen: list[str] = []
+
+    def ask(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        lines = cursor.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        seen.append("\n".join(str(line[3]) for line in lines))
+
+    event.listen(engine, "before_cursor_execute", ask)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", ask)
+
+
 @dataclass(frozen=True)
 class World:
     """A database with a CE that has thousands of final pilots and a few active ones."""
@@ -278,29 +294,21 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
     with sqlite() as tx:
         ce = a_ce().create(tx)
         a_pilot().on(ce).due_at(NOW).create_many(tx, 3)
-        seen: list[str] = []
-
-        def ask(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-            other = cursor.connection.cursor()
-            found = other.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            seen.append("\n".join(str(row[3]) for row in found))
-
-        event.listen(sqlite.engine, "before_cursor_execute", ask)
-        pilot_reads.in_doubt(tx, ce.name)
-        pilot_reads.unsent(tx, ce.name)
-        pilot_reads.not_asked_to_go(tx, ce.name)
-        pilot_reads.at_ce(tx, ce.name)
-        pilots.claim(tx, ce.name, 10, NOW)
-        pilot_reads.due(tx, ce.name, NOW, 10)
-        pilot_reads.by_handle(tx, "2_17", None, 5)
-        pilot_reads.by_beginning(tx, "c820", None, 5)
-        pilot_reads.find(tx, search="c820")
-        pilot_reads.find(tx, node="node7")
-        pilot_reads.find(tx, asked=PageRequest(sort="run_time"))
-        pilot_reads.find(tx, asked=PageRequest(sort="ended_at"))
-        failures.count_ends(tx, NOW)
-        failures.failures(tx, NOW, list(failures.By), 10)
-        event.remove(sqlite.engine, "before_cursor_execute", ask)
+        with plans_on_sqlite(sqlite.engine) as seen:
+            pilot_reads.in_doubt(tx, ce.name)
+            pilot_reads.unsent(tx, ce.name)
+            pilot_reads.not_asked_to_go(tx, ce.name)
+            pilot_reads.at_ce(tx, ce.name)
+            pilots.claim(tx, ce.name, 10, NOW)
+            pilot_reads.due(tx, ce.name, NOW, 10)
+            pilot_reads.by_handle(tx, "2_17", None, 5)
+            pilot_reads.by_beginning(tx, "c820", None, 5)
+            pilot_reads.find(tx, search="c820")
+            pilot_reads.find(tx, node="node7")
+            pilot_reads.find(tx, asked=PageRequest(sort="run_time"))
+            pilot_reads.find(tx, asked=PageRequest(sort="ended_at"))
+            failures.count_ends(tx, NOW)
+            failures.failures(tx, NOW, list(failures.By), 10)
 
     indexes = [
         *("ix_pilots_occupying",) * 5,
@@ -371,16 +379,8 @@ def test_changes_are_found_and_removed_by_index_on_sqlite(sqlite: UnitOfWork) ->
     with sqlite() as tx:
         a_change().at(LONG_AGO).create(tx)
         tx.execute(text(CHANGES))
-        seen: list[str] = []
-
-        def ask(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-            other = cursor.connection.cursor()
-            found = other.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            seen.append("\n".join(str(row[3]) for row in found))
-
-        event.listen(sqlite.engine, "before_cursor_execute", ask)
-        look_at_changes(tx)
-        event.remove(sqlite.engine, "before_cursor_execute", ask)
+        with plans_on_sqlite(sqlite.engine) as seen:
+            look_at_changes(tx)
 
     assert len(seen) == 6
     for plan in seen:

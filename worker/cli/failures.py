@@ -25,14 +25,7 @@ from worker.services.operate import inventory
 )
 @click.option("--ce", help="Only of this CE.")
 @click.option("--vo", help="Only of this VO.")
-@click.option(
-    "--rows",
-    "limit",
-    type=click.IntRange(1, 10_000),
-    default=20,
-    show_default=True,
-    help="Rows at the most.",
-)
+@options.rows(20)
 @options.as_json
 def failures(
     since: datetime, by: str, ce: str | None, vo: str | None, limit: int, as_json: bool

@@ -52,15 +52,19 @@ def one_page(command: Command) -> Command:
     after = click.option(
         "--after", help="Continue after the previous page (cursor printed below it)."
     )
-    rows = click.option(
+    return rows(100)(after(command))
+
+
+def rows(default: int) -> Callable[[Command], Command]:
+    """Add how many rows are shown at the most."""
+    return click.option(
         "--rows",
         "limit",
         type=click.IntRange(1, 10_000),
-        default=100,
+        default=default,
         show_default=True,
         help="Rows at the most.",
     )
-    return rows(after(command))
 
 
 def paged(command: Command) -> Command:
