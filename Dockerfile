@@ -15,7 +15,7 @@ WORKDIR /build
 
 # The dependencies change less often than the code: they have a layer of their own.
 COPY requirements-run.lock ./
-RUN /opt/pilotage/bin/python -m pip install --require-hashes --requirement requirements-run.lock
+RUN /opt/pilotage/bin/python -m pip install --no-deps --require-hashes --requirement requirements-run.lock
 
 COPY pyproject.toml README.md LICENSE celeryconfig.py ./
 COPY worker ./worker

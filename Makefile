@@ -125,10 +125,12 @@ help: ## Print this
 	@awk 'BEGIN {FS = ": .*## |:.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z][a-z -]*:.*## / {printf "  %-46s %s\n", $$1, $$NF}' $(MAKEFILE_LIST)
 
+# --no-deps: the lock is whole. With a resolver, a new release of what somebody wants with an extra
+# (coverage[toml]) makes pip ask for its hash.
 $(VENV)/ready: requirements.lock pyproject.toml
 	@echo "Making the virtual environment $(VENV). This takes about a minute, once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
