@@ -1,73 +1,118 @@
-"""Measure: `python -m tests.bench [--quick] [--check] [--json FILE] [--only NAME …]`."""
+"""Measure: `python -m tests.bench [--quick] [--check] [--store] [--only PART …]`."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import report
-from tests.bench.measure import AIMS, OPERATIONS, Compared, Grown, Operation, compare, grow
-from tests.bench.server import server
-from tests.bench.world import World, made
+from sqlalchemy import URL
 
-GROWTH = (10_000, 100_000, 1_000_000)
-GROWING = ("due", "free slots", "reserve")
+from tests.bench import report
+from tests.bench.growth import Grown, grow
+from tests.bench.measure import Compared, compare
+from tests.bench.operations import OPERATIONS, sides_in
+from tests.bench.report import Results
+from tests.bench.server import server
+from tests.bench.whole import Figure, wal_of_a_life
+from tests.bench.world import Size, World, made
+
+STORED = Path(__file__).parent / "stored.json"
+"""The last run whose results were kept."""
+ACTIVE = (1_000, 10_000, 100_000)
+FINAL = (10_000, 100_000, 1_000_000)
+HUGE = 10_000_000
+PARTS = ("compared", "active", "final")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print, and tell by the exit code whether every aim is met, if asked to."""
-    asked = _parser().parse_args(argv)
-    operations = [o for o in OPERATIONS if not asked.only or o.name in asked.only]
-    with ExitStack() as stack:
-        base = stack.enter_context(server())
-        sizes = GROWTH[:2] if asked.quick else GROWTH
-        with made(base, sizes[0]) as world:
-            about = _about(world)
-            _say(", ".join(f"{name} {value}" for name, value in about.items()))
-            both = _compare(world, operations, quick=asked.quick)
-        _say(report.compared(both))
-        growth: list[Grown] = []
-        if not asked.no_growth:
-            _say("\nOurs, in ms, while final pilots grow:")
-            # All of them new, for what was worked in is larger than its rows.
-            worlds = [stack.enter_context(made(base, size)) for size in sizes]
-            growth = _grow(worlds, operations, quick=asked.quick)
-            _say(report.grown(growth))
-    if asked.json:
-        asked.json.write_text(report.as_json(about, both, growth) + "\n", encoding="utf-8")
-    met = all(line.met for line in both) and all(line.met for line in growth)
-    return 1 if asked.check and not met else 0
+    """Measure and print; with `--check` the exit code says whether every goal is met."""
+    options = _parser().parse_args(argv)
+    parts = options.only or PARTS
+    with server() as base:
+        results = Results(_about(base), [], [])
+        _say(", ".join(f"{name} {value}" for name, value in results.server.items()))
+        if "compared" in parts:
+            with made(base, Size()) as world:
+                results.compared.extend(_compare(world, quick=options.quick))
+                _say(report.compared(results.compared))
+                results.figures.extend(_figures(world))
+                _say("\n" + report.figures(results.figures))
+        for by, sizes in _sizes(options).items():
+            if by in parts:
+                results.growth[by] = _grow(base, by, sizes, quick=options.quick)
+                _say("\n" + report.grown(f"{by} pilots", results.growth[by]))
+    _beside_the_last(results)
+    if options.store:
+        STORED.write_text(results.as_json() + "\n", encoding="utf-8")
+    return 1 if options.check and not results.met else 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, less history")
-    parser.add_argument("--check", action="store_true", help="exit 1 if an aim is missed")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
-    parser.add_argument("--no-growth", action="store_true", help="only the comparison")
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=[o.name for o in OPERATIONS])
+    parser.add_argument("--huge", action="store_true", help=f"a history of {HUGE:,} pilots, too")
+    parser.add_argument("--check", action="store_true", help="exit 1 if a goal is missed")
+    parser.add_argument("--store", action="store_true", help="keep the results for the next run")
+    parser.add_argument("--only", nargs="+", metavar="PART", choices=PARTS)
     return parser
 
 
-def _compare(world: World, operations: Sequence[Operation], *, quick: bool) -> list[Compared]:
-    repetitions = {1: 60, 1_000: 12} if quick else {1: 300, 1_000: 40}
-    return [
-        compare(world, operation, rows, repetitions[rows])
-        for rows in AIMS
-        for operation in operations
-    ]
+def _sizes(options: argparse.Namespace) -> dict[str, list[Size]]:
+    active, final = list(ACTIVE), list(FINAL)
+    if options.quick:
+        active, final = active[:2], final[:2]
+    if options.huge:
+        final.append(HUGE)
+    return {
+        "active": [Size(active=number) for number in active],
+        "final": [Size(final=number) for number in final],
+    }
 
 
-def _grow(worlds: Sequence[World], operations: Sequence[Operation], *, quick: bool) -> list[Grown]:
-    growing = [operation for operation in operations if operation.name in GROWING]
-    repetitions = 20 if quick else 60
-    return [grow(worlds, operation, rows, repetitions) for operation in growing for rows in AIMS]
+def _compare(world: World, *, quick: bool) -> list[Compared]:
+    with sides_in(world) as sides:
+        return [
+            compare(sides, operation, repetitions=_repetitions(operation.rows, quick=quick))
+            for operation in OPERATIONS
+        ]
 
 
-def _about(world: World) -> dict[str, str]:
+def _repetitions(rows: int, *, quick: bool) -> int:
+    most = 200 if rows < 1_000 else 30 if rows == 1_000 else 8
+    return most // 4 if quick else most
+
+
+def _figures(world: World) -> list[Figure]:
+    with sides_in(world) as sides:
+        return [wal_of_a_life(sides)]
+
+
+def _grow(base: URL, by: str, sizes: Sequence[Size], *, quick: bool) -> list[Grown]:
+    with ExitStack() as stack:
+        places = []
+        for size in sizes:
+            world = stack.enter_context(made(base, size))
+            number = size.final if by == "final" else size.active
+            places.append((number, stack.enter_context(sides_in(world))))
+        return grow(places, 10 if quick else 30)
+
+
+def _about(base: URL) -> dict[str, str]:
     names = ("server_version", "fsync", "synchronous_commit", "shared_buffers")
-    return {name: world.hand.execute(f"SHOW {name}".encode()).fetchall()[0][0] for name in names}
+    with World.connect(base.set(database="postgres")) as hand:
+        return {name: hand.execute(f"SHOW {name}".encode()).fetchall()[0][0] for name in names}
+
+
+def _beside_the_last(results: Results) -> None:
+    if not STORED.exists():
+        return
+    before = json.loads(STORED.read_text(encoding="utf-8"))
+    sentences = report.slower(results, before)
+    _say("\nSlower than in the stored run:" if sentences else "\nNothing got slower.")
+    for sentence in sentences:
+        _say(f"  {sentence}")
 
 
 def _say(text: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import URL, event
 
 from tests.bench.sides import LATER, NOW, Counter
-from worker.db import mover, pilot_reads, pilots, slots
+from worker.db import mover, pilot_reads, pilots
 from worker.db.engine import make_engine
 from worker.db.uow import UnitOfWork
 from worker.domain.pilot import Check, Grant, Move, Status
@@ -13,8 +13,6 @@ from worker.domain.pilot import Check, Grant, Move, Status
 
 class Ours:
     """The operations of `worker.db`."""
-
-    name = "ours"
 
     def __init__(self, url: URL, counter: Counter) -> None:
         self.engine = make_engine(url, application="bench")
@@ -25,20 +23,36 @@ class Ours:
         with self.uow() as tx:
             return len(pilots.reserve(tx, grants, NOW))
 
-    def claim(self, ce: str, limit: int) -> int:
+    def send(self, ce: str, limit: int) -> int:
+        """Claim the reserved pilots of a CE and record that it took them, as dispatch does."""
         with self.uow() as tx:
-            return len(pilots.claim(tx, ce, limit, NOW))
-
-    def record(self, ids: Sequence[int]) -> int:
+            claimed = pilots.claim(tx, ce, limit, NOW)
         receipts = [
-            pilots.Receipt(pilot_id=i, handle=f"job-{i}", raw="PENDING", next_check_at=LATER)
-            for i in ids
+            pilots.receipt_move(
+                pilot_id=pilot.pilot_id,
+                handle=f"job-{pilot.pilot_id}",
+                raw="PENDING",
+                next_check_at=LATER,
+            )
+            for pilot in claimed
         ]
         with self.uow() as tx:
             return len(pilots.record(tx, receipts, NOW).moved)
 
+    def submit(self, grants: Sequence[Grant]) -> int:
+        """Reserve, claim and record: all that is done until a CE has the pilots."""
+        reserved = self.reserve(grants)
+        return sum(self.send(ce, reserved) for ce in dict.fromkeys(grant.ce for grant in grants))
+
     def move(self, ids: Sequence[int]) -> int:
         moves = [Move(pilot_id=i, to=Status.DONE, raw="COMPLETED", exit_code=0) for i in ids]
+        with self.uow() as tx:
+            return len(mover.move(tx, moves, NOW).moved)
+
+    def start(self, ids: Sequence[int]) -> int:
+        moves = [
+            Move(pilot_id=i, to=Status.RUNNING, raw="RUNNING", next_check_at=LATER) for i in ids
+        ]
         with self.uow() as tx:
             return len(mover.move(tx, moves, NOW).moved)
 
@@ -52,6 +66,11 @@ class Ours:
         with self.uow() as tx:
             return len(pilot_reads.due(tx, ce, NOW, limit))
 
-    def free(self) -> int:
-        with self.uow() as tx:
-            return len(slots.available_ces(tx))
+    def cycle(self, ces: Sequence[str]) -> int:
+        """Read what is due at each CE, and end it."""
+        done = 0
+        for ce in ces:
+            with self.uow() as tx:
+                due = pilot_reads.due(tx, ce, NOW, 1000)
+            done += self.move([pilot.id for pilot in due])
+        return done

@@ -1,63 +1,126 @@
-"""The results as two tables, and as JSON."""
+"""The results as tables and as JSON, and beside those of the last stored run."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from tests.bench.measure import FLAT, Compared, Grown
+from tests.bench.growth import FLAT, Grown
+from tests.bench.measure import Compared
+from tests.bench.whole import Figure
+
+NOISE = 1.25
+"""A ratio that is so many times as large as before got slower; less is the machine's noise."""
 
 
-def compared(found: Sequence[Compared]) -> str:
-    """Lay out the comparison with raw psycopg."""
-    head = ("operation", "rows", "ours ms", "raw ms", "ratio", "statements", "aim", "")
-    lines = [
-        (
-            c.operation,
-            f"{c.rows:,}",
-            f"{c.ours_ms:.2f}",
-            f"{c.raw_ms:.2f}",
-            f"{c.ratio:.2f}",
-            f"{c.ours_statements}/{c.raw_statements}",
-            f"<= {c.aim}",
-            _verdict(met=c.met),
+@dataclass(frozen=True)
+class Results:
+    """Everything that one run measured."""
+
+    server: dict[str, str]
+    compared: list[Compared]
+    figures: list[Figure]
+    growth: dict[str, list[Grown]] = field(default_factory=dict)
+
+    @property
+    def met(self) -> bool:
+        """Whether every goal is met."""
+        return (
+            all(line.met for line in self.compared)
+            and all(figure.met for figure in self.figures)
+            and all(line.met for lines in self.growth.values() for line in lines)
         )
-        for c in found
-    ]
-    return _table(head, lines)
 
-
-def grown(found: Sequence[Grown]) -> str:
-    """Lay out what a longer history costs."""
-    head = ["operation", "rows"]
-    for finals in found[0].finals:
-        head += [f"{finals:,}", "ratio"]
-    lines = [
-        (
-            g.operation,
-            f"{g.rows:,}",
-            *(
-                cell
-                for ms, r in zip(g.ms, g.ratios, strict=True)
-                for cell in (f"{ms:.2f}", f"{r:.2f}")
-            ),
-            f"<= {FLAT}",
-            _verdict(met=g.met),
+    def as_json(self) -> str:
+        """Write everything down for a program."""
+        return json.dumps(
+            {
+                "server": self.server,
+                "compared": [asdict(line) for line in self.compared],
+                "figures": [asdict(figure) for figure in self.figures],
+                "growth": {
+                    by: [asdict(line) for line in lines] for by, lines in self.growth.items()
+                },
+            },
+            indent=1,
         )
-        for g in found
-    ]
-    return _table((*head, "aim", ""), lines)
 
 
-def as_json(server: dict[str, str], both: Sequence[Compared], growth: Sequence[Grown]) -> str:
-    """Write everything down for a program."""
-    return json.dumps(
-        {
-            "server": server,
-            "compared": [{**asdict(c), "met": c.met} for c in both],
-            "growth": [{**asdict(g), "met": g.met} for g in growth],
-        },
-        indent=2,
+def compared(lines: Sequence[Compared]) -> str:
+    """Lay out the comparison with the floor."""
+    head = ("operation", "rows", "ours ms", "floor ms", "ratio", "goal", "statements", "")
+    return _table(
+        head,
+        [
+            (
+                line.operation,
+                f"{line.rows:,}",
+                f"{line.ours_ms:.2f}",
+                f"{line.floor_ms:.2f}",
+                f"{line.ratio:.2f}",
+                f"{line.goal:g}",
+                str(line.statements),
+                _verdict(met=line.met),
+            )
+            for line in lines
+        ],
     )
+
+
+def figures(lines: Sequence[Figure]) -> str:
+    """Lay out what has no floor."""
+    return _table(
+        ("", "value", "goal", "unit", ""),
+        [(f.name, f"{f.value:,.3g}", f"{f.goal:,g}", f.unit, _verdict(met=f.met)) for f in lines],
+    )
+
+
+def grown(by: str, lines: Sequence[Grown]) -> str:
+    """Lay out how costs grow."""
+    head = (f"ms, by {by}", *(f"{size:,}" for size in lines[0].sizes), "exponent", "")
+    return _table(
+        head,
+        [
+            (
+                line.name,
+                *(f"{ms:.2f}" for ms in line.ms),
+                f"{line.exponent:.2f}",
+                _verdict(met=line.met),
+            )
+            for line in lines
+        ],
+    )
+
+
+def slower(now: Results, before: dict[str, Any]) -> list[str]:
+    """Name what got slower than in a stored run: by its ratio to the floor, never by its time."""
+    ratios = {(line["operation"], line["rows"]): line["ratio"] for line in before["compared"]}
+    sentences = []
+    for line in now.compared:
+        was = ratios.get((line.operation, line.rows))
+        if was is not None and line.ratio > was * NOISE:
+            sentences.append(
+                f"{line.operation}, {line.rows:,} rows: {line.ratio:.2f} times the floor,"
+                f" {was:.2f} before"
+            )
+    values = {figure["name"]: figure["value"] for figure in before["figures"]}
+    for figure in now.figures:
+        earlier = values.get(figure.name)
+        if earlier is not None and figure.value > earlier * NOISE:
+            sentences.append(f"{figure.name}: {figure.value:,.4g}, {earlier:,.4g} before")
+    flat = {
+        (by, line["name"])
+        for by, lines in before["growth"].items()
+        for line in lines
+        if line["exponent"] < FLAT
+    }
+    sentences += [
+        f"{line.name}: grows with {by} pilots, exponent {line.exponent:.2f}; it was flat before"
+        for by, lines in now.growth.items()
+        for line in lines
+        if (by, line.name) in flat and line.exponent >= 2 * FLAT
+    ]
+    return sentences
 
 
 def _verdict(*, met: bool) -> str:

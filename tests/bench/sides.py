@@ -1,36 +1,13 @@
-"""What is compared: two sides that do the same operations with the same guarantees."""
+"""What both sides have: a fixed moment, and a count of the statements that were sent."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 
-from worker.domain.pilot import Grant
-
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=2)
-
-
-class Side(Protocol):
-    """Every operation is one transaction with its commit, and tells how many rows it did."""
-
-    name: str
-
-    def reserve(self, grants: Sequence[Grant]) -> int: ...
-
-    def claim(self, ce: str, limit: int) -> int: ...
-
-    def record(self, ids: Sequence[int]) -> int: ...
-
-    def move(self, ids: Sequence[int]) -> int: ...
-
-    def checked(self, ids: Sequence[int]) -> int: ...
-
-    def due(self, ce: str, limit: int) -> int: ...
-
-    def free(self) -> int: ...
 
 
 @dataclass

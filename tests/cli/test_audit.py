@@ -102,6 +102,7 @@ LOOKING = {
     *(("pilot", word) for word in ("list", "show", "output")),
     *(("db", word) for word in ("status", "verify", "backup")),
     *((word,) for word in ("status", "top", "explain", "failures", "report", "audit", "metrics")),
+    ("bench",),
     *((word,) for word in ("plan", "simulate", "export")),
     ("task", "list"),
     *(("backend", word) for word in ("list", "revision")),

@@ -30,6 +30,10 @@ COMMANDS = {
     "report": Entry("worker.cli.report", "Show the summaries that were stored, the latest first."),
     "audit": Entry("worker.cli.audit", "Show who changed what, the latest first."),
     "metrics": Entry("worker.cli.metrics", "Print the numbers that Prometheus reads."),
+    "bench": Entry(
+        "worker.cli.bench",
+        "Measure how long this installation takes to answer what is asked often.",
+    ),
     "plan": Entry("worker.cli.plan", "Show what the next cycle would do, and change nothing."),
     "simulate": Entry("worker.cli.simulate", "Compare policies on a made-up world."),
     "ce": Entry("worker.cli.ce", "Manage CEs."),

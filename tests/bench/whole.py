@@ -1,0 +1,61 @@
+"""What has no floor: the log that a pilot's life writes, and the policy's round."""
+
+from dataclasses import dataclass
+
+from tests.bench.operations import Sides
+
+LIVES = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A number with its goal."""
+
+    name: str
+    value: float
+    unit: str
+    goal: float
+
+    @property
+    def met(self) -> bool:
+        """Whether it is as small as it should be."""
+        return self.value <= self.goal
+
+
+def wal_of_a_life(sides: Sides) -> Figure:
+    """Measure the write-ahead log of pilots from their reservation to their end.
+
+    A checkpoint comes before, and lives that are not counted: the first change of a page after a
+    checkpoint logs the whole page, which says more of the checkpoints than of pilots.
+    """
+    sides.world.settle()
+    sides.world.hand.execute("CHECKPOINT")
+    _live(sides)
+    begin = _position(sides)
+    _live(sides)
+    written = _position(sides) - begin
+    sides.world.clear()
+    return Figure(
+        name="write-ahead log of a pilot's life", value=written / LIVES, unit="bytes", goal=3_500
+    )
+
+
+def _live(sides: Sides) -> None:
+    last = _last(sides)
+    sides.ours.submit(sides.world.grants(LIVES))
+    made = sides.world.hand.execute("SELECT id FROM pilots WHERE id > %s", [last])
+    ids = [row[0] for row in made]
+    sides.ours.start(ids)
+    sides.ours.move(ids)
+
+
+def _last(sides: Sides) -> int:
+    row = sides.world.hand.execute("SELECT max(id) FROM pilots").fetchall()[0]
+    return int(row[0])
+
+
+def _position(sides: Sides) -> int:
+    row = sides.world.hand.execute("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchall()[
+        0
+    ]
+    return int(row[0])
