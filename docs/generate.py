@@ -9,6 +9,7 @@ command, and is changed there. In other pages the same holds for what stands bet
 
 import ast
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -44,6 +45,7 @@ from worker.db.chains import CORE_CHAIN, Chain, ChainState
 from worker.db.failures import By
 from worker.demand.contract import Unknown
 from worker.domain import errors
+from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.change import Door
 from worker.domain.credential import CredentialKind
 from worker.domain.credential import State as CredentialState
@@ -664,6 +666,8 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "outcome that is learnt": Learnt,
     "group of failures": By,
     "length of a tally": Grain,
+    "kind of call": CallKind,
+    "outcome of a call": CallOutcome,
     "place of a database on its chain": ChainState,
     "kind of variable": VariableKind,
     "door of a change": Door,
@@ -687,11 +691,51 @@ def fixed_words() -> str:
 
 
 DOCS = Path(__file__).parent
+STORED_COSTS = DOCS.parent / "tests" / "bench" / "stored.json"
+
+
+def costs() -> str:
+    """Show the stored run of the benchmark beside its goals."""
+    run = json.loads(STORED_COSTS.read_text(encoding="utf-8"))
+    rows = [
+        (
+            f"{line['operation']}, {line['rows']:,}",
+            f"{line['ours_ms']:.2f}",
+            f"{line['floor_ms']:.2f}",
+            f"{line['ratio']:.1f}",
+            f"{line['goal']:g}",
+            str(line["statements"]),
+        )
+        for line in run["compared"]
+    ]
+    figures = [
+        (figure["name"], f"{figure['value']:,.3g} {figure['unit']}", f"{figure['goal']:,g}")
+        for figure in run["figures"]
+    ]
+    head = ("operation, pilots", "ms", "floor, ms", "times the floor", "goal", "statements")
+    return "\n\n".join([_table(head, rows), _table(("figure", "value", "goal"), figures)])
+
+
+def growth() -> str:
+    """Show how costs grow in the stored run."""
+    run = json.loads(STORED_COSTS.read_text(encoding="utf-8"))
+    return "\n\n".join(
+        _table(
+            (f"ms, by {by} pilots", *(f"{size:,}" for size in lines[0]["sizes"]), "exponent"),
+            [
+                (line["name"], *(f"{ms:.2f}" for ms in line["ms"]), f"{line['exponent']:.2f}")
+                for line in lines
+            ],
+        )
+        for by, lines in run["growth"].items()
+    )
+
 
 PARTS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     DOCS / "glossary.md": {"fixed words": fixed_words},
     DOCS / "why" / "architecture.md": {"layers": layers},
     DOCS / "why" / "policy.md": {"parameters": parameters},
+    DOCS / "why" / "cost.md": {"costs": costs, "growth": growth},
 }
 
 

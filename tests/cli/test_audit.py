@@ -103,6 +103,7 @@ LOOKING = {
     *(("db", word) for word in ("status", "verify", "backup")),
     *((word,) for word in ("status", "top", "explain", "failures", "report", "audit", "metrics")),
     ("bench",),
+    ("ce", "calls"),
     *((word,) for word in ("plan", "simulate", "export")),
     ("task", "list"),
     *(("backend", word) for word in ("list", "revision")),

@@ -297,7 +297,7 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
         with plans_on_sqlite(sqlite.engine) as seen:
             pilot_reads.in_doubt(tx, ce.name)
             pilot_reads.unsent(tx, ce.name)
-            pilot_reads.not_asked_to_go(tx, ce.name)
+            pilot_reads.without_cancel_request(tx, ce.name)
             pilot_reads.at_ce(tx, ce.name)
             pilots.claim(tx, ce.name, 10, NOW)
             pilot_reads.due(tx, ce.name, NOW, 10)

@@ -214,7 +214,7 @@ REASONS = {
     "slow": (
         ce("a", 5, waiting=7, drained=8, oldest_waiting_since=NOW - 60 * MINUTE),
         VO,
-        ("free 5; its queue drained 8 in the last hour: gets 1"),
+        ("free 5; 8 pilots began there in the last hour: gets 1"),
     ),
     "shared": (
         ce("a", 5),
@@ -269,7 +269,7 @@ def test_without_others_whatever_one_ce_cannot_take_goes_to_another(
     decided = decide(*ces, vo=replace(vo, rivals=(), demand=None), budget=budget)
     usable = [d for d in decided if "probe_every" not in d.trace and "value" in d.trace]
     left = [d for d in usable if "gets" in d.reason and "all that is free" not in d.reason]
-    left = [d for d in left if "its queue drained" not in d.reason]
+    left = [d for d in left if "pilots began there" not in d.reason]
     room = budget if vo.room is None else min(budget, max(0, vo.room))
     assert not left or sum(d.granted for d in decided) == room
 

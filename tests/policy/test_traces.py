@@ -87,7 +87,7 @@ def test_the_steps_tell_what_was_known_and_what_followed() -> None:
         "cap: demand": "86",
         "cap: room": "30",
         "cap: share": "29",
-        "wanted in total": "16 pilots (the budget of a tick)",
+        "need": "16 pilots (the budget of a tick)",
         "weight": "53",
         "result": f"16: {decision.reason}",
     }
@@ -99,7 +99,7 @@ def test_the_steps_of_a_pause_tell_since_when_and_why() -> None:
     [decision] = policies.find()(now=NOW, vo=VOFacts(name="vo"), budget=16, ces=[ce])
     told = dict(steps(decision))
 
-    assert told["no pilots"] == "held by hand: new nodes"
+    assert told["closed because"] == "held by hand: new nodes"
     assert told["pause"] == "since 2026-03-01 11:00Z: 3 refused submissions in a row (limit 3)"
     assert told["probes"] == "one every 10 min, and nothing else"
     assert told["chances"] == "nothing learnt; configured success rate 1.00"
@@ -110,7 +110,7 @@ def test_the_steps_of_a_ce_that_is_held_do_not_say_that_it_has_no_pause() -> Non
     [decision] = policies.find()(now=NOW, vo=VOFacts(name="vo"), budget=16, ces=[ce])
     lines = dict(steps(decision))
 
-    assert lines["no pilots"] == "held by hand: new nodes"
+    assert lines["closed because"] == "held by hand: new nodes"
     assert "pause" not in lines
 
 

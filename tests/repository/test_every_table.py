@@ -16,6 +16,7 @@ TESTS = {
     "new_tallies": ("tallies", "test_tallies"),
     "pilot_counts": ("tallies", "test_tallies"),
     "tallies": ("tallies", "test_tallies"),
+    "call_tallies": ("call_tallies", "test_call_tallies"),
     "outputs": ("outputs", "test_outputs"),
     "decisions": ("decisions", "test_decisions"),
     "ce_health": ("health", "test_health"),

@@ -12,9 +12,11 @@ from tests.services.world import Broken, Fake, Watching, World
 from worker import wiring
 from worker.backends.sim.faults import Fault
 from worker.db import ces
+from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.ce import CE
-from worker.domain.errors import CredentialProblem, Invalid, Unavailable
+from worker.domain.errors import CredentialProblem, Invalid, Unavailable, Unreadable
 from worker.domain.schedule import Outcome
+from worker.services.observe.calls import calls_of
 from worker.services.runtime import Runtime, TaskResult
 from worker.services.tasks import check_pilots, dispatch, reconcile
 
@@ -264,3 +266,19 @@ def test_an_unreachable_ce_is_told_with_its_reason(world: World, run: Run) -> No
     ce = with_work(world)
     done = run(world.with_driver(Broken(Unavailable("no route"), after=False)), ce.name)
     assert done.lines == ("The CE cannot be reached just now: no route",)
+
+
+def test_each_call_is_counted_with_how_it_went(world: World) -> None:
+    ce = with_work(world)
+
+    check_pilots.check_pilots(world.runtime(), ce.name)
+    check_pilots.check_pilots(world.with_driver(Broken(Unavailable("no route"))), ce.name)
+    world.wait(60)
+    check_pilots.check_pilots(world.with_driver(Broken(Unreadable("???"))), ce.name)
+
+    lines = calls_of(world.database, ce.name, world.now() - timedelta(hours=1))
+    assert [(line.kind, line.outcome, line.calls) for line in lines] == [
+        (CallKind.POLL, CallOutcome.ANSWERED, 1),
+        (CallKind.POLL, CallOutcome.UNAVAILABLE, 1),
+        (CallKind.POLL, CallOutcome.UNREADABLE, 1),
+    ]

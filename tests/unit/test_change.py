@@ -151,3 +151,25 @@ def test_somebody_who_becomes_himself_is_named_once(monkeypatch: pytest.MonkeyPa
     own = pwd.getpwuid(os.geteuid()).pw_name
     monkeypatch.setenv("SUDO_USER", own)
     assert account() == f"{own}@{HERE}"
+
+
+def test_of_two_changes_of_one_object_the_last_verb_says_what_came_of_it() -> None:
+    pause = ObjectChange(
+        kind="ce",
+        name="lyon",
+        verb="pause",
+        before={"sending": "normal"},
+        after={"sending": "paused"},
+    )
+    resume = ObjectChange(
+        kind="ce",
+        name="lyon",
+        verb="resume",
+        before={"sending": "paused"},
+        after={"sending": "held"},
+    )
+    made = ObjectChange(kind="ce", name="lyon", verb="add", before=None, after={"capacity": 1})
+
+    assert pause.followed_by(resume).verb == "resume"
+    assert pause.followed_by(resume).before == {"sending": "normal"}
+    assert made.followed_by(pause).verb == "add"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from time import monotonic
 from typing import TypeVar
 
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -18,6 +19,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from worker.backends.contract import DEFAULT_OPTIONS, Driver, Options, Tidies
 from worker.db import uow
 from worker.domain import bounds
+from worker.domain.call_tally import Call, CallKind, CallOutcome, outcome_of
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import BackendError, PilotageError, Unavailable, Unreadable
 from worker.domain.pilot import check_stamp, check_stamps, is_stamp
@@ -48,22 +50,24 @@ class Guard:
         self._driver = driver
         self._now = now
         self.options = options
+        self.calls: list[Call] = []
+        """The calls that were made, until somebody has counted them."""
 
     def submit(self, orders: Sequence[Order]) -> list[Receipt]:
         """Send pilots; an answer for each that the CE answered."""
-        return self._ask("submit", orders, self._driver.submit, bounds.receipt)
+        return self._ask(CallKind.SUBMIT, orders, self._driver.submit, bounds.receipt)
 
     def poll(self, jobs: Sequence[Job]) -> list[Observed]:
         """Ask after jobs."""
-        return self._ask("poll", jobs, self._driver.poll, self._bounded())
+        return self._ask(CallKind.POLL, jobs, self._driver.poll, self._bounded())
 
     def cancel(self, jobs: Sequence[Job]) -> list[Cancelled]:
         """Ask the CE to end jobs."""
-        return self._ask("cancel", jobs, self._driver.cancel, bounds.cancelled)
+        return self._ask(CallKind.CANCEL, jobs, self._driver.cancel, bounds.cancelled)
 
     def find(self) -> Listing:
         """List every job with a stamp of ours; words that are no stamp are left out."""
-        with _calling("find"):
+        with self._calling(CallKind.FIND):
             listing, bounded = self._driver.find(), self._bounded()
             return Listing(
                 jobs=[bounded(job) for job in listing.jobs if _has_stamp(job)],
@@ -75,7 +79,7 @@ class Guard:
     def output(self, job: Job) -> Output:
         """Fetch what a pilot wrote."""
         check_stamp(job.stamp)
-        with _calling("output"):
+        with self._calling(CallKind.OUTPUT):
             written = self._driver.output(job)
             return Output(text=without_secrets(written.text), truncated=written.truncated)
 
@@ -86,18 +90,18 @@ class Guard:
 
     def tidy(self) -> None:
         """Clear away what nobody needs any longer, if the driver leaves anything."""
-        with _calling("tidy"):
+        with self._calling(CallKind.TIDY):
             if isinstance(self._driver, Tidies):
                 self._driver.tidy()
 
     def hello(self) -> str:
         """Reach the CE, change nothing, and say in a line who answered."""
-        with _calling("hello"):
+        with self._calling(CallKind.HELLO):
             return " ".join(without_secrets(self._driver.hello()).split())[:200]
 
     def _ask(
         self,
-        what: str,
+        kind: CallKind,
         items: Sequence[Item],
         call: Callable[[Sequence[Item]], Sequence[Answer]],
         bounded: Callable[[Answer], Answer],
@@ -106,7 +110,7 @@ class Guard:
         check_stamps(stamps)
         if not stamps:
             return []
-        with _calling(what):
+        with self._calling(kind):
             answers = call(items)
             # The first answer about a pilot counts; one about another is nobody's business.
             first: dict[str, Answer] = {}
@@ -115,12 +119,26 @@ class Guard:
                     first.setdefault(answer.stamp, bounded(answer))
             return list(first.values())
 
+    @contextmanager
+    def _calling(self, kind: CallKind) -> Iterator[None]:
+        """Make one call, and note how it went and how long it took."""
+        began, outcome = monotonic(), CallOutcome.ANSWERED
+        try:
+            with _guarded(str(kind)):
+                yield
+        except BackendError as error:
+            outcome = outcome_of(error)
+            raise
+        finally:
+            self.calls.append(Call(kind, outcome, monotonic() - began))
+
     def _bounded(self) -> Callable[[Observed], Observed]:
         return partial(bounds.observed, now=self._now())
 
 
 @contextmanager
-def _calling(what: str) -> Iterator[None]:
+def _guarded(what: str) -> Iterator[None]:
+    """Let nothing out but a `BackendError`, and no call begin in a unit of work."""
     if uow.is_open():
         raise UnitOfWorkOpen(what)
     try:

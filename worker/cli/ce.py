@@ -10,6 +10,7 @@ import click
 
 from worker import wiring
 from worker.cli import show
+from worker.cli.calls import calls
 from worker.cli.groups import Group, example
 from worker.cli.maintenance import maintenance
 from worker.cli.options import (
@@ -207,6 +208,7 @@ def pauses(name: str, as_json: bool, **paging: Any) -> None:
 
 
 ce.add_command(maintenance)
+ce.add_command(calls)
 
 
 @ce.command(epilog=example("pilotage ce diff lyon --adopt --vo lhcb --yes"))

@@ -79,6 +79,7 @@ CORE_CHAIN = Chain(
         "new_tallies",
         "pilot_counts",
         "tallies",
+        "call_tallies",
         "outputs",
         "decisions",
         "ce_health",

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Column, Update, bindparam, update
 
-from worker.db.pilots import UNDECIDED
+from worker.db.pilots import CE_MAY_HAVE_IT
 from worker.db.tables import (
     ce_health,
     credentials,
@@ -57,7 +57,7 @@ _DUE_TIMES = [
 _BEGINNINGS = [
     # Of the active only: their index is short, the history is not, and is to stay as it is.
     _set_to_now(pilots.c.claimed_at, _NOW).where(has_status([Status.SUBMITTING])),
-    _set_to_now(pilots.c.missing_since, _NOW).where(has_status(UNDECIDED)),
+    _set_to_now(pilots.c.missing_since, _NOW).where(has_status(CE_MAY_HAVE_IT)),
     _set_to_now(vo_demands.c.surplus_since, _NOW),
     _set_to_now(ce_health.c.unanswered_since, _NOW),
     _set_to_now(schedules.c.pending_since, _NOW),

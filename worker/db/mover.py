@@ -1,7 +1,7 @@
 """The one function that changes a status, and writes the history with it.
 
-A move that the table of moves forbids is refused by the database itself, which asks for the status
-again under the lock of the pilot. Triggers count what moves (`tally_triggers`).
+A move that the table of moves forbids changes no row: its statement asks for the status again
+under the lock of the pilot. Triggers count what moves (`tally_triggers`).
 """
 
 from collections.abc import Collection, Iterable, Mapping

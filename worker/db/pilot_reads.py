@@ -60,7 +60,7 @@ def unsent(tx: Transaction, ce: str) -> dict[int, str]:
     return {row.id: row.name for row in tx.execute(query, {"ce": ce})}
 
 
-def not_asked_to_go(tx: Transaction, ce: str) -> list[int]:
+def without_cancel_request(tx: Transaction, ce: str) -> list[int]:
     """Return the ids of the pilots that wait at a CE and whose end was not asked for."""
     query = select(pilots.c.id).where(
         pilots.c.ce_id == _CE_ID,

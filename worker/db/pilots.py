@@ -47,7 +47,7 @@ from worker.domain.pilot import (
     numbered,
 )
 
-UNDECIDED = (Status.SUBMITTING, *AT_CE)
+CE_MAY_HAVE_IT = (Status.SUBMITTING, *AT_CE)
 """The CE has it or may have it: what a check or a listing may say something about."""
 
 
@@ -283,7 +283,7 @@ def _checked(dialect: str) -> Executable:
     old = pilots.c
     return (
         update(pilots)
-        .where(old.id == new.c.pilot_id, has_status(UNDECIDED))
+        .where(old.id == new.c.pilot_id, has_status(CE_MAY_HAVE_IT))
         .values(
             next_check_at=new.c.next_check_at,
             attempts=case((new.c.answered == 1, 0), else_=old.attempts + 1),
@@ -323,7 +323,7 @@ def _request_cancel(dialect: str) -> Executable:
     requested_at = func.coalesce(pilots.c.cancel_requested_at, _NOW)
     return (
         update(pilots)
-        .where(pilots.c.id == targets.c.pilot_id, has_status(UNDECIDED))
+        .where(pilots.c.id == targets.c.pilot_id, has_status(CE_MAY_HAVE_IT))
         .values(cancel_requested_at=requested_at, updated_at=_NOW)
     )
 

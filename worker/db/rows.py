@@ -13,8 +13,10 @@ from sqlalchemy import (
     JSON,
     Column,
     ColumnElement,
+    Executable,
     Float,
     Integer,
+    Select,
     Subquery,
     Table,
     Text,
@@ -125,7 +127,21 @@ def insert_rows(
     same = [bindparam(name, type_=kind()) for name, kind in common.items()]
     # Without a WHERE, SQLite would read ON CONFLICT as a part of FROM.
     source = select(new, *same).where(true())
-    return _insert(dialect, table).from_select([*columns, *common], source)
+    return insert_selected(dialect, table, [*columns, *common], source)
+
+
+def insert_selected(dialect: str, table: Table, columns: Sequence[str], source: Select[Any]) -> Any:
+    """Return the insertion of what is selected; the selection has a WHERE (see `insert_rows`)."""
+    return _insert(dialect, table).from_select(list(columns), source)
+
+
+def adding(new: Any, table: Table, names: Iterable[str]) -> Executable:
+    """Return an insertion that adds to the numbers of the rows that are there already."""
+    sums = {name: table.c[name] + new.excluded[name] for name in names}
+    statement: Executable = new.on_conflict_do_update(
+        index_elements=list(table.primary_key.columns), set_=sums
+    )
+    return statement
 
 
 def _insert(dialect: str, table: Table) -> Any:

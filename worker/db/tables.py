@@ -8,6 +8,7 @@
      ├──< decisions >───┤
      ├──< pilot_counts >┤
      ├──< tallies >─────┤
+     ├──< call_tallies  │
      └──< pilots >──────┘
              ├──< transitions        leases, new_tallies, reports, changes
              └─── outputs
@@ -43,6 +44,7 @@ from worker.db.append_only import is_append_only
 from worker.db.tally_triggers import follows
 from worker.db.types import JSON_VALUE, KEY, Strings, UtcDateTime, plain_text, words
 from worker.db.updated_at import keeps_updated_at
+from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.change import LEAST_DAYS, Door
 from worker.domain.credential import CredentialKind
 from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Cause, Status
@@ -339,6 +341,21 @@ tallies = Table(
     Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE"), primary_key=True),
     *_counted_moves(primary_key=True),
     comment="What has moved in each minute, hour or day; it outlives the pilots.",
+)
+
+call_tallies = Table(
+    "call_tallies",
+    metadata,
+    Column("grain", words(Grain, "grain"), primary_key=True),
+    Column("begins_at", UtcDateTime(), primary_key=True),
+    Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("kind", words(CallKind, "kind"), primary_key=True),
+    Column("outcome", words(CallOutcome, "outcome"), primary_key=True),
+    Column("within", Integer, primary_key=True, autoincrement=False),
+    Column("calls", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Index("ix_call_tallies_ce_id", "ce_id", "begins_at"),
+    comment="How the calls to each CE went and how long they took; it outlives the pilots.",
 )
 
 outputs = Table(

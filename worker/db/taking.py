@@ -1,4 +1,4 @@
-"""All tables of a chain, taken at once by whoever migrates it on PostgreSQL while others work.
+"""A migration takes all tables of its chain before it changes the first (on PostgreSQL).
 
 A migration changes one table after another, each for itself alone until the end. Somebody at work
 may hold a later one and wait for an earlier one: then the two would wait for each other, and the

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from worker.db.engine import POSTGRESQL
-from worker.db.rows import encode, insert_rows
+from worker.db.rows import adding, encode, insert_rows
 from worker.db.tables import (
     ces,
     has_status,
@@ -51,7 +51,7 @@ FOLDED_AT_ONCE = 20_000
 """New tallies that one fold takes; each is a row of Python for a moment."""
 
 GONE = ""
-"""Where a pilot is that was not made yet, or that was deleted."""
+"""Stands for no pilot: before it is made, and after it was deleted."""
 
 _COUNTS = MoveCounts._fields
 
@@ -232,7 +232,7 @@ _OLD = (
 def _add_to_counts(dialect: str) -> Executable:
     columns = {"ce_id": Integer, "vo_id": Integer, "status": Text, "pilots": Integer}
     new = insert_rows(dialect, pilot_counts, columns)
-    return _adding(new, pilot_counts, ["pilots"])
+    return adding(new, pilot_counts, ["pilots"])
 
 
 @cache
@@ -250,13 +250,4 @@ def _add_to_tallies(dialect: str) -> Executable:
         "seconds_to_start": Float,
         "seconds_run": Float,
     }
-    return _adding(insert_rows(dialect, tallies, columns), tallies, list(_COUNTS))
-
-
-def _adding(new: Any, table: Any, names: Iterable[str]) -> Executable:
-    """Return an insertion that adds to the rows that are there already."""
-    sums: Mapping[str, Any] = {name: table.c[name] + new.excluded[name] for name in names}
-    adding: Executable = new.on_conflict_do_update(
-        index_elements=list(table.primary_key.columns), set_=sums
-    )
-    return adding
+    return adding(insert_rows(dialect, tallies, columns), tallies, list(_COUNTS))

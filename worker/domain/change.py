@@ -46,8 +46,9 @@ class Actor:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectChange:
-    """What one unit of work does to one object. Before it is made, or once it is gone, it is none.
+    """What one unit of work does to one object.
 
+    `before` is `None` for a new object, `after` for one that was removed.
     `kind` and `name` say which object, `verb` what is done to it.
     """
 
@@ -64,7 +65,9 @@ class ObjectChange:
             before = {**(other.before or {}), **before}
         if after is not None:
             after = {**(self.after or {}), **after}
-        return replace(self, before=before, after=after)
+        # What was made here stays made; else the last verb says what came of it.
+        verb = self.verb if self.before is None else other.verb
+        return replace(self, verb=verb, before=before, after=after)
 
     def difference(self) -> tuple[Values | None, Values | None]:
         """Return the values that differ, before and after, as they are kept."""

@@ -15,7 +15,7 @@ def short_line(text: str, longest: int = LONGEST) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Write why something failed. It leaves out that a CE cannot be reached: that is known."""
+    """Write why something failed; of `Unavailable` only the details."""
     if isinstance(error, Unavailable) and error.details:
         return short_line(": ".join(str(part) for part in error.details))
     if isinstance(error, PilotageError):

@@ -1,8 +1,7 @@
 """What a pilot is: its statuses, the causes of its failures, and the moves it may make.
 
 Nothing here knows a database or a clock. `MOVES` is the only statement of which status may
-follow which; the database's constraints, the mover's WHERE clause and the picture in the
-documentation are all made from it.
+follow which; the WHERE clause of the mover and the picture in the documentation are made from it.
 """
 
 import re

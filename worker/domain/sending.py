@@ -10,7 +10,7 @@ class Sending(Described):
 
     NORMAL = "normal", "Pilots are sent."
     PAUSED = "paused", "Its pilots failed; only a probe is sent now and then."
-    HELD = "held", "An operator paused the CE; nothing is sent."
+    HELD = "held", "An operator paused the CE, or a backup was restored; nothing is sent."
 
 
 def is_held(sending: Sending, until: datetime | None, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""What is counted of the moves of pilots, by minute, hour and day."""
+"""What is counted, by minute, hour and day; here of the moves of pilots."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -9,9 +9,9 @@ from worker.domain.words import Described
 class Grain(Described):
     """The length of the time that one tally counts."""
 
-    MINUTE = "minute", "The moves of one minute."
-    HOUR = "hour", "The moves of one hour."
-    DAY = "day", "The moves of one day, in UTC."
+    MINUTE = "minute", "What was counted in one minute."
+    HOUR = "hour", "What was counted in one hour."
+    DAY = "day", "What was counted in one day, in UTC."
 
 
 LENGTHS = {

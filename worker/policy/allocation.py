@@ -235,7 +235,7 @@ def _reason(line: Line, need: Need) -> str:
     if line.granted == line.ce.free:
         return f"{text}; gets all that is free"
     if line.room < line.ce.free and line.granted == line.room:
-        return f"{text}; its queue drained {line.ce.drained} in the last hour: gets {line.granted}"
+        return f"{text}; {line.ce.drained} pilots began there in the last hour: gets {line.granted}"
     if need.count == 0:
         return f"{text}; nothing needed: {need.reason}"
     if "share" in line.numbers:

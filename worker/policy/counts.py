@@ -16,8 +16,8 @@ GOOD, BAD = range(2)
 
 MINUTE = 60.0
 
-FEW, MANY = 5, 3
-"""Deaths of one minute that count: `FEW`, and `MANY` for each end that a minute usually has."""
+LEAST_DEATHS, DEATHS_PER_END = 5, 3
+"""Deaths of one minute that count: so many, and so many for each end that a minute usually has."""
 
 TELLS = {
     EventKind.ACCEPTED: (ACCEPT, GOOD),
@@ -78,7 +78,7 @@ class Counts:
         per_minute = sum(self._lately[FINISH]) / (
             self._parameters.half_life.total_seconds() / MINUTE
         )
-        if died <= FEW + MANY * per_minute:
+        if died <= LEAST_DEATHS + DEATHS_PER_END * per_minute:
             self.add(EventKind.FAILED_LATE, at)
 
     def forgive(self) -> None:

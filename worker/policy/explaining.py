@@ -20,7 +20,7 @@ def steps(decision: Decision) -> list[tuple[str, str]]:
 def _steps(decision: Decision, trace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     vo, ce = facts_of(decision)
     if vo.closed or ce.closed:
-        yield "no pilots", str(vo.closed or ce.closed)
+        yield "closed because", str(vo.closed or ce.closed)
     yield "demand", _demand(vo.demand, vo.note)
     yield "waiting here", f"{ce.vo_waiting} of this VO, {ce.waiting} of all VOs"
     yield "free", f"{ce.free} slots; {ce.occupying} are occupied, {ce.vo_occupying} by this VO"
@@ -45,7 +45,7 @@ def _caps(trace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, cap in trace.get("caps", {}).items():
         yield f"cap: {name}", str(cap)
     if "need" in trace:
-        yield "wanted in total", f"{trace['need']} pilots{_decisive(trace)}"
+        yield "need", f"{trace['need']} pilots{_decisive(trace)}"
 
 
 def _decisive(trace: Mapping[str, Any]) -> str:

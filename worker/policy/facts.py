@@ -90,7 +90,7 @@ class VOFacts:
 
     name: str
     demand: int | None = None
-    """How many more pilots it could use, those that wait already counted in."""
+    """How many more pilots it could use, including those that already wait."""
 
     room: int | None = None
     """How many more its limit allows."""

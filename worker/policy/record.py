@@ -20,7 +20,7 @@ from worker.policy.parameters import Parameters
 
 VERSION = 1
 
-SURELY = 3
+AT_ONCE_FACTOR = 3
 """A run of this many times its limit counts at once, before survivors could be known."""
 
 
@@ -145,7 +145,7 @@ class Record:
         self._counts.add(EventKind.FAILED_START, at)
         # Failures are known before survivors: those that began together must have had the time.
         waited = at - run.since >= self._survival
-        if run.failed >= run.limit * (1 if waited else SURELY):
+        if run.failed >= run.limit * (1 if waited else AT_ONCE_FACTOR):
             reason = f"{run.failed} failed starts in a row (limit {run.limit})"
             self._pause("failed", reason, at, run.since)
 

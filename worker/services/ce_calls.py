@@ -16,8 +16,8 @@
 
 A turn lets one execution at a time do what another must not do beside it: call a CE, ask for the
 demand of a VO. It is a lease in the database: taken with the claim, given back with the record.
-Whatever ends the block gives it back too; after a crash it runs out by itself. Limits, statuses and
-single sending do not depend on it; that no listing gives up a pilot which is about to be sent does.
+Whatever ends the block gives it back too; after a crash it runs out by itself. Only one thing
+depends on it: a listing must not give up a pilot that is about to be sent.
 
 The back-off after failed calls and the rate of calls are kept in the database, so that they hold
 for every process.
@@ -29,7 +29,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from worker.db import health, locks, pilots
+from worker.db import call_tallies, health, locks, pilots
 from worker.db.health import FailedCall
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
@@ -122,6 +122,14 @@ class CECall(Turn):
             return None
         self.give_back(tx)
         return skipped(refusal)
+
+    def give_back(self, tx: Transaction) -> bool:
+        """Give the lease back, and count the calls that were made."""
+        calls = self.driver.calls
+        if calls:
+            call_tallies.add(tx, self.ce.name, calls, self.runtime.now())
+            tx.after_commit(calls.clear)
+        return super().give_back(tx)
 
     def spend_call(self, tx: Transaction) -> str | None:
         """Spend one call of the rate; return why the CE is not to be called now, or `None`."""

@@ -2,8 +2,8 @@
 
 Each later place is asked only for what the earlier ones do not know. A job that is nowhere and
 that we asked to cancel was cancelled before it started: of such an element of an array Slurm
-keeps no record at all. Any other one is absent, also where accounting, which lags behind, still
-takes it for alive: the controller does not know it any longer.
+keeps no record at all. Any other one is absent, even if accounting, which is late, still says
+that it runs: the controller does not know it any longer.
 """
 
 import logging

@@ -47,6 +47,6 @@ def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
 
 def _empty(tx: Transaction, runtime: Runtime, ce: str) -> int:
     """Cancel the pilots that wait at a CE, those sent by its next check; return how many."""
-    unsent, sent = pilot_reads.unsent(tx, ce), pilot_reads.not_asked_to_go(tx, ce)
+    unsent, sent = pilot_reads.unsent(tx, ce), pilot_reads.without_cancel_request(tx, ce)
     reason = "the CE's time to drain is over"
     return pilots.cancel_waiting(tx, unsent, sent, reason, runtime.now())

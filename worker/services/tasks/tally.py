@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from worker.db import locks, schedules, tallies
+from worker.db import call_tallies, locks, schedules, tallies
 from worker.domain.tally import Grain
 from worker.services.runtime import Runtime, TaskResult, busy
 
@@ -22,8 +22,10 @@ def tally(runtime: Runtime) -> TaskResult:
         if not locks.try_lock(tx, tallies.LOCK):
             return busy("another execution folds tallies")
         folded = tallies.fold(tx, tallies.FOLDED_AT_ONCE)
+        most = tallies.FOLDED_AT_ONCE
         coarser = {
-            f"old {grain}s": tallies.coarsen(tx, grain, into, now - age, tallies.FOLDED_AT_ONCE)
+            f"old {grain}s": tallies.coarsen(tx, grain, into, now - age, most)
+            + call_tallies.coarsen(tx, grain, into, now - age, most)
             for grain, (into, age) in KEPT.items()
         }
         if folded == tallies.FOLDED_AT_ONCE and not runtime.by_hand:

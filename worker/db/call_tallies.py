@@ -1,0 +1,110 @@
+"""How calls to CEs went: counted in the transaction that gives a CE's turn back.
+
+One execution at a time calls a CE, so no two wait for one row here.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+
+from sqlalchemy import Executable, Float, Integer, Text, bindparam, delete, func, select, true
+
+from worker.db.names import key_of
+from worker.db.rows import adding, encode, insert_rows, insert_selected, rows
+from worker.db.tables import call_tallies, ces
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+from worker.domain.call_tally import Call, CallTally, bucket_of
+from worker.domain.tally import Grain, begin_of
+
+_COUNTS = ("calls", "seconds")
+_NAMES = ("grain", "begins_at", "kind", "outcome", "within", *_COUNTS)
+
+
+def add(tx: Transaction, ce: str, calls: Sequence[Call], now: datetime) -> None:
+    """Count calls that were made to a CE; one that was removed meanwhile has nothing to count."""
+    minute = begin_of(Grain.MINUTE, now)
+    sums: dict[tuple[str, str, int], tuple[int, float]] = {}
+    for call in calls:
+        key = (call.kind, call.outcome, bucket_of(call.seconds))
+        number, seconds = sums.get(key, (0, 0.0))
+        sums[key] = number + 1, seconds + call.seconds
+    data = ((Grain.MINUTE, minute, *key, *counts) for key, counts in sorted(sums.items()))
+    tx.execute(_add(tx.dialect), {**encode(_NAMES, data), "ce": ce})
+
+
+def of(tx: Transaction, ce: str, since: datetime) -> list[CallTally]:
+    """Return how the calls to a CE went since a moment, the oldest first."""
+    query = (
+        select(*(call_tallies.c[name] for name in CallTally._fields))
+        .where(
+            call_tallies.c.ce_id == key_of(tx, ces, ce),
+            call_tallies.c.begins_at >= since,
+        )
+        .order_by(call_tallies.c.begins_at, call_tallies.c.kind, call_tallies.c.outcome)
+    )
+    return [CallTally._make(row) for row in tx.execute(query)]
+
+
+def coarsen(tx: Transaction, grain: Grain, into: Grain, before: datetime, limit: int) -> int:
+    """Fold tallies that are older than a moment into those of a longer time; return how many."""
+    old = tx.execute(_OLD, {"grain": grain, "before": before, "limit": limit}).all()
+    sums: dict[tuple[object, ...], tuple[int, float]] = {}
+    for row in old:
+        key = (into, begin_of(into, row.begins_at), row.ce_id, row.kind, row.outcome, row.within)
+        calls, seconds = sums.get(key, (0, 0.0))
+        sums[key] = calls + row.calls, seconds + row.seconds
+    if sums:
+        names = (*_OF_A_KEY, *_COUNTS)
+        data = ((*key, *counts) for key, counts in sums.items())
+        tx.execute(_add_folded(tx.dialect), encode(names, data))
+    return len(old)
+
+
+_OF_A_KEY = ("grain", "begins_at", "ce_id", "kind", "outcome", "within")
+
+_OLD_ONES = (
+    select(call_tallies.c.begins_at)
+    .where(
+        call_tallies.c.grain == bindparam("grain"),
+        call_tallies.c.begins_at < bindparam("before", type_=UtcDateTime()),
+    )
+    .order_by(call_tallies.c.begins_at)
+    .limit(bindparam("limit", type_=Integer))
+    .subquery()
+)
+_OLD = (
+    delete(call_tallies)
+    .where(
+        call_tallies.c.grain == bindparam("grain"),
+        call_tallies.c.begins_at <= select(func.max(_OLD_ONES.c.begins_at)).scalar_subquery(),
+    )
+    .returning(*call_tallies.c)
+)
+"""Whole minutes or hours: of one that was begun, nothing is left behind."""
+
+_COLUMNS = {
+    "grain": Text,
+    "begins_at": UtcDateTime,
+    "kind": Text,
+    "outcome": Text,
+    "within": Integer,
+    "calls": Integer,
+    "seconds": Float,
+}
+
+
+@cache
+def _add(dialect: str) -> Executable:
+    new = rows(dialect, **_COLUMNS)
+    is_ce = ces.c.name == bindparam("ce", type_=Text)
+    source = select(*(new.c[name] for name in _COLUMNS), ces.c.id).join_from(new, ces, true())
+    source = source.where(is_ce)
+    insertion = insert_selected(dialect, call_tallies, [*_COLUMNS, "ce_id"], source)
+    return adding(insertion, call_tallies, _COUNTS)
+
+
+@cache
+def _add_folded(dialect: str) -> Executable:
+    insertion = insert_rows(dialect, call_tallies, {**_COLUMNS, "ce_id": Integer})
+    return adding(insertion, call_tallies, _COUNTS)

@@ -1,0 +1,93 @@
+"""What is counted of the calls to a CE: what was asked, how it went, and how long it took."""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from worker.domain.errors import (
+    BackendError,
+    CredentialProblem,
+    Refused,
+    Unreadable,
+)
+from worker.domain.tally import Grain
+from worker.domain.words import Described
+
+
+class CallKind(Described):
+    """What a CE is asked."""
+
+    SUBMIT = "submit", "To take pilots."
+    POLL = "poll", "How pilots are."
+    FIND = "find", "Which jobs of ours it has."
+    CANCEL = "cancel", "To end pilots."
+    OUTPUT = "output", "What a pilot wrote."
+    TIDY = "tidy", "To clear away what nobody needs."
+    HELLO = "hello", "Who answers."
+
+
+class CallOutcome(Described):
+    """How a call to a CE went."""
+
+    ANSWERED = "answered", "It answered."
+    REFUSED = "refused", "It refused the call."
+    UNAVAILABLE = "unavailable", "It could not be reached, or not in time."
+    UNREADABLE = "unreadable", "Its answer could not be read."
+    CREDENTIAL = "credential", "The call had no credential that it takes."
+
+
+class Call(NamedTuple):
+    """One call that was made."""
+
+    kind: CallKind
+    outcome: CallOutcome
+    seconds: float
+
+
+class CallTally(NamedTuple):
+    """The calls of one kind and outcome to a CE in some time that took about as long."""
+
+    grain: Grain
+    begins_at: datetime
+    kind: CallKind
+    outcome: CallOutcome
+    within: int
+    """The milliseconds within which they ended: one of `BUCKETS`."""
+    calls: int
+    seconds: float
+    """How long they took together."""
+
+
+BUCKETS = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000_000)
+"""Milliseconds within which a call has ended; no call lasts as long as the last."""
+
+_OUTCOMES: tuple[tuple[type[BackendError], CallOutcome], ...] = (
+    (CredentialProblem, CallOutcome.CREDENTIAL),
+    (Refused, CallOutcome.REFUSED),
+    (Unreadable, CallOutcome.UNREADABLE),
+)
+
+
+def outcome_of(error: BackendError) -> CallOutcome:
+    """Return how a call went that ended with an error."""
+    for kind, outcome in _OUTCOMES:
+        if isinstance(error, kind):
+            return outcome
+    return CallOutcome.UNAVAILABLE
+
+
+def bucket_of(seconds: float) -> int:
+    """Return the least of `BUCKETS` that holds a call of this length."""
+    return BUCKETS[min(bisect_left(BUCKETS, seconds * 1000), len(BUCKETS) - 1)]
+
+
+def within(tallies: Iterable[CallTally], part: float) -> int | None:
+    """Return the milliseconds within which this part of the calls ended; `None` without calls."""
+    by_bucket = sorted((tally.within, tally.calls) for tally in tallies)
+    total, reached = sum(calls for _, calls in by_bucket), 0
+    for milliseconds, calls in by_bucket:
+        reached += calls
+        if reached >= part * total:
+            return milliseconds
+    return None

@@ -1,0 +1,46 @@
+"""How the calls to a CE went lately, and how long they took: for `ce calls`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from worker.db import call_tallies
+from worker.db.database import Database
+from worker.domain.call_tally import CallKind, CallOutcome, CallTally, within
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallLine:
+    """The calls of one kind that went the same way."""
+
+    kind: CallKind
+    outcome: CallOutcome
+    calls: int
+    mean_seconds: float
+    half_within: float
+    """Seconds within which half of them ended, rounded up to a bound."""
+    most_within: float
+    """Seconds within which nine of ten ended, likewise."""
+
+
+def calls_of(database: Database, ce: str, since: datetime) -> list[CallLine]:
+    """Sum up the calls to a CE since a moment, by kind and outcome."""
+    with database.uow() as tx:
+        tallies = call_tallies.of(tx, ce, since)
+    ordered = sorted(tallies, key=lambda tally: (tally.kind, tally.outcome))
+    return [
+        _line(kind, outcome, list(of_both))
+        for (kind, outcome), of_both in groupby(ordered, lambda tally: (tally.kind, tally.outcome))
+    ]
+
+
+def _line(kind: CallKind, outcome: CallOutcome, tallies: list[CallTally]) -> CallLine:
+    number = sum(tally.calls for tally in tallies)
+    return CallLine(
+        kind=kind,
+        outcome=outcome,
+        calls=number,
+        mean_seconds=sum(tally.seconds for tally in tallies) / number,
+        half_within=(within(tallies, 0.5) or 0) / 1000,
+        most_within=(within(tallies, 0.9) or 0) / 1000,
+    )
