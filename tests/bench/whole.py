@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tests.bench.operations import Sides
+from tests.bench.world import World
 
 LIVES = 1_000
 
@@ -38,6 +39,15 @@ def wal_of_a_life(sides: Sides) -> Figure:
     return Figure(
         name="write-ahead log of a pilot's life", value=written / LIVES, unit="bytes", goal=3_500
     )
+
+
+def disk_of_a_pilot(world: World) -> Figure:
+    """Measure what a pilot that is over takes on the disk, with its history and all indexes."""
+    row = world.hand.execute(
+        "SELECT (pg_total_relation_size('pilots') + pg_total_relation_size('transitions'))"
+        " / (SELECT count(*) FROM pilots)"
+    ).fetchall()[0]
+    return Figure(name="disk of a pilot with its history", value=row[0], unit="bytes", goal=2_000)
 
 
 def _live(sides: Sides) -> None:

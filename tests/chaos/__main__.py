@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         seed=asked.seed,
         ce=asked.ce,
         seconds=asked.seconds,
+        starts=asked.starts,
         upgrade=asked.upgrade,
     )
     folder = Path(tempfile.mkdtemp(prefix="pilotage-chaos-"))
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=60, metavar="N", help="processes to kill")
     parser.add_argument("--for", dest="seconds", type=_duration, default=60.0, metavar="DURATION")
+    parser.add_argument("--starts", type=int, default=0, metavar="N", help="pilots to see start")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="what is done, and when")
     parser.add_argument(
         "--upgrade",

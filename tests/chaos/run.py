@@ -27,6 +27,8 @@ class Plan:
     seed: int = 1
     ce: str = "local"
     seconds: float = 60.0
+    starts: int = 0
+    """How many pilots must have started before it ends, however slow the machine is."""
     upgrade: bool = False
     """Whether to begin with the version before, and to upgrade when a fifth was killed."""
 
@@ -49,6 +51,7 @@ def run(plan: Plan, folder: Path) -> Report:
             upgraded.append(upgrade(world))
 
         tormentor.torment(world, plan.kills, plan.seconds, between if plan.upgrade else None)
+        world.reaches(lambda: _started(world) >= plan.starts)
         tormented = time.monotonic() - storm
         settled = settle(world)
         codes = world.fleet.stop()
@@ -76,7 +79,7 @@ def run(plan: Plan, folder: Path) -> Report:
             upgrade=upgraded[0] if upgraded else None,
             left_out={acts.FILL_DISK.name: no_disk} if no_disk else {},
             pilots=dict(verdict.summary(rows(world.database))),
-            starts=sum(job.started for job in world.site.jobs()),
+            starts=_started(world),
             lies=dict(Counter(sorted(job.lie for job in world.site.jobs() if job.lie))),
             transitions=count(world.database, "transitions"),
             snapshots=watching.snapshots,
@@ -87,6 +90,10 @@ def run(plan: Plan, folder: Path) -> Report:
             long_waits=len(logs.long_waits(world.postgresql.log)),
             verdict=judged(world, watching.exceeded, codes),
         )
+
+
+def _started(world: World) -> int:
+    return sum(job.started for job in world.site.jobs())
 
 
 def deck(world: World) -> list[Act]:

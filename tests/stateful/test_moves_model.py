@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.factories import MINUTE, NOW, a_ce, a_pilot
 from tests.stateful.runs import some
 from worker.db import mover, pilot_reads, pilots
-from worker.db.pilots import UNDECIDED
+from worker.db.pilots import CE_MAY_HAVE_IT
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.pilot import AT_CE, FINAL, MOVES, Check, Move, Status
 
@@ -52,7 +52,7 @@ class Model:
 
     def check(self, answered: bool, missing: bool, now: datetime) -> None:
         """Note a check, if the CE has the pilot or may have it."""
-        if self.status not in UNDECIDED:
+        if self.status not in CE_MAY_HAVE_IT:
             return
         self.attempts = 0 if answered else self.attempts + 1
         if missing:

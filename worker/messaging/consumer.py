@@ -1,4 +1,4 @@
-"""What a worker takes from its queue: a message that Pilotage did not send is dropped with one line.
+"""What a worker takes from its queue; what Pilotage did not send is dropped with one line.
 
 Whoever can write to the broker can write anything. Celery trusts what it finds in the headers of a
 message, and a worker that meets the wrong type there ends.

@@ -1,8 +1,8 @@
 """dispatch: send the reserved pilots of a CE.
 
-Claim (committed), call, record (committed). A crash or an error between the two commits leaves
-the pilots submitting; `reconcile` finds out by their stamps what became of them. If it is
-certain that the CE was not asked (a program is missing, for example), they are lost at once. A VO whose
+Claim (committed), call, record (committed). A crash or an error between the two commits leaves the
+pilots submitting; `reconcile` finds out by their stamps what became of them. If it is certain that
+the CE was not asked (a program is missing, for example), they are lost at once. A VO whose
 credential cannot be used now is left out of the claim, and its pilots stay as they are. Those of a
 CE that takes none any longer were never sent: they are cancelled, and their slots are free again.
 """
