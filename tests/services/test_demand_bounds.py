@@ -16,6 +16,7 @@ import pytest
 
 from tests.expectations import refused
 from tests.patience import LONGEST, PATIENCE, until, wait_for
+from tests.room import room
 from worker.db.database import Database
 from worker.demand import registry
 from worker.domain.errors import DemandUnknown
@@ -107,10 +108,40 @@ def test_a_small_answer_that_holds_a_large_one_is_not_unpacked(
 ) -> None:
     bomb = packed(b" " * 200_000_000)
     assert len(bomb) < 1_000_000
-    with server(say(bomb)) as url:
+    with server(say(bomb)) as url, room(20):
         ask_in_time({"kind": "http", "url": url, "timeout": 30}, "more than 1000000 bytes")
     with server(say(packed(b"7", "gzip, gzip"))) as url:
         ask_in_time({"kind": "http", "url": url, "timeout": 30}, "answered in 'gzip, gzip'")
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 100000000\r\n", b""], ids=["100 MB", "more"])
+def test_an_answer_that_is_too_long_is_not_read(length: bytes) -> None:
+    def serve(client: socket.socket, over: threading.Event) -> None:
+        client.recv(65_536)
+        client.sendall(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n")
+        while not over.is_set():
+            client.sendall(b"1" * 65_536)
+
+    with server(serve) as url, room(20):
+        ask_in_time({"kind": "http", "url": url, "timeout": 30}, "more than 1000000 bytes")
+
+
+@pytest.mark.parametrize("where", ["", " >&2"], ids=["answers", "complains"])
+def test_a_command_that_writes_without_end_is_ended(tmp_path: Path, where: str) -> None:
+    words = ["sh", "-c", f"echo $$ >{tmp_path}/pid; exec yes{where}"]
+    with room(20):
+        ask_in_time({"kind": "command", "command": words, "timeout": 60}, "more than 1000000 bytes")
+    assert is_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_command_that_drips_is_ended_in_time(tmp_path: Path) -> None:
+    words = ["sh", "-c", f"echo $$ >{tmp_path}/pid; while :; do echo 1; sleep 0.05; done"]
+    ask_in_time({"kind": "command", "command": words}, f"sh: no answer within {TIMEOUT:g} s")
+    assert is_gone(int((tmp_path / "pid").read_text()))
+
+
+def is_gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
 
 
 @pytest.mark.parametrize(

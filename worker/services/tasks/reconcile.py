@@ -65,7 +65,8 @@ def _reconcile(call: CECall, *, cancels: bool, restored: bool) -> TaskResult:
         if restored:
             lines = _settle_restore(tx, call, listing, comparison)
             result = replace(result, lines=(*lines, *result.lines))
-        unwanted = comparison.unwanted() if cancels else []
+        # As every call, it is about one batch; the next execution goes on.
+        unwanted = comparison.unwanted()[: call.runtime.batch] if cancels else []
         if unwanted or is_tidied:
             call.note_answer(tx)
         else:
