@@ -121,6 +121,7 @@ def test_nothing_waits_for_itself() -> None:
     assert len(list(TopologicalSorter(needed).static_order())) == len(SERVICES)
 
 
+@pytest.mark.finding("L12")
 @each_service
 def test_it_is_kept_alive_bounded_and_looked_at(name: str) -> None:
     service = SERVICES[name]
@@ -145,6 +146,7 @@ def test_it_can_change_nothing_but_its_state_folder(name: str) -> None:
     assert "privileged" not in service
 
 
+@pytest.mark.finding("L12")
 @each_service
 def test_it_has_no_right_of_root_that_it_does_not_need(name: str) -> None:
     service = SERVICES[name]
@@ -296,6 +298,29 @@ def _submitted(here: Deployment) -> int:
 
 
 # -- the image
+
+
+@pytest.mark.finding("M10")
+def test_an_image_with_the_clients_of_batch_systems_is_derived_as_the_page_says() -> None:
+    page = (ROOT / "docs/how-to/deploy.md").read_text(encoding="utf-8")
+    section = page.partition("### What the image does not have")[2].partition("\n## ")[0]
+    [derived] = re.findall(r"```dockerfile\n(.*?)```", section, re.DOTALL)
+    [text] = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    override = yaml.safe_load(text)
+
+    # Nothing of a batch system is in the image itself.
+    assert not any("apt-get" in step for step in _steps())
+    for client in ("openssh-client", "slurm-client", "condor_submit", "postgresql-client"):
+        assert client in section
+    assert derived.startswith(f"FROM {SERVICES['pilotage']['image']}\n")
+    users = re.findall(r"^USER (.*)$", derived, re.MULTILINE)
+    assert users[0] == "root"
+    assert f"USER {users[-1]}" in _steps()
+    assert _mistakes(override) == []
+    for name, change in override["services"].items():
+        [credentials] = [one for one in change["volumes"] if "credentials" in one]
+        assert SERVICES[name]["image"] == SERVICES["pilotage"]["image"]
+        assert credentials.endswith(":ro")
 
 
 def _steps() -> list[str]:

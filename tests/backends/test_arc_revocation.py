@@ -28,6 +28,7 @@ def test_without_lists_no_certificate_is_asked_for(ce: Impostor, sqlite: UnitOfW
     assert "REST 1.1" in ce.connect(sqlite).hello()
 
 
+@pytest.mark.finding("L11")
 def test_l11_a_certificate_that_its_authority_revoked_is_refused(
     ce: Impostor, sqlite: UnitOfWork
 ) -> None:

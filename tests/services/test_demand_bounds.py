@@ -84,6 +84,7 @@ def ask_in_time(told: dict[str, Any], why: str) -> None:
     assert time.monotonic() - begin < told.get("timeout", TIMEOUT) + 60
 
 
+@pytest.mark.finding("M2")
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nX: ", HEAD], ids=["", "head", "body"])
 def test_an_endpoint_that_drips_is_left_in_time(start: bytes) -> None:
     before = threading.active_count()
@@ -144,6 +145,7 @@ def is_gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.finding("M2")
 @pytest.mark.parametrize(
     "told",
     [
@@ -187,6 +189,7 @@ def query(path: Path, text: str) -> dict[str, Any]:
 ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
 
 
+@pytest.mark.finding("M2")
 def test_an_endless_query_of_sqlite_is_left_in_time(file: Path) -> None:
     ask_in_time(query(file, ENDLESS), "OperationalError")
 
@@ -228,6 +231,7 @@ def test_a_value_that_is_too_long_is_not_made(file: Path) -> None:
     ask_in_time(query(file, "SELECT hex(zeroblob(400000000))"), "Error")
 
 
+@pytest.mark.finding("L5")
 @pytest.mark.parametrize("text", ["DROP TABLE t", "DELETE FROM t", "UPDATE t SET n = 6"])
 def test_a_query_changes_nothing(file: Path, text: str) -> None:
     assert registry.ask("lhcb", query(file, "SELECT n FROM t")) == 5
