@@ -29,7 +29,7 @@ from worker.db.tables import metadata
 from worker.demand import registry as sources
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Order
-from worker.domain.errors import BackendError, ConfigurationError, NotAsked
+from worker.domain.errors import BackendError, ConfigurationError, NotSent
 from worker.services.observe.metrics import metrics
 from worker.services.observe.overview import explain, overview
 from worker.services.tasks import check_pilots
@@ -189,7 +189,7 @@ def test_what_a_ce_says_is_kept_and_shown_without_its_secret(
         said = f"it said: {shape.format(secret)}"
         world.wait(3600)
         world.reserve(ce, 1)
-        runtime = world.with_driver(Broken(NotAsked("the CE", said)))
+        runtime = world.with_driver(Broken(NotSent("the CE", said)))
         lines = [*dispatch(runtime, ce.name).lines]
         world.wait(3600)
         lines += check_pilots.check_pilots(
