@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import text
 
 import celeryconfig
+from tests.cli.command import address
 from tests.patience import LONGEST, until
 from tests.test_docs import check_command
 from worker import settings
@@ -61,7 +63,8 @@ def _mistakes(file: Mapping[str, Any]) -> list[str]:
 
 
 def test_the_services_are_the_parts_of_a_deployment() -> None:
-    assert {"postgres", "redis", "migrate", "worker-plan", "worker-call", "beat"} <= set(SERVICES)
+    once = {"migrate", "roles", "worker-password"}
+    assert {"postgres", "redis", "worker-plan", "worker-call", "beat"} | once <= set(SERVICES)
     assert SERVICES["beat"]["deploy"]["replicas"] == 2
 
 
@@ -121,6 +124,7 @@ def test_nothing_waits_for_itself() -> None:
     assert len(list(TopologicalSorter(needed).static_order())) == len(SERVICES)
 
 
+@pytest.mark.finding("L12")
 @each_service
 def test_it_is_kept_alive_bounded_and_looked_at(name: str) -> None:
     service = SERVICES[name]
@@ -145,6 +149,7 @@ def test_it_can_change_nothing_but_its_state_folder(name: str) -> None:
     assert "privileged" not in service
 
 
+@pytest.mark.finding("L12")
 @each_service
 def test_it_has_no_right_of_root_that_it_does_not_need(name: str) -> None:
     service = SERVICES[name]
@@ -206,12 +211,18 @@ def test_the_example_of_the_environment_names_what_the_file_asks_for() -> None:
 class Deployment:
     """The processes of the file on this machine: its secrets in a folder, its Redis on a port."""
 
-    def __init__(self, folder: Path, database: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.folder, self.database, owner = folder, database, database.url
+        self.owner = owner
+        self.worker = f"{owner.database}_worker"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
-        self._write("database_url", database)
+        self._write("owner_url", address(owner))
+        self._write("postgres_password", owner.password or "")
+        self._write("worker_password", "worker-of-a-test")
+        worker = owner.set(username=self.worker, password="worker-of-a-test")
+        self._write("database_url", address(worker))
         self._write("redis_password", "hush")
         self._write("broker_url", f"redis://:hush@127.0.0.1:{self.port}/0")
         self.environment = {
@@ -253,10 +264,27 @@ class Deployment:
         asked.communicate(timeout=LONGEST)
         return asked.returncode == 0
 
+    def roles_at_work(self) -> set[str]:
+        """Return as whom others are connected to the database."""
+        sessions = "datname = current_database() AND pid <> pg_backend_pid()"
+        with self.database.engine.connect() as connection:
+            query = text(f"SELECT usename FROM pg_stat_activity WHERE {sessions}")
+            return set(connection.execute(query).scalars())
+
+    def has_password(self, role: str) -> bool:
+        with self.database.engine.connect() as connection:
+            query = text("SELECT rolpassword IS NOT NULL FROM pg_authid WHERE rolname = :role")
+            return bool(connection.scalar(query, {"role": role}))
+
     def _here(self, text: str) -> str:
         text = text.replace(str(SECRETS), str(self.folder))
+        text = text.replace("--owner=pilotage", f"--owner={self.owner.username}")
         text = text.replace("redis-server -", f"redis-server - --bind 127.0.0.1 --port {self.port}")
-        return text.replace("redis-cli", f"redis-cli -p {self.port}")
+        text = text.replace("redis-cli", f"redis-cli -p {self.port}")
+        # Of host, user and database psql takes those of the URL.
+        libpq = address(self.owner.set(drivername="postgresql"))
+        text = text.replace("--dbname=pilotage", f"--dbname={shlex.quote(libpq)}")
+        return text.replace("pilotage_worker", self.worker)
 
 
 @pytest.fixture
@@ -270,18 +298,37 @@ def processes() -> Iterator[dict[str, subprocess.Popen[str]]]:
         process.communicate()
 
 
-@pytest.mark.skipif(not shutil.which("redis-server"), reason="needs the program redis-server")
+@pytest.fixture
+def here(postgresql_blank: Database, tmp_path: Path) -> Iterator[Deployment]:
+    """A deployment of which only the database is there; its roles are removed afterwards."""
+    made = Deployment(tmp_path, postgresql_blank)
+    yield made
+    with postgresql_blank.engine.begin() as connection:
+        for role in (made.worker, f"{made.owner.database}_reader"):
+            if connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :r"), {"r": role}):
+                connection.exec_driver_sql(f'DROP OWNED BY "{role}"')
+                connection.exec_driver_sql(f'DROP ROLE "{role}"')
+
+
+@pytest.mark.skipif(
+    not (shutil.which("redis-server") and shutil.which("psql")),
+    reason="needs the programs redis-server and psql",
+)
 def test_the_processes_run_as_the_file_says(
-    postgresql_blank: Database, processes: dict[str, subprocess.Popen[str]], tmp_path: Path
+    here: Deployment, processes: dict[str, subprocess.Popen[str]]
 ) -> None:
-    here = Deployment(tmp_path, postgresql_blank.url.render_as_string(hide_password=False))
     processes["redis"] = here.start("redis")
     until(lambda: here.is_healthy("redis"))
-    here.ends("migrate")
+    for _ in range(2):
+        here.ends("migrate")
+        here.ends("roles")
+        assert here.ends("worker-password") == ""
     here.ends("pilotage", shlex.split("pilotage ce add lyon --backend sim --capacity 3"))
     processes |= {name: here.start(name) for name in ("worker-plan", "worker-call", "beat")}
     processes["the other beat"] = here.start("beat")
     until(lambda: _submitted(here) == 3)
+    assert here.roles_at_work() == {here.worker}
+    assert here.has_password(here.worker)
 
     assert [name for name in processes if "other" not in name and not here.is_healthy(name)] == []
     for name in reversed(list(processes)):
@@ -296,6 +343,29 @@ def _submitted(here: Deployment) -> int:
 
 
 # -- the image
+
+
+@pytest.mark.finding("M10")
+def test_an_image_with_the_clients_of_batch_systems_is_derived_as_the_page_says() -> None:
+    page = (ROOT / "docs/how-to/deploy.md").read_text(encoding="utf-8")
+    section = page.partition("### What the image does not have")[2].partition("\n## ")[0]
+    [derived] = re.findall(r"```dockerfile\n(.*?)```", section, re.DOTALL)
+    [mounts] = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    override = yaml.safe_load(mounts)
+
+    # Nothing of a batch system is in the image itself.
+    assert not any("apt-get" in step for step in _steps())
+    for client in ("openssh-client", "slurm-client", "condor_submit", "postgresql-client"):
+        assert client in section
+    assert derived.startswith(f"FROM {SERVICES['pilotage']['image']}\n")
+    users = re.findall(r"^USER (.*)$", derived, re.MULTILINE)
+    assert users[0] == "root"
+    assert f"USER {users[-1]}" in _steps()
+    assert _mistakes(override) == []
+    assert override["services"].keys() <= OURS.keys()
+    for name in ("worker-call", "pilotage"):
+        [credentials] = override["services"][name]["volumes"]
+        assert credentials.endswith(":ro")
 
 
 def _steps() -> list[str]:

@@ -16,8 +16,10 @@ import click
 import pytest
 
 import worker
+from tests.databases import installed
 from worker.cli.main import pilotage
 from worker.db.engine import TIMEOUTS
+from worker.demand import registry as sources
 from worker.domain import errors
 from worker.domain.pilot import LEGAL_MOVES, Cause, Status
 from worker.services.tasks import catalogue
@@ -246,6 +248,29 @@ def test_the_readme_names_the_two_commands() -> None:
     assert re.search(r"^make test\b", code, re.MULTILINE)
 
 
+RUN_BY_THE_WORKER = {"local": {"command"}, "slurm": {"programs", "ssh"}, "htcondor": {"programs"}}
+"""Options that name programs of a worker's host."""
+
+
+@pytest.mark.finding("M6")
+def test_each_value_that_a_worker_runs_is_on_the_page_of_rights() -> None:
+    page = read(ROOT / "docs" / "how-to" / "rights.md")
+    section = page.partition("## Who writes to the database runs commands")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    backends = installed()
+
+    for name, options in RUN_BY_THE_WORKER.items():
+        assert options <= set(backends[name].options.model_fields)
+        for option in options:
+            assert any(f"`{option}`" in row and f"`{name}`" in row for row in rows), option
+    for name in backends.keys() - RUN_BY_THE_WORKER.keys():
+        assert not {"programs", "ssh"} & set(backends[name].options.model_fields), name
+    for source in sources.discover():
+        assert any("demand source" in row and f"`{source}`" in row for row in rows), source
+    assert any("credential" in row for row in rows)
+
+
+@pytest.mark.finding("L10")
 def test_the_limits_of_a_session_are_what_the_code_says() -> None:
     seconds = [limit.removesuffix("s") for limit in TIMEOUTS.values()]
     sentence = "{} s for a statement, {} s for a lock, {} s for an idle transaction".format(

@@ -72,11 +72,13 @@ def test_what_we_send_is_right() -> None:
     assert problem(sent(**headers)) is None
 
 
+@pytest.mark.finding("M4")
 @pytest.mark.parametrize("what", WRONG_HEADERS)
 def test_wrong_headers_are_refused(what: str) -> None:
     assert "\n" not in (problem(sent(**WRONG_HEADERS[what])) or "\n")
 
 
+@pytest.mark.finding("M4")
 @pytest.mark.parametrize("what", WRONG_BODIES)
 def test_a_wrong_body_is_refused(what: str) -> None:
     why = problem(as_read(sent().headers, WRONG_BODIES[what]))
@@ -98,6 +100,7 @@ def test_other_garbage_is_refused() -> None:
 ENTRIES = ["not json", "[]", "7", "{}", "\xff\0", NESTED, '{"body": "", "properties": {}}']
 
 
+@pytest.mark.finding("M4")
 def test_a_worker_outlives_what_lies_in_its_list_in_redis(
     processes: Processes, redis_server: Redis, postgresql_database: Database
 ) -> None:

@@ -80,6 +80,7 @@ def test_workers_and_schedulers_need_no_more_rights_in_redis_than_the_documents_
         assert "Traceback" not in processes.said(name)
 
 
+@pytest.mark.finding("M4")
 @pytest.mark.parametrize("words", OF_OTHERS, ids=lambda words: words[0])
 def test_the_user_of_redis_sees_nothing_of_others(
     closed_redis: Redis, words: tuple[str, ...]

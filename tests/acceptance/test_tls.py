@@ -69,6 +69,7 @@ def told_of(processes: Processes, database: Database, broker: str) -> dict[str, 
     return site.settings(processes, database.url.render_as_string(), broker)
 
 
+@pytest.mark.finding("M9")
 def test_a_broker_with_a_certificate_of_our_authority_is_used(
     processes: Processes, sqlite_database: Database, tls_redis: Redis, authorities: Authorities
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_broker_with_another_certificate_is_not_used_and_a_line_says_so(
     assert PASSWORD not in said
 
 
+@pytest.mark.finding("M9")
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
@@ -187,6 +189,7 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.finding("M9")
 def test_postgresql_is_used_only_with_a_certificate_of_our_authority_for_its_name(
     processes: Processes, authorities: Authorities, open_folder: Path
 ) -> None:

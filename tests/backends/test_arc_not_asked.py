@@ -11,7 +11,7 @@ from tests.backends.arc_impostor import Impostor, as_json, impostor
 from worker.backends.arc import session
 from worker.db.uow import UnitOfWork
 from worker.domain.ce_answers import Order
-from worker.domain.errors import BackendError, NotAsked, Unavailable, Unreadable
+from worker.domain.errors import BackendError, NotSent, Unavailable, Unreadable
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 
@@ -34,17 +34,17 @@ def error_of(ce: Impostor, uow: UnitOfWork) -> BackendError:
 def test_a_ce_that_nobody_reaches_was_not_asked(ce: Impostor, sqlite: UnitOfWork) -> None:
     ce.port = 1
 
-    assert type(error_of(ce, sqlite)) is NotAsked
+    assert type(error_of(ce, sqlite)) is NotSent
 
 
 def test_a_ce_that_does_not_say_what_it_speaks_was_not_asked(
     ce: Impostor, sqlite: UnitOfWork
 ) -> None:
     ce.answers["/rest"] = as_json("no", status=500)
-    assert type(error_of(ce, sqlite)) is NotAsked
+    assert type(error_of(ce, sqlite)) is NotSent
 
     ce.answers["/rest"] = as_json({"version": ["9.9"]})
-    assert type(error_of(ce, sqlite)) is NotAsked
+    assert type(error_of(ce, sqlite)) is NotSent
 
 
 def test_a_ce_that_answers_no_submission_may_have_got_it(ce: Impostor, sqlite: UnitOfWork) -> None:

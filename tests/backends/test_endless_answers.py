@@ -3,24 +3,19 @@
 Each case runs in a process of its own, which may have so many MiB more than it began with.
 """
 
-import json
 import shutil
 import stat
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import ROOT
 from tests.backends.arc_impostor import impostor
 from tests.patience import LONGEST
+from tests.room import answer_of
 
 RUN = """
-import gc, json, re, resource, sys, time
 from datetime import UTC, datetime
-from pathlib import Path
 from worker.backends import registry
 from worker.backends.contract import Means
 from worker.db.database import Database
@@ -29,7 +24,6 @@ from worker.domain.ce import CE
 from worker.domain.ce_answers import Job, Order
 from worker.domain.errors import PilotageError
 from worker.services.operate import database as setting_up
-told = json.loads(sys.argv[1])
 folder = Path(told["folder"])
 backends = registry.discover()
 database = Database(parse_url(f"sqlite:///{folder}/x.sqlite"), [b.chain for b in backends.values()])
@@ -42,10 +36,7 @@ ce = CE(name="ce", backend=told["backend"], capacity=1, options=told["options"])
 driver = registry.connect(backends, ce, means)
 jobs = [Job(stamp="0" * 32, handle="1_0", vo="default")]
 calls = {"find": driver.find, "poll": lambda: driver.poll(jobs)}
-gc.collect()
-used = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-most = used + told["room"] * 2**20
-resource.setrlimit(resource.RLIMIT_AS, (most, most))
+keep_to(told["room"])
 begin = time.monotonic()
 try:
     answer = calls[told["call"]]()
@@ -54,7 +45,6 @@ except PilotageError as error:
     said = str(error)
 print(json.dumps({"said": said, "seconds": time.monotonic() - begin}))
 """
-RUN = RUN.replace("\\\\", "\\")
 
 
 ABOUT = (
@@ -79,16 +69,7 @@ def call(folder: Path, backend: str, what: str, room: int, **options: object) ->
         "credential": str(options.pop("credential", "/dev/null")),
         "options": options,
     }
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, json.dumps(told)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    answer = json.loads(done.stdout.splitlines()[-1])
+    answer = answer_of(RUN, told)
     assert "\n" not in answer["said"]
     assert len(answer["said"]) < 3000
     return answer["said"], answer["seconds"]

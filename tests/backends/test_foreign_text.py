@@ -169,6 +169,7 @@ def files(folder: Path) -> slurm_files.Files:
     return slurm_files.Files(cast(SlurmClient, Here()), str(folder), "p")
 
 
+@pytest.mark.finding("H2")
 @ANY_TIME
 @given(lines=st.lists(TEXTS, max_size=5))
 @example(lines=["1 0 99999999999999999 1"])
@@ -219,6 +220,7 @@ PLANTED: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.finding("H2")
 @pytest.mark.skipif(shutil.which("find") is None, reason="needs the program find")
 @pytest.mark.parametrize("lie", PLANTED)
 def test_what_a_pilot_puts_in_the_place_of_its_end_spoils_no_other(

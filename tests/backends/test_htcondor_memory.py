@@ -124,6 +124,7 @@ def test_the_middle_of_a_long_output_is_left_out(tmp_path: Path) -> None:
     assert f"{LIMIT} bytes are left out" in seen.text
 
 
+@pytest.mark.finding("L7")
 def test_a_program_is_gone_when_it_was_submitted(tmp_path: Path) -> None:
     place = OutputFolder("ce", HTCondorOptions(output_folder=tmp_path), Path("unused"))
     place.prepare([numbered(GROUPS[0], 0)])

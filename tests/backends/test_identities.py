@@ -14,7 +14,7 @@ from worker.domain.credential import CredentialKind
 from worker.domain.errors import (
     BackendError,
     CredentialProblem,
-    NotAsked,
+    NotSent,
     Refused,
     Unavailable,
     Unreadable,
@@ -122,10 +122,10 @@ def test_where_no_vo_has_a_credential_that_is_the_problem() -> None:
 @pytest.mark.parametrize(
     ("met", "counts"),
     [
-        ([NotAsked("x"), Unavailable("x")], Unavailable),
+        ([NotSent("x"), Unavailable("x")], Unavailable),
         ([Refused(Cause.QUOTA), Unavailable("x")], Unavailable),
         ([CredentialProblem("x"), Refused(Cause.QUOTA), Unreadable("?")], Unreadable),
-        ([CredentialProblem("x"), NotAsked("x")], NotAsked),
+        ([CredentialProblem("x"), NotSent("x")], NotSent),
         ([CredentialProblem("x"), Refused(Cause.QUOTA)], Refused),
     ],
 )
@@ -139,7 +139,7 @@ def test_what_leaves_it_open_whether_something_was_sent_counts_for_all(
 def test_who_was_not_asked_for_one_vo_did_not_get_its_orders() -> None:
     def work(identity: Identity) -> None:
         if identity.path == TWO:
-            raise NotAsked("it is not installed")
+            raise NotSent("it is not installed")
 
     answers = identities(means({"a": ONE, "b": TWO}), KEY).ask(work)
     [receipt] = answers.refusals(map(order, "ab"))

@@ -41,6 +41,7 @@ def forge_end(world: World, job: Job, **changes: Any) -> None:
     (world.place / job.stamp / "exit").write_text(json.dumps({**END, **changes}))
 
 
+@pytest.mark.finding("L6")
 def test_a_pilot_that_writes_its_own_end_runs_on_and_can_be_cancelled(world: World) -> None:
     [job] = world.send(command=FOREVER)
     world.until_status(job, Status.RUNNING)

@@ -35,6 +35,7 @@ def numbers(schema: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from numbers(inner, f"{place}.{key}" if key not in ("anyOf", "items") else place)
 
 
+@pytest.mark.finding("L9")
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_l9_every_number_of_an_option_has_a_lowest_and_a_highest_value(kind: type[Table]) -> None:
     found = list(numbers(kind.model_json_schema(), kind.__name__))
@@ -46,6 +47,7 @@ def test_l9_every_number_of_an_option_has_a_lowest_and_a_highest_value(kind: typ
     assert not unbounded
 
 
+@pytest.mark.finding("L9")
 @pytest.mark.parametrize(("backend", "name"), TIMES_AND_RATES)
 @pytest.mark.parametrize("value", [1e18, float("nan"), float("inf"), -1])
 def test_l9_a_number_that_nobody_can_mean_is_refused_in_one_line(

@@ -149,6 +149,7 @@ def test_a_folder_of_outputs_may_lie_behind_a_link_of_the_operator(
     assert files.output(STAMP).text == "mine"
 
 
+@pytest.mark.finding("L11")
 def test_l11_tidying_removes_our_own_files_and_no_other(files: Files, place: Path) -> None:
     ours = [f"{STAMP}.out", f"{STAMP}.end", f"{SECOND}.new", f"{SECOND}.out"]
     of_others = ["notes.txt", "results.end", f"{STAMP}.out.bak", f"x{SECOND}.out"]

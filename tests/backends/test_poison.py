@@ -50,6 +50,7 @@ def answers_of(lie: dict[str, Any]) -> list[Observed]:
     return [honest, lied, also_honest]
 
 
+@pytest.mark.finding("H1")
 @pytest.mark.parametrize(
     "code",
     [2**31, -(2**31) - 1, 99999999999, 10**5000, True, "1", 1.5],
@@ -76,6 +77,7 @@ def test_an_exit_code_that_can_be_stored_is_kept(code: int | None) -> None:
 FAR = timezone(timedelta(hours=-12))
 
 
+@pytest.mark.finding("H1")
 @pytest.mark.parametrize(
     "moment",
     [

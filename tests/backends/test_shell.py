@@ -11,7 +11,7 @@ import pytest
 from tests.patience import PATIENCE, until
 from worker.backends.local.keeper.process import children_of, start_ticks
 from worker.backends.shell import Secret, run, shown
-from worker.domain.errors import NotAsked, NotSetUp, Unavailable, Unreadable
+from worker.domain.errors import NotSent, NotSetUp, Unavailable, Unreadable
 
 
 def sh(script: str) -> list[str]:
@@ -57,7 +57,7 @@ def test_broken_characters_are_replaced() -> None:
 
 @pytest.mark.parametrize("program", ["/", "/etc/passwd", "a\0b"])
 def test_what_cannot_be_started_was_not_asked(program: str) -> None:
-    with pytest.raises(NotAsked, match="cannot be started"):
+    with pytest.raises(NotSent, match="cannot be started"):
         run([program], timeout=PATIENCE)
 
 
@@ -73,7 +73,7 @@ def test_a_script_whose_interpreter_is_missing_is_there_and_cannot_be_started(
     script = tmp_path / "condor_submit"
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(0o700)
-    with pytest.raises(NotAsked, match="it cannot be started"):
+    with pytest.raises(NotSent, match="it cannot be started"):
         run([str(script)], timeout=PATIENCE)
 
 

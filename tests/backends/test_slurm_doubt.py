@@ -11,9 +11,9 @@ from worker.backends.slurm.names import Names
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.submit import ArraySender, batches
 from worker.domain.ce_answers import Order, Receipt
-from worker.domain.errors import BackendError, NotAsked, Unavailable, Unreadable
+from worker.domain.errors import BackendError, NotSent, Unavailable, Unreadable
 
-AWAY = NotAsked("ce", "sbatch is not installed on this host")
+AWAY = NotSent("ce", "sbatch is not installed on this host")
 TIMED_OUT = Unavailable("ce", "sbatch: Socket timed out")
 NONSENSE = Unreadable("?", "ce", "no number")
 
@@ -49,11 +49,11 @@ def test_one_batch_that_may_be_there_keeps_all_from_being_given_up(
     answers = [doubtful, AWAY] if first else [AWAY, doubtful]
     with pytest.raises(type(doubtful)) as caught:
         send(answers)
-    assert not isinstance(caught.value, NotAsked)
+    assert not isinstance(caught.value, NotSent)
 
 
 def test_only_where_nothing_was_sent_at_all_is_it_said_so() -> None:
-    with pytest.raises(NotAsked):
+    with pytest.raises(NotSent):
         send([AWAY, AWAY])
 
 

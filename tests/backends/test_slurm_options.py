@@ -161,6 +161,7 @@ def beginnings(name: str) -> list[str]:
     return [name[:length] for length in range(1, len(name) + 1)]
 
 
+@pytest.mark.finding("L9")
 @pytest.mark.parametrize("name", NOT_FOR_THE_OPERATOR)
 def test_l9_no_argument_says_as_whom_or_where_a_job_runs(name: str) -> None:
     for word in beginnings(name):

@@ -180,6 +180,7 @@ def test_every_command_is_in_one_of_the_lists() -> None:
     assert len(CHANGING) + len(ELSEWHERE) + len(LOOKING) == len(LEAVES)  # in one, not in two
 
 
+@pytest.mark.finding("M7")
 @pytest.mark.parametrize("path", CHANGING, ids=" ".join)
 def test_a_command_that_changes_something_leaves_a_row_for_each_object(
     cli: Cli, filled: Database, tmp_path: Path, path: Words

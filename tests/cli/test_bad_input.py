@@ -4,6 +4,7 @@ import pytest
 
 from tests.cli.command import Cli, address, contents
 from tests.cli.conftest import furnish
+from worker.cli.options import LONGEST_SEARCH
 from worker.db.database import Database
 
 MEANT_LYON = "did you mean 'lyon'?"
@@ -184,6 +185,15 @@ def furnished(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     with database.uow() as tx:
         furnish(tx)
     return database
+
+
+@pytest.mark.finding("L4")
+@pytest.mark.parametrize("text", ["%", "_", "\\", "'", "é"])
+def test_a_text_to_search_for_is_short_enough_for_every_database(
+    cli: Cli, small: Database, text: str
+) -> None:
+    assert cli.json("ce", "list", "--search", text * LONGEST_SEARCH)["items"] == []
+    assert "longer than" in cli.refused("ce", "list", "--search", text * (LONGEST_SEARCH + 1))
 
 
 @pytest.mark.parametrize("what", WRONG)

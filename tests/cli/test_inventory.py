@@ -15,7 +15,7 @@ CE_LIST = {
     *("enabled", "draining", "open_to_all", "tags", "options"),
 }
 OF_ONE_CE = {
-    *("only_for", "drain_by", "cancel_strangers", "held_until", "chances"),
+    *("only_for", "drain_by", "cancel_strangers", "held_until", "unreconciled_since", "chances"),
     *("sending", "sending_reason", "sending_since"),
     *("calls", "failed_calls", "answered_at", "unanswered_since", "last_error", "retry_at"),
 }

@@ -138,6 +138,7 @@ def test_a_folder_that_is_not_there_is_said(cli: Cli, site: Database, tmp_path: 
     assert "there is no folder" in cli.refused("metrics", "--to", "")
 
 
+@pytest.mark.finding("L1")
 def test_no_link_in_its_folder_is_followed(cli: Cli, site: Database, tmp_path: Path) -> None:
     victim = write(tmp_path / "victim", "of somebody else", mode=0o600)
     folder = tmp_path / "metrics"

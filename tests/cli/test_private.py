@@ -26,6 +26,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+@pytest.mark.finding("M1")
 @pytest.mark.usefixtures("umask")
 def test_all_that_is_made_in_it_is_closed_to_others(cli: Cli, tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -49,6 +50,7 @@ def test_the_folders_above_it_cannot_be_changed_by_others(
     assert mode(tmp_path / "a") == mode(tmp_path / "a" / "b") == 0o755
 
 
+@pytest.mark.finding("M1")
 def test_one_that_others_may_read_is_closed(cli: Cli, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -58,6 +60,7 @@ def test_one_that_others_may_read_is_closed(cli: Cli, tmp_path: Path) -> None:
     assert mode(home) == 0o700
 
 
+@pytest.mark.finding("M1")
 @pytest.mark.parametrize("open_mode", [0o770, 0o777, 0o1777, 0o702])
 def test_one_that_others_may_write_to_is_refused(cli: Cli, tmp_path: Path, open_mode: int) -> None:
     home = tmp_path / "home"

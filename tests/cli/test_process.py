@@ -114,6 +114,7 @@ def test_a_command_that_is_ended_says_so_and_leaves_nothing_half_done(
     assert "4" in cli.ok("vo", "ask", "default").out
 
 
+@pytest.mark.finding("L3")
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("where", "line"),

@@ -110,9 +110,20 @@ def test_after_a_restore_nothing_is_forgotten_and_no_limit_is_exceeded(
     assert drill.alive() == there
     assert not drill.is_(forgotten, *Status)
     assert forgotten.stamp in cli("ce", "diff", "host").out
+
+    # Nobody counts the forgotten one yet, so that the CE cannot be resumed, nor by a short pause.
+    refused = cli("ce", "resume", "host")
+    assert refused.code == 1
+    assert "run 'pilotage task run reconcile --ce host --explain'" in refused.err
+    assert cli("ce", "pause", "host", "--reason", "look", "--until", "1m").code == 1
+    told = cli("task", "run", "reconcile", "--ce", "host", "--explain").out
+    assert "not to be resumed yet after the restore: adopt its strangers first" in told
+    assert cli("ce", "resume", "host").code == 1
     cli.ok("ce", "diff", "host", "--adopt", "--vo", DEFAULT_VO, "--yes")
     assert drill.is_(forgotten, Status.RUNNING)
+    assert cli("ce", "resume", "host").code == 1
 
+    cli.ok("task", "run", "reconcile", "--ce", "host")
     cli.ok("ce", "resume", "host")
 
     def is_full() -> bool:

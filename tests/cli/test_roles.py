@@ -162,6 +162,7 @@ def test_a_reader_looks_at_everything(cli: Cli, site: Site) -> None:
         assert answer.code == 0, (words, answer.err)
 
 
+@pytest.mark.finding("M8")
 def test_a_reader_changes_nothing(cli: Cli, site: Site) -> None:
     site.connect_as(site.roles.reader)
 
@@ -174,6 +175,7 @@ def test_a_reader_changes_nothing(cli: Cli, site: Site) -> None:
         assert "permission denied" in complaint(cli(*words))
 
 
+@pytest.mark.finding("M8")
 def test_a_worker_runs_every_task_and_changes_the_inventory(cli: Cli, site: Site) -> None:
     site.connect_as(site.roles.worker)
 
@@ -206,6 +208,7 @@ def refusals(url: URL, tries: Sequence[str]) -> list[str]:
     return refused
 
 
+@pytest.mark.finding("M8")
 def test_a_worker_changes_no_table(site: Site) -> None:
     tries = [
         "DROP TABLE reports",

@@ -79,6 +79,7 @@ def slow(
     return folder
 
 
+@pytest.mark.finding("M5")
 @pytest.mark.processes
 @pytest.mark.parametrize("number", SIGNALS, ids=[one.name for one in SIGNALS])
 @pytest.mark.parametrize("path", WAITING, ids=map(" ".join, WAITING))

@@ -52,6 +52,7 @@ def test_of_an_address_the_secrets_alone_are_hidden(url: str, shown: str) -> Non
     assert hidden_url(url) == shown
 
 
+@pytest.mark.finding("L8")
 def test_what_is_stored_is_whole_and_what_is_shown_is_not(cli: Cli, with_source: Database) -> None:
     assert stored(with_source) == URL
     for words in (
@@ -106,6 +107,7 @@ def test_what_was_hidden_is_taken_for_what_is_stored(cli: Cli, with_source: Data
     assert "write what *** stands for" in cli.refused(*again)
 
 
+@pytest.mark.finding("L8")
 @pytest.mark.parametrize("host", ["tasks.example.org", "192.0.2.1", "localhost.example.org"])
 def test_a_token_over_http_is_refused(cli: Cli, world: Database, tmp_path: Path, host: str) -> None:
     words = ("--source", "kind=http", "--source", f"url=http://{host}/", "--source")

@@ -19,6 +19,7 @@ FULL = Health(
     sending_reason="five calls failed",
     sending_since=NOW + MINUTE,
     held_until=NOW + 2 * MINUTE,
+    unreconciled_since=NOW - MINUTE,
     failed_calls=5,
     retry_at=NOW + 3 * MINUTE,
     last_answered_at=NOW - MINUTE,

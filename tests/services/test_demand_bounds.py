@@ -16,6 +16,7 @@ import pytest
 
 from tests.expectations import refused
 from tests.patience import LONGEST, PATIENCE, until, wait_for
+from tests.room import room
 from worker.db.database import Database
 from worker.demand import registry
 from worker.domain.errors import DemandUnknown
@@ -83,6 +84,7 @@ def ask_in_time(told: dict[str, Any], why: str) -> None:
     assert time.monotonic() - begin < told.get("timeout", TIMEOUT) + 60
 
 
+@pytest.mark.finding("M2")
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nX: ", HEAD], ids=["", "head", "body"])
 def test_an_endpoint_that_drips_is_left_in_time(start: bytes) -> None:
     before = threading.active_count()
@@ -107,12 +109,43 @@ def test_a_small_answer_that_holds_a_large_one_is_not_unpacked(
 ) -> None:
     bomb = packed(b" " * 200_000_000)
     assert len(bomb) < 1_000_000
-    with server(say(bomb)) as url:
+    with server(say(bomb)) as url, room(20):
         ask_in_time({"kind": "http", "url": url, "timeout": 30}, "more than 1000000 bytes")
     with server(say(packed(b"7", "gzip, gzip"))) as url:
         ask_in_time({"kind": "http", "url": url, "timeout": 30}, "answered in 'gzip, gzip'")
 
 
+@pytest.mark.parametrize("length", [b"Content-Length: 100000000\r\n", b""], ids=["100 MB", "more"])
+def test_an_answer_that_is_too_long_is_not_read(length: bytes) -> None:
+    def serve(client: socket.socket, over: threading.Event) -> None:
+        client.recv(65_536)
+        client.sendall(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n")
+        while not over.is_set():
+            client.sendall(b"1" * 65_536)
+
+    with server(serve) as url, room(20):
+        ask_in_time({"kind": "http", "url": url, "timeout": 30}, "more than 1000000 bytes")
+
+
+@pytest.mark.parametrize("where", ["", " >&2"], ids=["answers", "complains"])
+def test_a_command_that_writes_without_end_is_ended(tmp_path: Path, where: str) -> None:
+    words = ["sh", "-c", f"echo $$ >{tmp_path}/pid; exec yes{where}"]
+    with room(20):
+        ask_in_time({"kind": "command", "command": words, "timeout": 60}, "more than 1000000 bytes")
+    assert is_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_command_that_drips_is_ended_in_time(tmp_path: Path) -> None:
+    words = ["sh", "-c", f"echo $$ >{tmp_path}/pid; while :; do echo 1; sleep 0.05; done"]
+    ask_in_time({"kind": "command", "command": words}, f"sh: no answer within {TIMEOUT:g} s")
+    assert is_gone(int((tmp_path / "pid").read_text()))
+
+
+def is_gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.finding("M2")
 @pytest.mark.parametrize(
     "told",
     [
@@ -156,6 +189,7 @@ def query(path: Path, text: str) -> dict[str, Any]:
 ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
 
 
+@pytest.mark.finding("M2")
 def test_an_endless_query_of_sqlite_is_left_in_time(file: Path) -> None:
     ask_in_time(query(file, ENDLESS), "OperationalError")
 
@@ -197,6 +231,7 @@ def test_a_value_that_is_too_long_is_not_made(file: Path) -> None:
     ask_in_time(query(file, "SELECT hex(zeroblob(400000000))"), "Error")
 
 
+@pytest.mark.finding("L5")
 @pytest.mark.parametrize("text", ["DROP TABLE t", "DELETE FROM t", "UPDATE t SET n = 6"])
 def test_a_query_changes_nothing(file: Path, text: str) -> None:
     assert registry.ask("lhcb", query(file, "SELECT n FROM t")) == 5

@@ -53,6 +53,7 @@ def test_a_receipt_that_cannot_be_stored_leaves_one_pilot_in_doubt(world: World)
     assert "UPDATE" not in line
 
 
+@pytest.mark.finding("H1")
 def test_an_answer_that_cannot_be_stored_is_none_and_the_others_are_recorded(world: World) -> None:
     ce = world.ce(a_ce().with_capacity(9), queue_time=1)
     ids = world.sent(ce, 9)
@@ -96,6 +97,7 @@ class BackdatesItsEnd(Fake):
         return [one._replace(started_at=long_ago, ended_at=long_ago) for one in answers]
 
 
+@pytest.mark.finding("L6")
 def test_an_end_before_the_pilot_was_sent_makes_it_no_older(world: World) -> None:
     ce = world.ce(a_ce(), queue_time=1, run_time=1)
     [pilot] = world.sent(ce, 1)
@@ -119,6 +121,7 @@ class Poisoned(Fake):
         return [*answers[:-1], answers[-1]._replace(**self.lie)]
 
 
+@pytest.mark.finding("H1")
 @pytest.mark.parametrize(
     "lie",
     [

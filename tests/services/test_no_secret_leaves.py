@@ -29,7 +29,7 @@ from worker.db.tables import metadata
 from worker.demand import registry as sources
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Order
-from worker.domain.errors import BackendError, ConfigurationError, NotAsked
+from worker.domain.errors import BackendError, ConfigurationError, NotSent
 from worker.services.observe.metrics import metrics
 from worker.services.observe.overview import explain, overview
 from worker.services.tasks import check_pilots
@@ -53,6 +53,7 @@ def settings_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+@pytest.mark.finding("M3")
 @pytest.mark.usefixtures("settings_in_environment")
 def test_m3_a_local_pilot_finds_nothing_of_ours_in_its_environment(
     tmp_path: Path, sqlite_database: Database
@@ -72,6 +73,7 @@ def test_m3_a_local_pilot_finds_nothing_of_ours_in_its_environment(
     assert PASSWORD not in pilot + keeper
 
 
+@pytest.mark.finding("M3")
 @pytest.mark.usefixtures("settings_in_environment")
 def test_m3_a_demand_command_finds_nothing_of_ours_in_its_environment() -> None:
     command = ["/bin/sh", "-c", "env | grep -cE 'PILOTAGE|CELERY|_MP_FORK|S3cr3t'; true"]
@@ -143,6 +145,7 @@ def pieces(secret: str) -> Iterator[str]:
     yield from (secret[at : at + 6] for at in range(len(secret) - 5))
 
 
+@pytest.mark.finding("L2")
 @OFTEN
 @given(secret=ODD, url=AROUND)
 def test_l2_no_error_about_a_url_shows_a_piece_of_its_password(secret: str, url: str) -> None:
@@ -186,7 +189,7 @@ def test_what_a_ce_says_is_kept_and_shown_without_its_secret(
         said = f"it said: {shape.format(secret)}"
         world.wait(3600)
         world.reserve(ce, 1)
-        runtime = world.with_driver(Broken(NotAsked("the CE", said)))
+        runtime = world.with_driver(Broken(NotSent("the CE", said)))
         lines = [*dispatch(runtime, ce.name).lines]
         world.wait(3600)
         lines += check_pilots.check_pilots(
@@ -209,6 +212,7 @@ def stored(world: World) -> str:
         )
 
 
+@pytest.mark.finding("M3")
 def test_m3_no_traceback_in_a_log_shows_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)

@@ -17,7 +17,7 @@ from tests.services.world import Broken, Fake, World
 from worker.backends import registry
 from worker.db import health
 from worker.domain.ce import CE
-from worker.domain.errors import NotAsked, Unavailable
+from worker.domain.errors import NotSent, Unavailable
 from worker.domain.pilot import Status
 from worker.policy.outcomes import PilotOutcome, events_of
 from worker.services.tasks.dispatch import dispatch
@@ -113,7 +113,7 @@ def test_a_ce_that_was_not_asked_leaves_no_pilot_in_doubt(
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (NotAsked("condor_submit is not installed on this host"), Status.LOST),
+        (NotSent("condor_submit is not installed on this host"), Status.LOST),
         (Unavailable("condor_submit", "no answer within 60 s"), Status.SUBMITTING),
     ],
 )
@@ -131,7 +131,7 @@ def test_only_a_ce_that_surely_was_not_asked_decides(
 def test_what_was_not_sent_counts_neither_for_nor_against_its_ce(world: World) -> None:
     ce = world.ce()
     world.reserve(ce, 1)
-    dispatch(world.with_driver(Broken(NotAsked("x"))), ce.name)
+    dispatch(world.with_driver(Broken(NotSent("x"))), ce.name)
     [pilot] = world.pilots()
     step = PilotOutcome(
         Status.SUBMITTING, Status.LOST, None, world.clock, pilot.status, None, None, None

@@ -15,7 +15,7 @@ from worker.domain.call_tally import (
 from worker.domain.errors import (
     BackendError,
     CredentialProblem,
-    NotAsked,
+    NotSent,
     Refused,
     Unavailable,
     Unreadable,
@@ -36,7 +36,7 @@ def test_a_length_is_in_the_least_bucket_that_holds_it(seconds: float, bucket: i
     [
         (Refused("quota"), CallOutcome.REFUSED),
         (Unavailable("no route"), CallOutcome.UNAVAILABLE),
-        (NotAsked("no program"), CallOutcome.UNAVAILABLE),
+        (NotSent("no program"), CallOutcome.UNAVAILABLE),
         (Unreadable("garbage"), CallOutcome.UNREADABLE),
         (CredentialProblem("expired"), CallOutcome.CREDENTIAL),
     ],

@@ -121,6 +121,7 @@ def test_a_level_that_does_not_exist_is_refused() -> None:
         load({"PILOTAGE_LOG_LEVEL": "loud"})
 
 
+@pytest.mark.finding("L4b")
 @pytest.mark.parametrize("number", ["1e300", "-1", "nan", "inf"])
 @pytest.mark.parametrize(
     "name",

@@ -3,7 +3,7 @@
 
 A driver speaks to one CE. It handles sets; it keeps nothing between calls that it could not find
 again; it is never called while a unit of work is open. Nothing but `BackendError` comes out of it:
-`Unavailable`, `NotAsked` among them, `Refused`, `Unreadable`, `CredentialProblem`. An answer that
+`Unavailable`, `NotSent` among them, `Refused`, `Unreadable`, `CredentialProblem`. An answer that
 leaves a pilot out says nothing about it.
 
 The stamp goes into the CE's own job name, so that `find` can recognise a pilot whose receipt was
@@ -80,7 +80,7 @@ class Driver(Protocol):
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
         """Send pilots in as few calls as the CE has; a receipt for each that was answered.
 
-        `Refused`, `CredentialProblem` and `NotAsked` say that nothing at all was sent; where that
+        `Refused`, `CredentialProblem` and `NotSent` say that nothing at all was sent; where that
         is not certain, answer with the receipts there are, or raise `Unavailable`.
         """
 

@@ -17,7 +17,7 @@ from worker.domain.credential import CredentialKind
 from worker.domain.errors import (
     BackendError,
     CredentialProblem,
-    NotAsked,
+    NotSent,
     Refused,
     Unavailable,
     Unreadable,
@@ -92,7 +92,7 @@ class Answers(Generic[Answer]):
             problem = self.problems.get(order.vo)
             if isinstance(problem, CredentialProblem | Refused):
                 receipts += refused_by([order.stamp], problem)
-            elif isinstance(problem, NotAsked):
+            elif isinstance(problem, NotSent):
                 receipts += not_sent([order.stamp], problem)
         return receipts
 
@@ -113,7 +113,7 @@ def refused(stamps: Iterable[str], cause: Cause, reason: str) -> list[Receipt]:
     return [Receipt(stamp=stamp, refused=cause, raw=reason, reason=reason) for stamp in stamps]
 
 
-def not_sent(stamps: Iterable[str], problem: NotAsked) -> list[Receipt]:
+def not_sent(stamps: Iterable[str], problem: NotSent) -> list[Receipt]:
     """Return the receipts of orders that did not reach the CE."""
     return [Receipt(stamp=stamp, not_sent=True, reason=str(problem)) for stamp in stamps]
 
@@ -123,21 +123,21 @@ def gravest(errors: Iterable[BackendError]) -> BackendError:
 
     What is wrong with the CE says more than what is wrong with one credential.
     """
-    order = (CredentialProblem, Refused, NotAsked, BackendError)
+    order = (CredentialProblem, Refused, NotSent, BackendError)
     return max(errors, key=lambda error: [isinstance(error, kind) for kind in order].index(True))
 
 
 @contextmanager
 def nothing_sent_yet(ce: str) -> Iterator[None]:
-    """Turn each error of the block into `NotAsked`: the CE has got nothing yet."""
+    """Turn each error of the block into `NotSent`: the CE has got nothing yet."""
     try:
         yield
-    except NotAsked:
+    except NotSent:
         raise
     except (Unavailable, Unreadable) as error:
-        raise NotAsked(*error.details) from error
+        raise NotSent(*error.details) from error
     except OSError as error:
-        raise NotAsked(ce, str(error)) from error
+        raise NotSent(ce, str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)

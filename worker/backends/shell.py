@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO
 
-from worker.domain.errors import NotAsked, NotSetUp, Unavailable, Unreadable
+from worker.domain.errors import NotSent, NotSetUp, Unavailable, Unreadable
 from worker.domain.secrets import end_of
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def run(
 ) -> Completed:
     """Run a program to its end; nothing of it outlives this call.
 
-    `NotAsked` if it cannot be started, `Unavailable` if it takes too long, `Unreadable` if it
+    `NotSent` if it cannot be started, `Unavailable` if it takes too long, `Unreadable` if it
     writes too much. An exit code other than 0 is the caller's to judge.
     """
     start = time.monotonic()
@@ -145,7 +145,7 @@ def _start(
         path = (os.environ if env is None else env).get("PATH")
         if isinstance(error, FileNotFoundError) and shutil.which(argv[0], path=path) is None:
             raise NotSetUp(_INSTALL, f"{argv[0]} is not installed on this host") from None
-        raise NotAsked(argv[0], "it cannot be started", meaning) from None
+        raise NotSent(argv[0], "it cannot be started", meaning) from None
 
 
 @contextmanager

@@ -190,9 +190,14 @@ def pause(name: str, reason: str, until: datetime | None) -> None:
 @ce.command(epilog=example("pilotage ce resume lyon"))
 @click.argument("name")
 @click.option("--reason", default="resumed by hand", show_default=True, help="Why.")
-def resume(name: str, reason: str) -> None:
-    """End the pause of a CE, whoever made it."""
-    pausing.resume(wiring.by_hand(), name, reason)
+@click.option("--force", is_flag=True, help="Do it even before a restored CE was reconciled.")
+def resume(name: str, reason: str, force: bool) -> None:
+    """End the pause of a CE, whoever made it.
+
+    After a restore of the database a CE is resumed when 'pilotage task run reconcile' has found
+    nothing there that the database does not know.
+    """
+    pausing.resume(wiring.by_hand(), name, reason, force=force)
     show.say(f"CE {name} is normal")
 
 

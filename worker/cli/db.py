@@ -180,6 +180,7 @@ def restore(file: Path, prefix: str | None, yes: bool, force: bool, as_json: boo
     show.say(f"reserved at the time, in doubt now: {made.in_doubt}; reconcile settles them")
     show.say(f"{show.counted(len(made.held), 'CE')} held: nothing is sent. For each of them:")
     show.say("  pilotage ce diff CE --adopt --vo VO --yes")
+    show.say("  pilotage task run reconcile --ce CE --explain")
     show.say("  pilotage ce resume CE")
 
 

@@ -26,6 +26,7 @@ class Health:
     sending_reason: str | None = None
     sending_since: datetime | None = None
     held_until: datetime | None = None
+    unreconciled_since: datetime | None = None
     failed_calls: int = 0
     retry_at: datetime | None = None
     last_answered_at: datetime | None = None
@@ -79,6 +80,15 @@ def call_answered(tx: Transaction, ce: str, now: datetime) -> None:
             unanswered_since=None,
             last_error=None,
         )
+    )
+
+
+def reconciled(tx: Transaction, ce: str, as_of: datetime) -> None:
+    """Note that a CE had nothing unknown at a moment: since a restore before it, it is settled."""
+    tx.execute(
+        update(ce_health)
+        .where(ce_health.c.ce_id == _key_of(ce), ce_health.c.unreconciled_since < as_of)
+        .values(unreconciled_since=None)
     )
 
 

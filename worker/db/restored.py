@@ -2,8 +2,8 @@
 
 It knows an older state than the CEs. Whatever was reserved may have been sent since, with its
 stamp: those pilots are in doubt, and keep their slots until a listing of their CE settles them.
-What was sent since is at the CEs, and not in the database: nothing is sent before somebody has
-looked at each CE.
+What was sent since is at the CEs, and not in the database: nothing is sent to a CE before somebody
+has adopted it, and a listing shows nothing that is not known here.
 """
 
 from dataclasses import dataclass
@@ -58,6 +58,7 @@ def _hold(tx: Transaction, now: datetime) -> list[str]:
         .where((ce_health.c.sending != Sending.HELD) | ce_health.c.held_until.is_not(None))
         .values(sending=Sending.HELD, sending_reason=REASON, sending_since=now, held_until=None)
     )
+    tx.execute(ce_health.update().values(unreconciled_since=now))
     sending.add(tx, changes)
     return [change.ce for change in changes]
 

@@ -399,6 +399,7 @@ ce_health = Table(
     Column("sending_reason", Text),
     Column("sending_since", UtcDateTime()),
     Column("held_until", UtcDateTime()),
+    Column("unreconciled_since", UtcDateTime()),
     Column("failed_calls", Integer, nullable=False, server_default=text("0")),
     Column("retry_at", UtcDateTime()),
     Column("last_answered_at", UtcDateTime()),

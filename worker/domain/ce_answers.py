@@ -28,7 +28,7 @@ class Order(NamedTuple):
 class Receipt(NamedTuple):
     """The CE's answer to one order: its own id for the job, or why it refused.
 
-    `not_sent`: the CE was not asked, and surely has not got it.
+    `not_sent`: nothing was sent to the CE, so it surely has not got it.
     """
 
     stamp: str

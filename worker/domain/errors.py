@@ -30,7 +30,7 @@
     │   └── NotAllMigrated            see each back-end's line
     ├── BackendError                  all that may come out of a back-end
     │   ├── Unavailable               try later
-    │   │   └── NotAsked              the same; surely nothing was sent
+    │   │   └── NotSent               the same; a pilot of the call is lost at once
     │   │       └── NotSetUp          see its advice
     │   ├── Refused                   give up, with a cause
     │   ├── Unreadable                the raw text is kept
@@ -189,11 +189,11 @@ class Unavailable(BackendError):
     """The CE cannot be reached just now."""
 
 
-class NotAsked(Unavailable):
-    """The CE was not asked."""
+class NotSent(Unavailable):
+    """Nothing was sent to the CE."""
 
 
-class NotSetUp(NotAsked):
+class NotSetUp(NotSent):
     """The programs that speak to the CE cannot be used as they are set up here."""
 
     def __init__(self, advice: str, *details: object) -> None:

@@ -101,7 +101,7 @@ CE_FAULTS = frozenset(
 """The causes that count against the success rate of the CE."""
 
 NOT_SENT = "not sent"
-"""What stands beside a lost pilot in the place of the word of a CE that was not asked."""
+"""What stands beside a lost pilot in the place of the word of a CE that got nothing."""
 
 STAMP_LENGTH = 32
 """A stamp is this many lower-case hexadecimal characters."""

@@ -66,7 +66,7 @@ def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Eve
     has ended well; until then its transition to running stays unlearned.
     """
     if outcome.became is Status.LOST and outcome.raw == NOT_SENT:
-        return ()  # its CE was not asked
+        return ()  # nothing was sent to its CE
     if outcome.became is Status.RUNNING:
         return _began(outcome, survival)
     if outcome.became is Status.SUBMITTED:

@@ -18,7 +18,7 @@ import httpx
 
 from worker.backends import json_text
 from worker.backends.arc.access import Access
-from worker.domain.errors import BackendError, CredentialProblem, NotAsked, Unavailable, Unreadable
+from worker.domain.errors import BackendError, CredentialProblem, NotSent, Unavailable, Unreadable
 from worker.domain.texts import legible
 
 log = logging.getLogger(__name__)
@@ -198,8 +198,8 @@ class Rest:
         if _REFUSED_CERTIFICATE.search(_tls(error)):
             return CredentialProblem(self.ce, f"it does not let in {self.access}", _tls(error))
         if "CERTIFICATE_VERIFY_FAILED" in _tls(error):
-            return NotAsked(self.ce, _DISTRUST.get(_verdict(error), _NO_AUTHORITY))
-        kind = NotAsked if isinstance(error, _NOT_CONNECTED) else Unavailable
+            return NotSent(self.ce, _DISTRUST.get(_verdict(error), _NO_AUTHORITY))
+        kind = NotSent if isinstance(error, _NOT_CONNECTED) else Unavailable
         return kind(self.ce, _tls(error) or _meaning(error))
 
 

@@ -16,7 +16,7 @@ from worker.backends.arc.names import read_name
 from worker.backends.arc.session import Session
 from worker.backends.identities import gravest
 from worker.domain.ce_answers import Order, Receipt
-from worker.domain.errors import BackendError, CredentialProblem, NotAsked, Unavailable
+from worker.domain.errors import BackendError, CredentialProblem, NotSent, Unavailable
 from worker.domain.pilot import Cause
 from worker.domain.texts import legible
 
@@ -74,7 +74,7 @@ async def _send_some(
         return error
     try:
         answered = await _receipts(session, rest, some, reply)
-    except (CredentialProblem, NotAsked) as error:
+    except (CredentialProblem, NotSent) as error:
         # So it may be with a later question; the jobs were sent.
         return Unavailable(*error.details)
     except BackendError as error:

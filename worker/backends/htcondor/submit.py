@@ -19,7 +19,7 @@ from worker.backends.htcondor.output import OutputFolder
 from worker.backends.identities import gravest, not_sent, nothing_sent_yet, refused, refused_by
 from worker.backends.option_types import argv, check_text
 from worker.domain.ce_answers import Order, Receipt
-from worker.domain.errors import BackendError, CredentialProblem, NotAsked, Refused, Unreadable
+from worker.domain.errors import BackendError, CredentialProblem, NotSent, Refused, Unreadable
 from worker.domain.pilot import Cause, group_and_number
 
 PAYLOAD = "./pilotage-payload"
@@ -176,7 +176,7 @@ class BatchSender:
         except (CredentialProblem, Refused) as error:
             self.errors.append(error)
             self.receipts += refused_by(stamps, error)
-        except NotAsked as error:
+        except NotSent as error:
             self.errors.append(error)
             self.receipts += not_sent(stamps, error)
         except BackendError as error:

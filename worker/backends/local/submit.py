@@ -21,7 +21,7 @@ from typing import Any
 from worker.backends.local.keeper.files import DRAFT
 from worker.backends.local.keeper.pilot import Start, Submission
 from worker.backends.local.processes import try_lock
-from worker.domain.errors import NotAsked, Unavailable
+from worker.domain.errors import NotSent, Unavailable
 from worker.domain.secrets import end_of
 
 LOCK = ".launching"
@@ -89,7 +89,7 @@ def _run(request: bytes, lock: int, limit: int) -> tuple[bytes, str]:
     try:
         process = _launcher(lock)
     except OSError as error:
-        raise NotAsked("no process could be made", error.strerror) from error
+        raise NotSent("no process could be made", error.strerror) from error
     with process:
         try:
             text, problem = process.communicate(request, timeout=limit)

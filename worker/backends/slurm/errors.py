@@ -11,7 +11,7 @@ from worker.backends.slurm.names import harmless
 from worker.domain.errors import (
     BackendError,
     CredentialProblem,
-    NotAsked,
+    NotSent,
     NotSetUp,
     Unavailable,
     Unreadable,
@@ -89,7 +89,7 @@ def problem(program: str, done: Completed) -> BackendError:
     if _CREDENTIAL.search(done.stderr):
         return CredentialProblem(program, line)
     if done.exit_code in (126, 127) and _NOT_RUN.search(done.stderr):
-        return NotAsked(program, line)
+        return NotSent(program, line)
     if done.exit_code in (126, 127) or _AWAY.search(done.stderr):
         return Unavailable(program, line)
     if done.stderr.strip():

@@ -18,7 +18,7 @@ from pathlib import Path
 from worker.backends.identities import Identity
 from worker.backends.shell import STANDARD_PATH, Completed, clean_environment, run
 from worker.backends.slurm.options import SlurmOptions
-from worker.domain.errors import CredentialProblem, NotAsked, NotSetUp, Unavailable
+from worker.domain.errors import CredentialProblem, NotSent, NotSetUp, Unavailable
 
 _LANGUAGE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
 ASKING = {
@@ -178,9 +178,9 @@ class Login:
             return CredentialProblem(f"ssh {self._where}", last)
         if "Host key verification failed" in stderr:
             last = "its host key is not known, or another one: see ssh_known_hosts"
-            return NotAsked(f"ssh {self._where}", last)
+            return NotSent(f"ssh {self._where}", last)
         if _NOT_CONNECTED.match(last):
-            return NotAsked(f"ssh {self._where}", last)
+            return NotSent(f"ssh {self._where}", last)
         return Unavailable(f"ssh {self._where}", last)
 
 

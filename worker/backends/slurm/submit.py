@@ -12,7 +12,7 @@ from worker.backends.slurm.names import Names, comment, harmless, spans
 from worker.backends.slurm.options import SlurmOptions
 from worker.backends.slurm.script import OPEN, Work, write
 from worker.domain.ce_answers import Order, Receipt
-from worker.domain.errors import BackendError, NotAsked, Refused, Unreadable
+from worker.domain.errors import BackendError, NotSent, Refused, Unreadable
 from worker.domain.pilot import Cause, group_and_number
 
 LARGEST_OFFSET = 999_999_999
@@ -176,7 +176,7 @@ class ArraySender:
             try:
                 for some in self._send(batch):
                     receipts += some
-            except NotAsked as error:
+            except NotSent as error:
                 errors.append(error)
                 answered = {one.stamp for one in receipts}
                 receipts += not_sent(set(batch.stamps()) - answered, error)

@@ -24,20 +24,37 @@ def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None)
     if until is not None and until <= now:
         raise Invalid("until", f"{until:%Y-%m-%d %H:%M}Z is over")
     with runtime.database.uow() as tx:
-        before, became = health.get(tx, ce).sending, Sending.HELD
+        before, became = health.get(tx, ce), Sending.HELD
+        if until is not None and before.unreconciled_since is not None:
+            raise Invalid("until", _not_yet(ce, before.unreconciled_since))
         new = SendingChange(
-            ce=ce, was=before, became=became, reason=reason, by_hand=True, until=until, at=now
+            ce=ce,
+            was=before.sending,
+            became=became,
+            reason=reason,
+            by_hand=True,
+            until=until,
+            at=now,
         )
         sending.change(tx, new, reason, now)
 
 
-def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
-    """End a pause, whoever made it; old failures of the CE lose weight."""
+def resume(
+    runtime: Runtime, ce: str, reason: str = "resumed by hand", *, force: bool = False
+) -> None:
+    """End a pause, whoever made it; old failures of the CE lose weight.
+
+    A restored CE may have pilots that nobody counts: it is resumed after they were looked for.
+    """
     now = runtime.now()
     with runtime.database.uow() as tx:
         before, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
         if before.sending is Sending.NORMAL:
             raise Invalid(f"CE {ce}", "it is not paused")
+        if before.unreconciled_since is not None:
+            if not force:
+                raise ConfirmationNeeded(_not_yet(ce, before.unreconciled_since), "or say --force")
+            health.reconciled(tx, ce, now)
         parameters = runtime.parameters
         if (
             evaluate(before.learned, now=now, configured=configured, parameters=parameters).pause
@@ -51,6 +68,14 @@ def resume(runtime: Runtime, ce: str, reason: str = "resumed by hand") -> None:
             ce=ce, was=before.sending, became=Sending.NORMAL, reason=reason, by_hand=True, at=now
         )
         sending.change(tx, new)
+
+
+def _not_yet(ce: str, restored_at: datetime) -> str:
+    return (
+        f"the database was restored at {restored_at:%Y-%m-%d %H:%M}Z, and CE {ce} may have pilots "
+        f"that it does not know: run 'pilotage task run reconcile --ce {ce} --explain', which says "
+        "what is left to do, then resume"
+    )
 
 
 def state(runtime: Runtime, ce: str) -> dict[str, Any]:
@@ -73,6 +98,7 @@ def state(runtime: Runtime, ce: str) -> dict[str, Any]:
         "sending_reason": record.sending_reason,
         "sending_since": record.sending_since,
         "held_until": record.held_until,
+        "unreconciled_since": record.unreconciled_since,
         "chances": {name: round(value, 2) for name, value in asdict(chances).items()},
     }
 

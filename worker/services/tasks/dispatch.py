@@ -2,7 +2,7 @@
 
 Claim (committed), call, record (committed). A crash or an error between the two commits leaves the
 pilots submitting; `reconcile` finds out by their stamps what became of them. If it is certain that
-the CE was not asked (a program is missing, for example), they are lost at once. A VO whose
+nothing was sent (a program is missing, for example), they are lost at once. A VO whose
 credential cannot be used now is left out of the claim, and its pilots stay as they are. Those of a
 CE that takes none any longer were never sent: they are cancelled, and their slots are free again.
 """
@@ -14,7 +14,7 @@ from worker.db import ces, health, pilot_reads, pilots
 from worker.db.pilots import Reserved
 from worker.domain.calls import reason_not_to_send
 from worker.domain.ce_answers import Receipt
-from worker.domain.errors import BackendError, CredentialProblem, NotAsked, Refused
+from worker.domain.errors import BackendError, CredentialProblem, NotSent, Refused
 from worker.domain.pilot import NOT_SENT, Cause, Move, Status
 from worker.domain.schedule import Outcome
 from worker.services import credentials, payloads, records
@@ -128,9 +128,9 @@ def _moves(call: CECall, claimed: Sequence[Reserved], receipts: Iterable[Receipt
 
 def _record_failure(call: CECall, claimed: Sequence[Reserved], error: BackendError) -> TaskResult:
     """Record a call that failed as a whole. What becomes of the pilots is decided only by a
-    refusal, or if the CE was surely not asked.
+    refusal, or if surely nothing was sent to the CE.
     """
-    cause, not_sent = _cause(error), isinstance(error, NotAsked)
+    cause, not_sent = _cause(error), isinstance(error, NotSent)
     what = "refused" if cause else "not sent" if not_sent else "in doubt"
     with call.runtime.database.uow() as tx:
         if cause is not None or not_sent:

@@ -5,17 +5,20 @@ taken for what it is, a lost one too. One whose stamp is not is given up only af
 listings that are young enough to show it. Jobs that ought not to be there are reported, and
 cancelled where the operator wants it, after the record; not while the CE is held. Then the driver
 may clear away what its pilots left at the CE.
+
+After a restore the first listing that knows no stranger says that the CE may be resumed.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from worker.db import ces, health, pilot_reads
+from worker.db import ces, credentials, health, pilot_reads
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Job, Listing
 from worker.domain.errors import BackendError
+from worker.domain.lines import short_line
 from worker.domain.schedule import Outcome
 from worker.policy.comparison import Comparison, compare
 from worker.policy.judgement import judge_missing, move_to
@@ -32,13 +35,14 @@ def reconcile(runtime: Runtime, ce_name: str) -> TaskResult:
     """Compare what a CE has with what we remember."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
+        record = health.get(tx, ce_name)
         # Who holds a CE wants to look at it first.
-        cancels = ce.cancel_strangers and not health.get(tx, ce_name).is_held(runtime.now())
+        cancels = ce.cancel_strangers and not record.is_held(runtime.now())
         call = ce_calls.begin(tx, runtime, ce)
     if isinstance(call, TaskResult):
         return call
     with call:
-        return _reconcile(call, cancels=cancels)
+        return _reconcile(call, cancels=cancels, restored=record.unreconciled_since is not None)
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
@@ -48,7 +52,7 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
         return TaskResult(counts={"in doubt": len(pilot_reads.in_doubt(tx, ce_name))})
 
 
-def _reconcile(call: CECall, *, cancels: bool) -> TaskResult:
+def _reconcile(call: CECall, *, cancels: bool, restored: bool) -> TaskResult:
     try:
         listing = call.driver.find()
     except BackendError as error:
@@ -58,7 +62,11 @@ def _reconcile(call: CECall, *, cancels: bool) -> TaskResult:
 
     def write(tx: Transaction, recording: Recording) -> tuple[list[Job], TaskResult]:
         comparison, result = _settle(tx, call, listing, recording)
-        unwanted = comparison.unwanted() if cancels else []
+        if restored:
+            lines = _settle_restore(tx, call, listing, comparison)
+            result = replace(result, lines=(*lines, *result.lines))
+        # As every call, it is about one batch; the next execution goes on.
+        unwanted = comparison.unwanted()[: call.runtime.batch] if cancels else []
         if unwanted or is_tidied:
             call.note_answer(tx)
         else:
@@ -115,6 +123,25 @@ def _settle(
         },
         lines=(*recording.lines(), *_lines(comparison)),
     )
+
+
+def _settle_restore(
+    tx: Transaction, call: CECall, listing: Listing, comparison: Comparison
+) -> tuple[str, ...]:
+    """Allow that a restored CE is resumed; or return why not yet, as one line."""
+    own = {one.vo for one in credentials.get_all(tx, [call.ce.backend]) if one.vo is not None}
+    hidden = set() if listing.vos is None else own - listing.vos
+    if not listing.complete:
+        why = "its listing was not complete"
+    elif hidden:
+        why = f"it was not asked for the jobs of VO {', '.join(sorted(hidden))}"
+    elif comparison.strangers:
+        name = call.ce.name
+        why = f"adopt its strangers first: pilotage ce diff {name} --adopt --vo VO --yes"
+    else:
+        health.reconciled(tx, call.ce.name, listing.as_of)
+        return ()
+    return (short_line(f"not to be resumed yet after the restore: {why}"),)
 
 
 def _compare(tx: Transaction, ce: CE, listing: Listing) -> Comparison:
