@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from tests.bench import report
+from tests.bench.crowd import crowds
 from tests.bench.growth import Grown, grow
 from tests.bench.measure import Compared, compare
 from tests.bench.operations import OPERATIONS, sides_in
@@ -23,7 +24,7 @@ STORED = Path(__file__).parent / "stored.json"
 ACTIVE = (1_000, 10_000, 100_000)
 FINAL = (10_000, 100_000, 1_000_000)
 HUGE = 10_000_000
-PARTS = ("compared", "active", "final")
+PARTS = ("compared", "workers", "active", "final")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 _say(report.figures(results.figures))
                 results.compared.extend(_compare(world, quick=options.quick))
                 _say("\n" + report.compared(results.compared))
+        if "workers" in parts:
+            with made(base, Size()) as world:
+                results.crowds.extend(crowds(world))
+                _say("\n" + report.crowds(results.crowds))
         for by, sizes in _sizes(options).items():
             if by in parts:
                 results.growth[by] = _grow(base, by, sizes, quick=options.quick)

@@ -23,6 +23,18 @@ class Ours:
         with self.uow() as tx:
             return len(pilots.reserve(tx, grants, NOW))
 
+    def live(self, grants: Sequence[Grant]) -> int:
+        """Take pilots from their reservation to their end; return how many."""
+        sent = [pilot for grant in grants for pilot in self._reserve_and_send(grant)]
+        self.start(sent)
+        return self.move(sent)
+
+    def _reserve_and_send(self, grant: Grant) -> list[int]:
+        with self.uow() as tx:
+            ids = [pilot.pilot_id for pilot in pilots.reserve(tx, [grant], NOW)]
+        self.send(grant.ce, len(ids))
+        return ids
+
     def send(self, ce: str, limit: int) -> int:
         """Claim the reserved pilots of a CE and record that it took them, as dispatch does."""
         with self.uow() as tx:

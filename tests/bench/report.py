@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tests.bench.crowd import Crowd
 from tests.bench.growth import FLAT, Grown
 from tests.bench.measure import Compared
 from tests.bench.whole import Figure
@@ -21,6 +22,7 @@ class Results:
     compared: list[Compared]
     figures: list[Figure]
     growth: dict[str, list[Grown]] = field(default_factory=dict)
+    crowds: list[Crowd] = field(default_factory=list)
 
     @property
     def met(self) -> bool:
@@ -28,6 +30,7 @@ class Results:
         return (
             all(line.met for line in self.compared)
             and all(figure.met for figure in self.figures)
+            and all(line.met for line in self.crowds)
             and all(line.met for lines in self.growth.values() for line in lines)
         )
 
@@ -38,6 +41,7 @@ class Results:
                 "server": self.server,
                 "compared": [asdict(line) for line in self.compared],
                 "figures": [asdict(figure) for figure in self.figures],
+                "crowds": [asdict(line) for line in self.crowds],
                 "growth": {
                     by: [asdict(line) for line in lines] for by, lines in self.growth.items()
                 },
@@ -72,6 +76,24 @@ def figures(lines: Sequence[Figure]) -> str:
     return _table(
         ("", "value", "goal", "unit", ""),
         [(f.name, f"{f.value:,.3g}", f"{f.goal:,g}", f.unit, _verdict(met=f.met)) for f in lines],
+    )
+
+
+def crowds(lines: Sequence[Crowd]) -> str:
+    """Lay out what several workers do."""
+    return _table(
+        ("workers", "lives per second", "times one", "waits", "median wait ms", ""),
+        [
+            (
+                str(line.workers),
+                f"{line.pilots_per_second:,.0f}",
+                f"{line.pilots_per_second / lines[0].pilots_per_second:.2f}",
+                str(line.waits),
+                f"{1000 * line.median_wait:.1f}",
+                _verdict(met=line.met),
+            )
+            for line in lines
+        ],
     )
 
 
