@@ -21,7 +21,7 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     Text,
-    and_,
+    any_,
     bindparam,
     func,
     insert,
@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 
 from worker.db.compact import Cell, Columns
+from worker.db.engine import POSTGRESQL
 from worker.db.names import key_of
 from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.rows import encode, is_among, keys_of, rows
@@ -146,7 +147,7 @@ def last_of_each(
 ) -> list[Decision]:
     """Return the last decision about a CE for each VO, up to a moment."""
     last: dict[str, tuple[_Row, int]] = {}
-    query = _LAST_UNTIL if until is not None else _LAST
+    query = _last(tx.dialect, until=until is not None)
     if vo is not None:
         query = query.where(vos.c.name == vo)
     given = {"ce": ce, "until": until} if until is not None else {"ce": ce}
@@ -189,7 +190,7 @@ def _add(
     known = tx.execute(
         _BEFORE, {"digest": list_digest, "vo": vo, "fresh": at - FRESH, "at": at}
     ).first()
-    if known is not None and (known.last_list, known.last_digest) == (known.list, digest):
+    if known is not None and known.last_digest == digest:
         gap = (at - known.until) // timedelta(microseconds=1)
         if gap > 0 and at - known.at < SPAN:
             tx.execute(_EXTEND, {"row": known.last, "until": at, "gap": f" {gap}"})
@@ -283,36 +284,40 @@ _ROWS = (
 )
 
 
-def _last(*conditions: Any) -> Select[Any]:
+@cache
+def _last(dialect: str, *, until: bool) -> Select[Any]:
     """Select the last row of each VO that a CE is in, the last VO last, and its place there.
 
     For each list that the CE is in and for each VO, the last row is one descent of an index.
     """
-    last = (
-        select(decisions.c.id)
-        .where(
-            decisions.c.list_id == ce_list_places.c.list_id,
-            decisions.c.vo_id == vos.c.id,
-            *conditions,
-        )
-        .order_by(decisions.c.at.desc(), decisions.c.id.desc())
-        .limit(1)
-        .correlate(ce_list_places, vos)
-        .scalar_subquery()
+    last = select(decisions.c.id).where(
+        decisions.c.vo_id == vos.c.id, decisions.c.list_id == ce_list_places.c.list_id
     )
-    mine = and_(ce_list_places.c.ce_id == ces.c.id, ces.c.name == bindparam("ce"))
+    if until:
+        last = last.where(decisions.c.at <= bindparam("until", type_=UtcDateTime()))
+    newest = last.order_by(decisions.c.at.desc(), decisions.c.id.desc()).limit(1)
+    each = (
+        select(newest.correlate(ce_list_places, vos).scalar_subquery())
+        .select_from(vos)
+        .join(ce_list_places, literal(value=True))
+        .join(ces, ces.c.id == ce_list_places.c.ce_id)
+        .where(ces.c.name == bindparam("ce"))
+    )
+    # A planner that is handed an array looks each key up, whatever it thinks of the subquery.
+    is_last = (
+        decisions.c.id == any_(func.array(each.scalar_subquery()))
+        if dialect == POSTGRESQL
+        else decisions.c.id.in_(each)
+    )
     return (
         select(*_COLUMNS, ce_list_places.c.place)
-        .join_from(ces, ce_list_places, mine)
-        .join(vos, literal(value=True))
-        .join(decisions, decisions.c.id == last)
+        .join_from(decisions, vos, vos.c.id == decisions.c.vo_id)
         .join(decision_bases, decision_bases.c.id == decisions.c.base_id)
+        .join(ce_list_places, ce_list_places.c.list_id == decisions.c.list_id)
+        .join(ces, ces.c.id == ce_list_places.c.ce_id)
+        .where(is_last, ces.c.name == bindparam("ce"))
         .order_by(vos.c.name, decisions.c.at, decisions.c.id, ce_list_places.c.place)
     )
-
-
-_LAST = _last()
-_LAST_UNTIL = _last(decisions.c.at <= bindparam("until", type_=UtcDateTime()))
 
 
 def _before() -> Select[Any]:
@@ -321,9 +326,10 @@ def _before() -> Select[Any]:
     fresh = bindparam("fresh", type_=UtcDateTime())
     last = (
         select(decisions.c.id)
-        .where(decisions.c.vo_id == vo)
+        .where(decisions.c.list_id == ce_lists.c.id, decisions.c.vo_id == vo)
         .order_by(decisions.c.at.desc(), decisions.c.id.desc())
         .limit(1)
+        .correlate(ce_lists)
     )
     base = (
         select(decision_bases.c.id)
@@ -336,6 +342,7 @@ def _before() -> Select[Any]:
         .limit(1)
         .correlate(ce_lists)
     )
+    newest = ce_lists.alias()
     present = (
         select(func.count())
         .where(ce_list_places.c.list_id == ce_lists.c.id)
@@ -346,7 +353,6 @@ def _before() -> Select[Any]:
         select(
             ce_lists.c.id.label("list"),
             decisions.c.id.label("last"),
-            decisions.c.list_id.label("last_list"),
             decisions.c.digest.label("last_digest"),
             decisions.c.at,
             decisions.c.until,
@@ -356,13 +362,13 @@ def _before() -> Select[Any]:
         .select_from(ce_lists)
         .outerjoin(decisions, decisions.c.id == last.scalar_subquery())
         .outerjoin(decision_bases, decision_bases.c.id == base.scalar_subquery())
-        # The key of a CE that was removed may be given to another: such a list is another, too.
+        # Only the newest list goes on: so the last row of a VO is in it, if any row of it is. The
+        # key of a CE that was removed may be given to another; then it has lost its place here.
         .where(
+            ce_lists.c.id == select(func.max(newest.c.id)).scalar_subquery(),
             ce_lists.c.digest == bindparam("digest", type_=LargeBinary),
             ce_lists.c.places == present,
         )
-        .order_by(ce_lists.c.id.desc())
-        .limit(1)
     )
 
 

@@ -81,11 +81,16 @@ _UNUSED_BASES = delete(decision_bases).where(
         .limit(bindparam("limit", type_=Integer))
     )
 )
+_FIRST_BASE = (
+    select(decision_bases.c.id)
+    .where(decision_bases.c.list_id == ce_lists.c.id)
+    .order_by(decision_bases.c.at)
+    .limit(1)
+)
 # The newest may be that of a cycle that is not committed yet.
 _UNUSED_LISTS = delete(ce_lists).where(
     ce_lists.c.id < select(func.max(ce_lists.c.id)).scalar_subquery(),
-    ~exists().where(decision_bases.c.list_id == ce_lists.c.id),
-    ~exists().where(decisions.c.list_id == ce_lists.c.id),
+    _FIRST_BASE.correlate(ce_lists).scalar_subquery().is_(None),
 )
 
 

@@ -99,7 +99,6 @@ def upgrade() -> None:
         sa.CheckConstraint("granted >= 0", name=op.f("ck_decisions_granted")),
         sa.CheckConstraint("ticks >= 1 AND at <= until", name=op.f("ck_decisions_ticks")),
         _points("decisions", "vo_id", "vos"),
-        _points("decisions", "list_id", "ce_lists"),
         _points("decisions", "base_id", "decision_bases"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decisions")),
         comment="Why each CE got so many pilots for a VO in one cycle, or none. Cycles that decided"
@@ -115,14 +114,12 @@ def upgrade() -> None:
                 f" (SELECT coalesce(max(id), 0) + 1 FROM {table}), false)"
             )
     for table, columns in (
-        ("ce_lists", ["digest"]),
         ("ce_list_places", ["ce_id", "list_id"]),
         ("decision_bases", ["at"]),
         ("decision_bases", ["list_id", "at"]),
         ("decisions", ["base_id"]),
-        ("decisions", ["list_id", "vo_id", "at"]),
         ("decisions", ["until", "id"]),
-        ("decisions", ["vo_id", "at"]),
+        ("decisions", ["vo_id", "list_id", "at"]),
     ):
         name = columns[:1] if table == "ce_list_places" else columns
         op.create_index(f"ix_{table}_{'_'.join(name)}", table, columns)
