@@ -60,7 +60,7 @@ def test_decisions_are_found_by_ce_by_vo_and_up_to_a_moment(uow: UnitOfWork) -> 
 
 def a_cycle(tx: Transaction, number: int, vo: str = DEFAULT_VO) -> list[Decision]:
     """Make CEs, and decisions of one cycle about them that are not stored yet."""
-    made = [a_ce().create(tx) for _ in range(number)]
+    made = sorted((a_ce().create(tx) for _ in range(number)), key=lambda ce: ce.name)
     trace = {"ce": {"free": 3}, "need": 5}
     return [
         Decision(vo=vo, ce=ce.name, at=NOW, granted=n % 3, reason=f"free {n}", trace=trace)
