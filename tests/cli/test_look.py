@@ -151,7 +151,7 @@ def test_explain_says_why_a_ce_got_what_it_got(cli: Cli) -> None:
     cli.ok("task", "run", "submit_pilots")
 
     (decision,) = cli.json("explain", "lyon")
-    assert set(decision) == {"vo", "ce", "at", "granted", "reason", "trace"}
+    assert set(decision) == {"vo", "ce", "at", "granted", "reason", "trace", "times"}
     assert (decision["vo"], decision["ce"], decision["granted"]) == ("default", "lyon", 3)
     head, *steps, result = cli.ok("explain", "lyon").lines
     assert head.endswith("VO default: 3 pilots")

@@ -10,7 +10,17 @@ from sqlalchemy import Connection, RowMapping, func, select
 
 from worker.backends.sim.memory import sim_jobs
 from worker.backends.sim.states import meaning
-from worker.db.tables import ces, decisions, leases, pilots, transitions, vos
+from worker.db.compact import Columns
+from worker.db.tables import (
+    ce_list_places,
+    ces,
+    decision_bases,
+    decisions,
+    leases,
+    pilots,
+    transitions,
+    vos,
+)
 from worker.domain.pilot import LEGAL_MOVES, OCCUPYING, Cause, Status
 
 BIRTHS = (Status.RESERVED, Status.SUBMITTING)
@@ -145,13 +155,46 @@ def held_leases(connection: Connection, now: datetime) -> list[str]:
 def reasons(connection: Connection) -> list[str]:
     """As many pilots were born for each VO on each CE as decisions say. Only after real cycles."""
     born = {(ce, vo): number for ce, vo, number in connection.execute(_BORN)}
-    granted = {(ce, vo): number for ce, vo, number in connection.execute(_GRANTED) if number}
+    granted: Counter[tuple[str, str]] = Counter()
+    for one in decided(connection, {}):
+        granted[one.ce, one.vo] += one.granted
+    granted = +granted
     return [
         f"reason: {born.get(pair, 0)} pilots of VO {pair[1]} on {pair[0]}, "
         f"decisions say {granted.get(pair, 0)}"
         for pair in sorted(born.keys() | granted.keys())
         if born.get(pair, 0) != granted.get(pair, 0)
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What some cycles of a VO, all alike, decided about a CE: the pilots of all of them."""
+
+    vo: str
+    ce: str
+    granted: int
+    reason: str
+
+
+def decided(connection: Connection, known: Mapping[int, int]) -> Iterator[Decided]:
+    """Yield what was decided since; `known` is how many ticks each row had."""
+    places: dict[int, list[tuple[int, str]]] = {}
+    for list_id, place, ce in connection.execute(_CE_PLACES):
+        places.setdefault(list_id, []).append((place, ce))
+    for row in connection.execute(_CYCLES):
+        ticks = row.ticks - known.get(row.id, 0)
+        if not ticks:
+            continue
+        columns = Columns.read(row.cells, Columns.read(row.base))
+        for place, ce in places.get(row.list_id, ()):
+            cell = columns.cell(place)
+            yield Decided(vo=row.vo, ce=ce, granted=cell.granted * ticks, reason=cell.reason)
+
+
+def ticks(connection: Connection) -> dict[int, int]:
+    """Return how many ticks each row of decisions has."""
+    return {row.id: row.ticks for row in connection.execute(_CYCLES)}
 
 
 def _wrong(row: RowMapping, job: AtCE | None) -> str | None:
@@ -221,9 +264,19 @@ _BORN = (
     .where(transitions.c.was.is_(None), transitions.c.became == Status.RESERVED)
     .group_by(ces.c.name, vos.c.name)
 )
-_GRANTED = (
-    select(ces.c.name, vos.c.name, func.sum(decisions.c.granted))
-    .join_from(decisions, ces, ces.c.id == decisions.c.ce_id)
-    .join(vos, vos.c.id == decisions.c.vo_id)
-    .group_by(ces.c.name, vos.c.name)
+_CE_PLACES = select(ce_list_places.c.list_id, ce_list_places.c.place, ces.c.name).join_from(
+    ce_list_places, ces, ces.c.id == ce_list_places.c.ce_id
+)
+_CYCLES = (
+    select(
+        decisions.c.id,
+        decisions.c.list_id,
+        decisions.c.ticks,
+        decisions.c.cells,
+        decision_bases.c.cells.label("base"),
+        vos.c.name.label("vo"),
+    )
+    .join_from(decisions, vos, vos.c.id == decisions.c.vo_id)
+    .join(decision_bases, decision_bases.c.id == decisions.c.base_id)
+    .order_by(decisions.c.id)
 )

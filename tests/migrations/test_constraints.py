@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Boolean, inspect
 from sqlalchemy.exc import IntegrityError
 
-from tests.factories import a_ce, a_pilot, a_schedule, a_vo
+from tests.factories import a_ce, a_decision, a_pilot, a_schedule, a_vo
 from tests.migrations.chains import CHAINS
 from worker.db.uow import Transaction, UnitOfWork
 
@@ -22,6 +22,17 @@ COUNTED = {
     "starts": 0,
     "seconds_to_start": 0,
     "seconds_run": 0,
+}
+CYCLE = {
+    "vo_id": "{vo}",
+    "list_id": "{list}",
+    "base_id": "{base}",
+    "at": "2026-01-01 00:00:00",
+    "until": "2026-01-01 00:00:00",
+    "ticks": 1,
+    "granted": 0,
+    "digest": "b",
+    "cells": "c",
 }
 TABLES = {name: table for chain in CHAINS for name, table in chain.metadata.tables.items()}
 
@@ -42,13 +53,10 @@ VALID: Mapping[str, Mapping[str, Any]] = {
         **COUNTED,
     },
     "outputs": {"pilot_id": "{pilot}", "text": "words"},
-    "decisions": {
-        "vo_id": "{vo}",
-        "ce_id": "{ce}",
-        "granted": 0,
-        "reason": "none",
-        "trace": "{}",
-    },
+    "ce_lists": {"digest": "b", "places": 1},
+    "ce_list_places": {"list_id": "{list}", "place": 7, "ce_id": "{ce}"},
+    "decision_bases": {"list_id": "{list}", "at": "2026-01-01 00:00:00", "cells": "c"},
+    "decisions": CYCLE,
     "ce_health": {"ce_id": "{ill}", "learned": "{}"},
     "sending_changes": {"ce_id": "{ce}", "was": "normal", "became": "paused", "reason": "why"},
     "maintenances": {
@@ -129,9 +137,14 @@ BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
     ("ck_transitions_became", "transitions", {"became": "sleeping"}),
     ("ck_transitions_cause", "transitions", {"cause": "bad luck"}),
     ("fk_outputs_pilot_id", "outputs", {"pilot_id": 4711}),
+    ("fk_ce_list_places_list_id", "ce_list_places", {"list_id": 4711}),
+    ("fk_ce_list_places_ce_id", "ce_list_places", {"ce_id": 4711}),
+    ("fk_decision_bases_list_id", "decision_bases", {"list_id": 4711}),
     ("fk_decisions_vo_id", "decisions", {"vo_id": 4711}),
-    ("fk_decisions_ce_id", "decisions", {"ce_id": 4711}),
+    ("fk_decisions_base_id", "decisions", {"base_id": 4711}),
     ("ck_decisions_granted", "decisions", {"granted": -1}),
+    ("ck_decisions_ticks", "decisions", {"ticks": 0}),
+    ("ck_decisions_ticks", "decisions", {"until": "2025-01-01 00:00:00"}),
     ("fk_ce_health_ce_id", "ce_health", {"ce_id": 4711}),
     ("ck_ce_health_sending", "ce_health", {"sending": "loose", "sending_reason": "why"}),
     ("ck_ce_health_sending_reason", "ce_health", {"sending": "paused"}),
@@ -202,7 +215,14 @@ def there(tx: Transaction) -> dict[str, str]:
         )
     a_schedule().of("there").create(tx)
     a_schedule().of("there").for_vo(vo).create(tx)
+    a_decision().on(ce).create(tx)
+    lists, bases = (
+        tx.connection.exec_driver_sql(f"SELECT max(id) FROM {table}").scalar_one()
+        for table in ("ce_lists", "decision_bases")
+    )
     return {
+        "{list}": str(lists),
+        "{base}": str(bases),
         "{vo}": str(vo.id),
         "{ce}": str(ce.id),
         "{ill}": str(ill.id),

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from tests.databases import Postgresql, rolled_back
-from tests.factories import NOW, a_ce, a_decision, a_pilot, a_vo
+from tests.factories import MINUTE, NOW, a_ce, a_decision, a_pilot, a_vo
 from tests.records import a_change
 from worker.db import (
     ces,
@@ -326,20 +326,32 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
 def test_decisions_are_found_and_removed_by_index(postgresql: UnitOfWork) -> None:
     with postgresql() as tx:
         first = a_decision().create(tx)
-        tx.execute(
-            text(
-                "INSERT INTO decisions (vo_id, ce_id, at, granted, reason, trace)"
-                " SELECT vo_id, ce_id, at + n * interval '1 minute', 0, '', '{}'"
-                " FROM decisions, generate_series(1, 20000) AS n"
-            )
-        )
-        tx.execute(text("ANALYZE decisions"))
+        for table in ("ce_lists", "decision_bases", "decisions"):
+            for statement in (MANY_CYCLES.get(table), f"ANALYZE {table}"):
+                if statement:
+                    tx.execute(text(statement))
     with postgresql() as tx, plans(postgresql.engine) as seen:
         decisions.find(tx, ce=first.ce, vo=DEFAULT_VO, asked=PageRequest(sort="at", limit=10))
+        decisions.last_of_each(tx, first.ce)
+        decisions.last_of_each(tx, first.ce, until=NOW + 1000 * MINUTE)
+        decisions.between(tx, NOW + 1000 * MINUTE, NOW + 1010 * MINUTE)
+        decisions.add(tx, [replace(first, at=NOW + 30_000 * MINUTE)])
         retention.remove(tx, "decisions", before=NOW, limit=10)
 
     for plan in seen:
-        assert "Seq Scan on decisions" not in plan, plan
+        assert "Seq Scan on decision" not in plan, plan
+
+
+MANY_CYCLES = {
+    "decision_bases": """
+        INSERT INTO decision_bases (list_id, at, cells)
+        SELECT list_id, at + n * interval '1 minute', cells
+          FROM decision_bases, generate_series(1, 20000) AS n""",
+    "decisions": """
+        INSERT INTO decisions (vo_id, list_id, base_id, at, until, ticks, granted, digest, cells)
+        SELECT d.vo_id, d.list_id, b.id, b.at, b.at, 1, 0, d.digest, d.cells
+          FROM decisions AS d, decision_bases AS b WHERE b.at > d.at""",
+}
 
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Integer, Text, column, text
+from sqlalchemy.sql.selectable import TextualSelect
 
-from tests.factories import NOW
-from worker.db import chains, health, mover, pilot_reads, sending
+from tests.factories import MINUTE, NOW
+from worker.db import chains, decisions, health, mover, pilot_reads, sending
 from worker.db.chains import Chain
 from worker.db.database import Database
 from worker.db.engine import SQLITE
+from worker.db.types import JSON_VALUE, UtcDateTime
 from worker.domain.pilot import Move, Status
 from worker.domain.sending import Sending
 from worker.services.operate import database as care
@@ -26,7 +28,10 @@ ROWS = {
     "pilots": 56,
     "transitions": 175,
     "outputs": 2,
-    "decisions": 6,
+    "decisions": 3,
+    "decision_bases": 3,
+    "ce_lists": 1,
+    "ce_list_places": 2,
     "ce_health": 5,
     "sending_changes": 3,
     "maintenances": 1,
@@ -40,7 +45,7 @@ ROWS = {
     "local_hosts": 1,
     "htcondor_marks": 1,
 }
-"""The rows of the dumps."""
+"""The rows of the dumps. Six decisions of three cycles are three rows."""
 
 
 @pytest.fixture
@@ -86,6 +91,32 @@ def test_what_was_open_is_paused_and_what_was_closed_is_normal(old: Database) ->
         ("lyon", Sending.PAUSED, Sending.NORMAL),
         ("nikhef", Sending.NORMAL, Sending.HELD),
     ]
+
+
+def test_every_decision_is_carried_over(old: Database) -> None:
+    with old.engine.connect() as connection:
+        query = """SELECT v.name, c.name, d.at, d.granted, d.reason, d.trace FROM decisions d
+                   JOIN vos v ON v.id = d.vo_id JOIN ces c ON c.id = d.ce_id
+                   ORDER BY d.at, c.name"""
+        before = [tuple(row) for row in connection.execute(_typed(query))]
+    care.migrate(old)
+
+    with old.uow() as tx:
+        stored = decisions.between(tx, before[0][2], before[-1][2] + MINUTE)
+        [last] = decisions.last_of_each(tx, before[-1][1])
+    assert [(d.vo, d.ce, d.at, d.granted, d.reason, d.trace) for d in stored] == before
+    assert last == stored[-1]
+
+
+def _typed(query: str) -> TextualSelect:
+    return text(query).columns(
+        column("vo", Text),
+        column("ce", Text),
+        column("at", UtcDateTime),
+        column("granted", Integer),
+        column("reason", Text),
+        column("trace", JSON_VALUE),
+    )
 
 
 def test_it_is_upgraded_revision_by_revision_too(old: Database) -> None:

@@ -25,6 +25,8 @@ from worker.policy.learning import (
     learn,
 )
 from worker.policy.outcomes import Event, EventKind
+from worker.policy.parameters import DEFAULTS
+from worker.policy.record import Record
 
 LONG = 60 * MINUTE
 
@@ -415,3 +417,17 @@ def test_a_pause_is_ended_by_hand_and_one_that_is_none_is_not() -> None:
     assert history.reason is None
     assert [change.reason for change in history.changes[1:]] == ["repaired"]
     assert History().resume("repaired").changes == []
+
+
+@given(events=histories())
+def test_what_is_stored_says_as_much_as_the_whole_record(events: list[Event]) -> None:
+    now = NOW + 7 * MINUTE
+    learned = learn(None, events, now=NOW, configured=0.9)
+    state = json.loads(json.dumps(learned.state))
+    before = json.dumps(state)
+    record = Record(state, 0.9, DEFAULTS)
+    shown = evaluate(state, now=now, configured=0.9)
+
+    assert shown.chances == record._counts.chances(now.timestamp())
+    assert (shown.pause is None) is (record.trouble is None)
+    assert json.dumps(state) == before

@@ -1,16 +1,24 @@
 """Decisions: why a CE got so many pilots for a VO, or none."""
 
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from tests.expectations import broken_by, refused, statements
 from tests.factories import MINUTE, NOW, a_ce, a_decision, a_vo
-from worker.db import decisions, retention
+from worker.db import ces, decisions, retention, vos
 from worker.db.pages import PageRequest
-from worker.db.uow import UnitOfWork
+from worker.db.tables import ce_list_places, ce_lists, decision_bases
+from worker.db.tables import decisions as tables_decisions
+from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.decision import Decision
 from worker.domain.errors import UnknownCE
+from worker.domain.vo import DEFAULT_VO
+
+SECOND = timedelta(seconds=1)
 
 TRACES: list[dict[str, object]] = [
     {},
@@ -50,14 +58,159 @@ def test_decisions_are_found_by_ce_by_vo_and_up_to_a_moment(uow: UnitOfWork) -> 
         assert [d.reason for d in newest.items] == ["3"]
 
 
-def test_a_thousand_decisions_are_one_statement(uow: UnitOfWork) -> None:
-    with uow() as tx:
-        one = a_decision().create(tx)
-    with uow() as tx, statements(uow.engine) as sent:
-        stored = decisions.add(tx, [replace(one, granted=n) for n in range(1000)])
+def a_cycle(tx: Transaction, number: int, vo: str = DEFAULT_VO) -> list[Decision]:
+    """Make CEs, and decisions of one cycle about them that are not stored yet."""
+    made = sorted((a_ce().create(tx) for _ in range(number)), key=lambda ce: ce.name)
+    trace = {"ce": {"free": 3}, "need": 5}
+    return [
+        Decision(vo=vo, ce=ce.name, at=NOW, granted=n % 3, reason=f"free {n}", trace=trace)
+        for n, ce in enumerate(made)
+    ]
 
-    assert stored == 1000
+
+def later(cycle: list[Decision], minutes: int, **changes: Any) -> list[Decision]:
+    return [replace(one, at=NOW + minutes * MINUTE, **changes) for one in cycle]
+
+
+def stored_rows(uow: UnitOfWork) -> dict[str, int]:
+    with uow() as tx:
+        return {
+            table.name: tx.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in (ce_lists, ce_list_places, decision_bases, tables_decisions)
+        }
+
+
+@pytest.mark.parametrize("number", [2, 1000])
+def test_a_cycle_is_one_row_in_three_statements_however_many_ces(
+    uow: UnitOfWork, number: int
+) -> None:
+    with uow() as tx:
+        cycle = a_cycle(tx, number)
+        assert decisions.add(tx, cycle) == number
+    with uow() as tx, statements(uow.engine) as sent:
+        assert decisions.add(tx, [replace(one, granted=7, at=NOW + SECOND) for one in cycle])
+    with uow() as tx:
+        page = decisions.find(tx, asked=PageRequest(descending=True, limit=number))
+
+    assert len(sent) == 3
+    assert [one.granted for one in page.items] == [7] * number
+    assert stored_rows(uow) == {
+        "ce_lists": 1,
+        "ce_list_places": number,
+        "decision_bases": 1,
+        "decisions": 2,
+    }
+
+
+def test_a_cycle_that_decided_the_same_is_one_more_tick_of_its_row(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        cycle = a_cycle(tx, 5)
+        decisions.add(tx, cycle)
+    for minute in (1, 2, 5):
+        with uow() as tx, statements(uow.engine) as sent:
+            decisions.add(tx, later(cycle, minute))
+        assert len(sent) == 3
+    with uow() as tx:
+        ce = cycle[0].ce
+        every = decisions.between(tx, NOW, NOW + 10 * MINUTE)
+        some = decisions.between(tx, NOW + MINUTE, NOW + 5 * MINUTE)
+        [last] = decisions.last_of_each(tx, ce)
+        [then] = decisions.last_of_each(tx, ce, until=NOW + 4 * MINUTE)
+        [item] = decisions.find(tx, ce=ce).items
+        [before] = decisions.find(tx, ce=ce, until=NOW).items
+
+    assert stored_rows(uow)["decisions"] == 1
+    assert every == [*cycle, *later(cycle, 1), *later(cycle, 2), *later(cycle, 5)]
+    assert some == [*later(cycle, 1), *later(cycle, 2)]
+    assert last == item == replace(cycle[0], at=NOW + 5 * MINUTE, times=4)
+    assert then == replace(cycle[0], at=NOW + 2 * MINUTE, times=3)
+    assert before == cycle[0]
+
+
+def test_what_differs_in_anything_is_another_row(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        cycle = a_cycle(tx, 3)
+        more = a_cycle(tx, 1)
+        others = [
+            cycle,
+            later(cycle, 1, trace={"ce": {"free": 3}, "need": 5.0}),
+            later(cycle, 2),
+            later([*cycle, *more], 3),
+            later(cycle, 4),  # about the CEs of a row before that is not the last
+            later(cycle, 4),
+            later(cycle, 3),
+            later(cycle, 120),
+        ]
+        for other in others:
+            decisions.add(tx, other)
+        latest = decisions.last_of_each(tx, more[0].ce)
+
+    assert stored_rows(uow)["decisions"] == len(others)
+    assert latest == later(more, 3)
+
+
+def test_vos_of_one_round_share_a_base_and_nothing_else(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        vo = a_vo().create(tx)
+        cycle = a_cycle(tx, 3, vo=vo.name)
+        other = [replace(one, vo=DEFAULT_VO, at=NOW + SECOND, granted=9) for one in cycle]
+        for one in (cycle, other, later(cycle, 1, granted=1)):
+            decisions.add(tx, one)
+    assert stored_rows(uow)["decision_bases"] == 2
+    with uow() as tx:
+        vos.remove(tx, vo.name)
+    with uow() as tx:
+        assert decisions.find(tx).items == other
+
+
+def test_a_ce_that_is_removed_takes_what_was_decided_about_it_and_no_more(
+    uow: UnitOfWork,
+) -> None:
+    with uow() as tx:
+        cycle = a_cycle(tx, 3)
+        decisions.add(tx, cycle)
+    with uow() as tx:
+        ces.remove(tx, cycle[2].ce)
+        # On SQLite it gets the key of the one before.
+        again = a_ce().named(cycle[2].ce).create(tx)
+    with uow() as tx:
+        assert decisions.last_of_each(tx, again.name) == []
+        assert decisions.between(tx, NOW, NOW + MINUTE) == cycle[:2]
+        decisions.add(tx, later(cycle, 1))
+        assert decisions.last_of_each(tx, again.name) == later(cycle[2:], 1)
+        assert decisions.between(tx, NOW, NOW + MINUTE) == cycle[:2]
+
+
+def test_an_explanation_is_one_statement(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        cycle = a_cycle(tx, 3)
+        for minute in range(4):
+            for vo in (DEFAULT_VO, "other"):
+                if minute == 0 and vo != DEFAULT_VO:
+                    a_vo().named(vo).create(tx)
+                decisions.add(tx, later(cycle, minute, vo=vo, granted=minute))
+    with uow() as tx, statements(uow.engine) as sent:
+        last = decisions.last_of_each(tx, cycle[1].ce, until=NOW + 2 * MINUTE)
+
     assert len(sent) == 1
+    assert [(one.vo, one.granted) for one in last] == [(DEFAULT_VO, 2), ("other", 2)]
+
+
+def test_bases_and_lists_that_nothing_needs_go_with_old_decisions(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        first, second = a_cycle(tx, 2), a_cycle(tx, 2)
+        decisions.add(tx, first)
+        decisions.add(tx, later(second, 1))
+        decisions.add(tx, [replace(one, granted=5) for one in later(second, 60)])
+    with uow() as tx:
+        assert retention.remove(tx, "decisions", before=NOW + 2 * MINUTE, limit=9) == 2
+
+    assert stored_rows(uow) == {
+        "ce_lists": 1,
+        "ce_list_places": 2,
+        "decision_bases": 1,
+        "decisions": 1,
+    }
 
 
 def test_no_decisions_are_no_statement(uow: UnitOfWork) -> None:
@@ -74,6 +227,16 @@ def test_a_decision_on_nothing_known_is_left_out_and_told(uow: UnitOfWork) -> No
         stored = decisions.add(tx, [replace(one, ce="nowhere"), replace(one, vo="nobody"), one])
 
     assert stored == 1
+
+
+def test_a_row_is_as_old_as_its_last_tick(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        cycle = a_cycle(tx, 2)
+        decisions.add(tx, cycle)
+        decisions.add(tx, later(cycle, 9))
+    with uow() as tx:
+        assert retention.remove(tx, "decisions", before=NOW + 9 * MINUTE, limit=3) == 0
+        assert retention.remove(tx, "decisions", before=NOW + 10 * MINUTE, limit=3) == 1
 
 
 def test_old_decisions_are_removed_a_handful_at_a_time(uow: UnitOfWork) -> None:

@@ -27,9 +27,11 @@ HISTORY = (
     """INSERT INTO transitions (pilot_id, became, at)
        SELECT id, 'done', ended_at FROM pilots""",
     """INSERT INTO outputs (pilot_id, text) SELECT id, 'what it wrote' FROM pilots""",
-    f"""INSERT INTO decisions (vo_id, ce_id, at, granted, reason, trace)
+    f"""INSERT INTO decisions
+               (vo_id, list_id, base_id, at, until, ticks, granted, digest, cells)
         {NUMBERS}
-        SELECT vo_id, ce_id, at, granted, reason, trace FROM decisions, numbers""",
+        SELECT vo_id, list_id, base_id, at, until, 1, granted, digest, cells
+          FROM decisions, numbers""",
 )
 
 

@@ -17,8 +17,9 @@ from worker.domain.pilot import Status
 from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
 from worker.domain.vo import DEFAULT_VO
-from worker.policy.learning import learn
+from worker.policy.learning import Evaluation, evaluate, learn
 from worker.policy.outcomes import Event, EventKind
+from worker.policy.record import Record
 from worker.services import facts
 from worker.services.facts import Situation
 from worker.services.operate import pauses
@@ -223,3 +224,20 @@ def test_the_vo_with_a_lower_limit_than_it_has_gets_nothing_until_it_holds_again
     submit_pilots(world.runtime(), vo.name)
 
     assert held(world) == {ce.name: 6}
+
+
+def test_a_tick_judges_each_ce_once_and_rebuilds_no_record(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [world.ce() for _ in range(7)]
+    judged: list[object] = []
+
+    def counted(state: object, **given: Any) -> Evaluation:
+        judged.append(state)
+        return evaluate(state, **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(facts, "evaluate", counted)
+    monkeypatch.setattr(Record, "__init__", None)
+    submit_pilots(world.runtime(), DEFAULT_VO)
+
+    assert len(judged) == len(made)

@@ -27,7 +27,7 @@ OURS: Mapping[str, tuple[Mutation, ...]] = {
         Mutation(
             about="Why a CE got nothing is not stored.",
             function="worker.db.decisions.add",
-            pieces={"for d in made)": "for d in made if d.granted)"},
+            pieces={"for one in made:": "for one in [d for d in made if d.granted]:"},
             names={},
         ),
     ),

@@ -9,14 +9,23 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, bindparam, event, func, select
+from sqlalchemy import Connection, Engine, event, select
 
 from tests.crash.evidence import Evidence
 from tests.crash.limits import Step
 from tests.crash.promises import Promises
-from tests.crash.rest import PILOTS, fates, held_leases, histories, one_of_each, simulated_jobs
+from tests.crash.rest import (
+    PILOTS,
+    decided,
+    fates,
+    held_leases,
+    histories,
+    one_of_each,
+    simulated_jobs,
+    ticks,
+)
 from tests.stateful.clocks import Clocks
-from worker.db.tables import ces, decisions, pilots, vos
+from worker.db.tables import ces, pilots
 
 _WRITES = re.compile(r"(INSERT INTO|UPDATE|DELETE FROM) (pilots|transitions|decisions|ces|vos)\b")
 
@@ -33,7 +42,7 @@ class Oracle(Promises):
         self.keep_final = keep_final
         self.pruned: set[str] = set()
         self.found: list[str] = []
-        self._decisions = 0
+        self._ticks: dict[int, int] = {}
         self._ended: dict[int, datetime | None] = {}
         self._wrote: set[tuple[str, ...]] = set()
         super().__init__(engine, evidence)
@@ -50,8 +59,8 @@ class Oracle(Promises):
         if "pilots" in tables:
             self._note_pruned()
         if "DELETE FROM" in {verb for verb, _ in wrote}:
-            self._decisions = self._last_decision()  # SQLite gives their numbers again, too
-        if ("INSERT INTO", "decisions") in wrote or ("INSERT INTO", "pilots") in wrote:
+            self._note_ticks()  # SQLite gives their numbers again, too
+        if "decisions" in tables or ("INSERT INTO", "pilots") in wrote:
             self.found += self._unreasoned()
         if wrote:
             self.found += self.look()
@@ -103,9 +112,9 @@ class Oracle(Promises):
             self._seen = {(step, pilot) for step, pilot in self._seen if pilot in rows}
         self._ended = rows
 
-    def _last_decision(self) -> int:
+    def _note_ticks(self) -> None:
         with self.engine.connect() as connection:
-            return connection.execute(select(func.max(decisions.c.id))).scalar_one() or 0
+            self._ticks = ticks(connection)
 
     def _jobs(self, connection: Connection) -> list[str]:
         rows = connection.execute(PILOTS).mappings().all()
@@ -116,18 +125,22 @@ class Oracle(Promises):
     def _unreasoned(self) -> list[str]:
         """A cycle says why of each CE, and as many pilots are born as it says."""
         with self.engine.connect() as connection:
-            new = connection.execute(_DECISIONS, {"last": self._decisions}).all()
+            new = list(decided(connection, self._ticks))
             names = set(connection.execute(select(ces.c.name)).scalars())
-        self._decisions = self._last_decision()
+        self._note_ticks()
         granted: dict[str, Counter[str]] = {}
-        for vo, ce, number, _ in new:
-            granted.setdefault(vo, Counter())[ce] += number
+        for one in new:
+            granted.setdefault(one.vo, Counter())[one.ce] += one.granted
         born: dict[str, Counter[str]] = {}
         for step in self._new_steps():
             if step.is_new:
                 born.setdefault(step.vo, Counter())[step.ce] += 1
         return [
-            *(f"reason: none for VO {vo} on CE {ce}" for vo, ce, _, why in new if not why.strip()),
+            *(
+                f"reason: none for VO {one.vo} on CE {one.ce}"
+                for one in new
+                if not one.reason.strip()
+            ),
             *(
                 f"reason: a cycle of VO {vo} says nothing of CE {ce}"
                 for vo, decided in granted.items()
@@ -142,10 +155,3 @@ class Oracle(Promises):
 
 
 _ROWS = select(pilots.c.id, pilots.c.ended_at)
-_DECISIONS = (
-    select(vos.c.name, ces.c.name, decisions.c.granted, decisions.c.reason)
-    .join_from(decisions, ces, ces.c.id == decisions.c.ce_id)
-    .join(vos, vos.c.id == decisions.c.vo_id)
-    .where(decisions.c.id > bindparam("last"))
-    .order_by(decisions.c.id)
-)

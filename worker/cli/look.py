@@ -80,7 +80,8 @@ def explain(ce: str, vo: str | None, until: datetime | None, as_json: bool) -> N
         show.say(f"nothing was decided about {ce} {_by(until)}")
     for decision in decisions:
         pilots = show.counted(decision.granted, "pilot")
-        show.say(f"{show.word(decision.at)}  VO {decision.vo}: {pilots}")
+        times = f", the same {decision.times} times in a row" if decision.times > 1 else ""
+        show.say(f"{show.word(decision.at)}  VO {decision.vo}: {pilots}{times}")
         show.fields(dict(steps(decision)), indent=2)
 
 

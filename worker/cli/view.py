@@ -252,7 +252,8 @@ def _decisions(situation: Overview, width: int | None, shown: int) -> Renderable
 
 def _decision(made: Sequence[Decision], situation: Overview) -> dict[str, Any]:
     last = made[0]
-    times = len(next(_equal(made, lambda one: (one.granted, one.reason))))
+    alike = next(_equal(made, lambda one: (one.granted, one.reason)))
+    times = sum(one.times for one in alike)
     return {
         "decided": clock(last.at, situation.at),
         "vo": last.vo,

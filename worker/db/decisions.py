@@ -1,37 +1,123 @@
-"""Decisions: how many pilots a CE got for a VO, and why."""
+"""Decisions: how many pilots a CE got for a VO, and why.
 
-from collections.abc import Collection
-from datetime import datetime
-from functools import cache
+A cycle of a VO decides about all CEs at once, and is one row. Its numbers are written as changes to
+a base, the whole of another cycle just before: about the same CEs, the VOs of one minute know
+nearly the same. A cycle that decided as the one before is no row at all, but one more tick of it.
+"""
 
-from sqlalchemy import JSON, Executable, Integer, Text, func, insert, select
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache, cached_property, lru_cache
+from hashlib import sha256
+from itertools import accumulate
+from typing import Any
 
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Executable,
+    Integer,
+    LargeBinary,
+    Select,
+    Text,
+    any_,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+    type_coerce,
+    union_all,
+    update,
+)
+
+from worker.db.compact import Cell, Columns
+from worker.db.engine import POSTGRESQL
 from worker.db.names import key_of
 from worker.db.pages import FIRST, Page, PageRequest, read_page
-from worker.db.rows import encode, rows
-from worker.db.tables import ces, decisions, vos
+from worker.db.rows import encode, is_among, keys_of, rows
+from worker.db.tables import ce_list_places, ce_lists, ces, decision_bases, decisions, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.decision import Decision
 
-_DECISIONS = select(
-    vos.c.name.label("vo"),
-    ces.c.name.label("ce"),
-    decisions.c.at,
-    decisions.c.granted,
-    decisions.c.reason,
-    decisions.c.trace,
-).select_from(
-    decisions.join(vos, decisions.c.vo_id == vos.c.id).join(ces, decisions.c.ce_id == ces.c.id)
-)
-SORTS = {"id": decisions.c.id, "at": decisions.c.at, "granted": decisions.c.granted}
+FRESH = timedelta(seconds=30)
+"""A base may be so much older than a cycle: the cycles of one round come within seconds."""
+
+SPAN = timedelta(hours=1)
+"""The ticks of one row are at most so far apart."""
+
+MOST_PLACES = 1_000_000
+_KEY = type_coerce(decisions.c.id * MOST_PLACES + ce_list_places.c.place, BigInteger)
+"""One decision, that is a row and a place in it, as a number."""
+
+SORTS: Mapping[str, ColumnElement[Any]] = {"at": decisions.c.until}
+
+
+_whole = lru_cache(maxsize=32)(Columns.read)
+"""Reads a base. Those of one round have the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A row of cycles that decided the same."""
+
+    id: int
+    vo: str
+    at: datetime
+    until: datetime
+    ticks: int
+    gaps: str
+    cells: bytes
+    base: bytes
+
+    @cached_property
+    def columns(self) -> Columns:
+        return Columns.read(self.cells, _whole(self.base))
+
+    @cached_property
+    def moments(self) -> list[datetime]:
+        """When each cycle was, the first one first."""
+        since = accumulate(map(int, self.gaps.split()), initial=0)
+        return [self.at + timedelta(microseconds=one) for one in since]
+
+    def decision(self, ce: str, place: int, until: datetime | None) -> Decision:
+        """Return what it says of a CE, as of the last cycle up to a moment."""
+        moments = [one for one in self.moments if until is None or one <= until]
+        return self._decision(ce, place, moments[-1], len(moments))
+
+    def each(self, ce: str, place: int) -> list[Decision]:
+        """Return what it says of a CE, for each cycle."""
+        return [self._decision(ce, place, moment, 1) for moment in self.moments]
+
+    def _decision(self, ce: str, place: int, at: datetime, times: int) -> Decision:
+        cell = self.columns.cell(place)
+        return Decision(
+            vo=self.vo,
+            ce=ce,
+            at=at,
+            granted=cell.granted,
+            reason=cell.reason,
+            trace=cell.trace,
+            times=times,
+        )
 
 
 def add(tx: Transaction, made: Collection[Decision]) -> int:
     """Store a cycle's decisions; return how many. One for an unknown VO or CE is left out."""
-    names = ("vo", "ce", "at", "granted", "reason", "trace")
-    data = ((d.vo, d.ce, d.at, d.granted, d.reason, dict(d.trace)) for d in made)
-    return len(tx.execute(_add(tx.dialect), encode(names, data)).all()) if made else 0
+    if not made:
+        return 0
+    keys = _keys(tx, made)
+    cycles: dict[tuple[int, datetime], list[tuple[int, Cell]]] = {}
+    for one in made:
+        vo, ce = keys.get(("vo", one.vo)), keys.get(("ce", one.ce))
+        if vo is not None and ce is not None:
+            cell = Cell(one.granted, one.reason, dict(one.trace))
+            cycles.setdefault((vo, _aware(one.at)), []).append((ce, cell))
+    for (vo, at), cells in cycles.items():
+        _add(tx, vo, at, [ce for ce, _ in cells], [cell for _, cell in cells])
+    return sum(map(len, cycles.values()))
 
 
 def find(
@@ -42,56 +128,257 @@ def find(
     until: datetime | None = None,
     asked: PageRequest = FIRST,
 ) -> Page[Decision]:
-    """List decisions, of one CE, of one VO, up to a moment."""
-    query = _DECISIONS
+    """List decisions, of one CE, of one VO, up to a moment. Equal ones in a row are one."""
+    query = _PLACES
     if ce is not None:
-        query = query.where(decisions.c.ce_id == key_of(tx, ces, ce))
+        query = query.where(ces.c.id == key_of(tx, ces, ce))
     if vo is not None:
         query = query.where(decisions.c.vo_id == key_of(tx, vos, vo))
     if until is not None:
         query = query.where(decisions.c.at <= until)
-    return read_page(tx, query, decisions.c.id, SORTS, asked, lambda row: Decision(**row))
+    page = read_page(tx, query, _KEY, SORTS, asked, dict)
+    by_id = {row.id: row for row in _rows(tx, {item["id"] for item in page.items})}
+    listed = [by_id[item["id"]].decision(item["ce"], item["place"], until) for item in page.items]
+    return Page(listed, page.next)
 
 
 def last_of_each(
     tx: Transaction, ce: str, *, vo: str | None = None, until: datetime | None = None
 ) -> list[Decision]:
     """Return the last decision about a CE for each VO, up to a moment."""
-    last = (
-        select(func.max(decisions.c.id))
-        .where(decisions.c.ce_id == ces.c.id, decisions.c.vo_id == vos.c.id)
-        .correlate(ces, vos)
-    )
-    if until is not None:
-        last = last.where(decisions.c.at <= until)
-    query = _DECISIONS.where(ces.c.name == ce, decisions.c.id == last.scalar_subquery())
+    last: dict[str, tuple[_Row, int]] = {}
+    query = _last(tx.dialect, until=until is not None)
     if vo is not None:
         query = query.where(vos.c.name == vo)
-    return [Decision(**row) for row in tx.execute(query.order_by(vos.c.name)).mappings()]
+    given = {"ce": ce, "until": until} if until is not None else {"ce": ce}
+    for row in tx.execute(query, given).mappings():
+        values = dict(row)
+        place = values.pop("place")
+        last[row["vo"]] = _Row(**values), place
+    return [row.decision(ce, place, until) for row, place in last.values()]
 
 
 def between(tx: Transaction, begin: datetime, end: datetime) -> list[Decision]:
     """Return all decisions of a time, tick by tick."""
-    query = _DECISIONS.where(decisions.c.at >= begin, decisions.c.at < end)
-    listing = tx.execute(query.order_by(decisions.c.at, vos.c.name, ces.c.name)).mappings()
-    return [Decision(**row) for row in listing]
+    # No row is longer than SPAN, so the index of its end bounds what is read.
+    within = (decisions.c.until >= begin) & (decisions.c.until < end + SPAN)
+    places = tx.execute(_PLACES.where(within, decisions.c.at < end)).all()
+    by_id = {row.id: row for row in _rows(tx, {place.id for place in places})}
+    listing = [one for place in places for one in by_id[place.id].each(place.ce, place.place)]
+    wanted = [one for one in listing if begin <= one.at < end]
+    return sorted(wanted, key=lambda one: (one.at, one.vo, one.ce))
+
+
+def _aware(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError(f"{at} has no time zone")
+    return at
+
+
+def _keys(tx: Transaction, made: Iterable[Decision]) -> dict[tuple[str, str], int]:
+    named = {("vo", one.vo) for one in made} | {("ce", one.ce) for one in made}
+    found = tx.execute(_names(tx.dialect), encode(("kind", "name"), named))
+    return {(row.kind, row.name): row.id for row in found}
+
+
+def _add(
+    tx: Transaction, vo: int, at: datetime, ce_ids: Sequence[int], cells: Sequence[Cell]
+) -> None:
+    """Store one cycle: as one more tick of the row before, or as a row."""
+    columns = Columns.of(cells)
+    digest, list_digest = columns.digest(), _digest(ce_ids)
+    known = tx.execute(
+        _BEFORE, {"digest": list_digest, "vo": vo, "fresh": at - FRESH, "at": at}
+    ).first()
+    if known is not None and known.last_digest == digest:
+        gap = (at - known.until) // timedelta(microseconds=1)
+        if gap > 0 and at - known.at < SPAN:
+            tx.execute(_EXTEND, {"row": known.last, "until": at, "gap": f" {gap}"})
+            return
+    list_id = _new_list(tx, list_digest, ce_ids) if known is None else known.list
+    if known is None or known.base is None:
+        base_id, whole = _new_base(tx, list_id, at, columns)
+    else:
+        base_id, whole = known.base, known.cells
+    tx.execute(
+        insert(decisions),
+        {
+            "vo_id": vo,
+            "list_id": list_id,
+            "base_id": base_id,
+            "at": at,
+            "until": at,
+            "ticks": 1,
+            "granted": sum(cell.granted for cell in cells),
+            "digest": digest,
+            "cells": columns.write(_whole(whole)),
+        },
+    )
+
+
+def _digest(ce_ids: Sequence[int]) -> bytes:
+    return sha256(",".join(map(str, ce_ids)).encode()).digest()
+
+
+def _new_list(tx: Transaction, digest: bytes, ce_ids: Sequence[int]) -> int:
+    new = insert(ce_lists).values(digest=digest, places=len(ce_ids)).returning(ce_lists.c.id)
+    list_id = int(tx.execute(new).scalar_one())
+    places = ((list_id, place, ce) for place, ce in enumerate(ce_ids))
+    tx.execute(_new_places(tx.dialect), encode(("list_id", "place", "ce_id"), places))
+    return list_id
+
+
+def _new_base(tx: Transaction, list_id: int, at: datetime, columns: Columns) -> tuple[int, bytes]:
+    cells = columns.write()
+    new = insert(decision_bases).values(list_id=list_id, at=at, cells=cells)
+    return int(tx.execute(new.returning(decision_bases.c.id)).scalar_one()), cells
+
+
+def _rows(tx: Transaction, ids: Iterable[int]) -> list[_Row]:
+    if not ids:
+        return []
+    query = _ROWS.where(is_among(tx.dialect, decisions.c.id, "ids"))
+    return [_Row(**row) for row in tx.execute(query, {"ids": keys_of(tx.dialect, ids)}).mappings()]
 
 
 @cache
-def _add(dialect: str) -> Executable:
-    new = rows(
-        dialect,
-        vo=Text,
-        ce=Text,
-        at=UtcDateTime,
-        granted=Integer,
-        reason=Text,
-        trace=JSON,
+def _names(dialect: str) -> Executable:
+    named = rows(dialect, kind=Text, name=Text)
+    return union_all(
+        *(
+            select(literal(kind).label("kind"), table.c.name, table.c.id).join_from(
+                named, table, (named.c.kind == kind) & (named.c.name == table.c.name)
+            )
+            for kind, table in (("vo", vos), ("ce", ces))
+        )
     )
-    stored = insert(decisions).from_select(
-        ["vo_id", "ce_id", "at", "granted", "reason", "trace"],
-        select(vos.c.id, ces.c.id, new.c.at, new.c.granted, new.c.reason, new.c.trace)
-        .join_from(new, vos, vos.c.name == new.c.vo)
-        .join(ces, ces.c.name == new.c.ce),
+
+
+@cache
+def _new_places(dialect: str) -> Executable:
+    new = rows(dialect, list_id=Integer, place=Integer, ce_id=Integer)
+    return insert(ce_list_places).from_select(
+        ["list_id", "place", "ce_id"], select(new.c.list_id, new.c.place, new.c.ce_id)
     )
-    return stored.returning(decisions.c.id)
+
+
+_PLACES = (
+    select(decisions.c.id, ces.c.name.label("ce"), ce_list_places.c.place)
+    .join_from(decisions, ce_list_places, ce_list_places.c.list_id == decisions.c.list_id)
+    .join(ces, ces.c.id == ce_list_places.c.ce_id)
+)
+_COLUMNS = (
+    decisions.c.id,
+    vos.c.name.label("vo"),
+    decisions.c.at,
+    decisions.c.until,
+    decisions.c.ticks,
+    decisions.c.gaps,
+    decisions.c.cells,
+    decision_bases.c.cells.label("base"),
+)
+_ROWS = (
+    select(*_COLUMNS)
+    .join_from(decisions, vos, decisions.c.vo_id == vos.c.id)
+    .join(decision_bases, decision_bases.c.id == decisions.c.base_id)
+)
+
+
+@cache
+def _last(dialect: str, *, until: bool) -> Select[Any]:
+    """Select the last row of each VO that a CE is in, the last VO last, and its place there.
+
+    For each list that the CE is in and for each VO, the last row is one descent of an index.
+    """
+    last = select(decisions.c.id).where(
+        decisions.c.vo_id == vos.c.id, decisions.c.list_id == ce_list_places.c.list_id
+    )
+    if until:
+        last = last.where(decisions.c.at <= bindparam("until", type_=UtcDateTime()))
+    newest = last.order_by(decisions.c.at.desc(), decisions.c.id.desc()).limit(1)
+    each = (
+        select(newest.correlate(ce_list_places, vos).scalar_subquery())
+        .select_from(vos)
+        .join(ce_list_places, literal(value=True))
+        .join(ces, ces.c.id == ce_list_places.c.ce_id)
+        .where(ces.c.name == bindparam("ce"))
+    )
+    # A planner that is handed an array looks each key up, whatever it thinks of the subquery.
+    is_last = (
+        decisions.c.id == any_(func.array(each.scalar_subquery()))
+        if dialect == POSTGRESQL
+        else decisions.c.id.in_(each)
+    )
+    return (
+        select(*_COLUMNS, ce_list_places.c.place)
+        .join_from(decisions, vos, vos.c.id == decisions.c.vo_id)
+        .join(decision_bases, decision_bases.c.id == decisions.c.base_id)
+        .join(ce_list_places, ce_list_places.c.list_id == decisions.c.list_id)
+        .join(ces, ces.c.id == ce_list_places.c.ce_id)
+        .where(is_last, ces.c.name == bindparam("ce"))
+        .order_by(vos.c.name, decisions.c.at, decisions.c.id, ce_list_places.c.place)
+    )
+
+
+def _before() -> Select[Any]:
+    """Select the list of a cycle, the last row of its VO, and a base that is fresh."""
+    vo, at = bindparam("vo", type_=Integer), bindparam("at", type_=UtcDateTime())
+    fresh = bindparam("fresh", type_=UtcDateTime())
+    last = (
+        select(decisions.c.id)
+        .where(decisions.c.list_id == ce_lists.c.id, decisions.c.vo_id == vo)
+        .order_by(decisions.c.at.desc(), decisions.c.id.desc())
+        .limit(1)
+        .correlate(ce_lists)
+    )
+    base = (
+        select(decision_bases.c.id)
+        .where(
+            decision_bases.c.list_id == ce_lists.c.id,
+            decision_bases.c.at >= fresh,
+            decision_bases.c.at <= at,
+        )
+        .order_by(decision_bases.c.at.desc(), decision_bases.c.id.desc())
+        .limit(1)
+        .correlate(ce_lists)
+    )
+    newest = ce_lists.alias()
+    present = (
+        select(func.count())
+        .where(ce_list_places.c.list_id == ce_lists.c.id)
+        .correlate(ce_lists)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            ce_lists.c.id.label("list"),
+            decisions.c.id.label("last"),
+            decisions.c.digest.label("last_digest"),
+            decisions.c.at,
+            decisions.c.until,
+            decision_bases.c.id.label("base"),
+            decision_bases.c.cells,
+        )
+        .select_from(ce_lists)
+        .outerjoin(decisions, decisions.c.id == last.scalar_subquery())
+        .outerjoin(decision_bases, decision_bases.c.id == base.scalar_subquery())
+        # Only the newest list goes on: so the last row of a VO is in it, if any row of it is. The
+        # key of a CE that was removed may be given to another; then it has lost its place here.
+        .where(
+            ce_lists.c.id == select(func.max(newest.c.id)).scalar_subquery(),
+            ce_lists.c.digest == bindparam("digest", type_=LargeBinary),
+            ce_lists.c.places == present,
+        )
+    )
+
+
+_BEFORE = _before()
+_EXTEND = (
+    update(decisions)
+    .where(decisions.c.id == bindparam("row"))
+    .values(
+        until=bindparam("until", type_=UtcDateTime()),
+        ticks=decisions.c.ticks + 1,
+        gaps=decisions.c.gaps + bindparam("gap", type_=Text),
+    )
+)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import BigInteger, Column, Integer, Select, bindparam, func, tuple_
+from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Select, bindparam, func, tuple_
 
 from worker.db.rows import moment
 from worker.db.types import UtcDateTime
@@ -56,8 +56,8 @@ class Page(Generic[T]):
 def read_page(
     tx: Transaction,
     query: Select[Any],
-    key: Column[Any],
-    sorts: Mapping[str, Column[Any]],
+    key: ColumnElement[Any],
+    sorts: Mapping[str, ColumnElement[Any]],
     request: PageRequest,
     make: Callable[[Mapping[str, Any]], T],
 ) -> Page[T]:
@@ -93,7 +93,7 @@ def _cursor(values: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(plain).encode()).decode().rstrip("=")
 
 
-def _position(cursor: str, order: list[Column[Any]]) -> Any:
+def _position(cursor: str, order: list[ColumnElement[Any]]) -> Any:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         values = json.loads(base64.urlsafe_b64decode(padded))
@@ -105,7 +105,7 @@ def _position(cursor: str, order: list[Column[Any]]) -> Any:
     )
 
 
-def _typed(value: Any, column: Column[Any]) -> Any:
+def _typed(value: Any, column: ColumnElement[Any]) -> Any:
     if isinstance(column.type, UtcDateTime):
         return datetime.fromisoformat(value + "+00:00")
     if isinstance(value, str):

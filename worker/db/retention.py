@@ -8,16 +8,25 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Executable, Integer, bindparam, delete, func, select
+from sqlalchemy import Column, Executable, Integer, bindparam, delete, exists, func, select
 
 from worker.db.rows import encode, rows
-from worker.db.tables import changes, decisions, maintenances, pilots, reports, sending_changes
+from worker.db.tables import (
+    ce_lists,
+    changes,
+    decision_bases,
+    decisions,
+    maintenances,
+    pilots,
+    reports,
+    sending_changes,
+)
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 
 MOMENTS: Mapping[str, Column[Any]] = {
     "pilots": pilots.c.ended_at,
-    "decisions": decisions.c.at,
+    "decisions": decisions.c.until,
     "reports": reports.c.at,
     "pauses": sending_changes.c.at,
     "maintenances": maintenances.c.ends_at,
@@ -34,7 +43,15 @@ def remove(tx: Transaction, kind: str, before: datetime, limit: int) -> int:
     old = tx.execute(_old(kind), {"before": before, "limit": limit}).all()
     if old:
         tx.execute(_delete(tx.dialect, kind), encode(("id",), map(tuple, old)))
+    if kind == "decisions":
+        _remove_bases(tx, before, limit)
     return len(old)
+
+
+def _remove_bases(tx: Transaction, before: datetime, limit: int) -> None:
+    """Delete what no decision is written against any more, and the lists of CEs that are over."""
+    tx.execute(_UNUSED_BASES, {"before": before, "limit": limit})
+    tx.execute(_UNUSED_LISTS)
 
 
 def count(tx: Transaction, kind: str, before: datetime, limit: int | None = None) -> int:
@@ -48,9 +65,33 @@ def newest_record(tx: Transaction, before: datetime) -> datetime | None:
     """Return the last moment, not after this one, at which we wrote down a decision or report."""
     moments = [
         tx.execute(select(func.max(column)).where(column <= before)).scalar_one()
-        for column in (decisions.c.at, reports.c.at)
+        for column in (decisions.c.until, reports.c.at)
     ]
     return max(filter(None, moments), default=None)
+
+
+_UNUSED_BASES = delete(decision_bases).where(
+    decision_bases.c.id.in_(
+        select(decision_bases.c.id)
+        .where(
+            decision_bases.c.at < bindparam("before", type_=UtcDateTime()),
+            ~exists().where(decisions.c.base_id == decision_bases.c.id),
+        )
+        .order_by(decision_bases.c.at)
+        .limit(bindparam("limit", type_=Integer))
+    )
+)
+_FIRST_BASE = (
+    select(decision_bases.c.id)
+    .where(decision_bases.c.list_id == ce_lists.c.id)
+    .order_by(decision_bases.c.at)
+    .limit(1)
+)
+# The newest may be that of a cycle that is not committed yet.
+_UNUSED_LISTS = delete(ce_lists).where(
+    ce_lists.c.id < select(func.max(ce_lists.c.id)).scalar_subquery(),
+    _FIRST_BASE.correlate(ce_lists).scalar_subquery().is_(None),
+)
 
 
 @cache

@@ -5,7 +5,7 @@
      ├──< schedules     ├──< maintenances
      ├─── vo_demands    │
      ├──< credentials   │
-     ├──< decisions >───┤
+     ├──< decisions     ├──< ce_list_places >── ce_lists ──< decision_bases ──< decisions
      ├──< pilot_counts >┤
      ├──< tallies >─────┤
      ├──< call_tallies  │
@@ -30,6 +30,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -367,21 +368,59 @@ outputs = Table(
     comment="The end of what some failed pilots wrote, kept as long as the pilots are.",
 )
 
+ce_lists = Table(
+    "ce_lists",
+    metadata,
+    _key(),
+    Column("digest", LargeBinary, nullable=False),
+    Column("places", Integer, nullable=False),
+    comment="The CEs of a cycle, in their order. Most cycles have the same.",
+)
+
+ce_list_places = Table(
+    "ce_list_places",
+    metadata,
+    Column("list_id", ForeignKey(ce_lists.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), nullable=False),
+    Index("ix_ce_list_places_ce_id", "ce_id", "list_id"),
+    comment="The place of a CE in a list. It goes with the CE, and what was decided about it.",
+)
+
+decision_bases = Table(
+    "decision_bases",
+    metadata,
+    _key(),
+    Column("list_id", ForeignKey(ce_lists.c.id, ondelete="CASCADE"), nullable=False),
+    Column("at", UtcDateTime(), nullable=False),
+    Column("cells", LargeBinary, nullable=False),
+    Index("ix_decision_bases_list_id_at", "list_id", "at"),
+    Index("ix_decision_bases_at", "at"),
+    comment="The decisions of one cycle as a whole; those of the cycles just after are changes"
+    " to it.",
+)
+
 decisions = Table(
     "decisions",
     metadata,
     _key(),
     Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE"), nullable=False),
-    Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), nullable=False),
-    Column("at", UtcDateTime(), nullable=False, server_default=func.current_timestamp()),
+    Column("list_id", KEY, nullable=False),  # that of its base, for the index
+    Column("base_id", ForeignKey(decision_bases.c.id, ondelete="CASCADE"), nullable=False),
+    Column("at", UtcDateTime(), nullable=False),
+    Column("until", UtcDateTime(), nullable=False),
+    Column("ticks", Integer, nullable=False),
+    Column("gaps", Text, nullable=False, server_default=""),
     Column("granted", Integer, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("trace", JSON_VALUE, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("cells", LargeBinary, nullable=False),
     CheckConstraint("granted >= 0", name="granted"),
-    Index("ix_decisions_ce_id_at", "ce_id", "at"),
-    Index("ix_decisions_vo_id_at", "vo_id", "at"),
-    Index("ix_decisions_at", "at"),
-    comment="Why a CE got this many pilots for a VO in one cycle, or none.",
+    CheckConstraint("ticks >= 1 AND at <= until", name="ticks"),
+    Index("ix_decisions_vo_id_list_id_at", "vo_id", "list_id", "at"),
+    Index("ix_decisions_base_id", "base_id"),
+    Index("ix_decisions_until_id", "until", "id"),
+    comment="Why each CE got so many pilots for a VO in one cycle, or none. Cycles that decided"
+    " the same one after the other are one row; gaps are the microseconds between them.",
 )
 
 ce_health = Table(

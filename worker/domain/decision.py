@@ -18,6 +18,8 @@ class Decision:
     granted: int
     reason: str
     trace: Mapping[str, Any]
+    times: int = 1
+    """How many cycles of the VO decided the same one after the other; `at` is the last."""
 
     def __post_init__(self) -> None:
         at_least("granted", self.granted, 0)

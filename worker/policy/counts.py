@@ -30,15 +30,24 @@ TELLS = {
 """The chance that each outcome is about, and whether it is a good one."""
 
 
+NOTHING: Any = ((0.0, 0.0),) * 3
+"""The counts before the first outcome."""
+
+
 class Counts:
-    """Good and bad outcomes of each of the three chances, with the weight that is left of them."""
+    """Good and bad outcomes of each of the three chances, with the weight that is left of them.
+
+    What counts on gets a state of its own (`own`): pairs are changed in place.
+    """
 
     def __init__(self, state: Mapping[str, Any], configured: float, parameters: Parameters) -> None:
         self._configured = (1.0, sqrt(configured), sqrt(configured))
         self._parameters = parameters
+        self._half_life = parameters.half_life.total_seconds()
+        self._memory = parameters.memory.total_seconds()
         self._at: float | None = state.get("at")
-        self._lately = _pairs(state.get("lately"))
-        self._before = _pairs(state.get("before"))
+        self._lately: list[list[float]] = state.get("lately") or NOTHING
+        self._before: list[list[float]] = state.get("before") or NOTHING
         self._deaths: Sequence[int] = state.get("deaths", (0, 0))
 
     def stored(self) -> dict[str, Any]:
@@ -75,9 +84,7 @@ class Counts:
         if minute == self._deaths[0]:
             died += self._deaths[1]
         self._deaths = (minute, died)
-        per_minute = sum(self._lately[FINISH]) / (
-            self._parameters.half_life.total_seconds() / MINUTE
-        )
+        per_minute = sum(self._lately[FINISH]) / (self._half_life / MINUTE)
         if died <= LEAST_DEATHS + DEATHS_PER_END * per_minute:
             self.add(EventKind.FAILED_LATE, at)
 
@@ -88,28 +95,34 @@ class Counts:
 
     def base(self, chance: int, now: float) -> float:
         """Return the long-term rate of a step: the configured rate, corrected by outcomes."""
-        _, left = self._left(self._elapsed(now))
-        good, bad = self._before[chance]
-        worth = self._parameters.configured_worth
-        return (worth * self._configured[chance] + good * left) / (worth + (good + bad) * left)
+        return self._base(chance, self._left(self._elapsed(now)))
 
     def chance(self, chance: int, now: float) -> float:
         """Return the chance of a step now: the long-term rate, corrected by recent outcomes."""
-        left, _ = self._left(self._elapsed(now))
+        return self._chance(chance, self._left(self._elapsed(now)))
+
+    def chances(self, now: float) -> Chances:
+        """Return all three chances, with as many digits as a trace keeps."""
+        left = self._left(self._elapsed(now))
+        return Chances(
+            accept=round(self._chance(ACCEPT, left), 6),
+            start=round(self._chance(START, left), 6),
+            finish=round(self._chance(FINISH, left), 6),
+        )
+
+    def _base(self, chance: int, left: tuple[float, float]) -> float:
+        good, bad = self._before[chance]
+        worth = self._parameters.configured_worth
+        part = left[1]
+        return (worth * self._configured[chance] + good * part) / (worth + (good + bad) * part)
+
+    def _chance(self, chance: int, left: tuple[float, float]) -> float:
         good, bad = self._lately[chance]
         if chance == FINISH:
             # A pilot that failed late has lived half of its life on average, and that was counted.
             good = max(0.0, good - bad / 2)
-        prior = self._parameters.prior
-        return (prior * self.base(chance, now) + good * left) / (prior + (good + bad) * left)
-
-    def chances(self, now: float) -> Chances:
-        """Return all three chances, with as many digits as a trace keeps."""
-        return Chances(
-            accept=round(self.chance(ACCEPT, now), 6),
-            start=round(self.chance(START, now), 6),
-            finish=round(self.chance(FINISH, now), 6),
-        )
+        prior, part = self._parameters.prior, left[0]
+        return (prior * self._base(chance, left) + good * part) / (prior + (good + bad) * part)
 
     def _add(
         self, counts: list[list[float]], chance: int, which: int, number: float, at: float
@@ -133,14 +146,13 @@ class Counts:
 
     def _left(self, elapsed: float) -> tuple[float, float]:
         """Return which part of the recent and of the long-term counts is left after a time."""
-        return (
-            0.5 ** (elapsed / self._parameters.half_life.total_seconds()),
-            0.5 ** (elapsed / self._parameters.memory.total_seconds()),
-        )
+        return 0.5 ** (elapsed / self._half_life), 0.5 ** (elapsed / self._memory)
 
     def _elapsed(self, now: float) -> float:
         return 0.0 if self._at is None else max(0.0, now - self._at)
 
 
-def _pairs(stored: Sequence[Sequence[float]] | None) -> list[list[float]]:
-    return [list(pair) for pair in stored or ((0.0, 0.0),) * 3]
+def own(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a state whose counts are copies."""
+    pairs = {part: [list(p) for p in state.get(part) or NOTHING] for part in ("lately", "before")}
+    return {**state, **pairs}

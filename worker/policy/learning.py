@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from worker.domain.sending import Sending
+from worker.policy.counts import Counts
 from worker.policy.facts import Chances, Pause
 from worker.policy.outcomes import Event
 from worker.policy.parameters import DEFAULTS, Parameters
-from worker.policy.record import Record
+from worker.policy.record import Record, of_this_version, trouble_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +105,14 @@ def evaluate(
     configured: float,
     parameters: Parameters = DEFAULTS,
 ) -> Evaluation:
-    """Return what a state means now; without one, what the configured success rate says."""
-    record = Record(state, configured, parameters)
-    trouble = record.trouble
+    """Return what a state means now; without one, what the configured success rate says.
+
+    Every tick of every VO asks this of every CE, so only what it needs of the state is read.
+    """
+    values = of_this_version(state)
+    trouble = trouble_in(values)
     return Evaluation(
-        chances=record.chances(now.timestamp()),
+        chances=Counts(values, configured, parameters).chances(now.timestamp()),
         pause=Pause(reason=trouble.reason, since=_moment(trouble.at)) if trouble else None,
     )
 

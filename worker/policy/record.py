@@ -12,8 +12,7 @@ from math import ceil, log
 from typing import Any
 
 from worker.policy.cohorts import MARKS, MINUTE, Cohorts
-from worker.policy.counts import ACCEPT, FINISH, START, Counts
-from worker.policy.facts import Chances
+from worker.policy.counts import ACCEPT, FINISH, START, Counts, own
 from worker.policy.lives import Lives
 from worker.policy.outcomes import Event, EventKind
 from worker.policy.parameters import Parameters
@@ -48,21 +47,31 @@ class PauseRecord:
     """The mark that no pilot outlives, where they die late."""
 
 
+def of_this_version(state: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return what is stored of a CE; of another version it counts as nothing."""
+    return state if state and state.get("version") == VERSION else {}
+
+
+def trouble_in(values: Mapping[str, Any]) -> PauseRecord | None:
+    """Return the pause that is stored, if there is one."""
+    return PauseRecord(**values["trouble"]) if values.get("trouble") else None
+
+
 class Record:
     """What is known of one CE."""
 
     def __init__(
         self, state: Mapping[str, Any] | None, configured: float, parameters: Parameters
     ) -> None:
-        values = state if state and state.get("version") == VERSION else {}
+        values = of_this_version(state)
         self._parameters = parameters
         self._survival = _seconds(parameters.survival)
-        self._counts = Counts(values, configured, parameters)
+        self._counts = Counts(own(values), configured, parameters)
         self._cohorts = Cohorts(values.get("cohorts", ()))
         self._lives = Lives(values.get("lives", {}), parameters)
         self._starts = Series(**values.get("starts", {}))
         self._refusals = Series(**values.get("refusals", {}))
-        self.trouble = PauseRecord(**values["trouble"]) if values.get("trouble") else None
+        self.trouble = trouble_in(values)
         self.changes: list[tuple[bool, str, float]] = []
 
     def stored(self) -> dict[str, Any]:
@@ -76,10 +85,6 @@ class Record:
             "refusals": asdict(self._refusals),
             "trouble": asdict(self.trouble) if self.trouble else None,
         }
-
-    def chances(self, now: float) -> Chances:
-        """Return how likely each step is to succeed."""
-        return self._counts.chances(now)
 
     def add(self, event: Event) -> None:
         """Fold in one outcome."""

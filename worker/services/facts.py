@@ -129,6 +129,8 @@ def _ce_facts(ce: CESlots, situation: Situation, parameters: Parameters) -> CEFa
 def _open_to(ce: str, situation: Situation) -> frozenset[str] | None:
     """Return the VOs that may use a CE and have a credential for it; `None` is all."""
     allowed = situation.only_for.get(ce)
+    if not situation.unusable:
+        return allowed
     without_credential = {vo for vo, names in situation.unusable.items() if ce in names}
     if allowed is None and without_credential:
         allowed = frozenset(vo.name for vo in situation.vos)
@@ -139,13 +141,13 @@ def why_it_takes_none(
     ce: CE | CESlots, state: Health | CESlots, away: Maintenance | None, now: datetime
 ) -> str | None:
     """Return the first reason why a CE takes no pilots of anybody, or `None`."""
-    reasons = (
-        (not ce.enabled, "the CE is disabled"),
-        (ce.draining, "the CE is draining"),
-        (state.is_held(now), f"held by hand: {state.sending_reason}"),
-        (away is not None, away and f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}"),
-    )
-    return next((str(sentence) for holds, sentence in reasons if holds), None)
+    if not ce.enabled:
+        return "the CE is disabled"
+    if ce.draining:
+        return "the CE is draining"
+    if state.is_held(now):
+        return f"held by hand: {state.sending_reason}"
+    return f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}" if away else None
 
 
 def why_none_is_sent(tx: Transaction, ce: CE, record: Health, now: datetime) -> str | None:
@@ -155,15 +157,17 @@ def why_none_is_sent(tx: Transaction, ce: CE, record: Health, now: datetime) -> 
 
 def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
     """Return the first reason why a CE gets no pilots of this VO at all, or `None`."""
-    is_backing_off = ce.retry_at is not None and situation.now < ce.retry_at
+    reason = why_it_takes_none(ce, ce, situation.maintenances.get(ce.name), situation.now)
+    if reason is not None:
+        return reason
+    if not ce.allowed:
+        return "the CE is for other VOs"
     no_credential = situation.unusable.get(situation.vo.name, {}).get(ce.name)
-    reasons = (
-        why_it_takes_none(ce, ce, situation.maintenances.get(ce.name), situation.now),
-        None if ce.allowed else "the CE is for other VOs",
-        no_credential,
-        reason_not_to_send(ce, situation.now) if is_backing_off else None,
-    )
-    return next((sentence for sentence in reasons if sentence is not None), None)
+    if no_credential is not None:
+        return no_credential
+    if ce.retry_at is not None and situation.now < ce.retry_at:
+        return reason_not_to_send(ce, situation.now)
+    return None
 
 
 def lines(decided: Sequence[Any]) -> tuple[str, ...]:

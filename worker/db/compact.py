@@ -1,0 +1,318 @@
+"""Decisions of one tick as columns of numbers, and columns as few bytes.
+
+What stands in the same place of every trace is a column: the free slots of all CEs, their chances,
+and so on. A column in which all is alike is one value; numbers are whole numbers, if need be of
+millionths; anything else is the number of a word in a list. Columns are written as differences to
+those of a base, the columns of another VO's tick just before, where that is shorter. Nothing is
+rounded: what is read is what was written.
+
+    cells := zlib(length of the head, head as JSON, numbers of each column)
+"""
+
+import json
+import zlib
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import chain, islice
+from math import copysign
+from operator import add, sub
+from typing import Any
+
+from worker.db import sentences
+
+Path = tuple[str | int, ...]
+MICRO = 1_000_000
+MOST = 2**62
+ABSENT = object()
+"""What a trace has not."""
+
+GRANTED: Path = ("granted",)
+TEMPLATE: Path = ("reason",)
+TRACE = "trace"
+_ONE, _WHOLE, _MICRO, _WORDS = range(4)
+"""The kinds of columns: one value for all, whole numbers, millionths, numbers of words."""
+_CHANGES, _SAME = 1, 2
+"""How a column is written that its base has: as the differences to it, or not at all."""
+_FORMAT = 1
+_HEAD = 4
+LEVEL = 6
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was decided about one CE in one tick."""
+
+    granted: int
+    reason: str
+    trace: Mapping[str, Any]
+
+
+@dataclass
+class Column:
+    """The values of all CEs in one place of their traces."""
+
+    path: Path
+    kind: int
+    words: list[Any] = field(default_factory=list)
+    """The one value, or the words; none is absent."""
+    numbers: list[int] = field(default_factory=list)
+    present: bytes = b""
+    """Which CEs have a value, if not all have."""
+
+    def value(self, place: int) -> Any:
+        """Return the value of one CE, or `ABSENT`."""
+        if self.kind == _ONE:
+            return self.words[0]
+        if self.present and not self.present[place]:
+            return ABSENT
+        number = self.numbers[place]
+        if self.kind == _WORDS:
+            return self.words[number]
+        return number / MICRO if self.kind == _MICRO else number
+
+
+class Columns:
+    """All columns of a tick of one VO."""
+
+    def __init__(self, columns: Sequence[Column], places: int) -> None:
+        self.places = places
+        self.columns = {column.path: column for column in columns}
+
+    @classmethod
+    def of(cls, cells: Sequence[Cell]) -> "Columns":
+        """Turn what was decided about each CE into columns."""
+        values = dict(_shred((TRACE,), [cell.trace for cell in cells]))
+        values[GRANTED] = [cell.granted for cell in cells]
+        templates, literals = sentences.parse([cell.reason for cell in cells], values, ABSENT)
+        values[TEMPLATE] = templates
+        for place, literal in enumerate(literals):
+            values[*TEMPLATE, place] = literal
+        return cls([_column(path, column) for path, column in values.items()], len(cells))
+
+    def cell(self, place: int) -> Cell:
+        """Return what was decided about the CE in this place."""
+        values = {path: column.value(place) for path, column in self.columns.items()}
+        tree = _Branch()
+        for path, value in values.items():
+            if path[0] == TRACE and value is not ABSENT:
+                _put(tree, path, value)
+        return Cell(values[GRANTED], sentences.write(values, TEMPLATE), _grown(tree[TRACE]))
+
+    def digest(self) -> bytes:
+        """Return what is the same for equal columns, and for no others."""
+        told = sha256(json.dumps([self.places, *map(_outline, self.columns.values())]).encode())
+        for column in self.columns.values():
+            told.update(column.present)
+            told.update(array("q", column.numbers).tobytes())
+        return told.digest()
+
+    def write(self, base: "Columns | None" = None) -> bytes:
+        """Write all columns, as differences to a base where that is shorter."""
+        outlines, parts = [], []
+        for column in self.columns.values():
+            before = None if base is None else base.columns.get(column.path)
+            outline, numbers = _against(column, before)
+            if numbers:
+                width, packed = _pack(numbers)
+                outline.append(width)
+                parts += [column.present, packed]
+            outlines.append(outline)
+        head = json.dumps([_FORMAT, self.places, outlines], separators=(",", ":")).encode()
+        packer = zlib.compressobj(LEVEL, zdict=_hint(base))
+        raw = b"".join([len(head).to_bytes(_HEAD), head, *parts])
+        return packer.compress(raw) + packer.flush()
+
+    @classmethod
+    def read(cls, cells: bytes, base: "Columns | None" = None) -> "Columns":
+        """Read columns that were written, with the same base."""
+        raw = zlib.decompressobj(zdict=_hint(base)).decompress(cells)
+        begin = _HEAD + int.from_bytes(raw[:_HEAD])
+        _, places, outlines = json.loads(raw[_HEAD:begin])
+        columns = []
+        for outline in outlines:
+            path, kind, words, is_partial, against, *width = outline
+            column = Column(tuple(path), kind, words)
+            before = base.columns[column.path] if base is not None and against else None
+            if before is not None and against == _SAME:
+                columns.append(before)
+                continue
+            if width:
+                if is_partial:
+                    column.present, begin = raw[begin : begin + places], begin + places
+                end = begin + places * width[0]
+                column.numbers, begin = _unpack(raw[begin:end], width[0]), end
+            if before is not None:
+                column.words = [*before.words, *words]
+                column.numbers = list(map(add, column.numbers, before.numbers))
+            columns.append(column)
+        return cls(columns, places)
+
+
+def _shred(path: Path, values: Sequence[Any]) -> Iterator[tuple[Path, Sequence[Any]]]:
+    """Split values into their columns, as deep as they are alike."""
+    first = values[0]
+    there = [value for value in values if value is not ABSENT]
+    if len(path) > 1 and (all(value is first for value in values) or len(there) == 1 < len(values)):
+        yield path, values
+    elif names := _names(there):
+        for name in names:
+            parts = [ABSENT if value is ABSENT else value.get(name, ABSENT) for value in values]
+            yield from _shred((*path, name), parts)
+    elif places := _places(there):
+        for place in range(places):
+            parts = [ABSENT if value is ABSENT else value[place] for value in values]
+            yield from _shred((*path, place), parts)
+    else:
+        yield path, values
+
+
+def _names(values: Sequence[Any]) -> list[str]:
+    """Return the names of all parts, if all values have parts with names."""
+    if set(map(type, values)) != {dict} or not all(values):
+        return []
+    names = list(dict.fromkeys(chain.from_iterable(values)))
+    return names if set(map(type, names)) == {str} else []
+
+
+def _places(values: Sequence[Any]) -> int:
+    """Return the length of all values, if they are lists of one length."""
+    is_alike = set(map(type, values)) == {list} and len(set(map(len, values))) == 1
+    return len(values[0]) if is_alike else 0
+
+
+def _column(path: Path, values: Sequence[Any]) -> Column:
+    """Find the shortest way to write some values."""
+    first = values[0]
+    if first is not ABSENT and all(value is first for value in islice(values, 1, None)):
+        return Column(path, _ONE, [first])
+    kinds = set(map(type, values))
+    present = b""
+    if object in kinds:
+        kinds.discard(object)
+        present = bytes(value is not ABSENT for value in values)
+    if kinds == {int}:
+        numbers = [0 if value is ABSENT else value for value in values]
+        if max(map(abs, numbers)) < MOST:
+            return _numbers(path, _WHOLE, numbers, present)
+    if kinds == {float} and (micros := _micros(values)):
+        return _numbers(path, _MICRO, micros, present)
+    # Most are the same object; equal is not enough, for 1 is not True.
+    texts = {
+        key: json.dumps(value)
+        for key, value in {id(value): value for value in values}.items()
+        if value is not ABSENT
+    }
+    words: dict[str, int] = {}
+    numbers = [
+        0 if value is ABSENT else words.setdefault(texts[id(value)], len(words)) for value in values
+    ]
+    known = [json.loads(word) for word in words]
+    if len(known) == 1 and not present:
+        return Column(path, _ONE, known)
+    return Column(path, _WORDS, known, numbers, present)
+
+
+def _numbers(path: Path, kind: int, numbers: list[int], present: bytes) -> Column:
+    if not present and numbers.count(numbers[0]) == len(numbers):
+        return Column(path, _ONE, [numbers[0] / MICRO if kind == _MICRO else numbers[0]])
+    return Column(path, kind, [], numbers, present)
+
+
+def _micros(values: Sequence[Any]) -> list[int]:
+    """Return numbers in millionths, or nothing if that would not be exact."""
+    numbers = []
+    for value in values:
+        if value is ABSENT:
+            numbers.append(0)
+        elif abs(value) < MOST / MICRO and (number := round(value * MICRO)) / MICRO == value:
+            if not number and copysign(1, value) < 0:
+                return []
+            numbers.append(number)
+        else:
+            return []
+    return numbers
+
+
+def _outline(column: Column) -> list[Any]:
+    """Return what the head says of a column."""
+    return [column.path, column.kind, column.words, int(bool(column.present)), 0]
+
+
+def _against(column: Column, base: Column | None) -> tuple[list[Any], list[int]]:
+    """Return the outline and the numbers of a column, against that of the base if it is shorter."""
+    outline = _outline(column)
+    if column == base and column.numbers:
+        return [column.path, column.kind, [], 0, _SAME], []
+    if base is None or base.kind != column.kind or column.kind == _ONE:
+        return outline, column.numbers
+    numbers = column.numbers
+    if column.kind == _WORDS:
+        known = {json.dumps(word): number for number, word in enumerate(base.words)}
+        places = [known.setdefault(json.dumps(word), len(known)) for word in column.words]
+        outline[2] = [json.loads(word) for word in islice(known, len(base.words), None)]
+        numbers = [places[number] for number in numbers]
+    changes = list(map(sub, numbers, base.numbers))
+    if column.kind == _WORDS or _bits(changes) < _bits(numbers):
+        outline[4] = _CHANGES
+        return outline, changes
+    return outline, numbers
+
+
+def _bits(numbers: list[int]) -> int:
+    return sum(map(int.bit_length, numbers))
+
+
+def _pack(numbers: list[int]) -> tuple[int, bytes]:
+    """Write numbers with as few bytes as the largest needs, the first byte of all first."""
+    plain = [2 * number if number >= 0 else -2 * number - 1 for number in numbers]
+    width = max(1, (max(plain).bit_length() + 7) // 8)
+    whole = array("Q", plain)
+    if _IS_BIG:
+        whole.byteswap()
+    raw = whole.tobytes()
+    return width, b"".join(raw[n::8] for n in range(width))
+
+
+def _unpack(packed: bytes, width: int) -> list[int]:
+    places = len(packed) // width
+    raw = bytearray(8 * places)
+    for n in range(width):
+        raw[n::8] = packed[n * places : (n + 1) * places]
+    whole = array("Q", bytes(raw))
+    if _IS_BIG:
+        whole.byteswap()
+    return [number >> 1 if not number & 1 else -(number >> 1) - 1 for number in whole]
+
+
+_IS_BIG = array("Q", [1]).tobytes()[0] == 0
+
+
+def _hint(base: Columns | None) -> bytes:
+    """Return the text that a head resembles, for the packer."""
+    return (
+        b""
+        if base is None
+        else json.dumps(
+            [_outline(c) for c in base.columns.values()], separators=(",", ":")
+        ).encode()
+    )
+
+
+class _Branch(dict[str | int, Any]):
+    """A part of a trace that its columns make up again."""
+
+
+def _put(tree: _Branch, path: Path, value: Any) -> None:
+    for name in path[:-1]:
+        tree = tree.setdefault(name, _Branch())
+    tree[path[-1]] = value
+
+
+def _grown(tree: Any) -> Any:
+    """Return the value that a branch stands for; one with places instead of names is a list."""
+    if not isinstance(tree, _Branch):
+        return tree
+    parts = {name: _grown(part) for name, part in tree.items()}
+    return list(parts.values()) if 0 in parts else parts
