@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -38,7 +38,7 @@ AUTOVACUUM = {
     "autovacuum_naptime": "1s",
 }
 SIZES = """
-SELECT relname, pg_total_relation_size(oid) FROM pg_class
+SELECT relname, pg_total_relation_size(oid) AS size FROM pg_class
  WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"""
 
 
@@ -49,7 +49,6 @@ class Site:
     database: Database
     keep: timedelta
     clock: datetime = NOW
-    cycles: list[float] = field(default_factory=list)
 
     @property
     def runtime(self) -> Runtime:
@@ -126,7 +125,7 @@ class Site:
     def sizes(self) -> dict[str, float]:
         """Return the size of each table with its indexes, in MB."""
         with self.database.uow() as tx:
-            return {name: size / 1e6 for name, size in tx.execute(text(SIZES))}
+            return {row.relname: row.size / 1e6 for row in tx.execute(text(SIZES))}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -137,9 +136,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         bench_server.server() as base,
         _site(base, timedelta(days=chosen.keep)) as site,
     ):
+        _say(f"{chosen.pilots:,} pilots a day, kept for {chosen.keep} days; MB with indexes, ms")
         _say(
-            f"{chosen.pilots:,} pilots a day, kept for {chosen.keep} days; sizes in MB with indexes\n"
-            " day   pilots  history  tallies    total   pruned        s  cycle ms  beside it      most"
+            f"{'day':>4} {'pilots':>8} {'history':>8} {'tallies':>8} {'total':>8}"
+            f" {'pruned':>8} {'seconds':>8} {'cycle':>8} {'beside':>8} {'longest':>8}"
         )
         for day in range(1, chosen.days + 1):
             site.day(chosen.pilots)
@@ -153,8 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             tallies = sum(sizes[name] for name in ("tallies", "new_tallies", "pilot_counts"))
             _say(
                 f"{day:4} {sizes['pilots']:8.1f} {sizes['transitions']:8.1f} {tallies:8.1f}"
-                f" {sum(sizes.values()):8.1f} {deleted:8,} {seconds:8.1f} {median(alone):9.1f}"
-                f" {median(beside):10.1f} {max(beside):9.1f}"
+                f" {sum(sizes.values()):8.1f} {deleted:8,} {seconds:8.1f} {median(alone):8.1f}"
+                f" {median(beside):8.1f} {max(beside):8.1f}"
             )
     return 0
 

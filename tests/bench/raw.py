@@ -30,10 +30,10 @@ FROM ces WHERE name = ANY(%s) ORDER BY id FOR NO KEY UPDATE"""
 COUNT: LiteralString = """
 SELECT 'ce', ce_id, NULL::bigint, count(*), count(*) FILTER (WHERE status <> 'running')
 FROM pilots WHERE ce_id = ANY(%(ces)s)
-AND status IN ('reserved', 'submitting', 'submitted', 'running') GROUP BY ce_id
+AND ended_at IS NULL GROUP BY ce_id
 UNION ALL
 SELECT 'vo', vo_id, NULL::bigint, count(*), 0 FROM pilots WHERE vo_id = ANY(%(vos)s)
-AND status IN ('reserved', 'submitting', 'submitted', 'running') GROUP BY vo_id
+AND ended_at IS NULL GROUP BY vo_id
 UNION ALL
 SELECT 'may', ce_id, vo_id, 0, 0 FROM ce_vos WHERE ce_id = ANY(%(closed)s)"""
 
@@ -43,18 +43,14 @@ WITH made AS (
   SELECT stamp, vo_id, ce_id, 'reserved', %(now)s, %(now)s
   FROM unnest(%(stamps)s::text[], %(vos)s::bigint[], %(ces)s::bigint[]) AS t(stamp, vo_id, ce_id)
   RETURNING id, stamp
-), born AS (
-  INSERT INTO transitions (pilot_id, became, at) SELECT id, 'reserved', %(now)s FROM made
 ) SELECT id, stamp FROM made"""
 
 CLAIM: LiteralString = """
 WITH picked AS (
   SELECT p.id, p.vo_id FROM pilots p
   WHERE p.ce_id = (SELECT id FROM ces WHERE name = %(ce)s) AND p.status = 'reserved'
+    AND p.submitted_at IS NULL AND p.ended_at IS NULL
   ORDER BY p.id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
-), born AS (
-  INSERT INTO transitions (pilot_id, was, became, at)
-  SELECT id, 'reserved', 'submitting', %(now)s FROM picked
 ) UPDATE pilots p SET status = 'submitting', cause = NULL, reason = NULL, attempts = 0,
   misses = 0, missing_since = NULL, claimed_at = %(now)s, updated_at = %(now)s
 FROM picked, vos WHERE p.id = picked.id AND vos.id = picked.vo_id
@@ -113,7 +109,7 @@ SELECT p.id, p.stamp, v.name, c.name, p.status, p.cause, p.handle, p.raw, p.reas
   p.attempts, p.misses, p.requeues, p.reserved_at, p.claimed_at, p.submitted_at, p.started_at,
   p.ended_at, p.checked_at, p.missing_since, p.next_check_at, p.updated_at
 FROM pilots p JOIN vos v ON v.id = p.vo_id JOIN ces c ON c.id = p.ce_id
-WHERE c.name = %(ce)s AND p.next_check_at <= %(now)s
+WHERE c.name = %(ce)s AND p.next_check_at <= %(now)s AND p.ended_at IS NULL
 ORDER BY p.next_check_at, p.id LIMIT %(limit)s"""
 
 FREE: LiteralString = """

@@ -17,6 +17,7 @@ from sqlalchemy import (
     select,
 )
 
+from worker.db.history import steps
 from worker.db.names import key_of
 from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.pilot_search import (
@@ -172,8 +173,8 @@ def find(
 
 def history(tx: Transaction, pilot_id: int) -> list[Transition]:
     """Return what happened to a pilot, in order."""
-    query = select(*_STEP).where(transitions.c.pilot_id == pilot_id).order_by(transitions.c.id)
-    return [Transition(**row) for row in tx.execute(query).mappings()]
+    listing = tx.execute(steps(pilot_id).order_by("id")).mappings()
+    return [Transition(**row) for row in listing]
 
 
 def count_by_status(tx: Transaction) -> dict[Status, int]:
@@ -205,7 +206,10 @@ def count_occupying(tx: Transaction) -> dict[tuple[str, Status], int]:
 
 
 def latest_transitions(tx: Transaction, limit: int) -> list[tuple[str, Transition]]:
-    """Return the last transitions, the newest first, each with the name of its CE."""
+    """Return the last transitions, the newest first, each with the name of its CE.
+
+    Births and claims, which the pilots themselves say, are not among them.
+    """
     query = (
         select(ces.c.name.label("ce"), *_STEP)
         .join_from(transitions, pilots, transitions.c.pilot_id == pilots.c.id)
