@@ -302,7 +302,7 @@ transitions = Table(
         postgresql_where=text(f"became IN ({_quoted(FINAL)})"),
         sqlite_where=text(f"became IN ({_quoted(FINAL)})"),
     ),
-    comment="The history of each pilot. The first has no 'was'.",
+    comment="The history of each pilot; its birth and its claim stand in the pilot itself.",
 )
 
 new_tallies = Table(

@@ -1,4 +1,4 @@
-"""A move writes fewer indexes.
+"""A move writes fewer indexes, and a birth and a claim no history.
 
 On PostgreSQL an update that changes a column of any index, or a word of its condition, writes a new
 entry into every index of the table. The status was such a word, so each of the four moves of a
@@ -13,6 +13,9 @@ thousand.
   active, in the other one afterwards.
 - Half of each page is left free, so that the new form of a pilot stays beside the old one. A pilot
   about doubles in size during its life, so the pages are full in the end. It is said of new pages.
+
+From now on the birth and the claim of a pilot are not written as transitions, for its own row has
+their moments. Those that were written stay until their pilots are pruned.
 """
 
 import sqlalchemy as sa
@@ -39,16 +42,22 @@ AFTER = {
 }
 
 
+COMMENT_BEFORE = "The history of each pilot. The first has no 'was'."
+COMMENT_AFTER = "The history of each pilot; its birth and its claim stand in the pilot itself."
+
+
 def upgrade() -> None:
     """Make the change."""
     _replace(BEFORE, AFTER)
+    op.create_table_comment("transitions", COMMENT_AFTER, existing_comment=COMMENT_BEFORE)
     if op.get_bind().dialect.name == "postgresql":
         op.execute("ALTER TABLE pilots SET (fillfactor = 50)")
 
 
 def downgrade() -> None:
-    """Take it back."""
+    """Take it back. What was not written stays unwritten."""
     _replace(AFTER, BEFORE)
+    op.create_table_comment("transitions", COMMENT_BEFORE, existing_comment=COMMENT_AFTER)
     if op.get_bind().dialect.name == "postgresql":
         op.execute("ALTER TABLE pilots RESET (fillfactor)")
 
