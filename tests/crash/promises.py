@@ -18,7 +18,8 @@ from sqlalchemy import Engine, Integer, bindparam, select
 from tests.crash.evidence import ABSENCES, ABSENT_FOR, LISTINGS, Evidence
 from tests.crash.limits import NOTHING, Step, Use, exceeded, read_use
 from tests.crash.rest import BIRTHS, at_rest
-from worker.db.tables import ces, pilots, transitions, vos
+from worker.db.history import steps
+from worker.db.tables import ces, pilots, vos
 from worker.domain.pilot import FINAL, MOVES, Status
 
 EVER = datetime.min.replace(tzinfo=UTC)
@@ -50,10 +51,10 @@ class Promises:
     def look(self) -> list[str]:
         """Judge the last commit; name what does not hold."""
         use, size = self._glance()
-        steps = self._new_steps() if size != self._size else []
-        found = [*self._ended_though_wanted(), *exceeded(self._use, use, steps)]
-        delays = self._delays() if steps else {}
-        for step in steps:
+        new = self._new_steps() if size != self._size else []
+        found = [*self._ended_though_wanted(), *exceeded(self._use, use, new)]
+        delays = self._delays() if new else {}
+        for step in new:
             found += self._judge(step, delays[step.ce])
             self._remember([step])
         self._use, self._size = use, size
@@ -146,31 +147,29 @@ class Promises:
                 for name, options in connection.execute(_OPTIONS)
             }
 
-    def _remember(self, steps: Iterable[Step]) -> None:
-        for step in steps:
+    def _remember(self, made: Iterable[Step]) -> None:
+        for step in made:
             self._seen.add((step.id, step.pilot_id))
             self._last[step.pilot_id] = step
 
 
-_SIZE = "SELECT count(*), max(id) FROM transitions"
+_SIZE = """
+SELECT count(*), max(id), (SELECT max(id) FROM pilots), (SELECT count(claimed_at) FROM pilots)
+  FROM transitions"""
 _WISHES = select(pilots.c.stamp).where(pilots.c.cancel_requested_at.is_not(None))
 _OPTIONS = select(ces.c.name, ces.c.options)
+_ALL = steps().subquery("steps")
 _STEPS = (
     select(
-        transitions.c.id,
-        transitions.c.pilot_id,
-        transitions.c.was,
-        transitions.c.became,
-        transitions.c.cause,
-        transitions.c.at,
+        *(_ALL.c[name] for name in ("id", "pilot_id", "was", "became", "cause", "at")),
         pilots.c.stamp,
         pilots.c.claimed_at,
         ces.c.name.label("ce"),
         vos.c.name.label("vo"),
     )
-    .join_from(transitions, pilots, pilots.c.id == transitions.c.pilot_id)
+    .join_from(_ALL, pilots, pilots.c.id == _ALL.c.pilot_id)
     .join(ces, ces.c.id == pilots.c.ce_id)
     .join(vos, vos.c.id == pilots.c.vo_id)
-    .where(transitions.c.id > bindparam("top", type_=Integer))
-    .order_by(transitions.c.id)
+    .where((_ALL.c.id > bindparam("top", type_=Integer)) | (_ALL.c.id < 0))
+    .order_by(_ALL.c.id)
 )

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, Executable, RowMapping, Text, cast, func, select, text
 
 from worker.backends.sim.memory import sim_jobs
 from worker.backends.sim.states import meaning
 from worker.db.compact import Columns
+from worker.db.history import steps
 from worker.db.tables import (
     ce_list_places,
     ces,
@@ -18,7 +19,6 @@ from worker.db.tables import (
     decisions,
     leases,
     pilots,
-    transitions,
     vos,
 )
 from worker.domain.pilot import LEGAL_MOVES, OCCUPYING, Cause, Status
@@ -123,8 +123,8 @@ def histories(connection: Connection, rows: Sequence[RowMapping]) -> list[str]:
 
 def counts(connection: Connection) -> list[str]:
     """The counts that are kept are those of the pilots, and the tallies say what history says."""
-    kept, real = (dict(_pairs(connection, sql)) for sql in (_KEPT, _REAL))
-    told, done = (dict(_pairs(connection, sql)) for sql in (_TOLD, _DONE))
+    kept, real = (dict(_pairs(connection, text(sql))) for sql in (_KEPT, _REAL))
+    told, done = (dict(_pairs(connection, query)) for query in (text(_TOLD), _DONE))
     pruned = told.get(("", Status.RESERVED), 0) > done.get(("", Status.RESERVED), 0)
     return [
         *(
@@ -140,8 +140,8 @@ def counts(connection: Connection) -> list[str]:
     ]
 
 
-def _pairs(connection: Connection, sql: str) -> Iterator[tuple[tuple[object, ...], int]]:
-    for *key, number in connection.exec_driver_sql(sql):
+def _pairs(connection: Connection, query: Executable) -> Iterator[tuple[tuple[object, ...], int]]:
+    for *key, number in connection.execute(query):
         if number:
             yield tuple(key), int(number)
 
@@ -234,7 +234,10 @@ _TOLD = """
 SELECT was, became, sum(pilots) FROM (
   SELECT was, became, pilots FROM tallies UNION ALL SELECT was, became, pilots FROM new_tallies
 ) AS parts WHERE was <> became AND became <> '' GROUP BY was, became"""
-_DONE = "SELECT coalesce(was, ''), became, count(*) FROM transitions GROUP BY was, became"
+_STEPS = steps().subquery("steps")
+_DONE = select(func.coalesce(cast(_STEPS.c.was, Text), ""), _STEPS.c.became, func.count()).group_by(
+    _STEPS.c.was, _STEPS.c.became
+)
 
 LISTED_FOR = timedelta(hours=1)
 """A simulated CE lists a job for so long after its end, if it is not told otherwise."""
@@ -253,15 +256,15 @@ PILOTS = (
     .join(vos, vos.c.id == pilots.c.vo_id)
     .order_by(pilots.c.id)
 )
-_HISTORY = select(
-    transitions.c.pilot_id, transitions.c.was, transitions.c.became, transitions.c.at
-).order_by(transitions.c.id)
+_HISTORY = select(_STEPS.c.pilot_id, _STEPS.c.was, _STEPS.c.became, _STEPS.c.at).order_by(
+    _STEPS.c.id
+)
 _BORN = (
     select(ces.c.name, vos.c.name, func.count())
     .join_from(pilots, ces, ces.c.id == pilots.c.ce_id)
     .join(vos, vos.c.id == pilots.c.vo_id)
-    .join(transitions, transitions.c.pilot_id == pilots.c.id)
-    .where(transitions.c.was.is_(None), transitions.c.became == Status.RESERVED)
+    .join(_STEPS, _STEPS.c.pilot_id == pilots.c.id)
+    .where(_STEPS.c.was.is_(None), _STEPS.c.became == Status.RESERVED)
     .group_by(ces.c.name, vos.c.name)
 )
 _CE_PLACES = select(ce_list_places.c.list_id, ce_list_places.c.place, ces.c.name).join_from(

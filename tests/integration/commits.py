@@ -1,7 +1,7 @@
 """Every step of every pilot with the moment of its commit, for a replay in the order of commits.
 
-PostgreSQL knows when the last change of a row was committed. A transition is changed again when it
-has been learnt from, so each is noted in a table of its own the moment it is made.
+PostgreSQL knows when the last change of a row was committed. A pilot is changed again and again, so
+each of its statuses is noted in a table of its own the moment it is written.
 """
 
 from collections.abc import Iterator
@@ -19,13 +19,19 @@ SELECT pg_xact_commit_timestamp(c.xmin) AS committed, ce.name AS ce, vo.name AS 
 _WATCH = """
 DROP SCHEMA IF EXISTS watched CASCADE;
 CREATE SCHEMA watched;
-CREATE TABLE watched.commits (id bigint, pilot_id bigint, was text, became text);
+CREATE TABLE watched.commits (id bigserial, pilot_id bigint, was text, became text);
 CREATE FUNCTION watched.note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
-  INSERT INTO watched.commits VALUES (NEW.id, NEW.pilot_id, NEW.was, NEW.became); RETURN NULL;
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO watched.commits (pilot_id, became) VALUES (NEW.id, NEW.status);
+  ELSIF NEW.status <> OLD.status THEN
+    INSERT INTO watched.commits (pilot_id, was, became) VALUES (NEW.id, OLD.status, NEW.status);
+  END IF;
+  RETURN NULL;
 END$$;
-CREATE TRIGGER watched AFTER INSERT ON transitions FOR EACH ROW EXECUTE FUNCTION watched.note();
+CREATE TRIGGER watched AFTER INSERT OR UPDATE ON pilots
+  FOR EACH ROW EXECUTE FUNCTION watched.note();
 """
-_REST = "DROP TRIGGER watched ON transitions"
+_REST = "DROP TRIGGER watched ON pilots"
 
 
 def watch(engine: Engine) -> None:

@@ -196,7 +196,7 @@ def test_eight_processes_never_exceed_a_limit_and_use_all_there_is(
 def test_without_the_lock_the_same_crowd_does_exceed_them(postgresql_database: Database) -> None:
     build(postgresql_database)
     with watched(postgresql_database.engine):
-        together(crowd.reserve_at_random, orders(postgresql_database, rounds=5, locked=False))
+        together(crowd.reserve_at_random, orders(postgresql_database, rounds=20, locked=False))
     with postgresql_database.engine.connect() as connection:
         end = snapshot(postgresql_database, connection)
 

@@ -131,7 +131,7 @@ BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
     ("ck_pilots_counts", "pilots", {"attempts": -1}),
     ("ck_pilots_counts", "pilots", {"misses": -1}),
     ("ck_pilots_counts", "pilots", {"requeues": -1}),
-    ("uq_pilots_ce_id_handle", "pilots", {"handle": "taken"}),
+    ("uq_pilots_handle_ce_id", "pilots", {"handle": "taken"}),
     ("fk_transitions_pilot_id", "transitions", {"pilot_id": 4711}),
     ("ck_transitions_was", "transitions", {"was": "sleeping"}),
     ("ck_transitions_became", "transitions", {"became": "sleeping"}),

@@ -71,6 +71,10 @@ def due(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilot_reads.due(tx, ce, NOW, 100)
 
 
+def waiting(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilot_reads.waiting_of(tx, active[0].vo, 10)
+
+
 def move(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return mover.move(tx, [Move(pilot_id=p.id, to=Status.RUNNING) for p in active], NOW)
 
@@ -157,13 +161,14 @@ def remove_others(tx: Transaction, ce: str, active: list[Pilot]) -> object:
 QUESTIONS: list[tuple[Question, str | None]] = [
     (free_slots, None),
     (reserve, "pk_pilot_counts"),
-    (claim, "ix_pilots_occupying"),
-    (due, "ix_pilots_due"),
+    (claim, "ix_pilots_unsent"),
+    (due, "ix_pilots_occupying"),
+    (waiting, "ix_pilots_occupying"),
     (move, "pk_pilots"),
     (checked, None),
     (by_stamps, "uq_pilots_stamp"),
     (history, "ix_transitions_pilot_id_id"),
-    (count_active, "ix_pilots_occupying"),
+    (count_active, None),
     (page, "pk_pilots"),
     (by_handle, "ix_pilots_handle"),
     (by_beginning, "uq_pilots_stamp"),
@@ -301,6 +306,7 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
             pilot_reads.at_ce(tx, ce.name)
             pilots.claim(tx, ce.name, 10, NOW)
             pilot_reads.due(tx, ce.name, NOW, 10)
+            pilot_reads.waiting_of(tx, DEFAULT_VO, 10)
             pilot_reads.by_handle(tx, "2_17", None, 5)
             pilot_reads.by_beginning(tx, "c820", None, 5)
             pilot_reads.find(tx, search="c820")
@@ -311,8 +317,10 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
             failures.failures(tx, NOW, list(failures.By), 10)
 
     indexes = [
-        *("ix_pilots_occupying",) * 5,
-        *("ix_pilots_due", "ix_pilots_handle", "sqlite_autoindex_pilots_1"),
+        *("ix_pilots_unsent", "ix_pilots_unsent", "ix_pilots_occupying", "ix_pilots_occupying"),
+        *("ix_pilots_unsent", "ix_pilots_occupying"),
+        *("sqlite_autoindex_vos_1", "ix_pilots_occupying"),
+        *("ix_pilots_handle", "sqlite_autoindex_pilots_1"),
         *("ix_pilots_handle", "ix_pilots_node_id", "ix_pilots_occupying", "ix_pilots_ended_at"),
         *("ix_transitions_ends", "ix_transitions_ends"),
     ]

@@ -26,9 +26,9 @@ class Tampering:
 
 TAMPERINGS = {
     "a dropped index": Tampering(
-        "index pilots.ix_pilots_due: missing",
-        "DROP INDEX ix_pilots_due",
-        "DROP INDEX ix_pilots_due",
+        "index pilots.ix_pilots_unsent: missing",
+        "DROP INDEX ix_pilots_unsent",
+        "DROP INDEX ix_pilots_unsent",
     ),
     "an added index": Tampering(
         "index pilots.ix_extra: not in the models",
@@ -36,10 +36,10 @@ TAMPERINGS = {
         "CREATE INDEX ix_extra ON pilots (raw)",
     ),
     "another predicate of a partial index": Tampering(
-        "index pilots.ix_pilots_due: is ",
-        "DROP INDEX ix_pilots_due;; CREATE INDEX ix_pilots_due ON pilots (ce_id, next_check_at)"
+        "index pilots.ix_pilots_unsent: is ",
+        "DROP INDEX ix_pilots_unsent;; CREATE INDEX ix_pilots_unsent ON pilots (ce_id, id)"
         " WHERE status = 'running'",
-        "DROP INDEX ix_pilots_due;; CREATE INDEX ix_pilots_due ON pilots (ce_id, next_check_at)"
+        "DROP INDEX ix_pilots_unsent;; CREATE INDEX ix_pilots_unsent ON pilots (ce_id, id)"
         " WHERE status = 'running'",
     ),
     "an added column": Tampering(

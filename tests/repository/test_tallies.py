@@ -10,6 +10,7 @@ from sqlalchemy import func, select, text
 from tests.expectations import statements
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
 from worker.db import ces, mover, pilot_reads, plain, retention, slots, tallies
+from worker.db.history import steps
 from worker.db.tables import new_tallies, pilots
 from worker.db.tables import tallies as tally_table
 from worker.db.uow import Transaction, UnitOfWork
@@ -106,11 +107,11 @@ def test_the_tallies_say_what_the_history_says(uow: UnitOfWork) -> None:
         for status in Status:
             a_pilot().on(ce).that_is(status).create_many(tx, 2)
         tallies.fold(tx, ALL)
-        steps = tx.execute(
-            text("SELECT coalesce(was, ''), became, coalesce(cause, '') FROM transitions")
-        )
+        made = tx.execute(steps()).mappings()
 
-        assert sums(tx) == Counter(tuple(step) for step in steps)
+        assert sums(tx) == Counter(
+            (step["was"] or "", step["became"], step["cause"] or "") for step in made
+        )
 
 
 def test_a_closer_cause_replaces_the_one_that_was_counted(uow: UnitOfWork) -> None:

@@ -11,7 +11,7 @@ from zlib import crc32
 from sqlalchemy import bindparam, or_, select, text, update
 
 from worker.db.engine import POSTGRESQL
-from worker.db.rows import insert_new
+from worker.db.rows import insert_new, put
 from worker.db.tables import leases
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
@@ -42,16 +42,8 @@ def _lock(name: str) -> dict[str, int]:
 
 def take_lease(tx: Transaction, name: str, holder: str, now: datetime, length: timedelta) -> bool:
     """Take a lease for a time, or renew one's own; return whether it was free."""
-    _ensure(tx, name)
-    taken = tx.execute(
-        update(leases)
-        .where(
-            leases.c.name == name,
-            or_(leases.c.holder.is_(None), leases.c.holder == holder, leases.c.until <= now),
-        )
-        .values(holder=holder, until=now + length)
-    )
-    return bool(taken.rowcount)
+    free = or_(leases.c.holder.is_(None), leases.c.holder == holder, leases.c.until <= now)
+    return put(tx, leases, {"name": name}, {"holder": holder, "until": now + length}, where=free)
 
 
 def extend_lease(tx: Transaction, name: str, holder: str, now: datetime, length: timedelta) -> bool:
@@ -80,7 +72,7 @@ def take_tokens(tx: Transaction, name: str, wanted: int, per_minute: float, now:
     The bucket holds the tokens of one minute, and at least one: no minute sees more than twice the
     rate, and no long time more than the rate.
     """
-    _ensure(tx, name)
+    insert_new(tx, leases, name=name)
     query = select(leases.c.tokens, leases.c.filled_at).where(leases.c.name == name)
     row = tx.execute(query.with_for_update()).one()
     most = max(1.0, per_minute)
@@ -95,7 +87,3 @@ def take_tokens(tx: Transaction, name: str, wanted: int, per_minute: float, now:
         .values(tokens=available - taken, filled_at=bindparam("filled", now, type_=UtcDateTime()))
     )
     return taken
-
-
-def _ensure(tx: Transaction, name: str) -> None:
-    insert_new(tx, leases, name=name)

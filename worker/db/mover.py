@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from worker.db.engine import POSTGRESQL
+from worker.db.history import is_written
 from worker.db.rows import encode, rows
 from worker.db.tables import has_status, pilots, transitions
 from worker.db.types import UtcDateTime
@@ -72,8 +73,8 @@ def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
         moved = frozenset(tx.execute(_move_at_once(), parameters).scalars())
     else:
         history, change = _move_in_turn(tx.dialect)
-        moved = frozenset(tx.execute(history, parameters).scalars())
-        tx.execute(change, parameters)
+        tx.execute(history, parameters)
+        moved = frozenset(tx.execute(change, parameters).scalars())
     return Moved(moved=moved, refused=ids - moved)
 
 
@@ -151,7 +152,7 @@ def _move_in_turn(dialect: str) -> tuple[Executable, Executable]:
     legal = _legal(new.c).cte("legal")
     history = insert(transitions).from_select(_HISTORY, _steps(legal.c))
     change = update(pilots).where(pilots.c.id == new.c.pilot_id, _is_legal(new.c))
-    return history.returning(transitions.c.pilot_id), change.values(_changes(new.c))
+    return history, change.values(_changes(new.c)).returning(pilots.c.id)
 
 
 def _rows(dialect: str) -> Subquery:
@@ -196,9 +197,8 @@ def _is_legal(new: Any) -> ColumnElement[bool]:
 
 
 def _steps(legal: Any) -> Select[Any]:
-    return select(
-        legal.pilot_id, legal.was, legal.to, legal.cause, legal.raw, legal.reason, _NOW
-    ).order_by(legal.pilot_id)
+    steps = select(legal.pilot_id, legal.was, legal.to, legal.cause, legal.raw, legal.reason, _NOW)
+    return steps.where(is_written(legal.to, legal.raw, legal.reason)).order_by(legal.pilot_id)
 
 
 def _changes(new: Any) -> dict[str, Any]:

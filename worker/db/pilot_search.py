@@ -38,19 +38,29 @@ def begins_with(column: Column[str], beginning: str) -> ColumnElement[bool]:
 
 def has_handle(handle: str) -> Select[Any]:
     """Select the ids of the pilots that have this handle, or belong to this array."""
-    return _one_of(_handle_queries(handle))
+    return _one_of(_of_handle_or_array(handle))
+
+
+def equals_handle(handle: str) -> Select[Any]:
+    """Select the ids of the pilots that have exactly this handle."""
+    return _one_of(_of_handle(pilots.c.handle == handle))
+
+
+def stamp_begins_with(beginning: str) -> Select[Any]:
+    """Select the ids of the pilots whose stamp begins like this."""
+    return _one_of([_of_stamp(beginning)])
 
 
 def matches(search: str) -> Select[Any]:
     """Select the ids of the pilots with this handle, array, or beginning of their stamp."""
     stamp = search.lower()
-    queries = _handle_queries(search)
+    queries = _of_handle_or_array(search)
     if is_beginning(stamp):
-        queries.append(select(pilots.c.id).where(begins_with(pilots.c.stamp, stamp)))
+        queries.append(_of_stamp(stamp))
     return _one_of(queries)
 
 
-def _handle_queries(handle: str) -> list[Select[Any]]:
+def _of_handle_or_array(handle: str) -> list[Select[Any]]:
     if handle.endswith(tuple(SEPARATORS)):
         stems = [handle]
     else:
@@ -59,7 +69,18 @@ def _handle_queries(handle: str) -> list[Select[Any]]:
         pilots.c.handle == handle,
         *(begins_with(pilots.c.handle, stem) for stem in stems),
     ]
-    return [select(pilots.c.id).where(condition) for condition in conditions]
+    return [query for condition in conditions for query in _of_handle(condition)]
+
+
+def _of_handle(condition: ColumnElement[bool]) -> list[Select[Any]]:
+    """Ask for active pilots and for those that ended: their handles have an index each."""
+    query = select(pilots.c.id).where(condition)
+    ended_at = pilots.c.ended_at
+    return [query.where(ended_at.is_(None)), query.where(ended_at.is_not(None))]
+
+
+def _of_stamp(beginning: str) -> Select[Any]:
+    return select(pilots.c.id).where(begins_with(pilots.c.stamp, beginning))
 
 
 def _one_of(queries: list[Select[Any]]) -> Select[Any]:

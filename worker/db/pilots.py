@@ -10,9 +10,7 @@ from secrets import token_hex
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    ColumnElement,
     Executable,
-    Insert,
     Integer,
     Subquery,
     Text,
@@ -26,12 +24,11 @@ from sqlalchemy import (
     update,
 )
 
-from worker.db.engine import POSTGRESQL
 from worker.db.mover import Moved, move
 from worker.db.names import key_of
 from worker.db.rows import encode, rows
 from worker.db.slots import lock_rooms
-from worker.db.tables import ces, has_status, pilots, transitions, vos
+from worker.db.tables import ces, has_status, pilots, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import (
@@ -94,14 +91,10 @@ def take_in(
 def _make(
     tx: Transaction, status: Status, data: Iterable[tuple[str, int, int]], now: datetime
 ) -> dict[str, int]:
-    """Make new pilots with the beginning of their history; return the id of each stamp."""
+    """Make new pilots; return the id of each stamp."""
     parameters = {**encode(_BIRTH, data), "now": now}
     new = tx.execute(_make_pilots(tx.dialect, status), parameters)
-    ids = {row.stamp: int(row.id) for row in new}
-    if tx.dialect != POSTGRESQL:
-        pilot_ids = encode(("pilot_id",), ([i] for i in ids.values()))
-        tx.execute(_begin_histories(tx.dialect, status), {**pilot_ids, "now": now})
-    return ids
+    return {row.stamp: int(row.id) for row in new}
 
 
 def _new_stamps(count: int) -> Iterator[str]:
@@ -235,7 +228,7 @@ _CLAIMABLE = (
 @cache
 def _make_pilots(dialect: str, status: Status) -> Executable:
     new = rows(dialect, stamp=Text, vo_id=Integer, ce_id=Integer)
-    births = (
+    return (
         insert(pilots)
         .from_select(
             [*_BIRTH, "status", "reserved_at", "updated_at"],
@@ -247,23 +240,6 @@ def _make_pilots(dialect: str, status: Status) -> Executable:
             ),
         )
         .returning(pilots.c.id, pilots.c.stamp)
-    )
-    if dialect != POSTGRESQL:
-        return births
-    made = births.cte("made")
-    begun = _beginnings(made.c.id, status).cte("begun")
-    return select(made.c.id, made.c.stamp).add_cte(begun)
-
-
-@cache
-def _begin_histories(dialect: str, status: Status) -> Executable:
-    return _beginnings(rows(dialect, pilot_id=Integer).c.pilot_id, status)
-
-
-def _beginnings(pilot_id: ColumnElement[int], status: Status) -> Insert:
-    return insert(transitions).from_select(
-        ["pilot_id", "became", "at"],
-        select(pilot_id, literal(status, transitions.c.became.type), _NOW),
     )
 
 

@@ -61,9 +61,19 @@ def rows(dialect: str, **columns: type[TypeEngine[Any]]) -> Subquery:
 
 def encode(names: Sequence[str], data: Iterable[Sequence[Any]]) -> dict[str, str]:
     """Turn tuples into the parameter that `rows` reads. A value of `None` is NULL."""
-    tuples = (zip(names, row, strict=True) for row in data)
-    cells = [{name: _legible(value) for name, value in row if value is not None} for row in tuples]
-    return {"rows": json.dumps(cells, default=_plain)}
+    cells = [
+        {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        for row in data
+    ]
+    written = json.dumps(cells, default=_plain)
+    if any(escape in written for escape in _ILLEGIBLE):
+        legible = [{name: _legible(value) for name, value in row.items()} for row in cells]
+        written = json.dumps(legible, default=_plain)
+    return {"rows": written}
+
+
+_ILLEGIBLE = (r"\u0000", r"\ud")
+"""How JSON begins to write what no text column takes: a NUL, and half of a character."""
 
 
 def keys_of(dialect: str, keys: Iterable[int]) -> str:
@@ -107,10 +117,21 @@ def has_string(tx: Transaction, column: Column[Any], value: str) -> ColumnElemen
     return exists().where(each.c.value == value)
 
 
-def put(tx: Transaction, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Insert a row, or give the one with this primary key these values."""
+def put(
+    tx: Transaction,
+    table: Table,
+    key: Mapping[str, Any],
+    values: Mapping[str, Any],
+    *,
+    where: ColumnElement[bool] | None = None,
+) -> bool:
+    """Insert a row, or give the one with this primary key these values; return whether it has them.
+
+    One that is there and does not match `where` keeps its own.
+    """
     new = _insert(tx.dialect, table).values({**key, **values})
-    tx.execute(new.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+    storing = new.on_conflict_do_update(index_elements=list(key), set_=dict(values), where=where)
+    return tx.execute(storing.returning(*(table.c[name] for name in key))).first() is not None
 
 
 def insert_rows(
@@ -158,4 +179,8 @@ def moment(value: datetime) -> str:
     """Write a moment in UTC without a zone, as both databases read and SQLite compares it."""
     if value.tzinfo is None:
         raise ValueError(f"{value} has no time zone")
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return utc.isoformat(" ", "microseconds").removesuffix(_ZONE)
+
+
+_ZONE = "+00:00"

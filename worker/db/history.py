@@ -1,0 +1,84 @@
+"""The history of pilots: what their own rows say of its beginning, and the transitions after it.
+
+A birth and a claim have nothing to say but their moments, and the pilot has both: so they are not
+written a second time. A claim with words of its own is a transition like any other, and so is
+whatever versions up to 0.1 wrote.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    case,
+    cast,
+    exists,
+    literal,
+    null,
+    select,
+    union_all,
+)
+
+from worker.db.tables import pilots, transitions
+from worker.db.types import KEY
+from worker.domain.pilot import Status
+
+BIRTH, CLAIM = -2, -1
+"""The numbers of the steps that the pilots themselves say: they come before all others."""
+
+STEP = ("id", "pilot_id", "was", "became", "cause", "raw", "reason", "at")
+
+
+def steps(pilot_id: ColumnElement[int] | int | None = None) -> CompoundSelect[Any]:
+    """Select every step of all pilots, or of one; in the order of the ids, they are its history."""
+    written = select(*(transitions.c[name] for name in STEP))
+    if pilot_id is None:
+        return union_all(_birth(), _claim(), written)
+    return union_all(
+        _birth().where(pilots.c.id == pilot_id),
+        _claim().where(pilots.c.id == pilot_id),
+        written.where(transitions.c.pilot_id == pilot_id),
+    )
+
+
+def is_written(to: Any, raw: Any, reason: Any) -> ColumnElement[bool]:
+    """Match the moves that are written down: all, but claims without words."""
+    written: ColumnElement[bool] = (
+        (to != Status.SUBMITTING.value) | raw.is_not(None) | reason.is_not(None)
+    )
+    return written
+
+
+def _birth() -> Select[Any]:
+    # One that was taken in from its CE was never claimed.
+    was_taken_in = pilots.c.claimed_at.is_(None) & (
+        (pilots.c.status == Status.SUBMITTING) | _left(transitions.c.was == Status.SUBMITTING)
+    )
+    became = case((was_taken_in, Status.SUBMITTING.value), else_=Status.RESERVED.value)
+    query = _step(BIRTH, null(), became, pilots.c.reserved_at)
+    return query.where(~_left(transitions.c.was.is_(None)))
+
+
+def _claim() -> Select[Any]:
+    was, became = literal(Status.RESERVED.value), literal(Status.SUBMITTING.value)
+    query = _step(CLAIM, was, became, pilots.c.claimed_at)
+    return query.where(
+        pilots.c.claimed_at.is_not(None), ~_left(transitions.c.was == Status.RESERVED)
+    )
+
+
+def _step(number: int, was: Any, became: Any, at: ColumnElement[Any]) -> Select[Any]:
+    nothing = [null().label(name) for name in ("cause", "raw", "reason")]
+    return select(
+        literal(number, KEY).label("id"),
+        pilots.c.id.label("pilot_id"),
+        cast(was, transitions.c.was.type).label("was"),
+        cast(became, transitions.c.became.type).label("became"),
+        *nothing,
+        at.label("at"),
+    )
+
+
+def _left(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(transitions.c.pilot_id == pilots.c.id, condition).correlate(pilots)
