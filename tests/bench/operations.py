@@ -8,7 +8,7 @@ from tests.bench.floor import Floor
 from tests.bench.ours import Ours
 from tests.bench.sides import Counter
 from tests.bench.world import CE, World
-from worker.domain.pilot import Status
+from worker.domain.pilot import Grant, Status
 
 CYCLE = 200
 """Pilots of each CE that are due in a status cycle."""
@@ -67,7 +67,7 @@ def _submit(rows: int, goal: float) -> Operation:
         name="reserve, claim, record",
         rows=rows,
         goal=goal,
-        ours=lambda sides: lambda: sides.ours.submit(sides.world.grants(rows)),
+        ours=lambda sides: lambda: sides.ours.submit([Grant(vo="vo-1", ce=CE, count=rows)]),
         floor=_insert(rows),
     )
 

@@ -125,9 +125,7 @@ class World:
         self.hand.execute(statement, {"vos": VOS, "ces": self.size.ces - 1, "now": NOW, **values})
 
     def grants(self, pilots: int) -> list[Grant]:
-        """Spread so many pilots over 20 CEs and all VOs, or take one of each."""
-        if pilots == 1:
-            return [Grant(vo="vo-1", ce=CE, count=1)]
+        """Spread so many pilots over 20 CEs and all VOs."""
         pairs = [(vo, ce) for ce in range(1, 21) for vo in range(1, VOS + 1)]
         each, rest = divmod(pilots, len(pairs))
         return [
