@@ -11,6 +11,7 @@ from typing import Any
 
 from billiard import pool
 from celery import Celery, current_task
+from celery.concurrency.asynpool import AsynPool
 from celery.exceptions import Reject
 from celery.signals import celeryd_after_setup, heartbeat_sent, setup_logging, worker_init
 from kombu.exceptions import OperationalError
@@ -21,6 +22,7 @@ from worker import wiring
 from worker.domain.errors import PilotageError
 from worker.domain.texts import one_line
 from worker.messaging.consumer import UNTIL, survive_garbage
+from worker.messaging.pool import watch_living_only
 from worker.services.log_files import LogFile
 from worker.services.operate import call_timeouts
 from worker.services.operate.database import require_current
@@ -52,6 +54,7 @@ _broker = _Broker()
 # put it back, kombu 5.7 asks the connection that is gone, and the worker ends.
 Channel.do_restore = False
 survive_garbage(Channel)
+watch_living_only(AsynPool)
 
 # A process of a pool that ends waits until its parent has taken what it said. A parent that is
 # stopping no longer does, and all of it is in the database: two seconds instead of half a minute.
