@@ -154,7 +154,8 @@ def test_vos_of_one_round_share_a_base_and_nothing_else(uow: UnitOfWork) -> None
         vo = a_vo().create(tx)
         cycle = a_cycle(tx, 3, vo=vo.name)
         other = [replace(one, vo=DEFAULT_VO, at=NOW + SECOND, granted=9) for one in cycle]
-        for one in (cycle, other, later(cycle, 1, granted=1)):
+        # Who began first need not be stored first.
+        for one in (other, cycle, later(cycle, 1, granted=1)):
             decisions.add(tx, one)
     assert stored_rows(uow)["decision_bases"] == 2
     with uow() as tx:

@@ -43,7 +43,7 @@ from worker.db.uow import Transaction
 from worker.domain.decision import Decision
 
 FRESH = timedelta(seconds=30)
-"""A base may be so much older than a cycle: the cycles of one round come within seconds."""
+"""A base is so near to a cycle in time: the cycles of one round come within seconds."""
 
 SPAN = timedelta(hours=1)
 """The ticks of one row are at most so far apart."""
@@ -188,7 +188,7 @@ def _add(
     columns = Columns.of(cells)
     digest, list_digest = columns.digest(), _digest(ce_ids)
     known = tx.execute(
-        _BEFORE, {"digest": list_digest, "vo": vo, "fresh": at - FRESH, "at": at}
+        _BEFORE, {"digest": list_digest, "vo": vo, "begin": at - FRESH, "end": at + FRESH}
     ).first()
     if known is not None and known.last_digest == digest:
         gap = (at - known.until) // timedelta(microseconds=1)
@@ -322,8 +322,7 @@ def _last(dialect: str, *, until: bool) -> Select[Any]:
 
 def _before() -> Select[Any]:
     """Select the list of a cycle, the last row of its VO, and a base that is fresh."""
-    vo, at = bindparam("vo", type_=Integer), bindparam("at", type_=UtcDateTime())
-    fresh = bindparam("fresh", type_=UtcDateTime())
+    vo, end = bindparam("vo", type_=Integer), bindparam("end", type_=UtcDateTime())
     last = (
         select(decisions.c.id)
         .where(decisions.c.list_id == ce_lists.c.id, decisions.c.vo_id == vo)
@@ -335,8 +334,8 @@ def _before() -> Select[Any]:
         select(decision_bases.c.id)
         .where(
             decision_bases.c.list_id == ce_lists.c.id,
-            decision_bases.c.at >= fresh,
-            decision_bases.c.at <= at,
+            # Who began first need not be first here.
+            decision_bases.c.at.between(bindparam("begin", type_=UtcDateTime()), end),
         )
         .order_by(decision_bases.c.at.desc(), decision_bases.c.id.desc())
         .limit(1)
