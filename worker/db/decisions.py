@@ -32,6 +32,7 @@ from sqlalchemy import (
     update,
 )
 
+from worker.db import locks
 from worker.db.compact import Cell, Columns
 from worker.db.engine import POSTGRESQL
 from worker.db.names import key_of
@@ -44,6 +45,9 @@ from worker.domain.decision import Decision
 
 FRESH = timedelta(seconds=30)
 """A base is so near to a cycle in time: the cycles of one round come within seconds."""
+
+STALE = timedelta(minutes=5)
+"""A base that is older is of no use, even to whoever would write one beside another."""
 
 SPAN = timedelta(hours=1)
 """The ticks of one row are at most so far apart."""
@@ -187,16 +191,14 @@ def _add(
     """Store one cycle: as one more tick of the row before, or as a row."""
     columns = Columns.of(cells)
     digest, list_digest = columns.digest(), _digest(ce_ids)
-    known = tx.execute(
-        _BEFORE, {"digest": list_digest, "vo": vo, "begin": at - FRESH, "end": at + FRESH}
-    ).first()
+    known = tx.execute(_BEFORE, {"digest": list_digest, "vo": vo, "end": at + FRESH}).first()
     if known is not None and known.last_digest == digest:
         gap = (at - known.until) // timedelta(microseconds=1)
         if gap > 0 and at - known.at < SPAN:
             tx.execute(_EXTEND, {"row": known.last, "until": at, "gap": f" {gap}"})
             return
     list_id = _new_list(tx, list_digest, ce_ids) if known is None else known.list
-    if known is None or known.base is None:
+    if known is None or _needs_base(tx, known.base_at, at):
         base_id, whole = _new_base(tx, list_id, at, columns)
     else:
         base_id, whole = known.base, known.cells
@@ -214,6 +216,13 @@ def _add(
             "cells": columns.write(_whole(whole)),
         },
     )
+
+
+def _needs_base(tx: Transaction, base_at: datetime | None, at: datetime) -> bool:
+    """Return whether a cycle is to write a base. Where another just does, an old one will do."""
+    if base_at is None or at - base_at > STALE:
+        return True
+    return at - base_at > FRESH and locks.try_lock(tx, "decision base")
 
 
 def _digest(ce_ids: Sequence[int]) -> bytes:
@@ -335,7 +344,7 @@ def _before() -> Select[Any]:
         .where(
             decision_bases.c.list_id == ce_lists.c.id,
             # Who began first need not be first here.
-            decision_bases.c.at.between(bindparam("begin", type_=UtcDateTime()), end),
+            decision_bases.c.at <= end,
         )
         .order_by(decision_bases.c.at.desc(), decision_bases.c.id.desc())
         .limit(1)
@@ -356,6 +365,7 @@ def _before() -> Select[Any]:
             decisions.c.at,
             decisions.c.until,
             decision_bases.c.id.label("base"),
+            decision_bases.c.at.label("base_at"),
             decision_bases.c.cells,
         )
         .select_from(ce_lists)
