@@ -59,8 +59,8 @@ _KEY = type_coerce(decisions.c.id * MOST_PLACES + ce_list_places.c.place, BigInt
 SORTS: Mapping[str, ColumnElement[Any]] = {"at": decisions.c.until}
 
 
-_whole = lru_cache(maxsize=32)(Columns.read)
-"""Reads a base. Those of one round have the same."""
+_whole = lru_cache(maxsize=4)(Columns.read)
+"""Reads a base. The cycles of one round have the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +70,6 @@ class _Row:
     id: int
     vo: str
     at: datetime
-    until: datetime
-    ticks: int
     gaps: str
     cells: bytes
     base: bytes
@@ -280,8 +278,6 @@ _COLUMNS = (
     decisions.c.id,
     vos.c.name.label("vo"),
     decisions.c.at,
-    decisions.c.until,
-    decisions.c.ticks,
     decisions.c.gaps,
     decisions.c.cells,
     decision_bases.c.cells.label("base"),
