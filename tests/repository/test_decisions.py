@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from tests.expectations import broken_by, refused, statements
 from tests.factories import MINUTE, NOW, a_ce, a_decision, a_vo
-from worker.db import ces, decisions, retention, vos
+from worker.db import ces, decisions, locks, retention, vos
 from worker.db.pages import PageRequest
 from worker.db.tables import ce_list_places, ce_lists, decision_bases
 from worker.db.tables import decisions as tables_decisions
@@ -154,13 +154,33 @@ def test_vos_of_one_round_share_a_base_and_nothing_else(uow: UnitOfWork) -> None
         vo = a_vo().create(tx)
         cycle = a_cycle(tx, 3, vo=vo.name)
         other = [replace(one, vo=DEFAULT_VO, at=NOW + SECOND, granted=9) for one in cycle]
-        for one in (cycle, other, later(cycle, 1, granted=1)):
+        # Who began first need not be stored first.
+        for one in (other, cycle, later(cycle, 1, granted=1)):
             decisions.add(tx, one)
     assert stored_rows(uow)["decision_bases"] == 2
     with uow() as tx:
         vos.remove(tx, vo.name)
     with uow() as tx:
         assert decisions.find(tx).items == other
+
+
+def test_where_another_writes_a_base_an_old_one_will_do(
+    uow: UnitOfWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with uow() as tx:
+        cycle = a_cycle(tx, 3)
+        decisions.add(tx, cycle)
+    monkeypatch.setattr(locks, "try_lock", lambda tx, name: name != "decision base")
+    bases = []
+    for minute in (1, 2, 9):
+        with uow() as tx:
+            decisions.add(tx, later(cycle, minute, granted=minute))
+        bases.append(stored_rows(uow)["decision_bases"])
+    with uow() as tx:
+        stored = decisions.between(tx, NOW, NOW + 9 * MINUTE)
+
+    assert bases == [1, 1, 2]
+    assert stored == [*cycle, *later(cycle, 1, granted=1), *later(cycle, 2, granted=2)]
 
 
 def test_a_ce_that_is_removed_takes_what_was_decided_about_it_and_no_more(

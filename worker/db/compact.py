@@ -14,6 +14,7 @@ import zlib
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from itertools import chain, islice
 from math import copysign
@@ -61,16 +62,46 @@ class Column:
     present: bytes = b""
     """Which CEs have a value, if not all have."""
 
+    def number(self, place: int) -> int:
+        """Return the number of one CE."""
+        return self.numbers[place]
+
     def value(self, place: int) -> Any:
         """Return the value of one CE, or `ABSENT`."""
         if self.kind == _ONE:
             return self.words[0]
         if self.present and not self.present[place]:
             return ABSENT
-        number = self.numbers[place]
+        number = self.number(place)
         if self.kind == _WORDS:
             return self.words[number]
         return number / MICRO if self.kind == _MICRO else number
+
+
+class _Packed(Column):
+    """A column that was read. One number of it is found without unpacking all."""
+
+    def __init__(self, path: Path, kind: int, words: list[Any], packed: bytes, width: int) -> None:
+        self.path = path
+        self.kind = kind
+        self.words = words
+        self.present = b""
+        self.before: Column | None = None
+        self._packed = packed
+        self._width = width
+
+    @cached_property
+    def numbers(self) -> list[int]:  # type: ignore[override]
+        """All numbers."""
+        numbers = _unpack(self._packed, self._width)
+        return numbers if self.before is None else list(map(add, numbers, self.before.numbers))
+
+    def number(self, place: int) -> int:
+        """Return the number of one CE."""
+        places = len(self._packed) // self._width
+        plain = int.from_bytes(self._packed[place::places], "little")
+        number = _signed(plain)
+        return number if self.before is None else number + self.before.number(place)
 
 
 class Columns:
@@ -130,22 +161,23 @@ class Columns:
         raw = zlib.decompressobj(zdict=_hint(base)).decompress(cells)
         begin = _HEAD + int.from_bytes(raw[:_HEAD])
         _, places, outlines = json.loads(raw[_HEAD:begin])
-        columns = []
+        columns: list[Column] = []
         for outline in outlines:
             path, kind, words, is_partial, against, *width = outline
-            column = Column(tuple(path), kind, words)
-            before = base.columns[column.path] if base is not None and against else None
+            before = base.columns[tuple(path)] if base is not None and against else None
             if before is not None and against == _SAME:
                 columns.append(before)
                 continue
-            if width:
-                if is_partial:
-                    column.present, begin = raw[begin : begin + places], begin + places
-                end = begin + places * width[0]
-                column.numbers, begin = _unpack(raw[begin:end], width[0]), end
+            if not width:
+                columns.append(Column(tuple(path), kind, words))
+                continue
+            present = raw[begin : begin + places] if is_partial else b""
+            begin += len(present)
+            end = begin + places * width[0]
+            column = _Packed(tuple(path), kind, words, raw[begin:end], width[0])
+            column.present, begin = present, end
             if before is not None:
-                column.words = [*before.words, *words]
-                column.numbers = list(map(add, column.numbers, before.numbers))
+                column.before, column.words = before, [*before.words, *words]
             columns.append(column)
         return cls(columns, places)
 
@@ -243,7 +275,7 @@ def _outline(column: Column) -> list[Any]:
 def _against(column: Column, base: Column | None) -> tuple[list[Any], list[int]]:
     """Return the outline and the numbers of a column, against that of the base if it is shorter."""
     outline = _outline(column)
-    if column == base and column.numbers:
+    if base is not None and column.numbers and _all_of(column) == _all_of(base):
         return [column.path, column.kind, [], 0, _SAME], []
     if base is None or base.kind != column.kind or column.kind == _ONE:
         return outline, column.numbers
@@ -258,6 +290,10 @@ def _against(column: Column, base: Column | None) -> tuple[list[Any], list[int]]
         outline[4] = _CHANGES
         return outline, changes
     return outline, numbers
+
+
+def _all_of(column: Column) -> tuple[Any, ...]:
+    return column.kind, column.words, column.numbers, column.present
 
 
 def _bits(numbers: list[int]) -> int:
@@ -283,7 +319,11 @@ def _unpack(packed: bytes, width: int) -> list[int]:
     whole = array("Q", bytes(raw))
     if _IS_BIG:
         whole.byteswap()
-    return [number >> 1 if not number & 1 else -(number >> 1) - 1 for number in whole]
+    return [_signed(number) for number in whole]
+
+
+def _signed(plain: int) -> int:
+    return -(plain >> 1) - 1 if plain & 1 else plain >> 1
 
 
 _IS_BIG = array("Q", [1]).tobytes()[0] == 0

@@ -32,6 +32,7 @@ from sqlalchemy import (
     update,
 )
 
+from worker.db import locks
 from worker.db.compact import Cell, Columns
 from worker.db.engine import POSTGRESQL
 from worker.db.names import key_of
@@ -43,7 +44,10 @@ from worker.db.uow import Transaction
 from worker.domain.decision import Decision
 
 FRESH = timedelta(seconds=30)
-"""A base may be so much older than a cycle: the cycles of one round come within seconds."""
+"""A base is so near to a cycle in time: the cycles of one round come within seconds."""
+
+STALE = timedelta(minutes=5)
+"""A base that is older is of no use, even to whoever would write one beside another."""
 
 SPAN = timedelta(hours=1)
 """The ticks of one row are at most so far apart."""
@@ -55,8 +59,8 @@ _KEY = type_coerce(decisions.c.id * MOST_PLACES + ce_list_places.c.place, BigInt
 SORTS: Mapping[str, ColumnElement[Any]] = {"at": decisions.c.until}
 
 
-_whole = lru_cache(maxsize=32)(Columns.read)
-"""Reads a base. Those of one round have the same."""
+_whole = lru_cache(maxsize=4)(Columns.read)
+"""Reads a base. The cycles of one round have the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +70,6 @@ class _Row:
     id: int
     vo: str
     at: datetime
-    until: datetime
-    ticks: int
     gaps: str
     cells: bytes
     base: bytes
@@ -187,16 +189,14 @@ def _add(
     """Store one cycle: as one more tick of the row before, or as a row."""
     columns = Columns.of(cells)
     digest, list_digest = columns.digest(), _digest(ce_ids)
-    known = tx.execute(
-        _BEFORE, {"digest": list_digest, "vo": vo, "fresh": at - FRESH, "at": at}
-    ).first()
+    known = tx.execute(_BEFORE, {"digest": list_digest, "vo": vo, "end": at + FRESH}).first()
     if known is not None and known.last_digest == digest:
         gap = (at - known.until) // timedelta(microseconds=1)
         if gap > 0 and at - known.at < SPAN:
             tx.execute(_EXTEND, {"row": known.last, "until": at, "gap": f" {gap}"})
             return
     list_id = _new_list(tx, list_digest, ce_ids) if known is None else known.list
-    if known is None or known.base is None:
+    if known is None or _needs_base(tx, known.base_at, at):
         base_id, whole = _new_base(tx, list_id, at, columns)
     else:
         base_id, whole = known.base, known.cells
@@ -214,6 +214,13 @@ def _add(
             "cells": columns.write(_whole(whole)),
         },
     )
+
+
+def _needs_base(tx: Transaction, base_at: datetime | None, at: datetime) -> bool:
+    """Return whether a cycle is to write a base. Where another just does, an old one will do."""
+    if base_at is None or at - base_at > STALE:
+        return True
+    return at - base_at > FRESH and locks.try_lock(tx, "decision base")
 
 
 def _digest(ce_ids: Sequence[int]) -> bytes:
@@ -271,8 +278,6 @@ _COLUMNS = (
     decisions.c.id,
     vos.c.name.label("vo"),
     decisions.c.at,
-    decisions.c.until,
-    decisions.c.ticks,
     decisions.c.gaps,
     decisions.c.cells,
     decision_bases.c.cells.label("base"),
@@ -322,8 +327,7 @@ def _last(dialect: str, *, until: bool) -> Select[Any]:
 
 def _before() -> Select[Any]:
     """Select the list of a cycle, the last row of its VO, and a base that is fresh."""
-    vo, at = bindparam("vo", type_=Integer), bindparam("at", type_=UtcDateTime())
-    fresh = bindparam("fresh", type_=UtcDateTime())
+    vo, end = bindparam("vo", type_=Integer), bindparam("end", type_=UtcDateTime())
     last = (
         select(decisions.c.id)
         .where(decisions.c.list_id == ce_lists.c.id, decisions.c.vo_id == vo)
@@ -335,8 +339,8 @@ def _before() -> Select[Any]:
         select(decision_bases.c.id)
         .where(
             decision_bases.c.list_id == ce_lists.c.id,
-            decision_bases.c.at >= fresh,
-            decision_bases.c.at <= at,
+            # Who began first need not be first here.
+            decision_bases.c.at <= end,
         )
         .order_by(decision_bases.c.at.desc(), decision_bases.c.id.desc())
         .limit(1)
@@ -357,6 +361,7 @@ def _before() -> Select[Any]:
             decisions.c.at,
             decisions.c.until,
             decision_bases.c.id.label("base"),
+            decision_bases.c.at.label("base_at"),
             decision_bases.c.cells,
         )
         .select_from(ce_lists)

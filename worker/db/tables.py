@@ -410,7 +410,7 @@ decisions = Table(
     Column("at", UtcDateTime(), nullable=False),
     Column("until", UtcDateTime(), nullable=False),
     Column("ticks", Integer, nullable=False),
-    Column("gaps", Text, nullable=False, server_default=""),
+    Column("gaps", Text, nullable=False, server_default=text("''")),
     Column("granted", Integer, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("cells", LargeBinary, nullable=False),

@@ -16,10 +16,10 @@ class Pool(Protocol):
 
 def watch_living_only(pool: type[Pool]) -> None:
     """Have a pool watch no process whose end it has noticed; its timers replace that one."""
-    watch = pool._track_child_process
+    watch = pool._track_child_process  # noqa: SLF001 - there is no other place to say it
 
     def watch_if_alive(self: Pool, process: Any, hub: Any) -> None:
         if getattr(process, "_sentinel_poll", True) is not None:
             watch(self, process, hub)
 
-    pool._track_child_process = watch_if_alive
+    pool._track_child_process = watch_if_alive  # noqa: SLF001

@@ -256,7 +256,8 @@ def _reason_of_probes(line: Line, need: Need) -> str:
 
 def _doubt(chances: Chances) -> str:
     """Return the chances, unless every pilot is expected to end well."""
-    return f"; {chances_in_words(chances)}" if f"{chances.all:.2f}" != "1.00" else ""
+    words = chances_in_words(chances)
+    return "" if words.endswith("= 1.00") else f"; {words}"
 
 
 def chances_in_words(chances: Chances) -> str:

@@ -93,7 +93,7 @@ def upgrade() -> None:
         *(sa.Column(name, KEY, nullable=False) for name in ("vo_id", "list_id", "base_id")),
         *(sa.Column(name, MOMENT, nullable=False) for name in ("at", "until")),
         sa.Column("ticks", sa.Integer(), nullable=False),
-        sa.Column("gaps", sa.Text(), server_default="", nullable=False),
+        sa.Column("gaps", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("granted", sa.Integer(), nullable=False),
         *(sa.Column(name, sa.LargeBinary(), nullable=False) for name in ("digest", "cells")),
         sa.CheckConstraint("granted >= 0", name=op.f("ck_decisions_granted")),
