@@ -16,6 +16,7 @@ import tomllib
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import text
@@ -34,6 +35,8 @@ REFUSAL = b"pilotage db"
 GRACE = 30.0
 """Seconds until a supervisor kills who was told to stop. One of the version before may hang then:
 its pool writes the long errors of its tasks, and it reads them no more."""
+STILL = 60.0
+"""Seconds without a task after which one of the version before is taken to hang."""
 BESIDE = 10.0
 """Seconds that both versions are there after the migration."""
 HONEST = "no lies"
@@ -107,6 +110,7 @@ def upgrade(world: World) -> Upgraded:
     for member in first:
         _replace(world, member)
     _see(world, lambda: all(_refused(world, member) for member in first), "a refusal of each")
+    _revive(world, others)
     _works(world, others)
     said = _migrate(world)
     _works(world, first)
@@ -155,6 +159,23 @@ def _migrate(world: World) -> list[str]:
 def _ends_well(world: World, done: "subprocess.Popen[bytes]") -> bool:
     _see(world, lambda: done.poll() is not None, "the end of the migration")
     return done.returncode == 0
+
+
+def _revive(world: World, members: Sequence[Member]) -> None:
+    """Kill those of the version before that stand still since a storm; they are started again.
+
+    A worker of theirs that lost its broker while a process of its pool ended hangs for ever.
+    """
+    for member in members:
+        if member.is_worker and not world.live(STILL, partial(_did_something, world, member)):
+            member.struck = True
+            if (process := member.process) is not None and process.poll() is None:
+                for pid in [process.pid, *children_of([process.pid])]:
+                    send(pid, signal.SIGKILL)
+
+
+def _did_something(world: World, member: Member) -> bool:
+    return world.pulse.last.get(f"did:{member.name}", 0) > time.monotonic() - STILL
 
 
 def _works(world: World, members: Sequence[Member]) -> None:
