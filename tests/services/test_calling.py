@@ -272,6 +272,7 @@ def test_each_call_is_counted_with_how_it_went(world: World) -> None:
     ce = with_work(world)
 
     check_pilots.check_pilots(world.runtime(), ce.name)
+    world.wait(60)
     check_pilots.check_pilots(world.with_driver(Broken(Unavailable("no route"))), ce.name)
     world.wait(60)
     check_pilots.check_pilots(world.with_driver(Broken(Unreadable("???"))), ce.name)
@@ -281,4 +282,5 @@ def test_each_call_is_counted_with_how_it_went(world: World) -> None:
         (CallKind.POLL, CallOutcome.ANSWERED, 1),
         (CallKind.POLL, CallOutcome.UNAVAILABLE, 1),
         (CallKind.POLL, CallOutcome.UNREADABLE, 1),
+        (CallKind.SUBMIT, CallOutcome.ANSWERED, 1),
     ]
