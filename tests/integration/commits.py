@@ -19,7 +19,8 @@ SELECT pg_xact_commit_timestamp(c.xmin) AS committed, ce.name AS ce, vo.name AS 
 _WATCH = """
 DROP SCHEMA IF EXISTS watched CASCADE;
 CREATE SCHEMA watched;
-CREATE TABLE watched.commits (id bigserial, pilot_id bigint, was text, became text);
+CREATE TABLE watched.commits (
+  id bigint GENERATED ALWAYS AS IDENTITY, pilot_id bigint, was text, became text);
 CREATE FUNCTION watched.note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
   IF TG_OP = 'INSERT' THEN
     INSERT INTO watched.commits (pilot_id, became) VALUES (NEW.id, NEW.status);
