@@ -16,7 +16,7 @@ from tests.bench.measure import Compared, compare
 from tests.bench.operations import OPERATIONS, sides_in
 from tests.bench.report import Results
 from tests.bench.server import server
-from tests.bench.whole import Figure, disk_of_a_pilot, wal_of_a_life
+from tests.bench.whole import Figure, disk_of_a_pilot, wal_of_a_check, wal_of_a_life
 from tests.bench.world import Size, World, made
 
 STORED = Path(__file__).parent / "stored.json"
@@ -93,7 +93,7 @@ def _repetitions(rows: int, *, quick: bool) -> int:
 def _figures(world: World) -> list[Figure]:
     disk = disk_of_a_pilot(world)
     with sides_in(world) as sides:
-        return [wal_of_a_life(sides), disk]
+        return [wal_of_a_life(sides), wal_of_a_check(sides), disk]
 
 
 def _grow(base: URL, by: str, sizes: Sequence[Size], *, quick: bool) -> list[Grown]:

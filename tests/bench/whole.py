@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tests.bench.operations import Sides
 from tests.bench.world import World
+from worker.domain.pilot import Status
 
 LIVES = 1_000
 
@@ -38,6 +39,20 @@ def wal_of_a_life(sides: Sides) -> Figure:
     sides.world.clear()
     return Figure(
         name="write-ahead log of a pilot's life", value=written / LIVES, unit="bytes", goal=3_500
+    )
+
+
+def wal_of_a_check(sides: Sides) -> Figure:
+    """Measure the log of a check that changes no status, as most of them do."""
+    ids = sides.world.stage(Status.SUBMITTED, LIVES)
+    sides.world.hand.execute("CHECKPOINT")
+    sides.ours.checked(ids)
+    begin = _position(sides)
+    sides.ours.checked(ids)
+    written = _position(sides) - begin
+    sides.world.clear()
+    return Figure(
+        name="write-ahead log of a check", value=written / LIVES, unit="bytes", goal=1_000
     )
 
 
