@@ -94,3 +94,15 @@ def test_equal_cycles_have_one_digest_and_cost_next_to_nothing() -> None:
     assert first.digest() == again.digest()
     assert len(again.write(Columns.read(whole))) < 500
     assert len(whole) < 500 * 20
+
+
+def test_numbers_that_a_reason_finds_in_its_trace_are_written_against_a_base_that_has_others() -> (
+    None
+):
+    others = [Cell(0, "waits 7", {"free": 1}), Cell(0, "worth 7.25", {"free": 2})]
+    cells = [Cell(0, "free 3", {"free": 3}), Cell(0, "free 4", {"free": 4})]
+    base = Columns.read(Columns.of(others).write())
+
+    written = Columns.read(Columns.of(cells).write(base), base)
+
+    assert [written.cell(place) for place in range(2)] == cells

@@ -25,7 +25,7 @@ from worker.db import sentences
 
 Path = tuple[str | int, ...]
 MICRO = 1_000_000
-MOST = 2**62
+MOST = 2**61  # twice the difference of two must fit into 64 bits
 ABSENT = object()
 """What a trace has not."""
 
@@ -119,7 +119,9 @@ class Columns:
         templates, literals = sentences.parse([cell.reason for cell in cells], values, ABSENT)
         values[TEMPLATE] = templates
         for place, literal in enumerate(literals):
-            values[*TEMPLATE, place] = literal
+            # One that nobody has is no column: its numbers would be those of no word.
+            if any(value is not ABSENT for value in literal):
+                values[*TEMPLATE, place] = literal
         return cls([_column(path, column) for path, column in values.items()], len(cells))
 
     def cell(self, place: int) -> Cell:
