@@ -106,3 +106,9 @@ def test_numbers_that_a_reason_finds_in_its_trace_are_written_against_a_base_tha
     written = Columns.read(Columns.of(cells).write(base), base)
 
     assert [written.cell(place) for place in range(2)] == cells
+
+
+def test_a_reason_that_holds_a_mark_is_no_template() -> None:
+    cells = [Cell(0, "0.05", {}), Cell(0, "\1", {}), Cell(0, "7", {}), Cell(0, "\0", {})]
+
+    assert read_back(cells) == cells

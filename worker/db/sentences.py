@@ -23,15 +23,15 @@ def parse(
 ) -> tuple[list[Any], list[list[Any]]]:
     """Return a template for each text, and the numbers that it does not find elsewhere."""
     split = [_split(text) for text in texts]
-    alike: dict[str, list[int]] = {}
-    for row, (template, _) in enumerate(split):
-        alike.setdefault(template, []).append(row)
+    # A text that holds a mark of its own is no template, though it may look like one.
+    alike: dict[tuple[str, int], list[int]] = {}
+    for row, (template, numbers) in enumerate(split):
+        alike.setdefault((template, len(numbers)), []).append(row)
     literals: list[list[Any]] = [
         [absent] * len(texts) for _ in range(max(len(numbers) for _, numbers in split))
     ]
     templates: list[Any] = [None] * len(texts)
-    for template, members in alike.items():
-        number_of = len(split[members[0]][1])
+    for (template, number_of), members in alike.items():
         paths = [_path(place, members, split, values) for place in range(number_of)]
         known: dict[tuple[Path | None, ...], list[Any]] = {}
         for row in members:
