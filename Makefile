@@ -8,7 +8,7 @@ DIR ?= /tmp/pilotage-testbeds
 REPORTS := build/reports
 # What PILOTAGE_TEST_LONG=1 makes longer.
 LONG := tests/crash tests/stateful tests/simulation tests/backends/test_conformance_arc.py \
-  tests/backends/test_foreign_text.py tests/unit/test_foreign_files.py
+  tests/backends/test_foreign_text.py tests/unit/test_foreign_files.py tests/services/test_floods.py
 QUICK := not processes and not harness and not testbed
 stage = $(BIN)/pytest -n $(or $(3),2) --dist worksteal -m "$(2)" --durations 15 --junit-xml $(REPORTS)/$(1).xml $(ARGS)
 # The test database is another one than yours, and has an environment file of its own.

@@ -296,13 +296,13 @@ def test_lines_for_a_pipe_begin_with_what_is_new_and_are_in_order(
 
     with filled.uow() as tx:
         earlier = datetime.now(UTC) - timedelta(minutes=5)
-        made = a_pilot().at(earlier).submitted().create(tx)
+        made = a_pilot().at(earlier).running().create(tx)
     for _ in range(2):
         lines.show(overview(wiring.runtime()))
     output = capsys.readouterr().out.splitlines()
 
     moves = [line for line in output if f"pilot {made.id} " in line]
-    assert [line.split("→ ")[1] for line in moves] == ["reserved", "submitting", "submitted"]
+    assert [line.split("→ ")[1] for line in moves] == ["submitted", "running"]
     stamps = [line.split()[0] for line in output]
     assert stamps == sorted(stamps)
     assert stamps[0] >= f"{begin.at:%H:%M:%S}Z"

@@ -1,5 +1,6 @@
 """A pool of Celery watches no process whose end it has noticed."""
 
+import inspect
 import os
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from worker.messaging.pool import watch_living_only
 class Plain:
     """The pool as Celery makes it: its way of watching, and nothing else."""
 
-    _track_child_process = AsynPool.__dict__["_track_child_process"]
+    _track_child_process = inspect.unwrap(AsynPool.__dict__["_track_child_process"])
     _event_process_exit = AsynPool.__dict__["_event_process_exit"]
 
 

@@ -51,7 +51,7 @@ class Cell:
 
 
 @dataclass
-class Column:
+class TraceColumn:
     """The values of all CEs in one place of their traces."""
 
     path: Path
@@ -78,7 +78,7 @@ class Column:
         return number / MICRO if self.kind == _MICRO else number
 
 
-class _Packed(Column):
+class _Packed(TraceColumn):
     """A column that was read. One number of it is found without unpacking all."""
 
     def __init__(self, path: Path, kind: int, words: list[Any], packed: bytes, width: int) -> None:
@@ -86,7 +86,7 @@ class _Packed(Column):
         self.kind = kind
         self.words = words
         self.present = b""
-        self.before: Column | None = None
+        self.before: TraceColumn | None = None
         self._packed = packed
         self._width = width
 
@@ -107,7 +107,7 @@ class _Packed(Column):
 class Columns:
     """All columns of a tick of one VO."""
 
-    def __init__(self, columns: Sequence[Column], places: int) -> None:
+    def __init__(self, columns: Sequence[TraceColumn], places: int) -> None:
         self.places = places
         self.columns = {column.path: column for column in columns}
 
@@ -163,7 +163,7 @@ class Columns:
         raw = zlib.decompressobj(zdict=_hint(base)).decompress(cells)
         begin = _HEAD + int.from_bytes(raw[:_HEAD])
         _, places, outlines = json.loads(raw[_HEAD:begin])
-        columns: list[Column] = []
+        columns: list[TraceColumn] = []
         for outline in outlines:
             path, kind, words, is_partial, against, *width = outline
             before = base.columns[tuple(path)] if base is not None and against else None
@@ -171,7 +171,7 @@ class Columns:
                 columns.append(before)
                 continue
             if not width:
-                columns.append(Column(tuple(path), kind, words))
+                columns.append(TraceColumn(tuple(path), kind, words))
                 continue
             present = raw[begin : begin + places] if is_partial else b""
             begin += len(present)
@@ -216,11 +216,11 @@ def _places(values: Sequence[Any]) -> int:
     return len(values[0]) if is_alike else 0
 
 
-def _column(path: Path, values: Sequence[Any]) -> Column:
+def _column(path: Path, values: Sequence[Any]) -> TraceColumn:
     """Find the shortest way to write some values."""
     first = values[0]
     if first is not ABSENT and all(value is first for value in islice(values, 1, None)):
-        return Column(path, _ONE, [first])
+        return TraceColumn(path, _ONE, [first])
     kinds = set(map(type, values))
     present = b""
     if object in kinds:
@@ -244,14 +244,14 @@ def _column(path: Path, values: Sequence[Any]) -> Column:
     ]
     known = [json.loads(word) for word in words]
     if len(known) == 1 and not present:
-        return Column(path, _ONE, known)
-    return Column(path, _WORDS, known, numbers, present)
+        return TraceColumn(path, _ONE, known)
+    return TraceColumn(path, _WORDS, known, numbers, present)
 
 
-def _numbers(path: Path, kind: int, numbers: list[int], present: bytes) -> Column:
+def _numbers(path: Path, kind: int, numbers: list[int], present: bytes) -> TraceColumn:
     if not present and numbers.count(numbers[0]) == len(numbers):
-        return Column(path, _ONE, [numbers[0] / MICRO if kind == _MICRO else numbers[0]])
-    return Column(path, kind, [], numbers, present)
+        return TraceColumn(path, _ONE, [numbers[0] / MICRO if kind == _MICRO else numbers[0]])
+    return TraceColumn(path, kind, [], numbers, present)
 
 
 def _micros(values: Sequence[Any]) -> list[int]:
@@ -269,12 +269,12 @@ def _micros(values: Sequence[Any]) -> list[int]:
     return numbers
 
 
-def _outline(column: Column) -> list[Any]:
+def _outline(column: TraceColumn) -> list[Any]:
     """Return what the head says of a column."""
     return [column.path, column.kind, column.words, int(bool(column.present)), 0]
 
 
-def _against(column: Column, base: Column | None) -> tuple[list[Any], list[int]]:
+def _against(column: TraceColumn, base: TraceColumn | None) -> tuple[list[Any], list[int]]:
     """Return the outline and the numbers of a column, against that of the base if it is shorter."""
     outline = _outline(column)
     if base is not None and column.numbers and _all_of(column) == _all_of(base):
@@ -294,7 +294,7 @@ def _against(column: Column, base: Column | None) -> tuple[list[Any], list[int]]
     return outline, numbers
 
 
-def _all_of(column: Column) -> tuple[Any, ...]:
+def _all_of(column: TraceColumn) -> tuple[Any, ...]:
     return column.kind, column.words, column.numbers, column.present
 
 

@@ -5,6 +5,7 @@ watch one whose end it has noticed already, too, which has no descriptor any lon
 error, and the whole worker stops its work and hangs.
 """
 
+from functools import wraps
 from typing import Any, Protocol
 
 
@@ -18,6 +19,7 @@ def watch_living_only(pool: type[Pool]) -> None:
     """Have a pool watch no process whose end it has noticed; its timers replace that one."""
     watch = pool._track_child_process  # noqa: SLF001 - there is no other place to say it
 
+    @wraps(watch)
     def watch_if_alive(self: Pool, process: Any, hub: Any) -> None:
         if getattr(process, "_sentinel_poll", True) is not None:
             watch(self, process, hub)
