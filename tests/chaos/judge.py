@@ -77,7 +77,7 @@ def another_tale(pilot: Line, job: Line | None) -> str | None:
     if status == "lost":
         return "ran"
     if job["broke"]:
-        return None  # its pilot ended its own keeper, and lied: any end will do
+        return None  # its keeper was ended, and it lied: any end will do
     if status == "done":
         return None if job["code"] == 0 else f"ended with {job['code']}"
     if status == "failed" and code is not None and 0 < code < 128:

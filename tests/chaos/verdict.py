@@ -37,7 +37,7 @@ class Job(NamedTuple):
     lie: str | None = None
     """What its pilot lied."""
     broke: bool = False
-    """Whether its pilot ended its own keeper, so that its lie is all that anybody has."""
+    """Whether its pilot, which lied, or the tormentor ended its keeper: its lie is all there is."""
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -30,6 +31,8 @@ class LocalSite:
 
     def __init__(self, folder: Path, home: Path, database: Database) -> None:
         self._folder, self._log, self._place = folder, Log(folder), home / "local"
+        self._orphans: set[str] = set()
+        """The stamps of the pilots whose keepers were killed."""
 
     def build(self, database: Database) -> None:
         """Make CEs whose pilots live for a second or two; some fail of themselves."""
@@ -54,7 +57,11 @@ class LocalSite:
     def jobs(self) -> list[Job]:
         """Read what the pilots wrote, and which folders there are without any word of theirs."""
         alive = {stamp for stamp in map(_stamp, self._processes().values()) if stamp}
-        ran = self._log.jobs(lambda stamp: stamp not in alive)
+        ran = [
+            # All that anybody has of an orphan is its own word.
+            replace(job, broke=True) if job.lie and job.stamp in self._orphans else job
+            for job in self._log.jobs(lambda stamp: stamp not in alive)
+        ]
         taken = {path.name for path in self._place.glob("*/*") if len(path.name) == STAMP_LENGTH}
         silent = taken - {job.stamp for job in ran}
         return [*ran, *(Job(stamp, started=False) for stamp in silent)]
@@ -89,7 +96,10 @@ class LocalSite:
         for _ in range(number):
             victim = pick(dice, found)
             if victim is not None and send(victim, signal.SIGKILL):
-                ended = stages([f"ended:{found.pop(victim)}"])
+                stamp = found.pop(victim)
+                if not work:
+                    self._orphans.add(stamp)
+                ended = stages([f"ended:{stamp}"])
                 wounds.append(Wound(kind, "", time.monotonic(), ended))
         return wounds or None
 
