@@ -3,7 +3,6 @@
 import signal
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -59,7 +58,7 @@ class LocalSite:
         alive = {stamp for stamp in map(_stamp, self._processes().values()) if stamp}
         ran = [
             # All that anybody has of an orphan is its own word.
-            replace(job, broke=True) if job.lie and job.stamp in self._orphans else job
+            job._replace(broke=True) if job.lie and job.stamp in self._orphans else job
             for job in self._log.jobs(lambda stamp: stamp not in alive)
         ]
         taken = {path.name for path in self._place.glob("*/*") if len(path.name) == STAMP_LENGTH}
