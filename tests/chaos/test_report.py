@@ -14,7 +14,7 @@ from tests.chaos.judge import read
 from tests.chaos.report import as_page, as_text
 
 ROOT = Path(__file__).parents[2]
-KINDS = ("sim", "slurm", "htcondor", "arc")
+KINDS = ("local", "sim", "slurm", "htcondor", "arc")
 
 
 def report(ce: str) -> Any:
