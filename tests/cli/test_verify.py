@@ -25,9 +25,9 @@ def rewrite(table: str, old: str, new: str) -> list[str]:
 
 CHANGES = {
     "a dropped index": (
-        ["DROP INDEX ix_pilots_unsent"],
-        ["DROP INDEX ix_pilots_unsent"],
-        "index pilots.ix_pilots_unsent: missing",
+        ["DROP INDEX ix_pilots_not_accepted"],
+        ["DROP INDEX ix_pilots_not_accepted"],
+        "index pilots.ix_pilots_not_accepted: missing",
     ),
     "a column added by hand": (
         ["ALTER TABLE ces ADD COLUMN colour TEXT"],

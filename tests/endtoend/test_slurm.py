@@ -38,7 +38,7 @@ case $((0x${PILOTAGE_STAMP#????????????????????????} % 20)) in
 esac
 """
 KILLED, CANCELLED, GREEDY, BAD = {0}, {1}, {2}, {3, 4}
-UNSENT = (Status.RESERVED, Status.SUBMITTING)
+NOT_ACCEPTED = (Status.RESERVED, Status.SUBMITTING)
 AGAIN = 60.0
 """Seconds after which a fate befalls a pilot again: on a busy machine Slurm may lose a signal."""
 TIMED_OUT = 20
@@ -89,7 +89,7 @@ class Site:
 
     def are_sent(self) -> bool:
         """Tell whether the CE has taken all that were reserved."""
-        return not any(pilot.status in UNSENT for pilot in self.pilots())
+        return not any(pilot.status in NOT_ACCEPTED for pilot in self.pilots())
 
     def pilots(self) -> list[Pilot]:
         with self.database.uow() as tx:

@@ -161,7 +161,7 @@ def remove_others(tx: Transaction, ce: str, active: list[Pilot]) -> object:
 QUESTIONS: list[tuple[Question, str | None]] = [
     (free_slots, None),
     (reserve, "pk_pilot_counts"),
-    (claim, "ix_pilots_unsent"),
+    (claim, "ix_pilots_not_accepted"),
     (due, "ix_pilots_occupying"),
     (waiting, "ix_pilots_occupying"),
     (move, "pk_pilots"),
@@ -317,8 +317,13 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
             failures.failures(tx, NOW, list(failures.By), 10)
 
     indexes = [
-        *("ix_pilots_unsent", "ix_pilots_unsent", "ix_pilots_occupying", "ix_pilots_occupying"),
-        *("ix_pilots_unsent", "ix_pilots_occupying"),
+        *(
+            "ix_pilots_not_accepted",
+            "ix_pilots_not_accepted",
+            "ix_pilots_occupying",
+            "ix_pilots_occupying",
+        ),
+        *("ix_pilots_not_accepted", "ix_pilots_occupying"),
         *("sqlite_autoindex_vos_1", "ix_pilots_occupying"),
         *("ix_pilots_handle", "sqlite_autoindex_pilots_1"),
         *("ix_pilots_handle", "ix_pilots_node_id", "ix_pilots_occupying", "ix_pilots_ended_at"),

@@ -284,3 +284,13 @@ def test_each_call_is_counted_with_how_it_went(world: World) -> None:
         (CallKind.POLL, CallOutcome.UNREADABLE, 1),
         (CallKind.SUBMIT, CallOutcome.ANSWERED, 1),
     ]
+
+
+def test_a_call_that_is_interrupted_is_not_counted(world: World) -> None:
+    ce = with_work(world)
+
+    with pytest.raises(KeyboardInterrupt):
+        check_pilots.check_pilots(world.with_driver(Broken(KeyboardInterrupt())), ce.name)
+
+    lines = calls_of(world.database, ce.name, world.now() - timedelta(hours=1))
+    assert CallKind.POLL not in {line.kind for line in lines}

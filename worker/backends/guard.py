@@ -96,7 +96,7 @@ class Guard:
 
     def hello(self) -> str:
         """Reach the CE, change nothing, and say in a line who answered."""
-        with self._calling(CallKind.HELLO):
+        with _guarded("hello"):
             return " ".join(without_secrets(self._driver.hello()).split())[:200]
 
     def _ask(
@@ -121,16 +121,18 @@ class Guard:
 
     @contextmanager
     def _calling(self, kind: CallKind) -> Iterator[None]:
-        """Make one call, and note how it went and how long it took."""
-        began, outcome = monotonic(), CallOutcome.ANSWERED
+        """Make one call, and note how it went and how long it took.
+
+        One that is interrupted went in no way.
+        """
+        began = monotonic()
         try:
             with _guarded(str(kind)):
                 yield
         except BackendError as error:
-            outcome = outcome_of(error)
+            self.calls.append(Call(kind, outcome_of(error), monotonic() - began))
             raise
-        finally:
-            self.calls.append(Call(kind, outcome, monotonic() - began))
+        self.calls.append(Call(kind, CallOutcome.ANSWERED, monotonic() - began))
 
     def _bounded(self) -> Callable[[Observed], Observed]:
         return partial(bounds.observed, now=self._now())

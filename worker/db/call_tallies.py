@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Executable, Float, Integer, Text, bindparam, delete, func, select, true
+from sqlalchemy import Executable, Float, Integer, Text, bindparam, select, true
 
 from worker.db.names import key_of
 from worker.db.rows import adding, encode, insert_rows, insert_selected, rows
 from worker.db.tables import call_tallies, ces
+from worker.db.tallies import take_past
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.call_tally import Call, CallTally, bucket_of
@@ -63,25 +64,7 @@ def coarsen(tx: Transaction, grain: Grain, into: Grain, before: datetime, limit:
 
 _OF_A_KEY = ("grain", "begins_at", "ce_id", "kind", "outcome", "within")
 
-_OLD_ONES = (
-    select(call_tallies.c.begins_at)
-    .where(
-        call_tallies.c.grain == bindparam("grain"),
-        call_tallies.c.begins_at < bindparam("before", type_=UtcDateTime()),
-    )
-    .order_by(call_tallies.c.begins_at)
-    .limit(bindparam("limit", type_=Integer))
-    .subquery()
-)
-_OLD = (
-    delete(call_tallies)
-    .where(
-        call_tallies.c.grain == bindparam("grain"),
-        call_tallies.c.begins_at <= select(func.max(_OLD_ONES.c.begins_at)).scalar_subquery(),
-    )
-    .returning(*call_tallies.c)
-)
-"""Whole minutes or hours: of one that was begun, nothing is left behind."""
+_OLD = take_past(call_tallies).returning(*call_tallies.c)
 
 _COLUMNS = {
     "grain": Text,

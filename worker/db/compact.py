@@ -135,11 +135,11 @@ class Columns:
 
     def digest(self) -> bytes:
         """Return what is the same for equal columns, and for no others."""
-        told = sha256(json.dumps([self.places, *map(_outline, self.columns.values())]).encode())
+        digest = sha256(json.dumps([self.places, *map(_outline, self.columns.values())]).encode())
         for column in self.columns.values():
-            told.update(column.present)
-            told.update(array("q", column.numbers).tobytes())
-        return told.digest()
+            digest.update(column.present)
+            digest.update(array("q", column.numbers).tobytes())
+        return digest.digest()
 
     def write(self, base: "Columns | None" = None) -> bytes:
         """Write all columns, as differences to a base where that is shorter."""
@@ -242,10 +242,10 @@ def _column(path: Path, values: Sequence[Any]) -> TraceColumn:
     numbers = [
         0 if value is ABSENT else words.setdefault(texts[id(value)], len(words)) for value in values
     ]
-    known = [json.loads(word) for word in words]
-    if len(known) == 1 and not present:
-        return TraceColumn(path, _ONE, known)
-    return TraceColumn(path, _WORDS, known, numbers, present)
+    vocabulary = [json.loads(word) for word in words]
+    if len(vocabulary) == 1 and not present:
+        return TraceColumn(path, _ONE, vocabulary)
+    return TraceColumn(path, _WORDS, vocabulary, numbers, present)
 
 
 def _numbers(path: Path, kind: int, numbers: list[int], present: bytes) -> TraceColumn:
@@ -283,9 +283,9 @@ def _against(column: TraceColumn, base: TraceColumn | None) -> tuple[list[Any], 
         return outline, column.numbers
     numbers = column.numbers
     if column.kind == _WORDS:
-        known = {json.dumps(word): number for number, word in enumerate(base.words)}
-        places = [known.setdefault(json.dumps(word), len(known)) for word in column.words]
-        outline[2] = [json.loads(word) for word in islice(known, len(base.words), None)]
+        number_of = {json.dumps(word): number for number, word in enumerate(base.words)}
+        places = [number_of.setdefault(json.dumps(word), len(number_of)) for word in column.words]
+        outline[2] = [json.loads(word) for word in islice(number_of, len(base.words), None)]
         numbers = [places[number] for number in numbers]
     changes = list(map(sub, numbers, base.numbers))
     if column.kind == _WORDS or _bits(changes) < _bits(numbers):

@@ -152,8 +152,8 @@ def last_of_each(
     query = _last(tx.dialect, until=until is not None)
     if vo is not None:
         query = query.where(vos.c.name == vo)
-    given = {"ce": ce, "until": until} if until is not None else {"ce": ce}
-    for row in tx.execute(query, given).mappings():
+    parameters = {"ce": ce, "until": until} if until is not None else {"ce": ce}
+    for row in tx.execute(query, parameters).mappings():
         values = dict(row)
         place = values.pop("place")
         last[row["vo"]] = _Row(**values), place
@@ -163,12 +163,12 @@ def last_of_each(
 def between(tx: Transaction, begin: datetime, end: datetime) -> list[Decision]:
     """Return all decisions of a time, tick by tick."""
     # No row is longer than SPAN, so the index of its end bounds what is read.
-    within = (decisions.c.until >= begin) & (decisions.c.until < end + SPAN)
-    places = tx.execute(_PLACES.where(within, decisions.c.at < end)).all()
+    is_near = (decisions.c.until >= begin) & (decisions.c.until < end + SPAN)
+    places = tx.execute(_PLACES.where(is_near, decisions.c.at < end)).all()
     by_id = {row.id: row for row in _rows(tx, {place.id for place in places})}
     listing = [one for place in places for one in by_id[place.id].each(place.ce, place.place)]
-    wanted = [one for one in listing if begin <= one.at < end]
-    return sorted(wanted, key=lambda one: (one.at, one.vo, one.ce))
+    within_time = [one for one in listing if begin <= one.at < end]
+    return sorted(within_time, key=lambda one: (one.at, one.vo, one.ce))
 
 
 def _aware(at: datetime) -> datetime:
@@ -179,8 +179,8 @@ def _aware(at: datetime) -> datetime:
 
 def _keys(tx: Transaction, made: Iterable[Decision]) -> dict[tuple[str, str], int]:
     named = {("vo", one.vo) for one in made} | {("ce", one.ce) for one in made}
-    found = tx.execute(_names(tx.dialect), encode(("kind", "name"), named))
-    return {(row.kind, row.name): row.id for row in found}
+    listing = tx.execute(_names(tx.dialect), encode(("kind", "name"), named))
+    return {(row.kind, row.name): row.id for row in listing}
 
 
 def _add(
@@ -189,17 +189,17 @@ def _add(
     """Store one cycle: as one more tick of the row before, or as a row."""
     columns = Columns.of(cells)
     digest, list_digest = columns.digest(), _digest(ce_ids)
-    known = tx.execute(_BEFORE, {"digest": list_digest, "vo": vo, "end": at + FRESH}).first()
-    if known is not None and known.last_digest == digest:
-        gap = (at - known.until) // timedelta(microseconds=1)
-        if gap > 0 and at - known.at < SPAN:
-            tx.execute(_EXTEND, {"row": known.last, "until": at, "gap": f" {gap}"})
+    before = tx.execute(_BEFORE, {"digest": list_digest, "vo": vo, "end": at + FRESH}).first()
+    if before is not None and before.last_digest == digest:
+        gap = (at - before.until) // timedelta(microseconds=1)
+        if gap > 0 and at - before.at < SPAN:
+            tx.execute(_EXTEND, {"row": before.last, "until": at, "gap": f" {gap}"})
             return
-    list_id = _new_list(tx, list_digest, ce_ids) if known is None else known.list
-    if known is None or _needs_base(tx, known.base_at, at):
+    list_id = _new_list(tx, list_digest, ce_ids) if before is None else before.list
+    if before is None or _needs_base(tx, before.base_at, at):
         base_id, whole = _new_base(tx, list_id, at, columns)
     else:
-        base_id, whole = known.base, known.cells
+        base_id, whole = before.base, before.cells
     tx.execute(
         insert(decisions),
         {

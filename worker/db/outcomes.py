@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Executable, Integer, bindparam, func, select, union, update
 
 from worker.db.rows import encode, rows
-from worker.db.tables import UNSENT, ces, has_status, pilots, transitions
+from worker.db.tables import NOT_ACCEPTED, ces, has_status, pilots, transitions
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import Status
@@ -67,7 +67,7 @@ _SINCE = bindparam("since", type_=UtcDateTime())
 _NOW = bindparam("now", type_=UtcDateTime())
 
 _IS_NEW = transitions.c.learned_at.is_(None)
-_CE_ANSWERED = ~has_status(UNSENT, transitions.c.became)
+_CE_ANSWERED = ~has_status(NOT_ACCEPTED, transitions.c.became)
 _LIMIT = bindparam("limit", type_=Integer)
 _NEW = (
     select(transitions.c.pilot_id)

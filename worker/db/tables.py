@@ -70,7 +70,7 @@ def _key() -> Column[int]:
     return Column("id", KEY, primary_key=True)
 
 
-UNSENT = frozenset({Status.RESERVED, Status.SUBMITTING})
+NOT_ACCEPTED = frozenset({Status.RESERVED, Status.SUBMITTING})
 """What a pilot is before its CE has said anything: nothing is learnt from it."""
 
 
@@ -216,7 +216,7 @@ keeps_updated_at(pilots)
 # A move that changes no column of any index and no word of a condition writes no index at all. So
 # the conditions ask whether a pilot has ended, not which status it has: a claim changes neither.
 _ACTIVE = "ended_at IS NULL"
-_UNSENT = f"submitted_at IS NULL AND {_ACTIVE}"
+_NOT_ACCEPTED = f"submitted_at IS NULL AND {_ACTIVE}"
 _HANDLE_NOW = f"handle IS NOT NULL AND {_ACTIVE}"
 _HANDLE_BEFORE = "handle IS NOT NULL AND ended_at IS NOT NULL"
 # These two hold active pilots alone, however long the history: those of a CE by when they are due,
@@ -229,11 +229,11 @@ Index(
     sqlite_where=text(_ACTIVE),
 )
 Index(
-    "ix_pilots_unsent",
+    "ix_pilots_not_accepted",
     pilots.c.ce_id,
     pilots.c.id,
-    postgresql_where=text(_UNSENT),
-    sqlite_where=text(_UNSENT),
+    postgresql_where=text(_NOT_ACCEPTED),
+    sqlite_where=text(_NOT_ACCEPTED),
 )
 Index(
     "ix_pilots_ended_at",
@@ -268,7 +268,9 @@ Index(
 Index("ix_pilots_ce_id_id", pilots.c.ce_id, pilots.c.id)
 Index("ix_pilots_vo_id_id", pilots.c.vo_id, pilots.c.id)
 
-_UNLEARNED = f"learned_at IS NULL AND learn_after IS NULL AND became NOT IN ({_quoted(UNSENT)})"
+_UNLEARNED = (
+    f"learned_at IS NULL AND learn_after IS NULL AND became NOT IN ({_quoted(NOT_ACCEPTED)})"
+)
 _POSTPONED = "learned_at IS NULL AND learn_after IS NOT NULL"
 
 transitions = Table(
@@ -597,7 +599,7 @@ def has_status(
         return condition & pilots.c.ended_at.is_not(None)
     if members <= OCCUPYING:
         condition &= pilots.c.ended_at.is_(None)
-    return condition & pilots.c.submitted_at.is_(None) if members <= UNSENT else condition
+    return condition & pilots.c.submitted_at.is_(None) if members <= NOT_ACCEPTED else condition
 
 
 def _in(column: ColumnElement[Any], statuses: frozenset[Status]) -> ColumnElement[bool]:

@@ -12,11 +12,13 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    Delete,
     Executable,
     Float,
     Integer,
     Row,
     Subquery,
+    Table,
     Text,
     bindparam,
     delete,
@@ -57,6 +59,25 @@ _COUNTS = MoveCounts._fields
 
 Differences = Mapping[tuple[str, str, Status], tuple[int, int]]
 """By CE, VO and status: the count that is kept, and how many pilots there are."""
+
+
+def take_past(table: Table) -> Delete:
+    """Delete the tallies of one grain before a moment, as many as a limit says.
+
+    Whole minutes or hours: of one that was begun, nothing is left behind.
+    """
+    past = (
+        select(table.c.begins_at)
+        .where(
+            table.c.grain == bindparam("grain"),
+            table.c.begins_at < bindparam("before", type_=UtcDateTime()),
+        )
+        .order_by(table.c.begins_at)
+        .limit(bindparam("limit", type_=Integer))
+        .subquery()
+    )
+    latest = select(func.max(past.c.begins_at)).scalar_subquery()
+    return delete(table).where(table.c.grain == bindparam("grain"), table.c.begins_at <= latest)
 
 
 def counted() -> Subquery:
@@ -208,24 +229,9 @@ _TAKE = (
     .returning(new_tallies.c.at, *(new_tallies.c[name] for name in (*_MOVE, *_COUNTS)))
 )
 
-_OLD_ONES = (
-    select(tallies.c.begins_at)
-    .where(
-        tallies.c.grain == bindparam("grain"),
-        tallies.c.begins_at < bindparam("before", type_=UtcDateTime()),
-    )
-    .order_by(tallies.c.begins_at)
-    .limit(bindparam("limit", type_=Integer))
+_OLD = take_past(tallies).returning(
+    tallies.c.begins_at, *(tallies.c[name] for name in (*_MOVE, *_COUNTS))
 )
-_OLD = (
-    delete(tallies)
-    .where(
-        tallies.c.grain == bindparam("grain"),
-        tallies.c.begins_at <= select(func.max(_OLD_ONES.subquery().c.begins_at)).scalar_subquery(),
-    )
-    .returning(tallies.c.begins_at, *(tallies.c[name] for name in (*_MOVE, *_COUNTS)))
-)
-"""Whole minutes or hours: of one that was begun, nothing is left behind."""
 
 
 @cache

@@ -24,7 +24,6 @@ class CallKind(Described):
     CANCEL = "cancel", "To end pilots."
     OUTPUT = "output", "What a pilot wrote."
     TIDY = "tidy", "To clear away what nobody needs."
-    HELLO = "hello", "Who answers."
 
 
 class CallOutcome(Described):

@@ -222,9 +222,9 @@ class _Carrier:
         return self._lists[key]
 
     def _base(self, list_id: int, at: datetime, columns: Columns) -> tuple[int, Columns]:
-        known = self._bases.get(list_id)
-        if known is not None and at - known[1] <= FRESH:
-            return known[0], known[2]
+        last = self._bases.get(list_id)
+        if last is not None and at - last[1] <= FRESH:
+            return last[0], last[2]
         self._counts["bases"] += 1
         number, cells = self._counts["bases"], columns.write()
         self._connection.execute(

@@ -36,7 +36,7 @@ BEFORE = {
 }
 AFTER = {
     "ix_pilots_occupying": (["ce_id", "next_check_at"], "ended_at IS NULL"),
-    "ix_pilots_unsent": (["ce_id", "id"], "submitted_at IS NULL AND ended_at IS NULL"),
+    "ix_pilots_not_accepted": (["ce_id", "id"], "submitted_at IS NULL AND ended_at IS NULL"),
     "uq_pilots_handle_ce_id": (["handle", "ce_id"], "handle IS NOT NULL AND ended_at IS NULL"),
     "ix_pilots_handle": (["handle"], "handle IS NOT NULL AND ended_at IS NOT NULL"),
 }

@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-KINDS = ("submit", "poll", "find", "cancel", "output", "tidy", "hello")
+KINDS = ("submit", "poll", "find", "cancel", "output", "tidy")
 OUTCOMES = ("answered", "refused", "unavailable", "unreadable", "credential")
 
 
