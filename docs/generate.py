@@ -709,7 +709,7 @@ def costs() -> str:
         for line in run["compared"]
     ]
     figures = [
-        (figure["name"], f"{figure['value']:,.3g} {figure['unit']}", f"{figure['goal']:,g}")
+        (figure["name"], f"{figure['value']:,.0f} {figure['unit']}", f"{figure['goal']:,g}")
         for figure in run["figures"]
     ]
     head = ("operation, pilots", "ms", "floor, ms", "times the floor", "goal", "statements")

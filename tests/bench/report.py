@@ -75,7 +75,7 @@ def figures(lines: Sequence[Figure]) -> str:
     """Lay out what has no floor."""
     return _table(
         ("", "value", "goal", "unit", ""),
-        [(f.name, f"{f.value:,.3g}", f"{f.goal:,g}", f.unit, _verdict(met=f.met)) for f in lines],
+        [(f.name, f"{f.value:,.0f}", f"{f.goal:,g}", f.unit, _verdict(met=f.met)) for f in lines],
     )
 
 
