@@ -102,7 +102,13 @@ def test_a_message_that_comes_after_the_next_tick_is_not_executed(
     assert len(done) == executed
 
 
-@pytest.mark.parametrize("error", [OperationalError("refused"), ConnectionResetError("reset")])
+A_CLOSED_CHANNEL = AttributeError("'NoneType' object has no attribute 'client'")
+"""What kombu raises once in forty times where a broker that took messages begins to refuse them."""
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError("refused"), ConnectionResetError("reset"), A_CLOSED_CHANNEL]
+)
 def test_a_broker_that_takes_no_message_is_left_alone_for_a_while(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
@@ -113,7 +119,8 @@ def test_a_broker_that_takes_no_message_is_left_alone_for_a_while(
         for number in range(500):
             door.nudge("dispatch", f"ce{number}")
     assert len(tried.sent) == 1
-    assert len(caplog.records) == 1
+    [record] = caplog.records
+    assert "NoneType" not in record.getMessage()
 
     moment[0] += door.BROKER_COOLDOWN
     heard = spy(monkeypatch, "dispatch")

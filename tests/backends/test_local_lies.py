@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tests.backends.local_world import FOREVER, World
 from tests.patience import until
 from worker.backends.local.keeper.process import start_ticks
 from worker.backends.local.look import Folder
-from worker.backends.local.processes import Remains
+from worker.backends.local.processes import STAMP_VARIABLE, Remains
 from worker.db.database import Database
 from worker.domain.ce_answers import Job
 from worker.domain.pilot import Cause, Status
@@ -71,6 +72,7 @@ def test_a_pilot_that_hides_the_record_of_its_keeper_is_taken_for_ended_when_it_
 ) -> None:
     [job] = world.send(command=FOREVER)
     world.until_status(job, Status.RUNNING)
+    until(lambda: Remains().of(job.stamp), "its own program to have begun")
     pid = world.keeper(job)
     forge_end(world, job)
     (world.place / job.stamp / "launch.json").unlink()
@@ -79,6 +81,20 @@ def test_a_pilot_that_hides_the_record_of_its_keeper_is_taken_for_ended_when_it_
     assert [answer.accepted for answer in world.connect().cancel([job])] == [True]
     until(lambda: start_ticks(pid) is None, "the keeper to be gone")
     assert world.until_final(job).status is not Status.RUNNING
+
+
+@pytest.mark.finding("L6")
+def test_a_pilot_that_begins_itself_anew_all_the_time_is_seen_each_time(tmp_path: Path) -> None:
+    program = tmp_path / "again"
+    program.write_text('#!/bin/sh\nexec "$0"\n')
+    program.chmod(0o755)
+    with subprocess.Popen([program], env={**os.environ, STAMP_VARIABLE: STAMP}) as process:
+        try:
+            until(lambda: Remains().of(STAMP), "it to have begun")
+
+            assert all(Remains().of(STAMP) == [process.pid] for _ in range(300))
+        finally:
+            process.kill()
 
 
 def test_what_outlives_a_keeper_that_it_killed_is_killed(world: World) -> None:

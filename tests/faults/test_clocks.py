@@ -24,11 +24,21 @@ CREATE RULE keep AS ON DELETE TO sim_jobs DO INSTEAD NOTHING;
 FIRST = "ALTER DATABASE {} SET search_path = own, pg_catalog, public"
 SET = "UPDATE own.clock SET ahead = interval '{}'"
 CE_IS_RIGHT = """
-UPDATE sim_jobs SET visible_at = visible_at - interval '1 year' WHERE visible_at > now();
-UPDATE sim_jobs SET starts_at = starts_at - interval '1 year' WHERE starts_at > now();
-UPDATE sim_jobs SET ends_at = ends_at - interval '1 year' WHERE ends_at > now() + interval '1 day';
+CREATE FUNCTION own.right_time(moment timestamptz) RETURNS timestamptz LANGUAGE sql AS $$
+SELECT moment - CASE WHEN moment > now() + interval '1 day' THEN interval '1 year' ELSE '0' END
+$$;
+CREATE FUNCTION own.right_times() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    NEW.visible_at = own.right_time(NEW.visible_at);
+    NEW.starts_at = own.right_time(NEW.starts_at);
+    NEW.ends_at = own.right_time(NEW.ends_at);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER right_times BEFORE INSERT OR UPDATE ON sim_jobs
+FOR EACH ROW EXECUTE FUNCTION own.right_times();
+UPDATE sim_jobs SET visible_at = visible_at;
 """
-"""The simulated CEs have the clock of the database: their jobs would run for a year."""
+"""The simulated CEs have the clock of who calls: their jobs would run for a year, also those that
+come from a process which has not yet looked at the clock again."""
 
 
 def do(world: World, script: str) -> None:

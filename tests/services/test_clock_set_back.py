@@ -16,6 +16,7 @@ from worker.services import ce_calls
 from worker.services.tasks import catalogue, ticks
 from worker.services.tasks.dispatch import dispatch
 from worker.services.tasks.execute import execute
+from worker.services.tasks.sweep import sweep
 
 HOUR = timedelta(hours=1)
 SOON = timedelta(minutes=10)
@@ -122,6 +123,16 @@ def test_one_that_is_missing_is_given_all_its_time(world: World) -> None:
     world.clock += HOUR
     work(world, timedelta(minutes=12))
     assert world.pilot(pilot.id).status == "lost"
+
+
+def test_no_pilot_waits_for_a_clock_that_a_process_had_a_moment_longer(world: World) -> None:
+    ce = world.ce()
+    ahead, soon = world.clock + timedelta(days=365), world.clock + timedelta(days=1)
+    [late] = world.make(a_pilot().on(ce).due_at(ahead))
+    [patient] = world.make(a_pilot().on(ce).due_at(soon))
+    sweep(world.runtime())
+    assert world.pilot(late.id).next_check_at == world.clock
+    assert world.pilot(patient.id).next_check_at == soon
 
 
 def check_twice(world: World, ce: CE) -> None:

@@ -22,18 +22,21 @@ from worker.domain.pilot import Status
 FAR = timedelta(minutes=15)
 """No back-off is set further ahead than that, and no lease under the default time limit."""
 
+VERY_FAR = timedelta(days=1) + FAR
+"""Nothing is set further ahead than that, whatever the options of a CE say."""
+
 _NOW = bindparam("now", type_=UtcDateTime())
 _LIMIT = bindparam("limit", type_=UtcDateTime())
 
 
-def clamp(tx: Transaction, now: datetime) -> None:
+def clamp(tx: Transaction, now: datetime, beyond: timedelta = FAR) -> None:
     """Set due times that are too far ahead to now, and beginnings that are ahead to now.
 
     A check or a call that comes too early does no harm. A pilot in doubt, or one that is missing,
     is given all its time again.
     """
     for statement in _DUE_TIMES:
-        tx.execute(statement, {"now": now, "limit": now + FAR})
+        tx.execute(statement, {"now": now, "limit": now + beyond})
     for statement in _BEGINNINGS:
         tx.execute(statement, {"now": now})
 

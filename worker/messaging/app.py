@@ -75,9 +75,11 @@ def send(task: Task, subject: str | None, *, expires: float) -> None:
     arguments = () if subject is None else (subject,)
     try:
         app.tasks[task.name].apply_async(arguments, headers={UNTIL: _until(expires)})
-    except (OperationalError, OSError) as error:
+    except (OperationalError, OSError, AttributeError) as error:
         _broker.skip_sends_until = time.monotonic() + BROKER_COOLDOWN
-        log.warning("the broker took no message for %s %s: %s", task.name, subject or "", error)
+        # Where a broker begins to refuse, kombu 5.7 may go on with a channel that it has closed.
+        why = "it refuses" if isinstance(error, AttributeError) else error
+        log.warning("the broker took no message for %s %s: %s", task.name, subject or "", why)
 
 
 def _until(expires: float) -> str:

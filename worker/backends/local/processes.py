@@ -12,6 +12,8 @@ from pathlib import Path
 from worker.backends.local.keeper.process import boot_id, start_ticks
 
 STAMP_VARIABLE = "PILOTAGE_STAMP"
+LOOKS = 100
+"""Looks at a process that has a program and no environment, some microseconds each."""
 
 
 def try_lock(descriptor: int, kind: int) -> bool:
@@ -94,12 +96,25 @@ def _has_stamp(pid: int, stamp: str) -> bool:
 
 def _stamp_of(pid: int) -> str | None:
     """Read the stamp in a process's environment; one that has ended has none."""
-    try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return None
+    environment = _environment_of(pid)
     prefix = f"{STAMP_VARIABLE}=".encode()
     for variable in environment.split(b"\0"):
         if variable.startswith(prefix):
             return variable.removeprefix(prefix).decode(errors="replace")
     return None
+
+
+def _environment_of(pid: int) -> bytes:
+    """Read the environment of a process; empty if it has ended.
+
+    While a process begins another program it has no environment for a moment, though it lives: one
+    that does so again and again would hide.
+    """
+    process = Path(f"/proc/{pid}")
+    with suppress(OSError):
+        for _ in range(LOOKS):
+            environment = (process / "environ").read_bytes()
+            # What has ended, and a thread of the kernel, has no program.
+            if environment or not (process / "exe").readlink():
+                return environment
+    return b""

@@ -1,6 +1,6 @@
 """sweep: end pauses by hand and drains whose time is over."""
 
-from worker.db import ces, health, locks, pilot_reads, pilots, sending
+from worker.db import ces, clock_set_back, health, locks, pilot_reads, pilots, sending
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
 from worker.domain.sending import Sending
@@ -18,6 +18,8 @@ def sweep(runtime: Runtime) -> TaskResult:
             _release(tx, runtime, ce)
         drained = ces.drains_over(tx, runtime.now())
         cancelled = sum(_empty(tx, runtime, ce) for ce in drained)
+        # A process that had not seen yet that the clock was set back gave moments of the old one.
+        clock_set_back.clamp(tx, runtime.now(), beyond=clock_set_back.VERY_FAR)
     return TaskResult(counts={"resumed": len(held), "cancelled": cancelled})
 
 
