@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from kombu import Connection
+from kombu.transport.redis import QoS
 
 from tests.acceptance import site
 from tests.acceptance.processes import CELERY, Processes, ended
@@ -144,3 +145,18 @@ def publish(url: str) -> None:
 def dropped(processes: Processes) -> int:
     pattern = r"a message was dropped: |dropped an entry that is no message"
     return len(re.findall(pattern, processes.said("worker")))
+
+
+def test_a_message_that_cannot_be_acknowledged_is_held_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise ConnectionError("invalid password")
+
+    monkeypatch.setattr(QoS, "_remove_from_indices", refuse)
+    held = QoS(SimpleNamespace(do_restore=False), prefetch_count=1)
+    held._quick_append("tag", "message")
+    assert not held.can_consume()
+    with pytest.raises(ConnectionError):
+        held.ack("tag")
+    assert held.can_consume()

@@ -70,6 +70,6 @@ def ends_well(world: World) -> None:
     assert set(starts.values()) == {1}, (starts, world.fleet.own_ends)
     assert set(codes.values()) == {0}, codes
     assert BEGINS not in text, text[text.index(BEGINS) - 500 :][:8000]
-    assert verdict.is_clean, verdict
+    assert verdict.is_clean, (verdict, text[-6000:])
     for url in (world.redis.url, world.postgresql.dsn):
         assert str(urlsplit(url).password) not in text

@@ -15,13 +15,17 @@ from celery.concurrency.asynpool import AsynPool
 from celery.exceptions import Reject
 from celery.signals import celeryd_after_setup, heartbeat_sent, setup_logging, worker_init
 from kombu.exceptions import OperationalError
-from kombu.transport.redis import Channel
+from kombu.transport.redis import Channel, QoS
 from redis import RedisError
 
 from worker import wiring
 from worker.domain.errors import PilotageError
 from worker.domain.texts import one_line
-from worker.messaging.consumer import UNTIL, survive_garbage
+from worker.messaging.consumer import (
+    UNTIL,
+    free_what_cannot_be_acknowledged,
+    survive_garbage,
+)
 from worker.messaging.pool import watch_living_only
 from worker.services.log_files import LogFile
 from worker.services.operate import call_timeouts
@@ -54,6 +58,7 @@ _broker = _Broker()
 # put it back, kombu 5.7 asks the connection that is gone, and the worker ends.
 Channel.do_restore = False
 survive_garbage(Channel)
+free_what_cannot_be_acknowledged(QoS)
 watch_living_only(AsynPool)
 
 # A process of a pool that ends waits until its parent has taken what it said. A parent that is

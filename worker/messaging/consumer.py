@@ -13,7 +13,7 @@ from typing import Any
 
 from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import consumer
-from kombu.transport.redis import Channel
+from kombu.transport.redis import Channel, QoS
 
 from worker.domain import checks
 from worker.domain.errors import Invalid
@@ -134,3 +134,21 @@ def survive_garbage(channel: type[Channel]) -> None:
             return True
 
     channel._brpop_read = read_and_survive  # noqa: SLF001
+
+
+def free_what_cannot_be_acknowledged(qos: type[QoS]) -> None:
+    """Have kombu count a message as done though Redis refuses to be told so.
+
+    A worker holds as many messages as it has processes. Each that it could not acknowledge would
+    be held for ever, and with the last of them it would take nothing any longer.
+    """
+    acknowledge = qos.ack
+
+    def ack(self: QoS, delivery_tag: str) -> None:
+        try:
+            acknowledge(self, delivery_tag)
+        except Exception:
+            self._quick_ack(delivery_tag)
+            raise
+
+    qos.ack = ack
