@@ -55,7 +55,7 @@ def test_what_is_stored_is_what_a_replay_of_the_history_gives(world: World) -> N
         tx.execute(transitions.update().values(learned_at=None, learn_after=None))
         _, events = learn.events_from(outcomes.unlearned(tx, 10_000, world.clock), DEFAULTS)
     ordered = sorted(events[ce.name], key=lambda one: (when[one[0][1]] or world.clock, one[0]))
-    again = fold(None, [event for _, event in ordered], now=world.clock, configured=1.0)
+    again = fold(None, [event for _, _, event in ordered], now=world.clock, configured=1.0)
     assert rounded(again.state) == rounded(stored)
 
 

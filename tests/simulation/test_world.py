@@ -13,6 +13,7 @@ from worker.domain.errors import Invalid
 from worker.domain.pilot import Cause
 from worker.policy.contract import Policy
 from worker.policy.outcomes import EventKind
+from worker.policy.parameters import DEFAULTS
 from worker.simulation.books import Books, moment
 from worker.simulation.drive import drive
 from worker.simulation.oracle import oracle
@@ -48,22 +49,22 @@ def test_a_policy_that_grants_more_than_is_free_is_found_out() -> None:
 
 def test_what_happens_is_known_when_it_is_looked_at() -> None:
     world = World(a_scenario(), 1)
-    books = Books(world)
+    books = Books(world, DEFAULTS)
     book = books.ces["ce"]
     book.sent("default", world.submit("ce", "default", 3), 0)
     world.run(HOUR / 2)
     assert (book.waiting["default"], book.occupying["default"]) == (3, 3)
     assert book.queue().oldest_waiting_since == moment(0)
-    book.look(world.now, SURVIVAL)
+    book.look(world.now, SURVIVAL, books.works)
     assert (book.waiting["default"], book.occupying["default"]) == (0, 3)
-    assert Counter(event.kind for event in book.events) == {
+    assert Counter(event.kind for _, event in book.events) == {
         EventKind.ACCEPTED: 3,
         EventKind.STARTED: 3,
     }
     world.run(3 * HOUR)
-    book.look(world.now, SURVIVAL)
+    book.look(world.now, SURVIVAL, books.works)
     assert book.occupying["default"] == 0
-    assert Counter(event.kind for event in book.events)[EventKind.FINISHED] == 3
+    assert Counter(event.kind for _, event in book.events)[EventKind.FINISHED] == 3
 
 
 def test_of_a_ce_that_is_silent_nothing_is_known_and_nothing_is_sent_there() -> None:

@@ -41,7 +41,7 @@ def _show(name: str, payload: dict[str, Any], as_json: bool) -> None:
     if not payload:
         show.say(f"VO {name} has no payload; what its pilots run is in the options of the CEs")
         return
-    for key in ("arguments", "variables", "at"):
+    for key in ("arguments", "variables", "at", "exit_codes", "useful_after"):
         for line in _lines(key, payload.get(key)):
             show.say(line)
     show.say("")
@@ -49,8 +49,8 @@ def _show(name: str, payload: dict[str, Any], as_json: bool) -> None:
 
 
 def _lines(key: str, value: Any) -> list[str]:
-    if not value:
+    if value is None or value in ([], {}):
         return []
-    if isinstance(value, list):
-        return [f"{key:<10} {show.written(value)}"]
-    return [f"{key:<10} {name} = {show.written(item)}" for name, item in value.items()]
+    if isinstance(value, dict):
+        return [f"{key:<12} {name} = {show.written(item)}" for name, item in value.items()]
+    return [f"{key:<12} {show.written(value)}"]

@@ -80,6 +80,8 @@ CORE_CHAIN = Chain(
         "pilot_counts",
         "tallies",
         "call_tallies",
+        "vo_cohorts",
+        "vo_work",
         "outputs",
         "ce_lists",
         "ce_list_places",

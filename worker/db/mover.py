@@ -41,9 +41,11 @@ from worker.domain.pilot import (
     Cause,
     Move,
     Status,
+    Use,
 )
 
 _NOW = bindparam("now", type_=UtcDateTime())
+_USEFUL: ColumnElement[str] = literal_column(f"'{Use.USEFUL}'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +164,7 @@ def _rows(dialect: str) -> Subquery:
         was=Text,
         to=Text,
         cause=Text,
+        use=Text,
         handle=Text,
         raw=Text,
         reason=Text,
@@ -213,6 +216,7 @@ def _changes(new: Any) -> dict[str, Any]:
     return {
         "status": to,
         "cause": new.cause,
+        "use": case((to == Status.DONE, func.coalesce(new.use, _USEFUL))),
         "handle": func.coalesce(new.handle, old.handle),
         "raw": func.coalesce(new.raw, old.raw),
         "reason": new.reason,

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Executable, Integer, bindparam, func, select, union, update
 
 from worker.db.rows import encode, rows
-from worker.db.tables import NOT_ACCEPTED, ces, has_status, pilots, transitions
+from worker.db.tables import NOT_ACCEPTED, ces, has_status, pilots, transitions, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import Status
@@ -92,10 +92,13 @@ _UNLEARNED = (
         transitions.c.id,
         ces.c.name.label("ce"),
         transitions.c.raw,
+        vos.c.name.label("vo"),
+        pilots.c.use,
     )
     .join_from(_CONCERNED, transitions, transitions.c.pilot_id == _CONCERNED.c.pilot_id)
     .join(pilots, pilots.c.id == transitions.c.pilot_id)
     .join(ces, ces.c.id == pilots.c.ce_id)
+    .join(vos, vos.c.id == pilots.c.vo_id)
     .where(_IS_NEW, _CE_ANSWERED)
     .order_by(transitions.c.id)
 )

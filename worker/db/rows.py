@@ -165,6 +165,15 @@ def adding(new: Any, table: Table, names: Iterable[str]) -> Executable:
     return statement
 
 
+def replacing(new: Any, table: Table, names: Iterable[str]) -> Executable:
+    """Return an insertion that gives the rows that are there already its own values."""
+    statement: Executable = new.on_conflict_do_update(
+        index_elements=list(table.primary_key.columns),
+        set_={name: new.excluded[name] for name in names},
+    )
+    return statement
+
+
 def _insert(dialect: str, table: Table) -> Any:
     return postgresql.insert(table) if dialect == POSTGRESQL else sqlite.insert(table)
 

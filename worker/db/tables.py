@@ -4,6 +4,8 @@
      │                  ├──< sending_changes
      ├──< schedules     ├──< maintenances
      ├─── vo_demands    │
+     ├─── vo_work       │
+     ├──< vo_cohorts >──┤
      ├──< credentials   │
      ├──< decisions     ├──< ce_list_places >── ce_lists ──< decision_bases ──< decisions
      ├──< pilot_counts >┤
@@ -48,7 +50,7 @@ from worker.db.updated_at import keeps_updated_at
 from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.change import LEAST_DAYS, Door
 from worker.domain.credential import CredentialKind
-from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Cause, Status
+from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Cause, Status, Use
 from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
 from worker.domain.tally import Grain
@@ -93,7 +95,10 @@ def _updated_at() -> Column[object]:
 
 
 def _counted_moves(*, primary_key: bool = False) -> tuple[Column[Any], ...]:
-    """Make the columns of a move and of what is counted of it. No status and no cause are ''."""
+    """Make the columns of a move and of what is counted of it. No status and no cause are ''.
+
+    In the place of the cause of a failure, a good end has its use.
+    """
     move = ("was", "became", "cause")
     return (
         *(Column(n, String(16), nullable=False, primary_key=primary_key) for n in move),
@@ -180,6 +185,7 @@ pilots = Table(
     Column("ce_id", ForeignKey(ces.c.id, ondelete="RESTRICT"), nullable=False),
     Column("status", words(Status, "status"), nullable=False),
     Column("cause", words(Cause, "cause")),
+    Column("use", words(Use, "use")),
     Column("handle", plain_text()),
     Column("raw", Text),
     Column("reason", Text),
@@ -205,6 +211,7 @@ pilots = Table(
     _updated_at(),
     CheckConstraint(f"length(stamp) = {STAMP_LENGTH} AND lower(stamp) = stamp", name="stamp"),
     CheckConstraint("(status = 'failed') = (cause IS NOT NULL)", name="cause_of_failure"),
+    CheckConstraint("use IS NULL OR status = 'done'", name="use_of_good_end"),
     CheckConstraint(f"(status IN ({_quoted(FINAL)})) = (ended_at IS NOT NULL)", name="ended"),
     CheckConstraint("attempts >= 0 AND misses >= 0 AND requeues >= 0", name="counts"),
     sqlite_autoincrement=True,  # the id of a pruned pilot is never given to another
@@ -217,6 +224,7 @@ keeps_updated_at(pilots)
 # the conditions ask whether a pilot has ended, not which status it has: a claim changes neither.
 _ACTIVE = "ended_at IS NULL"
 _NOT_ACCEPTED = f"submitted_at IS NULL AND {_ACTIVE}"
+_OF_NO_USE = "use IN ('short', 'empty')"
 _HANDLE_NOW = f"handle IS NOT NULL AND {_ACTIVE}"
 _HANDLE_BEFORE = "handle IS NOT NULL AND ended_at IS NOT NULL"
 # These two hold active pilots alone, however long the history: those of a CE by when they are due,
@@ -234,6 +242,14 @@ Index(
     pilots.c.id,
     postgresql_where=text(_NOT_ACCEPTED),
     sqlite_where=text(_NOT_ACCEPTED),
+)
+# Few are of no use, and they are looked for in a long history of those that are.
+Index(
+    "ix_pilots_of_no_use",
+    pilots.c.use,
+    pilots.c.id,
+    postgresql_where=text(_OF_NO_USE),
+    sqlite_where=text(_OF_NO_USE),
 )
 Index(
     "ix_pilots_ended_at",
@@ -359,6 +375,33 @@ call_tallies = Table(
     Column("seconds", Float, nullable=False),
     Index("ix_call_tallies_ce_id", "ce_id", "begins_at"),
     comment="How the calls to each CE went and how long they took; it outlives the pilots.",
+)
+
+vo_cohorts = Table(
+    "vo_cohorts",
+    metadata,
+    Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("ce_id", ForeignKey(ces.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("minute", UtcDateTime(), primary_key=True),
+    Column("useful", Integer, nullable=False),
+    Column("short", Integer, nullable=False),
+    Column("empty", Integer, nullable=False),
+    Index("ix_vo_cohorts_minute", "minute"),
+    Index("ix_vo_cohorts_ce_id", "ce_id"),
+    comment="What the pilots were for that began at a CE in one minute of the last hour.",
+)
+
+vo_work = Table(
+    "vo_work",
+    metadata,
+    Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("lives", JSON_VALUE, nullable=False),
+    Column("without_work_since", UtcDateTime()),
+    Column("without_work_reason", Text),
+    CheckConstraint(
+        "(without_work_since IS NULL) = (without_work_reason IS NULL)", name="without_work"
+    ),
+    comment="How long the pilots of a VO usually live, and whether they find work.",
 )
 
 outputs = Table(

@@ -24,21 +24,21 @@ SET enable_nestloop = off AS
 $$BEGIN
   IF TG_OP = 'INSERT' THEN
     {into}
-    SELECT max(updated_at), ce_id, vo_id, '', status, coalesce(cause, ''), count(*),
+    SELECT max(updated_at), ce_id, vo_id, '', status, {new_end}, count(*),
            count(started_at), coalesce(sum({to_start}), 0), coalesce(sum({run}), 0)
-      FROM new_pilots AS n GROUP BY ce_id, vo_id, status, cause;
+      FROM new_pilots AS n GROUP BY ce_id, vo_id, status, {new_end};
   ELSIF TG_OP = 'DELETE' THEN
     {into}
     SELECT now(), ce_id, vo_id, status, '', '', count(*), 0, 0, 0
       FROM old_pilots GROUP BY ce_id, vo_id, status;
   ELSE
     {into}
-    SELECT max(n.updated_at), n.ce_id, n.vo_id, o.status, n.status, coalesce(n.cause, ''),
+    SELECT max(n.updated_at), n.ce_id, n.vo_id, o.status, n.status, {new_end},
            count(*), count(n.started_at) - count(o.started_at),
            coalesce(sum({to_start}), 0) - coalesce(sum({old_to_start}), 0),
            coalesce(sum({run}), 0) - coalesce(sum({old_run}), 0)
       FROM new_pilots AS n JOIN old_pilots AS o ON o.id = n.id AND o.status <> n.status
-     GROUP BY n.ce_id, n.vo_id, o.status, n.status, n.cause
+     GROUP BY n.ce_id, n.vo_id, o.status, n.status, {new_end}
     UNION ALL
     SELECT max(n.updated_at), n.ce_id, n.vo_id, n.status, n.status, coalesce(change.cause, ''),
            sum(change.pilots), 0, 0, 0
@@ -58,11 +58,11 @@ _POSTGRESQL = {
 
 _SQLITE = {
     "insert": """AFTER INSERT ON pilots FOR EACH ROW BEGIN {into}
-VALUES (NEW.updated_at, NEW.ce_id, NEW.vo_id, '', NEW.status, coalesce(NEW.cause, ''), 1,
+VALUES (NEW.updated_at, NEW.ce_id, NEW.vo_id, '', NEW.status, {new_end}, 1,
 NEW.started_at IS NOT NULL, coalesce({to_start}, 0), coalesce({run}, 0)); END""",
     "update": """AFTER UPDATE OF status ON pilots FOR EACH ROW WHEN OLD.status <> NEW.status
 BEGIN {into} VALUES (NEW.updated_at, NEW.ce_id, NEW.vo_id, OLD.status, NEW.status,
-coalesce(NEW.cause, ''), 1, (NEW.started_at IS NOT NULL) - (OLD.started_at IS NOT NULL),
+{new_end}, 1, (NEW.started_at IS NOT NULL) - (OLD.started_at IS NOT NULL),
 coalesce({to_start}, 0) - coalesce({old_to_start}, 0), coalesce({run}, 0) - coalesce({old_run}, 0));
 END""",
     "refine": """AFTER UPDATE OF cause ON pilots FOR EACH ROW
@@ -76,10 +76,17 @@ VALUES (strftime('%Y-%m-%d %H:%M:%f', 'now'), OLD.ce_id, OLD.vo_id, OLD.status, 
 }
 
 
-def statements(dialect: str) -> list[str]:
-    """List the statements that make the tallies follow the pilots."""
+def statements(dialect: str, *, with_use: bool = True) -> list[str]:
+    """List the statements that make the tallies follow the pilots.
+
+    Without the use of a good end, they are for pilots as they were before it was stored.
+    """
     if dialect == POSTGRESQL:
-        function = _FUNCTION.format(into=_INTO, **_seconds(_between_on_postgresql, "n", "o"))
+        function = _FUNCTION.format(
+            into=_INTO,
+            new_end=_end_of("n", with_use=with_use),
+            **_seconds(_between_on_postgresql, "n", "o"),
+        )
         triggers = [
             f"CREATE TRIGGER tally_{name} {when} FOR EACH STATEMENT EXECUTE FUNCTION"
             " pilotage_tally()"
@@ -89,25 +96,28 @@ def statements(dialect: str) -> list[str]:
         always = [f"ALTER TABLE pilots ENABLE ALWAYS TRIGGER tally_{name}" for name in _POSTGRESQL]
         return [function, *triggers, *always]
     seconds = _seconds(_between_on_sqlite, "NEW", "OLD")
+    end = _end_of("NEW", with_use=with_use)
     return [
-        f"CREATE TRIGGER tally_{name}_pilots {body.format(into=_INTO, **seconds)}"
+        f"CREATE TRIGGER tally_{name}_pilots {body.format(into=_INTO, new_end=end, **seconds)}"
         for name, body in _SQLITE.items()
     ]
 
 
-def install(connection: Connection) -> None:
+def install(connection: Connection, *, with_use: bool = True) -> None:
     """Make the tallies follow the pilots; for migrations."""
-    for statement in statements(connection.dialect.name):
+    for statement in statements(connection.dialect.name, with_use=with_use):
         connection.exec_driver_sql(statement)
 
 
 def reinstall_missing(connection: Connection) -> None:
     """Install the triggers that SQLite loses when it changes a table by making a new one."""
-    if not {"pilots", "new_tallies"} <= set(inspect(connection).get_table_names()):
+    inspector = inspect(connection)
+    if not {"pilots", "new_tallies"} <= set(inspector.get_table_names()):
         return
     query = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?"
     if connection.exec_driver_sql(query, ("tally_update_pilots",)).first() is None:
-        install(connection)
+        columns = {column["name"] for column in inspector.get_columns("pilots")}
+        install(connection, with_use="use" in columns)
 
 
 def remove(connection: Connection) -> None:
@@ -128,6 +138,11 @@ def follows(pilots: Table) -> None:
             # DDL() formats with %, which strftime's pattern must survive.
             ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
             event.listen(pilots, "after_create", ddl.execute_if(dialect=dialect))
+
+
+def _end_of(row: str, *, with_use: bool) -> str:
+    """Return what stands for how a pilot ended: the cause of a failure, the use of a good end."""
+    return f"coalesce({row}.cause, {row}.use, '')" if with_use else f"coalesce({row}.cause, '')"
 
 
 def _seconds(between: Callable[[str, str], str], new: str, old: str) -> dict[str, str]:

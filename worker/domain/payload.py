@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 
 from worker.domain import validation
 from worker.domain.nearest import nearest
+from worker.domain.pilot import ExitMeaning
 from worker.domain.template import Open, Value, complete, fill, is_plain, names_in
 from worker.domain.validation import FileTable
 from worker.domain.variable import Variable
@@ -26,10 +27,12 @@ STAMP = "stamp"
 SYSTEM = (STAMP, "vo", "ce", "backend", "tags")
 """The variables that every payload has."""
 
+LONGEST_LIFE = 365 * 86_400
 LONGEST_SCRIPT = 256 * 1024
 LONGEST_WORD = 8 * 1024
 MOST_WORDS = 200
 
+_EXIT_CODE = re.compile(r"0|[1-9][0-9]{0,2}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 
 
@@ -53,6 +56,21 @@ class Payload(FileTable):
     arguments: tuple[str, ...] = ()
     variables: Mapping[str, Variable] = Field(default={})
     at: Mapping[str, Mapping[str, Any]] = Field(default={})
+    exit_codes: Mapping[str, ExitMeaning] = Field(default={})
+    """What the exit codes of the payload mean, by their number."""
+    useful_after: float | None = Field(default=None, ge=0, le=LONGEST_LIFE)
+    """Seconds that a pilot must have run to have been of use; none is learnt from its life."""
+
+    @field_validator("exit_codes", mode="before")
+    @classmethod
+    def _are_exit_codes(cls, exit_codes: Any) -> Any:
+        """Read the numbers as words, as TOML and JSON write keys."""
+        if not isinstance(exit_codes, Mapping):
+            return exit_codes
+        for code in exit_codes:
+            if not _EXIT_CODE.fullmatch(str(code)):
+                raise ValueError(f"{str(code)[:20]!r} is no exit code: use a number up to 255")
+        return {str(code): _exit_meaning(word) for code, word in exit_codes.items()}
 
     @field_validator("script")
     @classmethod
@@ -136,7 +154,10 @@ def read(values: Mapping[str, Any]) -> Payload:
 
 def plain(payload: Payload) -> dict[str, Any]:
     """Write a payload as the plain values that `read` reads."""
-    return payload.model_dump(mode="json", by_alias=True, exclude_none=True)
+    values: dict[str, Any] = payload.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if not payload.exit_codes:
+        del values["exit_codes"]  # What was stored before there were any is the same.
+    return values
 
 
 def summary(payload: Mapping[str, Any] | None) -> str | None:
@@ -145,6 +166,13 @@ def summary(payload: Mapping[str, Any] | None) -> str | None:
         return None
     digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
     return f"a script of {len(payload.get('script', ''))} characters ({digest[:8]})"
+
+
+def _exit_meaning(word: object) -> ExitMeaning:
+    try:
+        return ExitMeaning(str(word))
+    except ValueError:
+        raise ValueError(f"{str(word)[:40]!r}: {nearest(str(word), ExitMeaning)}") from None
 
 
 def _check_plain(name: str, value: Value) -> None:

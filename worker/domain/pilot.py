@@ -55,6 +55,26 @@ class Cause(Described):
     UNKNOWN = "unknown", "Nobody said why."
 
 
+class Use(Described):
+    """What a pilot that ended well did, as far as its end shows."""
+
+    USEFUL = "useful", "It ran for as long as pilots do that have work."
+    SHORT = "short", "It ended too soon to have been of use."
+    EMPTY = "empty", "Its exit code says that it had no work."
+
+
+class ExitMeaning(Described):
+    """What a payload may say by an exit code."""
+
+    USEFUL = "useful", "The pilot was of use."
+    EMPTY = "empty", "The pilot had no work; nobody is to blame."
+    NODE = "node", "The pilot took its machine for broken: a failure, for the cause node."
+
+
+OF_NO_USE = frozenset({Use.SHORT, Use.EMPTY})
+"""What a pilot did that ended well for nothing."""
+
+
 OCCUPYING = frozenset({Status.RESERVED, Status.SUBMITTING, Status.SUBMITTED, Status.RUNNING})
 """A pilot in one of these holds a slot of its CE."""
 
@@ -122,6 +142,7 @@ class Pilot(NamedTuple):
     ce: str
     status: Status
     cause: Cause | None
+    use: Use | None
     handle: str | None
     raw: str | None
     reason: str | None
@@ -204,6 +225,7 @@ class Move:
     to: Status
     was: Status | None = None
     cause: Cause | None = None
+    use: Use | None = None
     handle: str | None = None
     raw: str | None = None
     reason: str | None = None
@@ -218,6 +240,8 @@ class Move:
             object.__setattr__(self, "cause", Cause.UNKNOWN)
         if self.to is not Status.FAILED and self.cause is not None:
             raise Invalid("cause", f"a pilot that is {self.to} has none, not {self.cause!r}")
+        if self.to is not Status.DONE and self.use is not None:
+            raise Invalid("use", f"a pilot that is {self.to} has none, not {self.use!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

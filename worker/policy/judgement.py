@@ -4,16 +4,18 @@ Pure: recorded pilots, answers and a moment go in; moves and notes come out. An 
 an answer that leaves a pilot out changes no status.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from worker.domain.bounds import AHEAD
 from worker.domain.ce_answers import Listing, Observed
-from worker.domain.pilot import AnyPilot, Cause, Check, Move, Status
+from worker.domain.pilot import AnyPilot, Cause, Check, ExitMeaning, Move, Status
 from worker.policy.comparison import covers
 from worker.policy.failures import cause_of
 from worker.policy.polling import DOUBT_MISSES, after_failures, is_lost, next_check
+from worker.policy.use import NO_RULES, UseRules, meaning_of, use_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +49,12 @@ def judge(
     *,
     soonest: timedelta,
     latest: timedelta,
+    rules: Mapping[str, UseRules] = MappingProxyType({}),
 ) -> Judgement:
-    """Judge the answers of a CE about pilots."""
+    """Judge the answers of a CE about pilots, by the rules of each VO."""
     by_stamp = {answer.stamp: answer for answer in answers}
     return Judgement.of(
-        _verdict(pilot, by_stamp.get(pilot.stamp), now, soonest, latest) for pilot in pilots
+        _verdict(pilot, by_stamp.get(pilot.stamp), now, soonest, latest, rules) for pilot in pilots
     )
 
 
@@ -81,7 +84,13 @@ def judge_missing(
     )
 
 
-def move_to(pilot: AnyPilot, answer: Observed, now: datetime, again: datetime) -> Move:
+def move_to(
+    pilot: AnyPilot,
+    answer: Observed,
+    now: datetime,
+    again: datetime,
+    rules: UseRules = NO_RULES,
+) -> Move:
     """Return the move that an answer means.
 
     A job that was cancelled was cancelled by us if we asked for it; else somebody removed it.
@@ -91,11 +100,21 @@ def move_to(pilot: AnyPilot, answer: Observed, now: datetime, again: datetime) -
     is_ours = pilot.cancel_requested_at is not None and pilot.status is not Status.SUBMITTING
     if status is Status.CANCELLED and not is_ours:
         status = Status.FAILED
+    cause = _cause(pilot, answer, now) if status is Status.FAILED else None
+    use = None
+    if status is Status.DONE or cause in _BY_EXIT_CODE:
+        meaning = meaning_of(rules, answer.exit_code)
+        if meaning is ExitMeaning.NODE:
+            status, cause = Status.FAILED, Cause.NODE
+        elif status is Status.DONE or meaning is not None:
+            status, cause = Status.DONE, None
+            use = use_of(rules, meaning, _ran(pilot, answer, now))
     return Move(
         pilot_id=pilot.id,
         was=pilot.status,
         to=status,
-        cause=_cause(pilot, answer, now) if status is Status.FAILED else None,
+        cause=cause,
+        use=use,
         handle=answer.handle,
         raw=answer.raw,
         reason=answer.reason,
@@ -105,6 +124,17 @@ def move_to(pilot: AnyPilot, answer: Observed, now: datetime, again: datetime) -
         ended_at=answer.ended_at,
         next_check_at=again,
     )
+
+
+_BY_EXIT_CODE = (Cause.EXIT_CODE, Cause.FAILED_FAST, Cause.FAILED_LATE, Cause.UNKNOWN)
+"""The causes of a failure of which nobody knows more than how the program ended."""
+
+
+def _ran(pilot: AnyPilot, answer: Observed, now: datetime) -> timedelta | None:
+    """Return how long a pilot has run, if its beginning is known."""
+    began = answer.started_at or pilot.started_at
+    ended = answer.ended_at or now
+    return None if began is None else max(ended - began, timedelta())
 
 
 def _since_it_was_sent(pilot: AnyPilot, answer: Observed) -> Observed:
@@ -130,6 +160,7 @@ def _verdict(
     now: datetime,
     soonest: timedelta,
     latest: timedelta,
+    rules: Mapping[str, UseRules],
 ) -> Move | Check:
     again = next_check(now, _since(pilot), soonest=soonest, latest=latest)
     if answer is None:
@@ -144,7 +175,7 @@ def _verdict(
             reason=answer.reason,
             node=answer.node,
         )
-    return move_to(pilot, answer, now, now + soonest)
+    return move_to(pilot, answer, now, now + soonest, rules.get(pilot.vo, NO_RULES))
 
 
 def _absent(pilot: AnyPilot, now: datetime, again: datetime) -> Move | Check:

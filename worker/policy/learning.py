@@ -39,6 +39,17 @@ class Queue:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hole:
+    """That a CE lets pilots end well for nothing: why we think so, and since when.
+
+    It is read, not learnt: only a comparison with other CEs shows it (`work.judge`).
+    """
+
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class PauseChange:
     """That a CE was paused, or its pause ended."""
 
@@ -74,6 +85,7 @@ def learn(
     now: datetime,
     configured: float,
     queue: Queue = NOTHING_WAITS,
+    hole: Hole | None = None,
     parameters: Parameters = DEFAULTS,
 ) -> LearnedState:
     """Fold new outcomes of one CE into what is known of it; the cost is that of the new ones."""
@@ -81,6 +93,8 @@ def learn(
     for event in events:
         record.add(event)
     record.watch(queue.oldest_waiting_since, queue.last_began, now)
+    if hole is not None:
+        record.swallows(hole.reason, hole.since, now)
     return _learned(record)
 
 

@@ -7,7 +7,7 @@ the time limit) shows only that a pilot runs no longer.
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from worker.domain.pilot import CE_FAULTS, NOT_SENT, Cause, Status
+from worker.domain.pilot import CE_FAULTS, NOT_SENT, OF_NO_USE, Cause, Status, Use
 from worker.domain.words import Described
 from worker.policy.failures import FAST
 from worker.policy.polling import next_check
@@ -26,6 +26,8 @@ class EventKind(Described):
     FINISHED = "finished", "The pilot ended well."
     FAILED_LATE = "failed_late", "The pilot failed after a good start."
     ENDED = "ended", "The pilot ended after a good start, to nobody's credit or fault."
+    SHORT = "short", "The pilot ended well, but too soon to have been of use."
+    EMPTY = "empty", "The pilot ended well and said that it had no work."
 
 
 class Event(NamedTuple):
@@ -57,6 +59,9 @@ class PilotOutcome(NamedTuple):
     """The key of the transition, where it is stored."""
     ce: str = ""
     raw: str | None = None
+    vo: str = ""
+    use: Use | None = None
+    """What the pilot did, if it has ended well by now."""
 
 
 def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Event, ...] | None:
@@ -71,6 +76,8 @@ def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Eve
         return _began(outcome, survival)
     if outcome.became is Status.SUBMITTED:
         return (*_accepted(outcome), *_left(outcome, survival))
+    if outcome.became is Status.DONE and outcome.use in OF_NO_USE:
+        return (*_accepted(outcome), *_for_nothing(outcome, survival))
     if outcome.became is Status.DONE:
         return (*_accepted(outcome), *_unseen_start(outcome), _ended(EventKind.FINISHED, outcome))
     if outcome.became is Status.LOST or outcome.cause in CE_FAULTS:
@@ -93,7 +100,7 @@ def _began(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...] | No
     running = outcome.status is Status.RUNNING
     latest = outcome.checked_at if running else outcome.ended_at
     ran = (latest or outcome.at) - began
-    if ran >= survival or outcome.status is Status.DONE:
+    if ran >= survival or (outcome.status is Status.DONE and outcome.use not in OF_NO_USE):
         moment = max(outcome.at, began + survival if ran >= survival else began + ran)
         return (*_accepted(outcome), Event(moment, EventKind.STARTED, began, min(ran, survival)))
     return None if running else _accepted(outcome)
@@ -108,6 +115,14 @@ def _left(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...]:
     """Return the end of a pilot that had started well."""
     ran = _ran(outcome) if outcome.was is Status.RUNNING else None
     return (_ended(EventKind.ENDED, outcome),) if ran is not None and ran >= survival else ()
+
+
+def _for_nothing(outcome: PilotOutcome, survival: timedelta) -> tuple[Event, ...]:
+    """Return a good end without use. It shows a good start only if the pilot has survived."""
+    kind = EventKind.EMPTY if outcome.use is Use.EMPTY else EventKind.SHORT
+    ran = _ran(outcome)
+    started = _unseen_start(outcome) if ran is not None and ran >= survival else ()
+    return (*started, _ended(kind, outcome))
 
 
 def _unseen_start(outcome: PilotOutcome) -> tuple[Event, ...]:

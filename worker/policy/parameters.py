@@ -41,6 +41,16 @@ class Parameters:
     stuck_after: timedelta = timedelta(minutes=30)
     """A CE is stuck when its oldest pilot waits for this time and none began in this time."""
 
+    short_part: float = 0.1
+    """A pilot that ends well within this part of what pilots of its VO usually live was short; 0 is
+    never."""
+
+    least_short: int = 5
+    """Fewest short pilots in a row that can pause a CE, or show that a VO has no work."""
+
+    trickle: int = 2
+    """Demand of a VO whose pilots find no work: so many wait at a time."""
+
     probe_soonest: timedelta = timedelta(minutes=4)
     """Shortest time between two probes of a paused CE."""
 

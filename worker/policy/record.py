@@ -12,12 +12,14 @@ from math import ceil, log
 from typing import Any
 
 from worker.policy.cohorts import MARKS, MINUTE, Cohorts
-from worker.policy.counts import ACCEPT, FINISH, START, Counts, own
+from worker.policy.counts import ACCEPT, FINISH, START, TELLS, Counts, own
 from worker.policy.lives import Lives
 from worker.policy.outcomes import Event, EventKind
 from worker.policy.parameters import Parameters
 
 VERSION = 1
+
+OF_NO_USE = (EventKind.SHORT, EventKind.EMPTY)
 
 AT_ONCE_FACTOR = 3
 """A run of this many times its limit counts at once, before survivors could be known."""
@@ -112,6 +114,10 @@ class Record:
             at = now.timestamp()
             self._pause("stuck", f"the oldest pilot waits for {minutes:.0f} min", at, at)
 
+    def swallows(self, reason: str, since: datetime, now: datetime) -> None:
+        """Pause a CE whose pilots end well for nothing while others of their VO have work."""
+        self._pause("swallowed", reason, now.timestamp(), since.timestamp())
+
     def end_pause(self, reason: str, at: float, *, healed: bool = True) -> None:
         """End a pause. Old failures are forgiven only if the CE has healed."""
         if self.trouble is None:
@@ -162,13 +168,17 @@ class Record:
         trouble = self.trouble
         if trouble and trouble.by in ("failed", "stuck"):
             self.end_pause("a pilot survived", at, healed=began >= trouble.at)
+        elif trouble and trouble.by == "swallowed" and began >= trouble.since:
+            self.end_pause("a pilot was of use", at)
 
     def _ended(
         self, kind: EventKind, began: float | None, ran: timedelta | None, at: float
     ) -> None:
+        if kind in OF_NO_USE and (ran is None or _seconds(ran) < self._survival):
+            return  # It was not counted as one that runs, and alone says nothing of the CE.
         if began is None:
             # Its beginning is not known, so its life was not counted while it ran.
-            if kind is not EventKind.ENDED:
+            if kind in TELLS:
                 self._counts.add(kind, at)
             if kind is EventKind.FAILED_LATE:
                 self._counts.add_lives(0.5, at)

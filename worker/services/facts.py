@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from worker.db import ces, demands, maintenances, slots, vos
+from worker.db import ces, demands, maintenances, slots, vos, work
 from worker.db.demands import Answer
 from worker.db.health import Health
 from worker.db.maintenances import Maintenance
@@ -18,6 +18,7 @@ from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import evaluate
 from worker.policy.parameters import Parameters
 from worker.policy.traces import Facts
+from worker.policy.work import NoWork, demand_without
 from worker.services.tasks.ask_demand import CurrentDemand, current_demand
 
 
@@ -33,6 +34,7 @@ class Situation:
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     only_for: Mapping[str, frozenset[str]] = field(default_factory=dict)
     maintenances: Mapping[str, Maintenance] = field(default_factory=dict)
+    without_work: Mapping[str, NoWork] = field(default_factory=dict)
     unusable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By VO, the CEs that it has no credential for just now, each with a sentence."""
 
@@ -53,6 +55,7 @@ def read(tx: Transaction, vo_name: str, now: datetime) -> Situation:
         counts=slots.count_by_vo(tx),
         only_for=ces.allowed_by_ce(tx),
         maintenances=maintenances.current(tx, now),
+        without_work=work.without_work(tx),
     )
 
 
@@ -61,7 +64,7 @@ def facts_of(situation: Situation, budget: int, parameters: Parameters) -> Facts
     vo = situation.vo
     return Facts(
         now=situation.now,
-        vo=_vo_facts(situation),
+        vo=_vo_facts(situation, parameters),
         budget=budget if vo.budget is None else vo.budget,
         ces=tuple(_ce_facts(ce, situation, parameters) for ce in situation.ces),
     )
@@ -74,30 +77,45 @@ def closed_vo(vo: VO) -> str | None:
     return "the VO is draining" if vo.draining else None
 
 
-def _vo_facts(situation: Situation) -> VOFacts:
-    vo, demand = situation.vo, situation.demand_of(situation.vo)
+def _vo_facts(situation: Situation, parameters: Parameters) -> VOFacts:
+    vo = situation.vo
+    demand, note = _worth_asking_for(vo, situation, parameters)
     occupying = sum(ce.vo_occupying for ce in situation.ces)
     return VOFacts(
         name=vo.name,
-        demand=demand.demand,
+        demand=demand,
         room=None if vo.limit is None else vo.limit - occupying,
         share=vo.share,
         closed=closed_vo(vo),
-        note=demand.note,
+        note=note,
         rivals=tuple(
-            _rival(other, situation)
+            _rival(other, situation, parameters)
             for other in situation.vos
             if other.name != vo.name and closed_vo(other) is None
         ),
     )
 
 
-def _rival(vo: VO, situation: Situation) -> Rival:
+def _worth_asking_for(
+    vo: VO, situation: Situation, parameters: Parameters
+) -> tuple[int | None, str | None]:
+    """Return the demand of a VO and how it came about; without work for its pilots, a trickle."""
+    current = situation.demand_of(vo)
+    missing = situation.without_work.get(vo.name)
+    demand = demand_without(missing, current.demand, parameters)
+    if missing is None or demand == current.demand:
+        return demand, current.note
+    asked = "without limit" if current.demand is None else str(current.demand)
+    since = f"{missing.since:%H:%M}Z"
+    return demand, f"asked for {asked}, but since {since} {missing.reason}"
+
+
+def _rival(vo: VO, situation: Situation, parameters: Parameters) -> Rival:
     occupying, waiting = situation.counts.get(vo.name, (0, 0))
     return Rival(
         name=vo.name,
         share=vo.share,
-        demand=situation.demand_of(vo).demand,
+        demand=_worth_asking_for(vo, situation, parameters)[0],
         occupying=occupying,
         waiting=waiting,
         room=None if vo.limit is None else vo.limit - occupying,

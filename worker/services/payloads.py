@@ -10,6 +10,9 @@ choices = ["short", "long"]
 
 [at.lyon]
 queue = "long"
+
+[exit_codes]
+77 = "empty"
 """
 
 from collections.abc import Collection, Mapping
@@ -98,6 +101,8 @@ class PayloadTable(FileTable):
     arguments: Any = None
     variables: Any = None
     at: Any = None
+    exit_codes: Any = None
+    useful_after: Any = None
 
 
 def read_file(path: Path) -> Payload:

@@ -1,13 +1,25 @@
 """The books: what Pilotage would know of the world, late, as its database has it."""
 
 from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from worker.domain.pilot import Status
+from worker.domain.pilot import Status, Use
 from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import Queue, evaluate
 from worker.policy.outcomes import Event, EventKind, PilotOutcome, events_of
 from worker.policy.parameters import Parameters
+from worker.policy.work import (
+    WINDOW,
+    Cohort,
+    NoWork,
+    Usual,
+    Verdicts,
+    counted,
+    demand_without,
+    judge,
+    merged,
+)
 from worker.simulation.world import HOUR, SimulatedCE, SimulatedPilot, World
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,7 +40,8 @@ class CEBook:
         self.ce = ce
         self.occupying: Counter[str] = Counter()
         self.waiting: Counter[str] = Counter()
-        self.events: list[Event] = []
+        self.events: list[tuple[str, Event]] = []
+        """What happened to the pilots of each VO."""
         self.state: dict[str, object] | None = None
         self.answers = True
         self.last_sent: float | None = None
@@ -42,13 +55,13 @@ class CEBook:
         at = moment(now)
         accepted = [pilot for pilot in receipts if pilot is not None]
         kinds = (EventKind.REFUSED if pilot is None else EventKind.ACCEPTED for pilot in receipts)
-        self.events += [Event(at, kind) for kind in kinds]
+        self.events += [(vo, Event(at, kind)) for kind in kinds]
         self.occupying[vo] += len(accepted)
         self.waiting[vo] += len(accepted)
         self._queue += accepted
         self.last_sent = now
 
-    def look(self, now: float, survival: timedelta) -> None:
+    def look(self, now: float, survival: timedelta, works: "Works") -> None:
         """Look at all pilots of the CE, if it answers."""
         self.answers = not any(
             trouble.silent and trouble.begins * HOUR <= now < trouble.ends * HOUR
@@ -59,15 +72,16 @@ class CEBook:
         at = moment(now)
         changed, self.ce.changed = self.ce.changed, []
         for pilot in changed:
-            self._see(pilot, at)
+            self._see(pilot, at, works)
         young = []
         for pilot, since in self._young:
-            outcome = _outcome(pilot, Status.SUBMITTED, Status.RUNNING, since, at)
+            use = works.use_of(pilot) if pilot.recorded is Status.DONE else None
+            outcome = _outcome(pilot, Status.SUBMITTED, Status.RUNNING, since, at, use)
             events = events_of(outcome, survival=survival)
             if events is None:
                 young.append((pilot, since))
             else:
-                self.events += events
+                self.events += [(pilot.vo, event) for event in events]
         self._young = young
 
     def queue(self) -> Queue:
@@ -115,7 +129,7 @@ class CEBook:
         allowed = self.ce.truth.model.vos
         return "the CE is for other VOs" if allowed and vo not in allowed else None
 
-    def _see(self, pilot: SimulatedPilot, at: datetime) -> None:
+    def _see(self, pilot: SimulatedPilot, at: datetime, works: "Works") -> None:
         before = pilot.recorded
         if pilot.began is not None and before is Status.SUBMITTED:
             self._begun.append(pilot.began)
@@ -132,14 +146,49 @@ class CEBook:
             self._young.append((pilot, at))
             return
         self.occupying[pilot.vo] -= 1
-        self.events += events_of(_outcome(pilot, before, pilot.recorded, at, at)) or ()
+        use = works.use_of(pilot) if pilot.recorded is Status.DONE else None
+        events = events_of(_outcome(pilot, before, pilot.recorded, at, at, use)) or ()
+        self.events += [(pilot.vo, event) for event in events]
+
+
+class Works:
+    """What Pilotage knows of the work of the VOs: how long their pilots live, and for what."""
+
+    def __init__(self, vos: Iterable[str], parameters: Parameters) -> None:
+        self._parameters = parameters
+        self._usual = {vo: Usual(None, parameters) for vo in vos}
+        self._cohorts: list[Cohort] = []
+        self.without_work: Mapping[str, NoWork] = {}
+
+    def use_of(self, pilot: SimulatedPilot) -> Use:
+        """Return what a pilot did that ended well. Its exit code says nothing."""
+        assert pilot.began is not None
+        assert pilot.ended is not None
+        ran = timedelta(seconds=pilot.ended - pilot.began)
+        return Use.SHORT if ran < self._usual[pilot.vo].useful_after else Use.USEFUL
+
+    def add(self, ce: str, vo: str, event: Event) -> None:
+        """Count what an event says of the use of a pilot."""
+        self._usual[vo].add(event)
+        new = counted(vo, ce, event, known_at_start=True)
+        if new is not None:
+            self._cohorts.append(new)
+
+    def judge(self, now: datetime) -> Verdicts:
+        """Compare the CEs, and forget what is too old to be compared."""
+        self._cohorts = merged(one for one in self._cohorts if one.minute > now - WINDOW)
+        verdicts = judge(self._cohorts, now, self._parameters)
+        self.without_work = verdicts.without_work
+        return verdicts
 
 
 class Books:
     """What Pilotage knows of all CEs and VOs."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, parameters: Parameters) -> None:
         self._world = world
+        self._parameters = parameters
+        self.works = Works(world.work, parameters)
         self.ces = {name: CEBook(ce) for name, ce in world.ces.items()}
 
     def vo_facts(self, vo: str) -> VOFacts:
@@ -155,12 +204,13 @@ class Books:
 
     def _rival(self, name: str) -> Rival:
         work = self._world.work[name]
+        missing = self.works.without_work.get(name)
         occupying = sum(book.occupying[name] for book in self.ces.values())
         limit = work.owner.limit
         return Rival(
             name=name,
             share=work.owner.share,
-            demand=work.demand,
+            demand=demand_without(missing, work.demand, self._parameters),
             occupying=occupying,
             waiting=sum(book.waiting[name] for book in self.ces.values()),
             room=None if limit is None else limit - occupying,
@@ -168,7 +218,12 @@ class Books:
 
 
 def _outcome(
-    pilot: SimulatedPilot, was: Status, became: Status, at: datetime, checked: datetime
+    pilot: SimulatedPilot,
+    was: Status,
+    became: Status,
+    at: datetime,
+    checked: datetime,
+    use: Use | None,
 ) -> PilotOutcome:
     return PilotOutcome(
         was=was,
@@ -179,4 +234,6 @@ def _outcome(
         started_at=None if pilot.began is None else moment(pilot.began),
         ended_at=None if pilot.ended is None else moment(pilot.ended),
         checked_at=checked,
+        vo=pilot.vo,
+        use=use,
     )

@@ -51,9 +51,9 @@ def drive(
 ) -> Run:
     """Run a scenario from its beginning to its end; `on_decisions` is given every decision."""
     world = World(scenario, scenario.seed if seed is None else seed)
-    books, policy, run = Books(world), make(world), Run(world=world)
+    books, policy, run = Books(world, parameters), make(world), Run(world=world)
     for number, book in enumerate(books.ces.values()):
-        _plan_looks(world, book, number / len(books.ces), parameters)
+        _plan_looks(world, books, book, number / len(books.ces), parameters)
     end, now = scenario.hours * HOUR, 0.0
     while now < end:
         world.run(now)
@@ -76,11 +76,13 @@ def drive(
     return run
 
 
-def _plan_looks(world: World, book: CEBook, phase: float, parameters: Parameters) -> None:
+def _plan_looks(
+    world: World, books: Books, book: CEBook, phase: float, parameters: Parameters
+) -> None:
     every = world.scenario.poll_seconds
 
     def look() -> None:
-        book.look(world.now, parameters.survival)
+        book.look(world.now, parameters.survival, books.works)
         world.at(world.now + every, look)
 
     world.at(phase * every, look)
@@ -88,14 +90,20 @@ def _plan_looks(world: World, book: CEBook, phase: float, parameters: Parameters
 
 def _learn(books: Books, run: Run, parameters: Parameters) -> None:
     now = moment(run.world.now)
+    by_ce = {}
     for name, book in books.ces.items():
-        events, book.events = sorted(book.events, key=lambda event: event.at), []
+        by_ce[name], book.events = sorted(book.events, key=lambda pair: pair[1].at), []
+        for vo, event in by_ce[name]:
+            books.works.add(name, vo, event)
+    verdicts = books.works.judge(now)
+    for name, book in books.ces.items():
         learned = learn(
             book.state,
-            events,
+            [event for _, event in by_ce[name]],
             now=now,
             configured=book.ce.truth.model.configured,
             queue=book.queue(),
+            hole=verdicts.holes.get(name),
             parameters=parameters,
         )
         book.state = learned.state

@@ -7,7 +7,7 @@ from typing import Unpack
 from worker.domain.decision import Decision
 from worker.policy.allocation import three_chances
 from worker.policy.contract import Policy, PolicyArguments
-from worker.policy.facts import CEFacts, Chances, Pause
+from worker.policy.facts import CEFacts, Chances, Pause, VOFacts
 from worker.policy.parameters import DEFAULTS
 from worker.simulation.scenario import TroubleKind
 from worker.simulation.world import World
@@ -23,10 +23,19 @@ def oracle(world: World) -> Policy:
         """Decide with the truth; a CE in trouble gets nothing, not even a probe."""
         parameters = replace(arguments.get("parameters", DEFAULTS), preference=FIRST)
         ces = [_true(world, ce, arguments["now"]) for ce in arguments["ces"]]
-        truth: PolicyArguments = {**arguments, "ces": ces, "parameters": parameters}
+        vo = _true_vo(world, arguments["vo"])
+        truth: PolicyArguments = {**arguments, "vo": vo, "ces": ces, "parameters": parameters}
         return three_chances(**truth)
 
     return decide
+
+
+def _true_vo(world: World, vo: VOFacts) -> VOFacts:
+    def demand(name: str, asked: int | None) -> int | None:
+        return 0 if world.work[name].is_idle(world.now) else asked
+
+    rivals = (replace(rival, demand=demand(rival.name, rival.demand)) for rival in vo.rivals)
+    return replace(vo, demand=demand(vo.name, vo.demand), rivals=tuple(rivals))
 
 
 def _true(world: World, ce: CEFacts, now: datetime) -> CEFacts:

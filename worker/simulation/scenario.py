@@ -30,6 +30,7 @@ class TroubleKind(Described):
     REFUSING = "refusing", "Submissions are refused; what runs goes on."
     STUCK = "stuck", "Submissions are accepted; nothing begins."
     FAILING = "failing", "Pilots fail late."
+    SWALLOWING = "swallowing", "Pilots that begin end well after some minutes, without work."
 
 
 class CEModel(FileTable):
@@ -68,7 +69,7 @@ class CETrouble(FileTable):
     begins: float
     ends: float
     after_minutes: float = 1.0
-    """For a black hole: how long a pilot lives."""
+    """Where pilots die, or are swallowed: how long one lives."""
     part: Rate = 1.0
     """The part of the pilots or submissions that it hits."""
     silent: bool = False
@@ -113,6 +114,10 @@ class Owner(FileTable):
     """Jobs that come at once."""
     burst_hours: Length = 6.0
     """Hours from one burst to the next; the first comes after half of them."""
+    idle_from: float | None = None
+    """When it runs out of work, though it goes on asking for pilots."""
+    idle_until: float = 1e9
+    """When it has work again."""
 
     @property
     def unlimited(self) -> bool:

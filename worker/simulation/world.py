@@ -106,8 +106,15 @@ class VOWork:
         """How many pilots it could use."""
         return None if self.owner.unlimited else self.jobs
 
-    def take(self) -> bool:
+    def is_idle(self, at: float) -> bool:
+        """Return whether it has no work, though it asks for pilots."""
+        begins = self.owner.idle_from
+        return begins is not None and begins * HOUR <= at < self.owner.idle_until * HOUR
+
+    def take(self, at: float) -> bool:
         """Take a job, if there is one."""
+        if self.is_idle(at):
+            return False
         if self.owner.unlimited:
             return True
         if self.jobs < 1:
@@ -213,8 +220,9 @@ class World:
         if pilot.began is None:
             return
         pilot.ce.running.add(pilot)
-        pilot.empty = not self.work[pilot.vo].take()
-        if pilot.empty:
+        swallowed = pilot.empty
+        pilot.empty = swallowed or not self.work[pilot.vo].take(self.now)
+        if pilot.empty and not swallowed:
             pilot.end = min(pilot.end, self.now + EMPTY_RUN)
             pilot.cause = pilot.cause if pilot.end < self.now + EMPTY_RUN else None
         self.at(pilot.end, lambda: self._end(pilot))
@@ -224,11 +232,14 @@ class World:
         dice, truth, now = self._dice[pilot.ce.name], pilot.ce.truth, self.now
         hole = truth.trouble(now, TroubleKind.BLACK_HOLE)
         failing = truth.trouble(now, TroubleKind.FAILING)
+        swallows = truth.trouble(now, TroubleKind.SWALLOWING)
         late = 1 - truth.rate("finish", now) * (1 - (failing.part if failing else 0))
         whole = self.scenario.pilot_minutes * MINUTE
         runs = max(10 * MINUTE, dice.gauss(whole, self.scenario.spread * whole))
         pilot.began = now
-        if hole and dice.random() < hole.part:
+        if swallows and dice.random() < swallows.part:
+            runs, pilot.empty = swallows.after_minutes * MINUTE, True
+        elif hole and dice.random() < hole.part:
             runs, pilot.cause = hole.after_minutes * MINUTE * dice.uniform(0.9, 1.1), Cause.UNKNOWN
         elif dice.random() >= truth.rate("start", now):
             pilot.cause = Cause.FAILED_FAST

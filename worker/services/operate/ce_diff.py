@@ -15,7 +15,8 @@ from worker.domain.errors import BackendError, CalledElsewhere, ConfirmationNeed
 from worker.domain.pilot import Pilot, Status
 from worker.policy.comparison import Comparison, compare, covers
 from worker.policy.judgement import move_to
-from worker.services import ce_calls
+from worker.policy.use import NO_RULES
+from worker.services import ce_calls, work
 from worker.services.ce_calls import CECall
 from worker.services.runtime import Runtime, TaskResult
 
@@ -128,9 +129,13 @@ def _adopt(tx: Transaction, call: CECall, comparison: Comparison, vo: str) -> se
     for owner, jobs in by_vo.items():
         pilots.take_in(tx, [job.stamp for job in jobs], owner, ce.name, now)
     taken = pilot_reads.by_stamps(tx, stamps)
+    rules = work.rules(tx, call.runtime.parameters)
     moves = [
-        *(move_to(taken[job.stamp], job, now, now) for job in comparison.strangers),
-        *(move_to(pilot, job, now, now) for pilot, job in comparison.returning if job.status),
+        move_to(pilot, job, now, now, rules.get(pilot.vo, NO_RULES))
+        for pilot, job in (
+            *((taken[job.stamp], job) for job in comparison.strangers),
+            *((pilot, job) for pilot, job in comparison.returning if job.status),
+        )
     ]
     mover.move(tx, moves, now)
     return {*stamps, *(pilot.stamp for pilot, _ in comparison.returning)}

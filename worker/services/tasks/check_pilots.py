@@ -5,7 +5,7 @@ a pilot out, changes no status. What else the CE is called for comes after the r
 on cancellations, and to keep what failed pilots wrote.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -16,7 +16,8 @@ from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import BackendError
 from worker.domain.pilot import AT_CE, PilotToCheck, Status
 from worker.policy.judgement import Judgement, judge, judge_failed_call
-from worker.services import ce_calls, records
+from worker.policy.use import UseRules
+from worker.services import ce_calls, records, work
 from worker.services.ce_calls import CECall
 from worker.services.records import Recording
 from worker.services.runtime import Runtime, TaskResult, skipped
@@ -31,10 +32,11 @@ def check_pilots(runtime: Runtime, ce_name: str) -> TaskResult:
         if not due:
             return skipped("no check is due")
         call = ce_calls.begin(tx, runtime, ce)
-    if isinstance(call, TaskResult):
-        return call
+        if isinstance(call, TaskResult):
+            return call
+        rules = work.rules(tx, runtime.parameters)
     with call:
-        return _check(call, due)
+        return _check(call, due, rules)
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
@@ -45,7 +47,7 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
     return TaskResult(counts={"would check": len(due)})
 
 
-def _check(call: CECall, due: Sequence[PilotToCheck]) -> TaskResult:
+def _check(call: CECall, due: Sequence[PilotToCheck], rules: Mapping[str, UseRules]) -> TaskResult:
     soonest = timedelta(seconds=call.options.check_soonest)
     try:
         answers = call.driver.poll([Job.of(pilot) for pilot in due])
@@ -57,6 +59,7 @@ def _check(call: CECall, due: Sequence[PilotToCheck]) -> TaskResult:
         call.runtime.now(),
         soonest=soonest,
         latest=timedelta(seconds=call.options.check_latest),
+        rules=rules,
     )
     unwanted = _alive_though_unwanted(due, answers)
     result, failed = _record(call, due, answers, judgement, is_last=not unwanted)

@@ -7,6 +7,7 @@ gives exactly what is stored.
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from operator import itemgetter
 
 from worker.db import ces, health, locks, outcomes, sending
 from worker.db.health import Lesson
@@ -17,7 +18,9 @@ from worker.policy.learning import NOTHING_WAITS, evaluate
 from worker.policy.learning import learn as fold
 from worker.policy.outcomes import Event, PilotOutcome, events_of, look_again
 from worker.policy.parameters import Parameters
+from worker.services import work
 from worker.services.runtime import Runtime, TaskResult, busy
+from worker.services.work import WorkLesson
 
 AT_ONCE = 20_000
 """New transitions that one execution learns from at most, and as many that were postponed."""
@@ -32,6 +35,7 @@ class Lessons:
     events: int
     lessons: list[Lesson]
     changes: list[SendingChange]
+    work: WorkLesson
     lines: tuple[str, ...]
 
 
@@ -45,6 +49,7 @@ def learn(runtime: Runtime) -> TaskResult:
         outcomes.mark(tx, lessons.ids, now)
         outcomes.postpone(tx, lessons.postponed)
         health.save_lessons(tx, lessons.lessons, now)
+        work.save(tx, lessons.work, now)
         sending.add(tx, lessons.changes)
     return TaskResult(
         counts={
@@ -69,19 +74,27 @@ def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
     unlearned = outcomes.unlearned(tx, AT_ONCE, now)
     ids, events = events_from(unlearned, parameters)
     learnt = frozenset(ids)
+    taught = [
+        (vo, ce, event)
+        for ce, of_ce in sorted(events.items())
+        for _, vo, event in sorted(of_ce, key=itemgetter(0))
+    ]
+    of_work = work.lesson(tx, taught, now, parameters)
+    holes = of_work.verdicts.holes
     queues = outcomes.queues(tx, now)
     stale = {
         ce for ce, record in records.items() if record.queue_drained or record.oldest_waiting_since
     }
     lessons, changes, lines = [], [], []
-    for ce in sorted(events.keys() | queues.keys() | stale):
+    for ce in sorted(events.keys() | queues.keys() | stale | holes.keys()):
         queue = queues.get(ce, NOTHING_WAITS)
         learned = fold(
             records[ce].learned,
-            [event for _, event in sorted(events.get(ce, ()))],
+            [event for _, _, event in sorted(events.get(ce, ()), key=itemgetter(0))],
             now=now,
             configured=configured[ce],
             queue=queue,
+            hole=holes.get(ce),
             parameters=parameters,
         )
         evaluation = evaluate(
@@ -117,21 +130,27 @@ def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
         events=sum(map(len, events.values())),
         lessons=lessons,
         changes=changes,
-        lines=tuple(lines),
+        work=of_work,
+        lines=(*lines, *of_work.lines),
     )
+
+
+Ordered = tuple[tuple[datetime, int, int], str, Event]
+"""What puts an event in order, the VO of its pilot, and the event."""
 
 
 def events_from(
     unlearned: list[PilotOutcome], parameters: Parameters
-) -> tuple[list[int], dict[str, list[tuple[tuple[datetime, int, int], Event]]]]:
-    """Return what transitions teach, by CE, in order; those that teach nothing yet are left out."""
+) -> tuple[list[int], dict[str, list[Ordered]]]:
+    """Return what transitions teach, by CE; those that teach nothing yet are left out."""
     ids: list[int] = []
-    events: dict[str, list[tuple[tuple[datetime, int, int], Event]]] = {}
+    events: dict[str, list[Ordered]] = {}
     for outcome in unlearned:
         taught = events_of(outcome, survival=parameters.survival)
         if taught is None:
             continue
         ids.append(outcome.id)
         for number, event in enumerate(taught):
-            events.setdefault(outcome.ce, []).append(((event.at, outcome.id, number), event))
+            place = event.at, outcome.id, number
+            events.setdefault(outcome.ce, []).append((place, outcome.vo, event))
     return ids, events

@@ -22,7 +22,8 @@ from worker.domain.lines import short_line
 from worker.domain.schedule import Outcome
 from worker.policy.comparison import Comparison, compare
 from worker.policy.judgement import judge_missing, move_to
-from worker.services import ce_calls, records
+from worker.policy.use import NO_RULES
+from worker.services import ce_calls, records, work
 from worker.services.ce_calls import CECall
 from worker.services.records import Recording
 from worker.services.runtime import Runtime, TaskResult
@@ -103,7 +104,12 @@ def _settle(
 ) -> tuple[Comparison, TaskResult]:
     now = call.runtime.now()
     comparison = _compare(tx, call.ce, listing)
-    adopted = [move_to(pilot, job, now, now) for pilot, job in comparison.returning if job.status]
+    rules = work.rules(tx, call.runtime.parameters) if comparison.returning else {}
+    adopted = [
+        move_to(pilot, job, now, now, rules.get(pilot.vo, NO_RULES))
+        for pilot, job in comparison.returning
+        if job.status
+    ]
     missing = judge_missing(
         pilot_reads.in_doubt(tx, call.ce.name),
         listing,

@@ -58,7 +58,7 @@ def upgrade() -> None:
         "INSERT INTO pilot_counts (ce_id, vo_id, status, pilots) "
         "SELECT ce_id, vo_id, status, count(*) FROM pilots GROUP BY ce_id, vo_id, status"
     )
-    tally_triggers.install(op.get_bind())
+    tally_triggers.install(op.get_bind(), with_use=False)
     _index(["ce_id", "status", "id"])
 
 

@@ -1,0 +1,155 @@
+"""Work: what the pilots of a VO were for, by the minute in which they began, and how they live."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import JSON, Executable, Integer, Text, delete, select, true
+
+from worker.db.rows import adding, encode, insert_selected, replacing, rows
+from worker.db.tables import ces, vo_cohorts, vo_work, vos
+from worker.db.types import UtcDateTime
+from worker.db.uow import Transaction
+from worker.policy.work import Cohort, NoWork
+
+_NAMES = Cohort._fields
+_COUNTS = ("useful", "short", "empty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkRecord:
+    """What is known of the work of a VO. `lives` belongs to the policy alone."""
+
+    lives: Mapping[str, Any] = field(default_factory=dict)
+    without_work: NoWork | None = None
+    """Why its pilots are thought to find no work, and since when."""
+
+
+NOTHING_KNOWN = WorkRecord()
+
+
+class UseSettings(NamedTuple):
+    """What decides of the use of a VO's pilots."""
+
+    vo: str
+    exit_codes: Mapping[str, str] | None
+    useful_after: float | None
+    """Seconds, as the payload says."""
+    lives: Mapping[str, Any] | None
+
+
+def count(tx: Transaction, cohorts: Collection[Cohort]) -> None:
+    """Add to the cohorts of the last hour. A VO or CE that was removed has nothing to count."""
+    if cohorts:
+        tx.execute(_count(tx.dialect), encode(_NAMES, sorted(cohorts)))
+
+
+def cohorts(tx: Transaction) -> list[Cohort]:
+    """Read the cohorts of the last hour."""
+    return [Cohort._make(row) for row in tx.execute(_COHORTS)]
+
+
+def forget(tx: Transaction, before: datetime) -> None:
+    """Delete the cohorts that began before a moment."""
+    tx.execute(delete(vo_cohorts).where(vo_cohorts.c.minute < before))
+
+
+def get_all(tx: Transaction) -> dict[str, WorkRecord]:
+    """Read what is known of the work of every VO."""
+    return {
+        row.vo: WorkRecord(lives=row.lives, without_work=_no_work(row))
+        for row in tx.execute(_RECORDS)
+    }
+
+
+def without_work(tx: Transaction) -> dict[str, NoWork]:
+    """Read which VOs' pilots find no work."""
+    query = _RECORDS.where(vo_work.c.without_work_since.is_not(None))
+    return {
+        row.vo: NoWork(reason=row.without_work_reason, since=row.without_work_since)
+        for row in tx.execute(query)
+    }
+
+
+def save(tx: Transaction, records: Mapping[str, WorkRecord]) -> None:
+    """Store what is known of the work of some VOs."""
+    if not records:
+        return
+    data = [
+        (
+            vo,
+            dict(record.lives),
+            record.without_work and record.without_work.since,
+            record.without_work and record.without_work.reason,
+        )
+        for vo, record in sorted(records.items())
+    ]
+    tx.execute(_save(tx.dialect), encode(tuple(_STORED), data))
+
+
+def use_settings(tx: Transaction) -> list[UseSettings]:
+    """Read what each VO's payload says of the use of its pilots, and how long they live."""
+    return [UseSettings._make(row) for row in tx.execute(_SETTINGS)]
+
+
+def _no_work(row: Any) -> NoWork | None:
+    if row.without_work_since is None:
+        return None
+    return NoWork(reason=row.without_work_reason, since=row.without_work_since)
+
+
+_COHORTS = (
+    select(vos.c.name, ces.c.name, *(vo_cohorts.c[name] for name in ("minute", *_COUNTS)))
+    .join_from(vo_cohorts, vos, vos.c.id == vo_cohorts.c.vo_id)
+    .join(ces, ces.c.id == vo_cohorts.c.ce_id)
+)
+_RECORDS = select(
+    vos.c.name.label("vo"),
+    vo_work.c.lives,
+    vo_work.c.without_work_since,
+    vo_work.c.without_work_reason,
+).join_from(vo_work, vos, vos.c.id == vo_work.c.vo_id)
+_SETTINGS = select(
+    vos.c.name, vos.c.payload["exit_codes"], vos.c.payload["useful_after"], vo_work.c.lives
+).select_from(vos.outerjoin(vo_work, vo_work.c.vo_id == vos.c.id))
+
+_STORED = {
+    "vo": Text,
+    "lives": JSON,
+    "without_work_since": UtcDateTime,
+    "without_work_reason": Text,
+}
+
+
+@cache
+def _count(dialect: str) -> Executable:
+    new = rows(
+        dialect,
+        vo=Text,
+        ce=Text,
+        minute=UtcDateTime,
+        **dict.fromkeys(_COUNTS, Integer),
+    )
+    source = (
+        select(vos.c.id, ces.c.id, new.c.minute, *(new.c[name] for name in _COUNTS))
+        .join_from(new, vos, vos.c.name == new.c.vo)
+        .join(ces, ces.c.name == new.c.ce)
+        .where(true())
+    )
+    columns = ["vo_id", "ce_id", "minute", *_COUNTS]
+    return adding(insert_selected(dialect, vo_cohorts, columns, source), vo_cohorts, _COUNTS)
+
+
+@cache
+def _save(dialect: str) -> Executable:
+    new = rows(dialect, **_STORED)
+    values = [name for name in _STORED if name != "vo"]
+    source = (
+        select(vos.c.id, *(new.c[name] for name in values))
+        .join_from(new, vos, vos.c.name == new.c.vo)
+        .where(true())
+    )
+    insertion = insert_selected(dialect, vo_work, ["vo_id", *values], source)
+    return replacing(insertion, vo_work, values)

@@ -1,0 +1,90 @@
+"""Work: what is learnt of the VOs' work from new outcomes, and by which rules an end is judged."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from worker.db import work
+from worker.db.uow import Transaction
+from worker.db.work import NOTHING_KNOWN, UseSettings, WorkRecord
+from worker.domain.pilot import ExitMeaning
+from worker.policy.outcomes import Event
+from worker.policy.parameters import Parameters
+from worker.policy.use import NO_RULES, UseRules
+from worker.policy.work import WINDOW, Cohort, NoWork, Usual, Verdicts, counted, judge, merged
+
+Taught = tuple[str, str, Event]
+"""A VO, a CE, and what happened to a pilot."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkLesson:
+    """What some outcomes teach of the work of the VOs."""
+
+    cohorts: Sequence[Cohort]
+    records: Mapping[str, WorkRecord]
+    """Those that change, by VO."""
+    verdicts: Verdicts
+    lines: tuple[str, ...] = ()
+
+
+def rules(tx: Transaction, parameters: Parameters) -> dict[str, UseRules]:
+    """Return the rules of each VO: what its payload says, and what its pilots have shown."""
+    return {one.vo: _rules(one, parameters) for one in work.use_settings(tx)}
+
+
+def lesson(
+    tx: Transaction, taught: Sequence[Taught], now: datetime, parameters: Parameters
+) -> WorkLesson:
+    """Return what outcomes teach; nothing is stored."""
+    records, by_vo = work.get_all(tx), rules(tx, parameters)
+    cohorts: list[Cohort] = []
+    lives: dict[str, Usual] = {}
+    for vo, ce, event in taught:
+        late = by_vo.get(vo, NO_RULES).useful_after > parameters.survival
+        cohort = counted(vo, ce, event, known_at_start=not late)
+        if cohort is not None:
+            cohorts.append(cohort)
+        if vo not in lives:
+            lives[vo] = Usual(records.get(vo, NOTHING_KNOWN).lives, parameters)
+        lives[vo].add(event)
+    verdicts = judge(merged([*work.cohorts(tx), *cohorts]), now, parameters)
+    changes, lines = {}, []
+    for vo in sorted(lives.keys() | records.keys() | verdicts.without_work.keys()):
+        before = records.get(vo, NOTHING_KNOWN)
+        missing = _since_it_began(before.without_work, verdicts.without_work.get(vo))
+        usual = lives[vo].stored() if vo in lives else before.lives
+        after = WorkRecord(lives=usual, without_work=missing)
+        if after != before:
+            changes[vo] = after
+        if (missing is None) != (before.without_work is None):
+            lines.append(f"VO {vo}: {missing.reason if missing else 'its pilots find work again'}")
+    return WorkLesson(
+        cohorts=merged(cohorts), records=changes, verdicts=verdicts, lines=tuple(lines)
+    )
+
+
+def save(tx: Transaction, learnt: WorkLesson, now: datetime) -> None:
+    """Store what was learnt, and forget what is too old to be compared."""
+    work.count(tx, learnt.cohorts)
+    work.forget(tx, now - WINDOW)
+    work.save(tx, learnt.records)
+
+
+def _since_it_began(before: NoWork | None, missing: NoWork | None) -> NoWork | None:
+    """Keep the moment since which a VO has no work: only later ones are looked at."""
+    if before is None or missing is None:
+        return missing
+    return replace(missing, since=min(before.since, missing.since))
+
+
+def _rules(settings: UseSettings, parameters: Parameters) -> UseRules:
+    codes = (settings.exit_codes or {}).items()
+    if settings.useful_after is None:
+        useful_after = Usual(settings.lives, parameters).useful_after
+    else:
+        useful_after = timedelta(seconds=settings.useful_after)
+    return UseRules(
+        exit_codes={int(code): ExitMeaning(word) for code, word in codes},
+        useful_after=useful_after,
+    )
