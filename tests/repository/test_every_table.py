@@ -16,6 +16,8 @@ TESTS = {
     "new_tallies": ("tallies", "test_tallies"),
     "pilot_counts": ("tallies", "test_tallies"),
     "tallies": ("tallies", "test_tallies"),
+    "vo_cohorts": ("work", "test_work"),
+    "vo_work": ("work", "test_work"),
     "call_tallies": ("call_tallies", "test_call_tallies"),
     "outputs": ("outputs", "test_outputs"),
     "ce_lists": ("decisions", "test_decisions"),

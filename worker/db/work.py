@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import JSON, Executable, Integer, Text, delete, select, true
 
@@ -22,22 +22,16 @@ _COUNTS = ("useful", "short", "empty")
 class WorkRecord:
     """What is known of the work of a VO. `lives` belongs to the policy alone."""
 
+    exit_codes: Mapping[str, str] | None = None
+    """What the exit codes of its payload mean."""
+    useful_after: float | None = None
+    """Seconds that a pilot must have run to have been of use, if its payload says it."""
     lives: Mapping[str, Any] = field(default_factory=dict)
     without_work: NoWork | None = None
     """Why its pilots are thought to find no work, and since when."""
 
 
 NOTHING_KNOWN = WorkRecord()
-
-
-class UseSettings(NamedTuple):
-    """What decides of the use of a VO's pilots."""
-
-    vo: str
-    exit_codes: Mapping[str, str] | None
-    useful_after: float | None
-    """Seconds, as the payload says."""
-    lives: Mapping[str, Any] | None
 
 
 def count(tx: Transaction, cohorts: Collection[Cohort]) -> None:
@@ -59,7 +53,12 @@ def forget(tx: Transaction, before: datetime) -> None:
 def get_all(tx: Transaction) -> dict[str, WorkRecord]:
     """Read what is known of the work of every VO."""
     return {
-        row.vo: WorkRecord(lives=row.lives, without_work=_no_work(row))
+        row.vo: WorkRecord(
+            exit_codes=row.exit_codes,
+            useful_after=row.useful_after,
+            lives=row.lives or {},
+            without_work=_no_work(row),
+        )
         for row in tx.execute(_RECORDS)
     }
 
@@ -89,11 +88,6 @@ def save(tx: Transaction, records: Mapping[str, WorkRecord]) -> None:
     tx.execute(_save(tx.dialect), encode(tuple(_STORED), data))
 
 
-def use_settings(tx: Transaction) -> list[UseSettings]:
-    """Read what each VO's payload says of the use of its pilots, and how long they live."""
-    return [UseSettings._make(row) for row in tx.execute(_SETTINGS)]
-
-
 def _no_work(row: Any) -> NoWork | None:
     if row.without_work_since is None:
         return None
@@ -105,14 +99,13 @@ _COHORTS = (
     .join_from(vo_cohorts, vos, vos.c.id == vo_cohorts.c.vo_id)
     .join(ces, ces.c.id == vo_cohorts.c.ce_id)
 )
+# Of the payload, which may be long, no more than it says of this.
 _RECORDS = select(
     vos.c.name.label("vo"),
+    *(vos.c.payload[name].label(name) for name in ("exit_codes", "useful_after")),
     vo_work.c.lives,
     vo_work.c.without_work_since,
     vo_work.c.without_work_reason,
-).join_from(vo_work, vos, vos.c.id == vo_work.c.vo_id)
-_SETTINGS = select(
-    vos.c.name, vos.c.payload["exit_codes"], vos.c.payload["useful_after"], vo_work.c.lives
 ).select_from(vos.outerjoin(vo_work, vo_work.c.vo_id == vos.c.id))
 
 _STORED = {

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from worker.db import work
 from worker.db.uow import Transaction
-from worker.db.work import NOTHING_KNOWN, UseSettings, WorkRecord
+from worker.db.work import NOTHING_KNOWN, WorkRecord
 from worker.domain.pilot import ExitMeaning
 from worker.policy.outcomes import Event
 from worker.policy.parameters import Parameters
-from worker.policy.use import NO_RULES, UseRules
+from worker.policy.use import UseRules
 from worker.policy.work import WINDOW, Cohort, NoWork, Usual, Verdicts, counted, judge, merged
 
 Taught = tuple[str, str, Event]
@@ -30,23 +30,24 @@ class WorkLesson:
 
 def rules(tx: Transaction, parameters: Parameters) -> dict[str, UseRules]:
     """Return the rules of each VO: what its payload says, and what its pilots have shown."""
-    return {one.vo: _rules(one, parameters) for one in work.use_settings(tx)}
+    return {vo: _rules(record, parameters) for vo, record in work.get_all(tx).items()}
 
 
 def lesson(
     tx: Transaction, taught: Sequence[Taught], now: datetime, parameters: Parameters
 ) -> WorkLesson:
     """Return what outcomes teach; nothing is stored."""
-    records, by_vo = work.get_all(tx), rules(tx, parameters)
+    records = work.get_all(tx)
     cohorts: list[Cohort] = []
     lives: dict[str, Usual] = {}
     for vo, ce, event in taught:
-        late = by_vo.get(vo, NO_RULES).useful_after > parameters.survival
+        before = records.get(vo, NOTHING_KNOWN)
+        late = (before.useful_after or 0) > parameters.survival.total_seconds()
         cohort = counted(vo, ce, event, known_at_start=not late)
         if cohort is not None:
             cohorts.append(cohort)
         if vo not in lives:
-            lives[vo] = Usual(records.get(vo, NOTHING_KNOWN).lives, parameters)
+            lives[vo] = Usual(before.lives, parameters)
         lives[vo].add(event)
     verdicts = judge(merged([*work.cohorts(tx), *cohorts]), now, parameters)
     changes, lines = {}, []
@@ -54,7 +55,7 @@ def lesson(
         before = records.get(vo, NOTHING_KNOWN)
         missing = _since_it_began(before.without_work, verdicts.without_work.get(vo))
         usual = lives[vo].stored() if vo in lives else before.lives
-        after = WorkRecord(lives=usual, without_work=missing)
+        after = replace(before, lives=usual, without_work=missing)
         if after != before:
             changes[vo] = after
         if (missing is None) != (before.without_work is None):
@@ -78,12 +79,12 @@ def _since_it_began(before: NoWork | None, missing: NoWork | None) -> NoWork | N
     return replace(missing, since=min(before.since, missing.since))
 
 
-def _rules(settings: UseSettings, parameters: Parameters) -> UseRules:
-    codes = (settings.exit_codes or {}).items()
-    if settings.useful_after is None:
-        useful_after = Usual(settings.lives, parameters).useful_after
+def _rules(record: WorkRecord, parameters: Parameters) -> UseRules:
+    codes = (record.exit_codes or {}).items()
+    if record.useful_after is None:
+        useful_after = Usual(record.lives, parameters).useful_after
     else:
-        useful_after = timedelta(seconds=settings.useful_after)
+        useful_after = timedelta(seconds=record.useful_after)
     return UseRules(
         exit_codes={int(code): ExitMeaning(word) for code, word in codes},
         useful_after=useful_after,
