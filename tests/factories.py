@@ -20,7 +20,7 @@ from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.decision import Decision
-from worker.domain.pilot import Cause, Grant, Move, Pilot, Status
+from worker.domain.pilot import Cause, Grant, Move, Pilot, Status, Use
 from worker.domain.sending import Sending
 from worker.domain.vo import DEFAULT_VO, VO
 
@@ -125,6 +125,7 @@ class PilotBuilder:
     vo: str = DEFAULT_VO
     status: Status = Status.SUBMITTED
     cause: Cause | None = None
+    use: Use | None = None
     handle: str | None = None
     now: datetime = NOW
     next_check_at: datetime | None = None
@@ -159,8 +160,8 @@ class PilotBuilder:
     def running(self) -> "PilotBuilder":
         return self.that_is(Status.RUNNING)
 
-    def done(self) -> "PilotBuilder":
-        return self.that_is(Status.DONE)
+    def done(self, use: Use | None = None) -> "PilotBuilder":
+        return replace(self, status=Status.DONE, use=use)
 
     def failed(self, cause: Cause = Cause.EXIT_CODE) -> "PilotBuilder":
         return replace(self, status=Status.FAILED, cause=cause)
@@ -194,7 +195,10 @@ class PilotBuilder:
             ]
             return pilots.record(tx, receipts, self.now)
         cause = self.cause if last else None
-        moves = [Move(pilot_id=i, to=status, cause=cause, next_check_at=check) for i in ids]
+        use = self.use if last else None
+        moves = [
+            Move(pilot_id=i, to=status, cause=cause, use=use, next_check_at=check) for i in ids
+        ]
         return mover.move(tx, moves, self.now)
 
 

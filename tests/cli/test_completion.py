@@ -35,6 +35,7 @@ def completed(line: str, **environment: str) -> list[str]:
         ("pilotage ce add x --vo lh", {"lhcb"}),
         ("pilotage task run re", {"reconcile", "renew_credentials", "report"}),
         ("pilotage backend migrate s", {"sim", "slurm"}),
+        ("pilotage pilot list --use s", {"short"}),
         ("pilotage ce add ly", set()),
         ("pilotage ce sh", {"show"}),
     ],

@@ -11,7 +11,7 @@ from worker.db import mover
 from worker.db.database import Database
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
-from worker.domain.pilot import Cause, Move, Status
+from worker.domain.pilot import Cause, Move, Status, Use
 
 
 def end(
@@ -74,6 +74,20 @@ def test_the_table_and_the_line_of_status(cli: Cli, ends: Database) -> None:
     line = next(line for line in cli.ok("status").lines if line.startswith("last hour: "))
     assert "4 failed, 1 lost (failed: 3 exit_code, 1 signal)" in line
     assert cli.json("status")["ends"]["causes"] == {"exit_code": 3, "signal": 1}
+
+
+def test_how_many_ended_well_for_nothing_is_counted(cli: Cli, ends: Database) -> None:
+    now = datetime.now(UTC)
+    with ends.uow() as tx:
+        ce = a_ce().named("rieti").create(tx)
+        for use, number in ((Use.SHORT, 3), (Use.EMPTY, 1), (Use.USEFUL, 2)):
+            a_pilot().on(ce).at(now).done(use).create_many(tx, number)
+    first = cli.ok("failures", "--ce", "rieti").lines[0]
+    assert first.endswith(": 6 done (done: 3 short, 1 empty)")
+    line = next(line for line in cli.ok("status").lines if line.startswith("last hour: "))
+    assert "(done: 3 short, 1 empty; failed: 3 exit_code, 1 signal)" in line
+    assert cli.json("status")["ends"]["of_no_use"] == {"short": 3, "empty": 1}
+    assert cli.json("failures", "--ce", "bari")["of_no_use"] == {}
 
 
 @pytest.mark.usefixtures("world")

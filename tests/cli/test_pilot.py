@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tests.cli.command import Cli, contents
+from tests.factories import a_ce, a_pilot
 from worker.db.database import Database
-from worker.domain.pilot import GROUP_LENGTH
+from worker.domain.pilot import GROUP_LENGTH, Use
 
 SIM = ("--backend", "sim", "--capacity", "3")
 
@@ -25,6 +26,53 @@ def test_list_filters_by_status_ce_and_vo(cli: Cli, site: Database) -> None:
     assert pilots(cli, "--ce", "lyon", "--vo", "default") == whole
     assert pilots(cli, "--ce", "rome") == []
     assert pilots(cli, "--vo", "lhcb") == []
+
+
+@pytest.fixture
+def used(site: Database) -> Database:
+    """Make a pilot of each use at a CE of their own."""
+    with site.uow() as tx:
+        bari = a_ce().named("bari").create(tx)
+        for use in Use:
+            a_pilot().on(bari).done(use).create(tx)
+    return site
+
+
+def test_list_filters_by_use(cli: Cli, used: Database) -> None:
+    def uses(*words: str) -> list[str]:
+        return [p["use"] for p in cli.json("pilot", "list", *words)["items"]]
+
+    assert uses("--use", "short") == ["short"]
+    assert uses("--use", "empty", "--use", "short", "--descending") == ["empty", "short"]
+    assert uses("--use", "useful", "--use", "empty", "--ce", "bari") == ["useful", "empty"]
+    assert uses("--use", "short", "--ce", "lyon") == []
+    assert uses("--ce", "lyon") == [None, None, "useful"]
+    assert uses("--use", "short", "--status", "failed") == []
+    assert uses("--use", "short", "--sort", "ended_at") == ["short"]
+    told = cli.refused("pilot", "list", "--use", "short", "--sort", "age")
+    assert "can be sorted by age, not done" in told
+    assert "did you mean 'short'" in cli("pilot", "list", "--use", "shrt").err
+
+
+def test_the_use_of_a_pilot_is_shown_and_where_there_is_none_no_word(
+    cli: Cli, used: Database
+) -> None:
+    [short] = cli.json("pilot", "list", "--use", "short")["items"]
+    assert cli.json("pilot", "show", str(short["id"]))["use"] == "short"
+    shown = [line.split() for line in cli.ok("pilot", "show", str(short["id"])).lines]
+    assert ["use", "short"] in shown
+    running = pilots(cli, "--status", "running")[0][0]
+    assert not any(line.startswith("use") for line in cli.ok("pilot", "show", str(running)).lines)
+
+
+def test_the_use_stands_in_the_list_even_where_it_is_narrow(
+    cli: Cli, used: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for columns in ("80", "140"):
+        monkeypatch.setenv("COLUMNS", columns)
+        head, *lines = cli.ok("pilot", "list", "--ce", "bari").lines
+        assert "use" in head.split()
+        assert [use for use in Use if any(use in line.split() for line in lines)] == [*Use]
 
 
 def test_list_pages(cli: Cli, site: Database) -> None:

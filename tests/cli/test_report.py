@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.cli.command import Cli
+from tests.factories import a_ce, a_pilot
 from worker.db import reports
 from worker.db.database import Database
+from worker.domain.pilot import Use
 
 
 def summary(running: int) -> dict[str, object]:
@@ -28,20 +30,41 @@ def test_what_the_task_stores_is_shown(cli: Cli, site: Database) -> None:
     cli.ok("task", "run", "report")
 
     [stored] = cli.json("report")["items"]
-    assert set(stored) == {"at", "pilots", "available_ces", "free_slots", "credentials"}
+    assert set(stored) == {
+        *("at", "pilots", "good_ends", "available_ces", "free_slots", "credentials"),
+    }
     assert (stored["pilots"]["running"], stored["pilots"]["done"]) == (1, 1)
     assert stored["free_slots"] == 3
 
 
-def test_the_latest_report_comes_first(cli: Cli, reported: Database) -> None:
+def test_the_good_ends_of_the_last_hour_are_counted(cli: Cli, site: Database) -> None:
+    now = datetime.now(UTC)
+    with site.uow() as tx:
+        bari = a_ce().named("bari").create(tx)
+        for use, number in ((Use.USEFUL, 3), (Use.SHORT, 2)):
+            a_pilot().on(bari).at(now).done(use).create_many(tx, number)
+        a_pilot().on(bari).at(now - timedelta(hours=2)).done(Use.EMPTY).create(tx)
+    cli.ok("task", "run", "report")
+    cli.ok("task", "run", "tally")
+    cli.ok("task", "run", "report")
+
+    for stored in cli.json("report")["items"]:
+        assert stored["good_ends"] == {"useful": 3, "short": 2, "empty": 0}
+    assert cli.ok("report").lines[1].split()[-2:] == ["2", "0"]
+
+
+def test_the_latest_report_comes_first(
+    cli: Cli, reported: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     head, now, before = cli.ok("report").lines
 
-    assert head.split() == [
-        *("at", "waiting", "running", "done", "failed", "cancelled", "lost", "free")
-    ]
-    assert now.split()[2:] == ["7", "2", "0", "0", "0", "0", "40"]
+    statuses = ("running", "done", "failed", "cancelled", "lost")
+    assert head.split() == ["at", "waiting", *statuses, "free", "short/h", "empty/h"]
+    assert now.split()[2:] == ["7", "2", "0", "0", "0", "0", "40", "-", "-"]
     assert before.split()[3] == "1"
-    assert max(map(len, (head, now, before))) <= 80
+    monkeypatch.setenv("COLUMNS", "80")
+    for line in cli.ok("report").lines:
+        assert len(line) <= 80
 
 
 def test_reports_are_shown_since_a_moment(cli: Cli, reported: Database) -> None:

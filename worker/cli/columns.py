@@ -58,6 +58,7 @@ HABITS: Mapping[str, Column] = {
         Column(name="about", rank=ALWAYS, least=16, fold=True),
         Column(name="error", rank=1, least=16),
         Column(name="cause", rank=1, least=24),
+        Column(name="use", rank=2),
         Column(name="kind", rank=1),
         Column(name="enabled", rank=7),
         Column(name="draining", rank=7),

@@ -10,6 +10,7 @@ from worker.cli import show
 from worker.cli.groups import example
 from worker.cli.options import as_json
 from worker.services import payloads
+from worker.services.observe import use
 
 
 @click.command(epilog=example("pilotage vo payload lhcb --from pilot.toml"))
@@ -31,25 +32,28 @@ def payload(
         payloads.set_(database, name, None)
     elif file is not None:
         payloads.set_(database, name, payloads.read_file(file))
-    _show(name, payloads.show(database, name, ce), as_json)
-
-
-def _show(name: str, payload: dict[str, Any], as_json: bool) -> None:
+    stored = payloads.show(database, name, ce)
     if as_json:
-        show.as_json(payload)
-        return
-    if not payload:
+        show.as_json(stored)
+    else:
+        known = use.of_vo(wiring.current_runtime(), name)
+        _show(name, stored, use.useful_after_in_words(known))
+
+
+def _show(name: str, stored: dict[str, Any], useful_after: str) -> None:
+    if not stored:
         show.say(f"VO {name} has no payload; what its pilots run is in the options of the CEs")
-        return
-    for key in ("arguments", "variables", "at", "exit_codes", "useful_after"):
-        for line in _lines(key, payload.get(key)):
+    for key in ("arguments", "variables", "at", "exit_codes"):
+        for line in _lines(key, stored.get(key)):
             show.say(line)
-    show.say("")
-    show.verbatim(payload["script"].rstrip("\n"))
+    show.say(f"useful_after {useful_after}")
+    if stored:
+        show.say("")
+        show.verbatim(stored["script"].rstrip("\n"))
 
 
 def _lines(key: str, value: Any) -> list[str]:
-    if value is None or value in ([], {}):
+    if not value:
         return []
     if isinstance(value, dict):
         return [f"{key:<12} {name} = {show.written(item)}" for name, item in value.items()]

@@ -13,13 +13,14 @@ from worker.cli.groups import Group, example
 from worker.cli.options import Choice, as_json, paged, show_rows, sure
 from worker.domain.errors import Invalid, TaskFailed, UnknownPilot
 from worker.domain.lengths import spoken
-from worker.domain.pilot import Pilot, Status
+from worker.domain.pilot import Pilot, Status, Use
 from worker.domain.schedule import Outcome
 from worker.services.operate import inventory
 from worker.services.operate import pilots as service
 
 COLUMNS = [
-    *("id", "vo", "ce", "status", "cause", "handle", "node", "age", "wait", "run_time", "stamp")
+    *("id", "vo", "ce", "status", "cause", "use", "handle", "node"),
+    *("age", "wait", "run_time", "stamp"),
 ]
 TIMES = ("reserved_at", "submitted_at", "started_at", "ended_at")
 COUNTS = ("attempts", "misses", "requeues")
@@ -60,6 +61,10 @@ def pilot() -> None:
     "--status", "statuses", multiple=True, type=Choice([str(s) for s in Status]),
     help="Only in this status. Repeat for more.",
 )  # fmt: skip
+@click.option(
+    "--use", "uses", multiple=True, type=Choice([str(use) for use in Use]),
+    help="Only those that ended well and were of this use. Repeat for more.",
+)  # fmt: skip
 @click.option("--ce", help="Only of this CE.")
 @click.option("--vo", help="Only of this VO.")
 @click.option(
@@ -71,7 +76,12 @@ def pilot() -> None:
 @paged
 @as_json
 def list_(
-    statuses: Sequence[str], ce: str | None, vo: str | None, as_json: bool, **paging: Any
+    statuses: Sequence[str],
+    uses: Sequence[str],
+    ce: str | None,
+    vo: str | None,
+    as_json: bool,
+    **paging: Any,
 ) -> None:
     """List pilots.
 
@@ -82,13 +92,15 @@ def list_(
     database = wiring.current_database()
     inventory.require(database, ce=ce, vo=vo)
     chosen = [Status(status) for status in statuses]
-    page = service.list_pilots(database, statuses=chosen, ce=ce, vo=vo, **paging)
+    page = service.list_pilots(
+        database, statuses=chosen, uses=[Use(use) for use in uses], ce=ce, vo=vo, **paging
+    )
     now, sort = wiring.now(), paging["sort"]
     rows = [_row(pilot, now, plain=as_json) for pilot in page.items]
     columns = COLUMNS if sort is None or sort in COLUMNS else [*COLUMNS[:-1], sort, COLUMNS[-1]]
     show_rows(rows, page.next, columns, "no pilots found", as_json)
     only = service.restricted_to(sort)
-    if only and not chosen and not as_json:
+    if only and not chosen and not uses and not as_json:
         words = ", ".join(status for status in Status if status in only)
         show.say(f"sorted by {sort}: only pilots that are {words}")
 

@@ -10,7 +10,7 @@ from worker import wiring
 from worker.cli import options, show
 from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
-from worker.domain.pilot import WAITING, Status
+from worker.domain.pilot import OF_NO_USE, WAITING, Status, Use
 from worker.services.observe import reports
 from worker.services.observe.reports import Report
 
@@ -20,6 +20,8 @@ COLUMNS = (
     Column(name="waiting", rank=ALWAYS),
     *(Column(name=status, rank=ALWAYS) for status in COUNTED),
     Column(name="free_slots", title="free"),
+    Column(name=Use.SHORT, title="short/h", rank=6),
+    Column(name=Use.EMPTY, title="empty/h", rank=6),
 )
 
 
@@ -30,7 +32,8 @@ COLUMNS = (
 def report(since: datetime, limit: int, after: str | None, as_json: bool) -> None:
     """Show the summaries that were stored, the latest first.
 
-    The task `report` stores one an hour: how many pilots have each status, and the free slots.
+    The task `report` stores one an hour: how many pilots have each status, the free slots, and how
+    many of the pilots that ended well in the hour before were short or empty.
     """
     database = wiring.current_database()
     page = reports.stored(database, since, limit=limit, after=after)
@@ -50,10 +53,12 @@ def _machine(stored: Report) -> dict[str, Any]:
     return {"at": stored.at, **stored.summary, "pilots": numbers}
 
 
-def _row(summary: Mapping[str, Any]) -> dict[str, int]:
+def _row(summary: Mapping[str, Any]) -> dict[str, Any]:
     pilots = summary["pilots"]
     return {
         "waiting": sum(pilots.get(status, 0) for status in WAITING),
         **{status: pilots.get(status, 0) for status in COUNTED},
         "free_slots": summary["free_slots"],
+        # Reports of before there was a use have none.
+        **{use: summary.get("good_ends", {}).get(use) for use in OF_NO_USE},
     }

@@ -1,6 +1,6 @@
 """The picture that `status`, `top` and `up` draw: CEs with bars, pilots, decisions, transitions."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby, islice
@@ -17,9 +17,9 @@ from worker.domain.decision import Decision
 from worker.domain.lengths import clock, spoken
 from worker.domain.pilot import Status, Transition
 from worker.services.credentials import CredentialStanding
+from worker.services.observe import standstill, use
 from worker.services.observe.failing import Ends
 from worker.services.observe.overview import DISABLED, NORMAL, CELine, Overview
-from worker.services.observe.standstill import sentence
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ FREE = "·"
 STILL = timedelta(minutes=5)
 """After this time without a tick something is wrong."""
 SILENT = 5
-"""Up to this number, CEs that do not answer have a warning each."""
+"""Up to this number, CEs that do not answer have a warning each, and VOs without work."""
 
 
 def picture(
@@ -121,12 +121,14 @@ def _warning(notice: Notice, width: int | None) -> Text:
 
 
 def warnings(situation: Overview) -> list[Notice]:
-    """List what is full or stands still, which CEs do not answer, which credentials end."""
+    """List what is full or stands still, who does not answer or has no work, what expires."""
     still = []
     if situation.fired_at is not None and situation.at - situation.fired_at > STILL:
         length = spoken(situation.at - situation.fired_at)
         still = [Notice("beat", f"no task has fired for {length}: no scheduler is alive")]
-    queues = [Notice(one.queue, sentence(one, situation.at)) for one in situation.standstills]
+    queues = [
+        Notice(one.queue, standstill.sentence(one, situation.at)) for one in situation.standstills
+    ]
     silent_ces = [one for one in situation.ces if one.trouble is not None and one.state != DISABLED]
     calls = [
         Notice(f"CE {one.name}", f"CE {one.name}: {one.trouble}") for one in silent_ces[:SILENT]
@@ -138,7 +140,7 @@ def warnings(situation: Overview) -> list[Notice]:
         for one in situation.credentials
         if one.state in (State.SHORT, State.UNUSABLE)
     ]
-    return [*_of_disk(situation), *still, *queues, *calls, *credentials]
+    return [*_of_disk(situation), *still, *queues, *calls, *_of_work(situation), *credentials]
 
 
 def _of_disk(situation: Overview) -> list[Notice]:
@@ -146,6 +148,18 @@ def _of_disk(situation: Overview) -> list[Notice]:
         return []
     line = f"the disk of the state folder {situation.full_disk} is full: make room on it"
     return [Notice("disk", line)]
+
+
+def _of_work(situation: Overview) -> list[Notice]:
+    without = situation.without_work
+    notices = [
+        Notice(f"work of VO {one.vo}", use.sentence(one, situation.at), "yellow")
+        for one in without[:SILENT]
+    ]
+    if without[SILENT:]:
+        line = f"the pilots of {len(without) - SILENT} more VOs find no work: pilotage vo list"
+        notices.append(Notice("work of VOs", line, "yellow"))
+    return notices
 
 
 def _of_credential(standing: CredentialStanding) -> Notice:
@@ -158,10 +172,17 @@ def _of_credential(standing: CredentialStanding) -> Notice:
 
 
 def ended(ends: Ends) -> str:
-    """Write in a line how many pilots ended, and why those that failed did."""
-    line = ", ".join(f"{count} {status}" for status, count in ends.ended.items())
-    causes = ", ".join(f"{count} {cause}" for cause, count in ends.causes.items())
-    return (line + (f" (failed: {causes})" if causes else "")) or "no pilot ended"
+    """Write in a line how many pilots ended, how many for nothing, and why others failed."""
+    parts: dict[Status, Mapping[Any, int]] = {
+        Status.DONE: ends.of_no_use,
+        Status.FAILED: ends.causes,
+    }
+    details = "; ".join(f"{status}: {_listed(of)}" for status, of in parts.items() if of)
+    return (_listed(ends.ended) + (f" ({details})" if details else "")) or "no pilot ended"
+
+
+def _listed(counts: Mapping[Any, int]) -> str:
+    return ", ".join(f"{count} {word}" for word, count in counts.items())
 
 
 CES = (

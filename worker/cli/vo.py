@@ -24,10 +24,11 @@ from worker.cli.payload import payload
 from worker.domain.errors import TaskFailed
 from worker.domain.schedule import Outcome
 from worker.domain.vo import VO
+from worker.services.observe import use
 from worker.services.operate import inventory
 from worker.services.tasks import catalogue, execute
 
-COLUMNS = ["name", "share", "limit", "demand", "enabled", "draining"]
+COLUMNS = ["name", "share", "limit", "demand", "enabled", "draining", "without_work_since"]
 
 _share = click.option("--share", type=float, help="Its share where VOs compete for slots.")
 _budget = click.option("--budget", type=Amount(), help="New pilots a tick at the most, or 'none'.")
@@ -80,18 +81,27 @@ def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
 @as_json
 def list_(enabled: bool | None, as_json: bool, **paging: Any) -> None:
     """List the VOs."""
-    page = inventory.list_vos(
-        wiring.current_database(), search=paging.pop("search"), enabled=enabled, **paging
-    )
-    show_page(page, COLUMNS, "no VOs found", as_json)
+    database = wiring.current_database()
+    page = inventory.list_vos(database, search=paging.pop("search"), enabled=enabled, **paging)
+    without_work = use.without_work(database)
+    show_page(
+        page, COLUMNS, "no VOs found", as_json,
+        lambda vo: {"without_work_since": without_work.get(vo.name)},
+    )  # fmt: skip
 
 
 @vo.command("show", epilog=example("pilotage vo show lhcb"))
 @click.argument("name")
 @as_json
 def show_(name: str, as_json: bool) -> None:
-    """Show a VO."""
-    _show(inventory.show_vo(wiring.current_database(), name), as_json)
+    """Show a VO, with what counts as use of its pilots, and whether they find work."""
+    shown = inventory.show_vo(wiring.current_database(), name)
+    known = use.of_vo(wiring.current_runtime(), name)
+    if as_json:
+        _show(shown, as_json, **asdict(known))
+    else:
+        after = use.useful_after_in_words(known)
+        _show(shown, as_json, **{**asdict(known), "useful_after": after})
 
 
 @vo.command("set", epilog=example("pilotage vo set lhcb --limit none"))
@@ -175,7 +185,7 @@ def _change(name: str, changes: dict[str, Any], as_json: bool) -> None:
             show.say(note)
 
 
-def _show(shown: VO, as_json: bool) -> None:
-    values = asdict(shown)
+def _show(shown: VO, as_json: bool, **more: Any) -> None:
+    values = {**asdict(shown), **more}
     del values["id"]
     show.as_json(values) if as_json else show.fields(values)

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, Select, Text, cast, func, select
 
 from worker.db.names import key_of
-from worker.db.tables import ces, has_status, pilots, transitions, vos
+from worker.db.tables import ces, has_status, has_use, pilots, transitions, vos
 from worker.db.uow import Transaction
-from worker.domain.pilot import FINAL, Cause, Status
+from worker.domain.pilot import FINAL, OF_NO_USE, Cause, Status, Use
 from worker.domain.words import Described
 
 MOST = 100_000
@@ -34,6 +34,8 @@ class Ends:
 
     since: datetime
     ended: dict[Status, int]
+    of_no_use: dict[Use, int]
+    """How many of those that ended well were short or empty."""
     causes: dict[Cause, int]
     is_cut: bool
     """There were more than are counted; `since` is that of the oldest that is."""
@@ -54,26 +56,36 @@ def count_ends(
 ) -> Ends:
     """Count the pilots that ended since a moment."""
     ends = _ends(tx, since, ce, vo)
-    query = select(
-        ends.c.became,
-        ends.c.cause,
-        func.count().label("pilots"),
-        func.min(ends.c.at).label("first_at"),
-    ).group_by(ends.c.became, ends.c.cause)
+    was_for_nothing = (pilots.c.id == ends.c.pilot_id) & has_use(OF_NO_USE)
+    query = (
+        select(
+            ends.c.became,
+            ends.c.cause,
+            pilots.c.use,
+            func.count().label("pilots"),
+            func.min(ends.c.at).label("first_at"),
+        )
+        .select_from(ends.outerjoin(pilots, was_for_nothing))
+        .group_by(ends.c.became, ends.c.cause, pilots.c.use)
+    )
     ended: dict[Status, int] = {}
     causes: dict[Cause, int] = {}
+    uses: dict[Use, int] = {}
     oldest = since
     listing = tx.execute(query).all()
     for row in listing:
         ended[row.became] = ended.get(row.became, 0) + row.pilots
         if row.cause is not None:
-            causes[row.cause] = row.pilots
+            causes[row.cause] = causes.get(row.cause, 0) + row.pilots
+        elif row.use is not None and row.became is Status.DONE:
+            uses[row.use] = row.pilots
     is_cut = sum(ended.values()) >= MOST
     if is_cut:
         oldest = min(row.first_at for row in listing)
     return Ends(
         since=oldest,
         ended={status: ended[status] for status in Status if status in ended},
+        of_no_use={use: uses[use] for use in Use if use in uses},
         causes=dict(sorted(causes.items(), key=lambda item: -item[1])),
         is_cut=is_cut,
     )

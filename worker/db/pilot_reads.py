@@ -30,7 +30,7 @@ from worker.db.pilot_search import (
     stamp_begins_with,
 )
 from worker.db.rows import encode, rows
-from worker.db.tables import ces, has_status, pilots, transitions, vos
+from worker.db.tables import ces, has_status, has_use, pilots, transitions, vos
 from worker.db.tallies import counted
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
@@ -41,6 +41,7 @@ from worker.domain.pilot import (
     PilotToCheck,
     Status,
     Transition,
+    Use,
 )
 
 
@@ -152,12 +153,16 @@ def find(
     handle: str | None = None,
     node: str | None = None,
     statuses: Collection[Status] = (),
+    uses: Collection[Use] = (),
     ce: str | None = None,
     vo: str | None = None,
     asked: PageRequest = FIRST,
 ) -> Page[Pilot]:
-    """List pilots by their id at the CE, the beginning of their stamp, node, status, CE and VO."""
-    query = ordered(PILOTS, asked, statuses)
+    """List pilots by their id at the CE, beginning of their stamp, node, status, use, CE and VO."""
+    # Only a good end has a use, so an order for active pilots alone is refused with one.
+    query = ordered(PILOTS, asked, statuses or ([Status.DONE] if uses else ()))
+    if uses:
+        query = query.where(has_use(uses))
     if search:
         query = query.where(pilots.c.id.in_(matches(search)))
     if handle:

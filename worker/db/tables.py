@@ -50,7 +50,7 @@ from worker.db.updated_at import keeps_updated_at
 from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.change import LEAST_DAYS, Door
 from worker.domain.credential import CredentialKind
-from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Cause, Status, Use
+from worker.domain.pilot import FINAL, OCCUPYING, OF_NO_USE, STAMP_LENGTH, Cause, Status, Use
 from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
 from worker.domain.tally import Grain
@@ -643,6 +643,17 @@ def has_status(
     if members <= OCCUPYING:
         condition &= pilots.c.ended_at.is_(None)
     return condition & pilots.c.submitted_at.is_(None) if members <= NOT_ACCEPTED else condition
+
+
+def has_use(uses: Iterable[Use]) -> ColumnElement[bool]:
+    """Match what pilots did that ended well, as words in the statement, likewise."""
+    members = frozenset(uses)
+    condition = _one_of_uses(members)
+    return condition & _one_of_uses(OF_NO_USE) if members < OF_NO_USE else condition
+
+
+def _one_of_uses(uses: frozenset[Use]) -> ColumnElement[bool]:
+    return pilots.c.use.in_([literal_column(f"'{use}'") for use in Use if use in uses])
 
 
 def _in(column: ColumnElement[Any], statuses: frozenset[Status]) -> ColumnElement[bool]:

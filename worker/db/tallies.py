@@ -43,7 +43,7 @@ from worker.db.tables import (
 )
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
-from worker.domain.pilot import Status
+from worker.domain.pilot import Status, Use
 from worker.domain.tally import Grain, MoveCounts, Tally, begin_of
 
 LOCK = "tally"
@@ -120,6 +120,16 @@ def coarsen(tx: Transaction, grain: Grain, into: Grain, before: datetime, limit:
 def count_new(tx: Transaction) -> int:
     """Count the tallies that were not folded yet."""
     return int(tx.execute(select(func.count()).select_from(new_tallies)).scalar_one())
+
+
+def good_ends(tx: Transaction, since: datetime) -> dict[tuple[str, str, Use], int]:
+    """Count the pilots that ended well since a moment, by VO, CE and use.
+
+    Since the beginning of its minute; of a moment of days ago, not all is kept by the minute.
+    What ended before its use was stored is left out.
+    """
+    begin = {"since": begin_of(Grain.MINUTE, since)}
+    return {(row.vo, row.ce, Use(row.cause)): int(row.number) for row in tx.execute(_GOOD, begin)}
 
 
 def recount(tx: Transaction) -> Differences:
@@ -227,6 +237,30 @@ _TAKE = (
         )
     )
     .returning(new_tallies.c.at, *(new_tallies.c[name] for name in (*_MOVE, *_COUNTS)))
+)
+
+_IN_TIME = bindparam("since", type_=UtcDateTime())
+_ENDS = union_all(
+    *(
+        select(*(table.c[name] for name in ("vo_id", "ce_id", "cause", "pilots"))).where(
+            *when, table.c.became == literal_column(f"'{Status.DONE}'"), table.c.cause != ""
+        )
+        for table, when in (
+            (tallies, (tallies.c.grain == Grain.MINUTE, tallies.c.begins_at >= _IN_TIME)),
+            (new_tallies, (new_tallies.c.at >= _IN_TIME,)),
+        )
+    )
+).subquery("ends")
+_GOOD = (
+    select(
+        vos.c.name.label("vo"),
+        ces.c.name.label("ce"),
+        _ENDS.c.cause,
+        func.sum(_ENDS.c.pilots).label("number"),
+    )
+    .join_from(_ENDS, vos, vos.c.id == _ENDS.c.vo_id)
+    .join(ces, ces.c.id == _ENDS.c.ce_id)
+    .group_by(vos.c.name, ces.c.name, _ENDS.c.cause)
 )
 
 _OLD = take_past(tallies).returning(

@@ -1,10 +1,10 @@
 """The numbers of each CE, credential and task for a monitoring system, Prometheus.
 
-All of it is read from the database now, in a few statements. Pilots that are over are not counted:
-that would cost more with every day.
+All of it is read from the database now, in a few statements. Of the pilots that are over, only
+those of the last hour are counted, from the tallies: all would cost more with every day.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,11 +12,13 @@ from prometheus_client import generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from worker.db import schedules
+from worker.db import schedules, tallies, vos, work
 from worker.db.schedules import Schedule
 from worker.domain.credential import State
+from worker.domain.pilot import Use
 from worker.domain.vo import ALL_VOS
 from worker.services.credentials import CredentialStanding, standings
+from worker.services.observe.failing import LATELY
 from worker.services.observe.overview import NORMAL, CELine, ce_lines
 from worker.services.observe.standstill import queue_of
 from worker.services.runtime import Runtime
@@ -53,6 +55,16 @@ ANSWERED = Metric("pilotage_ce_answered_timestamp_seconds", _CE, "When a CE last
 FAILED_CALLS = Metric(
     "pilotage_ce_failed_calls", _CE, "Calls of a CE that failed in a row; 0 after an answer."
 )
+GOOD_ENDS = Metric(
+    "pilotage_good_ends_last_hour",
+    ("vo", *_CE, "use"),
+    "Pilots that ended well in the last hour, by their use; of VOs and CEs where any has.",
+)
+WITHOUT_WORK = Metric(
+    "pilotage_vo_without_work",
+    ("vo",),
+    "1 if the pilots of a VO find no work, so that it gets a trickle; 0 if nothing says so.",
+)
 LEFT = Metric(
     "pilotage_credential_seconds_left",
     _CREDENTIAL,
@@ -85,6 +97,7 @@ PENDING = Metric(
 )
 METRICS = (
     *(PILOTS, CAPACITY, FREE, SUCCESS, GETS_PILOTS, ANSWERED, FAILED_CALLS),
+    *(GOOD_ENDS, WITHOUT_WORK),
     *(LEFT, USED, USABLE),
     *(FIRED, DONE, PENDING),
 )
@@ -99,9 +112,15 @@ def metrics(runtime: Runtime) -> str:
     with runtime.database.uow() as tx:
         lines = ce_lines(tx, runtime)
         credentials, fired = standings(tx, now), schedules.get_all(tx)
-    return generate_latest(
-        _Read([*_ces(lines), *_credentials(credentials), *_tasks(fired)])
-    ).decode()
+        good_ends = tallies.good_ends(tx, now - LATELY)
+        samples = [
+            *_ces(lines),
+            *_good_ends(good_ends, {line.name: line.backend for line in lines}),
+            *_without_work(vos.names(tx), work.without_work(tx)),
+            *_credentials(credentials),
+            *_tasks(fired),
+        ]
+    return generate_latest(_Read(samples)).decode()
 
 
 class _Read(Collector):
@@ -132,6 +151,20 @@ def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
         yield GETS_PILOTS, ce, line.state == NORMAL
         yield ANSWERED, ce, _seconds(line.answered_at)
         yield FAILED_CALLS, ce, line.failed_calls
+
+
+def _good_ends(
+    counts: Mapping[tuple[str, str, Use], int], backends: Mapping[str, str]
+) -> Iterator[Sample]:
+    # A CE that was added just now has had no end yet, or the next reading has it.
+    for vo, ce in sorted({place[:2] for place in counts if place[1] in backends}):
+        for use in Use:
+            yield GOOD_ENDS, (vo, ce, backends[ce], use), counts.get((vo, ce, use), 0)
+
+
+def _without_work(names: Collection[str], missing: Collection[str]) -> Iterator[Sample]:
+    for vo in names:
+        yield WITHOUT_WORK, (vo,), vo in missing
 
 
 def _credentials(credentials: Sequence[CredentialStanding]) -> Iterator[Sample]:

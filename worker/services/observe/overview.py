@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from worker.db import ces, decisions, failures, pilot_reads, schedules, slots, vos
+from worker.db import ces, decisions, failures, pilot_reads, schedules, slots, vos, work
 from worker.db.database import Database
 from worker.db.pages import PageRequest
 from worker.db.uow import Transaction
@@ -21,6 +21,7 @@ from worker.policy.parameters import Parameters
 from worker.services.credentials import CredentialStanding, standings
 from worker.services.observe.failing import LATELY, Ends
 from worker.services.observe.standstill import Standstill, are_ces_asked, standstills
+from worker.services.observe.use import WithoutWork, listed
 from worker.services.runtime import Runtime
 
 NORMAL = str(Sending.NORMAL)
@@ -82,6 +83,7 @@ class Overview:
     fired_at: datetime | None
     """When a task fired last."""
     standstills: list[Standstill]
+    without_work: list[WithoutWork]
     full_disk: str | None
     """The state folder of this host, if its disk is full."""
 
@@ -101,6 +103,7 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
             transitions=pilot_reads.latest_transitions(tx, latest),
             fired_at=max((tick.last_at for tick in ticks if tick.last_at), default=None),
             standstills=standing,
+            without_work=listed(work.without_work(tx), runtime.parameters.trickle),
             ends=failures.count_ends(tx, now - LATELY),
             full_disk=str(runtime.home) if is_full(runtime.home) else None,
         )

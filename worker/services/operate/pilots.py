@@ -15,7 +15,7 @@ from worker.db.pilot_search import restriction
 from worker.db.uow import Transaction
 from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
-from worker.domain.pilot import AT_CE, FINAL, Pilot, Status, Transition
+from worker.domain.pilot import AT_CE, FINAL, Pilot, Status, Transition, Use
 from worker.domain.secrets import without_secrets
 from worker.domain.texts import abridged
 from worker.services import ce_calls
@@ -35,6 +35,7 @@ def list_pilots(
     handle: str | None = None,
     node: str | None = None,
     statuses: Collection[Status] = (),
+    uses: Collection[Use] = (),
     ce: str | None = None,
     vo: str | None = None,
     **request: Any,
@@ -47,6 +48,7 @@ def list_pilots(
             handle=handle,
             node=node,
             statuses=statuses,
+            uses=uses,
             ce=ce,
             vo=vo,
             asked=PageRequest(**request),

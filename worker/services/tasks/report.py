@@ -1,15 +1,19 @@
 """report: count pilots and slots, and store the counts."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from worker.db import pilot_reads, reports, slots
+from worker.db import pilot_reads, reports, slots, tallies
 from worker.db.uow import Transaction
+from worker.domain.pilot import Use
 from worker.services.credentials import standings
 from worker.services.runtime import Runtime, TaskResult
 
 log = logging.getLogger(__name__)
+
+PERIOD = timedelta(hours=1)
+"""How far back the ends are counted; by default one report an hour is stored."""
 
 CREDENTIAL = ("vo", "backend", "kind", "state", "seconds_left")
 """What a summary tells of each credential."""
@@ -31,10 +35,14 @@ def plan(runtime: Runtime) -> TaskResult:
 
 
 def summarise(tx: Transaction, now: datetime) -> dict[str, Any]:
-    """Return the pilots by status, the free CEs and slots, and the state of credentials."""
+    """Return the pilots by status, the good ends of the last hour, free slots, and credentials."""
+    good_ends = dict.fromkeys(Use, 0)
+    for (_, _, use), number in tallies.good_ends(tx, now - PERIOD).items():
+        good_ends[use] += number
     available = slots.available_ces(tx)
     return {
         "pilots": {str(status): n for status, n in pilot_reads.count_by_status(tx).items()},
+        "good_ends": {str(use): number for use, number in good_ends.items()},
         "available_ces": len(available),
         "free_slots": sum(row["available_slots"] for row in available),
         "credentials": [

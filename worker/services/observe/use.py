@@ -1,0 +1,86 @@
+"""Whether the pilots of a VO find work, and which of their ends are of use: as people read it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from worker.db import vos, work
+from worker.db.database import Database
+from worker.domain.lengths import clock, spoken
+from worker.policy.work import NoWork
+from worker.services.runtime import Runtime
+from worker.services.work import rules
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithoutWork:
+    """A VO whose pilots find no work: since when, why we think so, and what it gets meanwhile."""
+
+    vo: str
+    since: datetime
+    reason: str
+    trickle: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseOfVO:
+    """By what the pilots of a VO are of use, and whether they find work."""
+
+    useful_after: float
+    """Seconds after which a good end is of use where no exit code says more; 0 is at once."""
+    useful_after_is_set: bool
+    """Whether its payload says so; else it is learnt from how long its pilots live."""
+    without_work_since: datetime | None
+    without_work_reason: str | None
+
+
+def of_vo(runtime: Runtime, name: str) -> UseOfVO:
+    """Return what counts for a VO now."""
+    with runtime.database.uow() as tx:
+        vos.get(tx, name)
+        record, counts = work.get_all(tx)[name], rules(tx, runtime.parameters)[name]
+    missing = record.without_work
+    since, reason = (missing.since, missing.reason) if missing else (None, None)
+    return UseOfVO(
+        useful_after=counts.useful_after.total_seconds(),
+        useful_after_is_set=record.useful_after is not None,
+        without_work_since=since,
+        without_work_reason=reason,
+    )
+
+
+def without_work(database: Database) -> dict[str, datetime]:
+    """Return since when VOs have no work for their pilots, those that have none."""
+    with database.uow() as tx:
+        return {vo: missing.since for vo, missing in work.without_work(tx).items()}
+
+
+def listed(missing: Mapping[str, NoWork], trickle: int) -> list[WithoutWork]:
+    """List the VOs whose pilots find no work, by name."""
+    return [
+        WithoutWork(vo=vo, since=one.since, reason=one.reason, trickle=trickle)
+        for vo, one in sorted(missing.items())
+    ]
+
+
+def sentence(one: WithoutWork, now: datetime) -> str:
+    """Write in one line what is known of a VO without work, and what to do if it is wrong."""
+    return (
+        f"VO {one.vo}: since {clock(one.since, now, seconds=False)} {one.reason}; it gets a trickle"
+        f" of {one.trickle}. If they were of use, say in its payload how that shows: useful_after"
+        " or exit_codes"
+    )
+
+
+def useful_after_in_words(use: UseOfVO) -> str:
+    """Write how long a pilot must have run to be of use, and who says so."""
+    if use.useful_after_is_set:
+        return f"{_length(use.useful_after)}, set in its payload"
+    if not use.useful_after:
+        return "0 s: it is learnt from how long its pilots live, and none has lived yet"
+    return f"{_length(use.useful_after)}, learnt from how long its pilots live"
+
+
+def _length(seconds: float) -> str:
+    """Write a length; that of less than a second is none for `spoken`."""
+    return f"{seconds:g} s" if seconds < 1 else spoken(timedelta(seconds=seconds))
