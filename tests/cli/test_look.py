@@ -2,15 +2,20 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from tests.cli.command import Cli, contents
-from tests.factories import a_ce
-from worker.db import health, schedules
+from tests.factories import a_ce, a_health, a_vo
+from worker.db import ces, health, schedules, work
 from worker.db.database import Database
 from worker.db.health import FailedCall
+from worker.db.work import WorkRecord
+from worker.domain.lengths import clock
 from worker.domain.pilot import Status
+from worker.policy.learning import Hole, learn
+from worker.policy.work import NoWork
 
 SIM = ("--backend", "sim", "--capacity", "3")
 
@@ -20,7 +25,7 @@ def test_status_of_a_site(cli: Cli, site: Database) -> None:
 
     assert set(found) == {
         *("at", "pilots", "ces", "credentials", "decisions", "transitions"),
-        *("fired_at", "full_disk", "standstills", "ends"),
+        *("fired_at", "full_disk", "standstills", "ends", "without_work"),
     }
     assert list(found["pilots"]) == [str(status) for status in Status]
     assert found["pilots"]["running"] == 1
@@ -130,6 +135,116 @@ def test_many_ces_without_an_answer_are_counted(cli: Cli, site: Database) -> Non
             health.call_failed(tx, ce.name, FailedCall(at=now, error="no route"), lambda _: now)
     warned = [line for line in cli.ok("status").lines if line.startswith("! ")]
     assert [line[:9] for line in warned] == [*(f"! CE ce{n}:" for n in range(5)), "! 3 more "]
+
+
+NO_WORK = "its last 14 pilots in a row found no work, at 3 CEs"
+SWALLOWED = "5 pilots of VO lhcb in a row ended for nothing; at other CEs 7 of 9 were of use"
+
+
+def without_work(site: Database, *vos: str) -> datetime:
+    """Store that the pilots of VOs find no work; return since when."""
+    since = datetime.now(UTC) - timedelta(minutes=20)
+    with site.uow() as tx:
+        record = WorkRecord(without_work=NoWork(reason=NO_WORK, since=since))
+        work.save(tx, dict.fromkeys(vos, record))
+    return since
+
+
+def test_a_vo_without_work_is_shown_everywhere(
+    cli: Cli, site: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "no work" not in cli.ok("status").out
+    since = without_work(site, "lhcb")
+    line = f"! VO lhcb: since {clock(since, datetime.now(UTC), seconds=False)} {NO_WORK};"
+    for word in ("status", "top"):
+        [told] = [one for one in cli.ok(word).lines if one.startswith("! VO")]
+        assert told.startswith(line)
+        assert told.endswith("; it gets a trickle of 2. If they were of use, set useful_after or "
+                             "exit_codes in its payload")  # fmt: skip
+    [listed] = cli.json("status")["without_work"]
+    assert (listed["vo"], listed["reason"], listed["trickle"]) == ("lhcb", NO_WORK, 2)
+    vos = {one["name"]: one["without_work_since"] for one in cli.json("vo", "list")["items"]}
+    assert vos == {"default": None, "lhcb": since.isoformat()}
+    shown = cli.json("vo", "show", "lhcb")
+    assert (shown["without_work_since"], shown["without_work_reason"]) == (vos["lhcb"], NO_WORK)
+    for columns in ("80", "140"):
+        monkeypatch.setenv("COLUMNS", columns)
+        for words in (("status",), ("vo", "list"), ("vo", "show", "lhcb")):
+            lines = cli.ok(*words).lines
+            assert max(map(len, lines)) <= int(columns)
+        assert NO_WORK in " ".join(" ".join(cli.ok("vo", "show", "lhcb").lines).split())
+
+
+def test_many_vos_without_work_are_counted(cli: Cli, site: Database) -> None:
+    names = [f"vo{number}" for number in range(7)]
+    with site.uow() as tx:
+        for name in names:
+            a_vo().named(name).create(tx)
+    without_work(site, *names)
+    told = [line for line in cli.ok("status").lines if line.startswith("! ")]
+    assert [line.partition(":")[0] for line in told[:-1]] == [f"! VO {name}" for name in names[:5]]
+    assert told[-1] == "! the pilots of 2 more VOs find no work: pilotage vo list"
+
+
+def explained(cli: Cli, ce: str, vo: str) -> str:
+    """Return what is explained in a terminal of 80 characters, as one line."""
+    lines = cli.ok("explain", ce, "--vo", vo).lines
+    assert max(map(len, lines)) <= 80
+    assert not any("…" in line for line in lines)
+    return " ".join(" ".join(lines).split())
+
+
+def test_explain_says_that_a_vo_has_no_work(
+    cli: Cli, site: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    since = without_work(site, "lhcb")
+    cli.ok("task", "run", "submit_pilots", "--vo", "lhcb")
+
+    story = explained(cli, "lyon", "lhcb")
+    note = f"asked for without limit, but since {since:%H:%M}Z {NO_WORK}"
+    assert f"demand 2; {note}" in story
+    assert f"result 2: free 3; gets 2 of 2 (demand is 2 ({note}))" in story
+
+
+def test_explain_says_that_a_ce_swallows_pilots(
+    cli: Cli, site: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    now = datetime.now(UTC)
+    hole = Hole(reason=SWALLOWED, since=now - timedelta(minutes=9))
+    learned = learn(None, [], now=now, configured=1.0, hole=hole)
+    with site.uow() as tx:
+        lyon = ces.get(tx, "lyon")
+        a_health().of(lyon).with_learned(learned.state).opened(SWALLOWED, now).create(tx)
+    cli.ok("task", "run", "submit_pilots", "--vo", "lhcb")
+
+    story = explained(cli, "lyon", "lhcb")
+    assert f"pause since {now:%Y-%m-%d %H:%M}Z: {SWALLOWED}" in story
+    assert f"result 0: PAUSED: {SWALLOWED}; probe every 4 min" in story
+
+
+def test_a_vo_says_from_when_on_its_pilots_are_of_use(
+    cli: Cli, site: Database, tmp_path: Path
+) -> None:
+    learnt = {"at": datetime.now(UTC).timestamp(), "weight": 10.0, "sum": 10.0 * 600}
+    with site.uow() as tx:
+        work.save(tx, {"lhcb": WorkRecord(lives=learnt)})
+    sentence = "1 min, learnt from how long its pilots live"
+    assert f"useful after         {sentence}" in cli.ok("vo", "show", "lhcb").lines
+    assert f"useful_after {sentence}" in cli.ok("vo", "payload", "lhcb").lines
+    shown = cli.json("vo", "show", "lhcb")
+    assert (shown["useful_after"], shown["useful_after_is_set"]) == (60.0, False)
+    assert "useful_after 0 s, until it is learnt" in cli.ok("vo", "payload", "default").out
+
+    file = tmp_path / "pilot.toml"
+    text = 'script_text = "true"\nuseful_after = 90\n[exit_codes]\n77 = "empty"\n'
+    file.write_text(text, encoding="utf-8")
+    lines = cli.ok("vo", "payload", "lhcb", "--from", str(file)).lines
+    assert 'exit_codes   77 = "empty"' in lines
+    assert "useful_after 1 min 30 s, set in its payload" in lines
+    shown = cli.json("vo", "show", "lhcb")
+    assert (shown["useful_after"], shown["useful_after_is_set"]) == (90.0, True)
 
 
 @pytest.mark.usefixtures("world")

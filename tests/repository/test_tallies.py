@@ -15,8 +15,9 @@ from worker.db.tables import new_tallies, pilots
 from worker.db.tables import tallies as tally_table
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.ce import CE
-from worker.domain.pilot import Cause, Move, Status
+from worker.domain.pilot import Cause, Move, Status, Use
 from worker.domain.tally import Grain
+from worker.domain.vo import DEFAULT_VO
 
 ALL = 10_000
 
@@ -163,6 +164,25 @@ def test_tallies_outlive_the_pilots_and_the_counts_do_not(uow: UnitOfWork) -> No
         tallies.fold(tx, ALL)
         assert pilot_reads.count_by_status(tx) == {}
         assert sums(tx)["running", "done", "useful"] == 3
+
+
+def test_good_ends_are_counted_by_use_whether_they_are_folded_or_not(uow: UnitOfWork) -> None:
+    with uow() as tx:
+        lyon, rome = (a_ce().named(name).with_capacity(20).create(tx) for name in ("lyon", "rome"))
+        vo = a_vo().named("lhcb").create(tx)
+        a_pilot().on(lyon).at(NOW - timedelta(hours=1)).done(Use.SHORT).create_many(tx, 4)
+        for folds in (True, False):
+            a_pilot().on(lyon).at(NOW).done(Use.SHORT).create_many(tx, 2)
+            a_pilot().on(rome).for_vo(vo).at(NOW).done(Use.EMPTY).create(tx)
+            a_pilot().on(rome).at(NOW).failed().create(tx)
+            if folds:
+                tallies.fold(tx, ALL)
+
+        assert tallies.good_ends(tx, NOW - timedelta(minutes=30)) == {
+            (DEFAULT_VO, "lyon", Use.SHORT): 4,
+            ("lhcb", "rome", Use.EMPTY): 2,
+        }
+        assert tallies.good_ends(tx, NOW + timedelta(minutes=1)) == {}
 
 
 def test_minutes_become_hours_and_days_without_a_loss(uow: UnitOfWork) -> None:

@@ -10,7 +10,7 @@ from worker import wiring
 from worker.cli import options, show
 from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
-from worker.domain.pilot import OF_NO_USE, WAITING, Status, Use
+from worker.domain.pilot import OF_NO_USE, WAITING, Status
 from worker.services.observe import reports
 from worker.services.observe.reports import Report
 
@@ -20,8 +20,7 @@ COLUMNS = (
     Column(name="waiting", rank=ALWAYS),
     *(Column(name=status, rank=ALWAYS) for status in COUNTED),
     Column(name="free_slots", title="free"),
-    Column(name=Use.SHORT, title="short/h", rank=6),
-    Column(name=Use.EMPTY, title="empty/h", rank=6),
+    Column(name="of_no_use", title="no use/h", rank=6),
 )
 
 
@@ -59,6 +58,10 @@ def _row(summary: Mapping[str, Any]) -> dict[str, Any]:
         "waiting": sum(pilots.get(status, 0) for status in WAITING),
         **{status: pilots.get(status, 0) for status in COUNTED},
         "free_slots": summary["free_slots"],
-        # Reports of before there was a use have none.
-        **{use: summary.get("good_ends", {}).get(use) for use in OF_NO_USE},
+        "of_no_use": _of_no_use(summary.get("good_ends")),
     }
+
+
+def _of_no_use(good_ends: Mapping[str, int] | None) -> int | None:
+    """Return how many ended well for nothing; a report of before that was stored says nothing."""
+    return None if good_ends is None else sum(good_ends[use] for use in OF_NO_USE)

@@ -100,8 +100,13 @@ def show_(name: str, as_json: bool) -> None:
     if as_json:
         _show(shown, as_json, **asdict(known))
     else:
-        after = use.useful_after_in_words(known)
-        _show(shown, as_json, **{**asdict(known), "useful_after": after})
+        _show(
+            shown,
+            as_json,
+            useful_after=use.useful_after_in_words(known),
+            without_work_since=known.without_work_since,
+            without_work_reason=known.without_work_reason,
+        )
 
 
 @vo.command("set", epilog=example("pilotage vo set lhcb --limit none"))

@@ -4,7 +4,7 @@ All of it is read from the database now, in a few statements. Of the pilots that
 those of the last hour are counted, from the tallies: all would cost more with every day.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,8 +12,9 @@ from prometheus_client import generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from worker.db import schedules, tallies, vos, work
+from worker.db import schedules, tallies, work
 from worker.db.schedules import Schedule
+from worker.db.work import WorkRecord
 from worker.domain.credential import State
 from worker.domain.pilot import Use
 from worker.domain.vo import ALL_VOS
@@ -116,7 +117,7 @@ def metrics(runtime: Runtime) -> str:
         samples = [
             *_ces(lines),
             *_good_ends(good_ends, {line.name: line.backend for line in lines}),
-            *_without_work(vos.names(tx), work.without_work(tx)),
+            *_without_work(work.get_all(tx)),
             *_credentials(credentials),
             *_tasks(fired),
         ]
@@ -162,9 +163,9 @@ def _good_ends(
             yield GOOD_ENDS, (vo, ce, backends[ce], use), counts.get((vo, ce, use), 0)
 
 
-def _without_work(names: Collection[str], missing: Collection[str]) -> Iterator[Sample]:
-    for vo in names:
-        yield WITHOUT_WORK, (vo,), vo in missing
+def _without_work(records: Mapping[str, WorkRecord]) -> Iterator[Sample]:
+    for vo, record in sorted(records.items()):
+        yield WITHOUT_WORK, (vo,), record.without_work is not None
 
 
 def _credentials(credentials: Sequence[CredentialStanding]) -> Iterator[Sample]:

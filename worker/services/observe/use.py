@@ -67,8 +67,7 @@ def sentence(one: WithoutWork, now: datetime) -> str:
     """Write in one line what is known of a VO without work, and what to do if it is wrong."""
     return (
         f"VO {one.vo}: since {clock(one.since, now, seconds=False)} {one.reason}; it gets a trickle"
-        f" of {one.trickle}. If they were of use, say in its payload how that shows: useful_after"
-        " or exit_codes"
+        f" of {one.trickle}. If they were of use, set useful_after or exit_codes in its payload"
     )
 
 
@@ -77,7 +76,7 @@ def useful_after_in_words(use: UseOfVO) -> str:
     if use.useful_after_is_set:
         return f"{_length(use.useful_after)}, set in its payload"
     if not use.useful_after:
-        return "0 s: it is learnt from how long its pilots live, and none has lived yet"
+        return "0 s, until it is learnt from how long its pilots live"
     return f"{_length(use.useful_after)}, learnt from how long its pilots live"
 
 
