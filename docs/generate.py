@@ -50,7 +50,17 @@ from worker.domain.change import Door
 from worker.domain.credential import CredentialKind
 from worker.domain.credential import State as CredentialState
 from worker.domain.lengths import spoken
-from worker.domain.pilot import CE_FAULTS, FINAL, MOVES, OCCUPYING, WAITING, Cause, Status
+from worker.domain.pilot import (
+    CE_FAULTS,
+    FINAL,
+    MOVES,
+    OCCUPYING,
+    WAITING,
+    Cause,
+    ExitMeaning,
+    Status,
+    Use,
+)
 from worker.domain.schedule import Outcome, ScheduleSetting, Scope, VOSchedule
 from worker.domain.sending import Sending
 from worker.domain.tally import Grain
@@ -324,7 +334,11 @@ back for what it is. From `running` to `submitted` is a requeue, and is counted.
         "## Causes",
         "A pilot that failed has a cause; no other has one.",
         _table(("cause", "meaning", "counts against the CE"), causes),
+        "## Uses",
+        "A pilot that is done has a use, if it ended since uses are stored; no other has one.",
+        _table(("use", "meaning"), [(f"`{use}`", use.sentence) for use in Use]),
         "## Words of other things",
+        _words("Meaning of an exit code", ExitMeaning),
         _words("Sending of a CE", Sending),
         _words("Scope of a task", Scope),
         _words("Outcome of an execution", Outcome),
@@ -657,6 +671,8 @@ def _attribute_docstrings(cls: type) -> dict[str, str]:
 ENUMERATIONS: Mapping[str, type[Described]] = {
     "status of a pilot": Status,
     "cause of a failure": Cause,
+    "use of a good end": Use,
+    "meaning of an exit code": ExitMeaning,
     "sending state of a CE": Sending,
     "state of a credential": CredentialState,
     "kind of credential": CredentialKind,

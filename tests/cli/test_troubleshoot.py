@@ -13,16 +13,19 @@ from tests.cli.command import Cli, address, forget
 from tests.factories import a_ce, a_health, a_pilot, a_vo
 from tests.secrets import a_token
 from worker import wiring
-from worker.db import ces, health, mover, outputs, pilots, schedules, sending
+from worker.db import ces, health, mover, outputs, pilots, schedules, sending, work
 from worker.db.database import Database
 from worker.db.health import FailedCall
 from worker.db.schedules import Execution
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
+from worker.db.work import WorkRecord
 from worker.domain.ce_answers import Order
-from worker.domain.pilot import Cause, Move, Status
+from worker.domain.pilot import Cause, Move, Status, Use
 from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
+from worker.policy.learning import Hole, learn
+from worker.policy.work import NoWork
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "troubleshoot.md"
 SECTIONS = {
@@ -52,6 +55,7 @@ def troubled(
         a_vo().named("lhcb").limited_to(500).demanding(0).create(tx)
         _fill(tx, now)
         _pause(tx, now)
+        _do_nothing(tx, now)
         failed = FailedCall(at=now, error="squeue: Socket timed out")
         health.call_failed(tx, "rome", failed, lambda _: now + timedelta(minutes=20))
         lyon = ces.get(tx, "lyon")
@@ -108,6 +112,18 @@ def _pause(tx: Transaction, now: datetime) -> None:
         by_hand=False, until=None, at=now,
     )  # fmt: skip
     sending.add(tx, [change])
+
+
+def _do_nothing(tx: Transaction, now: datetime) -> None:
+    """Let a CE swallow pilots, and a VO have no work."""
+    pisa = a_ce().named("pisa").with_capacity(10).create(tx)
+    a_pilot().on(pisa).at(now).done(Use.SHORT).create_many(tx, 5)
+    reason = "5 pilots of VO default in a row ended for nothing; at other CEs 7 of 9 were of use"
+    learned = learn(None, [], now=now, configured=1.0, hole=Hole(reason=reason, since=now))
+    a_health().of(pisa).with_learned(learned.state).opened(reason, now).create(tx)
+    vo = a_vo().named("cms").create(tx)
+    missing = NoWork(reason="its last 14 pilots in a row found no work, at 3 CEs", since=now)
+    work.save(tx, {vo.name: WorkRecord(without_work=missing)})
 
 
 def _stand_still(cli: Cli, site: Database) -> None:

@@ -1,5 +1,6 @@
 """The payload of a VO goes with its pilots, as it is at their CE."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -115,3 +116,26 @@ def test_a_file_that_cannot_be_is_refused(tmp_path: Path, written: str, said: st
     (tmp_path / "long").write_text("x" * 300_000, encoding="utf-8")
     with refused(Invalid, said):
         payloads.read_file(tmp_path / "p.toml")
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "payload.md"
+EXAMPLES = re.findall(r"^```toml\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_the_page_has_an_example_of_what_a_pilot_says_by_its_exit_code() -> None:
+    assert [example for example in EXAMPLES if "[exit_codes]" in example] != []
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_of_the_page_is_a_payload_that_can_be_set(
+    world: World, tmp_path: Path, example: str
+) -> None:
+    world.ce(a_ce().named("lyon"))
+    (tmp_path / "pilot.sh").write_text("#!/bin/sh\necho @{stamp}\n", encoding="utf-8")
+    (tmp_path / "pilot.toml").write_text(example, encoding="utf-8")
+    payload = payloads.read_file(tmp_path / "pilot.toml")
+    payloads.set_(world.database, DEFAULT_VO, payload)
+
+    shown = payloads.show(world.database, DEFAULT_VO)
+    assert shown.get("useful_after") == payload.useful_after
+    assert shown.get("exit_codes", {}) == payload.exit_codes
