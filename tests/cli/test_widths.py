@@ -19,10 +19,12 @@ from worker.cli import show
 from worker.cli.columns import Column, layout
 from worker.cli.view import picture
 from worker.cli.watch import Lines
-from worker.db import mover
+from worker.db import mover, work
 from worker.db.database import Database
 from worker.db.uow import Transaction
-from worker.domain.pilot import Cause, Move, Status
+from worker.db.work import WorkRecord
+from worker.domain.pilot import Cause, Move, Status, Use
+from worker.policy.work import NoWork
 from worker.services.observe.overview import overview
 
 CE = "cream-07.cluster-a.example"
@@ -104,6 +106,9 @@ def _fill(tx: Transaction) -> None:
     for age in range(8, 0, -1):
         refused = a_decision().on(ce).for_vo(vo).at(now - timedelta(minutes=age)).granting(0)
         refused.because(f"held by hand: {REASON}").tracing({"note": REASON}).create(tx)
+    a_pilot().on(ce).for_vo(vo).at(now).done(Use.SHORT).create_many(tx, 2)
+    missing = NoWork(reason="its last 1400 pilots in a row found no work, at 30 CEs", since=now)
+    work.save(tx, {VO: WorkRecord(without_work=missing)})
     a_decision().on(full).for_vo(vo).at(now).granting(123).because(REASON).create(tx)
 
 

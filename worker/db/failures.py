@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, Text, cast, func, select
+from sqlalchemy import CTE, ColumnElement, Select, Text, case, cast, func, select
 
 from worker.db.names import key_of
-from worker.db.tables import ces, has_status, has_use, pilots, transitions, vos
+from worker.db.tables import ces, has_status, pilots, transitions, vos
 from worker.db.uow import Transaction
 from worker.domain.pilot import FINAL, OF_NO_USE, Cause, Status, Use
 from worker.domain.words import Described
@@ -56,18 +56,14 @@ def count_ends(
 ) -> Ends:
     """Count the pilots that ended since a moment."""
     ends = _ends(tx, since, ce, vo)
-    was_for_nothing = (pilots.c.id == ends.c.pilot_id) & has_use(OF_NO_USE)
-    query = (
-        select(
-            ends.c.became,
-            ends.c.cause,
-            pilots.c.use,
-            func.count().label("pilots"),
-            func.min(ends.c.at).label("first_at"),
-        )
-        .select_from(ends.outerjoin(pilots, was_for_nothing))
-        .group_by(ends.c.became, ends.c.cause, pilots.c.use)
-    )
+    # Asked of each end by its key: in a join, all that ever ended for nothing might be read.
+    its_use = select(pilots.c.use).where(pilots.c.id == ends.c.pilot_id).scalar_subquery()
+    use = case((has_status([Status.DONE], ends.c.became), its_use))
+    each = select(ends.c.became, ends.c.cause, ends.c.at, use.label("use")).subquery("each")
+    words = (each.c.became, each.c.cause, each.c.use)
+    query = select(
+        *words, func.count().label("pilots"), func.min(each.c.at).label("first_at")
+    ).group_by(*words)
     ended: dict[Status, int] = {}
     causes: dict[Cause, int] = {}
     uses: dict[Use, int] = {}
@@ -77,7 +73,7 @@ def count_ends(
         ended[row.became] = ended.get(row.became, 0) + row.pilots
         if row.cause is not None:
             causes[row.cause] = causes.get(row.cause, 0) + row.pilots
-        elif row.use is not None and row.became is Status.DONE:
+        elif row.use in OF_NO_USE:
             uses[row.use] = row.pilots
     is_cut = sum(ended.values()) >= MOST
     if is_cut:
