@@ -173,8 +173,9 @@ def test_a_payload_is_set_and_shown_as_it_is_at_a_ce(cli: Cli, tmp_path: Path) -
 
     assert cli.json("vo", "payload", "default")["variables"]["queue"]["default"] == "short"
     assert cli.ok("vo", "payload", "default", "--ce", "lyon").lines == [
-        'arguments  ["@{stamp}"]',
-        'variables  queue = "long"',
+        'arguments    ["@{stamp}"]',
+        'variables    queue = "long"',
+        "useful_after 0 s, until it is learnt from how long its pilots live",
         "",
         "run long",
     ]

@@ -94,7 +94,7 @@ def list_(enabled: bool | None, as_json: bool, **paging: Any) -> None:
 @click.argument("name")
 @as_json
 def show_(name: str, as_json: bool) -> None:
-    """Show a VO, with what counts as use of its pilots, and whether they find work."""
+    """Show a VO, and whether its pilots find work."""
     shown = inventory.show_vo(wiring.current_database(), name)
     known = use.of_vo(wiring.current_runtime(), name)
     if as_json:
