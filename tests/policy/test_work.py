@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -182,7 +183,7 @@ def event(kind: EventKind, ran: float | None, *, minutes_ago: float = 20) -> Eve
     ],
 )
 def test_a_pilot_counts_where_and_when_it_began(
-    kind: EventKind, counts: dict[str, int] | None
+    kind: EventKind, counts: dict[str, Any] | None
 ) -> None:
     cohort = counted("atlas", "lyon", event(kind, 1), known_at_start=True)
     assert cohort == (counts and at("lyon", 20)._replace(**counts))

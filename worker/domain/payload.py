@@ -173,7 +173,9 @@ def _exit_meaning(word: object) -> ExitMeaning:
     try:
         return ExitMeaning(str(word))
     except ValueError:
-        raise ValueError(f"{str(word)[:40]!r}: {nearest(str(word), ExitMeaning)}") from None
+        raise ValueError(
+            f"{str(word)[:40]!r}: {nearest(str(word), map(str, ExitMeaning))}"
+        ) from None
 
 
 def _check_plain(name: str, value: Value) -> None:
