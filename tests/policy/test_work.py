@@ -99,6 +99,13 @@ def test_a_vo_that_had_use_of_a_ce_shows_that_the_ce_swallows_nobody() -> None:
     assert judged(*hole, at("lyon", KNOWN + 9, vo="cms", useful=1)).holes
 
 
+def test_in_the_minute_in_which_a_ce_breaks_another_may_have_had_use_of_it_before() -> None:
+    hole = [at("lyon", KNOWN + ago, short=9) for ago in (0, 1, 2)]
+    hole.append(at("bari", KNOWN, useful=9))
+    assert judged(*hole, at("lyon", KNOWN + 2, vo="cms", useful=1)).holes
+    assert not judged(*hole, at("lyon", KNOWN + 1, vo="cms", useful=1)).holes
+
+
 def test_a_vo_without_work_says_nothing_of_the_ces_of_another() -> None:
     verdicts = judged(
         *(at(ce, KNOWN, vo="cms", short=9) for ce in ("lyon", "bari")),

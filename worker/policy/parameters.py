@@ -48,6 +48,9 @@ class Parameters:
     least_short: int = 5
     """Fewest short pilots in a row that can pause a CE, or show that a VO has no work."""
 
+    known_after: timedelta = timedelta(minutes=2)
+    """So long after it has survived, a pilot is known to have; until then it is not compared."""
+
     trickle: int = 2
     """Demand of a VO whose pilots find no work: so many wait at a time."""
 
