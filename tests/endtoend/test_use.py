@@ -73,7 +73,8 @@ class Site:
     def reasons(self, ce: str) -> list[str]:
         """Return why the last decisions about a CE were what they were."""
         with self.database.uow() as tx:
-            return [one.reason for one in decisions.find(tx, ce=ce).items]
+            newest = PageRequest(descending=True)
+            return [one.reason for one in decisions.find(tx, ce=ce, asked=newest).items]
 
     def pilots(self) -> list[Pilot]:
         with self.database.uow() as tx:

@@ -169,8 +169,8 @@ def _holes(
         if useful >= LEAST_USEFUL and row.short >= _limit(others, parameters):
             compared = useful + sum(one.of_no_use for one in others)
             reason = (
-                f"{row.short} pilots of VO {vo} in a row ended for nothing; at other CEs {useful} of"
-                f" {compared} were of use"
+                f"{row.short} pilots of VO {vo} in a row ended for nothing; at other CEs"
+                f" {useful} of {compared} were of use"
             )
             holes[ce] = Hole(reason=reason, since=row.first), row
     return holes
