@@ -77,6 +77,7 @@ def three_chances(
     """Decide how many pilots of a VO each CE gets; every CE gets a decision."""
     lines = [_line(now, vo, ce, parameters) for ce in sorted(ces, key=lambda ce: ce.name)]
     need = _need(vo, budget, lines)
+    _leave_out_the_poor(vo, lines, parameters)
     left = need.count - _probe(now, lines, need.count)
     _share_out(vo, left, need.share, [line for line in lines if line.usable], parameters)
     facts = traces.writer(vo, budget)
@@ -187,6 +188,21 @@ def _probe(now: datetime, lines: Iterable[Line], need: int) -> int:
     return sent
 
 
+def _leave_out_the_poor(vo: VOFacts, lines: Sequence[Line], parameters: Parameters) -> None:
+    """Let finite work wait for a better slot, if all of it will find one."""
+    usable = [line for line in lines if line.usable]
+    if vo.demand is None or not usable:
+        return
+    enough = parameters.better_part * max(line.value for line in usable)
+    better = [line for line in usable if line.value >= enough]
+    if vo.demand > sum(line.ce.free + line.ce.vo_occupying for line in better):
+        return
+    for line in usable:
+        if line.value < enough:
+            line.numbers["better"] = len(better)
+            line.room = 0
+
+
 def _share_out(
     vo: VOFacts, need: int, share: int | None, lines: Sequence[Line], parameters: Parameters
 ) -> None:
@@ -232,6 +248,8 @@ def _reason(line: Line, need: Need) -> str:
     if line.probes is not None:
         return _reason_of_probes(line, need)
     text = f"free {line.ce.free}{_doubt(line.chances)}"
+    if "better" in line.numbers:
+        return f"{text}; what is needed waits for better CEs, where all of it fits"
     if line.granted == line.ce.free:
         return f"{text}; gets all that is free"
     if line.room < line.ce.free and line.granted == line.room:
