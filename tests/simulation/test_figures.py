@@ -25,6 +25,7 @@ SHORT = {
     "two_vos": 6.0,
     "scarce_work": 9.0,
     "reliable_and_flaky": 12.0,
+    "toy": 24.0,
     "silent_hole": 14.0,
     "no_work": 14.0,
     "hole_and_no_work": 14.0,
@@ -33,7 +34,7 @@ SHORT = {
 
 DRIFTING = {"drift": 0.92, "tides": 0.92}
 NET = 0.94
-WITHOUT_USE = {"silent_hole": 0.97, "no_work": 0.97, "hole_and_no_work": 0.97}
+HIGHER = {"silent_hole": 0.97, "no_work": 0.97, "hole_and_no_work": 0.97, "toy": 0.98}
 FOLLOWED = {
     "black_hole": (15, 30),
     "slow_hole": (18, 30),
@@ -53,7 +54,7 @@ def check(compared: PolicyComparison) -> None:
     name = compared.scenario.name
     oracle, ours = compared.outcomes
     assert ours.goodput >= 0.97
-    assert ours.net >= {**DRIFTING, **WITHOUT_USE}.get(name, NET)
+    assert ours.net >= {**DRIFTING, **HIGHER}.get(name, NET)
     assert ours.score.waste <= max(0.15, 1.3 * oracle.score.waste)
     assert ours.score.fairness is None or ours.score.fairness >= 0.98
     if name in FOLLOWED:

@@ -18,6 +18,9 @@ from worker.policy.parameters import DEFAULTS, Parameters
 from worker.policy.sharing import entitlement, is_contested, scarce
 
 
+NO_SLOT = "no free slot"
+
+
 @dataclass(kw_only=True)
 class Line:
     """The numbers of one CE in one tick, which become its decision."""
@@ -38,6 +41,11 @@ class Line:
     def usable(self) -> bool:
         """Whether it gets more than probes."""
         return self.barred is None and self.probes is None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it would be usable if a slot were free."""
+        return self.barred == NO_SLOT and self.probes is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +134,7 @@ def _line(now: datetime, vo: VOFacts, ce: CEFacts, parameters: Parameters) -> Li
     if ce.success_rate <= 0:
         line.barred = line.barred or "success rate 0"
     if line.room == 0:
-        line.barred = line.barred or "no free slot"
+        line.barred = line.barred or NO_SLOT
     if ce.pause is not None:
         line.probes = probe_interval(now, ce.pause.since, parameters)
     elif value < 0:
@@ -190,14 +198,14 @@ def _probe(now: datetime, lines: Iterable[Line], need: int) -> int:
 
 def _leave_out_the_poor(vo: VOFacts, lines: Sequence[Line], parameters: Parameters) -> None:
     """Let finite work wait for a better slot, if all of it will find one."""
-    usable = [line for line in lines if line.usable]
-    if vo.demand is None or not usable:
+    open_to_it = [line for line in lines if line.usable or line.is_full]
+    if vo.demand is None or not open_to_it:
         return
-    enough = parameters.better_part * max(line.value for line in usable)
-    better = [line for line in usable if line.value >= enough]
+    enough = parameters.better_part * max(line.value for line in open_to_it)
+    better = [line for line in open_to_it if line.value >= enough]
     if vo.demand > sum(line.ce.free + line.ce.vo_occupying for line in better):
         return
-    for line in usable:
+    for line in open_to_it:
         if line.value < enough:
             line.numbers["better"] = len(better)
             line.room = 0
