@@ -84,13 +84,15 @@ def judge_missing(
 def move_to(pilot: AnyPilot, answer: Observed, now: datetime, again: datetime) -> Move:
     """Return the move that an answer means.
 
-    A job that was cancelled was cancelled by us if we asked for it; else somebody removed it.
+    A job that was cancelled was cancelled by us if we asked for it, and for our reason; else
+    somebody removed it.
     """
     answer = _since_it_was_sent(pilot, answer)
     status = answer.status or pilot.status
     is_ours = pilot.cancel_requested_at is not None and pilot.status is not Status.SUBMITTING
     if status is Status.CANCELLED and not is_ours:
         status = Status.FAILED
+    ours = pilot.cancel_reason if status is Status.CANCELLED else None
     return Move(
         pilot_id=pilot.id,
         was=pilot.status,
@@ -98,7 +100,7 @@ def move_to(pilot: AnyPilot, answer: Observed, now: datetime, again: datetime) -
         cause=_cause(pilot, answer, now) if status is Status.FAILED else None,
         handle=answer.handle,
         raw=answer.raw,
-        reason=answer.reason,
+        reason=ours or answer.reason,
         exit_code=answer.exit_code,
         node=answer.node,
         started_at=answer.started_at,
