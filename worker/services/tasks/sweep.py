@@ -1,7 +1,7 @@
 """sweep: end pauses by hand, drains and pilots whose time is over.
 
-Nothing is asked of a CE. Pilots that were sent are noted as unwanted, and the next check of each,
-which is due then, lets the CE end it. However many there are, the statements are as few.
+No CE is called. A pilot that was sent is noted as unwanted, with the reason, and its next check,
+which is due then, lets its CE end it.
 """
 
 from collections import Counter
