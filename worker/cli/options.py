@@ -106,7 +106,7 @@ class Amount(click.ParamType[int | str]):
             self.fail(f"{value!r} is neither a whole number nor 'none'", param, ctx)
 
 
-class Length(click.ParamType[timedelta | str]):
+class Duration(click.ParamType[timedelta | str]):
     """A length of time, or 'none' for no limit."""
 
     name = "duration|none"
@@ -135,7 +135,7 @@ _TIMEOUTS = (
 def timeouts(command: Command) -> Command:
     """Add the time-outs of a CE or VO."""
     for name, sentence in reversed(_TIMEOUTS):
-        command = click.option(name, type=Length(), help=f"{sentence}: 2h; 'none': never.")(command)
+        command = click.option(name, type=Duration(), help=f"{sentence}: 2h; 'none': never.")(command)
     return command
 
 
