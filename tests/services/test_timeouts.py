@@ -57,6 +57,11 @@ def leave_out(world: World, ce: CE, times: int) -> None:
         world.wait(hours=5)
 
 
+def answer(world: World, ce: CE) -> None:
+    """Let a CE say how its pilots are, a long time after it was asked last."""
+    world.check(ce, world.runtime(by_hand=True))
+
+
 def end(world: World, ce: CE) -> None:
     """Let the CE end what it is to end, and say so."""
     for _ in range(2):
@@ -72,8 +77,10 @@ def test_a_pilot_that_waits_for_longer_than_its_ce_allows_is_cancelled(world: Wo
     ce = place(world, wait_at_most=2 * HOUR)
     waiting = world.sent(ce, 3)
     world.wait(hours=2)
+    answer(world, ce)
     assert sweep(world.runtime()).counts["cancelled"] == 0
-    world.wait(1)
+    world.wait(hours=1)
+    answer(world, ce)
     younger = world.sent(ce, 1)
     why = "it waited for longer than 2h, the most that CE lyon allows"
 
@@ -116,13 +123,27 @@ def test_the_time_that_a_pilot_waited_is_no_time_that_it_runs(world: World) -> N
 
 def test_a_pilot_that_was_put_back_into_the_queue_waits_since_then(world: World) -> None:
     ce = place(world, wait_at_most=2 * HOUR)
-    [pilot] = running(world, ce)
+    [pilot] = world.sent(ce, 1)
+    world.change(lambda tx: mover.move(tx, [_to(pilot, Status.RUNNING)], world.clock))
     world.wait(hours=10)
     world.change(lambda tx: mover.move(tx, [_to(pilot, Status.SUBMITTED)], world.clock))
     world.wait(hours=2)
+    answer(world, ce)
     assert sweep(world.runtime()).counts["cancelled"] == 0
-    world.wait(1)
+    world.wait(hours=1)
+    answer(world, ce)
     assert sweep(world.runtime()).counts["cancelled"] == 1
+
+
+def test_a_pilot_that_nobody_looked_at_may_have_begun_and_is_not_cancelled(world: World) -> None:
+    ce = world.ce(a_ce().named("lyon"), queue_time=3600.0, run_time=LONG)
+    world.change(lambda tx: ces.change(tx, ce.name, wait_at_most=2 * HOUR))
+    world.sent(ce, 1)
+    world.wait(days=1)
+    assert sweep(world.runtime()).counts["cancelled"] == 0
+    answer(world, ce)
+    assert sweep(world.runtime()).counts["cancelled"] == 0
+    assert world.statuses() == {"running": 1}
 
 
 def test_a_pilot_about_which_its_ce_is_silent_is_cancelled_at_the_ce(world: World) -> None:
@@ -192,6 +213,7 @@ def test_the_shorter_of_two_counts(
     world.change(lambda tx: vos.change(tx, DEFAULT_VO, wait_at_most=of_vo))
     world.sent(ce, 1)
     world.wait(hours=hours)
+    answer(world, ce)
 
     assert sweep(world.runtime()).counts["cancelled"] == 1
     assert reasons(world) == [f"it waited for longer than {why}"]
@@ -222,6 +244,7 @@ def test_an_end_is_asked_for_once_and_the_first_reason_stays(world: World) -> No
     ce = place(world, wait_at_most=2 * HOUR)
     world.sent(ce, 2)
     world.wait(hours=3)
+    answer(world, ce)
     assert sweep(world.runtime()).counts["cancelled"] == 2
     asked = world.pilots()
     world.wait(hours=1)
@@ -236,6 +259,7 @@ def test_a_dry_run_says_how_many_it_would_cancel(world: World) -> None:
     ce = place(world, wait_at_most=2 * HOUR)
     world.sent(ce, 2)
     world.wait(hours=3)
+    answer(world, ce)
     before = world.image()
 
     would = plan(world.runtime())
@@ -249,16 +273,17 @@ def test_a_dry_run_says_how_many_it_would_cancel(world: World) -> None:
 def test_the_number_of_statements_does_not_grow_with_the_pilots(world: World) -> None:
     numbers = []
     for pilots in (1, 40):
-        for name in (f"lyon{pilots}", f"rome{pilots}"):
-            ce = world.ce(a_ce().named(name).with_capacity(200), queue_time=LONG)
-            allow_waiting(world, ce, HOUR)
+        lyon, rome = (world.ce(a_ce().with_capacity(200), queue_time=LONG) for _ in range(2))
+        allow_waiting(world, lyon, HOUR)
+        for ce in (lyon, rome):
             world.sent(ce, pilots)
-            world.reserve(ce, pilots)
-            running(world, ce, pilots)
-            drain(world, ce, world.clock + 2 * HOUR)
-        world.wait(hours=3)
+        world.reserve(rome, pilots)
+        running(world, rome, pilots)
+        drain(world, rome, world.clock + HOUR)
+        world.wait(hours=2)
+        answer(world, lyon)
         with statements(world.database.engine) as seen:
-            assert sweep(world.runtime()).counts["cancelled"] == 6 * pilots
+            assert sweep(world.runtime()).counts["cancelled"] == 4 * pilots
         numbers.append(len(seen))
     assert numbers[0] == numbers[1]
 

@@ -135,7 +135,9 @@ _TIMEOUTS = (
 def timeouts(command: Command) -> Command:
     """Add the time-outs of a CE or VO."""
     for name, sentence in reversed(_TIMEOUTS):
-        command = click.option(name, type=Duration(), help=f"{sentence}: 2h; 'none': never.")(command)
+        command = click.option(name, type=Duration(), help=f"{sentence}: 2h; 'none': never.")(
+            command
+        )
     return command
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -28,7 +28,7 @@ from worker.db.tables import ces, has_status, pilots, transitions, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import AT_CE, Status
-from worker.domain.timeouts import LEAST_UNANSWERED, NAMES, Timeouts
+from worker.domain.timeouts import LEAST_UNANSWERED, NAMES, LatePilot, Timeouts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,17 +37,6 @@ class TimeoutsSet:
 
     of_ces: Mapping[int, Timeouts]
     of_vos: Mapping[int, Timeouts]
-
-
-class LatePilot(NamedTuple):
-    """A pilot past some time-out: since when it waits or runs, and since when its CE is silent."""
-
-    pilot_id: int
-    ce_id: int
-    vo_id: int
-    status: Status
-    since: datetime
-    silent_since: datetime | None
 
 
 def get_all(tx: Transaction) -> TimeoutsSet:
@@ -60,7 +49,7 @@ def get_all(tx: Transaction) -> TimeoutsSet:
 
 
 def late(tx: Transaction, timeouts: TimeoutsSet, now: datetime) -> list[LatePilot]:
-    """Return the pilots at CEs that are past a time-out and whose end was not asked for."""
+    """Return the pilots at CEs that may be past a time-out and whose end was not asked for."""
     if not (timeouts.of_ces or timeouts.of_vos):
         return []
     parameters = encode(("ce_id", "vo_id", *NAMES), _earliest(timeouts, now))
@@ -130,6 +119,7 @@ def _late(dialect: str) -> Select[Any]:
             _OLD.vo_id,
             _OLD.status,
             case((runs, _OLD.started_at), else_=_WAITS_SINCE),
+            _ANSWERED_AT,
             _SILENT_SINCE,
         )
         # The outer joins say that the active pilots come first, never the history of a CE or VO.

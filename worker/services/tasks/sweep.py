@@ -94,10 +94,9 @@ def _past_timeouts(tx: Transaction, now: datetime) -> dict[int, str]:
     """Return the pilots at CEs that are past a time-out of their CE or VO, each with the reason."""
     limits = timeouts.get_all(tx)
     ends = {}
-    for late in timeouts.late(tx, limits, now):
-        both = limits.of_ces.get(late.ce_id), limits.of_vos.get(late.vo_id)
-        owners = [owner for owner in both if owner is not None]
-        why = reason(late.status, late.since, late.silent_since, owners, now)
+    for pilot in timeouts.late(tx, limits, now):
+        both = limits.of_ces.get(pilot.ce_id), limits.of_vos.get(pilot.vo_id)
+        why = reason(pilot, [owner for owner in both if owner is not None], now)
         if why is not None:
-            ends[late.pilot_id] = why
+            ends[pilot.pilot_id] = why
     return ends
