@@ -1,20 +1,20 @@
 """Time-outs: those that are set, and the pilots that are past one.
 
-Only active pilots are read, in one statement, however many are past their time.
+Only active pilots are read, in one statement however many are past their time, and of those that
+were put back into a queue a part of their history, in another.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
-    Integer,
     Select,
     Table,
     Text,
+    bindparam,
     case,
     func,
     literal,
@@ -23,7 +23,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from worker.db.rows import encode, rows
+from worker.db.rows import is_among, keys_of
 from worker.db.tables import ces, has_status, pilots, transitions, vos
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
@@ -49,24 +49,46 @@ def get_all(tx: Transaction) -> TimeoutsSet:
 
 
 def late(tx: Transaction, timeouts: TimeoutsSet, now: datetime) -> list[LatePilot]:
-    """Return the pilots at CEs that may be past a time-out and whose end was not asked for."""
+    """Return the pilots at CEs that may be past a time-out and whose end was not asked for.
+
+    They are those of a CE or VO with a time-out that are past the shortest that anybody has set.
+    """
     if not (timeouts.of_ces or timeouts.of_vos):
         return []
-    parameters = encode(("ce_id", "vo_id", *NAMES), _earliest(timeouts, now))
+    parameters = {
+        **{name: _before(now, timeouts, name) for name in NAMES},
+        "ces": keys_of(tx.dialect, timeouts.of_ces),
+        "vos": keys_of(tx.dialect, timeouts.of_vos),
+    }
+    rows = tx.execute(_late(tx.dialect), parameters).all()
+    waits_again = [row.id for row in rows if row.requeues and row.status is Status.SUBMITTED]
+    put_back = _put_back_at(tx, waits_again) if waits_again else {}
     # Sorted here: SQLite would read the whole history in the order of the ids.
-    return sorted(LatePilot._make(row) for row in tx.execute(_late(tx.dialect), parameters))
+    return sorted(
+        LatePilot(
+            pilot_id=row.id,
+            ce_id=row.ce_id,
+            vo_id=row.vo_id,
+            status=row.status,
+            since=put_back.get(row.id, row.since),
+            answered_at=row.answered_at,
+            silent_since=row.silent_since,
+        )
+        for row in rows
+    )
 
 
-def _earliest(timeouts: TimeoutsSet, now: datetime) -> Iterator[tuple[Any, ...]]:
-    """Write for each CE and VO the moments before which a pilot must not have begun."""
-    for ce_id, of_ce in timeouts.of_ces.items():
-        yield ce_id, None, *(_before(now, getattr(of_ce, name)) for name in NAMES)
-    for vo_id, of_vo in timeouts.of_vos.items():
-        yield None, vo_id, *(_before(now, getattr(of_vo, name)) for name in NAMES)
+def _put_back_at(tx: Transaction, ids: Iterable[int]) -> dict[int, datetime]:
+    """Return since when pilots wait that their CE put back into its queue."""
+    keys = {"ids": keys_of(tx.dialect, ids)}
+    return {row.pilot_id: row.at for row in tx.execute(_put_back(tx.dialect), keys)}
 
 
-def _before(now: datetime, length: timedelta | None) -> datetime | None:
-    return None if length is None else now - length
+def _before(now: datetime, timeouts: TimeoutsSet, name: str) -> datetime | None:
+    """Return the moment before which a pilot must have begun to be past such a time-out."""
+    owners = (*timeouts.of_ces.values(), *timeouts.of_vos.values())
+    lengths = [length for owner in owners if (length := getattr(owner, name)) is not None]
+    return now - min(lengths) if lengths else None
 
 
 def _of(table: Table, kind: str) -> Select[Any]:
@@ -78,20 +100,6 @@ def _of(table: Table, kind: str) -> Select[Any]:
 _SET = union_all(_of(ces, "CE"), _of(vos, "VO"))
 
 _OLD = pilots.c
-
-# One that was put back into the queue waits since then; the moment stands in its history alone.
-_PUT_BACK_AT = (
-    select(func.max(transitions.c.at))
-    .where(
-        transitions.c.pilot_id == _OLD.id,
-        transitions.c.was == Status.RUNNING,
-        transitions.c.became == Status.SUBMITTED,
-    )
-    .scalar_subquery()
-)
-_WAITS_SINCE = case(
-    (_OLD.requeues > 0, func.coalesce(_PUT_BACK_AT, _OLD.submitted_at)), else_=_OLD.submitted_at
-)
 _ANSWERED_AT = func.coalesce(_OLD.checked_at, _OLD.submitted_at)
 # An answer that moves a pilot is not noted as a check, but what has begun was answered about since.
 # Without checks in vain nobody asked: the CE is not silent.
@@ -104,37 +112,38 @@ _SILENT_SINCE = case(
 
 @cache
 def _late(dialect: str) -> Select[Any]:
-    moments = dict.fromkeys(NAMES, UtcDateTime)
-    earliest = select(rows(dialect, ce_id=Integer, vo_id=Integer, **moments)).cte("earliest")
-    of_ce, of_vo = earliest.alias("of_ce"), earliest.alias("of_vo")
-
-    def is_past(since: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-        return or_(since < of_ce.c[name], since < of_vo.c[name])
-
+    before = {name: bindparam(name, type_=UtcDateTime()) for name in NAMES}
     waits, runs = has_status([Status.SUBMITTED]), has_status([Status.RUNNING])
+    return select(
+        _OLD.id,
+        _OLD.ce_id,
+        _OLD.vo_id,
+        _OLD.status,
+        _OLD.requeues,
+        case((runs, _OLD.started_at), else_=_OLD.submitted_at).label("since"),
+        _ANSWERED_AT.label("answered_at"),
+        _SILENT_SINCE.label("silent_since"),
+    ).where(
+        has_status(AT_CE),
+        _OLD.cancel_requested_at.is_(None),
+        is_among(dialect, _OLD.ce_id, "ces") | is_among(dialect, _OLD.vo_id, "vos"),
+        or_(
+            waits & (_OLD.submitted_at < before["wait_at_most"]),
+            runs & (_OLD.started_at < before["run_at_most"]),
+            before["silent_at_most"] > _SILENT_SINCE,
+        ),
+    )
+
+
+@cache
+def _put_back(dialect: str) -> Select[Any]:
+    step = transitions.c
     return (
-        select(
-            _OLD.id,
-            _OLD.ce_id,
-            _OLD.vo_id,
-            _OLD.status,
-            case((runs, _OLD.started_at), else_=_WAITS_SINCE),
-            _ANSWERED_AT,
-            _SILENT_SINCE,
-        )
-        # The outer joins say that the active pilots come first, never the history of a CE or VO.
-        .select_from(
-            pilots.outerjoin(of_ce, of_ce.c.ce_id == _OLD.ce_id).outerjoin(
-                of_vo, of_vo.c.vo_id == _OLD.vo_id
-            )
-        )
+        select(step.pilot_id, func.max(step.at).label("at"))
         .where(
-            has_status(AT_CE),
-            _OLD.cancel_requested_at.is_(None),
-            or_(
-                waits & is_past(_WAITS_SINCE, "wait_at_most"),
-                runs & is_past(_OLD.started_at, "run_at_most"),
-                is_past(_SILENT_SINCE, "silent_at_most"),
-            ),
+            is_among(dialect, step.pilot_id, "ids"),
+            step.was == Status.RUNNING,
+            step.became == Status.SUBMITTED,
         )
+        .group_by(step.pilot_id)
     )
