@@ -17,7 +17,6 @@ from worker.policy.facts import CEFacts, Chances, VOFacts
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.policy.sharing import entitlement, is_contested, scarce
 
-
 NO_SLOT = "no free slot"
 
 
