@@ -15,7 +15,8 @@ CE_LIST = {
     *("enabled", "draining", "open_to_all", "tags", "options"),
 }
 OF_ONE_CE = {
-    *("only_for", "drain_by", "cancel_strangers", "held_until", "unreconciled_since", "chances"),
+    *("only_for", "drain_by", "end_running", "wait_at_most", "run_at_most", "silent_at_most"),
+    *("cancel_strangers", "held_until", "unreconciled_since", "chances"),
     *("sending", "sending_reason", "sending_since"),
     *("calls", "failed_calls", "answered_at", "unanswered_since", "last_error", "retry_at"),
 }
@@ -223,6 +224,9 @@ def test_a_vo_is_added_shown_changed_and_removed(cli: Cli) -> None:
         "draining": False,
         "budget": None,
         "cancel_surplus": False,
+        "wait_at_most": None,
+        "run_at_most": None,
+        "silent_at_most": None,
         "source": None,
     }
     assert cli.json("vo", "set", "lhcb", "--demand", "0") == {**made, "demand": 0}

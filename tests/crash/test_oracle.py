@@ -267,7 +267,7 @@ def test_a_pilot_that_is_wanted_and_ended_is_named(watched: Watched, way: str) -
     pilot = watched.pilot(one)
     check_pilots.check_pilots(watched.told(), ce.name)
     if way == "it was wished":
-        watched.change(lambda tx: pilots.request_cancel(tx, [one], watched.clock))
+        watched.change(lambda tx: pilots.request_cancel(tx, {one: "asked for"}, watched.clock))
     if way == "it was over":
         watched.change(lambda tx: mover.move(tx, [Move(pilot_id=one, to=Status.LOST)], NOW))
     watched.promises.begin()

@@ -23,11 +23,24 @@ class Crew:
         self.processes = processes
         self._redis = redis
 
-    def start(self, database: Database, home: Path, **settings: str) -> None:
-        """Start them; they go on until the test has ended."""
+    def start(
+        self,
+        database: Database,
+        home: Path,
+        *,
+        parameters: Mapping[str, float] | None = None,
+        submits_every: float | None = None,
+        **settings: str,
+    ) -> None:
+        """Start them; they go on until the test has ended.
+
+        They send pilots only if it is said how often that is decided.
+        """
+        every = {**EVERY, **({"submit_pilots": submits_every} if submits_every else {})}
         lines = ["beat_interval = 0.5"]
-        lines += [f"[schedules.{task}]\nevery = {seconds}" for task, seconds in EVERY.items()]
-        lines += [f"[schedules.{task}]\nenabled = false" for task in NEVER]
+        lines += [f"[schedules.{task}]\nevery = {seconds}" for task, seconds in every.items()]
+        lines += [f"[schedules.{task}]\nenabled = false" for task in NEVER if task not in every]
+        lines += ["[parameters]", *(f"{name} = {n}" for name, n in (parameters or {}).items())]
         path = self.processes.folder / "pilotage.toml"
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         told = settings_of(

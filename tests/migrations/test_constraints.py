@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from tests.factories import a_ce, a_decision, a_pilot, a_schedule, a_vo
 from tests.migrations.chains import CHAINS
 from worker.db.uow import Transaction, UnitOfWork
+from worker.domain.timeouts import NAMES as TIMEOUTS
 
 STAMP = "0123456789abcdef" * 2
 ENDED = {"ended_at": "2026-01-01 00:00:00"}
@@ -114,6 +115,7 @@ BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
     ("ck_vos_limit", "vos", {"limit": -1}),
     ("ck_vos_demand", "vos", {"demand": -1}),
     ("ck_vos_budget", "vos", {"budget": -1}),
+    *((f"ck_{table}_{name}", table, {name: 0}) for table in ("vos", "ces") for name in TIMEOUTS),
     ("uq_ces_name", "ces", {"name": "there"}),
     ("ck_ces_capacity", "ces", {"capacity": -1}),
     ("ck_ces_waiting_limit", "ces", {"waiting_limit": -1}),
@@ -198,12 +200,15 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "limit": None,
         "demand": None,
         "budget": None,
+        **dict.fromkeys(TIMEOUTS),
     },
     "ces": {
         "success_rate": 1,
         "enabled": True,
         "draining": False,
         "drain_by": None,
+        "end_running": False,
+        **dict.fromkeys(TIMEOUTS),
         "cancel_strangers": False,
         "open_to_all": True,
         "waiting_limit": None,

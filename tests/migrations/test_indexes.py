@@ -22,6 +22,7 @@ from worker.db import (
     pilots,
     retention,
     slots,
+    timeouts,
     vos,
 )
 from worker.db.database import Database
@@ -74,6 +75,16 @@ def due(tx: Transaction, ce: str, active: list[Pilot]) -> object:
 
 def waiting(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilot_reads.waiting_of(tx, active[0].vo, 10)
+
+
+def late(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    ces.change(tx, ce, wait_at_most=MINUTE, silent_at_most=MINUTE)
+    return timeouts.late(tx, timeouts.get_all(tx), NOW + 2 * MINUTE)
+
+
+def left_by_drains(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    ces.change(tx, ce, draining=True, drain_by=NOW, end_running=True)
+    return pilot_reads.left_by_drains(tx, NOW)
 
 
 def move(tx: Transaction, ce: str, active: list[Pilot]) -> object:
@@ -175,6 +186,8 @@ QUESTIONS: list[tuple[Question, str | None]] = [
     (claim, "ix_pilots_not_accepted"),
     (due, "ix_pilots_occupying"),
     (waiting, "ix_pilots_occupying"),
+    (late, "ix_pilots_occupying"),
+    (left_by_drains, "ix_pilots_occupying"),
     (move, "pk_pilots"),
     (checked, None),
     (by_stamps, "uq_pilots_stamp"),
@@ -312,14 +325,17 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
     with sqlite() as tx:
         ce = a_ce().create(tx)
         a_pilot().on(ce).due_at(NOW).create_many(tx, 3)
+        ces.change(tx, ce.name, wait_at_most=MINUTE)
+        set_timeouts = timeouts.get_all(tx)
         with plans_on_sqlite(sqlite.engine) as seen:
             pilot_reads.in_doubt(tx, ce.name)
             pilot_reads.unsent(tx, ce.name)
-            pilot_reads.without_cancel_request(tx, ce.name)
+            pilot_reads.left_by_drains(tx, NOW)
             pilot_reads.at_ce(tx, ce.name)
             pilots.claim(tx, ce.name, 10, NOW)
             pilot_reads.due(tx, ce.name, NOW, 10)
             pilot_reads.waiting_of(tx, DEFAULT_VO, 10)
+            timeouts.late(tx, set_timeouts, NOW)
             pilot_reads.by_handle(tx, "2_17", None, 5)
             pilot_reads.by_beginning(tx, "c820", None, 5)
             pilot_reads.find(tx, search="c820")
@@ -339,7 +355,7 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
             "ix_pilots_occupying",
         ),
         *("ix_pilots_not_accepted", "ix_pilots_occupying"),
-        *("sqlite_autoindex_vos_1", "ix_pilots_occupying"),
+        *("sqlite_autoindex_vos_1", "ix_pilots_occupying", "ix_pilots_occupying"),
         *("ix_pilots_handle", "sqlite_autoindex_pilots_1"),
         *("ix_pilots_handle", "ix_pilots_node_id", "ix_pilots_of_no_use", "ix_pilots_of_no_use"),
         *("ix_pilots_occupying", "ix_pilots_ended_at"),

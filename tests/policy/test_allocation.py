@@ -151,6 +151,20 @@ def test_a_slow_queue_gets_no_deeper_than_it_drained_in_an_hour() -> None:
 # -- several VOs
 
 
+FINITE = replace(VO, demand=30)
+FULL, POOR = ce("good", 0, vo_occupying=40), ce("poor", 50, 0.3)
+
+
+def test_finite_work_waits_for_a_better_ce_if_all_of_it_fits_there() -> None:
+    decided = decide(FULL, POOR, vo=FINITE)
+    assert grants(decided) == {"good": 0, "poor": 0}
+    assert decided[1].reason.endswith("what is needed waits for better CEs, where all of it fits")
+    assert grants(decide(FULL, POOR, vo=replace(VO, demand=41)))["poor"] > 0
+    assert grants(decide(FULL, POOR))["poor"] == 50
+    assert grants(decide(FULL, ce("as good", 50, 0.9), vo=FINITE))["as good"] == 30
+    assert grants(decide(FULL, POOR, vo=FINITE, better_part=0.0))["poor"] == 30
+
+
 def test_of_two_vos_each_gets_half_and_the_spare_part_of_one_goes_to_the_other() -> None:
     greedy = replace(VO, rivals=(Rival(name="other"),))
     assert grants(decide(ce("a", 100), vo=greedy)) == {"a": 50}

@@ -363,7 +363,7 @@ def test_many_that_die_at_once_say_no_more_than_a_few() -> None:
     for _ in range(120):
         history.wait(1).tell(EventKind.STARTED, ran=5 * MINUTE)
     history.tell(EventKind.FAILED_LATE, 100, ran=10 * MINUTE)
-    assert history.chances.finish > 0.8
+    assert history.chances.finish > 0.75
     one_by_one = History()
     for _ in range(100):
         one_by_one.wait(1).tell(EventKind.STARTED, ran=5 * MINUTE)
@@ -382,8 +382,8 @@ def test_a_pilot_that_runs_is_counted_for_what_it_has_lived() -> None:
     half = history.chances.finish
     history.wait(27.5).tell(EventKind.FINISHED, 20, ran=60 * MINUTE)
     assert doubtful == pytest.approx(0.5, abs=0.01)
-    # base = 0.5; lived = 20 / 2, faded a little
-    assert half == pytest.approx((4 * 0.5 + 7.4) / (4 + 7.4), abs=0.02)
+    # base = 0.5; lived = 20 / 2, faded a little, and three quarters of it count
+    assert half == pytest.approx((4 * 0.5 + 5.55) / (4 + 5.55), abs=0.02)
     assert half < history.chances.finish
 
 

@@ -184,7 +184,7 @@ def test_a_cancelled_job_was_cancelled_by_us_or_removed_by_others(
     ce = world.ce()
     [pilot] = world.sent(ce, 1)
     if asked:
-        world.change(lambda tx: pilots.request_cancel(tx, [pilot], world.clock))
+        world.change(lambda tx: pilots.request_cancel(tx, {pilot: "asked for"}, world.clock))
     world.wait(20)
     world.check(ce, world.with_driver(Cancelling()))
     found = world.pilot(pilot)

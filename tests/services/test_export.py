@@ -43,6 +43,7 @@ limits = st.none() | counts
 seconds = st.floats(min_value=0.125, max_value=10 * 365 * 86400)
 walltimes = seconds | st.integers(1, 10**6)
 moments = st.integers(0, 10**15).map(lambda n: NOW + timedelta(microseconds=n))
+lengths = st.integers(1, 10 * 365 * 86400).map(lambda n: timedelta(seconds=n))
 scripts = st.tuples(texts, st.sampled_from(["\necho", "true", "\r\n'''\nx", "#!/bin/sh\n", "x'"]))
 words = st.lists(texts, min_size=1, max_size=3).filter(lambda one: bool(one[0].strip()))
 variables = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
@@ -88,6 +89,9 @@ def owners(draw: st.DrawFn, name: str) -> VO:
         draining=draw(st.booleans()),
         budget=draw(limits),
         cancel_surplus=draw(st.booleans()),
+        wait_at_most=draw(st.none() | lengths),
+        run_at_most=draw(st.none() | lengths),
+        silent_at_most=draw(st.none() | lengths),
         source=draw(SOURCES),
     )
 
@@ -104,6 +108,10 @@ def places(draw: st.DrawFn, name: str) -> CE:
         enabled=draw(st.booleans()),
         draining=draw(st.booleans()),
         drain_by=draw(st.none() | moments),
+        end_running=draw(st.booleans()),
+        wait_at_most=draw(st.none() | lengths),
+        run_at_most=draw(st.none() | lengths),
+        silent_at_most=draw(st.none() | lengths),
         cancel_strangers=draw(st.booleans()),
         tags=tuple(draw(st.lists(names, max_size=3))),
         options=draw(OPTIONS[backend]),

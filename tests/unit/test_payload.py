@@ -8,6 +8,7 @@ import pytest
 from tests.expectations import refused
 from worker.domain.errors import Invalid
 from worker.domain.payload import SYSTEM, Payload, plain, read
+from worker.domain.pilot import ExitMeaning
 from worker.domain.template import complete, fill, is_plain, names_in
 
 STAMP = "a" * 24 + "00000001"
@@ -148,6 +149,12 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "payload: at.ce01.vo: unknown variable",
     ),
     "a CE that is no table": (changed(at={"ce01": "long"}), "at.ce01: it must be a table"),
+    "an exit code in words": (changed(exit_codes={"x": "empty"}), "'x' is no exit code"),
+    "an exit code too large": (changed(exit_codes={"256": "empty"}), "'256' is no exit code"),
+    "an unknown meaning": (changed(exit_codes={"77": "emtpy"}), "did you mean 'empty'?"),
+    "exit codes as a list": (changed(exit_codes=[77]), "exit_codes: it must be a table"),
+    "a life below zero": (changed(useful_after=-1), "useful_after"),
+    "a life in words": (changed(useful_after="5 min"), "useful_after: it must be a number"),
 }
 
 
@@ -155,6 +162,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 def test_what_cannot_be_is_refused_when_it_is_set(told: dict[str, Any], said: str) -> None:
     with refused(Invalid, said):
         read(told)
+
+
+def test_exit_codes_have_meanings_and_what_was_stored_without_them_stays_the_same() -> None:
+    payload = read(changed(exit_codes={77: "empty", "78": "node"}, useful_after=600))
+    assert payload.exit_codes == {"77": ExitMeaning.EMPTY, "78": ExitMeaning.NODE}
+    assert plain(payload)["exit_codes"] == {"77": "empty", "78": "node"}
+    assert plain(payload)["useful_after"] == 600
+    assert plain(read(changed())).keys() == {"script", "arguments", "variables", "at"}
 
 
 def test_places_are_found_and_filled() -> None:

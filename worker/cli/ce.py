@@ -24,6 +24,7 @@ from worker.cli.options import (
     show_page,
     something,
     sure,
+    timeouts,
     warn_of_long_calls,
 )
 from worker.cli.probe import test
@@ -72,6 +73,7 @@ _OPTIONS = [
 
 
 def _values(command: Any) -> Any:
+    command = timeouts(command)
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -157,7 +159,7 @@ def set_(name: str, only_for: Sequence[str], as_json: bool, **values: Any) -> No
 @as_json
 def enable(name: str, as_json: bool) -> None:
     """Let pilots be sent to a CE; ends draining too."""
-    _change(name, {"enabled": True, "draining": False, "drain_by": None}, as_json)
+    _change(name, {"enabled": True, **_drained(draining=False)}, as_json)
 
 
 @ce.command(epilog=example("pilotage ce disable lyon"))
@@ -171,10 +173,16 @@ def disable(name: str, as_json: bool) -> None:
 @ce.command(epilog=example("pilotage ce drain lyon --by 2h"))
 @click.argument("name")
 @click.option("--by", type=Moment(), help="Then cancel what still waits: 2h, or a moment in UTC.")
+@click.option("--end-running", is_flag=True, help="Then cancel what still runs, too.")
 @as_json
-def drain(name: str, by: datetime | None, as_json: bool) -> None:
+def drain(name: str, by: datetime | None, end_running: bool, as_json: bool) -> None:
     """Send nothing more to a CE and let its pilots end."""
-    _change(name, {"draining": True, "drain_by": by}, as_json)
+    if end_running and by is None:
+        raise click.UsageError(
+            "Missing option '--by': when pilots that run are cancelled.",
+            click.get_current_context(),
+        )
+    _change(name, _drained(draining=True, by=by, end_running=end_running), as_json)
 
 
 @ce.command(epilog=example('pilotage ce pause lyon --reason "new disks" --until 2h'))
@@ -274,6 +282,12 @@ def _show_differences(name: str, compared: service.CEDiff, *, show_all: bool) ->
     if compared.expected and not show_all:
         changes = show.counted(len(compared.expected), "change")
         show.say(f"the next check will record {changes}: --all shows them")
+
+
+def _drained(
+    *, draining: bool, by: datetime | None = None, end_running: bool = False
+) -> dict[str, Any]:
+    return {"draining": draining, "drain_by": by, "end_running": end_running}
 
 
 def _read(values: Mapping[str, Any]) -> dict[str, Any]:

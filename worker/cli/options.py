@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.columns import Column
 from worker.domain.errors import Invalid
+from worker.domain.lengths import length
 from worker.domain.nearest import nearest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -106,6 +106,41 @@ class Amount(click.ParamType[int | str]):
             self.fail(f"{value!r} is neither a whole number nor 'none'", param, ctx)
 
 
+class Duration(click.ParamType[timedelta | str]):
+    """A length of time, or 'none' for no limit."""
+
+    name = "duration|none"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta | str:
+        """Return the length. 'none' stays a word here: an option that was not given is None."""
+        if isinstance(value, timedelta):
+            return value
+        if value == NO_LIMIT:
+            return NO_LIMIT
+        read = length(value)
+        if read is None:
+            self.fail(f"{value!r} is neither like 2h nor 'none'", param, ctx)
+        return read
+
+
+_TIMEOUTS = (
+    ("--wait-at-most", "Cancel a pilot that waits at its CE for longer"),
+    ("--run-at-most", "Cancel a pilot that runs for longer"),
+    ("--silent-at-most", "Cancel a pilot about which its CE says nothing for longer"),
+)
+
+
+def timeouts(command: Command) -> Command:
+    """Add the time-outs of a CE or VO."""
+    for name, sentence in reversed(_TIMEOUTS):
+        command = click.option(name, type=Duration(), help=f"{sentence}: 2h; 'none': never.")(
+            command
+        )
+    return command
+
+
 class Moment(click.ParamType[datetime]):
     """A moment in UTC, or a time from now."""
 
@@ -119,8 +154,8 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            if match := _DURATION.fullmatch(value):
-                return wiring.now() + self.sign * timedelta(**{_UNITS[match[2]]: int(match[1])})
+            if (from_now := length(value)) is not None:
+                return wiring.now() + self.sign * from_now
             moment = datetime.fromisoformat(value)
             return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
@@ -144,8 +179,6 @@ def since(default: str) -> Callable[[Command], Command]:
     )
 
 
-_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
-_DURATION = re.compile(rf"(\d{{1,6}})({'|'.join(_UNITS)})")
 NO_LIMIT = "none"
 
 

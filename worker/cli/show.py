@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -17,7 +17,7 @@ from rich.text import Text
 
 from worker.cli.columns import Column, column_of, layout
 from worker.domain import texts
-from worker.domain.lengths import clock
+from worker.domain.lengths import clock, typed
 from worker.domain.secrets import without_secrets
 
 WIDEST = 10_000
@@ -200,6 +200,8 @@ def word(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return _moment(value)
+    if isinstance(value, timedelta):
+        return typed(value)
     if isinstance(value, Mapping):
         return " ".join(f"{key}={_option(item)}" for key, item in value.items()) or "-"
     if isinstance(value, list | tuple):
@@ -280,6 +282,8 @@ def _plain(value: object) -> object:
         return asdict(value)
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return int(value.total_seconds())
     if isinstance(value, Mapping):
         return dict(value)
     return str(value)

@@ -19,6 +19,7 @@ from worker.cli.options import (
     show_page,
     something,
     sure,
+    timeouts,
 )
 from worker.cli.payload import payload
 from worker.domain.errors import TaskFailed
@@ -59,6 +60,7 @@ def vo() -> None:
 @_demand
 @_budget
 @_surplus
+@timeouts
 @_source
 @click.option("--disabled", is_flag=True, help="Send nothing for it yet.")
 @as_json
@@ -116,6 +118,7 @@ def show_(name: str, as_json: bool) -> None:
 @_demand
 @_budget
 @_surplus
+@timeouts
 @_source
 @as_json
 def set_(name: str, as_json: bool, **values: Any) -> None:

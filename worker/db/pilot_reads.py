@@ -69,14 +69,14 @@ def unsent(tx: Transaction, ce: str) -> dict[int, str]:
     return {row.id: row.name for row in tx.execute(query, {"ce": ce})}
 
 
-def without_cancel_request(tx: Transaction, ce: str) -> list[int]:
-    """Return the ids of the pilots that wait at a CE and whose end was not asked for."""
-    query = select(pilots.c.id).where(
-        pilots.c.ce_id == _CE_ID,
-        has_status([Status.SUBMITTED]),
-        pilots.c.cancel_requested_at.is_(None),
-    )
-    return sorted(tx.execute(query, {"ce": ce}).scalars())
+def left_by_drains(tx: Transaction, now: datetime) -> list[tuple[int, Status]]:
+    """Return the pilots that are to end where the time to drain is over, each with its status.
+
+    They are those that wait, and where the operator wants it those that run, too. Those whose end
+    was asked for before are left out.
+    """
+    left = tx.execute(_LEFT_BY_DRAINS, {"now": now})
+    return sorted((row.id, row.status) for row in left)
 
 
 def waiting_of(tx: Transaction, vo: str, count: int) -> tuple[list[int], list[int]]:
@@ -239,6 +239,18 @@ def count_active(tx: Transaction, *, vo: str | None = None) -> int:
 _NOW = bindparam("now", type_=UtcDateTime())
 _IS_DUE = (pilots.c.next_check_at <= _NOW) & pilots.c.ended_at.is_(None)
 _CE_ID = select(ces.c.id).where(ces.c.name == bindparam("ce", type_=Text)).scalar_subquery()
+
+_LEFT_BY_DRAINS = (
+    select(pilots.c.id, pilots.c.status)
+    .join_from(ces, pilots, pilots.c.ce_id == ces.c.id)
+    .where(
+        ces.c.draining,
+        ces.c.drain_by <= _NOW,
+        has_status(OCCUPYING - {Status.SUBMITTING}),
+        ces.c.end_running | has_status([Status.RESERVED, Status.SUBMITTED]),
+        pilots.c.cancel_requested_at.is_(None),
+    )
+)
 
 _STEP = [transitions.c[field.name] for field in fields(Transition)]
 

@@ -3,7 +3,7 @@
 The number of statements of an operation does not depend on the number of pilots.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from secrets import token_hex
@@ -181,32 +181,42 @@ def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
 
 def cancel_reserved(tx: Transaction, ids: Iterable[int], reason: str, now: datetime) -> int:
     """Cancel pilots that were never sent; return how many."""
-    moves = [Move(pilot_id=i, was=Status.RESERVED, to=Status.CANCELLED, reason=reason) for i in ids]
-    return len(move(tx, moves, now).moved)
+    return _cancel_unsent(tx, dict.fromkeys(ids, reason), now)
 
 
-def cancel_waiting(
-    tx: Transaction, unsent: Iterable[int], sent: Collection[int], reason: str, now: datetime
+def cancel(
+    tx: Transaction, unsent: Mapping[int, str], sent: Mapping[int, str], now: datetime
 ) -> int:
-    """Cancel pilots that wait; those at a CE are cancelled by the next check, which is due now.
+    """Cancel pilots, each for its reason; those at a CE by the next check, which is due now.
 
     Return how many were cancelled, or are to be.
     """
-    request_cancel(tx, sent, now)
-    check_soon(tx, sent, now)
-    return cancel_reserved(tx, unsent, reason, now) + len(sent)
+    if sent:
+        request_cancel(tx, sent, now)
+        check_soon(tx, sent, now)
+    return _cancel_unsent(tx, unsent, now) + len(sent)
 
 
-def request_cancel(tx: Transaction, ids: Iterable[int], now: datetime) -> None:
-    """Note that the end of pilots was asked for; their CE's answers say what becomes of them."""
-    tx.execute(
-        _request_cancel(tx.dialect), {**encode(("pilot_id",), ([i] for i in ids)), "now": now}
-    )
+def request_cancel(tx: Transaction, reasons: Mapping[int, str], now: datetime) -> None:
+    """Note that the end of pilots was asked for, and why; the first request stays.
+
+    The answers of their CE say what becomes of them.
+    """
+    parameters = {**encode(("pilot_id", "reason"), reasons.items()), "now": now}
+    tx.execute(_request_cancel(tx.dialect), parameters)
 
 
 def check_soon(tx: Transaction, ids: Iterable[int], now: datetime) -> None:
     """Make the checks of pilots at their CE due now."""
     tx.execute(_check_soon(tx.dialect), {**encode(("pilot_id",), ([i] for i in ids)), "now": now})
+
+
+def _cancel_unsent(tx: Transaction, reasons: Mapping[int, str], now: datetime) -> int:
+    moves = [
+        Move(pilot_id=number, was=Status.RESERVED, to=Status.CANCELLED, reason=reason)
+        for number, reason in reasons.items()
+    ]
+    return len(move(tx, moves, now).moved)
 
 
 _NOW = bindparam("now", type_=UtcDateTime())
@@ -295,12 +305,15 @@ def _locked(targets: Subquery) -> Subquery:
 
 @cache
 def _request_cancel(dialect: str) -> Executable:
-    targets = _locked(rows(dialect, pilot_id=Integer))
-    requested_at = func.coalesce(pilots.c.cancel_requested_at, _NOW)
+    targets = _locked(rows(dialect, pilot_id=Integer, reason=Text))
+    old = pilots.c
+    requested_at = func.coalesce(old.cancel_requested_at, _NOW)
+    is_first = old.cancel_requested_at.is_(None)
+    reason = case((is_first, targets.c.reason), else_=old.cancel_reason)
     return (
         update(pilots)
         .where(pilots.c.id == targets.c.pilot_id, has_status(CE_MAY_HAVE_IT))
-        .values(cancel_requested_at=requested_at, updated_at=_NOW)
+        .values(cancel_requested_at=requested_at, cancel_reason=reason, updated_at=_NOW)
     )
 
 

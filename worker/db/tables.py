@@ -45,7 +45,7 @@ from sqlalchemy import (
 
 from worker.db.append_only import is_append_only
 from worker.db.tally_triggers import follows
-from worker.db.types import JSON_VALUE, KEY, Strings, UtcDateTime, plain_text, words
+from worker.db.types import JSON_VALUE, KEY, Length, Strings, UtcDateTime, plain_text, words
 from worker.db.updated_at import keeps_updated_at
 from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.change import LEAST_DAYS, Door
@@ -54,6 +54,7 @@ from worker.domain.pilot import FINAL, OCCUPYING, OF_NO_USE, STAMP_LENGTH, Cause
 from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
 from worker.domain.tally import Grain
+from worker.domain.timeouts import NAMES as TIMEOUTS
 from worker.domain.vo import DEFAULT_VO
 
 NAMING = {
@@ -109,6 +110,14 @@ def _counted_moves(*, primary_key: bool = False) -> tuple[Column[Any], ...]:
     )
 
 
+def _timeouts() -> tuple[Column[Any] | CheckConstraint, ...]:
+    """Make the columns of the time-outs of a CE or VO. NULL is off."""
+    return (
+        *(Column(name, Length()) for name in TIMEOUTS),
+        *(CheckConstraint(f"{name} > 0", name=name) for name in TIMEOUTS),
+    )
+
+
 def _quoted(members: frozenset[Status]) -> str:
     return ", ".join(f"'{status}'" for status in Status if status in members)
 
@@ -125,6 +134,7 @@ vos = Table(
     Column("draining", Boolean, nullable=False, server_default=text("false")),
     Column("budget", Integer),
     Column("cancel_surplus", Boolean, nullable=False, server_default=text("false")),
+    *_timeouts(),
     Column("source", JSON_VALUE),
     Column("payload", JSON_VALUE),
     _created_at(),
@@ -154,6 +164,8 @@ ces = Table(
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     Column("draining", Boolean, nullable=False, server_default=text("false")),
     Column("drain_by", UtcDateTime()),
+    Column("end_running", Boolean, nullable=False, server_default=text("false")),
+    *_timeouts(),
     Column("cancel_strangers", Boolean, nullable=False, server_default=text("false")),
     Column("open_to_all", Boolean, nullable=False, server_default=text("true")),
     Column("tags", Strings(), nullable=False),
@@ -208,6 +220,7 @@ pilots = Table(
     Column("missing_since", UtcDateTime()),
     Column("next_check_at", UtcDateTime()),
     Column("cancel_requested_at", UtcDateTime()),
+    Column("cancel_reason", Text),
     _updated_at(),
     CheckConstraint(f"length(stamp) = {STAMP_LENGTH} AND lower(stamp) = stamp", name="stamp"),
     CheckConstraint("(status = 'failed') = (cause IS NOT NULL)", name="cause_of_failure"),

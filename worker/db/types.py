@@ -1,6 +1,6 @@
 """Column types that mean the same on PostgreSQL and SQLite."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -53,6 +53,21 @@ class UtcDateTime(TypeDecorator[datetime]):
         if read is None or dialect.name == "postgresql":
             return read
         return lambda text: (moment := read(text)) and moment.replace(tzinfo=UTC)
+
+
+class Length(TypeDecorator[timedelta]):
+    """A length of time, in whole seconds."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> int | None:
+        """Store seconds."""
+        return None if value is None else int(value.total_seconds())
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> timedelta | None:
+        """Return the length."""
+        return None if value is None else timedelta(seconds=value)
 
 
 class Strings(TypeDecorator[tuple[str, ...]]):

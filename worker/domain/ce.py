@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from worker.domain import timeouts
 from worker.domain.checks import at_least, between, name
 from worker.domain.errors import Invalid
 
 
 @dataclass(frozen=True, kw_only=True)
 class CE:
-    """A place that runs pilots. A waiting limit of `None` is no more than the capacity."""
+    """A place that runs pilots. A waiting limit of `None` is no more than the capacity.
+
+    A time-out of `None` is off. At the end of its time to drain it may end pilots that run, too.
+    """
 
     name: str
     backend: str
@@ -22,6 +26,10 @@ class CE:
     enabled: bool = True
     draining: bool = False
     drain_by: datetime | None = None
+    end_running: bool = False
+    wait_at_most: timedelta | None = None
+    run_at_most: timedelta | None = None
+    silent_at_most: timedelta | None = None
     cancel_strangers: bool = False
     open_to_all: bool = True
     tags: tuple[str, ...] = ()
@@ -36,5 +44,6 @@ class CE:
         at_least("waiting limit", self.waiting_limit, 0)
         if self.drain_by is not None and self.drain_by.tzinfo is None:
             raise Invalid("drain by", f"{self.drain_by} has no time zone: write 2026-01-31T12:00Z")
+        timeouts.check(self)
         for tag in self.tags:
             name("tag", tag)

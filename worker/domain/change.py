@@ -7,9 +7,10 @@ looks like a secret, and not longer than a line.
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from worker.domain.lengths import typed
 from worker.domain.secrets import REMOVED, without_secrets
 from worker.domain.texts import legible
 from worker.domain.words import Described
@@ -127,6 +128,8 @@ def _value(value: Any, depth: int, *, hidden: bool) -> Any:
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
+    if isinstance(value, timedelta):
+        return typed(value)
     if isinstance(value, list | tuple) and not any(_is_deep(one) for one in value):
         return shlex.join(_word(str(word)) for word in value)
     return f"{len(value)} values" if _is_deep(value) else str(value)

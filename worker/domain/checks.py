@@ -1,11 +1,16 @@
 """The few checks that inventory values share. Each raises `Invalid` with one clear line."""
 
 import re
+from datetime import timedelta
 
 from worker.domain.errors import Invalid
+from worker.domain.lengths import typed
 
 LARGEST = 2**31 - 1
 """What an integer column of the database holds."""
+
+LONGEST = timedelta(days=3650)
+"""No length of time that somebody sets is longer."""
 
 LONGEST_NAME = 128
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}")
@@ -42,3 +47,13 @@ def between(what: str, value: float, low: float, high: float) -> None:
     at_least(what, value, low)
     if value > high:
         raise Invalid(what, f"{value} is above {high}")
+
+
+def length(what: str, value: timedelta | None) -> None:
+    """Refuse a length of time that is not whole seconds, none at all, or very long."""
+    if value is None:
+        return
+    if value % timedelta(seconds=1) or value < timedelta(seconds=1):
+        raise Invalid(what, "it must be whole seconds, 1s at least")
+    if value > LONGEST:
+        raise Invalid(what, f"{typed(value)} is above {typed(LONGEST)}")

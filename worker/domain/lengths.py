@@ -1,8 +1,25 @@
 """Lengths of time and moments as one says them."""
 
+import re
 from datetime import datetime, timedelta
 
 _UNITS = (("day", 86400), ("h", 3600), ("min", 60), ("s", 1))
+_TYPED = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
+"""The units of a length that people type, each in seconds; the first of two is written."""
+_LENGTH = re.compile(rf"([0-9]{{1,9}})({'|'.join(_TYPED)})")
+
+
+def length(text: str) -> timedelta | None:
+    """Read a length of time as people type it: 2h, 30min. Return `None` for any other text."""
+    match = _LENGTH.fullmatch(text)
+    return timedelta(seconds=int(match[1]) * _TYPED[match[2]]) if match else None
+
+
+def typed(value: timedelta) -> str:
+    """Write whole seconds as `length` reads them, in the largest unit without a rest."""
+    seconds = int(value.total_seconds())
+    unit = next(unit for unit, size in _TYPED.items() if seconds % size == 0)
+    return f"{seconds // _TYPED[unit]}{unit}"
 
 
 def spoken(length: timedelta) -> str:

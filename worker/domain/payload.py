@@ -27,6 +27,7 @@ STAMP = "stamp"
 SYSTEM = (STAMP, "vo", "ce", "backend", "tags")
 """The variables that every payload has."""
 
+LARGEST_EXIT_CODE = 255
 LONGEST_LIFE = 365 * 86_400
 LONGEST_SCRIPT = 256 * 1024
 LONGEST_WORD = 8 * 1024
@@ -68,8 +69,8 @@ class Payload(FileTable):
         if not isinstance(exit_codes, Mapping):
             return exit_codes
         for code in exit_codes:
-            if not _EXIT_CODE.fullmatch(str(code)):
-                raise ValueError(f"{str(code)[:20]!r} is no exit code: use a number up to 255")
+            if not _EXIT_CODE.fullmatch(str(code)) or int(code) > LARGEST_EXIT_CODE:
+                raise ValueError(f"{str(code)[:20]!r} is no exit code from 0 to 255")
         return {str(code): _exit_meaning(word) for code, word in exit_codes.items()}
 
     @field_validator("script")
@@ -172,7 +173,9 @@ def _exit_meaning(word: object) -> ExitMeaning:
     try:
         return ExitMeaning(str(word))
     except ValueError:
-        raise ValueError(f"{str(word)[:40]!r}: {nearest(str(word), ExitMeaning)}") from None
+        raise ValueError(
+            f"{str(word)[:40]!r}: {nearest(str(word), map(str, ExitMeaning))}"
+        ) from None
 
 
 def _check_plain(name: str, value: Value) -> None:

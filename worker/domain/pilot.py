@@ -160,6 +160,7 @@ class Pilot(NamedTuple):
     missing_since: datetime | None
     next_check_at: datetime | None
     cancel_requested_at: datetime | None
+    cancel_reason: str | None
     updated_at: datetime
 
     def age(self, now: datetime) -> timedelta:
@@ -195,6 +196,7 @@ class PilotToCheck(NamedTuple):
     started_at: datetime | None
     missing_since: datetime | None
     cancel_requested_at: datetime | None
+    cancel_reason: str | None
 
 
 AnyPilot = Pilot | PilotToCheck

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
+from worker.domain import timeouts
 from worker.domain.checks import at_least, name
 from worker.domain.errors import Invalid
 
@@ -20,7 +22,7 @@ class VO:
     """An owner of pilots, with a share, a limit and a demand. `None` is without limit.
 
     A budget bounds what one tick may add. The demand may come from a source instead, whose
-    settings belong to its kind.
+    settings belong to its kind. A time-out of `None` is off.
     """
 
     name: str
@@ -31,6 +33,9 @@ class VO:
     draining: bool = False
     budget: int | None = None
     cancel_surplus: bool = False
+    wait_at_most: timedelta | None = None
+    run_at_most: timedelta | None = None
+    silent_at_most: timedelta | None = None
     source: Mapping[str, Any] | None = None
     id: int = field(default=0, compare=False)
 
@@ -42,3 +47,4 @@ class VO:
         at_least("limit", self.limit, 0)
         at_least("demand", self.demand, 0)
         at_least("budget", self.budget, 0)
+        timeouts.check(self)

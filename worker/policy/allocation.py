@@ -17,6 +17,8 @@ from worker.policy.facts import CEFacts, Chances, VOFacts
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.policy.sharing import entitlement, is_contested, scarce
 
+NO_SLOT = "no free slot"
+
 
 @dataclass(kw_only=True)
 class Line:
@@ -38,6 +40,11 @@ class Line:
     def usable(self) -> bool:
         """Whether it gets more than probes."""
         return self.barred is None and self.probes is None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it would be usable if a slot were free."""
+        return self.barred == NO_SLOT and self.probes is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +84,7 @@ def three_chances(
     """Decide how many pilots of a VO each CE gets; every CE gets a decision."""
     lines = [_line(now, vo, ce, parameters) for ce in sorted(ces, key=lambda ce: ce.name)]
     need = _need(vo, budget, lines)
+    _leave_out_the_poor(vo, lines, parameters)
     left = need.count - _probe(now, lines, need.count)
     _share_out(vo, left, need.share, [line for line in lines if line.usable], parameters)
     facts = traces.writer(vo, budget)
@@ -125,7 +133,7 @@ def _line(now: datetime, vo: VOFacts, ce: CEFacts, parameters: Parameters) -> Li
     if ce.success_rate <= 0:
         line.barred = line.barred or "success rate 0"
     if line.room == 0:
-        line.barred = line.barred or "no free slot"
+        line.barred = line.barred or NO_SLOT
     if ce.pause is not None:
         line.probes = probe_interval(now, ce.pause.since, parameters)
     elif value < 0:
@@ -187,6 +195,21 @@ def _probe(now: datetime, lines: Iterable[Line], need: int) -> int:
     return sent
 
 
+def _leave_out_the_poor(vo: VOFacts, lines: Sequence[Line], parameters: Parameters) -> None:
+    """Let finite work wait for a better slot, if all of it will find one."""
+    open_to_it = [line for line in lines if line.usable or line.is_full]
+    if vo.demand is None or not open_to_it:
+        return
+    enough = parameters.better_part * max(line.value for line in open_to_it)
+    better = [line for line in open_to_it if line.value >= enough]
+    if vo.demand > sum(line.ce.free + line.ce.vo_occupying for line in better):
+        return
+    for line in open_to_it:
+        if line.value < enough:
+            line.numbers["better"] = len(better)
+            line.room = 0
+
+
 def _share_out(
     vo: VOFacts, need: int, share: int | None, lines: Sequence[Line], parameters: Parameters
 ) -> None:
@@ -232,6 +255,8 @@ def _reason(line: Line, need: Need) -> str:
     if line.probes is not None:
         return _reason_of_probes(line, need)
     text = f"free {line.ce.free}{_doubt(line.chances)}"
+    if "better" in line.numbers:
+        return f"{text}; what is needed waits for better CEs, where all of it fits"
     if line.granted == line.ce.free:
         return f"{text}; gets all that is free"
     if line.room < line.ce.free and line.granted == line.room:

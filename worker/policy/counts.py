@@ -119,8 +119,9 @@ class Counts:
     def _chance(self, chance: int, left: tuple[float, float]) -> float:
         good, bad = self._lately[chance]
         if chance == FINISH:
-            # A pilot that failed late has lived half of its life on average, and that was counted.
-            good = max(0.0, good - bad / 2)
+            # A pilot that failed late has lived half of its life on average, and a part of that
+            # was counted.
+            good = max(0.0, good - bad * self._parameters.lived_part / 2)
         prior, part = self._parameters.prior, left[0]
         return (prior * self._base(chance, left) + good * part) / (prior + (good + bad) * part)
 

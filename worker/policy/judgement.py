@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from worker.domain.bounds import AHEAD
 from worker.domain.ce_answers import Listing, Observed
-from worker.domain.pilot import AnyPilot, Cause, Check, ExitMeaning, Move, Status
+from worker.domain.pilot import AnyPilot, Cause, Check, ExitMeaning, Move, Status, Use
 from worker.policy.comparison import covers
 from worker.policy.failures import cause_of
 from worker.policy.polling import DOUBT_MISSES, after_failures, is_lost, next_check
@@ -93,22 +93,16 @@ def move_to(
 ) -> Move:
     """Return the move that an answer means.
 
-    A job that was cancelled was cancelled by us if we asked for it; else somebody removed it.
+    A job that was cancelled was cancelled by us if we asked for it, and for our reason; else
+    somebody removed it.
     """
     answer = _since_it_was_sent(pilot, answer)
     status = answer.status or pilot.status
     is_ours = pilot.cancel_requested_at is not None and pilot.status is not Status.SUBMITTING
     if status is Status.CANCELLED and not is_ours:
         status = Status.FAILED
-    cause = _cause(pilot, answer, now) if status is Status.FAILED else None
-    use = None
-    if status is Status.DONE or cause in _BY_EXIT_CODE:
-        meaning = meaning_of(rules, answer.exit_code)
-        if meaning is ExitMeaning.NODE:
-            status, cause = Status.FAILED, Cause.NODE
-        elif status is Status.DONE or meaning is not None:
-            status, cause = Status.DONE, None
-            use = use_of(rules, meaning, _ran(pilot, answer, now))
+    status, cause, use = _what_it_became(pilot, answer, status, rules, now)
+    ours = pilot.cancel_reason if status is Status.CANCELLED else None
     return Move(
         pilot_id=pilot.id,
         was=pilot.status,
@@ -117,13 +111,31 @@ def move_to(
         use=use,
         handle=answer.handle,
         raw=answer.raw,
-        reason=answer.reason,
+        reason=ours or answer.reason,
         exit_code=answer.exit_code,
         node=answer.node,
         started_at=answer.started_at,
         ended_at=answer.ended_at,
         next_check_at=again,
     )
+
+
+def _what_it_became(
+    pilot: AnyPilot, answer: Observed, status: Status, rules: UseRules, now: datetime
+) -> tuple[Status, Cause | None, Use | None]:
+    """Return the status of a pilot, with the cause of a failure or the use of a good end.
+
+    What its VO means by an exit code counts where nothing else is known of its end.
+    """
+    cause = _cause(pilot, answer, now) if status is Status.FAILED else None
+    if status is not Status.DONE and cause not in _BY_EXIT_CODE:
+        return status, cause, None
+    meaning = meaning_of(rules, answer.exit_code)
+    if meaning is ExitMeaning.NODE:
+        return Status.FAILED, Cause.NODE, None
+    if status is Status.FAILED and meaning is None:
+        return status, cause, None
+    return Status.DONE, None, use_of(rules, meaning, _ran(pilot, answer, now))
 
 
 _BY_EXIT_CODE = (Cause.EXIT_CODE, Cause.FAILED_FAST, Cause.FAILED_LATE, Cause.UNKNOWN)

@@ -48,8 +48,18 @@ class Parameters:
     least_short: int = 5
     """Fewest short pilots in a row that can pause a CE, or show that a VO has no work."""
 
+    known_after: timedelta = timedelta(minutes=2)
+    """So long after it has survived, a pilot is known to have; until then it is not compared."""
+
     trickle: int = 2
     """Demand of a VO whose pilots find no work: so many wait at a time."""
+
+    lived_part: float = 0.75
+    """What a running pilot has lived counts by this part; the rest counts when it ends well."""
+
+    better_part: float = 0.25
+    """Finite work that fits the slots of CEs worth this part of the best waits for one of them; 0
+    is never."""
 
     probe_soonest: timedelta = timedelta(minutes=4)
     """Shortest time between two probes of a paused CE."""
@@ -89,15 +99,19 @@ class Parameters:
                 raise Invalid(f"parameter {field.name}", f"{value} is too small")
         if not self.surprise < 1:
             raise Invalid("parameter surprise", f"{self.surprise} is not below 1")
-        if not self.forgiven <= 1:
-            raise Invalid("parameter forgiven", f"{self.forgiven} is above 1")
+        for name in ("forgiven", "short_part", "lived_part", "better_part"):
+            if not getattr(self, name) <= 1:
+                raise Invalid(f"parameter {name}", f"{getattr(self, name)} is above 1")
         if self.probe_soonest > self.probe_latest:
             raise Invalid("parameter probe_soonest", "it is above probe_latest")
 
 
 NEVER_ZERO = frozenset(
-    {"half_life", "prior", "memory", "configured_worth", "surprise", "least_run", "probe_part"}
+    {
+        *("half_life", "prior", "memory", "configured_worth", "surprise", "least_run"),
+        *("probe_part", "least_short", "trickle"),
+    }
 )
-"""What is divided by, or would pause every CE."""
+"""What is divided by, would pause every CE, or would let a VO wait for ever."""
 
 DEFAULTS = Parameters()

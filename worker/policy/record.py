@@ -96,7 +96,7 @@ class Record:
             self._submitted(event.kind, at)
         else:
             # An event of one pilot was seen when all of them were looked at.
-            self._counts.add_lives(self._lives.go_on(at), at)
+            self._add_lives(self._lives.go_on(at), at)
             if event.kind in (EventKind.STARTED, EventKind.FAILED_START):
                 self._begun(event.kind, began, at)
             else:
@@ -147,7 +147,7 @@ class Record:
             return
         self._counts.add(kind, at)
         if began is not None:
-            self._counts.add_lives(self._lives.begin(at - began), at)
+            self._add_lives(self._lives.begin(at - began), at)
         self._started(at - self._survival if began is None else began, at)
 
     def _failed_start(self, began: float, at: float) -> None:
@@ -181,14 +181,19 @@ class Record:
             if kind in TELLS:
                 self._counts.add(kind, at)
             if kind is EventKind.FAILED_LATE:
-                self._counts.add_lives(0.5, at)
+                self._add_lives(0.5, at)
             return
         ended = at if ran is None else began + _seconds(ran)
         self._lives.end(ended - began if kind is EventKind.FINISHED else None)
         if kind is EventKind.FINISHED:
             self._counts.add_end(at)
+            self._counts.add_lives(1 - self._parameters.lived_part, at)
         elif kind is EventKind.FAILED_LATE:
             self._failed_late(began, ended, at)
+
+    def _add_lives(self, lives: float, at: float) -> None:
+        """Count what running pilots lived: less than all of it, for each may still fail."""
+        self._counts.add_lives(lives * self._parameters.lived_part, at)
 
     def _failed_late(self, began: float, ended: float, at: float) -> None:
         self._cohorts.died(began, ended - began)

@@ -24,9 +24,6 @@ MINUTE = timedelta(minutes=1)
 WINDOW = timedelta(hours=1)
 """How far back beginnings are looked at."""
 
-KNOWN_AFTER = timedelta(minutes=2)
-"""So long after it has survived a pilot is known to have, at the latest as a rule."""
-
 LEAST_USEFUL = 2
 """Useful pilots at other CEs that are enough to compare with."""
 
@@ -95,7 +92,7 @@ def merged(cohorts: Iterable[Cohort]) -> list[Cohort]:
 
 def judge(cohorts: Iterable[Cohort], now: datetime, parameters: Parameters = DEFAULTS) -> Verdicts:
     """Return which CEs swallow pilots, and which VOs have no work."""
-    known = now - parameters.survival - KNOWN_AFTER - MINUTE
+    known = now - parameters.survival - parameters.known_after - MINUTE
     recent = [one for one in cohorts if one.minute > now - WINDOW]
     by_vo: dict[str, list[Cohort]] = defaultdict(list)
     useful_at: dict[str, list[Cohort]] = defaultdict(list)
@@ -110,9 +107,11 @@ def judge(cohorts: Iterable[Cohort], now: datetime, parameters: Parameters = DEF
         if missing is not None:
             without_work[vo] = missing
             continue
-        for ce, hole in _holes(vo, of_vo, known, parameters).items():
-            # Whoever else has had work there meanwhile shows that it is not the CE.
-            if not any(one.minute >= hole.since for one in useful_at[ce]):
+        for ce, (hole, row) in _holes(vo, of_vo, known, parameters).items():
+            # Whoever else has had work there meanwhile shows that it is not the CE. In the minute
+            # in which it began to swallow, a pilot may have begun just before.
+            since = min(hole.since + MINUTE, row.latest)
+            if not any(one.minute >= since for one in useful_at[ce]):
                 holes.setdefault(ce, hole)
     return Verdicts(holes=holes, without_work=without_work)
 
@@ -146,38 +145,47 @@ def _no_work(cohorts: Sequence[Cohort], known: datetime, parameters: Parameters)
     )
 
 
+class _Row(NamedTuple):
+    """Short pilots in a row: how many, and the minutes in which the first and the last began."""
+
+    short: int
+    first: datetime
+    latest: datetime
+
+
 def _holes(
     vo: str, cohorts: Sequence[Cohort], known: datetime, parameters: Parameters
-) -> dict[str, Hole]:
+) -> dict[str, tuple[Hole, _Row]]:
     by_ce: dict[str, list[Cohort]] = defaultdict(list)
     for one in cohorts:
         by_ce[one.ce].append(one)
     holes = {}
     for ce, own in by_ce.items():
-        short, since = _short_in_a_row(own, known)
-        if short < parameters.least_short or since is None:
+        row = _short_in_a_row(own, known)
+        if row is None or row.short < parameters.least_short:
             continue
-        others = [one for one in cohorts if one.ce != ce and one.minute >= since]
+        others = [one for one in cohorts if one.ce != ce and one.minute >= row.first]
         useful = sum(max(0, one.useful) for one in others)
-        if useful >= LEAST_USEFUL and short >= _limit(others, parameters):
+        if useful >= LEAST_USEFUL and row.short >= _limit(others, parameters):
             compared = useful + sum(one.of_no_use for one in others)
             reason = (
-                f"{short} pilots of VO {vo} in a row ended for nothing; at other CEs {useful} of"
-                f" {compared} were of use"
+                f"{row.short} pilots of VO {vo} in a row ended for nothing; at other CEs"
+                f" {useful} of {compared} were of use"
             )
-            holes[ce] = Hole(reason=reason, since=since)
+            holes[ce] = Hole(reason=reason, since=row.first), row
     return holes
 
 
-def _short_in_a_row(cohorts: Sequence[Cohort], known: datetime) -> tuple[int, datetime | None]:
-    """Count the short pilots since the last useful one, and say when the first of them began."""
-    short, since = 0, None
+def _short_in_a_row(cohorts: Sequence[Cohort], known: datetime) -> _Row | None:
+    """Return the short pilots since the last useful one."""
+    row = None
     for one in sorted(cohorts, key=lambda one: one.minute, reverse=True):
         if one.useful > 0:
             break
         if one.short and one.minute <= known:
-            short, since = short + one.short, one.minute
-    return short, since
+            short, latest = (row.short, row.latest) if row else (0, one.minute)
+            row = _Row(short + one.short, one.minute, latest)
+    return row
 
 
 def _limit(cohorts: Sequence[Cohort], parameters: Parameters) -> int:

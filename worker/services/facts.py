@@ -105,9 +105,8 @@ def _worth_asking_for(
     demand = demand_without(missing, current.demand, parameters)
     if missing is None or demand == current.demand:
         return demand, current.note
-    asked = "without limit" if current.demand is None else str(current.demand)
-    since = f"{missing.since:%H:%M}Z"
-    return demand, f"asked for {asked}, but since {since} {missing.reason}"
+    asked = "" if current.demand is None else f" of the {current.demand} that it asks for"
+    return demand, f"a trickle{asked}: since {missing.since:%H:%M}Z {missing.reason}"
 
 
 def _rival(vo: VO, situation: Situation, parameters: Parameters) -> Rival:

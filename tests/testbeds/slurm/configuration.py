@@ -97,6 +97,7 @@ class Plan:
             "SlurmdParameters=config_overrides",
             f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 {size}",
             "PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP",
+            "PartitionName=other Nodes=ALL MaxTime=INFINITE State=UP",
             "PartitionName=closed Nodes=ALL MaxTime=INFINITE State=DOWN",
         ]
         return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ name stays as it is. Everything happens in one unit of work.
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from worker.db.pages import MOST, PageRequest
 from worker.db.uow import Transaction
 from worker.demand import registry as sources
 from worker.domain.credential import Credential, called
+from worker.domain.lengths import typed
 from worker.domain.payload import plain, summary
 from worker.domain.validation import within
 from worker.domain.vo import DEFAULT_VO, VO
@@ -195,6 +196,8 @@ def _owners(names: list[str] | None) -> str:
 def _shown(value: object, column: str) -> str:
     if value is None:
         return "none"
+    if isinstance(value, timedelta):
+        return typed(value)
     if column == "source" and isinstance(value, Mapping):
         value = sources.shown(value)
     if isinstance(value, Mapping):

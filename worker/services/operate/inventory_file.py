@@ -14,6 +14,7 @@ script = "pilot.sh"
 [ce.lyon]
 backend = "sim"
 capacity = 100
+wait_at_most = "2h"
 vos = ["lhcb"]
 options = { queue_time = 60 }
 
@@ -26,11 +27,11 @@ every = 30
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from worker.backends import registry
 from worker.backends.contract import Backend
@@ -39,6 +40,7 @@ from worker.demand import registry as sources
 from worker.domain import validation
 from worker.domain.ce import CE
 from worker.domain.credential import Credential, CredentialKind
+from worker.domain.lengths import length
 from worker.domain.payload import Payload
 from worker.domain.schedule import ScheduleSetting
 from worker.domain.validation import FileTable, within
@@ -84,6 +86,17 @@ class CredentialTables(FileTable):
         return {kind: one for kind, one in kinds.items() if one is not None}
 
 
+def _length(value: object) -> timedelta:
+    read = length(value) if isinstance(value, str) else None
+    if read is None:
+        raise ValueError('it must be a length of time like "2h"')
+    return read
+
+
+Length = Annotated[timedelta, BeforeValidator(_length)]
+"""A length of time, typed as for the commands."""
+
+
 class VOTable(FileTable):
     """A VO, with what it shows to CEs and what its pilots run."""
 
@@ -94,6 +107,9 @@ class VOTable(FileTable):
     draining: bool = False
     budget: int | None = None
     cancel_surplus: bool = False
+    wait_at_most: Length | None = None
+    run_at_most: Length | None = None
+    silent_at_most: Length | None = None
     source: Mapping[str, Any] | None = None
     credentials: Mapping[str, CredentialTables] = Field(default={})
     payload: Mapping[str, Any] | None = None
@@ -109,6 +125,10 @@ class CETable(FileTable):
     enabled: bool = True
     draining: bool = False
     drain_by: datetime | None = None
+    end_running: bool = False
+    wait_at_most: Length | None = None
+    run_at_most: Length | None = None
+    silent_at_most: Length | None = None
     cancel_strangers: bool = False
     tags: tuple[str, ...] = ()
     options: Mapping[str, Any] = Field(default={})

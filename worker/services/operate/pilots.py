@@ -24,6 +24,8 @@ from worker.services.runtime import Runtime, TaskResult
 
 PAUSES = (1.0, 3.0)
 """Seconds before the output of a pilot is asked for again."""
+ASKED_FOR = "asked for"
+"""Why a pilot was cancelled that somebody named."""
 LONGEST = 1 << 20
 """Characters of output that are shown."""
 
@@ -147,8 +149,8 @@ def cancel(
             lost = f"this would cancel pilot {', '.join(map(str, by_id))}"
             raise ConfirmationNeeded(lost, "say --yes if you mean it")
         unsent = [pilot.id for pilot in by_id.values() if pilot.status is Status.RESERVED]
-        cancelled = pilots.cancel_reserved(tx, unsent, "asked for", runtime.now())
-        pilots.request_cancel(tx, by_id, runtime.now())
+        cancelled = pilots.cancel_reserved(tx, unsent, ASKED_FOR, runtime.now())
+        pilots.request_cancel(tx, dict.fromkeys(by_id, ASKED_FOR), runtime.now())
         _note_cancel(tx, which, ce, [p for p in by_id.values() if p.status not in FINAL])
     at_ces: dict[str, list[Pilot]] = {}
     for pilot in by_id.values():

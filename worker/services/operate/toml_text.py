@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+from worker.domain.lengths import typed
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -34,6 +36,8 @@ def value(item: Any) -> str:
         return "true" if item else "false"
     if isinstance(item, datetime):
         return item.isoformat()
+    if isinstance(item, timedelta):
+        return text(typed(item))
     if isinstance(item, int | float):
         return repr(item)
     if isinstance(item, Mapping):

@@ -119,7 +119,7 @@ BUILT_IN = (
     ),
     _built_in(
         "sweep",
-        "End pauses by hand and drains whose time is over.",
+        "End pauses by hand, drains and pilots whose time is over.",
         scope=Scope.GLOBAL,
         queue=PLAN,
         every=60,

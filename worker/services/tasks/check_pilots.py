@@ -61,7 +61,7 @@ def _check(call: CECall, due: Sequence[PilotToCheck], rules: Mapping[str, UseRul
         latest=timedelta(seconds=call.options.check_latest),
         rules=rules,
     )
-    unwanted = _alive_though_unwanted(due, answers)
+    unwanted = _unwanted(due, answers)
     result, failed = _record(call, due, answers, judgement, is_last=not unwanted)
     if unwanted and not call.is_over:
         # What a CE answers to this says nothing of their status; the next check asks again.
@@ -134,13 +134,16 @@ def _record_failure(
         return call.failed(tx, error, {"unanswered": len(due)})
 
 
-def _alive_though_unwanted(due: Sequence[PilotToCheck], answers: Sequence[Observed]) -> list[Job]:
-    """Return the jobs that are still alive though their end was asked for."""
-    alive = {answer.stamp for answer in answers if answer.status in AT_CE}
+def _unwanted(due: Sequence[PilotToCheck], answers: Sequence[Observed]) -> list[Job]:
+    """Return the jobs that are, or may be, alive though their end was asked for.
+
+    A job that an answer leaves out may be alive: a CE that is silent about it may still end it.
+    """
+    over = {answer.stamp for answer in answers if answer.status not in AT_CE}
     return [
         Job.of(pilot)
         for pilot in due
-        if pilot.cancel_requested_at is not None and pilot.stamp in alive
+        if pilot.cancel_requested_at is not None and pilot.stamp not in over
     ]
 
 

@@ -35,4 +35,7 @@ def settle(tx: Transaction, situation: Situation) -> int:
 def cancel(tx: Transaction, situation: Situation, count: int) -> int:
     """Cancel waiting pilots of a VO, unsent ones first; the others end at their next check."""
     unsent, sent = pilot_reads.waiting_of(tx, situation.vo.name, count)
-    return pilots.cancel_waiting(tx, unsent, sent, "surplus: the demand has gone", situation.now)
+    reason = "surplus: the demand has gone"
+    return pilots.cancel(
+        tx, dict.fromkeys(unsent, reason), dict.fromkeys(sent, reason), situation.now
+    )

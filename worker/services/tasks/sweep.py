@@ -1,26 +1,53 @@
-"""sweep: end pauses by hand and drains whose time is over."""
+"""sweep: end pauses by hand, drains and pilots whose time is over.
 
-from worker.db import ces, clock_set_back, health, locks, pilot_reads, pilots, sending
+No CE is called. A pilot that was sent is noted as unwanted, with the reason, and its next check,
+which is due then, lets its CE end it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from worker.db import ces, clock_set_back, health, locks, pilot_reads, pilots, sending, timeouts
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
+from worker.domain.pilot import Status
 from worker.domain.sending import Sending
 from worker.policy.learning import evaluate
+from worker.policy.timeouts import reason
 from worker.services.runtime import Runtime, TaskResult, busy
+
+DRAINED = "the CE's time to drain is over"
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """The pilots to cancel, each with its reason: those that were never sent, and the others."""
+
+    unsent: dict[int, str] = field(default_factory=dict)
+    sent: dict[int, str] = field(default_factory=dict)
+
+    def lines(self, verb: str) -> tuple[str, ...]:
+        """Say for each reason how many it ends."""
+        counts = Counter([*self.unsent.values(), *self.sent.values()])
+        return tuple(f"{verb} {count}: {why}" for why, count in sorted(counts.items()))
 
 
 def sweep(runtime: Runtime) -> TaskResult:
-    """End pauses and drains whose time is over."""
+    """End pauses, drains and pilots whose time is over."""
     with runtime.database.uow() as tx:
         if not locks.try_lock(tx, "sweep"):
             return busy("another execution sweeps")
         held = sending.holds_over(tx, runtime.now())
         for ce in held:
             _release(tx, runtime, ce)
-        drained = ces.drains_over(tx, runtime.now())
-        cancelled = sum(_empty(tx, runtime, ce) for ce in drained)
+        ends = _ends(tx, ces.drains_over(tx, runtime.now()), runtime.now())
+        cancelled = pilots.cancel(tx, ends.unsent, ends.sent, runtime.now())
         # A process that had not seen yet that the clock was set back gave moments of the old one.
         clock_set_back.clamp(tx, runtime.now(), beyond=clock_set_back.VERY_FAR)
-    return TaskResult(counts={"resumed": len(held), "cancelled": cancelled})
+    counts = {"resumed": len(held), "cancelled": cancelled}
+    return TaskResult(counts=counts, lines=ends.lines("cancelled"))
 
 
 def plan(runtime: Runtime) -> TaskResult:
@@ -28,7 +55,13 @@ def plan(runtime: Runtime) -> TaskResult:
     with runtime.database.uow() as tx:
         held = sending.holds_over(tx, runtime.now())
         drained = ces.drains_over(tx, runtime.now())
-    return TaskResult(counts={"would resume": len(held), "drains that are over": len(drained)})
+        ends = _ends(tx, drained, runtime.now())
+    counts = {
+        "would resume": len(held),
+        "drains that are over": len(drained),
+        "would cancel": len(ends.unsent) + len(ends.sent),
+    }
+    return TaskResult(counts=counts, lines=ends.lines("would cancel"))
 
 
 def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
@@ -43,12 +76,27 @@ def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
     change = SendingChange(
         ce=ce, was=before.sending, became=became, reason=why, by_hand=False, at=now
     )
-    reason, since = (pause.reason, pause.since) if pause else (None, None)
-    sending.change(tx, change, reason, since)
+    earned, since = (pause.reason, pause.since) if pause else (None, None)
+    sending.change(tx, change, earned, since)
 
 
-def _empty(tx: Transaction, runtime: Runtime, ce: str) -> int:
-    """Cancel the pilots that wait at a CE, those sent by its next check; return how many."""
-    unsent, sent = pilot_reads.unsent(tx, ce), pilot_reads.without_cancel_request(tx, ce)
-    reason = "the CE's time to drain is over"
-    return pilots.cancel_waiting(tx, unsent, sent, reason, runtime.now())
+def _ends(tx: Transaction, drained: Iterable[str], now: datetime) -> _Ends:
+    """Return the pilots whose time is over. Without time-outs and drains no pilot is read."""
+    ends = _Ends(sent=_past_timeouts(tx, now))
+    if drained:
+        for pilot_id, status in pilot_reads.left_by_drains(tx, now):
+            where = ends.unsent if status is Status.RESERVED else ends.sent
+            where[pilot_id] = DRAINED
+    return ends
+
+
+def _past_timeouts(tx: Transaction, now: datetime) -> dict[int, str]:
+    """Return the pilots at CEs that are past a time-out of their CE or VO, each with the reason."""
+    limits = timeouts.get_all(tx)
+    ends = {}
+    for pilot in timeouts.late(tx, limits, now):
+        both = limits.of_ces.get(pilot.ce_id), limits.of_vos.get(pilot.vo_id)
+        why = reason(pilot, [owner for owner in both if owner is not None], now)
+        if why is not None:
+            ends[pilot.pilot_id] = why
+    return ends

@@ -1,0 +1,41 @@
+"""Why a pilot is to be cancelled: which time-out it is past, and who set it."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from worker.domain.lengths import typed
+from worker.domain.pilot import Status
+from worker.domain.timeouts import LatePilot, Timeouts
+
+_SENTENCES = {
+    "wait_at_most": "it waited for longer than",
+    "run_at_most": "it ran for longer than",
+    "silent_at_most": "its CE said nothing about it for longer than",
+}
+
+
+def reason(pilot: LatePilot, owners: Sequence[Timeouts], now: datetime) -> str | None:
+    """Return the time-out that a pilot is past, in a sentence; `None` if it is past none.
+
+    Of two time-outs the shorter counts.
+    """
+    for name, length in _lengths(pilot, now):
+        timeouts = [(most, owner.owner) for owner in owners if (most := getattr(owner, name))]
+        most, owner = min(timeouts, key=lambda pair: pair[0], default=(None, ""))
+        if most is not None and length > most:
+            return f"{_SENTENCES[name]} {typed(most)}, the most that {owner} allows"
+    return None
+
+
+def _lengths(pilot: LatePilot, now: datetime) -> Iterator[tuple[str, timedelta]]:
+    """Return how long a pilot has waited or run, and how long its CE has been silent about it.
+
+    It has surely waited until the last answer that said so. Since then it may have begun, and a
+    pilot that runs well must not be ended because nobody looked.
+    """
+    if pilot.status is Status.SUBMITTED and pilot.since and pilot.answered_at:
+        yield "wait_at_most", pilot.answered_at - pilot.since
+    if pilot.status is Status.RUNNING and pilot.since:
+        yield "run_at_most", now - pilot.since
+    if pilot.silent_since:
+        yield "silent_at_most", now - pilot.silent_since
