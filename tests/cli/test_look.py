@@ -202,9 +202,13 @@ def test_explain_says_that_a_vo_has_no_work(
     cli.ok("task", "run", "submit_pilots", "--vo", "lhcb")
 
     story = explained(cli, "lyon", "lhcb")
-    note = f"asked for without limit, but since {since:%H:%M}Z {NO_WORK}"
-    assert f"demand 2; {note}" in story
-    assert f"result 2: free 3; gets 2 of 2 (demand is 2 ({note}))" in story
+    why = f"since {since:%H:%M}Z {NO_WORK}"
+    assert f"demand 2; a trickle: {why}" in story
+    assert f"result 2: free 3; gets 2 of 2 (demand is 2 (a trickle: {why}))" in story
+    cli.ok("vo", "set", "lhcb", "--demand", "50")
+    cli.ok("task", "run", "submit_pilots", "--vo", "lhcb")
+    note = f"a trickle of the 50 that it asks for: {why}"
+    assert f"demand 2; {note}" in explained(cli, "lyon", "lhcb")
 
 
 def test_explain_says_that_a_ce_swallows_pilots(
