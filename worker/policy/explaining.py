@@ -37,6 +37,8 @@ def _steps(decision: Decision, trace: Mapping[str, Any]) -> Iterator[tuple[str, 
     if "drain" in trace:
         yield "queue", f"it drained {trace['drain']} in the last hour, and gets no deeper"
     yield from _caps(trace)
+    if "better" in trace:
+        yield "better CEs", f"{trace['better']} of them have slots for all that is needed"
     if "weight" in trace:
         yield "weight", f"{trace['weight']:.3g}"
 

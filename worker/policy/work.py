@@ -145,7 +145,7 @@ def _no_work(cohorts: Sequence[Cohort], known: datetime, parameters: Parameters)
     )
 
 
-class _Row(NamedTuple):
+class _Streak(NamedTuple):
     """Short pilots in a row: how many, and the minutes in which the first and the last began."""
 
     short: int
@@ -155,7 +155,7 @@ class _Row(NamedTuple):
 
 def _holes(
     vo: str, cohorts: Sequence[Cohort], known: datetime, parameters: Parameters
-) -> dict[str, tuple[Hole, _Row]]:
+) -> dict[str, tuple[Hole, _Streak]]:
     by_ce: dict[str, list[Cohort]] = defaultdict(list)
     for one in cohorts:
         by_ce[one.ce].append(one)
@@ -176,7 +176,7 @@ def _holes(
     return holes
 
 
-def _short_in_a_row(cohorts: Sequence[Cohort], known: datetime) -> _Row | None:
+def _short_in_a_row(cohorts: Sequence[Cohort], known: datetime) -> _Streak | None:
     """Return the short pilots since the last useful one."""
     row = None
     for one in sorted(cohorts, key=lambda one: one.minute, reverse=True):
@@ -184,7 +184,7 @@ def _short_in_a_row(cohorts: Sequence[Cohort], known: datetime) -> _Row | None:
             break
         if one.short and one.minute <= known:
             short, latest = (row.short, row.latest) if row else (0, one.minute)
-            row = _Row(short + one.short, one.minute, latest)
+            row = _Streak(short + one.short, one.minute, latest)
     return row
 
 
