@@ -93,6 +93,16 @@ def test_the_steps_tell_what_was_known_and_what_followed() -> None:
     }
 
 
+def test_the_steps_of_a_poor_ce_say_that_better_ones_have_slots_for_all() -> None:
+    good = CEFacts(name="good", free=50)
+    poor = CEFacts(name="poor", free=5, chances=Chances(accept=1.0, start=0.3, finish=1.0))
+    vo = VOFacts(name="vo", demand=9)
+    [_, decision] = policies.find()(now=NOW, vo=vo, budget=16, ces=[good, poor])
+
+    assert dict(steps(decision))["better CEs"] == "1 of them have slots for all that is needed"
+    assert decision.granted == 0
+
+
 def test_the_steps_of_a_pause_tell_since_when_and_why() -> None:
     pause = Pause(reason="3 refused submissions in a row (limit 3)", since=NOW - 60 * MINUTE)
     ce = CEFacts(name="a", free=5, pause=pause, closed="held by hand: new nodes")

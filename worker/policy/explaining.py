@@ -30,17 +30,21 @@ def _steps(decision: Decision, trace: Mapping[str, Any]) -> Iterator[tuple[str, 
         yield "chances", f"nothing learnt; configured success rate {ce.success_rate:.2f}"
     if ce.pause is not None or not ce.closed:
         yield "pause", _pause(ce.pause)
+    yield from _of_the_ce(trace)
+    yield from _caps(trace)
+    if "better" in trace:
+        yield "better CEs", f"{trace['better']} of them have slots for all that is needed"
+    if "weight" in trace:
+        yield "weight", f"{trace['weight']:.3g}"
+
+
+def _of_the_ce(trace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "value" in trace:
         yield "value", f"a pilot of one hour is worth {trace['value']:.2f} h"
     if "probe_every" in trace:
         yield "probes", f"one every {trace['probe_every'] / 60:.0f} min, and nothing else"
     if "drain" in trace:
         yield "queue", f"it drained {trace['drain']} in the last hour, and gets no deeper"
-    yield from _caps(trace)
-    if "better" in trace:
-        yield "better CEs", f"{trace['better']} of them have slots for all that is needed"
-    if "weight" in trace:
-        yield "weight", f"{trace['weight']:.3g}"
 
 
 def _caps(trace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
