@@ -60,6 +60,7 @@ CHANGING: Mapping[Words, tuple[Words, Sequence[str]]] = {
     ("ce", "maintenance", "add"): (("lyon", "--end", "2h", "--reason", "disks"), ["ce lyon"]),
     ("ce", "maintenance", "remove"): (("rome", "{maintenance}", "--yes"), ["ce rome"]),
     ("ce", "test"): (("lyon", "--pilot", "--vo", "lhcb", "--patience", "1"), ["ce lyon"]),
+    ("pilot", "submit"): (("lyon", "--vo", "lhcb"), ["ce lyon"]),
     ("vo", "add"): (("atlas", "--limit", "3"), ["vo atlas"]),
     ("vo", "set"): (("lhcb", "--limit", "3"), ["vo lhcb"]),
     ("vo", "enable"): (("cms",), ["vo cms"]),

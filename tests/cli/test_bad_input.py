@@ -119,7 +119,7 @@ WRONG = {
     "a pilot's id with a sign": (("pilot", "show", "+1"), "name it by its number"),
     "a pilot's id that is too long": (("pilot", "show", "9" * 25), "name it by its number"),
     "an unknown pilot to cancel": (("pilot", "cancel", "999999", "--yes"), "999999"),
-    "no pilot to cancel": (("pilot", "cancel", "--yes"), "'PILOT...'"),
+    "no pilot to cancel": (("pilot", "cancel", "--yes"), "Name pilots, or say which"),
     "an unknown pilot's output": (("pilot", "output", "999999"), "999999"),
     "an unknown status": (("pilot", "list", "--status", "dead"), "'dead'"),
     "an unknown task": (("task", "run", "reconsile"), "did you mean 'reconcile'?"),

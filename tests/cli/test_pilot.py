@@ -8,7 +8,7 @@ import pytest
 from tests.cli.command import Cli, contents
 from tests.factories import a_ce, a_pilot
 from worker.db.database import Database
-from worker.domain.pilot import GROUP_LENGTH, Use
+from worker.domain.pilot import GROUP_LENGTH, Cause, Use
 
 SIM = ("--backend", "sim", "--capacity", "3")
 
@@ -52,6 +52,80 @@ def test_list_filters_by_use(cli: Cli, used: Database) -> None:
     told = cli.refused("pilot", "list", "--use", "short", "--sort", "age")
     assert "can be sorted by age, not done" in told
     assert "did you mean 'short'" in cli("pilot", "list", "--use", "shrt").err
+
+
+@pytest.fixture
+def crowded(site: Database) -> Database:
+    """Make pilots at a CE with a tag: two that wait, three that run, and one that failed."""
+    with site.uow() as tx:
+        bari = a_ce().named("bari").tagged("gpu").create(tx)
+        a_pilot().on(bari).submitted().create_many(tx, 2)
+        a_pilot().on(bari).running().create_many(tx, 3)
+        a_pilot().on(bari).failed(Cause.NODE).create(tx)
+    return site
+
+
+def test_list_filters_by_cause_tag_and_age(cli: Cli, crowded: Database) -> None:
+    assert [status for _, status in pilots(cli, "--cause", "node")] == ["failed"]
+    assert len(pilots(cli, "--tag", "gpu")) == 6
+    assert pilots(cli, "--tag", "cpu") == []
+    assert len(pilots(cli, "--tag", "gpu", "--older-than", "1s", "--status", "running")) == 3
+    assert pilots(cli, "--older-than", "9000d") == []
+    assert "is not like 2h" in cli("pilot", "list", "--older-than", "none").err
+    assert "did you mean 'node'" in cli("pilot", "list", "--cause", "nodes").err
+    assert "ce: it is empty" in cli.refused("pilot", "list", "--ce", "")
+
+
+def test_a_set_of_pilots_is_shown_then_cancelled(cli: Cli, crowded: Database) -> None:
+    which = ("pilot", "cancel", "--tag", "gpu", "--status", "submitted", "--status", "running")
+    shown = cli.ok(*which, "--dry-run").out
+    assert re.search(r"bari +2 +3", shown)
+    assert "this would cancel 5 pilots at 1 CE (2 submitted, 3 running)" in shown
+    assert cli.json(*which, "--dry-run") == {
+        "pilots": 5,
+        "ces": {"bari": {"submitted": 2, "running": 3}},
+    }
+    assert "this would cancel 5 pilots at 1 CE" in cli.refused(*which)
+    done = cli.ok(*which, "--yes").out
+    assert done == "5 cancellations asked for: the next check of each CE ends them\n"
+    assert cli.ok("pilot", "cancel", "--tag", "cpu", "--yes").out == "no active pilot matches\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "Name pilots, or say which by an option such as --ce."),
+        (("--yes",), "Name pilots, or say which by an option such as --ce."),
+        (("3", "--status", "running"), "not both"),
+        (("3", "--dry-run"), "not both"),
+    ],
+)
+def test_who_does_not_say_which_pilots_ends_none(
+    cli: Cli, crowded: Database, words: tuple[str, ...], said: str
+) -> None:
+    answer = cli("pilot", "cancel", *words)
+    assert answer.code == 2
+    assert said in answer.err
+
+
+def test_an_empty_variable_of_a_script_does_not_mean_all_pilots(
+    cli: Cli, crowded: Database
+) -> None:
+    for option in ("--ce", "--vo", "--tag", "--node", "--handle"):
+        assert "it is empty" in cli.refused("pilot", "cancel", option, "", "--yes")
+
+
+def test_pilots_are_sent_by_hand(cli: Cli, crowded: Database) -> None:
+    assert cli.ok("pilot", "submit", "bari", "--count", "2").out == (
+        "2 slots held at bari for VO default: the next dispatch sends the pilots\n"
+    )
+    assert cli.json("pilot", "submit", "bari")["counts"] == {"reserved": 1}
+    assert cli.ok("pilot", "submit", "bari", "--count", "900").out.endswith(
+        "of 900 slots were free\n"
+    )
+    assert "No slot is free" in cli.refused("pilot", "submit", "bari")
+    assert "did you mean 'bari'" in cli.refused("pilot", "submit", "bary")
+    assert cli("pilot", "submit", "bari", "--count", "0").code == 2
 
 
 def test_the_use_of_a_pilot_is_shown_and_where_there_is_none_no_word(

@@ -28,7 +28,7 @@ from worker.db import (
 from worker.db.database import Database
 from worker.db.pages import PageRequest
 from worker.db.uow import Transaction, UnitOfWork
-from worker.domain.pilot import OF_NO_USE, Check, Grant, Move, Pilot, Status, Use
+from worker.domain.pilot import OF_NO_USE, Cause, Check, Grant, Move, Pilot, Status, Use
 from worker.domain.vo import DEFAULT_VO
 from worker.services.operate import database as care
 from worker.services.operate.naming import pilots_named
@@ -36,9 +36,12 @@ from worker.services.operate.naming import pilots_named
 FINAL_PILOTS = 40_000
 CES = 20
 HISTORY = f"""
-INSERT INTO pilots (stamp, vo_id, ce_id, status, use, reserved_at, ended_at, handle, node)
-SELECT md5(CAST(n AS text)), :vo, :ce + n % {CES}, 'done',
-       CASE WHEN n % 500 = 0 THEN 'short' ELSE 'useful' END, :now,
+INSERT INTO pilots
+       (stamp, vo_id, ce_id, status, cause, use, reserved_at, ended_at, handle, node)
+SELECT md5(CAST(n AS text)), :vo, :ce + n % {CES},
+       CASE WHEN n % 500 = 1 THEN 'failed' ELSE 'done' END,
+       CASE WHEN n % 500 = 1 THEN 'node' END,
+       CASE WHEN n % 500 = 0 THEN 'short' WHEN n % 500 > 1 THEN 'useful' END, :now,
        CAST(:now AS timestamptz) - n * interval '1 s', 'old' || n, 'node' || n % 100
   FROM generate_series(1, {FINAL_PILOTS}) AS n
 """
@@ -141,6 +144,11 @@ def list_short(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilot_reads.find(tx, uses=[Use.SHORT], asked=newest).items
 
 
+def list_by_cause(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    newest = PageRequest(limit=10, descending=True)
+    return pilot_reads.find(tx, causes=[Cause.NODE], asked=newest).items
+
+
 def list_of_no_use(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     newest = PageRequest(limit=10, descending=True)
     return pilot_reads.find(tx, uses=OF_NO_USE, vo=active[0].vo, asked=newest).items
@@ -202,6 +210,7 @@ QUESTIONS: list[tuple[Question, str | None]] = [
     (list_by_node, "ix_pilots_node_id"),
     (list_short, "ix_pilots_of_no_use"),
     (list_of_no_use, "ix_pilots_of_no_use"),
+    (list_by_cause, "ix_pilots_cause_id"),
     (sort_by_age, "ix_pilots_occupying"),
     (sort_by_wait, "ix_pilots_occupying"),
     (sort_by_end, "ix_pilots_ended_at"),
@@ -342,6 +351,7 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
             pilot_reads.find(tx, node="node7")
             pilot_reads.find(tx, uses=[Use.SHORT])
             pilot_reads.find(tx, uses=OF_NO_USE)
+            pilot_reads.find(tx, causes=[Cause.NODE])
             pilot_reads.find(tx, asked=PageRequest(sort="run_time"))
             pilot_reads.find(tx, asked=PageRequest(sort="ended_at"))
             failures.count_ends(tx, NOW)
@@ -358,6 +368,7 @@ def test_the_same_questions_use_their_indexes_on_sqlite(sqlite: UnitOfWork) -> N
         *("sqlite_autoindex_vos_1", "ix_pilots_occupying", "ix_pilots_occupying"),
         *("ix_pilots_handle", "sqlite_autoindex_pilots_1"),
         *("ix_pilots_handle", "ix_pilots_node_id", "ix_pilots_of_no_use", "ix_pilots_of_no_use"),
+        "ix_pilots_cause_id",
         *("ix_pilots_occupying", "ix_pilots_ended_at"),
         *("ix_transitions_ends", "ix_transitions_ends"),
     ]

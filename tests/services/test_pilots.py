@@ -9,6 +9,7 @@ from worker.backends.sim.faults import Fault
 from worker.db import uow
 from worker.domain.errors import ConfirmationNeeded, InUse, Unavailable, UnknownPilot
 from worker.domain.pilot import Cause, Status
+from worker.domain.pilot_filter import PilotFilter
 from worker.domain.schedule import Outcome
 from worker.services.operate import pilots
 from worker.services.tasks import dispatch
@@ -37,9 +38,11 @@ def test_pilots_are_listed_by_what_they_are(world: World) -> None:
     world.make(a_pilot().on(one).running(), 2)
     world.make(a_pilot().on(two).done(), 3)
 
-    found = pilots.list_pilots(world.database, ce=one.name)
+    found = pilots.list_pilots(world.database, world.clock, PilotFilter(ce=one.name))
     assert [pilot.ce for pilot in found.items] == [one.name] * 2
-    found = pilots.list_pilots(world.database, statuses=[Status.DONE], limit=2)
+    found = pilots.list_pilots(
+        world.database, world.clock, PilotFilter(statuses=[Status.DONE]), limit=2
+    )
     assert (len(found.items), found.next is not None) == (2, True)
 
 

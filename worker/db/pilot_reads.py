@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -20,17 +20,16 @@ from sqlalchemy import (
 from worker.db.history import steps
 from worker.db.names import key_of
 from worker.db.pages import FIRST, Page, PageRequest, read_page
+from worker.db.pilot_filter import filtered
 from worker.db.pilot_search import (
     COLUMNS,
     directed,
     equals_handle,
-    has_handle,
-    matches,
     ordered,
     stamp_begins_with,
 )
 from worker.db.rows import encode, rows
-from worker.db.tables import ces, has_status, has_use, pilots, transitions, vos
+from worker.db.tables import ces, has_status, pilots, transitions, vos
 from worker.db.tallies import counted
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
@@ -41,8 +40,8 @@ from worker.domain.pilot import (
     PilotToCheck,
     Status,
     Transition,
-    Use,
 )
+from worker.domain.pilot_filter import PilotFilter
 
 
 def at_ce(tx: Transaction, ce: str) -> list[Pilot]:
@@ -147,33 +146,29 @@ def by_beginning(tx: Transaction, beginning: str, ce: str | None, limit: int) ->
 
 
 def find(
-    tx: Transaction,
-    *,
-    search: str | None = None,
-    handle: str | None = None,
-    node: str | None = None,
-    statuses: Collection[Status] = (),
-    uses: Collection[Use] = (),
-    ce: str | None = None,
-    vo: str | None = None,
-    asked: PageRequest = FIRST,
+    tx: Transaction, *, asked: PageRequest = FIRST, now: datetime | None = None, **values: Any
 ) -> Page[Pilot]:
-    """List pilots by their id at the CE, beginning of their stamp, node, status, use, CE and VO."""
-    # Only a good end has a use, so an order for active pilots alone is refused with one.
-    query = ordered(PILOTS, asked, statuses or ([Status.DONE] if uses else ()))
-    if uses:
-        query = query.where(has_use(uses))
-    if search:
-        query = query.where(pilots.c.id.in_(matches(search)))
-    if handle:
-        query = query.where(pilots.c.id.in_(has_handle(handle)))
-    if node is not None:
-        query = query.where(pilots.c.node == node)
-    if ce is not None:
-        query = query.where(pilots.c.ce_id == key_of(tx, ces, ce))
-    if vo is not None:
-        query = query.where(pilots.c.vo_id == key_of(tx, vos, vo))
+    """List the pilots that the values of a `PilotFilter` mean, as old as they are now."""
+    chosen = PilotFilter(**values)
+    query = ordered(PILOTS, asked, chosen.statuses or _implied(chosen))
+    query = filtered(tx, query, chosen, now or datetime.now(UTC))
     return read_page(tx, query, pilots.c.id, COLUMNS, directed(asked), lambda row: Pilot(**row))
+
+
+def active(tx: Transaction, chosen: PilotFilter, now: datetime) -> list[tuple[int, str, Status]]:
+    """Return the active pilots that are meant: the number, CE and status of each."""
+    query = select(pilots.c.id, ces.c.name, pilots.c.status)
+    query = query.join_from(pilots, ces, pilots.c.ce_id == ces.c.id).where(has_status(OCCUPYING))
+    # Sorted here: SQLite would read the whole history in the order of the ids.
+    rows = tx.execute(filtered(tx, query, chosen, now))
+    return sorted((row.id, row.name, row.status) for row in rows)
+
+
+def _implied(chosen: PilotFilter) -> Collection[Status]:
+    """Return the statuses that other values imply, so that an order of others is refused."""
+    if chosen.causes:
+        return [Status.FAILED]
+    return [Status.DONE] if chosen.uses else ()
 
 
 def history(tx: Transaction, pilot_id: int) -> list[Transition]:

@@ -237,6 +237,7 @@ keeps_updated_at(pilots)
 # the conditions ask whether a pilot has ended, not which status it has: a claim changes neither.
 _ACTIVE = "ended_at IS NULL"
 _NOT_ACCEPTED = f"submitted_at IS NULL AND {_ACTIVE}"
+_HAS_CAUSE = "cause IS NOT NULL"
 _OF_NO_USE = "use IN ('short', 'empty')"
 _HANDLE_NOW = f"handle IS NOT NULL AND {_ACTIVE}"
 _HANDLE_BEFORE = "handle IS NOT NULL AND ended_at IS NOT NULL"
@@ -263,6 +264,14 @@ Index(
     pilots.c.id,
     postgresql_where=text(_OF_NO_USE),
     sqlite_where=text(_OF_NO_USE),
+)
+# Written for failures alone: the cause of others stays as it is.
+Index(
+    "ix_pilots_cause_id",
+    pilots.c.cause,
+    pilots.c.id,
+    postgresql_where=text(_HAS_CAUSE),
+    sqlite_where=text(_HAS_CAUSE),
 )
 Index(
     "ix_pilots_ended_at",

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from errno import ENOSYS
@@ -12,8 +13,12 @@ from pathlib import Path
 from worker.backends.local.keeper.process import boot_id, start_ticks
 
 STAMP_VARIABLE = "PILOTAGE_STAMP"
-LOOKS = 100
-"""Looks at a process that has a program and no environment, some microseconds each."""
+LOOKS = 500
+BETWEEN_LOOKS = 0.001
+"""Looks at a process that begins a program, and seconds between two of them."""
+CODE, ENVIRONMENT = 26 - 4, slice(50 - 4, 51 - 3)
+"""Where the program begins, and its environment begins and ends, as `/proc/PID/stat` counts its
+fields; the first three are no numbers. The kernel says the first of these last."""
 
 
 def try_lock(descriptor: int, kind: int) -> bool:
@@ -105,16 +110,26 @@ def _stamp_of(pid: int) -> str | None:
 
 
 def _environment_of(pid: int) -> bytes:
-    """Read the environment of a process; empty if it has ended.
+    """Read the environment of a process; empty if it has none, or has ended.
 
-    While a process begins another program it has no environment for a moment, though it lives: one
-    that does so again and again would hide.
+    While a process begins another program, it has no environment for a moment, or only the first
+    part of the old one can be read. A process that does so again and again would hide.
     """
     process = Path(f"/proc/{pid}")
     with suppress(OSError):
         for _ in range(LOOKS):
             environment = (process / "environ").read_bytes()
-            # What has ended, and a thread of the kernel, has no program.
-            if environment or not (process / "exe").readlink():
+            if len(environment) == _length_of_environment(process):
                 return environment
+            time.sleep(BETWEEN_LOOKS)
     return b""
+
+
+def _length_of_environment(process: Path) -> int | None:
+    """Return how long the environment of a process is; `None` while its program is being loaded."""
+    # What has ended, and a thread of the kernel, has no program: that is an OSError.
+    (process / "exe").readlink()
+    _, _, numbers = (process / "stat").read_text(errors="replace").rpartition(")")
+    values = [int(number) for number in numbers.split()[1:]]
+    begin, end = values[ENVIRONMENT]
+    return end - begin if values[CODE] else None

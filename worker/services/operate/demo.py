@@ -11,6 +11,7 @@ from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.domain.ce import CE
 from worker.domain.pilot import Pilot, Status
+from worker.domain.pilot_filter import PilotFilter
 from worker.services.operate import pilots
 from worker.services.runtime import Runtime
 from worker.services.tasks import ticks
@@ -49,7 +50,8 @@ def end(runtime: Runtime) -> None:
 
 def _at_ce(runtime: Runtime, ce: str) -> list[Pilot]:
     statuses = (Status.SUBMITTED, Status.RUNNING)
-    return pilots.list_pilots(runtime.database, statuses=statuses, ce=ce).items
+    chosen = PilotFilter(statuses=statuses, ce=ce)
+    return pilots.list_pilots(runtime.database, runtime.now(), chosen).items
 
 
 def prepare(database: Database, backends: Mapping[str, Backend], now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Pilots, for those who look at them or end them."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,8 @@ from worker.db.pilot_search import restriction
 from worker.db.uow import Transaction
 from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
-from worker.domain.pilot import AT_CE, FINAL, Pilot, Status, Transition, Use
+from worker.domain.pilot import AT_CE, FINAL, Pilot, Status, Transition
+from worker.domain.pilot_filter import PilotFilter
 from worker.domain.secrets import without_secrets
 from worker.domain.texts import abridged
 from worker.services import ce_calls
@@ -31,30 +32,11 @@ LONGEST = 1 << 20
 
 
 def list_pilots(
-    database: Database,
-    *,
-    search: str | None = None,
-    handle: str | None = None,
-    node: str | None = None,
-    statuses: Collection[Status] = (),
-    uses: Collection[Use] = (),
-    ce: str | None = None,
-    vo: str | None = None,
-    **request: Any,
+    database: Database, now: datetime, chosen: PilotFilter, **request: Any
 ) -> Page[Pilot]:
-    """List pilots: one page, asked for as `PageRequest` says."""
+    """List the pilots that a filter means now: one page, asked for as `PageRequest` says."""
     with database.uow() as tx:
-        return pilot_reads.find(
-            tx,
-            search=search,
-            handle=handle,
-            node=node,
-            statuses=statuses,
-            uses=uses,
-            ce=ce,
-            vo=vo,
-            asked=PageRequest(**request),
-        )
+        return pilot_reads.find(tx, asked=PageRequest(**request), now=now, **chosen.given())
 
 
 def restricted_to(sort: str | None) -> frozenset[Status]:

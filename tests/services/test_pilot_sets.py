@@ -1,0 +1,190 @@
+"""What is done to many pilots at once, and pilots that are sent by hand."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.expectations import refused, statements
+from tests.factories import NOW, a_ce, a_pilot, a_vo
+from tests.services.world import World
+from worker.db import changes, mover, pilot_reads
+from worker.domain.errors import ConfirmationNeeded, InUse, Invalid, NoFreeSlot, UnknownVO
+from worker.domain.pilot import Cause, Move, Status
+from worker.domain.pilot_filter import PilotFilter
+from worker.domain.vo import DEFAULT_VO
+from worker.services.operate import pauses, pilot_sets
+from worker.services.operate.pilot_sets import Batch
+from worker.services.tasks.dispatch import dispatch
+
+
+def cancel(world: World, **values: Any) -> dict[str, int]:
+    done = pilot_sets.cancel(world.runtime(), PilotFilter(**values), yes=True)
+    return dict(done.counts)
+
+
+def to_end(world: World) -> set[int]:
+    """Return the pilots whose end was asked for, and those that were cancelled at once."""
+    return {
+        pilot.id
+        for pilot in world.pilots()
+        if pilot.cancel_requested_at is not None or pilot.status is Status.CANCELLED
+    }
+
+
+def ids(made: Sequence[Any]) -> set[int]:
+    return {pilot.id for pilot in made}
+
+
+def test_all_active_pilots_that_match_are_to_end_and_no_other(world: World) -> None:
+    here, there = world.ce(a_ce().tagged("gpu")), world.ce()
+    reserved = world.make(a_pilot().on(here).reserved(), 2)
+    running = world.make(a_pilot().on(here).running(), 3)
+    world.make(a_pilot().on(here).done())
+    others = world.make(a_pilot().on(there).running(), 2)
+
+    assert cancel(world, ce=here.name) == {"cancelled": 2, "asked": 3}
+    assert to_end(world) == ids([*reserved, *running])
+    assert cancel(world, tag="gpu", statuses=[Status.RESERVED]) == {"cancelled": 0, "asked": 0}
+    assert cancel(world, statuses=[Status.RUNNING]) == {"cancelled": 0, "asked": 5}
+    assert to_end(world) == ids([*reserved, *running, *others])
+
+
+def test_the_next_check_ends_what_a_ce_has(world: World) -> None:
+    ce = world.ce()
+    world.sent(ce, 3)
+    world.wait(70)
+    world.check(ce)
+    assert cancel(world, ce=ce.name) == {"cancelled": 0, "asked": 3}
+    for _ in range(2):
+        world.check(ce)
+        world.wait(20)
+    assert world.statuses() == {"cancelled": 3}
+
+
+def test_the_age_is_that_of_active_pilots(world: World) -> None:
+    ce = world.ce()
+    old = world.make(a_pilot().on(ce).running(), 2)
+    world.make(a_pilot().on(ce).failed(Cause.NODE))
+    world.wait(hours=2)
+    world.make(a_pilot().on(ce).running(), 2)
+
+    assert cancel(world, older_than=timedelta(hours=1)) == {"cancelled": 0, "asked": 2}
+    assert to_end(world) == ids(old)
+    with world.database.uow() as tx:
+        of_age = pilot_reads.find(tx, now=world.clock, older_than=timedelta(hours=1)).items
+        failed = pilot_reads.find(tx, causes=[Cause.NODE]).items
+    assert ids(of_age) == ids(old)
+    assert [pilot.cause for pilot in failed] == [Cause.NODE]
+
+
+def test_who_means_every_pilot_or_an_empty_name_is_refused(world: World) -> None:
+    world.make(a_pilot().running())
+    with refused(Invalid, "every pilot"):
+        cancel(world)
+    for name in ("ce", "tag", "vo", "node", "handle", "search"):
+        with refused(Invalid, name, "it is empty"):
+            cancel(world, **{name: ""})
+    with refused(Invalid, "below zero"):
+        cancel(world, older_than=timedelta(seconds=-1))
+    with refused(UnknownVO, "nobody"):
+        cancel(world, vo="nobody")
+    assert to_end(world) == set()
+
+
+def test_nothing_ends_without_a_yes_and_the_number_is_said(world: World) -> None:
+    one, two = world.ce(), world.ce()
+    world.make(a_pilot().on(one).running(), 2)
+    world.make(a_pilot().on(two).reserved())
+    wanted = "this would cancel 3 pilots at 2 CEs (1 reserved, 2 running)"
+    with refused(ConfirmationNeeded, wanted):
+        pilot_sets.cancel(world.runtime(), PilotFilter(vo=DEFAULT_VO), yes=False)
+    found = pilot_sets.active(world.runtime(), PilotFilter(vo=DEFAULT_VO))
+    assert found.by_ce()[one.name] == {Status.RUNNING: 2}
+    assert to_end(world) == set()
+
+
+def test_the_set_is_fixed_when_it_begins_and_who_stops_leaves_whole_batches(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pilot_sets, "BATCH", 2)
+    ce = world.ce(a_ce().with_capacity(20))
+    made = world.make(a_pilot().on(ce).running(), 5)
+
+    def stop_after_one(batches: Sequence[Batch]) -> Iterator[Batch]:
+        yield batches[0]
+        world.make(a_pilot().on(ce).running())
+        raise KeyboardInterrupt
+
+    chosen = PilotFilter(ce=ce.name)
+    with pytest.raises(KeyboardInterrupt):
+        pilot_sets.cancel(world.runtime(), chosen, yes=True, each=stop_after_one)
+    assert to_end(world) == ids(made[:2])
+    with world.database.uow() as tx:
+        [noted] = [
+            c
+            for c in changes.find(tx, since=NOW - timedelta(days=9000)).items
+            if c.what == "pilot cancel"
+        ]
+    assert noted.after == {"count": 5, "ce": ce.name}
+
+
+def test_one_that_is_sent_in_between_is_asked_for_like_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ce = world.ce()
+    [reserved] = world.reserve(ce, 1)
+
+    def send_first(batches: Sequence[Batch]) -> Iterator[Batch]:
+        move = Move(pilot_id=reserved, to=Status.SUBMITTING)
+        world.change(lambda tx: mover.move(tx, [move], world.clock))
+        yield from batches
+
+    done = pilot_sets.cancel(world.runtime(), PilotFilter(ce=ce.name), yes=True, each=send_first)
+    assert dict(done.counts) == {"cancelled": 0, "asked": 1}
+    assert to_end(world) == {reserved}
+
+
+def test_a_thousand_cost_as_many_statements_as_one(world: World) -> None:
+    def cost(number: int) -> int:
+        ce = world.ce(a_ce().with_capacity(number))
+        world.make(a_pilot().on(ce).running(), number)
+        with statements(world.database.engine) as seen:
+            assert cancel(world, ce=ce.name)["asked"] == number
+        return len(seen)
+
+    assert cost(1) == cost(1000) <= 12
+
+
+# By hand
+
+
+def test_pilots_are_sent_by_hand_whatever_the_policy_would_do(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(5))
+    done = pilot_sets.submit(world.runtime(), ce.name, DEFAULT_VO, 8)
+    assert (done.counts, done.lines) == ({"reserved": 5}, ("only 5 of 8 slots were free",))
+    assert world.nudges == [("dispatch", ce.name)]
+    assert dispatch(world.runtime(), ce.name).counts["submitted"] == 5
+    with refused(NoFreeSlot, ce.name):
+        pilot_sets.submit(world.runtime(), ce.name, DEFAULT_VO, 1)
+
+
+def test_no_pilot_is_sent_by_hand_where_none_may_be(world: World) -> None:
+    ce = world.ce()
+    vo = world.vo(a_vo().limited_to(1))
+    pauses.pause(world.runtime(), ce.name, "new disks")
+    with refused(InUse, "held by hand: new disks"):
+        pilot_sets.submit(world.runtime(), ce.name, vo.name, 1)
+    pauses.resume(world.runtime(), ce.name)
+    assert pilot_sets.submit(world.runtime(), ce.name, vo.name, 3).counts == {"reserved": 1}
+    for count in (0, -1, 10_001):
+        with refused(Invalid, "count"):
+            pilot_sets.submit(world.runtime(), ce.name, vo.name, count)
+    with world.database.uow() as tx:
+        [noted] = [
+            c
+            for c in changes.find(tx, since=NOW - timedelta(days=9000)).items
+            if c.what == "ce submit"
+        ]
+    assert noted.after == {"vo": vo.name, "count": 1}

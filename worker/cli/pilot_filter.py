@@ -1,0 +1,101 @@
+"""The options by which commands know which pilots are meant."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import click
+
+from worker.cli.options import Choice, Duration
+from worker.domain.errors import Invalid, UnknownPilot
+from worker.domain.pilot import Cause, Status, Use
+from worker.domain.pilot_filter import PilotFilter
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+WHICH = "PILOT"
+LONGEST = 512
+"""Characters of a word that may name a pilot."""
+
+at_ce = click.option(
+    "--ce", help="The CE whose id it is, where several have it. An id of this CE comes first."
+)
+
+
+def name(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Refuse what can name no pilot; name no pilot twice."""
+    words = [value] if isinstance(value, str) else value
+    for word in words:
+        if not (word.isprintable() and word.strip() and len(word) <= LONGEST):
+            raise UnknownPilot(ascii(word)[:40])
+    return value if isinstance(value, str) else tuple(dict.fromkeys(words))
+
+
+def _printable(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse what no CE calls a job, and no stamp holds."""
+    if value is not None and not (value.isprintable() and len(value) <= LONGEST):
+        raise Invalid(param.name or "", "use printable characters")
+    return value
+
+
+class Age(Duration):
+    """A length of time."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Return the length. No age at all is none."""
+        age = super().convert(value, param, ctx)
+        if isinstance(age, str):
+            self.fail(f"{value!r} is not like 2h", param, ctx)
+        return age
+
+
+_OPTIONS = (
+    click.option(
+        "--status", "statuses", multiple=True, type=Choice([str(s) for s in Status]),
+        help="Only in this status. Repeat for more.",
+    ),
+    click.option(
+        "--use", "uses", multiple=True, type=Choice([str(use) for use in Use]),
+        help="Only those that ended well and were of this use. Repeat for more.",
+    ),
+    click.option(
+        "--cause", "causes", multiple=True, type=Choice([str(cause) for cause in Cause]),
+        help="Only those that failed for this cause. Repeat for more.",
+    ),
+    click.option("--ce", help="Only of this CE."),
+    click.option("--tag", help="Only of CEs with this tag."),
+    click.option("--vo", help="Only of this VO."),
+    click.option(
+        "--older-than", type=Age(),
+        help="Only active ones whose slot was reserved longer ago: 2h.",
+    ),
+    click.option(
+        "--handle", callback=_printable,
+        help="Only with this id at the CE, or of this array or cluster of jobs:"
+             " 2_17, 2, 1234.0, 1234.",
+    ),
+    click.option("--node", callback=_printable, help="Only on this node, as the CE names it."),
+)  # fmt: skip
+
+
+def narrowing(command: Command) -> Command:
+    """Add the options that narrow which pilots are meant."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def filter_of(values: Mapping[str, Any]) -> PilotFilter:
+    """Return the pilots that the options mean."""
+    return PilotFilter(
+        **{
+            **values,
+            "statuses": [Status(word) for word in values.get("statuses", ())],
+            "uses": [Use(word) for word in values.get("uses", ())],
+            "causes": [Cause(word) for word in values.get("causes", ())],
+        }
+    )

@@ -1,0 +1,135 @@
+"""`pilotage pilot cancel` and `submit`: end pilots, by name or all that match; send some."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.groups import example
+from worker.cli.options import as_json, sure
+from worker.cli.pilot_filter import WHICH, filter_of, name, narrowing
+from worker.domain.errors import TaskFailed
+from worker.domain.pilot import Status
+from worker.domain.schedule import Outcome
+from worker.domain.vo import DEFAULT_VO
+from worker.services.operate import inventory, pilot_sets
+from worker.services.operate import pilots as service
+from worker.services.operate.pilot_sets import Batch, PilotSet
+from worker.services.runtime import TaskResult
+
+NO_MATCH = "no active pilot matches"
+
+
+@click.command(epilog=example("pilotage pilot cancel --ce lyon --older-than 2h --dry-run"))
+@click.argument("which", metavar=f"[{WHICH}...]", nargs=-1, callback=name)
+@narrowing
+@click.option("--dry-run", is_flag=True, help="Show which are meant, and cancel none.")
+@sure
+@as_json
+def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **values: Any) -> None:
+    """End pilots: those named, or all that match the options.
+
+    Those named are ended by a call of their CE now; a set by the next check of each CE. --ce beside
+    a name is the CE whose id it is.
+    """
+    if which:
+        _cancel_named(which, values, dry_run=dry_run, yes=yes, as_json=as_json)
+        return
+    chosen, runtime = filter_of(values), wiring.by_hand()
+    if not chosen.given():
+        raise click.UsageError(
+            "Name pilots, or say which by an option such as --ce.", click.get_current_context()
+        )
+    inventory.require(runtime.database, ce=chosen.ce, vo=chosen.vo)
+    if dry_run:
+        _show_set(pilot_sets.active(runtime, chosen), as_json)
+        return
+    done = pilot_sets.cancel(runtime, chosen, yes=yes, each=_with_progress)
+    _show_done(done, _of_a_set(done.counts), as_json)
+
+
+@click.command(epilog=example("pilotage pilot submit lyon --count 5 --vo lhcb"))
+@click.argument("ce")
+@click.option("--count", type=click.IntRange(1, pilot_sets.MOST), default=1, show_default=True,
+              help="How many pilots.")  # fmt: skip
+@click.option("--vo", default=DEFAULT_VO, show_default=True, help="For this VO.")
+@as_json
+def submit(ce: str, count: int, vo: str, as_json: bool) -> None:
+    """Send pilots to a CE by hand, within every limit.
+
+    No policy is asked. Their slots are held now, and the next dispatch sends them.
+    """
+    done = pilot_sets.submit(wiring.by_hand(), ce, vo, count)
+    held = show.counted(done.counts["reserved"], "slot")
+    line = f"{held} held at {ce} for VO {vo}: the next dispatch sends the pilots"
+    _show_done(done, [line, *done.lines], as_json)
+
+
+def _cancel_named(
+    which: Sequence[str], values: Mapping[str, Any], *, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    if dry_run or any(value for option, value in values.items() if option != "ce"):
+        raise click.UsageError(
+            "Name pilots, or say which by options: not both.", click.get_current_context()
+        )
+    done = service.cancel(wiring.by_hand(), which, yes=yes, ce=values["ce"])
+    _show_done(done, _of_named(done.counts), as_json)
+    if done.outcome is Outcome.FAILED:
+        raise TaskFailed("cancel", *done.lines)
+
+
+def _show_done(done: TaskResult, lines: Sequence[str], as_json: bool) -> None:
+    if as_json:
+        show.as_json(asdict(done))
+        return
+    for line in lines:
+        show.say(line)
+
+
+def _show_set(pilots: PilotSet, as_json: bool) -> None:
+    counts = pilots.by_ce()
+    if as_json:
+        show.as_json({"pilots": len(pilots.pilots), "ces": counts})
+        return
+    statuses = [status for status in Status if any(status in of_ce for of_ce in counts.values())]
+    rows = [{"ce": ce, **{s: of_ce.get(s, 0) for s in statuses}} for ce, of_ce in counts.items()]
+    show.table(rows, ["ce", *statuses], NO_MATCH)
+    if counts:
+        show.say(f"this would cancel {pilots}")
+
+
+def _with_progress(batches: Sequence[Batch]) -> Iterable[Batch]:
+    """Show on a terminal how far it is."""
+    return _bar(batches) if len(batches) > 1 and sys.stderr.isatty() else batches
+
+
+def _bar(batches: Sequence[Batch]) -> Iterator[Batch]:
+    with click.progressbar(batches, file=sys.stderr, label="cancelling") as progress:
+        yield from progress
+
+
+def _of_a_set(counts: Mapping[str, int]) -> list[str]:
+    requests = show.counted(counts["asked"], "cancellation")
+    sentences = {
+        "cancelled": _unsent(counts),
+        "asked": f"{requests} asked for: the next check of each CE ends them",
+    }
+    return [sentences[word] for word, count in counts.items() if count] or [NO_MATCH]
+
+
+def _of_named(counts: Mapping[str, int]) -> list[str]:
+    requests = show.counted(counts["asked"], "cancellation")
+    sentences = {
+        "cancelled": _unsent(counts),
+        "asked": f"{requests} accepted by the CE; a later check confirms",
+        "over already": f"{show.counted(counts['over already'], 'pilot')} had ended already",
+    }
+    return [sentences[word] for word, count in counts.items() if count] or ["nothing to cancel yet"]
+
+
+def _unsent(counts: Mapping[str, int]) -> str:
+    return f"{show.counted(counts['cancelled'], 'pilot')} cancelled that no CE was sent"

@@ -1,0 +1,44 @@
+"""Which pilots somebody means: the same for a list and for what is done to all of them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any
+
+from worker.domain.errors import Invalid
+from worker.domain.pilot import Cause, Status, Use
+
+
+@dataclass(frozen=True, kw_only=True)
+class PilotFilter:
+    """Each value narrows which pilots are meant; one that is not given narrows nothing."""
+
+    search: str | None = None
+    handle: str | None = None
+    node: str | None = None
+    statuses: Collection[Status] = ()
+    uses: Collection[Use] = ()
+    causes: Collection[Cause] = ()
+    ce: str | None = None
+    tag: str | None = None
+    """Of the CE."""
+    vo: str | None = None
+    older_than: timedelta | None = None
+    """Only active pilots, whose slot was reserved longer ago."""
+
+    def __post_init__(self) -> None:
+        """Refuse a value of nothing: a script whose variable is empty does not mean all pilots."""
+        for name, value in self.given().items():
+            if value == "":
+                raise Invalid(name, "it is empty")
+        if self.older_than is not None and self.older_than < timedelta():
+            raise Invalid("older than", "it is below zero")
+
+    def given(self) -> dict[str, Any]:
+        """Return the values that narrow."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: value
+            for name, value in values.items()
+            if value is not None and (isinstance(value, str | timedelta) or value)
+        }

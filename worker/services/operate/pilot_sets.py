@@ -1,0 +1,120 @@
+"""What somebody does to many pilots at once: cancel all that a filter means, or send some by hand.
+
+The set is fixed when it begins. Each batch is a unit of work of its own, so that ticks go on
+beside it, and whoever stops in between leaves whole batches.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from worker.db import ces, health, pilot_reads, pilots, vos
+from worker.db.changes import note
+from worker.db.uow import Transaction
+from worker.domain.errors import ConfirmationNeeded, InUse, Invalid, NoFreeSlot
+from worker.domain.pilot import Grant, Status
+from worker.domain.pilot_filter import PilotFilter
+from worker.services.facts import closed_vo, why_none_is_sent
+from worker.services.operate.pilots import ASKED_FOR
+from worker.services.runtime import Runtime, TaskResult
+
+BATCH = 1000
+"""Pilots of one unit of work."""
+
+MOST = 10_000
+"""Pilots that somebody may send at once."""
+
+Batch = Sequence[tuple[int, str, Status]]
+
+
+@dataclass(frozen=True)
+class PilotSet:
+    """The active pilots that a filter meant at one moment: number, CE and status of each."""
+
+    pilots: Batch
+
+    def __str__(self) -> str:
+        counts = Counter(status for _, _, status in self.pilots)
+        parts = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+        ces = len({ce for _, ce, _ in self.pilots})
+        where = "1 CE" if ces == 1 else f"{ces} CEs"
+        return f"{len(self.pilots)} pilots at {where} ({parts})" if self.pilots else "no pilot"
+
+    def by_ce(self) -> dict[str, Counter[Status]]:
+        """Count them by CE and status."""
+        counts: dict[str, Counter[Status]] = {}
+        for _, ce, status in self.pilots:
+            counts.setdefault(ce, Counter())[status] += 1
+        return dict(sorted(counts.items()))
+
+
+def active(runtime: Runtime, chosen: PilotFilter) -> PilotSet:
+    """Return the active pilots that a filter means now. One that means every pilot is refused."""
+    if not chosen.given():
+        raise Invalid("filter", "it means every pilot", "name a CE, a VO, a status or an age")
+    with runtime.database.uow() as tx:
+        return PilotSet(pilot_reads.active(tx, chosen, runtime.now()))
+
+
+def cancel(
+    runtime: Runtime,
+    chosen: PilotFilter,
+    *,
+    yes: bool,
+    each: Callable[[Sequence[Batch]], Iterable[Batch]] = iter,
+) -> TaskResult:
+    """Cancel all pilots that a filter means now: unsent ones at once, others by their next check.
+
+    No CE is called. `each` goes through the batches, and may show how far it is.
+    """
+    meant = active(runtime, chosen)
+    if meant.pilots and not yes:
+        raise ConfirmationNeeded(f"this would cancel {meant}", "say --yes if you mean it")
+    batches = [meant.pilots[i : i + BATCH] for i in range(0, len(meant.pilots), BATCH)]
+    counts = Counter({"cancelled": 0, "asked": 0})
+    for number, batch in enumerate(each(batches)):
+        with runtime.database.uow() as tx:
+            if number == 0:
+                _note(tx, chosen, meant)
+            cancelled = _cancel(tx, runtime, batch)
+        counts.update(cancelled=cancelled, asked=len(batch) - cancelled)
+    return TaskResult(counts=counts)
+
+
+def submit(runtime: Runtime, ce: str, vo: str, count: int) -> TaskResult:
+    """Hold slots of a CE for a VO by hand; the next dispatch sends the pilots.
+
+    Every limit holds as for a tick. No policy is asked: whoever does it knows why.
+    """
+    if not 1 <= count <= MOST:
+        raise Invalid("count", f"{count} is not between 1 and {MOST}")
+    with runtime.database.uow() as tx:
+        why = closed_vo(vos.get(tx, vo)) or why_none_is_sent(
+            tx, ces.get(tx, ce), health.get(tx, ce), runtime.now()
+        )
+        if why is not None:
+            raise InUse(f"CE {ce}", f"it is sent no pilots of VO {vo}: {why}")
+        made = pilots.reserve(tx, [Grant(vo=vo, ce=ce, count=count)], runtime.now())
+        if not made:
+            raise NoFreeSlot(f"CE {ce}", f"VO {vo}")
+        note(tx, "ce", ce, "submit", after={"vo": vo, "count": len(made)})
+        tx.after_commit(lambda: runtime.nudge("dispatch", ce))
+    lines = (f"only {len(made)} of {count} slots were free",) if len(made) < count else ()
+    return TaskResult(counts={"reserved": len(made)}, lines=lines)
+
+
+def _cancel(tx: Transaction, runtime: Runtime, batch: Batch) -> int:
+    """Cancel the pilots of a batch; return how many were never sent."""
+    now, ids = runtime.now(), [number for number, _, _ in batch]
+    unsent = [number for number, _, status in batch if status is Status.RESERVED]
+    cancelled = pilots.cancel_reserved(tx, unsent, ASKED_FOR, now)
+    # One that was sent meanwhile is asked for like those that were sent before.
+    pilots.request_cancel(tx, dict.fromkeys(ids, ASKED_FOR), now)
+    pilots.check_soon(tx, ids, now)
+    return cancelled
+
+
+def _note(tx: Transaction, chosen: PilotFilter, meant: PilotSet) -> None:
+    """Note that pilots are to end, as one change: how many, and which were meant."""
+    after = {"count": len(meant.pilots), **chosen.given()}
+    note(tx, "pilot", f"{len(meant.pilots)} pilots", "cancel", after=after)
