@@ -48,9 +48,9 @@ def test_each_ce_has_its_numbers(cli: Cli, site: Database) -> None:
     assert found["pilotage_ce_capacity"] == {("lyon", "sim"): 5, ("rome", "sim"): 2}
     assert found["pilotage_ce_free_slots"][("lyon", "sim")] == 3
     assert found["pilotage_ce_gets_pilots"] == {("lyon", "sim"): 1, ("rome", "sim"): 0}
-    assert 0 < found["pilotage_ce_success_ratio"][("lyon", "sim")] <= 1
-    stated = {ce["name"]: ce["success_rate"] for ce in cli.json("status")["ces"]}
-    for (ce, _), rate in found["pilotage_ce_success_ratio"].items():
+    assert 0 < found["pilotage_ce_chance"][("lyon", "sim")] <= 1
+    stated = {ce["name"]: ce["chance"] for ce in cli.json("status")["ces"]}
+    for (ce, _), rate in found["pilotage_ce_chance"].items():
         assert rate == pytest.approx(stated[ce], abs=1e-3)
 
 

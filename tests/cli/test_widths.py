@@ -35,13 +35,25 @@ REASON = "the technicians of the third floor put in new disks and will call when
 WIDTHS = (80, 100, 140)
 NO_LISTINGS = {
     *("add", "set", "enable", "disable", "drain", "cancel", "renew", "run", "test", "remove"),
-    *("setup", "create", "drop", "reset", "migrate", "clean", "upgrade-all", "output", "payload"),
+    *(
+        "submit",
+        "setup",
+        "create",
+        "drop",
+        "reset",
+        "migrate",
+        "clean",
+        "upgrade-all",
+        "output",
+        "payload",
+    ),
     *("roles", "backup", "restore"),
 }
 """The last words of the commands that take --json and change something, or show a text."""
 ARGUMENTS = {
     ("ce", "name"): CE, ("ce", "ce"): CE, ("explain", "ce"): CE, ("vo", "name"): VO,
-    ("pilot", "which"): "1", ("credential", "vo"): VO, ("credential", "backend"): "htcondor",
+    ("pilot", "which"): "1", ("pilot", "ce"): CE,
+    ("credential", "vo"): VO, ("credential", "backend"): "htcondor",
 }  # fmt: skip
 LISTINGS = sorted(
     path

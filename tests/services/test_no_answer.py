@@ -214,5 +214,5 @@ def test_screens_and_numbers_say_the_chances_that_the_allocation_goes_by(world: 
         rounded = {name: round(value, 2) for name, value in asdict(chances).items()}
         assert pauses.state(runtime, ce.name)["chances"] == rounded
         [drawn] = overview(runtime).ces
-        assert drawn.success_rate == chances.all
-        assert numbers(runtime, ce)["pilotage_ce_success_ratio"] == pytest.approx(chances.all)
+        assert drawn.chance == chances.all
+        assert numbers(runtime, ce)["pilotage_ce_chance"] == pytest.approx(chances.all)

@@ -83,7 +83,9 @@ def test_who_means_every_pilot_or_an_empty_name_is_refused(world: World) -> None
     world.make(a_pilot().running())
     with refused(Invalid, "every pilot"):
         cancel(world)
-    for name in ("ce", "tag", "vo", "node", "handle", "search"):
+    with refused(Invalid, "every pilot"):
+        cancel(world, search="")
+    for name in ("ce", "tag", "vo", "node", "handle"):
         with refused(Invalid, name, "it is empty"):
             cancel(world, **{name: ""})
     with refused(Invalid, "below zero"):

@@ -194,7 +194,7 @@ CES = (
     Column(name="submitting", rank=8),
     Column(name="reserved", rank=7),
     Column(name="free", rank=ALWAYS),
-    Column(name="rate", rank=6),
+    Column(name="chance", rank=6),
     Column(name="state", rank=ALWAYS),
     Column(name="because", rank=3),
 )
@@ -224,7 +224,7 @@ def _ce(line: CELine, bar: int) -> dict[str, Any]:
         "submitting": line.submitting,
         "reserved": line.reserved,
         "free": _free(line),
-        "rate": Text(f"{line.success_rate:.2f}"),
+        "chance": Text(f"{line.chance:.2f}"),
         "state": state,
         "because": because,
     }

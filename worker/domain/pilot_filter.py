@@ -35,8 +35,9 @@ class PilotFilter:
             raise Invalid("older than", "it is below zero")
 
     def given(self) -> dict[str, Any]:
-        """Return the values that narrow."""
+        """Return the values that narrow. A search for nothing is none."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["search"] = self.search or None
         return {
             name: value
             for name, value in values.items()

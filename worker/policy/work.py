@@ -69,7 +69,7 @@ def counted(vo: str, ce: str, event: Event, *, known_at_start: bool) -> Cohort |
     """Return what one event adds to a cohort, if it says something of a pilot's use.
 
     One that outlives its first minutes has work, and counts then; where a VO asks for a longer
-    life, its end counts. One that ends for nothing after it was counted is taken back.
+    life, its end counts.
     """
     if event.began is None:
         return None
@@ -107,10 +107,10 @@ def judge(cohorts: Iterable[Cohort], now: datetime, parameters: Parameters = DEF
         if missing is not None:
             without_work[vo] = missing
             continue
-        for ce, (hole, row) in _holes(vo, of_vo, known, parameters).items():
+        for ce, (hole, streak) in _holes(vo, of_vo, known, parameters).items():
             # Whoever else has had work there meanwhile shows that it is not the CE. In the minute
             # in which it began to swallow, a pilot may have begun just before.
-            since = min(hole.since + MINUTE, row.latest)
+            since = min(hole.since + MINUTE, streak.latest)
             if not any(one.minute >= since for one in useful_at[ce]):
                 holes.setdefault(ce, hole)
     return Verdicts(holes=holes, without_work=without_work)
@@ -161,31 +161,31 @@ def _holes(
         by_ce[one.ce].append(one)
     holes = {}
     for ce, own in by_ce.items():
-        row = _short_in_a_row(own, known)
-        if row is None or row.short < parameters.least_short:
+        streak = _short_in_a_row(own, known)
+        if streak is None or streak.short < parameters.least_short:
             continue
-        others = [one for one in cohorts if one.ce != ce and one.minute >= row.first]
+        others = [one for one in cohorts if one.ce != ce and one.minute >= streak.first]
         useful = sum(max(0, one.useful) for one in others)
-        if useful >= LEAST_USEFUL and row.short >= _limit(others, parameters):
+        if useful >= LEAST_USEFUL and streak.short >= _limit(others, parameters):
             compared = useful + sum(one.of_no_use for one in others)
             reason = (
-                f"{row.short} pilots of VO {vo} in a row ended for nothing; at other CEs"
+                f"{streak.short} pilots of VO {vo} in a row ended for nothing; at other CEs"
                 f" {useful} of {compared} were of use"
             )
-            holes[ce] = Hole(reason=reason, since=row.first), row
+            holes[ce] = Hole(reason=reason, since=streak.first), streak
     return holes
 
 
 def _short_in_a_row(cohorts: Sequence[Cohort], known: datetime) -> _Streak | None:
     """Return the short pilots since the last useful one."""
-    row = None
+    streak = None
     for one in sorted(cohorts, key=lambda one: one.minute, reverse=True):
         if one.useful > 0:
             break
         if one.short and one.minute <= known:
-            short, latest = (row.short, row.latest) if row else (0, one.minute)
-            row = _Streak(short + one.short, one.minute, latest)
-    return row
+            short, latest = (streak.short, streak.latest) if streak else (0, one.minute)
+            streak = _Streak(short + one.short, one.minute, latest)
+    return streak
 
 
 def _limit(cohorts: Sequence[Cohort], parameters: Parameters) -> int:

@@ -43,8 +43,10 @@ FREE = Metric(
     _CE,
     "Its capacity less the pilots that occupy it, at most what its waiting limit leaves.",
 )
-SUCCESS = Metric(
-    "pilotage_ce_success_ratio", _CE, "The share of pilots that is expected to do well."
+CHANCE = Metric(
+    "pilotage_ce_chance",
+    _CE,
+    "How likely its next pilot is to be accepted, to start and to end well.",
 )
 GETS_PILOTS = Metric(
     "pilotage_ce_gets_pilots",
@@ -97,7 +99,7 @@ PENDING = Metric(
     "Firings since a worker last executed a task. If it grows, no worker takes the queue.",
 )
 METRICS = (
-    *(PILOTS, CAPACITY, FREE, SUCCESS, GETS_PILOTS, ANSWERED, FAILED_CALLS),
+    *(PILOTS, CAPACITY, FREE, CHANCE, GETS_PILOTS, ANSWERED, FAILED_CALLS),
     *(GOOD_ENDS, WITHOUT_WORK),
     *(LEFT, USED, USABLE),
     *(FIRED, DONE, PENDING),
@@ -148,7 +150,7 @@ def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
             yield PILOTS, (*ce, status), count
         yield CAPACITY, ce, line.capacity
         yield FREE, ce, line.free
-        yield SUCCESS, ce, line.success_rate
+        yield CHANCE, ce, line.chance
         yield GETS_PILOTS, ce, line.state == NORMAL
         yield ANSWERED, ce, _seconds(line.answered_at)
         yield FAILED_CALLS, ce, line.failed_calls

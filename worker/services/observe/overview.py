@@ -47,7 +47,7 @@ class CELine:
     submitted: int
     running: int
     free: int
-    success_rate: float
+    chance: float
     state: str
     """Its state in a word, since or until when, and after a colon the reason."""
     failed_calls: int
@@ -137,7 +137,7 @@ def _ce_lines(
             submitted=by_status.get((ce.name, Status.SUBMITTED), 0),
             running=by_status.get((ce.name, Status.RUNNING), 0),
             free=ce.available,
-            success_rate=_rate(ce, now, parameters),
+            chance=_chance(ce, now, parameters),
             state=_state(ce, now, is_asked=is_asked),
             failed_calls=ce.failed_calls,
             answered_at=ce.last_answered_at,
@@ -183,7 +183,7 @@ def _latest_decisions(tx: Transaction, latest: int) -> list[Decision]:
     return decisions.find(tx, asked=request).items
 
 
-def _rate(ce: slots.CESlots, now: datetime, parameters: Parameters) -> float:
+def _chance(ce: slots.CESlots, now: datetime, parameters: Parameters) -> float:
     evaluation = evaluate(ce.learned, now=now, configured=ce.success_rate, parameters=parameters)
     return evaluation.chances.all
 
