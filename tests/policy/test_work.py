@@ -127,6 +127,13 @@ def test_a_useful_pilot_ends_a_row_and_what_is_old_counts_no_longer() -> None:
     assert not judged(at("lyon", 61, short=9), others).holes
 
 
+def test_what_began_by_a_clock_that_was_set_back_since_counts_for_nothing() -> None:
+    hole = at("lyon", KNOWN, short=9), at("bari", KNOWN, useful=9)
+    next_year = [at(ce, -500_000, useful=9, vo=vo) for ce in ("lyon",) for vo in ("atlas", "cms")]
+    assert judged(*hole, *next_year) == judged(*hole)
+    assert judged(*hole).holes
+
+
 def test_a_vo_of_one_ce_cannot_tell_and_so_no_ce_is_paused() -> None:
     verdicts = judged(at("lyon", 40, useful=30), at("lyon", KNOWN, short=9))
     assert verdicts.holes == {}

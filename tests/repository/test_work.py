@@ -27,8 +27,10 @@ def test_what_pilots_were_for_is_added_up_by_the_minute(uow: UnitOfWork) -> None
             Cohort(DEFAULT_VO, ce, later, useful=1),
         ]
 
-        work.forget(tx, later)
+        work.forget(tx, later, later)
         assert [one.minute for one in work.cohorts(tx)] == [later]
+        work.forget(tx, MINUTE, MINUTE)
+        assert work.cohorts(tx) == []
 
 
 def test_of_what_was_removed_nothing_is_counted(uow: UnitOfWork) -> None:

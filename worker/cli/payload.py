@@ -36,8 +36,8 @@ def payload(
     if as_json:
         show.as_json(stored)
     else:
-        known = use.of_vo(wiring.current_runtime(), name)
-        _show(name, stored, use.useful_after_in_words(known))
+        its_use = use.of_vo(wiring.current_runtime(), name)
+        _show(name, stored, use.useful_after_in_words(its_use))
 
 
 def _show(name: str, stored: dict[str, Any], useful_after: str) -> None:

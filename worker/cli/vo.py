@@ -98,16 +98,16 @@ def list_(enabled: bool | None, as_json: bool, **paging: Any) -> None:
 def show_(name: str, as_json: bool) -> None:
     """Show a VO, and whether its pilots find work."""
     shown = inventory.show_vo(wiring.current_database(), name)
-    known = use.of_vo(wiring.current_runtime(), name)
+    its_use = use.of_vo(wiring.current_runtime(), name)
     if as_json:
-        _show(shown, as_json, **asdict(known))
+        _show(shown, as_json, **asdict(its_use))
     else:
         _show(
             shown,
             as_json,
-            useful_after=use.useful_after_in_words(known),
-            without_work_since=known.without_work_since,
-            without_work_reason=known.without_work_reason,
+            useful_after=use.useful_after_in_words(its_use),
+            without_work_since=its_use.without_work_since,
+            without_work_reason=its_use.without_work_reason,
         )
 
 

@@ -45,9 +45,13 @@ def cohorts(tx: Transaction) -> list[Cohort]:
     return [Cohort._make(row) for row in tx.execute(_COHORTS)]
 
 
-def forget(tx: Transaction, before: datetime) -> None:
-    """Delete the cohorts that began before a moment."""
-    tx.execute(delete(vo_cohorts).where(vo_cohorts.c.minute < before))
+def forget(tx: Transaction, before: datetime, after: datetime) -> None:
+    """Delete the cohorts that began before a moment, and those that began after another.
+
+    These are of a clock that was set back.
+    """
+    minute = vo_cohorts.c.minute
+    tx.execute(delete(vo_cohorts).where((minute < before) | (minute > after)))
 
 
 def get_all(tx: Transaction) -> dict[str, WorkRecord]:
@@ -66,10 +70,7 @@ def get_all(tx: Transaction) -> dict[str, WorkRecord]:
 def without_work(tx: Transaction) -> dict[str, NoWork]:
     """Read which VOs' pilots find no work."""
     query = _RECORDS.where(vo_work.c.without_work_since.is_not(None))
-    return {
-        row.vo: NoWork(reason=row.without_work_reason, since=row.without_work_since)
-        for row in tx.execute(query)
-    }
+    return {row.vo: missing for row in tx.execute(query) if (missing := _no_work(row))}
 
 
 def save(tx: Transaction, records: Mapping[str, WorkRecord]) -> None:

@@ -68,7 +68,7 @@ class ExitMeaning(Described):
 
     USEFUL = "useful", "The pilot was of use."
     EMPTY = "empty", "The pilot had no work; nobody is to blame."
-    NODE = "node", "The pilot took its machine for broken: a failure, for the cause node."
+    NODE = "node", "The pilot judged its machine to be broken: it failed, with the cause node."
 
 
 OF_NO_USE = frozenset({Use.SHORT, Use.EMPTY})

@@ -92,8 +92,9 @@ def merged(cohorts: Iterable[Cohort]) -> list[Cohort]:
 
 def judge(cohorts: Iterable[Cohort], now: datetime, parameters: Parameters = DEFAULTS) -> Verdicts:
     """Return which CEs swallow pilots, and which VOs have no work."""
-    known = now - parameters.survival - parameters.known_after - MINUTE
-    recent = [one for one in cohorts if one.minute > now - WINDOW]
+    last_known = now - parameters.survival - parameters.known_after - MINUTE
+    # What began in the future began by a clock that was set back since.
+    recent = [one for one in cohorts if now - WINDOW < one.minute <= now]
     by_vo: dict[str, list[Cohort]] = defaultdict(list)
     useful_at: dict[str, list[Cohort]] = defaultdict(list)
     for one in recent:
@@ -103,11 +104,11 @@ def judge(cohorts: Iterable[Cohort], now: datetime, parameters: Parameters = DEF
     holes: dict[str, Hole] = {}
     without_work = {}
     for vo, of_vo in sorted(by_vo.items()):
-        missing = _no_work(of_vo, known, parameters)
+        missing = _no_work(of_vo, last_known, parameters)
         if missing is not None:
             without_work[vo] = missing
             continue
-        for ce, (hole, streak) in _holes(vo, of_vo, known, parameters).items():
+        for ce, (hole, streak) in _holes(vo, of_vo, last_known, parameters).items():
             # Whoever else has had work there meanwhile shows that it is not the CE. In the minute
             # in which it began to swallow, a pilot may have begun just before.
             since = min(hole.since + MINUTE, streak.latest)
@@ -125,10 +126,12 @@ def demand_without(
     return parameters.trickle if demand is None else min(demand, parameters.trickle)
 
 
-def _no_work(cohorts: Sequence[Cohort], known: datetime, parameters: Parameters) -> NoWork | None:
+def _no_work(
+    cohorts: Sequence[Cohort], last_known: datetime, parameters: Parameters
+) -> NoWork | None:
     latest = max((one.minute for one in cohorts if one.useful > 0), default=None)
     after = [one for one in cohorts if latest is None or one.minute > latest]
-    for_nothing = [one for one in after if one.minute <= known and one.of_no_use > 0]
+    for_nothing = [one for one in after if one.minute <= last_known and one.of_no_use > 0]
     by_ce: dict[str, int] = defaultdict(int)
     for one in for_nothing:
         by_ce[one.ce] += one.of_no_use
@@ -154,14 +157,14 @@ class _Streak(NamedTuple):
 
 
 def _holes(
-    vo: str, cohorts: Sequence[Cohort], known: datetime, parameters: Parameters
+    vo: str, cohorts: Sequence[Cohort], last_known: datetime, parameters: Parameters
 ) -> dict[str, tuple[Hole, _Streak]]:
     by_ce: dict[str, list[Cohort]] = defaultdict(list)
     for one in cohorts:
         by_ce[one.ce].append(one)
     holes = {}
     for ce, own in by_ce.items():
-        streak = _short_in_a_row(own, known)
+        streak = _short_in_a_row(own, last_known)
         if streak is None or streak.short < parameters.least_short:
             continue
         others = [one for one in cohorts if one.ce != ce and one.minute >= streak.first]
@@ -176,13 +179,13 @@ def _holes(
     return holes
 
 
-def _short_in_a_row(cohorts: Sequence[Cohort], known: datetime) -> _Streak | None:
+def _short_in_a_row(cohorts: Sequence[Cohort], last_known: datetime) -> _Streak | None:
     """Return the short pilots since the last useful one."""
     streak = None
     for one in sorted(cohorts, key=lambda one: one.minute, reverse=True):
         if one.useful > 0:
             break
-        if one.short and one.minute <= known:
+        if one.short and one.minute <= last_known:
             short, latest = (streak.short, streak.latest) if streak else (0, one.minute)
             streak = _Streak(short + one.short, one.minute, latest)
     return streak

@@ -105,8 +105,8 @@ def _worth_asking_for(
     demand = demand_without(missing, current.demand, parameters)
     if missing is None or demand == current.demand:
         return demand, current.note
-    asked = "" if current.demand is None else f" of the {current.demand} that it asks for"
-    return demand, f"a trickle{asked}: since {missing.since:%H:%M}Z {missing.reason}"
+    of_all = "" if current.demand is None else f" of the {current.demand} that it asks for"
+    return demand, f"a trickle{of_all}: since {missing.since:%H:%M}Z {missing.reason}"
 
 
 def _rival(vo: VO, situation: Situation, parameters: Parameters) -> Rival:

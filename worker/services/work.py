@@ -68,7 +68,7 @@ def lesson(
 def save(tx: Transaction, learnt: WorkLesson, now: datetime) -> None:
     """Store what was learnt, and forget what is too old to be compared."""
     work.count(tx, learnt.cohorts)
-    work.forget(tx, now - WINDOW)
+    work.forget(tx, now - WINDOW, now + WINDOW)
     work.save(tx, learnt.records)
 
 

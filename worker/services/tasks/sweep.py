@@ -29,7 +29,7 @@ class _Ends:
     sent: dict[int, str] = field(default_factory=dict)
 
     def lines(self, verb: str) -> tuple[str, ...]:
-        """Say for each reason how many it ends."""
+        """Return a line for each reason, with the number of its pilots."""
         counts = Counter([*self.unsent.values(), *self.sent.values()])
         return tuple(f"{verb} {count}: {why}" for why, count in sorted(counts.items()))
 
