@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from worker.domain.access import HOST, Access
 from worker.domain.lengths import typed
 from worker.domain.secrets import REMOVED, without_secrets
 from worker.domain.texts import legible
@@ -34,15 +35,17 @@ class Door(Described):
     COMMAND = "command", "A person, by a command."
     TASK = "task", "A person, by a task that was run by hand."
     WORKER = "worker", "A worker, by a task that fired."
+    API = "api", "A person or a program, by the API."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who makes changes: an account on a host or a task, and by which command if by one."""
+    """Who makes changes: an account on a host, a task, a token or a person; and what it may do."""
 
     who: str
     door: Door = Door.COMMAND
     command: str | None = None
+    access: Access = HOST
 
 
 @dataclass(frozen=True, kw_only=True)

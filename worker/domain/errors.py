@@ -11,9 +11,18 @@
     │   ├── UnknownBackend
     │   ├── UnknownCredential
     │   ├── UnknownSchedule
-    │   └── UnknownTask
+    │   ├── UnknownTask
+    │   └── UnknownToken
     ├── AlreadyExists                 choose another name
+    ├── ChangedMeanwhile              look again, then change it
     ├── InUse                         free it first
+    ├── NotSignedIn                   give a token, or sign in
+    ├── NotAllowed                    ask who has the role
+    ├── OnlyOnHost                    do it on the host of Pilotage
+    ├── TooManyAttempts               wait
+    ├── OtherRequest                  take a new key for a new request
+    ├── ServerUnavailable             start it, or correct its address
+    ├── ServerUnreadable              correct its address, or upgrade pilotage
     ├── IllegalMove                   the pilot is elsewhere in its life
     ├── NoFreeSlot                    wait, or raise a limit
     ├── ConfigurationError            correct the settings
@@ -109,12 +118,48 @@ class UnknownTask(NotFound):
     """There is no task of this name."""
 
 
+class UnknownToken(NotFound):
+    """There is no token of this name."""
+
+
 class AlreadyExists(PilotageError):
     """This name is taken."""
 
 
+class ChangedMeanwhile(PilotageError):
+    """Somebody else has changed it meanwhile."""
+
+
 class InUse(PilotageError):
     """It is still in use."""
+
+
+class NotSignedIn(PilotageError):
+    """A valid token is needed."""
+
+
+class NotAllowed(PilotageError):
+    """This role does not allow it."""
+
+
+class OnlyOnHost(PilotageError):
+    """This can only be done on the host of Pilotage."""
+
+
+class TooManyAttempts(PilotageError):
+    """There were too many attempts that failed; wait before the next."""
+
+
+class OtherRequest(PilotageError):
+    """This idempotency key belongs to another request."""
+
+
+class ServerUnavailable(PilotageError):
+    """The server cannot be reached."""
+
+
+class ServerUnreadable(PilotageError):
+    """The answer of the server cannot be read."""
 
 
 class IllegalMove(PilotageError):

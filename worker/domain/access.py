@@ -1,0 +1,65 @@
+"""Who may do what: roles, and what somebody is allowed to do."""
+
+from dataclasses import dataclass
+
+from worker.domain.errors import Invalid, NotAllowed
+from worker.domain.words import Described
+
+
+class Role(Described):
+    """What somebody may do. Each role may do what those before it may."""
+
+    READ = "read", "Look at everything, and change nothing."
+    OPERATE = (
+        "operate",
+        "End and send pilots, hold, drain and disable, of one VO or of all."
+        " Of one VO: its pilots, its demand, whether it is sent any, what they run.",
+    )
+    ADMIN = "admin", "Change VOs, CEs, credentials, schedules and tokens."
+
+
+RANKS = {role: rank for rank, role in enumerate(Role)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """What somebody may do: a role, for one VO alone if it is named.
+
+    Who has an account on the host has the password of the database, and may name programs, too.
+    """
+
+    role: Role
+    vo: str | None = None
+    on_host: bool = False
+
+    def __post_init__(self) -> None:
+        if self.vo is not None and self.role is not Role.OPERATE:
+            raise Invalid("vo", f"the role {self.role} is not for one VO", "only operate is")
+
+    def may(self, role: Role) -> bool:
+        """Return whether this is at least a role, be it for one VO alone."""
+        return RANKS[self.role] >= RANKS[role]
+
+    def may_for(self, role: Role, vo: str | None) -> bool:
+        """Return whether this is at least a role for a VO, or with none for all of them."""
+        return self.may(role) and self.vo in (None, vo)
+
+    def __str__(self) -> str:
+        return f"{self.role}{f' for VO {self.vo}' if self.vo else ''}"
+
+
+HOST = Access(role=Role.ADMIN, on_host=True)
+"""What somebody may do who has an account on the host."""
+
+
+def require(who: str, access: Access, role: Role) -> None:
+    """Refuse somebody who has not this role, be it for one VO alone."""
+    if not access.may(role):
+        raise NotAllowed(f"{who} has the role {access}", f"it takes the role {role}")
+
+
+def require_for(who: str, access: Access, role: Role, vo: str | None) -> None:
+    """Refuse somebody who has not this role for a VO, or with none for all of them."""
+    if not access.may_for(role, vo):
+        scope = "all VOs" if vo is None else f"VO {vo}"
+        raise NotAllowed(f"{who} has the role {access}", f"it takes the role {role} for {scope}")
