@@ -10,11 +10,7 @@ class Role(Described):
     """What somebody may do. Each role may do what those before it may."""
 
     READ = "read", "Look at everything, and change nothing."
-    OPERATE = (
-        "operate",
-        "End and send pilots, hold, drain and disable, of one VO or of all."
-        " Of one VO: its pilots, its demand, whether it is sent any, what they run.",
-    )
+    OPERATE = "operate", "End and send pilots, hold and drain; for one VO or for all."
     ADMIN = "admin", "Change VOs, CEs, credentials, schedules and tokens."
 
 
