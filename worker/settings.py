@@ -75,6 +75,13 @@ class Settings(BaseModel):
     broker_url: SecretStr | None = None
     """The broker: redis://:PASSWORD@HOST:PORT/0. Without one, a folder in the state folder."""
 
+    server: str | None = Field(default=None, pattern=r"^https?://[^\s?#@]+$")
+    """The server that commands use in the place of the database: https://HOST/PREFIX. So does
+    --server."""
+
+    token: SecretStr | None = None
+    """The token for the server. Name its file: PILOTAGE_TOKEN_FILE, or --token-file."""
+
     instance: str = Field(default="pilotage", pattern=r"^[a-z][a-z0-9_]{0,23}$")
     """What the names of our jobs begin with; installations that share an account at a CE differ."""
 

@@ -23,7 +23,7 @@ from worker.db.database import Database
 from worker.db.engine import STATEMENTS, parse_url
 from worker.db.schedules import Schedule
 from worker.domain.change import Actor
-from worker.domain.errors import ConfigurationError
+from worker.domain.errors import ConfigurationError, OnlyOnHost
 from worker.domain.nearest import nearest
 from worker.domain.secrets import without_secrets
 from worker.policy.contract import Policy
@@ -57,6 +57,22 @@ def move_home(name: str) -> None:
     settings.cache_clear()
 
 
+def use_server(url: str, token_file: str | None) -> None:
+    """Have commands use a server in the place of the database."""
+    os.environ["PILOTAGE_SERVER"] = url
+    if token_file is not None:
+        os.environ.pop("PILOTAGE_TOKEN", None)
+        os.environ["PILOTAGE_TOKEN_FILE"] = token_file
+    settings.cache_clear()
+    server.cache_clear()
+
+
+@cache
+def server() -> str | None:
+    """Return the address of the server that commands use in the place of the database, if any."""
+    return settings().server
+
+
 @cache
 def backends() -> dict[str, Backend]:
     """Find the installed back-ends once."""
@@ -81,6 +97,8 @@ def state_folder() -> Path:
 @cache
 def database() -> Database:
     """Build the database of the settings. The folder of an embedded one is made if missing."""
+    if server() is not None:
+        raise OnlyOnHost("this command uses the database", "use it there, without --server")
     url = parse_url(settings().database_url.get_secret_value())
     if settings().is_embedded:
         state_folder()

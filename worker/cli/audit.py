@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from worker import wiring
 from worker.cli import options, show
 from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
+from worker.cli.perform import perform
 from worker.services.observe import audit as service
 from worker.services.observe.audit import RecordedChange
 
@@ -36,8 +36,7 @@ def audit(
 
     An account is as the host names it, with the host or without: root@host, root, alice.
     """
-    database = wiring.current_database()
-    page = service.recorded(database, since, by=by, of=of, limit=limit, after=after)
+    page = perform(service.recorded, since, by=by, of=of, limit=limit, after=after)
     rows = [asdict(one) if as_json else _row(one) for one in page.items]
     nothing = f"nothing was changed since {since:%Y-%m-%d %H:%M:%S}Z"
     options.show_rows(rows, page.next, COLUMNS, nothing, as_json)

@@ -5,10 +5,10 @@ from datetime import datetime
 
 import click
 
-from worker import wiring
 from worker.cli import options, show
 from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
+from worker.cli.perform import perform
 from worker.services.observe.calls import CallLine, calls_of
 
 COLUMNS = (
@@ -31,7 +31,7 @@ def calls(name: str, since: datetime, as_json: bool) -> None:
     Half of the calls ended within the first time, nine of ten within the second; both are rounded
     up to 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30 or 100 s.
     """
-    lines = calls_of(wiring.current_database(), name, since)
+    lines = perform(calls_of, name, since)
     if as_json:
         show.as_json({"items": [asdict(line) for line in lines]})
         return

@@ -27,13 +27,15 @@ from worker.cli.options import (
     timeouts,
     warn_of_long_calls,
 )
+from worker.cli.perform import perform
 from worker.cli.probe import test
 from worker.domain.ce import CE
 from worker.domain.errors import Differs, Invalid
+from worker.domain.pages import PageRequest
 from worker.domain.vo import ALL_VOS, DEFAULT_VO
 from worker.services.observe import overview
 from worker.services.operate import ce_diff as service
-from worker.services.operate import inventory
+from worker.services.operate import ce_inventory as inventory
 from worker.services.operate import pauses as pausing
 from worker.settings import PREFIX, Settings
 
@@ -100,12 +102,12 @@ def add(
             "Missing option '--capacity': how many pilots the CE may hold.",
             click.get_current_context(),
         )
-    new = CE(name=name, backend=backend, enabled=not disabled, **settings)
-    database = wiring.current_database()
-    inventory.add_ce(database, wiring.backends(), new, _vos(only_for) or ())
+    values = {"name": name, "backend": backend, "enabled": not disabled, **settings}
+    new: Any = {**values, "only_for": _vos(only_for) or ()}
+    added = perform(inventory.add_ce, new)
     warn_of_long_calls(name)
     if as_json:
-        show.as_json(_values_of(name))
+        show.as_json(asdict(added))
         return
     shown = {"backend": backend, **settings, "vo": only_for, "disabled": disabled}
     show.say(f"CE {name} added: {show.settings(shown)}")
@@ -121,18 +123,15 @@ def list_(
     backend: str | None, tags: Sequence[str], enabled: bool | None, as_json: bool, **paging: Any
 ) -> None:
     """List the CEs."""
-    database = wiring.current_database()
-    page = inventory.list_ces(
-        database,
-        wiring.backends(),
+    page = perform(
+        inventory.list_ces,
         search=paging.pop("search"),
         backend=backend,
         enabled=enabled,
         tags=tags,
-        **paging,
+        page=PageRequest(**paging),
     )
-    states = overview.states(wiring.runtime())
-    show_page(page, COLUMNS, "no CEs found", as_json, lambda ce: {"state": states.get(ce.name)})
+    show_page(page, COLUMNS, "no CEs found", as_json)
 
 
 @ce.command("show", epilog=example("pilotage ce show lyon --json"))
@@ -140,7 +139,7 @@ def list_(
 @as_json
 def show_(name: str, as_json: bool) -> None:
     """Show a CE."""
-    values = _values_of(name)
+    values = asdict(perform(inventory.show_ce, name))
     show.as_json(values) if as_json else show.fields(values)
 
 
@@ -191,7 +190,7 @@ def drain(name: str, by: datetime | None, end_running: bool, as_json: bool) -> N
 @click.option("--until", type=Moment(), help="When it goes on by itself: 2h, or a moment in UTC.")
 def pause(name: str, reason: str, until: datetime | None) -> None:
     """Send nothing to a CE, not even a probe, for a time."""
-    pausing.pause(wiring.by_hand(), name, reason, until)
+    perform(pausing.pause, name, reason, until)
     show.say(f"CE {name} is held{f' until {until:%Y-%m-%d %H:%M}Z' if until else ''}: {reason}")
 
 
@@ -205,7 +204,7 @@ def resume(name: str, reason: str, force: bool) -> None:
     After a restore of the database a CE is resumed when 'pilotage task run reconcile' has found
     nothing there that the database does not know.
     """
-    pausing.resume(wiring.by_hand(), name, reason, force=force)
+    perform(pausing.resume, name, reason, force=force)
     show.say(f"CE {name} is normal")
 
 
@@ -216,7 +215,7 @@ def resume(name: str, reason: str, force: bool) -> None:
 def pauses(name: str, as_json: bool, **paging: Any) -> None:
     """List when a CE was paused, held or resumed, and why."""
     paging.pop("search")
-    page = pausing.history(wiring.current_database(), name, **paging)
+    page = perform(pausing.history, name, page=PageRequest(**paging))
     show_page(page, PAUSES, f"CE {name} was never paused", as_json)
 
 
@@ -266,7 +265,7 @@ def diff(
 @sure
 def remove(name: str, yes: bool) -> None:
     """Remove a CE that never had a pilot."""
-    inventory.remove_ce(wiring.current_database(), name, yes=yes)
+    perform(inventory.remove_ce, name, yes=yes)
     show.say(f"CE {name} removed")
 
 
@@ -318,29 +317,15 @@ def _vos(names: Sequence[str]) -> list[str] | None:
 def _change(
     name: str, changes: dict[str, Any], as_json: bool, only_for: Sequence[str] = ()
 ) -> None:
-    was = _values_of(name)
-    inventory.change_ce(wiring.database(), wiring.backends(), name, changes, _vos(only_for))
+    was = perform(inventory.show_ce, name)
+    if (vos := _vos(only_for)) is not None:
+        changes = {**changes, "only_for": vos}
+    values: Any = changes
+    now = perform(inventory.change_ce, name, values)
     if changes.get("options"):
         warn_of_long_calls(name)
-    now = _values_of(name)
     if as_json:
-        show.as_json(now)
+        show.as_json(asdict(now))
         return
-    state = "" if now["state"] == overview.NORMAL else f" ({now['state']})"
-    show.say(f"CE {name}: {show.changes(was, now, SETTINGS)}{state}")
-
-
-def _values_of(name: str) -> dict[str, Any]:
-    """Return all that is known of a CE: its settings, its state and what was learnt."""
-    database = wiring.current_database()
-    stored, only_for = inventory.show_ce(database, name)
-    settings = {field.name: getattr(stored, field.name) for field in fields(stored)}
-    del settings["id"]
-    state = overview.states(wiring.runtime()).get(name)
-    return {
-        "name": name,
-        "state": state,
-        **settings,
-        "only_for": only_for,
-        **pausing.state(wiring.runtime(), name),
-    }
+    state = "" if now.state == overview.NORMAL else f" ({now.state})"
+    show.say(f"CE {name}: {show.changes(asdict(was), asdict(now), SETTINGS)}{state}")

@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from worker import wiring
+from worker.cli.perform import perform
 
 Names = Callable[[], Iterable[str]]
 
@@ -31,15 +32,15 @@ class Name(click.types.StringParamType):
 
 
 def _ces() -> Iterable[str]:
-    from worker.services.operate import inventory
+    from worker.services.operate.ce_inventory import ce_names
 
-    return inventory.ce_names(wiring.current_database()) if _may_exist() else ()
+    return perform(ce_names) if _may_exist() else ()
 
 
 def _vos() -> Iterable[str]:
-    from worker.services.operate import inventory
+    from worker.services.operate.vo_inventory import vo_names
 
-    return inventory.vo_names(wiring.current_database()) if _may_exist() else ()
+    return perform(vo_names) if _may_exist() else ()
 
 
 def _tasks() -> Iterable[str]:
@@ -51,7 +52,7 @@ def _tasks() -> Iterable[str]:
 def _may_exist() -> bool:
     """Return whether there may be a database: building the embedded one would make its folder."""
     settings = wiring.settings()
-    return not settings.is_embedded or settings.home.is_dir()
+    return wiring.server() is not None or not settings.is_embedded or settings.home.is_dir()
 
 
 _ARGUMENTS: Mapping[tuple[str, str], Names] = {

@@ -12,10 +12,12 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.groups import Group, example
 from worker.cli.options import NO_LIMIT, Choice, as_json, something, sure
-from worker.domain.credential import Credential, CredentialKind
+from worker.cli.perform import perform
+from worker.domain.credential import CredentialKind
 from worker.domain.errors import Invalid, TaskFailed
 from worker.domain.lengths import spoken
 from worker.domain.schedule import Outcome
+from worker.domain.values import NewCredential
 from worker.domain.vo import ALL_VOS
 from worker.services import credentials as service
 from worker.services.credentials import CredentialStanding
@@ -62,17 +64,16 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
             "Say where it lies: with one of --proxy, --token, --key.", click.get_current_context()
         )
     [(kind, path)] = paths_given.items()
-    new = Credential(
-        vo=_vo(vo),
-        backend=backend,
-        kind=CredentialKind(kind),
-        path=path,
-        renew=_words(renew),
-    )
-    database = wiring.current_database()
-    standing = service.add(database, wiring.backends(), new, wiring.now())
+    new: NewCredential = {
+        "vo": None if vo == ALL_VOS else vo,
+        "backend": backend,
+        "kind": CredentialKind(kind),
+        "path": path,
+        "renew": _words(renew),
+    }
+    standing = perform(service.add, new)
     _show(standing, as_json)
-    for warning in (standing.problem, service.useless(wiring.backends(), new)):
+    for warning in (standing.problem, perform(service.useless, backend, new["kind"])):
         if warning is not None:
             show.warn(f"stored all the same: {warning}")
 
@@ -81,7 +82,7 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
 @as_json
 def list_(as_json: bool) -> None:
     """List the credentials, and how long each holds by its file."""
-    standings = service.list_all(wiring.current_database(), wiring.now())
+    standings = perform(service.list_all)
     if as_json:
         show.as_json([asdict(one) for one in standings])
         return
@@ -97,8 +98,7 @@ def list_(as_json: bool) -> None:
 @as_json
 def show_(vo: str, backend: str, kind: str | None, as_json: bool) -> None:
     """Show a credential, by what its file says now."""
-    database = wiring.current_database()
-    _show(service.show(database, _vo(vo), backend, _named(kind), wiring.now()), as_json)
+    _show(perform(service.show, vo, backend, kind=_named(kind)), as_json)
 
 
 @credential.command("set", epilog=example("pilotage credential set lhcb arc --renew none"))
@@ -114,11 +114,8 @@ def set_(
     changes: dict[str, Any] = {} if path is None else {"path": path}
     if renew is not None:
         changes["renew"] = _words(renew)
-    database = wiring.current_database()
-    changed = service.change(
-        database, _vo(vo), backend, _named(kind), something(changes), wiring.now()
-    )
-    _show(changed, as_json)
+    values: Any = something(changes)
+    _show(perform(service.change, vo, backend, values, kind=_named(kind)), as_json)
 
 
 @credential.command(epilog=example("pilotage credential remove lhcb arc --yes"))
@@ -127,7 +124,7 @@ def set_(
 @sure
 def remove(vo: str, backend: str, kind: str | None, yes: bool) -> None:
     """Forget a credential; its file stays."""
-    service.remove(wiring.current_database(), _vo(vo), backend, _named(kind), yes=yes)
+    perform(service.remove, vo, backend, kind=_named(kind), yes=yes)
     show.say(f"credential of {vo} for {backend} removed")
 
 
@@ -138,7 +135,8 @@ def remove(vo: str, backend: str, kind: str | None, yes: bool) -> None:
 def renew(vo: str, backend: str, kind: str | None, as_json: bool) -> None:
     """Renew a credential now, by its command."""
     runtime = wiring.by_hand()
-    done = renewing.renew_one(runtime, _vo(vo), backend, _named(kind))
+    owner = None if vo == ALL_VOS else vo
+    done = renewing.renew_one(runtime, owner, backend, _named(kind))
     show.as_json(asdict(done)) if as_json else _lines(done.lines)
     if done.outcome is Outcome.FAILED or done.busy:
         raise TaskFailed("renew", *done.lines[:1])
@@ -147,10 +145,6 @@ def renew(vo: str, backend: str, kind: str | None, as_json: bool) -> None:
 def _lines(lines: Sequence[str]) -> None:
     for line in lines:
         show.say(line)
-
-
-def _vo(word: str) -> str | None:
-    return None if word == ALL_VOS else word
 
 
 def _named(kind: str | None) -> CredentialKind | None:

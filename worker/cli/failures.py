@@ -5,13 +5,12 @@ from datetime import datetime
 
 import click
 
-from worker import wiring
 from worker.cli import options, show
 from worker.cli.groups import example
+from worker.cli.perform import perform
 from worker.cli.view import ended
 from worker.services.observe import failing
 from worker.services.observe.failing import Failures, Summary
-from worker.services.operate import inventory
 
 
 @click.command(epilog=example("pilotage failures --since 24h --by cause,node --ce lyon"))
@@ -35,9 +34,7 @@ def failures(
     Each row is a group of failed or lost pilots, with what most of them say.
     """
     words = failing.parse_by(by)
-    database = wiring.current_database()
-    inventory.require(database, ce=ce, vo=vo)
-    summary = failing.summary(database, since, by=words, limit=limit, ce=ce, vo=vo)
+    summary = perform(failing.summary, since, by=words, limit=limit, ce=ce, vo=vo)
     if as_json:
         show.as_json(_machine(summary))
         return

@@ -11,10 +11,10 @@ from typing import Any
 import click
 from rich.console import Console
 
-from worker import wiring
 from worker.cli import show
 from worker.cli.groups import example
 from worker.cli.options import Ago, as_json
+from worker.cli.perform import perform
 from worker.cli.view import picture
 from worker.domain.errors import Invalid
 from worker.domain.pilot import Status
@@ -30,7 +30,7 @@ LATEST = 8
 @as_json
 def status(as_json: bool) -> None:
     """Show the CEs, the pilots, and what happened last, and why."""
-    situation = overview(wiring.current_runtime())
+    situation = perform(overview)
     if as_json:
         show.as_json(_machine(situation))
     else:
@@ -45,15 +45,14 @@ def top(interval: float) -> None:
 
     if not 0 < interval < DAY:
         raise Invalid("interval", f"{interval} is not a number of seconds above 0")
-    runtime = wiring.current_runtime()
     console = Console()
     if not console.is_terminal:
-        show.render(picture(overview(runtime), show.width()), show.width())
+        show.render(picture(perform(overview), show.width()), show.width())
         return
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
-                drawing = picture(overview(runtime), console.width, console.height)
+                drawing = picture(perform(overview), console.width, console.height)
                 live.update(drawing, refresh=True)
                 time.sleep(interval)
     except KeyboardInterrupt:
@@ -67,13 +66,13 @@ def top(interval: float) -> None:
 @as_json
 def explain(ce: str, vo: str | None, until: datetime | None, as_json: bool) -> None:
     """Explain why a CE got as many pilots as it did, or none."""
-    from worker.services.operate import pauses
+    from worker.services.operate import ce_inventory
 
-    decisions = explain_service(wiring.current_database(), ce, vo=vo, at=until)
+    decisions = perform(explain_service, ce, vo=vo, at=until)
     if as_json:
         show.as_json([asdict(decision) for decision in decisions])
         return
-    problem = pauses.state(wiring.runtime(), ce)["calls"] if until is None else None
+    problem = perform(ce_inventory.show_ce, ce).calls if until is None else None
     if problem:
         show.say(f"CE {ce}: {problem}")
     if not decisions:

@@ -63,8 +63,16 @@ def _complete_names(command: click.Command) -> None:
     cls=LazyGroup, entries=COMMANDS, prepare=_complete_names, epilog=example("pilotage up --demo")
 )
 @click.version_option(package_name="pilotage")
-def pilotage() -> None:
+@click.option("--server", metavar="URL", help="Use this server in the place of the database.")
+@click.option("--token-file", metavar="FILE", help="The file of the token for the server.")
+def pilotage(server: str | None, token_file: str | None) -> None:
     """Keep pools of pilot jobs alive on Compute Elements."""
+    if token_file is not None and server is None and not os.environ.get("PILOTAGE_SERVER"):
+        raise click.UsageError("--token-file is for a server: name it by --server.")
+    if server is not None or token_file is not None:
+        from worker import wiring
+
+        wiring.use_server(server or os.environ["PILOTAGE_SERVER"], token_file)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,10 +4,10 @@ from datetime import datetime
 
 import click
 
-from worker import wiring
 from worker.cli import show
 from worker.cli.groups import Group, example
 from worker.cli.options import Moment, as_json, sure
+from worker.cli.perform import perform
 from worker.services.operate import pauses
 
 COLUMNS = ["id", "ce", "begins_at", "ends_at", "reason"]
@@ -25,9 +25,8 @@ def maintenance() -> None:
 @click.option("--reason", required=True, help="Why.")
 def add(ce: str, begins_at: datetime | None, ends_at: datetime, reason: str) -> None:
     """Add a maintenance."""
-    database = wiring.current_database()
-    number = pauses.add_maintenance(database, ce, begins_at or wiring.now(), ends_at, reason)
-    show.say(f"maintenance {number} of CE {ce} until {ends_at:%Y-%m-%d %H:%M}Z")
+    made = perform(pauses.add_maintenance, ce, reason, ends_at, begins_at)
+    show.say(f"maintenance {made.id} of CE {ce} until {ends_at:%Y-%m-%d %H:%M}Z")
 
 
 @maintenance.command("list", epilog=example("pilotage ce maintenance list lyon"))
@@ -35,7 +34,7 @@ def add(ce: str, begins_at: datetime | None, ends_at: datetime, reason: str) -> 
 @as_json
 def list_(ce: str | None, as_json: bool) -> None:
     """List the maintenances that are not over."""
-    maintenances = pauses.maintenances_of(wiring.current_database(), ce, wiring.now())
+    maintenances = perform(pauses.maintenances_of, ce)
     rows = [{column: getattr(one, column) for column in COLUMNS} for one in maintenances]
     show.as_json(rows) if as_json else show.table(rows, COLUMNS, "no maintenance is known")
 
@@ -46,5 +45,5 @@ def list_(ce: str | None, as_json: bool) -> None:
 @sure
 def remove(ce: str, number: int, yes: bool) -> None:
     """Remove a maintenance; the CE gets pilots again."""
-    pauses.remove_maintenance(wiring.current_database(), ce, number, yes=yes)
+    perform(pauses.remove_maintenance, ce, number, yes=yes)
     show.say(f"maintenance {number} of CE {ce} removed")

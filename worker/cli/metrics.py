@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from worker import wiring
 from worker.cli import show
 from worker.cli.groups import example
+from worker.cli.perform import perform
 from worker.domain.errors import Invalid
 from worker.services.observe.metrics import metrics as read
 
@@ -39,7 +39,7 @@ def metrics(to: Path | None) -> None:
 
     Each CE, credential and task has its own; what they mean stands beside them.
     """
-    text = read(wiring.current_runtime())
+    text = perform(read)
     if to is None:
         show.verbatim(text.rstrip("\n"))
         return

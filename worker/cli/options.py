@@ -11,6 +11,7 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.columns import Column
+from worker.cli.perform import now
 from worker.domain.errors import Invalid
 from worker.domain.lengths import length
 from worker.domain.nearest import nearest
@@ -155,7 +156,7 @@ class Moment(click.ParamType[datetime]):
             return value
         try:
             if (from_now := length(value)) is not None:
-                return wiring.now() + self.sign * from_now
+                return now() + self.sign * from_now
             moment = datetime.fromisoformat(value)
             return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
@@ -222,6 +223,8 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
 
 def warn_of_long_calls(ce: str | None = None) -> None:
     """Print a line for each CE, or for this one, whose calls may outlast a task."""
+    if wiring.server() is not None:
+        return
     from worker.services.operate import call_timeouts
 
     for line in call_timeouts.warnings(wiring.runtime(), ce):

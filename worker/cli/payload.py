@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
-from worker import wiring
 from worker.cli import show
 from worker.cli.groups import example
 from worker.cli.options import as_json
+from worker.cli.perform import perform
+from worker.domain.payload import plain
 from worker.services import payloads
 from worker.services.observe import use
 
@@ -27,16 +28,15 @@ def payload(
     """Set or show what the pilots of a VO run."""
     if (file is not None) + clear + (shown or ce is not None) > 1:
         raise click.UsageError("Give one of --from, --show, --clear.", click.get_current_context())
-    database = wiring.current_database()
     if clear:
-        payloads.set_(database, name, None)
+        perform(payloads.clear, name)
     elif file is not None:
-        payloads.set_(database, name, payloads.read_file(file))
-    stored = payloads.show(database, name, ce)
+        perform(payloads.set_, name, plain(payloads.read_file(file)))
+    stored = perform(payloads.show, name, ce=ce)
     if as_json:
         show.as_json(stored)
     else:
-        its_use = use.of_vo(wiring.current_runtime(), name)
+        its_use = perform(use.of_vo, name)
         _show(name, stored, use.useful_after_in_words(its_use))
 
 

@@ -1,21 +1,22 @@
 """`pilotage pilot`: look at pilots, and end them."""
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import click
 
-from worker import wiring
 from worker.cli import show
 from worker.cli.groups import Group, example
 from worker.cli.options import as_json, paged, show_rows
+from worker.cli.perform import perform
 from worker.cli.pilot_filter import WHICH, at_ce, filter_of, name, narrowing
 from worker.cli.pilot_sets import cancel, submit
 from worker.domain.lengths import spoken
-from worker.domain.pilot import Pilot, Status
-from worker.services.operate import inventory
+from worker.domain.pages import PageRequest
+from worker.domain.pilot import Status
 from worker.services.operate import pilots as service
+from worker.services.operate.pilots import ShownPilot
 
 COLUMNS = [
     *("id", "vo", "ce", "status", "cause", "use", "handle", "node"),
@@ -44,13 +45,10 @@ def list_(as_json: bool, **values: Any) -> None:
     --sort takes id and ended_at; and for active pilots alone: age, wait, run_time, status,
     reserved_at, submitted_at, started_at.
     """
-    database = wiring.current_database()
     paging = {name: values.pop(name) for name in PAGING}
-    chosen = filter_of(values)
-    inventory.require(database, ce=chosen.ce, vo=chosen.vo)
-    now, sort = wiring.now(), paging["sort"]
-    page = service.list_pilots(database, now, chosen, **paging)
-    rows = [_row(pilot, now, plain=as_json) for pilot in page.items]
+    chosen, sort = filter_of(values), paging["sort"]
+    page = perform(service.list_pilots, chosen, page=PageRequest(**paging))
+    rows = [_row(pilot, plain=as_json) for pilot in page.items]
     columns = COLUMNS if sort is None or sort in COLUMNS else [*COLUMNS[:-1], sort, COLUMNS[-1]]
     show_rows(rows, page.next, columns, "no pilots found", as_json)
     only = service.restricted_to(sort)
@@ -68,13 +66,12 @@ def show_(which: str, ce: str | None, as_json: bool) -> None:
 
     PILOT is its number, its stamp or the beginning of it, or its id at the CE.
     """
-    now = wiring.now()
-    pilot, history = service.show_pilot(wiring.current_database(), which, now=now, ce=ce)
+    pilot = perform(service.show_pilot, which, ce=ce)
     if as_json:
-        values = {**pilot._asdict(), **_lengths(pilot, now, plain=True)}
-        show.as_json({**values, "history": [asdict(step) for step in history]})
+        show.as_json(asdict(pilot))
         return
-    values = {**pilot._asdict(), **_lengths(pilot, now, plain=False)}
+    values = {**asdict(pilot), **_lengths(pilot, plain=False)}
+    del values["history"]
     empty = {
         name for name in values if values[name] is None or (name in COUNTS and not values[name])
     }
@@ -82,7 +79,7 @@ def show_(which: str, ce: str | None, as_json: bool) -> None:
         values["unanswered_checks"] = values["attempts"]
     show.fields({name: values[name] for name in values if name not in {*empty, "attempts"}})
     show.say("")
-    steps = [asdict(step) for step in history]
+    steps = [asdict(step) for step in pilot.history]
     show.table(steps, ["at", "was", "became", "cause", "raw", "reason"], "no history")
 
 
@@ -93,7 +90,7 @@ def show_(which: str, ce: str | None, as_json: bool) -> None:
 @as_json
 def output(which: str, ce: str | None, tail: int | None, as_json: bool) -> None:
     """Show what a pilot wrote, as far as its CE keeps it."""
-    result = service.output(wiring.by_hand(), which, ce=ce, tail=tail)
+    result = perform(service.output, which, ce=ce, tail=tail)
     if as_json:
         show.as_json(asdict(result))
         return
@@ -102,14 +99,14 @@ def output(which: str, ce: str | None, tail: int | None, as_json: bool) -> None:
     show.verbatim(show.legible(result.text).rstrip("\n") or "[nothing, so far as its CE keeps it]")
 
 
-def _row(pilot: Pilot, now: datetime, *, plain: bool) -> dict[str, Any]:
-    values = {**pilot._asdict(), **_lengths(pilot, now, plain=plain)}
+def _row(pilot: ShownPilot, *, plain: bool) -> dict[str, Any]:
+    values = {**asdict(pilot), **_lengths(pilot, plain=plain)}
     return {name: values[name] for name in (*COLUMNS, *TIMES)}
 
 
-def _lengths(pilot: Pilot, now: datetime, *, plain: bool) -> dict[str, int | str | None]:
+def _lengths(pilot: ShownPilot, *, plain: bool) -> dict[str, int | str | None]:
     """Return how old a pilot is, how long it waited and ran: in words, or plainly in seconds."""
-    lengths = {"age": pilot.age(now), "wait": pilot.wait(now), "run_time": pilot.run_time(now)}
+    lengths = {"age": pilot.age, "wait": pilot.wait, "run_time": pilot.run_time}
     return {name: _length(length, plain=plain) for name, length in lengths.items()}
 
 

@@ -11,14 +11,16 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.groups import example
 from worker.cli.options import as_json, sure
+from worker.cli.perform import perform
 from worker.cli.pilot_filter import WHICH, filter_of, name, narrowing
-from worker.domain.errors import TaskFailed
+from worker.domain.errors import ConfirmationNeeded, TaskFailed
 from worker.domain.pilot import Status
+from worker.domain.pilot_filter import PilotFilter
 from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO
-from worker.services.operate import inventory, pilot_sets
+from worker.services.operate import pilot_sets
 from worker.services.operate import pilots as service
-from worker.services.operate.pilot_sets import Batch, PilotSet
+from worker.services.operate.pilot_sets import Batch
 from worker.services.runtime import TaskResult
 
 NO_MATCH = "no active pilot matches"
@@ -39,16 +41,15 @@ def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **valu
     if which:
         _cancel_named(which, values, dry_run=dry_run, yes=yes, as_json=as_json)
         return
-    chosen, runtime = filter_of(values), wiring.by_hand()
+    chosen = filter_of(values)
     if not chosen.given():
         raise click.UsageError(
             "Name pilots, or say which by an option such as --ce.", click.get_current_context()
         )
-    inventory.require(runtime.database, ce=chosen.ce, vo=chosen.vo)
     if dry_run:
-        _show_set(pilot_sets.active(runtime, chosen), as_json)
+        _show_set(perform(pilot_sets.count_active, chosen), as_json)
         return
-    done = pilot_sets.cancel(runtime, chosen, yes=yes, each=_with_progress)
+    done = _cancel_all(chosen, yes=yes)
     _show_done(done, _of_a_set(done.counts), as_json)
 
 
@@ -63,7 +64,7 @@ def submit(ce: str, count: int, vo: str, as_json: bool) -> None:
 
     No policy is asked. Their slots are held now, and the next dispatch sends them.
     """
-    done = pilot_sets.submit(wiring.by_hand(), ce, vo, count)
+    done = perform(pilot_sets.submit, ce, vo, count)
     held = show.counted(done.counts["reserved"], "slot")
     line = f"{held} held at {ce} for VO {vo}: the next dispatch sends the pilots"
     _show_done(done, [line, *done.lines], as_json)
@@ -76,7 +77,7 @@ def _cancel_named(
         raise click.UsageError(
             "Name pilots, or say which by options: not both.", click.get_current_context()
         )
-    done = service.cancel(wiring.by_hand(), which, yes=yes, ce=values["ce"])
+    done = perform(service.cancel, which, yes=yes, ce=values["ce"])
     _show_done(done, _of_named(done.counts), as_json)
     if done.outcome is Outcome.FAILED:
         raise TaskFailed("cancel", *done.lines)
@@ -90,16 +91,27 @@ def _show_done(done: TaskResult, lines: Sequence[str], as_json: bool) -> None:
         show.say(line)
 
 
-def _show_set(pilots: PilotSet, as_json: bool) -> None:
-    counts = pilots.by_ce()
+def _cancel_all(chosen: PilotFilter, *, yes: bool) -> TaskResult:
+    """Cancel all that match; here it can be seen how far it is."""
+    if wiring.server() is None:
+        runtime = wiring.by_hand()
+        return pilot_sets.cancel_with_progress(runtime, chosen, yes=yes, each=_with_progress)
+    if not yes:
+        pilots = pilot_sets.in_words(perform(pilot_sets.count_active, chosen))
+        raise ConfirmationNeeded(f"this would cancel {pilots}", "say --yes if you mean it")
+    return perform(pilot_sets.cancel, chosen)
+
+
+def _show_set(counts: Mapping[str, Mapping[Status, int]], as_json: bool) -> None:
     if as_json:
-        show.as_json({"pilots": len(pilots.pilots), "ces": counts})
+        number = sum(sum(of_ce.values()) for of_ce in counts.values())
+        show.as_json({"pilots": number, "ces": counts})
         return
     statuses = [status for status in Status if any(status in of_ce for of_ce in counts.values())]
     rows = [{"ce": ce, **{s: of_ce.get(s, 0) for s in statuses}} for ce, of_ce in counts.items()]
     show.table(rows, ["ce", *statuses], NO_MATCH)
     if counts:
-        show.say(f"this would cancel {pilots}")
+        show.say(f"this would cancel {pilot_sets.in_words(counts)}")
 
 
 def _with_progress(batches: Sequence[Batch]) -> Iterable[Batch]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -13,6 +13,7 @@ from worker.cli import show
 from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
 from worker.cli.options import NO_LIMIT, as_json
+from worker.cli.perform import perform
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
 from worker.services.observe import plan as whatif
@@ -62,15 +63,12 @@ def plan(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Show what the next cycle would do, and change nothing."""
-    runtime = wiring.by_hand()
     if day is not None:
         if settings or demands or vo:
             raise click.UsageError("A day is decided again as it was: no --set, --demand or --vo.")
-        _replay(runtime, day, policy, as_json)
+        _replay(wiring.by_hand(), day, policy, as_json)
         return
-    if policy is not None:
-        runtime = replace(runtime, policy=wiring.policy(policy))
-    decided = whatif.plan(runtime, vo, _supposed(settings, demands))
+    decided = perform(whatif.plan, vo, _supposed(settings, demands), policy=policy)
     if as_json:
         show.as_json({name: list(map(asdict, decisions)) for name, decisions in decided.items()})
     else:

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from worker import wiring
 from worker.cli import options, show
 from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
+from worker.cli.perform import perform
 from worker.domain.pilot import OF_NO_USE, WAITING, Status
 from worker.services.observe import reports
 from worker.services.observe.reports import Report
@@ -34,8 +34,7 @@ def report(since: datetime, limit: int, after: str | None, as_json: bool) -> Non
     The task `report` stores one an hour: how many pilots have each status, the free slots, and how
     many of the pilots that ended well in the hour before were short or empty.
     """
-    database = wiring.current_database()
-    page = reports.stored(database, since, limit=limit, after=after)
+    page = perform(reports.stored, since, limit=limit, after=after)
     if as_json:
         show.as_json({"items": [_machine(one) for one in page.items], "next": page.next})
         return

@@ -12,30 +12,18 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.groups import Group, example
 from worker.cli.options import as_json
+from worker.cli.perform import perform
 from worker.domain.errors import Invalid, TaskFailed
 from worker.domain.schedule import Outcome, Scope
 from worker.domain.vo import DEFAULT_VO
+from worker.services.observe.tasks import list_tasks
 from worker.services.runtime import TaskResult
 from worker.services.tasks import catalogue, execute, ticks
 
 MACHINES_ONLY = (
-    *("every", "cron", "about"),
+    *("every", "cron", "about", "is_stored"),
     *("firings_not_done", "not_done_since", "failed_at", "failed_for", "failure"),
 )
-STATE = {
-    "fired": "last_at",
-    "done": "done_at",
-    "next": "next_at",
-    "outcome": "last_outcome",
-    "outcome_at": "outcome_at",
-    "seconds": "last_seconds",
-    "firings_not_done": "pending",
-    "not_done_since": "pending_since",
-    "failed_at": "failed_at",
-    "failed_for": "failed_for",
-    "failure": "failure",
-}
-"""What a row tells of a schedule, by the name of its column."""
 
 
 @click.group(cls=Group, epilog=example("pilotage task run submit_pilots --vo default --dry-run"))
@@ -47,30 +35,12 @@ def task() -> None:
 @as_json
 def list_(as_json: bool) -> None:
     """List the tasks, when each fires, and how it last went."""
-    stored = {(s.task, s.vo): s for s in ticks.list_schedules(wiring.current_database())}
-    rows: list[dict[str, Any]] = []
-    for name, entry in catalogue.tasks().items():
-        for vo in [None, *sorted(v for (t, v) in stored if t == name and v is not None)]:
-            schedule = stored.get((name, vo))
-            every, cron = (schedule or entry).every, (schedule or entry).cron
-            rows.append(
-                {
-                    "name": name,
-                    "scope": str(entry.scope),
-                    "vo": vo,
-                    "fires": cron or f"every {every:g} s",
-                    "every": every,
-                    "cron": cron,
-                    "enabled": schedule.enabled if schedule else True,
-                    **_state(schedule),
-                    "about": entry.about,
-                }
-            )
+    rows = [asdict(line) for line in perform(list_tasks)]
     if as_json:
-        show.as_json(rows)
+        show.as_json([{name: row[name] for name in row if name != "is_stored"} for row in rows])
         return
     for row in rows:
-        if row["enabled"] and row["next"] is None and (row["name"], row["vo"]) in stored:
+        if row["enabled"] and row["next"] is None and row["is_stored"]:
             row["next"] = "at once"
         row["seconds"] = None if row["seconds"] is None else f"{row['seconds']:.2f}"
     show.table(rows, [name for name in rows[0] if name not in MACHINES_ONLY], "no tasks found")
@@ -151,13 +121,6 @@ def disable(name: str, vo: str | None) -> None:
     _set(name, vo=vo, enabled=False)
 
 
-def _state(schedule: object) -> dict[str, Any]:
-    values = {name: getattr(schedule, own, None) for name, own in STATE.items()}
-    if values["failed_at"]:
-        return {**values, "outcome": Outcome.FAILED, "outcome_at": values["failed_at"]}
-    return values
-
-
 def _failure(row: Mapping[str, Any]) -> str:
     subject = f" for {row['scope'].upper()} {row['failed_for']}" if row["failed_for"] else ""
     at = f"{row['failed_at']:%Y-%m-%d %H:%M:%S}Z"
@@ -180,5 +143,5 @@ def _progress(name: str, done: TaskResult) -> None:
 
 
 def _set(name: str, *, vo: str | None, **changes: Any) -> None:
-    changed = ticks.set_schedule(wiring.current_database(), name, wiring.now(), vo=vo, **changes)
+    changed = perform(ticks.set_schedule, name, vo=vo, **changes)
     show.say(f"{name}{f' for VO {vo}' if vo else ''}: {changed.fires}")

@@ -22,11 +22,13 @@ from worker.cli.options import (
     timeouts,
 )
 from worker.cli.payload import payload
+from worker.cli.perform import perform
 from worker.domain.errors import TaskFailed
+from worker.domain.pages import PageRequest
 from worker.domain.schedule import Outcome
-from worker.domain.vo import VO
 from worker.services.observe import use
-from worker.services.operate import inventory
+from worker.services.operate import vo_inventory as inventory
+from worker.services.operate.vo_inventory import ShownVO
 from worker.services.tasks import catalogue, execute
 
 COLUMNS = ["name", "share", "limit", "demand", "enabled", "draining", "without_work_since"]
@@ -67,8 +69,8 @@ def vo() -> None:
 def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
     """Add a VO."""
     settings = _read(values)
-    new = VO(name=name, enabled=not disabled, **settings)
-    vo_added = inventory.add_vo(wiring.current_database(), new)
+    new: Any = {"name": name, "enabled": not disabled, **settings}
+    vo_added = perform(inventory.add_vo, new)
     if as_json:
         _show(vo_added, as_json)
     else:
@@ -83,13 +85,9 @@ def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
 @as_json
 def list_(enabled: bool | None, as_json: bool, **paging: Any) -> None:
     """List the VOs."""
-    database = wiring.current_database()
-    page = inventory.list_vos(database, search=paging.pop("search"), enabled=enabled, **paging)
-    without_work = use.without_work(database)
-    show_page(
-        page, COLUMNS, "no VOs found", as_json,
-        lambda vo: {"without_work_since": without_work.get(vo.name)},
-    )  # fmt: skip
+    search = paging.pop("search")
+    page = perform(inventory.list_vos, search=search, enabled=enabled, page=PageRequest(**paging))
+    show_page(page, COLUMNS, "no VOs found", as_json)
 
 
 @vo.command("show", epilog=example("pilotage vo show lhcb"))
@@ -97,8 +95,8 @@ def list_(enabled: bool | None, as_json: bool, **paging: Any) -> None:
 @as_json
 def show_(name: str, as_json: bool) -> None:
     """Show a VO, and whether its pilots find work."""
-    shown = inventory.show_vo(wiring.current_database(), name)
-    its_use = use.of_vo(wiring.current_runtime(), name)
+    shown = perform(inventory.show_vo, name)
+    its_use = perform(use.of_vo, name)
     if as_json:
         _show(shown, as_json, **asdict(its_use))
     else:
@@ -165,7 +163,7 @@ def ask(name: str) -> None:
 @sure
 def remove(name: str, yes: bool) -> None:
     """Remove a VO that never had a pilot."""
-    inventory.remove_vo(wiring.current_database(), name, yes=yes)
+    perform(inventory.remove_vo, name, yes=yes)
     show.say(f"VO {name} removed")
 
 
@@ -181,19 +179,18 @@ def _read(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _change(name: str, changes: dict[str, Any], as_json: bool) -> None:
-    database = wiring.current_database()
-    was = inventory.show_vo(database, name)
-    now = inventory.change_vo(database, name, changes)
+    was = perform(inventory.show_vo, name)
+    values: Any = changes
+    now = perform(inventory.change_vo, name, values)
     if as_json:
         _show(now, as_json)
     else:
         show.say(f"VO {name}: {show.changes(asdict(was), asdict(now), asdict(now))}")
-        note = inventory.above_limit(database, name)
+        note = perform(inventory.above_limit, name)
         if note is not None:
             show.say(note)
 
 
-def _show(shown: VO, as_json: bool, **more: Any) -> None:
+def _show(shown: ShownVO, as_json: bool, **more: Any) -> None:
     values = {**asdict(shown), **more}
-    del values["id"]
     show.as_json(values) if as_json else show.fields(values)

@@ -35,8 +35,11 @@ def add(tx: Transaction, ce: CE) -> int:
     return made
 
 
-def get(tx: Transaction, name: str) -> CE:
-    row = tx.execute(select(*_COLUMNS).where(ces.c.name == name)).mappings().one_or_none()
+def get(tx: Transaction, name: str, *, locked: bool = False) -> CE:
+    """Read a CE; one that is locked nobody else changes before the end of the unit of work."""
+    query = select(*_COLUMNS).where(ces.c.name == name)
+    query = query.with_for_update(key_share=True) if locked else query
+    row = tx.execute(query).mappings().one_or_none()
     if row is None:
         raise unknown(tx, ces, name)
     return CE(**row)
@@ -44,7 +47,7 @@ def get(tx: Transaction, name: str) -> CE:
 
 def change(tx: Transaction, name: str, /, **changes: Any) -> CE:
     """Change some of a CE's values; what is not named stays."""
-    before = get(tx, name)
+    before = get(tx, name, locked=True)
     ce = replace(before, **changes)
     if ce.name != name and _named(tx, ce.name):
         raise AlreadyExists("CE", ce.name)

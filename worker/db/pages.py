@@ -5,9 +5,8 @@ so it costs the same however far one has read, and rows that come or go shift no
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Select, bindparam, func, tuple_
 
@@ -17,40 +16,16 @@ from worker.db.uow import Transaction
 from worker.domain.checks import LARGEST
 from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
+from worker.domain.pages import FIRST, MOST, Page, PageRequest
+
+__all__ = ["FIRST", "MOST", "Asked", "Page", "PageRequest", "contains", "read_page"]
 
 T = TypeVar("T")
-MOST = 10_000
-"""No page is longer."""
 
 LARGEST_KEY = 2**63 - 1
 
-
-@dataclass(frozen=True, kw_only=True)
-class PageRequest:
-    """The part of a list to read: its order, where it begins, and how many rows."""
-
-    sort: str | None = None
-    descending: bool = False
-    after: str | None = None
-    limit: int = 100
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.limit <= MOST:
-            raise Invalid("limit", f"{self.limit} is not between 1 and {MOST}")
-
-
-FIRST = PageRequest()
-
 Asked = PageRequest
 """The name that programs outside of Pilotage use."""
-
-
-@dataclass(frozen=True)
-class Page(Generic[T]):
-    """Some rows of a list, and where the next page begins; `None` when this is the last."""
-
-    items: list[T]
-    next: str | None
 
 
 def read_page(

@@ -30,8 +30,11 @@ def add(tx: Transaction, vo: VO) -> int:
     return made
 
 
-def get(tx: Transaction, name: str) -> VO:
-    row = tx.execute(select(*_COLUMNS).where(vos.c.name == name)).mappings().one_or_none()
+def get(tx: Transaction, name: str, *, locked: bool = False) -> VO:
+    """Read a VO; one that is locked nobody else changes before the end of the unit of work."""
+    query = select(*_COLUMNS).where(vos.c.name == name)
+    query = query.with_for_update(key_share=True) if locked else query
+    row = tx.execute(query).mappings().one_or_none()
     if row is None:
         raise unknown(tx, vos, name)
     return VO(**row)
@@ -39,7 +42,7 @@ def get(tx: Transaction, name: str) -> VO:
 
 def change(tx: Transaction, name: str, /, **changes: Any) -> VO:
     """Change some of a VO's values; what is not named stays."""
-    before = get(tx, name)
+    before = get(tx, name, locked=True)
     vo = replace(before, **changes)
     if name == DEFAULT_VO != vo.name:
         raise InUse("VO", name, "it is meant wherever none is named")

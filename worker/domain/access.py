@@ -19,14 +19,10 @@ RANKS = {role: rank for rank, role in enumerate(Role)}
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """What somebody may do: a role, for one VO alone if it is named.
-
-    Who has an account on the host has the password of the database, and may name programs, too.
-    """
+    """What somebody may do: a role, for one VO alone if it is named."""
 
     role: Role
     vo: str | None = None
-    on_host: bool = False
 
     def __post_init__(self) -> None:
         if self.vo is not None and self.role is not Role.OPERATE:
@@ -44,8 +40,8 @@ class Access:
         return f"{self.role}{f' for VO {self.vo}' if self.vo else ''}"
 
 
-HOST = Access(role=Role.ADMIN, on_host=True)
-"""What somebody may do who has an account on the host."""
+HOST = Access(role=Role.ADMIN)
+"""What somebody may do who has an account on the host, and so the password of the database."""
 
 
 def require(who: str, access: Access, role: Role) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from worker.domain.errors import Invalid
 from worker.domain.pilot import Cause, Status, Use
+from worker.domain.values import Seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class PilotFilter:
     tag: str | None = None
     """Of the CE."""
     vo: str | None = None
-    older_than: timedelta | None = None
+    older_than: Seconds | None = None
     """Only active pilots, whose slot was reserved longer ago."""
 
     def __post_init__(self) -> None:
@@ -43,3 +44,7 @@ class PilotFilter:
             for name, value in values.items()
             if value is not None and (isinstance(value, str | timedelta) or value)
         }
+
+
+ALL_PILOTS = PilotFilter()
+"""Means every pilot."""

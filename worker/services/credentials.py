@@ -13,12 +13,14 @@ from worker.backends import credentials as files
 from worker.backends import registry
 from worker.backends.contract import Backend, Options
 from worker.db import ces, credentials
-from worker.db.database import Database
 from worker.db.uow import Transaction
+from worker.domain.access import Role
 from worker.domain.ce import CE
 from worker.domain.credential import Credential, CredentialKind, State, left, state, trouble, used
 from worker.domain.errors import ConfirmationNeeded, CredentialProblem, PilotageError
+from worker.domain.values import CredentialValues, NewCredential
 from worker.domain.vo import ALL_VOS
+from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
 
 
@@ -40,70 +42,88 @@ class CredentialStanding:
     problem: str | None
 
 
-def add(
-    database: Database, backends: Mapping[str, Backend], credential: Credential, now: datetime
-) -> CredentialStanding:
+@allowed_to(Role.ADMIN)
+def add(runtime: Runtime, new: NewCredential) -> CredentialStanding:
     """Add a credential, and look at it. One that cannot be used yet is added, too."""
-    registry.get(backends, credential.backend)
+    credential = Credential(**new)
+    registry.get(runtime.backends, credential.backend)
+    now = runtime.now()
     current = files.look(credential, now)
-    with database.uow() as tx:
+    with runtime.database.uow() as tx:
         credentials.add(tx, credential)
         return _stored(tx, current, now)
 
 
-def useless(backends: Mapping[str, Backend], credential: Credential) -> str | None:
-    """Return why no CE of a back-end can use a credential, or `None`."""
-    kinds = registry.get(backends, credential.backend).options.credential_kinds()
-    if credential.kind in kinds:
+@allowed_to(Role.READ)
+def useless(runtime: Runtime, backend: str, kind: CredentialKind) -> str | None:
+    """Return why no CE of a back-end can use a credential of a kind, or nothing."""
+    kinds = registry.get(runtime.backends, backend).options.credential_kinds()
+    if kind in kinds:
         return None
     asks = " or ".join(f"a {kind}" for kind in sorted(kinds)) or "no credential"
-    back_end = f"back-end {credential.backend}"
-    return f"no CE of {back_end} asks for a {credential.kind}; it asks for {asks}"
+    return f"no CE of back-end {backend} asks for a {kind}; it asks for {asks}"
 
 
+@allowed_to(Role.ADMIN)
 def change(
-    database: Database,
-    vo: str | None,
+    runtime: Runtime,
+    vo: str,
     backend: str,
-    kind: CredentialKind | None,
-    changes: Mapping[str, Any],
-    now: datetime,
+    changes: CredentialValues,
+    *,
+    kind: CredentialKind | None = None,
 ) -> CredentialStanding:
     """Change where a credential lies or how it is renewed, and look at it."""
-    with database.uow() as tx:
-        before = credentials.get(tx, vo, backend, kind)
+    now = runtime.now()
+    with runtime.database.uow() as tx:
+        before = credentials.get(tx, _owner(vo), backend, kind)
     current = files.look(replace(before, **changes), now)
-    with database.uow() as tx:
+    with runtime.database.uow() as tx:
         credentials.change(tx, current)
         return _stored(tx, current, now)
 
 
+@allowed_to(Role.ADMIN)
 def remove(
-    database: Database, vo: str | None, backend: str, kind: CredentialKind | None, *, yes: bool
+    runtime: Runtime,
+    vo: str,
+    backend: str,
+    *,
+    kind: CredentialKind | None = None,
+    yes: bool = True,
 ) -> None:
-    """Delete a credential; its file stays."""
-    with database.uow() as tx:
-        credential = credentials.get(tx, vo, backend, kind)
+    """Forget a credential; its file stays."""
+    with runtime.database.uow() as tx:
+        credential = credentials.get(tx, _owner(vo), backend, kind)
         if not yes:
-            what = f"this would forget the {credential.kind} of {vo or ALL_VOS} for {backend}"
+            what = f"this would forget the {credential.kind} of {vo} for {backend}"
             raise ConfirmationNeeded(what, "say --yes if you mean it")
         credentials.remove(tx, credential)
 
 
+@allowed_to(Role.READ)
 def show(
-    database: Database, vo: str | None, backend: str, kind: CredentialKind | None, now: datetime
+    runtime: Runtime, vo: str, backend: str, *, kind: CredentialKind | None = None
 ) -> CredentialStanding:
-    """Return the state of a credential, by a look into its file."""
-    with database.uow() as tx:
-        credential = credentials.get(tx, vo, backend, kind)
+    """Show the state of a credential, by a look into its file."""
+    with runtime.database.uow() as tx:
+        credential = credentials.get(tx, _owner(vo), backend, kind)
+    now = runtime.now()
     return standing(files.look(credential, now), now)
 
 
-def list_all(database: Database, now: datetime) -> list[CredentialStanding]:
-    """Return the state of every credential, by a look into its file."""
-    with database.uow() as tx:
+@allowed_to(Role.READ)
+def list_all(runtime: Runtime) -> list[CredentialStanding]:
+    """List the credentials and the state of each, by a look into its file."""
+    with runtime.database.uow() as tx:
         stored = credentials.get_all(tx)
+    now = runtime.now()
     return [standing(files.look(credential, now), now) for credential in stored]
+
+
+def _owner(vo: str) -> str | None:
+    """Return the VO of a credential; none owns one that is for all."""
+    return None if vo == ALL_VOS else vo
 
 
 def standings(tx: Transaction, now: datetime) -> list[CredentialStanding]:

@@ -21,17 +21,19 @@ from pathlib import Path
 from typing import Any
 
 from worker.db import ces, payloads
-from worker.db.database import Database
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain import validation
+from worker.domain.access import Role
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Order
 from worker.domain.errors import Invalid, PilotageError, UnknownCE
 from worker.domain.nearest import nearest
 from worker.domain.payload import LONGEST_SCRIPT, Fitted, Payload, plain, read
 from worker.domain.validation import FileTable
+from worker.services.allowed import allowed_to, require_vo
 from worker.services.files import read_text, read_toml
+from worker.services.runtime import Runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,24 +65,41 @@ def ready(tx: Transaction, ce: CE, vos: Collection[str], barred: Mapping[str, st
     return Ready(fitted=fitted, left_out=dict(sorted(left_out.items())))
 
 
-def show(database: Database, vo: str, ce_name: str | None = None) -> dict[str, Any]:
-    """Return a VO's payload: as it was set, or as it is at a CE, with only the stamp left open."""
-    with database.uow() as tx:
+@allowed_to(Role.READ)
+def show(runtime: Runtime, vo: str, *, ce: str | None = None) -> dict[str, Any]:
+    """Show what the pilots of a VO run: as it was set, or as it is at a CE; nothing if not set.
+
+    At a CE only the stamp is left open.
+    """
+    with runtime.database.uow() as tx:
         stored = payloads.get(tx, vo)
-        ce = None if ce_name is None else ces.get(tx, ce_name)
+        place = None if ce is None else ces.get(tx, ce)
     if stored is None:
         return {}
     payload = read(stored)
-    if ce is None:
+    if place is None:
         return plain(payload)
-    script, arguments = _fit(payload, vo, ce).for_pilot("@{stamp}")
-    return {"script": script, "arguments": list(arguments), "variables": payload.values(ce.name)}
+    script, arguments = _fit(payload, vo, place).for_pilot("@{stamp}")
+    values = payload.values(place.name)
+    return {"script": script, "arguments": list(arguments), "variables": values}
 
 
-def set_(database: Database, vo: str, payload: Payload | None) -> None:
-    """Give a VO a payload; with none its pilots run what the CE's options say."""
-    with database.uow() as tx:
+@allowed_to(Role.OPERATE, for_one_vo=True)
+def set_(runtime: Runtime, vo: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Set what the pilots of a VO run: the text of its script, and what belongs to it."""
+    require_vo(runtime, vo)
+    payload = read(values)
+    with runtime.database.uow() as tx:
         put(tx, vo, payload)
+    return plain(payload)
+
+
+@allowed_to(Role.OPERATE, for_one_vo=True)
+def clear(runtime: Runtime, vo: str) -> None:
+    """Take the payload of a VO away: its pilots run what the options of the CEs say."""
+    require_vo(runtime, vo)
+    with runtime.database.uow() as tx:
+        put(tx, vo, None)
 
 
 def put(tx: Transaction, vo: str, payload: Payload | None) -> None:

@@ -4,14 +4,17 @@ from datetime import datetime
 
 from worker.db import changes
 from worker.db.changes import RecordedChange
-from worker.db.database import Database
-from worker.db.pages import Page, PageRequest
+from worker.domain.access import Role
+from worker.domain.pages import Page, PageRequest
+from worker.services.allowed import allowed_to
+from worker.services.runtime import Runtime
 
 __all__ = ["RecordedChange", "recorded"]
 
 
+@allowed_to(Role.READ)
 def recorded(
-    database: Database,
+    runtime: Runtime,
     since: datetime,
     *,
     by: str | None = None,
@@ -19,7 +22,7 @@ def recorded(
     limit: int = 100,
     after: str | None = None,
 ) -> Page[RecordedChange]:
-    """Return the changes since a moment, the latest first."""
+    """List who changed what since a moment, the latest first."""
     latest_first = PageRequest(sort="at", descending=True, limit=limit, after=after)
-    with database.uow() as tx:
+    with runtime.database.uow() as tx:
         return changes.find(tx, since, by=by, of=of, asked=latest_first)

@@ -5,8 +5,10 @@ from datetime import datetime
 from itertools import groupby
 
 from worker.db import call_tallies
-from worker.db.database import Database
+from worker.domain.access import Role
 from worker.domain.call_tally import CallKind, CallOutcome, CallTally, within
+from worker.services.allowed import allowed_to
+from worker.services.runtime import Runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +25,10 @@ class CallLine:
     """Seconds within which nine of ten ended, likewise."""
 
 
-def calls_of(database: Database, ce: str, since: datetime) -> list[CallLine]:
+@allowed_to(Role.READ)
+def calls_of(runtime: Runtime, ce: str, since: datetime) -> list[CallLine]:
     """Sum up the calls to a CE since a moment, by kind and outcome."""
-    with database.uow() as tx:
+    with runtime.database.uow() as tx:
         tallies = call_tallies.of(tx, ce, since)
     ordered = sorted(tallies, key=lambda tally: (tally.kind, tally.outcome))
     return [

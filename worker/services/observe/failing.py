@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from worker.db import failures
-from worker.db.database import Database
 from worker.db.failures import By, Ends, Failures
+from worker.domain.access import Role
 from worker.domain.errors import Invalid
+from worker.services.allowed import allowed_to
+from worker.services.places import require_places
+from worker.services.runtime import Runtime
 
 LATELY = timedelta(hours=1)
 """How far back is looked if nothing else is said."""
@@ -23,17 +26,19 @@ class Summary:
     groups: list[Failures]
 
 
+@allowed_to(Role.READ)
 def summary(
-    database: Database,
+    runtime: Runtime,
     since: datetime,
     *,
-    by: Sequence[By],
-    limit: int,
+    by: Sequence[By] = (By.CAUSE, By.CE),
+    limit: int = 20,
     ce: str | None = None,
     vo: str | None = None,
 ) -> Summary:
-    """Read how pilots ended since a moment, and why those that failed did."""
-    with database.uow() as tx:
+    """Sum up how pilots ended since a moment, and why those that failed did."""
+    with runtime.database.uow() as tx:
+        require_places(tx, ce, vo)
         return Summary(
             ends=failures.count_ends(tx, since, ce, vo),
             groups=failures.failures(tx, since, by, limit, ce=ce, vo=vo),

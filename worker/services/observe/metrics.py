@@ -15,9 +15,11 @@ from prometheus_client.registry import Collector
 from worker.db import schedules, tallies, work
 from worker.db.schedules import Schedule
 from worker.db.work import WorkRecord
+from worker.domain.access import Role
 from worker.domain.credential import State
 from worker.domain.pilot import Use
 from worker.domain.vo import ALL_VOS
+from worker.services.allowed import allowed_to
 from worker.services.credentials import CredentialStanding, standings
 from worker.services.observe.failing import LATELY
 from worker.services.observe.overview import NORMAL, CELine, ce_lines
@@ -109,6 +111,7 @@ Sample = tuple[Metric, tuple[str, ...], float | None]
 """A number by the values of its labels; `None` if it is not known."""
 
 
+@allowed_to(Role.READ)
 def metrics(runtime: Runtime) -> str:
     """Write all metrics in Prometheus's text format."""
     now = runtime.now()

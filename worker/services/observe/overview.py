@@ -7,17 +7,18 @@ from datetime import datetime
 from pathlib import Path
 
 from worker.db import ces, decisions, failures, pilot_reads, schedules, slots, vos, work
-from worker.db.database import Database
-from worker.db.pages import PageRequest
 from worker.db.uow import Transaction
+from worker.domain.access import Role
 from worker.domain.calls import NOT_ASKED, state_of_calls, trouble
 from worker.domain.decision import Decision
 from worker.domain.lengths import clock
+from worker.domain.pages import PageRequest
 from worker.domain.pilot import OCCUPYING, Status, Transition
 from worker.domain.sending import Sending
 from worker.policy import explaining
 from worker.policy.learning import evaluate
 from worker.policy.parameters import Parameters
+from worker.services.allowed import allowed_to
 from worker.services.credentials import CredentialStanding, standings
 from worker.services.observe.failing import LATELY, Ends
 from worker.services.observe.standstill import Standstill, are_ces_asked, standstills
@@ -88,6 +89,7 @@ class Overview:
     """The state folder of this host, if its disk is full."""
 
 
+@allowed_to(Role.READ)
 def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
     """Read everything at a glance, in a few statements."""
     now = runtime.now()
@@ -150,23 +152,17 @@ def _ce_lines(
     ]
 
 
-def states(runtime: Runtime) -> dict[str, str]:
-    """Return the state of every CE, without its reason."""
-    with runtime.database.uow() as tx:
-        lines = ce_lines(tx, runtime)
-    return {line.name: short(line.state) for line in lines}
-
-
 def short(state: str) -> str:
     """Return a state without its reason."""
     return state.partition(": ")[0]
 
 
+@allowed_to(Role.READ)
 def explain(
-    database: Database, ce: str, *, vo: str | None = None, at: datetime | None = None
+    runtime: Runtime, ce: str, *, vo: str | None = None, at: datetime | None = None
 ) -> list[Decision]:
-    """Read the last decision about a CE for each VO, at a moment."""
-    with database.uow() as tx:
+    """Read the last decision about a CE for each VO, as of a moment."""
+    with runtime.database.uow() as tx:
         ces.get(tx, ce)
         if vo is not None:
             vos.get(tx, vo)

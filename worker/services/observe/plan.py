@@ -11,12 +11,15 @@ from typing import Any
 
 from worker.db import vos
 from worker.db.slots import CESlots
+from worker.domain.access import Role
 from worker.domain.ce import CE
 from worker.domain.decision import Decision
 from worker.domain.errors import UnknownCE, UnknownVO
 from worker.domain.nearest import nearest
 from worker.domain.validation import FileTable, read, within
 from worker.domain.vo import VO
+from worker.services import policies
+from worker.services.allowed import allowed_to
 from worker.services.facts import Situation
 from worker.services.runtime import Runtime
 from worker.services.tasks.submit_pilots import decide, read_situation
@@ -54,10 +57,20 @@ class Supposed:
 NOTHING = Supposed()
 
 
+@allowed_to(Role.READ)
 def plan(
-    runtime: Runtime, vo: str | None = None, supposed: Supposed = NOTHING
+    runtime: Runtime,
+    vo: str | None = None,
+    supposed: Supposed = NOTHING,
+    *,
+    policy: str | None = None,
 ) -> dict[str, list[Decision]]:
-    """Decide for one VO or for all, each decision with its reason."""
+    """Show what the next cycle would do, for one VO or for all, and change nothing.
+
+    Values of CEs and VOs may be supposed to be others, and the policy another one.
+    """
+    if policy is not None:
+        runtime = replace(runtime, policy=policies.find(policy))
     with runtime.database.uow() as tx:
         names = [vo] if vo is not None else vos.names(tx)
         situations = {name: read_situation(tx, runtime, name) for name in names}

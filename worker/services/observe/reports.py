@@ -3,17 +3,20 @@
 from datetime import datetime
 
 from worker.db import reports
-from worker.db.database import Database
-from worker.db.pages import Page, PageRequest
 from worker.db.reports import Report
+from worker.domain.access import Role
+from worker.domain.pages import Page, PageRequest
+from worker.services.allowed import allowed_to
+from worker.services.runtime import Runtime
 
 __all__ = ["Report", "stored"]
 
 
+@allowed_to(Role.READ)
 def stored(
-    database: Database, since: datetime, *, limit: int = 100, after: str | None = None
+    runtime: Runtime, since: datetime, *, limit: int = 100, after: str | None = None
 ) -> Page[Report]:
-    """Return the summaries that were stored since a moment, the latest first."""
+    """List the summaries that were stored since a moment, the latest first."""
     latest_first = PageRequest(sort="at", descending=True, limit=limit, after=after)
-    with database.uow() as tx:
+    with runtime.database.uow() as tx:
         return reports.find(tx, since=since, asked=latest_first)

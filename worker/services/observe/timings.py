@@ -125,7 +125,7 @@ QUESTIONS = (
     Question(
         name="the last decisions about a CE",
         by="explain",
-        ask=lambda runtime, subject: overview.explain(runtime.database, subject.ce),
+        ask=lambda runtime, subject: overview.explain(runtime, subject.ce),
     ),
     Question(
         name="all metrics",
@@ -136,18 +136,18 @@ QUESTIONS = (
         name="failures of the last hour",
         by="failures",
         ask=lambda runtime, _: failing.summary(
-            runtime.database, runtime.now() - failing.LATELY, by=[failing.By.CE], limit=10
+            runtime, runtime.now() - failing.LATELY, by=[failing.By.CE], limit=10
         ),
     ),
     Question(
         name="stored summaries",
         by="report",
-        ask=lambda runtime, _: reports.stored(runtime.database, runtime.now() - failing.LATELY),
+        ask=lambda runtime, _: reports.stored(runtime, runtime.now() - failing.LATELY),
     ),
     Question(
         name="changes of the last hour",
         by="audit",
-        ask=lambda runtime, _: audit.recorded(runtime.database, runtime.now() - failing.LATELY),
+        ask=lambda runtime, _: audit.recorded(runtime, runtime.now() - failing.LATELY),
     ),
     Question(name="the newest pilots", by="pilot list", ask=_pilots()),
     Question(name="running pilots", by="pilot list", ask=_pilots(status=Status.RUNNING)),

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from worker.db import vos, work
-from worker.db.database import Database
+from worker.domain.access import Role
 from worker.domain.lengths import clock, spoken
 from worker.policy.work import NoWork
+from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
 from worker.services.work import rules
 
@@ -34,6 +35,7 @@ class UseOfVO:
     without_work_reason: str | None
 
 
+@allowed_to(Role.READ)
 def of_vo(runtime: Runtime, name: str) -> UseOfVO:
     """Return what counts for a VO now."""
     with runtime.database.uow() as tx:
@@ -47,12 +49,6 @@ def of_vo(runtime: Runtime, name: str) -> UseOfVO:
         without_work_since=since,
         without_work_reason=reason,
     )
-
-
-def without_work(database: Database) -> dict[str, datetime]:
-    """Return since when VOs have no work for their pilots, those that have none."""
-    with database.uow() as tx:
-        return {vo: missing.since for vo, missing in work.without_work(tx).items()}
 
 
 def listed(missing: Mapping[str, NoWork], trickle: int) -> list[WithoutWork]:

@@ -273,7 +273,7 @@ def _wrote(runtime: Runtime, pilot: Pilot, request: ProbeRequest) -> str:
     if pilot.handle is None:
         return "it wrote nothing, for it did not arrive"
     try:
-        output = care.output(runtime, str(pilot.id), tail=LAST_LINES, pause=request.pause)
+        output = care.read_output(runtime, str(pilot.id), tail=LAST_LINES, pause=request.pause)
     except PilotageError as error:
         return f"what it wrote cannot be had: {error}"
     lines = [line for line in output.text.splitlines() if line.strip()]

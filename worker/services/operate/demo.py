@@ -10,9 +10,10 @@ from worker.db import ces
 from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.domain.ce import CE
-from worker.domain.pilot import Pilot, Status
+from worker.domain.pilot import Status
 from worker.domain.pilot_filter import PilotFilter
 from worker.services.operate import pilots
+from worker.services.operate.pilots import ShownPilot
 from worker.services.runtime import Runtime
 from worker.services.tasks import ticks
 from worker.services.tasks.check_pilots import check_pilots
@@ -48,10 +49,10 @@ def end(runtime: Runtime) -> None:
         time.sleep(0.2)
 
 
-def _at_ce(runtime: Runtime, ce: str) -> list[Pilot]:
+def _at_ce(runtime: Runtime, ce: str) -> list[ShownPilot]:
     statuses = (Status.SUBMITTED, Status.RUNNING)
     chosen = PilotFilter(statuses=statuses, ce=ce)
-    return pilots.list_pilots(runtime.database, runtime.now(), chosen).items
+    return pilots.list_pilots(runtime, chosen).items
 
 
 def prepare(database: Database, backends: Mapping[str, Backend], now: datetime) -> None:

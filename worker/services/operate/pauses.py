@@ -1,21 +1,24 @@
 """When CEs get nothing: pauses by hand, and their end; maintenances, which are known before."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
 from worker.db import ces, health, maintenances, sending
-from worker.db.database import Database
 from worker.db.maintenances import Maintenance
-from worker.db.pages import Page, PageRequest
 from worker.db.sending import SendingChange
+from worker.db.uow import Transaction
+from worker.domain.access import Role
 from worker.domain.calls import trouble
 from worker.domain.errors import ConfirmationNeeded, Invalid
+from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.sending import Sending
 from worker.policy.learning import end_pause, evaluate
+from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
 
 
+@allowed_to(Role.OPERATE)
 def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None) -> None:
     """Send nothing to a CE, not even a probe, until somebody resumes it or a moment comes."""
     now = runtime.now()
@@ -39,6 +42,7 @@ def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None)
         sending.change(tx, new, reason, now)
 
 
+@allowed_to(Role.OPERATE)
 def resume(
     runtime: Runtime, ce: str, reason: str = "resumed by hand", *, force: bool = False
 ) -> None:
@@ -78,10 +82,9 @@ def _not_yet(ce: str, restored_at: datetime) -> str:
     )
 
 
-def state(runtime: Runtime, ce: str) -> dict[str, Any]:
+def state(tx: Transaction, runtime: Runtime, ce: str) -> dict[str, Any]:
     """Return whether a CE is sent pilots, how its calls go, and the chances learnt of it."""
-    with runtime.database.uow() as tx:
-        record, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
+    record, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
     now = runtime.now()
     evaluation = evaluate(
         record.learned, now=now, configured=configured, parameters=runtime.parameters
@@ -103,30 +106,36 @@ def state(runtime: Runtime, ce: str) -> dict[str, Any]:
     }
 
 
-def history(database: Database, ce: str, **request: Any) -> Page[SendingChange]:
-    """List when a CE was paused, held or resumed."""
-    with database.uow() as tx:
-        return sending.find(tx, ce, asked=PageRequest(**request))
+@allowed_to(Role.READ)
+def history(runtime: Runtime, ce: str, *, page: PageRequest = FIRST) -> Page[SendingChange]:
+    """List when a CE was paused, held or resumed, and why."""
+    with runtime.database.uow() as tx:
+        return sending.find(tx, ce, asked=page)
 
 
+@allowed_to(Role.OPERATE)
 def add_maintenance(
-    database: Database, ce: str, begins_at: datetime, ends_at: datetime, reason: str
-) -> int:
-    """Add a maintenance; return its id."""
-    maintenance = Maintenance(ce=ce, begins_at=begins_at, ends_at=ends_at, reason=reason)
-    with database.uow() as tx:
-        return maintenances.add(tx, maintenance)
+    runtime: Runtime, ce: str, reason: str, ends_at: datetime, begins_at: datetime | None = None
+) -> Maintenance:
+    """Add a maintenance: the CE is sent nothing then. Without a begin it begins now."""
+    begins_at = begins_at or runtime.now()
+    new = Maintenance(ce=ce, begins_at=begins_at, ends_at=ends_at, reason=reason)
+    with runtime.database.uow() as tx:
+        return replace(new, id=maintenances.add(tx, new))
 
 
-def maintenances_of(database: Database, ce: str | None, now: datetime) -> list[Maintenance]:
-    """Return the maintenances that are not over, of one CE or of all."""
-    with database.uow() as tx:
-        return maintenances.find(tx, ce, now)
+@allowed_to(Role.READ)
+def maintenances_of(runtime: Runtime, ce: str | None = None) -> list[Maintenance]:
+    """List the maintenances that are not over, of one CE or of all."""
+    with runtime.database.uow() as tx:
+        return maintenances.find(tx, ce, runtime.now())
 
 
-def remove_maintenance(database: Database, ce: str, which: int, *, yes: bool) -> None:
+@allowed_to(Role.OPERATE)
+def remove_maintenance(runtime: Runtime, ce: str, which: int, *, yes: bool = True) -> None:
+    """Remove a maintenance; the CE is sent pilots again."""
     if not yes:
         would = f"this would remove maintenance {which} of CE {ce}"
         raise ConfirmationNeeded(would, "say --yes if you mean it")
-    with database.uow() as tx:
+    with runtime.database.uow() as tx:
         maintenances.remove(tx, ce, which)

@@ -5,17 +5,21 @@ beside it, and whoever stops in between leaves whole batches.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.db import ces, health, pilot_reads, pilots, vos
 from worker.db.changes import note
 from worker.db.uow import Transaction
+from worker.domain.access import Role
 from worker.domain.errors import ConfirmationNeeded, InUse, Invalid, NoFreeSlot
 from worker.domain.pilot import Grant, Status
 from worker.domain.pilot_filter import PilotFilter
+from worker.domain.vo import DEFAULT_VO
+from worker.services.allowed import allowed_to, require_vo
 from worker.services.facts import closed_vo, why_none_is_sent
 from worker.services.operate.pilots import ASKED_FOR
+from worker.services.places import require_places
 from worker.services.runtime import Runtime, TaskResult
 
 BATCH = 1000
@@ -34,11 +38,7 @@ class PilotSet:
     pilots: Batch
 
     def __str__(self) -> str:
-        counts = Counter(status for _, _, status in self.pilots)
-        parts = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
-        ces = len({ce for _, ce, _ in self.pilots})
-        where = "1 CE" if ces == 1 else f"{ces} CEs"
-        return f"{len(self.pilots)} pilots at {where} ({parts})" if self.pilots else "no pilot"
+        return in_words(self.by_ce())
 
     def by_ce(self) -> dict[str, Counter[Status]]:
         """Count them by CE and status."""
@@ -48,26 +48,50 @@ class PilotSet:
         return dict(sorted(counts.items()))
 
 
-def active(runtime: Runtime, chosen: PilotFilter) -> PilotSet:
+def in_words(by_ce: Mapping[str, Mapping[Status, int]]) -> str:
+    """Write how many pilots, by status, and at how many CEs."""
+    counts: Counter[Status] = Counter()
+    for of_ce in by_ce.values():
+        counts.update(of_ce)
+    parts = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+    where = "1 CE" if len(by_ce) == 1 else f"{len(by_ce)} CEs"
+    return f"{counts.total()} pilots at {where} ({parts})" if counts else "no pilot"
+
+
+@allowed_to(Role.READ)
+def count_active(runtime: Runtime, chosen: PilotFilter) -> dict[str, dict[Status, int]]:
+    """Count the active pilots that a filter means now, by CE and status."""
+    return {ce: dict(counts) for ce, counts in _active(runtime, chosen).by_ce().items()}
+
+
+def _active(runtime: Runtime, chosen: PilotFilter) -> PilotSet:
     """Return the active pilots that a filter means now. One that means every pilot is refused."""
     if not chosen.given():
         raise Invalid("filter", "it means every pilot", "name a CE, a VO, a status or an age")
     with runtime.database.uow() as tx:
+        require_places(tx, chosen.ce, chosen.vo)
         return PilotSet(pilot_reads.active(tx, chosen, runtime.now()))
 
 
-def cancel(
+@allowed_to(Role.OPERATE, for_one_vo=True)
+def cancel(runtime: Runtime, chosen: PilotFilter) -> TaskResult:
+    """Cancel all pilots that a filter means now: unsent ones at once, others by their next check.
+
+    No CE is called.
+    """
+    return cancel_with_progress(runtime, chosen, yes=True, each=iter)
+
+
+def cancel_with_progress(
     runtime: Runtime,
     chosen: PilotFilter,
     *,
     yes: bool,
-    each: Callable[[Sequence[Batch]], Iterable[Batch]] = iter,
+    each: Callable[[Sequence[Batch]], Iterable[Batch]],
 ) -> TaskResult:
-    """Cancel all pilots that a filter means now: unsent ones at once, others by their next check.
-
-    No CE is called. `each` goes through the batches, and may show how far it is.
-    """
-    meant = active(runtime, chosen)
+    """Do the same; `each` goes through the batches, and shows how far it is."""
+    require_vo(runtime, chosen.vo)
+    meant = _active(runtime, chosen)
     if meant.pilots and not yes:
         raise ConfirmationNeeded(f"this would cancel {meant}", "say --yes if you mean it")
     batches = [meant.pilots[i : i + BATCH] for i in range(0, len(meant.pilots), BATCH)]
@@ -81,11 +105,13 @@ def cancel(
     return TaskResult(counts=counts)
 
 
-def submit(runtime: Runtime, ce: str, vo: str, count: int) -> TaskResult:
+@allowed_to(Role.OPERATE, for_one_vo=True)
+def submit(runtime: Runtime, ce: str, vo: str = DEFAULT_VO, count: int = 1) -> TaskResult:
     """Hold slots of a CE for a VO by hand; the next dispatch sends the pilots.
 
     Every limit holds as for a tick. No policy is asked: whoever does it knows why.
     """
+    require_vo(runtime, vo)
     if not 1 <= count <= MOST:
         raise Invalid("count", f"{count} is not between 1 and {MOST}")
     with runtime.database.uow() as tx:

@@ -9,18 +9,21 @@ from typing import Any
 from worker.backends.guard import Guard
 from worker.db import ces, outputs, pilot_reads, pilots
 from worker.db.changes import note
-from worker.db.database import Database
-from worker.db.pages import Page, PageRequest
 from worker.db.pilot_search import restriction
 from worker.db.uow import Transaction
+from worker.domain.access import Role
 from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavailable
-from worker.domain.pilot import AT_CE, FINAL, Pilot, Status, Transition
-from worker.domain.pilot_filter import PilotFilter
+from worker.domain.pages import FIRST, Page, PageRequest
+from worker.domain.pilot import AT_CE, FINAL, Cause, Pilot, Status, Transition, Use
+from worker.domain.pilot_filter import ALL_PILOTS, PilotFilter
 from worker.domain.secrets import without_secrets
 from worker.domain.texts import abridged
+from worker.domain.values import Seconds
 from worker.services import ce_calls
+from worker.services.allowed import allowed_to, require_vo
 from worker.services.operate.naming import pilots_named
+from worker.services.places import require_places
 from worker.services.runtime import Runtime, TaskResult
 
 PAUSES = (1.0, 3.0)
@@ -31,12 +34,64 @@ LONGEST = 1 << 20
 """Characters of output that are shown."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShownPilot:
+    """A pilot, how old it is, and how long it waited and ran."""
+
+    id: int
+    stamp: str
+    vo: str
+    ce: str
+    status: Status
+    cause: Cause | None
+    use: Use | None
+    handle: str | None
+    raw: str | None
+    reason: str | None
+    exit_code: int | None
+    node: str | None
+    attempts: int
+    misses: int
+    requeues: int
+    reserved_at: datetime
+    claimed_at: datetime | None
+    submitted_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    checked_at: datetime | None
+    missing_since: datetime | None
+    next_check_at: datetime | None
+    cancel_requested_at: datetime | None
+    cancel_reason: str | None
+    updated_at: datetime
+    age: Seconds
+    """Since its slot was reserved."""
+    wait: Seconds | None
+    """At its CE, until it started or ended."""
+    run_time: Seconds | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PilotDetails(ShownPilot):
+    """A pilot with its history."""
+
+    history: list[Transition]
+
+
+@allowed_to(Role.READ)
 def list_pilots(
-    database: Database, now: datetime, chosen: PilotFilter, **request: Any
-) -> Page[Pilot]:
-    """List the pilots that a filter means now: one page, asked for as `PageRequest` says."""
-    with database.uow() as tx:
-        return pilot_reads.find(tx, asked=PageRequest(**request), now=now, **chosen.given())
+    runtime: Runtime, chosen: PilotFilter = ALL_PILOTS, *, page: PageRequest = FIRST
+) -> Page[ShownPilot]:
+    """List the pilots that a filter means now.
+
+    They are sorted by `id` or `ended_at`, and active ones alone by `age`, `wait`, `run_time`,
+    `status`, `reserved_at`, `submitted_at` or `started_at`.
+    """
+    now = runtime.now()
+    with runtime.database.uow() as tx:
+        require_places(tx, chosen.ce, chosen.vo)
+        listed = pilot_reads.find(tx, asked=page, now=now, **chosen.given())
+    return Page([ShownPilot(**_values(pilot, now)) for pilot in listed.items], listed.next)
 
 
 def restricted_to(sort: str | None) -> frozenset[Status]:
@@ -44,13 +99,22 @@ def restricted_to(sort: str | None) -> frozenset[Status]:
     return restriction(sort, ())
 
 
-def show_pilot(
-    database: Database, which: str, *, now: datetime, ce: str | None = None
-) -> tuple[Pilot, list[Transition]]:
-    """Read a pilot, by whatever names it, with its history."""
-    with database.uow() as tx:
+@allowed_to(Role.READ)
+def show_pilot(runtime: Runtime, which: str, *, ce: str | None = None) -> PilotDetails:
+    """Show a pilot with its history.
+
+    It is named by its number, its stamp or the beginning of it, or its id at the CE.
+    """
+    now = runtime.now()
+    with runtime.database.uow() as tx:
         [pilot] = pilots_named(tx, [which], now, ce)
-        return pilot, pilot_reads.history(tx, pilot.id)
+        history = pilot_reads.history(tx, pilot.id)
+    return PilotDetails(**_values(pilot, now), history=history)
+
+
+def _values(pilot: Pilot, now: datetime) -> dict[str, Any]:
+    lengths = {"age": pilot.age(now), "wait": pilot.wait(now), "run_time": pilot.run_time(now)}
+    return {**pilot._asdict(), **lengths}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +126,19 @@ class Written:
     kept_at: datetime | None = None
 
 
+@allowed_to(Role.READ)
 def output(
+    runtime: Runtime, which: str, *, ce: str | None = None, tail: int | None = None
+) -> Written:
+    """Fetch the output of a pilot, as far as its CE keeps it: all, or its last lines.
+
+    A CE that cannot be reached is tried a few times. If it gives nothing, there may be the end that
+    was kept when the pilot failed.
+    """
+    return read_output(runtime, which, ce=ce, tail=tail)
+
+
+def read_output(
     runtime: Runtime,
     which: str,
     *,
@@ -70,11 +146,6 @@ def output(
     tail: int | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Written:
-    """Fetch the output of a pilot, as far as its CE keeps it: all, or its last lines.
-
-    A CE that cannot be reached is tried a few times. If it gives nothing, there may be the end that
-    was kept when the pilot failed.
-    """
     with runtime.database.uow() as tx:
         [pilot] = pilots_named(tx, [which], runtime.now(), ce)
         place = ces.get(tx, pilot.ce)
@@ -117,8 +188,9 @@ def bounded(whole: Output, tail: int | None) -> Output:
     return Output(text=cut, truncated=True)
 
 
+@allowed_to(Role.OPERATE, for_one_vo=True)
 def cancel(
-    runtime: Runtime, which: Sequence[str], *, yes: bool, ce: str | None = None
+    runtime: Runtime, which: Sequence[str], *, yes: bool = True, ce: str | None = None
 ) -> TaskResult:
     """End pilots: unsent ones at once, the others by their CE, in one call for each CE.
 
@@ -127,6 +199,8 @@ def cancel(
     """
     with runtime.database.uow() as tx:
         by_id = {pilot.id: pilot for pilot in pilots_named(tx, which, runtime.now(), ce)}
+        for vo in {pilot.vo for pilot in by_id.values()}:
+            require_vo(runtime, vo)
         if not yes:
             lost = f"this would cancel pilot {', '.join(map(str, by_id))}"
             raise ConfirmationNeeded(lost, "say --yes if you mean it")

@@ -9,9 +9,12 @@ from worker.db import clock_set_back, schedules, vos
 from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
+from worker.domain.access import Role
 from worker.domain.errors import Invalid, PilotageError
 from worker.domain.schedule import ScheduleSetting, Scope, VOSchedule
 from worker.policy.ticks import check_cron, is_due, next_tick, was_set_back
+from worker.services.allowed import allowed_to
+from worker.services.runtime import Runtime
 from worker.services.tasks import catalogue
 from worker.services.tasks.catalogue import Task
 
@@ -78,10 +81,10 @@ def claim_due(
     return sent, max(0.0, min(waits, default=60.0))
 
 
+@allowed_to(Role.ADMIN)
 def set_schedule(
-    database: Database,
-    task_name: str,
-    now: datetime,
+    runtime: Runtime,
+    task: str,
     *,
     vo: str | None = None,
     every: float | None = None,
@@ -89,17 +92,17 @@ def set_schedule(
     enabled: bool | None = None,
 ) -> Schedule:
     """Change when a task fires, for all VOs or for one; a running scheduler follows at once."""
-    task = catalogue.get(task_name)
-    with database.uow() as tx:
+    known = catalogue.get(task)
+    with runtime.database.uow() as tx:
         if vo is not None:
             vos.get(tx, vo)
-        present = _present(tx, task, vo)
+        present = _present(tx, known, vo)
         schedule = present if enabled is None else replace(present, enabled=enabled)
         if every is not None or cron is not None:
             schedule = replace(schedule, every=every, cron=cron, next_at=None)
         check(schedule)
         if schedule.next_at is None:
-            schedule = first(schedule, now)
+            schedule = first(schedule, runtime.now())
         schedule = replace(schedule, pending=0, pending_since=None)
         schedules.put(tx, schedule)
         return schedule
@@ -130,9 +133,10 @@ def of_settings(settings: Mapping[str, ScheduleSetting]) -> Iterator[Schedule]:
             yield _of_setting(task, vo, own)
 
 
-def list_schedules(database: Database) -> list[Schedule]:
+@allowed_to(Role.READ)
+def list_schedules(runtime: Runtime) -> list[Schedule]:
     """List when each task fires and how it last went."""
-    with database.uow() as tx:
+    with runtime.database.uow() as tx:
         return schedules.get_all(tx)
 
 

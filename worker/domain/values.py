@@ -1,0 +1,125 @@
+"""The values of VOs, CEs and credentials that somebody gives: of a new one, and to be changed.
+
+A value that is left out has its default in a new one, and stays as it is in a change.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Required
+
+from pydantic import Field, PlainSerializer, WithJsonSchema, with_config
+from typing_extensions import TypedDict
+
+from worker.domain.credential import CredentialKind
+
+Seconds = Annotated[
+    timedelta,
+    PlainSerializer(lambda length: length.total_seconds(), return_type=float),
+    WithJsonSchema({"type": "number"}),
+]
+"""A length of time, in JSON as a number of seconds."""
+
+
+class _Timeouts(TypedDict, total=False):
+    wait_at_most: Annotated[Seconds | None, Field(description="Cancel pilots that wait longer.")]
+    run_at_most: Annotated[Seconds | None, Field(description="Cancel pilots that run longer.")]
+    silent_at_most: Annotated[
+        Seconds | None, Field(description="Cancel pilots about which the CE is silent for longer.")
+    ]
+
+
+class _CEValues(_Timeouts, total=False):
+    success_rate: Annotated[float, Field(description="The part of pilots that ends well, 0 to 1.")]
+    waiting_limit: Annotated[
+        int | None, Field(description="Pilots that may wait there; null: as many as it may hold.")
+    ]
+    enabled: Annotated[bool, Field(description="Whether it is sent pilots.")]
+    draining: Annotated[bool, Field(description="Whether it is sent none and its pilots end.")]
+    drain_by: Annotated[datetime | None, Field(description="When what still waits is cancelled.")]
+    end_running: Annotated[bool, Field(description="Whether what still runs then is, too.")]
+    cancel_strangers: Annotated[bool, Field(description="Whether unknown jobs there are ended.")]
+    tags: Annotated[tuple[str, ...], Field(description="Words about it.")]
+    options: Annotated[
+        Mapping[str, Any],
+        Field(description="Options of its back-end; in a change null takes one away."),
+    ]
+    only_for: Annotated[
+        tuple[str, ...], Field(description="The VOs that may use it alone; none: all may.")
+    ]
+
+
+_Backend = Annotated[str, Field(description="Its kind of batch system.")]
+_Capacity = Annotated[int, Field(description="Pilots that it may hold.")]
+
+
+@with_config(extra="forbid")
+class CEValues(_CEValues, total=False):
+    """Values of a CE."""
+
+    backend: _Backend
+    capacity: _Capacity
+
+
+@with_config(extra="forbid")
+class NewCE(_CEValues, total=False):
+    """A CE to be added."""
+
+    name: Required[str]
+    backend: Required[_Backend]
+    capacity: Required[_Capacity]
+
+
+@with_config(extra="forbid")
+class VOValues(_Timeouts, total=False):
+    """Values of a VO."""
+
+    share: Annotated[float, Field(description="Its share where VOs compete for slots.")]
+    limit: Annotated[int | None, Field(description="Pilots at the most; null: no limit.")]
+    demand: Annotated[int | None, Field(description="More pilots it could use; null: any number.")]
+    budget: Annotated[int | None, Field(description="New pilots a tick at the most.")]
+    enabled: Annotated[bool, Field(description="Whether pilots are sent for it.")]
+    draining: Annotated[bool, Field(description="Whether none are sent and its pilots end.")]
+    cancel_surplus: Annotated[
+        bool, Field(description="Whether pilots that wait are cancelled when the demand is gone.")
+    ]
+    source: Annotated[
+        Mapping[str, Any] | None,
+        Field(description="Where its demand comes from: its kind, and the options of the kind."),
+    ]
+
+
+class NewVO(VOValues, total=False):
+    """A VO to be added."""
+
+    name: Required[str]
+
+
+_File = Annotated[str, Field(description="The file in which it lies, on the hosts of workers.")]
+_Renew = Annotated[
+    tuple[str, ...] | None, Field(description="The words of the command that renews it.")
+]
+
+
+@with_config(extra="forbid")
+class CredentialValues(TypedDict, total=False):
+    """Values of a credential."""
+
+    path: _File
+    renew: _Renew
+
+
+@with_config(extra="forbid")
+class NewCredential(TypedDict, total=False):
+    """A credential to be added."""
+
+    backend: Required[str]
+    kind: Required[CredentialKind]
+    path: Required[_File]
+    renew: _Renew
+    vo: Annotated[str | None, Field(description="Its owner; left out, it is for all VOs.")]
+
+
+OF_ONE_VO = frozenset({"demand", "enabled", "draining"})
+"""The values that somebody may change who operates for this VO alone."""
+OF_STEERING = frozenset({"enabled", "draining", "drain_by", "end_running"})
+"""The values of a CE that somebody may change who operates for all VOs."""

@@ -1,0 +1,182 @@
+"""The inventory of CEs. One change is one unit of work."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from worker.backends import registry
+from worker.db import ces
+from worker.db.uow import Transaction
+from worker.domain.access import Role
+from worker.domain.ce import CE
+from worker.domain.errors import ConfirmationNeeded, NotAllowed
+from worker.domain.pages import FIRST, Page, PageRequest
+from worker.domain.sending import Sending
+from worker.domain.values import OF_STEERING, CEValues, NewCE, Seconds
+from worker.services.allowed import allowed_to
+from worker.services.observe.overview import ce_lines, short
+from worker.services.operate import pauses
+from worker.services.operate.versions import check_version, version_of
+from worker.services.runtime import Runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedCE:
+    """A CE in a list: its settings, and its state in a word."""
+
+    name: str
+    state: str
+    backend: str
+    capacity: int
+    success_rate: float
+    waiting_limit: int | None
+    enabled: bool
+    draining: bool
+    drain_by: datetime | None
+    end_running: bool
+    wait_at_most: Seconds | None
+    run_at_most: Seconds | None
+    silent_at_most: Seconds | None
+    cancel_strangers: bool
+    open_to_all: bool
+    tags: tuple[str, ...]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownCE(ListedCE):
+    """A CE: its settings, its state, how its calls go, and what was learnt of it."""
+
+    only_for: list[str]
+    """The VOs that may use it alone; none means all."""
+    calls: str | None
+    failed_calls: int
+    answered_at: datetime | None
+    unanswered_since: datetime | None
+    last_error: str | None
+    retry_at: datetime | None
+    sending: Sending
+    sending_reason: str | None
+    sending_since: datetime | None
+    held_until: datetime | None
+    unreconciled_since: datetime | None
+    chances: Mapping[str, float]
+
+
+SETTINGS = frozenset(field.name for field in fields(ListedCE)) - {"state"} | {"only_for"}
+
+
+def version(ce: ShownCE) -> str:
+    """Return a word for the settings of a CE, another one for other settings."""
+    return version_of({name: getattr(ce, name) for name in SETTINGS})
+
+
+@allowed_to(Role.ADMIN)
+def add_ce(runtime: Runtime, new: NewCE) -> ShownCE:
+    """Add a CE, open to all VOs or only for some."""
+    values: dict[str, Any] = dict(new)
+    only_for = values.pop("only_for", ())
+    ce = CE(**values)
+    registry.check_options(runtime.backends, ce.backend, ce.options)
+    with runtime.database.uow() as tx:
+        ces.add(tx, ce)
+        if only_for:
+            ces.allow(tx, ce.name, only_for)
+        return _shown(tx, runtime, ce.name)
+
+
+@allowed_to(Role.OPERATE)
+def change_ce(
+    runtime: Runtime, name: str, changes: CEValues, *, unless_changed: str | None = None
+) -> ShownCE:
+    """Change some values of a CE. Options are changed key by key; null takes one away.
+
+    With the version of what was read it is changed only if nobody else has changed it since.
+    """
+    if not OF_STEERING.issuperset(changes):
+        _require_admin(runtime, name)
+    values: dict[str, Any] = dict(changes)
+    only_for: Collection[str] | None = values.pop("only_for", None)
+    with runtime.database.uow() as tx:
+        was = ces.get(tx, name, locked=True)
+        if unless_changed is not None:
+            check_version(unless_changed, version(_shown(tx, runtime, name)), f"CE {name}")
+        merged = {**was.options, **values.get("options", {})}
+        options = {key: value for key, value in merged.items() if value is not None}
+        registry.check_options(runtime.backends, values.get("backend", was.backend), options)
+        ces.change(tx, name, **{**values, "options": options})
+        if only_for is not None:
+            ces.allow(tx, name, only_for)
+        return _shown(tx, runtime, name)
+
+
+@allowed_to(Role.ADMIN)
+def remove_ce(runtime: Runtime, name: str, *, yes: bool = True) -> None:
+    """Remove a CE that never had a pilot."""
+    if not yes:
+        raise ConfirmationNeeded(f"this would remove CE {name}", "say --yes if you mean it")
+    with runtime.database.uow() as tx:
+        ces.remove(tx, name)
+
+
+@allowed_to(Role.READ)
+def show_ce(runtime: Runtime, name: str) -> ShownCE:
+    """Show a CE: its settings, its state, and what was learnt of it."""
+    with runtime.database.uow() as tx:
+        return _shown(tx, runtime, name)
+
+
+@allowed_to(Role.READ)
+def list_ces(
+    runtime: Runtime,
+    *,
+    search: str | None = None,
+    backend: str | None = None,
+    enabled: bool | None = None,
+    tags: Collection[str] = (),
+    page: PageRequest = FIRST,
+) -> Page[ListedCE]:
+    """List the CEs."""
+    if backend is not None:
+        registry.get(runtime.backends, backend)
+    with runtime.database.uow() as tx:
+        listed = ces.find(
+            tx, search=search, backend=backend, enabled=enabled, tags=tags, asked=page
+        )
+        states = _states(tx, runtime)
+    return Page([ListedCE(state=states[ce.name], **_settings(ce)) for ce in listed.items],
+                listed.next)  # fmt: skip
+
+
+@allowed_to(Role.READ)
+def ce_names(runtime: Runtime) -> list[str]:
+    """Name every CE."""
+    with runtime.database.uow() as tx:
+        return ces.names(tx)
+
+
+def _shown(tx: Transaction, runtime: Runtime, name: str) -> ShownCE:
+    return ShownCE(
+        state=_states(tx, runtime)[name],
+        **_settings(ces.get(tx, name)),
+        only_for=ces.allowed(tx, name),
+        **pauses.state(tx, runtime, name),
+    )
+
+
+def _settings(ce: CE) -> dict[str, Any]:
+    values = {field.name: getattr(ce, field.name) for field in fields(ce)}
+    del values["id"]
+    return {**values, "options": dict(ce.options)}
+
+
+def _states(tx: Transaction, runtime: Runtime) -> dict[str, str]:
+    return {line.name: short(line.state) for line in ce_lines(tx, runtime)}
+
+
+def _require_admin(runtime: Runtime, name: str) -> None:
+    actor = runtime.database.actor
+    if not actor.access.may(Role.ADMIN):
+        allowed = ", ".join(sorted(OF_STEERING))
+        raise NotAllowed(f"settings of CE {name}", f"{actor.access} may only change {allowed}")
