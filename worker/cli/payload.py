@@ -9,7 +9,6 @@ from worker.cli import show
 from worker.cli.groups import example
 from worker.cli.options import as_json
 from worker.cli.perform import perform
-from worker.domain.payload import plain
 from worker.services import payloads
 from worker.services.observe import use
 
@@ -31,7 +30,7 @@ def payload(
     if clear:
         perform(payloads.clear, name)
     elif file is not None:
-        perform(payloads.set_, name, plain(payloads.read_file(file)))
+        perform(payloads.set_, name, payloads.read_file(file))
     stored = perform(payloads.show, name, ce=ce)
     if as_json:
         show.as_json(stored)

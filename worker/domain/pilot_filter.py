@@ -1,6 +1,6 @@
 """Which pilots somebody means: the same for a list and for what is done to all of them."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
@@ -17,9 +17,9 @@ class PilotFilter:
     search: str | None = None
     handle: str | None = None
     node: str | None = None
-    statuses: Collection[Status] = ()
-    uses: Collection[Use] = ()
-    causes: Collection[Cause] = ()
+    statuses: Sequence[Status] = ()
+    uses: Sequence[Use] = ()
+    causes: Sequence[Cause] = ()
     ce: str | None = None
     tag: str | None = None
     """Of the CE."""

@@ -85,10 +85,9 @@ def show(runtime: Runtime, vo: str, *, ce: str | None = None) -> dict[str, Any]:
 
 
 @allowed_to(Role.OPERATE, for_one_vo=True)
-def set_(runtime: Runtime, vo: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def set_(runtime: Runtime, vo: str, payload: Payload) -> dict[str, Any]:
     """Set what the pilots of a VO run: the text of its script, and what belongs to it."""
     require_vo(runtime, vo)
-    payload = read(values)
     with runtime.database.uow() as tx:
         put(tx, vo, payload)
     return plain(payload)

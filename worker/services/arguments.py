@@ -1,0 +1,126 @@
+"""Where the arguments of an action stand in a request, by its signature.
+
+A name in braces is a part of the path. An argument that is a table of values by its type is the
+body, and the others stand in the query; without one, they stand in the body if the request changes
+something. What narrows or pages a list is spread: its fields are arguments of their own.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
+from inspect import Parameter, signature
+from typing import Any, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+
+from worker.services.endpoints import Endpoint
+
+FROM_ELSEWHERE = ("runtime", "yes", "unless_changed")
+"""Arguments that are not in the path, the query or the body. Who sends a request means it."""
+
+SINGULAR = {"statuses": "status", "uses": "use", "causes": "cause", "tags": "tag"}
+"""An argument that takes several values has the name of one in a query, and is repeated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Argument:
+    """One argument of an action, or one field of an argument that is spread."""
+
+    name: str
+    of: str
+    """The argument that it is a field of, or itself."""
+    kind: Any
+    default: Any = Parameter.empty
+
+    @property
+    def is_spread(self) -> bool:
+        return self.name != self.of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """The arguments of an action by where they stand."""
+
+    path: tuple[Argument, ...]
+    query: tuple[Argument, ...]
+    body: tuple[Argument, ...]
+    whole_body: Argument | None
+    """The argument that the body is, all of it."""
+    spread: Mapping[str, type]
+    """What the fields of an argument are put together to."""
+    returns: Any
+
+
+@cache
+def arguments_of(endpoint: Endpoint) -> Arguments:
+    """Return where the arguments of the action of an endpoint stand."""
+    hints = get_type_hints(endpoint.action, include_extras=True)
+    spread: dict[str, type] = {}
+    path, rest = [], []
+    for name, parameter in signature(endpoint.action).parameters.items():
+        if name in FROM_ELSEWHERE:
+            continue
+        argument = Argument(name=name, of=name, kind=hints[name], default=parameter.default)
+        if f"{{{name}}}" in endpoint.path:
+            path.append(argument)
+        else:
+            rest.append(argument)
+    reads = endpoint.method in ("GET", "DELETE")
+    tables = [one for one in rest if _is_table(one.kind)]
+    whole = None if reads or not tables else tables[0]
+    others = [one for one in rest if one is not whole]
+    for one in [] if not reads else tables:
+        spread[one.name] = one.kind
+    flat = tuple(part for one in others for part in _parts(one, spread))
+    in_query = reads or whole is not None
+    return Arguments(
+        path=tuple(path),
+        query=flat if in_query else (),
+        body=() if in_query else flat,
+        whole_body=whole,
+        spread=spread,
+        returns=hints["return"],
+    )
+
+
+def has_if_match(endpoint: Endpoint) -> bool:
+    """Return whether an action takes the version of what was read."""
+    return "unless_changed" in signature(endpoint.action).parameters
+
+
+def _is_table(kind: Any) -> bool:
+    origin = get_origin(kind) or kind
+    if not isinstance(origin, type):
+        return False
+    is_typed = hasattr(origin, "__total__") or is_dataclass(origin)
+    return is_typed or issubclass(origin, BaseModel)
+
+
+def _parts(argument: Argument, spread: Mapping[str, type]) -> Iterator[Argument]:
+    if argument.name not in spread:
+        yield _as_list(argument)
+        return
+    hints = get_type_hints(argument.kind, include_extras=True)
+    for field in fields(argument.kind):
+        default = Parameter.empty if field.default is MISSING else field.default
+        yield _as_list(
+            Argument(name=field.name, of=argument.name, kind=hints[field.name], default=default)
+        )
+
+
+def _as_list(argument: Argument) -> Argument:
+    """Return an argument of several values as a list, the one kind that every border knows."""
+    origin = get_origin(argument.kind)
+    if isinstance(origin, type) and issubclass(origin, Collection) and origin is not dict:
+        if not issubclass(origin, Mapping):
+            kind = list[get_args(argument.kind)[0]]  # type: ignore[misc]
+            return Argument(
+                name=argument.name, of=argument.of, kind=kind, default=argument.default
+            )
+    return argument
+
+
+def bound(action: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call by their names, without the runtime."""
+    arguments = signature(action).bind(None, *args, **kwargs).arguments
+    return {name: value for name, value in arguments.items() if name != "runtime"}

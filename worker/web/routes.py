@@ -1,0 +1,193 @@
+"""The routes of the API, made from the table of endpoints and the signatures of the actions."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from inspect import Parameter, Signature
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Query, Request
+from fastapi.responses import PlainTextResponse, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, create_model
+
+from worker.domain.errors import Invalid
+from worker.services.allowed import role_of
+from worker.services.arguments import (
+    SINGULAR,
+    Argument,
+    Arguments,
+    arguments_of,
+    has_if_match,
+)
+from worker.services.endpoints import ENDPOINTS, Endpoint
+from worker.web import documents
+from worker.web.callers import runtime_of
+
+LONGEST = 1000
+"""Characters of one value in a path or query. A database compares no text of any length."""
+
+SLASH = "%2F"
+"""How a slash within a name stands in a path: as no part of the path."""
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("it is out of range") from None
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+"""A moment; one without a time zone is in UTC."""
+
+
+def router() -> APIRouter:
+    """Make the routes of all endpoints."""
+    made = APIRouter()
+    for endpoint in ENDPOINTS:
+        _add(made, endpoint)
+    return made
+
+
+def _add(made: APIRouter, endpoint: Endpoint) -> None:
+    arguments = arguments_of(endpoint)
+    summary, _, more = (endpoint.action.__doc__ or "").strip().partition("\n")
+    nothing = arguments.returns is type(None)
+    made.add_api_route(
+        endpoint.path,
+        _serve(endpoint, arguments),
+        methods=[endpoint.method],
+        status_code=204 if nothing else endpoint.status,
+        response_model=None if nothing or endpoint.is_text else arguments.returns,
+        response_class=PlainTextResponse if endpoint.is_text else Response,
+        operation_id=f"{endpoint.group}_{endpoint.action.__name__.strip('_')}",
+        tags=[endpoint.group],
+        summary=summary.rstrip("."),
+        description=documents.description(more, role_of(endpoint.action)),
+        responses=documents.responses(endpoint),
+        openapi_extra={"x-role": str(role_of(endpoint.action))},
+    )
+
+
+def _serve(endpoint: Endpoint, arguments: Arguments) -> Callable[..., Response]:
+    """Make the function that FastAPI calls, with the signature that it reads the request by."""
+    answers = TypeAdapter(arguments.returns)
+
+    def serve(request: Request, **parts: Any) -> Response:
+        values = _values(arguments, parts)
+        _check_texts(values)
+        if "if_match" in parts and parts["if_match"] is not None:
+            values["unless_changed"] = parts["if_match"].strip().removeprefix("W/").strip('"')
+        once = None
+        if parts.get("idempotency_key") is not None:
+            once = (parts["idempotency_key"], _digest(endpoint, values), answers)
+        answer = endpoint.action(runtime_of(request, once), **values)
+        return _response(endpoint, answers, answer)
+
+    serve.__signature__ = Signature(_parameters(endpoint, arguments))  # type: ignore[attr-defined]
+    return serve
+
+
+def _response(endpoint: Endpoint, answers: TypeAdapter[Any], answer: Any) -> Response:
+    if answer is None and endpoint.returns_nothing:
+        return Response(status_code=204)
+    if endpoint.is_text:
+        return PlainTextResponse(answer)
+    headers = {} if endpoint.version is None else {"ETag": f'"{endpoint.version(answer)}"'}
+    content = answers.dump_json(answer)
+    return Response(content, endpoint.status, headers, media_type="application/json")
+
+
+def _parameters(endpoint: Endpoint, arguments: Arguments) -> list[Parameter]:
+    made = [_parameter("request", Request)]
+    made += [_parameter(one.name, one.kind) for one in arguments.path]
+    if arguments.query:
+        model = _model(endpoint, "Query", arguments.query, singular=True)
+        made.append(_parameter("query", Annotated[model, Query()]))
+    if arguments.whole_body is not None:
+        whole = arguments.whole_body
+        made.append(_parameter("body", Annotated[whole.kind, Body()], whole.default))
+    elif arguments.body:
+        made.append(_parameter("body", _model(endpoint, "Body", arguments.body)))
+    if has_if_match(endpoint):
+        text = "The ETag of what was read: it is changed only if nobody has changed it since."
+        made.append(_header("if_match", text))
+    if endpoint.makes:
+        text = "Any word; a repeated request with the same word makes nothing a second time."
+        made.append(_header("idempotency_key", text))
+    return made
+
+
+def _parameter(name: str, kind: Any, default: Any = Parameter.empty) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+
+
+def _header(name: str, description: str) -> Parameter:
+    kind = Annotated[str | None, Header(description=description, max_length=255)]
+    return _parameter(name, kind, None)
+
+
+def _model(
+    endpoint: Endpoint, what: str, arguments: Sequence[Argument], *, singular: bool = False
+) -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    for one in arguments:
+        default = ... if one.default is Parameter.empty else one.default
+        alias = SINGULAR.get(one.name) if singular else None
+        fields[one.name] = (_kind(one.kind), Field(default=default, alias=alias))
+    name = f"{endpoint.group}_{endpoint.action.__name__}_{what}"
+    config = ConfigDict(extra="forbid", populate_by_name=False)
+    return create_model(name, __config__=config, **fields)
+
+
+def _kind(kind: Any) -> Any:
+    if kind is datetime:
+        return Moment
+    return Moment | None if kind == datetime | None else kind
+
+
+def _values(arguments: Arguments, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the action by their names."""
+    values = {
+        one.name: parts[one.name].replace(SLASH, "/") if one.kind is str else parts[one.name]
+        for one in arguments.path
+    }
+    if arguments.whole_body is not None:
+        values[arguments.whole_body.name] = parts["body"]
+    spread: dict[str, dict[str, Any]] = {name: {} for name in arguments.spread}
+    for source, of_source in (("query", arguments.query), ("body", arguments.body)):
+        for one in of_source:
+            target = spread[one.of] if one.is_spread else values
+            target[one.name] = getattr(parts[source], one.name)
+    values |= {name: arguments.spread[name](**given) for name, given in spread.items()}
+    return values
+
+
+def _check_texts(value: Any) -> None:
+    """Refuse a text that no database takes."""
+    if isinstance(value, str):
+        if "\0" in value or not value.isascii() and not _is_unicode(value):
+            raise Invalid("text", "it has characters that are none")
+    elif isinstance(value, BaseModel):
+        _check_texts(value.model_dump())
+    elif isinstance(value, Mapping):
+        _check_texts([*value.keys(), *value.values()])
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_texts(item)
+    elif hasattr(value, "__dataclass_fields__"):
+        _check_texts(list(vars(value).values()))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _digest(endpoint: Endpoint, values: Mapping[str, Any]) -> str:
+    """Return a word for a request, another one for another request."""
+    text = repr((endpoint.method, endpoint.path, sorted(values.items())))
+    return hashlib.sha256(text.encode()).hexdigest()
