@@ -95,6 +95,21 @@ VALID: Mapping[str, Mapping[str, Any]] = {
         "name": "lyon",
         "door": "command",
     },
+    "tokens": {
+        "name": "new",
+        "kind": "token",
+        "secret_hash": "b",
+        "role": "read",
+        "made_at": "2026-01-01 00:00:00",
+        "made_by": "me@here",
+        "expires_at": "2026-01-02 00:00:00",
+    },
+    "answered_requests": {
+        "who": "me@here",
+        "key": "new",
+        "request": "b",
+        "at": "2026-01-01 00:00:00",
+    },
     "sim_jobs": {
         "ce": "ce",
         "stamp": STAMP,
@@ -200,6 +215,12 @@ BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
     ("ck_schedules_every", "schedules", {"every": 0}),
     ("ck_schedules_last_outcome", "schedules", {"last_outcome": "so so"}),
     ("ck_changes_door", "changes", {"door": "window"}),
+    ("uq_tokens_name", "tokens", {"name": "there"}),
+    ("uq_tokens_secret_hash", "tokens", {"secret_hash": "taken"}),
+    ("ck_tokens_kind", "tokens", {"kind": "key"}),
+    ("ck_tokens_role", "tokens", {"role": "king"}),
+    ("ck_tokens_vo", "tokens", {"vo_id": "{vo}"}),
+    ("fk_tokens_vo_id", "tokens", {"vo_id": 4711, "role": "operate"}),
     ("ck_sim_faults_rate", "sim_faults", {"rate": 1.5}),
     ("ck_sim_faults_rate", "sim_faults", {"rate": -0.5}),
 ]
@@ -245,6 +266,7 @@ def there(tx: Transaction) -> dict[str, str]:
             "INSERT INTO credentials (vo_id, backend, kind, path)"
             f" VALUES ({owner}, 'there', 'proxy', '/a/file')"
         )
+    insert(tx, "tokens", {**VALID["tokens"], "name": "there", "secret_hash": "taken"}, {})
     a_schedule().of("there").create(tx)
     a_schedule().of("there").for_vo(vo).create(tx)
     a_decision().on(ce).create(tx)

@@ -33,6 +33,8 @@ TESTS = {
     "leases": ("locks", "test_leases"),
     "reports": ("reports", "test_reports"),
     "changes": ("changes", "test_changes"),
+    "tokens": ("tokens", "test_tokens"),
+    "answered_requests": ("answered", "test_answered"),
 }
 """The module of `worker.db` that works on a table, and the module of tests beside this one."""
 

@@ -96,6 +96,8 @@ CORE_CHAIN = Chain(
         "leases",
         "reports",
         "changes",
+        "tokens",
+        "answered_requests",
     ),
     metadata=tables.metadata,
     folder=Path(__file__).parent / "migrations",

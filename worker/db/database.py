@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from copy import copy
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Engine
 
@@ -11,6 +12,9 @@ from worker.db.chains import CORE_CHAIN, Chain
 from worker.db.engine import POOL_SIZE, make_engine, shown
 from worker.db.uow import UnitOfWork
 from worker.domain.change import Actor
+
+if TYPE_CHECKING:
+    from worker.db.answered import Once
 
 
 class Database:
@@ -42,12 +46,15 @@ class Database:
         """The unit of work on this database."""
         return UnitOfWork(self.engine, self.actor)
 
-    def used_by(self, actor: Actor) -> "Database":
-        """Return this database as somebody else uses it; both have one engine."""
+    def used_by(self, actor: Actor, *, once: "Once | None" = None) -> "Database":
+        """Return this database as somebody else uses it; both have one engine.
+
+        With `once`, it is used for a request that is done once, however often it is sent.
+        """
         other = copy(self)
         other.engine = self.engine
         other.actor = actor
-        other.uow = self.uow.used_by(actor)
+        other.uow = self.uow.used_by(actor, once=once)
         return other
 
     def close(self) -> None:

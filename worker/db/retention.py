@@ -8,10 +8,23 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Executable, Integer, bindparam, delete, exists, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Integer,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    exists,
+    func,
+    select,
+    tuple_,
+)
 
 from worker.db.rows import encode, rows
 from worker.db.tables import (
+    answered_requests,
     ce_lists,
     changes,
     decision_bases,
@@ -20,19 +33,23 @@ from worker.db.tables import (
     pilots,
     reports,
     sending_changes,
+    tokens,
 )
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 
-MOMENTS: Mapping[str, Column[Any]] = {
-    "pilots": pilots.c.ended_at,
-    "decisions": decisions.c.until,
-    "reports": reports.c.at,
-    "pauses": sending_changes.c.at,
-    "maintenances": maintenances.c.ends_at,
-    "changes": changes.c.at,
+MOMENTS: Mapping[str, tuple[Table, ColumnElement[Any]]] = {
+    "pilots": (pilots, pilots.c.ended_at),
+    "decisions": (decisions, decisions.c.until),
+    "reports": (reports, reports.c.at),
+    "pauses": (sending_changes, sending_changes.c.at),
+    "maintenances": (maintenances, maintenances.c.ends_at),
+    "changes": (changes, changes.c.at),
+    "tokens": (tokens, func.coalesce(tokens.c.revoked_at, tokens.c.expires_at)),
+    "answers": (answered_requests, answered_requests.c.at),
 }
-"""From which moment each kind is old; what has none, as an active pilot, never is."""
+"""The table of each kind, and from which moment a row is old; what has none, as an active pilot,
+never is."""
 
 
 def remove(tx: Transaction, kind: str, before: datetime, limit: int) -> int:
@@ -42,7 +59,7 @@ def remove(tx: Transaction, kind: str, before: datetime, limit: int) -> int:
     """
     old = tx.execute(_old(kind), {"before": before, "limit": limit}).all()
     if old:
-        tx.execute(_delete(tx.dialect, kind), encode(("id",), map(tuple, old)))
+        tx.execute(_delete(tx.dialect, kind), encode(list(_key(kind)), map(tuple, old)))
     if kind == "decisions":
         _remove_bases(tx, before, limit)
     return len(old)
@@ -56,8 +73,8 @@ def _remove_bases(tx: Transaction, before: datetime, limit: int) -> None:
 
 def count(tx: Transaction, kind: str, before: datetime, limit: int | None = None) -> int:
     """Count the rows that are older than a moment, at most up to a limit."""
-    moment = MOMENTS[kind]
-    old = select(moment).where(moment < before).limit(limit).subquery()
+    _, moment = MOMENTS[kind]
+    old = select(moment.label("moment")).where(moment < before).limit(limit).subquery()
     return int(tx.execute(select(func.count()).select_from(old)).scalar_one())
 
 
@@ -96,20 +113,31 @@ _UNUSED_LISTS = delete(ce_lists).where(
 
 @cache
 def _old(kind: str) -> Executable:
-    moment = MOMENTS[kind]
+    table, moment = MOMENTS[kind]
     query = (
-        select(moment.table.c.id)
+        select(*table.primary_key.columns)
         .where(moment < bindparam("before", type_=UtcDateTime()))
         .order_by(moment)
         .limit(bindparam("limit", type_=Integer))
     )
     # Nobody locks what nobody may change, and a lock needs the privilege to change it.
-    return query if moment.table is changes else query.with_for_update(skip_locked=True)
+    return query if table is changes else query.with_for_update(skip_locked=True)
 
 
 @cache
 def _delete(dialect: str, kind: str) -> Executable:
     # By keys that are handed over: for a subquery, the planner may prefer to read the whole table.
-    old = rows(dialect, id=Integer)
-    table = MOMENTS[kind].table
-    return delete(table).where(table.c.id.in_(select(old.c.id)))
+    old = rows(dialect, **_key(kind))
+    table, _ = MOMENTS[kind]
+    columns = list(table.primary_key.columns)
+    key = columns[0] if len(columns) == 1 else tuple_(*columns)
+    return delete(table).where(key.in_(select(*old.c)))
+
+
+def _key(kind: str) -> dict[str, type[Integer | Text]]:
+    """Return the names of the columns of a key, and their types as rows have them."""
+    table, _ = MOMENTS[kind]
+    return {
+        column.name: Integer if isinstance(column.type, Integer) else Text
+        for column in table.primary_key.columns
+    }

@@ -7,13 +7,14 @@
      ├─── vo_work       │
      ├──< vo_cohorts >──┤
      ├──< credentials   │
+     ├──< tokens        │
      ├──< decisions     ├──< ce_list_places >── ce_lists ──< decision_bases ──< decisions
      ├──< pilot_counts >┤
      ├──< tallies >─────┤
      ├──< call_tallies  │
      └──< pilots >──────┘
-             ├──< transitions        leases, new_tallies, reports, changes
-             └─── outputs
+             ├──< transitions        leases, new_tallies, reports, changes,
+             └─── outputs           answered_requests
 
 A VO or CE that has pilots cannot be removed (RESTRICT): history must not vanish by accident.
 What merely describes a row goes with it (CASCADE). No table here points at a back-end's table.
@@ -24,6 +25,7 @@ from typing import Any
 
 from sqlalchemy import (
     DDL,
+    JSON,
     Boolean,
     CheckConstraint,
     Column,
@@ -47,6 +49,7 @@ from worker.db.append_only import is_append_only
 from worker.db.tally_triggers import follows
 from worker.db.types import JSON_VALUE, KEY, Length, Strings, UtcDateTime, plain_text, words
 from worker.db.updated_at import keeps_updated_at
+from worker.domain.access import Role
 from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.change import LEAST_DAYS, Door
 from worker.domain.credential import CredentialKind
@@ -55,7 +58,11 @@ from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
 from worker.domain.tally import Grain
 from worker.domain.timeouts import NAMES as TIMEOUTS
+from worker.domain.token import TokenKind
 from worker.domain.vo import DEFAULT_VO
+
+LONGEST_KEY = 255
+"""Characters of an idempotency key."""
 
 NAMING = {
     "pk": "pk_%(table_name)s",
@@ -720,3 +727,43 @@ changes = Table(
     comment="Who changed what an operator owns, and how. Append-only; it points at no other row.",
 )
 is_append_only(changes, LEAST_DAYS)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _key(),
+    Column("name", plain_text(), nullable=False),
+    Column("kind", words(TokenKind, "kind"), nullable=False),
+    Column("secret_hash", plain_text(64), nullable=False, unique=True),
+    Column("role", words(Role, "role"), nullable=False),
+    Column("vo_id", ForeignKey(vos.c.id, ondelete="CASCADE")),
+    Column("made_at", UtcDateTime(), nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("expires_at", UtcDateTime(), nullable=False),
+    Column("revoked_at", UtcDateTime()),
+    Column("used_at", UtcDateTime()),
+    CheckConstraint("vo_id IS NULL OR role = 'operate'", name="vo"),
+    comment="Who may come in at the API, and what they may do; the hash of a secret, never itself.",
+)
+_FOR_PROGRAM = "kind = 'token'"
+# A link and a session have the name of a person, who may have several.
+Index(
+    "uq_tokens_name",
+    tokens.c.name,
+    unique=True,
+    postgresql_where=text(_FOR_PROGRAM),
+    sqlite_where=text(_FOR_PROGRAM),
+)
+
+answered_requests = Table(
+    "answered_requests",
+    metadata,
+    Column("who", plain_text(), primary_key=True),
+    Column("key", plain_text(LONGEST_KEY), primary_key=True),
+    Column("request", String(64), nullable=False),
+    # Not JSONB: the same answer is given again, in the same order of its names.
+    Column("answer", JSON(none_as_null=True)),
+    Column("at", UtcDateTime(), nullable=False),
+    Index("ix_answered_requests_at", "at"),
+    comment="What was answered to each request with an idempotency key; it is done once.",
+)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from copy import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable, text
 
@@ -21,6 +21,11 @@ from worker.db.account import account
 from worker.db.driver_errors import translated
 from worker.domain.change import Actor, ObjectChange
 from worker.domain.errors import NestedUnitOfWork
+
+if TYPE_CHECKING:
+    from worker.db.answered import Once
+
+Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +48,7 @@ class Transaction:
         self.dialect = connection.dialect.name
         self.actor = actor
         self.changes: dict[tuple[str, str], ObjectChange] = {}
+        self._once: Once | None = None
         self._before_commit: list[Callable[[], object]] = []
         self._after_commit: list[Callable[[], object]] = []
 
@@ -63,6 +69,20 @@ class Transaction:
         except BaseException:
             self.changes = changes
             raise
+
+    def answers_to(self, once: "Once") -> None:
+        """Let the answer of this transaction be stored as that of a request."""
+        self._once = once
+
+    def answer(self, value: Answer) -> Answer:
+        """Hand over what a service will return, and return it.
+
+        It is stored at the end of the transaction if the request is one that is done once.
+        """
+        once, self._once = self._once, None
+        if once is not None:
+            self.before_commit(lambda: once.store(self, value))
+        return value
 
     def ask_nothing(self) -> None:
         """Ask the shortest question there is, which takes a round trip to the database."""
@@ -100,11 +120,16 @@ class UnitOfWork:
     def __init__(self, engine: Engine, actor: Actor | None = None) -> None:
         self.engine = engine
         self.actor = actor or Actor(who=account())
+        self.once: Once | None = None
 
-    def used_by(self, actor: Actor) -> "UnitOfWork":
-        """Return the same with the name of somebody else on what it changes."""
+    def used_by(self, actor: Actor, *, once: "Once | None" = None) -> "UnitOfWork":
+        """Return the same with the name of somebody else on what it changes.
+
+        With `once`, it does the work of a request that is done once; so does what is made of it.
+        """
         other = copy(self)
         other.actor = actor
+        other.once = once or self.once
         return other
 
     @contextmanager
@@ -116,6 +141,8 @@ class UnitOfWork:
         try:
             with translated(self.engine.url), self._begin() as connection:
                 transaction = Transaction(connection, self.actor)
+                if self.once is not None and not self.once.is_stored:
+                    self.once.begin(transaction)
                 yield transaction
                 transaction.run_before_commit()
         finally:

@@ -87,6 +87,13 @@ _FAMILIES: tuple[tuple[tuple[str, ...], str, _Instead], ...] = (
             (?:[\w-]{{10,}} | [\w-]+{_CUT})""",
         REMOVED,
     ),
+    (
+        # Our own: whole wherever it stands, and what a cut has left of it.
+        ("pilotage_",),
+        rf"""(?-i:pilotage_(?: [A-Za-z0-9_-]{{43,}}
+              | (?=[^A-Z]{{0,42}}[A-Z])(?=[^a-z]{{0,42}}[a-z])[A-Za-z0-9_-]{{12,42}}{_CUT} ))""",
+        REMOVED,
+    ),
     (("hvs.", "ya29."), r"(?<![\w.-])(?:hvs|ya29)\.[\w.-]+", REMOVED),
     (
         ("akia", "asia"),

@@ -1,4 +1,5 @@
-"""prune: forget final pilots and their history, decisions, reports and changes that are old enough.
+"""prune: forget final pilots and their history, decisions, reports and changes that are old enough,
+tokens that stopped being valid long ago, and what was answered to requests a day ago.
 
 One execution deletes a bounded number of each kind in one short transaction. Where something is
 left it brings its own next firing forward in the same transaction, so that the executions go on
@@ -22,6 +23,12 @@ AT_ONCE = 10_000
 
 COUNTED = 100_000
 """Rows of a kind that are counted at most, to say how many are left."""
+
+KEPT_TOKENS = timedelta(days=30)
+"""How long a token stays after it has expired or was revoked."""
+
+KEPT_ANSWERS = timedelta(hours=24)
+"""How long a request that is repeated gets the answer it got."""
 
 BELIEVED_AFTER = timedelta(days=3)
 """How long records must go back without a gap before the clock is believed."""
@@ -80,6 +87,8 @@ def _limits(runtime: Runtime, now: datetime) -> dict[str, datetime]:
         "pilots": runtime.keep_final,
         "decisions": runtime.keep_decisions,
         "changes": runtime.keep_changes,
+        "tokens": KEPT_TOKENS,
+        "answers": KEPT_ANSWERS,
     }
     return {kind: now - own.get(kind, runtime.keep_reports) for kind in retention.MOMENTS}
 

@@ -1,0 +1,89 @@
+"""Tokens: what lets a program or a person in at the API. Only a hash of the secret is kept."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from secrets import token_urlsafe
+
+from worker.domain.access import Access, Role
+from worker.domain.checks import length, name
+from worker.domain.errors import Invalid
+from worker.domain.lengths import typed
+from worker.domain.words import Described
+
+USUAL_LIFE = timedelta(days=90)
+"""How long a token for a program lasts, if nothing else is said."""
+LONGEST_LIFE = timedelta(days=730)
+"""How long a token for a program lasts at the most."""
+LIFE_OF_LINK = timedelta(minutes=10)
+LIFE_OF_SESSION = timedelta(hours=12)
+
+PREFIX = "pilotage_"
+"""How every secret begins, so that whoever finds one knows what it is for."""
+_BYTES = 32
+_SECRET = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}", re.ASCII)
+
+
+class TokenKind(Described):
+    """What a token is for."""
+
+    TOKEN = "token", "For a program, until it expires or is revoked."
+    LINK = "link", "For one sign-in, once."
+    SESSION = "session", "Of a person who has signed in."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """Who may come in by a secret, what they may do, and for how long; never the secret.
+
+    A link is revoked when it is used, a session when the person signs out. `used_at` is the last
+    use, not to the minute.
+    """
+
+    name: str
+    role: Role
+    made_at: datetime
+    made_by: str
+    expires_at: datetime
+    kind: TokenKind = TokenKind.TOKEN
+    vo: str | None = None
+    revoked_at: datetime | None = None
+    used_at: datetime | None = None
+    id: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.kind is TokenKind.TOKEN:
+            name("token", self.name)
+        Access(role=self.role, vo=self.vo)
+
+    @property
+    def access(self) -> Access:
+        """What its holder may do."""
+        return Access(role=self.role, vo=self.vo)
+
+    def is_valid(self, now: datetime) -> bool:
+        """Return whether it lets somebody in at this moment."""
+        return self.revoked_at is None and now < self.expires_at
+
+
+def check_life(life: timedelta) -> None:
+    """Refuse a length of life that no token may have."""
+    length("life of a token", life)
+    if life > LONGEST_LIFE:
+        raise Invalid("life of a token", f"{typed(life)} is above {typed(LONGEST_LIFE)}")
+
+
+def make_secret() -> str:
+    """Make a secret that nobody can guess."""
+    return PREFIX + token_urlsafe(_BYTES)
+
+
+def hash_of(secret: str) -> str:
+    """Return what is kept of a secret. It is long and random, so a plain hash hides it."""
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_secret(text: str) -> bool:
+    """Return whether a text has the form of a secret."""
+    return _SECRET.fullmatch(text) is not None

@@ -1,0 +1,144 @@
+"""tokens: who may come in at the API, made, listed and revoked; and how a person signs in."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from worker.db import tokens
+from worker.db.pages import Page, PageRequest
+from worker.db.uow import Transaction
+from worker.domain.access import Role, require, require_for
+from worker.domain.errors import ConfirmationNeeded, NotSignedIn
+from worker.domain.token import (
+    LIFE_OF_LINK,
+    LIFE_OF_SESSION,
+    USUAL_LIFE,
+    Token,
+    TokenKind,
+    check_life,
+    hash_of,
+    make_secret,
+)
+from worker.services.runtime import Runtime
+
+ADVICE = "it is unknown, has expired, or was revoked"
+"""The same of every secret, so that nobody learns which it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewToken:
+    """A token that was made just now, and its secret, which nobody can read again."""
+
+    token: Token
+    secret: str
+
+
+def create(
+    runtime: Runtime, name: str, role: Role, vo: str | None = None, life: timedelta | None = None
+) -> NewToken:
+    """Make a token for a program."""
+    _require_admin(runtime)
+    life = USUAL_LIFE if life is None else life
+    check_life(life)
+    return _make(runtime, life, kind=TokenKind.TOKEN, name=name, role=role, vo=vo)
+
+
+def list_tokens(
+    runtime: Runtime,
+    *,
+    all: bool = False,  # noqa: A002 - the word of the command
+    search: str | None = None,
+    **paging: Any,
+) -> Page[Token]:
+    """List the tokens for programs that are valid, or all: one page, as `PageRequest` says."""
+    _require_admin(runtime)
+    valid_at = None if all else runtime.now()
+    with runtime.database.uow() as tx:
+        return tokens.find(tx, search=search, valid_at=valid_at, asked=PageRequest(**paging))
+
+
+def revoke(runtime: Runtime, name: str, *, yes: bool) -> Token:
+    """End the token of a program at once."""
+    _require_admin(runtime)
+    if not yes:
+        raise ConfirmationNeeded(f"this would revoke token {name}", "say --yes if you mean it")
+    with runtime.database.uow() as tx:
+        return tx.answer(tokens.revoke(tx, name, runtime.now()))
+
+
+def make_link(runtime: Runtime, who: str, role: Role, vo: str | None = None) -> NewToken:
+    """Make a link by which a person signs in, once and soon."""
+    return _make(runtime, LIFE_OF_LINK, kind=TokenKind.LINK, name=who, role=role, vo=vo)
+
+
+def begin_session(runtime: Runtime, who: str, role: Role, vo: str | None = None) -> NewToken:
+    """Begin the session of a person who has proven who they are."""
+    return _make(runtime, LIFE_OF_SESSION, kind=TokenKind.SESSION, name=who, role=role, vo=vo)
+
+
+def use_link(runtime: Runtime, secret: str) -> NewToken:
+    """Begin the session of the person for whom a link was made; the link is used up by it."""
+    now = runtime.now()
+    with runtime.database.uow() as tx:
+        link = tokens.take_link(tx, hash_of(secret), now)
+        if link is None:
+            raise NotSignedIn("this link was used before, or is over; make another")
+        session = Token(
+            name=link.name,
+            kind=TokenKind.SESSION,
+            role=link.role,
+            vo=link.vo,
+            made_at=now,
+            made_by=link.made_by,
+            expires_at=now + LIFE_OF_SESSION,
+        )
+        return _add(tx, session)
+
+
+def identify(runtime: Runtime, secret: str) -> Token:
+    """Return whose secret this is: the token of a program, or the session of a person."""
+    now = runtime.now()
+    with runtime.database.uow() as tx:
+        token = tokens.find_by_hash(tx, hash_of(secret))
+        if token is None or token.kind is TokenKind.LINK or not token.is_valid(now):
+            raise NotSignedIn(ADVICE)
+        if token.used_at is None or token.used_at < now - tokens.NOTED_EVERY:
+            tokens.note_use(tx, token.id, now)
+    return token
+
+
+def end_session(runtime: Runtime, secret: str) -> None:
+    """Sign a person out. A session that has ended stays ended."""
+    with runtime.database.uow() as tx:
+        tokens.end_session(tx, hash_of(secret), runtime.now())
+
+
+def _require_admin(runtime: Runtime) -> None:
+    actor = runtime.database.actor
+    require(actor.who, actor.access, Role.ADMIN)
+
+
+def _make(
+    runtime: Runtime, life: timedelta, *, kind: TokenKind, name: str, role: Role, vo: str | None
+) -> NewToken:
+    """Make a token that may do no more than whoever makes it."""
+    actor, now = runtime.database.actor, runtime.now()
+    require_for(actor.who, actor.access, role, vo)
+    token = Token(
+        kind=kind,
+        name=name,
+        role=role,
+        vo=vo,
+        made_at=now,
+        made_by=actor.who,
+        expires_at=now + life,
+    )
+    with runtime.database.uow() as tx:
+        return _add(tx, token)
+
+
+def _add(tx: Transaction, token: Token) -> NewToken:
+    """Store a token with a secret of its own. What is answered to a request has no secret in it."""
+    secret = make_secret()
+    made = tx.answer(tokens.add(tx, token, hash_of(secret)))
+    return NewToken(token=made, secret=secret)
