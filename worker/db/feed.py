@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Executable,
     Integer,
     Select,
     Text,
@@ -34,20 +33,21 @@ LOOK_BACK = 10_000
 
 @dataclass(frozen=True)
 class Place:
-    """What is kept around a position: the moment of its own transition, and some ids.
+    """What is kept around a position: the moment of its own transition, and the next id, or 0.
 
-    `first` is the first id behind the position, `newest` that of all; 0 if there is none.
+    `start` is the position itself, or the newest safe one if nothing is kept that is so new.
     """
 
     at: datetime | None
-    first: int
-    newest: int
+    next_id: int
+    start: int
 
 
-def place(tx: Transaction, position: int) -> Place:
-    """Return what is kept around a position."""
-    row = tx.execute(_PLACE, {"position": position}).one()
-    return Place(row.at, row.first or 0, row.newest or 0)
+def place(tx: Transaction, position: int, since: datetime) -> Place:
+    """Return what is kept around a position; for `since` see `newest_safe_position`."""
+    query = _place(tx.dialect)
+    at, next_id, start = tx.execute(query, {"position": position, "since": since}).one()
+    return Place(at, next_id, start)
 
 
 def newest_safe_position(tx: Transaction, since: datetime) -> int:
@@ -55,7 +55,7 @@ def newest_safe_position(tx: Transaction, since: datetime) -> int:
 
     It is the newest id; but while somebody writes, it is below each gap that began since a moment.
     """
-    return int(tx.execute(_newest_safe(tx.dialect), {"since": since}).scalar_one())
+    return int(tx.execute(select(_newest_safe(tx.dialect)), {"since": since}).scalar_one())
 
 
 def following(tx: Transaction, position: int, limit: int) -> tuple[list[Event], Snapshot | None]:
@@ -72,16 +72,18 @@ def following(tx: Transaction, position: int, limit: int) -> tuple[list[Event], 
 
 _NAMES = tuple(field.name for field in fields(Event))
 _POSITION = bindparam("position", type_=KEY)
-_NEWEST: ColumnElement[int] = select(func.max(transitions.c.id)).scalar_subquery()
+_NEWEST: ColumnElement[int] = func.coalesce(select(func.max(transitions.c.id)).scalar_subquery(), 0)
 
-_PLACE = select(
-    select(transitions.c.at).where(transitions.c.id == _POSITION).scalar_subquery().label("at"),
-    select(func.min(transitions.c.id))
-    .where(transitions.c.id > _POSITION)
-    .scalar_subquery()
-    .label("first"),
-    _NEWEST.label("newest"),
-)
+
+@cache
+def _place(dialect: str) -> Select[Any]:
+    at = select(transitions.c.at).where(transitions.c.id == _POSITION)
+    next_id = select(func.min(transitions.c.id)).where(transitions.c.id > _POSITION)
+    return select(
+        at.scalar_subquery(),
+        func.coalesce(next_id.scalar_subquery(), 0),
+        case((_NEWEST < _POSITION, _newest_safe(dialect)), else_=_POSITION),
+    )
 
 
 @cache
@@ -114,13 +116,11 @@ def _following(dialect: str) -> Select[Any]:
     return select(*events.c, *named.c).select_from(both).order_by(events.c.id)
 
 
-@cache
-def _newest_safe(dialect: str) -> Executable:
-    newest = func.coalesce(_NEWEST, 0)
+def _newest_safe(dialect: str) -> ColumnElement[int]:
     if dialect != POSTGRESQL:
-        return select(newest)
+        return _NEWEST
     nobody_writes = _number("xmin") == _number("xmax")
-    return select(case((nobody_writes, newest), else_=func.coalesce(_below_gaps(), newest)))
+    return case((nobody_writes, _NEWEST), else_=func.coalesce(_below_gaps(), _NEWEST))
 
 
 def _below_gaps() -> ColumnElement[int]:

@@ -93,17 +93,15 @@ class Feed:
     def _begin(self, tx: Transaction) -> tuple[Passage, int | None]:
         """Return where to begin, and the first id that is kept if some may be forgotten."""
         now = self._runtime.now()
+        since = now - LONGEST_WRITE
         if self._after is None:
-            return Passage(feed.newest_safe_position(tx, now - LONGEST_WRITE)), None
-        place = feed.place(tx, self._after)
-        if self._after > place.newest:
-            # Nothing is kept that is so new: it was pruned, or an older copy was restored.
-            return Passage(place.newest), place.newest + 1
+            return Passage(feed.newest_safe_position(tx, since)), None
+        place = feed.place(tx, self._after, since)
         if self._after == 0:
-            is_kept = place.first <= 1
+            is_kept = place.next_id <= 1
         else:
             is_kept = place.at is not None and place.at >= now - self._runtime.keep_final
-        return Passage(self._after), None if is_kept else place.first or place.newest + 1
+        return Passage(place.start), None if is_kept else place.next_id or place.start + 1
 
     def _matches(self, event: Event) -> bool:
         return (
