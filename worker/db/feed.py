@@ -45,9 +45,8 @@ class Place:
 
 def place(tx: Transaction, position: int, since: datetime) -> Place:
     """Return what is kept around a position; for `since` see `newest_safe_position`."""
-    query = _place(tx.dialect)
-    at, next_id, start = tx.execute(query, {"position": position, "since": since}).one()
-    return Place(at, next_id, start)
+    row = tx.execute(_place(tx.dialect), {"position": position, "since": since}).one()
+    return Place(at=row.at, next_id=row.next_id, start=row.start)
 
 
 def newest_safe_position(tx: Transaction, since: datetime) -> int:
@@ -80,9 +79,9 @@ def _place(dialect: str) -> Select[Any]:
     at = select(transitions.c.at).where(transitions.c.id == _POSITION)
     next_id = select(func.min(transitions.c.id)).where(transitions.c.id > _POSITION)
     return select(
-        at.scalar_subquery(),
-        func.coalesce(next_id.scalar_subquery(), 0),
-        case((_NEWEST < _POSITION, _newest_safe(dialect)), else_=_POSITION),
+        at.scalar_subquery().label("at"),
+        func.coalesce(next_id.scalar_subquery(), 0).label("next_id"),
+        case((_NEWEST < _POSITION, _newest_safe(dialect)), else_=_POSITION).label("start"),
     )
 
 
