@@ -17,6 +17,7 @@ from worker.db import (
     changes,
     decisions,
     failures,
+    feed,
     mover,
     pilot_reads,
     pilots,
@@ -188,6 +189,14 @@ def remove_others(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return [vo]
 
 
+def follow(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    newest = feed.newest_safe_position(tx, NOW)
+    assert feed.place(tx, newest, NOW).start == newest
+    events, _ = feed.following(tx, newest - 50, 20)
+    assert feed.following(tx, newest, 20)[0] == []
+    return events
+
+
 QUESTIONS: list[tuple[Question, str | None]] = [
     (free_slots, None),
     (reserve, "pk_pilot_counts"),
@@ -214,6 +223,7 @@ QUESTIONS: list[tuple[Question, str | None]] = [
     (sort_by_age, "ix_pilots_occupying"),
     (sort_by_wait, "ix_pilots_occupying"),
     (sort_by_end, "ix_pilots_ended_at"),
+    (follow, "pk_transitions"),
     (ends, "ix_transitions_ends"),
     (failed, "ix_transitions_ends"),
     (prune, "ix_pilots_ended_at"),

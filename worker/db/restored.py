@@ -14,14 +14,14 @@ from sqlalchemy import delete, func, select, text
 from worker.db import health, mover, sending
 from worker.db.engine import POSTGRESQL
 from worker.db.sending import SendingChange
-from worker.db.tables import ce_health, has_status, leases, pilots
+from worker.db.tables import ce_health, has_status, leases, pilots, transitions
 from worker.db.uow import Transaction
 from worker.domain.pilot import Move, Status
 from worker.domain.sending import Sending
 
 REASON = "restored from a backup: adopt what it does not know, then resume"
 IDS_LEFT_OUT = 1_000_000
-"""Ids of pilots that are not given again: some were given after the backup."""
+"""Ids of pilots and transitions that are not used again: some were used after the backup."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +64,13 @@ def _hold(tx: Transaction, now: datetime) -> list[str]:
 
 
 def _leave_ids_out(tx: Transaction) -> None:
-    last = tx.execute(select(func.coalesce(func.max(pilots.c.id), 0))).scalar_one()
-    values = {"last": int(last) + IDS_LEFT_OUT}
-    if tx.dialect == POSTGRESQL:
-        query = "SELECT setval(pg_get_serial_sequence('pilots', 'id'), :last)"
-        tx.execute(text(query), values)
-        return
-    tx.execute(text("DELETE FROM sqlite_sequence WHERE name = 'pilots'"))
-    tx.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES ('pilots', :last)"), values)
+    for table in (pilots, transitions):
+        last = tx.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()
+        values = {"name": table.name, "last": int(last) + IDS_LEFT_OUT}
+        if tx.dialect == POSTGRESQL:
+            query = "SELECT setval(pg_get_serial_sequence(:name, 'id'), :last)"
+            tx.execute(text(query), values)
+        else:
+            tx.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), values)
+            insertion = "INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"
+            tx.execute(text(insertion), values)

@@ -352,6 +352,7 @@ transitions = Table(
         postgresql_where=text(f"became IN ({_quoted(FINAL)})"),
         sqlite_where=text(f"became IN ({_quoted(FINAL)})"),
     ),
+    sqlite_autoincrement=True,  # whoever follows the history goes on from an id
     comment="The history of each pilot; its birth and its claim stand in the pilot itself.",
 )
 

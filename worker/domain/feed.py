@@ -1,0 +1,101 @@
+"""The feed of transitions: which of the ids that were read may be given out.
+
+PostgreSQL numbers a row before it is committed, so a lower id may appear after a higher one. The
+rows behind a gap wait until the gap is filled, or until nobody is left who could fill it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from worker.domain.pilot import Transition
+
+SETTLED_AFTER = 1.0
+"""Seconds within which a transaction that has drawn an id has a number of its own, too."""
+
+MOST = 1000
+"""No reading has more events."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(Transition):
+    """A transition, and whose it is."""
+
+    stamp: str
+    vo: str
+    ce: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The transactions at the moment of a reading, by their numbers.
+
+    Those below `oldest` have ended. Those from `following` on have not begun.
+    """
+
+    oldest: int
+    following: int
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Ids without a row, from the first to the last, between two that have one.
+
+    It is dead when every transaction below `horizon` has ended. The horizon is `None` while the
+    gap is younger than `SETTLED_AFTER`.
+    """
+
+    first: int
+    last: int
+    noticed_at: float
+    horizon: int | None = None
+
+    def at(self, snapshot: Snapshot, now: float) -> "Gap":
+        """Return the gap as it is now, with a horizon if it is old enough."""
+        if self.horizon is None and now - self.noticed_at >= SETTLED_AFTER:
+            return replace(self, horizon=snapshot.following)
+        return self
+
+    def is_dead(self, snapshot: Snapshot) -> bool:
+        return self.horizon is not None and snapshot.oldest >= self.horizon
+
+
+@dataclass(frozen=True)
+class Passage:
+    """How far the feed may go: to the last id that may be given out; and the gaps it met."""
+
+    position: int
+    gaps: tuple[Gap, ...] = ()
+
+
+def passage(start: Passage, ids: Sequence[int], snapshot: Snapshot | None, now: float) -> Passage:
+    """Go from a position through the ids behind it, in their order, up to the first open gap.
+
+    The snapshot is that of the statement which read the ids. Without one, the database has a single
+    writer, and what is missing stays so. The gaps behind the first open one are noted as well.
+    """
+    if snapshot is None:
+        return Passage(ids[-1] if ids else start.position)
+    gaps = [gap.at(snapshot, now) for gap in _gaps(start, ids, now)]
+    waiting = tuple(gap for gap in gaps if not gap.is_dead(snapshot))
+    if not ids or not waiting:
+        return Passage(ids[-1] if ids else start.position)
+    passed = bisect_right(ids, waiting[0].first)
+    return Passage(ids[passed - 1] if passed else start.position, waiting)
+
+
+def _gaps(start: Passage, ids: Sequence[int], now: float) -> list[Gap]:
+    """Return what is missing now. What is left of an older gap is as old as that."""
+    older = start.gaps
+    firsts = [gap.first for gap in older]
+    gaps = []
+    for before, after in zip([start.position, *ids], ids, strict=False):
+        first, last = before + 1, after - 1
+        if first > last:
+            continue
+        index = bisect_right(firsts, first) - 1
+        if index >= 0 and last <= older[index].last:
+            gaps.append(replace(older[index], first=first, last=last))
+        else:
+            gaps.append(Gap(first, last, now))
+    return gaps

@@ -1,0 +1,111 @@
+"""The feed of transitions: each one once, in the order of the ids, from any position on.
+
+    feed = Feed(runtime, after=4711)
+    while True:
+        reading = feed.read()
+        send(reading.events, reading.position)
+
+A position is the id of a transition. Whoever goes on from one gets what follows it, without a gap
+and without a repeat.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+
+from worker.db import feed
+from worker.db.uow import Transaction
+from worker.domain.errors import Invalid
+from worker.domain.feed import MOST, Event, Passage, passage
+from worker.domain.pilot import Status
+from worker.services.runtime import Runtime
+
+LONGEST_WRITE = timedelta(minutes=10)
+"""No transaction of ours is open for so long. A gap from before it is not filled any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Events, and the position behind them and behind those that the filters hide.
+
+    `begins_at` is set by the first reading if events after the position that was asked for may be
+    missing, because they were pruned or the database is another one: the feed goes on at this id.
+    If `is_full`, more may follow at once.
+    """
+
+    events: tuple[Event, ...]
+    position: int
+    begins_at: int | None = None
+    is_full: bool = False
+
+
+class Feed:
+    """Reads transitions behind a position, or, without one, those that are committed from now on.
+
+    Names that do not exist match nothing. A reading that fails can be repeated. Each reader has a
+    feed of its own: it remembers the position and the gaps behind it.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        after: int | None = None,
+        *,
+        vo: str | None = None,
+        ce: str | None = None,
+        statuses: Collection[Status] = (),
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        if after is not None and not 0 <= after < 2**63:
+            raise Invalid("after", f"{after} is no id of a transition")
+        self._runtime = runtime
+        self._after = after
+        self._vo, self._ce, self._statuses = vo, ce, frozenset(statuses)
+        self._clock = clock
+        self._passage: Passage | None = None
+
+    @property
+    def position(self) -> int | None:
+        """The position; before the first reading, the one that was asked for."""
+        return self._after if self._passage is None else self._passage.position
+
+    def read(self, limit: int = 500) -> Reading:
+        """Read what may be given out now, in one unit of work with one statement, at first two."""
+        if not 1 <= limit <= MOST:
+            raise Invalid("limit", f"{limit} is not between 1 and {MOST}")
+        begins_at = None
+        start = self._passage
+        with self._runtime.database.uow() as tx:
+            if start is None:
+                start, begins_at = self._begin(tx)
+            events, snapshot = feed.following(tx, start.position, limit)
+        ids = [event.id for event in events]
+        end = passage(start, ids, snapshot, self._clock())
+        self._passage = end
+        return Reading(
+            events=tuple(e for e in events if e.id <= end.position and self._matches(e)),
+            position=end.position,
+            begins_at=begins_at,
+            is_full=len(ids) == limit and ids[-1] == end.position,
+        )
+
+    def _begin(self, tx: Transaction) -> tuple[Passage, int | None]:
+        """Return where to begin, and the first id that is kept if some may be forgotten."""
+        now = self._runtime.now()
+        since = now - LONGEST_WRITE
+        if self._after is None:
+            return Passage(feed.newest_safe_position(tx, since)), None
+        place = feed.place(tx, self._after, since)
+        if self._after == 0:
+            is_kept = place.next_id <= 1
+        else:
+            is_kept = place.at is not None and place.at >= now - self._runtime.keep_final
+        return Passage(place.start), None if is_kept else place.next_id or place.start + 1
+
+    def _matches(self, event: Event) -> bool:
+        return (
+            self._vo in (None, event.vo)
+            and self._ce in (None, event.ce)
+            and (not self._statuses or event.became in self._statuses)
+        )
