@@ -82,6 +82,21 @@ class Settings(BaseModel):
     token: SecretStr | None = None
     """The token for the server. Name its file: PILOTAGE_TOKEN_FILE, or --token-file."""
 
+    web_address: str = "127.0.0.1"
+    """Where the server of the API listens; 127.0.0.1 is this host alone."""
+
+    web_port: int = Field(default=8017, ge=1, le=65535)
+    """The port of the server."""
+
+    web_processes: int = Field(default=1, ge=1, le=64)
+    """Processes that serve."""
+
+    web_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    """The path under which a proxy has the server: /pilotage."""
+
+    web_proxies: str = "127.0.0.1"
+    """The proxies whose word about the address of a client is taken: addresses with commas."""
+
     instance: str = Field(default="pilotage", pattern=r"^[a-z][a-z0-9_]{0,23}$")
     """What the names of our jobs begin with; installations that share an account at a CE differ."""
 

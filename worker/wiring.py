@@ -43,6 +43,12 @@ TLS_OPTIONS = {
 """What the URL of a broker with TLS may say, and whether it names a file."""
 
 
+BROKER_PATIENCE = 3
+"""Seconds in which a broker must answer who asks whether it is there."""
+
+log = logging.getLogger(__name__)
+
+
 @cache
 def settings() -> Settings:
     """Read the settings once."""
@@ -201,6 +207,19 @@ def _with_tls(url: str) -> str:
         if TLS_OPTIONS[name] and not os.access(options[name], os.R_OK):
             raise ConfigurationError(f"{name} of the broker URL", f"{options[name]} cannot be read")
     return urlunsplit(parts._replace(query=urlencode(options)))
+
+
+def check_broker() -> None:
+    """Refuse a broker that does not answer."""
+    from kombu import Connection
+
+    url, transport, options = broker()
+    try:
+        with Connection(url, transport=transport, transport_options=options) as connection:
+            connection.ensure_connection(max_retries=1, timeout=BROKER_PATIENCE)
+    except Exception as error:  # noqa: BLE001 - of any transport
+        # Its own words may hold the address with the password.
+        raise ConfigurationError("the broker does not answer", type(error).__name__) from None
 
 
 def policy(name: str) -> Policy:

@@ -65,9 +65,13 @@ def submit(ce: str, count: int, vo: str, as_json: bool) -> None:
     No policy is asked. Their slots are held now, and the next dispatch sends them.
     """
     done = perform(pilot_sets.submit, ce, vo, count)
-    held = show.counted(done.counts["reserved"], "slot")
-    line = f"{held} held at {ce} for VO {vo}: the next dispatch sends the pilots"
-    _show_done(done, [line, *done.lines], as_json)
+    if as_json:
+        show.as_json(asdict(done))
+        return
+    held = show.counted(len(done.pilots), "slot")
+    show.say(f"{held} held at {ce} for VO {vo}: the next dispatch sends the pilots")
+    if len(done.pilots) < count:
+        show.say(f"only {len(done.pilots)} of {count} slots were free")
 
 
 def _cancel_named(

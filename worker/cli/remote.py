@@ -1,15 +1,146 @@
-"""Stub."""
+"""Actions that a server does: the request is made from the call, the answer is what is returned.
 
-from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+The table of endpoints and the signatures say how, as they do for the server; so a command shows
+the same, wherever its action is done. An error is raised here as it was raised there.
+"""
 
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from worker import wiring
+from worker.domain import errors
+from worker.domain.errors import (
+    ConfigurationError,
+    ConfirmationNeeded,
+    OnlyOnHost,
+    PilotageError,
+    ServerUnavailable,
+    ServerUnreadable,
+)
+from worker.services.arguments import SINGULAR, Argument, Arguments, arguments_of
+from worker.services.endpoints import ENDPOINTS, Endpoint
 from worker.services.runtime import Runtime
 
+Query = list[tuple[str, str | int | float | bool | None]]
 P = ParamSpec("P")
 T = TypeVar("T")
+
+PATIENCE = httpx.Timeout(180.0, connect=10.0)
+"""Seconds. The output of a pilot may take as long as the longest call to a CE."""
+
+LONGEST_ANSWER = 256 << 20
+"""Bytes. No server may fill the memory of a command."""
 
 
 def perform_remotely(
     action: Callable[Concatenate[Runtime, P], T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    raise NotImplementedError
+    """Have an action done by the server, and return what it returns."""
+    endpoint = next((one for one in ENDPOINTS if one.action is action), None)
+    if endpoint is None:
+        raise OnlyOnHost("this command uses the database", "use it there, without --server")
+    values = signature(action).bind(None, *args, **kwargs).arguments
+    if values.get("yes") is False:
+        name = " ".join(str(value) for value in values.values() if isinstance(value, str))
+        raise ConfirmationNeeded(f"this would change {name}", "say --yes if you mean it")
+    arguments = arguments_of(endpoint)
+    response = _send(endpoint, arguments, values)
+    if endpoint.is_text:
+        return response.text  # type: ignore[return-value]
+    if response.status_code == httpx.codes.NO_CONTENT:
+        return None  # type: ignore[return-value]
+    return _read(arguments, response)  # type: ignore[no-any-return]
+
+
+def _send(endpoint: Endpoint, arguments: Arguments, values: Mapping[str, Any]) -> httpx.Response:
+    path = endpoint.path
+    for one in arguments.path:
+        path = path.replace(f"{{{one.name}}}", quote(str(values[one.name]), safe=""))
+    body = _body(arguments, values)
+    url = f"{str(wiring.server()).rstrip('/')}/api{path}"
+    try:
+        response = httpx.request(
+            endpoint.method,
+            url,
+            params=_query(arguments, values),
+            json=body,
+            headers={"Authorization": f"Bearer {_token()}"},
+            timeout=PATIENCE,
+        )
+    except httpx.HTTPError as error:
+        raise ServerUnavailable(str(wiring.server()), str(error) or type(error).__name__) from None
+    if response.is_success:
+        return response
+    raise _problem(response)
+
+
+def _token() -> str:
+    token = wiring.settings().token
+    if token is None:
+        raise ConfigurationError("the server asks for a token", "name its file by --token-file")
+    return token.get_secret_value()
+
+
+def _query(arguments: Arguments, values: Mapping[str, Any]) -> Query:
+    query: Query = []
+    for one in arguments.query:
+        value = _plain(one, _value(one, values))
+        name = SINGULAR.get(one.name, one.name)
+        items = value if isinstance(value, list) else [value]
+        query += [(name, item) for item in items if item is not None]
+    return query
+
+
+def _body(arguments: Arguments, values: Mapping[str, Any]) -> Any:
+    whole = arguments.whole_body
+    if whole is not None:
+        return _plain(whole, values[whole.name]) if whole.name in values else None
+    if not arguments.body:
+        return None
+    return {
+        one.name: _plain(one, value)
+        for one in arguments.body
+        if (value := _value(one, values)) is not None
+    }
+
+
+def _value(argument: Argument, values: Mapping[str, Any]) -> Any:
+    value = values.get(argument.of)
+    return getattr(value, argument.name, None) if argument.is_spread else value
+
+
+def _plain(argument: Argument, value: Any) -> Any:
+    if value is None:
+        return None
+    return TypeAdapter(argument.kind).dump_python(value, mode="json", warnings=False)
+
+
+def _read(arguments: Arguments, response: httpx.Response) -> Any:
+    try:
+        return TypeAdapter(arguments.returns).validate_json(response.content)
+    except ValidationError:
+        raise ServerUnreadable(
+            str(wiring.server()), "it is of another version, or no server of Pilotage"
+        ) from None
+
+
+def _problem(response: httpx.Response) -> PilotageError:
+    """Return the error that the server answered with, as it was raised there."""
+    try:
+        values = response.json()
+        name = str(values["type"]).rpartition("/")[2].title().replace("-", "")
+        details = [str(part) for part in values.get("details", [])]
+        detail = str(values["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ServerUnreadable(str(wiring.server()), f"status {response.status_code}")
+    kind = getattr(errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, PilotageError):
+        error = kind.__new__(kind)
+        PilotageError.__init__(error, *details)
+        return error
+    return ServerUnreadable(str(wiring.server()), f"status {response.status_code}", detail)

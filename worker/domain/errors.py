@@ -21,6 +21,7 @@
     ├── OnlyOnHost                    do it on the host of Pilotage
     ├── TooManyAttempts               wait
     ├── OtherRequest                  take a new key for a new request
+    ├── ServerBusy                    try again later
     ├── ServerUnavailable             start it, or correct its address
     ├── ServerUnreadable              correct its address, or upgrade pilotage
     ├── IllegalMove                   the pilot is elsewhere in its life
@@ -152,6 +153,10 @@ class TooManyAttempts(PilotageError):
 
 class OtherRequest(PilotageError):
     """This idempotency key belongs to another request."""
+
+
+class ServerBusy(PilotageError):
+    """The server does as much as it may at a time."""
 
 
 class ServerUnavailable(PilotageError):

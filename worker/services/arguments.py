@@ -5,15 +5,18 @@ body, and the others stand in the query; without one, they stand in the body if 
 something. What narrows or pages a list is spread: its fields are arguments of their own.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import cache
 from inspect import Parameter, signature
+from types import GenericAlias
 from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
 from worker.services.endpoints import Endpoint
+
+_SEVERAL = (Collection, Sequence)
 
 FROM_ELSEWHERE = ("runtime", "yes", "unless_changed")
 """Arguments that are not in the path, the query or the body. Who sends a request means it."""
@@ -111,16 +114,7 @@ def _parts(argument: Argument, spread: Mapping[str, type]) -> Iterator[Argument]
 def _as_list(argument: Argument) -> Argument:
     """Return an argument of several values as a list, the one kind that every border knows."""
     origin = get_origin(argument.kind)
-    if isinstance(origin, type) and issubclass(origin, Collection) and origin is not dict:
-        if not issubclass(origin, Mapping):
-            kind = list[get_args(argument.kind)[0]]  # type: ignore[misc]
-            return Argument(
-                name=argument.name, of=argument.of, kind=kind, default=argument.default
-            )
-    return argument
-
-
-def bound(action: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a call by their names, without the runtime."""
-    arguments = signature(action).bind(None, *args, **kwargs).arguments
-    return {name: value for name, value in arguments.items() if name != "runtime"}
+    if origin not in (tuple, *_SEVERAL):
+        return argument
+    kind = GenericAlias(list, (get_args(argument.kind)[0],))
+    return replace(argument, kind=kind)

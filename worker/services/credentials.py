@@ -51,7 +51,7 @@ def add(runtime: Runtime, new: NewCredential) -> CredentialStanding:
     current = files.look(credential, now)
     with runtime.database.uow() as tx:
         credentials.add(tx, credential)
-        return _stored(tx, current, now)
+        return tx.answer(_stored(tx, current, now))
 
 
 @allowed_to(Role.READ)

@@ -20,7 +20,14 @@ from worker.services.observe import (
     tasks,
     use,
 )
-from worker.services.operate import ce_inventory, pauses, pilot_sets, pilots, vo_inventory
+from worker.services.operate import (
+    ce_inventory,
+    pauses,
+    pilot_sets,
+    pilots,
+    tokens,
+    vo_inventory,
+)
 from worker.services.tasks import ticks
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -35,7 +42,9 @@ class Endpoint:
     action: Callable[..., Any]
     group: str
     makes: bool = False
-    """Whether it makes something: then it takes an idempotency key."""
+    """Whether it makes something."""
+    takes_key: bool = False
+    """Whether it takes an idempotency key. What is shown once cannot be shown to a repetition."""
     is_text: bool = False
     """Whether the answer is plain text."""
     version: Callable[[Any], str] | None = None
@@ -59,6 +68,7 @@ def _group(name: str, *endpoints: tuple[Method, str, Callable[..., Any]]) -> tup
             action=action,
             group=name,
             makes=action in MAKING,
+            takes_key=action in MAKING - {tokens.create},
             is_text=action is metrics.metrics,
             version=VERSIONS.get(action),
         )
@@ -71,6 +81,7 @@ MAKING = {
     credentials.add,
     pauses.add_maintenance,
     pilot_sets.submit,
+    tokens.create,
     vo_inventory.add_vo,
 }
 VERSIONS: dict[Callable[..., Any], Callable[[Any], str]] = {
@@ -139,6 +150,12 @@ ENDPOINTS = (
         ("PATCH", "/credentials/{vo}/{backend}", credentials.change),
         ("DELETE", "/credentials/{vo}/{backend}", credentials.remove),
         ("GET", "/backends/{backend}/useless/{kind}", credentials.useless),
+    ),
+    *_group(
+        "tokens",
+        ("GET", "/tokens", tokens.list_tokens),
+        ("POST", "/tokens", tokens.create),
+        ("DELETE", "/tokens/{name}", tokens.revoke),
     ),
     *_group(
         "tasks",

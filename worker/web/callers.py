@@ -1,22 +1,34 @@
-"""Who sends a request: known by a token before anything of the request is read."""
+"""Who sends a request: known by a token before anything else of the request is read."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
 
 from anyio.to_thread import run_sync
-from fastapi import Request
-from pydantic import TypeAdapter
+from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from worker.domain.access import Access
-from worker.domain.change import Actor, Door
-from worker.domain.errors import NotSignedIn, PilotageError
+from worker.domain.errors import NotAllowed, NotSignedIn, PilotageError
+from worker.domain.token import TokenKind
+from worker.services import requests
+from worker.services.operate import tokens
 from worker.services.runtime import Runtime
+from worker.web.attempts import Attempts
 from worker.web.problems import problem
 
 OPEN = frozenset({"/health/live"})
-"""What is open to everybody."""
+"""What everybody may read."""
+
+SIGNING_IN = frozenset({"/sign-in", "/sign-in/link", "/sign-in/oidc", "/sign-in/oidc/back"})
+"""Where somebody without a token gets one."""
+
+COOKIE = "pilotage_session"
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +37,79 @@ class Caller:
 
     who: str
     access: Access
+    secret: str
 
 
-def runtime_of(request: Request, once: tuple[str, str, TypeAdapter[Any]] | None = None) -> Runtime:
-    """Return the runtime for a request: in the name of its caller."""
+def caller_of(request: Request) -> Caller:
     caller: Caller = request.state.caller
-    base: Runtime = request.app.state.runtime
-    actor = Actor(who=caller.who, door=Door.API, access=caller.access)
-    return replace(base, database=base.database.used_by(actor), by_hand=True)
+    return caller
+
+
+def runtime_of(request: Request, once: requests.Once | None = None) -> Runtime:
+    """Return the runtime for a request: in the name of its caller."""
+    caller = caller_of(request)
+    return requests.used_by(request.app.state.runtime, caller.who, caller.access, once)
+
+
+class Gate:
+    """Lets nobody through who is not known, and slows down who guesses."""
+
+    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+        self._app = app
+        self._runtime = runtime
+        self._attempts = Attempts()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _path(scope) in OPEN:
+            await self._app(scope, receive, send)
+            return
+        address = scope["client"][0] if scope.get("client") else "?"
+        try:
+            self._attempts.check(address)
+            if _path(scope) not in SIGNING_IN:
+                await self._admit(scope)
+        except PilotageError as error:
+            if isinstance(error, NotSignedIn):
+                self._attempts.note_failure(address)
+            await problem(error)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    async def _admit(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        secret = _bearer(headers)
+        if secret is None:
+            secret = _session(headers)
+            if secret is not None and scope["method"] not in SAFE:
+                _require_same_origin(headers)
+        if secret is None:
+            raise NotSignedIn("send 'Authorization: Bearer TOKEN', or sign in")
+        token = await run_sync(tokens.identify, self._runtime, secret)
+        kind = "token" if token.kind is TokenKind.TOKEN else "person"
+        state: MutableMapping[str, object] = scope.setdefault("state", {})
+        state["caller"] = Caller(who=f"{token.name} ({kind})", access=token.access, secret=secret)
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "")) or "/"
+
+
+def _bearer(headers: Headers) -> str | None:
+    word, _, secret = headers.get("authorization", "").partition(" ")
+    return secret.strip() if word.lower() == "bearer" else None
+
+
+def _session(headers: Headers) -> str | None:
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return cookie.value if cookie else None
+
+
+def _require_same_origin(headers: Headers) -> None:
+    """Refuse a change that another site has a browser send: a cookie goes with it all the same."""
+    origin = headers.get("origin")
+    if origin is None or urlsplit(origin).netloc != headers.get("host"):
+        raise NotAllowed("a session changes something only from its own pages", "use a token")

@@ -37,15 +37,18 @@ class Problem(BaseModel):
     """All values that are wrong, if several are: where each stands, and what is wrong with it."""
 
 
-ALWAYS = {
+MEANINGS = {
     401: "The token is missing, unknown, expired or revoked",
     403: "The role does not allow it",
     413: "The request is too long",
     422: "A value cannot be used",
     429: "Too many attempts failed",
     503: "The database cannot answer now",
+    404: "There is no such thing",
+    409: "Its state does not allow it",
+    412: "Somebody else has changed it since it was read",
+    502: "The CE cannot be reached",
 }
-CHANGING = {404: "There is no such thing", 409: "Its state does not allow it"}
 
 
 def description(more: str, role: Role) -> str:
@@ -56,17 +59,22 @@ def description(more: str, role: Role) -> str:
 
 def responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
     """Return the errors that an endpoint answers with."""
-    meanings = dict(ALWAYS)
+    statuses = [401, 403, 413, 422, 429, 503]
+    arguments = arguments_of(endpoint)
     if endpoint.method != "GET":
-        meanings |= CHANGING
-    elif arguments_of(endpoint).path or arguments_of(endpoint).query:
-        meanings |= {404: CHANGING[404]}
+        statuses += [404, 409]
+    elif arguments.path or arguments.query:
+        statuses.append(404)
     if has_if_match(endpoint):
-        meanings[412] = "Somebody else has changed it since it was read"
+        statuses.append(412)
     if endpoint.path.endswith("/output"):
-        meanings |= {409: "The CE has no output of it", 502: "The CE cannot be reached"}
+        statuses += [409, 502]
+    return errors(*statuses)
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return how problems of these statuses are documented."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
-        status: {"description": text, "content": content}
-        for status, text in sorted(meanings.items())
+        status: {"description": MEANINGS[status], "content": content} for status in sorted(statuses)
     }

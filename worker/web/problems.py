@@ -38,8 +38,12 @@ STATUSES: Mapping[type[PilotageError], int] = {
     errors.BackendError: 502,
     errors.DemandUnknown: 502,
     errors.DatabaseError: 503,
+    errors.ServerBusy: 503,
 }
 """The status of each kind of error; one that is not here has that of the next kind above it."""
+
+MOST_WRONG = 20
+"""Wrong values that are listed."""
 
 RETRY_AFTER = 5
 """Seconds after which a client may ask again when the database cannot answer."""
@@ -95,9 +99,7 @@ def _document(
 def _of_request(request: Request, error: Exception) -> JSONResponse:
     """Write what is wrong with a request. The value is left out: it may be a secret."""
     assert isinstance(error, RequestValidationError)
-    wrong = [
-        {"where": place(one), "what": reason(one)} for one in error.errors(include_url=False)[:20]
-    ]
+    wrong = [{"where": place(one), "what": reason(one)} for one in error.errors()[:MOST_WRONG]]
     first = wrong[0]
     answer = problem(errors.Invalid(first["where"], first["what"]))
     values = {
@@ -127,9 +129,7 @@ def _of_a_mistake(request: Request, error: Exception) -> JSONResponse:
     log.error("a request failed: %s %s", request.method, request.url.path, exc_info=error)
     detail = "this is a mistake in Pilotage; its log says more"
     title = "Internal Server Error"
-    return _document(
-        500, {"type": "about:blank", "title": title, "status": 500, "detail": detail}
-    )
+    return _document(500, {"type": "about:blank", "title": title, "status": 500, "detail": detail})
 
 
 def install(app: FastAPI) -> None:

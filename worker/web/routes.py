@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from inspect import Parameter, Signature
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Query, Request
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from worker.domain.errors import Invalid
@@ -20,8 +21,12 @@ from worker.services.arguments import (
     has_if_match,
 )
 from worker.services.endpoints import ENDPOINTS, Endpoint
+from worker.services.requests import AnsweredBefore, Once, once
 from worker.web import documents
-from worker.web.callers import runtime_of
+from worker.web.callers import caller_of, runtime_of
+
+REPEATED = {"Idempotency-Replayed": "true"}
+"""What an answer bears that was given before."""
 
 LONGEST = 1000
 """Characters of one value in a path or query. A database compares no text of any length."""
@@ -59,7 +64,7 @@ def _add(made: APIRouter, endpoint: Endpoint) -> None:
         methods=[endpoint.method],
         status_code=204 if nothing else endpoint.status,
         response_model=None if nothing or endpoint.is_text else arguments.returns,
-        response_class=PlainTextResponse if endpoint.is_text else Response,
+        response_class=PlainTextResponse if endpoint.is_text else JSONResponse,
         operation_id=f"{endpoint.group}_{endpoint.action.__name__.strip('_')}",
         tags=[endpoint.group],
         summary=summary.rstrip("."),
@@ -78,14 +83,30 @@ def _serve(endpoint: Endpoint, arguments: Arguments) -> Callable[..., Response]:
         _check_texts(values)
         if "if_match" in parts and parts["if_match"] is not None:
             values["unless_changed"] = parts["if_match"].strip().removeprefix("W/").strip('"')
-        once = None
-        if parts.get("idempotency_key") is not None:
-            once = (parts["idempotency_key"], _digest(endpoint, values), answers)
-        answer = endpoint.action(runtime_of(request, once), **values)
+        try:
+            once = _once(request, parts.get("idempotency_key"), endpoint, values, answers)
+            answer = endpoint.action(runtime_of(request, once), **values)
+        except AnsweredBefore as before:
+            return JSONResponse(before.answer, endpoint.status, REPEATED)
         return _response(endpoint, answers, answer)
 
     serve.__signature__ = Signature(_parameters(endpoint, arguments))  # type: ignore[attr-defined]
     return serve
+
+
+def _once(
+    request: Request,
+    key: str | None,
+    endpoint: Endpoint,
+    values: Mapping[str, Any],
+    answers: TypeAdapter[Any],
+) -> Once | None:
+    """Return what has a request done once, if it has a key."""
+    if key is None:
+        return None
+    text = repr((endpoint.method, endpoint.path, sorted(values.items())))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return once(caller_of(request).who, key, digest, partial(answers.dump_python, mode="json"))
 
 
 def _response(endpoint: Endpoint, answers: TypeAdapter[Any], answer: Any) -> Response:
@@ -112,7 +133,7 @@ def _parameters(endpoint: Endpoint, arguments: Arguments) -> list[Parameter]:
     if has_if_match(endpoint):
         text = "The ETag of what was read: it is changed only if nobody has changed it since."
         made.append(_header("if_match", text))
-    if endpoint.makes:
+    if endpoint.takes_key:
         text = "Any word; a repeated request with the same word makes nothing a second time."
         made.append(_header("idempotency_key", text))
     return made
@@ -166,7 +187,7 @@ def _values(arguments: Arguments, parts: Mapping[str, Any]) -> dict[str, Any]:
 def _check_texts(value: Any) -> None:
     """Refuse a text that no database takes."""
     if isinstance(value, str):
-        if "\0" in value or not value.isascii() and not _is_unicode(value):
+        if "\0" in value or (not value.isascii() and not _is_unicode(value)):
             raise Invalid("text", "it has characters that are none")
     elif isinstance(value, BaseModel):
         _check_texts(value.model_dump())
@@ -185,9 +206,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _digest(endpoint: Endpoint, values: Mapping[str, Any]) -> str:
-    """Return a word for a request, another one for another request."""
-    text = repr((endpoint.method, endpoint.path, sorted(values.items())))
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -15,7 +15,7 @@ from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.sending import Sending
 from worker.domain.values import OF_STEERING, CEValues, NewCE, Seconds
 from worker.services.allowed import allowed_to
-from worker.services.observe.overview import ce_lines, short
+from worker.services.ce_lines import ce_lines, short
 from worker.services.operate import pauses
 from worker.services.operate.versions import check_version, version_of
 from worker.services.runtime import Runtime
@@ -83,7 +83,7 @@ def add_ce(runtime: Runtime, new: NewCE) -> ShownCE:
         ces.add(tx, ce)
         if only_for:
             ces.allow(tx, ce.name, only_for)
-        return _shown(tx, runtime, ce.name)
+        return tx.answer(_shown(tx, runtime, ce.name))
 
 
 @allowed_to(Role.OPERATE)

@@ -121,7 +121,7 @@ def add_maintenance(
     begins_at = begins_at or runtime.now()
     new = Maintenance(ce=ce, begins_at=begins_at, ends_at=ends_at, reason=reason)
     with runtime.database.uow() as tx:
-        return replace(new, id=maintenances.add(tx, new))
+        return tx.answer(replace(new, id=maintenances.add(tx, new)))
 
 
 @allowed_to(Role.READ)

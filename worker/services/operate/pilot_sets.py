@@ -105,8 +105,19 @@ def cancel_with_progress(
     return TaskResult(counts=counts)
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeldSlots:
+    """The pilots that are to be sent, by their numbers; there may be fewer than were asked for."""
+
+    ce: str
+    vo: str
+    count: int
+    """How many were asked for."""
+    pilots: list[int]
+
+
 @allowed_to(Role.OPERATE, for_one_vo=True)
-def submit(runtime: Runtime, ce: str, vo: str = DEFAULT_VO, count: int = 1) -> TaskResult:
+def submit(runtime: Runtime, ce: str, vo: str = DEFAULT_VO, count: int = 1) -> HeldSlots:
     """Hold slots of a CE for a VO by hand; the next dispatch sends the pilots.
 
     Every limit holds as for a tick. No policy is asked: whoever does it knows why.
@@ -125,8 +136,15 @@ def submit(runtime: Runtime, ce: str, vo: str = DEFAULT_VO, count: int = 1) -> T
             raise NoFreeSlot(f"CE {ce}", f"VO {vo}")
         note(tx, "ce", ce, "submit", after={"vo": vo, "count": len(made)})
         tx.after_commit(lambda: runtime.nudge("dispatch", ce))
-    lines = (f"only {len(made)} of {count} slots were free",) if len(made) < count else ()
-    return TaskResult(counts={"reserved": len(made)}, lines=lines)
+        numbers = [one.pilot_id for one in made]
+        return tx.answer(HeldSlots(ce=ce, vo=vo, count=count, pilots=numbers))
+
+
+@allowed_to(Role.READ)
+def count_by_status(runtime: Runtime) -> dict[Status, int]:
+    """Count the pilots by status; a status without pilots is left out."""
+    with runtime.database.uow() as tx:
+        return pilot_reads.count_by_status(tx)
 
 
 def _cancel(tx: Transaction, runtime: Runtime, batch: Batch) -> int:

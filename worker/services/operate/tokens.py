@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from worker.db import tokens
-from worker.db.pages import Page, PageRequest
 from worker.db.uow import Transaction
-from worker.domain.access import Role, require, require_for
+from worker.domain.access import Role, require_for
 from worker.domain.errors import ConfirmationNeeded, NotSignedIn
+from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.token import (
     LIFE_OF_LINK,
     LIFE_OF_SESSION,
@@ -19,6 +18,8 @@ from worker.domain.token import (
     hash_of,
     make_secret,
 )
+from worker.domain.values import Seconds
+from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
 
 ADVICE = "it is unknown, has expired, or was revoked"
@@ -33,33 +34,33 @@ class NewToken:
     secret: str
 
 
+@allowed_to(Role.ADMIN)
 def create(
-    runtime: Runtime, name: str, role: Role, vo: str | None = None, life: timedelta | None = None
+    runtime: Runtime, name: str, role: Role, vo: str | None = None, life: Seconds | None = None
 ) -> NewToken:
     """Make a token for a program."""
-    _require_admin(runtime)
     life = USUAL_LIFE if life is None else life
     check_life(life)
     return _make(runtime, life, kind=TokenKind.TOKEN, name=name, role=role, vo=vo)
 
 
+@allowed_to(Role.ADMIN)
 def list_tokens(
     runtime: Runtime,
     *,
     all: bool = False,  # noqa: A002 - the word of the command
     search: str | None = None,
-    **paging: Any,
+    page: PageRequest = FIRST,
 ) -> Page[Token]:
-    """List the tokens for programs that are valid, or all: one page, as `PageRequest` says."""
-    _require_admin(runtime)
+    """List the tokens for programs that are valid, or all."""
     valid_at = None if all else runtime.now()
     with runtime.database.uow() as tx:
-        return tokens.find(tx, search=search, valid_at=valid_at, asked=PageRequest(**paging))
+        return tokens.find(tx, search=search, valid_at=valid_at, asked=page)
 
 
-def revoke(runtime: Runtime, name: str, *, yes: bool) -> Token:
+@allowed_to(Role.ADMIN)
+def revoke(runtime: Runtime, name: str, *, yes: bool = True) -> Token:
     """End the token of a program at once."""
-    _require_admin(runtime)
     if not yes:
         raise ConfirmationNeeded(f"this would revoke token {name}", "say --yes if you mean it")
     with runtime.database.uow() as tx:
@@ -113,11 +114,6 @@ def end_session(runtime: Runtime, secret: str) -> None:
         tokens.end_session(tx, hash_of(secret), runtime.now())
 
 
-def _require_admin(runtime: Runtime) -> None:
-    actor = runtime.database.actor
-    require(actor.who, actor.access, Role.ADMIN)
-
-
 def _make(
     runtime: Runtime, life: timedelta, *, kind: TokenKind, name: str, role: Role, vo: str | None
 ) -> NewToken:
@@ -138,7 +134,6 @@ def _make(
 
 
 def _add(tx: Transaction, token: Token) -> NewToken:
-    """Store a token with a secret of its own. What is answered to a request has no secret in it."""
+    """Store a token with a secret of its own."""
     secret = make_secret()
-    made = tx.answer(tokens.add(tx, token, hash_of(secret)))
-    return NewToken(token=made, secret=secret)
+    return NewToken(token=tokens.add(tx, token, hash_of(secret)), secret=secret)

@@ -53,7 +53,7 @@ def add_vo(runtime: Runtime, new: NewVO) -> ShownVO:
     vo = VO(**{**values, "source": _source(values.get("source"), None)})
     with runtime.database.uow() as tx:
         vos.add(tx, vo)
-        return _shown(tx, vo.name)
+        return tx.answer(_shown(tx, vo.name))
 
 
 @allowed_to(Role.OPERATE, for_one_vo=True)

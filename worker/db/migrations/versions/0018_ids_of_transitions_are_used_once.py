@@ -6,8 +6,8 @@ again when these were deleted, and PostgreSQL never did.
 
 from alembic import op
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 

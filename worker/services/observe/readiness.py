@@ -1,0 +1,80 @@
+"""Whether Pilotage can do its work: its database, its broker, its schedulers and its workers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from worker.db import schedules
+from worker.db.schedules import Schedule
+from worker.domain.access import Role
+from worker.domain.errors import PilotageError
+from worker.domain.lengths import spoken
+from worker.services.allowed import allowed_to
+from worker.services.runtime import Runtime
+from worker.services.standstill import sentence, standstills
+
+STILL = timedelta(minutes=5)
+"""After this time without a tick no scheduler is alive."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One part of an installation, and what is wrong with it, if anything is."""
+
+    name: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readiness:
+    """Whether every part of an installation works."""
+
+    is_ready: bool
+    parts: list[Part]
+
+
+@allowed_to(Role.READ)
+def readiness(runtime: Runtime, checks: Mapping[str, Callable[[], object]]) -> Readiness:
+    """Look at every part; of some, whoever builds them knows the check."""
+    parts = [
+        _part("database", lambda: _reach(runtime)),
+        *(_part(name, check) for name, check in checks.items()),
+        *_of_processes(runtime),
+    ]
+    return Readiness(is_ready=all(part.problem is None for part in parts), parts=parts)
+
+
+def _part(name: str, check: Callable[[], object]) -> Part:
+    try:
+        check()
+    except PilotageError as error:
+        return Part(name=name, problem=str(error))
+    return Part(name=name)
+
+
+def _reach(runtime: Runtime) -> None:
+    with runtime.database.uow() as tx:
+        tx.ask_nothing()
+
+
+def _of_processes(runtime: Runtime) -> list[Part]:
+    try:
+        with runtime.database.uow() as tx:
+            ticks = schedules.get_all(tx)
+    except PilotageError:
+        why = "it is not known without the database"
+        return [Part(name=name, problem=why) for name in ("schedulers", "workers")]
+    now = runtime.now()
+    standing = [sentence(one, now) for one in standstills(ticks, now, runtime.lease)]
+    return [
+        Part(name="schedulers", problem=_silence(ticks, runtime)),
+        Part(name="workers", problem="; ".join(standing) or None),
+    ]
+
+
+def _silence(ticks: list[Schedule], runtime: Runtime) -> str | None:
+    fired_at = max((tick.last_at for tick in ticks if tick.last_at), default=None)
+    if fired_at is None:
+        return "no task has ever fired: start a scheduler"
+    length = runtime.now() - fired_at
+    return f"no task has fired for {spoken(length)}" if length > STILL else None

@@ -1,0 +1,46 @@
+"""The application: routes, who may use them, and how errors look."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
+from starlette.middleware import Middleware
+from starlette.types import Lifespan
+
+from worker.services.runtime import Runtime
+from worker.web import documents, events, health, own_pilots, problems, routes
+from worker.web.bounds import Border
+from worker.web.callers import Gate
+
+
+def make_app(
+    runtime: Runtime,
+    *,
+    prefix: str = "",
+    checks: Mapping[str, Callable[[], object]],
+    lifespan: Lifespan[FastAPI] | None = None,
+) -> FastAPI:
+    """Make the application on a runtime, under the prefix of a reverse proxy."""
+    app = FastAPI(
+        title="Pilotage",
+        version=version("pilotage"),
+        description=documents.ABOUT,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        middleware=[Middleware(Border, prefix=prefix), Middleware(Gate, runtime=runtime)],
+        swagger_ui_oauth2_redirect_url=None,
+        separate_input_output_schemas=False,
+        lifespan=lifespan,
+    )
+    app.state.runtime = runtime
+    app.state.streams = 0
+    app.state.stopping = asyncio.Event()
+    problems.install(app)
+    known = [Security(HTTPBearer(auto_error=False, description="A token of Pilotage."))]
+    for router in (own_pilots.router(), routes.router(), events.router()):
+        app.include_router(router, prefix="/api", dependencies=known)
+    app.include_router(health.router(checks), dependencies=known)
+    return app

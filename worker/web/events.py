@@ -1,0 +1,122 @@
+"""The stream of events: every move of a pilot as it is committed, as server-sent events.
+
+An event has the id of its transition. A client that was cut off sends the last id that it got, and
+the stream goes on behind it, without a gap and without a repeat.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import TypeAdapter
+
+from worker.domain.access import Role
+from worker.domain.errors import DatabaseError, ServerBusy
+from worker.domain.feed import Event
+from worker.domain.pilot import Status
+from worker.services.observe.feed import Feed, Reading
+from worker.web import documents
+from worker.web.callers import runtime_of
+
+PAUSE = 1.0
+"""Seconds between two readings while nothing happens."""
+
+HEARTBEAT = 15
+"""Readings of nothing after which the position is sent, so that proxies keep the connection."""
+
+MOST = 100
+"""Streams that one process serves at a time."""
+
+_EVENT = TypeAdapter(Event)
+
+
+def router() -> APIRouter:
+    made = APIRouter()
+    made.add_api_route(
+        "/events",
+        events,
+        methods=["GET"],
+        operation_id="events_events",
+        tags=["events"],
+        summary="Follow the moves of pilots",
+        description=documents.description(
+            "Server-sent events, from now on or from behind an id. An event `transition` has the"
+            " pilot, its CE and VO, and what it was and became. An event `forgotten` says that"
+            " what was asked for is no longer kept, and where the stream goes on.",
+            Role.READ,
+        ),
+        response_class=StreamingResponse,
+        responses={
+            200: {"description": "The events", "content": {"text/event-stream": {}}},
+            **documents.errors(401, 403, 422, 429, 503),
+        },
+        openapi_extra={"x-role": str(Role.READ)},
+    )
+    return made
+
+
+async def events(
+    request: Request,
+    after: Annotated[int | None, Query(ge=0, lt=2**63, description="Begin behind this id.")] = None,
+    ce: Annotated[str | None, Query(description="Only pilots of this CE.")] = None,
+    vo: Annotated[str | None, Query(description="Only pilots of this VO.")] = None,
+    status: Annotated[list[Status], Query(description="Only moves to this status.")] = [],  # noqa: B006
+    last_event_id: Annotated[
+        int | None, Header(ge=0, lt=2**63, description="Goes before `after`.")
+    ] = None,
+) -> StreamingResponse:
+    begin = after if last_event_id is None else last_event_id
+    feed = Feed(runtime_of(request), begin, vo=vo, ce=ce, statuses=status)
+    first = await run_sync(feed.read)
+    stream = _stream(request, feed, first)
+    return StreamingResponse(stream, media_type="text/event-stream")
+
+
+async def _stream(request: Request, feed: Feed, reading: Reading) -> AsyncIterator[str]:
+    stopping: asyncio.Event = request.app.state.stopping
+    with _counted(request):
+        quiet = 0
+        while True:
+            quiet = 0 if reading.events else quiet + 1
+            for text in _frames(reading):
+                yield text
+            if quiet % HEARTBEAT == 1:
+                yield f"id: {reading.position}\n\n"
+            if not reading.is_full and await _is_set(stopping, PAUSE):
+                return
+            try:
+                reading = await run_sync(feed.read)
+            except DatabaseError:
+                yield ": the database cannot answer now\n\n"
+                reading = Reading(events=(), position=feed.position or 0)
+
+
+@contextmanager
+def _counted(request: Request) -> Iterator[None]:
+    state = request.app.state
+    if state.streams >= MOST:
+        raise ServerBusy
+    state.streams += 1
+    try:
+        yield
+    finally:
+        state.streams -= 1
+
+
+def _frames(reading: Reading) -> Iterator[str]:
+    if reading.begins_at is not None:
+        yield f'event: forgotten\ndata: {{"begins_at": {reading.begins_at}}}\n\n'
+    for event in reading.events:
+        yield f"id: {event.id}\nevent: transition\ndata: {_EVENT.dump_json(event).decode()}\n\n"
+
+
+async def _is_set(stopping: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(stopping.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

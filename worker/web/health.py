@@ -1,0 +1,69 @@
+"""Whether this process lives, and whether the installation can do its work."""
+
+from collections.abc import Callable, Mapping
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import BaseModel, TypeAdapter
+
+from worker.domain.access import Role
+from worker.services.observe import metrics as numbers
+from worker.services.observe.readiness import Readiness, readiness
+from worker.web import documents
+from worker.web.callers import runtime_of
+
+
+class Life(BaseModel):
+    """This process lives."""
+
+    is_alive: bool = True
+
+
+_READINESS = TypeAdapter(Readiness)
+
+
+def router(checks: Mapping[str, Callable[[], object]]) -> APIRouter:
+    made = APIRouter(tags=["health"])
+
+    async def live() -> Life:
+        return Life()
+
+    def ready(request: Request) -> JSONResponse:
+        answer = readiness(runtime_of(request), checks)
+        return JSONResponse(_READINESS.dump_python(answer), 200 if answer.is_ready else 503)
+
+    def metrics(request: Request) -> PlainTextResponse:
+        text = numbers.metrics(runtime_of(request))
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+
+    made.add_api_route(
+        "/health/live",
+        live,
+        operation_id="health_live",
+        summary="Say that this process lives",
+        description="It is open to everybody, and uses nothing.",
+    )
+    made.add_api_route(
+        "/health/ready",
+        ready,
+        operation_id="health_ready",
+        summary="Say what of the installation works",
+        description=documents.description("The status is 503 if something does not.", Role.READ),
+        response_model=Readiness,
+        responses={
+            503: {"description": "Something does not work", "model": Readiness},
+            **documents.errors(401, 403, 429),
+        },
+        openapi_extra={"x-role": str(Role.READ)},
+    )
+    made.add_api_route(
+        "/metrics",
+        metrics,
+        operation_id="health_metrics",
+        summary="Print the numbers that Prometheus reads",
+        description=documents.description("", Role.READ),
+        response_class=PlainTextResponse,
+        responses=documents.errors(401, 403, 429, 503),
+        openapi_extra={"x-role": str(Role.READ)},
+    )
+    return made

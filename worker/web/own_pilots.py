@@ -1,0 +1,47 @@
+"""The requests of the pilot system that Pilotage grew from: submit a pilot, sum pilots up."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from worker.domain.access import Role
+from worker.domain.pilot import Status
+from worker.domain.vo import DEFAULT_VO
+from worker.services.operate import pilot_sets
+from worker.web import documents
+from worker.web.callers import runtime_of
+from worker.web.routes import SLASH
+
+
+def router() -> APIRouter:
+    made = APIRouter(prefix="/my_pilots", tags=["my_pilots"])
+    made.add_api_route(
+        "/submit/{ce}",
+        submit,
+        methods=["POST"],
+        operation_id="my_pilots_submit",
+        summary="Hold a slot of a CE for a pilot",
+        description=documents.description("The next dispatch sends it.", Role.OPERATE),
+        responses=documents.errors(401, 403, 404, 409, 413, 422, 429, 503),
+        openapi_extra={"x-role": str(Role.OPERATE)},
+    )
+    made.add_api_route(
+        "/summary",
+        summary,
+        methods=["GET"],
+        operation_id="my_pilots_summary",
+        summary="Count the pilots by status",
+        description=documents.description("A status without pilots is left out.", Role.READ),
+        responses=documents.errors(401, 403, 422, 429, 503),
+        openapi_extra={"x-role": str(Role.READ)},
+    )
+    return made
+
+
+def submit(request: Request, ce: str, vo: Annotated[str, Query()] = DEFAULT_VO) -> int:
+    """Return the number of the pilot."""
+    return pilot_sets.submit(runtime_of(request), ce.replace(SLASH, "/"), vo).pilots[0]
+
+
+def summary(request: Request) -> dict[Status, int]:
+    return pilot_sets.count_by_status(runtime_of(request))

@@ -1,0 +1,72 @@
+"""The process of the server: it listens, and when it is asked to end it lets requests finish."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from worker import wiring
+from worker.domain.errors import DatabaseUnavailable
+from worker.web.app import make_app
+
+LAST_REQUESTS = 20
+"""Seconds for which requests may go on after the process was asked to end."""
+
+MOST_REQUESTS = 1000
+"""Requests and streams that one process has at a time; more are refused."""
+
+
+@asynccontextmanager
+async def _streams_end_first(app: FastAPI) -> AsyncIterator[None]:
+    """End the streams of events when the process is asked to end: they would never end."""
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(app.state.stopping.set)
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number in before:
+        signal.signal(number, end)
+    yield
+
+
+def app() -> FastAPI:
+    """Make the application from the settings; each process makes its own."""
+    wiring.set_up_logging()
+    return make_app(
+        wiring.runtime(),
+        prefix=wiring.settings().web_prefix,
+        checks={"schema": wiring.current_database, "broker": wiring.check_broker},
+        lifespan=_streams_end_first,
+    )
+
+
+def main() -> None:
+    """Serve until the process is asked to end."""
+    wiring.set_up_logging()
+    settings = wiring.settings()
+    try:
+        wiring.current_database()
+    except DatabaseUnavailable as error:
+        wiring.log.warning("%s", error)
+    wiring.close()
+    uvicorn.run(
+        "worker.web.server:app",
+        factory=True,
+        host=settings.web_address,
+        port=settings.web_port,
+        workers=settings.web_processes,
+        forwarded_allow_ips=settings.web_proxies,
+        timeout_graceful_shutdown=LAST_REQUESTS,
+        limit_concurrency=MOST_REQUESTS,
+        log_config=None,
+        server_header=False,
+        access_log=False,
+    )
