@@ -6,7 +6,7 @@ again when these were deleted, and PostgreSQL never did.
 
 from alembic import op
 
-revision = "0017"
+revision = "0018"
 down_revision = "0016"
 branch_labels = None
 depends_on = None
