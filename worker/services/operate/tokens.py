@@ -57,6 +57,13 @@ def list_tokens(
         return tokens.find(tx, search=search, valid_at=valid_at, asked=PageRequest(**paging))
 
 
+def token_names(runtime: Runtime) -> list[str]:
+    """Return the names of the tokens for programs that were not revoked."""
+    _require_admin(runtime)
+    with runtime.database.uow() as tx:
+        return tokens.names(tx)
+
+
 def revoke(runtime: Runtime, name: str, *, yes: bool) -> Token:
     """End the token of a program at once."""
     _require_admin(runtime)
