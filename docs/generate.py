@@ -45,6 +45,7 @@ from worker.db.chains import CORE_CHAIN, Chain, ChainState
 from worker.db.failures import By
 from worker.demand.contract import Unknown
 from worker.domain import errors
+from worker.domain.access import Role
 from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.change import Door
 from worker.domain.credential import CredentialKind
@@ -64,6 +65,7 @@ from worker.domain.pilot import (
 from worker.domain.schedule import Outcome, ScheduleSetting, Scope, VOSchedule
 from worker.domain.sending import Sending
 from worker.domain.tally import Grain
+from worker.domain.token import TokenKind
 from worker.domain.variable import Kind as VariableKind
 from worker.domain.words import Described
 from worker.policy.outcomes import EventKind as Learnt
@@ -687,6 +689,8 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "place of a database on its chain": ChainState,
     "kind of variable": VariableKind,
     "door of a change": Door,
+    "role at the API": Role,
+    "kind of token": TokenKind,
     "authentication at ARC": ArcAuthentication,
     "authentication at HTCondor": HTCondorAuthentication,
     "spread of times (sim)": Spread,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -39,6 +40,9 @@ PREFIX = "PILOTAGE_"
 CONFIG = "PILOTAGE_CONFIG"
 FROM_FILE = "_FILE"
 """PILOTAGE_X_FILE names a file that holds PILOTAGE_X: a secret that no process list shows."""
+
+DEFAULT_WEB_URL = "http://127.0.0.1:8017"
+"""The address of the console where none is set."""
 
 NOT_SETTINGS = frozenset({"PILOTAGE_STAMP", "PILOTAGE_VO", "PILOTAGE_CE"})
 """What a pilot finds in its environment, where `pilotage` may be run too."""
@@ -148,6 +152,24 @@ class Settings(BaseModel):
 
     pool_size: int = Field(default=2, ge=1, le=100)
     """Connections to PostgreSQL that a process keeps. It opens up to 8 more while it needs them."""
+
+    web_url: str | None = None
+    """The address at which people reach the console and programs the API:
+    https://pilotage.example.org. Without it, links are for http://127.0.0.1:8017."""
+
+    @field_validator("web_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError("write https://HOST or http://HOST:PORT")
+        if parts.port == 0:  # one that is no number is refused by being looked at
+            raise ValueError("no port is 0")
+        if parts.query or parts.fragment or not value.isprintable() or " " in value:
+            raise ValueError("it has more than a host, a port and a path")
+        return value.rstrip("/")
 
     @field_validator("parameters", mode="before")
     @classmethod
