@@ -157,9 +157,10 @@ def ce_names(runtime: Runtime) -> list[str]:
 
 
 def _shown(tx: Transaction, runtime: Runtime, name: str) -> ShownCE:
+    settings = _settings(ces.get(tx, name))
     return ShownCE(
         state=_states(tx, runtime)[name],
-        **_settings(ces.get(tx, name)),
+        **settings,
         only_for=ces.allowed(tx, name),
         **pauses.state(tx, runtime, name),
     )
