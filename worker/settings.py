@@ -41,9 +41,6 @@ CONFIG = "PILOTAGE_CONFIG"
 FROM_FILE = "_FILE"
 """PILOTAGE_X_FILE names a file that holds PILOTAGE_X: a secret that no process list shows."""
 
-DEFAULT_WEB_URL = "http://127.0.0.1:8017"
-"""The address of the console where none is set."""
-
 NOT_SETTINGS = frozenset({"PILOTAGE_STAMP", "PILOTAGE_VO", "PILOTAGE_CE"})
 """What a pilot finds in its environment, where `pilotage` may be run too."""
 
@@ -79,7 +76,7 @@ class Settings(BaseModel):
     broker_url: SecretStr | None = None
     """The broker: redis://:PASSWORD@HOST:PORT/0. Without one, a folder in the state folder."""
 
-    server: str | None = Field(default=None, pattern=r"^https?://[^\s?#@]+$")
+    server: str | None = None
     """The server that commands use in the place of the database: https://HOST/PREFIX. So does
     --server."""
 
@@ -155,9 +152,9 @@ class Settings(BaseModel):
 
     web_url: str | None = None
     """The address at which people reach the console and programs the API:
-    https://pilotage.example.org. Without it, links are for http://127.0.0.1:8017."""
+    https://pilotage.example.org. Without it, links are for where the server listens."""
 
-    @field_validator("web_url")
+    @field_validator("web_url", "server")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is None:
@@ -184,6 +181,12 @@ class Settings(BaseModel):
     def soft_time_limit(self) -> float:
         """Seconds until an execution is told to end, a moment before it is ended."""
         return self.time_limit * 14 / 15
+
+    @property
+    def address_of_web(self) -> str:
+        """Return the address at which people reach the server."""
+        own = f"http://{self.web_address}:{self.web_port}{self.web_prefix}"
+        return (self.web_url or own).rstrip("/")
 
     @property
     def is_embedded(self) -> bool:

@@ -50,9 +50,9 @@ def _tasks() -> Iterable[str]:
 
 
 def _tokens() -> Iterable[str]:
-    from worker.services.operate import tokens
+    from worker.services.operate.tokens import token_names
 
-    return tokens.token_names(wiring.current_runtime()) if _may_exist() else ()
+    return perform(token_names) if _may_exist() else ()
 
 
 def _may_exist() -> bool:

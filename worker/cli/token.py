@@ -12,14 +12,15 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.groups import Group, example
 from worker.cli.options import Choice, as_json, paged, show_page, sure
+from worker.cli.perform import perform
 from worker.domain.access import Role
 from worker.domain.errors import Invalid
 from worker.domain.lengths import length
+from worker.domain.pages import PageRequest
 from worker.domain.token import Token
 from worker.services import private_files
 from worker.services.operate import tokens
 from worker.services.operate.tokens import NewToken
-from worker.settings import DEFAULT_WEB_URL
 
 COLUMNS = ["name", "role", "vo", "expires_at", "used_at", "revoked_at", "made_at", "made_by"]
 ONCE = "this is shown once and never again"
@@ -55,7 +56,7 @@ def create(
     """Make a token for a program, and show its secret once."""
 
     def make() -> NewToken:
-        return tokens.create(wiring.current_runtime(), name, Role(role), vo, _length(life))
+        return perform(tokens.create, name, Role(role), vo, _length(life))
 
     new = make() if to is None else _kept(to, make)
     if as_json:
@@ -76,7 +77,8 @@ def create(
 @as_json
 def list_(show_all: bool, as_json: bool, **paging: Any) -> None:
     """List the tokens of programs."""
-    page = tokens.list_tokens(wiring.current_runtime(), all=show_all, **paging)
+    search = paging.pop("search")
+    page = perform(tokens.list_tokens, all=show_all, search=search, page=PageRequest(**paging))
     show_page(page, COLUMNS, "no tokens found", as_json)
 
 
@@ -85,7 +87,7 @@ def list_(show_all: bool, as_json: bool, **paging: Any) -> None:
 @sure
 def revoke(name: str, yes: bool) -> None:
     """End a token at once."""
-    revoked = tokens.revoke(wiring.current_runtime(), name, yes=yes)
+    revoked = perform(tokens.revoke, name, yes=yes)
     show.say(f"token {name} is revoked since {revoked.revoked_at:%Y-%m-%d %H:%M}Z")
 
 
@@ -100,7 +102,7 @@ def link(role: str, vo: str | None) -> None:
     runtime = wiring.current_runtime()
     new = tokens.make_link(runtime, runtime.database.actor.who, Role(role), vo)
     # A browser never sends what stands behind a #, so no log of a server has it.
-    show.verbatim(f"{wiring.settings().web_url or DEFAULT_WEB_URL}/sign-in#{new.secret}")
+    show.verbatim(f"{wiring.settings().address_of_web}/sign-in#{new.secret}")
 
 
 def _length(text: str | None) -> timedelta | None:

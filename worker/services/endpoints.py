@@ -156,6 +156,7 @@ ENDPOINTS = (
         ("GET", "/tokens", tokens.list_tokens),
         ("POST", "/tokens", tokens.create),
         ("DELETE", "/tokens/{name}", tokens.revoke),
+        ("GET", "/token_names", tokens.token_names),
     ),
     *_group(
         "tasks",
