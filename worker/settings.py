@@ -95,6 +95,9 @@ class Settings(BaseModel):
     web_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     """The path under which a proxy has the server: /pilotage."""
 
+    web_log: Path | None = None
+    """The file of the server's log; without one, standard error."""
+
     web_proxies: str = "127.0.0.1"
     """The proxies whose word about the address of a client is taken: addresses with commas."""
 

@@ -1,8 +1,9 @@
 """The process of the server: it listens, and when it is asked to end it lets requests finish."""
 
 import asyncio
+import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import FrameType
 
@@ -39,7 +40,7 @@ async def _streams_end_first(app: FastAPI) -> AsyncIterator[None]:
 
 def app() -> FastAPI:
     """Make the application from the settings; each process makes its own."""
-    wiring.set_up_logging()
+    _log()
     return make_app(
         wiring.runtime(),
         prefix=wiring.settings().web_prefix,
@@ -48,9 +49,11 @@ def app() -> FastAPI:
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Serve until the process is asked to end."""
-    wiring.set_up_logging()
+    if arguments[:1] == ["--logfile"]:
+        os.environ["PILOTAGE_WEB_LOG"] = arguments[1]
+    _log()
     settings = wiring.settings()
     try:
         wiring.current_database()
@@ -70,3 +73,8 @@ def main() -> None:
         server_header=False,
         access_log=False,
     )
+
+
+def _log() -> None:
+    file = wiring.settings().web_log
+    wiring.set_up_logging(file=None if file is None else str(file))
