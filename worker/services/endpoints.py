@@ -105,7 +105,7 @@ ENDPOINTS = (
         "pilots",
         ("GET", "/pilots", pilots.list_pilots),
         ("GET", "/pilots/counts", pilot_sets.count_active),
-        ("POST", "/pilots/cancel", pilot_sets.cancel),
+        ("POST", "/pilots/cancel", pilot_sets.cancel_matching),
         ("POST", "/pilots/cancel_named", pilots.cancel),
         ("GET", "/pilots/{which}", pilots.show_pilot),
         ("GET", "/pilots/{which}/output", pilots.output),
