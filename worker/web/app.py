@@ -40,7 +40,7 @@ def make_app(
     app.state.stopping = asyncio.Event()
     problems.install(app)
     known = [Security(HTTPBearer(auto_error=False, description="A token of Pilotage."))]
-    for router in (own_pilots.router(), routes.router(), events.router()):
+    for router in (routes.router(), events.router(), own_pilots.router()):
         app.include_router(router, prefix="/api", dependencies=known)
     app.include_router(health.router(checks), dependencies=known)
     return app

@@ -28,13 +28,16 @@ PARAMETERS = {
     "at": "As of this moment.",
     "backend": "The back-end.",
     "begins_at": "When it begins; left out, now.",
-    "by": "What to group by, or who changed it: a name, or a task.",
+    "recorded.by": "Only by this account, person, token or task.",
+    "summary.by": "What to group by. Repeat it for more.",
     "cause": "Only those that failed for this cause. Repeat it for more.",
     "ce": "The CE.",
     "count": "How many.",
     "cron": "A cron line, in UTC.",
     "descending": "Reverse the order.",
-    "enabled": "Only enabled, or only disabled ones; in a body, whether it fires.",
+    "enabled": "Only enabled, or only disabled ones.",
+    "set_schedule.enabled": "Whether it fires at all.",
+    "set_schedule.vo": "For this VO alone.",
     "ends_at": "When it ends.",
     "every": "Seconds from one firing to the next.",
     "force": "Do it even before a restored CE was reconciled.",
@@ -50,7 +53,8 @@ PARAMETERS = {
     "policy": "Another policy than that of the settings.",
     "reason": "Why, for whoever comes next.",
     "role": "What its holder may do.",
-    "search": "Part of a name; for pilots an id or the beginning of a stamp.",
+    "search": "Part of a name, in upper or lower case.",
+    "list_pilots.search": "An id, or the beginning of a stamp.",
     "since": "From this moment on.",
     "sort": "The column that orders the list.",
     "status": "Only in this status. Repeat it for more.",
@@ -60,10 +64,20 @@ PARAMETERS = {
     "until": "When it goes on by itself.",
     "use": "Only those that ended well and were of this use. Repeat it for more.",
     "vo": "The VO.",
-    "which": "A pilot by its number, its stamp or the beginning of it, or its id at the CE; or the"
-    " number of a maintenance.",
+    "which": "Its number, its stamp or the beginning of it, or its id at the CE.",
+    "remove_maintenance.which": "The number of the maintenance.",
+    "ces": "Values of CEs that are supposed to be others, by name: capacity, waiting_limit, ...",
+    "vos": "Values of VOs, likewise: share, limit, demand, budget, enabled, draining.",
 }
-"""What the parameters mean, by their names in the path, the query and the body."""
+"""What the parameters mean, by their names, or by the names of the action and theirs."""
+
+PLURALS = {"statuses": "status", "uses": "use", "causes": "cause"}
+
+
+def meaning(action: str, name: str) -> str | None:
+    """Return what a parameter of an action means."""
+    name = PLURALS.get(name, name)
+    return PARAMETERS.get(f"{action}.{name}") or PARAMETERS.get(name)
 
 
 class Problem(BaseModel):

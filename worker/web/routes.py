@@ -121,7 +121,7 @@ def _response(endpoint: Endpoint, answers: TypeAdapter[Any], answer: Any) -> Res
 
 def _parameters(endpoint: Endpoint, arguments: Arguments) -> list[Parameter]:
     made = [_parameter("request", Request)]
-    made += [_parameter(one.name, _in_path(one)) for one in arguments.path]
+    made += [_parameter(one.name, _in_path(endpoint, one)) for one in arguments.path]
     if arguments.query:
         model = _model(endpoint, "Query", arguments.query, singular=True)
         made.append(_parameter("query", Annotated[model, Query()]))
@@ -143,8 +143,8 @@ def _parameter(name: str, kind: Any, default: Any = Parameter.empty) -> Paramete
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
 
 
-def _in_path(argument: Argument) -> Any:
-    description = documents.PARAMETERS.get(argument.name)
+def _in_path(endpoint: Endpoint, argument: Argument) -> Any:
+    description = documents.meaning(endpoint.action.__name__, argument.name)
     return Annotated[argument.kind, Path(description=description)]
 
 
@@ -160,7 +160,7 @@ def _model(
     for one in arguments:
         default = ... if one.default is Parameter.empty else one.default
         alias = SINGULAR.get(one.name) if singular else None
-        meaning = documents.PARAMETERS.get(alias or one.name)
+        meaning = documents.meaning(endpoint.action.__name__, alias or one.name)
         fields[one.name] = _kind(one.kind), Field(default, alias=alias, description=meaning)
     name = f"{endpoint.group}_{endpoint.action.__name__}_{what}"
     config = ConfigDict(extra="forbid", populate_by_name=False)

@@ -47,7 +47,7 @@ class Overview:
 
 @allowed_to(Role.READ)
 def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
-    """Read everything at a glance, in a few statements."""
+    """Show everything at a glance: the CEs, the pilots, what happened last, and why."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         ticks = schedules.get_all(tx)
