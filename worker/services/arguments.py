@@ -68,7 +68,7 @@ def arguments_of(endpoint: Endpoint) -> Arguments:
         else:
             rest.append(argument)
     whole = next((one for one in rest if _is_table(one.kind)), None)
-    spread = {one.name: one.kind for one in rest if is_dataclass(one.kind)}
+    spread: dict[str, Any] = {one.name: one.kind for one in rest if is_dataclass(one.kind)}
     flat = tuple(part for one in rest if one is not whole for part in _parts(one, spread))
     in_query = endpoint.method in ("GET", "DELETE") or whole is not None
     return Arguments(
