@@ -95,6 +95,7 @@ ENDPOINTS = (
     *_group(
         "overview",
         ("GET", "/status", overview.overview),
+        ("GET", "/decisions", overview.list_decisions),
         ("POST", "/plan", plan.plan),
         ("GET", "/failures", failing.summary),
         ("GET", "/reports", reports.stored),

@@ -61,6 +61,7 @@ PARAMETERS = {
     "tag": "Only of CEs with this tag. Repeat it for more.",
     "tail": "Only so many of the last lines.",
     "task": "The task.",
+    "list_decisions.until": "Up to this moment.",
     "until": "When it goes on by itself.",
     "use": "Only those that ended well and were of this use. Repeat it for more.",
     "vo": "The VO.",
