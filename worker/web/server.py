@@ -17,6 +17,10 @@ from worker.web.app import make_app
 LAST_REQUESTS = 20
 """Seconds for which requests may go on after the process was asked to end."""
 
+LONGEST_SILENCE = 60
+"""Seconds after which a process that does not answer its parent is made anew. On a busy host even a
+start takes some."""
+
 MOST_REQUESTS = 1000
 """Requests and streams that one process has at a time; more are refused."""
 
@@ -68,6 +72,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         workers=settings.web_processes,
         forwarded_allow_ips=settings.web_proxies,
         timeout_graceful_shutdown=LAST_REQUESTS,
+        timeout_worker_healthcheck=LONGEST_SILENCE,
         limit_concurrency=MOST_REQUESTS,
         log_config=None,
         server_header=False,
