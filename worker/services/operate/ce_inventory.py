@@ -145,8 +145,8 @@ def list_ces(
             tx, search=search, backend=backend, enabled=enabled, tags=tags, asked=page
         )
         states = _states(tx, runtime)
-    return Page([ListedCE(state=states.get(ce.name, NORMAL), **_settings(ce)) for ce in listed.items],
-                listed.next)  # fmt: skip
+    items = [ListedCE(state=states.get(ce.name, NORMAL), **_settings(ce)) for ce in listed.items]
+    return Page(items, listed.next)
 
 
 @allowed_to(Role.READ)
