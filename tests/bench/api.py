@@ -171,7 +171,9 @@ def _most(seconds: Sequence[float]) -> float:
 
 
 def _within(seconds: Sequence[float], percent: int) -> float:
-    return quantiles(seconds, n=100, method="inclusive")[percent - 1] if len(seconds) > 1 else seconds[0]
+    if len(seconds) < 2:
+        return seconds[0]
+    return quantiles(seconds, n=100, method="inclusive")[percent - 1]
 
 
 def _say(text: str) -> None:
