@@ -15,6 +15,7 @@ from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.sending import Sending
 from worker.domain.values import OF_STEERING, CEValues, NewCE, Seconds
 from worker.services.allowed import allowed_to
+from worker.services.observe import overview
 from worker.services.observe.overview import ce_lines, short
 from worker.services.operate import pauses
 from worker.services.operate.versions import check_version, version_of
@@ -145,8 +146,9 @@ def list_ces(
             tx, search=search, backend=backend, enabled=enabled, tags=tags, asked=page
         )
         states = _states(tx, runtime)
-    return Page([ListedCE(state=states[ce.name], **_settings(ce)) for ce in listed.items],
-                listed.next)  # fmt: skip
+    # One that was removed in between has no state any more.
+    there = [ce for ce in listed.items if ce.name in states]
+    return Page([ListedCE(state=states[ce.name], **_settings(ce)) for ce in there], listed.next)
 
 
 @allowed_to(Role.READ)
@@ -157,9 +159,10 @@ def ce_names(runtime: Runtime) -> list[str]:
 
 
 def _shown(tx: Transaction, runtime: Runtime, name: str) -> ShownCE:
+    states = _states(tx, runtime)
     settings = _settings(ces.get(tx, name))
     return ShownCE(
-        state=_states(tx, runtime)[name],
+        state=states.get(name, overview.NORMAL),
         **settings,
         only_for=ces.allowed(tx, name),
         **pauses.state(tx, runtime, name),
