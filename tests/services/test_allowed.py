@@ -247,10 +247,11 @@ def test_who_operates_steers_a_ce_and_changes_nothing_else_of_it(
         assert now == asdict(ce_inventory.show_ce(runtime, name))
         assert {key for key in now if now[key] != before[key]} - {"state"} == {value}
         return
-    for more in ({}, {"draining": True}):
+    both: Any = {**changes, "draining": True}
+    for wanted in (changes, both):
         image = world.image()
         with refused(NotAllowed, "operate may only change drain_by, draining, enabled, end_runn"):
-            ce_inventory.change_ce(runtime, name, {**changes, **more})
+            ce_inventory.change_ce(runtime, name, wanted)
         assert world.image() == image
 
 
@@ -270,8 +271,9 @@ def test_who_operates_steers_a_vo_and_changes_nothing_else_of_it(
         assert now == asdict(vo_inventory.show_vo(runtime, name))
         assert {key for key in now if now[key] != before[key]} == {value}
         return
-    for more in ({}, {"draining": True}):
+    both: Any = {**changes, "draining": True}
+    for wanted in (changes, both):
         image = world.image()
         with refused(NotAllowed, f"{access} may only change demand, draining, enabled"):
-            vo_inventory.change_vo(runtime, name, {**changes, **more})
+            vo_inventory.change_vo(runtime, name, wanted)
         assert world.image() == image

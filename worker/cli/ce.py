@@ -33,7 +33,7 @@ from worker.domain.ce import CE
 from worker.domain.errors import Differs, Invalid
 from worker.domain.pages import PageRequest
 from worker.domain.vo import ALL_VOS, DEFAULT_VO
-from worker.services.observe import overview
+from worker.services import ce_lines
 from worker.services.operate import ce_diff as service
 from worker.services.operate import ce_inventory as inventory
 from worker.services.operate import pauses as pausing
@@ -327,5 +327,5 @@ def _change(
     if as_json:
         show.as_json(asdict(now))
         return
-    state = "" if now.state == overview.NORMAL else f" ({now.state})"
+    state = "" if now.state == ce_lines.NORMAL else f" ({now.state})"
     show.say(f"CE {name}: {show.changes(asdict(was), asdict(now), SETTINGS)}{state}")

@@ -16,10 +16,12 @@ from worker.domain.credential import State
 from worker.domain.decision import Decision
 from worker.domain.lengths import clock, spoken
 from worker.domain.pilot import Status, Transition
+from worker.services.ce_lines import DISABLED, NORMAL, CELine
 from worker.services.credentials import CredentialStanding
-from worker.services.observe import standstill, use
+from worker.services.observe import use
 from worker.services.observe.failing import Ends
-from worker.services.observe.overview import DISABLED, NORMAL, CELine, Overview
+from worker.services.observe.overview import Overview
+from worker.services.tasks import standstill
 
 T = TypeVar("T")
 

@@ -20,11 +20,11 @@ from worker.domain.credential import State
 from worker.domain.pilot import Use
 from worker.domain.vo import ALL_VOS
 from worker.services.allowed import allowed_to
+from worker.services.ce_lines import NORMAL, CELine, ce_lines
 from worker.services.credentials import CredentialStanding, standings
 from worker.services.observe.failing import LATELY
-from worker.services.observe.overview import NORMAL, CELine, ce_lines
-from worker.services.observe.standstill import queue_of
 from worker.services.runtime import Runtime
+from worker.services.tasks.standstill import queue_of
 
 _CE = ("ce", "backend")
 _CREDENTIAL = ("vo", "backend", "kind")

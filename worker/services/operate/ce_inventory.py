@@ -15,8 +15,7 @@ from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.sending import Sending
 from worker.domain.values import OF_STEERING, CEValues, NewCE, Seconds
 from worker.services.allowed import allowed_to
-from worker.services.observe import overview
-from worker.services.observe.overview import ce_lines, short
+from worker.services.ce_lines import NORMAL, ce_lines, short
 from worker.services.operate import pauses
 from worker.services.operate.versions import check_version, version_of
 from worker.services.runtime import Runtime
@@ -162,7 +161,7 @@ def _shown(tx: Transaction, runtime: Runtime, name: str) -> ShownCE:
     states = _states(tx, runtime)
     settings = _settings(ces.get(tx, name))
     return ShownCE(
-        state=states.get(name, overview.NORMAL),
+        state=states.get(name, NORMAL),
         **settings,
         only_for=ces.allowed(tx, name),
         **pauses.state(tx, runtime, name),

@@ -1,0 +1,127 @@
+"""CEs at a glance: their pilots, their slots, and the state of each in a word."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.db import pilot_reads, schedules, slots
+from worker.db.uow import Transaction
+from worker.domain.calls import NOT_ASKED, state_of_calls, trouble
+from worker.domain.lengths import clock
+from worker.domain.pilot import OCCUPYING, Status
+from worker.domain.sending import Sending
+from worker.policy.learning import evaluate
+from worker.policy.parameters import Parameters
+from worker.services.runtime import Runtime
+from worker.services.tasks.standstill import are_ces_asked, standstills
+
+NORMAL = str(Sending.NORMAL)
+"""The state of a CE that gets pilots."""
+
+DISABLED = "disabled"
+
+NO_WORKER = "no worker calls it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CELine:
+    """One CE at a glance."""
+
+    name: str
+    backend: str
+    capacity: int
+    reserved: int
+    submitting: int
+    submitted: int
+    running: int
+    free: int
+    chance: float
+    state: str
+    """Its state in a word, since or until when, and after a colon the reason."""
+    failed_calls: int
+    answered_at: datetime | None
+    unanswered_since: datetime | None
+    last_error: str | None
+    retry_at: datetime | None
+    trouble: str | None
+    """Since when its calls fail, why, and when it is called again, in one line."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether it has empty slots that only its waiting limit keeps empty."""
+        return self.free < self.capacity - sum(self.occupying().values())
+
+    def occupying(self) -> dict[Status, int]:
+        """Return how many of its pilots occupy a slot, by status."""
+        return {status: getattr(self, status) for status in Status if status in OCCUPYING}
+
+
+def ce_lines(tx: Transaction, runtime: Runtime) -> list[CELine]:
+    """Return a line for every CE."""
+    now = runtime.now()
+    standing = standstills(schedules.get_all(tx), now, runtime.lease)
+    return lines_of(tx, now, runtime.parameters, is_asked=are_ces_asked(standing))
+
+
+def lines_of(
+    tx: Transaction, now: datetime, parameters: Parameters, *, is_asked: bool
+) -> list[CELine]:
+    """Do the same, by whether a worker is alive that calls CEs."""
+    by_status = pilot_reads.count_occupying(tx)
+    return [
+        CELine(
+            name=ce.name,
+            backend=ce.backend,
+            capacity=ce.capacity,
+            reserved=by_status.get((ce.name, Status.RESERVED), 0),
+            submitting=by_status.get((ce.name, Status.SUBMITTING), 0),
+            submitted=by_status.get((ce.name, Status.SUBMITTED), 0),
+            running=by_status.get((ce.name, Status.RUNNING), 0),
+            free=ce.available,
+            chance=_chance(ce, now, parameters),
+            state=_state(ce, now, is_asked=is_asked),
+            failed_calls=ce.failed_calls,
+            answered_at=ce.last_answered_at,
+            unanswered_since=ce.unanswered_since,
+            last_error=ce.last_error,
+            retry_at=ce.retry_at,
+            trouble=trouble(ce, now),
+        )
+        for ce in slots.slots_for(tx, 0)
+    ]
+
+
+def short(state: str) -> str:
+    """Return a state without its reason."""
+    return state.partition(": ")[0]
+
+
+def _chance(ce: slots.CESlots, now: datetime, parameters: Parameters) -> float:
+    evaluation = evaluate(ce.learned, now=now, configured=ce.success_rate, parameters=parameters)
+    return evaluation.chances.all
+
+
+def _state(ce: slots.CESlots, now: datetime, *, is_asked: bool) -> str:
+    sending, calls, error = _sending(ce, now), state_of_calls(ce), ce.last_error
+    if calls is None and not is_asked:
+        calls, error = f"{NOT_ASKED}{_moment('since', ce.last_answered_at, now)}", NO_WORKER
+    if calls is None or sending == DISABLED:
+        return sending
+    if sending != NORMAL:
+        return f"{calls}, {sending}"
+    return f"{calls}: {error}" if error else calls
+
+
+def _sending(ce: slots.CESlots, now: datetime) -> str:
+    if not ce.enabled:
+        return DISABLED
+    if ce.draining:
+        return f"draining{_moment('by', ce.drain_by, now)}"
+    if ce.sending is Sending.NORMAL or (ce.sending is Sending.HELD and not ce.is_held(now)):
+        return NORMAL
+    if ce.sending is Sending.HELD:
+        return f"held{_moment('until', ce.held_until, now)}: {ce.sending_reason}"
+    return f"paused{_moment('since', ce.sending_since, now)}: {ce.sending_reason}"
+
+
+def _moment(word: str, moment: datetime | None, now: datetime) -> str:
+    return f" {word} {clock(moment, now, seconds=False)}" if moment else ""
