@@ -220,3 +220,10 @@ def _copy(source: Path, target: sqlite3.Connection) -> None:
     with sqlite3.connect(source) as connection:
         connection.backup(target)
     connection.close()
+
+
+def somebody_waits(database: Database) -> bool:
+    """Tell whether somebody waits for a lock of another one."""
+    with database.engine.connect() as connection:
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(connection.execute(waiting).scalar_one())

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
+from tests.databases import somebody_waits
 from tests.expectations import refused
 from tests.factories import a_ce, a_pilot, a_vo
 from tests.integration import crowd
@@ -263,13 +264,6 @@ def test_one_that_waits_for_the_same_name_is_told_that_it_is_taken(
     wait_for(thread)
 
     assert told == []
-
-
-def somebody_waits(database: Database) -> bool:
-    with database.engine.connect() as connection:
-        return bool(
-            connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one()
-        )
 
 
 def test_a_connection_is_not_shared_across_a_fork(postgresql_database: Database) -> None:

@@ -19,8 +19,9 @@ from worker.domain.vo import DEFAULT_VO
 from worker.policy.facts import Chances
 from worker.policy.parameters import DEFAULTS
 from worker.services import facts
+from worker.services.ce_lines import CELine
 from worker.services.observe.metrics import metrics
-from worker.services.observe.overview import CELine, overview
+from worker.services.observe.overview import overview
 from worker.services.operate.ce_diff import diff
 from worker.services.operate.ce_inventory import show_ce
 from worker.services.runtime import Runtime, TaskResult

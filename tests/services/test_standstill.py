@@ -13,9 +13,9 @@ from worker.domain.errors import Unavailable
 from worker.domain.schedule import Outcome, Scope
 from worker.services.observe.metrics import metrics
 from worker.services.observe.overview import overview
-from worker.services.observe.standstill import Standstill, sentence
-from worker.services.observe.standstill import standstills as standstills_of
 from worker.services.operate.ce_inventory import show_ce
+from worker.services.standstill import Standstill, sentence
+from worker.services.standstill import standstills as standstills_of
 from worker.services.tasks import catalogue, execute, ticks
 
 PLAN = {task.name for task in catalogue.BUILT_IN if task.queue == catalogue.PLAN and task.every}

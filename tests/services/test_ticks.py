@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from tests.databases import somebody_waits
 from tests.expectations import refused, statements
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
 from tests.patience import PATIENCE, until, wait_for
@@ -194,12 +195,6 @@ def test_schedulers_that_begin_at_once_all_begin(postgresql_database: Database) 
 
     assert problems == []
     assert {task for task, _ in stored(database)} == set(catalogue.tasks())
-
-
-def somebody_waits(database: Database) -> bool:
-    with database.engine.connect() as connection:
-        query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(connection.execute(query).scalar_one())
 
 
 def test_a_vo_with_a_schedule_of_its_own_fires_by_that_one_alone(world: World) -> None:

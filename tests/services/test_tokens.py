@@ -220,7 +220,6 @@ def test_nobody_makes_what_may_do_more_than_they_may(world: World) -> None:
     admin = of(world, Role.ADMIN)
     new = tokens.create(admin, "ci", Role.ADMIN)
     assert new.token.access == Access(role=Role.ADMIN)
-    assert not new.token.access.on_host
 
 
 def test_a_repeated_request_makes_no_second_token_and_shows_no_secret(world: World) -> None:

@@ -180,17 +180,23 @@ def _read(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _change(name: str, changes: dict[str, Any], as_json: bool) -> None:
     was = perform(inventory.show_vo, name)
-    values: Any = changes
-    now = perform(inventory.change_vo, name, values)
+    wanted: Any = changes
+    now = perform(inventory.change_vo, name, wanted)
     if as_json:
         _show(now, as_json)
     else:
-        show.say(f"VO {name}: {show.changes(asdict(was), asdict(now), asdict(now))}")
+        values = _settings(now)
+        show.say(f"VO {name}: {show.changes(_settings(was), values, values)}")
         note = perform(inventory.above_limit, name)
         if note is not None:
             show.say(note)
 
 
 def _show(shown: ShownVO, as_json: bool, **more: Any) -> None:
-    values = {**asdict(shown), **more}
+    values = {**_settings(shown), **more}
     show.as_json(values) if as_json else show.fields(values)
+
+
+def _settings(shown: ShownVO) -> dict[str, Any]:
+    """Return what was set of a VO, without what was learnt of it."""
+    return {name: value for name, value in asdict(shown).items() if name in inventory.SETTINGS}

@@ -41,7 +41,7 @@ class Proxy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Access:
+class ArcAccess:
     """An identity as it is shown to a CE, and how the CE names it."""
 
     identity: Identity
@@ -60,14 +60,14 @@ class Access:
         return f"VO {', '.join(self.vos)}"
 
 
-def open_access(ce: str, options: ArcOptions, identity: Identity) -> Access:
+def open_access(ce: str, options: ArcOptions, identity: Identity) -> ArcAccess:
     """Read a credential, and make of it what a CE is shown."""
     vos, path = identity.vos or (), identity.path
     assert path is not None
     context = _context(ce, options)
     if options.authentication is ArcAuthentication.TOKEN:
         token = _read_token(ce, vos, path)
-        return Access(
+        return ArcAccess(
             identity=identity,
             owner=token_owner(token),
             context=context,
@@ -79,7 +79,7 @@ def open_access(ce: str, options: ArcOptions, identity: Identity) -> Access:
         context.load_cert_chain(path, password=lambda: "")
     except (OSError, ValueError):
         raise _bad(ce, vos, path, "the certificate and the key do not fit together") from None
-    return Access(identity=identity, owner=proxy_owner(proxy), context=context, proxy=proxy)
+    return ArcAccess(identity=identity, owner=proxy_owner(proxy), context=context, proxy=proxy)
 
 
 def read_proxy(ce: str, vos: tuple[str, ...], path: Path) -> Proxy:

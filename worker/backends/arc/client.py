@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from worker.backends import json_text
-from worker.backends.arc.access import Access
+from worker.backends.arc.access import ArcAccess
 from worker.domain.errors import BackendError, CredentialProblem, NotSent, Unavailable, Unreadable
 from worker.domain.texts import legible
 
@@ -78,7 +78,12 @@ class Rest:
     """The interface of one CE, as one identity sees it."""
 
     def __init__(
-        self, client: httpx.AsyncClient, turns: asyncio.Semaphore, ce: str, url: str, access: Access
+        self,
+        client: httpx.AsyncClient,
+        turns: asyncio.Semaphore,
+        ce: str,
+        url: str,
+        access: ArcAccess,
     ) -> None:
         self.ce = ce
         self.url = url
@@ -205,7 +210,7 @@ class Rest:
 
 @asynccontextmanager
 async def connected(
-    access: Access, turns: asyncio.Semaphore, ce: str, url: str, timeout: float
+    access: ArcAccess, turns: asyncio.Semaphore, ce: str, url: str, timeout: float
 ) -> AsyncIterator[Rest]:
     """Be connected to a CE as one identity, for as long as the block."""
     client = httpx.AsyncClient(

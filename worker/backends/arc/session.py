@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from worker.backends.arc.access import Access, open_access
+from worker.backends.arc.access import ArcAccess, open_access
 from worker.backends.arc.client import Rest, connected
 from worker.backends.arc.options import ArcOptions
 from worker.backends.contract import Means
@@ -98,7 +98,7 @@ def _forgetting(session: Session) -> Iterator[None]:
 
 @asynccontextmanager
 async def _reached(
-    session: Session, access: Access, turns: asyncio.Semaphore
+    session: Session, access: ArcAccess, turns: asyncio.Semaphore
 ) -> AsyncIterator[Rest]:
     timeout = session.options.call_timeout
     async with connected(access, turns, session.ce.name, session.options.url, timeout) as rest:
