@@ -24,10 +24,10 @@ from pydantic import (
 )
 
 from worker.domain.access import Access, access_of
+from worker.domain.addresses import is_private
 from worker.domain.change import LEAST_DAYS
 from worker.domain.checks import LARGEST
 from worker.domain.errors import ConfigurationError, Invalid
-from worker.domain.addresses import is_private
 from worker.domain.nearest import nearest
 from worker.domain.schedule import ScheduleSetting
 from worker.domain.validation import place, reason

@@ -6,7 +6,7 @@ minutes.
 
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -171,7 +171,7 @@ class Issuer:
         self._patience = patience
         self._now = now
         self._discovery: Discovery | None = None
-        self._keys: list[Key] = []
+        self._keys: Sequence[Key] = ()
         self._kept_until = float("-inf")
         self._keys_again_at = float("-inf")
         self._lock = anyio.Lock()
