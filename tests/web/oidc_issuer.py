@@ -157,9 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if not self._is_off(self.path):
-            self._answer(
-                *self.issuer.token(_flat(body), self.headers.get("Authorization", ""))
-            )
+            self._answer(*self.issuer.token(_flat(body), self.headers.get("Authorization", "")))
 
     def _is_off(self, path: str) -> bool:
         """Answer a question in the wrong way, if a test wants that."""

@@ -86,6 +86,7 @@ class Site:
             headers=headers,
             timeout=60,
             trust_env=False,
+            verify=False,
         )
         return self.browsers.enter_context(client)
 
@@ -294,7 +295,7 @@ def test_who_guesses_links_has_to_wait_and_so_has_who_guesses_tokens(site: Site)
 
 
 def test_a_token_says_who_it_is(site: Site) -> None:
-    site.world.vo(a_vo("lhcb"))
+    site.world.vo(a_vo().named("lhcb"))
     made = tokens.create(site.world.runtime(), "nightly", Role.OPERATE, "lhcb")
 
     me = site.browser(Authorization=f"Bearer {made.secret}").get("/api/me").json()
@@ -445,13 +446,13 @@ def test_a_change_has_the_name_of_the_person_on_it(site: Site) -> None:
     site.issuer.person["groups"] = ["/pilotage/admins"]
     browser = site.browser()
     browser.get("/sign-in/oidc")
-    site.world.vo(a_vo("lhcb"))
+    site.world.vo(a_vo().named("lhcb"))
 
     answer = browser.patch("/api/vos/lhcb", json={"share": 2}, headers={"Origin": site.address})
     assert answer.status_code == 200, answer.text
-    changes = browser.get("/api/audit").json()["items"]
+    changes = browser.get("/api/audit", params={"since": "2020-01-01T00:00"}).json()["items"]
 
-    assert [one["who"] for one in changes if one["verb"] == "set"][:1] == ["ada (person)"]
+    assert [one["who"] for one in changes if one["verb"] == "set"] == ["ada (person)"]
 
 
 def test_a_public_client_has_no_secret(open_site: Open) -> None:
@@ -489,7 +490,7 @@ def test_the_claim_is_asked_for_where_the_issuer_lists_it(site: Site) -> None:
 def test_the_highest_role_of_all_values_counts(
     site: Site, groups: object, role: str, vo: str | None
 ) -> None:
-    site.world.vo(a_vo("lhcb"))
+    site.world.vo(a_vo().named("lhcb"))
     site.issuer.person["groups"] = groups
     browser = site.browser()
     browser.get("/sign-in/oidc")
@@ -640,10 +641,9 @@ def test_the_answer_of_another_issuer_is_refused(site: Site) -> None:
 
 @pytest.mark.parametrize("cookie", ["", ".", "..", "a.b", "a.b.c.d", "\xff"])
 def test_a_cookie_that_is_none_of_ours_is_refused(site: Site, cookie: str) -> None:
-    browser = site.browser()
-    browser.headers[b"Cookie"] = f"{BEGUN}={cookie}".encode("latin-1")  # type: ignore[index]
+    header = [(b"Cookie", f"{BEGUN}={cookie}".encode("latin-1"))]
 
-    page = browser.get("/sign-in/oidc/back?state=&code=x")
+    page = site.browser().get("/sign-in/oidc/back?state=&code=x", headers=header)
 
     assert page.status_code == 403
 
@@ -662,7 +662,7 @@ def test_what_the_issuer_refuses_is_one_line(site: Site) -> None:
 @pytest.mark.parametrize(
     ("claims", "reason"),
     [
-        ({"nonce": "other"}, "it is for another sign-in".removeprefix("it ")),
+        ({"nonce": "other"}, "is for another sign-in"),
         ({"nonce": "\ud800"}, "is for another sign-in"),
         ({"nonce": None}, "a claim is missing"),
         ({"aud": "another"}, "it is for another client"),

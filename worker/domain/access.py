@@ -47,7 +47,7 @@ def access_of(text: str) -> Access:
     """Read what somebody may do: a role, or `operate:VO`."""
     word, colon, vo = text.partition(":")
     if word not in tuple(Role):
-        raise Invalid(f"role {word[:40]!r}", nearest(word, Role))
+        raise Invalid(f"role {word[:40]!r}", nearest(word, map(str, Role)))
     if colon:
         name("VO", vo)
     return Access(role=Role(word), vo=vo if colon else None)

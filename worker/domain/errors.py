@@ -146,7 +146,7 @@ class SignInFailed(PilotageError):
 
 
 class IssuerFailed(SignInFailed):
-    """The issuer that says who somebody is cannot be used."""
+    """The issuer at which people sign in cannot be used."""
 
 
 class NotAllowed(PilotageError):

@@ -21,7 +21,8 @@ async function signIn(secret) {
       location.replace(form.dataset.next);
       return;
     }
-    failure.textContent = (await answer.json()).detail;
+    const problem = await answer.json();
+    failure.textContent = (problem.details ?? []).join(": ") || problem.detail;
   } catch {
     failure.textContent = "The server cannot be reached.";
   }
