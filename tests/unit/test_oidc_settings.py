@@ -84,9 +84,7 @@ def test_an_issuer_on_this_host_may_use_http(tmp_path: Path, host: str) -> None:
     assert client_of(settings(tmp_path, text + ROLES)) is not None
 
 
-@pytest.mark.parametrize(
-    "host", ["localhost.example.org", "127.0.0.1.example.org", "10.0.0.1"]
-)
+@pytest.mark.parametrize("host", ["localhost.example.org", "127.0.0.1.example.org", "10.0.0.1"])
 def test_an_issuer_elsewhere_may_not(tmp_path: Path, host: str) -> None:
     text = WHOLE.replace("https://iam.example.org", f"http://{host}")
 
