@@ -22,7 +22,7 @@ from importlib.metadata import entry_points
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import annotated_types
 import click
@@ -45,6 +45,7 @@ from worker.db.chains import CORE_CHAIN, Chain, ChainState
 from worker.db.failures import By
 from worker.demand.contract import Unknown
 from worker.domain import errors
+from worker.domain.access import Role
 from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.change import Door
 from worker.domain.credential import CredentialKind
@@ -64,14 +65,19 @@ from worker.domain.pilot import (
 from worker.domain.schedule import Outcome, ScheduleSetting, Scope, VOSchedule
 from worker.domain.sending import Sending
 from worker.domain.tally import Grain
+from worker.domain.token import TokenKind
 from worker.domain.variable import Kind as VariableKind
 from worker.domain.words import Described
 from worker.policy.outcomes import EventKind as Learnt
 from worker.policy.parameters import Parameters
 from worker.services.observe.metrics import METRICS
+from worker.services.runtime import Runtime
 from worker.services.tasks import catalogue
 from worker.settings import FROM_FILE, PREFIX, Settings
 from worker.simulation.scenario import TroubleKind
+from worker.web import problems
+from worker.web.app import make_app
+from worker.web.documents import ABOUT
 
 FOLDER = Path(__file__).parent / "reference"
 WIDTH = 88
@@ -599,6 +605,147 @@ def _page(title: str, *sections: str) -> str:
     return "\n\n".join([f"# {title}", note, *(part.strip() for part in sections)]) + "\n"
 
 
+# -- the API
+
+BROKEN = 500
+"""The status of errors that no request can have."""
+
+HOW_TO_CALL = """\
+```sh
+pilotage token create nightly --role operate --to token
+curl --header "Authorization: Bearer $(cat token)" \\
+  'http://127.0.0.1:8017/api/pilots?status=failed&sort=ended_at&descending=true&limit=20'
+```
+
+In Python:
+
+```python
+import httpx
+
+token = open("token").read().strip()
+api = httpx.Client(
+    base_url="http://127.0.0.1:8017/api", headers={"Authorization": f"Bearer {token}"}
+)
+
+which = {"status": "running", "limit": 1000}
+while True:
+    answer = api.get("/pilots", params=which)
+    answer.raise_for_status()
+    page = answer.json()
+    for pilot in page["items"]:
+        print(pilot["id"], pilot["ce"], pilot["run_time"])
+    if page["next"] is None:
+        break
+    which["after"] = page["next"]
+
+held = api.post(
+    "/ces/lyon/pilots", json={"vo": "default", "count": 2}, headers={"Idempotency-Key": "monday-1"}
+)
+print(held.status_code, held.json())
+```"""
+
+
+def api() -> str:
+    """Describe every request of the API."""
+    document = make_app(cast(Runtime, None), checks={}).openapi()
+    schemas = document["components"]["schemas"]
+    by_group: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            group = operation["tags"][0]
+            by_group.setdefault(group, []).append((method.upper(), path, operation))
+    parts = [
+        ABOUT.strip(),
+        "The same as a document for programs: `GET /api/openapi.json`.",
+        HOW_TO_CALL,
+        "## Errors",
+        _table(("status", "type", "sentence"), _problems()),
+    ]
+    for group, operations in by_group.items():
+        parts.append(f"## {group}")
+        parts += [_operation(*one, schemas) for one in operations]
+    return _page("The API", *parts)
+
+
+def _problems() -> Iterator[tuple[str, str, str]]:
+    for reference, kind in sorted(problems.kinds().items(), key=lambda one: one[0]):
+        if problems.status_of(kind) != BROKEN:
+            yield str(problems.status_of(kind)), f"`{reference}`", problems.title_of(kind)
+
+
+def _operation(
+    method: str, path: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]
+) -> str:
+    parts = [f"### `{method} {path}`", f"{operation['summary']}. {operation['description']}"]
+    rows: list[tuple[str, ...]] = [
+        (f"`{one['name']}`", one["in"], _type(one["schema"], schemas), one.get("description", ""))
+        for one in operation.get("parameters", [])
+    ]
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if body:
+        rows += [(f"`{n}`", "body", *rest) for n, *rest in _fields(body["schema"], schemas)]
+    if rows:
+        parts.append(_table(("parameter", "in", "type", "meaning"), rows))
+    for status, answer in operation["responses"].items():
+        if status.startswith("2"):
+            parts.append(_answer(status, answer, schemas))
+    return "\n\n".join(part.strip() for part in parts)
+
+
+def _answer(status: str, answer: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
+    content = answer.get("content", {})
+    schema = content.get("application/json", {}).get("schema")
+    if not schema:
+        kinds = ", ".join(f"`{kind}`" for kind in content)
+        return f"Answer {status}: {kinds or 'nothing'}."
+    names = ", ".join(f"`{name}`" for name, *_ in _fields(schema, schemas))
+    return f"Answer {status}: {_type(schema, schemas)}{f' with {names}' if names else ''}."
+
+
+def _fields(
+    schema: Mapping[str, Any], schemas: Mapping[str, Any]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the fields of a table, or of the items of a list or a page of them."""
+    schema = _resolved(schema, schemas)
+    items = schema.get("items") or schema.get("properties", {}).get("items", {}).get("items")
+    if items:
+        schema = _resolved(items, schemas)
+    needed = schema.get("required", ())
+    for name, one in schema.get("properties", {}).items():
+        meaning = one.get("description", "")
+        yield name, f"{_type(one, schemas)}{', needed' if name in needed else ''}", meaning
+
+
+def _resolved(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[str, Any]:
+    [first, *_] = schema.get("anyOf") or [schema]
+    reference = first.get("$ref")
+    resolved: Mapping[str, Any] = schemas[reference.rpartition("/")[2]] if reference else first
+    return resolved
+
+
+def _type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
+    """Write a type as people say it. That a value may be left out or null is not said."""
+    if "anyOf" in schema:
+        kinds = [one for one in schema["anyOf"] if one.get("type") != "null"]
+        return " or ".join(dict.fromkeys(_type(one, schemas) for one in kinds))
+    if "$ref" in schema:
+        return _reference(schema["$ref"].rpartition("/")[2], schemas)
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}), schemas)}"
+    if schema.get("format") == "date-time":
+        return "moment"
+    return str(schema.get("type", "anything"))
+
+
+def _reference(name: str, schemas: Mapping[str, Any]) -> str:
+    """Write a type by its words if it is one of a few, else by its name."""
+    words = schemas[name].get("enum")
+    if words:
+        return "one of " + ", ".join(f"`{word}`" for word in words)
+    page = re.fullmatch(r"Page_(\w+)_", name)
+    return f"page of {page[1]}" if page else name
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
@@ -625,6 +772,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "tasks": tasks,
     "metrics": metrics,
     "backends": backends,
+    "api": api,
 }
 """The pages of the reference, and who writes each."""
 
@@ -687,6 +835,8 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "place of a database on its chain": ChainState,
     "kind of variable": VariableKind,
     "door of a change": Door,
+    "role at the API": Role,
+    "kind of token": TokenKind,
     "authentication at ARC": ArcAuthentication,
     "authentication at HTCondor": HTCondorAuthentication,
     "spread of times (sim)": Spread,

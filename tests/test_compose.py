@@ -163,9 +163,10 @@ def test_it_has_no_right_of_root_that_it_does_not_need(name: str) -> None:
 @each_service
 def test_it_is_not_reached_from_outside(name: str) -> None:
     service = SERVICES[name]
+    ways_in = service.get("ports", [])
 
-    assert "ports" not in service
-    assert service["networks"] == ["inside"] or name in {"worker-call", "pilotage"}
+    assert ways_in == [] or (name == "web" and ways_in == ["127.0.0.1:8017:8017"])
+    assert service["networks"] == ["inside"] or name in {"worker-call", "web", "pilotage"}
     assert FILE["networks"]["inside"]["internal"] is True
 
 
@@ -180,7 +181,7 @@ def test_no_secret_stands_in_the_file() -> None:
     assert not re.search(r"://[^\s/]*:[^\s/]*@", TEXT)
     for service in SERVICES.values():
         for variable, value in service.get("environment", {}).items():
-            if re.search(r"PASSWORD|SECRET|TOKEN|URL", variable):
+            if re.search(r"PASSWORD|SECRET|TOKEN|(?<!WEB_)URL", variable):
                 assert variable.endswith("_FILE"), variable
                 assert Path(value).parent == SECRETS
     for secret in FILE["secrets"].values():
@@ -215,9 +216,7 @@ class Deployment:
         self.folder, self.database, owner = folder, database, database.url
         self.owner = owner
         self.worker = f"{owner.database}_worker"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port, web_port = _free_port(), _free_port()
         self._write("owner_url", address(owner))
         self._write("postgres_password", owner.password or "")
         self._write("worker_password", "worker-of-a-test")
@@ -228,6 +227,7 @@ class Deployment:
         self.environment = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOSTNAME": socket.gethostname(),
+            "PILOTAGE_WEB_PORT": str(web_port),
         }
 
     def _write(self, secret: str, value: str) -> None:
@@ -281,10 +281,17 @@ class Deployment:
         text = text.replace("--owner=pilotage", f"--owner={self.owner.username}")
         text = text.replace("redis-server -", f"redis-server - --bind 127.0.0.1 --port {self.port}")
         text = text.replace("redis-cli", f"redis-cli -p {self.port}")
+        text = text.replace("--address=0.0.0.0", "--address=127.0.0.1")
         # Of host, user and database psql takes those of the URL.
         libpq = address(self.owner.set(drivername="postgresql"))
         text = text.replace("--dbname=pilotage", f"--dbname={shlex.quote(libpq)}")
         return text.replace("pilotage_worker", self.worker)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 @pytest.fixture
@@ -324,7 +331,8 @@ def test_the_processes_run_as_the_file_says(
         here.ends("roles")
         assert here.ends("worker-password") == ""
     here.ends("pilotage", shlex.split("pilotage ce add lyon --backend sim --capacity 3"))
-    processes |= {name: here.start(name) for name in ("worker-plan", "worker-call", "beat")}
+    ours = ("worker-plan", "worker-call", "beat", "web")
+    processes |= {name: here.start(name) for name in ours}
     processes["the other beat"] = here.start("beat")
     until(lambda: _submitted(here) == 3)
     assert here.roles_at_work() == {here.worker}

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -87,7 +88,7 @@ class Settings(BaseModel):
     broker_url: SecretStr | None = None
     """The broker: redis://:PASSWORD@HOST:PORT/0. Without one, a folder in the state folder."""
 
-    server: str | None = Field(default=None, pattern=r"^https?://[^\s?#@]+$")
+    server: str | None = None
     """The server that commands use in the place of the database: https://HOST/PREFIX. So does
     --server."""
 
@@ -105,6 +106,9 @@ class Settings(BaseModel):
 
     web_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     """The path under which a proxy has the server: /pilotage."""
+
+    web_log: Path | None = None
+    """The file of the server's log; without one, standard error."""
 
     web_proxies: str = "127.0.0.1"
     """The proxies whose word about the address of a client is taken: addresses with commas."""
@@ -183,6 +187,24 @@ class Settings(BaseModel):
     pool_size: int = Field(default=2, ge=1, le=100)
     """Connections to PostgreSQL that a process keeps. It opens up to 8 more while it needs them."""
 
+    web_url: str | None = None
+    """The address at which people reach the console and programs the API:
+    https://pilotage.example.org. Without it, links are for where the server listens."""
+
+    @field_validator("web_url", "server")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError("write https://HOST or http://HOST:PORT")
+        if parts.port == 0:  # one that is no number is refused by being looked at
+            raise ValueError("no port is 0")
+        if parts.query or parts.fragment or not value.isprintable() or " " in value:
+            raise ValueError("it has more than a host, a port and a path")
+        return value.rstrip("/")
+
     @field_validator("parameters", mode="before")
     @classmethod
     def _known_parameters(cls, value: object) -> object:
@@ -212,6 +234,12 @@ class Settings(BaseModel):
     def soft_time_limit(self) -> float:
         """Seconds until an execution is told to end, a moment before it is ended."""
         return self.time_limit * 14 / 15
+
+    @property
+    def address_of_web(self) -> str:
+        """Return the address at which people reach the server."""
+        own = f"http://{self.web_address}:{self.web_port}{self.web_prefix}"
+        return (self.web_url or own).rstrip("/")
 
     @property
     def is_embedded(self) -> bool:

@@ -11,6 +11,7 @@ from tests.acceptance.processes import Processes, settings_of
 from tests.factories import a_ce
 from tests.patience import until
 from tests.redis_server import Redis
+from tests.runtimes import runtime_on
 from worker.backends.sim.faults import Fault, switch_off, switch_on
 from worker.db import health, pilot_reads
 from worker.db.clock import Clock
@@ -71,7 +72,7 @@ def now(database: Database) -> datetime:
 
 
 def changes(database: Database, ce: str) -> list[SendingChange]:
-    return pauses.history(database, ce).items
+    return pauses.history(runtime_on(database), ce).items
 
 
 def sent(database: Database, ce: str, since: datetime) -> int:
@@ -81,7 +82,7 @@ def sent(database: Database, ce: str, since: datetime) -> int:
 
 
 def last(database: Database, ce: str) -> Decision:
-    [decision] = overview.explain(database, ce)
+    [decision] = overview.explain(runtime_on(database), ce)
     return decision
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.acceptance.processes import CELERY, PILOTAGE, Processes, ended, settings_of
 from tests.databases import backend_chains, file_url
 from tests.patience import until
+from tests.runtimes import runtime_on
 from worker.db.database import Database
 from worker.db.schedules import Schedule
 from worker.services.tasks import ticks
@@ -29,7 +30,7 @@ def test_a_scheduler_without_a_worker_is_warned_of_until_a_worker_comes(
     database = Database(file_url(home / "pilotage.sqlite"), backend_chains())
 
     def learn() -> Schedule:
-        [found] = [one for one in ticks.list_schedules(database) if one.task == "learn"]
+        [found] = [one for one in ticks.list_schedules(runtime_on(database)) if one.task == "learn"]
         return found
 
     beat = processes.start("beat", [*CELERY, "beat"], settings)

@@ -15,6 +15,7 @@ import pytest
 from tests.acceptance.processes import PILOTAGE, Processes, ended, one_line, settings_of
 from tests.databases import backend_chains, file_url
 from tests.patience import until
+from tests.runtimes import runtime_on
 from worker.db import pilot_reads
 from worker.db.database import Database
 from worker.db.pages import PageRequest
@@ -52,7 +53,9 @@ class State:
             ]
 
     def last(self, task: str) -> object:
-        [found] = [s.last_at for s in ticks.list_schedules(self.database) if s.task == task]
+        [found] = [
+            s.last_at for s in ticks.list_schedules(runtime_on(self.database)) if s.task == task
+        ]
         return found
 
     def stamps(self) -> list[str]:

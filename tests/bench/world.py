@@ -14,7 +14,6 @@ from worker.db.engine import make_engine
 from worker.db.uow import UnitOfWork
 from worker.domain.pilot import Grant, Status
 
-VOS = 4
 CE = "ce-0001"
 """The CE whose pilots are claimed, recorded, moved and checked."""
 
@@ -76,6 +75,7 @@ class Size:
     ces: int = 50
     active: int = 10_000
     final: int = 100_000
+    vos: int = 4
 
 
 class World:
@@ -100,7 +100,7 @@ class World:
         for table in ("pilots", "transitions"):
             # It would come at random, in the middle of a measurement; `settle` does its work.
             self.hand.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)".encode())
-        self.hand.execute(VOS_SQL, [VOS])
+        self.hand.execute(VOS_SQL, [self.size.vos])
         self.hand.execute(CES_SQL, [self.size.ces])
         with suppress(psycopg.errors.InsufficientPrivilege):
             # The rows are sound; to look up their foreign keys takes most of the time.
@@ -122,11 +122,13 @@ class World:
 
     def _with(self, statement: LiteralString, **values: int) -> None:
         # The first CE is left to what is measured.
-        self.hand.execute(statement, {"vos": VOS, "ces": self.size.ces - 1, "now": NOW, **values})
+        self.hand.execute(
+            statement, {"vos": self.size.vos, "ces": self.size.ces - 1, "now": NOW, **values}
+        )
 
     def grants(self, pilots: int) -> list[Grant]:
         """Spread so many pilots over 20 CEs and all VOs."""
-        pairs = [(vo, ce) for ce in range(1, 21) for vo in range(1, VOS + 1)]
+        pairs = [(vo, ce) for ce in range(1, 21) for vo in range(1, self.size.vos + 1)]
         each, rest = divmod(pilots, len(pairs))
         return [
             Grant(vo=f"vo-{vo}", ce=f"ce-{ce:04}", count=each + (n < rest))

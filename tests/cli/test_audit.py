@@ -16,16 +16,35 @@ from tests.cli.test_tree import LEAVES
 from tests.factories import a_schedule, a_vo
 from tests.records import a_change, a_credential, a_maintenance
 from tests.secrets import a_token
-from worker.db import ces, changes, health, maintenances, payloads, pilot_reads, sending, vos
+from worker.db import (
+    ces,
+    changes,
+    health,
+    maintenances,
+    payloads,
+    pilot_reads,
+    sending,
+    tokens,
+    vos,
+)
 from worker.db.account import account
 from worker.db.changes import RecordedChange
 from worker.db.database import Database
 from worker.db.sending import SendingChange
+from worker.domain.access import Role
 from worker.domain.change import Door
 from worker.domain.credential import CredentialKind
 from worker.domain.sending import Sending
+from worker.domain.token import Token
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+NIGHTLY = Token(
+    name="nightly",
+    role=Role.READ,
+    made_at=EPOCH,
+    made_by="me@here",
+    expires_at=EPOCH.replace(year=2100),
+)
 Words = tuple[str, ...]
 
 SITE = """
@@ -73,6 +92,8 @@ CHANGING: Mapping[Words, tuple[Words, Sequence[str]]] = {
     ("credential", "set"): (("all", "arc", "--path", "{token}"), ["vo all"]),
     ("credential", "remove"): (("all", "arc", "--yes"), ["vo all"]),
     ("credential", "renew"): (("all", "arc"), ["vo all"]),
+    ("token", "create"): (("ci", "--role", "operate", "--vo", "lhcb"), ["token ci"]),
+    ("token", "revoke"): (("nightly", "--yes"), ["token nightly"]),
     ("apply",): (("{site}",), ["vo lhcb", "vo atlas", "ce lyon", "task learn"]),
     ("pilot", "cancel"): (("{reserved}", "{running}", "--yes"), ["pilot 2 pilots"]),
     ("task", "run"): (("learn",), ["task learn"]),
@@ -106,6 +127,7 @@ LOOKING = {
     ("bench",),
     ("ce", "calls"),
     *((word,) for word in ("plan", "simulate", "export")),
+    *(("token", word) for word in ("list", "link")),
     ("task", "list"),
     *(("backend", word) for word in ("list", "revision")),
 }
@@ -127,6 +149,9 @@ REFUSED: Sequence[Words] = [
     ("pilot", "cancel", "{running}", "4711", "--yes"),
     ("task", "schedule", "learn", "--cron", "nonsense"),
     ("task", "run", "dispatch", "--ce", "nowhere"),
+    ("token", "create", "nightly", "--role", "read"),
+    ("token", "create", "new", "--role", "admin", "--vo", "lhcb"),
+    ("token", "revoke", "nightly"),
     ("db", "clean"),
     ("db", "clean", "--yes"),
 ]
@@ -152,6 +177,7 @@ def filled(world: Database, tmp_path: Path) -> Database:
         a_token(tmp_path / "old", exp=4_000_000_000)
         old = a_credential().of_kind(CredentialKind.TOKEN).at_path(str(tmp_path / "old"))
         old.renewed_by(*renewal).create(tx)
+        tokens.add(tx, NIGHTLY, "hash")
         a_schedule().of("learn").create(tx)
         a_schedule().of("ask_demand").create(tx)
         a_schedule().of("reconcile").disabled().create(tx)

@@ -166,6 +166,29 @@ WRONG = {
     ),
     "looking without end": (("top", "--interval", "inf"), "inf"),
     "looking every 0 seconds": (("top", "--interval", "0"), "0"),
+    "a token without a role": (("token", "create", "ci"), "--role"),
+    "a mistyped role": (
+        ("token", "create", "ci", "--role", "oprate"),
+        "did you mean 'operate'?",
+    ),
+    "a token's name with a space": (("token", "create", "a b", "--role", "read"), "token name"),
+    "a token for an unknown VO": (
+        ("token", "create", "ci", "--role", "operate", "--vo", "lhbc"),
+        MEANT_LHCB,
+    ),
+    "a token that reads for one VO": (
+        ("token", "create", "ci", "--role", "read", "--vo", "lhcb"),
+        "only operate is",
+    ),
+    "a token for ever": (("token", "create", "ci", "--role", "read", "--for", "731d"), "730d"),
+    "a token for no time": (("token", "create", "ci", "--role", "read", "--for", "0s"), "1s"),
+    "a token for a while": (("token", "create", "ci", "--role", "read", "--for", "long"), "'long'"),
+    "a token in no folder": (
+        ("token", "create", "ci", "--role", "read", "--to", "/nowhere/token"),
+        "/nowhere/token: No such file",
+    ),
+    "an unknown token to revoke": (("token", "revoke", "ci", "--yes"), "no token of this name"),
+    "a link of an admin for one VO": (("token", "link", "--vo", "lhcb"), "only operate is"),
     "an unknown chain": (("backend", "revision", "smi", "x"), "did you mean 'sim'?"),
 }
 

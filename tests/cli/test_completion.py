@@ -8,8 +8,19 @@ import pytest
 from tests.cli.command import address, process
 from tests.cli.conftest import furnish
 from tests.databases import Postgresql
+from tests.factories import MINUTE, NOW
+from worker.db import tokens
 from worker.db.database import Database
+from worker.domain.access import Role
+from worker.domain.token import Token
 
+NIGHTLY = Token(
+    name="nightly",
+    role=Role.READ,
+    made_at=NOW,
+    made_by="me@here",
+    expires_at=NOW + 1000 * MINUTE,
+)
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -36,6 +47,10 @@ def completed(line: str, **environment: str) -> list[str]:
         ("pilotage task run re", {"reconcile", "renew_credentials", "report"}),
         ("pilotage backend migrate s", {"sim", "slurm"}),
         ("pilotage pilot list --use s", {"short"}),
+        ("pilotage token revoke ni", {"nightly"}),
+        ("pilotage token create x --role r", {"read"}),
+        ("pilotage token create y --role operate --vo lh", {"lhcb"}),
+        ("pilotage token create ni", set()),
         ("pilotage ce add ly", set()),
         ("pilotage ce sh", {"show"}),
     ],
@@ -43,6 +58,7 @@ def completed(line: str, **environment: str) -> list[str]:
 def test_names_are_completed(sqlite_database: Database, line: str, names: set[str]) -> None:
     with sqlite_database.uow() as tx:
         furnish(tx)
+        tokens.add(tx, NIGHTLY, "hash")
     assert set(completed(line, PILOTAGE_DATABASE_URL=address(sqlite_database.url))) == names
 
 

@@ -31,7 +31,7 @@ TREE = dict(walk(pilotage))
 LEAVES = {path: c for path, c in TREE.items() if not isinstance(c, click.Group)}
 LISTINGS = [path for path in LEAVES if path[-1] in ("list", "show", "status", "explain", "plan")]
 DESTRUCTIVE = [
-    path for path in LEAVES if path[-1] in ("drop", "reset", "clean", "remove", "cancel", "delete")
+    path for path in LEAVES if path[-1] in ("drop", "reset", "clean", "remove", "cancel", "revoke")
 ]
 SHOWN = {
     *("up", "ce", "vo", "apply", "pilot", "status", "top", "explain", "plan", "task", "db"),
@@ -44,6 +44,7 @@ WORDS = {
     "task": {"list", "run", "schedule", "enable", "disable"},
     "db": {"setup", "create", "drop", "reset", "migrate", "clean", "verify", "status"},
     "backend": {"list", "migrate", "upgrade-all"},
+    "token": {"create", "list", "revoke"},
 }
 
 

@@ -86,6 +86,7 @@ def filled(
     cli.ok(*("ce", "maintenance", "add", NORMAL_CE, "--begin", "30d", "--end", "40d"),
            *("--reason", REASON))  # fmt: skip
     cli.ok("task", "schedule", "submit_pilots", "--vo", VO, "--every", "3600")
+    cli.ok("token", "create", "nightly-test-of-the-site", "--role", "operate", "--vo", VO)
     return sqlite_database
 
 

@@ -13,8 +13,8 @@ from worker.domain.ce_answers import Order
 from worker.domain.pilot import OCCUPYING, Grant
 from worker.domain.vo import DEFAULT_VO
 from worker.services.operate import ce_diff as difference
-from worker.services.operate import inventory
 from worker.services.operate import pilots as pilot_service
+from worker.services.operate.ce_inventory import change_ce
 from worker.services.tasks import ticks
 
 FAULTY = NOW + timedelta(minutes=4)
@@ -127,7 +127,7 @@ def end_all(system: System) -> None:
 def leave_out(system: System, *names: str) -> None:
     """Switch off tasks that have done here what they can do."""
     for name in names:
-        ticks.set_schedule(system.database, name, system.clock, enabled=False)
+        ticks.set_schedule(system.runtime(), name, enabled=False)
 
 
 def is_idle(system: System) -> bool:
@@ -156,5 +156,5 @@ def _send_strangers(system: System) -> None:
         system.runtime().driver(ce).submit([Order(stamp=stamp, vo=DEFAULT_VO)])
 
 
-def _change_alpha(system: System, **changes: Any) -> None:
-    inventory.change_ce(system.database, system.runtime().backends, "alpha", changes)
+def _change_alpha(system: System, *, enabled: bool) -> None:
+    change_ce(system.runtime(), "alpha", {"enabled": enabled})

@@ -22,7 +22,7 @@ from worker.db import ces, pilot_reads, pilots
 from worker.db.database import Database
 from worker.db.pages import PageRequest
 from worker.domain.ce import CE
-from worker.domain.credential import Credential, CredentialKind
+from worker.domain.credential import CredentialKind
 from worker.domain.pilot import FINAL, Cause, Grant, Pilot, Status, group_and_number
 from worker.domain.vo import DEFAULT_VO
 from worker.services import credentials
@@ -95,8 +95,10 @@ class Factory:
         self.ce = CE(name="arc/one", backend="arc", capacity=MANY, options=options)
         with database.uow() as tx:
             ces.add(tx, self.ce)
-        proxy = Credential(backend="arc", kind=CredentialKind.PROXY, path=str(site.proxy))
-        credentials.add(database, self.runtime.backends, proxy, self.runtime.now())
+        credentials.add(
+            self.runtime,
+            {"backend": "arc", "kind": CredentialKind.PROXY, "path": str(site.proxy)},
+        )
 
     def run(self, task: str) -> TaskResult:
         return execute(catalogue.get(task), self.ce.name, self.runtime)

@@ -19,6 +19,7 @@ from tests.backends.slurm_world import World as SlurmWorld
 from tests.endtoend.crew import Crew
 from tests.factories import a_ce
 from tests.patience import until
+from tests.runtimes import runtime_on
 from tests.testbeds.arc.client import Client
 from tests.testbeds.condor import Condor
 from tests.testbeds.condor.configuration import SCHEDD
@@ -28,7 +29,7 @@ from worker.backends.local.keeper.files import EXIT
 from worker.db import mover, pilot_reads, pilots
 from worker.db.database import Database
 from worker.db.pages import PageRequest
-from worker.domain.credential import Credential, CredentialKind
+from worker.domain.credential import CredentialKind
 from worker.domain.errors import CalledElsewhere
 from worker.domain.pilot import Grant, Move, Pilot, Status, group_and_number
 from worker.domain.vo import DEFAULT_VO
@@ -106,9 +107,10 @@ def slurm_place(slurm_cluster: Slurm, postgresql_database: Database) -> Iterator
 
 @pytest.fixture
 def arc_place(arc_site: ArcSite, postgresql_database: Database) -> Place:
-    now = datetime.now(UTC)
-    proxy = Credential(backend="arc", kind=CredentialKind.PROXY, path=str(arc_site.proxy))
-    credentials.add(postgresql_database, registry.discover(), proxy, now)
+    credentials.add(
+        runtime_on(postgresql_database),
+        {"backend": "arc", "kind": CredentialKind.PROXY, "path": str(arc_site.proxy)},
+    )
 
     def cancelled() -> set[str]:
         client = Client(testbed=arc_site.testbed, proxy=arc_site.proxy, folder=arc_site.folder)

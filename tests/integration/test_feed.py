@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 
 from tests.expectations import refused, statements
 from tests.factories import NOW, a_ce, a_pilot, a_vo
@@ -122,7 +122,7 @@ def test_a_feed_of_an_empty_database_begins_at_its_beginning(runtime: Runtime) -
 def test_the_position_goes_on_over_what_the_filters_hide(runtime: Runtime) -> None:
     make(runtime)
     with runtime.database.uow() as tx:
-        ce = a_ce().named("ce of its own").create(tx)
+        ce = a_ce().named("of-its-own").create(tx)
         pilot = a_pilot().on(ce).running().create(tx)
     first, *_, last = all_ids(runtime)
     hidden = Feed(runtime, first, ce="nowhere").read()

@@ -277,7 +277,7 @@ def test_each_call_is_counted_with_how_it_went(world: World) -> None:
     world.wait(60)
     check_pilots.check_pilots(world.with_driver(Broken(Unreadable("???"))), ce.name)
 
-    lines = calls_of(world.database, ce.name, world.now() - timedelta(hours=1))
+    lines = calls_of(world.runtime(), ce.name, world.now() - timedelta(hours=1))
     assert [(line.kind, line.outcome, line.calls) for line in lines] == [
         (CallKind.POLL, CallOutcome.ANSWERED, 1),
         (CallKind.POLL, CallOutcome.UNAVAILABLE, 1),
@@ -292,5 +292,5 @@ def test_a_call_that_is_interrupted_is_not_counted(world: World) -> None:
     with pytest.raises(KeyboardInterrupt):
         check_pilots.check_pilots(world.with_driver(Broken(KeyboardInterrupt())), ce.name)
 
-    lines = calls_of(world.database, ce.name, world.now() - timedelta(hours=1))
+    lines = calls_of(world.runtime(), ce.name, world.now() - timedelta(hours=1))
     assert CallKind.POLL not in {line.kind for line in lines}

@@ -152,10 +152,10 @@ def test_a_clock_that_was_set_ahead_and_back_again_stops_no_schedule(
     def late() -> list[str]:
         return [
             one.task
-            for one in ticks.list_schedules(world.database)
+            for one in ticks.list_schedules(world.runtime())
             if one.next_at is not None and one.next_at > world.clock + timedelta(days=1, hours=2)
         ]
 
     ticks.claim_due(world.database, world.clock)
     assert late() == []
-    assert {s.task for s in ticks.list_schedules(world.database) if s.cron} >= {"report", "prune"}
+    assert {s.task for s in ticks.list_schedules(world.runtime()) if s.cron} >= {"report", "prune"}

@@ -35,6 +35,7 @@ from worker.domain.errors import (
 )
 from worker.domain.pilot import Status
 from worker.domain.schedule import Outcome
+from worker.domain.values import NewCredential
 from worker.domain.vo import DEFAULT_VO
 from worker.services import credentials as service
 from worker.services.observe import overview
@@ -81,9 +82,9 @@ def token(world: World, name: str, hours: float = 1, begins: datetime | None = N
 
 def known(world: World, path: Path, vo: str | None = None, **more: Any) -> Credential:
     """Tell where a credential lies, as an operator does."""
-    wanted = Credential(vo=vo, backend="sim", kind=TOKEN, path=str(path), **more)
-    service.add(world.database, world.runtime().backends, wanted, world.clock)
-    return wanted
+    wanted: Any = {"vo": vo, "backend": "sim", "kind": TOKEN, "path": str(path), **more}
+    service.add(world.runtime(), wanted)
+    return Credential(**wanted)
 
 
 def stored(world: World) -> list[Credential]:
@@ -189,7 +190,7 @@ def test_a_decision_says_whose_credential_has_expired(world: World) -> None:
 
     assert submit_pilots.submit_pilots(runtime, poor.name).counts["reserved"] == 0
     assert submit_pilots.submit_pilots(runtime, DEFAULT_VO).counts["reserved"] > 0
-    [decision] = overview.explain(world.database, ce.name, vo=poor.name)
+    [decision] = overview.explain(world.runtime(), ce.name, vo=poor.name)
     assert decision.reason == f"the token of VO {poor.name} for sim expired 12 min ago: {path}"
 
 
@@ -254,39 +255,37 @@ def test_the_end_of_a_credential_changes_no_status(world: World) -> None:
 def test_a_credential_is_added_changed_and_forgotten(world: World) -> None:
     path = token(world, "all", 10)
     known(world, path, renew=("renew", "it"))
-    [listed] = service.list_all(world.database, world.clock)
+    [listed] = service.list_all(world.runtime())
 
     assert (listed.vo, listed.backend, listed.kind) == ("all", "sim", TOKEN)
     assert (listed.state, listed.seconds_left, listed.used) == (State.GOOD, 36000, 0.0)
     assert listed.renew == ("renew", "it")
     with refused(AlreadyExists, "token of all for sim"):
         known(world, path)
-    changed = service.change(
-        world.database, None, "sim", None, {"path": "/missing", "renew": None}, world.clock
-    )
+    changed = service.change(world.runtime(), "all", "sim", {"path": "/missing", "renew": None})
     assert (changed.state, changed.renew) == (State.UNUSABLE, None)
     assert "its file is missing: /missing" in str(changed.problem)
     assert stored(world)[0].problem == "its file is missing"
     with refused(ConfirmationNeeded, "the token of all for sim"):
-        service.remove(world.database, None, "sim", TOKEN, yes=False)
-    service.remove(world.database, None, "sim", TOKEN, yes=True)
+        service.remove(world.runtime(), "all", "sim", kind=TOKEN, yes=False)
+    service.remove(world.runtime(), "all", "sim", kind=TOKEN, yes=True)
     assert stored(world) == []
     assert path.exists()
 
 
 def test_what_is_unknown_is_named(world: World) -> None:
-    wanted = Credential(backend="sim", kind=TOKEN, path="/x")
-    backends = world.runtime().backends
+    wanted: NewCredential = {"backend": "sim", "kind": TOKEN, "path": "/x"}
+    runtime = world.runtime()
     with refused(UnknownBackend, "did you mean 'sim'"):
-        service.add(world.database, backends, replace(wanted, backend="smi"), NOW)
+        service.add(runtime, {**wanted, "backend": "smi"})
     with refused(UnknownVO, "nobody"):
-        service.add(world.database, backends, replace(wanted, vo="nobody"), NOW)
+        service.add(runtime, {**wanted, "vo": "nobody"})
     with refused(UnknownCredential, "token of all for sim"):
-        service.show(world.database, None, "sim", TOKEN, NOW)
+        service.show(runtime, "all", "sim", kind=TOKEN)
     for kind in (TOKEN, PROXY):
-        service.add(world.database, backends, replace(wanted, kind=kind), NOW)
+        service.add(runtime, {**wanted, "kind": kind})
     with refused(UnknownCredential, "say which kind: proxy, token"):
-        service.show(world.database, None, "sim", None, NOW)
+        service.show(runtime, "all", "sim")
 
 
 def test_a_credential_goes_with_its_vo(world: World) -> None:
@@ -329,10 +328,10 @@ def test_a_proxy_that_is_missing_is_fetched(world: World) -> None:
     world.home.mkdir()
     new = a_proxy(world.home / "new", NOW - HOUR, NOW + 12 * HOUR)
     path = world.home / "proxy"
-    wanted = Credential(
-        backend="sim", kind=PROXY, path=str(path), renew=script(world, writing(path, new))
+    renew = script(world, writing(path, new))
+    service.add(
+        world.runtime(), {"backend": "sim", "kind": PROXY, "path": str(path), "renew": renew}
     )
-    service.add(world.database, world.runtime().backends, wanted, NOW)
 
     assert run(world).counts == {"looked at": 1, "renewed": 1, "not renewed": 0, "unusable": 0}
     assert stored(world)[0].problem is None
@@ -461,7 +460,7 @@ def test_one_may_be_renewed_by_hand_at_any_time(world: World) -> None:
     done = renew_credentials.renew_one(world.runtime(by_hand=True), None, "sim", None)
 
     assert done.lines == ("the token of all VOs for sim was renewed",)
-    service.change(world.database, None, "sim", None, {"renew": None}, world.clock)
+    service.change(world.runtime(), "all", "sim", {"renew": None})
     with refused(Invalid, "it has no command that renews it"):
         renew_credentials.renew_one(world.runtime(), None, "sim", None)
 
@@ -473,7 +472,7 @@ def test_what_was_seen_of_a_file_that_is_meant_no_longer_is_not_kept(
     other = token(world, "other", 10)
 
     def meanwhile(*given: Any, **named: Any) -> Any:
-        service.change(world.database, None, "sim", None, {"path": str(other)}, world.clock)
+        service.change(world.runtime(), "all", "sim", {"path": str(other)})
         raise CredentialProblem("enough")
 
     monkeypatch.setattr(shell, "run", meanwhile)
@@ -511,5 +510,5 @@ def test_nothing_of_a_secret_is_stored(world: World) -> None:
 def test_a_long_life_is_seen_whole(world: World) -> None:
     path = token(world, "t", 24 * 365, world.clock - timedelta(days=365))
     known(world, path)
-    [one] = service.list_all(world.database, world.clock)
+    [one] = service.list_all(world.runtime())
     assert (one.state, one.used) == (State.HALF_USED, 0.5)

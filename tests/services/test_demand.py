@@ -83,7 +83,7 @@ def test_while_it_is_not_known_the_rule_of_the_vo_holds_and_is_told(
     from_source(world, **source)
     assert ask_demand.ask_demand(world.runtime(), DEFAULT_VO).outcome is Outcome.FAILED
     assert reserve(world) == count
-    [told] = overview.explain(world.database, ce.name)
+    [told] = overview.explain(world.runtime(), ce.name)
     assert f"the rule is {rule}" in told.trace["vo"]["note"]
     assert "exit code 1" in told.trace["vo"]["note"]
 

@@ -69,7 +69,7 @@ def test_a_run_does_change_something(world: World, name: str) -> None:
 
     assert done.outcome is Outcome.OK
     assert world.image() != before
-    [schedule] = [s for s in ticks.list_schedules(world.database) if s.task == name]
+    [schedule] = [s for s in ticks.list_schedules(world.runtime()) if s.task == name]
     assert schedule.last_outcome is Outcome.OK
 
 
@@ -77,8 +77,8 @@ def test_to_look_changes_nothing(world: World) -> None:
     busy_world(world)
     before = world.image()
     overview(world.runtime())
-    explain(world.database, "busy")
-    ticks.list_schedules(world.database)
+    explain(world.runtime(), "busy")
+    ticks.list_schedules(world.runtime())
     assert world.image() == before
 
 

@@ -136,7 +136,7 @@ def test_what_was_kept_is_shown_where_the_ce_has_nothing(world: World) -> None:
     with world.database.uow() as tx:
         ce = ces.get(tx, name)
     world.fault(ce, Fault.DOWN)
-    assert service.output(world.runtime(), str(made), pause=world.wait).text == OOM
+    assert service.read_output(world.runtime(), str(made), pause=world.wait).text == OOM
 
 
 def test_it_goes_with_its_pilot(world: World) -> None:

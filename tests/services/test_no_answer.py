@@ -21,8 +21,8 @@ from worker.policy.parameters import DEFAULTS
 from worker.services import facts
 from worker.services.observe.metrics import metrics
 from worker.services.observe.overview import CELine, overview
-from worker.services.operate import pauses
 from worker.services.operate.ce_diff import diff
+from worker.services.operate.ce_inventory import show_ce
 from worker.services.runtime import Runtime, TaskResult
 from worker.services.tasks import check_pilots, dispatch, learn, reconcile
 
@@ -93,7 +93,7 @@ def test_a_fault_of_the_simulated_ce_is_shown_in_the_numbers(world: World) -> No
     assert values["pilotage_ce_answered_timestamp_seconds"] == pytest.approx(answered_at)
     assert values["pilotage_ce_failed_calls"] == 1
     assert values["pilotage_ce_gets_pilots"] == 0
-    assert pauses.state(world.runtime(), ce.name)["last_error"] == f"{ce.name}: connection refused"
+    assert show_ce(world.runtime(), ce.name).last_error == f"{ce.name}: connection refused"
 
 
 def test_a_ce_that_refuses_answers(world: World) -> None:
@@ -212,7 +212,7 @@ def test_screens_and_numbers_say_the_chances_that_the_allocation_goes_by(world: 
     for runtime in (default, own):
         chances = chances_of_the_allocation(runtime, ce)
         rounded = {name: round(value, 2) for name, value in asdict(chances).items()}
-        assert pauses.state(runtime, ce.name)["chances"] == rounded
+        assert show_ce(runtime, ce.name).chances == rounded
         [drawn] = overview(runtime).ces
         assert drawn.chance == chances.all
         assert numbers(runtime, ce)["pilotage_ce_chance"] == pytest.approx(chances.all)

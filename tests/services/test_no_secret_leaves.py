@@ -196,7 +196,7 @@ def test_what_a_ce_says_is_kept_and_shown_without_its_secret(
             world.with_driver(Broken(ValueError(said))), ce.name
         ).lines
         shown = [*lines, metrics(world.runtime()), repr(overview(world.runtime()))]
-        shown += [repr(explain(world.database, ce.name)), stored(world)]
+        shown += [repr(explain(world.runtime(), ce.name)), stored(world)]
         assert secret not in "\n".join(shown)
 
     survives()

@@ -26,12 +26,12 @@ from worker.services.tasks.sweep import sweep
 
 
 def changes(world: World, ce: CE) -> list[SendingChange]:
-    return pauses.history(world.database, ce.name).items
+    return pauses.history(world.runtime(), ce.name).items
 
 
 def reason(world: World, ce: CE) -> str:
     submit_pilots(world.runtime(), DEFAULT_VO)
-    [decision] = overview.explain(world.database, ce.name)
+    [decision] = overview.explain(world.runtime(), ce.name)
     return decision.reason
 
 
@@ -117,7 +117,7 @@ def test_what_is_reserved_at_a_held_ce_is_cancelled_and_nothing_is_sent(
     if how == "a pause":
         pauses.pause(world.runtime(), ce.name, "new disks", ends)
     else:
-        pauses.add_maintenance(world.database, ce.name, world.clock, ends, "new disks")
+        pauses.add_maintenance(world.runtime(), ce.name, "new disks", ends)
 
     done = dispatch(world.runtime(), ce.name)
     assert done.counts == {"cancelled": 2}

@@ -12,7 +12,7 @@ from tests.services.world import Fake, World
 from worker.db import payloads as store
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import Invalid, UnknownCE, UnknownVO
-from worker.domain.payload import read
+from worker.domain.payload import plain
 from worker.domain.vo import DEFAULT_VO
 from worker.services import payloads
 from worker.services.tasks.dispatch import dispatch
@@ -35,7 +35,7 @@ def test_each_pilot_takes_what_its_vo_runs_at_this_ce(world: World) -> None:
     ce = world.ce(a_ce().named("lyon").tagged("eu", "gpu"))
     rome = world.ce(a_ce().named("rome"))
     other = world.vo()
-    payloads.set_(world.database, DEFAULT_VO, read(TOLD))
+    payloads.set_(world.runtime(), DEFAULT_VO, TOLD)
     made = {world.pilot(one).stamp for one in world.reserve(ce, 2)}
     theirs = {world.pilot(one).stamp for one in world.reserve(ce, 1, other.name)}
     driver = Listening()
@@ -67,25 +67,25 @@ def test_a_payload_that_cannot_be_read_stops_its_vo_alone(world: World) -> None:
 
 def test_a_payload_is_set_shown_and_taken_away(world: World) -> None:
     world.ce(a_ce().named("lyon").tagged("eu"))
-    payloads.set_(world.database, DEFAULT_VO, read(TOLD))
+    payloads.set_(world.runtime(), DEFAULT_VO, TOLD)
 
-    assert payloads.show(world.database, DEFAULT_VO)["at"] == {"lyon": {"queue": "long"}}
-    assert payloads.show(world.database, DEFAULT_VO, "lyon") == {
+    assert payloads.show(world.runtime(), DEFAULT_VO)["at"] == {"lyon": {"queue": "long"}}
+    assert payloads.show(world.runtime(), DEFAULT_VO, ce="lyon") == {
         "script": "run long\n",
         "arguments": ["@{stamp}", "default@{ce}", "eu"],
         "variables": {"queue": "long"},
     }
-    payloads.set_(world.database, DEFAULT_VO, None)
-    assert payloads.show(world.database, DEFAULT_VO) == {}
+    payloads.clear(world.runtime(), DEFAULT_VO)
+    assert payloads.show(world.runtime(), DEFAULT_VO) == {}
 
 
 def test_unknown_names_are_refused_when_it_is_set(world: World) -> None:
     world.ce(a_ce().named("lion"))
     with refused(UnknownCE, "lyon: did you mean 'lion'?"):
-        payloads.set_(world.database, DEFAULT_VO, read(TOLD))
+        payloads.set_(world.runtime(), DEFAULT_VO, TOLD)
     with refused(UnknownVO, "nobody"):
-        payloads.set_(world.database, "nobody", read({"script": "x"}))
-    assert payloads.show(world.database, DEFAULT_VO) == {}
+        payloads.set_(world.runtime(), "nobody", {"script": "x"})
+    assert payloads.show(world.runtime(), DEFAULT_VO) == {}
 
 
 def test_a_script_is_read_from_beside_its_file(tmp_path: Path) -> None:
@@ -134,8 +134,8 @@ def test_an_example_of_the_page_is_a_payload_that_can_be_set(
     (tmp_path / "pilot.sh").write_text("#!/bin/sh\necho @{stamp}\n", encoding="utf-8")
     (tmp_path / "pilot.toml").write_text(example, encoding="utf-8")
     payload = payloads.read_file(tmp_path / "pilot.toml")
-    payloads.set_(world.database, DEFAULT_VO, payload)
+    payloads.set_(world.runtime(), DEFAULT_VO, plain(payload))
 
-    shown = payloads.show(world.database, DEFAULT_VO)
+    shown = payloads.show(world.runtime(), DEFAULT_VO)
     assert shown.get("useful_after") == payload.useful_after
     assert shown.get("exit_codes", {}) == payload.exit_codes

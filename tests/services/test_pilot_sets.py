@@ -20,7 +20,7 @@ from worker.services.tasks.dispatch import dispatch
 
 
 def cancel(world: World, **values: Any) -> dict[str, int]:
-    done = pilot_sets.cancel(world.runtime(), PilotFilter(**values), yes=True)
+    done = pilot_sets.cancel(world.runtime(), PilotFilter(**values))
     return dict(done.counts)
 
 
@@ -101,9 +101,11 @@ def test_nothing_ends_without_a_yes_and_the_number_is_said(world: World) -> None
     world.make(a_pilot().on(two).reserved())
     wanted = "this would cancel 3 pilots at 2 CEs (1 reserved, 2 running)"
     with refused(ConfirmationNeeded, wanted):
-        pilot_sets.cancel(world.runtime(), PilotFilter(vo=DEFAULT_VO), yes=False)
-    found = pilot_sets.active(world.runtime(), PilotFilter(vo=DEFAULT_VO))
-    assert found.by_ce()[one.name] == {Status.RUNNING: 2}
+        pilot_sets.cancel_with_progress(
+            world.runtime(), PilotFilter(vo=DEFAULT_VO), yes=False, each=iter
+        )
+    found = pilot_sets.count_active(world.runtime(), PilotFilter(vo=DEFAULT_VO))
+    assert found[one.name] == {Status.RUNNING: 2}
     assert to_end(world) == set()
 
 
@@ -121,7 +123,7 @@ def test_the_set_is_fixed_when_it_begins_and_who_stops_leaves_whole_batches(
 
     chosen = PilotFilter(ce=ce.name)
     with pytest.raises(KeyboardInterrupt):
-        pilot_sets.cancel(world.runtime(), chosen, yes=True, each=stop_after_one)
+        pilot_sets.cancel_with_progress(world.runtime(), chosen, yes=True, each=stop_after_one)
     assert to_end(world) == ids(made[:2])
     with world.database.uow() as tx:
         [noted] = [
@@ -143,7 +145,9 @@ def test_one_that_is_sent_in_between_is_asked_for_like_the_others(
         world.change(lambda tx: mover.move(tx, [move], world.clock))
         yield from batches
 
-    done = pilot_sets.cancel(world.runtime(), PilotFilter(ce=ce.name), yes=True, each=send_first)
+    done = pilot_sets.cancel_with_progress(
+        world.runtime(), PilotFilter(ce=ce.name), yes=True, each=send_first
+    )
     assert dict(done.counts) == {"cancelled": 0, "asked": 1}
     assert to_end(world) == {reserved}
 

@@ -1,13 +1,16 @@
 """Pilots by hand: list, show, cancel, output."""
 
+from dataclasses import asdict
+
 import pytest
 
 from tests.expectations import refused
-from tests.factories import NOW, a_ce, a_pilot
+from tests.factories import a_ce, a_pilot
 from tests.services.world import Fake, Watching, World
 from worker.backends.sim.faults import Fault
 from worker.db import uow
 from worker.domain.errors import ConfirmationNeeded, InUse, Unavailable, UnknownPilot
+from worker.domain.pages import PageRequest
 from worker.domain.pilot import Cause, Status
 from worker.domain.pilot_filter import PilotFilter
 from worker.domain.schedule import Outcome
@@ -18,15 +21,15 @@ from worker.services.tasks import dispatch
 def test_a_pilot_is_shown_by_its_id_or_its_stamp_with_its_history(world: World) -> None:
     [made] = world.make(a_pilot().running())
     for which in (str(made.id), made.stamp):
-        found, steps = pilots.show_pilot(world.database, which, now=NOW)
-        assert found == made
-        assert [step.became for step in steps][-1] is Status.RUNNING
+        found = asdict(pilots.show_pilot(world.runtime(), which))
+        assert found.items() >= made._asdict().items()
+        assert [step["became"] for step in found["history"]][-1] is Status.RUNNING
 
 
 @pytest.mark.parametrize("which", ["17", "9" * 30, "f" * 32, "no such"])
 def test_a_pilot_that_is_not_there_is_an_error(world: World, which: str) -> None:
     with refused(UnknownPilot, which):
-        pilots.show_pilot(world.database, which, now=NOW)
+        pilots.show_pilot(world.runtime(), which)
     with refused(UnknownPilot, which):
         pilots.output(world.runtime(), which)
     with refused(UnknownPilot, which):
@@ -38,10 +41,10 @@ def test_pilots_are_listed_by_what_they_are(world: World) -> None:
     world.make(a_pilot().on(one).running(), 2)
     world.make(a_pilot().on(two).done(), 3)
 
-    found = pilots.list_pilots(world.database, world.clock, PilotFilter(ce=one.name))
+    found = pilots.list_pilots(world.runtime(), PilotFilter(ce=one.name))
     assert [pilot.ce for pilot in found.items] == [one.name] * 2
     found = pilots.list_pilots(
-        world.database, world.clock, PilotFilter(statuses=[Status.DONE]), limit=2
+        world.runtime(), PilotFilter(statuses=[Status.DONE]), page=PageRequest(limit=2)
     )
     assert (len(found.items), found.next is not None) == (2, True)
 
@@ -160,4 +163,4 @@ def test_what_a_pilot_wrote_is_fetched_from_its_ce(world: World) -> None:
         pilots.output(world.runtime(), str(unsent))
     world.fault(ce, Fault.DOWN)
     with refused(Unavailable, ce.name):
-        pilots.output(world.runtime(), str(made), pause=world.wait)
+        pilots.read_output(world.runtime(), str(made), pause=world.wait)

@@ -213,7 +213,7 @@ def test_output_is_asked_for_again_and_bounded(world: World) -> None:
     [pilot] = world.sent(ce, 1)
     driver, waited = Shy(), list[float]()
     runtime = world.with_driver(driver)
-    whole = pilots.output(runtime, str(pilot), pause=waited.append)
+    whole = pilots.read_output(runtime, str(pilot), pause=waited.append)
 
     assert (driver.calls, waited) == (["output"] * 3, list(pilots.PAUSES))
     assert whole.truncated
@@ -224,7 +224,7 @@ def test_output_is_asked_for_again_and_bounded(world: World) -> None:
     assert pilots.output(runtime, str(pilot), tail=0).text == ""
     driver.failures = 3
     with refused(Unavailable, "busy"):
-        pilots.output(runtime, str(pilot), pause=waited.append)
+        pilots.read_output(runtime, str(pilot), pause=waited.append)
 
 
 def test_short_output_is_whole() -> None:

@@ -115,7 +115,7 @@ def test_what_is_left_is_known_to_the_database_and_not_to_a_message(
 
     assert world.nudges == []
     assert "prune" in due(world)  # the message may be lost: nothing was deleted for it
-    ticks.set_schedule(world.database, "prune", world.clock, enabled=False)
+    ticks.set_schedule(world.runtime(), "prune", enabled=False)
     execute.execute(catalogue.get("prune"), None, world.runtime())
     assert "prune" not in due(world)
 

@@ -12,9 +12,10 @@ from worker.db.schedules import Schedule
 from worker.domain.errors import Unavailable
 from worker.domain.schedule import Outcome, Scope
 from worker.services.observe.metrics import metrics
-from worker.services.observe.overview import overview, states
+from worker.services.observe.overview import overview
 from worker.services.observe.standstill import Standstill, sentence
 from worker.services.observe.standstill import standstills as standstills_of
+from worker.services.operate.ce_inventory import show_ce
 from worker.services.tasks import catalogue, execute, ticks
 
 PLAN = {task.name for task in catalogue.BUILT_IN if task.queue == catalogue.PLAN and task.every}
@@ -34,7 +35,7 @@ def begin(world: World) -> None:
 
 def schedule(world: World, task: str, vo: str | None = None) -> Schedule:
     [match] = [
-        one for one in ticks.list_schedules(world.database) if (one.task, one.vo) == (task, vo)
+        one for one in ticks.list_schedules(world.runtime()) if (one.task, one.vo) == (task, vo)
     ]
     return match
 
@@ -89,13 +90,13 @@ def test_a_ce_that_no_worker_calls_is_not_called_normal(world: World) -> None:
     lines = {line.name: line for line in overview(world.runtime()).ces}
     assert lines[ce.name].state == f"not asked since {answered:%H:%M}Z: no worker calls it"
     assert lines[disabled.name].state == "disabled"
-    assert states(world.runtime())[ce.name] == f"not asked since {answered:%H:%M}Z"
+    assert show_ce(world.runtime(), ce.name).state == f"not asked since {answered:%H:%M}Z"
     assert f'pilotage_ce_gets_pilots{{backend="sim",ce="{ce.name}"}} 0.0' in metrics(
         world.runtime()
     )
 
     run(world, "reconcile", ce.name)
-    assert states(world.runtime())[ce.name] == "normal"
+    assert show_ce(world.runtime(), ce.name).state == "normal"
 
 
 def test_a_site_that_works_is_not_warned_of(world: World) -> None:
@@ -151,10 +152,10 @@ def test_what_is_switched_off_is_not_missed(world: World) -> None:
     begin(world)
     tick(world, times=5)
     for name in catalogue.tasks():
-        ticks.set_schedule(world.database, name, world.clock, enabled=False)
+        ticks.set_schedule(world.runtime(), name, enabled=False)
     assert standstills(world) == {}
     for name in catalogue.tasks():
-        ticks.set_schedule(world.database, name, world.clock, enabled=True)
+        ticks.set_schedule(world.runtime(), name, enabled=True)
     assert standstills(world) == {}, "it has not fired since"
     old = Schedule(task="learn", every=60.0, pending=9, pending_since=world.clock)
     for enabled in (True, False):
@@ -200,7 +201,7 @@ def test_a_queue_whose_workers_do_other_tasks_is_slow_and_not_dead(world: World)
 def test_a_vo_with_a_schedule_of_its_own_counts_on_its_own(world: World) -> None:
     lhcb = world.vo(a_vo().named("lhcb"))
     begin(world)
-    ticks.set_schedule(world.database, "submit_pilots", world.clock, vo=lhcb.name, every=30)
+    ticks.set_schedule(world.runtime(), "submit_pilots", vo=lhcb.name, every=30)
     tick(world, 30, times=4)
     run(world, "submit_pilots", "default")
     assert schedule(world, "submit_pilots").pending == 0

@@ -220,13 +220,13 @@ def test_an_explanation_is_the_last_decision_at_a_moment(world: World) -> None:
     submit_pilots.submit_pilots(world.runtime(), DEFAULT_VO)
     submit_pilots.submit_pilots(world.runtime(), other.name)
 
-    now = overview.explain(world.database, ce.name)
+    now = overview.explain(world.runtime(), ce.name)
     assert [(one.vo, one.granted) for one in now] == [(DEFAULT_VO, 0), (other.name, 0)]
-    then = overview.explain(world.database, ce.name, vo=DEFAULT_VO, at=NOW + timedelta(seconds=30))
+    then = overview.explain(world.runtime(), ce.name, vo=DEFAULT_VO, at=NOW + timedelta(seconds=30))
     assert [(one.granted, one.trace["ce"]["free"]) for one in then] == [(3, 3)]
-    assert overview.explain(world.database, ce.name, at=NOW - MINUTE) == []
+    assert overview.explain(world.runtime(), ce.name, at=NOW - MINUTE) == []
     with refused(UnknownCE, "nowhere"):
-        overview.explain(world.database, "nowhere")
+        overview.explain(world.runtime(), "nowhere")
 
 
 def test_a_life_is_whole_from_the_decision_to_the_report(world: World) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from tests.expectations import refused, statements
 from tests.factories import MINUTE, NOW, a_ce, a_pilot, a_vo
 from tests.patience import PATIENCE, until, wait_for
+from tests.runtimes import runtime_on
 from tests.services.world import World
 from worker.db import schedules
 from worker.db.database import Database
@@ -36,7 +37,7 @@ def claim(world: World) -> list[tuple[str, str | None]]:
 
 
 def stored(database: Database) -> dict[tuple[str, str | None], Schedule]:
-    return {(s.task, s.vo): s for s in ticks.list_schedules(database)}
+    return {(s.task, s.vo): s for s in ticks.list_schedules(runtime_on(database))}
 
 
 def alone(world: World, *kept: str) -> None:
@@ -44,7 +45,7 @@ def alone(world: World, *kept: str) -> None:
     ticks.seed(world.database, world.clock)
     for name in catalogue.tasks():
         if name not in kept:
-            ticks.set_schedule(world.database, name, world.clock, enabled=False)
+            ticks.set_schedule(world.runtime(), name, enabled=False)
 
 
 def test_every_task_is_seeded_with_its_default(world: World) -> None:
@@ -204,8 +205,8 @@ def somebody_waits(database: Database) -> bool:
 def test_a_vo_with_a_schedule_of_its_own_fires_by_that_one_alone(world: World) -> None:
     lhcb, atlas = world.vo(a_vo().named("lhcb")), world.vo(a_vo().named("atlas"))
     alone(world, "submit_pilots")
-    ticks.set_schedule(world.database, "submit_pilots", world.clock, vo=lhcb.name, every=20)
-    ticks.set_schedule(world.database, "submit_pilots", world.clock, vo=atlas.name, enabled=False)
+    ticks.set_schedule(world.runtime(), "submit_pilots", vo=lhcb.name, every=20)
+    ticks.set_schedule(world.runtime(), "submit_pilots", vo=atlas.name, enabled=False)
     seen = []
     for _ in range(4):
         seen.append([subject for _, subject in claim(world)])
@@ -216,19 +217,17 @@ def test_a_vo_with_a_schedule_of_its_own_fires_by_that_one_alone(world: World) -
 def test_when_the_general_schedule_is_off_a_vo_of_its_own_still_fires(world: World) -> None:
     lhcb = world.vo(a_vo().named("lhcb"))
     alone(world)
-    ticks.set_schedule(
-        world.database, "submit_pilots", world.clock, vo=lhcb.name, every=20, enabled=True
-    )
+    ticks.set_schedule(world.runtime(), "submit_pilots", vo=lhcb.name, every=20, enabled=True)
     assert claim(world) == [("submit_pilots", "lhcb")]
 
 
 def test_a_disabled_schedule_does_not_fire_until_it_is_enabled(world: World) -> None:
     alone(world, "learn")
-    ticks.set_schedule(world.database, "learn", world.clock, enabled=False)
+    ticks.set_schedule(world.runtime(), "learn", enabled=False)
     world.wait(minutes=5)
     firings, wait = ticks.claim_due(world.database, world.clock)
     assert (firings, wait) == ([], 60.0)
-    ticks.set_schedule(world.database, "learn", world.clock, enabled=True)
+    ticks.set_schedule(world.runtime(), "learn", enabled=True)
     assert claim(world) == [("learn", "")]
 
 
@@ -236,7 +235,7 @@ def test_one_disabled_between_the_look_and_the_claim_does_not_fire(world: World)
     alone(world, "learn")
     with world.database.uow() as tx:
         seen = {s: NOW + MINUTE for s in schedules.get_all(tx) if s.enabled}
-    ticks.set_schedule(world.database, "learn", world.clock, enabled=False)
+    ticks.set_schedule(world.runtime(), "learn", enabled=False)
     with world.database.uow() as tx:
         assert schedules.claim(tx, seen, NOW) == []
 
@@ -244,11 +243,11 @@ def test_one_disabled_between_the_look_and_the_claim_does_not_fire(world: World)
 def test_a_change_is_followed_at_once(world: World) -> None:
     alone(world, "learn")
     claim(world)
-    ticks.set_schedule(world.database, "learn", world.clock, every=5)
+    ticks.set_schedule(world.runtime(), "learn", every=5)
     assert claim(world) == [("learn", "")]
     _, wait = ticks.claim_due(world.database, world.clock)
     assert wait == 5
-    ticks.set_schedule(world.database, "learn", world.clock, cron="30 12 * * *")
+    ticks.set_schedule(world.runtime(), "learn", cron="30 12 * * *")
     world.wait(minutes=29)
     assert claim(world) == []
     world.wait(minutes=1)
@@ -275,8 +274,8 @@ def test_what_is_configured_is_seeded_and_an_operators_change_survives_a_restart
     assert found["submit_pilots", "lhcb"].every == 3
     assert found["submit_pilots", None].every == 60
 
-    ticks.set_schedule(world.database, "learn", world.clock, every=99)
-    ticks.set_schedule(world.database, "prune", world.clock, enabled=True)
+    ticks.set_schedule(world.runtime(), "learn", every=99)
+    ticks.set_schedule(world.runtime(), "prune", enabled=True)
     ticks.seed(world.database, world.clock, [*CONFIGURED, own])
     assert stored(world.database)["learn", None].every == 99
     assert stored(world.database)["prune", None].enabled
@@ -312,7 +311,7 @@ def test_a_schedule_that_would_stop_every_scheduler_is_refused(
     assert stored(world.database) == {}
     with refused(kind, part):
         task, *others = wrong.items()
-        ticks.set_schedule(world.database, task[1], world.clock, **dict(others))
+        ticks.set_schedule(world.runtime(), task[1], **dict(others))
     assert stored(world.database) == {}
 
 
@@ -327,7 +326,7 @@ def test_a_schedule_of_a_task_that_is_gone_is_passed_over(world: World) -> None:
 def test_how_an_execution_went_stands_on_the_schedule_of_its_vo(world: World) -> None:
     lhcb = world.vo(a_vo().named("lhcb"))
     ticks.seed(world.database, world.clock)
-    ticks.set_schedule(world.database, "submit_pilots", world.clock, vo=lhcb.name, every=9)
+    ticks.set_schedule(world.runtime(), "submit_pilots", vo=lhcb.name, every=9)
     execute.execute(catalogue.get("submit_pilots"), "lhcb", world.runtime())
     found = stored(world.database)
 
@@ -339,7 +338,7 @@ def test_how_an_execution_went_stands_on_the_schedule_of_its_vo(world: World) ->
 def test_the_demonstration_is_prepared_once_and_leaves_alone_what_is_there(world: World) -> None:
     runtime = world.runtime()
     demo.prepare(world.database, runtime.backends, world.clock)
-    ticks.set_schedule(world.database, "submit_pilots", world.clock, every=99)
+    ticks.set_schedule(world.runtime(), "submit_pilots", every=99)
     demo.prepare(world.database, runtime.backends, world.clock)
     found = stored(world.database)
 
@@ -405,7 +404,7 @@ def test_a_scheduler_that_finds_no_schedule_stores_what_is_configured_and_the_de
 
     assert ticks.claim_due(world.database, world.clock, [own]) == ([], 0.0)
 
-    kept = {schedule.task: schedule for schedule in ticks.list_schedules(world.database)}
+    kept = {schedule.task: schedule for schedule in ticks.list_schedules(world.runtime())}
     assert set(kept) == set(catalogue.tasks())
     assert kept["learn"].every == 7.0
     assert ticks.claim_due(world.database, world.clock, [own])[0] != []

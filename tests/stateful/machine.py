@@ -22,7 +22,7 @@ from tests.stateful.site import Site
 from tests.stateful.troubles import AT_SUBMISSION, ATLAS, IN_ITS_ANSWERS, WITH_ITS_JOBS
 from worker.backends.sim.faults import Fault
 from worker.db import uow
-from worker.domain.vo import DEFAULT_VO, VO
+from worker.domain.vo import DEFAULT_VO
 
 FIRST, SECOND, THIRD = "ce1", "ce2", "ce3"
 
@@ -83,7 +83,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(limit=limits)
     def second_vo(self, limit: int | None) -> None:
-        self.play.add_vo(VO(name=ATLAS, limit=limit))
+        self.play.add_vo({"name": ATLAS, "limit": limit})
 
     # What happens by itself. After each event the factory works on for a while.
 

@@ -1,17 +1,16 @@
 """A play with its CEs and VOs: what operators do to them, and what befalls them."""
 
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 from tests.stateful.play import Play
 from tests.stateful.troubles import Trouble
 from worker.backends.sim.faults import Fault, switch_off, switch_on
 from worker.db import pilot_reads
 from worker.db.pages import PageRequest
-from worker.domain.ce import CE
 from worker.domain.pilot import OCCUPYING, Pilot
-from worker.domain.vo import VO
-from worker.services.operate import inventory
+from worker.domain.values import CEValues, NewCE, NewVO, VOValues
+from worker.services.operate import ce_inventory, vo_inventory
 
 OPTIONS = {"spread": "fixed", "queue_time": 60.0, "run_time": 600.0, "call_timeout": 1e-6}
 """Every job waits a minute and runs for ten; who is slow is too slow."""
@@ -59,32 +58,29 @@ class Site(Play):
         self, name: str, capacity: int, waiting_limit: int | None, delay: float, **options: Any
     ) -> None:
         """Add a CE that ends what is unwanted at its place."""
-        ce = CE(
-            name=name,
-            backend="sim",
-            capacity=capacity,
-            waiting_limit=waiting_limit,
-            success_rate=0.8,
-            cancel_strangers=True,
-            options={**OPTIONS, "visibility_delay": delay, **options},
-        )
-        runtime = self.runtime()
-        self.by_operator(partial(inventory.add_ce, runtime.database, runtime.backends, ce))
+        new: NewCE = {
+            "name": name,
+            "backend": "sim",
+            "capacity": capacity,
+            "waiting_limit": waiting_limit,
+            "success_rate": 0.8,
+            "cancel_strangers": True,
+            "options": {**OPTIONS, "visibility_delay": delay, **options},
+        }
+        self.by_operator(partial(ce_inventory.add_ce, self.runtime(), new))
 
-    def change_ce(self, name: str, only_for: tuple[str, ...] | None = None, **changes: Any) -> None:
+    def change_ce(self, name: str, **changes: Unpack[CEValues]) -> None:
         """Change a CE."""
-        runtime = self.runtime()
-        change = partial(inventory.change_ce, runtime.database, runtime.backends)
-        self.by_operator(lambda: change(name, changes, only_for=only_for))
+        self.by_operator(partial(ce_inventory.change_ce, self.runtime(), name, changes))
 
     def remove_ce(self, name: str) -> None:
         """Remove a CE, if it never had a pilot."""
-        self.by_operator(partial(inventory.remove_ce, self.database, name, yes=True))
+        self.by_operator(partial(ce_inventory.remove_ce, self.runtime(), name))
 
-    def add_vo(self, vo: VO) -> None:
+    def add_vo(self, new: NewVO) -> None:
         """Add a VO."""
-        self.by_operator(partial(inventory.add_vo, self.database, vo))
+        self.by_operator(partial(vo_inventory.add_vo, self.runtime(), new))
 
-    def change_vo(self, name: str, **changes: Any) -> None:
+    def change_vo(self, name: str, **changes: Unpack[VOValues]) -> None:
         """Change a VO."""
-        self.by_operator(partial(inventory.change_vo, self.database, name, changes))
+        self.by_operator(partial(vo_inventory.change_vo, self.runtime(), name, changes))

@@ -51,6 +51,24 @@ def test_a_gap_that_nobody_can_fill_waits_no_longer_than_it_must() -> None:
     assert passage(young, [2000], QUIET, SETTLED_AFTER) == Passage(2000)
 
 
+def test_all_that_was_missing_at_the_beginning_waits_once() -> None:
+    start = Passage(0, (Gap(1, 1000, 0.0),))
+    first = passage(start, [3, 5], QUIET, SETTLED_AFTER)
+    second = passage(first, [7, 9], QUIET, SETTLED_AFTER)
+
+    assert (first.position, second.position) == (5, 9)
+    assert second.gaps == (Gap(10, 1000, 0.0, QUIET.following),)
+    assert passage(second, [1000, 1002], QUIET, SETTLED_AFTER).position == 1000
+
+
+def test_a_dead_gap_behind_an_open_one_stays_dead() -> None:
+    start = Passage(0, (Gap(1, 1, 0.0, 12), Gap(3, 3, 0.0, 10)))
+    end = passage(start, [2, 4], Snapshot(11, 13), 9.0)
+
+    assert end == start
+    assert passage(end, [2, 4], Snapshot(12, 13), 9.0) == Passage(4)
+
+
 def test_a_single_writer_leaves_no_gap_that_is_filled_later() -> None:
     assert passage(Passage(0), [5, 9], None, 0.0) == Passage(9)
 
@@ -118,13 +136,14 @@ class Reader:
         position = self.passage.position
         ids = sorted(i for i in self.database.rows if i > position)[: self.limit]
         end = passage(self.passage, ids, self.database.snapshot(), self.database.now)
-        assert len(end.gaps) <= self.limit
+        assert len(end.gaps) <= self.limit + 1
         self.received += [i for i in ids if i <= end.position]
         self.passage = end
 
     def resume(self) -> None:
         """Forget all but the position."""
-        self.passage = Passage(self.passage.position)
+        position, newest = self.passage.position, max(self.database.rows, default=0)
+        self.passage = Passage(position, (Gap(position + 1, newest, self.database.now),))
 
     def prune(self) -> None:
         """Delete what was received."""

@@ -16,6 +16,7 @@ from worker.backends.guard import Guard
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import DemandUnknown, Unavailable, Unreadable
 from worker.domain.secrets import end_of, without_long_words, without_secrets
+from worker.domain.token import make_secret
 
 SHOWN = {
     "token=abcdef0123456789abcdef0123456789 rejected": "token=*** rejected",
@@ -43,6 +44,7 @@ SHOWN = {
         "x\n[... 9 bytes are left out here ...]\n*** and"
     ),
     "clone ghp_012345": "clone ***",
+    "cut off: pilotage_aB3dE6gH9jK2": "cut off: ***",
 }
 
 ORDINARY = [
@@ -59,6 +61,8 @@ ORDINARY = [
     "slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2026-11-26T00:26:25 DUE TO TIME LIMIT ***",
     "pilot 0123456789abcdef0123456789abcdef of VO lhcb starts on node07 (7_12) at 00:26:25Z",
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "the database pilotage_production_of_the_site_2026 is full",
+    "the file /srv/pilotage_production_of_2026",
     "npm_config_registry=x hf_model_download_folder ASIA",
     "exit code 1; key: value, 3 keys; public_key=x",
 ]
@@ -72,6 +76,16 @@ def test_what_looks_like_a_secret_is_taken_out(text: str, shown: str) -> None:
 @pytest.mark.parametrize("text", ORDINARY)
 def test_what_is_ordinary_stays(text: str) -> None:
     assert without_secrets(text) == text
+
+
+@pytest.mark.parametrize(
+    "around", [" {} ", "http://h:8017/sign-in#{}", "x{}", "{}x", '"{}"', "'{}',"]
+)
+def test_a_secret_of_ours_is_taken_out_wherever_it_stands(around: str) -> None:
+    secret = make_secret()
+
+    assert secret[9:25] not in without_secrets(around.format(secret))
+    assert "***" in without_secrets(around.format(secret))
 
 
 PREFIXES = [
@@ -118,6 +132,7 @@ SHAPES: list[tuple[str, st.SearchStrategy[str]]] = [
     ("github_pat_{}", ALPHANUMERIC),
     ("glpat-{}", BASE64),
     ("xoxb-{}", BASE64),
+    ("pilotage_{}", st.text(WORD + "-_", min_size=43, max_size=43)),
     ("AKIA{}", CAPITALS),
     ("Bearer {}", BASE64),
     ("Authorization: Basic {}", SECRET),

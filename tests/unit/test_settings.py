@@ -111,6 +111,25 @@ def test_settings_cannot_be_changed_afterwards() -> None:
         load({}).home = Path("/elsewhere")
 
 
+@pytest.mark.parametrize("url", ["https://pilotage.example.org", "http://[::1]:8017/at"])
+def test_an_address_of_the_console_is_taken_without_a_last_slash(url: str) -> None:
+    assert load({}).web_url is None
+    for written in (url, f"{url}/"):
+        assert load({"PILOTAGE_WEB_URL": written}).web_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("pilotage.example.org", "ftp://host", "https://", "//host", "http://[::1"),
+        *("http://me:hush-hush@host", "http://h/#x", "http://h/?x=1", "http://h/a b", "http://h:x"),
+    ],
+)
+def test_what_is_no_address_of_the_console_is_refused(url: str) -> None:
+    with refused(ConfigurationError, "PILOTAGE_WEB_URL"):
+        load({"PILOTAGE_WEB_URL": url})
+
+
 @pytest.mark.parametrize("word", ["debug", "DEBUG", "Warning"])
 def test_a_log_level_is_a_word_in_letters_of_any_size(word: str) -> None:
     assert load({"PILOTAGE_LOG_LEVEL": word}).log_level == word.lower()

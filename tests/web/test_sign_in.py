@@ -579,6 +579,14 @@ def test_a_role_for_a_vo_that_is_not_there_is_one_line(site: Site) -> None:
     assert "There is no VO of this name: lhcb" in shown(page)
 
 
+def test_the_issuer_sends_people_back_to_the_address_that_is_set(open_site: Open) -> None:
+    site = open_site(home="https://pilotage.example.org/grid")
+    to_issuer = site.browser().get("/sign-in/oidc", follow_redirects=False).headers["Location"]
+
+    back = "https%3A%2F%2Fpilotage.example.org%2Fgrid%2Fsign-in%2Foidc%2Fback"
+    assert f"redirect_uri={back}&" in to_issuer
+
+
 # -- attacks
 
 

@@ -49,6 +49,12 @@ def _tasks() -> Iterable[str]:
     return catalogue.tasks()
 
 
+def _tokens() -> Iterable[str]:
+    from worker.services.operate.tokens import token_names
+
+    return perform(token_names) if _may_exist() else ()
+
+
 def _may_exist() -> bool:
     """Return whether there may be a database: building the embedded one would make its folder."""
     settings = wiring.settings()
@@ -60,6 +66,7 @@ _ARGUMENTS: Mapping[tuple[str, str], Names] = {
     ("vo", "name"): _vos,
     ("task", "name"): _tasks,
     ("backend", "name"): wiring.backends,
+    ("token", "name"): _tokens,
 }
 """What an argument is the name of, by its group."""
 
@@ -83,7 +90,7 @@ def complete_names(root: click.Command) -> None:
 
 def _names(group: str, command: click.Command, param: click.Parameter) -> Names | None:
     name = str(param.name)
-    is_new = command.name == "add" and name == "name"
+    is_new = command.name in ("add", "create") and name == "name"
     if is_new or not isinstance(param.type, click.types.StringParamType):
         return None
     return _ARGUMENTS.get((group, name)) or _ANYWHERE.get(name)

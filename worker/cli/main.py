@@ -42,6 +42,9 @@ COMMANDS = {
     "credential": Entry(
         "worker.cli.credential", "Manage credentials; the secrets stay in their files."
     ),
+    "token": Entry(
+        "worker.cli.token", "Manage tokens, with which programs and people come in at the API."
+    ),
     "apply": Entry("worker.cli.apply", "Make VOs, CEs and schedules what a TOML file says."),
     "export": Entry(
         "worker.cli.apply",

@@ -103,7 +103,7 @@ def _cancel_all(chosen: PilotFilter, *, yes: bool) -> TaskResult:
     if not yes:
         pilots = pilot_sets.in_words(perform(pilot_sets.count_active, chosen))
         raise ConfirmationNeeded(f"this would cancel {pilots}", "say --yes if you mean it")
-    return perform(pilot_sets.cancel, chosen)
+    return perform(pilot_sets.cancel_matching, chosen)
 
 
 def _show_set(counts: Mapping[str, Mapping[Status, int]], as_json: bool) -> None:

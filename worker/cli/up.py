@@ -1,8 +1,10 @@
 """`pilotage up`: everything that is needed, as children of one parent."""
 
+import os
 import re
 import shlex
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +18,13 @@ from worker.cli import show
 from worker.cli.groups import example
 from worker.cli.view import counts
 from worker.cli.watch import Lines, Screen
+from worker.domain.access import Role
 from worker.domain.errors import DatabaseError, Invalid
 from worker.embedded.children import LONGEST, Children, alone
 from worker.services.observe.overview import overview
 from worker.services.operate import database as database_service
 from worker.services.operate import demo as demo_service
+from worker.services.operate import tokens
 
 LOOK = 0.5
 """Seconds between two looks at the database."""
@@ -30,7 +34,7 @@ LOOK = 0.5
 @click.option("--for", "duration", metavar="DURATION", help="Stop by itself after 30s, 5m or 2h.")
 @click.option("--demo", is_flag=True, help="Add three CEs to watch, and fire often.")
 def up(duration: str | None, demo: bool) -> None:
-    """Start workers and beat, and show what they do, until Ctrl-C.
+    """Start workers, beat and the server of the API, and show what they do, until Ctrl-C.
 
     With no database and broker configured, both are kept in the state folder. The demonstration
     has a state folder of its own, 'demo' in the usual one.
@@ -42,12 +46,14 @@ def up(duration: str | None, demo: bool) -> None:
     with alone(home):
         _prepare(demo=demo)
         wiring.empty_broker()
+        _choose_a_port()
         console = Console()
         begin = overview(wiring.runtime())
         screen = Screen(console) if console.is_terminal else Lines(begin)
         # Whoever asks to stop once more, while all is being stopped, is not to leave half of it.
         with _stopped_by_signals() as stopped:
             with Children(home / "log", wiring.settings().log_size) as children:
+                show.say(_how_to_sign_in(is_terminal=console.is_terminal))
                 with screen:
                     _watch(children, screen, stopped, seconds)
                 show.say(f"stopping; this takes {LONGEST:.0f} s at the most")
@@ -77,6 +83,29 @@ def _prepare(*, demo: bool) -> None:
         database_service.require_current(database)
     if demo:
         demo_service.prepare(database, wiring.backends(), wiring.now())
+
+
+def _choose_a_port() -> None:
+    """Have the server listen on another port if somebody has the one of the settings."""
+    settings = wiring.settings()
+    with socket.socket() as free:
+        try:
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind((settings.web_address, settings.web_port))
+        except OSError:
+            free.bind((settings.web_address, 0))
+        os.environ["PILOTAGE_WEB_PORT"] = str(free.getsockname()[1])
+    wiring.settings.cache_clear()
+
+
+def _how_to_sign_in(*, is_terminal: bool) -> str:
+    """Write where the server is, with a link to sign in by; a secret is for no file of a log."""
+    address = wiring.settings().address_of_web
+    if not is_terminal:
+        return f"the API is at {address}; 'pilotage token link' prints a link to sign in by"
+    runtime = wiring.runtime(by_hand=True)
+    new = tokens.make_link(runtime, runtime.database.actor.who, Role.ADMIN)
+    return f"sign in, once and within 10 min: {address}/sign-in#{new.secret}"
 
 
 def _watch(

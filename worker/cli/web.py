@@ -8,8 +8,13 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import example
+from worker.domain.errors import ServerUnavailable
 
 SERVER = (sys.executable, "-P", "-m", "pilotage.web")
+
+
+PATIENCE = 5.0
+"""Seconds in which a server that lives answers."""
 
 
 @click.command(epilog=example("pilotage web --port 8017"))
@@ -17,20 +22,33 @@ SERVER = (sys.executable, "-P", "-m", "pilotage.web")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port; 8017 if nothing says it.")
 @click.option("--processes", type=click.IntRange(1, 64), help="How many processes serve.")
 @click.option("--prefix", help="The path under which a proxy has it: /pilotage.")
-def web(address: str | None, port: int | None, processes: int | None, prefix: str | None) -> None:
+@click.option("--check", is_flag=True, help="Only say whether a server answers there.")
+def web(check: bool, **options: str | int | None) -> None:
     """Serve the API, until SIGTERM or Ctrl-C.
 
     It listens on this host alone, unless it is told otherwise: then put a proxy with TLS before it.
     Sign in by a token of 'pilotage token create', or by 'pilotage token link'.
     """
-    options = {"address": address, "port": port, "processes": processes, "prefix": prefix}
     for name, value in options.items():
         if value is not None:
             os.environ[f"PILOTAGE_WEB_{name.upper()}"] = str(value)
     wiring.settings.cache_clear()
     settings = wiring.settings()
+    if check:
+        _check(f"http://127.0.0.1:{settings.web_port}{settings.web_prefix}")
+        return
     wiring.current_database()
     wiring.close()
-    show.say(f"serving on http://{settings.web_address}:{settings.web_port}{settings.web_prefix}")
+    show.say(f"serving on {settings.address_of_web}")
     sys.stdout.flush()
     os.execv(SERVER[0], SERVER)  # noqa: S606 - our own program
+
+
+def _check(address: str) -> None:
+    import httpx
+
+    try:
+        httpx.get(f"{address}/health/live", timeout=PATIENCE).raise_for_status()
+    except httpx.HTTPError as error:
+        raise ServerUnavailable(address, str(error) or type(error).__name__) from None
+    show.say(f"the server at {address} lives")

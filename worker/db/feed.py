@@ -35,18 +35,20 @@ LOOK_BACK = 10_000
 class Place:
     """What is kept around a position: the moment of its own transition, and the next id, or 0.
 
-    `start` is the position itself, or the newest safe one if nothing is kept that is so new.
+    `newest` is the newest id of all. `start` is the position itself, or the newest safe one if
+    nothing is kept that is so new.
     """
 
     at: datetime | None
     next_id: int
+    newest: int
     start: int
 
 
 def place(tx: Transaction, position: int, since: datetime) -> Place:
     """Return what is kept around a position; for `since` see `newest_safe_position`."""
     row = tx.execute(_place(tx.dialect), {"position": position, "since": since}).one()
-    return Place(at=row.at, next_id=row.next_id, start=row.start)
+    return Place(at=row.at, next_id=row.next_id, newest=row.newest, start=row.start)
 
 
 def newest_safe_position(tx: Transaction, since: datetime) -> int:
@@ -81,6 +83,7 @@ def _place(dialect: str) -> Select[Any]:
     return select(
         at.scalar_subquery().label("at"),
         func.coalesce(next_id.scalar_subquery(), 0).label("next_id"),
+        _NEWEST.label("newest"),
         case((_NEWEST < _POSITION, _newest_safe(dialect)), else_=_POSITION).label("start"),
     )
 

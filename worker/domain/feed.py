@@ -62,7 +62,11 @@ class Gap:
 
 @dataclass(frozen=True)
 class Passage:
-    """How far the feed may go: to the last id that may be given out; and the gaps it met."""
+    """How far the feed may go: to the last id that may be given out; and the gaps behind that.
+
+    Whoever goes on from long ago begins with one gap up to the newest id, so that whatever is
+    missing before that waits together.
+    """
 
     position: int
     gaps: tuple[Gap, ...] = ()
@@ -76,12 +80,21 @@ def passage(start: Passage, ids: Sequence[int], snapshot: Snapshot | None, now: 
     """
     if snapshot is None:
         return Passage(ids[-1] if ids else start.position)
-    gaps = [gap.at(snapshot, now) for gap in _gaps(start, ids, now)]
-    waiting = tuple(gap for gap in gaps if not gap.is_dead(snapshot))
-    if not ids or not waiting:
-        return Passage(ids[-1] if ids else start.position)
-    passed = bisect_right(ids, waiting[0].first)
-    return Passage(ids[passed - 1] if passed else start.position, waiting)
+    end = ids[-1] if ids else start.position
+    older = _behind(start.gaps, end)
+    gaps = tuple(gap.at(snapshot, now) for gap in (*_gaps(start, ids, now), *older))
+    opens = [gap.first for gap in gaps if gap.last < end and not gap.is_dead(snapshot)]
+    if opens:
+        passed = bisect_right(ids, opens[0])
+        end = ids[passed - 1] if passed else start.position
+    return Passage(end, _behind(gaps, end))
+
+
+def _behind(gaps: Sequence[Gap], position: int) -> tuple[Gap, ...]:
+    """Return what is behind a position."""
+    return tuple(
+        replace(gap, first=max(gap.first, position + 1)) for gap in gaps if gap.last > position
+    )
 
 
 def _gaps(start: Passage, ids: Sequence[int], now: float) -> list[Gap]:

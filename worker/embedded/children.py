@@ -1,4 +1,4 @@
-"""The processes of `pilotage up`: two workers and a beat, each in a session of its own.
+"""The processes of `pilotage up`: two workers, a beat and a server, each in a session of its own.
 
 One worker only plans, one only calls CEs, so that a slow CE holds back no allocation. A child that
 ends is started again, ever more slowly while it keeps ending. When the parent dies, in whatever
@@ -27,9 +27,10 @@ CELERY = (sys.executable, "-P", "-m", "pilotage.celery", "-A", "pilotage")
 
 WORKER = ("worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
 COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "plan": (*WORKER, "-Q", "plan", "--pool", "solo", "-n", "plan@%h"),
-    "call": (*WORKER, "-Q", "call", "--concurrency", "4", "-n", "call@%h"),
-    "beat": ("beat", "--loglevel", "INFO", "--pidfile="),
+    "plan": (*CELERY, *WORKER, "-Q", "plan", "--pool", "solo", "-n", "plan@%h"),
+    "call": (*CELERY, *WORKER, "-Q", "call", "--concurrency", "4", "-n", "call@%h"),
+    "beat": (*CELERY, "beat", "--loglevel", "INFO", "--pidfile="),
+    "web": (sys.executable, "-P", "-m", "pilotage.web"),
 }
 STOPS = ((signal.SIGTERM, 3.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 5.0))
 """What the children are told when all is to end, and how long they have for it."""
@@ -84,10 +85,11 @@ class Children:
         # What ends again and again before it logs anything has nobody else to do it.
         log_files.begin_anew(path, self._log_size)
         # Celery puts names in the place of signs like %h, in a worker's file.
-        written = str(path) if name == "beat" else str(path).replace("%", "%%")
+        is_worker = "worker" in COMMANDS[name]
+        written = str(path).replace("%", "%%") if is_worker else str(path)
         with private_files.open_file(path, "ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own program
-                [*CELERY, *COMMANDS[name], "--logfile", written],
+                [*COMMANDS[name], "--logfile", written],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,12 +1,12 @@
 """Where the arguments of an action stand in a request, by its signature.
 
 A name in braces is a part of the path. An argument that is a table of values by its type is the
-body, and the others stand in the query; without one, they stand in the body if the request changes
-something. What narrows or pages a list is spread: its fields are arguments of their own.
+body, and the others stand in the query; without one, they stand in the body unless the request only
+reads or deletes. A dataclass, such as a filter, is spread: its fields are arguments of their own.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from functools import cache
 from inspect import Parameter, signature
 from types import GenericAlias
@@ -58,7 +58,6 @@ class Arguments:
 def arguments_of(endpoint: Endpoint) -> Arguments:
     """Return where the arguments of the action of an endpoint stand."""
     hints = get_type_hints(endpoint.action, include_extras=True)
-    spread: dict[str, type] = {}
     path, rest = [], []
     for name, parameter in signature(endpoint.action).parameters.items():
         if name in FROM_ELSEWHERE:
@@ -68,14 +67,10 @@ def arguments_of(endpoint: Endpoint) -> Arguments:
             path.append(argument)
         else:
             rest.append(argument)
-    reads = endpoint.method in ("GET", "DELETE")
-    tables = [one for one in rest if _is_table(one.kind)]
-    whole = None if reads or not tables else tables[0]
-    others = [one for one in rest if one is not whole]
-    for one in [] if not reads else tables:
-        spread[one.name] = one.kind
-    flat = tuple(part for one in others for part in _parts(one, spread))
-    in_query = reads or whole is not None
+    whole = next((one for one in rest if _is_table(one.kind)), None)
+    spread: dict[str, Any] = {one.name: one.kind for one in rest if is_dataclass(one.kind)}
+    flat = tuple(part for one in rest if one is not whole for part in _parts(one, spread))
+    in_query = endpoint.method in ("GET", "DELETE") or whole is not None
     return Arguments(
         path=tuple(path),
         query=flat if in_query else (),
@@ -92,11 +87,8 @@ def has_if_match(endpoint: Endpoint) -> bool:
 
 
 def _is_table(kind: Any) -> bool:
-    origin = get_origin(kind) or kind
-    if not isinstance(origin, type):
-        return False
-    is_typed = hasattr(origin, "__total__") or is_dataclass(origin)
-    return is_typed or issubclass(origin, BaseModel)
+    """Return whether a type is a table that refuses keys that it does not know."""
+    return isinstance(kind, type) and (hasattr(kind, "__total__") or issubclass(kind, BaseModel))
 
 
 def _parts(argument: Argument, spread: Mapping[str, type]) -> Iterator[Argument]:
@@ -105,10 +97,16 @@ def _parts(argument: Argument, spread: Mapping[str, type]) -> Iterator[Argument]
         return
     hints = get_type_hints(argument.kind, include_extras=True)
     for field in fields(argument.kind):
-        default = Parameter.empty if field.default is MISSING else field.default
+        default = _default(field)
         yield _as_list(
             Argument(name=field.name, of=argument.name, kind=hints[field.name], default=default)
         )
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return Parameter.empty if field.default is MISSING else field.default
 
 
 def _as_list(argument: Argument) -> Argument:

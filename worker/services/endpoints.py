@@ -95,6 +95,7 @@ ENDPOINTS = (
     *_group(
         "overview",
         ("GET", "/status", overview.overview),
+        ("GET", "/decisions", overview.list_decisions),
         ("POST", "/plan", plan.plan),
         ("GET", "/failures", failing.summary),
         ("GET", "/reports", reports.stored),
@@ -105,7 +106,7 @@ ENDPOINTS = (
         "pilots",
         ("GET", "/pilots", pilots.list_pilots),
         ("GET", "/pilots/counts", pilot_sets.count_active),
-        ("POST", "/pilots/cancel", pilot_sets.cancel),
+        ("POST", "/pilots/cancel", pilot_sets.cancel_matching),
         ("POST", "/pilots/cancel_named", pilots.cancel),
         ("GET", "/pilots/{which}", pilots.show_pilot),
         ("GET", "/pilots/{which}/output", pilots.output),
@@ -156,6 +157,7 @@ ENDPOINTS = (
         ("GET", "/tokens", tokens.list_tokens),
         ("POST", "/tokens", tokens.create),
         ("DELETE", "/tokens/{name}", tokens.revoke),
+        ("GET", "/token_names", tokens.token_names),
     ),
     *_group(
         "tasks",

@@ -49,7 +49,7 @@ def make_app(
     app.state.stopping = asyncio.Event()
     problems.install(app)
     known = [Security(HTTPBearer(auto_error=False, description="A token of Pilotage."))]
-    for router in (own_pilots.router(), routes.router(), events.router(), sign_in.me()):
+    for router in (routes.router(), events.router(), own_pilots.router(), sign_in.me()):
         app.include_router(router, prefix="/api", dependencies=known)
     app.include_router(health.router(checks), dependencies=known)
     app.include_router(sign_in.pages())

@@ -22,6 +22,65 @@ that a command would print, `details` its parts.
 """
 
 
+PARAMETERS = {
+    "after": "The page behind this one: `next` of the page before.",
+    "all": "Revoked and expired ones, too.",
+    "at": "As of this moment.",
+    "backend": "The back-end.",
+    "begins_at": "When it begins; left out, now.",
+    "recorded.by": "Only by this account, person, token or task.",
+    "summary.by": "What to group by. Repeat it for more.",
+    "cause": "Only those that failed for this cause. Repeat it for more.",
+    "ce": "The CE.",
+    "count": "How many.",
+    "cron": "A cron line, in UTC.",
+    "descending": "Reverse the order.",
+    "enabled": "Only enabled, or only disabled ones.",
+    "set_schedule.enabled": "Whether it fires at all.",
+    "set_schedule.vo": "For this VO alone.",
+    "ends_at": "When it ends.",
+    "every": "Seconds from one firing to the next.",
+    "force": "Do it even before a restored CE was reconciled.",
+    "handle": "Only with this id at the CE, or of this array or cluster of jobs.",
+    "kind": "The kind of credential, where a VO has several.",
+    "latest": "How many decisions and moves.",
+    "life": "Seconds for which it holds; 90 days if left out.",
+    "limit": "Rows at the most.",
+    "name": "The name.",
+    "node": "Only on this node, as the CE names it.",
+    "of": "Only of the CE, the VO or the task of this name.",
+    "older_than": "Only active ones whose slot was reserved so many seconds ago, or longer.",
+    "policy": "Another policy than that of the settings.",
+    "reason": "Why, for whoever comes next.",
+    "role": "What its holder may do.",
+    "search": "Part of a name, in upper or lower case.",
+    "list_pilots.search": "An id, or the beginning of a stamp.",
+    "since": "From this moment on.",
+    "sort": "The column that orders the list.",
+    "status": "Only in this status. Repeat it for more.",
+    "tag": "Only of CEs with this tag. Repeat it for more.",
+    "tail": "Only so many of the last lines.",
+    "task": "The task.",
+    "list_decisions.until": "Up to this moment.",
+    "until": "When it goes on by itself.",
+    "use": "Only those that ended well and were of this use. Repeat it for more.",
+    "vo": "The VO.",
+    "which": "Its number, its stamp or the beginning of it, or its id at the CE.",
+    "remove_maintenance.which": "The number of the maintenance.",
+    "ces": "Values of CEs that are supposed to be others, by name: capacity, waiting_limit, ...",
+    "vos": "Values of VOs, likewise: share, limit, demand, budget, enabled, draining.",
+}
+"""What the parameters mean, by their names, or by the names of the action and theirs."""
+
+PLURALS = {"statuses": "status", "uses": "use", "causes": "cause"}
+
+
+def meaning(action: str, name: str) -> str | None:
+    """Return what a parameter of an action means."""
+    name = PLURALS.get(name, name)
+    return PARAMETERS.get(f"{action}.{name}") or PARAMETERS.get(name)
+
+
 class Problem(BaseModel):
     """What went wrong."""
 

@@ -93,6 +93,8 @@ class Client:
     claim: str = "groups"
     roles: Mapping[str, Access]
     name: str
+    home: str | None = None
+    """The address at which people reach this Pilotage, if it is not that of their requests."""
 
     @property
     def address(self) -> str:
@@ -110,6 +112,7 @@ def client_of(settings: Settings) -> Client | None:
         claim=settings.oidc_claim,
         roles=settings.oidc_roles,
         name=settings.oidc_name or urlsplit(settings.oidc_issuer).netloc,
+        home=settings.web_url,
     )
 
 

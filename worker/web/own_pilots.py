@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 
 from worker.domain.access import Role
 from worker.domain.pilot import Status
@@ -38,7 +38,11 @@ def router() -> APIRouter:
     return made
 
 
-def submit(request: Request, ce: str, vo: Annotated[str, Query()] = DEFAULT_VO) -> int:
+def submit(
+    request: Request,
+    ce: Annotated[str, Path(description=documents.PARAMETERS["ce"])],
+    vo: Annotated[str, Query(description=documents.PARAMETERS["vo"])] = DEFAULT_VO,
+) -> int:
     """Return the number of the pilot."""
     return pilot_sets.submit(runtime_of(request), ce.replace(SLASH, "/"), vo).pilots[0]
 

@@ -7,7 +7,7 @@ from functools import partial
 from inspect import Parameter, Signature
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Query, Request
+from fastapi import APIRouter, Body, Header, Path, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
@@ -121,7 +121,7 @@ def _response(endpoint: Endpoint, answers: TypeAdapter[Any], answer: Any) -> Res
 
 def _parameters(endpoint: Endpoint, arguments: Arguments) -> list[Parameter]:
     made = [_parameter("request", Request)]
-    made += [_parameter(one.name, one.kind) for one in arguments.path]
+    made += [_parameter(one.name, _in_path(endpoint, one)) for one in arguments.path]
     if arguments.query:
         model = _model(endpoint, "Query", arguments.query, singular=True)
         made.append(_parameter("query", Annotated[model, Query()]))
@@ -143,6 +143,11 @@ def _parameter(name: str, kind: Any, default: Any = Parameter.empty) -> Paramete
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
 
 
+def _in_path(endpoint: Endpoint, argument: Argument) -> Any:
+    description = documents.meaning(endpoint.action.__name__, argument.name)
+    return Annotated[argument.kind, Path(description=description)]
+
+
 def _header(name: str, description: str) -> Parameter:
     kind = Annotated[str | None, Header(description=description, max_length=255)]
     return _parameter(name, kind, None)
@@ -155,7 +160,8 @@ def _model(
     for one in arguments:
         default = ... if one.default is Parameter.empty else one.default
         alias = SINGULAR.get(one.name) if singular else None
-        fields[one.name] = (_kind(one.kind), Field(default=default, alias=alias))
+        meaning = documents.meaning(endpoint.action.__name__, alias or one.name)
+        fields[one.name] = _kind(one.kind), Field(default, alias=alias, description=meaning)
     name = f"{endpoint.group}_{endpoint.action.__name__}_{what}"
     config = ConfigDict(extra="forbid", populate_by_name=False)
     return create_model(name, __config__=config, **fields)

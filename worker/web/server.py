@@ -1,8 +1,9 @@
 """The process of the server: it listens, and when it is asked to end it lets requests finish."""
 
 import asyncio
+import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import FrameType
 
@@ -16,6 +17,10 @@ from worker.web.issuer import Issuer, client_of
 
 LAST_REQUESTS = 20
 """Seconds for which requests may go on after the process was asked to end."""
+
+LONGEST_SILENCE = 60
+"""Seconds after which a process that does not answer its parent is made anew. On a busy host even a
+start takes some."""
 
 MOST_REQUESTS = 1000
 """Requests and streams that one process has at a time; more are refused."""
@@ -40,7 +45,7 @@ async def _streams_end_first(app: FastAPI) -> AsyncIterator[None]:
 
 def app() -> FastAPI:
     """Make the application from the settings; each process makes its own."""
-    wiring.set_up_logging()
+    _log()
     settings = wiring.settings()
     client = client_of(settings)
     return make_app(
@@ -52,9 +57,11 @@ def app() -> FastAPI:
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Serve until the process is asked to end."""
-    wiring.set_up_logging()
+    if arguments[:1] == ["--logfile"]:
+        os.environ["PILOTAGE_WEB_LOG"] = arguments[1]
+    _log()
     settings = wiring.settings()
     try:
         wiring.current_database()
@@ -69,8 +76,14 @@ def main() -> None:
         workers=settings.web_processes,
         forwarded_allow_ips=settings.web_proxies,
         timeout_graceful_shutdown=LAST_REQUESTS,
+        timeout_worker_healthcheck=LONGEST_SILENCE,
         limit_concurrency=MOST_REQUESTS,
         log_config=None,
         server_header=False,
         access_log=False,
     )
+
+
+def _log() -> None:
+    file = wiring.settings().web_log
+    wiring.set_up_logging(file=None if file is None else str(file))

@@ -290,7 +290,8 @@ def _path_of_begun(request: Request) -> str:
 
 def _address_of_back(request: Request) -> str:
     """Return where the issuer sends the browser back to; the issuer must know it."""
-    return f"{str(request.base_url).rstrip('/')}/sign-in/oidc/back"
+    home = _issuer(request).client.home or str(request.base_url)
+    return f"{home.rstrip('/')}/sign-in/oidc/back"
 
 
 def _is_secure(request: Request) -> bool:

@@ -6,17 +6,17 @@ import signal
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 from tests.chaos.sites.batch import BatchSite
 from tests.chaos.world import Act
+from tests.runtimes import runtime_on
 from tests.testbeds import packages
 from tests.testbeds.arc.jobs import jobs, local_pid
 from tests.testbeds.arc.keeping import kept
-from worker.backends import registry
 from worker.db.database import Database
-from worker.domain.credential import Credential, CredentialKind
+from worker.domain.credential import CredentialKind
+from worker.domain.values import NewCredential
 from worker.services import credentials
 
 OVER = frozenset({"FINISHED", "DELETED"})
@@ -33,8 +33,12 @@ class ArcSite(BatchSite):
         self._alive = alive.open("w")
         fcntl.flock(self._alive, fcntl.LOCK_EX)
         self.arc = kept(self.folder / "arc", alive, "6", may_install=packages.ALLOWED)
-        proxy = Credential(backend="arc", kind=CredentialKind.PROXY, path=self.arc.proxy)
-        credentials.add(database, registry.discover(), proxy, datetime.now(UTC))
+        proxy: NewCredential = {
+            "backend": "arc",
+            "kind": CredentialKind.PROXY,
+            "path": self.arc.proxy,
+        }
+        credentials.add(runtime_on(database), proxy)
         return {"url": self.arc.url, "ca": self.arc.ca, "queue": "fork"}
 
     def acts(self) -> list[Act]:

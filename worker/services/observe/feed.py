@@ -17,7 +17,7 @@ from time import monotonic
 from worker.db import feed
 from worker.db.uow import Transaction
 from worker.domain.errors import Invalid
-from worker.domain.feed import MOST, Event, Passage, passage
+from worker.domain.feed import MOST, Event, Gap, Passage, passage
 from worker.domain.pilot import Status
 from worker.services.runtime import Runtime
 
@@ -101,7 +101,9 @@ class Feed:
             is_kept = place.next_id <= 1
         else:
             is_kept = place.at is not None and place.at >= now - self._runtime.keep_final
-        return Passage(place.start), None if is_kept else place.next_id or place.start + 1
+        missing = Gap(place.start + 1, place.newest, self._clock())
+        start = Passage(place.start, (missing,))
+        return start, None if is_kept else place.next_id or place.start + 1
 
     def _matches(self, event: Event) -> bool:
         return (

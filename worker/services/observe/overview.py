@@ -10,7 +10,7 @@ from worker.db import ces, decisions, failures, pilot_reads, schedules, vos, wor
 from worker.db.uow import Transaction
 from worker.domain.access import Role
 from worker.domain.decision import Decision
-from worker.domain.pages import PageRequest
+from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.pilot import Status, Transition
 from worker.policy import explaining
 from worker.services.allowed import allowed_to
@@ -47,7 +47,7 @@ class Overview:
 
 @allowed_to(Role.READ)
 def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
-    """Read everything at a glance, in a few statements."""
+    """Show everything at a glance: the CEs, the pilots, what happened last, and why."""
     now = runtime.now()
     with runtime.database.uow() as tx:
         ticks = schedules.get_all(tx)
@@ -84,6 +84,20 @@ def explain(
         if vo is not None:
             vos.get(tx, vo)
         return decisions.last_of_each(tx, ce, vo=vo, until=at)
+
+
+@allowed_to(Role.READ)
+def list_decisions(
+    runtime: Runtime,
+    *,
+    ce: str | None = None,
+    vo: str | None = None,
+    until: datetime | None = None,
+    page: PageRequest = FIRST,
+) -> Page[Decision]:
+    """List why CEs and VOs got so many pilots. Equal decisions in a row are one."""
+    with runtime.database.uow() as tx:
+        return decisions.find(tx, ce=ce, vo=vo, until=until, asked=page)
 
 
 def steps(decision: Decision) -> list[tuple[str, str]]:

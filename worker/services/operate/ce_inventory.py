@@ -15,7 +15,7 @@ from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.sending import Sending
 from worker.domain.values import OF_STEERING, CEValues, NewCE, Seconds
 from worker.services.allowed import allowed_to
-from worker.services.ce_lines import ce_lines, short
+from worker.services.ce_lines import NORMAL, ce_lines, short
 from worker.services.operate import pauses
 from worker.services.operate.versions import check_version, version_of
 from worker.services.runtime import Runtime
@@ -145,8 +145,8 @@ def list_ces(
             tx, search=search, backend=backend, enabled=enabled, tags=tags, asked=page
         )
         states = _states(tx, runtime)
-    return Page([ListedCE(state=states[ce.name], **_settings(ce)) for ce in listed.items],
-                listed.next)  # fmt: skip
+    items = [ListedCE(state=states.get(ce.name, NORMAL), **_settings(ce)) for ce in listed.items]
+    return Page(items, listed.next)
 
 
 @allowed_to(Role.READ)
@@ -159,7 +159,7 @@ def ce_names(runtime: Runtime) -> list[str]:
 def _shown(tx: Transaction, runtime: Runtime, name: str) -> ShownCE:
     settings = _settings(ces.get(tx, name))
     return ShownCE(
-        state=_states(tx, runtime)[name],
+        state=_states(tx, runtime).get(name, NORMAL),
         **settings,
         only_for=ces.allowed(tx, name),
         **pauses.state(tx, runtime, name),

@@ -74,7 +74,7 @@ def _active(runtime: Runtime, chosen: PilotFilter) -> PilotSet:
 
 
 @allowed_to(Role.OPERATE, for_one_vo=True)
-def cancel(runtime: Runtime, chosen: PilotFilter) -> TaskResult:
+def cancel_matching(runtime: Runtime, chosen: PilotFilter) -> TaskResult:
     """Cancel all pilots that a filter means now: unsent ones at once, others by their next check.
 
     No CE is called.

@@ -59,6 +59,13 @@ def list_tokens(
 
 
 @allowed_to(Role.ADMIN)
+def token_names(runtime: Runtime) -> list[str]:
+    """Return the names of the tokens for programs that were not revoked."""
+    with runtime.database.uow() as tx:
+        return tokens.names(tx)
+
+
+@allowed_to(Role.ADMIN)
 def revoke(runtime: Runtime, name: str, *, yes: bool = True) -> Token:
     """End the token of a program at once."""
     if not yes:

@@ -91,7 +91,7 @@ def _write_api_as_command() -> None:
     if on_postgresql:
         op.execute("ALTER TABLE changes DISABLE TRIGGER keep_changes")
     else:
-        op.execute("DROP TRIGGER keep_changes")
+        op.execute("DROP TRIGGER IF EXISTS keep_changes")
     op.execute("UPDATE changes SET door = 'command' WHERE door = 'api'")
     if on_postgresql:
         op.execute("ALTER TABLE changes ENABLE TRIGGER keep_changes")

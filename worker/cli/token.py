@@ -1,0 +1,136 @@
+"""`pilotage token`: who may come in at the API."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from worker import wiring
+from worker.cli import show
+from worker.cli.groups import Group, example
+from worker.cli.options import Choice, as_json, paged, show_page, sure
+from worker.cli.perform import perform
+from worker.domain.access import Role
+from worker.domain.errors import Invalid
+from worker.domain.lengths import length
+from worker.domain.pages import PageRequest
+from worker.domain.token import Token
+from worker.services import private_files
+from worker.services.operate import tokens
+from worker.services.operate.tokens import NewToken
+
+COLUMNS = ["name", "role", "vo", "expires_at", "used_at", "revoked_at", "made_at", "made_by"]
+ONCE = "this is shown once and never again"
+
+_vo = click.option("--vo", help="Only for this VO; with the role operate.")
+
+
+def _role(**more: Any) -> Callable[[Any], Any]:
+    return click.option(
+        "--role", type=Choice([str(role) for role in Role]), help="What its holder may do.", **more
+    )
+
+
+@click.group(cls=Group, epilog=example("pilotage token list"))
+def token() -> None:
+    """Manage tokens, with which programs and people come in at the API."""
+
+
+@token.command(epilog=example("pilotage token create nightly --role operate --vo lhcb --for 90d"))
+@click.argument("name")
+@_role(required=True)
+@_vo
+@click.option("--for", "life", metavar="DURATION", help="How long it lasts; 90d if left out.")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write its secret to this new file instead.",
+)
+@as_json
+def create(
+    name: str, role: str, vo: str | None, life: str | None, to: Path | None, as_json: bool
+) -> None:
+    """Make a token for a program, and show its secret once."""
+
+    def make() -> NewToken:
+        return perform(tokens.create, name, Role(role), vo, _length(life))
+
+    new = make() if to is None else _kept(to, make)
+    if as_json:
+        show.as_json(_values(new.token) | ({} if to else {"secret": new.secret}))
+        return
+    made = new.token
+    show.say(f"token {name} made: it may {made.access}, until {made.expires_at:%Y-%m-%d %H:%M}Z")
+    if to is not None:
+        show.say(f"its secret is in {to}, and nowhere else")
+    else:
+        show.say(f"its secret; {ONCE}:")
+        show.verbatim(new.secret)
+
+
+@token.command("list", epilog=example("pilotage token list --all"))
+@click.option("--all", "show_all", is_flag=True, help="Revoked and expired ones, too.")
+@paged
+@as_json
+def list_(show_all: bool, as_json: bool, **paging: Any) -> None:
+    """List the tokens of programs."""
+    search = paging.pop("search")
+    page = perform(tokens.list_tokens, all=show_all, search=search, page=PageRequest(**paging))
+    show_page(page, COLUMNS, "no tokens found", as_json)
+
+
+@token.command(epilog=example("pilotage token revoke nightly --yes"))
+@click.argument("name")
+@sure
+def revoke(name: str, yes: bool) -> None:
+    """End a token at once."""
+    revoked = perform(tokens.revoke, name, yes=yes)
+    show.say(f"token {name} is revoked since {revoked.revoked_at:%Y-%m-%d %H:%M}Z")
+
+
+@token.command(epilog=example("pilotage token link"))
+@_role(default=str(Role.ADMIN), show_default=True)
+@_vo
+def link(role: str, vo: str | None) -> None:
+    """Print a link by which you sign in to the console, once.
+
+    It holds for 10 minutes.
+    """
+    runtime = wiring.current_runtime()
+    new = tokens.make_link(runtime, runtime.database.actor.who, Role(role), vo)
+    # A browser never sends what stands behind a #, so no log of a server has it.
+    show.verbatim(f"{wiring.settings().address_of_web}/sign-in#{new.secret}")
+
+
+def _length(text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    read = length(text)
+    if read is None:
+        raise Invalid("duration", f"{text!r} is not like 12h or 90d")
+    return read
+
+
+def _kept(path: Path, make: Callable[[], NewToken]) -> NewToken:
+    """Write the secret to a new file that only its owner may read; without a token, to none."""
+    try:
+        file = private_files.open_file(path, "x")
+    except FileExistsError:
+        raise Invalid("--to", f"there is a file already: {path}") from None
+    with file:
+        try:
+            new = make()
+            file.write(f"{new.secret}\n")
+        except BaseException:
+            path.unlink()
+            raise
+    return new
+
+
+def _values(made: Token) -> dict[str, Any]:
+    values = asdict(made)
+    del values["id"]
+    return values
