@@ -113,10 +113,10 @@ class Site:
 
 @contextmanager
 def a_site(
-    database: Database, home: Path, *, prefix: str = "", waits: float = 60, **client: Any
+    database: Database, folder: Path, *, prefix: str = "", waits: float = 60, **client: Any
 ) -> Iterator[Site]:
     """Open a site. Its server waits for the issuer for longer than any machine takes."""
-    world = World(database, home)
+    world = World(database, folder)
     with small_issuer() as issuer, ExitStack() as browsers:
         ours = {
             "issuer": issuer.address,
