@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -21,11 +21,14 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
+from worker.domain.access import Access, access_of
+from worker.domain.addresses import is_private
 from worker.domain.change import LEAST_DAYS
 from worker.domain.checks import LARGEST
-from worker.domain.errors import ConfigurationError
+from worker.domain.errors import ConfigurationError, Invalid
 from worker.domain.nearest import nearest
 from worker.domain.schedule import ScheduleSetting
 from worker.domain.validation import place, reason
@@ -50,6 +53,15 @@ OF_THE_TESTS = ("PILOTAGE_TEST_", "PILOTAGE_TESTBED_")
 def _in_small_letters(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
+
+def _access(value: object) -> object:
+    try:
+        return access_of(value) if isinstance(value, str) else value
+    except Invalid as error:
+        raise ValueError(": ".join(map(str, error.details))) from None
+
+
+_OF_ISSUER = ("oidc_client_id", "oidc_client_secret", "oidc_claim", "oidc_roles", "oidc_name")
 
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"], BeforeValidator(_in_small_letters)
@@ -100,6 +112,28 @@ class Settings(BaseModel):
 
     web_proxies: str = "127.0.0.1"
     """The proxies whose word about the address of a client is taken: addresses with commas."""
+
+    oidc_issuer: str | None = Field(default=None, pattern=r"^https?://[^\s?#@]+$")
+    """The issuer at which people sign in by OpenID Connect, as it calls itself:
+    https://iam.example.org/. Without one, they sign in by links."""
+
+    oidc_client_id: str | None = Field(default=None, min_length=1)
+    """The name under which the issuer knows this Pilotage."""
+
+    oidc_client_secret: SecretStr | None = None
+    """The secret that goes with it; a public client has none. Name its file:
+    PILOTAGE_OIDC_CLIENT_SECRET_FILE."""
+
+    oidc_claim: str = Field(default="groups", min_length=1)
+    """The claim of the ID token that says what a person may do. `email` counts where it is
+    verified."""
+
+    oidc_roles: Mapping[str, Annotated[Access, BeforeValidator(_access)]] = {}
+    """What a value of the claim lets a person do: read, operate, operate:VO or admin, as in
+    [oidc_roles] "/pilotage/admins" = "admin". Of several the highest counts."""
+
+    oidc_name: str | None = Field(default=None, min_length=1, max_length=60)
+    """The name of the issuer on the page where people sign in. Without it, its host."""
 
     instance: str = Field(default="pilotage", pattern=r"^[a-z][a-z0-9_]{0,23}$")
     """What the names of our jobs begin with; installations that share an account at a CE differ."""
@@ -180,6 +214,22 @@ class Settings(BaseModel):
                 raise ValueError(f"unknown key {key}: {nearest(key, names)}")
         return value
 
+    @model_validator(mode="after")
+    def _issuer_is_whole(self) -> Self:
+        """Refuse settings of an issuer that do not fit together."""
+        given = [name for name in _OF_ISSUER if name in self.model_fields_set]
+        if self.oidc_issuer is None:
+            if given:
+                raise ValueError(f"{given[0]} is given, but no oidc_issuer")
+            return self
+        if not is_private(self.oidc_issuer):
+            raise ValueError("oidc_issuer must begin with https://, or be on this host")
+        if self.oidc_client_id is None:
+            raise ValueError("oidc_issuer is given, but no oidc_client_id")
+        if not self.oidc_roles:
+            raise ValueError("oidc_issuer is given, but oidc_roles gives nobody a role")
+        return self
+
     @property
     def soft_time_limit(self) -> float:
         """Seconds until an execution is told to end, a moment before it is ended."""
@@ -215,7 +265,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     except ValidationError as error:
         # The input is left out of the message: it may be a secret.
         first = error.errors()[0]
-        raise ConfigurationError(_name(first, environ), reason(first)) from None
+        named = [part for part in (_name(first, environ),) if part]
+        raise ConfigurationError(*named, reason(first)) from None
 
 
 def _name(problem: Mapping[str, Any], environ: Mapping[str, str]) -> str:

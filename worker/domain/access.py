@@ -1,8 +1,11 @@
 """Who may do what: roles, and what somebody is allowed to do."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from worker.domain.checks import name
 from worker.domain.errors import Invalid, NotAllowed
+from worker.domain.nearest import nearest
 from worker.domain.words import Described
 
 
@@ -38,6 +41,21 @@ class Access:
 
     def __str__(self) -> str:
         return f"{self.role}{f' for VO {self.vo}' if self.vo else ''}"
+
+
+def access_of(text: str) -> Access:
+    """Read what somebody may do: a role, or `operate:VO`."""
+    word, colon, vo = text.partition(":")
+    if word not in tuple(Role):
+        raise Invalid(f"role {word[:40]!r}", nearest(word, map(str, Role)))
+    if colon:
+        name("VO", vo)
+    return Access(role=Role(word), vo=vo if colon else None)
+
+
+def highest(accesses: Iterable[Access]) -> Access | None:
+    """Return the access that allows most; of equal ones the first."""
+    return max(accesses, key=lambda one: (RANKS[one.role], one.vo is None), default=None)
 
 
 HOST = Access(role=Role.ADMIN)

@@ -17,6 +17,8 @@
     ├── ChangedMeanwhile              look again, then change it
     ├── InUse                         free it first
     ├── NotSignedIn                   give a token, or sign in
+    ├── SignInFailed                  sign in again
+    │   └── IssuerFailed              try again later, or correct the settings
     ├── NotAllowed                    ask who has the role
     ├── OnlyOnHost                    do it on the host of Pilotage
     ├── TooManyAttempts               wait
@@ -137,6 +139,14 @@ class InUse(PilotageError):
 
 class NotSignedIn(PilotageError):
     """A valid token is needed."""
+
+
+class SignInFailed(PilotageError):
+    """The sign-in failed."""
+
+
+class IssuerFailed(SignInFailed):
+    """The issuer at which people sign in cannot be used."""
 
 
 class NotAllowed(PilotageError):

@@ -10,9 +10,11 @@ from starlette.middleware import Middleware
 from starlette.types import Lifespan
 
 from worker.services.runtime import Runtime
-from worker.web import documents, events, health, own_pilots, problems, routes
+from worker.web import documents, events, health, own_pilots, problems, routes, sign_in
+from worker.web.attempts import Attempts
 from worker.web.bounds import Border
 from worker.web.callers import Gate
+from worker.web.issuer import Issuer
 
 
 def make_app(
@@ -20,9 +22,11 @@ def make_app(
     *,
     prefix: str = "",
     checks: Mapping[str, Callable[[], object]],
+    issuer: Issuer | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
 ) -> FastAPI:
     """Make the application on a runtime, under the prefix of a reverse proxy."""
+    attempts = Attempts()
     app = FastAPI(
         title="Pilotage",
         version=version("pilotage"),
@@ -30,17 +34,23 @@ def make_app(
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        middleware=[Middleware(Border, prefix=prefix), Middleware(Gate, runtime=runtime)],
+        middleware=[
+            Middleware(Border, prefix=prefix),
+            Middleware(Gate, runtime=runtime, attempts=attempts),
+        ],
         swagger_ui_oauth2_redirect_url=None,
         separate_input_output_schemas=False,
         lifespan=lifespan,
     )
     app.state.runtime = runtime
+    app.state.attempts = attempts
+    app.state.issuer = issuer
     app.state.streams = 0
     app.state.stopping = asyncio.Event()
     problems.install(app)
     known = [Security(HTTPBearer(auto_error=False, description="A token of Pilotage."))]
-    for router in (routes.router(), events.router(), own_pilots.router()):
+    for router in (routes.router(), events.router(), own_pilots.router(), sign_in.me()):
         app.include_router(router, prefix="/api", dependencies=known)
     app.include_router(health.router(checks), dependencies=known)
+    app.include_router(sign_in.pages())
     return app

@@ -3,7 +3,7 @@
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
+from typing import Literal
 
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from worker.domain.access import Access
 from worker.domain.errors import NotAllowed, NotSignedIn, PilotageError
-from worker.domain.token import TokenKind
+from worker.domain.token import Token, TokenKind
 from worker.services import requests
 from worker.services.operate import tokens
 from worker.services.runtime import Runtime
@@ -22,10 +22,21 @@ from worker.web.problems import problem
 OPEN = frozenset({"/health/live"})
 """What everybody may read."""
 
-SIGNING_IN = frozenset({"/sign-in", "/sign-in/link", "/sign-in/oidc", "/sign-in/oidc/back"})
+SIGNING_IN = frozenset(
+    {
+        "/sign-in",
+        "/sign-in/script.js",
+        "/sign-in/style.css",
+        "/sign-in/link",
+        "/sign-in/oidc",
+        "/sign-in/oidc/back",
+    }
+)
 """Where somebody without a token gets one."""
 
 COOKIE = "pilotage_session"
+
+NOT_FROM_ELSEWHERE = "a session begins, and changes something, only from its own pages"
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
@@ -35,9 +46,21 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 class Caller:
     """Somebody who sends requests."""
 
-    who: str
-    access: Access
+    token: Token
     secret: str
+
+    @property
+    def access(self) -> Access:
+        return self.token.access
+
+    @property
+    def kind(self) -> Literal["token", "person"]:
+        return "token" if self.token.kind is TokenKind.TOKEN else "person"
+
+    @property
+    def who(self) -> str:
+        """The name that stands on what they change."""
+        return f"{self.token.name} ({self.kind})"
 
 
 def caller_of(request: Request) -> Caller:
@@ -54,16 +77,16 @@ def runtime_of(request: Request, once: requests.Once | None = None) -> Runtime:
 class Gate:
     """Lets nobody through who is not known, and slows down who guesses."""
 
-    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+    def __init__(self, app: ASGIApp, runtime: Runtime, attempts: Attempts) -> None:
         self._app = app
         self._runtime = runtime
-        self._attempts = Attempts()
+        self._attempts = attempts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _path(scope) in OPEN:
             await self._app(scope, receive, send)
             return
-        address = scope["client"][0] if scope.get("client") else "?"
+        address = address_of(scope)
         try:
             self._attempts.check(address)
             if _path(scope) not in SIGNING_IN:
@@ -81,13 +104,17 @@ class Gate:
         if secret is None:
             secret = _session(headers)
             if secret is not None and scope["method"] not in SAFE:
-                _require_same_origin(headers)
+                require_origin(headers)
         if secret is None:
             raise NotSignedIn("send 'Authorization: Bearer TOKEN', or sign in")
         token = await run_sync(tokens.identify, self._runtime, secret)
-        kind = "token" if token.kind is TokenKind.TOKEN else "person"
         state: MutableMapping[str, object] = scope.setdefault("state", {})
-        state["caller"] = Caller(who=f"{token.name} ({kind})", access=token.access, secret=secret)
+        state["caller"] = Caller(token=token, secret=secret)
+
+
+def address_of(scope: Scope) -> str:
+    """Return the address that a request comes from."""
+    return scope["client"][0] if scope.get("client") else "?"
 
 
 def _path(scope: Scope) -> str:
@@ -108,8 +135,15 @@ def _session(headers: Headers) -> str | None:
     return cookie.value if cookie else None
 
 
-def _require_same_origin(headers: Headers) -> None:
+def require_origin(headers: Headers) -> None:
     """Refuse a change that another site has a browser send: a cookie goes with it all the same."""
+    if "origin" not in headers:
+        raise NotAllowed(NOT_FROM_ELSEWHERE, "use a token")
+    require_own_origin(headers)
+
+
+def require_own_origin(headers: Headers) -> None:
+    """Refuse what a browser sends from a page of another site."""
     origin = headers.get("origin")
-    if origin is None or urlsplit(origin).netloc != headers.get("host"):
-        raise NotAllowed("a session changes something only from its own pages", "use a token")
+    if origin is not None and origin.partition("://")[2] != headers.get("host"):
+        raise NotAllowed(NOT_FROM_ELSEWHERE, "use a token")

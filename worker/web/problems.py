@@ -22,6 +22,7 @@ STATUSES: Mapping[type[PilotageError], int] = {
     errors.NotSignedIn: 401,
     errors.NotAllowed: 403,
     errors.OnlyOnHost: 403,
+    errors.SignInFailed: 403,
     errors.NotFound: 404,
     errors.AlreadyExists: 409,
     errors.InUse: 409,
@@ -37,6 +38,7 @@ STATUSES: Mapping[type[PilotageError], int] = {
     errors.TooManyAttempts: 429,
     errors.BackendError: 502,
     errors.DemandUnknown: 502,
+    errors.IssuerFailed: 502,
     errors.DatabaseError: 503,
     errors.ServerBusy: 503,
 }

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from worker import wiring
 from worker.domain.errors import DatabaseUnavailable
 from worker.web.app import make_app
+from worker.web.issuer import Issuer, client_of
 
 LAST_REQUESTS = 20
 """Seconds for which requests may go on after the process was asked to end."""
@@ -45,10 +46,13 @@ async def _streams_end_first(app: FastAPI) -> AsyncIterator[None]:
 def app() -> FastAPI:
     """Make the application from the settings; each process makes its own."""
     _log()
+    settings = wiring.settings()
+    client = client_of(settings)
     return make_app(
         wiring.runtime(),
-        prefix=wiring.settings().web_prefix,
+        prefix=settings.web_prefix,
         checks={"schema": wiring.current_database, "broker": wiring.check_broker},
+        issuer=None if client is None else Issuer(client),
         lifespan=_streams_end_first,
     )
 

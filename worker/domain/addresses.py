@@ -1,0 +1,13 @@
+"""Addresses of services."""
+
+import re
+
+_ENCRYPTED = re.compile(r"https://[^\s/?#@\\]+([/?][^\s\\]*)?")
+_ON_THIS_HOST = re.compile(
+    r"http://(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(:\d+)?([/?][^\s\\]*)?"
+)
+
+
+def is_private(url: str) -> bool:
+    """Return whether nobody else reads what goes to an address: it is encrypted, or stays here."""
+    return any(pattern.fullmatch(url) for pattern in (_ENCRYPTED, _ON_THIS_HOST))

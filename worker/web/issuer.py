@@ -1,0 +1,322 @@
+"""The issuer: where people sign in by OpenID Connect, with the authorization code flow and PKCE.
+
+Whatever the issuer answers is bounded in time and in size. Its keys and addresses are kept for ten
+minutes.
+"""
+
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from secrets import compare_digest, token_urlsafe
+from typing import Annotated, Any, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import anyio
+import httpx
+from pydantic import AfterValidator, BaseModel, SecretStr, ValidationError
+
+from worker.domain.access import Access
+from worker.domain.addresses import is_private
+from worker.domain.errors import IssuerFailed, SignInFailed
+from worker.domain.person import Person, person_of
+from worker.domain.texts import one_line
+from worker.domain.validation import place
+from worker.settings import Settings
+from worker.web import id_tokens
+from worker.web.id_tokens import Key
+
+PATIENCE = 10.0
+"""Seconds in which a step of a sign-in must be done, with all that is asked of the issuer."""
+
+LARGEST_ANSWER = 1 << 20
+"""Bytes of one answer."""
+
+KEPT_FOR = 600.0
+"""Seconds for which the addresses and the keys of the issuer are used without asking again."""
+
+KEYS_AGAIN_AFTER = 60.0
+"""Seconds that must lie between two questions for the keys because a token named an unknown one."""
+
+USUAL_SCOPES = ("profile", "email")
+
+Read = TypeVar("Read", bound=BaseModel)
+
+
+def _private(url: str) -> str:
+    if not is_private(url):
+        raise ValueError("it must begin with https://")
+    return url
+
+
+Address = Annotated[str, AfterValidator(_private)]
+
+
+class Discovery(BaseModel):
+    """What an issuer says of itself."""
+
+    issuer: str
+    authorization_endpoint: Address
+    token_endpoint: Address
+    jwks_uri: Address
+    scopes_supported: list[str] | None = None
+    token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]
+
+
+class Keys(BaseModel):
+    """The public keys of an issuer."""
+
+    keys: list[dict[str, Any]]
+
+
+class Tokens(BaseModel):
+    """What the issuer gives for a code. Nothing is done with the access token."""
+
+    id_token: str
+
+
+class Refusal(BaseModel):
+    """Why the issuer gives nothing."""
+
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """What this Pilotage is to its issuer, and what people get who come from there."""
+
+    issuer: str
+    id: str
+    secret: SecretStr | None = None
+    claim: str = "groups"
+    roles: Mapping[str, Access]
+    name: str
+    home: str | None = None
+    """The address at which people reach this Pilotage, if it is not that of their requests."""
+
+    @property
+    def address(self) -> str:
+        return f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
+
+
+def client_of(settings: Settings) -> Client | None:
+    """Return what the settings say of the issuer, if they name one."""
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return None
+    return Client(
+        issuer=settings.oidc_issuer,
+        id=settings.oidc_client_id,
+        secret=settings.oidc_client_secret,
+        claim=settings.oidc_claim,
+        roles=settings.oidc_roles,
+        name=settings.oidc_name or urlsplit(settings.oidc_issuer).netloc,
+        home=settings.web_url,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """A sign-in that has begun: three random texts, which the browser of the person keeps.
+
+    They are kept in a cookie as they are. A signature would protect nothing: whoever changes the
+    cookie of their own browser ends their own sign-in, since the issuer has put the nonce into the
+    ID token and has the hash of the verifier. Other people cannot read or set it, and with no key
+    to share any process of the server can end what another one began.
+    """
+
+    state: str
+    nonce: str
+    verifier: str
+
+    def __str__(self) -> str:
+        return f"{self.state}.{self.nonce}.{self.verifier}"
+
+    @property
+    def challenge(self) -> str:
+        digest = sha256(self.verifier.encode()).digest()
+        return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def require_state(self, state: str) -> None:
+        """Refuse an answer to another question than the one of this browser."""
+        if not compare_digest(self.state.encode(), state.encode("utf-8", "surrogatepass")):
+            raise SignInFailed(BEGIN_AGAIN)
+
+
+BEGIN_AGAIN = "it was not begun in this browser just now; begin again"
+
+
+def begin() -> Begun:
+    return Begun(state=token_urlsafe(), nonce=token_urlsafe(), verifier=token_urlsafe(48))
+
+
+def begun_of(cookie: str | None) -> Begun:
+    """Read the cookie of a sign-in that has begun."""
+    parts = (cookie or "").split(".")
+    if len(parts) != 3 or not all(parts):
+        raise SignInFailed(BEGIN_AGAIN)
+    state, nonce, verifier = parts
+    return Begun(state=state, nonce=nonce, verifier=verifier)
+
+
+class Issuer:
+    """Asks an issuer who somebody is."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        patience: float = PATIENCE,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.client = client
+        self._patience = patience
+        self._now = now
+        self._discovery: Discovery | None = None
+        self._keys: Sequence[Key] = ()
+        self._kept_until = float("-inf")
+        self._keys_again_at = float("-inf")
+        self._lock = anyio.Lock()
+        self._tls = httpx.create_ssl_context()
+
+    async def page(self, begun: Begun, back: str) -> str:
+        """Return the address of the issuer where the person signs in."""
+        with _deadline(self._patience):
+            discovery = await self._discover()
+        query = {
+            "response_type": "code",
+            "client_id": self.client.id,
+            "redirect_uri": back,
+            "scope": " ".join(self._scopes(discovery)),
+            "state": begun.state,
+            "nonce": begun.nonce,
+            "code_challenge": begun.challenge,
+            "code_challenge_method": "S256",
+        }
+        sign = "&" if "?" in discovery.authorization_endpoint else "?"
+        return f"{discovery.authorization_endpoint}{sign}{urlencode(query)}"
+
+    async def person(self, begun: Begun, code: str, back: str) -> Person:
+        """Return who has signed in, by the code with which the issuer has sent the browser back."""
+        with _deadline(self._patience):
+            token = await self._token(begun, code, back)
+            key = await self._key(id_tokens.head_of(token))
+        claims = id_tokens.verify(
+            token, key, issuer=self.client.issuer, client=self.client.id, nonce=begun.nonce
+        )
+        return person_of(claims, self.client.claim, self.client.roles)
+
+    def _scopes(self, discovery: Discovery) -> list[str]:
+        """Return what is asked for: of what the issuer lists, what the claim may come with."""
+        listed = discovery.scopes_supported
+        if listed is None:
+            return ["openid", *USUAL_SCOPES]
+        wanted = dict.fromkeys((*USUAL_SCOPES, self.client.claim))
+        return ["openid", *(scope for scope in wanted if scope in listed)]
+
+    async def _discover(self) -> Discovery:
+        """Return what the issuer says of itself; ask for it and for the keys if that is old."""
+        async with self._lock:
+            if self._discovery is None or self._now() >= self._kept_until:
+                discovery = _read(Discovery, await self._get(self.client.address))
+                if discovery.issuer != self.client.issuer:
+                    raise IssuerFailed(
+                        f"it calls itself {one_line(discovery.issuer, 200)}",
+                        f"the setting oidc_issuer is {self.client.issuer}",
+                    )
+                self._keys = _read(Keys, await self._get(discovery.jwks_uri)).keys
+                self._discovery = discovery
+                self._kept_until = self._now() + KEPT_FOR
+            return self._discovery
+
+    async def _key(self, head: Mapping[str, Any]) -> Key:
+        """Return the key of a token; the issuer may have made a new one."""
+        discovery = await self._discover()
+        async with self._lock:
+            key = id_tokens.key_for(head, self._keys)
+            if key is None and self._now() >= self._keys_again_at:
+                self._keys_again_at = self._now() + KEYS_AGAIN_AFTER
+                self._keys = _read(Keys, await self._get(discovery.jwks_uri)).keys
+                key = id_tokens.key_for(head, self._keys)
+        if key is None:
+            raise SignInFailed("the ID token has a signature by a key that is unknown")
+        return key
+
+    async def _token(self, begun: Begun, code: str, back: str) -> str:
+        """Return the ID token that the issuer gives for a code."""
+        discovery = await self._discover()
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": back,
+            "code_verifier": begun.verifier,
+        }
+        login = None
+        if self.client.secret is None:
+            form["client_id"] = self.client.id
+        elif "client_secret_basic" in discovery.token_endpoint_auth_methods_supported:
+            secret = self.client.secret.get_secret_value()
+            login = httpx.BasicAuth(quote(self.client.id, safe=""), quote(secret, safe=""))
+        else:
+            form["client_id"] = self.client.id
+            form["client_secret"] = self.client.secret.get_secret_value()
+        status, body = await self._ask("POST", discovery.token_endpoint, form, login)
+        if status == httpx.codes.OK:
+            return _read(Tokens, body).id_token
+        if status in (httpx.codes.BAD_REQUEST, httpx.codes.UNAUTHORIZED):
+            raise SignInFailed(f"the issuer says {word_of(_read(Refusal, body).error)}")
+        raise IssuerFailed(f"it answers with status {status}")
+
+    async def _get(self, url: str) -> bytes:
+        status, body = await self._ask("GET", url)
+        if status != httpx.codes.OK:
+            raise IssuerFailed(f"it answers with status {status}", url)
+        return body
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        form: Mapping[str, str] | None = None,
+        login: httpx.Auth | None = None,
+    ) -> tuple[int, bytes]:
+        """Return status and body of an answer. No redirect is followed, nothing is unpacked."""
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        body = bytearray()
+        try:
+            async with (
+                httpx.AsyncClient(verify=self._tls, timeout=self._patience) as client,
+                client.stream(method, url, data=form, auth=login, headers=headers) as response,
+            ):
+                async for piece in response.aiter_raw():
+                    body += piece
+                    if len(body) > LARGEST_ANSWER:
+                        raise IssuerFailed("its answer is too long", url)
+        except httpx.TimeoutException:
+            raise TimeoutError from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise IssuerFailed(one_line(str(error), 200) or type(error).__name__, url) from None
+        return response.status_code, bytes(body)
+
+
+@contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError:
+        raise IssuerFailed(f"it has not answered within {seconds:g} s") from None
+
+
+def _read(kind: type[Read], body: bytes) -> Read:
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        named = [part for part in (place(error.errors()[0]),) if part]
+        raise IssuerFailed("its answer cannot be read", *named) from None
+
+
+def word_of(error: str) -> str:
+    """Return the word of an issuer for an error, as `access_denied`; it comes from outside."""
+    return one_line(error, 60)

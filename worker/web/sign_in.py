@@ -1,0 +1,298 @@
+"""How people sign in, by a link or at an issuer of OpenID Connect, and sign out; and who one is."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import wraps
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Literal
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.domain.access import Role
+from worker.domain.errors import IssuerFailed, NotAllowed, NotSignedIn, PilotageError, SignInFailed
+from worker.domain.person import Person
+from worker.domain.token import LIFE_OF_SESSION, TokenKind
+from worker.services import requests
+from worker.services.operate import tokens
+from worker.services.operate.tokens import NewToken
+from worker.services.runtime import Runtime
+from worker.web import documents
+from worker.web.attempts import Attempts
+from worker.web.callers import COOKIE, address_of, caller_of, require_own_origin
+from worker.web.issuer import Issuer, begin, begun_of, word_of
+from worker.web.problems import status_of
+
+log = logging.getLogger(__name__)
+
+BEGUN = "pilotage_sign_in"
+"""The cookie of a sign-in that has begun at the issuer; see `issuer.Begun`."""
+
+LIFE_OF_BEGUN = 600
+"""Seconds that a person may take at the issuer."""
+
+_FOLDER = Path(__file__).parent / "pages"
+
+
+def _template(name: str) -> Template:
+    return Template((_FOLDER / name).read_text(encoding="utf-8"))
+
+
+_PAGE = _template("page.html")
+_LINK = _template("link.html")
+_SCRIPT = (_FOLDER / "script.js").read_bytes()
+_STYLE = (_FOLDER / "style.css").read_bytes()
+
+
+class Link(BaseModel):
+    """The secret of a link."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    secret: str = Field(min_length=1, max_length=1000)
+
+
+class Me(BaseModel):
+    """Who sends the request, and what they may do."""
+
+    name: str
+    kind: Literal["token", "person"]
+    role: Role
+    vo: str | None
+    """The VO for which alone the role holds."""
+    expires_at: datetime
+
+
+def pages() -> APIRouter:
+    """Make the routes by which people sign in and out."""
+    made = APIRouter(include_in_schema=False)
+    made.add_api_route("/sign-in", _page)
+    made.add_api_route("/sign-in/script.js", _script)
+    made.add_api_route("/sign-in/style.css", _style)
+    made.add_api_route("/sign-in/link", _use_link, methods=["POST"], status_code=204)
+    made.add_api_route("/sign-in/oidc", _go_to_issuer)
+    made.add_api_route("/sign-in/oidc/back", _come_back)
+    made.add_api_route("/sign-out", _sign_out, methods=["POST"], status_code=204)
+    return made
+
+
+def me() -> APIRouter:
+    """Make the route that says who one is."""
+    made = APIRouter(tags=["me"])
+    made.add_api_route(
+        "/me",
+        _me,
+        operation_id="me",
+        summary="Say who sends the request",
+        description=documents.description("", Role.READ),
+        responses=documents.errors(401, 403, 429, 503),
+        openapi_extra={"x-role": str(Role.READ)},
+    )
+    return made
+
+
+def _me(request: Request) -> Me:
+    caller = caller_of(request)
+    return Me(
+        name=caller.token.name,
+        kind=caller.kind,
+        role=caller.access.role,
+        vo=caller.access.vo,
+        expires_at=caller.token.expires_at,
+    )
+
+
+def _sign_out(request: Request) -> Response:
+    caller = caller_of(request)
+    if caller.token.kind is not TokenKind.SESSION:
+        raise NotAllowed("only a person signs out", "a token is ended by 'pilotage token revoke'")
+    tokens.end_session(request.app.state.runtime, caller.secret)
+    response = Response(status_code=204)
+    response.delete_cookie(COOKIE, _path(request))
+    return response
+
+
+# -- the page and the link
+
+
+def _page(request: Request) -> HTMLResponse:
+    issuer: Issuer | None = request.app.state.issuer
+    body = _LINK.substitute(prefix=_prefix(request))
+    if issuer is not None:
+        name = escape(issuer.client.name)
+        address = f"{_prefix(request)}/sign-in/oidc"
+        body = f'<a class="button" href="{address}">Sign in with {name}</a>\n{body}'
+    return _html(request, "Sign in", body)
+
+
+def _script() -> Response:
+    return Response(_SCRIPT, media_type="text/javascript")
+
+
+def _style() -> Response:
+    return Response(_STYLE, media_type="text/css")
+
+
+def _use_link(request: Request, link: Link) -> Response:
+    try:
+        require_own_origin(request.headers)
+        session = tokens.use_link(request.app.state.runtime, link.secret)
+    except (NotAllowed, NotSignedIn):
+        _note_failure(request)
+        raise
+    response = Response(status_code=204)
+    _begin_session(request, response, session)
+    return response
+
+
+# -- the issuer
+
+Page = Callable[[Request], Awaitable[Response]]
+
+
+def _for_browsers(page: Page) -> Page:
+    """Show an error as a page, and count it if somebody may have guessed."""
+
+    @wraps(page)
+    async def shown(request: Request) -> Response:
+        try:
+            return await page(request)
+        except PilotageError as error:
+            log.warning("somebody could not sign in: %s", error)
+            if not isinstance(error, IssuerFailed):
+                _note_failure(request)
+            return _error_page(request, error)
+
+    return shown
+
+
+@_for_browsers
+async def _go_to_issuer(request: Request) -> Response:
+    begun = begin()
+    address = await _issuer(request).page(begun, _address_of_back(request))
+    response = RedirectResponse(address, 303)
+    response.set_cookie(
+        BEGUN,
+        str(begun),
+        LIFE_OF_BEGUN,
+        path=_path_of_begun(request),
+        secure=_is_secure(request),
+        httponly=True,
+        samesite="lax",  # the issuer sends the browser back, from another site
+    )
+    return response
+
+
+@_for_browsers
+async def _come_back(request: Request) -> Response:
+    issuer, answer = _issuer(request), request.query_params
+    begun = begun_of(request.cookies.get(BEGUN))
+    begun.require_state(answer.get("state", ""))
+    if answer.get("iss", issuer.client.issuer) != issuer.client.issuer:
+        raise SignInFailed("this is the answer of another issuer")
+    if "error" in answer:
+        raise SignInFailed(f"the issuer says {word_of(answer['error'])}")
+    if not answer.get("code"):
+        raise SignInFailed("the issuer has sent no code")
+    person = await issuer.person(begun, answer["code"], _address_of_back(request))
+    runtime: Runtime = request.app.state.runtime
+    session = await run_sync(_session_of, runtime, issuer.client.issuer, person)
+    log.info("%s has signed in; the role is %s", person.name, person.access)
+    return _signed_in(request, session)
+
+
+def _session_of(runtime: Runtime, issuer: str, person: Person) -> NewToken:
+    """Begin the session of a person for whom the issuer vouches."""
+    access = person.access
+    vouching = requests.used_by(runtime, issuer, access)
+    return tokens.begin_session(vouching, person.name, access.role, access.vo)
+
+
+def _signed_in(request: Request, session: NewToken) -> Response:
+    """Show a page that goes on to the console.
+
+    A redirect would not do: the browser comes from the site of the issuer, and while it follows
+    redirects from there it sends no cookie that is for this site alone.
+    """
+    home = f"{_prefix(request)}/"
+    response = _html(
+        request,
+        "You are signed in",
+        f'<p><a href="{home}">Go on to Pilotage</a></p>',
+        head=f'<meta http-equiv="refresh" content="0; url={home}">',
+    )
+    _begin_session(request, response, session)
+    response.delete_cookie(BEGUN, _path_of_begun(request))
+    return response
+
+
+def _error_page(request: Request, error: PilotageError) -> Response:
+    back = f'<p><a href="{_prefix(request)}/sign-in">Back to the page to sign in</a></p>'
+    body = f'<p role="alert">{escape(str(error))}.</p>\n{back}'
+    response = _html(request, "You are not signed in", body, status=status_of(type(error)))
+    response.delete_cookie(BEGUN, _path_of_begun(request))
+    return response
+
+
+def _issuer(request: Request) -> Issuer:
+    issuer: Issuer | None = request.app.state.issuer
+    if issuer is None:
+        raise SignInFailed("no issuer is set up here", "sign in with a link")
+    return issuer
+
+
+# -- what they share
+
+
+def _begin_session(request: Request, response: Response, session: NewToken) -> None:
+    """Give the browser the secret of a session, for this site alone and for no script."""
+    response.set_cookie(
+        COOKIE,
+        session.secret,
+        int(LIFE_OF_SESSION.total_seconds()),
+        path=_path(request),
+        secure=_is_secure(request),
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def _note_failure(request: Request) -> None:
+    attempts: Attempts = request.app.state.attempts
+    attempts.note_failure(address_of(request.scope))
+
+
+def _html(
+    request: Request, title: str, body: str, *, head: str = "", status: int = 200
+) -> HTMLResponse:
+    text = _PAGE.substitute(prefix=_prefix(request), title=title, head=head, body=body)
+    return HTMLResponse(text, status)
+
+
+def _prefix(request: Request) -> str:
+    prefix: str = request.scope.get("root_path", "")
+    return prefix
+
+
+def _path(request: Request) -> str:
+    """Return the path for which a cookie is."""
+    return _prefix(request) or "/"
+
+
+def _path_of_begun(request: Request) -> str:
+    return f"{_prefix(request)}/sign-in/oidc"
+
+
+def _address_of_back(request: Request) -> str:
+    """Return where the issuer sends the browser back to; the issuer must know it."""
+    home = _issuer(request).client.home or str(request.base_url)
+    return f"{home.rstrip('/')}/sign-in/oidc/back"
+
+
+def _is_secure(request: Request) -> bool:
+    return request.url.scheme == "https"
