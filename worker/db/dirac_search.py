@@ -32,8 +32,8 @@ from worker.domain.dirac import (
     NEVER_RAN,
     NOT_KEPT,
     WORDS,
-    Column,
     Condition,
+    DiracColumn,
     DiracStatus,
     Operator,
     Search,
@@ -58,7 +58,7 @@ ADVICE = "narrow it by VO, DestinationSite, PilotID, PilotStamp or a status that
 Key = tuple[str, str, DiracStatus]
 """VO, CE and status."""
 
-_COUNTED = frozenset({Column.VO, Column.CE, Column.STATUS, *NOT_KEPT})
+_COUNTED = frozenset({DiracColumn.VO, DiracColumn.CE, DiracColumn.STATUS, *NOT_KEPT})
 """Columns that the kept counts know."""
 
 _FAILED = (DiracStatus.FAILED, NEVER_RAN)
@@ -77,15 +77,15 @@ def _literal(word: str) -> ColumnElement[str]:
 
 
 _EXPRESSIONS: Mapping[str, ColumnElement[Any]] = {
-    Column.ID: pilots.c.id,
-    Column.STAMP: pilots.c.stamp,
-    Column.REFERENCE: func.coalesce(pilots.c.handle, pilots.c.stamp),
-    Column.VO: vos.c.name,
-    Column.STATUS: _word(),
-    Column.REASON: func.coalesce(pilots.c.reason, _literal("")),
-    Column.CE: ces.c.name,
-    Column.SUBMITTED_AT: pilots.c.reserved_at,
-    Column.UPDATED_AT: pilots.c.updated_at,
+    DiracColumn.ID: pilots.c.id,
+    DiracColumn.STAMP: pilots.c.stamp,
+    DiracColumn.REFERENCE: func.coalesce(pilots.c.handle, pilots.c.stamp),
+    DiracColumn.VO: vos.c.name,
+    DiracColumn.STATUS: _word(),
+    DiracColumn.REASON: func.coalesce(pilots.c.reason, _literal("")),
+    DiracColumn.CE: ces.c.name,
+    DiracColumn.SUBMITTED_AT: pilots.c.reserved_at,
+    DiracColumn.UPDATED_AT: pilots.c.updated_at,
 }
 
 
@@ -105,8 +105,8 @@ class Meaning:
 
     def by_place(self, vo_id: ColumnElement[int], ce_id: ColumnElement[int]) -> Any:
         """Return the conditions on VO and CE, for these columns."""
-        columns = {Column.VO: vo_id, Column.CE: ce_id}
-        return [columns[Column(name)].in_(keys) for name, keys in self.keys.items()]
+        columns = {DiracColumn.VO: vo_id, DiracColumn.CE: ce_id}
+        return [columns[DiracColumn(name)].in_(keys) for name, keys in self.keys.items()]
 
     def first(self) -> list[ColumnElement[bool]]:
         """Return the conditions that an index answers."""
@@ -156,7 +156,7 @@ def _meaning(tx: Transaction, conditions: Sequence[Condition]) -> Meaning:
     by_column: dict[str, list[Condition]] = {}
     for one in conditions:
         by_column.setdefault(one.column, []).append(one)
-    tables = {Column.VO: vos, Column.CE: ces}
+    tables = {DiracColumn.VO: vos, DiracColumn.CE: ces}
     keys: dict[str, Sequence[int]] = {
         name: _keys(tx, table, by_column[name])
         for name, table in tables.items()
@@ -182,14 +182,14 @@ def _keys(tx: Transaction, table: Table, conditions: Sequence[Condition]) -> Seq
 
 
 def _is_indexed(one: Condition) -> bool:
-    if one.column == Column.ID:
+    if one.column == DiracColumn.ID:
         return True
     exact = one.operator in (Operator.EQUAL, Operator.AMONG)
-    return exact and one.column in (Column.STAMP, Column.REFERENCE)
+    return exact and one.column in (DiracColumn.STAMP, DiracColumn.REFERENCE)
 
 
 def _condition(one: Condition) -> ColumnElement[bool]:
-    if one.column == Column.REFERENCE and _is_indexed(one):
+    if one.column == DiracColumn.REFERENCE and _is_indexed(one):
         return pilots.c.id.in_(_with_reference(one.values))
     return _compared(_EXPRESSIONS[one.column], one)
 
@@ -254,7 +254,7 @@ def _candidates(tx: Transaction, meaning: Meaning) -> int:
 
 def _total(tx: Transaction, meaning: Meaning, wanted: Search) -> int | None:
     """Count the pilots that are meant; `None` where only their order makes a page possible."""
-    is_by_id = all(column == Column.ID or column in NOT_KEPT for column, _ in wanted.order)
+    is_by_id = all(column == DiracColumn.ID or column in NOT_KEPT for column, _ in wanted.order)
     if meaning.is_counted:
         counts = _counts(tx, meaning)
         total = None if counts is None else counts.total()
@@ -270,7 +270,7 @@ def _total(tx: Transaction, meaning: Meaning, wanted: Search) -> int | None:
 
 
 def _page(tx: Transaction, meaning: Meaning, wanted: Search) -> list[dict[str, Any]]:
-    shown = [name for name in wanted.shown if name in _EXPRESSIONS] or [Column.ID]
+    shown = [name for name in wanted.shown if name in _EXPRESSIONS] or [DiracColumn.ID]
     order = [(_EXPRESSIONS[c], down) for c, down in wanted.order if c in _EXPRESSIONS]
     order = [*order, (pilots.c.id, False)]
     query = (
@@ -333,12 +333,12 @@ def _split_failed(tx: Transaction, meaning: Meaning, counts: Counter[Key]) -> No
 def _counted_groups(
     tx: Transaction, meaning: Meaning, grouping: Sequence[str]
 ) -> list[dict[str, Any]]:
-    counts = _counts(tx, meaning, split=Column.STATUS in grouping)
+    counts = _counts(tx, meaning, split=DiracColumn.STATUS in grouping)
     if counts is None:
         raise Invalid("search", f"it would look through more than {MOST_FAILED} failed pilots")
     groups: Counter[tuple[Any, ...]] = Counter()
     for (vo, ce, word), number in counts.items():
-        values = {**NOT_KEPT, Column.VO: vo, Column.CE: ce, Column.STATUS: str(word)}
+        values = {**NOT_KEPT, DiracColumn.VO: vo, DiracColumn.CE: ce, DiracColumn.STATUS: str(word)}
         groups[tuple(values[name] for name in grouping)] += number
     return [
         {**dict(zip(grouping, values, strict=True)), "count": number}

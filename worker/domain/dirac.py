@@ -76,7 +76,7 @@ def statuses_of(words: frozenset[DiracStatus]) -> frozenset[Status]:
     return frozenset(s for s, word in WORDS.items() if word in words) - {Status.FAILED}
 
 
-class Column(StrEnum):
+class DiracColumn(StrEnum):
     """A column of DiracX's pilots that Pilotage keeps."""
 
     ID = "PilotID"
@@ -103,7 +103,7 @@ NOT_KEPT: Mapping[str, Any] = MappingProxyType(
 )
 """The columns that Pilotage does not keep, each with the value that every pilot has in it."""
 
-COLUMNS = (*(str(column) for column in Column), *NOT_KEPT)
+COLUMNS = (*(str(column) for column in DiracColumn), *NOT_KEPT)
 
 
 class Operator(StrEnum):
@@ -124,15 +124,15 @@ _EQUALITY = frozenset({Operator.EQUAL, Operator.NOT_EQUAL, Operator.AMONG, Opera
 _ORDER = frozenset({Operator.ABOVE, Operator.BELOW})
 _PATTERN = frozenset({Operator.LIKE, Operator.NOT_LIKE})
 NEGATIVE = frozenset({Operator.NOT_EQUAL, Operator.NOT_LIKE, Operator.NOT_AMONG})
-MOMENTS = frozenset({Column.SUBMITTED_AT, Column.UPDATED_AT})
+MOMENTS = frozenset({DiracColumn.SUBMITTED_AT, DiracColumn.UPDATED_AT})
 
 
 def _operators(column: str) -> frozenset[Operator]:
-    if column == Column.ID:
+    if column == DiracColumn.ID:
         return _EQUALITY | _ORDER
     if column in MOMENTS:
         return _ORDER | {Operator.EQUAL, Operator.NOT_EQUAL}
-    if column == Column.STATUS or column in NOT_KEPT:
+    if column == DiracColumn.STATUS or column in NOT_KEPT:
         return _EQUALITY
     return _EQUALITY | _PATTERN
 
@@ -170,11 +170,11 @@ def condition(column: str, operator: str, values: Sequence[str | int]) -> Condit
 def _value(column: str, value: str | int) -> Any:
     if column in NOT_KEPT:
         return str(value)
-    if column == Column.ID:
+    if column == DiracColumn.ID:
         return _number(column, value)
     if column in MOMENTS:
         return _moment(column, str(value))
-    if column == Column.STATUS:
+    if column == DiracColumn.STATUS:
         if value not in {str(word) for word in DiracStatus}:
             raise Invalid(column, nearest(str(value)[:64], list(DiracStatus)))
         return DiracStatus(value)
@@ -285,7 +285,7 @@ def words_of(conditions: Sequence[Condition]) -> frozenset[DiracStatus]:
     """Return the words that all conditions on the status allow."""
     words = frozenset(DiracStatus)
     for one in conditions:
-        if one.column == Column.STATUS:
+        if one.column == DiracColumn.STATUS:
             words &= words - set(one.values) if one.is_negative else frozenset(one.values)
     return words
 
@@ -384,9 +384,11 @@ def _advice(wanted: DiracStatus) -> str:
 
 def _check_others(pilot: Pilot, others: Mapping[str, Any]) -> None:
     for name, value in others.items():
-        own = pilot.ce if name == Column.CE else NOT_KEPT[name]
+        own = pilot.ce if name == DiracColumn.CE else NOT_KEPT[name]
         if value is not None and value != own:
-            what = "a pilot stays at its CE" if name == Column.CE else "Pilotage does not keep it"
+            what = (
+                "a pilot stays at its CE" if name == DiracColumn.CE else "Pilotage does not keep it"
+            )
             raise Invalid(f"{name} of {_named(pilot)}", f"{what}; it is {own!r}")
 
 
