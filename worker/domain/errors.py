@@ -13,6 +13,7 @@
     │   ├── UnknownSchedule
     │   ├── UnknownTask
     │   └── UnknownToken
+    ├── PastTheEnd                    ask for an earlier page
     ├── AlreadyExists                 choose another name
     ├── ChangedMeanwhile              look again, then change it
     ├── InUse                         free it first
@@ -123,6 +124,10 @@ class UnknownTask(NotFound):
 
 class UnknownToken(NotFound):
     """There is no token of this name."""
+
+
+class PastTheEnd(PilotageError):
+    """The list ends before this page."""
 
 
 class AlreadyExists(PilotageError):

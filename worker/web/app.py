@@ -10,7 +10,16 @@ from starlette.middleware import Middleware
 from starlette.types import Lifespan
 
 from worker.services.runtime import Runtime
-from worker.web import documents, events, health, own_pilots, problems, routes, sign_in
+from worker.web import (
+    diracx,
+    documents,
+    events,
+    health,
+    own_pilots,
+    problems,
+    routes,
+    sign_in,
+)
 from worker.web.attempts import Attempts
 from worker.web.bounds import Border
 from worker.web.callers import Gate
@@ -49,8 +58,15 @@ def make_app(
     app.state.stopping = asyncio.Event()
     problems.install(app)
     known = [Security(HTTPBearer(auto_error=False, description="A token of Pilotage."))]
-    for router in (routes.router(), events.router(), own_pilots.router(), sign_in.me()):
+    for router in (
+        routes.router(),
+        events.router(),
+        own_pilots.router(),
+        diracx.router(),
+        sign_in.me(),
+    ):
         app.include_router(router, prefix="/api", dependencies=known)
     app.include_router(health.router(checks), dependencies=known)
+    app.include_router(diracx.discovery())
     app.include_router(sign_in.pages())
     return app

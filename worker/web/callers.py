@@ -19,7 +19,7 @@ from worker.services.runtime import Runtime
 from worker.web.attempts import Attempts
 from worker.web.problems import problem
 
-OPEN = frozenset({"/health/live"})
+OPEN = frozenset({"/health/live", "/.well-known/openid-configuration"})
 """What everybody may read."""
 
 SIGNING_IN = frozenset(

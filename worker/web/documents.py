@@ -97,6 +97,7 @@ class Problem(BaseModel):
 
 
 MEANINGS = {
+    400: "It names a VO or CE that there is not",
     401: "The token is missing, unknown, expired or revoked",
     403: "The role does not allow it",
     413: "The request is too long",
@@ -105,6 +106,7 @@ MEANINGS = {
     503: "The database cannot answer now",
     404: "There is no such thing",
     409: "Its state does not allow it",
+    416: "The list ends before this page",
     412: "Somebody else has changed it since it was read",
     502: "The CE cannot be reached",
 }

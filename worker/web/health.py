@@ -13,7 +13,7 @@ from worker.web import documents
 from worker.web.callers import runtime_of
 
 
-class Life(BaseModel):
+class LifeSign(BaseModel):
     """This process lives."""
 
     is_alive: bool = True
@@ -25,8 +25,8 @@ _READINESS = TypeAdapter(Readiness)
 def router(checks: Mapping[str, Callable[[], object]]) -> APIRouter:
     made = APIRouter(tags=["health"])
 
-    async def live() -> Life:
-        return Life()
+    async def live() -> LifeSign:
+        return LifeSign()
 
     def ready(request: Request) -> JSONResponse:
         answer = readiness(runtime_of(request), checks)

@@ -32,6 +32,7 @@ STATUSES: Mapping[type[PilotageError], int] = {
     errors.ConfirmationNeeded: 409,
     errors.CalledElsewhere: 409,
     errors.ChangedMeanwhile: 412,
+    errors.PastTheEnd: 416,
     errors.Invalid: 422,
     errors.OtherRequest: 422,
     errors.ConfigurationError: 422,
@@ -75,9 +76,10 @@ def _heirs(kind: type[PilotageError]) -> list[type[PilotageError]]:
     return [kind, *(heir for one in direct for heir in _heirs(one))]
 
 
-def problem(error: PilotageError) -> JSONResponse:
+def problem(error: PilotageError, status: int | None = None) -> JSONResponse:
     """Write an error as a problem. Its parts stand beside the sentence, for programs."""
-    kind, status = type(error), status_of(type(error))
+    kind = type(error)
+    status = status_of(kind) if status is None else status
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_AFTER)}}
     return _document(
         status,
