@@ -2,19 +2,19 @@
 
 The layers, from the doors down; each imports only what stands below it, and the build checks it:
 
-    celery          where `celery -A worker` looks, and `celery -A pilotage` in an installation
-    cli, messaging  the doors for people and for Celery
-    embedded        the processes that `pilotage up` starts
-    wiring          the one place that builds things from the settings
-    settings        values from variables and a file
-    services        what is done: tasks by themselves, operate by people, observe for those who look
-    demand          where the demand of a VO comes from: contract, registry, sources
-    backends        where pilots go: contract, registry, one folder each
-    db              what we remember: tables, unit of work, queries, chains
-    plugins         what other distributions bring by entry points
-    simulation      made-up worlds on which policies are compared; pure
-    policy          who gets how many, what is learnt, what an answer means, when to ask again; pure
-    domain          what things are: words and rules; pure
+    celery               where `celery -A worker` looks, `celery -A pilotage` where it is installed
+    cli, messaging, web  the doors for people, for Celery, and for requests
+    embedded             the processes that `pilotage up` starts
+    wiring               the one place that builds things from the settings
+    settings             values from variables and a file
+    services             what is done: tasks by themselves, operate by people, observe to look
+    demand               where the demand of a VO comes from: contract, registry, sources
+    backends             where pilots go: contract, registry, one folder each
+    db                   what we remember: tables, unit of work, queries, chains
+    plugins              what other distributions bring by entry points
+    simulation           made-up worlds on which policies are compared; pure
+    policy               who gets how many, what is learnt, what an answer means; pure
+    domain               what things are: words and rules; pure
 
 To read it, begin with these files, in this order:
 
@@ -26,4 +26,5 @@ To read it, begin with these files, in this order:
     services/tasks/dispatch.py    claim, call, record: the story of a submission
     backends/contract.py          what a back-end must do
     messaging/app.py              how Celery comes in
+    services/endpoints.py         which request has which action done
 """

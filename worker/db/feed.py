@@ -25,7 +25,7 @@ from worker.db.engine import POSTGRESQL
 from worker.db.tables import ces, pilots, transitions, vos
 from worker.db.types import KEY, UtcDateTime
 from worker.db.uow import Transaction
-from worker.domain.feed import Event, Snapshot
+from worker.domain.feed import PilotEvent, Snapshot
 
 LOOK_BACK = 10_000
 """Among so many of the newest transitions, a new feed looks for gaps that may still be filled."""
@@ -59,19 +59,21 @@ def newest_safe_position(tx: Transaction, since: datetime) -> int:
     return int(tx.execute(select(_newest_safe(tx.dialect)), {"since": since}).scalar_one())
 
 
-def following(tx: Transaction, position: int, limit: int) -> tuple[list[Event], Snapshot | None]:
+def following(
+    tx: Transaction, position: int, limit: int
+) -> tuple[list[PilotEvent], Snapshot | None]:
     """Return the transitions with higher ids, in order, and the snapshot in which they were read.
 
     SQLite has a single writer, and needs no snapshot.
     """
     listing = tx.execute(_following(tx.dialect), {"position": position, "limit": limit}).all()
-    events = [Event(**dict(zip(_NAMES, row, strict=False))) for row in listing if row.id]
+    events = [PilotEvent(**dict(zip(_NAMES, row, strict=False))) for row in listing if row.id]
     if tx.dialect != POSTGRESQL:
         return events, None
     return events, Snapshot(listing[0].oldest, listing[0].following)
 
 
-_NAMES = tuple(field.name for field in fields(Event))
+_NAMES = tuple(field.name for field in fields(PilotEvent))
 _POSITION = bindparam("position", type_=KEY)
 _NEWEST: ColumnElement[int] = func.coalesce(select(func.max(transitions.c.id)).scalar_subquery(), 0)
 

@@ -18,7 +18,7 @@ MOST = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event(Transition):
+class PilotEvent(Transition):
     """A transition, and whose it is."""
 
     stamp: str

@@ -114,7 +114,7 @@ class DiracMetadata(Strict):
         return PilotChange(status=self.Status, reason=self.StatusReason, others=others)
 
 
-class Discovery(BaseModel):
+class DiscoveryPage(BaseModel):
     """Where DiracX's client would get tokens: nowhere, for no grant is supported."""
 
     issuer: str
@@ -257,9 +257,9 @@ def discovery() -> APIRouter:
     """Make the page without which DiracX's client does not begin; everybody may read it."""
     made = APIRouter(tags=["diracx"])
 
-    async def configuration(request: Request) -> Discovery:
+    async def configuration(request: Request) -> DiscoveryPage:
         base = str(request.base_url)
-        return Discovery(issuer=base, token_endpoint=f"{base}api/tokens")
+        return DiscoveryPage(issuer=base, token_endpoint=f"{base}api/tokens")
 
     made.add_api_route(
         DISCOVERY,

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from worker.domain.access import Role
 from worker.domain.errors import DatabaseError, ServerBusy
-from worker.domain.feed import Event
+from worker.domain.feed import PilotEvent
 from worker.domain.pilot import Status
 from worker.services.observe.feed import Feed, Reading
 from worker.web import documents
@@ -31,7 +31,7 @@ HEARTBEAT = 15
 MOST = 100
 """Streams that one process serves at a time."""
 
-_EVENT = TypeAdapter(Event)
+_EVENT = TypeAdapter(PilotEvent)
 
 
 def router() -> APIRouter:

@@ -17,7 +17,7 @@ from time import monotonic
 from worker.db import feed
 from worker.db.uow import Transaction
 from worker.domain.errors import Invalid
-from worker.domain.feed import MOST, Event, Gap, Passage, passage
+from worker.domain.feed import MOST, Gap, Passage, PilotEvent, passage
 from worker.domain.pilot import Status
 from worker.services.runtime import Runtime
 
@@ -34,7 +34,7 @@ class Reading:
     If `is_full`, more may follow at once.
     """
 
-    events: tuple[Event, ...]
+    events: tuple[PilotEvent, ...]
     position: int
     begins_at: int | None = None
     is_full: bool = False
@@ -105,7 +105,7 @@ class Feed:
         start = Passage(place.start, (missing,))
         return start, None if is_kept else place.next_id or place.start + 1
 
-    def _matches(self, event: Event) -> bool:
+    def _matches(self, event: PilotEvent) -> bool:
         return (
             self._vo in (None, event.vo)
             and self._ce in (None, event.ce)
