@@ -8,9 +8,9 @@ import click
 from worker.cli import options, show
 from worker.cli.groups import example
 from worker.cli.perform import perform
-from worker.cli.view import ended
 from worker.services.observe import failing
 from worker.services.observe.failing import Failures, Summary
+from worker.services.observe.notices import ended
 
 
 @click.command(epilog=example("pilotage failures --since 24h --by cause,node --ce lyon"))

@@ -1,26 +1,21 @@
 """The picture that `status`, `top` and `up` draw: CEs with bars, pilots, decisions, transitions."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from itertools import groupby, islice
 from textwrap import wrap
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from worker.cli.columns import ALWAYS, Column
 from worker.cli.show import grid
-from worker.domain.credential import State
 from worker.domain.decision import Decision
-from worker.domain.lengths import clock, spoken
+from worker.domain.lengths import clock
 from worker.domain.pilot import Status, Transition
-from worker.services import standstill
-from worker.services.ce_lines import DISABLED, NORMAL, CELine
-from worker.services.credentials import CredentialStanding
-from worker.services.observe import use
-from worker.services.observe.failing import Ends
+from worker.services.ce_lines import NORMAL, CELine
+from worker.services.observe.notices import Notice, ended, notices
 from worker.services.observe.overview import Overview
 
 T = TypeVar("T")
@@ -43,10 +38,6 @@ ROWS = 8
 MARKS = {Status.RUNNING: "█", Status.SUBMITTED: "▓", Status.SUBMITTING: "▒", Status.RESERVED: "░"}
 """What stands in a bar for a slot in each status."""
 FREE = "·"
-STILL = timedelta(minutes=5)
-"""After this time without a tick something is wrong."""
-SILENT = 5
-"""Up to this number, CEs that do not answer have a warning each, and VOs without work."""
 
 
 def picture(
@@ -56,7 +47,7 @@ def picture(
     head = [
         *_statuses(situation, width),
         Text(f"last hour: {ended(situation.ends)}"),
-        *(_warning(notice, width) for notice in warnings(situation)),
+        *(_warning(notice, width) for notice in notices(situation)),
         *(Text(note, "yellow") for note in notes),
     ]
     tall = sum(_height(line, width) for line in head)
@@ -107,84 +98,12 @@ def _statuses(situation: Overview, width: int | None) -> list[Text]:
     return lines
 
 
-class Notice(NamedTuple):
-    """A warning: what it is about, which stays the same, and its line, which changes with time."""
-
-    subject: str
-    line: str
-    style: str = "bold red"
-
-
 def _warning(notice: Notice, width: int | None) -> Text:
     """Write a warning whose further lines are indented."""
     line = f"! {notice.line}"
     lines = wrap(line, width, subsequent_indent="  ", break_on_hyphens=False) if width else [line]
-    return Text("\n".join(lines), style=notice.style)
-
-
-def warnings(situation: Overview) -> list[Notice]:
-    """List what is full or stands still, who does not answer or has no work, what expires."""
-    still = []
-    if situation.fired_at is not None and situation.at - situation.fired_at > STILL:
-        length = spoken(situation.at - situation.fired_at)
-        still = [Notice("beat", f"no task has fired for {length}: no scheduler is alive")]
-    queues = [
-        Notice(one.queue, standstill.sentence(one, situation.at)) for one in situation.standstills
-    ]
-    silent_ces = [one for one in situation.ces if one.trouble is not None and one.state != DISABLED]
-    calls = [
-        Notice(f"CE {one.name}", f"CE {one.name}: {one.trouble}") for one in silent_ces[:SILENT]
-    ]
-    if silent_ces[SILENT:]:
-        calls.append(Notice("CEs", f"{len(silent_ces) - SILENT} more CEs do not answer"))
-    credentials = [
-        _of_credential(one)
-        for one in situation.credentials
-        if one.state in (State.SHORT, State.UNUSABLE)
-    ]
-    return [*_of_disk(situation), *still, *queues, *calls, *_of_work(situation), *credentials]
-
-
-def _of_disk(situation: Overview) -> list[Notice]:
-    if situation.full_disk is None:
-        return []
-    line = f"the disk of the state folder {situation.full_disk} is full: make room on it"
-    return [Notice("disk", line)]
-
-
-def _of_work(situation: Overview) -> list[Notice]:
-    without = situation.without_work
-    notices = [
-        Notice(f"work of VO {one.vo}", use.sentence(one, situation.at), "yellow")
-        for one in without[:SILENT]
-    ]
-    if without[SILENT:]:
-        line = f"the pilots of {len(without) - SILENT} more VOs find no work: pilotage vo list"
-        notices.append(Notice("work of VOs", line, "yellow"))
-    return notices
-
-
-def _of_credential(standing: CredentialStanding) -> Notice:
-    subject = f"{standing.kind} of {standing.vo} for {standing.backend}"
-    if standing.problem:
-        advice = "" if standing.renew else "; put a new one in its place"
-        return Notice(subject, f"{standing.problem}{advice}")
-    left = spoken(timedelta(seconds=standing.seconds_left or 0))
-    return Notice(subject, f"the {subject} expires in {left}: {standing.path}", "yellow")
-
-
-def ended(ends: Ends) -> str:
-    """Write in a line how many pilots ended, how many for nothing, and why others failed."""
-    parts: dict[Status, Mapping[Any, int]] = {
-        Status.DONE: ends.of_no_use,
-        Status.FAILED: ends.causes,
-    }
-    details = "; ".join(f"{status}: {_listed(of)}" for status, of in parts.items() if of)
-    return (_listed(ends.ended) + (f" ({details})" if details else "")) or "no pilot ended"
-
-
-def _listed(counts: Mapping[Any, int]) -> str:
-    return ", ".join(f"{count} {word}" for word, count in counts.items())
+    style = "bold red" if notice.is_urgent else "yellow"
+    return Text("\n".join(lines), style=style)
 
 
 CES = (

@@ -7,8 +7,9 @@ from rich.live import Live
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.view import because, counts, picture, warnings
+from worker.cli.view import because, counts, picture
 from worker.domain.pilot import Status
+from worker.services.observe.notices import notices
 from worker.services.observe.overview import Overview
 
 NOTES = 3
@@ -87,7 +88,7 @@ class Lines:
         if situation.pilots != self._counts:
             self._counts = situation.pilots
             show.say(f"{at} {counts(situation.pilots)}")
-        lines = {warning.subject: warning.line for warning in warnings(situation)}
+        lines = {warning.subject: warning.line for warning in notices(situation)}
         for subject in lines.keys() - self._warned:
             show.say(f"{at} ! {lines[subject]}")
         self._warned = set(lines)

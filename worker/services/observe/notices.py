@@ -1,0 +1,93 @@
+"""What an operator must know first: what is full, stands still, does not answer, expires."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from worker.domain.credential import State
+from worker.domain.lengths import spoken
+from worker.domain.pilot import Status
+from worker.services import standstill
+from worker.services.ce_lines import DISABLED
+from worker.services.credentials import CredentialStanding
+from worker.services.observe import use
+from worker.services.observe.failing import Ends
+from worker.services.observe.overview import Overview
+
+STILL = timedelta(minutes=5)
+"""After this time without a tick something is wrong."""
+SILENT = 5
+"""Up to this number, CEs that do not answer have a notice each, and VOs without work."""
+
+
+class Notice(NamedTuple):
+    """What it is about, which stays the same, its line, which changes with time, and how bad."""
+
+    subject: str
+    line: str
+    is_urgent: bool = True
+
+
+def notices(situation: Overview) -> list[Notice]:
+    """List what is full or stands still, who does not answer or has no work, what expires."""
+    still = []
+    if situation.fired_at is not None and situation.at - situation.fired_at > STILL:
+        length = spoken(situation.at - situation.fired_at)
+        still = [Notice("beat", f"no task has fired for {length}: no scheduler is alive")]
+    queues = [
+        Notice(one.queue, standstill.sentence(one, situation.at)) for one in situation.standstills
+    ]
+    silent_ces = [one for one in situation.ces if one.trouble is not None and one.state != DISABLED]
+    calls = [
+        Notice(f"CE {one.name}", f"CE {one.name}: {one.trouble}") for one in silent_ces[:SILENT]
+    ]
+    if silent_ces[SILENT:]:
+        calls.append(Notice("CEs", f"{len(silent_ces) - SILENT} more CEs do not answer"))
+    credentials = [
+        _of_credential(one)
+        for one in situation.credentials
+        if one.state in (State.SHORT, State.UNUSABLE)
+    ]
+    return [*_of_disk(situation), *still, *queues, *calls, *_of_work(situation), *credentials]
+
+
+def _of_disk(situation: Overview) -> list[Notice]:
+    if situation.full_disk is None:
+        return []
+    line = f"the disk of the state folder {situation.full_disk} is full: make room on it"
+    return [Notice("disk", line)]
+
+
+def _of_work(situation: Overview) -> list[Notice]:
+    without = situation.without_work
+    notices = [
+        Notice(f"work of VO {one.vo}", use.sentence(one, situation.at), is_urgent=False)
+        for one in without[:SILENT]
+    ]
+    if without[SILENT:]:
+        line = f"the pilots of {len(without) - SILENT} more VOs find no work: pilotage vo list"
+        notices.append(Notice("work of VOs", line, is_urgent=False))
+    return notices
+
+
+def _of_credential(standing: CredentialStanding) -> Notice:
+    subject = f"{standing.kind} of {standing.vo} for {standing.backend}"
+    if standing.problem:
+        advice = "" if standing.renew else "; put a new one in its place"
+        return Notice(subject, f"{standing.problem}{advice}")
+    left = spoken(timedelta(seconds=standing.seconds_left or 0))
+    return Notice(subject, f"the {subject} expires in {left}: {standing.path}", is_urgent=False)
+
+
+def ended(ends: Ends) -> str:
+    """Write in a line how many pilots ended, how many for nothing, and why others failed."""
+    parts: dict[Status, Mapping[Any, int]] = {
+        Status.DONE: ends.of_no_use,
+        Status.FAILED: ends.causes,
+    }
+    details = "; ".join(f"{status}: {_listed(of)}" for status, of in parts.items() if of)
+    return (_listed(ends.ended) + (f" ({details})" if details else "")) or "no pilot ended"
+
+
+def _listed(counts: Mapping[Any, int]) -> str:
+    return ", ".join(f"{count} {word}" for word, count in counts.items())
