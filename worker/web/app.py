@@ -23,6 +23,7 @@ from worker.web import (
 from worker.web.attempts import Attempts
 from worker.web.bounds import Border
 from worker.web.callers import Gate
+from worker.web.console import pages as console
 from worker.web.issuer import Issuer
 
 
@@ -56,7 +57,7 @@ def make_app(
     app.state.issuer = issuer
     app.state.streams = 0
     app.state.stopping = asyncio.Event()
-    problems.install(app)
+    problems.install(app, console.error_page)
     known = [Security(HTTPBearer(auto_error=False, description="A token of Pilotage."))]
     for router in (
         routes.router(),
@@ -69,4 +70,5 @@ def make_app(
     app.include_router(health.router(checks), dependencies=known)
     app.include_router(diracx.discovery())
     app.include_router(sign_in.pages())
+    app.include_router(console.router())
     return app

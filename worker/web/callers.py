@@ -8,6 +8,7 @@ from typing import Literal
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from worker.domain.access import Access
@@ -92,11 +93,19 @@ class Gate:
             if _path(scope) not in SIGNING_IN:
                 await self._admit(scope)
         except PilotageError as error:
-            if isinstance(error, NotSignedIn):
-                self._attempts.note_failure(address)
-            await problem(error)(scope, receive, send)
+            await self._refuse(scope, error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+    def _refuse(self, scope: Scope, error: PilotageError) -> Response:
+        """Answer a request that is not let through; a person who only looks may sign in."""
+        headers = Headers(scope=scope)
+        is_person = "text/html" in headers.get("accept", "") and scope["method"] == "GET"
+        if isinstance(error, NotSignedIn):
+            if is_person and _bearer(headers) is None and not _path(scope).startswith("/api"):
+                return RedirectResponse(f"{scope.get('root_path', '')}/sign-in", 303)
+            self._attempts.note_failure(address_of(scope))
+        return problem(error)
 
     async def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

@@ -2,12 +2,12 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from worker.domain import errors
@@ -123,9 +123,15 @@ def _of_http(request: Request, error: Exception) -> JSONResponse:
     return _document(error.status_code, {**values, "detail": error.detail}, error.headers)
 
 
-def _of_ours(request: Request, error: Exception) -> JSONResponse:
+def _of_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, PilotageError)
-    return problem(error)
+    page: Callable[[Request, PilotageError], Response] = request.app.state.error_page
+    return page(request, error) if _is_read_by_a_person(request) else problem(error)
+
+
+def _is_read_by_a_person(request: Request) -> bool:
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    return "text/html" in request.headers.get("accept", "") and not path.startswith("/api")
 
 
 def _of_a_mistake(request: Request, error: Exception) -> JSONResponse:
@@ -136,8 +142,9 @@ def _of_a_mistake(request: Request, error: Exception) -> JSONResponse:
     return _document(500, {"type": "about:blank", "title": title, "status": 500, "detail": detail})
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error by a problem."""
+def install(app: FastAPI, page: Callable[[Request, PilotageError], Response]) -> None:
+    """Answer every error by a problem, and a person by a page that says the same."""
+    app.state.error_page = page
     app.add_exception_handler(PilotageError, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_request)
     app.add_exception_handler(HTTPException, _of_http)

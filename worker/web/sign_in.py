@@ -112,7 +112,9 @@ def _sign_out(request: Request) -> Response:
     if caller.token.kind is not TokenKind.SESSION:
         raise NotAllowed("only a person signs out", "a token is ended by 'pilotage token revoke'")
     tokens.end_session(request.app.state.runtime, caller.secret)
-    response = Response(status_code=204)
+    is_person = "text/html" in request.headers.get("accept", "")
+    page = f"{request.scope.get('root_path', '')}/sign-in"
+    response: Response = RedirectResponse(page, 303) if is_person else Response(status_code=204)
     response.delete_cookie(COOKIE, _path(request))
     return response
 

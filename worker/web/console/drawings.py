@@ -1,0 +1,37 @@
+"""What is drawn: lengths as attributes of SVG, so that no style stands in a page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from worker.domain.pilot import Status
+from worker.services.ce_lines import CELine
+
+WIDTH = 100
+"""Units of a bar: all slots of a CE."""
+
+ORDER = (Status.RUNNING, Status.SUBMITTED, Status.SUBMITTING, Status.RESERVED)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a bar: where it begins and how broad it is, in units."""
+
+    kind: str
+    begin: float
+    breadth: float
+
+
+def slots(line: CELine) -> list[Part]:
+    """Draw the pilots of a CE to scale; whatever there is at all shows."""
+    return parts({str(status): getattr(line, str(status)) for status in ORDER}, line.capacity)
+
+
+def parts(counts: Mapping[str, int], whole: int) -> list[Part]:
+    """Draw counts beside each other as parts of a whole."""
+    drawn, begin = [], 0.0
+    for kind, count in counts.items():
+        breadth = min(WIDTH - begin, max(1.0, WIDTH * count / max(1, whole))) if count else 0.0
+        if breadth > 0:
+            drawn.append(Part(kind, round(begin, 2), round(breadth, 2)))
+        begin += breadth
+    return drawn

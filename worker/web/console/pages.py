@@ -1,0 +1,32 @@
+"""The pages and the files that belong to them, by their addresses."""
+
+from mimetypes import guess_type
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from worker.web.console import overview
+from worker.web.console.render import FOLDER, error_page
+
+__all__ = ["error_page", "router"]
+
+_FILES = {
+    path.name: (path.read_bytes(), guess_type(path.name)[0] or "text/plain")
+    for path in sorted((FOLDER / "static").iterdir())
+}
+"""Every file of the pages. They are few and small, and nothing else is ever served."""
+
+
+def router() -> APIRouter:
+    """Make the routes of the pages."""
+    made = APIRouter(include_in_schema=False)
+    made.add_api_route("/", overview.show)
+    made.add_api_route("/static/{name}", _file)
+    return made
+
+
+async def _file(name: str) -> Response:
+    if name not in _FILES:
+        return Response(status_code=404)
+    content, kind = _FILES[name]
+    return Response(content, media_type=kind, headers={"Cache-Control": "private, max-age=600"})

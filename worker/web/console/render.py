@@ -1,0 +1,128 @@
+"""How a page is made: its template, what every page has, and its problem if there is one."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from worker.domain.access import Role
+from worker.domain.errors import PilotageError
+from worker.services.runtime import Runtime
+from worker.web.callers import caller_of, runtime_of
+from worker.web.console import drawings, words
+from worker.web.problems import status_of, title_of, type_of
+
+FOLDER = Path(__file__).parent
+
+MENU = (
+    ("overview", "/", "Overview"),
+    ("pilots", "/pilots", "Pilots"),
+    ("explain", "/explain", "Explain"),
+    ("ces", "/ces", "CEs"),
+    ("vos", "/vos", "VOs"),
+    ("tasks", "/tasks", "Tasks"),
+    ("credentials", "/credentials", "Credentials"),
+    ("audit", "/audit", "Audit"),
+)
+
+_templates = Environment(
+    loader=FileSystemLoader(FOLDER / "templates"),
+    autoescape=select_autoescape(default=True, default_for_string=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.globals.update(
+    number=words.number,
+    chance=words.chance,
+    share=words.share,
+    moment=words.moment,
+    length=words.length,
+    age=words.age,
+    counted=words.counted,
+    listed=words.listed,
+    slots=drawings.slots,
+    parts=drawings.parts,
+    Role=Role,
+)
+
+
+def runtime(request: Request) -> Runtime:
+    """Return the runtime in the name of who looks at the page."""
+    return runtime_of(request)
+
+
+def page(
+    request: Request, name: str, *, status: int = 200, title: str, here: str = "", **values: Any
+) -> HTMLResponse:
+    """Make a page from its template. `here` is its place in the menu."""
+    caller = caller_of(request)
+    made = _templates.get_template(f"{name}.html").render(
+        **values,
+        title=title,
+        here=here,
+        menu=MENU,
+        path=path_of(request),
+        now=request.app.state.runtime.now(),
+        who=caller.token.name,
+        access=caller.access,
+        may=lambda role, vo=None: caller.access.may_for(role, vo),
+        is_person=caller.kind == "person",
+        message=request.query_params.get("message"),
+        here_url=_here(request),
+    )
+    return HTMLResponse(made, status)
+
+
+def error_page(request: Request, error: PilotageError) -> Response:
+    """Say what went wrong, and what to do."""
+    kind = type(error)
+    return page(
+        request,
+        "error",
+        status=status_of(kind),
+        title=title_of(kind),
+        headline=f"{title_of(kind)}.",
+        details=[" ".join(str(part).split()) for part in error.details],
+        reference=type_of(kind),
+    )
+
+
+def path_of(request: Request) -> Any:
+    """Return what writes the address of a page: the prefix, the path, and a query."""
+    prefix = request.scope.get("root_path", "")
+
+    def path(*parts: object, **query: object) -> str:
+        joined = "/".join(quote(str(part), safe="") for part in parts)
+        left = [(name, one) for name, one in query.items() if one not in (None, "", False)]
+        pairs = [
+            (name, item) for name, one in left for item in (one if isinstance(one, list) else [one])
+        ]
+        return f"{prefix}/{joined}" + (f"?{urlencode(pairs)}" if pairs else "")
+
+    return path
+
+
+def _here(request: Request) -> str:
+    query = request.url.query
+    return request.url.path + (f"?{query}" if query else "")
+
+
+def back(request: Request, *parts: object, message: str, **query: object) -> Response:
+    """Go to a page after something was done, and say there what was done."""
+    return RedirectResponse(path_of(request)(*parts, **query, message=message), 303)
+
+
+def wants_json(request: Request) -> bool:
+    """Return whether the same address is asked for by a program."""
+    accept = request.headers.get("accept", "")
+    return "application/json" in accept and "text/html" not in accept
+
+
+def as_json(value: Mapping[str, Any]) -> Response:
+    return Response(json.dumps(value, default=str), media_type="application/json")

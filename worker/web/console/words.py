@@ -1,0 +1,56 @@
+"""How numbers, times and names are written on a page. Everything else is the template's."""
+
+from datetime import UTC, datetime, timedelta
+
+from worker.domain.lengths import spoken
+
+NONE = "–"
+"""What does not exist."""
+
+
+def number(value: float | None) -> str:
+    """Write a quantity in groups of three. Ids are no quantities."""
+    if value is None:
+        return NONE
+    text = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+    return text.replace("-", "−")
+
+
+def chance(value: float | None) -> str:
+    return NONE if value is None else f"{value:.2f}"
+
+
+def share(part: float, whole: float) -> str:
+    """Write a part of something in percent."""
+    return f"{100 * part / whole:.1f} %" if whole else NONE
+
+
+def moment(value: datetime | None, now: datetime) -> str:
+    """Write a moment in UTC: of today without the date, of before with it."""
+    if value is None:
+        return NONE
+    if value.astimezone(UTC).date() == now.astimezone(UTC).date():
+        return f"{value:%H:%M:%S}"
+    return f"{value:%d %b %H:%M}" if value.year == now.year else f"{value:%Y-%m-%d}"
+
+
+def length(value: timedelta | float | None) -> str:
+    """Write a length of time in its two largest units."""
+    if value is None:
+        return NONE
+    return spoken(value if isinstance(value, timedelta) else timedelta(seconds=value))
+
+
+def age(value: datetime | None, now: datetime) -> str:
+    return NONE if value is None else f"{spoken(now - value)} ago"
+
+
+def counted(value: int, word: str, words: str = "") -> str:
+    """Write a number with its word: 1 pilot, 2 pilots."""
+    return f"{number(value)} {word if value == 1 else words or word + 's'}"
+
+
+def listed(words: list[str]) -> str:
+    """Join words as in a sentence."""
+    *first, last = words or [""]
+    return f"{', '.join(first)} and {last}" if first else last
