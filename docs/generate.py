@@ -45,6 +45,7 @@ from worker.db.chains import CORE_CHAIN, Chain, ChainState
 from worker.db.failures import By
 from worker.demand.contract import Unknown
 from worker.domain import errors
+from worker.domain.access import Role
 from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.change import Door
 from worker.domain.credential import CredentialKind
@@ -687,6 +688,7 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "place of a database on its chain": ChainState,
     "kind of variable": VariableKind,
     "door of a change": Door,
+    "role at the API": Role,
     "authentication at ARC": ArcAuthentication,
     "authentication at HTCondor": HTCondorAuthentication,
     "spread of times (sim)": Spread,
