@@ -113,6 +113,7 @@ ELSEWHERE = {
     *(("backend", word) for word in ("migrate", "upgrade-all")),
     ("ce", "diff"),
     ("up",),
+    ("web",),
 }
 """What makes or removes whole databases or needs more: the tests below, or others, are about it."""
 

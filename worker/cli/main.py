@@ -20,7 +20,10 @@ BY_SIGNAL = 128
 """A shell adds the number of the signal that ended a program."""
 
 COMMANDS = {
-    "up": Entry("worker.cli.up", "Start workers and beat, and show what they do, until Ctrl-C."),
+    "up": Entry(
+        "worker.cli.up",
+        "Start workers, beat and the server of the API, and show what they do, until Ctrl-C.",
+    ),
     "status": Entry(
         "worker.cli.look", "Show the CEs, the pilots, and what happened last, and why."
     ),
