@@ -37,7 +37,7 @@ COMMANDS = {
         "worker.cli.bench",
         "Measure how long this installation takes to answer what is asked often.",
     ),
-    "web": Entry("worker.cli.web", "Serve the API."),
+    "web": Entry("worker.cli.web", "Serve the API, until SIGTERM or Ctrl-C."),
     "plan": Entry("worker.cli.plan", "Show what the next cycle would do, and change nothing."),
     "simulate": Entry("worker.cli.simulate", "Compare policies on a made-up world."),
     "ce": Entry("worker.cli.ce", "Manage CEs."),
