@@ -63,12 +63,21 @@ def test_a_star_is_any_version(client: Client) -> None:
     assert answer.status_code == 200
 
 
-def test_one_of_several_versions_is_enough(client: Client) -> None:
+def test_several_versions_are_refused(client: Client) -> None:
+    before = client.site.changes()
     tag = client("GET", "/api/vos/lhcb").headers["ETag"]
-    headers = {"If-Match": f'"old", W/{tag}, {tag}'}
+    headers = {"If-Match": f'"old", {tag}'}
     answer = client("PATCH", "/api/vos/lhcb", json={"limit": 9}, headers=headers)
 
-    assert answer.status_code == 200
+    problem_of(answer, 422, "invalid")
+    assert client.site.changes() == before
+
+
+def test_a_version_that_a_proxy_called_weak_is_the_same(client: Client) -> None:
+    tag = client("GET", "/api/vos/lhcb").headers["ETag"]
+    headers = {"If-Match": f"W/{tag}"}
+
+    assert client("PATCH", "/api/vos/lhcb", json={"limit": 9}, headers=headers).status_code == 200
 
 
 def test_what_was_learnt_of_a_ce_is_no_new_version(client: Client) -> None:

@@ -41,6 +41,8 @@ class Endpoint:
     path: str
     action: Callable[..., Any]
     group: str
+    name: str
+    """Its name within the group: that of the action, if no other action there has the same."""
     makes: bool = False
     """Whether it makes something."""
     takes_key: bool = False
@@ -67,6 +69,7 @@ def _group(name: str, *endpoints: tuple[Method, str, Callable[..., Any]]) -> tup
             path=path,
             action=action,
             group=name,
+            name=NAMES.get(action, action.__name__.strip("_")),
             makes=action in MAKING,
             takes_key=action in MAKING - {tokens.create},
             is_text=action is metrics.metrics,
@@ -84,6 +87,7 @@ MAKING = {
     tokens.create,
     vo_inventory.add_vo,
 }
+NAMES: dict[Callable[..., Any], str] = {pilots.cancel: "cancel_named"}
 VERSIONS: dict[Callable[..., Any], Callable[[Any], str]] = {
     ce_inventory.show_ce: ce_inventory.version,
     ce_inventory.change_ce: ce_inventory.version,

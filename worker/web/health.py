@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
 
-from worker.domain.access import Role
 from worker.services.observe import metrics as numbers
 from worker.services.observe.readiness import Readiness, readiness
 from worker.web import documents
 from worker.web.callers import runtime_of
+from worker.web.rights import READING, GuardedRoute, documented
 
 
 class Life(BaseModel):
@@ -23,7 +24,7 @@ _READINESS = TypeAdapter(Readiness)
 
 
 def router(checks: Mapping[str, Callable[[], object]]) -> APIRouter:
-    made = APIRouter(tags=["health"])
+    made = APIRouter(tags=["health"], route_class=GuardedRoute)
 
     async def live() -> Life:
         return Life()
@@ -42,28 +43,30 @@ def router(checks: Mapping[str, Callable[[], object]]) -> APIRouter:
         operation_id="health_live",
         summary="Say that this process lives",
         description="It is open to everybody, and uses nothing.",
+        openapi_extra={"security": []},
+        route_class_override=APIRoute,
     )
     made.add_api_route(
         "/health/ready",
         ready,
         operation_id="health_ready",
         summary="Say what of the installation works",
-        description=documents.description("The status is 503 if something does not.", Role.READ),
+        description=documents.description("The status is 503 if something does not.", READING),
         response_model=Readiness,
         responses={
             503: {"description": "Something does not work", "model": Readiness},
             **documents.errors(401, 403, 429),
         },
-        openapi_extra={"x-role": str(Role.READ)},
+        openapi_extra=documented(READING),
     )
     made.add_api_route(
         "/metrics",
         metrics,
         operation_id="health_metrics",
         summary="Print the numbers that Prometheus reads",
-        description=documents.description("", Role.READ),
+        description=documents.description("", READING),
         response_class=PlainTextResponse,
         responses=documents.errors(401, 403, 429, 503),
-        openapi_extra={"x-role": str(Role.READ)},
+        openapi_extra=documented(READING),
     )
     return made
