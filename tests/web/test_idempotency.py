@@ -112,23 +112,29 @@ def test_everything_that_makes_something_takes_a_key(
     assert len(client.get(listing)) == before + 1
 
 
+def at_once(client: Client, key: str) -> list[Any]:
+    """Send one request twice at the same moment; return both answers."""
+    start, answers = threading.Barrier(2), []
+
+    def work() -> None:
+        start.wait()
+        answers.append(send(client, key))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    wait_for(*threads)
+    return answers
+
+
 def test_of_two_at_the_same_moment_one_is_done(client: Client) -> None:
     """The second waits for the first, and gets its answer."""
     before = client.site.numbers()
     for number in range(10):
-        start, answers = threading.Barrier(2), []
+        first, second = at_once(client, f"k{number}")
+        replayed = [one.headers.get("Idempotency-Replayed") for one in (first, second)]
 
-        def work(key: str = f"k{number}", start: threading.Barrier = start) -> None:
-            start.wait()
-            answers.append(send(client, key))
-
-        threads = [threading.Thread(target=work) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        wait_for(*threads)
-
-        assert [one.status_code for one in answers] == [201, 201], [one.text for one in answers]
-        assert answers[0].json() == answers[1].json()
-        replayed = [one.headers.get("Idempotency-Replayed") for one in answers]
+        assert [first.status_code, second.status_code] == [201, 201], (first.text, second.text)
+        assert first.json() == second.json()
         assert sorted(replayed, key=str) == [None, "true"]
     assert len(client.site.numbers()) == len(before) + 30

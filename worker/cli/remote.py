@@ -133,13 +133,12 @@ def _problem(response: httpx.Response) -> PilotageError:
     """Return the error that the server answered with, as it was raised there."""
     try:
         values = response.json()
-        name = str(values["type"]).rpartition("/")[2].title().replace("-", "")
+        kind = errors.kinds().get(str(values["type"]).rpartition("/")[2])
         details = [str(part) for part in values.get("details", [])]
         detail = str(values["detail"])
     except (ValueError, KeyError, TypeError):
         return ServerUnreadable(str(wiring.server()), f"status {response.status_code}")
-    kind = getattr(errors, name, None)
-    if isinstance(kind, type) and issubclass(kind, PilotageError):
+    if kind is not None:
         error = kind.__new__(kind)
         PilotageError.__init__(error, *details)
         return error

@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.types import Lifespan
 
 from worker.services.runtime import Runtime
-from worker.web import documents, events, health, own_pilots, problems, routes
+from worker.web import documents, events, health, own_pilots, problem_pages, problems, routes
 from worker.web.bounds import Border
 from worker.web.callers import Gate
 
@@ -40,7 +40,8 @@ def make_app(
     app.state.stopping = asyncio.Event()
     problems.install(app)
     known = [Security(HTTPBearer(auto_error=False, description="A token of Pilotage."))]
-    for router in (own_pilots.router(), routes.router(), events.router()):
+    for router in (own_pilots.router(), routes.router(), events.router(), problem_pages.router()):
         app.include_router(router, prefix="/api", dependencies=known)
     app.include_router(health.router(checks), dependencies=known)
+    app.include_router(health.open_router())
     return app

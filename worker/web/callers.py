@@ -67,15 +67,13 @@ class Gate:
         try:
             self._attempts.check(address)
             if _path(scope) not in SIGNING_IN:
-                await self._admit(scope)
+                await self._admit(scope, address)
         except PilotageError as error:
-            if isinstance(error, NotSignedIn):
-                self._attempts.note_failure(address)
-            await problem(error)(scope, receive, send)
+            await problem(error, scope)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    async def _admit(self, scope: Scope) -> None:
+    async def _admit(self, scope: Scope, address: str) -> None:
         headers = Headers(scope=scope)
         secret = _bearer(headers)
         if secret is None:
@@ -84,7 +82,11 @@ class Gate:
                 _require_same_origin(headers)
         if secret is None:
             raise NotSignedIn("send 'Authorization: Bearer TOKEN', or sign in")
-        token = await run_sync(tokens.identify, self._runtime, secret)
+        try:
+            token = await run_sync(tokens.identify, self._runtime, secret)
+        except NotSignedIn:
+            self._attempts.note_failure(address)  # who sends no secret guesses none
+            raise
         kind = "token" if token.kind is TokenKind.TOKEN else "person"
         state: MutableMapping[str, object] = scope.setdefault("state", {})
         state["caller"] = Caller(who=f"{token.name} ({kind})", access=token.access, secret=secret)

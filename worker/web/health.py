@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
 
 from worker.services.observe import metrics as numbers
@@ -23,11 +22,26 @@ class Life(BaseModel):
 _READINESS = TypeAdapter(Readiness)
 
 
-def router(checks: Mapping[str, Callable[[], object]]) -> APIRouter:
-    made = APIRouter(tags=["health"], route_class=GuardedRoute)
+def open_router() -> APIRouter:
+    """Make the route that everybody may read."""
+    made = APIRouter(tags=["health"])
 
     async def live() -> Life:
         return Life()
+
+    made.add_api_route(
+        "/health/live",
+        live,
+        operation_id="health_live",
+        summary="Say that this process lives",
+        description="It is open to everybody, and uses nothing.",
+    )
+    return made
+
+
+def router(checks: Mapping[str, Callable[[], object]]) -> APIRouter:
+    """Make the routes that take a role."""
+    made = APIRouter(tags=["health"], route_class=GuardedRoute)
 
     def ready(request: Request) -> JSONResponse:
         answer = readiness(runtime_of(request), checks)
@@ -37,15 +51,6 @@ def router(checks: Mapping[str, Callable[[], object]]) -> APIRouter:
         text = numbers.metrics(runtime_of(request))
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
-    made.add_api_route(
-        "/health/live",
-        live,
-        operation_id="health_live",
-        summary="Say that this process lives",
-        description="It is open to everybody, and uses nothing.",
-        openapi_extra={"security": []},
-        route_class_override=APIRoute,
-    )
     made.add_api_route(
         "/health/ready",
         ready,

@@ -1,7 +1,6 @@
 """Every error as a problem document (RFC 9457): one type for each kind of error."""
 
 import logging
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,14 +8,18 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from worker.domain import errors
-from worker.domain.errors import PilotageError
+from worker.domain.errors import PilotageError, title_of, word_of
 from worker.domain.validation import place, reason
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+PAGES = "/api/problems"
+"""Where each kind of error has a page."""
 
 STATUSES: Mapping[type[PilotageError], int] = {
     errors.NotSignedIn: 401,
@@ -53,34 +56,19 @@ def status_of(kind: type[PilotageError]) -> int:
     return next((STATUSES[one] for one in kind.__mro__ if one in STATUSES), 500)
 
 
-def type_of(kind: type[PilotageError]) -> str:
-    """Return the reference to a kind of error: UnknownCE is unknown-ce."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
-    return f"/api/problems/{words}"
+def type_of(kind: type[PilotageError], prefix: str = "") -> str:
+    """Return the reference to a kind of error: it is the page that says what to do."""
+    return f"{prefix}{PAGES}/{word_of(kind)}"
 
 
-def title_of(kind: type[PilotageError]) -> str:
-    return (kind.__doc__ or "").strip().splitlines()[0].rstrip(".")
-
-
-def kinds() -> dict[str, type[PilotageError]]:
-    """Return every kind of error by its reference."""
-    return {type_of(kind): kind for kind in _heirs(PilotageError)}
-
-
-def _heirs(kind: type[PilotageError]) -> list[type[PilotageError]]:
-    direct = [one for one in kind.__subclasses__() if one.__module__ == errors.__name__]
-    return [kind, *(heir for one in direct for heir in _heirs(one))]
-
-
-def problem(error: PilotageError) -> JSONResponse:
+def problem(error: PilotageError, scope: Scope) -> JSONResponse:
     """Write an error as a problem. Its parts stand beside the sentence, for programs."""
     kind, status = type(error), status_of(type(error))
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_AFTER)}}
     return _document(
         status,
         {
-            "type": type_of(kind),
+            "type": type_of(kind, scope.get("root_path", "")),
             "title": title_of(kind),
             "status": status,
             "detail": str(error),
@@ -100,17 +88,16 @@ def _of_request(request: Request, error: Exception) -> JSONResponse:
     """Write what is wrong with a request. The value is left out: it may be a secret."""
     assert isinstance(error, RequestValidationError)
     wrong = [{"where": place(one), "what": reason(one)} for one in error.errors()[:MOST_WRONG]]
-    first = wrong[0]
-    answer = problem(errors.Invalid(first["where"], first["what"]))
+    first = errors.Invalid(wrong[0]["where"], wrong[0]["what"])
     values = {
-        "type": type_of(errors.Invalid),
+        "type": type_of(errors.Invalid, request.scope.get("root_path", "")),
         "title": title_of(errors.Invalid),
         "status": 422,
-        "detail": str(errors.Invalid(first["where"], first["what"])),
-        "details": [first["where"], first["what"]],
+        "detail": str(first),
+        "details": list(first.details),
         "wrong": wrong,
     }
-    return _document(answer.status_code, values)
+    return _document(422, values)
 
 
 def _of_http(request: Request, error: Exception) -> JSONResponse:
@@ -121,7 +108,7 @@ def _of_http(request: Request, error: Exception) -> JSONResponse:
 
 def _of_ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, PilotageError)
-    return problem(error)
+    return problem(error, request.scope)
 
 
 def _of_a_mistake(request: Request, error: Exception) -> JSONResponse:
