@@ -59,6 +59,7 @@ class Site:
 
 def furnish(world: World, folder: Path) -> Site:
     """Make the installation. Nothing is noted of how it was made."""
+    folder.mkdir(exist_ok=True)
     site = Site(world)
     credential = a_token(folder / "credential", exp=4_000_000_000)
     with world.database.uow() as tx:
@@ -74,6 +75,8 @@ def furnish(world: World, folder: Path) -> Site:
             site.secrets[name] = _add_token(tx, world, name, role, vo)
         tokens.revoke(tx, "revoked", world.now())
         tx.changes.clear()
+    slashed = a_ce().named(SLASHED).with_capacity(20)
+    [site.pilots["sent"]] = world.sent(world.ce(slashed), 1)
     return site
 
 
@@ -101,7 +104,6 @@ def _make_places(tx: Transaction, site: Site, credential: Path) -> None:
     lyon = a_ce().named("lyon").with_capacity(500).tagged("eu").with_options(**steady).create(tx)
     rome = a_ce().named("rome").with_capacity(2).disabled().create(tx)
     a_ce().named("bari").with_capacity(3).create(tx)
-    a_ce().named(SLASHED).with_capacity(20).with_options(**steady).create(tx)
     _make_pilots(tx, site, lyon, lhcb)
     site.maintenance = a_maintenance().of(rome).at(now).create(tx).id
     held = sending.SendingChange(
