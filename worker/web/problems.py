@@ -45,6 +45,8 @@ STATUSES: Mapping[type[PilotageError], int] = {
 }
 """The status of each kind of error; one that is not here has that of the next kind above it."""
 
+BAD_REQUEST = 400
+
 MOST_WRONG = 20
 """Wrong values that are listed."""
 
@@ -102,6 +104,9 @@ def _of_request(request: Request, error: Exception) -> JSONResponse:
 
 def _of_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == BAD_REQUEST:
+        # The framework answers so if a body cannot be read: it is too deep, or no UTF-8.
+        return problem(errors.Invalid("body", "it cannot be read as JSON"), request.scope)
     values = {"type": "about:blank", "title": error.detail, "status": error.status_code}
     return _document(error.status_code, {**values, "detail": error.detail}, error.headers)
 
