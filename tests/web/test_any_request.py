@@ -7,6 +7,11 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck
 from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+)
 
 from tests.web.client import Client
 from tests.web.site import ROLES
@@ -29,14 +34,7 @@ def judge(operation: Any, case: Any, answer: Any) -> None:
         case.validate_response(answer, checks=CHECKS)
 
 
-CHECKS = [
-    schemathesis.checks.CHECKS.get_one(name)
-    for name in (
-        "content_type_conformance",
-        "response_headers_conformance",
-        "response_schema_conformance",
-    )
-]
+CHECKS = [content_type_conformance, response_headers_conformance, response_schema_conformance]
 
 
 def attack(client: Client, name: str, token: str, examples: int) -> None:
@@ -51,7 +49,10 @@ def attack(client: Client, name: str, token: str, examples: int) -> None:
     @hypothesis.settings(
         max_examples=examples, suppress_health_check=list(HealthCheck), deadline=None
     )
-    @hypothesis.given(case=one.as_strategy(generation_mode=GenerationMode.POSITIVE) | one.as_strategy(generation_mode=GenerationMode.NEGATIVE))
+    @hypothesis.given(
+        case=one.as_strategy(generation_mode=GenerationMode.POSITIVE)
+        | one.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    )
     def run(case: Any) -> None:
         answer = case.call(headers=client.site.headers(token))
         judge(operation, case, answer)
