@@ -1,5 +1,6 @@
 """An installation and its API: within this process, or as a process of its own."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,16 @@ def app(site: Site) -> FastAPI:
 @pytest.fixture
 def client(app: FastAPI, site: Site) -> Client:
     return Client(app, site)
+
+
+@pytest.fixture
+def now_site(database: Database, tmp_path: Path) -> Site:
+    """An installation of now, for servers that have clocks of their own."""
+    world = World(database, tmp_path / "home")
+    world.clock = datetime.now(UTC)
+    made = furnish(world, tmp_path)
+    database.engine.dispose()
+    return made
 
 
 @pytest.fixture

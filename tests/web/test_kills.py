@@ -4,7 +4,6 @@ import random
 import signal
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,12 @@ import httpx
 import pytest
 
 from tests.patience import wait_for
-from tests.services.world import World
 from tests.web.server import Server, serving
-from tests.web.site import Site, furnish
-from worker.db.database import Database
+from tests.web.site import Site
 
 pytestmark = pytest.mark.processes
 
 ROUNDS = 8
-
-
-@pytest.fixture
-def now_site(database: Database, tmp_path: Path) -> Site:
-    """An installation of now, for servers that have clocks of their own."""
-    world = World(database, tmp_path / "home")
-    world.clock = datetime.now(UTC)
-    made = furnish(world, tmp_path)
-    database.engine.dispose()
-    return made
 
 
 class Persistent:

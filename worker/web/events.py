@@ -72,6 +72,8 @@ async def events(
     begin = after if last_event_id is None else last_event_id
     feed = Feed(runtime_of(request), begin, vo=vo, ce=ce, statuses=status)
     first = await run_sync(feed.read)
+    if request.app.state.streams >= MOST:
+        raise ServerBusy
     stream = _stream(request, feed, first)
     return StreamingResponse(stream, media_type="text/event-stream")
 
@@ -98,8 +100,6 @@ async def _stream(request: Request, feed: Feed, reading: Reading) -> AsyncIterat
 @contextmanager
 def _counted(request: Request) -> Iterator[None]:
     state = request.app.state
-    if state.streams >= MOST:
-        raise ServerBusy
     state.streams += 1
     try:
         yield
