@@ -27,6 +27,7 @@ SLASHED = "site/partition"
 ROLES = ("admin", "operate", "operate-lhcb", "read")
 """The tokens that let somebody in."""
 
+TRACE = {"slots": 3}
 LONG_AGO = timedelta(days=3650)
 
 
@@ -74,9 +75,9 @@ def furnish(world: World, folder: Path) -> Site:
         ):
             site.secrets[name] = _add_token(tx, world, name, role, vo)
         tokens.revoke(tx, "revoked", world.now())
+        slashed = a_ce().named(SLASHED).with_capacity(20).with_options(**STEADY).create(tx)
         tx.changes.clear()
-    slashed = a_ce().named(SLASHED).with_capacity(20)
-    [site.pilots["sent"]] = world.sent(world.ce(slashed), 1)
+    [site.pilots["sent"]] = world.sent(slashed, 1)
     return site
 
 
@@ -110,9 +111,9 @@ def _make_places(tx: Transaction, site: Site, credential: Path) -> None:
         ce="rome", was=Sending.NORMAL, became=Sending.HELD, reason="disks", by_hand=True, at=now
     )
     sending.change(tx, held, "disks", now)
-    a_decision().on(lyon).at(now).create(tx)
-    a_decision().on(lyon).for_vo(lhcb).at(now).granting(0).because("no slot").create(tx)
-    a_report().at(now).create(tx)
+    a_decision().on(lyon).tracing(TRACE).at(now).create(tx)
+    a_decision().on(lyon).tracing(TRACE).for_vo(lhcb).at(now).granting(0).because("no slot").create(tx)
+    a_report().of(pilots={"running": 3}, ces=2).at(now).create(tx)
     a_schedule().of("learn").create(tx)
     a_credential().for_backend("arc").of_kind(CredentialKind.TOKEN).at_path(str(credential)).create(
         tx

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import FrameType
@@ -15,6 +16,9 @@ from worker.web.app import make_app
 
 LAST_REQUESTS = 20
 """Seconds for which requests may go on after the process was asked to end."""
+
+LONGEST_START = 120
+"""Seconds in which one of several processes must answer the first of them, also while it starts."""
 
 MOST_REQUESTS = 1000
 """Requests and streams that one process has at a time; more are refused."""
@@ -57,6 +61,9 @@ def main() -> None:
     except DatabaseUnavailable as error:
         wiring.log.warning("%s", error)
     wiring.close()
+    # Once all is done uvicorn sends itself the signal again, for whoever had a handler before.
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
     uvicorn.run(
         "worker.web.server:app",
         factory=True,
@@ -65,8 +72,14 @@ def main() -> None:
         workers=settings.web_processes,
         forwarded_allow_ips=settings.web_proxies,
         timeout_graceful_shutdown=LAST_REQUESTS,
+        timeout_worker_healthcheck=LONGEST_START,
         limit_concurrency=MOST_REQUESTS,
         log_config=None,
         server_header=False,
         access_log=False,
     )
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Leave as after all was done: to be asked to end is no error."""
+    sys.exit(0)
