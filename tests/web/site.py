@@ -112,8 +112,10 @@ def _make_places(tx: Transaction, site: Site, credential: Path) -> None:
     )
     sending.change(tx, held, "disks", now)
     a_decision().on(lyon).tracing(TRACE).at(now).create(tx)
-    a_decision().on(lyon).tracing(TRACE).for_vo(lhcb).at(now).granting(0).because("no slot").create(tx)
-    a_report().of(pilots={"running": 3}, ces=2).at(now).create(tx)
+    a_decision().on(lyon).tracing(TRACE).for_vo(lhcb).at(now).granting(0).because("no slot").create(
+        tx
+    )
+    a_report().of(pilots={"running": 3}, free_slots=2).at(now).create(tx)
     a_schedule().of("learn").create(tx)
     a_credential().for_backend("arc").of_kind(CredentialKind.TOKEN).at_path(str(credential)).create(
         tx

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ CHANGING = [
     "vo set lhcb --share -1",
 ]
 ON_HOST = {
-    "apply {payload}": "apply",
+    "apply {inventory}": "apply",
     "backend list": "backend list",
     "backend migrate sim": "backend migrate",
     "backend revision sim note": "backend revision",
@@ -160,6 +161,7 @@ class Afar:
         own = line.replace("{file}", str(self.folder / "credential"))
         own = own.replace("{payload}", str(self.folder / "payload.toml"))
         own = own.replace("{folder}", str(self.folder))
+        own = own.replace("{inventory}", str(self.folder / "inventory.toml"))
         return str(filled(own, self.site)).split()
 
     def here(self, line: str, *more: str) -> Answer:
@@ -193,6 +195,7 @@ def afar(
     monkeypatch.setattr(wiring, "now", world.now)
     monkeypatch.setattr(options, "now", world.now)
     (tmp_path / "payload.toml").write_text('script_text = "true"\n')
+    (tmp_path / "inventory.toml").write_text("[vo.lhcb]\nlimit = 7\n")
     with listening(make_app(world.runtime(by_hand=True), checks={})) as url:
         yield Afar(cli, sqlite_site, url, tmp_path)
 
@@ -230,18 +233,23 @@ def test_what_is_done_is_the_same(afar: Afar, line: str) -> None:
     shutil.copy(file.with_suffix(".before"), file)
     there = afar.there(line)
 
-    assert there == here
+    assert plain(there) == plain(here)
     assert comparable(database) == done_here
-    assert (here.code == 0) == (len(afar.site.changes()) > 0)
 
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
 
 
+def plain(answer: Answer) -> Answer:
+    """Return an answer; what --yes would do is not said alike, for only a database knows it."""
+    head, would, _ = answer.err.partition("Nothing was done: this would ")
+    return replace(answer, err=head + would) if would else answer
+
+
 def comparable(database: Any) -> dict[str, list[str]]:
     """Return what is stored, without what differs each time: who did it, and what is random."""
     tables = contents(database)
-    for name in ("changes", "tokens", "pilots", "leases", "transitions", "call_minutes"):
+    for name in ("changes", "tokens", "pilots", "leases", "transitions", "call_tallies"):
         tables[name] = [str(len(tables.get(name, [])))]
     return {name: [MOMENT.sub("a moment", row) for row in rows] for name, rows in tables.items()}
 

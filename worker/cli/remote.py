@@ -52,7 +52,7 @@ def perform_remotely(
     response = _send(endpoint, arguments, values)
     if endpoint.is_text:
         return response.text  # type: ignore[return-value]
-    if response.status_code == httpx.codes.NO_CONTENT:
+    if response.status_code == httpx.codes.NO_CONTENT and endpoint.returns_nothing:
         return None  # type: ignore[return-value]
     return _read(arguments, response)  # type: ignore[no-any-return]
 
@@ -83,7 +83,10 @@ def _token() -> str:
     token = wiring.settings().token
     if token is None:
         raise ConfigurationError("the server asks for a token", "name its file by --token-file")
-    return token.get_secret_value()
+    secret = token.get_secret_value()
+    if not (secret.isascii() and secret.isprintable()):
+        raise ConfigurationError("this is no token of a server", "name its file by --token-file")
+    return secret
 
 
 def _query(arguments: Arguments, values: Mapping[str, Any]) -> Query:
