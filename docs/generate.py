@@ -668,9 +668,9 @@ def api() -> str:
 
 
 def _problems() -> Iterator[tuple[str, str, str]]:
-    for reference, kind in sorted(problems.kinds().items(), key=lambda one: one[0]):
+    for word, kind in sorted(errors.kinds().items()):
         if problems.status_of(kind) != BROKEN:
-            yield str(problems.status_of(kind)), f"`{reference}`", problems.title_of(kind)
+            yield str(problems.status_of(kind)), f"`/api/problems/{word}`", errors.title_of(kind)
 
 
 def _operation(

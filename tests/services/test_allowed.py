@@ -22,7 +22,7 @@ from worker.domain.pilot_filter import PilotFilter
 from worker.domain.values import CEValues, VOValues
 from worker.domain.vo import DEFAULT_VO
 from worker.services import payloads
-from worker.services.allowed import role_of
+from worker.services.allowed import right_of
 from worker.services.operate import ce_inventory, pilot_sets, pilots, vo_inventory
 from worker.services.runtime import Runtime
 
@@ -67,7 +67,7 @@ def actions() -> Iterator[tuple[str, Action]]:
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         module = import_module(found.name)
         for name, function in inspect.getmembers(module, inspect.isfunction):
-            if hasattr(function, "role") and function.__module__ == found.name:
+            if hasattr(function, "right") and function.__module__ == found.name:
                 yield f"{found.name.removeprefix(f'{package.__name__}.')}.{name}", function
 
 
@@ -75,7 +75,7 @@ ACTIONS = dict(actions())
 
 
 def of_role(role: Role) -> set[str]:
-    return {name for name, action in ACTIONS.items() if role_of(action) is role}
+    return {name for name, action in ACTIONS.items() if right_of(action).role is role}
 
 
 def used_by(world: World, access: Access) -> Runtime:
@@ -86,7 +86,7 @@ def used_by(world: World, access: Access) -> Runtime:
 
 def lets_in(access: Access, name: str) -> bool:
     """Tell whether somebody has the role of an action, for as many VOs as it takes."""
-    role = role_of(ACTIONS[name])
+    role = right_of(ACTIONS[name]).role
     is_narrow = access.vo is not None
     enough = role is Role.READ or name in FOR_ONE_VO or not is_narrow
     return RANKS[access.role] >= RANKS[role] and enough
@@ -115,7 +115,10 @@ def test_every_action_that_changes_something_takes_more_than_to_read() -> None:
 def test_a_caller_without_the_role_is_refused_before_anything_is_read(
     sqlite_world: World, name: str, access: Access
 ) -> None:
-    runtime, takes = used_by(sqlite_world, access), f"it takes the role {role_of(ACTIONS[name])}"
+    runtime, takes = (
+        used_by(sqlite_world, access),
+        f"it takes the role {right_of(ACTIONS[name]).role}",
+    )
     with (
         statements(sqlite_world.database.engine) as seen,
         refused(NotAllowed, f"t has the role {access}", takes),

@@ -52,7 +52,7 @@ def perform_remotely(
     response = _send(endpoint, arguments, values)
     if endpoint.is_text:
         return response.text  # type: ignore[return-value]
-    if response.status_code == httpx.codes.NO_CONTENT:
+    if response.status_code == httpx.codes.NO_CONTENT and endpoint.returns_nothing:
         return None  # type: ignore[return-value]
     return _read(arguments, response)  # type: ignore[no-any-return]
 
@@ -83,7 +83,10 @@ def _token() -> str:
     token = wiring.settings().token
     if token is None:
         raise ConfigurationError("the server asks for a token", "name its file by --token-file")
-    return token.get_secret_value()
+    secret = token.get_secret_value()
+    if not (secret.isascii() and secret.isprintable()):
+        raise ConfigurationError("this is no token of a server", "name its file by --token-file")
+    return secret
 
 
 def _query(arguments: Arguments, values: Mapping[str, Any]) -> Query:
@@ -133,13 +136,12 @@ def _problem(response: httpx.Response) -> PilotageError:
     """Return the error that the server answered with, as it was raised there."""
     try:
         values = response.json()
-        name = str(values["type"]).rpartition("/")[2].title().replace("-", "")
+        kind = errors.kinds().get(str(values["type"]).rpartition("/")[2])
         details = [str(part) for part in values.get("details", [])]
         detail = str(values["detail"])
     except (ValueError, KeyError, TypeError):
         return ServerUnreadable(str(wiring.server()), f"status {response.status_code}")
-    kind = getattr(errors, name, None)
-    if isinstance(kind, type) and issubclass(kind, PilotageError):
+    if kind is not None:
         error = kind.__new__(kind)
         PilotageError.__init__(error, *details)
         return error

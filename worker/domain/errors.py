@@ -62,7 +62,12 @@ A message never holds a password: those who raise pass what a person may see, an
 secret all the same is replaced.
 """
 
+import re
+
 from worker.domain.secrets import without_secrets
+
+_LINE = re.compile(r"[├└]── (\w+) *(.*)")
+"""A kind of error in the tree above, and what to do."""
 
 
 class PilotageError(Exception):
@@ -78,8 +83,9 @@ class PilotageError(Exception):
 
     def __str__(self) -> str:
         """Show the docstring's sentence, then the details, in one line."""
-        sentence = (self.__doc__ or "").strip().splitlines()[0].rstrip(".")
-        return ": ".join([sentence, *(" ".join(str(part).split()) for part in self.details)])
+        return ": ".join(
+            [title_of(type(self)), *(" ".join(str(part).split()) for part in self.details)]
+        )
 
 
 class Invalid(PilotageError):
@@ -312,3 +318,29 @@ class NestedUnitOfWork(PilotageError):
 
 class ConfirmationNeeded(PilotageError):
     """Nothing was done."""
+
+
+def word_of(kind: type[PilotageError]) -> str:
+    """Return the word for a kind of error: that of UnknownCE is unknown-ce."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
+
+
+def title_of(kind: type[PilotageError]) -> str:
+    """Return the sentence with which the errors of a kind begin."""
+    return (kind.__doc__ or "").strip().splitlines()[0].rstrip(".")
+
+
+def advice_of(kind: type[PilotageError]) -> str:
+    """Return what to do after an error of a kind, or of the next kind above it that says so."""
+    lines = dict(_LINE.findall(__doc__ or ""))
+    return next((lines[one.__name__] for one in kind.__mro__ if lines.get(one.__name__)), "")
+
+
+def kinds() -> dict[str, type[PilotageError]]:
+    """Return every kind of error by its word."""
+    return {word_of(kind): kind for kind in _with_heirs(PilotageError)}
+
+
+def _with_heirs(kind: type[PilotageError]) -> list[type[PilotageError]]:
+    heirs = [one for one in kind.__subclasses__() if one.__module__ == __name__]
+    return [kind, *(below for one in heirs for below in _with_heirs(one))]

@@ -7,13 +7,23 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Required
 
-from pydantic import Field, PlainSerializer, WithJsonSchema, with_config
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
 from worker.domain.credential import CredentialKind
 
+
+def _number(value: object) -> object:
+    """Read a number that stands in a query as one, and not as a time of a clock."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 Seconds = Annotated[
     timedelta,
+    BeforeValidator(_number),
     PlainSerializer(lambda length: length.total_seconds(), return_type=float),
     WithJsonSchema({"type": "number"}),
 ]

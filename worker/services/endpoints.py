@@ -51,6 +51,11 @@ class Endpoint:
     """The version of what is returned, for ETag and If-Match."""
 
     @property
+    def name(self) -> str:
+        """Its name within the group."""
+        return self.action.__name__.strip("_")
+
+    @property
     def returns_nothing(self) -> bool:
         return get_type_hints(self.action)["return"] is type(None)
 

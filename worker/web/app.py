@@ -16,6 +16,7 @@ from worker.web import (
     events,
     health,
     own_pilots,
+    problem_pages,
     problems,
     routes,
     sign_in,
@@ -64,10 +65,12 @@ def make_app(
         events.router(),
         own_pilots.router(),
         diracx.router(),
+        problem_pages.router(),
         sign_in.me(),
     ):
         app.include_router(router, prefix="/api", dependencies=known)
     app.include_router(health.router(checks), dependencies=known)
+    app.include_router(health.open_router())
     app.include_router(diracx.discovery())
     app.include_router(sign_in.pages())
     app.include_router(console.router())

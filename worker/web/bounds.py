@@ -1,5 +1,6 @@
 """The border of the server: how long a request may be, how its path is read, what answers bear."""
 
+from contextlib import suppress
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -40,41 +41,21 @@ class Border:
             return
         scope["path"] = self._path(scope)
         scope["root_path"] = self._prefix
+        bounded = _Bounded(receive, send)
         address = len(scope.get("raw_path") or b"") + len(scope["query_string"])
         length = Headers(scope=scope).get("content-length", "0")
         if address > LONGEST_ADDRESS:
-            await _refusal(414, "URI Too Long")(scope, receive, send)
+            await _refusal(414, "URI Too Long")(scope, receive, bounded.send)
         elif length.isdecimal() and int(length[:20]) > LONGEST_BODY:
-            await _refusal(413, "Content Too Large")(scope, receive, send)
+            await _refusal(413, "Content Too Large")(scope, receive, bounded.send)
         else:
-            await self._serve(scope, receive, send)
+            await self._serve(scope, bounded)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        size = 0
-        begun = False
-
-        async def bounded() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > LONGEST_BODY:
-                raise TooLong
-            return message
-
-        async def with_headers(message: Message) -> None:
-            nonlocal begun
-            if message["type"] == "http.response.start":
-                begun = True
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        try:
-            await self._app(scope, bounded, with_headers)
-        except TooLong:
-            if not begun:
-                await _refusal(413, "Content Too Large")(scope, receive, send)
+    async def _serve(self, scope: Scope, bounded: "_Bounded") -> None:
+        with suppress(TooLong):
+            await self._app(scope, bounded.receive, bounded.send_unless_too_long)
+        if bounded.is_too_long and not bounded.has_begun:
+            await _refusal(413, "Content Too Large")(scope, bounded.receive, bounded.send)
 
     def _path(self, scope: Scope) -> str:
         """Return the path with the prefix, and with a slash within a name as `%2F`."""
@@ -84,6 +65,37 @@ class Border:
         if self._prefix and path != self._prefix and not path.startswith(f"{self._prefix}/"):
             path = f"{self._prefix}{path}"
         return path
+
+
+class _Bounded:
+    """One request, as far as it is not too long, and its answer, with our headers."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self._size = 0
+        self.has_begun = False
+        self.is_too_long = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        if self._size > LONGEST_BODY:
+            self.is_too_long = True
+            raise TooLong
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.has_begun = True
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+    async def send_unless_too_long(self, message: Message) -> None:
+        """Leave out how the framework answers a body that it could not read to its end."""
+        if self.has_begun or not self.is_too_long:
+            await self.send(message)
 
 
 def _refusal(status: int, title: str) -> JSONResponse:

@@ -91,7 +91,7 @@ class Gate:
         try:
             self._attempts.check(address)
             if _path(scope) not in SIGNING_IN:
-                await self._admit(scope)
+                await self._admit(scope, address)
         except PilotageError as error:
             await self._refuse(scope, error)(scope, receive, send)
             return
@@ -101,13 +101,12 @@ class Gate:
         """Answer a request that is not let through; a person who only looks may sign in."""
         headers = Headers(scope=scope)
         is_person = "text/html" in headers.get("accept", "") and scope["method"] == "GET"
-        if isinstance(error, NotSignedIn):
-            if is_person and _bearer(headers) is None and not _path(scope).startswith("/api"):
-                return RedirectResponse(f"{scope.get('root_path', '')}/sign-in", 303)
-            self._attempts.note_failure(address_of(scope))
-        return problem(error)
+        is_page = is_person and not _path(scope).startswith("/api")
+        if isinstance(error, NotSignedIn) and is_page and _bearer(headers) is None:
+            return RedirectResponse(f"{scope.get('root_path', '')}/sign-in", 303)
+        return problem(error, scope)
 
-    async def _admit(self, scope: Scope) -> None:
+    async def _admit(self, scope: Scope, address: str) -> None:
         headers = Headers(scope=scope)
         secret = _bearer(headers)
         if secret is None:
@@ -116,7 +115,11 @@ class Gate:
                 require_origin(headers)
         if secret is None:
             raise NotSignedIn("send 'Authorization: Bearer TOKEN', or sign in")
-        token = await run_sync(tokens.identify, self._runtime, secret)
+        try:
+            token = await run_sync(tokens.identify, self._runtime, secret)
+        except NotSignedIn:
+            self._attempts.note_failure(address)  # who sends no secret guesses none
+            raise
         state: MutableMapping[str, object] = scope.setdefault("state", {})
         state["caller"] = Caller(token=token, secret=secret)
 

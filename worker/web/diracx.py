@@ -11,10 +11,12 @@ from worker.domain import dirac
 from worker.domain.access import Role
 from worker.domain.dirac import DiracStatus, PilotChange, Registration, Search, Section
 from worker.domain.errors import PastTheEnd, UnknownCE, UnknownVO
+from worker.services.allowed import Right
 from worker.services.operate import dirac_pilots
 from worker.web import documents
 from worker.web.callers import runtime_of
 from worker.web.problems import problem
+from worker.web.rights import READING, GuardedRoute, documented
 
 DISCOVERY = "/.well-known/openid-configuration"
 """What DiracX's client reads before anything else."""
@@ -122,14 +124,16 @@ class DiscoveryPage(BaseModel):
     grant_types_supported: list[str] = []
 
 
+OPERATING = Right(role=Role.OPERATE, for_one_vo=True)
+
 _ROWS = TypeAdapter(Sequence[Mapping[str, Any]])
 
 
 def router() -> APIRouter:
-    made = APIRouter(prefix="/pilots", tags=["diracx"])
+    made = APIRouter(prefix="/pilots", tags=["diracx"], route_class=GuardedRoute)
     _add(
         made,
-        ("POST", "/", register, Role.OPERATE, 201),
+        ("POST", "/", register, OPERATING, 201),
         "Register a pilot that somebody else sends",
         dirac_pilots.register.__doc__,
         400,
@@ -137,7 +141,7 @@ def router() -> APIRouter:
     )
     _add(
         made,
-        ("PATCH", "/metadata", change, Role.OPERATE, 204),
+        ("PATCH", "/metadata", change, OPERATING, 204),
         "Report on pilots, by their stamps",
         dirac_pilots.report.__doc__,
         404,
@@ -145,7 +149,7 @@ def router() -> APIRouter:
     )
     _add(
         made,
-        ("POST", "/search", search, Role.READ, 200),
+        ("POST", "/search", search, READING, 200),
         "Read a page of pilots",
         """
         If there are more, the status is 206, and Content-Range says which these are: `pilots
@@ -155,7 +159,7 @@ def router() -> APIRouter:
     )
     _add(
         made,
-        ("POST", "/summary", summary, Role.READ, 200),
+        ("POST", "/summary", summary, READING, 200),
         "Count pilots by some of their columns",
         "Each row has the columns and a `count`.",
     )
@@ -164,12 +168,12 @@ def router() -> APIRouter:
 
 def _add(
     made: APIRouter,
-    route: tuple[str, str, Any, Role, int],
+    route: tuple[str, str, Any, Right, int],
     summary: str,
     more: str | None,
     *statuses: int,
 ) -> None:
-    method, path, action, role, status = route
+    method, path, action, right, status = route
     nothing = status in (201, 204)
     responses = documents.errors(401, 403, 413, 422, 429, 503, *statuses)
     if 416 in statuses:
@@ -182,9 +186,9 @@ def _add(
         response_model=None if nothing else list[dict[str, Any]],
         operation_id=f"diracx_{action.__name__}",
         summary=summary,
-        description=documents.description((more or "").partition("\n\n")[2] or more or "", role),
+        description=documents.description((more or "").partition("\n\n")[2] or more or "", right),
         responses=responses,
-        openapi_extra={"x-role": str(role)},
+        openapi_extra=documented(right),
     )
 
 
@@ -200,7 +204,7 @@ def register(request: Request, body: DiracRegistration) -> Response:
     try:
         dirac_pilots.register(runtime_of(request), registration)
     except (UnknownVO, UnknownCE) as error:
-        return problem(error, 400)
+        return problem(error, request.scope, 400)
     return JSONResponse(None, 201)
 
 
@@ -223,7 +227,7 @@ def search(
         page=page,
         length=per_page,
     )
-    return _section(dirac_pilots.search(runtime_of(request), wanted))
+    return _section(request, dirac_pilots.search(runtime_of(request), wanted))
 
 
 def summary(request: Request, body: DiracSummary) -> Response:
@@ -231,7 +235,7 @@ def summary(request: Request, body: DiracSummary) -> Response:
     return _rows(dirac_pilots.summary(runtime_of(request), body.grouping, conditions))
 
 
-def _section(section: Section) -> Response:
+def _section(request: Request, section: Section) -> Response:
     """Write a page, and which part of the list it is; its pilots are numbered from 0."""
     number, total = len(section.pilots), section.total
     if total == number:
@@ -240,7 +244,7 @@ def _section(section: Section) -> Response:
         last = section.begin + number - 1
         part = f"pilots {section.begin}-{last}/{'*' if total is None else total}"
         return _rows(section.pilots, 206, part)
-    answer = problem(PastTheEnd(f"it has {total} pilots"))
+    answer = problem(PastTheEnd(f"it has {total} pilots"), request.scope)
     answer.headers["Content-Range"] = f"pilots */{total}"
     return answer
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from worker.domain.access import Role
+from worker.services.allowed import Right
 from worker.services.arguments import arguments_of, has_if_match
 from worker.services.endpoints import Endpoint
 from worker.web.problems import MEDIA_TYPE
@@ -112,10 +112,11 @@ MEANINGS = {
 }
 
 
-def description(more: str, role: Role) -> str:
+def description(more: str, right: Right) -> str:
     """Return what is said of an action: what its docstring adds, and the role that it takes."""
     text = " ".join(more.split())
-    return f"{text}\n\nIt takes the role *{role}*.".strip()
+    scope = "" if right.for_one_vo else ", for all VOs"
+    return f"{text}\n\nIt takes the role *{right.role}*{scope}.".strip()
 
 
 def responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:

@@ -14,13 +14,13 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter
 
-from worker.domain.access import Role
 from worker.domain.errors import DatabaseError, ServerBusy
 from worker.domain.feed import PilotEvent
 from worker.domain.pilot import Status
 from worker.services.observe.feed import Feed, Reading
 from worker.web import documents
 from worker.web.callers import runtime_of
+from worker.web.rights import READING, GuardedRoute, documented
 
 PAUSE = 1.0
 """Seconds between two readings while nothing happens."""
@@ -35,7 +35,7 @@ _EVENT = TypeAdapter(PilotEvent)
 
 
 def router() -> APIRouter:
-    made = APIRouter()
+    made = APIRouter(route_class=GuardedRoute)
     made.add_api_route(
         "/events",
         events,
@@ -47,14 +47,14 @@ def router() -> APIRouter:
             "Server-sent events, from now on or from behind an id. An event `transition` has the"
             " pilot, its CE and VO, and what it was and became. An event `forgotten` says that"
             " what was asked for is no longer kept, and where the stream goes on.",
-            Role.READ,
+            READING,
         ),
         response_class=StreamingResponse,
         responses={
             200: {"description": "The events", "content": {"text/event-stream": {}}},
             **documents.errors(401, 403, 422, 429, 503),
         },
-        openapi_extra={"x-role": str(Role.READ)},
+        openapi_extra=documented(READING),
     )
     return made
 
@@ -72,6 +72,8 @@ async def events(
     begin = after if last_event_id is None else last_event_id
     feed = Feed(runtime_of(request), begin, vo=vo, ce=ce, statuses=status)
     first = await run_sync(feed.read)
+    if request.app.state.streams >= MOST:
+        raise ServerBusy
     stream = _stream(request, feed, first)
     return StreamingResponse(stream, media_type="text/event-stream")
 
@@ -98,8 +100,6 @@ async def _stream(request: Request, feed: Feed, reading: Reading) -> AsyncIterat
 @contextmanager
 def _counted(request: Request) -> Iterator[None]:
     state = request.app.state
-    if state.streams >= MOST:
-        raise ServerBusy
     state.streams += 1
     try:
         yield

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, TypeAdapter
 
-from worker.domain.access import Role
 from worker.services.observe import metrics as numbers
 from worker.services.observe.readiness import Readiness, readiness
 from worker.web import documents
 from worker.web.callers import runtime_of
+from worker.web.rights import READING, GuardedRoute, documented
 
 
 class LifeSign(BaseModel):
@@ -22,11 +22,26 @@ class LifeSign(BaseModel):
 _READINESS = TypeAdapter(Readiness)
 
 
-def router(checks: Mapping[str, Callable[[], object]]) -> APIRouter:
+def open_router() -> APIRouter:
+    """Make the route that everybody may read."""
     made = APIRouter(tags=["health"])
 
     async def live() -> LifeSign:
         return LifeSign()
+
+    made.add_api_route(
+        "/health/live",
+        live,
+        operation_id="health_live",
+        summary="Say that this process lives",
+        description="It is open to everybody, and uses nothing.",
+    )
+    return made
+
+
+def router(checks: Mapping[str, Callable[[], object]]) -> APIRouter:
+    """Make the routes that take a role."""
+    made = APIRouter(tags=["health"], route_class=GuardedRoute)
 
     def ready(request: Request) -> JSONResponse:
         answer = readiness(runtime_of(request), checks)
@@ -37,33 +52,26 @@ def router(checks: Mapping[str, Callable[[], object]]) -> APIRouter:
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
     made.add_api_route(
-        "/health/live",
-        live,
-        operation_id="health_live",
-        summary="Say that this process lives",
-        description="It is open to everybody, and uses nothing.",
-    )
-    made.add_api_route(
         "/health/ready",
         ready,
         operation_id="health_ready",
         summary="Say what of the installation works",
-        description=documents.description("The status is 503 if something does not.", Role.READ),
+        description=documents.description("The status is 503 if something does not.", READING),
         response_model=Readiness,
         responses={
             503: {"description": "Something does not work", "model": Readiness},
             **documents.errors(401, 403, 429),
         },
-        openapi_extra={"x-role": str(Role.READ)},
+        openapi_extra=documented(READING),
     )
     made.add_api_route(
         "/metrics",
         metrics,
         operation_id="health_metrics",
         summary="Print the numbers that Prometheus reads",
-        description=documents.description("", Role.READ),
+        description=documents.description("", READING),
         response_class=PlainTextResponse,
         responses=documents.errors(401, 403, 429, 503),
-        openapi_extra={"x-role": str(Role.READ)},
+        openapi_extra=documented(READING),
     )
     return made

@@ -4,26 +4,29 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
-from worker.domain.access import Role
 from worker.domain.pilot import Status
 from worker.domain.vo import DEFAULT_VO
+from worker.services.allowed import right_of
 from worker.services.operate import pilot_sets
 from worker.web import documents
 from worker.web.callers import runtime_of
+from worker.web.rights import READING, GuardedRoute, documented
 from worker.web.routes import SLASH
+
+OPERATING = right_of(pilot_sets.submit)
 
 
 def router() -> APIRouter:
-    made = APIRouter(prefix="/my_pilots", tags=["my_pilots"])
+    made = APIRouter(prefix="/my_pilots", tags=["my_pilots"], route_class=GuardedRoute)
     made.add_api_route(
         "/submit/{ce}",
         submit,
         methods=["POST"],
         operation_id="my_pilots_submit",
         summary="Hold a slot of a CE for a pilot",
-        description=documents.description("The next dispatch sends it.", Role.OPERATE),
+        description=documents.description("The next dispatch sends it.", OPERATING),
         responses=documents.errors(401, 403, 404, 409, 413, 422, 429, 503),
-        openapi_extra={"x-role": str(Role.OPERATE)},
+        openapi_extra=documented(OPERATING),
     )
     made.add_api_route(
         "/summary",
@@ -31,9 +34,9 @@ def router() -> APIRouter:
         methods=["GET"],
         operation_id="my_pilots_summary",
         summary="Count the pilots by status",
-        description=documents.description("A status without pilots is left out.", Role.READ),
+        description=documents.description("A status without pilots is left out.", READING),
         responses=documents.errors(401, 403, 422, 429, 503),
-        openapi_extra={"x-role": str(Role.READ)},
+        openapi_extra=documented(READING),
     )
     return made
 

@@ -1,7 +1,6 @@
 """Every error as a problem document (RFC 9457): one type for each kind of error."""
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,14 +8,18 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from worker.domain import errors
-from worker.domain.errors import PilotageError
+from worker.domain.errors import PilotageError, title_of, word_of
 from worker.domain.validation import place, reason
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+PAGES = "/api/problems"
+"""Where each kind of error has a page."""
 
 STATUSES: Mapping[type[PilotageError], int] = {
     errors.NotSignedIn: 401,
@@ -45,6 +48,8 @@ STATUSES: Mapping[type[PilotageError], int] = {
 }
 """The status of each kind of error; one that is not here has that of the next kind above it."""
 
+BAD_REQUEST = 400
+
 MOST_WRONG = 20
 """Wrong values that are listed."""
 
@@ -56,27 +61,12 @@ def status_of(kind: type[PilotageError]) -> int:
     return next((STATUSES[one] for one in kind.__mro__ if one in STATUSES), 500)
 
 
-def type_of(kind: type[PilotageError]) -> str:
-    """Return the reference to a kind of error: UnknownCE is unknown-ce."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
-    return f"/api/problems/{words}"
+def type_of(kind: type[PilotageError], prefix: str = "") -> str:
+    """Return the reference to a kind of error: it is the page that says what to do."""
+    return f"{prefix}{PAGES}/{word_of(kind)}"
 
 
-def title_of(kind: type[PilotageError]) -> str:
-    return (kind.__doc__ or "").strip().splitlines()[0].rstrip(".")
-
-
-def kinds() -> dict[str, type[PilotageError]]:
-    """Return every kind of error by its reference."""
-    return {type_of(kind): kind for kind in _heirs(PilotageError)}
-
-
-def _heirs(kind: type[PilotageError]) -> list[type[PilotageError]]:
-    direct = [one for one in kind.__subclasses__() if one.__module__ == errors.__name__]
-    return [kind, *(heir for one in direct for heir in _heirs(one))]
-
-
-def problem(error: PilotageError, status: int | None = None) -> JSONResponse:
+def problem(error: PilotageError, scope: Scope, status: int | None = None) -> JSONResponse:
     """Write an error as a problem. Its parts stand beside the sentence, for programs."""
     kind = type(error)
     status = status_of(kind) if status is None else status
@@ -84,7 +74,7 @@ def problem(error: PilotageError, status: int | None = None) -> JSONResponse:
     return _document(
         status,
         {
-            "type": type_of(kind),
+            "type": type_of(kind, scope.get("root_path", "")),
             "title": title_of(kind),
             "status": status,
             "detail": str(error),
@@ -104,21 +94,23 @@ def _of_request(request: Request, error: Exception) -> JSONResponse:
     """Write what is wrong with a request. The value is left out: it may be a secret."""
     assert isinstance(error, RequestValidationError)
     wrong = [{"where": place(one), "what": reason(one)} for one in error.errors()[:MOST_WRONG]]
-    first = wrong[0]
-    answer = problem(errors.Invalid(first["where"], first["what"]))
+    first = errors.Invalid(wrong[0]["where"], wrong[0]["what"])
     values = {
-        "type": type_of(errors.Invalid),
+        "type": type_of(errors.Invalid, request.scope.get("root_path", "")),
         "title": title_of(errors.Invalid),
         "status": 422,
-        "detail": str(errors.Invalid(first["where"], first["what"])),
-        "details": [first["where"], first["what"]],
+        "detail": str(first),
+        "details": list(first.details),
         "wrong": wrong,
     }
-    return _document(answer.status_code, values)
+    return _document(422, values)
 
 
 def _of_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == BAD_REQUEST:
+        # The framework answers so if a body cannot be read: it is too deep, or no UTF-8.
+        return problem(errors.Invalid("body", "it cannot be read as JSON"), request.scope)
     values = {"type": "about:blank", "title": error.detail, "status": error.status_code}
     return _document(error.status_code, {**values, "detail": error.detail}, error.headers)
 
@@ -126,7 +118,9 @@ def _of_http(request: Request, error: Exception) -> JSONResponse:
 def _of_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, PilotageError)
     page: Callable[[Request, PilotageError], Response] = request.app.state.error_page
-    return page(request, error) if _is_read_by_a_person(request) else problem(error)
+    if _is_read_by_a_person(request):
+        return page(request, error)
+    return problem(error, request.scope)
 
 
 def _is_read_by_a_person(request: Request) -> bool:

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from worker.domain.errors import Invalid
-from worker.services.allowed import role_of
+from worker.services.allowed import right_of
 from worker.services.arguments import (
     SINGULAR,
     Argument,
@@ -24,6 +24,7 @@ from worker.services.endpoints import ENDPOINTS, Endpoint
 from worker.services.requests import AnsweredBefore, Once, once
 from worker.web import documents
 from worker.web.callers import caller_of, runtime_of
+from worker.web.rights import GuardedRoute, documented
 
 REPEATED = {"Idempotency-Replayed": "true"}
 """What an answer bears that was given before."""
@@ -48,7 +49,7 @@ Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 def router() -> APIRouter:
     """Make the routes of all endpoints."""
-    made = APIRouter()
+    made = APIRouter(route_class=GuardedRoute)
     for endpoint in ENDPOINTS:
         _add(made, endpoint)
     return made
@@ -58,6 +59,7 @@ def _add(made: APIRouter, endpoint: Endpoint) -> None:
     arguments = arguments_of(endpoint)
     summary, _, more = (endpoint.action.__doc__ or "").strip().partition("\n")
     nothing = arguments.returns is type(None)
+    right = right_of(endpoint.action)
     made.add_api_route(
         endpoint.path,
         _serve(endpoint, arguments),
@@ -65,12 +67,12 @@ def _add(made: APIRouter, endpoint: Endpoint) -> None:
         status_code=204 if nothing else endpoint.status,
         response_model=None if nothing or endpoint.is_text else arguments.returns,
         response_class=PlainTextResponse if endpoint.is_text else JSONResponse,
-        operation_id=f"{endpoint.group}_{endpoint.action.__name__.strip('_')}",
+        operation_id=f"{endpoint.group}_{endpoint.name}",
         tags=[endpoint.group],
         summary=summary.rstrip("."),
-        description=documents.description(more, role_of(endpoint.action)),
+        description=documents.description(more, right),
         responses=documents.responses(endpoint),
-        openapi_extra={"x-role": str(role_of(endpoint.action))},
+        openapi_extra=documented(right),
     )
 
 
@@ -82,7 +84,7 @@ def _serve(endpoint: Endpoint, arguments: Arguments) -> Callable[..., Response]:
         values = _values(arguments, parts)
         _check_texts(values)
         if "if_match" in parts and parts["if_match"] is not None:
-            values["unless_changed"] = parts["if_match"].strip().removeprefix("W/").strip('"')
+            values["unless_changed"] = _version(parts["if_match"])
         try:
             once = _once(request, parts.get("idempotency_key"), endpoint, values, answers)
             answer = endpoint.action(runtime_of(request, once), **values)
@@ -107,6 +109,14 @@ def _once(
     text = repr((endpoint.method, endpoint.path, sorted(values.items())))
     digest = hashlib.sha256(text.encode()).hexdigest()
     return once(caller_of(request).who, key, digest, partial(answers.dump_python, mode="json"))
+
+
+def _version(if_match: str) -> str | None:
+    """Return the version that a change is for; a star means whatever is there."""
+    tags = [tag.strip().removeprefix("W/").strip('"') for tag in if_match.split(",")]
+    if len(tags) > 1:
+        raise Invalid("if-match", "it names several versions", "send the one that was read")
+    return None if tags == ["*"] else tags[0]
 
 
 def _response(endpoint: Endpoint, answers: TypeAdapter[Any], answer: Any) -> Response:
@@ -162,7 +172,7 @@ def _model(
         alias = SINGULAR.get(one.name) if singular else None
         meaning = documents.meaning(endpoint.action.__name__, alias or one.name)
         fields[one.name] = _kind(one.kind), Field(default, alias=alias, description=meaning)
-    name = f"{endpoint.group}_{endpoint.action.__name__}_{what}"
+    name = f"{endpoint.group}_{endpoint.name}_{what}"
     config = ConfigDict(extra="forbid", populate_by_name=False)
     return create_model(name, __config__=config, **fields)
 

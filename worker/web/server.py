@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import FrameType
@@ -18,9 +19,8 @@ from worker.web.issuer import Issuer, client_of
 LAST_REQUESTS = 20
 """Seconds for which requests may go on after the process was asked to end."""
 
-LONGEST_SILENCE = 60
-"""Seconds after which a process that does not answer its parent is made anew. On a busy host even a
-start takes some."""
+LONGEST_START = 120
+"""Seconds in which one of several processes must answer the first of them, also while it starts."""
 
 MOST_REQUESTS = 1000
 """Requests and streams that one process has at a time; more are refused."""
@@ -68,6 +68,9 @@ def main(arguments: Sequence[str] = ()) -> None:
     except DatabaseUnavailable as error:
         wiring.log.warning("%s", error)
     wiring.close()
+    # Once all is done uvicorn sends itself the signal again, for whoever had a handler before.
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
     uvicorn.run(
         "worker.web.server:app",
         factory=True,
@@ -76,7 +79,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         workers=settings.web_processes,
         forwarded_allow_ips=settings.web_proxies,
         timeout_graceful_shutdown=LAST_REQUESTS,
-        timeout_worker_healthcheck=LONGEST_SILENCE,
+        timeout_worker_healthcheck=LONGEST_START,
         limit_concurrency=MOST_REQUESTS,
         log_config=None,
         server_header=False,
@@ -87,3 +90,8 @@ def main(arguments: Sequence[str] = ()) -> None:
 def _log() -> None:
     file = wiring.settings().web_log
     wiring.set_up_logging(file=None if file is None else str(file))
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Leave as after all was done: to be asked to end is no error."""
+    sys.exit(0)

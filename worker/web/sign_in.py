@@ -27,6 +27,7 @@ from worker.web.attempts import Attempts
 from worker.web.callers import COOKIE, address_of, caller_of, require_own_origin
 from worker.web.issuer import Issuer, begin, begun_of, word_of
 from worker.web.problems import status_of
+from worker.web.rights import READING, GuardedRoute, documented
 
 log = logging.getLogger(__name__)
 
@@ -83,15 +84,15 @@ def pages() -> APIRouter:
 
 def me() -> APIRouter:
     """Make the route that says who one is."""
-    made = APIRouter(tags=["me"])
+    made = APIRouter(tags=["me"], route_class=GuardedRoute)
     made.add_api_route(
         "/me",
         _me,
         operation_id="me",
         summary="Say who sends the request",
-        description=documents.description("", Role.READ),
+        description=documents.description("", READING),
         responses=documents.errors(401, 403, 429, 503),
-        openapi_extra={"x-role": str(Role.READ)},
+        openapi_extra=documented(READING),
     )
     return made
 

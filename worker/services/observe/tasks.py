@@ -58,7 +58,7 @@ def _line(task: catalogue.Task, stored: Schedule | None, vo: str | None) -> Task
         scope=task.scope,
         vo=vo,
         fires=schedule.cron or f"every {schedule.every:g} s",
-        every=schedule.every,
+        every=None if schedule.every is None else float(schedule.every),
         cron=schedule.cron,
         enabled=schedule.enabled,
         is_stored=stored is not None,

@@ -11,11 +11,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from worker.domain.access import Role
-from worker.domain.errors import PilotageError
+from worker.domain.errors import PilotageError, title_of
 from worker.services.runtime import Runtime
 from worker.web.callers import caller_of, runtime_of
 from worker.web.console import drawings, words
-from worker.web.problems import status_of, title_of, type_of
+from worker.web.problems import status_of, type_of
 
 FOLDER = Path(__file__).parent
 

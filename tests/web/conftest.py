@@ -1,0 +1,57 @@
+"""An installation and its API: within this process, or as a process of its own."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from tests.services.world import World
+from tests.web.client import Client
+from tests.web.site import Site, furnish
+from worker.db.database import Database
+from worker.web.app import make_app
+
+
+@pytest.fixture
+def site(database: Database, tmp_path: Path) -> Site:
+    """An installation on each database, with a clock that stands still."""
+    return furnish(World(database, tmp_path / "home"), tmp_path)
+
+
+@pytest.fixture
+def app(site: Site) -> FastAPI:
+    return make_app(site.world.runtime(), checks={})
+
+
+@pytest.fixture
+def client(app: FastAPI, site: Site) -> Client:
+    return Client(app, site)
+
+
+@pytest.fixture
+def now_site(database: Database, tmp_path: Path) -> Site:
+    """An installation of now, for servers that have clocks of their own."""
+    world = World(database, tmp_path / "home")
+    world.clock = datetime.now(UTC)
+    made = furnish(world, tmp_path)
+    database.engine.dispose()
+    return made
+
+
+@pytest.fixture
+def sqlite_site(sqlite_database: Database, tmp_path: Path) -> Site:
+    """The same on SQLite alone, for what does not depend on the database."""
+    return furnish(World(sqlite_database, tmp_path / "home"), tmp_path)
+
+
+@pytest.fixture
+def sqlite_client(sqlite_site: Site) -> Client:
+    return Client(make_app(sqlite_site.world.runtime(), checks={}), sqlite_site)
+
+
+@pytest.fixture
+def document(sqlite_client: Client) -> Any:
+    """The OpenAPI document, as it is served."""
+    return sqlite_client.get("/api/openapi.json")

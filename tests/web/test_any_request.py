@@ -1,0 +1,72 @@
+"""Requests of any form that the OpenAPI document allows, and of some that it does not."""
+
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis import HealthCheck
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+)
+
+from tests.web.client import Client
+from tests.web.site import ROLES
+from tests.web.test_access import NAMES, operations
+from worker.web.problems import MEDIA_TYPE
+
+FEW, MANY = 15, 200
+DOCUMENTED_TROUBLE = {502, 503}
+
+
+def judge(operation: Any, case: Any, answer: Any) -> None:
+    """Expect an answer that the document names, and no mistake of ours."""
+    status = answer.status_code
+    assert status < 500 or status in DOCUMENTED_TROUBLE, answer.text
+    if status not in (404, 405, 414):  # a path that is empty or long is another path
+        assert str(status) in operation.statuses, (status, answer.text)
+    if status >= 400 and operation.name != "health_ready":
+        assert answer.headers["content-type"][0] == MEDIA_TYPE
+    if str(status) in operation.statuses:
+        case.validate_response(answer, checks=CHECKS)
+
+
+CHECKS = [content_type_conformance, response_headers_conformance, response_schema_conformance]
+
+
+def attack(client: Client, name: str, token: str, examples: int) -> None:
+    """Send many requests for one operation, as the holder of a token."""
+    operation = operations()[name]
+    client.app.state.stopping.set()  # a stream of events ends where it would wait
+    schema = schemathesis.openapi.from_asgi(
+        "/api/openapi.json", client.app, headers=client.site.headers("admin")
+    )
+    one = schema[operation.path][operation.method]
+
+    @hypothesis.settings(
+        max_examples=examples, suppress_health_check=list(HealthCheck), deadline=None
+    )
+    @hypothesis.given(
+        case=one.as_strategy(generation_mode=GenerationMode.POSITIVE)
+        | one.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    )
+    def run(case: Any) -> None:
+        answer = case.call(headers=client.site.headers(token))
+        judge(operation, case, answer)
+
+    run()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_request_is_answered_by_a_mistake(sqlite_client: Client, name: str) -> None:
+    for token in ROLES:
+        attack(sqlite_client, name, token, FEW if token == "admin" else FEW // 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_no_request_of_many_is_answered_by_a_mistake(client: Client, name: str) -> None:
+    attack(client, name, "admin", MANY)

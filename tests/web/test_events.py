@@ -1,0 +1,212 @@
+"""The stream of events: each move once and in order, however often the stream is cut off."""
+
+import json
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select
+
+from tests.factories import a_pilot
+from tests.patience import until, wait_for
+from tests.web.client import Client, problem_of
+from tests.web.site import Site
+from tests.web.threads import listening
+from worker.db import ces, mover
+from worker.db.tables import transitions
+from worker.domain.pilot import Move, Status
+from worker.web import events
+from worker.web.app import make_app
+
+OTHER = {Status.SUBMITTED: Status.RUNNING, Status.RUNNING: Status.SUBMITTED}
+
+
+@dataclass
+class Frame:
+    """One event of a stream."""
+
+    id: int | None
+    event: str | None
+    data: Any
+
+
+@pytest.fixture(autouse=True)
+def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PAUSE", 0.01)
+
+
+@pytest.fixture
+def address(app: FastAPI) -> Iterator[str]:
+    with listening(app) as made:
+        yield made
+
+
+@contextmanager
+def stream(address: str, site: Site, last: int | None = None, query: str = "") -> Iterator[Any]:
+    """Open a stream; give its events one by one."""
+    headers = site.headers("read")
+    if last is not None:
+        headers["Last-Event-ID"] = str(last)
+    url = f"{address}/api/events?{query}"
+    with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
+        assert answer.status_code == 200, answer.read()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        with closing(answer.iter_lines()) as lines:  # type: ignore[type-var]
+            yield frames(lines)
+
+
+def frames(lines: Iterator[str]) -> Iterator[Frame]:
+    values: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            values[name] = value
+            continue
+        data = json.loads(values["data"]) if "data" in values else None
+        yield Frame(int(values["id"]) if "id" in values else None, values.get("event"), data)
+        values = {}
+
+
+def ids(site: Site) -> list[int]:
+    with site.world.database.uow() as tx:
+        return list(tx.execute(select(transitions.c.id).order_by(transitions.c.id)).scalars())
+
+
+def move(site: Site, pilot: int, to: Status) -> None:
+    with site.world.database.uow() as tx:
+        assert mover.move(tx, [Move(pilot_id=pilot, to=to)], site.world.now()).moved
+
+
+def test_each_move_comes_once_though_the_stream_is_cut_off(site: Site, address: str) -> None:
+    begin, dice, pilots = (
+        ids(site)[-1],
+        random.Random(7),
+        [site.pilots["running"], site.pilots["lhcb running"]],
+    )
+    done = threading.Event()
+
+    def go_on() -> None:
+        status = dict.fromkeys(pilots, Status.RUNNING)
+        for number in range(120):
+            pilot = pilots[number % 2]
+            status[pilot] = OTHER[status[pilot]]
+            move(site, pilot, status[pilot])
+        done.set()
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    position, received, cuts = begin, [], 0
+    while not done.is_set() or position < ids(site)[-1]:
+        left = dice.randint(1, 15)
+        with stream(address, site, position) as coming:
+            for frame in coming:
+                if frame.event == "transition":
+                    received.append(frame)
+                if frame.id is not None:
+                    position = frame.id
+                left -= 1
+                if left == 0 or (done.is_set() and position >= ids(site)[-1]):
+                    break
+        cuts += 1
+    wait_for(thread)
+
+    assert [one.id for one in received] == [one for one in ids(site) if one > begin]
+    assert [one.data["id"] for one in received] == [one.id for one in received]
+    assert {one.data["pilot_id"] for one in received} == set(pilots)
+    assert cuts > 5
+
+
+def test_a_quiet_stream_carries_its_position(site: Site, address: str) -> None:
+    newest = ids(site)[-1]
+    with stream(address, site) as coming:
+        first = next(coming)
+        again = next(coming)
+
+    assert (first.event, first.data) == (None, None)
+    assert first.id == again.id == newest
+
+
+def test_a_position_goes_before_the_query(site: Site, address: str) -> None:
+    first, second, *_ = ids(site)[-3:]
+    with stream(address, site, second, f"after={first}") as coming:
+        frame = next(one for one in coming if one.event == "transition")
+
+    assert frame.id == ids(site)[-1]
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("ce=lyon", {"ce": "lyon"}),
+        ("vo=lhcb", {"vo": "lhcb"}),
+        ("status=running&status=lost", {"became": ("running", "lost")}),
+        ("ce=lyon&vo=lhcb&status=done", {"ce": "lyon", "vo": "lhcb", "became": "done"}),
+        ("ce=nowhere", None),
+    ],
+)
+def test_a_filter_hides_the_others(site: Site, address: str, query: str, wanted: Any) -> None:
+    newest = ids(site)[-1]
+    received = []
+    with stream(address, site, query=f"after=0&{query}") as coming:
+        for frame in coming:
+            received += [frame.data] if frame.event == "transition" else []
+            if frame.id is not None and frame.id >= newest:
+                break
+
+    assert frame.id == newest
+    assert bool(received) == (wanted is not None)
+    for one in received:
+        assert all(one[key] in value if isinstance(value, tuple) else one[key] == value
+                   for key, value in (wanted or {}).items())  # fmt: skip
+
+
+def test_what_is_not_kept_any_more_is_said(site: Site, address: str) -> None:
+    beyond = ids(site)[-1] + 1000
+    with stream(address, site, beyond) as coming:
+        first = next(coming)
+
+    assert first.event == "forgotten"
+    assert first.data["begins_at"] <= beyond
+
+
+@pytest.mark.parametrize("word", ["-1", "x", str(2**63), "1.5", ""])
+def test_a_position_that_cannot_be_one_is_refused(sqlite_client: Client, word: str) -> None:
+    cases: list[dict[str, Any]] = [
+        {"params": {"after": word}},
+        {"headers": {"Last-Event-ID": word}},
+    ]
+    for more in cases:
+        problem_of(sqlite_client("GET", "/api/events", **more), 422, "invalid")
+
+
+def test_a_process_has_so_many_streams_at_most(
+    sqlite_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "MOST", 1)
+    app = make_app(sqlite_site.world.runtime(), checks={})
+    with listening(app) as address:
+        with stream(address, sqlite_site) as coming:
+            next(coming)
+            refused = httpx.get(f"{address}/api/events", headers=sqlite_site.headers("read"))
+            assert refused.status_code == 503
+            assert refused.json()["type"].endswith("/server-busy")
+        until(lambda: app.state.streams == 0, "the end of the stream")
+        with stream(address, sqlite_site) as coming:
+            assert next(coming).id
+
+
+def test_a_new_pilot_is_heard_of(site: Site, address: str) -> None:
+    with stream(address, site, query="status=running") as coming:
+        next(coming)
+        with site.world.database.uow() as tx:
+            made = a_pilot().on(ces.get(tx, "lyon")).running().create(tx)
+        frame = next(one for one in coming if one.event == "transition")
+
+    assert (frame.data["pilot_id"], frame.data["stamp"]) == (made.id, made.stamp)
+    assert frame.data["ce"] == "lyon"

@@ -1,0 +1,37 @@
+"""Who may send a request: checked before anything else of it is read, by what its document says."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from worker.domain.access import Role
+from worker.services.allowed import Right, require_right
+from worker.web.callers import caller_of
+
+READING = Right(role=Role.READ)
+
+
+def documented(right: Right) -> dict[str, Any]:
+    """Return how a right stands in the OpenAPI document; there the route looks it up."""
+    return {"x-role": str(right.role), "x-for-one-vo": right.for_one_vo}
+
+
+class GuardedRoute(APIRoute):
+    """A route for callers with a right: the others learn nothing of what is wrong with a request.
+
+    The action checks it again, and the VO, too: it is the same for each door.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        serve = super().get_route_handler()
+        extra = self.openapi_extra or {}
+        right = Right(role=Role(extra["x-role"]), for_one_vo=extra["x-for-one-vo"])
+
+        async def guarded(request: Request) -> Response:
+            caller = caller_of(request)
+            require_right(caller.who, caller.access, right)
+            return await serve(request)
+
+        return guarded
