@@ -35,10 +35,13 @@ _OF_NO_USE = {Use.SHORT: "It was too short to be of use.", Use.EMPTY: "It had no
 
 
 def doing(counts: Mapping[Status, int]) -> str:
-    """Say what pilots do: 300 run and 112 wait."""
+    """Say what pilots do: 300 run, 112 wait and 9,000 have ended."""
     order = (Status.RUNNING, Status.SUBMITTED, *Status)
     found = [status for status in dict.fromkeys(order) if counts.get(status)]
-    return listed([counted(counts[status], *_DOING[status]) for status in found])
+    active = [status for status in found if status in OCCUPYING]
+    said = [counted(counts[status], *_DOING[status]) for status in active or found]
+    ended = sum(counts[status] for status in found if status in FINAL)
+    return listed([*said, counted(ended, "has ended", "have ended")] if active and ended else said)
 
 
 def of_list(

@@ -131,7 +131,7 @@ def _list_page(
         heads=heads(query),
         rows=listed.items,
         following=following(query, listed.next),
-        counts=counts or {},
+        counts=counts,
         statuses=list(Status),
         causes=list(Cause),
         uses=list(Use),
