@@ -45,20 +45,24 @@ def doing(counts: Mapping[Status, int]) -> str:
 
 
 def of_list(
-    query: Query, rows: Sequence[ShownPilot], *, is_last: bool, counts: Counter[Status] | None
+    query: Query,
+    rows: Sequence[ShownPilot],
+    *,
+    is_last: bool,
+    counts: Counter[Status] | None,
+    active: Counter[Status],
 ) -> str:
     """Answer what a list is asked for: how many there are, or at least which these are."""
     if counts is None and is_last and query.page.after is None:
         counts = Counter(pilot.status for pilot in rows)
     if counts is None:
-        return which(query, len(rows))
+        now = f" Of all that match, {doing(active)} now." if active else ""
+        return f"{which(query, len(rows))}{now}"
     total = counts.total()
     if not total:
         return "No pilot matches." if query.chosen.given() else "There is no pilot yet."
-    verb = "matches" if total == 1 else "match"
-    first = counted(total, "pilot")
-    head = f"{first} {verb}" if query.chosen.given() else first
-    return f"{head}: {doing(counts)}."
+    match = f" {'matches' if total == 1 else 'match'}" if query.chosen.given() else ""
+    return f"{counted(total, 'pilot')}{match}: {doing(counts)}."
 
 
 def which(query: Query, rows: int) -> str:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastapi import Request
@@ -68,6 +68,16 @@ class Head:
     sorted: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How many pilots there are by status; `None` where nobody has counted."""
+
+    every: Counter[Status] | None = None
+    matching: Counter[Status] | None = None
+    active: Counter[Status] = field(default_factory=Counter)
+    """Of those that match."""
+
+
 def show(request: Request) -> Response:
     """Show the pilots that match; the same address is a list for programs."""
     runtime = render.runtime(request)
@@ -79,32 +89,35 @@ def show(request: Request) -> Response:
     try:
         query = read(values)
         listed = service.list_pilots(runtime, query.chosen, page=query.page)
-        counts = pilot_sets.count_by_status(runtime)
-        headline = pilot_words.of_list(
-            query,
-            listed.items,
-            is_last=listed.next is None,
-            counts=_counted(runtime, query, counts),
-        )
+        counts = _counts(runtime, query)
     except (Invalid, NotFound) as error:
         return _list_page(request, NEWEST, Page([], None), problem=str(error))
+    headline = pilot_words.of_list(
+        query,
+        listed.items,
+        is_last=listed.next is None,
+        counts=counts.matching,
+        active=counts.active,
+    )
     return _list_page(request, query, listed, headline=headline, counts=counts)
 
 
-def _counted(
-    runtime: Runtime, query: Query, by_status: dict[Status, int]
-) -> Counter[Status] | None:
-    """Count all that match, by status, where this is cheap."""
+def _counts(runtime: Runtime, query: Query) -> Counts:
+    """Count what can be counted without reading the history."""
     if set(query.chosen.given()) <= {"statuses"}:
-        statuses = query.only or frozenset(Status)
-        return Counter({status: n for status, n in by_status.items() if status in statuses})
-    if not query.is_of_active or query.active is None:
-        return None
-    counts: Counter[Status] = Counter()
-    chosen = replace(query.active, statuses=sorted(query.only & OCCUPYING))
+        every = Counter(pilot_sets.count_by_status(runtime))
+        only = query.only or frozenset(Status)
+        matching = Counter({status: every[status] for status in every if status in only})
+        active = Counter({status: matching[status] for status in matching if status in OCCUPYING})
+        return Counts(every=every, matching=matching, active=active)
+    if query.active is None:
+        return Counts()
+    only = query.only & OCCUPYING
+    chosen = replace(query.active, statuses=[status for status in Status if status in only])
+    active = Counter()
     for of_ce in pilot_sets.count_active(runtime, chosen).values():
-        counts.update(of_ce)
-    return counts
+        active.update(of_ce)
+    return Counts(matching=active if query.is_of_active else None, active=active)
 
 
 def _list_page(
@@ -113,7 +126,7 @@ def _list_page(
     listed: Page[ShownPilot],
     *,
     headline: str = "Nothing was looked for.",
-    counts: dict[Status, int] | None = None,
+    counts: Counts | None = None,
     problem: str | None = None,
 ) -> Response:
     access = caller_of(request).access
@@ -131,7 +144,8 @@ def _list_page(
         heads=heads(query),
         rows=listed.items,
         following=following(query, listed.next),
-        counts=counts,
+        counts=counts.every if counts else None,
+        active=counts.active.total() if counts else 0,
         statuses=list(Status),
         causes=list(Cause),
         uses=list(Use),
