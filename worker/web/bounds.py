@@ -21,7 +21,7 @@ HEADERS = {
     "referrer-policy": "same-origin",
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'; form-action 'self'",
 }
-"""What every answer bears. Without any referrer a browser would hide the origin of our own forms."""
+"""What every answer bears. With no referrer at all a browser would hide the origin of our forms."""
 
 
 class TooLong(Exception):

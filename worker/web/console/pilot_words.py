@@ -8,7 +8,7 @@ from worker.domain.lengths import spoken
 from worker.domain.pilot import CE_FAULTS, FINAL, NOT_SENT, OCCUPYING, Cause, Status, Use
 from worker.domain.pilot_filter import PilotFilter
 from worker.services.observe.failing import By, Failures
-from worker.services.operate.pilots import ShownPilot
+from worker.services.operate.pilots import ASKED_FOR, ShownPilot
 from worker.web.console.pilot_query import Query
 from worker.web.console.words import counted, listed, number
 
@@ -153,8 +153,7 @@ def _failed(pilot: ShownPilot) -> str:
 
 
 def _cancelled(pilot: ShownPilot) -> str:
-    why = f": {pilot.cancel_reason}" if pilot.cancel_reason else ""
-    return f"was cancelled {_after(pilot)}{why}"
+    return f"was cancelled {_after(pilot)}{_reason(pilot)}"
 
 
 def _lost(pilot: ShownPilot) -> str:
@@ -183,6 +182,14 @@ def cause_of(pilot: ShownPilot) -> str:
     return "nobody said why" if pilot.cause is Cause.UNKNOWN else words
 
 
+def _reason(pilot: ShownPilot) -> str:
+    """Say why a pilot was cancelled, or is to be."""
+    if pilot.cancel_reason is None:
+        return ""
+    by_hand = pilot.cancel_reason == ASKED_FOR
+    return f": {'somebody asked for it' if by_hand else pilot.cancel_reason}"
+
+
 def _after(pilot: ShownPilot) -> str:
     if pilot.run_time is None:
         return f"at {pilot.ce} without having run"
@@ -209,7 +216,7 @@ def more_of(pilot: ShownPilot) -> list[str]:
     if pilot.attempts:
         said.append(f"{counted(pilot.attempts, 'check')} had no answer; that changes nothing.")
     if pilot.cancel_requested_at is not None:
-        said.append(f"Its end was asked for ({pilot.cancel_reason or 'no reason was given'}).")
+        said.append(f"It is to end{_reason(pilot)}.")
     return said
 
 

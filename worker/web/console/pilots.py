@@ -112,12 +112,14 @@ def _counts(runtime: Runtime, query: Query) -> Counts:
         return Counts(every=every, matching=matching, active=active)
     if query.active is None:
         return Counts()
-    only = query.only & OCCUPYING
-    chosen = replace(query.active, statuses=[status for status in Status if status in only])
     active = Counter()
-    for of_ce in pilot_sets.count_active(runtime, chosen).values():
+    for of_ce in pilot_sets.count_active(runtime, query.active).values():
         active.update(of_ce)
-    return Counts(matching=active if query.is_of_active else None, active=active)
+    if not query.is_of_active:
+        return Counts(active=active)
+    only = query.only or OCCUPYING
+    matching = Counter({status: active[status] for status in active if status in only})
+    return Counts(matching=matching, active=active)
 
 
 def _list_page(
