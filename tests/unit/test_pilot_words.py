@@ -59,6 +59,14 @@ def a_life(**more: Any) -> PilotDetails:
             "failed after 3 s at lyon: nobody said why",
         ),
         (
+            {"status": Status.FAILED, "cause": Cause.FAILED_LATE, "exit_code": 2},
+            "failed after 3 s at lyon: exit code 2",
+        ),
+        (
+            {"status": Status.FAILED, "cause": Cause.FAILED_FAST, "reason": "no disk"},
+            "failed after 3 s at lyon: no disk",
+        ),
+        (
             {"status": Status.CANCELLED, "cancel_reason": "asked for"},
             "was cancelled after 3 s at lyon: somebody asked for it",
         ),
@@ -96,7 +104,7 @@ def group(node: str | None, pilots: int, cause: str = "exit_code") -> Failures:
         ),
         (
             [group("wn-1", 2), group("wn-2", 3), group("wn-3", 4)],
-            "1 other failed there for this cause in the last hour, and 7 elsewhere at lyon. They were",
+            "1 other failed there for this cause in the last hour, and 7 elsewhere at lyon.",
         ),
         ([group("wn-1", 1), group("wn-2", 1)], "1 other failed at lyon for this cause"),
     ],

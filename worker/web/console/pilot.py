@@ -113,7 +113,7 @@ def _output(runtime: Runtime, pilot: PilotDetails) -> Output:
     try:
         written = service.output(runtime, str(pilot.id), tail=TAIL)
     except PilotageError as error:
-        return Output(problem=str(error))
+        return Output(problem=pilot_words.sentence(error))
     lines = written.text.count("\n") + bool(written.text and not written.text.endswith("\n"))
     head = f"the last {lines} lines" if written.truncated else "all of it"
     if written.kept_at is not None:

@@ -31,6 +31,9 @@ _DOING = {
     Status.CANCELLED: ("was cancelled", "were cancelled"),
     Status.LOST: ("is lost", "are lost"),
 }
+_ENDED_BADLY = {Cause.EXIT_CODE, Cause.FAILED_FAST, Cause.FAILED_LATE, Cause.UNKNOWN}
+"""Causes that say less than the exit code, or than the words of the CE."""
+
 _OF_NO_USE = {Use.SHORT: "It was too short to be of use.", Use.EMPTY: "It had no work."}
 
 
@@ -176,10 +179,11 @@ _SENTENCES = {
 
 def cause_of(pilot: ShownPilot) -> str:
     """Say why a pilot failed."""
-    if pilot.cause is Cause.EXIT_CODE and pilot.exit_code is not None:
+    if pilot.cause in _ENDED_BADLY and pilot.exit_code:
         return f"exit code {pilot.exit_code}"
-    words = str(pilot.cause or Cause.UNKNOWN).replace("_", " ")
-    return "nobody said why" if pilot.cause is Cause.UNKNOWN else words
+    if pilot.cause in _ENDED_BADLY or pilot.cause is None:
+        return pilot.reason or pilot.raw or "nobody said why"
+    return str(pilot.cause).replace("_", " ")
 
 
 def _reason(pilot: ShownPilot) -> str:
@@ -267,6 +271,12 @@ def _points_to(
 
 
 # -- acting
+
+
+def sentence(error: object) -> str:
+    """End what is said of an error as a sentence ends."""
+    text = str(error)
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def objection(shown: int | None, typed: int | None, now: int) -> str | None:

@@ -91,7 +91,7 @@ def show(request: Request) -> Response:
         listed = service.list_pilots(runtime, query.chosen, page=query.page)
         counts = _counts(runtime, query)
     except (Invalid, NotFound) as error:
-        return _list_page(request, NEWEST, Page([], None), problem=str(error))
+        return _list_page(request, NEWEST, Page([], None), problem=pilot_words.sentence(error))
     headline = pilot_words.of_list(
         query,
         listed.items,
@@ -127,7 +127,7 @@ def _list_page(
     query: Query,
     listed: Page[ShownPilot],
     *,
-    headline: str = "Nothing was looked for.",
+    headline: str = "This filter cannot be used.",
     counts: Counts | None = None,
     problem: str | None = None,
 ) -> Response:
