@@ -22,9 +22,11 @@ function clock() {
   return new Date().toISOString().slice(11, 19) + "Z";
 }
 
-// A part under the pointer or with the focus stays as it is: nothing moves under a hand.
+// A part under the pointer, with the focus or with a selection stays as it is: nothing moves
+// under a hand.
 function isInUse(part) {
-  return part.matches(":hover") || part.contains(document.activeElement);
+  const isSelected = part.querySelector("input[type=checkbox]:checked") !== null;
+  return isSelected || part.matches(":hover") || part.contains(document.activeElement);
 }
 
 async function refresh() {

@@ -1,0 +1,66 @@
+"""What a form has sent, and what is done once however often it is sent."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from secrets import token_urlsafe
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+from fastapi import Depends, Request
+
+from worker.domain.errors import Invalid
+from worker.services.requests import Once, once
+from worker.web.callers import caller_of
+
+MOST_FIELDS = 500
+
+KIND = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class Form:
+    """The fields of a form that was posted."""
+
+    fields: Mapping[str, Sequence[str]]
+
+    def get(self, name: str) -> str | None:
+        return next(iter(self.getlist(name)), None)
+
+    def getlist(self, name: str) -> Sequence[str]:
+        return self.fields.get(name, [])
+
+    def number(self, name: str) -> int | None:
+        """Return a number as people write it: 1,200 or 1 200."""
+        return number(self.get(name) or "")
+
+
+async def _form(request: Request) -> Form:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind != KIND:
+        raise Invalid("body", f"it is not {KIND}")
+    try:
+        text = (await request.body()).decode()
+        return Form(parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError:
+        raise Invalid("body", "it cannot be read as the fields of a form") from None
+
+
+Posted = Annotated[Form, Depends(_form)]
+
+
+def number(text: str) -> int | None:
+    plain = re.sub(r"[\s,]", "", text)
+    return int(plain) if plain.isascii() and plain.isdigit() and len(plain) < 10 else None
+
+
+def new_key() -> str:
+    """Make a key for a form: sent twice, it does once what it says."""
+    return token_urlsafe(16)
+
+
+def only_once(request: Request, key: str, what: Mapping[str, Any]) -> Once:
+    """Return what has a form done once."""
+    digest = hashlib.sha256(repr(sorted(what.items())).encode()).hexdigest()
+    return once(caller_of(request).who, key, digest, vars)
