@@ -36,11 +36,13 @@ def known(decision: Decision) -> Known | None:
 
 
 @allowed_to(Role.READ)
-def last_ticks(runtime: Runtime, vo: str | None = None) -> list[Decision]:
-    """Return the decisions of the last tick, of one VO or of each."""
+def last_ticks(
+    runtime: Runtime, vo: str | None = None, *, until: datetime | None = None
+) -> list[Decision]:
+    """Return the decisions of the last tick up to a moment, of one VO or of each."""
     with runtime.database.uow() as tx:
         names = vos.names(tx) if vo is None else [vo]
-        return [one for name in names for one in _last(tx, name)]
+        return [one for name in names for one in _last(tx, name, until)]
 
 
 @allowed_to(Role.READ)
@@ -52,6 +54,7 @@ def ticks_between(
         return decisions.ticks(tx, vo, begin, end, ce=ce)
 
 
-def _last(tx: Transaction, vo: str) -> list[Decision]:
-    found = decisions.find(tx, vo=vo, asked=PageRequest(descending=True, limit=1)).items
+def _last(tx: Transaction, vo: str, until: datetime | None) -> list[Decision]:
+    request = PageRequest(descending=True, limit=1)
+    found = decisions.find(tx, vo=vo, until=until, asked=request).items
     return decisions.ticks(tx, vo, found[0].at, found[0].at) if found else []

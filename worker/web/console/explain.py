@@ -89,14 +89,14 @@ def _as_json(runtime: Runtime, asked: Asked) -> Response:
 
 
 def _choice(request: Request, runtime: Runtime, asked: Asked) -> Response:
-    decided = ticking.last_ticks(runtime, asked.vo)
+    decided = ticking.last_ticks(runtime, asked.vo, until=asked.at)
     rows = ordered(decided)
     return render.page(
         request,
         "explain_choice",
         title="Explain",
         here="explain",
-        headline=headline(decided),
+        headline=headline(decided, asked.at),
         lede=lede(decided),
         rows=[(one, reason(one)) for one in rows[:MOST]],
         left=max(0, len(rows) - MOST),
@@ -111,18 +111,19 @@ def ordered(decided: Sequence[Decision]) -> list[Decision]:
     return sorted(decided, key=lambda one: (one.granted > 0, one.ce, one.vo))
 
 
-def headline(decided: Sequence[Decision]) -> str:
+def headline(decided: Sequence[Decision], until: datetime | None = None) -> str:
     """Say in a sentence how many CEs got no pilots."""
+    tick = f"the tick by {until:%d %b %H:%M}" if until else "the last tick"
     got: dict[str, int] = {}
     for one in decided:
         got[one.ce] = got.get(one.ce, 0) + one.granted
     without = sum(not granted for granted in got.values())
     if not got:
-        return "Nothing was decided yet."
+        return "Nothing was decided yet." if until is None else "Nothing was decided by then."
     if not without:
-        return f"All {words.counted(len(got), 'CE')} got pilots in the last tick."
+        return f"All {words.counted(len(got), 'CE')} got pilots in {tick}."
     number = f"{words.number(without)} of {words.counted(len(got), 'CE')}"
-    return f"{number} got no pilots in the last tick."
+    return f"{number} got no pilots in {tick}."
 
 
 def lede(decided: Sequence[Decision]) -> str:
@@ -148,6 +149,7 @@ def _explanation(request: Request, runtime: Runtime, asked: Asked, ce: str) -> R
         return _page(request, nothing, decision=None, **values)
     values |= _story(runtime, chosen, shown)
     values |= {"hour": _hour(runtime, asked, chosen), "decision": chosen}
+    values["is_old"] = values["hour"].end < runtime.now() - HOUR / 4
     values |= _supposing(request, runtime, chosen, shown)
     return _page(request, **values)
 
@@ -174,7 +176,12 @@ def _page(request: Request, headline: str, **values: Any) -> Response:
 def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> dict[str, Any]:
     """Return what is told of a decision."""
     one, now = known(chosen), runtime.now()
-    settings = reasons.Settings(capacity=shown.capacity, waiting_limit=shown.waiting_limit)
+    settings = reasons.Settings(
+        capacity=shown.capacity,
+        waiting_limit=shown.waiting_limit,
+        answered_at=shown.answered_at,
+        held_until=shown.held_until,
+    )
     if one is None:
         got = "no pilots" if not chosen.granted else words.counted(chosen.granted, "pilot")
         text = f"{chosen.ce} got {got} for {chosen.vo} at {reasons.at(chosen.at, now)}"
@@ -192,6 +199,7 @@ def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> d
         "groups": ledgers.ledger(one, tick, settings),
         "plain": [],
         "conditions": [] if chosen.granted else ledgers.conditions(one),
+        "again": reasons.again(one, settings),
         "changes": reasons.changes(one, settings),
         "tick": rows_of(tick, chosen.ce),
     }

@@ -94,7 +94,7 @@ def ledger(one: Known, tick: Sequence[Known], now: Settings) -> list[Group]:
     groups = (
         (f"How many pilots does {vo} need?", "at all CEs together", _needed(one, tick, most)),
         (f"How many may {vo} get?", "the least of these", _allowed(one, most)),
-        (f"May {ce} get pilots?", "", _open(one)),
+        (f"May {ce} get pilots?", "", _open(one, now)),
         (f"How many fit at {ce}?", "of all VOs together", _fit(one, now, most)),
         (f"How good is {ce}?", "how likely a pilot does well", _good(one)),
         ("Is a probe due?", "it gets single pilots only, now and then", _probes(one)),
@@ -184,7 +184,7 @@ _CAPS = {
 }
 
 
-def _open(one: Known) -> Iterator[Row]:
+def _open(one: Known, now: Settings) -> Iterator[Row]:
     if one.vo.closed:
         where = ("vos", one.vo.name)
         text, source = str(one.vo.closed), f"VO {one.vo.name}"
@@ -196,6 +196,8 @@ def _open(one: Known) -> Iterator[Row]:
     if not (one.vo.closed or one.ce.closed):
         text = "both are enabled, nobody holds it, and it answers"
         source, where = f"CE {one.ce.name}, its calls", ("ces", one.ce.name)
+        if now.answered_at is not None:
+            source += f": it answered last at {now.answered_at:%H:%M:%S}"
         yield Row(key="open", number="yes", text=text, source=source, where=where)
 
 

@@ -150,7 +150,7 @@ def _probe_words(one: Known) -> str:
 
 def _probe(one: Known) -> str:
     why = "it is paused" if one.ce.pause else "its pilots cost more than they bring"
-    return f"one probe, for {why}"
+    return f"a probe, for {why}"
 
 
 def _not_needed(one: Known) -> str:
@@ -205,7 +205,7 @@ _BECAUSE: dict[Kind, Callable[[Known], str]] = {
     ),
     Kind.NOT_NEEDED: _not_needed,
     Kind.SHARE: lambda one: (
-        f"the share of {one.vo.name} allows {words.number(one.decision.trace['share'])} more"
+        f"the share of {one.vo.name} allows {one.decision.trace['share'] or 'no'} more"
     ),
     Kind.PART: _part,
 }
@@ -229,6 +229,24 @@ class Settings:
 
     capacity: int
     waiting_limit: int | None
+    answered_at: datetime | None = None
+    held_until: datetime | None = None
+
+
+def again(one: Known, now: Settings) -> str:
+    """Say when pilots are sent again, if nobody does anything."""
+    if one.ce.closed and one.ce.closed.startswith("held by hand"):
+        until = now.held_until
+        return f"at {until:%d %b %H:%M}" if until else "when somebody resumes it"
+    if one.vo.closed or (one.ce.closed and one.ce.closed.startswith(_BY_HAND)):
+        return "when somebody changes that"
+    if kind_of(one) in (Kind.PAUSED, Kind.POOR):
+        due = next_probe(one)
+        return f"by a probe at {due:%H:%M}" if due and due > one.decision.at else "by a probe"
+    return "at each tick of the VO"
+
+
+_BY_HAND = ("the CE is disabled", "the CE is draining", "the CE is for other VOs")
 
 
 def changes(one: Known, now: Settings) -> list[Change]:
