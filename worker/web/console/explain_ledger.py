@@ -65,8 +65,12 @@ def decisive(one: Known) -> str:
     """Return the key of the row that decided."""
     kind = kind_of(one)
     if kind is Kind.NOT_NEEDED or (kind is Kind.PART and one.decision.granted == need(one)):
-        return cap(one)
+        return _ROWS.get(cap(one), cap(one))
     return _DECISIVE[kind]
+
+
+_ROWS = {"room": "room of the VO", "closed": "vo open"}
+"""The row of a cap, where it has another name."""
 
 
 _DECISIVE = {
@@ -164,8 +168,9 @@ def _allowed(one: Known, most: int) -> Iterator[Row]:
         "budget", budget, "may be added in one tick", most, sign="≤", source=source, where=where
     )
     if "room" in found:
-        text, source = "more fit under its limit", f"VO {one.vo.name}, limit"
-        yield _count("room", found["room"], text, most, sign="≤", source=source, where=where)
+        text = "more fit under its limit"
+        more = {"source": f"VO {one.vo.name}, limit", "where": where}
+        yield _count("room of the VO", found["room"], text, most, sign="≤", **more)
     else:
         source = f"VO {one.vo.name}, limit: none is set"
         yield Row(key="no limit", number=ANY, text="no limit", sign="≤", source=source, where=where)
