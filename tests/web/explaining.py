@@ -96,11 +96,13 @@ class Console:
         )
 
     def get(self, path: str, *, status: int = 200, **query: Any) -> Element:
-        answer = self._client.get(path, params=query, headers={"Accept": "text/html"})
+        answer = self._client.get(path, params=query or None, headers={"Accept": "text/html"})
         assert answer.status_code == status, answer.text
         return read(answer.text)
 
     def json(self, path: str, **query: Any) -> Any:
-        answer = self._client.get(path, params=query, headers={"Accept": "application/json"})
+        answer = self._client.get(
+            path, params=query or None, headers={"Accept": "application/json"}
+        )
         assert answer.headers["Content-Type"] == "application/json", answer.text
         return answer.json()

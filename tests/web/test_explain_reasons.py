@@ -67,7 +67,7 @@ def failed(one: Known) -> str:
 
 
 GOOD = ce(50, name="geneva")
-SLOW = {"oldest_waiting_since": NOW - 60 * MINUTE}
+SLOW: dict[str, Any] = {"oldest_waiting_since": NOW - 60 * MINUTE}
 
 CASES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str, str, str | None]] = {
     "vo disabled": (
@@ -248,7 +248,7 @@ CASES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str, str, str | None
     "share": (
         (ce(5),),
         {"vo": replace(VO, rivals=(Rival(name="atlas"),))},
-        "the share of lhcb allows 3 more",
+        "all that the share of lhcb allows",
         "share",
         None,
     ),

@@ -67,7 +67,7 @@ def moment(text: str) -> datetime | None:
         return None
     try:
         # In an address, a plus that was not written as %2B is a space.
-        read = datetime.fromisoformat(text.strip().replace(" ", "T", 1).replace(" ", "+"))
+        read = datetime.fromisoformat(text.strip().replace(" ", "+" if "T" in text else "T"))
         read = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise Invalid("at", "it must be a moment like 2026-01-31T12:00") from None
@@ -101,6 +101,7 @@ def _choice(request: Request, runtime: Runtime, asked: Asked) -> Response:
         rows=[(one, reason(one)) for one in rows[:MOST]],
         left=max(0, len(rows) - MOST),
         asked=asked,
+        is_live=asked.at is None,
         ces=ce_inventory.ce_names(runtime),
         vos=vo_inventory.vo_names(runtime),
     )
@@ -121,7 +122,8 @@ def headline(decided: Sequence[Decision], until: datetime | None = None) -> str:
     if not got:
         return "Nothing was decided yet." if until is None else "Nothing was decided by then."
     if not without:
-        return f"All {words.counted(len(got), 'CE')} got pilots in {tick}."
+        each = "The only CE" if len(got) == 1 else f"All {words.number(len(got))} CEs"
+        return f"{each} got pilots in {tick}."
     number = f"{words.number(without)} of {words.counted(len(got), 'CE')}"
     return f"{number} got no pilots in {tick}."
 
@@ -159,7 +161,7 @@ def choose(found: Sequence[Decision]) -> Decision | None:
     return min(found, key=lambda one: (one.granted > 0, one.vo), default=None)
 
 
-def _page(request: Request, headline: str, **values: Any) -> Response:
+def _page(request: Request, headline: str, asked: Asked, **values: Any) -> Response:
     wrong = values.get("wrong")
     return render.page(
         request,
@@ -169,6 +171,8 @@ def _page(request: Request, headline: str, **values: Any) -> Response:
         here="explain",
         headline=headline,
         reason=reason,
+        asked=asked,
+        is_live=asked.at is None and not wrong,
         **values,
     )
 

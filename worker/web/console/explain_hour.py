@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, pairwise
+from statistics import median
 
 from worker.domain.decision import Decision
 from worker.services.observe.ticks import known
@@ -16,7 +17,7 @@ HEIGHT = 20
 MOST = 200
 """Ticks that are drawn at most: the latest."""
 
-ROWS = 12
+ROWS = 8
 """Rows of equal ticks that are shown at most: the latest."""
 
 _STOPPED = frozenset({Kind.VO_CLOSED, Kind.CE_CLOSED, Kind.NO_RATE})
@@ -82,7 +83,9 @@ def hour(ticks: Sequence[Decision], begin: datetime, end: datetime, chosen: date
 def _bars(ticks: Sequence[Decision], begin: datetime, end: datetime, chosen: datetime) -> list[Bar]:
     whole = max(1.0, (end - begin).total_seconds())
     most = max(1, *(one.granted for one in ticks)) if ticks else 1
-    breadth = round(max(0.25, min(1.4, 0.8 * WIDTH / max(1, len(ticks)))), 2)
+    gaps = [(after.at - one.at).total_seconds() for one, after in pairwise(ticks)]
+    usual = median(gaps) if gaps else whole
+    breadth = round(max(0.12, min(1.4, 0.8 * WIDTH * usual / whole)), 2)
     return [
         Bar(
             at=one.at,

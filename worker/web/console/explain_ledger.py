@@ -11,6 +11,7 @@ from worker.web.console.explain_reasons import (
     Settings,
     cap,
     caps,
+    fits,
     is_ours,
     kind_of,
     limit_decides,
@@ -121,9 +122,8 @@ def _most(one: Known) -> int:
 
 
 def _count(key: str, number: int, text: str, most: int, **more: Any) -> Row:
-    return Row(
-        key=key, number=words.number(number), text=text, part=min(1.0, number / most), **more
-    )
+    part = max(0, number) / most if number <= most else None
+    return Row(key=key, number=words.number(number), text=text, part=part, **more)
 
 
 def _needed(one: Known, tick: Sequence[Known], most: int) -> Iterator[Row]:
@@ -208,31 +208,46 @@ def _open(one: Known, now: Settings) -> Iterator[Row]:
 
 def _fit(one: Known, now: Settings, most: int) -> Iterator[Row]:
     ce, where = one.ce, ("ces", one.ce.name)
-    own = f"{words.number(ce.vo_occupying)} by {one.vo.name}"
-    yield Row(
-        key="occupying",
-        number=words.number(ce.occupying),
-        text=f"slots are taken, {own}",
-        source=f"CE {ce.name}, capacity: {words.number(now.capacity)} now",
-        where=where,
+    is_set_so = fits(one, now) == max(0, ce.free)
+    if is_set_so:
+        source = f"CE {ce.name}, capacity"
+        yield _count("capacity", now.capacity, "slots", most, source=source, where=where)
+    text = f"slots are taken, {words.number(ce.vo_occupying)} by {one.vo.name}"
+    source = "" if is_set_so else f"the settings of CE {ce.name} were others then"
+    number = words.number(ce.occupying)
+    sign = "−" if is_set_so else ""
+    yield Row(key="occupying", number=number, sign=sign, text=text, source=source, where=where)
+    yield (
+        _queue(one, now, most)
+        if is_set_so and now.waiting_limit is not None
+        else Row(
+            key="waiting here",
+            number=words.number(ce.waiting),
+            text=f"of them wait in its queue, {words.number(ce.vo_waiting)} of {one.vo.name}",
+            source=f"CE {ce.name}, waiting limit: none is set" if is_set_so else "",
+            where=where,
+        )
     )
-    own = f"{words.number(ce.vo_waiting)} of {one.vo.name}"
-    limit = "none is set" if now.waiting_limit is None else f"{words.number(now.waiting_limit)} now"
-    yield Row(
-        key="waiting here",
-        number=words.number(ce.waiting),
-        text=f"of them wait in its queue, {own}",
-        source=f"CE {ce.name}, waiting limit: {limit}",
-        where=where,
-    )
-    why = "the waiting limit decides" if limit_decides(one, now) else ""
-    text = "more fit: free slots, and no more than may wait"
-    yield _count("free", ce.free, text, most, sign="=", is_sum=True, source=why)
+    yield _count("free", ce.free, "more fit", most, sign="=", is_sum=True)
     if "drain" in one.decision.trace:
         drained = words.number(one.decision.trace["drain"])
         text = f"more, so that no more wait than the {drained} that began in the last hour"
         source = "its oldest pilot waits too long: parameter drain_after"
         yield _count("room", room(one), text, most, sign="≤", source=source)
+
+
+def _queue(one: Known, now: Settings, most: int) -> Row:
+    limit, waiting = now.waiting_limit or 0, words.number(one.ce.waiting)
+    decides = "; it decides" if limit_decides(one, now) else ""
+    return _count(
+        "queue",
+        limit - one.ce.waiting,
+        f"places in its queue: {waiting} wait, {words.number(one.ce.vo_waiting)} of {one.vo.name}",
+        most,
+        sign="≤",
+        source=f"CE {one.ce.name}, waiting limit: {words.number(limit)}{decides}",
+        where=("ces", one.ce.name),
+    )
 
 
 def _good(one: Known) -> Iterator[Row]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -173,6 +173,17 @@ def _part(one: Known) -> str:
     return f"its part of the {needed} that {name} may get in this tick"
 
 
+def _share(one: Known) -> str:
+    share, name = int(one.decision.trace["share"]), one.vo.name
+    if share == 0:
+        return f"the share of {name} allows no more"
+    if one.decision.granted == 0:
+        return f"the {words.number(share)} that the share of {name} allows went to other CEs"
+    if one.decision.granted == share:
+        return f"all that the share of {name} allows"
+    return f"its part of the {words.number(share)} that the share of {name} allows"
+
+
 _ALL_NEEDED = {
     "demand": "all that {name} needs",
     "room": "all that the limit of {name} allows",
@@ -204,9 +215,7 @@ _BECAUSE: dict[Kind, Callable[[Known], str]] = {
         "that began there in the last hour"
     ),
     Kind.NOT_NEEDED: _not_needed,
-    Kind.SHARE: lambda one: (
-        f"the share of {one.vo.name} allows {one.decision.trace['share'] or 'no'} more"
-    ),
+    Kind.SHARE: _share,
     Kind.PART: _part,
 }
 
@@ -254,12 +263,17 @@ def changes(one: Known, now: Settings) -> list[Change]:
     return _CHANGES[kind_of(one)](one, now)
 
 
+def fits(one: Known, now: Settings) -> int:
+    """Return how many more pilots would fit then, with what is set now."""
+    by_slots = now.capacity - one.ce.occupying
+    limit = now.waiting_limit
+    return max(0, by_slots if limit is None else min(by_slots, limit - one.ce.waiting))
+
+
 def limit_decides(one: Known, now: Settings) -> bool:
     """Return whether the waiting limit, as it is set now, keeps the free slots so few."""
-    if now.waiting_limit is None:
-        return False
-    by_limit = max(0, now.waiting_limit - one.ce.waiting)
-    return by_limit == one.ce.free < max(0, now.capacity - one.ce.occupying)
+    by_slots = replace(now, waiting_limit=None)
+    return fits(one, now) == max(0, one.ce.free) < fits(one, by_slots)
 
 
 def _to_ce(one: Known, text: str, **more: str) -> Change:
