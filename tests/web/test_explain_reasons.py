@@ -322,7 +322,7 @@ def test_each_reason_has_its_sentence_and_marks_what_decided(
 def test_the_headline_is_the_answer() -> None:
     one, _ = explained(ce(5))
     answer = "bari got 5 pilots for lhcb at 12:00: it gets all that is free."
-    assert reasons.headline(one, NOW) == answer
+    assert reasons.headline(one, NOW, NOW_SET) == answer
     none, _ = explained(ce(0))
     later = NOW + timedelta(days=2)
     assert reasons.got(none, later) == "bari got no pilots for lhcb at 01 Mar 12:00"
@@ -364,7 +364,9 @@ def test_what_would_change_it_is_said(
 
 def test_a_waiting_limit_that_decides_is_named() -> None:
     one, _ = explained(ce(0, occupying=300, waiting=250))
-    [change] = reasons.changes(one, Settings(capacity=1000, waiting_limit=250))
+    limited = Settings(capacity=1000, waiting_limit=250)
+    assert "its waiting limit of 250 is reached" in reasons.headline(one, NOW, limited)
+    [change] = reasons.changes(one, limited)
     assert change.text == "Raise the waiting limit: it is 250, and 250 pilots wait."
     assert change.suppose == (("waiting_limit", "500"),)
 

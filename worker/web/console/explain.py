@@ -199,7 +199,7 @@ def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> d
         }
     tick = _tick(runtime, chosen)
     return {
-        "headline": reasons.headline(one, now),
+        "headline": reasons.headline(one, now, settings),
         "groups": ledgers.ledger(one, tick, settings),
         "plain": [],
         "conditions": [] if chosen.granted else ledgers.conditions(one),

@@ -106,9 +106,12 @@ def next_probe(one: Known) -> datetime | None:
     return max(before) + timedelta(seconds=every) if before else one.decision.at
 
 
-def headline(one: Known, now: datetime) -> str:
+def headline(one: Known, now: datetime, settings: "Settings") -> str:
     """Say in a sentence how many pilots, when, and why."""
-    return f"{got(one, now)}: {because(one)}."
+    why = because(one)
+    if kind_of(one) is Kind.FULL and limit_decides(one, settings):
+        why = f"its waiting limit of {words.number(settings.waiting_limit)} is reached"
+    return f"{got(one, now)}: {why}."
 
 
 def got(one: Known, now: datetime) -> str:
