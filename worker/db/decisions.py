@@ -171,6 +171,22 @@ def between(tx: Transaction, begin: datetime, end: datetime) -> list[Decision]:
     return sorted(within_time, key=lambda one: (one.at, one.vo, one.ce))
 
 
+def ticks(
+    tx: Transaction, vo: str, begin: datetime, end: datetime, *, ce: str | None = None
+) -> list[Decision]:
+    """Return what was decided for a VO from a moment to another, tick by tick."""
+    query = _PLACES.where(decisions.c.vo_id == key_of(tx, vos, vo))
+    query = query.where(decisions.c.until >= begin, decisions.c.until < end + SPAN)
+    if ce is not None:
+        query = query.where(ces.c.id == key_of(tx, ces, ce))
+    places = tx.execute(query.where(decisions.c.at <= end)).all()
+    by_id = {row.id: row for row in _rows(tx, {place.id for place in places})}
+    listing = [one for place in places for one in by_id[place.id].each(place.ce, place.place)]
+    return sorted(
+        (one for one in listing if begin <= one.at <= end), key=lambda one: (one.at, one.ce)
+    )
+
+
 def _aware(at: datetime) -> datetime:
     if at.tzinfo is None:
         raise ValueError(f"{at} has no time zone")

@@ -5,7 +5,7 @@ from mimetypes import guess_type
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from worker.web.console import go, overview, pilot, pilots
+from worker.web.console import explain, go, overview, pilot, pilots
 from worker.web.console.render import FOLDER, error_page
 
 __all__ = ["error_page", "router"]
@@ -21,6 +21,7 @@ def router() -> APIRouter:
     """Make the routes of the pages."""
     made = APIRouter(include_in_schema=False)
     made.add_api_route("/", overview.show)
+    made.add_api_route("/explain", explain.show)
     made.add_api_route("/go", go.to)
     made.add_api_route("/pilots", pilots.show)
     made.add_api_route("/pilots/cancel", pilots.ask)

@@ -1,0 +1,60 @@
+"""The ticks of VOs as they were decided: the last of each, one as a whole, those of an hour."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.db import decisions, vos
+from worker.db.uow import Transaction
+from worker.domain.access import Role
+from worker.domain.decision import Decision
+from worker.domain.pages import PageRequest
+from worker.policy.allocation import three_chances
+from worker.policy.facts import CEFacts, VOFacts
+from worker.policy.traces import facts_of
+from worker.services.allowed import allowed_to
+from worker.services.runtime import Runtime
+
+THREE_CHANCES = three_chances.__name__
+"""The policy whose every number is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """A decision, and what was known when it was made."""
+
+    decision: Decision
+    vo: VOFacts
+    ce: CEFacts
+
+
+def known(decision: Decision) -> Known | None:
+    """Return what was known; `None` if another policy has not written it down."""
+    if "ce" not in decision.trace or "vo" not in decision.trace:
+        return None
+    vo, ce = facts_of(decision)
+    return Known(decision=decision, vo=vo, ce=ce)
+
+
+@allowed_to(Role.READ)
+def last_ticks(
+    runtime: Runtime, vo: str | None = None, *, until: datetime | None = None
+) -> list[Decision]:
+    """Return the decisions of the last tick up to a moment, of one VO or of each."""
+    with runtime.database.uow() as tx:
+        names = vos.names(tx) if vo is None else [vo]
+        return [one for name in names for one in _last(tx, name, until)]
+
+
+@allowed_to(Role.READ)
+def ticks_between(
+    runtime: Runtime, vo: str, begin: datetime, end: datetime, *, ce: str | None = None
+) -> list[Decision]:
+    """Return what was decided for a VO, at one CE or at all, tick by tick."""
+    with runtime.database.uow() as tx:
+        return decisions.ticks(tx, vo, begin, end, ce=ce)
+
+
+def _last(tx: Transaction, vo: str, until: datetime | None) -> list[Decision]:
+    request = PageRequest(descending=True, limit=1)
+    found = decisions.find(tx, vo=vo, until=until, asked=request).items
+    return decisions.ticks(tx, vo, found[0].at, found[0].at) if found else []

@@ -1,0 +1,255 @@
+"""The page that explains why a CE got so many pilots, or none, and what would change it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import TypeAdapter
+
+from worker.domain.decision import Decision
+from worker.domain.errors import Invalid, NotAllowed, UnknownCE, UnknownVO
+from worker.domain.nearest import nearest
+from worker.domain.pages import Page, PageRequest
+from worker.services.observe import overview as service
+from worker.services.observe import ticks as ticking
+from worker.services.observe.plan import plan
+from worker.services.observe.ticks import Known, known
+from worker.services.operate import ce_inventory, vo_inventory
+from worker.services.runtime import Runtime
+from worker.web.console import explain_ledger as ledgers
+from worker.web.console import explain_reasons as reasons
+from worker.web.console import explain_what_if as what_if
+from worker.web.console import render, words
+from worker.web.console.explain_hour import hour, reason
+
+HOUR = timedelta(hours=1)
+
+MOST = 100
+"""Decisions in a table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is to be explained."""
+
+    ce: str | None
+    vo: str | None
+    at: datetime | None
+
+
+def show(request: Request) -> Response:
+    """Show the page, or the decisions to a program."""
+    runtime = render.runtime(request)
+    asked = _asked(runtime, request)
+    if render.wants_json(request):
+        return _as_json(runtime, asked)
+    if asked.ce is None:
+        return _choice(request, runtime, asked)
+    return _explanation(request, runtime, asked, asked.ce)
+
+
+def _asked(runtime: Runtime, request: Request) -> Asked:
+    """Read what is asked; a name that does not exist is looked for in no database."""
+    ce, vo = (request.query_params.get(name) or None for name in ("ce", "vo"))
+    if ce is not None and ce not in (names := ce_inventory.ce_names(runtime)):
+        raise UnknownCE(ce, nearest(ce, names))
+    if vo is not None and vo not in (names := vo_inventory.vo_names(runtime)):
+        raise UnknownVO(vo, nearest(vo, names))
+    return Asked(ce=ce, vo=vo, at=moment(request.query_params.get("at", "")))
+
+
+def moment(text: str) -> datetime | None:
+    """Read a moment; one without a time zone is in UTC."""
+    if not text.strip():
+        return None
+    try:
+        # In an address, a plus that was not written as %2B is a space.
+        read = datetime.fromisoformat(text.strip().replace(" ", "+" if "T" in text else "T"))
+        read = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise Invalid("at", "it must be a moment like 2026-01-31T12:00") from None
+    if not 1970 <= read.year < 9000:
+        raise Invalid("at", "it is out of range")
+    return read
+
+
+def _as_json(runtime: Runtime, asked: Asked) -> Response:
+    if asked.ce is None:
+        page = service.list_decisions(
+            runtime, vo=asked.vo, until=asked.at, page=PageRequest(descending=True)
+        )
+        content = TypeAdapter(Page[Decision]).dump_json(page)
+    else:
+        found = service.explain(runtime, asked.ce, vo=asked.vo, at=asked.at)
+        content = TypeAdapter(list[Decision]).dump_json(found)
+    return Response(content, media_type="application/json")
+
+
+def _choice(request: Request, runtime: Runtime, asked: Asked) -> Response:
+    decided = ticking.last_ticks(runtime, asked.vo, until=asked.at)
+    rows = ordered(decided)
+    return render.page(
+        request,
+        "explain_choice",
+        title="Explain",
+        here="explain",
+        headline=headline(decided, asked.at),
+        lede=lede(decided),
+        rows=[(one, reason(one)) for one in rows[:MOST]],
+        left=max(0, len(rows) - MOST),
+        asked=asked,
+        is_live=asked.at is None,
+        ces=ce_inventory.ce_names(runtime),
+        vos=vo_inventory.vo_names(runtime),
+    )
+
+
+def ordered(decided: Sequence[Decision]) -> list[Decision]:
+    """Return decisions, those without pilots first."""
+    return sorted(decided, key=lambda one: (one.granted > 0, one.ce, one.vo))
+
+
+def headline(decided: Sequence[Decision], until: datetime | None = None) -> str:
+    """Say in a sentence how many CEs got no pilots."""
+    tick = f"the tick by {until:%d %b %H:%M}" if until else "the last tick"
+    got: dict[str, int] = {}
+    for one in decided:
+        got[one.ce] = got.get(one.ce, 0) + one.granted
+    without = sum(not granted for granted in got.values())
+    if not got:
+        return "Nothing was decided yet." if until is None else "Nothing was decided by then."
+    if not without:
+        each = "The only CE" if len(got) == 1 else f"All {words.number(len(got))} CEs"
+        return f"{each} got pilots in {tick}."
+    number = f"{words.number(without)} of {words.counted(len(got), 'CE')}"
+    return f"{number} got no pilots in {tick}."
+
+
+def lede(decided: Sequence[Decision]) -> str:
+    """Say how many pilots each VO got."""
+    if not decided:
+        return "A tick of a VO decides how many pilots each CE gets; the first has not come."
+    got: dict[str, int] = {}
+    for one in decided:
+        got[one.vo] = got.get(one.vo, 0) + one.granted
+    each = [f"{vo} got {words.counted(number, 'pilot')}" for vo, number in sorted(got.items())]
+    return f"In all, {words.listed(each[:8])}{' and others more' if len(each) > 8 else ''}."
+
+
+def _explanation(request: Request, runtime: Runtime, asked: Asked, ce: str) -> Response:
+    found = service.explain(runtime, ce, vo=asked.vo, at=asked.at)
+    others = found if asked.vo is None else service.explain(runtime, ce, at=asked.at)
+    chosen = choose(found)
+    shown = ce_inventory.show_ce(runtime, ce)
+    values: dict[str, Any] = {"asked": asked, "ce": shown, "others": ordered(others)}
+    if chosen is None:
+        until = "yet" if asked.at is None else f"by {words.moment(asked.at, runtime.now())}"
+        nothing = f"Nothing was decided about {ce} {until}."
+        return _page(request, nothing, decision=None, **values)
+    values |= _story(runtime, chosen, shown)
+    values |= {"hour": _hour(runtime, asked, chosen), "decision": chosen}
+    values["is_old"] = values["hour"].end < runtime.now() - HOUR / 4
+    values |= _supposing(request, runtime, chosen, shown)
+    return _page(request, **values)
+
+
+def choose(found: Sequence[Decision]) -> Decision | None:
+    """Return the decision to explain: the first without pilots, or the first."""
+    return min(found, key=lambda one: (one.granted > 0, one.vo), default=None)
+
+
+def _page(request: Request, headline: str, asked: Asked, **values: Any) -> Response:
+    wrong = values.get("wrong")
+    return render.page(
+        request,
+        "explain",
+        status=422 if wrong else 200,
+        title=headline.rstrip("."),
+        here="explain",
+        headline=headline,
+        reason=reason,
+        asked=asked,
+        is_live=asked.at is None and not wrong,
+        **values,
+    )
+
+
+def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> dict[str, Any]:
+    """Return what is told of a decision."""
+    one, now = known(chosen), runtime.now()
+    settings = reasons.Settings(
+        capacity=shown.capacity,
+        waiting_limit=shown.waiting_limit,
+        answered_at=shown.answered_at,
+        held_until=shown.held_until,
+    )
+    if one is None:
+        got = "no pilots" if not chosen.granted else words.counted(chosen.granted, "pilot")
+        text = f"{chosen.ce} got {got} for {chosen.vo} at {reasons.at(chosen.at, now)}"
+        return {
+            "headline": f"{text}: {chosen.reason}.",
+            "groups": [],
+            "plain": service.steps(chosen),
+            "conditions": [],
+            "changes": [],
+            "tick": [],
+        }
+    tick = _tick(runtime, chosen)
+    return {
+        "headline": reasons.headline(one, now, settings),
+        "groups": ledgers.ledger(one, tick, settings),
+        "plain": [],
+        "conditions": [] if chosen.granted else ledgers.conditions(one),
+        "again": reasons.again(one, settings),
+        "changes": reasons.changes(one, settings),
+        "tick": rows_of(tick, chosen.ce),
+    }
+
+
+def _tick(runtime: Runtime, chosen: Decision) -> list[Known]:
+    """Return what was known of all CEs in the tick of a decision."""
+    whole = ticking.ticks_between(runtime, chosen.vo, chosen.at, chosen.at)
+    return [one for decision in whole if (one := known(decision)) is not None]
+
+
+def rows_of(tick: Sequence[Known], ce: str) -> list[Known]:
+    """Return the CEs of a tick to show: those with most pilots first, the chosen one always."""
+    by_number = sorted(tick, key=lambda one: (-one.decision.granted, one.ce.name))
+    rest = [one for one in by_number[MOST - 1 :] if one.ce.name == ce]
+    return by_number[: MOST - 1] + (rest or by_number[MOST - 1 : MOST])
+
+
+def _hour(runtime: Runtime, asked: Asked, chosen: Decision) -> Any:
+    """Return the last hour of ticks, or the hour around one of before."""
+    end = runtime.now()
+    if asked.at is not None and end - chosen.at >= HOUR:
+        end = chosen.at + HOUR / 2
+    found = ticking.ticks_between(runtime, chosen.vo, end - HOUR, end, ce=chosen.ce)
+    return hour(found, end - HOUR, end, chosen.at)
+
+
+def _supposing(
+    request: Request, runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE
+) -> dict[str, Any]:
+    """Return the form that supposes other settings, and what they would change."""
+    typed = what_if.typed_in(request.query_params)
+    vo = vo_inventory.show_vo(runtime, chosen.vo)
+    values: dict[str, Any] = {
+        "fields": what_if.fields(chosen.ce, chosen.vo, {**asdict(vo), **asdict(shown)}, typed),
+        "command": what_if.command(chosen.ce, chosen.vo, typed),
+        "is_supposed": bool(typed),
+        "compared": [],
+        "wrong": None,
+    }
+    if not typed:
+        return values
+    try:
+        supposed = what_if.supposed(chosen.ce, chosen.vo, typed)
+        becomes = plan(runtime, supposed=supposed)
+        values["compared"] = what_if.compared(chosen.ce, plan(runtime), becomes)
+    except (Invalid, NotAllowed) as error:
+        values["wrong"] = str(error)
+    return values

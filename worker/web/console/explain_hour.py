@@ -1,0 +1,143 @@
+"""The ticks of an hour: a small drawing, and the same in rows where equal neighbours are one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby, pairwise
+from statistics import median
+
+from worker.domain.decision import Decision
+from worker.services.observe.ticks import known
+from worker.web.console.explain_reasons import Kind, because, kind_of
+
+WIDTH = 100
+HEIGHT = 20
+"""Units of the drawing above its axis; ticks without pilots hang below it."""
+
+MOST = 200
+"""Ticks that are drawn at most: the latest."""
+
+ROWS = 8
+"""Rows of equal ticks that are shown at most: the latest."""
+
+_STOPPED = frozenset({Kind.VO_CLOSED, Kind.CE_CLOSED, Kind.NO_RATE})
+_PAUSED = frozenset({Kind.PAUSED, Kind.POOR, Kind.PROBE})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One tick as it is drawn."""
+
+    at: datetime
+    title: str
+    kind: str
+    begin: float
+    breadth: float
+    height: float
+    is_chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Ticks one after the other that decided alike."""
+
+    begin: datetime
+    end: datetime
+    ticks: int
+    granted: int
+    text: str
+    kind: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hour:
+    """What is shown of the ticks of an hour."""
+
+    begin: datetime
+    end: datetime
+    ticks: int
+    most: int
+    bars: list[Bar]
+    runs: list[Run]
+    before: datetime | None
+    after: datetime | None
+
+
+def hour(ticks: Sequence[Decision], begin: datetime, end: datetime, chosen: datetime) -> Hour:
+    """Draw the ticks between two moments; one of them is chosen."""
+    drawn = ticks[-MOST:]
+    most = max((one.granted for one in drawn), default=0)
+    return Hour(
+        begin=begin,
+        end=end,
+        ticks=len(ticks),
+        most=most,
+        bars=_bars(drawn, begin, end, chosen),
+        runs=_runs(ticks, chosen)[-ROWS:][::-1],
+        before=max((one.at for one in ticks if one.at < chosen), default=None),
+        after=min((one.at for one in ticks if one.at > chosen), default=None),
+    )
+
+
+def _bars(ticks: Sequence[Decision], begin: datetime, end: datetime, chosen: datetime) -> list[Bar]:
+    whole = max(1.0, (end - begin).total_seconds())
+    most = max(1, *(one.granted for one in ticks)) if ticks else 1
+    gaps = [(after.at - one.at).total_seconds() for one, after in pairwise(ticks)]
+    usual = median(gaps) if gaps else whole
+    breadth = round(max(0.12, min(1.4, 0.8 * WIDTH * usual / whole)), 2)
+    return [
+        Bar(
+            at=one.at,
+            title=f"{one.at:%H:%M:%S}: {one.granted}",
+            kind=kind(one),
+            begin=round((WIDTH - breadth) * (one.at - begin).total_seconds() / whole, 2),
+            breadth=breadth,
+            height=round(max(1.0, HEIGHT * one.granted / most), 2) if one.granted else 0.0,
+            is_chosen=one.at == chosen,
+        )
+        for one in ticks
+    ]
+
+
+def kind(decision: Decision) -> str:
+    """Return how a tick is drawn: with pilots, or what kept it without."""
+    if decision.granted:
+        return "got"
+    one = known(decision)
+    decided = kind_of(one) if one else Kind.OTHER
+    if decided in _STOPPED:
+        return "stopped"
+    return "paused" if decided in _PAUSED else "none"
+
+
+def _runs(ticks: Sequence[Decision], chosen: datetime) -> list[Run]:
+    return [_run(list(equal), chosen) for _, equal in groupby(ticks, _likeness)]
+
+
+def _run(ticks: Sequence[Decision], chosen: datetime) -> Run:
+    last = ticks[-1]
+    return Run(
+        begin=ticks[0].at,
+        end=last.at,
+        ticks=len(ticks),
+        granted=sum(one.granted for one in ticks),
+        text=reason(last),
+        kind=kind(last),
+        is_chosen=any(one.at == chosen for one in ticks),
+    )
+
+
+def _likeness(decision: Decision) -> object:
+    """Return what is equal of ticks that decided alike; the numbers may differ."""
+    one = known(decision)
+    decided = kind_of(one) if one else decision.reason
+    if one is not None and decided in (Kind.VO_CLOSED, Kind.CE_CLOSED, Kind.OTHER):
+        return because(one)
+    return decided, decision.granted > 0
+
+
+def reason(decision: Decision) -> str:
+    """Return why, in a few words."""
+    one = known(decision)
+    return decision.reason if one is None else because(one)

@@ -1,0 +1,431 @@
+"""The ledger: each step from demand to result, its number, and where the number comes from."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from worker.services.observe.ticks import Known
+from worker.web.console import words
+from worker.web.console.explain_reasons import (
+    Kind,
+    Settings,
+    cap,
+    caps,
+    fits,
+    is_ours,
+    kind_of,
+    limit_decides,
+    need,
+    next_probe,
+    room,
+    were_free,
+)
+
+ANY = "any"
+"""How a number without a limit is written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A step: its sign, number and words, and where the number comes from."""
+
+    key: str
+    number: str
+    text: str
+    sign: str = ""
+    source: str = ""
+    where: tuple[str, ...] = ()
+    """The page of the source."""
+    part: float | None = None
+    """The length of its bar, of 1."""
+    is_sum: bool = False
+    is_marked: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Steps that answer one question."""
+
+    question: str
+    rows: tuple[Row, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """What must hold, and whether it does; `None` is that it was not looked at."""
+
+    text: str
+    holds: bool | None
+    why: str = ""
+    where: tuple[str, ...] = ()
+    is_marked: bool = False
+
+
+def decisive(one: Known) -> str:
+    """Return the key of the row that decided."""
+    kind = kind_of(one)
+    if kind is Kind.NOT_NEEDED or (kind is Kind.PART and one.decision.granted == need(one)):
+        return _ROWS.get(cap(one), cap(one))
+    return _DECISIVE[kind]
+
+
+_ROWS = {"room": "room of the VO", "closed": "vo open"}
+"""The row of a cap, where it has another name."""
+
+
+_DECISIVE = {
+    Kind.QUICKER: "still free",
+    Kind.VO_CLOSED: "vo open",
+    Kind.CE_CLOSED: "ce open",
+    Kind.NO_RATE: "success rate",
+    Kind.FULL: "free",
+    Kind.OTHER: "policy",
+    Kind.PROBE: "probe",
+    Kind.PAUSED: "probe",
+    Kind.POOR: "probe",
+    Kind.BETTER: "better",
+    Kind.ALL: "free",
+    Kind.SLOW: "room",
+    Kind.SHARE: "share",
+    Kind.PART: "part",
+}
+
+
+def ledger(one: Known, tick: Sequence[Known], now: Settings) -> list[Group]:
+    """Return the steps, question by question; the row that decided is marked."""
+    mark, most = decisive(one), _most(one)
+    vo, ce = one.vo.name, one.ce.name
+    groups = (
+        (f"How many pilots does {vo} need?", "at all CEs together", _needed(one, tick, most)),
+        (f"How many may {vo} get?", "the least of these", _allowed(one, most)),
+        (f"May {ce} get pilots?", "", _open(one, now)),
+        (f"How many fit at {ce}?", "of all VOs together", _fit(one, now, most)),
+        (f"How good is {ce}?", "how likely a pilot does well", _good(one)),
+        ("Is a probe due?", "it gets single pilots only, now and then", _probes(one)),
+        ("How is it shared out?", "", _shared(one, tick, most)),
+    )
+    return [
+        Group(question=question, note=note, rows=tuple(_marked(row, mark) for row in rows))
+        for question, note, made in groups
+        if (rows := list(made))
+    ]
+
+
+def _marked(row: Row, key: str) -> Row:
+    return Row(**{**vars(row), "is_marked": row.key == key})
+
+
+def _most(one: Known) -> int:
+    """Return the largest number of pilots, which the bars are drawn to."""
+    return max(1, one.vo.demand or 0, one.ce.free, need(one), one.decision.granted)
+
+
+def _count(key: str, number: int, text: str, most: int, **more: Any) -> Row:
+    part = max(0, number) / most if number <= most else None
+    return Row(key=key, number=words.number(number), text=text, part=part, **more)
+
+
+def _needed(one: Known, tick: Sequence[Known], most: int) -> Iterator[Row]:
+    where, note = ("vos", one.vo.name), one.vo.note or "as it is set"
+    source = f"VO {one.vo.name}, demand: {note}"
+    if one.vo.demand is None:
+        yield Row(
+            key="no demand set",
+            number=ANY,
+            text="without limit: as many as fit",
+            source=f"VO {one.vo.name}, demand: none is set",
+            where=where,
+        )
+        return
+    text = "pilots it could use, those that wait included"
+    yield _count("asked for", one.vo.demand, text, most, source=source, where=where)
+    waiting = sum(other.ce.vo_waiting for other in tick)
+    if waiting:
+        worth = sum(_worth(other) for other in tick)
+        yield Row(
+            key="waiting",
+            number=f"{worth:.1f}",
+            sign="−",
+            text=f"of {words.number(waiting)} that wait, those expected to end well",
+            source="each counts its chance; at a paused CE it counts nothing",
+            part=min(1.0, worth / most),
+        )
+    if "demand" in caps(one):
+        yield _count("demand", caps(one)["demand"], "still needed", most, sign="=", is_sum=True)
+
+
+def _worth(one: Known) -> float:
+    chance = float(one.decision.trace.get("chance", 1.0))
+    return 0.0 if one.ce.pause is not None else one.ce.vo_waiting * chance
+
+
+def _allowed(one: Known, most: int) -> Iterator[Row]:
+    where, found = ("vos", one.vo.name), caps(one)
+    budget = int(one.decision.trace.get("budget", 0))
+    source = f"VO {one.vo.name}, budget, or the setting for all"
+    yield _count(
+        "budget", budget, "may be added in one tick", most, sign="≤", source=source, where=where
+    )
+    if "room" in found:
+        text = "more fit under its limit"
+        more = {"source": f"VO {one.vo.name}, limit", "where": where}
+        yield _count("room of the VO", found["room"], text, most, sign="≤", **more)
+    else:
+        source = f"VO {one.vo.name}, limit: none is set"
+        yield Row(key="no limit", number=ANY, text="no limit", sign="≤", source=source, where=where)
+    if "closed" in found:
+        yield _count("closed", 0, str(one.vo.closed), most, sign="≤", where=where)
+    if "need" in one.decision.trace:
+        text = f"for all CEs together: {_CAPS[cap(one)]}"
+        yield _count("need", need(one), text, most, sign="=", is_sum=True)
+
+
+_CAPS = {
+    "budget": "the budget decides",
+    "demand": "the demand decides",
+    "room": "the limit decides",
+    "closed": "nothing may be sent",
+}
+
+
+def _open(one: Known, now: Settings) -> Iterator[Row]:
+    if one.vo.closed:
+        where = ("vos", one.vo.name)
+        text, source = str(one.vo.closed), f"VO {one.vo.name}"
+        yield Row(key="vo open", number="no", text=text, source=source, where=where)
+    if one.ce.closed:
+        where = ("ces", one.ce.name)
+        text, source = str(one.ce.closed), f"CE {one.ce.name}"
+        yield Row(key="ce open", number="no", text=text, source=source, where=where)
+    if not (one.vo.closed or one.ce.closed):
+        text = "both are enabled, nobody holds it, and it answers"
+        source, where = f"CE {one.ce.name}, its calls", ("ces", one.ce.name)
+        if now.answered_at is not None:
+            source += f": it answered last at {now.answered_at:%H:%M:%S}"
+        yield Row(key="open", number="yes", text=text, source=source, where=where)
+
+
+def _fit(one: Known, now: Settings, most: int) -> Iterator[Row]:
+    ce, where = one.ce, ("ces", one.ce.name)
+    is_set_so = fits(one, now) == max(0, ce.free)
+    if is_set_so:
+        source = f"CE {ce.name}, capacity"
+        yield _count("capacity", now.capacity, "slots", most, source=source, where=where)
+    text = f"slots are taken, {words.number(ce.vo_occupying)} by {one.vo.name}"
+    source = "" if is_set_so else f"the settings of CE {ce.name} were others then"
+    number = words.number(ce.occupying)
+    sign = "−" if is_set_so else ""
+    yield Row(key="occupying", number=number, sign=sign, text=text, source=source, where=where)
+    yield (
+        _queue(one, now, most)
+        if is_set_so and now.waiting_limit is not None
+        else Row(
+            key="waiting here",
+            number=words.number(ce.waiting),
+            text=f"of them wait in its queue, {words.number(ce.vo_waiting)} of {one.vo.name}",
+            source=f"CE {ce.name}, waiting limit: none is set" if is_set_so else "",
+            where=where,
+        )
+    )
+    yield _count("free", ce.free, "more fit", most, sign="=", is_sum=True)
+    if "drain" in one.decision.trace:
+        drained = words.number(one.decision.trace["drain"])
+        text = f"more, so that no more wait than the {drained} that began in the last hour"
+        source = "its oldest pilot waits too long: parameter drain_after"
+        yield _count("room", room(one), text, most, sign="≤", source=source)
+
+
+def _queue(one: Known, now: Settings, most: int) -> Row:
+    limit, waiting = now.waiting_limit or 0, words.number(one.ce.waiting)
+    decides = "; it decides" if limit_decides(one, now) else ""
+    return _count(
+        "queue",
+        limit - one.ce.waiting,
+        f"places in its queue: {waiting} wait, {words.number(one.ce.vo_waiting)} of {one.vo.name}",
+        most,
+        sign="≤",
+        source=f"CE {one.ce.name}, waiting limit: {words.number(limit)}{decides}",
+        where=("ces", one.ce.name),
+    )
+
+
+def _good(one: Known) -> Iterator[Row]:
+    where = ("ces", one.ce.name)
+    source = f"CE {one.ce.name}, success rate as it is set"
+    if one.ce.chances is None or one.ce.success_rate <= 0:
+        text = "success rate, for nothing is learnt yet"
+        yield _chance("success rate", one.ce.success_rate, text, source=source, where=where)
+    else:
+        for number, (name, text) in enumerate(_CHANCES.items()):
+            yield _chance(
+                name,
+                getattr(one.ce.chances, name),
+                text,
+                sign="×" if number else "",
+                source="learnt from what its pilots did lately",
+                where=where,
+            )
+    trace = one.decision.trace
+    if "chance" in trace and "value" in trace:
+        hours = f"a pilot of one hour is worth {_minus(trace['value'])} h"
+        source = "below 0: probes only" if trace["value"] < 0 else "its value less what fails costs"
+        yield _chance(
+            "chance", trace["chance"], f"chance; {hours}", sign="=", is_sum=True, source=source
+        )
+
+
+_CHANCES = {
+    "accept": "it accepts a pilot",
+    "start": "the pilot starts, and lives for some minutes",
+    "finish": "it ends well",
+}
+
+
+def _minus(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
+def _chance(key: str, value: float, text: str, **more: Any) -> Row:
+    return Row(key=key, number=words.chance(value), text=text, part=min(1.0, max(0, value)), **more)
+
+
+def _probes(one: Known) -> Iterator[Row]:
+    every, due = one.decision.trace.get("probe_every"), next_probe(one)
+    if every is None or due is None:
+        return
+    if one.ce.pause:
+        paused = words.length(one.decision.at - one.ce.pause.since)
+        source, where = f"paused since {one.ce.pause.since:%d %b %H:%M:%S}", ("ces", one.ce.name)
+        yield Row(key="pause", number=paused, text=one.ce.pause.reason, source=source, where=where)
+    yield Row(
+        key="every",
+        number=words.length(every),
+        text="between two probes",
+        source="parameters probe_part, probe_soonest and probe_latest",
+    )
+    sent = one.ce.last_sent_at
+    last = f"a pilot was sent last at {sent:%H:%M:%S}" if sent else "none was sent yet"
+    if one.decision.granted:
+        yield Row(key="probe", number="1", text="probe is sent now", sign="=", source=last)
+    else:
+        text = "the next probe" if due > one.decision.at else "a probe is due when one is needed"
+        yield Row(key="probe", number=f"{due:%H:%M}", text=text, sign="=", source=last)
+
+
+def _shared(one: Known, tick: Sequence[Known], most: int) -> Iterator[Row]:
+    trace = one.decision.trace
+    if "better" in trace:
+        text = "better CEs have slots for all that is needed: finite work waits for one of them"
+        source = "parameter better_part"
+        yield Row(key="better", number=words.number(trace["better"]), text=text, source=source)
+    if "share" in trace:
+        text = f"more is the share of {one.vo.name}, where other VOs want the same slots"
+        source, where = f"VO {one.vo.name}, share {one.vo.share:g}", ("vos", one.vo.name)
+        yield _count("share", trace["share"], text, most, sign="≤", source=source, where=where)
+    if "weight" in trace:
+        yield from _by_weight(one, tick, most)
+    if kind_of(one) is Kind.OTHER:
+        yield Row(
+            key="policy",
+            number=words.number(one.decision.granted),
+            text=one.decision.reason,
+            source=f"policy {trace.get('policy', 'unknown')}",
+        )
+    free = were_free(one)
+    if free is not None:
+        text = f"of {words.number(free[1])} slots were still free when they were taken"
+        source = "another VO was quicker"
+        yield _count("still free", free[0], text, most, sign="≤", source=source)
+
+
+def _by_weight(one: Known, tick: Sequence[Known], most: int) -> Iterator[Row]:
+    weight = one.decision.trace["weight"]
+    text = "weight: how many fit, times the chance to the power of the preference"
+    yield Row(key="weight", number=f"{weight:,.3g}", text=text, source="parameter preference")
+    weights = sum(float(other.decision.trace.get("weight", 0)) for other in tick)
+    yield Row(
+        key="weights",
+        number=f"{weights:,.3g}",
+        sign="÷",
+        text="weights of all CEs that get pilots",
+        source="the table of this tick below",
+    )
+    text = "its part in whole pilots; the rest goes to the largest remainders"
+    yield _count("part", one.decision.granted, text, most, sign="=", is_sum=True)
+
+
+def conditions(one: Known) -> list[Condition]:
+    """Return what must hold for a CE to get pilots, in order; the first that fails is marked."""
+    made: list[Condition] = []
+    failed = False
+    for text, holds, why, where in _conditions(one):
+        made.append(
+            Condition(
+                text=text,
+                holds=None if failed else holds,
+                why="" if holds or failed else why,
+                where=where,
+                is_marked=not holds and not failed,
+            )
+        )
+        failed = failed or not holds
+    return made
+
+
+Checked = tuple[str, bool, str, tuple[str, ...]]
+
+
+def _conditions(one: Known) -> Iterator[Checked]:
+    vo, ce = ("vos", one.vo.name), ("ces", one.ce.name)
+    yield f"{one.vo.name} is enabled and not draining", not one.vo.closed, str(one.vo.closed), vo
+    yield from _of_the_ce(one, ce)
+    if is_ours(one):
+        yield "its success rate is above 0", one.ce.success_rate > 0, "it is set to 0", ce
+    waiting = words.number(one.ce.waiting)
+    taken = f"{words.number(one.ce.occupying)} are taken, {waiting} of them wait"
+    yield "a slot is free, and its queue has a place", one.ce.free > 0, taken, ce
+    if were_free(one) is not None:
+        yield "the slots are still free when they are taken", False, "another VO was quicker", ()
+    elif is_ours(one):
+        yield from _of_the_policy(one)
+    else:
+        yield "the policy gives it pilots", False, one.decision.reason, ()
+
+
+def _of_the_policy(one: Known) -> Iterator[Checked]:
+    vo, ce, trace = ("vos", one.vo.name), ("ces", one.ce.name), one.decision.trace
+    reason = one.ce.pause.reason if one.ce.pause else ""
+    yield "it is not paused", one.ce.pause is None, reason, ce
+    value = trace.get("value", 0)
+    yield "its pilots are worth their price", value >= 0, f"an hour is worth {_minus(value)} h", ce
+    text = f"better CEs have no slots for all that {one.vo.name} needs"
+    yield text, "better" not in trace, f"{trace.get('better')} of them do", ()
+    slow = f"no more than the {words.number(one.ce.drained)} that began lately may wait"
+    yield "its queue moves", room(one) > 0, slow, ce
+    yield f"{one.vo.name} needs pilots", need(one) > 0, _CAPS[cap(one)], vo
+    allowed = trace.get("share", 1) > 0
+    yield f"the share of {one.vo.name} allows more", allowed, "other VOs want the slots", vo
+    yield "its part is a whole pilot", False, "others have a better chance or more room", ()
+
+
+_ORDER = (
+    ("the CE is disabled", "it is enabled"),
+    ("the CE is draining", "it is not draining"),
+    ("held by hand", "nobody holds it"),
+    ("in maintenance", "it is not in maintenance"),
+    ("the CE is for other VOs", "it is open to this VO"),
+    ("", "the credential for it is valid"),
+    ("no answer", "it answers"),
+    ("calls refused", "it accepts calls"),
+)
+"""How each reason begins for which a CE is closed, and what holds without it, in order."""
+
+
+def _of_the_ce(one: Known, where: tuple[str, ...]) -> Iterator[Checked]:
+    closed = one.ce.closed
+    known = [begins for begins, _ in _ORDER if begins]
+    # A sentence that begins in no known way is that of a credential.
+    found = next((begins for begins in known if closed and closed.startswith(begins)), "")
+    for begins, text in _ORDER:
+        yield text, closed is None or begins != found, str(closed), where

@@ -1,0 +1,149 @@
+"""What if a CE or VO had other settings: the command that asks it, and what it would change."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from worker.domain.decision import Decision
+from worker.domain.errors import Invalid
+from worker.services.observe.plan import Supposed
+
+NONE = "none"
+"""How "without limit" is typed, as on the command line."""
+
+LARGEST = 1_000_000_000
+"""Nothing larger is supposed: sums of larger numbers mean nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A value that may be supposed: whose it is, and what it is now."""
+
+    name: str
+    of: str
+    label: str
+    now: str
+    typed: str = ""
+    may_be_none: bool = False
+
+
+NAMES = {
+    "capacity": ("ce", "Capacity", False),
+    "waiting_limit": ("ce", "Waiting limit", True),
+    "success_rate": ("ce", "Success rate", False),
+    "demand": ("vo", "Demand", True),
+    "limit": ("vo", "Limit", True),
+    "share": ("vo", "Share", False),
+}
+"""Whose value each is, its label, and whether it may be without limit."""
+
+
+def fields(ce: str, vo: str, now: Mapping[str, Any], typed: Mapping[str, str]) -> list[Field]:
+    """Return the fields of the form."""
+    return [
+        Field(
+            name=name,
+            of={"ce": ce, "vo": vo}[of],
+            label=label,
+            now=_written(now[name]),
+            typed=typed.get(name, ""),
+            may_be_none=may_be_none,
+        )
+        for name, (of, label, may_be_none) in NAMES.items()
+    ]
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return NONE
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+def typed_in(query: Mapping[str, str]) -> dict[str, str]:
+    """Return what was typed, by name."""
+    return {name: text for name in NAMES if (text := query.get(name, "").strip())}
+
+
+def supposed(ce: str, vo: str, typed: Mapping[str, str]) -> Supposed:
+    """Read what was typed; what it may be is checked by the plan."""
+    values = {name: _value(name, text) for name, text in typed.items()}
+    of_ce = {name: value for name, value in values.items() if NAMES[name][0] == "ce"}
+    of_vo = {name: value for name, value in values.items() if NAMES[name][0] == "vo"}
+    return Supposed(ces={ce: of_ce} if of_ce else {}, vos={vo: of_vo} if of_vo else {})
+
+
+def _value(name: str, text: str) -> float | None:
+    _, label, may_be_none = NAMES[name]
+    if text.lower() == NONE:
+        if not may_be_none:
+            raise Invalid(label, "it must be a number")
+        return None
+    try:
+        value = json.loads(text.replace(",", ""))
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Invalid(label, "it must be a number" + (" or 'none'" if may_be_none else ""))
+    if not 0 <= value <= LARGEST:
+        raise Invalid(label, f"it must be between 0 and {LARGEST:,}")
+    return value
+
+
+def command(ce: str, vo: str, typed: Mapping[str, str]) -> str:
+    """Return the command that does the same."""
+    words = ["pilotage", "plan"]
+    for name, text in typed.items():
+        value = text.replace(",", "").lower()
+        if name == "demand":
+            words += ["--demand", f"{vo}={value}"]
+        else:
+            of, owner = NAMES[name][0], {"ce": ce, "vo": vo}[NAMES[name][0]]
+            words += ["--set", f"{of}.{owner}.{name}={value}"]
+    return shlex.join(words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What a VO gets, as things are and as they are supposed to be."""
+
+    what: str
+    was: int
+    becomes: int
+    reason: str = ""
+
+    @property
+    def more(self) -> int:
+        return self.becomes - self.was
+
+
+Plan = Mapping[str, Sequence[Decision]]
+
+
+def compared(ce: str, was: Plan, becomes: Plan) -> list[Line]:
+    """Compare two plans: each VO at a CE, all CEs for each VO, and the sum of all."""
+    lines = [
+        Line(
+            what=f"{ce} for {vo}",
+            was=_sum(was[vo], ce),
+            becomes=_sum(becomes[vo], ce),
+            reason=next((one.reason for one in becomes[vo] if one.ce == ce), ""),
+        )
+        for vo in becomes
+    ]
+    if len(becomes) > 1:
+        lines += [
+            Line(what=f"all CEs for {vo}", was=_sum(was[vo]), becomes=_sum(becomes[vo]))
+            for vo in becomes
+        ]
+    whole = Line(
+        what="all CEs, all VOs" if len(becomes) > 1 else "all CEs",
+        was=sum(_sum(plan) for plan in was.values()),
+        becomes=sum(_sum(plan) for plan in becomes.values()),
+    )
+    return [*lines, whole]
+
+
+def _sum(plan: Sequence[Decision], ce: str | None = None) -> int:
+    return sum(one.granted for one in plan if ce in (None, one.ce))
