@@ -6,8 +6,8 @@ import pytest
 
 from tests.unit.test_errors import KINDS
 from tests.web.client import PROBLEM, Client, problem_of
+from worker.db import vos
 from worker.domain.errors import PilotageError, word_of
-from worker.services.operate import vo_inventory
 from worker.web import problems
 from worker.web.problems import status_of, type_of
 
@@ -53,7 +53,7 @@ def test_an_error_of_an_action_is_its_problem(
         PilotageError.__init__(error, "what", f"postgresql://me:{SECRET}@host/db failed")
         raise error
 
-    monkeypatch.setattr(vo_inventory.vos, "names", fail)
+    monkeypatch.setattr(vos, "names", fail)
     values = problem_of(sqlite_client("GET", "/api/vo_names"), status_of(kind), word_of(kind))
 
     assert values["detail"].startswith(values["title"])
@@ -67,7 +67,7 @@ def test_a_mistake_of_ours_says_nothing(
     def fail(*_: object) -> Any:
         raise ZeroDivisionError(SECRET)
 
-    monkeypatch.setattr(vo_inventory.vos, "names", fail)
+    monkeypatch.setattr(vos, "names", fail)
     values = problem_of(sqlite_client("GET", "/api/vo_names"), 500)
 
     assert values["type"] == "about:blank"
