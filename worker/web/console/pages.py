@@ -5,7 +5,7 @@ from mimetypes import guess_type
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from worker.web.console import overview
+from worker.web.console import audit, ce, ces, credentials, overview, tasks, vo, vos
 from worker.web.console.render import FOLDER, error_page
 
 __all__ = ["error_page", "router"]
@@ -21,6 +21,18 @@ def router() -> APIRouter:
     """Make the routes of the pages."""
     made = APIRouter(include_in_schema=False)
     made.add_api_route("/", overview.show)
+    made.add_api_route("/ces", ces.show)
+    made.add_api_route("/ces", ces.add, methods=["POST"])
+    made.add_api_route("/ces/{name}", ce.show)
+    made.add_api_route("/ces/{name}", ce.change, methods=["POST"])
+    made.add_api_route("/vos", vos.show)
+    made.add_api_route("/vos", vos.add, methods=["POST"])
+    made.add_api_route("/vos/{name}", vo.show)
+    made.add_api_route("/vos/{name}", vo.change, methods=["POST"])
+    made.add_api_route("/tasks", tasks.show)
+    made.add_api_route("/tasks", tasks.change, methods=["POST"])
+    made.add_api_route("/credentials", credentials.show)
+    made.add_api_route("/audit", audit.show)
     made.add_api_route("/static/{name}", _file)
     return made
 
