@@ -181,6 +181,8 @@ class Field:
     hint: str = ""
     choices: Sequence[str] = ()
     """The words of which it is one; none means that it is typed."""
+    nothing: str = "–"
+    """What stands on the page for no value."""
 
 
 @dataclass(frozen=True)

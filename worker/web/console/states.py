@@ -4,7 +4,7 @@ from datetime import datetime
 
 from worker.domain.calls import NO_ANSWER, NOT_ASKED, REFUSING
 from worker.domain.lengths import clock
-from worker.services.ce_lines import DISABLED, NORMAL, CELine
+from worker.services.ce_lines import NORMAL, CELine
 from worker.services.operate.ce_inventory import ShownCE
 from worker.web.console import words
 
@@ -113,10 +113,9 @@ def of_all(lines: list[CELine]) -> str:
     if not stopped:
         return f"{number}, all normal." if len(lines) > 1 else "1 CE, and it is normal."
     if stopped == len(lines):
-        return f"{number}, and {'it gets' if stopped == 1 else 'none gets'} new pilots.".replace(
-            "it gets new", "it gets no new"
+        return (
+            f"{number}, and it gets no new pilots."
+            if stopped == 1
+            else f"{number}, none gets new pilots."
         )
     return f"{number}, {words.number(stopped)} {'gets' if stopped == 1 else 'get'} no new pilots."
-
-
-__all__ = ["DISABLED", "headline", "is_normal", "next_steps", "of_all", "pilots", "word"]

@@ -45,7 +45,15 @@ LATEST = PageRequest(descending=True, limit=500)
 DEMAND = Group(
     "demand",
     "Demand",
-    (Field("demand", "Demand", LIMIT, "More pilots it could use. Empty: any number."),),
+    (
+        Field(
+            "demand",
+            "Demand",
+            LIMIT,
+            "More pilots it could use. Empty: any number.",
+            nothing="any number",
+        ),
+    ),
 )
 GROUPS = (
     Group(
@@ -53,8 +61,16 @@ GROUPS = (
         "Share and limit",
         (
             Field("share", "Share", NUMBER, "Its part where VOs compete for slots."),
-            Field("limit", "Limit", LIMIT, "Pilots at the most. Empty: no limit."),
-            Field("budget", "Budget", LIMIT, "New pilots a tick at the most. Empty: no bound."),
+            Field(
+                "limit", "Limit", LIMIT, "Pilots at the most. Empty: no limit.", nothing="no limit"
+            ),
+            Field(
+                "budget",
+                "Budget",
+                LIMIT,
+                "New pilots a tick at the most. Empty: no bound.",
+                nothing="no bound",
+            ),
             Field("cancel_surplus", "Cancel surplus", FLAG, "Cancel what waits without demand."),
         ),
     ),
@@ -62,9 +78,27 @@ GROUPS = (
         "timeouts",
         "Time-outs",
         (
-            Field("wait_at_most", "Wait at most", LENGTH, "Like 2h. Empty: never cancelled."),
-            Field("run_at_most", "Run at most", LENGTH, "Like 3d. Empty: never cancelled."),
-            Field("silent_at_most", "Silent at most", LENGTH, "Like 6h. Empty: never cancelled."),
+            Field(
+                "wait_at_most",
+                "Wait at most",
+                LENGTH,
+                "Like 2h. Empty: never cancelled.",
+                nothing="never cancelled",
+            ),
+            Field(
+                "run_at_most",
+                "Run at most",
+                LENGTH,
+                "Like 3d. Empty: never cancelled.",
+                nothing="never cancelled",
+            ),
+            Field(
+                "silent_at_most",
+                "Silent at most",
+                LENGTH,
+                "Like 6h. Empty: never cancelled.",
+                nothing="never cancelled",
+            ),
         ),
     ),
     Group(
@@ -76,6 +110,7 @@ GROUPS = (
                 "Source",
                 SOURCE,
                 "kind=http, then its options, one KEY=VALUE a line. Empty: none is asked.",
+                nothing="none is asked",
             ),
         ),
     ),
@@ -202,6 +237,7 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         useful_after=use.useful_after_in_words(used),
         version=version,
         tried=tried,
+        is_known=tried.does in {**_BUTTONS, **_GROUPS},
         demand_form=filled(DEMAND, vo, version, tried),
         groups=[filled(group, vo, version, tried) for group in GROUPS],
         active=observed.active_of(runtime, name),
