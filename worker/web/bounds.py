@@ -18,7 +18,7 @@ HEADERS = {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with none at all, a browser hides the origin of a form
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'; form-action 'self'",
 }
 
