@@ -255,6 +255,22 @@ def test_the_second_of_two_people_sees_both_and_may_go_on(console: Console) -> N
     assert (console.ce("lyon").capacity, console.ce("lyon").waiting_limit) == (10, 3)
 
 
+def test_what_one_left_as_it_was_is_not_stored_over_the_change_of_another(
+    console: Console,
+) -> None:
+    one, other = console.admin("op1"), console.admin("op2")
+    page = one.get(LYON)
+    assert 'name="was-capacity" value="10"' in page.html
+    other.post(LYON, do="slots", version=page.version, **{**SLOTS, "capacity": "2000"})
+    was = {f"was-{name}": value for name, value in SLOTS.items()}
+    mine = {**SLOTS, **was, "waiting_limit": "3"}
+    conflict = one.post(LYON, do="slots", version=page.version, **mine)
+    assert "Waiting limit – 3" in conflict.text
+    assert "Capacity 2000" not in conflict.text
+    one.post(LYON, do="slots", version=conflict.version, **mine)
+    assert (console.ce("lyon").capacity, console.ce("lyon").waiting_limit) == (2000, 3)
+
+
 def test_a_button_meets_the_change_of_another(console: Console) -> None:
     one, other = console.person(Role.OPERATE), console.admin("op2")
     for path, read in ((LYON, one.get(LYON).version), (LHCB, one.get(LHCB).version)):
@@ -411,7 +427,7 @@ def test_ces_are_found_by_a_part_of_the_name_and_by_a_tag(console: Console) -> N
 def test_an_option_says_what_it_is_and_its_bounds(console: Console) -> None:
     text = console.admin().get(LYON).text
     assert "calls_per_minute Calls to the CE a minute" in text
-    assert "above 0, at most 1e+06" in text
+    assert "above 0, at most 1,000,000" in text
 
 
 def test_the_audit_goes_on_by_a_key(console: Console) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.fields import FieldInfo
 
 from worker.backends import registry
 from worker.backends.contract import Options
@@ -75,10 +76,17 @@ def options_of(runtime: Runtime, backend: str) -> list[OptionLine]:
             name=field.alias or name,
             about=" ".join((field.description or "").split()),
             bounds=_bounds(schema.get(field.alias or name, {})),
-            default=field.get_default(call_default_factory=False),
+            default=_default(field),
         )
         for name, field in kind.model_fields.items()
     ]
+
+
+def _default(field: FieldInfo) -> Any:
+    """Return what is so if an option is left out; nothing of one that must be given."""
+    if field.is_required():
+        return None
+    return field.get_default(call_default_factory=True, validated_data={})
 
 
 def _schema(kind: type[Options]) -> dict[str, Any]:
@@ -92,6 +100,6 @@ def _schema(kind: type[Options]) -> dict[str, Any]:
 
 def _bounds(schema: dict[str, Any]) -> str:
     ways = schema.get("anyOf", [schema])
-    words = [f"{word} {way[key]:g}" for way in ways for key, word in _BOUNDS if key in way]
+    words = [f"{word} {way[key]:,.10g}" for way in ways for key, word in _BOUNDS if key in way]
     words += [" or ".join(map(str, way["enum"])) for way in ways if "enum" in way]
     return ", ".join(words)

@@ -19,7 +19,7 @@ from worker.services.operate.ce_inventory import ShownCE
 from worker.services.runtime import Runtime
 from worker.web.console import render, states
 from worker.web.console.answers import answer, name_of
-from worker.web.console.conflict import conflict_page
+from worker.web.console.conflict import conflict_page, written
 from worker.web.console.forms import (
     FLAG,
     LENGTH,
@@ -270,6 +270,7 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         maintenances=pauses.maintenances_of(runtime, name),
         changes=audit.recorded(runtime, now - LONG_AGO, of=name, limit=10).items,
         options=observed.options_of(runtime, ce.backend),
+        written=written,
     )
 
 

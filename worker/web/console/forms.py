@@ -22,6 +22,9 @@ AT_THE_FORM = frozenset({404, 409, 422})
 
 MOST_FIELDS = 200
 
+WAS = "was-"
+"""How the name begins under which a form bears what was there when it was read."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
@@ -194,10 +197,14 @@ class Group:
     fields: Sequence[Field]
 
     def read(self, form: Form) -> dict[str, Any]:
-        """Read the values that were typed; the error names the one that cannot be used."""
+        """Read the values that were typed anew; the error names the one that cannot be used.
+
+        A form that shows what there is bears it twice, so that what is as it was stays out.
+        """
         return {
             one.name: one.kind.read(one.label.lower(), form.values.get(one.name, ""))
             for one in self.fields
+            if form.values.get(one.name, "") != form.values.get(WAS + one.name)
         }
 
 
@@ -208,6 +215,8 @@ class Entry:
     field: Field
     text: str
     was: str
+    read: str = ""
+    """What was there when it was read."""
 
 
 @dataclass(frozen=True)
@@ -231,6 +240,7 @@ def filled(group: Group, current: Any, version: str, tried: Form) -> Filled:
     for one in group.fields:
         was = one.kind.write(getattr(current, one.name))
         typed_in = tried.values.get(one.name, "") if is_tried else was
-        entries.append(Entry(one, typed_in, was))
+        read_was = tried.values.get(WAS + one.name, was) if is_tried else was
+        entries.append(Entry(one, typed_in, was, read_was))
     read = tried.version if is_tried and tried.version else version
     return Filled(group, entries, read, tried.error if is_tried else None)
