@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from tests.foreign import ANY_TIME, FOLDER, READERS, VALUES, kept
 from worker import settings
-from worker.cli.options import parse_pairs
 from worker.demand.answers import number_in
 from worker.domain.errors import PilotageError
+from worker.domain.pairs import parse_pairs
 from worker.domain.validation import read_options
 from worker.messaging import consumer
 from worker.services import payloads

@@ -1,6 +1,5 @@
 """`pilotage audit`: who changed what."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ from worker.cli import options, show
 from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
 from worker.cli.perform import perform
+from worker.domain import spelled
 from worker.services.observe import audit as service
 from worker.services.observe.audit import RecordedChange
 
@@ -48,15 +48,5 @@ def _row(one: RecordedChange) -> dict[str, Any]:
         "who": one.who,
         "what": one.what,
         "of": f"{one.kind} {one.name}",
-        "change": show.legible(", ".join(_differences(one))),
+        "change": show.legible(spelled.change(one.before, one.after)),
     }
-
-
-def _differences(one: RecordedChange) -> Iterator[str]:
-    """Write each value that differs; of what was made or removed, the values that it had."""
-    if one.before is None or one.after is None:
-        values = one.after or one.before or {}
-        yield show.settings({name: values[name] for name in values if name != "name"})
-        return
-    for name, was in one.before.items():
-        yield f"{name.replace('_', ' ')} {show.word(was)} → {show.word(one.after.get(name))}"

@@ -20,7 +20,6 @@ from worker.cli.options import (
     as_json,
     given,
     paged,
-    parse_pairs,
     show_page,
     something,
     sure,
@@ -32,6 +31,7 @@ from worker.cli.probe import test
 from worker.domain.ce import CE
 from worker.domain.errors import Differs, Invalid
 from worker.domain.pages import PageRequest
+from worker.domain.pairs import parse_pairs
 from worker.domain.vo import ALL_VOS, DEFAULT_VO
 from worker.services import ce_lines
 from worker.services.operate import ce_diff as service

@@ -1,7 +1,5 @@
 """What the commands have in common: the options that recur."""
 
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -12,7 +10,6 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.columns import Column
 from worker.cli.perform import now
-from worker.domain.errors import Invalid
 from worker.domain.lengths import length
 from worker.domain.nearest import nearest
 
@@ -197,28 +194,6 @@ def something(changes: dict[str, Any]) -> dict[str, Any]:
     if not changes:
         raise click.UsageError("Name a value to change.", click.get_current_context())
     return changes
-
-
-def _number(text: str) -> float | str:
-    return float(text) if math.isfinite(float(text)) else text
-
-
-# JSON knows no infinity, and a database would refuse to store one: it stays text.
-_FINITE: dict[str, Any] = {"parse_float": _number, "parse_constant": str}
-
-
-def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read KEY=VALUE pairs. A value that is JSON is what it says, any other is text."""
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        key, sign, value = pair.partition("=")
-        if not sign or not key:
-            raise Invalid("option", f"{pair!r} is not KEY=VALUE")
-        try:
-            options[key] = None if value == "none" else json.loads(value, **_FINITE)
-        except (ValueError, RecursionError):  # also of a number of thousands of digits
-            options[key] = value
-    return options
 
 
 def warn_of_long_calls(ce: str | None = None) -> None:

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.columns import Column, column_of, layout
-from worker.domain import texts
+from worker.domain import spelled, texts
 from worker.domain.lengths import clock, typed
 from worker.domain.secrets import without_secrets
 
@@ -194,19 +194,11 @@ def written(value: object) -> str:
 
 def word(value: object) -> str:
     """Write a value as people read it: in a table, a list of values or a sentence."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     if isinstance(value, datetime):
         return _moment(value)
     if isinstance(value, timedelta):
         return typed(value)
-    if isinstance(value, Mapping):
-        return " ".join(f"{key}={_option(item)}" for key, item in value.items()) or "-"
-    if isinstance(value, list | tuple):
-        return " ".join(str(item) for item in value) or "-"
-    return str(value)
+    return spelled.word(value)
 
 
 def _spaced(name: str) -> str:
@@ -265,16 +257,6 @@ def _is_uncut(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-def _option(value: object) -> str:
-    """Write the value of an option as one may give it back to --option."""
-    if isinstance(value, str) and " " not in value:
-        try:
-            json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return json.dumps(value, ensure_ascii=False, default=_plain)
 
 
 def _plain(value: object) -> object:

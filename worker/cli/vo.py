@@ -15,7 +15,6 @@ from worker.cli.options import (
     as_json,
     given,
     paged,
-    parse_pairs,
     show_page,
     something,
     sure,
@@ -25,6 +24,7 @@ from worker.cli.payload import payload
 from worker.cli.perform import perform
 from worker.domain.errors import TaskFailed
 from worker.domain.pages import PageRequest
+from worker.domain.pairs import parse_pairs
 from worker.domain.schedule import Outcome
 from worker.services.observe import use
 from worker.services.operate import vo_inventory as inventory

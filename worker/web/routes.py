@@ -82,7 +82,7 @@ def _serve(endpoint: Endpoint, arguments: Arguments) -> Callable[..., Response]:
 
     def serve(request: Request, **parts: Any) -> Response:
         values = _values(arguments, parts)
-        _check_texts(values)
+        check_texts(values)
         if "if_match" in parts and parts["if_match"] is not None:
             values["unless_changed"] = _version(parts["if_match"])
         try:
@@ -200,20 +200,20 @@ def _values(arguments: Arguments, parts: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _check_texts(value: Any) -> None:
+def check_texts(value: Any) -> None:
     """Refuse a text that no database takes."""
     if isinstance(value, str):
         if "\0" in value or (not value.isascii() and not _is_unicode(value)):
             raise Invalid("text", "it has characters that are none")
     elif isinstance(value, BaseModel):
-        _check_texts(value.model_dump())
+        check_texts(value.model_dump())
     elif isinstance(value, Mapping):
-        _check_texts([*value.keys(), *value.values()])
+        check_texts([*value.keys(), *value.values()])
     elif isinstance(value, list | tuple):
         for item in value:
-            _check_texts(item)
+            check_texts(item)
     elif hasattr(value, "__dataclass_fields__"):
-        _check_texts(list(vars(value).values()))
+        check_texts(list(vars(value).values()))
 
 
 def _is_unicode(text: str) -> bool:

@@ -5,7 +5,20 @@ from mimetypes import guess_type
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from worker.web.console import explain, go, overview, pilot, pilots
+from worker.web.console import (
+    audit,
+    ce,
+    ces,
+    credentials,
+    explain,
+    go,
+    overview,
+    pilot,
+    pilots,
+    tasks,
+    vo,
+    vos,
+)
 from worker.web.console.render import FOLDER, error_page
 
 __all__ = ["error_page", "router"]
@@ -29,6 +42,18 @@ def router() -> APIRouter:
     made.add_api_route("/pilots/cancel-named", pilots.cancel_named, methods=["POST"])
     made.add_api_route("/pilots/submit", pilots.submit, methods=["POST"])
     made.add_api_route("/pilots/{which}", pilot.show)
+    made.add_api_route("/ces", ces.show)
+    made.add_api_route("/ces", ces.add, methods=["POST"])
+    made.add_api_route("/ces/{name}", ce.show)
+    made.add_api_route("/ces/{name}", ce.change, methods=["POST"])
+    made.add_api_route("/vos", vos.show)
+    made.add_api_route("/vos", vos.add, methods=["POST"])
+    made.add_api_route("/vos/{name}", vo.show)
+    made.add_api_route("/vos/{name}", vo.change, methods=["POST"])
+    made.add_api_route("/tasks", tasks.show)
+    made.add_api_route("/tasks", tasks.change, methods=["POST"])
+    made.add_api_route("/credentials", credentials.show)
+    made.add_api_route("/audit", audit.show)
     made.add_api_route("/static/{name}", _file)
     return made
 

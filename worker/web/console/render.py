@@ -10,6 +10,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from worker.domain import spelled
 from worker.domain.access import Role
 from worker.domain.errors import PilotageError, title_of
 from worker.services.runtime import Runtime
@@ -46,6 +47,8 @@ _templates.globals.update(
     age=words.age,
     counted=words.counted,
     listed=words.listed,
+    seconds=words.seconds,
+    changed=spelled.change,
     slots=drawings.slots,
     parts=drawings.parts,
     Role=Role,

@@ -54,3 +54,10 @@ def listed(words: list[str]) -> str:
     """Join words as in a sentence."""
     *first, last = words or [""]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def seconds(value: float) -> str:
+    """Write how long a call took, with two digits that matter."""
+    if value >= 100:
+        return length(value)
+    return f"{value:.0f} s" if value >= 10 else f"{value:.2g} s" if value >= 0.001 else "0 s"

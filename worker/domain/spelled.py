@@ -1,0 +1,52 @@
+"""Values as people read them, wherever they are written."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def word(value: object) -> str:
+    """Write a value that was stored as JSON."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={_option(item)}" for key, item in value.items()) or "-"
+    if isinstance(value, list | tuple):
+        return " ".join(str(item) for item in value) or "-"
+    return str(value)
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """Write values in a sentence; what is empty or false is left out."""
+    parts = (
+        spaced(name) if value is True else f"{spaced(name)} {word(value)}"
+        for name, value in values.items()
+        if value or (value == 0 and value is not False)
+    )
+    return ", ".join(parts)
+
+
+def change(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
+    """Write each value that differs; of what was made or removed, the values that it had."""
+    if before is None or after is None:
+        values = after or before or {}
+        return settings({name: values[name] for name in values if name != "name"})
+    return ", ".join(
+        f"{spaced(name)} {word(was)} → {word(after.get(name))}" for name, was in before.items()
+    )
+
+
+def spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _option(value: object) -> str:
+    """Write the value of an option as one may give it back."""
+    if isinstance(value, str) and " " not in value:
+        try:
+            json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,36 @@
+"""What a program gets at the address of a page: the same as at that of the API."""
+
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import TypeAdapter
+
+from worker.domain.errors import Invalid
+from worker.domain.pages import PageRequest
+from worker.web.routes import SLASH
+
+
+def answer(kind: Any, value: Any, version: str | None = None) -> Response:
+    content = TypeAdapter(kind).dump_json(value)
+    headers = {} if version is None else {"ETag": f'"{version}"'}
+    return Response(content, headers=headers, media_type="application/json")
+
+
+def asked(request: Request, *, limit: int, descending: bool = False) -> PageRequest:
+    """Return which part of a list is asked for."""
+    text = request.query_params.get("limit", "")
+    if text and not (text.isdecimal() and len(text) < 6):
+        raise Invalid("limit", "it must be a whole number")
+    after = request.query_params.get("after") or None
+    return PageRequest(limit=int(text or limit), after=after, descending=descending)
+
+
+def given(request: Request, name: str) -> str | None:
+    """Return a value of the query; an empty one is none."""
+    return (request.query_params.get(name) or "").strip() or None
+
+
+def name_of(part: str) -> str:
+    """Return the name that a part of a path is; a slash within it is written as in the API."""
+    return part.replace(SLASH, "/")

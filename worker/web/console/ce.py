@@ -1,0 +1,290 @@
+"""One CE: is it well, what did it do, what did we do to it, and the forms that change it."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.responses import Response
+
+from worker.domain.errors import ChangedMeanwhile, Invalid, PilotageError, UnknownCE
+from worker.domain.lengths import clock
+from worker.domain.pages import PageRequest
+from worker.services.ce_lines import CELine
+from worker.services.observe import audit, calls, overview
+from worker.services.observe import ces as observed
+from worker.services.operate import ce_inventory as inventory
+from worker.services.operate import pauses
+from worker.services.operate.ce_inventory import ShownCE
+from worker.services.runtime import Runtime
+from worker.web.console import render, states
+from worker.web.console.answers import answer, name_of
+from worker.web.console.conflict import conflict_page, written
+from worker.web.console.forms import (
+    FLAG,
+    LENGTH,
+    LIMIT,
+    NUMBER,
+    PAIRS,
+    WHOLE,
+    WORDS,
+    Field,
+    Form,
+    Group,
+    filled,
+    moment,
+    read_form,
+    read_whole,
+    refused,
+)
+from worker.web.problems import status_of
+
+LATELY = timedelta(hours=1)
+LONG_AGO = timedelta(days=730)
+LATEST = PageRequest(descending=True, limit=10)
+
+GROUPS = (
+    Group(
+        "slots",
+        "Slots",
+        (
+            Field("capacity", "Capacity", WHOLE, "Pilots that it may hold."),
+            Field(
+                "waiting_limit",
+                "Waiting limit",
+                LIMIT,
+                "Empty: as many as it may hold.",
+                nothing="as many as it may hold",
+            ),
+            Field("success_rate", "Success rate", NUMBER, "Used until more is learnt, 0 to 1."),
+        ),
+    ),
+    Group(
+        "timeouts",
+        "Time-outs",
+        (
+            Field(
+                "wait_at_most",
+                "Wait at most",
+                LENGTH,
+                "Like 2h. Empty: never cancelled.",
+                nothing="never cancelled",
+            ),
+            Field(
+                "run_at_most",
+                "Run at most",
+                LENGTH,
+                "Like 3d. Empty: never cancelled.",
+                nothing="never cancelled",
+            ),
+            Field(
+                "silent_at_most",
+                "Silent at most",
+                LENGTH,
+                "Like 6h. Empty: never cancelled.",
+                nothing="never cancelled",
+            ),
+        ),
+    ),
+    Group(
+        "open",
+        "Who may use it",
+        (
+            Field(
+                "only_for",
+                "Only for",
+                WORDS,
+                "Names of VOs. Empty: all VOs may use it.",
+                nothing="all VOs",
+            ),
+            Field("tags", "Tags", WORDS, "Words about it, with blanks between."),
+            Field("cancel_strangers", "Cancel strangers", FLAG, "End jobs there that are unknown."),
+        ),
+    ),
+    Group(
+        "options",
+        "Options",
+        (Field("options", "Options", PAIRS, "One KEY=VALUE a line. VALUE may be JSON."),),
+    ),
+)
+_GROUPS = {group.name: group for group in GROUPS}
+
+
+def show(request: Request, name: str) -> Response:
+    """Show the page, or the same for a program."""
+    if render.wants_json(request):
+        shown = inventory.show_ce(render.runtime(request), name_of(name))
+        return answer(ShownCE, shown, inventory.version(shown))
+    return _page(request, name_of(name), Form())
+
+
+def change(request: Request, name: str, form: Annotated[Form, Depends(read_form)]) -> Response:
+    """Do what a form of the page says."""
+    name, runtime = name_of(name), render.runtime(request)
+    try:
+        message = _do(runtime, name, form)
+    except ChangedMeanwhile:
+        return _conflict(request, runtime, name, form)
+    except PilotageError as error:
+        return _page(request, name, refused(form, error), status_of(type(error)))
+    return render.back(request, "ces", name, message=message)
+
+
+# -- what the forms do
+
+
+def _do(runtime: Runtime, name: str, form: Form) -> str:
+    if form.does in _GROUPS:
+        return _set(runtime, name, form)
+    if form.does not in _ACTIONS:
+        raise Invalid("form", "this page has no such form")
+    return _ACTIONS[form.does](runtime, name, form)
+
+
+def _set(runtime: Runtime, name: str, form: Form) -> str:
+    group = _GROUPS[form.does]
+    _change(runtime, name, form, group.read(form))
+    return f"{group.title} of CE {name}: stored."
+
+
+def _change(runtime: Runtime, name: str, form: Form, values: Mapping[str, Any]) -> None:
+    """Change a CE, unless somebody else has. An option that is no longer there is taken away."""
+    changes: Any = dict(values)
+    if "options" in changes:
+        was = inventory.show_ce(runtime, name).options
+        changes["options"] = {**dict.fromkeys(was), **changes["options"]}
+    inventory.change_ce(runtime, name, changes, unless_changed=form.version)
+
+
+def _hold(runtime: Runtime, name: str, form: Form) -> str:
+    until = moment("until", form.text("until"), runtime.now())
+    pauses.pause(runtime, name, _reason(form), until)
+    return f"CE {name} is held{_at(' until', until, runtime)}: {form.text('reason')}"
+
+
+def _resume(runtime: Runtime, name: str, form: Form) -> str:
+    force = form.text("force") != ""
+    pauses.resume(runtime, name, _reason(form), force=force)
+    return f"CE {name} was resumed: {form.text('reason')}"
+
+
+def _drain(runtime: Runtime, name: str, form: Form) -> str:
+    values = _draining(form, runtime.now())
+    _change(runtime, name, form, values)
+    return f"CE {name} is draining{_at(' by', values['drain_by'], runtime)}."
+
+
+def _enable(runtime: Runtime, name: str, form: Form) -> str:
+    _change(runtime, name, form, ENABLED)
+    return f"CE {name} is enabled."
+
+
+def _disable(runtime: Runtime, name: str, form: Form) -> str:
+    _change(runtime, name, form, DISABLED)
+    return f"CE {name} is disabled: no pilots are sent to it."
+
+
+def _add_maintenance(runtime: Runtime, name: str, form: Form) -> str:
+    now = runtime.now()
+    begins = moment("begin", form.text("begins_at"), now)
+    ends = moment("end", form.text("ends_at"), now)
+    if ends is None:
+        raise Invalid("end", "say when it is over: 4h, or a moment like 2026-01-31T12:00")
+    pauses.add_maintenance(runtime, name, _reason(form), ends, begins)
+    return f"The maintenance of CE {name} was added{_at('; it ends', ends, runtime)}."
+
+
+def _remove_maintenance(runtime: Runtime, name: str, form: Form) -> str:
+    pauses.remove_maintenance(runtime, name, read_whole("maintenance", form.text("which")))
+    return f"The maintenance of CE {name} was removed."
+
+
+_ACTIONS: Mapping[str, Callable[[Runtime, str, Form], str]] = {
+    "hold": _hold,
+    "resume": _resume,
+    "drain": _drain,
+    "enable": _enable,
+    "disable": _disable,
+    "maintenance": _add_maintenance,
+    "remove-maintenance": _remove_maintenance,
+}
+
+
+ENABLED = {"enabled": True, "draining": False, "drain_by": None, "end_running": False}
+DISABLED = {"enabled": False}
+
+
+def _draining(form: Form, now: datetime) -> dict[str, Any]:
+    by = moment("by", form.text("drain_by"), now)
+    end_running = form.text("end_running") != ""
+    if end_running and by is None:
+        raise Invalid("by", "say when pilots that run are cancelled")
+    return {"draining": True, "drain_by": by, "end_running": end_running}
+
+
+def _wanted(form: Form, now: datetime) -> Mapping[str, Any]:
+    """Return the values that a form was to change."""
+    if form.does in _GROUPS:
+        return _GROUPS[form.does].read(form)
+    if form.does == "drain":
+        return _draining(form, now)
+    return ENABLED if form.does == "enable" else DISABLED
+
+
+def _reason(form: Form) -> str:
+    reason = form.text("reason")
+    if not reason:
+        raise Invalid("reason", "say why, for whoever comes next")
+    return reason
+
+
+def _at(word: str, at: datetime | None, runtime: Runtime) -> str:
+    return f"{word} {clock(at, runtime.now(), seconds=False)}" if at else ""
+
+
+# -- the page
+
+
+def _page(request: Request, name: str, tried: Form, status: int = 200) -> Response:
+    runtime, now = render.runtime(request), request.app.state.runtime.now()
+    ce, line = _both(runtime, name)
+    version = inventory.version(ce)
+    return render.page(
+        request,
+        "ce",
+        status=status,
+        title=name,
+        here="ces",
+        headline=states.headline(line),
+        steps=states.next_steps(ce, line, now),
+        ce=ce,
+        line=line,
+        word=states.word(line.state),
+        version=version,
+        tried=tried,
+        is_known=tried.does in {**_ACTIONS, **_GROUPS},
+        groups=[filled(group, ce, version, tried) for group in GROUPS],
+        calls=calls.calls_of(runtime, name, now - LATELY),
+        decisions=overview.explain(runtime, name),
+        pauses=pauses.history(runtime, name, page=LATEST).items,
+        maintenances=pauses.maintenances_of(runtime, name),
+        changes=audit.recorded(runtime, now - LONG_AGO, of=name, limit=10).items,
+        options=observed.options_of(runtime, ce.backend),
+        written=written,
+    )
+
+
+def _both(runtime: Runtime, name: str) -> tuple[ShownCE, CELine]:
+    ce = inventory.show_ce(runtime, name)
+    for line in observed.lines(runtime):
+        if line.name == name:
+            return ce, line
+    raise UnknownCE(name, "it was removed just now")
+
+
+def _conflict(request: Request, runtime: Runtime, name: str, form: Form) -> Response:
+    ce = inventory.show_ce(runtime, name)
+    wanted = _wanted(form, runtime.now())
+    return conflict_page(
+        request, ("ces", name), ce, inventory.version(ce), wanted=wanted, form=form
+    )

@@ -1,0 +1,81 @@
+"""Two people change one thing: what the second wanted, and what is there now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from worker.domain import spelled
+from worker.domain.errors import ChangedMeanwhile
+from worker.domain.lengths import clock, typed
+from worker.domain.pairs import written_pair
+from worker.services.observe import audit
+from worker.web.console import render
+from worker.web.console.forms import Form
+from worker.web.problems import status_of
+
+LATELY = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A value that two people want differently."""
+
+    label: str
+    there: str
+    yours: str
+
+
+def conflict_page(
+    request: Request,
+    place: tuple[str, str],
+    current: Any,
+    version: str,
+    *,
+    wanted: Mapping[str, Any],
+    form: Form,
+) -> Response:
+    """Show both, and let the second do it all the same or leave it."""
+    name, now = place[1], request.app.state.runtime.now()
+    last = audit.recorded(render.runtime(request), now - LATELY, of=name, limit=1).items
+    return render.page(
+        request,
+        "conflict",
+        status=status_of(ChangedMeanwhile),
+        title=f"{name} was changed",
+        here=place[0],
+        headline=f"{last[0].who if last else 'Somebody'} changed {name} while you edited it.",
+        last=last[0] if last else None,
+        differences=differences(wanted, current, now),
+        place=place,
+        hidden={**form.values, "version": version},
+    )
+
+
+def differences(wanted: Mapping[str, Any], current: Any, now: datetime) -> list[Difference]:
+    """Compare what was wanted with what is there now."""
+    both = (
+        Difference(
+            spelled.spaced(name).capitalize(),
+            written(getattr(current, name), now),
+            written(value, now),
+        )
+        for name, value in wanted.items()
+    )
+    return [one for one in both if one.there != one.yours]
+
+
+def written(value: Any, now: datetime) -> str:
+    """Write a value of a setting as it stands in a table."""
+    if value is None or value in ((), [], {}):
+        return "–"
+    if isinstance(value, datetime):
+        return clock(value, now)
+    if isinstance(value, timedelta):
+        return typed(value)
+    if isinstance(value, Mapping):
+        return "\n".join(written_pair(key, one) for key, one in value.items() if one is not None)
+    return f"{value:.15g}" if isinstance(value, float) else spelled.word(value)

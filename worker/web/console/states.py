@@ -1,0 +1,121 @@
+"""The state of a CE in sentences: what it is, why, and what happens next."""
+
+from datetime import datetime
+
+from worker.domain.calls import NO_ANSWER, NOT_ASKED, REFUSING
+from worker.domain.lengths import clock
+from worker.services.ce_lines import NORMAL, CELine
+from worker.services.operate.ce_inventory import ShownCE
+from worker.web.console import words
+
+_VERBS = (
+    (NO_ANSWER, "does not answer"),
+    (REFUSING, "refuses our calls"),
+    (NOT_ASKED, "is not asked"),
+)
+"""States in which calls fail, and how a sentence says them."""
+
+
+def word(state: str) -> str:
+    """Return a state without its reason, in the words of the console."""
+    first, _, _ = state.partition(": ")
+    return first.replace(NO_ANSWER, "not answering", 1) if first.startswith(NO_ANSWER) else first
+
+
+def is_normal(line: CELine) -> bool:
+    return line.state == NORMAL
+
+
+def headline(line: CELine) -> str:
+    """Say in a sentence how a CE is, and why."""
+    if is_normal(line):
+        return f"{line.name} is normal: {pilots(line)}."
+    state, _, reason = line.state.partition(": ")
+    first, _, more = state.partition(", ")
+    said = _said(first) + (f" and is {more}" if more else "")
+    return f"{line.name} {said}{_because(reason)}"
+
+
+def pilots(line: CELine) -> str:
+    """Say how many pilots a CE has, and how many more fit."""
+    waiting = line.reserved + line.submitting + line.submitted
+    running = words.counted(line.running, "pilot runs", "pilots run")
+    waits = words.counted(waiting, "waits", "wait")
+    free = words.counted(line.free, "slot is", "slots are")
+    return f"{running}, {waits}, {free} free"
+
+
+def _said(state: str) -> str:
+    for begin, verb in _VERBS:
+        if state.startswith(begin):
+            return verb + state.removeprefix(begin)
+    return f"is {state}"
+
+
+def _because(reason: str) -> str:
+    """Write a reason as the end of a sentence; it may have ended one itself."""
+    if not reason:
+        return "."
+    return f": {reason}" + ("" if reason.endswith((".", "!", "?")) else ".")
+
+
+def next_steps(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
+    """Say what happens next, and what one can do."""
+    steps = []
+    if line.trouble is not None:
+        steps.append(f"Its calls: {line.trouble}. Its pilots count as they were last seen.")
+    elif line.state.startswith(NOT_ASKED):
+        steps.append("A worker has to be started: until then nothing is sent and nothing checked.")
+    return [*steps, _of_sending(ce, line, now)]
+
+
+def _of_sending(ce: ShownCE, line: CELine, now: datetime) -> str:
+    if not ce.enabled:
+        return "No pilots are sent until somebody enables it. Those that are there go on."
+    if ce.draining:
+        return _of_draining(ce, now)
+    if "held" in word(line.state):
+        return _of_hold(ce, now)
+    if "paused" in word(line.state):
+        return (
+            "Only a probe is sent now and then. When probes do well it is normal again by itself; "
+            "somebody may resume it before."
+        )
+    return "Pilots are sent as long as there are demand and free slots."
+
+
+def _of_hold(ce: ShownCE, now: datetime) -> str:
+    if ce.unreconciled_since is not None:
+        return (
+            "The database was restored, and the CE may have pilots that it does not know. Run "
+            f"'pilotage task run reconcile --ce {ce.name} --explain', then resume it."
+        )
+    if ce.held_until is not None:
+        until = clock(ce.held_until, now, seconds=False)
+        return f"Nothing is sent, not even a probe, until {until}; then it goes on by itself."
+    return "Nothing is sent, not even a probe, until somebody resumes it."
+
+
+def _of_draining(ce: ShownCE, now: datetime) -> str:
+    if ce.drain_by is None:
+        return "No pilots are sent, and those that are there end by themselves."
+    by = clock(ce.drain_by, now, seconds=False)
+    ended = "what still waits or runs" if ce.end_running else "what still waits"
+    return f"No pilots are sent. At {by} {ended} is cancelled."
+
+
+def of_all(lines: list[CELine]) -> str:
+    """Say how many CEs there are, and how many get no new pilots."""
+    if not lines:
+        return "There is no CE yet."
+    stopped = sum(1 for line in lines if not is_normal(line))
+    number = words.counted(len(lines), "CE")
+    if not stopped:
+        return f"{number}, all normal." if len(lines) > 1 else "1 CE, and it is normal."
+    if stopped == len(lines):
+        return (
+            f"{number}, and it gets no new pilots."
+            if stopped == 1
+            else f"{number}, none gets new pilots."
+        )
+    return f"{number}, {words.number(stopped)} {'gets' if stopped == 1 else 'get'} no new pilots."

@@ -1,0 +1,102 @@
+"""The periodic tasks: when each fires, how it last went, and forms that change when."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.responses import Response
+
+from worker.domain.errors import Invalid, PilotageError
+from worker.domain.lengths import clock
+from worker.domain.schedule import Outcome
+from worker.services.observe.tasks import TaskLine, list_tasks
+from worker.services.runtime import Runtime
+from worker.services.tasks import ticks
+from worker.web.console import render, words
+from worker.web.console.answers import answer
+from worker.web.console.forms import Form, read_form, read_number, refused
+from worker.web.problems import status_of
+
+
+def show(request: Request) -> Response:
+    """Show the page, or the same for a program."""
+    if render.wants_json(request):
+        return answer(list[TaskLine], list_tasks(render.runtime(request)))
+    return _page(request, Form())
+
+
+def change(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
+    """Do what a form of the page says."""
+    try:
+        message = _do(render.runtime(request), form)
+    except PilotageError as error:
+        return _page(request, refused(form, error), status_of(type(error)))
+    return render.back(request, "tasks", message=message)
+
+
+def _do(runtime: Runtime, form: Form) -> str:
+    task, vo = form.text("task"), form.text("vo") or None
+    named = f"{task} for VO {vo}" if vo else task
+    if form.does == "schedule":
+        changed = ticks.set_schedule(runtime, task, vo=vo, **_time(form))
+        return f"{named} fires {fires(changed.every, changed.cron)}."
+    if form.does not in ("enable", "disable"):
+        raise Invalid("form", "this page has no such form")
+    ticks.set_schedule(runtime, task, vo=vo, enabled=form.does == "enable")
+    return f"{named} fires again." if form.does == "enable" else f"{named} fires no more."
+
+
+def _time(form: Form) -> dict[str, Any]:
+    every, cron = form.text("every"), form.text("cron")
+    if (every == "") == (cron == ""):
+        raise Invalid("schedule", "write either the seconds or a cron line")
+    return {"cron": cron} if cron else {"every": read_number("every", every)}
+
+
+def fires(every: float | None, cron: str | None) -> str:
+    return f"by the cron line {cron}" if cron else f"every {every or 0:g} s"
+
+
+def headline(lines: list[TaskLine]) -> str:
+    """Say how many tasks fire, and whether all went well."""
+    failed = sorted({line.name for line in lines if line.outcome is Outcome.FAILED})
+    off = sum(1 for line in lines if not line.enabled)
+    begin = words.counted(
+        sum(1 for line in lines if line.enabled), "schedule fires", "schedules fire"
+    )
+    stopped = f", {words.number(off)} {'is' if off == 1 else 'are'} disabled" if off else ""
+    if not failed:
+        return f"{begin}{stopped}; none failed at the last."
+    return f"{begin}{stopped}; {words.listed(failed)} failed."
+
+
+def failure(line: TaskLine, now: Any) -> str | None:
+    """Say what failed, for whom, when and why."""
+    if line.failed_at is None:
+        return None
+    subject = f" for {line.scope.upper()} {line.failed_for}" if line.failed_for else ""
+    return f"{line.name} failed{subject} at {clock(line.failed_at, now)}: {line.failure}"
+
+
+def undone(line: TaskLine, now: Any) -> str | None:
+    """Say that a task fires and nobody does it."""
+    if line.firings_not_done < 2 or line.not_done_since is None:
+        return None
+    since = clock(line.not_done_since, now)
+    return f"{line.name} fired {line.firings_not_done} times since {since}, and no worker did it"
+
+
+def _page(request: Request, tried: Form, status: int = 200) -> Response:
+    lines, now = list_tasks(render.runtime(request)), request.app.state.runtime.now()
+    said = [text for line in lines for text in (failure(line, now), undone(line, now)) if text]
+    return render.page(
+        request,
+        "tasks",
+        status=status,
+        title="Tasks",
+        here="tasks",
+        headline=headline(lines),
+        failures=said,
+        lines=lines,
+        fires=fires,
+        tried=tried,
+    )

@@ -1,0 +1,248 @@
+"""One VO: what it wants and by whose word, what it gets, what its pilots run, and its forms."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.responses import Response
+
+from worker.domain.decision import Decision
+from worker.domain.errors import ChangedMeanwhile, Invalid, PilotageError
+from worker.domain.lengths import clock
+from worker.domain.pages import PageRequest
+from worker.services import payloads
+from worker.services.observe import audit, overview, use
+from worker.services.observe import ces as observed
+from worker.services.observe.use import UseOfVO
+from worker.services.operate import vo_inventory as inventory
+from worker.services.operate.vo_inventory import ShownVO
+from worker.services.runtime import Runtime
+from worker.web.console import render, words
+from worker.web.console.answers import answer, name_of
+from worker.web.console.conflict import conflict_page
+from worker.web.console.forms import (
+    FLAG,
+    LENGTH,
+    LIMIT,
+    NUMBER,
+    SOURCE,
+    Field,
+    Form,
+    Group,
+    filled,
+    read_form,
+    refused,
+)
+from worker.web.console.vos import state
+from worker.web.problems import status_of
+
+LONG_AGO = timedelta(days=730)
+LATEST = PageRequest(descending=True, limit=500)
+"""Decisions that are read to find the last one for each CE."""
+
+DEMAND = Group(
+    "demand",
+    "Demand",
+    (
+        Field(
+            "demand",
+            "Demand",
+            LIMIT,
+            "More pilots it could use. Empty: any number.",
+            nothing="any number",
+        ),
+    ),
+)
+GROUPS = (
+    Group(
+        "share",
+        "Share and limit",
+        (
+            Field("share", "Share", NUMBER, "Its part where VOs compete for slots."),
+            Field(
+                "limit", "Limit", LIMIT, "Pilots at the most. Empty: no limit.", nothing="no limit"
+            ),
+            Field(
+                "budget",
+                "Budget",
+                LIMIT,
+                "New pilots a tick at the most. Empty: no bound.",
+                nothing="no bound",
+            ),
+            Field("cancel_surplus", "Cancel surplus", FLAG, "Cancel what waits without demand."),
+        ),
+    ),
+    Group(
+        "timeouts",
+        "Time-outs",
+        (
+            Field(
+                "wait_at_most",
+                "Wait at most",
+                LENGTH,
+                "Like 2h. Empty: never cancelled.",
+                nothing="never cancelled",
+            ),
+            Field(
+                "run_at_most",
+                "Run at most",
+                LENGTH,
+                "Like 3d. Empty: never cancelled.",
+                nothing="never cancelled",
+            ),
+            Field(
+                "silent_at_most",
+                "Silent at most",
+                LENGTH,
+                "Like 6h. Empty: never cancelled.",
+                nothing="never cancelled",
+            ),
+        ),
+    ),
+    Group(
+        "source",
+        "Source of demand",
+        (
+            Field(
+                "source",
+                "Source",
+                SOURCE,
+                "kind=http, then its options, one KEY=VALUE a line. Empty: none is asked.",
+                nothing="none is asked",
+            ),
+        ),
+    ),
+)
+_GROUPS = {group.name: group for group in (DEMAND, *GROUPS)}
+
+_BUTTONS: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "enable": ({"enabled": True, "draining": False}, "is enabled"),
+    "disable": ({"enabled": False}, "is disabled: no pilots are sent for it"),
+    "drain": ({"draining": True}, "is draining: no pilots are sent, and those it has end"),
+}
+"""What each button changes, and what is so afterwards."""
+
+
+def show(request: Request, name: str) -> Response:
+    """Show the page, or the same for a program."""
+    if render.wants_json(request):
+        shown = inventory.show_vo(render.runtime(request), name_of(name))
+        return answer(ShownVO, shown, inventory.version(shown))
+    return _page(request, name_of(name), Form())
+
+
+def change(request: Request, name: str, form: Annotated[Form, Depends(read_form)]) -> Response:
+    """Do what a form of the page says."""
+    name, runtime = name_of(name), render.runtime(request)
+    try:
+        changes: Any = dict(_wanted(form))
+        inventory.change_vo(runtime, name, changes, unless_changed=form.version)
+    except ChangedMeanwhile:
+        current = inventory.show_vo(runtime, name)
+        version = inventory.version(current)
+        return conflict_page(
+            request, ("vos", name), current, version, wanted=_wanted(form), form=form
+        )
+    except PilotageError as error:
+        return _page(request, name, refused(form, error), status_of(type(error)))
+    return render.back(request, "vos", name, message=_done(runtime, name, form))
+
+
+def _wanted(form: Form) -> Mapping[str, Any]:
+    """Return the values that a form changes."""
+    if form.does in _GROUPS:
+        return _GROUPS[form.does].read(form)
+    if form.does not in _BUTTONS:
+        raise Invalid("form", "this page has no such form")
+    return _BUTTONS[form.does][0]
+
+
+def _done(runtime: Runtime, name: str, form: Form) -> str:
+    if form.does in _BUTTONS:
+        return f"VO {name} {_BUTTONS[form.does][1]}."
+    note = inventory.above_limit(runtime, name)
+    said = f"{_GROUPS[form.does].title} of VO {name}: stored."
+    return f"{said} {note}" if note else said
+
+
+# -- the page
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a VO wants, in words, and by whose word."""
+
+    value: str
+    origin: str
+    problem: str | None = None
+
+
+def demand(vo: ShownVO, answered: Any, now: datetime) -> Demand:
+    """Say what a VO wants: as its source answered, as somebody set it, or any number."""
+    if vo.source is None:
+        value = "any number" if vo.demand is None else words.number(vo.demand)
+        return Demand(value, "no demand is set" if vo.demand is None else "set by hand")
+    kind = vo.source.get("kind")
+    if answered.answered_at is None:
+        return Demand("not known", f"its source, {kind}, has not answered yet", answered.problem)
+    at = clock(answered.answered_at, now)
+    return Demand(words.number(answered.demand), f"its source, {kind}, at {at}", answered.problem)
+
+
+def headline(vo: ShownVO, wanted: Demand, used: UseOfVO, now: datetime) -> str:
+    """Say in a sentence what a VO wants, and why it gets nothing or little."""
+    if not vo.enabled:
+        return f"{vo.name} is disabled: no pilots are sent for it."
+    if vo.draining:
+        return f"{vo.name} is draining: no pilots are sent for it, and those it has end."
+    if used.without_work_since is not None:
+        since = clock(used.without_work_since, now, seconds=False)
+        return f"{vo.name} has no work for its pilots since {since}: {used.without_work_reason}."
+    if wanted.value in ("any number", "not known"):
+        takes = "takes any number of pilots" if wanted.value == "any number" else "has no demand"
+        return f"{vo.name} {takes}: {wanted.origin}."
+    more = "1 more pilot" if wanted.value == "1" else f"{wanted.value} more pilots"
+    return f"{vo.name} could use {more}: {wanted.origin}."
+
+
+def last_for_each(
+    ces: Sequence[str], decisions: list[Decision]
+) -> list[tuple[str, Decision | None]]:
+    """Return the CEs, each with the last decision about it, if there is one lately."""
+    latest: dict[str, Decision] = {}
+    for one in decisions:
+        latest.setdefault(one.ce, one)
+    return [(ce, latest.get(ce)) for ce in ces]
+
+
+def _page(request: Request, name: str, tried: Form, status: int = 200) -> Response:
+    runtime, now = render.runtime(request), request.app.state.runtime.now()
+    vo, used = inventory.show_vo(runtime, name), use.of_vo(runtime, name)
+    wanted = demand(vo, observed.demand_of(runtime, name), now)
+    version = inventory.version(vo)
+    decisions = overview.list_decisions(runtime, vo=name, page=LATEST).items
+    return render.page(
+        request,
+        "vo",
+        status=status,
+        title=name,
+        here="vos",
+        headline=headline(vo, wanted, used, now),
+        vo=vo,
+        state=state(vo),
+        wanted=wanted,
+        used=used,
+        useful_after=use.useful_after_in_words(used),
+        version=version,
+        tried=tried,
+        is_known=tried.does in {**_BUTTONS, **_GROUPS},
+        demand_form=filled(DEMAND, vo, version, tried),
+        groups=[filled(group, vo, version, tried) for group in GROUPS],
+        active=observed.active_of(runtime, name),
+        above_limit=inventory.above_limit(runtime, name),
+        ces=last_for_each(observed.open_to(runtime, name), decisions),
+        payload=payloads.show(runtime, name),
+        changes=audit.recorded(runtime, now - LONG_AGO, of=name, limit=10).items,
+    )

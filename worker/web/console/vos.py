@@ -1,0 +1,119 @@
+"""The VOs: what each wants and gets, and a form that adds one."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.responses import Response
+
+from worker.domain.errors import PilotageError
+from worker.domain.pages import Page
+from worker.services.operate import vo_inventory as inventory
+from worker.services.operate.vo_inventory import ShownVO
+from worker.web.console import render, words
+from worker.web.console.answers import answer, asked, given
+from worker.web.console.forms import (
+    LIMIT,
+    NUMBER,
+    SOURCE,
+    TEXT,
+    Entry,
+    Field,
+    Filled,
+    Form,
+    Group,
+    read_form,
+    refused,
+)
+from worker.web.problems import status_of
+
+AT_ONCE = 500
+"""VOs on one page."""
+
+ADDING = Group(
+    "add",
+    "Add a VO",
+    (
+        Field("name", "Name", TEXT, "Letters, digits and . _ : @ / + -"),
+        Field("share", "Share", NUMBER, "Its part where VOs compete for slots."),
+        Field("limit", "Limit", LIMIT, "Pilots at the most. Empty: no limit."),
+        Field("demand", "Demand", LIMIT, "More pilots it could use. Empty: any number."),
+        Field("source", "Source of demand", SOURCE, "kind=http, then its options, one a line."),
+    ),
+)
+USUAL = {"share": "1"}
+
+
+def show(request: Request) -> Response:
+    """Show the page, or the same for a program."""
+    if render.wants_json(request):
+        return answer(Page[ShownVO], _listed(request, limit=100))
+    return _page(request, Form())
+
+
+def add(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
+    """Add the VO that was typed."""
+    try:
+        new: Any = ADDING.read(form)
+        added = inventory.add_vo(render.runtime(request), new)
+    except PilotageError as error:
+        return _page(request, refused(form, error), status_of(type(error)))
+    return render.back(request, "vos", added.name, message=f"VO {added.name} was added.")
+
+
+def headline(vos: list[ShownVO]) -> str:
+    """Say how many VOs there are, and which are sent nothing or find no work."""
+    off = [vo.name for vo in vos if state(vo) != "normal"]
+    idle = [vo.name for vo in vos if vo.without_work_since and state(vo) == "normal"]
+    parts = [words.counted(len(vos), "VO")]
+    if off:
+        parts.append(f"nothing is sent for {_some(off)}")
+    if idle:
+        parts.append(f"the pilots of {_some(idle)} find no work")
+    return (
+        f"{words.listed(parts)}." if len(parts) == 1 else f"{parts[0]}: {words.listed(parts[1:])}."
+    )
+
+
+def state(vo: ShownVO) -> str:
+    if not vo.enabled:
+        return "disabled"
+    return "draining" if vo.draining else "normal"
+
+
+def wants(vo: ShownVO, answered: int | None = None) -> str:
+    """Say how many more pilots a VO could use, as far as that is known without its source."""
+    if vo.source is not None:
+        return "asked of its source" if answered is None else words.number(answered)
+    return "any number" if vo.demand is None else words.number(vo.demand)
+
+
+def _some(names: list[str]) -> str:
+    return words.listed(names) if len(names) <= 3 else f"{words.number(len(names))} of them"
+
+
+def _listed(request: Request, *, limit: int) -> Page[ShownVO]:
+    return inventory.list_vos(
+        render.runtime(request),
+        search=given(request, "search"),
+        page=asked(request, limit=limit),
+    )
+
+
+def _page(request: Request, tried: Form, status: int = 200) -> Response:
+    listed = _listed(request, limit=AT_ONCE)
+    typed = tried.values if tried.error else USUAL
+    entries = [Entry(one, typed.get(one.name, ""), "") for one in ADDING.fields]
+    return render.page(
+        request,
+        "vos",
+        status=status,
+        title="VOs",
+        here="vos",
+        headline=headline(listed.items),
+        vos=listed.items,
+        next=listed.next,
+        search=given(request, "search") or "",
+        state=state,
+        wants=wants,
+        adding=Filled(ADDING, entries, "", tried.error),
+    )
