@@ -1,10 +1,14 @@
-"""Use: what a pilot that ended well did, as far as its exit code and its life show."""
+"""Use: what a pilot that ended well did: by its exit code, by its own word, by its life.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+The first of them that says anything counts.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from worker.domain.pilot import ExitMeaning, Use
+from worker.domain.pilot import ExitMeaning, Move, Status, Use
+from worker.domain.pilot_report import PilotReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,3 +35,26 @@ def use_of(rules: UseRules, meaning: ExitMeaning | None, ran: timedelta | None) 
     if meaning is None and ran is not None and ran < rules.useful_after:
         return Use.SHORT
     return Use.USEFUL
+
+
+def with_reports(
+    moves: Iterable[Move],
+    vos: Mapping[int, str],
+    rules: Mapping[str, UseRules],
+    reports: Mapping[int, PilotReport],
+) -> list[Move]:
+    """Return moves in which a good end has the use that its pilot reported.
+
+    What the exit code of a pilot means to its VO counts more than its report. The VOs are by the
+    id of the pilot, and so are the reports.
+    """
+    return [_with_report(move, rules.get(vos[move.pilot_id], NO_RULES), reports) for move in moves]
+
+
+def _with_report(move: Move, rules: UseRules, reports: Mapping[int, PilotReport]) -> Move:
+    report = reports.get(move.pilot_id)
+    if report is None or move.to is not Status.DONE or report.use is None:
+        return move
+    if meaning_of(rules, move.exit_code) is not None:
+        return move
+    return replace(move, use=report.use)

@@ -16,6 +16,7 @@ from worker.web import (
     events,
     health,
     own_pilots,
+    pilot_reports,
     problems,
     routes,
     sign_in,
@@ -62,6 +63,7 @@ def make_app(
         routes.router(),
         events.router(),
         own_pilots.router(),
+        pilot_reports.router(),
         diracx.router(),
         sign_in.me(),
     ):
