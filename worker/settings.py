@@ -30,7 +30,7 @@ from worker.domain.change import LEAST_DAYS
 from worker.domain.checks import LARGEST
 from worker.domain.errors import ConfigurationError, Invalid
 from worker.domain.nearest import nearest
-from worker.domain.pilot_secret import PilotKeys, read_keys
+from worker.domain.pilot_secret import NO_KEYS, PilotKeys, read_keys
 from worker.domain.schedule import ScheduleSetting
 from worker.domain.validation import place, reason
 from worker.policy.contract import DEFAULT_POLICY
@@ -259,9 +259,7 @@ class Settings(BaseModel):
     @property
     def pilot_keys(self) -> PilotKeys:
         """Return the keys that the secrets of pilots are derived from; none where none is set."""
-        return (
-            PilotKeys() if self.pilot_key is None else read_keys(self.pilot_key.get_secret_value())
-        )
+        return read_keys(self.pilot_key.get_secret_value()) if self.pilot_key else NO_KEYS
 
     @property
     def is_embedded(self) -> bool:
