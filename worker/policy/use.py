@@ -3,7 +3,7 @@
 The first of them that says anything counts.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -18,6 +18,8 @@ class UseRules:
     exit_codes: Mapping[int, ExitMeaning] = field(default_factory=dict)
     useful_after: timedelta = timedelta()
     """One that ends well before it has run for this time was short."""
+    reports: bool = False
+    """Whether they say it themselves."""
 
 
 NO_RULES = UseRules()
@@ -37,23 +39,12 @@ def use_of(rules: UseRules, meaning: ExitMeaning | None, ran: timedelta | None) 
     return Use.USEFUL
 
 
-def with_reports(
-    moves: Iterable[Move],
-    vos: Mapping[int, str],
-    rules: Mapping[str, UseRules],
-    reports: Mapping[int, PilotReport],
-) -> list[Move]:
-    """Return moves in which a good end has the use that its pilot reported.
+def with_report(move: Move, rules: UseRules, report: PilotReport | None) -> Move:
+    """Return a move in which a good end has the use that its pilot reported.
 
-    What the exit code of a pilot means to its VO counts more than its report. The VOs are by the
-    id of the pilot, and so are the reports.
+    What the exit code of a pilot means to its VO counts more than its report.
     """
-    return [_with_report(move, rules.get(vos[move.pilot_id], NO_RULES), reports) for move in moves]
-
-
-def _with_report(move: Move, rules: UseRules, reports: Mapping[int, PilotReport]) -> Move:
-    report = reports.get(move.pilot_id)
-    if report is None or move.to is not Status.DONE or report.use is None:
+    if report is None or report.use is None or move.to is not Status.DONE:
         return move
     if meaning_of(rules, move.exit_code) is not None:
         return move

@@ -10,7 +10,7 @@ from worker.db.work import NOTHING_KNOWN, WorkRecord
 from worker.domain.pilot import AnyPilot, ExitMeaning, Move, Status
 from worker.policy.outcomes import Event
 from worker.policy.parameters import Parameters
-from worker.policy.use import UseRules, with_reports
+from worker.policy.use import NO_RULES, UseRules, with_report
 from worker.policy.work import WINDOW, Cohort, NoWork, Usual, Verdicts, counted, judge, merged
 
 Taught = tuple[str, str, Event]
@@ -40,11 +40,13 @@ def judged_by_reports(
     rules: Mapping[str, UseRules],
 ) -> Sequence[Move]:
     """Return the moves of pilots, in which a good end has the use that its pilot reported."""
+    by_id = {pilot.id: rules.get(pilot.vo, NO_RULES) for pilot in pilots}
     ended = [move.pilot_id for move in moves if move.to is Status.DONE]
-    reports = pilot_reports.of_pilots(tx, ended) if ended else {}
-    if not reports:
+    reporting = [number for number in ended if by_id[number].reports]
+    if not reporting:
         return moves
-    return with_reports(moves, {pilot.id: pilot.vo for pilot in pilots}, rules, reports)
+    reports = pilot_reports.of_pilots(tx, reporting)
+    return [with_report(move, by_id[move.pilot_id], reports.get(move.pilot_id)) for move in moves]
 
 
 def lesson(
@@ -102,4 +104,5 @@ def _rules(record: WorkRecord, parameters: Parameters) -> UseRules:
     return UseRules(
         exit_codes={int(code): ExitMeaning(word) for code, word in codes},
         useful_after=useful_after,
+        reports=record.reports,
     )

@@ -74,15 +74,12 @@ def program(order: Order, options: ArcOptions) -> str:
 
 
 def _own_secret(order: Order) -> str:
-    """Write what puts the secret into a file for the pilot alone; the script goes, so it is there.
-
-    The shell has the script open, and reads it to its end.
-    """
+    """Write what puts the secret into a file for the pilot alone; so is the script from then on."""
     if order.secret is None:
         return ""
     return (
         f"(umask 077 && cat >{SECRET_FILE}) <<'END' || exit 126\n{order.secret}\nEND\n"
-        f"rm -f {SCRIPT}\n{FILE_VARIABLE}=$PWD/{SECRET_FILE}\nexport {FILE_VARIABLE}\n"
+        f"chmod 600 {SCRIPT}\n{FILE_VARIABLE}=$PWD/{SECRET_FILE}\nexport {FILE_VARIABLE}\n"
     )
 
 

@@ -44,7 +44,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/pilotage.XXXXXXXX") || exit 71
 cd "$work" || exit 71
 """
 
-_OWN_SECRET = """\
+_SPEAKING = """\
 (umask 077 && grep -F "_${{PILOTAGE_STAMP}}_" >"$work/{file}") <<'{mark}'
 {secrets}
 {mark}
@@ -134,7 +134,7 @@ def _own_secret(work: Work) -> str:
     """
     if not work.secrets:
         return ""
-    return _OWN_SECRET.format(
+    return _SPEAKING.format(
         file=SECRET_FILE,
         mark=f"PILOTAGE_{secrets.token_hex(8)}",
         secrets="\n".join(work.secrets),
