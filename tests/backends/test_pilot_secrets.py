@@ -55,7 +55,10 @@ def test_local(tmp_path: Path, sqlite_database: Database) -> None:
         receipts = world.connect().submit([one, silent])
         jobs = sorted(Job(each.stamp, str(each.handle)) for each in receipts)
         assert [world.until_final(job).status for job in jobs] == [Status.DONE] * 2
-        assert world.connect().output(jobs[0]).text == shown(one)
+        # A secret that a pilot writes is shown to nobody.
+        assert world.connect().output(jobs[0]).text == shown(one).replace(str(one.secret), "***")
+        own = world.place / one.stamp / "work" / ".pilotage-secret"
+        assert own.read_text() == f"{one.secret}\n"
         assert world.connect().output(jobs[1]).text == "<>\n"
         assert str(one.secret) not in (world.place / one.stamp / "launch.json").read_text()
     finally:
