@@ -62,6 +62,7 @@ from worker.domain.pilot import (
     Status,
     Use,
 )
+from worker.domain.pilot_report import PilotState
 from worker.domain.schedule import Outcome, ScheduleSetting, Scope, VOSchedule
 from worker.domain.sending import Sending
 from worker.domain.tally import Grain
@@ -821,6 +822,7 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "cause of a failure": Cause,
     "use of a good end": Use,
     "meaning of an exit code": ExitMeaning,
+    "what a pilot says": PilotState,
     "sending state of a CE": Sending,
     "state of a credential": CredentialState,
     "kind of credential": CredentialKind,

@@ -30,6 +30,7 @@ from worker.domain.change import LEAST_DAYS
 from worker.domain.checks import LARGEST
 from worker.domain.errors import ConfigurationError, Invalid
 from worker.domain.nearest import nearest
+from worker.domain.pilot_secret import NO_KEYS, PilotKeys, read_keys
 from worker.domain.schedule import ScheduleSetting
 from worker.domain.validation import place, reason
 from worker.policy.contract import DEFAULT_POLICY
@@ -44,7 +45,9 @@ CONFIG = "PILOTAGE_CONFIG"
 FROM_FILE = "_FILE"
 """PILOTAGE_X_FILE names a file that holds PILOTAGE_X: a secret that no process list shows."""
 
-NOT_SETTINGS = frozenset({"PILOTAGE_STAMP", "PILOTAGE_VO", "PILOTAGE_CE"})
+NOT_SETTINGS = frozenset(
+    {"PILOTAGE_STAMP", "PILOTAGE_VO", "PILOTAGE_CE", "PILOTAGE_URL", "PILOTAGE_SECRET_FILE"}
+)
 """What a pilot finds in its environment, where `pilotage` may be run too."""
 
 OF_THE_TESTS = ("PILOTAGE_TEST_", "PILOTAGE_TESTBED_")
@@ -191,6 +194,18 @@ class Settings(BaseModel):
     """The address at which people reach the console and programs the API:
     https://pilotage.example.org. Without it, links are for where the server listens."""
 
+    pilot_key: SecretStr | None = None
+    """The key that the secrets of pilots are derived from, 32 random characters or more, the same
+    for all workers and servers. Name its file: PILOTAGE_PILOT_KEY_FILE. Of several lines the first
+    is used for new secrets, and secrets of the others hold too."""
+
+    @field_validator("pilot_key")
+    @classmethod
+    def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            read_keys(value.get_secret_value())
+        return value
+
     @field_validator("web_url", "server")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
@@ -240,6 +255,11 @@ class Settings(BaseModel):
         """Return the address at which people reach the server."""
         own = f"http://{self.web_address}:{self.web_port}{self.web_prefix}"
         return (self.web_url or own).rstrip("/")
+
+    @property
+    def pilot_keys(self) -> PilotKeys:
+        """Return the keys that the secrets of pilots are derived from; none where none is set."""
+        return read_keys(self.pilot_key.get_secret_value()) if self.pilot_key else NO_KEYS
 
     @property
     def is_embedded(self) -> bool:

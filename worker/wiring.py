@@ -268,6 +268,8 @@ def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False)
         keep_decisions=timedelta(days=given.keep_decisions_days),
         keep_reports=timedelta(days=given.keep_reports_days),
         keep_changes=timedelta(days=given.keep_changes_days),
+        pilot_keys=given.pilot_keys,
+        web_url=given.web_url,
     )
 
 

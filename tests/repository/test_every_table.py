@@ -20,6 +20,7 @@ TESTS = {
     "vo_work": ("work", "test_work"),
     "call_tallies": ("call_tallies", "test_call_tallies"),
     "outputs": ("outputs", "test_outputs"),
+    "pilot_reports": ("pilot_reports", "test_pilot_reports"),
     "ce_lists": ("decisions", "test_decisions"),
     "ce_list_places": ("decisions", "test_decisions"),
     "decision_bases": ("decisions", "test_decisions"),

@@ -228,6 +228,7 @@ VO_CHANGES: VOValues = {
     "wait_at_most": LENGTH,
     "run_at_most": LENGTH,
     "silent_at_most": LENGTH,
+    "idle_at_most": LENGTH,
 }
 """Each value of a VO, as it is not in a new one."""
 

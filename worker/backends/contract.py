@@ -153,4 +153,6 @@ class Backend:
     about: str
     chain: Chain = field(repr=False)
     options: type[Options] = field(repr=False, default=Options)
+    gives_secrets: bool = False
+    """Whether its drivers hand each pilot the secret of its order, as `Order` says."""
     driver: Callable[[CE, Any, Means], Driver] = field(repr=False)

@@ -20,6 +20,10 @@ SLEEPER = (
 )
 """What a pilot runs where nothing else is said: it lives 5 to 20 seconds and harms nobody."""
 
+URL_VARIABLE = "PILOTAGE_URL"
+FILE_VARIABLE = "PILOTAGE_SECRET_FILE"
+"""Where a pilot that speaks for itself finds the server, and the file of its secret."""
+
 DAY = 86400
 TEN_YEARS = 10 * 365 * DAY
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

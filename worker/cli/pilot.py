@@ -26,6 +26,15 @@ TIMES = ("reserved_at", "submitted_at", "started_at", "ended_at")
 COUNTS = ("attempts", "misses", "requeues")
 """Numbers that say something only when they are not 0."""
 
+_SAID = {
+    "state": "says",
+    "payloads": "says_payloads",
+    "reason": "says_reason",
+    "at": "said_at",
+    "idle_since": "says_idle_since",
+}
+"""What a pilot said of itself last, as it is shown."""
+
 PAGING = ("after", "limit", "descending", "sort")
 
 
@@ -71,7 +80,9 @@ def show_(which: str, ce: str | None, as_json: bool) -> None:
         show.as_json(asdict(pilot))
         return
     values = {**asdict(pilot), **_lengths(pilot, plain=False)}
-    del values["history"]
+    del values["history"], values["report"]
+    if pilot.report is not None:
+        values |= {_SAID[name]: value for name, value in asdict(pilot.report).items()}
     empty = {
         name for name in values if values[name] is None or (name in COUNTS and not values[name])
     }

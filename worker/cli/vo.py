@@ -12,6 +12,7 @@ from worker.cli.groups import Group, example
 from worker.cli.options import (
     NO_LIMIT,
     Amount,
+    Duration,
     as_json,
     given,
     paged,
@@ -46,6 +47,11 @@ _source = click.option(
     metavar="KEY=VALUE",
     help="Where its demand comes from: kind=http, then its options; 'none' forgets it.",
 )
+_idle = click.option(
+    "--idle-at-most",
+    type=Duration(),
+    help="End pilots that say idle for longer while none are needed: 30m; 'none': never.",
+)
 _limit = click.option("--limit", type=Amount(), help="Pilots at the most, or 'none'.")
 _demand = click.option("--demand", type=Amount(), help="More pilots it could use, or 'none'.")
 
@@ -63,6 +69,7 @@ def vo() -> None:
 @_budget
 @_surplus
 @timeouts
+@_idle
 @_source
 @click.option("--disabled", is_flag=True, help="Send nothing for it yet.")
 @as_json
@@ -117,6 +124,7 @@ def show_(name: str, as_json: bool) -> None:
 @_budget
 @_surplus
 @timeouts
+@_idle
 @_source
 @as_json
 def set_(name: str, as_json: bool, **values: Any) -> None:

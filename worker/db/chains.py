@@ -83,6 +83,7 @@ CORE_CHAIN = Chain(
         "vo_cohorts",
         "vo_work",
         "outputs",
+        "pilot_reports",
         "ce_lists",
         "ce_list_places",
         "decision_bases",

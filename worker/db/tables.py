@@ -14,7 +14,8 @@
      ├──< call_tallies  │
      └──< pilots >──────┘
              ├──< transitions        leases, new_tallies, reports, changes,
-             └─── outputs           answered_requests
+             ├─── outputs           answered_requests
+             └─── pilot_reports
 
 A VO or CE that has pilots cannot be removed (RESTRICT): history must not vanish by accident.
 What merely describes a row goes with it (CASCADE). No table here points at a back-end's table.
@@ -54,6 +55,7 @@ from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.change import LEAST_DAYS, Door
 from worker.domain.credential import CredentialKind
 from worker.domain.pilot import FINAL, OCCUPYING, OF_NO_USE, STAMP_LENGTH, Cause, Status, Use
+from worker.domain.pilot_report import LONGEST_REASON, PilotState
 from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
 from worker.domain.tally import Grain
@@ -142,6 +144,7 @@ vos = Table(
     Column("budget", Integer),
     Column("cancel_surplus", Boolean, nullable=False, server_default=text("false")),
     *_timeouts(),
+    Column("idle_at_most", Length()),
     Column("source", JSON_VALUE),
     Column("payload", JSON_VALUE),
     _created_at(),
@@ -150,6 +153,7 @@ vos = Table(
     CheckConstraint('"limit" >= 0', name="limit"),
     CheckConstraint("demand >= 0", name="demand"),
     CheckConstraint("budget >= 0", name="budget"),
+    CheckConstraint("idle_at_most > 0", name="idle_at_most"),
     comment="Owners of pilots. A limit or demand of NULL is unlimited.",
 )
 keeps_updated_at(vos)
@@ -312,6 +316,22 @@ Index(
 )
 Index("ix_pilots_ce_id_id", pilots.c.ce_id, pilots.c.id)
 Index("ix_pilots_vo_id_id", pilots.c.vo_id, pilots.c.id)
+
+# Written by pilots, and of them alone: nothing but the key is in an index, and no pilot is changed.
+pilot_reports = Table(
+    "pilot_reports",
+    metadata,
+    Column("pilot_id", ForeignKey(pilots.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("state", words(PilotState, "state")),
+    Column("payloads", Integer),
+    Column("reason", String(LONGEST_REASON)),
+    Column("at", UtcDateTime(), nullable=False),
+    Column("idle_since", UtcDateTime()),
+    CheckConstraint("payloads >= 0", name="payloads"),
+    CheckConstraint("idle_since IS NULL OR state = 'idle'", name="idle"),
+    postgresql_with={"fillfactor": 50},
+    comment="What each pilot said of itself last.",
+)
 
 _UNLEARNED = (
     f"learned_at IS NULL AND learn_after IS NULL AND became NOT IN ({_quoted(NOT_ACCEPTED)})"

@@ -26,6 +26,8 @@ class WorkRecord:
     """What the exit codes of its payload mean."""
     useful_after: float | None = None
     """Seconds that a pilot must have run to have been of use, if its payload says it."""
+    reports: bool = False
+    """Whether its payload has pilots say what they do."""
     lives: Mapping[str, Any] = field(default_factory=dict)
     without_work: NoWork | None = None
     """Why its pilots are thought to find no work, and since when."""
@@ -60,6 +62,7 @@ def get_all(tx: Transaction) -> dict[str, WorkRecord]:
         row.vo: WorkRecord(
             exit_codes=row.exit_codes,
             useful_after=row.useful_after,
+            reports=bool(row.reports),
             lives=row.lives or {},
             without_work=_no_work(row),
         )
@@ -103,7 +106,7 @@ _COHORTS = (
 # Of the payload, which may be long, no more than it says of this.
 _RECORDS = select(
     vos.c.name.label("vo"),
-    *(vos.c.payload[name].label(name) for name in ("exit_codes", "useful_after")),
+    *(vos.c.payload[name].label(name) for name in ("exit_codes", "useful_after", "reports")),
     vo_work.c.lives,
     vo_work.c.without_work_since,
     vo_work.c.without_work_reason,

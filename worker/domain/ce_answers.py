@@ -16,6 +16,9 @@ class Order(NamedTuple):
     """One pilot to send: its VO's script with its arguments, or what the CE's options say.
 
     It finds its stamp, its VO and its CE in `PILOTAGE_STAMP`, `PILOTAGE_VO` and `PILOTAGE_CE`.
+    One that speaks for itself finds the file of its secret in `PILOTAGE_SECRET_FILE`, which it
+    alone can read, and the address of the server in `PILOTAGE_URL`. The secret is nowhere else.
+
     What is handed over by the thousand is a tuple: it is made in a fraction of the time.
     """
 
@@ -23,6 +26,8 @@ class Order(NamedTuple):
     vo: str
     script: str | None = None
     arguments: Sequence[str] = ()
+    secret: str | None = None
+    url: str | None = None
 
 
 class Receipt(NamedTuple):

@@ -23,6 +23,7 @@
     ├── NotAllowed                    ask who has the role
     ├── OnlyOnHost                    do it on the host of Pilotage
     ├── TooManyAttempts               wait
+    ├── TooManyRequests               wait
     ├── OtherRequest                  take a new key for a new request
     ├── ServerBusy                    try again later
     ├── ServerUnavailable             start it, or correct its address
@@ -170,6 +171,10 @@ class OnlyOnHost(PilotageError):
 
 class TooManyAttempts(PilotageError):
     """There were too many attempts that failed; wait before the next."""
+
+
+class TooManyRequests(PilotageError):
+    """There were too many requests; wait before the next."""
 
 
 class OtherRequest(PilotageError):

@@ -61,6 +61,8 @@ class Payload(FileTable):
     """What the exit codes of the payload mean, by their number."""
     useful_after: float | None = Field(default=None, ge=0, le=LONGEST_LIFE)
     """Seconds that a pilot must have run to have been of use; none is learnt from its life."""
+    reports: bool = False
+    """Whether each pilot gets a secret, by which it says what it does."""
 
     @field_validator("exit_codes", mode="before")
     @classmethod
@@ -158,6 +160,8 @@ def plain(payload: Payload) -> dict[str, Any]:
     values: dict[str, Any] = payload.model_dump(mode="json", by_alias=True, exclude_none=True)
     if not payload.exit_codes:
         del values["exit_codes"]  # What was stored before there were any is the same.
+    if not payload.reports:
+        del values["reports"]
     return values
 
 

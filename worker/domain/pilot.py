@@ -60,7 +60,7 @@ class Use(Described):
 
     USEFUL = "useful", "It ran for as long as pilots do that have work."
     SHORT = "short", "It ended too soon to have been of use."
-    EMPTY = "empty", "Its exit code says that it had no work."
+    EMPTY = "empty", "Its exit code or its pilot report says that it had no work."
 
 
 class ExitMeaning(Described):

@@ -92,6 +92,10 @@ class VOValues(_Timeouts, total=False):
     cancel_surplus: Annotated[
         bool, Field(description="Whether pilots that wait are cancelled when the demand is gone.")
     ]
+    idle_at_most: Annotated[
+        Seconds | None,
+        Field(description="End pilots that say idle for longer while none are needed."),
+    ]
     source: Annotated[
         Mapping[str, Any] | None,
         Field(description="Where its demand comes from: its kind, and the options of the kind."),

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from worker.domain import timeouts
-from worker.domain.checks import at_least, name
+from worker.domain.checks import at_least, length, name
 from worker.domain.errors import Invalid
 
 DEFAULT_VO = "default"
@@ -36,6 +36,7 @@ class VO:
     wait_at_most: timedelta | None = None
     run_at_most: timedelta | None = None
     silent_at_most: timedelta | None = None
+    idle_at_most: timedelta | None = None
     source: Mapping[str, Any] | None = None
     id: int = field(default=0, compare=False)
 
@@ -48,3 +49,4 @@ class VO:
         at_least("demand", self.demand, 0)
         at_least("budget", self.budget, 0)
         timeouts.check(self)
+        length("idle at most", self.idle_at_most)

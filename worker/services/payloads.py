@@ -30,7 +30,9 @@ from worker.domain.ce_answers import Order
 from worker.domain.errors import Invalid, PilotageError, UnknownCE
 from worker.domain.nearest import nearest
 from worker.domain.payload import LONGEST_SCRIPT, Fitted, Payload, plain, read
+from worker.domain.pilot_secret import NO_KEYS, PilotKeys
 from worker.domain.validation import FileTable
+from worker.services import pilot_secrets
 from worker.services.allowed import allowed_to, require_vo
 from worker.services.files import read_text, read_toml
 from worker.services.runtime import Runtime
@@ -42,27 +44,49 @@ class Ready:
 
     fitted: Mapping[str, Fitted] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    reporting: frozenset[str] = frozenset()
+    """The VOs whose pilots get a secret."""
+    keys: PilotKeys = NO_KEYS
+    url: str | None = None
+    notes: tuple[str, ...] = ()
+    """Why pilots get no secret whose payload asks for one."""
 
     def order(self, pilot: Reserved) -> Order:
         """Return what a CE is asked to run for a pilot."""
         payload = self.fitted.get(pilot.vo)
         script, arguments = payload.for_pilot(pilot.stamp) if payload else (None, ())
-        return Order(stamp=pilot.stamp, vo=pilot.vo, script=script, arguments=arguments)
+        if pilot.vo not in self.reporting:
+            return Order(stamp=pilot.stamp, vo=pilot.vo, script=script, arguments=arguments)
+        secret = self.keys.secret_of(pilot.stamp)
+        return Order(pilot.stamp, pilot.vo, script, arguments, secret, self.url)
 
 
-def ready(tx: Transaction, ce: CE, vos: Collection[str], barred: Mapping[str, str]) -> Ready:
+def ready(
+    tx: Transaction, runtime: Runtime, ce: CE, vos: Collection[str], barred: Mapping[str, str]
+) -> Ready:
     """Fill in the payloads of these VOs for a CE. A bad one stops only its own VO.
 
     A VO that is barred for another reason is left out, too.
     """
-    fitted, left_out = {}, {}
+    fitted, left_out, reporting = {}, {}, set()
     for vo, stored in payloads.of_vos(tx, vos).items():
         try:
-            fitted[vo] = _fit(read(stored), vo, ce)
+            payload = read(stored)
+            fitted[vo] = _fit(payload, vo, ce)
+            if payload.reports:
+                reporting.add(vo)
         except PilotageError as error:
             left_out[vo] = f"the payload of VO {vo} cannot be used: {error}"
     left_out |= {vo: why for vo, why in barred.items() if vo in vos}
-    return Ready(fitted=fitted, left_out=dict(sorted(left_out.items())))
+    missing = pilot_secrets.why_none(runtime, ce.backend) if reporting else None
+    return Ready(
+        fitted=fitted,
+        left_out=dict(sorted(left_out.items())),
+        reporting=frozenset() if missing else frozenset(reporting),
+        keys=runtime.pilot_keys,
+        url=runtime.web_url,
+        notes=tuple(_without_secret(vo, missing) for vo in sorted(reporting) if missing),
+    )
 
 
 @allowed_to(Role.READ)
@@ -81,7 +105,11 @@ def show(runtime: Runtime, vo: str, *, ce: str | None = None) -> dict[str, Any]:
         return plain(payload)
     script, arguments = _fit(payload, vo, place).for_pilot("@{stamp}")
     values = payload.values(place.name)
-    return {"script": script, "arguments": list(arguments), "variables": values}
+    shown: dict[str, Any] = {"script": script, "arguments": list(arguments), "variables": values}
+    if payload.reports:
+        missing = pilot_secrets.why_none(runtime, place.backend)
+        shown["reports"] = _without_secret(vo, missing) if missing else True
+    return shown
 
 
 @allowed_to(Role.OPERATE, for_one_vo=True)
@@ -121,6 +149,7 @@ class PayloadTable(FileTable):
     at: Any = None
     exit_codes: Any = None
     useful_after: Any = None
+    reports: Any = None
 
 
 def read_file(path: Path) -> Payload:
@@ -138,6 +167,10 @@ def read_values(values: Mapping[str, Any], folder: Path) -> Payload:
         text = read_text(folder / file.script, LONGEST_SCRIPT)
     rest = {key: value for key, value in values.items() if not key.startswith("script")}
     return read({**rest, "script": text})
+
+
+def _without_secret(vo: str, why: str) -> str:
+    return f"pilots of VO {vo} get no secret: {why}"
 
 
 def _fit(payload: Payload, vo: str, ce: CE) -> Fitted:

@@ -11,6 +11,7 @@ from worker.backends.contract import Backend, Means, Options
 from worker.backends.guard import Guard
 from worker.db.database import Database
 from worker.domain.ce import CE
+from worker.domain.pilot_secret import NO_KEYS, PilotKeys
 from worker.domain.schedule import Outcome
 from worker.policy.allocation import three_chances
 from worker.policy.contract import Policy
@@ -48,6 +49,10 @@ class Runtime:
     keep_decisions: timedelta = timedelta(days=7)
     keep_reports: timedelta = timedelta(days=365)
     keep_changes: timedelta = timedelta(days=730)
+    pilot_keys: PilotKeys = NO_KEYS
+    """What the secrets of pilots are derived from."""
+    web_url: str | None = None
+    """Where pilots reach the server, if they do."""
 
     def options(self, ce: CE) -> Options:
         return registry.check_options(self.backends, ce.backend, ce.options)

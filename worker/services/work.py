@@ -1,16 +1,16 @@
-"""Work: what is learnt of the VOs' work from new outcomes, and by which rules an end is judged."""
+"""Work: what is learnt of the VOs' work from new outcomes, and how the use of an end is judged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from worker.db import work
+from worker.db import pilot_reports, work
 from worker.db.uow import Transaction
 from worker.db.work import NOTHING_KNOWN, WorkRecord
-from worker.domain.pilot import ExitMeaning
+from worker.domain.pilot import AnyPilot, ExitMeaning, Move, Status
 from worker.policy.outcomes import Event
 from worker.policy.parameters import Parameters
-from worker.policy.use import UseRules
+from worker.policy.use import NO_RULES, UseRules, with_report
 from worker.policy.work import WINDOW, Cohort, NoWork, Usual, Verdicts, counted, judge, merged
 
 Taught = tuple[str, str, Event]
@@ -31,6 +31,22 @@ class WorkLesson:
 def rules(tx: Transaction, parameters: Parameters) -> dict[str, UseRules]:
     """Return the rules of each VO: what its payload says, and what its pilots have shown."""
     return {vo: _rules(record, parameters) for vo, record in work.get_all(tx).items()}
+
+
+def judged_by_reports(
+    tx: Transaction,
+    moves: Sequence[Move],
+    pilots: Iterable[AnyPilot],
+    rules: Mapping[str, UseRules],
+) -> Sequence[Move]:
+    """Return the moves of pilots, in which a good end has the use that its pilot reported."""
+    by_id = {pilot.id: rules.get(pilot.vo, NO_RULES) for pilot in pilots}
+    ended = [move.pilot_id for move in moves if move.to is Status.DONE]
+    reporting = [number for number in ended if by_id[number].reports]
+    if not reporting:
+        return moves
+    reports = pilot_reports.of_pilots(tx, reporting)
+    return [with_report(move, by_id[move.pilot_id], reports.get(move.pilot_id)) for move in moves]
 
 
 def lesson(
@@ -88,4 +104,5 @@ def _rules(record: WorkRecord, parameters: Parameters) -> UseRules:
     return UseRules(
         exit_codes={int(code): ExitMeaning(word) for code, word in codes},
         useful_after=useful_after,
+        reports=record.reports,
     )

@@ -1,6 +1,7 @@
 """Who sends a request: known by a token before anything else of the request is read."""
 
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Literal
@@ -13,11 +14,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from worker.domain.access import Access
 from worker.domain.errors import NotAllowed, NotSignedIn, PilotageError
+from worker.domain.pilot_secret import is_pilot_secret
 from worker.domain.token import Token, TokenKind
 from worker.services import requests
 from worker.services.operate import tokens
 from worker.services.runtime import Runtime
 from worker.web.attempts import Attempts
+from worker.web.paces import Paces
 from worker.web.problems import problem
 
 OPEN = frozenset({"/health/live", "/.well-known/openid-configuration"})
@@ -34,6 +37,9 @@ SIGNING_IN = frozenset(
     }
 )
 """Where somebody without a token gets one."""
+
+OF_PILOTS = "PATCH", "/api/pilots/me"
+"""The one request that a pilot may send, and nobody else."""
 
 COOKIE = "pilotage_session"
 
@@ -64,6 +70,19 @@ class Caller:
         return f"{self.token.name} ({self.kind})"
 
 
+@dataclass(frozen=True)
+class PilotCaller:
+    """A pilot that speaks for itself."""
+
+    stamp: str
+
+
+def pilot_of(request: Request) -> str:
+    """Return the stamp of the pilot that sends a request."""
+    pilot: PilotCaller = request.state.caller
+    return pilot.stamp
+
+
 def caller_of(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
@@ -76,22 +95,30 @@ def runtime_of(request: Request, once: requests.Once | None = None) -> Runtime:
 
 
 class Gate:
-    """Lets nobody through who is not known, and slows down who guesses."""
+    """Lets nobody through who is not known, and slows down who guesses.
+
+    A pilot has a door of its own. Whatever one does, its neighbours behind the same address are
+    let in as before, and so are people: its failed attempts are counted apart.
+    """
 
     def __init__(self, app: ASGIApp, runtime: Runtime, attempts: Attempts) -> None:
         self._app = app
         self._runtime = runtime
         self._attempts = attempts
+        self._attempts_of_pilots = Attempts()
+        self._paces = Paces()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _path(scope) in OPEN:
             await self._app(scope, receive, send)
             return
-        address = address_of(scope)
+        secret = _bearer(Headers(scope=scope))
+        is_pilot = secret is not None and is_pilot_secret(secret)
         try:
-            self._attempts.check(address)
-            if _path(scope) not in SIGNING_IN:
-                await self._admit(scope, address)
+            if secret is not None and is_pilot:
+                self._admit_pilot(scope, secret)
+            else:
+                await self._admit_others(scope)
         except PilotageError as error:
             await self._refuse(scope, error)(scope, receive, send)
             return
@@ -106,7 +133,25 @@ class Gate:
             return RedirectResponse(f"{scope.get('root_path', '')}/sign-in", 303)
         return problem(error, scope)
 
-    async def _admit(self, scope: Scope, address: str) -> None:
+    def _admit_pilot(self, scope: Scope, secret: str) -> None:
+        """Let a pilot in by its secret, which is known without a look into the database."""
+        stamp = self._runtime.pilot_keys.stamp_of(secret)
+        if stamp is None:
+            with _counted(self._attempts_of_pilots, address_of(scope)):
+                raise NotSignedIn(tokens.ADVICE)
+        self._paces.take(stamp)
+        if (scope["method"], _path(scope)) != OF_PILOTS:
+            raise NotAllowed("a pilot", f"it may send {' '.join(OF_PILOTS)} and nothing else")
+        scope.setdefault("state", {})["caller"] = PilotCaller(stamp)
+
+    async def _admit_others(self, scope: Scope) -> None:
+        self._attempts.check(address_of(scope))
+        if _path(scope) not in SIGNING_IN:
+            await self._admit(scope)
+        if (scope["method"], _path(scope)) == OF_PILOTS:
+            raise NotAllowed(" ".join(OF_PILOTS), "only a pilot may, for itself")
+
+    async def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         secret = _bearer(headers)
         if secret is None:
@@ -115,13 +160,21 @@ class Gate:
                 require_origin(headers)
         if secret is None:
             raise NotSignedIn("send 'Authorization: Bearer TOKEN', or sign in")
-        try:
+        with _counted(self._attempts, address_of(scope)):  # who sends no secret guesses none
             token = await run_sync(tokens.identify, self._runtime, secret)
-        except NotSignedIn:
-            self._attempts.note_failure(address)  # who sends no secret guesses none
-            raise
         state: MutableMapping[str, object] = scope.setdefault("state", {})
         state["caller"] = Caller(token=token, secret=secret)
+
+
+@contextmanager
+def _counted(attempts: Attempts, address: str) -> Iterator[None]:
+    """Count an attempt that fails, of an address that has not failed too often yet."""
+    attempts.check(address)
+    try:
+        yield
+    except NotSignedIn:
+        attempts.note_failure(address)
+        raise
 
 
 def address_of(scope: Scope) -> str:

@@ -40,6 +40,7 @@ STATUSES: Mapping[type[PilotageError], int] = {
     errors.OtherRequest: 422,
     errors.ConfigurationError: 422,
     errors.TooManyAttempts: 429,
+    errors.TooManyRequests: 429,
     errors.BackendError: 502,
     errors.DemandUnknown: 502,
     errors.IssuerFailed: 502,

@@ -17,6 +17,7 @@ BACKEND = Backend(
     name="arc",
     about="Jobs of an ARC CE, by its REST interface.",
     options=ArcOptions,
+    gives_secrets=True,
     driver=on_first_use("worker.backends.arc.driver", "ArcDriver"),
     chain=Chain(
         name="arc",

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 from worker.backends.arc.names import job_name
 from worker.backends.arc.options import ArcOptions
+from worker.backends.option_types import FILE_VARIABLE, URL_VARIABLE
 from worker.domain.ce_answers import Order
 
 OUTPUT = "pilot.out"
@@ -20,6 +21,8 @@ OUTPUT = "pilot.out"
 
 SCRIPT = ".pilot.sh"
 """The file of a job's folder that holds what it runs."""
+
+SECRET_FILE = ".pilotage-secret"  # noqa: S105 - the name of its file
 
 LONGEST_ARGUMENT = 96 * 1024
 """The kernel takes 128 KiB for one word, and the line around it is ours."""
@@ -46,13 +49,16 @@ def describe(
     """Describe the job of a pilot; `ValueError` if ARC could not hand it on as it is."""
     script = program(order, options).encode(errors="surrogatepass")
     packed = b64encode(script).decode()
-    upload = script if len(packed) > LONGEST_ARGUMENT else None
+    # Arguments are in the list of processes, where everybody on the node reads a secret.
+    must_upload = order.secret is not None or len(packed) > LONGEST_ARGUMENT
+    upload = script if must_upload else None
     words = ["/bin/sh", SCRIPT] if upload else ["/bin/sh", "-c", _unpack(packed)]
     environment = {
         **options.environment,
         "PILOTAGE_VO": order.vo,
         "PILOTAGE_CE": ce,
         "PILOTAGE_STAMP": order.stamp,
+        **({} if order.url is None else {URL_VARIABLE: order.url}),
     }
     root = ET.Element("ActivityDescription", {"xmlns": _ADL, "xmlns:nordugrid-adl": _NORDUGRID})
     _text(ET.SubElement(root, "ActivityIdentification"), "Name", job_name(prefix, order.stamp, ce))
@@ -64,6 +70,20 @@ def describe(
 
 def program(order: Order, options: ArcOptions) -> str:
     """Write the script for /bin/sh that a job runs."""
+    return _own_secret(order) + _run(order, options)
+
+
+def _own_secret(order: Order) -> str:
+    """Write what puts the secret into a file for the pilot alone; so is the script from then on."""
+    if order.secret is None:
+        return ""
+    return (
+        f"(umask 077 && cat >{SECRET_FILE}) <<'END' || exit 126\n{order.secret}\nEND\n"
+        f"chmod 600 {SCRIPT}\n{FILE_VARIABLE}=$PWD/{SECRET_FILE}\nexport {FILE_VARIABLE}\n"
+    )
+
+
+def _run(order: Order, options: ArcOptions) -> str:
     if order.script is None:
         if isinstance(options.command, str):
             return options.command

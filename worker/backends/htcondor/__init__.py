@@ -12,6 +12,7 @@ BACKEND = Backend(
     name="htcondor",
     about="Jobs of an HTCondor schedd, or of an HTCondor-CE.",
     options=HTCondorOptions,
+    gives_secrets=True,
     driver=on_first_use("worker.backends.htcondor.driver", "HTCondorDriver"),
     chain=Chain(
         name="htcondor",

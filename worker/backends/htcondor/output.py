@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -16,7 +16,8 @@ from worker.domain.pilot import GROUP_LENGTH, STAMP_LENGTH, group_and_number
 LIMIT = 1_000_000
 """Bytes of an output that are shown."""
 _GROUP = re.compile(rf"[0-9a-f]{{{GROUP_LENGTH}}}")
-_OUTPUT = re.compile(rf"[0-9a-f]{{{STAMP_LENGTH}}}\.out")
+_OURS = re.compile(rf"[0-9a-f]{{{STAMP_LENGTH}}}\.(out|secret)")
+SECRET_END = ".secret"  # noqa: S105 - how the names of their files end
 _SENDING = ".sending-"
 _LEFT_OVER = 3600.0
 
@@ -47,6 +48,17 @@ class OutputFolder:
         for group in {group_and_number(stamp)[0] for stamp in stamps}:
             (self.folder / group).mkdir(exist_ok=True)
 
+    def write_secrets(self, secrets: Mapping[str, str]) -> None:
+        """Write the secret of each pilot into a file that HTCondor hands to it alone.
+
+        It reads the file as we do, when the job begins.
+        """
+        for stamp, secret in secrets.items():
+            path = self.path(stamp).with_suffix(SECRET_END)
+            path.unlink(missing_ok=True)
+            path.touch(mode=0o600, exist_ok=False)
+            path.write_text(f"{secret}\n", encoding="ascii")
+
     def path(self, stamp: str) -> Path:
         """Name the file that a pilot writes to."""
         return self.folder / group_and_number(stamp)[0] / f"{stamp}.out"
@@ -64,6 +76,6 @@ class OutputFolder:
                 with suppress(OSError):
                     age = now - path.lstat().st_mtime
                     if _GROUP.fullmatch(path.name) and path.name not in groups and age > self._keep:
-                        outputs.remove_folder(path, _OUTPUT)
+                        outputs.remove_folder(path, _OURS)
                     elif path.name.startswith(_SENDING) and age > _LEFT_OVER:
                         path.unlink()

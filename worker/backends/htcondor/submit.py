@@ -15,9 +15,9 @@ from typing import NamedTuple
 from worker.backends.htcondor.answers import WALLTIME
 from worker.backends.htcondor.client import HTCondorClient
 from worker.backends.htcondor.options import HTCondorOptions
-from worker.backends.htcondor.output import OutputFolder
+from worker.backends.htcondor.output import SECRET_END, OutputFolder
 from worker.backends.identities import gravest, not_sent, nothing_sent_yet, refused, refused_by
-from worker.backends.option_types import argv, check_text
+from worker.backends.option_types import FILE_VARIABLE, URL_VARIABLE, argv, check_text
 from worker.domain.ce_answers import Order, Receipt
 from worker.domain.errors import BackendError, CredentialProblem, NotSent, Refused, Unreadable
 from worker.domain.pilot import Cause, group_and_number
@@ -31,11 +31,12 @@ class Alike(NamedTuple):
     vo: str
     script: str | None
     arguments: tuple[str, ...]
+    url: str | None = None
 
 
 def alike(order: Order) -> Alike:
     """Return what an order has in common with others."""
-    return Alike(order.vo, order.script, tuple(order.arguments))
+    return Alike(order.vo, order.script, tuple(order.arguments), order.url)
 
 
 def problem(what: Alike) -> str | None:
@@ -59,9 +60,21 @@ def program(what: Alike, ce: str, options: HTCondorOptions) -> str:
         "#!/bin/sh",
         'export PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}"',
         *(f"export {name}={quote(value)}" for name, value in environment.items()),
+        *_own_secret(what),
         *_work(what, options),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _own_secret(what: Alike) -> list[str]:
+    """Write what says to a pilot where its secret is; HTCondor has put the file there."""
+    if what.url is None:
+        return []
+    return [
+        f"export {URL_VARIABLE}={quote(what.url)}",
+        f'export {FILE_VARIABLE}="$PWD/$PILOTAGE_STAMP{SECRET_END}"',
+        f'chmod 600 "${FILE_VARIABLE}" || exit 126',
+    ]
 
 
 def _work(what: Alike, options: HTCondorOptions) -> list[str]:
@@ -82,6 +95,7 @@ def description(
     options: HTCondorOptions,
     executable: Path,
     folder: Path,
+    have_secrets: bool = False,
 ) -> str:
     """Write the description of these pilots; `names` are our attributes, the same for all."""
     lines = {
@@ -93,6 +107,7 @@ def description(
         "initialdir": f"{plain(folder)}/$(PilotGroup)",
         "output": "$(PilotStamp).out",
         "error": "$(PilotStamp).out",
+        **({"transfer_input_files": f"$(PilotStamp){SECRET_END}"} if have_secrets else {}),
         "should_transfer_files": "YES",
         "when_to_transfer_output": "ON_EXIT",
         "transfer_output_files": '""',
@@ -160,6 +175,7 @@ class BatchSender:
             batches.setdefault(alike(order), []).append(order.stamp)
         with nothing_sent_yet(self.ce):
             self.place.prepare(order.stamp for order in orders)
+            self.place.write_secrets({one.stamp: one.secret for one in orders if one.secret})
         for what, stamps in batches.items():
             if not self._send_batch(what, stamps, client):
                 break
@@ -200,6 +216,7 @@ class BatchSender:
                     options=self.options,
                     executable=executable,
                     folder=self.place.folder,
+                    have_secrets=what.url is not None,
                 )
             )
         if len(handles) > len(stamps):

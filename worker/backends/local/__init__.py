@@ -16,6 +16,7 @@ BACKEND = Backend(
     name="local",
     about="Processes of this host.",
     options=LocalOptions,
+    gives_secrets=True,
     driver=on_first_use("worker.backends.local.driver", "LocalDriver"),
     chain=Chain(
         name="local",

@@ -16,7 +16,7 @@ from worker.backends.local.memory import CEFolder
 from worker.backends.local.options import LocalOptions, check_word
 from worker.backends.local.processes import STAMP_VARIABLE, Remains
 from worker.backends.local.submit import is_launching, launch, patience
-from worker.backends.option_types import argv, check_text
+from worker.backends.option_types import URL_VARIABLE, argv, check_text
 from worker.backends.shell import clean_environment
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
@@ -133,6 +133,7 @@ class LocalDriver:
             "PILOTAGE_VO": order.vo,
             "PILOTAGE_CE": self.ce.name,
             STAMP_VARIABLE: order.stamp,
+            **({} if order.url is None else {URL_VARIABLE: order.url}),
         }
         return Start(
             stamp=order.stamp,
@@ -140,6 +141,7 @@ class LocalDriver:
             environment=environment,
             script=None if order.script is None else scripts[order.script],
             arguments=list(order.arguments),
+            secret=order.secret,
         )
 
     @contextmanager

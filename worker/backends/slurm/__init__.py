@@ -12,6 +12,7 @@ BACKEND = Backend(
     name="slurm",
     about="Jobs of a Slurm cluster, by its own programs, here or on a login node.",
     options=SlurmOptions,
+    gives_secrets=True,
     driver=on_first_use("worker.backends.slurm.driver", "SlurmDriver"),
     chain=Chain(
         name="slurm",

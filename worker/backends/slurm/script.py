@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+SECRET_FILE = ".pilotage-secret"  # noqa: S105 - the name of its file
 INDEX = "SLURM_ARRAY_TASK_ID"
 OPEN = f"\x1f{secrets.token_hex(8)}\x1f"
 """Stands for the stamp in what all pilots of an array share; another word in each process, so that
@@ -41,6 +42,14 @@ _FOLDER = """\
 begun=$(date +%s)
 work=$(mktemp -d "${TMPDIR:-/tmp}/pilotage.XXXXXXXX") || exit 71
 cd "$work" || exit 71
+"""
+
+_SPEAKING = """\
+(umask 077 && grep -F "_${{PILOTAGE_STAMP}}_" >"$work/{file}") <<'{mark}'
+{secrets}
+{mark}
+PILOTAGE_URL={url} PILOTAGE_SECRET_FILE=$work/{file}
+export PILOTAGE_URL PILOTAGE_SECRET_FILE
 """
 
 _PAYLOAD = """\
@@ -84,6 +93,9 @@ class Work:
     environment: Mapping[str, str]
     prefix: str
     folder: str | None
+    secrets: Sequence[str] = ()
+    """One for each of them, in which its stamp stands."""
+    url: str | None = None
 
 
 def write(work: Work) -> str:
@@ -106,11 +118,27 @@ def write(work: Work) -> str:
             if keeping
             else "",
             _FOLDER,
+            _own_secret(work),
             payload,
             _RUN.format(command=command),
             _TELLING if keeping else "",
             'exit "$code"\n',
         ]
+    )
+
+
+def _own_secret(work: Work) -> str:
+    """Write what puts the secret of each pilot, and no other, into a file for it alone.
+
+    The secrets are in no word of a command and in no variable: others on the node see those.
+    """
+    if not work.secrets:
+        return ""
+    return _SPEAKING.format(
+        file=SECRET_FILE,
+        mark=f"PILOTAGE_{secrets.token_hex(8)}",
+        secrets="\n".join(work.secrets),
+        url=shlex.quote(work.url or ""),
     )
 
 

@@ -2,8 +2,8 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from worker.backends.identities import gravest, not_sent, refused, refused_by
@@ -25,6 +25,7 @@ class What(NamedTuple):
     vo: str
     script: str | None
     arguments: Sequence[str]
+    url: str | None = None
 
     @property
     def problem(self) -> str | None:
@@ -45,6 +46,8 @@ class Batch:
     offset: int | None
     what: What
     pilots: Sequence[tuple[str, int]]
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The secret of each stamp that has one."""
 
     def stamps(self) -> list[str]:
         """List their stamps."""
@@ -88,7 +91,7 @@ class Batch:
 
     def script(self, ce: str, names: Names, options: SlurmOptions) -> str:
         """Write the script that all of it run."""
-        vo, script, arguments = self.what
+        vo, script, arguments, url = self.what
         return write(
             Work(
                 owner=harmless(f"VO {vo} on CE {ce}"),
@@ -99,6 +102,8 @@ class Batch:
                 environment={**options.environment, "PILOTAGE_VO": vo, "PILOTAGE_CE": ce},
                 prefix=names.prefix,
                 folder=options.output_folder,
+                secrets=[self.secrets[one] for one in self.stamps() if one in self.secrets],
+                url=url,
             )
         )
 
@@ -106,29 +111,32 @@ class Batch:
 def batches(orders: Iterable[Order], array_size: int) -> Iterator[Batch]:
     """Part orders in as few arrays as they make; indices are below the array size."""
     size = max(1, array_size)
+    given = list(orders)
+    secrets = {order.stamp: order.secret for order in given if order.secret is not None}
     alike: dict[tuple[str, int, What], list[tuple[str, int]]] = defaultdict(list)
     what: What | None = None
-    for order in orders:
-        if order[1:] != what:
+    for order in given:
+        if what is None or (order.vo, order.script, order.arguments, order.url) != what:
             what = _what(order)
         group, number = group_and_number(order.stamp)
         alike[group, number // size, what].append((order.stamp, number))
     for (group, block, common), pilots in alike.items():
         offset = block * size
         if size > 1 and offset <= LARGEST_OFFSET:
-            yield Batch(group=group, offset=offset, what=common, pilots=pilots)
+            yield Batch(group=group, offset=offset, what=common, pilots=pilots, secrets=secrets)
         else:
             for pilot in pilots:
-                yield Batch(group=group, offset=None, what=common, pilots=[pilot])
+                yield Batch(group=group, offset=None, what=common, pilots=[pilot], secrets=secrets)
 
 
 def _what(order: Order) -> What:
     """Return what an order runs, without the stamp in it."""
-    stamp, vo, script, arguments = order
+    stamp, script = order.stamp, order.script
     return What(
-        vo,
+        order.vo,
         None if script is None else script.replace(stamp, OPEN),
-        tuple(word.replace(stamp, OPEN) for word in arguments),
+        tuple(word.replace(stamp, OPEN) for word in order.arguments),
+        order.url,
     )
 
 

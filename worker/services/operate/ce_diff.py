@@ -137,7 +137,8 @@ def _adopt(tx: Transaction, call: CECall, comparison: Comparison, vo: str) -> se
             *((pilot, job) for pilot, job in comparison.returning if job.status),
         )
     ]
-    mover.move(tx, moves, now)
+    theirs = [*taken.values(), *(pilot for pilot, _ in comparison.returning)]
+    mover.move(tx, work.judged_by_reports(tx, moves, theirs, rules), now)
     return {*stamps, *(pilot.stamp for pilot, _ in comparison.returning)}
 
 

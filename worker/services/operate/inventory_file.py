@@ -110,6 +110,7 @@ class VOTable(FileTable):
     wait_at_most: Length | None = None
     run_at_most: Length | None = None
     silent_at_most: Length | None = None
+    idle_at_most: Length | None = None
     source: Mapping[str, Any] | None = None
     credentials: Mapping[str, CredentialTables] = Field(default={})
     payload: Mapping[str, Any] | None = None

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from worker.backends.guard import Guard
-from worker.db import ces, outputs, pilot_reads, pilots
+from worker.db import ces, outputs, pilot_reads, pilot_reports, pilots
 from worker.db.changes import note
 from worker.db.pilot_search import restriction
 from worker.db.uow import Transaction
@@ -17,6 +17,7 @@ from worker.domain.errors import BackendError, ConfirmationNeeded, InUse, Unavai
 from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.pilot import AT_CE, FINAL, Cause, Pilot, Status, Transition, Use
 from worker.domain.pilot_filter import ALL_PILOTS, PilotFilter
+from worker.domain.pilot_report import PilotReport
 from worker.domain.secrets import without_secrets
 from worker.domain.texts import abridged
 from worker.domain.values import Seconds
@@ -73,8 +74,9 @@ class ShownPilot:
 
 @dataclass(frozen=True, kw_only=True)
 class PilotDetails(ShownPilot):
-    """A pilot with its history."""
+    """A pilot with its history, and what it said of itself last."""
 
+    report: PilotReport | None
     history: list[Transition]
 
 
@@ -109,7 +111,8 @@ def show_pilot(runtime: Runtime, which: str, *, ce: str | None = None) -> PilotD
     with runtime.database.uow() as tx:
         [pilot] = pilots_named(tx, [which], now, ce)
         history = pilot_reads.history(tx, pilot.id)
-    return PilotDetails(**_values(pilot, now), history=history)
+        report = pilot_reports.get(tx, pilot.id)
+    return PilotDetails(**_values(pilot, now), report=report, history=history)
 
 
 def _values(pilot: Pilot, now: datetime) -> dict[str, Any]:

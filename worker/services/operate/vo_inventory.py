@@ -33,6 +33,7 @@ class ShownVO:
     wait_at_most: Seconds | None
     run_at_most: Seconds | None
     silent_at_most: Seconds | None
+    idle_at_most: Seconds | None
     source: Mapping[str, Any] | None
     without_work_since: datetime | None
     """Since when its pilots find no work, if they find none."""

@@ -62,7 +62,7 @@ def _check(call: CECall, due: Sequence[PilotToCheck], rules: Mapping[str, UseRul
         rules=rules,
     )
     unwanted = _unwanted(due, answers)
-    result, failed = _record(call, due, answers, judgement, is_last=not unwanted)
+    result, failed = _record(call, due, answers, judgement, rules, is_last=not unwanted)
     if unwanted and not call.is_over:
         # What a CE answers to this says nothing of their status; the next check asks again.
         with suppress(BackendError):
@@ -76,6 +76,7 @@ def _record(
     due: Sequence[PilotToCheck],
     answers: Sequence[Observed],
     judgement: Judgement,
+    rules: Mapping[str, UseRules],
     *,
     is_last: bool,
 ) -> tuple[TaskResult, frozenset[int]]:
@@ -91,7 +92,9 @@ def _record(
         valid = judgement if is_ours else judgement.without_absences()
         call.note_part(tx, len(due) - len(answers), len(due))
         now = call.runtime.now()
-        moved = recording.move(tx, valid.moves, now)
+        # What a pilot said as its last is read after its CE has said that it ended.
+        moves = work.judged_by_reports(tx, valid.moves, due, rules)
+        moved = recording.move(tx, moves, now)
         recording.checked(tx, valid.checks, now)
         _note_left_out(tx, call, due, recording)
         return valid, moved, recording.lines()

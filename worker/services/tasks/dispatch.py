@@ -40,7 +40,7 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
         if reason is not None:
             count = pilots.cancel_reserved(tx, unsent, reason, runtime.now())
             return TaskResult(counts={"cancelled": count}, lines=(reason,))
-        ready = payloads.ready(tx, ce, set(unsent.values()), barred)
+        ready = payloads.ready(tx, runtime, ce, set(unsent.values()), barred)
         sendable = sum(vo not in ready.left_out for vo in unsent.values())
         if not sendable:
             return skipped(*ready.left_out.values())
@@ -65,7 +65,7 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
         ce, record = ces.get(tx, ce_name), health.get(tx, ce_name)
         unsent = pilot_reads.unsent(tx, ce_name)
         reason = why_none_is_sent(tx, ce, record, now)
-        left_out = payloads.ready(tx, ce, set(unsent.values()), barred).left_out
+        left_out = payloads.ready(tx, runtime, ce, set(unsent.values()), barred).left_out
     if reason is not None:
         return TaskResult(counts={"would cancel": len(unsent)}, lines=(reason,))
     is_backing_off = record.retry_at is not None and now < record.retry_at
@@ -97,7 +97,7 @@ def _send(call: CECall, claimed: Sequence[Reserved], ready: Ready) -> TaskResult
             **({"not sent": not_sent} if not_sent else {}),
             "in doubt": len(claimed) - len(moves) + len(recording.left_out),
         },
-        lines=(*ready.left_out.values(), *recording.lines()),
+        lines=(*ready.left_out.values(), *ready.notes, *recording.lines()),
     )
 
 

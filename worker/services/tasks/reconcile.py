@@ -115,7 +115,9 @@ def _settle(
         listing,
         visibility_delay=timedelta(seconds=call.options.visibility_delay),
     )
-    moved = recording.move(tx, [*adopted, *missing.moves], now)
+    returning = [pilot for pilot, _ in comparison.returning]
+    judged = work.judged_by_reports(tx, adopted, returning, rules)
+    moved = recording.move(tx, [*judged, *missing.moves], now)
     recording.checked(tx, missing.checks, now)
     came_back = moved.moved & {move.pilot_id for move in adopted}
     return comparison, TaskResult(

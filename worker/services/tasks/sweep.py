@@ -1,4 +1,4 @@
-"""sweep: end pauses by hand, drains and pilots whose time is over.
+"""sweep: end pauses by hand, drains and pilots whose time is over, or that idle for nothing.
 
 No CE is called. A pilot that was sent is noted as unwanted, with the reason, and its next check,
 which is due then, lets its CE end it.
@@ -17,6 +17,7 @@ from worker.domain.sending import Sending
 from worker.policy.learning import evaluate
 from worker.policy.timeouts import reason
 from worker.services.runtime import Runtime, TaskResult, busy
+from worker.services.tasks.idle import idle_for_long
 
 DRAINED = "the CE's time to drain is over"
 
@@ -42,7 +43,7 @@ def sweep(runtime: Runtime) -> TaskResult:
         held = sending.holds_over(tx, runtime.now())
         for ce in held:
             _release(tx, runtime, ce)
-        ends = _ends(tx, ces.drains_over(tx, runtime.now()), runtime.now())
+        ends = _ends(tx, runtime, ces.drains_over(tx, runtime.now()))
         cancelled = pilots.cancel(tx, ends.unsent, ends.sent, runtime.now())
         # A process that had not seen yet that the clock was set back gave moments of the old one.
         clock_set_back.clamp(tx, runtime.now(), beyond=clock_set_back.VERY_FAR)
@@ -55,7 +56,7 @@ def plan(runtime: Runtime) -> TaskResult:
     with runtime.database.uow() as tx:
         held = sending.holds_over(tx, runtime.now())
         drained = ces.drains_over(tx, runtime.now())
-        ends = _ends(tx, drained, runtime.now())
+        ends = _ends(tx, runtime, drained)
     counts = {
         "would resume": len(held),
         "drains that are over": len(drained),
@@ -80,9 +81,10 @@ def _release(tx: Transaction, runtime: Runtime, ce: str) -> None:
     sending.change(tx, change, earned, since)
 
 
-def _ends(tx: Transaction, drained: Iterable[str], now: datetime) -> _Ends:
+def _ends(tx: Transaction, runtime: Runtime, drained: Iterable[str]) -> _Ends:
     """Return the pilots whose time is over. Without time-outs and drains no pilot is read."""
-    ends = _Ends(sent=_past_timeouts(tx, now))
+    now = runtime.now()
+    ends = _Ends(sent={**idle_for_long(tx, runtime), **_past_timeouts(tx, now)})
     if drained:
         for pilot_id, status in pilot_reads.left_by_drains(tx, now):
             where = ends.unsent if status is Status.RESERVED else ends.sent

@@ -11,6 +11,8 @@ SCRIPT = "script"
 """What the pilot runs, where its VO has a payload of its own."""
 WORK = "work"
 """The folder the pilot runs in; nothing that it writes there can be taken for ours."""
+OWN_SECRET = ".pilotage-secret"  # noqa: S105 - the name of its file
+"""In the folder the pilot runs in: its secret, if it has one."""
 DRAFT = ".draft-"
 
 
@@ -31,6 +33,13 @@ def write_script(path: Path, content: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content.encode())
+
+
+def write_secret(path: Path, secret: str) -> None:
+    """Write a secret that its owner alone may read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secret.encode() + b"\n")
 
 
 def now() -> str:

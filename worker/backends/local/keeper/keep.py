@@ -9,7 +9,20 @@ from contextlib import suppress
 from errno import EEXIST, ENOTEMPTY
 from pathlib import Path
 
-from .files import CANCEL, DRAFT, EXIT, LAUNCH, OUTPUT, SCRIPT, WORK, now, write_script, write_whole
+from .files import (
+    CANCEL,
+    DRAFT,
+    EXIT,
+    LAUNCH,
+    OUTPUT,
+    OWN_SECRET,
+    SCRIPT,
+    WORK,
+    now,
+    write_script,
+    write_secret,
+    write_whole,
+)
 from .pilot import Start, Submission, adopt_orphans, start
 from .process import boot_id, children_of, start_ticks
 
@@ -44,6 +57,8 @@ def open_folder(submission: Submission, order: Start) -> None:
         os.chdir(draft)
         if order.script is not None:
             write_script(Path(SCRIPT), submission.scripts[order.script])
+        if order.secret is not None:
+            write_secret(Path(WORK, OWN_SECRET), order.secret)
         # Never closed by us: it goes with the keeper, however the keeper goes.
         lock = os.open(LAUNCH, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,6 +77,7 @@ def _discard(draft: Path) -> None:
     with suppress(OSError):
         for name in (LAUNCH, SCRIPT):
             (draft / name).unlink(missing_ok=True)
+        (draft / WORK / OWN_SECRET).unlink(missing_ok=True)
         (draft / WORK).rmdir()
         draft.rmdir()
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from .files import SCRIPT, WORK
+from .files import OWN_SECRET, SCRIPT, WORK
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _libc = ctypes.CDLL(None)
@@ -22,6 +22,7 @@ class Start(NamedTuple):
     environment: dict[str, str]
     script: int | None = None
     arguments: Sequence[str] = ()
+    secret: str | None = None
 
 
 class Submission(NamedTuple):
@@ -79,12 +80,15 @@ def become(submission: Submission, order: Start, keeper: int) -> None:
         os.setpgid(0, 0)
     words = command(submission, order)
     os.chdir(WORK)
+    environment = dict(order.environment)
+    if order.secret is not None:
+        environment["PILOTAGE_SECRET_FILE"] = os.path.realpath(OWN_SECRET)
     os.nice(submission.nice)
     if submission.memory is not None:
         _limit_memory(submission.memory << 20)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    os.execvpe(words[0], words, order.environment)  # noqa: S606 - what we are for
+    os.execvpe(words[0], words, environment)  # noqa: S606 - what we are for
 
 
 def _limit_memory(size: int) -> None:

@@ -1,0 +1,102 @@
+"""Pilot reports: what each pilot said of itself last. A report changes one small row and no other.
+
+It locks neither the pilot, nor its VO, nor its CE.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, Text, bindparam, select
+
+from worker.db.rows import is_among, keys_of, put
+from worker.db.tables import has_status, pilot_reports, pilots
+from worker.db.uow import Transaction
+from worker.domain.pilot import AT_CE
+from worker.domain.pilot_report import PilotReport, PilotState
+
+
+class Speaker(NamedTuple):
+    """An active pilot that says something: what it said before, and whether it is to end."""
+
+    pilot_id: int
+    report: PilotReport | None
+    is_unwanted: bool
+
+
+class IdlePilot(NamedTuple):
+    """A pilot at a CE that says idle."""
+
+    pilot_id: int
+    vo_id: int
+    report: PilotReport
+
+
+def speaker(tx: Transaction, stamp: str) -> Speaker | None:
+    """Return the active pilot of a stamp; `None` if there is none."""
+    row = tx.execute(_SPEAKER, {"stamp": stamp}).one_or_none()
+    if row is None:
+        return None
+    return Speaker(row.id, _report(row), row.cancel_requested_at is not None)
+
+
+def save(tx: Transaction, pilot_id: int, report: PilotReport) -> None:
+    """Store what a pilot said, in the place of what it said before."""
+    put(tx, pilot_reports, {"pilot_id": pilot_id}, asdict(report))
+
+
+def get(tx: Transaction, pilot_id: int) -> PilotReport | None:
+    """Read what a pilot said last, if it said anything."""
+    return of_pilots(tx, [pilot_id]).get(pilot_id)
+
+
+def of_pilots(tx: Transaction, ids: Iterable[int]) -> dict[int, PilotReport]:
+    """Read what these pilots said last; one that said nothing is left out."""
+    rows = tx.execute(_of_pilots(tx.dialect), {"ids": keys_of(tx.dialect, ids)})
+    return {row.pilot_id: report for row in rows if (report := _report(row))}
+
+
+def idle(tx: Transaction, vo_ids: Iterable[int]) -> list[IdlePilot]:
+    """Return the pilots of these VOs at CEs that say idle and whose end was not asked for."""
+    rows = tx.execute(_idle(tx.dialect), {"vos": keys_of(tx.dialect, vo_ids)})
+    # Sorted here: SQLite would read the whole history in the order of the ids.
+    return sorted(
+        (IdlePilot(row.id, row.vo_id, report) for row in rows if (report := _report(row))),
+        key=lambda one: one.pilot_id,
+    )
+
+
+def _report(row: Any) -> PilotReport | None:
+    if row.at is None:
+        return None
+    return PilotReport(**{field.name: getattr(row, field.name) for field in fields(PilotReport)})
+
+
+_REPORT = [pilot_reports.c[field.name] for field in fields(PilotReport)]
+_SPEAKER = (
+    select(pilots.c.id, pilots.c.cancel_requested_at, *_REPORT)
+    .select_from(pilots.outerjoin(pilot_reports, pilot_reports.c.pilot_id == pilots.c.id))
+    .where(pilots.c.stamp == bindparam("stamp", type_=Text), pilots.c.ended_at.is_(None))
+)
+
+
+@cache
+def _of_pilots(dialect: str) -> Select[Any]:
+    query = select(pilot_reports.c.pilot_id, *_REPORT)
+    return query.where(is_among(dialect, pilot_reports.c.pilot_id, "ids"))
+
+
+@cache
+def _idle(dialect: str) -> Select[Any]:
+    # Few pilots are active, and whatever a pilot said last stays as long as its history.
+    return (
+        select(pilots.c.id, pilots.c.vo_id, *_REPORT)
+        .join_from(pilots, pilot_reports, pilot_reports.c.pilot_id == pilots.c.id)
+        .where(
+            has_status(AT_CE),
+            pilots.c.cancel_requested_at.is_(None),
+            is_among(dialect, pilots.c.vo_id, "vos"),
+            pilot_reports.c.state == PilotState.IDLE,
+        )
+    )

@@ -1,0 +1,67 @@
+"""The request of a pilot, which may send no other: what it says of itself."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.domain.pilot_report import LONGEST_REASON, MOST_PAYLOADS, PilotState
+from worker.services import pilot_reports
+from worker.web import documents
+from worker.web.callers import pilot_of
+
+ABOUT = """
+What a pilot leaves out stays as it said it before. The answer says whether it is to end.
+
+It takes the secret of the pilot in the place of a token: the pilot finds it in the file that
+`PILOTAGE_SECRET_FILE` names.
+"""
+
+
+class PilotReportBody(BaseModel):
+    """What a pilot says of itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: Annotated[PilotState | None, Field(description="What it does.")] = None
+    payloads: Annotated[
+        int | None,
+        Field(strict=True, ge=0, le=MOST_PAYLOADS, description="Payloads that it has run."),
+    ] = None
+    reason: Annotated[str | None, Field(max_length=LONGEST_REASON, description="Why it ends.")] = (
+        None
+    )
+
+
+class PilotAnswer(BaseModel):
+    """What a pilot is told."""
+
+    stop: bool
+    """Whether it is to end."""
+
+
+def router() -> APIRouter:
+    made = APIRouter(tags=["pilots"])
+    made.add_api_route(
+        "/pilots/me",
+        report,
+        methods=["PATCH"],
+        operation_id="pilots_report",
+        summary="Say what this pilot does",
+        description=ABOUT.strip(),
+        responses=documents.errors(401, 403, 413, 422, 429, 503),
+        openapi_extra={"x-role": "pilot"},
+    )
+    return made
+
+
+def report(request: Request, body: PilotReportBody) -> PilotAnswer:
+    runtime = request.app.state.runtime
+    is_unwanted = pilot_reports.note(
+        runtime,
+        pilot_of(request),
+        state=body.state,
+        payloads=body.payloads,
+        reason=body.reason,
+    )
+    return PilotAnswer(stop=is_unwanted)
