@@ -12,7 +12,7 @@ from worker.domain.spelled import change
 from worker.services.ce_lines import CELine
 from worker.web.console import forms, states, tasks, words
 from worker.web.console.conflict import Difference, differences, written
-from worker.web.console.forms import Field, Form, Group
+from worker.web.console.forms import Form, FormField, FormGroup
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LINE = CELine(
@@ -109,7 +109,7 @@ def test_a_pair_is_read_as_it_was_written(value: Any) -> None:
         (forms.FLAG, "", False),
     ],
 )
-def test_what_is_typed_is_read(kind: forms.Kind, text: str, value: Any) -> None:
+def test_what_is_typed_is_read(kind: forms.ValueKind, text: str, value: Any) -> None:
     assert kind.read("value", text) == value
     assert kind.read("value", kind.write(value)) == value
 
@@ -126,7 +126,7 @@ def test_what_is_typed_is_read(kind: forms.Kind, text: str, value: Any) -> None:
         (forms.PAIRS, 'key="\\ud800"'),
     ],
 )
-def test_what_cannot_be_read_is_refused(kind: forms.Kind, text: str) -> None:
+def test_what_cannot_be_read_is_refused(kind: forms.ValueKind, text: str) -> None:
     with pytest.raises(Invalid):
         kind.read("value", text)
 
@@ -145,7 +145,7 @@ def test_moments_are_read_from_now_on_and_back() -> None:
 
 
 def test_a_refused_form_keeps_what_was_typed_and_its_version() -> None:
-    group = Group("slots", "Slots", (Field("capacity", "Capacity", forms.WHOLE),))
+    group = FormGroup("slots", "Slots", (FormField("capacity", "Capacity", forms.WHOLE),))
     form = Form(values={"do": "slots", "capacity": "many", "version": "old"})
     tried = forms.refused(form, Invalid("capacity", "it must be a whole number"))
     shown = forms.filled(group, LINE, "new", tried)

@@ -21,10 +21,10 @@ from worker.services.observe.ticks import Known, known
 from worker.web.console import explain_hour as hours
 from worker.web.console import explain_ledger as ledgers
 from worker.web.console import explain_reasons as reasons
-from worker.web.console.explain_reasons import Settings
+from worker.web.console.explain_reasons import PlaceSettings
 
 VO = VOFacts(name="lhcb")
-NOW_SET = Settings(capacity=1000, waiting_limit=None)
+NOW_SET = PlaceSettings(capacity=1000, waiting_limit=None)
 
 
 def ce(free: int, rate: float = 1.0, name: str = "bari", **facts: Any) -> CEFacts:
@@ -55,7 +55,7 @@ def explained(*ces: CEFacts, **others: Any) -> tuple[Known, list[Known]]:
     return next(one for one in tick if one.ce.name == ces[0].name), tick
 
 
-def marked(one: Known, tick: Sequence[Known]) -> ledgers.Row:
+def marked(one: Known, tick: Sequence[Known]) -> ledgers.LedgerRow:
     groups = ledgers.ledger(one, tick, NOW_SET)
     [row] = [row for group in groups for row in group.rows if row.is_marked]
     return row
@@ -364,7 +364,7 @@ def test_what_would_change_it_is_said(
 
 def test_a_waiting_limit_that_decides_is_named() -> None:
     one, _ = explained(ce(0, occupying=300, waiting=250))
-    limited = Settings(capacity=1000, waiting_limit=250)
+    limited = PlaceSettings(capacity=1000, waiting_limit=250)
     assert "its waiting limit of 250 is reached" in reasons.headline(one, NOW, limited)
     [change] = reasons.changes(one, limited)
     assert change.text == "Raise the waiting limit: it is 250, and 250 pilots wait."

@@ -9,7 +9,7 @@ from worker.web.problems import PAGES, status_of, type_of
 from worker.web.rights import READING, GuardedRoute, documented
 
 
-class Kind(BaseModel):
+class ProblemKind(BaseModel):
     """A kind of error."""
 
     type: str
@@ -33,11 +33,11 @@ def router() -> APIRouter:
     return made
 
 
-def page(request: Request, kind: str) -> Kind:
+def page(request: Request, kind: str) -> ProblemKind:
     named = kinds().get(kind)
     if named is None:
         raise NotFound("problem", "no kind of error has this name")
-    return Kind(
+    return ProblemKind(
         type=type_of(named, request.scope.get("root_path", "")),
         title=title_of(named),
         status=status_of(named),

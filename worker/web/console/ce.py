@@ -28,9 +28,9 @@ from worker.web.console.forms import (
     PAIRS,
     WHOLE,
     WORDS,
-    Field,
     Form,
-    Group,
+    FormField,
+    FormGroup,
     filled,
     moment,
     read_form,
@@ -44,40 +44,40 @@ LONG_AGO = timedelta(days=730)
 LATEST = PageRequest(descending=True, limit=10)
 
 GROUPS = (
-    Group(
+    FormGroup(
         "slots",
         "Slots",
         (
-            Field("capacity", "Capacity", WHOLE, "Pilots that it may hold."),
-            Field(
+            FormField("capacity", "Capacity", WHOLE, "Pilots that it may hold."),
+            FormField(
                 "waiting_limit",
                 "Waiting limit",
                 LIMIT,
                 "Empty: as many as it may hold.",
                 nothing="as many as it may hold",
             ),
-            Field("success_rate", "Success rate", NUMBER, "Used until more is learnt, 0 to 1."),
+            FormField("success_rate", "Success rate", NUMBER, "Used until more is learnt, 0 to 1."),
         ),
     ),
-    Group(
+    FormGroup(
         "timeouts",
         "Time-outs",
         (
-            Field(
+            FormField(
                 "wait_at_most",
                 "Wait at most",
                 LENGTH,
                 "Like 2h. Empty: never cancelled.",
                 nothing="never cancelled",
             ),
-            Field(
+            FormField(
                 "run_at_most",
                 "Run at most",
                 LENGTH,
                 "Like 3d. Empty: never cancelled.",
                 nothing="never cancelled",
             ),
-            Field(
+            FormField(
                 "silent_at_most",
                 "Silent at most",
                 LENGTH,
@@ -86,25 +86,27 @@ GROUPS = (
             ),
         ),
     ),
-    Group(
+    FormGroup(
         "open",
         "Who may use it",
         (
-            Field(
+            FormField(
                 "only_for",
                 "Only for",
                 WORDS,
                 "Names of VOs. Empty: all VOs may use it.",
                 nothing="all VOs",
             ),
-            Field("tags", "Tags", WORDS, "Words about it, with blanks between."),
-            Field("cancel_strangers", "Cancel strangers", FLAG, "End jobs there that are unknown."),
+            FormField("tags", "Tags", WORDS, "Words about it, with blanks between."),
+            FormField(
+                "cancel_strangers", "Cancel strangers", FLAG, "End jobs there that are unknown."
+            ),
         ),
     ),
-    Group(
+    FormGroup(
         "options",
         "Options",
-        (Field("options", "Options", PAIRS, "One KEY=VALUE a line. VALUE may be JSON."),),
+        (FormField("options", "Options", PAIRS, "One KEY=VALUE a line. VALUE may be JSON."),),
     ),
 )
 _GROUPS = {group.name: group for group in GROUPS}

@@ -20,11 +20,11 @@ from worker.web.console.forms import (
     PAIRS,
     TEXT,
     WHOLE,
-    Entry,
-    Field,
     Filled,
     Form,
-    Group,
+    FormEntry,
+    FormField,
+    FormGroup,
     read_form,
     refused,
 )
@@ -35,7 +35,7 @@ AT_ONCE = 500
 
 
 @dataclass(frozen=True)
-class Row:
+class CERow:
     """A CE in the table: its settings and its pilots."""
 
     ce: ListedCE
@@ -60,25 +60,25 @@ def add(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response
     return render.back(request, "ces", added.name, message=f"CE {added.name} was added.")
 
 
-def adding(runtime: Runtime) -> Group:
+def adding(runtime: Runtime) -> FormGroup:
     """Return the form that adds a CE."""
-    return Group(
+    return FormGroup(
         "add",
         "Add a CE",
         (
-            Field("name", "Name", TEXT, "Letters, digits and . _ : @ / + -"),
-            Field("backend", "Back-end", TEXT, choices=sorted(runtime.backends)),
-            Field("capacity", "Capacity", WHOLE, "Pilots that it may hold."),
-            Field("waiting_limit", "Waiting limit", LIMIT, "Empty: as many as it may hold."),
-            Field("options", "Options", PAIRS, "One KEY=VALUE a line. VALUE may be JSON."),
+            FormField("name", "Name", TEXT, "Letters, digits and . _ : @ / + -"),
+            FormField("backend", "Back-end", TEXT, choices=sorted(runtime.backends)),
+            FormField("capacity", "Capacity", WHOLE, "Pilots that it may hold."),
+            FormField("waiting_limit", "Waiting limit", LIMIT, "Empty: as many as it may hold."),
+            FormField("options", "Options", PAIRS, "One KEY=VALUE a line. VALUE may be JSON."),
         ),
     )
 
 
-def rows(listed: list[ListedCE], lines: list[CELine]) -> list[Row]:
+def rows(listed: list[ListedCE], lines: list[CELine]) -> list[CERow]:
     """Join settings and pilots; CEs that get no new pilots come first."""
     by_name = {line.name: line for line in lines}
-    joined = [Row(ce, by_name[ce.name]) for ce in listed if ce.name in by_name]
+    joined = [CERow(ce, by_name[ce.name]) for ce in listed if ce.name in by_name]
     return sorted(joined, key=lambda row: (states.is_normal(row.line), row.ce.name))
 
 
@@ -95,7 +95,7 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
     runtime = render.runtime(request)
     listed, lines = _listed(request, limit=AT_ONCE), observed.lines(runtime)
     group = adding(runtime)
-    entries = [Entry(one, tried.values.get(one.name, ""), "") for one in group.fields]
+    entries = [FormEntry(one, tried.values.get(one.name, ""), "") for one in group.fields]
     tags = sorted({tag for ce in listed.items for tag in ce.tags})
     return render.page(
         request,

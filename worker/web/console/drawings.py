@@ -13,7 +13,7 @@ ORDER = (Status.RUNNING, Status.SUBMITTED, Status.SUBMITTING, Status.RESERVED)
 
 
 @dataclass(frozen=True)
-class Part:
+class BarPart:
     """A part of a bar: where it begins and how broad it is, in units."""
 
     kind: str
@@ -21,17 +21,17 @@ class Part:
     breadth: float
 
 
-def slots(line: CELine) -> list[Part]:
+def slots(line: CELine) -> list[BarPart]:
     """Draw the pilots of a CE to scale; whatever there is at all shows."""
     return parts({str(status): getattr(line, str(status)) for status in ORDER}, line.capacity)
 
 
-def parts(counts: Mapping[str, int], whole: int) -> list[Part]:
+def parts(counts: Mapping[str, int], whole: int) -> list[BarPart]:
     """Draw counts beside each other as parts of a whole."""
     drawn, begin = [], 0.0
     for kind, count in counts.items():
         breadth = min(WIDTH - begin, max(1.0, WIDTH * count / max(1, whole))) if count else 0.0
         if breadth > 0:
-            drawn.append(Part(kind, round(begin, 2), round(breadth, 2)))
+            drawn.append(BarPart(kind, round(begin, 2), round(breadth, 2)))
         begin += breadth
     return drawn

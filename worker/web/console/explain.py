@@ -180,7 +180,7 @@ def _page(request: Request, headline: str, asked: Asked, **values: Any) -> Respo
 def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> dict[str, Any]:
     """Return what is told of a decision."""
     one, now = known(chosen), runtime.now()
-    settings = reasons.Settings(
+    settings = reasons.PlaceSettings(
         capacity=shown.capacity,
         waiting_limit=shown.waiting_limit,
         answered_at=shown.answered_at,

@@ -8,7 +8,7 @@ from statistics import median
 
 from worker.domain.decision import Decision
 from worker.services.observe.ticks import known
-from worker.web.console.explain_reasons import Kind, because, kind_of
+from worker.web.console.explain_reasons import ReasonKind, because, kind_of
 
 WIDTH = 100
 HEIGHT = 20
@@ -20,8 +20,8 @@ MOST = 200
 ROWS = 8
 """Rows of equal ticks that are shown at most: the latest."""
 
-_STOPPED = frozenset({Kind.VO_CLOSED, Kind.CE_CLOSED, Kind.NO_RATE})
-_PAUSED = frozenset({Kind.PAUSED, Kind.POOR, Kind.PROBE})
+_STOPPED = frozenset({ReasonKind.VO_CLOSED, ReasonKind.CE_CLOSED, ReasonKind.NO_RATE})
+_PAUSED = frozenset({ReasonKind.PAUSED, ReasonKind.POOR, ReasonKind.PROBE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Bar:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class TickRun:
     """Ticks one after the other that decided alike."""
 
     begin: datetime
@@ -59,7 +59,7 @@ class Hour:
     ticks: int
     most: int
     bars: list[Bar]
-    runs: list[Run]
+    runs: list[TickRun]
     before: datetime | None
     after: datetime | None
 
@@ -105,19 +105,19 @@ def kind(decision: Decision) -> str:
     if decision.granted:
         return "got"
     one = known(decision)
-    decided = kind_of(one) if one else Kind.OTHER
+    decided = kind_of(one) if one else ReasonKind.OTHER
     if decided in _STOPPED:
         return "stopped"
     return "paused" if decided in _PAUSED else "none"
 
 
-def _runs(ticks: Sequence[Decision], chosen: datetime) -> list[Run]:
+def _runs(ticks: Sequence[Decision], chosen: datetime) -> list[TickRun]:
     return [_run(list(equal), chosen) for _, equal in groupby(ticks, _likeness)]
 
 
-def _run(ticks: Sequence[Decision], chosen: datetime) -> Run:
+def _run(ticks: Sequence[Decision], chosen: datetime) -> TickRun:
     last = ticks[-1]
-    return Run(
+    return TickRun(
         begin=ticks[0].at,
         end=last.at,
         ticks=len(ticks),
@@ -132,7 +132,11 @@ def _likeness(decision: Decision) -> object:
     """Return what is equal of ticks that decided alike; the numbers may differ."""
     one = known(decision)
     decided = kind_of(one) if one else decision.reason
-    if one is not None and decided in (Kind.VO_CLOSED, Kind.CE_CLOSED, Kind.OTHER):
+    if one is not None and decided in (
+        ReasonKind.VO_CLOSED,
+        ReasonKind.CE_CLOSED,
+        ReasonKind.OTHER,
+    ):
         return because(one)
     return decided, decision.granted > 0
 

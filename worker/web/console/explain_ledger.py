@@ -7,8 +7,8 @@ from typing import Any
 from worker.services.observe.ticks import Known
 from worker.web.console import words
 from worker.web.console.explain_reasons import (
-    Kind,
-    Settings,
+    PlaceSettings,
+    ReasonKind,
     cap,
     caps,
     fits,
@@ -26,7 +26,7 @@ ANY = "any"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class LedgerRow:
     """A step: its sign, number and words, and where the number comes from."""
 
     key: str
@@ -43,16 +43,16 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class LedgerGroup:
     """Steps that answer one question."""
 
     question: str
-    rows: tuple[Row, ...]
+    rows: tuple[LedgerRow, ...]
     note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Condition:
+class SendingCondition:
     """What must hold, and whether it does; `None` is that it was not looked at."""
 
     text: str
@@ -65,7 +65,9 @@ class Condition:
 def decisive(one: Known) -> str:
     """Return the key of the row that decided."""
     kind = kind_of(one)
-    if kind is Kind.NOT_NEEDED or (kind is Kind.PART and one.decision.granted == need(one)):
+    if kind is ReasonKind.NOT_NEEDED or (
+        kind is ReasonKind.PART and one.decision.granted == need(one)
+    ):
         return _ROWS.get(cap(one), cap(one))
     return _DECISIVE[kind]
 
@@ -75,24 +77,24 @@ _ROWS = {"room": "room of the VO", "closed": "vo open"}
 
 
 _DECISIVE = {
-    Kind.QUICKER: "still free",
-    Kind.VO_CLOSED: "vo open",
-    Kind.CE_CLOSED: "ce open",
-    Kind.NO_RATE: "success rate",
-    Kind.FULL: "free",
-    Kind.OTHER: "policy",
-    Kind.PROBE: "probe",
-    Kind.PAUSED: "probe",
-    Kind.POOR: "probe",
-    Kind.BETTER: "better",
-    Kind.ALL: "free",
-    Kind.SLOW: "room",
-    Kind.SHARE: "share",
-    Kind.PART: "part",
+    ReasonKind.QUICKER: "still free",
+    ReasonKind.VO_CLOSED: "vo open",
+    ReasonKind.CE_CLOSED: "ce open",
+    ReasonKind.NO_RATE: "success rate",
+    ReasonKind.FULL: "free",
+    ReasonKind.OTHER: "policy",
+    ReasonKind.PROBE: "probe",
+    ReasonKind.PAUSED: "probe",
+    ReasonKind.POOR: "probe",
+    ReasonKind.BETTER: "better",
+    ReasonKind.ALL: "free",
+    ReasonKind.SLOW: "room",
+    ReasonKind.SHARE: "share",
+    ReasonKind.PART: "part",
 }
 
 
-def ledger(one: Known, tick: Sequence[Known], now: Settings) -> list[Group]:
+def ledger(one: Known, tick: Sequence[Known], now: PlaceSettings) -> list[LedgerGroup]:
     """Return the steps, question by question; the row that decided is marked."""
     mark, most = decisive(one), _most(one)
     vo, ce = one.vo.name, one.ce.name
@@ -106,14 +108,14 @@ def ledger(one: Known, tick: Sequence[Known], now: Settings) -> list[Group]:
         ("How is it shared out?", "", _shared(one, tick, most)),
     )
     return [
-        Group(question=question, note=note, rows=tuple(_marked(row, mark) for row in rows))
+        LedgerGroup(question=question, note=note, rows=tuple(_marked(row, mark) for row in rows))
         for question, note, made in groups
         if (rows := list(made))
     ]
 
 
-def _marked(row: Row, key: str) -> Row:
-    return Row(**{**vars(row), "is_marked": row.key == key})
+def _marked(row: LedgerRow, key: str) -> LedgerRow:
+    return LedgerRow(**{**vars(row), "is_marked": row.key == key})
 
 
 def _most(one: Known) -> int:
@@ -121,16 +123,16 @@ def _most(one: Known) -> int:
     return max(1, one.vo.demand or 0, one.ce.free, need(one), one.decision.granted)
 
 
-def _count(key: str, number: int, text: str, most: int, **more: Any) -> Row:
+def _count(key: str, number: int, text: str, most: int, **more: Any) -> LedgerRow:
     part = max(0, number) / most if number <= most else None
-    return Row(key=key, number=words.number(number), text=text, part=part, **more)
+    return LedgerRow(key=key, number=words.number(number), text=text, part=part, **more)
 
 
-def _needed(one: Known, tick: Sequence[Known], most: int) -> Iterator[Row]:
+def _needed(one: Known, tick: Sequence[Known], most: int) -> Iterator[LedgerRow]:
     where, note = ("vos", one.vo.name), one.vo.note or "as it is set"
     source = f"VO {one.vo.name}, demand: {note}"
     if one.vo.demand is None:
-        yield Row(
+        yield LedgerRow(
             key="no demand set",
             number=ANY,
             text="without limit: as many as fit",
@@ -143,7 +145,7 @@ def _needed(one: Known, tick: Sequence[Known], most: int) -> Iterator[Row]:
     waiting = sum(other.ce.vo_waiting for other in tick)
     if waiting:
         worth = sum(_worth(other) for other in tick)
-        yield Row(
+        yield LedgerRow(
             key="waiting",
             number=f"{worth:.1f}",
             sign="−",
@@ -160,7 +162,7 @@ def _worth(one: Known) -> float:
     return 0.0 if one.ce.pause is not None else one.ce.vo_waiting * chance
 
 
-def _allowed(one: Known, most: int) -> Iterator[Row]:
+def _allowed(one: Known, most: int) -> Iterator[LedgerRow]:
     where, found = ("vos", one.vo.name), caps(one)
     budget = int(one.decision.trace.get("budget", 0))
     source = f"VO {one.vo.name}, budget, or the setting for all"
@@ -173,7 +175,9 @@ def _allowed(one: Known, most: int) -> Iterator[Row]:
         yield _count("room of the VO", found["room"], text, most, sign="≤", **more)
     else:
         source = f"VO {one.vo.name}, limit: none is set"
-        yield Row(key="no limit", number=ANY, text="no limit", sign="≤", source=source, where=where)
+        yield LedgerRow(
+            key="no limit", number=ANY, text="no limit", sign="≤", source=source, where=where
+        )
     if "closed" in found:
         yield _count("closed", 0, str(one.vo.closed), most, sign="≤", where=where)
     if "need" in one.decision.trace:
@@ -189,24 +193,24 @@ _CAPS = {
 }
 
 
-def _open(one: Known, now: Settings) -> Iterator[Row]:
+def _open(one: Known, now: PlaceSettings) -> Iterator[LedgerRow]:
     if one.vo.closed:
         where = ("vos", one.vo.name)
         text, source = str(one.vo.closed), f"VO {one.vo.name}"
-        yield Row(key="vo open", number="no", text=text, source=source, where=where)
+        yield LedgerRow(key="vo open", number="no", text=text, source=source, where=where)
     if one.ce.closed:
         where = ("ces", one.ce.name)
         text, source = str(one.ce.closed), f"CE {one.ce.name}"
-        yield Row(key="ce open", number="no", text=text, source=source, where=where)
+        yield LedgerRow(key="ce open", number="no", text=text, source=source, where=where)
     if not (one.vo.closed or one.ce.closed):
         text = "both are enabled, nobody holds it, and it answers"
         source, where = f"CE {one.ce.name}, its calls", ("ces", one.ce.name)
         if now.answered_at is not None:
             source += f": it answered last at {now.answered_at:%H:%M:%S}"
-        yield Row(key="open", number="yes", text=text, source=source, where=where)
+        yield LedgerRow(key="open", number="yes", text=text, source=source, where=where)
 
 
-def _fit(one: Known, now: Settings, most: int) -> Iterator[Row]:
+def _fit(one: Known, now: PlaceSettings, most: int) -> Iterator[LedgerRow]:
     ce, where = one.ce, ("ces", one.ce.name)
     is_set_so = fits(one, now) == max(0, ce.free)
     if is_set_so:
@@ -216,11 +220,13 @@ def _fit(one: Known, now: Settings, most: int) -> Iterator[Row]:
     source = "" if is_set_so else f"the settings of CE {ce.name} were others then"
     number = words.number(ce.occupying)
     sign = "−" if is_set_so else ""
-    yield Row(key="occupying", number=number, sign=sign, text=text, source=source, where=where)
+    yield LedgerRow(
+        key="occupying", number=number, sign=sign, text=text, source=source, where=where
+    )
     yield (
         _queue(one, now, most)
         if is_set_so and now.waiting_limit is not None
-        else Row(
+        else LedgerRow(
             key="waiting here",
             number=words.number(ce.waiting),
             text=f"of them wait in its queue, {words.number(ce.vo_waiting)} of {one.vo.name}",
@@ -236,7 +242,7 @@ def _fit(one: Known, now: Settings, most: int) -> Iterator[Row]:
         yield _count("room", room(one), text, most, sign="≤", source=source)
 
 
-def _queue(one: Known, now: Settings, most: int) -> Row:
+def _queue(one: Known, now: PlaceSettings, most: int) -> LedgerRow:
     limit, waiting = now.waiting_limit or 0, words.number(one.ce.waiting)
     decides = "; it decides" if limit_decides(one, now) else ""
     return _count(
@@ -250,7 +256,7 @@ def _queue(one: Known, now: Settings, most: int) -> Row:
     )
 
 
-def _good(one: Known) -> Iterator[Row]:
+def _good(one: Known) -> Iterator[LedgerRow]:
     where = ("ces", one.ce.name)
     source = f"CE {one.ce.name}, success rate as it is set"
     if one.ce.chances is None or one.ce.success_rate <= 0:
@@ -286,19 +292,23 @@ def _minus(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")
 
 
-def _chance(key: str, value: float, text: str, **more: Any) -> Row:
-    return Row(key=key, number=words.chance(value), text=text, part=min(1.0, max(0, value)), **more)
+def _chance(key: str, value: float, text: str, **more: Any) -> LedgerRow:
+    return LedgerRow(
+        key=key, number=words.chance(value), text=text, part=min(1.0, max(0, value)), **more
+    )
 
 
-def _probes(one: Known) -> Iterator[Row]:
+def _probes(one: Known) -> Iterator[LedgerRow]:
     every, due = one.decision.trace.get("probe_every"), next_probe(one)
     if every is None or due is None:
         return
     if one.ce.pause:
         paused = words.length(one.decision.at - one.ce.pause.since)
         source, where = f"paused since {one.ce.pause.since:%d %b %H:%M:%S}", ("ces", one.ce.name)
-        yield Row(key="pause", number=paused, text=one.ce.pause.reason, source=source, where=where)
-    yield Row(
+        yield LedgerRow(
+            key="pause", number=paused, text=one.ce.pause.reason, source=source, where=where
+        )
+    yield LedgerRow(
         key="every",
         number=words.length(every),
         text="between two probes",
@@ -307,26 +317,28 @@ def _probes(one: Known) -> Iterator[Row]:
     sent = one.ce.last_sent_at
     last = f"a pilot was sent last at {sent:%H:%M:%S}" if sent else "none was sent yet"
     if one.decision.granted:
-        yield Row(key="probe", number="1", text="probe is sent now", sign="=", source=last)
+        yield LedgerRow(key="probe", number="1", text="probe is sent now", sign="=", source=last)
     else:
         text = "the next probe" if due > one.decision.at else "a probe is due when one is needed"
-        yield Row(key="probe", number=f"{due:%H:%M}", text=text, sign="=", source=last)
+        yield LedgerRow(key="probe", number=f"{due:%H:%M}", text=text, sign="=", source=last)
 
 
-def _shared(one: Known, tick: Sequence[Known], most: int) -> Iterator[Row]:
+def _shared(one: Known, tick: Sequence[Known], most: int) -> Iterator[LedgerRow]:
     trace = one.decision.trace
     if "better" in trace:
         text = "better CEs have slots for all that is needed: finite work waits for one of them"
         source = "parameter better_part"
-        yield Row(key="better", number=words.number(trace["better"]), text=text, source=source)
+        yield LedgerRow(
+            key="better", number=words.number(trace["better"]), text=text, source=source
+        )
     if "share" in trace:
         text = f"more is the share of {one.vo.name}, where other VOs want the same slots"
         source, where = f"VO {one.vo.name}, share {one.vo.share:g}", ("vos", one.vo.name)
         yield _count("share", trace["share"], text, most, sign="≤", source=source, where=where)
     if "weight" in trace:
         yield from _by_weight(one, tick, most)
-    if kind_of(one) is Kind.OTHER:
-        yield Row(
+    if kind_of(one) is ReasonKind.OTHER:
+        yield LedgerRow(
             key="policy",
             number=words.number(one.decision.granted),
             text=one.decision.reason,
@@ -339,12 +351,12 @@ def _shared(one: Known, tick: Sequence[Known], most: int) -> Iterator[Row]:
         yield _count("still free", free[0], text, most, sign="≤", source=source)
 
 
-def _by_weight(one: Known, tick: Sequence[Known], most: int) -> Iterator[Row]:
+def _by_weight(one: Known, tick: Sequence[Known], most: int) -> Iterator[LedgerRow]:
     weight = one.decision.trace["weight"]
     text = "weight: how many fit, times the chance to the power of the preference"
-    yield Row(key="weight", number=f"{weight:,.3g}", text=text, source="parameter preference")
+    yield LedgerRow(key="weight", number=f"{weight:,.3g}", text=text, source="parameter preference")
     weights = sum(float(other.decision.trace.get("weight", 0)) for other in tick)
-    yield Row(
+    yield LedgerRow(
         key="weights",
         number=f"{weights:,.3g}",
         sign="÷",
@@ -355,13 +367,13 @@ def _by_weight(one: Known, tick: Sequence[Known], most: int) -> Iterator[Row]:
     yield _count("part", one.decision.granted, text, most, sign="=", is_sum=True)
 
 
-def conditions(one: Known) -> list[Condition]:
+def conditions(one: Known) -> list[SendingCondition]:
     """Return what must hold for a CE to get pilots, in order; the first that fails is marked."""
-    made: list[Condition] = []
+    made: list[SendingCondition] = []
     failed = False
     for text, holds, why, where in _conditions(one):
         made.append(
-            Condition(
+            SendingCondition(
                 text=text,
                 holds=None if failed else holds,
                 why="" if holds or failed else why,

@@ -12,7 +12,7 @@ from worker.web.console import words
 _QUICKER = re.compile(r"; only (\d+) of (\d+) were still free$")
 
 
-class Kind(StrEnum):
+class ReasonKind(StrEnum):
     """What decided."""
 
     QUICKER = "quicker"
@@ -37,27 +37,27 @@ class Kind(StrEnum):
     PART = "part"
 
 
-_RULES: tuple[tuple[Kind, Callable[[Known], object]], ...] = (
-    (Kind.QUICKER, lambda one: _QUICKER.search(one.decision.reason)),
-    (Kind.VO_CLOSED, lambda one: one.vo.closed),
-    (Kind.CE_CLOSED, lambda one: one.ce.closed),
-    (Kind.NO_RATE, lambda one: is_ours(one) and one.ce.success_rate <= 0),
-    (Kind.FULL, lambda one: one.ce.free <= 0),
-    (Kind.OTHER, lambda one: not is_ours(one)),
-    (Kind.PROBE, lambda one: "probe_every" in one.decision.trace and one.decision.granted),
-    (Kind.PAUSED, lambda one: "probe_every" in one.decision.trace and one.ce.pause),
-    (Kind.POOR, lambda one: "probe_every" in one.decision.trace),
-    (Kind.BETTER, lambda one: "better" in one.decision.trace),
-    (Kind.ALL, lambda one: one.decision.granted == one.ce.free),
-    (Kind.SLOW, lambda one: one.decision.granted == room(one) < one.ce.free),
-    (Kind.NOT_NEEDED, lambda one: need(one) == 0),
-    (Kind.SHARE, lambda one: "share" in one.decision.trace),
-    (Kind.PART, lambda one: True),
+_RULES: tuple[tuple[ReasonKind, Callable[[Known], object]], ...] = (
+    (ReasonKind.QUICKER, lambda one: _QUICKER.search(one.decision.reason)),
+    (ReasonKind.VO_CLOSED, lambda one: one.vo.closed),
+    (ReasonKind.CE_CLOSED, lambda one: one.ce.closed),
+    (ReasonKind.NO_RATE, lambda one: is_ours(one) and one.ce.success_rate <= 0),
+    (ReasonKind.FULL, lambda one: one.ce.free <= 0),
+    (ReasonKind.OTHER, lambda one: not is_ours(one)),
+    (ReasonKind.PROBE, lambda one: "probe_every" in one.decision.trace and one.decision.granted),
+    (ReasonKind.PAUSED, lambda one: "probe_every" in one.decision.trace and one.ce.pause),
+    (ReasonKind.POOR, lambda one: "probe_every" in one.decision.trace),
+    (ReasonKind.BETTER, lambda one: "better" in one.decision.trace),
+    (ReasonKind.ALL, lambda one: one.decision.granted == one.ce.free),
+    (ReasonKind.SLOW, lambda one: one.decision.granted == room(one) < one.ce.free),
+    (ReasonKind.NOT_NEEDED, lambda one: need(one) == 0),
+    (ReasonKind.SHARE, lambda one: "share" in one.decision.trace),
+    (ReasonKind.PART, lambda one: True),
 )
 """In the order of the policy: the first that holds decided."""
 
 
-def kind_of(one: Known) -> Kind:
+def kind_of(one: Known) -> ReasonKind:
     """Return what decided."""
     return next(kind for kind, holds in _RULES if holds(one))
 
@@ -106,10 +106,10 @@ def next_probe(one: Known) -> datetime | None:
     return max(before) + timedelta(seconds=every) if before else one.decision.at
 
 
-def headline(one: Known, now: datetime, settings: "Settings") -> str:
+def headline(one: Known, now: datetime, settings: "PlaceSettings") -> str:
     """Say in a sentence how many pilots, when, and why."""
     why = because(one)
-    if kind_of(one) is Kind.FULL and limit_decides(one, settings):
+    if kind_of(one) is ReasonKind.FULL and limit_decides(one, settings):
         why = f"its waiting limit of {words.number(settings.waiting_limit)} is reached"
     return f"{got(one, now)}: {why}."
 
@@ -201,30 +201,32 @@ def _quicker(one: Known) -> str:
     return f"only {words.number(found[0])} of {words.number(found[1])} slots were still free"
 
 
-_BECAUSE: dict[Kind, Callable[[Known], str]] = {
-    Kind.QUICKER: _quicker,
-    Kind.VO_CLOSED: _closed_vo,
-    Kind.CE_CLOSED: _closed_ce,
-    Kind.NO_RATE: lambda one: "its success rate is set to 0",
-    Kind.FULL: lambda one: "no slot is free there",
-    Kind.OTHER: lambda one: one.decision.reason,
-    Kind.PROBE: _probe,
-    Kind.PAUSED: lambda one: f"it is paused; {_probe_words(one)}",
-    Kind.POOR: lambda one: f"its pilots cost more than they bring; {_probe_words(one)}",
-    Kind.BETTER: lambda one: f"what {one.vo.name} needs waits for better CEs, where all of it fits",
-    Kind.ALL: lambda one: "it gets all that is free",
-    Kind.SLOW: lambda one: (
+_BECAUSE: dict[ReasonKind, Callable[[Known], str]] = {
+    ReasonKind.QUICKER: _quicker,
+    ReasonKind.VO_CLOSED: _closed_vo,
+    ReasonKind.CE_CLOSED: _closed_ce,
+    ReasonKind.NO_RATE: lambda one: "its success rate is set to 0",
+    ReasonKind.FULL: lambda one: "no slot is free there",
+    ReasonKind.OTHER: lambda one: one.decision.reason,
+    ReasonKind.PROBE: _probe,
+    ReasonKind.PAUSED: lambda one: f"it is paused; {_probe_words(one)}",
+    ReasonKind.POOR: lambda one: f"its pilots cost more than they bring; {_probe_words(one)}",
+    ReasonKind.BETTER: lambda one: (
+        f"what {one.vo.name} needs waits for better CEs, where all of it fits"
+    ),
+    ReasonKind.ALL: lambda one: "it gets all that is free",
+    ReasonKind.SLOW: lambda one: (
         f"its queue is slow, and gets no deeper than the {words.number(one.ce.drained)} "
         "that began there in the last hour"
     ),
-    Kind.NOT_NEEDED: _not_needed,
-    Kind.SHARE: _share,
-    Kind.PART: _part,
+    ReasonKind.NOT_NEEDED: _not_needed,
+    ReasonKind.SHARE: _share,
+    ReasonKind.PART: _part,
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class Remedy:
     """What would change the number: a sentence, and where to do it."""
 
     text: str
@@ -236,7 +238,7 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class PlaceSettings:
     """What is set now, which a trace does not hold."""
 
     capacity: int
@@ -245,14 +247,14 @@ class Settings:
     held_until: datetime | None = None
 
 
-def again(one: Known, now: Settings) -> str:
+def again(one: Known, now: PlaceSettings) -> str:
     """Say when pilots are sent again, if nobody does anything."""
     if one.ce.closed and one.ce.closed.startswith("held by hand"):
         until = now.held_until
         return f"at {until:%d %b %H:%M}" if until else "when somebody resumes it"
     if one.vo.closed or (one.ce.closed and one.ce.closed.startswith(_BY_HAND)):
         return "when somebody changes that"
-    if kind_of(one) in (Kind.PAUSED, Kind.POOR):
+    if kind_of(one) in (ReasonKind.PAUSED, ReasonKind.POOR):
         due = next_probe(one)
         return f"by a probe at {due:%H:%M}" if due and due > one.decision.at else "by a probe"
     return "at each tick of the VO"
@@ -261,35 +263,35 @@ def again(one: Known, now: Settings) -> str:
 _BY_HAND = ("the CE is disabled", "the CE is draining", "the CE is for other VOs")
 
 
-def changes(one: Known, now: Settings) -> list[Change]:
+def changes(one: Known, now: PlaceSettings) -> list[Remedy]:
     """Say what would change the number, the nearest first."""
     return _CHANGES[kind_of(one)](one, now)
 
 
-def fits(one: Known, now: Settings) -> int:
+def fits(one: Known, now: PlaceSettings) -> int:
     """Return how many more pilots would fit then, with what is set now."""
     by_slots = now.capacity - one.ce.occupying
     limit = now.waiting_limit
     return max(0, by_slots if limit is None else min(by_slots, limit - one.ce.waiting))
 
 
-def limit_decides(one: Known, now: Settings) -> bool:
+def limit_decides(one: Known, now: PlaceSettings) -> bool:
     """Return whether the waiting limit, as it is set now, keeps the free slots so few."""
     by_slots = replace(now, waiting_limit=None)
     return fits(one, now) == max(0, one.ce.free) < fits(one, by_slots)
 
 
-def _to_ce(one: Known, text: str, **more: str) -> Change:
+def _to_ce(one: Known, text: str, **more: str) -> Remedy:
     suppose = tuple(more.items())
-    return Change(text=text, where=("ces", one.ce.name), link=f"CE {one.ce.name}", suppose=suppose)
+    return Remedy(text=text, where=("ces", one.ce.name), link=f"CE {one.ce.name}", suppose=suppose)
 
 
-def _to_vo(one: Known, text: str, **more: str) -> Change:
+def _to_vo(one: Known, text: str, **more: str) -> Remedy:
     suppose = tuple(more.items())
-    return Change(text=text, where=("vos", one.vo.name), link=f"VO {one.vo.name}", suppose=suppose)
+    return Remedy(text=text, where=("vos", one.vo.name), link=f"VO {one.vo.name}", suppose=suppose)
 
 
-def _of_slots(one: Known, now: Settings) -> list[Change]:
+def _of_slots(one: Known, now: PlaceSettings) -> list[Remedy]:
     if limit_decides(one, now) and now.waiting_limit is not None:
         doubled = str(max(10, 2 * now.waiting_limit))
         text = f"Raise the waiting limit: it is {words.number(now.waiting_limit)}"
@@ -300,7 +302,7 @@ def _of_slots(one: Known, now: Settings) -> list[Change]:
     return [_to_ce(one, text, capacity=doubled)]
 
 
-def _of_a_closed_vo(one: Known, now: Settings) -> list[Change]:
+def _of_a_closed_vo(one: Known, now: PlaceSettings) -> list[Remedy]:
     verb = "End the draining of" if "draining" in str(one.vo.closed) else "Enable"
     return [_to_vo(one, f"{verb} {one.vo.name}.")]
 
@@ -316,12 +318,12 @@ _OF_A_CLOSED_CE = (
 )
 
 
-def _of_a_closed_ce(one: Known, now: Settings) -> list[Change]:
+def _of_a_closed_ce(one: Known, now: PlaceSettings) -> list[Remedy]:
     for begins, text in _OF_A_CLOSED_CE:
         if str(one.ce.closed).startswith(begins):
             return [_to_ce(one, text.format(vo=one.vo.name))]
     return [
-        Change(
+        Remedy(
             text=f"Give {one.vo.name} a credential that is valid for it.",
             where=("credentials",),
             link="Credentials",
@@ -329,23 +331,23 @@ def _of_a_closed_ce(one: Known, now: Settings) -> list[Change]:
     ]
 
 
-def _of_probes(one: Known, now: Settings) -> list[Change]:
+def _of_probes(one: Known, now: PlaceSettings) -> list[Remedy]:
     due = next_probe(one)
     assert due is not None
     when = f"at {due:%H:%M}" if due > one.decision.at else "that is due"
     if one.ce.pause is None:
         text = f"Wait for the probe {when}: each that ends well raises the chance."
-        return [Change(text=text), _failed(one)]
-    wait = Change(text=f"Wait for the probe {when}: the pause ends when it does well.")
+        return [Remedy(text=text), _failed(one)]
+    wait = Remedy(text=f"Wait for the probe {when}: the pause ends when it does well.")
     return [wait, _to_ce(one, "If you know that it is mended, resume it now.")]
 
 
-def _failed(one: Known) -> Change:
+def _failed(one: Known) -> Remedy:
     link = f"pilots of {one.ce.name}"
-    return Change(text="See why its pilots fail.", where=("pilots",), link=link)
+    return Remedy(text="See why its pilots fail.", where=("pilots",), link=link)
 
 
-def _of_the_need(one: Known, now: Settings) -> list[Change]:
+def _of_the_need(one: Known, now: PlaceSettings) -> list[Remedy]:
     which = cap(one)
     if which == "room":
         text = f"Raise the limit of {one.vo.name}, or wait for its pilots to end."
@@ -360,7 +362,7 @@ def _of_the_need(one: Known, now: Settings) -> list[Change]:
     return [_to_vo(one, text, demand=more)]
 
 
-def _of_the_part(one: Known, now: Settings) -> list[Change]:
+def _of_the_part(one: Known, now: PlaceSettings) -> list[Remedy]:
     made = _of_the_need(one, now)
     if one.decision.granted < need(one):
         chance = words.chance(one.decision.trace.get("chance"))
@@ -368,34 +370,36 @@ def _of_the_part(one: Known, now: Settings) -> list[Change]:
     return made
 
 
-def _of_the_share(one: Known, now: Settings) -> list[Change]:
+def _of_the_share(one: Known, now: PlaceSettings) -> list[Remedy]:
     text = f"Raise the share of {one.vo.name}, which is {one.vo.share:g}: other VOs want slots too."
     return [_to_vo(one, text, share=f"{2 * one.vo.share:g}")]
 
 
-_CHANGES: dict[Kind, Callable[[Known, Settings], list[Change]]] = {
-    Kind.QUICKER: lambda one, now: [Change(text="Nothing: the next tick makes up for it.")],
-    Kind.VO_CLOSED: _of_a_closed_vo,
-    Kind.CE_CLOSED: _of_a_closed_ce,
-    Kind.NO_RATE: lambda one, now: [_to_ce(one, "Set a success rate above 0.", success_rate="0.9")],
-    Kind.FULL: _of_slots,
-    Kind.OTHER: lambda one, now: [],
-    Kind.PROBE: _of_probes,
-    Kind.PAUSED: _of_probes,
-    Kind.POOR: _of_probes,
-    Kind.BETTER: lambda one, now: [
+_CHANGES: dict[ReasonKind, Callable[[Known, PlaceSettings], list[Remedy]]] = {
+    ReasonKind.QUICKER: lambda one, now: [Remedy(text="Nothing: the next tick makes up for it.")],
+    ReasonKind.VO_CLOSED: _of_a_closed_vo,
+    ReasonKind.CE_CLOSED: _of_a_closed_ce,
+    ReasonKind.NO_RATE: lambda one, now: [
+        _to_ce(one, "Set a success rate above 0.", success_rate="0.9")
+    ],
+    ReasonKind.FULL: _of_slots,
+    ReasonKind.OTHER: lambda one, now: [],
+    ReasonKind.PROBE: _of_probes,
+    ReasonKind.PAUSED: _of_probes,
+    ReasonKind.POOR: _of_probes,
+    ReasonKind.BETTER: lambda one, now: [
         _to_vo(
             one,
             f"Raise the demand of {one.vo.name} above what the better CEs hold.",
             demand=str(max(10, 2 * (one.vo.demand or 0))),
         ),
-        Change(text="Or send at once whatever the chance: the parameter better_part = 0."),
+        Remedy(text="Or send at once whatever the chance: the parameter better_part = 0."),
     ],
-    Kind.ALL: _of_slots,
-    Kind.SLOW: lambda one, now: [
+    ReasonKind.ALL: _of_slots,
+    ReasonKind.SLOW: lambda one, now: [
         _to_ce(one, "Nothing to set: it gets more as soon as more of its pilots begin.")
     ],
-    Kind.NOT_NEEDED: _of_the_need,
-    Kind.SHARE: _of_the_share,
-    Kind.PART: _of_the_part,
+    ReasonKind.NOT_NEEDED: _of_the_need,
+    ReasonKind.SHARE: _of_the_share,
+    ReasonKind.PART: _of_the_part,
 }

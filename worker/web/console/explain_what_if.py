@@ -18,7 +18,7 @@ LARGEST = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Field:
+class SupposedField:
     """A value that may be supposed: whose it is, and what it is now."""
 
     name: str
@@ -40,10 +40,12 @@ NAMES = {
 """Whose value each is, its label, and whether it may be without limit."""
 
 
-def fields(ce: str, vo: str, now: Mapping[str, Any], typed: Mapping[str, str]) -> list[Field]:
+def fields(
+    ce: str, vo: str, now: Mapping[str, Any], typed: Mapping[str, str]
+) -> list[SupposedField]:
     """Return the fields of the form."""
     return [
-        Field(
+        SupposedField(
             name=name,
             of={"ce": ce, "vo": vo}[of],
             label=label,
@@ -105,7 +107,7 @@ def command(ce: str, vo: str, typed: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class WhatIfLine:
     """What a VO gets, as things are and as they are supposed to be."""
 
     what: str
@@ -121,10 +123,10 @@ class Line:
 Plan = Mapping[str, Sequence[Decision]]
 
 
-def compared(ce: str, was: Plan, becomes: Plan) -> list[Line]:
+def compared(ce: str, was: Plan, becomes: Plan) -> list[WhatIfLine]:
     """Compare two plans: each VO at a CE, all CEs for each VO, and the sum of all."""
     lines = [
-        Line(
+        WhatIfLine(
             what=f"{ce} for {vo}",
             was=_sum(was[vo], ce),
             becomes=_sum(becomes[vo], ce),
@@ -134,10 +136,10 @@ def compared(ce: str, was: Plan, becomes: Plan) -> list[Line]:
     ]
     if len(becomes) > 1:
         lines += [
-            Line(what=f"all CEs for {vo}", was=_sum(was[vo]), becomes=_sum(becomes[vo]))
+            WhatIfLine(what=f"all CEs for {vo}", was=_sum(was[vo]), becomes=_sum(becomes[vo]))
             for vo in becomes
         ]
-    whole = Line(
+    whole = WhatIfLine(
         what="all CEs, all VOs" if len(becomes) > 1 else "all CEs",
         was=sum(_sum(plan) for plan in was.values()),
         becomes=sum(_sum(plan) for plan in becomes.values()),

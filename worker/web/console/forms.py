@@ -155,7 +155,7 @@ def _pairs(value: Mapping[str, Any] | None) -> str:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ValueKind:
     """How a value is read, how it is written, and which part of a form it is."""
 
     read: Callable[[str, str], Any]
@@ -163,24 +163,24 @@ class Kind:
     part: str = "line"
 
 
-TEXT = Kind(lambda label, text: text.strip(), _plainly)
-WHOLE = Kind(read_whole, _plainly)
-LIMIT = Kind(read_limit, _plainly)
-NUMBER = Kind(read_number, _number)
-LENGTH = Kind(read_length, _length)
-WORDS = Kind(read_words, " ".join)
-PAIRS = Kind(read_pairs, _pairs, "lines")
-SOURCE = Kind(read_source, _pairs, "lines")
-FLAG = Kind(read_flag, lambda value: "yes" if value else "", "box")
+TEXT = ValueKind(lambda label, text: text.strip(), _plainly)
+WHOLE = ValueKind(read_whole, _plainly)
+LIMIT = ValueKind(read_limit, _plainly)
+NUMBER = ValueKind(read_number, _number)
+LENGTH = ValueKind(read_length, _length)
+WORDS = ValueKind(read_words, " ".join)
+PAIRS = ValueKind(read_pairs, _pairs, "lines")
+SOURCE = ValueKind(read_source, _pairs, "lines")
+FLAG = ValueKind(read_flag, lambda value: "yes" if value else "", "box")
 
 
 @dataclass(frozen=True)
-class Field:
+class FormField:
     """One value of a form."""
 
     name: str
     label: str
-    kind: Kind
+    kind: ValueKind
     hint: str = ""
     choices: Sequence[str] = ()
     """The words of which it is one; none means that it is typed."""
@@ -189,12 +189,12 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Group:
+class FormGroup:
     """Values that are changed by one form."""
 
     name: str
     title: str
-    fields: Sequence[Field]
+    fields: Sequence[FormField]
 
     def read(self, form: Form) -> dict[str, Any]:
         """Read the values that were typed anew; the error names the one that cannot be used.
@@ -209,10 +209,10 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Entry:
+class FormEntry:
     """A value of a form as it stands there: as it was typed, or as it is now."""
 
-    field: Field
+    field: FormField
     text: str
     was: str
     read: str = ""
@@ -223,8 +223,8 @@ class Entry:
 class Filled:
     """A group of values as a form shows it."""
 
-    group: Group
-    entries: Sequence[Entry]
+    group: FormGroup
+    entries: Sequence[FormEntry]
     version: str
     error: str | None
 
@@ -233,7 +233,7 @@ class Filled:
         return self.error is not None
 
 
-def filled(group: Group, current: Any, version: str, tried: Form) -> Filled:
+def filled(group: FormGroup, current: Any, version: str, tried: Form) -> Filled:
     """Fill a form with what is now, or with what was typed and refused."""
     is_tried = tried.error is not None and tried.does == group.name
     entries = []
@@ -241,6 +241,6 @@ def filled(group: Group, current: Any, version: str, tried: Form) -> Filled:
         was = one.kind.write(getattr(current, one.name))
         typed_in = tried.values.get(one.name, "") if is_tried else was
         read_was = tried.values.get(WAS + one.name, was) if is_tried else was
-        entries.append(Entry(one, typed_in, was, read_was))
+        entries.append(FormEntry(one, typed_in, was, read_was))
     read = tried.version if is_tried and tried.version else version
     return Filled(group, entries, read, tried.error if is_tried else None)

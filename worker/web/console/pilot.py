@@ -31,7 +31,7 @@ _DETAILS = TypeAdapter(PilotDetails)
 
 
 @dataclass(frozen=True)
-class Output:
+class ShownOutput:
     """What a pilot wrote, or why it is not known."""
 
     text: str = ""
@@ -109,13 +109,13 @@ def _times(count: int) -> str | None:
     return ("once" if count == 1 else f"{count} times") if count else None
 
 
-def _output(runtime: Runtime, pilot: PilotDetails) -> Output:
+def _output(runtime: Runtime, pilot: PilotDetails) -> ShownOutput:
     try:
         written = service.output(runtime, str(pilot.id), tail=TAIL)
     except PilotageError as error:
-        return Output(problem=pilot_words.sentence(error))
+        return ShownOutput(problem=pilot_words.sentence(error))
     lines = written.text.count("\n") + bool(written.text and not written.text.endswith("\n"))
     head = f"the last {lines} lines" if written.truncated else "all of it"
     if written.kept_at is not None:
         head += f", as it was kept at {written.kept_at:%Y-%m-%d %H:%M:%S}"
-    return Output(text=legible(written.text), head=head)
+    return ShownOutput(text=legible(written.text), head=head)

@@ -49,7 +49,7 @@ class Mark:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Life:
+class DrawnLife:
     """A life as it is drawn."""
 
     phases: list[Phase]
@@ -65,7 +65,7 @@ class Life:
         return f"{'; '.join(said)}; {f'then {self.ended}' if self.ended else 'and goes on'}"
 
 
-def life(pilot: PilotDetails, now: datetime) -> Life:
+def life(pilot: PilotDetails, now: datetime) -> DrawnLife:
     """Draw the life of a pilot."""
     end = max(pilot.ended_at or now, pilot.reserved_at)
     if pilot.ended_at is None and pilot.status in FINAL:
@@ -75,7 +75,7 @@ def life(pilot: PilotDetails, now: datetime) -> Life:
     phases = []
     for (status, begin), (_, until) in zip(moments, [*moments[1:], (None, end)], strict=True):
         phases.append((status, begin, until - begin))
-    return Life(
+    return DrawnLife(
         phases=[_phase(one, pilot.reserved_at, whole) for one in phases],
         marks=marks(pilot.reserved_at, end),
         begin=pilot.reserved_at,

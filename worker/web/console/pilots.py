@@ -69,7 +69,7 @@ class Head:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counts:
+class PilotCounts:
     """How many pilots there are by status; `None` where nobody has counted."""
 
     every: Counter[Status] | None = None
@@ -102,24 +102,24 @@ def show(request: Request) -> Response:
     return _list_page(request, query, listed, headline=headline, counts=counts)
 
 
-def _counts(runtime: Runtime, query: Query) -> Counts:
+def _counts(runtime: Runtime, query: Query) -> PilotCounts:
     """Count what can be counted without reading the history."""
     if set(query.chosen.given()) <= {"statuses"}:
         every = Counter(pilot_sets.count_by_status(runtime))
         only = query.only or frozenset(Status)
         matching = Counter({status: every[status] for status in every if status in only})
         active = Counter({status: matching[status] for status in matching if status in OCCUPYING})
-        return Counts(every=every, matching=matching, active=active)
+        return PilotCounts(every=every, matching=matching, active=active)
     if query.active is None:
-        return Counts()
+        return PilotCounts()
     active = Counter()
     for of_ce in pilot_sets.count_active(runtime, query.active).values():
         active.update(of_ce)
     if not query.is_of_active:
-        return Counts(active=active)
+        return PilotCounts(active=active)
     only = query.only or OCCUPYING
     matching = Counter({status: active[status] for status in active if status in only})
-    return Counts(matching=matching, active=active)
+    return PilotCounts(matching=matching, active=active)
 
 
 def _list_page(
@@ -128,7 +128,7 @@ def _list_page(
     listed: Page[ShownPilot],
     *,
     headline: str = "This filter cannot be used.",
-    counts: Counts | None = None,
+    counts: PilotCounts | None = None,
     problem: str | None = None,
 ) -> Response:
     access = caller_of(request).access

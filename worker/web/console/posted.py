@@ -20,7 +20,7 @@ KIND = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True)
-class Form:
+class PostedForm:
     """The fields of a form that was posted."""
 
     fields: Mapping[str, Sequence[str]]
@@ -36,18 +36,18 @@ class Form:
         return number(self.get(name) or "")
 
 
-async def _form(request: Request) -> Form:
+async def _form(request: Request) -> PostedForm:
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind != KIND:
         raise Invalid("body", f"it is not {KIND}")
     try:
         text = (await request.body()).decode()
-        return Form(parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        return PostedForm(parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except ValueError:
         raise Invalid("body", "it cannot be read as the fields of a form") from None
 
 
-Posted = Annotated[Form, Depends(_form)]
+Posted = Annotated[PostedForm, Depends(_form)]
 
 
 def number(text: str) -> int | None:

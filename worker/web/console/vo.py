@@ -28,9 +28,9 @@ from worker.web.console.forms import (
     LIMIT,
     NUMBER,
     SOURCE,
-    Field,
     Form,
-    Group,
+    FormField,
+    FormGroup,
     filled,
     read_form,
     refused,
@@ -42,11 +42,11 @@ LONG_AGO = timedelta(days=730)
 LATEST = PageRequest(descending=True, limit=500)
 """Decisions that are read to find the last one for each CE."""
 
-DEMAND = Group(
+DEMAND = FormGroup(
     "demand",
     "Demand",
     (
-        Field(
+        FormField(
             "demand",
             "Demand",
             LIMIT,
@@ -56,43 +56,45 @@ DEMAND = Group(
     ),
 )
 GROUPS = (
-    Group(
+    FormGroup(
         "share",
         "Share and limit",
         (
-            Field("share", "Share", NUMBER, "Its part where VOs compete for slots."),
-            Field(
+            FormField("share", "Share", NUMBER, "Its part where VOs compete for slots."),
+            FormField(
                 "limit", "Limit", LIMIT, "Pilots at the most. Empty: no limit.", nothing="no limit"
             ),
-            Field(
+            FormField(
                 "budget",
                 "Budget",
                 LIMIT,
                 "New pilots a tick at the most. Empty: no bound.",
                 nothing="no bound",
             ),
-            Field("cancel_surplus", "Cancel surplus", FLAG, "Cancel what waits without demand."),
+            FormField(
+                "cancel_surplus", "Cancel surplus", FLAG, "Cancel what waits without demand."
+            ),
         ),
     ),
-    Group(
+    FormGroup(
         "timeouts",
         "Time-outs",
         (
-            Field(
+            FormField(
                 "wait_at_most",
                 "Wait at most",
                 LENGTH,
                 "Like 2h. Empty: never cancelled.",
                 nothing="never cancelled",
             ),
-            Field(
+            FormField(
                 "run_at_most",
                 "Run at most",
                 LENGTH,
                 "Like 3d. Empty: never cancelled.",
                 nothing="never cancelled",
             ),
-            Field(
+            FormField(
                 "silent_at_most",
                 "Silent at most",
                 LENGTH,
@@ -101,11 +103,11 @@ GROUPS = (
             ),
         ),
     ),
-    Group(
+    FormGroup(
         "source",
         "Source of demand",
         (
-            Field(
+            FormField(
                 "source",
                 "Source",
                 SOURCE,

@@ -16,11 +16,11 @@ from worker.web.console.forms import (
     NUMBER,
     SOURCE,
     TEXT,
-    Entry,
-    Field,
     Filled,
     Form,
-    Group,
+    FormEntry,
+    FormField,
+    FormGroup,
     read_form,
     refused,
 )
@@ -29,15 +29,15 @@ from worker.web.problems import status_of
 AT_ONCE = 500
 """VOs on one page."""
 
-ADDING = Group(
+ADDING = FormGroup(
     "add",
     "Add a VO",
     (
-        Field("name", "Name", TEXT, "Letters, digits and . _ : @ / + -"),
-        Field("share", "Share", NUMBER, "Its part where VOs compete for slots."),
-        Field("limit", "Limit", LIMIT, "Pilots at the most. Empty: no limit."),
-        Field("demand", "Demand", LIMIT, "More pilots it could use. Empty: any number."),
-        Field("source", "Source of demand", SOURCE, "kind=http, then its options, one a line."),
+        FormField("name", "Name", TEXT, "Letters, digits and . _ : @ / + -"),
+        FormField("share", "Share", NUMBER, "Its part where VOs compete for slots."),
+        FormField("limit", "Limit", LIMIT, "Pilots at the most. Empty: no limit."),
+        FormField("demand", "Demand", LIMIT, "More pilots it could use. Empty: any number."),
+        FormField("source", "Source of demand", SOURCE, "kind=http, then its options, one a line."),
     ),
 )
 USUAL = {"share": "1"}
@@ -102,7 +102,7 @@ def _listed(request: Request, *, limit: int) -> Page[ShownVO]:
 def _page(request: Request, tried: Form, status: int = 200) -> Response:
     listed = _listed(request, limit=AT_ONCE)
     typed = tried.values if tried.error else USUAL
-    entries = [Entry(one, typed.get(one.name, ""), "") for one in ADDING.fields]
+    entries = [FormEntry(one, typed.get(one.name, ""), "") for one in ADDING.fields]
     return render.page(
         request,
         "vos",
