@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 
@@ -18,6 +19,7 @@ from worker.db.database import Database
 from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import CredentialProblem, Refused, Unavailable, Unreadable
 from worker.domain.pilot import FINAL, Cause, Status
+from worker.domain.pilot_secret import PilotKeys
 from worker.domain.vo import DEFAULT_VO
 
 EAT = "exec python3 -c 'x = b\"a\" * 200_000_000; import time; time.sleep(1000)'"
@@ -123,6 +125,24 @@ def test_payloads_get_their_words_and_variables_whole(site: CondorSite) -> None:
     for job in jobs:
         told = [job.stamp, job.vo, "A='b c' \"d\"\ne; f", *hostile]
         assert driver.output(job).text == "".join(f"{word}|" for word in told)
+
+
+@pytest.mark.parametrize("spool", [False, True])
+def test_each_pilot_of_a_cluster_gets_its_own_secret(site: CondorSite, spool: bool) -> None:
+    script = 'sha256sum <"$PILOTAGE_SECRET_FILE"; stat -c %a "$PILOTAGE_SECRET_FILE"; ls -a'
+    keys, url = PilotKeys(("k" * 40,)), "https://pilotage.example.org"
+    some = [
+        one._replace(script=script, secret=keys.secret_of(one.stamp), url=url)
+        for one in site.orders(2)
+    ]
+    jobs = site.send(some, spool=spool)
+    driver = site.driver(spool=spool)
+    until(site, driver, jobs, is_final)
+    for one, job in zip(some, jobs, strict=True):
+        digest = sha256(f"{one.secret}\n".encode()).hexdigest()
+        text = driver.output(job).text
+        assert text.startswith(f"{digest}  -\n600\n")
+        assert text.count(".secret") == 1
 
 
 def test_more_than_the_schedd_allows_is_a_matter_of_quota(site: CondorSite) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from hashlib import sha256
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.testbeds.slurm import QUOTA
 from worker.domain.ce_answers import Job, Order, Receipt
 from worker.domain.errors import Unavailable
 from worker.domain.pilot import GROUP_LENGTH, Cause, Status, numbered
+from worker.domain.pilot_secret import PilotKeys
 
 ENVIRONMENT = {"PILOTAGE_VO": "atlas", "ODD": "a, b=c;\n'\"$(touch /tmp/broken)` \\ ü"}
 
@@ -39,6 +41,20 @@ def test_a_pilot_runs_the_script_of_its_vo(slurm_world: World) -> None:
     assert environment["PILOTAGE_VO"] == "atlas"
     assert environment["PILOTAGE_CE"] == slurm_world.ce
     assert environment["PWD"].startswith("/tmp/pilotage."), "in a folder of its own"
+
+
+def test_each_pilot_of_an_array_gets_its_own_secret(slurm_world: World) -> None:
+    script = 'sha256sum <"$PILOTAGE_SECRET_FILE"; stat -c %a "$PILOTAGE_SECRET_FILE"; env'
+    keys, url = PilotKeys(("k" * 40,)), "https://pilotage.example.org"
+    some = [
+        one._replace(secret=keys.secret_of(one.stamp), url=url) for one in orders(3, script=script)
+    ]
+    texts = outputs(slurm_world, slurm_world.connect().submit(some))
+    for one, text in zip(some, texts, strict=True):
+        digest = sha256(f"{one.secret}\n".encode()).hexdigest()
+        assert text.startswith(f"{digest}  -\n600\n")
+        assert f"\nPILOTAGE_URL={url}\n" in text
+        assert "***" not in text  # as a secret in a variable would be shown
 
 
 def test_a_pilot_inherits_nothing_of_the_worker(
