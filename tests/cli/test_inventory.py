@@ -227,6 +227,7 @@ def test_a_vo_is_added_shown_changed_and_removed(cli: Cli) -> None:
         "wait_at_most": None,
         "run_at_most": None,
         "silent_at_most": None,
+        "idle_at_most": None,
         "source": None,
     }
     assert cli.json("vo", "set", "lhcb", "--demand", "0") == {**made, "demand": 0}
