@@ -38,6 +38,7 @@ FOR_ONE_VO = frozenset(
     {
         *("operate.vo_inventory.change_vo", "operate.pilots.cancel"),
         *("operate.pilot_sets.cancel_matching", "operate.pilot_sets.submit"),
+        *("operate.dirac_pilots.register", "operate.dirac_pilots.report"),
         *("payloads.set_", "payloads.clear"),
     }
 )
