@@ -139,6 +139,7 @@ BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
     ("ck_vos_demand", "vos", {"demand": -1}),
     ("ck_vos_budget", "vos", {"budget": -1}),
     *((f"ck_{table}_{name}", table, {name: 0}) for table in ("vos", "ces") for name in TIMEOUTS),
+    ("ck_vos_idle_at_most", "vos", {"idle_at_most": 0}),
     ("uq_ces_name", "ces", {"name": "there"}),
     ("ck_ces_capacity", "ces", {"capacity": -1}),
     ("ck_ces_waiting_limit", "ces", {"waiting_limit": -1}),
