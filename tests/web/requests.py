@@ -48,7 +48,6 @@ CHANGING = {
         body={"pilot_stamp": "ab" * 16, "vo": "default", "destination_site": "lyon"},
         of="pilot ",
     ),
-    "diracx_change": Request(body={}, of=""),
     "tasks_set_schedule": Request("learn", {"every": 30}, of="task learn"),
 }
 """Every operation that changes something."""
@@ -60,6 +59,9 @@ FOR_LHCB = {
     ),
     "pilots_cancel": Request(body={"which": ["{lhcb reserved}"]}, of="pilot {lhcb reserved}"),
     "pilots_submit": Request("lyon", {"count": 2, "vo": "lhcb"}, of="ce lyon"),
+    "diracx_register": Request(
+        body={"pilot_stamp": "cd" * 16, "vo": "lhcb", "destination_site": "lyon"}, of="pilot "
+    ),
     "vos_change_vo": Request("lhcb", {"demand": 5}, of="vo lhcb"),
     "vos_set": Request("lhcb", {"script": "true"}, of="vo lhcb"),
     "vos_clear": Request("lhcb", of="vo lhcb"),
