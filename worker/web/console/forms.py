@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs
 
 from fastapi import Request
 
 from worker.domain.errors import Invalid, PilotageError
 from worker.domain.lengths import length, typed
 from worker.domain.pairs import parse_pairs, written_pair
+from worker.web.console.posted import read_fields
 from worker.web.problems import status_of
 from worker.web.routes import check_texts
 
@@ -19,8 +19,6 @@ NOTHING = ("", "none")
 
 AT_THE_FORM = frozenset({404, 409, 422})
 """The statuses of errors that whoever typed the values can mend."""
-
-MOST_FIELDS = 200
 
 WAS = "was-"
 """How the name begins under which a form bears what was there when it was read."""
@@ -47,13 +45,8 @@ class Form:
 
 async def read_form(request: Request) -> Form:
     """Read the body of a form."""
-    body = (await request.body()).decode("utf-8", "replace")
-    try:
-        pairs = parse_qs(body, keep_blank_values=True, max_num_fields=MOST_FIELDS)
-    except ValueError:
-        raise Invalid("form", "it has too many values") from None
-    values = {name: texts[-1].replace("\r\n", "\n") for name, texts in pairs.items()}
-    check_texts(values)
+    fields = await read_fields(request)
+    values = {name: texts[-1].replace("\r\n", "\n") for name, texts in fields.items()}
     return Form(values=values)
 
 

@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from worker.domain.errors import Invalid
 from worker.services.requests import Once, once
 from worker.web.callers import caller_of
+from worker.web.routes import check_texts
 
 MOST_FIELDS = 500
 
@@ -36,15 +37,22 @@ class PostedForm:
         return number(self.get(name) or "")
 
 
-async def _form(request: Request) -> PostedForm:
+async def read_fields(request: Request) -> dict[str, list[str]]:
+    """Read the fields of a form; the border bounds how long it is."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind != KIND:
         raise Invalid("body", f"it is not {KIND}")
     try:
         text = (await request.body()).decode()
-        return PostedForm(parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
         raise Invalid("body", "it cannot be read as the fields of a form") from None
+    check_texts(fields)
+    return fields
+
+
+async def _form(request: Request) -> PostedForm:
+    return PostedForm(await read_fields(request))
 
 
 Posted = Annotated[PostedForm, Depends(_form)]
