@@ -49,10 +49,14 @@ BROKER_PATIENCE = 3
 log = logging.getLogger(__name__)
 
 
+_by_options: dict[str, str] = {}
+"""What the options of the command `pilotage` say in the place of variables."""
+
+
 @cache
 def settings() -> Settings:
     """Read the settings once."""
-    return load()
+    return load({**os.environ, **_by_options})
 
 
 def move_home(name: str) -> None:
@@ -63,12 +67,13 @@ def move_home(name: str) -> None:
     settings.cache_clear()
 
 
-def use_server(url: str, token_file: str | None) -> None:
-    """Have commands use a server in the place of the database."""
-    os.environ["PILOTAGE_SERVER"] = url
+def use_server(url: str | None, token_file: str | None) -> None:
+    """Have the commands of this process use a server in the place of the database, or none."""
+    _by_options.clear()
+    if url is not None:
+        _by_options["PILOTAGE_SERVER"] = url
     if token_file is not None:
-        os.environ.pop("PILOTAGE_TOKEN", None)
-        os.environ["PILOTAGE_TOKEN_FILE"] = token_file
+        _by_options.update(PILOTAGE_TOKEN="", PILOTAGE_TOKEN_FILE=token_file)
     settings.cache_clear()
     server.cache_clear()
 

@@ -101,6 +101,7 @@ CHANGING = [
     "task enable learn",
     "task schedule learn --every 30",
     "task schedule learn --cron nonsense",
+    "token revoke read --yes",
     "vo add new --limit 3",
     "vo add lhcb",
     "vo disable lhcb",
@@ -135,11 +136,12 @@ ON_HOST = {
             "roles",
         )
     },
+    "token link": "token link",
 }
 """What needs the database, and the command that it is."""
 
-ELSEWHERE = {"up", "top", "web", "simulate"}
-"""What has no end, or needs nothing at all."""
+ELSEWHERE = {"up", "top", "web", "simulate", "token create", "token list"}
+"""What has no end, needs nothing at all, or shows a secret or the last use of a token."""
 
 
 def command_of(line: str) -> str:

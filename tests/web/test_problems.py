@@ -83,7 +83,7 @@ JSON = {"Content-Type": "application/json"}
     ("status", "method", "path", "more"),
     [
         (404, "GET", f"/api/{SECRET}", {}),
-        (404, "GET", "/", {}),
+        (404, "GET", "/nothing", {}),
         (405, "PUT", "/api/ces", BODY),
         (405, "POST", "/health/live", {}),
         (413, "POST", "/api/ces", {"content": b" " * (1 << 20) + b"{}", "headers": JSON}),

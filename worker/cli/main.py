@@ -76,10 +76,10 @@ def pilotage(server: str | None, token_file: str | None) -> None:
     """Keep pools of pilot jobs alive on Compute Elements."""
     if token_file is not None and server is None and not os.environ.get("PILOTAGE_SERVER"):
         raise click.UsageError("--token-file is for a server: name it by --server.")
-    if server is not None or token_file is not None:
+    if server is not None or token_file is not None or "worker.wiring" in sys.modules:
         from worker import wiring
 
-        wiring.use_server(server or os.environ["PILOTAGE_SERVER"], token_file)
+        wiring.use_server(server, token_file)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

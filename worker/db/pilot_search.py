@@ -38,17 +38,17 @@ def begins_with(column: Column[str], beginning: str) -> ColumnElement[bool]:
 
 def has_handle(handle: str) -> Select[Any]:
     """Select the ids of the pilots that have this handle, or belong to this array."""
-    return _one_of(_of_handle_or_array(handle))
+    return _one_of("of_handle", _of_handle_or_array(handle))
 
 
 def equals_handle(handle: str) -> Select[Any]:
     """Select the ids of the pilots that have exactly this handle."""
-    return _one_of(_of_handle(pilots.c.handle == handle))
+    return _one_of("with_handle", _of_handle(pilots.c.handle == handle))
 
 
 def stamp_begins_with(beginning: str) -> Select[Any]:
     """Select the ids of the pilots whose stamp begins like this."""
-    return _one_of([_of_stamp(beginning)])
+    return _one_of("of_stamp", [_of_stamp(beginning)])
 
 
 def matches(search: str) -> Select[Any]:
@@ -57,7 +57,7 @@ def matches(search: str) -> Select[Any]:
     queries = _of_handle_or_array(search)
     if is_beginning(stamp):
         queries.append(_of_stamp(stamp))
-    return _one_of(queries)
+    return _one_of("matches", queries)
 
 
 def _of_handle_or_array(handle: str) -> list[Select[Any]]:
@@ -83,9 +83,10 @@ def _of_stamp(beginning: str) -> Select[Any]:
     return select(pilots.c.id).where(begins_with(pilots.c.stamp, beginning))
 
 
-def _one_of(queries: list[Select[Any]]) -> Select[Any]:
+def _one_of(name: str, queries: list[Select[Any]]) -> Select[Any]:
+    """Select what one of some queries selects. A statement may have several such lists, by name."""
     # These are few and are found first; else the list could be walked in its order to find them.
-    ids = union(*queries).cte("matches").prefix_with("MATERIALIZED")
+    ids = union(*queries).cte(name).prefix_with("MATERIALIZED")
     return select(ids.c.id)
 
 
