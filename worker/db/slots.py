@@ -144,6 +144,12 @@ def slots_for(tx: Transaction, vo_id: int) -> list[CESlots]:
     return [CESlots(**row) for row in tx.execute(_SLOTS, {"vo_id": vo_id}).mappings()]
 
 
+def slots_of(tx: Transaction, ce: str) -> list[CESlots]:
+    """Return the slots of one CE, or nothing if there is no such CE."""
+    query = _SLOTS.where(ces.c.name == ce)
+    return [CESlots(**row) for row in tx.execute(query, {"vo_id": 0}).mappings()]
+
+
 def count_by_vo(tx: Transaction) -> dict[str, tuple[int, int]]:
     """Return, by VO, how many pilots occupy a slot, and how many of them wait."""
     counted = tx.execute(_BY_VO)

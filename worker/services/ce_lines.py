@@ -89,6 +89,14 @@ def lines_of(
     ]
 
 
+def states(tx: Transaction, runtime: Runtime, ce: str | None = None) -> dict[str, str]:
+    """Return the state of every CE, or of one, in a word, without its reason."""
+    now = runtime.now()
+    is_asked = are_ces_asked(standstills(schedules.get_all(tx), now, runtime.lease))
+    listed = slots.slots_for(tx, 0) if ce is None else slots.slots_of(tx, ce)
+    return {one.name: short(_state(one, now, is_asked=is_asked)) for one in listed}
+
+
 def short(state: str) -> str:
     """Return a state without its reason."""
     return state.partition(": ")[0]

@@ -15,7 +15,7 @@ from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.sending import Sending
 from worker.domain.values import OF_STEERING, CEValues, NewCE, Seconds
 from worker.services.allowed import allowed_to
-from worker.services.ce_lines import NORMAL, ce_lines, short
+from worker.services.ce_lines import NORMAL, states
 from worker.services.operate import pauses
 from worker.services.operate.versions import check_version, version_of
 from worker.services.runtime import Runtime
@@ -144,8 +144,8 @@ def list_ces(
         listed = ces.find(
             tx, search=search, backend=backend, enabled=enabled, tags=tags, asked=page
         )
-        states = _states(tx, runtime)
-    items = [ListedCE(state=states.get(ce.name, NORMAL), **_settings(ce)) for ce in listed.items]
+        by_name = states(tx, runtime)
+    items = [ListedCE(state=by_name.get(ce.name, NORMAL), **_settings(ce)) for ce in listed.items]
     return Page(items, listed.next)
 
 
@@ -159,7 +159,7 @@ def ce_names(runtime: Runtime) -> list[str]:
 def _shown(tx: Transaction, runtime: Runtime, name: str) -> ShownCE:
     settings = _settings(ces.get(tx, name))
     return ShownCE(
-        state=_states(tx, runtime).get(name, NORMAL),
+        state=states(tx, runtime, name).get(name, NORMAL),
         **settings,
         only_for=ces.allowed(tx, name),
         **pauses.state(tx, runtime, name),
@@ -170,10 +170,6 @@ def _settings(ce: CE) -> dict[str, Any]:
     values = {field.name: getattr(ce, field.name) for field in fields(ce)}
     del values["id"]
     return {**values, "options": dict(ce.options)}
-
-
-def _states(tx: Transaction, runtime: Runtime) -> dict[str, str]:
-    return {line.name: short(line.state) for line in ce_lines(tx, runtime)}
 
 
 def _require_admin(runtime: Runtime, name: str) -> None:
