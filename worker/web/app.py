@@ -60,7 +60,7 @@ def make_app(
     app.state.streams = 0
     app.state.stopping = asyncio.Event()
     problems.install(app, console.error_page)
-    known = [Security(HTTPBearer(auto_error=False, description="A token of Pilotage."))]
+    by_token = [Security(HTTPBearer(auto_error=False, description="A token of Pilotage."))]
     for router in (
         routes.router(),
         events.router(),
@@ -70,8 +70,8 @@ def make_app(
         problem_pages.router(),
         sign_in.me(),
     ):
-        app.include_router(router, prefix="/api", dependencies=known)
-    app.include_router(health.router(checks), dependencies=known)
+        app.include_router(router, prefix="/api", dependencies=by_token)
+    app.include_router(health.router(checks), dependencies=by_token)
     app.include_router(health.open_router())
     app.include_router(diracx.discovery())
     app.include_router(sign_in.pages())

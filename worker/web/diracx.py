@@ -219,11 +219,11 @@ def search(
     page: Annotated[int, Query(ge=1, le=dirac.LARGEST_NUMBER)] = 1,
     per_page: Annotated[int, Query(ge=1, le=dirac.LONGEST_PAGE)] = 100,
 ) -> Response:
-    asked = body or DiracSearch()
+    body = body or DiracSearch()
     wanted = Search(
-        columns=asked.parameters or (),
-        conditions=[one.read() for one in asked.search],
-        order=[(one.parameter, one.direction == "desc") for one in asked.sort],
+        columns=body.parameters or (),
+        conditions=[one.read() for one in body.search],
+        order=[(one.parameter, one.direction == "desc") for one in body.sort],
         page=page,
         length=per_page,
     )

@@ -72,14 +72,14 @@ def need(one: Known) -> int:
 
 def caps(one: Known) -> dict[str, int]:
     """Return what limits the pilots of the VO in this tick; the share is apart."""
-    found = one.decision.trace.get("caps", {})
-    return {name: cap for name, cap in found.items() if name != "share"}
+    limits = one.decision.trace.get("caps", {})
+    return {name: cap for name, cap in limits.items() if name != "share"}
 
 
 def cap(one: Known) -> str:
     """Return the name of the cap that keeps the need so low."""
-    found = caps(one)
-    return min(found, key=lambda name: found[name]) if found else "budget"
+    limits = caps(one)
+    return min(limits, key=lambda name: limits[name]) if limits else "budget"
 
 
 def room(one: Known) -> int:
@@ -90,8 +90,8 @@ def room(one: Known) -> int:
 
 def were_free(one: Known) -> tuple[int, int] | None:
     """Return how many of how many pilots had a slot, if somebody else was quicker."""
-    found = _QUICKER.search(one.decision.reason)
-    return (int(found[1]), int(found[2])) if found else None
+    match = _QUICKER.search(one.decision.reason)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def next_probe(one: Known) -> datetime | None:
@@ -196,9 +196,9 @@ _ALL_NEEDED = {
 
 
 def _quicker(one: Known) -> str:
-    found = were_free(one)
-    assert found is not None
-    return f"only {words.number(found[0])} of {words.number(found[1])} slots were still free"
+    numbers = were_free(one)
+    assert numbers is not None
+    return f"only {words.number(numbers[0])} of {words.number(numbers[1])} slots were still free"
 
 
 _BECAUSE: dict[ReasonKind, Callable[[Known], str]] = {

@@ -84,7 +84,7 @@ def _alike(pilot: PilotDetails) -> dict[str, Any] | None:
 
 def facts(pilot: PilotDetails) -> list[tuple[str, object]]:
     """Return what is known of a pilot, in order; what does not exist is left out."""
-    known = [
+    values = [
         ("use", pilot.use),
         ("exit code", pilot.exit_code),
         ("the CE said", pilot.raw),
@@ -102,7 +102,7 @@ def facts(pilot: PilotDetails) -> list[tuple[str, object]]:
         ("end asked for", pilot.cancel_requested_at),
         ("because", pilot.cancel_reason),
     ]
-    return [(word, value) for word, value in known if value is not None]
+    return [(word, value) for word, value in values if value is not None]
 
 
 def _times(count: int) -> str | None:

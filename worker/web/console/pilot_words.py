@@ -40,11 +40,13 @@ _OF_NO_USE = {Use.SHORT: "It was too short to be of use.", Use.EMPTY: "It had no
 def doing(counts: Mapping[Status, int]) -> str:
     """Say what pilots do: 300 run, 112 wait and 9,000 have ended."""
     order = (Status.RUNNING, Status.SUBMITTED, *Status)
-    found = [status for status in dict.fromkeys(order) if counts.get(status)]
-    active = [status for status in found if status in OCCUPYING]
-    said = [counted(counts[status], *_DOING[status]) for status in active or found]
-    ended = sum(counts[status] for status in found if status in FINAL)
-    return listed([*said, counted(ended, "has ended", "have ended")] if active and ended else said)
+    present = [status for status in dict.fromkeys(order) if counts.get(status)]
+    active = [status for status in present if status in OCCUPYING]
+    parts = [counted(counts[status], *_DOING[status]) for status in active or present]
+    ended = sum(counts[status] for status in present if status in FINAL)
+    return listed(
+        [*parts, counted(ended, "has ended", "have ended")] if active and ended else parts
+    )
 
 
 def of_list(

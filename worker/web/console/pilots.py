@@ -84,8 +84,8 @@ def show(request: Request) -> Response:
     values = request.query_params
     if render.wants_json(request):
         query = read(values, pages.MOST)
-        found = service.list_pilots(runtime, query.chosen, page=query.page)
-        return Response(_PAGE.dump_json(found), media_type="application/json")
+        page = service.list_pilots(runtime, query.chosen, page=query.page)
+        return Response(_PAGE.dump_json(page), media_type="application/json")
     try:
         query = read(values)
         listed = service.list_pilots(runtime, query.chosen, page=query.page)
