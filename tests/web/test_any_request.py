@@ -66,7 +66,7 @@ def test_no_request_is_answered_by_a_mistake(sqlite_client: Client, name: str) -
         attack(sqlite_client, name, token, FEW if token == "admin" else FEW // 3)
 
 
-@pytest.mark.slow
+@pytest.mark.harness
 @pytest.mark.parametrize("name", NAMES)
 def test_no_request_of_many_is_answered_by_a_mistake(client: Client, name: str) -> None:
     attack(client, name, "admin", MANY)

@@ -12,6 +12,9 @@ from worker.web.problems import MEDIA_TYPE
 LONGEST_BODY = 1 << 20
 """Bytes of a body: more than the longest payload."""
 
+NUL = b"%00"
+"""What no database stores in a text."""
+
 LONGEST_ADDRESS = 8192
 """Bytes of a path and a query together."""
 
@@ -47,6 +50,8 @@ class Border:
         length = Headers(scope=scope).get("content-length", "0")
         if address > LONGEST_ADDRESS:
             await _refusal(414, "URI Too Long")(scope, receive, bounded.send)
+        elif NUL in (scope.get("raw_path") or b"") or NUL in scope["query_string"]:
+            await _refusal(422, "No text has the character NUL")(scope, receive, bounded.send)
         elif length.isdecimal() and int(length[:20]) > LONGEST_BODY:
             await _refusal(413, "Content Too Large")(scope, receive, bounded.send)
         else:

@@ -8,6 +8,7 @@ from worker.db import failures
 from worker.db.failures import By, Ends, Failures
 from worker.domain.access import Role
 from worker.domain.errors import Invalid
+from worker.domain.pages import PageRequest
 from worker.services.allowed import allowed_to
 from worker.services.places import require_places
 from worker.services.runtime import Runtime
@@ -37,11 +38,14 @@ def summary(
     vo: str | None = None,
 ) -> Summary:
     """Sum up how pilots ended since a moment, and why those that failed did."""
+    if not by:
+        raise Invalid("by", f"name one of {', '.join(By)}")
+    by, most = list(dict.fromkeys(by)), PageRequest(limit=limit).limit
     with runtime.database.uow() as tx:
         require_places(tx, ce, vo)
         return Summary(
             ends=failures.count_ends(tx, since, ce, vo),
-            groups=failures.failures(tx, since, by, limit, ce=ce, vo=vo),
+            groups=failures.failures(tx, since, by, most, ce=ce, vo=vo),
         )
 
 
