@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -53,8 +54,8 @@ def up(duration: str | None, demo: bool) -> None:
         # Whoever asks to stop once more, while all is being stopped, is not to leave half of it.
         with _stopped_by_signals() as stopped:
             with Children(home / "log", wiring.settings().log_size) as children:
-                show.say(_how_to_sign_in(is_terminal=console.is_terminal))
                 with screen:
+                    screen.note(_how_to_sign_in(home, is_terminal=console.is_terminal))
                     _watch(children, screen, stopped, seconds)
                 show.say(f"stopping; this takes {LONGEST:.0f} s at the most")
             if demo:
@@ -98,11 +99,12 @@ def _choose_a_port() -> None:
     wiring.settings.cache_clear()
 
 
-def _how_to_sign_in(*, is_terminal: bool) -> str:
+def _how_to_sign_in(home: Path, *, is_terminal: bool) -> str:
     """Write where the server is, with a link to sign in by; a secret is for no file of a log."""
     address = wiring.settings().address_of_web
     if not is_terminal:
-        return f"the API is at {address}; 'pilotage token link' prints a link to sign in by"
+        where = f"PILOTAGE_HOME={shlex.quote(str(home))} PILOTAGE_WEB_URL={address}"
+        return f"console and API: {address}; sign in: {where} pilotage token link"
     runtime = wiring.runtime(by_hand=True)
     new = tokens.make_link(runtime, runtime.database.actor.who, Role.ADMIN)
     return f"sign in, once and within 10 min: {address}/sign-in#{new.secret}"
