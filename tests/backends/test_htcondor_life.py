@@ -15,6 +15,7 @@ from tests.testbeds.condor.credentials import ISSUER
 from tests.testbeds.users import JOB_USER
 from worker.backends.conformance import Trouble
 from worker.backends.htcondor.driver import HTCondorDriver
+from worker.backends.htcondor.options import HTCondorOptions
 from worker.db.database import Database
 from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import CredentialProblem, Refused, Unavailable, Unreadable
@@ -127,16 +128,20 @@ def test_payloads_get_their_words_and_variables_whole(site: CondorSite) -> None:
         assert driver.output(job).text == "".join(f"{word}|" for word in told)
 
 
-@pytest.mark.parametrize("spool", [False, True])
-def test_each_pilot_of_a_cluster_gets_its_own_secret(site: CondorSite, spool: bool) -> None:
+def test_secrets_need_the_spool() -> None:
+    assert HTCondorOptions(spool=True).objection_to_secrets() is None
+    assert "spool=true" in str(HTCondorOptions().objection_to_secrets())
+
+
+def test_each_pilot_of_a_cluster_gets_its_own_secret(site: CondorSite) -> None:
     script = 'sha256sum <"$PILOTAGE_SECRET_FILE"; stat -c %a "$PILOTAGE_SECRET_FILE"; ls -a'
     keys, url = PilotKeys(("k" * 40,)), "https://pilotage.example.org"
     some = [
         one._replace(script=script, secret=keys.secret_of(one.stamp), url=url)
         for one in site.orders(2)
     ]
-    jobs = site.send(some, spool=spool)
-    driver = site.driver(spool=spool)
+    jobs = site.send(some, spool=True)
+    driver = site.driver(spool=True)
     until(site, driver, jobs, is_final)
     for one, job in zip(some, jobs, strict=True):
         digest = sha256(f"{one.secret}\n".encode()).hexdigest()

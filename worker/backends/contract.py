@@ -70,6 +70,10 @@ class Options(Table):
         """Return every kind that a CE of this back-end may ask for."""
         return frozenset() if cls.credential is Options.credential else frozenset(CredentialKind)
 
+    def objection_to_secrets(self) -> str | None:
+        """Return why no pilot can be handed a secret with these options, or `None`."""
+        return None
+
 
 DEFAULT_OPTIONS = Options()
 

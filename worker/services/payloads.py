@@ -78,7 +78,7 @@ def ready(
         except PilotageError as error:
             left_out[vo] = f"the payload of VO {vo} cannot be used: {error}"
     left_out |= {vo: why for vo, why in barred.items() if vo in vos}
-    missing = pilot_secrets.why_none(runtime, ce.backend) if reporting else None
+    missing = pilot_secrets.why_none(runtime, ce) if reporting else None
     return Ready(
         fitted=fitted,
         left_out=dict(sorted(left_out.items())),
@@ -107,7 +107,7 @@ def show(runtime: Runtime, vo: str, *, ce: str | None = None) -> dict[str, Any]:
     values = payload.values(place.name)
     shown: dict[str, Any] = {"script": script, "arguments": list(arguments), "variables": values}
     if payload.reports:
-        missing = pilot_secrets.why_none(runtime, place.backend)
+        missing = pilot_secrets.why_none(runtime, place)
         shown["reports"] = _without_secret(vo, missing) if missing else True
     return shown
 

@@ -2,13 +2,17 @@
 
 from worker.backends import registry
 from worker.domain.addresses import is_private
+from worker.domain.ce import CE
 from worker.services.runtime import Runtime
 
 
-def why_none(runtime: Runtime, backend: str) -> str | None:
-    """Return why no pilot at a CE of a back-end gets a secret, or `None` if each does."""
-    if not registry.get(runtime.backends, backend).gives_secrets:
-        return f"the back-end {backend} has no safe way to hand one over"
+def why_none(runtime: Runtime, ce: CE) -> str | None:
+    """Return why no pilot at a CE gets a secret, or `None` if each does."""
+    if not registry.get(runtime.backends, ce.backend).gives_secrets:
+        return f"the back-end {ce.backend} has no safe way to hand one over"
+    objection = runtime.options(ce).objection_to_secrets()
+    if objection is not None:
+        return objection
     if runtime.web_url is None:
         return "the setting web_url does not say where the server is"
     if not is_private(runtime.web_url):

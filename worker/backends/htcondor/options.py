@@ -146,6 +146,10 @@ class HTCondorOptions(Options):
         """Return which credential of each VO the CE asks for, if any."""
         return _CREDENTIALS[self.authentication]
 
+    def objection_to_secrets(self) -> str | None:
+        # Without it the schedd reads the files of our account, as another user it may not.
+        return None if self.spool else "its option spool is needed for that: --option spool=true"
+
     @classmethod
     def credential_kinds(cls) -> frozenset[CredentialKind]:
         """Return every kind that a CE of this back-end may ask for."""
