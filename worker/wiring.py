@@ -23,7 +23,7 @@ from worker.db.database import Database
 from worker.db.engine import STATEMENTS, parse_url
 from worker.db.schedules import Schedule
 from worker.domain.change import Actor
-from worker.domain.errors import ConfigurationError, OnlyOnHost
+from worker.domain.errors import BrokerUnavailable, ConfigurationError, OnlyOnHost
 from worker.domain.nearest import nearest
 from worker.domain.secrets import without_secrets
 from worker.policy.contract import Policy
@@ -45,9 +45,6 @@ TLS_OPTIONS = {
 
 BROKER_PATIENCE = 3
 """Seconds in which a broker must answer who asks whether it is there."""
-
-log = logging.getLogger(__name__)
-
 
 _by_options: dict[str, str] = {}
 """What the options of the command `pilotage` say in the place of variables."""
@@ -224,7 +221,7 @@ def check_broker() -> None:
             connection.ensure_connection(max_retries=1, timeout=BROKER_PATIENCE)
     except Exception as error:  # noqa: BLE001 - of any transport
         # Its own words may hold the address with the password.
-        raise ConfigurationError("the broker does not answer", type(error).__name__) from None
+        raise BrokerUnavailable(type(error).__name__) from None
 
 
 def policy(name: str) -> Policy:

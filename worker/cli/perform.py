@@ -1,4 +1,4 @@
-"""How a command has an action done: here, on the database, or by a server that it was told of."""
+"""How a command has an action done: on the database, or by the server of --server."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -4,6 +4,7 @@ The table of endpoints and the signatures say how, as they do for the server; so
 the same, wherever its action is done. An error is raised here as it was raised there.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -30,8 +31,8 @@ Query = list[tuple[str, str | int | float | bool | None]]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PATIENCE = httpx.Timeout(180.0, connect=10.0)
-"""Seconds. The output of a pilot may take as long as the longest call to a CE."""
+PATIENCE = 180.0
+"""Seconds until the answer is there. The output of a pilot may take as long as a call to a CE."""
 
 LONGEST_ANSWER = 256 << 20
 """Bytes. No server may fill the memory of a command."""
@@ -63,20 +64,31 @@ def _send(endpoint: Endpoint, arguments: Arguments, values: Mapping[str, Any]) -
         path = path.replace(f"{{{one.name}}}", quote(str(values[one.name]), safe=""))
     body = _body(arguments, values)
     url = f"{str(wiring.server()).rstrip('/')}/api{path}"
+    headers = {"Authorization": f"Bearer {_token()}", "Accept-Encoding": "identity"}
+    query = _query(arguments, values)
     try:
-        response = httpx.request(
-            endpoint.method,
-            url,
-            params=_query(arguments, values),
-            json=body,
-            headers={"Authorization": f"Bearer {_token()}"},
-            timeout=PATIENCE,
-        )
+        with httpx.stream(
+            endpoint.method, url, params=query, json=body, headers=headers, timeout=PATIENCE
+        ) as response:
+            content = _whole(response)
     except httpx.HTTPError as error:
         raise ServerUnavailable(str(wiring.server()), str(error) or type(error).__name__) from None
+    response = httpx.Response(response.status_code, content=content)
     if response.is_success:
         return response
     raise _problem(response)
+
+
+def _whole(response: httpx.Response) -> bytes:
+    """Return all of an answer, if it is not too long and does not come too slowly."""
+    content, ends = bytearray(), time.monotonic() + PATIENCE
+    for piece in response.iter_raw():
+        content += piece
+        if len(content) > LONGEST_ANSWER:
+            raise ServerUnreadable(str(wiring.server()), f"it is above {LONGEST_ANSWER} bytes")
+        if time.monotonic() > ends:
+            raise ServerUnavailable(str(wiring.server()), f"no whole answer in {PATIENCE:g} s")
+    return bytes(content)
 
 
 def _token() -> str:

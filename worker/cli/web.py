@@ -8,7 +8,7 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import example
-from worker.domain.errors import ServerUnavailable
+from worker.domain.errors import DatabaseUnavailable, ServerUnavailable
 
 SERVER = (sys.executable, "-P", "-m", "pilotage.web")
 
@@ -37,7 +37,10 @@ def web(check: bool, **options: str | int | None) -> None:
     if check:
         _check(f"http://127.0.0.1:{settings.web_port}{settings.web_prefix}")
         return
-    wiring.current_database()
+    try:
+        wiring.current_database()
+    except DatabaseUnavailable as error:
+        show.warn(f"{error}; until then /health/ready says so")
     wiring.close()
     show.say(f"serving on {settings.address_of_web}")
     sys.stdout.flush()

@@ -42,6 +42,7 @@
     │   ├── SchemaForeign             stamp, or use another database
     │   ├── SchemaDiffers             find out who changed it
     │   └── NotAllMigrated            see each back-end's line
+    ├── BrokerUnavailable             start it, or correct its address
     ├── BackendError                  all that may come out of a back-end
     │   ├── Unavailable               try later
     │   │   └── NotSent               the same; a pilot of the call is lost at once
@@ -247,6 +248,10 @@ class SchemaDiffers(DatabaseError):
 
 class NotAllMigrated(DatabaseError):
     """Not every back-end could be migrated."""
+
+
+class BrokerUnavailable(PilotageError):
+    """The broker cannot be reached."""
 
 
 class BackendError(PilotageError):

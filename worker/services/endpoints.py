@@ -155,7 +155,7 @@ ENDPOINTS = (
         ("GET", "/credentials/{vo}/{backend}", credentials.show),
         ("PATCH", "/credentials/{vo}/{backend}", credentials.change),
         ("DELETE", "/credentials/{vo}/{backend}", credentials.remove),
-        ("GET", "/backends/{backend}/useless/{kind}", credentials.useless),
+        ("GET", "/backends/{backend}/credentials/{kind}", credentials.useless),
     ),
     *_group(
         "tokens",

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from worker.db.schedules import Schedule
+from worker.domain.lengths import spoken
 from worker.services.tasks import catalogue
+
+STILL = timedelta(minutes=5)
+"""After this time without a tick no scheduler is alive."""
 
 FIRINGS = 3
 """Firings without an execution after which something is wrong."""
@@ -23,6 +27,13 @@ class Standstill:
     """Other tasks of the queue that are not done."""
     alive: bool
     """Whether a worker has done another task of the queue lately."""
+
+
+def silence(fired_at: datetime | None, now: datetime) -> str | None:
+    """Return that no scheduler fires any longer, or `None` if one does, or never did."""
+    if fired_at is None or now - fired_at <= STILL:
+        return None
+    return f"no task has fired for {spoken(now - fired_at)}: no scheduler is alive"
 
 
 def standstills(

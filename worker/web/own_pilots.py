@@ -8,8 +8,11 @@ from worker.domain.pilot import Status
 from worker.domain.vo import DEFAULT_VO
 from worker.services.allowed import right_of
 from worker.services.operate import pilot_sets
+from worker.services.operate.pilot_sets import HeldSlots
+from worker.services.requests import AnsweredBefore
 from worker.web import documents
 from worker.web.callers import runtime_of
+from worker.web.repeats import Key, once_for
 from worker.web.rights import READING, GuardedRoute, documented
 from worker.web.routes import SLASH
 
@@ -45,9 +48,18 @@ def submit(
     request: Request,
     ce: Annotated[str, Path(description=documents.PARAMETERS["ce"])],
     vo: Annotated[str, Query(description=documents.PARAMETERS["vo"])] = DEFAULT_VO,
+    key: Key = None,
 ) -> int:
     """Return the number of the pilot."""
-    return pilot_sets.submit(runtime_of(request), ce.replace(SLASH, "/"), vo).pilots[0]
+    once = once_for(request, key, (ce, vo), _number)
+    try:
+        return _number(pilot_sets.submit(runtime_of(request, once), ce.replace(SLASH, "/"), vo))
+    except AnsweredBefore as before:
+        return int(before.answer)
+
+
+def _number(held: HeldSlots) -> int:
+    return held.pilots[0]
 
 
 def summary(request: Request) -> dict[Status, int]:

@@ -45,6 +45,7 @@ STATUSES: Mapping[type[PilotageError], int] = {
     errors.DemandUnknown: 502,
     errors.IssuerFailed: 502,
     errors.DatabaseError: 503,
+    errors.BrokerUnavailable: 503,
     errors.ServerBusy: 503,
 }
 """The status of each kind of error; one that is not here has that of the next kind above it."""
@@ -67,7 +68,9 @@ def type_of(kind: type[PilotageError], prefix: str = "") -> str:
     return f"{prefix}{PAGES}/{word_of(kind)}"
 
 
-def problem(error: PilotageError, scope: Scope, status: int | None = None) -> JSONResponse:
+def problem(
+    error: PilotageError, scope: Scope, status: int | None = None, **more: object
+) -> JSONResponse:
     """Write an error as a problem. Its parts stand beside the sentence, for programs."""
     kind = type(error)
     status = status_of(kind) if status is None else status
@@ -80,6 +83,7 @@ def problem(error: PilotageError, scope: Scope, status: int | None = None) -> JS
             "status": status,
             "detail": str(error),
             "details": [" ".join(str(part).split()) for part in error.details],
+            **more,
         },
         headers.get(status),
     )
@@ -96,15 +100,7 @@ def _of_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     wrong = [{"where": place(one), "what": reason(one)} for one in error.errors()[:MOST_WRONG]]
     first = errors.Invalid(wrong[0]["where"], wrong[0]["what"])
-    values = {
-        "type": type_of(errors.Invalid, request.scope.get("root_path", "")),
-        "title": title_of(errors.Invalid),
-        "status": 422,
-        "detail": str(first),
-        "details": list(first.details),
-        "wrong": wrong,
-    }
-    return _document(422, values)
+    return problem(first, request.scope, wrong=wrong)
 
 
 def _of_http(request: Request, error: Exception) -> JSONResponse:

@@ -1,6 +1,5 @@
 """The routes of the API, made from the table of endpoints and the signatures of the actions."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -21,16 +20,11 @@ from worker.services.arguments import (
     has_if_match,
 )
 from worker.services.endpoints import ENDPOINTS, Endpoint
-from worker.services.requests import AnsweredBefore, Once, once
+from worker.services.requests import AnsweredBefore
 from worker.web import documents
-from worker.web.callers import caller_of, runtime_of
+from worker.web.callers import runtime_of
+from worker.web.repeats import REPEATED, Key, once_for
 from worker.web.rights import GuardedRoute, documented
-
-REPEATED = {"Idempotency-Replayed": "true"}
-"""What an answer bears that was given before."""
-
-LONGEST = 1000
-"""Characters of one value in a path or query. A database compares no text of any length."""
 
 SLASH = "%2F"
 """How a slash within a name stands in a path: as no part of the path."""
@@ -45,6 +39,15 @@ def _in_utc(moment: datetime) -> datetime:
 
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
 """A moment; one without a time zone is in UTC."""
+
+
+IfMatch = Annotated[
+    str | None,
+    Header(
+        description="The ETag of what was read: it is changed only if nobody has changed it since.",
+        max_length=255,
+    ),
+]
 
 
 def router() -> APIRouter:
@@ -79,6 +82,7 @@ def _add(made: APIRouter, endpoint: Endpoint) -> None:
 def _serve(endpoint: Endpoint, arguments: Arguments) -> Callable[..., Response]:
     """Make the function that FastAPI calls, with the signature that it reads the request by."""
     answers = TypeAdapter(arguments.returns)
+    encode = partial(answers.dump_python, mode="json")
 
     def serve(request: Request, **parts: Any) -> Response:
         values = _values(arguments, parts)
@@ -86,7 +90,8 @@ def _serve(endpoint: Endpoint, arguments: Arguments) -> Callable[..., Response]:
         if "if_match" in parts and parts["if_match"] is not None:
             values["unless_changed"] = _version(parts["if_match"])
         try:
-            once = _once(request, parts.get("idempotency_key"), endpoint, values, answers)
+            what = endpoint.path, sorted(values.items())
+            once = once_for(request, parts.get("key"), what, encode)
             answer = endpoint.action(runtime_of(request, once), **values)
         except AnsweredBefore as before:
             return JSONResponse(before.answer, endpoint.status, REPEATED)
@@ -94,21 +99,6 @@ def _serve(endpoint: Endpoint, arguments: Arguments) -> Callable[..., Response]:
 
     serve.__signature__ = Signature(_parameters(endpoint, arguments))  # type: ignore[attr-defined]
     return serve
-
-
-def _once(
-    request: Request,
-    key: str | None,
-    endpoint: Endpoint,
-    values: Mapping[str, Any],
-    answers: TypeAdapter[Any],
-) -> Once | None:
-    """Return what has a request done once, if it has a key."""
-    if key is None:
-        return None
-    text = repr((endpoint.method, endpoint.path, sorted(values.items())))
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return once(caller_of(request).who, key, digest, partial(answers.dump_python, mode="json"))
 
 
 def _version(if_match: str) -> str | None:
@@ -141,11 +131,9 @@ def _parameters(endpoint: Endpoint, arguments: Arguments) -> list[Parameter]:
     elif arguments.body:
         made.append(_parameter("body", _model(endpoint, "Body", arguments.body)))
     if has_if_match(endpoint):
-        text = "The ETag of what was read: it is changed only if nobody has changed it since."
-        made.append(_header("if_match", text))
+        made.append(_parameter("if_match", IfMatch, None))
     if endpoint.takes_key:
-        text = "Any word; a repeated request with the same word makes nothing a second time."
-        made.append(_header("idempotency_key", text))
+        made.append(_parameter("key", Key, None))
     return made
 
 
@@ -156,11 +144,6 @@ def _parameter(name: str, kind: Any, default: Any = Parameter.empty) -> Paramete
 def _in_path(endpoint: Endpoint, argument: Argument) -> Any:
     description = documents.meaning(endpoint.action.__name__, argument.name)
     return Annotated[argument.kind, Path(description=description)]
-
-
-def _header(name: str, description: str) -> Parameter:
-    kind = Annotated[str | None, Header(description=description, max_length=255)]
-    return _parameter(name, kind, None)
 
 
 def _model(
@@ -196,7 +179,7 @@ def _values(arguments: Arguments, parts: Mapping[str, Any]) -> dict[str, Any]:
         for one in of_source:
             target = spread[one.of] if one.is_spread else values
             target[one.name] = getattr(parts[source], one.name)
-    values |= {name: arguments.spread[name](**given) for name, given in spread.items()}
+    values |= {name: arguments.spread[name](**fields) for name, fields in spread.items()}
     return values
 
 

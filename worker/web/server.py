@@ -12,7 +12,6 @@ import uvicorn
 from fastapi import FastAPI
 
 from worker import wiring
-from worker.domain.errors import DatabaseUnavailable
 from worker.web.app import make_app
 from worker.web.issuer import Issuer, client_of
 
@@ -63,11 +62,6 @@ def main(arguments: Sequence[str] = ()) -> None:
         os.environ["PILOTAGE_WEB_LOG"] = arguments[1]
     _log()
     settings = wiring.settings()
-    try:
-        wiring.current_database()
-    except DatabaseUnavailable as error:
-        wiring.log.warning("%s", error)
-    wiring.close()
     # Once all is done uvicorn sends itself the signal again, for whoever had a handler before.
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)

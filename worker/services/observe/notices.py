@@ -14,8 +14,6 @@ from worker.services.observe import use
 from worker.services.observe.failing import Ends
 from worker.services.observe.overview import Overview
 
-STILL = timedelta(minutes=5)
-"""After this time without a tick something is wrong."""
 SILENT = 5
 """Up to this number, CEs that do not answer have a notice each, and VOs without work."""
 
@@ -30,10 +28,8 @@ class Notice(NamedTuple):
 
 def notices(situation: Overview) -> list[Notice]:
     """List what is full or stands still, who does not answer or has no work, what expires."""
-    still = []
-    if situation.fired_at is not None and situation.at - situation.fired_at > STILL:
-        length = spoken(situation.at - situation.fired_at)
-        still = [Notice("beat", f"no task has fired for {length}: no scheduler is alive")]
+    silence = standstill.silence(situation.fired_at, situation.at)
+    still = [Notice("beat", silence)] if silence else []
     queues = [
         Notice(one.queue, standstill.sentence(one, situation.at)) for one in situation.standstills
     ]

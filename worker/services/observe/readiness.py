@@ -2,19 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 
 from worker.db import schedules
 from worker.db.schedules import Schedule
 from worker.domain.access import Role
 from worker.domain.errors import PilotageError
-from worker.domain.lengths import spoken
 from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
-from worker.services.standstill import sentence, standstills
-
-STILL = timedelta(minutes=5)
-"""After this time without a tick no scheduler is alive."""
+from worker.services.standstill import sentence, silence, standstills
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +63,11 @@ def _of_processes(runtime: Runtime) -> list[Part]:
     now = runtime.now()
     standing = [sentence(one, now) for one in standstills(ticks, now, runtime.lease)]
     return [
-        Part(name="schedulers", problem=_silence(ticks, runtime)),
+        Part(name="schedulers", problem=_schedulers(ticks, now)),
         Part(name="workers", problem="; ".join(standing) or None),
     ]
 
 
-def _silence(ticks: list[Schedule], runtime: Runtime) -> str | None:
+def _schedulers(ticks: list[Schedule], now: datetime) -> str | None:
     fired_at = max((tick.last_at for tick in ticks if tick.last_at), default=None)
-    if fired_at is None:
-        return "no task has ever fired: start a scheduler"
-    length = runtime.now() - fired_at
-    return f"no task has fired for {spoken(length)}" if length > STILL else None
+    return silence(fired_at, now) if fired_at else "no task has ever fired: start a scheduler"

@@ -92,11 +92,11 @@ def set_schedule(
     enabled: bool | None = None,
 ) -> Schedule:
     """Change when a task fires, for all VOs or for one; a running scheduler follows at once."""
-    known = catalogue.get(task)
+    entry = catalogue.get(task)
     with runtime.database.uow() as tx:
         if vo is not None:
             vos.get(tx, vo)
-        present = _present(tx, known, vo)
+        present = _present(tx, entry, vo)
         schedule = present if enabled is None else replace(present, enabled=enabled)
         if every is not None or cron is not None:
             schedule = replace(schedule, every=every, cron=cron, next_at=None)

@@ -1,0 +1,32 @@
+"""Requests that may be sent again: with a key of their sender they do their work once."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Header, Request
+
+from worker.services.requests import Once, once
+from worker.web.callers import caller_of
+
+REPEATED = {"Idempotency-Replayed": "true"}
+"""What an answer bears that was given before."""
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Any word; a repeated request with the same word makes nothing again.",
+        max_length=255,
+    ),
+]
+
+
+def once_for(
+    request: Request, key: str | None, what: object, encode: Callable[[Any], Any]
+) -> Once | None:
+    """Return what has a request done once, if it has a key. `what` is all that it asks for."""
+    if key is None:
+        return None
+    digest = hashlib.sha256(repr((request.method, what)).encode()).hexdigest()
+    return once(caller_of(request).who, key, digest, encode)
