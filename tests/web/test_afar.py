@@ -21,7 +21,7 @@ from tests.web.requests import filled
 from tests.web.site import SLASHED, Site
 from tests.web.threads import listening
 from worker import wiring
-from worker.cli import options
+from worker.cli import options, remote
 from worker.web.app import make_app
 
 LOOKING = [
@@ -357,3 +357,14 @@ def test_a_server_of_garbage_is_one_line(afar: Afar, status: int, body: bytes, l
     assert "\x1b" not in refusal(answer)
     assert answer.code == 1
     assert afar.site.secrets["admin"] not in answer.err
+
+
+def test_an_answer_that_is_too_long_is_not_read_to_its_end(
+    afar: Afar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "LONGEST_ANSWER", 1000)
+    with impostor(200, b'"' + b"x" * 2000 + b'"') as afar.url:
+        answer = afar.there("status")
+
+    assert "above 1000 bytes" in refusal(answer)
+    assert answer.code == 1

@@ -1,11 +1,16 @@
 """The requests of the pilot system that Pilotage grew from: submit, summary, and no access."""
 
-import pytest
+from pathlib import Path
 
+from starlette.testclient import TestClient
+
+from tests.services.world import World
 from tests.web.client import Client, problem_of
+from worker.db.database import Database
+from worker.domain.access import Role
 from worker.domain.pilot import Status
-
-pytestmark = pytest.mark.usefixtures("site")
+from worker.services.operate import tokens
+from worker.web.app import make_app
 
 
 def test_a_pilot_is_submitted_and_counted(client: Client) -> None:
@@ -17,9 +22,22 @@ def test_a_pilot_is_submitted_and_counted(client: Client) -> None:
     assert client.get("/api/my_pilots/summary")[Status.RESERVED] == before + 1
 
 
-def test_the_summary_of_no_pilots_is_empty(client: Client) -> None:
-    for pilot in client.get("/api/pilots", token="read")["items"]:
-        assert pilot["status"] in client.get("/api/my_pilots/summary", token="read")
+def test_a_request_that_is_sent_again_submits_no_second_pilot(client: Client) -> None:
+    before = client.site.numbers()
+    key = {"headers": {"Idempotency-Key": "monday"}}
+    answers = [client("POST", "/api/my_pilots/submit/lyon", "operate", **key) for _ in range(2)]
+    assert answers[0].json() == answers[1].json()
+    assert client.site.numbers() == [*before, answers[0].json()]
+    other = client("POST", "/api/my_pilots/submit/bari", "operate", **key)
+    problem_of(other, 422, "other-request")
+
+
+def test_the_summary_of_no_pilots_is_empty(sqlite_database: Database, tmp_path: Path) -> None:
+    runtime = World(sqlite_database, tmp_path).runtime()
+    secret = tokens.create(runtime, "reader", Role.READ).secret
+    headers = {"Authorization": f"Bearer {secret}"}
+    answer = TestClient(make_app(runtime, checks={})).get("/api/my_pilots/summary", headers=headers)
+    assert (answer.status_code, answer.json()) == (200, {})
 
 
 def test_nobody_submits_without_the_role(client: Client) -> None:
