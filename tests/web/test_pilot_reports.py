@@ -287,7 +287,7 @@ def test_a_real_pilot_says_idle_and_was_empty_and_nobody_sees_its_secret(
     said = until(lambda: server.report(pilot), "the first report", pause=0.05)
     assert (said.state, said.payloads, said.idle_since) == (PilotState.IDLE, 0, said.at)
 
-    [path] = server.world.home.glob(f"local/*/{pilot.stamp}/work/.pilotage-secret")
+    [path] = (server.world.home / "local").rglob(".pilotage-secret")
     secret = path.read_text().strip()
     assert KEYS.stamp_of(secret) == pilot.stamp
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

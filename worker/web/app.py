@@ -22,11 +22,11 @@ from worker.web import (
     routes,
     sign_in,
 )
-from worker.web.attempts import Attempts
 from worker.web.bounds import Border
 from worker.web.callers import Gate
 from worker.web.console import pages as console
 from worker.web.issuer import Issuer
+from worker.web.paces import pace_of_failures
 
 
 def make_app(
@@ -38,7 +38,7 @@ def make_app(
     lifespan: Lifespan[FastAPI] | None = None,
 ) -> FastAPI:
     """Make the application on a runtime, under the prefix of a reverse proxy."""
-    attempts = Attempts()
+    failures = pace_of_failures()
     app = FastAPI(
         title="Pilotage",
         version=version("pilotage"),
@@ -48,14 +48,14 @@ def make_app(
         redoc_url=None,
         middleware=[
             Middleware(Border, prefix=prefix),
-            Middleware(Gate, runtime=runtime, attempts=attempts),
+            Middleware(Gate, runtime=runtime, failures=failures),
         ],
         swagger_ui_oauth2_redirect_url=None,
         separate_input_output_schemas=False,
         lifespan=lifespan,
     )
     app.state.runtime = runtime
-    app.state.attempts = attempts
+    app.state.failures = failures
     app.state.issuer = issuer
     app.state.streams = 0
     app.state.stopping = asyncio.Event()

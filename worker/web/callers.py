@@ -19,8 +19,7 @@ from worker.domain.token import Token, TokenKind
 from worker.services import requests
 from worker.services.operate import tokens
 from worker.services.runtime import Runtime
-from worker.web.attempts import Attempts
-from worker.web.paces import Paces
+from worker.web.paces import Pace, pace_of_failures, pace_of_reports
 from worker.web.problems import problem
 
 OPEN = frozenset({"/health/live", "/.well-known/openid-configuration"})
@@ -101,12 +100,12 @@ class Gate:
     let in as before, and so are people: its failed attempts are counted apart.
     """
 
-    def __init__(self, app: ASGIApp, runtime: Runtime, attempts: Attempts) -> None:
+    def __init__(self, app: ASGIApp, runtime: Runtime, failures: Pace) -> None:
         self._app = app
         self._runtime = runtime
-        self._attempts = attempts
-        self._attempts_of_pilots = Attempts()
-        self._paces = Paces()
+        self._failures = failures
+        self._failures_of_pilots = pace_of_failures()
+        self._reports = pace_of_reports()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _path(scope) in OPEN:
@@ -137,15 +136,16 @@ class Gate:
         """Let a pilot in by its secret, which is known without a look into the database."""
         stamp = self._runtime.pilot_keys.stamp_of(secret)
         if stamp is None:
-            with _counted(self._attempts_of_pilots, address_of(scope)):
+            with _slowed(self._failures_of_pilots, address_of(scope)):
                 raise NotSignedIn(tokens.ADVICE)
-        self._paces.take(stamp)
+        self._reports.check(stamp)
+        self._reports.note(stamp)
         if (scope["method"], _path(scope)) != OF_PILOTS:
             raise NotAllowed("a pilot", f"it may send {' '.join(OF_PILOTS)} and nothing else")
         scope.setdefault("state", {})["caller"] = PilotCaller(stamp)
 
     async def _admit_others(self, scope: Scope) -> None:
-        self._attempts.check(address_of(scope))
+        self._failures.check(address_of(scope))
         if _path(scope) not in SIGNING_IN:
             await self._admit(scope)
         if (scope["method"], _path(scope)) == OF_PILOTS:
@@ -160,20 +160,20 @@ class Gate:
                 require_origin(headers)
         if secret is None:
             raise NotSignedIn("send 'Authorization: Bearer TOKEN', or sign in")
-        with _counted(self._attempts, address_of(scope)):  # who sends no secret guesses none
+        with _slowed(self._failures, address_of(scope)):  # who sends no secret guesses none
             token = await run_sync(tokens.identify, self._runtime, secret)
         state: MutableMapping[str, object] = scope.setdefault("state", {})
         state["caller"] = Caller(token=token, secret=secret)
 
 
 @contextmanager
-def _counted(attempts: Attempts, address: str) -> Iterator[None]:
-    """Count an attempt that fails, of an address that has not failed too often yet."""
-    attempts.check(address)
+def _slowed(failures: Pace, address: str) -> Iterator[None]:
+    """Let an address try that has not failed too often lately, and note whether it fails."""
+    failures.check(address)
     try:
         yield
     except NotSignedIn:
-        attempts.note_failure(address)
+        failures.note(address)
         raise
 
 

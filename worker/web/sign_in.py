@@ -23,9 +23,9 @@ from worker.services.operate import tokens
 from worker.services.operate.tokens import NewToken
 from worker.services.runtime import Runtime
 from worker.web import documents
-from worker.web.attempts import Attempts
 from worker.web.callers import COOKIE, address_of, caller_of, require_own_origin
 from worker.web.issuer import Issuer, begin, begun_of, word_of
+from worker.web.paces import Pace
 from worker.web.problems import status_of
 from worker.web.rights import READING, GuardedRoute, documented
 
@@ -266,8 +266,8 @@ def _begin_session(request: Request, response: Response, session: NewToken) -> N
 
 
 def _note_failure(request: Request) -> None:
-    attempts: Attempts = request.app.state.attempts
-    attempts.note_failure(address_of(request.scope))
+    failures: Pace = request.app.state.failures
+    failures.note(address_of(request.scope))
 
 
 def _html(
