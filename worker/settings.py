@@ -232,17 +232,17 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _issuer_is_whole(self) -> Self:
         """Refuse settings of an issuer that do not fit together."""
-        given = [name for name in _OF_ISSUER if name in self.model_fields_set]
+        of_issuer = [name for name in _OF_ISSUER if name in self.model_fields_set]
         if self.oidc_issuer is None:
-            if given:
-                raise ValueError(f"{given[0]} is given, but no oidc_issuer")
+            if of_issuer:
+                raise ValueError(f"{of_issuer[0]} is set, but no oidc_issuer")
             return self
         if not is_private(self.oidc_issuer):
             raise ValueError("oidc_issuer must begin with https://, or be on this host")
         if self.oidc_client_id is None:
-            raise ValueError("oidc_issuer is given, but no oidc_client_id")
+            raise ValueError("oidc_issuer is set, but no oidc_client_id")
         if not self.oidc_roles:
-            raise ValueError("oidc_issuer is given, but oidc_roles gives nobody a role")
+            raise ValueError("oidc_issuer is set, but oidc_roles gives nobody a role")
         return self
 
     @property

@@ -143,10 +143,10 @@ def close() -> None:
 
 def broker() -> tuple[str, str | None, dict[str, Any]]:
     """Return Celery's broker URL, transport and its options: the settings', or our own folder."""
-    given = settings().broker_url
-    if given is not None:
+    url = settings().broker_url
+    if url is not None:
         return (
-            _checked(given.get_secret_value()),
+            _checked(url.get_secret_value()),
             None,
             {
                 "global_keyprefix": "pilotage:",
@@ -192,10 +192,10 @@ def _with_tls(url: str) -> str:
     """Have the certificate of the broker verified: kombu would take any, with a warning."""
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    given = {name for name in options if name.startswith("ssl")}
-    if given and parts.scheme != "rediss":
+    of_tls = {name for name in options if name.startswith("ssl")}
+    if of_tls and parts.scheme != "rediss":
         raise ConfigurationError("the broker URL asks for TLS", "write rediss:// in place of redis")
-    for name in sorted(given - TLS_OPTIONS.keys()):
+    for name in sorted(of_tls - TLS_OPTIONS.keys()):
         raise ConfigurationError(
             f"unknown option {name} of the broker URL", nearest(name, TLS_OPTIONS)
         )
@@ -205,7 +205,7 @@ def _with_tls(url: str) -> str:
         raise ConfigurationError(
             "the broker URL trusts any server", "name its authority with ssl_ca_certs=/FILE"
         )
-    for name in sorted(given):
+    for name in sorted(of_tls):
         if TLS_OPTIONS[name] and not os.access(options[name], os.R_OK):
             raise ConfigurationError(f"{name} of the broker URL", f"{options[name]} cannot be read")
     return urlunsplit(parts._replace(query=urlencode(options)))
@@ -249,29 +249,29 @@ def now() -> datetime:
 
 def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False) -> Runtime:
     """Build the first argument of every service."""
-    given = settings()
+    chosen = settings()
     return Runtime(
         database=database(),
         backends=backends(),
-        home=Path(given.home),
+        home=Path(chosen.home),
         now=now,
         holder=holder or f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}",
         nudge=nudge,
         by_hand=by_hand,
-        instance=given.instance,
-        budget=given.budget,
-        policy=policy(given.policy),
-        parameters=given.parameters,
-        batch=given.batch,
-        keep_failed_output=given.keep_failed_output,
-        lease=timedelta(seconds=given.time_limit * 1.2),
-        longest_call=timedelta(seconds=given.soft_time_limit),
-        keep_final=timedelta(days=given.keep_final_days),
-        keep_decisions=timedelta(days=given.keep_decisions_days),
-        keep_reports=timedelta(days=given.keep_reports_days),
-        keep_changes=timedelta(days=given.keep_changes_days),
-        pilot_keys=given.pilot_keys,
-        web_url=given.web_url,
+        instance=chosen.instance,
+        budget=chosen.budget,
+        policy=policy(chosen.policy),
+        parameters=chosen.parameters,
+        batch=chosen.batch,
+        keep_failed_output=chosen.keep_failed_output,
+        lease=timedelta(seconds=chosen.time_limit * 1.2),
+        longest_call=timedelta(seconds=chosen.soft_time_limit),
+        keep_final=timedelta(days=chosen.keep_final_days),
+        keep_decisions=timedelta(days=chosen.keep_decisions_days),
+        keep_reports=timedelta(days=chosen.keep_reports_days),
+        keep_changes=timedelta(days=chosen.keep_changes_days),
+        pilot_keys=chosen.pilot_keys,
+        web_url=chosen.web_url,
     )
 
 

@@ -67,7 +67,7 @@ VALID: Mapping[str, Mapping[str, Any]] = {
         "vo_id": "{vo}",
         "ce_id": "{ce}",
         "minute": "2026-01-01 00:00:00",
-        **dict.fromkeys(("useful", "short", "empty"), 0),
+        **dict.fromkeys(("useful", "short", "empty", "served"), 0),
     },
     "vo_work": {"vo_id": "{vo}", "lives": "{}"},
     "outputs": {"pilot_id": "{pilot}", "text": "words"},

@@ -34,9 +34,10 @@ def began(minutes_ago: float) -> datetime:
 
 def at(
     ce: str, minutes_ago: float, *, vo: str = "atlas", useful: int = 0, short: int = 0,
-    empty: int = 0,
+    empty: int = 0, served: int | None = None,
 ) -> Cohort:  # fmt: skip
-    return Cohort(vo, ce, began(minutes_ago), useful, short, empty)
+    kept = useful if served is None else served
+    return Cohort(vo, ce, began(minutes_ago), useful, short, empty, kept)
 
 
 def judged(*cohorts: Cohort) -> Verdicts:
@@ -158,6 +159,7 @@ COHORTS = st.lists(
         useful=st.integers(-1, 9),
         short=st.integers(0, 40),
         empty=st.integers(0, 40),
+        served=st.integers(0, 9),
     ),
     max_size=30,
 )
@@ -170,6 +172,32 @@ def test_whatever_the_pilots_of_one_vo_report_the_work_of_another_stays_as_it_is
     own = [one for one in cohorts if one.vo == "atlas"]
     alone, beside = judge(own, NOW), judge(cohorts, NOW)
     assert alone.without_work.get("atlas") == beside.without_work.get("atlas")
+
+
+def test_what_pilots_only_say_clears_no_ce_and_blames_none() -> None:
+    swallows = at("lyon", KNOWN, short=9), at("bari", KNOWN, useful=4)
+    boasts = at("lyon", KNOWN - 2, vo="cms", useful=50, served=0)
+    assert "lyon" in judged(*swallows, boasts).holes
+    assert "lyon" not in judged(*swallows, boasts._replace(served=1)).holes
+    assert judged(swallows[0], at("bari", KNOWN, useful=4, served=0)).holes == {}
+
+
+@given(COHORTS, st.lists(st.tuples(*[st.integers(0, 99)] * 3), min_size=30, max_size=30))
+def test_whatever_the_pilots_of_one_vo_say_changes_no_verdict_on_a_ce_by_another(
+    cohorts: list[Cohort], words: list[tuple[int, int, int]]
+) -> None:
+    """One VO says anything; of what the other's pilots show, nothing is believed or denied."""
+    lying = [
+        one._replace(useful=word[0], short=word[1], empty=word[2]) if one.vo == "cms" else one
+        for one, word in zip(cohorts, words, strict=False)
+    ]
+    honest, lied_to = judge(cohorts, NOW), judge(lying, NOW)
+    assert _of_atlas(honest) == _of_atlas(lied_to)
+    assert honest.without_work.get("atlas") == lied_to.without_work.get("atlas")
+
+
+def _of_atlas(verdicts: Verdicts) -> dict[str, Hole]:
+    return {ce: hole for ce, hole in verdicts.holes.items() if " of VO atlas " in hole.reason}
 
 
 @given(COHORTS, st.randoms())
@@ -189,7 +217,7 @@ def event(kind: EventKind, ran: float | None, *, minutes_ago: float = 20) -> Eve
 @pytest.mark.parametrize(
     ("kind", "counts"),
     [
-        (EventKind.STARTED, {"useful": 1}),
+        (EventKind.STARTED, {"useful": 1, "served": 1}),
         (EventKind.SHORT, {"short": 1}),
         (EventKind.EMPTY, {"empty": 1}),
         (EventKind.FINISHED, None),

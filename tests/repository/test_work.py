@@ -17,13 +17,13 @@ def test_what_pilots_were_for_is_added_up_by_the_minute(uow: UnitOfWork) -> None
     with uow() as tx:
         ce = a_ce().create(tx).name
         later = MINUTE + timedelta(minutes=1)
-        work.count(tx, [Cohort(DEFAULT_VO, ce, MINUTE, useful=2)])
+        work.count(tx, [Cohort(DEFAULT_VO, ce, MINUTE, useful=2, served=1)])
         work.count(
             tx,
             [Cohort(DEFAULT_VO, ce, MINUTE, useful=-1, short=1), Cohort(DEFAULT_VO, ce, later, 1)],
         )
         assert sorted(work.cohorts(tx)) == [
-            Cohort(DEFAULT_VO, ce, MINUTE, useful=1, short=1),
+            Cohort(DEFAULT_VO, ce, MINUTE, useful=1, short=1, served=1),
             Cohort(DEFAULT_VO, ce, later, useful=1),
         ]
 

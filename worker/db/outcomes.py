@@ -94,6 +94,7 @@ _UNLEARNED = (
         transitions.c.raw,
         vos.c.name.label("vo"),
         pilots.c.use,
+        pilots.c.exit_code,
     )
     .join_from(_CONCERNED, transitions, transitions.c.pilot_id == _CONCERNED.c.pilot_id)
     .join(pilots, pilots.c.id == transitions.c.pilot_id)

@@ -436,6 +436,7 @@ vo_cohorts = Table(
     Column("useful", Integer, nullable=False),
     Column("short", Integer, nullable=False),
     Column("empty", Integer, nullable=False),
+    Column("served", Integer, nullable=False),
     Index("ix_vo_cohorts_minute", "minute"),
     Index("ix_vo_cohorts_ce_id", "ce_id"),
     comment="What the pilots were for that began at a CE in one minute of the last hour.",

@@ -15,7 +15,7 @@ from worker.db.uow import Transaction
 from worker.policy.work import Cohort, NoWork
 
 _NAMES = Cohort._fields
-_COUNTS = ("useful", "short", "empty")
+_COUNTS = ("useful", "short", "empty", "served")
 
 
 @dataclass(frozen=True, kw_only=True)

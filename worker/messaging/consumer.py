@@ -111,10 +111,10 @@ def _check_subject(name: str, arguments: list[Any], options: Mapping[str, Any]) 
     task = catalogue.tasks().get(name)
     if task is None:
         raise Invalid("task", f"there is none of the name {str(name)[:40]!r}")
-    given = [*arguments, *dict(options).values()]
-    if set(options) - {"subject"} or len(given) > 1:
+    subjects = [*arguments, *dict(options).values()]
+    if set(options) - {"subject"} or len(subjects) > 1:
         raise Invalid(name, "it takes one name at the most")
-    subject = given[0] if given else None
+    subject = subjects[0] if subjects else None
     if task.scope is Scope.GLOBAL and subject is None:
         return
     if task.scope is Scope.GLOBAL or not isinstance(subject, str):

@@ -11,6 +11,7 @@ from worker.domain.pilot import CE_FAULTS, NOT_SENT, OF_NO_USE, Cause, Status, U
 from worker.domain.words import Described
 from worker.policy.failures import FAST
 from worker.policy.polling import next_check
+from worker.policy.use import UseRules, meaning_of, use_of
 
 SOONEST, LATEST = timedelta(seconds=30), timedelta(minutes=10)
 """Bounds of the time until a start that could not be judged is looked at again."""
@@ -62,6 +63,7 @@ class PilotOutcome(NamedTuple):
     vo: str = ""
     use: Use | None = None
     """What the pilot did, if it has ended well by now."""
+    exit_code: int | None = None
 
 
 def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Event, ...] | None:
@@ -83,6 +85,17 @@ def events_of(outcome: PilotOutcome, *, survival: timedelta = FAST) -> tuple[Eve
     if outcome.became is Status.LOST or outcome.cause in CE_FAULTS:
         return _failed(outcome, survival)
     return _left(outcome, survival)
+
+
+def without_report(outcome: PilotOutcome, rules: UseRules) -> PilotOutcome:
+    """Return what the outcome would be, had the pilot said nothing.
+
+    What is learnt of a CE counts for every VO, so the word of one VO's pilots must not change it.
+    """
+    if not rules.reports or outcome.status is not Status.DONE:
+        return outcome
+    meaning = meaning_of(rules, outcome.exit_code)
+    return outcome._replace(use=use_of(rules, meaning, _ran(outcome)))
 
 
 def look_again(outcome: PilotOutcome, now: datetime, *, survival: timedelta = FAST) -> datetime:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil, log
+from operator import add
 from typing import NamedTuple
 
 from worker.policy.learning import Hole
@@ -40,6 +41,8 @@ class Cohort(NamedTuple):
     useful: int = 0
     short: int = 0
     empty: int = 0
+    served: int = 0
+    """How many were of use whatever they said of it: these alone show that the CE is well."""
 
     @property
     def of_no_use(self) -> int:
@@ -75,7 +78,7 @@ def counted(vo: str, ce: str, event: Event, *, known_at_start: bool) -> Cohort |
         return None
     cohort = Cohort(vo, ce, event.began.replace(second=0, microsecond=0))
     if event.kind is (EventKind.STARTED if known_at_start else EventKind.FINISHED):
-        return cohort._replace(useful=1)
+        return cohort._replace(useful=1, served=1)
     if event.kind is EventKind.EMPTY:
         return cohort._replace(empty=1)
     return cohort._replace(short=1) if event.kind is EventKind.SHORT else None
@@ -83,11 +86,11 @@ def counted(vo: str, ce: str, event: Event, *, known_at_start: bool) -> Cohort |
 
 def merged(cohorts: Iterable[Cohort]) -> list[Cohort]:
     """Add up what is said of the same pilots."""
-    sums: dict[tuple[str, str, datetime], tuple[int, int, int]] = {}
+    sums: dict[tuple[str, str, datetime], Cohort] = {}
     for one in cohorts:
-        useful, short, empty = sums.get(one[:3], (0, 0, 0))
-        sums[one[:3]] = useful + one.useful, short + one.short, empty + one.empty
-    return [Cohort(*key, *numbers) for key, numbers in sorted(sums.items())]
+        sum_ = sums.get(one[:3])
+        sums[one[:3]] = one if sum_ is None else Cohort(*one[:3], *map(add, sum_[3:], one[3:]))
+    return [cohort for _, cohort in sorted(sums.items())]
 
 
 def judge(cohorts: Iterable[Cohort], now: datetime, parameters: Parameters = DEFAULTS) -> Verdicts:
@@ -96,11 +99,11 @@ def judge(cohorts: Iterable[Cohort], now: datetime, parameters: Parameters = DEF
     # What began in the future began by a clock that was set back since.
     recent = [one for one in cohorts if now - WINDOW < one.minute <= now]
     by_vo: dict[str, list[Cohort]] = defaultdict(list)
-    useful_at: dict[str, list[Cohort]] = defaultdict(list)
+    served_at: dict[str, list[Cohort]] = defaultdict(list)
     for one in recent:
         by_vo[one.vo].append(one)
-        if one.useful > 0:
-            useful_at[one.ce].append(one)
+        if one.served > 0:
+            served_at[one.ce].append(one)
     holes: dict[str, Hole] = {}
     without_work = {}
     for vo, of_vo in sorted(by_vo.items()):
@@ -112,7 +115,7 @@ def judge(cohorts: Iterable[Cohort], now: datetime, parameters: Parameters = DEF
             # Whoever else has had work there meanwhile shows that it is not the CE. In the minute
             # in which it began to swallow, a pilot may have begun just before.
             since = min(hole.since + MINUTE, streak.latest)
-            if not any(one.minute >= since for one in useful_at[ce]):
+            if not any(one.minute >= since for one in served_at[ce]):
                 holes.setdefault(ce, hole)
     return Verdicts(holes=holes, without_work=without_work)
 
@@ -167,7 +170,12 @@ def _holes(
         streak = _short_in_a_row(own, last_known)
         if streak is None or streak.short < parameters.least_short:
             continue
-        others = [one for one in cohorts if one.ce != ce and one.minute >= streak.first]
+        # What pilots only say shows nothing: it must not blame a CE.
+        others = [
+            one._replace(useful=min(one.useful, one.served))
+            for one in cohorts
+            if one.ce != ce and one.minute >= streak.first
+        ]
         useful = sum(max(0, one.useful) for one in others)
         if useful >= LEAST_USEFUL and streak.short >= _limit(others, parameters):
             compared = useful + sum(one.of_no_use for one in others)

@@ -1,6 +1,6 @@
 """Work: what is learnt of the VOs' work from new outcomes, and how the use of an end is judged."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -50,20 +50,29 @@ def judged_by_reports(
 
 
 def lesson(
-    tx: Transaction, taught: Sequence[Taught], now: datetime, parameters: Parameters
+    tx: Transaction,
+    taught: Sequence[Taught],
+    reported: Sequence[Taught],
+    now: datetime,
+    parameters: Parameters,
 ) -> WorkLesson:
-    """Return what outcomes teach; nothing is stored."""
+    """Return what outcomes teach; nothing is stored.
+
+    What is taught is so whatever pilots say. `reported` is the same of the VOs whose pilots report,
+    by their own word: that counts for the work of their own VO alone.
+    """
     records = work.get_all(tx)
-    cohorts: list[Cohort] = []
+    cohorts = [
+        *(
+            Cohort(*one[:3], served=one.served) if records[one.vo].reports else one
+            for one in _cohorts(taught, records, parameters)
+        ),
+        *(one._replace(served=0) for one in _cohorts(reported, records, parameters)),
+    ]
     lives: dict[str, Usual] = {}
-    for vo, ce, event in taught:
-        before = records.get(vo, NOTHING_KNOWN)
-        late = (before.useful_after or 0) > parameters.survival.total_seconds()
-        cohort = counted(vo, ce, event, known_at_start=not late)
-        if cohort is not None:
-            cohorts.append(cohort)
+    for vo, _, event in taught:
         if vo not in lives:
-            lives[vo] = Usual(before.lives, parameters)
+            lives[vo] = Usual(records[vo].lives, parameters)
         lives[vo].add(event)
     verdicts = judge(merged([*work.cohorts(tx), *cohorts]), now, parameters)
     changes, lines = {}, []
@@ -79,6 +88,17 @@ def lesson(
     return WorkLesson(
         cohorts=merged(cohorts), records=changes, verdicts=verdicts, lines=tuple(lines)
     )
+
+
+def _cohorts(
+    taught: Iterable[Taught], records: Mapping[str, WorkRecord], parameters: Parameters
+) -> Iterator[Cohort]:
+    for vo, ce, event in taught:
+        useful_after = records[vo].useful_after or 0
+        late = useful_after > parameters.survival.total_seconds()
+        cohort = counted(vo, ce, event, known_at_start=not late)
+        if cohort is not None:
+            yield cohort
 
 
 def save(tx: Transaction, learnt: WorkLesson, now: datetime) -> None:

@@ -111,11 +111,11 @@ class Batch:
 def batches(orders: Iterable[Order], array_size: int) -> Iterator[Batch]:
     """Part orders in as few arrays as they make; indices are below the array size."""
     size = max(1, array_size)
-    given = list(orders)
-    secrets = {order.stamp: order.secret for order in given if order.secret is not None}
+    ordered = list(orders)
+    secrets = {order.stamp: order.secret for order in ordered if order.secret is not None}
     alike: dict[tuple[str, int, What], list[tuple[str, int]]] = defaultdict(list)
     what: What | None = None
-    for order in given:
+    for order in ordered:
         if what is None or (order.vo, order.script, order.arguments, order.url) != what:
             what = _what(order)
         group, number = group_and_number(order.stamp)

@@ -56,5 +56,5 @@ def ticks_between(
 
 def _last(tx: Transaction, vo: str, until: datetime | None) -> list[Decision]:
     request = PageRequest(descending=True, limit=1)
-    found = decisions.find(tx, vo=vo, until=until, asked=request).items
-    return decisions.ticks(tx, vo, found[0].at, found[0].at) if found else []
+    newest = decisions.find(tx, vo=vo, until=until, asked=request).items
+    return decisions.ticks(tx, vo, newest[0].at, newest[0].at) if newest else []

@@ -71,13 +71,13 @@ def _write(tx: Transaction, runtime: Runtime, pairs: Sequence[tuple[Pilot, Pilot
     moves: list[Move] = []
     reasons: dict[int, str] = {}
     for pilot, change in pairs:
-        one = dirac.move_of(pilot, change, tx.actor.who)
-        if one is not None:
-            moves.append(one)
+        to_do = dirac.move_of(pilot, change, tx.actor.who)
+        if to_do is not None:
+            moves.append(to_do)
         elif change.reason is not None:
             reasons[pilot.id] = change.reason
-        reason = change.reason if one is None else one.reason
-        _note(tx, pilot, pilot.status if one is None else one.to, reason)
+        reason = change.reason if to_do is None else to_do.reason
+        _note(tx, pilot, pilot.status if to_do is None else to_do.to, reason)
     refused = move(tx, moves, runtime.now()).refused
     if refused:
         raise IllegalMove(f"pilot {min(refused)}", "it has moved meanwhile")
@@ -91,10 +91,10 @@ def _note(tx: Transaction, pilot: Pilot, status: str, reason: str | None) -> Non
 
 
 @allowed_to(Role.READ)
-def search(runtime: Runtime, wanted: Search) -> Section:
+def search(runtime: Runtime, question: Search) -> Section:
     """Read a page of the pilots that somebody looks for."""
     with runtime.database.uow() as tx:
-        return dirac_search.search(tx, wanted)
+        return dirac_search.search(tx, question)
 
 
 @allowed_to(Role.READ)

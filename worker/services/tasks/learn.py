@@ -5,6 +5,7 @@ One that cannot be judged yet is postponed, so that it never delays others. A re
 gives exactly what is stored.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -16,11 +17,12 @@ from worker.db.uow import Transaction
 from worker.domain.sending import Sending
 from worker.policy.learning import NOTHING_WAITS, evaluate
 from worker.policy.learning import learn as fold
-from worker.policy.outcomes import Event, PilotOutcome, events_of, look_again
+from worker.policy.outcomes import Event, PilotOutcome, events_of, look_again, without_report
 from worker.policy.parameters import Parameters
+from worker.policy.use import NO_RULES
 from worker.services import work
 from worker.services.runtime import Runtime, TaskResult, busy
-from worker.services.work import WorkLesson
+from worker.services.work import Taught, WorkLesson
 
 AT_ONCE = 20_000
 """New transitions that one execution learns from at most, and as many that were postponed."""
@@ -72,14 +74,13 @@ def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
     records = health.get_all(tx)
     configured = ces.success_rates(tx)
     unlearned = outcomes.unlearned(tx, AT_ONCE, now)
-    ids, events = events_from(unlearned, parameters)
+    rules = work.rules(tx, parameters)
+    silent = [without_report(outcome, rules.get(outcome.vo, NO_RULES)) for outcome in unlearned]
+    ids, events = events_from(silent, parameters)
     learnt = frozenset(ids)
-    taught = [
-        (vo, ce, event)
-        for ce, of_ce in sorted(events.items())
-        for _, vo, event in sorted(of_ce, key=itemgetter(0))
-    ]
-    of_work = work.lesson(tx, taught, now, parameters)
+    reporting = [outcome for outcome in unlearned if rules.get(outcome.vo, NO_RULES).reports]
+    _, reported = events_from(reporting, parameters)
+    of_work = work.lesson(tx, _in_order(events), _in_order(reported), now, parameters)
     holes = of_work.verdicts.holes
     queues = outcomes.queues(tx, now)
     stale = {
@@ -133,6 +134,14 @@ def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
         work=of_work,
         lines=(*lines, *of_work.lines),
     )
+
+
+def _in_order(events: Mapping[str, Sequence["Ordered"]]) -> list[Taught]:
+    return [
+        (vo, ce, event)
+        for ce, of_ce in sorted(events.items())
+        for _, vo, event in sorted(of_ce, key=itemgetter(0))
+    ]
 
 
 Ordered = tuple[tuple[datetime, int, int], str, Event]
