@@ -22,6 +22,7 @@ from tests.stateful.site import Site
 from tests.stateful.troubles import AT_SUBMISSION, ATLAS, IN_ITS_ANSWERS, WITH_ITS_JOBS
 from worker.backends.sim.faults import Fault
 from worker.db import uow
+from worker.domain.pilot_report import PilotState
 from worker.domain.vo import DEFAULT_VO
 
 FIRST, SECOND, THIRD = "ce1", "ce2", "ce3"
@@ -84,6 +85,7 @@ class Machine(RuleBasedStateMachine):
     @initialize(limit=limits)
     def second_vo(self, limit: int | None) -> None:
         self.play.add_vo({"name": ATLAS, "limit": limit})
+        self.play.let_speak(ATLAS)
 
     # What happens by itself. After each event the factory works on for a while.
 
@@ -170,6 +172,13 @@ class Machine(RuleBasedStateMachine):
         pilot = self.play.pilot(which)
         if pilot:
             self.play.strike(pilot, how)
+        self.play.work(then)
+
+    @rule(which=which, state=st.sampled_from(PilotState), payloads=st.integers(0, 2), then=then)
+    def a_pilot_speaks(self, which: int, state: PilotState, payloads: int, then: int) -> None:
+        pilot = self.play.pilot(which)
+        if pilot:
+            self.play.speak(pilot, state, payloads)
         self.play.work(then)
 
     # What operators do.

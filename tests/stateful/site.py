@@ -1,15 +1,18 @@
 """A play with its CEs and VOs: what operators do to them, and what befalls them."""
 
+from datetime import timedelta
 from functools import partial
 from typing import Any, Unpack
 
 from tests.stateful.play import Play
 from tests.stateful.troubles import Trouble
 from worker.backends.sim.faults import Fault, switch_off, switch_on
-from worker.db import pilot_reads
+from worker.db import payloads, pilot_reads
 from worker.db.pages import PageRequest
 from worker.domain.pilot import OCCUPYING, Pilot
+from worker.domain.pilot_report import PilotState
 from worker.domain.values import CEValues, NewCE, NewVO, VOValues
+from worker.services import pilot_reports
 from worker.services.operate import ce_inventory, vo_inventory
 
 OPTIONS = {"spread": "fixed", "queue_time": 60.0, "run_time": 600.0, "call_timeout": 1e-6}
@@ -52,6 +55,11 @@ class Site(Play):
         switch_on(self.world, pilot.ce, how, now=self.clocks.true, stamps=(pilot.stamp,))
         switch_off(self.world, pilot.ce, how)
 
+    def speak(self, pilot: Pilot, state: PilotState, payloads: int) -> None:
+        """Let a pilot say what it does, true or false."""
+        work = partial(pilot_reports.note, self.runtime(), pilot.stamp)
+        self.by_operator(partial(work, state=state, payloads=payloads))
+
     # What operators do.
 
     def add_ce(
@@ -84,3 +92,10 @@ class Site(Play):
     def change_vo(self, name: str, **changes: Unpack[VOValues]) -> None:
         """Change a VO."""
         self.by_operator(partial(vo_inventory.change_vo, self.runtime(), name, changes))
+
+    def let_speak(self, vo: str) -> None:
+        """Let the pilots of a VO say what they do; those that idle are ended."""
+        payload = {"script": "exit 0", "reports": True}
+        with self.world() as tx:
+            payloads.put(tx, vo, payload)
+        self.change_vo(vo, idle_at_most=timedelta(minutes=2))
