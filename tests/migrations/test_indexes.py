@@ -120,6 +120,11 @@ def page(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilot_reads.find(tx, asked=PageRequest(limit=10, descending=True))
 
 
+def page_of_waiting(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    first = PageRequest(limit=10)
+    return pilot_reads.find(tx, statuses=[Status.SUBMITTED], asked=first).items
+
+
 def by_handle(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     return pilots_named(tx, ["old7"], NOW)
 
@@ -211,6 +216,7 @@ QUESTIONS: list[tuple[Question, str | None]] = [
     (history, "ix_transitions_pilot_id_id"),
     (count_active, None),
     (page, "pk_pilots"),
+    (page_of_waiting, "ix_pilots_occupying"),
     (by_handle, "ix_pilots_handle"),
     (by_beginning, "uq_pilots_stamp"),
     (list_by_handle, "ix_pilots_handle"),
@@ -320,6 +326,15 @@ def test_a_question_uses_its_index(
         assert "Seq Scan on pilots" not in plan, plan
         assert "Seq Scan on transitions" not in plan, plan
     assert index is None or any(f"on {index}" in plan or f"using {index}" in plan for plan in seen)
+
+
+def test_a_list_of_active_pilots_is_no_walk_through_the_history(postgresql_world: World) -> None:
+    """A planner that thinks that many are active would walk by id, past all that have ended."""
+    world = postgresql_world
+    with world.uow() as tx, plans(world.uow.engine) as seen:
+        tx.execute(text("SET LOCAL enable_sort = off"))
+        assert page_of_waiting(tx, world.ce, world.active)
+    assert "using pk_pilots" not in seen[-1], seen[-1]
 
 
 @pytest.mark.parametrize(

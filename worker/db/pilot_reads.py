@@ -22,9 +22,9 @@ from worker.db.names import key_of
 from worker.db.pages import FIRST, Page, PageRequest, read_page
 from worker.db.pilot_filter import filtered
 from worker.db.pilot_search import (
-    COLUMNS,
     directed,
     equals_handle,
+    keys,
     ordered,
     stamp_begins_with,
 )
@@ -150,9 +150,11 @@ def find(
 ) -> Page[Pilot]:
     """List the pilots that the values of a `PilotFilter` mean, as old as they are now."""
     chosen = PilotFilter(**values)
-    query = ordered(PILOTS, asked, chosen.statuses or _implied(chosen))
+    statuses = chosen.statuses or _implied(chosen)
+    query = ordered(PILOTS, asked, statuses)
     query = filtered(tx, query, chosen, now or datetime.now(UTC))
-    return read_page(tx, query, pilots.c.id, COLUMNS, directed(asked), lambda row: Pilot(**row))
+    key, sorts = keys(asked, statuses)
+    return read_page(tx, query, key, sorts, directed(asked), lambda row: Pilot(**row))
 
 
 def active(tx: Transaction, chosen: PilotFilter, now: datetime) -> list[tuple[int, str, Status]]:

@@ -112,6 +112,11 @@ SORTS = {
     "started_at": Sort(pilots.c.started_at, frozenset({Status.RUNNING})),
 }
 COLUMNS = {name: sort.column for name, sort in SORTS.items()}
+_ID_OF_ACTIVE = pilots.c.id + 0
+"""The same number, but in no index: active pilots are read by their own index, and then sorted.
+
+Their walk by id would pass all those that ended before them.
+"""
 
 
 def restriction(sort: str | None, statuses: Collection[Status]) -> frozenset[Status]:
@@ -140,8 +145,19 @@ def ordered(query: Select[Any], request: PageRequest, statuses: Collection[Statu
         query = query.where(pilots.c.ended_at.is_not(None))
     elif allowed:
         query = query.where(has_status(allowed))
+        if allowed <= OCCUPYING:
+            query = query.where(pilots.c.ended_at.is_(None))
     column = COLUMNS.get(request.sort or "id")
     return query if column is None or not column.nullable else query.where(column.is_not(None))
+
+
+def keys(
+    request: PageRequest, statuses: Collection[Status]
+) -> tuple[ColumnElement[Any], dict[str, ColumnElement[Any]]]:
+    """Return what parts the pages of a list, and what it can be sorted by."""
+    allowed = restriction(request.sort, statuses)
+    key = _ID_OF_ACTIVE if allowed and allowed <= OCCUPYING else pilots.c.id
+    return key, {**COLUMNS, "id": key}
 
 
 def directed(request: PageRequest) -> PageRequest:
