@@ -1,19 +1,17 @@
-"""The process of the server: it listens, and when it is asked to end it lets requests finish."""
+"""The server: it listens, starts its processes, and lets requests finish when it is to end.
 
-import asyncio
+It imports nothing of the application: that is for its processes, which all do so at once.
+"""
+
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
 
 from worker import wiring
-from worker.web.app import make_app
-from worker.web.issuer import Issuer, client_of
 
 LAST_REQUESTS = 20
 """Seconds for which requests may go on after the process was asked to end."""
@@ -25,48 +23,17 @@ MOST_REQUESTS = 1000
 """Requests and streams that one process has at a time; more are refused."""
 
 
-@asynccontextmanager
-async def _streams_end_first(app: FastAPI) -> AsyncIterator[None]:
-    """End the streams of events when the process is asked to end: they would never end."""
-    loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def end(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(app.state.stopping.set)
-        handler = before[signal.Signals(number)]
-        if callable(handler):
-            handler(number, frame)
-
-    for number in before:
-        signal.signal(number, end)
-    yield
-
-
-def app() -> FastAPI:
-    """Make the application from the settings; each process makes its own."""
-    _log()
-    settings = wiring.settings()
-    client = client_of(settings)
-    return make_app(
-        wiring.runtime(),
-        prefix=settings.web_prefix,
-        checks={"schema": wiring.current_database, "broker": wiring.check_broker},
-        issuer=None if client is None else Issuer(client),
-        lifespan=_streams_end_first,
-    )
-
-
 def main(arguments: Sequence[str] = ()) -> None:
     """Serve until the process is asked to end."""
     if arguments[:1] == ["--logfile"]:
         os.environ["PILOTAGE_WEB_LOG"] = arguments[1]
-    _log()
+    set_up_log()
     settings = wiring.settings()
     # Once all is done uvicorn sends itself the signal again, for whoever had a handler before.
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     uvicorn.run(
-        "worker.web.server:app",
+        "worker.web.process:app",
         factory=True,
         host=settings.web_address,
         port=settings.web_port,
@@ -81,7 +48,8 @@ def main(arguments: Sequence[str] = ()) -> None:
     )
 
 
-def _log() -> None:
+def set_up_log() -> None:
+    """Log where the settings say."""
     file = wiring.settings().web_log
     wiring.set_up_logging(file=None if file is None else str(file))
 
