@@ -1,5 +1,6 @@
 """The indexes follow the questions: however long the history, no question reads all of it."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -98,6 +99,10 @@ def move(tx: Transaction, ce: str, active: list[Pilot]) -> object:
 def checked(tx: Transaction, ce: str, active: list[Pilot]) -> object:
     pilots.checked(tx, [Check(pilot_id=p.id, next_check_at=NOW) for p in active], NOW)
     return active
+
+
+def cancel_some(tx: Transaction, ce: str, active: list[Pilot]) -> object:
+    return pilots.cancel(tx, {}, {pilot.id: "no more" for pilot in active}, NOW)
 
 
 def by_stamps(tx: Transaction, ce: str, active: list[Pilot]) -> object:
@@ -212,6 +217,7 @@ QUESTIONS: list[tuple[Question, str | None]] = [
     (left_by_drains, "ix_pilots_occupying"),
     (move, "pk_pilots"),
     (checked, None),
+    (cancel_some, "pk_pilots"),
     (by_stamps, "uq_pilots_stamp"),
     (history, "ix_transitions_pilot_id_id"),
     (count_active, None),
@@ -235,6 +241,10 @@ QUESTIONS: list[tuple[Question, str | None]] = [
     (prune, "ix_pilots_ended_at"),
     (remove_others, None),
 ]
+
+
+COMPARED = re.compile(r"Join Filter: \(.*\b(id|pilot_id)\b = ")
+"""Each row of one side is compared with each of the other: a thousand cost a million."""
 
 
 @contextmanager
@@ -326,6 +336,30 @@ def test_a_question_uses_its_index(
         assert "Seq Scan on pilots" not in plan, plan
         assert "Seq Scan on transitions" not in plan, plan
     assert index is None or any(f"on {index}" in plan or f"using {index}" in plan for plan in seen)
+
+
+@pytest.fixture(scope="module")
+def new_and_full(postgresql_server: Postgresql) -> Iterator[tuple[Database, str, list[Pilot]]]:
+    """A database whose pilots came faster than the server could learn anything of them."""
+    with postgresql_server.blank() as database:
+        care.migrate(database)
+        with database.uow() as tx:
+            ce = a_ce().with_capacity(20_000).create(tx)
+            active = a_pilot().on(ce).submitted().due_at(NOW).create_many(tx, 10_000)
+        yield database, ce.name, active[:1000]
+
+
+@pytest.mark.parametrize("question", [due, move, checked, cancel_some, by_stamps, waiting, claim])
+def test_where_nothing_is_known_of_the_rows_none_is_compared_with_each_other(
+    new_and_full: tuple[Database, str, list[Pilot]], question: Question
+) -> None:
+    """So it is on the first day, and after a restore, until the server has counted the rows."""
+    database, ce, active = new_and_full
+    with rolled_back(database.engine) as uow, uow() as tx, plans(database.engine) as seen:
+        question(tx, ce, active)
+    assert seen
+    for plan in seen:
+        assert not COMPARED.search(plan), plan
 
 
 def test_a_list_of_active_pilots_is_no_walk_through_the_history(postgresql_world: World) -> None:

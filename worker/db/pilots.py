@@ -10,6 +10,7 @@ from secrets import token_hex
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    CTE,
     Executable,
     Integer,
     Subquery,
@@ -255,7 +256,7 @@ def _make_pilots(dialect: str, status: Status) -> Executable:
 
 @cache
 def _checked(dialect: str) -> Executable:
-    new = rows(
+    checks = rows(
         dialect,
         pilot_id=Integer,
         next_check_at=UtcDateTime,
@@ -265,11 +266,11 @@ def _checked(dialect: str) -> Executable:
         reason=Text,
         node=Text,
     )
-    new = _locked(new)
+    new = _locked(checks, CE_MAY_HAVE_IT)
     old = pilots.c
     return (
         update(pilots)
-        .where(old.id == new.c.pilot_id, has_status(CE_MAY_HAVE_IT))
+        .where(old.id == new.c.pilot_id)
         .values(
             next_check_at=new.c.next_check_at,
             attempts=case((new.c.answered == 1, 0), else_=old.attempts + 1),
@@ -292,36 +293,42 @@ def _checked(dialect: str) -> Executable:
     )
 
 
-def _locked(targets: Subquery) -> Subquery:
-    """Lock the pilots of these rows in the order of their keys, so that two never deadlock."""
+def _locked(targets: Subquery, statuses: Collection[Status]) -> CTE:
+    """Lock those of some pilots that have one of these statuses, in the order of their keys.
+
+    So two never deadlock. Each is looked up by its key: of a plain condition on the status, a
+    planner that knows nothing of a new table yet thinks that it leaves one pilot, and so reads
+    all active ones and compares each with each row.
+    """
     return (
         select(*targets.c)
         .join_from(targets, pilots, pilots.c.id == targets.c.pilot_id)
+        .where(case((has_status(statuses), 1), else_=0) == 1)
         .order_by(pilots.c.id)
         .with_for_update(of=pilots, key_share=True)
-        .subquery("locked")
+        .cte("locked")
     )
 
 
 @cache
 def _request_cancel(dialect: str) -> Executable:
-    targets = _locked(rows(dialect, pilot_id=Integer, reason=Text))
+    targets = _locked(rows(dialect, pilot_id=Integer, reason=Text), CE_MAY_HAVE_IT)
     old = pilots.c
     requested_at = func.coalesce(old.cancel_requested_at, _NOW)
     is_first = old.cancel_requested_at.is_(None)
     reason = case((is_first, targets.c.reason), else_=old.cancel_reason)
     return (
         update(pilots)
-        .where(pilots.c.id == targets.c.pilot_id, has_status(CE_MAY_HAVE_IT))
+        .where(pilots.c.id == targets.c.pilot_id)
         .values(cancel_requested_at=requested_at, cancel_reason=reason, updated_at=_NOW)
     )
 
 
 @cache
 def _check_soon(dialect: str) -> Executable:
-    targets = _locked(rows(dialect, pilot_id=Integer))
+    targets = _locked(rows(dialect, pilot_id=Integer), AT_CE)
     return (
         update(pilots)
-        .where(pilots.c.id == targets.c.pilot_id, has_status(AT_CE))
+        .where(pilots.c.id == targets.c.pilot_id)
         .values(next_check_at=_NOW, updated_at=_NOW)
     )
