@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from tests.cli.command import Cli, address, complaint, contents, sql
 from tests.cli.conftest import furnish
@@ -76,6 +76,15 @@ def test_what_was_there_comes_back(cli: Cli, fresh: Database, kept: Path) -> Non
     }
     cli.ok("db", "verify")
     assert {ce["name"] for ce in cli.json("ce", "list")["items"]} == {"lyon", "rome"}
+
+
+def test_the_server_has_counted_what_came_back(cli: Cli, fresh: Database, kept: Path) -> None:
+    if fresh.url.get_backend_name() == "sqlite":
+        return  # a file brings what it knows with it
+    cli.ok("db", "restore", str(kept), "--yes", "--force")
+    with fresh.uow() as tx:
+        query = "SELECT last_analyze FROM pg_stat_user_tables WHERE relname = 'pilots'"
+        assert tx.execute(text(query)).scalar_one() is not None
 
 
 def test_what_was_reserved_is_in_doubt_and_nothing_is_sent(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Table, create_engine, inspect, literal, select, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, inspect, literal, select, text
 from sqlalchemy import func as sql
 from sqlalchemy.pool import NullPool
 
@@ -82,6 +82,12 @@ def replace(url: URL, other: URL, *, force: bool = False) -> None:
             connection.execute(text(f"DROP DATABASE {_quoted(connection, url)}{how}"))
         names = _quoted(connection, other), _quoted(connection, url)
         connection.execute(text("ALTER DATABASE {} RENAME TO {}".format(*names)))
+
+
+def count_rows(engine: Engine) -> None:
+    """Have PostgreSQL learn what its tables hold: a dump brings none of that with it."""
+    with translated(engine.url), engine.begin() as connection:
+        connection.execute(text("ANALYZE"))
 
 
 def empty(tx: Transaction, chains: Sequence[Chain]) -> int:

@@ -100,6 +100,7 @@ def _restore_postgresql(
         dumps.read(file, made.url)
         done = _settle(made, file, now)
         has_roles = _grant(made, database, prefix)
+        server.count_rows(made.engine)
         made.close()
         server.replace(database.url, made.url, force=force)
     except BaseException:
