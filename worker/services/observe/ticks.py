@@ -19,7 +19,7 @@ THREE_CHANCES = three_chances.__name__
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class DecisionFacts:
     """A decision, and what was known when it was made."""
 
     decision: Decision
@@ -27,12 +27,12 @@ class Known:
     ce: CEFacts
 
 
-def known(decision: Decision) -> Known | None:
+def facts_behind(decision: Decision) -> DecisionFacts | None:
     """Return what was known; `None` if another policy has not written it down."""
     if "ce" not in decision.trace or "vo" not in decision.trace:
         return None
     vo, ce = facts_of(decision)
-    return Known(decision=decision, vo=vo, ce=ce)
+    return DecisionFacts(decision=decision, vo=vo, ce=ce)
 
 
 @allowed_to(Role.READ)
@@ -56,5 +56,5 @@ def ticks_between(
 
 def _last(tx: Transaction, vo: str, until: datetime | None) -> list[Decision]:
     request = PageRequest(descending=True, limit=1)
-    found = decisions.find(tx, vo=vo, until=until, asked=request).items
-    return decisions.ticks(tx, vo, found[0].at, found[0].at) if found else []
+    last = decisions.find(tx, vo=vo, until=until, asked=request).items
+    return decisions.ticks(tx, vo, last[0].at, last[0].at) if last else []

@@ -19,10 +19,10 @@ from worker.services.operate.ce_inventory import ShownCE
 from worker.services.runtime import Runtime
 from worker.web.console import render, states
 from worker.web.console.answers import answer, name_of
+from worker.web.console.common_groups import TIMEOUTS
 from worker.web.console.conflict import conflict_page, written
 from worker.web.console.forms import (
     FLAG,
-    LENGTH,
     LIMIT,
     NUMBER,
     PAIRS,
@@ -59,33 +59,7 @@ GROUPS = (
             FormField("success_rate", "Success rate", NUMBER, "Used until more is learnt, 0 to 1."),
         ),
     ),
-    FormGroup(
-        "timeouts",
-        "Time-outs",
-        (
-            FormField(
-                "wait_at_most",
-                "Wait at most",
-                LENGTH,
-                "Like 2h. Empty: never cancelled.",
-                nothing="never cancelled",
-            ),
-            FormField(
-                "run_at_most",
-                "Run at most",
-                LENGTH,
-                "Like 3d. Empty: never cancelled.",
-                nothing="never cancelled",
-            ),
-            FormField(
-                "silent_at_most",
-                "Silent at most",
-                LENGTH,
-                "Like 6h. Empty: never cancelled.",
-                nothing="never cancelled",
-            ),
-        ),
-    ),
+    TIMEOUTS,
     FormGroup(
         "open",
         "Who may use it",
@@ -224,7 +198,7 @@ def _draining(form: Form, now: datetime) -> dict[str, Any]:
     return {"draining": True, "drain_by": by, "end_running": end_running}
 
 
-def _wanted(form: Form, now: datetime) -> Mapping[str, Any]:
+def _edited(form: Form, now: datetime) -> Mapping[str, Any]:
     """Return the values that a form was to change."""
     if form.does in _GROUPS:
         return _GROUPS[form.does].read(form)
@@ -286,7 +260,5 @@ def _both(runtime: Runtime, name: str) -> tuple[ShownCE, CELine]:
 
 def _conflict(request: Request, runtime: Runtime, name: str, form: Form) -> Response:
     ce = inventory.show_ce(runtime, name)
-    wanted = _wanted(form, runtime.now())
-    return conflict_page(
-        request, ("ces", name), ce, inventory.version(ce), wanted=wanted, form=form
-    )
+    yours = _edited(form, runtime.now())
+    return conflict_page(request, ("ces", name), ce, inventory.version(ce), yours=yours, form=form)

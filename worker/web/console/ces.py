@@ -14,19 +14,18 @@ from worker.services.operate import ce_inventory as inventory
 from worker.services.operate.ce_inventory import ListedCE
 from worker.services.runtime import Runtime
 from worker.web.console import render, states
-from worker.web.console.answers import answer, asked, given
+from worker.web.console.answers import answer, page_request, query_text
 from worker.web.console.forms import (
     LIMIT,
     PAIRS,
     TEXT,
     WHOLE,
-    Filled,
     Form,
-    FormEntry,
     FormField,
     FormGroup,
     read_form,
     refused,
+    unfilled,
 )
 from worker.web.problems import status_of
 
@@ -85,17 +84,15 @@ def rows(listed: list[ListedCE], lines: list[CELine]) -> list[CERow]:
 def _listed(request: Request, *, limit: int) -> Page[ListedCE]:
     return inventory.list_ces(
         render.runtime(request),
-        search=given(request, "search"),
+        search=query_text(request, "search"),
         tags=[tag for tag in request.query_params.getlist("tag") if tag],
-        page=asked(request, limit=limit),
+        page=page_request(request, limit=limit),
     )
 
 
 def _page(request: Request, tried: Form, status: int = 200) -> Response:
     runtime = render.runtime(request)
     listed, lines = _listed(request, limit=AT_ONCE), observed.lines(runtime)
-    group = adding(runtime)
-    entries = [FormEntry(one, tried.values.get(one.name, ""), "") for one in group.fields]
     tags = sorted({tag for ce in listed.items for tag in ce.tags})
     return render.page(
         request,
@@ -107,9 +104,9 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
         rows=rows(listed.items, lines),
         total=len(lines),
         next=listed.next,
-        search=given(request, "search") or "",
-        tag=given(request, "tag") or "",
+        search=query_text(request, "search") or "",
+        tag=query_text(request, "tag") or "",
         tags=tags,
         word=states.word,
-        adding=Filled(group, entries, "", tried.error),
+        adding=unfilled(adding(runtime), tried),
     )

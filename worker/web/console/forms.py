@@ -237,3 +237,10 @@ def filled(group: FormGroup, current: Any, version: str, tried: Form) -> Filled:
         entries.append(FormEntry(one, typed_in, was, read_was))
     read = tried.version if is_tried and tried.version else version
     return Filled(group, entries, read, tried.error if is_tried else None)
+
+
+def unfilled(group: FormGroup, tried: Form, usual: Mapping[str, str] | None = None) -> Filled:
+    """Return the form of something new, with what was typed and refused."""
+    typed_in = tried.values if tried.error else usual or {}
+    entries = [FormEntry(one, typed_in.get(one.name, ""), "") for one in group.fields]
+    return Filled(group, entries, "", tried.error)

@@ -21,10 +21,10 @@ from worker.services.operate.vo_inventory import ShownVO
 from worker.services.runtime import Runtime
 from worker.web.console import render, words
 from worker.web.console.answers import answer, name_of
+from worker.web.console.common_groups import TIMEOUTS
 from worker.web.console.conflict import conflict_page
 from worker.web.console.forms import (
     FLAG,
-    LENGTH,
     LIMIT,
     NUMBER,
     SOURCE,
@@ -76,33 +76,7 @@ GROUPS = (
             ),
         ),
     ),
-    FormGroup(
-        "timeouts",
-        "Time-outs",
-        (
-            FormField(
-                "wait_at_most",
-                "Wait at most",
-                LENGTH,
-                "Like 2h. Empty: never cancelled.",
-                nothing="never cancelled",
-            ),
-            FormField(
-                "run_at_most",
-                "Run at most",
-                LENGTH,
-                "Like 3d. Empty: never cancelled.",
-                nothing="never cancelled",
-            ),
-            FormField(
-                "silent_at_most",
-                "Silent at most",
-                LENGTH,
-                "Like 6h. Empty: never cancelled.",
-                nothing="never cancelled",
-            ),
-        ),
-    ),
+    TIMEOUTS,
     FormGroup(
         "source",
         "Source of demand",
@@ -139,20 +113,20 @@ def change(request: Request, name: str, form: Annotated[Form, Depends(read_form)
     """Do what a form of the page says."""
     name, runtime = name_of(name), render.runtime(request)
     try:
-        changes: Any = dict(_wanted(form))
+        changes: Any = dict(_edited(form))
         inventory.change_vo(runtime, name, changes, unless_changed=form.version)
     except ChangedMeanwhile:
         current = inventory.show_vo(runtime, name)
         version = inventory.version(current)
         return conflict_page(
-            request, ("vos", name), current, version, wanted=_wanted(form), form=form
+            request, ("vos", name), current, version, yours=_edited(form), form=form
         )
     except PilotageError as error:
         return _page(request, name, refused(form, error), status_of(type(error)))
     return render.back(request, "vos", name, message=_done(runtime, name, form))
 
 
-def _wanted(form: Form) -> Mapping[str, Any]:
+def _edited(form: Form) -> Mapping[str, Any]:
     """Return the values that a form changes."""
     if form.does in _GROUPS:
         return _GROUPS[form.does].read(form)
@@ -193,7 +167,7 @@ def demand(vo: ShownVO, answered: Any, now: datetime) -> Demand:
     return Demand(words.number(answered.demand), f"its source, {kind}, at {at}", answered.problem)
 
 
-def headline(vo: ShownVO, wanted: Demand, used: UseOfVO, now: datetime) -> str:
+def headline(vo: ShownVO, wish: Demand, used: UseOfVO, now: datetime) -> str:
     """Say in a sentence what a VO wants, and why it gets nothing or little."""
     if not vo.enabled:
         return f"{vo.name} is disabled: no pilots are sent for it."
@@ -202,11 +176,11 @@ def headline(vo: ShownVO, wanted: Demand, used: UseOfVO, now: datetime) -> str:
     if used.without_work_since is not None:
         since = clock(used.without_work_since, now, seconds=False)
         return f"{vo.name} has no work for its pilots since {since}: {used.without_work_reason}."
-    if wanted.value in ("any number", "not known"):
-        takes = "takes any number of pilots" if wanted.value == "any number" else "has no demand"
-        return f"{vo.name} {takes}: {wanted.origin}."
-    more = "1 more pilot" if wanted.value == "1" else f"{wanted.value} more pilots"
-    return f"{vo.name} could use {more}: {wanted.origin}."
+    if wish.value in ("any number", "not known"):
+        takes = "takes any number of pilots" if wish.value == "any number" else "has no demand"
+        return f"{vo.name} {takes}: {wish.origin}."
+    more = "1 more pilot" if wish.value == "1" else f"{wish.value} more pilots"
+    return f"{vo.name} could use {more}: {wish.origin}."
 
 
 def last_for_each(
@@ -222,7 +196,7 @@ def last_for_each(
 def _page(request: Request, name: str, tried: Form, status: int = 200) -> Response:
     runtime, now = render.runtime(request), request.app.state.runtime.now()
     vo, used = inventory.show_vo(runtime, name), use.of_vo(runtime, name)
-    wanted = demand(vo, observed.demand_of(runtime, name), now)
+    wish = demand(vo, observed.demand_of(runtime, name), now)
     version = inventory.version(vo)
     decisions = overview.list_decisions(runtime, vo=name, page=LATEST).items
     return render.page(
@@ -231,10 +205,10 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         status=status,
         title=name,
         here="vos",
-        headline=headline(vo, wanted, used, now),
+        headline=headline(vo, wish, used, now),
         vo=vo,
         state=state(vo),
-        wanted=wanted,
+        wish=wish,
         used=used,
         useful_after=use.useful_after_in_words(used),
         version=version,
