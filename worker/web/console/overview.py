@@ -1,5 +1,7 @@
 """The first page: what runs, what waits, what is wrong, and why nothing is sent."""
 
+from dataclasses import dataclass
+
 from fastapi import Request
 from fastapi.responses import Response
 
@@ -8,7 +10,11 @@ from worker.services.ce_lines import NORMAL, CELine
 from worker.services.observe import overview as service
 from worker.services.observe.notices import ended, notices
 from worker.services.observe.overview import Overview
+from worker.services.observe.trend import Trend, trend
 from worker.web.console import render, words
+from worker.web.console.answers import answer, query_text
+from worker.web.console.chart import drawn
+from worker.web.console.forms import read_whole
 
 MOVES = 30
 """Moves of pilots that are shown."""
@@ -17,9 +23,25 @@ FOLDED = 60
 """From so many CEs on, the normal ones are folded into one row of sums."""
 
 
+SPANS = (3, 12, 48)
+"""Hours that the chart may show."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverviewWithTrend(Overview):
+    """What the page shows, for a program."""
+
+    trend: Trend
+
+
 def show(request: Request) -> Response:
-    """Show the page."""
-    situation = service.overview(render.runtime(request), latest=MOVES)
+    """Show the page, or the same for a program."""
+    runtime = render.runtime(request)
+    hours = read_whole("hours", query_text(request, "hours") or str(SPANS[0]))
+    situation = service.overview(runtime, latest=MOVES)
+    course = trend(runtime, hours=hours)
+    if render.wants_json(request):
+        return answer(OverviewWithTrend, OverviewWithTrend(**vars(situation), trend=course))
     return render.page(
         request,
         "overview",
@@ -34,6 +56,9 @@ def show(request: Request) -> Response:
         normal=[line for line in situation.ces if line.state == NORMAL],
         is_folded=len(situation.ces) >= FOLDED,
         Status=Status,
+        chart=drawn(course),
+        hours=hours,
+        spans=SPANS,
     )
 
 
