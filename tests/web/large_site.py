@@ -4,13 +4,12 @@ from datetime import timedelta
 
 from tests.factories import a_ce, a_pilot, a_vo
 from tests.services.world import World
-from worker.db import health, mover, sending
+from worker.db import ces, health, mover, sending, vos
 from worker.db.health import FailedCall
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
 from worker.domain.pilot import Cause, Move, Status
 from worker.domain.sending import Sending
-from worker.domain.vo import VO
 from worker.services.tasks import submit_pilots
 
 HOLDS, DRAINS, SILENCES, PAUSES = 41, 53, 37, 29
@@ -18,21 +17,28 @@ HOLDS, DRAINS, SILENCES, PAUSES = 41, 53, 37, 29
 
 
 def furnish_large(world: World, places: int = 500, users: int = 20) -> None:
-    """Make the site; whatever it is asked afterwards stands in its database."""
+    """Make the site, or make more of it."""
     with world.database.uow() as tx:
-        vos = [_vo(tx, number) for number in range(users)]
-        ces = [_ce(tx, number) for number in range(places)]
-        for number, ce in enumerate(ces):
+        before = len(ces.names(tx))
+        made = [_ce(tx, number) for number in range(before, before + places)]
+        for number in range(users):
+            if _name(number) not in vos.names(tx):
+                _add_vo(tx, number)
+        for number, ce in enumerate(made, before):
             _trouble(world, tx, number, ce)
-    for number, ce in enumerate([ce for ce in ces if not ce.draining][::10]):
-        _pilots(world, ce, vos[number % users])
-    for vo in vos:
+    for number, ce in enumerate([ce for ce in made if not ce.draining][::10]):
+        _pilots(world, ce, number % users)
+    for number in range(users):
         world.wait(seconds=1)
-        submit_pilots.submit_pilots(world.runtime(), vo.name)
+        submit_pilots.submit_pilots(world.runtime(), _name(number))
 
 
-def _vo(tx: Transaction, number: int) -> VO:
-    return a_vo().named(f"vo{number:02}").with_share(1 + number % 3).demanding(400).create(tx)
+def _name(vo: int) -> str:
+    return f"vo{vo:02}"
+
+
+def _add_vo(tx: Transaction, number: int) -> None:
+    a_vo().named(_name(number)).with_share(1 + number % 3).demanding(400).create(tx)
 
 
 def _ce(tx: Transaction, number: int) -> CE:
@@ -63,9 +69,11 @@ def _send(world: World, tx: Transaction, ce: CE, became: Sending, reason: str) -
     sending.change(tx, change, reason, world.now())
 
 
-def _pilots(world: World, ce: CE, vo: VO) -> None:
+def _pilots(world: World, ce: CE, vo: int) -> None:
     """Let some pilots run, some wait and one fail."""
-    made = world.make(a_pilot().on(ce).for_vo(vo).submitted(), 6)
+    with world.database.uow() as tx:
+        owner = vos.get(tx, _name(vo))
+    made = world.make(a_pilot().on(ce).for_vo(owner).submitted(), 6)
     world.wait(seconds=30)
     moves = [Move(pilot_id=one.id, to=Status.RUNNING) for one in made[:4]]
     moves += [Move(pilot_id=made[4].id, to=Status.FAILED, cause=Cause.FAILED_FAST, raw="Exit 127")]

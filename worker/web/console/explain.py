@@ -19,6 +19,7 @@ from worker.services.observe.plan import plan
 from worker.services.observe.ticks import DecisionFacts, facts_behind
 from worker.services.operate import ce_inventory, vo_inventory
 from worker.services.runtime import Runtime
+from worker.web.console import explain_choice as choices
 from worker.web.console import explain_ledger as ledgers
 from worker.web.console import explain_reasons as reasons
 from worker.web.console import explain_what_if as what_if
@@ -89,17 +90,15 @@ def _as_json(runtime: Runtime, question: Question) -> Response:
 
 
 def _choice(request: Request, runtime: Runtime, question: Question) -> Response:
-    decided = ticking.last_ticks(runtime, question.vo, until=question.at)
-    rows = ordered(decided)
+    cycles = ticking.last_ticks(runtime, question.vo, until=question.at)
     return render.page(
         request,
         "explain_choice",
         title="Explain",
         here="explain",
-        headline=headline(decided, question.at),
-        lede=lede(decided),
-        rows=[(one, reason(one)) for one in rows[:MOST]],
-        left=max(0, len(rows) - MOST),
+        headline=choices.headline(cycles, question.at),
+        lede=choices.lede(cycles),
+        results=choices.results(cycles),
         question=question,
         is_live=question.at is None,
         ces=ce_inventory.ce_names(runtime),
@@ -110,33 +109,6 @@ def _choice(request: Request, runtime: Runtime, question: Question) -> Response:
 def ordered(decided: Sequence[Decision]) -> list[Decision]:
     """Return decisions, those without pilots first."""
     return sorted(decided, key=lambda one: (one.granted > 0, one.ce, one.vo))
-
-
-def headline(decided: Sequence[Decision], until: datetime | None = None) -> str:
-    """Say in a sentence how many CEs got no pilots."""
-    tick = f"the tick by {until:%d %b %H:%M}" if until else "the last tick"
-    got: dict[str, int] = {}
-    for one in decided:
-        got[one.ce] = got.get(one.ce, 0) + one.granted
-    without = sum(not granted for granted in got.values())
-    if not got:
-        return "Nothing was decided yet." if until is None else "Nothing was decided by then."
-    if not without:
-        each = "The only CE" if len(got) == 1 else f"All {words.number(len(got))} CEs"
-        return f"{each} got pilots in {tick}."
-    number = f"{words.number(without)} of {words.counted(len(got), 'CE')}"
-    return f"{number} got no pilots in {tick}."
-
-
-def lede(decided: Sequence[Decision]) -> str:
-    """Say how many pilots each VO got."""
-    if not decided:
-        return "A tick of a VO decides how many pilots each CE gets; the first has not come."
-    got: dict[str, int] = {}
-    for one in decided:
-        got[one.vo] = got.get(one.vo, 0) + one.granted
-    each = [f"{vo} got {words.counted(number, 'pilot')}" for vo, number in sorted(got.items())]
-    return f"In all, {words.listed(each[:8])}{' and others more' if len(each) > 8 else ''}."
 
 
 def _explanation(request: Request, runtime: Runtime, question: Question, ce: str) -> Response:

@@ -22,6 +22,18 @@ def word(state: str) -> str:
     return first.replace(NO_ANSWER, "not answering", 1) if first.startswith(NO_ANSWER) else first
 
 
+SHORT = ("not answering", "calls refused", "not asked", "paused", "held", "draining", "disabled")
+"""The states of CEs that get no new pilots, in one word or two: what is urgent first."""
+
+PLACES = {state: place for place, state in enumerate((*SHORT, NORMAL))}
+
+
+def short(state: str) -> str:
+    """Return a state in one word or two, without its reason and its moments."""
+    said = word(state)
+    return next((one for one in SHORT if said.startswith(one)), NORMAL)
+
+
 def is_normal(line: CELine) -> bool:
     return line.state == NORMAL
 

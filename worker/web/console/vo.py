@@ -1,6 +1,6 @@
 """One VO: what it wants and by whose word, what it gets, what its pilots run, and its forms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -8,12 +8,10 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
-from worker.domain.decision import Decision
 from worker.domain.errors import ChangedMeanwhile, Invalid, PilotageError
 from worker.domain.lengths import clock
-from worker.domain.pages import PageRequest
 from worker.services import payloads
-from worker.services.observe import audit, overview, use
+from worker.services.observe import audit, ticks, use
 from worker.services.observe import ces as observed
 from worker.services.observe.use import UseOfVO
 from worker.services.operate import vo_inventory as inventory
@@ -23,6 +21,7 @@ from worker.web.console import render, words
 from worker.web.console.answers import answer, name_of
 from worker.web.console.common_groups import TIMEOUTS
 from worker.web.console.conflict import conflict_page
+from worker.web.console.explain_choice import results
 from worker.web.console.forms import (
     FLAG,
     LIMIT,
@@ -39,8 +38,6 @@ from worker.web.console.vos import state
 from worker.web.problems import status_of
 
 LONG_AGO = timedelta(days=730)
-LATEST = PageRequest(descending=True, limit=500)
-"""Decisions that are read to find the last one for each CE."""
 
 DEMAND = FormGroup(
     "demand",
@@ -183,22 +180,13 @@ def headline(vo: ShownVO, wish: Demand, used: UseOfVO, now: datetime) -> str:
     return f"{vo.name} could use {more}: {wish.origin}."
 
 
-def last_for_each(
-    ces: Sequence[str], decisions: list[Decision]
-) -> list[tuple[str, Decision | None]]:
-    """Return the CEs, each with the last decision about it, if there is one lately."""
-    latest: dict[str, Decision] = {}
-    for one in decisions:
-        latest.setdefault(one.ce, one)
-    return [(ce, latest.get(ce)) for ce in ces]
-
-
 def _page(request: Request, name: str, tried: Form, status: int = 200) -> Response:
     runtime, now = render.runtime(request), request.app.state.runtime.now()
     vo, used = inventory.show_vo(runtime, name), use.of_vo(runtime, name)
     wish = demand(vo, observed.demand_of(runtime, name), now)
     version = inventory.version(vo)
-    decisions = overview.list_decisions(runtime, vo=name, page=LATEST).items
+    cycles = ticks.last_ticks(runtime, name)
+    open_to = observed.open_to(runtime, name)
     return render.page(
         request,
         "vo",
@@ -218,7 +206,9 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         groups=[filled(group, vo, version, tried) for group in GROUPS],
         active=observed.active_of(runtime, name),
         above_limit=inventory.above_limit(runtime, name),
-        ces=last_for_each(observed.open_to(runtime, name), decisions),
+        ces=len(open_to),
+        undecided=len([ce for ce in open_to if not any(ce in one.granted for one in cycles)]),
+        results=results(cycles),
         payload=payloads.show(runtime, name),
         changes=audit.recorded(runtime, now - LONG_AGO, of=name, limit=10).items,
     )
