@@ -25,6 +25,7 @@ from worker.web.console import explain_reasons as reasons
 from worker.web.console import explain_what_if as what_if
 from worker.web.console import render, words
 from worker.web.console.explain_hour import hour, reason
+from worker.web.console.explain_setters import setters
 
 HOUR = timedelta(hours=1)
 
@@ -157,6 +158,7 @@ def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> d
         waiting_limit=shown.waiting_limit,
         answered_at=shown.answered_at,
         held_until=shown.held_until,
+        setters=setters(runtime, chosen.ce, chosen.vo, chosen.at),
     )
     if case is None:
         got = "no pilots" if not chosen.granted else words.counted(chosen.granted, "pilot")
@@ -169,10 +171,10 @@ def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> d
             "changes": [],
             "tick": [],
         }
-    tick = _tick(runtime, chosen)
+    tick, then = _tick(runtime, chosen), reasons.as_of(case, settings)
     return {
-        "headline": reasons.headline(case, now, settings),
-        "groups": ledgers.ledger(case, tick, settings),
+        "headline": reasons.headline(case, now, then),
+        "groups": ledgers.ledger(case, tick, then),
         "plain": [],
         "conditions": [] if chosen.granted else ledgers.conditions(case),
         "again": reasons.again(case, settings),

@@ -101,13 +101,13 @@ def ledger(
     mark, most = decisive(case), _most(case)
     vo, ce = case.vo.name, case.ce.name
     groups = (
-        (f"How many pilots does {vo} need?", "at all CEs together", _needed(case, tick, most)),
-        (f"How many may {vo} get?", "the least of these", _allowed(case, most)),
+        (f"How many pilots does {vo} need?", "at all CEs together", _needed(case, tick, now, most)),
+        (f"How many may {vo} get?", "the least of these", _allowed(case, now, most)),
         (f"May {ce} get pilots?", "", _open(case, now)),
         (f"How many fit at {ce}?", "of all VOs together", _fit(case, now, most)),
-        (f"How good is {ce}?", "how likely a pilot does well", _good(case)),
+        (f"How good is {ce}?", "how likely a pilot does well", _good(case, now)),
         ("Is a probe due?", "it gets single pilots only, now and then", _probes(case)),
-        ("How is it shared out?", "", _shared(case, tick, most)),
+        ("How is it shared out?", "", _shared(case, tick, now, most)),
     )
     return [
         LedgerGroup(question=question, note=note, rows=tuple(_marked(row, mark) for row in rows))
@@ -130,15 +130,16 @@ def _count(key: str, number: int, text: str, most: int, **more: Any) -> LedgerRo
     return LedgerRow(key=key, number=words.number(number), text=text, part=part, **more)
 
 
-def _needed(case: DecisionFacts, tick: Sequence[DecisionFacts], most: int) -> Iterator[LedgerRow]:
-    where, note = ("vos", case.vo.name), case.vo.note or "as it is set"
-    source = f"VO {case.vo.name}, demand: {note}"
+def _needed(
+    case: DecisionFacts, tick: Sequence[DecisionFacts], now: PlaceSettings, most: int
+) -> Iterator[LedgerRow]:
+    where, source = ("vos", case.vo.name), _of_the_demand(case, now)
     if case.vo.demand is None:
         yield LedgerRow(
             key="no demand set",
             number=ANY,
             text="without limit: as many as fit",
-            source=f"VO {case.vo.name}, demand: none is set",
+            source=source,
             where=where,
         )
         return
@@ -159,26 +160,52 @@ def _needed(case: DecisionFacts, tick: Sequence[DecisionFacts], most: int) -> It
         yield _count("demand", caps(case)["demand"], "still needed", most, sign="=", is_sum=True)
 
 
+def _of_the_demand(case: DecisionFacts, now: PlaceSettings) -> str:
+    """Say by whose word a VO needs so many, and when its source was asked."""
+    vo = case.vo
+    if vo.asked_at is None:
+        note = vo.note or ("none is set" if vo.demand is None else "as it is set")
+        return now.source(f"VO {vo.name}, demand: {note}", "vo.demand")
+    said = f"VO {vo.name}, demand: {vo.note}; asked at {vo.asked_at:%H:%M:%S}"
+    if vo.answered_at is None or vo.answered_at < vo.asked_at:
+        return f"{said}, without an answer"
+    return f"{said}, answered in {words.seconds((vo.answered_at - vo.asked_at).total_seconds())}"
+
+
 def _worth(case: DecisionFacts) -> float:
     chance = float(case.decision.trace.get("chance", 1.0))
     return 0.0 if case.ce.pause is not None else case.ce.vo_waiting * chance
 
 
-def _allowed(case: DecisionFacts, most: int) -> Iterator[LedgerRow]:
-    where, limits = ("vos", case.vo.name), caps(case)
+def _allowed(case: DecisionFacts, now: PlaceSettings, most: int) -> Iterator[LedgerRow]:
+    where, limits, vo = ("vos", case.vo.name), caps(case), case.vo
     budget = int(case.decision.trace.get("budget", 0))
-    source = f"VO {case.vo.name}, budget, or the setting for all"
+    source = now.source(f"VO {vo.name}, budget", "vo.budget")
+    if not vo.has_budget:
+        source = "the budget of all VOs, or its own"
+        if case.ce.capacity is not None:
+            source = "the setting budget, for all VOs"
     yield _count(
         "budget", budget, "may be added in one tick", most, sign="≤", source=source, where=where
     )
+    source = now.source(f"VO {vo.name}, limit", "vo.limit")
+    if vo.limit is not None and vo.room is not None:
+        yield _count("limit", vo.limit, "at once", most, source=source, where=where)
+        text = f"pilots of {vo.name} wait or run"
+        yield _count("has", vo.limit - vo.room, text, most, sign="−", where=where)
     if "room" in limits:
         text = "more fit under its limit"
-        more = {"source": f"VO {case.vo.name}, limit", "where": where}
-        yield _count("room of the VO", limits["room"], text, most, sign="≤", **more)
+        yield _count(
+            "room of the VO", limits["room"], text, most, sign="≤", source=source, where=where
+        )
     else:
-        source = f"VO {case.vo.name}, limit: none is set"
         yield LedgerRow(
-            key="no limit", number=ANY, text="no limit", sign="≤", source=source, where=where
+            key="no limit",
+            number=ANY,
+            text="no limit",
+            sign="≤",
+            source=f"{source}: none is set",
+            where=where,
         )
     if "closed" in limits:
         yield _count("closed", 0, str(case.vo.closed), most, sign="≤", where=where)
@@ -216,7 +243,7 @@ def _fit(case: DecisionFacts, now: PlaceSettings, most: int) -> Iterator[LedgerR
     ce, where = case.ce, ("ces", case.ce.name)
     is_set_so = fits(case, now) == max(0, ce.free)
     if is_set_so:
-        source = f"CE {ce.name}, capacity"
+        source = now.source(f"CE {ce.name}, capacity", "ce.capacity")
         yield _count("capacity", now.capacity, "slots", most, source=source, where=where)
     text = f"slots are taken, {words.number(ce.vo_occupying)} by {case.vo.name}"
     source = "" if is_set_so else f"the settings of CE {ce.name} were others then"
@@ -254,14 +281,17 @@ def _queue(case: DecisionFacts, now: PlaceSettings, most: int) -> LedgerRow:
         f"places in its queue: {waiting} wait, {own}",
         most,
         sign="≤",
-        source=f"CE {case.ce.name}, waiting limit: {words.number(limit)}{decides}",
+        source=now.source(
+            f"CE {case.ce.name}, waiting limit: {words.number(limit)}{decides}",
+            "ce.waiting_limit",
+        ),
         where=("ces", case.ce.name),
     )
 
 
-def _good(case: DecisionFacts) -> Iterator[LedgerRow]:
+def _good(case: DecisionFacts, now: PlaceSettings) -> Iterator[LedgerRow]:
     where = ("ces", case.ce.name)
-    source = f"CE {case.ce.name}, success rate as it is set"
+    source = now.source(f"CE {case.ce.name}, success rate as it is set", "ce.success_rate")
     if case.ce.chances is None or case.ce.success_rate <= 0:
         text = "success rate, for nothing is learnt yet"
         yield _chance("success rate", case.ce.success_rate, text, source=source, where=where)
@@ -272,7 +302,7 @@ def _good(case: DecisionFacts) -> Iterator[LedgerRow]:
                 getattr(case.ce.chances, name),
                 text,
                 sign="×" if number else "",
-                source="learnt from what its pilots did lately",
+                source=_learnt_from(case, name),
                 where=where,
             )
     trace = case.decision.trace
@@ -282,6 +312,16 @@ def _good(case: DecisionFacts) -> Iterator[LedgerRow]:
         yield _chance(
             "chance", trace["chance"], f"chance; {hours}", sign="=", is_sum=True, source=source
         )
+
+
+def _learnt_from(case: DecisionFacts, step: str) -> str:
+    """Say how many outcomes a chance was learnt from."""
+    if case.ce.outcomes is None:
+        return "learnt from what its pilots did lately"
+    good, bad = getattr(case.ce.outcomes, step)
+    if not good and not bad:
+        return "the configured success rate, and what was learnt long ago: none lately"
+    return f"learnt lately from {words.number(good)} good and {words.number(bad)} bad"
 
 
 _CHANCES = {
@@ -326,7 +366,9 @@ def _probes(case: DecisionFacts) -> Iterator[LedgerRow]:
         yield LedgerRow(key="probe", number=f"{due:%H:%M}", text=text, sign="=", source=last)
 
 
-def _shared(case: DecisionFacts, tick: Sequence[DecisionFacts], most: int) -> Iterator[LedgerRow]:
+def _shared(
+    case: DecisionFacts, tick: Sequence[DecisionFacts], now: PlaceSettings, most: int
+) -> Iterator[LedgerRow]:
     trace = case.decision.trace
     if "better" in trace:
         text = "better CEs have slots for all that is needed: finite work waits for one of them"
@@ -336,7 +378,8 @@ def _shared(case: DecisionFacts, tick: Sequence[DecisionFacts], most: int) -> It
         )
     if "share" in trace:
         text = f"more is the share of {case.vo.name}, where other VOs want the same slots"
-        source, where = f"VO {case.vo.name}, share {case.vo.share:g}", ("vos", case.vo.name)
+        source = now.source(f"VO {case.vo.name}, share {case.vo.share:g}", "vo.share")
+        where = ("vos", case.vo.name)
         yield _count("share", trace["share"], text, most, sign="≤", source=source, where=where)
     if "weight" in trace:
         yield from _by_weight(case, tick, most)

@@ -1,8 +1,8 @@
 """Why a CE got so many pilots: what decided, in a sentence, and what would change it."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -239,12 +239,26 @@ class Remedy:
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceSettings:
-    """What is set now, which a trace does not hold."""
+    """What is set at a CE, and by whom."""
 
     capacity: int
     waiting_limit: int | None
     answered_at: datetime | None = None
     held_until: datetime | None = None
+    setters: Mapping[str, str] = field(default_factory=dict)
+    """Who set each value, in words, by `ce.` or `vo.` and its name."""
+
+    def source(self, text: str, name: str) -> str:
+        """Say where a value comes from: which it is, and who set it."""
+        setter = self.setters.get(name)
+        return f"{text}, {setter}" if setter else text
+
+
+def as_of(case: DecisionFacts, now: PlaceSettings) -> PlaceSettings:
+    """Return what was set when it was decided; of before that was kept, what is set now."""
+    if case.ce.capacity is None:
+        return now
+    return replace(now, capacity=case.ce.capacity, waiting_limit=case.ce.waiting_limit)
 
 
 def again(case: DecisionFacts, now: PlaceSettings) -> str:
