@@ -48,7 +48,7 @@ def show(request: Request) -> Response:
 
 def add(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
     """Add the CE that was typed."""
-    runtime = render.runtime(request)
+    runtime = render.acting(request, form.why)
     try:
         new: Any = adding(runtime).read(form)
         added = inventory.add_ce(runtime, new)

@@ -1,8 +1,9 @@
 """One VO: what it wants and by whose word, what it gets, what its pilots run, and its forms."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -10,6 +11,7 @@ from fastapi.responses import Response
 
 from worker.domain.errors import ChangedMeanwhile, Invalid, PilotageError
 from worker.domain.lengths import clock
+from worker.domain.payload import read
 from worker.services import payloads
 from worker.services.observe import audit, ticks, use
 from worker.services.observe import ces as observed
@@ -25,7 +27,11 @@ from worker.web.console.explain_choice import results
 from worker.web.console.forms import (
     FLAG,
     LIMIT,
+    LINES,
     NUMBER,
+    PAIRS,
+    SCRIPT,
+    SECONDS,
     SOURCE,
     Form,
     FormField,
@@ -90,6 +96,22 @@ GROUPS = (
 )
 _GROUPS = {group.name: group for group in (DEMAND, *GROUPS)}
 
+PAYLOAD = FormGroup(
+    "payload",
+    "Payload",
+    (
+        FormField("script", "Script", SCRIPT, "What a pilot runs. @{stamp}, @{ce} are filled in."),
+        FormField("arguments", "Arguments", LINES, "One a line."),
+        FormField(
+            "exit_codes", "Exit codes", PAIRS, "CODE=MEANING, one a line: 77=empty. 0 is good."
+        ),
+        FormField(
+            "useful_after", "Useful after", SECONDS, "Seconds. Empty: it is learnt from its life."
+        ),
+        FormField("reports", "Pilots report", FLAG, "Each gets a secret, to say what it does."),
+    ),
+)
+
 _BUTTONS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "enable": ({"enabled": True, "draining": False}, "is enabled"),
     "disable": ({"enabled": False}, "is disabled: no pilots are sent for it"),
@@ -108,8 +130,10 @@ def show(request: Request, name: str) -> Response:
 
 def change(request: Request, name: str, form: Annotated[Form, Depends(read_form)]) -> Response:
     """Do what a form of the page says."""
-    name, runtime = name_of(name), render.runtime(request)
+    name, runtime = name_of(name), render.acting(request, form.why)
     try:
+        if form.does in _OTHERS:
+            return _OTHERS[form.does](request, runtime, name, form)
         changes: Any = dict(_edited(form))
         inventory.change_vo(runtime, name, changes, unless_changed=form.version)
     except ChangedMeanwhile:
@@ -121,6 +145,34 @@ def change(request: Request, name: str, form: Annotated[Form, Depends(read_form)
     except PilotageError as error:
         return _page(request, name, refused(form, error), status_of(type(error)))
     return render.back(request, "vos", name, message=_done(runtime, name, form))
+
+
+def _remove(request: Request, runtime: Runtime, name: str, form: Form) -> Response:
+    form.confirm(name)
+    inventory.remove_vo(runtime, name)
+    return render.back(request, "vos", message=f"VO {name} was removed.")
+
+
+def _set_payload(request: Request, runtime: Runtime, name: str, form: Form) -> Response:
+    """Store what was typed; what the form does not show of a payload stays as it is."""
+    current = payloads.show(runtime, name)
+    values = {**current, **PAYLOAD.read(form)}
+    payloads.set_(runtime, name, read({key: one for key, one in values.items() if one is not None}))
+    return render.back(request, "vos", name, message=f"Payload of VO {name}: stored.")
+
+
+def _clear_payload(request: Request, runtime: Runtime, name: str, form: Form) -> Response:
+    form.confirm(name)
+    payloads.clear(runtime, name)
+    said = f"The payload of VO {name} was removed: its pilots run what the options of CEs say."
+    return render.back(request, "vos", name, message=said)
+
+
+_OTHERS: Mapping[str, Callable[[Request, Runtime, str, Form], Response]] = {
+    "remove": _remove,
+    "payload": _set_payload,
+    "clear-payload": _clear_payload,
+}
 
 
 def _edited(form: Form) -> Mapping[str, Any]:
@@ -180,11 +232,17 @@ def headline(vo: ShownVO, wish: Demand, used: UseOfVO, now: datetime) -> str:
     return f"{vo.name} could use {more}: {wish.origin}."
 
 
+def _payload_of(payload: Mapping[str, Any]) -> Any:
+    """Return the values of a payload that the form shows; without one, those of none."""
+    empty: dict[str, Any] = {one.name: None for one in PAYLOAD.fields}
+    return SimpleNamespace(**{**empty, "arguments": (), **payload})
+
+
 def _page(request: Request, name: str, tried: Form, status: int = 200) -> Response:
     runtime, now = render.runtime(request), request.app.state.runtime.now()
     vo, used = inventory.show_vo(runtime, name), use.of_vo(runtime, name)
     wish = demand(vo, observed.demand_of(runtime, name), now)
-    version = inventory.version(vo)
+    version, payload = inventory.version(vo), payloads.show(runtime, name)
     cycles = ticks.last_ticks(runtime, name)
     open_to = observed.open_to(runtime, name)
     return render.page(
@@ -201,7 +259,7 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         useful_after=use.useful_after_in_words(used),
         version=version,
         tried=tried,
-        is_known=tried.does in {**_BUTTONS, **_GROUPS},
+        is_known=tried.does in {*_BUTTONS, *_GROUPS, *_OTHERS},
         demand_form=filled(DEMAND, vo, version, tried),
         groups=[filled(group, vo, version, tried) for group in GROUPS],
         active=observed.active_of(runtime, name),
@@ -209,6 +267,7 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         ces=len(open_to),
         undecided=len([ce for ce in open_to if not any(ce in one.granted for one in cycles)]),
         results=results(cycles),
-        payload=payloads.show(runtime, name),
+        payload=payload,
+        payload_form=filled(PAYLOAD, _payload_of(payload), version, tried),
         changes=audit.recorded(runtime, now - LONG_AGO, of=name, limit=10).items,
     )

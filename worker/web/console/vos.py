@@ -53,7 +53,7 @@ def add(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response
     """Add the VO that was typed."""
     try:
         new: Any = ADDING.read(form)
-        added = inventory.add_vo(render.runtime(request), new)
+        added = inventory.add_vo(render.acting(request, form.why), new)
     except PilotageError as error:
         return _page(request, refused(form, error), status_of(type(error)))
     return render.back(request, "vos", added.name, message=f"VO {added.name} was added.")
