@@ -49,11 +49,11 @@ def test_an_option_out_of_its_bounds_is_refused_with_what_was_typed(console: Con
 def test_of_two_people_who_change_one_option_the_second_sees_both(console: Console) -> None:
     one, other = console.admin("op1"), console.admin("op2")
     read = one.get(LYON).version
-    other.post(LYON, **{"do": "each", "version": read, "option.queue_time": "60"})
+    other.post(LYON, **{"do": "each", "version": read, "option.queue_time": "70"})
     conflict = one.post(LYON, **{"do": "each", "version": read, "option.queue_time": "90"})
     assert conflict.status == 412
     assert "op2 (person) changed lyon while you edited it." in conflict.text
-    assert "60 90" in conflict.text
+    assert "queue_time 70 90" in conflict.text
     mine = {"do": "each", "version": conflict.version, "option.queue_time": "90"}
     assert one.post(LYON, **mine).status == 200
     assert console.ce("lyon").options["queue_time"] == 90

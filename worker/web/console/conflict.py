@@ -59,13 +59,19 @@ def differences(yours: Mapping[str, Any], current: Any, now: datetime) -> list[D
     """Compare what was wanted with what is there now."""
     both = (
         Difference(
-            spelled.spaced(name).capitalize(),
+            _label(name),
             written(getattr(current, name), now),
             written(value, now),
         )
         for name, value in yours.items()
     )
     return [one for one in both if one.there != one.yours]
+
+
+def _label(name: str) -> str:
+    """Return the name of a value in words; an option keeps the name that its back-end gives it."""
+    _, _, option = name.partition(".")
+    return option or spelled.spaced(name).capitalize()
 
 
 def written(value: Any, now: datetime) -> str:

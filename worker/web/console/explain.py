@@ -29,8 +29,8 @@ from worker.web.console.explain_setters import setters
 
 HOUR = timedelta(hours=1)
 
-MOST = 100
-"""Decisions in a table."""
+MOST = 25
+"""CEs of a tick in a table."""
 
 
 @dataclass(frozen=True, kw_only=True)
