@@ -99,7 +99,7 @@ def test_a_ce_that_does_not_answer_is_shown_everywhere(cli: Cli, site: Database)
     for word in ("status", "top"):
         lines = cli.ok(word).lines
         assert any(line.startswith("! CE lyon: ") and sentence.search(line) for line in lines)
-        assert any(line.startswith("lyon ") and "no answer" in line for line in lines)
+        assert any(line.startswith("lyon ") and "not answering" in line for line in lines)
     assert sentence.search(cli.ok("ce", "show", "lyon").out)
     assert sentence.search(cli.ok("explain", "lyon").lines[0])
     assert "no answer" not in cli.ok("explain", "lyon", "--at", "2020-01-31").out

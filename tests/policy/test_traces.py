@@ -13,7 +13,7 @@ from tests.policy.given import BUDGETS, CES, VOS
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
 from worker.policy.explaining import steps
-from worker.policy.facts import CEFacts, Chances, Pause, Rival, VOFacts
+from worker.policy.facts import CEFacts, Chances, Outcomes, Pause, Rival, VOFacts
 from worker.policy.traces import Facts, facts_from
 from worker.services import policies
 
@@ -55,6 +55,27 @@ def test_a_trace_holds_what_differs_from_the_default_and_no_more() -> None:
     assert decision.trace["vo"] == {"demand": 3}
     assert decision.trace["ce"] == {"free": 1}
     assert len(json.dumps(decision.trace)) < 250
+
+
+def test_settings_outcomes_and_the_time_of_the_demand_come_back() -> None:
+    ce = CEFacts(
+        name="a",
+        free=3,
+        capacity=10,
+        waiting_limit=5,
+        outcomes=Outcomes(accept=(37, 2), start=(0, 0), finish=(12, 1)),
+    )
+    vo = VOFacts(
+        name="vo",
+        demand=9,
+        limit=50,
+        has_budget=True,
+        asked_at=NOW - MINUTE,
+        answered_at=NOW - MINUTE / 2,
+    )
+    [decision] = policies.find()(now=NOW, vo=vo, budget=9, ces=[ce])
+    stored = replace(decision, trace=json.loads(json.dumps(decision.trace)))
+    assert facts_from([stored]) == Facts(now=NOW, vo=vo, budget=9, ces=(ce,))
 
 
 def test_the_steps_tell_what_was_known_and_what_followed() -> None:

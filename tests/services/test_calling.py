@@ -284,6 +284,10 @@ def test_each_call_is_counted_with_how_it_went(world: World) -> None:
         (CallKind.POLL, CallOutcome.UNREADABLE, 1),
         (CallKind.SUBMIT, CallOutcome.ANSWERED, 1),
     ]
+    answered, unavailable, unreadable, _ = (line.last_at for line in lines)
+    minute = timedelta(minutes=1)
+    assert (unavailable - answered, unreadable - unavailable) == (minute, minute)
+    assert unreadable <= world.now() < unreadable + minute
 
 
 def test_a_call_that_is_interrupted_is_not_counted(world: World) -> None:

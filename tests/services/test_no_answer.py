@@ -69,7 +69,7 @@ def test_every_call_that_fails_is_kept_with_its_moment_and_reason(
     assert (health.unanswered_since, health.last_answered_at) == (began, answered_at)
     assert (health.last_error, health.failed_calls) == ("squeue: Socket timed out", 2)
     again = f"{health.retry_at:%H:%M:%S}Z"
-    assert line(world, ce).state == "no answer: squeue: Socket timed out"
+    assert line(world, ce).state == "not answering: squeue: Socket timed out"
     assert line(world, ce).trouble == (
         f"no answer for 3 min 20 s (squeue: Socket timed out), due to be asked again since {again}"
     )
@@ -113,7 +113,7 @@ def test_a_disabled_ce_is_disabled_and_a_draining_one_both(world: World) -> None
     drained, disabled = world.ce(a_ce().draining()), world.ce(a_ce().disabled())
     for ce in (drained, disabled):
         world.reconcile(ce, world.with_driver(Broken(Unavailable("down"))))
-    assert line(world, drained).state == "no answer, draining"
+    assert line(world, drained).state == "not answering, draining"
     assert line(world, disabled).state == "disabled"
 
 

@@ -43,9 +43,9 @@ LINE = CELine(
         ("held: why?", "lyon is held: why?", "held"),
         ("draining by 14:00Z", "lyon is draining by 14:00Z.", "draining by 14:00Z"),
         ("disabled", "lyon is disabled.", "disabled"),
-        ("no answer: timed out", "lyon does not answer: timed out.", "not answering"),
+        ("not answering: timed out", "lyon does not answer: timed out.", "not answering"),
         (
-            "no answer, held until 14:00Z: x",
+            "not answering, held until 14:00Z: x",
             "lyon does not answer and is held until 14:00Z: x.",
             "not answering, held until 14:00Z",
         ),

@@ -5,13 +5,9 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-from starlette.testclient import TestClient
-
 from tests.services.world import World
+from tests.web.signed_in import signed_in
 from worker.domain.access import Role
-from worker.services.operate import tokens
-from worker.web.app import make_app
-from worker.web.callers import COOKIE
 
 VOID = frozenset({"meta", "link", "input", "col", "br", "rect", "path", "use", "circle", "hr"})
 
@@ -37,7 +33,7 @@ class Element:
 
     def find(self, name: str = "", **attributes: str) -> "list[Element]":
         """Find elements by name and attributes; of `class` one of its words."""
-        wanted = {key.rstrip("_"): value for key, value in attributes.items()}
+        pairs = {key.rstrip("_"): value for key, value in attributes.items()}
         return [
             one
             for one in self.each()
@@ -46,13 +42,13 @@ class Element:
                 value in (one.attributes.get(key) or "").split()
                 if key == "class"
                 else one.attributes.get(key) == value
-                for key, value in wanted.items()
+                for key, value in pairs.items()
             )
         ]
 
     def one(self, name: str = "", **attributes: str) -> "Element":
-        [found] = self.find(name, **attributes)
-        return found
+        [element] = self.find(name, **attributes)
+        return element
 
 
 class _Reader(HTMLParser):
@@ -90,10 +86,7 @@ class Console:
     """A browser with a session, in front of the pages of a world."""
 
     def __init__(self, world: World, role: Role = Role.READ) -> None:
-        session = tokens.begin_session(world.runtime(), "op1", role)
-        self._client = TestClient(
-            make_app(world.runtime(), checks={}), cookies={COOKIE: session.secret}
-        )
+        self._client = signed_in(world.runtime(), role)
 
     def get(self, path: str, *, status: int = 200, **query: Any) -> Element:
         answer = self._client.get(path, params=query or None, headers={"Accept": "text/html"})

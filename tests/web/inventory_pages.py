@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from tests.factories import a_ce, a_vo
 from tests.services.world import World
+from tests.web.signed_in import HOME
 from worker.db.database import Database
 from worker.domain.access import Role
 from worker.services.observe import audit
@@ -22,7 +23,6 @@ from worker.services.operate.vo_inventory import ShownVO
 from worker.web.app import make_app
 from worker.web.callers import COOKIE
 
-HOST = "http://testserver"
 _VERSION = re.compile(r'name="version" value="([0-9a-f]+)"')
 
 
@@ -64,7 +64,7 @@ class Person:
         headers = {"Cookie": f"{COOKIE}={self.secret}", "Accept": "application/json"}
         return self.client.get(path, headers=headers).json()
 
-    def post(self, path: str, origin: str | None = HOST, /, **values: str) -> Shown:
+    def post(self, path: str, origin: str | None = HOME, /, **values: str) -> Shown:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if origin is not None:
             headers["Origin"] = origin
@@ -116,7 +116,7 @@ def console(sqlite_database: Database, tmp_path: Path) -> Iterator[Console]:
     world.vo(a_vo().named("atlas"))
     app = make_app(world.runtime(), checks={})
     with TestClient(
-        app, base_url=HOST, raise_server_exceptions=False, follow_redirects=False
+        app, base_url=HOME, raise_server_exceptions=False, follow_redirects=False
     ) as client:
         yield Console(world, client)
 

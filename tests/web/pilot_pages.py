@@ -13,14 +13,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.services.world import World
+from tests.web.signed_in import HOME, signed_in
 from worker.db.database import Database
 from worker.domain.access import Role
-from worker.services.operate import tokens
 from worker.services.runtime import Runtime
-from worker.web.app import make_app
-from worker.web.callers import COOKIE
-
-HOME = "http://testserver"
 
 
 @dataclass
@@ -104,10 +100,8 @@ class Console:
         self, role: Role = Role.OPERATE, vo: str | None = None, runtime: Runtime | None = None
     ) -> Iterator[Browser]:
         runtime = runtime or self.world.runtime()
-        session = tokens.begin_session(self.world.runtime(), f"{role}-{vo}", role, vo)
-        app = make_app(runtime, checks={})
-        cookies = {COOKIE: session.secret}
-        with TestClient(app, HOME, cookies=cookies, follow_redirects=False) as client:
+        who = f"{role}-{vo}"
+        with signed_in(runtime, role, vo, who=who, follow_redirects=False) as client:
             yield Browser(client)
 
 

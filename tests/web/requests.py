@@ -72,6 +72,7 @@ LOOKING = {
     "my_pilots_summary": Request(),
     "overview_overview": Request(),
     "overview_plan": Request(body={}),
+    "overview_trend": Request(query="hours=6"),
     "overview_list_decisions": Request(),
     "me": Request(),
     "diracx_search": Request(body={}),

@@ -17,7 +17,7 @@ from worker.policy.baselines import fill_all, proportional
 from worker.policy.contract import Policy
 from worker.policy.facts import CEFacts, Chances, Pause, Rival, VOFacts
 from worker.policy.parameters import Parameters
-from worker.services.observe.ticks import Known, known
+from worker.services.observe.ticks import DecisionFacts, facts_behind
 from worker.web.console import explain_hour as hours
 from worker.web.console import explain_ledger as ledgers
 from worker.web.console import explain_reasons as reasons
@@ -38,30 +38,30 @@ def paused(minutes: float) -> Pause:
 
 def decide(
     *ces: CEFacts, vo: VOFacts = VO, budget: int = 1000, policy: Policy = three_chances
-) -> list[Known]:
+) -> list[DecisionFacts]:
     """Decide, and read the decisions as they are stored."""
     decided = policy(now=NOW, vo=vo, budget=budget, ces=ces, parameters=Parameters())
     return stored(decided)
 
 
-def stored(decided: Sequence[Decision]) -> list[Known]:
+def stored(decided: Sequence[Decision]) -> list[DecisionFacts]:
     read = [replace(one, trace=json.loads(json.dumps(one.trace))) for one in decided]
-    return [one for decision in read if (one := known(decision)) is not None]
+    return [one for decision in read if (one := facts_behind(decision)) is not None]
 
 
-def explained(*ces: CEFacts, **others: Any) -> tuple[Known, list[Known]]:
+def explained(*ces: CEFacts, **others: Any) -> tuple[DecisionFacts, list[DecisionFacts]]:
     """Return what was known of the first CE, and of all."""
     tick = decide(*ces, **others)
     return next(one for one in tick if one.ce.name == ces[0].name), tick
 
 
-def marked(one: Known, tick: Sequence[Known]) -> ledgers.LedgerRow:
+def marked(one: DecisionFacts, tick: Sequence[DecisionFacts]) -> ledgers.LedgerRow:
     groups = ledgers.ledger(one, tick, NOW_SET)
     [row] = [row for group in groups for row in group.rows if row.is_marked]
     return row
 
 
-def failed(one: Known) -> str:
+def failed(one: DecisionFacts) -> str:
     [condition] = [each for each in ledgers.conditions(one) if each.is_marked]
     return condition.text
 

@@ -9,13 +9,13 @@ from worker.domain.sending import Sending
 
 LYON = ce_page("lyon")
 LHCB = vo_page("lhcb")
-WITH_FORMS = ("/ces", LYON, "/vos", LHCB, "/tasks")
-PAGES = (*WITH_FORMS, "/credentials", "/audit")
+WITH_FORMS = ("/ces", LYON, "/vos", LHCB, "/tasks", "/credentials")
+PAGES = (*WITH_FORMS, "/audit")
 SCRIPT = "<script>alert(1)</script>"
 STEERING = {"hold", "drain", "disable", "maintenance"}
-OF_CES = {"slots", "timeouts", "open", "options"}
-OF_VOS = {"share", "timeouts", "source"}
-OF_ONE_VO = {"demand", "drain", "disable"}
+OF_CES = {"slots", "timeouts", "open", "options", "each", "remove"}
+OF_VOS = {"share", "timeouts", "source", "remove"}
+OF_ONE_VO = {"demand", "drain", "disable", "payload"}
 SLOTS = {"capacity": "10", "waiting_limit": "", "success_rate": "1"}
 
 
@@ -70,7 +70,7 @@ def test_everybody_sees_the_forms_that_are_theirs_and_no_other(console: Console)
     assert admin.get(LHCB).forms() == OF_ONE_VO | OF_VOS
     assert operator.get(LHCB).forms() == of_lhcb.get(LHCB).forms() == OF_ONE_VO
     assert of_lhcb.get(vo_page("atlas")).forms() == reader.get(LHCB).forms() == set()
-    for path, forms in {"/ces": {"add"}, "/vos": {"add"}}.items():
+    for path, forms in {"/ces": {"add"}, "/vos": {"add"}, "/credentials": {"add"}}.items():
         assert admin.get(path).forms() == forms
         assert operator.get(path).forms() == set()
     assert admin.get("/tasks").forms() == {"schedule", "disable"}
@@ -93,6 +93,7 @@ CE_FORMS: dict[str, dict[str, str]] = {
     "timeouts": {},
     "open": {},
     "options": {"options": "queue_time=60"},
+    "each": {"option.queue_time": "60"},
 }
 VO_FORMS: dict[str, dict[str, str]] = {
     "drain": {},
@@ -102,6 +103,7 @@ VO_FORMS: dict[str, dict[str, str]] = {
     "share": {"share": "2", "limit": "10"},
     "timeouts": {"wait_at_most": "2h"},
     "source": {},
+    "payload": {"script": "true"},
 }
 
 

@@ -19,7 +19,9 @@ from worker.db.rows import encode, rows
 from worker.db.tables import changes
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
-from worker.domain.change import Door, ObjectChange
+from worker.domain.change import LONGEST, Door, ObjectChange
+from worker.domain.secrets import without_secrets
+from worker.domain.texts import legible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,8 @@ def _row(tx: Transaction, change: ObjectChange) -> list[Any] | None:
     if before == after == {}:
         return None
     what = tx.actor.command or f"{change.kind} {change.verb}"
+    if tx.actor.reason:
+        what = f"{what}: {legible(without_secrets(tx.actor.reason), LONGEST)}"
     return [tx.actor.who, what, change.kind, change.name, before, after, tx.actor.door]
 
 

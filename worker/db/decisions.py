@@ -19,6 +19,7 @@ from sqlalchemy import (
     Executable,
     Integer,
     LargeBinary,
+    ScalarSelect,
     Select,
     Text,
     any_,
@@ -33,7 +34,7 @@ from sqlalchemy import (
 )
 
 from worker.db import locks
-from worker.db.compact import Cell, Columns
+from worker.db.compact import GRANTED, Cell, Columns
 from worker.db.engine import POSTGRESQL
 from worker.db.names import key_of
 from worker.db.pages import FIRST, Page, PageRequest, read_page
@@ -106,6 +107,22 @@ class _Row:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cycle:
+    """The last cycle of a VO: how many pilots each CE got. The reason is read CE by CE."""
+
+    vo: str
+    at: datetime
+    granted: Mapping[str, int]
+    row: _Row
+    places: Mapping[str, int]
+    until: datetime | None
+
+    def decision(self, ce: str) -> Decision:
+        """Return what it says of a CE."""
+        return self.row.decision(ce, self.places[ce], self.until)
+
+
 def add(tx: Transaction, made: Collection[Decision]) -> int:
     """Store a cycle's decisions; return how many. One for an unknown VO or CE is left out."""
     if not made:
@@ -158,6 +175,49 @@ def last_of_each(
         place = values.pop("place")
         last[row["vo"]] = _Row(**values), place
     return [row.decision(ce, place, until) for row, place in last.values()]
+
+
+def last_cycles(
+    tx: Transaction, vo: str | None = None, *, until: datetime | None = None
+) -> list[Cycle]:
+    """Return the last cycle of each VO, or of one, up to a moment. Statements do not grow."""
+    last = _newest(until=until is not None)
+    query = select(vos.c.name, ce_lists.c.id.label("list"), last.label("id"))
+    query = query.join_from(vos, ce_lists, literal(value=True)).where(last.is_not(None))
+    if vo is not None:
+        query = query.where(vos.c.id == key_of(tx, vos, vo))
+    lists = {row.id: row.list for row in tx.execute(query, {"until": until} if until else {})}
+    newest: dict[str, _Row] = {}
+    for row in _rows(tx, lists):
+        newest[row.vo] = max(newest.get(row.vo, row), row, key=lambda one: (one.at, one.id))
+    places = _places_of(tx, {lists[row.id] for row in newest.values()})
+    return [_cycle(row, places.get(lists[row.id], {}), until) for _, row in sorted(newest.items())]
+
+
+def _cycle(row: _Row, places: Mapping[str, int], until: datetime | None) -> Cycle:
+    granted = row.columns.columns[GRANTED]
+    return Cycle(
+        vo=row.vo,
+        at=max(one for one in row.moments if until is None or one <= until),
+        granted={ce: granted.value(place) for ce, place in places.items()},
+        row=row,
+        places=places,
+        until=until,
+    )
+
+
+def _places_of(tx: Transaction, lists: Collection[int]) -> dict[int, dict[str, int]]:
+    """Return the place of each CE in each list, by its name."""
+    query = (
+        select(ce_list_places.c.list_id, ces.c.name, ce_list_places.c.place)
+        .join_from(ce_list_places, ces, ces.c.id == ce_list_places.c.ce_id)
+        .where(is_among(tx.dialect, ce_list_places.c.list_id, "ids"))
+        .order_by(ces.c.name)
+    )
+    places: dict[int, dict[str, int]] = {}
+    for row in tx.execute(query, {"ids": keys_of(tx.dialect, lists)}):
+        places.setdefault(row.list_id, {})[row.name] = row.place
+    return places
 
 
 def between(tx: Transaction, begin: datetime, end: datetime) -> list[Decision]:
@@ -303,6 +363,17 @@ _ROWS = (
     .join_from(decisions, vos, decisions.c.vo_id == vos.c.id)
     .join(decision_bases, decision_bases.c.id == decisions.c.base_id)
 )
+
+
+def _newest(*, until: bool) -> ScalarSelect[int]:
+    """Select the last row of a VO in a list: one descent of an index."""
+    last = select(decisions.c.id).where(
+        decisions.c.vo_id == vos.c.id, decisions.c.list_id == ce_lists.c.id
+    )
+    if until:
+        last = last.where(decisions.c.at <= bindparam("until", type_=UtcDateTime()))
+    newest = last.order_by(decisions.c.at.desc(), decisions.c.id.desc()).limit(1)
+    return newest.correlate(ce_lists, vos).scalar_subquery()
 
 
 @cache

@@ -36,13 +36,16 @@ def get_all(tx: Transaction) -> dict[str, Answer]:
     }
 
 
-def answered(tx: Transaction, vo: str, demand: int, now: datetime) -> None:
-    _save(tx, vo, demand=demand, asked_at=now, answered_at=now, problem=None)
+def answered(
+    tx: Transaction, vo: str, demand: int, now: datetime, *, asked_at: datetime | None = None
+) -> None:
+    """Store an answer, and when it was asked for: between the two, the source thought."""
+    _save(tx, vo, demand=demand, asked_at=asked_at or now, answered_at=now, problem=None)
 
 
-def failed(tx: Transaction, vo: str, problem: str, now: datetime) -> None:
+def failed(tx: Transaction, vo: str, problem: str, asked_at: datetime) -> None:
     """Note that a source gave no answer; its last answer stays."""
-    _save(tx, vo, asked_at=now, problem=problem)
+    _save(tx, vo, asked_at=asked_at, problem=problem)
 
 
 def forget(tx: Transaction, vo: str) -> None:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from worker.domain.lengths import spoken
 
-NO_ANSWER = "no answer"
+NOT_ANSWERING = "not answering"
 REFUSING = "calls refused"
 NOT_ASKED = "not asked"
 
@@ -34,7 +34,7 @@ def state_of_calls(calls: Calls) -> str | None:
     """Return a word for a CE whose calls fail, for lists."""
     if not calls.failed_calls:
         return None
-    return REFUSING if calls.unanswered_since is None else NO_ANSWER
+    return REFUSING if calls.unanswered_since is None else NOT_ANSWERING
 
 
 def trouble(calls: Calls, now: datetime) -> str | None:
@@ -54,7 +54,8 @@ def _sentence(calls: Calls, time: str, now: datetime) -> str | None:
     if state is None:
         return None
     why = f" ({calls.last_error})" if calls.last_error else ""
-    return f"{state}{time}{why}, {_again(calls.retry_at, now)}"
+    fact = "no answer" if state == NOT_ANSWERING else state
+    return f"{fact}{time}{why}, {_again(calls.retry_at, now)}"
 
 
 def _again(retry_at: datetime | None, now: datetime) -> str:

@@ -46,6 +46,8 @@ class Actor:
     door: Door = Door.COMMAND
     command: str | None = None
     access: Access = HOST
+    reason: str | None = None
+    """Why, in words of whoever makes the change."""
 
 
 @dataclass(frozen=True, kw_only=True)

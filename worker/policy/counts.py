@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
-from worker.policy.facts import Chances
+from worker.policy.facts import Chances, Outcomes
 from worker.policy.outcomes import EventKind
 from worker.policy.parameters import Parameters
 
@@ -109,6 +109,14 @@ class Counts:
             start=round(self._chance(START, left), 6),
             finish=round(self._chance(FINISH, left), 6),
         )
+
+    def outcomes(self, now: float) -> Outcomes:
+        """Return how many recent outcomes of each step still count now."""
+        part = self._left(self._elapsed(now))[0]
+        accept, start, finish = (
+            (round(good * part), round(bad * part)) for good, bad in self._lately
+        )
+        return Outcomes(accept=accept, start=start, finish=finish)
 
     def _base(self, chance: int, left: tuple[float, float]) -> float:
         good, bad = self._before[chance]

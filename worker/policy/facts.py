@@ -23,6 +23,18 @@ class Chances:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outcomes:
+    """How many good and bad outcomes of each step still count, in whole numbers, the bad second.
+
+    They fade: one of an hour ago counts less than one of now. They explain the chances.
+    """
+
+    accept: tuple[int, int] = (0, 0)
+    start: tuple[int, int] = (0, 0)
+    finish: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pause:
     """That a CE is paused because its pilots failed: why, and since when."""
 
@@ -41,6 +53,12 @@ class CEFacts:
     free: int
     """How many more pilots fit: free slots, and no more than may wait."""
 
+    capacity: int | None = None
+    """Pilots that it may hold; `None` in decisions of before it was kept."""
+
+    waiting_limit: int | None = None
+    """Pilots that may wait there; `None` is as many as it may hold."""
+
     success_rate: float = 1.0
     """The configured one."""
 
@@ -49,6 +67,9 @@ class CEFacts:
 
     chances: Chances | None = None
     """What was learnt (`learning.evaluate`); `None` is what the configured rate says."""
+
+    outcomes: Outcomes | None = None
+    """What the chances were learnt from (`learning.evaluate`)."""
 
     pause: Pause | None = None
     """Whether it is paused, and why (`learning.evaluate`)."""
@@ -95,12 +116,24 @@ class VOFacts:
     room: int | None = None
     """How many more its limit allows."""
 
+    limit: int | None = None
+    """Pilots that it may have at once."""
+
+    has_budget: bool = False
+    """Whether the budget is its own, and not that of all VOs."""
+
     share: float = 1.0
     closed: str | None = None
     """A sentence: disabled, draining, no credential, ..."""
 
     note: str | None = None
     """How the demand came about, if it was not set: an answer of its source, or a rule."""
+
+    asked_at: datetime | None = None
+    """When its source was asked for the demand last."""
+
+    answered_at: datetime | None = None
+    """When the source answered last."""
 
     rivals: tuple[Rival, ...] = ()
     """Every other open VO."""

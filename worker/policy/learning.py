@@ -15,7 +15,7 @@ from typing import Any
 
 from worker.domain.sending import Sending
 from worker.policy.counts import Counts
-from worker.policy.facts import Chances, Pause
+from worker.policy.facts import Chances, Outcomes, Pause
 from worker.policy.outcomes import Event
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.policy.record import Record, of_this_version, trouble_in
@@ -73,6 +73,7 @@ class Evaluation:
 
     chances: Chances
     pause: Pause | None = None
+    outcomes: Outcomes | None = None
 
 
 NOTHING_WAITS = Queue()
@@ -125,9 +126,11 @@ def evaluate(
     """
     values = of_this_version(state)
     trouble = trouble_in(values)
+    counts = Counts(values, configured, parameters)
     return Evaluation(
-        chances=Counts(values, configured, parameters).chances(now.timestamp()),
+        chances=counts.chances(now.timestamp()),
         pause=Pause(reason=trouble.reason, since=_moment(trouble.at)) if trouble else None,
+        outcomes=counts.outcomes(now.timestamp()),
     )
 
 

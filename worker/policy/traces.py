@@ -13,7 +13,11 @@ from typing import Any
 
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
-from worker.policy.facts import CEFacts, Chances, Pause, Rival, VOFacts
+from worker.policy.facts import CEFacts, Chances, Outcomes, Pause, Rival, VOFacts
+
+_CE_MOMENTS = ("oldest_waiting_since", "last_sent_at")
+_VO_MOMENTS = ("asked_at", "answered_at")
+_STEPS = ("accept", "start", "finish")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +46,10 @@ def writer(vo: VOFacts, budget: int) -> Callable[[CEFacts], dict[str, Any]]:
 
 def of_vo(vo: VOFacts) -> dict[str, Any]:
     """Write down the facts of a VO, without its rivals."""
-    return {
+    values = {
         name: value for name, value in _non_defaults(vo).items() if name not in ("name", "rivals")
     }
+    return _written(values, _VO_MOMENTS)
 
 
 def of_ce(ce: CEFacts) -> dict[str, Any]:
@@ -53,11 +58,12 @@ def of_ce(ce: CEFacts) -> dict[str, Any]:
     del values["name"]
     if ce.chances is not None:
         values["chances"] = [ce.chances.accept, ce.chances.start, ce.chances.finish]
+    if ce.outcomes is not None:
+        of = ce.outcomes
+        values["outcomes"] = [*of.accept, *of.start, *of.finish]
     if ce.pause is not None:
         values["pause"] = [ce.pause.reason, ce.pause.since.timestamp()]
-    for name in ("oldest_waiting_since", "last_sent_at"):
-        if name in values:
-            values[name] = values[name].timestamp()
+    _written(values, _CE_MOMENTS)
     if ce.vos is not None:
         values["vos"] = sorted(ce.vos)
     return values
@@ -76,7 +82,7 @@ def facts_from(decisions: Sequence[Decision]) -> Facts:
         vo=VOFacts(
             name=first.vo,
             rivals=tuple(Rival(**rival) for rival in first.trace["rivals"]),
-            **first.trace["vo"],
+            **_read(first.trace["vo"], _VO_MOMENTS),
         ),
         budget=first.trace["budget"],
         ces=tuple(_ce(decision.ce, decision.trace["ce"]) for decision in ordered),
@@ -85,21 +91,21 @@ def facts_from(decisions: Sequence[Decision]) -> Facts:
 
 def facts_of(decision: Decision) -> tuple[VOFacts, CEFacts]:
     """Rebuild the facts of one decision, without the rivals of the VO."""
-    vo = VOFacts(name=decision.vo, **decision.trace["vo"])
+    vo = VOFacts(name=decision.vo, **_read(decision.trace["vo"], _VO_MOMENTS))
     return vo, _ce(decision.ce, decision.trace["ce"])
 
 
 def _ce(name: str, stored: Mapping[str, Any]) -> CEFacts:
-    values = dict(stored)
+    values = _read(stored, _CE_MOMENTS)
+    if "outcomes" in values:
+        good_and_bad = [tuple(values["outcomes"][place : place + 2]) for place in (0, 2, 4)]
+        values["outcomes"] = Outcomes(**dict(zip(_STEPS, good_and_bad, strict=True)))
     if "chances" in values:
         accept, start, finish = values["chances"]
         values["chances"] = Chances(accept=accept, start=start, finish=finish)
     if "pause" in values:
         reason, since = values["pause"]
         values["pause"] = Pause(reason=reason, since=_moment(since))
-    for moment in ("oldest_waiting_since", "last_sent_at"):
-        if moment in values:
-            values[moment] = _moment(values[moment])
     if "vos" in values:
         values["vos"] = frozenset(values["vos"])
     return CEFacts(name=name, **values)
@@ -114,6 +120,19 @@ def _non_defaults(facts: VOFacts | Rival | CEFacts) -> dict[str, Any]:
         for name, value in vars(facts).items()
         if value is not (default := defaults[name]) and (default is None or value != default)
     }
+
+
+def _written(values: dict[str, Any], moments: Sequence[str]) -> dict[str, Any]:
+    """Write moments as seconds."""
+    for name in moments:
+        if name in values:
+            values[name] = values[name].timestamp()
+    return values
+
+
+def _read(stored: Mapping[str, Any], moments: Sequence[str]) -> dict[str, Any]:
+    """Read moments that were written as seconds."""
+    return {name: _moment(value) if name in moments else value for name, value in stored.items()}
 
 
 def _moment(seconds: float) -> datetime:

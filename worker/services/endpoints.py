@@ -18,6 +18,7 @@ from worker.services.observe import (
     plan,
     reports,
     tasks,
+    trend,
     use,
 )
 from worker.services.operate import (
@@ -100,6 +101,7 @@ ENDPOINTS = (
     *_group(
         "overview",
         ("GET", "/status", overview.overview),
+        ("GET", "/trend", trend.trend),
         ("GET", "/decisions", overview.list_decisions),
         ("POST", "/plan", plan.plan),
         ("GET", "/failures", failing.summary),

@@ -81,13 +81,18 @@ def _vo_facts(situation: Situation, parameters: Parameters) -> VOFacts:
     vo = situation.vo
     demand, note = _worth_asking_for(vo, situation, parameters)
     occupying = sum(ce.vo_occupying for ce in situation.ces)
+    answer = situation.answers.get(vo.name, demands.NONE)
     return VOFacts(
         name=vo.name,
         demand=demand,
         room=None if vo.limit is None else vo.limit - occupying,
+        limit=vo.limit,
+        has_budget=vo.budget is not None,
         share=vo.share,
         closed=closed_vo(vo),
         note=note,
+        asked_at=answer.asked_at if vo.source is not None else None,
+        answered_at=answer.answered_at if vo.source is not None else None,
         rivals=tuple(
             _rival(other, situation, parameters)
             for other in situation.vos
@@ -128,9 +133,12 @@ def _ce_facts(ce: CESlots, situation: Situation, parameters: Parameters) -> CEFa
     return CEFacts(
         name=ce.name,
         free=ce.available,
+        capacity=ce.capacity,
+        waiting_limit=ce.waiting_limit,
         success_rate=ce.success_rate,
         closed=_closed_ce(ce, situation),
         chances=evaluation.chances,
+        outcomes=evaluation.outcomes,
         pause=evaluation.pause,
         occupying=ce.occupying,
         waiting=ce.waiting,

@@ -23,6 +23,8 @@ class CallLine:
     """Seconds within which half of them ended, rounded up to a bound."""
     most_within: float
     """Seconds within which nine of ten ended, likewise."""
+    last_at: datetime
+    """The minute, hour or day of the last of them; the older, the coarser."""
 
 
 @allowed_to(Role.READ)
@@ -46,4 +48,5 @@ def _line(kind: CallKind, outcome: CallOutcome, tallies: list[CallTally]) -> Cal
         mean_seconds=sum(tally.seconds for tally in tallies) / number,
         half_within=(within(tallies, 0.5) or 0) / 1000,
         most_within=(within(tallies, 0.9) or 0) / 1000,
+        last_at=max(tally.begins_at for tally in tallies),
     )

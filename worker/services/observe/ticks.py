@@ -3,23 +3,24 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.db import decisions, vos
-from worker.db.uow import Transaction
+from worker.db import decisions
+from worker.db.decisions import Cycle
 from worker.domain.access import Role
 from worker.domain.decision import Decision
-from worker.domain.pages import PageRequest
 from worker.policy.allocation import three_chances
 from worker.policy.facts import CEFacts, VOFacts
 from worker.policy.traces import facts_of
 from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
 
+__all__ = ["THREE_CHANCES", "Cycle", "DecisionFacts", "facts_behind", "last_ticks", "ticks_between"]
+
 THREE_CHANCES = three_chances.__name__
 """The policy whose every number is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class DecisionFacts:
     """A decision, and what was known when it was made."""
 
     decision: Decision
@@ -27,22 +28,21 @@ class Known:
     ce: CEFacts
 
 
-def known(decision: Decision) -> Known | None:
+def facts_behind(decision: Decision) -> DecisionFacts | None:
     """Return what was known; `None` if another policy has not written it down."""
     if "ce" not in decision.trace or "vo" not in decision.trace:
         return None
     vo, ce = facts_of(decision)
-    return Known(decision=decision, vo=vo, ce=ce)
+    return DecisionFacts(decision=decision, vo=vo, ce=ce)
 
 
 @allowed_to(Role.READ)
 def last_ticks(
     runtime: Runtime, vo: str | None = None, *, until: datetime | None = None
-) -> list[Decision]:
-    """Return the decisions of the last tick up to a moment, of one VO or of each."""
+) -> list[Cycle]:
+    """Return the last tick up to a moment, of one VO or of each."""
     with runtime.database.uow() as tx:
-        names = vos.names(tx) if vo is None else [vo]
-        return [one for name in names for one in _last(tx, name, until)]
+        return decisions.last_cycles(tx, vo, until=until)
 
 
 @allowed_to(Role.READ)
@@ -52,9 +52,3 @@ def ticks_between(
     """Return what was decided for a VO, at one CE or at all, tick by tick."""
     with runtime.database.uow() as tx:
         return decisions.ticks(tx, vo, begin, end, ce=ce)
-
-
-def _last(tx: Transaction, vo: str, until: datetime | None) -> list[Decision]:
-    request = PageRequest(descending=True, limit=1)
-    newest = decisions.find(tx, vo=vo, until=until, asked=request).items
-    return decisions.ticks(tx, vo, newest[0].at, newest[0].at) if newest else []

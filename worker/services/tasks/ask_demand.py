@@ -46,15 +46,16 @@ def ask_demand(runtime: Runtime, vo_name: str) -> TaskResult:
 
 def _ask(turn: Turn, vo: VO, source: Mapping[str, Any]) -> TaskResult:
     now, uow = turn.runtime.now, turn.runtime.database.uow
+    asked_at = now()
     try:
         demand = registry.ask(vo.name, source)
     except DemandUnknown as error:
         with uow() as tx:
-            demands.failed(tx, vo.name, ": ".join(map(str, error.details)), now())
+            demands.failed(tx, vo.name, ": ".join(map(str, error.details)), asked_at)
             turn.give_back(tx)
         return TaskResult(outcome=Outcome.FAILED, lines=(str(error),))
     with uow() as tx:
-        demands.answered(tx, vo.name, demand, now())
+        demands.answered(tx, vo.name, demand, now(), asked_at=asked_at)
         turn.give_back(tx)
     return TaskResult(counts={"demand": demand})
 

@@ -17,7 +17,7 @@ def answer(kind: Any, value: Any, version: str | None = None) -> Response:
     return Response(content, headers=headers, media_type="application/json")
 
 
-def asked(request: Request, *, limit: int, descending: bool = False) -> PageRequest:
+def page_request(request: Request, *, limit: int, descending: bool = False) -> PageRequest:
     """Return which part of a list is asked for."""
     text = request.query_params.get("limit", "")
     if text and not (text.isdecimal() and len(text) < 6):
@@ -26,7 +26,7 @@ def asked(request: Request, *, limit: int, descending: bool = False) -> PageRequ
     return PageRequest(limit=int(text or limit), after=after, descending=descending)
 
 
-def given(request: Request, name: str) -> str | None:
+def query_text(request: Request, name: str) -> str | None:
     """Return a value of the query; an empty one is none."""
     return (request.query_params.get(name) or "").strip() or None
 

@@ -10,7 +10,7 @@ from worker.domain.pages import Page
 from worker.services.observe import audit as service
 from worker.services.observe.audit import RecordedChange
 from worker.web.console import render, words
-from worker.web.console.answers import answer, asked, given
+from worker.web.console.answers import answer, page_request, query_text
 from worker.web.console.forms import ago
 
 USUAL = "7d"
@@ -21,48 +21,50 @@ AT_ONCE = 50
 def show(request: Request) -> Response:
     """Show the page, or the same for a program."""
     if render.wants_json(request):
-        return answer(Page[RecordedChange], _recorded(request, given(request, "since") or USUAL))
-    since, error = given(request, "since") or USUAL, None
+        return answer(
+            Page[RecordedChange], _recorded(request, query_text(request, "since") or USUAL)
+        )
+    since, error = query_text(request, "since") or USUAL, None
     try:
-        found = _recorded(request, since)
+        recorded = _recorded(request, since)
     except Invalid as wrong:
-        found, error = Page[RecordedChange]([], None), str(wrong)
+        recorded, error = Page[RecordedChange]([], None), str(wrong)
     return render.page(
         request,
         "audit",
         status=422 if error else 200,
         title="Audit",
         here="audit",
-        headline=headline(found, since, is_later=given(request, "after") is not None),
-        found=found,
+        headline=headline(recorded, since, is_later=query_text(request, "after") is not None),
+        recorded=recorded,
         error=error,
         since=since,
-        by=given(request, "by") or "",
-        of=given(request, "of") or "",
+        by=query_text(request, "by") or "",
+        of=query_text(request, "of") or "",
     )
 
 
-def headline(found: Page[RecordedChange], since: str, *, is_later: bool) -> str:
+def headline(recorded: Page[RecordedChange], since: str, *, is_later: bool) -> str:
     """Say how much was changed, and by how many."""
-    if not found.items:
+    if not recorded.items:
         return (
             "Nothing more was changed." if is_later else f"Nothing was changed since {since} ago."
         )
-    people = words.counted(len({one.who for one in found.items}), "account")
-    more = "More than " if found.next else ""
-    changes = words.counted(len(found.items), "change")
+    people = words.counted(len({one.who for one in recorded.items}), "account")
+    more = "More than " if recorded.next else ""
+    changes = words.counted(len(recorded.items), "change")
     return f"{more}{changes} by {people}{', further back' if is_later else ''}."
 
 
 def _recorded(request: Request, since: str) -> Page[RecordedChange]:
     runtime = render.runtime(request)
-    page = asked(request, limit=AT_ONCE)
+    page = page_request(request, limit=AT_ONCE)
     now = runtime.now()
     return service.recorded(
         runtime,
         ago("since", since, now) or now - timedelta(days=7),
-        by=given(request, "by"),
-        of=given(request, "of"),
+        by=query_text(request, "by"),
+        of=query_text(request, "of"),
         limit=page.limit,
         after=page.after,
     )

@@ -17,12 +17,12 @@ from worker.services.operate import ce_inventory as inventory
 from worker.services.operate import pauses
 from worker.services.operate.ce_inventory import ShownCE
 from worker.services.runtime import Runtime
-from worker.web.console import render, states
+from worker.web.console import option_fields, render, states
 from worker.web.console.answers import answer, name_of
+from worker.web.console.common_groups import TIMEOUTS
 from worker.web.console.conflict import conflict_page, written
 from worker.web.console.forms import (
     FLAG,
-    LENGTH,
     LIMIT,
     NUMBER,
     PAIRS,
@@ -59,33 +59,7 @@ GROUPS = (
             FormField("success_rate", "Success rate", NUMBER, "Used until more is learnt, 0 to 1."),
         ),
     ),
-    FormGroup(
-        "timeouts",
-        "Time-outs",
-        (
-            FormField(
-                "wait_at_most",
-                "Wait at most",
-                LENGTH,
-                "Like 2h. Empty: never cancelled.",
-                nothing="never cancelled",
-            ),
-            FormField(
-                "run_at_most",
-                "Run at most",
-                LENGTH,
-                "Like 3d. Empty: never cancelled.",
-                nothing="never cancelled",
-            ),
-            FormField(
-                "silent_at_most",
-                "Silent at most",
-                LENGTH,
-                "Like 6h. Empty: never cancelled.",
-                nothing="never cancelled",
-            ),
-        ),
-    ),
+    TIMEOUTS,
     FormGroup(
         "open",
         "Who may use it",
@@ -122,8 +96,10 @@ def show(request: Request, name: str) -> Response:
 
 def change(request: Request, name: str, form: Annotated[Form, Depends(read_form)]) -> Response:
     """Do what a form of the page says."""
-    name, runtime = name_of(name), render.runtime(request)
+    name, runtime = name_of(name), render.acting(request, form.why)
     try:
+        if form.does == REMOVE:
+            return _remove(request, runtime, name, form)
         message = _do(runtime, name, form)
     except ChangedMeanwhile:
         return _conflict(request, runtime, name, form)
@@ -135,9 +111,20 @@ def change(request: Request, name: str, form: Annotated[Form, Depends(read_form)
 # -- what the forms do
 
 
+REMOVE = "remove"
+
+
+def _remove(request: Request, runtime: Runtime, name: str, form: Form) -> Response:
+    form.confirm(name)
+    inventory.remove_ce(runtime, name)
+    return render.back(request, "ces", message=f"CE {name} was removed.")
+
+
 def _do(runtime: Runtime, name: str, form: Form) -> str:
     if form.does in _GROUPS:
         return _set(runtime, name, form)
+    if form.does == option_fields.NAME:
+        return _set_options(runtime, name, form)
     if form.does not in _ACTIONS:
         raise Invalid("form", "this page has no such form")
     return _ACTIONS[form.does](runtime, name, form)
@@ -147,6 +134,18 @@ def _set(runtime: Runtime, name: str, form: Form) -> str:
     group = _GROUPS[form.does]
     _change(runtime, name, form, group.read(form))
     return f"{group.title} of CE {name}: stored."
+
+
+def _set_options(runtime: Runtime, name: str, form: Form) -> str:
+    options = _options(runtime, inventory.show_ce(runtime, name), form)
+    inventory.change_ce(runtime, name, {"options": dict(options)}, unless_changed=form.version)
+    return f"Options of CE {name}: stored."
+
+
+def _options(runtime: Runtime, ce: ShownCE, form: Form) -> Mapping[str, Any]:
+    """Return the options that a form changes, by their names."""
+    lines = observed.options_of(runtime, ce.backend)
+    return option_fields.read_options(option_fields.option_group(lines, ce), form)
 
 
 def _change(runtime: Runtime, name: str, form: Form, values: Mapping[str, Any]) -> None:
@@ -224,7 +223,7 @@ def _draining(form: Form, now: datetime) -> dict[str, Any]:
     return {"draining": True, "drain_by": by, "end_running": end_running}
 
 
-def _wanted(form: Form, now: datetime) -> Mapping[str, Any]:
+def _edited(form: Form, now: datetime) -> Mapping[str, Any]:
     """Return the values that a form was to change."""
     if form.does in _GROUPS:
         return _GROUPS[form.does].read(form)
@@ -251,6 +250,8 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
     runtime, now = render.runtime(request), request.app.state.runtime.now()
     ce, line = _both(runtime, name)
     version = inventory.version(ce)
+    options = observed.options_of(runtime, ce.backend)
+    each = option_fields.option_group(options, ce)
     return render.page(
         request,
         "ce",
@@ -264,14 +265,15 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         word=states.word(line.state),
         version=version,
         tried=tried,
-        is_known=tried.does in {**_ACTIONS, **_GROUPS},
+        is_known=tried.does in {*_ACTIONS, *_GROUPS, REMOVE, option_fields.NAME},
         groups=[filled(group, ce, version, tried) for group in GROUPS],
         calls=calls.calls_of(runtime, name, now - LATELY),
         decisions=overview.explain(runtime, name),
         pauses=pauses.history(runtime, name, page=LATEST).items,
         maintenances=pauses.maintenances_of(runtime, name),
         changes=audit.recorded(runtime, now - LONG_AGO, of=name, limit=10).items,
-        options=observed.options_of(runtime, ce.backend),
+        options=options,
+        each=filled(each, option_fields.with_options(ce, options), version, tried),
         written=written,
     )
 
@@ -286,7 +288,11 @@ def _both(runtime: Runtime, name: str) -> tuple[ShownCE, CELine]:
 
 def _conflict(request: Request, runtime: Runtime, name: str, form: Form) -> Response:
     ce = inventory.show_ce(runtime, name)
-    wanted = _wanted(form, runtime.now())
-    return conflict_page(
-        request, ("ces", name), ce, inventory.version(ce), wanted=wanted, form=form
-    )
+    current = option_fields.with_options(ce, observed.options_of(runtime, ce.backend))
+    if form.does == option_fields.NAME:
+        options = _options(runtime, ce, form)
+        yours = {f"{option_fields.PREFIX}{key}": value for key, value in options.items()}
+    else:
+        yours = dict(_edited(form, runtime.now()))
+    version = inventory.version(ce)
+    return conflict_page(request, ("ces", name), current, version, yours=yours, form=form)

@@ -6,32 +6,29 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
-from worker.domain.errors import PilotageError
-from worker.domain.pages import Page
-from worker.services.ce_lines import CELine
+from worker.domain.errors import Invalid, PilotageError
+from worker.domain.pages import MOST, Page, PageRequest
+from worker.services.ce_lines import NORMAL, CELine
 from worker.services.observe import ces as observed
 from worker.services.operate import ce_inventory as inventory
 from worker.services.operate.ce_inventory import ListedCE
 from worker.services.runtime import Runtime
 from worker.web.console import render, states
-from worker.web.console.answers import answer, asked, given
+from worker.web.console.answers import answer, page_request, query_text
+from worker.web.console.ce_rows import AT_ONCE, FOLDED, sums
 from worker.web.console.forms import (
     LIMIT,
     PAIRS,
     TEXT,
     WHOLE,
-    Filled,
     Form,
-    FormEntry,
     FormField,
     FormGroup,
     read_form,
     refused,
+    unfilled,
 )
 from worker.web.problems import status_of
-
-AT_ONCE = 500
-"""CEs on one page."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +42,13 @@ class CERow:
 def show(request: Request) -> Response:
     """Show the page, or the same for a program."""
     if render.wants_json(request):
-        return answer(Page[ListedCE], _listed(request, limit=100))
+        return answer(Page[ListedCE], _listed(request, page_request(request, limit=100)))
     return _page(request, Form())
 
 
 def add(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
     """Add the CE that was typed."""
-    runtime = render.runtime(request)
+    runtime = render.acting(request, form.why)
     try:
         new: Any = adding(runtime).read(form)
         added = inventory.add_ce(runtime, new)
@@ -79,24 +76,48 @@ def rows(listed: list[ListedCE], lines: list[CELine]) -> list[CERow]:
     """Join settings and pilots; CEs that get no new pilots come first."""
     by_name = {line.name: line for line in lines}
     joined = [CERow(ce, by_name[ce.name]) for ce in listed if ce.name in by_name]
-    return sorted(joined, key=lambda row: (states.is_normal(row.line), row.ce.name))
+    return sorted(joined, key=lambda row: _place(row.line))
 
 
-def _listed(request: Request, *, limit: int) -> Page[ListedCE]:
+def _place(line: CELine) -> tuple[int, str]:
+    """Return the place of a CE in the table: what is urgent first, then by name."""
+    return states.PLACES[states.short(line.state)], line.name
+
+
+def part_of(table: list[CERow], after: str | None) -> tuple[list[CERow], str | None]:
+    """Return the rows of one page, and after which CE the next one begins, if there is one."""
+    begin = 0
+    if after is not None:
+        places = [number for number, row in enumerate(table, 1) if row.ce.name == after]
+        if not places:
+            raise Invalid("after", "it is not the name of a CE in this table: begin anew")
+        begin = places[0]
+    part = table[begin : begin + AT_ONCE]
+    return part, part[-1].ce.name if begin + AT_ONCE < len(table) else None
+
+
+def _listed(request: Request, page: PageRequest) -> Page[ListedCE]:
     return inventory.list_ces(
         render.runtime(request),
-        search=given(request, "search"),
+        search=query_text(request, "search"),
         tags=[tag for tag in request.query_params.getlist("tag") if tag],
-        page=asked(request, limit=limit),
+        page=page,
     )
 
 
 def _page(request: Request, tried: Form, status: int = 200) -> Response:
     runtime = render.runtime(request)
-    listed, lines = _listed(request, limit=AT_ONCE), observed.lines(runtime)
-    group = adding(runtime)
-    entries = [FormEntry(one, tried.values.get(one.name, ""), "") for one in group.fields]
-    tags = sorted({tag for ce in listed.items for tag in ce.tags})
+    page_request(request, limit=AT_ONCE)
+    listed, lines = _listed(request, PageRequest(limit=MOST)).items, observed.lines(runtime)
+    state, after = query_text(request, "state"), query_text(request, "after")
+    table = rows(listed, lines)
+    matching = [row for row in table if state in (None, states.short(row.line.state))]
+    is_narrowed = any(query_text(request, name) for name in ("search", "tag", "state", "after"))
+    normal = [row.line for row in matching if states.is_normal(row.line)]
+    is_folded = len(table) >= FOLDED and not is_narrowed
+    if is_folded:
+        matching = [row for row in matching if not states.is_normal(row.line)]
+    part, following = part_of(matching, after)
     return render.page(
         request,
         "ces",
@@ -104,12 +125,16 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
         title="CEs",
         here="ces",
         headline=states.of_all(lines),
-        rows=rows(listed.items, lines),
+        rows=part,
+        matches=len(matching),
+        folded=sums(normal) if is_folded and normal else None,
         total=len(lines),
-        next=listed.next,
-        search=given(request, "search") or "",
-        tag=given(request, "tag") or "",
-        tags=tags,
+        next=following,
+        search=query_text(request, "search") or "",
+        tag=query_text(request, "tag") or "",
+        state=state or "",
+        state_words=[*states.SHORT, NORMAL],
+        tags=sorted({tag for ce in listed for tag in ce.tags}),
         word=states.word,
-        adding=Filled(group, entries, "", tried.error),
+        adding=unfilled(adding(runtime), tried),
     )

@@ -35,7 +35,7 @@ def conflict_page(
     current: Any,
     version: str,
     *,
-    wanted: Mapping[str, Any],
+    yours: Mapping[str, Any],
     form: Form,
 ) -> Response:
     """Show both, and let the second do it all the same or leave it."""
@@ -49,23 +49,29 @@ def conflict_page(
         here=place[0],
         headline=f"{last[0].who if last else 'Somebody'} changed {name} while you edited it.",
         last=last[0] if last else None,
-        differences=differences(wanted, current, now),
+        differences=differences(yours, current, now),
         place=place,
         hidden={**form.values, "version": version},
     )
 
 
-def differences(wanted: Mapping[str, Any], current: Any, now: datetime) -> list[Difference]:
+def differences(yours: Mapping[str, Any], current: Any, now: datetime) -> list[Difference]:
     """Compare what was wanted with what is there now."""
     both = (
         Difference(
-            spelled.spaced(name).capitalize(),
+            _label(name),
             written(getattr(current, name), now),
             written(value, now),
         )
-        for name, value in wanted.items()
+        for name, value in yours.items()
     )
     return [one for one in both if one.there != one.yours]
+
+
+def _label(name: str) -> str:
+    """Return the name of a value in words; an option keeps the name that its back-end gives it."""
+    _, _, option = name.partition(".")
+    return option or spelled.spaced(name).capitalize()
 
 
 def written(value: Any, now: datetime) -> str:

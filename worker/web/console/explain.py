@@ -16,23 +16,25 @@ from worker.domain.pages import Page, PageRequest
 from worker.services.observe import overview as service
 from worker.services.observe import ticks as ticking
 from worker.services.observe.plan import plan
-from worker.services.observe.ticks import Known, known
+from worker.services.observe.ticks import DecisionFacts, facts_behind
 from worker.services.operate import ce_inventory, vo_inventory
 from worker.services.runtime import Runtime
+from worker.web.console import explain_choice as choices
 from worker.web.console import explain_ledger as ledgers
 from worker.web.console import explain_reasons as reasons
 from worker.web.console import explain_what_if as what_if
 from worker.web.console import render, words
 from worker.web.console.explain_hour import hour, reason
+from worker.web.console.explain_setters import setters
 
 HOUR = timedelta(hours=1)
 
-MOST = 100
-"""Decisions in a table."""
+MOST = 25
+"""CEs of a tick in a table."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Question:
     """What is to be explained."""
 
     ce: str | None
@@ -43,22 +45,22 @@ class Asked:
 def show(request: Request) -> Response:
     """Show the page, or the decisions to a program."""
     runtime = render.runtime(request)
-    asked = _asked(runtime, request)
+    question = _question(runtime, request)
     if render.wants_json(request):
-        return _as_json(runtime, asked)
-    if asked.ce is None:
-        return _choice(request, runtime, asked)
-    return _explanation(request, runtime, asked, asked.ce)
+        return _as_json(runtime, question)
+    if question.ce is None:
+        return _choice(request, runtime, question)
+    return _explanation(request, runtime, question, question.ce)
 
 
-def _asked(runtime: Runtime, request: Request) -> Asked:
+def _question(runtime: Runtime, request: Request) -> Question:
     """Read what is asked; a name that does not exist is looked for in no database."""
     ce, vo = (request.query_params.get(name) or None for name in ("ce", "vo"))
     if ce is not None and ce not in (names := ce_inventory.ce_names(runtime)):
         raise UnknownCE(ce, nearest(ce, names))
     if vo is not None and vo not in (names := vo_inventory.vo_names(runtime)):
         raise UnknownVO(vo, nearest(vo, names))
-    return Asked(ce=ce, vo=vo, at=moment(request.query_params.get("at", "")))
+    return Question(ce=ce, vo=vo, at=moment(request.query_params.get("at", "")))
 
 
 def moment(text: str) -> datetime | None:
@@ -76,32 +78,30 @@ def moment(text: str) -> datetime | None:
     return read
 
 
-def _as_json(runtime: Runtime, asked: Asked) -> Response:
-    if asked.ce is None:
+def _as_json(runtime: Runtime, question: Question) -> Response:
+    if question.ce is None:
         page = service.list_decisions(
-            runtime, vo=asked.vo, until=asked.at, page=PageRequest(descending=True)
+            runtime, vo=question.vo, until=question.at, page=PageRequest(descending=True)
         )
         content = TypeAdapter(Page[Decision]).dump_json(page)
     else:
-        found = service.explain(runtime, asked.ce, vo=asked.vo, at=asked.at)
-        content = TypeAdapter(list[Decision]).dump_json(found)
+        decided = service.explain(runtime, question.ce, vo=question.vo, at=question.at)
+        content = TypeAdapter(list[Decision]).dump_json(decided)
     return Response(content, media_type="application/json")
 
 
-def _choice(request: Request, runtime: Runtime, asked: Asked) -> Response:
-    decided = ticking.last_ticks(runtime, asked.vo, until=asked.at)
-    rows = ordered(decided)
+def _choice(request: Request, runtime: Runtime, question: Question) -> Response:
+    cycles = ticking.last_ticks(runtime, question.vo, until=question.at)
     return render.page(
         request,
         "explain_choice",
         title="Explain",
         here="explain",
-        headline=headline(decided, asked.at),
-        lede=lede(decided),
-        rows=[(one, reason(one)) for one in rows[:MOST]],
-        left=max(0, len(rows) - MOST),
-        asked=asked,
-        is_live=asked.at is None,
+        headline=choices.headline(cycles, question.at),
+        lede=choices.lede(cycles),
+        results=choices.results(cycles),
+        question=question,
+        is_live=question.at is None,
         ces=ce_inventory.ce_names(runtime),
         vos=vo_inventory.vo_names(runtime),
     )
@@ -112,56 +112,29 @@ def ordered(decided: Sequence[Decision]) -> list[Decision]:
     return sorted(decided, key=lambda one: (one.granted > 0, one.ce, one.vo))
 
 
-def headline(decided: Sequence[Decision], until: datetime | None = None) -> str:
-    """Say in a sentence how many CEs got no pilots."""
-    tick = f"the tick by {until:%d %b %H:%M}" if until else "the last tick"
-    got: dict[str, int] = {}
-    for one in decided:
-        got[one.ce] = got.get(one.ce, 0) + one.granted
-    without = sum(not granted for granted in got.values())
-    if not got:
-        return "Nothing was decided yet." if until is None else "Nothing was decided by then."
-    if not without:
-        each = "The only CE" if len(got) == 1 else f"All {words.number(len(got))} CEs"
-        return f"{each} got pilots in {tick}."
-    number = f"{words.number(without)} of {words.counted(len(got), 'CE')}"
-    return f"{number} got no pilots in {tick}."
-
-
-def lede(decided: Sequence[Decision]) -> str:
-    """Say how many pilots each VO got."""
-    if not decided:
-        return "A tick of a VO decides how many pilots each CE gets; the first has not come."
-    got: dict[str, int] = {}
-    for one in decided:
-        got[one.vo] = got.get(one.vo, 0) + one.granted
-    each = [f"{vo} got {words.counted(number, 'pilot')}" for vo, number in sorted(got.items())]
-    return f"In all, {words.listed(each[:8])}{' and others more' if len(each) > 8 else ''}."
-
-
-def _explanation(request: Request, runtime: Runtime, asked: Asked, ce: str) -> Response:
-    found = service.explain(runtime, ce, vo=asked.vo, at=asked.at)
-    others = found if asked.vo is None else service.explain(runtime, ce, at=asked.at)
-    chosen = choose(found)
+def _explanation(request: Request, runtime: Runtime, question: Question, ce: str) -> Response:
+    decided = service.explain(runtime, ce, vo=question.vo, at=question.at)
+    others = decided if question.vo is None else service.explain(runtime, ce, at=question.at)
+    chosen = choose(decided)
     shown = ce_inventory.show_ce(runtime, ce)
-    values: dict[str, Any] = {"asked": asked, "ce": shown, "others": ordered(others)}
+    values: dict[str, Any] = {"question": question, "ce": shown, "others": ordered(others)}
     if chosen is None:
-        until = "yet" if asked.at is None else f"by {words.moment(asked.at, runtime.now())}"
+        until = "yet" if question.at is None else f"by {words.moment(question.at, runtime.now())}"
         nothing = f"Nothing was decided about {ce} {until}."
         return _page(request, nothing, decision=None, **values)
     values |= _story(runtime, chosen, shown)
-    values |= {"hour": _hour(runtime, asked, chosen), "decision": chosen}
+    values |= {"hour": _hour(runtime, question, chosen), "decision": chosen}
     values["is_old"] = values["hour"].end < runtime.now() - HOUR / 4
     values |= _supposing(request, runtime, chosen, shown)
     return _page(request, **values)
 
 
-def choose(found: Sequence[Decision]) -> Decision | None:
+def choose(decided: Sequence[Decision]) -> Decision | None:
     """Return the decision to explain: the first without pilots, or the first."""
-    return min(found, key=lambda one: (one.granted > 0, one.vo), default=None)
+    return min(decided, key=lambda one: (one.granted > 0, one.vo), default=None)
 
 
-def _page(request: Request, headline: str, asked: Asked, **values: Any) -> Response:
+def _page(request: Request, headline: str, question: Question, **values: Any) -> Response:
     wrong = values.get("wrong")
     return render.page(
         request,
@@ -171,22 +144,23 @@ def _page(request: Request, headline: str, asked: Asked, **values: Any) -> Respo
         here="explain",
         headline=headline,
         reason=reason,
-        asked=asked,
-        is_live=asked.at is None and not wrong,
+        question=question,
+        is_live=question.at is None and not wrong,
         **values,
     )
 
 
 def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> dict[str, Any]:
     """Return what is told of a decision."""
-    one, now = known(chosen), runtime.now()
+    case, now = facts_behind(chosen), runtime.now()
     settings = reasons.PlaceSettings(
         capacity=shown.capacity,
         waiting_limit=shown.waiting_limit,
         answered_at=shown.answered_at,
         held_until=shown.held_until,
+        setters=setters(runtime, chosen.ce, chosen.vo, chosen.at),
     )
-    if one is None:
+    if case is None:
         got = "no pilots" if not chosen.granted else words.counted(chosen.granted, "pilot")
         text = f"{chosen.ce} got {got} for {chosen.vo} at {reasons.at(chosen.at, now)}"
         return {
@@ -197,38 +171,38 @@ def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> d
             "changes": [],
             "tick": [],
         }
-    tick = _tick(runtime, chosen)
+    tick, then = _tick(runtime, chosen), reasons.as_of(case, settings)
     return {
-        "headline": reasons.headline(one, now, settings),
-        "groups": ledgers.ledger(one, tick, settings),
+        "headline": reasons.headline(case, now, then),
+        "groups": ledgers.ledger(case, tick, then),
         "plain": [],
-        "conditions": [] if chosen.granted else ledgers.conditions(one),
-        "again": reasons.again(one, settings),
-        "changes": reasons.changes(one, settings),
+        "conditions": [] if chosen.granted else ledgers.conditions(case),
+        "again": reasons.again(case, settings),
+        "changes": reasons.changes(case, settings),
         "tick": rows_of(tick, chosen.ce),
     }
 
 
-def _tick(runtime: Runtime, chosen: Decision) -> list[Known]:
+def _tick(runtime: Runtime, chosen: Decision) -> list[DecisionFacts]:
     """Return what was known of all CEs in the tick of a decision."""
     whole = ticking.ticks_between(runtime, chosen.vo, chosen.at, chosen.at)
-    return [one for decision in whole if (one := known(decision)) is not None]
+    return [case for decision in whole if (case := facts_behind(decision)) is not None]
 
 
-def rows_of(tick: Sequence[Known], ce: str) -> list[Known]:
+def rows_of(tick: Sequence[DecisionFacts], ce: str) -> list[DecisionFacts]:
     """Return the CEs of a tick to show: those with most pilots first, the chosen one always."""
     by_number = sorted(tick, key=lambda one: (-one.decision.granted, one.ce.name))
     rest = [one for one in by_number[MOST - 1 :] if one.ce.name == ce]
     return by_number[: MOST - 1] + (rest or by_number[MOST - 1 : MOST])
 
 
-def _hour(runtime: Runtime, asked: Asked, chosen: Decision) -> Any:
+def _hour(runtime: Runtime, question: Question, chosen: Decision) -> Any:
     """Return the last hour of ticks, or the hour around one of before."""
     end = runtime.now()
-    if asked.at is not None and end - chosen.at >= HOUR:
+    if question.at is not None and end - chosen.at >= HOUR:
         end = chosen.at + HOUR / 2
-    found = ticking.ticks_between(runtime, chosen.vo, end - HOUR, end, ce=chosen.ce)
-    return hour(found, end - HOUR, end, chosen.at)
+    decided = ticking.ticks_between(runtime, chosen.vo, end - HOUR, end, ce=chosen.ce)
+    return hour(decided, end - HOUR, end, chosen.at)
 
 
 def _supposing(

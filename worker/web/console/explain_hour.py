@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 from statistics import median
 
 from worker.domain.decision import Decision
-from worker.services.observe.ticks import known
+from worker.services.observe.ticks import facts_behind
 from worker.web.console.explain_reasons import ReasonKind, because, kind_of
 
 WIDTH = 100
@@ -104,8 +104,8 @@ def kind(decision: Decision) -> str:
     """Return how a tick is drawn: with pilots, or what kept it without."""
     if decision.granted:
         return "got"
-    one = known(decision)
-    decided = kind_of(one) if one else ReasonKind.OTHER
+    case = facts_behind(decision)
+    decided = kind_of(case) if case else ReasonKind.OTHER
     if decided in _STOPPED:
         return "stopped"
     return "paused" if decided in _PAUSED else "none"
@@ -130,18 +130,18 @@ def _run(ticks: Sequence[Decision], chosen: datetime) -> TickRun:
 
 def _likeness(decision: Decision) -> object:
     """Return what is equal of ticks that decided alike; the numbers may differ."""
-    one = known(decision)
-    decided = kind_of(one) if one else decision.reason
-    if one is not None and decided in (
+    case = facts_behind(decision)
+    decided = kind_of(case) if case else decision.reason
+    if case is not None and decided in (
         ReasonKind.VO_CLOSED,
         ReasonKind.CE_CLOSED,
         ReasonKind.OTHER,
     ):
-        return because(one)
+        return because(case)
     return decided, decision.granted > 0
 
 
 def reason(decision: Decision) -> str:
     """Return why, in a few words."""
-    one = known(decision)
-    return decision.reason if one is None else because(one)
+    case = facts_behind(decision)
+    return decision.reason if case is None else because(case)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from worker.services.observe.ticks import Known
+from worker.services.observe.ticks import DecisionFacts
 from worker.web.console import words
 from worker.web.console.explain_reasons import (
     PlaceSettings,
@@ -62,13 +62,13 @@ class SendingCondition:
     is_marked: bool = False
 
 
-def decisive(one: Known) -> str:
+def decisive(case: DecisionFacts) -> str:
     """Return the key of the row that decided."""
-    kind = kind_of(one)
+    kind = kind_of(case)
     if kind is ReasonKind.NOT_NEEDED or (
-        kind is ReasonKind.PART and one.decision.granted == need(one)
+        kind is ReasonKind.PART and case.decision.granted == need(case)
     ):
-        return _ROWS.get(cap(one), cap(one))
+        return _ROWS.get(cap(case), cap(case))
     return _DECISIVE[kind]
 
 
@@ -94,18 +94,20 @@ _DECISIVE = {
 }
 
 
-def ledger(one: Known, tick: Sequence[Known], now: PlaceSettings) -> list[LedgerGroup]:
+def ledger(
+    case: DecisionFacts, tick: Sequence[DecisionFacts], now: PlaceSettings
+) -> list[LedgerGroup]:
     """Return the steps, question by question; the row that decided is marked."""
-    mark, most = decisive(one), _most(one)
-    vo, ce = one.vo.name, one.ce.name
+    mark, most = decisive(case), _most(case)
+    vo, ce = case.vo.name, case.ce.name
     groups = (
-        (f"How many pilots does {vo} need?", "at all CEs together", _needed(one, tick, most)),
-        (f"How many may {vo} get?", "the least of these", _allowed(one, most)),
-        (f"May {ce} get pilots?", "", _open(one, now)),
-        (f"How many fit at {ce}?", "of all VOs together", _fit(one, now, most)),
-        (f"How good is {ce}?", "how likely a pilot does well", _good(one)),
-        ("Is a probe due?", "it gets single pilots only, now and then", _probes(one)),
-        ("How is it shared out?", "", _shared(one, tick, most)),
+        (f"How many pilots does {vo} need?", "at all CEs together", _needed(case, tick, now, most)),
+        (f"How many may {vo} get?", "the least of these", _allowed(case, now, most)),
+        (f"May {ce} get pilots?", "", _open(case, now)),
+        (f"How many fit at {ce}?", "of all VOs together", _fit(case, now, most)),
+        (f"How good is {ce}?", "how likely a pilot does well", _good(case, now)),
+        ("Is a probe due?", "it gets single pilots only, now and then", _probes(case)),
+        ("How is it shared out?", "", _shared(case, tick, now, most)),
     )
     return [
         LedgerGroup(question=question, note=note, rows=tuple(_marked(row, mark) for row in rows))
@@ -118,9 +120,9 @@ def _marked(row: LedgerRow, key: str) -> LedgerRow:
     return LedgerRow(**{**vars(row), "is_marked": row.key == key})
 
 
-def _most(one: Known) -> int:
+def _most(case: DecisionFacts) -> int:
     """Return the largest number of pilots, which the bars are drawn to."""
-    return max(1, one.vo.demand or 0, one.ce.free, need(one), one.decision.granted)
+    return max(1, case.vo.demand or 0, case.ce.free, need(case), case.decision.granted)
 
 
 def _count(key: str, number: int, text: str, most: int, **more: Any) -> LedgerRow:
@@ -128,20 +130,21 @@ def _count(key: str, number: int, text: str, most: int, **more: Any) -> LedgerRo
     return LedgerRow(key=key, number=words.number(number), text=text, part=part, **more)
 
 
-def _needed(one: Known, tick: Sequence[Known], most: int) -> Iterator[LedgerRow]:
-    where, note = ("vos", one.vo.name), one.vo.note or "as it is set"
-    source = f"VO {one.vo.name}, demand: {note}"
-    if one.vo.demand is None:
+def _needed(
+    case: DecisionFacts, tick: Sequence[DecisionFacts], now: PlaceSettings, most: int
+) -> Iterator[LedgerRow]:
+    where, source = ("vos", case.vo.name), _of_the_demand(case, now)
+    if case.vo.demand is None:
         yield LedgerRow(
             key="no demand set",
             number=ANY,
             text="without limit: as many as fit",
-            source=f"VO {one.vo.name}, demand: none is set",
+            source=source,
             where=where,
         )
         return
     text = "pilots it could use, those that wait included"
-    yield _count("asked for", one.vo.demand, text, most, source=source, where=where)
+    yield _count("asked for", case.vo.demand, text, most, source=source, where=where)
     waiting = sum(other.ce.vo_waiting for other in tick)
     if waiting:
         worth = sum(_worth(other) for other in tick)
@@ -153,36 +156,62 @@ def _needed(one: Known, tick: Sequence[Known], most: int) -> Iterator[LedgerRow]
             source="each counts its chance; at a paused CE it counts nothing",
             part=min(1.0, worth / most),
         )
-    if "demand" in caps(one):
-        yield _count("demand", caps(one)["demand"], "still needed", most, sign="=", is_sum=True)
+    if "demand" in caps(case):
+        yield _count("demand", caps(case)["demand"], "still needed", most, sign="=", is_sum=True)
 
 
-def _worth(one: Known) -> float:
-    chance = float(one.decision.trace.get("chance", 1.0))
-    return 0.0 if one.ce.pause is not None else one.ce.vo_waiting * chance
+def _of_the_demand(case: DecisionFacts, now: PlaceSettings) -> str:
+    """Say by whose word a VO needs so many, and when its source was asked."""
+    vo = case.vo
+    if vo.asked_at is None:
+        note = vo.note or ("none is set" if vo.demand is None else "as it is set")
+        return now.source(f"VO {vo.name}, demand: {note}", "vo.demand")
+    said = f"VO {vo.name}, demand: {vo.note}; asked at {vo.asked_at:%H:%M:%S}"
+    if vo.answered_at is None or vo.answered_at < vo.asked_at:
+        return f"{said}, without an answer"
+    return f"{said}, answered in {words.seconds((vo.answered_at - vo.asked_at).total_seconds())}"
 
 
-def _allowed(one: Known, most: int) -> Iterator[LedgerRow]:
-    where, found = ("vos", one.vo.name), caps(one)
-    budget = int(one.decision.trace.get("budget", 0))
-    source = f"VO {one.vo.name}, budget, or the setting for all"
+def _worth(case: DecisionFacts) -> float:
+    chance = float(case.decision.trace.get("chance", 1.0))
+    return 0.0 if case.ce.pause is not None else case.ce.vo_waiting * chance
+
+
+def _allowed(case: DecisionFacts, now: PlaceSettings, most: int) -> Iterator[LedgerRow]:
+    where, limits, vo = ("vos", case.vo.name), caps(case), case.vo
+    budget = int(case.decision.trace.get("budget", 0))
+    source = now.source(f"VO {vo.name}, budget", "vo.budget")
+    if not vo.has_budget:
+        source = "the budget of all VOs, or its own"
+        if case.ce.capacity is not None:
+            source = "the setting budget, for all VOs"
     yield _count(
         "budget", budget, "may be added in one tick", most, sign="≤", source=source, where=where
     )
-    if "room" in found:
+    source = now.source(f"VO {vo.name}, limit", "vo.limit")
+    if vo.limit is not None and vo.room is not None:
+        yield _count("limit", vo.limit, "at once", most, source=source, where=where)
+        text = f"pilots of {vo.name} wait or run"
+        yield _count("has", vo.limit - vo.room, text, most, sign="−", where=where)
+    if "room" in limits:
         text = "more fit under its limit"
-        more = {"source": f"VO {one.vo.name}, limit", "where": where}
-        yield _count("room of the VO", found["room"], text, most, sign="≤", **more)
-    else:
-        source = f"VO {one.vo.name}, limit: none is set"
-        yield LedgerRow(
-            key="no limit", number=ANY, text="no limit", sign="≤", source=source, where=where
+        yield _count(
+            "room of the VO", limits["room"], text, most, sign="≤", source=source, where=where
         )
-    if "closed" in found:
-        yield _count("closed", 0, str(one.vo.closed), most, sign="≤", where=where)
-    if "need" in one.decision.trace:
-        text = f"for all CEs together: {_CAPS[cap(one)]}"
-        yield _count("need", need(one), text, most, sign="=", is_sum=True)
+    else:
+        yield LedgerRow(
+            key="no limit",
+            number=ANY,
+            text="no limit",
+            sign="≤",
+            source=f"{source}: none is set",
+            where=where,
+        )
+    if "closed" in limits:
+        yield _count("closed", 0, str(case.vo.closed), most, sign="≤", where=where)
+    if "need" in case.decision.trace:
+        text = f"for all CEs together: {_CAPS[cap(case)]}"
+        yield _count("need", need(case), text, most, sign="=", is_sum=True)
 
 
 _CAPS = {
@@ -193,30 +222,30 @@ _CAPS = {
 }
 
 
-def _open(one: Known, now: PlaceSettings) -> Iterator[LedgerRow]:
-    if one.vo.closed:
-        where = ("vos", one.vo.name)
-        text, source = str(one.vo.closed), f"VO {one.vo.name}"
+def _open(case: DecisionFacts, now: PlaceSettings) -> Iterator[LedgerRow]:
+    if case.vo.closed:
+        where = ("vos", case.vo.name)
+        text, source = str(case.vo.closed), f"VO {case.vo.name}"
         yield LedgerRow(key="vo open", number="no", text=text, source=source, where=where)
-    if one.ce.closed:
-        where = ("ces", one.ce.name)
-        text, source = str(one.ce.closed), f"CE {one.ce.name}"
+    if case.ce.closed:
+        where = ("ces", case.ce.name)
+        text, source = str(case.ce.closed), f"CE {case.ce.name}"
         yield LedgerRow(key="ce open", number="no", text=text, source=source, where=where)
-    if not (one.vo.closed or one.ce.closed):
+    if not (case.vo.closed or case.ce.closed):
         text = "both are enabled, nobody holds it, and it answers"
-        source, where = f"CE {one.ce.name}, its calls", ("ces", one.ce.name)
+        source, where = f"CE {case.ce.name}, its calls", ("ces", case.ce.name)
         if now.answered_at is not None:
             source += f": it answered last at {now.answered_at:%H:%M:%S}"
         yield LedgerRow(key="open", number="yes", text=text, source=source, where=where)
 
 
-def _fit(one: Known, now: PlaceSettings, most: int) -> Iterator[LedgerRow]:
-    ce, where = one.ce, ("ces", one.ce.name)
-    is_set_so = fits(one, now) == max(0, ce.free)
+def _fit(case: DecisionFacts, now: PlaceSettings, most: int) -> Iterator[LedgerRow]:
+    ce, where = case.ce, ("ces", case.ce.name)
+    is_set_so = fits(case, now) == max(0, ce.free)
     if is_set_so:
-        source = f"CE {ce.name}, capacity"
+        source = now.source(f"CE {ce.name}, capacity", "ce.capacity")
         yield _count("capacity", now.capacity, "slots", most, source=source, where=where)
-    text = f"slots are taken, {words.number(ce.vo_occupying)} by {one.vo.name}"
+    text = f"slots are taken, {words.number(ce.vo_occupying)} by {case.vo.name}"
     source = "" if is_set_so else f"the settings of CE {ce.name} were others then"
     number = words.number(ce.occupying)
     sign = "−" if is_set_so else ""
@@ -224,61 +253,75 @@ def _fit(one: Known, now: PlaceSettings, most: int) -> Iterator[LedgerRow]:
         key="occupying", number=number, sign=sign, text=text, source=source, where=where
     )
     yield (
-        _queue(one, now, most)
+        _queue(case, now, most)
         if is_set_so and now.waiting_limit is not None
         else LedgerRow(
             key="waiting here",
             number=words.number(ce.waiting),
-            text=f"of them wait in its queue, {words.number(ce.vo_waiting)} of {one.vo.name}",
+            text=f"of them wait in its queue, {words.number(ce.vo_waiting)} of {case.vo.name}",
             source=f"CE {ce.name}, waiting limit: none is set" if is_set_so else "",
             where=where,
         )
     )
     yield _count("free", ce.free, "more fit", most, sign="=", is_sum=True)
-    if "drain" in one.decision.trace:
-        drained = words.number(one.decision.trace["drain"])
+    if "drain" in case.decision.trace:
+        drained = words.number(case.decision.trace["drain"])
         text = f"more, so that no more wait than the {drained} that began in the last hour"
         source = "its oldest pilot waits too long: parameter drain_after"
-        yield _count("room", room(one), text, most, sign="≤", source=source)
+        yield _count("room", room(case), text, most, sign="≤", source=source)
 
 
-def _queue(one: Known, now: PlaceSettings, most: int) -> LedgerRow:
-    limit, waiting = now.waiting_limit or 0, words.number(one.ce.waiting)
-    decides = "; it decides" if limit_decides(one, now) else ""
+def _queue(case: DecisionFacts, now: PlaceSettings, most: int) -> LedgerRow:
+    limit, waiting = now.waiting_limit or 0, words.number(case.ce.waiting)
+    own = f"{words.number(case.ce.vo_waiting)} of {case.vo.name}"
+    decides = "; it decides" if limit_decides(case, now) else ""
     return _count(
         "queue",
-        limit - one.ce.waiting,
-        f"places in its queue: {waiting} wait, {words.number(one.ce.vo_waiting)} of {one.vo.name}",
+        limit - case.ce.waiting,
+        f"places in its queue: {waiting} wait, {own}",
         most,
         sign="≤",
-        source=f"CE {one.ce.name}, waiting limit: {words.number(limit)}{decides}",
-        where=("ces", one.ce.name),
+        source=now.source(
+            f"CE {case.ce.name}, waiting limit: {words.number(limit)}{decides}",
+            "ce.waiting_limit",
+        ),
+        where=("ces", case.ce.name),
     )
 
 
-def _good(one: Known) -> Iterator[LedgerRow]:
-    where = ("ces", one.ce.name)
-    source = f"CE {one.ce.name}, success rate as it is set"
-    if one.ce.chances is None or one.ce.success_rate <= 0:
+def _good(case: DecisionFacts, now: PlaceSettings) -> Iterator[LedgerRow]:
+    where = ("ces", case.ce.name)
+    source = now.source(f"CE {case.ce.name}, success rate as it is set", "ce.success_rate")
+    if case.ce.chances is None or case.ce.success_rate <= 0:
         text = "success rate, for nothing is learnt yet"
-        yield _chance("success rate", one.ce.success_rate, text, source=source, where=where)
+        yield _chance("success rate", case.ce.success_rate, text, source=source, where=where)
     else:
         for number, (name, text) in enumerate(_CHANCES.items()):
             yield _chance(
                 name,
-                getattr(one.ce.chances, name),
+                getattr(case.ce.chances, name),
                 text,
                 sign="×" if number else "",
-                source="learnt from what its pilots did lately",
+                source=_learnt_from(case, name),
                 where=where,
             )
-    trace = one.decision.trace
+    trace = case.decision.trace
     if "chance" in trace and "value" in trace:
         hours = f"a pilot of one hour is worth {_minus(trace['value'])} h"
         source = "below 0: probes only" if trace["value"] < 0 else "its value less what fails costs"
         yield _chance(
             "chance", trace["chance"], f"chance; {hours}", sign="=", is_sum=True, source=source
         )
+
+
+def _learnt_from(case: DecisionFacts, step: str) -> str:
+    """Say how many outcomes a chance was learnt from."""
+    if case.ce.outcomes is None:
+        return "learnt from what its pilots did lately"
+    good, bad = getattr(case.ce.outcomes, step)
+    if not good and not bad:
+        return "the configured success rate, and what was learnt long ago: none lately"
+    return f"learnt lately from {words.number(good)} good and {words.number(bad)} bad"
 
 
 _CHANCES = {
@@ -298,15 +341,15 @@ def _chance(key: str, value: float, text: str, **more: Any) -> LedgerRow:
     )
 
 
-def _probes(one: Known) -> Iterator[LedgerRow]:
-    every, due = one.decision.trace.get("probe_every"), next_probe(one)
+def _probes(case: DecisionFacts) -> Iterator[LedgerRow]:
+    every, due = case.decision.trace.get("probe_every"), next_probe(case)
     if every is None or due is None:
         return
-    if one.ce.pause:
-        paused = words.length(one.decision.at - one.ce.pause.since)
-        source, where = f"paused since {one.ce.pause.since:%d %b %H:%M:%S}", ("ces", one.ce.name)
+    if case.ce.pause:
+        paused = words.length(case.decision.at - case.ce.pause.since)
+        source, where = f"paused since {case.ce.pause.since:%d %b %H:%M:%S}", ("ces", case.ce.name)
         yield LedgerRow(
-            key="pause", number=paused, text=one.ce.pause.reason, source=source, where=where
+            key="pause", number=paused, text=case.ce.pause.reason, source=source, where=where
         )
     yield LedgerRow(
         key="every",
@@ -314,17 +357,19 @@ def _probes(one: Known) -> Iterator[LedgerRow]:
         text="between two probes",
         source="parameters probe_part, probe_soonest and probe_latest",
     )
-    sent = one.ce.last_sent_at
+    sent = case.ce.last_sent_at
     last = f"a pilot was sent last at {sent:%H:%M:%S}" if sent else "none was sent yet"
-    if one.decision.granted:
+    if case.decision.granted:
         yield LedgerRow(key="probe", number="1", text="probe is sent now", sign="=", source=last)
     else:
-        text = "the next probe" if due > one.decision.at else "a probe is due when one is needed"
+        text = "the next probe" if due > case.decision.at else "a probe is due when one is needed"
         yield LedgerRow(key="probe", number=f"{due:%H:%M}", text=text, sign="=", source=last)
 
 
-def _shared(one: Known, tick: Sequence[Known], most: int) -> Iterator[LedgerRow]:
-    trace = one.decision.trace
+def _shared(
+    case: DecisionFacts, tick: Sequence[DecisionFacts], now: PlaceSettings, most: int
+) -> Iterator[LedgerRow]:
+    trace = case.decision.trace
     if "better" in trace:
         text = "better CEs have slots for all that is needed: finite work waits for one of them"
         source = "parameter better_part"
@@ -332,27 +377,30 @@ def _shared(one: Known, tick: Sequence[Known], most: int) -> Iterator[LedgerRow]
             key="better", number=words.number(trace["better"]), text=text, source=source
         )
     if "share" in trace:
-        text = f"more is the share of {one.vo.name}, where other VOs want the same slots"
-        source, where = f"VO {one.vo.name}, share {one.vo.share:g}", ("vos", one.vo.name)
+        text = f"more is the share of {case.vo.name}, where other VOs want the same slots"
+        source = now.source(f"VO {case.vo.name}, share {case.vo.share:g}", "vo.share")
+        where = ("vos", case.vo.name)
         yield _count("share", trace["share"], text, most, sign="≤", source=source, where=where)
     if "weight" in trace:
-        yield from _by_weight(one, tick, most)
-    if kind_of(one) is ReasonKind.OTHER:
+        yield from _by_weight(case, tick, most)
+    if kind_of(case) is ReasonKind.OTHER:
         yield LedgerRow(
             key="policy",
-            number=words.number(one.decision.granted),
-            text=one.decision.reason,
+            number=words.number(case.decision.granted),
+            text=case.decision.reason,
             source=f"policy {trace.get('policy', 'unknown')}",
         )
-    free = were_free(one)
+    free = were_free(case)
     if free is not None:
         text = f"of {words.number(free[1])} slots were still free when they were taken"
         source = "another VO was quicker"
         yield _count("still free", free[0], text, most, sign="≤", source=source)
 
 
-def _by_weight(one: Known, tick: Sequence[Known], most: int) -> Iterator[LedgerRow]:
-    weight = one.decision.trace["weight"]
+def _by_weight(
+    case: DecisionFacts, tick: Sequence[DecisionFacts], most: int
+) -> Iterator[LedgerRow]:
+    weight = case.decision.trace["weight"]
     text = "weight: how many fit, times the chance to the power of the preference"
     yield LedgerRow(key="weight", number=f"{weight:,.3g}", text=text, source="parameter preference")
     weights = sum(float(other.decision.trace.get("weight", 0)) for other in tick)
@@ -364,14 +412,14 @@ def _by_weight(one: Known, tick: Sequence[Known], most: int) -> Iterator[LedgerR
         source="the table of this tick below",
     )
     text = "its part in whole pilots; the rest goes to the largest remainders"
-    yield _count("part", one.decision.granted, text, most, sign="=", is_sum=True)
+    yield _count("part", case.decision.granted, text, most, sign="=", is_sum=True)
 
 
-def conditions(one: Known) -> list[SendingCondition]:
+def conditions(case: DecisionFacts) -> list[SendingCondition]:
     """Return what must hold for a CE to get pilots, in order; the first that fails is marked."""
     made: list[SendingCondition] = []
     failed = False
-    for text, holds, why, where in _conditions(one):
+    for text, holds, why, where in _conditions(case):
         made.append(
             SendingCondition(
                 text=text,
@@ -388,36 +436,36 @@ def conditions(one: Known) -> list[SendingCondition]:
 Checked = tuple[str, bool, str, tuple[str, ...]]
 
 
-def _conditions(one: Known) -> Iterator[Checked]:
-    vo, ce = ("vos", one.vo.name), ("ces", one.ce.name)
-    yield f"{one.vo.name} is enabled and not draining", not one.vo.closed, str(one.vo.closed), vo
-    yield from _of_the_ce(one, ce)
-    if is_ours(one):
-        yield "its success rate is above 0", one.ce.success_rate > 0, "it is set to 0", ce
-    waiting = words.number(one.ce.waiting)
-    taken = f"{words.number(one.ce.occupying)} are taken, {waiting} of them wait"
-    yield "a slot is free, and its queue has a place", one.ce.free > 0, taken, ce
-    if were_free(one) is not None:
+def _conditions(case: DecisionFacts) -> Iterator[Checked]:
+    vo, ce = ("vos", case.vo.name), ("ces", case.ce.name)
+    yield f"{case.vo.name} is enabled and not draining", not case.vo.closed, str(case.vo.closed), vo
+    yield from _of_the_ce(case, ce)
+    if is_ours(case):
+        yield "its success rate is above 0", case.ce.success_rate > 0, "it is set to 0", ce
+    waiting = words.number(case.ce.waiting)
+    taken = f"{words.number(case.ce.occupying)} are taken, {waiting} of them wait"
+    yield "a slot is free, and its queue has a place", case.ce.free > 0, taken, ce
+    if were_free(case) is not None:
         yield "the slots are still free when they are taken", False, "another VO was quicker", ()
-    elif is_ours(one):
-        yield from _of_the_policy(one)
+    elif is_ours(case):
+        yield from _of_the_policy(case)
     else:
-        yield "the policy gives it pilots", False, one.decision.reason, ()
+        yield "the policy gives it pilots", False, case.decision.reason, ()
 
 
-def _of_the_policy(one: Known) -> Iterator[Checked]:
-    vo, ce, trace = ("vos", one.vo.name), ("ces", one.ce.name), one.decision.trace
-    reason = one.ce.pause.reason if one.ce.pause else ""
-    yield "it is not paused", one.ce.pause is None, reason, ce
+def _of_the_policy(case: DecisionFacts) -> Iterator[Checked]:
+    vo, ce, trace = ("vos", case.vo.name), ("ces", case.ce.name), case.decision.trace
+    reason = case.ce.pause.reason if case.ce.pause else ""
+    yield "it is not paused", case.ce.pause is None, reason, ce
     value = trace.get("value", 0)
     yield "its pilots are worth their price", value >= 0, f"an hour is worth {_minus(value)} h", ce
-    text = f"better CEs have no slots for all that {one.vo.name} needs"
+    text = f"better CEs have no slots for all that {case.vo.name} needs"
     yield text, "better" not in trace, f"{trace.get('better')} of them do", ()
-    slow = f"no more than the {words.number(one.ce.drained)} that began lately may wait"
-    yield "its queue moves", room(one) > 0, slow, ce
-    yield f"{one.vo.name} needs pilots", need(one) > 0, _CAPS[cap(one)], vo
+    slow = f"no more than the {words.number(case.ce.drained)} that began lately may wait"
+    yield "its queue moves", room(case) > 0, slow, ce
+    yield f"{case.vo.name} needs pilots", need(case) > 0, _CAPS[cap(case)], vo
     allowed = trace.get("share", 1) > 0
-    yield f"the share of {one.vo.name} allows more", allowed, "other VOs want the slots", vo
+    yield f"the share of {case.vo.name} allows more", allowed, "other VOs want the slots", vo
     yield "its part is a whole pilot", False, "others have a better chance or more room", ()
 
 
@@ -434,10 +482,10 @@ _ORDER = (
 """How each reason begins for which a CE is closed, and what holds without it, in order."""
 
 
-def _of_the_ce(one: Known, where: tuple[str, ...]) -> Iterator[Checked]:
-    closed = one.ce.closed
-    known = [begins for begins, _ in _ORDER if begins]
+def _of_the_ce(case: DecisionFacts, where: tuple[str, ...]) -> Iterator[Checked]:
+    closed = case.ce.closed
+    sentences = [begins for begins, _ in _ORDER if begins]
     # A sentence that begins in no known way is that of a credential.
-    found = next((begins for begins in known if closed and closed.startswith(begins)), "")
+    begin = next((begins for begins in sentences if closed and closed.startswith(begins)), "")
     for begins, text in _ORDER:
-        yield text, closed is None or begins != found, str(closed), where
+        yield text, closed is None or begins != begin, str(closed), where

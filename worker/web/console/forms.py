@@ -39,6 +39,16 @@ class Form:
     def version(self) -> str | None:
         return self.text("version") or None
 
+    @property
+    def why(self) -> str:
+        """The reason of a change, for the audit."""
+        return self.text("why")
+
+    def confirm(self, name: str) -> None:
+        """Refuse what cannot be taken back, unless the name of what it is about was typed."""
+        if self.text("confirm") != name:
+            raise Invalid("confirmation", f"type {name} to go on; nothing was changed")
+
     def text(self, name: str) -> str:
         return self.values.get(name, "").strip()
 
@@ -95,6 +105,14 @@ def read_pairs(label: str, text: str) -> dict[str, Any]:
     values = parse_pairs([line.strip() for line in text.splitlines() if line.strip()])
     check_texts(values)
     return values
+
+
+def read_lines(label: str, text: str) -> tuple[str, ...]:
+    return tuple(line for line in text.splitlines() if line)
+
+
+def read_seconds(label: str, text: str) -> float | None:
+    return None if text.strip() in NOTHING else read_number(label, text)
 
 
 def read_source(label: str, text: str) -> dict[str, Any] | None:
@@ -164,6 +182,9 @@ LENGTH = ValueKind(read_length, _length)
 WORDS = ValueKind(read_words, " ".join)
 PAIRS = ValueKind(read_pairs, _pairs, "lines")
 SOURCE = ValueKind(read_source, _pairs, "lines")
+SCRIPT = ValueKind(lambda label, text: text, _plainly, "lines")
+LINES = ValueKind(read_lines, lambda value: "\n".join(value or ()), "lines")
+SECONDS = ValueKind(read_seconds, lambda value: "" if value is None else _number(value))
 FLAG = ValueKind(read_flag, lambda value: "yes" if value else "", "box")
 
 
@@ -237,3 +258,10 @@ def filled(group: FormGroup, current: Any, version: str, tried: Form) -> Filled:
         entries.append(FormEntry(one, typed_in, was, read_was))
     read = tried.version if is_tried and tried.version else version
     return Filled(group, entries, read, tried.error if is_tried else None)
+
+
+def unfilled(group: FormGroup, tried: Form, usual: Mapping[str, str] | None = None) -> Filled:
+    """Return the form of something new, with what was typed and refused."""
+    typed_in = tried.values if tried.error else usual or {}
+    entries = [FormEntry(one, typed_in.get(one.name, ""), "") for one in group.fields]
+    return Filled(group, entries, "", tried.error)

@@ -1,5 +1,9 @@
 """The first page: what runs, what waits, what is wrong, and why nothing is sent."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 from fastapi import Request
 from fastapi.responses import Response
 
@@ -8,18 +12,40 @@ from worker.services.ce_lines import NORMAL, CELine
 from worker.services.observe import overview as service
 from worker.services.observe.notices import ended, notices
 from worker.services.observe.overview import Overview
-from worker.web.console import render, words
+from worker.services.observe.ticks import last_ticks
+from worker.services.observe.trend import Trend, trend
+from worker.web.console import render, states, words
+from worker.web.console.answers import answer, query_text
+from worker.web.console.ce_rows import FOLDED, stopped, sums
+from worker.web.console.chart import drawn
+from worker.web.console.explain_choice import of_vos
+from worker.web.console.forms import read_whole
 
 MOVES = 30
 """Moves of pilots that are shown."""
 
-FOLDED = 60
-"""From so many CEs on, the normal ones are folded into one row of sums."""
+MOST_CES = 25
+"""CEs in trouble that have a row of their own, where there are many CEs."""
+
+SPANS = (3, 12, 48)
+"""Hours that the chart may show."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverviewWithTrend(Overview):
+    """What the page shows, for a program."""
+
+    trend: Trend
 
 
 def show(request: Request) -> Response:
-    """Show the page."""
-    situation = service.overview(render.runtime(request), latest=MOVES)
+    """Show the page, or the same for a program."""
+    runtime = render.runtime(request)
+    hours = read_whole("hours", query_text(request, "hours") or str(SPANS[0]))
+    situation = service.overview(runtime, latest=MOVES)
+    course = trend(runtime, hours=hours)
+    if render.wants_json(request):
+        return answer(OverviewWithTrend, OverviewWithTrend(**vars(situation), trend=course))
     return render.page(
         request,
         "overview",
@@ -27,13 +53,16 @@ def show(request: Request) -> Response:
         here="overview",
         headline=headline(situation),
         situation=situation,
-        notices=notices(situation),
+        notices=[one for one in notices(situation) if not one.subject.startswith("CE")],
         waiting=waiting(situation),
         ended=ended(situation.ends),
-        troubled=[line for line in situation.ces if line.state != NORMAL],
-        normal=[line for line in situation.ces if line.state == NORMAL],
-        is_folded=len(situation.ces) >= FOLDED,
+        **_ces(situation.ces),
+        ticks=of_vos(last_ticks(runtime)) if len(situation.ces) >= FOLDED else [],
         Status=Status,
+        word=states.short,
+        chart=drawn(course),
+        hours=hours,
+        spans=SPANS,
     )
 
 
@@ -54,7 +83,16 @@ def waiting(situation: Overview) -> int:
     return sum(situation.pilots.get(status, 0) for status in WAITING)
 
 
-def word_and_reason(line: CELine) -> tuple[str, str]:
-    """Return the state of a CE in a word, and the rest of it."""
-    state, _, reason = line.state.partition(": ")
-    return state, reason
+def _ces(lines: Sequence[CELine]) -> dict[str, Any]:
+    """Return the CEs to show: those in trouble first; where they are many, the others in sums."""
+    troubled = [line for line in lines if line.state != NORMAL]
+    normal = [line for line in lines if line.state == NORMAL]
+    if len(lines) < FOLDED:
+        return {"stopped": stopped(troubled), "ces": [*troubled, *normal], "folded": []}
+    troubled.sort(key=lambda line: (states.PLACES[states.short(line.state)], line.name))
+    folded = [("stopped", sums(troubled[MOST_CES:])), ("normal", sums(normal))]
+    return {
+        "stopped": stopped(troubled),
+        "ces": troubled[:MOST_CES],
+        "folded": [(word, of_word) for word, of_word in folded if of_word.ces],
+    }

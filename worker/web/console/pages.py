@@ -53,6 +53,7 @@ def router() -> APIRouter:
     made.add_api_route("/tasks", tasks.show)
     made.add_api_route("/tasks", tasks.change, methods=["POST"])
     made.add_api_route("/credentials", credentials.show)
+    made.add_api_route("/credentials", credentials.change, methods=["POST"])
     made.add_api_route("/audit", audit.show)
     made.add_api_route("/static/{name}", _file)
     return made

@@ -123,12 +123,12 @@ def marks(begin: datetime, end: datetime) -> list[Mark]:
     if not whole:
         return []
     first = int(begin.timestamp()) // step * step + step
-    found = []
+    drawn = []
     for second in range(first, int(end.timestamp()) + 1, step):
         at = 100 * (second - begin.timestamp()) / whole
         if MARGIN <= at <= 100 - MARGIN:
-            found.append(Mark(round(at, 3), _label(second, step)))
-    return found
+            drawn.append(Mark(round(at, 3), _label(second, step)))
+    return drawn
 
 
 def _label(second: int, step: int) -> str:

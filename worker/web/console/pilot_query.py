@@ -132,15 +132,15 @@ def read(values: Values, most: int = MOST_ROWS) -> Query:
 
 def read_filter(values: Values) -> PilotFilter:
     """Read which pilots are meant. An empty field of a form narrows nothing."""
-    given: dict[str, Any] = {name: _text(values, name) for name in TEXTS}
+    parts: dict[str, Any] = {name: _text(values, name) for name in TEXTS}
     for name, (field, kind) in SEVERAL.items():
-        given[field] = [_word(kind, name, word) for word in values.getlist(name) if word]
+        parts[field] = [_word(kind, name, word) for word in values.getlist(name) if word]
     age = _text(values, "older_than")
     if age is not None:
-        given["older_than"] = length(age)
-        if given["older_than"] is None:
+        parts["older_than"] = length(age)
+        if parts["older_than"] is None:
             raise Invalid("older than", f"{age[:40]!r} is not like 2h or 30min")
-    return PilotFilter(**given)
+    return PilotFilter(**parts)
 
 
 def _text(values: Values, name: str) -> str | None:

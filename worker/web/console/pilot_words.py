@@ -129,54 +129,36 @@ def _words(before: str, words: Sequence[Cause] | Sequence[Use]) -> str:
 
 def of_pilot(pilot: ShownPilot) -> str:
     """Say what became of a pilot."""
-    say = _SENTENCES[pilot.status]
-    return f"Pilot {pilot.id} {say(pilot)}."
-
-
-def _reserved(pilot: ShownPilot) -> str:
-    return f"has held a slot at {pilot.ce} for {spoken(pilot.age)}; it was not sent yet"
-
-
-def _submitting(pilot: ShownPilot) -> str:
-    return f"is being sent to {pilot.ce}, whose answer is not known yet"
-
-
-def _submitted(pilot: ShownPilot) -> str:
-    return f"has waited at {pilot.ce} for {_length(pilot.wait)}"
-
-
-def _running(pilot: ShownPilot) -> str:
-    return f"has run {_where(pilot)} for {_length(pilot.run_time)}"
-
-
-def _done(pilot: ShownPilot) -> str:
-    return f"ended well {_after(pilot)}"
-
-
-def _failed(pilot: ShownPilot) -> str:
-    return f"failed {_after(pilot)}: {cause_of(pilot)}"
-
-
-def _cancelled(pilot: ShownPilot) -> str:
-    return f"was cancelled {_after(pilot)}{_reason(pilot)}"
-
-
-def _lost(pilot: ShownPilot) -> str:
-    if pilot.raw == NOT_SENT or pilot.handle is None:
-        return f"is lost: it did not reach {pilot.ce}"
-    return f"is lost: {pilot.ce} no longer knows it"
+    say = _SENTENCES[pilot.status].format(
+        ce=pilot.ce,
+        age=spoken(pilot.age),
+        wait=_length(pilot.wait),
+        run_time=_length(pilot.run_time),
+        where=_where(pilot),
+        after=_after(pilot),
+        cause=cause_of(pilot),
+        reason=_reason(pilot),
+        loss=_loss(pilot),
+    )
+    return f"Pilot {pilot.id} {say}."
 
 
 _SENTENCES = {
-    Status.RESERVED: _reserved,
-    Status.SUBMITTING: _submitting,
-    Status.SUBMITTED: _submitted,
-    Status.RUNNING: _running,
-    Status.DONE: _done,
-    Status.FAILED: _failed,
-    Status.CANCELLED: _cancelled,
-    Status.LOST: _lost,
+    Status.RESERVED: "has held a slot at {ce} for {age}; it was not sent yet",
+    Status.SUBMITTING: "is being sent to {ce}, whose answer is not known yet",
+    Status.SUBMITTED: "has waited at {ce} for {wait}",
+    Status.RUNNING: "has run {where} for {run_time}",
+    Status.DONE: "ended well {after}",
+    Status.FAILED: "failed {after}: {cause}",
+    Status.CANCELLED: "was cancelled {after}{reason}",
+    Status.LOST: "is lost: {loss}",
 }
+
+
+def _loss(pilot: ShownPilot) -> str:
+    if pilot.raw == NOT_SENT or pilot.handle is None:
+        return f"it did not reach {pilot.ce}"
+    return f"{pilot.ce} no longer knows it"
 
 
 def cause_of(pilot: ShownPilot) -> str:
@@ -353,9 +335,9 @@ def cancelled_named(counts: Mapping[str, int], lines: Sequence[str]) -> str:
     return " ".join(said) or "The request is stored; the next check asks the CE."
 
 
-def held(ce: str, vo: str, asked: int, got: int) -> str:
+def held(ce: str, vo: str, count: int, got: int) -> str:
     """Say how many slots are held for pilots that somebody sends by hand."""
     verb = "is" if got == 1 else "are"
     said = f"{counted(got, 'slot')} {verb} held at {ce} for VO {vo}; the next dispatch sends"
     said += " the pilot." if got == 1 else " the pilots."
-    return said if got == asked else f"{said} Only {number(got)} of {number(asked)} were free."
+    return said if got == count else f"{said} Only {number(got)} of {number(count)} were free."

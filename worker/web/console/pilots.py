@@ -36,6 +36,7 @@ from worker.web.console.pilot_query import (
 )
 from worker.web.console.posted import Posted
 from worker.web.console.words import counted
+from worker.web.repeats import once_for
 
 _PAGE = TypeAdapter(Page[ShownPilot])
 
@@ -314,8 +315,8 @@ def submit(request: Request, form: Posted) -> Response:
     count = form.number("count")
     if count is None:
         raise Invalid("count", "it is not a number")
-    what = {"form": "submit", "ce": ce, "vo": vo, "count": count}
-    once = posted.only_once(request, form.get("key") or "", what)
+    what = "a form", ce, vo, count
+    once = once_for(request, form.get("key") or "", what, vars)
     try:
         held = pilot_sets.submit(runtime_of(request, once), ce, vo, count)
     except AnsweredBefore as before:

@@ -1,18 +1,15 @@
 """What a form has sent, and what is done once however often it is sent."""
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_urlsafe
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
 
 from worker.domain.errors import Invalid
-from worker.services.requests import Once, once
-from worker.web.callers import caller_of
 from worker.web.routes import check_texts
 
 MOST_FIELDS = 500
@@ -66,9 +63,3 @@ def number(text: str) -> int | None:
 def new_key() -> str:
     """Make a key for a form: sent twice, it does once what it says."""
     return token_urlsafe(16)
-
-
-def only_once(request: Request, key: str, what: Mapping[str, Any]) -> Once:
-    """Return what has a form done once."""
-    digest = hashlib.sha256(repr(sorted(what.items())).encode()).hexdigest()
-    return once(caller_of(request).who, key, digest, vars)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -58,6 +59,15 @@ _templates.globals.update(
 def runtime(request: Request) -> Runtime:
     """Return the runtime in the name of who looks at the page."""
     return runtime_of(request)
+
+
+def acting(request: Request, reason: str) -> Runtime:
+    """Return the runtime in the name of who sends a form, with the reason that the audit keeps."""
+    runtime = runtime_of(request)
+    if not reason:
+        return runtime
+    actor = replace(runtime.database.actor, reason=reason)
+    return replace(runtime, database=runtime.database.used_by(actor))
 
 
 def page(

@@ -2,14 +2,14 @@
 
 from datetime import datetime
 
-from worker.domain.calls import NO_ANSWER, NOT_ASKED, REFUSING
+from worker.domain.calls import NOT_ANSWERING, NOT_ASKED, REFUSING
 from worker.domain.lengths import clock
 from worker.services.ce_lines import NORMAL, CELine
 from worker.services.operate.ce_inventory import ShownCE
 from worker.web.console import words
 
 _VERBS = (
-    (NO_ANSWER, "does not answer"),
+    (NOT_ANSWERING, "does not answer"),
     (REFUSING, "refuses our calls"),
     (NOT_ASKED, "is not asked"),
 )
@@ -18,8 +18,19 @@ _VERBS = (
 
 def word(state: str) -> str:
     """Return a state without its reason, in the words of the console."""
-    first, _, _ = state.partition(": ")
-    return first.replace(NO_ANSWER, "not answering", 1) if first.startswith(NO_ANSWER) else first
+    return state.partition(": ")[0]
+
+
+SHORT = (NOT_ANSWERING, REFUSING, NOT_ASKED, "paused", "held", "draining", "disabled")
+"""The states of CEs that get no new pilots, in one word or two: what is urgent first."""
+
+PLACES = {state: place for place, state in enumerate((*SHORT, NORMAL))}
+
+
+def short(state: str) -> str:
+    """Return a state in one word or two, without its reason and its moments."""
+    said = word(state)
+    return next((one for one in SHORT if said.startswith(one)), NORMAL)
 
 
 def is_normal(line: CELine) -> bool:

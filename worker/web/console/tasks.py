@@ -27,7 +27,7 @@ def show(request: Request) -> Response:
 def change(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
     """Do what a form of the page says."""
     try:
-        message = _do(render.runtime(request), form)
+        message = _do(render.acting(request, form.why), form)
     except PilotageError as error:
         return _page(request, refused(form, error), status_of(type(error)))
     return render.back(request, "tasks", message=message)

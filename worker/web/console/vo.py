@@ -1,19 +1,19 @@
 """One VO: what it wants and by whose word, what it gets, what its pilots run, and its forms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
-from worker.domain.decision import Decision
 from worker.domain.errors import ChangedMeanwhile, Invalid, PilotageError
 from worker.domain.lengths import clock
-from worker.domain.pages import PageRequest
+from worker.domain.payload import read
 from worker.services import payloads
-from worker.services.observe import audit, overview, use
+from worker.services.observe import audit, ticks, use
 from worker.services.observe import ces as observed
 from worker.services.observe.use import UseOfVO
 from worker.services.operate import vo_inventory as inventory
@@ -21,12 +21,17 @@ from worker.services.operate.vo_inventory import ShownVO
 from worker.services.runtime import Runtime
 from worker.web.console import render, words
 from worker.web.console.answers import answer, name_of
+from worker.web.console.common_groups import TIMEOUTS
 from worker.web.console.conflict import conflict_page
+from worker.web.console.explain_choice import results
 from worker.web.console.forms import (
     FLAG,
-    LENGTH,
     LIMIT,
+    LINES,
     NUMBER,
+    PAIRS,
+    SCRIPT,
+    SECONDS,
     SOURCE,
     Form,
     FormField,
@@ -39,8 +44,6 @@ from worker.web.console.vos import state
 from worker.web.problems import status_of
 
 LONG_AGO = timedelta(days=730)
-LATEST = PageRequest(descending=True, limit=500)
-"""Decisions that are read to find the last one for each CE."""
 
 DEMAND = FormGroup(
     "demand",
@@ -76,33 +79,7 @@ GROUPS = (
             ),
         ),
     ),
-    FormGroup(
-        "timeouts",
-        "Time-outs",
-        (
-            FormField(
-                "wait_at_most",
-                "Wait at most",
-                LENGTH,
-                "Like 2h. Empty: never cancelled.",
-                nothing="never cancelled",
-            ),
-            FormField(
-                "run_at_most",
-                "Run at most",
-                LENGTH,
-                "Like 3d. Empty: never cancelled.",
-                nothing="never cancelled",
-            ),
-            FormField(
-                "silent_at_most",
-                "Silent at most",
-                LENGTH,
-                "Like 6h. Empty: never cancelled.",
-                nothing="never cancelled",
-            ),
-        ),
-    ),
+    TIMEOUTS,
     FormGroup(
         "source",
         "Source of demand",
@@ -118,6 +95,22 @@ GROUPS = (
     ),
 )
 _GROUPS = {group.name: group for group in (DEMAND, *GROUPS)}
+
+PAYLOAD = FormGroup(
+    "payload",
+    "Payload",
+    (
+        FormField("script", "Script", SCRIPT, "What a pilot runs. @{stamp}, @{ce} are filled in."),
+        FormField("arguments", "Arguments", LINES, "One a line."),
+        FormField(
+            "exit_codes", "Exit codes", PAIRS, "CODE=MEANING, one a line: 77=empty. 0 is good."
+        ),
+        FormField(
+            "useful_after", "Useful after", SECONDS, "Seconds. Empty: it is learnt from its life."
+        ),
+        FormField("reports", "Pilots report", FLAG, "Each gets a secret, to say what it does."),
+    ),
+)
 
 _BUTTONS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "enable": ({"enabled": True, "draining": False}, "is enabled"),
@@ -137,22 +130,52 @@ def show(request: Request, name: str) -> Response:
 
 def change(request: Request, name: str, form: Annotated[Form, Depends(read_form)]) -> Response:
     """Do what a form of the page says."""
-    name, runtime = name_of(name), render.runtime(request)
+    name, runtime = name_of(name), render.acting(request, form.why)
     try:
-        changes: Any = dict(_wanted(form))
+        if form.does in _OTHERS:
+            return _OTHERS[form.does](request, runtime, name, form)
+        changes: Any = dict(_edited(form))
         inventory.change_vo(runtime, name, changes, unless_changed=form.version)
     except ChangedMeanwhile:
         current = inventory.show_vo(runtime, name)
         version = inventory.version(current)
         return conflict_page(
-            request, ("vos", name), current, version, wanted=_wanted(form), form=form
+            request, ("vos", name), current, version, yours=_edited(form), form=form
         )
     except PilotageError as error:
         return _page(request, name, refused(form, error), status_of(type(error)))
     return render.back(request, "vos", name, message=_done(runtime, name, form))
 
 
-def _wanted(form: Form) -> Mapping[str, Any]:
+def _remove(request: Request, runtime: Runtime, name: str, form: Form) -> Response:
+    form.confirm(name)
+    inventory.remove_vo(runtime, name)
+    return render.back(request, "vos", message=f"VO {name} was removed.")
+
+
+def _set_payload(request: Request, runtime: Runtime, name: str, form: Form) -> Response:
+    """Store what was typed; what the form does not show of a payload stays as it is."""
+    current = payloads.show(runtime, name)
+    values = {**current, **PAYLOAD.read(form)}
+    payloads.set_(runtime, name, read({key: one for key, one in values.items() if one is not None}))
+    return render.back(request, "vos", name, message=f"Payload of VO {name}: stored.")
+
+
+def _clear_payload(request: Request, runtime: Runtime, name: str, form: Form) -> Response:
+    form.confirm(name)
+    payloads.clear(runtime, name)
+    said = f"The payload of VO {name} was removed: its pilots run what the options of CEs say."
+    return render.back(request, "vos", name, message=said)
+
+
+_OTHERS: Mapping[str, Callable[[Request, Runtime, str, Form], Response]] = {
+    "remove": _remove,
+    "payload": _set_payload,
+    "clear-payload": _clear_payload,
+}
+
+
+def _edited(form: Form) -> Mapping[str, Any]:
     """Return the values that a form changes."""
     if form.does in _GROUPS:
         return _GROUPS[form.does].read(form)
@@ -193,7 +216,7 @@ def demand(vo: ShownVO, answered: Any, now: datetime) -> Demand:
     return Demand(words.number(answered.demand), f"its source, {kind}, at {at}", answered.problem)
 
 
-def headline(vo: ShownVO, wanted: Demand, used: UseOfVO, now: datetime) -> str:
+def headline(vo: ShownVO, wish: Demand, used: UseOfVO, now: datetime) -> str:
     """Say in a sentence what a VO wants, and why it gets nothing or little."""
     if not vo.enabled:
         return f"{vo.name} is disabled: no pilots are sent for it."
@@ -202,49 +225,49 @@ def headline(vo: ShownVO, wanted: Demand, used: UseOfVO, now: datetime) -> str:
     if used.without_work_since is not None:
         since = clock(used.without_work_since, now, seconds=False)
         return f"{vo.name} has no work for its pilots since {since}: {used.without_work_reason}."
-    if wanted.value in ("any number", "not known"):
-        takes = "takes any number of pilots" if wanted.value == "any number" else "has no demand"
-        return f"{vo.name} {takes}: {wanted.origin}."
-    more = "1 more pilot" if wanted.value == "1" else f"{wanted.value} more pilots"
-    return f"{vo.name} could use {more}: {wanted.origin}."
+    if wish.value in ("any number", "not known"):
+        takes = "takes any number of pilots" if wish.value == "any number" else "has no demand"
+        return f"{vo.name} {takes}: {wish.origin}."
+    more = "1 more pilot" if wish.value == "1" else f"{wish.value} more pilots"
+    return f"{vo.name} could use {more}: {wish.origin}."
 
 
-def last_for_each(
-    ces: Sequence[str], decisions: list[Decision]
-) -> list[tuple[str, Decision | None]]:
-    """Return the CEs, each with the last decision about it, if there is one lately."""
-    latest: dict[str, Decision] = {}
-    for one in decisions:
-        latest.setdefault(one.ce, one)
-    return [(ce, latest.get(ce)) for ce in ces]
+def _payload_of(payload: Mapping[str, Any]) -> Any:
+    """Return the values of a payload that the form shows; without one, those of none."""
+    empty: dict[str, Any] = {one.name: None for one in PAYLOAD.fields}
+    return SimpleNamespace(**{**empty, "arguments": (), **payload})
 
 
 def _page(request: Request, name: str, tried: Form, status: int = 200) -> Response:
     runtime, now = render.runtime(request), request.app.state.runtime.now()
     vo, used = inventory.show_vo(runtime, name), use.of_vo(runtime, name)
-    wanted = demand(vo, observed.demand_of(runtime, name), now)
-    version = inventory.version(vo)
-    decisions = overview.list_decisions(runtime, vo=name, page=LATEST).items
+    wish = demand(vo, observed.demand_of(runtime, name), now)
+    version, payload = inventory.version(vo), payloads.show(runtime, name)
+    cycles = ticks.last_ticks(runtime, name)
+    open_to = observed.open_to(runtime, name)
     return render.page(
         request,
         "vo",
         status=status,
         title=name,
         here="vos",
-        headline=headline(vo, wanted, used, now),
+        headline=headline(vo, wish, used, now),
         vo=vo,
         state=state(vo),
-        wanted=wanted,
+        wish=wish,
         used=used,
         useful_after=use.useful_after_in_words(used),
         version=version,
         tried=tried,
-        is_known=tried.does in {**_BUTTONS, **_GROUPS},
+        is_known=tried.does in {*_BUTTONS, *_GROUPS, *_OTHERS},
         demand_form=filled(DEMAND, vo, version, tried),
         groups=[filled(group, vo, version, tried) for group in GROUPS],
         active=observed.active_of(runtime, name),
         above_limit=inventory.above_limit(runtime, name),
-        ces=last_for_each(observed.open_to(runtime, name), decisions),
-        payload=payloads.show(runtime, name),
+        ces=len(open_to),
+        undecided=len([ce for ce in open_to if not any(ce in one.granted for one in cycles)]),
+        results=results(cycles),
+        payload=payload,
+        payload_form=filled(PAYLOAD, _payload_of(payload), version, tried),
         changes=audit.recorded(runtime, now - LONG_AGO, of=name, limit=10).items,
     )

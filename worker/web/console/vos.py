@@ -10,19 +10,18 @@ from worker.domain.pages import Page
 from worker.services.operate import vo_inventory as inventory
 from worker.services.operate.vo_inventory import ShownVO
 from worker.web.console import render, words
-from worker.web.console.answers import answer, asked, given
+from worker.web.console.answers import answer, page_request, query_text
 from worker.web.console.forms import (
     LIMIT,
     NUMBER,
     SOURCE,
     TEXT,
-    Filled,
     Form,
-    FormEntry,
     FormField,
     FormGroup,
     read_form,
     refused,
+    unfilled,
 )
 from worker.web.problems import status_of
 
@@ -54,7 +53,7 @@ def add(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response
     """Add the VO that was typed."""
     try:
         new: Any = ADDING.read(form)
-        added = inventory.add_vo(render.runtime(request), new)
+        added = inventory.add_vo(render.acting(request, form.why), new)
     except PilotageError as error:
         return _page(request, refused(form, error), status_of(type(error)))
     return render.back(request, "vos", added.name, message=f"VO {added.name} was added.")
@@ -94,15 +93,13 @@ def _some(names: list[str]) -> str:
 def _listed(request: Request, *, limit: int) -> Page[ShownVO]:
     return inventory.list_vos(
         render.runtime(request),
-        search=given(request, "search"),
-        page=asked(request, limit=limit),
+        search=query_text(request, "search"),
+        page=page_request(request, limit=limit),
     )
 
 
 def _page(request: Request, tried: Form, status: int = 200) -> Response:
     listed = _listed(request, limit=AT_ONCE)
-    typed = tried.values if tried.error else USUAL
-    entries = [FormEntry(one, typed.get(one.name, ""), "") for one in ADDING.fields]
     return render.page(
         request,
         "vos",
@@ -112,8 +109,8 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
         headline=headline(listed.items),
         vos=listed.items,
         next=listed.next,
-        search=given(request, "search") or "",
+        search=query_text(request, "search") or "",
         state=state,
         wants=wants,
-        adding=Filled(ADDING, entries, "", tried.error),
+        adding=unfilled(ADDING, tried, USUAL),
     )

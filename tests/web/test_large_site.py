@@ -1,0 +1,125 @@
+"""500 CEs and 20 VOs: every page stays small, and costs as many statements as for a few."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.expectations import statements
+from tests.services.world import World
+from tests.web.explaining import Element, read
+from tests.web.large_site import furnish_large
+from tests.web.signed_in import signed_in
+from worker.db.database import Database
+from worker.domain.access import Role
+
+MOST = 300_000
+"""Bytes of a page."""
+
+FEW, MANY = 65, 500
+"""CEs; both are so many that the normal ones are folded."""
+
+PAGES = (
+    "/",
+    "/?hours=48",
+    "/ces",
+    "/ces?state=normal",
+    "/ces?state=paused",
+    "/ces/ce000.grid.example.org",
+    "/explain",
+    "/explain?vo=vo00",
+    "/explain?ce=ce000.grid.example.org",
+    "/explain?ce=ce001.grid.example.org&vo=vo03",
+    "/vos",
+    "/vos/vo00",
+    "/pilots",
+    "/tasks",
+    "/credentials",
+    "/audit",
+)
+
+
+class Visitor:
+    """An admin, who is shown most, and what a page costs."""
+
+    def __init__(self, world: World) -> None:
+        self._client = signed_in(world.runtime(), Role.ADMIN)
+        self._engine = world.database.engine
+
+    def html(self, path: str) -> str:
+        answer = self._client.get(path, headers={"Accept": "text/html"})
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def page(self, path: str) -> Element:
+        return read(self.html(path))
+
+    def costs(self) -> dict[str, int]:
+        """Count the statements of each page."""
+        counts = {}
+        for path in PAGES:
+            self.html(path)  # its use of the session is noted
+            with statements(self._engine) as sent:
+                self.html(path)
+            counts[path] = len(sent)
+        return counts
+
+
+@pytest.fixture
+def visitor(sqlite_database: Database, tmp_path: Path) -> Visitor:
+    world = World(sqlite_database, tmp_path / "home")
+    furnish_large(world, MANY)
+    return Visitor(world)
+
+
+def test_each_page_is_small(visitor: Visitor) -> None:
+    sizes = {path: len(visitor.html(path)) for path in PAGES}
+    assert max(sizes.values()) < MOST, sizes
+
+
+def test_the_normal_ces_are_one_row_that_opens(visitor: Visitor) -> None:
+    page = visitor.page("/ces")
+    rows = page.one(id="ces").one("tbody").find("tr")
+    states = [row.find("td")[0].text.split(" ")[0] for row in rows]
+    order = ["not", "paused", "held", "draining", "normal"]
+    assert states == sorted(states, key=order.index)
+    [folded] = page.one(id="ces").find("tr", class_="sums")
+    count = len(rows) - 1
+    assert folded.one("th").text == f"{MANY - count} normal CEs"
+
+    opened, names = folded.one("a").attributes["href"], []
+    while opened:
+        page = visitor.page(opened)
+        names += [row.one("th").text for row in page.one(id="ces").one("tbody").find("tr")]
+        following = page.find("a", rel="next")
+        opened = following[0].attributes["href"] if following else ""
+    assert len(names) == len(set(names)) == MANY - count
+    assert names == sorted(names)
+
+
+def test_what_is_stopped_for_one_reason_is_one_line(visitor: Visitor) -> None:
+    lines = visitor.page("/").one("ul", class_="stopped").find("li")
+    assert [line.one("span", class_="state").text for line in lines] == [
+        "not answering",
+        "paused",
+        "held",
+        "draining",
+    ]
+    assert sum(int(line.one("b").text.split(" ")[0]) for line in lines) == len(
+        [link for line in lines for link in line.one("details").find("a")]
+    )
+
+
+def test_those_without_pilots_are_grouped_by_reason(visitor: Visitor) -> None:
+    rows = visitor.page("/explain").one(id="decisions").one("tbody").find("tr")
+    groups = {row.find("td")[1].text: row for row in rows if row.find("details")}
+    assert {"it is held by hand: new disks", "it is draining"} <= groups.keys()
+    for row in groups.values():
+        assert row.one("summary").text.startswith(f"{len(row.find('a'))} CE")
+
+
+def test_statements_do_not_grow_with_ces(sqlite_database: Database, tmp_path: Path) -> None:
+    world = World(sqlite_database, tmp_path / "home")
+    furnish_large(world, FEW)
+    few = Visitor(world).costs()
+    furnish_large(world, MANY - FEW)
+    assert Visitor(world).costs() == few

@@ -1,0 +1,93 @@
+"""How many pilots ran, waited and failed in the last hours: for the chart of the overview."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from worker.db import pilot_reads, trends
+from worker.db.trends import MinuteOfMoves
+from worker.domain.access import Role
+from worker.domain.errors import Invalid
+from worker.domain.pilot import WAITING, Status
+from worker.domain.tally import Grain, begin_of
+from worker.services.allowed import allowed_to
+from worker.services.runtime import Runtime
+
+MOST_HOURS = 48
+"""Minutes are kept so long; older tallies are by the hour."""
+
+MOST_POINTS = 180
+
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrendPoint:
+    """How many pilots ran and waited at a moment, and how many failed since the point before."""
+
+    at: datetime
+    running: int
+    waiting: int
+    failed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trend:
+    """The last hours, in steps of equal length. The last point is now."""
+
+    begin: datetime
+    end: datetime
+    step_seconds: int
+    points: list[TrendPoint]
+
+
+@allowed_to(Role.READ)
+def trend(runtime: Runtime, *, hours: int = 3) -> Trend:
+    """Show how many pilots ran, waited and failed in the last hours.
+
+    Up to 48 hours, in at most 180 steps of whole minutes. Lost pilots count as failed.
+    """
+    if not 1 <= hours <= MOST_HOURS:
+        raise Invalid("hours", f"they must be between 1 and {MOST_HOURS}")
+    now = runtime.now()
+    step = -(-hours * 60 // MOST_POINTS) * MINUTE
+    begin = begin_of(Grain.MINUTE, now) - timedelta(hours=hours) + MINUTE
+    with runtime.database.uow() as tx:
+        counts = pilot_reads.count_by_status(tx)
+        moves = trends.by_minute(tx, begin)
+    return Trend(
+        begin=begin,
+        end=now,
+        step_seconds=int(step.total_seconds()),
+        points=_points(counts, moves, begin, now, step),
+    )
+
+
+def _points(
+    counts: dict[Status, int],
+    moves: Sequence[MinuteOfMoves],
+    begin: datetime,
+    now: datetime,
+    step: timedelta,
+) -> list[TrendPoint]:
+    """Go back from what there is now, step by step."""
+    steps = (now - begin) // step + 1
+    changes = [[0, 0, 0] for _ in range(steps)]
+    for move in moves:
+        # The clock of the database may be ahead of ours.
+        of_step = changes[min(steps - 1, (move.at - begin) // step)]
+        for place, number in enumerate((move.running, move.waiting, move.failed)):
+            of_step[place] += number
+    running = counts.get(Status.RUNNING, 0)
+    waiting = sum(counts.get(status, 0) for status in WAITING)
+    points = []
+    for place in reversed(range(steps)):
+        more_run, more_wait, failed = changes[place]
+        at = min(now, begin + (place + 1) * step)
+        points.append(
+            TrendPoint(
+                at=at, running=max(0, running), waiting=max(0, waiting), failed=max(0, failed)
+            )
+        )
+        running, waiting = running - more_run, waiting - more_wait
+    return points[::-1]

@@ -1,0 +1,81 @@
+"""CEs in a table: those in trouble first, and many normal ones as one row of sums."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worker.services.ce_lines import CELine
+from worker.web.console import states
+
+FOLDED = 60
+"""From so many CEs on, the normal ones are folded into one row of sums."""
+
+AT_ONCE = 100
+"""Rows of one table at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CESums:
+    """Many CEs in one row."""
+
+    ces: int
+    running: int
+    waiting: int
+    free: int
+    capacity: int
+
+
+def sums(lines: Sequence[CELine]) -> CESums:
+    """Sum up CEs."""
+    return CESums(
+        ces=len(lines),
+        running=sum(line.running for line in lines),
+        waiting=sum(map(waiting, lines)),
+        free=sum(line.free for line in lines),
+        capacity=sum(line.capacity for line in lines),
+    )
+
+
+def waiting(line: CELine) -> int:
+    """Count the pilots of a CE that do not run yet."""
+    return line.reserved + line.submitting + line.submitted
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoppedGroup:
+    """CEs that get no new pilots for the same reason."""
+
+    state: str
+    reason: str
+    ces: list[str]
+
+
+EACH = 12
+"""Up to this number, CEs that get no new pilots have a row each."""
+
+
+def stopped(lines: Sequence[CELine]) -> list[StoppedGroup]:
+    """Say which CEs get no new pilots, and why; those that are alike together, if they are many."""
+    if len(lines) <= EACH:
+        return [
+            StoppedGroup(state=states.word(line.state), reason=_reason(line), ces=[line.name])
+            for line in lines
+        ]
+    alike: dict[tuple[str, str], list[str]] = {}
+    for line in lines:
+        alike.setdefault((states.short(line.state), _cause(line)), []).append(line.name)
+    groups = [
+        StoppedGroup(state=state, reason=reason, ces=names)
+        for (state, reason), names in alike.items()
+    ]
+    return sorted(groups, key=lambda one: (states.PLACES[one.state], -len(one.ces), one.reason))
+
+
+def _reason(line: CELine) -> str:
+    return line.trouble or line.state.partition(": ")[2] or "no new pilots are sent"
+
+
+def _cause(line: CELine) -> str:
+    """Return a reason without the moments in it, so that those that are alike are equal."""
+    if line.trouble is not None and line.last_error:
+        return line.last_error
+    return line.state.partition(": ")[2] or "no new pilots are sent"

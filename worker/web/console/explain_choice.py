@@ -1,0 +1,134 @@
+"""What the last ticks decided, CE by CE: those without pilots first, many of them in groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.domain.decision import Decision
+from worker.services.observe.ticks import Cycle
+from worker.web.console import words
+from worker.web.console.ce_rows import AT_ONCE, FOLDED
+from worker.web.console.explain_hour import reason
+
+FIRST = 25
+"""CEs with pilots that are shown beside groups: those with most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CEResult:
+    """What a CE got in the last ticks, and a decision that says why."""
+
+    ce: str
+    granted: int
+    decision: Decision
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReasonGroup:
+    """CEs without pilots for the same reason."""
+
+    reason: str
+    ces: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What is shown of the last ticks."""
+
+    groups: list[ReasonGroup]
+    """The CEs without pilots, where they are many."""
+    rows: list[CEResult]
+    left: int
+    """CEs with pilots that are not shown."""
+    left_granted: int
+
+
+def results(cycles: Sequence[Cycle]) -> Results:
+    """Say what each CE got; from 60 CEs on, those without pilots are grouped by reason."""
+    by_ce: dict[str, list[Cycle]] = {}
+    for cycle in cycles:
+        for ce in cycle.granted:
+            by_ce.setdefault(ce, []).append(cycle)
+    sums = {ce: sum(one.granted[ce] for one in of_ce) for ce, of_ce in by_ce.items()}
+    without = [_result(ce, by_ce[ce], 0) for ce in sorted(sums) if not sums[ce]]
+    got = sorted(((ce, number) for ce, number in sums.items() if number), key=_most_first)
+    is_grouped = len(sums) >= FOLDED
+    room = FIRST if is_grouped else AT_ONCE
+    rows = [_result(ce, by_ce[ce], number) for ce, number in got[:room]]
+    return Results(
+        groups=_groups(without) if is_grouped else [],
+        rows=rows if is_grouped else [*without, *rows],
+        left=len(got) - len(rows),
+        left_granted=sum(number for _, number in got[room:]),
+    )
+
+
+def _most_first(one: tuple[str, int]) -> tuple[int, str]:
+    return -one[1], one[0]
+
+
+def _result(ce: str, cycles: Sequence[Cycle], granted: int) -> CEResult:
+    """Explain a CE by the tick that gave it most; of several, by the first."""
+    decision = max(cycles, key=lambda one: one.granted[ce]).decision(ce)
+    return CEResult(ce=ce, granted=granted, decision=decision, reason=reason(decision))
+
+
+def _groups(without: Sequence[CEResult]) -> list[ReasonGroup]:
+    by_reason: dict[str, list[str]] = {}
+    for one in without:
+        by_reason.setdefault(one.reason, []).append(one.ce)
+    groups = [ReasonGroup(reason=why, ces=ces) for why, ces in by_reason.items()]
+    return sorted(groups, key=lambda one: (-len(one.ces), one.reason))
+
+
+def headline(cycles: Sequence[Cycle], until: datetime | None = None) -> str:
+    """Say in a sentence how many CEs got no pilots."""
+    tick = f"the tick by {until:%d %b %H:%M}" if until else "the last tick"
+    got: dict[str, int] = {}
+    for cycle in cycles:
+        for ce, granted in cycle.granted.items():
+            got[ce] = got.get(ce, 0) + granted
+    without = sum(not granted for granted in got.values())
+    if not got:
+        return "Nothing was decided yet." if until is None else "Nothing was decided by then."
+    if not without:
+        each = "The only CE" if len(got) == 1 else f"All {words.number(len(got))} CEs"
+        return f"{each} got pilots in {tick}."
+    number = f"{words.number(without)} of {words.counted(len(got), 'CE')}"
+    return f"{number} got no pilots in {tick}."
+
+
+def lede(cycles: Sequence[Cycle]) -> str:
+    """Say how many pilots each VO got."""
+    if not cycles:
+        return "A tick of a VO decides how many pilots each CE gets; the first has not come."
+    each = [
+        f"{one.vo} got {words.counted(sum(one.granted.values()), 'pilot')}" for one in cycles[:8]
+    ]
+    return f"In all, {words.listed(each)}{' and others more' if len(cycles) > 8 else ''}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class TickResult:
+    """What the last tick of a VO came to."""
+
+    vo: str
+    at: datetime
+    granted: int
+    ces: int
+    """How many CEs got some of them."""
+
+
+def of_vos(cycles: Sequence[Cycle]) -> list[TickResult]:
+    """Sum up the last tick of each VO; those without pilots come first."""
+    made = [
+        TickResult(
+            vo=one.vo,
+            at=one.at,
+            granted=sum(one.granted.values()),
+            ces=sum(number > 0 for number in one.granted.values()),
+        )
+        for one in cycles
+    ]
+    return sorted(made, key=lambda one: (one.granted > 0, one.vo))

@@ -1,0 +1,66 @@
+"""The options of a CE as a form: a field each, with what it says, its bounds and its default."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from types import SimpleNamespace
+from typing import Any
+
+from worker.domain.pairs import parse_pairs, written_pair
+from worker.services.observe.ces import OptionLine
+from worker.services.operate.ce_inventory import ShownCE
+from worker.web.console.forms import Form, FormField, FormGroup, ValueKind
+from worker.web.routes import check_texts
+
+NAME = "each"
+"""The name of the form."""
+
+PREFIX = "option."
+
+
+def _read(label: str, text: str) -> Any:
+    """Read a value as it stands behind the sign of a pair; an empty one is left out."""
+    if not text.strip():
+        return None
+    values = parse_pairs([f"value={text.strip()}"])
+    check_texts(values)
+    return values["value"]
+
+
+def _write(value: Any) -> str:
+    return "" if value is None else written_pair("", value).removeprefix("=")
+
+
+OPTION = ValueKind(_read, _write)
+
+
+def option_group(options: Sequence[OptionLine], ce: ShownCE) -> FormGroup:
+    """Return the form of all options that a CE may have."""
+    known = {one.name: one for one in options}
+    others = [name for name in ce.options if name not in known]
+    fields = [FormField(PREFIX + one.name, one.name, OPTION, _hint(one)) for one in options]
+    fields += [FormField(PREFIX + name, name, OPTION) for name in others]
+    return FormGroup(NAME, "Options one by one", fields)
+
+
+def _hint(option: OptionLine) -> str:
+    about = option.about.rstrip(".")
+    bounds = f" ({option.bounds})" if option.bounds else ""
+    left_out = "" if option.default is None else f" Left out: {_write(option.default)}."
+    return f"{about}{bounds}.{left_out}"
+
+
+def with_options(ce: ShownCE, options: Sequence[OptionLine]) -> Any:
+    """Return a CE whose options are values of their own, as the form names them."""
+    names = {*ce.options, *(one.name for one in options)}
+    each = {PREFIX + name: ce.options.get(name) for name in names}
+    return SimpleNamespace(**asdict(ce), **each)
+
+
+def read_options(group: FormGroup, form: Form) -> Mapping[str, Any]:
+    """Read the options that were typed anew; one that is empty now is taken away.
+
+    An option that the form has not is left as it is: since it was read, another may have been set.
+    """
+    fields = [one for one in group.fields if one.name in form.values]
+    values = FormGroup(group.name, group.title, fields).read(form)
+    return {name.removeprefix(PREFIX): value for name, value in values.items()}
