@@ -525,17 +525,25 @@ def _subject(task: catalogue.Task) -> str:
 def metrics() -> str:
     """Describe every metric."""
     rows = [
-        (f"`{metric.name}`", ", ".join(f"`{label}`" for label in metric.labels), metric.about)
+        (
+            f"`{metric.name}`",
+            metric.kind,
+            ", ".join(f"`{label}`" for label in metric.labels),
+            metric.about,
+        )
         for metric in METRICS
     ]
     return _page(
         "Metrics",
         """
-`pilotage metrics` prints them in Prometheus's text format: see
-[Watch it with Prometheus](../how-to/monitor.md). All are gauges, read from the database at that
-moment. The VO `all` stands for every VO that has none of its own.
+`pilotage metrics` and `/metrics` print them in Prometheus's text format: see
+[Watch it with Prometheus](../how-to/monitor.md). All are read from the database at that moment, so
+each process that is asked answers the same, and a counter goes on when a process is restarted. No
+metric has a CE and a VO together: there are as many series as CEs (17 each) and VOs (32 each), and
+some hundreds more. A summary has the series `_sum` and `_count`, a histogram `_bucket` too. The VO
+`all` stands for every VO that has none of its own.
 """,
-        _table(("metric", "labels", "meaning"), rows),
+        _table(("metric", "kind", "labels", "meaning"), rows),
     )
 
 
