@@ -40,6 +40,11 @@ _CE = ("ce", "backend")
 _CREDENTIAL = ("vo", "backend", "kind")
 
 
+READ = Metric(
+    "pilotage_read_timestamp_seconds",
+    (),
+    "When these numbers were read from the database. If it does not move on, a file is old.",
+)
 PILOTS = Metric("pilotage_pilots", (*_CE, "status"), "Pilots that occupy a CE.")
 CAPACITY = Metric("pilotage_ce_capacity", _CE, "Pilots that a CE may have.")
 FREE = Metric(
@@ -129,6 +134,7 @@ CONNECTIONS = Metric(
     "Connections to the database of the process that answers, by state: used, idle.",
 )
 GAUGES = (
+    READ,
     *(PILOTS, CAPACITY, FREE, CHANCE, GETS_PILOTS, ANSWERED, FAILED_CALLS),
     *(DEMAND, NEED, SHARE, VO_PILOTS, WITHOUT_WORK),
     *(LEFT, USED, USABLE),
@@ -154,6 +160,7 @@ def _samples(tx: Transaction, runtime: Runtime) -> Iterator[Sample]:
     lines = lines_of(tx, now, runtime.parameters, is_asked=is_asked)
     backends = {line.name: line.backend for line in lines}
     owners = vos.get_all(tx)
+    yield READ, (), now.timestamp()
     yield from _ces(lines)
     yield from _vos(tx, runtime, owners)
     yield from _credentials(standings(tx, now))
