@@ -1,4 +1,4 @@
-"""Debian's Prometheus: it is installed where that is allowed, else its tests say what is missing."""
+"""Debian's Prometheus: installed where that is allowed, else its tests say what is missing."""
 
 import re
 import subprocess

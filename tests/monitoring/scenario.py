@@ -48,10 +48,6 @@ class Scenario:
         """Say whether an alert fires in this minute."""
         self._expected.append((alert, self.minute, fires))
 
-    def fires_once(self, alert: str) -> None:
-        """Say that an alert fires now."""
-        self.expect(alert, fires=True)
-
     def judge(self, folder: Path) -> None:
         """Let promtool say whether every alert did what was expected."""
         tests = [

@@ -59,6 +59,7 @@ def test_the_dashboard_shows_every_counter_of_ces_and_vos() -> None:
     assert counted - shown == {"pilotage_vo_sent_total", "pilotage_vo_turned_up_total"}
 
 
+@pytest.mark.testbed
 def test_prometheus_reads_the_rules_and_every_expression(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
