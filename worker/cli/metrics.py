@@ -1,8 +1,6 @@
 """`pilotage metrics`: what a monitoring system reads."""
 
-import os
 import re
-import tempfile
 from pathlib import Path
 
 import click
@@ -10,24 +8,9 @@ import click
 from worker.cli import show
 from worker.cli.groups import example
 from worker.cli.perform import perform
+from worker.cli.whole_files import write_whole
 from worker.domain.errors import Invalid
 from worker.services.observe.metrics import metrics as read
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file under a name that nobody can guess, and give it its own when it is whole."""
-    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    draft = Path(name)
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(text)
-            # Another user's exporter reads it, and there is no secret in it.
-            os.fchmod(number, 0o644)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-
 
 FOLDER = Path(__file__).with_name("monitoring")
 DOCUMENTS = "docs/how-to/troubleshoot.md"
