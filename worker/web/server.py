@@ -25,6 +25,10 @@ MOST_REQUESTS = 1000
 """Requests and streams that one process has at a time; more are refused."""
 
 
+LOOK_AT_LEVEL = 5
+"""Seconds after which the server looks whether the level of its log is another."""
+
+
 @asynccontextmanager
 async def _streams_end_first(app: FastAPI) -> AsyncIterator[None]:
     """End the streams of events when the process is asked to end: they would never end."""
@@ -39,7 +43,15 @@ async def _streams_end_first(app: FastAPI) -> AsyncIterator[None]:
 
     for number in before:
         signal.signal(number, end)
+    following = asyncio.create_task(_follow_log_level())
     yield
+    following.cancel()
+
+
+async def _follow_log_level() -> None:
+    while True:
+        wiring.follow_log_level()
+        await asyncio.sleep(LOOK_AT_LEVEL)
 
 
 def app() -> FastAPI:
