@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from worker.cli import accounts, options, show
+from worker.cli import options, show, sums
 from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
 from worker.cli.perform import perform
@@ -72,18 +72,18 @@ def report(
     if after is not None:
         raise Invalid("--after", "with --by there are no pages: say --rows")
     words = reports.parse_by(by)
-    result = perform(reports.accounts_of, since, by=words, limit=limit, ce=ce, vo=vo)
+    result = perform(reports.sums_of, since, by=words, limit=limit, ce=ce, vo=vo)
     if plot is not None:
-        accounts.plot(result, words, plot)
+        sums.plot(result, words, plot)
     if as_json:
-        items = [accounts.machine(one) for one in result.items]
-        total = None if result.total is None else accounts.machine(result.total)
+        items = [sums.machine(one) for one in result.items]
+        total = None if result.total is None else sums.machine(result.total)
         cut = {"total": total, "is_cut": result.is_cut}
         show.as_json({"since": result.since, "items": items, **cut})
     elif as_csv:
-        show.verbatim(accounts.as_csv(result, words).rstrip("\n"))
+        show.verbatim(sums.as_csv(result, words).rstrip("\n"))
     elif plot is None:
-        accounts.as_table(result, words)
+        sums.as_table(result, words)
 
 
 def _refuse_without_by(**values: object) -> None:

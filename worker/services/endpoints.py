@@ -104,7 +104,7 @@ ENDPOINTS = (
         ("POST", "/plan", plan.plan),
         ("GET", "/failures", failing.summary),
         ("GET", "/reports", reports.stored),
-        ("GET", "/accounts", reports.accounts_of),
+        ("GET", "/sums", reports.sums_of),
         ("GET", "/audit", audit.recorded),
         ("GET", "/metrics", metrics.metrics),
     ),

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.db import accounts, reports
-from worker.db.accounts import Account, Place, ReportBy
+from worker.db import reports, sums
 from worker.db.reports import Report
+from worker.db.sums import PilotSums, Place, ReportBy
 from worker.domain.access import Role
 from worker.domain.errors import Invalid
 from worker.domain.pages import Page, PageRequest
@@ -16,7 +16,7 @@ from worker.services.places import require_places
 from worker.services.runtime import Runtime
 from worker.services.tasks.tally import grain_at
 
-__all__ = ["Account", "Accounts", "Report", "ReportBy", "accounts_of", "parse_by", "stored"]
+__all__ = ["PilotSums", "Report", "ReportBy", "Sums", "parse_by", "stored", "sums_of"]
 
 
 @allowed_to(Role.READ)
@@ -30,19 +30,19 @@ def stored(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accounts:
+class Sums:
     """What pilots did since a moment: all together, and by some words."""
 
     since: datetime
     """The moment that was asked for, or the begin of its hour or day if no less is kept of it."""
-    total: Account | None
-    items: list[Account]
+    total: PilotSums | None
+    items: list[PilotSums]
     is_cut: bool
     """There are more than are listed; the total is that of all."""
 
 
 @allowed_to(Role.READ)
-def accounts_of(
+def sums_of(
     runtime: Runtime,
     since: datetime,
     *,
@@ -50,7 +50,7 @@ def accounts_of(
     limit: int = 1000,
     ce: str | None = None,
     vo: str | None = None,
-) -> Accounts:
+) -> Sums:
     """Add up what pilots did since a moment, by CE, VO and day, from the tallies."""
     if not by:
         raise Invalid("by", f"name one of {', '.join(ReportBy)}")
@@ -59,9 +59,9 @@ def accounts_of(
     place = Place(ce=ce, vo=vo)
     with runtime.database.uow() as tx:
         require_places(tx, ce, vo)
-        listed = accounts.accounts(tx, since, words, most + 1, place)
-        total = accounts.accounts(tx, since, [], 1, place) if listed else []
-    return Accounts(
+        listed = sums.add_up(tx, since, words, most + 1, place)
+        total = sums.add_up(tx, since, [], 1, place) if listed else []
+    return Sums(
         since=since,
         total=total[0] if total else None,
         items=listed[:most],

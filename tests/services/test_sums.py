@@ -13,7 +13,7 @@ from worker.db import mover, retention
 from worker.db.history import steps
 from worker.domain.errors import Invalid
 from worker.domain.pilot import Cause, Move, Status, Use
-from worker.services.observe.reports import Account, ReportBy, accounts_of
+from worker.services.observe.reports import PilotSums, ReportBy, sums_of
 from worker.services.tasks import tally
 
 LONG = NOW - timedelta(days=400)
@@ -46,8 +46,8 @@ def history(world: World) -> Counter[tuple[str, str]]:
         )
 
 
-def by(world: World, *words: ReportBy, **more: Any) -> dict[tuple[str, ...], Account]:
-    result = accounts_of(world.runtime(), LONG, by=words, **more)
+def by(world: World, *words: ReportBy, **more: Any) -> dict[tuple[str, ...], PilotSums]:
+    result = sums_of(world.runtime(), LONG, by=words, **more)
     assert not result.is_cut
     return {tuple(one.words.values()): one for one in result.items}
 
@@ -77,7 +77,7 @@ def test_sums_are_those_of_the_history(world: World, *, is_folded: bool) -> None
         assert causes == Counter(
             {cause: n for (status, cause), n in real.items() if status == Status.FAILED}
         )
-        total = accounts_of(world.runtime(), LONG, by=words).total
+        total = sums_of(world.runtime(), LONG, by=words).total
         assert total is not None
         assert total.ended == sum(row.ended for row in rows)
     assert len(by(world, *EVERY)) == 6
@@ -131,12 +131,12 @@ def test_of_one_ce_and_vo_only_theirs_count_and_a_list_has_an_end(world: World) 
     fill(world)
     assert set(by(world, ReportBy.CE, ce="bari")) == {("bari",)}
     assert set(by(world, ReportBy.VO, vo="cms")) == {("cms",)}
-    cut = accounts_of(world.runtime(), LONG, by=EVERY, limit=2)
+    cut = sums_of(world.runtime(), LONG, by=EVERY, limit=2)
     assert (len(cut.items), cut.is_cut) == (2, True)
     assert cut.total is not None
     assert cut.total.ended > sum(one.ended for one in cut.items)
     with pytest.raises(Invalid, match="name one of ce, vo, day"):
-        accounts_of(world.runtime(), LONG, by=())
+        sums_of(world.runtime(), LONG, by=())
 
 
 def test_a_report_takes_as_many_statements_for_many_as_for_one(world: World) -> None:
@@ -145,14 +145,14 @@ def test_a_report_takes_as_many_statements_for_many_as_for_one(world: World) -> 
     for _ in range(2):
         world.make(a_pilot().done(Use.SHORT), 5)
         with statements(world.database.engine) as sent:
-            accounts_of(world.runtime(), LONG, by=EVERY)
+            sums_of(world.runtime(), LONG, by=EVERY)
         numbers.append(len(sent))
     assert numbers[0] == numbers[1] <= 6
 
 
 def test_it_begins_with_a_whole_hour_where_minutes_are_not_kept(world: World) -> None:
     asked = world.now() - timedelta(days=3) + timedelta(minutes=12)
-    since = accounts_of(world.runtime(), asked, by=EVERY).since
+    since = sums_of(world.runtime(), asked, by=EVERY).since
     assert since == asked.replace(minute=0)
     asked = world.now() - timedelta(days=100)
-    assert accounts_of(world.runtime(), asked, by=EVERY).since.hour == 0
+    assert sums_of(world.runtime(), asked, by=EVERY).since.hour == 0

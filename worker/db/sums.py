@@ -1,6 +1,6 @@
-"""Accounts: what pilots did since a moment, by CE, VO and day, added up from the tallies.
+"""Sums: what pilots did since a moment, by CE, VO and day, added up from the tallies.
 
-The tallies outlive the pilots, so an account goes back further than the history. How long the
+The tallies outlive the pilots, so their sums go back further than the history. How long the
 middle pilot waited they do not say: that is read from pilots that are still kept.
 """
 
@@ -34,7 +34,7 @@ MOST_WAITS = 50_000
 
 
 class ReportBy(Described):
-    """What an account is kept by."""
+    """What is added up by."""
 
     CE = "ce", "The CE of the pilots."
     VO = "vo", "The VO of the pilots."
@@ -42,7 +42,7 @@ class ReportBy(Described):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class PilotSums:
     """What some pilots did, and how long it took."""
 
     words: dict[ReportBy, str]
@@ -77,15 +77,15 @@ class Place:
     vo: str | None = None
 
 
-def accounts(
+def add_up(
     tx: Transaction, since: datetime, by: Sequence[ReportBy], limit: int, place: Place
-) -> list[Account]:
+) -> list[PilotSums]:
     """Add up what happened since a moment, by some words or all in one, in their order."""
     parts = _parts(tx, since, place)
     words = _words(parts)
     key = [words[word].label(word) for word in by]
     query = (
-        select(*key, *_sums(parts))
+        select(*key, *_columns(parts))
         .join_from(parts, ces, ces.c.id == parts.c.ce_id)
         .join(vos, vos.c.id == parts.c.vo_id)
         .group_by(*(words[word] for word in by))
@@ -94,10 +94,10 @@ def accounts(
     )
     rows = tx.execute(query).mappings().all()
     waits = _waits(tx, since, by, place) if rows else {}
-    return [_account(row, by, waits) for row in rows]
+    return [_of_row(row, by, waits) for row in rows]
 
 
-_OF_NO_ACCOUNT: list[ColumnElement[str]] = [
+_NOT_COUNTED: list[ColumnElement[str]] = [
     literal_column(f"'{word}'") for word in ("", Status.RESERVED)
 ]
 """A pilot that was only made, or deleted, did nothing."""
@@ -113,7 +113,7 @@ def _parts(tx: Transaction, since: datetime, place: Place) -> Subquery:
             # Both databases write a moment in UTC as a text that begins with its day.
             func.substr(cast(at, Text), 1, 10).label("day"),
             *(table.c[name] for name in (*names, *more)),
-        ).where(at >= since, table.c.became.not_in(_OF_NO_ACCOUNT))
+        ).where(at >= since, table.c.became.not_in(_NOT_COUNTED))
         for name, parent, wanted in (("ce_id", ces, place.ce), ("vo_id", vos, place.vo)):
             if wanted is not None:
                 query = query.where(table.c[name] == key_of(tx, parent, wanted))
@@ -125,7 +125,7 @@ def _words(parts: Subquery) -> dict[ReportBy, ColumnElement[Any]]:
     return {ReportBy.CE: ces.c.name, ReportBy.VO: vos.c.name, ReportBy.DAY: parts.c.day}
 
 
-def _sums(parts: Subquery) -> list[ColumnElement[Any]]:
+def _columns(parts: Subquery) -> list[ColumnElement[Any]]:
     def became(status: Status) -> ColumnElement[bool]:
         return parts.c.became == literal_column(f"'{status}'")
 
@@ -198,12 +198,12 @@ def _waits(tx: Transaction, since: datetime, by: Sequence[ReportBy], place: Plac
     return {key: sorted(numbers) for key, numbers in waits.items()}
 
 
-def _account(row: RowMapping, by: Sequence[ReportBy], waits: Waits) -> Account:
+def _of_row(row: RowMapping, by: Sequence[ReportBy], waits: Waits) -> PilotSums:
     number = {name: int(row[name]) for name in _ENDS}
     judged = sum(number[name] for name in _ENDS if name != "cancelled")
     starts = int(row["starts"])
     waited = waits.get(tuple(row[word] for word in by), ())
-    return Account(
+    return PilotSums(
         words={word: row[word] for word in by},
         sent=int(row["sent"]),
         ended=sum(number.values()),

@@ -14,7 +14,7 @@ from worker.cli.columns import ALWAYS, Column
 from worker.cli.whole_files import write_whole
 from worker.domain.errors import ConfigurationError, Invalid
 from worker.domain.pilot import Cause
-from worker.services.observe.reports import Account, Accounts, ReportBy
+from worker.services.observe.reports import PilotSums, ReportBy, Sums
 
 NUMBERS = (
     Column(name="ended", rank=ALWAYS),
@@ -40,23 +40,23 @@ MOST_BARS = 60
 """Bars of a picture; more could not be told apart."""
 
 
-def as_table(accounts: Accounts, by: Sequence[ReportBy]) -> None:
-    """Print one row for each account, and one for all together."""
-    show.say(f"since {accounts.since:%Y-%m-%d %H:%M:%S}Z, by {', '.join(by)}")
-    rows = [{**one.words, **_row(one)} for one in accounts.items]
-    if accounts.total is not None:
-        rows.append({**dict.fromkeys(by, ALL), **_row(accounts.total)})
+def as_table(sums: Sums, by: Sequence[ReportBy]) -> None:
+    """Print one row for each group, and one for all together."""
+    show.say(f"since {sums.since:%Y-%m-%d %H:%M:%S}Z, by {', '.join(by)}")
+    rows = [{**one.words, **_row(one)} for one in sums.items]
+    if sums.total is not None:
+        rows.append({**dict.fromkeys(by, ALL), **_row(sums.total)})
     words = [Column(name=word, rank=ALWAYS) for word in by]
     show.table(rows, [*words, *NUMBERS], "no pilot was sent or ended since then")
-    if accounts.is_cut:
+    if sums.is_cut:
         show.say("(there are more rows: --rows; the last one is that of all)")
 
 
-def as_csv(accounts: Accounts, by: Sequence[ReportBy]) -> str:
-    """Write one line for each account, with a column for each cause."""
+def as_csv(sums: Sums, by: Sequence[ReportBy]) -> str:
+    """Write one line for each group, with a column for each cause."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    rows = [machine(one) for one in accounts.items]
+    rows = [machine(one) for one in sums.items]
     names = [*by, *_FLAT, *(f"failed_{cause}" for cause in Cause)]
     writer.writerow(names)
     for row in rows:
@@ -79,23 +79,23 @@ def _cell(value: object) -> object:
     return value
 
 
-def machine(account: Account) -> dict[str, Any]:
-    """Return an account for machines, its words beside its numbers."""
-    values = asdict(account)
+def machine(one: PilotSums) -> dict[str, Any]:
+    """Return sums for machines, its words beside its numbers."""
+    values = asdict(one)
     return {**values.pop("words"), **values}
 
 
-def plot(accounts: Accounts, by: Sequence[ReportBy], path: Path) -> None:
-    """Draw how pilots ended, a bar for each account, into an SVG file."""
+def plot(sums: Sums, by: Sequence[ReportBy], path: Path) -> None:
+    """Draw how pilots ended, a bar for each group, into an SVG file."""
     if path.suffix != ".svg" or not path.parent.is_dir():
         raise Invalid("--plot", f"{str(path)!r} is no .svg file in a folder that is there")
     pygal = _library()
-    shown = accounts.items[-MOST_BARS:]
+    shown = sums.items[-MOST_BARS:]
     chart = pygal.StackedBar(
         # What it would load from the network, a picture can do without.
         js=[],
         style=pygal.style.Style(colors=tuple(COLOURS.values()), font_family="sans-serif"),
-        title=f"How pilots ended since {accounts.since:%Y-%m-%d %H:%M}Z",
+        title=f"How pilots ended since {sums.since:%Y-%m-%d %H:%M}Z",
         x_label_rotation=45,
         legend_at_bottom=True,
         disable_xml_declaration=False,
@@ -131,7 +131,7 @@ def _without_scripts(root: Any) -> Any:
     return root
 
 
-def _row(one: Account) -> Mapping[str, Any]:
+def _row(one: PilotSums) -> Mapping[str, Any]:
     return {
         "ended": one.ended,
         "useful": one.useful,
