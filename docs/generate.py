@@ -43,6 +43,7 @@ from worker.backends.sim.options import Spread
 from worker.cli.main import pilotage
 from worker.db.chains import CORE_CHAIN, Chain, ChainState
 from worker.db.failures import By
+from worker.db.sums import ReportBy
 from worker.demand.contract import Unknown
 from worker.domain import errors
 from worker.domain.access import Role
@@ -71,6 +72,9 @@ from worker.domain.variable import Kind as VariableKind
 from worker.domain.words import Described
 from worker.policy.outcomes import EventKind as Learnt
 from worker.policy.parameters import Parameters
+from worker.services.log_lines import Trigger
+from worker.services.observe.counters import CEEnd, VOEnd
+from worker.services.observe.metric import MetricKind
 from worker.services.observe.metrics import METRICS
 from worker.services.runtime import Runtime
 from worker.services.tasks import catalogue
@@ -840,6 +844,11 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "outcome that is learnt": Learnt,
     "group of failures": By,
     "length of a tally": Grain,
+    "group of sums": ReportBy,
+    "end of a pilot of a CE": CEEnd,
+    "end of a pilot of a VO": VOEnd,
+    "kind of metric": MetricKind,
+    "trigger of an execution": Trigger,
     "kind of call": CallKind,
     "outcome of a call": CallOutcome,
     "place of a database on its chain": ChainState,
