@@ -43,6 +43,7 @@ from worker.backends.sim.options import Spread
 from worker.cli.main import pilotage
 from worker.db.chains import CORE_CHAIN, Chain, ChainState
 from worker.db.failures import By
+from worker.db.sums import ReportBy
 from worker.demand.contract import Unknown
 from worker.domain import errors
 from worker.domain.access import Role
@@ -71,6 +72,9 @@ from worker.domain.variable import Kind as VariableKind
 from worker.domain.words import Described
 from worker.policy.outcomes import EventKind as Learnt
 from worker.policy.parameters import Parameters
+from worker.services.log_lines import Trigger
+from worker.services.observe.counters import CEEnd, VOEnd
+from worker.services.observe.metric import MetricKind
 from worker.services.observe.metrics import METRICS
 from worker.services.runtime import Runtime
 from worker.services.tasks import catalogue
@@ -525,17 +529,25 @@ def _subject(task: catalogue.Task) -> str:
 def metrics() -> str:
     """Describe every metric."""
     rows = [
-        (f"`{metric.name}`", ", ".join(f"`{label}`" for label in metric.labels), metric.about)
+        (
+            f"`{metric.name}`",
+            metric.kind,
+            ", ".join(f"`{label}`" for label in metric.labels),
+            metric.about,
+        )
         for metric in METRICS
     ]
     return _page(
         "Metrics",
         """
-`pilotage metrics` prints them in Prometheus's text format: see
-[Watch it with Prometheus](../how-to/monitor.md). All are gauges, read from the database at that
-moment. The VO `all` stands for every VO that has none of its own.
+`pilotage metrics` and `/metrics` print them in Prometheus's text format: see
+[Watch it with Prometheus](../how-to/monitor.md). All are read from the database at that moment, so
+each process that is asked answers the same, and a counter goes on when a process is restarted. No
+metric has a CE and a VO together: there are as many series as CEs (17 each) and VOs (32 each), and
+some hundreds more. A summary has the series `_sum` and `_count`, a histogram `_bucket` too. The VO
+`all` stands for every VO that has none of its own.
 """,
-        _table(("metric", "labels", "meaning"), rows),
+        _table(("metric", "kind", "labels", "meaning"), rows),
     )
 
 
@@ -832,6 +844,11 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "outcome that is learnt": Learnt,
     "group of failures": By,
     "length of a tally": Grain,
+    "group of sums": ReportBy,
+    "end of a pilot of a CE": CEEnd,
+    "end of a pilot of a VO": VOEnd,
+    "kind of metric": MetricKind,
+    "trigger of an execution": Trigger,
     "kind of call": CallKind,
     "outcome of a call": CallOutcome,
     "place of a database on its chain": ChainState,

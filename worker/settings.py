@@ -70,6 +70,8 @@ LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"], BeforeValidator(_in_small_letters)
 ]
 
+LogFormat = Annotated[Literal["auto", "text", "json"], BeforeValidator(_in_small_letters)]
+
 
 def _default_home() -> Path:
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
@@ -179,6 +181,10 @@ class Settings(BaseModel):
     log_level: LogLevel | None = None
     """Workers and schedulers log what is of this level or above. Without it, Celery's option
     --loglevel says it."""
+
+    log_format: LogFormat = "auto"
+    """How logs are written: text for people, json with one object a line, auto for text on a
+    terminal and in the files of --logfile, and JSON elsewhere."""
 
     log_size: int = Field(default=10_000_000, ge=1000, le=10**12)
     """Bytes after which a log file is put aside and a new one begun; 4 older ones are kept. It is

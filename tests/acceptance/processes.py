@@ -36,6 +36,7 @@ class Processes:
         return {
             **kept,
             "COLUMNS": "200",
+            "PILOTAGE_LOG_FORMAT": "text",
             "TZ": "UTC",
             "PYTHONPATH": str(ROOT),
             MARK: self.mark,

@@ -77,7 +77,8 @@ def test_a_nudge_is_worth_reading_until_the_next_tick_by_the_clock_that_all_shar
     sent = spy(monkeypatch, "dispatch")
     monkeypatch.setattr(wiring, "now", lambda: NOW)
     door.nudge("dispatch", "lyon")
-    assert sent.sent == [(("lyon",), {"headers": {UNTIL: (NOW + MINUTE).isoformat()}})]
+    headers = {UNTIL: (NOW + MINUTE).isoformat(), door.BY: "nudge"}
+    assert sent.sent == [(("lyon",), {"headers": headers})]
 
 
 @pytest.mark.parametrize(("late", "executed"), [(-1, 1), (1, 0)])
@@ -174,7 +175,7 @@ def test_a_busy_execution_comes_again_later_but_not_for_ever(
             task.run("lyon")
     finally:
         task.pop_request()
-    assert asked == ([{"countdown": 1, "headers": {UNTIL: None}}] if again else [])
+    assert asked == ([{"countdown": 1, "headers": {UNTIL: None, door.BY: None}}] if again else [])
 
 
 def test_a_busy_execution_whose_broker_is_away_is_left_to_the_next_tick(

@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a small database, for a few seconds")
     options = parser.parse_args(argv)
     size, seconds = (SMALL, 10.0) if options.quick else (PLANNED, 60.0)
-    with server() as base, made(base, size) as world, _served(world) as (url, token, began):
+    with server() as base, made(base, size) as world, served(world) as (url, token, began):
         _say(f"{size}; the server answered {began:.2f} s after its start")
         paced = _drive(url, token, seconds, pause=1.0)
         _say(f"\n{CLIENTS} clients, a request a second each:\n{_table(paced)}")
@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _served(world: World) -> Iterator[tuple[str, str, float]]:
+def served(world: World) -> Iterator[tuple[str, str, float]]:
     """Start the server; yield its address, a token, and the seconds until it answered."""
     with tempfile.TemporaryDirectory(prefix="pilotage-bench-") as home, socket.socket() as free:
         free.bind(("127.0.0.1", 0))

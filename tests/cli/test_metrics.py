@@ -7,17 +7,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.command import Cli
-from tests.factories import a_ce, a_pilot
 from tests.secrets import a_token, write
 from worker.db import schedules, work
 from worker.db.database import Database
 from worker.db.work import WorkRecord
-from worker.domain.pilot import Use
 from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO
 from worker.policy.work import NoWork
 
-LABELS = ("ce", "task", "vo", "backend", "kind", "status", "queue", "use")
+LABELS = ("ce", "task", "vo", "backend", "kind", "status", "queue", "state")
 Metrics = dict[tuple[str, ...], float]
 
 
@@ -47,7 +45,10 @@ def test_each_ce_has_its_numbers(cli: Cli, site: Database) -> None:
     }
     assert found["pilotage_ce_capacity"] == {("lyon", "sim"): 5, ("rome", "sim"): 2}
     assert found["pilotage_ce_free_slots"][("lyon", "sim")] == 3
-    assert found["pilotage_ce_gets_pilots"] == {("lyon", "sim"): 1, ("rome", "sim"): 0}
+    assert found["pilotage_ce_gets_pilots"] == {
+        ("lyon", "sim", "normal"): 1,
+        ("rome", "sim", "disabled"): 0,
+    }
     assert 0 < found["pilotage_ce_chance"][("lyon", "sim")] <= 1
     stated = {ce["name"]: ce["chance"] for ce in cli.json("status")["ces"]}
     for (ce, _), rate in found["pilotage_ce_chance"].items():
@@ -124,20 +125,6 @@ def test_the_free_slots_are_what_the_waiting_limit_leaves(cli: Cli, site: Databa
     assert "at most what its waiting limit leaves" in text
 
 
-def test_the_good_ends_of_the_last_hour_are_counted_by_use(cli: Cli, site: Database) -> None:
-    now = datetime.now(UTC)
-    assert read(cli.ok("metrics").out)["pilotage_good_ends_last_hour"] == {}
-    with site.uow() as tx:
-        bari = a_ce().named("bari").create(tx)
-        a_pilot().on(bari).at(now).done(Use.SHORT).create_many(tx, 3)
-        a_pilot().on(bari).at(now).done(Use.USEFUL).create(tx)
-        a_pilot().at(now - timedelta(hours=2)).done(Use.EMPTY).create(tx)
-    numbers = {("bari", DEFAULT_VO, "sim", use): n for use, n in zip(Use, (1, 3, 0), strict=True)}
-    for _ in range(2):
-        assert read(cli.ok("metrics").out)["pilotage_good_ends_last_hour"] == numbers
-        cli.ok("task", "run", "tally")
-
-
 def test_a_vo_tells_whether_its_pilots_find_work(cli: Cli, site: Database) -> None:
     missing = NoWork(reason="its last 7 pilots in a row found no work", since=datetime.now(UTC))
     with site.uow() as tx:
@@ -146,10 +133,11 @@ def test_a_vo_tells_whether_its_pilots_find_work(cli: Cli, site: Database) -> No
     assert found["pilotage_vo_without_work"] == {(DEFAULT_VO,): 0, ("lhcb",): 1}
 
 
-def test_a_site_without_anything_has_no_numbers(cli: Cli, world: Database) -> None:
-    found = read(cli.ok("metrics").out)
-    assert found.pop("pilotage_vo_without_work") == {(DEFAULT_VO,): 0}
-    assert not any(found.values())
+def test_a_site_without_anything_has_the_numbers_of_its_vo_only(cli: Cli, world: Database) -> None:
+    numbers = read(cli.ok("metrics").out)
+    assert numbers.pop("pilotage_vo_without_work") == {(DEFAULT_VO,): 0}
+    named = {name for name, values in numbers.items() if values}
+    assert all(name.startswith(("pilotage_vo_", "pilotage_database_")) for name in named)
 
 
 def test_they_are_written_into_a_file_in_one_step(cli: Cli, site: Database, tmp_path: Path) -> None:

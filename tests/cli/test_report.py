@@ -1,6 +1,12 @@
 """`pilotage report`: the summaries that the task of this name stored."""
 
+import csv
+import io
+import re
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -8,7 +14,7 @@ from tests.cli.command import Cli
 from tests.factories import a_ce, a_pilot
 from worker.db import reports
 from worker.db.database import Database
-from worker.domain.pilot import Use
+from worker.domain.pilot import Cause, Use
 
 
 def summary(running: int) -> dict[str, object]:
@@ -81,3 +87,78 @@ def test_reports_are_shown_since_a_moment(cli: Cli, reported: Database) -> None:
 
 def test_no_report_is_said_in_a_line(cli: Cli, site: Database) -> None:
     assert cli.ok("report").out.startswith("no report was stored since 20")
+
+
+@pytest.fixture
+def worked(site: Database) -> Database:
+    """A CE where pilots ended in the last hour, and another with a long name."""
+    now = datetime.now(UTC)
+    with site.uow() as tx:
+        for name in ("bari", "lhcb-ce_07.example.org"):
+            ce = a_ce().named(name).with_capacity(20).create(tx)
+            builder = a_pilot().on(ce).at(now)
+            builder.done(Use.USEFUL).create_many(tx, 6)
+            builder.done(Use.SHORT).create(tx)
+            builder.failed(Cause.NODE).create_many(tx, 3)
+    return site
+
+
+def test_what_pilots_did_is_added_up_by_ce_in_a_table_of_80_columns(
+    cli: Cli, worked: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = cli.ok("report", "--by", "ce,vo,day").out.splitlines()
+
+    assert all(len(line) <= 80 for line in lines)
+    bari = next(line for line in lines if line.startswith("bari")).split()
+    assert bari[3:7] == ["10", "6", "1", "3"]
+    assert lines[-1].split()[:3] == ["all", "all", "all"]
+
+
+def test_json_and_csv_say_the_same(cli: Cli, worked: Database) -> None:
+    answer = cli.json("report", "--by", "ce,vo")
+    [bari] = [one for one in answer["items"] if one["ce"] == "bari"]
+    assert (bari["ended"], bari["causes"], bari["success"]) == (10, {"node": 3}, 0.6)
+    assert answer["total"]["ended"] == sum(one["ended"] for one in answer["items"])
+
+    rows = list(csv.DictReader(io.StringIO(cli.ok("report", "--by", "ce,vo", "--csv").out)))
+    [row] = [one for one in rows if one["ce"] == "bari"]
+    assert (row["ended"], row["failed_node"], row["failed_exit_code"]) == ("10", "3", "0")
+
+
+def test_a_picture_needs_no_network(cli: Cli, worked: Database, tmp_path: Path) -> None:
+    path = tmp_path / "ends.svg"
+    cli.ok("report", "--by", "ce", "--plot", str(path))
+    text = path.read_text(encoding="utf-8")
+
+    assert ET.fromstring(text).tag.endswith("svg")
+    assert "bari" in text
+    assert "<script" not in text
+    links = set(re.findall(r"(?:href|src)=\"([^\"#][^\"]*)\"|url\((https?:[^)]*)\)", text))
+    assert not links
+
+
+def test_without_the_library_it_says_how_to_get_it(
+    cli: Cli, worked: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pygal", None)
+    said = cli.refused("report", "--by", "ce", "--plot", str(tmp_path / "ends.svg"))
+    assert "pip install 'pilotage[plot]'" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--by", "node"), "'node' is not one of ce, vo, day"),
+        (("--csv",), "it needs --by"),
+        (("--ce", "lyon"), "it needs --by"),
+        (("--by", "ce", "--csv", "--json"), "choose one"),
+        (("--by", "ce", "--after", "x"), "there are no pages"),
+        (("--by", "ce", "--plot", "/nowhere/a.svg"), "is no .svg file"),
+        (("--by", "ce", "--ce", "nowhere"), "nowhere"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    cli: Cli, worked: Database, words: tuple[str, ...], why: str
+) -> None:
+    assert why in cli.refused("report", *words)

@@ -24,6 +24,15 @@ COUNTED = {
     "seconds_to_start": 0,
     "seconds_run": 0,
 }
+MOVED = {
+    "was": "",
+    "became": "reserved",
+    "cause": "",
+    "pilots": 1,
+    "starts": 0,
+    "microseconds_to_start": 0,
+    "microseconds_run": 0,
+}
 CYCLE = {
     "vo_id": "{vo}",
     "list_id": "{list}",
@@ -62,6 +71,17 @@ VALID: Mapping[str, Mapping[str, Any]] = {
         "within": 10,
         "calls": 1,
         "seconds": 0,
+    },
+    "ce_totals": {"ce_id": "{ce}", **MOVED},
+    "vo_totals": {"vo_id": "{vo}", **MOVED},
+    "call_totals": {
+        "ce_id": 1,
+        "backend": "sim",
+        "kind": "poll",
+        "outcome": "answered",
+        "within": 10,
+        "calls": 1,
+        "microseconds": 0,
     },
     "vo_cohorts": {
         "vo_id": "{vo}",
@@ -155,6 +175,10 @@ BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
     ("ck_call_tallies_kind", "call_tallies", {"kind": "ping"}),
     ("ck_call_tallies_outcome", "call_tallies", {"outcome": "well"}),
     ("fk_call_tallies_ce_id", "call_tallies", {"ce_id": 4711}),
+    ("fk_ce_totals_ce_id", "ce_totals", {"ce_id": 4711}),
+    ("fk_vo_totals_vo_id", "vo_totals", {"vo_id": 4711}),
+    ("ck_call_totals_kind", "call_totals", {"kind": "ping"}),
+    ("ck_call_totals_outcome", "call_totals", {"outcome": "well"}),
     ("fk_ce_vos_ce_id", "ce_vos", {"ce_id": 4711}),
     ("fk_ce_vos_vo_id", "ce_vos", {"vo_id": 4711}),
     ("fk_vo_cohorts_ce_id", "vo_cohorts", {"ce_id": 4711}),

@@ -9,12 +9,23 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Integer, Text, column, text
 from sqlalchemy.sql.selectable import TextualSelect
 
-from tests.factories import MINUTE, NOW
-from worker.db import chains, decisions, health, mover, pilot_reads, sending
+from tests.factories import MINUTE, NOW, a_ce, a_pilot
+from worker.db import (
+    call_tallies,
+    chains,
+    decisions,
+    health,
+    mover,
+    pilot_reads,
+    sending,
+    tallies,
+    totals,
+)
 from worker.db.chains import Chain
 from worker.db.database import Database
 from worker.db.engine import SQLITE
 from worker.db.types import JSON_VALUE, UtcDateTime
+from worker.domain.call_tally import Call, CallKind, CallOutcome
 from worker.domain.pilot import Move, Status
 from worker.domain.sending import Sending
 from worker.services.operate import database as care
@@ -165,3 +176,20 @@ def _assert_pilots_go_on(database: Database) -> None:
         moved = mover.move(tx, moves, NOW).moved
 
     assert moved == {pilot.id for pilot in running} != set()
+
+
+def test_the_totals_begin_with_what_the_tallies_say(blank: Database) -> None:
+    care.migrate(blank)
+    with blank.uow() as tx:
+        ce = a_ce().named("lyon").with_capacity(20).create(tx)
+        for status in Status:
+            a_pilot().on(ce).that_is(status).create_many(tx, 2)
+        tallies.fold(tx, 1000)
+        call_tallies.add(tx, "lyon", [Call(CallKind.POLL, CallOutcome.ANSWERED, 0.25)], NOW)
+        before = sorted(totals.of_vos(tx)), call_tallies.totals(tx)
+
+    chains.downgrade(blank.engine, chains.CORE_CHAIN, "0020")
+    care.migrate(blank)
+    with blank.uow() as tx:
+        assert (sorted(totals.of_vos(tx)), call_tallies.totals(tx)) == before
+    assert care.verify(blank) == []

@@ -6,6 +6,7 @@ from tests.expectations import statements
 from tests.factories import MINUTE, NOW, a_ce
 from worker.db import call_tallies, ces
 from worker.db.tables import call_tallies as table
+from worker.db.tables import call_totals
 from worker.db.uow import UnitOfWork
 from worker.domain.call_tally import Call, CallKind, CallOutcome, CallTally
 from worker.domain.tally import Grain
@@ -31,13 +32,13 @@ def test_calls_of_a_minute_are_added_up(uow: UnitOfWork) -> None:
     assert tallies[0].seconds == 0.4
 
 
-def test_many_calls_are_one_statement(uow: UnitOfWork) -> None:
+def test_many_calls_are_two_statements(uow: UnitOfWork) -> None:
     with uow() as tx:
         ce = a_ce().create(tx).name
         with statements(uow.engine) as sent:
             call_tallies.add(tx, ce, [POLL, LATE] * 50, NOW)
 
-    assert len(sent) == 1
+    assert len(sent) == 2
 
 
 def test_a_ce_that_was_removed_has_nothing_to_count(uow: UnitOfWork) -> None:
@@ -88,3 +89,22 @@ def test_a_tally_is_read_back_as_it_was_written(uow: UnitOfWork) -> None:
         assert call_tallies.of(tx, ce, NOW) == [
             CallTally(Grain.MINUTE, NOW, CallKind.POLL, CallOutcome.UNAVAILABLE, 100_000, 1, 30.5)
         ]
+
+
+def test_all_calls_are_kept_as_a_total_when_minutes_are_folded_and_a_ce_is_removed(
+    uow: UnitOfWork,
+) -> None:
+    with uow() as tx:
+        ces_of_sim = [a_ce().create(tx).name for _ in range(2)]
+        for ce in ces_of_sim:
+            call_tallies.add(tx, ce, [POLL, POLL, LATE], NOW)
+        total = call_tallies.totals(tx)
+        call_tallies.coarsen(tx, Grain.MINUTE, Grain.HOUR, NOW + 2 * MINUTE, 100)
+        ces.remove(tx, ces_of_sim[0])
+
+        assert sorted(call_tallies.totals(tx)) == sorted(total)
+        assert sorted(one[1:] for one in total) == [
+            (CallKind.POLL, CallOutcome.ANSWERED, 300, 4, 800_000),
+            (CallKind.POLL, CallOutcome.UNAVAILABLE, 100_000, 2, 61_000_000),
+        ]
+        assert tx.execute(call_totals.select()).all() != []

@@ -18,8 +18,10 @@ from worker.services.tasks import catalogue, execute
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What a worker that has set up its logging writes."""
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What a worker that has set up its logging writes, for people."""
+    monkeypatch.setenv("PILOTAGE_LOG_FORMAT", "text")
+    forget()
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     setup_logging.send(sender=app, loglevel=logging.INFO)
@@ -29,6 +31,7 @@ def log() -> Iterator[io.StringIO]:
             handler.setStream(written)
     yield written
     root.handlers, root.level = handlers, level
+    forget()
 
 
 def test_a_line_of_an_execution_names_its_id(log: io.StringIO) -> None:

@@ -80,6 +80,7 @@ LOOKING = {
     "tokens_token_names": Request(),
     "overview_summary": Request(query="since=2020-01-01T00:00:00Z"),
     "overview_stored": Request(query="since=2020-01-01T00:00:00Z"),
+    "overview_sums_of": Request(query="since=2020-01-01T00:00:00Z"),
     "overview_recorded": Request(query="since=2020-01-01T00:00:00Z"),
     "overview_metrics": Request(),
     "pilots_list_pilots": Request(),

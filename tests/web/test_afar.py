@@ -59,6 +59,8 @@ LOOKING = [
     "plan",
     "plan --demand lhcb=5",
     "report",
+    "report --by ce,vo --since 30d",
+    "report --by day --csv --vo lhcb",
     "status",
     "task list",
     "vo list",

@@ -30,7 +30,9 @@ COMMANDS = {
     "top": Entry("worker.cli.look", "Show the same, live, until Ctrl-C."),
     "explain": Entry("worker.cli.look", "Explain why a CE got as many pilots as it did, or none."),
     "failures": Entry("worker.cli.failures", "Sum up why pilots failed lately."),
-    "report": Entry("worker.cli.report", "Show the summaries that were stored, the latest first."),
+    "report": Entry(
+        "worker.cli.report", "Show the summaries that were stored, or add up what pilots did."
+    ),
     "audit": Entry("worker.cli.audit", "Show who changed what, the latest first."),
     "metrics": Entry("worker.cli.metrics", "Print the numbers that Prometheus reads."),
     "bench": Entry(

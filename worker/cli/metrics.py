@@ -1,7 +1,6 @@
 """`pilotage metrics`: what a monitoring system reads."""
 
-import os
-import tempfile
+import re
 from pathlib import Path
 
 import click
@@ -9,37 +8,55 @@ import click
 from worker.cli import show
 from worker.cli.groups import example
 from worker.cli.perform import perform
+from worker.cli.whole_files import write_whole
 from worker.domain.errors import Invalid
 from worker.services.observe.metrics import metrics as read
 
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file under a name that nobody can guess, and give it its own when it is whole."""
-    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    draft = Path(name)
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(text)
-            # Another user's exporter reads it, and there is no secret in it.
-            os.fchmod(number, 0o644)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+FOLDER = Path(__file__).with_name("monitoring")
+DOCUMENTS = "docs/how-to/troubleshoot.md"
+"""What stands in the rules for the page that each alert leads to."""
 
 
 @click.command(epilog=example("pilotage metrics --to /var/lib/node_exporter/pilotage.prom"))
+@click.option("--rules", is_flag=True, help="Print alert rules for Prometheus instead.")
+@click.option("--dashboard", is_flag=True, help="Print a dashboard for Grafana instead.")
+@click.option(
+    "--runbook",
+    metavar="URL",
+    help="Where you keep the page 'Troubleshooting by symptom', to which each alert leads.",
+)
 @click.option(
     "--to",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write them into this file, in one step.",
 )
-def metrics(to: Path | None) -> None:
+def metrics(rules: bool, dashboard: bool, runbook: str | None, to: Path | None) -> None:
     """Print the numbers that Prometheus reads.
 
-    Each CE, credential and task has its own; what they mean stands beside them.
+    Each CE, VO, credential and task has its own; what they mean stands beside them.
     """
-    text = perform(read)
+    if rules and dashboard:
+        raise Invalid("--dashboard", "print the rules and the dashboard one after the other")
+    if runbook is not None and not rules:
+        raise Invalid("--runbook", "it is a part of the rules: give --rules too")
+    if rules:
+        text = (FOLDER / "rules.yml").read_text(encoding="utf-8")
+        text = text.replace(DOCUMENTS, _one_word(runbook)) if runbook else text
+    elif dashboard:
+        text = (FOLDER / "dashboard.json").read_text(encoding="utf-8")
+    else:
+        text = perform(read)
+    _hand_out(text, to)
+
+
+def _one_word(url: str) -> str:
+    """Refuse what YAML would not read as one plain word."""
+    if not re.fullmatch(r"https?://[^\s#'\"{}]+", url):
+        raise Invalid("--runbook", f"{url!r} is not the address of a page")
+    return url
+
+
+def _hand_out(text: str, to: Path | None) -> None:
     if to is None:
         show.verbatim(text.rstrip("\n"))
         return

@@ -1,15 +1,17 @@
-"""`pilotage report`: the summaries that the task `report` stored."""
+"""`pilotage report`: the summaries that the task `report` stored, and what pilots did."""
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
-from worker.cli import options, show
+from worker.cli import options, show, sums
 from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
 from worker.cli.perform import perform
+from worker.domain.errors import Invalid
 from worker.domain.pilot import OF_NO_USE, WAITING, Status
 from worker.services.observe import reports
 from worker.services.observe.reports import Report
@@ -24,16 +26,73 @@ COLUMNS = (
 )
 
 
-@click.command(epilog=example("pilotage report --since 7d --json"))
+@click.command(epilog=example("pilotage report --since 30d --by ce,vo,day"))
 @options.since("24h")
+@click.option(
+    "--by",
+    metavar="WORDS",
+    help="Add up what pilots did, by ce, vo, day: one or more, with commas between them.",
+)
+@click.option("--ce", help="With --by: only of this CE.")
+@click.option("--vo", help="With --by: only of this VO.")
+@click.option("--csv", "as_csv", is_flag=True, help="With --by: print CSV.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --by: draw it into this SVG file.",
+)
 @options.one_page
 @options.as_json
-def report(since: datetime, limit: int, after: str | None, as_json: bool) -> None:
-    """Show the summaries that were stored, the latest first.
+def report(
+    since: datetime,
+    by: str | None,
+    ce: str | None,
+    vo: str | None,
+    as_csv: bool,
+    plot: Path | None,
+    limit: int,
+    after: str | None,
+    as_json: bool,
+) -> None:
+    """Show the summaries that were stored, or add up what pilots did.
 
     The task `report` stores one an hour: how many pilots have each status, the free slots, and how
     many of the pilots that ended well in the hour before were short or empty.
+
+    With --by, what happened since then is added up from the tallies, which outlive the pilots: a
+    row for each CE, VO or day, and one for all. `start` is the time within which half of the pilots
+    started, `p90` nine of ten; both are of the newest 50,000 pilots that ended and are still kept.
     """
+    if by is None:
+        _refuse_without_by(ce=ce, vo=vo, csv=as_csv or None, plot=plot)
+        _stored(since, limit, after, as_json=as_json)
+        return
+    if as_csv and as_json:
+        raise Invalid("--csv", "choose one of --csv and --json")
+    if after is not None:
+        raise Invalid("--after", "with --by there are no pages: say --rows")
+    words = reports.parse_by(by)
+    result = perform(reports.sums_of, since, by=words, limit=limit, ce=ce, vo=vo)
+    if plot is not None:
+        sums.plot(result, words, plot)
+    if as_json:
+        items = [sums.machine(one) for one in result.items]
+        total = None if result.total is None else sums.machine(result.total)
+        cut = {"total": total, "is_cut": result.is_cut}
+        show.as_json({"since": result.since, "items": items, **cut})
+    elif as_csv:
+        show.verbatim(sums.as_csv(result, words).rstrip("\n"))
+    elif plot is None:
+        sums.as_table(result, words)
+
+
+def _refuse_without_by(**values: object) -> None:
+    for name, value in values.items():
+        if value is not None:
+            raise Invalid(f"--{name}", "it needs --by: say what to add up by")
+
+
+def _stored(since: datetime, limit: int, after: str | None, *, as_json: bool) -> None:
     page = perform(reports.stored, since, limit=limit, after=after)
     if as_json:
         show.as_json({"items": [_machine(one) for one in page.items], "next": page.next})

@@ -6,16 +6,17 @@ One execution at a time calls a CE, so no two wait for one row here.
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
+from typing import NamedTuple
 
-from sqlalchemy import Executable, Float, Integer, Text, bindparam, select, true
+from sqlalchemy import Executable, Float, Integer, Text, bindparam, func, select, true
 
 from worker.db.names import key_of
 from worker.db.rows import adding, encode, insert_rows, insert_selected, rows
-from worker.db.tables import call_tallies, ces
+from worker.db.tables import call_tallies, call_totals, ces
 from worker.db.tallies import take_past
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
-from worker.domain.call_tally import Call, CallTally, bucket_of
+from worker.domain.call_tally import Call, CallKind, CallOutcome, CallTally, bucket_of
 from worker.domain.tally import Grain, begin_of
 
 _COUNTS = ("calls", "seconds")
@@ -24,6 +25,8 @@ _NAMES = ("grain", "begins_at", "kind", "outcome", "within", *_COUNTS)
 
 def add(tx: Transaction, ce: str, calls: Sequence[Call], now: datetime) -> None:
     """Count calls that were made to a CE; one that was removed meanwhile has nothing to count."""
+    if not calls:
+        return
     minute = begin_of(Grain.MINUTE, now)
     sums: dict[tuple[str, str, int], tuple[int, float]] = {}
     for call in calls:
@@ -32,6 +35,37 @@ def add(tx: Transaction, ce: str, calls: Sequence[Call], now: datetime) -> None:
         sums[key] = number + 1, seconds + call.seconds
     data = ((Grain.MINUTE, minute, *key, *counts) for key, counts in sorted(sums.items()))
     tx.execute(_add(tx.dialect), {**encode(_NAMES, data), "ce": ce})
+    in_all = ((*key, n, round(seconds * 1_000_000)) for key, (n, seconds) in sorted(sums.items()))
+    tx.execute(_add_to_totals(tx.dialect), {**encode(_TOTALS, in_all), "ce": ce})
+
+
+class CallTotal(NamedTuple):
+    """All calls of one kind and outcome to the CEs of a back-end that took about as long."""
+
+    backend: str
+    kind: CallKind
+    outcome: CallOutcome
+    within: int
+    calls: int
+    microseconds: int
+
+
+def totals(tx: Transaction) -> list[CallTotal]:
+    """Read how all calls went that were ever made, also to CEs that were removed since."""
+    table = call_totals.c
+    key = [table[name] for name in ("backend", "kind", "outcome", "within")]
+    sums = [func.sum(table[name]).label(name) for name in ("calls", "microseconds")]
+    return [
+        CallTotal(
+            row.backend,
+            row.kind,
+            row.outcome,
+            row.within,
+            int(row.calls),
+            int(row.microseconds),
+        )
+        for row in tx.execute(select(*key, *sums).group_by(*key))
+    ]
 
 
 def of(tx: Transaction, ce: str, since: datetime) -> list[CallTally]:
@@ -85,6 +119,28 @@ def _add(dialect: str) -> Executable:
     source = source.where(is_ce)
     insertion = insert_selected(dialect, call_tallies, [*_COLUMNS, "ce_id"], source)
     return adding(insertion, call_tallies, _COUNTS)
+
+
+_TOTAL_COLUMNS = {
+    "kind": Text,
+    "outcome": Text,
+    "within": Integer,
+    "calls": Integer,
+    "microseconds": Integer,
+}
+_TOTALS = tuple(_TOTAL_COLUMNS)
+
+
+@cache
+def _add_to_totals(dialect: str) -> Executable:
+    new = rows(dialect, **_TOTAL_COLUMNS)
+    source = (
+        select(*(new.c[name] for name in _TOTALS), ces.c.id, ces.c.backend)
+        .join_from(new, ces, true())
+        .where(ces.c.name == bindparam("ce", type_=Text))
+    )
+    insertion = insert_selected(dialect, call_totals, [*_TOTALS, "ce_id", "backend"], source)
+    return adding(insertion, call_totals, ("calls", "microseconds"))
 
 
 @cache

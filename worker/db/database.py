@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Engine
+from sqlalchemy.pool import QueuePool
 
 from worker.db.account import account
 from worker.db.chains import CORE_CHAIN, Chain
@@ -56,6 +57,11 @@ class Database:
         other.actor = actor
         other.uow = self.uow.used_by(actor, once=once)
         return other
+
+    def connections(self) -> tuple[int, int] | None:
+        """Return how many connections of this process are used and idle, if it has a pool."""
+        pool = self.engine.pool
+        return (pool.checkedout(), pool.checkedin()) if isinstance(pool, QueuePool) else None
 
     def close(self) -> None:
         """Close the engine, if it was used; the next use opens it again."""

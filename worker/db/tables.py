@@ -11,10 +11,11 @@
      ├──< decisions     ├──< ce_list_places >── ce_lists ──< decision_bases ──< decisions
      ├──< pilot_counts >┤
      ├──< tallies >─────┤
+     ├──< vo_totals     ├──< ce_totals
      ├──< call_tallies  │
      └──< pilots >──────┘
-             ├──< transitions        leases, new_tallies, reports, changes,
-             ├─── outputs           answered_requests
+             ├──< transitions        leases, new_tallies, call_totals, reports,
+             ├─── outputs           changes, answered_requests
              └─── pilot_reports
 
 A VO or CE that has pilots cannot be removed (RESTRICT): history must not vanish by accident.
@@ -27,6 +28,7 @@ from typing import Any
 from sqlalchemy import (
     DDL,
     JSON,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -58,7 +60,7 @@ from worker.domain.pilot import FINAL, OCCUPYING, OF_NO_USE, STAMP_LENGTH, Cause
 from worker.domain.pilot_report import LONGEST_REASON, PilotState
 from worker.domain.schedule import Outcome
 from worker.domain.sending import Sending
-from worker.domain.tally import Grain
+from worker.domain.tally import Grain, TotalCounts
 from worker.domain.timeouts import NAMES as TIMEOUTS
 from worker.domain.token import TokenKind
 from worker.domain.vo import DEFAULT_VO
@@ -116,6 +118,15 @@ def _counted_moves(*, primary_key: bool = False) -> tuple[Column[Any], ...]:
         Column("starts", Integer, nullable=False),
         Column("seconds_to_start", Float, nullable=False),
         Column("seconds_run", Float, nullable=False),
+    )
+
+
+def _totals(place: str, table: Table) -> tuple[Column[Any], ...]:
+    """Make the columns of what has ever moved. Microseconds are whole: their sum is exact."""
+    return (
+        Column(f"{place}_id", ForeignKey(table.c.id, ondelete="CASCADE"), primary_key=True),
+        *(Column(n, String(16), primary_key=True) for n in ("was", "became", "cause")),
+        *(Column(n, BigInteger, nullable=False) for n in TotalCounts._fields),
     )
 
 
@@ -425,6 +436,34 @@ call_tallies = Table(
     Column("seconds", Float, nullable=False),
     Index("ix_call_tallies_ce_id", "ce_id", "begins_at"),
     comment="How the calls to each CE went and how long they took; it outlives the pilots.",
+)
+
+ce_totals = Table(
+    "ce_totals",
+    metadata,
+    *_totals("ce", ces),
+    comment="What has ever moved at each CE, without what new_tallies says; it never goes down.",
+)
+
+vo_totals = Table(
+    "vo_totals",
+    metadata,
+    *_totals("vo", vos),
+    comment="What has ever moved of each VO, without what new_tallies says; it never goes down.",
+)
+
+# It points at no CE, so that the sums of a back-end stay when one of its CEs is removed.
+call_totals = Table(
+    "call_totals",
+    metadata,
+    Column("ce_id", KEY, primary_key=True, autoincrement=False),
+    Column("backend", String(128), primary_key=True),
+    Column("kind", words(CallKind, "kind"), primary_key=True),
+    Column("outcome", words(CallOutcome, "outcome"), primary_key=True),
+    Column("within", Integer, primary_key=True, autoincrement=False),
+    Column("calls", BigInteger, nullable=False),
+    Column("microseconds", BigInteger, nullable=False),
+    comment="All calls that were ever made to each CE; it never goes down.",
 )
 
 vo_cohorts = Table(

@@ -30,6 +30,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from worker.db import totals
 from worker.db.engine import POSTGRESQL
 from worker.db.rows import adding, encode, insert_rows
 from worker.db.tables import (
@@ -101,7 +102,11 @@ def fold(tx: Transaction, limit: int) -> int:
     One execution at a time: the caller holds `LOCK`.
     """
     new = tx.execute(_TAKE, {"limit": limit}).all()
-    kept = _of_existing(tx, new)
+    ce_ids = set(tx.execute(select(ces.c.id)).scalars())
+    vo_ids = set(tx.execute(select(vos.c.id)).scalars())
+    totals.add(tx, new, ce_ids, vo_ids)
+    # What is said of CEs and VOs that were removed since is left out.
+    kept = [row for row in new if row.ce_id in ce_ids and row.vo_id in vo_ids]
     _add_counts(tx, kept)
     _add_tallies(
         tx,
@@ -194,15 +199,9 @@ def _pilots_themselves() -> Subquery:
 
 def _part(grain: Grain, at: datetime, row: Row[Any]) -> tuple[Tally, MoveCounts]:
     """Return the tally that a row is a part of, and what it counts."""
-    move, counts = row[1 : len(_MOVE) + 1], row[len(_MOVE) + 1 :]
+    move = row[1 : len(_MOVE) + 1]
+    counts = row[len(_MOVE) + 1 : len(_MOVE) + 1 + len(_COUNTS)]
     return Tally._make((grain, begin_of(grain, at), *move)), MoveCounts._make(counts)
-
-
-def _of_existing(tx: Transaction, rows: Iterable[Row[Any]]) -> list[Row[Any]]:
-    """Leave out what is said of CEs and VOs that were removed since."""
-    ce_ids = set(tx.execute(select(ces.c.id)).scalars())
-    vo_ids = set(tx.execute(select(vos.c.id)).scalars())
-    return [row for row in rows if row.ce_id in ce_ids and row.vo_id in vo_ids]
 
 
 def _add_counts(tx: Transaction, rows: Iterable[Row[Any]]) -> None:
@@ -236,7 +235,9 @@ _TAKE = (
             .limit(bindparam("limit", type_=Integer))
         )
     )
-    .returning(new_tallies.c.at, *(new_tallies.c[name] for name in (*_MOVE, *_COUNTS)))
+    .returning(
+        new_tallies.c.at, *(new_tallies.c[name] for name in (*_MOVE, *_COUNTS)), *totals.EVER
+    )
 )
 
 _IN_TIME = bindparam("since", type_=UtcDateTime())

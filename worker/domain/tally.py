@@ -53,3 +53,16 @@ class Tally(NamedTuple):
     was: str
     became: str
     cause: str
+
+
+class TotalCounts(NamedTuple):
+    """What of a move is counted for ever: it only grows, and its sums are exact.
+
+    Of a pilot that waited, the start is counted, and of one that was not over, its end. What is
+    corrected later is left out, and so is a cause that took the place of another.
+    """
+
+    pilots: int
+    starts: int
+    microseconds_to_start: int
+    microseconds_run: int

@@ -28,6 +28,7 @@ from worker.messaging.consumer import (
 )
 from worker.messaging.pool import watch_living_only
 from worker.services.log_files import LogFile
+from worker.services.log_lines import Trigger, about
 from worker.services.operate import call_timeouts
 from worker.services.operate.database import require_current
 from worker.services.tasks import catalogue, execute
@@ -44,6 +45,10 @@ BROKER_COOLDOWN = 5.0
 
 _OF_THE_BROKER = ("celery.bootsteps", "celery.worker", "kombu")
 """The loggers of those who speak to it."""
+
+
+BY = "pilotage_by"
+"""The header of a message that says what triggered it, for the log."""
 
 
 class _Broker:
@@ -69,7 +74,7 @@ app = Celery("pilotage")
 app.config_from_object("celeryconfig")
 
 
-def send(task: Task, subject: str | None, *, expires: float) -> None:
+def send(task: Task, subject: str | None, *, expires: float, by: Trigger = Trigger.TICK) -> None:
     """Send a message. One that cannot be sent is a lost nudge, not an error.
 
     After one that the broker did not take, the next ones are not tried for a while: where it does
@@ -79,7 +84,7 @@ def send(task: Task, subject: str | None, *, expires: float) -> None:
         return
     arguments = () if subject is None else (subject,)
     try:
-        app.tasks[task.name].apply_async(arguments, headers={UNTIL: _until(expires)})
+        app.tasks[task.name].apply_async(arguments, headers={UNTIL: _until(expires), BY: str(by)})
     except (OperationalError, OSError, AttributeError) as error:
         _broker.skip_sends_until = time.monotonic() + BROKER_COOLDOWN
         # Where a broker begins to refuse, kombu 5.7 may go on with a channel that it has closed.
@@ -94,7 +99,13 @@ def _until(expires: float) -> str:
 def nudge(name: str, subject: str) -> None:
     """Send a message that a task has something to do."""
     task = catalogue.get(name)
-    send(task, subject, expires=task.every or 60)
+    send(task, subject, expires=task.every or 60, by=Trigger.NUDGE)
+
+
+def _trigger(request: Any) -> str | None:
+    """Return what triggered a message. Whoever can send one may write anything there."""
+    by = request.get(BY)
+    return by if isinstance(by, str) and by in set(map(str, Trigger)) else None
 
 
 def _register(task: Task) -> None:
@@ -103,6 +114,11 @@ def _register(task: Task) -> None:
     # What is meant for a person is one line of ours; Celery shows where our own mistakes are.
     @app.task(name=name, bind=True, max_retries=RETRIES, throws=(PilotageError,))
     def body(self: Any, subject: str | None = None) -> None:
+        wiring.follow_log_level()
+        with about(task_id=str(self.request.id), by=_trigger(self.request)):
+            execute_message(self, subject)
+
+    def execute_message(self: Any, subject: str | None) -> None:
         until = self.request.get(UNTIL)
         if until is not None and wiring.now() > datetime.fromisoformat(until):
             log.info("%s %s comes too late; its next tick has come", name, subject or "")
@@ -115,7 +131,10 @@ def _register(task: Task) -> None:
             raise
         if done.busy and self.request.retries < RETRIES:
             try:
-                raise self.retry(countdown=2**self.request.retries, headers={UNTIL: until})
+                raise self.retry(
+                    countdown=2**self.request.retries,
+                    headers={UNTIL: until, BY: _trigger(self.request)},
+                )
             except Reject as error:
                 log.warning(
                     "%s %s is not tried again before its next tick: %s", name, subject, error

@@ -34,6 +34,7 @@ class DatabaseScheduler(Scheduler):  # type: ignore[misc]
 
     def tick(self, *_: Any, **__: Any) -> float:
         """Claim what is due and send it; tell how long to sleep."""
+        wiring.follow_log_level()
         try:
             firings, wait = ticks.claim_due(
                 wiring.database(), wiring.now(), wiring.configured_schedules()

@@ -106,6 +106,7 @@ ENDPOINTS = (
         ("POST", "/plan", plan.plan),
         ("GET", "/failures", failing.summary),
         ("GET", "/reports", reports.stored),
+        ("GET", "/sums", reports.sums_of),
         ("GET", "/audit", audit.recorded),
         ("GET", "/metrics", metrics.metrics),
     ),

@@ -13,6 +13,9 @@ from worker.web.app import make_app
 from worker.web.issuer import Issuer, client_of
 from worker.web.server import set_up_log
 
+LOOK_AT_LEVEL = 5
+"""Seconds after which the process looks whether the level of its log is another."""
+
 
 @asynccontextmanager
 async def _streams_end_first(app: FastAPI) -> AsyncIterator[None]:
@@ -28,7 +31,15 @@ async def _streams_end_first(app: FastAPI) -> AsyncIterator[None]:
 
     for number in before:
         signal.signal(number, end)
+    following = asyncio.create_task(_follow_log_level())
     yield
+    following.cancel()
+
+
+async def _follow_log_level() -> None:
+    while True:
+        wiring.follow_log_level()
+        await asyncio.sleep(LOOK_AT_LEVEL)
 
 
 def app() -> FastAPI:

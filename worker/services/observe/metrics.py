@@ -1,43 +1,50 @@
-"""The numbers of each CE, credential and task for a monitoring system, Prometheus.
+"""The numbers of each CE, VO, credential and task for a monitoring system, Prometheus.
 
-All of it is read from the database now, in a few statements. Of the pilots that are over, only
-those of the last hour are counted, from the tallies: all would cost more with every day.
+All of it is read from the database now, in a few statements whose cost does not grow with the
+pilots that are over. No number is of a CE and a VO together: of 500 and 20 there would be 10,000.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from prometheus_client import generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    SummaryMetricFamily,
+)
 from prometheus_client.registry import Collector
 
-from worker.db import schedules, tallies, work
+from worker.db import call_tallies, demands, schedules, slots, totals, vos, work
+from worker.db.demands import Answer
 from worker.db.schedules import Schedule
-from worker.db.work import WorkRecord
+from worker.db.uow import Transaction
+from worker.db.work import NOTHING_KNOWN, WorkRecord
 from worker.domain.access import Role
 from worker.domain.credential import State
-from worker.domain.pilot import Use
-from worker.domain.vo import ALL_VOS
+from worker.domain.errors import PilotageError
+from worker.domain.vo import ALL_VOS, VO
+from worker.policy.work import demand_without
 from worker.services.allowed import allowed_to
-from worker.services.ce_lines import NORMAL, CELine, ce_lines
+from worker.services.ce_lines import NORMAL, CELine, lines_of, short
 from worker.services.credentials import CredentialStanding, standings
-from worker.services.observe.failing import LATELY
+from worker.services.observe import counters
+from worker.services.observe.metric import Lengths, Mean, Metric, MetricKind, Sample
 from worker.services.runtime import Runtime
-from worker.services.standstill import queue_of
+from worker.services.standstill import are_ces_asked, queue_of, standstills
+from worker.services.tasks.ask_demand import current_demand
 
 _CE = ("ce", "backend")
 _CREDENTIAL = ("vo", "backend", "kind")
 
 
-class Metric(NamedTuple):
-    """A kind of number: its name, its labels, and what it means."""
-
-    name: str
-    labels: tuple[str, ...]
-    about: str
-
-
+READ = Metric(
+    "pilotage_read_timestamp_seconds",
+    (),
+    "When these numbers were read from the database. If it does not move on, a file is old.",
+)
 PILOTS = Metric("pilotage_pilots", (*_CE, "status"), "Pilots that occupy a CE.")
 CAPACITY = Metric("pilotage_ce_capacity", _CE, "Pilots that a CE may have.")
 FREE = Metric(
@@ -52,23 +59,34 @@ CHANCE = Metric(
 )
 GETS_PILOTS = Metric(
     "pilotage_ce_gets_pilots",
-    _CE,
+    (*_CE, "state"),
     "1 if it gets pilots; 0 if it is disabled, draining, held, paused, its calls fail, "
-    "or no worker calls it.",
+    "or no worker calls it. The label says which of these, and changes with it.",
 )
 ANSWERED = Metric("pilotage_ce_answered_timestamp_seconds", _CE, "When a CE last answered a call.")
 FAILED_CALLS = Metric(
     "pilotage_ce_failed_calls", _CE, "Calls of a CE that failed in a row; 0 after an answer."
 )
-GOOD_ENDS = Metric(
-    "pilotage_good_ends_last_hour",
-    ("vo", *_CE, "use"),
-    "Pilots that ended well in the last hour, by their use; of VOs and CEs where any has.",
-)
 WITHOUT_WORK = Metric(
     "pilotage_vo_without_work",
     ("vo",),
     "1 if the pilots of a VO find no work, so that it gets a trickle; 0 if nothing says so.",
+)
+DEMAND = Metric(
+    "pilotage_vo_demand",
+    ("vo",),
+    "How many pilots a VO could use that wait or begin now, a trickle if they find no work; "
+    "no number if it is without limit.",
+)
+NEED = Metric(
+    "pilotage_vo_need",
+    ("vo",),
+    "Its demand less the pilots that wait, at most what its limit leaves. What stays above 0 is "
+    "not served; no number if there is neither a demand nor a limit.",
+)
+SHARE = Metric("pilotage_vo_share", ("vo",), "The share of a VO, compared with those of others.")
+VO_PILOTS = Metric(
+    "pilotage_vo_pilots", ("vo", "status"), "Pilots of a VO that occupy a CE: waiting, running."
 )
 LEFT = Metric(
     "pilotage_credential_seconds_left",
@@ -100,33 +118,66 @@ PENDING = Metric(
     ("task", "vo", "queue"),
     "Firings since a worker last executed a task. If it grows, no worker takes the queue.",
 )
-METRICS = (
-    *(PILOTS, CAPACITY, FREE, CHANCE, GETS_PILOTS, ANSWERED, FAILED_CALLS),
-    *(GOOD_ENDS, WITHOUT_WORK),
-    *(LEFT, USED, USABLE),
-    *(FIRED, DONE, PENDING),
+LAG = Metric(
+    "pilotage_task_lag_seconds",
+    ("task", "vo"),
+    "How late the next firing of a task is, 0 if it is not due; of enabled tasks.",
 )
-
-Sample = tuple[Metric, tuple[str, ...], float | None]
-"""A number by the values of its labels; `None` if it is not known."""
+FAILING = Metric(
+    "pilotage_task_failing",
+    ("task", "vo"),
+    "1 if the last execution of a task failed, or one for some CE; 0 if not.",
+)
+CONNECTIONS = Metric(
+    "pilotage_database_connections",
+    ("state",),
+    "Connections to the database of the process that answers, by state: used, idle.",
+)
+GAUGES = (
+    READ,
+    *(PILOTS, CAPACITY, FREE, CHANCE, GETS_PILOTS, ANSWERED, FAILED_CALLS),
+    *(DEMAND, NEED, SHARE, VO_PILOTS, WITHOUT_WORK),
+    *(LEFT, USED, USABLE),
+    *(FIRED, DONE, PENDING, LAG, FAILING),
+    CONNECTIONS,
+)
+METRICS = (*GAUGES, *counters.COUNTERS)
 
 
 @allowed_to(Role.READ)
 def metrics(runtime: Runtime) -> str:
     """Write all metrics in Prometheus's text format."""
-    now = runtime.now()
+    connections = runtime.database.connections()
     with runtime.database.uow() as tx:
-        lines = ce_lines(tx, runtime)
-        credentials, fired = standings(tx, now), schedules.get_all(tx)
-        good_ends = tallies.good_ends(tx, now - LATELY)
-        samples = [
-            *_ces(lines),
-            *_good_ends(good_ends, {line.name: line.backend for line in lines}),
-            *_without_work(work.get_all(tx)),
-            *_credentials(credentials),
-            *_tasks(fired),
-        ]
+        samples = [*_samples(tx, runtime), *_connections(connections)]
     return generate_latest(_Read(samples)).decode()
+
+
+def _samples(tx: Transaction, runtime: Runtime) -> Iterator[Sample]:
+    now = runtime.now()
+    fired = schedules.get_all(tx)
+    is_asked = are_ces_asked(standstills(fired, now, runtime.lease))
+    lines = lines_of(tx, now, runtime.parameters, is_asked=is_asked)
+    backends = {line.name: line.backend for line in lines}
+    owners = vos.get_all(tx)
+    yield READ, (), now.timestamp()
+    yield from _ces(lines)
+    yield from _vos(tx, runtime, owners)
+    yield from _credentials(standings(tx, now))
+    yield from _tasks(fired, now)
+    yield from counters.of_ces(totals.of_ces(tx), backends)
+    yield from counters.of_vos(totals.of_vos(tx), [vo.name for vo in owners])
+    yield from counters.of_calls(call_tallies.totals(tx), set(backends.values()))
+
+
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily | SummaryMetricFamily
+
+_FAMILIES: Mapping[MetricKind, type[Family]] = {
+    MetricKind.GAUGE: GaugeMetricFamily,
+    MetricKind.COUNTER: CounterMetricFamily,
+    MetricKind.SUMMARY: SummaryMetricFamily,
+    MetricKind.HISTOGRAM: HistogramMetricFamily,
+}
 
 
 class _Read(Collector):
@@ -135,15 +186,27 @@ class _Read(Collector):
     def __init__(self, samples: Sequence[Sample]) -> None:
         self._samples = samples
 
-    def collect(self) -> list[GaugeMetricFamily]:
-        gauges = {
-            metric: GaugeMetricFamily(metric.name, metric.about, labels=metric.labels)
+    def collect(self) -> list[Family]:
+        families = {
+            metric: _FAMILIES[metric.kind](metric.name, metric.about, labels=metric.labels)
             for metric in METRICS
         }
         for metric, labels, number in self._samples:
             if number is not None:
-                gauges[metric].add_metric(labels, number)
-        return list(gauges.values())
+                _add(families[metric], labels, number)
+        return list(families.values())
+
+
+def _add(family: Family, labels: Sequence[str], number: float | Mean | Lengths) -> None:
+    match family, number:
+        case SummaryMetricFamily(), Mean():
+            family.add_metric(labels, number.number, number.seconds)
+        case HistogramMetricFamily(), Lengths():
+            family.add_metric(labels, number.counts, number.seconds)
+        case ((CounterMetricFamily() | GaugeMetricFamily()), (int() | float())):
+            family.add_metric(labels, number)
+        case _:
+            raise TypeError(f"{number!r} is not a number of {family.name}")
 
 
 def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
@@ -154,23 +217,44 @@ def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
         yield CAPACITY, ce, line.capacity
         yield FREE, ce, line.free
         yield CHANCE, ce, line.chance
-        yield GETS_PILOTS, ce, line.state == NORMAL
+        yield GETS_PILOTS, (*ce, _word(line.state)), line.state == NORMAL
         yield ANSWERED, ce, _seconds(line.answered_at)
         yield FAILED_CALLS, ce, line.failed_calls
 
 
-def _good_ends(
-    counts: Mapping[tuple[str, str, Use], int], backends: Mapping[str, str]
-) -> Iterator[Sample]:
-    # A CE that was added just now has had no end yet, or the next reading has it.
-    for vo, ce in sorted({place[:2] for place in counts if place[1] in backends}):
-        for use in Use:
-            yield GOOD_ENDS, (vo, ce, backends[ce], use), counts.get((vo, ce, use), 0)
+def _vos(tx: Transaction, runtime: Runtime, owners: Sequence[VO]) -> Iterator[Sample]:
+    counts, records = slots.count_by_vo(tx), work.get_all(tx)
+    answers = demands.get_all(tx)
+    for vo in owners:
+        label = (vo.name,)
+        record = records.get(vo.name, NOTHING_KNOWN)
+        occupying, waiting = counts.get(vo.name, (0, 0))
+        demand = _demand(runtime, vo, answers.get(vo.name, demands.NONE), record)
+        caps = [
+            *([demand - waiting] if demand is not None else []),
+            *([vo.limit - occupying] if vo.limit is not None else []),
+        ]
+        yield DEMAND, label, demand
+        yield NEED, label, max(0, min(caps)) if caps else None
+        yield SHARE, label, vo.share
+        yield VO_PILOTS, (vo.name, "waiting"), waiting
+        yield VO_PILOTS, (vo.name, "running"), occupying - waiting
+        yield WITHOUT_WORK, label, record.without_work is not None
 
 
-def _without_work(records: Mapping[str, WorkRecord]) -> Iterator[Sample]:
-    for vo, record in sorted(records.items()):
-        yield WITHOUT_WORK, (vo,), record.without_work is not None
+def _demand(runtime: Runtime, vo: VO, answer: Answer, record: WorkRecord) -> int | None:
+    """Return the demand that counts now; that of a source which is not installed is not known."""
+    try:
+        current = current_demand(vo, answer, runtime.now())
+    except PilotageError:
+        return None
+    return demand_without(record.without_work, current.demand, runtime.parameters)
+
+
+def _connections(connections: tuple[int, int] | None) -> Iterator[Sample]:
+    if connections is not None:
+        for state, number in zip(("used", "idle"), connections, strict=True):
+            yield CONNECTIONS, (state,), number
 
 
 def _credentials(credentials: Sequence[CredentialStanding]) -> Iterator[Sample]:
@@ -183,7 +267,15 @@ def _credentials(credentials: Sequence[CredentialStanding]) -> Iterator[Sample]:
             yield USABLE, labels, standing.state != State.UNUSABLE
 
 
-def _tasks(fired: Sequence[Schedule]) -> Iterator[Sample]:
+def _word(state: str) -> str:
+    """Return a state without its reason and its moment: the label must take few values."""
+    return _SINCE.split(short(state).partition(",")[0], maxsplit=1)[0]
+
+
+_SINCE = re.compile(r" (?:since|until|by) ")
+
+
+def _tasks(fired: Sequence[Schedule], now: datetime) -> Iterator[Sample]:
     for schedule in fired:
         task = (schedule.task, schedule.vo or ALL_VOS)
         yield FIRED, task, _seconds(schedule.last_at)
@@ -191,6 +283,9 @@ def _tasks(fired: Sequence[Schedule]) -> Iterator[Sample]:
         queue = queue_of(schedule)
         if queue is not None and schedule.enabled:
             yield PENDING, (*task, queue), schedule.pending
+        if schedule.enabled and schedule.next_at is not None:
+            yield LAG, task, max(0.0, (now - schedule.next_at).total_seconds())
+            yield FAILING, task, schedule.failed_at is not None
 
 
 def _seconds(moment: datetime | None) -> float | None:

@@ -12,6 +12,7 @@ from worker.domain.change import Actor, Door
 from worker.domain.errors import Invalid, PilotageError
 from worker.domain.lines import reason, short_line
 from worker.domain.schedule import Outcome, Scope
+from worker.services.log_lines import Trigger, about
 from worker.services.runtime import Runtime, TaskResult
 from worker.services.tasks.catalogue import Task
 
@@ -25,7 +26,13 @@ def execute(
     arguments = _arguments(task, subject)
     if dry_run:
         return task.plan(runtime, *arguments)
-    runtime = _named(runtime, task)
+    by = Trigger.HAND if runtime.by_hand else None
+    of = {} if task.scope is Scope.GLOBAL else {str(task.scope): subject}
+    with about(task=task.name, by=by, **of):
+        return _execute(task, arguments, subject, _named(runtime, task))
+
+
+def _execute(task: Task, arguments: list[str], subject: str | None, runtime: Runtime) -> TaskResult:
     began = time.monotonic()
     done, failure = TaskResult(outcome=Outcome.FAILED), "the execution was ended from outside"
     try:

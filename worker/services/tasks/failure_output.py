@@ -68,7 +68,8 @@ def _fetch(call: CECall, failed: Sequence[PilotToCheck]) -> dict[int, str]:
         try:
             output = call.driver.output(Job.of(pilot))
         except BackendError as error:
-            log.info("the output of pilot %d was not kept: %s", pilot.id, error)
+            of = {"pilot": pilot.id, "stamp": pilot.stamp}
+            log.info("the output of pilot %d was not kept: %s", pilot.id, error, extra=of)
             break  # a CE that fails once is not asked again and again
         if output.text.strip():
             texts[pilot.id] = output.text

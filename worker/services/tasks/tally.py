@@ -1,7 +1,7 @@
 """tally: fold what has moved into the counts and tallies that everything else reads."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from worker.db import call_tallies, locks, schedules, tallies
 from worker.domain.tally import Grain
@@ -13,6 +13,18 @@ KEPT: Mapping[Grain, tuple[Grain, timedelta]] = {
     Grain.HOUR: (Grain.DAY, timedelta(days=90)),
 }
 """What each grain becomes, and after which time. Days are kept for ever."""
+
+_UNTIL_FOLDED = timedelta(hours=1)
+"""About what is nearly old enough, another clock may be of another mind."""
+
+
+def grain_at(moment: datetime, now: datetime) -> Grain:
+    """Return how exactly a moment is kept: by the minute if it is new, later by hour and day."""
+    grain = Grain.MINUTE
+    for finer, (coarser, age) in KEPT.items():
+        if now - moment >= age - _UNTIL_FOLDED and grain is finer:
+            grain = coarser
+    return grain
 
 
 def tally(runtime: Runtime) -> TaskResult:

@@ -1,0 +1,14 @@
+"""A world whose clock is moved by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import cli as cli
+from tests.services.world import World
+from worker.db.database import Database
+
+
+@pytest.fixture
+def sqlite_world(sqlite_database: Database, tmp_path: Path) -> World:
+    return World(sqlite_database, tmp_path / "home")

@@ -1,0 +1,130 @@
+"""A real Prometheus reads a real server with a token that may read, and takes the rules."""
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cli.command import Cli
+from tests.monitoring.prometheus import RULES, promtool, require_prometheus
+from tests.patience import PATIENCE, until
+from tests.secrets import write
+from tests.services.world import World
+from tests.session import PLAN
+from tests.testbeds.packages import program
+from tests.web.server import serving
+from tests.web.site import furnish
+from worker.db.database import Database
+from worker.services.observe.metrics import METRICS
+
+
+class Prometheus:
+    """Asks one that runs."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def get(self, path: str, **query: str) -> Any:
+        try:
+            answer = httpx.get(f"{self.url}/api/v1/{path}", params=query)
+        except httpx.TransportError:
+            return None
+        return answer.json()["data"] if answer.is_success else None
+
+    def numbers(self, expression: str) -> list[float]:
+        data = self.get("query", query=expression)
+        return [float(one["value"][1]) for one in data["result"]] if data else []
+
+
+@contextmanager
+def reading(server: str, token: Path, folder: Path) -> Iterator[Prometheus]:
+    """Start a Prometheus that reads a server, as long as the block lasts."""
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        port = place.getsockname()[1]
+    job = {
+        "job_name": "pilotage",
+        "scrape_interval": "1s",
+        "authorization": {"credentials_file": str(token)},
+        "static_configs": [{"targets": [server.removeprefix("http://")]}],
+    }
+    settings = {
+        "global": {"evaluation_interval": "1s"},
+        "rule_files": [str(RULES)],
+        "scrape_configs": [job],
+    }
+    path = write(folder / "prometheus.yml", json.dumps(settings))
+    promtool("check", "config", str(path))
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                program("prometheus"),
+                f"--config.file={path}",
+                f"--storage.tsdb.path={folder / 'tsdb'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield Prometheus(f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+@pytest.mark.testbed
+@pytest.mark.processes
+def test_prometheus_reads_the_server_with_a_token_and_judges_by_the_rules(
+    sqlite_database: Database, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    require_prometheus(request.config.stash[PLAN])
+    world = World(sqlite_database, tmp_path / "home")
+    world.clock = datetime.now(UTC)
+    site = furnish(world, tmp_path)
+    sqlite_database.engine.dispose()
+    secret = site.headers("read")["Authorization"].removeprefix("Bearer ")
+    token = write(tmp_path / "token", secret)
+    with (
+        serving(sqlite_database, tmp_path / "home") as server,
+        reading(server.url, token, tmp_path) as prometheus,
+    ):
+        until(lambda: prometheus.numbers("up") == [1.0], "a reading")
+        names = set(prometheus.get("label/__name__/values"))
+        capacities = prometheus.numbers("count(pilotage_ce_capacity)")
+
+        def judged() -> bool:
+            [group] = prometheus.get("rules")["groups"]
+            return all(rule["health"] == "ok" for rule in group["rules"])
+
+        until(judged, "a judgement by every rule")
+        write(token, "no longer a token")
+        until(lambda: prometheus.numbers("up") == [0.0], "a refusal")
+    sent = {metric.name for metric in METRICS if metric.name.startswith("pilotage_ce_")}
+    missing = {name for name in sent if not any(one.startswith(name) for one in names)}
+    assert missing <= {"pilotage_ce_answered_timestamp_seconds"}
+    assert capacities != [0.0]
+
+
+def test_the_command_hands_out_the_files_and_puts_in_where_the_runbook_is(
+    cli: Cli, tmp_path: Path
+) -> None:
+    path = tmp_path / "rules.yml"
+    cli.ok("metrics", "--rules", "--to", str(path))
+    assert path.read_text(encoding="utf-8") == RULES.read_text(encoding="utf-8")
+    page = "https://wiki.example.org/pilotage"
+    text = cli.ok("metrics", "--rules", "--runbook", page).out
+    assert f"runbook_url: {page}#a-ce-is-paused" in text
+    assert "docs/how-to" not in text
+    assert json.loads(cli.ok("metrics", "--dashboard").out)["title"] == "Pilotage"
+    assert "one after the other" in cli.refused("metrics", "--rules", "--dashboard")
+    assert "give --rules too" in cli.refused("metrics", "--runbook", page)
+    assert "not the address" in cli.refused("metrics", "--rules", "--runbook", 'x" y')

@@ -1,0 +1,79 @@
+"""Lines of a log: one event each, for people or as JSON, with what the event is about.
+
+Whoever begins a piece of work says once what it is about; every line that is written meanwhile, by
+whomever, has it. What looks like a secret is removed from all that is written.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+from worker.domain.secrets import without_secrets
+from worker.domain.words import Described
+
+FACTS = ("task", "task_id", "by", "vo", "ce", "pilot", "stamp")
+"""What a line may say beside its message; `by` is what triggered the work."""
+
+
+class Trigger(Described):
+    """What triggered an execution."""
+
+    TICK = "tick", "Its schedule."
+    NUDGE = "nudge", "Another task, which had something for it to do."
+    HAND = "hand", "A person, by a command."
+
+
+_about: ContextVar[Mapping[str, str]] = ContextVar("log_about", default={})  # noqa: B039 - a mapping that nobody changes
+
+
+@contextmanager
+def about(**facts: str | None) -> Iterator[None]:
+    """Put what work is about on every line that is written within the block."""
+    mine = {name: str(value) for name, value in facts.items() if value is not None}
+    token = _about.set({**_about.get(), **mine})
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+class TextLines(logging.Formatter):
+    """Lines for people."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        logger, _, execution = record.name.partition("[")
+        facts: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": logger,
+            "message": record.getMessage(),
+        }
+        known = {**_about.get(), **{n: v for n in FACTS if (v := getattr(record, n, None))}}
+        if execution:
+            known.setdefault("task_id", execution.rstrip("]"))
+        facts |= {name: str(known[name]) for name in FACTS if name in known}
+        if record.exc_info:
+            facts["traceback"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            facts["stack"] = self.formatStack(record.stack_info)
+        return json.dumps({name: without_secrets(text) for name, text in facts.items()})
+
+
+def lines_of(form: str, *, is_read_by_people: bool) -> logging.Formatter:
+    """Return what writes the lines of a log: text, json, or auto, what its readers need."""
+    is_text = is_read_by_people if form == "auto" else form == "text"
+    return TextLines() if is_text else JsonLines()
