@@ -36,8 +36,12 @@ def spoken(length: timedelta) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
+NEAR = timedelta(hours=12)
+"""A time of day within this means one moment alone, also when midnight lies between."""
+
+
 def clock(moment: datetime, now: datetime, *, seconds: bool = True) -> str:
-    """Write a moment in UTC: of today without the date, of another year without the time."""
-    if moment.date() == now.date():
+    """Write a moment in UTC: a near one without the date, one of another year without the time."""
+    if moment.date() == now.date() or abs(moment - now) < NEAR:
         return f"{moment:%H:%M:%S}Z" if seconds else f"{moment:%H:%M}Z"
     return f"{moment:%d %b %H:%M}Z" if moment.year == now.year else f"{moment:%Y-%m-%d}"
