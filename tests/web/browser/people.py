@@ -1,7 +1,7 @@
 """People with browsers of their own, and what their browsers complain of."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -19,6 +19,8 @@ WIDTHS = (1440, 820, 390)
 HEIGHT = 900
 THEMES = ("light", "dark")
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
+OF_COLOURS = ("color-contrast", "link-in-text-block")
+"""The rules whose answer depends on the theme."""
 
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 AXE = """async rules => {
@@ -109,11 +111,11 @@ class Person:
             )
             self.until(script, [selector, part])
 
-    def barriers(self) -> list[str]:
+    def barriers(self, rules: Sequence[str] = RULES) -> list[str]:
         """Return what axe-core finds that keeps people out, and whether the page is too wide."""
         if not self.page.evaluate("() => Boolean(window.axe)"):
             self.page.evaluate(axe())
-        found: list[str] = self.page.evaluate(AXE, list(RULES))
+        found: list[str] = self.page.evaluate(AXE, list(rules))
         wider = self.page.evaluate(WIDER)
         return [*found, *([f"the page is {wider} pixels too wide"] if wider else [])]
 
