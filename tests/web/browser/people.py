@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.patience import PATIENCE
 from tests.services.world import World
@@ -17,11 +17,14 @@ from worker.web.callers import COOKIE
 
 WIDTHS = (1440, 820, 390)
 HEIGHT = 900
-THEMES = ("light", "dark")
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 OF_COLOURS = ("color-contrast", "link-in-text-block")
 """The rules whose answer depends on the theme."""
 
+HAS_TEXT = (
+    "([at, text]) => [...document.querySelectorAll(at)].some(x => x.innerText.includes(text))"
+)
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 AXE = """async rules => {
   const found = await axe.run(document, {runOnly: rules, resultTypes: ['violations']});
@@ -64,16 +67,9 @@ class Person:
     page: Page
     home: str
 
-    def go(self, path: str) -> Response:
+    def go(self, path: str) -> None:
         """Open an address, and wait until it has come whole."""
-        answer = self.page.goto(self.home + path)
-        assert answer is not None
-        return answer
-
-    def json(self, path: str) -> Any:
-        """Read what the same address answers a program."""
-        headers = {"Accept": "application/json"}
-        return self.page.context.request.get(self.home + path, headers=headers).json()
+        self.page.goto(self.home + path)
 
     @property
     def headline(self) -> str:
@@ -99,17 +95,10 @@ class Person:
             self.press("Tab")
         raise AssertionError(f"the tab key does not come to {selector}")
 
-    def until(self, script: str, argument: object = None) -> None:
-        """Wait until a script of the page returns what is true."""
-        self.page.wait_for_function(script, arg=argument)
-
     def until_text(self, selector: str, *parts: str) -> None:
         """Wait until an element has these words, whatever reads the page anew meanwhile."""
         for part in parts:
-            script = (
-                "([s, t]) => [...document.querySelectorAll(s)].some(x => x.innerText.includes(t))"
-            )
-            self.until(script, [selector, part])
+            self.page.wait_for_function(HAS_TEXT, arg=[selector, part])
 
     def barriers(self, rules: Sequence[str] = RULES) -> list[str]:
         """Return what axe-core finds that keeps people out, and whether the page is too wide."""
@@ -138,7 +127,7 @@ def meet(
 ) -> Person:
     """Give somebody a browser; with a role they have signed in."""
     context = browser.new_context(viewport={"width": width, "height": HEIGHT}, **options)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE * 1000)
     complaints.listen(context)
     if role is not None:
         secret = tokens.begin_session(world.runtime(), who, role, vo).secret

@@ -115,9 +115,7 @@ def test_a_page_rests_while_nobody_looks(viewer: Person, prepared: Prepared, pla
     viewer.until_text(".live", "live")
 
 
-def test_a_page_can_be_stopped_and_goes_on(
-    viewer: Person, prepared: Prepared, place: CE
-) -> None:
+def test_a_page_can_be_stopped_and_goes_on(viewer: Person, prepared: Prepared, place: CE) -> None:
     send(prepared, place)
     until_waiting(viewer, place, 1)
     viewer.page.click(".live button")
