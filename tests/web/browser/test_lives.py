@@ -1,12 +1,14 @@
 """What real workers do is followed on the pages, and steered from there."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
 import pytest
 from playwright.sync_api import Browser
+from sqlalchemy import text
 
 from tests.acceptance.processes import PILOTAGE, Processes, settings_of
 from tests.acceptance.site import configuration
@@ -27,6 +29,9 @@ SELDOM = {"reconcile": 300, "learn": 300, "report": 300, "prune": 300}
 """How often that fires which would only be in the way of many pilots."""
 
 MANY = 10_000
+STOPPED = (3000, 4000)
+"""How many are to end when it was stopped in the fourth batch, done or given up for the lock."""
+LARGE = "(SELECT id FROM ces WHERE name = 'large')"
 
 
 @dataclass
@@ -115,6 +120,7 @@ def test_a_pilot_is_followed_from_the_list_to_its_end(operator: Person) -> None:
     operator.press("Enter")
     operator.page.wait_for_url("**ce=quick**")
     operator.page.click("#rows tbody th a >> nth=0")
+    operator.page.mouse.move(2, 2)  # what is under it would stay as it is
     operator.page.evaluate("() => { window.isFirstLoad = true }")
     operator.until_text("#history", "submitted", "running", "done")
 
@@ -142,19 +148,56 @@ def test_a_ce_is_held_and_nothing_is_sent_until_it_is_resumed(operator: Person) 
     operator.until_text("#changes tbody tr:nth-of-type(2)", "a new queue", "(person)")
 
 
-def test_ten_thousand_pilots_are_cancelled_by_a_filter(operator: Person) -> None:
+def test_ten_thousand_pilots_are_cancelled_by_a_filter_and_it_can_be_stopped(
+    operator: Person, living: Living
+) -> None:
+    database = living.world.database
     operator.go("/pilots?ce=large")
     operator.page.click("text=Cancel all 10,000 that match …")
     assert operator.headline == "Cancel 10,000 pilots at large?"
-    operator.page.fill("#typed", "1000")
-    operator.press("Enter")
+    confirm(operator, "1000")
     operator.until_text("[role=alert]", "Type the number 10000 to go on. Nothing was cancelled.")
-    operator.page.fill("#typed", "10000")
-    operator.press("Enter")
-    operator.until_text(".message", "The end of 10,000 pilots was asked for")
+    with held_up(database, after=3500):
+        confirm(operator, "10000")
+        operator.until_text("h1", "Cancelling 10,000 pilots at large.")
+        operator.until_text(".progress li:nth-of-type(3)", "3,000 of 10,000")
+        with operator.page.expect_request("**/pilots?ce=large"):
+            operator.page.click("text=Stop, and keep those that are left", no_wait_after=True)
+    operator.page.wait_for_url("**/pilots?ce=large")
+    until(lambda: asked_to_end(database) in STOPPED, "the end of the batch that was held up")
+    operator.go("/pilots/cancel?ce=large")
+    left = operator.page.input_value("input[name=shown]")
+
+    assert asked_to_end(database) in STOPPED
+    confirm(operator, left)
+    operator.until_text(".message", "All is done. The end of")
+    operator.page.click("text=Back to the pilots")
+    operator.page.mouse.move(2, 2)
     operator.page.evaluate("() => { window.isFirstLoad = true }")
     operator.until_text("#batch", "None of those that match is active.")
-
     assert operator.page.evaluate("() => window.isFirstLoad")
     operator.go("/pilots?ce=large&status=cancelled")
     assert operator.page.locator("tbody th").count() == 25
+
+
+def confirm(operator: Person, number: str) -> None:
+    """Type a number into the question that is open, and say yes."""
+    operator.page.fill("#typed", number)
+    operator.page.click("button.danger", no_wait_after=True)
+
+
+@contextmanager
+def held_up(database: Database, *, after: int) -> Iterator[None]:
+    """Let nobody change the pilot after so many, in the order in which they are cancelled."""
+    one = text(f"SELECT id FROM pilots WHERE ce_id = {LARGE} ORDER BY id OFFSET {after} LIMIT 1")
+    with database.engine.begin() as connection:
+        number = connection.execute(one).scalar_one()
+        connection.execute(text(f"SELECT 1 FROM pilots WHERE id = {number} FOR UPDATE"))
+        yield
+
+
+def asked_to_end(database: Database) -> int:
+    """Count the pilots of the large CE whose end was asked for."""
+    count = f"SELECT count(cancel_requested_at) FROM pilots WHERE ce_id = {LARGE}"
+    with database.engine.connect() as connection:
+        return int(connection.execute(text(count)).scalar_one())
