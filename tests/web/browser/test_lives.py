@@ -23,8 +23,16 @@ from worker.db.database import Database
 from worker.domain.ce import CE
 from worker.services.tasks import dispatch
 
+pytestmark = pytest.mark.slow
+
 LIFE = {"queue_time": 3.0, "run_time": 6.0, "check_soonest": 1.0, "check_latest": 2.0}
-LONG = {**LIFE, "check_latest": 600.0, "queue_time": 100_000.0, "run_time": 100_000.0}
+LONG = {
+    "spread": "fixed",
+    "queue_time": 100_000.0,
+    "run_time": 100_000.0,
+    "check_soonest": 5.0,
+    "check_latest": 600.0,
+}
 SELDOM = {"reconcile": 300, "learn": 300, "report": 300, "prune": 300}
 """How often that fires which would only be in the way of many pilots."""
 
