@@ -142,7 +142,7 @@ def test_two_people_who_edit_the_same_see_both_and_decide(
     one, other = person(who="ada"), person(who="grace")
     for each in (one, other):
         each.go(page_of(place))
-        each.page.click("summary:has-text('Edit'):near(#slots, 100000) >> nth=0")
+        each.page.click("details.edit:has(input[name=capacity]) > summary")
     for each, value in ((one, "21"), (other, "34")):
         each.page.locator("input[name=capacity]").fill(value)
         each.page.locator("input[name=capacity]").press("Enter")
