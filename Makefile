@@ -9,7 +9,7 @@ REPORTS := build/reports
 # What PILOTAGE_TEST_LONG=1 makes longer.
 LONG := tests/crash tests/stateful tests/simulation tests/backends/test_conformance_arc.py \
   tests/backends/test_foreign_text.py tests/unit/test_foreign_files.py tests/services/test_floods.py
-QUICK := not processes and not harness and not testbed
+QUICK := not processes and not harness and not testbed and not browser
 stage = $(BIN)/pytest -n $(or $(3),2) --dist worksteal -m "$(2)" --durations 15 --junit-xml $(REPORTS)/$(1).xml $(ARGS)
 # The test database is another one than yours, and has an environment file of its own.
 TEST_ENV := env $$(grep -v '^\#' tests/test.env)
@@ -41,6 +41,9 @@ test-bare: $(VENV)/ready ## Run those of tests/acceptance as on a machine that h
 test-harness: $(VENV)/ready ## Run many lives and many crashes of the core
 	$(call stage,harness,harness)
 
+test-browser: $(VENV)/ready ## Run the tests of the console in a real browser
+	$(call stage,browser,browser,2)
+
 test-testbeds: $(VENV)/ready ## Run the tests that need a real batch system
 	$(call stage,testbeds,testbed,3)
 
@@ -52,7 +55,7 @@ long: $(VENV)/ready ## Run the long forms, for hours: each crash point, many liv
 	$(BIN)/python -m tests.chaos --kills 1000 --for 18m --upgrade
 
 check: lint types imports docs-check migrations \
-  test-quick test-processes test-bare test-harness test-testbeds ## Do everything that CI does, in stages
+  test-quick test-processes test-bare test-harness test-browser test-testbeds ## Do everything that CI does, in stages
 
 lint: $(VENV)/ready ## Check format and style
 	$(BIN)/ruff format --check .
@@ -83,6 +86,9 @@ bench: $(VENV)/ready ## Compare the data layer with raw statements; ARGS="--quic
 
 chaos: $(VENV)/ready ## Kill, stop and fill what a real site leans on; ARGS="--kills 1000 --for 18m" for the long form
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+pictures: $(VENV)/ready ## Make the pictures of the console anew; PILOTAGE_TESTBED_INSTALL=1 fetches the browser
+	$(BIN)/python -m tests.web.browser.pictures docs/pictures
 
 audit: $(VENV)/ready ## Ask whether a weakness is known of what is installed with Pilotage; needs the network
 	$(BIN)/python -m tests.audit requirements-run.lock
@@ -134,7 +140,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: help run setup test quick coverage long check test-quick test-processes test-bare test-harness test-testbeds lint types imports migrations format docs docs-check bench chaos audit lock \
+.PHONY: help run setup test quick coverage long check test-quick test-processes test-bare test-harness test-browser test-testbeds lint types imports migrations format docs docs-check bench chaos pictures audit lock \
   testbed-slurm testbed-arc testbed-arc7 testbed-condor testbed-ssh \
   testbed-slurm-down testbed-arc-down testbed-arc7-down testbed-condor-down testbed-ssh-down \
   test-integration test-with-db db-test-setup db-test-create db-test-migrate db-test-drop db-test-reset

@@ -36,6 +36,7 @@ PLACES = {
         "test_bare.py",
     ),
     "harness": ("crash/", "stateful/"),
+    "browser": ("web/browser/",),
 }
 """Where the tests are that need this."""
 

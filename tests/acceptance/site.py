@@ -64,10 +64,10 @@ def build(database: Database) -> None:
             ce.create(tx)
 
 
-def configuration(folder: Path) -> Path:
-    """Write a settings file in which every task fires often."""
+def configuration(folder: Path, **others: int) -> Path:
+    """Write a settings file in which every task fires often, or as often as is said."""
     lines = ["beat_interval = 0.5"]
-    for task, every in SCHEDULES.items():
+    for task, every in {**SCHEDULES, **others}.items():
         lines += [f"[schedules.{task}]", f"every = {every}"]
     path = folder / "pilotage.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -109,6 +109,20 @@ def test_nothing_ends_without_a_yes_and_the_number_is_said(world: World) -> None
     assert to_end(world) == set()
 
 
+def test_who_reads_no_further_keeps_those_that_are_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pilot_sets, "BATCH", 2)
+    ce = world.ce(a_ce().with_capacity(20))
+    made = world.make(a_pilot().on(ce).running(), 5)
+    batches = pilot_sets.cancel_in_batches(world.runtime(), PilotFilter(ce=ce.name))
+
+    assert next(batches)["asked"] == 2
+    assert to_end(world) == ids(made[:2])
+    assert next(batches)["asked"] == 4
+    assert to_end(world) == ids(made[:4])
+
+
 def test_the_set_is_fixed_when_it_begins_and_who_stops_leaves_whole_batches(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,10 @@ class Server:
         """Return whether it answers; fail if it has ended."""
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
+        return self.answers()
+
+    def answers(self) -> bool:
+        """Return whether something answers at its port."""
         try:
             return httpx.get(f"{self.url}/health/live").is_success
         except httpx.TransportError:

@@ -211,6 +211,22 @@ def test_behind_a_proxy_with_https_the_cookie_goes_by_https_alone(site: Site) ->
     assert begun["secure"]
 
 
+def test_a_link_that_was_typed_signs_a_person_in(site: Site) -> None:
+    browser, link = site.browser(), site.link()
+    elsewhere = site.browser(Origin="https://elsewhere.example.org")
+
+    refused = elsewhere.post("/sign-in", data={"secret": link})
+    assert refused.status_code == 403
+    assert "from its own pages" in shown(refused)
+    assert browser.post("/sign-in", data={"secret": ""}).status_code == 401
+    home = browser.post("/sign-in", data={"secret": f" {site.address}/sign-in#{link}"})
+    assert home.url.path == "/"
+    assert is_signed_in(browser)
+    again = site.browser().post("/sign-in", data={"secret": link})
+    assert again.status_code == 401
+    assert "this link was used before" in shown(again)
+
+
 def test_a_link_is_used_once(site: Site) -> None:
     secret = site.link()
     site.use(site.browser(), secret)

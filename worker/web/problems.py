@@ -51,6 +51,7 @@ STATUSES: Mapping[type[PilotageError], int] = {
 """The status of each kind of error; one that is not here has that of the next kind above it."""
 
 BAD_REQUEST = 400
+NO_PAGE = 404
 
 MOST_WRONG = 20
 """Wrong values that are listed."""
@@ -95,16 +96,20 @@ def _document(
     return JSONResponse(values, status, headers, media_type=MEDIA_TYPE)
 
 
-def _of_request(request: Request, error: Exception) -> JSONResponse:
+def _of_request(request: Request, error: Exception) -> Response:
     """Write what is wrong with a request. The value is left out: it may be a secret."""
     assert isinstance(error, RequestValidationError)
     wrong = [{"where": place(one), "what": reason(one)} for one in error.errors()[:MOST_WRONG]]
     first = errors.Invalid(wrong[0]["where"], wrong[0]["what"])
+    if _is_read_by_a_person(request):
+        return _page(request, first)
     return problem(first, request.scope, wrong=wrong)
 
 
-def _of_http(request: Request, error: Exception) -> JSONResponse:
+def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == NO_PAGE and _is_read_by_a_person(request):
+        return _page(request, errors.NotFound("no page has this address"))
     if error.status_code == BAD_REQUEST:
         # The framework answers so if a body cannot be read: it is too deep, or no UTF-8.
         return problem(errors.Invalid("body", "it cannot be read as JSON"), request.scope)
@@ -114,10 +119,14 @@ def _of_http(request: Request, error: Exception) -> JSONResponse:
 
 def _of_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, PilotageError)
-    page: Callable[[Request, PilotageError], Response] = request.app.state.error_page
     if _is_read_by_a_person(request):
-        return page(request, error)
+        return _page(request, error)
     return problem(error, request.scope)
+
+
+def _page(request: Request, error: PilotageError) -> Response:
+    page: Callable[[Request, PilotageError], Response] = request.app.state.error_page
+    return page(request, error)
 
 
 def _is_read_by_a_person(request: Request) -> bool:

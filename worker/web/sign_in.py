@@ -24,6 +24,7 @@ from worker.services.operate.tokens import NewToken
 from worker.services.runtime import Runtime
 from worker.web import documents
 from worker.web.callers import COOKIE, address_of, caller_of, require_own_origin
+from worker.web.console.posted import read_fields
 from worker.web.issuer import Issuer, begin, begun_of, word_of
 from worker.web.paces import Pace
 from worker.web.problems import status_of
@@ -73,6 +74,7 @@ def pages() -> APIRouter:
     """Make the routes by which people sign in and out."""
     made = APIRouter(include_in_schema=False)
     made.add_api_route("/sign-in", _page)
+    made.add_api_route("/sign-in", _use_typed_link, methods=["POST"])
     made.add_api_route("/sign-in/script.js", _script)
     made.add_api_route("/sign-in/style.css", _style)
     made.add_api_route("/sign-in/link", _use_link, methods=["POST"], status_code=204)
@@ -141,20 +143,6 @@ def _style() -> Response:
     return Response(_STYLE, media_type="text/css")
 
 
-def _use_link(request: Request, link: Link) -> Response:
-    try:
-        require_own_origin(request.headers)
-        session = tokens.use_link(request.app.state.runtime, link.secret)
-    except (NotAllowed, NotSignedIn):
-        _note_failure(request)
-        raise
-    response = Response(status_code=204)
-    _begin_session(request, response, session)
-    return response
-
-
-# -- the issuer
-
 Page = Callable[[Request], Awaitable[Response]]
 
 
@@ -172,6 +160,33 @@ def _for_browsers(page: Page) -> Page:
             return _error_page(request, error)
 
     return shown
+
+
+@_for_browsers
+async def _use_typed_link(request: Request) -> Response:
+    """Use a link that was typed into the form of a browser that runs no script."""
+    require_own_origin(request.headers)
+    fields = await read_fields(request)
+    secret = "".join(fields.get("secret", [])).strip().rpartition("#")[2]
+    session = await run_sync(tokens.use_link, request.app.state.runtime, secret)
+    response = RedirectResponse(f"{_prefix(request)}/", 303)
+    _begin_session(request, response, session)
+    return response
+
+
+def _use_link(request: Request, link: Link) -> Response:
+    try:
+        require_own_origin(request.headers)
+        session = tokens.use_link(request.app.state.runtime, link.secret)
+    except (NotAllowed, NotSignedIn):
+        _note_failure(request)
+        raise
+    response = Response(status_code=204)
+    _begin_session(request, response, session)
+    return response
+
+
+# -- the issuer
 
 
 @_for_browsers

@@ -5,8 +5,9 @@ beside it, and whoever stops in between leaves whole batches.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from worker.db import ces, health, pilot_reads, pilots, vos
 from worker.db.changes import note
@@ -94,15 +95,32 @@ def cancel_with_progress(
     meant = _active(runtime, chosen)
     if meant.pilots and not yes:
         raise ConfirmationNeeded(f"this would cancel {meant}", "say --yes if you mean it")
-    batches = [meant.pilots[i : i + BATCH] for i in range(0, len(meant.pilots), BATCH)]
     counts = Counter({"cancelled": 0, "asked": 0})
+    for of_batch in _cancel_each(runtime, chosen, meant, each):
+        counts.update(of_batch)
+    return TaskResult(counts=counts)
+
+
+@allowed_to(Role.OPERATE, for_one_vo=True)
+def cancel_in_batches(runtime: Runtime, chosen: PilotFilter) -> Iterator[Counter[str]]:
+    """Do the same; after each batch, return what was done so far. Who reads no further stops it."""
+    require_vo(runtime, chosen.vo)
+    return accumulate(_cancel_each(runtime, chosen, _active(runtime, chosen), iter))
+
+
+def _cancel_each(
+    runtime: Runtime,
+    chosen: PilotFilter,
+    meant: PilotSet,
+    each: Callable[[Sequence[Batch]], Iterable[Batch]],
+) -> Iterator[Counter[str]]:
+    batches = [meant.pilots[i : i + BATCH] for i in range(0, len(meant.pilots), BATCH)]
     for number, batch in enumerate(each(batches)):
         with runtime.database.uow() as tx:
             if number == 0:
                 _note(tx, chosen, meant)
             cancelled = _cancel(tx, runtime, batch)
-        counts.update(cancelled=cancelled, asked=len(batch) - cancelled)
-    return TaskResult(counts=counts)
+        yield Counter(cancelled=cancelled, asked=len(batch) - cancelled)
 
 
 @dataclass(frozen=True, kw_only=True)

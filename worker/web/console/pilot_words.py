@@ -282,6 +282,11 @@ def question(by_ce: Mapping[str, Mapping[Status, int]]) -> str:
     return f"Cancel {counted(total, 'pilot')} at {where}?"
 
 
+def cancelling(by_ce: Mapping[str, Mapping[Status, int]]) -> str:
+    """Say that so many pilots are being cancelled."""
+    return question(by_ce).replace("Cancel ", "Cancelling ").replace("?", ".")
+
+
 def consequences(by_ce: Mapping[str, Mapping[Status, int]]) -> list[str]:
     """Say what is lost when these pilots are cancelled, and what happens next."""
     counts: Counter[Status] = Counter()

@@ -257,9 +257,33 @@ def cancel(request: Request, form: Posted) -> Response:
     problem = pilot_words.objection(shown, typed, _total(by_ce))
     if problem is not None:
         return _question(request, chosen, by_ce, problem)
-    done = pilot_sets.cancel_matching(runtime, chosen)
     filters = replace(NEWEST, chosen=chosen).filters()
+    if _total(by_ce) > pilot_sets.BATCH:
+        return _cancel_slowly(request, chosen, by_ce, filters)
+    done = pilot_sets.cancel_matching(runtime, chosen)
     return render.back(request, "pilots", message=pilot_words.cancelled_set(done.counts), **filters)
+
+
+def _cancel_slowly(
+    request: Request,
+    chosen: PilotFilter,
+    by_ce: dict[str, dict[Status, int]],
+    filters: dict[str, Any],
+) -> Response:
+    """Cancel batch by batch while the page is sent: whoever leaves it stops after a batch."""
+    batches = pilot_sets.cancel_in_batches(render.runtime(request), chosen)
+    return render.growing_page(
+        request,
+        "pilots_cancelling",
+        title="Cancelling pilots",
+        here="pilots",
+        headline=pilot_words.cancelling(by_ce),
+        which=pilot_words.describe(chosen),
+        total=_total(by_ce),
+        batches=batches,
+        said=pilot_words.cancelled_set,
+        filters=filters,
+    )
 
 
 def _total(by_ce: dict[str, dict[Status, int]]) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from worker.domain import spelled
@@ -74,22 +74,36 @@ def page(
     request: Request, name: str, *, status: int = 200, title: str, here: str = "", **values: Any
 ) -> HTMLResponse:
     """Make a page from its template. `here` is its place in the menu."""
-    caller = caller_of(request)
-    made = _templates.get_template(f"{name}.html").render(
-        **values,
-        title=title,
-        here=here,
-        menu=MENU,
-        path=path_of(request),
-        now=request.app.state.runtime.now(),
-        who=caller.token.name,
-        access=caller.access,
-        may=lambda role, vo=None: caller.access.may_for(role, vo),
-        is_person=caller.kind == "person",
-        message=request.query_params.get("message"),
-        here_url=_here(request),
-    )
+    everywhere = _everywhere(request, title, here)
+    made = _templates.get_template(f"{name}.html").render(**values, **everywhere)
     return HTMLResponse(made, status)
+
+
+def growing_page(
+    request: Request, name: str, *, title: str, here: str = "", **values: Any
+) -> StreamingResponse:
+    """Make a page whose parts are sent as its template makes them."""
+    template = _templates.get_template(f"{name}.html")
+    parts = template.generate(**values, **_everywhere(request, title, here))
+    return StreamingResponse(parts, media_type="text/html")
+
+
+def _everywhere(request: Request, title: str, here: str) -> dict[str, Any]:
+    """Return what every page has."""
+    caller = caller_of(request)
+    return {
+        "title": title,
+        "here": here,
+        "menu": MENU,
+        "path": path_of(request),
+        "now": request.app.state.runtime.now(),
+        "who": caller.token.name,
+        "access": caller.access,
+        "may": lambda role, vo=None: caller.access.may_for(role, vo),
+        "is_person": caller.kind == "person",
+        "message": request.query_params.get("message"),
+        "here_url": _here(request),
+    }
 
 
 def error_page(request: Request, error: PilotageError) -> Response:

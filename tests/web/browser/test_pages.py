@@ -1,0 +1,167 @@
+"""Every page, at three widths, light and dark: nobody is kept out, and nothing is too wide."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import product
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.databases import Sqlite
+from tests.services.world import World
+from tests.web.browser.people import (
+    HEIGHT,
+    OF_COLOURS,
+    RULES,
+    THEMES,
+    WIDTHS,
+    Complaints,
+    Meet,
+    Person,
+    meet,
+    told,
+)
+from tests.web.browser.prepared import Prepared
+from tests.web.client import paths_of
+from tests.web.server import Server, serving
+from tests.web.test_explain_reasons import CASES
+from worker.domain.access import Role
+from worker.web.app import make_app
+
+NO_PAGES = ("/api/", "/health/", "/metrics", "/static/", "/.well-known/", "/sign-in/")
+"""What is for programs, or is no page by itself."""
+
+PAGES = {
+    "/": ["/"],
+    "/audit": ["/audit", "/audit?by=nobody", "/audit?since=nonsense"],
+    "/ces": ["/ces", "/ces?search=nothing", "/ces?tag=eu"],
+    "/ces/{name}": [
+        "/ces/lyon",
+        "/ces/bari",
+        "/ces/rome",
+        "/ces/kosice",
+        "/ces/madrid",
+        "/ces/oslo",
+        "/ces/site%2Fpartition",
+        "/ces/nowhere",
+    ],
+    "/credentials": ["/credentials"],
+    "/explain": ["/explain", "/explain?ce=lyon&vo=lhcb", "/explain?ce=lyon&vo=lhcb&capacity=900"],
+    "/go": ["/go?to=lyon", "/go?to=nothing"],
+    "/pilots": ["/pilots", "/pilots?status=failed", "/pilots?search=nothing", "/pilots?node=%20"],
+    "/pilots/cancel": [
+        "/pilots/cancel?ce=lyon",
+        "/pilots/cancel?ce=oslo",
+        "/pilots/cancel?named=1&id={running}&id={submitted}",
+    ],
+    "/pilots/{which}": [
+        "/pilots/{reserved}",
+        "/pilots/{running}?output=1",
+        "/pilots/{done}",
+        "/pilots/{failed}",
+        "/pilots/{node}",
+        "/pilots/{lost}",
+        "/pilots/{cancelled}",
+        "/pilots/nowhere",
+    ],
+    "/sign-in": ["/sign-in"],
+    "/tasks": ["/tasks"],
+    "/vos": ["/vos", "/vos?search=nothing"],
+    "/vos/{name}": ["/vos/lhcb", "/vos/atlas", "/vos/cms", "/vos/ops"],
+}
+"""The addresses of each route that are looked at."""
+
+OPEN_ALL = "() => document.querySelectorAll('details').forEach(one => { one.open = true; })"
+
+
+@pytest.fixture(scope="module")
+def empty_server(
+    sqlite_template: Sqlite, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[World, Server]]:
+    """A site in which there is nothing yet."""
+    folder = tmp_path_factory.mktemp("empty")
+    with sqlite_template.file(folder / "site.sqlite") as database:
+        world = World(database, folder / "home")
+        world.clock = datetime.now(UTC)
+        with serving(database, world.home) as made:
+            yield world, made
+
+
+def look(person: Person, path: str) -> dict[str, list[str]]:
+    """Open a page at each width, and look at it in each theme."""
+    found = {}
+    for width in WIDTHS:
+        person.page.set_viewport_size({"width": width, "height": HEIGHT})
+        person.go(path)
+        assert person.headline
+        person.page.evaluate(OPEN_ALL)
+        for theme, rules in zip(THEMES, (RULES, OF_COLOURS), strict=True):
+            person.page.emulate_media(color_scheme=theme)
+            found[f"{path} {width} {theme}"] = person.barriers(rules)
+    return {where: what for where, what in found.items() if what}
+
+
+def test_each_page_is_looked_at(prepared: Prepared) -> None:
+    app = make_app(prepared.world.runtime(), checks={})
+    served = {path for method, path in paths_of(app) if method == "GET"}
+
+    assert set(PAGES) == {path for path in served if not path.startswith(NO_PAGES)}
+
+
+@pytest.mark.parametrize("path", [path for paths in PAGES.values() for path in paths])
+def test_a_page_keeps_nobody_out(person: Meet, prepared: Prepared, path: str) -> None:
+    role = None if path == "/sign-in" else Role.ADMIN
+    assert not (found := look(person(role), path.format(**prepared.pilots))), told(found)
+
+
+@pytest.mark.parametrize("number", range(len(CASES) + 1))
+def test_no_reason_keeps_anybody_out(person: Meet, prepared: Prepared, number: int) -> None:
+    width, theme = list(product(WIDTHS, THEMES))[number % 6]
+    someone = person(Role.READ, width=width, color_scheme=theme)
+    someone.go(prepared.reasons[number])
+
+    assert "got" in someone.headline
+    assert not (found := someone.barriers()), found
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/ces", "/vos", "/pilots", "/explain", "/tasks", "/audit", "/credentials"]
+)
+def test_a_page_without_anything_keeps_nobody_out(
+    browser: Browser, empty_server: tuple[World, Server], path: str
+) -> None:
+    world, server = empty_server
+    complaints = Complaints(server.url)
+    someone = meet(browser, world, server.url, complaints)
+
+    assert not (found := look(someone, path)), told(found)
+    someone.page.context.close()
+    assert complaints.all == []
+
+
+def test_what_keeps_somebody_out_would_be_found(person: Meet) -> None:
+    someone = person()
+    someone.go("/audit")
+    someone.page.evaluate("() => document.querySelector('label[for=by]').remove()")
+    someone.page.evaluate("() => { document.querySelector('h1').style.minWidth = '200rem' }")
+    found = someone.barriers()
+
+    assert any(one.startswith("label ") for one in found)
+    assert any("too wide" in one for one in found)
+
+
+def test_what_a_policy_forbids_would_be_found(browser: Browser, server: Server) -> None:
+    complaints = Complaints(server.url)
+    context = browser.new_context()
+    complaints.listen(context)
+    page = context.new_page()
+    page.goto(f"{server.url}/sign-in")
+    page.evaluate(
+        "() => { document.body.innerHTML = '<p style=\"color: red\">'"
+        " + '<img src=\"http://127.0.0.1:9/elsewhere.png\">' }"
+    )
+    page.wait_for_function("() => document.images[0].complete")
+
+    assert any("style-src" in one or "inline style" in one for one in complaints.all)
+    assert any("elsewhere" in one for one in complaints.all)
+    context.close()
