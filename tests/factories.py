@@ -128,6 +128,7 @@ class PilotBuilder:
     use: Use | None = None
     handle: str | None = None
     now: datetime = NOW
+    pause: timedelta = timedelta()
     next_check_at: datetime | None = None
 
     def on(self, ce: CE) -> "PilotBuilder":
@@ -138,6 +139,10 @@ class PilotBuilder:
 
     def at(self, now: datetime) -> "PilotBuilder":
         return replace(self, now=now)
+
+    def pausing(self, pause: timedelta) -> "PilotBuilder":
+        """Let each step come so long after the one before."""
+        return replace(self, pause=pause)
 
     def with_handle(self, handle: str) -> "PilotBuilder":
         return replace(self, handle=handle)
@@ -180,26 +185,27 @@ class PilotBuilder:
         ce = self.ce or a_ce().with_capacity(number).create(tx).name
         made = pilots.reserve(tx, [Grant(vo=self.vo, ce=ce, count=number)], self.now)
         assert len(made) == number, f"{ce} has room for {len(made)} pilots only"
-        for status in PATHS[self.status]:
-            moved = self._step(tx, [pilot.pilot_id for pilot in made], status)
+        for step, status in enumerate(PATHS[self.status], 1):
+            now = self.now + step * self.pause
+            moved = self._step(tx, [pilot.pilot_id for pilot in made], status, now)
             assert not moved.refused
         found = pilot_reads.by_stamps(tx, [pilot.stamp for pilot in made])
         return [found[pilot.stamp] for pilot in made]
 
-    def _step(self, tx: Transaction, ids: list[int], status: Status) -> mover.Moved:
+    def _step(self, tx: Transaction, ids: list[int], status: Status, now: datetime) -> mover.Moved:
         last = status is self.status
         check = self.next_check_at if last else None
         if status is Status.SUBMITTED:
             receipts = [
                 receipt_move(pilot_id=i, handle=self.handle, next_check_at=check) for i in ids
             ]
-            return pilots.record(tx, receipts, self.now)
+            return pilots.record(tx, receipts, now)
         cause = self.cause if last else None
         use = self.use if last else None
         moves = [
             Move(pilot_id=i, to=status, cause=cause, use=use, next_check_at=check) for i in ids
         ]
-        return mover.move(tx, moves, self.now)
+        return mover.move(tx, moves, now)
 
 
 @dataclass(frozen=True)

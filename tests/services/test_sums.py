@@ -28,7 +28,7 @@ def fill(world: World) -> None:
         for day in range(3):
             at = NOW + timedelta(days=day)
             for number, ce in enumerate(places):
-                builder = a_pilot().on(ce).for_vo(owners[(number + day) % 2]).at(at)
+                builder = a_pilot().on(ce).for_vo(owners[(number + day) % 2]).at(at).pausing(MINUTE)
                 for use in Use:
                     builder.done(use).create_many(tx, 1 + day)
                 builder.failed(Cause.NODE).create_many(tx, 2)

@@ -253,7 +253,15 @@ def plain(answer: Answer) -> Answer:
 def comparable(database: Any) -> dict[str, list[str]]:
     """Return what is stored, without what differs each time: who did it, and what is random."""
     tables = contents(database)
-    for name in ("changes", "tokens", "pilots", "leases", "transitions", "call_tallies"):
+    for name in (
+        "changes",
+        "tokens",
+        "pilots",
+        "leases",
+        "transitions",
+        "call_tallies",
+        "call_totals",
+    ):
         tables[name] = [str(len(tables.get(name, [])))]
     return {name: [MOMENT.sub("a moment", row) for row in rows] for name, rows in tables.items()}
 
