@@ -62,10 +62,10 @@ class JsonLines(logging.Formatter):
             "logger": logger,
             "message": record.getMessage(),
         }
-        known = {**_about.get(), **{n: v for n in FACTS if (v := getattr(record, n, None))}}
+        noted = {**_about.get(), **{n: v for n in FACTS if (v := getattr(record, n, None))}}
         if execution:
-            known.setdefault("task_id", execution.rstrip("]"))
-        facts |= {name: str(known[name]) for name in FACTS if name in known}
+            noted.setdefault("task_id", execution.rstrip("]"))
+        facts |= {name: str(noted[name]) for name in FACTS if name in noted}
         if record.exc_info:
             facts["traceback"] = self.formatException(record.exc_info)
         if record.stack_info:
