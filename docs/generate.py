@@ -623,6 +623,10 @@ def _page(title: str, *sections: str) -> str:
 BROKEN = 500
 """The status of errors that no request can have."""
 
+AS_A_DOCUMENT = """\
+The same as a document for programs: `GET /api/openapi.json`, with a token like all else.
+[How scripts use it](../how-to/api.md) explains keys, pages and events."""
+
 HOW_TO_CALL = """\
 ```sh
 pilotage token create nightly --role operate --to token
@@ -669,7 +673,7 @@ def api() -> str:
             by_group.setdefault(group, []).append((method.upper(), path, operation))
     parts = [
         ABOUT.strip(),
-        "The same as a document for programs: `GET /api/openapi.json`.",
+        AS_A_DOCUMENT,
         HOW_TO_CALL,
         "## Errors",
         _table(("status", "type", "sentence"), _problems()),

@@ -1,5 +1,7 @@
 """Every error is a problem document, and says nothing that it should not."""
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -118,6 +120,27 @@ def test_what_is_wrong_with_a_request_is_a_problem_without_its_values(
     assert SECRET not in answer.text
     assert len(answer.text) < 4000
     assert values["detail"]
+
+
+def test_the_document_says_what_a_problem_is(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    names = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert "Problem" in names
+    assert names <= schemas.keys()
+
+
+def test_what_takes_one_value_is_not_given_two(sqlite_client: Client) -> None:
+    query = "/api/pilots?ce=lyon&ce=rome"
+    problem = problem_of(sqlite_client("GET", query, "read"), 422)
+    assert "ce: it stands there twice: say it once" in problem["detail"]
+
+
+def test_who_has_to_wait_is_told_for_how_long(sqlite_client: Client) -> None:
+    stranger = sqlite_client.at("10.3.3.3")
+    for _ in range(11):
+        refused = stranger.get("/api/me", headers={"Authorization": "Bearer x"})
+    assert refused.status_code == 429
+    assert f"try again in {refused.headers['Retry-After']} s" in refused.json()["detail"]
 
 
 def test_an_answer_is_for_its_reader_alone(sqlite_client: Client) -> None:

@@ -36,6 +36,10 @@ class Argument:
     default: Any = Parameter.empty
 
     @property
+    def takes_several(self) -> bool:
+        return get_origin(self.kind) is list
+
+    @property
     def is_spread(self) -> bool:
         return self.name != self.of
 

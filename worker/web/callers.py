@@ -159,7 +159,7 @@ class Gate:
             if secret is not None and scope["method"] not in SAFE:
                 require_origin(headers)
         if secret is None:
-            raise NotSignedIn("send 'Authorization: Bearer TOKEN', or sign in")
+            raise NotSignedIn("send a token in the header Authorization, or sign in")
         with _slowed(self._failures, address_of(scope)):  # who sends no secret guesses none
             token = await run_sync(tokens.identify, self._runtime, secret)
         state: MutableMapping[str, object] = scope.setdefault("state", {})

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from worker.services.allowed import Right
-from worker.services.arguments import arguments_of, has_if_match
+from worker.services.arguments import SINGULAR, arguments_of, has_if_match
 from worker.services.endpoints import Endpoint
 from worker.web.problems import MEDIA_TYPE
 
@@ -16,11 +16,16 @@ Each request has one action done, the same one as a command of `pilotage`. Send 
 **Errors** are problem documents (RFC 9457): `type` says which kind of error, `detail` is the line
 that a command would print, `details` its parts.
 **Lists** come in pages: `next` is what `after` takes for the following page, and null on the last.
-**Repeating** a POST that makes something is safe with an `Idempotency-Key`.
-**Changing** a VO or CE with `If-Match` fails if somebody else has changed it since it was read.
+**Repeating** a POST that makes something is safe with an `Idempotency-Key`: the first answer comes
+again. After a refusal the key is free. Ask again after 429 and 503, as late as `Retry-After` says.
+**Changing** a VO or CE with `If-Match`, the `ETag` of the answer that showed it, fails if somebody
+else has changed it since.
 **Times** are in UTC, lengths of time are numbers of seconds.
 """
 
+
+REPEAT_IT = " Repeat it for more."
+OF_A_PILOT = "An id, or the beginning of a stamp."
 
 PARAMETERS = {
     "after": "The page behind this one: `next` of the page before.",
@@ -54,11 +59,14 @@ PARAMETERS = {
     "reason": "Why, for whoever comes next.",
     "role": "What its holder may do.",
     "search": "Part of a name, in upper or lower case.",
-    "list_pilots.search": "An id, or the beginning of a stamp.",
+    "list_pilots.search": OF_A_PILOT,
+    "count_active.search": OF_A_PILOT,
+    "cancel_matching.search": OF_A_PILOT,
     "since": "From this moment on.",
     "sort": "The column that orders the list.",
     "status": "Only in this status. Repeat it for more.",
-    "tag": "Only of CEs with this tag. Repeat it for more.",
+    "tag": "Only of CEs with this tag.",
+    "list_ces.tag": "Only CEs with this tag. Repeat it for more.",
     "tail": "Only so many of the last lines.",
     "task": "The task.",
     "list_decisions.until": "Up to this moment.",
@@ -72,13 +80,15 @@ PARAMETERS = {
 }
 """What the parameters mean, by their names, or by the names of the action and theirs."""
 
-PLURALS = {"statuses": "status", "uses": "use", "causes": "cause"}
+PLURALS = {plural: singular for plural, singular in SINGULAR.items() if plural != "tags"}
+"""In a query a value is repeated; in a body they are one list."""
 
 
 def meaning(action: str, name: str) -> str | None:
     """Return what a parameter of an action means."""
-    name = PLURALS.get(name, name)
-    return PARAMETERS.get(f"{action}.{name}") or PARAMETERS.get(name)
+    singular = PLURALS.get(name, name)
+    text = PARAMETERS.get(f"{action}.{singular}") or PARAMETERS.get(singular)
+    return text if text is None or singular == name else text.removesuffix(REPEAT_IT)
 
 
 class Problem(BaseModel):
@@ -110,6 +120,12 @@ MEANINGS = {
     412: "Somebody else has changed it since it was read",
     502: "The CE cannot be reached",
 }
+
+
+def complete(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with what its errors refer to: no answer of a route has that type."""
+    document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    return document
 
 
 def description(more: str, right: Right) -> str:

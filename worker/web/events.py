@@ -45,14 +45,15 @@ def router() -> APIRouter:
         summary="Follow the moves of pilots",
         description=documents.description(
             "Server-sent events, from now on or from behind an id. An event `transition` has the"
-            " pilot, its CE and VO, and what it was and became. An event `forgotten` says that"
-            " what was asked for is no longer kept, and where the stream goes on.",
+            " `pilot_id`, its `ce` and `vo`, what it `was` and what it `became`; the first is that"
+            " from `submitting`. An `id` alone comes while nothing happens, to go on from. An event"
+            " `forgotten` says that what was asked for is no longer kept, and where it goes on.",
             READING,
         ),
         response_class=StreamingResponse,
         responses={
             200: {"description": "The events", "content": {"text/event-stream": {}}},
-            **documents.errors(401, 403, 422, 429, 503),
+            **documents.errors(401, 403, 404, 422, 429, 503),
         },
         openapi_extra=documented(READING),
     )

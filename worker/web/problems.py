@@ -1,6 +1,7 @@
 """Every error as a problem document (RFC 9457): one type for each kind of error."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -60,6 +61,9 @@ RETRY_AFTER = 5
 """Seconds after which a client may ask again when the database cannot answer."""
 
 
+_WAIT = re.compile(r"try again in ([0-9]+) s")
+
+
 def status_of(kind: type[PilotageError]) -> int:
     return next((STATUSES[one] for one in kind.__mro__ if one in STATUSES), 500)
 
@@ -75,7 +79,12 @@ def problem(
     """Write an error as a problem. Its parts stand beside the sentence, for programs."""
     kind = type(error)
     status = status_of(kind) if status is None else status
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_AFTER)}}
+    wait = _WAIT.search(str(error))
+    headers = {
+        401: {"WWW-Authenticate": "Bearer"},
+        429: {"Retry-After": wait[1] if wait else str(RETRY_AFTER)},
+        503: {"Retry-After": str(RETRY_AFTER)},
+    }
     return _document(
         status,
         {

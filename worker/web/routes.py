@@ -85,6 +85,7 @@ def _serve(endpoint: Endpoint, arguments: Arguments) -> Callable[..., Response]:
     encode = partial(answers.dump_python, mode="json")
 
     def serve(request: Request, **parts: Any) -> Response:
+        _refuse_repeated(request, arguments)
         values = _values(arguments, parts)
         check_texts(values)
         if "if_match" in parts and parts["if_match"] is not None:
@@ -99,6 +100,14 @@ def _serve(endpoint: Endpoint, arguments: Arguments) -> Callable[..., Response]:
 
     serve.__signature__ = Signature(_parameters(endpoint, arguments))  # type: ignore[attr-defined]
     return serve
+
+
+def _refuse_repeated(request: Request, arguments: Arguments) -> None:
+    """Refuse a second value of what takes one: the first would be left out in silence."""
+    several = {SINGULAR.get(one.name, one.name) for one in arguments.query if one.takes_several}
+    for name in request.query_params:
+        if name not in several and len(request.query_params.getlist(name)) > 1:
+            raise Invalid(name, "it stands there twice", "say it once")
 
 
 def _version(if_match: str) -> str | None:

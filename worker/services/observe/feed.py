@@ -19,6 +19,7 @@ from worker.db.uow import Transaction
 from worker.domain.errors import Invalid
 from worker.domain.feed import MOST, Gap, Passage, PilotEvent, passage
 from worker.domain.pilot import Status
+from worker.services.places import require_places
 from worker.services.runtime import Runtime
 
 LONGEST_WRITE = timedelta(minutes=10)
@@ -43,8 +44,9 @@ class Reading:
 class Feed:
     """Reads transitions behind a position, or, without one, those that are committed from now on.
 
-    Names that do not exist match nothing. A reading that fails can be repeated. Each reader has a
-    feed of its own: it remembers the position and the gaps behind it.
+    A CE or VO that does not exist is refused at first, and matches nothing later. A reading that
+    fails can be repeated. Each reader has a feed of its own: it remembers the position and the
+    gaps behind it.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class Feed:
         return self._after if self._passage is None else self._passage.position
 
     def read(self, limit: int = 500) -> Reading:
-        """Read what may be given out now, in one unit of work with one statement, at first two."""
+        """Read what may be given out now, in one unit of work and, but at first, one statement."""
         if not 1 <= limit <= MOST:
             raise Invalid("limit", f"{limit} is not between 1 and {MOST}")
         begins_at = None
@@ -92,6 +94,7 @@ class Feed:
 
     def _begin(self, tx: Transaction) -> tuple[Passage, int | None]:
         """Return where to begin, and the first id that is kept if some may be forgotten."""
+        require_places(tx, self._ce, self._vo)
         now = self._runtime.now()
         since = now - LONGEST_WRITE
         if self._after is None:

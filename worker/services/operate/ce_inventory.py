@@ -92,7 +92,9 @@ def change_ce(
 ) -> ShownCE:
     """Change some values of a CE. Options are changed key by key; null takes one away.
 
-    With the version of what was read it is changed only if nobody else has changed it since.
+    Who may *operate* changes `enabled`, `draining`, `drain_by` and `end_running`; for all else the
+    role *admin* is needed. With the version of what was read it is changed only if nobody else has
+    changed it since.
     """
     if not OF_STEERING.issuperset(changes):
         _require_admin(runtime, name)

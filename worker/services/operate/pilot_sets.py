@@ -138,7 +138,8 @@ class HeldSlots:
 def submit(runtime: Runtime, ce: str, vo: str = DEFAULT_VO, count: int = 1) -> HeldSlots:
     """Hold slots of a CE for a VO by hand; the next dispatch sends the pilots.
 
-    Every limit holds as for a tick. No policy is asked: whoever does it knows why.
+    Every limit holds as for a tick: `pilots` may be fewer than `count`; where no slot is free it
+    is refused. No policy is asked: whoever does it knows why.
     """
     require_vo(runtime, vo)
     if not 1 <= count <= MOST:
