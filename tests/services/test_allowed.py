@@ -37,7 +37,8 @@ ALL = (READER, OF_LHCB, OPERATOR, ADMIN)
 FOR_ONE_VO = frozenset(
     {
         *("operate.vo_inventory.change_vo", "operate.pilots.cancel"),
-        *("operate.pilot_sets.cancel_matching", "operate.pilot_sets.submit"),
+        *("operate.pilot_sets.cancel_matching", "operate.pilot_sets.cancel_in_batches"),
+        "operate.pilot_sets.submit",
         *("operate.dirac_pilots.register", "operate.dirac_pilots.report"),
         *("payloads.set_", "payloads.clear"),
     }

@@ -70,7 +70,7 @@ class PilotSums:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class SumsOf:
     """Whose pilots count: those of a CE, of a VO, or all."""
 
     ce: str | None = None
@@ -78,7 +78,7 @@ class Place:
 
 
 def add_up(
-    tx: Transaction, since: datetime, by: Sequence[ReportBy], limit: int, place: Place
+    tx: Transaction, since: datetime, by: Sequence[ReportBy], limit: int, place: SumsOf
 ) -> list[PilotSums]:
     """Add up what happened since a moment, by some words or all in one, in their order."""
     parts = _parts(tx, since, place)
@@ -103,7 +103,7 @@ _NOT_COUNTED: list[ColumnElement[str]] = [
 """A pilot that was only made, or deleted, did nothing."""
 
 
-def _parts(tx: Transaction, since: datetime, place: Place) -> Subquery:
+def _parts(tx: Transaction, since: datetime, place: SumsOf) -> Subquery:
     """Select the tallies since a moment, folded or not."""
     selected = []
     for table, at in ((tallies, tallies.c.begins_at), (new_tallies, new_tallies.c.at)):
@@ -159,7 +159,7 @@ def _columns(parts: Subquery) -> list[ColumnElement[Any]]:
 Waits = Mapping[tuple[str, ...], Sequence[float]]
 
 
-def _waits(tx: Transaction, since: datetime, by: Sequence[ReportBy], place: Place) -> Waits:
+def _waits(tx: Transaction, since: datetime, by: Sequence[ReportBy], place: SumsOf) -> Waits:
     """Return how long pilots waited that ended since a moment, sorted, by the words."""
     ends = (
         select(transitions.c.pilot_id, func.max(transitions.c.at).label("at"))

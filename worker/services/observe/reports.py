@@ -6,7 +6,7 @@ from datetime import datetime
 
 from worker.db import reports, sums
 from worker.db.reports import Report
-from worker.db.sums import PilotSums, Place, ReportBy
+from worker.db.sums import PilotSums, ReportBy, SumsOf
 from worker.domain.access import Role
 from worker.domain.errors import Invalid
 from worker.domain.pages import Page, PageRequest
@@ -56,7 +56,7 @@ def sums_of(
         raise Invalid("by", f"name one of {', '.join(ReportBy)}")
     words, most = list(dict.fromkeys(by)), PageRequest(limit=limit).limit
     since = begin_of(grain_at(since, runtime.now()), since)
-    place = Place(ce=ce, vo=vo)
+    place = SumsOf(ce=ce, vo=vo)
     with runtime.database.uow() as tx:
         require_places(tx, ce, vo)
         listed = sums.add_up(tx, since, words, most + 1, place)

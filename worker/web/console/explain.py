@@ -34,7 +34,7 @@ MOST = 25
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class TickQuery:
     """What is to be explained."""
 
     ce: str | None
@@ -53,14 +53,14 @@ def show(request: Request) -> Response:
     return _explanation(request, runtime, question, question.ce)
 
 
-def _question(runtime: Runtime, request: Request) -> Question:
+def _question(runtime: Runtime, request: Request) -> TickQuery:
     """Read what is asked; a name that does not exist is looked for in no database."""
     ce, vo = (request.query_params.get(name) or None for name in ("ce", "vo"))
     if ce is not None and ce not in (names := ce_inventory.ce_names(runtime)):
         raise UnknownCE(ce, nearest(ce, names))
     if vo is not None and vo not in (names := vo_inventory.vo_names(runtime)):
         raise UnknownVO(vo, nearest(vo, names))
-    return Question(ce=ce, vo=vo, at=moment(request.query_params.get("at", "")))
+    return TickQuery(ce=ce, vo=vo, at=moment(request.query_params.get("at", "")))
 
 
 def moment(text: str) -> datetime | None:
@@ -78,7 +78,7 @@ def moment(text: str) -> datetime | None:
     return read
 
 
-def _as_json(runtime: Runtime, question: Question) -> Response:
+def _as_json(runtime: Runtime, question: TickQuery) -> Response:
     if question.ce is None:
         page = service.list_decisions(
             runtime, vo=question.vo, until=question.at, page=PageRequest(descending=True)
@@ -90,7 +90,7 @@ def _as_json(runtime: Runtime, question: Question) -> Response:
     return Response(content, media_type="application/json")
 
 
-def _choice(request: Request, runtime: Runtime, question: Question) -> Response:
+def _choice(request: Request, runtime: Runtime, question: TickQuery) -> Response:
     cycles = ticking.last_ticks(runtime, question.vo, until=question.at)
     return render.page(
         request,
@@ -112,7 +112,7 @@ def ordered(decided: Sequence[Decision]) -> list[Decision]:
     return sorted(decided, key=lambda one: (one.granted > 0, one.ce, one.vo))
 
 
-def _explanation(request: Request, runtime: Runtime, question: Question, ce: str) -> Response:
+def _explanation(request: Request, runtime: Runtime, question: TickQuery, ce: str) -> Response:
     decided = service.explain(runtime, ce, vo=question.vo, at=question.at)
     others = decided if question.vo is None else service.explain(runtime, ce, at=question.at)
     chosen = choose(decided)
@@ -134,7 +134,7 @@ def choose(decided: Sequence[Decision]) -> Decision | None:
     return min(decided, key=lambda one: (one.granted > 0, one.vo), default=None)
 
 
-def _page(request: Request, headline: str, question: Question, **values: Any) -> Response:
+def _page(request: Request, headline: str, question: TickQuery, **values: Any) -> Response:
     wrong = values.get("wrong")
     return render.page(
         request,
@@ -196,7 +196,7 @@ def rows_of(tick: Sequence[DecisionFacts], ce: str) -> list[DecisionFacts]:
     return by_number[: MOST - 1] + (rest or by_number[MOST - 1 : MOST])
 
 
-def _hour(runtime: Runtime, question: Question, chosen: Decision) -> Any:
+def _hour(runtime: Runtime, question: TickQuery, chosen: Decision) -> Any:
     """Return the last hour of ticks, or the hour around one of before."""
     end = runtime.now()
     if question.at is not None and end - chosen.at >= HOUR:
