@@ -118,6 +118,20 @@ def test_why_none_marks_the_first_condition_that_fails_and_says_what_to_do(world
     assert link.attributes["href"] == "/ces/bari"
 
 
+def test_that_a_vo_needs_none_comes_before_what_else_stands_in_the_way(world: World) -> None:
+    world.vo(a_vo().named("atlas").demanding(0))
+    world.ce(a_ce().named("bari").with_capacity(5))
+    pauses.pause(world.runtime(), "bari", "new disks")
+    tick(world, "atlas")
+    pauses.resume(world.runtime(), "bari", "they run")
+    page = Console(world).get("/explain", ce="bari", vo="atlas")
+    assert h1(page).endswith("it is held by hand: new disks; and the demand of atlas is 0.")
+    first, second = (row.text for row in page.one(id="changes").find("li"))
+    assert "Set the demand of atlas: it is 0." in first
+    assert "Resume it" in second
+    assert "bari now: normal." in page.one(id="answer").text
+
+
 def test_of_several_vos_the_one_without_pilots_is_explained_and_all_are_listed(
     world: World,
 ) -> None:

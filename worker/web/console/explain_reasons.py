@@ -111,6 +111,8 @@ def headline(case: DecisionFacts, now: datetime, settings: "PlaceSettings") -> s
     why = because(case)
     if kind_of(case) is ReasonKind.FULL and limit_decides(case, settings):
         why = f"its waiting limit of {words.number(settings.waiting_limit)} is reached"
+    if _needs_none_besides(case):
+        why = f"{why}; and the demand of {case.vo.name} is 0"
     return f"{got(case, now)}: {why}."
 
 
@@ -279,7 +281,19 @@ _BY_HAND = ("the CE is disabled", "the CE is draining", "the CE is for other VOs
 
 def changes(case: DecisionFacts, now: PlaceSettings) -> list[Remedy]:
     """Say what would change the number, the nearest first."""
-    return _CHANGES[kind_of(case)](case, now)
+    remedies = _CHANGES[kind_of(case)](case, now)
+    if _needs_none_besides(case):  # whatever else is changed, the number stays 0
+        return [*_of_the_need(case, now), *remedies]
+    return remedies
+
+
+def _needs_none_besides(case: DecisionFacts) -> bool:
+    """Return whether a VO that gets none for another reason needs none, too."""
+    return (
+        case.decision.granted == 0
+        and case.vo.demand == 0
+        and kind_of(case) not in (ReasonKind.NOT_NEEDED, ReasonKind.VO_CLOSED)
+    )
 
 
 def fits(case: DecisionFacts, now: PlaceSettings) -> int:
