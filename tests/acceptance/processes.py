@@ -33,10 +33,12 @@ class Processes:
             for name, value in os.environ.items()
             if not name.startswith(("PILOTAGE_", "PYTEST_", "COV_"))
         }
+        # The code of a version before refuses a setting that it does not know.
+        form = {} if "PYTHONPATH" in more else {"PILOTAGE_LOG_FORMAT": "text"}
         return {
             **kept,
+            **form,
             "COLUMNS": "200",
-            "PILOTAGE_LOG_FORMAT": "text",
             "TZ": "UTC",
             "PYTHONPATH": str(ROOT),
             MARK: self.mark,

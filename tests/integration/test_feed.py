@@ -126,9 +126,10 @@ def test_the_position_goes_on_over_what_the_filters_hide(runtime: Runtime) -> No
     make(runtime)
     with runtime.database.uow() as tx:
         ce = a_ce().named("of-its-own").create(tx)
+        a_ce().named("empty").create(tx)
         pilot = a_pilot().on(ce).running().create(tx)
     first, *_, last = all_ids(runtime)
-    hidden = Feed(runtime, first, ce="nowhere").read()
+    hidden = Feed(runtime, first, ce="empty").read()
     visible = Feed(runtime, first, ce=ce.name, vo="default", statuses=[Status.RUNNING]).read()
 
     assert (hidden.events, hidden.position, visible.position) == ((), last, last)
