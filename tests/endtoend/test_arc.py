@@ -141,7 +141,8 @@ class Factory:
         client = self.client()
         if removed := by_fate.get("removed"):
             client.jobs()
-            client.kill([str(pilot.handle) for pilot in removed])
+            refused = [pilot for pilot in removed if not client.kill(str(pilot.handle))]
+            met.difference_update(pilot.stamp for pilot in refused)  # the next look tries again
         for pilot in by_fate.get("shot", []):
             pid = local_pid(self.site.testbed.control, str(pilot.handle))
             assert pid is not None

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +32,19 @@ class Client:
         told = json.loads(f"{{{self._run('arcstat', '--all', '--json')}}}")
         return {job["id"].rpartition("/")[2]: _said(job) for job in told["jobs"]}
 
-    def kill(self, ids: Sequence[str]) -> None:
-        """Have jobs killed."""
-        self._run("arckill", "--keep", *(f"{self.testbed.url}/rest/1.0/jobs/{one}" for one in ids))
+    def kill(self, job: str) -> bool:
+        """Have a job killed; return whether the CE does it. It refuses one that moves just then."""
+        address = f"{self.testbed.url}/rest/1.0/jobs/{job}"
+        return not self._done("arckill", "--keep", address).returncode
 
     def _run(self, program: str, *words: str) -> str:
-        done = subprocess.run(
+        done = self._done(program, *words)
+        if done.returncode:
+            raise AssertionError(f"{program}: {done.stdout[-500:]}{done.stderr[-500:]}")
+        return done.stdout
+
+    def _done(self, program: str, *words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             [program, "--joblist", str(self.folder / "jobs.dat"), *words],
             env={
                 "PATH": "/usr/bin:/bin",
@@ -49,9 +55,6 @@ class Client:
             },
             capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
-        if done.returncode:
-            raise AssertionError(f"{program}: {done.stdout[-500:]}{done.stderr[-500:]}")
-        return done.stdout
 
 
 def _said(job: dict[str, Any]) -> Said:
