@@ -54,7 +54,7 @@ EACH = 12
 
 
 def stopped(lines: Sequence[CELine]) -> list[StoppedGroup]:
-    """Say which CEs get no new pilots, and why; those that are alike together, if they are many."""
+    """List the CEs that get no new pilots, each with its reason; many for the same one together."""
     if len(lines) <= EACH:
         return [
             StoppedGroup(state=states.word(line.state), reason=_reason(line), ces=[line.name])

@@ -123,7 +123,7 @@ def _words(trend: Trend, worst: int) -> str:
     points, last = trend.points, trend.points[-1]
     highest = max(points, key=lambda one: one.running)
     lowest = min(points, key=lambda one: one.running)
-    said = (
+    sentence = (
         f"{words.counted(last.running, 'pilot runs', 'pilots run')} now and "
         f"{words.counted(last.waiting, 'waits', 'wait')}. "
         f"Most ran at {_at(highest.at)}, {words.number(highest.running)}; "
@@ -131,11 +131,11 @@ def _words(trend: Trend, worst: int) -> str:
     )
     failed = sum(one.failed for one in points)
     if not failed:
-        return f"{said}None failed."
+        return f"{sentence}None failed."
     when = next(one.at for one in points if one.failed == worst)
     step = words.length(timedelta(seconds=trend.step_seconds))
     return (
-        f"{said}{words.number(failed)} failed; "
+        f"{sentence}{words.number(failed)} failed; "
         f"most in the {step} to {_at(when)}, {words.number(worst)}."
     )
 

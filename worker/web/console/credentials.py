@@ -118,8 +118,8 @@ def headline(standings: list[CredentialStanding]) -> str:
     unusable = sum(1 for one in standings if one.state is State.UNUSABLE)
     short = sum(1 for one in standings if one.state is State.SHORT)
     parts = [
-        f"{words.number(count)} {said}"
-        for count, said in ((unusable, "cannot be used"), (short, "will soon be over"))
+        f"{words.number(count)} {problem}"
+        for count, problem in ((unusable, "cannot be used"), (short, "will soon be over"))
         if count
     ]
     return f"{number}: {words.listed(parts)}." if parts else f"{number}, all good."

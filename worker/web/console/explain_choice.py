@@ -45,7 +45,7 @@ class Results:
 
 
 def results(cycles: Sequence[Cycle]) -> Results:
-    """Say what each CE got; from 60 CEs on, those without pilots are grouped by reason."""
+    """List what each CE got; from 60 CEs on, those without pilots are grouped by reason."""
     by_ce: dict[str, list[Cycle]] = {}
     for cycle in cycles:
         for ce in cycle.granted:
@@ -83,7 +83,7 @@ def _groups(without: Sequence[CEResult]) -> list[ReasonGroup]:
 
 
 def headline(cycles: Sequence[Cycle], until: datetime | None = None) -> str:
-    """Say in a sentence how many CEs got no pilots."""
+    """Write in a sentence how many CEs got no pilots."""
     tick = f"the tick by {until:%d %b %H:%M}" if until else "the last tick"
     got: dict[str, int] = {}
     for cycle in cycles:
@@ -100,7 +100,7 @@ def headline(cycles: Sequence[Cycle], until: datetime | None = None) -> str:
 
 
 def lede(cycles: Sequence[Cycle]) -> str:
-    """Say how many pilots each VO got."""
+    """Write how many pilots each VO got."""
     if not cycles:
         return "A tick of a VO decides how many pilots each CE gets; the first has not come."
     each = [

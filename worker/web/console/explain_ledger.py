@@ -161,15 +161,15 @@ def _needed(
 
 
 def _of_the_demand(case: DecisionFacts, now: PlaceSettings) -> str:
-    """Say by whose word a VO needs so many, and when its source was asked."""
+    """Write who set the demand of a VO, or when its source was asked and answered."""
     vo = case.vo
     if vo.asked_at is None:
         note = vo.note or ("none is set" if vo.demand is None else "as it is set")
         return now.source(f"VO {vo.name}, demand: {note}", "vo.demand")
-    said = f"VO {vo.name}, demand: {vo.note}; asked at {vo.asked_at:%H:%M:%S}"
+    source = f"VO {vo.name}, demand: {vo.note}; asked at {vo.asked_at:%H:%M:%S}"
     if vo.answered_at is None or vo.answered_at < vo.asked_at:
-        return f"{said}, without an answer"
-    return f"{said}, answered in {words.seconds((vo.answered_at - vo.asked_at).total_seconds())}"
+        return f"{source}, without an answer"
+    return f"{source}, answered in {words.seconds((vo.answered_at - vo.asked_at).total_seconds())}"
 
 
 def _worth(case: DecisionFacts) -> float:
@@ -315,7 +315,7 @@ def _good(case: DecisionFacts, now: PlaceSettings) -> Iterator[LedgerRow]:
 
 
 def _learnt_from(case: DecisionFacts, step: str) -> str:
-    """Say how many outcomes a chance was learnt from."""
+    """Write how many outcomes a chance was learnt from."""
     if case.ce.outcomes is None:
         return "learnt from what its pilots did lately"
     good, bad = getattr(case.ce.outcomes, step)

@@ -21,12 +21,14 @@ FIELDS = {
 
 def setters(runtime: Runtime, ce: str, vo: str, at: datetime) -> dict[str, str]:
     """Say of each field who set it before a moment; one that nobody changed is left out."""
-    said: dict[str, str] = {}
+    sources: dict[str, str] = {}
     for kind, name in (("ce", ce), ("vo", vo)):
         recorded = audit.recorded(runtime, at - LONG_AGO, of=name, limit=LATEST).items
         own = [change for change in recorded if change.kind == kind and change.after]
-        said |= {f"{kind}.{field}": text for field, text in _of_one(kind, own, at, runtime.now())}
-    return said
+        sources |= {
+            f"{kind}.{field}": text for field, text in _of_one(kind, own, at, runtime.now())
+        }
+    return sources
 
 
 def _of_one(

@@ -35,8 +35,8 @@ OPTION = ValueKind(_read, _write)
 
 def option_group(options: Sequence[OptionLine], ce: ShownCE) -> FormGroup:
     """Return the form of all options that a CE may have."""
-    known = {one.name: one for one in options}
-    others = [name for name in ce.options if name not in known]
+    own = {one.name: one for one in options}
+    others = [name for name in ce.options if name not in own]
     fields = [FormField(PREFIX + one.name, one.name, OPTION, _hint(one)) for one in options]
     fields += [FormField(PREFIX + name, name, OPTION) for name in others]
     return FormGroup(NAME, "Options one by one", fields)

@@ -71,8 +71,8 @@ def _fault(runtime: Runtime, pilot: PilotDetails) -> list[str]:
     summary = failing.summary(
         runtime, since, by=(By.CAUSE, By.NODE), limit=MOST_GROUPS, ce=pilot.ce
     )
-    said = pilot_words.whose_fault(pilot, summary.groups, since)
-    return [said] if said else []
+    sentence = pilot_words.whose_fault(pilot, summary.groups, since)
+    return [sentence] if sentence else []
 
 
 def _alike(pilot: PilotDetails) -> dict[str, Any] | None:

@@ -61,8 +61,8 @@ class DrawnLife:
     @property
     def words(self) -> str:
         """Say what one should see."""
-        said = [phase.words for phase in self.phases]
-        return f"{'; '.join(said)}; {f'then {self.ended}' if self.ended else 'and goes on'}"
+        phases = [phase.words for phase in self.phases]
+        return f"{'; '.join(phases)}; {f'then {self.ended}' if self.ended else 'and goes on'}"
 
 
 def life(pilot: PilotDetails, now: datetime) -> DrawnLife:
@@ -88,13 +88,13 @@ def _moments(pilot: PilotDetails) -> list[tuple[Status, datetime]]:
     """Return when each phase began: as the CE says, or with requeues as it was learnt."""
     if pilot.requeues or (pilot.ended_at is None and pilot.status in FINAL):
         return [(step.became, step.at) for step in pilot.history if step.became not in FINAL]
-    known = (
+    moments = (
         (Status.RESERVED, pilot.reserved_at),
         (Status.SUBMITTING, pilot.claimed_at),
         (Status.SUBMITTED, pilot.submitted_at),
         (Status.RUNNING, pilot.started_at),
     )
-    return [(status, at) for status, at in known if at is not None]
+    return [(status, at) for status, at in moments if at is not None]
 
 
 def _monotonous(

@@ -194,18 +194,20 @@ def _length(value: timedelta | None) -> str:
 
 def more_of(pilot: ShownPilot) -> list[str]:
     """Say what else one should know of a pilot that is active, or ended well for nothing."""
-    said = []
+    sentences = []
     if pilot.use in _OF_NO_USE:
-        said.append(_OF_NO_USE[pilot.use])
+        sentences.append(_OF_NO_USE[pilot.use])
     if pilot.status in FINAL:
-        return said
+        return sentences
     if pilot.misses:
-        said.append(f"{pilot.ce} did not know it in the last {counted(pilot.misses, 'answer')}.")
+        sentences.append(
+            f"{pilot.ce} did not know it in the last {counted(pilot.misses, 'answer')}."
+        )
     if pilot.attempts:
-        said.append(f"{counted(pilot.attempts, 'check')} had no answer; that changes nothing.")
+        sentences.append(f"{counted(pilot.attempts, 'check')} had no answer; that changes nothing.")
     if pilot.cancel_requested_at is not None:
-        said.append(f"It is to end{_reason(pilot)}.")
-    return said
+        sentences.append(f"It is to end{_reason(pilot)}.")
+    return sentences
 
 
 def whose_fault(pilot: ShownPilot, groups: Sequence[Failures], since: datetime) -> str | None:
@@ -294,16 +296,18 @@ def consequences(by_ce: Mapping[str, Mapping[Status, int]]) -> list[str]:
         counts.update(of_ce)
     running = counts[Status.RUNNING]
     waiting = counts.total() - running
-    said = []
+    sentences = []
     if running:
-        said.append(
+        sentences.append(
             f"{counted(running, 'pilot runs', 'pilots run')}. "
             f"{'It ends' if running == 1 else 'They end'} with what "
             f"{'it runs' if running == 1 else 'they run'}: that work is lost."
         )
     if waiting:
-        said.append(f"{counted(waiting, 'pilot waits', 'pilots wait')}. No work is lost by that.")
-    return [*said, *NEXT]
+        sentences.append(
+            f"{counted(waiting, 'pilot waits', 'pilots wait')}. No work is lost by that."
+        )
+    return [*sentences, *NEXT]
 
 
 NEXT = (
@@ -317,32 +321,34 @@ NEXT = (
 
 def cancelled_set(counts: Mapping[str, int]) -> str:
     """Say what became of a set that was cancelled."""
-    said = []
+    sentences = []
     if counts.get("cancelled"):
-        said.append(f"{counted(counts['cancelled'], 'pilot')} ended that no CE was sent.")
+        sentences.append(f"{counted(counts['cancelled'], 'pilot')} ended that no CE was sent.")
     if counts.get("asked"):
         asked = counted(counts["asked"], "pilot")
-        said.append(f"The end of {asked} was asked for: the next check of each CE ends them.")
-    return " ".join(said) or "No active pilot matched any more: nothing was cancelled."
+        sentences.append(f"The end of {asked} was asked for: the next check of each CE ends them.")
+    return " ".join(sentences) or "No active pilot matched any more: nothing was cancelled."
 
 
 def cancelled_named(counts: Mapping[str, int], lines: Sequence[str]) -> str:
     """Say what became of pilots that were cancelled by name."""
-    said = []
+    sentences = []
     if counts.get("cancelled"):
-        said.append(f"{counted(counts['cancelled'], 'pilot')} ended that no CE was sent.")
+        sentences.append(f"{counted(counts['cancelled'], 'pilot')} ended that no CE was sent.")
     if counts.get("asked"):
         asked = counted(counts["asked"], "pilot")
-        said.append(f"The CE accepted the end of {asked}; a later check confirms it.")
+        sentences.append(f"The CE accepted the end of {asked}; a later check confirms it.")
     if counts.get("over already"):
-        said.append(f"{counted(counts['over already'], 'pilot')} had ended already.")
-    said += [f"{line}; the next check asks again." for line in lines]
-    return " ".join(said) or "The request is stored; the next check asks the CE."
+        sentences.append(f"{counted(counts['over already'], 'pilot')} had ended already.")
+    sentences += [f"{line}; the next check asks again." for line in lines]
+    return " ".join(sentences) or "The request is stored; the next check asks the CE."
 
 
 def held(ce: str, vo: str, count: int, got: int) -> str:
     """Say how many slots are held for pilots that somebody sends by hand."""
     verb = "is" if got == 1 else "are"
-    said = f"{counted(got, 'slot')} {verb} held at {ce} for VO {vo}; the next dispatch sends"
-    said += " the pilot." if got == 1 else " the pilots."
-    return said if got == count else f"{said} Only {number(got)} of {number(count)} were free."
+    sentence = f"{counted(got, 'slot')} {verb} held at {ce} for VO {vo}; the next dispatch sends"
+    sentence += " the pilot." if got == 1 else " the pilots."
+    return (
+        sentence if got == count else f"{sentence} Only {number(got)} of {number(count)} were free."
+    )

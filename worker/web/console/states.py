@@ -29,8 +29,8 @@ PLACES = {state: place for place, state in enumerate((*SHORT, NORMAL))}
 
 def short(state: str) -> str:
     """Return a state in one word or two, without its reason and its moments."""
-    said = word(state)
-    return next((one for one in SHORT if said.startswith(one)), NORMAL)
+    text = word(state)
+    return next((one for one in SHORT if text.startswith(one)), NORMAL)
 
 
 def is_normal(line: CELine) -> bool:
@@ -43,8 +43,8 @@ def headline(line: CELine) -> str:
         return f"{line.name} is normal: {pilots(line)}."
     state, _, reason = line.state.partition(": ")
     first, _, more = state.partition(", ")
-    said = _said(first) + (f" and is {more}" if more else "")
-    return f"{line.name} {said}{_because(reason)}"
+    sentence = _said(first) + (f" and is {more}" if more else "")
+    return f"{line.name} {sentence}{_because(reason)}"
 
 
 def pilots(line: CELine) -> str:

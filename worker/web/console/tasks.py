@@ -87,7 +87,7 @@ def undone(line: TaskLine, now: Any) -> str | None:
 
 def _page(request: Request, tried: Form, status: int = 200) -> Response:
     lines, now = list_tasks(render.runtime(request)), request.app.state.runtime.now()
-    said = [text for line in lines for text in (failure(line, now), undone(line, now)) if text]
+    sentences = [text for line in lines for text in (failure(line, now), undone(line, now)) if text]
     return render.page(
         request,
         "tasks",
@@ -95,7 +95,7 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
         title="Tasks",
         here="tasks",
         headline=headline(lines),
-        failures=said,
+        failures=sentences,
         lines=lines,
         fires=fires,
         tried=tried,

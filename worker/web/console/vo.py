@@ -164,8 +164,8 @@ def _set_payload(request: Request, runtime: Runtime, name: str, form: Form) -> R
 def _clear_payload(request: Request, runtime: Runtime, name: str, form: Form) -> Response:
     form.confirm(name)
     payloads.clear(runtime, name)
-    said = f"The payload of VO {name} was removed: its pilots run what the options of CEs say."
-    return render.back(request, "vos", name, message=said)
+    message = f"The payload of VO {name} was removed: its pilots run what the options of CEs say."
+    return render.back(request, "vos", name, message=message)
 
 
 _OTHERS: Mapping[str, Callable[[Request, Runtime, str, Form], Response]] = {
@@ -188,8 +188,8 @@ def _done(runtime: Runtime, name: str, form: Form) -> str:
     if form.does in _BUTTONS:
         return f"VO {name} {_BUTTONS[form.does][1]}."
     note = inventory.above_limit(runtime, name)
-    said = f"{_GROUPS[form.does].title} of VO {name}: stored."
-    return f"{said} {note}" if note else said
+    message = f"{_GROUPS[form.does].title} of VO {name}: stored."
+    return f"{message} {note}" if note else message
 
 
 # -- the page
