@@ -143,6 +143,14 @@ def test_who_has_to_wait_is_told_for_how_long(sqlite_client: Client) -> None:
     assert f"try again in {refused.headers['Retry-After']} s" in refused.json()["detail"]
 
 
+@pytest.mark.parametrize("token", ["expired", "revoked"])
+def test_what_was_a_token_once_is_no_guess(sqlite_client: Client, token: str) -> None:
+    """The open page of somebody whose session is over goes on asking, from an address of many."""
+    for _ in range(30):
+        problem_of(sqlite_client("GET", "/api/me", token), 401)
+    assert sqlite_client.get("/api/me", "read")["role"] == "read"
+
+
 def test_an_answer_is_for_its_reader_alone(sqlite_client: Client) -> None:
     for path in ("/api/status", "/api/nothing", "/health/live", "/metrics"):
         headers = sqlite_client("GET", path).headers

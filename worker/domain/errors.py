@@ -72,8 +72,15 @@ _LINE = re.compile(r"[├└]── (\w+) *(.*)")
 """A kind of error in the tree above, and what to do."""
 
 
+SOON = 5
+"""Seconds after which it is worth to ask again what did not answer."""
+
+
 class PilotageError(Exception):
     """Something went wrong."""
+
+    retry_after: int | None = None
+    """Seconds after which it may be tried again, where somebody can say so."""
 
     def __init__(self, *details: object) -> None:
         # What a CE or a program wrote may be among them.
@@ -153,6 +160,9 @@ class InUse(PilotageError):
 class NotSignedIn(PilotageError):
     """A valid token is needed."""
 
+    is_guess: bool = True
+    """Whether somebody may have guessed: what was a token once is no guess."""
+
 
 class SignInFailed(PilotageError):
     """The sign-in failed."""
@@ -185,6 +195,8 @@ class OtherRequest(PilotageError):
 class ServerBusy(PilotageError):
     """The server does as much as it may at a time."""
 
+    retry_after = SOON
+
 
 class ServerUnavailable(PilotageError):
     """The server cannot be reached."""
@@ -208,6 +220,8 @@ class ConfigurationError(PilotageError):
 
 class DatabaseError(PilotageError):
     """The database reported an error."""
+
+    retry_after = SOON
 
 
 class DatabaseUnavailable(DatabaseError):
@@ -252,6 +266,8 @@ class NotAllMigrated(DatabaseError):
 
 class BrokerUnavailable(PilotageError):
     """The broker cannot be reached."""
+
+    retry_after = SOON
 
 
 class BackendError(PilotageError):

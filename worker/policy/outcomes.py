@@ -91,6 +91,7 @@ def without_report(outcome: PilotOutcome, rules: UseRules) -> PilotOutcome:
     """Return what the outcome would be, had the pilot said nothing.
 
     What is learnt of a CE counts for every VO, so the word of one VO's pilots must not change it.
+    The rules are those of now; its end was judged by those of some seconds ago.
     """
     if not rules.reports or outcome.status is not Status.DONE:
         return outcome

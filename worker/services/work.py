@@ -30,7 +30,12 @@ class WorkLesson:
 
 def rules(tx: Transaction, parameters: Parameters) -> dict[str, UseRules]:
     """Return the rules of each VO: what its payload says, and what its pilots have shown."""
-    return {vo: _rules(record, parameters) for vo, record in work.get_all(tx).items()}
+    return rules_of(work.get_all(tx), parameters)
+
+
+def rules_of(records: Mapping[str, WorkRecord], parameters: Parameters) -> dict[str, UseRules]:
+    """Return the rules of each VO by what is known of its work."""
+    return {vo: _rules(record, parameters) for vo, record in records.items()}
 
 
 def judged_by_reports(
@@ -51,17 +56,17 @@ def judged_by_reports(
 
 def lesson(
     tx: Transaction,
+    records: Mapping[str, WorkRecord],
     taught: Sequence[Taught],
     reported: Sequence[Taught],
     now: datetime,
     parameters: Parameters,
 ) -> WorkLesson:
-    """Return what outcomes teach; nothing is stored.
+    """Return what outcomes teach beside what is known; nothing is stored.
 
     What is taught is so whatever pilots say. `reported` is the same of the VOs whose pilots report,
     by their own word: that counts for the work of their own VO alone.
     """
-    records = work.get_all(tx)
     cohorts = [
         *(
             Cohort(*one[:3], served=one.served) if records[one.vo].reports else one

@@ -172,8 +172,10 @@ def _slowed(failures: Pace, address: str) -> Iterator[None]:
     failures.check(address)
     try:
         yield
-    except NotSignedIn:
-        failures.note(address)
+    except NotSignedIn as error:
+        # The page of somebody whose session is over asks again: others may share his address.
+        if error.is_guess:
+            failures.note(address)
         raise
 
 

@@ -34,7 +34,10 @@ class Pace:
         level = self._empty_at.get(who, 0.0) - self._now()
         above = level + self._every - self._room
         if above > 0:
-            raise self._refusal(f"try again in {int(above) + 1} s")
+            seconds = int(above) + 1
+            refusal = self._refusal(f"try again in {seconds} s")
+            refusal.retry_after = seconds
+            raise refusal
 
     def note(self, who: str) -> None:
         """Put one into the bucket of somebody."""

@@ -1,7 +1,6 @@
 """Every error as a problem document (RFC 9457): one type for each kind of error."""
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -52,16 +51,11 @@ STATUSES: Mapping[type[PilotageError], int] = {
 """The status of each kind of error; one that is not here has that of the next kind above it."""
 
 BAD_REQUEST = 400
+NOT_SIGNED_IN = 401
 NO_PAGE = 404
 
 MOST_WRONG = 20
 """Wrong values that are listed."""
-
-RETRY_AFTER = 5
-"""Seconds after which a client may ask again when the database cannot answer."""
-
-
-_WAIT = re.compile(r"try again in ([0-9]+) s")
 
 
 def status_of(kind: type[PilotageError]) -> int:
@@ -79,12 +73,9 @@ def problem(
     """Write an error as a problem. Its parts stand beside the sentence, for programs."""
     kind = type(error)
     status = status_of(kind) if status is None else status
-    wait = _WAIT.search(str(error))
-    headers = {
-        401: {"WWW-Authenticate": "Bearer"},
-        429: {"Retry-After": wait[1] if wait else str(RETRY_AFTER)},
-        503: {"Retry-After": str(RETRY_AFTER)},
-    }
+    headers = {"WWW-Authenticate": "Bearer"} if status == NOT_SIGNED_IN else {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     return _document(
         status,
         {
@@ -95,7 +86,7 @@ def problem(
             "details": [" ".join(str(part).split()) for part in error.details],
             **more,
         },
-        headers.get(status),
+        headers,
     )
 
 

@@ -146,6 +146,9 @@ def _style() -> Response:
 Page = Callable[[Request], Awaitable[Response]]
 
 
+_GUESSES = (NotAllowed, NotSignedIn, SignInFailed)
+
+
 def _for_browsers(page: Page) -> Page:
     """Show an error as a page, and count it if somebody may have guessed."""
 
@@ -155,7 +158,7 @@ def _for_browsers(page: Page) -> Page:
             return await page(request)
         except PilotageError as error:
             log.warning("somebody could not sign in: %s", error)
-            if not isinstance(error, IssuerFailed):
+            if isinstance(error, _GUESSES) and not isinstance(error, IssuerFailed):
                 _note_failure(request)
             return _error_page(request, error)
 

@@ -103,7 +103,10 @@ def cancel_with_progress(
 
 @allowed_to(Role.OPERATE, for_one_vo=True)
 def cancel_in_batches(runtime: Runtime, chosen: PilotFilter) -> Iterator[Counter[str]]:
-    """Do the same; after each batch, return what was done so far. Who reads no further stops it."""
+    """Cancel them batch by batch, each when the next sum of what was done is read.
+
+    Who reads no further leaves those that are left.
+    """
     require_vo(runtime, chosen.vo)
     return accumulate(_cancel_each(runtime, chosen, _active(runtime, chosen), iter))
 

@@ -109,7 +109,9 @@ def identify(runtime: Runtime, secret: str) -> Token:
     with runtime.database.uow() as tx:
         token = tokens.find_by_hash(tx, hash_of(secret))
         if token is None or token.kind is TokenKind.LINK or not token.is_valid(now):
-            raise NotSignedIn(ADVICE)
+            refusal = NotSignedIn(ADVICE)
+            refusal.is_guess = token is None or token.kind is TokenKind.LINK
+            raise refusal
         if token.used_at is None or token.used_at < now - tokens.NOTED_EVERY:
             tokens.note_use(tx, token.id, now)
     return token

@@ -11,6 +11,7 @@ from datetime import datetime
 from operator import itemgetter
 
 from worker.db import ces, health, locks, outcomes, sending
+from worker.db import work as work_records
 from worker.db.health import Lesson
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
@@ -19,7 +20,6 @@ from worker.policy.learning import NOTHING_WAITS, evaluate
 from worker.policy.learning import learn as fold
 from worker.policy.outcomes import Event, PilotOutcome, events_of, look_again, without_report
 from worker.policy.parameters import Parameters
-from worker.policy.use import NO_RULES
 from worker.services import work
 from worker.services.runtime import Runtime, TaskResult, busy
 from worker.services.work import Taught, WorkLesson
@@ -74,13 +74,14 @@ def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
     records = health.get_all(tx)
     configured = ces.success_rates(tx)
     unlearned = outcomes.unlearned(tx, AT_ONCE, now)
-    rules = work.rules(tx, parameters)
-    silent = [without_report(outcome, rules.get(outcome.vo, NO_RULES)) for outcome in unlearned]
+    works = work_records.get_all(tx)
+    rules = work.rules_of(works, parameters)
+    silent = [without_report(outcome, rules[outcome.vo]) for outcome in unlearned]
     ids, events = events_from(silent, parameters)
     learnt = frozenset(ids)
-    reporting = [outcome for outcome in unlearned if rules.get(outcome.vo, NO_RULES).reports]
+    reporting = [outcome for outcome in unlearned if rules[outcome.vo].reports]
     _, reported = events_from(reporting, parameters)
-    of_work = work.lesson(tx, _in_order(events), _in_order(reported), now, parameters)
+    of_work = work.lesson(tx, works, _in_order(events), _in_order(reported), now, parameters)
     holes = of_work.verdicts.holes
     queues = outcomes.queues(tx, now)
     stale = {
