@@ -139,6 +139,9 @@ def test_a_link_begins_one_session_of_the_same_person(world: World) -> None:
     for secret in (link.secret, session.secret, make_secret()):
         with refused(NotSignedIn, "make another"):
             tokens.use_link(runtime, secret)
+    of_a_program = tokens.create(runtime, "nightly", Role.READ)
+    with refused(NotSignedIn, "this is a token, for programs"):
+        tokens.use_link(runtime, of_a_program.secret)
     late = tokens.make_link(runtime, "alice", Role.READ)
     world.wait(minutes=10)
     with refused(NotSignedIn, "make another"):

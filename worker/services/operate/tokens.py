@@ -90,6 +90,9 @@ def use_link(runtime: Runtime, secret: str) -> NewToken:
     with runtime.database.uow() as tx:
         link = tokens.take_link(tx, hash_of(secret), now)
         if link is None:
+            token = tokens.find_by_hash(tx, hash_of(secret))
+            if token is not None and token.kind is TokenKind.TOKEN:
+                raise NotSignedIn("this is a token, for programs: pilotage token link makes a link")
             raise NotSignedIn("this link was used before, or is over; make another")
         session = Token(
             name=link.name,

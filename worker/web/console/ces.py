@@ -1,12 +1,13 @@
 """The CEs: which there are, how each is, and a form that adds one."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
-from worker.domain.errors import Invalid, PilotageError
+from worker.domain.errors import Invalid
 from worker.domain.pages import MOST, Page, PageRequest
 from worker.services.ce_lines import NORMAL, CELine
 from worker.services.observe import ces as observed
@@ -24,11 +25,10 @@ from worker.web.console.forms import (
     Form,
     FormField,
     FormGroup,
+    done_or_shown,
     read_form,
-    refused,
     unfilled,
 )
-from worker.web.problems import status_of
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,14 @@ def show(request: Request) -> Response:
 
 def add(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
     """Add the CE that was typed."""
-    runtime = render.acting(request, form.why)
-    try:
+
+    def do() -> Response:
+        runtime = render.acting(request, form.why)
         new: Any = adding(runtime).read(form)
-        added = inventory.add_ce(runtime, new)
-    except PilotageError as error:
-        return _page(request, refused(form, error), status_of(type(error)))
-    return render.back(request, "ces", added.name, message=f"CE {added.name} was added.")
+        name = inventory.add_ce(runtime, new).name
+        return render.back(request, "ces", name, message=f"CE {name} was added.")
+
+    return done_or_shown(form, do, partial(_page, request))
 
 
 def adding(runtime: Runtime) -> FormGroup:
@@ -84,16 +85,16 @@ def _place(line: CELine) -> tuple[int, str]:
     return states.PLACES[states.short(line.state)], line.name
 
 
-def part_of(table: list[CERow], after: str | None) -> tuple[list[CERow], str | None]:
+def part_of(table: list[CERow], page: PageRequest) -> tuple[list[CERow], str | None]:
     """Return the rows of one page, and after which CE the next one begins, if there is one."""
-    begin = 0
-    if after is not None:
-        places = [number for number, row in enumerate(table, 1) if row.ce.name == after]
+    begin, most = 0, min(page.limit, AT_ONCE)
+    if page.after is not None:
+        places = [number for number, row in enumerate(table, 1) if row.ce.name == page.after]
         if not places:
             raise Invalid("after", "it is not the name of a CE in this table: begin anew")
         begin = places[0]
-    part = table[begin : begin + AT_ONCE]
-    return part, part[-1].ce.name if begin + AT_ONCE < len(table) else None
+    part = table[begin : begin + most]
+    return part, part[-1].ce.name if begin + most < len(table) else None
 
 
 def _listed(request: Request, page: PageRequest) -> Page[ListedCE]:
@@ -107,9 +108,9 @@ def _listed(request: Request, page: PageRequest) -> Page[ListedCE]:
 
 def _page(request: Request, tried: Form, status: int = 200) -> Response:
     runtime = render.runtime(request)
-    page_request(request, limit=AT_ONCE)
+    page = page_request(request, limit=AT_ONCE)
     listed, lines = _listed(request, PageRequest(limit=MOST)).items, observed.lines(runtime)
-    state, after = query_text(request, "state"), query_text(request, "after")
+    state = query_text(request, "state")
     table = rows(listed, lines)
     matching = [row for row in table if state in (None, states.short(row.line.state))]
     is_narrowed = any(query_text(request, name) for name in ("search", "tag", "state", "after"))
@@ -117,7 +118,7 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
     is_folded = len(table) >= FOLDED and not is_narrowed
     if is_folded:
         matching = [row for row in matching if not states.is_normal(row.line)]
-    part, following = part_of(matching, after)
+    part, following = part_of(matching, page)
     return render.page(
         request,
         "ces",

@@ -4,13 +4,14 @@ The secret itself is in a file that no page reads out.
 """
 
 import shlex
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from worker.domain.credential import CredentialKind, State
-from worker.domain.errors import Invalid, PilotageError
+from worker.domain.errors import Invalid
 from worker.domain.vo import ALL_VOS
 from worker.services import credentials as service
 from worker.services.credentials import CredentialStanding
@@ -24,11 +25,10 @@ from worker.web.console.forms import (
     FormField,
     FormGroup,
     ValueKind,
+    done_or_shown,
     read_form,
-    refused,
     unfilled,
 )
-from worker.web.problems import status_of
 
 BAD = (State.UNUSABLE, State.SHORT)
 
@@ -60,11 +60,12 @@ def show(request: Request) -> Response:
 
 def change(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
     """Do what a form of the page says."""
-    try:
+
+    def do() -> Response:
         message = _do(render.acting(request, form.why), form)
-    except PilotageError as error:
-        return _page(request, refused(form, error), status_of(type(error)))
-    return render.back(request, "credentials", message=message)
+        return render.back(request, "credentials", message=message)
+
+    return done_or_shown(form, do, partial(_page, request))
 
 
 def _do(runtime: Runtime, form: Form) -> str:

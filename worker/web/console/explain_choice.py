@@ -99,14 +99,19 @@ def headline(cycles: Sequence[Cycle], until: datetime | None = None) -> str:
     return f"{number} got no pilots in {tick}."
 
 
+NAMED = 8
+"""VOs that a sentence names."""
+
+
 def lede(cycles: Sequence[Cycle]) -> str:
     """Write how many pilots each VO got."""
     if not cycles:
         return "A tick of a VO decides how many pilots each CE gets; the first has not come."
     each = [
-        f"{one.vo} got {words.counted(sum(one.granted.values()), 'pilot')}" for one in cycles[:8]
+        f"{one.vo} got {words.counted(sum(one.granted.values()), 'pilot')}"
+        for one in cycles[:NAMED]
     ]
-    return f"In all, {words.listed(each)}{' and others more' if len(cycles) > 8 else ''}."
+    return f"In all, {words.listed(each)}{' and others more' if len(cycles) > NAMED else ''}."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import Request
+from fastapi.responses import Response
 
 from worker.domain.errors import Invalid, PilotageError
 from worker.domain.lengths import length, typed
@@ -58,6 +59,16 @@ async def read_form(request: Request) -> Form:
     fields = await read_fields(request)
     values = {name: texts[-1].replace("\r\n", "\n") for name, texts in fields.items()}
     return Form(values=values)
+
+
+def done_or_shown(
+    form: Form, do: Callable[[], Response], page: Callable[[Form, int], Response]
+) -> Response:
+    """Do what a form says; where that is refused, show its page with what was typed, and why."""
+    try:
+        return do()
+    except PilotageError as error:
+        return page(refused(form, error), status_of(type(error)))
 
 
 def refused(form: Form, error: PilotageError) -> Form:

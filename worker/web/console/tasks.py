@@ -1,11 +1,12 @@
 """The periodic tasks: when each fires, how it last went, and forms that change when."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
-from worker.domain.errors import Invalid, PilotageError
+from worker.domain.errors import Invalid
 from worker.domain.lengths import clock
 from worker.domain.schedule import Outcome
 from worker.services.observe.tasks import TaskLine, list_tasks
@@ -13,8 +14,7 @@ from worker.services.runtime import Runtime
 from worker.services.tasks import ticks
 from worker.web.console import render, words
 from worker.web.console.answers import answer
-from worker.web.console.forms import Form, read_form, read_number, refused
-from worker.web.problems import status_of
+from worker.web.console.forms import Form, done_or_shown, read_form, read_number
 
 
 def show(request: Request) -> Response:
@@ -26,11 +26,12 @@ def show(request: Request) -> Response:
 
 def change(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
     """Do what a form of the page says."""
-    try:
+
+    def do() -> Response:
         message = _do(render.acting(request, form.why), form)
-    except PilotageError as error:
-        return _page(request, refused(form, error), status_of(type(error)))
-    return render.back(request, "tasks", message=message)
+        return render.back(request, "tasks", message=message)
+
+    return done_or_shown(form, do, partial(_page, request))
 
 
 def _do(runtime: Runtime, form: Form) -> str:

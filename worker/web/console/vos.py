@@ -1,11 +1,11 @@
 """The VOs: what each wants and gets, and a form that adds one."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
-from worker.domain.errors import PilotageError
 from worker.domain.pages import Page
 from worker.services.operate import vo_inventory as inventory
 from worker.services.operate.vo_inventory import ShownVO
@@ -19,11 +19,10 @@ from worker.web.console.forms import (
     Form,
     FormField,
     FormGroup,
+    done_or_shown,
     read_form,
-    refused,
     unfilled,
 )
-from worker.web.problems import status_of
 
 AT_ONCE = 500
 """VOs on one page."""
@@ -51,12 +50,13 @@ def show(request: Request) -> Response:
 
 def add(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
     """Add the VO that was typed."""
-    try:
+
+    def do() -> Response:
         new: Any = ADDING.read(form)
-        added = inventory.add_vo(render.acting(request, form.why), new)
-    except PilotageError as error:
-        return _page(request, refused(form, error), status_of(type(error)))
-    return render.back(request, "vos", added.name, message=f"VO {added.name} was added.")
+        name = inventory.add_vo(render.acting(request, form.why), new).name
+        return render.back(request, "vos", name, message=f"VO {name} was added.")
+
+    return done_or_shown(form, do, partial(_page, request))
 
 
 def headline(vos: list[ShownVO]) -> str:
