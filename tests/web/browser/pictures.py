@@ -12,6 +12,7 @@ from tests.testbeds import chromium
 from tests.web.browser.people import THEMES, Complaints, meet
 from tests.web.browser.prepared import prepare
 from tests.web.server import serving
+from worker.domain.change import Actor
 
 WIDTH = 1280
 
@@ -31,6 +32,8 @@ def main(target: Path) -> None:
         template = Sqlite(folder)
         stack.callback(template.close)
         database = stack.enter_context(template.file(folder / "site.sqlite"))
+        # Not the account and the host of whoever makes the pictures.
+        database = database.used_by(Actor(who="operator@factory"))
         world = World(database, folder / "home")
         world.clock = datetime.now(UTC)
         site = prepare(world, folder / "files")
