@@ -21,11 +21,12 @@ NUMBERS = (
     Column(name="useful", rank=ALWAYS),
     Column(name="of_no_use", title="no use", rank=ALWAYS),
     Column(name="failed", rank=ALWAYS),
-    Column(name="lost", rank=6),
-    Column(name="success", title="success %", rank=ALWAYS),
+    Column(name="lost", rank=3),
+    Column(name="cancelled", rank=3),
+    Column(name="success", title="success %", rank=4),
     Column(name="half_within", title="start s", rank=7),
     Column(name="most_within", title="p90 s", rank=8),
-    Column(name="slot_hours", title="slot-hours", rank=ALWAYS),
+    Column(name="slot_hours", title="slot-hours", rank=5),
     Column(name="mostly", title="fails mostly by", rank=9),
 )
 """The columns of the table beside the words."""
@@ -138,6 +139,7 @@ def _row(one: PilotSums) -> Mapping[str, Any]:
         "of_no_use": one.short + one.empty,
         "failed": one.failed,
         "lost": one.lost,
+        "cancelled": one.cancelled,
         "success": None if one.success is None else round(100 * one.success, 1),
         "half_within": None if one.half_within is None else round(one.half_within),
         "most_within": None if one.most_within is None else round(one.most_within),
