@@ -1,6 +1,7 @@
 """A real Prometheus reads a real server with a token that may read, and takes the rules."""
 
 import json
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ from tests.web.server import serving
 from tests.web.site import furnish
 from worker.db.database import Database
 from worker.services.observe.metrics import METRICS
+from worker.settings import Settings
+
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "monitor.md").read_text(encoding="utf-8")
+DEFAULT_PORT = Settings.model_fields["web_port"].default
 
 
 class Prometheus:
@@ -43,24 +48,27 @@ class Prometheus:
         return [float(one["value"][1]) for one in data["result"]] if data else []
 
 
+def printed_configuration(server: str, token: Path) -> str:
+    """Return the configuration that the documents print, for this server and each second."""
+    [text] = re.findall(r"```yaml\n# /etc/prometheus/prometheus\.yml\n(.*?)```", PAGE, re.DOTALL)
+    for printed, tried in (
+        ("/etc/prometheus/rules/pilotage.yml", str(RULES)),
+        ("/etc/prometheus/pilotage.token", str(token)),
+        (f"127.0.0.1:{DEFAULT_PORT}", server.removeprefix("http://")),
+        ("scrape_interval: 1m", "scrape_interval: 1s"),
+    ):
+        assert text.count(printed) == 1, printed
+        text = text.replace(printed, tried)
+    return "global:\n  evaluation_interval: 1s\n" + text
+
+
 @contextmanager
 def reading(server: str, token: Path, folder: Path) -> Iterator[Prometheus]:
     """Start a Prometheus that reads a server, as long as the block lasts."""
     with socket.socket() as place:
         place.bind(("127.0.0.1", 0))
         port = place.getsockname()[1]
-    job = {
-        "job_name": "pilotage",
-        "scrape_interval": "1s",
-        "authorization": {"credentials_file": str(token)},
-        "static_configs": [{"targets": [server.removeprefix("http://")]}],
-    }
-    settings = {
-        "global": {"evaluation_interval": "1s"},
-        "rule_files": [str(RULES)],
-        "scrape_configs": [job],
-    }
-    path = write(folder / "prometheus.yml", json.dumps(settings))
+    path = write(folder / "prometheus.yml", printed_configuration(server, token))
     promtool("check", "config", str(path))
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
