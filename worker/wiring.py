@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import socket
-import sys
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import click
 
+from worker import logs
 from worker.backends import registry
 from worker.backends.contract import Backend
 from worker.db.account import account
@@ -28,12 +28,9 @@ from worker.domain.errors import BrokerUnavailable, ConfigurationError, OnlyOnHo
 from worker.domain.nearest import nearest
 from worker.policy.contract import Policy
 from worker.services import log_lines, policies, private_files
-from worker.services.log_files import LogFile
 from worker.services.operate.database import require_current
 from worker.services.runtime import Nudge, Runtime, no_nudge
 from worker.settings import Settings, load
-
-log = logging.getLogger(__name__)
 
 TLS_OPTIONS = {
     "ssl_ca_certs": True,
@@ -295,51 +292,9 @@ def configured_schedules() -> list[Schedule]:
     return list(ticks.of_settings(settings().schedules))
 
 
-LEVEL_FILE = "log_level"
-"""A file in the state folder; as long as it is there, its word is the level of all logs."""
-
-
 def set_up_logging(level: int | str = logging.INFO, file: str | None = None) -> None:
-    """Log to standard error or a file, one line an event, at this level if the settings name none.
-
-    A file that has become long is put aside, and the oldest of those is removed.
-    """
-    chosen = settings().log_level
-    level = level if chosen is None else chosen.upper()
-    size = settings().log_size
-    handler = LogFile(Path(file), size) if file else logging.StreamHandler()
-    is_read_by_people = bool(file) or sys.stderr.isatty()
-    form = settings().log_format
-    handler.setFormatter(log_lines.lines_of(form, is_read_by_people=is_read_by_people))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("alembic", "celery.worker.strategy", "celery.app.trace", "httpx"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    _level.usual = logging.getLogger().level
-
-
-class _Level:
-    """The level that the logs of this process have where nobody asks for another."""
-
-    usual: int | None = None
-
-
-_level = _Level()
-
-
-def follow_log_level() -> None:
-    """Take the level that the file names now; without it, the usual one. It costs one look."""
-    if _level.usual is None:
-        return
-    wanted, path = _level.usual, settings().home / LEVEL_FILE
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            wanted = logging.getLevelNamesMapping().get(file.read(16).strip().upper(), wanted)
-    except OSError:
-        pass
-    root = logging.getLogger()
-    if root.level != wanted:
-        root.setLevel(wanted)
-        log.warning("the level of the log is %s now", logging.getLevelName(wanted).lower())
+    """Log as the settings say."""
+    logs.set_up(settings(), level, file)
 
 
 def _log_statements() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.command import forget
-from worker import wiring
+from worker import logs, wiring
 from worker.messaging import app as door
 from worker.services.log_lines import JsonLines, TextLines, about, lines_of
 from worker.services.runtime import TaskResult
@@ -126,16 +126,16 @@ def test_the_level_can_be_changed_while_a_process_runs(
     monkeypatch.setenv("PILOTAGE_HOME", str(tmp_path))
     forget()
     wiring.set_up_logging(logging.INFO)
-    file = tmp_path / wiring.LEVEL_FILE
+    file = tmp_path / logs.LEVEL_FILE
 
     levels = []
     for word in ("debug", "WARNING\n", "nonsense"):
         file.write_text(word)
-        wiring.follow_log_level()
+        logs.follow_level()
         levels.append(root.level)
     file.write_text("error")
-    wiring.follow_log_level()
+    logs.follow_level()
     file.unlink()
-    wiring.follow_log_level()
+    logs.follow_level()
     assert levels == [logging.DEBUG, logging.WARNING, logging.INFO]
     assert root.level == logging.INFO

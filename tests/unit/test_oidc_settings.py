@@ -8,7 +8,7 @@ from tests.expectations import PASSWORD, refused
 from worker.domain.access import Access, Role
 from worker.domain.errors import ConfigurationError
 from worker.settings import Settings, load
-from worker.web.issuer import client_of
+from worker.web.oidc_client import client_of
 
 ISSUER = 'oidc_issuer = "https://iam.example.org/"\n'
 WHOLE = f'{ISSUER}oidc_client_id = "pilotage"\n'

@@ -39,7 +39,8 @@ from worker.services.operate import tokens
 from worker.web import issuer as issuers
 from worker.web.app import make_app
 from worker.web.callers import COOKIE
-from worker.web.issuer import Client, Issuer
+from worker.web.issuer import Issuer
+from worker.web.oidc_client import Client
 from worker.web.paces import Pace
 from worker.web.sign_in import BEGUN
 

@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel, QoS
 from redis import RedisError
 
-from worker import wiring
+from worker import logs, wiring
 from worker.domain.errors import PilotageError
 from worker.domain.texts import one_line
 from worker.messaging.consumer import (
@@ -114,7 +114,7 @@ def _register(task: Task) -> None:
     # What is meant for a person is one line of ours; Celery shows where our own mistakes are.
     @app.task(name=name, bind=True, max_retries=RETRIES, throws=(PilotageError,))
     def body(self: Any, subject: str | None = None) -> None:
-        wiring.follow_log_level()
+        logs.follow_level()
         with about(task_id=str(self.request.id), by=_trigger(self.request)):
             execute_message(self, subject)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery.beat import Scheduler
 
-from worker import wiring
+from worker import logs, wiring
 from worker.domain.errors import PilotageError
 from worker.messaging.app import send
 from worker.services.operate.database import require_current
@@ -34,7 +34,7 @@ class DatabaseScheduler(Scheduler):  # type: ignore[misc]
 
     def tick(self, *_: Any, **__: Any) -> float:
         """Claim what is due and send it; tell how long to sleep."""
-        wiring.follow_log_level()
+        logs.follow_level()
         try:
             firings, wait = ticks.claim_due(
                 wiring.database(), wiring.now(), wiring.configured_schedules()

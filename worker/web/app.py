@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
@@ -25,8 +26,10 @@ from worker.web import (
 from worker.web.bounds import Border
 from worker.web.callers import Gate
 from worker.web.console import pages as console
-from worker.web.issuer import Issuer
 from worker.web.paces import pace_of_failures
+
+if TYPE_CHECKING:
+    from worker.web.issuer import Issuer
 
 
 def make_app(
@@ -34,7 +37,7 @@ def make_app(
     *,
     prefix: str = "",
     checks: Mapping[str, Callable[[], object]],
-    issuer: Issuer | None = None,
+    issuer: "Issuer | None" = None,
     lifespan: Lifespan[FastAPI] | None = None,
 ) -> FastAPI:
     """Make the application on a runtime, under the prefix of a reverse proxy."""

@@ -5,13 +5,18 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from worker import wiring
+from worker import logs, wiring
+from worker.settings import Settings
 from worker.web.app import make_app
-from worker.web.issuer import Issuer, client_of
+from worker.web.oidc_client import client_of
 from worker.web.server import set_up_log
+
+if TYPE_CHECKING:
+    from worker.web.issuer import Issuer
 
 LOOK_AT_LEVEL = 5
 """Seconds after which the process looks whether the level of its log is another."""
@@ -38,19 +43,28 @@ async def _streams_end_first(app: FastAPI) -> AsyncIterator[None]:
 
 async def _follow_log_level() -> None:
     while True:
-        wiring.follow_log_level()
+        logs.follow_level()
         await asyncio.sleep(LOOK_AT_LEVEL)
 
 
 def app() -> FastAPI:
     """Make the application from the settings; each process makes its own."""
-    set_up_log()
     settings = wiring.settings()
-    client = client_of(settings)
+    set_up_log(settings)
     return make_app(
         wiring.runtime(),
         prefix=settings.web_prefix,
         checks={"schema": wiring.current_database, "broker": wiring.check_broker},
-        issuer=None if client is None else Issuer(client),
+        issuer=_issuer(settings),
         lifespan=_streams_end_first,
     )
+
+
+def _issuer(settings: Settings) -> "Issuer | None":
+    """Make what asks the issuer. Without one, its clients of HTTP are never loaded."""
+    client = client_of(settings)
+    if client is None:
+        return None
+    from worker.web.issuer import Issuer
+
+    return Issuer(client)

@@ -11,7 +11,8 @@ from types import FrameType
 
 import uvicorn
 
-from worker import wiring
+from worker import logs
+from worker.settings import Settings, load
 
 LAST_REQUESTS = 20
 """Seconds for which requests may go on after the process was asked to end."""
@@ -27,8 +28,8 @@ def main(arguments: Sequence[str] = ()) -> None:
     """Serve until the process is asked to end."""
     if arguments[:1] == ["--logfile"]:
         os.environ["PILOTAGE_WEB_LOG"] = arguments[1]
-    set_up_log()
-    settings = wiring.settings()
+    settings = load(os.environ)
+    set_up_log(settings)
     # Once all is done uvicorn sends itself the signal again, for whoever had a handler before.
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
@@ -48,10 +49,10 @@ def main(arguments: Sequence[str] = ()) -> None:
     )
 
 
-def set_up_log() -> None:
+def set_up_log(settings: Settings) -> None:
     """Log where the settings say."""
-    file = wiring.settings().web_log
-    wiring.set_up_logging(file=None if file is None else str(file))
+    file = settings.web_log
+    logs.set_up(settings, file=None if file is None else str(file))
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

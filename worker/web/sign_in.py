@@ -7,7 +7,7 @@ from functools import wraps
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
@@ -25,15 +25,18 @@ from worker.services.runtime import Runtime
 from worker.web import documents
 from worker.web.callers import COOKIE, address_of, caller_of, require_own_origin
 from worker.web.console.posted import read_fields
-from worker.web.issuer import Issuer, begin, begun_of, word_of
+from worker.web.oidc_client import begin, begun_of, word_of
 from worker.web.paces import Pace
 from worker.web.problems import status_of
 from worker.web.rights import READING, GuardedRoute, documented
 
+if TYPE_CHECKING:
+    from worker.web.issuer import Issuer
+
 log = logging.getLogger(__name__)
 
 BEGUN = "pilotage_sign_in"
-"""The cookie of a sign-in that has begun at the issuer; see `issuer.Begun`."""
+"""The cookie of a sign-in that has begun at the issuer; see `oidc_client.Begun`."""
 
 LIFE_OF_BEGUN = 600
 """Seconds that a person may take at the issuer."""
@@ -260,7 +263,7 @@ def _error_page(request: Request, error: PilotageError) -> Response:
     return response
 
 
-def _issuer(request: Request) -> Issuer:
+def _issuer(request: Request) -> "Issuer":
     issuer: Issuer | None = request.app.state.issuer
     if issuer is None:
         raise SignInFailed("no issuer is set up here", "sign in with a link")
