@@ -209,7 +209,7 @@ def test_its_make_targets_exist(page: Path) -> None:
 @each_page
 def test_its_settings_exist(page: Path) -> None:
     known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "STAMP", "VO", "CE"}
-    known |= {"URL", "SECRET"}
+    known |= {"URL", "SECRET", "END"}
     known |= {"TEST_DATABASE_URL", "TEST_POSTGRESQL", "TEST_REQUIRE", "TEST_LONG"}
     known |= {"TESTBED_INSTALL", "TEST_REDIS", "TEST_REDIS_URL"}
 

@@ -6,6 +6,7 @@ The layers, from the doors down; each imports only what stands below it, and the
     cli, messaging, web  the doors for people, for Celery, and for requests
     embedded             the processes that `pilotage up` starts
     wiring               the one place that builds things from the settings
+    logs                 where the log of a process goes, and in which form
     settings             values from variables and a file
     services             what is done: tasks by themselves, operate by people, observe to look
     demand               where the demand of a VO comes from: contract, registry, sources

@@ -46,7 +46,14 @@ FROM_FILE = "_FILE"
 """PILOTAGE_X_FILE names a file that holds PILOTAGE_X: a secret that no process list shows."""
 
 NOT_SETTINGS = frozenset(
-    {"PILOTAGE_STAMP", "PILOTAGE_VO", "PILOTAGE_CE", "PILOTAGE_URL", "PILOTAGE_SECRET_FILE"}
+    {
+        "PILOTAGE_STAMP",
+        "PILOTAGE_VO",
+        "PILOTAGE_CE",
+        "PILOTAGE_URL",
+        "PILOTAGE_SECRET_FILE",
+        "PILOTAGE_END_FILE",
+    }
 )
 """What a pilot finds in its environment, where `pilotage` may be run too."""
 

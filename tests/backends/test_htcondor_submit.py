@@ -95,7 +95,7 @@ def test_orders_that_differ_in_their_stamps_only_are_alike() -> None:
 def described(**options: Any) -> dict[str, str]:
     text = description(
         [numbered(GROUP, n) for n in (0, 1)],
-        "lhcb",
+        alike(Order(stamp=numbered(GROUP, 0), vo="lhcb")),
         names={"prefix": "p", "batch": "p-ce", "instance": "p/ce"},
         options=HTCondorOptions(**options),
         executable=Path("/a b/$(x)"),

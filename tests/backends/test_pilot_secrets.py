@@ -118,12 +118,11 @@ def test_htcondor_transfers_a_file_for_each_pilot(tmp_path: Path) -> None:
     executable = tmp_path / "x"
     written = description(
         stamps,
-        "lhcb",
+        alike(some[1]),
         names=names,
         options=options,
         executable=executable,
         folder=place.folder,
-        have_secrets=True,
     )
     assert "transfer_input_files = $(PilotStamp).secret\n" in written
     text = program(alike(some[1]), "ce", options)

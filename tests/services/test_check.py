@@ -10,8 +10,8 @@ from tests.expectations import refused, statements
 from tests.factories import a_ce
 from tests.services.world import Fake, World
 from worker.backends.sim.faults import Fault
-from worker.db import mover, pilots
-from worker.domain.ce_answers import Job, Observed
+from worker.db import mover, payloads, pilots
+from worker.domain.ce_answers import Cancelled, Job, Observed
 from worker.domain.errors import UnknownCE
 from worker.domain.pilot import Cause, Move, Status
 from worker.domain.schedule import Outcome
@@ -193,6 +193,68 @@ def test_a_cancelled_job_was_cancelled_by_us_or_removed_by_others(
         assert (found.status, found.cause) == (Status.CANCELLED, None)
     else:
         assert (found.status, found.cause) == (Status.FAILED, Cause.REMOVED)
+
+
+class Ending(Fake):
+    """A CE whose pilots end by an exit code, and which keeps what it was asked to end."""
+
+    def __init__(self, exit_code: int | None) -> None:
+        super().__init__()
+        self.exit_code = exit_code
+        self.asked: list[Job] = []
+
+    def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
+        code = self.exit_code
+        status = Status.RUNNING if code is None else Status.FAILED if code else Status.DONE
+        cause = Cause.SIGNAL if code and code > 128 else Cause.EXIT_CODE if code else None
+        return [
+            Observed(stamp=job.stamp, handle=job.handle, status=status, cause=cause, exit_code=code)
+            for job in jobs
+        ]
+
+    def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
+        self.asked += jobs
+        return [Cancelled(stamp=job.stamp, accepted=True) for job in jobs]
+
+
+@pytest.mark.parametrize("code", [0, 1, 77, 143])
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_pilot_that_ends_because_it_was_asked_to_is_no_failure(
+    world: World, code: int, asked: bool
+) -> None:
+    world.change(
+        lambda tx: payloads.put(tx, "default", {"script": "x", "exit_codes": {"77": "empty"}})
+    )
+    ce = world.ce()
+    [pilot] = world.sent(ce, 1)
+    if asked:
+        world.change(lambda tx: pilots.request_cancel(tx, {pilot: "idle"}, world.clock))
+    world.wait(20)
+    world.check(ce, world.with_driver(Ending(code)))
+    ended = world.pilot(pilot)
+    if code in (0, 77):
+        assert (ended.status, ended.cause) == (Status.DONE, None)
+    elif asked:
+        assert (ended.status, ended.cause, ended.reason) == (Status.CANCELLED, None, "idle")
+    else:
+        assert ended.status is Status.FAILED
+
+
+def test_a_pilot_that_is_to_end_may_finish_for_the_grace_of_its_payload(world: World) -> None:
+    ce, driver = world.ce(), Ending(None)
+    [pilot, kept] = world.sent(ce, 2)
+    requested = world.clock
+    world.change(lambda tx: pilots.request_cancel(tx, {pilot: "idle"}, requested))
+    world.wait(20)
+    world.check(ce, world.with_driver(driver))
+    world.change(lambda tx: payloads.put(tx, "default", {"script": "x", "grace": 90}))
+    world.wait(20)
+    with statements(world.database.engine) as sent:
+        world.check(ce, world.with_driver(driver))
+    assert [job.end_by for job in driver.asked] == [None, requested + timedelta(seconds=90)]
+    assert {job.stamp for job in driver.asked} == {world.pilot(pilot).stamp}
+    assert len([one for one in sent if "payload" in one and "vo_work" not in one]) == 1
+    assert world.pilot(kept).status is Status.RUNNING
 
 
 def test_a_requeue_is_counted_and_the_pilot_waits_again(world: World) -> None:

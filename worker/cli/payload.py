@@ -42,7 +42,7 @@ def payload(
 def _show(name: str, stored: dict[str, Any], useful_after: str) -> None:
     if not stored:
         show.say(f"VO {name} has no payload; what its pilots run is in the options of the CEs")
-    for key in ("arguments", "variables", "at", "exit_codes", "reports"):
+    for key in ("arguments", "variables", "at", "exit_codes", "reports", "grace"):
         for line in _lines(key, stored.get(key)):
             show.say(line)
     show.say(f"useful_after {useful_after}")

@@ -1,6 +1,7 @@
 """Payloads: what the pilots of each VO run."""
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -26,6 +27,15 @@ def get(tx: Transaction, vo: str) -> Mapping[str, Any] | None:
         select(vos.c.payload).where(vos.c.id == key)
     ).scalar_one()
     return payload
+
+
+def graces(tx: Transaction) -> dict[str, timedelta]:
+    """Return how long pilots have to finish, of the VOs whose payload says it."""
+    query = select(vos.c.name, _GRACE.label("grace")).where(_GRACE.is_not(None))
+    return {row.name: timedelta(seconds=row.grace) for row in tx.execute(query)}
+
+
+_GRACE = vos.c.payload["grace"].as_float()
 
 
 def of_vos(tx: Transaction, names: Collection[str]) -> dict[str, Mapping[str, Any]]:

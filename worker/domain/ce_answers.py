@@ -19,6 +19,9 @@ class Order(NamedTuple):
     One that speaks for itself finds the file of its secret in `PILOTAGE_SECRET_FILE`, which it
     alone can read, and the address of the server in `PILOTAGE_URL`. The secret is nowhere else.
 
+    With `grace`, it is asked to end by SIGTERM, and by the file that `PILOTAGE_END_FILE` names, so
+    many seconds before its time is up or it is killed for another reason.
+
     What is handed over by the thousand is a tuple: it is made in a fraction of the time.
     """
 
@@ -28,6 +31,7 @@ class Order(NamedTuple):
     arguments: Sequence[str] = ()
     secret: str | None = None
     url: str | None = None
+    grace: float | None = None
 
 
 class Receipt(NamedTuple):
@@ -45,16 +49,20 @@ class Receipt(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A pilot that the CE should have: our stamp for it, the CE's id, and whose it is."""
+    """A pilot that the CE should have: our stamp for it, the CE's id, and whose it is.
+
+    One that is to end and runs may finish until `end_by`: until then it is asked, and not killed.
+    """
 
     stamp: str
     handle: str
     vo: str = DEFAULT_VO
+    end_by: datetime | None = None
 
     @classmethod
-    def of(cls, pilot: AnyPilot) -> "Job":
+    def of(cls, pilot: AnyPilot, end_by: datetime | None = None) -> "Job":
         """Return the job of a pilot."""
-        return cls(stamp=pilot.stamp, handle=pilot.handle or "", vo=pilot.vo)
+        return cls(stamp=pilot.stamp, handle=pilot.handle or "", vo=pilot.vo, end_by=end_by)
 
 
 class Observed(NamedTuple):

@@ -29,6 +29,7 @@ SYSTEM = (STAMP, "vo", "ce", "backend", "tags")
 
 LARGEST_EXIT_CODE = 255
 LONGEST_LIFE = 365 * 86_400
+LONGEST_GRACE = 86_400
 LONGEST_SCRIPT = 256 * 1024
 LONGEST_WORD = 8 * 1024
 MOST_WORDS = 200
@@ -63,6 +64,8 @@ class Payload(FileTable):
     """Seconds that a pilot must have run to have been of use; none is learnt from its life."""
     reports: bool = False
     """Whether each pilot gets a secret, by which it says what it does."""
+    grace: float | None = Field(default=None, gt=0, le=LONGEST_GRACE)
+    """Seconds that a pilot has to finish once it is asked to end; none is what its CE gives."""
 
     @field_validator("exit_codes", mode="before")
     @classmethod

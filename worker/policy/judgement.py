@@ -102,6 +102,9 @@ def move_to(
     if status is Status.CANCELLED and not is_ours:
         status = Status.FAILED
     status, cause, use = _what_it_became(pilot, answer, status, rules, now)
+    if is_ours and cause in _OF_ITS_PROGRAM:
+        # It was asked to end, and so it did.
+        status, cause = Status.CANCELLED, None
     ours = pilot.cancel_reason if status is Status.CANCELLED else None
     return Move(
         pilot_id=pilot.id,
@@ -140,6 +143,8 @@ def _what_it_became(
 
 _BY_EXIT_CODE = (Cause.EXIT_CODE, Cause.FAILED_FAST, Cause.FAILED_LATE, Cause.UNKNOWN)
 """The causes of a failure of which nobody knows more than how the program ended."""
+
+_OF_ITS_PROGRAM = (*_BY_EXIT_CODE, Cause.SIGNAL)
 
 
 def _ran(pilot: AnyPilot, answer: Observed, now: datetime) -> timedelta | None:

@@ -1,10 +1,12 @@
-"""Why a pilot is to be cancelled: which time-out it is past, and who set it."""
+"""Why a pilot is to be cancelled: which time-out it is past, and who set it. And until when it may
+finish.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from worker.domain.lengths import typed
-from worker.domain.pilot import Status
+from worker.domain.pilot import AnyPilot, Status
 from worker.domain.timeouts import LatePilot, Timeouts
 
 _SENTENCES = {
@@ -25,6 +27,11 @@ def reason(pilot: LatePilot, owners: Sequence[Timeouts], now: datetime) -> str |
         if most is not None and length > most:
             return f"{_SENTENCES[name]} {typed(most)}, the most that {owner} allows"
     return None
+
+
+def may_finish_until(pilot: AnyPilot, grace: timedelta | None, now: datetime) -> datetime | None:
+    """Return until when a pilot may finish whose end was asked for, or is asked for now."""
+    return None if grace is None else (pilot.cancel_requested_at or now) + grace
 
 
 def _lengths(pilot: LatePilot, now: datetime) -> Iterator[tuple[str, timedelta]]:

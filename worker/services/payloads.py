@@ -44,6 +44,8 @@ class Ready:
 
     fitted: Mapping[str, Fitted] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    graces: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that the pilots of a VO have to finish."""
     reporting: frozenset[str] = frozenset()
     """The VOs whose pilots get a secret."""
     keys: PilotKeys = NO_KEYS
@@ -55,10 +57,11 @@ class Ready:
         """Return what a CE is asked to run for a pilot."""
         payload = self.fitted.get(pilot.vo)
         script, arguments = payload.for_pilot(pilot.stamp) if payload else (None, ())
-        if pilot.vo not in self.reporting:
-            return Order(stamp=pilot.stamp, vo=pilot.vo, script=script, arguments=arguments)
+        speaks, grace = pilot.vo in self.reporting, self.graces.get(pilot.vo)
+        if not speaks:
+            return Order(pilot.stamp, pilot.vo, script, arguments, grace=grace)
         secret = self.keys.secret_of(pilot.stamp)
-        return Order(pilot.stamp, pilot.vo, script, arguments, secret, self.url)
+        return Order(pilot.stamp, pilot.vo, script, arguments, secret, self.url, grace)
 
 
 def ready(
@@ -68,19 +71,22 @@ def ready(
 
     A VO that is barred for another reason is left out, too.
     """
-    fitted, left_out, reporting = {}, {}, set()
+    fitted, graces, left_out, reporting = {}, {}, {}, set()
     for vo, stored in payloads.of_vos(tx, vos).items():
         try:
             payload = read(stored)
             fitted[vo] = _fit(payload, vo, ce)
             if payload.reports:
                 reporting.add(vo)
+            if payload.grace is not None:
+                graces[vo] = payload.grace
         except PilotageError as error:
             left_out[vo] = f"the payload of VO {vo} cannot be used: {error}"
     left_out |= {vo: why for vo, why in barred.items() if vo in vos}
     missing = pilot_secrets.why_none(runtime, ce) if reporting else None
     return Ready(
         fitted=fitted,
+        graces=graces,
         left_out=dict(sorted(left_out.items())),
         reporting=frozenset() if missing else frozenset(reporting),
         keys=runtime.pilot_keys,
@@ -150,6 +156,7 @@ class PayloadTable(FileTable):
     exit_codes: Any = None
     useful_after: Any = None
     reports: Any = None
+    grace: Any = None
 
 
 def read_file(path: Path) -> Payload:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from worker.backends import grace
 from worker.backends.arc.names import job_name
 from worker.backends.arc.options import ArcOptions
 from worker.backends.option_types import FILE_VARIABLE, URL_VARIABLE
@@ -94,10 +95,12 @@ def _run(order: Order, options: ArcOptions) -> str:
     # By itself it may be of any language; without a first line that says which, it is for sh.
     start = "./pilot" if order.script.startswith("#!") else "/bin/sh ./pilot"
     packed = b64encode(order.script.encode(errors="surrogatepass")).decode()
-    return (
-        f"base64 -d >pilot <<'END' || exit 126\n{packed}\nEND\n"
-        f"chmod 700 pilot && exec {start} {arguments}\n"
-    )
+    unpacked = f"base64 -d >pilot <<'END' || exit 126\n{packed}\nEND\nchmod 700 pilot || exit 126\n"
+    if order.grace is None:
+        return f"{unpacked}exec {start} {arguments}\n"
+    after = grace.before(options.walltime, order.grace)
+    ending = grace.named('"$PWD"') + grace.run(f"{start} {arguments}", after=after)
+    return f'{unpacked}{ending}exit "$code"\n'
 
 
 def bodies(

@@ -8,10 +8,12 @@ of known letters.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from shlex import join, quote
 from typing import NamedTuple
 
+from worker.backends import grace
 from worker.backends.htcondor.answers import WALLTIME
 from worker.backends.htcondor.client import HTCondorClient
 from worker.backends.htcondor.options import HTCondorOptions
@@ -32,11 +34,12 @@ class Alike(NamedTuple):
     script: str | None
     arguments: tuple[str, ...]
     url: str | None = None
+    grace: float | None = None
 
 
 def alike(order: Order) -> Alike:
     """Return what an order has in common with others."""
-    return Alike(order.vo, order.script, tuple(order.arguments), order.url)
+    return Alike(order.vo, order.script, tuple(order.arguments), order.url, order.grace)
 
 
 def problem(what: Alike) -> str | None:
@@ -79,23 +82,30 @@ def _own_secret(what: Alike) -> list[str]:
 
 def _work(what: Alike, options: HTCondorOptions) -> list[str]:
     if what.script is None:
-        return [f"exec {join([*argv(options.command), *what.arguments])}"]
+        return _run(join([*argv(options.command), *what.arguments]), what, options)
     starter = [PAYLOAD] if what.script.startswith("#!") else ["/bin/sh", PAYLOAD]
     return [
         f"printf %s {quote(what.script)} > {PAYLOAD} && chmod 700 {PAYLOAD} || exit 126",
-        f"exec {join([*starter, *what.arguments])}",
+        *_run(join([*starter, *what.arguments]), what, options),
     ]
+
+
+def _run(command: str, what: Alike, options: HTCondorOptions) -> list[str]:
+    if what.grace is None:
+        return [f"exec {command}"]
+    # condor_rm says so by itself; that the time is nearly up, HTCondor does not say.
+    after = grace.before(options.walltime, what.grace)
+    return [grace.named('"$PWD"') + grace.run(command, after=after) + 'exit "$code"']
 
 
 def description(
     stamps: Sequence[str],
-    vo: str,
+    what: Alike,
     *,
     names: Mapping[str, str],
     options: HTCondorOptions,
     executable: Path,
     folder: Path,
-    have_secrets: bool = False,
 ) -> str:
     """Write the description of these pilots; `names` are our attributes, the same for all."""
     lines = {
@@ -107,7 +117,7 @@ def description(
         "initialdir": f"{plain(folder)}/$(PilotGroup)",
         "output": "$(PilotStamp).out",
         "error": "$(PilotStamp).out",
-        **({"transfer_input_files": f"$(PilotStamp){SECRET_END}"} if have_secrets else {}),
+        **({"transfer_input_files": f"$(PilotStamp){SECRET_END}"} if what.url else {}),
         "should_transfer_files": "YES",
         "when_to_transfer_output": "ON_EXIT",
         "transfer_output_files": '""',
@@ -116,8 +126,9 @@ def description(
         "notification": "never",
         "+PilotageStamp": '"$(PilotStamp)"',
         "+PilotageInstance": text(names["instance"]),
-        "+PilotageVO": text(vo),
+        "+PilotageVO": text(what.vo),
         **_ends(options),
+        **_finishing(what.grace),
     }
     written = [f"{name} = {value}" for name, value in lines.items()]
     items = [f"{stamp} {group_and_number(stamp)[0]}" for stamp in stamps]
@@ -144,6 +155,17 @@ def _ends(options: HTCondorOptions) -> dict[str, str]:
         kept = f"time() - EnteredCurrentStatus < {int(options.keep_output)}"
         lines["leave_in_queue"] = f"JobStatus == 4 && StageOutFinish =?= undefined && {kept}"
     return lines
+
+
+def _finishing(seconds: float | None) -> dict[str, str]:
+    """Have a job that is removed asked to end, and killed so many seconds later."""
+    if seconds is None:
+        return {}
+    return {
+        "kill_sig": "SIGTERM",
+        "want_graceful_removal": "true",
+        "job_max_vacate_time": str(ceil(seconds)),
+    }
 
 
 def plain(path: Path) -> str:
@@ -211,12 +233,11 @@ class BatchSender:
             handles = client.submit(
                 description(
                     stamps,
-                    what.vo,
+                    what,
                     names=self.names,
                     options=self.options,
                     executable=executable,
                     folder=self.place.folder,
-                    have_secrets=what.url is not None,
                 )
             )
         if len(handles) > len(stamps):

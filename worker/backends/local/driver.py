@@ -142,6 +142,7 @@ class LocalDriver:
             script=None if order.script is None else scripts[order.script],
             arguments=list(order.arguments),
             secret=order.secret,
+            grace=order.grace,
         )
 
     @contextmanager

@@ -6,7 +6,7 @@ What a cluster says of itself, a process asks for once in ten minutes.
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from worker.backends.remembered import Remembered
@@ -127,11 +127,17 @@ class SlurmClient:
             raise Unreadable(done.stdout[:2000], "sbatch", "it did not tell the id of the job")
         return ids[0]
 
-    def cancel(self, ids: Iterable[str]) -> Completed:
+    def ask_to_end(self, ids: Sequence[str]) -> Completed:
+        """Signal the scripts of the jobs that run, and cancel those that wait."""
+        asked = self.cancel(ids, "--state=RUNNING", "--batch", "--signal=TERM")
+        waiting = self.cancel(ids, "--state=PENDING")
+        return replace(asked, stderr=asked.stderr + waiting.stderr)
+
+    def cancel(self, ids: Iterable[str], *which: str) -> Completed:
         """Cancel jobs; a job that has ended or is not known is no error."""
         stderr, code = "", 0
         for ids_of_chunk in _chunks(ids):
-            done = self._run("scancel", *self._clusters(), *ids_of_chunk)
+            done = self._run("scancel", *self._clusters(), *which, *ids_of_chunk)
             if done.exit_code and not _is_about_jobs(done.stderr):
                 raise problem("scancel", done)
             stderr, code = stderr + done.stderr, code or done.exit_code

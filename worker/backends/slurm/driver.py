@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from worker.backends.contract import Means
 from worker.backends.identities import (
@@ -89,7 +90,7 @@ class SlurmDriver:
 
         def end(client: SlurmClient, identity: Identity) -> list[Cancelled]:
             jobs_of_identity = shares.of(identity)
-            stderr = client.cancel(_together(jobs_of_identity)).stderr
+            stderr = _end(client, jobs_of_identity, self.means.now())
             if "denied" in stderr:
                 return [_not_cancelled(job, last_line(stderr)) for job in jobs_of_identity]
             return [Cancelled(stamp=job.stamp, accepted=True) for job in jobs_of_identity]
@@ -179,6 +180,14 @@ class SlurmDriver:
         """Return whether no job can have ended and been forgotten since the last listing."""
         last = self.memory.listed_at()
         return last is None or (self.means.now() - last).total_seconds() < cluster.forget_after
+
+
+def _end(client: SlurmClient, jobs: Sequence[Job], now: datetime) -> str:
+    """Ask those to end that may finish, cancel the others; return what Slurm says of it."""
+    may_finish = [job for job in jobs if job.end_by is not None and now < job.end_by]
+    others = [job for job in jobs if job.end_by is None or now >= job.end_by]
+    asked = client.ask_to_end(_together(may_finish)).stderr if may_finish else ""
+    return asked + (client.cancel(_together(others)).stderr if others else "")
 
 
 def _not_cancelled(job: Job, reason: str) -> Cancelled:

@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from worker.backends import grace
+
 SECRET_FILE = ".pilotage-secret"  # noqa: S105 - the name of its file
 INDEX = "SLURM_ARRAY_TASK_ID"
 OPEN = f"\x1f{secrets.token_hex(8)}\x1f"
@@ -59,15 +61,7 @@ _PAYLOAD = """\
 chmod 700 "$work/.pilot"
 """
 
-_RUN = """\
-{command} &
-pilot=$!
-trap 'kill -TERM "$pilot" 2>/dev/null' TERM
-while :; do
-  wait "$pilot"
-  code=$?
-  kill -0 "$pilot" 2>/dev/null || break
-done
+_CLEARING = """\
 cd /
 rm -rf "$work"
 """
@@ -120,7 +114,9 @@ def write(work: Work) -> str:
             _FOLDER,
             _own_secret(work),
             payload,
-            _RUN.format(command=command),
+            grace.named('"$work"'),
+            grace.run(command),
+            _CLEARING,
             _TELLING if keeping else "",
             'exit "$code"\n',
         ]

@@ -4,6 +4,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import NamedTuple
 
 from worker.backends.identities import gravest, not_sent, refused, refused_by
@@ -26,6 +27,7 @@ class What(NamedTuple):
     script: str | None
     arguments: Sequence[str]
     url: str | None = None
+    grace: float | None = None
 
     @property
     def problem(self) -> str | None:
@@ -86,12 +88,13 @@ class Batch:
             "--error=/dev/null",
             f"--export={'NONE' if options.login_environment else 'ALL'}",
             *_of_options(options),
+            *([] if self.what.grace is None else [f"--signal=B:TERM@{ceil(self.what.grace)}"]),
             *options.arguments,
         ]
 
     def script(self, ce: str, names: Names, options: SlurmOptions) -> str:
         """Write the script that all of it run."""
-        vo, script, arguments, url = self.what
+        vo, script, arguments, url, _ = self.what
         return write(
             Work(
                 owner=harmless(f"VO {vo} on CE {ce}"),
@@ -116,7 +119,7 @@ def batches(orders: Iterable[Order], array_size: int) -> Iterator[Batch]:
     alike: dict[tuple[str, int, What], list[tuple[str, int]]] = defaultdict(list)
     what: What | None = None
     for order in ordered:
-        if what is None or (order.vo, order.script, order.arguments, order.url) != what:
+        if what is None or _in_common(order) != what:
             what = _what(order)
         group, number = group_and_number(order.stamp)
         alike[group, number // size, what].append((order.stamp, number))
@@ -129,6 +132,10 @@ def batches(orders: Iterable[Order], array_size: int) -> Iterator[Batch]:
                 yield Batch(group=group, offset=None, what=common, pilots=[pilot], secrets=secrets)
 
 
+def _in_common(order: Order) -> tuple[object, ...]:
+    return order.vo, order.script, order.arguments, order.url, order.grace
+
+
 def _what(order: Order) -> What:
     """Return what an order runs, without the stamp in it."""
     stamp, script = order.stamp, order.script
@@ -137,6 +144,7 @@ def _what(order: Order) -> What:
         None if script is None else script.replace(stamp, OPEN),
         tuple(word.replace(stamp, OPEN) for word in order.arguments),
         order.url,
+        order.grace,
     )
 
 

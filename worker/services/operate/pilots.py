@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from worker.backends.guard import Guard
-from worker.db import ces, outputs, pilot_reads, pilot_reports, pilots
+from worker.db import ces, outputs, payloads, pilot_reads, pilot_reports, pilots
 from worker.db.changes import note
 from worker.db.pilot_search import restriction
 from worker.db.uow import Transaction
@@ -21,6 +21,7 @@ from worker.domain.pilot_report import PilotReport
 from worker.domain.secrets import without_secrets
 from worker.domain.texts import abridged
 from worker.domain.values import Seconds
+from worker.policy.timeouts import may_finish_until
 from worker.services import ce_calls
 from worker.services.allowed import allowed_to, require_vo
 from worker.services.operate.naming import pilots_named
@@ -245,9 +246,11 @@ def _ask(runtime: Runtime, ce_name: str, theirs: Sequence[Pilot]) -> int | str:
         if isinstance(call, TaskResult):
             pilots.check_soon(tx, numbers, runtime.now())
             return "; ".join(call.lines)
+        graces, now = payloads.graces(tx), runtime.now()
+    jobs = [Job.of(one, may_finish_until(one, graces.get(one.vo), now)) for one in theirs]
     with call:
         try:
-            answers = call.driver.cancel([Job.of(pilot) for pilot in theirs])
+            answers = call.driver.cancel(jobs)
         except BackendError as error:
             with runtime.database.uow() as tx:
                 call.failed(tx, error)

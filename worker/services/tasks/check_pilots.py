@@ -7,15 +7,16 @@ on cancellations, and to keep what failed pilots wrote.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from worker.db import ces, pilot_reads, pilots
+from worker.db import ces, payloads, pilot_reads, pilots
 from worker.db.mover import Moved
 from worker.db.uow import Transaction
 from worker.domain.ce_answers import Job, Observed
 from worker.domain.errors import BackendError
 from worker.domain.pilot import AT_CE, PilotToCheck, Status
 from worker.policy.judgement import Judgement, judge, judge_failed_call
+from worker.policy.timeouts import may_finish_until
 from worker.policy.use import UseRules
 from worker.services import ce_calls, records, work
 from worker.services.ce_calls import CECall
@@ -35,8 +36,10 @@ def check_pilots(runtime: Runtime, ce_name: str) -> TaskResult:
         if isinstance(call, TaskResult):
             return call
         rules = work.rules(tx, runtime.parameters)
+        are_to_end = any(pilot.cancel_requested_at is not None for pilot in due)
+        graces = payloads.graces(tx) if are_to_end else {}
     with call:
-        return _check(call, due, rules)
+        return _check(call, due, rules, graces)
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
@@ -47,7 +50,12 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
     return TaskResult(counts={"would check": len(due)})
 
 
-def _check(call: CECall, due: Sequence[PilotToCheck], rules: Mapping[str, UseRules]) -> TaskResult:
+def _check(
+    call: CECall,
+    due: Sequence[PilotToCheck],
+    rules: Mapping[str, UseRules],
+    graces: Mapping[str, timedelta],
+) -> TaskResult:
     soonest = timedelta(seconds=call.options.check_soonest)
     try:
         answers = call.driver.poll([Job.of(pilot) for pilot in due])
@@ -61,7 +69,7 @@ def _check(call: CECall, due: Sequence[PilotToCheck], rules: Mapping[str, UseRul
         latest=timedelta(seconds=call.options.check_latest),
         rules=rules,
     )
-    unwanted = _unwanted(due, answers)
+    unwanted = _unwanted(due, answers, graces, call.runtime.now())
     result, failed = _record(call, due, answers, judgement, rules, is_last=not unwanted)
     if unwanted and not call.is_over:
         # What a CE answers to this says nothing of their status; the next check asks again.
@@ -137,14 +145,19 @@ def _record_failure(
         return call.failed(tx, error, {"unanswered": len(due)})
 
 
-def _unwanted(due: Sequence[PilotToCheck], answers: Sequence[Observed]) -> list[Job]:
+def _unwanted(
+    due: Sequence[PilotToCheck],
+    answers: Sequence[Observed],
+    graces: Mapping[str, timedelta],
+    now: datetime,
+) -> list[Job]:
     """Return the jobs that are, or may be, alive though their end was asked for.
 
     A job that an answer leaves out may be alive: a CE that is silent about it may still end it.
     """
     over = {answer.stamp for answer in answers if answer.status not in AT_CE}
     return [
-        Job.of(pilot)
+        Job.of(pilot, may_finish_until(pilot, graces.get(pilot.vo), now))
         for pilot in due
         if pilot.cancel_requested_at is not None and pilot.stamp not in over
     ]

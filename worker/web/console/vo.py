@@ -108,6 +108,9 @@ PAYLOAD = FormGroup(
         FormField(
             "useful_after", "Useful after", SECONDS, "Seconds. Empty: it is learnt from its life."
         ),
+        FormField(
+            "grace", "Grace", SECONDS, "Seconds to finish once asked to end. Empty: the CE's own."
+        ),
         FormField("reports", "Pilots report", FLAG, "Each gets a secret, to say what it does."),
     ),
 )

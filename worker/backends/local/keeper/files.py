@@ -13,6 +13,8 @@ WORK = "work"
 """The folder the pilot runs in; nothing that it writes there can be taken for ours."""
 OWN_SECRET = ".pilotage-secret"  # noqa: S105 - the name of its file
 """In the folder the pilot runs in: its secret, if it has one."""
+END_ASKED = ".pilotage-end"
+"""In the folder the pilot runs in: there once the pilot was asked to end."""
 DRAFT = ".draft-"
 
 

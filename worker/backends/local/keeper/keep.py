@@ -12,6 +12,7 @@ from pathlib import Path
 from .files import (
     CANCEL,
     DRAFT,
+    END_ASKED,
     EXIT,
     LAUNCH,
     OUTPUT,
@@ -93,9 +94,11 @@ def supervise(submission: Submission, order: Start) -> None:
         os.write(2, f"no process could be made: {error}\n".encode())
         write_end(started_at, None, "never_started")
         return
-    why = watch(submission, pilot)
-    status = clear_up(pilot)
-    write_end(started_at, os.waitstatus_to_exitcode(status), why)
+    why = watch(submission, order, pilot)
+    code = os.waitstatus_to_exitcode(clear_up(pilot))
+    if why == "walltime" and code == 0 and order.grace is not None:
+        why = None  # it was warned, and finished in time
+    write_end(started_at, code, why)
 
 
 def take_over_descriptors() -> None:
@@ -108,15 +111,17 @@ def take_over_descriptors() -> None:
     os.close(output)
 
 
-def watch(submission: Submission, pilot: int) -> str | None:
+def watch(submission: Submission, order: Start, pilot: int) -> str | None:
     """Wait for the end of the pilot; bring it about when asked to, or when its time is up.
 
-    Return why it was ended, or `None` if it ended by itself.
+    A pilot with a grace of its own is asked so long before its time is up. Return why it was
+    ended, or `None` if it ended by itself.
     """
     why = None
-    act_at = (
-        time.monotonic() + submission.walltime if submission.walltime is not None else float("inf")
-    )
+    grace = submission.grace if order.grace is None else order.grace
+    act_at = float("inf")
+    if submission.walltime is not None:
+        act_at = time.monotonic() + max(submission.walltime - (order.grace or 0), 0)
     while not has_ended(pilot):
         wait = min(max(act_at - time.monotonic(), 0), LONGEST_SLEEP)
         received = signal.sigtimedwait(WAKING, wait)
@@ -124,8 +129,10 @@ def watch(submission: Submission, pilot: int) -> str | None:
         is_late = time.monotonic() >= act_at
         if why is None and (is_asked or is_late):
             why = _reason(is_asked=is_asked)
+            with suppress(OSError):
+                Path(WORK, END_ASKED).touch()
             signal_group(pilot, signal.SIGTERM)
-            act_at = time.monotonic() + submission.grace
+            act_at = time.monotonic() + grace
         elif is_late:
             signal_group(pilot, signal.SIGKILL)
             act_at = time.monotonic() + CLEARING

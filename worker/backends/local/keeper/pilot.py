@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from .files import OWN_SECRET, SCRIPT, WORK
+from .files import END_ASKED, OWN_SECRET, SCRIPT, WORK
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _libc = ctypes.CDLL(None)
@@ -23,6 +23,7 @@ class Start(NamedTuple):
     script: int | None = None
     arguments: Sequence[str] = ()
     secret: str | None = None
+    grace: float | None = None
 
 
 class Submission(NamedTuple):
@@ -80,7 +81,7 @@ def become(submission: Submission, order: Start, keeper: int) -> None:
         os.setpgid(0, 0)
     words = command(submission, order)
     os.chdir(WORK)
-    environment = dict(order.environment)
+    environment = {**order.environment, "PILOTAGE_END_FILE": os.path.realpath(END_ASKED)}
     if order.secret is not None:
         environment["PILOTAGE_SECRET_FILE"] = os.path.realpath(OWN_SECRET)
     os.nice(submission.nice)
