@@ -19,6 +19,7 @@ RUN /opt/pilotage/bin/python -m pip install --no-deps --require-hashes --require
 
 COPY pyproject.toml README.md LICENSE celeryconfig.py ./
 COPY worker ./worker
+COPY recipes ./recipes
 COPY pilotage ./pilotage
 RUN /opt/pilotage/bin/python -m pip install --no-deps --no-build-isolation . \
  && /opt/pilotage/bin/python -m pip uninstall --yes setuptools pip

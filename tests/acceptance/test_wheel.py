@@ -14,7 +14,15 @@ import pytest
 from tests.acceptance.processes import CELERY, ROOT, Processes
 from tests.patience import until
 
-SOURCES = ("pilotage", "worker", "celeryconfig.py", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = (
+    "pilotage",
+    "worker",
+    "recipes",
+    "celeryconfig.py",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
 OFFLINE = ("--no-index", "--no-deps")
 FOREIGN = 'raise SystemExit("this module is not one of Pilotage")\n'
@@ -95,7 +103,9 @@ def test_a_wheel_has_one_top_level_name_and_all_our_files(installation: Installa
     names = zipfile.ZipFile(installation.wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     modules = {name.removeprefix("pilotage/") for name in names if name.startswith("pilotage/")}
-    ours = [path for path in (ROOT / "worker").rglob("*") if path.is_file()]
+    ours = [
+        path for top in ("worker", "recipes") for path in (ROOT / top).rglob("*") if path.is_file()
+    ]
 
     assert {top for top in tops if not top.endswith(".dist-info")} == {"pilotage"}
     assert {str(path.relative_to(ROOT)) for path in ours if path.suffix != ".pyc"} <= modules | {

@@ -6,6 +6,7 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +112,13 @@ def process(*words: str, **environment: str) -> Answer:
 
 def on_a_terminal(*words: str, **environment: str) -> str:
     """Call the command on a terminal; return what one would see there, escapes and all."""
+    return typed_on_a_terminal((), *words, **environment)
+
+
+def typed_on_a_terminal(lines: Sequence[str], *words: str, **environment: str) -> str:
+    """Do the same while somebody types these lines."""
     ours, theirs = pty.openpty()
+    os.write(ours, "".join(f"{line}\n" for line in lines).encode())
     plain = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
     with subprocess.Popen(
         [sys.executable, "-m", "worker", *words],

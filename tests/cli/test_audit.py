@@ -131,6 +131,7 @@ LOOKING = {
     *(("token", word) for word in ("list", "link")),
     ("task", "list"),
     *(("backend", word) for word in ("list", "revision")),
+    *(("fleet", word) for word in ("list", "init")),
 }
 
 REFUSED: Sequence[Words] = [

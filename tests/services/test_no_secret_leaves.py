@@ -67,7 +67,7 @@ def test_m3_a_local_pilot_finds_nothing_of_ours_in_its_environment(
         world.end()
 
     ours = {line.partition("=")[0] for line in pilot.splitlines() if line.startswith("PILOTAGE")}
-    assert ours == {"PILOTAGE_STAMP", "PILOTAGE_VO", "PILOTAGE_CE"}
+    assert ours == {"PILOTAGE_STAMP", "PILOTAGE_VO", "PILOTAGE_CE", "PILOTAGE_END_FILE"}
     assert "PATH=" in keeper
     assert "PILOTAGE" not in keeper
     assert PASSWORD not in pilot + keeper

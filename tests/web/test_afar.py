@@ -142,7 +142,16 @@ ON_HOST = {
 }
 """What needs the database, and the command that it is."""
 
-ELSEWHERE = {"up", "top", "web", "simulate", "token create", "token list"}
+ELSEWHERE = {
+    "up",
+    "top",
+    "web",
+    "simulate",
+    "fleet init",
+    "fleet list",
+    "token create",
+    "token list",
+}
 """What has no end, needs nothing at all, or shows a secret or the last use of a token."""
 
 

@@ -50,6 +50,7 @@ COMMANDS = {
     "token": Entry(
         "worker.cli.token", "Manage tokens, with which programs and people come in at the API."
     ),
+    "fleet": Entry("worker.cli.fleet", "Begin with workers on several clusters, by a recipe."),
     "apply": Entry("worker.cli.apply", "Make VOs, CEs and schedules what a TOML file says."),
     "export": Entry(
         "worker.cli.apply",

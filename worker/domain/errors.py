@@ -129,6 +129,10 @@ class UnknownCredential(NotFound):
     """There is no such credential."""
 
 
+class UnknownRecipe(NotFound):
+    """There is no recipe of this name."""
+
+
 class UnknownSchedule(NotFound):
     """There is no schedule of this task."""
 

@@ -1,0 +1,115 @@
+"""`pilotage fleet`: a recipe, some answers and some clusters make a folder to apply."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.command import Cli, typed_on_a_terminal
+from worker.db.database import Database
+from worker.services.operate import fleets
+
+HERE = "here backend=local capacity=2"
+
+
+def written(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "fleet.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("recipe", [one.name for one in fleets.recipes()])
+def test_a_recipe_without_answers_can_be_applied_as_it_is(
+    cli: Cli, world: Database, tmp_path: Path, recipe: str
+) -> None:
+    folder = tmp_path / "mine"
+    files = {str(folder / path.name) for path in (fleets.FOLDER / recipe).iterdir()}
+    lines = cli.ok("fleet", "init", recipe, str(folder)).lines
+
+    assert set(lines[:-1]) == {
+        f"wrote {one}" for one in files if not one.endswith(fleets.QUESTIONS)
+    }
+    assert lines[-1].endswith(f"'pilotage apply {folder}/fleet.toml'")
+    changes = cli.json("apply", str(folder / "fleet.toml"))["changes"]
+    assert "CE here" in {change["what"] for change in changes}
+    assert cli.json("apply", str(folder / "fleet.toml"))["changes"] == []
+
+
+def test_answers_and_clusters_stand_in_the_file(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    options = 'capacity=20 waiting_limit=5 partition="a b" ssh=me@login.example.org cpus=4'
+    words = ("--cluster", HERE, "--cluster", f"fir {options} 'arguments=[\"--exclusive\"]'")
+    cli.ok("fleet", "init", "plain", str(folder), *words, "--set", "workers=8", "--set", "team=us")
+    file = written(folder)
+
+    assert file["vo"]["us"]["limit"] == 8
+    assert file["ce"]["here"] == {"backend": "local", "capacity": 2}
+    assert file["ce"]["fir"] == {
+        "backend": "slurm",
+        "capacity": 20,
+        "waiting_limit": 5,
+        "options": {
+            "partition": "a b",
+            "ssh": "me@login.example.org",
+            "cpus": 4,
+            "arguments": ["--exclusive"],
+        },
+    }
+
+
+def test_a_name_with_a_slash_is_quoted(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    cluster = "rack/7 backend=sim capacity=1"
+    cli.ok("fleet", "init", "plain", str(folder), "--cluster", cluster)
+    assert list(written(folder)["ce"]) == ["rack/7"]
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("--cluster", "fir partition"), "KEY=VALUE"),
+        (("--cluster", "partition=main"), "KEY=VALUE"),
+        (("--cluster", "fir 'capacity=2"), "each quote has its end"),
+        (("--cluster", ""), "begins with a name"),
+        (("--cluster", "fir capacity=2 partitoin=main"), "partition"),
+        (("--cluster", "fir capacity=many"), "it must be a whole number"),
+        (("--cluster", "fir backend=slurmy capacity=2"), "slurm"),
+        (("--cluster", "fir backend=local"), "capacity"),
+        (("--set", "workers"), "KEY=VALUE"),
+        (("--set", "workers=none"), "is no whole"),
+        (("--set", "workers=0"), "is below 1"),
+        (("--set", "worker=1"), "workers"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(
+    cli: Cli, tmp_path: Path, words: tuple[str, ...], part: str
+) -> None:
+    assert part in cli.refused("fleet", "init", "plain", str(tmp_path / "mine"), *words)
+    assert not [path for path in tmp_path.iterdir() if path.name != "home"]
+
+
+def test_a_folder_that_is_there_stays_as_it_is(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    assert "taken" in cli.refused("fleet", "init", "plain", str(folder))
+    assert not list(folder.iterdir())
+    assert "no such folder" in cli.refused("fleet", "init", "plain", str(tmp_path / "a" / "b"))
+    assert "plain" in cli.refused("fleet", "init", "plane", str(tmp_path / "other"))
+
+
+def test_a_person_at_a_terminal_is_asked(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    answers = ["us", "none", "0", "3", "", HERE, ""]
+    screen = typed_on_a_terminal(
+        answers, "fleet", "init", "plain", str(folder), PILOTAGE_HOME=str(tmp_path / "home")
+    )
+    assert "How many workers are kept alive [4]" in screen
+    assert "'none' is no whole" in screen
+    assert "0 is below 1" in screen
+    assert (written(folder)["vo"]["us"]["limit"], list(written(folder)["ce"])) == (3, ["here"])
+
+
+def test_the_recipes_are_listed_with_what_they_are_for(cli: Cli) -> None:
+    rows = {row["recipe"]: row["about"] for row in cli.json("fleet", "list")}
+    assert rows == {one.name: one.about for one in fleets.recipes()}
+    assert "plain" in rows
+    assert all(line in cli.ok("fleet", "list").out for line in rows)

@@ -1,0 +1,63 @@
+"""A fleet that a test begins from nothing, with the commands that a person types."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.processes import PILOTAGE, Processes, settings_of
+
+QUICK = "[schedules]\n" + "".join(
+    f"[schedules.{task}]\nevery = {seconds}\n"
+    for task, seconds in {
+        "submit_pilots": 1,
+        "dispatch": 1,
+        "check_pilots": 0.5,
+        "reconcile": 2,
+        "ask_demand": 0.5,
+        "sweep": 1,
+    }.items()
+)
+
+
+class Fleet:
+    """A state folder, a folder of a recipe, and the commands on them."""
+
+    def __init__(self, processes: Processes, folder: Path) -> None:
+        self.processes = processes
+        self.folder = folder / "mine"
+        config = folder / "pilotage.toml"
+        config.write_text(f"beat_interval = 0.5\n{QUICK}", encoding="utf-8")
+        self.settings = settings_of({"home": str(folder / "home"), "config": str(config)})
+
+    def pilotage(self, *words: str) -> str:
+        done = self.processes.run([*PILOTAGE, *words], self.settings)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def init(self, recipe: str, clusters: Mapping[str, Mapping[str, Any]], **answers: Any) -> None:
+        self.pilotage("db", "setup")
+        words = [part for name, value in answers.items() for part in ("--set", f"{name}={value}")]
+        for name, options in clusters.items():
+            written = (f"{key}={_typed(value)}" for key, value in options.items())
+            words += ["--cluster", shlex.join([name, *written])]
+        self.pilotage("fleet", "init", recipe, str(self.folder), *words)
+
+    def up(self) -> None:
+        self.processes.start("up", [*PILOTAGE, "up"], self.settings)
+
+    def apply(self) -> None:
+        self.pilotage("apply", str(self.folder / "fleet.toml"))
+
+    def pilots(self, *words: str) -> list[dict[str, Any]]:
+        page = json.loads(self.pilotage("pilot", "list", "--json", "--rows", "1000", *words))
+        rows: list[dict[str, Any]] = page["items"]
+        return rows
+
+    def running(self, ce: str) -> int:
+        return len(self.pilots("--ce", ce, "--status", "running"))
+
+
+def _typed(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,175 @@
+"""Fleets: a recipe, the answers to its questions and some clusters make a folder to apply.
+
+A recipe is a folder with `recipe.toml`, its questions; `fleet.toml`, a template of the file for
+`apply`; a README; and what its workers run. What is written is read as `apply` reads it before it
+is put in its place: a mistake leaves nothing behind.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import Field
+
+from worker.backends.contract import Backend
+from worker.domain import validation
+from worker.domain.errors import AlreadyExists, Invalid, UnknownRecipe
+from worker.domain.nearest import nearest
+from worker.domain.validation import FileTable
+from worker.domain.variable import Variable
+from worker.services.files import read_toml
+from worker.services.operate import inventory_file
+from worker.services.operate.inventory_file import CETable
+
+FOLDER = Path(__file__).resolve().parents[3] / "recipes"
+QUESTIONS, FLEET = "recipe.toml", "fleet.toml"
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_OF_THIS_HOST = ("here", "local")
+
+
+class Question(Variable):
+    """One value that a recipe needs, and what it is where nobody says."""
+
+    question: str
+
+
+class Recipe(FileTable):
+    """What a recipe is for, and what it asks."""
+
+    name: str = ""
+    about: str
+    questions: Mapping[str, Question] = Field(default={})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A place for workers: its name, its kind, what is said of it, and the options of its kind."""
+
+    name: str
+    backend: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def recipes() -> list[Recipe]:
+    """Return the recipes, by their names."""
+    return [_read(path.parent) for path in sorted(FOLDER.glob(f"*/{QUESTIONS}"))]
+
+
+def recipe(name: str) -> Recipe:
+    """Return a recipe."""
+    names = [path.parent.name for path in FOLDER.glob(f"*/{QUESTIONS}")]
+    if name not in names:
+        raise UnknownRecipe(name, nearest(name, names))
+    return _read(FOLDER / name)
+
+
+def cluster(text: str) -> Cluster:
+    """Read a cluster as it is typed: `fir backend=slurm capacity=20 partition=main`."""
+    try:
+        name, *words = shlex.split(text)
+    except ValueError:
+        raise Invalid("cluster", "it begins with a name, and each quote has its end") from None
+    pairs = [word.partition("=") for word in words]
+    without = [word for word, sign, _ in pairs if not sign]
+    if without or "=" in name:
+        raise Invalid(f"cluster {name}", "after its name comes KEY=VALUE, KEY=VALUE …")
+    values = {key: plain(value) for key, _, value in pairs}
+    own = {key: value for key, value in values.items() if key in CETable.model_fields}
+    options = {key: value for key, value in values.items() if key not in own}
+    backend = str(own.pop("backend", "slurm"))
+    return Cluster(name=name, backend=backend, settings=own, options=options)
+
+
+def plain(text: str) -> Any:
+    """Read a value as it is typed: what is JSON is that, and all else is text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if isinstance(value, dict) or value is None else value
+
+
+def write(
+    chosen: Recipe,
+    folder: Path,
+    values: Mapping[str, Any],
+    clusters: Sequence[Cluster],
+    backends: Mapping[str, Backend],
+) -> list[Path]:
+    """Write a fleet into a folder that is not there yet; return its files."""
+    if folder.exists():
+        raise AlreadyExists(str(folder), "name a folder that is not there yet")
+    answers = {**_answers(chosen, values), "clusters": list(clusters) or [_this_host()]}
+    parent = folder.absolute().parent
+    if not parent.is_dir():
+        raise Invalid(str(parent), "there is no such folder")
+    with TemporaryDirectory(prefix=".fleet-", dir=parent) as draft:
+        made = Path(draft) / folder.name
+        made.mkdir(mode=0o755)
+        for path in _files(FOLDER / chosen.name):
+            shutil.copyfile(path, made / path.name)
+        (made / FLEET).write_text(_rendered(chosen, answers), encoding="utf-8")
+        inventory_file.read(made / FLEET, backends)
+        made.rename(folder)
+    return sorted(folder.iterdir())
+
+
+def _read(folder: Path) -> Recipe:
+    values = read_toml(folder / QUESTIONS)
+    return validation.read(Recipe, {**values, "name": folder.name}, folder.name)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if path.is_file() and path.name != QUESTIONS)
+
+
+def _answers(chosen: Recipe, values: Mapping[str, Any]) -> dict[str, Any]:
+    for name in values:
+        if name not in chosen.questions:
+            raise Invalid(name, f"the recipe does not ask it; {nearest(name, chosen.questions)}")
+    answers = {}
+    for name, question in chosen.questions.items():
+        answer = values.get(name, question.default)
+        try:
+            question.check(answer)
+        except ValueError as error:
+            raise Invalid(name, str(error)) from None
+        answers[name] = answer
+    return answers
+
+
+def _rendered(chosen: Recipe, answers: Mapping[str, Any]) -> str:
+    environment = Environment(
+        loader=FileSystemLoader([FOLDER / chosen.name, FOLDER]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - it writes TOML, and each value is written by a filter
+    )
+    environment.filters["value"] = _written
+    environment.filters["key"] = _key
+    return environment.get_template(FLEET).render(answers)
+
+
+def _written(value: object) -> str:
+    """Write a value as TOML does; text and lists of text are the same in JSON."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+def _this_host() -> Cluster:
+    name, backend = _OF_THIS_HOST
+    return Cluster(name=name, backend=backend, settings={"capacity": os.cpu_count() or 1})
