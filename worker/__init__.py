@@ -13,6 +13,7 @@ The layers, from the doors down; each imports only what stands below it, and the
     backends             where pilots go: contract, registry, one folder each
     db                   what we remember: tables, unit of work, queries, chains
     plugins              what other distributions bring by entry points
+    tracing              spans for OpenTelemetry, if anybody wants them
     simulation           made-up worlds on which policies are compared; pure
     policy               who gets how many, what is learnt, what an answer means; pure
     domain               what things are: words and rules; pure

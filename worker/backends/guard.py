@@ -24,6 +24,7 @@ from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, O
 from worker.domain.errors import BackendError, PilotageError, Unavailable, Unreadable
 from worker.domain.pilot import check_stamp, check_stamps, is_stamp
 from worker.domain.secrets import without_secrets
+from worker.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class Guard:
         """
         began = monotonic()
         try:
-            with _guarded(str(kind)):
+            with span(f"call {kind}"), _guarded(str(kind)):
                 yield
         except BackendError as error:
             self.calls.append(Call(kind, outcome_of(error), monotonic() - began))

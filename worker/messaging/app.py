@@ -13,12 +13,18 @@ from billiard import pool
 from celery import Celery, current_task
 from celery.concurrency.asynpool import AsynPool
 from celery.exceptions import Reject
-from celery.signals import celeryd_after_setup, heartbeat_sent, setup_logging, worker_init
+from celery.signals import (
+    celeryd_after_setup,
+    heartbeat_sent,
+    setup_logging,
+    worker_init,
+    worker_process_shutdown,
+)
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel, QoS
 from redis import RedisError
 
-from worker import logs, wiring
+from worker import logs, tracing, wiring
 from worker.domain.errors import PilotageError
 from worker.domain.texts import one_line
 from worker.messaging.consumer import (
@@ -84,7 +90,8 @@ def send(task: Task, subject: str | None, *, expires: float, by: Trigger = Trigg
         return
     arguments = () if subject is None else (subject,)
     try:
-        app.tasks[task.name].apply_async(arguments, headers={UNTIL: _until(expires), BY: str(by)})
+        headers = {UNTIL: _until(expires), BY: str(by), **tracing.parent()}
+        app.tasks[task.name].apply_async(arguments, headers=headers)
     except (OperationalError, OSError, AttributeError) as error:
         _broker.skip_sends_until = time.monotonic() + BROKER_COOLDOWN
         # Where a broker begins to refuse, kombu 5.7 may go on with a channel that it has closed.
@@ -115,7 +122,10 @@ def _register(task: Task) -> None:
     @app.task(name=name, bind=True, max_retries=RETRIES, throws=(PilotageError,))
     def body(self: Any, subject: str | None = None) -> None:
         logs.follow_level()
-        with about(task_id=str(self.request.id), by=_trigger(self.request)):
+        with (
+            about(task_id=str(self.request.id), by=_trigger(self.request)),
+            tracing.continued(self.request.get(tracing.PARENT)),
+        ):
             execute_message(self, subject)
 
     def execute_message(self: Any, subject: str | None) -> None:
@@ -133,7 +143,7 @@ def _register(task: Task) -> None:
             try:
                 raise self.retry(
                     countdown=2**self.request.retries,
-                    headers={UNTIL: until, BY: _trigger(self.request)},
+                    headers={UNTIL: until, BY: _trigger(self.request), **tracing.parent()},
                 )
             except Reject as error:
                 log.warning(
@@ -186,6 +196,11 @@ def _shorten_errors_of_the_broker(record: logging.LogRecord) -> bool:
         record.msg, record.args = f"{record.getMessage()}: {one_line(str(error), 200)}", None
         record.exc_info = record.exc_text = None
     return True
+
+
+@worker_process_shutdown.connect
+def _send_the_last_spans(**_: object) -> None:
+    tracing.close()
 
 
 @heartbeat_sent.connect

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery.beat import Scheduler
 
-from worker import logs, wiring
+from worker import logs, tracing, wiring
 from worker.domain.errors import PilotageError
 from worker.messaging.app import send
 from worker.services.operate.database import require_current
@@ -43,7 +43,8 @@ class DatabaseScheduler(Scheduler):  # type: ignore[misc]
             log.warning("no tick: %s", error)
             return AFTER_ERROR
         for firing in firings:
-            send(firing.task, firing.subject, expires=firing.expires)
+            with tracing.span("tick", task=firing.task.name, subject=firing.subject):
+                send(firing.task, firing.subject, expires=firing.expires)
         return min(wait, float(self.max_interval))
 
     @property

@@ -18,6 +18,7 @@ from worker.db.uow import Transaction
 from worker.domain.lines import short_line
 from worker.domain.pilot import Check, Move
 from worker.services.ce_calls import CECall
+from worker.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Recording:
 def record(database: Database, write: Callable[[Transaction, Recording], Value]) -> Value:
     """Make a record in a transaction of its own; in halves, if it cannot be stored as a whole."""
     try:
-        with database.uow() as tx:
+        with span("record"), database.uow() as tx:
             return write(tx, Recording())
     except Exception as error:
         if not is_of_data(error):

@@ -15,6 +15,7 @@ from worker.domain.schedule import Outcome, Scope
 from worker.services.log_lines import Trigger, about
 from worker.services.runtime import Runtime, TaskResult
 from worker.services.tasks.catalogue import Task
+from worker.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,12 @@ def execute(
         return task.plan(runtime, *arguments)
     by = Trigger.HAND if runtime.by_hand else None
     of = {} if task.scope is Scope.GLOBAL else {str(task.scope): subject}
-    with about(task=task.name, by=by, **of):
-        return _execute(task, arguments, subject, _named(runtime, task))
+    with about(task=task.name, by=by, **of), span(task.name, by=by, **of) as work:
+        done = _execute(task, arguments, subject, _named(runtime, task))
+        work.set(
+            outcome=done.outcome, **{name.replace(" ", "_"): n for name, n in done.counts.items()}
+        )
+        return done
 
 
 def _execute(task: Task, arguments: list[str], subject: str | None, runtime: Runtime) -> TaskResult:

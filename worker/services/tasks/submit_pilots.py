@@ -17,6 +17,7 @@ from worker.services import credentials, facts
 from worker.services.facts import Situation, lines
 from worker.services.runtime import Runtime, TaskResult, busy
 from worker.services.tasks import surplus
+from worker.tracing import span
 
 
 def submit_pilots(runtime: Runtime, vo_name: str) -> TaskResult:
@@ -24,8 +25,10 @@ def submit_pilots(runtime: Runtime, vo_name: str) -> TaskResult:
     with runtime.database.uow() as tx:
         if not locks.try_lock(tx, f"submit_pilots:{vo_name}"):
             return busy(f"another execution allocates for VO {vo_name}")
-        situation = read_situation(tx, runtime, vo_name)
-        decided = decide(runtime, situation)
+        with span("decide", vo=vo_name) as deciding:
+            situation = read_situation(tx, runtime, vo_name)
+            decided = decide(runtime, situation)
+            deciding.set(ces=len(decided), granted=sum(one.granted for one in decided))
         grants = [Grant(vo=d.vo, ce=d.ce, count=d.granted) for d in decided if d.granted]
         reserved = pilots.reserve(tx, grants, runtime.now()) if grants else []
         by_ce = Counter(pilot.ce for pilot in reserved)
