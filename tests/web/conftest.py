@@ -8,10 +8,10 @@ import pytest
 from fastapi import FastAPI
 
 from tests.services.world import World
+from tests.web.apps import app_on
 from tests.web.client import Client
 from tests.web.site import Site, furnish
 from worker.db.database import Database
-from worker.web.app import make_app
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def site(database: Database, tmp_path: Path) -> Site:
 
 @pytest.fixture
 def app(site: Site) -> FastAPI:
-    return make_app(site.world.runtime(), checks={})
+    return app_on(site.world.runtime())
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def sqlite_site(sqlite_database: Database, tmp_path: Path) -> Site:
 
 @pytest.fixture
 def sqlite_client(sqlite_site: Site) -> Client:
-    return Client(make_app(sqlite_site.world.runtime(), checks={}), sqlite_site)
+    return Client(app_on(sqlite_site.world.runtime()), sqlite_site)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from tests.factories import a_ce, a_vo
 from tests.services.world import World
+from tests.web.apps import app_on
 from tests.web.signed_in import HOME
 from worker.db.database import Database
 from worker.domain.access import Role
@@ -20,7 +21,6 @@ from worker.services.observe.audit import RecordedChange
 from worker.services.operate import ce_inventory, tokens, vo_inventory
 from worker.services.operate.ce_inventory import ShownCE
 from worker.services.operate.vo_inventory import ShownVO
-from worker.web.app import make_app
 from worker.web.callers import COOKIE
 
 _VERSION = re.compile(r'name="version" value="([0-9a-f]+)"')
@@ -114,7 +114,7 @@ def console(sqlite_database: Database, tmp_path: Path) -> Iterator[Console]:
     world.ce(a_ce().named("a/b").with_capacity(5))
     world.vo(a_vo().named("lhcb"))
     world.vo(a_vo().named("atlas"))
-    app = make_app(world.runtime(), checks={})
+    app = app_on(world.runtime())
     with TestClient(
         app, base_url=HOME, raise_server_exceptions=False, follow_redirects=False
     ) as client:

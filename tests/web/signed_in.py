@@ -4,10 +4,10 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
+from tests.web.apps import app_on
 from worker.domain.access import Role
 from worker.services.operate import tokens
 from worker.services.runtime import Runtime
-from worker.web.app import make_app
 from worker.web.callers import COOKIE
 
 HOME = "http://testserver"
@@ -18,5 +18,5 @@ def signed_in(
 ) -> TestClient:
     """Return a client in the process of the test, with the cookie of a session."""
     session = tokens.begin_session(runtime, who, role, vo)
-    app = make_app(runtime, checks={})
+    app = app_on(runtime)
     return TestClient(app, HOME, cookies={COOKIE: session.secret}, **options)

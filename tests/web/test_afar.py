@@ -17,12 +17,12 @@ from tests.cli.command import Answer, Cli, address, contents, forget, refusal
 from tests.cli.test_tree import LEAVES
 from tests.patience import wait_for
 from tests.secrets import write
+from tests.web.apps import app_on
 from tests.web.requests import filled
 from tests.web.site import SLASHED, Site
 from tests.web.threads import listening
 from worker import wiring
 from worker.cli import options, remote
-from worker.web.app import make_app
 
 LOOKING = [
     "audit",
@@ -209,7 +209,7 @@ def afar(
     monkeypatch.setattr(options, "now", world.now)
     (tmp_path / "payload.toml").write_text('script_text = "true"\n')
     (tmp_path / "inventory.toml").write_text("[vo.lhcb]\nlimit = 7\n")
-    with listening(make_app(world.runtime(by_hand=True), checks={})) as url:
+    with listening(app_on(world.runtime(by_hand=True))) as url:
         yield Afar(cli, sqlite_site, url, tmp_path)
 
 

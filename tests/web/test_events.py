@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from tests.factories import a_pilot
 from tests.patience import until, wait_for
+from tests.web.apps import app_on
 from tests.web.client import Client, problem_of
 from tests.web.site import Site
 from tests.web.threads import listening
@@ -22,7 +23,6 @@ from worker.db import ces, mover
 from worker.db.tables import transitions
 from worker.domain.pilot import Move, Status
 from worker.web import events
-from worker.web.app import make_app
 
 OTHER = {Status.SUBMITTED: Status.RUNNING, Status.RUNNING: Status.SUBMITTED}
 
@@ -195,7 +195,7 @@ def test_a_process_has_so_many_streams_at_most(
     sqlite_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "MOST", 1)
-    app = make_app(sqlite_site.world.runtime(), checks={})
+    app = app_on(sqlite_site.world.runtime())
     with listening(app) as address:
         with stream(address, sqlite_site) as coming:
             next(coming)

@@ -5,12 +5,12 @@ from pathlib import Path
 from starlette.testclient import TestClient
 
 from tests.services.world import World
+from tests.web.apps import app_on
 from tests.web.client import Client, problem_of
 from worker.db.database import Database
 from worker.domain.access import Role
 from worker.domain.pilot import Status
 from worker.services.operate import tokens
-from worker.web.app import make_app
 
 
 def test_a_pilot_is_submitted_and_counted(client: Client) -> None:
@@ -36,7 +36,7 @@ def test_the_summary_of_no_pilots_is_empty(sqlite_database: Database, tmp_path: 
     runtime = World(sqlite_database, tmp_path).runtime()
     secret = tokens.create(runtime, "reader", Role.READ).secret
     headers = {"Authorization": f"Bearer {secret}"}
-    answer = TestClient(make_app(runtime, checks={})).get("/api/my_pilots/summary", headers=headers)
+    answer = TestClient(app_on(runtime)).get("/api/my_pilots/summary", headers=headers)
     assert (answer.status_code, answer.json()) == (200, {})
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from tests.web.apps import app_on
 from tests.web.client import Client, problem_of
 from tests.web.requests import CHANGING, LOOKING, address
 from tests.web.site import SLASHED, Site
 from tests.web.test_access import operations
-from worker.web.app import make_app
 
 NAME = SLASHED.replace("/", "%2F")
 
@@ -16,7 +16,7 @@ NAME = SLASHED.replace("/", "%2F")
 @pytest.fixture
 def behind(sqlite_site: Site) -> Client:
     """The application under the prefix of a proxy."""
-    return Client(make_app(sqlite_site.world.runtime(), prefix="/pilotage", checks={}), sqlite_site)
+    return Client(app_on(sqlite_site.world.runtime(), prefix="/pilotage"), sqlite_site)
 
 
 @pytest.mark.parametrize("prefix", ["", "/pilotage"])

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from tests import patience
 from tests.factories import a_vo
 from tests.services.world import World
+from tests.web.apps import app_on
 from tests.web.oidc_issuer import (
     ANOTHER,
     BY_SECRET,
@@ -37,7 +38,6 @@ from worker.db.database import Database
 from worker.domain.access import Access, Role, access_of
 from worker.services.operate import tokens
 from worker.web import issuer as issuers
-from worker.web.app import make_app
 from worker.web.callers import COOKIE
 from worker.web.issuer import Issuer
 from worker.web.oidc_client import Client
@@ -130,7 +130,7 @@ def a_site(
             "name": "The <Grid>",
         }
         asking = Issuer(Client(**{**ours, **client}), patience=waits)
-        app = make_app(world.runtime(), prefix=prefix, checks={}, issuer=asking)
+        app = app_on(world.runtime(), prefix=prefix, issuer=asking)
         with serving(app) as address:
             yield Site(
                 world=world,
@@ -406,7 +406,7 @@ def test_without_an_issuer_the_page_offers_a_link_alone(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
     world = World(sqlite_database, tmp_path)
-    with serving(make_app(world.runtime(), checks={})) as address:
+    with serving(app_on(world.runtime())) as address:
         page = httpx.get(f"{address}/sign-in", trust_env=False)
         answer = httpx.get(f"{address}/sign-in/oidc", trust_env=False)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
-from starlette.middleware import Middleware
 from starlette.types import Lifespan
 
 from worker.services.runtime import Runtime
@@ -41,7 +40,6 @@ def make_app(
     lifespan: Lifespan[FastAPI] | None = None,
 ) -> FastAPI:
     """Make the application on a runtime, under the prefix of a reverse proxy."""
-    failures = pace_of_failures()
     app = FastAPI(
         title="Pilotage",
         version=version("pilotage"),
@@ -49,19 +47,10 @@ def make_app(
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        middleware=[
-            Middleware(Border, prefix=prefix),
-            Middleware(Gate, runtime=runtime, failures=failures),
-        ],
         swagger_ui_oauth2_redirect_url=None,
         separate_input_output_schemas=False,
         lifespan=lifespan,
     )
-    app.state.runtime = runtime
-    app.state.failures = failures
-    app.state.issuer = issuer
-    app.state.streams = 0
-    app.state.stopping = asyncio.Event()
     problems.install(app, console.error_page)
     by_token = [Security(HTTPBearer(auto_error=False, description="A token of Pilotage."))]
     for router in (
@@ -81,4 +70,19 @@ def make_app(
     app.include_router(console.router())
     document = app.openapi
     vars(app)["openapi"] = lambda: documents.complete(document())
+    connect(app, runtime, prefix, issuer)
     return app
+
+
+def connect(
+    app: FastAPI, runtime: Runtime, prefix: str = "", issuer: "Issuer | None" = None
+) -> None:
+    """Put the application on a runtime; its routes know none."""
+    failures = pace_of_failures()
+    app.add_middleware(Gate, runtime=runtime, failures=failures)
+    app.add_middleware(Border, prefix=prefix)  # the last one is the first that a request meets
+    app.state.runtime = runtime
+    app.state.failures = failures
+    app.state.issuer = issuer
+    app.state.streams = 0
+    app.state.stopping = asyncio.Event()

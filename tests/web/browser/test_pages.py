@@ -9,6 +9,7 @@ from playwright.sync_api import Browser
 
 from tests.databases import Sqlite
 from tests.services.world import World
+from tests.web.apps import app_on
 from tests.web.browser.people import (
     HEIGHT,
     OF_COLOURS,
@@ -26,7 +27,6 @@ from tests.web.client import paths_of
 from tests.web.server import Server, serving
 from tests.web.test_explain_reasons import CASES
 from worker.domain.access import Role
-from worker.web.app import make_app
 
 NO_PAGES = ("/api/", "/health/", "/metrics", "/static/", "/.well-known/", "/sign-in/")
 """What is for programs, or is no page by itself."""
@@ -102,7 +102,7 @@ def look(person: Person, path: str) -> dict[str, list[str]]:
 
 
 def test_each_page_is_looked_at(prepared: Prepared) -> None:
-    app = make_app(prepared.world.runtime(), checks={})
+    app = app_on(prepared.world.runtime())
     served = {path for method, path in paths_of(app) if method == "GET"}
 
     assert set(PAGES) == {path for path in served if not path.startswith(NO_PAGES)}
