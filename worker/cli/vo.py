@@ -27,7 +27,7 @@ from worker.domain.errors import TaskFailed
 from worker.domain.pages import PageRequest
 from worker.domain.pairs import parse_pairs
 from worker.domain.schedule import Outcome
-from worker.services.observe import use
+from worker.services.observe import capacity, use
 from worker.services.operate import vo_inventory as inventory
 from worker.services.operate.vo_inventory import ShownVO
 from worker.services.tasks import catalogue, execute
@@ -189,6 +189,15 @@ def ask(name: str) -> None:
     if done.outcome is not Outcome.OK:
         raise TaskFailed(*done.lines)
     show.say(str(done))
+
+
+@vo.command("capacity", epilog=example("pilotage vo capacity lhcb --json"))
+@click.argument("name")
+@as_json
+def capacity_(name: str, as_json: bool) -> None:
+    """Show what a VO has, and how many more pilots it could get now."""
+    values = asdict(perform(capacity.capacity_of, name))
+    show.as_json(values) if as_json else show.fields(values)
 
 
 @vo.command(epilog=example("pilotage vo remove lhcb --yes"))

@@ -58,11 +58,14 @@ def _in_rabbitmq(url: str, queue: str, options: CeleryOptions, connection: Conne
     with Broker(
         url, connect_timeout=options.timeout, transport_options={"max_retries": 0}
     ) as broker:
-        channel = broker.channel()
         try:
-            return int(channel.queue_declare(queue, passive=True).message_count)
+            return int(broker.channel().queue_declare(queue, passive=True).message_count)
         except broker.channel_errors as error:
-            why = f"it has no queue {queue!r}" if _code(error) == _NOT_THERE else "it refuses"
+            why = (
+                f"it has no queue {queue!r}"
+                if _code(error) == _NOT_THERE
+                else "it does not let us in"
+            )
             raise DemandUnknown(str(options.url_file), why) from error
 
 
