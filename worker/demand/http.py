@@ -1,6 +1,7 @@
 """The demand as an HTTP endpoint answers it."""
 
 import json
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic import Field
@@ -9,23 +10,15 @@ from worker.backends.option_types import Printable
 from worker.demand.answers import AnswerOptions, number_in
 from worker.demand.contract import Source
 from worker.demand.endpoints import EndpointOptions, Question, fetch
-from worker.domain.words import Described
 
 LONGEST_BODY = 65_536
 """Characters of a body that may be sent."""
 
 
-class HttpMethod(Described):
-    """How an endpoint is asked."""
-
-    GET = "GET", "Without a body."
-    POST = "POST", "With the body of the options."
-
-
 class HttpOptions(EndpointOptions, AnswerOptions):
     """An endpoint that answers JSON."""
 
-    method: HttpMethod = HttpMethod.GET
+    method: Literal["GET", "POST"] = "GET"
     """How it is asked: GET or POST."""
 
     body: str | None = Field(default=None, max_length=LONGEST_BODY)
@@ -36,7 +29,7 @@ class HttpOptions(EndpointOptions, AnswerOptions):
 
     def objection(self) -> str | None:
         """Return why it is not asked so."""
-        if self.body is not None and self.method is HttpMethod.GET:
+        if self.body is not None and self.method == "GET":
             return "a body is sent by POST only: method=POST"
         return super().objection()
 
@@ -44,7 +37,7 @@ class HttpOptions(EndpointOptions, AnswerOptions):
 def ask(vo: str, options: HttpOptions) -> int:
     """Ask the endpoint."""
     url = options.url.replace("{vo}", quote(vo, safe=""))
-    if options.method is HttpMethod.GET:
+    if options.method == "GET":
         return number_in(fetch(Question(url=url), options), options)
     body = (options.body or "").replace("{vo}", json.dumps(vo)[1:-1]).encode()
     question = Question(url=url, method="POST", body=body, content_type=options.content_type)
