@@ -228,6 +228,9 @@ def test_a_vo_is_added_shown_changed_and_removed(cli: Cli) -> None:
         "run_at_most": None,
         "silent_at_most": None,
         "idle_at_most": None,
+        "demand_min": None,
+        "demand_max": None,
+        "scale_down_delay": None,
         "source": None,
     }
     assert cli.json("vo", "set", "lhcb", "--demand", "0") == {**made, "demand": 0}

@@ -231,6 +231,9 @@ VO_CHANGES: VOValues = {
     "run_at_most": LENGTH,
     "silent_at_most": LENGTH,
     "idle_at_most": LENGTH,
+    "demand_min": 1,
+    "demand_max": 1,
+    "scale_down_delay": LENGTH,
 }
 """Each value of a VO, as it is not in a new one."""
 

@@ -92,6 +92,9 @@ def owners(draw: st.DrawFn, name: str) -> VO:
         wait_at_most=draw(st.none() | lengths),
         run_at_most=draw(st.none() | lengths),
         silent_at_most=draw(st.none() | lengths),
+        demand_min=draw(limits),
+        demand_max=draw(limits),
+        scale_down_delay=draw(st.none() | lengths),
         source=draw(SOURCES),
     )
 

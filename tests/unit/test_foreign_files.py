@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.foreign import ANY_TIME, FOLDER, READERS, VALUES, kept
 from worker import settings
-from worker.demand.answers import number_in
+from worker.demand.answers import AnswerOptions, number_in
 from worker.domain.errors import PilotageError
 from worker.domain.pairs import parse_pairs
 from worker.domain.validation import read_options
@@ -190,7 +190,7 @@ def test_whatever_the_options_of_a_ce_are_they_are_read_or_refused(
 @example(text="1e308", path=None)
 @example(text='{"a": "\\ud800"}', path="a")
 def test_whatever_a_source_answers_is_a_number_or_unknown(text: str, path: str | None) -> None:
-    number = is_tame(lambda: number_in(text, path))
+    number = is_tame(lambda: number_in(text, AnswerOptions(path=path)))
 
     assert number is None or type(number) is int
 

@@ -14,7 +14,7 @@ PAGES = (*WITH_FORMS, "/audit")
 SCRIPT = "<script>alert(1)</script>"
 STEERING = {"hold", "drain", "disable", "maintenance"}
 OF_CES = {"slots", "timeouts", "open", "options", "each", "remove"}
-OF_VOS = {"share", "timeouts", "source", "remove"}
+OF_VOS = {"share", "bounds", "timeouts", "source", "remove"}
 OF_ONE_VO = {"demand", "drain", "disable", "payload"}
 SLOTS = {"capacity": "10", "waiting_limit": "", "success_rate": "1"}
 

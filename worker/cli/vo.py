@@ -1,6 +1,6 @@
 """`pilotage vo`: the owners of pilots."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -27,7 +27,7 @@ from worker.domain.errors import TaskFailed
 from worker.domain.pages import PageRequest
 from worker.domain.pairs import parse_pairs
 from worker.domain.schedule import Outcome
-from worker.services.observe import use
+from worker.services.observe import capacity, use
 from worker.services.operate import vo_inventory as inventory
 from worker.services.operate.vo_inventory import ShownVO
 from worker.services.tasks import catalogue, execute
@@ -56,6 +56,29 @@ _limit = click.option("--limit", type=Amount(), help="Pilots at the most, or 'no
 _demand = click.option("--demand", type=Amount(), help="More pilots it could use, or 'none'.")
 
 
+def _bounds(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that bound the demand."""
+    for option in (
+        click.option(
+            "--scale-down-delay",
+            type=Duration(),
+            help="How long a lower answer of its source is not followed: 10m; 'none': at once.",
+        ),
+        click.option(
+            "--demand-max",
+            type=Amount(),
+            help="Pilots altogether, though more is wanted; 'none': any number.",
+        ),
+        click.option(
+            "--demand-min",
+            type=Amount(),
+            help="Pilots that are kept altogether, though less is wanted; 'none': none.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @click.group(cls=Group, epilog=example("pilotage vo list"))
 def vo() -> None:
     """Manage VOs. A small site needs none but the one called default."""
@@ -70,6 +93,7 @@ def vo() -> None:
 @_surplus
 @timeouts
 @_idle
+@_bounds
 @_source
 @click.option("--disabled", is_flag=True, help="Send nothing for it yet.")
 @as_json
@@ -125,6 +149,7 @@ def show_(name: str, as_json: bool) -> None:
 @_surplus
 @timeouts
 @_idle
+@_bounds
 @_source
 @as_json
 def set_(name: str, as_json: bool, **values: Any) -> None:
@@ -164,6 +189,15 @@ def ask(name: str) -> None:
     if done.outcome is not Outcome.OK:
         raise TaskFailed(*done.lines)
     show.say(str(done))
+
+
+@vo.command("capacity", epilog=example("pilotage vo capacity lhcb --json"))
+@click.argument("name")
+@as_json
+def capacity_(name: str, as_json: bool) -> None:
+    """Show what a VO has, and how many more pilots it could get now."""
+    values = asdict(perform(capacity.capacity_of, name))
+    show.as_json(values) if as_json else show.fields(values)
 
 
 @vo.command(epilog=example("pilotage vo remove lhcb --yes"))

@@ -62,6 +62,7 @@ _BEGINNINGS = [
     _set_to_now(pilots.c.claimed_at, _NOW).where(has_status([Status.SUBMITTING])),
     _set_to_now(pilots.c.missing_since, _NOW).where(has_status(CE_MAY_HAVE_IT)),
     _set_to_now(vo_demands.c.surplus_since, _NOW),
+    _set_to_now(vo_demands.c.lower_since, _NOW),
     _set_to_now(ce_health.c.unanswered_since, _NOW),
     _set_to_now(schedules.c.pending_since, _NOW),
 ]

@@ -1,6 +1,6 @@
 """Demands: what the source of each VO answered last."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from worker.db.names import key_of
 from worker.db.rows import insert_new
 from worker.db.tables import vo_demands, vos
 from worker.db.uow import Transaction
+from worker.domain.demand import NOTHING_HELD, HeldTotal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,14 @@ class Answer:
     answered_at: datetime | None = None
     problem: str | None = None
     surplus_since: datetime | None = None
+    held: int | None = None
+    lower: int | None = None
+    lower_since: datetime | None = None
+
+    @property
+    def held_total(self) -> HeldTotal:
+        """Return the total that is held while answers are lower."""
+        return HeldTotal(held=self.held, lower=self.lower, lower_since=self.lower_since)
 
 
 NONE = Answer()
@@ -37,10 +46,17 @@ def get_all(tx: Transaction) -> dict[str, Answer]:
 
 
 def answered(
-    tx: Transaction, vo: str, demand: int, now: datetime, *, asked_at: datetime | None = None
+    tx: Transaction,
+    vo: str,
+    demand: int,
+    now: datetime,
+    *,
+    asked_at: datetime | None = None,
+    held: HeldTotal = NOTHING_HELD,
 ) -> None:
     """Store an answer, and when it was asked for: between the two, the source thought."""
-    _save(tx, vo, demand=demand, asked_at=asked_at or now, answered_at=now, problem=None)
+    answer = {"demand": demand, "asked_at": asked_at or now, "answered_at": now, "problem": None}
+    _save(tx, vo, **answer, **asdict(held))
 
 
 def failed(tx: Transaction, vo: str, problem: str, asked_at: datetime) -> None:

@@ -156,6 +156,9 @@ vos = Table(
     Column("cancel_surplus", Boolean, nullable=False, server_default=text("false")),
     *_timeouts(),
     Column("idle_at_most", Length()),
+    Column("demand_min", Integer),
+    Column("demand_max", Integer),
+    Column("scale_down_delay", Length()),
     Column("source", JSON_VALUE),
     Column("payload", JSON_VALUE),
     _created_at(),
@@ -165,6 +168,9 @@ vos = Table(
     CheckConstraint("demand >= 0", name="demand"),
     CheckConstraint("budget >= 0", name="budget"),
     CheckConstraint("idle_at_most > 0", name="idle_at_most"),
+    CheckConstraint("demand_min >= 0", name="demand_min"),
+    CheckConstraint("demand_max >= 0", name="demand_max"),
+    CheckConstraint("scale_down_delay > 0", name="scale_down_delay"),
     comment="Owners of pilots. A limit or demand of NULL is unlimited.",
 )
 keeps_updated_at(vos)
@@ -627,7 +633,13 @@ vo_demands = Table(
     Column("answered_at", UtcDateTime()),
     Column("problem", Text),
     Column("surplus_since", UtcDateTime()),
+    Column("held", Integer),
+    Column("lower", Integer),
+    Column("lower_since", UtcDateTime()),
     CheckConstraint("demand >= 0", name="demand"),
+    CheckConstraint("held >= 0", name="held"),
+    CheckConstraint("lower >= 0", name="lower"),
+    CheckConstraint("(lower IS NULL) = (lower_since IS NULL)", name="lower_since"),
     comment="What the source of a VO's demand answered last, and what went wrong since.",
 )
 

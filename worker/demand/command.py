@@ -3,22 +3,19 @@
 from pydantic import Field
 
 from worker.backends.shell import run, without_our_settings
-from worker.demand.answers import number_in
-from worker.demand.contract import Source, SourceOptions
+from worker.demand.answers import AnswerOptions, number_in
+from worker.demand.contract import Source
 from worker.domain.errors import BackendError, DemandUnknown
 
 MOST = 1_000_000
 """Bytes that it may print."""
 
 
-class CommandOptions(SourceOptions):
+class CommandOptions(AnswerOptions):
     """A program of this host; each worker host that may ask needs it."""
 
     command: tuple[str, ...] = Field(min_length=1)
     """The program and its arguments, as a list. No shell reads it. '{vo}' becomes the VO's name."""
-
-    path: str | None = None
-    """Where the number stands in the JSON that it prints: 'jobs.waiting'; left out, all of it."""
 
 
 def ask(vo: str, options: CommandOptions) -> int:
@@ -30,7 +27,7 @@ def ask(vo: str, options: CommandOptions) -> int:
         raise DemandUnknown(*error.details) from error
     if done.exit_code != 0:
         raise DemandUnknown(argv[0], f"exit code {done.exit_code}")
-    return number_in(done.stdout, options.path)
+    return number_in(done.stdout, options)
 
 
 COMMAND = Source(

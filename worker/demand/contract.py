@@ -1,8 +1,9 @@
 """What a demand source is. Ours and those of plug-ins enter by the entry-point group
 `pilotage.demand_sources`, each with one `Source`.
 
-A source answers one question: how many pilots does this VO want, waiting or newly sent? It
-is never asked while a unit of work is open, and nothing but `DemandUnknown` comes out of it.
+A source answers one question: how many pilots does this VO want? Its option `counts` says whether
+that is all of them or how many more. It is never asked while a unit of work is open, and nothing
+but `DemandUnknown` comes out of it.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from worker.backends.option_types import Count, Seconds
+from worker.domain.demand import Counts
 from worker.domain.validation import Table
 from worker.domain.words import Described
 
@@ -26,6 +28,9 @@ class Unknown(Described):
 
 class SourceOptions(Table):
     """The options of every source. An unknown key is an error."""
+
+    counts: Counts = Counts.MORE
+    """What its number counts: more pilots, or total, all of them."""
 
     timeout: float = Field(default=10, gt=0, le=60)
     """Seconds that an answer may take."""

@@ -58,6 +58,8 @@ def shown(source_values: Mapping[str, Any]) -> dict[str, Any]:
 def _shown(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_shown(item) for item in value]
+    if isinstance(value, Mapping):
+        return shown(value)
     if isinstance(value, str):
         return hidden_url(value) if "://" in value else without_secrets(value)
     return value

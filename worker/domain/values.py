@@ -96,6 +96,18 @@ class VOValues(_Timeouts, total=False):
         Seconds | None,
         Field(description="End pilots that say idle for longer while none are needed."),
     ]
+    demand_min: Annotated[
+        int | None,
+        Field(description="Pilots that are kept altogether, though less is wanted; null: none."),
+    ]
+    demand_max: Annotated[
+        int | None,
+        Field(description="Pilots altogether, though more is wanted; null: any number."),
+    ]
+    scale_down_delay: Annotated[
+        Seconds | None,
+        Field(description="How long a lower answer of its source is not followed."),
+    ]
     source: Annotated[
         Mapping[str, Any] | None,
         Field(description="Where its demand comes from: its kind, and the options of the kind."),

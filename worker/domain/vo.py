@@ -7,6 +7,7 @@ from typing import Any
 
 from worker.domain import timeouts
 from worker.domain.checks import at_least, length, name
+from worker.domain.demand import DemandBounds
 from worker.domain.errors import Invalid
 
 DEFAULT_VO = "default"
@@ -22,7 +23,8 @@ class VO:
     """An owner of pilots, with a share, a limit and a demand. `None` is without limit.
 
     A budget bounds what one tick may add. The demand may come from a source instead, whose
-    settings belong to its kind. A time-out of `None` is off.
+    settings belong to its kind. A time-out of `None` is off. The bounds of the demand are in
+    pilots altogether.
     """
 
     name: str
@@ -37,6 +39,9 @@ class VO:
     run_at_most: timedelta | None = None
     silent_at_most: timedelta | None = None
     idle_at_most: timedelta | None = None
+    demand_min: int | None = None
+    demand_max: int | None = None
+    scale_down_delay: timedelta | None = None
     source: Mapping[str, Any] | None = None
     id: int = field(default=0, compare=False)
 
@@ -50,3 +55,13 @@ class VO:
         at_least("budget", self.budget, 0)
         timeouts.check(self)
         length("idle at most", self.idle_at_most)
+        at_least("demand min", self.demand_min, 0)
+        at_least("demand max", self.demand_max, 0)
+        length("scale-down delay", self.scale_down_delay)
+
+    @property
+    def bounds(self) -> DemandBounds:
+        """Return what bounds its demand."""
+        return DemandBounds(
+            least=self.demand_min, most=self.demand_max, delay=self.scale_down_delay
+        )

@@ -12,7 +12,7 @@ from math import sqrt
 from typing import Any
 
 from worker.domain.decision import Decision
-from worker.policy import traces
+from worker.policy import needed, traces
 from worker.policy.facts import CEFacts, Chances, VOFacts
 from worker.policy.parameters import DEFAULTS, Parameters
 from worker.policy.sharing import entitlement, is_contested, scarce
@@ -159,14 +159,7 @@ def _need(vo: VOFacts, budget: int, lines: Sequence[Line]) -> Need:
         # Those that wait at a paused CE count for nothing, so that it cannot swallow the demand.
         worth = sum(line.ce.vo_waiting * line.chance for line in lines if line.ce.pause is None)
         waiting = sum(line.ce.vo_waiting for line in lines)
-        caps["demand"] = max(0, int(vo.demand - worth + 0.5))
-        sentences["demand"] = f"demand is {vo.demand}"
-        if waiting:
-            sentences["demand"] += (
-                f"; {waiting} wait, of which {worth:.1f} are expected to end well"
-            )
-        if vo.note is not None:
-            sentences["demand"] += f" ({vo.note})"
+        caps["demand"], sentences["demand"] = needed.of_demand(vo, vo.demand, waiting, worth)
     if vo.room is not None:
         caps["room"] = max(0, vo.room)
         sentences["room"] = f"the VO's limit leaves room for {caps['room']}"

@@ -8,6 +8,7 @@ from worker.domain.decision import Decision
 from worker.policy import traces
 from worker.policy.contract import PolicyArguments
 from worker.policy.facts import CEFacts, VOFacts
+from worker.policy.needed import in_all
 from worker.policy.sharing import scarce
 
 
@@ -55,6 +56,8 @@ def _by_weight(
 def _need(vo: VOFacts, budget: int, ces: Sequence[CEFacts]) -> int:
     waiting = sum(ce.vo_waiting for ce in ces)
     demand = inf if vo.demand is None else max(0, vo.demand - waiting)
+    left = in_all(vo)
+    demand = demand if left is None else min(demand, left)
     room = inf if vo.room is None else max(0, vo.room)
     return 0 if vo.closed else int(min(demand, room, max(0, budget)))
 

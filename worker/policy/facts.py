@@ -135,5 +135,14 @@ class VOFacts:
     answered_at: datetime | None = None
     """When the source answered last."""
 
+    answered: int | None = None
+    """The number of its source or of its settings, before anything was counted off or bounded."""
+
+    wanted: int | None = None
+    """How many pilots it wants altogether, where that was counted; the demand is what is left."""
+
+    has: int | None = None
+    """How many it had when that was counted: those that wait or run."""
+
     rivals: tuple[Rival, ...] = ()
     """Every other open VO."""

@@ -12,6 +12,7 @@ from worker.services import credentials, payloads
 from worker.services.observe import (
     audit,
     calls,
+    capacity,
     failing,
     metrics,
     overview,
@@ -147,6 +148,7 @@ ENDPOINTS = (
         ("DELETE", "/vos/{name}", vo_inventory.remove_vo),
         ("GET", "/vos/{name}/above_limit", vo_inventory.above_limit),
         ("GET", "/vos/{name}/use", use.of_vo),
+        ("GET", "/vos/{name}/capacity", capacity.capacity_of),
         ("GET", "/vos/{vo}/payload", payloads.show),
         ("PUT", "/vos/{vo}/payload", payloads.set_),
         ("DELETE", "/vos/{vo}/payload", payloads.clear),

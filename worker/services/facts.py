@@ -1,7 +1,7 @@
 """The facts of an allocation, read in a few statements and handed to the policy as its values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from worker.policy.learning import evaluate
 from worker.policy.parameters import Parameters
 from worker.policy.traces import Facts
 from worker.policy.work import NoWork, demand_without
-from worker.services.tasks.ask_demand import CurrentDemand, current_demand
+from worker.services.tasks.ask_demand import NO_PILOTS, CurrentDemand, current_demand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,8 @@ class Situation:
 
     def demand_of(self, vo: VO) -> CurrentDemand:
         """Return the demand of a VO that counts now."""
-        return current_demand(vo, self.answers.get(vo.name, demands.NONE), self.now)
+        answer = self.answers.get(vo.name, demands.NONE)
+        return current_demand(vo, answer, self.now, self.counts.get(vo.name, NO_PILOTS))
 
 
 def read(tx: Transaction, vo_name: str, now: datetime) -> Situation:
@@ -79,18 +80,21 @@ def closed_vo(vo: VO) -> str | None:
 
 def _vo_facts(situation: Situation, parameters: Parameters) -> VOFacts:
     vo = situation.vo
-    demand, note = _worth_asking_for(vo, situation, parameters)
+    worth = _worth_asking_for(vo, situation, parameters)
     occupying = sum(ce.vo_occupying for ce in situation.ces)
     answer = situation.answers.get(vo.name, demands.NONE)
     return VOFacts(
         name=vo.name,
-        demand=demand,
+        demand=worth.demand,
+        answered=worth.answered,
+        wanted=worth.wanted,
+        has=worth.has,
         room=None if vo.limit is None else vo.limit - occupying,
         limit=vo.limit,
         has_budget=vo.budget is not None,
         share=vo.share,
         closed=closed_vo(vo),
-        note=note,
+        note=worth.note,
         asked_at=answer.asked_at if vo.source is not None else None,
         answered_at=answer.answered_at if vo.source is not None else None,
         rivals=tuple(
@@ -101,25 +105,24 @@ def _vo_facts(situation: Situation, parameters: Parameters) -> VOFacts:
     )
 
 
-def _worth_asking_for(
-    vo: VO, situation: Situation, parameters: Parameters
-) -> tuple[int | None, str | None]:
+def _worth_asking_for(vo: VO, situation: Situation, parameters: Parameters) -> CurrentDemand:
     """Return the demand of a VO and how it came about; without work for its pilots, a trickle."""
     current = situation.demand_of(vo)
     missing = situation.without_work.get(vo.name)
     demand = demand_without(missing, current.demand, parameters)
     if missing is None or demand == current.demand:
-        return demand, current.note
+        return current
     of_all = "" if current.demand is None else f" of the {current.demand} that it asks for"
-    return demand, f"a trickle{of_all}: since {missing.since:%H:%M}Z {missing.reason}"
+    note = f"a trickle{of_all}: since {missing.since:%H:%M}Z {missing.reason}"
+    return replace(current, demand=demand, note=note)
 
 
 def _rival(vo: VO, situation: Situation, parameters: Parameters) -> Rival:
-    occupying, waiting = situation.counts.get(vo.name, (0, 0))
+    occupying, waiting = situation.counts.get(vo.name, NO_PILOTS)
     return Rival(
         name=vo.name,
         share=vo.share,
-        demand=_worth_asking_for(vo, situation, parameters)[0],
+        demand=_worth_asking_for(vo, situation, parameters).demand,
         occupying=occupying,
         waiting=waiting,
         room=None if vo.limit is None else vo.limit - occupying,

@@ -99,10 +99,20 @@ class HTCondorClient:
         if text.strip():
             return answers.read(text)
         # It says nothing where nothing matches, and so does a program that was cut off.
-        count = _TOTAL.search(self._ask("q", [*words, "-totals"]))
-        if count is None or count[1] != "0":
+        if self.count(constraint) != 0:
             raise Unreadable(text, "condor_q", "it listed nothing, and did not count nothing")
         return []
+
+    def count(self, constraint: str) -> int:
+        """Count jobs in the queue."""
+        words = ["-allusers", *self._where(), "-constraint", constraint, "-totals"]
+        text = self._ask("q", words)
+        total = _TOTAL.search(text)
+        if total is None:
+            raise Unreadable(
+                text[:2000], "condor_q", "it listed nothing, and did not count nothing"
+            )
+        return int(total[1])
 
     def history(self, constraint: str, since: str | None = None) -> list[Ad]:
         """List jobs that have left the queue; those before a job are left out."""

@@ -34,7 +34,7 @@ from worker.services.observe import counters
 from worker.services.observe.metric import Lengths, Mean, Metric, MetricKind, Sample
 from worker.services.runtime import Runtime
 from worker.services.standstill import are_ces_asked, queue_of, standstills
-from worker.services.tasks.ask_demand import current_demand
+from worker.services.tasks.ask_demand import NO_PILOTS, current_demand
 
 _CE = ("ce", "backend")
 _CREDENTIAL = ("vo", "backend", "kind")
@@ -228,8 +228,8 @@ def _vos(tx: Transaction, runtime: Runtime, owners: Sequence[VO]) -> Iterator[Sa
     for vo in owners:
         label = (vo.name,)
         record = records.get(vo.name, NOTHING_KNOWN)
-        occupying, waiting = counts.get(vo.name, (0, 0))
-        demand = _demand(runtime, vo, answers.get(vo.name, demands.NONE), record)
+        occupying, waiting = pilots = counts.get(vo.name, NO_PILOTS)
+        demand = _demand(runtime, vo, answers.get(vo.name, demands.NONE), record, pilots)
         caps = [
             *([demand - waiting] if demand is not None else []),
             *([vo.limit - occupying] if vo.limit is not None else []),
@@ -242,10 +242,12 @@ def _vos(tx: Transaction, runtime: Runtime, owners: Sequence[VO]) -> Iterator[Sa
         yield WITHOUT_WORK, label, record.without_work is not None
 
 
-def _demand(runtime: Runtime, vo: VO, answer: Answer, record: WorkRecord) -> int | None:
+def _demand(
+    runtime: Runtime, vo: VO, answer: Answer, record: WorkRecord, pilots: tuple[int, int]
+) -> int | None:
     """Return the demand that counts now; that of a source which is not installed is not known."""
     try:
-        current = current_demand(vo, answer, runtime.now())
+        current = current_demand(vo, answer, runtime.now(), pilots)
     except PilotageError:
         return None
     return demand_without(record.without_work, current.demand, runtime.parameters)

@@ -41,6 +41,8 @@ class SupposedVO(FileTable):
     share: float = 1.0
     limit: int | None = None
     demand: int | None = None
+    demand_min: int | None = None
+    demand_max: int | None = None
     budget: int | None = None
     enabled: bool = True
     draining: bool = False

@@ -111,6 +111,9 @@ class VOTable(FileTable):
     run_at_most: Length | None = None
     silent_at_most: Length | None = None
     idle_at_most: Length | None = None
+    demand_min: int | None = None
+    demand_max: int | None = None
+    scale_down_delay: Length | None = None
     source: Mapping[str, Any] | None = None
     credentials: Mapping[str, CredentialTables] = Field(default={})
     payload: Mapping[str, Any] | None = None

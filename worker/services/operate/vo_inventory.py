@@ -34,6 +34,9 @@ class ShownVO:
     run_at_most: Seconds | None
     silent_at_most: Seconds | None
     idle_at_most: Seconds | None
+    demand_min: int | None
+    demand_max: int | None
+    scale_down_delay: Seconds | None
     source: Mapping[str, Any] | None
     without_work_since: datetime | None
     """Since when its pilots find no work, if they find none."""

@@ -6,15 +6,16 @@ is done.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker.db import demands, vos
+from worker.db import demands, slots, vos
 from worker.db.demands import Answer
 from worker.db.uow import Transaction
 from worker.demand import registry
 from worker.demand.contract import Unknown
+from worker.domain.demand import NOTHING_HELD, Counts, HeldTotal, count, total_of
 from worker.domain.errors import DemandUnknown
 from worker.domain.schedule import Outcome
 from worker.domain.vo import VO
@@ -29,6 +30,17 @@ class CurrentDemand:
     demand: int | None
     note: str | None = None
     certain: bool = True
+    answered: int | None = None
+    """The number before anything was counted off, where pilots were counted altogether."""
+    wanted: int | None = None
+    """How many pilots are wanted altogether, where they were counted so."""
+    has: int | None = None
+    """How many there were when they were counted: those that wait or run."""
+
+
+Pilots = tuple[int, int]
+"""How many pilots of a VO occupy a slot, and how many of them wait."""
+NO_PILOTS: Pilots = (0, 0)
 
 
 def ask_demand(runtime: Runtime, vo_name: str) -> TaskResult:
@@ -55,7 +67,9 @@ def _ask(turn: Turn, vo: VO, source: Mapping[str, Any]) -> TaskResult:
             turn.give_back(tx)
         return TaskResult(outcome=Outcome.FAILED, lines=(str(error),))
     with uow() as tx:
-        demands.answered(tx, vo.name, demand, now(), asked_at=asked_at)
+        at = now()
+        held = _held(tx, vo, source, demand, at)
+        demands.answered(tx, vo.name, demand, at, asked_at=asked_at, held=held)
         turn.give_back(tx)
     return TaskResult(counts={"demand": demand})
 
@@ -64,7 +78,9 @@ def plan(runtime: Runtime, vo_name: str) -> TaskResult:
     """Return what `ask_demand` would ask; ask nobody."""
     with runtime.database.uow() as tx:
         vo = vos.get(tx, vo_name)
-        demand = current_demand(vo, demands.get_all(tx).get(vo_name, demands.NONE), runtime.now())
+        answer = demands.get_all(tx).get(vo_name, demands.NONE)
+        pilots = slots.count_by_vo(tx).get(vo_name, NO_PILOTS)
+        demand = current_demand(vo, answer, runtime.now(), pilots)
     count = 0 if vo.source is None else 1
     return TaskResult(counts={"would ask": count}, lines=(demand.note,) if demand.note else ())
 
@@ -74,19 +90,56 @@ def with_source(tx: Transaction, now: datetime) -> list[str]:
     return vos.with_source(tx)
 
 
-def current_demand(vo: VO, answer: Answer, now: datetime) -> CurrentDemand:
+def current_demand(vo: VO, answer: Answer, now: datetime, pilots: Pilots) -> CurrentDemand:
     """Return the demand that counts now: that of the VO itself, or the answer of its source."""
     if vo.source is None:
-        return CurrentDemand(demand=vo.demand)
+        return _counted(vo, vo.demand, Counts.MORE, pilots)
     source, options = registry.check(vo.source)
     age = None if answer.answered_at is None else now - answer.answered_at
     if answer.demand is not None and age is not None and age <= timedelta(seconds=options.keep):
+        delay = vo.scale_down_delay
+        held = None if delay is None else answer.held_total.at(now, delay).held
         line = f"{source.name} answered {answer.demand} {age.total_seconds():.0f} s ago"
-        return CurrentDemand(demand=answer.demand, note=line)
+        return _counted(vo, answer.demand, options.counts, pilots, note=line, held=held)
     since = "never" if answer.answered_at is None else f"last at {answer.answered_at:%H:%M:%S}Z"
     why = f"demand unknown: {source.name} answered {since}"
     if answer.problem:
         why += f" ({answer.problem})"
     demand = {Unknown.HOLD: 0, Unknown.TRICKLE: options.trickle, Unknown.FILL: None}
     note = f"{why}; the rule is {options.unknown}"
-    return CurrentDemand(demand=demand[options.unknown], note=note, certain=False)
+    counted = _counted(vo, demand[options.unknown], Counts.MORE, pilots, note=note)
+    return replace(counted, certain=False)
+
+
+def _counted(
+    vo: VO,
+    number: int | None,
+    counts: Counts,
+    pilots: Pilots,
+    *,
+    note: str | None = None,
+    held: int | None = None,
+) -> CurrentDemand:
+    occupying, waiting = pilots
+    made = count(number, counts, occupying=occupying, waiting=waiting, bounds=vo.bounds, held=held)
+    notes = [text for text in (note, made.words) if text is not None]
+    return CurrentDemand(
+        demand=made.demand,
+        note="; ".join(notes) or None,
+        answered=number if made.wanted is not None else None,
+        wanted=made.wanted,
+        has=made.has,
+    )
+
+
+def _held(
+    tx: Transaction, vo: VO, source: Mapping[str, Any], demand: int, now: datetime
+) -> HeldTotal:
+    """Return the total that is held from now on, if the VO has a delay."""
+    if vo.scale_down_delay is None:
+        return NOTHING_HELD
+    counts = registry.check(source)[1].counts
+    occupying, waiting = slots.count_by_vo(tx).get(vo.name, NO_PILOTS)
+    total = total_of(demand, counts, occupying - waiting)
+    before = demands.get_all(tx).get(vo.name, demands.NONE).held_total
+    return before.after(total, now, vo.scale_down_delay)

@@ -6,12 +6,12 @@ by now. A VO needs none if its demand is surely 0, or if its pilots find no work
 
 from datetime import timedelta
 
-from worker.db import demands, pilot_reports, vos, work
+from worker.db import demands, pilot_reports, slots, vos, work
 from worker.db.uow import Transaction
 from worker.domain.lengths import typed
 from worker.domain.vo import VO
 from worker.services.runtime import Runtime
-from worker.services.tasks.ask_demand import current_demand
+from worker.services.tasks.ask_demand import NO_PILOTS, current_demand
 
 
 def idle_for_long(tx: Transaction, runtime: Runtime) -> dict[int, str]:
@@ -33,11 +33,13 @@ def _without_need(tx: Transaction, runtime: Runtime) -> list[VO]:
     if not limited:
         return []
     answers, without_work = demands.get_all(tx), work.without_work(tx)
+    counts, now = slots.count_by_vo(tx), runtime.now()
     current = {
-        vo.name: current_demand(vo, answers.get(vo.name, demands.NONE), runtime.now())
+        name: current_demand(vo, answers.get(name, demands.NONE), now, counts.get(name, NO_PILOTS))
         for vo in limited
+        for name in [vo.name]
     }
-    is_sated = {name for name, now in current.items() if now.certain and now.demand == 0}
+    is_sated = {name for name, one in current.items() if one.certain and one.demand == 0}
     return [vo for vo in limited if vo.name in is_sated or vo.name in without_work]
 
 

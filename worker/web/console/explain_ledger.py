@@ -122,7 +122,9 @@ def _marked(row: LedgerRow, key: str) -> LedgerRow:
 
 def _most(case: DecisionFacts) -> int:
     """Return the largest number of pilots, which the bars are drawn to."""
-    return max(1, case.vo.demand or 0, case.ce.free, need(case), case.decision.granted)
+    return max(
+        1, case.vo.demand or 0, case.vo.wanted or 0, case.ce.free, need(case), case.decision.granted
+    )
 
 
 def _count(key: str, number: int, text: str, most: int, **more: Any) -> LedgerRow:
@@ -143,6 +145,9 @@ def _needed(
             where=where,
         )
         return
+    if case.vo.wanted is not None and _counts_all(case, case.vo.wanted):
+        yield from _in_all(case, case.vo.wanted, source, most)
+        return
     text = "pilots it could use, those that wait included"
     yield _count("asked for", case.vo.demand, text, most, source=source, where=where)
     waiting = sum(other.ce.vo_waiting for other in tick)
@@ -158,6 +163,26 @@ def _needed(
         )
     if "demand" in caps(case):
         yield _count("demand", caps(case)["demand"], "still needed", most, sign="=", is_sum=True)
+
+
+def _counts_all(case: DecisionFacts, wanted: int) -> bool:
+    """Return whether what is needed is what is wanted altogether, less what there is."""
+    return caps(case).get("demand") == max(0, wanted - (case.vo.has or 0))
+
+
+def _in_all(case: DecisionFacts, wanted: int, source: str, most: int) -> Iterator[LedgerRow]:
+    """Write how many pilots are wanted altogether, and how many of them are there."""
+    where, has, answered = ("vos", case.vo.name), case.vo.has or 0, case.vo.answered
+    left = caps(case)["demand"]
+    if answered is not None and answered != wanted:
+        text = "is what was answered, before anything was counted"
+        yield _count("answered", answered, text, most, where=where)
+    text = f"pilots it wants in all, so {words.number(left)} more"
+    yield _count("asked for", wanted, text, most, source=source, where=where)
+    yield _count(
+        "counted off", has, f"pilots of {case.vo.name} wait or run", most, sign="−", where=where
+    )
+    yield _count("demand", left, "still needed", most, sign="=", is_sum=True)
 
 
 def _of_the_demand(case: DecisionFacts, now: PlaceSettings) -> str:

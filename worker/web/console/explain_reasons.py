@@ -161,6 +161,8 @@ def _probe(case: DecisionFacts) -> str:
 def _not_needed(case: DecisionFacts) -> str:
     name = case.vo.name
     if cap(case) == "demand":
+        if case.vo.wanted:
+            return f"{name} has the {words.number(case.vo.wanted)} pilots that it wants in all"
         if case.vo.demand == 0:
             return f"the demand of {name} is 0"
         return f"those that wait are enough for the demand of {words.number(case.vo.demand)}"
@@ -386,6 +388,9 @@ def _of_the_need(case: DecisionFacts, now: PlaceSettings) -> list[Remedy]:
         return [_to_vo(case, text, limit="none")]
     if which == "budget":
         return [_to_vo(case, f"Raise the budget of {case.vo.name}, or wait for the next tick.")]
+    if case.vo.wanted is not None:
+        text = f"Raise what {case.vo.name} wants in all: it is {words.number(case.vo.wanted)}."
+        return [Remedy(text=text, where=("vos", case.vo.name), link=f"the page of {case.vo.name}")]
     demand = case.vo.demand or 0
     more = str(max(10, 2 * demand))
     if demand == 0:

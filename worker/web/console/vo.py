@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
+from worker.domain.demand import Counts
 from worker.domain.errors import ChangedMeanwhile, Invalid, PilotageError
 from worker.domain.lengths import clock
 from worker.domain.payload import read
@@ -26,6 +27,7 @@ from worker.web.console.conflict import conflict_page
 from worker.web.console.explain_choice import results
 from worker.web.console.forms import (
     FLAG,
+    LENGTH,
     LIMIT,
     LINES,
     NUMBER,
@@ -80,6 +82,33 @@ GROUPS = (
         ),
     ),
     TIMEOUTS,
+    FormGroup(
+        "bounds",
+        "Bounds of the demand",
+        (
+            FormField(
+                "demand_min",
+                "Floor",
+                LIMIT,
+                "Pilots that are kept altogether, though less is wanted. Empty: none.",
+                nothing="none",
+            ),
+            FormField(
+                "demand_max",
+                "Ceiling",
+                LIMIT,
+                "Pilots altogether, though more is wanted. Empty: any number.",
+                nothing="any number",
+            ),
+            FormField(
+                "scale_down_delay",
+                "Delay downwards",
+                LENGTH,
+                "How long a lower answer is not followed, like 10m. Empty: not at all.",
+                nothing="none",
+            ),
+        ),
+    ),
     FormGroup(
         "source",
         "Source of demand",
@@ -205,6 +234,8 @@ class Demand:
     value: str
     origin: str
     problem: str | None = None
+    is_total: bool = False
+    """Whether it counts the pilots that wait or run, too."""
 
 
 def demand(vo: ShownVO, answered: Any, now: datetime) -> Demand:
@@ -216,7 +247,12 @@ def demand(vo: ShownVO, answered: Any, now: datetime) -> Demand:
     if answered.answered_at is None:
         return Demand("not known", f"its source, {kind}, has not answered yet", answered.problem)
     at = clock(answered.answered_at, now)
-    return Demand(words.number(answered.demand), f"its source, {kind}, at {at}", answered.problem)
+    return Demand(
+        words.number(answered.demand),
+        f"its source, {kind}, at {at}",
+        answered.problem,
+        is_total=vo.source.get("counts") == Counts.TOTAL,
+    )
 
 
 def headline(vo: ShownVO, wish: Demand, used: UseOfVO, now: datetime) -> str:
@@ -231,6 +267,9 @@ def headline(vo: ShownVO, wish: Demand, used: UseOfVO, now: datetime) -> str:
     if wish.value in ("any number", "not known"):
         takes = "takes any number of pilots" if wish.value == "any number" else "has no demand"
         return f"{vo.name} {takes}: {wish.origin}."
+    if wish.is_total:
+        pilots = "1 pilot" if wish.value == "1" else f"{wish.value} pilots"
+        return f"{vo.name} wants {pilots} in all: {wish.origin}."
     more = "1 more pilot" if wish.value == "1" else f"{wish.value} more pilots"
     return f"{vo.name} could use {more}: {wish.origin}."
 

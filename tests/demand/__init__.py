@@ -1,0 +1,1 @@
+"""Demand sources against the services that they ask."""

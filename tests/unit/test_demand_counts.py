@@ -1,0 +1,105 @@
+"""What is counted off a number of a source, what bounds it, and what is held of it."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.factories import MINUTE, NOW
+from worker.domain.demand import CountedDemand, Counts, DemandBounds, HeldTotal, count
+
+DELAY = 10 * MINUTE
+NUMBERS = st.integers(0, 500)
+LIMITS = st.none() | NUMBERS
+
+
+def test_of_a_total_the_pilots_that_wait_or_run_are_counted_off() -> None:
+    assert count(40, Counts.TOTAL, occupying=31, waiting=11) == CountedDemand(
+        demand=20, wanted=40, has=31, words="wants 40 in all, has 31, so 9 more"
+    )
+
+
+def test_a_total_below_what_there_is_needs_none() -> None:
+    counted = count(5, Counts.TOTAL, occupying=31, waiting=0)
+    assert counted.demand == 0
+    assert counted.words == "wants 5 in all, has 31, so 0 more"
+
+
+def test_a_number_of_more_pilots_is_the_demand_as_it_is() -> None:
+    assert count(9, Counts.MORE, occupying=31, waiting=11) == CountedDemand(demand=9)
+    assert count(None, Counts.MORE, occupying=31, waiting=11) == CountedDemand(demand=None)
+
+
+@pytest.mark.parametrize(
+    ("number", "counts", "demand", "rule"),
+    [
+        (0, Counts.TOTAL, 3, ": demand_min keeps 5"),
+        (0, Counts.MORE, 3, ": demand_min keeps 5"),
+        (7, Counts.TOTAL, 5, ""),
+        (90, Counts.TOTAL, 8, ": demand_max allows 10"),
+        (90, Counts.MORE, 8, ": demand_max allows 10"),
+        (None, Counts.MORE, 8, ": demand_max allows 10"),
+    ],
+)
+def test_the_bounds_are_in_pilots_altogether(
+    number: int | None, counts: Counts, demand: int, rule: str
+) -> None:
+    bounds = DemandBounds(least=5, most=10)
+    counted = count(number, counts, occupying=2, waiting=0, bounds=bounds)
+    assert counted.demand == demand
+    assert counted.words is not None
+    assert counted.words.endswith(f"more{rule}")
+
+
+def test_the_ceiling_is_above_the_floor() -> None:
+    bounds = DemandBounds(least=50, most=10)
+    assert count(0, Counts.TOTAL, occupying=0, waiting=0, bounds=bounds).demand == 10
+
+
+@given(NUMBERS | st.none(), st.sampled_from(Counts), NUMBERS, NUMBERS, LIMITS, LIMITS, LIMITS)
+def test_whatever_is_answered_the_bounds_hold_and_nothing_is_below_zero(
+    number: int | None, counts: Counts, running: int, waiting: int,
+    least: int | None, most: int | None, held: int | None,
+) -> None:  # fmt: skip
+    bounds = DemandBounds(least=least, most=most)
+    occupying = running + waiting
+    made = count(number, counts, occupying=occupying, waiting=waiting, bounds=bounds, held=held)
+    assert made.demand is None or made.demand >= 0
+    if most is not None:
+        assert made.demand is not None
+        assert made.demand + running <= max(most, running)
+    if made.demand is not None and least is not None:
+        assert made.demand + running >= min(least, most if most is not None else least)
+
+
+def answers(*totals: tuple[int, int]) -> HeldTotal:
+    held = HeldTotal()
+    for minute, total in totals:
+        held = held.after(total, NOW + minute * MINUTE, DELAY)
+    return held
+
+
+def test_a_lower_total_is_followed_after_the_delay() -> None:
+    held = answers((0, 40), (1, 10))
+    assert held.at(NOW + 11 * MINUTE - timedelta(seconds=1), DELAY).held == 40
+    assert held.at(NOW + 11 * MINUTE, DELAY).held == 10
+
+
+def test_the_highest_of_the_lower_totals_is_followed() -> None:
+    held = answers((0, 40), (1, 10), (5, 25), (9, 0))
+    assert held.at(NOW + 11 * MINUTE, DELAY).held == 25
+
+
+def test_a_total_that_is_higher_is_followed_at_once() -> None:
+    assert answers((0, 40), (1, 10), (2, 60)) == HeldTotal(held=60)
+
+
+def test_a_source_that_flaps_never_starves() -> None:
+    flapping = answers(*((minute, 0 if minute % 2 else 40) for minute in range(60)))
+    assert flapping.at(NOW + 60 * MINUTE, DELAY).held == 40
+
+
+def test_a_source_that_falls_is_followed_in_steps() -> None:
+    held = answers(*((minute, max(0, 40 - minute)) for minute in range(80)))
+    assert held.at(NOW + 80 * MINUTE, DELAY).held == 0

@@ -1,0 +1,40 @@
+"""The demand as the scheduler of Dask's distributed computes it: its adaptive target."""
+
+from urllib.parse import quote
+
+from worker.demand.answers import value_at, whole
+from worker.demand.contract import Source
+from worker.demand.endpoints import EndpointOptions, Question, fetch
+from worker.domain.demand import Counts
+from worker.domain.errors import DemandUnknown
+
+ROUTE = "distributed.http.scheduler.api"
+"""What the scheduler must serve; it does not by itself."""
+
+
+class DaskOptions(EndpointOptions):
+    """A scheduler of Dask that serves its HTTP API; `url` is that of its dashboard."""
+
+    counts: Counts = Counts.TOTAL
+    """What its number counts: total, all workers, as Dask means it; or more."""
+
+
+def ask(vo: str, options: DaskOptions) -> int:
+    """Ask the scheduler for how many workers it wants."""
+    url = options.url.replace("{vo}", quote(vo, safe="")).rstrip("/")
+    try:
+        answer = fetch(Question(url=f"{url}/api/v1/adaptive_target"), options)
+    except DemandUnknown as error:
+        if "it answered 404" in error.details:
+            why = f"it serves no API: add {ROUTE} to its distributed.scheduler.http.routes"
+            raise DemandUnknown(error.details[0], why) from error
+        raise
+    return whole(value_at(answer, "workers"))
+
+
+DASK = Source(
+    name="dask",
+    about="The adaptive target of a Dask scheduler.",
+    options=DaskOptions,
+    ask=ask,
+)

@@ -1,0 +1,184 @@
+"""The one door through which sources ask over HTTP: its secrets, its deadline, its bounds.
+
+A redirect is not followed: what is secret in a header would go where nobody wrote it should.
+"""
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+from pydantic import AfterValidator, Field
+
+from worker.demand.contract import SourceOptions
+from worker.demand.deadline import Connection, within
+from worker.demand.files import check, read_line
+from worker.domain.errors import DemandUnknown
+
+MOST = 1_000_000
+"""Bytes of an answer that are read at the most."""
+_EITHER = 32 + zlib.MAX_WBITS
+"""The window for gzip or zlib, whichever it is."""
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_OURS = frozenset({
+    "accept", "accept-encoding", "connection", "content-encoding", "content-length",
+    "content-type", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding",
+    "upgrade",
+})  # fmt: skip
+"""Headers that belong to the conversation itself."""
+
+
+def _header_names(files: dict[str, Path]) -> dict[str, Path]:
+    for name in files:
+        if not _HEADER.fullmatch(name):
+            raise ValueError(f"{name[:64]!r} is not the name of a header")
+        if name.lower() in _OURS or name.lower().startswith("proxy-"):
+            raise ValueError(f"the header {name} is not set by a file")
+    if len({name.lower() for name in files}) < len(files):
+        raise ValueError("a header is named twice")
+    return files
+
+
+class EndpointOptions(SourceOptions):
+    """The options of every source that is asked over HTTP."""
+
+    url: str = Field(pattern=r"^https?://[^\s@]+$")
+    """The address; '{vo}' becomes the VO's name. No user or password: use token_file."""
+
+    token_file: Path | None = None
+    """A file that holds a bearer token; it is read anew for each question."""
+
+    header_files: Annotated[dict[str, Path], AfterValidator(_header_names)] = Field(
+        default_factory=dict
+    )
+    """Headers, each with a file that holds its value: {"X-Api-Key": "/etc/pilotage/key"}."""
+
+    ca_file: Path | None = None
+    """A file of certificate authorities to trust instead of the system's."""
+
+    plain_token: bool = False
+    """Whether what is secret may travel over http, where everybody on the way can read it."""
+
+    def objection(self) -> str | None:
+        """Return why what is secret must not travel this way."""
+        if self.token_file is not None and "authorization" in map(str.lower, self.header_files):
+            return "token_file and the header Authorization are the same: leave one out"
+        has_secret = self.token_file is not None or bool(self.header_files)
+        if has_secret and not (self.plain_token or _is_private(self.url)):
+            return "a token over http can be read on the way: use https"
+        return super().objection()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is sent to an endpoint."""
+
+    url: str
+    method: str = "GET"
+    body: bytes | None = field(default=None, repr=False)
+    content_type: str | None = None
+
+
+def fetch(question: Question, options: EndpointOptions) -> str:
+    """Return what an endpoint answers, or `DemandUnknown`."""
+    place = place_of(question.url)
+    try:
+        headers = _headers(question, options)
+        if options.ca_file is not None:
+            check(options.ca_file, options.ca_file.stat())
+        return within(options.timeout, place, partial(_send, question, headers, options))
+    except OSError as error:
+        raise DemandUnknown(str(error.filename), error.strerror or "it cannot be read") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        # Its text may hold the address with what is secret in it: its kind is enough.
+        raise DemandUnknown(place, type(error).__name__) from error
+
+
+def place_of(url: str) -> str:
+    """Return the host of an address, without what may be secret in it."""
+    try:
+        return httpx.URL(url).host
+    except httpx.InvalidURL:
+        return "the url"
+
+
+def _is_private(url: str) -> bool:
+    """Return whether nobody else reads what goes to an address: it is encrypted, or stays here."""
+    if url.startswith("https://"):
+        return True
+    try:
+        host = httpx.URL(url).host
+        return host == "localhost" or ip_address(host).is_loopback
+    except (httpx.InvalidURL, ValueError):
+        return False
+
+
+def _headers(question: Question, options: EndpointOptions) -> dict[str, str]:
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    if question.content_type is not None:
+        headers["Content-Type"] = question.content_type
+    for name, path in options.header_files.items():
+        headers[name] = _value(path)
+    if options.token_file is not None:
+        headers["Authorization"] = f"Bearer {_value(options.token_file)}"
+    return headers
+
+
+def _value(path: Path) -> str:
+    value = read_line(path)
+    if not value or not value.isascii() or not value.isprintable():
+        raise DemandUnknown(str(path), "it is not one line of plain characters")
+    return value
+
+
+def _send(
+    question: Question,
+    headers: Mapping[str, str],
+    options: EndpointOptions,
+    connection: Connection,
+) -> str:
+    def note(event: str, about: Mapping[str, Any]) -> None:
+        if event.endswith("connect_tcp.complete"):
+            connection.opened(about["return_value"].get_extra_info("socket").fileno())
+
+    url = question.url
+    trust = str(options.ca_file) if options.ca_file else True
+    with (
+        httpx.Client(timeout=options.timeout, verify=trust, headers=headers) as client,
+        client.stream(
+            question.method, url, content=question.body, extensions={"trace": note}
+        ) as answer,
+    ):
+        if answer.status_code != httpx.codes.OK:
+            raise DemandUnknown(place_of(url), f"it answered {answer.status_code}")
+        content = b""
+        for piece in answer.iter_raw():
+            content += piece
+            _bound(content, url)
+    return _unpacked(content, answer.headers.get("Content-Encoding", ""), url)
+
+
+def _unpacked(content: bytes, encoding: str, url: str) -> str:
+    """Decode a body. A small one may be packed from a very large one: no more is unpacked."""
+    if encoding in ("gzip", "deflate"):
+        packed = zlib.decompressobj(_EITHER)
+        try:
+            content = packed.decompress(content, MOST + 1)
+        except zlib.error:
+            raise DemandUnknown(place_of(url), f"it is not {encoding}") from None
+        _bound(content, url)
+        if not packed.eof:
+            raise DemandUnknown(place_of(url), "its answer is cut short")
+    elif encoding not in ("", "identity"):
+        raise DemandUnknown(place_of(url), f"it answered in {encoding[:40]!r}")
+    return content.decode(errors="replace")
+
+
+def _bound(content: bytes, url: str) -> None:
+    if len(content) > MOST:
+        raise DemandUnknown(place_of(url), f"it answered more than {MOST} bytes")

@@ -1,0 +1,74 @@
+"""How many messages wait in a queue of Celery.
+
+In Redis a queue is a list, and each priority has a list of its own. RabbitMQ is asked for a queue
+in a way that does not make it.
+"""
+
+from urllib.parse import urlsplit
+
+import redis
+from kombu import Connection as Broker
+from kombu.exceptions import OperationalError
+
+from worker.demand.celery import CeleryOptions
+from worker.demand.deadline import Connection, within
+from worker.demand.files import read_line
+from worker.domain.errors import DemandUnknown
+
+_REDIS = ("redis", "rediss")
+_RABBITMQ = ("amqp", "amqps")
+_NOT_THERE = 404
+"""How AMQP says that there is no such queue."""
+
+
+def ask(vo: str, options: CeleryOptions) -> int:
+    """Count the messages that wait."""
+    place, url = str(options.url_file), read_line(options.url_file)
+    queue = options.queue.replace("{vo}", vo)
+    scheme = url.partition("://")[0]
+    if scheme not in (*_REDIS, *_RABBITMQ):
+        raise DemandUnknown(place, "it holds no URL that begins with redis or amqp")
+    try:
+        urlsplit(url).port  # noqa: B018 - it is read to see whether it can be
+        count = _in_redis if scheme in _REDIS else _in_rabbitmq
+        return within(
+            options.timeout, place, lambda connection: count(url, queue, options, connection)
+        )
+    except (redis.RedisError, OperationalError, OSError, ValueError) as error:
+        # Its text may hold the address with the password.
+        raise DemandUnknown(place, type(error).__name__) from error
+
+
+def keys(queue: str, options: CeleryOptions) -> list[str]:
+    """Return the lists of a queue, one for each priority; the first has the name alone."""
+    names = (f"{queue}{options.separator}{p}" if p else queue for p in options.priorities)
+    return list(dict.fromkeys(f"{options.key_prefix}{name}" for name in names))
+
+
+def _in_redis(url: str, queue: str, options: CeleryOptions, connection: Connection) -> int:
+    seconds = options.timeout
+    times = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
+    with redis.Redis.from_url(url, **times) as client, client.pipeline(transaction=False) as asked:
+        for key in keys(queue, options):
+            asked.llen(key)
+        return sum(map(int, asked.execute()))
+
+
+def _in_rabbitmq(url: str, queue: str, options: CeleryOptions, connection: Connection) -> int:
+    with Broker(
+        url, connect_timeout=options.timeout, transport_options={"max_retries": 0}
+    ) as broker:
+        try:
+            return int(broker.channel().queue_declare(queue, passive=True).message_count)
+        except broker.channel_errors as error:
+            why = (
+                f"it has no queue {queue!r}"
+                if _code(error) == _NOT_THERE
+                else "it does not let us in"
+            )
+            raise DemandUnknown(str(options.url_file), why) from error
+
+
+def _code(error: BaseException) -> int | None:
+    code = getattr(error, "reply_code", None) or getattr(error, "code", None)
+    return code if isinstance(code, int) else None

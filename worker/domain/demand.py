@@ -1,0 +1,114 @@
+"""The demand of a VO: what a source answers, what is counted off, and what bounds it.
+
+A source may count how many pilots are wanted altogether, or how many more, those that wait
+included. Bounds and delays need one measure: pilots altogether, that is those that run and those
+that are wanted beside them.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from worker.domain.checks import LARGEST
+from worker.domain.words import Described
+
+
+class Counts(Described):
+    """What the number of a source counts."""
+
+    MORE = "more", "More pilots that are wanted, those that wait included."
+    TOTAL = "total", "All pilots that are wanted, those that wait or run included."
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemandBounds:
+    """What bounds the demand of a VO, in pilots altogether. `None` is no bound."""
+
+    least: int | None = None
+    most: int | None = None
+    delay: timedelta | None = None
+    """How long a number is held while the answers are lower."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldTotal:
+    """The total that is held while answers are lower, for as long as the delay of the VO."""
+
+    held: int | None = None
+    lower: int | None = None
+    """The highest of the lower answers: what is held next."""
+    lower_since: datetime | None = None
+
+    def at(self, now: datetime, delay: timedelta) -> "HeldTotal":
+        """Return what is held at a moment: after the delay, the highest of the lower answers."""
+        if self.lower_since is None or now - self.lower_since < delay:
+            return self
+        return HeldTotal(held=self.lower)
+
+    def after(self, total: int, now: datetime, delay: timedelta) -> "HeldTotal":
+        """Return what is held once a source has answered."""
+        before = self.at(now, delay)
+        if before.held is None or total >= before.held:
+            return HeldTotal(held=total)
+        lower = total if before.lower is None else max(total, before.lower)
+        return HeldTotal(held=before.held, lower=lower, lower_since=before.lower_since or now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountedDemand:
+    """A demand after all was counted. `None` is unlimited."""
+
+    demand: int | None
+    """More pilots that the VO could use, those that wait included."""
+    wanted: int | None = None
+    """Pilots that it wants altogether, where these were counted."""
+    has: int | None = None
+    """Its pilots that wait or run, which were counted off."""
+    words: str | None = None
+
+
+NO_BOUNDS = DemandBounds()
+NOTHING_HELD = HeldTotal()
+
+
+def total_of(number: int, counts: Counts, running: int) -> int:
+    """Return how many pilots are wanted altogether."""
+    return min(LARGEST, number if counts is Counts.TOTAL else number + running)
+
+
+def count(
+    number: int | None,
+    counts: Counts,
+    *,
+    occupying: int,
+    waiting: int,
+    bounds: DemandBounds = NO_BOUNDS,
+    held: int | None = None,
+) -> CountedDemand:
+    """Count off the pilots that a VO has, within its bounds; the ceiling is above the floor."""
+    running = occupying - waiting
+    asked = None if number is None else total_of(number, counts, running)
+    total, rule = _bounded(asked, bounds, held)
+    if total is None or (rule is None and counts is Counts.MORE):
+        return CountedDemand(demand=number)
+    more = max(0, total - occupying)
+    words = f"wants {total} in all, has {occupying}, so {more} more"
+    return CountedDemand(
+        demand=max(0, total - running),
+        wanted=total,
+        has=occupying,
+        words=words if rule is None else f"{words}: {rule}",
+    )
+
+
+def _bounded(
+    total: int | None, bounds: DemandBounds, held: int | None
+) -> tuple[int | None, str | None]:
+    """Return a total within the bounds, and the rule that decided it."""
+    rule = None
+    if total is not None and held is not None and held > total:
+        total, rule = held, f"scale_down_delay holds {held}, though {total} would do"
+    if total is not None and bounds.least is not None and total < bounds.least:
+        total, rule = bounds.least, f"demand_min keeps {bounds.least}"
+    if bounds.most is not None and (total is None or total > bounds.most):
+        total, rule = bounds.most, f"demand_max allows {bounds.most}"
+    return total, rule
