@@ -50,6 +50,7 @@ COMMANDS = {
     "token": Entry(
         "worker.cli.token", "Manage tokens, with which programs and people come in at the API."
     ),
+    "webhook": Entry("worker.cli.webhook", "Try the webhook, to which events are sent."),
     "apply": Entry("worker.cli.apply", "Make VOs, CEs and schedules what a TOML file says."),
     "export": Entry(
         "worker.cli.apply",

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -78,14 +77,10 @@ def ask(vo: str, options: HttpOptions) -> int:
 
 
 def _get(url: str, headers: Mapping[str, str], options: HttpOptions, connection: Connection) -> str:
-    def note(event: str, about: Mapping[str, Any]) -> None:
-        if event.endswith("connect_tcp.complete"):
-            connection.opened(about["return_value"].get_extra_info("socket").fileno())
-
     trust = str(options.ca_file) if options.ca_file else True
     with (
         httpx.Client(timeout=options.timeout, verify=trust, headers=headers) as client,
-        client.stream("GET", url, extensions={"trace": note}) as answer,
+        client.stream("GET", url, extensions={"trace": connection.note}) as answer,
     ):
         if answer.status_code != httpx.codes.OK:
             raise DemandUnknown(_place(url), f"it answered {answer.status_code}")
