@@ -69,7 +69,7 @@ def plan(runtime: Runtime) -> TaskResult:
 
 
 @dataclass
-class _Round:
+class _Delivery:
     """What one execution sent, and why it stopped, if it did."""
 
     sent: list[int] = field(default_factory=list)
@@ -77,8 +77,8 @@ class _Round:
     why: str = ""
 
 
-def _send(runtime: Runtime, receiver: Webhook, events: Sequence[WebhookEvent]) -> _Round:
-    began, went = time.monotonic(), _Round()
+def _send(runtime: Runtime, receiver: Webhook, events: Sequence[WebhookEvent]) -> _Delivery:
+    began, went = time.monotonic(), _Delivery()
     for event in events:
         if time.monotonic() - began > ENOUGH:
             break
@@ -90,7 +90,7 @@ def _send(runtime: Runtime, receiver: Webhook, events: Sequence[WebhookEvent]) -
     return went
 
 
-def _record(tx: Transaction, runtime: Runtime, went: _Round) -> int:
+def _record(tx: Transaction, runtime: Runtime, went: _Delivery) -> int:
     """Delete what was taken, postpone what was not; return the number of those given up."""
     webhook_events.remove(tx, went.sent)
     if went.failed is None:
@@ -104,7 +104,7 @@ def _record(tx: Transaction, runtime: Runtime, went: _Round) -> int:
     return 1
 
 
-def _done(went: _Round, dropped: int) -> TaskResult:
+def _done(went: _Delivery, dropped: int) -> TaskResult:
     return TaskResult(
         outcome=Outcome.FAILED if went.failed else Outcome.OK,
         counts={"sent": len(went.sent), "dropped": dropped},
