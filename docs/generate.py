@@ -69,6 +69,7 @@ from worker.domain.sending import Sending
 from worker.domain.tally import Grain
 from worker.domain.token import TokenKind
 from worker.domain.variable import Kind as VariableKind
+from worker.domain.webhook import WebhookEventKind
 from worker.domain.words import Described
 from worker.policy.outcomes import EventKind as Learnt
 from worker.policy.parameters import Parameters
@@ -858,6 +859,7 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "place of a database on its chain": ChainState,
     "kind of variable": VariableKind,
     "door of a change": Door,
+    "event of the webhook": WebhookEventKind,
     "role at the API": Role,
     "kind of token": TokenKind,
     "authentication at ARC": ArcAuthentication,

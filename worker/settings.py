@@ -33,6 +33,7 @@ from worker.domain.nearest import nearest
 from worker.domain.pilot_secret import NO_KEYS, PilotKeys, read_keys
 from worker.domain.schedule import ScheduleSetting
 from worker.domain.validation import place, reason
+from worker.domain.webhook import LEAST_SECRET, Webhook
 from worker.policy.contract import DEFAULT_POLICY
 from worker.policy.parameters import DEFAULTS, Parameters
 
@@ -211,6 +212,44 @@ class Settings(BaseModel):
     """The key that the secrets of pilots are derived from, 32 random characters or more, the same
     for all workers and servers. Name its file: PILOTAGE_PILOT_KEY_FILE. Of several lines the first
     is used for new secrets, and secrets of the others hold too."""
+
+    webhook_url: SecretStr | None = None
+    """Where events are sent, as docs/how-to/webhook.md explains: https://HOST/PATH, or http on this
+    host. Only its host is ever shown."""
+
+    webhook_secret: SecretStr | None = None
+    """The secret that signs events, 32 random characters or more. Name its file:
+    PILOTAGE_WEBHOOK_SECRET_FILE."""
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_private(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_private(value.get_secret_value()):
+            raise ValueError("it must begin with https://, or be on this host; it has no password")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_no_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < LEAST_SECRET:
+            raise ValueError(f"the secret has {LEAST_SECRET} characters at the least")
+        return value
+
+    @model_validator(mode="after")
+    def _webhook_is_whole(self) -> Self:
+        """Refuse a webhook without a secret, and a secret without a webhook."""
+        if (self.webhook_url is None) is not (self.webhook_secret is None):
+            raise ValueError("webhook_url and webhook_secret are set together")
+        return self
+
+    @property
+    def webhook(self) -> Webhook | None:
+        """Return where events are sent, if they are."""
+        if self.webhook_url is None or self.webhook_secret is None:
+            return None
+        return Webhook(
+            url=self.webhook_url.get_secret_value(), secret=self.webhook_secret.get_secret_value()
+        )
 
     @field_validator("pilot_key")
     @classmethod

@@ -271,6 +271,7 @@ def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False)
         keep_changes=timedelta(days=chosen.keep_changes_days),
         pilot_keys=chosen.pilot_keys,
         web_url=chosen.web_url,
+        webhook=chosen.webhook,
     )
 
 

@@ -130,6 +130,7 @@ LOOKING = {
     *((word,) for word in ("plan", "simulate", "export")),
     *(("token", word) for word in ("list", "link")),
     ("task", "list"),
+    ("webhook", "test"),
     *(("backend", word) for word in ("list", "revision")),
     *(("fleet", word) for word in ("list", "init")),
 }

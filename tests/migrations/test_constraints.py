@@ -109,6 +109,13 @@ VALID: Mapping[str, Mapping[str, Any]] = {
     "schedules": {"task": "new", "every": 1},
     "leases": {"name": "new"},
     "reports": {"summary": "{}"},
+    "webhook_events": {
+        "event_id": STAMP,
+        "kind": "test",
+        "at": "2026-01-01 00:00:00",
+        "details": "{}",
+    },
+    "standstills": {"queue": "plan", "since": "2026-01-01 00:00:00"},
     "changes": {
         "who": "me@here",
         "what": "ce set",
@@ -254,6 +261,9 @@ BROKEN: list[tuple[str, str, Mapping[str, Any]]] = [
     ("ck_schedules_every_or_cron", "schedules", {"every": None}),
     ("ck_schedules_every", "schedules", {"every": 0}),
     ("ck_schedules_last_outcome", "schedules", {"last_outcome": "so so"}),
+    ("uq_webhook_events_event_id", "webhook_events", {"event_id": "taken"}),
+    ("ck_webhook_events_kind", "webhook_events", {"kind": "party"}),
+    ("ck_webhook_events_attempts", "webhook_events", {"attempts": -1}),
     ("ck_changes_door", "changes", {"door": "window"}),
     ("uq_tokens_name", "tokens", {"name": "there"}),
     ("uq_tokens_secret_hash", "tokens", {"secret_hash": "taken"}),
@@ -310,6 +320,7 @@ def there(tx: Transaction) -> dict[str, str]:
             f" VALUES ({owner}, 'there', 'proxy', '/a/file')"
         )
     insert(tx, "tokens", {**VALID["tokens"], "name": "there", "secret_hash": "taken"}, {})
+    insert(tx, "webhook_events", {**VALID["webhook_events"], "event_id": "taken"}, {})
     a_schedule().of("there").create(tx)
     a_schedule().of("there").for_vo(vo).create(tx)
     a_decision().on(ce).create(tx)

@@ -36,6 +36,8 @@ TESTS = {
     "schedules": ("schedules", "test_schedules"),
     "leases": ("locks", "test_leases"),
     "reports": ("reports", "test_reports"),
+    "webhook_events": ("webhook_events", "test_webhook_events"),
+    "standstills": ("webhook_events", "test_webhook_events"),
     "changes": ("changes", "test_changes"),
     "tokens": ("tokens", "test_tokens"),
     "answered_requests": ("answered", "test_answered"),

@@ -39,7 +39,7 @@ def test_the_history_of_one_ce_is_in_order(uow: UnitOfWork) -> None:
             sending.find(tx, "nowhere")
 
 
-def test_many_changes_are_one_statement_and_none_is_no_statement(uow: UnitOfWork) -> None:
+def test_many_changes_are_two_statements_and_none_is_no_statement(uow: UnitOfWork) -> None:
     with uow() as tx:
         change = a_pause().create(tx)
     with uow() as tx, statements(uow.engine) as sent:
@@ -48,7 +48,7 @@ def test_many_changes_are_one_statement_and_none_is_no_statement(uow: UnitOfWork
     with uow() as tx:
         assert len(sending.find(tx, change.ce, asked=PageRequest(limit=1000)).items) == 101
 
-    assert len(sent) == 1
+    assert len(sent) == 2, "the changes, and their events for the webhook"
 
 
 def hold(ce: CE, until: datetime | None) -> SendingChange:

@@ -75,6 +75,7 @@ def test_intervals_fire_at_once_and_cron_lines_at_their_time(world: World) -> No
         ("submit_pilots", DEFAULT_VO),
         ("sweep", ""),
         ("tally", ""),
+        ("webhook", ""),
     ]
     assert claim(world) == []
     world.clock = NOW + timedelta(hours=1)

@@ -130,6 +130,7 @@ ON_HOST = {
     "export": "export",
     "task run learn": "task run",
     "vo ask lhcb": "vo ask",
+    "webhook test": "webhook test",
     **{
         f"db {words}": f"db {words.split()[0]}"
         for words in (

@@ -51,6 +51,7 @@ COMMANDS = {
         "worker.cli.token", "Manage tokens, with which programs and people come in at the API."
     ),
     "fleet": Entry("worker.cli.fleet", "Begin with workers on several clusters, by a recipe."),
+    "webhook": Entry("worker.cli.webhook", "Try the webhook, to which events are sent."),
     "apply": Entry("worker.cli.apply", "Make VOs, CEs and schedules what a TOML file says."),
     "export": Entry(
         "worker.cli.apply",

@@ -99,6 +99,8 @@ CORE_CHAIN = Chain(
         "schedules",
         "leases",
         "reports",
+        "webhook_events",
+        "standstills",
         "changes",
         "tokens",
         "answered_requests",

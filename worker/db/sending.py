@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Executable, Integer, Text, insert, select, update
 
+from worker.db import webhook_events
 from worker.db.changes import note
 from worker.db.names import key_of
 from worker.db.pages import FIRST, Page, PageRequest, read_page
@@ -16,6 +17,7 @@ from worker.db.tables import ce_health, ces, sending_changes
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.sending import Sending
+from worker.domain.webhook import WebhookEventKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,7 @@ def add(tx: Transaction, changes: Collection[SendingChange]) -> None:
     tx.execute(_add(tx.dialect), encode(names, (_row(change) for change in changes)))
     for change in changes:
         _note(tx, change)
+    webhook_events.add(tx, map(_event, changes), max(change.at for change in changes))
 
 
 def find(tx: Transaction, ce: str, *, asked: PageRequest = FIRST) -> Page[SendingChange]:
@@ -86,6 +89,19 @@ def _note(tx: Transaction, new: SendingChange) -> None:
     verb = "resume" if new.became is Sending.NORMAL else "pause"
     after = {"sending": new.became, "reason": new.reason, "until": new.until}
     note(tx, "ce", new.ce, verb, {"sending": new.was}, after)
+
+
+def _event(change: SendingChange) -> webhook_events.NewEvent:
+    is_over = change.became is Sending.NORMAL
+    kind = WebhookEventKind.CE_RESUMED if is_over else WebhookEventKind.CE_PAUSED
+    return kind, {
+        "ce": change.ce,
+        "was": change.was,
+        "became": change.became,
+        "reason": change.reason,
+        "by_hand": change.by_hand,
+        "until": change.until and change.until.isoformat(),
+    }
 
 
 def _row(change: SendingChange) -> list[Any]:

@@ -16,7 +16,7 @@
      └──< pilots >──────┘
              ├──< transitions        leases, new_tallies, call_totals, reports,
              ├─── outputs           changes, answered_requests
-             └─── pilot_reports
+             └─── pilot_reports        webhook_events, standstills
 
 A VO or CE that has pilots cannot be removed (RESTRICT): history must not vanish by accident.
 What merely describes a row goes with it (CASCADE). No table here points at a back-end's table.
@@ -42,6 +42,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     event,
     func,
     literal_column,
@@ -64,6 +65,7 @@ from worker.domain.tally import Grain, TotalCounts
 from worker.domain.timeouts import NAMES as TIMEOUTS
 from worker.domain.token import TokenKind
 from worker.domain.vo import DEFAULT_VO
+from worker.domain.webhook import WebhookEventKind
 
 LONGEST_KEY = 255
 """Characters of an idempotency key."""
@@ -781,6 +783,29 @@ reports = Table(
     Column("summary", JSON_VALUE, nullable=False),
     Index("ix_reports_at", "at"),
     comment="The summaries that the task report stored.",
+)
+
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    _key(),
+    Column("event_id", String(32), nullable=False),
+    Column("kind", words(WebhookEventKind, "kind", length=32), nullable=False),
+    Column("at", UtcDateTime(), nullable=False),
+    Column("details", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_at", UtcDateTime()),
+    UniqueConstraint("event_id"),
+    CheckConstraint("attempts >= 0", name="attempts"),
+    comment="Events that the receiver of the webhook has not taken yet.",
+)
+
+standstills = Table(
+    "standstills",
+    metadata,
+    Column("queue", String(128), primary_key=True),
+    Column("since", UtcDateTime(), nullable=False),
+    comment="The queues of which an event said that no worker does their tasks.",
 )
 
 changes = Table(

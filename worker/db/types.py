@@ -84,13 +84,13 @@ class Strings(TypeDecorator[tuple[str, ...]]):
         return None if value is None else tuple(value)
 
 
-def words(enum: type[StrEnum], name: str) -> Enum:
+def words(enum: type[StrEnum], name: str, length: int = 16) -> Enum:
     """Store the words of an enumeration, checked by a constraint of this name."""
     return Enum(
         enum,
         name=name,
         native_enum=False,
         create_constraint=True,
-        length=16,
+        length=length,
         values_callable=lambda members: [str(member) for member in members],
     )

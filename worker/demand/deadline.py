@@ -9,10 +9,10 @@ it ends too.
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from worker.domain.errors import DemandUnknown
 
@@ -35,6 +35,11 @@ class Connection:
             self._socket = socket.socket(fileno=os.dup(number))
             if self._is_shut:
                 self._end()
+
+    def note(self, event: str, about: Mapping[str, Any]) -> None:
+        """Note the socket of a connection of httpx, as its extension `trace` calls this."""
+        if event.endswith("connect_tcp.complete"):
+            self.opened(about["return_value"].get_extra_info("socket").fileno())
 
     def shut(self) -> None:
         """End the connection, and each that is opened later: whoever waits for it goes on."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 from pydantic import AfterValidator, Field
@@ -142,16 +142,12 @@ def _send(
     options: EndpointOptions,
     connection: Connection,
 ) -> str:
-    def note(event: str, about: Mapping[str, Any]) -> None:
-        if event.endswith("connect_tcp.complete"):
-            connection.opened(about["return_value"].get_extra_info("socket").fileno())
-
     url = question.url
     trust = str(options.ca_file) if options.ca_file else True
     with (
         httpx.Client(timeout=options.timeout, verify=trust, headers=headers) as client,
         client.stream(
-            question.method, url, content=question.body, extensions={"trace": note}
+            question.method, url, content=question.body, extensions={"trace": connection.note}
         ) as answer,
     ):
         if answer.status_code != httpx.codes.OK:

@@ -13,6 +13,7 @@ from worker.db.database import Database
 from worker.domain.ce import CE
 from worker.domain.pilot_secret import NO_KEYS, PilotKeys
 from worker.domain.schedule import Outcome
+from worker.domain.webhook import Webhook
 from worker.policy.allocation import three_chances
 from worker.policy.contract import Policy
 from worker.policy.parameters import DEFAULTS, Parameters
@@ -53,6 +54,8 @@ class Runtime:
     """What the secrets of pilots are derived from."""
     web_url: str | None = None
     """Where pilots reach the server, if they do."""
+    webhook: Webhook | None = None
+    """Where events are sent, if they are."""
 
     def options(self, ce: CE) -> Options:
         return registry.check_options(self.backends, ce.backend, ce.options)

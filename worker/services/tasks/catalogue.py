@@ -132,6 +132,13 @@ BUILT_IN = (
         every=60,
     ),
     _built_in(
+        "webhook",
+        "Send the events that wait to the receiver of the webhook.",
+        scope=Scope.GLOBAL,
+        queue=CALL,
+        every=10,
+    ),
+    _built_in(
         "report",
         "Log and store a summary.",
         scope=Scope.GLOBAL,

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from worker.backends import credentials as files
 from worker.backends import shell
-from worker.db import credentials
+from worker.db import credentials, webhook_events
 from worker.db.uow import Transaction
 from worker.domain.credential import (
     Credential,
@@ -28,6 +28,7 @@ from worker.domain.errors import BackendError, Invalid
 from worker.domain.schedule import Outcome
 from worker.domain.secrets import without_long_words
 from worker.domain.texts import one_line
+from worker.domain.webhook import credential_event
 from worker.policy.polling import after_failures
 from worker.services.ce_calls import Turn
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
@@ -63,11 +64,20 @@ def renew(runtime: Runtime, is_due: Callable[[Credential], bool]) -> TaskResult:
         went = _look_and_renew(runtime, stored, is_due)
         with runtime.database.uow() as tx:
             credentials.save_looks(tx, went.looks)
+            webhook_events.add(tx, _events(stored, went.looks, runtime.now()), runtime.now())
             if runtime.by_hand:
                 _note_renewals(tx, stored, went.looks)
             turn.give_back(tx)
     _warn(runtime, stored, went.looks)
     return _done(runtime, went)
+
+
+def _events(
+    stored: Collection[Credential], looks: Collection[Credential], now: datetime
+) -> list[webhook_events.NewEvent]:
+    before = {look.id: look for look in stored}
+    events = (credential_event(before[look.id], look, now) for look in looks)
+    return [event for event in events if event is not None]
 
 
 def _note_renewals(

@@ -1,0 +1,128 @@
+"""webhook: send the events that wait to the receiver.
+
+Take the turn and read what is due (committed), send it, record what the receiver took (committed).
+After the first failure the rest waits for the next execution: a dead receiver costs one deadline.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from worker.db import schedules, webhook_events
+from worker.db.uow import Transaction
+from worker.domain.schedule import Outcome
+from worker.domain.webhook import (
+    MOST_AGE,
+    MOST_WAITING,
+    Webhook,
+    WebhookEvent,
+    WebhookEventKind,
+    next_attempt,
+)
+from worker.services.ce_calls import Turn
+from worker.services.runtime import Runtime, TaskResult, busy, skipped
+from worker.services.standstill import sentence, standstills
+from worker.services.webhook_call import send
+
+log = logging.getLogger(__name__)
+
+LEASE = "webhook"
+AT_ONCE = 100
+"""Events that one execution sends at the most."""
+ENOUGH = 60.0
+"""Seconds after which no further event is sent; the next execution goes on."""
+
+
+def webhook(runtime: Runtime) -> TaskResult:
+    """Send what waits; without a webhook only what is too old is dropped."""
+    now = runtime.now()
+    with runtime.database.uow() as tx:
+        turn = Turn.take(tx, runtime, LEASE)
+        if turn is None:
+            return busy("another execution sends events")
+        _note_standstills(tx, runtime)
+        dropped = webhook_events.bound(tx, now - MOST_AGE, MOST_WAITING)
+        # By hand no pause counts.
+        moment = now + MOST_AGE if runtime.by_hand else now
+        events = webhook_events.due(tx, moment, AT_ONCE) if runtime.webhook else []
+        if not events:
+            turn.give_back(tx)
+    if dropped and runtime.webhook:
+        log.warning("events were dropped that the receiver of the webhook never took: %d", dropped)
+    if runtime.webhook is None:
+        return skipped("no webhook is set")
+    if not events:
+        return TaskResult(counts={"sent": 0, "dropped": dropped})
+    with turn:
+        went = _send(runtime, runtime.webhook, events)
+        with runtime.database.uow() as tx:
+            given_up = _record(tx, runtime, went)
+            turn.give_back(tx)
+    return _done(went, dropped + given_up)
+
+
+def plan(runtime: Runtime) -> TaskResult:
+    """Return how many events wait; send none."""
+    with runtime.database.uow() as tx:
+        return TaskResult(counts={"waiting": webhook_events.count(tx)})
+
+
+@dataclass
+class _Delivery:
+    """What one execution sent, and why it stopped, if it did."""
+
+    sent: list[int] = field(default_factory=list)
+    failed: WebhookEvent | None = None
+    why: str = ""
+
+
+def _send(runtime: Runtime, receiver: Webhook, events: Sequence[WebhookEvent]) -> _Delivery:
+    began, went = time.monotonic(), _Delivery()
+    for event in events:
+        if time.monotonic() - began > ENOUGH:
+            break
+        why = send(runtime, receiver, event)
+        if why is not None:
+            went.failed, went.why = event, f"{receiver.place} did not take an event: {why}"
+            break
+        went.sent.append(event.id)
+    return went
+
+
+def _record(tx: Transaction, runtime: Runtime, went: _Delivery) -> int:
+    """Delete what was taken, postpone what was not; return the number of those given up."""
+    webhook_events.remove(tx, went.sent)
+    if went.failed is None:
+        return 0
+    until = next_attempt(went.failed.attempts + 1, runtime.now())
+    if until is not None:
+        webhook_events.postpone(tx, went.failed, until)
+        return 0
+    webhook_events.remove(tx, [went.failed.id])
+    log.warning("the event %s is given up: %s", went.failed.event_id, went.why)
+    return 1
+
+
+def _done(went: _Delivery, dropped: int) -> TaskResult:
+    return TaskResult(
+        outcome=Outcome.FAILED if went.failed else Outcome.OK,
+        counts={"sent": len(went.sent), "dropped": dropped},
+        lines=(went.why,) if went.failed else (),
+    )
+
+
+def _note_standstills(tx: Transaction, runtime: Runtime) -> None:
+    now = runtime.now()
+    standing = standstills(schedules.get_all(tx), now, runtime.lease)
+    reasons: Mapping[str, str] = {one.queue: sentence(one, now) for one in standing}
+    began, ended = webhook_events.note_standstills(tx, reasons, now)
+    news = [
+        *((WebhookEventKind.STANDSTILL_BEGAN, _about(q, reasons[q])) for q in began),
+        *((WebhookEventKind.STANDSTILL_ENDED, _about(q, "its tasks are done")) for q in ended),
+    ]
+    webhook_events.add(tx, news, now)
+
+
+def _about(queue: str, reason: str) -> dict[str, str]:
+    return {"queue": queue, "reason": reason}
