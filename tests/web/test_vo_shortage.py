@@ -142,14 +142,14 @@ CASES: dict[str, tuple[Callable[[World], None], str, str]] = {
     "share": (
         share_of_others,
         (
-            "lhcb got 3 pilots at {at}: 40 are needed, and its share allows no more where other "
+            "lhcb got 3 pilots at {at}: it may get 40, but its share allows no more where other "
             "VOs want the same slots."
         ),
         "lyon",
     ),
     "few": (
         few_slots,
-        "lhcb got 5 pilots at {at}: 40 are needed, and its CEs take no more: 1 is disabled.",
+        "lhcb got 5 pilots at {at}: it may get 40, but its CEs take no more: 1 is disabled.",
         "",
     ),
 }

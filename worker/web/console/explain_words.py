@@ -72,6 +72,9 @@ LEGEND: Mapping[str, str] = {
 }
 """What each word means that does not speak for itself."""
 
+SILENT = frozenset({"no answer", "refuses", CREDENTIAL})
+"""What is a fault, and nobody's wish."""
+
 _PHRASES: Mapping[str, tuple[str, str]] = {
     "maintenance": ("is in maintenance", "are in maintenance"),
     OTHER_VOS: ("is for other VOs", "are for other VOs"),

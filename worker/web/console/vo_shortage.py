@@ -96,7 +96,7 @@ def _of_the_ces(cases: Sequence[DecisionFacts], granted: int) -> tuple[str, str 
     own = [case for case in cases if word_of(case) != OTHER_VOS]
     if not own:
         return "no CE is open to it", cases[0].ce.name
-    needed = "" if not granted else f"{words.number(need(cases[0]))} are needed, and "
+    needed = "" if not granted else f"it may get {words.number(need(cases[0]))}, but "
     shared = next((case for case in own if kind_of(case) is ReasonKind.SHARE), None)
     if shared is not None:
         text = "its share allows no more where other VOs want the same slots"
