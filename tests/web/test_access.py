@@ -107,9 +107,10 @@ def test_each_path_that_is_served_is_in_the_document_or_named_here(sqlite_client
     assert documented <= served
 
 
-def test_only_life_is_open(sqlite_client: Client) -> None:
+def test_only_life_and_a_style_are_open(sqlite_client: Client) -> None:
     # The second says that no token is to be had there; DiracX's client reads it before all else.
-    assert set(OPEN) == {"/health/live", "/.well-known/openid-configuration"}
+    style = "/sign-in/style.css"  # that of the page for who has to wait
+    assert set(OPEN) == {"/health/live", "/.well-known/openid-configuration", style}
     assert sqlite_client.get("/health/live", None) == {"is_alive": True}
     for method, path in paths_of(sqlite_client.app):
         if path not in OPEN | SIGNING_IN:

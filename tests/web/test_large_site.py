@@ -26,6 +26,7 @@ PAGES = (
     "/ces?state=paused",
     "/ces/ce000.grid.example.org",
     "/explain",
+    "/explain?at=2030-01-01T00:00:00.123456",
     "/explain?vo=vo00",
     "/explain?ce=ce000.grid.example.org",
     "/explain?ce=ce001.grid.example.org&vo=vo03",
@@ -110,11 +111,26 @@ def test_what_is_stopped_for_one_reason_is_one_line(visitor: Visitor) -> None:
 
 
 def test_those_without_pilots_are_grouped_by_reason(visitor: Visitor) -> None:
-    rows = visitor.page("/explain").one(id="decisions").one("tbody").find("tr")
+    rows = visitor.page("/explain?vo=vo00").one(id="decisions").one("tbody").find("tr")
     groups = {row.find("td")[1].text: row for row in rows if row.find("details")}
     assert {"it is held by hand: new disks", "it is draining"} <= groups.keys()
     for row in groups.values():
         assert row.one("summary").text.startswith(f"{len(row.find('a'))} CE")
+
+
+def test_the_grid_folds_those_without_pilots_and_says_what_is_left(visitor: Visitor) -> None:
+    table = visitor.page("/explain").one("table", class_="grid")
+    heads = [head.one("a").text for head in table.one("thead").find("th")[1:]]
+    assert heads == [f"vo{number:02}" for number in range(20)]
+    rows = table.one("tbody").find("tr")
+    names = [row.one("th").text for row in rows]
+    folded = [row for row in rows if row.find("details")]
+    assert len(rows) <= 60
+    assert any("held" in row.find("td")[0].text for row in folded)
+    assert sum(len(row.one("th").find("a")) for row in rows) + int(names[-1].split(" ")[0]) == MANY
+    for place, total in enumerate(table.one("tfoot").find("td")):
+        cells = [row.find("td")[place].text.replace(",", "") for row in rows]
+        assert sum(int(one) for one in cells if one.isdigit()) == int(total.text.replace(",", ""))
 
 
 def test_statements_do_not_grow_with_ces(sqlite_database: Database, tmp_path: Path) -> None:

@@ -193,7 +193,9 @@ def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
     no_credential = situation.unusable.get(situation.vo.name, {}).get(ce.name)
     if no_credential is not None:
         return no_credential
-    if ce.retry_at is not None and situation.now < ce.retry_at:
+    is_left_alone = ce.retry_at is not None and situation.now < ce.retry_at
+    # Nothing that is sent asks a full CE again, and its slots are those that it had last.
+    if is_left_alone or ce.available == 0:
         return reason_not_to_send(ce, situation.now)
     return None
 

@@ -4,9 +4,10 @@ from contextlib import suppress
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from worker.web.plain_pages import error_page, is_for_a_person
 from worker.web.problems import MEDIA_TYPE
 
 LONGEST_BODY = 1 << 20
@@ -49,11 +50,13 @@ class Border:
         address = len(scope.get("raw_path") or b"") + len(scope["query_string"])
         length = Headers(scope=scope).get("content-length", "0")
         if address > LONGEST_ADDRESS:
-            await _refusal(414, "URI Too Long")(scope, receive, bounded.send)
+            await _refusal(scope, 414, "URI Too Long")(scope, receive, bounded.send)
         elif NUL in (scope.get("raw_path") or b"") or NUL in scope["query_string"]:
-            await _refusal(422, "No text has the character NUL")(scope, receive, bounded.send)
+            await _refusal(scope, 422, "No text has the character NUL")(
+                scope, receive, bounded.send
+            )
         elif length.isdecimal() and int(length[:20]) > LONGEST_BODY:
-            await _refusal(413, "Content Too Large")(scope, receive, bounded.send)
+            await _refusal(scope, 413, "Content Too Large")(scope, receive, bounded.send)
         else:
             await self._serve(scope, bounded)
 
@@ -61,7 +64,7 @@ class Border:
         with suppress(TooLong):
             await self._app(scope, bounded.receive, bounded.send_unless_too_long)
         if bounded.is_too_long and not bounded.has_begun:
-            await _refusal(413, "Content Too Large")(scope, bounded.receive, bounded.send)
+            await _refusal(scope, 413, "Content Too Large")(scope, bounded.receive, bounded.send)
 
     def _path(self, scope: Scope) -> str:
         """Return the path with the prefix, and with a slash within a name as `%2F`."""
@@ -104,6 +107,8 @@ class _Bounded:
             await self.send(message)
 
 
-def _refusal(status: int, title: str) -> JSONResponse:
+def _refusal(scope: Scope, status: int, title: str) -> Response:
+    if is_for_a_person(scope):
+        return error_page(scope, status, title, ["It was not read, and nothing was changed."])
     values = {"type": "about:blank", "title": title, "status": status, "detail": title}
     return JSONResponse(values, status, media_type=MEDIA_TYPE)

@@ -20,16 +20,16 @@ from worker.services import requests
 from worker.services.operate import tokens
 from worker.services.runtime import Runtime
 from worker.web.paces import Pace, pace_of_failures, pace_of_reports
-from worker.web.problems import problem
+from worker.web.plain_pages import is_for_a_person
+from worker.web.problems import plain_page, problem
 
-OPEN = frozenset({"/health/live", "/.well-known/openid-configuration"})
-"""What everybody may read."""
+OPEN = frozenset({"/health/live", "/.well-known/openid-configuration", "/sign-in/style.css"})
+"""What everybody may read, even who has to wait."""
 
 SIGNING_IN = frozenset(
     {
         "/sign-in",
         "/sign-in/script.js",
-        "/sign-in/style.css",
         "/sign-in/link",
         "/sign-in/oidc",
         "/sign-in/oidc/back",
@@ -126,11 +126,11 @@ class Gate:
     def _refuse(self, scope: Scope, error: PilotageError) -> Response:
         """Answer a request that is not let through; a person who only looks may sign in."""
         headers = Headers(scope=scope)
-        is_person = "text/html" in headers.get("accept", "") and scope["method"] == "GET"
-        is_page = is_person and not _path(scope).startswith("/api")
-        if isinstance(error, NotSignedIn) and is_page and _bearer(headers) is None:
+        if not is_for_a_person(scope) or _bearer(headers) is not None:
+            return problem(error, scope)
+        if isinstance(error, NotSignedIn) and scope["method"] == "GET":
             return RedirectResponse(f"{scope.get('root_path', '')}/sign-in", 303)
-        return problem(error, scope)
+        return plain_page(error, scope)
 
     def _admit_pilot(self, scope: Scope, secret: str) -> None:
         """Let a pilot in by its secret, which is known without a look into the database."""

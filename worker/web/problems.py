@@ -11,8 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from worker.domain import errors
-from worker.domain.errors import PilotageError, title_of, word_of
+from worker.domain.errors import PilotageError, advice_of, title_of, word_of
 from worker.domain.validation import place, reason
+from worker.web.plain_pages import error_page, is_for_a_person
 
 log = logging.getLogger(__name__)
 
@@ -101,15 +102,19 @@ def _of_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     wrong = [{"where": place(one), "what": reason(one)} for one in error.errors()[:MOST_WRONG]]
     first = errors.Invalid(wrong[0]["where"], wrong[0]["what"])
-    if _is_read_by_a_person(request):
+    if is_for_a_person(request.scope):
         return _page(request, first)
     return problem(first, request.scope, wrong=wrong)
 
 
 def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == NO_PAGE and _is_read_by_a_person(request):
-        return _page(request, errors.NotFound("no page has this address"))
+    if is_for_a_person(request.scope):
+        if error.status_code == NO_PAGE:
+            return _page(request, errors.NotFound("no page has this address"))
+        made = error_page(request.scope, error.status_code, error.detail, [_NOT_THIS])
+        made.headers.update(error.headers or {})
+        return made
     if error.status_code == BAD_REQUEST:
         # The framework answers so if a body cannot be read: it is too deep, or no UTF-8.
         return problem(errors.Invalid("body", "it cannot be read as JSON"), request.scope)
@@ -119,27 +124,51 @@ def _of_http(request: Request, error: Exception) -> Response:
 
 def _of_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, PilotageError)
-    if _is_read_by_a_person(request):
+    if is_for_a_person(request.scope):
         return _page(request, error)
     return problem(error, request.scope)
 
 
 def _page(request: Request, error: PilotageError) -> Response:
+    """Say it on a page of the console; to somebody of whom nothing is known, on a plain one."""
+    if not hasattr(request.state, "caller"):
+        return plain_page(error, request.scope)
     page: Callable[[Request, PilotageError], Response] = request.app.state.error_page
     return page(request, error)
 
 
-def _is_read_by_a_person(request: Request) -> bool:
-    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
-    return "text/html" in request.headers.get("accept", "") and not path.startswith("/api")
+def plain_page(error: PilotageError, scope: Scope) -> Response:
+    """Write an error as a page for somebody who is not let through."""
+    kind = type(error)
+    lines = [*(" ".join(str(part).split()) for part in error.details), advice_of(kind)]
+    sentences = [_sentence(line) for line in lines]
+    return error_page(scope, status_of(kind), title_of(kind), sentences, error.retry_after)
 
 
-def _of_a_mistake(request: Request, error: Exception) -> JSONResponse:
+def _sentence(line: str) -> str:
+    return (
+        line[:1].upper() + line[1:] + ("" if line.endswith((".", "!", "?")) else ".") * bool(line)
+    )
+
+
+_NOT_THIS = "The server does not do what was asked of this address. Nothing was changed."
+
+
+def _of_a_mistake(request: Request, error: Exception) -> Response:
     """Answer for a mistake in our own code: it is in the log, and not in the answer."""
     log.error("a request failed: %s %s", request.method, request.url.path, exc_info=error)
     detail = "this is a mistake in Pilotage; its log says more"
+    if is_for_a_person(request.scope):
+        return error_page(request.scope, 500, "This is a mistake in Pilotage", _MISTAKE)
     title = "Internal Server Error"
     return _document(500, {"type": "about:blank", "title": title, "status": 500, "detail": detail})
+
+
+_MISTAKE = (
+    "The page could not be made. The log of the server says more.",
+    "Try again. If it was a form, see first whether it was done.",
+    "If it comes again, send the log to whoever looks after Pilotage.",
+)
 
 
 def install(app: FastAPI, page: Callable[[Request, PilotageError], Response]) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import wraps
 from html import escape
-from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +26,7 @@ from worker.web.callers import COOKIE, address_of, caller_of, require_own_origin
 from worker.web.console.posted import read_fields
 from worker.web.oidc_client import begin, begun_of, word_of
 from worker.web.paces import Pace
+from worker.web.plain_pages import FOLDER, framed
 from worker.web.problems import status_of
 from worker.web.rights import READING, GuardedRoute, documented
 
@@ -41,17 +41,9 @@ BEGUN = "pilotage_sign_in"
 LIFE_OF_BEGUN = 600
 """Seconds that a person may take at the issuer."""
 
-_FOLDER = Path(__file__).parent / "pages"
-
-
-def _template(name: str) -> Template:
-    return Template((_FOLDER / name).read_text(encoding="utf-8"))
-
-
-_PAGE = _template("page.html")
-_LINK = _template("link.html")
-_SCRIPT = (_FOLDER / "script.js").read_bytes()
-_STYLE = (_FOLDER / "style.css").read_bytes()
+_LINK = Template((FOLDER / "link.html").read_text(encoding="utf-8"))
+_SCRIPT = (FOLDER / "script.js").read_bytes()
+_STYLE = (FOLDER / "style.css").read_bytes()
 
 
 class Link(BaseModel):
@@ -294,8 +286,7 @@ def _note_failure(request: Request) -> None:
 def _html(
     request: Request, title: str, body: str, *, head: str = "", status: int = 200
 ) -> HTMLResponse:
-    text = _PAGE.substitute(prefix=_prefix(request), title=title, head=head, body=body)
-    return HTMLResponse(text, status)
+    return framed(request.scope, title, body, head=head, status=status)
 
 
 def _prefix(request: Request) -> str:

@@ -20,6 +20,7 @@ from worker.services.observe.ticks import DecisionFacts, facts_behind
 from worker.services.operate import ce_inventory, vo_inventory
 from worker.services.runtime import Runtime
 from worker.web.console import explain_choice as choices
+from worker.web.console import explain_grid as grids
 from worker.web.console import explain_ledger as ledgers
 from worker.web.console import explain_reasons as reasons
 from worker.web.console import explain_what_if as what_if
@@ -92,6 +93,7 @@ def _as_json(runtime: Runtime, question: TickQuery) -> Response:
 
 def _choice(request: Request, runtime: Runtime, question: TickQuery) -> Response:
     cycles = ticking.last_ticks(runtime, question.vo, until=question.at)
+    is_grid = len(cycles) > 1
     return render.page(
         request,
         "explain_choice",
@@ -99,7 +101,8 @@ def _choice(request: Request, runtime: Runtime, question: TickQuery) -> Response
         here="explain",
         headline=choices.headline(cycles, question.at),
         lede=choices.lede(cycles),
-        results=choices.results(cycles),
+        results=None if is_grid else choices.results(cycles),
+        grid=grids.grid(cycles) if is_grid else None,
         question=question,
         is_live=question.at is None,
         ces=ce_inventory.ce_names(runtime),

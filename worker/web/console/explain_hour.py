@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 from statistics import median
 
 from worker.domain.decision import Decision
-from worker.services.observe.ticks import facts_behind
+from worker.services.observe.ticks import DecisionFacts, facts_behind
 from worker.web.console.explain_reasons import ReasonKind, because, kind_of
 
 WIDTH = 100
@@ -104,7 +104,11 @@ def kind(decision: Decision) -> str:
     """Return how a tick is drawn: with pilots, or what kept it without."""
     if decision.granted:
         return "got"
-    case = facts_behind(decision)
+    return kind_without(facts_behind(decision))
+
+
+def kind_without(case: DecisionFacts | None) -> str:
+    """Return what kept a tick without pilots."""
     decided = kind_of(case) if case else ReasonKind.OTHER
     if decided in _STOPPED:
         return "stopped"

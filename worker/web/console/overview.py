@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 
+from worker.domain.lengths import clock
 from worker.domain.pilot import WAITING, Status
 from worker.services.ce_lines import NORMAL, CELine
 from worker.services.observe import overview as service
@@ -14,18 +15,23 @@ from worker.services.observe.notices import ended, notices
 from worker.services.observe.overview import Overview
 from worker.services.observe.ticks import last_ticks
 from worker.services.observe.trend import Trend, trend
+from worker.services.observe.wishes import wishes
 from worker.web.console import render, states, words
 from worker.web.console.answers import answer, query_text
 from worker.web.console.ce_rows import FOLDED, stopped, sums
 from worker.web.console.chart import drawn
 from worker.web.console.explain_choice import of_vos
 from worker.web.console.forms import read_whole
+from worker.web.console.vo_shortage import wanting
 
 MOVES = 30
 """Moves of pilots that are shown."""
 
 MOST_CES = 25
 """CEs in trouble that have a row of their own, where there are many CEs."""
+
+MOST_WANTING = 12
+"""VOs that want pilots, or whose source fails, that are listed one by one."""
 
 SPANS = (3, 12, 48)
 """Hours that the chart may show."""
@@ -46,6 +52,7 @@ def show(request: Request) -> Response:
     course = trend(runtime, hours=hours)
     if render.wants_json(request):
         return answer(OverviewWithTrend, OverviewWithTrend(**vars(situation), trend=course))
+    cycles = last_ticks(runtime)
     return render.page(
         request,
         "overview",
@@ -54,10 +61,13 @@ def show(request: Request) -> Response:
         headline=headline(situation),
         situation=situation,
         notices=[one for one in notices(situation) if not one.subject.startswith("CE")],
+        wanting=wanting(wishes(runtime), cycles, runtime.now()),
+        most_wanting=MOST_WANTING,
         waiting=waiting(situation),
         ended=ended(situation.ends),
+        slots_left=free_slots(situation.ces),
         **_ces(situation.ces),
-        ticks=of_vos(last_ticks(runtime)) if len(situation.ces) >= FOLDED else [],
+        ticks=of_vos(cycles) if len(situation.ces) >= FOLDED else [],
         Status=Status,
         word=states.short,
         chart=drawn(course),
@@ -69,7 +79,8 @@ def show(request: Request) -> Response:
 def headline(situation: Overview) -> str:
     """Say in a sentence how it is."""
     running = words.counted(situation.pilots.get(Status.RUNNING, 0), "pilot runs", "pilots run")
-    first = f"{running} and {words.counted(waiting(situation), 'waits', 'wait')}."
+    unsure, waits = _unsure(situation), words.counted(waiting(situation), "waits", "wait")
+    first = f"{running}, {unsure}, and {waits}." if unsure else f"{running} and {waits}."
     if not situation.ces:
         return "There is no CE yet."
     stopped = [line for line in situation.ces if line.state != NORMAL]
@@ -77,6 +88,40 @@ def headline(situation: Overview) -> str:
         return f"{first} All {words.counted(len(situation.ces), 'CE')} are normal."
     number = f"{words.number(len(stopped))} of {words.counted(len(situation.ces), 'CE')}"
     return f"{first} {number} {'gets' if len(stopped) == 1 else 'get'} no new pilots."
+
+
+def _unsure(situation: Overview) -> str:
+    """Say how many of the pilots that run were last heard of at CEs whose calls fail."""
+    lines = [line for line in situation.ces if line.trouble is not None and line.running]
+    if not lines:
+        return ""
+    since = [line.unanswered_since for line in lines if line.unanswered_since is not None]
+    begin = f" since {clock(min(since), situation.at, seconds=False)}" if since else ""
+    if len(since) < len(lines):
+        where = "a CE whose calls fail" if len(lines) == 1 else f"{len(lines)} CEs whose calls fail"
+    elif len(lines) == 1:
+        where = f"a CE that does not answer{begin}"
+    else:
+        where = f"{words.number(len(lines))} CEs that do not answer, the first{begin}"
+    return f"{words.number(sum(line.running for line in lines))} of them at {where}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreeSlots:
+    """The free slots of the CEs that may get pilots, and apart those of the others."""
+
+    free: int
+    apart: int
+    capacity: int
+
+
+def free_slots(lines: Sequence[CELine]) -> FreeSlots:
+    """Count the free slots, apart those of CEs that get no new pilots."""
+    return FreeSlots(
+        free=sum(line.free for line in lines if line.state == NORMAL),
+        apart=sum(line.free for line in lines if line.state != NORMAL),
+        capacity=sum(line.capacity for line in lines),
+    )
 
 
 def waiting(situation: Overview) -> int:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from worker.domain import spelled
 from worker.domain.access import Role
-from worker.domain.errors import PilotageError, title_of
+from worker.domain.errors import PilotageError, advice_of, title_of
 from worker.services.runtime import Runtime
 from worker.web.callers import caller_of, runtime_of
 from worker.web.console import drawings, words
@@ -109,15 +109,20 @@ def _everywhere(request: Request, title: str, here: str) -> dict[str, Any]:
 def error_page(request: Request, error: PilotageError) -> Response:
     """Say what went wrong, and what to do."""
     kind = type(error)
-    return page(
+    made = page(
         request,
         "error",
         status=status_of(kind),
         title=title_of(kind),
         headline=f"{title_of(kind)}.",
         details=[" ".join(str(part).split()) for part in error.details],
+        advice=advice_of(kind),
+        retry_after=error.retry_after,
         reference=type_of(kind),
     )
+    if error.retry_after is not None:
+        made.headers["Retry-After"] = str(error.retry_after)
+    return made
 
 
 def path_of(request: Request) -> Any:

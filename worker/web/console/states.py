@@ -77,7 +77,32 @@ def next_steps(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
         steps.append(f"Its calls: {line.trouble}. Its pilots count as they were last seen.")
     elif line.state.startswith(NOT_ASKED):
         steps.append("A worker has to be started: until then nothing is sent and nothing checked.")
-    return [*steps, _of_sending(ce, line, now)]
+    return [*steps, _of_sending(ce, line, now), *_of_its_pilots(ce, line, now)]
+
+
+def _of_its_pilots(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
+    """Say what becomes of the pilots that wait at a CE that is sent none, not even a probe."""
+    if ce.enabled and not ce.draining and "held" not in word(line.state):
+        return []
+    sentences = []
+    if line.reserved:
+        number = words.counted(line.reserved, "pilot is", "pilots are")
+        those = "it was never sent" if line.reserved == 1 else "they were never sent"
+        sentences.append(f"{number} reserved: {those}, and the next dispatch cancels what is left.")
+    if line.submitting:
+        number = words.counted(line.submitting, "pilot is", "pilots are")
+        sentences.append(f"{number} submitting: reconcile finds out whether the CE has them.")
+    if line.submitted:
+        number = words.counted(line.submitted, "pilot waits", "pilots wait")
+        stay = "it is checked as before, and runs" if line.submitted == 1 else _STAY
+        end = ""
+        if ce.draining and ce.drain_by is not None:
+            end = f"; what waits at {clock(ce.drain_by, now, seconds=False)} is cancelled"
+        sentences.append(f"{number} at the CE: {stay} when the CE starts it{end}.")
+    return sentences
+
+
+_STAY = "they are checked as before, and each runs"
 
 
 def _of_sending(ce: ShownCE, line: CELine, now: datetime) -> str:

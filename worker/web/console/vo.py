@@ -42,6 +42,7 @@ from worker.web.console.forms import (
     read_form,
     refused,
 )
+from worker.web.console.vo_shortage import shortage
 from worker.web.console.vos import state
 from worker.web.problems import status_of
 
@@ -297,6 +298,7 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         vo=vo,
         state=state(vo),
         wish=wish,
+        short=shortage(name, next(iter(cycles), None)) if state(vo) == "normal" else None,
         used=used,
         useful_after=use.useful_after_in_words(used),
         version=version,
@@ -307,6 +309,7 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         active=observed.active_of(runtime, name),
         above_limit=inventory.above_limit(runtime, name),
         ces=len(open_to),
+        others=len([ce for one in cycles for ce in one.granted if ce not in open_to]),
         undecided=len([ce for ce in open_to if not any(ce in one.granted for one in cycles)]),
         results=results(cycles),
         payload=payload,

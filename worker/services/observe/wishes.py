@@ -1,0 +1,49 @@
+"""What each VO wants and has now: for the list of VOs that get nothing."""
+
+from dataclasses import dataclass
+
+from worker.db import demands, slots, vos
+from worker.domain.access import Role
+from worker.services.allowed import allowed_to
+from worker.services.facts import closed_vo
+from worker.services.runtime import Runtime
+from worker.services.tasks.ask_demand import current_demand
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a VO wants, and how many pilots it has."""
+
+    vo: str
+    demand: int | None
+    """The demand that counts now; `None` is unlimited."""
+    occupying: int
+    problem: str | None
+    """Why its demand source gave no answer when it was asked last."""
+
+    @property
+    def is_unmet(self) -> bool:
+        """Whether it wants pilots and has none."""
+        return self.demand != 0 and not self.occupying
+
+
+@allowed_to(Role.READ)
+def wishes(runtime: Runtime) -> list[Wish]:
+    """Return the wish of each VO for which pilots may be sent, by name."""
+    now = runtime.now()
+    with runtime.database.uow() as tx:
+        listed = sorted(vos.get_all(tx), key=lambda vo: vo.name)
+        answers, counts = demands.get_all(tx), slots.count_by_vo(tx)
+    made = []
+    for vo in listed:
+        if closed_vo(vo) is None:
+            answer = answers.get(vo.name, demands.NONE)
+            made.append(
+                Wish(
+                    vo=vo.name,
+                    demand=current_demand(vo, answer, now).demand,
+                    occupying=counts.get(vo.name, (0, 0))[0],
+                    problem=answer.problem if vo.source is not None else None,
+                )
+            )
+    return made

@@ -1,0 +1,147 @@
+"""The last ticks as a grid, CE by VO: how many pilots, or a word of what decided."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.services.observe.ticks import Cycle, facts_behind
+from worker.web.console import words
+from worker.web.console.ce_rows import FOLDED
+from worker.web.console.explain_hour import kind_without
+from worker.web.console.explain_words import LEGEND, SILENT, word_of
+
+FIRST = 25
+"""Rows of CEs with pilots, and rows of groups of CEs without, where there are many CEs."""
+
+MOST_CELLS = 1200
+"""Cells of a grid: as many VOs are shown as fit."""
+
+LEAST_VOS = 8
+"""VOs that are shown, however many CEs there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridCell:
+    """What a CE got for a VO: a number, or the word of what decided."""
+
+    text: str
+    kind: str
+    ce: str
+    """The CE whose ledger says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridHead:
+    """A VO at the head of a column: when its tick was, and how many pilots it gave."""
+
+    vo: str
+    at: datetime
+    granted: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridRow:
+    """What a CE got for each VO, or several CEs for the same reasons."""
+
+    ces: list[str]
+    cells: list[GridCell | None]
+    """`None` where nothing was decided yet."""
+
+    @property
+    def has_pilots(self) -> bool:
+        """Whether some VO got pilots."""
+        return any(cell is not None and cell.kind == "got" for cell in self.cells)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """What is shown of the last ticks."""
+
+    heads: list[GridHead]
+    rows: list[GridRow]
+    left: int
+    """CEs that are not shown."""
+    left_granted: list[int]
+    """What they got, VO by VO."""
+    left_vos: int
+    """VOs that are not shown."""
+    legend: list[tuple[str, str]]
+    """The words in it that need an explanation, and their meaning."""
+
+
+def grid(cycles: Sequence[Cycle]) -> Grid:
+    """Lay out what was decided; from 60 CEs on, those without pilots for the same reasons fold."""
+    got = _sums(cycles)
+    without = [ce for ce in got if not got[ce]]
+    with_pilots = sorted((ce for ce in got if got[ce]), key=lambda ce: (-got[ce], ce))
+    is_folded = len(got) >= FOLDED
+    ordered = sorted(cycles, key=lambda one: (any(one.granted.values()), one.vo))
+    shown = sorted(ordered[: _most_vos(len(got))], key=lambda one: one.vo)
+    columns = [(cycle, _reader(cycle)) for cycle in shown]
+    rows = _without(columns, without, is_folded=is_folded)
+    rows += [_row(columns, [ce]) for ce in (with_pilots[:FIRST] if is_folded else with_pilots)]
+    there = {ce for row in rows for ce in row.ces}
+    left = [ce for ce in got if ce not in there]
+    texts = {cell.text for row in rows for cell in row.cells if cell is not None}
+    return Grid(
+        heads=[GridHead(vo=one.vo, at=one.at, granted=sum(one.granted.values())) for one in shown],
+        rows=rows,
+        left=len(left),
+        left_granted=[sum(one.granted.get(ce, 0) for ce in left) for one in shown],
+        left_vos=len(cycles) - len(shown),
+        legend=[(word, meaning) for word, meaning in LEGEND.items() if word in texts],
+    )
+
+
+def _sums(cycles: Sequence[Cycle]) -> Mapping[str, int]:
+    """Return what each CE got in all, by its name."""
+    names = sorted({ce for one in cycles for ce in one.granted})
+    return {ce: sum(one.granted.get(ce, 0) for one in cycles) for ce in names}
+
+
+def _most_vos(ces: int) -> int:
+    rows = ces if ces < FOLDED else 2 * FIRST
+    return max(LEAST_VOS, MOST_CELLS // max(1, rows))
+
+
+Reader = Callable[[str], GridCell | None]
+Column = tuple[Cycle, Reader]
+
+
+def _reader(cycle: Cycle) -> Reader:
+    """Return what reads the cells of a VO. Reasons that are alike are read once."""
+    known: dict[str, tuple[str, str]] = {}
+
+    def cell(ce: str) -> GridCell | None:
+        if ce not in cycle.granted:
+            return None
+        if granted := cycle.granted[ce]:
+            return GridCell(text=words.number(granted), kind="got", ce=ce)
+        template = cycle.template(ce)
+        if template not in known:
+            case = facts_behind(cycle.decision(ce))
+            word = word_of(case) if case else "policy"
+            known[template] = word, "silent" if word in SILENT else kind_without(case)
+        text, kind = known[template]
+        return GridCell(text=text, kind=kind, ce=ce)
+
+    return cell
+
+
+def _row(columns: Sequence[Column], ces: list[str]) -> GridRow:
+    return GridRow(ces=ces, cells=[read(ces[0]) for _, read in columns])
+
+
+def _without(columns: Sequence[Column], ces: Sequence[str], *, is_folded: bool) -> list[GridRow]:
+    """Return the rows of CEs without pilots; if folded, one for each set of words."""
+    if not is_folded:
+        return [_row(columns, [ce]) for ce in ces]
+    alike: dict[tuple[str, ...], GridRow] = {}
+    for ce in ces:
+        row = _row(columns, [ce])
+        key = tuple("" if cell is None else cell.text for cell in row.cells)
+        if key in alike:
+            alike[key].ces.append(ce)
+        else:
+            alike[key] = row
+    return sorted(alike.values(), key=lambda row: (-len(row.ces), row.ces[0]))[:FIRST]

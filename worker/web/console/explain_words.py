@@ -1,0 +1,105 @@
+"""The reason that decided, in a word or two: for a grid, and to count CEs by their reason."""
+
+from collections.abc import Callable, Mapping
+
+from worker.services.observe.ticks import DecisionFacts
+from worker.web.console.explain_reasons import ReasonKind, cap, kind_of
+
+CREDENTIAL = "credential"
+
+OTHER_VOS = "other VOs"
+
+_CLOSED = (
+    ("the CE is disabled", "disabled"),
+    ("the CE is draining", "draining"),
+    ("held by hand", "held"),
+    ("in maintenance", "maintenance"),
+    ("the CE is for other VOs", OTHER_VOS),
+    ("no answer", "no answer"),
+    ("calls refused", "refuses"),
+)
+"""How each reason begins for which a CE is closed, and its word; any other is of a credential."""
+
+
+def _of_a_closed_ce(case: DecisionFacts) -> str:
+    closed = str(case.ce.closed)
+    return next((word for begins, word in _CLOSED if closed.startswith(begins)), CREDENTIAL)
+
+
+def _of_a_closed_vo(case: DecisionFacts) -> str:
+    return "VO draining" if "draining" in str(case.vo.closed) else "VO disabled"
+
+
+_CAPS = {"demand": "demand", "room": "limit", "budget": "budget", "closed": "closed"}
+
+_WORDS: Mapping[ReasonKind, str | Callable[[DecisionFacts], str]] = {
+    ReasonKind.QUICKER: "too late",
+    ReasonKind.VO_CLOSED: _of_a_closed_vo,
+    ReasonKind.CE_CLOSED: _of_a_closed_ce,
+    ReasonKind.NO_RATE: "rate 0",
+    ReasonKind.FULL: "full",
+    ReasonKind.OTHER: "policy",
+    ReasonKind.PROBE: "probe",
+    ReasonKind.PAUSED: "paused",
+    ReasonKind.POOR: "poor",
+    ReasonKind.BETTER: "better CEs",
+    ReasonKind.ALL: "all",
+    ReasonKind.SLOW: "slow",
+    ReasonKind.NOT_NEEDED: lambda case: _CAPS[cap(case)],
+    ReasonKind.SHARE: "share",
+    ReasonKind.PART: "elsewhere",
+}
+
+LEGEND: Mapping[str, str] = {
+    "demand": "the demand of the VO is 0, or those that wait are enough for it",
+    "limit": "the VO is at its own limit",
+    "budget": "the budget of a tick is used up",
+    "share": "other VOs want the same slots, and its share allows no more",
+    "full": "no slot is free there, or its waiting limit is reached",
+    "slow": "its queue is slow, and gets no deeper",
+    "poor": "its pilots cost more than they bring: only probes are sent",
+    "paused": "its pilots failed: only probes are sent",
+    "held": "a person holds it",
+    "no answer": "it does not answer",
+    "refuses": "it refuses our calls",
+    CREDENTIAL: "the VO has no valid credential for it",
+    OTHER_VOS: "it is for other VOs",
+    "better CEs": "the work waits for CEs with a better chance, where all of it fits",
+    "elsewhere": "all went to CEs with a better chance or more room",
+    "too late": "the slots were taken when it was to get them",
+    "rate 0": "its success rate is set to 0",
+    "policy": "another policy decided, in its own words",
+}
+"""What each word means that does not speak for itself."""
+
+SILENT = frozenset({"no answer", "refuses", CREDENTIAL})
+"""What is a fault, and nobody's wish."""
+
+_PHRASES: Mapping[str, tuple[str, str]] = {
+    "maintenance": ("is in maintenance", "are in maintenance"),
+    OTHER_VOS: ("is for other VOs", "are for other VOs"),
+    "no answer": ("does not answer", "do not answer"),
+    "refuses": ("refuses our calls", "refuse our calls"),
+    CREDENTIAL: ("lacks a valid credential", "lack a valid credential"),
+    "rate 0": ("has a success rate of 0", "have a success rate of 0"),
+    "poor": ("costs more than it brings", "cost more than they bring"),
+    "slow": ("has a slow queue", "have slow queues"),
+    "better CEs": ("is left out for better CEs", "are left out for better CEs"),
+    "elsewhere": ("comes after better CEs", "come after better CEs"),
+    "too late": ("was full when its pilots came", "were full when their pilots came"),
+    "policy": ("gets none by the policy", "get none by the policy"),
+    "share": ("is full for its share", "are full for its share"),
+    "demand": ("needs none", "need none"),
+}
+
+
+def word_of(case: DecisionFacts) -> str:
+    """Return what decided, in a word or two."""
+    word = _WORDS[kind_of(case)]
+    return word if isinstance(word, str) else word(case)
+
+
+def phrase(word: str, number: int) -> str:
+    """Write what holds for so many CEs, as the rest of a sentence after their number."""
+    one, more = _PHRASES.get(word, (f"is {word}", f"are {word}"))
+    return one if number == 1 else more

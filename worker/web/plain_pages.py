@@ -1,0 +1,47 @@
+"""Pages for people of whom nothing is known yet, and of errors: they lean on nothing that may fail.
+
+They look as the page to sign in. Its style is open to everybody, so that even the page of somebody
+who has to wait is not bare.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse
+from starlette.types import Scope
+
+FOLDER = Path(__file__).parent / "pages"
+
+_PAGE = Template((FOLDER / "page.html").read_text(encoding="utf-8"))
+
+
+def is_for_a_person(scope: Scope) -> bool:
+    """Return whether a browser asked for a page, and no program for an answer."""
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    accept = Headers(scope=scope).get("accept", "")
+    return "text/html" in accept and not path.startswith("/api")
+
+
+def framed(
+    scope: Scope, title: str, body: str, *, head: str = "", status: int = 200
+) -> HTMLResponse:
+    """Make a page of a title and a body, which are HTML."""
+    prefix = scope.get("root_path", "")
+    return HTMLResponse(_PAGE.substitute(prefix=prefix, title=title, head=head, body=body), status)
+
+
+def error_page(
+    scope: Scope, status: int, title: str, lines: Sequence[str], retry_after: int | None = None
+) -> HTMLResponse:
+    """Make the page of an error: what is wrong, what to do, and when to try again."""
+    body = "\n".join(f'<p role="alert">{escape(line)}</p>' for line in lines if line)
+    if retry_after is not None:
+        body += f"\n<p>Wait {retry_after} s, then load this page again.</p>"
+    body += f'\n<p><a href="{scope.get("root_path", "")}/">Back to the first page</a></p>'
+    made = framed(scope, escape(title.rstrip(".")), body, status=status)
+    if retry_after is not None:
+        made.headers["Retry-After"] = str(retry_after)
+    return made
