@@ -69,9 +69,10 @@ def find(
     *,
     by: str | None = None,
     of: str | None = None,
+    door: Door | None = None,
     asked: PageRequest = FIRST,
 ) -> Page[RecordedChange]:
-    """List the changes since a moment: those by an account or a task, those of an object."""
+    """List the changes since a moment: those by somebody, of an object, by a door."""
     query = select(*_COLUMNS).where(changes.c.at >= since)
     if by is not None:
         query = query.where(
@@ -84,6 +85,8 @@ def find(
         )
     if of is not None:
         query = query.where(changes.c.name == of)
+    if door is not None:
+        query = query.where(changes.c.door == door)
     return read_page(tx, query, changes.c.id, SORTS, asked, lambda row: RecordedChange(**row))
 
 

@@ -35,7 +35,8 @@ class Door(Described):
     COMMAND = "command", "A person, by a command."
     TASK = "task", "A person, by a task that was run by hand."
     WORKER = "worker", "A worker, by a task that fired."
-    API = "api", "A person or a program, by the API."
+    API = "api", "A program or a command on another host, by the API."
+    CONSOLE = "console", "A person, by a form of the console."
 
 
 @dataclass(frozen=True, kw_only=True)
