@@ -63,6 +63,11 @@ def note(
     tx.changes[key] = change if noted is None else noted.followed_by(change)
 
 
+def why(reason: str | None) -> dict[str, str]:
+    """Return the reason of a change as one of the values after it."""
+    return {} if reason is None else {"reason": reason}
+
+
 def find(
     tx: Transaction,
     since: datetime,
