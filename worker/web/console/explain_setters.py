@@ -47,7 +47,7 @@ def _of_one(
             yield field, Setter(at=change.at, who=change.who, reason=reason).phrase(now)
         elif change is not None:
             yield field, f"set by {change.who} at {words.moment(change.at, now)}"
-        elif (later := _last(since, field)) is not None:
+        elif field not in STATES and (later := _last(since, field)) is not None:
             yield field, f"changed since, by {later.who} at {words.moment(later.at, now)}"
 
 
