@@ -429,7 +429,8 @@ def test_a_name_may_have_a_slash(console: Console) -> None:
     admin = console.admin()
     assert 'href="/ces/a%2Fb"' in admin.get("/ces").html
     page = admin.post(ce_page("a/b"), do="hold", reason="new disks")
-    assert "a/b is held: new disks." in page.text
+    assert "CE a/b is held: new disks" in page.text
+    assert "a/b is held since" in page.text
     assert console.ce("a/b").sending is Sending.HELD
     assert 'action="/ces/a%2Fb"' in page.html
 
