@@ -308,7 +308,7 @@ def test_it_is_shown_by_pages_the_latest_first(cli: Cli, filled: Database) -> No
         *("at", "who", "what", "kind", "name", "before", "after", "door"),
     }
     head, latest, *_ = cli.ok("audit").lines
-    assert head.split() == ["at", "who", "what", "of", "change"]
+    assert head.split() == ["at", "who", "what", "of", "change", "door"]
     assert latest.endswith("ce disable  ce lyon  enabled yes → no")
     assert cli.ok("audit", "--of", "nothing").out.startswith("nothing was changed since 20")
 

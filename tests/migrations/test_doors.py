@@ -1,4 +1,4 @@
-"""Changes come by the API from a migration on, and their table stays append-only on the way."""
+"""Changes come by new doors from a migration on; their table stays append-only on the way."""
 
 from typing import Any
 
@@ -59,6 +59,27 @@ def test_changes_come_by_the_api_and_are_of_a_command_on_the_way_back(blank: Dat
 
     chains.downgrade(blank.engine, CORE_CHAIN, "0016")
     assert rows(blank) == [*before, (*after[-1][:-1], "command")]
+    assert_append_only(blank)
+    migrate(blank)
+    assert care.verify(blank) == []
+
+
+def test_changes_come_by_the_console_and_are_of_the_api_on_the_way_back(blank: Database) -> None:
+    chains.migrate(blank.engine, CORE_CHAIN, "0023")
+    add(blank, "command", "api")
+    with pytest.raises(IntegrityError, match="ck_changes_door"):
+        add(blank, "console")
+    before = rows(blank)
+
+    migrate(blank)
+    assert rows(blank) == before
+    assert care.verify(blank) == []
+    assert_append_only(blank)
+    add(blank, "console")
+    after = rows(blank)
+
+    chains.downgrade(blank.engine, CORE_CHAIN, "0023")
+    assert rows(blank) == [*before, (*after[-1][:-1], "api")]
     assert_append_only(blank)
     migrate(blank)
     assert care.verify(blank) == []

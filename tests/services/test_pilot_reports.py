@@ -291,6 +291,19 @@ def test_it_is_left_alone_while_its_vo_needs_pilots_or_allows_it(
     assert sweep_up(world) == 0
 
 
+def test_as_many_idle_pilots_are_kept_as_are_wanted_in_all(world: World) -> None:
+    vo = idle(world)
+    world.change(lambda tx: vos.change(tx, vo, demand_min=2))
+    _, idlers = running(world, 5, vo)
+    say(world, idlers, IDLE)
+    world.wait(hours=2)
+    say(world, idlers, IDLE)
+    assert sweep_up(world) == 3
+    assert sweep_up(world) == 0  # those that are ending have been counted off
+    world.change(lambda tx: vos.change(tx, vo, demand_min=1))
+    assert sweep_up(world) == 1
+
+
 def test_a_vo_whose_pilots_find_no_work_needs_none(world: World) -> None:
     vo = idle(world, demand=None)
     _, idlers = running(world, 2, vo)

@@ -13,7 +13,7 @@ from tests.patience import until, wait_for
 from tests.services.world import World
 from worker.backends import registry
 from worker.domain.errors import ChangedMeanwhile
-from worker.domain.values import CEValues, VOValues
+from worker.domain.values import CEValues, ChangedVO
 from worker.domain.vo import DEFAULT_VO
 from worker.services.operate import ce_inventory, vo_inventory
 from worker.services.operate.ce_inventory import change_ce, show_ce
@@ -26,7 +26,7 @@ CE_CHANGES: dict[str, CEValues] = {
     "its VOs": {"only_for": (DEFAULT_VO,)},
 }
 
-VO_CHANGES: dict[str, VOValues] = {
+VO_CHANGES: dict[str, ChangedVO] = {
     "a value": {"share": 2.0},
     "no value": {"limit": None},
     "its source": {"source": {"kind": "command", "command": ["true"]}},
@@ -53,7 +53,7 @@ def test_a_ce_that_was_changed_since_it_was_read_is_not_changed(
 
 @pytest.mark.parametrize("meanwhile", VO_CHANGES.values(), ids=VO_CHANGES)
 def test_a_vo_that_was_changed_since_it_was_read_is_not_changed(
-    world: World, meanwhile: VOValues
+    world: World, meanwhile: ChangedVO
 ) -> None:
     runtime, name = world.runtime(), world.vo(a_vo().limited_to(9)).name
     read = vo_inventory.version(show_vo(runtime, name))

@@ -11,7 +11,7 @@ from worker.db import payloads, pilot_reads
 from worker.db.pages import PageRequest
 from worker.domain.pilot import OCCUPYING, Pilot
 from worker.domain.pilot_report import PilotState
-from worker.domain.values import CEValues, NewCE, NewVO, VOValues
+from worker.domain.values import CEValues, ChangedVO, NewCE, NewVO
 from worker.services import pilot_reports
 from worker.services.operate import ce_inventory, vo_inventory
 
@@ -89,7 +89,7 @@ class Site(Play):
         """Add a VO."""
         self.by_operator(partial(vo_inventory.add_vo, self.runtime(), new))
 
-    def change_vo(self, name: str, **changes: Unpack[VOValues]) -> None:
+    def change_vo(self, name: str, **changes: Unpack[ChangedVO]) -> None:
         """Change a VO."""
         self.by_operator(partial(vo_inventory.change_vo, self.runtime(), name, changes))
 

@@ -177,7 +177,9 @@ def test_each_change_keeps_its_reason(console: Console) -> None:
 
 
 def test_a_reason_keeps_no_secret_and_is_not_endless(console: Console) -> None:
-    console.admin().post(LYON, do="disable", why=f"password=hunter2 {'x' * 5000}")
+    console.admin().post(
+        LYON, do="timeouts", wait_at_most="1h", why=f"password=hunter2 {'x' * 5000}"
+    )
     what = console.recorded("lyon")[0].what
     assert "hunter2" not in what
     assert len(what) < 300

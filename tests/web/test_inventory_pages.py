@@ -53,9 +53,14 @@ def test_a_program_gets_the_answer_of_the_api(console: Console) -> None:
 
 
 def test_a_program_gets_the_audit_as_from_the_api(console: Console) -> None:
-    console.admin().post(LYON, do="disable")
+    console.admin().post(LYON, do="disable", reason="new disks")
     listed: Any = console.admin().json("/audit?of=lyon")
-    assert listed["items"][0]["after"] == {"enabled": False}
+    latest = listed["items"][0]
+    assert latest["after"] == {"enabled": False, "reason": "new disks"}
+    assert latest["door"] == "console"
+    by_form: Any = console.admin().json("/audit?of=lyon&door=console")
+    assert by_form["items"] == [latest]
+    assert console.admin().json("/audit?of=lyon&door=api")["items"] == []  # type: ignore[index]
 
 
 # -- who may do what
@@ -85,9 +90,9 @@ def test_who_may_only_look_is_told_whom_to_ask(console: Console) -> None:
 
 CE_FORMS: dict[str, dict[str, str]] = {
     "hold": {"reason": "new disks"},
-    "drain": {},
-    "disable": {},
-    "enable": {},
+    "drain": {"reason": "new disks"},
+    "disable": {"reason": "new disks"},
+    "enable": {"reason": "new disks"},
     "maintenance": {"reason": "power", "ends_at": "4h"},
     "slots": SLOTS,
     "timeouts": {},
@@ -188,7 +193,14 @@ def test_settings_of_a_ce_are_stored(console: Console) -> None:
     admin = console.admin()
     admin.post(LYON, do="slots", capacity="20", waiting_limit="4", success_rate="0.5")
     admin.post(LYON, do="timeouts", wait_at_most="2h", run_at_most="", silent_at_most="none")
-    admin.post(LYON, do="open", only_for="lhcb, atlas", tags="tier2 italy", cancel_strangers="yes")
+    admin.post(
+        LYON,
+        do="open",
+        only_for="lhcb, atlas",
+        tags="tier2 italy",
+        cancel_strangers="yes",
+        why="theirs",
+    )
     admin.post(LYON, do="options", options="run_time=5\nspread=fixed\n")
     ce = console.ce("lyon")
     assert (ce.capacity, ce.waiting_limit, ce.success_rate) == (20, 4, 0.5)
@@ -205,11 +217,14 @@ def test_settings_of_a_ce_are_stored(console: Console) -> None:
 def test_a_drain_says_when_it_ends(console: Console) -> None:
     operator = console.person(Role.OPERATE)
     assert "say when" in operator.post(LYON, do="drain", end_running="yes").text
-    assert (
-        "is draining by" in operator.post(LYON, do="drain", drain_by="2h", end_running="yes").text
-    )
+    values = {"do": "drain", "drain_by": "2h", "end_running": "yes"}
+    assert "reason: say why" in operator.post(LYON, **values).text
+    page = operator.post(LYON, **values, reason="disk is full").text
+    assert "is draining by" in page
+    assert "lyon is draining since" in page
+    assert ": 'disk is full'." in page
     assert console.ce("lyon").end_running
-    operator.post(LYON, do="enable")
+    operator.post(LYON, do="enable", reason="there is room")
     ce = console.ce("lyon")
     assert (ce.draining, ce.drain_by, ce.end_running) == (False, None, False)
 
@@ -277,10 +292,10 @@ def test_a_button_meets_the_change_of_another(console: Console) -> None:
     one, other = console.person(Role.OPERATE), console.admin("op2")
     for path, read in ((LYON, one.get(LYON).version), (LHCB, one.get(LHCB).version)):
         other.post(path, do="timeouts", wait_at_most="1h")
-        conflict = one.post(path, do="disable", version=read)
+        conflict = one.post(path, do="disable", version=read, reason="x")
         assert conflict.status == 412
         assert "Enabled yes no" in conflict.text
-        assert one.post(path, do="disable", version=conflict.version).status == 200
+        assert one.post(path, do="disable", version=conflict.version, reason="x").status == 200
     assert not console.ce("lyon").enabled
     assert not console.vo("lhcb").enabled
 
@@ -295,7 +310,8 @@ WRONG_OF_CES: tuple[tuple[dict[str, str], str], ...] = (
     ({"do": "slots", **SLOTS, "success_rate": "nan"}, "success rate: nan is not a number"),
     ({"do": "slots", **SLOTS, "success_rate": "2"}, "success rate: 2.0 is above 1"),
     ({"do": "timeouts", "wait_at_most": "soon"}, "wait at most: write a length"),
-    ({"do": "open", "only_for": "lhbc"}, "did you mean 'lhcb'?"),
+    ({"do": "open", "only_for": "lhcb"}, "reason: say why"),
+    ({"do": "open", "only_for": "lhbc", "why": "x"}, "did you mean 'lhcb'?"),
     ({"do": "open", "tags": "a<b"}, "tag name 'a<b'"),
     ({"do": "options", "options": "run_time"}, "'run_time' is not KEY=VALUE"),
     ({"do": "options", "options": "runtime=5"}, "did you mean 'run_time'?"),
@@ -413,7 +429,8 @@ def test_a_name_may_have_a_slash(console: Console) -> None:
     admin = console.admin()
     assert 'href="/ces/a%2Fb"' in admin.get("/ces").html
     page = admin.post(ce_page("a/b"), do="hold", reason="new disks")
-    assert "a/b is held: new disks." in page.text
+    assert "CE a/b is held: new disks" in page.text
+    assert "a/b is held since" in page.text
     assert console.ce("a/b").sending is Sending.HELD
     assert 'action="/ces/a%2Fb"' in page.html
 

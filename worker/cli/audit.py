@@ -11,6 +11,7 @@ from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
 from worker.cli.perform import perform
 from worker.domain import spelled
+from worker.domain.change import Door
 from worker.services.observe import audit as service
 from worker.services.observe.audit import RecordedChange
 
@@ -20,6 +21,7 @@ COLUMNS = (
     Column(name="what", rank=1, least=8),
     Column(name="of", rank=ALWAYS),
     Column(name="change", rank=ALWAYS, least=20, fold=True),
+    Column(name="door", rank=2),
 )
 
 
@@ -27,16 +29,26 @@ COLUMNS = (
 @options.since("7d")
 @click.option("--by", metavar="ACCOUNT", help="Only by this account, or by this task.")
 @click.option("--of", metavar="NAME", help="Only of the CE, the VO or the task of this name.")
+@click.option(
+    "--door", type=options.Choice([str(door) for door in Door]), help="Only what came by this door."
+)
 @options.one_page
 @options.as_json
 def audit(
-    since: datetime, by: str | None, of: str | None, limit: int, after: str | None, as_json: bool
+    since: datetime,
+    by: str | None,
+    of: str | None,
+    door: str | None,
+    limit: int,
+    after: str | None,
+    as_json: bool,
 ) -> None:
     """Show who changed what, the latest first.
 
     An account is as the host names it, with the host or without: root@host, root, alice.
     """
-    page = perform(service.recorded, since, by=by, of=of, limit=limit, after=after)
+    came_by = None if door is None else Door(door)
+    page = perform(service.recorded, since, by=by, of=of, door=came_by, limit=limit, after=after)
     rows = [asdict(one) if as_json else _row(one) for one in page.items]
     nothing = f"nothing was changed since {since:%Y-%m-%d %H:%M:%S}Z"
     options.show_rows(rows, page.next, COLUMNS, nothing, as_json)
@@ -49,4 +61,5 @@ def _row(one: RecordedChange) -> dict[str, Any]:
         "what": one.what,
         "of": f"{one.kind} {one.name}",
         "change": show.legible(spelled.change(one.before, one.after)),
+        "door": str(one.door),
     }

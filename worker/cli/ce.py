@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -25,10 +25,12 @@ from worker.cli.options import (
     sure,
     timeouts,
     warn_of_long_calls,
+    why,
 )
 from worker.cli.perform import perform
 from worker.cli.probe import test
 from worker.domain.ce import CE
+from worker.domain.change import Setter
 from worker.domain.errors import Differs, Invalid
 from worker.domain.pages import PageRequest
 from worker.domain.pairs import parse_pairs
@@ -39,9 +41,18 @@ from worker.services.operate import ce_inventory as inventory
 from worker.services.operate import pauses as pausing
 from worker.settings import PREFIX, Settings
 
+_STATES = {
+    "enabled": "disabled",
+    "draining": "draining",
+    "sending": "held",
+    "only_for": "for some VOs",
+}
+"""How a list calls what keeps pilots away, by the value that does so."""
+
 COLUMNS = [
     "name",
     "state",
+    "set_by",
     "backend",
     "capacity",
     "waiting_limit",
@@ -52,6 +63,8 @@ COLUMNS = [
     "tags",
     "options",
 ]
+
+_WITHOUT_SETTERS = [name for name in COLUMNS if name != "set_by"]
 
 SETTINGS = [*(field.name for field in fields(CE) if field.name != "id"), "only_for"]
 PAUSES = ["at", "was", "became", "reason", "by_hand", "until"]
@@ -131,7 +144,14 @@ def list_(
         tags=tags,
         page=PageRequest(**paging),
     )
-    show_page(page, COLUMNS, "no CEs found", as_json)
+    columns = COLUMNS if as_json or any(one.set_by for one in page.items) else _WITHOUT_SETTERS
+    show_page(
+        page,
+        columns,
+        "no CEs found",
+        as_json,
+        lambda one: {"set_by": asdict(one)["set_by"] if as_json else _in_line(one.set_by)},
+    )
 
 
 @ce.command("show", epilog=example("pilotage ce show lyon --json"))
@@ -139,49 +159,62 @@ def list_(
 @as_json
 def show_(name: str, as_json: bool) -> None:
     """Show a CE."""
-    values = asdict(perform(inventory.show_ce, name))
-    show.as_json(values) if as_json else show.fields(values)
+    shown = perform(inventory.show_ce, name)
+    values = asdict(shown)
+    if as_json:
+        show.as_json(values)
+        return
+    del values["set_by"]
+    show.fields(values | _set_by(shown.set_by))
 
 
 @ce.command("set", epilog=example("pilotage ce set lyon --capacity 200 --waiting-limit none"))
 @click.argument("name")
 @_values
+@why
 @as_json
-def set_(name: str, only_for: Sequence[str], as_json: bool, **values: Any) -> None:
+def set_(
+    name: str, only_for: Sequence[str], reason: str | None, as_json: bool, **values: Any
+) -> None:
     """Change values of a CE."""
     changes = _read(values)
-    _change(name, changes if only_for else something(changes), as_json, only_for)
+    _change(name, changes if only_for else something(changes), as_json, only_for, reason)
 
 
 @ce.command(epilog=example("pilotage ce enable lyon"))
 @click.argument("name")
+@why
 @as_json
-def enable(name: str, as_json: bool) -> None:
+def enable(name: str, reason: str | None, as_json: bool) -> None:
     """Let pilots be sent to a CE; ends draining too."""
-    _change(name, {"enabled": True, **_drained(draining=False)}, as_json)
+    _change(name, {"enabled": True, **_drained(draining=False)}, as_json, reason=reason)
 
 
 @ce.command(epilog=example("pilotage ce disable lyon"))
 @click.argument("name")
+@why
 @as_json
-def disable(name: str, as_json: bool) -> None:
+def disable(name: str, reason: str | None, as_json: bool) -> None:
     """Send nothing more to a CE."""
-    _change(name, {"enabled": False}, as_json)
+    _change(name, {"enabled": False}, as_json, reason=reason)
 
 
-@ce.command(epilog=example("pilotage ce drain lyon --by 2h"))
+@ce.command(epilog=example("pilotage ce drain lyon --by 2h --reason 'disk is full'"))
 @click.argument("name")
 @click.option("--by", type=Moment(), help="Then cancel what still waits: 2h, or a moment in UTC.")
 @click.option("--end-running", is_flag=True, help="Then cancel what still runs, too.")
+@why
 @as_json
-def drain(name: str, by: datetime | None, end_running: bool, as_json: bool) -> None:
+def drain(
+    name: str, by: datetime | None, end_running: bool, reason: str | None, as_json: bool
+) -> None:
     """Send nothing more to a CE and let its pilots end."""
     if end_running and by is None:
         raise click.UsageError(
             "Missing option '--by': when pilots that run are cancelled.",
             click.get_current_context(),
         )
-    _change(name, _drained(draining=True, by=by, end_running=end_running), as_json)
+    _change(name, _drained(draining=True, by=by, end_running=end_running), as_json, reason=reason)
 
 
 @ce.command(epilog=example('pilotage ce pause lyon --reason "new disks" --until 2h'))
@@ -272,6 +305,16 @@ def remove(name: str, yes: bool) -> None:
 ce.add_command(test)
 
 
+def _set_by(set_by: Mapping[str, Setter]) -> dict[str, str]:
+    """Return since when a CE is drained, disabled, restricted or held, by whom and why."""
+    now = datetime.now(UTC)
+    return {_STATES[field]: setter.phrase(now) for field, setter in set_by.items()}
+
+
+def _in_line(set_by: Mapping[str, Setter]) -> str:
+    return "; ".join(f"{state} {text}" for state, text in _set_by(set_by).items()) or "-"
+
+
 def _show_differences(name: str, compared: service.CEDiff, *, show_all: bool) -> None:
     shown = [*compared.differences, *(compared.expected if show_all else ())]
     rows = sorted(map(asdict, shown), key=lambda row: (row["what"], row["pilot_id"] or 0))
@@ -315,12 +358,16 @@ def _vos(names: Sequence[str]) -> list[str] | None:
 
 
 def _change(
-    name: str, changes: dict[str, Any], as_json: bool, only_for: Sequence[str] = ()
+    name: str,
+    changes: dict[str, Any],
+    as_json: bool,
+    only_for: Sequence[str] = (),
+    reason: str | None = None,
 ) -> None:
     was = perform(inventory.show_ce, name)
     if (vos := _vos(only_for)) is not None:
         changes = {**changes, "only_for": vos}
-    values: Any = changes
+    values: Any = changes if reason is None else {**changes, "reason": reason}
     now = perform(inventory.change_ce, name, values)
     if changes.get("options"):
         warn_of_long_calls(name)
@@ -328,4 +375,6 @@ def _change(
         show.as_json(asdict(now))
         return
     state = "" if now.state == ce_lines.NORMAL else f" ({now.state})"
-    show.say(f"CE {name}: {show.changes(asdict(was), asdict(now), SETTINGS)}{state}")
+    because = "" if reason is None else f": {reason}"
+    changed = show.changes(asdict(was), asdict(now), SETTINGS)
+    show.say(f"CE {name}: {changed}{state}{because}")

@@ -55,6 +55,7 @@ HABITS: Mapping[str, Column] = {
         Column(name="what", rank=ALWAYS, least=16),
         Column(name="reason", rank=ALWAYS, least=16),
         Column(name="because", rank=ALWAYS, least=16),
+        Column(name="set_by", title="since when, by whom, why", rank=1, least=24, fold=True),
         Column(name="about", rank=ALWAYS, least=16, fold=True),
         Column(name="error", rank=1, least=16),
         Column(name="cause", rank=1, least=24),

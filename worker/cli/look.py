@@ -5,8 +5,8 @@
 
 import time
 from dataclasses import asdict
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -21,7 +21,18 @@ from worker.domain.pilot import Status
 from worker.services.observe.overview import Overview, overview, steps
 from worker.services.observe.overview import explain as explain_service
 
+if TYPE_CHECKING:
+    from worker.services.operate.ce_inventory import ShownCE
+
 DAY = 86400.0
+_SENTENCES = {
+    "enabled": "is disabled",
+    "draining": "is draining",
+    "sending": "is held",
+    "only_for": "is for some VOs only",
+}
+"""How a sentence calls what keeps pilots away, by the value that does so."""
+
 LATEST = 8
 """Decisions and transitions for machines."""
 
@@ -72,9 +83,8 @@ def explain(ce: str, vo: str | None, until: datetime | None, as_json: bool) -> N
     if as_json:
         show.as_json([asdict(decision) for decision in decisions])
         return
-    problem = perform(ce_inventory.show_ce, ce).calls if until is None else None
-    if problem:
-        show.say(f"CE {ce}: {problem}")
+    if until is None:
+        _say_how_it_is(ce, perform(ce_inventory.show_ce, ce))
     if not decisions:
         show.say(f"nothing was decided about {ce} {_by(until)}")
     for decision in decisions:
@@ -82,6 +92,14 @@ def explain(ce: str, vo: str | None, until: datetime | None, as_json: bool) -> N
         times = f", the same {decision.times} times in a row" if decision.times > 1 else ""
         show.say(f"{show.word(decision.at)}  VO {decision.vo}: {pilots}{times}")
         show.fields(dict(steps(decision)), indent=2)
+
+
+def _say_how_it_is(ce: str, shown: "ShownCE") -> None:
+    """Print how the calls of a CE go, and who keeps pilots away from it."""
+    if shown.calls:
+        show.say(f"CE {ce}: {shown.calls}")
+    for field, setter in shown.set_by.items():
+        show.say(f"CE {ce} {_SENTENCES[field]} {setter.phrase(datetime.now(UTC))}")
 
 
 def _by(until: datetime | None) -> str:

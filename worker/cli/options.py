@@ -79,6 +79,11 @@ def paged(command: Command) -> Command:
     return command
 
 
+def why(command: Command) -> Command:
+    """Add the reason of a change."""
+    return click.option("--reason", help="Why, for whoever comes next.")(command)
+
+
 class Choice(click.Choice[str]):
     """One word of a few; a wrong word is answered with the nearest."""
 

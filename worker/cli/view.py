@@ -55,7 +55,7 @@ def picture(
     return Group(
         *head,
         Text(),
-        *_ces(situation.ces, width, ces),
+        *_ces(situation.ces, width, ces, is_cut=height is not None),
         Text(),
         _decisions(situation, width, events),
         Text(),
@@ -121,12 +121,16 @@ CES = (
 )
 
 
-def _ces(lines: Sequence[CELine], width: int | None, shown: int) -> list[RenderableType]:
+def _ces(
+    lines: Sequence[CELine], width: int | None, shown: int, *, is_cut: bool
+) -> list[RenderableType]:
     if not lines:
         return [Text("no CE yet: pilotage ce add NAME --backend sim --capacity 10")]
     narrow = width is not None and width < ROOMY
     bar = SHORT_BAR if narrow else BAR
     columns = [replace(c, least=8) if narrow and c.name == "free" else c for c in CES]
+    if not is_cut:  # a live picture has as many lines as the terminal
+        columns = [replace(c, fold=c.name == "because") for c in columns]
     if shown < len(lines):
         lines = sorted(lines, key=lambda line: line.state == NORMAL)
     table = grid([_ce(line, bar) for line in lines[:shown]], columns, width)

@@ -20,6 +20,7 @@ from worker.cli.options import (
     something,
     sure,
     timeouts,
+    why,
 )
 from worker.cli.payload import payload
 from worker.cli.perform import perform
@@ -159,26 +160,29 @@ def set_(name: str, as_json: bool, **values: Any) -> None:
 
 @vo.command(epilog=example("pilotage vo enable lhcb"))
 @click.argument("name")
+@why
 @as_json
-def enable(name: str, as_json: bool) -> None:
+def enable(name: str, reason: str | None, as_json: bool) -> None:
     """Let pilots be sent for a VO; ends draining too."""
-    _change(name, {"enabled": True, "draining": False}, as_json)
+    _change(name, {"enabled": True, "draining": False}, as_json, reason)
 
 
 @vo.command(epilog=example("pilotage vo disable lhcb"))
 @click.argument("name")
+@why
 @as_json
-def disable(name: str, as_json: bool) -> None:
+def disable(name: str, reason: str | None, as_json: bool) -> None:
     """Send nothing more for a VO."""
-    _change(name, {"enabled": False}, as_json)
+    _change(name, {"enabled": False}, as_json, reason)
 
 
 @vo.command(epilog=example("pilotage vo drain lhcb"))
 @click.argument("name")
+@why
 @as_json
-def drain(name: str, as_json: bool) -> None:
+def drain(name: str, reason: str | None, as_json: bool) -> None:
     """Send nothing more for a VO and let its pilots end."""
-    _change(name, {"draining": True}, as_json)
+    _change(name, {"draining": True}, as_json, reason)
 
 
 @vo.command(epilog=example("pilotage vo ask lhcb"))
@@ -220,15 +224,16 @@ def _read(values: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _change(name: str, changes: dict[str, Any], as_json: bool) -> None:
+def _change(name: str, changes: dict[str, Any], as_json: bool, reason: str | None = None) -> None:
     was = perform(inventory.show_vo, name)
-    wanted: Any = changes
+    wanted: Any = changes if reason is None else {**changes, "reason": reason}
     now = perform(inventory.change_vo, name, wanted)
     if as_json:
         _show(now, as_json)
     else:
         values = _settings(now)
-        show.say(f"VO {name}: {show.changes(_settings(was), values, values)}")
+        because = "" if reason is None else f": {reason}"
+        show.say(f"VO {name}: {show.changes(_settings(was), values, values)}{because}")
         note = perform(inventory.above_limit, name)
         if note is not None:
             show.say(note)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, exists, insert, select, update
 
-from worker.db.changes import note
+from worker.db.changes import note, why
 from worker.db.names import unknown
 from worker.db.pages import FIRST, Page, PageRequest, contains, read_page
 from worker.db.rows import has_string, insert_new
@@ -46,13 +46,13 @@ def get(tx: Transaction, name: str, *, locked: bool = False) -> CE:
 
 
 def change(tx: Transaction, name: str, /, **changes: Any) -> CE:
-    """Change some of a CE's values; what is not named stays."""
-    before = get(tx, name, locked=True)
+    """Change some of a CE's values; what is not named stays. The audit keeps the reason."""
+    before, reason = get(tx, name, locked=True), changes.pop("reason", None)
     ce = replace(before, **changes)
     if ce.name != name and _named(tx, ce.name):
         raise AlreadyExists("CE", ce.name)
     tx.execute(update(ces).where(ces.c.id == ce.id).values(_values(ce)))
-    note(tx, "ce", name, "set", _values(before), _values(ce))
+    note(tx, "ce", name, "set", _values(before), {**_values(ce), **why(reason)})
     return ce
 
 

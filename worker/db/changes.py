@@ -63,15 +63,21 @@ def note(
     tx.changes[key] = change if noted is None else noted.followed_by(change)
 
 
+def why(reason: str | None) -> dict[str, str]:
+    """Return the reason of a change as one of the values after it."""
+    return {} if reason is None else {"reason": reason}
+
+
 def find(
     tx: Transaction,
     since: datetime,
     *,
     by: str | None = None,
     of: str | None = None,
+    door: Door | None = None,
     asked: PageRequest = FIRST,
 ) -> Page[RecordedChange]:
-    """List the changes since a moment: those by an account or a task, those of an object."""
+    """List the changes since a moment: those by somebody, of an object, by a door."""
     query = select(*_COLUMNS).where(changes.c.at >= since)
     if by is not None:
         query = query.where(
@@ -84,6 +90,8 @@ def find(
         )
     if of is not None:
         query = query.where(changes.c.name == of)
+    if door is not None:
+        query = query.where(changes.c.door == door)
     return read_page(tx, query, changes.c.id, SORTS, asked, lambda row: RecordedChange(**row))
 
 

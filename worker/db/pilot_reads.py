@@ -35,6 +35,7 @@ from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.errors import UnknownPilot
 from worker.domain.pilot import (
+    AT_CE,
     OCCUPYING,
     Pilot,
     PilotToCheck,
@@ -66,6 +67,17 @@ def unsent(tx: Transaction, ce: str) -> dict[int, str]:
         .order_by(pilots.c.id)
     )
     return {row.id: row.name for row in tx.execute(query, {"ce": ce})}
+
+
+def count_ending(tx: Transaction) -> dict[str, int]:
+    """Count the pilots of each VO that are at a CE and were asked to end."""
+    query = (
+        select(vos.c.name, func.count().label("ending"))
+        .join_from(pilots, vos)
+        .where(has_status(AT_CE), pilots.c.cancel_requested_at.is_not(None))
+        .group_by(vos.c.name)
+    )
+    return {row.name: row.ending for row in tx.execute(query)}
 
 
 def left_by_drains(tx: Transaction, now: datetime) -> list[tuple[int, Status]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import delete, exists, select, update
 
-from worker.db.changes import note
+from worker.db.changes import note, why
 from worker.db.names import unknown
 from worker.db.pages import FIRST, Page, PageRequest, contains, read_page
 from worker.db.rows import insert_new
@@ -41,15 +41,15 @@ def get(tx: Transaction, name: str, *, locked: bool = False) -> VO:
 
 
 def change(tx: Transaction, name: str, /, **changes: Any) -> VO:
-    """Change some of a VO's values; what is not named stays."""
-    before = get(tx, name, locked=True)
+    """Change some of a VO's values; what is not named stays. The audit keeps the reason."""
+    before, reason = get(tx, name, locked=True), changes.pop("reason", None)
     vo = replace(before, **changes)
     if name == DEFAULT_VO != vo.name:
         raise InUse("VO", name, "it is meant wherever none is named")
     if vo.name != name and tx.execute(select(exists().where(vos.c.name == vo.name))).scalar_one():
         raise AlreadyExists("VO", vo.name)
     tx.execute(update(vos).where(vos.c.id == vo.id).values(_values(vo)))
-    note(tx, "vo", name, "set", _values(before), _values(vo))
+    note(tx, "vo", name, "set", _values(before), {**_values(vo), **why(reason)})
     return vo
 
 

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from worker.domain.access import HOST, Access
-from worker.domain.lengths import typed
+from worker.domain.errors import Invalid
+from worker.domain.lengths import clock, typed
 from worker.domain.secrets import REMOVED, without_secrets
 from worker.domain.texts import legible
 from worker.domain.words import Described
@@ -35,7 +36,8 @@ class Door(Described):
     COMMAND = "command", "A person, by a command."
     TASK = "task", "A person, by a task that was run by hand."
     WORKER = "worker", "A worker, by a task that fired."
-    API = "api", "A person or a program, by the API."
+    API = "api", "A program or a command on another host, by the API."
+    CONSOLE = "console", "A person, by a form of the console."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,32 @@ class Actor:
     access: Access = HOST
     reason: str | None = None
     """Why, in words of whoever makes the change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setter:
+    """Who gave a value its state, when, and why."""
+
+    at: datetime
+    who: str
+    reason: str | None
+
+    def phrase(self, now: datetime) -> str:
+        """Return all three as the end of a sentence: since 02:10Z, by alice: 'new disks'."""
+        return f"since {clock(self.at, now, seconds=False)}, {self.without_moment}"
+
+    @property
+    def without_moment(self) -> str:
+        """The same for many that were set one after the other."""
+        return f"by {self.who}" + (f": '{self.reason}'" if self.reason else "")
+
+
+def read_reason(text: str | None) -> str | None:
+    """Return the reason of a change; the audit keeps all of it, or it is refused."""
+    reason = (text or "").strip()
+    if len(reason) > LONGEST:
+        raise Invalid("reason", f"it has more than {LONGEST} characters")
+    return reason or None
 
 
 @dataclass(frozen=True, kw_only=True)

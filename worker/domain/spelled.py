@@ -4,6 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+REASON = "reason"
+"""The value of a change that says why it was made."""
+
 
 def word(value: object) -> str:
     """Write a value that was stored as JSON."""
@@ -33,9 +36,14 @@ def change(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) ->
     if before is None or after is None:
         values = after or before or {}
         return settings({name: values[name] for name in values if name != "name"})
-    return ", ".join(
-        f"{spaced(name)} {word(was)} → {word(after.get(name))}" for name, was in before.items()
-    )
+    return ", ".join(_step(name, was, after.get(name)) for name, was in before.items())
+
+
+def _step(name: str, was: Any, becomes: Any) -> str:
+    """Write one value that differs. A reason is of this change alone: there was none before."""
+    if name == REASON and was is None:
+        return f"{REASON} '{word(becomes)}'"
+    return f"{spaced(name)} {word(was)} → {word(becomes)}"
 
 
 def spaced(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Required
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
+from worker.domain.change import LONGEST
 from worker.domain.credential import CredentialKind
 
 
@@ -62,9 +63,16 @@ _Backend = Annotated[str, Field(description="Its kind of batch system.")]
 _Capacity = Annotated[int, Field(description="Pilots that it may hold.")]
 
 
+_Reason = Annotated[
+    str | None, Field(max_length=LONGEST, description="Why, for whoever comes next.")
+]
+
+
 @with_config(extra="forbid")
 class CEValues(_CEValues, total=False):
-    """Values of a CE."""
+    """Values of a CE, and why they are changed."""
+
+    reason: _Reason
 
     backend: _Backend
     capacity: _Capacity
@@ -114,6 +122,12 @@ class VOValues(_Timeouts, total=False):
     ]
 
 
+class ChangedVO(VOValues, total=False):
+    """Values of a VO, and why they are changed."""
+
+    reason: _Reason
+
+
 class NewVO(VOValues, total=False):
     """A VO to be added."""
 
@@ -145,7 +159,7 @@ class NewCredential(TypedDict, total=False):
     vo: Annotated[str | None, Field(description="Its owner; left out, it is for all VOs.")]
 
 
-OF_ONE_VO = frozenset({"demand", "enabled", "draining"})
+OF_ONE_VO = frozenset({"demand", "enabled", "draining", "reason"})
 """The values that somebody may change who operates for this VO alone."""
-OF_STEERING = frozenset({"enabled", "draining", "drain_by", "end_running"})
+OF_STEERING = frozenset({"enabled", "draining", "drain_by", "end_running", "reason"})
 """The values of a CE that somebody may change who operates for all VOs."""

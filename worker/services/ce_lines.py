@@ -1,11 +1,13 @@
 """Each CE in a line: its slots, its chance, its state in words; for lists and for `status`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.db import pilot_reads, schedules, slots
+from worker.db import pilot_reads, schedules, setters, slots
 from worker.db.uow import Transaction
 from worker.domain.calls import NOT_ASKED, state_of_calls, trouble
+from worker.domain.change import Setter
 from worker.domain.lengths import clock
 from worker.domain.pilot import OCCUPYING, Status
 from worker.domain.sending import Sending
@@ -42,6 +44,8 @@ class CELine:
     unanswered_since: datetime | None
     last_error: str | None
     retry_at: datetime | None
+    setter: Setter | None = None
+    """Who drained, disabled or holds it."""
     trouble: str | None
     """Since when its calls fail, why, and when it is called again, in one line."""
 
@@ -65,7 +69,7 @@ def ce_lines(tx: Transaction, runtime: Runtime) -> list[CELine]:
 def lines_of(
     tx: Transaction, now: datetime, parameters: Parameters, *, is_asked: bool
 ) -> list[CELine]:
-    by_status = pilot_reads.count_occupying(tx)
+    by_status, set_by = pilot_reads.count_occupying(tx), setters.of_ces(tx)
     return [
         CELine(
             name=ce.name,
@@ -77,12 +81,13 @@ def lines_of(
             running=by_status.get((ce.name, Status.RUNNING), 0),
             free=ce.available,
             chance=_chance(ce, now, parameters),
-            state=_state(ce, now, is_asked=is_asked),
+            state=_state(ce, now, set_by.get(ce.name, {}), is_asked=is_asked),
             failed_calls=ce.failed_calls,
             answered_at=ce.last_answered_at,
             unanswered_since=ce.unanswered_since,
             last_error=ce.last_error,
             retry_at=ce.retry_at,
+            setter=_setter(ce, now, set_by.get(ce.name, {})),
             trouble=trouble(ce, now),
         )
         for ce in slots.slots_for(tx, 0)
@@ -94,7 +99,7 @@ def states(tx: Transaction, runtime: Runtime, ce: str | None = None) -> dict[str
     now = runtime.now()
     is_asked = are_ces_asked(standstills(schedules.get_all(tx), now, runtime.lease))
     listed = slots.slots_for(tx, 0) if ce is None else slots.slots_of(tx, ce)
-    return {one.name: short(_state(one, now, is_asked=is_asked)) for one in listed}
+    return {one.name: short(_state(one, now, {}, is_asked=is_asked)) for one in listed}
 
 
 def short(state: str) -> str:
@@ -107,15 +112,29 @@ def _chance(ce: slots.CESlots, now: datetime, parameters: Parameters) -> float:
     return evaluation.chances.all
 
 
-def _state(ce: slots.CESlots, now: datetime, *, is_asked: bool) -> str:
+def _state(
+    ce: slots.CESlots, now: datetime, set_by: Mapping[str, Setter], *, is_asked: bool
+) -> str:
     sending, calls, error = _sending(ce, now), state_of_calls(ce), ce.last_error
+    setter = _setter(ce, now, set_by)
+    if setter is not None:
+        sending = f"{short(sending)}: {setter.phrase(now)}"
     if calls is None and not is_asked:
         calls, error = f"{NOT_ASKED}{_moment('since', ce.last_answered_at, now)}", NO_WORKER
-    if calls is None or sending == DISABLED:
+    if calls is None or not ce.enabled:
         return sending
     if sending != NORMAL:
         return f"{calls}, {sending}"
     return f"{calls}: {error}" if error else calls
+
+
+def _setter(ce: slots.CESlots, now: datetime, set_by: Mapping[str, Setter]) -> Setter | None:
+    """Return who keeps pilots away from a CE, if somebody does."""
+    if not ce.enabled:
+        return set_by.get("enabled")
+    if ce.draining:
+        return set_by.get("draining")
+    return set_by.get("sending") if ce.is_held(now) else None
 
 
 def _sending(ce: slots.CESlots, now: datetime) -> str:

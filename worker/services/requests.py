@@ -12,9 +12,16 @@ from worker.services.runtime import Runtime
 __all__ = ["AnsweredBefore", "Once", "once", "used_by"]
 
 
-def used_by(runtime: Runtime, who: str, access: Access, once: Once | None = None) -> Runtime:
-    """Return the runtime in the name of somebody who came by the API."""
-    actor = Actor(who=who, door=Door.API, access=access)
+def used_by(
+    runtime: Runtime,
+    who: str,
+    access: Access,
+    once: Once | None = None,
+    *,
+    door: Door = Door.API,
+) -> Runtime:
+    """Return the runtime in the name of somebody who came by the API or the console."""
+    actor = Actor(who=who, door=door, access=access)
     return replace(runtime, database=runtime.database.used_by(actor, once=once), by_hand=True)
 
 

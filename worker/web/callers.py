@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from worker.domain.access import Access
+from worker.domain.change import Door
 from worker.domain.errors import NotAllowed, NotSignedIn, PilotageError
 from worker.domain.pilot_secret import is_pilot_secret
 from worker.domain.token import Token, TokenKind
@@ -87,10 +88,12 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
-def runtime_of(request: Request, once: requests.Once | None = None) -> Runtime:
-    """Return the runtime for a request: in the name of its caller."""
-    caller = caller_of(request)
-    return requests.used_by(request.app.state.runtime, caller.who, caller.access, once)
+def runtime_of(
+    request: Request, once: requests.Once | None = None, door: Door = Door.API
+) -> Runtime:
+    """Return the runtime for a request: in the name of its caller, by the door that it came by."""
+    caller, runtime = caller_of(request), request.app.state.runtime
+    return requests.used_by(runtime, caller.who, caller.access, once, door=door)
 
 
 class Gate:

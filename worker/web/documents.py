@@ -39,6 +39,7 @@ PARAMETERS = {
     "ce": "The CE.",
     "count": "How many.",
     "cron": "A cron line, in UTC.",
+    "door": "Only what came by this door.",
     "descending": "Reverse the order.",
     "enabled": "Only enabled, or only disabled ones.",
     "set_schedule.enabled": "Whether it fires at all.",

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.domain.access import Role
+from worker.domain.change import Door
 from worker.domain.errors import IssuerFailed, NotAllowed, NotSignedIn, PilotageError, SignInFailed
 from worker.domain.person import Person
 from worker.domain.token import LIFE_OF_SESSION, TokenKind
@@ -225,7 +226,7 @@ async def _come_back(request: Request) -> Response:
 def _session_of(runtime: Runtime, issuer: str, person: Person) -> NewToken:
     """Begin the session of a person for whom the issuer vouches."""
     access = person.access
-    vouching = requests.used_by(runtime, issuer, access)
+    vouching = requests.used_by(runtime, issuer, access, door=Door.CONSOLE)
     return tokens.begin_session(vouching, person.name, access.role, access.vo)
 
 

@@ -7,7 +7,7 @@ from worker.domain.access import Role
 from worker.services.allowed import allowed_to
 from worker.services.facts import closed_vo
 from worker.services.runtime import Runtime
-from worker.services.tasks.ask_demand import current_demand
+from worker.services.tasks.ask_demand import NO_PILOTS, current_demand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +38,12 @@ def wishes(runtime: Runtime) -> list[Wish]:
     for vo in listed:
         if closed_vo(vo) is None:
             answer = answers.get(vo.name, demands.NONE)
+            pilots = counts.get(vo.name, NO_PILOTS)
             made.append(
                 Wish(
                     vo=vo.name,
-                    demand=current_demand(vo, answer, now).demand,
-                    occupying=counts.get(vo.name, (0, 0))[0],
+                    demand=current_demand(vo, answer, now, pilots).demand,
+                    occupying=pilots[0],
                     problem=answer.problem if vo.source is not None else None,
                 )
             )

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from worker.backends import registry
-from worker.db import ces
+from worker.db import ces, setters
 from worker.db.uow import Transaction
 from worker.domain.access import Role
 from worker.domain.ce import CE
+from worker.domain.change import Setter, read_reason
 from worker.domain.errors import ConfirmationNeeded, NotAllowed
 from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.sending import Sending
@@ -42,6 +43,8 @@ class ListedCE:
     open_to_all: bool
     tags: tuple[str, ...]
     options: Mapping[str, Any]
+    set_by: Mapping[str, Setter]
+    """Who keeps pilots away from it, when and why, by the value that does so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,7 @@ class ShownCE(ListedCE):
     chances: Mapping[str, float]
 
 
-SETTINGS = frozenset(field.name for field in fields(ListedCE)) - {"state"} | {"only_for"}
+SETTINGS = frozenset(field.name for field in fields(ListedCE)) - {"state", "set_by"} | {"only_for"}
 
 
 def version(ce: ShownCE) -> str:
@@ -99,6 +102,7 @@ def change_ce(
     if not OF_STEERING.issuperset(changes):
         _require_admin(runtime, name)
     values: dict[str, Any] = dict(changes)
+    reason = read_reason(values.pop("reason", None))
     only_for: Collection[str] | None = values.pop("only_for", None)
     with runtime.database.uow() as tx:
         was = ces.get(tx, name, locked=True)
@@ -107,7 +111,7 @@ def change_ce(
         merged = {**was.options, **values.get("options", {})}
         options = {key: value for key, value in merged.items() if value is not None}
         registry.check_options(runtime.backends, values.get("backend", was.backend), options)
-        ces.change(tx, name, **{**values, "options": options})
+        ces.change(tx, name, reason=reason, **{**values, "options": options})
         if only_for is not None:
             ces.allow(tx, name, only_for)
         return _shown(tx, runtime, name)
@@ -146,8 +150,13 @@ def list_ces(
         listed = ces.find(
             tx, search=search, backend=backend, enabled=enabled, tags=tags, asked=page
         )
-        by_name = states(tx, runtime)
-    items = [ListedCE(state=by_name.get(ce.name, NORMAL), **_settings(ce)) for ce in listed.items]
+        by_name, set_by = states(tx, runtime), setters.of_ces(tx)
+    items = [
+        ListedCE(
+            state=by_name.get(ce.name, NORMAL), set_by=set_by.get(ce.name, {}), **_settings(ce)
+        )
+        for ce in listed.items
+    ]
     return Page(items, listed.next)
 
 
@@ -163,6 +172,7 @@ def _shown(tx: Transaction, runtime: Runtime, name: str) -> ShownCE:
     return ShownCE(
         state=states(tx, runtime, name).get(name, NORMAL),
         **settings,
+        set_by=setters.of_ces(tx, name).get(name, {}),
         only_for=ces.allowed(tx, name),
         **pauses.state(tx, runtime, name),
     )

@@ -9,9 +9,10 @@ from worker.db import demands, pilot_reads, vos, work
 from worker.db.uow import Transaction
 from worker.demand import registry as sources
 from worker.domain.access import Role
+from worker.domain.change import read_reason
 from worker.domain.errors import ConfirmationNeeded, InUse, NotAllowed
 from worker.domain.pages import FIRST, Page, PageRequest
-from worker.domain.values import OF_ONE_VO, NewVO, Seconds, VOValues
+from worker.domain.values import OF_ONE_VO, ChangedVO, NewVO, Seconds
 from worker.domain.vo import DEFAULT_VO, VO
 from worker.services.allowed import allowed_to, require_vo
 from worker.services.operate.versions import check_version, version_of
@@ -62,7 +63,7 @@ def add_vo(runtime: Runtime, new: NewVO) -> ShownVO:
 
 @allowed_to(Role.OPERATE, for_one_vo=True)
 def change_vo(
-    runtime: Runtime, name: str, changes: VOValues, *, unless_changed: str | None = None
+    runtime: Runtime, name: str, changes: ChangedVO, *, unless_changed: str | None = None
 ) -> ShownVO:
     """Change some values of a VO.
 
@@ -70,6 +71,7 @@ def change_vo(
     """
     _require_right(runtime, name, changes)
     values: dict[str, Any] = dict(changes)
+    reason = read_reason(values.pop("reason", None))
     with runtime.database.uow() as tx:
         stored = vos.get(tx, name, locked=True)
         if unless_changed is not None:
@@ -77,7 +79,7 @@ def change_vo(
         if "source" in values:
             values["source"] = _source(values["source"], stored.source)
             demands.forget(tx, name)
-        vos.change(tx, name, **values)
+        vos.change(tx, name, reason=reason, **values)
         return _shown(tx, name)
 
 
@@ -156,7 +158,7 @@ def _source(
     return whole
 
 
-def _require_right(runtime: Runtime, name: str, changes: VOValues) -> None:
+def _require_right(runtime: Runtime, name: str, changes: ChangedVO) -> None:
     require_vo(runtime, name)
     access = runtime.database.actor.access
     if not OF_ONE_VO.issuperset(changes) and not access.may(Role.ADMIN):

@@ -1,17 +1,19 @@
 """Idle pilots: those that say idle for longer than their VO allows, while it needs none.
 
 What counts is what a pilot said itself: one that said idle once, and nothing since, may have work
-by now. A VO needs none if its demand is surely 0, or if its pilots find no work.
+by now. A VO needs none if its demand is surely 0, or if its pilots find no work. One whose source
+counts all pilots keeps as many as that wants.
 """
 
 from datetime import timedelta
+from math import inf
 
-from worker.db import demands, pilot_reports, slots, vos, work
+from worker.db import demands, pilot_reads, pilot_reports, slots, vos, work
 from worker.db.uow import Transaction
 from worker.domain.lengths import typed
 from worker.domain.vo import VO
 from worker.services.runtime import Runtime
-from worker.services.tasks.ask_demand import NO_PILOTS, current_demand
+from worker.services.tasks.ask_demand import NO_PILOTS, CurrentDemand, current_demand
 
 
 def idle_for_long(tx: Transaction, runtime: Runtime) -> dict[int, str]:
@@ -19,28 +21,48 @@ def idle_for_long(tx: Transaction, runtime: Runtime) -> dict[int, str]:
 
     Where no VO has set a longest time, no pilot is read.
     """
-    limits = {vo.id: vo for vo in _without_need(tx, runtime)}
-    if not limits:
+    surpluses = _surpluses(tx, runtime)
+    if not surpluses:
         return {}
-    idle = pilot_reports.idle(tx, limits)
-    late = [one for one in idle if _is_late(one.report.idle_for, limits[one.vo_id])]
-    return {one.pilot_id: _reason(limits[one.vo_id]) for one in late[: runtime.batch]}
+    limits = {vo.id: vo for vo in vos.get_all(tx) if vo.name in surpluses}
+    ends: dict[int, str] = {}
+    for one in pilot_reports.idle(tx, limits):
+        vo = limits[one.vo_id]
+        if (
+            _is_late(one.report.idle_for, vo)
+            and surpluses[vo.name] > 0
+            and len(ends) < runtime.batch
+        ):
+            ends[one.pilot_id] = _reason(vo)
+            surpluses[vo.name] -= 1
+    return ends
 
 
-def _without_need(tx: Transaction, runtime: Runtime) -> list[VO]:
-    """Return the VOs that have set a longest time and need no pilots now."""
+def _surpluses(tx: Transaction, runtime: Runtime) -> dict[str, float]:
+    """Return how many pilots each VO does not need now that has set a longest time."""
     limited = [vo for vo in vos.get_all(tx) if vo.idle_at_most is not None]
     if not limited:
-        return []
+        return {}
     answers, without_work = demands.get_all(tx), work.without_work(tx)
     counts, now = slots.count_by_vo(tx), runtime.now()
-    current = {
-        name: current_demand(vo, answers.get(name, demands.NONE), now, counts.get(name, NO_PILOTS))
-        for vo in limited
-        for name in [vo.name]
-    }
-    is_sated = {name for name, one in current.items() if one.certain and one.demand == 0}
-    return [vo for vo in limited if vo.name in is_sated or vo.name in without_work]
+    surpluses: dict[str, float] = {}
+    for vo in limited:
+        answer = answers.get(vo.name, demands.NONE)
+        current = current_demand(vo, answer, now, counts.get(vo.name, NO_PILOTS))
+        surpluses[vo.name] = inf if vo.name in without_work else _surplus(current)
+    if any(0 < surplus < inf for surplus in surpluses.values()):
+        # Those that are ending occupy their slots still.
+        for name, ending in pilot_reads.count_ending(tx).items():
+            surpluses[name] = surpluses.get(name, 0) - ending
+    return {name: surplus for name, surplus in surpluses.items() if surplus > 0}
+
+
+def _surplus(current: CurrentDemand) -> float:
+    if not current.certain or current.demand != 0:
+        return 0
+    if current.wanted is None or current.has is None:
+        return inf
+    return current.has - current.wanted
 
 
 def _is_late(idle_for: timedelta, vo: VO) -> bool:

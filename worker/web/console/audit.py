@@ -5,6 +5,7 @@ from datetime import timedelta
 from fastapi import Request
 from fastapi.responses import Response
 
+from worker.domain.change import Door
 from worker.domain.errors import Invalid
 from worker.domain.pages import Page
 from worker.services.observe import audit as service
@@ -41,6 +42,8 @@ def show(request: Request) -> Response:
         since=since,
         by=query_text(request, "by") or "",
         of=query_text(request, "of") or "",
+        door=query_text(request, "door") or "",
+        doors=[*Door],
     )
 
 
@@ -56,6 +59,13 @@ def headline(recorded: Page[RecordedChange], since: str, *, is_later: bool) -> s
     return f"{more}{changes} by {people}{', further back' if is_later else ''}."
 
 
+def _door(request: Request) -> Door | None:
+    text = query_text(request, "door")
+    if text is not None and text not in [*Door]:
+        raise Invalid("door", f"{text!r} is none of {', '.join(Door)}")
+    return None if text is None else Door(text)
+
+
 def _recorded(request: Request, since: str) -> Page[RecordedChange]:
     runtime = render.runtime(request)
     page = page_request(request, limit=AT_ONCE)
@@ -65,6 +75,7 @@ def _recorded(request: Request, since: str) -> Page[RecordedChange]:
         ago("since", since, now) or now - timedelta(days=7),
         by=query_text(request, "by"),
         of=query_text(request, "of"),
+        door=_door(request),
         limit=page.limit,
         after=page.after,
     )

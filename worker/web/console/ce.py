@@ -39,6 +39,11 @@ from worker.web.console.forms import (
 )
 from worker.web.problems import status_of
 
+OPEN = "open"
+"""The form that says which VOs may use a CE."""
+
+WHY = "say why, for whoever comes next"
+
 LATELY = timedelta(hours=1)
 LONG_AGO = timedelta(days=730)
 LATEST = PageRequest(descending=True, limit=10)
@@ -61,7 +66,7 @@ GROUPS = (
     ),
     TIMEOUTS,
     FormGroup(
-        "open",
+        OPEN,
         "Who may use it",
         (
             FormField(
@@ -96,7 +101,8 @@ def show(request: Request, name: str) -> Response:
 
 def change(request: Request, name: str, form: Annotated[Form, Depends(read_form)]) -> Response:
     """Do what a form of the page says."""
-    name, runtime = name_of(name), render.acting(request, form.why)
+    why = "" if form.does == OPEN else form.why  # there it is one of the values
+    name, runtime = name_of(name), render.acting(request, why)
     try:
         if form.does == REMOVE:
             return _remove(request, runtime, name, form)
@@ -132,8 +138,19 @@ def _do(runtime: Runtime, name: str, form: Form) -> str:
 
 def _set(runtime: Runtime, name: str, form: Form) -> str:
     group = _GROUPS[form.does]
-    _change(runtime, name, form, group.read(form))
+    values = group.read(form)
+    if form.does == OPEN:
+        values["reason"] = _why_open(runtime, name, form, values)
+    _change(runtime, name, form, values)
     return f"{group.title} of CE {name}: stored."
+
+
+def _why_open(runtime: Runtime, name: str, form: Form, values: Mapping[str, Any]) -> str | None:
+    """Return why somebody changes which VOs may use a CE; tags need no reason."""
+    was = inventory.show_ce(runtime, name).only_for
+    if not form.why and sorted(values.get("only_for", was)) != sorted(was):
+        raise Invalid("reason", WHY)
+    return form.why
 
 
 def _set_options(runtime: Runtime, name: str, form: Form) -> str:
@@ -171,18 +188,19 @@ def _resume(runtime: Runtime, name: str, form: Form) -> str:
 
 def _drain(runtime: Runtime, name: str, form: Form) -> str:
     values = _draining(form, runtime.now())
-    _change(runtime, name, form, values)
-    return f"CE {name} is draining{_at(' by', values['drain_by'], runtime)}."
+    _change(runtime, name, form, {**values, "reason": _reason(form)})
+    by = _at(" by", values["drain_by"], runtime)
+    return f"CE {name} is draining{by}: {form.text('reason')}"
 
 
 def _enable(runtime: Runtime, name: str, form: Form) -> str:
-    _change(runtime, name, form, ENABLED)
-    return f"CE {name} is enabled."
+    _change(runtime, name, form, {**ENABLED, "reason": _reason(form)})
+    return f"CE {name} is enabled: {form.text('reason')}"
 
 
 def _disable(runtime: Runtime, name: str, form: Form) -> str:
-    _change(runtime, name, form, DISABLED)
-    return f"CE {name} is disabled: no pilots are sent to it."
+    _change(runtime, name, form, {**DISABLED, "reason": _reason(form)})
+    return f"CE {name} is disabled, and no pilots are sent to it: {form.text('reason')}"
 
 
 def _add_maintenance(runtime: Runtime, name: str, form: Form) -> str:
@@ -235,7 +253,7 @@ def _edited(form: Form, now: datetime) -> Mapping[str, Any]:
 def _reason(form: Form) -> str:
     reason = form.text("reason")
     if not reason:
-        raise Invalid("reason", "say why, for whoever comes next")
+        raise Invalid("reason", WHY)
     return reason
 
 

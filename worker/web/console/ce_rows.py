@@ -78,4 +78,6 @@ def _cause(line: CELine) -> str:
     """Return a reason without the moments in it, so that those that are alike are equal."""
     if line.trouble is not None and line.last_error:
         return line.last_error
+    if line.setter is not None:
+        return line.setter.without_moment
     return line.state.partition(": ")[2] or "no new pilots are sent"

@@ -111,6 +111,8 @@ def headline(case: DecisionFacts, now: datetime, settings: "PlaceSettings") -> s
     why = because(case)
     if kind_of(case) is ReasonKind.FULL and limit_decides(case, settings):
         why = f"its waiting limit of {words.number(settings.waiting_limit)} is reached"
+    if kind_of(case) is ReasonKind.CE_CLOSED:
+        why = _by_whom(why, str(case.ce.closed), settings)
     if _needs_none_besides(case):
         why = f"{why}; and the demand of {case.vo.name} is 0"
     return f"{got(case, now)}: {why}."
@@ -141,6 +143,22 @@ def _closed_ce(case: DecisionFacts) -> str:
     if text.startswith(("held by hand", "in maintenance")):
         return f"it is {text}"
     return text.replace("the CE", "it", 1) if text.startswith("the CE ") else text
+
+
+_STATES = {
+    "the CE is disabled": "ce.enabled",
+    "the CE is draining": "ce.draining",
+    "the CE is for other VOs": "ce.only_for",
+    "held by hand": "ce.sending",
+}
+"""Why a CE is closed by somebody, and the value by which."""
+
+
+def _by_whom(why: str, closed: str, settings: "PlaceSettings") -> str:
+    """Say since when a CE is closed, by whom and why, if the audit knows it."""
+    state = closed.partition(": ")[0]
+    setter = settings.setters.get(_STATES.get(state, ""))
+    return f"{why.partition(': ')[0]} {setter}" if setter else why
 
 
 def _probe_words(case: DecisionFacts) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from worker.domain.change import Setter
 from worker.services.observe import audit
 from worker.services.observe.audit import RecordedChange
 from worker.services.runtime import Runtime
@@ -13,8 +14,11 @@ LONG_AGO = timedelta(days=730)
 LATEST = 100
 """Changes of one CE or VO that are looked at."""
 
+STATES = ("draining", "enabled", "only_for", "sending")
+"""The values of a CE that keep pilots away."""
+
 FIELDS = {
-    "ce": ("capacity", "waiting_limit", "success_rate"),
+    "ce": ("capacity", "waiting_limit", "success_rate", *STATES),
     "vo": ("demand", "source", "limit", "budget", "share"),
 }
 
@@ -38,9 +42,12 @@ def _of_one(
     before, since = _split(changes, at)
     for field in FIELDS[kind]:
         change = _last(before, field)
-        if change is not None:
+        if change is not None and field in STATES:
+            reason = (change.after or {}).get("reason")
+            yield field, Setter(at=change.at, who=change.who, reason=reason).phrase(now)
+        elif change is not None:
             yield field, f"set by {change.who} at {words.moment(change.at, now)}"
-        elif (later := _last(since, field)) is not None:
+        elif field not in STATES and (later := _last(since, field)) is not None:
             yield field, f"changed since, by {later.who} at {words.moment(later.at, now)}"
 
 

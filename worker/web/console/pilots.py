@@ -23,7 +23,7 @@ from worker.services.operate.pilot_sets import HeldSlots
 from worker.services.operate.pilots import ShownPilot
 from worker.services.requests import AnsweredBefore
 from worker.services.runtime import Runtime
-from worker.web.callers import caller_of, runtime_of
+from worker.web.callers import caller_of
 from worker.web.console import pilot_words, posted, render
 from worker.web.console.pilot_query import (
     MOST_ROWS,
@@ -342,7 +342,7 @@ def submit(request: Request, form: Posted) -> Response:
     what = "a form", ce, vo, count
     once = once_for(request, form.get("key") or "", what, vars)
     try:
-        held = pilot_sets.submit(runtime_of(request, once), ce, vo, count)
+        held = pilot_sets.submit(render.runtime(request, once), ce, vo, count)
     except AnsweredBefore as before:
         held = HeldSlots(**before.answer)
     message = pilot_words.held(held.ce, held.vo, held.count, len(held.pilots))

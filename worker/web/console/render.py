@@ -13,7 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from worker.domain import spelled
 from worker.domain.access import Role
+from worker.domain.change import Door
 from worker.domain.errors import PilotageError, advice_of, title_of
+from worker.services.requests import Once
 from worker.services.runtime import Runtime
 from worker.web.callers import caller_of, runtime_of
 from worker.web.console import drawings, words
@@ -56,18 +58,18 @@ _templates.globals.update(
 )
 
 
-def runtime(request: Request) -> Runtime:
-    """Return the runtime in the name of who looks at the page."""
-    return runtime_of(request)
+def runtime(request: Request, once: Once | None = None) -> Runtime:
+    """Return the runtime in the name of who looks at a page of the console or sends a form."""
+    return runtime_of(request, once, Door.CONSOLE)
 
 
 def acting(request: Request, reason: str) -> Runtime:
     """Return the runtime in the name of who sends a form, with the reason that the audit keeps."""
-    runtime = runtime_of(request)
+    used = runtime(request)
     if not reason:
-        return runtime
-    actor = replace(runtime.database.actor, reason=reason)
-    return replace(runtime, database=runtime.database.used_by(actor))
+        return used
+    actor = replace(used.database.actor, reason=reason)
+    return replace(used, database=used.database.used_by(actor))
 
 
 def page(

@@ -44,6 +44,9 @@ def headline(line: CELine) -> str:
     state, _, reason = line.state.partition(": ")
     first, _, more = state.partition(", ")
     sentence = _said(first) + (f" and is {more}" if more else "")
+    if line.setter is not None and line.trouble is None:
+        # When it is over stands in the next sentence.
+        return f"{line.name} is {short(sentence.removeprefix('is '))} {reason}."
     return f"{line.name} {sentence}{_because(reason)}"
 
 
