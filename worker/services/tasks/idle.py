@@ -47,9 +47,10 @@ def _surpluses(tx: Transaction, runtime: Runtime) -> dict[str, float]:
     counts, now = slots.count_by_vo(tx), runtime.now()
     surpluses: dict[str, float] = {}
     for vo in limited:
-        answer = answers.get(vo.name, demands.NONE)
-        current = current_demand(vo, answer, now, counts.get(vo.name, NO_PILOTS))
-        surpluses[vo.name] = inf if vo.name in without_work else _surplus(current)
+        answer, its_pilots = answers.get(vo.name, demands.NONE), counts.get(vo.name, NO_PILOTS)
+        current = current_demand(vo, answer, now, its_pilots)
+        is_free = vo.name in without_work
+        surpluses[vo.name] = inf if is_free else _surplus(vo, current, its_pilots[0])
     if any(0 < surplus < inf for surplus in surpluses.values()):
         # Those that are ending occupy their slots still.
         for name, ending in pilot_reads.count_ending(tx).items():
@@ -57,12 +58,11 @@ def _surpluses(tx: Transaction, runtime: Runtime) -> dict[str, float]:
     return {name: surplus for name, surplus in surpluses.items() if surplus > 0}
 
 
-def _surplus(current: CurrentDemand) -> float:
+def _surplus(vo: VO, current: CurrentDemand, occupying: int) -> float:
     if not current.certain or current.demand != 0:
         return 0
-    if current.wanted is None or current.has is None:
-        return inf
-    return current.has - current.wanted
+    kept = vo.demand_min if current.wanted is None else current.wanted
+    return inf if kept is None else occupying - kept
 
 
 def _is_late(idle_for: timedelta, vo: VO) -> bool:
