@@ -11,7 +11,7 @@ from tests.expectations import refused
 from tests.redis_server import free_port
 from tests.secrets import write
 from worker.demand import registry
-from worker.domain.demand import Counts
+from worker.domain.demand import DemandCounts
 from worker.domain.errors import DemandUnknown
 
 SECRET = "s3cr3t-of-a-source"
@@ -64,8 +64,8 @@ def test_where_nobody_answers_the_demand_is_unknown_and_no_secret_is_shown(
     assert "Traceback" not in caplog.text
 
 
-@pytest.mark.parametrize("counts", Counts)
-def test_each_may_count_in_either_way(kind: str, counts: Counts, tmp_path: Path) -> None:
+@pytest.mark.parametrize("counts", DemandCounts)
+def test_each_may_count_in_either_way(kind: str, counts: DemandCounts, tmp_path: Path) -> None:
     values = {**source(kind, 1, tmp_path), "counts": str(counts)}
     registry.check_new(values)
     assert registry.check(values)[1].counts is counts

@@ -11,7 +11,7 @@ from tests.session import PLAN
 from tests.testbeds.packages import ALLOWED, NotToBeHad
 from worker.demand import registry
 from worker.demand.contract import SourceOptions
-from worker.domain.demand import Counts
+from worker.domain.demand import DemandCounts
 from worker.domain.errors import DemandUnknown
 
 pytestmark = [pytest.mark.testbed, pytest.mark.processes, pytest.mark.slow]
@@ -46,7 +46,7 @@ def options(url: str) -> SourceOptions:
 
 
 def test_its_number_is_a_total_unless_the_options_say_otherwise() -> None:
-    assert options("http://127.0.0.1:1").counts is Counts.TOTAL
+    assert options("http://127.0.0.1:1").counts is DemandCounts.TOTAL
 
 
 def test_a_scheduler_with_tasks_wants_workers_and_one_without_none(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import MINUTE, NOW
-from worker.domain.demand import CountedDemand, Counts, DemandBounds, HeldTotal, count
+from worker.domain.demand import CountedDemand, DemandBounds, DemandCounts, HeldTotal, count
 
 DELAY = 10 * MINUTE
 NUMBERS = st.integers(0, 500)
@@ -15,35 +15,35 @@ LIMITS = st.none() | NUMBERS
 
 
 def test_of_a_total_the_pilots_that_wait_or_run_are_counted_off() -> None:
-    assert count(40, Counts.TOTAL, occupying=31, waiting=11) == CountedDemand(
+    assert count(40, DemandCounts.TOTAL, occupying=31, waiting=11) == CountedDemand(
         demand=20, wanted=40, has=31, words="wants 40 in all, has 31, so 9 more"
     )
 
 
 def test_a_total_below_what_there_is_needs_none() -> None:
-    counted = count(5, Counts.TOTAL, occupying=31, waiting=0)
+    counted = count(5, DemandCounts.TOTAL, occupying=31, waiting=0)
     assert counted.demand == 0
     assert counted.words == "wants 5 in all, has 31, so 0 more"
 
 
 def test_a_number_of_more_pilots_is_the_demand_as_it_is() -> None:
-    assert count(9, Counts.MORE, occupying=31, waiting=11) == CountedDemand(demand=9)
-    assert count(None, Counts.MORE, occupying=31, waiting=11) == CountedDemand(demand=None)
+    assert count(9, DemandCounts.MORE, occupying=31, waiting=11) == CountedDemand(demand=9)
+    assert count(None, DemandCounts.MORE, occupying=31, waiting=11) == CountedDemand(demand=None)
 
 
 @pytest.mark.parametrize(
     ("number", "counts", "demand", "rule"),
     [
-        (0, Counts.TOTAL, 3, ": demand_min keeps 5"),
-        (0, Counts.MORE, 3, ": demand_min keeps 5"),
-        (7, Counts.TOTAL, 5, ""),
-        (90, Counts.TOTAL, 8, ": demand_max allows 10"),
-        (90, Counts.MORE, 8, ": demand_max allows 10"),
-        (None, Counts.MORE, 8, ": demand_max allows 10"),
+        (0, DemandCounts.TOTAL, 3, ": demand_min keeps 5"),
+        (0, DemandCounts.MORE, 3, ": demand_min keeps 5"),
+        (7, DemandCounts.TOTAL, 5, ""),
+        (90, DemandCounts.TOTAL, 8, ": demand_max allows 10"),
+        (90, DemandCounts.MORE, 8, ": demand_max allows 10"),
+        (None, DemandCounts.MORE, 8, ": demand_max allows 10"),
     ],
 )
 def test_the_bounds_are_in_pilots_altogether(
-    number: int | None, counts: Counts, demand: int, rule: str
+    number: int | None, counts: DemandCounts, demand: int, rule: str
 ) -> None:
     bounds = DemandBounds(least=5, most=10)
     counted = count(number, counts, occupying=2, waiting=0, bounds=bounds)
@@ -54,12 +54,12 @@ def test_the_bounds_are_in_pilots_altogether(
 
 def test_the_ceiling_is_above_the_floor() -> None:
     bounds = DemandBounds(least=50, most=10)
-    assert count(0, Counts.TOTAL, occupying=0, waiting=0, bounds=bounds).demand == 10
+    assert count(0, DemandCounts.TOTAL, occupying=0, waiting=0, bounds=bounds).demand == 10
 
 
-@given(NUMBERS | st.none(), st.sampled_from(Counts), NUMBERS, NUMBERS, LIMITS, LIMITS, LIMITS)
+@given(NUMBERS | st.none(), st.sampled_from(DemandCounts), NUMBERS, NUMBERS, LIMITS, LIMITS, LIMITS)
 def test_whatever_is_answered_the_bounds_hold_and_nothing_is_below_zero(
-    number: int | None, counts: Counts, running: int, waiting: int,
+    number: int | None, counts: DemandCounts, running: int, waiting: int,
     least: int | None, most: int | None, held: int | None,
 ) -> None:  # fmt: skip
     bounds = DemandBounds(least=least, most=most)

@@ -13,7 +13,7 @@ from worker.cli.groups import Group, example
 from worker.cli.options import as_json
 from worker.domain.errors import Invalid
 from worker.services.operate import fleets
-from worker.services.operate.fleets import Cluster, Question, Recipe
+from worker.services.operate.fleets import Cluster, Recipe, RecipeQuestion
 
 COLUMNS = (Column(name="recipe", rank=ALWAYS), Column(name="about", rank=ALWAYS, fold=True))
 ASK_FOR_CLUSTER = "A cluster, or nothing for this machine (NAME KEY=VALUE …)"
@@ -87,7 +87,7 @@ def _asked(chosen: Recipe, values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ask(question: Question) -> Any:
+def _ask(question: RecipeQuestion) -> Any:
     def checked(text: str) -> Any:
         value = fleets.plain(text) if isinstance(text, str) else text
         try:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from worker.backends.option_types import Count, Seconds
-from worker.domain.demand import Counts
+from worker.domain.demand import DemandCounts
 from worker.domain.validation import Table
 from worker.domain.words import Described
 
@@ -29,7 +29,7 @@ class Unknown(Described):
 class SourceOptions(Table):
     """The options of every source. An unknown key is an error."""
 
-    counts: Counts = Counts.MORE
+    counts: DemandCounts = DemandCounts.MORE
     """What its number counts: more pilots, or total, all of them."""
 
     timeout: float = Field(default=10, gt=0, le=60)

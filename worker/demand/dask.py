@@ -4,8 +4,8 @@ from urllib.parse import quote
 
 from worker.demand.answers import value_at, whole
 from worker.demand.contract import Source
-from worker.demand.endpoints import EndpointOptions, Question, fetch
-from worker.domain.demand import Counts
+from worker.demand.endpoints import EndpointOptions, EndpointQuestion, fetch
+from worker.domain.demand import DemandCounts
 from worker.domain.errors import DemandUnknown
 
 ROUTE = "distributed.http.scheduler.api"
@@ -15,7 +15,7 @@ ROUTE = "distributed.http.scheduler.api"
 class DaskOptions(EndpointOptions):
     """A scheduler of Dask that serves its HTTP API; `url` is that of its dashboard."""
 
-    counts: Counts = Counts.TOTAL
+    counts: DemandCounts = DemandCounts.TOTAL
     """What its number counts: total, all workers, as Dask means it; or more."""
 
 
@@ -23,7 +23,7 @@ def ask(vo: str, options: DaskOptions) -> int:
     """Ask the scheduler for how many workers it wants."""
     url = options.url.replace("{vo}", quote(vo, safe="")).rstrip("/")
     try:
-        answer = fetch(Question(url=f"{url}/api/v1/adaptive_target"), options)
+        answer = fetch(EndpointQuestion(url=f"{url}/api/v1/adaptive_target"), options)
     except DemandUnknown as error:
         if "it answered 404" in error.details:
             why = f"it serves no API: add {ROUTE} to its distributed.scheduler.http.routes"

@@ -75,7 +75,7 @@ class EndpointOptions(SourceOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class EndpointQuestion:
     """What is sent to an endpoint."""
 
     url: str
@@ -84,7 +84,7 @@ class Question:
     content_type: str | None = None
 
 
-def fetch(question: Question, options: EndpointOptions) -> str:
+def fetch(question: EndpointQuestion, options: EndpointOptions) -> str:
     """Return what an endpoint answers, or `DemandUnknown`."""
     place = place_of(question.url)
     try:
@@ -118,7 +118,7 @@ def _is_private(url: str) -> bool:
         return False
 
 
-def _headers(question: Question, options: EndpointOptions) -> dict[str, str]:
+def _headers(question: EndpointQuestion, options: EndpointOptions) -> dict[str, str]:
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     if question.content_type is not None:
         headers["Content-Type"] = question.content_type
@@ -137,7 +137,7 @@ def _value(path: Path) -> str:
 
 
 def _send(
-    question: Question,
+    question: EndpointQuestion,
     headers: Mapping[str, str],
     options: EndpointOptions,
     connection: Connection,

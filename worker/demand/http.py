@@ -9,7 +9,7 @@ from pydantic import Field
 from worker.backends.option_types import Printable
 from worker.demand.answers import AnswerOptions, number_in
 from worker.demand.contract import Source
-from worker.demand.endpoints import EndpointOptions, Question, fetch
+from worker.demand.endpoints import EndpointOptions, EndpointQuestion, fetch
 
 LONGEST_BODY = 65_536
 """Characters of a body that may be sent."""
@@ -38,9 +38,11 @@ def ask(vo: str, options: HttpOptions) -> int:
     """Ask the endpoint."""
     url = options.url.replace("{vo}", quote(vo, safe=""))
     if options.method == "GET":
-        return number_in(fetch(Question(url=url), options), options)
+        return number_in(fetch(EndpointQuestion(url=url), options), options)
     body = (options.body or "").replace("{vo}", json.dumps(vo)[1:-1]).encode()
-    question = Question(url=url, method="POST", body=body, content_type=options.content_type)
+    question = EndpointQuestion(
+        url=url, method="POST", body=body, content_type=options.content_type
+    )
     return number_in(fetch(question, options), options)
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from worker.demand.answers import value_at
 from worker.demand.contract import Source
-from worker.demand.endpoints import EndpointOptions, Question, fetch
+from worker.demand.endpoints import EndpointOptions, EndpointQuestion, fetch
 from worker.domain.errors import DemandUnknown
 
 LONGEST_QUERY = 8_192
@@ -27,7 +27,7 @@ def ask(vo: str, options: PrometheusOptions) -> int:
     url = options.url.replace("{vo}", quote(vo, safe="")).rstrip("/")
     query = urlencode({"query": options.query.replace("{vo}", vo)})
     try:
-        answer = fetch(Question(url=f"{url}/api/v1/query?{query}"), options)
+        answer = fetch(EndpointQuestion(url=f"{url}/api/v1/query?{query}"), options)
     except DemandUnknown as error:
         if "it answered 400" in error.details:
             why = "it does not understand the query: try it in the console of Prometheus"

@@ -12,7 +12,7 @@ from worker.domain.checks import LARGEST
 from worker.domain.words import Described
 
 
-class Counts(Described):
+class DemandCounts(Described):
     """What the number of a source counts."""
 
     MORE = "more", "More pilots that are wanted, those that wait included."
@@ -70,14 +70,14 @@ NO_BOUNDS = DemandBounds()
 NOTHING_HELD = HeldTotal()
 
 
-def total_of(number: int, counts: Counts, running: int) -> int:
+def total_of(number: int, counts: DemandCounts, running: int) -> int:
     """Return how many pilots are wanted altogether."""
-    return min(LARGEST, number if counts is Counts.TOTAL else number + running)
+    return min(LARGEST, number if counts is DemandCounts.TOTAL else number + running)
 
 
 def count(
     number: int | None,
-    counts: Counts,
+    counts: DemandCounts,
     *,
     occupying: int,
     waiting: int,
@@ -88,7 +88,7 @@ def count(
     running = occupying - waiting
     asked = None if number is None else total_of(number, counts, running)
     total, rule = _bounded(asked, bounds, held)
-    if total is None or (rule is None and counts is Counts.MORE):
+    if total is None or (rule is None and counts is DemandCounts.MORE):
         return CountedDemand(demand=number)
     more = max(0, total - occupying)
     words = f"wants {total} in all, has {occupying}, so {more} more"

@@ -35,7 +35,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _OF_THIS_HOST = ("here", "local")
 
 
-class Question(Variable):
+class RecipeQuestion(Variable):
     """One value that a recipe needs, and what it is where nobody says."""
 
     question: str
@@ -46,7 +46,7 @@ class Recipe(FileTable):
 
     name: str = ""
     about: str
-    questions: Mapping[str, Question] = Field(default={})
+    questions: Mapping[str, RecipeQuestion] = Field(default={})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from worker.db.demands import Answer
 from worker.db.uow import Transaction
 from worker.demand import registry
 from worker.demand.contract import Unknown
-from worker.domain.demand import NOTHING_HELD, Counts, HeldTotal, count, total_of
+from worker.domain.demand import NOTHING_HELD, DemandCounts, HeldTotal, count, total_of
 from worker.domain.errors import DemandUnknown
 from worker.domain.schedule import Outcome
 from worker.domain.vo import VO
@@ -93,7 +93,7 @@ def with_source(tx: Transaction, now: datetime) -> list[str]:
 def current_demand(vo: VO, answer: Answer, now: datetime, pilots: Pilots) -> CurrentDemand:
     """Return the demand that counts now: that of the VO itself, or the answer of its source."""
     if vo.source is None:
-        return _counted(vo, vo.demand, Counts.MORE, pilots)
+        return _counted(vo, vo.demand, DemandCounts.MORE, pilots)
     source, options = registry.check(vo.source)
     age = None if answer.answered_at is None else now - answer.answered_at
     if answer.demand is not None and age is not None and age <= timedelta(seconds=options.keep):
@@ -107,14 +107,14 @@ def current_demand(vo: VO, answer: Answer, now: datetime, pilots: Pilots) -> Cur
         why += f" ({answer.problem})"
     demand = {Unknown.HOLD: 0, Unknown.TRICKLE: options.trickle, Unknown.FILL: None}
     note = f"{why}; the rule is {options.unknown}"
-    counted = _counted(vo, demand[options.unknown], Counts.MORE, pilots, note=note)
+    counted = _counted(vo, demand[options.unknown], DemandCounts.MORE, pilots, note=note)
     return replace(counted, certain=False)
 
 
 def _counted(
     vo: VO,
     number: int | None,
-    counts: Counts,
+    counts: DemandCounts,
     pilots: Pilots,
     *,
     note: str | None = None,

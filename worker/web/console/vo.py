@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
-from worker.domain.demand import Counts
+from worker.domain.demand import DemandCounts
 from worker.domain.errors import ChangedMeanwhile, Invalid, PilotageError
 from worker.domain.lengths import clock
 from worker.domain.payload import read
@@ -252,7 +252,7 @@ def demand(vo: ShownVO, answered: Any, now: datetime) -> Demand:
         words.number(answered.demand),
         f"its source, {kind}, at {at}",
         answered.problem,
-        is_total=vo.source.get("counts") == Counts.TOTAL,
+        is_total=vo.source.get("counts") == DemandCounts.TOTAL,
     )
 
 
