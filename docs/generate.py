@@ -44,6 +44,7 @@ from worker.cli.main import pilotage
 from worker.db.chains import CORE_CHAIN, Chain, ChainState
 from worker.db.failures import By
 from worker.db.sums import ReportBy
+from worker.demand.answers import Measure
 from worker.demand.contract import Unknown
 from worker.domain import errors
 from worker.domain.access import Role
@@ -51,6 +52,7 @@ from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.change import Door
 from worker.domain.credential import CredentialKind
 from worker.domain.credential import State as CredentialState
+from worker.domain.demand import Counts
 from worker.domain.lengths import spoken
 from worker.domain.pilot import (
     CE_FAULTS,
@@ -844,6 +846,8 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "state of a credential": CredentialState,
     "kind of credential": CredentialKind,
     "rule for an unknown demand": Unknown,
+    "what a demand source counts": Counts,
+    "what is read of an answer": Measure,
     "scope of a task": Scope,
     "outcome of an execution": Outcome,
     "outcome that is learnt": Learnt,
