@@ -52,7 +52,7 @@ from worker.domain.call_tally import CallKind, CallOutcome
 from worker.domain.change import Door
 from worker.domain.credential import CredentialKind
 from worker.domain.credential import State as CredentialState
-from worker.domain.demand import Counts
+from worker.domain.demand import DemandCounts
 from worker.domain.lengths import spoken
 from worker.domain.pilot import (
     CE_FAULTS,
@@ -846,7 +846,7 @@ ENUMERATIONS: Mapping[str, type[Described]] = {
     "state of a credential": CredentialState,
     "kind of credential": CredentialKind,
     "rule for an unknown demand": Unknown,
-    "what a demand source counts": Counts,
+    "what a demand source counts": DemandCounts,
     "what is read of an answer": Measure,
     "scope of a task": Scope,
     "outcome of an execution": Outcome,
