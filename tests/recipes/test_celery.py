@@ -1,0 +1,108 @@
+"""Workers of somebody's Celery application: each task is done once, and all leave at the end."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from tests.patience import until
+from tests.recipes.fleet import Fleet
+from tests.redis_server import Redis, running
+from tests.secrets import write
+
+pytestmark = pytest.mark.processes
+QUICK = {"check_soonest": 0.2, "check_latest": 1}
+TASKS = 40
+
+JOBS = """
+import time
+from pathlib import Path
+from celery import Celery
+
+app = Celery("jobs", broker={url!r})
+app.conf.task_acks_late = True
+
+@app.task(name="jobs.work")
+def work(number):
+    begun = Path({folder!r}) / f"{{number}}.begun"
+    with begun.open("a") as file:
+        file.write("x")
+    time.sleep(0.3)
+    Path({folder!r}, f"{{number}}.done").touch()
+"""
+
+
+class Application:
+    """A Celery application in a folder that every worker can read, and its queue."""
+
+    def __init__(self, folder: Path, redis: Redis) -> None:
+        self.folder = folder
+        self.results = folder / "results"
+        self.results.mkdir()
+        self.results.chmod(0o777)
+        write(folder / "jobs.py", JOBS.format(url=redis.url, folder=str(self.results)))
+        (folder / "jobs.py").chmod(0o644)
+        self.url = write(folder / "broker.url", redis.url + "\n")
+        self.app = Celery("jobs", broker=redis.url)
+
+    @property
+    def setup(self) -> str:
+        return f"cd '{self.folder}' && PATH='{Path(sys.executable).parent}':$PATH && export PATH"
+
+    def send(self, count: int) -> None:
+        for number in range(count):
+            self.app.send_task("jobs.work", (number,))
+
+    def done(self) -> int:
+        return len(list(self.results.glob("*.done")))
+
+    def begun(self) -> list[str]:
+        return [path.read_text() for path in self.results.glob("*.begun")]
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with running(folder) as server:
+        yield server
+
+
+def begin(fleet: Fleet, application: Application, clusters: dict[str, dict[str, object]]) -> None:
+    fleet.init(
+        "celery",
+        clusters,
+        broker_file=str(application.url),
+        setup=application.setup,
+        most=3,
+        idle=3,
+        grace=60,
+    )
+    fleet.apply()
+    fleet.up()
+
+
+def is_over(fleet: Fleet) -> bool:
+    return not fleet.pilots("--status", "running", "--status", "submitted", "--status", "reserved")
+
+
+def test_each_task_is_done_once_though_workers_are_ended_in_its_middle(
+    fleet: Fleet, redis: Redis, tmp_path: Path
+) -> None:
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    application = Application(folder, redis)
+    begin(fleet, application, {"here": {"backend": "local", "capacity": 2, **QUICK}})
+    assert not fleet.pilots()
+    application.send(TASKS)
+    until(lambda: application.done() > 3, "some tasks", progress=fleet.processes.progress)
+    fleet.pilotage("pilot", "cancel", "--vo", "default", "--status", "running", "--yes")
+    until(lambda: application.done() == TASKS, "all tasks", progress=application.done)
+    until(lambda: is_over(fleet), "the end of all workers", progress=fleet.processes.progress)
+
+    assert application.begun() == ["x"] * TASKS
+    ends = {(one["status"], one["use"]) for one in fleet.pilots()}
+    assert ("cancelled", None) in ends
+    assert ends <= {("cancelled", None), ("done", "useful"), ("done", "short"), ("done", "empty")}
