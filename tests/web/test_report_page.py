@@ -17,7 +17,7 @@ from worker.db.tables import new_tallies
 from worker.domain.access import Role
 from worker.domain.pilot import Cause, Status, Use
 from worker.services.observe.reports import ReportBy, sums_of
-from worker.web.console import render, report
+from worker.web.console import render, report, words
 
 MOST = 300_000
 """Bytes of a page."""
@@ -75,6 +75,7 @@ def test_its_numbers_are_those_of_the_service(world: World) -> None:
 
     assert sums.total is not None
     assert len(sums.items) == 3
+    assert sums.total.half_within
     for one, cells in zip([*sums.items, sums.total], [*body(page), _total(page)], strict=True):
         names = list(one.words.values()) or ["All"]
         numbers = [one.ended, one.useful, one.short, one.empty, one.failed]
@@ -86,7 +87,8 @@ def test_its_numbers_are_those_of_the_service(world: World) -> None:
             == f"node {one.causes[Cause.NODE]}, quota {one.causes[Cause.QUOTA]}"
         )
         assert cells[-6:-3] == [str(one.lost), str(one.cancelled), f"{100 * one.success:.1f} %"]
-        assert cells[-1] == f"{one.slot_hours:,.1f}"
+        waits = [words.length(one.half_within), words.length(one.most_within)]
+        assert cells[-3:] == [*waits, f"{one.slot_hours:,.1f}"]
     assert page.one("h1").text.startswith(f"{sums.total.ended} pilots ended since 22 Feb 14:00Z.")
 
 
