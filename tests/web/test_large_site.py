@@ -33,6 +33,8 @@ PAGES = (
     "/vos",
     "/vos/vo00",
     "/pilots",
+    "/report",
+    "/report?since=90d&by=ce,vo,day",
     "/tasks",
     "/credentials",
     "/audit",

@@ -64,6 +64,7 @@ PAGES = {
         "/pilots/{cancelled}",
         "/pilots/nowhere",
     ],
+    "/report": ["/report", "/report?since=30d&by=ce,vo,day", "/report?vo=lhcb", "/report?by=no"],
     "/sign-in": ["/sign-in"],
     "/tasks": ["/tasks"],
     "/vos": ["/vos", "/vos?search=nothing"],
@@ -125,7 +126,8 @@ def test_no_reason_keeps_anybody_out(person: Meet, prepared: Prepared, number: i
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/ces", "/vos", "/pilots", "/explain", "/tasks", "/audit", "/credentials"]
+    "path",
+    ["/", "/ces", "/vos", "/pilots", "/explain", "/report", "/tasks", "/audit", "/credentials"],
 )
 def test_a_page_without_anything_keeps_nobody_out(
     browser: Browser, empty_server: tuple[World, Server], path: str

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from worker.domain.pilot import Status
 from worker.services.ce_lines import CELine
+from worker.services.observe.reports import PilotSums
 
 WIDTH = 100
 """Units of a bar: all slots of a CE."""
@@ -24,6 +25,17 @@ class BarPart:
 def slots(line: CELine) -> list[BarPart]:
     """Draw the pilots of a CE to scale; whatever there is at all shows."""
     return parts({str(status): getattr(line, str(status)) for status in ORDER}, line.capacity)
+
+
+def ends(sums: PilotSums, largest: int) -> list[BarPart]:
+    """Draw how pilots ended, to the scale of the largest row."""
+    counts = {
+        "useful": sums.useful,
+        "no-use": sums.short + sums.empty,
+        "failed": sums.failed + max(0, sums.lost),
+        "cancelled": sums.cancelled,
+    }
+    return parts(counts, largest)
 
 
 def parts(counts: Mapping[str, int], whole: int) -> list[BarPart]:

@@ -15,6 +15,7 @@ from worker.web.console import (
     overview,
     pilot,
     pilots,
+    report,
     tasks,
     vo,
     vos,
@@ -50,6 +51,7 @@ def router() -> APIRouter:
     made.add_api_route("/vos", vos.add, methods=["POST"])
     made.add_api_route("/vos/{name}", vo.show)
     made.add_api_route("/vos/{name}", vo.change, methods=["POST"])
+    made.add_api_route("/report", report.show)
     made.add_api_route("/tasks", tasks.show)
     made.add_api_route("/tasks", tasks.change, methods=["POST"])
     made.add_api_route("/credentials", credentials.show)

@@ -29,6 +29,7 @@ MENU = (
     ("explain", "/explain", "Explain"),
     ("ces", "/ces", "CEs"),
     ("vos", "/vos", "VOs"),
+    ("report", "/report", "Report"),
     ("tasks", "/tasks", "Tasks"),
     ("credentials", "/credentials", "Credentials"),
     ("audit", "/audit", "Audit"),

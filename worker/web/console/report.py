@@ -1,0 +1,109 @@
+"""The report: what pilots did since a moment, by CE, VO and day, as `report --by` adds it up."""
+
+import shlex
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import combinations
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from worker.domain.errors import Invalid
+from worker.domain.lengths import clock
+from worker.services.observe import reports
+from worker.services.observe.reports import ReportBy, Sums
+from worker.web.console import drawings, render, words
+from worker.web.console.answers import answer, page_request, query_text
+from worker.web.console.forms import ago
+
+USUAL = "7d"
+PERIODS = ("1d", "7d", "30d", "90d")
+GROUPINGS = tuple(
+    group for size in range(1, len(ReportBy) + 1) for group in combinations(ReportBy, size)
+)
+AT_ONCE = 200
+"""Rows on the page."""
+FOR_PROGRAMS = 1000
+"""Rows for a program that does not say how many."""
+MOST_CAUSES = 2
+"""Causes of failures beside a row, the largest ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """What the address of the page asks for."""
+
+    since: str = USUAL
+    by: tuple[ReportBy, ...] = (ReportBy.CE,)
+    ce: str | None = None
+    vo: str | None = None
+
+    def query(self, **others: str) -> dict[str, str | None]:
+        """Write it as the query of an address, with some of it replaced."""
+        own = {"since": self.since, "by": ",".join(self.by), "ce": self.ce, "vo": self.vo}
+        return {**own, **others}
+
+    def command(self, *more: str) -> str:
+        """Write the command that shows the same."""
+        named = [part for name, one in self.query().items() if one for part in (f"--{name}", one)]
+        return shlex.join(["pilotage", "report", *named, *more])
+
+
+def show(request: Request) -> Response:
+    """Show the page, or the same for a program."""
+    if render.wants_json(request):
+        limit = page_request(request, limit=FOR_PROGRAMS).limit
+        return answer(Sums, _sums(request, _asking(request), limit))
+    asking, sums, error = Asking(), None, None
+    try:
+        asking = _asking(request)
+        sums = _sums(request, asking, AT_ONCE)
+    except Invalid as wrong:
+        asking, error = Asking(), str(wrong)
+    return render.page(
+        request,
+        "report",
+        status=422 if error else 200,
+        title="Report",
+        here="report",
+        headline=headline(sums, render.runtime(request).now()),
+        asking=asking,
+        sums=sums,
+        error=error,
+        periods=PERIODS,
+        groupings=[",".join(group) for group in GROUPINGS],
+        ends=drawings.ends,
+        largest=max((one.ended for one in sums.items), default=0) if sums else 0,
+        most=AT_ONCE,
+        most_causes=MOST_CAUSES,
+    )
+
+
+def headline(sums: Sums | None, now: datetime) -> str:
+    """Say how many pilots ended, and how many of them were of use."""
+    if sums is None:
+        return "There is no such report."
+    if sums.total is None or not sums.total.ended:
+        return "Nothing has ended yet."
+    since = clock(sums.since, now, seconds=False)
+    begin = f"{words.counted(sums.total.ended, 'pilot')} ended since {since}"
+    if sums.total.success is None:
+        return f"{begin}, all of them cancelled."
+    return f"{begin}. Success: {words.share(sums.total.success, 1)}."
+
+
+def _asking(request: Request) -> Asking:
+    by = ",".join(request.query_params.getlist("by"))
+    return Asking(
+        since=query_text(request, "since") or USUAL,
+        by=tuple(reports.parse_by(by)) if by.strip() else Asking.by,
+        ce=query_text(request, "ce"),
+        vo=query_text(request, "vo"),
+    )
+
+
+def _sums(request: Request, asking: Asking, limit: int) -> Sums:
+    runtime = render.runtime(request)
+    now = runtime.now()
+    since = ago("since", asking.since, now) or now
+    return reports.sums_of(runtime, since, by=asking.by, limit=limit, ce=asking.ce, vo=asking.vo)
