@@ -88,15 +88,11 @@ def _course(dialect: str) -> Executable:
 def _now() -> Select[Any]:
     """Count the pilots that run and wait: the row that has no minute."""
     part = counted()
-    numbers = {"running": RUNS, "waiting": WAITING}
-    return select(
-        type_coerce(null(), UtcDateTime()).label("minute"),
-        *(
-            func.coalesce(func.sum(_if_in(part.c.status, of, part.c.pilots)), 0).label(name)
-            for name, of in numbers.items()
-        ),
-        literal_column("0").label("failed"),
-    )
+    columns: list[ColumnElement[Any]] = [type_coerce(null(), UtcDateTime()).label("minute")]
+    for name, statuses in (("running", RUNS), ("waiting", WAITING)):
+        number = func.sum(_if_in(part.c.status, statuses, part.c.pilots))
+        columns.append(func.coalesce(number, 0).label(name))
+    return select(*columns, literal_column("0").label("failed"))
 
 
 def _summed(table: Table, minute: ColumnElement[datetime]) -> Select[Any]:
