@@ -63,6 +63,25 @@ def test_the_state_of_a_ce_is_a_sentence(state: str, headline: str, word: str | 
 
 
 @pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        ("normal", "in maintenance"),
+        ("paused since 11:00Z: x", "paused"),
+        ("not answering: x", "not answering"),
+    ],
+)
+def test_a_maintenance_is_the_state_where_nothing_else_is(state: str, word: str) -> None:
+    line = replace(LINE, state=state, away="until 14:00Z: new disks")
+    assert states.short(states.shown(line)) == word
+    assert not states.is_normal(line)
+
+
+def test_a_maintenance_is_a_sentence() -> None:
+    line = replace(LINE, away="until 14:00Z: new disks")
+    assert states.headline(line) == "lyon is in maintenance until 14:00Z: new disks."
+
+
+@pytest.mark.parametrize(
     ("given", "said"),
     [
         ([], "There is no CE yet."),

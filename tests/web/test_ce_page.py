@@ -32,6 +32,11 @@ def drained(world: World) -> None:
     change(world, draining=True, drain_by=world.now() + timedelta(hours=6))
 
 
+def away(world: World) -> None:
+    now = world.now()
+    pauses.add_maintenance(world.runtime(), "lyon", "new disks", now + timedelta(hours=9), now)
+
+
 def change(world: World, **values: object) -> None:
     with world.database.uow() as tx:
         ces.change(tx, "lyon", **values)
@@ -49,7 +54,7 @@ WAIT = "2 pilots wait at the CE: they are checked as before, and each runs when 
 
 @pytest.mark.parametrize(
     ("close", "end"),
-    [(held, "."), (disabled, "."), (drained, "; what waits at 18:00Z is cancelled.")],
+    [(held, "."), (disabled, "."), (away, "."), (drained, "; what waits at 18:00Z is cancelled.")],
     ids=lambda one: getattr(one, "__name__", ""),
 )
 def test_what_waits_at_a_ce_that_is_sent_nothing_is_said(

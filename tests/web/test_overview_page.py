@@ -69,3 +69,21 @@ def test_slots_of_ces_that_get_none_are_not_free(world: World) -> None:
     world.ce(a_ce().named("kosice").with_capacity(7).disabled())
     world.ce(a_ce().named("madrid").with_capacity(5).draining())
     assert free(Console(world).get("/")) == "12 of 52; 24 more at CEs that get none"
+
+
+def test_a_ce_in_maintenance_gets_none(world: World) -> None:
+    for name in ("lyon", "oslo"):
+        busy(world, name, 4)
+    runtime, now = world.runtime(), world.now()
+    pauses.add_maintenance(runtime, "oslo", "new disks", now + timedelta(hours=2), now)
+    later = now + timedelta(hours=1)
+    pauses.add_maintenance(runtime, "lyon", "power", now + timedelta(hours=2), later)
+    page = Console(world).get("/")
+    assert page.one("h1").text.endswith("1 of 2 CEs gets no new pilots.")
+    assert free(page) == "6 of 20; 6 more at CEs that get none"
+    stopped = page.one(id="stopped").text
+    assert "in maintenance" in stopped
+    assert "new disks" in stopped
+    assert "lyon" not in stopped
+    world.wait(hours=3)
+    assert free(Console(world).get("/")) == "12 of 20"

@@ -1,7 +1,8 @@
-"""Trends: how many pilots more or fewer ran and waited after each minute, and how many failed.
+"""Trends: how many pilots run and wait now, how that changed minute by minute, and what failed.
 
-They are summed up from the tallies of minutes, and from what was not folded yet. What is read is
-bounded by the time that is asked about, and does not grow with the history.
+One statement reads all of it, so what moves meanwhile is counted once. The changes are summed up
+from the tallies of minutes, and from what was not folded yet. What is read is bounded by the time
+that is asked about, and does not grow with the history.
 """
 
 from collections.abc import Collection
@@ -14,21 +15,29 @@ from sqlalchemy import (
     Executable,
     Select,
     Table,
+    and_,
     bindparam,
     case,
     func,
+    literal_column,
+    not_,
+    null,
+    or_,
     select,
+    type_coerce,
     union_all,
 )
 
 from worker.db.engine import POSTGRESQL
 from worker.db.failures import BAD
 from worker.db.tables import new_tallies, tallies
-from worker.db.tallies import GONE
+from worker.db.tallies import GONE, counted
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
 from worker.domain.pilot import WAITING, Status
 from worker.domain.tally import Grain, begin_of
+
+RUNS = frozenset({Status.RUNNING})
 
 
 class MinuteOfMoves(NamedTuple):
@@ -40,17 +49,29 @@ class MinuteOfMoves(NamedTuple):
     failed: int
 
 
-def by_minute(tx: Transaction, since: datetime) -> list[MinuteOfMoves]:
-    """Sum up the moves of all pilots since the minute of a moment, minute by minute."""
-    listing = tx.execute(_moves(tx.dialect), {"since": begin_of(Grain.MINUTE, since)})
-    return [
-        MinuteOfMoves(row.minute, int(row.running), int(row.waiting), int(row.failed))
-        for row in listing
-    ]
+class Course(NamedTuple):
+    """How many pilots run and wait now, and what each minute changed."""
+
+    running: int
+    waiting: int
+    moves: list[MinuteOfMoves]
+
+
+def course(tx: Transaction, since: datetime) -> Course:
+    """Count what there is, and sum up the moves since the minute of a moment."""
+    running = waiting = 0
+    moves = []
+    for row in tx.execute(_course(tx.dialect), {"since": begin_of(Grain.MINUTE, since)}):
+        numbers = int(row.running), int(row.waiting), int(row.failed)
+        if row.minute is None:
+            running, waiting, _ = numbers
+        else:
+            moves.append(MinuteOfMoves(row.minute, *numbers))
+    return Course(running, waiting, moves)
 
 
 @cache
-def _moves(dialect: str) -> Executable:
+def _course(dialect: str) -> Executable:
     since = bindparam("since", type_=UtcDateTime())
     folded = _summed(tallies, tallies.c.begins_at).where(
         tallies.c.grain == Grain.MINUTE, tallies.c.begins_at >= since
@@ -58,36 +79,54 @@ def _moves(dialect: str) -> Executable:
     new = _summed(new_tallies, _minute(dialect, new_tallies.c.at)).where(
         new_tallies.c.at >= since, new_tallies.c.became != GONE
     )
-    both = union_all(folded, new).subquery("both")
+    both = union_all(_now(), folded, new).subquery("both")
     at, *numbers = both.c
     sums = (func.sum(number).label(number.name) for number in numbers)
-    return select(at, *sums).group_by(at).order_by(at)
+    return select(at, *sums).group_by(at)
+
+
+def _now() -> Select[Any]:
+    """Count the pilots that run and wait: the row that has no minute."""
+    part = counted()
+    columns: list[ColumnElement[Any]] = [type_coerce(null(), UtcDateTime()).label("minute")]
+    for name, statuses in (("running", RUNS), ("waiting", WAITING)):
+        number = func.sum(_if_in(part.c.status, statuses, part.c.pilots))
+        columns.append(func.coalesce(number, 0).label(name))
+    return select(*columns, literal_column("0").label("failed"))
 
 
 def _summed(table: Table, minute: ColumnElement[datetime]) -> Select[Any]:
+    """Sum up moves by minute. One from waiting to waiting changes nothing, and is not read."""
     became, was, pilots = table.c.became, table.c.was, table.c.pilots
 
     def change(statuses: Collection[Status]) -> ColumnElement[int]:
         return _if_in(became, statuses, pilots) - _if_in(was, statuses, pilots)
 
     numbers = {
-        "running": change({Status.RUNNING}),
+        "running": change(RUNS),
         "waiting": change(WAITING),
         "failed": _if_in(became, BAD, pilots),
     }
     columns: list[ColumnElement[Any]] = [minute.label("minute")]
     columns += [func.sum(number).label(name) for name, number in numbers.items()]
-    return select(*columns).group_by(minute)
+    still_waits = and_(_is_in(became, WAITING), _is_in(was, WAITING))
+    return select(*columns).where(not_(still_waits)).group_by(minute)
+
+
+def _is_in(column: ColumnElement[str], statuses: Collection[Status]) -> ColumnElement[bool]:
+    """Compare one by one: for a list in each row, SQLite searches a table that it makes."""
+    return or_(*(column == status for status in sorted(statuses)))
 
 
 def _if_in(
     column: ColumnElement[str], statuses: Collection[Status], pilots: ColumnElement[int]
 ) -> ColumnElement[int]:
-    return case((column.in_(sorted(statuses)), pilots), else_=0)
+    return case((_is_in(column, statuses), pilots), else_=0)
 
 
 def _minute(dialect: str, at: ColumnElement[datetime]) -> ColumnElement[datetime]:
     """Return the beginning of the minute of a moment. Tallies are in UTC."""
     if dialect == POSTGRESQL:
         return func.date_trunc("minute", at, "UTC", type_=UtcDateTime())
-    return func.strftime("%Y-%m-%d %H:%M:00.000000", at, type_=UtcDateTime())
+    # What is stored is cut: to read and to write a moment costs more than all else.
+    return type_coerce(func.substr(at, 1, 16).op("||")(":00.000000"), UtcDateTime())

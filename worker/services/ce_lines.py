@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.db import pilot_reads, schedules, setters, slots
+from worker.db import maintenances, pilot_reads, schedules, setters, slots
+from worker.db.maintenances import Maintenance
 from worker.db.uow import Transaction
 from worker.domain.calls import NOT_ASKED, state_of_calls, trouble
 from worker.domain.change import Setter
@@ -49,6 +50,14 @@ class CELine:
     trouble: str | None
     """Since when its calls fail, why, and when it is called again, in one line."""
 
+    away: str | None = None
+    """Until when it is in maintenance, and why, if it is in one now."""
+
+    @property
+    def gets_pilots(self) -> bool:
+        """Whether it is sent pilots as usual: its state is normal, and it is in no maintenance."""
+        return self.state == NORMAL and self.away is None
+
     @property
     def limited(self) -> bool:
         """Whether it has empty slots that only its waiting limit keeps empty."""
@@ -70,6 +79,7 @@ def lines_of(
     tx: Transaction, now: datetime, parameters: Parameters, *, is_asked: bool
 ) -> list[CELine]:
     by_status, set_by = pilot_reads.count_occupying(tx), setters.of_ces(tx)
+    away = maintenances.current(tx, now)
     return [
         CELine(
             name=ce.name,
@@ -89,6 +99,7 @@ def lines_of(
             retry_at=ce.retry_at,
             setter=_setter(ce, now, set_by.get(ce.name, {})),
             trouble=trouble(ce, now),
+            away=_away(away.get(ce.name), now),
         )
         for ce in slots.slots_for(tx, 0)
     ]
@@ -147,6 +158,12 @@ def _sending(ce: slots.CESlots, now: datetime) -> str:
     if ce.sending is Sending.HELD:
         return f"held{_moment('until', ce.held_until, now)}: {ce.sending_reason}"
     return f"paused{_moment('since', ce.sending_since, now)}: {ce.sending_reason}"
+
+
+def _away(maintenance: Maintenance | None, now: datetime) -> str | None:
+    if maintenance is None:
+        return None
+    return f"until {clock(maintenance.ends_at, now, seconds=False)}: {maintenance.reason}"
 
 
 def _moment(word: str, moment: datetime | None, now: datetime) -> str:

@@ -1,14 +1,12 @@
 """How many pilots ran, waited and failed in the last hours: for the chart of the overview."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from worker.db import pilot_reads, trends
-from worker.db.trends import MinuteOfMoves
+from worker.db import trends
+from worker.db.trends import Course
 from worker.domain.access import Role
 from worker.domain.errors import Invalid
-from worker.domain.pilot import WAITING, Status
 from worker.domain.tally import Grain, begin_of
 from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
@@ -53,33 +51,25 @@ def trend(runtime: Runtime, *, hours: int = 3) -> Trend:
     step = -(-hours * 60 // MOST_POINTS) * MINUTE
     begin = begin_of(Grain.MINUTE, now) - timedelta(hours=hours) + MINUTE
     with runtime.database.uow() as tx:
-        counts = pilot_reads.count_by_status(tx)
-        moves = trends.by_minute(tx, begin)
+        course = trends.course(tx, begin)
     return Trend(
         begin=begin,
         end=now,
         step_seconds=int(step.total_seconds()),
-        points=_points(counts, moves, begin, now, step),
+        points=_points(course, begin, now, step),
     )
 
 
-def _points(
-    counts: dict[Status, int],
-    moves: Sequence[MinuteOfMoves],
-    begin: datetime,
-    now: datetime,
-    step: timedelta,
-) -> list[TrendPoint]:
+def _points(course: Course, begin: datetime, now: datetime, step: timedelta) -> list[TrendPoint]:
     """Go back from what there is now, step by step."""
     steps = (now - begin) // step + 1
     changes = [[0, 0, 0] for _ in range(steps)]
-    for move in moves:
+    for move in course.moves:
         # The clock of the database may be ahead of ours.
         of_step = changes[min(steps - 1, (move.at - begin) // step)]
         for place, number in enumerate((move.running, move.waiting, move.failed)):
             of_step[place] += number
-    running = counts.get(Status.RUNNING, 0)
-    waiting = sum(counts.get(status, 0) for status in WAITING)
+    running, waiting = course.running, course.waiting
     points = []
     for place in reversed(range(steps)):
         more_run, more_wait, failed = changes[place]

@@ -57,12 +57,14 @@ def stopped(lines: Sequence[CELine]) -> list[StoppedGroup]:
     """List the CEs that get no new pilots, each with its reason; many for the same one together."""
     if len(lines) <= EACH:
         return [
-            StoppedGroup(state=states.word(line.state), reason=_reason(line), ces=[line.name])
+            StoppedGroup(
+                state=states.word(states.shown(line)), reason=_reason(line), ces=[line.name]
+            )
             for line in lines
         ]
     alike: dict[tuple[str, str], list[str]] = {}
     for line in lines:
-        alike.setdefault((states.short(line.state), _cause(line)), []).append(line.name)
+        alike.setdefault((states.short(states.shown(line)), _cause(line)), []).append(line.name)
     groups = [
         StoppedGroup(state=state, reason=reason, ces=names)
         for (state, reason), names in alike.items()
@@ -71,7 +73,7 @@ def stopped(lines: Sequence[CELine]) -> list[StoppedGroup]:
 
 
 def _reason(line: CELine) -> str:
-    return line.trouble or line.state.partition(": ")[2] or "no new pilots are sent"
+    return line.trouble or states.shown(line).partition(": ")[2] or "no new pilots are sent"
 
 
 def _cause(line: CELine) -> str:
@@ -80,4 +82,4 @@ def _cause(line: CELine) -> str:
         return line.last_error
     if line.setter is not None:
         return line.setter.without_moment
-    return line.state.partition(": ")[2] or "no new pilots are sent"
+    return states.shown(line).partition(": ")[2] or "no new pilots are sent"

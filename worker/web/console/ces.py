@@ -82,7 +82,7 @@ def rows(listed: list[ListedCE], lines: list[CELine]) -> list[CERow]:
 
 def _place(line: CELine) -> tuple[int, str]:
     """Return the place of a CE in the table: what is urgent first, then by name."""
-    return states.PLACES[states.short(line.state)], line.name
+    return states.PLACES[states.short(states.shown(line))], line.name
 
 
 def part_of(table: list[CERow], page: PageRequest) -> tuple[list[CERow], str | None]:
@@ -112,7 +112,7 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
     listed, lines = _listed(request, PageRequest(limit=MOST)).items, observed.lines(runtime)
     state = query_text(request, "state")
     table = rows(listed, lines)
-    matching = [row for row in table if state in (None, states.short(row.line.state))]
+    matching = [row for row in table if state in (None, states.short(states.shown(row.line)))]
     is_narrowed = any(query_text(request, name) for name in ("search", "tag", "state", "after"))
     normal = [row.line for row in matching if states.is_normal(row.line)]
     is_folded = len(table) >= FOLDED and not is_narrowed
@@ -137,5 +137,6 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
         state_words=[*states.SHORT, NORMAL],
         tags=sorted({tag for ce in listed for tag in ce.tags}),
         word=states.word,
+        shown=states.shown,
         adding=unfilled(adding(runtime), tried),
     )

@@ -14,17 +14,37 @@ HEIGHT = 150
 DEPTH = 44
 """Units below it."""
 
+LEAST = 2.0
+"""Units of a bar at least: whatever failed at all shows."""
+
+BARS = 60
+"""Bars at most: on a phone each is still some pixels broad."""
+
+GAP = 0.28
+"""The part of its place that a bar leaves empty."""
+
 LINES = 3
 """Lines of a round number at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChartBar:
-    """What failed in one step."""
+    """What failed in the steps of a bar. Across it is percent, so that no bar is stretched."""
 
     begin: float
+    breadth: float
     depth: float
     title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarFailures:
+    """What failed between two points, which are counted from the first."""
+
+    begin: int
+    end: int
+    at: datetime
+    failed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,25 +79,26 @@ def drawn(trend: Trend) -> Chart:
     """Draw the last hours."""
     points = trend.points
     most = max(1, *(one.running + one.waiting for one in points))
-    worst = max(one.failed for one in points)
+    failures, breadth = together(points), max(1, len(points) - 1)
+    length = words.length(timedelta(seconds=trend.step_seconds * _steps(points)))
 
     def y(number: float) -> float:
         return round(HEIGHT - (HEIGHT - 8) * number / most, 1)
 
     last = points[-1]
     return Chart(
-        breadth=max(1, len(points) - 1),
+        breadth=breadth,
         running=_line([y(one.running) for one in points]),
         active=_line([y(one.running + one.waiting) for one in points]),
-        bars=_bars(points, worst),
+        bars=_bars(failures, breadth),
         lines=[ChartLine(y=y(one), label=words.number(one)) for one in _round_numbers(most)],
         marks=marks(trend.begin, trend.end),
         labels=_apart(
             (f"{words.number(last.waiting)} waiting", y(last.running + last.waiting)),
             (f"{words.number(last.running)} running", y(last.running)),
         ),
-        failures=_failures(trend, worst),
-        words=_words(trend, worst),
+        failures=_labels(failures, length),
+        words=_words(trend, failures, length),
     )
 
 
@@ -85,14 +106,35 @@ def _line(heights: Sequence[float]) -> str:
     return " ".join(f"{place},{y:g}" for place, y in enumerate(heights))
 
 
-def _bars(points: Sequence[TrendPoint], worst: int) -> list[ChartBar]:
+def together(points: Sequence[TrendPoint]) -> list[BarFailures]:
+    """Put as many steps together as one bar shows; the last bar ends at the last point."""
+    each = _steps(points)
+    ends = range(len(points), 0, -each)
+    return [
+        BarFailures(
+            begin=max(0, end - each - 1),
+            end=end - 1,
+            at=points[end - 1].at,
+            failed=sum(one.failed for one in points[max(0, end - each) : end]),
+        )
+        for end in reversed(ends)
+    ]
+
+
+def _steps(points: Sequence[TrendPoint]) -> int:
+    return -(-len(points) // BARS)
+
+
+def _bars(failures: Sequence[BarFailures], breadth: int) -> list[ChartBar]:
+    worst = max(one.failed for one in failures)
     return [
         ChartBar(
-            begin=round(place - 0.36, 2),
-            depth=round(max(1.0, DEPTH * one.failed / worst), 1),
-            title=f"{one.at:%H:%M}: {words.number(one.failed)} failed",
+            begin=round(100 * one.begin / breadth, 3),
+            breadth=round(100 * (one.end - one.begin) * (1 - GAP) / breadth, 3),
+            depth=round(max(LEAST, DEPTH * one.failed / worst), 1),
+            title=f"to {one.at:%H:%M}: {words.number(one.failed)} failed",
         )
-        for place, one in enumerate(points)
+        for one in failures
         if one.failed
     ]
 
@@ -113,13 +155,16 @@ def _apart(upper: tuple[str, float], lower: tuple[str, float]) -> list[tuple[str
     return [(upper[0], round(first, 1)), (lower[0], round(second, 1))]
 
 
-def _failures(trend: Trend, worst: int) -> list[str]:
-    step = words.length(timedelta(seconds=trend.step_seconds))
-    last = trend.points[-1].failed
-    return [f"failed each {step}: {words.number(last)}", f"most {words.number(worst)}"]
+def _labels(failures: Sequence[BarFailures], length: str) -> list[str]:
+    worst = max(one.failed for one in failures)
+    return [
+        f"{words.number(failures[-1].failed)} failed",
+        f"in {length}",
+        f"most {words.number(worst)}",
+    ]
 
 
-def _words(trend: Trend, worst: int) -> str:
+def _words(trend: Trend, failures: Sequence[BarFailures], length: str) -> str:
     points, last = trend.points, trend.points[-1]
     highest = max(points, key=lambda one: one.running)
     lowest = min(points, key=lambda one: one.running)
@@ -129,14 +174,13 @@ def _words(trend: Trend, worst: int) -> str:
         f"Most ran at {_at(highest.at)}, {words.number(highest.running)}; "
         f"fewest at {_at(lowest.at)}, {words.number(lowest.running)}. "
     )
-    failed = sum(one.failed for one in points)
+    failed = sum(one.failed for one in failures)
     if not failed:
         return f"{sentence}None failed."
-    when = next(one.at for one in points if one.failed == worst)
-    step = words.length(timedelta(seconds=trend.step_seconds))
+    worst = max(failures, key=lambda one: one.failed)
     return (
         f"{sentence}{words.number(failed)} failed; "
-        f"most in the {step} to {_at(when)}, {words.number(worst)}."
+        f"most in the {length} to {_at(worst.at)}, {words.number(worst.failed)}."
     )
 
 

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from worker.domain.lengths import clock
 from worker.domain.pilot import WAITING, Status
-from worker.services.ce_lines import NORMAL, CELine
+from worker.services.ce_lines import CELine
 from worker.services.observe import overview as service
 from worker.services.observe.notices import ended, notices
 from worker.services.observe.overview import Overview
@@ -70,6 +70,7 @@ def show(request: Request) -> Response:
         ticks=of_vos(cycles) if len(situation.ces) >= FOLDED else [],
         Status=Status,
         word=states.short,
+        shown=states.shown,
         chart=drawn(course),
         hours=hours,
         spans=SPANS,
@@ -83,7 +84,7 @@ def headline(situation: Overview) -> str:
     first = f"{running}, {unsure}, and {waits}." if unsure else f"{running} and {waits}."
     if not situation.ces:
         return "There is no CE yet."
-    stopped = [line for line in situation.ces if line.state != NORMAL]
+    stopped = [line for line in situation.ces if not line.gets_pilots]
     if not stopped:
         return f"{first} All {words.counted(len(situation.ces), 'CE')} are normal."
     number = f"{words.number(len(stopped))} of {words.counted(len(situation.ces), 'CE')}"
@@ -118,8 +119,8 @@ class FreeSlots:
 def free_slots(lines: Sequence[CELine]) -> FreeSlots:
     """Count the free slots, apart those of CEs that get no new pilots."""
     return FreeSlots(
-        free=sum(line.free for line in lines if line.state == NORMAL),
-        apart=sum(line.free for line in lines if line.state != NORMAL),
+        free=sum(line.free for line in lines if line.gets_pilots),
+        apart=sum(line.free for line in lines if not line.gets_pilots),
         capacity=sum(line.capacity for line in lines),
     )
 
@@ -130,11 +131,11 @@ def waiting(situation: Overview) -> int:
 
 def _ces(lines: Sequence[CELine]) -> dict[str, Any]:
     """Return the CEs to show: those in trouble first; where they are many, the others in sums."""
-    troubled = [line for line in lines if line.state != NORMAL]
-    normal = [line for line in lines if line.state == NORMAL]
+    troubled = [line for line in lines if not line.gets_pilots]
+    normal = [line for line in lines if line.gets_pilots]
     if len(lines) < FOLDED:
         return {"stopped": stopped(troubled), "ces": [*troubled, *normal], "folded": []}
-    troubled.sort(key=lambda line: (states.PLACES[states.short(line.state)], line.name))
+    troubled.sort(key=lambda line: (states.PLACES[states.short(states.shown(line))], line.name))
     folded = [("stopped", sums(troubled[MOST_CES:])), ("normal", sums(normal))]
     return {
         "stopped": stopped(troubled),

@@ -21,7 +21,18 @@ def word(state: str) -> str:
     return state.partition(": ")[0]
 
 
-SHORT = (NOT_ANSWERING, REFUSING, NOT_ASKED, "paused", "held", "draining", "disabled")
+MAINTENANCE = "in maintenance"
+
+SHORT = (
+    NOT_ANSWERING,
+    REFUSING,
+    NOT_ASKED,
+    "paused",
+    "held",
+    MAINTENANCE,
+    "draining",
+    "disabled",
+)
 """The states of CEs that get no new pilots, in one word or two: what is urgent first."""
 
 PLACES = {state: place for place, state in enumerate((*SHORT, NORMAL))}
@@ -33,15 +44,22 @@ def short(state: str) -> str:
     return next((one for one in SHORT if text.startswith(one)), NORMAL)
 
 
+def shown(line: CELine) -> str:
+    """Return the state of a CE; if nothing else keeps pilots away, its maintenance."""
+    if line.state == NORMAL and line.away is not None:
+        return f"{MAINTENANCE} {line.away}"
+    return line.state
+
+
 def is_normal(line: CELine) -> bool:
-    return line.state == NORMAL
+    return line.gets_pilots
 
 
 def headline(line: CELine) -> str:
     """Say in a sentence how a CE is, and why."""
     if is_normal(line):
         return f"{line.name} is normal: {pilots(line)}."
-    state, _, reason = line.state.partition(": ")
+    state, _, reason = shown(line).partition(": ")
     first, _, more = state.partition(", ")
     sentence = _said(first) + (f" and is {more}" if more else "")
     if line.setter is not None and line.trouble is None:
@@ -85,7 +103,8 @@ def next_steps(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
 
 def _of_its_pilots(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
     """Say what becomes of the pilots that wait at a CE that is sent none, not even a probe."""
-    if ce.enabled and not ce.draining and "held" not in word(line.state):
+    is_closed = not ce.enabled or ce.draining or "held" in word(line.state)
+    if not is_closed and line.away is None:
         return []
     sentences = []
     if line.reserved:
@@ -115,6 +134,8 @@ def _of_sending(ce: ShownCE, line: CELine, now: datetime) -> str:
         return _of_draining(ce, now)
     if "held" in word(line.state):
         return _of_hold(ce, now)
+    if line.away is not None:
+        return f"Nothing is sent, not even a probe, {word(line.away)}; then it goes on by itself."
     if "paused" in word(line.state):
         return (
             "Only a probe is sent now and then. When probes do well it is normal again by itself; "
