@@ -12,7 +12,7 @@ from worker.domain.vo import DEFAULT_VO
 
 CE_LIST = {
     *("name", "state", "backend", "capacity", "waiting_limit", "success_rate"),
-    *("enabled", "draining", "open_to_all", "tags", "options"),
+    *("enabled", "draining", "open_to_all", "tags", "options", "set_by"),
 }
 OF_ONE_CE = {
     *("only_for", "drain_by", "end_running", "wait_at_most", "run_at_most", "silent_at_most"),

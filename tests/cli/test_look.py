@@ -32,7 +32,7 @@ def test_status_of_a_site(cli: Cli, site: Database) -> None:
     assert found["pilots"]["lost"] == 0
     lyon, rome = found["ces"]
     assert (lyon["name"], lyon["running"], lyon["reserved"], lyon["free"]) == ("lyon", 1, 1, 3)
-    assert (rome["state"], rome["capacity"]) == ("disabled", 2)
+    assert (rome["state"].partition(":")[0], rome["capacity"]) == ("disabled", 2)
     assert {step["ce"] for step in found["transitions"]} == {"lyon"}
     assert found["transitions"][0]["became"] == "done"
 
@@ -41,7 +41,7 @@ def test_status_and_top_in_a_pipe_print_one_picture(cli: Cli, site: Database) ->
     for word in ("status", "top"):
         lines = cli.ok(word).lines
         assert any(line.startswith("lyon") and line.endswith("normal") for line in lines)
-        assert any(line.startswith("rome") and line.endswith("disabled") for line in lines)
+        assert any(line.startswith("rome") and "disabled" in line for line in lines)
 
 
 @pytest.mark.parametrize(("minutes", "warned"), [(1, False), (12, True)])

@@ -242,7 +242,7 @@ OF_ONE_VO = {"demand", "enabled", "draining"}
 
 
 def test_each_value_is_tried() -> None:
-    assert CE_CHANGES.keys() == CEValues.__annotations__.keys()
+    assert CE_CHANGES.keys() | {"reason"} == CEValues.__annotations__.keys()
     assert VO_CHANGES.keys() == VOValues.__annotations__.keys()
 
 
@@ -259,7 +259,7 @@ def test_who_operates_steers_a_ce_and_changes_nothing_else_of_it(
     if value in STEERING:
         now = asdict(ce_inventory.change_ce(runtime, name, changes))
         assert now == asdict(ce_inventory.show_ce(runtime, name))
-        assert {key for key in now if now[key] != before[key]} - {"state"} == {value}
+        assert {key for key in now if now[key] != before[key]} - {"state", "set_by"} == {value}
         return
     both: Any = {**changes, "draining": True}
     for wanted in (changes, both):

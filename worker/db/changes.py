@@ -57,7 +57,7 @@ def note(
     """
     change = ObjectChange(kind=kind, name=name, verb=verb, before=before, after=after)
     if not tx.changes:
-        tx.before_commit(lambda: _write(tx))
+        tx.before_commit(lambda: write_noted(tx))
     key = change.kind, change.name
     noted = tx.changes.get(key)
     tx.changes[key] = change if noted is None else noted.followed_by(change)
@@ -95,8 +95,11 @@ def find(
     return read_page(tx, query, changes.c.id, SORTS, asked, lambda row: RecordedChange(**row))
 
 
-def _write(tx: Transaction) -> None:
-    """Write what was noted, in one statement; what is as it was is left out."""
+def write_noted(tx: Transaction) -> None:
+    """Write what was noted, in one statement; what is as it was is left out.
+
+    It is done at the end; earlier for who reads in the same unit of work who changed what.
+    """
     written = [row for change in tx.changes.values() if (row := _row(tx, change)) is not None]
     tx.changes = {}
     if written:

@@ -11,6 +11,7 @@
     │   ├── UnknownBackend
     │   ├── UnknownCredential
     │   ├── UnknownSchedule
+    │   ├── UnknownRecipe
     │   ├── UnknownTask
     │   └── UnknownToken
     ├── PastTheEnd                    ask for an earlier page

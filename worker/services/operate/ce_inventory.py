@@ -7,6 +7,7 @@ from typing import Any
 
 from worker.backends import registry
 from worker.db import ces, setters
+from worker.db.changes import write_noted
 from worker.db.uow import Transaction
 from worker.domain.access import Role
 from worker.domain.ce import CE
@@ -114,6 +115,7 @@ def change_ce(
         ces.change(tx, name, reason=reason, **{**values, "options": options})
         if only_for is not None:
             ces.allow(tx, name, only_for)
+        write_noted(tx)
         return _shown(tx, runtime, name)
 
 

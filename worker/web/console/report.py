@@ -30,7 +30,7 @@ MOST_CAUSES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asking:
+class ReportChoice:
     """What the address of the page asks for."""
 
     since: str = USUAL
@@ -53,13 +53,13 @@ def show(request: Request) -> Response:
     """Show the page, or the same for a program."""
     if render.wants_json(request):
         limit = page_request(request, limit=FOR_PROGRAMS).limit
-        return answer(Sums, _sums(request, _asking(request), limit))
-    asking, sums, error = Asking(), None, None
+        return answer(Sums, _sums(request, _choice(request), limit))
+    choice, sums, error = ReportChoice(), None, None
     try:
-        asking = _asking(request)
-        sums = _sums(request, asking, AT_ONCE)
+        choice = _choice(request)
+        sums = _sums(request, choice, AT_ONCE)
     except Invalid as wrong:
-        asking, error = Asking(), str(wrong)
+        choice, error = ReportChoice(), str(wrong)
     return render.page(
         request,
         "report",
@@ -67,7 +67,7 @@ def show(request: Request) -> Response:
         title="Report",
         here="report",
         headline=headline(sums, render.runtime(request).now()),
-        asking=asking,
+        report=choice,
         sums=sums,
         error=error,
         periods=PERIODS,
@@ -92,18 +92,18 @@ def headline(sums: Sums | None, now: datetime) -> str:
     return f"{begin}. Success: {words.share(sums.total.success, 1)}."
 
 
-def _asking(request: Request) -> Asking:
+def _choice(request: Request) -> ReportChoice:
     by = ",".join(request.query_params.getlist("by"))
-    return Asking(
+    return ReportChoice(
         since=query_text(request, "since") or USUAL,
-        by=tuple(reports.parse_by(by)) if by.strip() else Asking.by,
+        by=tuple(reports.parse_by(by)) if by.strip() else ReportChoice.by,
         ce=query_text(request, "ce"),
         vo=query_text(request, "vo"),
     )
 
 
-def _sums(request: Request, asking: Asking, limit: int) -> Sums:
+def _sums(request: Request, choice: ReportChoice, limit: int) -> Sums:
     runtime = render.runtime(request)
     now = runtime.now()
-    since = ago("since", asking.since, now) or now
-    return reports.sums_of(runtime, since, by=asking.by, limit=limit, ce=asking.ce, vo=asking.vo)
+    since = ago("since", choice.since, now) or now
+    return reports.sums_of(runtime, since, by=choice.by, limit=limit, ce=choice.ce, vo=choice.vo)
