@@ -120,7 +120,7 @@ ELSEWHERE = {
 LOOKING = {
     *(("ce", word) for word in ("list", "show", "pauses")),
     ("ce", "maintenance", "list"),
-    *(("vo", word) for word in ("list", "show")),
+    *(("vo", word) for word in ("list", "show", "capacity")),
     *(("credential", word) for word in ("list", "show")),
     *(("pilot", word) for word in ("list", "show", "output")),
     *(("db", word) for word in ("status", "verify", "backup")),
@@ -309,7 +309,7 @@ def test_it_is_shown_by_pages_the_latest_first(cli: Cli, filled: Database) -> No
     }
     head, latest, *_ = cli.ok("audit").lines
     assert head.split() == ["at", "who", "what", "of", "change", "door"]
-    assert latest.endswith("ce disable  ce lyon  enabled yes → no")
+    assert latest.endswith("ce disable  ce lyon  enabled yes → no  command")
     assert cli.ok("audit", "--of", "nothing").out.startswith("nothing was changed since 20")
 
 

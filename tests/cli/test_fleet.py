@@ -38,7 +38,17 @@ def test_answers_and_clusters_stand_in_the_file(cli: Cli, tmp_path: Path) -> Non
     folder = tmp_path / "mine"
     options = 'capacity=20 waiting_limit=5 partition="a b" ssh=me@login.example.org cpus=4'
     words = ("--cluster", HERE, "--cluster", f"fir {options} 'arguments=[\"--exclusive\"]'")
-    cli.ok("fleet", "init", "plain", str(folder), *words, "--set", "workers=8", "--set", "team=us")
+    cli.ok(
+        "fleet",
+        "init",
+        "plain",
+        str(folder),
+        *words,
+        "--answer",
+        "workers=8",
+        "--answer",
+        "team=us",
+    )
     file = written(folder)
 
     assert file["vo"]["us"]["limit"] == 8
@@ -74,10 +84,10 @@ def test_a_name_with_a_slash_is_quoted(cli: Cli, tmp_path: Path) -> None:
         (("--cluster", "fir capacity=many"), "it must be a whole number"),
         (("--cluster", "fir backend=slurmy capacity=2"), "slurm"),
         (("--cluster", "fir backend=local"), "capacity"),
-        (("--set", "workers"), "KEY=VALUE"),
-        (("--set", "workers=none"), "is no whole"),
-        (("--set", "workers=0"), "is below 1"),
-        (("--set", "worker=1"), "workers"),
+        (("--answer", "workers"), "KEY=VALUE"),
+        (("--answer", "workers=none"), "is no whole"),
+        (("--answer", "workers=0"), "is below 1"),
+        (("--answer", "worker=1"), "workers"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(

@@ -38,7 +38,9 @@ class Fleet:
 
     def init(self, recipe: str, clusters: Mapping[str, Mapping[str, Any]], **answers: Any) -> None:
         self.pilotage("db", "setup")
-        words = [part for name, value in answers.items() for part in ("--set", f"{name}={value}")]
+        words = [
+            part for name, value in answers.items() for part in ("--answer", f"{name}={value}")
+        ]
         for name, options in clusters.items():
             written = (f"{key}={_typed(value)}" for key, value in options.items())
             words += ["--cluster", shlex.join([name, *written])]

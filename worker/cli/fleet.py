@@ -48,14 +48,16 @@ def list_(as_json: bool) -> None:
     help="A name, then KEY=VALUE: backend (slurm), capacity, and the options of the back-end.",
 )
 @click.option(
-    "--set",
+    "--answer",
     "answers",
     multiple=True,
     metavar="KEY=VALUE",
     help="The answer to a question of the recipe.",
 )
 def init(recipe: str, folder: Path, clusters: tuple[str, ...], answers: tuple[str, ...]) -> None:
-    """Write a FOLDER from a RECIPE: the file for 'apply', and what the workers run.
+    """Write a FOLDER from a RECIPE.
+
+    In it are the file for 'apply', and what the workers run.
 
     At a terminal you are asked for what is not given; elsewhere it has its default.
     """
@@ -75,7 +77,7 @@ def _values(answers: tuple[str, ...]) -> dict[str, Any]:
     for answer in answers:
         name, sign, value = answer.partition("=")
         if not sign:
-            raise Invalid(answer, "write --set KEY=VALUE")
+            raise Invalid(answer, "write --answer KEY=VALUE")
         values[name] = fleets.plain(value)
     return values
 
