@@ -72,7 +72,7 @@ def test_what_was_there_comes_back(cli: Cli, fresh: Database, kept: Path) -> Non
     changed = {name for name in before if before[name] != after.get(name)}
     assert changed <= {
         *("pilots", "transitions", "new_tallies", "ce_health", "sending_changes"),
-        *("leases", "changes"),
+        *("leases", "changes", "webhook_events"),
     }
     cli.ok("db", "verify")
     assert {ce["name"] for ce in cli.json("ce", "list")["items"]} == {"lyon", "rome"}

@@ -113,8 +113,8 @@ def test_a_disabled_ce_is_disabled_and_a_draining_one_both(world: World) -> None
     drained, disabled = world.ce(a_ce().draining()), world.ce(a_ce().disabled())
     for ce in (drained, disabled):
         world.reconcile(ce, world.with_driver(Broken(Unavailable("down"))))
-    assert line(world, drained).state == "not answering, draining"
-    assert line(world, disabled).state == "disabled"
+    assert line(world, drained).state.startswith("not answering, draining: since ")
+    assert line(world, disabled).state.startswith("disabled: since ")
 
 
 def test_diff_forgives_what_is_answered_even_if_nothing_is_done(world: World) -> None:

@@ -64,6 +64,7 @@ LOOKING = [
     "status",
     "task list",
     "vo list",
+    "vo capacity lhcb",
     "vo show lhcb",
     "vo show nobody",
     "vo payload lhcb",
@@ -271,6 +272,7 @@ def comparable(database: Any) -> dict[str, list[str]]:
         "transitions",
         "call_tallies",
         "call_totals",
+        "webhook_events",
     ):
         tables[name] = [str(len(tables.get(name, [])))]
     return {name: [MOMENT.sub("a moment", row) for row in rows] for name, rows in tables.items()}

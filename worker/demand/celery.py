@@ -1,11 +1,14 @@
 """The demand as the length of a queue of Celery: the messages that no worker has taken."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
 from worker.demand.contract import Source, SourceOptions
 from worker.plugins import on_first_use
+
+Priority = Annotated[int, Field(ge=0, le=255)]
 
 
 class CeleryOptions(SourceOptions):
@@ -23,7 +26,9 @@ class CeleryOptions(SourceOptions):
     separator: str = Field(default="\x06\x16", min_length=1, max_length=16)
     """What stands in Redis between a queue and a priority: its option sep."""
 
-    priorities: tuple[int, ...] = Field(default=(0, 3, 6, 9), min_length=1, max_length=256)
+    priorities: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
+        default=(0, 3, 6, 9), min_length=1, max_length=256
+    )
     """The priorities that have lists of their own in Redis: its priority_steps."""
 
 
