@@ -87,6 +87,15 @@ def test_a_local_pilot_finishes_after_it_was_asked_to_end(local: LocalWorld, mar
     assert mark.lines() == ["ready", "finished 1"]
 
 
+def test_what_a_local_pilot_started_is_not_asked_to_end(local: LocalWorld, mark: Mark) -> None:
+    child = "(trap 'echo child >>{mark}' TERM; while :; do sleep 0.05; done) &\n"
+    job = start_local(local, order(mark.script(child + FINISHES)))
+    mark.until_ready()
+    local.connect().cancel([job])
+    assert local.until_final(job).exit_code == 0
+    assert mark.lines() == ["ready", "finished 1"]
+
+
 def test_a_local_pilot_that_does_not_finish_is_killed_after_its_grace(
     local: LocalWorld, mark: Mark
 ) -> None:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -48,10 +49,17 @@ def test_a_state_folder_without_room_is_named_and_used_again(
     home = disk.folder / "demo"
     state = State(home)
     until(lambda: state.statuses().get(Status.DONE), progress=processes.progress)
-    disk.fill()
-    full = processes.run(
-        [*PILOTAGE, "ce", "disable", "here"], {**told, **settings_of({"home": str(home)})}
-    )
+    here = {**told, **settings_of({"home": str(home)})}
+    capacities = count(10)
+
+    def refused() -> "subprocess.CompletedProcess[str] | None":
+        # A message that a child deletes makes room again for one change.
+        disk.fill()
+        words = ["ce", "set", "here", "--capacity", str(next(capacities))]
+        done = processes.run([*PILOTAGE, *words], here)
+        return done if done.returncode else None
+
+    full = until(refused, "a change that finds no room")
     assert full.returncode == 1
     assert "full" in full.stderr
     assert len(full.stderr.splitlines()) == 1

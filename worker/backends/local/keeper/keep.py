@@ -131,7 +131,7 @@ def watch(submission: Submission, order: Start, pilot: int) -> str | None:
             why = _reason(is_asked=is_asked)
             with suppress(OSError):
                 Path(WORK, END_ASKED).touch()
-            signal_group(pilot, signal.SIGTERM)
+            ask(pilot, order)
             act_at = time.monotonic() + grace
         elif is_late:
             signal_group(pilot, signal.SIGKILL)
@@ -143,6 +143,15 @@ def _reason(*, is_asked: bool) -> str:
     if not is_asked:
         return "walltime"
     return "cancelled" if Path(CANCEL).exists() else "removed"
+
+
+def ask(pilot: int, order: Start) -> None:
+    """Ask a pilot to end. One that may finish says itself what its own processes are to do."""
+    if order.grace is None:
+        signal_group(pilot, signal.SIGTERM)
+    else:
+        with suppress(OSError):
+            os.kill(pilot, signal.SIGTERM)
 
 
 def signal_group(pilot: int, number: int) -> None:
