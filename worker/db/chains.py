@@ -235,6 +235,10 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
                 if connection.dialect.name == POSTGRESQL:
                     connection.execute(text("SET LOCAL statement_timeout = 0"))
                     connection.execute(text("SET LOCAL lock_timeout = '60s'"))
+                    # Reading and rewriting rows of ours may take a busy host longer than a task.
+                    connection.execute(
+                        text("SET LOCAL idle_in_transaction_session_timeout = '10min'")
+                    )
                     connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
                 yield connection
                 if sqlite:
