@@ -48,13 +48,13 @@ def follow_level() -> None:
     """Take the level that the file names now; without it, the usual one. It costs one look."""
     if _level.usual is None:
         return
-    wanted = _level.usual
+    level = _level.usual
     try:
         with _level.file.open(encoding="utf-8", errors="replace") as file:
-            wanted = logging.getLevelNamesMapping().get(file.read(16).strip().upper(), wanted)
+            level = logging.getLevelNamesMapping().get(file.read(16).strip().upper(), level)
     except OSError:
         pass
     root = logging.getLogger()
-    if root.level != wanted:
-        root.setLevel(wanted)
-        log.warning("the level of the log is %s now", logging.getLevelName(wanted).lower())
+    if root.level != level:
+        root.setLevel(level)
+        log.warning("the level of the log is %s now", logging.getLevelName(level).lower())

@@ -32,11 +32,11 @@ def add(tx: Transaction, events: Iterable[NewEvent], now: datetime) -> None:
 
 def due(tx: Transaction, now: datetime, most: int) -> list[WebhookEvent]:
     """Return the events that are to be sent now, the oldest first."""
-    wanted = webhook_events.c
+    own = webhook_events.c
     query = (
-        select(*(wanted[n] for n in ("id", "event_id", "kind", "at", "details", "attempts")))
-        .where(or_(wanted.next_at.is_(None), wanted.next_at <= now))
-        .order_by(wanted.id)
+        select(*(own[n] for n in ("id", "event_id", "kind", "at", "details", "attempts")))
+        .where(or_(own.next_at.is_(None), own.next_at <= now))
+        .order_by(own.id)
         .limit(most)
     )
     return [

@@ -86,8 +86,8 @@ def count(
 ) -> CountedDemand:
     """Count off the pilots that a VO has, within its bounds; the ceiling is above the floor."""
     running = occupying - waiting
-    asked = None if number is None else total_of(number, counts, running)
-    total, rule = _bounded(asked, bounds, held)
+    answered = None if number is None else total_of(number, counts, running)
+    total, rule = _bounded(answered, bounds, held)
     if total is None or (rule is None and counts is DemandCounts.MORE):
         return CountedDemand(demand=number)
     more = max(0, total - occupying)

@@ -129,9 +129,9 @@ class SlurmClient:
 
     def ask_to_end(self, ids: Sequence[str]) -> Completed:
         """Signal the scripts of the jobs that run, and cancel those that wait."""
-        asked = self.cancel(ids, "--state=RUNNING", "--batch", "--signal=TERM")
-        waiting = self.cancel(ids, "--state=PENDING")
-        return replace(asked, stderr=asked.stderr + waiting.stderr)
+        signalled = self.cancel(ids, "--state=RUNNING", "--batch", "--signal=TERM")
+        cancelled = self.cancel(ids, "--state=PENDING")
+        return replace(signalled, stderr=signalled.stderr + cancelled.stderr)
 
     def cancel(self, ids: Iterable[str], *which: str) -> Completed:
         """Cancel jobs; a job that has ended or is not known is no error."""

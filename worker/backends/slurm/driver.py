@@ -186,8 +186,8 @@ def _end(client: SlurmClient, jobs: Sequence[Job], now: datetime) -> str:
     """Ask those to end that may finish, cancel the others; return what Slurm says of it."""
     may_finish = [job for job in jobs if job.end_by is not None and now < job.end_by]
     others = [job for job in jobs if job.end_by is None or now >= job.end_by]
-    asked = client.ask_to_end(_together(may_finish)).stderr if may_finish else ""
-    return asked + (client.cancel(_together(others)).stderr if others else "")
+    errors = client.ask_to_end(_together(may_finish)).stderr if may_finish else ""
+    return errors + (client.cancel(_together(others)).stderr if others else "")
 
 
 def _not_cancelled(job: Job, reason: str) -> Cancelled:
