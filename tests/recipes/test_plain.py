@@ -17,13 +17,7 @@ def outputs(fleet: Fleet) -> list[str]:
     return [fleet.pilotage("pilot", "output", str(one["id"])) for one in fleet.pilots()]
 
 
-def test_workers_of_this_machine_are_kept_alive_and_finish_when_they_are_to_end(
-    fleet: Fleet,
-) -> None:
-    fleet.init("plain", {"here": {"backend": "local", "capacity": 3, **QUICK}}, workers=2)
-    fleet.apply()
-    fleet.up()
-    until(lambda: fleet.running("here") == 2, "two workers", progress=fleet.processes.progress)
+def end_all(fleet: Fleet) -> None:
     fleet.pilotage("vo", "drain", "default")
     fleet.pilotage("pilot", "cancel", "--vo", "default", "--yes")
     until(
@@ -31,6 +25,16 @@ def test_workers_of_this_machine_are_kept_alive_and_finish_when_they_are_to_end(
         "the end of all",
         progress=fleet.processes.progress,
     )
+
+
+def test_workers_of_this_machine_are_kept_alive_and_finish_when_they_are_to_end(
+    fleet: Fleet,
+) -> None:
+    fleet.init("plain", {"here": {"backend": "local", "capacity": 3, **QUICK}}, workers=2)
+    fleet.apply()
+    fleet.up()
+    until(lambda: fleet.running("here") == 2, "two workers", progress=fleet.processes.progress)
+    end_all(fleet)
     assert len(fleet.pilots()) == 2
     assert all("pieces of work" in text for text in outputs(fleet))
 
@@ -55,12 +59,6 @@ def test_workers_of_a_slurm_over_ssh(
         progress=fleet.processes.progress,
     )
     assert fleet.running("fir") >= 2
-    fleet.pilotage("vo", "drain", "default")
-    fleet.pilotage("pilot", "cancel", "--vo", "default", "--yes")
-    until(
-        lambda: not fleet.pilots("--status", "running", "--status", "submitted"),
-        "the end of all",
-        progress=fleet.processes.progress,
-    )
+    end_all(fleet)
     assert all("pieces of work" in text for text in outputs(fleet))
     world.end()

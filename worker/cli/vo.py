@@ -226,8 +226,8 @@ def _read(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _change(name: str, changes: dict[str, Any], as_json: bool, reason: str | None = None) -> None:
     was = perform(inventory.show_vo, name)
-    wanted: Any = changes if reason is None else {**changes, "reason": reason}
-    now = perform(inventory.change_vo, name, wanted)
+    with_reason: Any = changes if reason is None else {**changes, "reason": reason}
+    now = perform(inventory.change_vo, name, with_reason)
     if as_json:
         _show(now, as_json)
     else:
