@@ -1,12 +1,16 @@
 """A connection that was idle is asked whether it still stands; one in use costs no question."""
 
+import sqlite3
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Engine, text
 
+from tests.databases import file_url
 from tests.expectations import statements
 from worker.db import engine as engines
 from worker.db.database import Database
-from worker.domain.errors import DatabaseUnavailable
+from worker.domain.errors import DatabaseBusy, DatabaseUnavailable
 
 OTHERS = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -61,3 +65,33 @@ def test_a_unit_of_work_after_another_sends_its_own_statements_alone(
         assert ask(postgresql_database) == 1
 
     assert (len(sent), pings) == (1, [])
+
+
+def test_a_new_file_that_somebody_else_is_about_to_write_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new.sqlite"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(engines, "sleep", lambda _: other.execute("COMMIT"))
+    database = Database(file_url(path))
+
+    assert ask(database) == 1
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    database.close()
+    other.close()
+
+
+def test_a_file_that_stays_busy_is_refused_in_words_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new.sqlite"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(engines, "SQLITE_BUSY_SECONDS", 0.1)
+    database = Database(file_url(path))
+
+    with pytest.raises(DatabaseBusy):
+        ask(database)
+    database.close()
+    other.close()

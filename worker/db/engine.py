@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from math import inf
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 from urllib.parse import urlencode
 
@@ -33,6 +33,7 @@ TIMEOUTS = {
     "idle_in_transaction_session_timeout": "30s",
 }
 SQLITE_BUSY_SECONDS = 10.0
+BETWEEN_TRIES = 0.02
 _HOST = re.compile(r"(?:\[([0-9a-fA-F:.%]+)\]|([^:\[\]]+))(?::(\d*))?")
 POOL_SIZE = 2
 """A connection costs seven times a transaction; more than two a process only queue."""
@@ -200,7 +201,7 @@ def _sqlite(url: URL) -> Engine:
         # The driver's own transaction handling begins late and deferred; ours is below.
         connection.isolation_level = None
         if not in_memory:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _use_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
 
@@ -209,6 +210,20 @@ def _sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Have the file written ahead. Where several open a new one, SQLite lets nobody wait."""
+    give_up = monotonic() + SQLITE_BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() >= give_up:
+                raise
+            sleep(BETWEEN_TRIES)
+        else:
+            return
 
 
 def _check_folder(path: Path) -> None:
