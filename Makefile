@@ -87,8 +87,9 @@ bench: $(VENV)/ready ## Compare the data layer with raw statements; ARGS="--quic
 chaos: $(VENV)/ready ## Kill, stop and fill what a real site leans on; ARGS="--kills 1000 --for 18m" for the long form
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-pictures: $(VENV)/ready ## Make the pictures of the console anew; PILOTAGE_TESTBED_INSTALL=1 fetches the browser
+pictures: $(VENV)/ready ## Make the pictures of the console and the dashboard anew; PILOTAGE_TESTBED_INSTALL=1 fetches what they need
 	$(BIN)/python -m tests.web.browser.pictures docs/pictures
+	$(BIN)/python -m tests.monitoring.picture docs/pictures
 
 audit: $(VENV)/ready ## Ask whether a weakness is known of what is installed with Pilotage; needs the network
 	$(BIN)/python -m tests.audit requirements-run.lock

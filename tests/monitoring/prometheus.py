@@ -1,13 +1,17 @@
 """Debian's Prometheus: installed where that is allowed, else its tests say what is missing."""
 
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.patience import PATIENCE
 from tests.servers import Plan
 from tests.testbeds.packages import NotToBeHad, program, require
 
@@ -35,6 +39,49 @@ def promtool(*words: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+class Prometheus:
+    """Asks one that runs."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def get(self, path: str, **query: str) -> Any:
+        try:
+            answer = httpx.get(f"{self.url}/api/v1/{path}", params=query)
+        except httpx.TransportError:
+            return None
+        return answer.json()["data"] if answer.is_success else None
+
+    def numbers(self, expression: str) -> list[float]:
+        data = self.get("query", query=expression)
+        return [float(one["value"][1]) for one in data["result"]] if data else []
+
+
+@contextmanager
+def started(folder: Path, configuration: Path) -> Iterator[Prometheus]:
+    """Run a Prometheus whose data is in `tsdb` of a folder, as long as the block lasts."""
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        port = place.getsockname()[1]
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                program("prometheus"),
+                f"--config.file={configuration}",
+                f"--storage.tsdb.path={folder / 'tsdb'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield Prometheus(f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
 
 
 def uses(expression: str) -> Iterator[tuple[str, set[str]]]:

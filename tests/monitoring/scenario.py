@@ -19,6 +19,9 @@ from worker.services.observe.metrics import metrics
 from worker.services.tasks import execute, ticks
 from worker.services.tasks.catalogue import CALL, PLAN
 
+MOMENT = "_timestamp_seconds"
+"""The end of the name of a number that is a moment."""
+
 
 class Scenario:
     """What happens at a site, minute by minute."""
@@ -70,6 +73,20 @@ class Scenario:
         path.write_text(json.dumps(unit), encoding="utf-8")
         promtool("test", "rules", str(path))
 
+    def store(self, folder: Path) -> None:
+        """Write what was read, with its moments, where a Prometheus finds it: into `tsdb`."""
+        text = folder / "read.om"
+        with text.open("w", encoding="utf-8") as file:
+            for name, read in self._series.items():
+                file.writelines(self._line(name, minute, read[minute]) for minute in read)
+            file.write("# EOF\n")
+        promtool("tsdb", "create-blocks-from", "openmetrics", str(text), str(folder / "tsdb"))
+
+    def _line(self, name: str, minute: int, value: float) -> str:
+        if name.partition("{")[0].endswith(MOMENT):
+            value += self.began.timestamp()
+        return f"{name} {value} {self.began.timestamp() + 60 * minute}\n"
+
     def _values(self, read: dict[int, float]) -> str:
         minutes = range(self.minute + 1)
         return " ".join(f"{read[m]:.6f}" if m in read else "_" for m in minutes)
@@ -88,6 +105,6 @@ class Scenario:
             for sample in family.samples:
                 labels = ",".join(f'{k}="{v}"' for k, v in sorted(sample.labels.items()))
                 value = sample.value
-                if sample.name.endswith("_timestamp_seconds"):
+                if sample.name.endswith(MOMENT):
                     value -= self.began.timestamp()
                 self._series[f"{sample.name}{{{labels}}}"][self.minute] = value

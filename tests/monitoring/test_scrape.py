@@ -1,24 +1,25 @@
 """A real Prometheus reads a real server with a token that may read, and takes the rules."""
 
 import json
-import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from tests.cli.command import Cli
-from tests.monitoring.prometheus import RULES, promtool, require_prometheus
-from tests.patience import PATIENCE, until
+from tests.monitoring.prometheus import (
+    RULES,
+    Prometheus,
+    promtool,
+    require_prometheus,
+    started,
+)
+from tests.patience import until
 from tests.secrets import write
 from tests.services.world import World
 from tests.session import PLAN
-from tests.testbeds.packages import program
 from tests.web.server import serving
 from tests.web.site import furnish
 from worker.db.database import Database
@@ -27,24 +28,6 @@ from worker.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "monitor.md").read_text(encoding="utf-8")
 DEFAULT_PORT = Settings.model_fields["web_port"].default
-
-
-class Prometheus:
-    """Asks one that runs."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def get(self, path: str, **query: str) -> Any:
-        try:
-            answer = httpx.get(f"{self.url}/api/v1/{path}", params=query)
-        except httpx.TransportError:
-            return None
-        return answer.json()["data"] if answer.is_success else None
-
-    def numbers(self, expression: str) -> list[float]:
-        data = self.get("query", query=expression)
-        return [float(one["value"][1]) for one in data["result"]] if data else []
 
 
 def printed_configuration(server: str, token: Path) -> str:
@@ -65,28 +48,10 @@ def printed_configuration(server: str, token: Path) -> str:
 @contextmanager
 def reading(server: str, token: Path, folder: Path) -> Iterator[Prometheus]:
     """Start a Prometheus that reads a server, as long as the block lasts."""
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        port = place.getsockname()[1]
     path = write(folder / "prometheus.yml", printed_configuration(server, token))
     promtool("check", "config", str(path))
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                program("prometheus"),
-                f"--config.file={path}",
-                f"--storage.tsdb.path={folder / 'tsdb'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield Prometheus(f"http://127.0.0.1:{port}")
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
+    with started(folder, path) as prometheus:
+        yield prometheus
 
 
 @pytest.mark.testbed

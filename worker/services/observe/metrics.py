@@ -17,7 +17,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from worker.db import call_tallies, demands, schedules, slots, totals, vos, work
+from worker.db import call_tallies, demands, schedules, slots, totals, vos, webhook_events, work
 from worker.db.demands import Answer
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
@@ -128,6 +128,11 @@ FAILING = Metric(
     ("task", "vo"),
     "1 if the last execution of a task failed, or one for some CE; 0 if not.",
 )
+EVENTS = Metric(
+    "pilotage_webhook_events_waiting",
+    (),
+    "Events that wait for the receiver of the webhook. If it grows, the receiver takes none.",
+)
 CONNECTIONS = Metric(
     "pilotage_database_connections",
     ("state",),
@@ -139,6 +144,7 @@ GAUGES = (
     *(DEMAND, NEED, SHARE, VO_PILOTS, WITHOUT_WORK),
     *(LEFT, USED, USABLE),
     *(FIRED, DONE, PENDING, LAG, FAILING),
+    EVENTS,
     CONNECTIONS,
 )
 METRICS = (*GAUGES, *counters.COUNTERS)
@@ -165,6 +171,7 @@ def _samples(tx: Transaction, runtime: Runtime) -> Iterator[Sample]:
     yield from _vos(tx, runtime, owners)
     yield from _credentials(standings(tx, now))
     yield from _tasks(fired, now)
+    yield EVENTS, (), webhook_events.count(tx)
     yield from counters.of_ces(totals.of_ces(tx), backends)
     yield from counters.of_vos(totals.of_vos(tx), [vo.name for vo in owners])
     yield from counters.of_calls(call_tallies.totals(tx), set(backends.values()))

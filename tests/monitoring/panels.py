@@ -1,0 +1,64 @@
+"""The panels of the dashboard, filled by a Prometheus."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.monitoring.prometheus import DASHBOARD, Prometheus
+
+STEP = 60
+
+Points = list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel: where it is on the grid of 24 columns, and its lines by their legends."""
+
+    kind: str
+    title: str
+    unit: str
+    place: Mapping[str, int]
+    lines: Mapping[str, Points]
+
+    @property
+    def points(self) -> Points:
+        return [point for points in self.lines.values() for point in points]
+
+    @property
+    def last(self) -> dict[str, float]:
+        return {legend: points[-1][1] for legend, points in self.lines.items()}
+
+
+def filled(prometheus: Prometheus, begin: float, end: float) -> Iterator[Panel]:
+    """Ask what each panel asks, for a span of time."""
+    for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]:
+        lines: dict[str, Points] = {}
+        for target in panel.get("targets", ()):
+            lines |= _lines(prometheus, target, begin, end)
+        unit = panel.get("fieldConfig", {}).get("defaults", {}).get("unit", "short")
+        yield Panel(panel["type"], panel["title"], unit, panel["gridPos"], lines)
+
+
+def _lines(
+    prometheus: Prometheus, target: Mapping[str, Any], begin: float, end: float
+) -> dict[str, Points]:
+    # All CEs and VOs are chosen, as when the dashboard is opened.
+    expression = re.sub(r"\$\w+", ".*", target["expr"])
+    data = prometheus.get(
+        "query_range", query=expression, start=str(begin), end=str(end), step=str(STEP)
+    )
+    assert data is not None, expression
+    return {
+        _legend(target["legendFormat"], one["metric"]): [
+            (moment, float(value)) for moment, value in one["values"] if value != "NaN"
+        ]
+        for one in data["result"]
+        if any(value != "NaN" for _, value in one["values"])
+    }
+
+
+def _legend(form: str, labels: Mapping[str, str]) -> str:
+    return re.sub(r"\{\{(\w+)\}\}", lambda word: labels.get(word[1], ""), form)
