@@ -173,20 +173,23 @@ def test_a_result_is_right_though_a_cluster_is_drained_and_a_worker_is_killed(
     survives_a_drain_and_a_kill(fleet, computation, "there")
 
 
+@pytest.fixture
+def slurm_world(
+    slurm_cluster: Slurm, login_node: LoginNode, sqlite_database: Database
+) -> Iterator[World]:
+    world = World(slurm_cluster, sqlite_database.uow, login=login_node)
+    yield world
+    world.end()
+
+
 @pytest.mark.testbed
 def test_the_same_with_a_slurm_over_ssh(
-    fleet: Fleet,
-    computation: Computation,
-    slurm_cluster: Slurm,
-    login_node: LoginNode,
-    sqlite_database: Database,
+    slurm_world: World, fleet: Fleet, computation: Computation
 ) -> None:
-    world = World(slurm_cluster, sqlite_database.uow, login=login_node)
-    options = {key: value for key, value in world.options.items() if key != "command"}
+    options = {key: value for key, value in slurm_world.options.items() if key != "command"}
     clusters = {
         "here": {"backend": "local", "capacity": 2, **QUICK},
-        "fir": {"backend": "slurm", "capacity": 2, **options, **QUICK},
+        "fir": {"backend": "slurm", "capacity": 2, "memory": 500, **options, **QUICK},
     }
     begin(fleet, computation, clusters)
     survives_a_drain_and_a_kill(fleet, computation, "fir")
-    world.end()
