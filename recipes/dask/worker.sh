@@ -79,8 +79,9 @@ async def main():
         await work(worker, lambda: asked.is_set() or os.path.exists(end_file))
     except (asyncio.TimeoutError, OSError) as error:
         print(f"the results of this worker stay behind: {error!r}", file=sys.stderr)
+    had_a_task = worker.state.executed_count or worker.state.all_running_tasks
     await worker.close(executor_wait=False)
-    return 0 if worker.state.executed_count else NO_TASK
+    return 0 if had_a_task else NO_TASK
 
 
 code = asyncio.run(main())

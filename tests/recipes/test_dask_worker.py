@@ -54,14 +54,10 @@ class Site:
     stack: ExitStack
 
     def worker(
-        self, name: str, *, idle: int = LONG, scheduler: str = ""
+        self, name: str, *, idle: int = LONG, grace: int = LONG, scheduler: str = ""
     ) -> "subprocess.Popen[bytes]":
-        words = [
-            f"PATH='{self.python.parent}':$PATH",
-            scheduler or self.scheduler,
-            str(idle),
-            "900",
-        ]
+        setup = f"PATH='{self.python.parent}':$PATH"
+        words = [setup, scheduler or self.scheduler, str(idle), str(grace)]
         environment = {
             "PILOTAGE_STAMP": name,
             "PILOTAGE_END_FILE": str(self.end_file(name)),
@@ -155,6 +151,17 @@ def test_a_worker_that_is_alone_keeps_its_results_until_another_comes(site: Site
     assert ended(worker) == 0
     assert site.result() == "result 42"
     assert site.computed() == "x"
+
+
+def test_a_worker_does_not_stay_for_its_task_until_it_is_killed(site: Site) -> None:
+    worker = site.worker("one", grace=SOON)
+    site.send_task()
+    worker.send_signal(signal.SIGTERM)
+    assert ended(worker) == 0
+    assert "stay behind" in (site.folder / "one.log").read_text()
+    site.worker("two")
+    site.there_is("finish")
+    assert site.result() == "result 42"
 
 
 def test_a_worker_follows_its_scheduler(site: Site, tmp_path: Path) -> None:
