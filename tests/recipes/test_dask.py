@@ -84,6 +84,10 @@ class Computation:
         ]
         return pid
 
+    def knows(self, stamp: str) -> bool:
+        """Return whether a worker has reported to the scheduler."""
+        return f"name: {stamp}" in (self.folder / "dask.log").read_text()
+
     def _log(self) -> str:
         path = self.folder / "client.log"
         return path.read_text() if path.exists() else ""
@@ -118,13 +122,11 @@ def begin(fleet: Fleet, computation: Computation, clusters: Mapping[str, Any]) -
 def survives_a_drain_and_a_kill(fleet: Fleet, computation: Computation, drained: str) -> None:
     """Drain one cluster and kill a worker of the one named `here` while tasks are computed."""
     with computation.goes_on():
-        until(
-            lambda: fleet.running("here") and fleet.running(drained) and computation.batches(),
-            "workers on both clusters, and tasks that are done",
-            progress=fleet.processes.progress,
-        )
+        killed = at_work(fleet, computation, "here")
+        at_work(fleet, computation, drained)
+        before = computation.batches()
+        until(lambda: computation.batches() > before + 1, "tasks that are done by all of them")
         fleet.pilotage("ce", "drain", drained, "--by", "1s", "--end-running")
-        killed = fleet.pilots("--ce", "here", "--status", "running")[0]
         os.kill(computation.worker(killed["stamp"]), signal.SIGKILL)
         until(
             lambda: not active(fleet, drained) and failed(fleet),
@@ -143,6 +145,16 @@ def survives_a_drain_and_a_kill(fleet: Fleet, computation: Computation, drained:
     assert (drained, "done", "useful") in ends, ends
     assert uses <= {"useful", "short", "empty"}, ends
     assert not computation.workers()
+
+
+def at_work(fleet: Fleet, computation: Computation, ce: str) -> dict[str, Any]:
+    """Wait for the workers of a cluster; return one of them."""
+
+    def all_known() -> list[dict[str, Any]]:
+        rows = fleet.pilots("--ce", ce, "--status", "running")
+        return rows if all(computation.knows(one["stamp"]) for one in rows) else []
+
+    return until(all_known, f"workers at {ce}", progress=fleet.processes.progress)[0]
 
 
 def active(fleet: Fleet, *ce: str) -> list[dict[str, Any]]:
