@@ -83,8 +83,16 @@ def test_a_local_pilot_finishes_after_it_was_asked_to_end(local: LocalWorld, mar
     for _ in range(3):
         assert local.connect().cancel([job])[0].accepted
     end = local.until_final(job)
-    assert (end.status, end.exit_code) == (Status.CANCELLED, 0)
+    assert (end.status, end.exit_code) == (Status.DONE, 0)
     assert mark.lines() == ["ready", "finished 1"]
+
+
+def test_a_local_pilot_says_by_its_code_how_it_finished(local: LocalWorld, mark: Mark) -> None:
+    job = start_local(local, order(mark.script(FINISHES + "exit 77\n")))
+    mark.until_ready()
+    local.connect().cancel([job])
+    end = local.until_final(job)
+    assert (end.status, end.cause, end.exit_code) == (Status.FAILED, Cause.EXIT_CODE, 77)
 
 
 def test_what_a_local_pilot_started_is_not_asked_to_end(local: LocalWorld, mark: Mark) -> None:

@@ -1,7 +1,9 @@
 """Servers of others that demand sources ask, started for a test."""
 
 import os
+import shutil
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.patience import PATIENCE, until
 from tests.redis_server import free_port
-from tests.testbeds.packages import INSTALL_VARIABLE, NotToBeHad, program
+from tests.session import PLAN
+from tests.testbeds.packages import INSTALL_VARIABLE, SYSTEM_PATH, NotToBeHad, program
 
 DASK = "distributed==2026.8.0"
 
@@ -66,21 +70,41 @@ def prometheus(folder: Path) -> Iterator[str]:
         yield url
 
 
-def dask_python(folder: Path, *, may_install: bool) -> Path:
-    """Return a Python that has Dask: an environment of its own, so that ours stays small."""
+def dask_python(config: pytest.Config) -> Path:
+    """Return a Python that has Dask, or end the test that needs it."""
+    plan = config.stash[PLAN]
+    try:
+        return _dask_python(Path(plan.folder), may_install=plan.may_install)
+    except NotToBeHad as error:
+        say = pytest.fail if plan.required else pytest.skip
+        say(f"needs the service Dask: {error}")
+
+
+def _dask_python(folder: Path, *, may_install: bool) -> Path:
+    """Make an environment of its own, so that ours stays small; every user can run it."""
     python = folder / "dask" / "bin" / "python"
     if python.exists():
         return python
     if not may_install:
         raise NotToBeHad(f"{DASK} is not installed, and {INSTALL_VARIABLE} is not 1")
+    draft = folder / f"dask-{os.getpid()}"
+    pip = [sys.executable, "-m", "pip", "--python", str(draft / "bin" / "python")]
     for words in (
-        [sys.executable, "-m", "venv", str(folder / "dask")],
-        [str(python), "-m", "pip", "install", "--quiet", "--no-input", DASK],
+        [_python_of_all(), "-m", "venv", "--without-pip", str(draft)],
+        [*pip, "install", "--quiet", "--no-input", DASK],
     ):
         done = subprocess.run(words, check=False, capture_output=True, text=True)
         if done.returncode:
             raise NotToBeHad(f"{DASK}: {done.stderr.strip()[-300:]}")
+    draft.rename(folder / "dask")
     return python
+
+
+def _python_of_all() -> str:
+    """Return a Python that jobs of other users can run, too: ours may lie in a closed home."""
+    ours = Path(sys.executable).resolve()
+    is_open = all(folder.stat().st_mode & stat.S_IXOTH for folder in ours.parents)
+    return str(ours) if is_open else shutil.which("python3", path=SYSTEM_PATH) or str(ours)
 
 
 @contextmanager

@@ -7,8 +7,6 @@ import pytest
 from tests.demand.servers import dask_python, dask_scheduler, running
 from tests.expectations import refused
 from tests.patience import until
-from tests.session import PLAN
-from tests.testbeds.packages import ALLOWED, NotToBeHad
 from worker.demand import registry
 from worker.demand.contract import SourceOptions
 from worker.domain.demand import DemandCounts
@@ -29,12 +27,7 @@ time.sleep(1000)
 
 @pytest.fixture(scope="module")
 def python(request: pytest.FixtureRequest) -> Path:
-    plan = request.config.stash[PLAN]
-    try:
-        return dask_python(Path(plan.folder), may_install=ALLOWED)
-    except NotToBeHad as error:
-        say = pytest.fail if plan.required else pytest.skip
-        say(f"needs the service Dask: {error}")
+    return dask_python(request.config)
 
 
 def ask(url: str) -> int:

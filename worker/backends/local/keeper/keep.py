@@ -96,9 +96,14 @@ def supervise(submission: Submission, order: Start) -> None:
         return
     why = watch(submission, order, pilot)
     code = os.waitstatus_to_exitcode(clear_up(pilot))
-    if why == "walltime" and code == 0 and order.grace is not None:
-        why = None  # it was warned, and finished in time
+    if order.grace is not None and has_finished(why, code):
+        why = None  # it was asked, and its own code says how it ended
     write_end(started_at, code, why)
+
+
+def has_finished(why: str | None, code: int) -> bool:
+    """Return whether a pilot ended by itself in the time that it was given."""
+    return code == 0 if why == "walltime" else why == "cancelled" and code >= 0
 
 
 def take_over_descriptors() -> None:
