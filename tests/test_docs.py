@@ -37,7 +37,7 @@ FORBIDDEN = {
     "unfinished": r"\b(TODO|FIXME|XXX|TBD|coming soon)\b",
     "an issue": r"(?<![&\w])#\d+\b",
     "a place of one machine": r"(?<![\w.])/(work|root|tmp|home)/",
-    "American": r"\b(color|behavior|serializ|initializ|organization|canceled|catalog\b)",
+    "American": r"\b(color(?!-scheme)|behavior|serializ|initializ|organization|canceled|catalog\b)",
 }
 
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +23,20 @@ class Panel:
     unit: str
     place: Mapping[str, int]
     lines: Mapping[str, Points]
+    is_stacked: bool
 
     @property
-    def points(self) -> Points:
-        return [point for points in self.lines.values() for point in points]
+    def drawn(self) -> dict[str, Points]:
+        """The lines as they are drawn: each upon those before it, where they are stacked."""
+        if not self.is_stacked:
+            return dict(self.lines)
+        heights: dict[float, float] = defaultdict(float)
+        drawn: dict[str, Points] = defaultdict(list)
+        for legend, points in self.lines.items():
+            for moment, value in points:
+                heights[moment] += value
+                drawn[legend].append((moment, heights[moment]))
+        return drawn
 
     @property
     def last(self) -> dict[str, float]:
@@ -38,8 +49,10 @@ def filled(prometheus: Prometheus, begin: float, end: float) -> Iterator[Panel]:
         lines: dict[str, Points] = {}
         for target in panel.get("targets", ()):
             lines |= _lines(prometheus, target, begin, end)
-        unit = panel.get("fieldConfig", {}).get("defaults", {}).get("unit", "short")
-        yield Panel(panel["type"], panel["title"], unit, panel["gridPos"], lines)
+        shown = panel.get("fieldConfig", {}).get("defaults", {})
+        is_stacked = shown.get("custom", {}).get("stacking", {}).get("mode") == "normal"
+        unit = shown.get("unit", "short")
+        yield Panel(panel["type"], panel["title"], unit, panel["gridPos"], lines, is_stacked)
 
 
 def _lines(

@@ -106,6 +106,7 @@ def _numbers(panel: Panel) -> str:
 
 
 def _chart(panel: Panel, span: Span, theme: str) -> str:
+    highest = max((value for line in panel.drawn.values() for _, value in line), default=0)
     chart = pygal.DateTimeLine(
         style=_style(theme),
         width=panel.place["w"] * COLUMN - 16,
@@ -121,12 +122,12 @@ def _chart(panel: Panel, span: Span, theme: str) -> str:
         no_data_text="nothing",
         js=[],
         disable_xml_declaration=True,
-        range=(0, max((value for _, value in panel.points), default=1) or 1),
+        range=(0, 1.05 * highest or 1),
     )
     chart.xrange = span
     # Without a line, the library cannot place a label.
     chart.x_labels = _hours(span) if panel.lines else []
-    for legend, points in panel.lines.items():
+    for legend, points in panel.drawn.items():
         chart.add(legend, [(datetime.fromtimestamp(at, UTC), value) for at, value in points])
     return str(chart.render(is_unicode=True)) + _legends(panel)
 

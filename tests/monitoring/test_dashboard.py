@@ -26,7 +26,7 @@ def test_the_dashboard_names_what_is_wrong(
 
     at_a_glance = by_title["CEs that get pilots"].last
     assert at_a_glance == {"get pilots": len(HEALTHY), "all": len(HEALTHY) + 3}
-    failed = by_title["Failed and lost by CE"].lines
+    failed = by_title["Failed and lost by CE, per hour"].lines
     assert set(failed) == {FAILS}
     occupied = by_title["Occupied part of each CE"].last
     assert occupied[HELD] == 0
@@ -35,7 +35,8 @@ def test_the_dashboard_names_what_is_wrong(
     assert {legend.partition(": ")[0] for legend in reasons} == {FAILS, SILENT, HELD}
     assert {f"{SILENT}: not answering", f"{HELD}: held"} <= set(reasons)
     assert "check_pilots" in by_title["Tasks that fail"].last
-    assert by_title["Calls that fail"].lines
-    assert by_title["Why pilots fail"].lines
+    assert set(by_title["CEs that do not answer"].last) == {SILENT}
+    assert by_title["Calls that fail, per hour"].lines
+    assert by_title["Why pilots fail, per hour"].lines
     for theme in THEMES:
         assert page(panels, span_of(scenario), theme).count("<section") == len(panels)
