@@ -1,0 +1,100 @@
+"""The tables of the core chain: what Pilotage remembers.
+
+    vos ──< ce_vos >── ces ──── ce_health
+     │                  ├──< sending_changes
+     ├──< schedules     ├──< maintenances
+     ├─── vo_demands    │
+     ├─── vo_work       │
+     ├──< vo_cohorts >──┤
+     ├──< credentials   │
+     ├──< tokens        │
+     ├──< decisions     ├──< ce_list_places >── ce_lists ──< decision_bases ──< decisions
+     ├──< pilot_counts >┤
+     ├──< tallies >─────┤
+     ├──< vo_totals     ├──< ce_totals
+     ├──< call_tallies  │
+     └──< pilots >──────┘
+             ├──< transitions        leases, new_tallies, call_totals, reports,
+             ├─── outputs           changes, answered_requests
+             └─── pilot_reports        webhook_events, standstills
+
+A VO or CE that has pilots cannot be removed (RESTRICT): history must not vanish by accident.
+What merely describes a row goes with it (CASCADE). No table here points at a back-end's table.
+"""
+
+from worker.db.tables.common import NAMING, metadata
+from worker.db.tables.counts import (
+    call_tallies,
+    call_totals,
+    ce_totals,
+    new_tallies,
+    pilot_counts,
+    tallies,
+    vo_cohorts,
+    vo_totals,
+    vo_work,
+)
+from worker.db.tables.decisions import ce_list_places, ce_lists, decision_bases, decisions
+from worker.db.tables.people import LONGEST_KEY, answered_requests, changes, tokens
+from worker.db.tables.pilots import (
+    NOT_ACCEPTED,
+    has_status,
+    has_use,
+    outputs,
+    pilot_reports,
+    pilots,
+    transitions,
+)
+from worker.db.tables.places import (
+    ce_health,
+    ce_vos,
+    ces,
+    credentials,
+    maintenances,
+    sending_changes,
+    vo_demands,
+    vos,
+)
+from worker.db.tables.running import leases, reports, schedules, standstills, webhook_events
+
+__all__ = [
+    "LONGEST_KEY",
+    "NAMING",
+    "NOT_ACCEPTED",
+    "answered_requests",
+    "call_tallies",
+    "call_totals",
+    "ce_health",
+    "ce_list_places",
+    "ce_lists",
+    "ce_totals",
+    "ce_vos",
+    "ces",
+    "changes",
+    "credentials",
+    "decision_bases",
+    "decisions",
+    "has_status",
+    "has_use",
+    "leases",
+    "maintenances",
+    "metadata",
+    "new_tallies",
+    "outputs",
+    "pilot_counts",
+    "pilot_reports",
+    "pilots",
+    "reports",
+    "schedules",
+    "sending_changes",
+    "standstills",
+    "tallies",
+    "tokens",
+    "transitions",
+    "vo_cohorts",
+    "vo_demands",
+    "vo_totals",
+    "vo_work",
+    "vos",
+    "webhook_events",
+]
