@@ -24,14 +24,17 @@ from tests.testbeds.ssh import LoginNode
 from worker.db.database import Database
 
 pytestmark = [pytest.mark.processes, pytest.mark.testbed]
-QUICK = {"check_soonest": 0.2, "check_latest": 1, "call_timeout": 15}
-JOBS = 60
+QUICK = {"check_soonest": 0.2, "check_latest": 1}
+JOBS = 100
 EACH = 3
 """Workers on each cluster."""
+FREE = 20
+"""The first jobs; all later ones wait for a file once they have begun."""
 LIVE = ("reserved", "submitting", "submitted", "running")
 
 JOB = """#!/bin/sh
 echo x >>{folder}/$1.begun
+while [ "$1" -ge {free} ] && [ ! -e {folder}/go ]; do sleep 0.1; done
 sleep 1
 : >{folder}/$1.done
 """
@@ -58,7 +61,7 @@ class Pool:
         self.folder = self.condor.kept.folder / self.team
         self.folder.mkdir()
         self.folder.chmod(0o777)
-        (self.folder / "job.sh").write_text(JOB.format(folder=self.folder))
+        (self.folder / "job.sh").write_text(JOB.format(folder=self.folder, free=FREE))
         (self.folder / "job.sh").chmod(0o755)
 
     @property
@@ -84,6 +87,9 @@ class Pool:
 
     def done(self) -> int:
         return len(list(self.folder.glob("*.done")))
+
+    def progress(self) -> int:
+        return len(list(self.folder.iterdir()))
 
     def begun(self) -> list[str]:
         return [path.read_text() for path in self.folder.glob("*.begun")]
@@ -135,6 +141,7 @@ def sites(
         world = World(slurm, sqlite_database.uow, login=login_node)
         options = {key: value for key, value in world.options.items() if key != "command"}
         clusters[name] = {"backend": "slurm", "capacity": EACH, **options, **QUICK}
+        clusters[name] |= {"call_timeout": 15}
         worlds.append(world)
     yield Sites(slurm_cluster, forgetful_slurm, clusters)
     for world in worlds:
@@ -184,14 +191,15 @@ def test_a_pool_grows_into_two_clusters_and_one_of_them_stops(
     assert "0" in fleet.pilotage("vo", "ask", "default")
     assert not fleet.pilots()
     pool.send(JOBS)
-    both = {"north", "south"}
-    until(lambda: pool.clusters() == both, "machines on both", progress=fleet.processes.progress)
-    until(lambda: pool.done() > 5, "some jobs", progress=pool.done)
+    held = FREE + 2 * EACH
+    until(lambda: len(pool.begun()) == held, "a job for each worker", progress=pool.progress)
+    assert pool.clusters() == {"north", "south"}
+    for name in sites.clusters:
+        until(lambda ce=name: fleet.running(ce) == EACH, name)
     with stopped(sites.north):
-        until(lambda: pool.clusters() == {"south"}, "the end in the north", progress=pool.done)
-        before = pool.done()
-        assert before < JOBS
-        until(lambda: pool.done() == JOBS, "all jobs", progress=pool.done)
+        (pool.folder / "go").touch()
+        until(lambda: pool.clusters() == {"south"}, "the end in the north", progress=pool.progress)
+        until(lambda: pool.done() == JOBS, "all jobs", progress=pool.progress)
     until(lambda: is_over(fleet), "the end of all workers", progress=fleet.processes.progress)
     until(lambda: len(pool.ended()) == JOBS, "the history")
 
@@ -208,6 +216,8 @@ def agree(fleet: Fleet, pool: Pool, sites: Sites) -> None:
     worked = {one["stamp"] for one in pilots if one["use"] != "empty"}
     assert worked == {job["LastRemoteHost"].split("@")[1] for job in pool.ended()}
     of_north = {one["stamp"] for one in pilots if one["ce"] == "north"}
+    in_north = [job for job in pool.ended() if job["LastRemoteHost"].split("@")[1] in of_north]
+    assert EACH <= len(in_north) <= FREE + EACH
     assert of_north <= sites.north.jobs_ever("pilotage").keys()
     handles = {one["handle"] for one in pilots if one["ce"] == "north"}
     said = sites.north.call("sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j", ",".join(handles))
