@@ -54,7 +54,7 @@ STARTD_NOCLAIM_SHUTDOWN = $idle
 UPDATE_INTERVAL = $((idle < 20 ? 5 : idle < 1200 ? idle / 4 : 300))
 STARTD_HISTORY = \$(LOG)/jobs
 MAXJOBRETIREMENTTIME = 2000000000
-SHUTDOWN_GRACEFUL_TIMEOUT = $((grace - grace / 10))
+SHUTDOWN_GRACEFUL_TIMEOUT = $((grace - 10 - grace / 10))
 END
 
 # Whether the pool can be reached, and lets this worker in.

@@ -29,18 +29,18 @@ JOBS = 100
 EACH = 3
 """Workers on each cluster."""
 FREE = 20
-"""The first jobs; all later ones wait for a file once they have begun."""
+"""The first jobs; all later ones wait, once they have begun, until they may go on."""
 LIVE = ("reserved", "submitting", "submitted", "running")
 
 JOB = """#!/bin/sh
 echo x >>{folder}/$1.begun
-while [ "$1" -ge {free} ] && [ ! -e {folder}/go ]; do sleep 0.1; done
+while [ "$1" -ge "$2" ] && [ ! -e {folder}/go ]; do sleep 0.1; done
 sleep 1
 : >{folder}/$1.done
 """
 DESCRIPTION = """
 executable = {folder}/job.sh
-arguments = $(Process)
+arguments = $(Process) {free}
 should_transfer_files = YES
 initialdir = {folder}
 log = {folder}/log
@@ -61,7 +61,7 @@ class Pool:
         self.folder = self.condor.kept.folder / self.team
         self.folder.mkdir()
         self.folder.chmod(0o777)
-        (self.folder / "job.sh").write_text(JOB.format(folder=self.folder, free=FREE))
+        (self.folder / "job.sh").write_text(JOB.format(folder=self.folder))
         (self.folder / "job.sh").chmod(0o755)
 
     @property
@@ -74,8 +74,9 @@ class Pool:
     def setup(self) -> str:
         return f"PATH={self.condor.release}/sbin:{self.condor.release}/bin:$PATH"
 
-    def send(self, count: int) -> None:
-        text = DESCRIPTION.format(folder=self.folder, team=self.team, count=count)
+    def send(self, count: int, *, free: int = 0) -> None:
+        """Send jobs; the free ones among them wait for nothing."""
+        text = DESCRIPTION.format(folder=self.folder, team=self.team, count=count, free=free)
         subprocess.run(
             [self.condor.local_programs / "condor_submit"],
             check=True,
@@ -84,6 +85,9 @@ class Pool:
             cwd="/",
             env={**os.environ, **self.environment},
         )
+
+    def go_on(self) -> None:
+        (self.folder / "go").touch()
 
     def done(self) -> int:
         return len(list(self.folder.glob("*.done")))
@@ -162,7 +166,14 @@ def stopped(slurm: Slurm) -> Iterator[None]:
         os.kill(controller, signal.SIGCONT)
 
 
-def begin(fleet: Fleet, pool: Pool, clusters: dict[str, dict[str, Any]], token: Path) -> None:
+def begin(
+    fleet: Fleet,
+    pool: Pool,
+    clusters: dict[str, dict[str, Any]],
+    token: Path,
+    *,
+    grace: int = 120,
+) -> None:
     fleet.settings |= pool.environment
     fleet.init(
         "condor",
@@ -174,7 +185,7 @@ def begin(fleet: Fleet, pool: Pool, clusters: dict[str, dict[str, Any]], token: 
         most=2 * EACH,
         memory=500,
         idle=20,
-        grace=120,
+        grace=grace,
     )
     fleet.apply()
     fleet.up()
@@ -190,14 +201,13 @@ def test_a_pool_grows_into_two_clusters_and_one_of_them_stops(
     begin(fleet, pool, sites.clusters, pool.condor.worker_token(pool.folder / "token"))
     assert "0" in fleet.pilotage("vo", "ask", "default")
     assert not fleet.pilots()
-    pool.send(JOBS)
+    pool.send(JOBS, free=FREE)
     held = FREE + 2 * EACH
     until(lambda: len(pool.begun()) == held, "a job for each worker", progress=pool.progress)
     assert pool.clusters() == {"north", "south"}
-    for name in sites.clusters:
-        until(lambda ce=name: fleet.running(ce) == EACH, name)
+    until(lambda: [fleet.running(ce) for ce in sites.clusters] == [EACH, EACH], "all to run")
     with stopped(sites.north):
-        (pool.folder / "go").touch()
+        pool.go_on()
         until(lambda: pool.clusters() == {"south"}, "the end in the north", progress=pool.progress)
         until(lambda: pool.done() == JOBS, "all jobs", progress=pool.progress)
     until(lambda: is_over(fleet), "the end of all workers", progress=fleet.processes.progress)
@@ -228,6 +238,24 @@ def agree(fleet: Fleet, pool: Pool, sites: Sites) -> None:
         if one["ce"] == "north"
     )
     assert not sites.south.jobs("pilotage", "pending,running")
+
+
+def test_a_job_that_outlasts_the_grace_goes_back_into_the_queue(
+    fleet: Fleet, pool: Pool, sites: Sites
+) -> None:
+    token = pool.condor.worker_token(pool.folder / "token")
+    begin(fleet, pool, {"south": sites.clusters["south"]}, token, grace=40)
+    pool.send(1)
+    until(lambda: pool.begun() == ["x\n"], "the job", progress=fleet.processes.progress)
+    until(lambda: fleet.running("south") == 1, "a worker that is known to run")
+    fleet.pilotage("pilot", "cancel", "--vo", "default", "--yes")
+    until(lambda: pool.begun() == ["x\nx\n"], "it again", progress=fleet.processes.progress)
+    pool.go_on()
+    until(pool.ended, "the history", progress=fleet.processes.progress)
+    until(lambda: is_over(fleet), "the end of all workers", progress=fleet.processes.progress)
+    [job] = pool.ended()
+    assert (job["JobStatus"], job["NumJobStarts"]) == (4, 2)
+    assert len([one for one in fleet.pilots() if one["use"] != "empty"]) == 2
 
 
 def test_a_worker_that_the_pool_does_not_let_in_says_so(fleet: Fleet, pool: Pool) -> None:

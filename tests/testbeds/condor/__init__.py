@@ -35,7 +35,7 @@ TOOLS = (
 RELEASE = {
     "bin": ("condor_ping",),
     "libexec/condor": ("condor_gpu_discovery", "condor_power_state"),
-    "sbin": ("condor_master", "condor_startd", "condor_starter", "condor_procd"),
+    "sbin": ("condor_startd", "condor_starter", "condor_procd"),
 }
 """What a worker needs that joins the pool from elsewhere."""
 
@@ -87,7 +87,7 @@ class Condor:
 
     def worker_token(self, path: Path) -> Path:
         """Make a token that the job user can read, and that is good for a worker alone."""
-        rights = "ADVERTISE_STARTD ADVERTISE_MASTER READ"
+        rights = "ADVERTISE_STARTD READ"
         self.make_token(WORKERS, path, rights=rights)
         shutil.chown(path, JOB_USER)
         return path

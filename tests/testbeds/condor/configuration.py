@@ -105,7 +105,6 @@ ALLOW_READ = *
 ALLOW_WRITE = *@testbed, execute-side@matchsession
 ALLOW_ADMINISTRATOR = root@testbed
 ALLOW_DAEMON = root@testbed
-ALLOW_ADVERTISE_MASTER = root@testbed, {WORKERS}@testbed
 ALLOW_ADVERTISE_STARTD = root@testbed, {WORKERS}@testbed
 ALLOW_NEGOTIATOR = root@testbed
 TRUST_UID_DOMAIN = True
