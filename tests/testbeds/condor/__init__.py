@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.testbeds.condor import credentials
-from tests.testbeds.condor.configuration import DOMAIN, SCHEDD, Plan
+from tests.testbeds.condor.configuration import DOMAIN, SCHEDD, WORKERS, Plan
 from tests.testbeds.condor.files import tree
 from tests.testbeds.keeper import Keeper, Kept
 from tests.testbeds.packages import SYSTEM_PATH, NotToBeHad, require
@@ -32,6 +32,12 @@ TOOLS = (
     "history", "hold", "ping", "q", "qedit", "release", "rm", "status", "submit",
     "transfer_data", "vacate_job", "version",
 )  # fmt: skip
+RELEASE = {
+    "bin": ("condor_ping",),
+    "libexec/condor": ("condor_gpu_discovery", "condor_power_state"),
+    "sbin": ("condor_startd", "condor_starter", "condor_procd"),
+}
+"""What a worker needs that joins the pool from elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +58,11 @@ class Condor:
         return self.kept.folder / "local-bin"
 
     @property
+    def release(self) -> Path:
+        """The folder that HTCondor is in for somebody who starts its daemons without rights."""
+        return self.kept.folder / "release"
+
+    @property
     def client(self) -> Path:
         """The configuration that goes with `programs`."""
         return self.kept.folder / "etc" / "client"
@@ -61,6 +72,11 @@ class Condor:
         """The configuration of the pool, which goes with `local_programs`."""
         return self.kept.folder / "etc" / "condor_config"
 
+    @property
+    def address(self) -> str:
+        """Where its collector answers."""
+        return f"127.0.0.1:{self.kept.facts()['port']}"
+
     def token(self, user: str = JOB_USER) -> Path:
         """Name the token of a user."""
         return self.kept.folder / "tokens" / user / "token"
@@ -68,6 +84,13 @@ class Condor:
     def credential(self, name: str) -> Path:
         """Name another credential of the job user: `proxy` or `scitoken`."""
         return self.kept.folder / "credentials" / name
+
+    def worker_token(self, path: Path) -> Path:
+        """Make a token that the job user can read, and that is good for a worker alone."""
+        rights = "ADVERTISE_STARTD READ"
+        self.make_token(WORKERS, path, rights=rights)
+        shutil.chown(path, JOB_USER)
+        return path
 
     def call(self, tool: str, *words: str, said: str = "", user: str = JOB_USER) -> str:
         """Run one of its programs as a user."""
@@ -98,9 +121,10 @@ class Condor:
             "_CONDOR_SEC_TOKEN_DIRECTORY": str(self.token(user).parent),
         }
 
-    def make_token(self, user: str, path: Path, lifetime: int = -1) -> None:
-        """Make a token of a user, for so many seconds."""
+    def make_token(self, user: str, path: Path, lifetime: int = -1, rights: str = "") -> None:
+        """Make a token of a user, for so many seconds; with rights it is good for these alone."""
         create = ["/usr/bin/condor_token_create", "-identity", f"{user}@{DOMAIN}"]
+        create += [word for right in rights.split() for word in ("-authz", right)]
         words = [str(self.kept.folder / "inside"), *create, "-lifetime", str(lifetime)]
         made = subprocess.run(words, check=True, capture_output=True).stdout
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -176,7 +200,8 @@ def start(keeper: Keeper, arguments: Sequence[str]) -> dict[str, Any]:
     status = [str(condor.programs / "condor_status"), "-af", "Name"]
     schedd = [*status, "-schedd"]
     keeper.wait("the schedd", lambda: _says(schedd, condor.environment()))
-    keeper.wait("a slot", lambda: _says(status, condor.environment()))
+    if plan.slots:
+        keeper.wait("a slot", lambda: _says(status, condor.environment()))
     for user in (JOB_USER, OTHER_USER):
         condor.make_token(user, condor.token(user))
     return {"port": plan.port}
@@ -200,17 +225,26 @@ def _make_folders(condor: Condor) -> None:
 
 
 def _write_clients(condor: Condor) -> None:
-    """Write a program for each tool: the tree's own loader runs it with the tree's libraries."""
-    lib = condor.root / "usr" / "lib"
-    loader = condor.root / "usr" / "lib64" / "ld-linux-x86-64.so.2"
+    """Write a program for each tool, and one for each daemon of a worker."""
+    for folder, names in RELEASE.items():
+        (condor.release / folder).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            line = _loaded(condor.root, f"{folder}/{name}")
+            _write_program(condor.release / folder / name, f'#!/bin/sh\nexec {line} "$@"\n')
     for tool in TOOLS:
         name = f"condor_{tool}"
-        words = [str(loader), "--argv0", name]
-        words += ["--library-path", f"{lib / 'x86_64-linux-gnu'}:{lib}"]
-        line = shlex.join([*words, str(condor.root / "usr" / "bin" / name)])
+        line = _loaded(condor.root, f"bin/{name}")
         as_user = f"setpriv --reuid={JOB_USER} --regid={JOB_USER} --clear-groups"
         _write_program(condor.programs / name, f'#!/bin/sh\nexec {line} "$@"\n')
         _write_program(condor.local_programs / name, f'#!/bin/sh\nexec {as_user} {line} "$@"\n')
+
+
+def _loaded(root: Path, program: str) -> str:
+    """Write how a program of the tree is run: by the tree's own loader, with its libraries."""
+    lib, loader = root / "usr" / "lib", root / "usr" / "lib64" / "ld-linux-x86-64.so.2"
+    words = [str(loader), "--argv0", Path(program).name]
+    words += ["--library-path", f"{lib / 'x86_64-linux-gnu'}:{lib}"]
+    return shlex.join([*words, str(root / "usr" / program)])
 
 
 def _write_program(path: Path, text: str) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 DOMAIN = "testbed"
 SCHEDD = f"schedd@{DOMAIN}"
+WORKERS = "workers"
+"""Who may bring slots from elsewhere."""
 QUOTA = 1500
 """Jobs that one submission may have."""
 
@@ -16,6 +18,7 @@ class Plan:
     folder: Path
     port: int
     slots: int = 64
+    """Slots of its own; with none it waits for workers from elsewhere."""
 
     def daemons(self) -> str:
         """Write the configuration of the daemons."""
@@ -71,11 +74,17 @@ SEC_SCITOKENS_CACHE = {folder}/credentials/cache
 BIND_ALL_INTERFACES = False
 FULL_HOSTNAME = localhost
 SCHEDD_NAME = {SCHEDD}
-DAEMON_LIST = MASTER COLLECTOR NEGOTIATOR SCHEDD STARTD
+DAEMON_LIST = {" ".join(self._services())}
 MAIL = /bin/true
 """
 
+    def _services(self) -> list[str]:
+        own = ["STARTD"] if self.slots else []
+        return ["MASTER", "COLLECTOR", "NEGOTIATOR", "SCHEDD", *own]
+
     def _slots(self) -> str:
+        if not self.slots:
+            return ""
         return f"""
 NUM_CPUS = {self.slots}
 MEMORY = {self.slots * 128}
@@ -85,7 +94,7 @@ SLOT_TYPE_1_PARTITIONABLE = True
 """
 
 
-_SECURITY = """
+_SECURITY = f"""
 SEC_DEFAULT_AUTHENTICATION = REQUIRED
 SEC_READ_AUTHENTICATION = OPTIONAL
 SEC_CLIENT_AUTHENTICATION = OPTIONAL
@@ -93,9 +102,10 @@ SEC_DEFAULT_AUTHENTICATION_METHODS = FS, IDTOKENS, SSL, SCITOKENS
 AUTH_SSL_ALLOW_CLIENT_PROXY = True
 SCITOKENS_SERVER_AUDIENCE = ANY
 ALLOW_READ = *
-ALLOW_WRITE = *@testbed
+ALLOW_WRITE = *@testbed, execute-side@matchsession
 ALLOW_ADMINISTRATOR = root@testbed
 ALLOW_DAEMON = root@testbed
+ALLOW_ADVERTISE_STARTD = $(ALLOW_DAEMON), {WORKERS}@testbed
 ALLOW_NEGOTIATOR = root@testbed
 TRUST_UID_DOMAIN = True
 SOFT_UID_DOMAIN = True

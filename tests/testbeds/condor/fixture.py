@@ -12,10 +12,15 @@ from tests.testbeds.condor import Condor, remove, up
 
 @pytest.fixture(scope="session")
 def condor_pool(request: pytest.FixtureRequest) -> Iterator[Condor]:
-    plan = request.config.stash[PLAN]
-    folder = Path(plan.folder) / f"condor{worker_name(request.config)}"
+    yield from running(request.config, "condor", slots=32)
+
+
+def running(config: pytest.Config, name: str, *, slots: int) -> Iterator[Condor]:
+    """Start a pool; one without slots waits for workers from elsewhere."""
+    plan = config.stash[PLAN]
+    folder = Path(plan.folder) / f"{name}{worker_name(config)}"
     try:
-        pool = up(folder, slots=32, with_parent=True)
+        pool = up(folder, slots=slots, with_parent=True)
     except LookupError as problem:
         say = pytest.fail if plan.required else pytest.skip
         say(f"needs the service HTCondor: {problem}")

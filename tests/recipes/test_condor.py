@@ -1,0 +1,270 @@
+"""A real HTCondor pool without a machine of its own: it grows into two real Slurms and back."""
+
+import os
+import secrets
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.backends.slurm_world import World
+from tests.patience import until
+from tests.recipes.fleet import Fleet
+from tests.testbeds.condor import Condor
+from tests.testbeds.condor.configuration import SCHEDD
+from tests.testbeds.condor.fixture import running
+from tests.testbeds.slurm import Slurm
+from tests.testbeds.ssh import LoginNode
+from worker.db.database import Database
+
+pytestmark = [pytest.mark.processes, pytest.mark.testbed]
+QUICK = {"check_soonest": 0.2, "check_latest": 1}
+JOBS = 100
+EACH = 3
+"""Workers on each cluster."""
+FREE = 20
+"""The first jobs; all later ones wait, once they have begun, until they may go on."""
+LIVE = ("reserved", "submitting", "submitted", "running")
+
+JOB = """#!/bin/sh
+echo x >>{folder}/$1.begun
+while [ "$1" -ge "$2" ] && [ ! -e {folder}/go ]; do sleep 0.1; done
+sleep 1
+: >{folder}/$1.done
+"""
+DESCRIPTION = """
+executable = {folder}/job.sh
+arguments = $(Process) {free}
+should_transfer_files = YES
+initialdir = {folder}
+log = {folder}/log
++Team = "{team}"
+queue {count}
+"""
+
+
+@dataclass
+class Pool:
+    """The pool, and the jobs of one test in it."""
+
+    condor: Condor
+    team: str
+    folder: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folder = self.condor.kept.folder / self.team
+        self.folder.mkdir()
+        self.folder.chmod(0o777)
+        (self.folder / "job.sh").write_text(JOB.format(folder=self.folder))
+        (self.folder / "job.sh").chmod(0o755)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a host of the schedd has: its programs, and its configuration."""
+        path = f"{self.condor.local_programs}:{os.environ['PATH']}"
+        return {"PATH": path, "CONDOR_CONFIG": str(self.condor.daemons)}
+
+    @property
+    def setup(self) -> str:
+        return f"PATH={self.condor.release}/sbin:{self.condor.release}/bin:$PATH"
+
+    def send(self, count: int, *, free: int = 0) -> None:
+        """Send jobs; the free ones among them wait for nothing."""
+        text = DESCRIPTION.format(folder=self.folder, team=self.team, count=count, free=free)
+        subprocess.run(
+            [self.condor.local_programs / "condor_submit"],
+            check=True,
+            capture_output=True,
+            input=text.encode(),
+            cwd="/",
+            env={**os.environ, **self.environment},
+        )
+
+    def go_on(self) -> None:
+        (self.folder / "go").touch()
+
+    def done(self) -> int:
+        return len(list(self.folder.glob("*.done")))
+
+    def progress(self) -> int:
+        return len(list(self.folder.iterdir()))
+
+    def begun(self) -> list[str]:
+        return [path.read_text() for path in self.folder.glob("*.begun")]
+
+    def clusters(self) -> set[str]:
+        """Name the clusters that machines of the pool are on."""
+        return set(self.condor.call("status", "-af", "Cluster").split())
+
+    def ended(self) -> list[dict[str, Any]]:
+        return self.condor.recorded(f'Team == "{self.team}"')
+
+    def end(self) -> None:
+        ours = ["-constraint", f'Team == "{self.team}"']
+        self.condor.attempt("rm", "-name", SCHEDD, *ours)
+
+
+@pytest.fixture(scope="module")
+def empty_condor(request: pytest.FixtureRequest) -> Iterator[Condor]:
+    """A pool that has no machine."""
+    yield from running(request.config, "growing", slots=0)
+
+
+@pytest.fixture
+def pool(empty_condor: Condor) -> Iterator[Pool]:
+    made = Pool(empty_condor, f"t{secrets.token_hex(4)}")
+    yield made
+    made.end()
+
+
+@dataclass
+class Sites:
+    """Two Slurms behind one login node."""
+
+    north: Slurm
+    south: Slurm
+    clusters: dict[str, dict[str, Any]]
+
+
+@pytest.fixture
+def sites(
+    slurm_cluster: Slurm,
+    forgetful_slurm: Slurm,
+    login_node: LoginNode,
+    sqlite_database: Database,
+) -> Iterator[Sites]:
+    slurms = {"north": slurm_cluster, "south": forgetful_slurm}
+    worlds, clusters = [], {}
+    for name, slurm in slurms.items():
+        world = World(slurm, sqlite_database.uow, login=login_node)
+        options = {key: value for key, value in world.options.items() if key != "command"}
+        clusters[name] = {"backend": "slurm", "capacity": EACH, **options, **QUICK}
+        clusters[name] |= {"call_timeout": 15}
+        worlds.append(world)
+    yield Sites(slurm_cluster, forgetful_slurm, clusters)
+    for world in worlds:
+        world.prefix = "pilotage"
+        world.end()
+
+
+@contextmanager
+def stopped(slurm: Slurm) -> Iterator[None]:
+    """Let all that runs there be asked to end, and nobody answer any longer."""
+    handles = [one for some in slurm.jobs("pilotage", "running").values() for one in some]
+    slurm.call("scancel", "--signal=TERM", "--batch", *handles)
+    controller = slurm.pid("slurmctld")
+    os.kill(controller, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(controller, signal.SIGCONT)
+
+
+def begin(
+    fleet: Fleet,
+    pool: Pool,
+    clusters: dict[str, dict[str, Any]],
+    token: Path,
+    *,
+    grace: int = 120,
+) -> None:
+    fleet.settings |= pool.environment
+    fleet.init(
+        "condor",
+        clusters,
+        pool=pool.condor.address,
+        constraint=f'Team == "{pool.team}"',
+        token_file=str(token),
+        setup=pool.setup,
+        most=2 * EACH,
+        memory=500,
+        idle=20,
+        grace=grace,
+    )
+    fleet.apply()
+    fleet.up()
+
+
+def is_over(fleet: Fleet) -> bool:
+    return not fleet.pilots(*(word for status in LIVE for word in ("--status", status)))
+
+
+def test_a_pool_grows_into_two_clusters_and_one_of_them_stops(
+    fleet: Fleet, pool: Pool, sites: Sites
+) -> None:
+    begin(fleet, pool, sites.clusters, pool.condor.worker_token(pool.folder / "token"))
+    assert "0" in fleet.pilotage("vo", "ask", "default")
+    assert not fleet.pilots()
+    pool.send(JOBS, free=FREE)
+    held = FREE + 2 * EACH
+    until(lambda: len(pool.begun()) == held, "a job for each worker", progress=pool.progress)
+    assert pool.clusters() == {"north", "south"}
+    until(lambda: [fleet.running(ce) for ce in sites.clusters] == [EACH, EACH], "all to run")
+    with stopped(sites.north):
+        pool.go_on()
+        until(lambda: pool.clusters() == {"south"}, "the end in the north", progress=pool.progress)
+        until(lambda: pool.done() == JOBS, "all jobs", progress=pool.progress)
+    until(lambda: is_over(fleet), "the end of all workers", progress=fleet.processes.progress)
+    until(lambda: len(pool.ended()) == JOBS, "the history")
+
+    assert pool.begun() == ["x\n"] * JOBS
+    assert {(job["JobStatus"], job["NumJobStarts"]) for job in pool.ended()} == {(4, 1)}
+    assert not pool.clusters()
+    agree(fleet, pool, sites)
+
+
+def agree(fleet: Fleet, pool: Pool, sites: Sites) -> None:
+    """Expect the same of the pool, of both Slurms and of the fleet."""
+    pilots = fleet.pilots()
+    assert {one["status"] for one in pilots} == {"done"}
+    worked = {one["stamp"] for one in pilots if one["use"] != "empty"}
+    assert worked == {job["LastRemoteHost"].split("@")[1] for job in pool.ended()}
+    of_north = {one["stamp"] for one in pilots if one["ce"] == "north"}
+    in_north = [job for job in pool.ended() if job["LastRemoteHost"].split("@")[1] in of_north]
+    assert EACH <= len(in_north) <= FREE + EACH
+    assert of_north <= sites.north.jobs_ever("pilotage").keys()
+    handles = {one["handle"] for one in pilots if one["ce"] == "north"}
+    said = sites.north.call("sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j", ",".join(handles))
+    states = Counter(line.partition("|")[2] for line in said.splitlines())
+    assert states == Counter(
+        "COMPLETED" if one["stamp"] in worked else "FAILED"
+        for one in pilots
+        if one["ce"] == "north"
+    )
+    assert not sites.south.jobs("pilotage", "pending,running")
+
+
+def test_a_job_that_outlasts_the_grace_goes_back_into_the_queue(
+    fleet: Fleet, pool: Pool, sites: Sites
+) -> None:
+    token = pool.condor.worker_token(pool.folder / "token")
+    begin(fleet, pool, {"south": sites.clusters["south"]}, token, grace=40)
+    pool.send(1)
+    until(lambda: pool.begun() == ["x\n"], "the job", progress=fleet.processes.progress)
+    until(lambda: fleet.running("south") == 1, "a worker that is known to run")
+    fleet.pilotage("pilot", "cancel", "--vo", "default", "--yes")
+    until(lambda: pool.begun() == ["x\nx\n"], "it again", progress=fleet.processes.progress)
+    pool.go_on()
+    until(pool.ended, "the history", progress=fleet.processes.progress)
+    until(lambda: is_over(fleet), "the end of all workers", progress=fleet.processes.progress)
+    [job] = pool.ended()
+    assert (job["JobStatus"], job["NumJobStarts"]) == (4, 2)
+    assert len([one for one in fleet.pilots() if one["use"] != "empty"]) == 2
+
+
+def test_a_worker_that_the_pool_does_not_let_in_says_so(fleet: Fleet, pool: Pool) -> None:
+    token = pool.folder / "token"
+    pool.condor.make_token("somebody", token)
+    pool.send(1)
+    begin(fleet, pool, {"here": {"backend": "local", "capacity": 1, **QUICK}}, token)
+    [one] = until(lambda: fleet.pilots("--status", "failed")[:1], "a failure")
+    assert one["cause"] == "node"
+    output = fleet.pilotage("pilot", "output", str(one["id"]))
+    assert f"the pool {pool.condor.address} lets no worker in" in output
+    assert token.read_text().strip() not in output
