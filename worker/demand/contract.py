@@ -30,7 +30,7 @@ class SourceOptions(Table):
     """The options of every source. An unknown key is an error."""
 
     counts: DemandCounts = DemandCounts.MORE
-    """What its number counts: more pilots; total, all of them; or ever, those done included."""
+    """What its number counts: more pilots; total, all of them; jobs, one for each; or ever."""
 
     most_failed: int | None = Field(default=None, ge=1)
     """Pilots that may fail before no more are wanted, where its number counts ever."""

@@ -17,15 +17,19 @@ class DemandCounts(Described):
 
     MORE = "more", "More pilots that are wanted, those that wait included."
     TOTAL = "total", "All pilots that are wanted, those that wait or run included."
+    JOBS = "jobs", "Jobs that are open, one for each pilot; one that ends has done its job."
     EVER = "ever", "All pilots that are wanted ever: those that were of use, wait or run."
 
 
 @dataclass(frozen=True, kw_only=True)
 class EndedPilots:
-    """How many pilots of a VO ever were of use, and how many began and failed."""
+    """How many pilots of a VO have ended, where its source counts those too."""
 
     useful: int = 0
     failed: int = 0
+    """How many ever began and failed by themselves."""
+    since: int = 0
+    """How many have ended in any way since the last answer was asked for."""
 
 
 NONE_ENDED = EndedPilots()

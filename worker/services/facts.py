@@ -56,14 +56,15 @@ class Situation:
 def read(tx: Transaction, vo_name: str, now: datetime) -> Situation:
     """Read all facts for an allocation for a VO."""
     vo, owners = vos.get(tx, vo_name), tuple(vos.get_all(tx))
+    answers = demands.get_all(tx)
     return Situation(
         now=now,
         vo=vo,
         ces=tuple(slots.slots_for(tx, vo.id)),
         vos=owners,
-        answers=demands.get_all(tx),
+        answers=answers,
         counts=slots.count_by_vo(tx),
-        ended=ended_pilots(tx, owners),
+        ended=ended_pilots(tx, owners, answers),
         only_for=ces.allowed_by_ce(tx),
         maintenances=maintenances.current(tx, now),
         without_work=work.without_work(tx),

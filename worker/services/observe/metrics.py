@@ -225,7 +225,8 @@ def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
 
 def _vos(tx: Transaction, runtime: Runtime, owners: Sequence[VO]) -> Iterator[Sample]:
     counts, records = slots.count_by_vo(tx), work.get_all(tx)
-    answers, ended = demands.get_all(tx), ended_pilots(tx, owners)
+    answers = demands.get_all(tx)
+    ended = ended_pilots(tx, owners, answers)
     for vo in owners:
         label = (vo.name,)
         record = records.get(vo.name, NOTHING_KNOWN)

@@ -112,7 +112,8 @@ def steps(decision: Decision) -> list[tuple[str, str]]:
 
 def _batches(tx: Transaction) -> dict[str, Batch]:
     owners = [vo for vo in vos.get_all(tx) if counts_ever(vo)]
-    ended, answers = ended_pilots(tx, owners), demands.get_all(tx)
+    answers = demands.get_all(tx)
+    ended = ended_pilots(tx, owners, answers)
     made = {
         vo.name: batch_of(vo, answers.get(vo.name, demands.NONE), ended.get(vo.name, NONE_ENDED))
         for vo in owners

@@ -35,7 +35,7 @@ def wishes(runtime: Runtime) -> list[Wish]:
     with runtime.database.uow() as tx:
         listed = sorted(vos.get_all(tx), key=lambda vo: vo.name)
         answers, counts = demands.get_all(tx), slots.count_by_vo(tx)
-        ended = ended_pilots(tx, listed)
+        ended = ended_pilots(tx, listed, answers)
     made = []
     for vo in listed:
         if closed_vo(vo) is None:

@@ -51,7 +51,7 @@ def _surpluses(tx: Transaction, runtime: Runtime) -> dict[str, float]:
         return {}
     answers, without_work = demands.get_all(tx), work.without_work(tx)
     counts, now = slots.count_by_vo(tx), runtime.now()
-    ended = ended_pilots(tx, limited)
+    ended = ended_pilots(tx, limited, answers)
     surpluses: dict[str, float] = {}
     for vo in limited:
         answer, its_pilots = answers.get(vo.name, demands.NONE), counts.get(vo.name, NO_PILOTS)
