@@ -11,7 +11,7 @@ GitHub.
 
 import argparse
 import hashlib
-import json
+import logging
 import re
 import ssl
 import sys
@@ -19,15 +19,17 @@ import threading
 import tomllib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+
+import httpx
 
 from worker.demand import registry
+from worker.demand.endpoints import is_private
 from worker.demand.github import GithubOptions
 from worker.demand.scale_set import Client
 from worker.domain.errors import PilotageError
 
 SECONDS = 30
+log = logging.getLogger("door")
 AT_ONCE = threading.BoundedSemaphore(8)
 """So many workers are served at a time; others come again."""
 BEARER = re.compile(r"Bearer ([\x21-\x7e]{16,512})")
@@ -48,16 +50,15 @@ def options_of(fleet: Path) -> GithubOptions:
 
 def is_a_worker(pilotage: str, secret: str) -> bool:
     """Ask Pilotage whether this is the secret of a worker that is not to end."""
-    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
-    url = f"{pilotage.rstrip('/')}/api/pilots/me"
-    request = Request(url, b'{"state": "busy"}', headers, method="PATCH")
-    try:
-        with urlopen(request, timeout=SECONDS) as answer:
-            return json.loads(answer.read(10_000)).get("stop") is False
-    except HTTPError as error:
-        if error.code in (401, 403):
-            return False
-        raise
+    answer = httpx.patch(
+        f"{pilotage.rstrip('/')}/api/pilots/me",
+        json={"state": "busy"},
+        headers={"Authorization": f"Bearer {secret}"},
+        timeout=SECONDS,
+    )
+    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return False
+    return answer.raise_for_status().json().get("stop") is False
 
 
 class Door(BaseHTTPRequestHandler):
@@ -72,10 +73,10 @@ class Door(BaseHTTPRequestHandler):
             return self.say(404 if self.path != "/runner" else 503)
         try:
             self.say(*self.configuration())
-        except (PilotageError, OSError, ValueError) as error:
+        except (PilotageError, httpx.HTTPError, ValueError) as error:
             # Its text holds no secret: those of Pilotage never do, and of others the kind is said.
             what = str(error) if isinstance(error, PilotageError) else type(error).__name__
-            print(f"no runner: {what}", file=sys.stderr, flush=True)
+            log.warning("no runner: %s", what)
             self.say(503)
         finally:
             AT_ONCE.release()
@@ -107,6 +108,8 @@ def main() -> None:
     told = words.parse_args()
     if told.certificate is None and told.address != "127.0.0.1":
         sys.exit("without --certificate the door is for this machine: a secret could be read")
+    if not is_private(told.pilotage):
+        sys.exit("--pilotage begins with https://, or is this machine: a secret could be read")
     Door.options, Door.pilotage = options_of(told.fleet), told.pilotage
     server = ThreadingHTTPServer((told.address, told.port), Door)
     if told.certificate is not None:
