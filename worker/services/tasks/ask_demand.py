@@ -6,7 +6,6 @@ is done.
 """
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +25,7 @@ from worker.domain.demand import (
     count,
     total_of,
 )
-from worker.domain.errors import DemandUnknown, Invalid
+from worker.domain.errors import DemandUnknown
 from worker.domain.schedule import Outcome
 from worker.domain.vo import VO
 from worker.services.ce_calls import Turn
@@ -140,11 +139,7 @@ def _counts_jobs(vo: VO) -> bool:
 
 def _how_it_counts(vo: VO) -> DemandCounts | None:
     """Return how the source of a VO counts, if that source is installed."""
-    if vo.source is None:
-        return None
-    with suppress(Invalid):
-        return registry.check(vo.source)[1].counts
-    return None
+    return None if vo.source is None else registry.counts(vo.source)
 
 
 def counts_ever(vo: VO) -> bool:
