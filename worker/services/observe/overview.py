@@ -21,7 +21,6 @@ from worker.services.observe.failing import LATELY, Ends
 from worker.services.observe.use import WithoutWork, listed
 from worker.services.runtime import Runtime
 from worker.services.standstill import Standstill, are_ces_asked, standstills
-from worker.services.tasks.ask_demand import batch_of, counts_ever, ended_pilots
 
 LEAST_FREE = 16 << 20
 """The free bytes below which a disk is called full."""
@@ -111,7 +110,13 @@ def steps(decision: Decision) -> list[tuple[str, str]]:
 
 
 def _batches(tx: Transaction) -> dict[str, Batch]:
-    owners = [vo for vo in vos.get_all(tx) if counts_ever(vo)]
+    with_source = [vo for vo in vos.get_all(tx) if vo.source is not None]
+    if not with_source:
+        return {}
+    # Only here: the kinds of sources take long to load, and most installations have none.
+    from worker.services.tasks.ask_demand import batch_of, counts_ever, ended_pilots
+
+    owners = [vo for vo in with_source if counts_ever(vo)]
     answers = demands.get_all(tx)
     ended = ended_pilots(tx, owners, answers)
     made = {
