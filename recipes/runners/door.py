@@ -105,16 +105,16 @@ def main() -> None:
     words.add_argument("--port", type=int, default=8443)
     words.add_argument("--certificate", help="a file; without it, workers of this machine only")
     words.add_argument("--key", help="the file of its key")
-    told = words.parse_args()
-    if told.certificate is None and told.address != "127.0.0.1":
+    chosen = words.parse_args()
+    if chosen.certificate is None and chosen.address != "127.0.0.1":
         sys.exit("without --certificate the door is for this machine: a secret could be read")
-    if not is_private(told.pilotage):
+    if not is_private(chosen.pilotage):
         sys.exit("--pilotage begins with https://, or is this machine: a secret could be read")
-    Door.options, Door.pilotage = options_of(told.fleet), told.pilotage
-    server = ThreadingHTTPServer((told.address, told.port), Door)
-    if told.certificate is not None:
+    Door.options, Door.pilotage = options_of(chosen.fleet), chosen.pilotage
+    server = ThreadingHTTPServer((chosen.address, chosen.port), Door)
+    if chosen.certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(told.certificate, told.key)
+        context.load_cert_chain(chosen.certificate, chosen.key)
         # The handshake is made when the first byte is read, by the thread of its own worker.
         server.socket = context.wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False

@@ -68,9 +68,9 @@ def test_old_tokens_lost_sessions_and_messages_that_come_again_change_nothing(
             registry.ask("ci", source)
         except DemandUnknown:
             failures += 1
-    assert failures == known.seen["lost"] == 2
-    assert known.seen["renewed"] >= 2
-    assert known.seen["repeated"] >= 1
+    assert failures == known.notes["lost"] == 2
+    assert known.notes["renewed"] >= 2
+    assert known.notes["repeated"] >= 1
     assert known.count("assigned") == 4
     assert known.session is None
 

@@ -55,7 +55,7 @@ class ScaleSet:
     sessions: int = 0
     most_above: int = -10_000
     """How many runners there were above the jobs that were assigned, at the most."""
-    seen: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
     faulty: bool = True
 
     def offer(self, count: int) -> None:
@@ -75,8 +75,8 @@ class ScaleSet:
         return sum(job.state in ("assigned", "running") for job in self.jobs.values())
 
     def note(self, what: str) -> int:
-        self.seen[what] = self.seen.get(what, 0) + 1
-        return self.seen[what]
+        self.notes[what] = self.notes.get(what, 0) + 1
+        return self.notes[what]
 
     def look(self) -> None:
         self.most_above = max(self.most_above, len(self.runners) - self.assigned)

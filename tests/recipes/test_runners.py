@@ -109,12 +109,12 @@ def test_each_job_is_done_once_and_no_runner_is_too_many(
 
     assert [job.runs for job in known.jobs.values()] == [1] * JOBS
     assert known.most_above <= KEPT
-    assert known.seen["repeated"]
-    assert known.seen["lost"] or known.seen["renewed"]
-    told = "".join(fleet.processes.said(name) for name in ("up", "door"))
-    told += "".join(path.read_text() for path in (tmp_path / "home").rglob("*.log"))
-    assert TOKEN not in told
-    assert "config-of-" not in told
+    assert known.notes["repeated"]
+    assert known.notes["lost"] or known.notes["renewed"]
+    text = "".join(fleet.processes.said(name) for name in ("up", "door"))
+    text += "".join(path.read_text() for path in (tmp_path / "home").rglob("*.log"))
+    assert TOKEN not in text
+    assert "config-of-" not in text
 
 
 def test_a_worker_without_a_good_secret_gets_nothing(

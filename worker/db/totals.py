@@ -122,8 +122,10 @@ def of_vos(tx: Transaction) -> Iterator[VOTotal]:
 
 def ended_of_vos(tx: Transaction, vo_ids: Iterable[int]) -> dict[str, EndedPilots]:
     """Count the pilots of some VOs that were ever of use, and those that began and failed."""
-    found = tx.execute(_ended(tx.dialect), {"vos": keys_of(tx.dialect, vo_ids)})
-    return {row.name: EndedPilots(useful=int(row.useful), failed=int(row.failed)) for row in found}
+    counted = tx.execute(_ended(tx.dialect), {"vos": keys_of(tx.dialect, vo_ids)})
+    return {
+        row.name: EndedPilots(useful=int(row.useful), failed=int(row.failed)) for row in counted
+    }
 
 
 @cache
