@@ -1,7 +1,5 @@
 """Runners of CI: each job is done once, and no runner is there without a job but those kept."""
 
-import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,15 +83,6 @@ def begin(fleet: Fleet, address: str, folder: Path) -> None:
     fleet.up()
 
 
-def kill_workers_of_pilotage(fleet: Fleet) -> int:
-    """Kill the processes that do Pilotage's tasks, with no time for a last word."""
-    left = fleet.processes.left()
-    chosen = [pid for pid, words in left.items() if " worker " in words and "celery" in words]
-    for pid in chosen:
-        os.kill(pid, signal.SIGKILL)
-    return len(chosen)
-
-
 def test_each_job_is_done_once_and_no_runner_is_too_many(
     fleet: Fleet, known: ScaleSet, address: str, tmp_path: Path
 ) -> None:
@@ -102,7 +91,7 @@ def test_each_job_is_done_once_and_no_runner_is_too_many(
     until(lambda: len(known.runners) == KEPT, "those that are kept", progress=progress)
     known.offer(JOBS // 2)
     until(lambda: known.count("done") >= 2, "some jobs", progress=progress)
-    assert kill_workers_of_pilotage(fleet)
+    assert fleet.kill_workers_of_pilotage()
     known.offer(JOBS - JOBS // 2)
     until(lambda: known.count("done") == JOBS, "all jobs", progress=progress)
     until(lambda: fleet.running("here") == KEPT, "the end of the others", progress=progress)

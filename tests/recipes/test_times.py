@@ -42,6 +42,7 @@ def under_way(fleet: Fleet) -> int:
 def begin(fleet: Fleet, folder: Path, script: str, **answers: object) -> None:
     folder.mkdir()
     folder.chmod(0o777)
+    fleet.settings["PILOTAGE_TIME_LIMIT"] = "30"
     fleet.init(
         "times",
         {"here": {"backend": "local", "capacity": 4, **QUICK}},
@@ -53,7 +54,7 @@ def begin(fleet: Fleet, folder: Path, script: str, **answers: object) -> None:
     fleet.up()
 
 
-def test_so_many_runs_end_well_though_some_fail_and_one_is_killed(
+def test_so_many_runs_end_well_though_some_fail_and_others_are_killed(
     fleet: Fleet, tmp_path: Path
 ) -> None:
     folder = tmp_path / "results"
@@ -61,6 +62,7 @@ def test_so_many_runs_end_well_though_some_fail_and_one_is_killed(
     pid = folder / "held" / "pid"
     until(pid.exists, "the run to kill", progress=fleet.processes.progress)
     os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert fleet.kill_workers_of_pilotage()
     line = f"VO times: {RUNS} of {RUNS} done, 3 failed: all are done"
     until(
         lambda: line in fleet.pilotage("status"), "the last run", progress=fleet.processes.progress
