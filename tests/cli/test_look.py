@@ -25,7 +25,7 @@ def test_status_of_a_site(cli: Cli, site: Database) -> None:
 
     assert set(found) == {
         *("at", "pilots", "ces", "credentials", "decisions", "transitions"),
-        *("fired_at", "full_disk", "standstills", "ends", "without_work"),
+        *("fired_at", "full_disk", "standstills", "ends", "without_work", "batches"),
     }
     assert list(found["pilots"]) == [str(status) for status in Status]
     assert found["pilots"]["running"] == 1

@@ -36,6 +36,13 @@ def source(kind: str, port: int, folder: Path) -> dict[str, Any]:
         "command": {"command": ["python3", "-c", connect]},
         "condor": {"programs": str(folder)},
         "dask": {"url": url, **token},
+        "github": {
+            "url": url,
+            "runners_of": "https://github.com/octo",
+            "scale_set": 1,
+            "listen": 0,
+            **token,
+        },
         "http": {"url": url, **token},
         "prometheus": {"url": url, "query": "1", **token},
         "sql": {**file, "query": "SELECT 1"},

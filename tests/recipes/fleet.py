@@ -1,8 +1,11 @@
 """A fleet that a test begins from nothing, with the commands that a person types."""
 
 import json
+import os
 import shlex
+import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,15 @@ class Fleet:
 
     def up(self) -> None:
         self.processes.start("up", [*PILOTAGE, "up"], self.settings)
+
+    def kill_workers_of_pilotage(self) -> int:
+        """Kill the processes that do Pilotage's tasks, with no time for a last word."""
+        left = self.processes.left()
+        chosen = [pid for pid, words in left.items() if " worker " in words and "celery" in words]
+        for pid in chosen:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return len(chosen)
 
     def apply(self) -> None:
         self.pilotage("apply", str(self.folder / "fleet.toml"))

@@ -166,7 +166,7 @@ def test_a_query_is_asked_of_somebodys_database(world: World, tmp_path: Path) ->
     ("told", "why"),
     [
         ({"kind": "htp"}, "did you mean 'http'"),
-        ({}, "known: celery, command, condor, dask, http, prometheus, sql"),
+        ({}, "known: celery, command, condor, dask, github, http, prometheus, sql"),
         ({"kind": "http", "url": "x", "pth": "a"}, "did you mean 'path'"),
         ({"kind": "http"}, "url"),
         ({"kind": "http", "url": "http://user:secret@host/"}, "url"),

@@ -47,6 +47,7 @@ def picture(
     head = [
         *_statuses(situation, width),
         Text(f"last hour: {ended(situation.ends)}"),
+        *(Text(f"VO {vo}: {batch.words}") for vo, batch in situation.batches.items()),
         *(_warning(notice, width) for notice in notices(situation)),
         *(Text(note, "yellow") for note in notes),
     ]

@@ -1,6 +1,6 @@
 """Reads of pilots: those in doubt or due, lists, counts, history. Nothing changes here."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
@@ -36,6 +36,7 @@ from worker.db.uow import Transaction
 from worker.domain.errors import UnknownPilot
 from worker.domain.pilot import (
     AT_CE,
+    FINAL,
     OCCUPYING,
     Pilot,
     PilotToCheck,
@@ -321,3 +322,28 @@ def _by_stamps(dialect: str) -> Select[Any]:
 def _by_ids(dialect: str) -> Select[Any]:
     ids = rows(dialect, id=Integer)
     return PILOTS.join(ids, pilots.c.id == ids.c.id)
+
+
+def ended_since(tx: Transaction, since: Mapping[int, datetime]) -> dict[str, int]:
+    """Count the pilots of some VOs that have ended since a moment of each VO, by its name."""
+    query = _ended_since(tx.dialect)
+    counted = tx.execute(query, encode(("vo_id", "since"), sorted(since.items())))
+    return {row.name: int(row.pilots) for row in counted}
+
+
+@cache
+def _ended_since(dialect: str) -> Select[Any]:
+    begins = rows(dialect, vo_id=Integer, since=UtcDateTime)
+    earliest = select(func.min(begins.c.since)).scalar_subquery()
+    return (
+        select(vos.c.name, func.count(func.distinct(pilots.c.id)).label("pilots"))
+        .join_from(transitions, pilots, pilots.c.id == transitions.c.pilot_id)
+        .join(vos, vos.c.id == pilots.c.vo_id)
+        .join(begins, begins.c.vo_id == vos.c.id)
+        .where(
+            has_status(FINAL, transitions.c.became),
+            transitions.c.at >= earliest,
+            transitions.c.at >= begins.c.since,
+        )
+        .group_by(vos.c.name)
+    )

@@ -27,10 +27,11 @@ from sqlalchemy import (
     union_all,
 )
 
-from worker.db.rows import adding, encode, insert_rows
+from worker.db.rows import adding, encode, insert_rows, is_among, keys_of
 from worker.db.tables import ce_totals, ces, new_tallies, vo_totals, vos
 from worker.db.uow import Transaction
-from worker.domain.pilot import OCCUPYING, OF_NO_USE, WAITING, Status
+from worker.domain.demand import EndedPilots
+from worker.domain.pilot import OCCUPYING, OF_NO_USE, RAN_BADLY, WAITING, Status
 from worker.domain.tally import TotalCounts
 
 _KEY = ("was", "became", "cause")
@@ -117,6 +118,34 @@ def of_vos(tx: Transaction) -> Iterator[VOTotal]:
     """Read what has ever moved of each VO; a VO of which nothing did is left out."""
     for row in tx.execute(_OF_VOS):
         yield VOTotal(row.place, row.was, Status(row.became), row.cause, _counts(row))
+
+
+def ended_of_vos(tx: Transaction, vo_ids: Iterable[int]) -> dict[str, EndedPilots]:
+    """Count the pilots of some VOs that were ever of use, and those that began and failed."""
+    counted = tx.execute(_ended(tx.dialect), {"vos": keys_of(tx.dialect, vo_ids)})
+    return {
+        row.name: EndedPilots(useful=int(row.useful), failed=int(row.failed)) for row in counted
+    }
+
+
+@cache
+def _ended(dialect: str) -> Select[Any]:
+    parts = _parts(vo_totals, "vo_id")
+    failed = (parts.c.became == Status.FAILED) & parts.c.cause.in_(sorted(RAN_BADLY))
+    useful = (parts.c.became == Status.DONE) & parts.c.cause.not_in(sorted(OF_NO_USE))
+    sums = {"useful": useful, "failed": failed}
+    return (
+        select(
+            vos.c.name,
+            *(
+                func.sum(case((condition, parts.c.pilots), else_=0)).label(name)
+                for name, condition in sums.items()
+            ),
+        )
+        .join_from(parts, vos, vos.c.id == parts.c.vo_id)
+        .where(is_among(dialect, parts.c.vo_id, "vos"))
+        .group_by(vos.c.name)
+    )
 
 
 def _counts(row: Row[Any]) -> TotalCounts:

@@ -2,8 +2,8 @@
 `pilotage.demand_sources`, each with one `Source`.
 
 A source answers one question: how many pilots does this VO want? Its option `counts` says whether
-that is all of them or how many more. It is never asked while a unit of work is open, and nothing
-but `DemandUnknown` comes out of it.
+that is how many more, all of them, or all that there are ever to be. It is never asked while a
+unit of work is open, and nothing but `DemandUnknown` comes out of it.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,10 @@ class SourceOptions(Table):
     """The options of every source. An unknown key is an error."""
 
     counts: DemandCounts = DemandCounts.MORE
-    """What its number counts: more pilots, or total, all of them."""
+    """What its number counts: more pilots; total, all of them; jobs, one for each; or ever."""
+
+    most_failed: int | None = Field(default=None, ge=1)
+    """Pilots that may fail before no more are wanted, where its number counts ever."""
 
     timeout: float = Field(default=10, gt=0, le=60)
     """Seconds that an answer may take."""

@@ -16,7 +16,7 @@ class DaskOptions(EndpointOptions):
     """A scheduler of Dask that serves its HTTP API; `url` is that of its dashboard."""
 
     counts: DemandCounts = DemandCounts.TOTAL
-    """What its number counts: total, all workers, as Dask means it; or more."""
+    """What its number counts: total, all workers, as Dask means it; more; jobs; or ever."""
 
 
 def ask(vo: str, options: DaskOptions) -> int:

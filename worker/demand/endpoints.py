@@ -69,7 +69,7 @@ class EndpointOptions(SourceOptions):
         if self.token_file is not None and "authorization" in map(str.lower, self.header_files):
             return "token_file and the header Authorization are the same: leave one out"
         has_secret = self.token_file is not None or bool(self.header_files)
-        if has_secret and not (self.plain_token or _is_private(self.url)):
+        if has_secret and not (self.plain_token or is_private(self.url)):
             return "a token over http can be read on the way: use https"
         return super().objection()
 
@@ -82,10 +82,30 @@ class EndpointQuestion:
     method: str = "GET"
     body: bytes | None = field(default=None, repr=False)
     content_type: str | None = None
+    authorization: str | None = field(default=None, repr=False)
+    """What is shown in the place of the token of the options."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """More headers, nothing secret."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointReply:
+    """What an endpoint answered."""
+
+    status: int
+    text: str = field(repr=False)
 
 
 def fetch(question: EndpointQuestion, options: EndpointOptions) -> str:
     """Return what an endpoint answers, or `DemandUnknown`."""
+    reply = converse(question, options)
+    if reply.status != httpx.codes.OK:
+        raise DemandUnknown(place_of(question.url), f"it answered {reply.status}")
+    return reply.text
+
+
+def converse(question: EndpointQuestion, options: EndpointOptions) -> EndpointReply:
+    """Return what an endpoint answers and its status, or `DemandUnknown` if there is no answer."""
     place = place_of(question.url)
     try:
         headers = _headers(question, options)
@@ -107,7 +127,7 @@ def place_of(url: str) -> str:
         return "the url"
 
 
-def _is_private(url: str) -> bool:
+def is_private(url: str) -> bool:
     """Return whether nobody else reads what goes to an address: it is encrypted, or stays here."""
     if url.startswith("https://"):
         return True
@@ -124,7 +144,10 @@ def _headers(question: EndpointQuestion, options: EndpointOptions) -> dict[str, 
         headers["Content-Type"] = question.content_type
     for name, path in options.header_files.items():
         headers[name] = _value(path)
-    if options.token_file is not None:
+    headers |= question.headers
+    if question.authorization is not None:
+        headers["Authorization"] = question.authorization
+    elif options.token_file is not None:
         headers["Authorization"] = f"Bearer {_value(options.token_file)}"
     return headers
 
@@ -141,7 +164,7 @@ def _send(
     headers: Mapping[str, str],
     options: EndpointOptions,
     connection: Connection,
-) -> str:
+) -> EndpointReply:
     url = question.url
     trust = str(options.ca_file) if options.ca_file else True
     with (
@@ -150,13 +173,15 @@ def _send(
             question.method, url, content=question.body, extensions={"trace": connection.note}
         ) as answer,
     ):
-        if answer.status_code != httpx.codes.OK:
-            raise DemandUnknown(place_of(url), f"it answered {answer.status_code}")
         content = b""
-        for piece in answer.iter_raw():
+        for piece in answer.iter_raw() if answer.is_success else ():
             content += piece
             _bound(content, url)
-    return _unpacked(content, answer.headers.get("Content-Encoding", ""), url)
+    if not answer.is_success:
+        # Whoever answers with a failure says nothing that counts, however it is packed.
+        return EndpointReply(status=answer.status_code, text="")
+    text = _unpacked(content, answer.headers.get("Content-Encoding", ""), url)
+    return EndpointReply(status=answer.status_code, text=text)
 
 
 def _unpacked(content: bytes, encoding: str, url: str) -> str:

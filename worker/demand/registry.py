@@ -9,6 +9,7 @@ from worker import plugins
 from worker.db import uow
 from worker.demand.contract import Source, SourceOptions
 from worker.domain.checks import LARGEST
+from worker.domain.demand import DemandCounts
 from worker.domain.errors import ConfigurationError, DemandUnknown, Invalid
 from worker.domain.nearest import nearest
 from worker.domain.secrets import REMOVED, hidden_url, without_secrets
@@ -40,6 +41,15 @@ def check(source_values: Mapping[str, Any]) -> tuple[Source, SourceOptions]:
     source = sources[str(kind)]
     options = {key: value for key, value in source_values.items() if key != KIND}
     return source, read_options(source.options, options, f"demand source {source.name}")
+
+
+def counts(source_values: Mapping[str, Any]) -> DemandCounts | None:
+    """Return how a VO's source counts, without a look at its other values; `None` if unknown."""
+    source = discover().get(str(source_values.get(KIND)))
+    if source is None:
+        return None
+    word = str(source_values.get("counts", source.options.model_fields["counts"].default))
+    return DemandCounts(word) if word in set(DemandCounts) else None
 
 
 def check_new(source_values: Mapping[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """The demand of a VO: what a source answers, what is counted off, and what bounds it.
 
 A source may count how many pilots are wanted altogether, or how many more, those that wait
-included. Bounds and delays need one measure: pilots altogether, that is those that run and those
-that are wanted beside them.
+included, or how many are wanted ever, those that are done included. Bounds and delays need one
+measure: pilots altogether, that is those that run and those that are wanted beside them.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,49 @@ class DemandCounts(Described):
 
     MORE = "more", "More pilots that are wanted, those that wait included."
     TOTAL = "total", "All pilots that are wanted, those that wait or run included."
+    JOBS = "jobs", "Jobs that are open, one for each pilot; one that ends has done its job."
+    EVER = "ever", "All pilots that are wanted ever: those that were of use, wait or run."
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedPilots:
+    """How many pilots of a VO have ended, where its source counts those too."""
+
+    useful: int = 0
+    failed: int = 0
+    """How many ever began and failed by themselves."""
+    since: int = 0
+    """How many have ended in any way since the last answer was asked for."""
+
+
+NONE_ENDED = EndedPilots()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """So many pilots that are to be of use, and how far that is."""
+
+    number: int
+    ended: EndedPilots
+    most_failed: int | None = None
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether so many failed that no more are wanted."""
+        return self.most_failed is not None and self.ended.failed >= self.most_failed
+
+    @property
+    def left(self) -> int:
+        """How many are still wanted, those that wait or run included."""
+        return 0 if self.is_given_up else max(0, self.number - self.ended.useful)
+
+    @property
+    def words(self) -> str:
+        """Say in a few words how far it is."""
+        text = f"{self.ended.useful} of {self.number} done, {self.ended.failed} failed"
+        if self.ended.useful >= self.number:
+            return f"{text}: all are done"
+        return f"{text}: given up" if self.is_given_up else text
 
 
 @dataclass(frozen=True, kw_only=True)

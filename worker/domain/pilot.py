@@ -120,6 +120,19 @@ CE_FAULTS = frozenset(
 )
 """The causes that count against the success rate of the CE."""
 
+RAN_BADLY = frozenset(
+    {
+        Cause.FAILED_FAST,
+        Cause.FAILED_LATE,
+        Cause.EXIT_CODE,
+        Cause.SIGNAL,
+        Cause.OUT_OF_MEMORY,
+        Cause.WALLTIME,
+        Cause.UNKNOWN,
+    }
+)
+"""The causes of pilots that began what they were to do, and failed by themselves."""
+
 NOT_SENT = "not sent"
 """What stands beside a lost pilot in the place of the word of a CE that got nothing."""
 

@@ -13,13 +13,19 @@ from worker.db.slots import CESlots
 from worker.db.uow import Transaction
 from worker.domain.calls import reason_not_to_send
 from worker.domain.ce import CE
+from worker.domain.demand import NONE_ENDED, EndedPilots
 from worker.domain.vo import VO
 from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import evaluate
 from worker.policy.parameters import Parameters
 from worker.policy.traces import Facts
 from worker.policy.work import NoWork, demand_without
-from worker.services.tasks.ask_demand import NO_PILOTS, CurrentDemand, current_demand
+from worker.services.tasks.ask_demand import (
+    NO_PILOTS,
+    CurrentDemand,
+    current_demand,
+    ended_pilots,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +38,7 @@ class Situation:
     vos: tuple[VO, ...] = ()
     answers: Mapping[str, Answer] = field(default_factory=dict)
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    ended: Mapping[str, EndedPilots] = field(default_factory=dict)
     only_for: Mapping[str, frozenset[str]] = field(default_factory=dict)
     maintenances: Mapping[str, Maintenance] = field(default_factory=dict)
     without_work: Mapping[str, NoWork] = field(default_factory=dict)
@@ -41,19 +48,23 @@ class Situation:
     def demand_of(self, vo: VO) -> CurrentDemand:
         """Return the demand of a VO that counts now."""
         answer = self.answers.get(vo.name, demands.NONE)
-        return current_demand(vo, answer, self.now, self.counts.get(vo.name, NO_PILOTS))
+        pilots = self.counts.get(vo.name, NO_PILOTS)
+        ended = self.ended.get(vo.name, NONE_ENDED)
+        return current_demand(vo, answer, self.now, pilots, ended)
 
 
 def read(tx: Transaction, vo_name: str, now: datetime) -> Situation:
     """Read all facts for an allocation for a VO."""
-    vo = vos.get(tx, vo_name)
+    vo, owners = vos.get(tx, vo_name), tuple(vos.get_all(tx))
+    answers = demands.get_all(tx)
     return Situation(
         now=now,
         vo=vo,
         ces=tuple(slots.slots_for(tx, vo.id)),
-        vos=tuple(vos.get_all(tx)),
-        answers=demands.get_all(tx),
+        vos=owners,
+        answers=answers,
         counts=slots.count_by_vo(tx),
+        ended=ended_pilots(tx, owners, answers),
         only_for=ces.allowed_by_ce(tx),
         maintenances=maintenances.current(tx, now),
         without_work=work.without_work(tx),

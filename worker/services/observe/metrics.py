@@ -24,6 +24,7 @@ from worker.db.uow import Transaction
 from worker.db.work import NOTHING_KNOWN, WorkRecord
 from worker.domain.access import Role
 from worker.domain.credential import State
+from worker.domain.demand import NONE_ENDED, EndedPilots
 from worker.domain.errors import PilotageError
 from worker.domain.vo import ALL_VOS, VO
 from worker.policy.work import demand_without
@@ -34,7 +35,7 @@ from worker.services.observe import counters
 from worker.services.observe.metric import Lengths, Mean, Metric, MetricKind, Sample
 from worker.services.runtime import Runtime
 from worker.services.standstill import are_ces_asked, queue_of, standstills
-from worker.services.tasks.ask_demand import NO_PILOTS, current_demand
+from worker.services.tasks.ask_demand import NO_PILOTS, current_demand, ended_pilots
 
 _CE = ("ce", "backend")
 _CREDENTIAL = ("vo", "backend", "kind")
@@ -232,11 +233,13 @@ def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
 def _vos(tx: Transaction, runtime: Runtime, owners: Sequence[VO]) -> Iterator[Sample]:
     counts, records = slots.count_by_vo(tx), work.get_all(tx)
     answers = demands.get_all(tx)
+    ended = ended_pilots(tx, owners, answers)
     for vo in owners:
         label = (vo.name,)
         record = records.get(vo.name, NOTHING_KNOWN)
         occupying, waiting = pilots = counts.get(vo.name, NO_PILOTS)
-        demand = _demand(runtime, vo, answers.get(vo.name, demands.NONE), record, pilots)
+        answer, its_ended = answers.get(vo.name, demands.NONE), ended.get(vo.name, NONE_ENDED)
+        demand = _demand(runtime, vo, record, (answer, pilots, its_ended))
         caps = [
             *([demand - waiting] if demand is not None else []),
             *([vo.limit - occupying] if vo.limit is not None else []),
@@ -250,11 +253,15 @@ def _vos(tx: Transaction, runtime: Runtime, owners: Sequence[VO]) -> Iterator[Sa
 
 
 def _demand(
-    runtime: Runtime, vo: VO, answer: Answer, record: WorkRecord, pilots: tuple[int, int]
+    runtime: Runtime,
+    vo: VO,
+    record: WorkRecord,
+    facts: tuple[Answer, tuple[int, int], EndedPilots],
 ) -> int | None:
     """Return the demand that counts now; that of a source which is not installed is not known."""
+    answer, pilots, ended = facts
     try:
-        current = current_demand(vo, answer, runtime.now(), pilots)
+        current = current_demand(vo, answer, runtime.now(), pilots, ended)
     except PilotageError:
         return None
     return demand_without(record.without_work, current.demand, runtime.parameters)

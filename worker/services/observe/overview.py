@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from worker.db import ces, decisions, failures, pilot_reads, schedules, vos, work
+from worker.db import ces, decisions, demands, failures, pilot_reads, schedules, vos, work
 from worker.db.uow import Transaction
 from worker.domain.access import Role
 from worker.domain.decision import Decision
+from worker.domain.demand import NONE_ENDED, Batch
 from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.pilot import Status, Transition
 from worker.policy import explaining
@@ -41,6 +42,8 @@ class Overview:
     """When a task fired last."""
     standstills: list[Standstill]
     without_work: list[WithoutWork]
+    batches: dict[str, Batch]
+    """By VO, how far those are that want a number of pilots to be done."""
     full_disk: str | None
     """The state folder of this host, if its disk is full."""
 
@@ -62,6 +65,7 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
             fired_at=max((tick.last_at for tick in ticks if tick.last_at), default=None),
             standstills=standing,
             without_work=listed(work.without_work(tx), runtime.parameters.trickle),
+            batches=_batches(tx),
             ends=failures.count_ends(tx, now - LATELY),
             full_disk=str(runtime.home) if is_full(runtime.home) else None,
         )
@@ -103,6 +107,23 @@ def list_decisions(
 def steps(decision: Decision) -> list[tuple[str, str]]:
     """Return the steps of a decision in words, the result last."""
     return explaining.steps(decision)
+
+
+def _batches(tx: Transaction) -> dict[str, Batch]:
+    with_source = [vo for vo in vos.get_all(tx) if vo.source is not None]
+    if not with_source:
+        return {}
+    # Only here: the kinds of sources take long to load, and most installations have none.
+    from worker.services.tasks.ask_demand import batch_of, counts_ever, ended_pilots
+
+    owners = [vo for vo in with_source if counts_ever(vo)]
+    answers = demands.get_all(tx)
+    ended = ended_pilots(tx, owners, answers)
+    made = {
+        vo.name: batch_of(vo, answers.get(vo.name, demands.NONE), ended.get(vo.name, NONE_ENDED))
+        for vo in owners
+    }
+    return {name: batch for name, batch in made.items() if batch is not None}
 
 
 def _latest_decisions(tx: Transaction, latest: int) -> list[Decision]:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from worker.db import demands, slots, vos
 from worker.domain.access import Role
+from worker.domain.demand import NONE_ENDED
 from worker.services.allowed import allowed_to
 from worker.services.facts import closed_vo
 from worker.services.runtime import Runtime
-from worker.services.tasks.ask_demand import NO_PILOTS, current_demand
+from worker.services.tasks.ask_demand import NO_PILOTS, current_demand, ended_pilots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +35,17 @@ def wishes(runtime: Runtime) -> list[Wish]:
     with runtime.database.uow() as tx:
         listed = sorted(vos.get_all(tx), key=lambda vo: vo.name)
         answers, counts = demands.get_all(tx), slots.count_by_vo(tx)
+        ended = ended_pilots(tx, listed, answers)
     made = []
     for vo in listed:
         if closed_vo(vo) is None:
             answer = answers.get(vo.name, demands.NONE)
             pilots = counts.get(vo.name, NO_PILOTS)
+            current = current_demand(vo, answer, now, pilots, ended.get(vo.name, NONE_ENDED))
             made.append(
                 Wish(
                     vo=vo.name,
-                    demand=current_demand(vo, answer, now, pilots).demand,
+                    demand=current.demand,
                     occupying=pilots[0],
                     problem=answer.problem if vo.source is not None else None,
                 )

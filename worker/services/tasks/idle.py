@@ -10,10 +10,16 @@ from math import inf
 
 from worker.db import demands, pilot_reads, pilot_reports, slots, vos, work
 from worker.db.uow import Transaction
+from worker.domain.demand import NONE_ENDED
 from worker.domain.lengths import typed
 from worker.domain.vo import VO
 from worker.services.runtime import Runtime
-from worker.services.tasks.ask_demand import NO_PILOTS, CurrentDemand, current_demand
+from worker.services.tasks.ask_demand import (
+    NO_PILOTS,
+    CurrentDemand,
+    current_demand,
+    ended_pilots,
+)
 
 
 def idle_for_long(tx: Transaction, runtime: Runtime) -> dict[int, str]:
@@ -45,10 +51,11 @@ def _surpluses(tx: Transaction, runtime: Runtime) -> dict[str, float]:
         return {}
     answers, without_work = demands.get_all(tx), work.without_work(tx)
     counts, now = slots.count_by_vo(tx), runtime.now()
+    ended = ended_pilots(tx, limited, answers)
     surpluses: dict[str, float] = {}
     for vo in limited:
         answer, its_pilots = answers.get(vo.name, demands.NONE), counts.get(vo.name, NO_PILOTS)
-        current = current_demand(vo, answer, now, its_pilots)
+        current = current_demand(vo, answer, now, its_pilots, ended.get(vo.name, NONE_ENDED))
         is_free = vo.name in without_work
         surpluses[vo.name] = inf if is_free else _surplus(vo, current, its_pilots[0])
     if any(0 < surplus < inf for surplus in surpluses.values()):

@@ -252,7 +252,8 @@ def demand(vo: ShownVO, answered: Any, now: datetime) -> Demand:
         words.number(answered.demand),
         f"its source, {kind}, at {at}",
         answered.problem,
-        is_total=vo.source.get("counts") == DemandCounts.TOTAL,
+        is_total=vo.source.get("counts")
+        in (DemandCounts.TOTAL, DemandCounts.EVER, DemandCounts.JOBS),
     )
 
 

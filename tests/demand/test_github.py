@@ -1,0 +1,143 @@
+"""The jobs of a runner scale set, asked of a server that speaks as GitHub does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.expectations import refused
+from tests.recipes.scale_set import TOKEN, Heard, ScaleSet, serving
+from tests.secrets import write
+from worker.demand import registry
+from worker.demand.github import GithubOptions
+from worker.demand.scale_set import Client
+from worker.domain.demand import DemandCounts
+from worker.domain.errors import DemandUnknown, Invalid
+
+NOT_SHOWN = ("queue-of", TOKEN)
+
+
+@pytest.fixture
+def known() -> ScaleSet:
+    return ScaleSet(faulty=False)
+
+
+@pytest.fixture
+def source(known: ScaleSet, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    with serving(known) as address:
+        yield {
+            "kind": "github",
+            "url": f"{address}/api",
+            "runners_of": "https://github.com/octo",
+            "scale_set": 7,
+            "token_file": str(write(tmp_path / "token", TOKEN)),
+            "listen": 0.4,
+            "timeout": 20,
+        }
+
+
+def test_the_jobs_that_are_offered_are_taken_and_counted_until_they_are_done(
+    known: ScaleSet, source: dict[str, Any]
+) -> None:
+    assert registry.ask("ci", source) == 0
+    known.offer(3)
+    registry.ask("ci", source)
+    assert known.count("assigned") == 3
+    assert registry.ask("ci", source) == 3
+    assert not known.messages
+    assert known.session is None
+    known.jobs[1].state = "done"
+    assert registry.ask("ci", source) == 2
+
+
+def test_no_more_jobs_are_taken_than_there_may_be(known: ScaleSet, source: dict[str, Any]) -> None:
+    known.offer(5)
+    registry.ask("ci", {**source, "most": 2})
+    assert known.count("assigned") == 2
+
+
+def test_old_tokens_lost_sessions_and_messages_that_come_again_change_nothing(
+    known: ScaleSet, source: dict[str, Any]
+) -> None:
+    known.faulty = True
+    known.offer(4)
+    failures = 0
+    for _ in range(10):
+        try:
+            registry.ask("ci", source)
+        except DemandUnknown:
+            failures += 1
+    assert failures == known.notes["lost"] == 2
+    assert known.notes["renewed"] >= 2
+    assert known.notes["repeated"] >= 1
+    assert known.count("assigned") == 4
+    assert known.session is None
+
+
+def test_while_another_session_holds_the_set_the_demand_is_not_known(
+    known: ScaleSet, source: dict[str, Any]
+) -> None:
+    known.forget_after = 1e9
+    known.session = Heard("other", "queue-of-other", 1e9)
+    with refused(DemandUnknown, "another session holds the scale set", never=TOKEN):
+        registry.ask("ci", source)
+    assert known.session.key == "other"
+
+
+def test_a_wrong_token_is_said_and_not_shown(source: dict[str, Any], tmp_path: Path) -> None:
+    wrong = {**source, "token_file": str(write(tmp_path / "wrong", "not-this-one"))}
+    with refused(DemandUnknown, "it answered 401", never="not-this-one"):
+        registry.ask("ci", wrong)
+
+
+def test_a_runner_has_one_configuration(known: ScaleSet, source: dict[str, Any]) -> None:
+    options = registry.check(source)[1]
+    assert isinstance(options, GithubOptions)
+    assert options.counts is DemandCounts.JOBS
+    assert Client(options).runner("first") == "config-of-first"
+    assert Client(options).runner("first") is None
+    assert list(known.runners) == ["first"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"runners_of": "https://github.com"},
+        {"runners_of": "https://github.com/a/b/c"},
+        {"runners_of": "octo"},
+        {"listen": 30, "timeout": 20},
+        {"url": "http://api.example.org"},
+        {"scale_set": 0},
+    ],
+)
+def test_what_cannot_be_asked_is_refused(source: dict[str, Any], change: dict[str, Any]) -> None:
+    with refused(Invalid):
+        registry.check_new({**source, **change})
+
+
+@pytest.mark.parametrize(
+    "statistics", [None, [], {}, {"totalAssignedJobs": -1}, {"totalAssignedJobs": "3"}]
+)
+def test_an_answer_without_a_number_is_no_demand(
+    source: dict[str, Any], statistics: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.recipes.scale_set.statistics", lambda known: statistics)
+    with refused(DemandUnknown, "its answer has no"):
+        registry.ask("ci", source)
+
+
+def test_no_token_goes_to_an_address_that_others_can_read(
+    source: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "tests.recipes.scale_set.Handler._session",
+        lambda self, session: {
+            "sessionId": session.key,
+            "messageQueueUrl": "http://example.org/queue",
+            "messageQueueAccessToken": session.token,
+            "statistics": {"totalAssignedJobs": 1},
+        },
+    )
+    with refused(DemandUnknown, "is not safe for a token", never="queue-of"):
+        registry.ask("ci", source)

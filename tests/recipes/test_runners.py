@@ -1,0 +1,118 @@
+"""Runners of CI: each job is done once, and no runner is there without a job but those kept."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.patience import until
+from tests.recipes.fleet import Fleet
+from tests.recipes.scale_set import TOKEN, ScaleSet, serving
+from tests.redis_server import free_port
+from tests.secrets import write
+
+pytestmark = pytest.mark.processes
+QUICK = {"check_soonest": 0.2, "check_latest": 1}
+KEPT, JOBS = 1, 12
+
+RUNNER = """#!{python}
+import json, os, time, urllib.request
+
+configuration = os.environ["ACTIONS_RUNNER_INPUT_JITCONFIG"]
+assert "PILOTAGE_SECRET_FILE" not in os.environ
+
+def post(what):
+    body = json.dumps({{"config": configuration}}).encode()
+    with urllib.request.urlopen("{address}/runner/" + what, body, 20) as answer:
+        return answer.status
+
+while post("begin") != 200:
+    time.sleep(0.2)
+time.sleep(1)
+post("finish")
+"""
+
+
+@pytest.fixture
+def known() -> ScaleSet:
+    return ScaleSet()
+
+
+@pytest.fixture
+def address(known: ScaleSet) -> Iterator[str]:
+    with serving(known) as url:
+        yield url
+
+
+def begin(fleet: Fleet, address: str, folder: Path) -> None:
+    """Set a fleet of runners up, its door and Pilotage itself."""
+    folder.mkdir()
+    program = write(folder / "runner", RUNNER.format(python=sys.executable, address=address))
+    program.chmod(0o755)
+    folder.chmod(0o755)
+    web, door = free_port(), free_port()
+    fleet.settings |= {
+        "PILOTAGE_WEB_PORT": str(web),
+        "PILOTAGE_WEB_URL": f"http://127.0.0.1:{web}",
+        "PILOTAGE_PILOT_KEY_FILE": str(write(folder / "key", "k" * 64)),
+        "PILOTAGE_TIME_LIMIT": "30",
+    }
+    fleet.init(
+        "runners",
+        {"here": {"backend": "local", "capacity": 6, **QUICK}},
+        api=f"{address}/api",
+        runners_of="https://github.com/octo",
+        scale_set=7,
+        token_file=str(write(folder / "token", TOKEN)),
+        door=f"http://127.0.0.1:{door}",
+        setup=f"cd '{folder}'",
+        runner="./runner",
+        kept=KEPT,
+        grace=5,
+    )
+    file = fleet.folder / "fleet.toml"
+    quick = 'kind = "github"\nlisten = 0.5\ntimeout = 10'
+    file.write_text(file.read_text().replace('kind = "github"', quick))
+    fleet.apply()
+    words = ["--pilotage", f"http://127.0.0.1:{web}", "--port", str(door)]
+    fleet.processes.start(
+        "door", [sys.executable, str(fleet.folder / "door.py"), str(file), *words], fleet.settings
+    )
+    fleet.up()
+
+
+def test_each_job_is_done_once_and_no_runner_is_too_many(
+    fleet: Fleet, known: ScaleSet, address: str, tmp_path: Path
+) -> None:
+    begin(fleet, address, tmp_path / "runner")
+    progress = fleet.processes.progress
+    until(lambda: len(known.runners) == KEPT, "those that are kept", progress=progress)
+    known.offer(JOBS // 2)
+    until(lambda: known.count("done") >= 2, "some jobs", progress=progress)
+    assert fleet.kill_workers_of_pilotage()
+    known.offer(JOBS - JOBS // 2)
+    until(lambda: known.count("done") == JOBS, "all jobs", progress=progress)
+    until(lambda: fleet.running("here") == KEPT, "the end of the others", progress=progress)
+
+    assert [job.runs for job in known.jobs.values()] == [1] * JOBS
+    assert known.most_above <= KEPT
+    assert known.notes["repeated"]
+    assert known.notes["lost"] or known.notes["renewed"]
+    text = "".join(fleet.processes.said(name) for name in ("up", "door"))
+    text += "".join(path.read_text() for path in (tmp_path / "home").rglob("*.log"))
+    assert TOKEN not in text
+    assert "config-of-" not in text
+
+
+def test_a_worker_without_a_good_secret_gets_nothing(
+    fleet: Fleet, known: ScaleSet, address: str, tmp_path: Path
+) -> None:
+    begin(fleet, address, tmp_path / "runner")
+    until(lambda: len(known.runners) == KEPT, "the first", progress=fleet.processes.progress)
+    words = next(w for w in fleet.processes.left().values() if "door.py" in w).split()
+    url = f"http://127.0.0.1:{words[words.index('--port') + 1]}/runner"
+    for headers in ({}, {"Authorization": "Bearer " + "x" * 40}):
+        assert httpx.post(url, headers=headers, timeout=60).status_code == 403
+    assert len(known.names) == KEPT
