@@ -25,7 +25,7 @@ import httpx
 from worker.demand import registry
 from worker.demand.endpoints import is_private
 from worker.demand.github import GithubOptions
-from worker.demand.scale_set import Client
+from worker.demand.scale_set import ScaleSetClient
 from worker.domain.errors import PilotageError
 
 SECONDS = 30
@@ -87,7 +87,7 @@ class Door(BaseHTTPRequestHandler):
         if shown is None or not is_a_worker(self.pilotage, shown[1]):
             return 403, ""
         name = "pilotage-" + hashlib.sha256(shown[1].encode()).hexdigest()[:32]
-        made = Client(self.options).runner(name)
+        made = ScaleSetClient(self.options).runner(name)
         return (409, "") if made is None else (200, made)
 
     def say(self, status: int, text: str = "") -> None:

@@ -11,7 +11,7 @@ from tests.recipes.scale_set import TOKEN, Heard, ScaleSet, serving
 from tests.secrets import write
 from worker.demand import registry
 from worker.demand.github import GithubOptions
-from worker.demand.scale_set import Client
+from worker.demand.scale_set import ScaleSetClient
 from worker.domain.demand import DemandCounts
 from worker.domain.errors import DemandUnknown, Invalid
 
@@ -95,8 +95,8 @@ def test_a_runner_has_one_configuration(known: ScaleSet, source: dict[str, Any])
     options = registry.check(source)[1]
     assert isinstance(options, GithubOptions)
     assert options.counts is DemandCounts.JOBS
-    assert Client(options).runner("first") == "config-of-first"
-    assert Client(options).runner("first") is None
+    assert ScaleSetClient(options).runner("first") == "config-of-first"
+    assert ScaleSetClient(options).runner("first") is None
     assert list(known.runners) == ["first"]
 
 

@@ -6,7 +6,7 @@ from tests.factories import a_ce, a_pilot, a_vo
 from tests.services.test_demand_totals import answer, reserve
 from tests.services.world import World
 from worker.db import mover, vos
-from worker.domain.demand import Batch, EndedPilots
+from worker.domain.demand import BatchProgress, EndedPilots
 from worker.domain.pilot import Cause, Move, Status, Use
 from worker.domain.vo import DEFAULT_VO
 from worker.services.observe import overview
@@ -82,6 +82,6 @@ def test_another_vo_s_pilots_do_not_count(world: World) -> None:
 
 def test_a_batch_says_how_far_it_is() -> None:
     ended = EndedPilots(useful=3, failed=1)
-    assert Batch(number=5, ended=ended).words == "3 of 5 done, 1 failed"
-    assert Batch(number=3, ended=ended, most_failed=1).words.endswith("all are done")
-    assert Batch(number=2, ended=ended).left == 0
+    assert BatchProgress(number=5, ended=ended).words == "3 of 5 done, 1 failed"
+    assert BatchProgress(number=3, ended=ended, most_failed=1).words.endswith("all are done")
+    assert BatchProgress(number=2, ended=ended).left == 0

@@ -211,7 +211,7 @@ def test_an_overview_shows_what_there_is_in_a_handful_of_statements(world: World
     assert found.at == world.clock
     assert len(found.decisions) == 4
     assert found.transitions[0][1].id > found.transitions[-1][1].id
-    assert len(seen) <= 13
+    assert len(seen) <= 14
 
 
 def test_an_explanation_is_the_last_decision_at_a_moment(world: World) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from worker.backends.option_types import Count, Seconds
+from worker.domain.checks import LARGEST
 from worker.domain.demand import DemandCounts
 from worker.domain.validation import Table
 from worker.domain.words import Described
@@ -32,7 +33,7 @@ class SourceOptions(Table):
     counts: DemandCounts = DemandCounts.MORE
     """What its number counts: more pilots; total, all of them; jobs, one for each; or ever."""
 
-    most_failed: int | None = Field(default=None, ge=1)
+    most_failed: int | None = Field(default=None, ge=1, le=LARGEST)
     """Pilots that may fail before no more are wanted, where its number counts ever."""
 
     timeout: float = Field(default=10, gt=0, le=60)

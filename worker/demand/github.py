@@ -6,6 +6,7 @@ from pydantic import Field
 
 from worker.demand.contract import Source
 from worker.demand.endpoints import EndpointOptions
+from worker.domain.checks import LARGEST
 from worker.domain.demand import DemandCounts
 from worker.plugins import on_first_use
 
@@ -24,7 +25,7 @@ class GithubOptions(EndpointOptions):
     runners_of: str = Field(pattern=rf"^https?://[^\s@/]+/(enterprises/)?{_NAME}(/{_NAME})?$")
     """Whose runners: the address of an organisation, a repository or an enterprise."""
 
-    scale_set: int = Field(ge=1)
+    scale_set: int = Field(ge=1, le=LARGEST)
     """The id of the runner scale set."""
 
     most: int = Field(default=100, ge=1, le=10_000)

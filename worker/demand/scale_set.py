@@ -45,7 +45,7 @@ class Service:
 
 
 @dataclass(kw_only=True)
-class Session:
+class ScaleSetSession:
     """The right to hear the messages of a scale set; one has it at a time."""
 
     key: str
@@ -64,12 +64,12 @@ class Message(NamedTuple):
 
 def ask(vo: str, options: GithubOptions) -> int:
     """Return how many jobs are assigned to the scale set, those that run included."""
-    client = Client(options)
+    client = ScaleSetClient(options)
     with client.session(f"pilotage {vo}") as session:
         return client.listen(session)
 
 
-class Client:
+class ScaleSetClient:
     """One conversation, with an end."""
 
     def __init__(self, options: GithubOptions) -> None:
@@ -79,7 +79,7 @@ class Client:
         self._service = self._connected()
 
     @contextmanager
-    def session(self, owner: str) -> Iterator[Session]:
+    def session(self, owner: str) -> Iterator[ScaleSetSession]:
         """Open a session, and close it whatever happens."""
         path = f"{self._set}/sessions"
         answer = self._ask("POST", path, body={"ownerName": owner}, may_be=[_TAKEN])
@@ -93,7 +93,7 @@ class Client:
             with suppress(DemandUnknown):
                 self._ask("DELETE", f"{path}/{quote(session.key, safe='')}")
 
-    def listen(self, session: Session) -> int:
+    def listen(self, session: ScaleSetSession) -> int:
         """Hear what comes for a while, take what is offered; return how many are assigned."""
         until = min(time.monotonic() + self._options.listen, self._ends)
         last = 0
@@ -140,16 +140,16 @@ class Client:
         made = self._object(self._good(answer, url).text)
         return Service(url=self._address(made, "url"), token=self._text(made, "token"))
 
-    def _session_of(self, answer: EndpointReply) -> Session:
+    def _session_of(self, answer: EndpointReply) -> ScaleSetSession:
         made = self._object(answer.text)
-        return Session(
+        return ScaleSetSession(
             key=self._text(made, "sessionId"),
             queue=self._address(made, "messageQueueUrl"),
             token=self._text(made, "messageQueueAccessToken"),
             assigned=self._assigned(made),
         )
 
-    def _message(self, session: Session, last: int, seconds: float) -> Message | None:
+    def _message(self, session: ScaleSetSession, last: int, seconds: float) -> Message | None:
         """Wait for a message; an old token is made new once."""
         url = _with(session.queue, f"lastMessageId={last}") if last else session.queue
         headers = {
@@ -185,7 +185,7 @@ class Client:
             self._assigned(said),
         )
 
-    def _take(self, session: Session, message: Message) -> None:
+    def _take(self, session: ScaleSetSession, message: Message) -> None:
         """Take the jobs that are offered, as many as there may be; one taken before is no harm."""
         jobs = message.offered[: max(0, self._options.most - session.assigned)]
         if jobs:
@@ -194,13 +194,13 @@ class Client:
             )
             self._good(answer, self._service.url)
 
-    def _acknowledge(self, session: Session, message: Message) -> None:
+    def _acknowledge(self, session: ScaleSetSession, message: Message) -> None:
         parts = urlsplit(session.queue)
         url = parts._replace(path=f"{parts.path}/{message.number}").geturl()
         answer = self._send("DELETE", url, token=session.token)
         self._good(answer, url)
 
-    def _renew(self, session: Session) -> None:
+    def _renew(self, session: ScaleSetSession) -> None:
         path = f"{self._set}/sessions/{quote(session.key, safe='')}"
         made = self._session_of(self._ask("PATCH", path))
         session.token, session.queue = made.token, made.queue

@@ -36,7 +36,7 @@ NONE_ENDED = EndedPilots()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class BatchProgress:
     """So many pilots that are to be of use, and how far that is."""
 
     number: int

@@ -10,7 +10,7 @@ from worker.db import ces, decisions, demands, failures, pilot_reads, schedules,
 from worker.db.uow import Transaction
 from worker.domain.access import Role
 from worker.domain.decision import Decision
-from worker.domain.demand import NONE_ENDED, Batch
+from worker.domain.demand import NONE_ENDED, BatchProgress
 from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.pilot import Status, Transition
 from worker.policy import explaining
@@ -42,7 +42,7 @@ class Overview:
     """When a task fired last."""
     standstills: list[Standstill]
     without_work: list[WithoutWork]
-    batches: dict[str, Batch]
+    batches: dict[str, BatchProgress]
     """By VO, how far those are that want a number of pilots to be done."""
     full_disk: str | None
     """The state folder of this host, if its disk is full."""
@@ -109,7 +109,7 @@ def steps(decision: Decision) -> list[tuple[str, str]]:
     return explaining.steps(decision)
 
 
-def _batches(tx: Transaction) -> dict[str, Batch]:
+def _batches(tx: Transaction) -> dict[str, BatchProgress]:
     with_source = [vo for vo in vos.get_all(tx) if vo.source is not None]
     if not with_source:
         return {}

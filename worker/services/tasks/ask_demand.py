@@ -18,7 +18,7 @@ from worker.demand.contract import Unknown
 from worker.domain.demand import (
     NONE_ENDED,
     NOTHING_HELD,
-    Batch,
+    BatchProgress,
     DemandCounts,
     EndedPilots,
     HeldTotal,
@@ -147,12 +147,12 @@ def counts_ever(vo: VO) -> bool:
     return _how_it_counts(vo) is DemandCounts.EVER
 
 
-def batch_of(vo: VO, answer: Answer, ended: EndedPilots) -> Batch | None:
+def batch_of(vo: VO, answer: Answer, ended: EndedPilots) -> BatchProgress | None:
     """Return how far a VO is with the pilots that it wants ever, if its source says how many."""
     if vo.source is None or answer.demand is None or not counts_ever(vo):
         return None
     most_failed = registry.check(vo.source)[1].most_failed
-    return Batch(number=answer.demand, ended=ended, most_failed=most_failed)
+    return BatchProgress(number=answer.demand, ended=ended, most_failed=most_failed)
 
 
 def current_demand(
