@@ -4,7 +4,9 @@
 # Celery takes no new task once it gets SIGTERM, finishes the one that it has, and ends: that is what
 # happens when the worker is to end. One task at a time, so that none waits behind another here.
 setup=$1 app=$2 queue=$3 idle=$4
+trap 'exit 78' EXIT # in some shells a '.' that fails ends the script at once
 eval "$setup" || exit 78
+trap - EXIT
 
 program=$(mktemp) || exit 71
 cat >"$program" <<'END'
@@ -41,8 +43,17 @@ class LeaveWhenIdle(bootsteps.StartStopStep):
 app.steps["worker"].add(LeaveWhenIdle)
 os.unlink(sys.argv[0])
 name = os.environ["PILOTAGE_STAMP"]
-one_at_a_time = ["--concurrency=1", "--prefetch-multiplier=1"]
-quiet = ["--without-gossip", "--without-mingle", "--loglevel=INFO"]
-app.worker_main(["worker", f"--queues={queue}", f"--hostname={name}@%h", *one_at_a_time, *quiet])
+# The command 'celery worker' drops the exit code, so it is started as that command starts it.
+worker = app.Worker(
+    hostname=f"{name}@{os.uname().nodename}",
+    queues=[queue],
+    concurrency=1,
+    prefetch_multiplier=1,
+    without_gossip=True,
+    without_mingle=True,
+    loglevel="INFO",
+)
+worker.start()
+sys.exit(worker.exitcode)
 END
 exec python3 "$program" "$app" "$queue" "$idle"

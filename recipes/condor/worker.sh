@@ -7,7 +7,9 @@
 setup=$1 pool=$2 token=$3 cores=$4 memory=$5 idle=$6 grace=$7
 asked=
 trap asked=yes TERM
+trap 'exit 78' EXIT # in some shells a '.' that fails ends the script at once
 eval "$setup" || exit 78
+trap - EXIT
 startd=$(command -v condor_startd) || { echo "no condor_startd after: $setup"; exit 78; }
 release=$(dirname "$(dirname "$startd")")
 libexec=$release/libexec

@@ -4,7 +4,9 @@
 # 'dask worker' ends at once by SIGTERM, and its results are lost with it. This one takes no new task
 # then, finishes the one that it has, hands its results over to other workers, and ends.
 setup=$1 scheduler=$2 idle=$3 grace=$4
+trap 'exit 78' EXIT # in some shells a '.' that fails ends the script at once
 eval "$setup" || exit 78
+trap - EXIT
 
 exec python3 - "$scheduler" "$idle" "$grace" <<'END'
 import asyncio

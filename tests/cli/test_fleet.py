@@ -25,7 +25,7 @@ def test_a_recipe_without_answers_can_be_applied_as_it_is(
     files = {str(folder / path.name) for path in (fleets.FOLDER / recipe).iterdir()}
     lines = cli.ok("fleet", "init", recipe, str(folder)).lines
 
-    assert set(lines[:-1]) == {
+    assert {line for line in lines[:-1] if not line.startswith("note: ")} == {
         f"wrote {one}" for one in files if not one.endswith(fleets.QUESTIONS)
     }
     assert lines[-1].endswith(f"'pilotage apply {folder}/fleet.toml'")
@@ -64,6 +64,14 @@ def test_answers_and_clusters_stand_in_the_file(cli: Cli, tmp_path: Path) -> Non
             "arguments": ["--exclusive"],
         },
     }
+
+
+def test_clusters_that_are_too_small_are_named(cli: Cli, tmp_path: Path) -> None:
+    words = ("fleet", "init", "plain", str(tmp_path / "mine"), "--cluster", HERE)
+    out = cli.ok(*words, "--answer", "workers=3").out
+    assert "note: the clusters take 2 workers at a time, and there may be 3" in out
+    again = ("fleet", "init", "plain", str(tmp_path / "ours"), "--cluster", HERE)
+    assert "note:" not in cli.ok(*again, "--answer", "workers=2").out
 
 
 def test_a_name_with_a_slash_is_quoted(cli: Cli, tmp_path: Path) -> None:

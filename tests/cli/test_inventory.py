@@ -312,3 +312,15 @@ def test_a_call_timeout_above_the_time_limit_of_a_task_is_warned_of(
             line.startswith("warning: call_timeout of CE ") for line in answer.err.splitlines()
         )
     assert cli.ok("ce", "set", "lyon", "--capacity", "2").out
+
+
+def test_a_vo_is_shown_with_the_last_answer_of_its_source(cli: Cli) -> None:
+    answered = ("--source", "kind=command", "--source", 'command=["echo", "7"]')
+    cli.ok("vo", "set", DEFAULT_VO, *answered)
+    cli.ok("vo", "ask", DEFAULT_VO)
+    shown = cli.json("vo", "show", DEFAULT_VO)
+    assert (shown["source_answer"], shown["source_problem"]) == (7, None)
+    silent = ("--source", "kind=command", "--source", 'command=["false"]')
+    cli.ok("vo", "set", DEFAULT_VO, *silent)
+    cli.refused("vo", "ask", DEFAULT_VO)
+    assert cli.json("vo", "show", DEFAULT_VO)["source_problem"]

@@ -141,7 +141,7 @@ def test_a_site_without_anything_has_the_numbers_of_its_vo_only(cli: Cli, world:
         n
         for n in named
         if not n.startswith(("pilotage_vo_", "pilotage_database_", "pilotage_read_"))
-    ] == []
+    ] == ["pilotage_webhook_events_waiting"]
 
 
 def test_they_are_written_into_a_file_in_one_step(cli: Cli, site: Database, tmp_path: Path) -> None:

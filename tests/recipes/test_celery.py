@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
+from tests.acceptance.processes import ended
 from tests.patience import until
 from tests.recipes.fleet import Fleet
 from tests.redis_server import Redis, running
 from tests.secrets import write
+from worker.services.operate import fleets
 
 pytestmark = pytest.mark.processes
 QUICK = {"check_soonest": 0.2, "check_latest": 1}
@@ -106,3 +108,21 @@ def test_each_task_is_done_once_though_workers_are_ended_in_its_middle(
     ends = {(one["status"], one["use"]) for one in fleet.pilots()}
     assert ("done", "useful") in ends
     assert ends <= {("cancelled", None), ("done", "useful"), ("done", "short"), ("done", "empty")}
+
+
+@pytest.mark.parametrize(
+    ("setup", "code"), [(None, 77), (". /nowhere/activate", 78), ("cd /nowhere && true", 78)]
+)
+def test_a_worker_says_by_its_exit_code_what_went_wrong(
+    fleet: Fleet, redis: Redis, tmp_path: Path, setup: str | None, code: int
+) -> None:
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    application = Application(folder, redis)
+    words = [setup or application.setup, "jobs", "celery", "1"]
+    worker = fleet.processes.start(
+        "worker",
+        ["sh", str(fleets.FOLDER / "celery" / "worker.sh"), *words],
+        {"PILOTAGE_STAMP": "0123"},
+    )
+    assert ended(worker) == code

@@ -69,6 +69,8 @@ def init(recipe: str, folder: Path, clusters: tuple[str, ...], answers: tuple[st
         places = places or _clusters_asked()
     for path in fleets.write(chosen, folder, values, places, wiring.backends()):
         show.say(f"wrote {path}")
+    if (shortage := fleets.shortage(folder / fleets.FLEET)) is not None:
+        show.say(f"note: {shortage}: raise 'capacity' in {folder}/{fleets.FLEET} if you want more")
     show.say(f"next: read {folder}/README.md, and run 'pilotage apply {folder}/fleet.toml'")
 
 

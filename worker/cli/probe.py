@@ -9,7 +9,7 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.groups import example
 from worker.cli.options import as_json
-from worker.domain.errors import TaskFailed
+from worker.domain.errors import ProbeFailed
 from worker.services.operate.ce_test import ProbeRequest, ProbeStep, probe
 
 WORDS = {True: "ok", False: "failed", None: "…"}
@@ -35,7 +35,7 @@ def test(name: str, pilot: bool, vo: str | None, patience: float, as_json: bool)
     failed = [step for step in steps if step.ok is False]
     if failed:
         names = ", ".join(dict.fromkeys(step.name for step in failed))
-        raise TaskFailed(f"ce test {name}", f"steps that failed: {names}")
+        raise ProbeFailed(f"ce test {name}", f"steps that failed: {names}")
 
 
 def _say(step: ProbeStep) -> None:

@@ -28,7 +28,7 @@ from worker.domain.errors import TaskFailed
 from worker.domain.pages import PageRequest
 from worker.domain.pairs import parse_pairs
 from worker.domain.schedule import Outcome
-from worker.services.observe import capacity, use
+from worker.services.observe import answers, capacity, use
 from worker.services.operate import vo_inventory as inventory
 from worker.services.operate.vo_inventory import ShownVO
 from worker.services.tasks import catalogue, execute
@@ -126,11 +126,12 @@ def list_(enabled: bool | None, as_json: bool, **paging: Any) -> None:
 @click.argument("name")
 @as_json
 def show_(name: str, as_json: bool) -> None:
-    """Show a VO, and whether its pilots find work."""
+    """Show a VO, the answer of its source, and its use."""
     shown = perform(inventory.show_vo, name)
     its_use = perform(use.of_vo, name)
+    answer = asdict(perform(answers.answer_of, name))
     if as_json:
-        _show(shown, as_json, **asdict(its_use))
+        _show(shown, as_json, **asdict(its_use), **answer)
     else:
         _show(
             shown,
@@ -138,6 +139,7 @@ def show_(name: str, as_json: bool) -> None:
             useful_after=use.useful_after_in_words(its_use),
             without_work_since=its_use.without_work_since,
             without_work_reason=its_use.without_work_reason,
+            **answer,
         )
 
 

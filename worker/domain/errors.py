@@ -54,6 +54,7 @@
     ├── CalledElsewhere               try again
     ├── DemandUnknown                 correct the source, or tell the demand yourself
     ├── TaskFailed                    see its reason; the next tick tries again
+    ├── ProbeFailed                   see the advice of each step that failed
     ├── Differs                       look, then adopt or cancel
     ├── AlreadyUp                     stop the other, or use another state folder
     ├── NestedUnitOfWork              a mistake in our own code
@@ -333,6 +334,10 @@ class DemandUnknown(PilotageError):
 
 class TaskFailed(PilotageError):
     """The task failed."""
+
+
+class ProbeFailed(PilotageError):
+    """The CE did not pass."""
 
 
 class Differs(PilotageError):

@@ -178,7 +178,8 @@ class Login:
             return CredentialProblem(f"ssh {self._where}", last)
         if "Host key verification failed" in stderr:
             last = "its host key is not known, or another one: see ssh_known_hosts"
-            return NotSent(f"ssh {self._where}", last)
+            advice = "log in once by hand as the same user and compare the key of the host"
+            return NotSetUp(advice, f"ssh {self._where}", last)
         if _NOT_CONNECTED.match(last):
             return NotSent(f"ssh {self._where}", last)
         return Unavailable(f"ssh {self._where}", last)

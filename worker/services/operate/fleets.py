@@ -123,6 +123,16 @@ def write(
     return sorted(folder.iterdir())
 
 
+def shortage(file: Path) -> str | None:
+    """Return that the clusters of a fleet take fewer workers than it may have, if that is so."""
+    values = read_toml(file)
+    room = sum(one["capacity"] for one in values.get("ce", {}).values())
+    limits = [one["limit"] for one in values.get("vo", {}).values() if "limit" in one]
+    if room >= max(limits, default=0):
+        return None
+    return f"the clusters take {room} workers at a time, and there may be {max(limits)}"
+
+
 def _read(folder: Path) -> Recipe:
     values = read_toml(folder / QUESTIONS)
     return validation.read(Recipe, {**values, "name": folder.name}, folder.name)

@@ -1,0 +1,31 @@
+"""What the source of a VO's demand answered last."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.db import demands, vos
+from worker.domain.access import Role
+from worker.services.allowed import allowed_to
+from worker.services.runtime import Runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceAnswer:
+    """The last answer of a source, and why it gave none since."""
+
+    source_answer: int | None
+    source_answered_at: datetime | None
+    source_problem: str | None
+
+
+@allowed_to(Role.READ)
+def answer_of(runtime: Runtime, name: str) -> SourceAnswer:
+    """Return what the source of a VO answered last; nothing if it has none."""
+    with runtime.database.uow() as tx:
+        vo = vos.get(tx, name)
+        answer = demands.get_all(tx).get(name, demands.NONE) if vo.source else demands.NONE
+    return SourceAnswer(
+        source_answer=answer.demand,
+        source_answered_at=answer.answered_at,
+        source_problem=answer.problem,
+    )
