@@ -314,7 +314,7 @@ def test_a_call_timeout_above_the_time_limit_of_a_task_is_warned_of(
     assert cli.ok("ce", "set", "lyon", "--capacity", "2").out
 
 
-def test_a_vo_is_shown_with_the_last_answer_of_its_source(cli: Cli) -> None:
+def test_a_vo_is_shown_with_the_last_answer_of_its_source(cli: Cli, world: Database) -> None:
     answered = ("--source", "kind=command", "--source", 'command=["echo", "7"]')
     cli.ok("vo", "set", DEFAULT_VO, *answered)
     cli.ok("vo", "ask", DEFAULT_VO)
