@@ -4,7 +4,7 @@
 #
 # When the worker is to end, it gets SIGTERM: it takes no new job then, and ends with the job that it
 # has. A job that is not done shortly before the end goes back into the queue.
-setup=$1 pool=$2 token=$3 cores=$4 memory=$5 idle=$6 grace=$7
+setup=$1 pool=$2 token=$3 cores=$4 memory=$5 idle=$6 grace=$7 owners=${8:-$(id -un)}
 asked=
 trap asked=yes TERM
 trap 'exit 78' EXIT # in some shells a '.' that fails ends the script at once
@@ -17,7 +17,7 @@ libexec=$release/libexec
 case $token in /*) ;; *) token=$HOME/$token ;; esac
 
 umask 077
-folder=$(mktemp -d /tmp/worker.XXXXXXXX) || exit 71
+folder=$(mktemp -d "${TMPDIR:-/tmp}/worker.XXXXXXXX") || exit 71
 trap 'rm -rf "$folder"' EXIT
 mkdir "$folder/log" "$folder/execute" "$folder/spool" "$folder/tokens" || exit 71
 cp "$token" "$folder/tokens/pool" || exit 78
@@ -45,7 +45,8 @@ MEMORY = $memory
 NUM_SLOTS_TYPE_1 = 1
 SLOT_TYPE_1 = 100%
 SLOT_TYPE_1_PARTITIONABLE = True
-START = True
+# A job runs as the account of this worker: only of those who may.
+START = stringListMember(TARGET.Owner, "$owners")
 PREEMPT = False
 RUNBENCHMARKS = False
 JAVA =

@@ -9,13 +9,29 @@ trap - EXIT
 # Neither the secret nor the configuration is ever a word of a command, which all on the node could read.
 configuration=$(
   printf 'header = "Authorization: Bearer %s"\n' "$(cat "$PILOTAGE_SECRET_FILE")" |
-    curl --config - --silent --show-error --fail --max-time 60 --request POST "$door/runner"
-) || exit 77
+    curl --config - --silent --show-error --fail --retry 5 --retry-delay 5 --max-time 60 --request POST "$door/runner"
+)
+code=$?
+[ "$code" -ne 22 ] || exit 77 # the door answered, and has nothing for this worker
+[ "$code" -eq 0 ] || exit 69
 [ -n "$configuration" ] || exit 77
 
 # The job must not speak for this worker.
 rm -f "$PILOTAGE_SECRET_FILE"
 unset PILOTAGE_SECRET_FILE PILOTAGE_URL
-ACTIONS_RUNNER_INPUT_JITCONFIG=$configuration
-export ACTIONS_RUNNER_INPUT_JITCONFIG
-exec $runner
+
+# A runner writes into its own folder who it is, and what it checks out: each has a copy.
+folder=$(mktemp -d "${TMPDIR:-/tmp}/runner.XXXXXXXX") || exit 71
+trap 'rm -rf "$folder"' EXIT
+cp -R . "$folder" && cd "$folder" || exit 71
+
+# The runner of GitHub cancels its job by a signal, so it gets none: it has the grace to finish.
+trap : TERM
+ACTIONS_RUNNER_INPUT_JITCONFIG=$configuration $runner &
+pid=$!
+while :; do
+  wait "$pid"
+  code=$?
+  kill -0 "$pid" 2>/dev/null || break
+done
+exit "$code"

@@ -76,7 +76,9 @@ class Pool:
 
     def send(self, count: int, *, free: int = 0) -> None:
         """Send jobs; the free ones among them wait for nothing."""
-        text = DESCRIPTION.format(folder=self.folder, team=self.team, count=count, free=free)
+        self._submit(DESCRIPTION.format(folder=self.folder, team=self.team, count=count, free=free))
+
+    def _submit(self, text: str) -> None:
         subprocess.run(
             [self.condor.local_programs / "condor_submit"],
             check=True,
@@ -85,6 +87,17 @@ class Pool:
             cwd="/",
             env={**os.environ, **self.environment},
         )
+
+    @property
+    def owner(self) -> str:
+        """The name of whoever sends jobs here, as the pool calls him."""
+        team = f"owner-{self.team}"
+        form = DESCRIPTION.format(folder=self.folder, team=team, count=1, free=0)
+        self._submit(f"hold = True\n{form}")
+        ours = ["-name", SCHEDD, "-constraint", f'Team == "{team}"']
+        name = str(self.condor.call("q", *ours, "-af", "Owner")).strip()
+        self.condor.attempt("rm", *ours)
+        return name
 
     def go_on(self) -> None:
         (self.folder / "go").touch()
@@ -180,6 +193,7 @@ def begin(
         clusters,
         pool=pool.condor.address,
         constraint=f'Team == "{pool.team}"',
+        owners=pool.owner,
         token_file=str(token),
         setup=pool.setup,
         most=2 * EACH,

@@ -99,6 +99,7 @@ LOOKING = {
     "vos_show_vo": Request("lhcb"),
     "vos_above_limit": Request("cms"),
     "vos_of_vo": Request("lhcb"),
+    "vos_answer_of": Request("lhcb"),
     "vos_capacity_of": Request("lhcb"),
     "vos_show": Request("lhcb"),
     "credentials_list_all": Request(),

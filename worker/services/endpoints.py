@@ -10,6 +10,7 @@ from typing import Any, Literal, get_type_hints
 
 from worker.services import credentials, payloads
 from worker.services.observe import (
+    answers,
     audit,
     calls,
     capacity,
@@ -148,6 +149,7 @@ ENDPOINTS = (
         ("DELETE", "/vos/{name}", vo_inventory.remove_vo),
         ("GET", "/vos/{name}/above_limit", vo_inventory.above_limit),
         ("GET", "/vos/{name}/use", use.of_vo),
+        ("GET", "/vos/{name}/answer", answers.answer_of),
         ("GET", "/vos/{name}/capacity", capacity.capacity_of),
         ("GET", "/vos/{vo}/payload", payloads.show),
         ("PUT", "/vos/{vo}/payload", payloads.set_),
