@@ -91,6 +91,7 @@ def forget() -> None:
     """Close what the wiring has built, and let it build anew."""
     if wiring.database.cache_info().currsize:
         wiring.database().close()
+    wiring.use_server(None, None)
     for built in vars(wiring).values():
         if hasattr(built, "cache_clear"):
             built.cache_clear()
