@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Update, bindparam, update
+from sqlalchemy import Column, ColumnElement, Update, bindparam, select, update
 
 from worker.db.pilots import CE_MAY_HAVE_IT
 from worker.db.tables import (
@@ -17,7 +17,7 @@ from worker.db.tables import (
 )
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
-from worker.domain.pilot import Status
+from worker.domain.pilot import OCCUPYING, Status
 
 FAR = timedelta(minutes=15)
 """No back-off is set further ahead than that, and no lease under the default time limit."""
@@ -41,8 +41,18 @@ def clamp(tx: Transaction, now: datetime, beyond: timedelta = FAR) -> None:
         tx.execute(statement, {"now": now})
 
 
-def _set_to_now(column: Column[datetime], limit: object) -> Update:
-    return update(column.table).where(column > limit).values({column.name: _NOW})
+def _set_to_now(
+    column: Column[datetime], limit: object, condition: ColumnElement[bool] | None = None
+) -> Update:
+    """Write a statement that waits for nobody, as it meets rows in no order of its own.
+
+    A row that somebody holds is being written now, or comes to its turn at the next sweep.
+    """
+    [key] = column.table.primary_key.columns
+    ahead = select(key).where(column > limit).with_for_update(key_share=True, skip_locked=True)
+    if condition is not None:
+        ahead = ahead.where(condition)
+    return update(column.table).where(key.in_(ahead)).values({column.name: _NOW})
 
 
 _DUE_TIMES = [
@@ -52,17 +62,22 @@ _DUE_TIMES = [
             leases.c.until,
             ce_health.c.retry_at,
             credentials.c.retry_at,
-            pilots.c.next_check_at,
         )
     ),
-    _set_to_now(transitions.c.learn_after, _LIMIT).where(transitions.c.learned_at.is_(None)),
+    # Of the active only: their index is short, the history is not, and is to stay as it is.
+    _set_to_now(pilots.c.next_check_at, _LIMIT, has_status(OCCUPYING)),
+    _set_to_now(transitions.c.learn_after, _LIMIT, transitions.c.learned_at.is_(None)),
 ]
 _BEGINNINGS = [
-    # Of the active only: their index is short, the history is not, and is to stay as it is.
-    _set_to_now(pilots.c.claimed_at, _NOW).where(has_status([Status.SUBMITTING])),
-    _set_to_now(pilots.c.missing_since, _NOW).where(has_status(CE_MAY_HAVE_IT)),
+    _set_to_now(pilots.c.claimed_at, _NOW, has_status([Status.SUBMITTING])),
+    _set_to_now(pilots.c.missing_since, _NOW, has_status(CE_MAY_HAVE_IT)),
     _set_to_now(vo_demands.c.surplus_since, _NOW),
     _set_to_now(vo_demands.c.lower_since, _NOW),
     _set_to_now(ce_health.c.unanswered_since, _NOW),
     _set_to_now(schedules.c.pending_since, _NOW),
 ]
+
+
+def statements() -> list[Update]:
+    """Return all that is written."""
+    return [*_DUE_TIMES, *_BEGINNINGS]
