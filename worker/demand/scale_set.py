@@ -32,6 +32,8 @@ _OK, _NOTHING, _DENIED, _TAKEN = 200, 202, 401, 409
 _AVAILABLE = "JobAvailable"
 _LONGEST = 65_536
 """Characters of a token or an address."""
+_PAUSE = 0.5
+"""Seconds between two questions of one that says at once that there is nothing."""
 _MOST = 10_000
 """Jobs of one message."""
 
@@ -167,7 +169,7 @@ class ScaleSetClient:
             self._renew(session)
             return None
         if answer.status == _NOTHING:
-            time.sleep(min(seconds, 0.05))
+            time.sleep(min(seconds, _PAUSE))
             return None
         return self._read(self._object(self._good(answer, url).text))
 

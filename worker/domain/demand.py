@@ -55,7 +55,7 @@ class BatchProgress:
 
     @property
     def words(self) -> str:
-        """Say in a few words how far it is."""
+        """How far it is, for the status and the explanation."""
         text = f"{self.ended.useful} of {self.number} done, {self.ended.failed} failed"
         if self.ended.useful >= self.number:
             return f"{text}: all are done"
