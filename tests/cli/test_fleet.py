@@ -131,3 +131,12 @@ def test_the_recipes_are_listed_with_what_they_are_for(cli: Cli) -> None:
     assert rows == {one.name: one.about for one in fleets.recipes()}
     assert "plain" in rows
     assert all(line in cli.ok("fleet", "list").out for line in rows)
+
+
+def test_the_names_of_recipes_are_whole_where_there_is_little_room(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = cli.ok("fleet", "list").out
+    assert all(len(line) <= 80 for line in out.splitlines())
+    assert {one.name for one in fleets.recipes()} <= set(out.split())

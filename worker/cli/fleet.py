@@ -15,7 +15,7 @@ from worker.domain.errors import Invalid
 from worker.services.operate import fleets
 from worker.services.operate.fleets import Cluster, Recipe, RecipeQuestion
 
-COLUMNS = (Column(name="recipe", rank=ALWAYS), Column(name="about", rank=ALWAYS, fold=True))
+COLUMNS = (Column(name="recipe", rank=ALWAYS), "about")
 ASK_FOR_CLUSTER = "A cluster, or nothing for this machine (NAME KEY=VALUE …)"
 ASK_FOR_ANOTHER = "Another cluster, or nothing"
 
