@@ -246,15 +246,19 @@ def now() -> datetime:
     return clock().now()
 
 
-def runtime(*, holder: str = "", nudge: Nudge = no_nudge, by_hand: bool = False) -> Runtime:
-    """Build the first argument of every service."""
+def runtime(*, nudge: Nudge = no_nudge, by_hand: bool = False) -> Runtime:
+    """Build the first argument of every service.
+
+    Each execution holds its turns under a name of its own: a message that is delivered twice is two
+    executions, and one of them waits.
+    """
     chosen = settings()
     return Runtime(
         database=database(),
         backends=backends(),
         home=Path(chosen.home),
         now=now,
-        holder=holder or f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}",
+        holder=f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}",
         nudge=nudge,
         by_hand=by_hand,
         instance=chosen.instance,

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ import celeryconfig
 from tests.acceptance.processes import CELERY, PILOTAGE, Processes, settings_of
 from tests.factories import MINUTE, NOW
 from worker import wiring
+from worker.db.database import Database
 from worker.domain.schedule import Scope
 from worker.messaging import app as door
 from worker.messaging.consumer import UNTIL
 from worker.services.operate.database import setup
-from worker.services.runtime import TaskResult
+from worker.services.ce_calls import Turn
+from worker.services.runtime import Runtime, TaskResult
 from worker.services.tasks import catalogue, execute
 
 
@@ -137,16 +140,11 @@ def test_a_mistake_of_ours_is_not_taken_for_a_deaf_broker(monkeypatch: pytest.Mo
 
 
 def test_a_pool_is_forked_without_an_open_connection(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    at_home: Database,
 ) -> None:
-    monkeypatch.setenv("PILOTAGE_HOME", str(tmp_path / "home"))
-    for built in (wiring.settings, wiring.database):
-        built.cache_clear()
-    setup(wiring.database())
     door._refuse_a_wrong_schema()
-    pool: Any = wiring.database().engine.pool
+    pool: Any = at_home.engine.pool
     assert pool.checkedin() == 0
-    wiring.database().engine.dispose()
 
 
 @pytest.mark.parametrize(("retries", "again"), [(0, True), (door.RETRIES, False)])
@@ -176,6 +174,42 @@ def test_a_busy_execution_comes_again_later_but_not_for_ever(
     finally:
         task.pop_request()
     assert asked == ([{"countdown": 1, "headers": {UNTIL: None, door.BY: None}}] if again else [])
+
+
+@pytest.fixture
+def at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Database]:
+    """Set up the database of a process whose home is a folder of this test."""
+    monkeypatch.setenv("PILOTAGE_HOME", str(tmp_path / "home"))
+    for built in (wiring.settings, wiring.database):
+        built.cache_clear()
+    setup(wiring.database())
+    yield wiring.database()
+    wiring.database().engine.dispose()
+
+
+@pytest.mark.usefixtures("at_home")
+def test_of_two_deliveries_of_one_message_at_once_one_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runtimes: list[Runtime] = []
+
+    def run(_task: object, _subject: str | None, runtime: Runtime) -> TaskResult:
+        runtimes.append(runtime)
+        return TaskResult()
+
+    monkeypatch.setattr(execute, "execute", run)
+    task = door.app.tasks["dispatch"]
+    for _ in range(2):
+        task.push_request(id="one", retries=0)
+        try:
+            task.run("lyon")
+        finally:
+            task.pop_request()
+
+    first, second = runtimes
+    with first.database.uow() as tx:
+        turns = Turn.take(tx, first, "ce:lyon"), Turn.take(tx, second, "ce:lyon")
+    assert [turn is not None for turn in turns] == [True, False]
 
 
 def test_a_busy_execution_whose_broker_is_away_is_left_to_the_next_tick(

@@ -133,7 +133,7 @@ def _register(task: Task) -> None:
         if until is not None and wiring.now() > datetime.fromisoformat(until):
             log.info("%s %s comes too late; its next tick has come", name, subject or "")
             return
-        runtime = wiring.runtime(holder=str(self.request.id), nudge=nudge)
+        runtime = wiring.runtime(nudge=nudge)
         try:
             done = execute.execute(task, subject, runtime)
         except PilotageError as error:
