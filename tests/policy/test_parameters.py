@@ -12,7 +12,8 @@ from tests.expectations import refused
 from worker.domain.errors import Invalid
 from worker.policy.parameters import DEFAULTS, NEVER_ZERO, Parameters
 
-PAGE = Path(__file__).parents[2] / "docs" / "why" / "policy.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "why" / "policy.md"
 UNITS = {"min": 60, "h": 3600, "day": 86400}
 
 
@@ -29,6 +30,14 @@ def test_each_is_described_with_its_default() -> None:
         name: value.total_seconds() if isinstance(value, timedelta) else value
         for name, value in defaults.items()
     }
+
+
+def test_each_is_read_by_the_policy() -> None:
+    words = set[str]()
+    for module in (ROOT / "worker").rglob("*.py"):
+        if module.name != "parameters.py":
+            words.update(re.findall(r"\.(\w+)\b", module.read_text("utf-8")))
+    assert {field.name for field in fields(Parameters)} <= words
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

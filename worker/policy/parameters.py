@@ -33,10 +33,7 @@ class Parameters:
     """A run of failures that is less probable than this by chance pauses a CE."""
 
     least_run: int = 3
-    """Fewest consecutive failures that can pause a CE."""
-
-    refusals: int = 3
-    """Consecutive refusals that pause a CE."""
+    """Fewest consecutive failures, refusals among them, that can pause a CE."""
 
     stuck_after: timedelta = timedelta(minutes=30)
     """A CE is stuck when its oldest pilot waits for this time and none began in this time."""
