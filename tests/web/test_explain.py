@@ -16,7 +16,7 @@ from worker.domain.vo import DEFAULT_VO
 from worker.services.observe import overview as observing
 from worker.services.operate import pauses
 from worker.services.tasks.submit_pilots import submit_pilots
-from worker.web.console.explain import moment
+from worker.web.console.explain.page import moment
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from hypothesis import given
 
 from tests.factories import MINUTE, NOW
 from tests.policy.given import BUDGETS, CES, VOS
+from worker.domain.closing import ClosedBy
 from worker.domain.decision import Decision
 from worker.policy.allocation import three_chances
 from worker.policy.baselines import fill_all, proportional
@@ -18,10 +19,11 @@ from worker.policy.contract import Policy
 from worker.policy.facts import CEFacts, Chances, Pause, Rival, VOFacts
 from worker.policy.parameters import Parameters
 from worker.services.observe.ticks import DecisionFacts, facts_behind
-from worker.web.console import explain_hour as hours
-from worker.web.console import explain_ledger as ledgers
-from worker.web.console import explain_reasons as reasons
-from worker.web.console.explain_reasons import PlaceSettings
+from worker.web.console.explain import conditions, ledger, remedies, sentences
+from worker.web.console.explain import hour as hours
+from worker.web.console.explain.labels import word_of
+from worker.web.console.explain.ledger_rows import LedgerRow
+from worker.web.console.explain.place_settings import PlaceSettings
 
 VO = VOFacts(name="lhcb")
 NOW_SET = PlaceSettings(capacity=1000, waiting_limit=None)
@@ -55,15 +57,33 @@ def explained(*ces: CEFacts, **others: Any) -> tuple[DecisionFacts, list[Decisio
     return next(one for one in tick if one.ce.name == ces[0].name), tick
 
 
-def marked(one: DecisionFacts, tick: Sequence[DecisionFacts]) -> ledgers.LedgerRow:
-    groups = ledgers.ledger(one, tick, NOW_SET)
+def marked(one: DecisionFacts, tick: Sequence[DecisionFacts]) -> LedgerRow:
+    groups = ledger.ledger(one, tick, NOW_SET)
     [row] = [row for group in groups for row in group.rows if row.is_marked]
     return row
 
 
 def failed(one: DecisionFacts) -> str:
-    [condition] = [each for each in ledgers.conditions(one) if each.is_marked]
+    [condition] = [each for each in conditions.conditions(one) if each.is_marked]
     return condition.text
+
+
+@pytest.mark.parametrize("by", ClosedBy)
+def test_each_closing_has_a_condition_and_a_remedy(by: ClosedBy) -> None:
+    one, _ = explained(ce(5, closed="a sentence", closed_by=by))
+    assert failed(one) in conditions._OPEN.values()
+    assert remedies.changes(one, NOW_SET)
+
+
+def test_a_closing_of_before_its_kind_was_kept_is_explained_by_its_sentence() -> None:
+    one, tick = explained(ce(5, closed="held by hand: new disks"))
+    assert sentences.because(one) == "held by hand: new disks"
+    assert marked(one, tick).key == "ce open"
+    assert [each.why for each in conditions.conditions(one) if each.is_marked] == [
+        "held by hand: new disks"
+    ]
+    assert remedies.changes(one, NOW_SET) == []
+    assert word_of(one) == "closed"
 
 
 GOOD = ce(50, name="geneva")
@@ -72,69 +92,87 @@ SLOW: dict[str, Any] = {"oldest_waiting_since": NOW - 60 * MINUTE}
 CASES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str, str, str | None]] = {
     "vo disabled": (
         (ce(5),),
-        {"vo": replace(VO, closed="the VO is disabled")},
+        {"vo": replace(VO, closed="the VO is disabled", closed_by=ClosedBy.DISABLED)},
         "lhcb is disabled",
         "vo open",
         "lhcb is enabled and not draining",
     ),
     "vo draining": (
         (ce(5),),
-        {"vo": replace(VO, closed="the VO is draining")},
+        {"vo": replace(VO, closed="the VO is draining", closed_by=ClosedBy.DRAINING)},
         "lhcb is draining",
         "vo open",
         "lhcb is enabled and not draining",
     ),
     "ce disabled": (
-        (ce(5, closed="the CE is disabled"),),
+        (ce(5, closed="the CE is disabled", closed_by=ClosedBy.DISABLED),),
         {},
         "it is disabled",
         "ce open",
         "it is enabled",
     ),
     "ce draining": (
-        (ce(5, closed="the CE is draining"),),
+        (ce(5, closed="the CE is draining", closed_by=ClosedBy.DRAINING),),
         {},
         "it is draining",
         "ce open",
         "it is not draining",
     ),
     "held": (
-        (ce(5, closed="held by hand: new disks"),),
+        (ce(5, closed="held by hand: new disks", closed_by=ClosedBy.HELD),),
         {},
         "it is held by hand: new disks",
         "ce open",
         "nobody holds it",
     ),
     "maintenance": (
-        (ce(5, closed="in maintenance until 14:00Z: power"),),
+        (ce(5, closed="in maintenance until 14:00Z: power", closed_by=ClosedBy.MAINTENANCE),),
         {},
         "it is in maintenance until 14:00Z: power",
         "ce open",
         "it is not in maintenance",
     ),
     "for others": (
-        (ce(5, closed="the CE is for other VOs"),),
+        (ce(5, closed="the CE is for other VOs", closed_by=ClosedBy.OTHER_VOS),),
         {},
         "it is for other VOs",
         "ce open",
         "it is open to this VO",
     ),
     "credential": (
-        (ce(5, closed="the proxy of lhcb for arc expired at 11:00Z"),),
+        (
+            ce(
+                5,
+                closed="the proxy of lhcb for arc expired at 11:00Z",
+                closed_by=ClosedBy.CREDENTIAL,
+            ),
+        ),
         {},
         "the proxy of lhcb for arc expired at 11:00Z",
         "ce open",
         "the credential for it is valid",
     ),
     "no answer": (
-        (ce(5, closed="no answer since 11:50:00Z (timed out), asked again at 12:01:00Z"),),
+        (
+            ce(
+                5,
+                closed="no answer since 11:50:00Z (timed out), asked again at 12:01:00Z",
+                closed_by=ClosedBy.NO_ANSWER,
+            ),
+        ),
         {},
         "no answer since 11:50:00Z (timed out), asked again at 12:01:00Z",
         "ce open",
         "it answers",
     ),
     "calls refused": (
-        (ce(5, closed="calls refused (quota), asked again at 12:01:00Z"),),
+        (
+            ce(
+                5,
+                closed="calls refused (quota), asked again at 12:01:00Z",
+                closed_by=ClosedBy.REFUSES,
+            ),
+        ),
         {},
         "calls refused (quota), asked again at 12:01:00Z",
         "ce open",
@@ -311,7 +349,7 @@ def test_each_reason_has_its_sentence_and_marks_what_decided(
     ces: tuple[CEFacts, ...], others: dict[str, Any], sentence: str, row: str, condition: str | None
 ) -> None:
     one, tick = explained(*ces, **others)
-    assert reasons.because(one) == sentence
+    assert sentences.because(one) == sentence
     assert marked(one, tick).key == row
     if condition is None:
         assert one.decision.granted > 0
@@ -322,17 +360,17 @@ def test_each_reason_has_its_sentence_and_marks_what_decided(
 def test_the_headline_is_the_answer() -> None:
     one, _ = explained(ce(5))
     answer = "bari got 5 pilots for lhcb at 12:00: it gets all that is free."
-    assert reasons.headline(one, NOW, NOW_SET) == answer
+    assert sentences.headline(one, NOW, NOW_SET) == answer
     none, _ = explained(ce(0))
     later = NOW + timedelta(days=2)
-    assert reasons.got(none, later) == "bari got no pilots for lhcb at 01 Mar 12:00"
+    assert sentences.got(none, later) == "bari got no pilots for lhcb at 01 Mar 12:00"
 
 
 def test_who_comes_too_late_is_told_so() -> None:
     one, tick = explained(ce(5))
     reason = f"{one.decision.reason}; only 2 of 5 were still free"
     late = replace(one, decision=replace(one.decision, granted=2, reason=reason))
-    assert reasons.because(late) == "only 2 of 5 slots were still free"
+    assert sentences.because(late) == "only 2 of 5 slots were still free"
     assert marked(late, tick).key == "still free"
     none = replace(late, decision=replace(late.decision, granted=0))
     assert failed(none) == "the slots are still free when they are taken"
@@ -347,7 +385,7 @@ CHANGES: dict[str, tuple[tuple[CEFacts, ...], dict[str, Any], str]] = {
         "Wait for the probe at 12:05: the pause ends when it does well.",
     ),
     "held": (
-        (ce(5, closed="held by hand: new disks"),),
+        (ce(5, closed="held by hand: new disks", closed_by=ClosedBy.HELD),),
         {},
         "Resume it: a person holds it, and no probe is sent.",
     ),
@@ -359,21 +397,27 @@ def test_what_would_change_it_is_said(
     ces: tuple[CEFacts, ...], others: dict[str, Any], text: str
 ) -> None:
     one, _ = explained(*ces, **others)
-    assert reasons.changes(one, NOW_SET)[0].text == text
+    assert remedies.changes(one, NOW_SET)[0].text == text
 
 
 def test_a_waiting_limit_that_decides_is_named() -> None:
     one, _ = explained(ce(0, occupying=300, waiting=250))
     limited = PlaceSettings(capacity=1000, waiting_limit=250)
-    assert "its waiting limit of 250 is reached" in reasons.headline(one, NOW, limited)
-    [change] = reasons.changes(one, limited)
+    assert "its waiting limit of 250 is reached" in sentences.headline(one, NOW, limited)
+    [change] = remedies.changes(one, limited)
     assert change.text == "Raise the waiting limit: it is 250, and 250 pilots wait."
     assert change.suppose == (("waiting_limit", "500"),)
 
 
 AGAIN = {
-    "held": (ce(5, closed="held by hand: disks"), "when somebody resumes it"),
-    "disabled": (ce(5, closed="the CE is disabled"), "when somebody changes that"),
+    "held": (
+        ce(5, closed="held by hand: disks", closed_by=ClosedBy.HELD),
+        "when somebody resumes it",
+    ),
+    "disabled": (
+        ce(5, closed="the CE is disabled", closed_by=ClosedBy.DISABLED),
+        "when somebody changes that",
+    ),
     "paused": (ce(5, pause=paused(32), last_sent_at=NOW - 3 * MINUTE), "by a probe at 12:05"),
     "full": (ce(0), "at each tick of the VO"),
 }
@@ -382,13 +426,13 @@ AGAIN = {
 @pytest.mark.parametrize(("place", "text"), AGAIN.values(), ids=AGAIN)
 def test_when_it_is_tried_again_is_said(place: CEFacts, text: str) -> None:
     one, _ = explained(place)
-    assert reasons.again(one, NOW_SET) == text
+    assert remedies.again(one, NOW_SET) == text
 
 
 def test_who_holds_it_for_a_time_only_is_not_asked() -> None:
-    one, _ = explained(ce(5, closed="held by hand: disks"))
+    one, _ = explained(ce(5, closed="held by hand: disks", closed_by=ClosedBy.HELD))
     until = replace(NOW_SET, held_until=NOW + timedelta(hours=2))
-    assert reasons.again(one, until) == "at 01 Mar 14:00"
+    assert remedies.again(one, until) == "at 01 Mar 14:00"
 
 
 @pytest.mark.parametrize("policy", [three_chances, proportional, fill_all])
@@ -400,9 +444,9 @@ def test_whatever_the_facts_one_row_and_one_condition_are_marked(
     tick = stored(decided)
     for one in tick:
         marked(one, tick)
-        assert reasons.because(one)
-        assert reasons.again(one, NOW_SET)
-        reasons.changes(one, NOW_SET)
+        assert sentences.because(one)
+        assert remedies.again(one, NOW_SET)
+        remedies.changes(one, NOW_SET)
         if one.decision.granted == 0:
             failed(one)
 

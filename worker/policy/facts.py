@@ -7,6 +7,8 @@ give them back (`traces.facts_from`) and a decision can be made again by another
 from dataclasses import dataclass
 from datetime import datetime
 
+from worker.domain.closing import ClosedBy
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chances:
@@ -64,6 +66,9 @@ class CEFacts:
 
     closed: str | None = None
     """A sentence: disabled, draining, held by hand, in maintenance, for other VOs, ..."""
+
+    closed_by: ClosedBy | None = None
+    """What closes it; `None` in decisions of before it was kept, too."""
 
     chances: Chances | None = None
     """What was learnt (`learning.evaluate`); `None` is what the configured rate says."""
@@ -124,7 +129,10 @@ class VOFacts:
 
     share: float = 1.0
     closed: str | None = None
-    """A sentence: disabled, draining, no credential, ..."""
+    """A sentence: disabled, draining."""
+
+    closed_by: ClosedBy | None = None
+    """What closes it; `None` in decisions of before it was kept, too."""
 
     note: str | None = None
     """How the demand came about, if it was not set: an answer of its source, or a rule."""

@@ -11,6 +11,7 @@ from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from worker.domain.closing import ClosedBy
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
 from worker.policy.facts import CEFacts, Chances, Outcomes, Pause, Rival, VOFacts
@@ -131,8 +132,11 @@ def _written(values: dict[str, Any], moments: Sequence[str]) -> dict[str, Any]:
 
 
 def _read(stored: Mapping[str, Any], moments: Sequence[str]) -> dict[str, Any]:
-    """Read moments that were written as seconds."""
-    return {name: _moment(value) if name in moments else value for name, value in stored.items()}
+    """Read moments that were written as seconds, and what closes a CE or a VO."""
+    values = {name: _moment(value) if name in moments else value for name, value in stored.items()}
+    if "closed_by" in stored:
+        values["closed_by"] = ClosedBy(stored["closed_by"])
+    return values
 
 
 def _moment(seconds: float) -> datetime:

@@ -7,12 +7,10 @@ from typing import Any
 
 from worker.db import ces, demands, maintenances, slots, vos, work
 from worker.db.demands import Answer
-from worker.db.health import Health
 from worker.db.maintenances import Maintenance
 from worker.db.slots import CESlots
 from worker.db.uow import Transaction
-from worker.domain.calls import reason_not_to_send
-from worker.domain.ce import CE
+from worker.domain.closing import Closing
 from worker.domain.demand import NONE_ENDED, EndedPilots
 from worker.domain.vo import VO
 from worker.policy.facts import CEFacts, Rival, VOFacts
@@ -20,6 +18,7 @@ from worker.policy.learning import evaluate
 from worker.policy.parameters import Parameters
 from worker.policy.traces import Facts
 from worker.policy.work import NoWork, demand_without
+from worker.services.closings import closed_to_vo, closed_vo
 from worker.services.tasks.ask_demand import (
     NO_PILOTS,
     CurrentDemand,
@@ -82,13 +81,6 @@ def facts_of(situation: Situation, budget: int, parameters: Parameters) -> Facts
     )
 
 
-def closed_vo(vo: VO) -> str | None:
-    """Return why a VO gets no pilots at all, or `None`."""
-    if not vo.enabled:
-        return "the VO is disabled"
-    return "the VO is draining" if vo.draining else None
-
-
 def _vo_facts(situation: Situation, parameters: Parameters) -> VOFacts:
     vo = situation.vo
     worth = _worth_asking_for(vo, situation, parameters)
@@ -104,7 +96,7 @@ def _vo_facts(situation: Situation, parameters: Parameters) -> VOFacts:
         limit=vo.limit,
         has_budget=vo.budget is not None,
         share=vo.share,
-        closed=closed_vo(vo),
+        **_closed_fields(closed_vo(vo)),
         note=worth.note,
         asked_at=answer.asked_at if vo.source is not None else None,
         answered_at=answer.answered_at if vo.source is not None else None,
@@ -144,13 +136,19 @@ def _ce_facts(ce: CESlots, situation: Situation, parameters: Parameters) -> CEFa
     evaluation = evaluate(
         ce.learned, now=situation.now, configured=ce.success_rate, parameters=parameters
     )
+    closing = closed_to_vo(
+        ce,
+        situation.maintenances.get(ce.name),
+        situation.unusable.get(situation.vo.name, {}).get(ce.name),
+        situation.now,
+    )
     return CEFacts(
         name=ce.name,
         free=ce.available,
         capacity=ce.capacity,
         waiting_limit=ce.waiting_limit,
         success_rate=ce.success_rate,
-        closed=_closed_ce(ce, situation),
+        **_closed_fields(closing),
         chances=evaluation.chances,
         outcomes=evaluation.outcomes,
         pause=evaluation.pause,
@@ -176,39 +174,8 @@ def _open_to(ce: str, situation: Situation) -> frozenset[str] | None:
     return allowed and allowed - without_credential
 
 
-def why_it_takes_none(
-    ce: CE | CESlots, state: Health | CESlots, away: Maintenance | None, now: datetime
-) -> str | None:
-    """Return the first reason why a CE takes no pilots of anybody, or `None`."""
-    if not ce.enabled:
-        return "the CE is disabled"
-    if ce.draining:
-        return "the CE is draining"
-    if state.is_held(now):
-        return f"held by hand: {state.sending_reason}"
-    return f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}" if away else None
-
-
-def why_none_is_sent(tx: Transaction, ce: CE, record: Health, now: datetime) -> str | None:
-    """Return why a CE takes no pilots of anybody now, its maintenance included, or `None`."""
-    return why_it_takes_none(ce, record, maintenances.current(tx, now).get(ce.name), now)
-
-
-def _closed_ce(ce: CESlots, situation: Situation) -> str | None:
-    """Return the first reason why a CE gets no pilots of this VO at all, or `None`."""
-    reason = why_it_takes_none(ce, ce, situation.maintenances.get(ce.name), situation.now)
-    if reason is not None:
-        return reason
-    if not ce.allowed:
-        return "the CE is for other VOs"
-    no_credential = situation.unusable.get(situation.vo.name, {}).get(ce.name)
-    if no_credential is not None:
-        return no_credential
-    is_left_alone = ce.retry_at is not None and situation.now < ce.retry_at
-    # Nothing that is sent asks a full CE again, and its slots are those that it had last.
-    if is_left_alone or ce.available == 0:
-        return reason_not_to_send(ce, situation.now)
-    return None
+def _closed_fields(closing: Closing | None) -> dict[str, Any]:
+    return {} if closing is None else {"closed": closing.sentence, "closed_by": closing.by}
 
 
 def lines(decided: Sequence[Any]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from worker.db import demands, slots, vos
 from worker.domain.access import Role
 from worker.domain.demand import NONE_ENDED
 from worker.services.allowed import allowed_to
-from worker.services.facts import closed_vo
+from worker.services.closings import closed_vo
 from worker.services.runtime import Runtime
 from worker.services.tasks.ask_demand import NO_PILOTS, current_demand, ended_pilots
 

@@ -13,7 +13,7 @@ from worker.domain.dirac import Condition, PilotChange, Registration, Search, Se
 from worker.domain.errors import IllegalMove, InUse, Invalid, UnknownPilot
 from worker.domain.pilot import Move, Pilot, check_stamp
 from worker.services.allowed import allowed_to, require_vo
-from worker.services.facts import closed_vo, why_none_is_sent
+from worker.services.closings import closed_ce, closed_vo
 from worker.services.runtime import Runtime
 
 
@@ -28,7 +28,7 @@ def register(runtime: Runtime, new: Registration) -> int:
     require_vo(runtime, new.vo)
     check_stamp(new.stamp)
     with runtime.database.uow() as tx:
-        why = closed_vo(vos.get(tx, new.vo)) or why_none_is_sent(
+        why = closed_vo(vos.get(tx, new.vo)) or closed_ce(
             tx, ces.get(tx, new.ce), health.get(tx, new.ce), runtime.now()
         )
         if why is not None:

@@ -18,7 +18,7 @@ from worker.domain.pilot import Grant, Status
 from worker.domain.pilot_filter import PilotFilter
 from worker.domain.vo import DEFAULT_VO
 from worker.services.allowed import allowed_to, require_vo
-from worker.services.facts import closed_vo, why_none_is_sent
+from worker.services.closings import closed_ce, closed_vo
 from worker.services.operate.pilots import ASKED_FOR
 from worker.services.places import require_places
 from worker.services.runtime import Runtime, TaskResult
@@ -148,7 +148,7 @@ def submit(runtime: Runtime, ce: str, vo: str = DEFAULT_VO, count: int = 1) -> H
     if not 1 <= count <= MOST:
         raise Invalid("count", f"{count} is not between 1 and {MOST}")
     with runtime.database.uow() as tx:
-        why = closed_vo(vos.get(tx, vo)) or why_none_is_sent(
+        why = closed_vo(vos.get(tx, vo)) or closed_ce(
             tx, ces.get(tx, ce), health.get(tx, ce), runtime.now()
         )
         if why is not None:

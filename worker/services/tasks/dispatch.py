@@ -19,7 +19,7 @@ from worker.domain.pilot import NOT_SENT, Cause, Move, Status
 from worker.domain.schedule import Outcome
 from worker.services import credentials, payloads, records
 from worker.services.ce_calls import CECall
-from worker.services.facts import why_none_is_sent
+from worker.services.closings import closed_ce
 from worker.services.payloads import Ready
 from worker.services.runtime import Runtime, TaskResult, skipped
 
@@ -36,10 +36,10 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
         unsent = pilot_reads.unsent(tx, ce_name)
         if not unsent:
             return skipped("nothing is reserved")
-        reason = why_none_is_sent(tx, ce, health.get(tx, ce_name), runtime.now())
-        if reason is not None:
-            count = pilots.cancel_reserved(tx, unsent, reason, runtime.now())
-            return TaskResult(counts={"cancelled": count}, lines=(reason,))
+        closing = closed_ce(tx, ce, health.get(tx, ce_name), runtime.now())
+        if closing is not None:
+            count = pilots.cancel_reserved(tx, unsent, closing.sentence, runtime.now())
+            return TaskResult(counts={"cancelled": count}, lines=(closing.sentence,))
         ready = payloads.ready(tx, runtime, ce, set(unsent.values()), barred)
         sendable = sum(vo not in ready.left_out for vo in unsent.values())
         if not sendable:
@@ -64,10 +64,10 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
     with runtime.database.uow() as tx:
         ce, record = ces.get(tx, ce_name), health.get(tx, ce_name)
         unsent = pilot_reads.unsent(tx, ce_name)
-        reason = why_none_is_sent(tx, ce, record, now)
+        closing = closed_ce(tx, ce, record, now)
         left_out = payloads.ready(tx, runtime, ce, set(unsent.values()), barred).left_out
-    if reason is not None:
-        return TaskResult(counts={"would cancel": len(unsent)}, lines=(reason,))
+    if closing is not None:
+        return TaskResult(counts={"would cancel": len(unsent)}, lines=(closing.sentence,))
     is_backing_off = record.retry_at is not None and now < record.retry_at
     back_off = reason_not_to_send(record, now) if is_backing_off else None
     if back_off is not None:

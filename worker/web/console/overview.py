@@ -20,7 +20,7 @@ from worker.web.console import render, states, words
 from worker.web.console.answers import answer, query_text
 from worker.web.console.ce_rows import FOLDED, stopped, sums
 from worker.web.console.chart import drawn
-from worker.web.console.explain_choice import of_vos
+from worker.web.console.explain.choice import of_vos
 from worker.web.console.forms import read_whole
 from worker.web.console.vo_shortage import wanting
 

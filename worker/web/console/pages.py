@@ -10,7 +10,6 @@ from worker.web.console import (
     ce,
     ces,
     credentials,
-    explain,
     go,
     overview,
     pilot,
@@ -20,6 +19,7 @@ from worker.web.console import (
     vo,
     vos,
 )
+from worker.web.console.explain import page as explain
 from worker.web.console.render import FOLDER, error_page
 
 __all__ = ["error_page", "router"]

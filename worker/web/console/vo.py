@@ -24,7 +24,7 @@ from worker.web.console import render, words
 from worker.web.console.answers import answer, name_of
 from worker.web.console.common_groups import TIMEOUTS
 from worker.web.console.conflict import conflict_page
-from worker.web.console.explain_choice import results
+from worker.web.console.explain.choice import results
 from worker.web.console.forms import (
     FLAG,
     LENGTH,

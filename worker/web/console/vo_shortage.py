@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from worker.domain.closing import ClosedBy
 from worker.services.observe.ticks import Cycle, DecisionFacts, facts_behind
 from worker.services.observe.wishes import Wish
 from worker.web.console import words
-from worker.web.console.explain_reasons import ReasonKind, at, because, cap, kind_of, need
-from worker.web.console.explain_words import OTHER_VOS, phrase, word_of
+from worker.web.console.explain.kinds import ReasonKind, cap, kind_of, need
+from worker.web.console.explain.labels import phrase, word_of
+from worker.web.console.explain.sentences import at, because
 
 UNKNOWN = "demand unknown: "
 """How the note of a decision begins whose demand is not known."""
@@ -93,7 +95,7 @@ def _all_needed(case: DecisionFacts) -> str:
 
 def _of_the_ces(cases: Sequence[DecisionFacts], granted: int) -> tuple[str, str | None]:
     """Count the CEs by why they get none; those for other VOs only if there are no others."""
-    own = [case for case in cases if word_of(case) != OTHER_VOS]
+    own = [case for case in cases if word_of(case) != ClosedBy.OTHER_VOS]
     if not own:
         return "no CE is open to it", cases[0].ce.name
     needed = "" if not granted else f"it may get {words.number(need(cases[0]))}, but "

@@ -8,7 +8,7 @@ from worker.domain.decision import Decision
 from worker.services.observe.ticks import Cycle
 from worker.web.console import words
 from worker.web.console.ce_rows import AT_ONCE, FOLDED
-from worker.web.console.explain_hour import reason
+from worker.web.console.explain.hour import reason
 
 FIRST = 25
 """CEs with pilots that are shown beside groups: those with most."""

@@ -8,7 +8,8 @@ from statistics import median
 
 from worker.domain.decision import Decision
 from worker.services.observe.ticks import DecisionFacts, facts_behind
-from worker.web.console.explain_reasons import ReasonKind, because, kind_of
+from worker.web.console.explain.kinds import ReasonKind, kind_of
+from worker.web.console.explain.sentences import because
 
 WIDTH = 100
 HEIGHT = 20

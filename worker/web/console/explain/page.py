@@ -19,14 +19,18 @@ from worker.services.observe.plan import plan
 from worker.services.observe.ticks import DecisionFacts, facts_behind
 from worker.services.operate import ce_inventory, vo_inventory
 from worker.services.runtime import Runtime
-from worker.web.console import explain_choice as choices
-from worker.web.console import explain_grid as grids
-from worker.web.console import explain_ledger as ledgers
-from worker.web.console import explain_reasons as reasons
-from worker.web.console import explain_what_if as what_if
 from worker.web.console import render, words
-from worker.web.console.explain_hour import hour, reason
-from worker.web.console.explain_setters import setters
+from worker.web.console.explain import choice as choices
+from worker.web.console.explain import grid as grids
+from worker.web.console.explain import what_if as what_if
+from worker.web.console.explain.conditions import conditions
+from worker.web.console.explain.hour import hour, reason
+from worker.web.console.explain.ledger import ledger
+from worker.web.console.explain.place_settings import PlaceSettings, as_of
+from worker.web.console.explain.remedies import again, changes
+from worker.web.console.explain.sentences import at
+from worker.web.console.explain.sentences import headline as sentence
+from worker.web.console.explain.setters import setters
 
 HOUR = timedelta(hours=1)
 
@@ -156,7 +160,7 @@ def _page(request: Request, headline: str, question: TickQuery, **values: Any) -
 def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> dict[str, Any]:
     """Return what is told of a decision."""
     case, now = facts_behind(chosen), runtime.now()
-    settings = reasons.PlaceSettings(
+    settings = PlaceSettings(
         capacity=shown.capacity,
         waiting_limit=shown.waiting_limit,
         answered_at=shown.answered_at,
@@ -165,7 +169,7 @@ def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> d
     )
     if case is None:
         got = "no pilots" if not chosen.granted else words.counted(chosen.granted, "pilot")
-        text = f"{chosen.ce} got {got} for {chosen.vo} at {reasons.at(chosen.at, now)}"
+        text = f"{chosen.ce} got {got} for {chosen.vo} at {at(chosen.at, now)}"
         return {
             "headline": f"{text}: {chosen.reason}.",
             "groups": [],
@@ -174,14 +178,14 @@ def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> d
             "changes": [],
             "tick": [],
         }
-    tick, then = _tick(runtime, chosen), reasons.as_of(case, settings)
+    tick, then = _tick(runtime, chosen), as_of(case, settings)
     return {
-        "headline": reasons.headline(case, now, then),
-        "groups": ledgers.ledger(case, tick, then),
+        "headline": sentence(case, now, then),
+        "groups": ledger(case, tick, then),
         "plain": [],
-        "conditions": [] if chosen.granted else ledgers.conditions(case),
-        "again": reasons.again(case, settings),
-        "changes": reasons.changes(case, settings),
+        "conditions": [] if chosen.granted else conditions(case),
+        "again": again(case, settings),
+        "changes": changes(case, settings),
         "tick": rows_of(tick, chosen.ce),
     }
 

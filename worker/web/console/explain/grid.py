@@ -7,8 +7,8 @@ from datetime import datetime
 from worker.services.observe.ticks import Cycle, facts_behind
 from worker.web.console import words
 from worker.web.console.ce_rows import FOLDED
-from worker.web.console.explain_hour import kind_without
-from worker.web.console.explain_words import LEGEND, SILENT, word_of
+from worker.web.console.explain.hour import kind_without
+from worker.web.console.explain.labels import LEGEND, SILENT, word_of
 
 FIRST = 25
 """Rows of CEs with pilots, and rows of groups of CEs without, where there are many CEs."""

@@ -2,32 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
+from worker.domain.closing import ClosedBy
 from worker.services.observe.ticks import DecisionFacts
-from worker.web.console.explain_reasons import ReasonKind, cap, kind_of
+from worker.web.console.explain.kinds import ReasonKind, cap, kind_of
 
-CREDENTIAL = "credential"
-
-OTHER_VOS = "other VOs"
-
-_CLOSED = (
-    ("the CE is disabled", "disabled"),
-    ("the CE is draining", "draining"),
-    ("held by hand", "held"),
-    ("in maintenance", "maintenance"),
-    ("the CE is for other VOs", OTHER_VOS),
-    ("no answer", "no answer"),
-    ("calls refused", "refuses"),
-)
-"""How each reason begins for which a CE is closed, and its word; any other is of a credential."""
-
-
-def _of_a_closed_ce(case: DecisionFacts) -> str:
-    closed = str(case.ce.closed)
-    return next((word for begins, word in _CLOSED if closed.startswith(begins)), CREDENTIAL)
+CLOSED = "closed"
+"""The word for decisions of before it was kept what closed a CE or a VO."""
 
 
 def _of_a_closed_vo(case: DecisionFacts) -> str:
-    return "VO draining" if "draining" in str(case.vo.closed) else "VO disabled"
+    return f"VO {case.vo.closed_by or CLOSED}"
 
 
 _CAPS = {"demand": "demand", "room": "limit", "budget": "budget", "closed": "closed"}
@@ -35,7 +19,7 @@ _CAPS = {"demand": "demand", "room": "limit", "budget": "budget", "closed": "clo
 _WORDS: Mapping[ReasonKind, str | Callable[[DecisionFacts], str]] = {
     ReasonKind.QUICKER: "too late",
     ReasonKind.VO_CLOSED: _of_a_closed_vo,
-    ReasonKind.CE_CLOSED: _of_a_closed_ce,
+    ReasonKind.CE_CLOSED: lambda case: case.ce.closed_by or CLOSED,
     ReasonKind.NO_RATE: "rate 0",
     ReasonKind.FULL: "full",
     ReasonKind.OTHER: "policy",
@@ -59,11 +43,11 @@ LEGEND: Mapping[str, str] = {
     "slow": "its queue is slow, and gets no deeper",
     "poor": "its pilots cost more than they bring: only probes are sent",
     "paused": "its pilots failed: only probes are sent",
-    "held": "a person holds it",
-    "no answer": "it does not answer",
-    "refuses": "it refuses our calls",
-    CREDENTIAL: "the VO has no valid credential for it",
-    OTHER_VOS: "it is for other VOs",
+    ClosedBy.HELD: "a person holds it",
+    ClosedBy.NO_ANSWER: "it does not answer",
+    ClosedBy.REFUSES: "it refuses our calls",
+    ClosedBy.CREDENTIAL: "the VO has no valid credential for it",
+    ClosedBy.OTHER_VOS: "it is for other VOs",
     "better CEs": "the work waits for CEs with a better chance, where all of it fits",
     "elsewhere": "all went to CEs with a better chance or more room",
     "too late": "the slots were taken when it was to get them",
@@ -72,15 +56,15 @@ LEGEND: Mapping[str, str] = {
 }
 """What each word means that does not speak for itself."""
 
-SILENT = frozenset({"no answer", "refuses", CREDENTIAL})
+SILENT = frozenset({ClosedBy.NO_ANSWER, ClosedBy.REFUSES, ClosedBy.CREDENTIAL})
 """What is a fault, and nobody's wish."""
 
 _PHRASES: Mapping[str, tuple[str, str]] = {
-    "maintenance": ("is in maintenance", "are in maintenance"),
-    OTHER_VOS: ("is for other VOs", "are for other VOs"),
-    "no answer": ("does not answer", "do not answer"),
-    "refuses": ("refuses our calls", "refuse our calls"),
-    CREDENTIAL: ("lacks a valid credential", "lack a valid credential"),
+    ClosedBy.MAINTENANCE: ("is in maintenance", "are in maintenance"),
+    ClosedBy.OTHER_VOS: ("is for other VOs", "are for other VOs"),
+    ClosedBy.NO_ANSWER: ("does not answer", "do not answer"),
+    ClosedBy.REFUSES: ("refuses our calls", "refuse our calls"),
+    ClosedBy.CREDENTIAL: ("lacks a valid credential", "lack a valid credential"),
     "rate 0": ("has a success rate of 0", "have a success rate of 0"),
     "poor": ("costs more than it brings", "cost more than they bring"),
     "slow": ("has a slow queue", "have slow queues"),

@@ -1,0 +1,65 @@
+"""Why a VO gets no pilots, or a CE gets none of a VO."""
+
+from datetime import datetime
+
+from worker.db import maintenances
+from worker.db.health import Health
+from worker.db.maintenances import Maintenance
+from worker.db.slots import CESlots
+from worker.db.uow import Transaction
+from worker.domain.calls import reason_not_to_send
+from worker.domain.ce import CE
+from worker.domain.closing import ClosedBy, Closing
+from worker.domain.vo import VO
+
+
+def closed_vo(vo: VO) -> Closing | None:
+    """Return why a VO gets no pilots at all, or `None`."""
+    if not vo.enabled:
+        return Closing(ClosedBy.DISABLED, "the VO is disabled")
+    return Closing(ClosedBy.DRAINING, "the VO is draining") if vo.draining else None
+
+
+def closed_to_all(
+    ce: CE | CESlots, state: Health | CESlots, away: Maintenance | None, now: datetime
+) -> Closing | None:
+    """Return the first reason why a CE takes no pilots of anybody, or `None`."""
+    if not ce.enabled:
+        return Closing(ClosedBy.DISABLED, "the CE is disabled")
+    if ce.draining:
+        return Closing(ClosedBy.DRAINING, "the CE is draining")
+    if state.is_held(now):
+        return Closing(ClosedBy.HELD, f"held by hand: {state.sending_reason}")
+    if away is None:
+        return None
+    sentence = f"in maintenance until {away.ends_at:%H:%M}Z: {away.reason}"
+    return Closing(ClosedBy.MAINTENANCE, sentence)
+
+
+def closed_ce(tx: Transaction, ce: CE, health: Health, now: datetime) -> Closing | None:
+    """Read the maintenance of a CE, and return why it takes no pilots of anybody, or `None`."""
+    return closed_to_all(ce, health, maintenances.current(tx, now).get(ce.name), now)
+
+
+def closed_to_vo(
+    ce: CESlots, away: Maintenance | None, no_credential: str | None, now: datetime
+) -> Closing | None:
+    """Return the first reason why a CE gets no pilots of a VO at all, or `None`."""
+    closing = closed_to_all(ce, ce, away, now)
+    if closing is not None:
+        return closing
+    if not ce.allowed:
+        return Closing(ClosedBy.OTHER_VOS, "the CE is for other VOs")
+    if no_credential is not None:
+        return Closing(ClosedBy.CREDENTIAL, no_credential)
+    is_left_alone = ce.retry_at is not None and now < ce.retry_at
+    # Nothing that is sent asks a full CE again, and its slots are those that it had last.
+    return _closed_by_calls(ce, now) if is_left_alone or ce.available == 0 else None
+
+
+def _closed_by_calls(ce: CESlots, now: datetime) -> Closing | None:
+    sentence = reason_not_to_send(ce, now)
+    if sentence is None:
+        return None
+    by = ClosedBy.REFUSES if ce.unanswered_since is None else ClosedBy.NO_ANSWER
+    return Closing(by, sentence)
