@@ -1,7 +1,7 @@
 """The ticks of VOs as they were decided: the last of each, one as a whole, those of an hour."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from worker.db import decisions
 from worker.db.decisions import Cycle
@@ -49,6 +49,6 @@ def last_ticks(
 def ticks_between(
     runtime: Runtime, vo: str, begin: datetime, end: datetime, *, ce: str | None = None
 ) -> list[Decision]:
-    """Return what was decided for a VO, at one CE or at all, tick by tick."""
+    """Return what was decided for a VO, at one CE or at all, tick by tick, the end included."""
     with runtime.database.uow() as tx:
-        return decisions.ticks(tx, vo, begin, end, ce=ce)
+        return decisions.between(tx, begin, end + timedelta.resolution, vo=vo, ce=ce)
