@@ -25,7 +25,10 @@ To read it, begin with these files, in this order:
     db/uow.py                     one transaction, visible as one indent
     db/mover.py                   the history first, then the move
     db/pilots.py                  reserve, claim, record
+    services/ce_calls.py          whoever calls a CE: the turn, the call, what is noted of it
     services/tasks/dispatch.py    claim, call, record: the story of a submission
+    policy/judgement.py           what an answer, a listing or a silence means
+    services/tasks/reconcile.py   what a crash left behind, settled by a listing of the CE
     backends/contract.py          what a back-end must do
     messaging/app.py              how Celery comes in
     services/endpoints.py         which request has which action done

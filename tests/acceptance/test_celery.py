@@ -19,10 +19,10 @@ from worker.db.database import Database
 from worker.domain.schedule import Scope
 from worker.messaging import app as door
 from worker.messaging.consumer import UNTIL
-from worker.services.ce_calls import Turn
 from worker.services.operate.database import setup
 from worker.services.runtime import Runtime, TaskResult
 from worker.services.tasks import catalogue, execute
+from worker.services.turns import Turn
 
 
 class Spy:

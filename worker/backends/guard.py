@@ -124,7 +124,7 @@ class Guard:
     def _calling(self, kind: CallKind) -> Iterator[None]:
         """Make one call, and note how it went and how long it took.
 
-        One that is interrupted went in no way.
+        An interrupted call is not counted: nobody knows how it went.
         """
         began = monotonic()
         try:

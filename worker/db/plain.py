@@ -1,7 +1,7 @@
 """The plain operations: one CE, one pilot, in the default VO.
 
-Each is its bulk form on a set of one.
-Their names and meanings are fixed; whoever starts with pilots starts here.
+Each is its bulk form on a set of one. Pilotage itself calls the bulk forms. These are for programs
+that use its data layer, and for reading first: their names and meanings do not change.
 """
 
 from collections.abc import Sequence

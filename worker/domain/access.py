@@ -36,7 +36,7 @@ class Access:
         return RANKS[self.role] >= RANKS[role]
 
     def may_for(self, role: Role, vo: str | None) -> bool:
-        """Return whether this is at least a role for a VO, or with none for all of them."""
+        """Return whether this is at least a role for this VO; `None` is all VOs."""
         return self.may(role) and self.vo in (None, vo)
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ def require(who: str, access: Access, role: Role) -> None:
 
 
 def require_for(who: str, access: Access, role: Role, vo: str | None) -> None:
-    """Refuse somebody who has not this role for a VO, or with none for all of them."""
+    """Refuse somebody who has not this role for this VO; `None` is all VOs."""
     if not access.may_for(role, vo):
         scope = "all VOs" if vo is None else f"VO {vo}"
         raise NotAllowed(f"{who} has the role {access}", f"it takes the role {role} for {scope}")

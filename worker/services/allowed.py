@@ -28,7 +28,10 @@ class Right:
 
 
 def allowed_to(role: Role, *, for_one_vo: bool = False) -> Callable[[Service[P, T]], Service[P, T]]:
-    """Refuse callers without this role for all VOs, or with none for any."""
+    """Refuse callers without this role.
+
+    With `for_one_vo` the role for a single VO is enough, and the service asks `require_vo` itself.
+    """
     right = Right(role=role, for_one_vo=for_one_vo or role is Role.READ)
 
     def decorate(service: Service[P, T]) -> Service[P, T]:
@@ -59,6 +62,6 @@ def require_right(who: str, access: Access, right: Right) -> None:
 
 
 def require_vo(runtime: Runtime, vo: str | None) -> None:
-    """Refuse a caller that may not operate for a VO, or with none for all of them."""
+    """Refuse a caller that may not operate for this VO; `None` is all VOs."""
     actor = runtime.database.actor
     require_for(actor.who, actor.access, Role.OPERATE, vo)

@@ -1,4 +1,4 @@
-"""Turns, and calls to a CE: claim, ask, record. Whoever calls a CE does it like this.
+"""Calls to a CE: claim, ask, record. Every task calls a CE like this.
 
     with runtime.database.uow() as tx:
         call = ce_calls.begin(tx, runtime, ce)        # the claim, or why the CE is not called now
@@ -14,94 +14,30 @@
             ...
             call.answered(tx)
 
-A turn lets one execution at a time do what another must not do beside it: call a CE, ask for the
-demand of a VO. It is a lease in the database: taken with the claim, given back with the record.
-Whatever ends the block gives it back too; after a crash it runs out by itself. Only one thing
-depends on it: a listing must not give up a pilot that is about to be sent.
+The claim takes the turn at the CE (`turns.py`), the record gives it back. Only who reads the output
+of a pilot takes none: a person waits for it, it changes nothing, and it is not counted.
 
 The back-off after failed calls and the rate of calls are kept in the database, so that they hold
 for every process.
 """
 
 from collections.abc import Collection, Mapping
-from contextlib import suppress
-from datetime import datetime, timedelta
-from types import TracebackType
-from typing import Self
+from datetime import timedelta
 
 from worker.db import call_tallies, health, locks, pilots
 from worker.db.health import FailedCall
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain.ce import CE
-from worker.domain.errors import BackendError, CredentialProblem, PilotageError, Refused
+from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.lines import reason
 from worker.domain.schedule import Outcome
 from worker.policy.polling import after_failures
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
+from worker.services.turns import Turn
 
 BACK_OFF = timedelta(seconds=15)
 """The delay after the first failed call in a row; it doubles."""
-
-_ENDINGS = (Exception, KeyboardInterrupt, SystemExit)
-"""What may end a block in a process that goes on, or that was asked to end."""
-
-
-class Turn:
-    """The right of one execution to do something alone, as long as its lease lasts."""
-
-    def __init__(self, runtime: Runtime, name: str) -> None:
-        self.runtime = runtime
-        self.name = name
-        self._ends: datetime | None = None
-
-    @classmethod
-    def take(cls, tx: Transaction, runtime: Runtime, name: str) -> Self | None:
-        """Take a turn, unless another execution has it."""
-        turn = cls(runtime, name)
-        return turn if turn.begin(tx) else None
-
-    def begin(self, tx: Transaction) -> bool:
-        """Take the lease; return whether it was free."""
-        now, length = self.runtime.now(), self.runtime.lease
-        is_free = locks.take_lease(tx, self.name, self.runtime.holder, now, length)
-        self._ends = now + length if is_free else None
-        return is_free
-
-    def extend(self, tx: Transaction) -> bool:
-        """Extend the turn by its length; return whether it was still ours."""
-        now, length = self.runtime.now(), self.runtime.lease
-        is_ours = locks.extend_lease(tx, self.name, self.runtime.holder, now, length)
-        self._ends = now + length if is_ours else None
-        return is_ours
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the lease has run out, because this process stood still."""
-        return self._ends is None or self.runtime.now() >= self._ends
-
-    def give_back(self, tx: Transaction) -> bool:
-        """Give the lease back with the record; return whether it was still ours."""
-        tx.after_commit(self._forget)
-        return locks.release_lease(tx, self.name, self.runtime.holder)
-
-    def _forget(self) -> None:
-        self._ends = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Give the lease back if that was not done; if that fails, it runs out."""
-        if self._ends is None or not (error is None or isinstance(error, _ENDINGS)):
-            return
-        with suppress(PilotageError), self.runtime.database.uow() as tx:
-            self.give_back(tx)
 
 
 class CECall(Turn):

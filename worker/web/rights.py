@@ -1,4 +1,7 @@
-"""Who may send a request: checked before anything else of it is read, by what its document says."""
+"""Who may send a request: checked before anything else of it is read.
+
+The right is the one that stands in the OpenAPI document of the operation.
+"""
 
 from collections.abc import Callable, Coroutine
 from typing import Any

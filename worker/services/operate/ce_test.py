@@ -33,13 +33,13 @@ from worker.domain.lengths import spoken
 from worker.domain.pilot import FINAL, Grant, Pilot, Status
 from worker.domain.sending import Sending
 from worker.services import ce_calls
-from worker.services.ce_calls import Turn
 from worker.services.credentials import plain
 from worker.services.operate import pilots as care
 from worker.services.runtime import Runtime
 from worker.services.tasks.check_pilots import check_pilots
 from worker.services.tasks.dispatch import dispatch
 from worker.services.tasks.reconcile import reconcile
+from worker.services.turns import Turn
 
 Answer = TypeVar("Answer")
 

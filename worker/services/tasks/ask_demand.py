@@ -28,8 +28,8 @@ from worker.domain.demand import (
 from worker.domain.errors import DemandUnknown
 from worker.domain.schedule import Outcome
 from worker.domain.vo import VO
-from worker.services.ce_calls import Turn
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
+from worker.services.turns import Turn
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,8 +30,8 @@ from worker.domain.secrets import without_long_words
 from worker.domain.texts import one_line
 from worker.domain.webhook import credential_event
 from worker.policy.polling import after_failures
-from worker.services.ce_calls import Turn
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
+from worker.services.turns import Turn
 
 log = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from worker.domain.webhook import (
     WebhookEventKind,
     next_attempt,
 )
-from worker.services.ce_calls import Turn
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
 from worker.services.standstill import sentence, standstills
+from worker.services.turns import Turn
 from worker.services.webhook_call import send
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,77 @@
+"""Turns: one execution at a time does what another must not do beside it.
+
+That is: call a CE, ask for the demand of a VO. A turn is a lease in the database: it is taken with
+the claim and given back with the record. Whatever ends the block gives it back too; after a crash
+it runs out by itself. Only one thing depends on it: a listing must not give up a pilot that is
+about to be sent.
+"""
+
+from contextlib import suppress
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from worker.db import locks
+from worker.db.uow import Transaction
+from worker.domain.errors import PilotageError
+from worker.services.runtime import Runtime
+
+_ENDINGS = (Exception, KeyboardInterrupt, SystemExit)
+"""What may end a block in a process that goes on, or that was asked to end."""
+
+
+class Turn:
+    """The right of one execution to do something alone, as long as its lease lasts."""
+
+    def __init__(self, runtime: Runtime, name: str) -> None:
+        self.runtime = runtime
+        self.name = name
+        self._ends: datetime | None = None
+
+    @classmethod
+    def take(cls, tx: Transaction, runtime: Runtime, name: str) -> Self | None:
+        """Take a turn, unless another execution has it."""
+        turn = cls(runtime, name)
+        return turn if turn.begin(tx) else None
+
+    def begin(self, tx: Transaction) -> bool:
+        """Take the lease; return whether it was free."""
+        now, length = self.runtime.now(), self.runtime.lease
+        is_free = locks.take_lease(tx, self.name, self.runtime.holder, now, length)
+        self._ends = now + length if is_free else None
+        return is_free
+
+    def extend(self, tx: Transaction) -> bool:
+        """Extend the turn by its length; return whether it was still ours."""
+        now, length = self.runtime.now(), self.runtime.lease
+        is_ours = locks.extend_lease(tx, self.name, self.runtime.holder, now, length)
+        self._ends = now + length if is_ours else None
+        return is_ours
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the lease has run out, because this process stood still."""
+        return self._ends is None or self.runtime.now() >= self._ends
+
+    def give_back(self, tx: Transaction) -> bool:
+        """Give the lease back with the record; return whether it was still ours."""
+        tx.after_commit(self._forget)
+        return locks.release_lease(tx, self.name, self.runtime.holder)
+
+    def _forget(self) -> None:
+        self._ends = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give the lease back if that was not done; if that fails, it runs out."""
+        if self._ends is None or not (error is None or isinstance(error, _ENDINGS)):
+            return
+        with suppress(PilotageError), self.runtime.database.uow() as tx:
+            self.give_back(tx)
