@@ -335,8 +335,9 @@ def statuses() -> str:
         "Statuses, causes and moves",
         """
 A pilot has one status. The moves on this page are the only ones: the statement that moves pilots
-leaves every other undone. Each leaves a row in [`transitions`](tables.md#transitions), but for the birth of a
-pilot and a claim without words: these two stand in the pilot itself, as `reserved_at` and `claimed_at`.
+leaves every other undone. Each leaves a row in [`transitions`](tables.md#transitions), but for the
+birth of a pilot and a claim without words: these two stand in the pilot itself, as `reserved_at`
+and `claimed_at`.
 """,
         "## Statuses",
         _table(("status", "meaning", "occupies", "waits", "final", "may become"), rows),

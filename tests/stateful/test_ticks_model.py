@@ -12,7 +12,7 @@ from tests.factories import MINUTE, NOW
 from worker.db import schedules
 from worker.db.database import Database
 from worker.db.schedules import Schedule
-from worker.policy.ticks import next_tick
+from worker.policy.due import next_tick
 from worker.services.tasks import ticks
 
 EVERY = 60

@@ -17,7 +17,7 @@ from worker.domain.decision import Decision
 from worker.domain.sending import Sending
 from worker.policy.learning import learn
 from worker.policy.outcomes import Event, EventKind
-from worker.services.observe import ticks
+from worker.services.observe import cycles
 from worker.services.operate import ce_inventory, vo_inventory
 from worker.services.tasks.submit_pilots import submit_pilots
 from worker.web.console.words import chance, length, number
@@ -148,7 +148,7 @@ def rows_of(page: Element) -> dict[str, Element]:
 def test_every_number_is_that_of_the_trace(world: World) -> None:
     console = Console(world)
     met: set[str] = set()
-    for cycle in ticks.last_ticks(world.runtime()):
+    for cycle in cycles.last_cycles(world.runtime()):
         tick = [cycle.decision(ce) for ce in cycle.granted]
         for decision in tick:
             page = console.get("/explain", ce=decision.ce, vo=decision.vo)
@@ -166,7 +166,7 @@ def source(page: Element, key: str) -> str:
 
 def test_a_chance_says_how_many_outcomes_it_was_learnt_from(world: World) -> None:
     page = Console(world).get("/explain", ce="oslo", vo="lhcb")
-    [decision] = [cycle.decision("oslo") for cycle in ticks.last_ticks(world.runtime(), "lhcb")]
+    [decision] = [cycle.decision("oslo") for cycle in cycles.last_cycles(world.runtime(), "lhcb")]
     _, _, good, bad, *_ = decision.trace["ce"]["outcomes"]
     assert good > bad > 0
     assert source(page, "start") == f"learnt lately from {good} good and {bad} bad"

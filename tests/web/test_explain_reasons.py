@@ -18,7 +18,7 @@ from worker.policy.baselines import fill_all, proportional
 from worker.policy.contract import Policy
 from worker.policy.facts import CEFacts, Chances, Pause, Rival, VOFacts
 from worker.policy.parameters import Parameters
-from worker.services.observe.ticks import DecisionFacts, facts_behind
+from worker.services.observe.cycles import DecisionFacts, facts_behind
 from worker.web.console.explain import conditions, ledger, remedies, sentences
 from worker.web.console.explain import hour as hours
 from worker.web.console.explain.labels import word_of

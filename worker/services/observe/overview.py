@@ -53,8 +53,8 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
     """Show everything at a glance: the CEs, the pilots, what happened last, and why."""
     now = runtime.now()
     with runtime.database.uow() as tx:
-        ticks = schedules.get_all(tx)
-        standing = standstills(ticks, now, runtime.lease)
+        fired = schedules.get_all(tx)
+        standing = standstills(fired, now, runtime.lease)
         return Overview(
             at=now,
             pilots=pilot_reads.count_by_status(tx),
@@ -62,7 +62,7 @@ def overview(runtime: Runtime, *, latest: int = 64) -> Overview:
             credentials=standings(tx, now),
             decisions=_latest_decisions(tx, latest),
             transitions=pilot_reads.latest_transitions(tx, latest),
-            fired_at=max((tick.last_at for tick in ticks if tick.last_at), default=None),
+            fired_at=max((one.last_at for one in fired if one.last_at), default=None),
             standstills=standing,
             without_work=listed(work.without_work(tx), runtime.parameters.trickle),
             batches=_batches(tx),

@@ -12,7 +12,7 @@ from worker.db.uow import Transaction
 from worker.domain.access import Role
 from worker.domain.errors import Invalid, PilotageError
 from worker.domain.schedule import ScheduleSetting, Scope, VOSchedule
-from worker.policy.ticks import check_cron, is_due, next_tick, was_set_back
+from worker.policy.due import check_cron, is_due, next_tick, was_set_back
 from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
 from worker.services.tasks import catalogue

@@ -11,9 +11,9 @@ from worker.domain.lengths import clock
 from worker.domain.pilot import WAITING, Status
 from worker.services.ce_lines import CELine
 from worker.services.observe import overview as service
+from worker.services.observe.cycles import last_cycles
 from worker.services.observe.notices import ended, notices
 from worker.services.observe.overview import Overview
-from worker.services.observe.ticks import last_ticks
 from worker.services.observe.trend import Trend, trend
 from worker.services.observe.wishes import wishes
 from worker.web.console import render, states, words
@@ -52,7 +52,7 @@ def show(request: Request) -> Response:
     course = trend(runtime, hours=hours)
     if render.wants_json(request):
         return answer(OverviewWithTrend, OverviewWithTrend(**vars(situation), trend=course))
-    cycles = last_ticks(runtime)
+    cycles = last_cycles(runtime)
     return render.page(
         request,
         "overview",

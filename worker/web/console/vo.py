@@ -14,8 +14,9 @@ from worker.domain.errors import ChangedMeanwhile, Invalid, PilotageError
 from worker.domain.lengths import clock
 from worker.domain.payload import read
 from worker.services import payloads
-from worker.services.observe import audit, ticks, use
+from worker.services.observe import audit, use
 from worker.services.observe import ces as observed
+from worker.services.observe.cycles import last_cycles
 from worker.services.observe.use import UseOfVO
 from worker.services.operate import vo_inventory as inventory
 from worker.services.operate.vo_inventory import ShownVO
@@ -287,7 +288,7 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
     vo, used = inventory.show_vo(runtime, name), use.of_vo(runtime, name)
     wish = demand(vo, observed.demand_of(runtime, name), now)
     version, payload = inventory.version(vo), payloads.show(runtime, name)
-    cycles = ticks.last_ticks(runtime, name)
+    cycles = last_cycles(runtime, name)
     open_to = observed.open_to(runtime, name)
     return render.page(
         request,

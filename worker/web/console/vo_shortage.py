@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from worker.domain.closing import ClosedBy
-from worker.services.observe.ticks import Cycle, DecisionFacts, facts_behind
+from worker.services.observe.cycles import Cycle, DecisionFacts, facts_behind
 from worker.services.observe.wishes import Wish
 from worker.web.console import words
 from worker.web.console.explain.kinds import ReasonKind, cap, kind_of, need

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from worker.domain.decision import Decision
-from worker.services.observe.ticks import Cycle
+from worker.services.observe.cycles import Cycle
 from worker.web.console import words
 from worker.web.console.ce_rows import AT_ONCE, FOLDED
 from worker.web.console.explain.hour import reason

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from worker.domain.closing import ClosedBy
-from worker.services.observe.ticks import DecisionFacts
+from worker.services.observe.cycles import DecisionFacts
 from worker.web.console import words
 from worker.web.console.explain.kinds import cap, is_three_chances, need, room, were_free
 from worker.web.console.explain.ledger_rows import CAPS, minus

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.services.observe.ticks import Cycle, facts_behind
+from worker.services.observe.cycles import Cycle, facts_behind
 from worker.web.console import words
 from worker.web.console.ce_rows import FOLDED
 from worker.web.console.explain.hour import kind_without

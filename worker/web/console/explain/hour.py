@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 from statistics import median
 
 from worker.domain.decision import Decision
-from worker.services.observe.ticks import DecisionFacts, facts_behind
+from worker.services.observe.cycles import DecisionFacts, facts_behind
 from worker.web.console.explain.kinds import ReasonKind, kind_of
 from worker.web.console.explain.sentences import because
 

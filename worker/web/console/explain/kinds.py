@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from worker.services.observe.ticks import THREE_CHANCES, DecisionFacts
+from worker.services.observe.cycles import THREE_CHANCES, DecisionFacts
 
 _QUICKER = re.compile(r"; only (\d+) of (\d+) were still free$")
 

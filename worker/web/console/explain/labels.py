@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from worker.domain.closing import ClosedBy
-from worker.services.observe.ticks import DecisionFacts
+from worker.services.observe.cycles import DecisionFacts
 from worker.web.console.explain.kinds import ReasonKind, cap, kind_of
 
 CLOSED = "closed"

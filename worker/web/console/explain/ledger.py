@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from worker.services.observe.ticks import DecisionFacts
+from worker.services.observe.cycles import DecisionFacts
 from worker.web.console.explain.kinds import ReasonKind, cap, kind_of, need
 from worker.web.console.explain.ledger_of_ce import fitting, open_rows, probes, quality
 from worker.web.console.explain.ledger_of_sharing import shared

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from worker.services.observe.ticks import DecisionFacts
+from worker.services.observe.cycles import DecisionFacts
 from worker.web.console import words
 from worker.web.console.explain.kinds import next_probe, room
 from worker.web.console.explain.ledger_rows import LedgerRow, chance_row, count, minus

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from worker.services.observe.ticks import DecisionFacts
+from worker.services.observe.cycles import DecisionFacts
 from worker.web.console import words
 from worker.web.console.explain.kinds import cap, caps, need
 from worker.web.console.explain.ledger_rows import ANY, CAPS, LedgerRow, count

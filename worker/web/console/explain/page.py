@@ -14,9 +14,13 @@ from worker.domain.errors import Invalid, NotAllowed, UnknownCE, UnknownVO
 from worker.domain.nearest import nearest
 from worker.domain.pages import Page, PageRequest
 from worker.services.observe import overview as service
-from worker.services.observe import ticks as ticking
+from worker.services.observe.cycles import (
+    DecisionFacts,
+    cycles_between,
+    facts_behind,
+    last_cycles,
+)
 from worker.services.observe.plan import plan
-from worker.services.observe.ticks import DecisionFacts, facts_behind
 from worker.services.operate import ce_inventory, vo_inventory
 from worker.services.runtime import Runtime
 from worker.web.console import render, words
@@ -96,7 +100,7 @@ def _as_json(runtime: Runtime, question: TickQuery) -> Response:
 
 
 def _choice(request: Request, runtime: Runtime, question: TickQuery) -> Response:
-    cycles = ticking.last_ticks(runtime, question.vo, until=question.at)
+    cycles = last_cycles(runtime, question.vo, until=question.at)
     is_grid = len(cycles) > 1
     return render.page(
         request,
@@ -192,7 +196,7 @@ def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> d
 
 def _tick(runtime: Runtime, chosen: Decision) -> list[DecisionFacts]:
     """Return what was known of all CEs in the tick of a decision."""
-    whole = ticking.ticks_between(runtime, chosen.vo, chosen.at, chosen.at)
+    whole = cycles_between(runtime, chosen.vo, chosen.at, chosen.at)
     return [case for decision in whole if (case := facts_behind(decision)) is not None]
 
 
@@ -208,7 +212,7 @@ def _hour(runtime: Runtime, question: TickQuery, chosen: Decision) -> Any:
     end = runtime.now()
     if question.at is not None and end - chosen.at >= HOUR:
         end = chosen.at + HOUR / 2
-    decided = ticking.ticks_between(runtime, chosen.vo, end - HOUR, end, ce=chosen.ce)
+    decided = cycles_between(runtime, chosen.vo, end - HOUR, end, ce=chosen.ce)
     return hour(decided, end - HOUR, end, chosen.at)
 
 

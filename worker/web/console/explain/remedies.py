@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.domain.closing import ClosedBy
-from worker.services.observe.ticks import DecisionFacts
+from worker.services.observe.cycles import DecisionFacts
 from worker.web.console import words
 from worker.web.console.explain.kinds import (
     ReasonKind,

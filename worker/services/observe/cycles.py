@@ -1,4 +1,4 @@
-"""The ticks of VOs as they were decided: the last of each, one as a whole, those of an hour."""
+"""The cycles of VOs as they were decided: the last of each, one as a whole, those of an hour."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,14 @@ from worker.policy.traces import facts_of
 from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
 
-__all__ = ["THREE_CHANCES", "Cycle", "DecisionFacts", "facts_behind", "last_ticks", "ticks_between"]
+__all__ = [
+    "THREE_CHANCES",
+    "Cycle",
+    "DecisionFacts",
+    "cycles_between",
+    "facts_behind",
+    "last_cycles",
+]
 
 THREE_CHANCES = three_chances.__name__
 """The policy whose every number is known."""
@@ -37,18 +44,18 @@ def facts_behind(decision: Decision) -> DecisionFacts | None:
 
 
 @allowed_to(Role.READ)
-def last_ticks(
+def last_cycles(
     runtime: Runtime, vo: str | None = None, *, until: datetime | None = None
 ) -> list[Cycle]:
-    """Return the last tick up to a moment, of one VO or of each."""
+    """Return the last cycle up to a moment, of one VO or of each."""
     with runtime.database.uow() as tx:
         return decisions.last_cycles(tx, vo, until=until)
 
 
 @allowed_to(Role.READ)
-def ticks_between(
+def cycles_between(
     runtime: Runtime, vo: str, begin: datetime, end: datetime, *, ce: str | None = None
 ) -> list[Decision]:
-    """Return what was decided for a VO, at one CE or at all, tick by tick, the end included."""
+    """Return what was decided for a VO, at one CE or at all, cycle by cycle, the end included."""
     with runtime.database.uow() as tx:
         return decisions.between(tx, begin, end + timedelta.resolution, vo=vo, ce=ce)

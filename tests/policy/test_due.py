@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.expectations import refused
 from tests.factories import MINUTE, NOW
 from worker.domain.errors import Invalid
-from worker.policy.ticks import check_cron, next_tick
+from worker.policy.due import check_cron, next_tick
 
 SECOND = timedelta(seconds=1)
 BEATS = {
