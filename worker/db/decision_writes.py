@@ -7,9 +7,11 @@ from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Executable,
     Integer,
     LargeBinary,
+    ScalarSelect,
     Select,
     Text,
     bindparam,
@@ -152,27 +154,42 @@ def _new_places(dialect: str) -> Executable:
     )
 
 
-def _before() -> Select[Any]:
-    """Select the list of a cycle, the last row of its VO, and a base that is fresh."""
-    vo, end = bindparam("vo", type_=Integer), bindparam("end", type_=UtcDateTime())
-    last = (
+def _last_row() -> ScalarSelect[int]:
+    """Select the last row of a VO in a list."""
+    return (
         select(decisions.c.id)
-        .where(decisions.c.list_id == ce_lists.c.id, decisions.c.vo_id == vo)
+        .where(
+            decisions.c.list_id == ce_lists.c.id,
+            decisions.c.vo_id == bindparam("vo", type_=Integer),
+        )
         .order_by(decisions.c.at.desc(), decisions.c.id.desc())
         .limit(1)
         .correlate(ce_lists)
+        .scalar_subquery()
     )
-    base = (
+
+
+def _last_base() -> ScalarSelect[int]:
+    """Select the last base of a list up to a moment: who began first need not be first here."""
+    return (
         select(decision_bases.c.id)
         .where(
             decision_bases.c.list_id == ce_lists.c.id,
-            # Who began first need not be first here.
-            decision_bases.c.at <= end,
+            decision_bases.c.at <= bindparam("end", type_=UtcDateTime()),
         )
         .order_by(decision_bases.c.at.desc(), decision_bases.c.id.desc())
         .limit(1)
         .correlate(ce_lists)
+        .scalar_subquery()
     )
+
+
+def _is_newest() -> ColumnElement[bool]:
+    """Ask whether a list is the newest, and whole.
+
+    Only the newest list goes on: so the last row of a VO is in it, if any row of it is. The key of
+    a CE that was removed may be given to another; then it has lost its place here.
+    """
     newest = ce_lists.alias()
     present = (
         select(func.count())
@@ -180,6 +197,13 @@ def _before() -> Select[Any]:
         .correlate(ce_lists)
         .scalar_subquery()
     )
+    return (ce_lists.c.id == select(func.max(newest.c.id)).scalar_subquery()) & (
+        ce_lists.c.places == present
+    )
+
+
+def _before() -> Select[Any]:
+    """Select the list of a cycle, the last row of its VO, and a base that is fresh."""
     return (
         select(
             ce_lists.c.id.label("list"),
@@ -192,15 +216,9 @@ def _before() -> Select[Any]:
             decision_bases.c.cells,
         )
         .select_from(ce_lists)
-        .outerjoin(decisions, decisions.c.id == last.scalar_subquery())
-        .outerjoin(decision_bases, decision_bases.c.id == base.scalar_subquery())
-        # Only the newest list goes on: so the last row of a VO is in it, if any row of it is. The
-        # key of a CE that was removed may be given to another; then it has lost its place here.
-        .where(
-            ce_lists.c.id == select(func.max(newest.c.id)).scalar_subquery(),
-            ce_lists.c.digest == bindparam("digest", type_=LargeBinary),
-            ce_lists.c.places == present,
-        )
+        .outerjoin(decisions, decisions.c.id == _last_row())
+        .outerjoin(decision_bases, decision_bases.c.id == _last_base())
+        .where(_is_newest(), ce_lists.c.digest == bindparam("digest", type_=LargeBinary))
     )
 
 

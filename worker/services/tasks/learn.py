@@ -5,7 +5,7 @@ One that cannot be judged yet is postponed, so that it never delays others. A re
 gives exactly what is stored.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -16,7 +16,7 @@ from worker.db.health import Lesson
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
 from worker.domain.sending import Sending
-from worker.policy.learning import NOTHING_WAITS, evaluate
+from worker.policy.learning import NOTHING_WAITS, Hole, evaluate
 from worker.policy.learning import learn as fold
 from worker.policy.outcomes import Event, PilotOutcome, events_of, look_again, without_report
 from worker.policy.parameters import Parameters
@@ -71,23 +71,61 @@ def plan(runtime: Runtime) -> TaskResult:
 
 
 def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
-    records = health.get_all(tx)
-    configured = ces.success_rates(tx)
+    """Read the outcomes that nothing was learnt from yet, and return what they teach."""
     unlearned = outcomes.unlearned(tx, AT_ONCE, now)
     works = work_records.get_all(tx)
     rules = work.rules_of(works, parameters)
-    silent = [without_report(outcome, rules[outcome.vo]) for outcome in unlearned]
-    ids, events = events_from(silent, parameters)
-    learnt = frozenset(ids)
+    ids, events = events_from(
+        [without_report(outcome, rules[outcome.vo]) for outcome in unlearned], parameters
+    )
     reporting = [outcome for outcome in unlearned if rules[outcome.vo].reports]
     _, reported = events_from(reporting, parameters)
     of_work = work.lesson(tx, works, _in_order(events), _in_order(reported), now, parameters)
-    holes = of_work.verdicts.holes
+    of_ces = list(_of_ces(tx, events, of_work.verdicts.holes, now, parameters))
+    return Lessons(
+        ids=ids,
+        postponed=_postponed(unlearned, frozenset(ids), now, parameters),
+        events=sum(map(len, events.values())),
+        lessons=[one.lesson for one in of_ces],
+        changes=[change for one in of_ces for change in one.changes],
+        work=of_work,
+        lines=(*(one.line for one in of_ces), *of_work.lines),
+    )
+
+
+def _postponed(
+    unlearned: Sequence[PilotOutcome], learnt: Set[int], now: datetime, parameters: Parameters
+) -> dict[int, datetime]:
+    """Return when to look again at each outcome that cannot be judged yet."""
+    return {
+        outcome.id: look_again(outcome, now, survival=parameters.survival)
+        for outcome in unlearned
+        if outcome.id not in learnt
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CELesson:
+    """What one execution learns of one CE."""
+
+    lesson: Lesson
+    changes: list[SendingChange]
+    line: str
+
+
+def _of_ces(
+    tx: Transaction,
+    events: Mapping[str, Sequence["Ordered"]],
+    holes: Mapping[str, Hole],
+    now: datetime,
+    parameters: Parameters,
+) -> Iterator[CELesson]:
+    """Fold events and queues into what is known of each CE that has any, or had any before."""
+    records, configured = health.get_all(tx), ces.success_rates(tx)
     queues = outcomes.queues(tx, now)
     stale = {
         ce for ce, record in records.items() if record.queue_drained or record.oldest_waiting_since
     }
-    lessons, changes, lines = [], [], []
     for ce in sorted(events.keys() | queues.keys() | stale | holes.keys()):
         queue = queues.get(ce, NOTHING_WAITS)
         learned = fold(
@@ -102,39 +140,24 @@ def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
         evaluation = evaluate(
             learned.state, now=now, configured=configured[ce], parameters=parameters
         )
-        pause, since = (
-            (evaluation.pause.reason, evaluation.pause.since) if evaluation.pause else (None, None)
-        )
-        lessons.append(
-            Lesson(
+        pause = evaluation.pause
+        yield CELesson(
+            lesson=Lesson(
                 ce=ce,
                 learned=learned.state,
-                pause=pause,
-                since=since,
+                pause=pause.reason if pause else None,
+                since=pause.since if pause else None,
                 queue_drained=queue.drained,
                 oldest_waiting_since=queue.oldest_waiting_since,
-            )
+            ),
+            # The state of a CE that is held stays; the end of the hold reads what was learnt.
+            changes=[
+                SendingChange(ce=ce, by_hand=False, **asdict(change))
+                for change in learned.changes
+                if records[ce].sending is not Sending.HELD
+            ],
+            line=f"{ce}  chance {evaluation.chances.all:.2f}",
         )
-        # While somebody holds the CE, its state stays; the end of the hold asks what was learnt.
-        changes += [
-            SendingChange(ce=ce, by_hand=False, **asdict(change))
-            for change in learned.changes
-            if records[ce].sending is not Sending.HELD
-        ]
-        lines.append(f"{ce}  chance {evaluation.chances.all:.2f}")
-    return Lessons(
-        ids=ids,
-        postponed={
-            outcome.id: look_again(outcome, now, survival=parameters.survival)
-            for outcome in unlearned
-            if outcome.id not in learnt
-        },
-        events=sum(map(len, events.values())),
-        lessons=lessons,
-        changes=changes,
-        work=of_work,
-        lines=(*lines, *of_work.lines),
-    )
 
 
 def _in_order(events: Mapping[str, Sequence["Ordered"]]) -> list[Taught]:
