@@ -14,6 +14,9 @@ stage = $(BIN)/pytest -n $(or $(3),2) --dist worksteal -m "$(2)" --durations 15 
 # The test database is another one than yours, and has an environment file of its own.
 TEST_ENV := env $$(grep -v '^\#' tests/test.env)
 
+# Where nothing compiled is kept, each process of the tests compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
 ##@ Use

@@ -51,14 +51,16 @@ def _fresh_wiring() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(request: pytest.FixtureRequest) -> Postgresql:
+def postgresql_server(request: pytest.FixtureRequest) -> Iterator[Postgresql]:
     """The server of this session, started by whoever needs it first."""
     plan = request.config.stash[PLAN]
     found = obtain(plan)
     if found.url is None:
         say = pytest.fail if plan.required else pytest.skip
         say(f"needs the service PostgreSQL: {found.how}")
-    return Postgresql(str(found.url), worker_name(request.config))
+    server = Postgresql(str(found.url), worker_name(request.config))
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")
@@ -121,6 +123,12 @@ def postgresql_blank(postgresql_server: Postgresql) -> Iterator[Database]:
 
 
 @pytest.fixture
+def postgresql_fresh(postgresql_server: Postgresql) -> Iterator[Database]:
+    with postgresql_server.fresh() as database:
+        yield database
+
+
+@pytest.fixture
 def sqlite_blank(sqlite_template: Sqlite, tmp_path: Path) -> Iterator[Database]:
     with sqlite_template.blank(tmp_path / "blank.sqlite") as database:
         yield database
@@ -130,3 +138,14 @@ def sqlite_blank(sqlite_template: Sqlite, tmp_path: Path) -> Iterator[Database]:
 def blank(request: pytest.FixtureRequest) -> Any:
     """Each database, made and not migrated."""
     return request.getfixturevalue(f"{request.param}_blank")
+
+
+@pytest.fixture
+def sqlite_fresh(sqlite_database: Database) -> Database:
+    return sqlite_database
+
+
+@pytest.fixture(params=ON_BOTH)
+def fresh(request: pytest.FixtureRequest) -> Any:
+    """Each database, migrated, for a test that spoils or removes it."""
+    return request.getfixturevalue(f"{request.param}_fresh")

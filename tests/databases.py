@@ -8,8 +8,9 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, text
+from sqlalchemy import URL, Connection, Engine, create_engine, text
 from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.pool import NullPool
 
 from worker.backends import registry
 from worker.backends.contract import Backend
@@ -22,6 +23,7 @@ from worker.domain.vo import DEFAULT_VO
 from worker.services.operate import database as care
 
 BOTH = ("postgresql", "sqlite")
+TEMPLATE = "template"
 
 
 @cache
@@ -43,6 +45,7 @@ class Postgresql:
         self._base = str(self._url.database).removesuffix("_test")
         self._suffix = "_test" + (f"_{worker}" if worker else "")
         self._numbers = count(1)
+        self._is_template_made = False
 
     def url(self, purpose: str = "") -> URL:
         """Address the worker's main database, or another of its own."""
@@ -63,9 +66,42 @@ class Postgresql:
     @contextmanager
     def blank(self) -> Iterator[Database]:
         """Make a database without any tables, and remove it."""
-        with _closed(Database(self.url(f"blank{next(self._numbers)}"), backend_chains())) as made:
-            server.drop(made.url, force=True)
+        with self._passing(f"blank{next(self._numbers)}") as made:
             server.create(made.url)
+            yield made
+
+    @contextmanager
+    def fresh(self) -> Iterator[Database]:
+        """Copy a database that was migrated once, and remove the copy."""
+        template = self._template()
+        with self._passing(f"fresh{next(self._numbers)}") as made:
+            copied = text(f'CREATE DATABASE "{made.url.database}" TEMPLATE "{template.database}"')
+            with self._maintenance().connect() as connection:
+                connection.execute(copied)
+            yield made
+
+    def close(self) -> None:
+        """Remove the template, if somebody needed one."""
+        if self._is_template_made:
+            server.drop(self.url(TEMPLATE), force=True)
+
+    def _template(self) -> URL:
+        url = self.url(TEMPLATE)
+        if not self._is_template_made:
+            server.drop(url, force=True)
+            with _closed(Database(url, backend_chains())) as database:
+                migrated(database)
+            self._is_template_made = True
+        return url
+
+    def _maintenance(self) -> Engine:
+        url = self._url.set(database=server.MAINTENANCE)
+        return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+
+    @contextmanager
+    def _passing(self, purpose: str) -> Iterator[Database]:
+        with _closed(Database(self.url(purpose), backend_chains())) as made:
+            server.drop(made.url, force=True)
             try:
                 yield made
             finally:

@@ -7,7 +7,7 @@ A builder never changes; each word gives another one. A pilot gets where it is b
 every pilot makes, so its history is a true one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -183,8 +183,12 @@ class PilotBuilder:
     def create_many(self, tx: Transaction, number: int) -> list[Pilot]:
         """Make so many alike; the CE must have room for them."""
         ce = self.ce or a_ce().with_capacity(number).create(tx).name
-        made = pilots.reserve(tx, [Grant(vo=self.vo, ce=ce, count=number)], self.now)
-        assert len(made) == number, f"{ce} has room for {len(made)} pilots only"
+        return self.create_by(tx, [Grant(vo=self.vo, ce=ce, count=number)])
+
+    def create_by(self, tx: Transaction, grants: Sequence[Grant]) -> list[Pilot]:
+        """Make those of all these grants at once, alike but for their VOs and CEs."""
+        made = pilots.reserve(tx, grants, self.now)
+        assert len(made) == sum(one.count for one in grants), f"there is room for {len(made)} only"
         for step, status in enumerate(PATHS[self.status], 1):
             now = self.now + step * self.pause
             moved = self._step(tx, [pilot.pilot_id for pilot in made], status, now)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tests.cli.command import Cli, address, forget
-from tests.conftest import ON_BOTH
 from tests.factories import a_ce, a_pilot, a_vo
 from worker.db.database import Database
 from worker.db.uow import Transaction
@@ -38,16 +37,11 @@ def bare(blank: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     return blank
 
 
-@pytest.fixture(params=ON_BOTH)
-def fresh(request: pytest.FixtureRequest, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """A migrated database that a test may spoil or remove."""
-    on_sqlite = request.param == "sqlite"
-    name = "sqlite_database" if on_sqlite else "postgresql_blank"
-    database: Database = request.getfixturevalue(name)
-    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(database.url))
-    if not on_sqlite:
-        cli.ok("db", "migrate")
-    return database
+@pytest.fixture
+def fresh(fresh: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A migrated database that a test may spoil or remove, and that the command line uses."""
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(fresh.url))
+    return fresh
 
 
 @pytest.fixture

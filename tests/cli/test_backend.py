@@ -101,14 +101,13 @@ def test_one_back_end_that_fails_stops_no_other(
 @pytest.mark.postgresql
 def test_revision_writes_the_next_migration_from_the_models(
     cli: Cli,
-    postgresql_blank: Database,
+    postgresql_fresh: Database,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(
-        "PILOTAGE_DATABASE_URL", postgresql_blank.url.render_as_string(hide_password=False)
+        "PILOTAGE_DATABASE_URL", postgresql_fresh.url.render_as_string(hide_password=False)
     )
-    cli.ok("db", "migrate")
 
     def add_colour(metadata: MetaData) -> None:
         metadata.tables["sim_faults"].append_column(Column("colour", Text))

@@ -200,12 +200,11 @@ def test_an_older_backup_is_migrated_and_a_newer_one_refused(
 @DUMPERS
 def test_a_password_stands_on_no_command_line(
     cli: Cli,
-    postgresql_blank: Database,
+    postgresql_fresh: Database,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_blank.url))
-    cli.ok("db", "migrate")
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_fresh.url))
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("pg_dump", "pg_restore"):
@@ -223,14 +222,14 @@ def test_a_password_stands_on_no_command_line(
 
     words = (tmp_path / "words").read_text(encoding="utf-8")
     assert words.count("dbname") >= 2
-    assert str(postgresql_blank.url.password) not in words
+    assert str(postgresql_fresh.url.password) not in words
     assert [line for line in words.splitlines() if line.isdigit()] == ["0", "0"]
 
 
 def test_a_program_that_is_missing_is_named(
-    cli: Cli, postgresql_blank: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, postgresql_fresh: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_blank.url))
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_fresh.url))
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert "install the client programs" in cli.refused("db", "backup", str(tmp_path / "file"))
@@ -240,17 +239,16 @@ def test_a_program_that_is_missing_is_named(
 
 @DUMPERS
 def test_a_server_that_refuses_gives_one_clear_line(
-    cli: Cli, postgresql_blank: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, postgresql_fresh: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_blank.url))
-    cli.ok("db", "migrate")
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_fresh.url))
     file = tmp_path / "file"
     cli.ok("db", "backup", str(file))
-    with postgresql_blank.engine.connect() as connection:
+    with postgresql_fresh.engine.connect() as connection:
         connection.execute(select(pilots.c.id))  # somebody is there
         answer = cli("db", "restore", str(file), "--yes")
 
     assert "being accessed by other users" in complaint(answer)
     assert "busy" in complaint(answer)
-    postgresql_blank.close()
+    postgresql_fresh.close()
     cli.ok("db", "restore", str(file), "--yes")

@@ -23,14 +23,13 @@ def dsn(database: Database) -> str:
 # The first is changed last, and the other is taken last.
 @pytest.mark.parametrize("held", ["breaker_changes", "vos"])
 def test_who_works_and_who_migrates_do_not_wait_for_each_other(
-    postgresql_blank: Database, held: str
+    postgresql_fresh: Database, held: str
 ) -> None:
-    care.migrate(postgresql_blank)
-    chains.downgrade(postgresql_blank.engine, CORE_CHAIN, "0003")
-    migrating = threading.Thread(target=care.migrate, args=[postgresql_blank], daemon=True)
+    chains.downgrade(postgresql_fresh.engine, CORE_CHAIN, "0003")
+    migrating = threading.Thread(target=care.migrate, args=[postgresql_fresh], daemon=True)
     with (
-        psycopg.connect(dsn(postgresql_blank)) as worker,
-        psycopg.connect(dsn(postgresql_blank), autocommit=True) as other,
+        psycopg.connect(dsn(postgresql_fresh)) as worker,
+        psycopg.connect(dsn(postgresql_fresh), autocommit=True) as other,
     ):
         worker.execute(f"SELECT * FROM {held}")
         migrating.start()
@@ -39,5 +38,5 @@ def test_who_works_and_who_migrates_do_not_wait_for_each_other(
         worker.commit()
         wait_for(migrating)
 
-    with postgresql_blank.uow() as tx:
+    with postgresql_fresh.uow() as tx:
         assert chains.standing(tx.connection, CORE_CHAIN).place is ChainState.CURRENT

@@ -63,22 +63,21 @@ def test_up_and_down_and_up_again_ends_where_it_began(blank: Database, chain: Ch
     assert schema.differences(blank.engine, up_to(chain)) == []
 
 
-def test_going_down_leaves_nothing_behind_but_the_empty_version_tables(blank: Database) -> None:
-    care.migrate(blank)
-    for chain in reversed(blank.chains):
-        chains.downgrade(blank.engine, chain)
-    with blank.engine.connect() as connection:
+def test_going_down_leaves_nothing_behind_but_the_empty_version_tables(fresh: Database) -> None:
+    for chain in reversed(fresh.chains):
+        chains.downgrade(fresh.engine, chain)
+    with fresh.engine.connect() as connection:
         versions = [
             connection.execute(text(f"SELECT count(*) FROM {chain.version_table}")).scalar_one()
-            for chain in blank.chains
+            for chain in fresh.chains
         ]
         functions = (
             connection.execute(text("SELECT proname FROM pg_proc WHERE proname LIKE 'pilotage%'"))
-            if blank.engine.dialect.name == "postgresql"
+            if fresh.engine.dialect.name == "postgresql"
             else connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
         ).all()
 
-    assert tables(blank) - {"sqlite_sequence"} == {chain.version_table for chain in CHAINS}
+    assert tables(fresh) - {"sqlite_sequence"} == {chain.version_table for chain in CHAINS}
     assert (versions, functions) == ([0] * len(CHAINS), [])
 
 
@@ -207,20 +206,19 @@ def upgrade() -> None:
 
 
 def test_a_migration_that_fails_leaves_everything_as_it_was(
-    blank: Database, tmp_path: Path
+    fresh: Database, tmp_path: Path
 ) -> None:
-    care.migrate(blank)
-    with blank.uow() as tx:
+    with fresh.uow() as tx:
         ce = a_ce().create(tx)
     copy = copied(tmp_path, NEXT)
 
     with broken_by(ZeroDivisionError):
-        chains.migrate(blank.engine, copy)
-    assert place(blank, copy) is ChainState.BEHIND
-    assert care.verify(blank) == []
-    with blank.uow() as tx:
+        chains.migrate(fresh.engine, copy)
+    assert place(fresh, copy) is ChainState.BEHIND
+    assert care.verify(fresh) == []
+    with fresh.uow() as tx:
         assert tx.execute(text("SELECT capacity FROM ces")).scalar_one() == ce.capacity
-    with blank.engine.connect() as connection:
+    with fresh.engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
 
@@ -234,11 +232,10 @@ def copied(folder: Path, revision: str) -> Chain:
 
 
 def test_a_row_that_points_nowhere_stops_a_migration_on_sqlite(
-    sqlite_blank: Database, tmp_path: Path
+    sqlite_fresh: Database, tmp_path: Path
 ) -> None:
-    care.migrate(sqlite_blank)
     fine = NEXT.replace("raise ZeroDivisionError", "")
-    with sqlite_blank.engine.connect() as connection:
+    with sqlite_fresh.engine.connect() as connection:
         cursor = connection.connection.cursor()
         cursor.execute("PRAGMA foreign_keys = OFF")
         cursor.execute("INSERT INTO ce_vos VALUES (4711, 4712)")
@@ -246,8 +243,8 @@ def test_a_row_that_points_nowhere_stops_a_migration_on_sqlite(
         cursor.close()
 
     with refused(DatabaseRefused, "ce_vos", "would point at no row"):
-        chains.migrate(sqlite_blank.engine, copied(tmp_path, fine))
-    assert care.verify(sqlite_blank) == []
+        chains.migrate(sqlite_fresh.engine, copied(tmp_path, fine))
+    assert care.verify(sqlite_fresh) == []
 
 
 def test_migrations_that_are_run_past_us_say_how_to_run_them(tmp_path: Path) -> None:

@@ -32,7 +32,6 @@ from worker.db.pages import PageRequest
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.pilot import OF_NO_USE, Cause, Check, Grant, Move, Pilot, Status, Use
 from worker.domain.vo import DEFAULT_VO
-from worker.services.operate import database as care
 from worker.services.operate.naming import pilots_named
 
 FINAL_PILOTS = 40_000
@@ -297,8 +296,7 @@ def postgresql_history(
     postgresql_server: Postgresql,
 ) -> Iterator[tuple[Database, str, list[Pilot]]]:
     """Make the history once; it takes a second."""
-    with postgresql_server.blank() as database:
-        care.migrate(database)
+    with postgresql_server.fresh() as database:
         with database.uow() as tx:
             vo = a_vo().limited_to(1000).create(tx)
             ce, other, *_ = [a_ce().with_capacity(200).create(tx) for _ in range(CES)]
@@ -341,8 +339,7 @@ def test_a_question_uses_its_index(
 @pytest.fixture(scope="module")
 def new_and_full(postgresql_server: Postgresql) -> Iterator[tuple[Database, str, list[Pilot]]]:
     """A database whose pilots came faster than the server could learn anything of them."""
-    with postgresql_server.blank() as database:
-        care.migrate(database)
+    with postgresql_server.fresh() as database:
         with database.uow() as tx:
             ce = a_ce().with_capacity(20_000).create(tx)
             active = a_pilot().on(ce).submitted().due_at(NOW).create_many(tx, 10_000)

@@ -167,13 +167,12 @@ def test_to_look_changes_nothing(database: Database) -> None:
 
 
 @pytest.mark.parametrize("name", TAMPERINGS)
-def test_what_somebody_changed_on_sqlite_is_named(sqlite_blank: Database, name: str) -> None:
+def test_what_somebody_changed_on_sqlite_is_named(sqlite_fresh: Database, name: str) -> None:
     tampering = TAMPERINGS[name]
     if tampering.sqlite is None:
         return
-    care.migrate(sqlite_blank)
-    tamper(sqlite_blank, tampering.sqlite)
-    lines = care.verify(sqlite_blank)
+    tamper(sqlite_fresh, tampering.sqlite)
+    lines = care.verify(sqlite_fresh)
 
     assert [line for line in lines if tampering.line in line] != []
     # Some have more than one line, but none is about something else.
@@ -184,14 +183,13 @@ def test_what_somebody_changed_on_sqlite_is_named(sqlite_blank: Database, name: 
 
 @pytest.mark.parametrize("name", TAMPERINGS)
 def test_what_somebody_changed_on_postgresql_is_named(
-    postgresql_blank: Database, name: str
+    postgresql_fresh: Database, name: str
 ) -> None:
     tampering = TAMPERINGS[name]
     if not tampering.postgresql:
         return
-    care.migrate(postgresql_blank)
-    tamper(postgresql_blank, tampering.postgresql)
-    lines = care.verify(postgresql_blank)
+    tamper(postgresql_fresh, tampering.postgresql)
+    lines = care.verify(postgresql_fresh)
 
     assert [line for line in lines if tampering.line in line] != []
     # Some have more than one line, but none is about something else.
@@ -200,11 +198,10 @@ def test_what_somebody_changed_on_postgresql_is_named(
         assert line.startswith(f"{kind} ") or f" {table}" in line
 
 
-def test_a_table_of_somebody_else_is_no_business_of_ours(blank: Database) -> None:
-    care.migrate(blank)
-    tamper(blank, "CREATE TABLE stranger (id INTEGER);; CREATE TABLE pilots_backup (id INTEGER)")
+def test_a_table_of_somebody_else_is_no_business_of_ours(fresh: Database) -> None:
+    tamper(fresh, "CREATE TABLE stranger (id INTEGER);; CREATE TABLE pilots_backup (id INTEGER)")
 
-    assert care.verify(blank) == []
+    assert care.verify(fresh) == []
 
 
 def test_a_chain_that_is_not_there_is_named_with_its_tables(blank: Database) -> None:

@@ -86,35 +86,38 @@ def with_rows(database: Database) -> Pilot:
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_a_fresh_install_and_an_upgrade_end_in_the_schema_of_the_models(
-    blank: Database, change: Callable[[MetaData], object], tmp_path: Path
+    fresh: Database,
+    change: Callable[[MetaData], object],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
-    care.migrate(blank)
-    chain = second(blank, tmp_path / "chain", change)
-    chains.migrate(blank.engine, chain)
-    upgraded = [str(found) for found in schema.differences(blank.engine, [chain, *BACKENDS])]
-    for one in [*reversed(BACKENDS), chain]:
-        chains.downgrade(blank.engine, one)
+    blank = request.getfixturevalue(f"{fresh.engine.dialect.name}_blank")
+    chain = second(fresh, tmp_path / "chain", change)
+    chains.migrate(fresh.engine, chain)
+    upgraded = [str(found) for found in schema.differences(fresh.engine, [chain, *BACKENDS])]
+    chains.downgrade(fresh.engine, chain, head(CORE_CHAIN))
+    back = [str(found) for found in schema.differences(fresh.engine, fresh.chains)]
     for one in [chain, *BACKENDS]:
         chains.migrate(blank.engine, one)
-    fresh = [str(found) for found in schema.differences(blank.engine, [chain, *BACKENDS])]
+    installed = [str(found) for found in schema.differences(blank.engine, [chain, *BACKENDS])]
 
     assert upgraded == []
-    assert fresh == []
+    assert back == []
+    assert installed == []
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_rows_and_what_points_at_them_survive_an_upgrade(
-    blank: Database, change: Callable[[MetaData], object], tmp_path: Path
+    fresh: Database, change: Callable[[MetaData], object], tmp_path: Path
 ) -> None:
-    care.migrate(blank)
-    before = with_rows(blank)
-    with blank.uow() as tx:
+    before = with_rows(fresh)
+    with fresh.uow() as tx:
         ce, steps = ces.get(tx, before.ce), pilot_reads.history(tx, before.id)
-    rows = [chain.rows for chain in care.status(blank)]
-    chains.migrate(blank.engine, second(blank, tmp_path / "chain", change))
+    rows = [chain.rows for chain in care.status(fresh)]
+    chains.migrate(fresh.engine, second(fresh, tmp_path / "chain", change))
 
-    assert [chain.rows for chain in care.status(blank)] == rows
-    with blank.uow() as tx:
+    assert [chain.rows for chain in care.status(fresh)] == rows
+    with fresh.uow() as tx:
         assert pilot_reads.get(tx, before.id) == before
         assert ces.get(tx, before.ce) == ce
         assert ces.allowed(tx, before.ce) == [before.vo]
@@ -122,97 +125,88 @@ def test_rows_and_what_points_at_them_survive_an_upgrade(
         assert mover.move(tx, [Move(pilot_id=before.id, to=Status.DONE)], before.updated_at).moved
 
 
-def test_the_way_back_ends_where_it_began(blank: Database, tmp_path: Path) -> None:
-    care.migrate(blank)
-    before = with_rows(blank)
-    chain = second(blank, tmp_path / "chain", add_a_column_with_a_default)
-    chains.migrate(blank.engine, chain)
-    chains.downgrade(blank.engine, chain, head(CORE_CHAIN))
+def test_the_way_back_ends_where_it_began(fresh: Database, tmp_path: Path) -> None:
+    before = with_rows(fresh)
+    chain = second(fresh, tmp_path / "chain", add_a_column_with_a_default)
+    chains.migrate(fresh.engine, chain)
+    chains.downgrade(fresh.engine, chain, head(CORE_CHAIN))
 
-    assert care.verify(blank) == []
-    with blank.uow() as tx:
+    assert care.verify(fresh) == []
+    with fresh.uow() as tx:
         assert pilot_reads.get(tx, before.id) == before
 
 
 def test_a_revision_that_was_written_on_one_database_runs_on_the_other(
-    sqlite_blank: Database, postgresql_blank: Database, tmp_path: Path
+    sqlite_fresh: Database, postgresql_fresh: Database, tmp_path: Path
 ) -> None:
-    care.migrate(sqlite_blank)
-    care.migrate(postgresql_blank)
-    here = second(sqlite_blank, tmp_path / "here", add_a_column_with_a_default)
-    there = second(postgresql_blank, tmp_path / "there", add_a_column_with_a_default)
-    chains.migrate(postgresql_blank.engine, here)
-    chains.migrate(sqlite_blank.engine, there)
+    here = second(sqlite_fresh, tmp_path / "here", add_a_column_with_a_default)
+    there = second(postgresql_fresh, tmp_path / "there", add_a_column_with_a_default)
+    chains.migrate(postgresql_fresh.engine, here)
+    chains.migrate(sqlite_fresh.engine, there)
 
-    assert schema.differences(postgresql_blank.engine, [here, *BACKENDS]) == []
-    assert schema.differences(sqlite_blank.engine, [there, *BACKENDS]) == []
+    assert schema.differences(postgresql_fresh.engine, [here, *BACKENDS]) == []
+    assert schema.differences(sqlite_fresh.engine, [there, *BACKENDS]) == []
 
 
 def test_a_comment_that_changes_does_no_harm_where_there_are_none(
-    sqlite_blank: Database, postgresql_blank: Database, tmp_path: Path
+    sqlite_fresh: Database, postgresql_fresh: Database, tmp_path: Path
 ) -> None:
-    care.migrate(sqlite_blank)
-    care.migrate(postgresql_blank)
-    chain = second(postgresql_blank, tmp_path / "chain", change_a_comment)
-    for database in (postgresql_blank, sqlite_blank):
+    chain = second(postgresql_fresh, tmp_path / "chain", change_a_comment)
+    for database in (postgresql_fresh, sqlite_fresh):
         chains.migrate(database.engine, chain)
         assert schema.differences(database.engine, [chain, *BACKENDS]) == []
 
 
-def test_a_back_end_has_a_second_revision_of_its_own(blank: Database, tmp_path: Path) -> None:
+def test_a_back_end_has_a_second_revision_of_its_own(fresh: Database, tmp_path: Path) -> None:
     def change(metadata: MetaData) -> None:
         metadata.tables["sim_faults"].append_column(Column("note", String(64)))
 
-    care.migrate(blank)
     chain = changed(SIM, tmp_path / "chain", change)
-    assert chains.write_revision(blank.engine, chain, "note") is not None
-    was = chains.migrate(blank.engine, chain)
+    assert chains.write_revision(fresh.engine, chain, "note") is not None
+    was = chains.migrate(fresh.engine, chain)
 
-    others = [one for one in blank.chains if one.name != "sim"]
+    others = [one for one in fresh.chains if one.name != "sim"]
     assert (was.place, was.revision, was.head) == (ChainState.BEHIND, head(SIM), following(SIM))
-    assert schema.differences(blank.engine, [*others, chain]) == []
-    with blank.engine.connect() as connection:
+    assert schema.differences(fresh.engine, [*others, chain]) == []
+    with fresh.engine.connect() as connection:
         assert {chains.standing(connection, one).place for one in others} == {ChainState.CURRENT}
 
 
-def test_models_that_agree_need_no_revision(blank: Database, tmp_path: Path) -> None:
-    care.migrate(blank)
+def test_models_that_agree_need_no_revision(fresh: Database, tmp_path: Path) -> None:
 
-    for chain in blank.chains:
+    for chain in fresh.chains:
         copy = relocated(chain, tmp_path / chain.name)
-        assert chains.write_revision(blank.engine, copy, "nothing") is None
+        assert chains.write_revision(fresh.engine, copy, "nothing") is None
         assert head(copy) == head(chain)
 
 
-def test_old_and_new_programs_tell_each_other_apart(blank: Database, tmp_path: Path) -> None:
+def test_old_and_new_programs_tell_each_other_apart(fresh: Database, tmp_path: Path) -> None:
     was, becomes = head(CORE_CHAIN), following(CORE_CHAIN)
-    care.migrate(blank)
-    new = Database(blank.url, [])
-    new.chains = [second(blank, tmp_path / "chain", add_a_column)]
+    new = Database(fresh.url, [])
+    new.chains = [second(fresh, tmp_path / "chain", add_a_column)]
     with refused(SchemaBehind, f"core is at {was}, needed is {becomes}"):
         care.require_current(new)
     [migrated] = care.migrate(new)
     care.require_current(new)
     with refused(SchemaAhead, f"core is at {becomes}, known up to {was}"):
-        care.require_current(blank)
+        care.require_current(fresh)
     new.engine.dispose()
 
     assert (migrated.status, migrated.was, migrated.revision) == ("migrated", was, becomes)
 
 
 def test_a_check_that_the_models_demand_is_not_lost_when_a_table_is_built_anew(
-    blank: Database, tmp_path: Path
+    fresh: Database, tmp_path: Path
 ) -> None:
     def change(metadata: MetaData) -> None:
         table = metadata.tables["ces"]
         table.append_constraint(CheckConstraint("capacity < 1000000", name="sensible"))
         widen_a_column(metadata)
 
-    care.migrate(blank)
     chain = changed(CORE_CHAIN, tmp_path / "chain", change)
-    assert chains.write_revision(blank.engine, chain, "narrow") is not None
-    chains.migrate(blank.engine, chain)
-    lost = [str(d) for d in schema.differences(blank.engine, [chain]) if "sensible" not in str(d)]
+    assert chains.write_revision(fresh.engine, chain, "narrow") is not None
+    chains.migrate(fresh.engine, chain)
+    lost = [str(d) for d in schema.differences(fresh.engine, [chain]) if "sensible" not in str(d)]
 
     # Alembic does not see a new CHECK; its author writes it by hand. The old ones must stay.
     assert lost == []

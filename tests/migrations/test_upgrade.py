@@ -178,9 +178,8 @@ def _assert_pilots_go_on(database: Database) -> None:
     assert moved == {pilot.id for pilot in running} != set()
 
 
-def test_the_totals_begin_with_what_the_tallies_say(blank: Database) -> None:
-    care.migrate(blank)
-    with blank.uow() as tx:
+def test_the_totals_begin_with_what_the_tallies_say(fresh: Database) -> None:
+    with fresh.uow() as tx:
         ce = a_ce().named("lyon").with_capacity(20).create(tx)
         for status in Status:
             a_pilot().on(ce).that_is(status).create_many(tx, 2)
@@ -188,8 +187,8 @@ def test_the_totals_begin_with_what_the_tallies_say(blank: Database) -> None:
         call_tallies.add(tx, "lyon", [Call(CallKind.POLL, CallOutcome.ANSWERED, 0.25)], NOW)
         before = sorted(totals.of_vos(tx)), call_tallies.totals(tx)
 
-    chains.downgrade(blank.engine, chains.CORE_CHAIN, "0020")
-    care.migrate(blank)
-    with blank.uow() as tx:
+    chains.downgrade(fresh.engine, chains.CORE_CHAIN, "0020")
+    care.migrate(fresh)
+    with fresh.uow() as tx:
         assert (sorted(totals.of_vos(tx)), call_tallies.totals(tx)) == before
-    assert care.verify(blank) == []
+    assert care.verify(fresh) == []

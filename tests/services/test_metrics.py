@@ -10,7 +10,7 @@ from tests.factories import a_ce, a_pilot, a_vo
 from tests.services.world import World
 from worker.db import call_tallies, health, tallies
 from worker.domain.call_tally import Call, CallKind, CallOutcome
-from worker.domain.pilot import Cause, Use
+from worker.domain.pilot import Cause, Grant, Use
 from worker.services.observe.metric import MetricKind
 from worker.services.observe.metrics import METRICS, metrics
 from worker.services.operate import pauses
@@ -75,10 +75,10 @@ def test_500_ces_and_20_vos_have_fewer_series_than_10000(sqlite_world: World) ->
         for n in range(500):
             back_end = ("arc", "htcondor", "local", "sim", "slurm")[n % 5]
             places.append(a_ce().on_backend(back_end).create(tx))
-        for n, ce in enumerate(places):
-            builder = a_pilot().on(ce).for_vo(owners[n % 19])
-            for one in (builder.done(Use.SHORT), builder.failed(), builder.lost()):
-                one.create(tx)
+        grants = [Grant(vo=owners[n % 19].name, ce=ce.name, count=1) for n, ce in enumerate(places)]
+        for one in (a_pilot().done(Use.SHORT), a_pilot().failed(), a_pilot().lost()):
+            one.create_by(tx, grants)
+        for ce in places:
             call_tallies.add(tx, ce.name, [POLL, LATE], world.now())
             answered = replace(health.get(tx, ce.name), last_answered_at=world.now())
             health.save(tx, ce.name, answered)

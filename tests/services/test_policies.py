@@ -107,4 +107,4 @@ def test_what_is_cut_and_what_is_forgotten_is_told(monkeypatch: pytest.MonkeyPat
 
 def _install(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     point = EntryPoint(name="mine", value=value, group=policies.GROUP)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+    monkeypatch.setattr(plugins, "points", lambda group: [point])

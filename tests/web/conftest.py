@@ -1,5 +1,6 @@
 """An installation and its API: within this process, or as a process of its own."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -7,16 +8,32 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from tests.databases import Sqlite
 from tests.services.world import World
 from tests.web.apps import app_on
 from tests.web.client import Client
-from tests.web.site import Site, furnish
+from tests.web.site import Site, copied, furnish
 from worker.db.database import Database
+from worker.db.engine import SQLITE
+
+
+@pytest.fixture(scope="session")
+def sqlite_pattern(
+    sqlite_template: Sqlite, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """What each installation on SQLite is a copy of."""
+    folder = tmp_path_factory.mktemp("pattern")
+    with sqlite_template.file(folder / "pattern.sqlite") as database:
+        made = furnish(World(database, folder / "home"), folder)
+        database.close()  # so that the file holds everything
+        yield made
 
 
 @pytest.fixture
-def site(database: Database, tmp_path: Path) -> Site:
+def site(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Site:
     """An installation on each database, with a clock that stands still."""
+    if database.engine.dialect.name == SQLITE:
+        return copied(request.getfixturevalue("sqlite_pattern"), database, tmp_path)
     return furnish(World(database, tmp_path / "home"), tmp_path)
 
 
@@ -41,9 +58,9 @@ def now_site(database: Database, tmp_path: Path) -> Site:
 
 
 @pytest.fixture
-def sqlite_site(sqlite_database: Database, tmp_path: Path) -> Site:
+def sqlite_site(sqlite_database: Database, sqlite_pattern: Site, tmp_path: Path) -> Site:
     """The same on SQLite alone, for what does not depend on the database."""
-    return furnish(World(sqlite_database, tmp_path / "home"), tmp_path)
+    return copied(sqlite_pattern, sqlite_database, tmp_path)
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """An installation with something for each request of the API, and tokens of every kind."""
 
-from dataclasses import dataclass, field
+import shutil
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import update
 
 from tests.factories import a_ce, a_decision, a_pilot, a_schedule, a_vo
 from tests.records import a_credential, a_maintenance, a_report
@@ -11,6 +14,8 @@ from tests.secrets import a_token
 from tests.services.world import STEADY, World
 from worker.db import changes, payloads, pilot_reads, sending, tokens
 from worker.db.changes import RecordedChange
+from worker.db.database import Database
+from worker.db.tables import credentials
 from worker.db.uow import Transaction
 from worker.domain.access import Role
 from worker.domain.ce import CE
@@ -79,6 +84,18 @@ def furnish(world: World, folder: Path) -> Site:
         tx.changes.clear()
     [site.pilots["sent"]] = world.sent(slashed, 1)
     return site
+
+
+def copied(pattern: Site, database: Database, folder: Path) -> Site:
+    """Return a copy of an installation on SQLite; to make another one takes far longer."""
+    folder.mkdir(exist_ok=True)
+    shutil.copy(str(pattern.world.database.url.database), str(database.url.database))
+    credential = shutil.copy(pattern.world.home.with_name("credential"), folder / "credential")
+    with database.uow() as tx:
+        tx.execute(update(credentials).values(path=str(credential)))
+    world = World(database, folder / "home")
+    world.nudges = [*pattern.world.nudges]
+    return replace(pattern, world=world, secrets={**pattern.secrets}, pilots={**pattern.pilots})
 
 
 def _add_token(tx: Transaction, world: World, name: str, role: Role, vo: str | None) -> str:

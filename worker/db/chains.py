@@ -132,13 +132,22 @@ class ChainStanding:
 
 def standing(connection: Connection, chain: Chain) -> ChainStanding:
     """Return where a database stands on a chain."""
+    return standings(connection, [chain])[0]
+
+
+def standings(connection: Connection, chains: Sequence[Chain]) -> list[ChainStanding]:
+    """Return where a database stands on these chains. Each command asks: two statements for all."""
+    present = set(inspect(connection).get_table_names())
+    at = _revisions(connection, [chain for chain in chains if chain.version_table in present])
+    return [_place(chain, at.get(chain.name), present) for chain in chains]
+
+
+def _place(chain: Chain, revision: str | None, present: set[str]) -> ChainStanding:
     history = revisions(chain.folder)
     head = newest(history, chain.name)
-    revision = _revision(connection, chain)
     if revision == head:
         place = ChainState.CURRENT
     elif revision is None:
-        present = set(inspect(connection).get_table_names())
         place = ChainState.FOREIGN if present.intersection(chain.tables) else ChainState.ABSENT
     elif revision in history:
         place = ChainState.BEHIND
@@ -147,16 +156,16 @@ def standing(connection: Connection, chain: Chain) -> ChainStanding:
     return ChainStanding(chain=chain.name, place=place, revision=revision, head=head)
 
 
-def _revision(connection: Connection, chain: Chain) -> str | None:
-    if not inspect(connection).has_table(chain.version_table):
-        return None
-    revision: str | None = connection.scalar(text(f"SELECT version_num FROM {chain.version_table}"))
-    return revision
+def _revisions(connection: Connection, chains: Sequence[Chain]) -> dict[str, str]:
+    if not chains:
+        return {}
+    each = (f"SELECT '{one.name}', version_num FROM {one.version_table}" for one in chains)
+    return {row[0]: row[1] for row in connection.exec_driver_sql(" UNION ALL ".join(each))}
 
 
 def require_current(connection: Connection, chains: Sequence[Chain]) -> None:
     """Refuse to work on a database that is older or newer than this program."""
-    for state in (standing(connection, chain) for chain in chains):
+    for state in standings(connection, chains):
         if state.place is ChainState.AHEAD:
             raise SchemaAhead(f"{state.chain} is at {state.revision}, known up to {state.head}")
         if state.place is ChainState.FOREIGN:
@@ -218,6 +227,7 @@ def write_revision(engine: Engine, chain: Chain, message: str) -> Path | None:
         count = len(revisions(chain.folder))
         with redirect_stdout(io.StringIO()):  # Alembic says where it writes; so do we
             script = command.revision(config, message, autogenerate=True, rev_id=f"{count + 1:04d}")
+        revisions.cache_clear()
     written = next(iter(script), None) if isinstance(script, list) else script
     return Path(written.path) if written else None
 

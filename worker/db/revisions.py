@@ -5,6 +5,7 @@ whether a database is up to date, nobody has to wait for Alembic.
 import re
 from ast import literal_eval
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from worker.domain.errors import ConfigurationError
@@ -14,9 +15,13 @@ Parents = tuple[str, ...]
 _LINE = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(.+)$", re.MULTILINE)
 
 
-def revisions(folder: Path) -> dict[str, Parents]:
-    """Return the revisions of a folder of migrations, each with those that it follows."""
-    parents = {}
+@cache
+def revisions(folder: Path) -> Mapping[str, Parents]:
+    """Return the revisions of a folder of migrations, each with those that it follows.
+
+    The files are read once: they belong to the program that runs, whatever is installed meanwhile.
+    """
+    parents: dict[str, Parents] = {}
     for file in (folder / "versions").glob("*.py"):
         values = dict(_LINE.findall(file.read_text(encoding="utf-8")))
         if "revision" in values:

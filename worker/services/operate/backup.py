@@ -131,7 +131,7 @@ def _restore_sqlite(database: Database, file: Path, now: datetime) -> Restored:
 def _settle(made: Database, file: Path, now: datetime) -> Restored:
     """Bring what was read up to date, and make it safe to work on."""
     with translated(made.url), made.engine.connect() as connection:
-        standings = [chains.standing(connection, chain) for chain in made.chains]
+        standings = chains.standings(connection, made.chains)
     if standings[0].place is ChainState.ABSENT:
         raise DatabaseRefused(str(file), "it holds no tables of Pilotage")
     ahead = next((one for one in standings if one.place is ChainState.AHEAD), None)

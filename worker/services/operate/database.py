@@ -102,7 +102,7 @@ def announce_setup(database: Database) -> str:
     if not server.exists(database.url):
         return f"will make {database} and its tables"
     with translated(database.url), database.engine.connect() as connection:
-        standings = [chains.standing(connection, chain) for chain in database.chains]
+        standings = chains.standings(connection, database.chains)
         holds_pilots = server.has_rows(connection, pilots)
     late = [s for s in standings if s.place is not ChainState.CURRENT]
     if not late:
@@ -142,7 +142,7 @@ def clean(database: Database, *, yes: bool, force: bool = False) -> Deed:
 def verify(database: Database) -> list[str]:
     """List each difference between the models and the database, an old revision among them."""
     with translated(database.url), database.engine.connect() as connection:
-        standings = [chains.standing(connection, chain) for chain in database.chains]
+        standings = chains.standings(connection, database.chains)
     late = [
         f"chain {s.chain}: {s.place}, at {s.revision or 'nothing'}, the newest is {s.head}"
         for s in standings
