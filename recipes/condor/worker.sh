@@ -20,7 +20,10 @@ umask 077
 folder=$(mktemp -d "${TMPDIR:-/tmp}/worker.XXXXXXXX") || exit 71
 trap 'rm -rf "$folder"' EXIT
 mkdir "$folder/log" "$folder/execute" "$folder/spool" "$folder/tokens" || exit 71
-cp "$token" "$folder/tokens/pool" || exit 78
+if ! cp "$token" "$folder/tokens/pool" 2>/dev/null; then
+  echo "$(hostname) has no file $token that $(id -un) can read: put the token of the workers there"
+  exit 78
+fi
 CONDOR_CONFIG=$folder/config
 export CONDOR_CONFIG
 cat >"$CONDOR_CONFIG" <<END
@@ -75,4 +78,4 @@ while :; do
   kill -0 "$pid" 2>/dev/null || break
 done
 [ "$code" -eq 0 ] || { tail -n 20 "$folder/log/StartLog"; exit "$code"; }
-[ -s "$folder/log/jobs" ] || exit 77
+[ -s "$folder/log/jobs" ] || { echo "it had no job"; exit 77; }

@@ -87,6 +87,12 @@ def test_the_time_limit_ends_the_whole_group(tmp_path: Path) -> None:
     until(lambda: start_ticks(child) is None, "the child to be gone")
 
 
+def test_a_program_that_says_nothing_is_named_with_a_round_time() -> None:
+    with pytest.raises(Unavailable) as caught:
+        run(["sleep", "60"], timeout=0.29957)
+    assert caught.value.details == ("sleep", "no answer within 0.3 s")
+
+
 def test_what_a_program_leaves_behind_neither_holds_us_up_nor_lives(tmp_path: Path) -> None:
     script = f"sleep 1000 & echo $! > '{tmp_path}/pid'; echo done"
     done = run(sh(script), timeout=PATIENCE)

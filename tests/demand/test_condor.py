@@ -49,6 +49,22 @@ def test_the_idle_jobs_that_a_constraint_chooses_are_counted(condor: Condor) -> 
 
 
 @pytest.mark.testbed
+def test_in_all_a_pilot_that_has_jobs_counts_beside_the_idle_ones(condor: Condor) -> None:
+    text = DESCRIPTION.format(owner="atlas", count=6)
+    condor.call("submit", "-name", SCHEDD, "-spool", said=text)
+    source = options(condor, constraint='DemandOf == "{vo}"')
+    until(lambda: registry.ask("atlas", source) == 6, "jobs that are idle")
+    condor.call("hold", "-name", SCHEDD, "-constraint", 'DemandOf == "atlas" && ProcId < 4')
+    for process, machine in enumerate([f"{'a' * 32}@n1", f"{'a' * 32}@n1", f"{'b' * 32}@n2", "n3"]):
+        ours = ["-constraint", f'DemandOf == "atlas" && ProcId == {process}']
+        host = f'"slot1_{process}@{machine}"'
+        condor.call("qedit", "-name", SCHEDD, *ours, "RemoteHost", host)
+    assert registry.ask("atlas", source) == 2
+    assert registry.ask("atlas", {**source, "counts": "total"}) == 2 + 2
+    condor.call("rm", "-name", SCHEDD, "-constraint", "DemandOf =!= undefined")
+
+
+@pytest.mark.testbed
 def test_a_constraint_that_is_none_is_unknown(condor: Condor) -> None:
     with refused(DemandUnknown, "condor_q"):
         registry.ask("lhcb", options(condor, constraint="DemandOf =="))

@@ -254,6 +254,26 @@ def agree(fleet: Fleet, pool: Pool, sites: Sites) -> None:
     assert not sites.south.jobs("pilotage", "pending,running")
 
 
+def test_one_worker_comes_for_each_job_and_none_while_those_are_on_their_way(
+    fleet: Fleet, pool: Pool, sites: Sites
+) -> None:
+    south = {**sites.clusters["south"], "capacity": 2 * EACH}
+    pool.send(EACH)
+    begin(fleet, pool, {"south": south}, pool.condor.worker_token(pool.folder / "token"))
+    until(lambda: len(pool.begun()) == EACH, "all jobs", progress=fleet.processes.progress)
+    until(lambda: fleet.running("south") == EACH, "workers that are known to run")
+    pool.go_on()
+    until(lambda: is_over(fleet), "the end of all workers", progress=fleet.processes.progress)
+    assert [one["use"] for one in fleet.pilots()] == ["useful"] * EACH
+
+
+def test_a_worker_without_a_token_says_so(fleet: Fleet, pool: Pool) -> None:
+    pool.send(1)
+    begin(fleet, pool, {"here": {"backend": "local", "capacity": 1, **QUICK}}, pool.folder / "no")
+    [one] = until(lambda: fleet.pilots("--status", "failed")[:1], "a failure")
+    assert f"no file {pool.folder}/no" in fleet.pilotage("pilot", "output", str(one["id"]))
+
+
 def test_a_job_that_outlasts_the_grace_goes_back_into_the_queue(
     fleet: Fleet, pool: Pool, sites: Sites
 ) -> None:

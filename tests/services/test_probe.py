@@ -12,7 +12,7 @@ from tests.factories import a_ce, a_pilot
 from tests.services.test_credentials import Listening, asking, known, token
 from tests.services.world import Fake, World
 from worker.backends.sim.faults import Fault
-from worker.db import ces, locks
+from worker.db import ces, locks, payloads
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import Unavailable, UnknownCE, UnknownVO
@@ -74,6 +74,17 @@ def test_a_pilot_that_fails_is_told_with_its_cause(world: World) -> None:
     assert step.ok is False
     assert "failed (out_of_memory, OUT_OF_MEMORY" in step.finding
     assert step.do == f"see its history: pilotage pilot show {world.pilots()[0].id}"
+
+
+def test_a_pilot_that_had_no_work_is_called_so_beside_what_the_ce_calls_it(world: World) -> None:
+    world.change(
+        lambda tx: payloads.put(tx, "default", {"script": "x", "exit_codes": {"1": "empty"}})
+    )
+    ce = world.ce(success_rate=0.0, failures={"failed_fast": 1}, **SHORT)
+    step = run(world, ce, pilot=True)[-1]
+
+    assert step.ok is True
+    assert "done (empty, FAILED_EARLY" in step.finding
 
 
 def test_a_pilot_that_never_ends_is_waited_for_as_long_as_asked(world: World) -> None:

@@ -51,6 +51,7 @@ ORDINARY = [
     "the bearer of a secret password",
     "bearer token expired",
     "the token: expired",
+    "cp: cannot stat '/home/me/.condor/worker.token': No such file or directory",
     "SyntaxError: unexpected token: x",
     "max_tokens=512, tokens: 3",
     "X509_USER_PROXY=/tmp/x509up_u1000 BEARER_TOKEN_FILE=/tmp/bt_u1000",

@@ -88,9 +88,8 @@ def run(
         talk = _Talk(process, input.encode(errors="surrogateescape"), limit)
         talk.to_the_end(start + timeout)
     except TimeoutError:
-        raise Unavailable(
-            argv[0], f"no answer within {timeout:g} s", end_of(talk.stderr(), 500)
-        ) from None
+        said = [text for text in [end_of(talk.stderr(), 500)] if text]
+        raise Unavailable(argv[0], f"no answer within {round(timeout, 2):g} s", *said) from None
     except _TooMuch:
         raise Unreadable(talk.beginning(2000), argv[0], f"more than {limit} bytes") from None
     finally:

@@ -24,8 +24,10 @@ _NAME = r"""(?:
 _NOT_ABOUT_IT = r"(?![_-](?:file|path|dir|folder|url|type|name|length|lifetime|expir\w{0,8})\b)"
 _REST_OF_NAME = r"(?:[_-]?key)?(?:[_-][\w-]{0,40})?"
 _BETWEEN = r"""(?:\\{0,3}["'`]?\]?[ \t]{0,20}(?::=|=>|[:=])[ \t]{0,20}|>)"""
-_NO_PROSE = r"(?!(?<=token:\ )[a-z]{1,15}(?![^\s.,;:!?)\]]))"
-"""After "token: " a plain word is one: the token is expired, or unexpected."""
+_NO_PROSE = r"""(?!(?<=token:\ )[a-z]{1,15}(?![^\s.,;:!?)\]]) | (?<=:\ )No\ such\ file\b)"""
+"""After "token: " a plain word is one: the token is expired, or unexpected. After any name a file
+may be missing that is called so.
+"""
 _VALUE = r"""(?:
     \\{0,3}"(?:[^"\\\r\n]|\\[^\r\n])*"?
   | \\{0,3}'(?:[^'\\\r\n]|\\[^\r\n])*'?

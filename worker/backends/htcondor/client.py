@@ -114,6 +114,11 @@ class HTCondorClient:
             )
         return int(total[1])
 
+    def machines(self, constraint: str) -> list[str]:
+        """Name the machine that each job of the queue runs on."""
+        words = ["-allusers", *self._where(), "-constraint", constraint, "-af", "RemoteHost"]
+        return self._ask("q", words).split()
+
     def history(self, constraint: str, since: str | None = None) -> list[Ad]:
         """List jobs that have left the queue; those before a job are left out."""
         words = [*self._where(), "-constraint", constraint, *(["-since", since] if since else [])]

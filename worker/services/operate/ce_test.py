@@ -30,7 +30,7 @@ from worker.domain.errors import (
     Unavailable,
 )
 from worker.domain.lengths import spoken
-from worker.domain.pilot import FINAL, Grant, Pilot, Status
+from worker.domain.pilot import FINAL, Grant, Pilot, Status, Use
 from worker.domain.sending import Sending
 from worker.services import ce_calls
 from worker.services.credentials import plain
@@ -281,7 +281,8 @@ def _wrote(runtime: Runtime, pilot: Pilot, request: ProbeRequest) -> str:
 
 
 def _in_words(pilot: Pilot) -> str:
-    words = [str(word) for word in (pilot.cause, pilot.raw, pilot.reason) if word]
+    use = Use.EMPTY if pilot.use is Use.EMPTY else None
+    words = [str(word) for word in (pilot.cause, use, pilot.raw, pilot.reason) if word]
     why = f" ({', '.join(words)})" if words else ""
     return f"{pilot.id}: {pilot.status}{why}"
 
