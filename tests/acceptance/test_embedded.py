@@ -128,6 +128,21 @@ def test_pilots_are_seen_to_live_and_die_and_nothing_is_left_behind(
         assert "Traceback" not in log.read_text(), log
 
 
+def test_whoever_is_killed_leaves_no_temporary_folder(processes: Processes, tmp_path: Path) -> None:
+    temporary, home = tmp_path / "temporary", tmp_path / "home"
+    temporary.mkdir()
+    settings = {**settings_of({"home": str(home)}), "TMPDIR": str(temporary)}
+    processes.start("up", [*PILOTAGE, "up"], settings)
+
+    def pool_of_calls() -> int:
+        return sum("-Q call" in words for words in processes.left().values())
+
+    until(lambda: pool_of_calls() > 2, "a pool", progress=processes.progress)
+    processes.end()
+    assert list(temporary.iterdir()) == []
+    assert list((home / "pool").iterdir()) == []
+
+
 def test_a_child_that_is_killed_is_started_again_and_work_goes_on(
     processes: Processes, tmp_path: Path
 ) -> None:

@@ -8,9 +8,9 @@ from tests.web.inventory_pages import Console, ce_page, vo_page
 from tests.web.inventory_pages import console as console
 from worker.domain.access import Role
 from worker.domain.sending import Sending
+from worker.domain.values import ChangedVO
 from worker.services.observe import answers
 from worker.services.operate import vo_inventory
-from worker.services.operate.vo_inventory import ChangedVO
 from worker.services.tasks import ask_demand
 
 LYON = ce_page("lyon")

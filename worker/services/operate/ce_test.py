@@ -32,6 +32,7 @@ from worker.domain.errors import (
 from worker.domain.lengths import spoken
 from worker.domain.pilot import FINAL, Grant, Pilot, Status
 from worker.domain.sending import Sending
+from worker.domain.why import why
 from worker.services import ce_calls
 from worker.services.ce_calls import Turn
 from worker.services.credentials import plain
@@ -281,9 +282,8 @@ def _wrote(runtime: Runtime, pilot: Pilot, request: ProbeRequest) -> str:
 
 
 def _in_words(pilot: Pilot) -> str:
-    words = [str(word) for word in (pilot.cause, pilot.raw, pilot.reason) if word]
-    why = f" ({', '.join(words)})" if words else ""
-    return f"{pilot.id}: {pilot.status}{why}"
+    words = ", ".join(why(pilot.status, pilot.cause, pilot.raw, pilot.reason))
+    return f"{pilot.id}: {pilot.status}{f' ({words})' if words else ''}"
 
 
 def _again(pilot_id: int) -> str:
