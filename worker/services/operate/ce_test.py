@@ -211,6 +211,11 @@ def _pilot(runtime: Runtime, ce: CE, vo: str, request: ProbeRequest) -> Iterator
         made = pilots.reserve(tx, [Grant(vo=vo, ce=ce.name, count=1)], runtime.now())
         for pilot in made:
             note(tx, "ce", ce.name, "test", after={"pilot": pilot.pilot_id, "vo": vo})
+        is_shut = vos.get(tx, vo).limit == 0
+    if not made and is_shut:
+        do = f"test for the VO that is to have pilots: pilotage ce test {ce.name} --pilot --vo NAME"
+        yield ProbeStep(name="pilot", finding=f"the limit of VO {vo} is 0", ok=False, do=do)
+        return
     if not made:
         finding = f"no slot of {ce.name} is free for VO {vo}"
         do = f"see why: pilotage plan --vo {vo}"
