@@ -60,8 +60,11 @@ def test_a_pilot_is_seen_from_its_reservation_to_its_last_words(world: World) ->
 
     assert names(steps[:5]) == ALL_WELL
     told = [step.finding.splitlines()[0].split(": ", 1)[1] for step in steps[5:]]
-    assert [line.split()[0] for line in told] == [
-        *("reserved", "submitted", "running", "done"),
+    assert [line.partition(" ")[0] for line in told] == [
+        "reserved",
+        "submitted",
+        "running",
+        "done;",
     ]
     assert [step.ok for step in steps[5:]] == [None, None, None, True]
     assert "pilot ends: COMPLETED" in steps[-1].finding
@@ -73,7 +76,7 @@ def test_a_pilot_that_fails_is_told_with_its_cause(world: World) -> None:
     step = run(world, ce, pilot=True)[-1]
 
     assert step.ok is False
-    assert "failed (out_of_memory, OUT_OF_MEMORY" in step.finding
+    assert "failed (out_of_memory, it used more memory than it asked for)" in step.finding
     assert step.do == f"see its history: pilotage pilot show {world.pilots()[0].id}"
 
 
