@@ -672,7 +672,9 @@ def api() -> str:
     document = make_app(cast(Runtime, None), checks={}).openapi()
     schemas = document["components"]["schemas"]
     by_group: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
-    for path, operations in document["paths"].items():
+    # What pilots send is matched first, and read last.
+    paths = sorted(document["paths"].items(), key=lambda one: one[0] == "/api/pilots/me")
+    for path, operations in paths:
         for method, operation in operations.items():
             group = operation["tags"][0]
             by_group.setdefault(group, []).append((method.upper(), path, operation))

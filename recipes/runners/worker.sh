@@ -9,11 +9,12 @@ trap - EXIT
 # Neither the secret nor the configuration is ever a word of a command, which all on the node could read.
 configuration=$(
   printf 'header = "Authorization: Bearer %s"\n' "$(cat "$PILOTAGE_SECRET_FILE")" |
-    curl --config - --silent --show-error --fail --retry 5 --retry-delay 5 --max-time 60 --request POST "$door/runner"
+    curl --config - --silent --show-error --fail --retry 5 --retry-delay 5 --retry-connrefused --max-time 60 --request POST "$door/runner"
 )
 code=$?
-[ "$code" -ne 22 ] || exit 77 # the door answered, and has nothing for this worker
-[ "$code" -eq 0 ] || exit 69
+# 22: the door answered, and has nothing for this worker.
+[ "$code" -ne 22 ] || { echo "$door gives this worker no runner: the door says why, where it runs" >&2; exit 77; }
+[ "$code" -eq 0 ] || { echo "$door cannot be reached from here, or its certificate is not trusted" >&2; exit 69; }
 [ -n "$configuration" ] || exit 77
 
 # The job must not speak for this worker.

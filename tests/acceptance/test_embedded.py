@@ -5,9 +5,11 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -126,6 +128,34 @@ def test_pilots_are_seen_to_live_and_die_and_nothing_is_left_behind(
     assert "Traceback" not in said
     for log in (home / "demo" / "log").iterdir():
         assert "Traceback" not in log.read_text(), log
+
+
+def test_its_server_has_no_other_port_than_the_one_that_pilots_know(
+    processes: Processes, tmp_path: Path
+) -> None:
+    home = str(tmp_path / "home")
+    with ExitStack() as stack:
+        with suppress(OSError):  # whoever has it instead of us does as well
+            stack.enter_context(socket.create_server(("127.0.0.1", 8017)))
+        known = settings_of({"home": home, "web_url": "https://pilotage.example.org"})
+        one_line(processes.run([*PILOTAGE, "up", "--for", "1s"], known), "8017", "in use")
+        another = processes.run([*PILOTAGE, "up", "--for", "1s"], settings_of({"home": home}))
+        assert another.returncode == 0, another.stderr
+
+
+def test_whoever_is_killed_leaves_no_temporary_folder(processes: Processes, tmp_path: Path) -> None:
+    temporary, home = tmp_path / "temporary", tmp_path / "home"
+    temporary.mkdir()
+    settings = {**settings_of({"home": str(home)}), "TMPDIR": str(temporary)}
+    processes.start("up", [*PILOTAGE, "up"], settings)
+
+    def pool_of_calls() -> int:
+        return sum("-Q call" in words for words in processes.left().values())
+
+    until(lambda: pool_of_calls() > 2, "a pool", progress=processes.progress)
+    processes.end()
+    assert list(temporary.iterdir()) == []
+    assert list((home / "pool").iterdir()) == []
 
 
 def test_a_child_that_is_killed_is_started_again_and_work_goes_on(

@@ -320,6 +320,10 @@ def test_a_vo_is_shown_with_the_last_answer_of_its_source(cli: Cli, world: Datab
     cli.ok("vo", "ask", DEFAULT_VO)
     shown = cli.json("vo", "show", DEFAULT_VO)
     assert (shown["source_answer"], shown["source_problem"]) == (7, None)
+    assert (shown["source_counts"], "7 more pilots" in cli.ok("vo", "show", DEFAULT_VO).out) == (
+        "more",
+        True,
+    )
     silent = ("--source", "kind=command", "--source", 'command=["false"]')
     cli.ok("vo", "set", DEFAULT_VO, *silent)
     cli.refused("vo", "ask", DEFAULT_VO)

@@ -1,14 +1,16 @@
 """`pilotage pilot`: looking at pilots and ending them."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.cli.command import Cli, contents
 from tests.factories import a_ce, a_pilot
+from worker.db import ces, mover
 from worker.db.database import Database
-from worker.domain.pilot import GROUP_LENGTH, Cause, Use
+from worker.domain.pilot import GROUP_LENGTH, Cause, Move, Status, Use
 
 SIM = ("--backend", "sim", "--capacity", "3")
 
@@ -147,6 +149,28 @@ def test_the_use_stands_in_the_list_even_where_it_is_narrow(
         head, *lines = cli.ok("pilot", "list", "--ce", "bari").lines
         assert "use" in head.split()
         assert [use for use in Use if any(use in line.split() for line in lines)] == [*Use]
+
+
+def test_an_exit_code_is_shown_once(cli: Cli, site: Database) -> None:
+    with site.uow() as tx:
+        [one] = a_pilot().on(ces.get(tx, "lyon")).running().create_many(tx, 1)
+        failed = Move(
+            pilot_id=one.id,
+            to=Status.FAILED,
+            cause=Cause.EXIT_CODE,
+            raw="exit 78",
+            reason="exit code 78",
+            exit_code=78,
+        )
+        mover.move(tx, [failed], datetime.now(UTC))
+    shown = cli.ok("pilot", "show", str(one.id)).out
+    above, history = shown.split("\n\n")
+    assert re.findall(r".*\b78$", above, re.MULTILINE) == [
+        "raw           exit 78",
+        "exit code     78",
+    ]
+    assert "exit_code" not in history
+    assert cli.json("pilot", "show", str(one.id))["reason"] == "exit code 78"
 
 
 def test_list_pages(cli: Cli, site: Database) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.expectations import refused
 from tests.recipes.scale_set import TOKEN, Heard, ScaleSet, serving
+from tests.redis_server import free_port
 from tests.secrets import write
 from worker.demand import registry
 from worker.demand.github import GithubOptions
@@ -87,8 +88,33 @@ def test_while_another_session_holds_the_set_the_demand_is_not_known(
 
 def test_a_wrong_token_is_said_and_not_shown(source: dict[str, Any], tmp_path: Path) -> None:
     wrong = {**source, "token_file": str(write(tmp_path / "wrong", "not-this-one"))}
-    with refused(DemandUnknown, "it answered 401", never="not-this-one"):
+    said = "it answered 401: it does not know the token"
+    with refused(DemandUnknown, said, never="not-this-one"):
         registry.ask("ci", wrong)
+
+
+def test_what_is_not_there_is_said_in_words(source: dict[str, Any]) -> None:
+    with refused(DemandUnknown, "it answered 404: it has no scale set 8"):
+        registry.ask("ci", {**source, "scale_set": 8})
+    others = "https://github.com/others"
+    with refused(DemandUnknown, f"404: its token may not administer the runners of {others}"):
+        registry.ask("ci", {**source, "runners_of": others})
+
+
+def test_nobody_who_answers_is_said_in_words(source: dict[str, Any]) -> None:
+    with refused(DemandUnknown, "127.0.0.1: nobody answers there"):
+        registry.ask("ci", {**source, "url": f"http://127.0.0.1:{free_port()}/api"})
+    with refused(DemandUnknown, "nowhere.invalid: nobody knows this name"):
+        registry.ask("ci", {**source, "url": "https://nowhere.invalid/api"})
+
+
+def test_a_token_that_everybody_may_read_is_not_used(source: dict[str, Any]) -> None:
+    file = Path(source["token_file"])
+    file.chmod(0o640)  # as a service reads what root wrote
+    assert registry.ask("ci", source) == 0
+    file.chmod(0o644)
+    with refused(DemandUnknown, "everybody on this machine may read it: chmod o-r", never=TOKEN):
+        registry.ask("ci", source)
 
 
 def test_a_runner_has_one_configuration(known: ScaleSet, source: dict[str, Any]) -> None:

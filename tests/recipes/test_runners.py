@@ -12,10 +12,12 @@ from tests.recipes.fleet import Fleet
 from tests.recipes.scale_set import TOKEN, ScaleSet, serving
 from tests.redis_server import free_port
 from tests.secrets import write
+from worker.domain.pilot_secret import PilotKeys
 
 pytestmark = pytest.mark.processes
 QUICK = {"check_soonest": 0.2, "check_latest": 1}
 KEPT, JOBS = 1, 12
+KEY = "k" * 64
 
 RUNNER = """#!{python}
 import json, os, time, urllib.request
@@ -56,7 +58,7 @@ def begin(fleet: Fleet, address: str, folder: Path) -> None:
     fleet.settings |= {
         "PILOTAGE_WEB_PORT": str(web),
         "PILOTAGE_WEB_URL": f"http://127.0.0.1:{web}",
-        "PILOTAGE_PILOT_KEY_FILE": str(write(folder / "key", "k" * 64)),
+        "PILOTAGE_PILOT_KEY_FILE": str(write(folder / "key", KEY)),
         "PILOTAGE_TIME_LIMIT": "30",
     }
     fleet.init(
@@ -99,20 +101,35 @@ def test_each_job_is_done_once_and_no_runner_is_too_many(
     assert [job.runs for job in known.jobs.values()] == [1] * JOBS
     assert known.most_above <= KEPT
     assert known.notes["repeated"]
-    assert known.notes["lost"] or known.notes["renewed"]
+    assert known.notes.get("lost") or known.notes.get("renewed")
     text = "".join(fleet.processes.said(name) for name in ("up", "door"))
     text += "".join(path.read_text() for path in (tmp_path / "home").rglob("*.log"))
     assert TOKEN not in text
     assert "config-of-" not in text
 
 
-def test_a_worker_without_a_good_secret_gets_nothing(
+def a_pilot_of_another_team(fleet: Fleet, folder: Path) -> str:
+    """Send one, and return its secret."""
+    write(folder / "sleep.toml", 'script_text = "sleep 600"\nreports = true\n')
+    fleet.pilotage("vo", "add", "others", "--limit", "0")
+    fleet.pilotage("vo", "payload", "others", "--from", str(folder / "sleep.toml"))
+    fleet.pilotage("vo", "set", "others", "--limit", "1", "--demand", "1")
+    [one] = until(lambda: fleet.pilots("--vo", "others"), "a pilot of another team")
+    return PilotKeys((KEY,)).secret_of(one["stamp"])
+
+
+def test_who_is_no_worker_of_the_team_gets_nothing(
     fleet: Fleet, known: ScaleSet, address: str, tmp_path: Path
 ) -> None:
     begin(fleet, address, tmp_path / "runner")
     until(lambda: len(known.runners) == KEPT, "the first", progress=fleet.processes.progress)
+    of_others = a_pilot_of_another_team(fleet, tmp_path)
     words = next(w for w in fleet.processes.left().values() if "door.py" in w).split()
     url = f"http://127.0.0.1:{words[words.index('--port') + 1]}/runner"
-    for headers in ({}, {"Authorization": "Bearer " + "x" * 40}):
+    for secret in ("", "x" * 40, of_others):
+        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         assert httpx.post(url, headers=headers, timeout=60).status_code == 403
+    said = fleet.processes.said("door")
+    assert "no runner for 127.0.0.1: it is of the team others" in said
+    assert of_others not in said
     assert len(known.names) == KEPT

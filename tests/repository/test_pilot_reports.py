@@ -31,8 +31,8 @@ def test_what_a_pilot_said_is_read_back(uow: UnitOfWork, report: PilotReport) ->
         assert pilot_reports.get(tx, one.id) == report
         assert pilot_reports.get(tx, other.id) is None
         assert pilot_reports.of_pilots(tx, [one.id, other.id]) == {one.id: report}
-        assert pilot_reports.speaker(tx, one.stamp) == (one.id, report, False)
-        assert pilot_reports.speaker(tx, other.stamp) == (other.id, None, False)
+        assert pilot_reports.speaker(tx, one.stamp) == (one.id, "default", report, False)
+        assert pilot_reports.speaker(tx, other.stamp) == (other.id, "default", None, False)
 
 
 def test_the_last_report_takes_the_place_of_the_one_before(uow: UnitOfWork) -> None:
@@ -63,14 +63,14 @@ def test_a_pilot_in_doubt_speaks(uow: UnitOfWork) -> None:
     """Its CE may have it though the answer was lost."""
     with uow() as tx:
         one = a_pilot().on(a_ce().create(tx)).submitting().create(tx)
-        assert pilot_reports.speaker(tx, one.stamp) == (one.id, None, False)
+        assert pilot_reports.speaker(tx, one.stamp) == (one.id, "default", None, False)
 
 
 def test_a_pilot_whose_end_was_asked_for_is_unwanted(uow: UnitOfWork) -> None:
     with uow() as tx:
         [one] = running(tx)
         pilots.request_cancel(tx, {one.id: "asked for"}, NOW)
-        assert pilot_reports.speaker(tx, one.stamp) == (one.id, None, True)
+        assert pilot_reports.speaker(tx, one.stamp) == (one.id, "default", None, True)
 
 
 def test_it_goes_with_its_pilot(uow: UnitOfWork) -> None:

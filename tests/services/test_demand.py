@@ -108,6 +108,27 @@ def test_a_source_that_fails_leaves_the_last_answer_and_never_fails_the_tick(wor
     assert reserve(world) == 4
 
 
+def test_a_question_that_was_killed_holds_up_the_next_for_no_longer_than_one_may_take(
+    world: World,
+) -> None:
+    from_source(world, **echo("7", timeout=5))
+
+    class Killed(BaseException):
+        """What no block of a process that goes on ever sees."""
+
+    def killed(vo: str, source: object) -> int:
+        raise Killed
+
+    first = world.runtime(holder="another process")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "ask", killed)
+        with pytest.raises(Killed):
+            ask_demand.ask_demand(first, DEFAULT_VO)
+    assert ask_demand.ask_demand(world.runtime(), DEFAULT_VO).outcome is Outcome.SKIPPED
+    world.wait(2 * 5 + 10)
+    assert ask_demand.ask_demand(world.runtime(), DEFAULT_VO).counts == {"demand": 7}
+
+
 def test_a_command_gets_none_of_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PILOTAGE_DATABASE_URL", f"postgresql://me:{PASSWORD}@host/db")
     monkeypatch.setenv("OF_THE_HOST", "5")

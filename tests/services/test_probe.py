@@ -12,10 +12,11 @@ from tests.factories import a_ce, a_pilot
 from tests.services.test_credentials import Listening, asking, known, token
 from tests.services.world import Fake, World
 from worker.backends.sim.faults import Fault
-from worker.db import ces, locks, payloads
+from worker.db import ces, locks, payloads, vos
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Job, Output
 from worker.domain.errors import Unavailable, UnknownCE, UnknownVO
+from worker.domain.vo import DEFAULT_VO
 from worker.services import ce_calls
 from worker.services.operate import pauses, pilots
 from worker.services.operate.ce_test import ProbeRequest, ProbeStep, probe
@@ -59,8 +60,11 @@ def test_a_pilot_is_seen_from_its_reservation_to_its_last_words(world: World) ->
 
     assert names(steps[:5]) == ALL_WELL
     told = [step.finding.splitlines()[0].split(": ", 1)[1] for step in steps[5:]]
-    assert [line.split()[0] for line in told] == [
-        *("reserved", "submitted", "running", "done"),
+    assert [line.partition(" ")[0] for line in told] == [
+        "reserved",
+        "submitted",
+        "running",
+        "done;",
     ]
     assert [step.ok for step in steps[5:]] == [None, None, None, True]
     assert "pilot ends: COMPLETED" in steps[-1].finding
@@ -72,7 +76,7 @@ def test_a_pilot_that_fails_is_told_with_its_cause(world: World) -> None:
     step = run(world, ce, pilot=True)[-1]
 
     assert step.ok is False
-    assert "failed (out_of_memory, OUT_OF_MEMORY" in step.finding
+    assert "failed (out_of_memory, it used more memory than it asked for)" in step.finding
     assert step.do == f"see its history: pilotage pilot show {world.pilots()[0].id}"
 
 
@@ -103,6 +107,16 @@ def test_a_pilot_holds_a_slot_as_any_other(world: World) -> None:
     assert step.ok is False
     assert step.finding == f"no slot of {ce.name} is free for VO default"
     assert step.do == "see why: pilotage plan --vo default"
+
+
+def test_a_vo_that_may_have_no_pilots_is_named_as_the_reason(world: World) -> None:
+    ce = world.ce(a_ce().with_capacity(1))
+    world.change(lambda tx: vos.change(tx, DEFAULT_VO, limit=0))
+    step = run(world, ce, pilot=True)[-1]
+
+    assert (step.ok, step.finding) == (False, "the limit of VO default is 0")
+    assert step.do is not None
+    assert "--vo NAME" in step.do
 
 
 def test_a_lost_reply_is_found_out_by_the_listing(world: World) -> None:

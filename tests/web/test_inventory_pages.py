@@ -2,10 +2,16 @@
 
 from typing import Any
 
+import pytest
+
 from tests.web.inventory_pages import Console, ce_page, vo_page
 from tests.web.inventory_pages import console as console
 from worker.domain.access import Role
 from worker.domain.sending import Sending
+from worker.domain.values import ChangedVO
+from worker.services.observe import answers
+from worker.services.operate import vo_inventory
+from worker.services.tasks import ask_demand
 
 LYON = ce_page("lyon")
 LHCB = vo_page("lhcb")
@@ -252,6 +258,29 @@ def test_the_settings_of_a_vo_are_stored(console: Console) -> None:
     cleared = admin.post(LHCB, do="source", source="")
     assert console.vo("lhcb").source is None
     assert "lhcb could use 91 more pilots: set by hand." in cleared.text
+
+
+@pytest.mark.parametrize(
+    ("counts", "verb", "wanted"),
+    [
+        ("more", "could use", "7 more pilots"),
+        ("total", "wants", "7 pilots in all"),
+        ("jobs", "wants", "7 pilots, one for each open job"),
+        ("ever", "wants", "7 pilots of use, those done included"),
+    ],
+)
+def test_what_is_wanted_is_said_as_its_source_counts_on_the_page_and_in_the_terminal(
+    console: Console, counts: str, verb: str, wanted: str
+) -> None:
+    source = {"kind": "command", "command": ["echo", "7"], "counts": counts}
+    vo_inventory.change_vo(console.world.runtime(), "lhcb", ChangedVO(source=source))
+    ask_demand.ask_demand(console.world.runtime(by_hand=True), "lhcb")
+    text = console.admin().get(LHCB).text
+    assert f"lhcb {verb} {wanted}: its source, command" in text
+    number, _, unit = wanted.partition(" ")
+    assert f"{verb} {number} {unit}" in text
+    shown = answers.answer_of(console.world.runtime(), "lhcb")
+    assert shown.in_words == wanted
 
 
 # -- two people

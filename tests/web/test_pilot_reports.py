@@ -137,6 +137,25 @@ def test_a_pilot_says_what_it_does(server: Server) -> None:
     assert server.send(KEYS.secret_of(one.stamp), state="busy").json() == {"stop": True}
 
 
+def test_who_holds_its_secret_may_know_whose_a_pilot_is_and_no_more(server: Server) -> None:
+    [one] = server.running()
+
+    def shown(secret: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {secret}"}
+        return httpx.get(f"{server.url}/api/pilots/me", headers=headers, timeout=60)
+
+    secret = KEYS.secret_of(one.stamp)
+    assert shown(secret).json() == {"vo": "default", "stop": False}
+    assert server.report(one) is None
+    pilots.cancel(server.runtime, [str(one.id)])
+    assert shown(secret).json() == {"vo": "default", "stop": True}
+    server.world.change(
+        lambda tx: mover.move(tx, [Move(pilot_id=one.id, to=Status.DONE)], datetime.now(UTC))
+    )
+    assert shown(secret).status_code == 401
+    assert shown(server.token()).status_code == 403
+
+
 def test_a_wrong_an_old_or_a_foreign_secret_changes_nothing(server: Server) -> None:
     one, other = server.running(2)
     good = KEYS.secret_of(one.stamp)
@@ -173,7 +192,7 @@ def test_a_secret_is_void_when_its_pilot_has_ended(server: Server) -> None:
 
 
 OTHERS = (
-    ("GET", "/api/pilots/me"),
+    ("DELETE", "/api/pilots/me"),
     ("GET", "/api/pilots"),
     ("GET", "/api/status"),
     ("GET", "/metrics"),

@@ -15,6 +15,7 @@ from worker.cli.pilot_sets import cancel, submit
 from worker.domain.lengths import spoken
 from worker.domain.pages import PageRequest
 from worker.domain.pilot import Status
+from worker.domain.why import cause_beside
 from worker.services.operate import pilots as service
 from worker.services.operate.pilots import ShownPilot
 
@@ -83,6 +84,8 @@ def show_(which: str, ce: str | None, as_json: bool) -> None:
     del values["history"], values["report"]
     if pilot.report is not None:
         values |= {_SAID[name]: value for name, value in asdict(pilot.report).items()}
+    if pilot.exit_code is not None and pilot.reason == f"exit code {pilot.exit_code}":
+        values["reason"] = None
     empty = {
         name for name in values if values[name] is None or (name in COUNTS and not values[name])
     }
@@ -90,7 +93,9 @@ def show_(which: str, ce: str | None, as_json: bool) -> None:
         values["unanswered_checks"] = values["attempts"]
     show.fields({name: values[name] for name in values if name not in {*empty, "attempts"}})
     show.say("")
-    steps = [asdict(step) for step in pilot.history]
+    steps = [
+        {**asdict(step), "cause": cause_beside(step.cause, step.reason)} for step in pilot.history
+    ]
     show.table(steps, ["at", "was", "became", "cause", "raw", "reason"], "no history")
 
 

@@ -87,14 +87,17 @@ def _prepare(*, demo: bool) -> None:
 
 
 def _choose_a_port() -> None:
-    """Have the server listen on another port if somebody has the usual one."""
+    """Have the server listen on another port if somebody has the usual one.
+
+    Not where its address is known to others: they would give their secrets to that somebody.
+    """
     settings = wiring.settings()
     with socket.socket() as free:
         try:
             free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             free.bind((settings.web_address, settings.web_port))
         except OSError as error:
-            if "web_port" in settings.model_fields_set:
+            if settings.model_fields_set & {"web_port", "web_url"}:
                 raise Invalid("web_port", f"{settings.web_port}: {error.strerror}") from error
             free.bind((settings.web_address, 0))
         os.environ["PILOTAGE_WEB_PORT"] = str(free.getsockname()[1])

@@ -14,6 +14,7 @@ from worker.cli.show import grid
 from worker.domain.decision import Decision
 from worker.domain.lengths import clock
 from worker.domain.pilot import Status, Transition
+from worker.domain.why import why
 from worker.services.ce_lines import NORMAL, CELine
 from worker.services.observe.notices import Notice, ended, notices
 from worker.services.observe.overview import Overview
@@ -219,14 +220,6 @@ TRANSITIONS = (
     Column(name="became", rank=ALWAYS),
     Column(name="because", rank=ALWAYS, least=8),
 )
-ECHOES = {
-    Status.SUBMITTED: {"submitted", "pending", "queued", "idle", "waiting"},
-    Status.RUNNING: {"running"},
-    Status.DONE: {"done", "completed", "finished"},
-    Status.FAILED: {"failed"},
-    Status.CANCELLED: {"cancelled", "canceled"},
-}
-"""Raw words that say of a pilot what its status says already."""
 
 
 def _transitions(situation: Overview, width: int | None, shown: int) -> RenderableType:
@@ -255,11 +248,7 @@ def _transition(steps: Sequence[tuple[str, Transition]], situation: Overview) ->
 
 def because(step: Transition) -> str:
     """Return why a pilot moved, without words that only repeat its new status."""
-    echoes = {*ECHOES.get(step.became, ()), str(step.cause)}
-    raw = None if str(step.raw).lower() in echoes else step.raw
-    spelt = str(step.reason).startswith(str(step.cause).replace("_", " "))
-    words = (str(word) for word in (None if spelt else step.cause, raw, step.reason) if word)
-    return " ".join(dict.fromkeys(words))
+    return " ".join(why(step.became, step.cause, step.raw, step.reason))
 
 
 def _equal(items: Sequence[T], key: Callable[[T], object]) -> Iterator[list[T]]:

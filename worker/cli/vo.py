@@ -129,9 +129,9 @@ def show_(name: str, as_json: bool) -> None:
     """Show a VO, the answer of its source, and its use."""
     shown = perform(inventory.show_vo, name)
     its_use = perform(use.of_vo, name)
-    answer = asdict(perform(answers.answer_of, name))
+    answer = perform(answers.answer_of, name)
     if as_json:
-        _show(shown, as_json, **asdict(its_use), **answer)
+        _show(shown, as_json, **asdict(its_use), **asdict(answer))
     else:
         _show(
             shown,
@@ -139,7 +139,9 @@ def show_(name: str, as_json: bool) -> None:
             useful_after=use.useful_after_in_words(its_use),
             without_work_since=its_use.without_work_since,
             without_work_reason=its_use.without_work_reason,
-            **answer,
+            source_answer=answer.in_words,
+            source_answered_at=answer.source_answered_at,
+            source_problem=answer.source_problem,
         )
 
 

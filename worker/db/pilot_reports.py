@@ -11,16 +11,17 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, Text, bindparam, select
 
 from worker.db.rows import is_among, keys_of, put
-from worker.db.tables import has_status, pilot_reports, pilots
+from worker.db.tables import has_status, pilot_reports, pilots, vos
 from worker.db.uow import Transaction
 from worker.domain.pilot import AT_CE
 from worker.domain.pilot_report import PilotReport, PilotState
 
 
 class Speaker(NamedTuple):
-    """An active pilot that says something: what it said before, and whether it is to end."""
+    """An active pilot that says something: whose, what it said, and whether it is to end."""
 
     pilot_id: int
+    vo: str
     report: PilotReport | None
     is_unwanted: bool
 
@@ -38,7 +39,7 @@ def speaker(tx: Transaction, stamp: str) -> Speaker | None:
     row = tx.execute(_SPEAKER, {"stamp": stamp}).one_or_none()
     if row is None:
         return None
-    return Speaker(row.id, _report(row), row.cancel_requested_at is not None)
+    return Speaker(row.id, row.vo, _report(row), row.cancel_requested_at is not None)
 
 
 def save(tx: Transaction, pilot_id: int, report: PilotReport) -> None:
@@ -75,8 +76,8 @@ def _report(row: Any) -> PilotReport | None:
 
 _REPORT = [pilot_reports.c[field.name] for field in fields(PilotReport)]
 _SPEAKER = (
-    select(pilots.c.id, pilots.c.cancel_requested_at, *_REPORT)
-    .select_from(pilots.outerjoin(pilot_reports, pilot_reports.c.pilot_id == pilots.c.id))
+    select(pilots.c.id, vos.c.name.label("vo"), pilots.c.cancel_requested_at, *_REPORT)
+    .select_from(pilots.join(vos).outerjoin(pilot_reports, pilot_reports.c.pilot_id == pilots.c.id))
     .where(pilots.c.stamp == bindparam("stamp", type_=Text), pilots.c.ended_at.is_(None))
 )
 

@@ -4,6 +4,8 @@ A redirect is not followed: what is secret in a header would go where nobody wro
 """
 
 import re
+import socket
+import ssl
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +27,12 @@ MOST = 1_000_000
 _EITHER = 32 + zlib.MAX_WBITS
 """The window for gzip or zlib, whichever it is."""
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_KINDS = {
+    ssl.SSLCertVerificationError: "its certificate is not trusted here",
+    socket.gaierror: "nobody knows this name",
+    ConnectionRefusedError: "nobody answers there",
+}
+"""Why there is no connection, in words."""
 _OURS = frozenset({
     "accept", "accept-encoding", "connection", "content-encoding", "content-length",
     "content-type", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding",
@@ -115,8 +123,18 @@ def converse(question: EndpointQuestion, options: EndpointOptions) -> EndpointRe
     except OSError as error:
         raise DemandUnknown(str(error.filename), error.strerror or "it cannot be read") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        # Its text may hold the address with what is secret in it: its kind is enough.
-        raise DemandUnknown(place, type(error).__name__) from error
+        raise DemandUnknown(place, kind_of(error)) from error
+
+
+def kind_of(error: BaseException) -> str:
+    """Return what kind of failure this is: its text may hold the address with a secret in it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        for kind, words in _KINDS.items():
+            if isinstance(cause, kind):
+                return words
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 def place_of(url: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from worker.domain.errors import DemandUnknown
@@ -28,6 +29,13 @@ def read_line(path: Path) -> str:
         return content.decode().strip()
     except UnicodeDecodeError:
         raise DemandUnknown(str(path), "it is not text") from None
+
+
+def check_closed(path: Path) -> None:
+    """Refuse a file that every account of this machine may read."""
+    with suppress(OSError):  # who reads it says why not
+        if path.stat().st_mode & stat.S_IROTH:
+            raise DemandUnknown(str(path), "everybody on this machine may read it: chmod o-r")
 
 
 def check(path: Path, about: os.stat_result) -> None:

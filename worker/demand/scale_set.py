@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from worker.backends import json_text
+from worker.demand import files
 from worker.demand.endpoints import (
     EndpointQuestion,
     EndpointReply,
@@ -28,8 +29,9 @@ TALKING = 0.8
 """The part of the time after which nothing but the end of a session is begun."""
 _VERSION = "api-version=6.0-preview"
 _SETS = "_apis/runtime/runnerscalesets"
-_OK, _NOTHING, _DENIED, _TAKEN = 200, 202, 401, 409
+_OK, _NOTHING, _DENIED, _MAY_NOT, _UNKNOWN, _TAKEN = 200, 202, 401, 403, 404, 409
 _AVAILABLE = "JobAvailable"
+_HELD = "another program listens to it, or a question was cut off some minutes ago"
 _LONGEST = 65_536
 """Characters of a token or an address."""
 _PAUSE = 0.5
@@ -86,7 +88,7 @@ class ScaleSetClient:
         path = f"{self._set}/sessions"
         answer = self._ask("POST", path, body={"ownerName": owner}, may_be=[_TAKEN])
         if answer.status == _TAKEN:
-            raise DemandUnknown(self._place, "another session holds the scale set")
+            raise DemandUnknown(self._place, f"another session holds the scale set: {_HELD}")
         session = self._session_of(answer)
         try:
             yield session
@@ -128,15 +130,18 @@ class ScaleSetClient:
 
     def _connected(self) -> Service:
         """Turn the token of the file into one for the service of the runners."""
-        url = self._options.url.rstrip("/")
+        files.check_closed(self._options.token_file)
+        url, runners_of = self._options.url.rstrip("/"), self._options.runners_of
         answer = self._send(
-            "POST", f"{url}/{_scope(self._options.runners_of)}/actions/runners/registration-token"
+            "POST", f"{url}/{_scope(runners_of)}/actions/runners/registration-token"
         )
-        token = self._text(self._object(self._good(answer, url).text), "token")
+        may_not = f"its token may not administer the runners of {runners_of}"
+        why = {_DENIED: "it does not know the token", _MAY_NOT: may_not, _UNKNOWN: may_not}
+        token = self._text(self._object(self._good(answer, url, why).text), "token")
         answer = self._send(
             "POST",
             f"{url}/actions/runner-registration",
-            body={"url": self._options.runners_of, "runner_event": "register"},
+            body={"url": runners_of, "runner_event": "register"},
             authorization=f"RemoteAuth {token}",
         )
         made = self._object(self._good(answer, url).text)
@@ -212,7 +217,10 @@ class ScaleSetClient:
     ) -> EndpointReply:
         url = f"{path}?{_VERSION}"
         answer = self._send(method, url, body=body, token=self._service.token)
-        return answer if answer.status in may_be else self._good(answer, url)
+        why = (
+            {_UNKNOWN: f"it has no scale set {self._options.scale_set}"} if method == "POST" else {}
+        )
+        return answer if answer.status in may_be else self._good(answer, url, why)
 
     def _send(
         self,
@@ -239,9 +247,13 @@ class ScaleSetClient:
         )
         return converse(question, self._options.model_copy(update={"timeout": timeout}))
 
-    def _good(self, answer: EndpointReply, url: str) -> EndpointReply:
+    def _good(
+        self, answer: EndpointReply, url: str, why: Mapping[int, str] | None = None
+    ) -> EndpointReply:
         if not _OK <= answer.status < 300:
-            raise DemandUnknown(place_of(url), f"it answered {answer.status}")
+            reason = (why or {}).get(answer.status)
+            said = f"it answered {answer.status}{f': {reason}' if reason else ''}"
+            raise DemandUnknown(place_of(url), said)
         return answer
 
     def _json(self, text: object) -> Any:

@@ -20,6 +20,19 @@ class DemandCounts(Described):
     JOBS = "jobs", "Jobs that are open, one for each pilot; one that ends has done its job."
     EVER = "ever", "All pilots that are wanted ever: those that were of use, wait or run."
 
+    def of(self, number: int) -> str:
+        """Return what is wanted by a number that counts so: '5 more pilots'."""
+        few, many = _WANTED[self]
+        return few if number == 1 else f"{number:,} {many}"
+
+
+_WANTED = {
+    DemandCounts.MORE: ("1 more pilot", "more pilots"),
+    DemandCounts.TOTAL: ("1 pilot in all", "pilots in all"),
+    DemandCounts.JOBS: ("1 pilot, for the one open job", "pilots, one for each open job"),
+    DemandCounts.EVER: ("1 pilot of use, ever", "pilots of use, those done included"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class EndedPilots:

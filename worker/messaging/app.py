@@ -32,7 +32,7 @@ from worker.messaging.consumer import (
     free_what_cannot_be_acknowledged,
     survive_garbage,
 )
-from worker.messaging.pool import watch_living_only
+from worker.messaging.pool import keep_files_in, watch_living_only
 from worker.services.log_files import LogFile
 from worker.services.log_lines import Trigger, about
 from worker.services.operate import call_timeouts
@@ -164,6 +164,8 @@ def _refuse_a_wrong_schema(**_: object) -> None:
         require_current(wiring.database())
     except PilotageError as error:
         raise SystemExit(f"pilotage: {error}") from None
+    if wiring.settings().is_embedded:
+        keep_files_in(wiring.settings().home / "pool")
     # The pool's processes are forked from this one and share what it has imported.
     catalogue.import_all()
     wiring.database().engine.dispose()

@@ -1,4 +1,4 @@
-"""A worker's pool of processes: one that has ended does not end the worker.
+"""A worker's pool of processes: one that has ended does not end the worker, and none leaves files.
 
 When a worker has its broker again, Celery 5.7 watches all processes of the pool anew. It means to
 watch one whose end it has noticed already, too, which has no descriptor any longer: that is an
@@ -6,7 +6,11 @@ error, and the whole worker stops its work and hangs.
 """
 
 from functools import wraps
+from multiprocessing.process import current_process
+from pathlib import Path
 from typing import Any, Protocol
+
+from worker.services import private_files
 
 
 class Pool(Protocol):
@@ -25,3 +29,13 @@ def watch_living_only(pool: type[Pool]) -> None:
             watch(self, process, hub)
 
     pool._track_child_process = watch_if_alive  # noqa: SLF001
+
+
+def keep_files_in(folder: Path) -> None:
+    """Have the pools of this process make their files in a folder, which stays.
+
+    Each would make a temporary folder of its own, which whoever is killed leaves behind. A file has
+    no name any longer once it is made.
+    """
+    private_files.make_folder(folder)
+    vars(current_process())["_config"]["tempdir"] = str(folder)

@@ -1,10 +1,22 @@
 """Pilot reports: what a pilot says of itself, stored. A pilot that has ended says nothing more."""
 
 from worker.db import pilot_reports
+from worker.db.pilot_reports import Speaker
 from worker.domain.errors import NotSignedIn
 from worker.domain.lines import short_line
 from worker.domain.pilot_report import LONGEST_REASON, PilotState, following
 from worker.services.runtime import Runtime
+
+ENDED = "this pilot has ended, as far as its CE says"
+
+
+def speaker(runtime: Runtime, stamp: str) -> Speaker:
+    """Return what is known of a pilot that speaks for itself."""
+    with runtime.database.uow() as tx:
+        known = pilot_reports.speaker(tx, stamp)
+    if known is None:
+        raise NotSignedIn(ENDED)
+    return known
 
 
 def note(
@@ -22,9 +34,9 @@ def note(
     now = runtime.now()
     line = None if reason is None else short_line(reason, LONGEST_REASON)
     with runtime.database.uow() as tx:
-        speaker = pilot_reports.speaker(tx, stamp)
-        if speaker is None:
-            raise NotSignedIn("this pilot has ended, as far as its CE says")
-        report = following(speaker.report, now, state=state, payloads=payloads, reason=line)
-        pilot_reports.save(tx, speaker.pilot_id, report)
-    return speaker.is_unwanted
+        known = pilot_reports.speaker(tx, stamp)
+        if known is None:
+            raise NotSignedIn(ENDED)
+        report = following(known.report, now, state=state, payloads=payloads, reason=line)
+        pilot_reports.save(tx, known.pilot_id, report)
+    return known.is_unwanted

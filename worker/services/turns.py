@@ -7,7 +7,7 @@ about to be sent.
 """
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -29,14 +29,16 @@ class Turn:
         self._ends: datetime | None = None
 
     @classmethod
-    def take(cls, tx: Transaction, runtime: Runtime, name: str) -> Self | None:
-        """Take a turn, unless another execution has it."""
+    def take(
+        cls, tx: Transaction, runtime: Runtime, name: str, length: timedelta | None = None
+    ) -> Self | None:
+        """Take a turn, of a length or as long as a task may be, unless another execution has it."""
         turn = cls(runtime, name)
-        return turn if turn.begin(tx) else None
+        return turn if turn.begin(tx, length) else None
 
-    def begin(self, tx: Transaction) -> bool:
+    def begin(self, tx: Transaction, length: timedelta | None = None) -> bool:
         """Take the lease; return whether it was free."""
-        now, length = self.runtime.now(), self.runtime.lease
+        now, length = self.runtime.now(), length or self.runtime.lease
         is_free = locks.take_lease(tx, self.name, self.runtime.holder, now, length)
         self._ends = now + length if is_free else None
         return is_free

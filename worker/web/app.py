@@ -54,10 +54,10 @@ def make_app(
     problems.install(app, console.error_page)
     by_token = [Security(HTTPBearer(auto_error=False, description="A token of Pilotage."))]
     for router in (
+        pilot_reports.router(),  # before what takes 'me' for the name of a pilot
         routes.router(),
         events.router(),
         own_pilots.router(),
-        pilot_reports.router(),
         diracx.router(),
         problem_pages.router(),
         sign_in.me(),

@@ -38,8 +38,8 @@ SIGNING_IN = frozenset(
 )
 """Where somebody without a token gets one."""
 
-OF_PILOTS = "PATCH", "/api/pilots/me"
-"""The one request that a pilot may send, and nobody else."""
+OF_PILOTS = frozenset({("GET", "/api/pilots/me"), ("PATCH", "/api/pilots/me")})
+"""What a pilot may send, and nobody else."""
 
 COOKIE = "pilotage_session"
 
@@ -143,16 +143,17 @@ class Gate:
                 raise NotSignedIn(tokens.ADVICE)
         self._reports.check(stamp)
         self._reports.note(stamp)
-        if (scope["method"], _path(scope)) != OF_PILOTS:
-            raise NotAllowed("a pilot", f"it may send {' '.join(OF_PILOTS)} and nothing else")
+        if (scope["method"], _path(scope)) not in OF_PILOTS:
+            may = " and ".join(" ".join(one) for one in sorted(OF_PILOTS))
+            raise NotAllowed("a pilot", f"it may send {may}, and nothing else")
         scope.setdefault("state", {})["caller"] = PilotCaller(stamp)
 
     async def _admit_others(self, scope: Scope) -> None:
         self._failures.check(address_of(scope))
         if _path(scope) not in SIGNING_IN:
             await self._admit(scope)
-        if (scope["method"], _path(scope)) == OF_PILOTS:
-            raise NotAllowed(" ".join(OF_PILOTS), "only a pilot may, for itself")
+        if (sent := (scope["method"], _path(scope))) in OF_PILOTS:
+            raise NotAllowed(" ".join(sent), "only a pilot may, for itself")
 
     async def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

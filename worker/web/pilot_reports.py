@@ -1,4 +1,4 @@
-"""The request of a pilot, which may send no other: what it says of itself."""
+"""The requests of a pilot, which may send no others: what it is, and what it says of itself."""
 
 from typing import Annotated
 
@@ -10,12 +10,13 @@ from worker.services import pilot_reports
 from worker.web import documents
 from worker.web.callers import pilot_of
 
-ABOUT = """
-What a pilot leaves out stays as it said it before. The answer says whether it is to end.
-
+HOW = """
 It takes the secret of the pilot in the place of a token: the pilot finds it in the file that
 `PILOTAGE_SECRET_FILE` names.
 """
+ABOUT = f"""
+What a pilot leaves out stays as it said it before. The answer says whether it is to end.
+{HOW}"""
 
 
 class PilotReportBody(BaseModel):
@@ -40,8 +41,28 @@ class PilotAnswer(BaseModel):
     """Whether it is to end."""
 
 
+class WhichPilot(BaseModel):
+    """What somebody may know who holds the secret of a pilot."""
+
+    vo: str
+    """The VO that the pilot is for."""
+
+    stop: bool
+    """Whether it is to end."""
+
+
 def router() -> APIRouter:
     made = APIRouter(tags=["pilots"])
+    made.add_api_route(
+        "/pilots/me",
+        show,
+        methods=["GET"],
+        operation_id="pilots_me",
+        summary="Show whose pilot this is",
+        description=f"It changes nothing.\n{HOW}".strip(),
+        responses=documents.errors(401, 403, 429, 503),
+        openapi_extra={"x-role": "pilot"},
+    )
     made.add_api_route(
         "/pilots/me",
         report,
@@ -53,6 +74,11 @@ def router() -> APIRouter:
         openapi_extra={"x-role": "pilot"},
     )
     return made
+
+
+def show(request: Request) -> WhichPilot:
+    speaker = pilot_reports.speaker(request.app.state.runtime, pilot_of(request))
+    return WhichPilot(vo=speaker.vo, stop=speaker.is_unwanted)
 
 
 def report(request: Request, body: PilotReportBody) -> PilotAnswer:

@@ -32,6 +32,7 @@ from worker.domain.errors import (
 from worker.domain.lengths import spoken
 from worker.domain.pilot import FINAL, Grant, Pilot, Status, Use
 from worker.domain.sending import Sending
+from worker.domain.why import why
 from worker.services import ce_calls
 from worker.services.credentials import plain
 from worker.services.operate import pilots as care
@@ -210,6 +211,11 @@ def _pilot(runtime: Runtime, ce: CE, vo: str, request: ProbeRequest) -> Iterator
         made = pilots.reserve(tx, [Grant(vo=vo, ce=ce.name, count=1)], runtime.now())
         for pilot in made:
             note(tx, "ce", ce.name, "test", after={"pilot": pilot.pilot_id, "vo": vo})
+        is_shut = vos.get(tx, vo).limit == 0
+    if not made and is_shut:
+        do = f"test for the VO that is to have pilots: pilotage ce test {ce.name} --pilot --vo NAME"
+        yield ProbeStep(name="pilot", finding=f"the limit of VO {vo} is 0", ok=False, do=do)
+        return
     if not made:
         finding = f"no slot of {ce.name} is free for VO {vo}"
         do = f"see why: pilotage plan --vo {vo}"
@@ -281,10 +287,10 @@ def _wrote(runtime: Runtime, pilot: Pilot, request: ProbeRequest) -> str:
 
 
 def _in_words(pilot: Pilot) -> str:
-    use = Use.EMPTY if pilot.use is Use.EMPTY else None
-    words = [str(word) for word in (pilot.cause, use, pilot.raw, pilot.reason) if word]
-    why = f" ({', '.join(words)})" if words else ""
-    return f"{pilot.id}: {pilot.status}{why}"
+    use = str(Use.EMPTY) if pilot.use is Use.EMPTY else None
+    reasons = why(pilot.status, pilot.cause, pilot.raw, pilot.reason)
+    words = ", ".join(filter(None, (use, *reasons)))
+    return f"{pilot.id}: {pilot.status}{f' ({words})' if words else ''}"
 
 
 def _again(pilot_id: int) -> str:

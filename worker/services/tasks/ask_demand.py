@@ -6,6 +6,7 @@ is done.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +26,7 @@ from worker.domain.demand import (
     count,
     total_of,
 )
-from worker.domain.errors import DemandUnknown
+from worker.domain.errors import DemandUnknown, Invalid
 from worker.domain.schedule import Outcome
 from worker.domain.vo import VO
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
@@ -50,6 +51,8 @@ class CurrentDemand:
 Pilots = tuple[int, int]
 """How many pilots of a VO occupy a slot, and how many of them wait."""
 NO_PILOTS: Pilots = (0, 0)
+AROUND = timedelta(seconds=10)
+"""For what a question needs besides its answer: the claim and the record."""
 
 
 def ask_demand(runtime: Runtime, vo_name: str) -> TaskResult:
@@ -58,11 +61,19 @@ def ask_demand(runtime: Runtime, vo_name: str) -> TaskResult:
         vo = vos.get(tx, vo_name)
         if vo.source is None:
             return skipped(f"VO {vo_name} has no demand source")
-        turn = Turn.take(tx, runtime, f"demand:{vo_name}")
+        turn = Turn.take(tx, runtime, f"demand:{vo_name}", _longest(runtime, vo.source))
         if turn is None:
             return busy(f"another execution asks for VO {vo_name}")
     with turn:
         return _ask(turn, vo, vo.source)
+
+
+def _longest(runtime: Runtime, source: Mapping[str, Any]) -> timedelta:
+    """Return how long a question takes at the most: whoever was killed holds up no other longer."""
+    with suppress(Invalid):  # the question itself says what is wrong
+        timeout = timedelta(seconds=registry.check(source)[1].timeout)
+        return min(runtime.lease, 2 * timeout + AROUND)
+    return runtime.lease
 
 
 def _ask(turn: Turn, vo: VO, source: Mapping[str, Any]) -> TaskResult:

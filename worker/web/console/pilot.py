@@ -11,6 +11,7 @@ from worker.domain.access import Role
 from worker.domain.errors import PilotageError
 from worker.domain.pilot import FINAL, Status
 from worker.domain.texts import legible
+from worker.domain.why import cause_beside
 from worker.services.observe import failing
 from worker.services.observe.failing import LATELY, By
 from worker.services.operate import pilots as service
@@ -56,6 +57,7 @@ def show(request: Request, which: str) -> Response:
         said=[*_fault(runtime, pilot), *pilot_words.more_of(pilot)],
         life=life(pilot, runtime.now()),
         facts=facts(pilot),
+        cause_beside=cause_beside,
         alike=_alike(pilot),
         output=_output(runtime, pilot) if "output" in request.query_params else None,
         tail=TAIL,

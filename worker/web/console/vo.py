@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
+from worker.demand import registry
 from worker.domain.demand import DemandCounts
 from worker.domain.errors import ChangedMeanwhile, Invalid, PilotageError
 from worker.domain.lengths import clock
@@ -21,7 +22,7 @@ from worker.services.observe.use import UseOfVO
 from worker.services.operate import vo_inventory as inventory
 from worker.services.operate.vo_inventory import ShownVO
 from worker.services.runtime import Runtime
-from worker.web.console import render, words
+from worker.web.console import render
 from worker.web.console.answers import answer, name_of
 from worker.web.console.common_groups import TIMEOUTS
 from worker.web.console.conflict import conflict_page
@@ -236,26 +237,31 @@ class Demand:
     value: str
     origin: str
     problem: str | None = None
-    is_total: bool = False
-    """Whether it counts the pilots that wait or run, too."""
+    counts: DemandCounts = DemandCounts.MORE
+
+    @property
+    def verb(self) -> str:
+        return "could use" if self.counts is DemandCounts.MORE else "wants"
+
+    @property
+    def figure(self) -> tuple[str, str]:
+        """The number, and what follows it, in smaller letters."""
+        number, _, rest = self.value.partition(" ")
+        return (number, rest) if number[0].isdigit() else (self.value, "")
 
 
 def demand(vo: ShownVO, answered: Any, now: datetime) -> Demand:
     """Say what a VO wants: as its source answered, as somebody set it, or any number."""
     if vo.source is None:
-        value = "any number" if vo.demand is None else words.number(vo.demand)
+        value = "any number" if vo.demand is None else DemandCounts.MORE.of(vo.demand)
         return Demand(value, "no demand is set" if vo.demand is None else "set by hand")
     kind = vo.source.get("kind")
     if answered.answered_at is None:
         return Demand("not known", f"its source, {kind}, has not answered yet", answered.problem)
     at = clock(answered.answered_at, now)
-    return Demand(
-        words.number(answered.demand),
-        f"its source, {kind}, at {at}",
-        answered.problem,
-        is_total=vo.source.get("counts")
-        in (DemandCounts.TOTAL, DemandCounts.EVER, DemandCounts.JOBS),
-    )
+    counts = registry.counts(vo.source) or DemandCounts.MORE
+    value = counts.of(answered.demand)
+    return Demand(value, f"its source, {kind}, at {at}", answered.problem, counts)
 
 
 def headline(vo: ShownVO, wish: Demand, used: UseOfVO, now: datetime) -> str:
@@ -270,11 +276,7 @@ def headline(vo: ShownVO, wish: Demand, used: UseOfVO, now: datetime) -> str:
     if wish.value in ("any number", "not known"):
         takes = "takes any number of pilots" if wish.value == "any number" else "has no demand"
         return f"{vo.name} {takes}: {wish.origin}."
-    if wish.is_total:
-        pilots = "1 pilot" if wish.value == "1" else f"{wish.value} pilots"
-        return f"{vo.name} wants {pilots} in all: {wish.origin}."
-    more = "1 more pilot" if wish.value == "1" else f"{wish.value} more pilots"
-    return f"{vo.name} could use {more}: {wish.origin}."
+    return f"{vo.name} {wish.verb} {wish.value}: {wish.origin}."
 
 
 def _payload_of(payload: Mapping[str, Any]) -> Any:
