@@ -230,7 +230,8 @@ _CLAIMABLE = (
     select(pilots.c.id, pilots.c.stamp, vos.c.name.label("vo"))
     .outerjoin(vos, pilots.c.vo_id == vos.c.id)
     .where(pilots.c.ce_id == _CE_ID, has_status([Status.RESERVED]))
-    .order_by(pilots.c.id)
+    # None of them has the first: it names the order of the index, so that nothing is sorted.
+    .order_by(pilots.c.submitted_at, pilots.c.id)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(of=pilots, key_share=True, skip_locked=True)
 )

@@ -83,7 +83,7 @@ def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
     _, reported = events_from(reporting, parameters)
     of_work = work.lesson(tx, works, _in_order(events), _in_order(reported), now, parameters)
     holes = of_work.verdicts.holes
-    queues = outcomes.queues(tx, now)
+    queues = outcomes.queues(tx, now, parameters.stuck_after)
     stale = {
         ce for ce, record in records.items() if record.queue_drained or record.oldest_waiting_since
     }
