@@ -1,6 +1,7 @@
 """Our side: each operation as a service would call it, in a unit of work."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import URL, event
 
@@ -68,8 +69,8 @@ class Ours:
         with self.uow() as tx:
             return len(mover.move(tx, moves, NOW).moved)
 
-    def checked(self, ids: Sequence[int]) -> int:
-        checks = [Check(pilot_id=i, next_check_at=LATER) for i in ids]
+    def checked(self, ids: Sequence[int], due_at: datetime = LATER) -> int:
+        checks = [Check(pilot_id=i, next_check_at=due_at) for i in ids]
         with self.uow() as tx:
             pilots.checked(tx, checks, NOW)
         return len(ids)
