@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import URL, event
 
-from tests.bench.sides import LATER, NOW, Counter
+from tests.bench.sides import LATER, MINUTE, NOW, Counter
 from worker.db import mover, pilot_reads, pilots
 from worker.db.engine import make_engine
 from worker.db.uow import UnitOfWork
@@ -64,7 +64,8 @@ class Ours:
 
     def start(self, ids: Sequence[int]) -> int:
         moves = [
-            Move(pilot_id=i, to=Status.RUNNING, raw="RUNNING", next_check_at=LATER) for i in ids
+            Move(pilot_id=i, to=Status.RUNNING, raw="RUNNING", next_check_at=LATER + MINUTE)
+            for i in ids
         ]
         with self.uow() as tx:
             return len(mover.move(tx, moves, NOW).moved)

@@ -1,10 +1,9 @@
 """What has no floor: the log that a pilot's life writes, and the policy's round."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from tests.bench.operations import Sides
-from tests.bench.sides import LATER
+from tests.bench.sides import LATER, MINUTE
 from tests.bench.world import World
 from worker.domain.pilot import Status
 
@@ -53,7 +52,7 @@ def wal_of_a_check(sides: Sides) -> Figure:
     sides.world.hand.execute("CHECKPOINT")
     sides.ours.checked(ids, LATER)
     begin = _position(sides)
-    sides.ours.checked(ids, LATER + timedelta(minutes=1))
+    sides.ours.checked(ids, LATER + MINUTE)
     written = _position(sides) - begin
     sides.world.clear()
     return Figure(

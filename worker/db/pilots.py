@@ -69,7 +69,7 @@ def reserve(tx: Transaction, grants: Sequence[Grant], now: datetime) -> list[Res
     made = [
         (stamp, grant.vo, grant.ce)
         for grant in grants
-        for stamp in _new_stamps(room.take(grant.vo, grant.ce, grant.count))
+        for stamp in _new_stamps(room.take(grant.vo, grant.ce, grant.count), now)
     ]
     if not made:
         return []
@@ -98,10 +98,15 @@ def _make(
     return {row.stamp: int(row.id) for row in new}
 
 
-def _new_stamps(count: int) -> Iterator[str]:
-    """Make new stamps, in groups."""
+def _new_stamps(count: int, now: datetime) -> Iterator[str]:
+    """Make new stamps, in groups.
+
+    Those of one hour begin alike and stand together in their index. Otherwise each group would go
+    to a page of its own somewhere in a long history, and log all of it.
+    """
+    hour = int(now.timestamp()) // 3600 % 256
     for begin in range(0, count, GROUP_SIZE):
-        group = token_hex(GROUP_LENGTH // 2)
+        group = f"{hour:02x}{token_hex(GROUP_LENGTH // 2 - 1)}"
         yield from (numbered(group, n) for n in range(min(GROUP_SIZE, count - begin)))
 
 
