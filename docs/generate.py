@@ -930,11 +930,28 @@ def growth() -> str:
     )
 
 
+def workers() -> str:
+    """Show what several workers did at once in the stored run."""
+    crowds = json.loads(STORED_COSTS.read_text(encoding="utf-8"))["crowds"]
+    return _table(
+        ("workers", "lives a second", "times one", "median wait for a lock, ms"),
+        [
+            (
+                str(crowd["workers"]),
+                f"{crowd['pilots_per_second']:,.0f}",
+                f"{crowd['pilots_per_second'] / crowds[0]['pilots_per_second']:.2f}",
+                f"{1000 * crowd['median_wait']:.1f}",
+            )
+            for crowd in crowds
+        ],
+    )
+
+
 PARTS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     DOCS / "glossary.md": {"fixed words": fixed_words},
     DOCS / "why" / "architecture.md": {"layers": layers},
     DOCS / "why" / "policy.md": {"parameters": parameters},
-    DOCS / "why" / "cost.md": {"costs": costs, "growth": growth},
+    DOCS / "why" / "cost.md": {"costs": costs, "growth": growth, "workers": workers},
 }
 
 

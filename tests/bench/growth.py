@@ -49,7 +49,7 @@ def grow(places: Sequence[tuple[int, Sides]], repetitions: int) -> list[Grown]:
     sizes = tuple(size for size, _ in places)
     for _, sides in places:
         sides.world.settle()
-    runtimes = [_runtime(sides.world.url) for _, sides in places]
+    runtimes = [runtime_of(sides.world.url) for _, sides in places]
     lines = [
         _grown(question.name, sizes, [partial(_ask, question, r) for r in runtimes], repetitions)
         for question in QUESTIONS
@@ -93,7 +93,8 @@ def _do(operation: Operation, sides: Sides) -> float:
     return taken
 
 
-def _runtime(url: URL) -> Runtime:
+def runtime_of(url: URL) -> Runtime:
+    """Make a runtime that asks a world just after its moment."""
     return Runtime(
         database=Database(url),
         backends={},

@@ -1,10 +1,11 @@
 """Our side: each operation as a service would call it, in a unit of work."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import URL, event
 
-from tests.bench.sides import LATER, NOW, Counter
+from tests.bench.sides import LATER, MINUTE, NOW, Counter
 from worker.db import mover, pilot_reads, pilots
 from worker.db.engine import make_engine
 from worker.db.uow import UnitOfWork
@@ -63,13 +64,14 @@ class Ours:
 
     def start(self, ids: Sequence[int]) -> int:
         moves = [
-            Move(pilot_id=i, to=Status.RUNNING, raw="RUNNING", next_check_at=LATER) for i in ids
+            Move(pilot_id=i, to=Status.RUNNING, raw="RUNNING", next_check_at=LATER + MINUTE)
+            for i in ids
         ]
         with self.uow() as tx:
             return len(mover.move(tx, moves, NOW).moved)
 
-    def checked(self, ids: Sequence[int]) -> int:
-        checks = [Check(pilot_id=i, next_check_at=LATER) for i in ids]
+    def checked(self, ids: Sequence[int], due_at: datetime = LATER) -> int:
+        checks = [Check(pilot_id=i, next_check_at=due_at) for i in ids]
         with self.uow() as tx:
             pilots.checked(tx, checks, NOW)
         return len(ids)

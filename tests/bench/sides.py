@@ -7,7 +7,8 @@ from typing import Any
 import psycopg
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-LATER = NOW + timedelta(minutes=2)
+MINUTE = timedelta(minutes=1)
+LATER = NOW + 2 * MINUTE
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tests.bench.operations import Sides
+from tests.bench.sides import LATER, MINUTE
 from tests.bench.world import World
 from worker.domain.pilot import Status
 
@@ -43,12 +44,15 @@ def wal_of_a_life(sides: Sides) -> Figure:
 
 
 def wal_of_a_check(sides: Sides) -> Figure:
-    """Measure the log of a check that changes no status, as most of them do."""
+    """Measure the log of a check that changes no status, as most of them do.
+
+    Each check sets when the next is due. With the same time again it would write no index.
+    """
     ids = sides.world.stage(Status.SUBMITTED, LIVES)
     sides.world.hand.execute("CHECKPOINT")
-    sides.ours.checked(ids)
+    sides.ours.checked(ids, LATER)
     begin = _position(sides)
-    sides.ours.checked(ids)
+    sides.ours.checked(ids, LATER + MINUTE)
     written = _position(sides) - begin
     sides.world.clear()
     return Figure(

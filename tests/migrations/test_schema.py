@@ -26,9 +26,9 @@ class Tampering:
 
 TAMPERINGS = {
     "a dropped index": Tampering(
-        "index pilots.ix_pilots_not_accepted: missing",
-        "DROP INDEX ix_pilots_not_accepted",
-        "DROP INDEX ix_pilots_not_accepted",
+        "index pilots.ix_pilots_waiting: missing",
+        "DROP INDEX ix_pilots_waiting",
+        "DROP INDEX ix_pilots_waiting",
     ),
     "an added index": Tampering(
         "index pilots.ix_extra: not in the models",
@@ -36,12 +36,12 @@ TAMPERINGS = {
         "CREATE INDEX ix_extra ON pilots (raw)",
     ),
     "another predicate of a partial index": Tampering(
-        "index pilots.ix_pilots_not_accepted: is ",
-        "DROP INDEX ix_pilots_not_accepted;;"
-        " CREATE INDEX ix_pilots_not_accepted ON pilots (ce_id, id)"
+        "index pilots.ix_pilots_waiting: is ",
+        "DROP INDEX ix_pilots_waiting;;"
+        " CREATE INDEX ix_pilots_waiting ON pilots (ce_id, id)"
         " WHERE status = 'running'",
-        "DROP INDEX ix_pilots_not_accepted;;"
-        " CREATE INDEX ix_pilots_not_accepted ON pilots (ce_id, id)"
+        "DROP INDEX ix_pilots_waiting;;"
+        " CREATE INDEX ix_pilots_waiting ON pilots (ce_id, id)"
         " WHERE status = 'running'",
     ),
     "an added column": Tampering(

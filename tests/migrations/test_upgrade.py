@@ -16,6 +16,7 @@ from worker.db import (
     decisions,
     health,
     mover,
+    outcomes,
     pilot_reads,
     sending,
     tallies,
@@ -24,6 +25,7 @@ from worker.db import (
 from worker.db.chains import Chain
 from worker.db.database import Database
 from worker.db.engine import SQLITE
+from worker.db.pages import PageRequest
 from worker.db.types import JSON_VALUE, UtcDateTime
 from worker.domain.call_tally import Call, CallKind, CallOutcome
 from worker.domain.pilot import Move, Status
@@ -192,3 +194,22 @@ def test_the_totals_begin_with_what_the_tallies_say(fresh: Database) -> None:
     with fresh.uow() as tx:
         assert (sorted(totals.of_vos(tx)), call_tallies.totals(tx)) == before
     assert care.verify(fresh) == []
+
+
+def test_a_pilot_that_waits_has_not_begun_whatever_was_written_by_hand(blank: Database) -> None:
+    """The queue of its CE would not hold it."""
+    care.migrate(blank)
+    with blank.uow() as tx:
+        waiting = a_pilot().submitted().create(tx)
+        lost = a_pilot().lost().create(tx)
+    chains.downgrade(blank.engine, chains.CORE_CHAIN, "0024")
+    with blank.uow() as tx:
+        tx.execute(text("UPDATE pilots SET started_at = submitted_at WHERE status = 'submitted'"))
+
+    care.migrate(blank)
+    with blank.uow() as tx:
+        assert outcomes.queues(tx, NOW)[waiting.ce].oldest_waiting_since == waiting.submitted_at
+        longest = pilot_reads.find(tx, asked=PageRequest(sort="wait")).items
+        assert [pilot.id for pilot in longest] == [waiting.id]
+        assert pilot_reads.find(tx, statuses=[Status.LOST]).items == [lost]
+    assert care.verify(blank) == []

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -10,11 +11,11 @@ import pytest
 
 from tests.expectations import refused
 from tests.factories import MINUTE, NOW, a_ce, a_decision, a_pilot, a_vo
-from worker.db import ces, decisions, pilot_reads, pilot_search, vos
+from worker.db import ces, decisions, mover, pilot_reads, pilot_search, vos
 from worker.db.pages import Page, PageRequest
 from worker.db.uow import Transaction, UnitOfWork
 from worker.domain.errors import Invalid
-from worker.domain.pilot import Status
+from worker.domain.pilot import Move, Status
 
 Find = Callable[..., Page[Any]]
 LISTS: dict[str, tuple[Find, Callable[[Any], Any]]] = {
@@ -243,3 +244,71 @@ def test_a_page_of_one_order_does_not_go_on_in_another(uow: UnitOfWork) -> None:
         by_name = ces.find(tx, asked=PageRequest(limit=2)).next
     with refused(Invalid, "after"), uow() as tx:
         ces.find(tx, asked=PageRequest(sort="capacity", limit=2, after=by_name))
+
+
+def ids_of(uow: UnitOfWork, status: Status, limit: int, **order: Any) -> list[int]:
+    """Return the ids of the pilots of a status, read page after page."""
+    ids: list[int] = []
+    asked = PageRequest(limit=limit, **order)
+    while True:
+        with uow() as tx:
+            page = pilot_reads.find(tx, statuses=[status], asked=asked)
+        ids += [pilot.id for pilot in page.items]
+        if page.next is None:
+            return ids
+        asked = replace(asked, after=page.next)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("limit", [1, 2, 10])
+def test_who_was_lost_twice_is_listed_once_and_who_turned_up_is_not(
+    uow: UnitOfWork, limit: int, descending: bool
+) -> None:
+    with uow() as tx:
+        a_pilot().cancelled().create(tx)
+        lost = a_pilot().lost().create_many(tx, 3)
+        found, twice = a_pilot().lost().create_many(tx, 2)
+        for pilot, status in (
+            (found, Status.RUNNING),
+            (twice, Status.RUNNING),
+            (twice, Status.LOST),
+        ):
+            mover.move(tx, [Move(pilot_id=pilot.id, to=status)], NOW)
+    listed = [*(pilot.id for pilot in lost), twice.id]
+
+    ids = ids_of(uow, Status.LOST, limit, descending=descending)
+    assert ids == (listed[::-1] if descending else listed)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_the_waiting_pilots_of_all_ces_stand_in_one_order(
+    uow: UnitOfWork, limit: int, descending: bool
+) -> None:
+    with uow() as tx:
+        places = [a_ce().with_capacity(10).create(tx) for _ in range(3)]
+        for minutes, place in enumerate([0, 1, 1, 2, 0, 0, 1]):
+            a_pilot().on(places[place]).submitted().at(NOW + minutes // 2 * MINUTE).create(tx)
+            a_pilot().on(places[place]).running().at(NOW).create(tx)
+        waiting = [p for p in pilot_reads.find(tx).items if p.status is Status.SUBMITTED]
+    # The one that waits longest comes last, or first.
+    order = sorted(
+        waiting, key=lambda pilot: (pilot.submitted_at, pilot.id), reverse=not descending
+    )
+
+    assert ids_of(uow, Status.SUBMITTED, limit, sort="wait", descending=descending) == [
+        pilot.id for pilot in order
+    ]
+
+
+@pytest.mark.parametrize("newest", [0, 3, 5, 100])
+@pytest.mark.parametrize("limit", [1, 2, 10])
+def test_active_pilots_are_listed_whether_or_not_they_are_among_the_newest(
+    uow: UnitOfWork, monkeypatch: pytest.MonkeyPatch, limit: int, newest: int
+) -> None:
+    monkeypatch.setattr(pilot_search, "NEWEST", newest)
+    with uow() as tx:
+        running = [a_pilot().that_is(status).create(tx) for status in (Status.RUNNING, *Status)]
+    listed = [pilot.id for pilot in running if pilot.status is Status.RUNNING]
+
+    assert ids_of(uow, Status.RUNNING, limit, descending=True) == listed[::-1]

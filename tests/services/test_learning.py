@@ -7,13 +7,14 @@ import pytest
 from sqlalchemy import select
 
 from tests.expectations import statements
-from tests.factories import a_ce, a_pilot
+from tests.factories import MINUTE, a_ce, a_pilot
 from tests.services.world import World
-from worker.db import clock_set_back, mover, outcomes
+from worker.db import clock_set_back, mover, outcomes, tallies
 from worker.db.tables import transitions
 from worker.domain.ce import CE
 from worker.domain.pilot import Cause, Move, Status
 from worker.domain.sending import Sending
+from worker.policy.learning import Queue
 from worker.policy.learning import learn as fold
 from worker.policy.parameters import DEFAULTS
 from worker.services.tasks import learn
@@ -171,8 +172,8 @@ def test_the_queue_of_a_ce_is_seen(world: World) -> None:
     world.sent(ce, 2)
     sent = world.clock
     world.wait(600)
-    [began] = world.make(a_pilot().on(ce).running())
-    world.make(a_pilot().on(ce).done())
+    [began] = world.make(a_pilot().on(ce).running().pausing(MINUTE))
+    world.make(a_pilot().on(ce).done().pausing(MINUTE))
     with world.database.uow() as tx:
         queue = outcomes.queues(tx, world.clock)[ce.name]
     assert queue.oldest_waiting_since == sent
@@ -187,3 +188,35 @@ def test_the_queue_of_a_ce_is_seen(world: World) -> None:
     learn.learn(world.runtime())
     emptied = world.health(ce)
     assert (emptied.queue_drained, emptied.oldest_waiting_since) == (0, None)
+
+
+def test_what_began_stays_in_the_queue_of_a_ce_when_it_was_folded(world: World) -> None:
+    ce = world.ce(queue_time=100_000.0)
+    [began] = world.make(a_pilot().on(ce).running().pausing(MINUTE))
+    world.change(lambda tx: tallies.fold(tx, 1000))
+    world.wait(1800)
+    with world.database.uow() as tx:
+        queue = outcomes.queues(tx, world.clock)[ce.name]
+    assert (queue.last_began, queue.drained) == (began.started_at, 1)
+
+
+def test_what_a_ce_put_back_into_its_queue_has_not_begun(world: World) -> None:
+    ce = world.ce(queue_time=100_000.0)
+    [began] = world.make(a_pilot().on(ce).running().pausing(MINUTE))
+    world.wait(2 * 3600)
+    put_back = [Move(pilot_id=began.id, to=Status.SUBMITTED)]
+    world.change(lambda tx: mover.move(tx, put_back, world.clock))
+    with world.database.uow() as tx:
+        queue = outcomes.queues(tx, world.clock)[ce.name]
+    assert queue == Queue(oldest_waiting_since=began.submitted_at)
+
+
+def test_whoever_waits_for_long_learns_of_what_began_long_ago(world: World) -> None:
+    """A CE that may take three hours is not stuck if a pilot began there two hours ago."""
+    ce = world.ce(queue_time=100_000.0)
+    [began] = world.make(a_pilot().on(ce).running().pausing(MINUTE))
+    world.wait(2 * 3600)
+    with world.database.uow() as tx:
+        assert outcomes.queues(tx, world.clock) == {}
+        queue = outcomes.queues(tx, world.clock, timedelta(hours=3))[ce.name]
+    assert (queue.last_began, queue.drained) == (began.started_at, 0)

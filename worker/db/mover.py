@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -129,7 +130,7 @@ def _refine(dialect: str) -> tuple[Executable, Executable]:
 
 
 def _encoded(moves: Iterable[Move]) -> dict[str, Any]:
-    return encode(_MOVE, ([getattr(move, name) for name in _MOVE] for move in moves))
+    return encode(_MOVE, map(attrgetter(*_MOVE), moves))
 
 
 @cache

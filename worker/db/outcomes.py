@@ -8,15 +8,36 @@ postponed: until then it is read only together with something new of the same pi
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Executable, Integer, bindparam, func, select, union, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Integer,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    true,
+    union,
+    union_all,
+    update,
+)
 
 from worker.db.rows import encode, rows
-from worker.db.tables import NOT_ACCEPTED, ces, has_status, pilots, transitions, vos
+from worker.db.tables import (
+    NOT_ACCEPTED,
+    ces,
+    has_status,
+    new_tallies,
+    pilots,
+    tallies,
+    transitions,
+    vos,
+    waits_at_ce,
+)
 from worker.db.types import UtcDateTime
 from worker.db.uow import Transaction
-from worker.domain.pilot import Status
+from worker.domain.tally import Grain, begin_of
 from worker.policy.learning import Queue
 from worker.policy.outcomes import PilotOutcome
 
@@ -46,24 +67,31 @@ def mark(tx: Transaction, ids: Collection[int], now: datetime) -> None:
         tx.execute(_mark(tx.dialect), {**encode(("id",), ([i] for i in ids)), "now": now})
 
 
-def queues(tx: Transaction, now: datetime) -> dict[str, Queue]:
-    """Read the queue of every CE that has had a pilot in the last hour."""
-    by_ce: dict[str, dict[str, Any]] = {}
-    for query in (_WAITING, _RUNNING, _ENDED):
-        for row in tx.execute(query, {"since": now - LATELY}).mappings():
-            values = by_ce.setdefault(row["ce"], {"drained": 0, "last_began": None})
-            values["drained"] += row.get("drained", 0)
-            values["last_began"] = _later(values["last_began"], row.get("last_began"))
-            if "oldest_waiting_since" in row:
-                values["oldest_waiting_since"] = row["oldest_waiting_since"]
-    return {ce: Queue(**values) for ce, values in by_ce.items()}
+def queues(
+    tx: Transaction, now: datetime, stuck_after: timedelta = timedelta(0)
+) -> dict[str, Queue]:
+    """Read the queue of every CE where a pilot waits or has begun in the last hour.
 
-
-def _later(first: datetime | None, second: datetime | None) -> datetime | None:
-    return max((moment for moment in (first, second) if moment is not None), default=None)
+    What began is read from the tallies, by the minute in which it was noticed, so it costs the
+    same however many pilots run. Whoever takes a queue for stuck only after longer than an hour
+    says so, and learns of what began since then.
+    """
+    lately = begin_of(Grain.MINUTE, now - LATELY)
+    since = begin_of(Grain.MINUTE, now - max(LATELY, stuck_after))
+    return {
+        row.ce: Queue(
+            oldest_waiting_since=row.oldest_waiting_since,
+            last_began=row.last_began,
+            # What its CE put back into its queue is taken off; it may have begun before.
+            drained=max(0, int(row.drained or 0)),
+        )
+        for row in tx.execute(_QUEUES, {"since": since, "lately": lately})
+        if row.oldest_waiting_since or row.last_began
+    }
 
 
 _SINCE = bindparam("since", type_=UtcDateTime())
+_LATELY = bindparam("lately", type_=UtcDateTime())
 _NOW = bindparam("now", type_=UtcDateTime())
 
 _IS_NEW = transitions.c.learned_at.is_(None)
@@ -104,25 +132,38 @@ _UNLEARNED = (
     .order_by(transitions.c.id)
 )
 
-_WAITING = (
-    select(ces.c.name.label("ce"), func.min(pilots.c.submitted_at).label("oldest_waiting_since"))
-    .join_from(pilots, ces, pilots.c.ce_id == ces.c.id)
-    .where(has_status([Status.SUBMITTED]))
-    .group_by(ces.c.name)
+_OLDEST = (
+    select(func.min(pilots.c.submitted_at))
+    .where(pilots.c.ce_id == ces.c.id, waits_at_ce())
+    .scalar_subquery()
 )
-
+_GRAINS: list[ColumnElement[str]] = [literal_column(f"'{grain}'") for grain in Grain]
+_STARTS = union_all(
+    *(
+        select(table.c.ce_id, at.label("at"), table.c.starts).where(
+            condition, at >= _SINCE, table.c.starts != 0
+        )
+        for table, at, condition in (
+            (tallies, tallies.c.begins_at, tallies.c.grain.in_(_GRAINS)),
+            (new_tallies, new_tallies.c.at, true()),
+        )
+    )
+).subquery("starts")
 _BEGAN = (
     select(
-        ces.c.name.label("ce"),
-        func.max(pilots.c.started_at).label("last_began"),
-        func.count().filter(pilots.c.started_at >= _SINCE).label("drained"),
+        _STARTS.c.ce_id,
+        func.max(_STARTS.c.at).filter(_STARTS.c.starts > 0).label("last_began"),
+        func.sum(_STARTS.c.starts).filter(_STARTS.c.at >= _LATELY).label("drained"),
     )
-    .join_from(pilots, ces, pilots.c.ce_id == ces.c.id)
-    .group_by(ces.c.name)
+    .group_by(_STARTS.c.ce_id)
+    .subquery("began")
 )
-# Whatever began lately either runs or has ended lately: two small sets, each with its index.
-_RUNNING = _BEGAN.where(has_status([Status.RUNNING]))
-_ENDED = _BEGAN.where(pilots.c.ended_at >= _SINCE, pilots.c.started_at.is_not(None))
+_QUEUES = select(
+    ces.c.name.label("ce"),
+    _OLDEST.label("oldest_waiting_since"),
+    _BEGAN.c.last_began,
+    _BEGAN.c.drained,
+).join_from(ces, _BEGAN, _BEGAN.c.ce_id == ces.c.id, isouter=True)
 
 
 @cache

@@ -4,7 +4,7 @@ so it costs the same however far one has read, and rows that come or go shift no
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -18,7 +18,17 @@ from worker.domain.errors import Invalid
 from worker.domain.nearest import nearest
 from worker.domain.pages import FIRST, MOST, Page, PageRequest
 
-__all__ = ["FIRST", "MOST", "Asked", "Page", "PageRequest", "contains", "read_page"]
+__all__ = [
+    "FIRST",
+    "MOST",
+    "Asked",
+    "Page",
+    "PageRequest",
+    "contains",
+    "limited",
+    "order_of",
+    "read_page",
+]
 
 T = TypeVar("T")
 
@@ -37,25 +47,37 @@ def read_page(
     make: Callable[[Mapping[str, Any]], T],
 ) -> Page[T]:
     """Read one page. `sorts` holds the columns that a list can be sorted by, none nullable."""
+    order = order_of(key, sorts, request)
+    labelled = [column.label(f"keyset_{n}") for n, column in enumerate(order)]
+    listing = tx.execute(limited(query.add_columns(*labelled), order, request)).all()
+    shown, more = listing[: request.limit], len(listing) > request.limit
+    names = query.selected_columns.keys()  # the keyset's columns come after these
+    items = [make(dict(zip(names, row, strict=False))) for row in shown]
+    cursor = _cursor(list(shown[-1][-len(order) :])) if more else None
+    return Page(items, cursor)
+
+
+def order_of(
+    key: ColumnElement[Any], sorts: Mapping[str, ColumnElement[Any]], request: PageRequest
+) -> list[ColumnElement[Any]]:
+    """Return what a list is sorted by. An order that it does not know is refused."""
     sort = request.sort or next(iter(sorts))
     if sort not in sorts:
         raise Invalid(f"sort {sort!r}", nearest(sort, sorts))
-    order = [sorts[sort]] if sorts[sort] is key else [sorts[sort], key]
+    return [sorts[sort]] if sorts[sort] is key else [sorts[sort], key]
+
+
+def limited(
+    query: Select[Any], order: Sequence[ColumnElement[Any]], request: PageRequest
+) -> Select[Any]:
+    """Restrict a query to the rows of a page, in its order, and to one more if there is one."""
     if request.after is not None:
         position = _position(request.after, order)
         query = query.where(
             tuple_(*order) < position if request.descending else tuple_(*order) > position
         )
     directed = [column.desc() if request.descending else column.asc() for column in order]
-    labelled = [column.label(f"keyset_{n}") for n, column in enumerate(order)]
-    listing = tx.execute(
-        query.add_columns(*labelled).order_by(*directed).limit(request.limit + 1)
-    ).all()
-    shown, more = listing[: request.limit], len(listing) > request.limit
-    names = query.selected_columns.keys()  # the keyset's columns come after these
-    items = [make(dict(zip(names, row, strict=False))) for row in shown]
-    cursor = _cursor(list(shown[-1][-len(order) :])) if more else None
-    return Page(items, cursor)
+    return query.order_by(*directed).limit(request.limit + 1)
 
 
 def contains(column: Column[Any], search: str) -> Any:
@@ -68,7 +90,7 @@ def _cursor(values: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(plain).encode()).decode().rstrip("=")
 
 
-def _position(cursor: str, order: list[ColumnElement[Any]]) -> Any:
+def _position(cursor: str, order: Sequence[ColumnElement[Any]]) -> Any:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         values = json.loads(base64.urlsafe_b64decode(padded))

@@ -1,7 +1,7 @@
 """Reads of pilots: those in doubt or due, lists, counts, history. Nothing changes here."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -17,15 +17,21 @@ from sqlalchemy import (
     select,
 )
 
+from worker.db.engine import POSTGRESQL
 from worker.db.history import steps
 from worker.db.names import key_of
-from worker.db.pages import FIRST, Page, PageRequest, read_page
+from worker.db.pages import FIRST, Page, PageRequest, limited, order_of, read_page
 from worker.db.pilot_filter import filtered
 from worker.db.pilot_search import (
+    COLUMNS,
+    among_newest,
+    begins_with_newest,
     directed,
     equals_handle,
     keys,
+    longest_waiting,
     ordered,
+    restriction,
     stamp_begins_with,
 )
 from worker.db.rows import encode, rows
@@ -164,10 +170,31 @@ def find(
     """List the pilots that the values of a `PilotFilter` mean, as old as they are now."""
     chosen = PilotFilter(**values)
     statuses = chosen.statuses or _implied(chosen)
-    query = ordered(PILOTS, asked, statuses)
-    query = filtered(tx, query, chosen, now or datetime.now(UTC))
-    key, sorts = keys(asked, statuses)
-    return read_page(tx, query, key, sorts, directed(asked), lambda row: Pilot(**row))
+    now = now or datetime.now(UTC)
+    # What `ordered` asks of the status is not asked again.
+    others = replace(chosen, statuses=())
+    ids = select(pilots.c.id)
+    if tx.dialect == POSTGRESQL and asked.sort == "wait":
+        restriction(asked.sort, statuses)
+        return _page(tx, longest_waiting(filtered(tx, ids, others, now), asked), asked)
+    ids = filtered(tx, ordered(ids, asked, statuses), others, now)
+    if begins_with_newest(asked, statuses) and not others.given():
+        newest = limited(ids.where(among_newest(tx)), [pilots.c.id], asked)
+        page = _page(tx, newest, asked)
+        if page.next:
+            return page
+    order = order_of(*keys(asked, statuses), asked)
+    return _page(tx, limited(ids, order, directed(asked)), asked)
+
+
+def _page(tx: Transaction, ids: Select[Any], asked: PageRequest) -> Page[Pilot]:
+    """Read the pilots of a page whose ids are selected: their wide rows, and theirs alone."""
+    chosen = ids.subquery("page")
+    query = PILOTS.join(chosen, chosen.c.id == pilots.c.id)
+    # In no index: that of the ids would be walked in this order, past all other pilots.
+    key = chosen.c.id + 0
+    request = replace(directed(asked), after=None)
+    return read_page(tx, query, key, {**COLUMNS, "id": key}, request, lambda row: Pilot(**row))
 
 
 def active(tx: Transaction, chosen: PilotFilter, now: datetime) -> list[tuple[int, str, Status]]:

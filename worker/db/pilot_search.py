@@ -9,10 +9,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, select, union
+from sqlalchemy import Column, ColumnElement, Select, Subquery, func, select, true, union
 
-from worker.db.pages import PageRequest
-from worker.db.tables import has_status, pilots
+from worker.db.pages import PageRequest, limited
+from worker.db.tables import RARE, became_rare, ces, has_status, pilots, transitions, waits_at_ce
+from worker.db.uow import Transaction
 from worker.domain.errors import Invalid
 from worker.domain.pilot import FINAL, OCCUPYING, STAMP_LENGTH, Status
 
@@ -144,9 +145,10 @@ def ordered(query: Select[Any], request: PageRequest, statuses: Collection[Statu
     if allowed == FINAL:
         query = query.where(pilots.c.ended_at.is_not(None))
     elif allowed:
+        # Once: a planner that reads a condition twice takes it for twice as rare.
         query = query.where(has_status(allowed))
-        if allowed <= OCCUPYING:
-            query = query.where(pilots.c.ended_at.is_(None))
+    if (rare := _rare(request, allowed)) is not None:
+        query = query.join(rare, rare.c.pilot_id == pilots.c.id)
     column = COLUMNS.get(request.sort or "id")
     return query if column is None or not column.nullable else query.where(column.is_not(None))
 
@@ -156,8 +158,64 @@ def keys(
 ) -> tuple[ColumnElement[Any], dict[str, ColumnElement[Any]]]:
     """Return what parts the pages of a list, and what it can be sorted by."""
     allowed = restriction(request.sort, statuses)
-    key = _ID_OF_ACTIVE if allowed and allowed <= OCCUPYING else pilots.c.id
+    key: ColumnElement[Any] = pilots.c.id
+    if (rare := _rare(request, allowed)) is not None:
+        key = rare.c.pilot_id
+    elif allowed and allowed <= OCCUPYING:
+        key = _ID_OF_ACTIVE
     return key, {**COLUMNS, "id": key}
+
+
+def _rare(request: PageRequest, allowed: frozenset[Status]) -> Subquery | None:
+    """Return the pilots that ever had the one rare status that is allowed, if it is one.
+
+    A list by their numbers takes them from the history, in that order.
+    """
+    if len(allowed) != 1 or not allowed <= RARE or request.sort not in {None, "id"}:
+        return None
+    return _OF_RARE[next(iter(allowed))]
+
+
+_OF_RARE = {
+    status: select(transitions.c.pilot_id).where(became_rare(status)).distinct().subquery("rare")
+    for status in RARE
+}
+
+NEWEST = 2_000
+"""How many of the newest pilots are looked through for a page of active ones."""
+
+
+def begins_with_newest(request: PageRequest, statuses: Collection[Status]) -> bool:
+    """Return whether a list of active pilots may be a walk by id from the newest one.
+
+    Its first page is, for active pilots are among the newest; whoever reads on has them sorted.
+    """
+    is_newest_first = request.descending and request.sort in {None, "id"} and not request.after
+    return is_newest_first and len(statuses) > 0 and frozenset(statuses) <= OCCUPYING
+
+
+def among_newest(tx: Transaction) -> ColumnElement[bool]:
+    """Match the newest pilots."""
+    # The number itself, not a query for it: the planner is to know how few these are.
+    newest = int(tx.execute(select(func.coalesce(func.max(pilots.c.id), 0))).scalar_one())
+    return pilots.c.id > newest - NEWEST
+
+
+def longest_waiting(query: Select[Any], request: PageRequest) -> Select[Any]:
+    """Select the ids of a page of waiting pilots, of those whose ids a query selects.
+
+    No index holds the waiting pilots of all CEs in their order. So the page is chosen from those
+    that each CE would have on it if it were the only one.
+    """
+    each = ces.alias("each_ce")
+    request = directed(request)
+    of_one = query.add_columns(pilots.c.submitted_at).where(
+        pilots.c.ce_id == each.c.id, waits_at_ce()
+    )
+    order = [pilots.c.submitted_at, pilots.c.id]
+    first = limited(of_one, order, request).correlate(each).lateral("first")
+    of_all = select(first.c.id).select_from(each.join(first, true()))
+    return limited(of_all, [first.c.submitted_at, first.c.id], replace(request, after=None))
 
 
 def directed(request: PageRequest) -> PageRequest:

@@ -22,7 +22,6 @@ from sqlalchemy import (
     Text,
     any_,
     bindparam,
-    cast,
     exists,
     func,
     literal,
@@ -76,21 +75,21 @@ _ILLEGIBLE = (r"\u0000", r"\ud")
 """How JSON begins to write what no text column takes: a NUL, and half of a character."""
 
 
-def keys_of(dialect: str, keys: Iterable[int]) -> str:
+def keys_of(dialect: str, keys: Iterable[int]) -> list[int] | str:
     """Turn keys into the parameter that `is_among` reads."""
-    joined = ",".join(map(str, keys))
-    return f"{{{joined}}}" if dialect == POSTGRESQL else f"[{joined}]"
+    listed = list(keys)
+    return listed if dialect == POSTGRESQL else json.dumps(listed)
 
 
 def is_among(dialect: str, column: ColumnElement[int], name: str) -> ColumnElement[bool]:
     """Return the condition that a key is among those of a parameter.
 
-    A planner that is handed an array looks each key up; of rows it would expect a hundred.
+    A planner that is handed an array looks each key up; of rows it would expect a hundred. A text
+    that is cast to an array would be read anew for each row that is compared with it.
     """
-    keys = bindparam(name, type_=Text)
     if dialect == POSTGRESQL:
-        return column == any_(cast(keys, postgresql.ARRAY(KEY)))
-    each = func.json_each(keys).table_valued("value")
+        return column == any_(bindparam(name, type_=postgresql.ARRAY(KEY)))
+    each = func.json_each(bindparam(name, type_=Text)).table_valued("value")
     return column.in_(select(each.c.value))
 
 

@@ -38,12 +38,15 @@ from worker.db.tables.decisions import ce_list_places, ce_lists, decision_bases,
 from worker.db.tables.people import LONGEST_KEY, answered_requests, changes, tokens
 from worker.db.tables.pilots import (
     NOT_ACCEPTED,
+    RARE,
+    became_rare,
     has_status,
     has_use,
     outputs,
     pilot_reports,
     pilots,
     transitions,
+    waits_at_ce,
 )
 from worker.db.tables.places import (
     ce_health,
@@ -61,7 +64,9 @@ __all__ = [
     "LONGEST_KEY",
     "NAMING",
     "NOT_ACCEPTED",
+    "RARE",
     "answered_requests",
+    "became_rare",
     "call_tallies",
     "call_totals",
     "ce_health",
@@ -96,5 +101,6 @@ __all__ = [
     "vo_totals",
     "vo_work",
     "vos",
+    "waits_at_ce",
     "webhook_events",
 ]

@@ -22,11 +22,23 @@ from worker.db.tables.common import id_key, metadata, quoted, updated_at
 from worker.db.tables.places import ces, vos
 from worker.db.types import UtcDateTime, plain_text, words
 from worker.db.updated_at import keeps_updated_at
-from worker.domain.pilot import FINAL, OCCUPYING, OF_NO_USE, STAMP_LENGTH, Cause, Status, Use
+from worker.domain.pilot import (
+    FINAL,
+    OCCUPYING,
+    OF_NO_USE,
+    STAMP_LENGTH,
+    WAITING,
+    Cause,
+    Status,
+    Use,
+)
 from worker.domain.pilot_report import LONGEST_REASON, PilotState
 
 NOT_ACCEPTED = frozenset({Status.RESERVED, Status.SUBMITTING})
 """What a pilot is before its CE has said anything: nothing is learnt from it."""
+
+RARE = frozenset({Status.CANCELLED, Status.LOST})
+"""How so few pilots end that they are looked for in a long history of others."""
 
 pilots = Table(
     "pilots",
@@ -76,13 +88,14 @@ keeps_updated_at(pilots)
 # A move that changes no column of any index and no word of a condition writes no index at all. So
 # the conditions ask whether a pilot has ended, not which status it has: a claim changes neither.
 _ACTIVE = "ended_at IS NULL"
-_NOT_ACCEPTED = f"submitted_at IS NULL AND {_ACTIVE}"
+_WAITS = f"started_at IS NULL AND {_ACTIVE}"
 _HAS_CAUSE = "cause IS NOT NULL"
 _OF_NO_USE = "use IN ('short', 'empty')"
 _HANDLE_NOW = f"handle IS NOT NULL AND {_ACTIVE}"
 _HANDLE_BEFORE = "handle IS NOT NULL AND ended_at IS NOT NULL"
 # These two hold active pilots alone, however long the history: those of a CE by when they are due,
-# and those that a CE has not accepted yet, of which the oldest are claimed first.
+# and those that have not begun. Of these the ones come last that the CE has not accepted yet, the
+# oldest first, as they are claimed.
 Index(
     "ix_pilots_occupying",
     pilots.c.ce_id,
@@ -91,11 +104,12 @@ Index(
     sqlite_where=text(_ACTIVE),
 )
 Index(
-    "ix_pilots_not_accepted",
+    "ix_pilots_waiting",
     pilots.c.ce_id,
+    pilots.c.submitted_at,
     pilots.c.id,
-    postgresql_where=text(_NOT_ACCEPTED),
-    sqlite_where=text(_NOT_ACCEPTED),
+    postgresql_where=text(_WAITS),
+    sqlite_where=text(_WAITS),
 )
 # Few are of no use, and they are looked for in a long history of those that are.
 Index(
@@ -165,6 +179,7 @@ pilot_reports = Table(
 _UNLEARNED = (
     f"learned_at IS NULL AND learn_after IS NULL AND became NOT IN ({quoted(NOT_ACCEPTED)})"
 )
+_BECAME_RARE = f"became IN ({quoted(RARE)})"
 _POSTPONED = "learned_at IS NULL AND learn_after IS NOT NULL"
 
 transitions = Table(
@@ -201,6 +216,14 @@ transitions = Table(
         postgresql_where=text(f"became IN ({quoted(FINAL)})"),
         sqlite_where=text(f"became IN ({quoted(FINAL)})"),
     ),
+    # An index of pilots by their status would be written by each of their moves.
+    Index(
+        "ix_transitions_rare",
+        "became",
+        "pilot_id",
+        postgresql_where=text(_BECAME_RARE),
+        sqlite_where=text(_BECAME_RARE),
+    ),
     sqlite_autoincrement=True,  # whoever follows the history goes on from an id
     comment="The history of each pilot; its birth and its claim stand in the pilot itself.",
 )
@@ -230,7 +253,20 @@ def has_status(
         return condition & pilots.c.ended_at.is_not(None)
     if members <= OCCUPYING:
         condition &= pilots.c.ended_at.is_(None)
+    if members <= WAITING:
+        condition &= pilots.c.started_at.is_(None)
     return condition & pilots.c.submitted_at.is_(None) if members <= NOT_ACCEPTED else condition
+
+
+def waits_at_ce() -> ColumnElement[bool]:
+    """Match submitted pilots by what the index of those that have not begun says of them alone."""
+    begun, ended = pilots.c.started_at, pilots.c.ended_at
+    return pilots.c.submitted_at.is_not(None) & begun.is_(None) & ended.is_(None)
+
+
+def became_rare(status: Status) -> ColumnElement[bool]:
+    """Match the steps of the history to a rare status, likewise."""
+    return _in(transitions.c.became, RARE) & _in(transitions.c.became, frozenset({status}))
 
 
 def has_use(uses: Iterable[Use]) -> ColumnElement[bool]:

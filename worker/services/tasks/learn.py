@@ -122,7 +122,7 @@ def _of_ces(
 ) -> Iterator[CELesson]:
     """Fold events and queues into what is known of each CE that has any, or had any before."""
     records, configured = health.get_all(tx), ces.success_rates(tx)
-    queues = outcomes.queues(tx, now)
+    queues = outcomes.queues(tx, now, parameters.stuck_after)
     stale = {
         ce for ce, record in records.items() if record.queue_drained or record.oldest_waiting_since
     }
