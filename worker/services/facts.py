@@ -19,7 +19,7 @@ from worker.policy.parameters import Parameters
 from worker.policy.traces import Facts
 from worker.policy.work import NoWork, demand_without
 from worker.services.closings import closed_to_vo, closed_vo
-from worker.services.tasks.ask_demand import (
+from worker.services.current_demand import (
     NO_PILOTS,
     CurrentDemand,
     current_demand,

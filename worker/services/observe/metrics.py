@@ -31,11 +31,11 @@ from worker.policy.work import demand_without
 from worker.services.allowed import allowed_to
 from worker.services.ce_lines import NORMAL, CELine, lines_of, short
 from worker.services.credentials import CredentialStanding, standings
+from worker.services.current_demand import NO_PILOTS, current_demand, ended_pilots
 from worker.services.observe import counters
 from worker.services.observe.metric import Lengths, Mean, Metric, MetricKind, Sample
 from worker.services.runtime import Runtime
 from worker.services.standstill import are_ces_asked, queue_of, standstills
-from worker.services.tasks.ask_demand import NO_PILOTS, current_demand, ended_pilots
 
 _CE = ("ce", "backend")
 _CREDENTIAL = ("vo", "backend", "kind")

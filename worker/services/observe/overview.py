@@ -114,7 +114,7 @@ def _batches(tx: Transaction) -> dict[str, BatchProgress]:
     if not with_source:
         return {}
     # Only here: the kinds of sources take long to load, and most installations have none.
-    from worker.services.tasks.ask_demand import batch_of, counts_ever, ended_pilots
+    from worker.services.current_demand import batch_of, counts_ever, ended_pilots
 
     owners = [vo for vo in with_source if counts_ever(vo)]
     answers = demands.get_all(tx)

@@ -7,8 +7,8 @@ from worker.domain.access import Role
 from worker.domain.demand import NONE_ENDED
 from worker.services.allowed import allowed_to
 from worker.services.closings import closed_vo
+from worker.services.current_demand import NO_PILOTS, current_demand, ended_pilots
 from worker.services.runtime import Runtime
-from worker.services.tasks.ask_demand import NO_PILOTS, current_demand, ended_pilots
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,52 +5,22 @@ is kept and never waits for a source. While no answer is young enough, the rule 
 is done.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker.db import demands, pilot_reads, slots, totals, vos
-from worker.db.demands import Answer
+from worker.db import demands, slots, vos
 from worker.db.uow import Transaction
 from worker.demand import registry
-from worker.demand.contract import Unknown
-from worker.domain.demand import (
-    NONE_ENDED,
-    NOTHING_HELD,
-    BatchProgress,
-    DemandCounts,
-    EndedPilots,
-    HeldTotal,
-    count,
-    total_of,
-)
+from worker.domain.demand import NONE_ENDED
 from worker.domain.errors import DemandUnknown, Invalid
 from worker.domain.schedule import Outcome
 from worker.domain.vo import VO
+from worker.services.current_demand import NO_PILOTS, current_demand, ended_pilots, held_total
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
 from worker.services.turns import Turn
 
-
-@dataclass(frozen=True, kw_only=True)
-class CurrentDemand:
-    """The demand that counts now, and how it came about, if it was not set."""
-
-    demand: int | None
-    note: str | None = None
-    certain: bool = True
-    answered: int | None = None
-    """The number before anything was counted off, where pilots were counted altogether."""
-    wanted: int | None = None
-    """How many pilots are wanted altogether, where they were counted so."""
-    has: int | None = None
-    """How many there were when they were counted: those that wait or run."""
-
-
-Pilots = tuple[int, int]
-"""How many pilots of a VO occupy a slot, and how many of them wait."""
-NO_PILOTS: Pilots = (0, 0)
 AROUND = timedelta(seconds=10)
 """For what a question needs besides its answer: the claim and the record."""
 
@@ -88,7 +58,7 @@ def _ask(turn: Turn, vo: VO, source: Mapping[str, Any]) -> TaskResult:
         return TaskResult(outcome=Outcome.FAILED, lines=(str(error),))
     with uow() as tx:
         at = now()
-        held = _held(tx, vo, source, demand, at)
+        held = held_total(tx, vo, source, demand, at)
         demands.answered(tx, vo.name, demand, at, asked_at=asked_at, held=held)
         turn.give_back(tx)
     return TaskResult(counts={"demand": demand})
@@ -109,122 +79,3 @@ def plan(runtime: Runtime, vo_name: str) -> TaskResult:
 def with_source(tx: Transaction, now: datetime) -> list[str]:
     """Name the enabled VOs that have a source."""
     return vos.with_source(tx)
-
-
-def ended_pilots(
-    tx: Transaction, owners: Iterable[VO], answers: Mapping[str, Answer]
-) -> dict[str, EndedPilots]:
-    """Count the pilots that ended of each VO whose source counts those too; of others, none.
-
-    Read after the pilots that wait and run: one that ends meanwhile counts twice, never not at all.
-    """
-    owners = tuple(owners)
-    counting = [vo.id for vo in owners if counts_ever(vo)]
-    ended = totals.ended_of_vos(tx, counting) if counting else {}
-    since = {
-        vo.id: _asked_at(vo, answers[vo.name])
-        for vo in owners
-        if _counts_jobs(vo) and answers.get(vo.name, demands.NONE).answered_at is not None
-    }
-    if since:
-        later = pilot_reads.ended_since(tx, since)
-        ended |= {name: EndedPilots(since=number) for name, number in later.items()}
-    return ended
-
-
-def _asked_at(vo: VO, answer: Answer) -> datetime:
-    """Return a moment before which the last answer was surely not given."""
-    asked_at, answered_at = answer.asked_at, answer.answered_at
-    if asked_at is None or answered_at is None:
-        raise AssertionError(f"the source of VO {vo.name} has not answered")
-    if asked_at <= answered_at:
-        return asked_at
-    # It was asked for once more since, and gave no answer.
-    options = registry.check(vo.source or {})[1]
-    return answered_at - timedelta(seconds=options.timeout)
-
-
-def _counts_jobs(vo: VO) -> bool:
-    return _how_it_counts(vo) is DemandCounts.JOBS
-
-
-def _how_it_counts(vo: VO) -> DemandCounts | None:
-    """Return how the source of a VO counts, if that source is installed."""
-    return None if vo.source is None else registry.counts(vo.source)
-
-
-def counts_ever(vo: VO) -> bool:
-    """Return whether the source of a VO counts pilots that are done, too."""
-    return _how_it_counts(vo) is DemandCounts.EVER
-
-
-def batch_of(vo: VO, answer: Answer, ended: EndedPilots) -> BatchProgress | None:
-    """Return how far a VO is with the pilots that it wants ever, if its source says how many."""
-    if vo.source is None or answer.demand is None or not counts_ever(vo):
-        return None
-    most_failed = registry.check(vo.source)[1].most_failed
-    return BatchProgress(number=answer.demand, ended=ended, most_failed=most_failed)
-
-
-def current_demand(
-    vo: VO, answer: Answer, now: datetime, pilots: Pilots, ended: EndedPilots
-) -> CurrentDemand:
-    """Return the demand that counts now: that of the VO itself, or the answer of its source."""
-    if vo.source is None:
-        return _counted(vo, vo.demand, DemandCounts.MORE, pilots)
-    source, options = registry.check(vo.source)
-    age = None if answer.answered_at is None else now - answer.answered_at
-    if answer.demand is not None and age is not None and age <= timedelta(seconds=options.keep):
-        batch = batch_of(vo, answer, ended)
-        if batch is not None:
-            return _counted(vo, batch.left, DemandCounts.TOTAL, pilots, note=batch.words)
-        line = f"{source.name} answered {answer.demand} {age.total_seconds():.0f} s ago"
-        if options.counts is DemandCounts.JOBS:
-            jobs = max(0, answer.demand - ended.since)
-            note = f"{line}; {ended.since} pilots ended since"
-            return _counted(vo, jobs, DemandCounts.TOTAL, pilots, note=note)
-        delay = vo.scale_down_delay
-        held = None if delay is None else answer.held_total.at(now, delay).held
-        return _counted(vo, answer.demand, options.counts, pilots, note=line, held=held)
-    since = "never" if answer.answered_at is None else f"last at {answer.answered_at:%H:%M:%S}Z"
-    why = f"demand unknown: {source.name} answered {since}"
-    if answer.problem:
-        why += f" ({answer.problem})"
-    demand = {Unknown.HOLD: 0, Unknown.TRICKLE: options.trickle, Unknown.FILL: None}
-    note = f"{why}; the rule is {options.unknown}"
-    counted = _counted(vo, demand[options.unknown], DemandCounts.MORE, pilots, note=note)
-    return replace(counted, certain=False)
-
-
-def _counted(
-    vo: VO,
-    number: int | None,
-    counts: DemandCounts,
-    pilots: Pilots,
-    *,
-    note: str | None = None,
-    held: int | None = None,
-) -> CurrentDemand:
-    occupying, waiting = pilots
-    made = count(number, counts, occupying=occupying, waiting=waiting, bounds=vo.bounds, held=held)
-    notes = [text for text in (note, made.words) if text is not None]
-    return CurrentDemand(
-        demand=made.demand,
-        note="; ".join(notes) or None,
-        answered=number if made.wanted is not None else None,
-        wanted=made.wanted,
-        has=made.has,
-    )
-
-
-def _held(
-    tx: Transaction, vo: VO, source: Mapping[str, Any], demand: int, now: datetime
-) -> HeldTotal:
-    """Return the total that is held from now on, if the VO has a delay."""
-    if vo.scale_down_delay is None or counts_ever(vo) or _counts_jobs(vo):
-        return NOTHING_HELD
-    counts = registry.check(source)[1].counts
-    occupying, waiting = slots.count_by_vo(tx).get(vo.name, NO_PILOTS)
-    total = total_of(demand, counts, occupying - waiting)
-    before = demands.get_all(tx).get(vo.name, demands.NONE).held_total
-    return before.after(total, now, vo.scale_down_delay)

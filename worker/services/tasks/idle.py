@@ -13,13 +13,13 @@ from worker.db.uow import Transaction
 from worker.domain.demand import NONE_ENDED
 from worker.domain.lengths import typed
 from worker.domain.vo import VO
-from worker.services.runtime import Runtime
-from worker.services.tasks.ask_demand import (
+from worker.services.current_demand import (
     NO_PILOTS,
     CurrentDemand,
     current_demand,
     ended_pilots,
 )
+from worker.services.runtime import Runtime
 
 
 def idle_for_long(tx: Transaction, runtime: Runtime) -> dict[int, str]:
