@@ -25,9 +25,9 @@ def rewrite(table: str, old: str, new: str) -> list[str]:
 
 CHANGES = {
     "a dropped index": (
-        ["DROP INDEX ix_pilots_not_accepted"],
-        ["DROP INDEX ix_pilots_not_accepted"],
-        "index pilots.ix_pilots_not_accepted: missing",
+        ["DROP INDEX ix_pilots_waiting"],
+        ["DROP INDEX ix_pilots_waiting"],
+        "index pilots.ix_pilots_waiting: missing",
     ),
     "a column added by hand": (
         ["ALTER TABLE ces ADD COLUMN colour TEXT"],
