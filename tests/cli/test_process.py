@@ -33,12 +33,12 @@ def test_a_process_answers_as_the_function_does(cli: Cli, world: Database) -> No
 
 def test_verify_leaves_with_1_and_tells_where_and_what(here: Database) -> None:
     with here.engine.begin() as connection:
-        connection.exec_driver_sql("DROP INDEX ix_pilots_not_accepted")
+        connection.exec_driver_sql("DROP INDEX ix_pilots_waiting")
     here.engine.dispose()
 
     answer = process("db", "verify")
 
-    assert answer.lines == ["index pilots.ix_pilots_not_accepted: missing"]
+    assert answer.lines == ["index pilots.ix_pilots_waiting: missing"]
     assert complaint(answer).endswith("1 difference")
 
 
