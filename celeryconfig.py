@@ -13,7 +13,7 @@ except _PilotageError as _error:
     raise SystemExit(f"pilotage: {_error}") from None
 
 # Messages are nudges: the database remembers what is to be done, so one that is lost costs a tick.
-# A message is acknowledged before its task runs, so that none is delivered twice.
+# A message is acknowledged before its task runs: one whose worker dies is not delivered again.
 task_acks_late = False
 task_ignore_result = True
 result_backend = None

@@ -29,6 +29,7 @@ def test_none_takes_the_place_of_one_that_ended_since(world: World) -> None:
     assert reserved(world) == 0
     [decision] = overview.explain(world.runtime(), ce.name)
     assert "3 pilots ended since" in decision.reason
+    assert decision.trace["vo"]["answered"] == 5
     world.wait(5)
     answer(world, 4, "jobs")
     assert reserved(world) == 2

@@ -1,8 +1,8 @@
 """Locks for the length of a unit of work, and leases that last while a CE is called.
 
 A busy lock is no error. Limits, statuses and single sending do not depend on these: they keep
-executions from doing each other's work, and limits keep a CE from being called too often. Only
-that no listing gives up a pilot which is about to be sent depends on the lease of its CE.
+executions from doing each other's work, and limits keep a CE from being called too often. Two
+things depend on the lease of a CE: who has lost it sends nothing more, and takes no pilot for lost.
 """
 
 from datetime import datetime, timedelta

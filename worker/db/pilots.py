@@ -172,8 +172,9 @@ def record(tx: Transaction, receipts: Iterable[Move], now: datetime) -> Moved:
 def checked(tx: Transaction, checks: Collection[Check], now: datetime) -> None:
     """Note checks that changed no status: when to ask again, and whether the pilot was missing.
 
-    An answer without the pilot counts as a miss, no answer at all as an attempt; neither is a
-    status. The words of the CE are kept beside the status: they say why a pilot still waits.
+    An answer that says that the CE has not got the pilot counts as a miss, no answer about it as
+    an attempt; neither is a status. The words of the CE are kept beside the status: they say why a
+    pilot still waits.
     """
     if not checks:
         return

@@ -91,7 +91,7 @@ def lock_rooms(tx: Transaction, grants: Sequence[Grant]) -> Room:
 
 
 def available_ces(tx: Transaction) -> Sequence[RowMapping]:
-    """Return the CEs that can take a pilot now, and how many each can take."""
+    """Return the CEs that are enabled, do not drain and have a free slot, and how many each has."""
     return tx.execute(_AVAILABLE).mappings().all()
 
 

@@ -13,7 +13,10 @@ class Role(Described):
     """What somebody may do. Each role may do what those before it may."""
 
     READ = "read", "Look at everything, and change nothing."
-    OPERATE = "operate", "End and send pilots, hold and drain; for one VO or for all."
+    OPERATE = (
+        "operate",
+        "End and send pilots, drain a VO, for one VO or all; hold and drain CEs, for all VOs only.",
+    )
     ADMIN = "admin", "Change VOs, CEs, credentials, schedules and tokens."
 
 

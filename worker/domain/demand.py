@@ -140,7 +140,7 @@ def count(
     bounds: DemandBounds = NO_BOUNDS,
     held: int | None = None,
 ) -> CountedDemand:
-    """Count off the pilots that a VO has, within its bounds; the ceiling is above the floor."""
+    """Count off the pilots that a VO has, within its bounds; the maximum wins over the minimum."""
     running = occupying - waiting
     answered = None if number is None else total_of(number, counts, running)
     total, rule = _bounded(answered, bounds, held)

@@ -1,7 +1,7 @@
 """The Celery application and its tasks, made from the catalogue.
 
-A task is executed once for each message. It may be retried by itself only when another execution
-was calling the same CE; whatever else goes wrong, the next tick finds it in the database.
+A task is executed once for each message. It is repeated by itself only when another execution has
+the turn or the lock that it needs; whatever else goes wrong, the next tick finds it.
 """
 
 import logging
@@ -43,7 +43,7 @@ from worker.services.tasks.catalogue import Task
 log = logging.getLogger(__name__)
 
 RETRIES = 5
-"""A busy CE is tried again after 1, 2, 4, 8 and 16 seconds; then the next tick comes anyway."""
+"""One that finds another at work is tried again after 1, 2, 4, 8 and 16 s; then its tick comes."""
 
 BROKER_COOLDOWN = 5.0
 """Seconds in which nothing is sent after the broker took no message."""

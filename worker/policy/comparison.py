@@ -81,7 +81,7 @@ def _is_over(pilot: Pilot, as_of: datetime) -> bool:
 
 
 def covers(listing: Listing, pilot: AnyPilot) -> bool:
-    """Return whether a listing would show a pilot if its CE had it."""
+    """Return whether a listing is complete, and shows the pilots of this VO."""
     return listing.complete and (listing.vos is None or pilot.vo in listing.vos)
 
 

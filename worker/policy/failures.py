@@ -13,7 +13,7 @@ from worker.domain import exits
 from worker.domain.pilot import Cause
 
 FAST = timedelta(minutes=5)
-"""A pilot that ran for less has failed fast: the CE, not the work, is to blame."""
+"""A pilot that ran for less has failed fast: whatever it says, the CE is to blame."""
 
 VAGUE = frozenset({Cause.UNKNOWN, Cause.EXIT_CODE, Cause.SIGNAL})
 """These say how a pilot ended and not why."""

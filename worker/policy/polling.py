@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 LOST_MISSES = 3
-"""Complete answers without the pilot that it takes, at least, before it is lost."""
+"""Answers that the CE has not got it that it takes, at least, before a pilot is lost."""
 
 LOST_AFTER = timedelta(minutes=10)
 """The least time since the first such answer."""

@@ -108,12 +108,14 @@ def current_demand(
     if answer.demand is not None and age is not None and age <= timedelta(seconds=options.keep):
         batch = batch_of(vo, answer, ended)
         if batch is not None:
-            return _counted(vo, batch.left, DemandCounts.TOTAL, pilots, note=batch.words)
+            counted = _counted(vo, batch.left, DemandCounts.TOTAL, pilots, note=batch.words)
+            return replace(counted, answered=answer.demand)
         line = f"{source.name} answered {answer.demand} {age.total_seconds():.0f} s ago"
         if options.counts is DemandCounts.JOBS:
             jobs = max(0, answer.demand - ended.since)
             note = f"{line}; {ended.since} pilots ended since"
-            return _counted(vo, jobs, DemandCounts.TOTAL, pilots, note=note)
+            counted = _counted(vo, jobs, DemandCounts.TOTAL, pilots, note=note)
+            return replace(counted, answered=answer.demand)
         delay = vo.scale_down_delay
         held = None if delay is None else answer.held_total.at(now, delay).held
         return _counted(vo, answer.demand, options.counts, pilots, note=line, held=held)

@@ -2,8 +2,8 @@
 
 That is: call a CE, ask for the demand of a VO. A turn is a lease in the database: it is taken with
 the claim and given back with the record. Whatever ends the block gives it back too; after a crash
-it runs out by itself. Only one thing depends on it: a listing must not give up a pilot that is
-about to be sent.
+it runs out by itself. Two things depend on it: who stood still for longer sends nothing, for a
+listing may have given the pilots up meanwhile; and it takes no pilot for lost.
 """
 
 from contextlib import suppress

@@ -46,7 +46,7 @@ def pause(runtime: Runtime, ce: str, reason: str, until: datetime | None = None)
 def resume(
     runtime: Runtime, ce: str, reason: str = "resumed by hand", *, force: bool = False
 ) -> None:
-    """End a pause, whoever made it; old failures of the CE lose weight.
+    """End a pause, whoever made it; if the CE earned it, its old failures lose weight.
 
     A restored CE may have pilots that nobody counts: it is resumed after they were looked for.
     """

@@ -2,7 +2,7 @@
 
 Claim the right to call (committed), call, record (committed). A pilot whose stamp is listed is
 taken for what it is, a lost one too. One whose stamp is not is given up only after two complete
-listings that are young enough to show it. Jobs that ought not to be there are reported, and
+listings, taken when it had to show already. Jobs that ought not to be there are reported, and
 cancelled where the operator wants it, after the record; not while the CE is held. Then the driver
 may clear away what its pilots left at the CE.
 
