@@ -1,5 +1,6 @@
 """Servers of others that demand sources ask, started for a test."""
 
+import fcntl
 import os
 import shutil
 import socket
@@ -87,6 +88,15 @@ def _dask_python(folder: Path, *, may_install: bool) -> Path:
         return python
     if not may_install:
         raise NotToBeHad(f"{DASK} is not installed, and {INSTALL_VARIABLE} is not 1")
+    # Several processes of a run want it at once: one installs it, the others wait.
+    with (folder / "dask.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not python.exists():
+            _install_dask(folder)
+    return python
+
+
+def _install_dask(folder: Path) -> None:
     draft = folder / f"dask-{os.getpid()}"
     pip = [sys.executable, "-m", "pip", "--python", str(draft / "bin" / "python")]
     for words in (
@@ -97,7 +107,6 @@ def _dask_python(folder: Path, *, may_install: bool) -> Path:
         if done.returncode:
             raise NotToBeHad(f"{DASK}: {done.stderr.strip()[-300:]}")
     draft.rename(folder / "dask")
-    return python
 
 
 def _python_of_all() -> str:
