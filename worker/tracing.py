@@ -42,14 +42,14 @@ class Span:
         self._span = span
 
     def set(self, **attributes: str | int | float | None) -> None:
-        """Say more of the work."""
+        """Add facts about the work."""
         if self._span is not None:
             for name, value in attributes.items():
                 if value is not None:
                     self._span.set_attribute(f"pilotage.{name}", value)
 
     def failed(self, error: BaseException) -> None:
-        """Say that the work failed, and why."""
+        """Note that the work failed, and why."""
         if self._span is not None:
             from opentelemetry.trace import Status, StatusCode
 

@@ -44,7 +44,7 @@ def team_of(fleet: Path, name: str | None) -> tuple[str, GithubOptions]:
         teams = tomllib.loads(fleet.read_text(encoding="utf-8")).get("vo", {})
     except (OSError, ValueError) as error:
         sys.exit(f"{fleet}: {getattr(error, 'strerror', None) or error}")
-    sources = {team: said.get("source", {}) for team, said in teams.items()}
+    sources = {team: settings.get("source", {}) for team, settings in teams.items()}
     with_one = [team for team, source in sources.items() if source.get("kind") == "github"]
     if name is not None:
         with_one = [team for team in with_one if team == name]
@@ -73,10 +73,10 @@ def why_no_worker(url: str, secret: str, team: str) -> str | None:
         return "Pilotage does not know its secret, or it has ended"
     if answer.status_code != httpx.codes.OK:
         raise httpx.HTTPError(f"it answered {answer.status_code}")
-    known = answer.json()
-    if known["vo"] != team:
-        return f"it is of the team {known['vo']}"
-    return "it is to end" if known["stop"] else None
+    worker = answer.json()
+    if worker["vo"] != team:
+        return f"it is of the team {worker['vo']}"
+    return "it is to end" if worker["stop"] else None
 
 
 class Door(BaseHTTPRequestHandler):
@@ -103,9 +103,9 @@ class Door(BaseHTTPRequestHandler):
         shown = BEARER.fullmatch(self.headers.get("Authorization", ""))
         try:
             why_not = why_no_worker(self.pilotage, shown[1], self.team) if shown else "no secret"
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            said = str(error) if type(error) is httpx.HTTPError else kind_of(error)
-            log.warning("no runner, Pilotage: %s: %s", place_of(self.pilotage), said)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            problem = str(error) if type(error) is httpx.HTTPError else kind_of(error)
+            log.warning("no runner, Pilotage: %s: %s", place_of(self.pilotage), problem)
             return 503, ""
         if shown is None or why_not is not None:
             log.warning("no runner for %s: %s", self.client_address[0], why_not)
@@ -119,7 +119,7 @@ class Door(BaseHTTPRequestHandler):
         return 200, made
 
     def log_message(self, *arguments: Any) -> None:
-        """Say nothing of a request by itself: what became of it is said."""
+        """Log no request by itself: what became of it is logged."""
 
     def say(self, status: int, text: str = "") -> None:
         self.send_response(status)
@@ -136,8 +136,9 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
         trust = isinstance(error, ssl.SSLError) and "UNKNOWN_CA" in str(error.reason)
-        said = "it does not trust the certificate of the door" if trust else type(error).__name__
-        log.warning("no runner for %s: %s", client_address[0], said)
+        untrusted = "it does not trust the certificate of the door"
+        problem = untrusted if trust else type(error).__name__
+        log.warning("no runner for %s: %s", client_address[0], problem)
 
 
 def words() -> argparse.Namespace:

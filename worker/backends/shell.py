@@ -88,8 +88,9 @@ def run(
         talk = _Talk(process, input.encode(errors="surrogateescape"), limit)
         talk.to_the_end(start + timeout)
     except TimeoutError:
-        said = [text for text in [end_of(talk.stderr(), 500)] if text]
-        raise Unavailable(argv[0], f"no answer within {round(timeout, 2):g} s", *said) from None
+        complaint = end_of(talk.stderr(), 500)
+        details = [f"no answer within {round(timeout, 2):g} s", *([complaint] if complaint else [])]
+        raise Unavailable(argv[0], *details) from None
     except _TooMuch:
         raise Unreadable(talk.beginning(2000), argv[0], f"more than {limit} bytes") from None
     finally:

@@ -252,8 +252,8 @@ class ScaleSetClient:
     ) -> EndpointReply:
         if not _OK <= answer.status < 300:
             reason = (why or {}).get(answer.status)
-            said = f"it answered {answer.status}{f': {reason}' if reason else ''}"
-            raise DemandUnknown(place_of(url), said)
+            status = f"it answered {answer.status}{f': {reason}' if reason else ''}"
+            raise DemandUnknown(place_of(url), status)
         return answer
 
     def _json(self, text: object) -> Any:

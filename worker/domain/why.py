@@ -18,9 +18,9 @@ def why(became: Status, cause: Cause | None, raw: str | None, reason: str | None
     A reason that spells the cause out makes it needless, and so does one that has all words of
     what the CE said.
     """
-    said = set((reason or "").lower().split())
+    spoken = set((reason or "").lower().split())
     is_echo = raw is not None and (
-        raw.lower() in {*ECHOES.get(became, ()), str(cause)} or set(raw.lower().split()) <= said
+        raw.lower() in {*ECHOES.get(became, ()), str(cause)} or set(raw.lower().split()) <= spoken
     )
     words = (cause_beside(cause, reason), None if is_echo else raw, reason)
     return [str(word) for word in dict.fromkeys(words) if word]

@@ -10,7 +10,6 @@ from worker.db.demands import Answer
 from worker.db.maintenances import Maintenance
 from worker.db.slots import CESlots
 from worker.db.uow import Transaction
-from worker.domain.closing import Closing
 from worker.domain.demand import NONE_ENDED, EndedPilots
 from worker.domain.vo import VO
 from worker.policy.facts import CEFacts, Rival, VOFacts
@@ -85,7 +84,7 @@ def _vo_facts(situation: Situation, parameters: Parameters) -> VOFacts:
     vo = situation.vo
     worth = _worth_asking_for(vo, situation, parameters)
     occupying = sum(ce.vo_occupying for ce in situation.ces)
-    answer = situation.answers.get(vo.name, demands.NONE)
+    answer, closing = situation.answers.get(vo.name, demands.NONE), closed_vo(vo)
     return VOFacts(
         name=vo.name,
         demand=worth.demand,
@@ -96,7 +95,8 @@ def _vo_facts(situation: Situation, parameters: Parameters) -> VOFacts:
         limit=vo.limit,
         has_budget=vo.budget is not None,
         share=vo.share,
-        **_closed_fields(closed_vo(vo)),
+        closed=closing.sentence if closing else None,
+        closed_by=closing.by if closing else None,
         note=worth.note,
         asked_at=answer.asked_at if vo.source is not None else None,
         answered_at=answer.answered_at if vo.source is not None else None,
@@ -148,7 +148,8 @@ def _ce_facts(ce: CESlots, situation: Situation, parameters: Parameters) -> CEFa
         capacity=ce.capacity,
         waiting_limit=ce.waiting_limit,
         success_rate=ce.success_rate,
-        **_closed_fields(closing),
+        closed=closing.sentence if closing else None,
+        closed_by=closing.by if closing else None,
         chances=evaluation.chances,
         outcomes=evaluation.outcomes,
         pause=evaluation.pause,
@@ -172,10 +173,6 @@ def _open_to(ce: str, situation: Situation) -> frozenset[str] | None:
     if allowed is None and without_credential:
         allowed = frozenset(vo.name for vo in situation.vos)
     return allowed and allowed - without_credential
-
-
-def _closed_fields(closing: Closing | None) -> dict[str, Any]:
-    return {} if closing is None else {"closed": closing.sentence, "closed_by": closing.by}
 
 
 def lines(decided: Sequence[Any]) -> tuple[str, ...]:

@@ -13,10 +13,10 @@ ENDED = "this pilot has ended, as far as its CE says"
 def speaker(runtime: Runtime, stamp: str) -> Speaker:
     """Return what is known of a pilot that speaks for itself."""
     with runtime.database.uow() as tx:
-        known = pilot_reports.speaker(tx, stamp)
-    if known is None:
+        pilot = pilot_reports.speaker(tx, stamp)
+    if pilot is None:
         raise NotSignedIn(ENDED)
-    return known
+    return pilot
 
 
 def note(
@@ -34,9 +34,9 @@ def note(
     now = runtime.now()
     line = None if reason is None else short_line(reason, LONGEST_REASON)
     with runtime.database.uow() as tx:
-        known = pilot_reports.speaker(tx, stamp)
-        if known is None:
+        pilot = pilot_reports.speaker(tx, stamp)
+        if pilot is None:
             raise NotSignedIn(ENDED)
-        report = following(known.report, now, state=state, payloads=payloads, reason=line)
-        pilot_reports.save(tx, known.pilot_id, report)
-    return known.is_unwanted
+        report = following(pilot.report, now, state=state, payloads=payloads, reason=line)
+        pilot_reports.save(tx, pilot.pilot_id, report)
+    return pilot.is_unwanted

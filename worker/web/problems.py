@@ -130,7 +130,7 @@ def _of_ours(request: Request, error: Exception) -> Response:
 
 
 def _page(request: Request, error: PilotageError) -> Response:
-    """Say it on a page of the console; to somebody of whom nothing is known, on a plain one."""
+    """Show it on a page of the console; to somebody of whom nothing is known, on a plain one."""
     if not hasattr(request.state, "caller"):
         return plain_page(error, request.scope)
     page: Callable[[Request, PilotageError], Response] = request.app.state.error_page

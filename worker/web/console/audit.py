@@ -48,7 +48,7 @@ def show(request: Request) -> Response:
 
 
 def headline(recorded: Page[RecordedChange], since: str, *, is_later: bool) -> str:
-    """Say how much was changed, and by how many."""
+    """Write how much was changed, and by how many."""
     if not recorded.items:
         return (
             "Nothing more was changed." if is_later else f"Nothing was changed since {since} ago."

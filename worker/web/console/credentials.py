@@ -112,7 +112,7 @@ def _adding(runtime: Runtime) -> FormGroup:
 
 
 def headline(standings: list[CredentialStanding]) -> str:
-    """Say how many credentials there are, and how many need somebody."""
+    """Write how many credentials there are, and how many need somebody."""
     if not standings:
         return "There is no credential. CEs whose back-end asks for none work without."
     number = words.counted(len(standings), "credential")

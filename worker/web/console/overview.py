@@ -78,7 +78,7 @@ def show(request: Request) -> Response:
 
 
 def headline(situation: Overview) -> str:
-    """Say in a sentence how it is."""
+    """Write in a sentence how it is."""
     running = words.counted(situation.pilots.get(Status.RUNNING, 0), "pilot runs", "pilots run")
     unsure, waits = _unsure(situation), words.counted(waiting(situation), "waits", "wait")
     first = f"{running}, {unsure}, and {waits}." if unsure else f"{running} and {waits}."
@@ -92,7 +92,7 @@ def headline(situation: Overview) -> str:
 
 
 def _unsure(situation: Overview) -> str:
-    """Say how many of the pilots that run were last heard of at CEs whose calls fail."""
+    """Write how many of the pilots that run were last heard of at CEs whose calls fail."""
     lines = [line for line in situation.ces if line.trouble is not None and line.running]
     if not lines:
         return ""

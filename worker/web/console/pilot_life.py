@@ -60,7 +60,7 @@ class DrawnLife:
 
     @property
     def words(self) -> str:
-        """Say what one should see."""
+        """Write what one should see."""
         phases = [phase.words for phase in self.phases]
         return f"{'; '.join(phases)}; {f'then {self.ended}' if self.ended else 'and goes on'}"
 

@@ -38,7 +38,7 @@ _OF_NO_USE = {Use.SHORT: "It was too short to be of use.", Use.EMPTY: "It had no
 
 
 def doing(counts: Mapping[Status, int]) -> str:
-    """Say what pilots do: 300 run, 112 wait and 9,000 have ended."""
+    """Write what pilots do: 300 run, 112 wait and 9,000 have ended."""
     order = (Status.RUNNING, Status.SUBMITTED, *Status)
     present = [status for status in dict.fromkeys(order) if counts.get(status)]
     active = [status for status in present if status in OCCUPYING]
@@ -71,7 +71,7 @@ def of_list(
 
 
 def which(query: Query, rows: int) -> str:
-    """Say which pilots are listed where nobody has counted all of them."""
+    """Write which pilots are listed where nobody has counted all of them."""
     pilots = "pilot" if rows == 1 else f"{number(rows)} pilots"
     words = ["The", _place(query), pilots, describe(query.chosen)]
     return " ".join(word for word in words if word) + f"{_order(query)}."
@@ -128,7 +128,7 @@ def _words(before: str, words: Sequence[Cause] | Sequence[Use]) -> str:
 
 
 def of_pilot(pilot: ShownPilot) -> str:
-    """Say what became of a pilot."""
+    """Write what became of a pilot."""
     say = _SENTENCES[pilot.status].format(
         ce=pilot.ce,
         age=spoken(pilot.age),
@@ -162,7 +162,7 @@ def _loss(pilot: ShownPilot) -> str:
 
 
 def cause_of(pilot: ShownPilot) -> str:
-    """Say why a pilot failed."""
+    """Write why a pilot failed."""
     if pilot.cause in _ENDED_BADLY and pilot.exit_code:
         return f"exit code {pilot.exit_code}"
     if pilot.cause in _ENDED_BADLY or pilot.cause is None:
@@ -171,7 +171,7 @@ def cause_of(pilot: ShownPilot) -> str:
 
 
 def _reason(pilot: ShownPilot) -> str:
-    """Say why a pilot was cancelled, or is to be."""
+    """Write why a pilot was cancelled, or is to be."""
     if pilot.cancel_reason is None:
         return ""
     by_hand = pilot.cancel_reason == ASKED_FOR
@@ -193,7 +193,7 @@ def _length(value: timedelta | None) -> str:
 
 
 def more_of(pilot: ShownPilot) -> list[str]:
-    """Say what else one should know of a pilot that is active, or ended well for nothing."""
+    """Write what else one should know of a pilot that is active, or ended well for nothing."""
     sentences = []
     if pilot.use in _OF_NO_USE:
         sentences.append(_OF_NO_USE[pilot.use])
@@ -211,7 +211,7 @@ def more_of(pilot: ShownPilot) -> list[str]:
 
 
 def whose_fault(pilot: ShownPilot, groups: Sequence[Failures], since: datetime) -> str | None:
-    """Say how many others ended in the same way lately, and what that points to."""
+    """Write how many others ended in the same way lately, and what that points to."""
     if pilot.status not in (Status.FAILED, Status.LOST):
         return None
     word = str(pilot.cause or pilot.status)
@@ -266,7 +266,7 @@ def sentence(error: object) -> str:
 
 
 def objection(shown: int | None, typed: int | None, now: int) -> str | None:
-    """Say why a set is not cancelled yet: it has grown, or the number was not typed."""
+    """Write why a set is not cancelled yet: it has grown, or the number was not typed."""
     if shown is None or now > shown * GROWN:
         before = "" if shown is None else f"{counted(shown, 'pilot')} matched, and now "
         return f"Look again: {before}{number(now)} match. Nothing was cancelled."
@@ -285,12 +285,12 @@ def question(by_ce: Mapping[str, Mapping[Status, int]]) -> str:
 
 
 def cancelling(by_ce: Mapping[str, Mapping[Status, int]]) -> str:
-    """Say that so many pilots are being cancelled."""
+    """Write that so many pilots are being cancelled."""
     return question(by_ce).replace("Cancel ", "Cancelling ").replace("?", ".")
 
 
 def consequences(by_ce: Mapping[str, Mapping[Status, int]]) -> list[str]:
-    """Say what is lost when these pilots are cancelled, and what happens next."""
+    """Write what is lost when these pilots are cancelled, and what happens next."""
     counts: Counter[Status] = Counter()
     for of_ce in by_ce.values():
         counts.update(of_ce)
@@ -320,7 +320,7 @@ NEXT = (
 
 
 def cancelled_set(counts: Mapping[str, int]) -> str:
-    """Say what became of a set that was cancelled."""
+    """Write what became of a set that was cancelled."""
     sentences = []
     if counts.get("cancelled"):
         sentences.append(f"{counted(counts['cancelled'], 'pilot')} ended that no CE was sent.")
@@ -331,7 +331,7 @@ def cancelled_set(counts: Mapping[str, int]) -> str:
 
 
 def cancelled_named(counts: Mapping[str, int], lines: Sequence[str]) -> str:
-    """Say what became of pilots that were cancelled by name."""
+    """Write what became of pilots that were cancelled by name."""
     sentences = []
     if counts.get("cancelled"):
         sentences.append(f"{counted(counts['cancelled'], 'pilot')} ended that no CE was sent.")
@@ -345,7 +345,7 @@ def cancelled_named(counts: Mapping[str, int], lines: Sequence[str]) -> str:
 
 
 def held(ce: str, vo: str, count: int, got: int) -> str:
-    """Say how many slots are held for pilots that somebody sends by hand."""
+    """Write how many slots are held for pilots that somebody sends by hand."""
     verb = "is" if got == 1 else "are"
     sentence = f"{counted(got, 'slot')} {verb} held at {ce} for VO {vo}; the next dispatch sends"
     sentence += " the pilot." if got == 1 else " the pilots."

@@ -193,7 +193,7 @@ def following(query: Query, after: str | None) -> dict[str, Any] | None:
 
 
 def why_not_all(access: Access, query: Query) -> str | None:
-    """Say why somebody cannot cancel all that match; `None` if they can."""
+    """Write why somebody cannot cancel all that match; `None` if they can."""
     if not access.may(Role.OPERATE):
         return "You may only look. Ask somebody with the role operate to cancel or send pilots."
     if query.active is None:

@@ -110,7 +110,7 @@ def _everywhere(request: Request, title: str, here: str) -> dict[str, Any]:
 
 
 def error_page(request: Request, error: PilotageError) -> Response:
-    """Say what went wrong, and what to do."""
+    """Write what went wrong, and what to do."""
     kind = type(error)
     made = page(
         request,

@@ -80,7 +80,7 @@ def show(request: Request) -> Response:
 
 
 def headline(sums: Sums | None, now: datetime) -> str:
-    """Say how many pilots ended, and how many of them were of use."""
+    """Write how many pilots ended, and how many of them were of use."""
     if sums is None:
         return "There is no such report."
     if sums.total is None or not sums.total.ended:

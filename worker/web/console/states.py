@@ -56,7 +56,7 @@ def is_normal(line: CELine) -> bool:
 
 
 def headline(line: CELine) -> str:
-    """Say in a sentence how a CE is, and why."""
+    """Write in a sentence how a CE is, and why."""
     if is_normal(line):
         return f"{line.name} is normal: {pilots(line)}."
     state, _, reason = shown(line).partition(": ")
@@ -69,7 +69,7 @@ def headline(line: CELine) -> str:
 
 
 def pilots(line: CELine) -> str:
-    """Say how many pilots a CE has, and how many more fit."""
+    """Write how many pilots a CE has, and how many more fit."""
     waiting = line.reserved + line.submitting + line.submitted
     running = words.counted(line.running, "pilot runs", "pilots run")
     waits = words.counted(waiting, "waits", "wait")
@@ -92,7 +92,7 @@ def _because(reason: str) -> str:
 
 
 def next_steps(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
-    """Say what happens next, and what one can do."""
+    """Write what happens next, and what one can do."""
     steps = []
     if line.trouble is not None:
         steps.append(f"Its calls: {line.trouble}. Its pilots count as they were last seen.")
@@ -102,7 +102,7 @@ def next_steps(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
 
 
 def _of_its_pilots(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
-    """Say what becomes of the pilots that wait at a CE that is sent none, not even a probe."""
+    """Write what becomes of the pilots that wait at a CE that is sent none, not even a probe."""
     is_closed = not ce.enabled or ce.draining or "held" in word(line.state)
     if not is_closed and line.away is None:
         return []
@@ -165,7 +165,7 @@ def _of_draining(ce: ShownCE, now: datetime) -> str:
 
 
 def of_all(lines: list[CELine]) -> str:
-    """Say how many CEs there are, and how many get no new pilots."""
+    """Write how many CEs there are, and how many get no new pilots."""
     if not lines:
         return "There is no CE yet."
     stopped = sum(1 for line in lines if not is_normal(line))

@@ -58,7 +58,7 @@ def fires(every: float | None, cron: str | None) -> str:
 
 
 def headline(lines: list[TaskLine]) -> str:
-    """Say how many tasks fire, and whether all went well."""
+    """Write how many tasks fire, and whether all went well."""
     failed = sorted({line.name for line in lines if line.outcome is Outcome.FAILED})
     off = sum(1 for line in lines if not line.enabled)
     begin = words.counted(
@@ -71,7 +71,7 @@ def headline(lines: list[TaskLine]) -> str:
 
 
 def failure(line: TaskLine, now: Any) -> str | None:
-    """Say what failed, for whom, when and why."""
+    """Write what failed, for whom, when and why."""
     if line.failed_at is None:
         return None
     subject = f" for {line.scope.upper()} {line.failed_for}" if line.failed_for else ""
@@ -79,7 +79,7 @@ def failure(line: TaskLine, now: Any) -> str | None:
 
 
 def undone(line: TaskLine, now: Any) -> str | None:
-    """Say that a task fires and nobody does it."""
+    """Write that a task fires and nobody does it."""
     if line.firings_not_done < 2 or line.not_done_since is None:
         return None
     since = clock(line.not_done_since, now)

@@ -251,7 +251,7 @@ class Demand:
 
 
 def demand(vo: ShownVO, answered: Any, now: datetime) -> Demand:
-    """Say what a VO wants: as its source answered, as somebody set it, or any number."""
+    """Write what a VO wants: as its source answered, as somebody set it, or any number."""
     if vo.source is None:
         value = "any number" if vo.demand is None else DemandCounts.MORE.of(vo.demand)
         return Demand(value, "no demand is set" if vo.demand is None else "set by hand")
@@ -265,7 +265,7 @@ def demand(vo: ShownVO, answered: Any, now: datetime) -> Demand:
 
 
 def headline(vo: ShownVO, wish: Demand, used: UseOfVO, now: datetime) -> str:
-    """Say in a sentence what a VO wants, and why it gets nothing or little."""
+    """Write in a sentence what a VO wants, and why it gets nothing or little."""
     if not vo.enabled:
         return f"{vo.name} is disabled: no pilots are sent for it."
     if vo.draining:

@@ -60,7 +60,7 @@ def add(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response
 
 
 def headline(vos: list[ShownVO]) -> str:
-    """Say how many VOs there are, and which are sent nothing or find no work."""
+    """Write how many VOs there are, and which are sent nothing or find no work."""
     off = [vo.name for vo in vos if state(vo) != "normal"]
     idle = [vo.name for vo in vos if vo.without_work_since and state(vo) == "normal"]
     parts = [words.counted(len(vos), "VO")]
@@ -80,7 +80,7 @@ def state(vo: ShownVO) -> str:
 
 
 def wants(vo: ShownVO, answered: int | None = None) -> str:
-    """Say how many more pilots a VO could use, as far as that is known without its source."""
+    """Write how many more pilots a VO could use, as far as that is known without its source."""
     if vo.source is not None:
         return "asked of its source" if answered is None else words.number(answered)
     return "any number" if vo.demand is None else words.number(vo.demand)

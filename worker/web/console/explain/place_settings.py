@@ -19,7 +19,7 @@ class PlaceSettings:
     """Who set each value, in words, by `ce.` or `vo.` and its name."""
 
     def source(self, text: str, name: str) -> str:
-        """Say where a value comes from: which it is, and who set it."""
+        """Write where a value comes from: which it is, and who set it."""
         setter = self.setters.get(name)
         return f"{text}, {setter}" if setter else text
 

@@ -30,7 +30,7 @@ class Remedy:
 
 
 def again(case: DecisionFacts, settings: PlaceSettings) -> str:
-    """Say when pilots are sent again, if nobody does anything."""
+    """Write when pilots are sent again, if nobody does anything."""
     if case.ce.closed_by is ClosedBy.HELD:
         until = settings.held_until
         return f"at {until:%d %b %H:%M}" if until else "when somebody resumes it"
@@ -46,7 +46,7 @@ _BY_HAND = frozenset({ClosedBy.DISABLED, ClosedBy.DRAINING, ClosedBy.OTHER_VOS})
 
 
 def changes(case: DecisionFacts, settings: PlaceSettings) -> list[Remedy]:
-    """Say what would change the number, the nearest first."""
+    """Write what would change the number, the nearest first."""
     remedies = _CHANGES[kind_of(case)](case, settings)
     if needs_none_besides(case):  # whatever else is changed, the number stays 0
         return [*_of_the_need(case, settings), *remedies]

@@ -20,7 +20,7 @@ from worker.web.console.explain.place_settings import PlaceSettings, limit_decid
 
 
 def headline(case: DecisionFacts, now: datetime, settings: PlaceSettings) -> str:
-    """Say in a sentence how many pilots, when, and why."""
+    """Write in a sentence how many pilots, when, and why."""
     why = because(case)
     if kind_of(case) is ReasonKind.FULL and limit_decides(case, settings):
         why = f"its waiting limit of {words.number(settings.waiting_limit)} is reached"
@@ -43,7 +43,7 @@ def at(moment: datetime, now: datetime) -> str:
 
 
 def because(case: DecisionFacts) -> str:
-    """Say what decided, as the end of a sentence."""
+    """Write what decided, as the end of a sentence."""
     return _BECAUSE[kind_of(case)](case).rstrip(".")
 
 
@@ -68,7 +68,7 @@ _SETTINGS = {
 
 
 def _by_whom(why: str, closed_by: ClosedBy | None, settings: PlaceSettings) -> str:
-    """Say since when a CE is closed, by whom and why, if the audit knows it."""
+    """Write since when a CE is closed, by whom and why, if the audit knows it."""
     setter = settings.setters.get(_SETTINGS[closed_by]) if closed_by in _SETTINGS else None
     return f"{why.partition(': ')[0]} {setter}" if setter else why
 

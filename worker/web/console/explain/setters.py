@@ -24,7 +24,7 @@ FIELDS = {
 
 
 def setters(runtime: Runtime, ce: str, vo: str, at: datetime) -> dict[str, str]:
-    """Say of each field who set it before a moment; one that nobody changed is left out."""
+    """Write of each field who set it before a moment; one that nobody changed is left out."""
     sources: dict[str, str] = {}
     for kind, name in (("ce", ce), ("vo", vo)):
         recorded = audit.recorded(runtime, at - LONG_AGO, of=name, limit=LATEST).items
