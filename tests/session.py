@@ -47,6 +47,9 @@ FIXTURES = {
 }
 """The fixtures that tests ask for which need this."""
 
+ROOMS_ABOVE = ("backends/", "cli/", "demand/", "services/", "web/")
+"""Rooms of tests that reach a database through `worker/db` alone, which is tried on both."""
+
 NO_REDIS = "Redis: none, because no test asked for one"
 PLAN = pytest.StashKey[Plan]()
 SESSION = pytest.StashKey[Session]()
@@ -127,7 +130,14 @@ def needs(item: pytest.Item) -> set[str]:
     place = item.path.relative_to(TESTS).as_posix()
     by_place = {mark for mark, places in PLACES.items() if place.startswith(places)}
     by_fixture = {mark for mark, names in FIXTURES.items() if any(map(names.fullmatch, fixtures))}
-    return by_place | by_fixture
+    return by_place | by_fixture | ({"again"} if is_repeated(item) else set())
+
+
+def is_repeated(item: pytest.Item) -> bool:
+    """Return whether a test does on PostgreSQL what another does on SQLite, above `worker/db`."""
+    place = item.path.relative_to(TESTS).as_posix()
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return place.startswith(ROOMS_ABOVE) and "postgresql" in parameters.values()
 
 
 def worker_name(config: pytest.Config) -> str:

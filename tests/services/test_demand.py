@@ -21,7 +21,7 @@ from worker.domain.pilot import Status
 from worker.domain.schedule import Outcome
 from worker.domain.vo import DEFAULT_VO
 from worker.services.observe import overview
-from worker.services.tasks import ask_demand
+from worker.services.tasks import ask_demand, ticks
 from worker.services.tasks.dispatch import dispatch
 from worker.services.tasks.submit_pilots import submit_pilots
 
@@ -232,3 +232,29 @@ def test_a_dip_cancels_nothing_and_neither_does_an_unknown_demand(world: World) 
         world.wait(60)
         reserve(world)
     assert world.statuses() == {"reserved": 6}
+
+
+def test_an_answer_that_rose_nudges_the_allocation_at_once(world: World) -> None:
+    def nudges_after(number: int) -> list[tuple[str, str]]:
+        from_source(world, **echo(str(number)))
+        world.nudges.clear()
+        ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
+        return world.nudges
+
+    nudge = ("submit_pilots", DEFAULT_VO)
+
+    assert nudges_after(0) == []
+    assert nudges_after(3) == [nudge]
+    assert nudges_after(3) == []
+    assert nudges_after(2) == []
+    assert nudges_after(4) == [nudge]
+
+
+def test_an_allocation_that_is_disabled_is_not_nudged(world: World) -> None:
+    runtime = world.runtime()
+    ticks.set_schedule(runtime, "submit_pilots", vo=DEFAULT_VO, enabled=False)
+    from_source(world, **echo("3"))
+    world.nudges.clear()
+    ask_demand.ask_demand(runtime, DEFAULT_VO)
+
+    assert world.nudges == []

@@ -94,6 +94,19 @@ def put(tx: Transaction, schedule: Schedule) -> None:
     _note(tx, before, schedule)
 
 
+def is_enabled(tx: Transaction, task: str, vo: str) -> bool:
+    """Return whether a task fires for a VO: by a schedule of its own, or by that of all."""
+    enabled = {
+        row.vo: row.enabled
+        for row in tx.execute(
+            _SCHEDULES.where(
+                schedules.c.task == task, or_(vos.c.name == vo, schedules.c.vo_id.is_(None))
+            )
+        )
+    }
+    return bool(enabled.get(vo, enabled.get(None, True)))
+
+
 def seed(tx: Transaction, defaults: Iterable[Schedule]) -> None:
     """Store the schedules that are missing; present ones keep what an operator set."""
     present = {(schedule.task, schedule.vo) for schedule in get_all(tx)}

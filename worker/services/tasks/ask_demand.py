@@ -1,16 +1,18 @@
 """ask_demand: ask the source of a VO how many pilots it could use.
 
 Claim (the lease, committed), ask, record (committed). The answer is kept; the allocation reads what
-is kept and never waits for a source. While no answer is young enough, the rule of the VO says what
-is done.
+is kept and never waits for a source. Where more are wanted than before, the allocation is nudged:
+its own tick, which fires with this one, has read the answer before. While no answer is young
+enough, the rule of the VO says what is done.
 """
 
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from worker.db import demands, slots, vos
+from worker.db import demands, schedules, slots, vos
 from worker.db.uow import Transaction
 from worker.demand import registry
 from worker.domain.demand import NONE_ENDED
@@ -23,6 +25,9 @@ from worker.services.turns import Turn
 
 AROUND = timedelta(seconds=10)
 """For what a question needs besides its answer: the claim and the record."""
+
+ALLOCATION = "submit_pilots"
+"""The task that reads the answers."""
 
 
 def ask_demand(runtime: Runtime, vo_name: str) -> TaskResult:
@@ -59,9 +64,17 @@ def _ask(turn: Turn, vo: VO, source: Mapping[str, Any]) -> TaskResult:
     with uow() as tx:
         at = now()
         held = held_total(tx, vo, source, demand, at)
+        if _has_risen(tx, vo.name, demand) and schedules.is_enabled(tx, ALLOCATION, vo.name):
+            tx.after_commit(partial(turn.runtime.nudge, ALLOCATION, vo.name))
         demands.answered(tx, vo.name, demand, at, asked_at=asked_at, held=held)
         turn.give_back(tx)
     return TaskResult(counts={"demand": demand})
+
+
+def _has_risen(tx: Transaction, vo_name: str, demand: int) -> bool:
+    """Return whether more are wanted than by the answer before."""
+    before = demands.get_all(tx).get(vo_name, demands.NONE)
+    return demand > (before.demand or 0)
 
 
 def plan(runtime: Runtime, vo_name: str) -> TaskResult:
