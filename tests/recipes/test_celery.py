@@ -122,7 +122,7 @@ def test_a_worker_says_by_its_exit_code_what_went_wrong(
     words = [setup or application.setup, "jobs", "celery", "1"]
     worker = fleet.processes.start(
         "worker",
-        ["sh", str(fleets.FOLDER / "celery" / "worker.sh"), *words],
+        ["/bin/sh", str(fleets.FOLDER / "celery" / "worker.sh"), *words],
         {"PILOTAGE_STAMP": "0123"},
     )
     assert ended(worker) == code

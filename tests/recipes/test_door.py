@@ -1,5 +1,6 @@
 """The door of the recipe for runners, as it is started: what it says, and how it ends."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -104,6 +105,7 @@ def test_pilotage_that_does_not_answer_is_named(processes: Processes, tmp_path: 
     assert "x" * 40 not in opened.said
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_who_does_not_trust_its_certificate_is_said(processes: Processes, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     certificate = a_proxy(tmp_path / "certificate", now - HOUR, now + HOUR)

@@ -129,14 +129,14 @@ def test_an_answer_that_is_too_long_is_not_read(length: bytes) -> None:
 
 @pytest.mark.parametrize("where", ["", " >&2"], ids=["answers", "complains"])
 def test_a_command_that_writes_without_end_is_ended(tmp_path: Path, where: str) -> None:
-    words = ["sh", "-c", f"echo $$ >{tmp_path}/pid; exec yes{where}"]
+    words = ["/bin/sh", "-c", f"echo $$ >{tmp_path}/pid; exec yes{where}"]
     with room(20):
         ask_in_time({"kind": "command", "command": words, "timeout": 60}, "more than 1000000 bytes")
     assert is_gone(int((tmp_path / "pid").read_text()))
 
 
 def test_a_command_that_drips_is_ended_in_time(tmp_path: Path) -> None:
-    words = ["sh", "-c", f"echo $$ >{tmp_path}/pid; while :; do echo 1; sleep 0.05; done"]
+    words = ["/bin/sh", "-c", f"echo $$ >{tmp_path}/pid; while :; do echo 1; sleep 0.05; done"]
     ask_in_time({"kind": "command", "command": words}, f"sh: no answer within {TIMEOUT:g} s")
     assert is_gone(int((tmp_path / "pid").read_text()))
 
