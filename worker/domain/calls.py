@@ -30,6 +30,11 @@ class Calls(Protocol):
         """When the CE is called again."""
 
 
+def is_backing_off(calls: Calls, now: datetime) -> bool:
+    """Return whether a CE is not called now, because its last calls failed."""
+    return calls.retry_at is not None and now < calls.retry_at
+
+
 def state_of_calls(calls: Calls) -> str | None:
     """Return a word for a CE whose calls fail, for lists."""
     if not calls.failed_calls:

@@ -28,6 +28,7 @@ from worker.db import call_tallies, health, locks, pilots
 from worker.db.health import FailedCall
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
+from worker.domain.calls import is_backing_off
 from worker.domain.ce import CE
 from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.lines import reason
@@ -70,19 +71,28 @@ class CECall(Turn):
     def spend_call(self, tx: Transaction) -> str | None:
         """Spend one call of the rate; return why the CE is not to be called now, or `None`."""
         now, limit = self.runtime.now(), self.options.calls_per_minute
-        retry_at = health.get(tx, self.ce.name).retry_at
-        if retry_at is not None and now < retry_at:
-            return f"the last calls failed; next try at {retry_at:%H:%M:%S}"
+        calls = health.get(tx, self.ce.name)
+        if is_backing_off(calls, now):
+            return f"the last calls failed; next try at {calls.retry_at:%H:%M:%S}"
         if limit is not None and not locks.take_tokens(tx, f"calls:{self.ce.name}", 1, limit, now):
             return f"no more than {limit:g} calls a minute"
         return None
 
-    def claim(self, tx: Transaction, most: int, *, not_of: Collection[str]) -> list[Reserved]:
-        """Claim up to `most` pilots for sending, as far as the rate of submissions allows."""
+    def claim(
+        self, tx: Transaction, most: int, *, not_of: Collection[str]
+    ) -> list[Reserved] | TaskResult:
+        """Take the right to call the CE, and up to `most` pilots to send; or return why not."""
+        refusal = self.start(tx)
+        if refusal is not None:
+            return refusal
         now, limit = self.runtime.now(), self.options.submissions_per_minute
         if limit is not None and not self.runtime.by_hand:
             most = locks.take_tokens(tx, f"submissions:{self.ce.name}", most, limit, now)
-        return pilots.claim(tx, self.ce.name, most, now, not_of=not_of) if most else []
+        claimed = pilots.claim(tx, self.ce.name, most, now, not_of=not_of) if most else []
+        if claimed:
+            return claimed
+        self.give_back(tx)
+        return skipped("its submissions for this minute are used up")
 
     def note_answer(self, tx: Transaction) -> None:
         """Note that the CE answered; the turn goes on."""
