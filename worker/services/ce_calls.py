@@ -54,7 +54,7 @@ class CECall(Turn):
         """Take the right to call the CE once; return why not, or `None`. By hand no rate counts."""
         if not self.begin(tx):
             return busy(f"another execution is calling CE {self.ce.name}")
-        refusal = None if self.runtime.by_hand else self.spend_call(tx)
+        refusal = None if self.runtime.by_hand else self.use_call(tx)
         if refusal is None:
             return None
         self.give_back(tx)
@@ -68,13 +68,13 @@ class CECall(Turn):
             tx.after_commit(calls.clear)
         return super().give_back(tx)
 
-    def spend_call(self, tx: Transaction) -> str | None:
-        """Spend one call of the rate; return why the CE is not to be called now, or `None`."""
+    def use_call(self, tx: Transaction) -> str | None:
+        """Use one call of the allowance; return why the CE is not to be called now, or `None`."""
         now, limit = self.runtime.now(), self.options.calls_per_minute
-        calls = health.get(tx, self.ce.name)
+        calls, rate = health.get(tx, self.ce.name), f"calls:{self.ce.name}"
         if is_backing_off(calls, now):
             return f"the last calls failed; next try at {calls.retry_at:%H:%M:%S}"
-        if limit is not None and not locks.take_tokens(tx, f"calls:{self.ce.name}", 1, limit, now):
+        if limit is not None and not locks.use_allowance(tx, rate, 1, limit, now):
             return f"no more than {limit:g} calls a minute"
         return None
 
@@ -87,7 +87,7 @@ class CECall(Turn):
             return refusal
         now, limit = self.runtime.now(), self.options.submissions_per_minute
         if limit is not None and not self.runtime.by_hand:
-            most = locks.take_tokens(tx, f"submissions:{self.ce.name}", most, limit, now)
+            most = locks.use_allowance(tx, f"submissions:{self.ce.name}", most, limit, now)
         claimed = pilots.claim(tx, self.ce.name, most, now, not_of=not_of) if most else []
         if claimed:
             return claimed
