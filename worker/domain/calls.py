@@ -42,7 +42,7 @@ def state_of_calls(calls: Calls) -> str | None:
     return REFUSING if calls.unanswered_since is None else NOT_ANSWERING
 
 
-def trouble(calls: Calls, now: datetime) -> str | None:
+def sentence_of_calls(calls: Calls, now: datetime) -> str | None:
     """Return since when a CE does not answer, why, and when it is called again, in a sentence."""
     since = calls.unanswered_since
     return _sentence(calls, f" for {spoken(now - since)}" if since else "", now)

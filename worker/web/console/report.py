@@ -89,7 +89,7 @@ def headline(sums: Sums | None, now: datetime) -> str:
     begin = f"{words.counted(sums.total.ended, 'pilot')} ended since {since}"
     if sums.total.success is None:
         return f"{begin}, all of them cancelled."
-    return f"{begin}. Success: {words.share(sums.total.success, 1)}."
+    return f"{begin}. Success: {words.percent(sums.total.success, 1)}."
 
 
 def _choice(request: Request) -> ReportChoice:
