@@ -27,6 +27,7 @@ from worker.cli.options import (
     why,
 )
 from worker.cli.perform import perform
+from worker.domain import spelled
 from worker.domain.ce import CE
 from worker.domain.change import Setter
 from worker.domain.errors import Invalid
@@ -117,7 +118,7 @@ def add(
         show.as_json(asdict(added))
         return
     shown = {"backend": backend, **settings, "vo": only_for, "disabled": disabled}
-    show.say(f"CE {name} added: {show.settings(shown)}")
+    show.say(f"CE {name} added: {spelled.settings(shown, show.word)}")
 
 
 @ce.command("list", epilog=example("pilotage ce list --backend sim --tag gpu --sort capacity"))
