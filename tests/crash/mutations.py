@@ -172,7 +172,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "takes_a_failed_call_for_a_refusal": _mutation(
         "An error of the call that submits fails pilots that may have arrived.",
-        "policy.judgement._cause_of_refusal",
+        "policy.failures.cause_of_refusal",
         {"return None": "return Cause.REFUSED"},
     ),
     "does_not_lock_the_ce": _mutation(

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from worker.domain.bounds import AHEAD
 from worker.domain.ce_answers import Listing, Observed, Receipt
-from worker.domain.errors import BackendError, CredentialProblem, NotSent, Refused
+from worker.domain.errors import BackendError, NotSent
 from worker.domain.pilot import (
     NOT_SENT,
     AnyPilot,
@@ -23,7 +23,7 @@ from worker.domain.pilot import (
     Use,
 )
 from worker.policy.comparison import covers
-from worker.policy.failures import cause_of
+from worker.policy.failures import cause_of, cause_of_refusal
 from worker.policy.polling import DOUBT_MISSES, after_failures, is_lost, next_check
 from worker.policy.use import NO_RULES, UseRules, meaning_of, use_of
 
@@ -71,7 +71,7 @@ def judge_failed_submission(ids: Iterable[int], error: BackendError) -> list[Mov
 
     They stay in doubt, unless the CE refused them or surely got none.
     """
-    refused, not_sent = _cause_of_refusal(error), isinstance(error, NotSent)
+    refused, not_sent = cause_of_refusal(error), isinstance(error, NotSent)
     if refused is None and not not_sent:
         return []
     return [
@@ -187,14 +187,6 @@ def move_to(
         ended_at=answer.ended_at,
         next_check_at=again,
     )
-
-
-def _cause_of_refusal(error: BackendError) -> Cause | None:
-    if isinstance(error, CredentialProblem):
-        return Cause.CREDENTIAL
-    if isinstance(error, Refused):
-        return Cause(error.cause) if error.cause in set(Cause) else Cause.REFUSED
-    return None
 
 
 def _what_it_became(
