@@ -24,7 +24,7 @@ To read it, begin with these files, in this order:
     policy/allocation.py          who gets how many
     db/uow.py                     one transaction, visible as one indent
     db/mover.py                   the history first, then the move
-    db/pilots.py                  reserve, claim, record
+    db/pilots.py                  reserve, claim, cancel, check
     services/ce_calls.py          whoever calls a CE: the turn, the call, what is noted of it
     services/tasks/dispatch.py    claim, call, record: the story of a submission
     policy/judgement.py           what an answer, a listing or a silence means

@@ -94,12 +94,12 @@ def span(name: str, **attributes: str | int | float | None) -> Iterator[Span]:
     with tracer.start_as_current_span(
         name, record_exception=False, set_status_on_exception=False
     ) as made:
-        work = Span(made)
-        work.set(**attributes)
+        traced = Span(made)
+        traced.set(**attributes)
         try:
-            yield work
+            yield traced
         except BaseException as error:
-            work.failed(error)
+            traced.failed(error)
             raise
 
 

@@ -25,6 +25,7 @@ from worker.db.tables import ces, pilots, vos
 from worker.db.uow import Transaction
 from worker.domain.errors import BackendError
 from worker.domain.pilot import Move, Status
+from worker.policy.judgement import judge_receipts
 from worker.services.ce_calls import CECall
 from worker.services.payloads import Ready
 from worker.services.runtime import TaskResult
@@ -104,7 +105,9 @@ def _send_unclaimed(call: CECall, claimed: list[Reserved], ready: Ready) -> Task
         return dispatch._record_failure(call, claimed, error)
     with call.runtime.database.uow() as tx:
         pilot_writes.claim(tx, call.ce.name, len(claimed), call.runtime.now())
-        pilot_writes.record(tx, dispatch._moves(call, claimed, receipts), call.runtime.now())
+        ids = {pilot.stamp: pilot.pilot_id for pilot in claimed}
+        moves = judge_receipts(ids, receipts, call.runtime.now())
+        pilot_writes.record(tx, moves, call.runtime.now())
         call.answered(tx)
     return TaskResult(counts={"submitted": len(receipts)})
 
@@ -138,7 +141,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         "services.tasks.dispatch.dispatch",
         {
             "call.claim(tx, min(runtime.batch, sendable), not_of=ready.left_out)": (
-                "_reserved(tx, ce_name, runtime.batch)"
+                "call.start(tx) or _reserved(tx, ce_name, runtime.batch)"
             ),
             "return _send(": "return _send_unclaimed(",
         },
@@ -158,7 +161,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "records_whatever_the_pilot_is_by_now": _mutation(
         "A receipt that comes late overwrites what a listing has told meanwhile.",
-        "db.pilots.receipt_move",
+        "policy.judgement.receipt_move",
         {"was=Status.SUBMITTING,": ""},
     ),
     "sends_those_in_doubt_again": _mutation(
@@ -169,7 +172,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "takes_a_failed_call_for_a_refusal": _mutation(
         "An error of the call that submits fails pilots that may have arrived.",
-        "services.tasks.dispatch._cause",
+        "policy.failures.cause_of_refusal",
         {"return None": "return Cause.REFUSED"},
     ),
     "does_not_lock_the_ce": _mutation(

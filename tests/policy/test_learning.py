@@ -429,5 +429,5 @@ def test_what_is_stored_says_as_much_as_the_whole_record(events: list[Event]) ->
     shown = evaluate(state, now=now, configured=0.9)
 
     assert shown.chances == record._counts.chances(now.timestamp())
-    assert (shown.pause is None) is (record.trouble is None)
+    assert (shown.pause is None) is (record.pause is None)
     assert json.dumps(state) == before

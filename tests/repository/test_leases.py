@@ -1,4 +1,4 @@
-"""Leases and buckets: who may call a CE just now, and how often. Random ones are in `stateful`."""
+"""Leases and allowances: who may call a CE now, and how often. Random ones are in `stateful`."""
 
 from datetime import timedelta
 
@@ -36,20 +36,20 @@ def test_what_was_rolled_back_was_never_taken(uow: UnitOfWork) -> None:
     try:
         with uow() as tx:
             locks.take_lease(tx, "ce:a", "one", NOW, MINUTE)
-            locks.take_tokens(tx, "calls:a", 5, 5, NOW)
+            locks.use_allowance(tx, "calls:a", 5, 5, NOW)
             raise ZeroDivisionError
     except ZeroDivisionError:
         pass
     with uow() as tx:
         assert locks.take_lease(tx, "ce:a", "two", NOW, MINUTE)
-        assert locks.take_tokens(tx, "calls:a", 5, 5, NOW) == 5
+        assert locks.use_allowance(tx, "calls:a", 5, 5, NOW) == 5
 
 
-def test_a_bucket_fills_with_time_up_to_a_minute_s_rate(uow: UnitOfWork) -> None:
+def test_an_allowance_grows_with_time_up_to_a_minute_s_rate(uow: UnitOfWork) -> None:
     with uow() as tx:
-        assert locks.take_tokens(tx, "calls:a", 9, 6, NOW) == 6
-        assert locks.take_tokens(tx, "calls:a", 1, 6, NOW) == 0
-        assert locks.take_tokens(tx, "calls:b", 1, 6, NOW) == 1
+        assert locks.use_allowance(tx, "calls:a", 9, 6, NOW) == 6
+        assert locks.use_allowance(tx, "calls:a", 1, 6, NOW) == 0
+        assert locks.use_allowance(tx, "calls:b", 1, 6, NOW) == 1
     with uow() as tx:
-        assert locks.take_tokens(tx, "calls:a", 9, 6, NOW + MINUTE / 2) == 3
-        assert locks.take_tokens(tx, "calls:a", 9, 6, NOW + 99 * MINUTE) == 6
+        assert locks.use_allowance(tx, "calls:a", 9, 6, NOW + MINUTE / 2) == 3
+        assert locks.use_allowance(tx, "calls:a", 9, 6, NOW + 99 * MINUTE) == 6

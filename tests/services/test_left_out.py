@@ -12,9 +12,10 @@ import pytest
 
 from tests.factories import a_ce
 from tests.services.world import Fake, World
-from worker.db import driver_errors, pilots
+from worker.db import driver_errors
 from worker.domain.ce_answers import Job, Listing, Observed, Order, Receipt
 from worker.domain.pilot import Status
+from worker.policy import judgement
 from worker.services.tasks import check_pilots, dispatch, reconcile
 
 
@@ -76,7 +77,7 @@ def test_a_listed_job_that_cannot_be_stored_keeps_no_other_in_doubt(world: World
     driver = SaysOneIdTwice()
     with pytest.MonkeyPatch.context() as patch:
         # The process dies between the call and its record.
-        patch.setattr(pilots, "receipt_move", lambda **_: 1 / 0)
+        patch.setattr(judgement, "receipt_move", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             dispatch.dispatch(world.with_driver(driver), ce.name)
     world.wait(60)

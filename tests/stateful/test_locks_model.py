@@ -1,4 +1,4 @@
-"""Leases and token buckets, against models, under a clock that may be set."""
+"""Leases and allowances, against models, under a clock that may be set."""
 
 from datetime import datetime, timedelta
 from itertools import accumulate, count
@@ -38,20 +38,20 @@ def test_a_lease_has_one_holder_at_a_time_and_runs_out(uow: UnitOfWork) -> None:
     holds()
 
 
-def test_no_stretch_of_time_sees_more_than_the_rate_and_one_bucket(uow: UnitOfWork) -> None:
+def test_no_stretch_of_time_sees_more_than_the_rate_and_one_allowance(uow: UnitOfWork) -> None:
     @some(uow)
     @given(
         rate=st.sampled_from((0.25, 1.0, 2.5, 60.0)),
         asked=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 100)), max_size=15),
     )
     def holds(rate: float, asked: list[tuple[int, int]]) -> None:
-        name = f"bucket {next(numbers)}"
+        name = f"rate {next(numbers)}"
         times = list(accumulate(gap for gap, _ in asked))
         taken = []
         for at, (_, wanted) in zip(times, asked, strict=True):
             with uow() as tx:
                 now = NOW + timedelta(seconds=at)
-                taken.append(locks.take_tokens(tx, name, wanted, rate, now))
+                taken.append(locks.use_allowance(tx, name, wanted, rate, now))
             assert 0 <= taken[-1] <= wanted
         for first in range(len(taken)):
             for last in range(first, len(taken)):
@@ -68,15 +68,15 @@ def test_who_waits_long_enough_gets_a_token_though_the_clock_was_set_back(uow: U
         asked=st.lists(st.tuples(st.integers(-7200, 300), st.integers(0, 100)), max_size=8),
     )
     def holds(rate: float, asked: list[tuple[int, int]]) -> None:
-        name, now = f"bucket {next(numbers)}", NOW
+        name, now = f"rate {next(numbers)}", NOW
         for gap, wanted in asked:
             now += timedelta(seconds=gap)
             with uow() as tx:
-                locks.take_tokens(tx, name, wanted, rate, now)
+                locks.use_allowance(tx, name, wanted, rate, now)
         with uow() as tx:
-            locks.take_tokens(tx, name, 0, rate, now)
+            locks.use_allowance(tx, name, 0, rate, now)
         with uow() as tx:
             later = now + timedelta(seconds=60 / rate + 1)
-            assert locks.take_tokens(tx, name, 1, rate, later) == 1
+            assert locks.use_allowance(tx, name, 1, rate, later) == 1
 
     holds()

@@ -13,9 +13,9 @@ from worker.domain.credential import (
     State,
     called,
     left,
+    problem_of,
     renewal_due,
     state,
-    trouble,
     used,
     warning,
 )
@@ -61,7 +61,7 @@ def test_what_nobody_knows_is_no_problem() -> None:
 
     assert (left(endless, NOW), used(endless, NOW)) == (None, None)
     assert state(endless, NOW + 1000 * HOUR) is State.GOOD
-    assert trouble(endless, NOW) is None
+    assert problem_of(endless, NOW) is None
     assert state(replace(endless, checked_at=None), NOW) is State.UNSEEN
     assert used(replace(FRESH, issued_at=FRESH.expires_at), NOW) == 1
     assert used(FRESH, NOW - HOUR) == 0
@@ -72,10 +72,10 @@ def test_trouble_names_whose_credential_it_is() -> None:
     shared = replace(FRESH, vo=None, problem="its file is missing")
 
     assert called(shared) == "the proxy of all VOs for arc"
-    assert trouble(shared, NOW, "atlas") == (
+    assert problem_of(shared, NOW, "atlas") == (
         "the proxy of VO atlas for arc cannot be used: its file is missing: /secrets/proxy"
     )
-    assert trouble(FRESH, NOW + 10.2 * HOUR) == (
+    assert problem_of(FRESH, NOW + 10.2 * HOUR) == (
         "the proxy of VO lhcb for arc expired 12 min ago: /secrets/proxy"
     )
 

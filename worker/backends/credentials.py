@@ -19,7 +19,7 @@ from typing import Any
 
 from worker.db import credentials
 from worker.db.uow import UnitOfWork
-from worker.domain.credential import Credential, CredentialKind, trouble
+from worker.domain.credential import Credential, CredentialKind, problem_of
 from worker.domain.errors import CredentialProblem
 
 LARGEST = 1 << 20
@@ -81,7 +81,7 @@ def usable(
         if credential is None:
             files[vo] = CredentialProblem(unknown(vo, backend, kind))
             continue
-        problem = trouble(looks[credential.path], now, vo)
+        problem = problem_of(looks[credential.path], now, vo)
         files[vo] = Path(credential.path) if problem is None else CredentialProblem(problem)
     return files
 

@@ -1,6 +1,5 @@
 """`pilotage ce`: the places that run pilots."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -10,9 +9,9 @@ import click
 
 from worker import wiring
 from worker.cli import show
-from worker.cli.calls import calls
+from worker.cli.ce_check import calls, diff, test
+from worker.cli.ce_pauses import maintenance, pause, pauses, resume
 from worker.cli.groups import Group, example
-from worker.cli.maintenance import maintenance
 from worker.cli.options import (
     NO_LIMIT,
     Amount,
@@ -28,17 +27,15 @@ from worker.cli.options import (
     why,
 )
 from worker.cli.perform import perform
-from worker.cli.probe import test
+from worker.domain import spelled
 from worker.domain.ce import CE
 from worker.domain.change import Setter
-from worker.domain.errors import Differs, Invalid
+from worker.domain.errors import Invalid
 from worker.domain.pages import PageRequest
 from worker.domain.pairs import parse_pairs
-from worker.domain.vo import ALL_VOS, DEFAULT_VO
+from worker.domain.vo import ALL_VOS
 from worker.services import ce_lines
-from worker.services.operate import ce_diff as service
 from worker.services.operate import ce_inventory as inventory
-from worker.services.operate import pauses as pausing
 from worker.settings import PREFIX, Settings
 
 _STATES = {
@@ -67,8 +64,6 @@ COLUMNS = [
 _WITHOUT_SETTERS = [name for name in COLUMNS if name != "set_by"]
 
 SETTINGS = [*(field.name for field in fields(CE) if field.name != "id"), "only_for"]
-PAUSES = ["at", "was", "became", "reason", "by_hand", "until"]
-DIFFERENCE = ["stamp", "pilot_id", "here", "there", "handle", "ce", "what"]
 
 _OPTIONS = [
     click.option("--capacity", type=int, help="Pilots that it may hold."),
@@ -123,7 +118,7 @@ def add(
         show.as_json(asdict(added))
         return
     shown = {"backend": backend, **settings, "vo": only_for, "disabled": disabled}
-    show.say(f"CE {name} added: {show.settings(shown)}")
+    show.say(f"CE {name} added: {spelled.settings(shown, show.word)}")
 
 
 @ce.command("list", epilog=example("pilotage ce list --backend sim --tag gpu --sort capacity"))
@@ -217,80 +212,8 @@ def drain(
     _change(name, _drained(draining=True, by=by, end_running=end_running), as_json, reason=reason)
 
 
-@ce.command(epilog=example('pilotage ce pause lyon --reason "new disks" --until 2h'))
-@click.argument("name")
-@click.option("--reason", required=True, help="Why, for whoever comes next.")
-@click.option("--until", type=Moment(), help="When it goes on by itself: 2h, or a moment in UTC.")
-def pause(name: str, reason: str, until: datetime | None) -> None:
-    """Send nothing to a CE, not even a probe, for a time."""
-    perform(pausing.pause, name, reason, until)
-    show.say(f"CE {name} is held{f' until {until:%Y-%m-%d %H:%M}Z' if until else ''}: {reason}")
-
-
-@ce.command(epilog=example("pilotage ce resume lyon"))
-@click.argument("name")
-@click.option("--reason", default="resumed by hand", show_default=True, help="Why.")
-@click.option("--force", is_flag=True, help="Do it even before a restored CE was reconciled.")
-def resume(name: str, reason: str, force: bool) -> None:
-    """End the pause of a CE, whoever made it.
-
-    After a restore of the database a CE is resumed when 'pilotage task run reconcile' has found
-    nothing there that the database does not know.
-    """
-    perform(pausing.resume, name, reason, force=force)
-    show.say(f"CE {name} is normal")
-
-
-@ce.command(epilog=example("pilotage ce pauses lyon --descending"))
-@click.argument("name")
-@paged
-@as_json
-def pauses(name: str, as_json: bool, **paging: Any) -> None:
-    """List when a CE was paused, held or resumed, and why."""
-    paging.pop("search")
-    page = perform(pausing.history, name, page=PageRequest(**paging))
-    show_page(page, PAUSES, f"CE {name} was never paused", as_json)
-
-
-ce.add_command(maintenance)
-ce.add_command(calls)
-
-
-@ce.command(epilog=example("pilotage ce diff lyon --adopt --vo lhcb --yes"))
-@click.argument("name")
-@click.option("--adopt", is_flag=True, help="Take in the jobs that nobody here knows.")
-@click.option(
-    "--vo",
-    default=DEFAULT_VO,
-    show_default=True,
-    help="Whose the adopted jobs are, where the CE does not tell.",
-)
-@click.option("--cancel", is_flag=True, help="End the jobs that ought not to be there.")
-@click.option("--all", "show_all", is_flag=True, help="Show what the next check will record, too.")
-@sure
-@as_json
-def diff(
-    name: str, adopt: bool, vo: str, cancel: bool, show_all: bool, yes: bool, as_json: bool
-) -> None:
-    """Show what a CE has and the database lacks, and the reverse.
-
-    The exit code is 1 while something differs, or if the CE cannot be asked. What the next check
-    will record is no difference.
-    """
-    runtime = wiring.by_hand()
-    adopt_for = vo if adopt else None
-    comparison = service.diff(runtime, name, adopt_for=adopt_for, cancel=cancel, yes=yes)
-    if as_json:
-        show.as_json(asdict(comparison))
-    else:
-        _show_differences(name, comparison, show_all=show_all)
-        if adopt or cancel:
-            show.say(f"adopted {comparison.adopted}, cancelled {comparison.cancelled}")
-        if not comparison.complete:
-            show.say("the CE's listing was not complete: what it lacks may be there")
-    left = len(comparison.differences) - comparison.adopted - comparison.cancelled
-    if left > 0:
-        raise Differs(f"CE {name}", show.counted(left, "difference"))
+for _command in (pause, resume, pauses, maintenance, calls, diff):
+    ce.add_command(_command)
 
 
 @ce.command(epilog=example("pilotage ce remove lyon --yes"))
@@ -313,17 +236,6 @@ def _set_by(set_by: Mapping[str, Setter]) -> dict[str, str]:
 
 def _in_line(set_by: Mapping[str, Setter]) -> str:
     return "; ".join(f"{state} {text}" for state, text in _set_by(set_by).items()) or "-"
-
-
-def _show_differences(name: str, compared: service.CEDiff, *, show_all: bool) -> None:
-    shown = [*compared.differences, *(compared.expected if show_all else ())]
-    rows = sorted(map(asdict, shown), key=lambda row: (row["what"], row["pilot_id"] or 0))
-    show.table(rows, DIFFERENCE, f"CE {name} has what the database says")
-    for what, number in sorted(Counter(row["what"] for row in rows).items()):
-        show.say(f"{number}: {what}")
-    if compared.expected and not show_all:
-        changes = show.counted(len(compared.expected), "change")
-        show.say(f"the next check will record {changes}: --all shows them")
 
 
 def _drained(

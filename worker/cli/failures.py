@@ -8,6 +8,7 @@ import click
 from worker.cli import options, show
 from worker.cli.groups import example
 from worker.cli.perform import perform
+from worker.domain.words import read_words
 from worker.services.observe import failing
 from worker.services.observe.failing import Failures, Summary
 from worker.services.observe.notices import ended
@@ -33,7 +34,7 @@ def failures(
 
     Each row is a group of failed or lost pilots, with what most of them say.
     """
-    words = failing.parse_by(by)
+    words = read_words(failing.By, "by", by)
     summary = perform(failing.summary, since, by=words, limit=limit, ce=ce, vo=vo)
     if as_json:
         show.as_json(_machine(summary))

@@ -13,6 +13,7 @@ from worker.cli.groups import example
 from worker.cli.perform import perform
 from worker.domain.errors import Invalid
 from worker.domain.pilot import OF_NO_USE, WAITING, Status
+from worker.domain.words import read_words
 from worker.services.observe import reports
 from worker.services.observe.reports import Report
 
@@ -71,7 +72,7 @@ def report(
         raise Invalid("--csv", "choose one of --csv and --json")
     if after is not None:
         raise Invalid("--after", "with --by there are no pages: say --rows")
-    words = reports.parse_by(by)
+    words = read_words(reports.ReportBy, "by", by)
     result = perform(reports.sums_of, since, by=words, limit=limit, ce=ce, vo=vo)
     if plot is not None:
         sums.plot(result, words, plot)

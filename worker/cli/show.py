@@ -146,7 +146,7 @@ def fields(values: Mapping[str, Any], *, indent: int = 0) -> None:
     """Print one thing, a line for each of its values; a long one goes on below itself."""
     breadth = max(len(name) for name in values)
     for name, value in values.items():
-        line = f"{'':{indent}}{_spaced(name):<{breadth}}  {word(value)}"
+        line = f"{'':{indent}}{spelled.spaced(name):<{breadth}}  {word(value)}"
         for part in _folded(line, width(), indent + breadth + 2, whole_words=False):
             click.echo(part)
 
@@ -154,21 +154,11 @@ def fields(values: Mapping[str, Any], *, indent: int = 0) -> None:
 def changes(was: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]) -> str:
     """Return in a sentence which of these values changed, and from what to what."""
     changed = (
-        f"{_spaced(name)} {word(was[name])} → {word(now[name])}"
+        f"{spelled.spaced(name)} {word(was[name])} → {word(now[name])}"
         for name in names
         if was[name] != now[name]
     )
     return ", ".join(changed) or "nothing changed"
-
-
-def settings(values: Mapping[str, Any]) -> str:
-    """Return values in a sentence; what is empty or false is left out."""
-    parts = (
-        _spaced(name) if value is True else f"{_spaced(name)} {word(value)}"
-        for name, value in values.items()
-        if value or (value == 0 and value is not False)
-    )
-    return ", ".join(parts)
 
 
 def as_json(value: object) -> None:
@@ -199,10 +189,6 @@ def word(value: object) -> str:
     if isinstance(value, timedelta):
         return typed(value)
     return spelled.word(value)
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _moment(moment: datetime) -> str:

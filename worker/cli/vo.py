@@ -24,6 +24,7 @@ from worker.cli.options import (
 )
 from worker.cli.payload import payload
 from worker.cli.perform import perform
+from worker.domain import spelled
 from worker.domain.errors import TaskFailed
 from worker.domain.pages import PageRequest
 from worker.domain.pairs import parse_pairs
@@ -107,7 +108,7 @@ def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
         _show(vo_added, as_json)
     else:
         values = {"share": vo_added.share, **settings, "source": vo_added.source}
-        listed = show.settings({**values, "disabled": disabled})
+        listed = spelled.settings({**values, "disabled": disabled}, show.word)
         show.say(f"VO {name} added: {listed}")
 
 

@@ -1,4 +1,8 @@
-"""Locks for the length of a unit of work, and leases that last while a CE is called.
+"""Locks for the length of a unit of work; leases that last while a CE is called; allowances.
+
+The table `leases` has two kinds of rows. A lease has a `holder`, and `until` says when it runs out.
+An allowance is what a rate, such as the calls of a CE in a minute, still permits: so many `tokens`
+at the moment `filled_at`. Those are no tokens of the API, which `tokens.py` keeps.
 
 A busy lock is no error. Limits, statuses and single sending do not depend on these: they keep
 executions from doing each other's work, and limits keep a CE from being called too often. Two
@@ -66,24 +70,24 @@ def release_lease(tx: Transaction, name: str, holder: str) -> bool:
     return bool(released.rowcount)
 
 
-def take_tokens(tx: Transaction, name: str, wanted: int, per_minute: float, now: datetime) -> int:
-    """Take up to `wanted` tokens from a bucket that gets `per_minute`; return how many.
+def use_allowance(tx: Transaction, rate: str, wanted: int, per_minute: float, now: datetime) -> int:
+    """Use up to `wanted` of what a rate still allows; return how many.
 
-    The bucket holds the tokens of one minute, and at least one: no minute sees more than twice the
-    rate, and no long time more than the rate.
+    The allowance grows by `per_minute`, up to that of one minute, and at least to one: no minute
+    sees more than twice the rate, and no long time more than the rate.
     """
-    insert_new(tx, leases, name=name)
-    query = select(leases.c.tokens, leases.c.filled_at).where(leases.c.name == name)
+    insert_new(tx, leases, name=rate)
+    query = select(leases.c.tokens, leases.c.filled_at).where(leases.c.name == rate)
     row = tx.execute(query.with_for_update()).one()
     most = max(1.0, per_minute)
     available = most
     if row.filled_at is not None:
         since = max(0.0, (now - row.filled_at).total_seconds())
         available = min(most, row.tokens + since / 60 * per_minute)
-    taken = min(wanted, int(available))
+    used = min(wanted, int(available))
     tx.execute(
         update(leases)
-        .where(leases.c.name == name)
-        .values(tokens=available - taken, filled_at=bindparam("filled", now, type_=UtcDateTime()))
+        .where(leases.c.name == rate)
+        .values(tokens=available - used, filled_at=bindparam("filled", now, type_=UtcDateTime()))
     )
-    return taken
+    return used

@@ -36,14 +36,13 @@ from worker.domain.pilot import (
     AT_CE,
     GROUP_LENGTH,
     GROUP_SIZE,
-    NOT_SENT,
-    Cause,
     Check,
     Grant,
     Move,
     Status,
     numbered,
 )
+from worker.policy.judgement import receipt_move as receipt_move
 
 CE_MAY_HAVE_IT = (Status.SUBMITTING, *AT_CE)
 """The CE has it or may have it: what a check or a listing may say something about."""
@@ -129,40 +128,12 @@ def claim(
     return [Reserved(pilot_id=row[0], stamp=row[1], vo=row[2], ce=ce) for row in claimable]
 
 
-def receipt_move(
-    pilot_id: int,
-    handle: str | None = None,
-    refused: Cause | None = None,
-    raw: str | None = None,
-    reason: str | None = None,
-    next_check_at: datetime | None = None,
-    *,
-    not_sent: bool = False,
-) -> Move:
-    """Return the move that a CE's receipt means for a claimed pilot.
-
-    A pilot with a handle is submitted; one that was refused has failed with the cause; one that was
-    not sent is lost, for its CE surely has not got it.
-    """
-    to = Status.FAILED if refused else Status.LOST if not_sent else Status.SUBMITTED
-    return Move(
-        pilot_id=pilot_id,
-        was=Status.SUBMITTING,
-        to=to,
-        cause=refused,
-        handle=handle,
-        raw=NOT_SENT if not_sent else raw,
-        reason=reason,
-        next_check_at=next_check_at,
-    )
-
-
 Receipt = receipt_move
-"""The name that programs outside of Pilotage use."""
+"""The name that programs outside of Pilotage use, beside `receipt_move` itself."""
 
 
 def record(tx: Transaction, receipts: Iterable[Move], now: datetime) -> Moved:
-    """Write down the receipts of claimed pilots, each as `receipt_move` makes it.
+    """Write down the receipts of claimed pilots, each as `receipt_move` judges it.
 
     A receipt that comes late, when a listing has settled its pilot already, changes nothing.
     """

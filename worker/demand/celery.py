@@ -26,9 +26,7 @@ class CeleryOptions(SourceOptions):
     separator: str = Field(default="\x06\x16", min_length=1, max_length=16)
     """What stands in Redis between a queue and a priority: its option sep."""
 
-    priorities: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
-        default=(0, 3, 6, 9), min_length=1, max_length=256
-    )
+    priorities: tuple[Priority, ...] = Field(default=(0, 3, 6, 9), min_length=1, max_length=256)
     """The priorities that have lists of their own in Redis: its priority_steps."""
 
 

@@ -30,6 +30,11 @@ class Calls(Protocol):
         """When the CE is called again."""
 
 
+def is_backing_off(calls: Calls, now: datetime) -> bool:
+    """Return whether a CE is not called now, because its last calls failed."""
+    return calls.retry_at is not None and now < calls.retry_at
+
+
 def state_of_calls(calls: Calls) -> str | None:
     """Return a word for a CE whose calls fail, for lists."""
     if not calls.failed_calls:
@@ -37,7 +42,7 @@ def state_of_calls(calls: Calls) -> str | None:
     return REFUSING if calls.unanswered_since is None else NOT_ANSWERING
 
 
-def trouble(calls: Calls, now: datetime) -> str | None:
+def sentence_of_calls(calls: Calls, now: datetime) -> str | None:
     """Return since when a CE does not answer, why, and when it is called again, in a sentence."""
     since = calls.unanswered_since
     return _sentence(calls, f" for {spoken(now - since)}" if since else "", now)

@@ -17,7 +17,7 @@ HALF, MOST = 0.5, 0.8
 """The shares of its life after which a credential is warned of."""
 
 RENEW_AT = HALF
-"""The share of its life after which a credential is renewed."""
+"""The part of its life after which a credential is renewed."""
 
 
 class CredentialKind(Described):
@@ -83,7 +83,7 @@ def called(credential: Credential, vo: str | None = None) -> str:
     return f"the {credential.kind} of {whose} for {credential.backend}"
 
 
-def trouble(credential: Credential, now: datetime, vo: str | None = None) -> str | None:
+def problem_of(credential: Credential, now: datetime, vo: str | None = None) -> str | None:
     """Return why a credential cannot be used, or `None`, also if it was never looked at."""
     what = called(credential, vo)
     if credential.problem is not None:
@@ -102,7 +102,7 @@ def left(credential: Credential, now: datetime) -> timedelta | None:
 
 
 def used(credential: Credential, now: datetime) -> float | None:
-    """Return the share of a credential's life that is used up; `None` if nobody knows."""
+    """Return the part of a credential's life that is used up; `None` if nobody knows."""
     if credential.expires_at is None or credential.issued_at is None:
         return None
     life = (credential.expires_at - credential.issued_at).total_seconds()
@@ -115,12 +115,12 @@ def state(credential: Credential, now: datetime) -> State:
     """Return the state of a credential."""
     if credential.checked_at is None:
         return State.UNSEEN
-    if trouble(credential, now) is not None:
+    if problem_of(credential, now) is not None:
         return State.UNUSABLE
-    share = used(credential, now) or 0.0
-    if share >= MOST:
+    part = used(credential, now) or 0.0
+    if part >= MOST:
         return State.SHORT
-    return State.HALF_USED if share >= HALF else State.GOOD
+    return State.HALF_USED if part >= HALF else State.GOOD
 
 
 _WARNED = (State.UNSEEN, State.GOOD, State.HALF_USED, State.SHORT, State.UNUSABLE)
@@ -138,12 +138,12 @@ def warning(old: Credential, new: Credential, now: datetime) -> str | None:
     if _WARNED.index(after) <= _WARNED.index(State.GOOD if fresh else before):
         return None
     if after is State.UNUSABLE:
-        return trouble(new, now)
+        return problem_of(new, now)
     remaining = left(new, now)
     if after is State.GOOD or remaining is None:
         return None
-    share = HALF if after is State.HALF_USED else MOST
-    return f"{called(new)} has used up {share:.0%} of its life and expires in {spoken(remaining)}"
+    part = HALF if after is State.HALF_USED else MOST
+    return f"{called(new)} has used up {part:.0%} of its life and expires in {spoken(remaining)}"
 
 
 def renewal_due(credential: Credential, now: datetime) -> bool:
@@ -152,4 +152,4 @@ def renewal_due(credential: Credential, now: datetime) -> bool:
         return False
     if credential.retry_at is not None and now < credential.retry_at:
         return False
-    return trouble(credential, now) is not None or (used(credential, now) or 0.0) >= RENEW_AT
+    return problem_of(credential, now) is not None or (used(credential, now) or 0.0) >= RENEW_AT

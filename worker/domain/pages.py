@@ -10,9 +10,6 @@ T = TypeVar("T")
 MOST = 10_000
 """No page is longer."""
 
-LONGEST_SEARCH = 1000
-"""Characters. A database compares no pattern of any length."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class PageRequest:

@@ -1,7 +1,7 @@
 """Values as people read them, wherever they are written."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 REASON = "reason"
@@ -21,10 +21,10 @@ def word(value: object) -> str:
     return str(value)
 
 
-def settings(values: Mapping[str, Any]) -> str:
+def settings(values: Mapping[str, Any], write: Callable[[object], str] = word) -> str:
     """Write values in a sentence; what is empty or false is left out."""
     parts = (
-        spaced(name) if value is True else f"{spaced(name)} {word(value)}"
+        spaced(name) if value is True else f"{spaced(name)} {write(value)}"
         for name, value in values.items()
         if value or (value == 0 and value is not False)
     )

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
-from worker.domain.credential import Credential, State, called, state, trouble, warning
+from worker.domain.credential import Credential, State, called, problem_of, state, warning
 from worker.domain.words import Described
 
 LEAST_SECRET = 32
@@ -102,7 +102,7 @@ def credential_event(
         "backend": after.backend,
         "kind": after.kind,
         "expires_at": after.expires_at and after.expires_at.isoformat(),
-        "reason": trouble(after, now) or warning(before, after, now) or called(after),
+        "reason": problem_of(after, now) or warning(before, after, now) or called(after),
     }
 
 

@@ -1,6 +1,11 @@
 """Enumerations whose words have a sentence each, for people and for the documentation."""
 
 from enum import StrEnum
+from typing import TypeVar
+
+from worker.domain.errors import Invalid
+
+Word = TypeVar("Word", bound=StrEnum)
 
 
 class Described(StrEnum):
@@ -14,3 +19,12 @@ class Described(StrEnum):
         member._value_ = word
         member.sentence = sentence
         return member
+
+
+def read_words(kind: type[Word], option: str, text: str) -> list[Word]:
+    """Read the words of an option, with commas between them; each counts once."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    wrong = [word for word in words if word not in set(kind)]
+    if wrong or not words:
+        raise Invalid(option, f"{(wrong or ['nothing'])[0]!r} is not one of {', '.join(kind)}")
+    return list(dict.fromkeys(kind(word) for word in words))

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from worker.domain import exits
+from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.pilot import Cause
 
 FAST = timedelta(minutes=5)
@@ -106,6 +107,15 @@ def cause_of(
     if started_at is None:
         return Cause.NEVER_STARTED
     return Cause.FAILED_FAST if ended_at - started_at < FAST else Cause.FAILED_LATE
+
+
+def cause_of_refusal(error: BackendError) -> Cause | None:
+    """Return why a CE refused a submission, or `None` if its error is no refusal."""
+    if isinstance(error, CredentialProblem):
+        return Cause.CREDENTIAL
+    if isinstance(error, Refused):
+        return Cause(error.cause) if error.cause in set(Cause) else Cause.REFUSED
+    return None
 
 
 def refined(cause: Cause, ce_cause: Cause | None, written: str) -> Cause:

@@ -10,10 +10,20 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from worker.domain.bounds import AHEAD
-from worker.domain.ce_answers import Listing, Observed
-from worker.domain.pilot import AnyPilot, Cause, Check, ExitMeaning, Move, Status, Use
+from worker.domain.ce_answers import Listing, Observed, Receipt
+from worker.domain.errors import BackendError, NotSent
+from worker.domain.pilot import (
+    NOT_SENT,
+    AnyPilot,
+    Cause,
+    Check,
+    ExitMeaning,
+    Move,
+    Status,
+    Use,
+)
 from worker.policy.comparison import covers
-from worker.policy.failures import cause_of
+from worker.policy.failures import cause_of, cause_of_refusal
 from worker.policy.polling import DOUBT_MISSES, after_failures, is_lost, next_check
 from worker.policy.use import NO_RULES, UseRules, meaning_of, use_of
 
@@ -40,6 +50,62 @@ class Judgement:
             moves=[move for move in self.moves if move.to is not Status.LOST],
             checks=[check for check in self.checks if not check.missing],
         )
+
+
+def judge_receipts(
+    ids: Mapping[str, int], receipts: Iterable[Receipt], next_check_at: datetime
+) -> list[Move]:
+    """Return the moves that receipts mean for claimed pilots, whose ids are given by stamp.
+
+    A receipt that says neither yes nor no leaves its pilot in doubt.
+    """
+    return [
+        receipt_move(ids[stamp], handle, refused, raw, reason, next_check_at, not_sent=not_sent)
+        for stamp, handle, refused, raw, reason, not_sent in receipts
+        if handle is not None or refused is not None or not_sent
+    ]
+
+
+def judge_failed_submission(ids: Iterable[int], error: BackendError) -> list[Move]:
+    """Return the moves of claimed pilots whose submission failed as a whole.
+
+    They stay in doubt, unless the CE refused them or surely got none.
+    """
+    refused, not_sent = cause_of_refusal(error), isinstance(error, NotSent)
+    if refused is None and not not_sent:
+        return []
+    return [
+        receipt_move(number, refused=refused, reason=str(error), not_sent=not_sent)
+        for number in ids
+    ]
+
+
+def receipt_move(
+    pilot_id: int,
+    handle: str | None = None,
+    refused: Cause | None = None,
+    raw: str | None = None,
+    reason: str | None = None,
+    next_check_at: datetime | None = None,
+    *,
+    not_sent: bool = False,
+) -> Move:
+    """Return the move that a receipt means for a claimed pilot.
+
+    A pilot with a handle is submitted; one that was refused has failed with the cause; one that was
+    not sent is lost, for its CE surely has not got it.
+    """
+    to = Status.FAILED if refused else Status.LOST if not_sent else Status.SUBMITTED
+    return Move(
+        pilot_id=pilot_id,
+        was=Status.SUBMITTING,
+        to=to,
+        cause=refused,
+        handle=handle,
+        raw=NOT_SENT if not_sent else raw,
+        reason=reason,
+        next_check_at=next_check_at,
+    )
 
 
 def judge(

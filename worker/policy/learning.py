@@ -1,4 +1,4 @@
-"""What outcomes teach about a CE: its three chances, and whether it is paused.
+"""What outcomes teach about a CE: its three chances, and whether it is pause.
 
     state = learn(state, events, now=..., configured=...).state
     evaluation = evaluate(state, now=..., configured=...)
@@ -18,7 +18,7 @@ from worker.policy.counts import Counts
 from worker.policy.facts import Chances, Outcomes, Pause
 from worker.policy.outcomes import Event
 from worker.policy.parameters import DEFAULTS, Parameters
-from worker.policy.record import Record, of_this_version, trouble_in
+from worker.policy.record import Record, of_this_version, pause_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +125,11 @@ def evaluate(
     Every tick of every VO asks this of every CE, so only what it needs of the state is read.
     """
     values = of_this_version(state)
-    trouble = trouble_in(values)
+    pause = pause_in(values)
     counts = Counts(values, configured, parameters)
     return Evaluation(
         chances=counts.chances(now.timestamp()),
-        pause=Pause(reason=trouble.reason, since=_moment(trouble.at)) if trouble else None,
+        pause=Pause(reason=pause.reason, since=_moment(pause.at)) if pause else None,
         outcomes=counts.outcomes(now.timestamp()),
     )
 

@@ -54,8 +54,8 @@ def of_this_version(state: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return state if state and state.get("version") == VERSION else {}
 
 
-def trouble_in(values: Mapping[str, Any]) -> PauseRecord | None:
-    """Return the pause that is stored, if there is one."""
+def pause_in(values: Mapping[str, Any]) -> PauseRecord | None:
+    """Return the pause that is stored, as `trouble`, if there is one."""
     return PauseRecord(**values["trouble"]) if values.get("trouble") else None
 
 
@@ -73,7 +73,7 @@ class Record:
         self._lives = Lives(values.get("lives", {}), parameters)
         self._starts = Series(**values.get("starts", {}))
         self._refusals = Series(**values.get("refusals", {}))
-        self.trouble = trouble_in(values)
+        self.pause = pause_in(values)
         self.changes: list[tuple[bool, str, float]] = []
 
     def stored(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Record:
             "lives": self._lives.stored(),
             "starts": asdict(self._starts),
             "refusals": asdict(self._refusals),
-            "trouble": asdict(self.trouble) if self.trouble else None,
+            "trouble": asdict(self.pause) if self.pause else None,
         }
 
     def add(self, event: Event) -> None:
@@ -101,8 +101,8 @@ class Record:
                 self._begun(event.kind, began, at)
             else:
                 self._ended(event.kind, began, event.ran, at)
-        if self.trouble and self.trouble.mark is not None:
-            self._look_for_outlivers(self.trouble, self.trouble.mark, at)
+        if self.pause and self.pause.mark is not None:
+            self._look_for_outlivers(self.pause, self.pause.mark, at)
 
     def watch(self, oldest: datetime | None, last_began: datetime | None, now: datetime) -> None:
         """Pause a CE whose queue does not move."""
@@ -112,17 +112,17 @@ class Record:
         if last_began is None or now - last_began >= after:
             minutes = _seconds(now - oldest) / MINUTE
             at = now.timestamp()
-            self._pause("stuck", f"the oldest pilot waits for {minutes:.0f} min", at, at)
+            self._begin_pause("stuck", f"the oldest pilot waits for {minutes:.0f} min", at, at)
 
     def swallows(self, reason: str, since: datetime, now: datetime) -> None:
         """Pause a CE whose pilots end well for nothing while others of their VO have work."""
-        self._pause("swallowed", reason, now.timestamp(), since.timestamp())
+        self._begin_pause("swallowed", reason, now.timestamp(), since.timestamp())
 
     def end_pause(self, reason: str, at: float, *, healed: bool = True) -> None:
         """End a pause. Old failures are forgiven only if the CE has healed."""
-        if self.trouble is None:
+        if self.pause is None:
             return
-        self.trouble = None
+        self.pause = None
         self.changes.append((True, reason, at))
         if healed:
             self._counts.forgive()
@@ -131,7 +131,7 @@ class Record:
         if kind is EventKind.ACCEPTED:
             self._counts.add(kind, at)
             self._refusals = Series()
-            if self.trouble and self.trouble.by == "refused":
+            if self.pause and self.pause.by == "refused":
                 self.end_pause("a submission was accepted", at)
             return
         luck = 1 - self._counts.base(ACCEPT, at)
@@ -139,7 +139,7 @@ class Record:
         self._counts.add(kind, at)
         if run.failed >= run.limit:
             reason = f"{run.failed} refused submissions in a row (limit {run.limit})"
-            self._pause("refused", reason, at, run.since)
+            self._begin_pause("refused", reason, at, run.since)
 
     def _begun(self, kind: EventKind, began: float | None, at: float) -> None:
         if kind is EventKind.FAILED_START:
@@ -158,17 +158,17 @@ class Record:
         waited = at - run.since >= self._survival
         if run.failed >= run.limit * (1 if waited else AT_ONCE_FACTOR):
             reason = f"{run.failed} failed starts in a row (limit {run.limit})"
-            self._pause("failed", reason, at, run.since)
+            self._begin_pause("failed", reason, at, run.since)
 
     def _started(self, began: float, at: float) -> None:
         self._cohorts.started(began, at)
         if self._starts.failed and began < self._starts.since:
             return
         self._starts = Series()
-        trouble = self.trouble
-        if trouble and trouble.by in ("failed", "stuck"):
-            self.end_pause("a pilot survived", at, healed=began >= trouble.at)
-        elif trouble and trouble.by == "swallowed" and began >= trouble.since:
+        pause = self.pause
+        if pause and pause.by in ("failed", "stuck"):
+            self.end_pause("a pilot survived", at, healed=began >= pause.at)
+        elif pause and pause.by == "swallowed" and began >= pause.since:
             self.end_pause("a pilot was of use", at)
 
     def _ended(
@@ -203,14 +203,14 @@ class Record:
             dead, since = self._cohorts.dead_in_a_row(mark, at)
             if dead >= limit:
                 reason = f"{dead} pilots in a row were dead at {minutes:g} min (limit {limit})"
-                self._pause("late", reason, at, since, mark)
+                self._begin_pause("late", reason, at, since, mark)
                 return
 
-    def _look_for_outlivers(self, trouble: PauseRecord, mark: int, at: float) -> None:
-        began = self._cohorts.outliver(mark, trouble.since, at)
+    def _look_for_outlivers(self, pause: PauseRecord, mark: int, at: float) -> None:
+        began = self._cohorts.outliver(mark, pause.since, at)
         if began is not None:
             reason = "a pilot outlived those that died late"
-            self.end_pause(reason, at, healed=began >= trouble.at - MINUTE)
+            self.end_pause(reason, at, healed=began >= pause.at - MINUTE)
 
     def _longer(self, run: Series, luck: float, began: float) -> Series:
         if not run.failed:
@@ -223,11 +223,11 @@ class Record:
             return self._parameters.least_run
         return max(self._parameters.least_run, ceil(log(self._parameters.surprise) / log(luck)))
 
-    def _pause(
+    def _begin_pause(
         self, by: str, reason: str, at: float, since: float, mark: int | None = None
     ) -> None:
-        if self.trouble is None:
-            self.trouble = PauseRecord(by=by, reason=reason, at=at, since=since, mark=mark)
+        if self.pause is None:
+            self.pause = PauseRecord(by=by, reason=reason, at=at, since=since, mark=mark)
             self.changes.append((False, reason, at))
 
 

@@ -13,5 +13,5 @@ What several of them need lies beside these:
     current_demand.py  what VOs could use          log_lines.py       what a line is about
     credentials.py     whose credential is used    payloads.py        what pilots run
     allowed.py         who may have it done        requests.py        requests that are repeated
-    standstill.py      whether tasks are done      work.py            whether VOs have work
+    standstill.py      whether tasks are done      vo_work.py         whether VOs have work
 """

@@ -28,6 +28,7 @@ from worker.db import call_tallies, health, locks, pilots
 from worker.db.health import FailedCall
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
+from worker.domain.calls import is_backing_off
 from worker.domain.ce import CE
 from worker.domain.errors import BackendError, CredentialProblem, Refused
 from worker.domain.lines import reason
@@ -53,7 +54,7 @@ class CECall(Turn):
         """Take the right to call the CE once; return why not, or `None`. By hand no rate counts."""
         if not self.begin(tx):
             return busy(f"another execution is calling CE {self.ce.name}")
-        refusal = None if self.runtime.by_hand else self.spend_call(tx)
+        refusal = None if self.runtime.by_hand else self.use_call(tx)
         if refusal is None:
             return None
         self.give_back(tx)
@@ -67,22 +68,31 @@ class CECall(Turn):
             tx.after_commit(calls.clear)
         return super().give_back(tx)
 
-    def spend_call(self, tx: Transaction) -> str | None:
-        """Spend one call of the rate; return why the CE is not to be called now, or `None`."""
+    def use_call(self, tx: Transaction) -> str | None:
+        """Use one call of the allowance; return why the CE is not to be called now, or `None`."""
         now, limit = self.runtime.now(), self.options.calls_per_minute
-        retry_at = health.get(tx, self.ce.name).retry_at
-        if retry_at is not None and now < retry_at:
-            return f"the last calls failed; next try at {retry_at:%H:%M:%S}"
-        if limit is not None and not locks.take_tokens(tx, f"calls:{self.ce.name}", 1, limit, now):
+        calls, rate = health.get(tx, self.ce.name), f"calls:{self.ce.name}"
+        if is_backing_off(calls, now):
+            return f"the last calls failed; next try at {calls.retry_at:%H:%M:%S}"
+        if limit is not None and not locks.use_allowance(tx, rate, 1, limit, now):
             return f"no more than {limit:g} calls a minute"
         return None
 
-    def claim(self, tx: Transaction, most: int, *, not_of: Collection[str]) -> list[Reserved]:
-        """Claim up to `most` pilots for sending, as far as the rate of submissions allows."""
+    def claim(
+        self, tx: Transaction, most: int, *, not_of: Collection[str]
+    ) -> list[Reserved] | TaskResult:
+        """Take the right to call the CE, and up to `most` pilots to send; or return why not."""
+        refusal = self.start(tx)
+        if refusal is not None:
+            return refusal
         now, limit = self.runtime.now(), self.options.submissions_per_minute
         if limit is not None and not self.runtime.by_hand:
-            most = locks.take_tokens(tx, f"submissions:{self.ce.name}", most, limit, now)
-        return pilots.claim(tx, self.ce.name, most, now, not_of=not_of) if most else []
+            most = locks.use_allowance(tx, f"submissions:{self.ce.name}", most, limit, now)
+        claimed = pilots.claim(tx, self.ce.name, most, now, not_of=not_of) if most else []
+        if claimed:
+            return claimed
+        self.give_back(tx)
+        return skipped("its submissions for this minute are used up")
 
     def note_answer(self, tx: Transaction) -> None:
         """Note that the CE answered; the turn goes on."""

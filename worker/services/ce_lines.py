@@ -7,7 +7,7 @@ from datetime import datetime
 from worker.db import maintenances, pilot_reads, schedules, setters, slots
 from worker.db.maintenances import Maintenance
 from worker.db.uow import Transaction
-from worker.domain.calls import NOT_ASKED, state_of_calls, trouble
+from worker.domain.calls import NOT_ASKED, sentence_of_calls, state_of_calls
 from worker.domain.change import Setter
 from worker.domain.lengths import clock
 from worker.domain.pilot import OCCUPYING, Status
@@ -98,7 +98,7 @@ def lines_of(
             last_error=ce.last_error,
             retry_at=ce.retry_at,
             setter=_setter(ce, now, set_by.get(ce.name, {})),
-            trouble=trouble(ce, now),
+            trouble=sentence_of_calls(ce, now),
             away=_away(away.get(ce.name), now),
         )
         for ce in slots.slots_for(tx, 0)

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from worker.db import maintenances
+from worker.db import ces, health, maintenances, vos
 from worker.db.health import Health
 from worker.db.maintenances import Maintenance
 from worker.db.slots import CESlots
 from worker.db.uow import Transaction
-from worker.domain.calls import reason_not_to_send
+from worker.domain.calls import is_backing_off, reason_not_to_send
 from worker.domain.ce import CE
 from worker.domain.closing import ClosedBy, Closing
 from worker.domain.vo import VO
@@ -36,9 +36,15 @@ def closed_to_all(
     return Closing(ClosedBy.MAINTENANCE, sentence)
 
 
-def closed_ce(tx: Transaction, ce: CE, health: Health, now: datetime) -> Closing | None:
-    """Read the maintenance of a CE, and return why it takes no pilots of anybody, or `None`."""
-    return closed_to_all(ce, health, maintenances.current(tx, now).get(ce.name), now)
+def closed_ce(tx: Transaction, ce: CE, now: datetime) -> Closing | None:
+    """Read the state of a CE, and return why it takes no pilots of anybody, or `None`."""
+    away = maintenances.current(tx, now).get(ce.name)
+    return closed_to_all(ce, health.get(tx, ce.name), away, now)
+
+
+def closed_without_policy(tx: Transaction, vo: str, ce: str, now: datetime) -> Closing | None:
+    """Return why a VO may not use a CE even where no policy is asked, or `None`."""
+    return closed_vo(vos.get(tx, vo)) or closed_ce(tx, ces.get(tx, ce), now)
 
 
 def closed_to_vo(
@@ -52,9 +58,9 @@ def closed_to_vo(
         return Closing(ClosedBy.OTHER_VOS, "the CE is for other VOs")
     if no_credential is not None:
         return Closing(ClosedBy.CREDENTIAL, no_credential)
-    is_left_alone = ce.retry_at is not None and now < ce.retry_at
     # Nothing that is sent asks a full CE again, and its slots are those that it had last.
-    return _closed_by_calls(ce, now) if is_left_alone or ce.available == 0 else None
+    is_not_asked = is_backing_off(ce, now) or ce.available == 0
+    return _closed_by_calls(ce, now) if is_not_asked else None
 
 
 def _closed_by_calls(ce: CESlots, now: datetime) -> Closing | None:

@@ -16,7 +16,15 @@ from worker.db import ces, credentials
 from worker.db.uow import Transaction
 from worker.domain.access import Role
 from worker.domain.ce import CE
-from worker.domain.credential import Credential, CredentialKind, State, left, state, trouble, used
+from worker.domain.credential import (
+    Credential,
+    CredentialKind,
+    State,
+    left,
+    problem_of,
+    state,
+    used,
+)
 from worker.domain.errors import ConfirmationNeeded, CredentialProblem, PilotageError
 from worker.domain.values import CredentialValues, NewCredential
 from worker.domain.vo import ALL_VOS
@@ -145,7 +153,7 @@ def standing(credential: Credential, now: datetime) -> CredentialStanding:
         renewed_at=credential.renewed_at,
         renew=credential.renew,
         path=credential.path,
-        problem=trouble(credential, now),
+        problem=problem_of(credential, now),
     )
 
 
@@ -185,7 +193,9 @@ def _why(
 ) -> str | None:
     """Return why a VO has no usable credential. Its own goes before the one for all VOs."""
     credential = stored.get((vo, backend, kind)) or stored.get((None, backend, kind))
-    return files.unknown(vo, backend, kind) if credential is None else trouble(credential, now, vo)
+    return (
+        files.unknown(vo, backend, kind) if credential is None else problem_of(credential, now, vo)
+    )
 
 
 def barred(runtime: Runtime, ce: CE, options: Options) -> dict[str, str]:

@@ -20,11 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from worker.backends import registry
 from worker.db import ces, payloads
 from worker.db.pilots import Reserved
 from worker.db.uow import Transaction
 from worker.domain import validation
 from worker.domain.access import Role
+from worker.domain.addresses import is_private
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Order
 from worker.domain.errors import Invalid, PilotageError, UnknownCE
@@ -32,7 +34,6 @@ from worker.domain.nearest import nearest
 from worker.domain.payload import LONGEST_SCRIPT, Fitted, Payload, plain, read
 from worker.domain.pilot_secret import NO_KEYS, PilotKeys
 from worker.domain.validation import FileTable
-from worker.services import pilot_secrets
 from worker.services.allowed import allowed_to, require_vo
 from worker.services.files import read_text, read_toml
 from worker.services.runtime import Runtime
@@ -83,7 +84,7 @@ def ready(
         except PilotageError as error:
             left_out[vo] = f"the payload of VO {vo} cannot be used: {error}"
     left_out |= {vo: why for vo, why in barred.items() if vo in vos}
-    missing = pilot_secrets.why_none(runtime, ce) if reporting else None
+    missing = _why_no_secret(runtime, ce) if reporting else None
     return Ready(
         fitted=fitted,
         graces=graces,
@@ -113,7 +114,7 @@ def show(runtime: Runtime, vo: str, *, ce: str | None = None) -> dict[str, Any]:
     values = payload.values(place.name)
     shown: dict[str, Any] = {"script": script, "arguments": list(arguments), "variables": values}
     if payload.reports:
-        missing = pilot_secrets.why_none(runtime, place)
+        missing = _why_no_secret(runtime, place)
         shown["reports"] = _without_secret(vo, missing) if missing else True
     return shown
 
@@ -174,6 +175,20 @@ def read_values(values: Mapping[str, Any], folder: Path) -> Payload:
         text = read_text(folder / file.script, LONGEST_SCRIPT)
     rest = {key: value for key, value in values.items() if not key.startswith("script")}
     return read({**rest, "script": text})
+
+
+def _why_no_secret(runtime: Runtime, ce: CE) -> str | None:
+    """Return why no pilot at a CE gets a secret to speak for itself, or `None` if each does."""
+    if not registry.get(runtime.backends, ce.backend).gives_secrets:
+        return f"the back-end {ce.backend} has no safe way to hand one over"
+    objection = runtime.options(ce).objection_to_secrets()
+    if objection is not None:
+        return objection
+    if runtime.web_url is None:
+        return "the setting web_url does not say where the server is"
+    if not is_private(runtime.web_url):
+        return "web_url begins with http://, so others could read it on its way"
+    return None if runtime.pilot_keys else "the setting pilot_key is not set"
 
 
 def _without_secret(vo: str, why: str) -> str:

@@ -42,10 +42,6 @@ class Recording:
         """Move pilots, as `mover.move` does."""
         return _sum(self._write(tx, moves, lambda some: mover.move(tx, some, now)))
 
-    def receipts(self, tx: Transaction, receipts: Sequence[Move], now: datetime) -> Moved:
-        """Write down receipts, as `pilots.record` does."""
-        return _sum(self._write(tx, receipts, lambda some: pilots.record(tx, some, now)))
-
     def checked(self, tx: Transaction, checks: Sequence[Check], now: datetime) -> None:
         """Note checks, as `pilots.checked` does."""
         self._write(tx, checks, lambda some: pilots.checked(tx, some, now))
@@ -100,10 +96,10 @@ def record(database: Database, write: Callable[[Transaction, Recording], Value])
 
 
 def record_receipts(call: CECall, moves: Sequence[Move]) -> tuple[Moved, Recording]:
-    """Record the receipts of a call, and give its turn back."""
+    """Record what the receipts of a call mean, and give its turn back."""
 
     def write(tx: Transaction, recording: Recording) -> tuple[Moved, Recording]:
-        moved = recording.receipts(tx, moves, call.runtime.now())
+        moved = recording.move(tx, moves, call.runtime.now())
         call.answered(tx)
         return moved, recording
 

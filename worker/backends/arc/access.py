@@ -8,7 +8,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -152,11 +152,6 @@ def _is_proxy(certificate: x509.Certificate) -> bool:
     except ValueError:
         return False
     return True
-
-
-def is_over(proxy: Proxy, now: datetime) -> bool:
-    """Return whether a proxy has ended."""
-    return proxy.until <= now.astimezone(UTC)
 
 
 def _bad(ce: str, vos: tuple[str, ...], path: Path, problem: str) -> CredentialProblem:

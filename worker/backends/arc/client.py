@@ -6,7 +6,6 @@ Every request has its end in the time of the whole call. What comes out of here 
 
 import asyncio
 import json
-import logging
 import re
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -20,8 +19,6 @@ from worker.backends import json_text
 from worker.backends.arc.access import ArcAccess
 from worker.domain.errors import BackendError, CredentialProblem, NotSent, Unavailable, Unreadable
 from worker.domain.texts import legible
-
-log = logging.getLogger(__name__)
 
 VERSIONS = ("1.1", "1.0")
 """The versions of REST that are spoken here, the better one first."""

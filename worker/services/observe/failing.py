@@ -16,7 +16,7 @@ from worker.services.runtime import Runtime
 LATELY = timedelta(hours=1)
 """How far back is looked if nothing else is said."""
 
-__all__ = ["LATELY", "By", "Ends", "Failures", "Summary", "parse_by", "summary"]
+__all__ = ["LATELY", "By", "Ends", "Failures", "Summary", "summary"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +47,3 @@ def summary(
             ends=failures.count_ends(tx, since, ce, vo),
             groups=failures.failures(tx, since, by, most, ce=ce, vo=vo),
         )
-
-
-def parse_by(text: str) -> list[By]:
-    """Read what to group by: words with commas between them."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    wrong = [word for word in words if word not in set(By)]
-    if wrong or not words:
-        raise Invalid("by", f"{(wrong or ['nothing'])[0]!r} is not one of {', '.join(By)}")
-    return list(dict.fromkeys(By(word) for word in words))

@@ -16,7 +16,7 @@ from worker.services.places import require_places
 from worker.services.runtime import Runtime
 from worker.services.tasks.tally import grain_at
 
-__all__ = ["PilotSums", "Report", "ReportBy", "Sums", "parse_by", "stored", "sums_of"]
+__all__ = ["PilotSums", "Report", "ReportBy", "Sums", "stored", "sums_of"]
 
 
 @allowed_to(Role.READ)
@@ -67,12 +67,3 @@ def sums_of(
         items=listed[:most],
         is_cut=len(listed) > most,
     )
-
-
-def parse_by(text: str) -> list[ReportBy]:
-    """Read what to add up by: words with commas between them."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    wrong = [word for word in words if word not in set(ReportBy)]
-    if wrong or not words:
-        raise Invalid("by", f"{(wrong or ['nothing'])[0]!r} is not one of {', '.join(ReportBy)}")
-    return list(dict.fromkeys(ReportBy(word) for word in words))

@@ -10,7 +10,7 @@ from worker.domain.lengths import clock, spoken
 from worker.policy.work import NoWork
 from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
-from worker.services.work import rules
+from worker.services.vo_work import rules
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from worker.domain.pilot import Pilot, Status
 from worker.policy.comparison import Comparison, compare, covers
 from worker.policy.judgement import move_to
 from worker.policy.use import NO_RULES
-from worker.services import ce_calls, work
+from worker.services import ce_calls, vo_work
 from worker.services.ce_calls import CECall
 from worker.services.runtime import Runtime, TaskResult
 
@@ -129,7 +129,7 @@ def _adopt(tx: Transaction, call: CECall, comparison: Comparison, vo: str) -> se
     for owner, jobs in by_vo.items():
         pilots.take_in(tx, [job.stamp for job in jobs], owner, ce.name, now)
     taken = pilot_reads.by_stamps(tx, stamps)
-    rules = work.rules(tx, call.runtime.parameters)
+    rules = vo_work.rules(tx, call.runtime.parameters)
     moves = [
         move_to(pilot, job, now, now, rules.get(pilot.vo, NO_RULES))
         for pilot, job in (
@@ -138,7 +138,7 @@ def _adopt(tx: Transaction, call: CECall, comparison: Comparison, vo: str) -> se
         )
     ]
     theirs = [*taken.values(), *(pilot for pilot, _ in comparison.returning)]
-    mover.move(tx, work.judged_by_reports(tx, moves, theirs, rules), now)
+    mover.move(tx, vo_work.judged_by_reports(tx, moves, theirs, rules), now)
     return {*stamps, *(pilot.stamp for pilot, _ in comparison.returning)}
 
 

@@ -73,13 +73,13 @@ class ProbeRequest:
 def probe(runtime: Runtime, ce_name: str, request: ProbeRequest) -> Iterator[ProbeStep]:
     """Check a CE step by step; yield each step as soon as it is done."""
     with runtime.database.uow() as tx:
-        ce, record = ces.get(tx, ce_name), health.get(tx, ce_name)
+        ce, ce_health = ces.get(tx, ce_name), health.get(tx, ce_name)
         names = ces.allowed(tx, ce_name) or vos.names(tx)
         if request.vo is not None:
             vos.get(tx, request.vo)
     if request.vo is not None:
         names = [request.vo]
-    yield _gate(ce, record, runtime.now())
+    yield _gate(ce, ce_health, runtime.now())
     try:
         options = runtime.options(ce)
         driver = runtime.driver(ce)
@@ -103,13 +103,13 @@ def probe(runtime: Runtime, ce_name: str, request: ProbeRequest) -> Iterator[Pro
         yield from _pilot(runtime, ce, usable[0], request)
 
 
-def _gate(ce: CE, record: Health, now: datetime) -> ProbeStep:
+def _gate(ce: CE, ce_health: Health, now: datetime) -> ProbeStep:
     """Report a state in which the CE gets no pilots though it works; it is no failure."""
     verb = None
     if not ce.enabled or ce.draining:
         state, verb = "disabled" if not ce.enabled else "draining", "enable"
-    elif record.is_held(now) or record.sending is Sending.PAUSED:
-        state, verb = f"{record.sending} ({record.sending_reason})", "resume"
+    elif ce_health.is_held(now) or ce_health.sending is Sending.PAUSED:
+        state, verb = f"{ce_health.sending} ({ce_health.sending_reason})", "resume"
     else:
         state = str(Sending.NORMAL)
     do = verb and f"to send pilots again: pilotage ce {verb} {ce.name}"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from worker.db import ces, dirac_pilots, dirac_search, health, vos
+from worker.db import dirac_pilots, dirac_search
 from worker.db.changes import note
 from worker.db.mover import move
 from worker.db.uow import Transaction
@@ -13,7 +13,7 @@ from worker.domain.dirac import Condition, PilotChange, Registration, Search, Se
 from worker.domain.errors import IllegalMove, InUse, Invalid, UnknownPilot
 from worker.domain.pilot import Move, Pilot, check_stamp
 from worker.services.allowed import allowed_to, require_vo
-from worker.services.closings import closed_ce, closed_vo
+from worker.services.closings import closed_without_policy
 from worker.services.runtime import Runtime
 
 
@@ -28,9 +28,7 @@ def register(runtime: Runtime, new: Registration) -> int:
     require_vo(runtime, new.vo)
     check_stamp(new.stamp)
     with runtime.database.uow() as tx:
-        why = closed_vo(vos.get(tx, new.vo)) or closed_ce(
-            tx, ces.get(tx, new.ce), health.get(tx, new.ce), runtime.now()
-        )
+        why = closed_without_policy(tx, new.vo, new.ce, runtime.now())
         if why is not None:
             raise InUse(f"CE {new.ce}", f"it takes no pilots of VO {new.vo}: {why}")
         reason = f"registered by {tx.actor.who}"

@@ -9,7 +9,7 @@ from worker.db.maintenances import Maintenance
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
 from worker.domain.access import Role
-from worker.domain.calls import trouble
+from worker.domain.calls import sentence_of_calls
 from worker.domain.errors import ConfirmationNeeded, Invalid
 from worker.domain.pages import FIRST, Page, PageRequest
 from worker.domain.sending import Sending
@@ -84,24 +84,24 @@ def _not_yet(ce: str, restored_at: datetime) -> str:
 
 def state(tx: Transaction, runtime: Runtime, ce: str) -> dict[str, Any]:
     """Return whether a CE is sent pilots, how its calls go, and the chances learnt of it."""
-    record, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
+    ce_health, configured = health.get(tx, ce), ces.get(tx, ce).success_rate
     now = runtime.now()
     evaluation = evaluate(
-        record.learned, now=now, configured=configured, parameters=runtime.parameters
+        ce_health.learned, now=now, configured=configured, parameters=runtime.parameters
     )
     chances = evaluation.chances
     return {
-        "calls": trouble(record, now),
-        "failed_calls": record.failed_calls,
-        "answered_at": record.last_answered_at,
-        "unanswered_since": record.unanswered_since,
-        "last_error": record.last_error,
-        "retry_at": record.retry_at,
-        "sending": record.sending,
-        "sending_reason": record.sending_reason,
-        "sending_since": record.sending_since,
-        "held_until": record.held_until,
-        "unreconciled_since": record.unreconciled_since,
+        "calls": sentence_of_calls(ce_health, now),
+        "failed_calls": ce_health.failed_calls,
+        "answered_at": ce_health.last_answered_at,
+        "unanswered_since": ce_health.unanswered_since,
+        "last_error": ce_health.last_error,
+        "retry_at": ce_health.retry_at,
+        "sending": ce_health.sending,
+        "sending_reason": ce_health.sending_reason,
+        "sending_since": ce_health.sending_since,
+        "held_until": ce_health.held_until,
+        "unreconciled_since": ce_health.unreconciled_since,
         "chances": {name: round(value, 2) for name, value in asdict(chances).items()},
     }
 

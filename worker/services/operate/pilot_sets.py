@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from worker.db import ces, health, pilot_reads, pilots, vos
+from worker.db import pilot_reads, pilots
 from worker.db.changes import note
 from worker.db.uow import Transaction
 from worker.domain.access import Role
@@ -18,7 +18,7 @@ from worker.domain.pilot import Grant, Status
 from worker.domain.pilot_filter import PilotFilter
 from worker.domain.vo import DEFAULT_VO
 from worker.services.allowed import allowed_to, require_vo
-from worker.services.closings import closed_ce, closed_vo
+from worker.services.closings import closed_without_policy
 from worker.services.operate.pilots import ASKED_FOR
 from worker.services.places import require_places
 from worker.services.runtime import Runtime, TaskResult
@@ -148,9 +148,7 @@ def submit(runtime: Runtime, ce: str, vo: str = DEFAULT_VO, count: int = 1) -> H
     if not 1 <= count <= MOST:
         raise Invalid("count", f"{count} is not between 1 and {MOST}")
     with runtime.database.uow() as tx:
-        why = closed_vo(vos.get(tx, vo)) or closed_ce(
-            tx, ces.get(tx, ce), health.get(tx, ce), runtime.now()
-        )
+        why = closed_without_policy(tx, vo, ce, runtime.now())
         if why is not None:
             raise InUse(f"CE {ce}", f"it is sent no pilots of VO {vo}: {why}")
         made = pilots.reserve(tx, [Grant(vo=vo, ce=ce, count=count)], runtime.now())

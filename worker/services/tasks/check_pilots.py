@@ -18,7 +18,7 @@ from worker.domain.pilot import AT_CE, PilotToCheck, Status
 from worker.policy.judgement import Judgement, judge, judge_failed_call
 from worker.policy.timeouts import may_finish_until
 from worker.policy.use import UseRules
-from worker.services import ce_calls, records, work
+from worker.services import ce_calls, records, vo_work
 from worker.services.ce_calls import CECall
 from worker.services.records import Recording
 from worker.services.runtime import Runtime, TaskResult, skipped
@@ -35,7 +35,7 @@ def check_pilots(runtime: Runtime, ce_name: str) -> TaskResult:
         call = ce_calls.begin(tx, runtime, ce)
         if isinstance(call, TaskResult):
             return call
-        rules = work.rules(tx, runtime.parameters)
+        rules = vo_work.rules(tx, runtime.parameters)
         are_to_end = any(pilot.cancel_requested_at is not None for pilot in due)
         graces = payloads.graces(tx) if are_to_end else {}
     with call:
@@ -101,7 +101,7 @@ def _record(
         call.note_part(tx, len(due) - len(answers), len(due))
         now = call.runtime.now()
         # What a pilot said as its last is read after its CE has said that it ended.
-        moves = work.judged_by_reports(tx, valid.moves, due, rules)
+        moves = vo_work.judged_by_reports(tx, valid.moves, due, rules)
         moved = recording.move(tx, moves, now)
         recording.checked(tx, valid.checks, now)
         _note_left_out(tx, call, due, recording)

@@ -7,16 +7,18 @@ credential cannot be used now is left out of the claim, and its pilots stay as t
 CE that takes none any longer were never sent: they are cancelled, and their slots are free again.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from worker.db import ces, health, pilot_reads, pilots
+from worker.db import ces, health, mover, pilot_reads, pilots
+from worker.db.mover import Moved
 from worker.db.pilots import Reserved
-from worker.domain.calls import reason_not_to_send
-from worker.domain.ce_answers import Receipt
-from worker.domain.errors import BackendError, CredentialProblem, NotSent, Refused
-from worker.domain.pilot import NOT_SENT, Cause, Move, Status
+from worker.domain.calls import is_backing_off, reason_not_to_send
+from worker.domain.errors import BackendError
+from worker.domain.pilot import Move, Status
 from worker.domain.schedule import Outcome
+from worker.policy.judgement import judge_failed_submission, judge_receipts
 from worker.services import credentials, payloads, records
 from worker.services.ce_calls import CECall
 from worker.services.closings import closed_ce
@@ -36,7 +38,7 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
         unsent = pilot_reads.unsent(tx, ce_name)
         if not unsent:
             return skipped("nothing is reserved")
-        closing = closed_ce(tx, ce, health.get(tx, ce_name), runtime.now())
+        closing = closed_ce(tx, ce, runtime.now())
         if closing is not None:
             count = pilots.cancel_reserved(tx, unsent, closing.sentence, runtime.now())
             return TaskResult(counts={"cancelled": count}, lines=(closing.sentence,))
@@ -44,13 +46,9 @@ def dispatch(runtime: Runtime, ce_name: str) -> TaskResult:
         sendable = sum(vo not in ready.left_out for vo in unsent.values())
         if not sendable:
             return skipped(*ready.left_out.values())
-        refusal = call.start(tx)
-        if refusal is not None:
-            return refusal
         claimed = call.claim(tx, min(runtime.batch, sendable), not_of=ready.left_out)
-        if not claimed:
-            call.give_back(tx)
-            return skipped("its submissions for this minute are used up")
+        if isinstance(claimed, TaskResult):
+            return claimed
     with call:
         return _send(call, claimed, ready)
 
@@ -62,14 +60,13 @@ def plan(runtime: Runtime, ce_name: str) -> TaskResult:
         ce = ces.get(tx, ce_name)
     barred = credentials.barred(runtime, ce, runtime.options(ce))
     with runtime.database.uow() as tx:
-        ce, record = ces.get(tx, ce_name), health.get(tx, ce_name)
+        ce, calls = ces.get(tx, ce_name), health.get(tx, ce_name)
         unsent = pilot_reads.unsent(tx, ce_name)
-        closing = closed_ce(tx, ce, record, now)
+        closing = closed_ce(tx, ce, now)
         left_out = payloads.ready(tx, runtime, ce, set(unsent.values()), barred).left_out
     if closing is not None:
         return TaskResult(counts={"would cancel": len(unsent)}, lines=(closing.sentence,))
-    is_backing_off = record.retry_at is not None and now < record.retry_at
-    back_off = reason_not_to_send(record, now) if is_backing_off else None
+    back_off = reason_not_to_send(calls, now) if is_backing_off(calls, now) else None
     if back_off is not None:
         return TaskResult(counts={"would send": 0}, lines=(back_off,))
     count = sum(vo not in left_out for vo in unsent.values())
@@ -86,19 +83,21 @@ def _send(call: CECall, claimed: Sequence[Reserved], ready: Ready) -> TaskResult
         receipts = call.driver.submit(orders)
     except BackendError as error:
         return _record_failure(call, claimed, error)
-    moves = _moves(call, claimed, receipts)
+    ids = {pilot.stamp: pilot.pilot_id for pilot in claimed}
+    soonest = timedelta(seconds=call.options.check_soonest)
+    moves = judge_receipts(ids, receipts, call.runtime.now() + soonest)
     moved, recording = records.record_receipts(call, moves)
-    refused = sum(move.cause is not None for move in moves)
-    not_sent = sum(move.raw == NOT_SENT and move.to is Status.LOST for move in moves)
-    return TaskResult(
-        counts={
-            "submitted": len(moved.moved) - refused - not_sent,
-            "refused": refused,
-            **({"not sent": not_sent} if not_sent else {}),
-            "in doubt": len(claimed) - len(moves) + len(recording.left_out),
-        },
-        lines=(*ready.left_out.values(), *ready.notes, *recording.lines()),
-    )
+    in_doubt = len(claimed) - len(moves) + len(recording.left_out)
+    lines = (*ready.left_out.values(), *ready.notes, *recording.lines())
+    return TaskResult(counts=_counts(moves, moved, in_doubt), lines=lines)
+
+
+def _counts(moves: Iterable[Move], moved: Moved, in_doubt: int) -> dict[str, int]:
+    became = Counter(move.to for move in moves)
+    refused, not_sent = became[Status.FAILED], became[Status.LOST]
+    submitted = len(moved.moved) - refused - not_sent
+    never_sent = {"not sent": not_sent} if not_sent else {}
+    return {"submitted": submitted, "refused": refused, **never_sent, "in doubt": in_doubt}
 
 
 def _too_late(claimed: Sequence[Reserved]) -> TaskResult:
@@ -107,46 +106,13 @@ def _too_late(claimed: Sequence[Reserved]) -> TaskResult:
     return TaskResult(outcome=Outcome.FAILED, counts={"in doubt": len(claimed)}, lines=(line,))
 
 
-def _moves(call: CECall, claimed: Sequence[Reserved], receipts: Iterable[Receipt]) -> list[Move]:
-    """Return what receipts mean. One that says neither yes nor no leaves its pilot in doubt."""
-    ids = {pilot.stamp: pilot.pilot_id for pilot in claimed}
-    next_check_at = call.runtime.now() + timedelta(seconds=call.options.check_soonest)
-    return [
-        pilots.receipt_move(
-            pilot_id=ids[receipt.stamp],
-            handle=receipt.handle,
-            refused=receipt.refused,
-            raw=receipt.raw,
-            reason=receipt.reason,
-            next_check_at=next_check_at,
-            not_sent=receipt.not_sent,
-        )
-        for receipt in receipts
-        if receipt.handle is not None or receipt.refused is not None or receipt.not_sent
-    ]
-
-
 def _record_failure(call: CECall, claimed: Sequence[Reserved], error: BackendError) -> TaskResult:
-    """Record a call that failed as a whole. What becomes of the pilots is decided only by a
-    refusal, or if surely nothing was sent to the CE.
-    """
-    cause, not_sent = _cause(error), isinstance(error, NotSent)
-    what = "refused" if cause else "not sent" if not_sent else "in doubt"
+    """Record a call that failed as a whole, and what that decides of the pilots."""
+    moves = judge_failed_submission([pilot.pilot_id for pilot in claimed], error)
+    what = _DECIDED[moves[0].to] if moves else "in doubt"
     with call.runtime.database.uow() as tx:
-        if cause is not None or not_sent:
-            receipts = [
-                pilots.receipt_move(
-                    pilot_id=pilot.pilot_id, refused=cause, reason=str(error), not_sent=not_sent
-                )
-                for pilot in claimed
-            ]
-            pilots.record(tx, receipts, call.runtime.now())
+        mover.move(tx, moves, call.runtime.now())
         return call.failed(tx, error, {what: len(claimed)})
 
 
-def _cause(error: BackendError) -> Cause | None:
-    if isinstance(error, CredentialProblem):
-        return Cause.CREDENTIAL
-    if isinstance(error, Refused):
-        return Cause(error.cause) if error.cause in set(Cause) else Cause.REFUSED
-    return None
+_DECIDED = {Status.FAILED: "refused", Status.LOST: "not sent"}

@@ -29,9 +29,9 @@ def execute(
         return task.plan(runtime, *arguments)
     by = Trigger.HAND if runtime.by_hand else None
     of = {} if task.scope is Scope.GLOBAL else {str(task.scope): subject}
-    with about(task=task.name, by=by, **of), span(task.name, by=by, **of) as work:
+    with about(task=task.name, by=by, **of), span(task.name, by=by, **of) as traced:
         done = _execute(task, arguments, subject, _named(runtime, task))
-        work.set(
+        traced.set(
             outcome=done.outcome, **{name.replace(" ", "_"): n for name, n in done.counts.items()}
         )
         return done

@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from operator import itemgetter
 
-from worker.db import ces, health, locks, outcomes, sending
-from worker.db import work as work_records
+from worker.db import ces, health, locks, outcomes, sending, work
 from worker.db.health import Lesson
 from worker.db.sending import SendingChange
 from worker.db.uow import Transaction
@@ -20,9 +19,9 @@ from worker.policy.learning import NOTHING_WAITS, Hole, evaluate
 from worker.policy.learning import learn as fold
 from worker.policy.outcomes import Event, PilotOutcome, events_of, look_again, without_report
 from worker.policy.parameters import Parameters
-from worker.services import work
+from worker.services import vo_work
 from worker.services.runtime import Runtime, TaskResult, busy
-from worker.services.work import Taught, WorkLesson
+from worker.services.vo_work import Taught, WorkLesson
 
 AT_ONCE = 20_000
 """New transitions that one execution learns from at most, and as many that were postponed."""
@@ -51,7 +50,7 @@ def learn(runtime: Runtime) -> TaskResult:
         outcomes.mark(tx, lessons.ids, now)
         outcomes.postpone(tx, lessons.postponed)
         health.save_lessons(tx, lessons.lessons, now)
-        work.save(tx, lessons.work, now)
+        vo_work.save(tx, lessons.work, now)
         sending.add(tx, lessons.changes)
     return TaskResult(
         counts={
@@ -73,14 +72,14 @@ def plan(runtime: Runtime) -> TaskResult:
 def _lessons(tx: Transaction, parameters: Parameters, now: datetime) -> Lessons:
     """Read the outcomes that nothing was learnt from yet, and return what they teach."""
     unlearned = outcomes.unlearned(tx, AT_ONCE, now)
-    works = work_records.get_all(tx)
-    rules = work.rules_of(works, parameters)
+    works = work.get_all(tx)
+    rules = vo_work.rules_of(works, parameters)
     ids, events = events_from(
         [without_report(outcome, rules[outcome.vo]) for outcome in unlearned], parameters
     )
     reporting = [outcome for outcome in unlearned if rules[outcome.vo].reports]
     _, reported = events_from(reporting, parameters)
-    of_work = work.lesson(tx, works, _in_order(events), _in_order(reported), now, parameters)
+    of_work = vo_work.lesson(tx, works, _in_order(events), _in_order(reported), now, parameters)
     of_ces = list(_of_ces(tx, events, of_work.verdicts.holes, now, parameters))
     return Lessons(
         ids=ids,

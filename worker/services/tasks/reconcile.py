@@ -23,7 +23,7 @@ from worker.domain.schedule import Outcome
 from worker.policy.comparison import Comparison, compare
 from worker.policy.judgement import judge_missing, move_to
 from worker.policy.use import NO_RULES
-from worker.services import ce_calls, records, work
+from worker.services import ce_calls, records, vo_work
 from worker.services.ce_calls import CECall
 from worker.services.records import Recording
 from worker.services.runtime import Runtime, TaskResult
@@ -36,14 +36,14 @@ def reconcile(runtime: Runtime, ce_name: str) -> TaskResult:
     """Compare what a CE has with what we remember."""
     with runtime.database.uow() as tx:
         ce = ces.get(tx, ce_name)
-        record = health.get(tx, ce_name)
+        ce_health = health.get(tx, ce_name)
         # Who holds a CE wants to look at it first.
-        cancels = ce.cancel_strangers and not record.is_held(runtime.now())
+        cancels = ce.cancel_strangers and not ce_health.is_held(runtime.now())
         call = ce_calls.begin(tx, runtime, ce)
     if isinstance(call, TaskResult):
         return call
     with call:
-        return _reconcile(call, cancels=cancels, restored=record.unreconciled_since is not None)
+        return _reconcile(call, cancels=cancels, restored=ce_health.unreconciled_since is not None)
 
 
 def plan(runtime: Runtime, ce_name: str) -> TaskResult:
@@ -104,7 +104,7 @@ def _settle(
 ) -> tuple[Comparison, TaskResult]:
     now = call.runtime.now()
     comparison = _compare(tx, call.ce, listing)
-    rules = work.rules(tx, call.runtime.parameters) if comparison.returning else {}
+    rules = vo_work.rules(tx, call.runtime.parameters) if comparison.returning else {}
     adopted = [
         move_to(pilot, job, now, now, rules.get(pilot.vo, NO_RULES))
         for pilot, job in comparison.returning
@@ -116,7 +116,7 @@ def _settle(
         visibility_delay=timedelta(seconds=call.options.visibility_delay),
     )
     returning = [pilot for pilot, _ in comparison.returning]
-    judged = work.judged_by_reports(tx, adopted, returning, rules)
+    judged = vo_work.judged_by_reports(tx, adopted, returning, rules)
     moved = recording.move(tx, [*judged, *missing.moves], now)
     recording.checked(tx, missing.checks, now)
     came_back = moved.moved & {move.pilot_id for move in adopted}

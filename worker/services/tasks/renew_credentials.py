@@ -20,8 +20,8 @@ from worker.domain.credential import (
     Credential,
     CredentialKind,
     called,
+    problem_of,
     renewal_due,
-    trouble,
     warning,
 )
 from worker.domain.errors import BackendError, Invalid
@@ -181,7 +181,7 @@ def harmless(line: str) -> str:
 
 
 def _not_better(before: Credential, after: Credential, now: datetime) -> str | None:
-    problem = trouble(after, now)
+    problem = problem_of(after, now)
     if problem is not None:
         return f"its command ended well, but {problem}"
     if (
@@ -202,7 +202,9 @@ def _warn(runtime: Runtime, stored: Collection[Credential], looks: Collection[Cr
 
 
 def _done(runtime: Runtime, went: _Round) -> TaskResult:
-    bad = [problem for look in went.looks if (problem := trouble(look, runtime.now())) is not None]
+    bad = [
+        problem for look in went.looks if (problem := problem_of(look, runtime.now())) is not None
+    ]
     return TaskResult(
         outcome=Outcome.FAILED if went.failed else Outcome.OK,
         counts={

@@ -1,14 +1,16 @@
 """submit_pilots: decide how many pilots of a VO each CE gets, and hold their slots.
 
 One unit of work: the facts are read, the policy decides, the slots are reserved under locks, and
-every decision is stored with its reason. The CEs concerned are nudged after the commit.
+every decision is stored with its reason. The CEs concerned are nudged after the commit. Waiting
+pilots whose demand is gone, the surplus, are cancelled if the VO allows it.
 """
 
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
-from worker.db import decisions, locks, pilots
+from worker.db import decisions, demands, locks, pilot_reads, pilots
 from worker.db.uow import Transaction
 from worker.domain.decision import Decision
 from worker.domain.pilot import Grant
@@ -16,8 +18,10 @@ from worker.policy import contract
 from worker.services import credentials, facts
 from worker.services.facts import Situation, lines
 from worker.services.runtime import Runtime, TaskResult, busy
-from worker.services.tasks import surplus
 from worker.tracing import span
+
+SURPLUS_LASTS = timedelta(minutes=10)
+"""How long more pilots than are wanted must wait before any is cancelled."""
 
 
 def submit_pilots(runtime: Runtime, vo_name: str) -> TaskResult:
@@ -33,7 +37,7 @@ def submit_pilots(runtime: Runtime, vo_name: str) -> TaskResult:
         reserved = pilots.reserve(tx, grants, runtime.now()) if grants else []
         by_ce = Counter(pilot.ce for pilot in reserved)
         decisions.add(tx, [_corrected(decision, by_ce[decision.ce]) for decision in decided])
-        cancelled = surplus.settle(tx, situation)
+        cancelled = _settle_surplus(tx, situation)
         for ce in sorted(by_ce):
             tx.after_commit(partial(runtime.nudge, "dispatch", ce))
     counts = {"reserved": len(reserved), "CEs": len(by_ce)}
@@ -71,3 +75,35 @@ def _corrected(decision: Decision, count: int) -> Decision:
         return decision
     reason = f"{decision.reason}; only {count} of {decision.granted} were still free"
     return replace(decision, granted=count, reason=reason)
+
+
+def _settle_surplus(tx: Transaction, situation: Situation) -> int:
+    """Note that more pilots wait than are wanted, or cancel some; return how many.
+
+    The demand must have been low for some time; a short dip does not count, nor does an unknown
+    demand.
+    """
+    vo = situation.vo
+    if not vo.cancel_surplus:
+        return 0
+    demand = situation.demand_of(vo)
+    waiting = sum(ce.vo_waiting for ce in situation.ces)
+    too_many = waiting - demand.demand if demand.certain and demand.demand is not None else 0
+    since = situation.answers.get(vo.name, demands.NONE).surplus_since
+    if too_many <= 0:
+        if since is not None:
+            demands.surplus_since(tx, vo.name, None)
+        return 0
+    if since is None:
+        demands.surplus_since(tx, vo.name, situation.now)
+        return 0
+    return _cancel_surplus(tx, situation, too_many) if situation.now - since >= SURPLUS_LASTS else 0
+
+
+def _cancel_surplus(tx: Transaction, situation: Situation, count: int) -> int:
+    """Cancel waiting pilots of a VO, unsent ones first; the others end at their next check."""
+    unsent, sent = pilot_reads.waiting_of(tx, situation.vo.name, count)
+    reason = "surplus: the demand has gone"
+    return pilots.cancel(
+        tx, dict.fromkeys(unsent, reason), dict.fromkeys(sent, reason), situation.now
+    )

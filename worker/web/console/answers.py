@@ -17,13 +17,13 @@ def answer(kind: Any, value: Any, version: str | None = None) -> Response:
     return Response(content, headers=headers, media_type="application/json")
 
 
-def page_request(request: Request, *, limit: int, descending: bool = False) -> PageRequest:
+def page_request(request: Request, *, limit: int) -> PageRequest:
     """Return which part of a list is asked for."""
     text = request.query_params.get("limit", "")
     if text and not (text.isdecimal() and len(text) < 6):
         raise Invalid("limit", "it must be a whole number")
     after = request.query_params.get("after") or None
-    return PageRequest(limit=int(text or limit), after=after, descending=descending)
+    return PageRequest(limit=int(text or limit), after=after)
 
 
 def query_text(request: Request, name: str) -> str | None:

@@ -45,7 +45,7 @@ _templates = Environment(
 _templates.globals.update(
     number=words.number,
     chance=words.chance,
-    share=words.share,
+    percent=words.percent,
     moment=words.moment,
     length=words.length,
     age=words.age,

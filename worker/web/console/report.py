@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from worker.domain.errors import Invalid
 from worker.domain.lengths import clock
+from worker.domain.words import read_words
 from worker.services.observe import reports
 from worker.services.observe.reports import ReportBy, Sums
 from worker.web.console import drawings, render, words
@@ -89,14 +90,14 @@ def headline(sums: Sums | None, now: datetime) -> str:
     begin = f"{words.counted(sums.total.ended, 'pilot')} ended since {since}"
     if sums.total.success is None:
         return f"{begin}, all of them cancelled."
-    return f"{begin}. Success: {words.share(sums.total.success, 1)}."
+    return f"{begin}. Success: {words.percent(sums.total.success, 1)}."
 
 
 def _choice(request: Request) -> ReportChoice:
     by = ",".join(request.query_params.getlist("by"))
     return ReportChoice(
         since=query_text(request, "since") or USUAL,
-        by=tuple(reports.parse_by(by)) if by.strip() else ReportChoice.by,
+        by=tuple(read_words(ReportBy, "by", by)) if by.strip() else ReportChoice.by,
         ce=query_text(request, "ce"),
         vo=query_text(request, "vo"),
     )

@@ -20,7 +20,7 @@ def chance(value: float | None) -> str:
     return NONE if value is None else f"{value:.2f}"
 
 
-def share(part: float, whole: float) -> str:
+def percent(part: float, whole: float) -> str:
     """Write a part of something in percent."""
     return f"{100 * part / whole:.1f} %" if whole else NONE
 

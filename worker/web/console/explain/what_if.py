@@ -26,7 +26,6 @@ class SupposedField:
     label: str
     now: str
     typed: str = ""
-    may_be_none: bool = False
 
 
 NAMES = {
@@ -51,9 +50,8 @@ def fields(
             label=label,
             now=_written(now[name]),
             typed=typed.get(name, ""),
-            may_be_none=may_be_none,
         )
-        for name, (of, label, may_be_none) in NAMES.items()
+        for name, (of, label, _) in NAMES.items()
     ]
 
 
