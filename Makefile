@@ -33,7 +33,7 @@ quick: lint types imports test-quick ## Check style, types and imports, and run 
 
 # The stages of the tests: each test is in one of them, and the first red one is the last.
 test-quick: $(VENV)/ready ## Run the tests that need neither processes nor a batch system
-	$(call stage,quick,$(QUICK))
+	PILOTAGE_TEST_IN_MEMORY=1 $(call stage,quick,$(QUICK))
 
 test-processes: $(VENV)/ready ## Run the tests that start processes of Pilotage
 	$(call stage,processes,processes and not testbed,4)

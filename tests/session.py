@@ -52,6 +52,7 @@ PLAN = pytest.StashKey[Plan]()
 SESSION = pytest.StashKey[Session]()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Read what the session is told about its server, before the environment is scrubbed."""
     told = getattr(config, "workerinput", {}).get("pilotage_plan")
@@ -60,6 +61,9 @@ def pytest_configure(config: pytest.Config) -> None:
             config.stash[SESSION] = Session(dict(os.environ))
         except ValueError as error:
             raise pytest.UsageError(str(error)) from error
+        if config.stash[SESSION].is_in_memory and config.option.basetemp is None:
+            # Most of what SQLite takes is waiting for the disk. It is gone with the session.
+            config.option.basetemp = str(config.stash[SESSION].folder / "tests")
     config.stash[PLAN] = Plan(**told) if told else config.stash[SESSION].plan
     hypothesis.settings.load_profile("long" if config.stash[PLAN].long else "pilotage")
     # A worker of xdist is started after the environment was scrubbed.
