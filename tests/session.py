@@ -1,5 +1,6 @@
 """The test session: what it is told, the server that it ends, and what it says at its end."""
 
+import gc
 import os
 import re
 from collections import Counter
@@ -46,6 +47,9 @@ FIXTURES = {
     "testbed": re.compile(r"slurm_cluster|forgetful_slurm|login_node|arc7?_testbed|condor_pool"),
 }
 """The fixtures that tests ask for which need this."""
+
+OBJECTS = 10_000
+"""New objects after which Python looks for garbage; 700, if nothing is said."""
 
 NO_REDIS = "Redis: none, because no test asked for one"
 PLAN = pytest.StashKey[Plan]()
@@ -123,6 +127,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in needs(item):
             item.add_marker(mark)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Spare what was collected: it stays to the end, and is not to be searched for garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(OBJECTS)
 
 
 def needs(item: pytest.Item) -> set[str]:
