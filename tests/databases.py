@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from itertools import count
@@ -134,6 +134,7 @@ class Sqlite:
         self._memory = sqlite3.connect(":memory:", check_same_thread=False)
         _copy(self._template, self._memory)
         self._idle: list[Engine] = []
+        self._folder = folder
         self._main = Database(file_url(folder / "main.sqlite"), backend_chains())
 
     def close(self) -> None:
@@ -164,14 +165,31 @@ class Sqlite:
     @contextmanager
     def main(self) -> Iterator[Database]:
         """Copy the template to the worker's main file, whatever the test before left of it."""
-        path = Path(str(self._main.url.database))
-        for left in path.parent.glob(f"{path.name}*"):
-            left.unlink()
-        shutil.copy(self._template, path)
+        self._put(self._template)
         try:
             yield self._main
         finally:
             self._main.close()
+
+    def fill(self, name: str, make: Callable[[], object]) -> None:
+        """Fill the worker's main file as `make` does, which is called once for each name.
+
+        What is made must not hold what is another one in each test, as a temporary folder.
+        """
+        pattern = self._folder / f"{name}.pattern"
+        self._main.close()  # so that nothing is left beside the file
+        if pattern.exists():
+            self._put(pattern)
+            return
+        make()
+        self._main.close()
+        shutil.copy(str(self._main.url.database), pattern)
+
+    def _put(self, content: Path) -> None:
+        path = Path(str(self._main.url.database))
+        for left in path.parent.glob(f"{path.name}*"):
+            left.unlink()
+        shutil.copy(content, path)
 
     @contextmanager
     def file(self, path: Path) -> Iterator[Database]:
