@@ -23,8 +23,10 @@ class _Prompt(uvicorn.Server):
             await asyncio.sleep(BETWEEN_LOOKS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for one in (*self.servers, *(sockets or [])):
-            one.close()
+        for server in self.servers:
+            server.close()
+        for place in sockets or []:
+            place.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         while self.server_state.connections or self.server_state.tasks:
