@@ -33,10 +33,10 @@ quick: lint types imports test-quick ## Check style, types and imports, and run 
 
 # The stages of the tests: each test is in one of them, and the first red one is the last.
 test-quick: $(VENV)/ready ## Run the tests that need neither processes nor a batch system, those that take moments
-	$(call stage,quick,$(QUICK) and not again and not slow,3)
+	PILOTAGE_TEST_IN_MEMORY=1 $(call stage,quick,$(QUICK) and not again and not slow,3)
 
 test-rest: $(VENV)/ready ## Run the others of them: slow ones, and what is tried on PostgreSQL once more
-	$(call stage,rest,$(QUICK) and (again or slow),3)
+	PILOTAGE_TEST_IN_MEMORY=1 $(call stage,rest,$(QUICK) and (again or slow),3)
 
 test-processes: $(VENV)/ready ## Run the tests that start processes of Pilotage
 	$(call stage,processes,processes and not testbed,4)

@@ -134,6 +134,18 @@ def sqlite_blank(sqlite_template: Sqlite, tmp_path: Path) -> Iterator[Database]:
         yield database
 
 
+@pytest.fixture
+def postgresql_core(postgresql_server: Postgresql) -> Iterator[Database]:
+    with postgresql_server.core() as database:
+        yield database
+
+
+@pytest.fixture
+def sqlite_core(sqlite_template: Sqlite, tmp_path: Path) -> Iterator[Database]:
+    with sqlite_template.core(tmp_path / "core.sqlite") as database:
+        yield database
+
+
 @pytest.fixture(params=ON_BOTH)
 def blank(request: pytest.FixtureRequest) -> Any:
     """Each database, made and not migrated."""

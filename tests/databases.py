@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from itertools import count
@@ -23,7 +23,7 @@ from worker.domain.vo import DEFAULT_VO
 from worker.services.operate import database as care
 
 BOTH = ("postgresql", "sqlite")
-TEMPLATE = "template"
+TEMPLATE, CORE_TEMPLATE = "template", "core_template"
 
 
 @cache
@@ -45,7 +45,7 @@ class Postgresql:
         self._base = str(self._url.database).removesuffix("_test")
         self._suffix = "_test" + (f"_{worker}" if worker else "")
         self._numbers = count(1)
-        self._is_template_made = False
+        self._made: set[str] = set()
 
     def url(self, purpose: str = "") -> URL:
         """Address the worker's main database, or another of its own."""
@@ -73,25 +73,35 @@ class Postgresql:
     @contextmanager
     def fresh(self) -> Iterator[Database]:
         """Copy a database that was migrated once, and remove the copy."""
-        template = self._template()
-        with self._passing(f"fresh{next(self._numbers)}") as made:
+        with self._copied(self._template(TEMPLATE, backend_chains()), "fresh") as made:
+            yield made
+
+    @contextmanager
+    def core(self) -> Iterator[Database]:
+        """Do the same with one that has the tables of the core alone."""
+        with self._copied(self._template(CORE_TEMPLATE, []), "core") as made:
+            yield made
+
+    @contextmanager
+    def _copied(self, template: URL, purpose: str) -> Iterator[Database]:
+        with self._passing(f"{purpose}{next(self._numbers)}") as made:
             copied = text(f'CREATE DATABASE "{made.url.database}" TEMPLATE "{template.database}"')
             with self._maintenance().connect() as connection:
                 connection.execute(copied)
             yield made
 
     def close(self) -> None:
-        """Remove the template, if somebody needed one."""
-        if self._is_template_made:
-            server.drop(self.url(TEMPLATE), force=True)
+        """Remove the templates that somebody needed."""
+        for name in self._made:
+            server.drop(self.url(name), force=True)
 
-    def _template(self) -> URL:
-        url = self.url(TEMPLATE)
-        if not self._is_template_made:
+    def _template(self, name: str, beside_core: Sequence[Chain]) -> URL:
+        url = self.url(name)
+        if name not in self._made:
             server.drop(url, force=True)
-            with _closed(Database(url, backend_chains())) as database:
+            with _closed(Database(url, beside_core)) as database:
                 migrated(database)
-            self._is_template_made = True
+            self._made.add(name)
         return url
 
     def _maintenance(self) -> Engine:
@@ -117,13 +127,14 @@ class Sqlite:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._template = folder / "template.sqlite"
+        self._template, self._core = folder / "template.sqlite", folder / "core.sqlite"
         with _closed(Database(file_url(self._template), backend_chains())) as database:
             migrated(database)
         # One file says it all, without a journal beside it.
         self._memory = sqlite3.connect(":memory:", check_same_thread=False)
         _copy(self._template, self._memory)
         self._idle: list[Engine] = []
+        self._folder = folder
         self._main = Database(file_url(folder / "main.sqlite"), backend_chains())
 
     def close(self) -> None:
@@ -154,19 +165,46 @@ class Sqlite:
     @contextmanager
     def main(self) -> Iterator[Database]:
         """Copy the template to the worker's main file, whatever the test before left of it."""
-        path = Path(str(self._main.url.database))
-        for left in path.parent.glob(f"{path.name}*"):
-            left.unlink()
-        shutil.copy(self._template, path)
+        self._put(self._template)
         try:
             yield self._main
         finally:
             self._main.close()
 
+    def fill(self, name: str, make: Callable[[], object]) -> None:
+        """Fill the worker's main file as `make` does, which is called once for each name.
+
+        What is made must not hold what is another one in each test, as a temporary folder.
+        """
+        pattern = self._folder / f"{name}.pattern"
+        self._main.close()  # so that nothing is left beside the file
+        if pattern.exists():
+            self._put(pattern)
+            return
+        make()
+        self._main.close()
+        shutil.copy(str(self._main.url.database), pattern)
+
+    def _put(self, content: Path) -> None:
+        path = Path(str(self._main.url.database))
+        for left in path.parent.glob(f"{path.name}*"):
+            left.unlink()
+        shutil.copy(content, path)
+
     @contextmanager
     def file(self, path: Path) -> Iterator[Database]:
         """Copy the template to a file."""
         shutil.copy(self._template, path)
+        with _closed(Database(file_url(path), backend_chains())) as database:
+            yield database
+
+    @contextmanager
+    def core(self, path: Path) -> Iterator[Database]:
+        """Copy one that has the tables of the core alone to a file."""
+        if not self._core.exists():
+            with _closed(Database(file_url(self._core))) as database:
+                migrated(database)
+        shutil.copy(self._core, path)
         with _closed(Database(file_url(path), backend_chains())) as database:
             yield database
 

@@ -33,11 +33,15 @@ WAY_VARIABLE = "PILOTAGE_TEST_POSTGRESQL"
 REQUIRE_VARIABLE = "PILOTAGE_TEST_REQUIRE"
 LONG_VARIABLE = "PILOTAGE_TEST_LONG"
 INSTALL_VARIABLE = "PILOTAGE_TESTBED_INSTALL"
+MEMORY_VARIABLE = "PILOTAGE_TEST_IN_MEMORY"
 WORKING_VARIABLE = "PILOTAGE_DATABASE_URL"
 WAYS = ("url", "binaries", "wheel", "none")
 TEST_DATABASE = re.compile(r"_test(_gw\d+)?$")
 DEFAULT_DATABASE = "pilotage_test"
 PATIENCE = 180.0
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 2**30
+"""Bytes that must be free in memory for the files of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +76,8 @@ class Session:
 
     def __init__(self, environ: dict[str, str]) -> None:
         url, way = test_url(environ), _way(environ)
-        self.folder = temporary_folder()
+        self.is_in_memory = environ.get(MEMORY_VARIABLE) == "1" and has_room(MEMORY)
+        self.folder = temporary_folder(*([MEMORY] if self.is_in_memory else []))
         (self.folder / "alive").touch()
         self._alive: IO[str] = (self.folder / "alive").open()
         fcntl.flock(self._alive, fcntl.LOCK_EX)
@@ -248,9 +253,19 @@ def _env_file() -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def temporary_folder() -> Path:
+def has_room(memory: Path) -> bool:
+    """Look whether there is a file system in memory, where programs run, with room for a run."""
+    try:
+        facts = os.statvfs(memory)
+    except OSError:
+        return False
+    free = facts.f_bavail * facts.f_frsize
+    return os.access(memory, os.W_OK) and not facts.f_flag & os.ST_NOEXEC and free >= ROOM
+
+
+def temporary_folder(*preferred: Path) -> Path:
     """Make a folder that the server's user can enter, which pytest's own are not."""
-    places = (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))
+    places = (*preferred, Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))
     for place in places:
         if all(parent.stat().st_mode & 0o001 for parent in (place, *place.parents)):
             folder = Path(tempfile.mkdtemp(prefix="pilotage-tests-", dir=place))

@@ -1,5 +1,6 @@
 """The test session: what it is told, the server that it ends, and what it says at its end."""
 
+import gc
 import os
 import re
 from collections import Counter
@@ -50,11 +51,15 @@ FIXTURES = {
 ROOMS_ABOVE = ("backends/", "cli/", "demand/", "services/", "web/")
 """Rooms of tests that reach a database through `worker/db` alone, which is tried on both."""
 
+OBJECTS = 10_000
+"""New objects after which Python looks for garbage; 700, if nothing is said."""
+
 NO_REDIS = "Redis: none, because no test asked for one"
 PLAN = pytest.StashKey[Plan]()
 SESSION = pytest.StashKey[Session]()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Read what the session is told about its server, before the environment is scrubbed."""
     told = getattr(config, "workerinput", {}).get("pilotage_plan")
@@ -63,6 +68,9 @@ def pytest_configure(config: pytest.Config) -> None:
             config.stash[SESSION] = Session(dict(os.environ))
         except ValueError as error:
             raise pytest.UsageError(str(error)) from error
+        if config.stash[SESSION].is_in_memory and config.option.basetemp is None:
+            # Most of what SQLite takes is waiting for the disk. It is gone with the session.
+            config.option.basetemp = str(config.stash[SESSION].folder / "tests")
     config.stash[PLAN] = Plan(**told) if told else config.stash[SESSION].plan
     hypothesis.settings.load_profile("long" if config.stash[PLAN].long else "pilotage")
     # A worker of xdist is started after the environment was scrubbed.
@@ -122,6 +130,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in needs(item):
             item.add_marker(mark)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Spare what was collected: it stays to the end, and is not to be searched for garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(OBJECTS)
 
 
 def needs(item: pytest.Item) -> set[str]:

@@ -111,7 +111,7 @@ class TinySite(Site):
         hidden = self.place.with_name("hidden")
         if trouble is Trouble.SLOW:
             for driver in self.drivers:
-                driver.options = driver.options.model_copy(update={"call_timeout": 1})
+                driver.options = driver.options.model_copy(update={"call_timeout": 0.3})
         if trouble in SPOILT:
             self._write(SPOILT[trouble])
         elif trouble is Trouble.REMOVED:

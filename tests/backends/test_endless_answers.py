@@ -6,11 +6,14 @@ Each case runs in a process of its own, which may have so many MiB more than it 
 import shutil
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.backends.arc_impostor import impostor
+from tests.databases import Sqlite
 from tests.patience import LONGEST
 from tests.room import answer_of
 
@@ -23,11 +26,9 @@ from worker.db.engine import parse_url
 from worker.domain.ce import CE
 from worker.domain.ce_answers import Job, Order
 from worker.domain.errors import PilotageError
-from worker.services.operate import database as setting_up
 folder = Path(told["folder"])
 backends = registry.discover()
 database = Database(parse_url(f"sqlite:///{folder}/x.sqlite"), [b.chain for b in backends.values()])
-setting_up.setup(database)
 means = Means(
     uow=database.uow, home=folder, now=lambda: datetime.now(UTC),
     credentials=lambda kind: {"default": Path(told["credential"])},
@@ -58,25 +59,34 @@ def program(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(stat.S_IRWXU)
 
 
-def call(folder: Path, backend: str, what: str, room: int, **options: object) -> tuple[str, float]:
+Call = Callable[..., tuple[str, float]]
+
+
+@pytest.fixture
+def call(sqlite_template: Sqlite) -> Call:
     """Call a driver; return what was said, and how long it took."""
-    program(folder, "scontrol", ABOUT)
-    told = {
-        "folder": str(folder),
-        "backend": backend,
-        "call": what,
-        "room": room,
-        "credential": str(options.pop("credential", "/dev/null")),
-        "options": options,
-    }
-    answer = answer_of(RUN, told)
-    assert "\n" not in answer["said"]
-    assert len(answer["said"]) < 3000
-    return answer["said"], answer["seconds"]
+
+    def of(folder: Path, backend: str, what: str, room: int, **options: object) -> Any:
+        program(folder, "scontrol", ABOUT)
+        told = {
+            "folder": str(folder),
+            "backend": backend,
+            "call": what,
+            "room": room,
+            "credential": str(options.pop("credential", "/dev/null")),
+            "options": options,
+        }
+        with sqlite_template.file(folder / "x.sqlite"):
+            answer = answer_of(RUN, told)
+        assert "\n" not in answer["said"]
+        assert len(answer["said"]) < 3000
+        return answer["said"], answer["seconds"]
+
+    return of
 
 
 @pytest.mark.parametrize("what", ["find", "poll"])
-def test_a_squeue_that_writes_without_end_is_left(tmp_path: Path, what: str) -> None:
+def test_a_squeue_that_writes_without_end_is_left(call: Call, tmp_path: Path, what: str) -> None:
     program(tmp_path, "squeue", "exec yes")
 
     said, _ = call(tmp_path, "slurm", what, 200, programs=str(tmp_path), call_timeout=60)
@@ -84,7 +94,7 @@ def test_a_squeue_that_writes_without_end_is_left(tmp_path: Path, what: str) -> 
     assert "more than 67108864 bytes" in said
 
 
-def test_a_condor_q_that_writes_without_end_is_left(tmp_path: Path) -> None:
+def test_a_condor_q_that_writes_without_end_is_left(call: Call, tmp_path: Path) -> None:
     program(tmp_path, "condor_q", "exec yes")
     program(tmp_path, "condor_history", "exec yes")
 
@@ -93,7 +103,7 @@ def test_a_condor_q_that_writes_without_end_is_left(tmp_path: Path) -> None:
     assert "more than 268435456 bytes" in said
 
 
-def test_a_program_that_complains_without_end_is_left(tmp_path: Path) -> None:
+def test_a_program_that_complains_without_end_is_left(call: Call, tmp_path: Path) -> None:
     program(tmp_path, "squeue", "exec yes >&2")
 
     said, _ = call(tmp_path, "slurm", "find", 200, programs=str(tmp_path), call_timeout=60)
@@ -101,7 +111,9 @@ def test_a_program_that_complains_without_end_is_left(tmp_path: Path) -> None:
     assert "more than 67108864 bytes" in said
 
 
-def test_a_program_that_writes_slowly_without_end_is_left_in_time(tmp_path: Path) -> None:
+def test_a_program_that_writes_slowly_without_end_is_left_in_time(
+    call: Call, tmp_path: Path
+) -> None:
     program(tmp_path, "squeue", "while :; do echo x; sleep 0.1; done")
 
     said, seconds = call(tmp_path, "slurm", "find", 100, programs=str(tmp_path), call_timeout=2)
@@ -120,7 +132,7 @@ awk 'BEGIN { for (i = 1; i <= %d; i++)
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("awk") is None, reason="needs awk")
-def test_a_million_pilots_of_ours_in_arrays_are_listed(tmp_path: Path) -> None:
+def test_a_million_pilots_of_ours_in_arrays_are_listed(call: Call, tmp_path: Path) -> None:
     program(tmp_path, "squeue", SQUEUE % (1000, "0-999"))
     said, _ = call(
         tmp_path,
@@ -137,7 +149,9 @@ def test_a_million_pilots_of_ours_in_arrays_are_listed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("awk") is None, reason="needs awk")
-def test_a_list_of_a_million_jobs_one_by_one_is_too_long_and_is_left(tmp_path: Path) -> None:
+def test_a_list_of_a_million_jobs_one_by_one_is_too_long_and_is_left(
+    call: Call, tmp_path: Path
+) -> None:
     program(tmp_path, "squeue", SQUEUE % (1_000_000, "N/A"))
 
     said, _ = call(tmp_path, "slurm", "find", 200, programs=str(tmp_path), call_timeout=300)
@@ -147,7 +161,9 @@ def test_a_list_of_a_million_jobs_one_by_one_is_too_long_and_is_left(tmp_path: P
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 @pytest.mark.parametrize("packed", [False, True])
-def test_an_arc_ce_that_answers_without_end_is_left(tmp_path: Path, packed: bool) -> None:
+def test_an_arc_ce_that_answers_without_end_is_left(
+    call: Call, tmp_path: Path, packed: bool
+) -> None:
     import zlib
     from http.server import BaseHTTPRequestHandler
 

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import URL, inspect, text
@@ -17,12 +19,21 @@ from tests.expectations import PASSWORD
 from tests.patience import LONGEST
 from worker import wiring
 from worker.cli.main import run
+from worker.db import database as database_of_all
 from worker.db.database import Database
+from worker.db.engine import make_engine
 
 WRONG_USE = re.compile(r" See 'pilotage[a-z -]* --help'\.$")
 """How every message about a command that was used wrongly ends; its exit code is 2."""
 
 SECRET = re.compile(r"://[^:/@]*:([^@]+)@")
+
+
+kept_engine = lru_cache(maxsize=8)(make_engine)
+"""The engine of a command, closed after it and opened anew by the next one for the same database.
+
+What the statements of a command are compiled to is kept with it; that costs more than they do.
+"""
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,8 @@ class Cli:
     def __call__(self, *words: str) -> Answer:
         forget()
         self._capture.readouterr()
-        code = run(words)
+        with patch.object(database_of_all, "make_engine", kept_engine):
+            code = run(words)
         told = self._capture.readouterr()
         forget()
         return Answer(code, told.out, told.err)

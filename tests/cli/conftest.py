@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from tests.cli.command import Cli, address, forget
+from tests.databases import Sqlite
 from tests.factories import a_ce, a_pilot, a_vo
 from worker.db.database import Database
+from worker.db.engine import SQLITE
 from worker.db.uow import Transaction
 
 
@@ -45,11 +47,23 @@ def fresh(fresh: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
 
 
 @pytest.fixture
-def site(world: Database) -> Database:
+def site(world: Database, sqlite_template: Sqlite) -> Database:
     """A small site: a CE with a pilot that is not sent, one that runs and one that is done."""
-    with world.uow() as tx:
-        furnish(tx)
+    small_site(world, sqlite_template)
     return world
+
+
+def small_site(database: Database, sqlite_template: Sqlite) -> None:
+    """Make the small site in the main database of either kind."""
+
+    def make() -> None:
+        with database.uow() as tx:
+            furnish(tx)
+
+    if database.engine.dialect.name == SQLITE:
+        sqlite_template.fill("small site", make)
+    else:
+        make()
 
 
 def furnish(tx: Transaction) -> Any:

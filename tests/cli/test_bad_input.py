@@ -3,7 +3,8 @@
 import pytest
 
 from tests.cli.command import Cli, address, contents
-from tests.cli.conftest import furnish
+from tests.cli.conftest import furnish, small_site
+from tests.databases import Sqlite
 from worker.cli.options import LONGEST_SEARCH
 from worker.db.database import Database
 
@@ -194,20 +195,20 @@ WRONG = {
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch, sqlite_database: Database) -> Database:
-    return furnished(sqlite_database, monkeypatch)
+def small(
+    monkeypatch: pytest.MonkeyPatch, sqlite_database: Database, sqlite_template: Sqlite
+) -> Database:
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(sqlite_database.url))
+    small_site(sqlite_database, sqlite_template)
+    return sqlite_database
 
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch, postgresql_database: Database) -> Database:
-    return furnished(postgresql_database, monkeypatch)
-
-
-def furnished(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
-    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(database.url))
-    with database.uow() as tx:
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(postgresql_database.url))
+    with postgresql_database.uow() as tx:
         furnish(tx)
-    return database
+    return postgresql_database
 
 
 @pytest.mark.finding("L4")

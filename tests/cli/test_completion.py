@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import address, process
+from tests.cli.command import Cli, address, process
 from tests.cli.conftest import furnish
 from tests.databases import Postgresql
 from tests.factories import MINUTE, NOW
@@ -24,13 +24,21 @@ NIGHTLY = Token(
 SHELLS = ("bash", "zsh", "fish")
 
 
+def key_press(line: str) -> dict[str, str]:
+    """Return the variables with which a shell asks what may stand at the end of a line."""
+    place = str(len(line.split(" ")) - 1)
+    return {"_PILOTAGE_COMPLETE": "bash_complete", "COMP_WORDS": line.strip(), "COMP_CWORD": place}
+
+
+def offered(out: str, err: str) -> list[str]:
+    assert err == ""
+    return [word.partition(",")[2] for word in out.splitlines() if word]
+
+
 def completed(line: str, **environment: str) -> list[str]:
     """Return what the shell would offer at the end of a line."""
-    words = line.split(" ")
-    asked = {"_PILOTAGE_COMPLETE": "bash_complete", "COMP_WORDS": line.strip()}
-    answer = process(COMP_CWORD=str(len(words) - 1), **asked, **environment)
-    assert answer.err == ""
-    return [word.partition(",")[2] for word in answer.lines if word]
+    answer = process(**key_press(line), **environment)
+    return offered(answer.out, answer.err)
 
 
 @pytest.mark.parametrize(
@@ -55,11 +63,25 @@ def completed(line: str, **environment: str) -> list[str]:
         ("pilotage ce sh", {"show"}),
     ],
 )
-def test_names_are_completed(sqlite_database: Database, line: str, names: set[str]) -> None:
+def test_names_are_completed(
+    sqlite_database: Database,
+    cli: Cli,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    names: set[str],
+) -> None:
     with sqlite_database.uow() as tx:
         furnish(tx)
         tokens.add(tx, NIGHTLY, "hash")
-    assert set(completed(line, PILOTAGE_DATABASE_URL=address(sqlite_database.url))) == names
+    for name, value in key_press(line).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(sqlite_database.url))
+    with pytest.raises(SystemExit) as end:  # so click ends what a key press has begun
+        cli()
+
+    assert end.value.code == 0
+    assert set(offered(*capsys.readouterr())) == names
 
 
 def test_names_are_completed_on_each_database(site: Database) -> None:

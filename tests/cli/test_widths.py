@@ -12,6 +12,7 @@ from tests.cli.command import Cli, address
 from tests.cli.terminal import on_a_screen, too_wide
 from tests.cli.test_simulate import TINY
 from tests.cli.test_tree import LEAVES
+from tests.databases import Sqlite
 from tests.factories import a_ce, a_decision, a_pilot, a_vo
 from tests.secrets import a_token
 from worker import wiring
@@ -65,18 +66,31 @@ CUT_TIME = re.compile(r"\d:\d*…|\d{4}-\d*…|-\d+…|\d\d [A-Z][a-z]{2}…")
 
 @pytest.fixture
 def filled(
-    sqlite_database: Database, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    sqlite_database: Database,
+    sqlite_template: Sqlite,
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Database:
     """A site in which everything is long."""
     monkeypatch.setenv("PILOTAGE_DATABASE_URL", address(sqlite_database.url))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    with sqlite_database.uow() as tx:
-        _fill(tx)
+
+    def make() -> None:
+        with sqlite_database.uow() as tx:
+            _fill(tx)
+        _fill_by_hand(cli, tmp_path_factory.mktemp("token"))
+
+    sqlite_template.fill("everything is long", make)
+    return sqlite_database
+
+
+def _fill_by_hand(cli: Cli, folder: Path) -> None:
     now = datetime.now(UTC)
     token = a_token(
-        tmp_path / f"token-{'of-the-production-' * 4}role",
+        folder / f"token-{'of-the-production-' * 4}role",
         iat=int((now - timedelta(hours=9)).timestamp()),
         exp=int((now + timedelta(hours=1)).timestamp()),
     )
@@ -87,7 +101,6 @@ def filled(
            *("--reason", REASON))  # fmt: skip
     cli.ok("task", "schedule", "submit_pilots", "--vo", VO, "--every", "3600")
     cli.ok("token", "create", "nightly-test-of-the-site", "--role", "operate", "--vo", VO)
-    return sqlite_database
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
@@ -21,8 +22,14 @@ CHAINS = [CORE_CHAIN, *BACKENDS]
 
 
 def head(chain: Chain) -> str:
-    """Tell the newest revision of a chain."""
-    return str(ScriptDirectory(str(chain.folder)).get_current_head())
+    """Return the newest revision of a chain."""
+    return _head(chain.folder, frozenset((chain.folder / "versions").glob("*.py")))
+
+
+@cache
+def _head(folder: Path, revisions: frozenset[Path]) -> str:
+    """Ask Alembic, which reads every revision for it, once for what lies there."""
+    return str(ScriptDirectory(str(folder)).get_current_head())
 
 
 def following(chain: Chain) -> str:
@@ -36,8 +43,8 @@ def up_to(chain: Chain) -> list[Chain]:
 
 
 def relocated(chain: Chain, folder: Path) -> Chain:
-    """Copy the migrations of a chain, so that a test may write one more."""
-    shutil.copytree(chain.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    """Copy the migrations of a chain, compiled as they are, so that a test may write one more."""
+    shutil.copytree(chain.folder, folder)
     return replace(chain, folder=folder)
 
 

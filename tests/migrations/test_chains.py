@@ -1,12 +1,14 @@
 """Migrating: up, down and up again; what is newer, half done or made by others is told."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import inspect, text
 
+from tests.conftest import ON_BOTH
 from tests.expectations import broken_by, refused
 from tests.factories import a_ce, a_pilot
 from tests.migrations.chains import BACKENDS, CHAINS, following, head, relocated, up_to
@@ -28,6 +30,13 @@ by_chain = pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.name
 by_backend = pytest.mark.parametrize("chain", BACKENDS, ids=lambda chain: chain.name)
 
 
+@pytest.fixture(params=ON_BOTH)
+def before(request: pytest.FixtureRequest, chain: Chain) -> Any:
+    """Each database, with the tables that must be there before those of a chain."""
+    kind = "blank" if chain is CORE_CHAIN else "core"
+    return request.getfixturevalue(f"{request.param}_{kind}")
+
+
 def tables(database: Database) -> set[str]:
     with database.engine.connect() as connection:
         return set(inspect(connection).get_table_names())
@@ -40,27 +49,24 @@ def place(database: Database, chain: Chain) -> ChainState:
 
 @by_chain
 def test_a_baseline_makes_exactly_the_tables_that_its_chain_owns(
-    blank: Database, chain: Chain
+    before: Database, chain: Chain
 ) -> None:
-    for needed in up_to(chain)[:-1]:
-        chains.migrate(blank.engine, needed)
-    before = tables(blank)
-    chains.migrate(blank.engine, chain)
+    others = tables(before)
+    chains.migrate(before.engine, chain)
 
-    assert tables(blank) - before == {*chain.tables, chain.version_table}
+    assert tables(before) - others == {*chain.tables, chain.version_table}
 
 
 @by_chain
-def test_up_and_down_and_up_again_ends_where_it_began(blank: Database, chain: Chain) -> None:
-    for needed in up_to(chain):
-        chains.migrate(blank.engine, needed)
-    chains.downgrade(blank.engine, chain)
-    down, left = place(blank, chain), tables(blank) & set(chain.tables)
-    chains.migrate(blank.engine, chain)
+def test_up_and_down_and_up_again_ends_where_it_began(before: Database, chain: Chain) -> None:
+    chains.migrate(before.engine, chain)
+    chains.downgrade(before.engine, chain)
+    down, left = place(before, chain), tables(before) & set(chain.tables)
+    chains.migrate(before.engine, chain)
 
     assert (down, left) == (ChainState.ABSENT, set())
-    assert place(blank, chain) is ChainState.CURRENT
-    assert schema.differences(blank.engine, up_to(chain)) == []
+    assert place(before, chain) is ChainState.CURRENT
+    assert schema.differences(before.engine, up_to(chain)) == []
 
 
 def test_going_down_leaves_nothing_behind_but_the_empty_version_tables(fresh: Database) -> None:
@@ -141,20 +147,18 @@ def test_a_newer_database_is_one_clear_line_and_is_left_alone(
 
 
 @by_chain
-def test_tables_that_no_migration_made_are_not_touched(blank: Database, chain: Chain) -> None:
-    for needed in up_to(chain)[:-1]:
-        chains.migrate(blank.engine, needed)
-    with blank.engine.begin() as connection:
+def test_tables_that_no_migration_made_are_not_touched(before: Database, chain: Chain) -> None:
+    with before.engine.begin() as connection:
         connection.exec_driver_sql(f"CREATE TABLE {chain.tables[0]} (id INTEGER)")
 
     with refused(SchemaForeign, chain.name, "--stamp"):
-        care.migrate(blank)
+        care.migrate(before)
     with refused(SchemaForeign, chain.name):
-        care.require_current(blank)
+        care.require_current(before)
     with refused(InUse, f"chain {chain.name} cannot be stamped", chain.tables[0]):
-        care.migrate(blank, stamp=True)
-    assert tables(blank) & set(chain.tables) == {chain.tables[0]}
-    assert place(blank, chain) is ChainState.FOREIGN
+        care.migrate(before, stamp=True)
+    assert tables(before) & set(chain.tables) == {chain.tables[0]}
+    assert place(before, chain) is ChainState.FOREIGN
 
 
 def test_tables_that_create_all_made_are_those_of_the_migrations(blank: Database) -> None:

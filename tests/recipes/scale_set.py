@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.http_servers import served
+
 TOKEN = "token-of-an-administrator"
 REGISTRATION, ADMINISTRATION = "token-to-register", "token-of-the-service"
 SETS = "/service/_apis/runtime/runnerscalesets/7"
@@ -283,11 +285,5 @@ def serving(known: ScaleSet) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
     server.daemon_threads = True
     Bound.known, Bound.address = known, f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(server):
         yield Bound.address
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

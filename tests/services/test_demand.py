@@ -1,7 +1,6 @@
 """Demand from a source: asked by a task of its own, kept, and a rule for when it is not known."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +11,7 @@ import pytest
 
 from tests.expectations import PASSWORD, refused
 from tests.factories import a_ce
-from tests.patience import wait_for
+from tests.http_servers import served
 from tests.services.world import World
 from worker.db import vos
 from worker.demand import registry
@@ -54,15 +53,8 @@ def endpoint(answer: bytes, status: int = 200) -> Iterator[tuple[str, list[Any]]
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        wait_for(thread)
-        server.server_close()
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
+        yield address, asked
 
 
 def test_what_a_source_answers_is_the_demand(world: World) -> None:

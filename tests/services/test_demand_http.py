@@ -1,7 +1,6 @@
 """The demand from an HTTP endpoint: how it is asked, and what is read of its answer."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.expectations import refused
-from tests.patience import wait_for
+from tests.http_servers import served
 from worker.demand import registry
 from worker.demand.answers import AnswerOptions, number_in, steps
 from worker.domain.errors import DemandUnknown, Invalid
@@ -39,15 +38,8 @@ def endpoint(answer: object, status: int = 200, **headers: str) -> Iterator[tupl
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", requests
-    finally:
-        server.shutdown()
-        wait_for(thread)
-        server.server_close()
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
+        yield address, requests
 
 
 def test_a_body_is_sent_with_the_headers_of_files(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.expectations import refused
+from tests.http_servers import served
 from tests.services.test_standstill import begin, run, tick
 from tests.services.world import World
 from worker.db import webhook_events
@@ -73,13 +74,9 @@ def receiver() -> Iterator[Receiver]:
 
         def log_message(self, *args: object) -> None: ...
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        made.url = f"http://127.0.0.1:{server.server_port}/hook-{SECRET}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
+        made.url = f"{address}/hook-{SECRET}"
         yield made
-        server.shutdown()
-        thread.join()
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def test_a_database_that_is_not_for_tests_is_out_of_reach(name: str) -> None:
 
 
 def test_a_file_outside_of_the_temporary_folders_is_out_of_reach(tmp_path: Path) -> None:
-    for path in ("/var/lib/pilotage.sqlite", tmp_path / ".." / ".." / ".." / "x.sqlite"):
+    for path in ("/var/lib/pilotage.sqlite", tmp_path / "../../../../x.sqlite"):
         with pytest.raises(NotATestDatabase):
             connect(f"sqlite:///{path}")
     with pytest.raises(NotATestDatabase):

@@ -21,6 +21,8 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from tests.http_servers import served
+
 CLIENT = "pilotage"
 SECRET = "to be kept at the client alone: % + / &"
 
@@ -207,12 +209,8 @@ def small_issuer() -> Iterator[SmallIssuer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     issuer = SmallIssuer(f"http://127.0.0.1:{server.server_port}")
     server.RequestHandlerClass = type("Handler", (_Handler,), {"issuer": issuer})
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield issuer
-    finally:
-        issuer.over.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(server):
+        try:
+            yield issuer
+        finally:
+            issuer.over.set()

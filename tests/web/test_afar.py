@@ -3,7 +3,6 @@
 import re
 import shutil
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +14,7 @@ import pytest
 
 from tests.cli.command import Answer, Cli, address, contents, forget, refusal
 from tests.cli.test_tree import LEAVES
-from tests.patience import wait_for
+from tests.http_servers import served
 from tests.secrets import write
 from tests.web.apps import app_on
 from tests.web.requests import filled
@@ -340,12 +339,8 @@ def impostor(status: int, body: bytes, kind: str = "application/json") -> Iterat
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Same) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        wait_for(thread)
+    with served(HTTPServer(("127.0.0.1", 0), Same)) as address:
+        yield address
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """500 CEs and 20 VOs: every page stays small, and costs as many statements as for a few."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.databases import Sqlite
 from tests.expectations import statements
 from tests.services.world import World
 from tests.web.explaining import Element, read
@@ -67,10 +69,22 @@ class Visitor:
         return counts
 
 
+@pytest.fixture(scope="module")
+def pattern(sqlite_template: Sqlite, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The site, which each test gets a copy of: to make it takes longer than to visit it."""
+    folder = tmp_path_factory.mktemp("large")
+    with sqlite_template.file(folder / "large.sqlite") as database:
+        world = World(database, folder / "home")
+        furnish_large(world, MANY)
+        database.close()  # so that the file holds everything
+    return world
+
+
 @pytest.fixture
-def visitor(sqlite_database: Database, tmp_path: Path) -> Visitor:
+def visitor(pattern: World, sqlite_database: Database, tmp_path: Path) -> Visitor:
+    shutil.copy(str(pattern.database.url.database), str(sqlite_database.url.database))
     world = World(sqlite_database, tmp_path / "home")
-    furnish_large(world, MANY)
+    world.clock = pattern.clock
     return Visitor(world)
 
 

@@ -16,10 +16,8 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-import uvicorn
 from pydantic import SecretStr
 
-from tests import patience
 from tests.factories import a_vo
 from tests.services.world import World
 from tests.web.apps import app_on
@@ -34,6 +32,7 @@ from tests.web.oidc_issuer import (
     SmallIssuer,
     small_issuer,
 )
+from tests.web.threads import listening
 from worker.db.database import Database
 from worker.domain.access import Access, Role, access_of
 from worker.services.operate import tokens
@@ -53,22 +52,6 @@ ROLES = {
     "/pilotage/admins": Access(role=Role.ADMIN),
     "/lhcb": access_of("operate:lhcb"),
 }
-
-
-@contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """Serve an application by uvicorn on a port of its own."""
-    config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None)
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            patience.until(lambda: server.started or None, "the server listens")
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @dataclass(kw_only=True)
@@ -131,7 +114,7 @@ def a_site(
         }
         asking = Issuer(Client(**{**ours, **client}), patience=waits)
         app = app_on(world.runtime(), prefix=prefix, issuer=asking)
-        with serving(app) as address:
+        with listening(app) as address:
             yield Site(
                 world=world,
                 address=address,
@@ -406,7 +389,7 @@ def test_without_an_issuer_the_page_offers_a_link_alone(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
     world = World(sqlite_database, tmp_path)
-    with serving(app_on(world.runtime())) as address:
+    with listening(app_on(world.runtime())) as address:
         page = httpx.get(f"{address}/sign-in", trust_env=False)
         answer = httpx.get(f"{address}/sign-in/oidc", trust_env=False)
 

@@ -1,5 +1,6 @@
 """The server in a thread of the test: a real socket, on the database and the clock of the test."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,27 @@ from fastapi import FastAPI
 
 from tests.patience import until, wait_for
 
+BETWEEN_LOOKS = 0.01
+"""Seconds between two looks whether the server is to end."""
+
+
+class _Prompt(uvicorn.Server):
+    """A server that ends as soon as it may: uvicorn looks, and waits, for a tenth of a second."""
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            await asyncio.sleep(BETWEEN_LOOKS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for place in sockets or []:
+            place.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections or self.server_state.tasks:
+            await asyncio.sleep(BETWEEN_LOOKS)
+
 
 @contextmanager
 def listening(app: FastAPI) -> Iterator[str]:
@@ -17,7 +39,7 @@ def listening(app: FastAPI) -> Iterator[str]:
     with socket.socket() as place:
         place.bind(("127.0.0.1", 0))
         config = uvicorn.Config(app, lifespan="off", log_config=None, ws="none")
-        server = uvicorn.Server(config)
+        server = _Prompt(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [place]}, name="server")
         thread.start()
         try:
