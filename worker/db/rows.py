@@ -85,10 +85,12 @@ def is_among(dialect: str, column: ColumnElement[int], name: str) -> ColumnEleme
     """Return the condition that a key is among those of a parameter.
 
     A planner that is handed an array looks each key up; of rows it would expect a hundred. A text
-    that is cast to an array would be read anew for each row that is compared with it.
+    that is cast to an array would be read anew for each row that is compared with it. The array is
+    made by a query, so its plan is the same for any number of keys, and is made once.
     """
     if dialect == POSTGRESQL:
-        return column == any_(bindparam(name, type_=postgresql.ARRAY(KEY)))
+        given = select(func.unnest(bindparam(name, type_=postgresql.ARRAY(KEY))))
+        return column == any_(func.array(given.scalar_subquery()))
     each = func.json_each(bindparam(name, type_=Text)).table_valued("value")
     return column.in_(select(each.c.value))
 
