@@ -13,6 +13,7 @@ from sqlalchemy import (
     CTE,
     Executable,
     Integer,
+    Select,
     Subquery,
     Text,
     bindparam,
@@ -227,6 +228,7 @@ _CE_ID = select(ces.c.id).where(ces.c.name == bindparam("ce", type_=Text)).scala
 
 _BIRTH = ("stamp", "vo_id", "ce_id")
 
+
 @cache
 def _claim(*, from_all: bool) -> Executable:
     """Make the one statement of `claim`: lock the pilots that are reserved, and move them."""
@@ -241,9 +243,13 @@ def _claim(*, from_all: bool) -> Executable:
     if not from_all:
         left = select(vos.c.id).where(vos.c.name.in_(bindparam("not_of", expanding=True)))
         claimable = claimable.where(pilots.c.vo_id.not_in(left))
+    return _claiming(claimable)
+
+
+def _claiming(claimable: Select[Any]) -> Executable:
     vo = select(vos.c.name).where(vos.c.id == pilots.c.vo_id).scalar_subquery()
-    chosen = claimable.cte("claimable")
-    return moving(chosen, Status.SUBMITTING).returning(pilots.c.id, pilots.c.stamp, vo)
+    claim = moving(claimable.cte("claimable"), Status.SUBMITTING)
+    return claim.returning(pilots.c.id, pilots.c.stamp, vo)
 
 
 @cache
