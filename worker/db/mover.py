@@ -77,7 +77,7 @@ def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
         return Moved(moved=frozenset(), refused=frozenset())
     parameters = {**_encoded(moves), "now": now}
     if tx.dialect == POSTGRESQL:
-        moved = frozenset(tx.execute(_move_at_once(), parameters).scalars())
+        moved = frozenset(tx.execute(_move_at_once(), parameters).scalars().all())
     else:
         history, change = _move_in_turn(tx.dialect)
         tx.execute(history, parameters)

@@ -95,8 +95,8 @@ def _make(
 ) -> dict[str, int]:
     """Make new pilots; return the id of each stamp."""
     parameters = {**encode(_BIRTH, data), "now": now}
-    new = tx.execute(_make_pilots(tx.dialect, status), parameters)
-    return {row.stamp: int(row.id) for row in new}
+    new: Sequence[Any] = tx.execute(_make_pilots(tx.dialect, status), parameters).all()
+    return {stamp: number for number, stamp in new}
 
 
 def _new_stamps(count: int, now: datetime) -> Iterator[str]:
