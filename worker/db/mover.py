@@ -1,4 +1,4 @@
-"""The one function that changes a status, and writes the history with it.
+"""The one place that changes a status, and writes the history with it.
 
 A move that the table of moves forbids changes no row: its statement asks for the status again
 under the lock of the pilot. Triggers count what moves (`tally_triggers`).
@@ -85,13 +85,14 @@ def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
     return Moved(moved=moved, refused=ids - moved)
 
 
-def moving(chosen: CTE, to: Status) -> Update:
-    """Return the statement that moves chosen pilots, all to one status, with nothing to say of it.
+def claiming(chosen: CTE) -> Update:
+    """Return the statement that moves chosen pilots to `submitting`.
 
-    Who chooses them locks them, and takes none that must not make this move.
+    Whoever chooses them locks them, and takes only reserved ones. No history is written: a pilot's
+    own row says when it was claimed.
     """
     nothing = dict.fromkeys(_MOVE, null())
-    new = SimpleNamespace(**{**nothing, "to": literal_column(f"'{to}'", Text)})
+    new = SimpleNamespace(**{**nothing, "to": literal_column(f"'{Status.SUBMITTING}'", Text)})
     return update(pilots).where(pilots.c.id == chosen.c.id).values(_changes(new))
 
 

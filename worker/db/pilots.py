@@ -26,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from worker.db.mover import Moved, move, moving
+from worker.db.mover import Moved, claiming, move
 from worker.db.names import key_of
 from worker.db.rows import encode, rows
 from worker.db.slots import lock_rooms
@@ -248,7 +248,7 @@ def _claim(*, from_all: bool) -> Executable:
 
 def _claiming(claimable: Select[Any]) -> Executable:
     vo = select(vos.c.name).where(vos.c.id == pilots.c.vo_id).scalar_subquery()
-    claim = moving(claimable.cte("claimable"), Status.SUBMITTING)
+    claim = claiming(claimable.cte("claimable"))
     return claim.returning(pilots.c.id, pilots.c.stamp, vo)
 
 
