@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any
 
-from sqlalchemy import Select, Text, bindparam, select
+from sqlalchemy import CompoundSelect, Executable, Table, Text, bindparam, select, union_all
 
-from worker.db import mover
+from worker.db import mover, slots
 from worker.db import pilots as pilot_writes
 from worker.db.pilots import Reserved
 from worker.db.tables import ces, pilots, vos
@@ -112,18 +112,18 @@ def _send_unclaimed(call: CECall, claimed: list[Reserved], ready: Ready) -> Task
     return TaskResult(counts={"submitted": len(receipts)})
 
 
-def _in_doubt_too(query: Select[Any]) -> Select[Any]:
-    """Find those whose answer is not known, besides those that are reserved."""
-    return _OF_A_CE.where(pilots.c.status.in_([Status.RESERVED, Status.SUBMITTING]))
+def _claim_in_doubt_too() -> Executable:
+    """Take those whose answer is not known, besides those that are reserved."""
+    unsent = _OF_A_CE.where(pilots.c.status.in_([Status.RESERVED, Status.SUBMITTING]))
+    return pilot_writes._claiming(unsent)
 
 
-def _unlocked(query: Select[Any], wanted: bool) -> Select[Any]:
-    """Read the same; lock nothing, if that is wanted."""
-    if not wanted:
-        return query
-    plain = query._generate()
-    plain._for_update_arg = None
-    return plain
+def _locked_but(dialect: str, unlocked: Table) -> CompoundSelect[Any]:
+    """Read the same, but lock nothing in one of the two tables."""
+    parts = {table: slots._locked_in(dialect, table) for table in (vos, ces)}
+    parts[unlocked] = parts[unlocked]._generate()
+    parts[unlocked]._for_update_arg = None
+    return union_all(*(select(part.subquery()) for part in parts.values()))
 
 
 _OF_A_CE = (
@@ -167,8 +167,8 @@ MUTATIONS: Mapping[str, Mutation] = {
     "sends_those_in_doubt_again": _mutation(
         "A claim takes pilots, too, whose answer is not known.",
         "db.pilots.claim",
-        {"tx.execute(query,": "tx.execute(_in_doubt_too(query),"},
-        _in_doubt_too=_in_doubt_too,
+        {"_claim(from_all=not not_of)": "_claim_in_doubt_too()"},
+        _claim_in_doubt_too=_claim_in_doubt_too,
     ),
     "takes_a_failed_call_for_a_refusal": _mutation(
         "An error of the call that submits fails pilots that may have arrived.",
@@ -178,14 +178,14 @@ MUTATIONS: Mapping[str, Mutation] = {
     "does_not_lock_the_ce": _mutation(
         "A reservation counts a CE's pilots without its lock.",
         "db.slots._lock",
-        {"_locked(tx.dialect, table)": "_unlocked(_locked(tx.dialect, table), table is ces)"},
-        _unlocked=_unlocked,
+        {"_locked(tx.dialect)": "_locked_but(tx.dialect, ces)"},
+        _locked_but=_locked_but,
     ),
     "does_not_lock_the_vo": _mutation(
         "A reservation counts a VO's pilots without its lock.",
         "db.slots._lock",
-        {"_locked(tx.dialect, table)": "_unlocked(_locked(tx.dialect, table), table is vos)"},
-        _unlocked=_unlocked,
+        {"_locked(tx.dialect)": "_locked_but(tx.dialect, vos)"},
+        _locked_but=_locked_but,
     ),
     "decides_in_another_transaction": _mutation(
         "The decisions are stored after the slots are held, in a transaction of their own.",

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from threading import Barrier
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, Table, Text, select
+from sqlalchemy import Select, Table
 
 from tests.patience import LONGEST
 from worker.backends import registry
@@ -19,7 +19,6 @@ from worker.db import ces, mover, pilot_reads, pilots, slots
 from worker.db.database import Database
 from worker.db.engine import parse_url
 from worker.db.pilots import receipt_move
-from worker.db.rows import rows
 from worker.domain.ce import CE
 from worker.domain.errors import AlreadyExists
 from worker.domain.pilot import Check, Grant, Move, Status
@@ -57,7 +56,7 @@ def together(work: Callable[[Orders], T], orders: list[Orders]) -> list[T]:
 def reserve_at_random(orders: Orders) -> None:
     """Reserve in many rounds, and bring pilots to their end where told; then take all there is."""
     if not orders.locked:
-        slots._locked = unlocked
+        slots._locked_in = unlocked
     dice = random.Random(orders.seed)
     with _working(orders) as database:
         running: list[int] = []
@@ -128,8 +127,13 @@ def add_ces(orders: Orders) -> tuple[int, int]:
 @cache
 def unlocked(dialect: str, table: Table) -> Select[Any]:
     """Read what a reservation reads, without locking it."""
-    wanted = rows(dialect, name=Text)
-    return select(table).join(wanted, table.c.name == wanted.c.name).order_by(table.c.id)
+    plain = LOCKED_IN(dialect, table)._generate()
+    plain._for_update_arg = None
+    return plain
+
+
+LOCKED_IN = slots._locked_in
+"""What reads and locks as we do it, before a crowd puts the other in its place."""
 
 
 def _go_on(database: Database, dice: random.Random, ce: str, running: list[int]) -> None:

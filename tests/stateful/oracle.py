@@ -95,7 +95,7 @@ class Oracle(Promises):
     def _note_statement(
         self, connection: object, cursor: object, statement: str, *_: object
     ) -> None:
-        if found := _WRITES.match(statement):
+        if found := _WRITES.search(statement):  # a claim begins with what it chooses
             self._wrote.add(found.groups())
 
     def _note_pruned(self) -> None:

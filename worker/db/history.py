@@ -15,6 +15,7 @@ from sqlalchemy import (
     cast,
     exists,
     literal,
+    literal_column,
     null,
     select,
     union_all,
@@ -45,7 +46,7 @@ def steps(pilot_id: ColumnElement[int] | int | None = None) -> CompoundSelect[An
 def is_written(to: Any, raw: Any, reason: Any) -> ColumnElement[bool]:
     """Match the moves that are written down: all, but claims without words."""
     written: ColumnElement[bool] = (
-        (to != Status.SUBMITTING.value) | raw.is_not(None) | reason.is_not(None)
+        (to != literal_column(f"'{Status.SUBMITTING}'")) | raw.is_not(None) | reason.is_not(None)
     )
     return written
 

@@ -1,4 +1,4 @@
-"""The one function that changes a status, and writes the history with it.
+"""The one place that changes a status, and writes the history with it.
 
 A move that the table of moves forbids changes no row: its statement asks for the status again
 under the lock of the pilot. Triggers count what moves (`tally_triggers`).
@@ -9,15 +9,18 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Executable,
     Integer,
     Select,
     Subquery,
     Text,
+    Update,
     bindparam,
     case,
     cast,
@@ -47,6 +50,7 @@ from worker.domain.pilot import (
 
 _NOW = bindparam("now", type_=UtcDateTime())
 _USEFUL: ColumnElement[str] = literal_column(f"'{Use.USEFUL}'")
+_ZERO: ColumnElement[int] = literal_column("0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +77,23 @@ def move(tx: Transaction, moves: Collection[Move], now: datetime) -> Moved:
         return Moved(moved=frozenset(), refused=frozenset())
     parameters = {**_encoded(moves), "now": now}
     if tx.dialect == POSTGRESQL:
-        moved = frozenset(tx.execute(_move_at_once(), parameters).scalars())
+        moved = frozenset(tx.execute(_move_at_once(), parameters).scalars().all())
     else:
         history, change = _move_in_turn(tx.dialect)
         tx.execute(history, parameters)
         moved = frozenset(tx.execute(change, parameters).scalars())
     return Moved(moved=moved, refused=ids - moved)
+
+
+def claiming(chosen: CTE) -> Update:
+    """Return the statement that moves chosen pilots to `submitting`.
+
+    Whoever chooses them locks them, and takes only reserved ones. No history is written: a pilot's
+    own row says when it was claimed.
+    """
+    nothing = dict.fromkeys(_MOVE, null())
+    new = SimpleNamespace(**{**nothing, "to": literal_column(f"'{Status.SUBMITTING}'", Text)})
+    return update(pilots).where(pilots.c.id == chosen.c.id).values(_changes(new))
 
 
 def causes(tx: Transaction, pilot_ids: Collection[int]) -> dict[int, Cause]:
@@ -193,7 +208,7 @@ def _legal(new: Any) -> Select[Any]:
 
 def _is_legal(new: Any) -> ColumnElement[bool]:
     # As one word, not as a row of two: PostgreSQL plans a list of rows for ten milliseconds.
-    word = cast(pilots.c.status, Text) + ">" + new.to
+    word = cast(pilots.c.status, Text) + literal_column("'>'", Text) + new.to
     legal: ColumnElement[bool] = word.in_(
         [literal_column(f"'{was}>{became}'") for was, became in LEGAL_MOVES]
     )
@@ -205,6 +220,12 @@ def _steps(legal: Any) -> Select[Any]:
     return steps.where(is_written(legal.to, legal.raw, legal.reason)).order_by(legal.pilot_id)
 
 
+def _is(column: Any, status: Status) -> ColumnElement[bool]:
+    # A word in the statement: each parameter would be sent again with each move.
+    same: ColumnElement[bool] = column == literal_column(f"'{status}'")
+    return same
+
+
 def _changes(new: Any) -> dict[str, Any]:
     """Return the new value of each column of a pilot that moves."""
     old = pilots.c
@@ -213,27 +234,27 @@ def _changes(new: Any) -> dict[str, Any]:
         None
     )
     began = func.coalesce(new.started_at, old.started_at)
-    requeued = (old.status == Status.RUNNING) & (to == Status.SUBMITTED)
+    requeued = _is(old.status, Status.RUNNING) & _is(to, Status.SUBMITTED)
     return {
         "status": to,
         "cause": new.cause,
-        "use": case((to == Status.DONE, func.coalesce(new.use, _USEFUL))),
+        "use": case((_is(to, Status.DONE), func.coalesce(new.use, _USEFUL))),
         "handle": func.coalesce(new.handle, old.handle),
         "raw": func.coalesce(new.raw, old.raw),
         "reason": new.reason,
         "exit_code": func.coalesce(new.exit_code, old.exit_code),
         "node": func.coalesce(new.node, old.node),
-        "attempts": 0,
-        "misses": 0,
+        "attempts": _ZERO,
+        "misses": _ZERO,
         "missing_since": null(),
-        "requeues": old.requeues + case((requeued, 1), else_=0),
-        "claimed_at": case((to == Status.SUBMITTING, _NOW), else_=old.claimed_at),
+        "requeues": old.requeues + case((requeued, literal_column("1")), else_=_ZERO),
+        "claimed_at": case((_is(to, Status.SUBMITTING), _NOW), else_=old.claimed_at),
         "submitted_at": case(
             (accepted, func.coalesce(old.submitted_at, _NOW)), else_=old.submitted_at
         ),
         "started_at": case(
-            (to == Status.RUNNING, func.coalesce(began, _NOW)),
-            (to == Status.SUBMITTED, null()),
+            (_is(to, Status.RUNNING), func.coalesce(began, _NOW)),
+            (_is(to, Status.SUBMITTED), null()),
             else_=began,
         ),
         "ended_at": case((has_status(FINAL, to), func.coalesce(new.ended_at, _NOW)), else_=null()),

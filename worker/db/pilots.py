@@ -13,6 +13,7 @@ from sqlalchemy import (
     CTE,
     Executable,
     Integer,
+    Select,
     Subquery,
     Text,
     bindparam,
@@ -25,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from worker.db.mover import Moved, move
+from worker.db.mover import Moved, claiming, move
 from worker.db.names import key_of
 from worker.db.rows import encode, rows
 from worker.db.slots import lock_rooms
@@ -93,8 +94,8 @@ def _make(
 ) -> dict[str, int]:
     """Make new pilots; return the id of each stamp."""
     parameters = {**encode(_BIRTH, data), "now": now}
-    new = tx.execute(_make_pilots(tx.dialect, status), parameters)
-    return {row.stamp: int(row.id) for row in new}
+    new: Sequence[Any] = tx.execute(_make_pilots(tx.dialect, status), parameters).all()
+    return {stamp: number for number, stamp in new}
 
 
 def _new_stamps(count: int, now: datetime) -> Iterator[str]:
@@ -116,16 +117,11 @@ def claim(
 
     Those of the VOs in `not_of` are left where they are.
     """
-    query = _CLAIMABLE.where(vos.c.name.not_in(sorted(not_of))) if not_of else _CLAIMABLE
-    claimable: Sequence[Any] = tx.execute(query, {"ce": ce, "limit": limit}).all()
-    if not claimable:
-        return []
-    move(
-        tx,
-        [Move(pilot_id=row[0], was=Status.RESERVED, to=Status.SUBMITTING) for row in claimable],
-        now,
-    )
-    return [Reserved(pilot_id=row[0], stamp=row[1], vo=row[2], ce=ce) for row in claimable]
+    parameters = {"ce": ce, "limit": limit, "now": now}
+    if not_of:
+        parameters["not_of"] = sorted(not_of)
+    claimed: Sequence[Any] = tx.execute(_claim(from_all=not not_of), parameters).all()
+    return sorted(Reserved(pilot_id=row[0], stamp=row[1], vo=row[2], ce=ce) for row in claimed)
 
 
 Receipt = receipt_move
@@ -203,15 +199,28 @@ _CE_ID = select(ces.c.id).where(ces.c.name == bindparam("ce", type_=Text)).scala
 
 _BIRTH = ("stamp", "vo_id", "ce_id")
 
-_CLAIMABLE = (
-    select(pilots.c.id, pilots.c.stamp, vos.c.name.label("vo"))
-    .outerjoin(vos, pilots.c.vo_id == vos.c.id)
-    .where(pilots.c.ce_id == _CE_ID, has_status([Status.RESERVED]))
-    # None of them has the first: it names the order of the index, so that nothing is sorted.
-    .order_by(pilots.c.submitted_at, pilots.c.id)
-    .limit(bindparam("limit", type_=Integer))
-    .with_for_update(of=pilots, key_share=True, skip_locked=True)
-)
+
+@cache
+def _claim(*, from_all: bool) -> Executable:
+    """Make the one statement of `claim`: lock the pilots that are reserved, and move them."""
+    claimable = (
+        select(pilots.c.id)
+        .where(pilots.c.ce_id == _CE_ID, has_status([Status.RESERVED]))
+        # None of them has the first: it names the order of the index, so that nothing is sorted.
+        .order_by(pilots.c.submitted_at, pilots.c.id)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(of=pilots, key_share=True, skip_locked=True)
+    )
+    if not from_all:
+        left = select(vos.c.id).where(vos.c.name.in_(bindparam("not_of", expanding=True)))
+        claimable = claimable.where(pilots.c.vo_id.not_in(left))
+    return _claiming(claimable)
+
+
+def _claiming(claimable: Select[Any]) -> Executable:
+    vo = select(vos.c.name).where(vos.c.id == pilots.c.vo_id).scalar_subquery()
+    claim = claiming(claimable.cte("claimable"))
+    return claim.returning(pilots.c.id, pilots.c.stamp, vo)
 
 
 @cache

@@ -7,6 +7,7 @@ grow by a statement a row. The parameter is always called `rows`.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -64,10 +65,10 @@ def encode(names: Sequence[str], data: Iterable[Sequence[Any]]) -> dict[str, str
         {name: value for name, value in zip(names, row, strict=True) if value is not None}
         for row in data
     ]
-    written = json.dumps(cells, default=_plain)
+    written = _written(cells)
     if any(escape in written for escape in _ILLEGIBLE):
         legible = [{name: _legible(value) for name, value in row.items()} for row in cells]
-        written = json.dumps(legible, default=_plain)
+        written = _written(legible)
     return {"rows": written}
 
 
@@ -85,10 +86,12 @@ def is_among(dialect: str, column: ColumnElement[int], name: str) -> ColumnEleme
     """Return the condition that a key is among those of a parameter.
 
     A planner that is handed an array looks each key up; of rows it would expect a hundred. A text
-    that is cast to an array would be read anew for each row that is compared with it.
+    that is cast to an array would be read anew for each row that is compared with it. The array is
+    made by a query, so its plan is the same for any number of keys, and is made once.
     """
     if dialect == POSTGRESQL:
-        return column == any_(bindparam(name, type_=postgresql.ARRAY(KEY)))
+        given = select(func.unnest(bindparam(name, type_=postgresql.ARRAY(KEY))))
+        return column == any_(func.array(given.scalar_subquery()))
     each = func.json_each(bindparam(name, type_=Text)).table_valued("value")
     return column.in_(select(each.c.value))
 
@@ -183,12 +186,20 @@ def _plain(value: object) -> str:
     raise TypeError(f"{value!r} cannot be a cell of a bulk statement")
 
 
+_written = json.JSONEncoder(default=_plain, check_circular=False).encode
+
+
 def moment(value: datetime) -> str:
     """Write a moment in UTC without a zone, as both databases read and SQLite compares it."""
     if value.tzinfo is None:
         raise ValueError(f"{value} has no time zone")
-    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
-    return utc.isoformat(" ", "microseconds").removesuffix(_ZONE)
+    return _written_in_utc(value if value.tzinfo is UTC else value.astimezone(UTC))
+
+
+@lru_cache(maxsize=1_000)
+def _written_in_utc(value: datetime) -> str:
+    # Kept, for many pilots have the same. Of another zone, two that are equal may be an hour apart.
+    return value.isoformat(" ", "microseconds").removesuffix(_ZONE)
 
 
 _ZONE = "+00:00"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
+    false,
     func,
     literal_column,
     null,
@@ -77,7 +79,7 @@ def lock_rooms(tx: Transaction, grants: Sequence[Grant]) -> Room:
     allowed: set[tuple[int, int]] = set()
     keys = {
         "ces": keys_of(tx.dialect, (row.id for row in ce_rows.values())),
-        "vos": keys_of(tx.dialect, (row.id for row in vo_rows.values() if row.limit is not None)),
+        "vos": keys_of(tx.dialect, (row.id for row in vo_rows.values() if row.most is not None)),
         "closed": keys_of(tx.dialect, (row.id for row in ce_rows.values() if not row.open_to_all)),
     }
     for row in tx.execute(_counts(tx.dialect), keys):
@@ -160,39 +162,60 @@ def _ce_room(ce: Any, counted: tuple[int, int]) -> int:
     if not ce.enabled or ce.draining:
         return 0
     occupying, waiting = counted
-    free = ce.capacity - occupying
+    free = ce.most - occupying
     return int(free if ce.waiting_limit is None else min(free, ce.waiting_limit - waiting))
 
 
 def _vo_room(vo: Any, occupying: int) -> int:
     if not vo.enabled:
         return 0
-    return UNLIMITED if vo.limit is None else int(vo.limit) - occupying
+    return UNLIMITED if vo.most is None else int(vo.most) - occupying
 
 
 def _lock(
     tx: Transaction, vo_names: set[str], ce_names: set[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    locked: list[dict[str, Any]] = []
-    for table, names in ((vos, vo_names), (ces, ce_names)):
-        parameters = encode(("name",), ([name] for name in sorted(names)))
-        by_name = {row.name: row for row in tx.execute(_locked(tx.dialect, table), parameters)}
-        for name in sorted(names - by_name.keys()):
+    wanted = ((vos, vo_names), (ces, ce_names))
+    # In two columns: if one said which of both a name is, the planner would expect one of each.
+    data = zip_longest(sorted(vo_names), sorted(ce_names))
+    locked = tx.execute(_locked(tx.dialect), encode((vos.name, ces.name), data)).all()
+    by_name: list[dict[str, Any]] = []
+    for table, names in wanted:
+        by_name.append({row.name: row for row in locked if row.kind == table.name})
+        for name in sorted(names - by_name[-1].keys()):
             raise unknown(tx, table, name)
-        locked.append(by_name)
-    return locked[0], locked[1]
+    return by_name[0], by_name[1]
 
 
 @cache
-def _locked(dialect: str, table: Table) -> Select[Any]:
+def _locked(dialect: str) -> CompoundSelect[Any]:
+    """Lock the VOs and then the CEs, as the parts of a union are read one after the other."""
+    parts = (_locked_in(dialect, table) for table in (vos, ces))
+    return union_all(*(select(part.subquery()) for part in parts))
+
+
+def _locked_in(dialect: str, table: Table) -> Select[Any]:
     """Lock rows in the order of their keys, so that two who lock the same never deadlock."""
-    names = rows(dialect, name=Text)
+    names = rows(dialect, **{vos.name: Text, ces.name: Text})
+    kind: ColumnElement[str] = literal_column(f"'{table.name}'")
     return (
-        select(table)
-        .join(names, table.c.name == names.c.name)
+        select(kind.label("kind"), table.c.id, table.c.name, table.c.enabled, *_LIMITS[table])
+        .join(names, names.c[table.name] == table.c.name)
         .order_by(table.c.id)
         .with_for_update(of=table, key_share=True)
     )
+
+
+_LIMITS: Mapping[Table, Sequence[ColumnElement[Any]]] = {
+    vos: (
+        vos.c["limit"].label("most"),
+        null().cast(ces.c.waiting_limit.type).label("waiting_limit"),
+        false().label("draining"),
+        false().label("open_to_all"),
+    ),
+    ces: (ces.c.capacity.label("most"), ces.c.waiting_limit, ces.c.draining, ces.c.open_to_all),
+}
+"""What limits new pilots of a VO, and at a CE."""
 
 
 @cache
