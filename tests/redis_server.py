@@ -111,7 +111,8 @@ def command(folder: Path, port: int, password: str, way: str | None) -> tuple[st
         return binary, [binary, *settings(folder, port, password)]
     if find_spec("fakeredis") and way in (None, "fakeredis"):
         return "fakeredis", [sys.executable, "-m", "tests.redis_server", str(port)]
-    raise LookupError(f"{NO_BINARY}, and fakeredis is not installed")
+    instead = "is not asked for" if way == "binary" else "is not installed"
+    raise LookupError(f"{NO_BINARY}, and fakeredis {instead}")
 
 
 def note(line: str) -> None:

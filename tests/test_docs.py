@@ -63,6 +63,7 @@ def test_the_reference_is_what_the_code_says() -> None:
     assert checked.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_page_that_is_out_of_date_is_named(tmp_path: Path) -> None:
     generator = _generator(tmp_path)
     assert generator.main([]) == 0
@@ -75,6 +76,7 @@ def test_a_page_that_is_out_of_date_is_named(tmp_path: Path) -> None:
     assert generator.main(["--check"]) == 0
 
 
+@pytest.mark.slow
 def test_a_part_of_a_page_is_written_anew_between_its_marks(tmp_path: Path) -> None:
     generator = _generator(tmp_path)
     page = tmp_path / "page.md"

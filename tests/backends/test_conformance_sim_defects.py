@@ -24,6 +24,8 @@ from worker.domain.errors import (
 )
 from worker.domain.pilot import Cause, Status
 
+pytestmark = pytest.mark.slow
+
 
 class Defective:
     """A driver that passes everything on. Each defect changes one thing."""

@@ -17,6 +17,8 @@ from tests.databases import Sqlite
 from tests.patience import LONGEST
 from tests.room import answer_of
 
+pytestmark = pytest.mark.slow
+
 RUN = """
 from datetime import UTC, datetime
 from worker.backends import registry

@@ -238,6 +238,7 @@ def test_what_a_pilot_puts_in_the_place_of_its_end_spoils_no_other(
     files(tmp_path).tidy(0)
 
 
+@pytest.mark.slow
 @ANY_TIME
 @given(ads=st.lists(st.dictionaries(st.sampled_from(htcondor.ATTRIBUTES), VALUES), max_size=4))
 @example(ads=[{"JobStatus": 4, "ExitCode": 10**30}])

@@ -20,6 +20,8 @@ from worker.domain.ce_answers import Job, Order
 from worker.domain.errors import Unavailable
 from worker.domain.pilot import Cause, Status
 
+pytestmark = pytest.mark.slow
+
 MANY = 40
 SUBMITTER = """
 import json, sys

@@ -84,6 +84,7 @@ def test_a_pilot_that_hides_the_record_of_its_keeper_is_taken_for_ended_when_it_
     assert world.until_final(job).status is not Status.RUNNING
 
 
+@pytest.mark.slow
 @pytest.mark.finding("L6")
 def test_a_pilot_that_begins_itself_anew_all_the_time_is_seen_each_time(tmp_path: Path) -> None:
     program, stamp = tmp_path / "again", secrets.token_hex(16)
@@ -182,6 +183,7 @@ VALUES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150,
     deadline=None,

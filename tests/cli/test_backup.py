@@ -20,6 +20,8 @@ from worker.db.tables import pilots
 from worker.domain.pilot import Grant
 from worker.domain.vo import DEFAULT_VO
 
+pytestmark = pytest.mark.slow
+
 DUMPERS = pytest.mark.skipif(
     not (shutil.which("pg_dump") and shutil.which("pg_restore")),
     reason="needs the programs pg_dump and pg_restore",

@@ -232,6 +232,7 @@ def test_it_is_refused_in_one_line_and_changes_nothing(
     assert contents(small) == before
 
 
+@pytest.mark.slow
 @pytest.mark.postgresql
 def test_all_of_it_is_refused_on_postgresql_too(cli: Cli, large: Database) -> None:
     before = contents(large)

@@ -89,6 +89,7 @@ def test_names_are_completed_on_each_database(site: Database) -> None:
     assert completed("pilotage ce show ly", PILOTAGE_DATABASE_URL=url) == ["lyon"]
 
 
+@pytest.mark.slow
 def test_whatever_goes_wrong_completes_nothing(
     tmp_path: Path, postgresql_server: Postgresql
 ) -> None:

@@ -16,6 +16,8 @@ from worker.db.database import Database
 from worker.domain.pilot import AT_CE, FINAL, Grant, Pilot, Status
 from worker.domain.vo import DEFAULT_VO
 
+pytestmark = pytest.mark.slow
+
 CAPACITY = 4
 TASKS = (
     ("submit_pilots", "--vo", DEFAULT_VO), ("dispatch", "--ce", "host"),

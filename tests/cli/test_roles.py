@@ -20,6 +20,8 @@ from worker.domain.errors import Invalid
 from worker.domain.schedule import Scope
 from worker.services.tasks import catalogue
 
+pytestmark = pytest.mark.slow
+
 PREFIX = "a \"role\" of 100% 'ours'"
 """Whatever PostgreSQL would read in it must be quoted."""
 PASSWORD = "role-of-a-test"

@@ -81,6 +81,7 @@ def test_what_a_task_runs_is_there_when_it_is_asked_for() -> None:
         assert callable(module.plan)
 
 
+@pytest.mark.slow
 def test_a_command_closes_its_database_when_it_ends(tmp_path: Path) -> None:
     # SQLite keeps what was written beside the file until the last connection is closed.
     for words in (("db", "setup"), ("status",)):

@@ -58,6 +58,7 @@ def test_no_more_jobs_are_taken_than_there_may_be(known: ScaleSet, source: dict[
     assert known.count("assigned") == 2
 
 
+@pytest.mark.slow
 def test_old_tokens_lost_sessions_and_messages_that_come_again_change_nothing(
     known: ScaleSet, source: dict[str, Any]
 ) -> None:

@@ -26,6 +26,8 @@ from worker.domain.errors import (
 )
 from worker.services.operate import database as care
 
+pytestmark = pytest.mark.slow
+
 by_chain = pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.name)
 by_backend = pytest.mark.parametrize("chain", BACKENDS, ids=lambda chain: chain.name)
 

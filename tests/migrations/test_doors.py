@@ -64,6 +64,7 @@ def test_changes_come_by_the_api_and_are_of_a_command_on_the_way_back(blank: Dat
     assert care.verify(blank) == []
 
 
+@pytest.mark.slow
 def test_changes_come_by_the_console_and_are_of_the_api_on_the_way_back(blank: Database) -> None:
     chains.migrate(blank.engine, CORE_CHAIN, "0023")
     add(blank, "command", "api")

@@ -39,11 +39,12 @@ FINAL_PILOTS = 40_000
 CES = 20
 HISTORY = f"""
 INSERT INTO pilots
-       (stamp, vo_id, ce_id, status, cause, use, reserved_at, ended_at, handle, node)
+       (stamp, vo_id, ce_id, status, cause, use, reserved_at, submitted_at, started_at,
+        ended_at, handle, node)
 SELECT md5(CAST(n AS text)), :vo, :ce + n % {CES},
        CASE WHEN n % 500 = 1 THEN 'failed' ELSE 'done' END,
        CASE WHEN n % 500 = 1 THEN 'node' END,
-       CASE WHEN n % 500 = 0 THEN 'short' WHEN n % 500 > 1 THEN 'useful' END, :now,
+       CASE WHEN n % 500 = 0 THEN 'short' WHEN n % 500 > 1 THEN 'useful' END, :now, :now, :now,
        CAST(:now AS timestamptz) - n * interval '1 s', 'old' || n, 'node' || n % 100
   FROM generate_series(1, {FINAL_PILOTS}) AS n
 """
@@ -57,6 +58,7 @@ SELECT id, CASE WHEN id % 2 = 0 THEN 'failed' ELSE 'done' END,
        CASE WHEN id % 2 = 0 THEN 'node' END, ended_at FROM pilots
 """
 LATELY = NOW - timedelta(seconds=100)
+LATER = timedelta(hours=1)
 SCANS = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'pilots'"
 
 Question = Callable[[Transaction, str, list[Pilot]], object]
@@ -322,12 +324,14 @@ def postgresql_history(
     with postgresql_server.fresh() as database:
         with database.uow() as tx:
             vo = a_vo().limited_to(1000).create(tx)
-            ce, other, *_ = [a_ce().with_capacity(200).create(tx) for _ in range(CES)]
+            ce, other, *_ = [a_ce().with_capacity(800).create(tx) for _ in range(CES)]
             tx.execute(text(HISTORY), {"vo": vo.id, "ce": ce.id, "now": NOW})
             tx.execute(text(STEPS))
             tx.execute(text(ENDS))
             active = a_pilot().on(ce).for_vo(vo).submitted().due_at(NOW).create_many(tx, 20)
             a_pilot().on(ce).reserved().create_many(tx, 10)
+            # So that to read all that is active is dearer than to read what is asked for.
+            a_pilot().on(ce).for_vo(vo).running().due_at(NOW + LATER).create_many(tx, 400)
             a_pilot().on(other).create(tx)
             # Without it the planner knows nothing of what has just been written.
             for table in ("pilots", "transitions"):
@@ -389,7 +393,7 @@ def test_a_list_of_active_pilots_is_no_walk_through_the_history(postgresql_world
     with world.uow() as tx, plans(world.uow.engine) as seen:
         tx.execute(text("SET LOCAL enable_sort = off"))
         assert page_of_waiting(tx, world.ce, world.active)
-    walk = re.search(r"using pk_pilots on .*\n(?! *Index Cond: \(id = page.id\))", seen[-1])
+    walk = re.search(r"using pk_pilots on .*\n(?! *Index Cond: \(id = \w+\.id\))", seen[-1])
     assert walk is None, seen[-1]
 
 

@@ -16,6 +16,8 @@ from worker.domain.errors import SchemaAhead, SchemaBehind
 from worker.domain.pilot import Move, Pilot, Status
 from worker.services.operate import database as care
 
+pytestmark = pytest.mark.slow
+
 SIM = next(chain for chain in BACKENDS if chain.name == "sim")
 
 

@@ -16,6 +16,8 @@ from worker.backends import registry
 from worker.db.database import Database
 from worker.domain.errors import ConfigurationError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "tests" / "third_party"
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]

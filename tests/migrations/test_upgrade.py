@@ -106,6 +106,7 @@ def test_what_was_open_is_paused_and_what_was_closed_is_normal(old: Database) ->
     ]
 
 
+@pytest.mark.slow
 def test_every_decision_is_carried_over(old: Database) -> None:
     with old.engine.connect() as connection:
         query = """SELECT v.name, c.name, d.at, d.granted, d.reason, d.trace FROM decisions d

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +44,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[tuple[int, int | None]], list[int | No
     )
 
 
+@pytest.mark.slow
 def test_no_sequence_of_operations_exceeds_a_limit_or_breaks_a_history(
     sqlite_template: Sqlite,
 ) -> None:

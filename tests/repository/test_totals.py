@@ -109,6 +109,7 @@ def test_what_goes_with_a_ce_still_counts_for_its_vo(uow: UnitOfWork) -> None:
         assert list(totals.of_ces(tx)) == []
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60,
     deadline=None,

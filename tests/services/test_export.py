@@ -199,6 +199,7 @@ def a_database(uow: UnitOfWork) -> Database:
     return cast("Database", SimpleNamespace(uow=uow))
 
 
+@pytest.mark.slow
 def test_export_then_apply_is_the_identity(sqlite_template: Sqlite, tmp_path: Path) -> None:
     file = tmp_path / "site.toml"
 

@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +90,7 @@ def facts_after(world: World, words: Sequence[Word]) -> dict[str, Any]:
         }
 
 
+@pytest.mark.slow
 @given(WORDS)
 @settings(max_examples=15, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 def test_no_word_of_a_pilot_changes_what_is_learnt_of_a_ce_or_of_another_vo(

@@ -63,6 +63,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("awk") is None, reason="needs awk")
 @pytest.mark.parametrize("cancels", [False, True], ids=["leaves them", "ends them"])
 @pytest.mark.parametrize(
@@ -96,9 +97,9 @@ def test_strangers_without_number_take_bounded_room_and_leave_next_to_nothing(
 
 
 ENDLESS = {
-    "answers": ("exec yes", "sh: more than "),
-    "complains": ("exec yes >&2", "sh: more than "),
-    "drips": ("while :; do echo x; sleep 0.05; done", "sh: no answer within 1 s"),
+    "answers": ("exec yes", "/bin/sh: more than "),
+    "complains": ("exec yes >&2", "/bin/sh: more than "),
+    "drips": ("while :; do echo x; sleep 0.05; done", "/bin/sh: no answer within 1 s"),
 }
 
 
@@ -111,7 +112,7 @@ def test_a_renewal_without_end_is_ended_and_the_next_is_done(
         monkeypatch.setattr(renew_credentials, "TIME_LIMIT", 1.0)
     pid, fresh = tmp_path / "pid", token(world, "fresh", 24)
     first, second = world.vo(), world.vo()
-    words = ("sh", "-c", f"echo $$ >{pid}; {script}")
+    words = ("/bin/sh", "-c", f"echo $$ >{pid}; {script}")
     known(world, token(world, "endless", 0.01), first.name, renew=words)
     path = token(world, "well", 0.02)
     known(world, path, second.name, renew=("cp", str(fresh), str(path)))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.expectations import statements
@@ -67,6 +68,7 @@ def test_names_and_units_follow_the_conventions_of_prometheus() -> None:
     assert not any({"ce", "vo"} <= set(metric.labels) for metric in METRICS)
 
 
+@pytest.mark.slow
 def test_500_ces_and_20_vos_have_fewer_series_than_10000(sqlite_world: World) -> None:
     world = sqlite_world
     with world.database.uow() as tx:

@@ -3,6 +3,7 @@
 import logging
 import os
 import stat
+import sys
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -76,7 +77,9 @@ def test_m3_a_local_pilot_finds_nothing_of_ours_in_its_environment(
 @pytest.mark.finding("M3")
 @pytest.mark.usefixtures("settings_in_environment")
 def test_m3_a_demand_command_finds_nothing_of_ours_in_its_environment() -> None:
-    command = ["/bin/sh", "-c", "env | grep -cE 'PILOTAGE|CELERY|_MP_FORK|S3cr3t'; true"]
+    count = "print(sum(any(word in line for word in ours) for line in map(str, environ.items())))"
+    ours = ("PILOTAGE", "CELERY", "_MP_FORK", "S3cr3t")
+    command = [sys.executable, "-c", f"from os import environ; ours = {ours}; {count}"]
 
     assert sources.ask("lhcb", {"kind": "command", "command": command}) == 0
     done = shell.run(["env"], timeout=60, env=shell.without_our_settings())

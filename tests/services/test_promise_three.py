@@ -14,6 +14,7 @@ from worker.backends.guard import UnitOfWorkOpen
 from worker.db import (
     decisions,
     health,
+    mover,
     pilot_reads,
     pilots,
     reports,
@@ -227,7 +228,7 @@ def test_the_claim_is_committed_before_the_ce_is_called(world: World) -> None:
 
 
 RECORDS: dict[str, tuple[str, Callable[[Runtime, str], TaskResult], Status, Any]] = {
-    "dispatch": ("record", dispatch.dispatch, Status.SUBMITTING, pilots),
+    "dispatch": ("move", dispatch.dispatch, Status.SUBMITTING, mover),
     "check_pilots": ("checked", check_pilots.check_pilots, Status.SUBMITTED, pilots),
     "reconcile": ("checked", reconcile.reconcile, Status.SUBMITTED, pilots),
 }

@@ -87,6 +87,7 @@ def scheduled(world: World) -> None:
     world.clock = at
 
 
+@pytest.mark.slow
 def test_one_firing_a_day_deletes_tens_of_thousands(world: World) -> None:
     history(world)
     scheduled(world)

@@ -20,6 +20,8 @@ from worker.services.tasks import learn
 from worker.services.tasks.dispatch import dispatch
 from worker.services.tasks.submit_pilots import plan, submit_pilots
 
+pytestmark = pytest.mark.slow
+
 
 class Ends(Fake):
     """A CE at which every pilot has ended, after a time and with an exit code."""

@@ -17,6 +17,8 @@ from worker.simulation.drive import drive
 from worker.simulation.score import score
 from worker.simulation.world import World
 
+pytestmark = pytest.mark.slow
+
 SHORT = {
     "black_hole": 9.0,
     "slow_hole": 9.0,

@@ -39,6 +39,7 @@ def test_a_file_of_the_test_and_one_in_memory_are_not(tmp_path: Path) -> None:
     connect(f"sqlite:///{tmp_path}/mine.sqlite")
 
 
+@pytest.mark.slow
 def test_only_test_databases_are_made_and_removed(postgresql_database: Database) -> None:
     working = postgresql_database.url.set(database="pilotage")
 

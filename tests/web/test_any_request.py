@@ -19,6 +19,8 @@ from tests.web.site import ROLES
 from tests.web.test_access import NAMES, operations
 from worker.web.problems import MEDIA_TYPE
 
+pytestmark = pytest.mark.slow
+
 FEW, MANY = 5, 200
 DOCUMENTED_TROUBLE = {502, 503}
 

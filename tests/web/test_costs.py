@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import pytest
+
 from tests.expectations import statements
 from tests.factories import a_ce, a_decision, a_pilot
 from tests.web.client import Client
 from tests.web.requests import LOOKING, address
 from tests.web.test_access import operations
 from worker.domain.pilot import Status
+
+pytestmark = pytest.mark.slow
 
 LOOKS = sorted(
     name

@@ -14,6 +14,8 @@ from tests.web.signed_in import signed_in
 from worker.db.database import Database
 from worker.domain.access import Role
 
+pytestmark = pytest.mark.slow
+
 MOST = 300_000
 """Bytes of a page."""
 

@@ -10,6 +10,8 @@ import pytest
 from tests.cli.command import process
 from tests.secrets import write
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import json, sys, pilotage
 from {module} import {name}
