@@ -1,4 +1,4 @@
-"""What outcomes teach about a CE: its three chances, and whether it is pause.
+"""What outcomes teach about a CE: its three chances, and whether it is paused.
 
     state = learn(state, events, now=..., configured=...).state
     evaluation = evaluate(state, now=..., configured=...)
