@@ -132,7 +132,6 @@ awk 'BEGIN { for (i = 1; i <= %d; i++)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("awk") is None, reason="needs awk")
 def test_a_million_pilots_of_ours_in_arrays_are_listed(call: Call, tmp_path: Path) -> None:
     program(tmp_path, "squeue", SQUEUE % (1000, "0-999"))
@@ -149,7 +148,6 @@ def test_a_million_pilots_of_ours_in_arrays_are_listed(call: Call, tmp_path: Pat
     assert said == "1000000 jobs"
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("awk") is None, reason="needs awk")
 def test_a_list_of_a_million_jobs_one_by_one_is_too_long_and_is_left(
     call: Call, tmp_path: Path

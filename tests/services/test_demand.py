@@ -242,9 +242,10 @@ def test_an_answer_that_rose_nudges_the_allocation_at_once(world: World) -> None
     assert nudges_after(4) == [nudge]
 
 
-def test_an_allocation_that_is_disabled_is_not_nudged(world: World) -> None:
+@pytest.mark.parametrize("vo", [DEFAULT_VO, None], ids=["for the VO", "for all"])
+def test_an_allocation_that_is_disabled_is_not_nudged(world: World, vo: str | None) -> None:
     runtime = world.runtime()
-    ticks.set_schedule(runtime, "submit_pilots", vo=DEFAULT_VO, enabled=False)
+    ticks.set_schedule(runtime, "submit_pilots", vo=vo, enabled=False)
     from_source(world, **echo("3"))
     world.nudges.clear()
     ask_demand.ask_demand(runtime, DEFAULT_VO)

@@ -90,8 +90,8 @@ def is_among(dialect: str, column: ColumnElement[int], name: str) -> ColumnEleme
     made by a query, so its plan is the same for any number of keys, and is made once.
     """
     if dialect == POSTGRESQL:
-        given = select(func.unnest(bindparam(name, type_=postgresql.ARRAY(KEY))))
-        return column == any_(func.array(given.scalar_subquery()))
+        keys = select(func.unnest(bindparam(name, type_=postgresql.ARRAY(KEY))))
+        return column == any_(func.array(keys.scalar_subquery()))
     each = func.json_each(bindparam(name, type_=Text)).table_valued("value")
     return column.in_(select(each.c.value))
 

@@ -175,16 +175,20 @@ def _vo_room(vo: Any, occupying: int) -> int:
 def _lock(
     tx: Transaction, vo_names: set[str], ce_names: set[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    wanted = ((vos, vo_names), (ces, ce_names))
     # In two columns: if one said which of both a name is, the planner would expect one of each.
     data = zip_longest(sorted(vo_names), sorted(ce_names))
     locked = tx.execute(_locked(tx.dialect), encode((vos.name, ces.name), data)).all()
-    by_name: list[dict[str, Any]] = []
-    for table, names in wanted:
-        by_name.append({row.name: row for row in locked if row.kind == table.name})
-        for name in sorted(names - by_name[-1].keys()):
-            raise unknown(tx, table, name)
-    return by_name[0], by_name[1]
+    return _by_name(tx, locked, vos, vo_names), _by_name(tx, locked, ces, ce_names)
+
+
+def _by_name(
+    tx: Transaction, locked: Sequence[Any], table: Table, names: set[str]
+) -> dict[str, Any]:
+    """Pick the rows of one table, and refuse a name that has none."""
+    by_name = {row.name: row for row in locked if row.kind == table.name}
+    for name in sorted(names - by_name.keys()):
+        raise unknown(tx, table, name)
+    return by_name
 
 
 @cache

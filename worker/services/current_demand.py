@@ -151,7 +151,12 @@ def _counted(
 
 
 def held_total(
-    tx: Transaction, vo: VO, source: Mapping[str, Any], demand: int, now: datetime
+    tx: Transaction,
+    vo: VO,
+    source: Mapping[str, Any],
+    demand: int,
+    before: HeldTotal,
+    now: datetime,
 ) -> HeldTotal:
     """Return the total that is held from now on, if the VO has a delay."""
     if vo.scale_down_delay is None or counts_ever(vo) or _counts_jobs(vo):
@@ -159,5 +164,4 @@ def held_total(
     counts = registry.check(source)[1].counts
     occupying, waiting = slots.count_by_vo(tx).get(vo.name, NO_PILOTS)
     total = total_of(demand, counts, occupying - waiting)
-    before = demands.get_all(tx).get(vo.name, demands.NONE).held_total
     return before.after(total, now, vo.scale_down_delay)

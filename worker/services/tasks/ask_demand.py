@@ -62,19 +62,13 @@ def _ask(turn: Turn, vo: VO, source: Mapping[str, Any]) -> TaskResult:
             turn.give_back(tx)
         return TaskResult(outcome=Outcome.FAILED, lines=(str(error),))
     with uow() as tx:
-        at = now()
-        held = held_total(tx, vo, source, demand, at)
-        if _has_risen(tx, vo.name, demand) and schedules.is_enabled(tx, ALLOCATION, vo.name):
+        at, before = now(), demands.get_all(tx).get(vo.name, demands.NONE)
+        held = held_total(tx, vo, source, demand, before.held_total, at)
+        if demand > (before.demand or 0) and schedules.is_enabled(tx, ALLOCATION, vo.name):
             tx.after_commit(partial(turn.runtime.nudge, ALLOCATION, vo.name))
         demands.answered(tx, vo.name, demand, at, asked_at=asked_at, held=held)
         turn.give_back(tx)
     return TaskResult(counts={"demand": demand})
-
-
-def _has_risen(tx: Transaction, vo_name: str, demand: int) -> bool:
-    """Return whether more are wanted than by the answer before."""
-    before = demands.get_all(tx).get(vo_name, demands.NONE)
-    return demand > (before.demand or 0)
 
 
 def plan(runtime: Runtime, vo_name: str) -> TaskResult:
