@@ -6,7 +6,9 @@ At the end Slurm's own accounting is asked who was right.
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -100,11 +102,12 @@ class Site:
         return Counter(pilot.status for pilot in self.pilots())
 
     def stuck(self) -> str:
-        """Tell which pilots have not ended, and what Slurm says of them."""
+        """Say which pilots have not ended, what Slurm says of them, and what of them still runs."""
         left = [pilot for pilot in self.pilots() if pilot.status not in FINAL]
         handles = ",".join(str(pilot.handle) for pilot in left)
-        said = self.world.slurm.call("squeue", "-a", "-t", "all", "-j", handles)
-        return f"{left}\n{said}"
+        queue = self.world.slurm.call("squeue", "-a", "-t", "all", "-j", handles)
+        running = [line for pilot in left for line in processes_of(str(pilot.stamp))]
+        return "\n".join([str(left), queue, *running])
 
     def of(self, kinds: set[int], *statuses: Status) -> list[Pilot]:
         """List the pilots of some kinds, by their number."""
@@ -208,6 +211,17 @@ class Fates:
             slurm.attempt("scontrol", "update", f"JobId={pilot.handle}", "EndTime=now")
         else:
             slurm.attempt("scancel", "--batch", "--signal=KILL", str(pilot.handle))
+
+
+def processes_of(stamp: str) -> Iterator[str]:
+    """Describe each process that has the stamp of a pilot in its environment or its words."""
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (place / "cmdline").read_bytes()
+            if stamp.encode() in (place / "environ").read_bytes() + words:
+                state = (place / "stat").read_text().rpartition(")")[2].split()[0]
+                command = words.replace(b"\0", b" ").decode(errors="replace")
+                yield f"process {place.name} in state {state}: {command[:200]}"
 
 
 def accounting(site: Site, handles: set[str]) -> dict[str, tuple[str, ...]]:
