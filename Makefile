@@ -3,14 +3,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 DIR ?= /tmp/pilotage-testbeds
-# A stage of tests, named $(1), of those that need what $(2) says, $(3) at a time. Its durations are
-# kept. Tests of processes and of batch systems wait more than they work.
+# A stage of tests, named $(1), of those that need what $(2) says, $(3) at a time, in the folders
+# $(4) or in all. Its durations are kept. Tests of processes and of batch systems wait more than they
+# work.
 REPORTS := build/reports
 # What PILOTAGE_TEST_LONG=1 makes longer.
 LONG := tests/crash tests/stateful tests/simulation tests/backends/test_conformance_arc.py \
   tests/backends/test_foreign_text.py tests/unit/test_foreign_files.py tests/services/test_floods.py
 QUICK := not processes and not harness and not testbed and not browser
-stage = $(BIN)/pytest -n $(or $(3),2) --dist worksteal -m "$(2)" --durations 15 --junit-xml $(REPORTS)/$(1).xml $(ARGS)
+stage = $(BIN)/pytest -n $(or $(3),2) --dist worksteal -m "($(2)) and not long" --durations 15 --junit-xml $(REPORTS)/$(1).xml $(4) $(ARGS)
 # The test database is another one than yours, and has an environment file of its own.
 TEST_ENV := env $$(grep -v '^\#' tests/test.env)
 
@@ -26,8 +27,8 @@ run: $(VENV)/ready ## See pilots live and die on embedded defaults; ARGS="--for 
 ##@ Develop
 setup: $(VENV)/ready ## Make the virtual environment from the lock
 
-test: $(VENV)/ready ## Run all tests, on SQLite and on a real PostgreSQL that the tests start
-	$(BIN)/pytest -n 2 $(ARGS)
+test: $(VENV)/ready ## Run the tests, on SQLite and on a real PostgreSQL that they start
+	$(BIN)/pytest -n 2 -m "not long" $(ARGS)
 
 quick: lint types imports test-quick ## Check style, types and imports, and run the tests that take moments
 
@@ -42,13 +43,13 @@ test-processes: $(VENV)/ready ## Run the tests that start processes of Pilotage
 	$(call stage,processes,processes and not testbed,4)
 
 test-bare: $(VENV)/ready ## Run those of tests/acceptance as on a machine that has Python, make and git only
-	$(BIN)/python -m tests.bare $(call stage,bare,processes and not testbed,4) tests/acceptance
+	$(BIN)/python -m tests.bare $(call stage,bare,processes and not testbed,4,tests/acceptance)
 
 test-harness: $(VENV)/ready ## Run many lives and many crashes of the core
-	$(call stage,harness,harness)
+	$(call stage,harness,harness,2,tests/crash tests/stateful)
 
 test-browser: $(VENV)/ready ## Run the tests of the console in a real browser
-	$(call stage,browser,browser,2)
+	$(call stage,browser,browser,2,tests/web/browser)
 
 test-testbeds: $(VENV)/ready ## Run the tests that need a real batch system
 	$(call stage,testbeds,testbed,3)
@@ -56,7 +57,8 @@ test-testbeds: $(VENV)/ready ## Run the tests that need a real batch system
 coverage: $(VENV)/ready ## Measure what the tests of test-quick and test-rest run of worker/; pages are in build/coverage
 	$(BIN)/pytest -n 2 -m "$(QUICK)" --cov --cov-report term --cov-report html $(ARGS)
 
-long: $(VENV)/ready ## Run the long forms, for hours: each crash point, many lives, all scenarios, ARC 7, chaos
+long: $(VENV)/ready ## Run what `make test` leaves out, and the long forms, for hours: each crash point, many lives, all scenarios, ARC 7, chaos
+	PILOTAGE_TESTBED_INSTALL=1 $(BIN)/pytest -n 3 --dist worksteal -m long --durations 15
 	PILOTAGE_TEST_LONG=1 PILOTAGE_TESTBED_INSTALL=1 $(BIN)/pytest -n 2 $(LONG) --durations 15 $(ARGS)
 	$(BIN)/python -m tests.chaos --kills 1000 --for 18m --upgrade
 

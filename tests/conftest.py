@@ -10,6 +10,7 @@ from tests.databases import Postgresql, Sqlite, emptied, rolled_back
 from tests.guard import Guard
 from tests.servers import obtain
 from tests.session import PLAN, worker_name
+from tests.session import pytest_collection_finish as pytest_collection_finish
 from tests.session import pytest_collection_modifyitems as pytest_collection_modifyitems
 from tests.session import pytest_configure as pytest_configure
 from tests.session import pytest_configure_node as pytest_configure_node

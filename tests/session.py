@@ -18,6 +18,9 @@ from tests.guard import scrub
 from tests.servers import Plan, Session, obtained
 from tests.testbeds import packages
 
+# Its assertions are those of the tests. No module that imports it may be read before.
+pytest.register_assert_rewrite("worker.backends.conformance")
+
 hypothesis.settings.register_profile("pilotage", database=None, deadline=None, derandomize=True)
 # The long form tries others each time, and says how one that fails is tried again.
 hypothesis.settings.register_profile(
@@ -38,8 +41,16 @@ PLACES = {
     ),
     "harness": ("crash/", "stateful/"),
     "browser": ("web/browser/",),
+    "long": (
+        "chaos/test_crowd.py",
+        "chaos/test_hanging.py",
+        "chaos/test_schema_behind.py",
+        "chaos/test_stop_and_start.py",
+        "chaos/test_upgrade.py",
+        "faults/",
+    ),
 }
-"""Where the tests are that need this."""
+"""Where the tests are that need this, or that are left to the long form."""
 
 FIXTURES = {
     "postgresql": re.compile(r"postgresql.*"),
@@ -145,7 +156,9 @@ def needs(item: pytest.Item) -> set[str]:
     place = item.path.relative_to(TESTS).as_posix()
     by_place = {mark for mark, places in PLACES.items() if place.startswith(places)}
     by_fixture = {mark for mark, names in FIXTURES.items() if any(map(names.fullmatch, fixtures))}
-    return by_place | by_fixture | ({"again"} if is_repeated(item) else set())
+    marks = by_place | by_fixture | ({"again"} if is_repeated(item) else set())
+    # To start processes twice costs more than it shows.
+    return marks | ({"long"} if marks >= {"processes", "again"} else set())
 
 
 def is_repeated(item: pytest.Item) -> bool:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.processes import ROOT
 
 LOOK_AROUND = """
@@ -62,6 +64,7 @@ def test_the_exit_code_is_that_of_the_command() -> None:
     assert bare().returncode == 2
 
 
+@pytest.mark.long
 def test_each_service_falls_back_on_a_python_package_and_the_last_lines_say_so(
     tmp_path: Path,
 ) -> None:

@@ -5,15 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.backends.arc_site import ArcSite
 from tests.backends.slurm_world import World
 from tests.testbeds.arc.service import Testbed
 from tests.testbeds.slurm import Slurm
 from tests.testbeds.ssh import LoginNode
 from worker.db.database import Database
-
-pytest.register_assert_rewrite("worker.backends.conformance")
-
-from tests.backends.arc_site import ArcSite  # noqa: E402 - its assertions are rewritten
 
 
 @pytest.fixture

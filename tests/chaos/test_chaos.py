@@ -14,6 +14,8 @@ from tests.patience import LONGEST
 from tests.session import PLAN
 from tests.testbeds.packages import INSTALL_VARIABLE
 
+REAL = (pytest.mark.testbed, pytest.mark.long)
+
 
 @pytest.mark.postgresql
 @pytest.mark.slow
@@ -21,10 +23,10 @@ from tests.testbeds.packages import INSTALL_VARIABLE
     ("ce", "kills", "starts"),
     [
         ("local", 28, 50),
-        ("sim", 24, 50),
-        pytest.param("slurm", 24, 20, marks=pytest.mark.testbed),
-        pytest.param("htcondor", 24, 20, marks=pytest.mark.testbed),
-        pytest.param("arc", 24, 15, marks=pytest.mark.testbed),
+        pytest.param("sim", 24, 50, marks=pytest.mark.long),
+        pytest.param("slurm", 24, 20, marks=REAL),
+        pytest.param("htcondor", 24, 20, marks=REAL),
+        pytest.param("arc", 24, 15, marks=REAL),
     ],
 )
 def test_a_tormented_site_loses_nothing_doubles_nothing_and_keeps_every_limit(

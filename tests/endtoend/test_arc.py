@@ -159,6 +159,7 @@ def factory(arc_site: ArcSite, postgresql_database: Database) -> Factory:
     return Factory(arc_site, postgresql_database)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_client_of_arc_agrees_pilot_by_pilot(
     arc_testbed: Testbed, factory: Factory, crew: Crew

@@ -247,7 +247,9 @@ def _fate(pilot: Pilot) -> Status:
     "kind",
     [
         "local",
-        *(pytest.param(kind, marks=pytest.mark.testbed) for kind in ("slurm", "arc", "condor")),
+        pytest.param("slurm", marks=pytest.mark.testbed),
+        pytest.param("arc", marks=(pytest.mark.testbed, pytest.mark.long)),
+        pytest.param("condor", marks=(pytest.mark.testbed, pytest.mark.long)),
     ],
 )
 def test_two_ces_at_one_place_end_nothing_that_is_wanted(

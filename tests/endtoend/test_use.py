@@ -95,6 +95,7 @@ def site(slurm_cluster: Slurm, postgresql_database: Database) -> Iterator[Site]:
     world.end()
 
 
+@pytest.mark.long
 def test_a_partition_that_ends_pilots_at_once_is_paused_and_a_vo_without_work_blames_nobody(
     site: Site, crew: Crew
 ) -> None:

@@ -92,6 +92,7 @@ def test_a_ce_that_cannot_be_reached(scenario: Scenario) -> None:
     scenario.expect("PilotageTaskFails", fires=False)
 
 
+@pytest.mark.long
 def test_a_ce_that_is_held_for_a_day(scenario: Scenario) -> None:
     scenario.world.vo(a_vo().named("lhcb").demanding(4))
     ce = a_place(scenario)

@@ -209,6 +209,7 @@ def is_over(fleet: Fleet) -> bool:
     return not fleet.pilots(*(word for status in LIVE for word in ("--status", status)))
 
 
+@pytest.mark.long
 def test_a_pool_grows_into_two_clusters_and_one_of_them_stops(
     fleet: Fleet, pool: Pool, sites: Sites
 ) -> None:
@@ -267,6 +268,7 @@ def test_one_worker_comes_for_each_job_and_none_while_those_are_on_their_way(
     assert [one["use"] for one in fleet.pilots()] == ["useful"] * EACH
 
 
+@pytest.mark.long
 def test_a_worker_without_a_token_says_so(fleet: Fleet, pool: Pool) -> None:
     pool.send(1)
     begin(fleet, pool, {"here": {"backend": "local", "capacity": 1, **QUICK}}, pool.folder / "no")
@@ -274,6 +276,7 @@ def test_a_worker_without_a_token_says_so(fleet: Fleet, pool: Pool) -> None:
     assert f"no file {pool.folder}/no" in fleet.pilotage("pilot", "output", str(one["id"]))
 
 
+@pytest.mark.long
 def test_a_job_that_outlasts_the_grace_goes_back_into_the_queue(
     fleet: Fleet, pool: Pool, sites: Sites
 ) -> None:
@@ -292,6 +295,7 @@ def test_a_job_that_outlasts_the_grace_goes_back_into_the_queue(
     assert len([one for one in fleet.pilots() if one["use"] != "empty"]) == 2
 
 
+@pytest.mark.long
 def test_a_worker_that_the_pool_does_not_let_in_says_so(fleet: Fleet, pool: Pool) -> None:
     token = pool.folder / "token"
     pool.condor.make_token("somebody", token)

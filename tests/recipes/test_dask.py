@@ -194,6 +194,7 @@ def slurm_world(
     world.end()
 
 
+@pytest.mark.long
 @pytest.mark.testbed
 def test_the_same_with_a_slurm_over_ssh(
     slurm_world: World, fleet: Fleet, computation: Computation

@@ -173,6 +173,7 @@ def test_a_worker_follows_its_scheduler(site: Site, tmp_path: Path) -> None:
     assert ended(worker) == EMPTY
 
 
+@pytest.mark.long
 def test_a_worker_that_reaches_no_scheduler_says_so(site: Site) -> None:
     assert ended(site.worker("one", scheduler="tcp://127.0.0.1:1")) == NO_SCHEDULER
     assert "no scheduler answers at tcp://127.0.0.1:1" in (site.folder / "one.log").read_text()

@@ -39,6 +39,7 @@ def test_workers_of_this_machine_are_kept_alive_and_finish_when_they_are_to_end(
     assert all("pieces of work" in text for text in outputs(fleet))
 
 
+@pytest.mark.long
 @pytest.mark.testbed
 def test_workers_of_a_slurm_over_ssh(
     fleet: Fleet, slurm_cluster: Slurm, login_node: LoginNode, sqlite_database: Database

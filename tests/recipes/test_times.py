@@ -54,6 +54,7 @@ def begin(fleet: Fleet, folder: Path, script: str, **answers: object) -> None:
     fleet.up()
 
 
+@pytest.mark.long
 def test_so_many_runs_end_well_though_some_fail_and_others_are_killed(
     fleet: Fleet, tmp_path: Path
 ) -> None:

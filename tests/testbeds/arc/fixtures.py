@@ -1,5 +1,10 @@
-"""The testbed of a test session: one for each worker, for a test may hold its A-REX up."""
+"""The testbed of a test session: one for each worker, for a test may hold its A-REX up.
 
+A-REX looks at its jobs every second, with programs that take most of a core. So it stands still
+while no test needs it.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,18 +15,25 @@ from tests.testbeds.arc.keeping import kept
 from tests.testbeds.arc.service import Testbed
 
 
-@pytest.fixture(scope="session")
-def arc_testbed(request: pytest.FixtureRequest) -> Testbed:
+@pytest.fixture
+def arc_testbed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
     """A real ARC CE 6, started by whoever needs it first; it ends with the session."""
-    return _testbed(request.config, "6")
+    yield from _awake(request.config, "6")
 
 
-@pytest.fixture(scope="session")
-def arc7_testbed(request: pytest.FixtureRequest) -> Testbed:
+@pytest.fixture
+def arc7_testbed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
     """A real ARC CE 7, for the long form of the tests."""
     if not request.config.stash[PLAN].long:
         pytest.skip(f"{LONG_VARIABLE} is not 1: ARC 7 is tried in the long form only")
-    return _testbed(request.config, "7")
+    yield from _awake(request.config, "7")
+
+
+def _awake(config: pytest.Config, version: str) -> Iterator[Testbed]:
+    testbed = _testbed(config, version)
+    testbed.go_on()
+    yield testbed
+    testbed.stand_still()
 
 
 def _testbed(config: pytest.Config, version: str) -> Testbed:
