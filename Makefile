@@ -34,19 +34,19 @@ quick: lint types imports test-quick ## Check style, types and imports, and run 
 
 # The stages of the tests: each test is in one of them, and the first red one is the last.
 test-quick: $(VENV)/ready ## Run the tests that need neither processes nor a batch system, those that take moments
-	PILOTAGE_TEST_IN_MEMORY=1 $(call stage,quick,$(QUICK) and not again and not slow,3)
+	PILOTAGE_TEST_IN_MEMORY=1 $(call stage,quick,$(QUICK) and not slow,3)
 
-test-rest: $(VENV)/ready ## Run the others of them: slow ones, and what is tried on PostgreSQL once more
-	PILOTAGE_TEST_IN_MEMORY=1 $(call stage,rest,$(QUICK) and (again or slow),3)
+test-slow: $(VENV)/ready ## Run the others of them, each of which takes more than two seconds
+	PILOTAGE_TEST_IN_MEMORY=1 $(call stage,slow,$(QUICK) and slow,3)
 
 test-processes: $(VENV)/ready ## Run the tests that start processes of Pilotage
-	$(call stage,processes,processes and not testbed,4)
+	$(call stage,processes,processes and not testbed and not embedded,4)
 
 test-bare: $(VENV)/ready ## Run those of tests/acceptance as on a machine that has Python, make and git only
 	$(BIN)/python -m tests.bare $(call stage,bare,processes and not testbed,4,tests/acceptance)
 
 test-harness: $(VENV)/ready ## Run many lives and many crashes of the core
-	$(call stage,harness,harness,2,tests/crash tests/stateful)
+	$(call stage,harness,harness)
 
 test-browser: $(VENV)/ready ## Run the tests of the console in a real browser
 	$(call stage,browser,browser,2,tests/web/browser)
@@ -54,7 +54,7 @@ test-browser: $(VENV)/ready ## Run the tests of the console in a real browser
 test-testbeds: $(VENV)/ready ## Run the tests that need a real batch system
 	$(call stage,testbeds,testbed,3)
 
-coverage: $(VENV)/ready ## Measure what the tests of test-quick and test-rest run of worker/; pages are in build/coverage
+coverage: $(VENV)/ready ## Measure what the tests of test-quick and test-slow run of worker/; pages are in build/coverage
 	$(BIN)/pytest -n 2 -m "$(QUICK)" --cov --cov-report term --cov-report html $(ARGS)
 
 long: $(VENV)/ready ## Run what `make test` leaves out, and the long forms, for hours: each crash point, many lives, all scenarios, ARC 7, chaos
@@ -63,7 +63,7 @@ long: $(VENV)/ready ## Run what `make test` leaves out, and the long forms, for 
 	$(BIN)/python -m tests.chaos --kills 1000 --for 18m --upgrade
 
 check: lint types imports docs-check migrations \
-  test-quick test-rest test-processes test-bare test-harness test-browser test-testbeds ## Do everything that CI does, in stages
+  test-quick test-slow test-processes test-bare test-harness test-browser test-testbeds ## Do everything that CI does, in stages
 
 lint: $(VENV)/ready ## Check format and style
 	$(BIN)/ruff format --check .
@@ -149,7 +149,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: help run setup test quick coverage long check test-quick test-rest test-processes test-bare test-harness test-browser test-testbeds lint types imports migrations format docs docs-check bench chaos pictures audit lock \
+.PHONY: help run setup test quick coverage long check test-quick test-slow test-processes test-bare test-harness test-browser test-testbeds lint types imports migrations format docs docs-check bench chaos pictures audit lock \
   testbed-slurm testbed-arc testbed-arc7 testbed-condor testbed-ssh \
   testbed-slurm-down testbed-arc-down testbed-arc7-down testbed-condor-down testbed-ssh-down \
   test-integration test-with-db db-test-setup db-test-create db-test-migrate db-test-drop db-test-reset

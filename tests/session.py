@@ -41,7 +41,13 @@ PLACES = {
     ),
     "harness": ("crash/", "stateful/"),
     "browser": ("web/browser/",),
+    "embedded": (
+        "acceptance/test_embedded.py",
+        "acceptance/test_garbage.py",
+        "acceptance/test_wheel.py",
+    ),
     "long": (
+        "acceptance/test_two_hosts.py",
         "chaos/test_crowd.py",
         "chaos/test_hanging.py",
         "chaos/test_schema_behind.py",
@@ -156,9 +162,7 @@ def needs(item: pytest.Item) -> set[str]:
     place = item.path.relative_to(TESTS).as_posix()
     by_place = {mark for mark, places in PLACES.items() if place.startswith(places)}
     by_fixture = {mark for mark, names in FIXTURES.items() if any(map(names.fullmatch, fixtures))}
-    marks = by_place | by_fixture | ({"again"} if is_repeated(item) else set())
-    # To start processes twice costs more than it shows.
-    return marks | ({"long"} if marks >= {"processes", "again"} else set())
+    return by_place | by_fixture | ({"long"} if is_repeated(item) else set())
 
 
 def is_repeated(item: pytest.Item) -> bool:
