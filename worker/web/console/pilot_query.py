@@ -110,7 +110,7 @@ class Query:
         words += ["--sort", self.page.sort] if self.page.sort else []
         words += ["--descending"] if self.page.descending else []
         words += ["--after", self.page.after] if self.page.after else []
-        return shlex.join([*words, "--limit", str(self.page.limit)])
+        return shlex.join([*words, "--rows", str(self.page.limit)])
 
 
 NEWEST = Query(chosen=PilotFilter(), page=PageRequest(descending=True, limit=ROWS))
