@@ -25,6 +25,7 @@ from worker.cli.options import (
     timeouts,
     warn_of_long_calls,
     why,
+    with_options,
 )
 from worker.cli.perform import perform
 from worker.domain import spelled
@@ -65,7 +66,7 @@ _WITHOUT_SETTERS = [name for name in COLUMNS if name != "set_by"]
 
 SETTINGS = [*(field.name for field in fields(CE) if field.name != "id"), "only_for"]
 
-_OPTIONS = [
+_values = with_options(
     click.option("--capacity", type=int, help="Pilots that it may hold."),
     click.option("--waiting-limit", type=Amount(),
                  help="Pilots that may wait there; 'none' for as many as it may hold."),
@@ -79,14 +80,9 @@ _OPTIONS = [
                  help="Whether reconcile ends jobs there that nobody here knows."),
     click.option("--vo", "only_for", multiple=True,
                  help="Only this VO may use it. Repeat for more; 'all' opens it to all."),
-]  # fmt: skip
-
-
-def _values(command: Any) -> Any:
-    command = timeouts(command)
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    timeouts,
+)  # fmt: skip
+"""The values of a CE that can be changed."""
 
 
 @click.group(cls=Group, epilog=example("pilotage ce list"))
@@ -106,10 +102,7 @@ def add(
     """Add a CE."""
     settings = _read(values)
     if "capacity" not in settings:
-        raise click.UsageError(
-            "Missing option '--capacity': how many pilots the CE may hold.",
-            click.get_current_context(),
-        )
+        raise click.UsageError("Missing option '--capacity': how many pilots the CE may hold.")
     values = {"name": name, "backend": backend, "enabled": not disabled, **settings}
     new: Any = {**values, "only_for": _vos(only_for) or ()}
     added = perform(inventory.add_ce, new)
@@ -205,10 +198,7 @@ def drain(
 ) -> None:
     """Send nothing more to a CE and let its pilots end."""
     if end_running and by is None:
-        raise click.UsageError(
-            "Missing option '--by': when pilots that run are cancelled.",
-            click.get_current_context(),
-        )
+        raise click.UsageError("Missing option '--by': when pilots that run are cancelled.")
     _change(name, _drained(draining=True, by=by, end_running=end_running), as_json, reason=reason)
 
 

@@ -11,7 +11,7 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import Group, example
-from worker.cli.options import NO_LIMIT, Choice, as_json, something, sure
+from worker.cli.options import NO_LIMIT, Choice, as_json, something, sure, with_options
 from worker.cli.perform import perform
 from worker.domain.credential import CredentialKind
 from worker.domain.errors import Invalid, TaskFailed
@@ -34,10 +34,10 @@ _renew = click.option(
 )  # fmt: skip
 
 
-def _which(command: Any) -> Any:
-    """Add what names a credential."""
-    backend = click.argument("backend", metavar="BACKEND")
-    return click.argument("vo", metavar="VO|all")(backend(command))
+_which = with_options(
+    click.argument("vo", metavar="VO|all"), click.argument("backend", metavar="BACKEND")
+)
+"""What names a credential."""
 
 
 @click.group(cls=Group, epilog=example("pilotage credential list"))
@@ -60,9 +60,7 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
     """Register the file of a credential for a back-end."""
     paths_given = {kind: path for kind, path in paths.items() if path is not None}
     if len(paths_given) != 1:
-        raise click.UsageError(
-            "Say where it lies: with one of --proxy, --token, --key.", click.get_current_context()
-        )
+        raise click.UsageError("Say where it lies: with one of --proxy, --token, --key.")
     [(kind, path)] = paths_given.items()
     new: NewCredential = {
         "vo": None if vo == ALL_VOS else vo,

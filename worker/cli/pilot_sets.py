@@ -1,7 +1,7 @@
 """`pilotage pilot cancel` and `submit`: end pilots, by name or all that match; send some."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -43,9 +43,7 @@ def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **valu
         return
     chosen = filter_of(values)
     if not chosen.given():
-        raise click.UsageError(
-            "Name pilots, or say which by an option such as --ce.", click.get_current_context()
-        )
+        raise click.UsageError("Name pilots, or say which by an option such as --ce.")
     if dry_run:
         _show_set(perform(pilot_sets.count_active, chosen), as_json)
         return
@@ -78,9 +76,7 @@ def _cancel_named(
     which: Sequence[str], values: Mapping[str, Any], *, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
     if dry_run or any(value for option, value in values.items() if option != "ce"):
-        raise click.UsageError(
-            "Name pilots, or say which by options: not both.", click.get_current_context()
-        )
+        raise click.UsageError("Name pilots, or say which by options: not both.")
     done = perform(service.cancel, which, yes=yes, ce=values["ce"])
     _show_done(done, _of_named(done.counts), as_json)
     if done.outcome is Outcome.FAILED:
@@ -118,13 +114,10 @@ def _show_set(counts: Mapping[str, Mapping[Status, int]], as_json: bool) -> None
         show.say(f"this would cancel {pilot_sets.in_words(counts)}")
 
 
-def _with_progress(batches: Sequence[Batch]) -> Iterable[Batch]:
+def _with_progress(batches: Sequence[Batch]) -> Iterator[Batch]:
     """Show on a terminal how far it is."""
-    return _bar(batches) if len(batches) > 1 and sys.stderr.isatty() else batches
-
-
-def _bar(batches: Sequence[Batch]) -> Iterator[Batch]:
-    with click.progressbar(batches, file=sys.stderr, label="cancelling") as progress:
+    hidden = len(batches) < 2 or not sys.stderr.isatty()
+    with click.progressbar(batches, file=sys.stderr, label="cancelling", hidden=hidden) as progress:
         yield from progress
 
 

@@ -1,6 +1,6 @@
 """`pilotage vo`: the owners of pilots."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -21,6 +21,7 @@ from worker.cli.options import (
     sure,
     timeouts,
     why,
+    with_options,
 )
 from worker.cli.payload import payload
 from worker.cli.perform import perform
@@ -36,49 +37,29 @@ from worker.services.tasks import catalogue, execute
 
 COLUMNS = ["name", "share", "limit", "demand", "enabled", "draining", "without_work_since"]
 
-_share = click.option("--share", type=float, help="Its share where VOs compete for slots.")
-_budget = click.option("--budget", type=Amount(), help="New pilots a tick at the most, or 'none'.")
-_surplus = click.option(
-    "--cancel-surplus/--keep-surplus",
-    default=None,
-    help="Whether waiting pilots are cancelled once the demand for them has gone.",
-)
-_source = click.option(
-    "--source",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Where its demand comes from: kind=http, then its options; 'none' forgets it.",
-)
-_idle = click.option(
-    "--idle-at-most",
-    type=Duration(),
-    help="End pilots that say idle for longer while none are needed: 30m; 'none': never.",
-)
-_limit = click.option("--limit", type=Amount(), help="Pilots at the most, or 'none'.")
-_demand = click.option("--demand", type=Amount(), help="More pilots it could use, or 'none'.")
-
-
-def _bounds(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that bound the demand."""
-    for option in (
-        click.option(
-            "--scale-down-delay",
-            type=Duration(),
-            help="How long a lower answer of its source is not followed: 10m; 'none': at once.",
-        ),
-        click.option(
-            "--demand-max",
-            type=Amount(),
-            help="Pilots altogether, though more is wanted; 'none': any number.",
-        ),
-        click.option(
-            "--demand-min",
-            type=Amount(),
-            help="Pilots that are kept altogether, though less is wanted; 'none': none.",
-        ),
-    ):
-        command = option(command)
-    return command
+_values = with_options(
+    click.option("--share", type=float, help="Its share where VOs compete for slots."),
+    click.option("--limit", type=Amount(), help="Pilots at the most, or 'none'."),
+    click.option("--demand", type=Amount(), help="More pilots it could use, or 'none'."),
+    click.option("--budget", type=Amount(), help="New pilots a tick at the most, or 'none'."),
+    click.option("--cancel-surplus/--keep-surplus", default=None,
+                 help="Whether waiting pilots are cancelled once the demand for them has gone."),
+    timeouts,
+    click.option("--idle-at-most", type=Duration(),
+                 help="End pilots that say idle for longer while none are needed: 30m; "
+                      "'none': never."),
+    click.option("--demand-min", type=Amount(),
+                 help="Pilots that are kept altogether, though less is wanted; 'none': none."),
+    click.option("--demand-max", type=Amount(),
+                 help="Pilots altogether, though more is wanted; 'none': any number."),
+    click.option("--scale-down-delay", type=Duration(),
+                 help="How long a lower answer of its source is not followed: 10m; "
+                      "'none': at once."),
+    click.option("--source", multiple=True, metavar="KEY=VALUE",
+                 help="Where its demand comes from: kind=http, then its options; "
+                      "'none' forgets it."),
+)  # fmt: skip
+"""The values of a VO that can be changed."""
 
 
 @click.group(cls=Group, epilog=example("pilotage vo list"))
@@ -88,15 +69,7 @@ def vo() -> None:
 
 @vo.command(epilog=example("pilotage vo add lhcb --share 2 --limit 500"))
 @click.argument("name")
-@_share
-@_limit
-@_demand
-@_budget
-@_surplus
-@timeouts
-@_idle
-@_bounds
-@_source
+@_values
 @click.option("--disabled", is_flag=True, help="Send nothing for it yet.")
 @as_json
 def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
@@ -148,15 +121,7 @@ def show_(name: str, as_json: bool) -> None:
 
 @vo.command("set", epilog=example("pilotage vo set lhcb --limit none"))
 @click.argument("name")
-@_share
-@_limit
-@_demand
-@_budget
-@_surplus
-@timeouts
-@_idle
-@_bounds
-@_source
+@_values
 @as_json
 def set_(name: str, as_json: bool, **values: Any) -> None:
     """Change values of a VO."""
