@@ -135,12 +135,12 @@ def _after(
         name: (occupying + granted_to.get(name, 0), waiting + granted_to.get(name, 0))
         for name, (occupying, waiting) in {
             **dict.fromkeys(granted_to, (0, 0)),
-            **situation.counts,
+            **situation.demands.counts,
         }.items()
     }
     return replace(
         situation,
-        counts=counts,
+        demands=replace(situation.demands, counts=counts),
         ces=tuple(
             replace(
                 ce,
