@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
-from pydantic import TypeAdapter
 
 from worker.domain import pages
 from worker.domain.access import Access, Role
@@ -25,6 +24,7 @@ from worker.services.requests import AnsweredBefore
 from worker.services.runtime import Runtime
 from worker.web.callers import caller_of
 from worker.web.console import pilot_words, posted, render
+from worker.web.console.answers import answer
 from worker.web.console.pilot_query import (
     MOST_ROWS,
     NEWEST,
@@ -37,8 +37,6 @@ from worker.web.console.pilot_query import (
 from worker.web.console.posted import Posted
 from worker.web.console.words import counted
 from worker.web.repeats import once_for
-
-_PAGE = TypeAdapter(Page[ShownPilot])
 
 COLUMNS = (
     ("id", "Pilot", "num"),
@@ -86,7 +84,7 @@ def show(request: Request) -> Response:
     if render.wants_json(request):
         query = read(values, pages.MOST)
         page = service.list_pilots(runtime, query.chosen, page=query.page)
-        return Response(_PAGE.dump_json(page), media_type="application/json")
+        return answer(Page[ShownPilot], page)
     try:
         query = read(values)
         listed = service.list_pilots(runtime, query.chosen, page=query.page)
@@ -217,7 +215,7 @@ def ask(request: Request) -> Response:
         return _ask_for_named(request, runtime, chosen, ids)
     by_ce = pilot_sets.count_active(runtime, chosen)
     if render.wants_json(request):
-        return render.as_json(by_ce)
+        return answer(dict[str, dict[Status, int]], by_ce)
     require_vo(runtime, chosen.vo)
     return _question(request, chosen, by_ce)
 

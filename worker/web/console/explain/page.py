@@ -7,7 +7,6 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
-from pydantic import TypeAdapter
 
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid, NotAllowed, UnknownCE, UnknownVO
@@ -24,6 +23,7 @@ from worker.services.observe.plan import plan
 from worker.services.operate import ce_inventory, vo_inventory
 from worker.services.runtime import Runtime
 from worker.web.console import render, words
+from worker.web.console.answers import answer
 from worker.web.console.explain import choice as choices
 from worker.web.console.explain import grid as grids
 from worker.web.console.explain import what_if as what_if
@@ -92,11 +92,9 @@ def _as_json(runtime: Runtime, question: TickQuery) -> Response:
         page = service.list_decisions(
             runtime, vo=question.vo, until=question.at, page=PageRequest(descending=True)
         )
-        content = TypeAdapter(Page[Decision]).dump_json(page)
-    else:
-        decided = service.explain(runtime, question.ce, vo=question.vo, at=question.at)
-        content = TypeAdapter(list[Decision]).dump_json(decided)
-    return Response(content, media_type="application/json")
+        return answer(Page[Decision], page)
+    decided = service.explain(runtime, question.ce, vo=question.vo, at=question.at)
+    return answer(list[Decision], decided)
 
 
 def _choice(request: Request, runtime: Runtime, question: TickQuery) -> Response:
