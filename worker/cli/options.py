@@ -1,7 +1,7 @@
 """What the commands have in common: the options that recur."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import click
@@ -10,7 +10,7 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.columns import Column
 from worker.cli.perform import now
-from worker.domain.lengths import length
+from worker.domain.lengths import in_utc, length
 from worker.domain.nearest import nearest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -147,8 +147,7 @@ class Moment(click.ParamType[datetime]):
         try:
             if (from_now := length(value)) is not None:
                 return now() + self.sign * from_now
-            moment = datetime.fromisoformat(value)
-            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return in_utc(datetime.fromisoformat(value))
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is neither like 2h nor like 2026-01-31T12:00", param, ctx)
 

@@ -1,7 +1,7 @@
 """Lengths of time and moments as one says them."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 _UNITS = (("day", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _TYPED = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
@@ -34,6 +34,16 @@ def spoken(length: timedelta) -> str:
         elif parts:
             break
     return " ".join(parts[:2]) or "0 s"
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a moment in UTC; one without a time zone is so already."""
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def moment_of(seconds: float) -> datetime:
+    """Return the moment that is so many seconds after the beginning of 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 NEAR = timedelta(hours=12)

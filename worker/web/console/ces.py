@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from worker.domain.errors import Invalid
@@ -25,8 +25,8 @@ from worker.web.console.forms import (
     Form,
     FormField,
     FormGroup,
+    ReadForm,
     done_or_shown,
-    read_form,
     unfilled,
 )
 
@@ -46,7 +46,7 @@ def show(request: Request) -> Response:
     return _page(request, Form())
 
 
-def add(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
+def add(request: Request, form: ReadForm) -> Response:
     """Add the CE that was typed."""
 
     def do() -> Response:

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from worker.domain.errors import Invalid, PilotageError
-from worker.domain.lengths import length, typed
+from worker.domain.lengths import in_utc, length, typed
 from worker.domain.pairs import parse_pairs, written_pair
 from worker.web.console.posted import read_fields
 from worker.web.problems import status_of
@@ -59,6 +59,9 @@ async def read_form(request: Request) -> Form:
     fields = await read_fields(request)
     values = {name: texts[-1].replace("\r\n", "\n") for name, texts in fields.items()}
     return Form(values=values)
+
+
+ReadForm = Annotated[Form, Depends(read_form)]
 
 
 def done_or_shown(
@@ -142,8 +145,7 @@ def moment(label: str, text: str, now: datetime) -> datetime | None:
         from_now = length(text.strip())
         if from_now is not None:
             return now + from_now
-        typed_in = datetime.fromisoformat(text.strip())
-        return typed_in.astimezone(UTC) if typed_in.tzinfo else typed_in.replace(tzinfo=UTC)
+        return in_utc(datetime.fromisoformat(text.strip()))
     except (ValueError, OverflowError):
         like = "write a length of time like 2h, or a moment like 2026-01-31T12:00"
         raise Invalid(label, like) from None

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from worker.domain.demand import DemandCounts
@@ -40,15 +40,13 @@ from worker.web.console.forms import (
     Form,
     FormField,
     FormGroup,
+    ReadForm,
     filled,
-    read_form,
     refused,
 )
 from worker.web.console.vo_shortage import shortage
 from worker.web.console.vos import state
 from worker.web.problems import status_of
-
-LONG_AGO = timedelta(days=730)
 
 DEMAND = FormGroup(
     "demand",
@@ -163,7 +161,7 @@ def show(request: Request, name: str) -> Response:
     return _page(request, name_of(name), Form())
 
 
-def change(request: Request, name: str, form: Annotated[Form, Depends(read_form)]) -> Response:
+def change(request: Request, name: str, form: ReadForm) -> Response:
     """Do what a form of the page says."""
     name, runtime = name_of(name), render.acting(request, form.why)
     try:
@@ -319,5 +317,5 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         results=results(cycles),
         payload=payload,
         payload_form=filled(PAYLOAD, _payload_of(payload), version, tried),
-        changes=audit.recorded(runtime, now - LONG_AGO, of=name, limit=10).items,
+        changes=audit.recorded(runtime, now - audit.LONG_AGO, of=name, limit=10).items,
     )

@@ -1,9 +1,9 @@
 """The VOs: what each wants and gets, and a form that adds one."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from worker.domain.pages import Page
@@ -19,8 +19,8 @@ from worker.web.console.forms import (
     Form,
     FormField,
     FormGroup,
+    ReadForm,
     done_or_shown,
-    read_form,
     unfilled,
 )
 
@@ -48,7 +48,7 @@ def show(request: Request) -> Response:
     return _page(request, Form())
 
 
-def add(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
+def add(request: Request, form: ReadForm) -> Response:
     """Add the VO that was typed."""
 
     def do() -> Response:

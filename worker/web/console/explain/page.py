@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import Request
@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid, NotAllowed, UnknownCE, UnknownVO
+from worker.domain.lengths import in_utc
 from worker.domain.nearest import nearest
 from worker.domain.pages import Page, PageRequest
 from worker.services.observe import overview as service
@@ -32,7 +33,7 @@ from worker.web.console.explain.hour import hour, reason
 from worker.web.console.explain.ledger import ledger
 from worker.web.console.explain.place_settings import PlaceSettings, as_of
 from worker.web.console.explain.remedies import again, changes
-from worker.web.console.explain.sentences import at
+from worker.web.console.explain.sentences import got
 from worker.web.console.explain.sentences import headline as sentence
 from worker.web.console.explain.setters import setters
 
@@ -78,8 +79,8 @@ def moment(text: str) -> datetime | None:
         return None
     try:
         # In an address, a plus that was not written as %2B is a space.
-        read = datetime.fromisoformat(text.strip().replace(" ", "+" if "T" in text else "T"))
-        read = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+        typed_in = text.strip().replace(" ", "+" if "T" in text else "T")
+        read = in_utc(datetime.fromisoformat(typed_in))
     except (ValueError, OverflowError):
         raise Invalid("at", "it must be a moment like 2026-01-31T12:00") from None
     if not 1970 <= read.year < 9000:
@@ -170,10 +171,8 @@ def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> d
         setters=setters(runtime, chosen.ce, chosen.vo, chosen.at),
     )
     if case is None:
-        got = "no pilots" if not chosen.granted else words.counted(chosen.granted, "pilot")
-        text = f"{chosen.ce} got {got} for {chosen.vo} at {at(chosen.at, now)}"
         return {
-            "headline": f"{text}: {chosen.reason}.",
+            "headline": f"{got(chosen, now)}: {chosen.reason}.",
             "groups": [],
             "plain": service.steps(chosen),
             "conditions": [],
