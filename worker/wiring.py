@@ -105,7 +105,7 @@ def state_folder() -> Path:
 def database() -> Database:
     """Build the database of the settings. The folder of an embedded one is made if missing."""
     if server() is not None:
-        raise OnlyOnHost("this command uses the database", "use it there, without --server")
+        raise OnlyOnHost
     url = parse_url(settings().database_url.get_secret_value())
     if settings().is_embedded:
         state_folder()

@@ -98,7 +98,7 @@ def _cancel_all(chosen: PilotFilter, *, yes: bool) -> TaskResult:
         return pilot_sets.cancel_with_progress(runtime, chosen, yes=yes, each=_with_progress)
     if not yes:
         pilots = pilot_sets.in_words(perform(pilot_sets.count_active, chosen))
-        raise ConfirmationNeeded(f"this would cancel {pilots}", "say --yes if you mean it")
+        raise ConfirmationNeeded(f"this would cancel {pilots}")
     return perform(pilot_sets.cancel_matching, chosen)
 
 

@@ -118,7 +118,7 @@ def _insist_on_yes(
     cancelling = len(comparison.unwanted()) if cancel else 0
     if adopting + cancelling and not yes:
         would = f"this would adopt {adopting} and cancel up to {cancelling} jobs"
-        raise ConfirmationNeeded(would, "say --yes if you mean it")
+        raise ConfirmationNeeded(would)
 
 
 def _adopt(tx: Transaction, call: CECall, comparison: Comparison, vo: str) -> set[str]:

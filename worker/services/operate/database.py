@@ -266,7 +266,7 @@ def confirm(
     rows = ", ".join(f"{table} ({count})" for table, count in lost_rows)
     lost = f"this would {deed} {database} with {f'its rows in {rows}' if rows else 'no rows'}"
     if not yes:
-        raise ConfirmationNeeded(lost, "say --yes if you mean it")
+        raise ConfirmationNeeded(lost)
     active = _active(database)
     if active and not force:
         raise InUse(lost, f"active pilots: {active}; say --force to lose track of them")

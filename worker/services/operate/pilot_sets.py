@@ -94,7 +94,7 @@ def cancel_with_progress(
     require_vo(runtime, chosen.vo)
     meant = _active(runtime, chosen)
     if meant.pilots and not yes:
-        raise ConfirmationNeeded(f"this would cancel {meant}", "say --yes if you mean it")
+        raise ConfirmationNeeded(f"this would cancel {meant}")
     counts = Counter({"cancelled": 0, "asked": 0})
     for of_batch in _cancel_each(runtime, chosen, meant, each):
         counts.update(of_batch)

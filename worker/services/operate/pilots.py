@@ -207,7 +207,7 @@ def cancel(
             require_vo(runtime, vo)
         if not yes:
             lost = f"this would cancel pilot {', '.join(map(str, by_id))}"
-            raise ConfirmationNeeded(lost, "say --yes if you mean it")
+            raise ConfirmationNeeded(lost)
         unsent = [pilot.id for pilot in by_id.values() if pilot.status is Status.RESERVED]
         cancelled = pilots.cancel_reserved(tx, unsent, ASKED_FOR, runtime.now())
         pilots.request_cancel(tx, dict.fromkeys(by_id, ASKED_FOR), runtime.now())

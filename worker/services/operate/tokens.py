@@ -69,7 +69,7 @@ def token_names(runtime: Runtime) -> list[str]:
 def revoke(runtime: Runtime, name: str, *, yes: bool = True) -> Token:
     """End the token of a program at once."""
     if not yes:
-        raise ConfirmationNeeded(f"this would revoke token {name}", "say --yes if you mean it")
+        raise ConfirmationNeeded(f"this would revoke token {name}")
     with runtime.database.uow() as tx:
         return tx.answer(tokens.revoke(tx, name, runtime.now()))
 
