@@ -128,7 +128,7 @@ def _page(request: Request) -> HTMLResponse:
         name = escape(issuer.client.name)
         address = f"{_prefix(request)}/sign-in/oidc"
         body = f'<a class="button" href="{address}">Sign in with {name}</a>\n{body}'
-    return _html(request, "Sign in", body)
+    return framed(request.scope, "Sign in", body)
 
 
 def _script() -> Response:
@@ -237,8 +237,8 @@ def _signed_in(request: Request, session: NewToken) -> Response:
     redirects from there it sends no cookie that is for this site alone.
     """
     home = f"{_prefix(request)}/"
-    response = _html(
-        request,
+    response = framed(
+        request.scope,
         "You are signed in",
         f'<p><a href="{home}">Go on to Pilotage</a></p>',
         head=f'<meta http-equiv="refresh" content="0; url={home}">',
@@ -251,7 +251,7 @@ def _signed_in(request: Request, session: NewToken) -> Response:
 def _error_page(request: Request, error: PilotageError) -> Response:
     back = f'<p><a href="{_prefix(request)}/sign-in">Back to the page to sign in</a></p>'
     body = f'<p role="alert">{escape(str(error))}.</p>\n{back}'
-    response = _html(request, "You are not signed in", body, status=status_of(type(error)))
+    response = framed(request.scope, "You are not signed in", body, status=status_of(type(error)))
     response.delete_cookie(BEGUN, _path_of_begun(request))
     return response
 
@@ -282,12 +282,6 @@ def _begin_session(request: Request, response: Response, session: NewToken) -> N
 def _note_failure(request: Request) -> None:
     failures: Pace = request.app.state.failures
     failures.note(address_of(request.scope))
-
-
-def _html(
-    request: Request, title: str, body: str, *, head: str = "", status: int = 200
-) -> HTMLResponse:
-    return framed(request.scope, title, body, head=head, status=status)
 
 
 def _prefix(request: Request) -> str:

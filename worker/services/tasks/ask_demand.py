@@ -8,12 +8,11 @@ enough, the rule of the VO says what is done.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from worker.db import demands, schedules, vos
-from worker.db.uow import Transaction
 from worker.demand import registry
 from worker.domain.errors import DemandUnknown, Invalid
 from worker.domain.schedule import Outcome
@@ -77,8 +76,3 @@ def plan(runtime: Runtime, vo_name: str) -> TaskResult:
         demand = DemandFacts.read(tx, [vo]).of(vo, runtime.now())
     count = 0 if vo.source is None else 1
     return TaskResult(counts={"would ask": count}, lines=(demand.note,) if demand.note else ())
-
-
-def with_source(tx: Transaction, now: datetime) -> list[str]:
-    """Name the enabled VOs that have a source."""
-    return vos.with_source(tx)
