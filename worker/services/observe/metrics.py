@@ -27,7 +27,7 @@ from worker.domain.errors import PilotageError
 from worker.domain.vo import ALL_VOS, VO
 from worker.policy.work import demand_without
 from worker.services.allowed import allowed_to
-from worker.services.ce_lines import NORMAL, CELine, lines_of, short
+from worker.services.ce_lines import NORMAL, CELine, lines_of, without_reason
 from worker.services.credentials import CredentialStanding, standings
 from worker.services.current_demand import DemandFacts
 from worker.services.observe import counters
@@ -274,7 +274,7 @@ def _credentials(credentials: Sequence[CredentialStanding]) -> Iterator[Sample]:
 
 def _word(state: str) -> str:
     """Return a state without its reason and its moment: the label must take few values."""
-    return _SINCE.split(short(state).partition(",")[0], maxsplit=1)[0]
+    return _SINCE.split(without_reason(state).partition(",")[0], maxsplit=1)[0]
 
 
 _SINCE = re.compile(r" (?:since|until|by) ")

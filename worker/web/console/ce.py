@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from worker.domain.errors import ChangedMeanwhile, Invalid, PilotageError, UnknownCE
 from worker.domain.lengths import clock
 from worker.domain.pages import PageRequest
-from worker.services.ce_lines import CELine
+from worker.services.ce_lines import CELine, without_reason
 from worker.services.observe import audit, calls, overview
 from worker.services.observe import ces as observed
 from worker.services.operate import ce_inventory as inventory
@@ -279,7 +279,7 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         steps=states.next_steps(ce, line, now),
         ce=ce,
         line=line,
-        word=states.word(states.shown(line)),
+        word=without_reason(states.shown(line)),
         version=version,
         tried=tried,
         is_known=tried.does in {*_ACTIONS, *_GROUPS, REMOVE, option_fields.NAME},
