@@ -261,21 +261,18 @@ def confirm(
     database: Database, deed: str, *, yes: bool, force: bool, kept: Collection[str] = ()
 ) -> None:
     """Refuse, with what would be lost, without a yes or while pilots are active."""
-    counts = [item for _, _, rows in _standings(database) for item in rows.items()]
-    lost_rows = [(table, count) for table, count in counts if count and table not in kept]
-    rows = ", ".join(f"{table} ({count})" for table, count in lost_rows)
+    counts = {table: n for _, _, rows in _standings(database) for table, n in rows.items()}
+    lost_rows = {table: count for table, count in counts.items() if count and table not in kept}
+    rows = ", ".join(f"{table} ({count})" for table, count in lost_rows.items())
     lost = f"this would {deed} {database} with {f'its rows in {rows}' if rows else 'no rows'}"
     if not yes:
         raise ConfirmationNeeded(lost)
-    active = _active(database)
+    active = 0 if counts[pilots.name] is None else _count_active(database)
     if active and not force:
         raise InUse(lost, f"active pilots: {active}; say --force to lose track of them")
 
 
-def _active(database: Database) -> int:
-    core = status(database)[0]
-    if core.rows["pilots"] is None:
-        return 0
+def _count_active(database: Database) -> int:
     with database.uow() as tx:
         return pilot_reads.count_active(tx)
 
