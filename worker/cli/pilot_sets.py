@@ -48,7 +48,8 @@ def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **valu
         _show_set(perform(pilot_sets.count_active, chosen), as_json)
         return
     done = _cancel_all(chosen, yes=yes)
-    _show_done(done, _of_a_set(done.counts), as_json)
+    asked = "asked for: the next check of each CE ends them"
+    _show_done(done, _sentences(done.counts, asked=asked, nothing=NO_MATCH), as_json)
 
 
 @click.command(epilog=example("pilotage pilot submit lyon --count 5 --vo lhcb"))
@@ -78,7 +79,9 @@ def _cancel_named(
     if dry_run or any(value for option, value in values.items() if option != "ce"):
         raise click.UsageError("Name pilots, or say which by options: not both.")
     done = perform(service.cancel, which, yes=yes, ce=values["ce"])
-    _show_done(done, _of_named(done.counts), as_json)
+    asked = "accepted by the CE; a later check confirms"
+    lines = _sentences(done.counts, asked=asked, nothing="nothing to cancel yet")
+    _show_done(done, lines, as_json)
     if done.outcome is Outcome.FAILED:
         raise TaskFailed("cancel", *done.lines)
 
@@ -121,24 +124,12 @@ def _with_progress(batches: Sequence[Batch]) -> Iterator[Batch]:
         yield from progress
 
 
-def _of_a_set(counts: Mapping[str, int]) -> list[str]:
-    requests = show.counted(counts["asked"], "cancellation")
-    sentences = {
-        "cancelled": _unsent(counts),
-        "asked": f"{requests} asked for: the next check of each CE ends them",
+def _sentences(counts: Mapping[str, int], *, asked: str, nothing: str) -> list[str]:
+    """Write what became of pilots; `asked` says of those whose CE must end them how it goes on."""
+    words = {
+        "cancelled": ("pilot", "cancelled that no CE was sent"),
+        "asked": ("cancellation", asked),
+        "over already": ("pilot", "had ended already"),
     }
-    return [sentences[word] for word, count in counts.items() if count] or [NO_MATCH]
-
-
-def _of_named(counts: Mapping[str, int]) -> list[str]:
-    requests = show.counted(counts["asked"], "cancellation")
-    sentences = {
-        "cancelled": _unsent(counts),
-        "asked": f"{requests} accepted by the CE; a later check confirms",
-        "over already": f"{show.counted(counts['over already'], 'pilot')} had ended already",
-    }
-    return [sentences[word] for word, count in counts.items() if count] or ["nothing to cancel yet"]
-
-
-def _unsent(counts: Mapping[str, int]) -> str:
-    return f"{show.counted(counts['cancelled'], 'pilot')} cancelled that no CE was sent"
+    pairs = [(count, *words[kind]) for kind, count in counts.items() if count]
+    return [f"{show.counted(count, noun)} {rest}" for count, noun, rest in pairs] or [nothing]

@@ -319,29 +319,31 @@ NEXT = (
 )
 
 
-def cancelled_set(counts: Mapping[str, int]) -> str:
-    """Write what became of a set that was cancelled."""
+OF_A_SET = (
+    "The end of {pilots} was asked for: the next check of each CE ends them.",
+    "No active pilot matched any more: nothing was cancelled.",
+)
+OF_NAMED = (
+    "The CE accepted the end of {pilots}; a later check confirms it.",
+    "The request is stored; the next check asks the CE.",
+)
+"""What is said of pilots that their CE must end, and what where there is nothing to say."""
+
+
+def cancelled(
+    counts: Mapping[str, int], lines: Sequence[str] = (), *, by_name: bool = False
+) -> str:
+    """Write what became of pilots that were cancelled: of a set, or of those named."""
+    asked, nothing = OF_NAMED if by_name else OF_A_SET
     sentences = []
     if counts.get("cancelled"):
         sentences.append(f"{counted(counts['cancelled'], 'pilot')} ended that no CE was sent.")
     if counts.get("asked"):
-        asked = counted(counts["asked"], "pilot")
-        sentences.append(f"The end of {asked} was asked for: the next check of each CE ends them.")
-    return " ".join(sentences) or "No active pilot matched any more: nothing was cancelled."
-
-
-def cancelled_named(counts: Mapping[str, int], lines: Sequence[str]) -> str:
-    """Write what became of pilots that were cancelled by name."""
-    sentences = []
-    if counts.get("cancelled"):
-        sentences.append(f"{counted(counts['cancelled'], 'pilot')} ended that no CE was sent.")
-    if counts.get("asked"):
-        asked = counted(counts["asked"], "pilot")
-        sentences.append(f"The CE accepted the end of {asked}; a later check confirms it.")
+        sentences.append(asked.format(pilots=counted(counts["asked"], "pilot")))
     if counts.get("over already"):
         sentences.append(f"{counted(counts['over already'], 'pilot')} had ended already.")
     sentences += [f"{line}; the next check asks again." for line in lines]
-    return " ".join(sentences) or "The request is stored; the next check asks the CE."
+    return " ".join(sentences) or nothing
 
 
 def held(ce: str, vo: str, count: int, got: int) -> str:

@@ -259,7 +259,7 @@ def cancel(request: Request, form: Posted) -> Response:
     if _total(by_ce) > pilot_sets.BATCH:
         return _cancel_slowly(request, chosen, by_ce, filters)
     done = pilot_sets.cancel_matching(runtime, chosen)
-    return render.back(request, "pilots", message=pilot_words.cancelled_set(done.counts), **filters)
+    return render.back(request, "pilots", message=pilot_words.cancelled(done.counts), **filters)
 
 
 def _cancel_slowly(
@@ -279,7 +279,7 @@ def _cancel_slowly(
         which=pilot_words.describe(chosen),
         total=_total(by_ce),
         batches=batches,
-        said=pilot_words.cancelled_set,
+        said=pilot_words.cancelled,
         filters=filters,
     )
 
@@ -314,7 +314,7 @@ def cancel_named(request: Request, form: Posted) -> Response:
     """Cancel the pilots that are named, by a call of their CEs."""
     ids = _checked(form.getlist("id"))
     done = service.cancel(render.runtime(request), ids)
-    message = pilot_words.cancelled_named(done.counts, done.lines)
+    message = pilot_words.cancelled(done.counts, done.lines, by_name=True)
     if form.get("of_pilot"):
         return render.back(request, "pilots", ids[0], message=message)
     filters = replace(NEWEST, chosen=read_filter(form)).filters()
