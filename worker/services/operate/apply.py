@@ -57,7 +57,7 @@ def _vo_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
     present = {vo.name: vo for vo in vos.find(tx, asked=PageRequest(limit=MOST)).items}
     for name, vo in ((name, _with_secrets(vo, present)) for name, vo in wanted.vos.items()):
         if name not in present:
-            yield Change(what=f"VO {name}", was="-", becomes="added", make=_adder(vos.add, vo))
+            yield Change(what=f"VO {name}", was="-", becomes="added", make=partial(vos.add, vo=vo))
         else:
             yield from _edits(f"VO {name}", present[name], vo, vos.change)
     for name in sorted(present.keys() - wanted.vos.keys() - {DEFAULT_VO}):
@@ -78,7 +78,7 @@ def _ce_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
     present = {ce.name: ce for ce in ces.find(tx, asked=PageRequest(limit=MOST)).items}
     for name, ce in wanted.ces.items():
         if name not in present:
-            yield Change(what=f"CE {name}", was="-", becomes="added", make=_adder(ces.add, ce))
+            yield Change(what=f"CE {name}", was="-", becomes="added", make=partial(ces.add, ce=ce))
         else:
             same = replace(ce, open_to_all=present[name].open_to_all)
             yield from _edits(f"CE {name}", present[name], same, ces.change)
@@ -102,7 +102,7 @@ def _schedule_changes(tx: Transaction, wanted: Wanted, now: datetime) -> Iterato
                 what=f"schedule {schedule.task}{f' of VO {schedule.vo}' if schedule.vo else ''}",
                 was="-" if was is None else was.fires,
                 becomes=schedule.fires,
-                make=_adder(schedules.put, fresh),
+                make=partial(schedules.put, schedule=fresh),
             )
 
 
@@ -145,10 +145,6 @@ def _command(value: str | tuple[str, ...] | None) -> str:
     if value is None:
         return "none"
     return value if isinstance(value, str) else shlex.join(value)
-
-
-def _adder(add: Callable[[Transaction, Any], object], thing: object) -> Callable[..., object]:
-    return lambda tx: add(tx, thing)
 
 
 def _edits(what: str, was: Any, wanted: Any, change: Callable[..., object]) -> Iterator[Change]:
