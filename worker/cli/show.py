@@ -46,7 +46,7 @@ COLOURS = {
 """The words that say how things stand."""
 
 
-def complain(message: str, code: int = 1) -> int:
+def complain(message: str, code: int) -> int:
     """Print in one line what went wrong; return the exit code."""
     colour = None if os.environ.get("NO_COLOR") else "red"
     click.echo(f"pilotage: {click.style(without_secrets(message), fg=colour)}", err=True)
@@ -166,7 +166,7 @@ def as_json(value: object) -> None:
     click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
 
 
-def coloured(word: str, width: int = 0) -> str:
+def coloured(word: str, width: int) -> str:
     """Write a word in its colour; `say` takes colours away where there is no terminal."""
     colour = None if os.environ.get("NO_COLOR") else COLOURS.get(word)
     return click.style(f"{word:<{width}}", fg=colour) if colour else f"{word:<{width}}"

@@ -81,7 +81,7 @@ def page(
 
 
 def growing_page(
-    request: Request, name: str, *, title: str, here: str = "", **values: Any
+    request: Request, name: str, *, title: str, here: str, **values: Any
 ) -> StreamingResponse:
     """Make a page whose parts are sent as its template makes them."""
     template = _templates.get_template(f"{name}.html")

@@ -79,10 +79,10 @@ def state(vo: ShownVO) -> str:
     return "draining" if vo.draining else "normal"
 
 
-def wants(vo: ShownVO, answered: int | None = None) -> str:
+def wants(vo: ShownVO) -> str:
     """Write how many more pilots a VO could use, as far as that is known without its source."""
     if vo.source is not None:
-        return "asked of its source" if answered is None else words.number(answered)
+        return "asked of its source"
     return "any number" if vo.demand is None else words.number(vo.demand)
 
 
