@@ -27,7 +27,7 @@ from worker.web.console.forms import (
     FormGroup,
     ReadForm,
     done_or_shown,
-    unfilled,
+    new_form,
 )
 
 
@@ -138,5 +138,5 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
         tags=sorted({tag for ce in listed for tag in ce.tags}),
         word=without_reason,
         shown=states.shown,
-        adding=unfilled(adding(runtime), tried),
+        adding=new_form(adding(runtime), tried),
     )

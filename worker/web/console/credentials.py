@@ -27,7 +27,7 @@ from worker.web.console.forms import (
     ReadForm,
     ValueKind,
     done_or_shown,
-    unfilled,
+    new_form,
 )
 
 BAD = (State.UNUSABLE, State.SHORT)
@@ -141,5 +141,5 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
         bad=BAD,
         tried=tried,
         command=COMMAND.write,
-        adding=unfilled(_adding(runtime), adding),
+        adding=new_form(_adding(runtime), adding),
     )

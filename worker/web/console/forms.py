@@ -247,7 +247,7 @@ class FormEntry:
 
 
 @dataclass(frozen=True)
-class Filled:
+class FilledForm:
     """A group of values as a form shows it."""
 
     group: FormGroup
@@ -260,7 +260,7 @@ class Filled:
         return self.error is not None
 
 
-def filled(group: FormGroup, current: Any, version: str, tried: Form) -> Filled:
+def filled(group: FormGroup, current: Any, version: str, tried: Form) -> FilledForm:
     """Fill a form with what is now, or with what was typed and refused."""
     is_tried = tried.error is not None and tried.does == group.name
     entries = []
@@ -270,11 +270,11 @@ def filled(group: FormGroup, current: Any, version: str, tried: Form) -> Filled:
         read_was = tried.values.get(WAS + one.name, was) if is_tried else was
         entries.append(FormEntry(one, typed_in, was, read_was))
     read = tried.version if is_tried and tried.version else version
-    return Filled(group, entries, read, tried.error if is_tried else None)
+    return FilledForm(group, entries, read, tried.error if is_tried else None)
 
 
-def unfilled(group: FormGroup, tried: Form, usual: Mapping[str, str] | None = None) -> Filled:
+def new_form(group: FormGroup, tried: Form, usual: Mapping[str, str] | None = None) -> FilledForm:
     """Return the form of something new, with what was typed and refused."""
     typed_in = tried.values if tried.error else usual or {}
     entries = [FormEntry(one, typed_in.get(one.name, ""), "") for one in group.fields]
-    return Filled(group, entries, "", tried.error)
+    return FilledForm(group, entries, "", tried.error)

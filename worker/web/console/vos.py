@@ -21,7 +21,7 @@ from worker.web.console.forms import (
     FormGroup,
     ReadForm,
     done_or_shown,
-    unfilled,
+    new_form,
 )
 
 AT_ONCE = 500
@@ -112,5 +112,5 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
         search=query_text(request, "search") or "",
         state=state,
         wants=wants,
-        adding=unfilled(ADDING, tried, USUAL),
+        adding=new_form(ADDING, tried, USUAL),
     )
