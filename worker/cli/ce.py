@@ -17,15 +17,15 @@ from worker.cli.options import (
     Amount,
     Moment,
     as_json,
-    given,
     paged,
+    reason_option,
+    require_change,
     show_page,
-    something,
-    sure,
     timeouts,
+    typed_values,
     warn_of_long_calls,
-    why,
     with_options,
+    yes_option,
 )
 from worker.cli.perform import perform
 from worker.domain import spelled
@@ -159,19 +159,19 @@ def show_(name: str, as_json: bool) -> None:
 @ce.command("set", epilog=example("pilotage ce set lyon --capacity 200 --waiting-limit none"))
 @click.argument("name")
 @_values
-@why
+@reason_option
 @as_json
 def set_(
     name: str, only_for: Sequence[str], reason: str | None, as_json: bool, **values: Any
 ) -> None:
     """Change values of a CE."""
     changes = _read(values)
-    _change(name, changes if only_for else something(changes), as_json, only_for, reason)
+    _change(name, changes if only_for else require_change(changes), as_json, only_for, reason)
 
 
 @ce.command(epilog=example("pilotage ce enable lyon"))
 @click.argument("name")
-@why
+@reason_option
 @as_json
 def enable(name: str, reason: str | None, as_json: bool) -> None:
     """Let pilots be sent to a CE; ends draining too."""
@@ -180,7 +180,7 @@ def enable(name: str, reason: str | None, as_json: bool) -> None:
 
 @ce.command(epilog=example("pilotage ce disable lyon"))
 @click.argument("name")
-@why
+@reason_option
 @as_json
 def disable(name: str, reason: str | None, as_json: bool) -> None:
     """Send nothing more to a CE."""
@@ -191,7 +191,7 @@ def disable(name: str, reason: str | None, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--by", type=Moment(), help="Then cancel what still waits: 2h, or a moment in UTC.")
 @click.option("--end-running", is_flag=True, help="Then cancel what still runs, too.")
-@why
+@reason_option
 @as_json
 def drain(
     name: str, by: datetime | None, end_running: bool, reason: str | None, as_json: bool
@@ -208,7 +208,7 @@ for _command in (pause, resume, pauses, maintenance, calls, diff):
 
 @ce.command(epilog=example("pilotage ce remove lyon --yes"))
 @click.argument("name")
-@sure
+@yes_option
 def remove(name: str, yes: bool) -> None:
     """Remove a CE that never had a pilot."""
     perform(inventory.remove_ce, name, yes=yes)
@@ -237,7 +237,7 @@ def _drained(
 def _read(values: Mapping[str, Any]) -> dict[str, Any]:
     options = parse_pairs(values["options"])
     _refuse_settings(options)
-    settings = given({**values, "options": options})
+    settings = typed_values({**values, "options": options})
     if NO_LIMIT in settings.get("tags", ()):
         settings["tags"] = ()
     return settings

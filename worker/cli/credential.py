@@ -11,7 +11,7 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import Group, example
-from worker.cli.options import NO_LIMIT, Choice, as_json, something, sure, with_options
+from worker.cli.options import NO_LIMIT, Choice, as_json, require_change, with_options, yes_option
 from worker.cli.perform import perform
 from worker.domain.credential import CredentialKind
 from worker.domain.errors import Invalid, TaskFailed
@@ -112,14 +112,14 @@ def set_(
     changes: dict[str, Any] = {} if path is None else {"path": path}
     if renew is not None:
         changes["renew"] = _words(renew)
-    values: Any = something(changes)
+    values: Any = require_change(changes)
     _show(perform(service.change, vo, backend, values, kind=_named(kind)), as_json)
 
 
 @credential.command(epilog=example("pilotage credential remove lhcb arc --yes"))
 @_which
 @_kind
-@sure
+@yes_option
 def remove(vo: str, backend: str, kind: str | None, yes: bool) -> None:
     """Forget a credential; its file stays."""
     perform(service.remove, vo, backend, kind=_named(kind), yes=yes)

@@ -51,13 +51,13 @@ def _bounded(context: click.Context, option: click.Parameter, text: str | None) 
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-sure = click.option(
+yes_option = click.option(
     "--yes", is_flag=True, help="Really do it. Without --yes, only show what would change."
 )
 destructive = with_options(
-    sure, click.option("--force", is_flag=True, help="Do it even while pilots are active.")
+    yes_option, click.option("--force", is_flag=True, help="Do it even while pilots are active.")
 )
-why = click.option("--reason", help="Why, for whoever comes next.")
+reason_option = click.option("--reason", help="Why, for whoever comes next.")
 one_page = with_options(
     rows(100),
     click.option("--after", help="Continue after the previous page (cursor printed below it)."),
@@ -172,7 +172,7 @@ def since(default: str) -> Callable[[Command], Command]:
 NO_LIMIT = "none"
 
 
-def given(values: Mapping[str, Any]) -> dict[str, Any]:
+def typed_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Keep the options that were given, and read 'none' as no limit."""
     return {
         name: None if value == NO_LIMIT else value
@@ -181,7 +181,7 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def something(changes: dict[str, Any]) -> dict[str, Any]:
+def require_change(changes: dict[str, Any]) -> dict[str, Any]:
     """Refuse a change of nothing."""
     if not changes:
         raise click.UsageError("Name a value to change.")

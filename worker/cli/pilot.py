@@ -10,7 +10,7 @@ from worker.cli import show
 from worker.cli.groups import Group, example
 from worker.cli.options import as_json, paged, show_rows
 from worker.cli.perform import perform
-from worker.cli.pilot_filter import WHICH, at_ce, filter_of, name, narrowing
+from worker.cli.pilot_filter import WHICH, at_ce, filter_of, filter_options, name
 from worker.cli.pilot_sets import cancel, submit
 from worker.domain.lengths import spoken
 from worker.domain.pages import PageRequest
@@ -45,7 +45,7 @@ def pilot() -> None:
 
 
 @pilot.command("list", epilog=example("pilotage pilot list --ce lyon --status failed --descending"))
-@narrowing
+@filter_options
 @paged
 @as_json
 def list_(as_json: bool, **values: Any) -> None:

@@ -51,7 +51,7 @@ class Age(Duration):
         return age
 
 
-narrowing = with_options(
+filter_options = with_options(
     click.option(
         "--status", "statuses", multiple=True, type=Choice([str(s) for s in Status]),
         help="Only in this status. Repeat for more.",

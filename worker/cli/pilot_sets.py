@@ -10,9 +10,9 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import example
-from worker.cli.options import as_json, sure
+from worker.cli.options import as_json, yes_option
 from worker.cli.perform import perform
-from worker.cli.pilot_filter import WHICH, filter_of, name, narrowing
+from worker.cli.pilot_filter import WHICH, filter_of, filter_options, name
 from worker.domain.errors import ConfirmationNeeded, TaskFailed
 from worker.domain.pilot import Status
 from worker.domain.pilot_filter import PilotFilter
@@ -28,9 +28,9 @@ NO_MATCH = "no active pilot matches"
 
 @click.command(epilog=example("pilotage pilot cancel --ce lyon --older-than 2h --dry-run"))
 @click.argument("which", metavar=f"[{WHICH}...]", nargs=-1, callback=name)
-@narrowing
+@filter_options
 @click.option("--dry-run", is_flag=True, help="Show which are meant, and cancel none.")
-@sure
+@yes_option
 @as_json
 def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **values: Any) -> None:
     """End pilots: those named, or all that match the options.
@@ -42,7 +42,7 @@ def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **valu
         _cancel_named(which, values, dry_run=dry_run, yes=yes, as_json=as_json)
         return
     chosen = filter_of(values)
-    if not chosen.given():
+    if not chosen.values():
         raise click.UsageError("Name pilots, or say which by an option such as --ce.")
     if dry_run:
         _show_set(perform(pilot_sets.count_active, chosen), as_json)

@@ -14,14 +14,14 @@ from worker.cli.options import (
     Amount,
     Duration,
     as_json,
-    given,
     paged,
+    reason_option,
+    require_change,
     show_page,
-    something,
-    sure,
     timeouts,
-    why,
+    typed_values,
     with_options,
+    yes_option,
 )
 from worker.cli.payload import payload
 from worker.cli.perform import perform
@@ -125,12 +125,12 @@ def show_(name: str, as_json: bool) -> None:
 @as_json
 def set_(name: str, as_json: bool, **values: Any) -> None:
     """Change values of a VO."""
-    _change(name, something(_read(values)), as_json)
+    _change(name, require_change(_read(values)), as_json)
 
 
 @vo.command(epilog=example("pilotage vo enable lhcb"))
 @click.argument("name")
-@why
+@reason_option
 @as_json
 def enable(name: str, reason: str | None, as_json: bool) -> None:
     """Let pilots be sent for a VO; ends draining too."""
@@ -139,7 +139,7 @@ def enable(name: str, reason: str | None, as_json: bool) -> None:
 
 @vo.command(epilog=example("pilotage vo disable lhcb"))
 @click.argument("name")
-@why
+@reason_option
 @as_json
 def disable(name: str, reason: str | None, as_json: bool) -> None:
     """Send nothing more for a VO."""
@@ -148,7 +148,7 @@ def disable(name: str, reason: str | None, as_json: bool) -> None:
 
 @vo.command(epilog=example("pilotage vo drain lhcb"))
 @click.argument("name")
-@why
+@reason_option
 @as_json
 def drain(name: str, reason: str | None, as_json: bool) -> None:
     """Send nothing more for a VO and let its pilots end."""
@@ -176,7 +176,7 @@ def capacity_(name: str, as_json: bool) -> None:
 
 @vo.command(epilog=example("pilotage vo remove lhcb --yes"))
 @click.argument("name")
-@sure
+@yes_option
 def remove(name: str, yes: bool) -> None:
     """Remove a VO that never had a pilot."""
     perform(inventory.remove_vo, name, yes=yes)
@@ -188,7 +188,7 @@ vo.add_command(payload)
 
 def _read(values: Mapping[str, Any]) -> dict[str, Any]:
     source = values["source"]
-    settings = given({**values, "source": None})
+    settings = typed_values({**values, "source": None})
     if source:
         settings["source"] = None if NO_LIMIT in source else parse_pairs(source)
     return settings

@@ -67,7 +67,7 @@ def count_active(runtime: Runtime, chosen: PilotFilter) -> dict[str, dict[Status
 
 def _active(runtime: Runtime, chosen: PilotFilter) -> PilotSet:
     """Return the active pilots that a filter means now. One that means every pilot is refused."""
-    if not chosen.given():
+    if not chosen.values():
         raise Invalid("filter", "it means every pilot", "name a CE, a VO, a status or an age")
     with runtime.database.uow() as tx:
         require_places(tx, chosen.ce, chosen.vo)
@@ -180,5 +180,5 @@ def _cancel(tx: Transaction, runtime: Runtime, batch: Batch) -> int:
 
 def _note(tx: Transaction, chosen: PilotFilter, meant: PilotSet) -> None:
     """Note that pilots are to end, as one change: how many, and which were meant."""
-    after = {"count": len(meant.pilots), **chosen.given()}
+    after = {"count": len(meant.pilots), **chosen.values()}
     note(tx, "pilot", f"{len(meant.pilots)} pilots", "cancel", after=after)

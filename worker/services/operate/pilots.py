@@ -93,7 +93,7 @@ def list_pilots(
     now = runtime.now()
     with runtime.database.uow() as tx:
         require_places(tx, chosen.ce, chosen.vo)
-        listed = pilot_reads.find(tx, asked=page, now=now, **chosen.given())
+        listed = pilot_reads.find(tx, asked=page, now=now, **chosen.values())
     return Page([ShownPilot(**_values(pilot, now)) for pilot in listed.items], listed.next)
 
 

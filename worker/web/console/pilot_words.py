@@ -65,8 +65,8 @@ def of_list(
         return f"{which(query, len(rows))}{now}"
     total = counts.total()
     if not total:
-        return "No pilot matches." if query.chosen.given() else "There is no pilot yet."
-    match = f" {'matches' if total == 1 else 'match'}" if query.chosen.given() else ""
+        return "No pilot matches." if query.chosen.values() else "There is no pilot yet."
+    match = f" {'matches' if total == 1 else 'match'}" if query.chosen.values() else ""
     return f"{counted(total, 'pilot')}{match}: {doing(counts)}."
 
 

@@ -103,7 +103,7 @@ def show(request: Request) -> Response:
 
 def _counts(runtime: Runtime, query: Query) -> PilotCounts:
     """Count what can be counted without reading the history."""
-    if set(query.chosen.given()) <= {"statuses"}:
+    if set(query.chosen.values()) <= {"statuses"}:
         every = Counter(pilot_sets.count_by_status(runtime))
         only = query.only or frozenset(Status)
         matching = Counter({status: every[status] for status in every if status in only})
@@ -196,7 +196,7 @@ def why_not_all(access: Access, query: Query) -> str | None:
         return "You may only look. Ask somebody with the role operate to cancel or send pilots."
     if query.active is None:
         return "All of these have ended: there is nothing to cancel."
-    if not query.chosen.given():
+    if not query.chosen.values():
         return "Filter first: then all that match can be cancelled."
     if not access.may_for(Role.OPERATE, query.chosen.vo):
         return f"You operate for VO {access.vo} alone: filter by this VO to cancel all that match."
