@@ -25,7 +25,7 @@ from worker.services.runtime import Runtime
 from worker.web import documents
 from worker.web.callers import COOKIE, address_of, caller_of, require_own_origin
 from worker.web.console.posted import read_fields
-from worker.web.oidc_client import begin, begun_of, word_of
+from worker.web.oidc_client import begin, read_pending, word_of
 from worker.web.paces import Pace
 from worker.web.plain_pages import FOLDER, framed
 from worker.web.problems import status_of
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BEGUN = "pilotage_sign_in"
-"""The cookie of a sign-in that has begun at the issuer; see `oidc_client.Begun`."""
+PENDING_COOKIE = "pilotage_sign_in"
+"""The cookie of a sign-in that has begun at the issuer; see `oidc_client.PendingSignIn`."""
 
-LIFE_OF_BEGUN = 600
+PENDING_LIFETIME = 600
 """Seconds that a person may take at the issuer."""
 
 _LINK = Template((FOLDER / "link.html").read_text(encoding="utf-8"))
@@ -190,14 +190,14 @@ def _use_link(request: Request, link: Link) -> Response:
 
 @_for_browsers
 async def _go_to_issuer(request: Request) -> Response:
-    begun = begin()
-    address = await _issuer(request).page(begun, _address_of_back(request))
+    pending = begin()
+    address = await _issuer(request).page(pending, _address_of_back(request))
     response = RedirectResponse(address, 303)
     response.set_cookie(
-        BEGUN,
-        str(begun),
-        LIFE_OF_BEGUN,
-        path=_path_of_begun(request),
+        PENDING_COOKIE,
+        str(pending),
+        PENDING_LIFETIME,
+        path=_pending_path(request),
         secure=_is_secure(request),
         httponly=True,
         samesite="lax",  # the issuer sends the browser back, from another site
@@ -208,15 +208,15 @@ async def _go_to_issuer(request: Request) -> Response:
 @_for_browsers
 async def _come_back(request: Request) -> Response:
     issuer, answer = _issuer(request), request.query_params
-    begun = begun_of(request.cookies.get(BEGUN))
-    begun.require_state(answer.get("state", ""))
+    pending = read_pending(request.cookies.get(PENDING_COOKIE))
+    pending.require_state(answer.get("state", ""))
     if answer.get("iss", issuer.client.issuer) != issuer.client.issuer:
         raise SignInFailed("this is the answer of another issuer")
     if "error" in answer:
         raise SignInFailed(f"the issuer says {word_of(answer['error'])}")
     if not answer.get("code"):
         raise SignInFailed("the issuer has sent no code")
-    person = await issuer.person(begun, answer["code"], _address_of_back(request))
+    person = await issuer.person(pending, answer["code"], _address_of_back(request))
     runtime: Runtime = request.app.state.runtime
     session = await run_sync(_session_of, runtime, issuer.client.issuer, person)
     log.info("%s has signed in; the role is %s", person.name, person.access)
@@ -244,7 +244,7 @@ def _signed_in(request: Request, session: NewToken) -> Response:
         head=f'<meta http-equiv="refresh" content="0; url={home}">',
     )
     _begin_session(request, response, session)
-    response.delete_cookie(BEGUN, _path_of_begun(request))
+    response.delete_cookie(PENDING_COOKIE, _pending_path(request))
     return response
 
 
@@ -252,7 +252,7 @@ def _error_page(request: Request, error: PilotageError) -> Response:
     back = f'<p><a href="{_prefix(request)}/sign-in">Back to the page to sign in</a></p>'
     body = f'<p role="alert">{escape(str(error))}.</p>\n{back}'
     response = framed(request.scope, "You are not signed in", body, status=status_of(type(error)))
-    response.delete_cookie(BEGUN, _path_of_begun(request))
+    response.delete_cookie(PENDING_COOKIE, _pending_path(request))
     return response
 
 
@@ -294,7 +294,7 @@ def _path(request: Request) -> str:
     return _prefix(request) or "/"
 
 
-def _path_of_begun(request: Request) -> str:
+def _pending_path(request: Request) -> str:
     return f"{_prefix(request)}/sign-in/oidc"
 
 
