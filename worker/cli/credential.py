@@ -15,7 +15,7 @@ from worker.cli.options import NO_LIMIT, Choice, as_json, require_change, with_o
 from worker.cli.perform import perform
 from worker.domain.credential import CredentialKind
 from worker.domain.errors import Invalid, TaskFailed
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 from worker.domain.schedule import Outcome
 from worker.domain.values import NewCredential
 from worker.domain.vo import ALL_VOS
@@ -164,7 +164,7 @@ def _row(standing: CredentialStanding) -> dict[str, Any]:
     return {
         **asdict(standing),
         "state": str(standing.state),
-        "left": spoken(timedelta(seconds=standing.seconds_left or 0)) if has_end else None,
+        "left": in_two_units(timedelta(seconds=standing.seconds_left or 0)) if has_end else None,
         "used": None if standing.used is None else f"{standing.used:.0%}",
         "renew": None if standing.renew is None else shlex.join(standing.renew),
     }

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from worker.cli.columns import Column, column_of, layout
 from worker.domain import spelled, texts
-from worker.domain.lengths import clock, typed
+from worker.domain.lengths import as_option, clock
 from worker.domain.secrets import without_secrets
 
 WIDEST = 10_000
@@ -187,7 +187,7 @@ def word(value: object) -> str:
     if isinstance(value, datetime):
         return _moment(value)
     if isinstance(value, timedelta):
-        return typed(value)
+        return as_option(value)
     return spelled.word(value)
 
 

@@ -17,7 +17,7 @@ import httpx
 from pydantic import AfterValidator, Field
 
 from worker.demand.contract import SourceOptions
-from worker.demand.deadline import Connection, within
+from worker.demand.deadline import Connection, with_deadline
 from worker.demand.files import check, read_line
 from worker.domain.addresses import is_private
 from worker.domain.errors import DemandUnknown
@@ -119,7 +119,7 @@ def converse(question: EndpointQuestion, options: EndpointOptions) -> EndpointRe
         headers = _headers(question, options)
         if options.ca_file is not None:
             check(options.ca_file, options.ca_file.stat())
-        return within(options.timeout, place, partial(_send, question, headers, options))
+        return with_deadline(options.timeout, place, partial(_send, question, headers, options))
     except OSError as error:
         raise DemandUnknown(str(error.filename), error.strerror or "it cannot be read") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -15,14 +15,14 @@ def length(text: str) -> timedelta | None:
     return timedelta(seconds=int(match[1]) * _TYPED[match[2]]) if match else None
 
 
-def typed(value: timedelta) -> str:
+def as_option(value: timedelta) -> str:
     """Write whole seconds as `length` reads them, in the largest unit without a rest."""
     seconds = int(value.total_seconds())
     unit = next(unit for unit, size in _TYPED.items() if seconds % size == 0)
     return f"{seconds // _TYPED[unit]}{unit}"
 
 
-def spoken(length: timedelta) -> str:
+def in_two_units(length: timedelta) -> str:
     """Write a length of time in its two largest units: 5 h 12 min."""
     left = max(0, int(length.total_seconds()))
     parts = []

@@ -18,9 +18,9 @@ from worker.db.pages import MOST, PageRequest
 from worker.db.uow import Transaction
 from worker.demand import registry as sources
 from worker.domain.credential import Credential, called
-from worker.domain.lengths import typed
+from worker.domain.lengths import as_option
 from worker.domain.payload import plain, summary
-from worker.domain.validation import within
+from worker.domain.validation import naming_place
 from worker.domain.vo import DEFAULT_VO, VO
 from worker.services.operate.inventory_file import Wanted
 from worker.services.payloads import put
@@ -70,7 +70,7 @@ def _with_secrets(vo: VO, present: Mapping[str, VO]) -> VO:
     if vo.source is None:
         return vo
     stored = present[vo.name].source if vo.name in present else None
-    with within(f"vo.{vo.name}"):
+    with naming_place(f"vo.{vo.name}"):
         return replace(vo, source=sources.with_secrets(vo.source, stored))
 
 
@@ -193,7 +193,7 @@ def _shown(value: object, column: str) -> str:
     if value is None:
         return "none"
     if isinstance(value, timedelta):
-        return typed(value)
+        return as_option(value)
     if column == "source" and isinstance(value, Mapping):
         value = sources.shown(value)
     if isinstance(value, Mapping):

@@ -10,7 +10,7 @@ from math import inf
 
 from worker.db import pilot_reads, pilot_reports, vos, work
 from worker.db.uow import Transaction
-from worker.domain.lengths import typed
+from worker.domain.lengths import as_option
 from worker.domain.vo import VO
 from worker.services.current_demand import CurrentDemand, DemandFacts
 from worker.services.runtime import Runtime
@@ -69,5 +69,5 @@ def _is_late(idle_for: timedelta, vo: VO) -> bool:
 
 
 def _reason(vo: VO) -> str:
-    most = typed(vo.idle_at_most) if vo.idle_at_most else ""
+    most = as_option(vo.idle_at_most) if vo.idle_at_most else ""
     return f"it said idle for longer than {most}, the most that VO {vo.name} allows"

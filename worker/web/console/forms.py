@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from worker.domain.errors import Invalid, PilotageError
-from worker.domain.lengths import in_utc, length, typed
+from worker.domain.lengths import as_option, in_utc, length
 from worker.domain.pairs import parse_pairs, written_pair
 from worker.web.console.posted import read_fields
 from worker.web.problems import status_of
@@ -171,7 +171,7 @@ def _number(value: float) -> str:
 
 
 def _length(value: timedelta | None) -> str:
-    return "" if value is None else typed(value)
+    return "" if value is None else as_option(value)
 
 
 def _pairs(value: Mapping[str, Any] | None) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 from worker.domain.pilot import CE_FAULTS, FINAL, NOT_SENT, OCCUPYING, Cause, Status, Use
 from worker.domain.pilot_filter import PilotFilter
 from worker.services.observe.failing import By, Failures
@@ -106,7 +106,7 @@ def describe(chosen: PilotFilter) -> str:
     parts.append(f"on node {chosen.node}" if chosen.node else "")
     parts.append(f"with the job id {chosen.handle}" if chosen.handle else "")
     parts.append(f"found by {chosen.search}" if chosen.search else "")
-    parts.append(f"older than {spoken(chosen.older_than)}" if chosen.older_than else "")
+    parts.append(f"older than {in_two_units(chosen.older_than)}" if chosen.older_than else "")
     return " ".join(part for part in parts if part)
 
 
@@ -131,7 +131,7 @@ def of_pilot(pilot: ShownPilot) -> str:
     """Write what became of a pilot."""
     say = _SENTENCES[pilot.status].format(
         ce=pilot.ce,
-        age=spoken(pilot.age),
+        age=in_two_units(pilot.age),
         wait=_length(pilot.wait),
         run_time=_length(pilot.run_time),
         where=_where(pilot),
@@ -181,7 +181,7 @@ def _reason(pilot: ShownPilot) -> str:
 def _after(pilot: ShownPilot) -> str:
     if pilot.run_time is None:
         return f"at {pilot.ce} without having run"
-    return f"after {spoken(pilot.run_time)} {_where(pilot)}"
+    return f"after {in_two_units(pilot.run_time)} {_where(pilot)}"
 
 
 def _where(pilot: ShownPilot) -> str:
@@ -189,7 +189,7 @@ def _where(pilot: ShownPilot) -> str:
 
 
 def _length(value: timedelta | None) -> str:
-    return "an unknown time" if value is None else spoken(value)
+    return "an unknown time" if value is None else in_two_units(value)
 
 
 def more_of(pilot: ShownPilot) -> list[str]:
