@@ -27,7 +27,7 @@ from worker.web.callers import COOKIE, address_of, caller_of, require_own_origin
 from worker.web.console.posted import read_fields
 from worker.web.oidc_client import begin, read_pending, word_of
 from worker.web.paces import Pace
-from worker.web.plain_pages import FOLDER, framed
+from worker.web.plain_pages import FOLDER, make_page
 from worker.web.problems import status_of
 from worker.web.rights import READING, GuardedRoute, documented
 
@@ -128,7 +128,7 @@ def _page(request: Request) -> HTMLResponse:
         name = escape(issuer.client.name)
         address = f"{_prefix(request)}/sign-in/oidc"
         body = f'<a class="button" href="{address}">Sign in with {name}</a>\n{body}'
-    return framed(request.scope, "Sign in", body)
+    return make_page(request.scope, "Sign in", body)
 
 
 def _script() -> Response:
@@ -237,7 +237,7 @@ def _signed_in(request: Request, session: NewToken) -> Response:
     redirects from there it sends no cookie that is for this site alone.
     """
     home = f"{_prefix(request)}/"
-    response = framed(
+    response = make_page(
         request.scope,
         "You are signed in",
         f'<p><a href="{home}">Go on to Pilotage</a></p>',
@@ -251,7 +251,9 @@ def _signed_in(request: Request, session: NewToken) -> Response:
 def _error_page(request: Request, error: PilotageError) -> Response:
     back = f'<p><a href="{_prefix(request)}/sign-in">Back to the page to sign in</a></p>'
     body = f'<p role="alert">{escape(str(error))}.</p>\n{back}'
-    response = framed(request.scope, "You are not signed in", body, status=status_of(type(error)))
+    response = make_page(
+        request.scope, "You are not signed in", body, status=status_of(type(error))
+    )
     response.delete_cookie(PENDING_COOKIE, _pending_path(request))
     return response
 
