@@ -54,7 +54,7 @@ def settings() -> Settings:
 
 
 def move_home(name: str) -> None:
-    """Make a folder in the state folder the state folder of this process and of its children."""
+    """Use a folder inside the state folder instead of it, here and in children of this process."""
     home = settings().home / name
     os.environ.pop("PILOTAGE_HOME_FILE", None)
     os.environ["PILOTAGE_HOME"] = str(home)

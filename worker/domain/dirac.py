@@ -215,7 +215,7 @@ def text(name: str, value: str, longest: int) -> str:
     if len(value) > longest:
         raise Invalid(name, f"it has more than {longest} characters")
     if storable(value) != value:
-        raise Invalid(name, "it has characters that are none")
+        raise Invalid(name, "it has characters that cannot be stored")
     return value
 
 

@@ -108,7 +108,7 @@ def _refuse_repeated(request: Request, arguments: Arguments) -> None:
     several = {SINGULAR.get(one.name, one.name) for one in arguments.query if one.takes_several}
     for name in request.query_params:
         if name not in several and len(request.query_params.getlist(name)) > 1:
-            raise Invalid(name, "it stands there twice", "say it once")
+            raise Invalid(name, "it is given twice", "give it once")
 
 
 def _version(if_match: str) -> str | None:
@@ -197,7 +197,7 @@ def check_texts(value: Any) -> None:
     """Refuse a text that no database takes."""
     if isinstance(value, str):
         if "\0" in value or (not value.isascii() and not _is_unicode(value)):
-            raise Invalid("text", "it has characters that are none")
+            raise Invalid("text", "it has characters that cannot be stored")
     elif isinstance(value, BaseModel):
         check_texts(value.model_dump())
     elif isinstance(value, Mapping):

@@ -281,7 +281,7 @@ def _wrote(runtime: Runtime, pilot: Pilot, request: ProbeRequest) -> str:
     try:
         output = care.read_output(runtime, str(pilot.id), tail=LAST_LINES, pause=request.pause)
     except PilotageError as error:
-        return f"what it wrote cannot be had: {error}"
+        return f"its output cannot be read: {error}"
     lines = [line for line in output.text.splitlines() if line.strip()]
     return "\n".join(["the end of its output:", *lines]) if lines else "it wrote nothing"
 

@@ -90,7 +90,7 @@ def cancel_with_progress(
     yes: bool,
     each: Callable[[Sequence[Batch]], Iterable[Batch]],
 ) -> TaskResult:
-    """Do the same; `each` goes through the batches, and shows how far it is."""
+    """Cancel pilots in batches and show the progress: `each` goes through the batches."""
     require_vo(runtime, chosen.vo)
     meant = _active(runtime, chosen)
     if meant.pilots and not yes:
