@@ -53,7 +53,7 @@ from worker.domain.change import Door
 from worker.domain.credential import CredentialKind
 from worker.domain.credential import State as CredentialState
 from worker.domain.demand import DemandCounts
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 from worker.domain.pilot import (
     CE_FAULTS,
     FINAL,
@@ -826,7 +826,7 @@ def parameters() -> str:
 
 
 def _number(value: Any) -> str:
-    return spoken(value) if isinstance(value, timedelta) else f"{value:g}"
+    return in_two_units(value) if isinstance(value, timedelta) else f"{value:g}"
 
 
 def _attribute_docstrings(cls: type) -> dict[str, str]:

@@ -216,12 +216,12 @@ class Sqlite:
             yield database
 
 
-def migrated(database: Database) -> care.Deed:
+def migrated(database: Database) -> care.DatabaseAction:
     """Make a database and its tables, without a note of it."""
-    deed = care.create(database)
+    action = care.create(database)
     for chain in database.chains:
         chains.migrate(database.engine, chain)
-    return deed
+    return action
 
 
 def emptied(database: Database) -> None:

@@ -6,7 +6,6 @@ What differs from CE to CE or from VO to VO is data in the database and not a se
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -36,6 +35,7 @@ from worker.domain.validation import place, reason
 from worker.domain.webhook import LEAST_SECRET, Webhook
 from worker.policy.contract import DEFAULT_POLICY
 from worker.policy.parameters import DEFAULTS, Parameters
+from worker.services.files import read_text, read_toml
 
 DAY = 86_400
 MOST_DAYS = 36_500
@@ -367,11 +367,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(path, error.strerror or "cannot be read") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(path, "it is not text") from error
+        return read_text(Path(path))
+    except Invalid as error:
+        raise ConfigurationError(*error.details) from error
 
 
 def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -379,11 +377,9 @@ def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
     if named is None:
         return {}
     try:
-        values = tomllib.loads(_read(named))
-    except RecursionError:
-        raise ConfigurationError(named, "it is nested too deeply") from None
-    except ValueError as error:  # also of a number of thousands of digits
-        raise ConfigurationError(named, f"it is not TOML: {error}") from error
+        values = read_toml(Path(named))
+    except Invalid as error:
+        raise ConfigurationError(*error.details) from error
     for key in values:
         if key not in Settings.model_fields:
             raise ConfigurationError(

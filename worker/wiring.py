@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import click
 
-from worker import logs
 from worker.backends import registry
 from worker.backends.contract import Backend
 from worker.db.account import account
@@ -26,7 +25,6 @@ from worker.db.schedules import Schedule
 from worker.domain.change import Actor
 from worker.domain.errors import BrokerUnavailable, ConfigurationError, OnlyOnHost
 from worker.domain.nearest import nearest
-from worker.policy.contract import Policy
 from worker.services import log_lines, policies, private_files
 from worker.services.operate.database import require_current
 from worker.services.runtime import Nudge, Runtime, no_nudge
@@ -56,7 +54,7 @@ def settings() -> Settings:
 
 
 def move_home(name: str) -> None:
-    """Make a folder in the state folder the state folder of this process and of its children."""
+    """Use a folder inside the state folder instead of it, here and in children of this process."""
     home = settings().home / name
     os.environ.pop("PILOTAGE_HOME_FILE", None)
     os.environ["PILOTAGE_HOME"] = str(home)
@@ -71,10 +69,8 @@ def use_server(url: str | None, token_file: str | None) -> None:
     if token_file is not None:
         _by_options.update(PILOTAGE_TOKEN="", PILOTAGE_TOKEN_FILE=token_file)
     settings.cache_clear()
-    server.cache_clear()
 
 
-@cache
 def server() -> str | None:
     """Return the address of the server that commands use in the place of the database, if any."""
     return settings().server
@@ -105,7 +101,7 @@ def state_folder() -> Path:
 def database() -> Database:
     """Build the database of the settings. The folder of an embedded one is made if missing."""
     if server() is not None:
-        raise OnlyOnHost("this command uses the database", "use it there, without --server")
+        raise OnlyOnHost
     url = parse_url(settings().database_url.get_secret_value())
     if settings().is_embedded:
         state_folder()
@@ -223,11 +219,6 @@ def check_broker() -> None:
         raise BrokerUnavailable(type(error).__name__) from None
 
 
-def policy(name: str) -> Policy:
-    """Find a policy by its name."""
-    return policies.find(name)
-
-
 def empty_broker() -> None:
     """Throw away the messages of the embedded broker: what they asked for, a tick finds anyway."""
     if settings().broker_url is None:
@@ -263,7 +254,7 @@ def runtime(*, nudge: Nudge = no_nudge, by_hand: bool = False) -> Runtime:
         by_hand=by_hand,
         instance=chosen.instance,
         budget=chosen.budget,
-        policy=policy(chosen.policy),
+        policy=policies.find(chosen.policy),
         parameters=chosen.parameters,
         batch=chosen.batch,
         keep_failed_output=chosen.keep_failed_output,
@@ -295,11 +286,6 @@ def configured_schedules() -> list[Schedule]:
     from worker.services.tasks import ticks
 
     return list(ticks.of_settings(settings().schedules))
-
-
-def set_up_logging(level: int | str = logging.INFO, file: str | None = None) -> None:
-    """Log as the settings say."""
-    logs.set_up(settings(), level, file)
 
 
 def _log_statements() -> None:

@@ -26,9 +26,10 @@ import httpx
 
 import pilotage  # noqa: F401 - with it the modules of an installation can be imported
 from worker.demand import registry
-from worker.demand.endpoints import is_private, kind_of, place_of
+from worker.demand.endpoints import kind_of, place_of
 from worker.demand.github import GithubOptions
 from worker.demand.scale_set import ScaleSetClient
+from worker.domain.addresses import is_private
 from worker.domain.errors import PilotageError
 
 SECONDS = 30

@@ -21,7 +21,7 @@ from tests.cli.command import forget
 from tests.databases import installed
 from tests.services.world import Broken, World
 from tests.unit.test_secrets import SHAPES
-from worker import wiring
+from worker import logs, wiring
 from worker.backends import registry, shell
 from worker.backends.contract import Means
 from worker.db.database import Database
@@ -221,7 +221,7 @@ def test_m3_no_traceback_in_a_log_shows_a_secret(capsys: pytest.CaptureFixture[s
     level, handlers = root.level, list(root.handlers)
     try:
         root.handlers = []
-        wiring.set_up_logging(logging.INFO)
+        logs.set_up(wiring.settings())
 
         @settings(OFTEN, max_examples=20)
         @given(st.text("abcXYZ019-_", min_size=12, max_size=40).filter(lambda one: one[0] != "-"))

@@ -150,7 +150,7 @@ def test_a_link_begins_one_session_of_the_same_person(world: World) -> None:
 
 def test_a_session_ends_when_somebody_signs_out(world: World) -> None:
     runtime = world.runtime()
-    one, other = (tokens.begin_session(runtime, "alice", Role.READ) for _ in range(2))
+    one, other = (tokens.begin_session(runtime, "alice", Role.READ, None) for _ in range(2))
     for secret in (one.secret, one.secret, make_secret()):
         tokens.end_session(runtime, secret)
 
@@ -206,7 +206,7 @@ def test_only_an_admin_makes_lists_and_revokes(world: World, role: Role, vo: str
         lambda: tokens.list_tokens(runtime),
         lambda: tokens.revoke(runtime, "ci", yes=True),
         lambda: tokens.make_link(runtime, "alice", Role.ADMIN),
-        lambda: tokens.begin_session(runtime, "alice", Role.ADMIN),
+        lambda: tokens.begin_session(runtime, "alice", Role.ADMIN, None),
     ]
     for act in acts:
         with refused(NotAllowed, f"bob has the role {runtime.database.actor.access}"):

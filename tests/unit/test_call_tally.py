@@ -10,7 +10,7 @@ from worker.domain.call_tally import (
     CallTally,
     bucket_of,
     outcome_of,
-    within,
+    quantile_bound,
 )
 from worker.domain.errors import (
     BackendError,
@@ -48,10 +48,10 @@ def test_an_error_says_how_a_call_went(error: BackendError, outcome: CallOutcome
 def test_the_bound_of_a_part_of_the_calls_is_the_least_that_holds_them() -> None:
     tallies = [a_tally(30, 6), a_tally(1_000, 3), a_tally(30_000, 1)]
 
-    assert within(tallies, 0.5) == 30
-    assert within(tallies, 0.9) == 1_000
-    assert within(tallies, 1) == 30_000
-    assert within([], 0.5) is None
+    assert quantile_bound(tallies, 0.5) == 30
+    assert quantile_bound(tallies, 0.9) == 1_000
+    assert quantile_bound(tallies, 1) == 30_000
+    assert quantile_bound([], 0.5) is None
 
 
 def a_tally(bucket: int, calls: int) -> CallTally:

@@ -9,7 +9,7 @@ import pytest
 from worker.domain.errors import ChangedMeanwhile, Invalid, UnknownVO
 from worker.domain.pairs import parse_pairs, written_pair
 from worker.domain.spelled import change
-from worker.services.ce_lines import CELine
+from worker.services.ce_lines import CELine, without_reason
 from worker.web.console import forms, states, tasks, words
 from worker.web.console.conflict import Difference, differences, written
 from worker.web.console.forms import Form, FormField, FormGroup
@@ -59,7 +59,7 @@ LINE = CELine(
 )
 def test_the_state_of_a_ce_is_a_sentence(state: str, headline: str, word: str | None) -> None:
     assert states.headline(replace(LINE, state=state)) == headline
-    assert states.word(state) == (word or state.partition(": ")[0])
+    assert without_reason(state) == (word or state.partition(": ")[0])
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_the_state_of_a_ce_is_a_sentence(state: str, headline: str, word: str | 
 def test_a_maintenance_is_the_state_where_nothing_else_is(state: str, word: str) -> None:
     line = replace(LINE, state=state, away="until 14:00Z: new disks")
     assert states.short(states.shown(line)) == word
-    assert not states.is_normal(line)
+    assert not line.gets_pilots
 
 
 def test_a_maintenance_is_a_sentence() -> None:

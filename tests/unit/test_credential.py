@@ -20,7 +20,7 @@ from worker.domain.credential import (
     warning,
 )
 from worker.domain.errors import Invalid
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 
 HOUR = timedelta(hours=1)
 FRESH = Credential(
@@ -166,4 +166,4 @@ def test_what_cannot_be_is_refused(changes: dict[str, object], said: str) -> Non
     ],
 )
 def test_a_length_is_said_in_two_units(seconds: float, said: str) -> None:
-    assert spoken(timedelta(seconds=seconds)) == said
+    assert in_two_units(timedelta(seconds=seconds)) == said

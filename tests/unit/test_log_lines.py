@@ -125,7 +125,7 @@ def test_the_level_can_be_changed_while_a_process_runs(
 ) -> None:
     monkeypatch.setenv("PILOTAGE_HOME", str(tmp_path))
     forget()
-    wiring.set_up_logging(logging.INFO)
+    logs.set_up(wiring.settings())
     file = tmp_path / logs.LEVEL_FILE
 
     levels = []

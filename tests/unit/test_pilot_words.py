@@ -1,5 +1,6 @@
 """What the pages of pilots say and draw, without a page."""
 
+import shlex
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,6 +9,9 @@ from typing import Any
 import pytest
 
 from tests.factories import NOW
+from worker.cli.pilot import PAGING, list_
+from worker.cli.pilot_filter import filter_of
+from worker.domain.pages import PageRequest
 from worker.domain.pilot import Cause, Status, Transition, Use
 from worker.domain.pilot_filter import PilotFilter
 from worker.services.observe.failing import By, Failures
@@ -251,7 +255,22 @@ def test_an_axis_has_few_marks_within_it(length: int) -> None:
 
 def test_a_query_is_written_as_a_command() -> None:
     chosen = PilotFilter(ce="a b", statuses=[Status.DONE], older_than=timedelta(hours=2))
-    assert of(chosen, sort="age").command() == (
+    written = of(chosen, sort="age").command()
+    assert written == (
         "pilotage pilot list --ce 'a b' --status done --older-than 2h --sort age"
-        " --descending --limit 25"
+        " --descending --rows 25"
     )
+
+
+def test_the_command_of_a_query_is_one_that_lists_the_same() -> None:
+    chosen = PilotFilter(
+        search="abcd", handle="17", node="wn-1", statuses=[Status.FAILED], causes=[Cause.REFUSED],
+        uses=[Use.EMPTY], ce="a b", tag="gpu", vo="lhcb", older_than=timedelta(hours=2),
+    )  # fmt: skip
+    query = of(chosen, sort="age", after="17")
+    words = shlex.split(query.command())
+    assert words[:3] == ["pilotage", "pilot", "list"]
+    values = list_.make_context("list", words[3:]).params
+    assert values.pop("as_json") is False
+    assert PageRequest(**{name: values.pop(name) for name in PAGING}) == query.page
+    assert filter_of(values) == chosen

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.expectations import PASSWORD
 from tests.factories import NOW
-from worker import wiring
+from worker import logs, wiring
 from worker.backends.guard import Guard
 from worker.domain.ce_answers import Cancelled, Job, Listing, Observed, Order, Output, Receipt
 from worker.domain.errors import DemandUnknown, Unavailable, Unreadable
@@ -301,7 +301,7 @@ def test_no_log_line_holds_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
     level, handlers = root.level, list(root.handlers)
     try:
         root.handlers = []
-        wiring.set_up_logging(logging.INFO)
+        logs.set_up(wiring.settings())
         try:
             raise ValueError(f"https://me:{PASSWORD}@host")
         except ValueError:

@@ -87,9 +87,9 @@ def test_a_file_that_is_not_text_is_told_by_name(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_missing_is_told_by_name(tmp_path: Path) -> None:
-    with refused(ConfigurationError, "absent.toml", "No such file"):
+    with refused(ConfigurationError, "absent.toml", "no such file"):
         load({"PILOTAGE_CONFIG": str(tmp_path / "absent.toml")})
-    with refused(ConfigurationError, str(tmp_path), "Is a directory"):
+    with refused(ConfigurationError, str(tmp_path), "is a directory"):
         load({"PILOTAGE_CONFIG": str(tmp_path)})
 
 

@@ -363,7 +363,7 @@ def test_the_headline_is_the_answer() -> None:
     assert sentences.headline(one, NOW, NOW_SET) == answer
     none, _ = explained(ce(0))
     later = NOW + timedelta(days=2)
-    assert sentences.got(none, later) == "bari got no pilots for lhcb at 01 Mar 12:00"
+    assert sentences.got(none.decision, later) == "bari got no pilots for lhcb at 01 Mar 12:00"
 
 
 def test_who_comes_too_late_is_told_so() -> None:

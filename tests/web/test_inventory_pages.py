@@ -344,7 +344,7 @@ WRONG_OF_CES: tuple[tuple[dict[str, str], str], ...] = (
     ({"do": "open", "tags": "a<b"}, "tag name 'a<b'"),
     ({"do": "options", "options": "run_time"}, "'run_time' is not KEY=VALUE"),
     ({"do": "options", "options": "runtime=5"}, "did you mean 'run_time'?"),
-    ({"do": "options", "options": 'run_time="\\u0000"'}, "it has characters that are none"),
+    ({"do": "options", "options": 'run_time="\\u0000"'}, "it has characters that cannot be stored"),
     ({"do": "hold", "reason": " "}, "reason: say why"),
     ({"do": "hold", "reason": "x", "until": "tomorrow"}, "until: write a length of time"),
     ({"do": "hold", "reason": "x", "until": "2001-01-01"}, "2001-01-01 00:00Z is over"),

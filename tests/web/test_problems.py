@@ -133,7 +133,7 @@ def test_the_document_says_what_a_problem_is(document: Any) -> None:
 def test_what_takes_one_value_is_not_given_two(sqlite_client: Client) -> None:
     query = "/api/pilots?ce=lyon&ce=rome"
     problem = problem_of(sqlite_client("GET", query, "read"), 422)
-    assert "ce: it stands there twice: say it once" in problem["detail"]
+    assert "ce: it is given twice: give it once" in problem["detail"]
 
 
 def test_who_has_to_wait_is_told_for_how_long(sqlite_client: Client) -> None:

@@ -41,7 +41,7 @@ from worker.web.callers import COOKIE
 from worker.web.issuer import Issuer
 from worker.web.oidc_client import Client
 from worker.web.paces import Pace
-from worker.web.sign_in import BEGUN
+from worker.web.sign_in import PENDING_COOKIE
 
 FREE = 10
 """Attempts that may fail before an address has to wait."""
@@ -191,8 +191,8 @@ def test_behind_a_proxy_with_https_the_cookie_goes_by_https_alone(site: Site) ->
     browser = site.browser(**{"X-Forwarded-Proto": "https"})
 
     assert cookies(site.use(browser, site.link()))[COOKIE]["secure"]
-    begun = cookies(browser.get("/sign-in/oidc", follow_redirects=False))[BEGUN]
-    assert begun["secure"]
+    pending = cookies(browser.get("/sign-in/oidc", follow_redirects=False))[PENDING_COOKIE]
+    assert pending["secure"]
 
 
 def test_a_link_that_was_typed_signs_a_person_in(site: Site) -> None:
@@ -412,22 +412,22 @@ def test_a_person_signs_in_at_the_issuer(site: Site) -> None:
     assert '<meta http-equiv="refresh" content="0; url=/">' in page.text
     me = browser.get("/api/me").json()
     assert (me["name"], me["kind"], me["role"], me["vo"]) == ("ada", "person", "operate", None)
-    assert BEGUN not in browser.cookies
+    assert PENDING_COOKIE not in browser.cookies
 
 
 def test_the_cookies_of_a_sign_in_at_the_issuer(site: Site) -> None:
     browser = site.browser()
-    begun = cookies(browser.get("/sign-in/oidc", follow_redirects=False))[BEGUN]
+    pending = cookies(browser.get("/sign-in/oidc", follow_redirects=False))[PENDING_COOKIE]
 
-    assert begun["httponly"]
-    assert begun["samesite"] == "lax"
-    assert begun["path"] == "/sign-in/oidc"
-    assert begun["max-age"] == "600"
+    assert pending["httponly"]
+    assert pending["samesite"] == "lax"
+    assert pending["path"] == "/sign-in/oidc"
+    assert pending["max-age"] == "600"
 
     made = cookies(browser.get(site.begin(browser)))
     assert made[COOKIE]["samesite"] == "strict"
     assert made[COOKIE]["httponly"]
-    assert made[BEGUN]["max-age"] == "0"
+    assert made[PENDING_COOKIE]["max-age"] == "0"
 
 
 def test_no_secret_is_in_an_address_or_in_the_log(
@@ -436,11 +436,11 @@ def test_no_secret_is_in_an_address_or_in_the_log(
     browser = site.browser()
     with caplog.at_level(logging.INFO, "worker"):
         to_issuer = browser.get("/sign-in/oidc", follow_redirects=False).headers["Location"]
-        begun = browser.cookies[BEGUN]
+        pending = browser.cookies[PENDING_COOKIE]
         back = browser.get(to_issuer, follow_redirects=False).headers["Location"]
         browser.get(back)
         browser.get(back)
-    secrets = [begun.split(".")[2], SECRET, browser.cookies[COOKIE]]
+    secrets = [pending.split(".")[2], SECRET, browser.cookies[COOKIE]]
     [code] = re.findall(r"code=([^&]+)", back)
 
     logged = "\n".join(one.getMessage() for one in caplog.records if "worker" in one.name)
@@ -628,10 +628,10 @@ def test_an_answer_is_used_once(site: Site) -> None:
 def test_a_code_is_used_once(site: Site) -> None:
     browser = site.browser()
     back = site.begin(browser)
-    kept = browser.cookies[BEGUN]
+    kept = browser.cookies[PENDING_COOKIE]
     browser.get(back)
 
-    page = site.browser(Cookie=f"{BEGUN}={kept}").get(back)
+    page = site.browser(Cookie=f"{PENDING_COOKIE}={kept}").get(back)
 
     assert page.status_code == 403
     assert "the issuer says invalid_grant" in shown(page)
@@ -660,7 +660,7 @@ def test_the_answer_of_another_issuer_is_refused(site: Site) -> None:
 
 @pytest.mark.parametrize("cookie", ["", ".", "..", "a.b", "a.b.c.d", "\xff"])
 def test_a_cookie_that_is_none_of_ours_is_refused(site: Site, cookie: str) -> None:
-    header = [(b"Cookie", f"{BEGUN}={cookie}".encode("latin-1"))]
+    header = [(b"Cookie", f"{PENDING_COOKIE}={cookie}".encode("latin-1"))]
 
     page = site.browser().get("/sign-in/oidc/back?state=&code=x", headers=header)
 

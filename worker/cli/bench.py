@@ -49,10 +49,13 @@ def bench(repeat: int, as_json: bool) -> None:
 
 def _with_progress(each: Iterable[Timing]) -> Iterator[Timing]:
     """Show on a terminal how far it is: a slow database needs a while."""
-    if not sys.stderr.isatty():
-        yield from each
-        return
-    with click.progressbar(each, len(QUESTIONS) + 1, file=sys.stderr, label="asking") as progress:
+    with click.progressbar(
+        each,
+        len(QUESTIONS) + 1,
+        file=sys.stderr,
+        label="asking",
+        hidden=not sys.stderr.isatty(),
+    ) as progress:
         yield from progress
 
 

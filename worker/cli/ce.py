@@ -17,14 +17,15 @@ from worker.cli.options import (
     Amount,
     Moment,
     as_json,
-    given,
     paged,
+    reason_option,
+    require_change,
     show_page,
-    something,
-    sure,
     timeouts,
+    typed_values,
     warn_of_long_calls,
-    why,
+    with_options,
+    yes_option,
 )
 from worker.cli.perform import perform
 from worker.domain import spelled
@@ -65,7 +66,7 @@ _WITHOUT_SETTERS = [name for name in COLUMNS if name != "set_by"]
 
 SETTINGS = [*(field.name for field in fields(CE) if field.name != "id"), "only_for"]
 
-_OPTIONS = [
+_values = with_options(
     click.option("--capacity", type=int, help="Pilots that it may hold."),
     click.option("--waiting-limit", type=Amount(),
                  help="Pilots that may wait there; 'none' for as many as it may hold."),
@@ -79,14 +80,9 @@ _OPTIONS = [
                  help="Whether reconcile ends jobs there that nobody here knows."),
     click.option("--vo", "only_for", multiple=True,
                  help="Only this VO may use it. Repeat for more; 'all' opens it to all."),
-]  # fmt: skip
-
-
-def _values(command: Any) -> Any:
-    command = timeouts(command)
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    timeouts,
+)  # fmt: skip
+"""The values of a CE that can be changed."""
 
 
 @click.group(cls=Group, epilog=example("pilotage ce list"))
@@ -106,10 +102,7 @@ def add(
     """Add a CE."""
     settings = _read(values)
     if "capacity" not in settings:
-        raise click.UsageError(
-            "Missing option '--capacity': how many pilots the CE may hold.",
-            click.get_current_context(),
-        )
+        raise click.UsageError("Missing option '--capacity': how many pilots the CE may hold.")
     values = {"name": name, "backend": backend, "enabled": not disabled, **settings}
     new: Any = {**values, "only_for": _vos(only_for) or ()}
     added = perform(inventory.add_ce, new)
@@ -166,19 +159,19 @@ def show_(name: str, as_json: bool) -> None:
 @ce.command("set", epilog=example("pilotage ce set lyon --capacity 200 --waiting-limit none"))
 @click.argument("name")
 @_values
-@why
+@reason_option
 @as_json
 def set_(
     name: str, only_for: Sequence[str], reason: str | None, as_json: bool, **values: Any
 ) -> None:
     """Change values of a CE."""
     changes = _read(values)
-    _change(name, changes if only_for else something(changes), as_json, only_for, reason)
+    _change(name, changes if only_for else require_change(changes), as_json, only_for, reason)
 
 
 @ce.command(epilog=example("pilotage ce enable lyon"))
 @click.argument("name")
-@why
+@reason_option
 @as_json
 def enable(name: str, reason: str | None, as_json: bool) -> None:
     """Let pilots be sent to a CE; ends draining too."""
@@ -187,7 +180,7 @@ def enable(name: str, reason: str | None, as_json: bool) -> None:
 
 @ce.command(epilog=example("pilotage ce disable lyon"))
 @click.argument("name")
-@why
+@reason_option
 @as_json
 def disable(name: str, reason: str | None, as_json: bool) -> None:
     """Send nothing more to a CE."""
@@ -198,17 +191,14 @@ def disable(name: str, reason: str | None, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--by", type=Moment(), help="Then cancel what still waits: 2h, or a moment in UTC.")
 @click.option("--end-running", is_flag=True, help="Then cancel what still runs, too.")
-@why
+@reason_option
 @as_json
 def drain(
     name: str, by: datetime | None, end_running: bool, reason: str | None, as_json: bool
 ) -> None:
     """Send nothing more to a CE and let its pilots end."""
     if end_running and by is None:
-        raise click.UsageError(
-            "Missing option '--by': when pilots that run are cancelled.",
-            click.get_current_context(),
-        )
+        raise click.UsageError("Missing option '--by': when pilots that run are cancelled.")
     _change(name, _drained(draining=True, by=by, end_running=end_running), as_json, reason=reason)
 
 
@@ -218,7 +208,7 @@ for _command in (pause, resume, pauses, maintenance, calls, diff):
 
 @ce.command(epilog=example("pilotage ce remove lyon --yes"))
 @click.argument("name")
-@sure
+@yes_option
 def remove(name: str, yes: bool) -> None:
     """Remove a CE that never had a pilot."""
     perform(inventory.remove_ce, name, yes=yes)
@@ -247,7 +237,7 @@ def _drained(
 def _read(values: Mapping[str, Any]) -> dict[str, Any]:
     options = parse_pairs(values["options"])
     _refuse_settings(options)
-    settings = given({**values, "options": options})
+    settings = typed_values({**values, "options": options})
     if NO_LIMIT in settings.get("tags", ()):
         settings["tags"] = ()
     return settings

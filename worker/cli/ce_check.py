@@ -10,7 +10,7 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.columns import ALWAYS, Column
 from worker.cli.groups import example
-from worker.cli.options import as_json, since, sure
+from worker.cli.options import as_json, since, yes_option
 from worker.cli.perform import perform
 from worker.domain.errors import Differs, ProbeFailed
 from worker.domain.vo import DEFAULT_VO
@@ -59,7 +59,7 @@ def calls(name: str, since: datetime, as_json: bool) -> None:
 )
 @click.option("--cancel", is_flag=True, help="End the jobs that ought not to be there.")
 @click.option("--all", "show_all", is_flag=True, help="Show what the next check will record, too.")
-@sure
+@yes_option
 @as_json
 def diff(
     name: str, adopt: bool, vo: str, cancel: bool, show_all: bool, yes: bool, as_json: bool

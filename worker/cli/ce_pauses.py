@@ -7,7 +7,7 @@ import click
 
 from worker.cli import show
 from worker.cli.groups import Group, example
-from worker.cli.options import Moment, as_json, paged, show_page, sure
+from worker.cli.options import Moment, as_json, paged, show_page, yes_option
 from worker.cli.perform import perform
 from worker.domain.pages import PageRequest
 from worker.services.operate import pauses as pausing
@@ -80,7 +80,7 @@ def list_(ce: str | None, as_json: bool) -> None:
 @maintenance.command(epilog=example("pilotage ce maintenance remove lyon 7 --yes"))
 @click.argument("ce")
 @click.argument("number", type=int)
-@sure
+@yes_option
 def remove(ce: str, number: int, yes: bool) -> None:
     """Remove a maintenance; the CE gets pilots again."""
     perform(pausing.remove_maintenance, ce, number, yes=yes)

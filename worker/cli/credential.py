@@ -11,11 +11,11 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import Group, example
-from worker.cli.options import NO_LIMIT, Choice, as_json, something, sure
+from worker.cli.options import NO_LIMIT, Choice, as_json, require_change, with_options, yes_option
 from worker.cli.perform import perform
 from worker.domain.credential import CredentialKind
 from worker.domain.errors import Invalid, TaskFailed
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 from worker.domain.schedule import Outcome
 from worker.domain.values import NewCredential
 from worker.domain.vo import ALL_VOS
@@ -34,10 +34,10 @@ _renew = click.option(
 )  # fmt: skip
 
 
-def _which(command: Any) -> Any:
-    """Add what names a credential."""
-    backend = click.argument("backend", metavar="BACKEND")
-    return click.argument("vo", metavar="VO|all")(backend(command))
+_which = with_options(
+    click.argument("vo", metavar="VO|all"), click.argument("backend", metavar="BACKEND")
+)
+"""What names a credential."""
 
 
 @click.group(cls=Group, epilog=example("pilotage credential list"))
@@ -60,9 +60,7 @@ def add(vo: str, backend: str, renew: str | None, as_json: bool, **paths: str | 
     """Register the file of a credential for a back-end."""
     paths_given = {kind: path for kind, path in paths.items() if path is not None}
     if len(paths_given) != 1:
-        raise click.UsageError(
-            "Say where it lies: with one of --proxy, --token, --key.", click.get_current_context()
-        )
+        raise click.UsageError("Say where it lies: with one of --proxy, --token, --key.")
     [(kind, path)] = paths_given.items()
     new: NewCredential = {
         "vo": None if vo == ALL_VOS else vo,
@@ -114,14 +112,14 @@ def set_(
     changes: dict[str, Any] = {} if path is None else {"path": path}
     if renew is not None:
         changes["renew"] = _words(renew)
-    values: Any = something(changes)
+    values: Any = require_change(changes)
     _show(perform(service.change, vo, backend, values, kind=_named(kind)), as_json)
 
 
 @credential.command(epilog=example("pilotage credential remove lhcb arc --yes"))
 @_which
 @_kind
-@sure
+@yes_option
 def remove(vo: str, backend: str, kind: str | None, yes: bool) -> None:
     """Forget a credential; its file stays."""
     perform(service.remove, vo, backend, kind=_named(kind), yes=yes)
@@ -166,7 +164,7 @@ def _row(standing: CredentialStanding) -> dict[str, Any]:
     return {
         **asdict(standing),
         "state": str(standing.state),
-        "left": spoken(timedelta(seconds=standing.seconds_left or 0)) if has_end else None,
+        "left": in_two_units(timedelta(seconds=standing.seconds_left or 0)) if has_end else None,
         "used": None if standing.used is None else f"{standing.used:.0%}",
         "renew": None if standing.renew is None else shlex.join(standing.renew),
     }

@@ -47,7 +47,7 @@ def setup(as_json: bool = False) -> None:
 @as_json
 def create(as_json: bool) -> None:
     """Make an empty database."""
-    _show_deed(service.create(wiring.database()), as_json)
+    _show_action(service.create(wiring.database()), as_json)
 
 
 @db.command(epilog=example("pilotage db drop --yes"))
@@ -55,7 +55,7 @@ def create(as_json: bool) -> None:
 @as_json
 def drop(yes: bool, force: bool, as_json: bool) -> None:
     """Remove the database with all that is in it."""
-    _show_deed(service.drop(wiring.database(), yes=yes, force=force), as_json)
+    _show_action(service.drop(wiring.database(), yes=yes, force=force), as_json)
 
 
 @db.command(epilog=example("pilotage db reset --yes"))
@@ -82,7 +82,7 @@ def clean(yes: bool, force: bool, as_json: bool) -> None:
 
     Only the changes stay, as 'pilotage audit' shows them.
     """
-    _show_deed(service.clean(wiring.database(), yes=yes, force=force), as_json)
+    _show_action(service.clean(wiring.database(), yes=yes, force=force), as_json)
 
 
 _prefix = click.option(
@@ -227,19 +227,21 @@ def status(as_json: bool) -> None:
     show.table(rows, ["chain", "place", "revision", "newest", "table", "rows"], "no chains")
 
 
-def _show_deed(deed: service.Deed, as_json: bool) -> None:
+def _show_action(action: service.DatabaseAction, as_json: bool) -> None:
     if as_json:
-        show.as_json(asdict(deed))
+        show.as_json(asdict(action))
     else:
-        rows = "" if deed.rows is None else f", {show.counted(deed.rows, 'row')}"
-        show.say(f"{deed.database} {deed.deed}{rows}")
+        rows = "" if action.rows is None else f", {show.counted(action.rows, 'row')}"
+        show.say(f"{action.database} {action.deed}{rows}")
 
 
-def _show_setup(deed: service.Deed, migrated: list[service.Migrated], as_json: bool) -> None:
+def _show_setup(
+    action: service.DatabaseAction, migrated: list[service.Migrated], as_json: bool
+) -> None:
     if as_json:
-        show.as_json({**asdict(deed), "chains": [asdict(chain) for chain in migrated]})
+        show.as_json({**asdict(action), "chains": [asdict(chain) for chain in migrated]})
     else:
-        _show_deed(deed, as_json)
+        _show_action(action, as_json)
         _show_migrated(migrated, as_json)
 
 

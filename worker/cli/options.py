@@ -1,7 +1,7 @@
 """What the commands have in common: the options that recur."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import click
@@ -10,29 +10,34 @@ from worker import wiring
 from worker.cli import show
 from worker.cli.columns import Column
 from worker.cli.perform import now
-from worker.domain.lengths import length
+from worker.domain.lengths import in_utc, length
 from worker.domain.nearest import nearest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def as_json(command: Command) -> Command:
-    """Add --json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(command)
+def with_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Return what adds these options, which help shows in this order."""
+
+    def add(command: Command) -> Command:
+        # click shows first what was added last.
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
-def destructive(command: Command) -> Command:
-    """Add --yes and --force."""
-    force = click.option("--force", is_flag=True, help="Do it even while pilots are active.")
-    return sure(force(command))
-
-
-def sure(command: Command) -> Command:
-    """Add --yes alone."""
-    yes = click.option(
-        "--yes", is_flag=True, help="Really do it. Without --yes, only show what would change."
+def rows(default: int) -> Callable[[Command], Command]:
+    """Return what adds how many rows are shown at the most."""
+    return click.option(
+        "--rows",
+        "limit",
+        type=click.IntRange(1, 10_000),
+        default=default,
+        show_default=True,
+        help="Rows at the most.",
     )
-    return yes(command)
 
 
 LONGEST_SEARCH = 1000
@@ -45,43 +50,30 @@ def _bounded(context: click.Context, option: click.Parameter, text: str | None) 
     return text
 
 
-def one_page(command: Command) -> Command:
-    """Add which page of a list is shown."""
-    after = click.option(
-        "--after", help="Continue after the previous page (cursor printed below it)."
-    )
-    return rows(100)(after(command))
-
-
-def rows(default: int) -> Callable[[Command], Command]:
-    """Add how many rows are shown at the most."""
-    return click.option(
-        "--rows",
-        "limit",
-        type=click.IntRange(1, 10_000),
-        default=default,
-        show_default=True,
-        help="Rows at the most.",
-    )
-
-
-def paged(command: Command) -> Command:
-    """Add what a long list takes."""
-    command = one_page(command)
-    for option in (
-        click.option("--descending", is_flag=True, help="Reverse the order."),
-        click.option("--sort", help="Order by this column."),
-        click.option("--search", callback=_bounded,
-                     help="Name contains TEXT, ignoring case; for pilots an id or the "
-                          "beginning of a stamp."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def why(command: Command) -> Command:
-    """Add the reason of a change."""
-    return click.option("--reason", help="Why, for whoever comes next.")(command)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+yes_option = click.option(
+    "--yes", is_flag=True, help="Really do it. Without --yes, only show what would change."
+)
+destructive = with_options(
+    yes_option, click.option("--force", is_flag=True, help="Do it even while pilots are active.")
+)
+reason_option = click.option("--reason", help="Why, for whoever comes next.")
+one_page = with_options(
+    rows(100),
+    click.option("--after", help="Continue after the previous page (cursor printed below it)."),
+)
+"""Which page of a list is shown."""
+paged = with_options(
+    click.option(
+        "--search",
+        callback=_bounded,
+        help="Name contains TEXT, ignoring case; for pilots an id or the beginning of a stamp.",
+    ),
+    click.option("--sort", help="Order by this column."),
+    click.option("--descending", is_flag=True, help="Reverse the order."),
+    one_page,
+)
+"""What a long list takes."""
 
 
 class Choice(click.Choice[str]):
@@ -128,20 +120,16 @@ class Duration(click.ParamType[timedelta | str]):
         return read
 
 
-_TIMEOUTS = (
-    ("--wait-at-most", "Cancel a pilot that waits at its CE for longer"),
-    ("--run-at-most", "Cancel a pilot that runs for longer"),
-    ("--silent-at-most", "Cancel a pilot about which its CE says nothing for longer"),
+def _timeout(name: str, sentence: str) -> Callable[[Command], Command]:
+    return click.option(name, type=Duration(), help=f"{sentence}: 2h; 'none': never.")
+
+
+timeouts = with_options(
+    _timeout("--wait-at-most", "Cancel a pilot that waits at its CE for longer"),
+    _timeout("--run-at-most", "Cancel a pilot that runs for longer"),
+    _timeout("--silent-at-most", "Cancel a pilot about which its CE says nothing for longer"),
 )
-
-
-def timeouts(command: Command) -> Command:
-    """Add the time-outs of a CE or VO."""
-    for name, sentence in reversed(_TIMEOUTS):
-        command = click.option(name, type=Duration(), help=f"{sentence}: 2h; 'none': never.")(
-            command
-        )
-    return command
+"""The time-outs of a CE or VO."""
 
 
 class Moment(click.ParamType[datetime]):
@@ -159,8 +147,7 @@ class Moment(click.ParamType[datetime]):
         try:
             if (from_now := length(value)) is not None:
                 return now() + self.sign * from_now
-            moment = datetime.fromisoformat(value)
-            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return in_utc(datetime.fromisoformat(value))
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is neither like 2h nor like 2026-01-31T12:00", param, ctx)
 
@@ -185,7 +172,7 @@ def since(default: str) -> Callable[[Command], Command]:
 NO_LIMIT = "none"
 
 
-def given(values: Mapping[str, Any]) -> dict[str, Any]:
+def typed_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Keep the options that were given, and read 'none' as no limit."""
     return {
         name: None if value == NO_LIMIT else value
@@ -194,10 +181,10 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def something(changes: dict[str, Any]) -> dict[str, Any]:
+def require_change(changes: dict[str, Any]) -> dict[str, Any]:
     """Refuse a change of nothing."""
     if not changes:
-        raise click.UsageError("Name a value to change.", click.get_current_context())
+        raise click.UsageError("Name a value to change.")
     return changes
 
 

@@ -26,7 +26,7 @@ def payload(
 ) -> None:
     """Set or show what the pilots of a VO run."""
     if (file is not None) + clear + (shown or ce is not None) > 1:
-        raise click.UsageError("Give one of --from, --show, --clear.", click.get_current_context())
+        raise click.UsageError("Give one of --from, --show, --clear.")
     if clear:
         perform(payloads.clear, name)
     elif file is not None:

@@ -10,9 +10,9 @@ from worker.cli import show
 from worker.cli.groups import Group, example
 from worker.cli.options import as_json, paged, show_rows
 from worker.cli.perform import perform
-from worker.cli.pilot_filter import WHICH, at_ce, filter_of, name, narrowing
+from worker.cli.pilot_filter import WHICH, at_ce, filter_of, filter_options, name
 from worker.cli.pilot_sets import cancel, submit
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 from worker.domain.pages import PageRequest
 from worker.domain.pilot import Status
 from worker.domain.why import cause_beside
@@ -45,7 +45,7 @@ def pilot() -> None:
 
 
 @pilot.command("list", epilog=example("pilotage pilot list --ce lyon --status failed --descending"))
-@narrowing
+@filter_options
 @paged
 @as_json
 def list_(as_json: bool, **values: Any) -> None:
@@ -129,7 +129,7 @@ def _lengths(pilot: ShownPilot, *, plain: bool) -> dict[str, int | str | None]:
 def _length(length: timedelta | None, *, plain: bool) -> int | str | None:
     if length is None:
         return None
-    return int(length.total_seconds()) if plain else spoken(length)
+    return int(length.total_seconds()) if plain else in_two_units(length)
 
 
 pilot.add_command(cancel)

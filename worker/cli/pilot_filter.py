@@ -1,17 +1,15 @@
 """The options by which commands know which pilots are meant."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from worker.cli.options import Choice, Duration
+from worker.cli.options import Choice, Duration, with_options
 from worker.domain.errors import Invalid, UnknownPilot
 from worker.domain.pilot import Cause, Status, Use
 from worker.domain.pilot_filter import PilotFilter
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 WHICH = "PILOT"
 LONGEST = 512
@@ -53,7 +51,7 @@ class Age(Duration):
         return age
 
 
-_OPTIONS = (
+filter_options = with_options(
     click.option(
         "--status", "statuses", multiple=True, type=Choice([str(s) for s in Status]),
         help="Only in this status. Repeat for more.",
@@ -80,13 +78,7 @@ _OPTIONS = (
     ),
     click.option("--node", callback=_printable, help="Only on this node, as the CE names it."),
 )  # fmt: skip
-
-
-def narrowing(command: Command) -> Command:
-    """Add the options that narrow which pilots are meant."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+"""What narrows which pilots are meant."""
 
 
 def filter_of(values: Mapping[str, Any]) -> PilotFilter:

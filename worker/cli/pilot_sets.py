@@ -1,7 +1,7 @@
 """`pilotage pilot cancel` and `submit`: end pilots, by name or all that match; send some."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,9 +10,9 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import example
-from worker.cli.options import as_json, sure
+from worker.cli.options import as_json, yes_option
 from worker.cli.perform import perform
-from worker.cli.pilot_filter import WHICH, filter_of, name, narrowing
+from worker.cli.pilot_filter import WHICH, filter_of, filter_options, name
 from worker.domain.errors import ConfirmationNeeded, TaskFailed
 from worker.domain.pilot import Status
 from worker.domain.pilot_filter import PilotFilter
@@ -28,9 +28,9 @@ NO_MATCH = "no active pilot matches"
 
 @click.command(epilog=example("pilotage pilot cancel --ce lyon --older-than 2h --dry-run"))
 @click.argument("which", metavar=f"[{WHICH}...]", nargs=-1, callback=name)
-@narrowing
+@filter_options
 @click.option("--dry-run", is_flag=True, help="Show which are meant, and cancel none.")
-@sure
+@yes_option
 @as_json
 def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **values: Any) -> None:
     """End pilots: those named, or all that match the options.
@@ -42,15 +42,14 @@ def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **valu
         _cancel_named(which, values, dry_run=dry_run, yes=yes, as_json=as_json)
         return
     chosen = filter_of(values)
-    if not chosen.given():
-        raise click.UsageError(
-            "Name pilots, or say which by an option such as --ce.", click.get_current_context()
-        )
+    if not chosen.values():
+        raise click.UsageError("Name pilots, or say which by an option such as --ce.")
     if dry_run:
         _show_set(perform(pilot_sets.count_active, chosen), as_json)
         return
     done = _cancel_all(chosen, yes=yes)
-    _show_done(done, _of_a_set(done.counts), as_json)
+    asked = "asked for: the next check of each CE ends them"
+    _show_done(done, _sentences(done.counts, asked=asked, nothing=NO_MATCH), as_json)
 
 
 @click.command(epilog=example("pilotage pilot submit lyon --count 5 --vo lhcb"))
@@ -78,11 +77,11 @@ def _cancel_named(
     which: Sequence[str], values: Mapping[str, Any], *, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
     if dry_run or any(value for option, value in values.items() if option != "ce"):
-        raise click.UsageError(
-            "Name pilots, or say which by options: not both.", click.get_current_context()
-        )
+        raise click.UsageError("Name pilots, or say which by options: not both.")
     done = perform(service.cancel, which, yes=yes, ce=values["ce"])
-    _show_done(done, _of_named(done.counts), as_json)
+    asked = "accepted by the CE; a later check confirms"
+    lines = _sentences(done.counts, asked=asked, nothing="nothing to cancel yet")
+    _show_done(done, lines, as_json)
     if done.outcome is Outcome.FAILED:
         raise TaskFailed("cancel", *done.lines)
 
@@ -102,7 +101,7 @@ def _cancel_all(chosen: PilotFilter, *, yes: bool) -> TaskResult:
         return pilot_sets.cancel_with_progress(runtime, chosen, yes=yes, each=_with_progress)
     if not yes:
         pilots = pilot_sets.in_words(perform(pilot_sets.count_active, chosen))
-        raise ConfirmationNeeded(f"this would cancel {pilots}", "say --yes if you mean it")
+        raise ConfirmationNeeded(f"this would cancel {pilots}")
     return perform(pilot_sets.cancel_matching, chosen)
 
 
@@ -118,34 +117,19 @@ def _show_set(counts: Mapping[str, Mapping[Status, int]], as_json: bool) -> None
         show.say(f"this would cancel {pilot_sets.in_words(counts)}")
 
 
-def _with_progress(batches: Sequence[Batch]) -> Iterable[Batch]:
+def _with_progress(batches: Sequence[Batch]) -> Iterator[Batch]:
     """Show on a terminal how far it is."""
-    return _bar(batches) if len(batches) > 1 and sys.stderr.isatty() else batches
-
-
-def _bar(batches: Sequence[Batch]) -> Iterator[Batch]:
-    with click.progressbar(batches, file=sys.stderr, label="cancelling") as progress:
+    hidden = len(batches) < 2 or not sys.stderr.isatty()
+    with click.progressbar(batches, file=sys.stderr, label="cancelling", hidden=hidden) as progress:
         yield from progress
 
 
-def _of_a_set(counts: Mapping[str, int]) -> list[str]:
-    requests = show.counted(counts["asked"], "cancellation")
-    sentences = {
-        "cancelled": _unsent(counts),
-        "asked": f"{requests} asked for: the next check of each CE ends them",
+def _sentences(counts: Mapping[str, int], *, asked: str, nothing: str) -> list[str]:
+    """Write what became of pilots; `asked` says of those whose CE must end them how it goes on."""
+    words = {
+        "cancelled": ("pilot", "cancelled that no CE was sent"),
+        "asked": ("cancellation", asked),
+        "over already": ("pilot", "had ended already"),
     }
-    return [sentences[word] for word, count in counts.items() if count] or [NO_MATCH]
-
-
-def _of_named(counts: Mapping[str, int]) -> list[str]:
-    requests = show.counted(counts["asked"], "cancellation")
-    sentences = {
-        "cancelled": _unsent(counts),
-        "asked": f"{requests} accepted by the CE; a later check confirms",
-        "over already": f"{show.counted(counts['over already'], 'pilot')} had ended already",
-    }
-    return [sentences[word] for word, count in counts.items() if count] or ["nothing to cancel yet"]
-
-
-def _unsent(counts: Mapping[str, int]) -> str:
-    return f"{show.counted(counts['cancelled'], 'pilot')} cancelled that no CE was sent"
+    pairs = [(count, *words[kind]) for kind, count in counts.items() if count]
+    return [f"{show.counted(count, noun)} {rest}" for count, noun, rest in pairs] or [nothing]

@@ -44,11 +44,11 @@ def perform_remotely(
     """Have an action done by the server, and return what it returns."""
     endpoint = next((one for one in ENDPOINTS if one.action is action), None)
     if endpoint is None:
-        raise OnlyOnHost("this command uses the database", "use it there, without --server")
+        raise OnlyOnHost
     values = signature(action).bind(None, *args, **kwargs).arguments
     if values.get("yes") is False:
         name = " ".join(str(value) for value in values.values() if isinstance(value, str))
-        raise ConfirmationNeeded(f"this would change {name}", "say --yes if you mean it")
+        raise ConfirmationNeeded(f"this would change {name}")
     arguments = arguments_of(endpoint)
     response = _send(endpoint, arguments, values)
     if endpoint.is_text:

@@ -95,13 +95,9 @@ def _refuse_without_by(**values: object) -> None:
 
 def _stored(since: datetime, limit: int, after: str | None, *, as_json: bool) -> None:
     page = perform(reports.stored, since, limit=limit, after=after)
-    if as_json:
-        show.as_json({"items": [_machine(one) for one in page.items], "next": page.next})
-        return
-    rows = [{"at": one.at, **_row(one.summary)} for one in page.items]
-    show.table(rows, COLUMNS, f"no report was stored since {since:%Y-%m-%d %H:%M:%S}Z")
-    if page.next:
-        show.verbatim(f"more: --after {page.next}")
+    rows = [_machine(one) if as_json else _row(one) for one in page.items]
+    nothing = f"no report was stored since {since:%Y-%m-%d %H:%M:%S}Z"
+    options.show_rows(rows, page.next, COLUMNS, nothing, as_json)
 
 
 def _machine(stored: Report) -> dict[str, Any]:
@@ -111,9 +107,10 @@ def _machine(stored: Report) -> dict[str, Any]:
     return {"at": stored.at, **stored.summary, "pilots": numbers}
 
 
-def _row(summary: Mapping[str, Any]) -> dict[str, Any]:
-    pilots = summary["pilots"]
+def _row(stored: Report) -> dict[str, Any]:
+    summary, pilots = stored.summary, stored.summary["pilots"]
     return {
+        "at": stored.at,
         "waiting": sum(pilots.get(status, 0) for status in WAITING),
         **{status: pilots.get(status, 0) for status in COUNTED},
         "free_slots": summary["free_slots"],

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from worker.cli.columns import Column, column_of, layout
 from worker.domain import spelled, texts
-from worker.domain.lengths import clock, typed
+from worker.domain.lengths import as_option, clock
 from worker.domain.secrets import without_secrets
 
 WIDEST = 10_000
@@ -46,7 +46,7 @@ COLOURS = {
 """The words that say how things stand."""
 
 
-def complain(message: str, code: int = 1) -> int:
+def complain(message: str, code: int) -> int:
     """Print in one line what went wrong; return the exit code."""
     colour = None if os.environ.get("NO_COLOR") else "red"
     click.echo(f"pilotage: {click.style(without_secrets(message), fg=colour)}", err=True)
@@ -166,7 +166,7 @@ def as_json(value: object) -> None:
     click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
 
 
-def coloured(word: str, width: int = 0) -> str:
+def coloured(word: str, width: int) -> str:
     """Write a word in its colour; `say` takes colours away where there is no terminal."""
     colour = None if os.environ.get("NO_COLOR") else COLOURS.get(word)
     return click.style(f"{word:<{width}}", fg=colour) if colour else f"{word:<{width}}"
@@ -187,7 +187,7 @@ def word(value: object) -> str:
     if isinstance(value, datetime):
         return _moment(value)
     if isinstance(value, timedelta):
-        return typed(value)
+        return as_option(value)
     return spelled.word(value)
 
 

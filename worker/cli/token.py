@@ -11,7 +11,7 @@ import click
 from worker import wiring
 from worker.cli import show
 from worker.cli.groups import Group, example
-from worker.cli.options import Choice, as_json, paged, show_page, sure
+from worker.cli.options import Choice, as_json, paged, show_page, yes_option
 from worker.cli.perform import perform
 from worker.domain.access import Role
 from worker.domain.errors import Invalid
@@ -84,7 +84,7 @@ def list_(show_all: bool, as_json: bool, **paging: Any) -> None:
 
 @token.command(epilog=example("pilotage token revoke nightly --yes"))
 @click.argument("name")
-@sure
+@yes_option
 def revoke(name: str, yes: bool) -> None:
     """End a token at once."""
     revoked = perform(tokens.revoke, name, yes=yes)

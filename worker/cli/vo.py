@@ -1,6 +1,6 @@
 """`pilotage vo`: the owners of pilots."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,13 +14,14 @@ from worker.cli.options import (
     Amount,
     Duration,
     as_json,
-    given,
     paged,
+    reason_option,
+    require_change,
     show_page,
-    something,
-    sure,
     timeouts,
-    why,
+    typed_values,
+    with_options,
+    yes_option,
 )
 from worker.cli.payload import payload
 from worker.cli.perform import perform
@@ -36,49 +37,29 @@ from worker.services.tasks import catalogue, execute
 
 COLUMNS = ["name", "share", "limit", "demand", "enabled", "draining", "without_work_since"]
 
-_share = click.option("--share", type=float, help="Its share where VOs compete for slots.")
-_budget = click.option("--budget", type=Amount(), help="New pilots a tick at the most, or 'none'.")
-_surplus = click.option(
-    "--cancel-surplus/--keep-surplus",
-    default=None,
-    help="Whether waiting pilots are cancelled once the demand for them has gone.",
-)
-_source = click.option(
-    "--source",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Where its demand comes from: kind=http, then its options; 'none' forgets it.",
-)
-_idle = click.option(
-    "--idle-at-most",
-    type=Duration(),
-    help="End pilots that say idle for longer while none are needed: 30m; 'none': never.",
-)
-_limit = click.option("--limit", type=Amount(), help="Pilots at the most, or 'none'.")
-_demand = click.option("--demand", type=Amount(), help="More pilots it could use, or 'none'.")
-
-
-def _bounds(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that bound the demand."""
-    for option in (
-        click.option(
-            "--scale-down-delay",
-            type=Duration(),
-            help="How long a lower answer of its source is not followed: 10m; 'none': at once.",
-        ),
-        click.option(
-            "--demand-max",
-            type=Amount(),
-            help="Pilots altogether, though more is wanted; 'none': any number.",
-        ),
-        click.option(
-            "--demand-min",
-            type=Amount(),
-            help="Pilots that are kept altogether, though less is wanted; 'none': none.",
-        ),
-    ):
-        command = option(command)
-    return command
+_values = with_options(
+    click.option("--share", type=float, help="Its share where VOs compete for slots."),
+    click.option("--limit", type=Amount(), help="Pilots at the most, or 'none'."),
+    click.option("--demand", type=Amount(), help="More pilots it could use, or 'none'."),
+    click.option("--budget", type=Amount(), help="New pilots a tick at the most, or 'none'."),
+    click.option("--cancel-surplus/--keep-surplus", default=None,
+                 help="Whether waiting pilots are cancelled once the demand for them has gone."),
+    timeouts,
+    click.option("--idle-at-most", type=Duration(),
+                 help="End pilots that say idle for longer while none are needed: 30m; "
+                      "'none': never."),
+    click.option("--demand-min", type=Amount(),
+                 help="Pilots that are kept altogether, though less is wanted; 'none': none."),
+    click.option("--demand-max", type=Amount(),
+                 help="Pilots altogether, though more is wanted; 'none': any number."),
+    click.option("--scale-down-delay", type=Duration(),
+                 help="How long a lower answer of its source is not followed: 10m; "
+                      "'none': at once."),
+    click.option("--source", multiple=True, metavar="KEY=VALUE",
+                 help="Where its demand comes from: kind=http, then its options; "
+                      "'none' forgets it."),
+)  # fmt: skip
+"""The values of a VO that can be changed."""
 
 
 @click.group(cls=Group, epilog=example("pilotage vo list"))
@@ -88,15 +69,7 @@ def vo() -> None:
 
 @vo.command(epilog=example("pilotage vo add lhcb --share 2 --limit 500"))
 @click.argument("name")
-@_share
-@_limit
-@_demand
-@_budget
-@_surplus
-@timeouts
-@_idle
-@_bounds
-@_source
+@_values
 @click.option("--disabled", is_flag=True, help="Send nothing for it yet.")
 @as_json
 def add(name: str, disabled: bool, as_json: bool, **values: Any) -> None:
@@ -148,24 +121,16 @@ def show_(name: str, as_json: bool) -> None:
 
 @vo.command("set", epilog=example("pilotage vo set lhcb --limit none"))
 @click.argument("name")
-@_share
-@_limit
-@_demand
-@_budget
-@_surplus
-@timeouts
-@_idle
-@_bounds
-@_source
+@_values
 @as_json
 def set_(name: str, as_json: bool, **values: Any) -> None:
     """Change values of a VO."""
-    _change(name, something(_read(values)), as_json)
+    _change(name, require_change(_read(values)), as_json)
 
 
 @vo.command(epilog=example("pilotage vo enable lhcb"))
 @click.argument("name")
-@why
+@reason_option
 @as_json
 def enable(name: str, reason: str | None, as_json: bool) -> None:
     """Let pilots be sent for a VO; ends draining too."""
@@ -174,7 +139,7 @@ def enable(name: str, reason: str | None, as_json: bool) -> None:
 
 @vo.command(epilog=example("pilotage vo disable lhcb"))
 @click.argument("name")
-@why
+@reason_option
 @as_json
 def disable(name: str, reason: str | None, as_json: bool) -> None:
     """Send nothing more for a VO."""
@@ -183,7 +148,7 @@ def disable(name: str, reason: str | None, as_json: bool) -> None:
 
 @vo.command(epilog=example("pilotage vo drain lhcb"))
 @click.argument("name")
-@why
+@reason_option
 @as_json
 def drain(name: str, reason: str | None, as_json: bool) -> None:
     """Send nothing more for a VO and let its pilots end."""
@@ -211,7 +176,7 @@ def capacity_(name: str, as_json: bool) -> None:
 
 @vo.command(epilog=example("pilotage vo remove lhcb --yes"))
 @click.argument("name")
-@sure
+@yes_option
 def remove(name: str, yes: bool) -> None:
     """Remove a VO that never had a pilot."""
     perform(inventory.remove_vo, name, yes=yes)
@@ -223,7 +188,7 @@ vo.add_command(payload)
 
 def _read(values: Mapping[str, Any]) -> dict[str, Any]:
     source = values["source"]
-    settings = given({**values, "source": None})
+    settings = typed_values({**values, "source": None})
     if source:
         settings["source"] = None if NO_LIMIT in source else parse_pairs(source)
     return settings

@@ -277,7 +277,7 @@ def _check_foreign_keys(connection: Connection) -> None:
         raise DatabaseRefused(f"a row of {broken[0]} would point at no row of {broken[2]}")
 
 
-def _config(chain: Chain, connection: Connection | None = None) -> "Config":
+def _config(chain: Chain, connection: Connection) -> "Config":
     from alembic.config import Config
 
     config = Config()

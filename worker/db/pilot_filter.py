@@ -36,7 +36,7 @@ def filtered(
         "vo": lambda name: pilots.c.vo_id == key_of(tx, vos, name),
         "older_than": lambda age: has_status(OCCUPYING) & (pilots.c.reserved_at <= now - age),
     }
-    return query.where(*(conditions[name](value) for name, value in chosen.given().items()))
+    return query.where(*(conditions[name](value) for name, value in chosen.values().items()))
 
 
 def _has_cause(causes: Collection[Cause]) -> ColumnElement[bool]:

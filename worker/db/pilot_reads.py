@@ -178,7 +178,7 @@ def find(
         restriction(asked.sort, statuses)
         return _page(tx, longest_waiting(filtered(tx, ids, others, now), asked), asked)
     ids = filtered(tx, ordered(ids, asked, statuses), others, now)
-    if begins_with_newest(asked, statuses) and not others.given():
+    if begins_with_newest(asked, statuses) and not others.values():
         newest = limited(ids.where(among_newest(tx)), [pilots.c.id], asked)
         page = _page(tx, newest, asked)
         if page.next:

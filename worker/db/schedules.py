@@ -64,8 +64,12 @@ class Schedule:
     @property
     def fires(self) -> str:
         """When it fires, in a few words."""
-        when = self.cron or f"every {self.every:g} s"
-        return when if self.enabled else f"{when}, disabled"
+        return self.when if self.enabled else f"{self.when}, disabled"
+
+    @property
+    def when(self) -> str:
+        """When it fires while it is enabled."""
+        return self.cron or f"every {self.every:g} s"
 
     def __post_init__(self) -> None:
         if (self.every is None) == (self.cron is None):

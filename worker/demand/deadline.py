@@ -63,7 +63,7 @@ class Connection:
             self._socket = None
 
 
-def within(seconds: float, place: str, work: Callable[[Connection], T]) -> T:
+def with_deadline(seconds: float, place: str, work: Callable[[Connection], T]) -> T:
     """Do this in a thread; `DemandUnknown` when it takes longer."""
     connection = Connection()
     answer: Future[T] = Future()

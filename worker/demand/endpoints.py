@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +17,9 @@ import httpx
 from pydantic import AfterValidator, Field
 
 from worker.demand.contract import SourceOptions
-from worker.demand.deadline import Connection, within
+from worker.demand.deadline import Connection, with_deadline
 from worker.demand.files import check, read_line
+from worker.domain.addresses import is_private
 from worker.domain.errors import DemandUnknown
 
 MOST = 1_000_000
@@ -119,7 +119,7 @@ def converse(question: EndpointQuestion, options: EndpointOptions) -> EndpointRe
         headers = _headers(question, options)
         if options.ca_file is not None:
             check(options.ca_file, options.ca_file.stat())
-        return within(options.timeout, place, partial(_send, question, headers, options))
+        return with_deadline(options.timeout, place, partial(_send, question, headers, options))
     except OSError as error:
         raise DemandUnknown(str(error.filename), error.strerror or "it cannot be read") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -143,17 +143,6 @@ def place_of(url: str) -> str:
         return httpx.URL(url).host
     except httpx.InvalidURL:
         return "the url"
-
-
-def is_private(url: str) -> bool:
-    """Return whether nobody else reads what goes to an address: it is encrypted, or stays here."""
-    if url.startswith("https://"):
-        return True
-    try:
-        host = httpx.URL(url).host
-        return host == "localhost" or ip_address(host).is_loopback
-    except (httpx.InvalidURL, ValueError):
-        return False
 
 
 def _headers(question: EndpointQuestion, options: EndpointOptions) -> dict[str, str]:

@@ -11,7 +11,7 @@ from kombu import Connection as Broker
 from kombu.exceptions import OperationalError
 
 from worker.demand.celery import CeleryOptions
-from worker.demand.deadline import Connection, within
+from worker.demand.deadline import Connection, with_deadline
 from worker.demand.files import read_line
 from worker.domain.errors import DemandUnknown
 
@@ -31,7 +31,7 @@ def ask(vo: str, options: CeleryOptions) -> int:
     try:
         urlsplit(url).port  # noqa: B018 - it is read to see whether it can be
         count = _in_redis if scheme in _REDIS else _in_rabbitmq
-        return within(
+        return with_deadline(
             options.timeout, place, lambda connection: count(url, queue, options, connection)
         )
     except (redis.RedisError, OperationalError, OSError, ValueError) as error:

@@ -15,14 +15,9 @@ from urllib.parse import quote, urlsplit
 
 from worker.backends import json_text
 from worker.demand import files
-from worker.demand.endpoints import (
-    EndpointQuestion,
-    EndpointReply,
-    converse,
-    is_private,
-    place_of,
-)
+from worker.demand.endpoints import EndpointQuestion, EndpointReply, converse, place_of
 from worker.demand.github import GithubOptions
+from worker.domain.addresses import is_private
 from worker.domain.errors import DemandUnknown
 
 TALKING = 0.8

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from worker.db.engine import SQLITE, parse_url
 from worker.demand.contract import Source, SourceOptions
-from worker.demand.deadline import Connection, within
+from worker.demand.deadline import Connection, with_deadline
 from worker.demand.files import read_line
 from worker.domain.errors import ConfigurationError, DemandUnknown
 
@@ -47,7 +47,7 @@ def ask(vo: str, options: SqlOptions) -> int:
         if url.get_backend_name() == SQLITE:
             rows = _rows(_sqlite(url, options.timeout), query, parameters)
         else:
-            rows = within(
+            rows = with_deadline(
                 options.timeout,
                 place,
                 lambda connection: _rows(

@@ -81,7 +81,7 @@ def bucket_of(seconds: float) -> int:
     return BUCKETS[min(bisect_left(BUCKETS, seconds * 1000), len(BUCKETS) - 1)]
 
 
-def within(tallies: Iterable[CallTally], part: float) -> int | None:
+def quantile_bound(tallies: Iterable[CallTally], part: float) -> int | None:
     """Return the milliseconds within which this part of the calls ended; `None` without calls."""
     by_bucket = sorted((tally.within, tally.calls) for tally in tallies)
     total, reached = sum(calls for _, calls in by_bucket), 0

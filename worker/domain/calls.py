@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 
 NOT_ANSWERING = "not answering"
 REFUSING = "calls refused"
@@ -45,7 +45,7 @@ def state_of_calls(calls: Calls) -> str | None:
 def sentence_of_calls(calls: Calls, now: datetime) -> str | None:
     """Return since when a CE does not answer, why, and when it is called again, in a sentence."""
     since = calls.unanswered_since
-    return _sentence(calls, f" for {spoken(now - since)}" if since else "", now)
+    return _sentence(calls, f" for {in_two_units(now - since)}" if since else "", now)
 
 
 def reason_not_to_send(calls: Calls, now: datetime) -> str | None:

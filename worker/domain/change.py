@@ -12,7 +12,7 @@ from typing import Any
 
 from worker.domain.access import HOST, Access
 from worker.domain.errors import Invalid
-from worker.domain.lengths import clock, typed
+from worker.domain.lengths import as_option, clock
 from worker.domain.secrets import REMOVED, without_secrets
 from worker.domain.texts import legible
 from worker.domain.words import Described
@@ -162,7 +162,7 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     if isinstance(value, timedelta):
-        return typed(value)
+        return as_option(value)
     if isinstance(value, list | tuple) and not any(_is_deep(one) for one in value):
         return shlex.join(_word(str(word)) for word in value)
     return f"{len(value)} values" if _is_deep(value) else str(value)

@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 
 from worker.domain.errors import Invalid
-from worker.domain.lengths import typed
+from worker.domain.lengths import as_option
 
 LARGEST = 2**31 - 1
 """What an integer column of the database holds."""
@@ -56,4 +56,4 @@ def length(what: str, value: timedelta | None) -> None:
     if value % timedelta(seconds=1) or value < timedelta(seconds=1):
         raise Invalid(what, "it must be whole seconds, 1s at least")
     if value > LONGEST:
-        raise Invalid(what, f"{typed(value)} is above {typed(LONGEST)}")
+        raise Invalid(what, f"{as_option(value)} is above {as_option(LONGEST)}")

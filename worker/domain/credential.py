@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from worker.domain.checks import name
 from worker.domain.errors import Invalid
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 from worker.domain.words import Described
 
 HALF, MOST = 0.5, 0.8
@@ -89,7 +89,7 @@ def problem_of(credential: Credential, now: datetime, vo: str | None = None) -> 
     if credential.problem is not None:
         return f"{what} cannot be used: {credential.problem}: {credential.path}"
     if credential.expires_at is not None and credential.expires_at <= now:
-        ago = spoken(now - credential.expires_at)
+        ago = in_two_units(now - credential.expires_at)
         return f"{what} expired {ago} ago: {credential.path}"
     return None
 
@@ -143,7 +143,9 @@ def warning(old: Credential, new: Credential, now: datetime) -> str | None:
     if after is State.GOOD or remaining is None:
         return None
     part = HALF if after is State.HALF_USED else MOST
-    return f"{called(new)} has used up {part:.0%} of its life and expires in {spoken(remaining)}"
+    return (
+        f"{called(new)} has used up {part:.0%} of its life and expires in {in_two_units(remaining)}"
+    )
 
 
 def renewal_due(credential: Credential, now: datetime) -> bool:

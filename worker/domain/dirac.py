@@ -6,13 +6,14 @@ begins with. A condition compares one column; which comparison it takes depends 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
 from worker.domain.bounds import storable
 from worker.domain.errors import IllegalMove, Invalid
+from worker.domain.lengths import in_utc
 from worker.domain.nearest import nearest
 from worker.domain.pilot import MOVES, OCCUPYING, Move, Pilot, Status
 
@@ -193,8 +194,7 @@ def _number(column: str, value: str | int) -> int:
 
 def _moment(column: str, value: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(value)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return in_utc(datetime.fromisoformat(value))
     except (ValueError, OverflowError):
         raise Invalid(
             column, f"{value[:64]!r} is no moment", "write 2026-03-01T12:00:00Z"
@@ -215,7 +215,7 @@ def text(name: str, value: str, longest: int) -> str:
     if len(value) > longest:
         raise Invalid(name, f"it has more than {longest} characters")
     if storable(value) != value:
-        raise Invalid(name, "it has characters that are none")
+        raise Invalid(name, "it has characters that cannot be stored")
     return value
 
 

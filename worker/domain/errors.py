@@ -185,6 +185,13 @@ class NotAllowed(PilotageError):
 class OnlyOnHost(PilotageError):
     """This can only be done on the host of Pilotage."""
 
+    def __init__(
+        self,
+        what: str = "this command uses the database",
+        advice: str = "use it there, without --server",
+    ) -> None:
+        super().__init__(what, advice)
+
 
 class TooManyAttempts(PilotageError):
     """There were too many attempts that failed; wait before the next."""
@@ -354,6 +361,9 @@ class NestedUnitOfWork(PilotageError):
 
 class ConfirmationNeeded(PilotageError):
     """Nothing was done."""
+
+    def __init__(self, would: str, advice: str = "say --yes if you mean it") -> None:
+        super().__init__(would, advice)
 
 
 def word_of(kind: type[PilotageError]) -> str:

@@ -1,7 +1,7 @@
 """Lengths of time and moments as one says them."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 _UNITS = (("day", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _TYPED = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
@@ -15,14 +15,14 @@ def length(text: str) -> timedelta | None:
     return timedelta(seconds=int(match[1]) * _TYPED[match[2]]) if match else None
 
 
-def typed(value: timedelta) -> str:
+def as_option(value: timedelta) -> str:
     """Write whole seconds as `length` reads them, in the largest unit without a rest."""
     seconds = int(value.total_seconds())
     unit = next(unit for unit, size in _TYPED.items() if seconds % size == 0)
     return f"{seconds // _TYPED[unit]}{unit}"
 
 
-def spoken(length: timedelta) -> str:
+def in_two_units(length: timedelta) -> str:
     """Write a length of time in its two largest units: 5 h 12 min."""
     left = max(0, int(length.total_seconds()))
     parts = []
@@ -34,6 +34,16 @@ def spoken(length: timedelta) -> str:
         elif parts:
             break
     return " ".join(parts[:2]) or "0 s"
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a moment in UTC; one without a time zone is so already."""
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def moment_of(seconds: float) -> datetime:
+    """Return the moment that is so many seconds after the beginning of 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 NEAR = timedelta(hours=12)

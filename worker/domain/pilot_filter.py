@@ -29,13 +29,13 @@ class PilotFilter:
 
     def __post_init__(self) -> None:
         """Refuse a value of nothing: a script whose variable is empty does not mean all pilots."""
-        for name, value in self.given().items():
+        for name, value in self.values().items():
             if value == "":
                 raise Invalid(name, "it is empty")
         if self.older_than is not None and self.older_than < timedelta():
             raise Invalid("older than", "it is below zero")
 
-    def given(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """Return the values that narrow. A search for nothing is none."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values["search"] = self.search or None

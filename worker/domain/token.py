@@ -9,7 +9,7 @@ from secrets import token_urlsafe
 from worker.domain.access import Access, Role
 from worker.domain.checks import length, name
 from worker.domain.errors import Invalid
-from worker.domain.lengths import typed
+from worker.domain.lengths import as_option
 from worker.domain.words import Described
 
 USUAL_LIFE = timedelta(days=90)
@@ -71,7 +71,7 @@ def check_life(life: timedelta) -> None:
     """Refuse a length of life that no token may have."""
     length("life of a token", life)
     if life > LONGEST_LIFE:
-        raise Invalid("life of a token", f"{typed(life)} is above {typed(LONGEST_LIFE)}")
+        raise Invalid("life of a token", f"{as_option(life)} is above {as_option(LONGEST_LIFE)}")
 
 
 def make_secret() -> str:

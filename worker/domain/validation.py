@@ -118,7 +118,7 @@ def read_options(
 
 
 @contextmanager
-def within(place: str) -> Iterator[None]:
+def naming_place(place: str) -> Iterator[None]:
     """Name the place in a file of whatever is refused meanwhile."""
     try:
         yield

@@ -182,7 +182,7 @@ def _warn_of_long_calls(**_: object) -> None:
 
 @setup_logging.connect
 def _log(loglevel: int | str = logging.INFO, logfile: str | None = None, **_: object) -> None:
-    wiring.set_up_logging(loglevel, logfile)
+    logs.set_up(wiring.settings(), loglevel, logfile)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_name_the_execution)
         handler.addFilter(_shorten_errors_of_the_broker)

@@ -115,10 +115,12 @@ def _check_subject(name: str, arguments: list[Any], options: Mapping[str, Any]) 
     if set(options) - {"subject"} or len(subjects) > 1:
         raise Invalid(name, "it takes one name at the most")
     subject = subjects[0] if subjects else None
-    if task.scope is Scope.GLOBAL and subject is None:
+    if task.scope is Scope.GLOBAL:
+        if subject is not None:
+            raise Invalid(name, "it takes no name")
         return
-    if task.scope is Scope.GLOBAL or not isinstance(subject, str):
-        raise Invalid(name, f"its subject is no name of its scope, {task.scope}")
+    if not isinstance(subject, str):
+        raise Invalid(name, f"its subject must be the name of its {task.scope.upper()}")
     checks.name(name, subject)
 
 

@@ -45,7 +45,7 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
         binding = Binding(routing_key or "", pattern or "", queue or "")
-        self._change(exchange, lambda table: [binding, *without(table, binding)])
+        self._change(exchange, lambda table: [binding, *others_than(table, binding)])
 
     def _delete(
         self,
@@ -58,7 +58,7 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
     ) -> None:
         self._purge(queue)
         binding = Binding(routing_key or "", pattern or "", queue or "")
-        self._change(exchange, lambda table: without(table, binding))
+        self._change(exchange, lambda table: others_than(table, binding))
 
     def _change(self, exchange: str, change: Callable[[Table], Table]) -> None:
         file = self._exchange_file(exchange)
@@ -76,7 +76,7 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
         for name in sorted(file.name for file in Path(self.data_folder_in).iterdir()):
             if name.partition(".")[2] != f"{queue}.msg":
                 continue
-            content = taken(Path(self.data_folder_in, name))
+            content = take(Path(self.data_folder_in, name))
             if content is not None and (payload := self._message(name, content)) is not None:
                 return payload
         raise Empty
@@ -100,7 +100,7 @@ class Transport(filesystem.Transport):  # type: ignore[misc]
     Channel = Channel
 
 
-def without(table: Table, binding: Binding) -> Table:
+def others_than(table: Table, binding: Binding) -> Table:
     """Return the other bindings."""
     return [other for other in table if other != binding]
 
@@ -118,7 +118,7 @@ def replace(file: Path, content: object) -> None:
         raise ChannelError(f"cannot write {file}: {error.strerror}") from error
 
 
-def taken(file: Path) -> bytes | None:
+def take(file: Path) -> bytes | None:
     """Read and remove a file; return nothing if another process was faster."""
     try:
         content = file.read_bytes()

@@ -10,9 +10,10 @@ version: one that is unknown counts as nothing learnt.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from worker.domain.lengths import moment_of
 from worker.domain.sending import Sending
 from worker.policy.counts import Counts
 from worker.policy.facts import Chances, Outcomes, Pause
@@ -129,7 +130,7 @@ def evaluate(
     counts = Counts(values, configured, parameters)
     return Evaluation(
         chances=counts.chances(now.timestamp()),
-        pause=Pause(reason=pause.reason, since=_moment(pause.at)) if pause else None,
+        pause=Pause(reason=pause.reason, since=moment_of(pause.at)) if pause else None,
         outcomes=counts.outcomes(now.timestamp()),
     )
 
@@ -140,12 +141,8 @@ def _learned(record: Record) -> LearnedState:
             was=Sending.PAUSED if is_over else Sending.NORMAL,
             became=Sending.NORMAL if is_over else Sending.PAUSED,
             reason=reason,
-            at=_moment(at),
+            at=moment_of(at),
         )
         for is_over, reason, at in record.changes
     )
     return LearnedState(state=record.stored(), changes=changes)
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -5,7 +5,7 @@ finish.
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from worker.domain.lengths import typed
+from worker.domain.lengths import as_option
 from worker.domain.pilot import AnyPilot, Status
 from worker.domain.timeouts import LatePilot, Timeouts
 
@@ -25,7 +25,7 @@ def reason(pilot: LatePilot, owners: Sequence[Timeouts], now: datetime) -> str |
         timeouts = [(most, owner.owner) for owner in owners if (most := getattr(owner, name))]
         most, owner = min(timeouts, key=lambda pair: pair[0], default=(None, ""))
         if most is not None and length > most:
-            return f"{_SENTENCES[name]} {typed(most)}, the most that {owner} allows"
+            return f"{_SENTENCES[name]} {as_option(most)}, the most that {owner} allows"
     return None
 
 

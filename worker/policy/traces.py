@@ -8,12 +8,13 @@ policy found. The rivals of the VO are in the first trace of a tick only (first 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from worker.domain.closing import ClosedBy
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid
+from worker.domain.lengths import moment_of
 from worker.policy.facts import CEFacts, Chances, Outcomes, Pause, Rival, VOFacts
 
 _CE_MOMENTS = ("oldest_waiting_since", "last_sent_at")
@@ -106,7 +107,7 @@ def _ce(name: str, stored: Mapping[str, Any]) -> CEFacts:
         values["chances"] = Chances(accept=accept, start=start, finish=finish)
     if "pause" in values:
         reason, since = values["pause"]
-        values["pause"] = Pause(reason=reason, since=_moment(since))
+        values["pause"] = Pause(reason=reason, since=moment_of(since))
     if "vos" in values:
         values["vos"] = frozenset(values["vos"])
     return CEFacts(name=name, **values)
@@ -133,14 +134,12 @@ def _written(values: dict[str, Any], moments: Sequence[str]) -> dict[str, Any]:
 
 def _read(stored: Mapping[str, Any], moments: Sequence[str]) -> dict[str, Any]:
     """Read moments that were written as seconds, and what closes a CE or a VO."""
-    values = {name: _moment(value) if name in moments else value for name, value in stored.items()}
+    values = {
+        name: moment_of(value) if name in moments else value for name, value in stored.items()
+    }
     if "closed_by" in stored:
         values["closed_by"] = ClosedBy(stored["closed_by"])
     return values
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 _DEFAULTS = {

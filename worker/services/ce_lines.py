@@ -59,6 +59,11 @@ class CELine:
         return self.state == NORMAL and self.away is None
 
     @property
+    def waiting(self) -> int:
+        """How many of its pilots do not run yet."""
+        return self.reserved + self.submitting + self.submitted
+
+    @property
     def limited(self) -> bool:
         """Whether it has empty slots that only its waiting limit keeps empty."""
         return self.free < self.capacity - sum(self.occupying().values())
@@ -110,10 +115,10 @@ def states(tx: Transaction, runtime: Runtime, ce: str | None = None) -> dict[str
     now = runtime.now()
     is_asked = are_ces_asked(standstills(schedules.get_all(tx), now, runtime.lease))
     listed = slots.slots_for(tx, 0) if ce is None else slots.slots_of(tx, ce)
-    return {one.name: short(_state(one, now, {}, is_asked=is_asked)) for one in listed}
+    return {one.name: without_reason(_state(one, now, {}, is_asked=is_asked)) for one in listed}
 
 
-def short(state: str) -> str:
+def without_reason(state: str) -> str:
     """Return a state without its reason."""
     return state.partition(": ")[0]
 
@@ -129,7 +134,7 @@ def _state(
     sending, calls, error = _sending(ce, now), state_of_calls(ce), ce.last_error
     setter = _setter(ce, now, set_by)
     if setter is not None:
-        sending = f"{short(sending)}: {setter.phrase(now)}"
+        sending = f"{without_reason(sending)}: {setter.phrase(now)}"
     if calls is None and not is_asked:
         calls, error = f"{NOT_ASKED}{_moment('since', ce.last_answered_at, now)}", NO_WORKER
     if calls is None or not ce.enabled:

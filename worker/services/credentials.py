@@ -105,7 +105,7 @@ def remove(
         credential = credentials.get(tx, _owner(vo), backend, kind)
         if not yes:
             what = f"this would forget the {credential.kind} of {vo} for {backend}"
-            raise ConfirmationNeeded(what, "say --yes if you mean it")
+            raise ConfirmationNeeded(what)
         credentials.remove(tx, credential)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from worker.db import demands, pilot_reads, slots, totals
 from worker.db.demands import Answer
@@ -11,6 +11,7 @@ from worker.db.uow import Transaction
 from worker.demand import registry
 from worker.demand.contract import Unknown
 from worker.domain.demand import (
+    NONE_ENDED,
     NOTHING_HELD,
     BatchProgress,
     DemandCounts,
@@ -40,6 +41,34 @@ class CurrentDemand:
 Pilots = tuple[int, int]
 """How many pilots of a VO occupy a slot, and how many of them wait."""
 NO_PILOTS: Pilots = (0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemandFacts:
+    """What the demand of VOs follows from, by the name of each."""
+
+    answers: Mapping[str, Answer]
+    counts: Mapping[str, Pilots]
+    ended: Mapping[str, EndedPilots]
+
+    @classmethod
+    def read(cls, tx: Transaction, owners: Iterable[VO]) -> Self:
+        """Read the facts of these VOs."""
+        answers, counts = demands.get_all(tx), slots.count_by_vo(tx)
+        return cls(answers=answers, counts=counts, ended=ended_pilots(tx, owners, answers))
+
+    def answer_of(self, vo: VO) -> Answer:
+        """Return the last answer of the source of a VO."""
+        return self.answers.get(vo.name, demands.NONE)
+
+    def pilots_of(self, vo: VO) -> Pilots:
+        """Return how many pilots of a VO occupy a slot, and how many of them wait."""
+        return self.counts.get(vo.name, NO_PILOTS)
+
+    def of(self, vo: VO, now: datetime) -> CurrentDemand:
+        """Return the demand of a VO that counts now."""
+        ended = self.ended.get(vo.name, NONE_ENDED)
+        return current_demand(vo, self.answer_of(vo), now, self.pilots_of(vo), ended)
 
 
 def ended_pilots(

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from worker.db import ces, demands, maintenances, slots, vos, work
-from worker.db.demands import Answer
+from worker.db import ces, maintenances, slots, vos, work
 from worker.db.maintenances import Maintenance
 from worker.db.slots import CESlots
 from worker.db.uow import Transaction
-from worker.domain.demand import NONE_ENDED, EndedPilots
 from worker.domain.vo import VO
 from worker.policy.facts import CEFacts, Rival, VOFacts
 from worker.policy.learning import evaluate
@@ -18,12 +16,7 @@ from worker.policy.parameters import Parameters
 from worker.policy.traces import Facts
 from worker.policy.work import NoWork, demand_without
 from worker.services.closings import closed_to_vo, closed_vo
-from worker.services.current_demand import (
-    NO_PILOTS,
-    CurrentDemand,
-    current_demand,
-    ended_pilots,
-)
+from worker.services.current_demand import CurrentDemand, DemandFacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +26,8 @@ class Situation:
     now: datetime
     vo: VO
     ces: tuple[CESlots, ...]
+    demands: DemandFacts
     vos: tuple[VO, ...] = ()
-    answers: Mapping[str, Answer] = field(default_factory=dict)
-    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    ended: Mapping[str, EndedPilots] = field(default_factory=dict)
     only_for: Mapping[str, frozenset[str]] = field(default_factory=dict)
     maintenances: Mapping[str, Maintenance] = field(default_factory=dict)
     without_work: Mapping[str, NoWork] = field(default_factory=dict)
@@ -45,24 +36,18 @@ class Situation:
 
     def demand_of(self, vo: VO) -> CurrentDemand:
         """Return the demand of a VO that counts now."""
-        answer = self.answers.get(vo.name, demands.NONE)
-        pilots = self.counts.get(vo.name, NO_PILOTS)
-        ended = self.ended.get(vo.name, NONE_ENDED)
-        return current_demand(vo, answer, self.now, pilots, ended)
+        return self.demands.of(vo, self.now)
 
 
 def read(tx: Transaction, vo_name: str, now: datetime) -> Situation:
     """Read all facts for an allocation for a VO."""
     vo, owners = vos.get(tx, vo_name), tuple(vos.get_all(tx))
-    answers = demands.get_all(tx)
     return Situation(
         now=now,
         vo=vo,
         ces=tuple(slots.slots_for(tx, vo.id)),
+        demands=DemandFacts.read(tx, owners),
         vos=owners,
-        answers=answers,
-        counts=slots.count_by_vo(tx),
-        ended=ended_pilots(tx, owners, answers),
         only_for=ces.allowed_by_ce(tx),
         maintenances=maintenances.current(tx, now),
         without_work=work.without_work(tx),
@@ -84,7 +69,7 @@ def _vo_facts(situation: Situation, parameters: Parameters) -> VOFacts:
     vo = situation.vo
     worth = _worth_asking_for(vo, situation, parameters)
     occupying = sum(ce.vo_occupying for ce in situation.ces)
-    answer, closing = situation.answers.get(vo.name, demands.NONE), closed_vo(vo)
+    answer, closing = situation.demands.answer_of(vo), closed_vo(vo)
     return VOFacts(
         name=vo.name,
         demand=worth.demand,
@@ -121,7 +106,7 @@ def _worth_asking_for(vo: VO, situation: Situation, parameters: Parameters) -> C
 
 
 def _rival(vo: VO, situation: Situation, parameters: Parameters) -> Rival:
-    occupying, waiting = situation.counts.get(vo.name, NO_PILOTS)
+    occupying, waiting = situation.demands.pilots_of(vo)
     return Rival(
         name=vo.name,
         share=vo.share,

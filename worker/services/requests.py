@@ -1,15 +1,13 @@
 """The runtime of a request that came from afar: in somebody's name, and perhaps done once only."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from worker.db.answered import AnsweredBefore, Once
 from worker.domain.access import Access
 from worker.domain.change import Actor, Door
 from worker.services.runtime import Runtime
 
-__all__ = ["AnsweredBefore", "Once", "once", "used_by"]
+__all__ = ["AnsweredBefore", "Once", "used_by"]
 
 
 def used_by(
@@ -23,8 +21,3 @@ def used_by(
     """Return the runtime in the name of somebody who came by the API or the console."""
     actor = Actor(who=who, door=door, access=access)
     return replace(runtime, database=runtime.database.used_by(actor, once=once), by_hand=True)
-
-
-def once(who: str, key: str, request_hash: str, encode: Callable[[Any], Any]) -> Once:
-    """Return what has a request done once, however often it is sent with its key."""
-    return Once(who=who, key=key, request_hash=request_hash, encode=encode)

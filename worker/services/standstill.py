@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from worker.db.schedules import Schedule
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 from worker.services.tasks import catalogue
 
 STILL = timedelta(minutes=5)
@@ -33,7 +33,7 @@ def silence(fired_at: datetime | None, now: datetime) -> str | None:
     """Return that no scheduler fires any longer, or `None` if one does, or never did."""
     if fired_at is None or now - fired_at <= STILL:
         return None
-    return f"no task has fired for {spoken(now - fired_at)}: no scheduler is alive"
+    return f"no task has fired for {in_two_units(now - fired_at)}: no scheduler is alive"
 
 
 def standstills(

@@ -8,7 +8,7 @@ from functools import partial
 
 import httpx
 
-from worker.demand.deadline import Connection, within
+from worker.demand.deadline import Connection, with_deadline
 from worker.domain.errors import DemandUnknown
 from worker.domain.webhook import SIGNATURE, Webhook, WebhookEvent, body_of, signature
 from worker.services.runtime import Runtime
@@ -26,7 +26,7 @@ def send(runtime: Runtime, webhook: Webhook, event: WebhookEvent) -> str | None:
         SIGNATURE: signature(webhook.secret, body, runtime.now()),
     }
     try:
-        status = within(DEADLINE, webhook.place, partial(_post, webhook.url, body, headers))
+        status = with_deadline(DEADLINE, webhook.place, partial(_post, webhook.url, body, headers))
     except DemandUnknown as error:
         return str(error.details[-1])
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:

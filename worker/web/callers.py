@@ -97,7 +97,7 @@ def runtime_of(
 
 
 class Gate:
-    """Lets nobody through who is not known, and slows down who guesses.
+    """Lets known callers in, and slows down those who guess secrets.
 
     A pilot has a door of its own. Whatever one does, its neighbours behind the same address are
     let in as before, and so are people: its failed attempts are counted apart.

@@ -21,7 +21,7 @@ from worker.domain.texts import one_line
 from worker.domain.validation import place
 from worker.web import id_tokens
 from worker.web.id_tokens import Key
-from worker.web.oidc_client import Begun, Client, word_of
+from worker.web.oidc_client import Client, PendingSignIn, word_of
 
 PATIENCE = 10.0
 """Seconds in which a step of a sign-in must be done, with all that is asked of the issuer."""
@@ -98,7 +98,7 @@ class Issuer:
         self._lock = anyio.Lock()
         self._tls = httpx.create_ssl_context()
 
-    async def page(self, begun: Begun, back: str) -> str:
+    async def page(self, pending: PendingSignIn, back: str) -> str:
         """Return the address of the issuer where the person signs in."""
         with _deadline(self._patience):
             discovery = await self._discover()
@@ -107,21 +107,21 @@ class Issuer:
             "client_id": self.client.id,
             "redirect_uri": back,
             "scope": " ".join(self._scopes(discovery)),
-            "state": begun.state,
-            "nonce": begun.nonce,
-            "code_challenge": begun.challenge,
+            "state": pending.state,
+            "nonce": pending.nonce,
+            "code_challenge": pending.challenge,
             "code_challenge_method": "S256",
         }
         sign = "&" if "?" in discovery.authorization_endpoint else "?"
         return f"{discovery.authorization_endpoint}{sign}{urlencode(query)}"
 
-    async def person(self, begun: Begun, code: str, back: str) -> Person:
+    async def person(self, pending: PendingSignIn, code: str, back: str) -> Person:
         """Return who has signed in, by the code with which the issuer has sent the browser back."""
         with _deadline(self._patience):
-            token = await self._token(begun, code, back)
+            token = await self._token(pending, code, back)
             key = await self._key(id_tokens.head_of(token))
         claims = id_tokens.verify(
-            token, key, issuer=self.client.issuer, client=self.client.id, nonce=begun.nonce
+            token, key, issuer=self.client.issuer, client=self.client.id, nonce=pending.nonce
         )
         return person_of(claims, self.client.claim, self.client.roles)
 
@@ -161,14 +161,14 @@ class Issuer:
             raise SignInFailed("the ID token has a signature by a key that is unknown")
         return key
 
-    async def _token(self, begun: Begun, code: str, back: str) -> str:
+    async def _token(self, pending: PendingSignIn, code: str, back: str) -> str:
         """Return the ID token that the issuer gives for a code."""
         discovery = await self._discover()
         form = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": back,
-            "code_verifier": begun.verifier,
+            "code_verifier": pending.verifier,
         }
         login = None
         if self.client.secret is None:

@@ -54,7 +54,7 @@ def client_of(settings: Settings) -> Client | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Begun:
+class PendingSignIn:
     """A sign-in that has begun: three random texts, which the browser of the person keeps.
 
     They are kept in a cookie as they are. A signature would protect nothing: whoever changes the
@@ -81,17 +81,17 @@ class Begun:
             raise SignInFailed(BEGIN_AGAIN)
 
 
-def begin() -> Begun:
-    return Begun(state=token_urlsafe(), nonce=token_urlsafe(), verifier=token_urlsafe(48))
+def begin() -> PendingSignIn:
+    return PendingSignIn(state=token_urlsafe(), nonce=token_urlsafe(), verifier=token_urlsafe(48))
 
 
-def begun_of(cookie: str | None) -> Begun:
+def read_pending(cookie: str | None) -> PendingSignIn:
     """Read the cookie of a sign-in that has begun."""
     parts = (cookie or "").split(".")
     if len(parts) != 3 or not all(parts):
         raise SignInFailed(BEGIN_AGAIN)
     state, nonce, verifier = parts
-    return Begun(state=state, nonce=nonce, verifier=verifier)
+    return PendingSignIn(state=state, nonce=nonce, verifier=verifier)
 
 
 def word_of(error: str) -> str:

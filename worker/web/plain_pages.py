@@ -25,7 +25,7 @@ def is_for_a_person(scope: Scope) -> bool:
     return "text/html" in accept and not path.startswith("/api")
 
 
-def framed(
+def make_page(
     scope: Scope, title: str, body: str, *, head: str = "", status: int = 200
 ) -> HTMLResponse:
     """Make a page of a title and a body, which are HTML."""
@@ -41,7 +41,7 @@ def error_page(
     if retry_after is not None:
         body += f"\n<p>Wait {retry_after} s, then load this page again.</p>"
     body += f'\n<p><a href="{scope.get("root_path", "")}/">Back to the first page</a></p>'
-    made = framed(scope, escape(title.rstrip(".")), body, status=status)
+    made = make_page(scope, escape(title.rstrip(".")), body, status=status)
     if retry_after is not None:
         made.headers["Retry-After"] = str(retry_after)
     return made

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Header, Request
 
-from worker.services.requests import Once, once
+from worker.services.requests import Once
 from worker.web.callers import caller_of
 
 REPEATED = {"Idempotency-Replayed": "true"}
@@ -29,4 +29,4 @@ def once_for(
     if key is None:
         return None
     digest = hashlib.sha256(repr((request.method, what)).encode()).hexdigest()
-    return once(caller_of(request).who, key, digest, encode)
+    return Once(who=caller_of(request).who, key=key, request_hash=digest, encode=encode)

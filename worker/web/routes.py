@@ -1,7 +1,7 @@
 """The routes of the API, made from the table of endpoints and the signatures of the actions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from inspect import Parameter, Signature
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from worker.domain.errors import Invalid
+from worker.domain.lengths import in_utc
 from worker.services.allowed import right_of
 from worker.services.arguments import (
     SINGULAR,
@@ -30,14 +31,14 @@ SLASH = "%2F"
 """How a slash within a name stands in a path: as no part of the path."""
 
 
-def _in_utc(moment: datetime) -> datetime:
+def _in_range(moment: datetime) -> datetime:
     try:
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return in_utc(moment)
     except OverflowError:
         raise ValueError("it is out of range") from None
 
 
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, AfterValidator(_in_range)]
 """A moment; one without a time zone is in UTC."""
 
 
@@ -107,7 +108,7 @@ def _refuse_repeated(request: Request, arguments: Arguments) -> None:
     several = {SINGULAR.get(one.name, one.name) for one in arguments.query if one.takes_several}
     for name in request.query_params:
         if name not in several and len(request.query_params.getlist(name)) > 1:
-            raise Invalid(name, "it stands there twice", "say it once")
+            raise Invalid(name, "it is given twice", "give it once")
 
 
 def _version(if_match: str) -> str | None:
@@ -196,7 +197,7 @@ def check_texts(value: Any) -> None:
     """Refuse a text that no database takes."""
     if isinstance(value, str):
         if "\0" in value or (not value.isascii() and not _is_unicode(value)):
-            raise Invalid("text", "it has characters that are none")
+            raise Invalid("text", "it has characters that cannot be stored")
     elif isinstance(value, BaseModel):
         check_texts(value.model_dump())
     elif isinstance(value, Mapping):

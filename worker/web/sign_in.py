@@ -25,9 +25,9 @@ from worker.services.runtime import Runtime
 from worker.web import documents
 from worker.web.callers import COOKIE, address_of, caller_of, require_own_origin
 from worker.web.console.posted import read_fields
-from worker.web.oidc_client import begin, begun_of, word_of
+from worker.web.oidc_client import begin, read_pending, word_of
 from worker.web.paces import Pace
-from worker.web.plain_pages import FOLDER, framed
+from worker.web.plain_pages import FOLDER, make_page
 from worker.web.problems import status_of
 from worker.web.rights import READING, GuardedRoute, documented
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BEGUN = "pilotage_sign_in"
-"""The cookie of a sign-in that has begun at the issuer; see `oidc_client.Begun`."""
+PENDING_COOKIE = "pilotage_sign_in"
+"""The cookie of a sign-in that has begun at the issuer; see `oidc_client.PendingSignIn`."""
 
-LIFE_OF_BEGUN = 600
+PENDING_LIFETIME = 600
 """Seconds that a person may take at the issuer."""
 
 _LINK = Template((FOLDER / "link.html").read_text(encoding="utf-8"))
@@ -128,7 +128,7 @@ def _page(request: Request) -> HTMLResponse:
         name = escape(issuer.client.name)
         address = f"{_prefix(request)}/sign-in/oidc"
         body = f'<a class="button" href="{address}">Sign in with {name}</a>\n{body}'
-    return _html(request, "Sign in", body)
+    return make_page(request.scope, "Sign in", body)
 
 
 def _script() -> Response:
@@ -190,14 +190,14 @@ def _use_link(request: Request, link: Link) -> Response:
 
 @_for_browsers
 async def _go_to_issuer(request: Request) -> Response:
-    begun = begin()
-    address = await _issuer(request).page(begun, _address_of_back(request))
+    pending = begin()
+    address = await _issuer(request).page(pending, _address_of_back(request))
     response = RedirectResponse(address, 303)
     response.set_cookie(
-        BEGUN,
-        str(begun),
-        LIFE_OF_BEGUN,
-        path=_path_of_begun(request),
+        PENDING_COOKIE,
+        str(pending),
+        PENDING_LIFETIME,
+        path=_pending_path(request),
         secure=_is_secure(request),
         httponly=True,
         samesite="lax",  # the issuer sends the browser back, from another site
@@ -208,15 +208,15 @@ async def _go_to_issuer(request: Request) -> Response:
 @_for_browsers
 async def _come_back(request: Request) -> Response:
     issuer, answer = _issuer(request), request.query_params
-    begun = begun_of(request.cookies.get(BEGUN))
-    begun.require_state(answer.get("state", ""))
+    pending = read_pending(request.cookies.get(PENDING_COOKIE))
+    pending.require_state(answer.get("state", ""))
     if answer.get("iss", issuer.client.issuer) != issuer.client.issuer:
         raise SignInFailed("this is the answer of another issuer")
     if "error" in answer:
         raise SignInFailed(f"the issuer says {word_of(answer['error'])}")
     if not answer.get("code"):
         raise SignInFailed("the issuer has sent no code")
-    person = await issuer.person(begun, answer["code"], _address_of_back(request))
+    person = await issuer.person(pending, answer["code"], _address_of_back(request))
     runtime: Runtime = request.app.state.runtime
     session = await run_sync(_session_of, runtime, issuer.client.issuer, person)
     log.info("%s has signed in; the role is %s", person.name, person.access)
@@ -237,22 +237,24 @@ def _signed_in(request: Request, session: NewToken) -> Response:
     redirects from there it sends no cookie that is for this site alone.
     """
     home = f"{_prefix(request)}/"
-    response = _html(
-        request,
+    response = make_page(
+        request.scope,
         "You are signed in",
         f'<p><a href="{home}">Go on to Pilotage</a></p>',
         head=f'<meta http-equiv="refresh" content="0; url={home}">',
     )
     _begin_session(request, response, session)
-    response.delete_cookie(BEGUN, _path_of_begun(request))
+    response.delete_cookie(PENDING_COOKIE, _pending_path(request))
     return response
 
 
 def _error_page(request: Request, error: PilotageError) -> Response:
     back = f'<p><a href="{_prefix(request)}/sign-in">Back to the page to sign in</a></p>'
     body = f'<p role="alert">{escape(str(error))}.</p>\n{back}'
-    response = _html(request, "You are not signed in", body, status=status_of(type(error)))
-    response.delete_cookie(BEGUN, _path_of_begun(request))
+    response = make_page(
+        request.scope, "You are not signed in", body, status=status_of(type(error))
+    )
+    response.delete_cookie(PENDING_COOKIE, _pending_path(request))
     return response
 
 
@@ -284,12 +286,6 @@ def _note_failure(request: Request) -> None:
     failures.note(address_of(request.scope))
 
 
-def _html(
-    request: Request, title: str, body: str, *, head: str = "", status: int = 200
-) -> HTMLResponse:
-    return framed(request.scope, title, body, head=head, status=status)
-
-
 def _prefix(request: Request) -> str:
     prefix: str = request.scope.get("root_path", "")
     return prefix
@@ -300,7 +296,7 @@ def _path(request: Request) -> str:
     return _prefix(request) or "/"
 
 
-def _path_of_begun(request: Request) -> str:
+def _pending_path(request: Request) -> str:
     return f"{_prefix(request)}/sign-in/oidc"
 
 

@@ -9,7 +9,7 @@ from worker.backends.arc.client import Rest
 from worker.backends.arc.look import Listed, list_all, look_at
 from worker.backends.arc.names import is_job_id
 from worker.backends.arc.options import ArcOptions
-from worker.backends.arc.session import Session, Value, Work, each, within
+from worker.backends.arc.session import Session, Value, Work, each, run_with_timeout
 from worker.backends.arc.states import ENDS
 from worker.backends.arc.submit import Progress, send
 from worker.backends.contract import Means
@@ -117,7 +117,7 @@ class ArcDriver:
         answers = Answers[Value](who.problems)
         all_work = each(self.session, who, work, answers)
         try:
-            within(self.session.options.call_timeout, self.session.ce.name, all_work)
+            run_with_timeout(self.session.options.call_timeout, self.session.ce.name, all_work)
         except Unavailable as late:
             answers.problems = {None: late, **answers.problems}
         return answers

@@ -55,7 +55,7 @@ class Session:
             log.warning("CE %s: what it said of its jobs was not noted: %s", self.ce.name, error)
 
 
-def within(timeout: float, ce: str, work: Coroutine[Any, Any, Value]) -> Value:
+def run_with_timeout(timeout: float, ce: str, work: Coroutine[Any, Any, Value]) -> Value:
     """Do the work of a call, and give it up when its time has passed."""
 
     async def limited() -> Value:

@@ -147,7 +147,7 @@ def calls_of(
     ]
 
 
-def is_tame(call: Callable[[], object]) -> bool:
+def raises_only_backend_errors(call: Callable[[], object]) -> bool:
     """Let an answer or a back-end's error pass; anything else comes out and fails the test."""
     with suppress(BackendError):
         call()

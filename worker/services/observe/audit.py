@@ -1,6 +1,6 @@
 """Who changed what: for `audit`."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from worker.db import changes
 from worker.db.changes import RecordedChange
@@ -11,6 +11,9 @@ from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
 
 __all__ = ["RecordedChange", "recorded"]
+
+LONG_AGO = timedelta(days=730)
+"""So long changes are kept where nobody says otherwise."""
 
 
 @allowed_to(Role.READ)

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from worker.db import call_tallies
 from worker.domain.access import Role
-from worker.domain.call_tally import CallKind, CallOutcome, CallTally, within
+from worker.domain.call_tally import CallKind, CallOutcome, CallTally, quantile_bound
 from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
 
@@ -46,7 +46,7 @@ def _line(kind: CallKind, outcome: CallOutcome, tallies: list[CallTally]) -> Cal
         outcome=outcome,
         calls=number,
         mean_seconds=sum(tally.seconds for tally in tallies) / number,
-        half_within=(within(tallies, 0.5) or 0) / 1000,
-        most_within=(within(tallies, 0.9) or 0) / 1000,
+        half_within=(quantile_bound(tallies, 0.5) or 0) / 1000,
+        most_within=(quantile_bound(tallies, 0.9) or 0) / 1000,
         last_at=max(tally.begins_at for tally in tallies),
     )

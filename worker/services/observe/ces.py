@@ -8,8 +8,7 @@ from pydantic.fields import FieldInfo
 
 from worker.backends import registry
 from worker.backends.contract import Options
-from worker.db import ces, demands, pilot_reads, vos
-from worker.db.demands import Answer
+from worker.db import ces, pilot_reads, vos
 from worker.domain.access import Role
 from worker.services import ce_lines
 from worker.services.allowed import allowed_to
@@ -56,14 +55,6 @@ def active_of(runtime: Runtime, vo: str) -> int:
     """Count the pilots of a VO that wait or run."""
     with runtime.database.uow() as tx:
         return pilot_reads.count_active(tx, vo=vo)
-
-
-@allowed_to(Role.READ)
-def demand_of(runtime: Runtime, vo: str) -> Answer:
-    """Return what the source of a VO answered last."""
-    with runtime.database.uow() as tx:
-        vos.get(tx, vo)
-        return demands.get_all(tx).get(vo, demands.NONE)
 
 
 @allowed_to(Role.READ)

@@ -1,5 +1,6 @@
 """The cycles of VOs as they were decided: the last of each, one as a whole, those of an hour."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ __all__ = [
     "DecisionFacts",
     "cycles_between",
     "facts_behind",
+    "granted_by_ce",
     "last_cycles",
 ]
 
@@ -41,6 +43,12 @@ def facts_behind(decision: Decision) -> DecisionFacts | None:
         return None
     vo, ce = facts_of(decision)
     return DecisionFacts(decision=decision, vo=vo, ce=ce)
+
+
+def granted_by_ce(cycles: Sequence[Cycle]) -> dict[str, int]:
+    """Return how many pilots each CE got in all, by its name."""
+    names = sorted({ce for cycle in cycles for ce in cycle.granted})
+    return {ce: sum(cycle.granted.get(ce, 0) for cycle in cycles) for ce in names}
 
 
 @allowed_to(Role.READ)

@@ -17,21 +17,19 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from worker.db import call_tallies, demands, schedules, slots, totals, vos, webhook_events, work
-from worker.db.demands import Answer
+from worker.db import call_tallies, schedules, totals, vos, webhook_events, work
 from worker.db.schedules import Schedule
 from worker.db.uow import Transaction
 from worker.db.work import NOTHING_KNOWN, WorkRecord
 from worker.domain.access import Role
 from worker.domain.credential import State
-from worker.domain.demand import NONE_ENDED, EndedPilots
 from worker.domain.errors import PilotageError
 from worker.domain.vo import ALL_VOS, VO
 from worker.policy.work import demand_without
 from worker.services.allowed import allowed_to
-from worker.services.ce_lines import NORMAL, CELine, lines_of, short
+from worker.services.ce_lines import NORMAL, CELine, lines_of, without_reason
 from worker.services.credentials import CredentialStanding, standings
-from worker.services.current_demand import NO_PILOTS, current_demand, ended_pilots
+from worker.services.current_demand import DemandFacts
 from worker.services.observe import counters
 from worker.services.observe.metric import Lengths, Mean, Metric, MetricKind, Sample
 from worker.services.runtime import Runtime
@@ -231,15 +229,12 @@ def _ces(lines: Sequence[CELine]) -> Iterator[Sample]:
 
 
 def _vos(tx: Transaction, runtime: Runtime, owners: Sequence[VO]) -> Iterator[Sample]:
-    counts, records = slots.count_by_vo(tx), work.get_all(tx)
-    answers = demands.get_all(tx)
-    ended = ended_pilots(tx, owners, answers)
+    facts, records = DemandFacts.read(tx, owners), work.get_all(tx)
     for vo in owners:
         label = (vo.name,)
         record = records.get(vo.name, NOTHING_KNOWN)
-        occupying, waiting = pilots = counts.get(vo.name, NO_PILOTS)
-        answer, its_ended = answers.get(vo.name, demands.NONE), ended.get(vo.name, NONE_ENDED)
-        demand = _demand(runtime, vo, record, (answer, pilots, its_ended))
+        occupying, waiting = facts.pilots_of(vo)
+        demand = _demand(runtime, vo, record, facts)
         caps = [
             *([demand - waiting] if demand is not None else []),
             *([vo.limit - occupying] if vo.limit is not None else []),
@@ -252,16 +247,10 @@ def _vos(tx: Transaction, runtime: Runtime, owners: Sequence[VO]) -> Iterator[Sa
         yield WITHOUT_WORK, label, record.without_work is not None
 
 
-def _demand(
-    runtime: Runtime,
-    vo: VO,
-    record: WorkRecord,
-    facts: tuple[Answer, tuple[int, int], EndedPilots],
-) -> int | None:
+def _demand(runtime: Runtime, vo: VO, record: WorkRecord, facts: DemandFacts) -> int | None:
     """Return the demand that counts now; that of a source which is not installed is not known."""
-    answer, pilots, ended = facts
     try:
-        current = current_demand(vo, answer, runtime.now(), pilots, ended)
+        current = facts.of(vo, runtime.now())
     except PilotageError:
         return None
     return demand_without(record.without_work, current.demand, runtime.parameters)
@@ -285,7 +274,7 @@ def _credentials(credentials: Sequence[CredentialStanding]) -> Iterator[Sample]:
 
 def _word(state: str) -> str:
     """Return a state without its reason and its moment: the label must take few values."""
-    return _SINCE.split(short(state).partition(",")[0], maxsplit=1)[0]
+    return _SINCE.split(without_reason(state).partition(",")[0], maxsplit=1)[0]
 
 
 _SINCE = re.compile(r" (?:since|until|by) ")

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from worker.domain.credential import State
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 from worker.domain.pilot import Status
 from worker.services import standstill
 from worker.services.ce_lines import DISABLED
@@ -71,7 +71,7 @@ def _of_credential(standing: CredentialStanding) -> Notice:
     if standing.problem:
         advice = "" if standing.renew else "; put a new one in its place"
         return Notice(subject, f"{standing.problem}{advice}")
-    left = spoken(timedelta(seconds=standing.seconds_left or 0))
+    left = in_two_units(timedelta(seconds=standing.seconds_left or 0))
     return Notice(subject, f"the {subject} expires in {left}: {standing.path}", is_urgent=False)
 
 

@@ -16,7 +16,7 @@ from worker.domain.ce import CE
 from worker.domain.decision import Decision
 from worker.domain.errors import UnknownCE, UnknownVO
 from worker.domain.nearest import nearest
-from worker.domain.validation import FileTable, read, within
+from worker.domain.validation import FileTable, naming_place, read
 from worker.domain.vo import VO
 from worker.services import policies
 from worker.services.allowed import allowed_to
@@ -94,13 +94,13 @@ def _check(situation: Situation, supposed: Supposed) -> None:
     for name, values in supposed.ces.items():
         if name not in known_ces:
             raise UnknownCE(name, nearest(name, known_ces))
-        with within(f"CE {name}"):
+        with naming_place(f"CE {name}"):
             read(SupposedCE, values)
             CE(**{"name": name, "backend": "any", "capacity": 0, **values})
     for name, values in supposed.vos.items():
         if name not in known_vos:
             raise UnknownVO(name, nearest(name, known_vos))
-        with within(f"VO {name}"):
+        with naming_place(f"VO {name}"):
             read(SupposedVO, values)
             replace(known_vos[name], **values)
 
@@ -135,12 +135,12 @@ def _after(
         name: (occupying + granted_to.get(name, 0), waiting + granted_to.get(name, 0))
         for name, (occupying, waiting) in {
             **dict.fromkeys(granted_to, (0, 0)),
-            **situation.counts,
+            **situation.demands.counts,
         }.items()
     }
     return replace(
         situation,
-        counts=counts,
+        demands=replace(situation.demands, counts=counts),
         ces=tuple(
             replace(
                 ce,

@@ -57,7 +57,7 @@ def _line(task: catalogue.Task, stored: Schedule | None, vo: str | None) -> Task
         name=task.name,
         scope=task.scope,
         vo=vo,
-        fires=schedule.cron or f"every {schedule.every:g} s",
+        fires=schedule.when,
         every=None if schedule.every is None else float(schedule.every),
         cron=schedule.cron,
         enabled=schedule.enabled,

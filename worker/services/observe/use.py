@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from worker.db import vos, work
 from worker.domain.access import Role
-from worker.domain.lengths import clock, spoken
+from worker.domain.lengths import clock, in_two_units
 from worker.policy.work import NoWork
 from worker.services.allowed import allowed_to
 from worker.services.runtime import Runtime
@@ -77,5 +77,5 @@ def useful_after_in_words(use: UseOfVO) -> str:
 
 
 def _length(seconds: float) -> str:
-    """Write a length; that of less than a second is none for `spoken`."""
-    return f"{seconds:g} s" if seconds < 1 else spoken(timedelta(seconds=seconds))
+    """Write a length; that of less than a second is none for `in_two_units`."""
+    return f"{seconds:g} s" if seconds < 1 else in_two_units(timedelta(seconds=seconds))

@@ -1,13 +1,14 @@
 """What each VO wants and has now: for the list of VOs that get nothing."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from worker.db import demands, slots, vos
+from worker.db import vos
 from worker.domain.access import Role
-from worker.domain.demand import NONE_ENDED
+from worker.domain.vo import VO
 from worker.services.allowed import allowed_to
 from worker.services.closings import closed_vo
-from worker.services.current_demand import NO_PILOTS, current_demand, ended_pilots
+from worker.services.current_demand import DemandFacts
 from worker.services.runtime import Runtime
 
 
@@ -34,20 +35,15 @@ def wishes(runtime: Runtime) -> list[Wish]:
     now = runtime.now()
     with runtime.database.uow() as tx:
         listed = sorted(vos.get_all(tx), key=lambda vo: vo.name)
-        answers, counts = demands.get_all(tx), slots.count_by_vo(tx)
-        ended = ended_pilots(tx, listed, answers)
-    made = []
-    for vo in listed:
-        if closed_vo(vo) is None:
-            answer = answers.get(vo.name, demands.NONE)
-            pilots = counts.get(vo.name, NO_PILOTS)
-            current = current_demand(vo, answer, now, pilots, ended.get(vo.name, NONE_ENDED))
-            made.append(
-                Wish(
-                    vo=vo.name,
-                    demand=current.demand,
-                    occupying=pilots[0],
-                    problem=answer.problem if vo.source is not None else None,
-                )
-            )
-    return made
+        facts = DemandFacts.read(tx, listed)
+    return [_wish(vo, facts, now) for vo in listed if closed_vo(vo) is None]
+
+
+def _wish(vo: VO, facts: DemandFacts, now: datetime) -> Wish:
+    occupying, _ = facts.pilots_of(vo)
+    return Wish(
+        vo=vo.name,
+        demand=facts.of(vo, now).demand,
+        occupying=occupying,
+        problem=facts.answer_of(vo).problem if vo.source is not None else None,
+    )

@@ -18,9 +18,9 @@ from worker.db.pages import MOST, PageRequest
 from worker.db.uow import Transaction
 from worker.demand import registry as sources
 from worker.domain.credential import Credential, called
-from worker.domain.lengths import typed
+from worker.domain.lengths import as_option
 from worker.domain.payload import plain, summary
-from worker.domain.validation import within
+from worker.domain.validation import naming_place
 from worker.domain.vo import DEFAULT_VO, VO
 from worker.services.operate.inventory_file import Wanted
 from worker.services.payloads import put
@@ -57,7 +57,7 @@ def _vo_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
     present = {vo.name: vo for vo in vos.find(tx, asked=PageRequest(limit=MOST)).items}
     for name, vo in ((name, _with_secrets(vo, present)) for name, vo in wanted.vos.items()):
         if name not in present:
-            yield Change(what=f"VO {name}", was="-", becomes="added", make=_adder(vos.add, vo))
+            yield Change(what=f"VO {name}", was="-", becomes="added", make=partial(vos.add, vo=vo))
         else:
             yield from _edits(f"VO {name}", present[name], vo, vos.change)
     for name in sorted(present.keys() - wanted.vos.keys() - {DEFAULT_VO}):
@@ -70,7 +70,7 @@ def _with_secrets(vo: VO, present: Mapping[str, VO]) -> VO:
     if vo.source is None:
         return vo
     stored = present[vo.name].source if vo.name in present else None
-    with within(f"vo.{vo.name}"):
+    with naming_place(f"vo.{vo.name}"):
         return replace(vo, source=sources.with_secrets(vo.source, stored))
 
 
@@ -78,7 +78,7 @@ def _ce_changes(tx: Transaction, wanted: Wanted) -> Iterator[Change]:
     present = {ce.name: ce for ce in ces.find(tx, asked=PageRequest(limit=MOST)).items}
     for name, ce in wanted.ces.items():
         if name not in present:
-            yield Change(what=f"CE {name}", was="-", becomes="added", make=_adder(ces.add, ce))
+            yield Change(what=f"CE {name}", was="-", becomes="added", make=partial(ces.add, ce=ce))
         else:
             same = replace(ce, open_to_all=present[name].open_to_all)
             yield from _edits(f"CE {name}", present[name], same, ces.change)
@@ -102,7 +102,7 @@ def _schedule_changes(tx: Transaction, wanted: Wanted, now: datetime) -> Iterato
                 what=f"schedule {schedule.task}{f' of VO {schedule.vo}' if schedule.vo else ''}",
                 was="-" if was is None else was.fires,
                 becomes=schedule.fires,
-                make=_adder(schedules.put, fresh),
+                make=partial(schedules.put, schedule=fresh),
             )
 
 
@@ -145,10 +145,6 @@ def _command(value: str | tuple[str, ...] | None) -> str:
     if value is None:
         return "none"
     return value if isinstance(value, str) else shlex.join(value)
-
-
-def _adder(add: Callable[[Transaction, Any], object], thing: object) -> Callable[..., object]:
-    return lambda tx: add(tx, thing)
 
 
 def _edits(what: str, was: Any, wanted: Any, change: Callable[..., object]) -> Iterator[Change]:
@@ -197,7 +193,7 @@ def _shown(value: object, column: str) -> str:
     if value is None:
         return "none"
     if isinstance(value, timedelta):
-        return typed(value)
+        return as_option(value)
     if column == "source" and isinstance(value, Mapping):
         value = sources.shown(value)
     if isinstance(value, Mapping):

@@ -22,6 +22,8 @@ from worker.services.runtime import Runtime, TaskResult
 
 ENDED_HERE = "ended in our database, still alive at the CE"
 NEXT_CHECK = "the next check will record it"
+OF_ANOTHER_CE = "of another CE, which has no living pilot for it"
+"""Only that CE may adopt or end it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,7 @@ def _insist_on_yes(
     cancelling = len(comparison.unwanted()) if cancel else 0
     if adopting + cancelling and not yes:
         would = f"this would adopt {adopting} and cancel up to {cancelling} jobs"
-        raise ConfirmationNeeded(would, "say --yes if you mean it")
+        raise ConfirmationNeeded(would)
 
 
 def _adopt(tx: Transaction, call: CECall, comparison: Comparison, vo: str) -> set[str]:
@@ -158,9 +160,9 @@ def _differences(
     return comparison, [
         *(_of_job(job, "nobody here knows its stamp") for job in comparison.strangers),
         *(_of_job(job, "the CE has its stamp twice") for job in comparison.doubles),
-        *(_of_both(p, job, ENDED_HERE) for p, job in comparison.leftovers),
-        *(_of_both(p, job, "not recorded here yet") for p, job in comparison.returning),
-        *(_of_other_ce(p, job) for p, job in comparison.foreign),
+        *(_of_job(job, ENDED_HERE, p) for p, job in comparison.leftovers),
+        *(_of_job(job, "not recorded here yet", p) for p, job in comparison.returning),
+        *(_of_job(job, OF_ANOTHER_CE, p) for p, job in comparison.foreign),
         *_ours(ours, listed, listing),
     ]
 
@@ -182,7 +184,7 @@ def _ours(
                 what="not in the CE's listing",
             )
         elif job is not None and _moved_on(pilot, job):
-            yield _of_both(pilot, job, NEXT_CHECK)
+            yield _of_job(job, NEXT_CHECK, pilot)
 
 
 def _is_too_new(pilot: Pilot, listing: Listing, delay: timedelta) -> bool:
@@ -196,31 +198,13 @@ def _moved_on(pilot: Pilot, job: Observed) -> bool:
     return not doubtful and job.status not in (None, pilot.status)
 
 
-def _of_job(job: Observed, what: str) -> JobDifference:
+def _of_job(job: Observed, what: str, pilot: Pilot | None = None) -> JobDifference:
     return JobDifference(
         stamp=job.stamp,
-        pilot_id=None,
-        here=None,
+        pilot_id=None if pilot is None else pilot.id,
+        here=None if pilot is None else pilot.status,
         there=job.raw or job.status,
         handle=job.handle,
-        ce=job.ce,
-        what=what,
-    )
-
-
-def _of_other_ce(pilot: Pilot | None, job: Observed) -> JobDifference:
-    """Show a job that only the other CE may adopt or end."""
-    what = "of another CE, which has no living pilot for it"
-    return _of_job(job, what) if pilot is None else _of_both(pilot, job, what)
-
-
-def _of_both(pilot: Pilot, job: Observed, what: str) -> JobDifference:
-    return JobDifference(
-        stamp=pilot.stamp,
-        pilot_id=pilot.id,
-        here=pilot.status,
-        there=job.raw or job.status,
-        handle=job.handle,
-        ce=pilot.ce,
+        ce=job.ce if pilot is None else pilot.ce,
         what=what,
     )

@@ -123,7 +123,7 @@ def change_ce(
 def remove_ce(runtime: Runtime, name: str, *, yes: bool = True) -> None:
     """Remove a CE that never had a pilot."""
     if not yes:
-        raise ConfirmationNeeded(f"this would remove CE {name}", "say --yes if you mean it")
+        raise ConfirmationNeeded(f"this would remove CE {name}")
     with runtime.database.uow() as tx:
         ces.remove(tx, name)
 

@@ -29,7 +29,7 @@ from worker.domain.errors import (
     Refused,
     Unavailable,
 )
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 from worker.domain.pilot import FINAL, Grant, Pilot, Status, Use
 from worker.domain.sending import Sending
 from worker.domain.why import why
@@ -247,7 +247,7 @@ def _follow(runtime: Runtime, ce: CE, pilot_id: int, request: ProbeRequest) -> I
             )
             return
         if runtime.now() >= give_up:
-            finding = f"{pilot_id} is still {pilot.status} after {spoken(request.patience)}"
+            finding = f"{pilot_id} is still {pilot.status} after {in_two_units(request.patience)}"
             yield ProbeStep(name="pilot", finding=finding, ok=False, do=_again(pilot_id))
             return
         request.pause(min(5.0, max(0.5, runtime.options(ce).check_soonest)))
@@ -281,7 +281,7 @@ def _wrote(runtime: Runtime, pilot: Pilot, request: ProbeRequest) -> str:
     try:
         output = care.read_output(runtime, str(pilot.id), tail=LAST_LINES, pause=request.pause)
     except PilotageError as error:
-        return f"what it wrote cannot be had: {error}"
+        return f"its output cannot be read: {error}"
     lines = [line for line in output.text.splitlines() if line.strip()]
     return "\n".join(["the end of its output:", *lines]) if lines else "it wrote nothing"
 

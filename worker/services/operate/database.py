@@ -40,7 +40,7 @@ class ChainStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deed:
+class DatabaseAction:
     """What was done to a whole database."""
 
     database: str
@@ -48,9 +48,9 @@ class Deed:
     rows: int | None = None
 
 
-def create(database: Database) -> Deed:
+def create(database: Database) -> DatabaseAction:
     """Make an empty database, unless it exists."""
-    return Deed(
+    return DatabaseAction(
         database=str(database), deed="created" if server.create(database.url) else "was there"
     )
 
@@ -92,7 +92,7 @@ def migrate_each(database: Database, chosen: Iterable[Chain]) -> list[Migrated]:
     return done
 
 
-def setup(database: Database) -> tuple[Deed, list[Migrated]]:
+def setup(database: Database) -> tuple[DatabaseAction, list[Migrated]]:
     """Make the database if needed, and bring every chain up to date."""
     return create(database), migrate(database)
 
@@ -116,27 +116,29 @@ def announce_setup(database: Database) -> str:
     return f"will migrate {database}: {steps}"
 
 
-def drop(database: Database, *, yes: bool, force: bool = False) -> Deed:
+def drop(database: Database, *, yes: bool, force: bool = False) -> DatabaseAction:
     """Remove the database with all that is in it."""
     if server.exists(database.url):
         confirm(database, "remove", yes=yes, force=force)
     database.engine.dispose()
     removed = server.drop(database.url, force=force)
-    return Deed(database=str(database), deed="removed" if removed else "was not there")
+    return DatabaseAction(database=str(database), deed="removed" if removed else "was not there")
 
 
-def reset(database: Database, *, yes: bool, force: bool = False) -> tuple[Deed, list[Migrated]]:
+def reset(
+    database: Database, *, yes: bool, force: bool = False
+) -> tuple[DatabaseAction, list[Migrated]]:
     """Remove the database and set it up anew."""
     drop(database, yes=yes, force=force)
     return setup(database)
 
 
-def clean(database: Database, *, yes: bool, force: bool = False) -> Deed:
+def clean(database: Database, *, yes: bool, force: bool = False) -> DatabaseAction:
     """Empty every table, except for the default VO and the changes."""
     confirm(database, "empty", yes=yes, force=force, kept=server.KEPT)
     with database.uow() as tx:
         rows = server.empty(tx, database.chains)
-    return Deed(database=str(database), deed="emptied", rows=rows)
+    return DatabaseAction(database=str(database), deed="emptied", rows=rows)
 
 
 def verify(database: Database) -> list[str]:
@@ -258,24 +260,21 @@ def _standings(database: Database) -> list[tuple[Chain, ChainStanding, dict[str,
 
 
 def confirm(
-    database: Database, deed: str, *, yes: bool, force: bool, kept: Collection[str] = ()
+    database: Database, action: str, *, yes: bool, force: bool, kept: Collection[str] = ()
 ) -> None:
     """Refuse, with what would be lost, without a yes or while pilots are active."""
-    counts = [item for _, _, rows in _standings(database) for item in rows.items()]
-    lost_rows = [(table, count) for table, count in counts if count and table not in kept]
-    rows = ", ".join(f"{table} ({count})" for table, count in lost_rows)
-    lost = f"this would {deed} {database} with {f'its rows in {rows}' if rows else 'no rows'}"
+    counts = {table: n for _, _, rows in _standings(database) for table, n in rows.items()}
+    lost_rows = {table: count for table, count in counts.items() if count and table not in kept}
+    rows = ", ".join(f"{table} ({count})" for table, count in lost_rows.items())
+    lost = f"this would {action} {database} with {f'its rows in {rows}' if rows else 'no rows'}"
     if not yes:
-        raise ConfirmationNeeded(lost, "say --yes if you mean it")
-    active = _active(database)
+        raise ConfirmationNeeded(lost)
+    active = 0 if counts[pilots.name] is None else _count_active(database)
     if active and not force:
         raise InUse(lost, f"active pilots: {active}; say --force to lose track of them")
 
 
-def _active(database: Database) -> int:
-    core = status(database)[0]
-    if core.rows["pilots"] is None:
-        return 0
+def _count_active(database: Database) -> int:
     with database.uow() as tx:
         return pilot_reads.count_active(tx)
 

@@ -45,7 +45,7 @@ def _vos(tx: Transaction) -> Tables:
         if vo.name in scripts:
             payload = dict(scripts[vo.name])
             script = {"script_text": payload.pop("script")}
-            rest = {name: told for name, told in payload.items() if told}
+            rest = {name: value for name, value in payload.items() if value}
             yield ("vo", vo.name, "payload"), {**script, **rest}
 
 

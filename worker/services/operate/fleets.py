@@ -7,7 +7,6 @@ is put in its place: a mistake leaves nothing behind.
 
 import json
 import os
-import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,12 +25,11 @@ from worker.domain.nearest import nearest
 from worker.domain.validation import FileTable
 from worker.domain.variable import Variable
 from worker.services.files import read_toml
-from worker.services.operate import inventory_file
+from worker.services.operate import inventory_file, toml_text
 from worker.services.operate.inventory_file import CETable
 
 FOLDER = Path(__file__).resolve().parents[3] / "recipes"
 QUESTIONS, FLEET = "recipe.toml", "fleet.toml"
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _OF_THIS_HOST = ("here", "local")
 
 
@@ -166,18 +164,9 @@ def _rendered(chosen: Recipe, answers: Mapping[str, Any]) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - it writes TOML, and each value is written by a filter
     )
-    environment.filters["value"] = _written
-    environment.filters["key"] = _key
+    environment.filters["value"] = toml_text.value
+    environment.filters["key"] = toml_text.key
     return environment.get_template(FLEET).render(answers)
-
-
-def _written(value: object) -> str:
-    """Write a value as TOML does; text and lists of text are the same in JSON."""
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _key(name: str) -> str:
-    return name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 
 def _this_host() -> Cluster:

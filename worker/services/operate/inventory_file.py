@@ -43,7 +43,7 @@ from worker.domain.credential import Credential, CredentialKind
 from worker.domain.lengths import length
 from worker.domain.payload import Payload
 from worker.domain.schedule import ScheduleSetting
-from worker.domain.validation import FileTable, within
+from worker.domain.validation import FileTable, naming_place
 from worker.domain.vo import VO
 from worker.services.files import read_toml
 from worker.services.payloads import read_values
@@ -180,14 +180,14 @@ def read(path: Path, backends: Mapping[str, Backend]) -> Wanted:
 
 
 def _vo(name: str, table: VOTable) -> VO:
-    with within(f"vo.{name}"):
+    with naming_place(f"vo.{name}"):
         if table.source is not None:
             sources.check_new(table.source)
         return VO(name=name, **_values(table, "credentials", "payload"))
 
 
 def _ce(name: str, table: CETable, backends: Mapping[str, Backend]) -> CE:
-    with within(f"ce.{name}"):
+    with naming_place(f"ce.{name}"):
         registry.check_options(backends, table.backend, table.options)
         return CE(name=name, **_values(table, "vos"))
 
@@ -212,7 +212,7 @@ def _of_owner(
     for backend, table in tables.items():
         registry.get(backends, backend)
         for kind, one in table.named().items():
-            with within(f"{where}.{backend}.{kind}"):
+            with naming_place(f"{where}.{backend}.{kind}"):
                 yield Credential(
                     vo=vo,
                     backend=backend,
@@ -225,5 +225,5 @@ def _of_owner(
 def _payloads(file: InventoryTable, folder: Path) -> Iterator[tuple[str, Payload]]:
     for name, vo in file.vo.items():
         if vo.payload is not None:
-            with within(f"vo.{name}"):
+            with naming_place(f"vo.{name}"):
                 yield name, read_values(vo.payload, folder)

@@ -11,7 +11,7 @@ from worker.db import pilot_reads
 from worker.db.pilot_search import SHORTEST, is_beginning
 from worker.db.uow import Transaction
 from worker.domain.errors import AmbiguousPilot, UnknownPilot
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 from worker.domain.pilot import STAMP_LENGTH, Pilot
 
 CERTAIN = 12
@@ -71,7 +71,7 @@ def _begin_with(tx: Transaction, word: str, ce: str | None) -> list[Pilot]:
 
 def _list(candidates: Sequence[Pilot], now: datetime) -> str:
     lines = [
-        f"{pilot.id} on {pilot.ce} ({pilot.status}, {spoken(pilot.age(now))} old)"
+        f"{pilot.id} on {pilot.ce} ({pilot.status}, {in_two_units(pilot.age(now))} old)"
         for pilot in candidates[:LISTED]
     ]
     return ", ".join([*lines, *(["and more"] if len(candidates) > LISTED else [])])

@@ -136,6 +136,6 @@ def remove_maintenance(runtime: Runtime, ce: str, which: int, *, yes: bool = Tru
     """Remove a maintenance; the CE is sent pilots again."""
     if not yes:
         would = f"this would remove maintenance {which} of CE {ce}"
-        raise ConfirmationNeeded(would, "say --yes if you mean it")
+        raise ConfirmationNeeded(would)
     with runtime.database.uow() as tx:
         maintenances.remove(tx, ce, which)

@@ -67,7 +67,7 @@ def count_active(runtime: Runtime, chosen: PilotFilter) -> dict[str, dict[Status
 
 def _active(runtime: Runtime, chosen: PilotFilter) -> PilotSet:
     """Return the active pilots that a filter means now. One that means every pilot is refused."""
-    if not chosen.given():
+    if not chosen.values():
         raise Invalid("filter", "it means every pilot", "name a CE, a VO, a status or an age")
     with runtime.database.uow() as tx:
         require_places(tx, chosen.ce, chosen.vo)
@@ -90,11 +90,11 @@ def cancel_with_progress(
     yes: bool,
     each: Callable[[Sequence[Batch]], Iterable[Batch]],
 ) -> TaskResult:
-    """Do the same; `each` goes through the batches, and shows how far it is."""
+    """Cancel pilots in batches and show the progress: `each` goes through the batches."""
     require_vo(runtime, chosen.vo)
     meant = _active(runtime, chosen)
     if meant.pilots and not yes:
-        raise ConfirmationNeeded(f"this would cancel {meant}", "say --yes if you mean it")
+        raise ConfirmationNeeded(f"this would cancel {meant}")
     counts = Counter({"cancelled": 0, "asked": 0})
     for of_batch in _cancel_each(runtime, chosen, meant, each):
         counts.update(of_batch)
@@ -180,5 +180,5 @@ def _cancel(tx: Transaction, runtime: Runtime, batch: Batch) -> int:
 
 def _note(tx: Transaction, chosen: PilotFilter, meant: PilotSet) -> None:
     """Note that pilots are to end, as one change: how many, and which were meant."""
-    after = {"count": len(meant.pilots), **chosen.given()}
+    after = {"count": len(meant.pilots), **chosen.values()}
     note(tx, "pilot", f"{len(meant.pilots)} pilots", "cancel", after=after)

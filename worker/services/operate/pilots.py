@@ -93,7 +93,7 @@ def list_pilots(
     now = runtime.now()
     with runtime.database.uow() as tx:
         require_places(tx, chosen.ce, chosen.vo)
-        listed = pilot_reads.find(tx, asked=page, now=now, **chosen.given())
+        listed = pilot_reads.find(tx, asked=page, now=now, **chosen.values())
     return Page([ShownPilot(**_values(pilot, now)) for pilot in listed.items], listed.next)
 
 
@@ -207,7 +207,7 @@ def cancel(
             require_vo(runtime, vo)
         if not yes:
             lost = f"this would cancel pilot {', '.join(map(str, by_id))}"
-            raise ConfirmationNeeded(lost, "say --yes if you mean it")
+            raise ConfirmationNeeded(lost)
         unsent = [pilot.id for pilot in by_id.values() if pilot.status is Status.RESERVED]
         cancelled = pilots.cancel_reserved(tx, unsent, ASKED_FOR, runtime.now())
         pilots.request_cancel(tx, dict.fromkeys(by_id, ASKED_FOR), runtime.now())

@@ -69,7 +69,7 @@ def token_names(runtime: Runtime) -> list[str]:
 def revoke(runtime: Runtime, name: str, *, yes: bool = True) -> Token:
     """End the token of a program at once."""
     if not yes:
-        raise ConfirmationNeeded(f"this would revoke token {name}", "say --yes if you mean it")
+        raise ConfirmationNeeded(f"this would revoke token {name}")
     with runtime.database.uow() as tx:
         return tx.answer(tokens.revoke(tx, name, runtime.now()))
 
@@ -79,7 +79,7 @@ def make_link(runtime: Runtime, who: str, role: Role, vo: str | None = None) -> 
     return _make(runtime, LIFE_OF_LINK, kind=TokenKind.LINK, name=who, role=role, vo=vo)
 
 
-def begin_session(runtime: Runtime, who: str, role: Role, vo: str | None = None) -> NewToken:
+def begin_session(runtime: Runtime, who: str, role: Role, vo: str | None) -> NewToken:
     """Begin the session of a person who has proven who they are."""
     return _make(runtime, LIFE_OF_SESSION, kind=TokenKind.SESSION, name=who, role=role, vo=vo)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker.domain.lengths import typed
+from worker.domain.lengths import as_option
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -37,7 +37,7 @@ def value(item: Any) -> str:
     if isinstance(item, datetime):
         return item.isoformat()
     if isinstance(item, timedelta):
-        return text(typed(item))
+        return text(as_option(item))
     if isinstance(item, int | float):
         return repr(item)
     if isinstance(item, Mapping):

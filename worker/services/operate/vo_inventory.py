@@ -97,7 +97,7 @@ def above_limit(runtime: Runtime, name: str) -> str | None:
 def remove_vo(runtime: Runtime, name: str, *, yes: bool = True) -> None:
     """Remove a VO that never had a pilot."""
     if not yes:
-        raise ConfirmationNeeded(f"this would remove VO {name}", "say --yes if you mean it")
+        raise ConfirmationNeeded(f"this would remove VO {name}")
     if name == DEFAULT_VO:
         raise InUse("VO", name, "it is meant wherever none is named; you may disable it")
     with runtime.database.uow() as tx:

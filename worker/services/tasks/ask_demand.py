@@ -8,18 +8,16 @@ enough, the rule of the VO says what is done.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from worker.db import demands, schedules, slots, vos
-from worker.db.uow import Transaction
+from worker.db import demands, schedules, vos
 from worker.demand import registry
-from worker.domain.demand import NONE_ENDED
 from worker.domain.errors import DemandUnknown, Invalid
 from worker.domain.schedule import Outcome
 from worker.domain.vo import VO
-from worker.services.current_demand import NO_PILOTS, current_demand, ended_pilots, held_total
+from worker.services.current_demand import DemandFacts, held_total
 from worker.services.runtime import Runtime, TaskResult, busy, skipped
 from worker.services.turns import Turn
 
@@ -75,14 +73,6 @@ def plan(runtime: Runtime, vo_name: str) -> TaskResult:
     """Return what `ask_demand` would ask; ask nobody."""
     with runtime.database.uow() as tx:
         vo = vos.get(tx, vo_name)
-        answer = demands.get_all(tx).get(vo_name, demands.NONE)
-        pilots = slots.count_by_vo(tx).get(vo_name, NO_PILOTS)
-        ended = ended_pilots(tx, [vo], {vo_name: answer}).get(vo_name, NONE_ENDED)
-        demand = current_demand(vo, answer, runtime.now(), pilots, ended)
+        demand = DemandFacts.read(tx, [vo]).of(vo, runtime.now())
     count = 0 if vo.source is None else 1
     return TaskResult(counts={"would ask": count}, lines=(demand.note,) if demand.note else ())
-
-
-def with_source(tx: Transaction, now: datetime) -> list[str]:
-    """Name the enabled VOs that have a source."""
-    return vos.with_source(tx)

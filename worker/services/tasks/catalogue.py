@@ -67,7 +67,7 @@ BUILT_IN = (
         "ask_demand",
         "Ask the source of a VO how many pilots it could use.",
         scope=Scope.VO,
-        subjects=on_first_use(f"{_FOLDER}.ask_demand", "with_source"),
+        subjects=lambda tx, now: vos.with_source(tx),
         queue=CALL,
         every=60,
     ),

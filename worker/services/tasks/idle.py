@@ -8,17 +8,11 @@ counts all pilots keeps as many as that wants.
 from datetime import timedelta
 from math import inf
 
-from worker.db import demands, pilot_reads, pilot_reports, slots, vos, work
+from worker.db import pilot_reads, pilot_reports, vos, work
 from worker.db.uow import Transaction
-from worker.domain.demand import NONE_ENDED
-from worker.domain.lengths import typed
+from worker.domain.lengths import as_option
 from worker.domain.vo import VO
-from worker.services.current_demand import (
-    NO_PILOTS,
-    CurrentDemand,
-    current_demand,
-    ended_pilots,
-)
+from worker.services.current_demand import CurrentDemand, DemandFacts
 from worker.services.runtime import Runtime
 
 
@@ -49,15 +43,13 @@ def _surpluses(tx: Transaction, runtime: Runtime) -> dict[str, float]:
     limited = [vo for vo in vos.get_all(tx) if vo.idle_at_most is not None]
     if not limited:
         return {}
-    answers, without_work = demands.get_all(tx), work.without_work(tx)
-    counts, now = slots.count_by_vo(tx), runtime.now()
-    ended = ended_pilots(tx, limited, answers)
+    facts, without_work = DemandFacts.read(tx, limited), work.without_work(tx)
+    now = runtime.now()
     surpluses: dict[str, float] = {}
     for vo in limited:
-        answer, its_pilots = answers.get(vo.name, demands.NONE), counts.get(vo.name, NO_PILOTS)
-        current = current_demand(vo, answer, now, its_pilots, ended.get(vo.name, NONE_ENDED))
+        current, (occupying, _) = facts.of(vo, now), facts.pilots_of(vo)
         is_free = vo.name in without_work
-        surpluses[vo.name] = inf if is_free else _surplus(vo, current, its_pilots[0])
+        surpluses[vo.name] = inf if is_free else _surplus(vo, current, occupying)
     if any(0 < surplus < inf for surplus in surpluses.values()):
         # Those that are ending occupy their slots still.
         for name, ending in pilot_reads.count_ending(tx).items():
@@ -77,5 +69,5 @@ def _is_late(idle_for: timedelta, vo: VO) -> bool:
 
 
 def _reason(vo: VO) -> str:
-    most = typed(vo.idle_at_most) if vo.idle_at_most else ""
+    most = as_option(vo.idle_at_most) if vo.idle_at_most else ""
     return f"it said idle for longer than {most}, the most that VO {vo.name} allows"

@@ -61,15 +61,15 @@ def renew(runtime: Runtime, is_due: Callable[[Credential], bool]) -> TaskResult:
             turn.give_back(tx)
             return skipped("there is no credential")
     with turn:
-        went = _look_and_renew(runtime, stored, is_due)
+        results = _look_and_renew(runtime, stored, is_due)
         with runtime.database.uow() as tx:
-            credentials.save_looks(tx, went.looks)
-            webhook_events.add(tx, _events(stored, went.looks, runtime.now()), runtime.now())
+            credentials.save_looks(tx, results.looks)
+            webhook_events.add(tx, _events(stored, results.looks, runtime.now()), runtime.now())
             if runtime.by_hand:
-                _note_renewals(tx, stored, went.looks)
+                _note_renewals(tx, stored, results.looks)
             turn.give_back(tx)
-    _warn(runtime, stored, went.looks)
-    return _done(runtime, went)
+    _warn(runtime, stored, results.looks)
+    return _done(runtime, results)
 
 
 def _events(
@@ -128,15 +128,15 @@ def _look_and_renew(
     runtime: Runtime, stored: Sequence[Credential], is_due: Callable[[Credential], bool]
 ) -> _Round:
     began = time.monotonic()
-    went = _Round()
+    results = _Round()
     for credential in sorted(stored, key=_urgency):
         look = files.look(credential, runtime.now())
         if look.expires_at != credential.expires_at:
             look = replace(look, retry_at=None, failures=0)
         if look.renew is not None and is_due(look) and time.monotonic() - began < ENOUGH:
-            look = _renewed(runtime, look, went)
-        went.looks.append(look)
-    return went
+            look = _renewed(runtime, look, results)
+        results.looks.append(look)
+    return results
 
 
 def _urgency(credential: Credential) -> tuple[bool, float]:
@@ -145,7 +145,7 @@ def _urgency(credential: Credential) -> tuple[bool, float]:
     return ends is not None, ends.timestamp() if ends is not None else 0.0
 
 
-def _renewed(runtime: Runtime, before: Credential, went: _Round) -> Credential:
+def _renewed(runtime: Runtime, before: Credential, results: _Round) -> Credential:
     """Run a credential's command and look again: only the file shows whether it was renewed."""
     assert before.renew is not None
     why = _run(before.renew)
@@ -154,10 +154,10 @@ def _renewed(runtime: Runtime, before: Credential, went: _Round) -> Credential:
     why = why or _not_better(before, after, now)
     if why is None:
         log.info("%s was renewed", called(before))
-        went.renewed.append(f"{called(before)} was renewed")
+        results.renewed.append(f"{called(before)} was renewed")
         return replace(after, renewed_at=now, retry_at=None, failures=0)
-    went.failed.append(f"{called(before)} could not be renewed: {why}")
-    log.warning("%s", went.failed[-1])
+    results.failed.append(f"{called(before)} could not be renewed: {why}")
+    log.warning("%s", results.failed[-1])
     failures = before.failures + 1
     retry_at = after_failures(now, failures, soonest=BACK_OFF)
     return replace(after, retry_at=retry_at, failures=failures)
@@ -201,17 +201,19 @@ def _warn(runtime: Runtime, stored: Collection[Credential], looks: Collection[Cr
             log.warning("%s", message)
 
 
-def _done(runtime: Runtime, went: _Round) -> TaskResult:
+def _done(runtime: Runtime, results: _Round) -> TaskResult:
     bad = [
-        problem for look in went.looks if (problem := problem_of(look, runtime.now())) is not None
+        problem
+        for look in results.looks
+        if (problem := problem_of(look, runtime.now())) is not None
     ]
     return TaskResult(
-        outcome=Outcome.FAILED if went.failed else Outcome.OK,
+        outcome=Outcome.FAILED if results.failed else Outcome.OK,
         counts={
-            "looked at": len(went.looks),
-            "renewed": len(went.renewed),
-            "not renewed": len(went.failed),
+            "looked at": len(results.looks),
+            "renewed": len(results.renewed),
+            "not renewed": len(results.failed),
             "unusable": len(bad),
         },
-        lines=(*went.renewed, *went.failed, *bad),
+        lines=(*results.renewed, *results.failed, *bad),
     )

@@ -89,7 +89,7 @@ def _settle_surplus(tx: Transaction, situation: Situation) -> int:
     demand = situation.demand_of(vo)
     waiting = sum(ce.vo_waiting for ce in situation.ces)
     too_many = waiting - demand.demand if demand.certain and demand.demand is not None else 0
-    since = situation.answers.get(vo.name, demands.NONE).surplus_since
+    since = situation.demands.answer_of(vo).surplus_since
     if too_many <= 0:
         if since is not None:
             demands.surplus_since(tx, vo.name, None)

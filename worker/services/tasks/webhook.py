@@ -55,11 +55,11 @@ def webhook(runtime: Runtime) -> TaskResult:
     if not events:
         return TaskResult(counts={"sent": 0, "dropped": dropped})
     with turn:
-        went = _send(runtime, runtime.webhook, events)
+        delivery = _send(runtime, runtime.webhook, events)
         with runtime.database.uow() as tx:
-            given_up = _record(tx, runtime, went)
+            given_up = _record(tx, runtime, delivery)
             turn.give_back(tx)
-    return _done(went, dropped + given_up)
+    return _done(delivery, dropped + given_up)
 
 
 def plan(runtime: Runtime) -> TaskResult:
@@ -78,37 +78,37 @@ class _Delivery:
 
 
 def _send(runtime: Runtime, receiver: Webhook, events: Sequence[WebhookEvent]) -> _Delivery:
-    began, went = time.monotonic(), _Delivery()
+    began, delivery = time.monotonic(), _Delivery()
     for event in events:
         if time.monotonic() - began > ENOUGH:
             break
         why = send(runtime, receiver, event)
         if why is not None:
-            went.failed, went.why = event, f"{receiver.place} did not take an event: {why}"
+            delivery.failed, delivery.why = event, f"{receiver.place} did not take an event: {why}"
             break
-        went.sent.append(event.id)
-    return went
+        delivery.sent.append(event.id)
+    return delivery
 
 
-def _record(tx: Transaction, runtime: Runtime, went: _Delivery) -> int:
+def _record(tx: Transaction, runtime: Runtime, delivery: _Delivery) -> int:
     """Delete what was taken, postpone what was not; return the number of those given up."""
-    webhook_events.remove(tx, went.sent)
-    if went.failed is None:
+    webhook_events.remove(tx, delivery.sent)
+    if delivery.failed is None:
         return 0
-    until = next_attempt(went.failed.attempts + 1, runtime.now())
+    until = next_attempt(delivery.failed.attempts + 1, runtime.now())
     if until is not None:
-        webhook_events.postpone(tx, went.failed, until)
+        webhook_events.postpone(tx, delivery.failed, until)
         return 0
-    webhook_events.remove(tx, [went.failed.id])
-    log.warning("the event %s is given up: %s", went.failed.event_id, went.why)
+    webhook_events.remove(tx, [delivery.failed.id])
+    log.warning("the event %s is given up: %s", delivery.failed.event_id, delivery.why)
     return 1
 
 
-def _done(went: _Delivery, dropped: int) -> TaskResult:
+def _done(delivery: _Delivery, dropped: int) -> TaskResult:
     return TaskResult(
-        outcome=Outcome.FAILED if went.failed else Outcome.OK,
-        counts={"sent": len(went.sent), "dropped": dropped},
-        lines=(went.why,) if went.failed else (),
+        outcome=Outcome.FAILED if delivery.failed else Outcome.OK,
+        counts={"sent": len(delivery.sent), "dropped": dropped},
+        lines=(delivery.why,) if delivery.failed else (),
     )
 
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from worker.domain.errors import ChangedMeanwhile, Invalid, PilotageError, UnknownCE
 from worker.domain.lengths import clock
 from worker.domain.pages import PageRequest
-from worker.services.ce_lines import CELine
+from worker.services.ce_lines import CELine, without_reason
 from worker.services.observe import audit, calls, overview
 from worker.services.observe import ces as observed
 from worker.services.operate import ce_inventory as inventory
@@ -31,9 +31,9 @@ from worker.web.console.forms import (
     Form,
     FormField,
     FormGroup,
+    ReadForm,
     filled,
     moment,
-    read_form,
     read_whole,
     refused,
 )
@@ -45,7 +45,6 @@ OPEN = "open"
 WHY = "say why, for whoever comes next"
 
 LATELY = timedelta(hours=1)
-LONG_AGO = timedelta(days=730)
 LATEST = PageRequest(descending=True, limit=10)
 
 GROUPS = (
@@ -99,7 +98,7 @@ def show(request: Request, name: str) -> Response:
     return _page(request, name_of(name), Form())
 
 
-def change(request: Request, name: str, form: Annotated[Form, Depends(read_form)]) -> Response:
+def change(request: Request, name: str, form: ReadForm) -> Response:
     """Do what a form of the page says."""
     why = "" if form.does == OPEN else form.why  # there it is one of the values
     name, runtime = name_of(name), render.acting(request, why)
@@ -280,7 +279,7 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         steps=states.next_steps(ce, line, now),
         ce=ce,
         line=line,
-        word=states.word(states.shown(line)),
+        word=without_reason(states.shown(line)),
         version=version,
         tried=tried,
         is_known=tried.does in {*_ACTIONS, *_GROUPS, REMOVE, option_fields.NAME},
@@ -289,7 +288,7 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         decisions=overview.explain(runtime, name),
         pauses=pauses.history(runtime, name, page=LATEST).items,
         maintenances=pauses.maintenances_of(runtime, name),
-        changes=audit.recorded(runtime, now - LONG_AGO, of=name, limit=10).items,
+        changes=audit.recorded(runtime, now - audit.LONG_AGO, of=name, limit=10).items,
         options=options,
         each=filled(each, option_fields.with_options(ce, options), version, tried),
         written=written,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worker.services.ce_lines import CELine
+from worker.services.ce_lines import CELine, without_reason
 from worker.web.console import states
 
 FOLDED = 60
@@ -29,15 +29,10 @@ def sums(lines: Sequence[CELine]) -> CESums:
     return CESums(
         ces=len(lines),
         running=sum(line.running for line in lines),
-        waiting=sum(map(waiting, lines)),
+        waiting=sum(line.waiting for line in lines),
         free=sum(line.free for line in lines),
         capacity=sum(line.capacity for line in lines),
     )
-
-
-def waiting(line: CELine) -> int:
-    """Count the pilots of a CE that do not run yet."""
-    return line.reserved + line.submitting + line.submitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +53,7 @@ def stopped(lines: Sequence[CELine]) -> list[StoppedGroup]:
     if len(lines) <= EACH:
         return [
             StoppedGroup(
-                state=states.word(states.shown(line)), reason=_reason(line), ces=[line.name]
+                state=without_reason(states.shown(line)), reason=_reason(line), ces=[line.name]
             )
             for line in lines
         ]

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from worker.domain.errors import Invalid
 from worker.domain.pages import MOST, Page, PageRequest
-from worker.services.ce_lines import NORMAL, CELine
+from worker.services.ce_lines import NORMAL, CELine, without_reason
 from worker.services.observe import ces as observed
 from worker.services.operate import ce_inventory as inventory
 from worker.services.operate.ce_inventory import ListedCE
@@ -25,9 +25,9 @@ from worker.web.console.forms import (
     Form,
     FormField,
     FormGroup,
+    ReadForm,
     done_or_shown,
-    read_form,
-    unfilled,
+    new_form,
 )
 
 
@@ -46,7 +46,7 @@ def show(request: Request) -> Response:
     return _page(request, Form())
 
 
-def add(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
+def add(request: Request, form: ReadForm) -> Response:
     """Add the CE that was typed."""
 
     def do() -> Response:
@@ -114,10 +114,10 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
     table = rows(listed, lines)
     matching = [row for row in table if state in (None, states.short(states.shown(row.line)))]
     is_narrowed = any(query_text(request, name) for name in ("search", "tag", "state", "after"))
-    normal = [row.line for row in matching if states.is_normal(row.line)]
+    normal = [row.line for row in matching if row.line.gets_pilots]
     is_folded = len(table) >= FOLDED and not is_narrowed
     if is_folded:
-        matching = [row for row in matching if not states.is_normal(row.line)]
+        matching = [row for row in matching if not row.line.gets_pilots]
     part, following = part_of(matching, page)
     return render.page(
         request,
@@ -136,7 +136,7 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
         state=state or "",
         state_words=[*states.SHORT, NORMAL],
         tags=sorted({tag for ce in listed for tag in ce.tags}),
-        word=states.word,
+        word=without_reason,
         shown=states.shown,
-        adding=unfilled(adding(runtime), tried),
+        adding=new_form(adding(runtime), tried),
     )

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from worker.domain import spelled
 from worker.domain.errors import ChangedMeanwhile
-from worker.domain.lengths import clock, typed
+from worker.domain.lengths import as_option, clock
 from worker.domain.pairs import written_pair
 from worker.services.observe import audit
 from worker.web.console import render
@@ -81,7 +81,7 @@ def written(value: Any, now: datetime) -> str:
     if isinstance(value, datetime):
         return clock(value, now)
     if isinstance(value, timedelta):
-        return typed(value)
+        return as_option(value)
     if isinstance(value, Mapping):
         return "\n".join(written_pair(key, one) for key, one in value.items() if one is not None)
     return f"{value:.15g}" if isinstance(value, float) else spelled.word(value)

@@ -5,9 +5,9 @@ The secret itself is in a file that no page reads out.
 
 import shlex
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from worker.domain.credential import CredentialKind, State
@@ -24,10 +24,10 @@ from worker.web.console.forms import (
     Form,
     FormField,
     FormGroup,
+    ReadForm,
     ValueKind,
     done_or_shown,
-    read_form,
-    unfilled,
+    new_form,
 )
 
 BAD = (State.UNUSABLE, State.SHORT)
@@ -58,7 +58,7 @@ def show(request: Request) -> Response:
     return _page(request, Form())
 
 
-def change(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
+def change(request: Request, form: ReadForm) -> Response:
     """Do what a form of the page says."""
 
     def do() -> Response:
@@ -141,5 +141,5 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
         bad=BAD,
         tried=tried,
         command=COMMAND.write,
-        adding=unfilled(_adding(runtime), adding),
+        adding=new_form(_adding(runtime), adding),
     )

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from worker.domain.errors import Invalid, PilotageError
-from worker.domain.lengths import length, typed
+from worker.domain.lengths import as_option, in_utc, length
 from worker.domain.pairs import parse_pairs, written_pair
 from worker.web.console.posted import read_fields
 from worker.web.problems import status_of
@@ -59,6 +59,9 @@ async def read_form(request: Request) -> Form:
     fields = await read_fields(request)
     values = {name: texts[-1].replace("\r\n", "\n") for name, texts in fields.items()}
     return Form(values=values)
+
+
+ReadForm = Annotated[Form, Depends(read_form)]
 
 
 def done_or_shown(
@@ -142,8 +145,7 @@ def moment(label: str, text: str, now: datetime) -> datetime | None:
         from_now = length(text.strip())
         if from_now is not None:
             return now + from_now
-        typed_in = datetime.fromisoformat(text.strip())
-        return typed_in.astimezone(UTC) if typed_in.tzinfo else typed_in.replace(tzinfo=UTC)
+        return in_utc(datetime.fromisoformat(text.strip()))
     except (ValueError, OverflowError):
         like = "write a length of time like 2h, or a moment like 2026-01-31T12:00"
         raise Invalid(label, like) from None
@@ -169,7 +171,7 @@ def _number(value: float) -> str:
 
 
 def _length(value: timedelta | None) -> str:
-    return "" if value is None else typed(value)
+    return "" if value is None else as_option(value)
 
 
 def _pairs(value: Mapping[str, Any] | None) -> str:
@@ -245,7 +247,7 @@ class FormEntry:
 
 
 @dataclass(frozen=True)
-class Filled:
+class FilledForm:
     """A group of values as a form shows it."""
 
     group: FormGroup
@@ -258,7 +260,7 @@ class Filled:
         return self.error is not None
 
 
-def filled(group: FormGroup, current: Any, version: str, tried: Form) -> Filled:
+def filled(group: FormGroup, current: Any, version: str, tried: Form) -> FilledForm:
     """Fill a form with what is now, or with what was typed and refused."""
     is_tried = tried.error is not None and tried.does == group.name
     entries = []
@@ -268,11 +270,11 @@ def filled(group: FormGroup, current: Any, version: str, tried: Form) -> Filled:
         read_was = tried.values.get(WAS + one.name, was) if is_tried else was
         entries.append(FormEntry(one, typed_in, was, read_was))
     read = tried.version if is_tried and tried.version else version
-    return Filled(group, entries, read, tried.error if is_tried else None)
+    return FilledForm(group, entries, read, tried.error if is_tried else None)
 
 
-def unfilled(group: FormGroup, tried: Form, usual: Mapping[str, str] | None = None) -> Filled:
+def new_form(group: FormGroup, tried: Form, usual: Mapping[str, str] | None = None) -> FilledForm:
     """Return the form of something new, with what was typed and refused."""
     typed_in = tried.values if tried.error else usual or {}
     entries = [FormEntry(one, typed_in.get(one.name, ""), "") for one in group.fields]
-    return Filled(group, entries, "", tried.error)
+    return FilledForm(group, entries, "", tried.error)

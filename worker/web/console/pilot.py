@@ -5,7 +5,6 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
-from pydantic import TypeAdapter
 
 from worker.domain.access import Role
 from worker.domain.errors import PilotageError
@@ -19,6 +18,7 @@ from worker.services.operate.pilots import PilotDetails
 from worker.services.runtime import Runtime
 from worker.web.callers import caller_of
 from worker.web.console import pilot_words, render
+from worker.web.console.answers import answer
 from worker.web.console.pilot_life import life
 from worker.web.routes import SLASH
 
@@ -27,8 +27,6 @@ TAIL = 200
 
 MOST_GROUPS = 500
 """Causes and nodes of a CE that are looked at."""
-
-_DETAILS = TypeAdapter(PilotDetails)
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def show(request: Request, which: str) -> Response:
     runtime = render.runtime(request)
     pilot = service.show_pilot(runtime, which.replace(SLASH, "/"))
     if render.wants_json(request):
-        return Response(_DETAILS.dump_json(pilot), media_type="application/json")
+        return answer(PilotDetails, pilot)
     access = caller_of(request).access
     return render.page(
         request,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 from worker.domain.pilot import FINAL, Status
 from worker.services.operate.pilots import PilotDetails
 
@@ -37,7 +37,7 @@ class Phase:
 
     @property
     def words(self) -> str:
-        return f"{WORDS[self.status]} {spoken(self.length)}"
+        return f"{WORDS[self.status]} {in_two_units(self.length)}"
 
 
 @dataclass(frozen=True)

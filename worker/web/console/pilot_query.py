@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from worker.domain.errors import Invalid
-from worker.domain.lengths import length, typed
+from worker.domain.lengths import as_option, length
 from worker.domain.nearest import nearest
 from worker.domain.pages import PageRequest
 from worker.domain.pilot import FINAL, OCCUPYING, Cause, Status, Use
@@ -91,7 +91,7 @@ class Query:
         age = chosen.older_than
         return {
             name: value
-            for name, value in {**values, "older_than": typed(age) if age else None}.items()
+            for name, value in {**values, "older_than": as_option(age) if age else None}.items()
             if value
         }
 
@@ -110,7 +110,7 @@ class Query:
         words += ["--sort", self.page.sort] if self.page.sort else []
         words += ["--descending"] if self.page.descending else []
         words += ["--after", self.page.after] if self.page.after else []
-        return shlex.join([*words, "--limit", str(self.page.limit)])
+        return shlex.join([*words, "--rows", str(self.page.limit)])
 
 
 NEWEST = Query(chosen=PilotFilter(), page=PageRequest(descending=True, limit=ROWS))

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 from worker.domain.pilot import CE_FAULTS, FINAL, NOT_SENT, OCCUPYING, Cause, Status, Use
 from worker.domain.pilot_filter import PilotFilter
 from worker.services.observe.failing import By, Failures
@@ -65,8 +65,8 @@ def of_list(
         return f"{which(query, len(rows))}{now}"
     total = counts.total()
     if not total:
-        return "No pilot matches." if query.chosen.given() else "There is no pilot yet."
-    match = f" {'matches' if total == 1 else 'match'}" if query.chosen.given() else ""
+        return "No pilot matches." if query.chosen.values() else "There is no pilot yet."
+    match = f" {'matches' if total == 1 else 'match'}" if query.chosen.values() else ""
     return f"{counted(total, 'pilot')}{match}: {doing(counts)}."
 
 
@@ -106,7 +106,7 @@ def describe(chosen: PilotFilter) -> str:
     parts.append(f"on node {chosen.node}" if chosen.node else "")
     parts.append(f"with the job id {chosen.handle}" if chosen.handle else "")
     parts.append(f"found by {chosen.search}" if chosen.search else "")
-    parts.append(f"older than {spoken(chosen.older_than)}" if chosen.older_than else "")
+    parts.append(f"older than {in_two_units(chosen.older_than)}" if chosen.older_than else "")
     return " ".join(part for part in parts if part)
 
 
@@ -131,7 +131,7 @@ def of_pilot(pilot: ShownPilot) -> str:
     """Write what became of a pilot."""
     say = _SENTENCES[pilot.status].format(
         ce=pilot.ce,
-        age=spoken(pilot.age),
+        age=in_two_units(pilot.age),
         wait=_length(pilot.wait),
         run_time=_length(pilot.run_time),
         where=_where(pilot),
@@ -181,7 +181,7 @@ def _reason(pilot: ShownPilot) -> str:
 def _after(pilot: ShownPilot) -> str:
     if pilot.run_time is None:
         return f"at {pilot.ce} without having run"
-    return f"after {spoken(pilot.run_time)} {_where(pilot)}"
+    return f"after {in_two_units(pilot.run_time)} {_where(pilot)}"
 
 
 def _where(pilot: ShownPilot) -> str:
@@ -189,7 +189,7 @@ def _where(pilot: ShownPilot) -> str:
 
 
 def _length(value: timedelta | None) -> str:
-    return "an unknown time" if value is None else spoken(value)
+    return "an unknown time" if value is None else in_two_units(value)
 
 
 def more_of(pilot: ShownPilot) -> list[str]:
@@ -319,29 +319,31 @@ NEXT = (
 )
 
 
-def cancelled_set(counts: Mapping[str, int]) -> str:
-    """Write what became of a set that was cancelled."""
+OF_A_SET = (
+    "The end of {pilots} was asked for: the next check of each CE ends them.",
+    "No active pilot matched any more: nothing was cancelled.",
+)
+OF_NAMED = (
+    "The CE accepted the end of {pilots}; a later check confirms it.",
+    "The request is stored; the next check asks the CE.",
+)
+"""What is said of pilots that their CE must end, and what where there is nothing to say."""
+
+
+def cancelled(
+    counts: Mapping[str, int], lines: Sequence[str] = (), *, by_name: bool = False
+) -> str:
+    """Write what became of pilots that were cancelled: of a set, or of those named."""
+    asked, nothing = OF_NAMED if by_name else OF_A_SET
     sentences = []
     if counts.get("cancelled"):
         sentences.append(f"{counted(counts['cancelled'], 'pilot')} ended that no CE was sent.")
     if counts.get("asked"):
-        asked = counted(counts["asked"], "pilot")
-        sentences.append(f"The end of {asked} was asked for: the next check of each CE ends them.")
-    return " ".join(sentences) or "No active pilot matched any more: nothing was cancelled."
-
-
-def cancelled_named(counts: Mapping[str, int], lines: Sequence[str]) -> str:
-    """Write what became of pilots that were cancelled by name."""
-    sentences = []
-    if counts.get("cancelled"):
-        sentences.append(f"{counted(counts['cancelled'], 'pilot')} ended that no CE was sent.")
-    if counts.get("asked"):
-        asked = counted(counts["asked"], "pilot")
-        sentences.append(f"The CE accepted the end of {asked}; a later check confirms it.")
+        sentences.append(asked.format(pilots=counted(counts["asked"], "pilot")))
     if counts.get("over already"):
         sentences.append(f"{counted(counts['over already'], 'pilot')} had ended already.")
     sentences += [f"{line}; the next check asks again." for line in lines]
-    return " ".join(sentences) or "The request is stored; the next check asks the CE."
+    return " ".join(sentences) or nothing
 
 
 def held(ce: str, vo: str, count: int, got: int) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
-from pydantic import TypeAdapter
 
 from worker.domain import pages
 from worker.domain.access import Access, Role
@@ -25,6 +24,7 @@ from worker.services.requests import AnsweredBefore
 from worker.services.runtime import Runtime
 from worker.web.callers import caller_of
 from worker.web.console import pilot_words, posted, render
+from worker.web.console.answers import answer
 from worker.web.console.pilot_query import (
     MOST_ROWS,
     NEWEST,
@@ -37,8 +37,6 @@ from worker.web.console.pilot_query import (
 from worker.web.console.posted import Posted
 from worker.web.console.words import counted
 from worker.web.repeats import once_for
-
-_PAGE = TypeAdapter(Page[ShownPilot])
 
 COLUMNS = (
     ("id", "Pilot", "num"),
@@ -86,7 +84,7 @@ def show(request: Request) -> Response:
     if render.wants_json(request):
         query = read(values, pages.MOST)
         page = service.list_pilots(runtime, query.chosen, page=query.page)
-        return Response(_PAGE.dump_json(page), media_type="application/json")
+        return answer(Page[ShownPilot], page)
     try:
         query = read(values)
         listed = service.list_pilots(runtime, query.chosen, page=query.page)
@@ -105,7 +103,7 @@ def show(request: Request) -> Response:
 
 def _counts(runtime: Runtime, query: Query) -> PilotCounts:
     """Count what can be counted without reading the history."""
-    if set(query.chosen.given()) <= {"statuses"}:
+    if set(query.chosen.values()) <= {"statuses"}:
         every = Counter(pilot_sets.count_by_status(runtime))
         only = query.only or frozenset(Status)
         matching = Counter({status: every[status] for status in every if status in only})
@@ -198,7 +196,7 @@ def why_not_all(access: Access, query: Query) -> str | None:
         return "You may only look. Ask somebody with the role operate to cancel or send pilots."
     if query.active is None:
         return "All of these have ended: there is nothing to cancel."
-    if not query.chosen.given():
+    if not query.chosen.values():
         return "Filter first: then all that match can be cancelled."
     if not access.may_for(Role.OPERATE, query.chosen.vo):
         return f"You operate for VO {access.vo} alone: filter by this VO to cancel all that match."
@@ -217,7 +215,7 @@ def ask(request: Request) -> Response:
         return _ask_for_named(request, runtime, chosen, ids)
     by_ce = pilot_sets.count_active(runtime, chosen)
     if render.wants_json(request):
-        return render.as_json(by_ce)
+        return answer(dict[str, dict[Status, int]], by_ce)
     require_vo(runtime, chosen.vo)
     return _question(request, chosen, by_ce)
 
@@ -261,7 +259,7 @@ def cancel(request: Request, form: Posted) -> Response:
     if _total(by_ce) > pilot_sets.BATCH:
         return _cancel_slowly(request, chosen, by_ce, filters)
     done = pilot_sets.cancel_matching(runtime, chosen)
-    return render.back(request, "pilots", message=pilot_words.cancelled_set(done.counts), **filters)
+    return render.back(request, "pilots", message=pilot_words.cancelled(done.counts), **filters)
 
 
 def _cancel_slowly(
@@ -281,7 +279,7 @@ def _cancel_slowly(
         which=pilot_words.describe(chosen),
         total=_total(by_ce),
         batches=batches,
-        said=pilot_words.cancelled_set,
+        said=pilot_words.cancelled,
         filters=filters,
     )
 
@@ -316,7 +314,7 @@ def cancel_named(request: Request, form: Posted) -> Response:
     """Cancel the pilots that are named, by a call of their CEs."""
     ids = _checked(form.getlist("id"))
     done = service.cancel(render.runtime(request), ids)
-    message = pilot_words.cancelled_named(done.counts, done.lines)
+    message = pilot_words.cancelled(done.counts, done.lines, by_name=True)
     if form.get("of_pilot"):
         return render.back(request, "pilots", ids[0], message=message)
     filters = replace(NEWEST, chosen=read_filter(form)).filters()

@@ -1,7 +1,5 @@
 """How a page is made: its template, what every page has, and its problem if there is one."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +81,7 @@ def page(
 
 
 def growing_page(
-    request: Request, name: str, *, title: str, here: str = "", **values: Any
+    request: Request, name: str, *, title: str, here: str, **values: Any
 ) -> StreamingResponse:
     """Make a page whose parts are sent as its template makes them."""
     template = _templates.get_template(f"{name}.html")
@@ -157,7 +155,3 @@ def wants_json(request: Request) -> bool:
     """Return whether the same address is asked for by a program."""
     accept = request.headers.get("accept", "")
     return "application/json" in accept and "text/html" not in accept
-
-
-def as_json(value: Mapping[str, Any]) -> Response:
-    return Response(json.dumps(value, default=str), media_type="application/json")

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from worker.domain.calls import NOT_ANSWERING, NOT_ASKED, REFUSING
 from worker.domain.lengths import clock
-from worker.services.ce_lines import NORMAL, CELine
+from worker.services.ce_lines import NORMAL, CELine, without_reason
 from worker.services.operate.ce_inventory import ShownCE
 from worker.web.console import words
 
@@ -14,11 +14,6 @@ _VERBS = (
     (NOT_ASKED, "is not asked"),
 )
 """States in which calls fail, and how a sentence says them."""
-
-
-def word(state: str) -> str:
-    """Return a state without its reason, in the words of the console."""
-    return state.partition(": ")[0]
 
 
 MAINTENANCE = "in maintenance"
@@ -40,7 +35,7 @@ PLACES = {state: place for place, state in enumerate((*SHORT, NORMAL))}
 
 def short(state: str) -> str:
     """Return a state in one word or two, without its reason and its moments."""
-    text = word(state)
+    text = without_reason(state)
     return next((one for one in SHORT if text.startswith(one)), NORMAL)
 
 
@@ -51,13 +46,9 @@ def shown(line: CELine) -> str:
     return line.state
 
 
-def is_normal(line: CELine) -> bool:
-    return line.gets_pilots
-
-
 def headline(line: CELine) -> str:
     """Write in a sentence how a CE is, and why."""
-    if is_normal(line):
+    if line.gets_pilots:
         return f"{line.name} is normal: {pilots(line)}."
     state, _, reason = shown(line).partition(": ")
     first, _, more = state.partition(", ")
@@ -70,9 +61,8 @@ def headline(line: CELine) -> str:
 
 def pilots(line: CELine) -> str:
     """Write how many pilots a CE has, and how many more fit."""
-    waiting = line.reserved + line.submitting + line.submitted
     running = words.counted(line.running, "pilot runs", "pilots run")
-    waits = words.counted(waiting, "waits", "wait")
+    waits = words.counted(line.waiting, "waits", "wait")
     free = words.counted(line.free, "slot is", "slots are")
     return f"{running}, {waits}, {free} free"
 
@@ -103,7 +93,7 @@ def next_steps(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
 
 def _of_its_pilots(ce: ShownCE, line: CELine, now: datetime) -> list[str]:
     """Write what becomes of the pilots that wait at a CE that is sent none, not even a probe."""
-    is_closed = not ce.enabled or ce.draining or "held" in word(line.state)
+    is_closed = not ce.enabled or ce.draining or "held" in without_reason(line.state)
     if not is_closed and line.away is None:
         return []
     sentences = []
@@ -132,11 +122,12 @@ def _of_sending(ce: ShownCE, line: CELine, now: datetime) -> str:
         return "No pilots are sent until somebody enables it. Those that are there go on."
     if ce.draining:
         return _of_draining(ce, now)
-    if "held" in word(line.state):
+    if "held" in without_reason(line.state):
         return _of_hold(ce, now)
     if line.away is not None:
-        return f"Nothing is sent, not even a probe, {word(line.away)}; then it goes on by itself."
-    if "paused" in word(line.state):
+        until = without_reason(line.away)
+        return f"Nothing is sent, not even a probe, {until}; then it goes on by itself."
+    if "paused" in without_reason(line.state):
         return (
             "Only a probe is sent now and then. When probes do well it is normal again by itself; "
             "somebody may resume it before."
@@ -168,7 +159,7 @@ def of_all(lines: list[CELine]) -> str:
     """Write how many CEs there are, and how many get no new pilots."""
     if not lines:
         return "There is no CE yet."
-    stopped = sum(1 for line in lines if not is_normal(line))
+    stopped = sum(1 for line in lines if not line.gets_pilots)
     number = words.counted(len(lines), "CE")
     if not stopped:
         return f"{number}, all normal." if len(lines) > 1 else "1 CE, and it is normal."

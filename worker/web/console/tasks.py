@@ -1,9 +1,9 @@
 """The periodic tasks: when each fires, how it last went, and forms that change when."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from worker.domain.errors import Invalid
@@ -14,7 +14,7 @@ from worker.services.runtime import Runtime
 from worker.services.tasks import ticks
 from worker.web.console import render, words
 from worker.web.console.answers import answer
-from worker.web.console.forms import Form, done_or_shown, read_form, read_number
+from worker.web.console.forms import Form, ReadForm, done_or_shown, read_number
 
 
 def show(request: Request) -> Response:
@@ -24,7 +24,7 @@ def show(request: Request) -> Response:
     return _page(request, Form())
 
 
-def change(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
+def change(request: Request, form: ReadForm) -> Response:
     """Do what a form of the page says."""
 
     def do() -> Response:

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.responses import Response
 
-from worker.demand import registry
 from worker.domain.demand import DemandCounts
 from worker.domain.errors import ChangedMeanwhile, Invalid, PilotageError
 from worker.domain.lengths import clock
@@ -17,6 +16,7 @@ from worker.domain.payload import read
 from worker.services import payloads
 from worker.services.observe import audit, use
 from worker.services.observe import ces as observed
+from worker.services.observe.answers import SourceAnswer, answer_of
 from worker.services.observe.cycles import last_cycles
 from worker.services.observe.use import UseOfVO
 from worker.services.operate import vo_inventory as inventory
@@ -40,15 +40,13 @@ from worker.web.console.forms import (
     Form,
     FormField,
     FormGroup,
+    ReadForm,
     filled,
-    read_form,
     refused,
 )
 from worker.web.console.vo_shortage import shortage
 from worker.web.console.vos import state
 from worker.web.problems import status_of
-
-LONG_AGO = timedelta(days=730)
 
 DEMAND = FormGroup(
     "demand",
@@ -163,7 +161,7 @@ def show(request: Request, name: str) -> Response:
     return _page(request, name_of(name), Form())
 
 
-def change(request: Request, name: str, form: Annotated[Form, Depends(read_form)]) -> Response:
+def change(request: Request, name: str, form: ReadForm) -> Response:
     """Do what a form of the page says."""
     name, runtime = name_of(name), render.acting(request, form.why)
     try:
@@ -250,18 +248,19 @@ class Demand:
         return (number, rest) if number[0].isdigit() else (self.value, "")
 
 
-def demand(vo: ShownVO, answered: Any, now: datetime) -> Demand:
+def demand(vo: ShownVO, answered: SourceAnswer, now: datetime) -> Demand:
     """Write what a VO wants: as its source answered, as somebody set it, or any number."""
     if vo.source is None:
         value = "any number" if vo.demand is None else DemandCounts.MORE.of(vo.demand)
         return Demand(value, "no demand is set" if vo.demand is None else "set by hand")
     kind = vo.source.get("kind")
-    if answered.answered_at is None:
-        return Demand("not known", f"its source, {kind}, has not answered yet", answered.problem)
-    at = clock(answered.answered_at, now)
-    counts = registry.counts(vo.source) or DemandCounts.MORE
-    value = counts.of(answered.demand)
-    return Demand(value, f"its source, {kind}, at {at}", answered.problem, counts)
+    problem = answered.source_problem
+    if answered.source_answer is None or answered.source_answered_at is None:
+        return Demand("not known", f"its source, {kind}, has not answered yet", problem)
+    at = clock(answered.source_answered_at, now)
+    counts = answered.source_counts or DemandCounts.MORE
+    value = counts.of(answered.source_answer)
+    return Demand(value, f"its source, {kind}, at {at}", problem, counts)
 
 
 def headline(vo: ShownVO, wish: Demand, used: UseOfVO, now: datetime) -> str:
@@ -288,7 +287,7 @@ def _payload_of(payload: Mapping[str, Any]) -> Any:
 def _page(request: Request, name: str, tried: Form, status: int = 200) -> Response:
     runtime, now = render.runtime(request), request.app.state.runtime.now()
     vo, used = inventory.show_vo(runtime, name), use.of_vo(runtime, name)
-    wish = demand(vo, observed.demand_of(runtime, name), now)
+    wish = demand(vo, answer_of(runtime, name), now)
     version, payload = inventory.version(vo), payloads.show(runtime, name)
     cycles = last_cycles(runtime, name)
     open_to = observed.open_to(runtime, name)
@@ -318,5 +317,5 @@ def _page(request: Request, name: str, tried: Form, status: int = 200) -> Respon
         results=results(cycles),
         payload=payload,
         payload_form=filled(PAYLOAD, _payload_of(payload), version, tried),
-        changes=audit.recorded(runtime, now - LONG_AGO, of=name, limit=10).items,
+        changes=audit.recorded(runtime, now - audit.LONG_AGO, of=name, limit=10).items,
     )

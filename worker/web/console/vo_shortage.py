@@ -11,7 +11,7 @@ from worker.services.observe.wishes import Wish
 from worker.web.console import words
 from worker.web.console.explain.kinds import ReasonKind, cap, kind_of, need
 from worker.web.console.explain.labels import phrase, word_of
-from worker.web.console.explain.sentences import at, because
+from worker.web.console.explain.sentences import at, because, pilots
 
 UNKNOWN = "demand unknown: "
 """How the note of a decision begins whose demand is not known."""
@@ -33,8 +33,7 @@ class Shortage:
         """Write how many pilots, when, and why no more."""
         if self.at is None:
             return f"{self.vo} gets no pilots: {self.reason}."
-        got = words.counted(self.granted, "pilot") if self.granted else "no pilots"
-        return f"{self.vo} got {got} at {at(self.at, now)}: {self.reason}."
+        return f"{self.vo} got {pilots(self.granted)} at {at(self.at, now)}: {self.reason}."
 
 
 def shortage(vo: str, cycle: Cycle | None) -> Shortage:

@@ -1,9 +1,9 @@
 """The VOs: what each wants and gets, and a form that adds one."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from worker.domain.pages import Page
@@ -19,9 +19,9 @@ from worker.web.console.forms import (
     Form,
     FormField,
     FormGroup,
+    ReadForm,
     done_or_shown,
-    read_form,
-    unfilled,
+    new_form,
 )
 
 AT_ONCE = 500
@@ -48,7 +48,7 @@ def show(request: Request) -> Response:
     return _page(request, Form())
 
 
-def add(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
+def add(request: Request, form: ReadForm) -> Response:
     """Add the VO that was typed."""
 
     def do() -> Response:
@@ -79,10 +79,10 @@ def state(vo: ShownVO) -> str:
     return "draining" if vo.draining else "normal"
 
 
-def wants(vo: ShownVO, answered: int | None = None) -> str:
+def wants(vo: ShownVO) -> str:
     """Write how many more pilots a VO could use, as far as that is known without its source."""
     if vo.source is not None:
-        return "asked of its source" if answered is None else words.number(answered)
+        return "asked of its source"
     return "any number" if vo.demand is None else words.number(vo.demand)
 
 
@@ -112,5 +112,5 @@ def _page(request: Request, tried: Form, status: int = 200) -> Response:
         search=query_text(request, "search") or "",
         state=state,
         wants=wants,
-        adding=unfilled(ADDING, tried, USUAL),
+        adding=new_form(ADDING, tried, USUAL),
     )

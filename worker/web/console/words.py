@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from worker.domain.lengths import spoken
+from worker.domain.lengths import in_two_units
 
 NONE = "–"
 """What does not exist."""
@@ -38,11 +38,11 @@ def length(value: timedelta | float | None) -> str:
     """Write a length of time in its two largest units."""
     if value is None:
         return NONE
-    return spoken(value if isinstance(value, timedelta) else timedelta(seconds=value))
+    return in_two_units(value if isinstance(value, timedelta) else timedelta(seconds=value))
 
 
 def age(value: datetime | None, now: datetime) -> str:
-    return NONE if value is None else f"{spoken(now - value)} ago"
+    return NONE if value is None else f"{in_two_units(now - value)} ago"
 
 
 def counted(value: int, word: str, words: str = "") -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from worker.domain.decision import Decision
-from worker.services.observe.cycles import Cycle
+from worker.services.observe.cycles import Cycle, granted_by_ce
 from worker.web.console import words
 from worker.web.console.ce_rows import AT_ONCE, FOLDED
 from worker.web.console.explain.hour import reason
@@ -50,8 +50,8 @@ def results(cycles: Sequence[Cycle]) -> Results:
     for cycle in cycles:
         for ce in cycle.granted:
             by_ce.setdefault(ce, []).append(cycle)
-    sums = {ce: sum(one.granted[ce] for one in of_ce) for ce, of_ce in by_ce.items()}
-    without = [_result(ce, by_ce[ce], 0) for ce in sorted(sums) if not sums[ce]]
+    sums = granted_by_ce(cycles)
+    without = [_result(ce, by_ce[ce], 0) for ce in sums if not sums[ce]]
     got = sorted(((ce, number) for ce, number in sums.items() if number), key=_most_first)
     is_grouped = len(sums) >= FOLDED
     room = FIRST if is_grouped else AT_ONCE
@@ -85,10 +85,7 @@ def _groups(without: Sequence[CEResult]) -> list[ReasonGroup]:
 def headline(cycles: Sequence[Cycle], until: datetime | None = None) -> str:
     """Write in a sentence how many CEs got no pilots."""
     tick = f"the tick by {until:%d %b %H:%M}" if until else "the last tick"
-    got: dict[str, int] = {}
-    for cycle in cycles:
-        for ce, granted in cycle.granted.items():
-            got[ce] = got.get(ce, 0) + granted
+    got = granted_by_ce(cycles)
     without = sum(not granted for granted in got.values())
     if not got:
         return "Nothing was decided yet." if until is None else "Nothing was decided by then."

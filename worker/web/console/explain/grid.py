@@ -1,10 +1,10 @@
 """The last ticks as a grid, CE by VO: how many pilots, or a word of what decided."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.services.observe.cycles import Cycle, facts_behind
+from worker.services.observe.cycles import Cycle, facts_behind, granted_by_ce
 from worker.web.console import words
 from worker.web.console.ce_rows import FOLDED
 from worker.web.console.explain.hour import kind_without
@@ -71,7 +71,7 @@ class Grid:
 
 def grid(cycles: Sequence[Cycle]) -> Grid:
     """Lay out what was decided; from 60 CEs on, those without pilots for the same reasons fold."""
-    got = _sums(cycles)
+    got = granted_by_ce(cycles)
     without = [ce for ce in got if not got[ce]]
     with_pilots = sorted((ce for ce in got if got[ce]), key=lambda ce: (-got[ce], ce))
     is_folded = len(got) >= FOLDED
@@ -91,12 +91,6 @@ def grid(cycles: Sequence[Cycle]) -> Grid:
         left_vos=len(cycles) - len(shown),
         legend=[(word, meaning) for word, meaning in LEGEND.items() if word in texts],
     )
-
-
-def _sums(cycles: Sequence[Cycle]) -> Mapping[str, int]:
-    """Return what each CE got in all, by its name."""
-    names = sorted({ce for one in cycles for ce in one.granted})
-    return {ce: sum(one.granted.get(ce, 0) for one in cycles) for ce in names}
 
 
 def _most_vos(ces: int) -> int:

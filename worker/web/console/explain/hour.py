@@ -117,7 +117,7 @@ def kind_without(case: DecisionFacts | None) -> str:
 
 
 def _runs(ticks: Sequence[Decision], chosen: datetime) -> list[TickRun]:
-    return [_run(list(equal), chosen) for _, equal in groupby(ticks, _likeness)]
+    return [_run(list(equal), chosen) for _, equal in groupby(ticks, _group_key)]
 
 
 def _run(ticks: Sequence[Decision], chosen: datetime) -> TickRun:
@@ -133,7 +133,7 @@ def _run(ticks: Sequence[Decision], chosen: datetime) -> TickRun:
     )
 
 
-def _likeness(decision: Decision) -> object:
+def _group_key(decision: Decision) -> object:
     """Return what is equal of ticks that decided alike; the numbers may differ."""
     case = facts_behind(decision)
     decided = kind_of(case) if case else decision.reason

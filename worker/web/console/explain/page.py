@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
-from pydantic import TypeAdapter
 
 from worker.domain.decision import Decision
 from worker.domain.errors import Invalid, NotAllowed, UnknownCE, UnknownVO
+from worker.domain.lengths import in_utc
 from worker.domain.nearest import nearest
 from worker.domain.pages import Page, PageRequest
 from worker.services.observe import overview as service
@@ -24,6 +24,7 @@ from worker.services.observe.plan import plan
 from worker.services.operate import ce_inventory, vo_inventory
 from worker.services.runtime import Runtime
 from worker.web.console import render, words
+from worker.web.console.answers import answer
 from worker.web.console.explain import choice as choices
 from worker.web.console.explain import grid as grids
 from worker.web.console.explain import what_if as what_if
@@ -32,7 +33,7 @@ from worker.web.console.explain.hour import hour, reason
 from worker.web.console.explain.ledger import ledger
 from worker.web.console.explain.place_settings import PlaceSettings, as_of
 from worker.web.console.explain.remedies import again, changes
-from worker.web.console.explain.sentences import at
+from worker.web.console.explain.sentences import got
 from worker.web.console.explain.sentences import headline as sentence
 from worker.web.console.explain.setters import setters
 
@@ -78,8 +79,8 @@ def moment(text: str) -> datetime | None:
         return None
     try:
         # In an address, a plus that was not written as %2B is a space.
-        read = datetime.fromisoformat(text.strip().replace(" ", "+" if "T" in text else "T"))
-        read = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+        typed_in = text.strip().replace(" ", "+" if "T" in text else "T")
+        read = in_utc(datetime.fromisoformat(typed_in))
     except (ValueError, OverflowError):
         raise Invalid("at", "it must be a moment like 2026-01-31T12:00") from None
     if not 1970 <= read.year < 9000:
@@ -92,11 +93,9 @@ def _as_json(runtime: Runtime, question: TickQuery) -> Response:
         page = service.list_decisions(
             runtime, vo=question.vo, until=question.at, page=PageRequest(descending=True)
         )
-        content = TypeAdapter(Page[Decision]).dump_json(page)
-    else:
-        decided = service.explain(runtime, question.ce, vo=question.vo, at=question.at)
-        content = TypeAdapter(list[Decision]).dump_json(decided)
-    return Response(content, media_type="application/json")
+        return answer(Page[Decision], page)
+    decided = service.explain(runtime, question.ce, vo=question.vo, at=question.at)
+    return answer(list[Decision], decided)
 
 
 def _choice(request: Request, runtime: Runtime, question: TickQuery) -> Response:
@@ -172,10 +171,8 @@ def _story(runtime: Runtime, chosen: Decision, shown: ce_inventory.ShownCE) -> d
         setters=setters(runtime, chosen.ce, chosen.vo, chosen.at),
     )
     if case is None:
-        got = "no pilots" if not chosen.granted else words.counted(chosen.granted, "pilot")
-        text = f"{chosen.ce} got {got} for {chosen.vo} at {at(chosen.at, now)}"
         return {
-            "headline": f"{text}: {chosen.reason}.",
+            "headline": f"{got(chosen, now)}: {chosen.reason}.",
             "groups": [],
             "plain": service.steps(chosen),
             "conditions": [],

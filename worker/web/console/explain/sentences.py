@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from worker.domain.closing import ClosedBy
+from worker.domain.decision import Decision
 from worker.services.observe.cycles import DecisionFacts
 from worker.web.console import words
 from worker.web.console.explain.kinds import (
@@ -28,13 +29,17 @@ def headline(case: DecisionFacts, now: datetime, settings: PlaceSettings) -> str
         why = _by_whom(why, case.ce.closed_by, settings)
     if needs_none_besides(case):
         why = f"{why}; and the demand of {case.vo.name} is 0"
-    return f"{got(case, now)}: {why}."
+    return f"{got(case.decision, now)}: {why}."
 
 
-def got(case: DecisionFacts, now: datetime) -> str:
-    decision = case.decision
-    pilots = words.counted(decision.granted, "pilot") if decision.granted else "no pilots"
-    return f"{decision.ce} got {pilots} for {decision.vo} at {at(decision.at, now)}"
+def got(decision: Decision, now: datetime) -> str:
+    """Write how many pilots a CE got for a VO, and when."""
+    number = pilots(decision.granted)
+    return f"{decision.ce} got {number} for {decision.vo} at {at(decision.at, now)}"
+
+
+def pilots(count: int) -> str:
+    return words.counted(count, "pilot") if count else "no pilots"
 
 
 def at(moment: datetime, now: datetime) -> str:

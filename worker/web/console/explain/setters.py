@@ -1,15 +1,13 @@
 """Who set each value that an explanation names, and when, as the audit knows it."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from worker.domain.change import Setter
 from worker.services.observe import audit
 from worker.services.observe.audit import RecordedChange
 from worker.services.runtime import Runtime
 from worker.web.console import words
-
-LONG_AGO = timedelta(days=730)
 
 LATEST = 100
 """Changes of one CE or VO that are looked at."""
@@ -27,7 +25,7 @@ def setters(runtime: Runtime, ce: str, vo: str, at: datetime) -> dict[str, str]:
     """Write of each field who set it before a moment; one that nobody changed is left out."""
     sources: dict[str, str] = {}
     for kind, name in (("ce", ce), ("vo", vo)):
-        recorded = audit.recorded(runtime, at - LONG_AGO, of=name, limit=LATEST).items
+        recorded = audit.recorded(runtime, at - audit.LONG_AGO, of=name, limit=LATEST).items
         own = [change for change in recorded if change.kind == kind and change.after]
         sources |= {
             f"{kind}.{field}": text for field, text in _of_one(kind, own, at, runtime.now())
