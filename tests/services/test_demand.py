@@ -242,6 +242,17 @@ def test_an_answer_that_rose_nudges_the_allocation_at_once(world: World) -> None
     assert nudges_after(4) == [nudge]
 
 
+def test_a_source_that_answers_again_nudges_the_allocation_though_it_wants_no_more(
+    world: World,
+) -> None:
+    for answer in (echo("3"), {"kind": "command", "command": ["false"]}, echo("3")):
+        from_source(world, **answer)
+        world.nudges.clear()
+        ask_demand.ask_demand(world.runtime(), DEFAULT_VO)
+
+    assert world.nudges == [("submit_pilots", DEFAULT_VO)]
+
+
 @pytest.mark.parametrize("vo", [DEFAULT_VO, None], ids=["for the VO", "for all"])
 def test_an_allocation_that_is_disabled_is_not_nudged(world: World, vo: str | None) -> None:
     runtime = world.runtime()

@@ -1,9 +1,9 @@
 """ask_demand: ask the source of a VO how many pilots it could use.
 
 Claim (the lease, committed), ask, record (committed). The answer is kept; the allocation reads what
-is kept and never waits for a source. Where more are wanted than before, the allocation is nudged:
-its own tick, which fires with this one, has read the answer before. While no answer is young
-enough, the rule of the VO says what is done.
+is kept and never waits for a source. Where more are wanted than before, or a source answers again,
+the allocation is nudged: its own tick, which fires with this one, has read the answer before. While
+no answer is young enough, the rule of the VO says what is done.
 """
 
 from collections.abc import Mapping
@@ -62,7 +62,8 @@ def _ask(turn: Turn, vo: VO, source: Mapping[str, Any]) -> TaskResult:
     with uow() as tx:
         at, before = now(), demands.get_all(tx).get(vo.name, demands.NONE)
         held = held_total(tx, vo, source, demand, before.held_total, at)
-        if demand > (before.demand or 0) and schedules.is_enabled(tx, ALLOCATION, vo.name):
+        is_news = demand > (0 if before.problem else before.demand or 0)
+        if is_news and schedules.is_enabled(tx, ALLOCATION, vo.name):
             tx.after_commit(partial(turn.runtime.nudge, ALLOCATION, vo.name))
         demands.answered(tx, vo.name, demand, at, asked_at=asked_at, held=held)
         turn.give_back(tx)
