@@ -14,5 +14,6 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
     folder = tmp_path / "started"
     folder.mkdir()
     processes = Processes(folder)
-    yield Fleet(processes, tmp_path)
-    processes.end()
+    made = Fleet(processes, tmp_path)
+    yield made
+    made.end()

@@ -29,10 +29,11 @@ class Fleet:
 
     def __init__(self, processes: Processes, folder: Path) -> None:
         self.processes = processes
+        self.home = folder / "home"
         self.folder = folder / "mine"
         config = folder / "pilotage.toml"
         config.write_text(f"beat_interval = 0.5\n{QUICK}", encoding="utf-8")
-        self.settings = settings_of({"home": str(folder / "home"), "config": str(config)})
+        self.settings = settings_of({"home": str(self.home), "config": str(config)})
 
     def pilotage(self, *words: str) -> str:
         done = self.processes.run([*PILOTAGE, *words], self.settings)
@@ -51,6 +52,14 @@ class Fleet:
 
     def up(self) -> None:
         self.processes.start("up", [*PILOTAGE, "up"], self.settings)
+
+    def end(self) -> None:
+        """End whatever is left, then the pilots of this machine, which outlive all else."""
+        self.processes.end()
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if (process / "cwd").readlink().is_relative_to(self.home):
+                    os.kill(int(process.name), signal.SIGKILL)
 
     def kill_workers_of_pilotage(self) -> int:
         """Kill the processes that do Pilotage's tasks, with no time for a last word."""
