@@ -46,10 +46,10 @@ test-bare: $(VENV)/ready ## Run those of tests/acceptance as on a machine that h
 	$(BIN)/python -m tests.bare $(call stage,bare,processes and not testbed,4,tests/acceptance)
 
 test-harness: $(VENV)/ready ## Run many lives and many crashes of the core
-	$(call stage,harness,harness)
+	$(call stage,harness,harness,2,tests/crash tests/stateful)
 
 test-browser: $(VENV)/ready ## Run the tests of the console in a real browser
-	$(call stage,browser,browser,2,tests/web/browser)
+	$(call stage,browser,browser,3,tests/web/browser)
 
 test-testbeds: $(VENV)/ready ## Run the tests that need a real batch system
 	$(call stage,testbeds,testbed,3)
