@@ -14,7 +14,7 @@ from tests.patience import wait_for
 from tests.web.server import Server, serving
 from tests.web.site import Site
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 ROUNDS = 8
 
