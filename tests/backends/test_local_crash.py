@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -44,7 +46,7 @@ def world(tmp_path: Path, sqlite_database: Database) -> Iterator[World]:
 
 
 class Submitter:
-    """Another process that submits, until it is killed."""
+    """Another process that submits, until it is killed at the end of the context."""
 
     def __init__(self, world: World, command: str) -> None:
         self.world = world
@@ -68,7 +70,10 @@ class Submitter:
     def until_made(self, number: int) -> None:
         until(lambda: self.made() >= number, "the folders", progress=self.made, pause=0)
 
-    def kill(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
         until(lambda: not is_launching(self.world.place), "the launcher to end")
@@ -89,12 +94,12 @@ def test_a_killed_submission_starts_no_pilot_twice(
     starts = tmp_path / "starts"
     starts.mkdir()
     command = f"echo $$ >> '{starts}'/$PILOTAGE_STAMP; exec sleep 1000"
-    submitter = Submitter(world, command)
-    launcher = submitter.launcher() if with_launcher else None
-    submitter.until_made(number)
-    if launcher is not None:
-        os.kill(launcher, signal.SIGKILL)
-    submitter.kill()
+    with Submitter(world, command) as submitter:
+        launcher = submitter.launcher() if with_launcher else None
+        submitter.until_made(number)
+        if launcher is not None:
+            with suppress(ProcessLookupError):  # on a busy machine it may have ended already
+                os.kill(launcher, signal.SIGKILL)
 
     driver = world.connect(command=command)
     listing = driver.find()
