@@ -73,7 +73,7 @@ class Keeper:
 
     def wait(self, what: str, condition: Callable[[], object]) -> None:
         """Wait until something is so; a service that has ended meanwhile will not do it."""
-        patience = Patience(lambda: _bytes_in(self.log))
+        patience = Patience(lambda: bytes_in(self.log))
         while not condition():
             for name, process in self._started.items():
                 if process.poll() is not None:
@@ -109,9 +109,13 @@ class Keeper:
         return " | ".join(filter(None, said)) or "without a word"
 
 
-def _bytes_in(folder: Path) -> int:
+def bytes_in(folder: Path) -> int:
     """Return how much the services have written to their logs."""
-    return sum(path.stat().st_size for path in folder.iterdir())
+    size = 0
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # HTCondor renames what it has just written
+            size += path.stat().st_size
+    return size
 
 
 def die_with_parent() -> None:

@@ -1,11 +1,13 @@
 """Waiting gives up when nothing moves, and not before."""
 
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from tests import patience
 from tests.patience import until
+from tests.testbeds.keeper import bytes_in
 from worker.backends.conformance.looks import once_in_time
 
 
@@ -46,3 +48,10 @@ def test_a_driver_is_late_only_if_it_is_so_each_time() -> None:
     assert once_in_time(lambda: next(attempts))
     assert next(attempts) is False
     assert not once_in_time(lambda: False)
+
+
+def test_a_log_that_is_renamed_while_it_is_looked_at_ends_no_start(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"1234")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+
+    assert bytes_in(tmp_path) == 4
