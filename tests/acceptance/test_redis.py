@@ -22,7 +22,7 @@ from worker.services.operate.database import migrate_chain
 
 WORKERS = ("one", "two")
 ENOUGH = 50
-"""Pilots that have ended after which the promises were tried."""
+"""So many pilots have ended before the promises are judged."""
 
 
 @pytest.fixture
