@@ -75,7 +75,7 @@ def reserve_at_random(orders: Orders) -> None:
 
 
 def claim_all(orders: Orders) -> list[int]:
-    """Claim a few at a time until nothing is left."""
+    """Claim a few at a time until nothing is left; wait for the others after the first few."""
     claimed: list[int] = []
     with _working(orders) as database:
         while True:
@@ -83,6 +83,9 @@ def claim_all(orders: Orders) -> list[int]:
                 some = pilots.claim(tx, orders.ce_names[0], 3, datetime.now(UTC))
             if not some:
                 return claimed
+            if not claimed:
+                # On a busy machine one of them would have all before another begins.
+                _wait_for_all()
             claimed += [one.pilot_id for one in some]
 
 
@@ -163,9 +166,13 @@ def _remember(start: Barrier) -> None:
 def _working(orders: Orders) -> Iterator[Database]:
     found = registry.discover().values()
     database = Database(parse_url(orders.url), [backend.chain for backend in found])
-    if barrier is not None:
-        barrier.wait(LONGEST)
+    _wait_for_all()
     try:
         yield database
     finally:
         database.engine.dispose()
+
+
+def _wait_for_all() -> None:
+    if barrier is not None:
+        barrier.wait(LONGEST)
