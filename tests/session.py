@@ -65,8 +65,8 @@ FIXTURES = {
 }
 """The fixtures that tests ask for which need this."""
 
-ROOMS_ABOVE = ("backends/", "cli/", "demand/", "services/", "web/")
-"""Rooms of tests that reach a database through `worker/db` alone, which is tried on both."""
+ROOMS_WITHOUT_SQL = ("cli/", "services/", "web/")
+"""Rooms that reach a database through `worker/db` alone, which is tried on both."""
 
 OBJECTS = 10_000
 """New objects after which Python looks for garbage; 700, if nothing is said."""
@@ -166,10 +166,10 @@ def needs(item: pytest.Item) -> set[str]:
 
 
 def is_repeated(item: pytest.Item) -> bool:
-    """Return whether a test does on PostgreSQL what another does on SQLite, above `worker/db`."""
+    """Return whether, in a room without SQL, a test does on PostgreSQL what another has done."""
     place = item.path.relative_to(TESTS).as_posix()
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    return place.startswith(ROOMS_ABOVE) and "postgresql" in parameters.values()
+    return place.startswith(ROOMS_WITHOUT_SQL) and "postgresql" in parameters.values()
 
 
 def worker_name(config: pytest.Config) -> str:

@@ -54,7 +54,7 @@ def settings() -> Settings:
 
 
 def move_home(name: str) -> None:
-    """Use a folder inside the state folder instead of it, here and in children of this process."""
+    """Let this process and its children keep their state in a folder of the state folder."""
     home = settings().home / name
     os.environ.pop("PILOTAGE_HOME_FILE", None)
     os.environ["PILOTAGE_HOME"] = str(home)

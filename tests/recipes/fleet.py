@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.processes import PILOTAGE, Processes, settings_of
+from tests.patience import until
 
 QUICK = "[schedules]\n" + "".join(
     f"[schedules.{task}]\nevery = {seconds}\n"
@@ -56,10 +57,17 @@ class Fleet:
     def end(self) -> None:
         """End whatever is left, then the pilots of this machine, which outlive all else."""
         self.processes.end()
+        until(lambda: not self._kill_pilots(), "the end of all pilots", pause=0.05)
+
+    def _kill_pilots(self) -> int:
+        """Kill what works in the state folder; return how many processes that were."""
+        killed = 0
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if (process / "cwd").readlink().is_relative_to(self.home):
                     os.kill(int(process.name), signal.SIGKILL)
+                    killed += 1
+        return killed
 
     def kill_workers_of_pilotage(self) -> int:
         """Kill the processes that do Pilotage's tasks, with no time for a last word."""

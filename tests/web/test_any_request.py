@@ -69,6 +69,7 @@ def test_no_request_is_answered_by_a_mistake(sqlite_client: Client, name: str) -
     attack(sqlite_client, name, ROLES, FEW)
 
 
+@pytest.mark.harness
 @pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_no_request_of_many_is_answered_by_a_mistake(client: Client, name: str) -> None:

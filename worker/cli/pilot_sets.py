@@ -24,6 +24,9 @@ from worker.services.operate.pilot_sets import Batch
 from worker.services.runtime import TaskResult
 
 NO_MATCH = "no active pilot matches"
+BY_NEXT_CHECK = "asked for: the next check of each CE ends them"
+BY_CE = "accepted by the CE; a later check confirms"
+"""Who ends the pilots that a CE was sent."""
 
 
 @click.command(epilog=example("pilotage pilot cancel --ce lyon --older-than 2h --dry-run"))
@@ -48,8 +51,7 @@ def cancel(which: Sequence[str], dry_run: bool, yes: bool, as_json: bool, **valu
         _show_set(perform(pilot_sets.count_active, chosen), as_json)
         return
     done = _cancel_all(chosen, yes=yes)
-    asked = "asked for: the next check of each CE ends them"
-    _show_done(done, _sentences(done.counts, asked=asked, nothing=NO_MATCH), as_json)
+    _show_done(done, _sentences(done.counts, BY_NEXT_CHECK, NO_MATCH), as_json)
 
 
 @click.command(epilog=example("pilotage pilot submit lyon --count 5 --vo lhcb"))
@@ -79,9 +81,7 @@ def _cancel_named(
     if dry_run or any(value for option, value in values.items() if option != "ce"):
         raise click.UsageError("Name pilots, or say which by options: not both.")
     done = perform(service.cancel, which, yes=yes, ce=values["ce"])
-    asked = "accepted by the CE; a later check confirms"
-    lines = _sentences(done.counts, asked=asked, nothing="nothing to cancel yet")
-    _show_done(done, lines, as_json)
+    _show_done(done, _sentences(done.counts, BY_CE, "nothing to cancel yet"), as_json)
     if done.outcome is Outcome.FAILED:
         raise TaskFailed("cancel", *done.lines)
 
@@ -124,11 +124,11 @@ def _with_progress(batches: Sequence[Batch]) -> Iterator[Batch]:
         yield from progress
 
 
-def _sentences(counts: Mapping[str, int], *, asked: str, nothing: str) -> list[str]:
-    """Write what became of pilots; `asked` says of those whose CE must end them how it goes on."""
+def _sentences(counts: Mapping[str, int], by_whom: str, nothing: str) -> list[str]:
+    """Write what became of pilots, and who ends those that a CE was sent."""
     words = {
         "cancelled": ("pilot", "cancelled that no CE was sent"),
-        "asked": ("cancellation", asked),
+        "asked": ("cancellation", by_whom),
         "over already": ("pilot", "had ended already"),
     }
     pairs = [(count, *words[kind]) for kind, count in counts.items() if count]

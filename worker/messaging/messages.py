@@ -45,7 +45,7 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
         binding = Binding(routing_key or "", pattern or "", queue or "")
-        self._change(exchange, lambda table: [binding, *others_than(table, binding)])
+        self._change(exchange, lambda table: [binding, *all_but(table, binding)])
 
     def _delete(
         self,
@@ -58,7 +58,7 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
     ) -> None:
         self._purge(queue)
         binding = Binding(routing_key or "", pattern or "", queue or "")
-        self._change(exchange, lambda table: others_than(table, binding))
+        self._change(exchange, lambda table: all_but(table, binding))
 
     def _change(self, exchange: str, change: Callable[[Table], Table]) -> None:
         file = self._exchange_file(exchange)
@@ -100,7 +100,7 @@ class Transport(filesystem.Transport):  # type: ignore[misc]
     Channel = Channel
 
 
-def others_than(table: Table, binding: Binding) -> Table:
+def all_but(table: Table, binding: Binding) -> Table:
     """Return the other bindings."""
     return [other for other in table if other != binding]
 

@@ -31,14 +31,14 @@ SLASH = "%2F"
 """How a slash within a name stands in a path: as no part of the path."""
 
 
-def _in_range(moment: datetime) -> datetime:
+def _read_moment(moment: datetime) -> datetime:
     try:
         return in_utc(moment)
     except OverflowError:
         raise ValueError("it is out of range") from None
 
 
-Moment = Annotated[datetime, AfterValidator(_in_range)]
+Moment = Annotated[datetime, AfterValidator(_read_moment)]
 """A moment; one without a time zone is in UTC."""
 
 

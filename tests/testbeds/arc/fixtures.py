@@ -5,6 +5,7 @@ while no test needs it.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,8 @@ def _awake(config: pytest.Config, version: str) -> Iterator[Testbed]:
     testbed = _testbed(config, version)
     testbed.go_on()
     yield testbed
-    testbed.stand_still()
+    with suppress(LookupError):  # it holds a lock: it goes on, which costs no more than time
+        testbed.stand_still()
 
 
 def _testbed(config: pytest.Config, version: str) -> Testbed:

@@ -29,7 +29,7 @@ htcondor_marks = Table(
 
 
 class Marks:
-    """The mark of one CE, and the next one.
+    """The mark of one CE, and the record that is the mark after it.
 
     What left the queue before the mark has been in every listing of at least `span`. A pilot that
     is asked after more often than that has left the queue behind the mark.
