@@ -1,6 +1,7 @@
 """Dask workers on two clusters: a result is right though one is drained and a worker is killed."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -66,8 +67,11 @@ class Computation:
         return self._log().count("done")
 
     def result(self) -> list[int]:
-        until(lambda: "result" in self._log(), "the result", progress=self._log)
-        return [int(word) for word in self._log().split("result")[1].split()]
+        # A whole line is waited for: an unbuffered client writes its words one by one.
+        line = re.compile(r"^result (\d+) (\d+)\n", re.MULTILINE)
+        until(lambda: line.search(self._log()), "the result", progress=self._log)
+        [numbers] = line.findall(self._log())
+        return [int(number) for number in numbers]
 
     def suffices(self) -> None:
         (self.folder / "enough").touch()

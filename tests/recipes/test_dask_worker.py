@@ -1,5 +1,6 @@
 """What a worker of the recipe for Dask does when it is idle, alone, or to end."""
 
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -88,8 +89,10 @@ class Site:
     def result(self) -> str:
         self.there_is("ask")
         log = self.folder / "client.log"
-        until(lambda: "result" in log.read_text(), "the result")
-        return log.read_text().strip()
+        # A whole line is waited for: an unbuffered client writes its words one by one.
+        line = re.compile(r"^(result .*)\n", re.MULTILINE)
+        until(lambda: line.search(log.read_text()), "the result")
+        return "\n".join(line.findall(log.read_text()))
 
     def computed(self) -> str:
         return (self.folder / "times").read_text()
