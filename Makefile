@@ -42,8 +42,8 @@ test-slow: $(VENV)/ready ## Run the others of them, each of which takes more tha
 test-processes: $(VENV)/ready ## Run the tests that start processes of Pilotage
 	$(call stage,processes,processes and not testbed and not embedded,4)
 
-test-bare: $(VENV)/ready ## Run those of tests/acceptance as on a machine that has Python, make and git only
-	$(BIN)/python -m tests.bare $(call stage,bare,processes and not testbed,4,tests/acceptance)
+test-bare: $(VENV)/ready ## Run those that need no server as on a machine that has Python, make and git only
+	$(BIN)/python -m tests.bare $(call stage,bare,embedded,4,tests/acceptance)
 
 test-harness: $(VENV)/ready ## Run many lives and many crashes of the core
 	$(call stage,harness,harness,2,tests/crash tests/stateful)
@@ -59,6 +59,7 @@ coverage: $(VENV)/ready ## Measure what the tests of test-quick and test-slow ru
 
 long: $(VENV)/ready ## Run what `make test` leaves out, and the long forms, for hours: each crash point, many lives, all scenarios, ARC 7, chaos
 	PILOTAGE_TESTBED_INSTALL=1 $(BIN)/pytest -n 3 --dist worksteal -m long --durations 15
+	$(BIN)/python -m tests.bare $(MAKE) test
 	PILOTAGE_TEST_LONG=1 PILOTAGE_TESTBED_INSTALL=1 $(BIN)/pytest -n 2 $(LONG) --durations 15 $(ARGS)
 	$(BIN)/python -m tests.chaos --kills 1000 --for 18m --upgrade
 
