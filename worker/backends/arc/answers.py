@@ -92,7 +92,7 @@ def read_info(answer: Mapping[str, Any]) -> Details | None:
 
 
 def read_diagnosis(diagnosis: str | None, failure: str | None) -> Details:
-    """Read A-REX's notes on a job's end, for a job on which it has no information."""
+    """Read A-REX's notes on a job's end; they serve if its information is missing or too old."""
     values = dict(line.split("=", 1) for line in (diagnosis or "").splitlines() if "=" in line)
     return Details(
         exit_code=values.get("exitcode"),

@@ -23,7 +23,7 @@ from worker.db.uow import Transaction
 from worker.domain.ce_answers import Job, Observed
 
 DOCUMENTS = 200
-"""Jobs whose information is requested at once; the document of each has some 2 kB."""
+"""Jobs whose information is requested in one request; the document of each has some 2 kB."""
 
 ASKED_ALONE = 500
 """The most jobs in one call that are queried one by one, where there is no other way."""

@@ -66,7 +66,8 @@ class ArcOptions(Options):
     """The options of a CE of this back-end."""
 
     url: Url
-    """The address of the CE: `https://ce.example.org`, with a port or the path of its A-REX."""
+    """The address of the CE: `https://ce.example.org`, or with a port, or with the path of its
+    A-REX."""
 
     authentication: ArcAuthentication = ArcAuthentication.PROXY
     """How a VO authenticates: `proxy`, an X.509 proxy certificate, or `token`, a bearer token."""

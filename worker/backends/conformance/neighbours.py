@@ -32,7 +32,7 @@ def listing_of_both(site: Site, *drivers: Guard) -> list[Listing]:
 
 
 def keeps_out(site: Site, listing: Listing, others: Sequence[Job]) -> bool:
-    """Return whether a listing presents no job of the other CE as one of its own CE."""
+    """Return whether a listing presents no job of the other CE as a job of its own CE."""
     stamps = stamps_of(others)
     claims = [job for job in listing.jobs if job.stamp in stamps]
     if not site.tells_ce:

@@ -32,7 +32,8 @@ class Marks:
     """The mark of one CE, and the record that becomes the next mark.
 
     A job that left the queue before the mark was in every listing for at least `span`. So if a
-    pilot is polled more often than once in `span`, it left the queue after the mark.
+    pilot is polled more often than once in `span`, its record is newer than the mark when its end
+    is first looked up.
     """
 
     def __init__(self, ce: str, uow: UnitOfWork, span: timedelta) -> None:

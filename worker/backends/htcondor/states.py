@@ -100,8 +100,7 @@ HOLDS: Mapping[int, Hold] = MappingProxyType(
 )
 
 POLICY_OF_MEMORY = 102
-"""The hold subcode that HTCondor's ready-made policies set on the execution side when memory ran
-out."""
+"""The hold subcode of HTCondor's ready-made policies on the execution side, when memory ran out."""
 STARTD_HELD_JOB = 21
 
 HOPELESS = tuple(sorted(code for code, hold in HOLDS.items() if not hold.waits))

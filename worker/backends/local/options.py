@@ -47,7 +47,7 @@ class LocalOptions(Options):
     """The options of a CE of this back-end."""
 
     command: LocalScript | LocalProgram = SLEEPER
-    """What a pilot runs whose VO has no payload: a line for /bin/sh, or a list of words."""
+    """What a pilot runs if its VO has no payload: a line for /bin/sh, or a list of words."""
 
     environment: LocalEnvironment = Field(default_factory=dict)
     """Variables that every pilot of the CE gets, besides a small clean environment."""

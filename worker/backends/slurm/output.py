@@ -29,7 +29,7 @@ _STAMP = "[0-9a-f]" * STAMP_LENGTH
 _OURS = f"./{_GROUP}/{_STAMP}"
 """A pattern of find that the names of our files match, without their suffixes."""
 
-# A pilot can put anything in place of its file of the end. Reading a FIFO would never return, and a
+# A pilot can put anything in place of the file of its end. Reading a FIFO would never return, and a
 # long file would fill the answer, so only short regular files are read. The variable is emptied
 # before each file, so that a file without content does not repeat the content of the last one.
 _TELL_ENDS = """while read -r mine; do
