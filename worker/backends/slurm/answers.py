@@ -138,7 +138,10 @@ def _meaning_of(state: str, reason: str, code: int | None, signal: int | None) -
 
 
 def queue_rows(text: str, names: Names) -> list[Row]:
-    """Read squeue's answer about our jobs; jobs with any other name are left out."""
+    """Read squeue's answer about our jobs.
+
+    Other jobs are left out: their names may hold anything, even our separators.
+    """
     rows = []
     count = QUEUE_FORMAT.count(FIELD) + 1
     for fields in _records(text):
