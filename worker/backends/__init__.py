@@ -1,21 +1,24 @@
-"""Where pilots go.
+"""The back-ends: the kinds of CE to which pilots are sent.
 
-`contract.py` says what a back-end must do, `guard.py` stands around every driver, `registry.py`
-knows who is installed, and `conformance/` judges. All back-ends stand on one floor:
+`contract.py` defines what a back-end must do, `guard.py` wraps every driver, `registry.py` loads
+the installed back-ends, and `conformance/` tests a back-end. All back-ends share these files:
 
-    identities.py      who speaks to a CE; one VO's credential harms no other
-    credentials.py     looking into the file of a credential
+    identities.py      the credentials that a CE is called with; the problem of one VO's credential
+                       does not affect other VOs
+    credentials.py     checks of credential files
     shell.py           running other programs
-    option_types.py    types of options that several have
-    outputs.py         files of a pilot: what it wrote, without the middle of it
-    ranges.py          runs of numbers, in few words
-    remembered.py      answers that a process got not long ago
+    grace.py           the time that a pilot has to finish once it is asked to end
+    option_types.py    types of options that several back-ends have
+    outputs.py         files that a pilot wrote; the middle of a long one is left out
+    json_text.py       JSON that others wrote
+    ranges.py          runs of consecutive numbers
+    remembered.py      answers that a process keeps for some seconds
 
-A file with the same name has the same role in each of them, where the role exists:
+In the folders of the back-ends, files of the same name have the same role, where the role exists:
 
-    driver.py      what the contract asks for          options.py   the options of a CE
-    client.py      how the CE is asked                 submit.py    how pilots are sent
-    look.py        how jobs are looked for             answers.py   what the CE says, read
-    states.py      what its words mean                 output.py    what pilots wrote
+    driver.py      the driver of the contract          options.py   the options of a CE
+    client.py      calls to the CE                     submit.py    sending pilots
+    look.py        polling and listing jobs            answers.py   reading the CE's answers
+    states.py      the meaning of the CE's states      output.py    the output of pilots
     memory.py      what is remembered, and its tables  names.py     names of jobs
 """

@@ -1,13 +1,13 @@
-"""What a back-end is. Ours and those of plug-ins enter by the same door, the entry-point group
-`pilotage.backends`, each with one `Backend`.
+"""The contract of a back-end. Ours and those of plug-ins are loaded in the same way: through the
+entry-point group `pilotage.backends`, one `Backend` for each.
 
-A driver speaks to one CE. It handles sets; it keeps nothing between calls that it could not find
-again; it is never called while a unit of work is open. Nothing but `BackendError` comes out of it:
-`Unavailable`, `NotSent` among them, `Refused`, `Unreadable`, `CredentialProblem`. An answer that
-leaves a pilot out says nothing about it.
+A driver speaks to one CE. Its calls take sets of pilots; it keeps nothing between calls that it
+could not find again; it is never called while a unit of work is open. It raises `BackendError`
+only: `Unavailable` (with its subclass `NotSent`), `Refused`, `Unreadable` or `CredentialProblem`.
+If an answer leaves a pilot out, nothing is known about that pilot.
 
-The stamp goes into the CE's own job name, so that `find` can recognise a pilot whose receipt was
-never recorded. A CE is not asked to run the same stamp twice.
+The driver puts the stamp into the CE's own job name, so that `find` can recognise a pilot whose
+receipt was never recorded. A CE is not asked to run the same stamp twice.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,39 +39,40 @@ __all__ = [
     "Receipt",
     "Tidies",
 ]
-"""What the author of a back-end imports. The values are defined in `worker.domain.ce_answers`."""
+"""The names that the author of a back-end imports. The values that cross the contract are defined
+in `worker.domain.ce_answers`."""
 
 
 class Options(Table):
     """The options of a CE. An unknown key is an error."""
 
     visibility_delay: Delay = 0
-    """Seconds until a job that the CE accepted is sure to be in its listing."""
+    """Seconds after which a job that the CE accepted is certainly in its listing."""
 
     check_soonest: SomeDelay = 15
-    """Seconds after a change until a pilot is asked after again, at the soonest."""
+    """The shortest time from a change of a pilot to its next check, in seconds."""
 
     check_latest: SomeDelay = 300
-    """Seconds until a pilot is asked after again, at the latest."""
+    """The longest time until the next check of a pilot, in seconds."""
 
     submissions_per_minute: Rate | None = None
-    """Pilots sent to the CE a minute, by the tasks that run by themselves."""
+    """Pilots that the periodic tasks may send to the CE in a minute."""
 
     calls_per_minute: Rate | None = None
-    """Calls to the CE a minute, by the tasks that run by themselves."""
+    """Calls that the periodic tasks may make to the CE in a minute."""
 
     @property
     def credential(self) -> CredentialKind | None:
-        """Return which credential of each VO the CE asks for, if any."""
+        """Return the kind of credential that each VO needs at the CE, if any."""
         return None
 
     @classmethod
     def credential_kinds(cls) -> frozenset[CredentialKind]:
-        """Return every kind that a CE of this back-end may ask for."""
+        """Return every kind of credential that a CE of this back-end may need."""
         return frozenset() if cls.credential is Options.credential else frozenset(CredentialKind)
 
     def objection_to_secrets(self) -> str | None:
-        """Return why no pilot can be handed a secret with these options, or `None`."""
+        """Return why no pilot can get a secret with these options; `None` if it can."""
         return None
 
 
@@ -82,24 +83,24 @@ class Driver(Protocol):
     """Speaks to one CE."""
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
-        """Send pilots in as few calls as the CE has; a receipt for each that was answered.
+        """Send pilots in as few calls as the CE allows; return a receipt for each answered order.
 
         `Refused`, `CredentialProblem` and `NotSent` say that nothing at all was sent; where that
-        is not certain, answer with the receipts there are, or raise `Unavailable`.
+        is not certain, return the receipts that came, or raise `Unavailable`.
         """
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        """Ask after these jobs, live and in the CE's history, in as few calls as it has.
+        """Query these jobs, live and in the CE's history, in as few calls as the CE allows.
 
-        A question, as `find` is: it changes nothing at the CE.
+        Like `find`, it only asks: it changes nothing at the CE.
         """
 
     def find(self) -> Listing:
-        """List every job of this CE that carries a stamp of ours, whoever recorded it.
+        """List every job of this CE that carries a stamp of ours, recorded by us or not.
 
-        Other CEs may be at the same place, a partition of the same cluster each. A job that says
-        that it is of another CE is left out, or has the name of that CE in `ce`; where no job can
-        say it, `ce` stays empty.
+        Other CEs may be at the same place, for example other partitions of the same cluster. A job
+        that names another CE as its own is left out of the listing, or has that CE's name in `ce`;
+        where jobs cannot name their CE, `ce` stays empty.
         """
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
@@ -109,35 +110,35 @@ class Driver(Protocol):
         """Fetch what a pilot wrote."""
 
     def hello(self) -> str:
-        """Reach the CE, change nothing, and say in a line who answered: its kind and version."""
+        """Contact the CE and change nothing; return its kind and version in one line."""
 
 
 @runtime_checkable
 class Tidies(Protocol):
-    """What a driver can do besides, if something of its pilots would stay at the CE for ever."""
+    """A driver that also cleans up, where something of its pilots would stay at the CE for ever."""
 
     def tidy(self) -> None:
-        """Clear away what nobody needs any longer, and renew what runs out.
+        """Clean up what is no longer needed, and renew what expires.
 
-        Files and jobs that were kept long enough, jobs that nobody will let start, what an ended
-        pilot left running. It is called now and then, after a complete listing was recorded;
-        `poll` and `find` are questions and change nothing at the CE.
+        This covers files and jobs that were kept long enough, jobs that will never be allowed to
+        start, and processes that an ended pilot left running. It is called now and then, after a
+        complete listing was recorded; `poll` and `find` only ask and change nothing at the CE.
         """
 
 
 def no_credentials(kind: CredentialKind) -> dict[str, Path | CredentialProblem]:
-    """Know no credential of any VO."""
+    """Return no credential for any VO."""
     return {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
-    """What a driver is given to work with besides its CE.
+    """What a driver gets besides its CE.
 
-    `credentials` tells, for each VO, the file that holds its credential of a kind for this kind of
-    CE, checked just now, or what is wrong with it; it is asked anew for each call to a CE.
-    `prefix` begins the name of every job of ours; two installations that share an account at a CE
-    have two.
+    `credentials` returns for each VO the file of its credential of the given kind for this
+    back-end, checked at that moment, or what is wrong with it; drivers call it again for each call
+    to a CE. The name of every job of ours begins with `prefix`; two installations that share an
+    account at a CE have different ones.
     """
 
     uow: UnitOfWork = field(repr=False)
@@ -151,12 +152,12 @@ class Means:
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """A kind of CE: its name, what it is in a sentence, its options, its tables, its driver."""
+    """A kind of CE: its name, a sentence about it, its options, its tables and its driver."""
 
     name: str
     about: str
     chain: Chain = field(repr=False)
     options: type[Options] = field(repr=False, default=Options)
     gives_secrets: bool = False
-    """Whether its drivers hand each pilot the secret of its order, as `Order` says."""
+    """Whether its drivers give each pilot the secret of its order, as `Order` describes."""
     driver: Callable[[CE, Any, Means], Driver] = field(repr=False)

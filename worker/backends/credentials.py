@@ -1,9 +1,9 @@
-"""Looking into the file of a credential. No answer holds any of its content.
+"""Checks of the file of a credential. No result holds any of the file's content.
 
-The file belongs to us or to root, nobody else may read it, and what is in it is what it is said
-to be. Anything else is a problem, said in a few plain words.
+The file must belong to us or to root, nobody else may read it, and its content must be of the
+stated kind. Anything else is a problem, described in a few plain words.
 
-`cryptography` is imported where a file is read: most commands read none.
+`cryptography` is imported only where a file is read: most commands read no credential.
 """
 
 import base64
@@ -23,15 +23,15 @@ from worker.domain.credential import Credential, CredentialKind, problem_of
 from worker.domain.errors import CredentialProblem
 
 LARGEST = 1 << 20
-"""No credential is larger, in bytes."""
+"""The largest size of a credential, in bytes."""
 
 SKEW = timedelta(minutes=1)
-"""Clocks of other hosts may be so far ahead."""
+"""How far the clocks of other hosts may be ahead of ours."""
 
 _PEM_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
 _JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 _FOR_EVER = 2**62
-"""The time at which an SSH certificate that never expires is said to do so, or above."""
+"""An SSH certificate that never expires has this time as its end, or a later one."""
 
 
 class _Problem(Exception):
@@ -40,14 +40,14 @@ class _Problem(Exception):
 
 @dataclass(frozen=True)
 class _Life:
-    """Since when and until when something holds, as far as it says."""
+    """The times from which and until which a credential is valid, as far as it states them."""
 
     begins: datetime | None = None
     ends: datetime | None = None
 
 
 def look(credential: Credential, now: datetime) -> Credential:
-    """Look into the file of a credential; return the credential with its times and its problem."""
+    """Check the file of a credential; return the credential with its times and its problem."""
     life, problem = _Life(), None
     try:
         content, written_at = _read(Path(credential.path))
@@ -70,7 +70,7 @@ def look(credential: Credential, now: datetime) -> Credential:
 def usable(
     by_vo: Mapping[str, Credential | None], backend: str, kind: CredentialKind, now: datetime
 ) -> dict[str, Path | CredentialProblem]:
-    """Return for each VO the file that it may use now, or what is wrong; look at each file once."""
+    """Return for each VO the file that it may use now, or its problem; check each file once."""
     looks = {
         credential.path: look(credential, now)
         for credential in by_vo.values()
@@ -89,14 +89,17 @@ def usable(
 def of_each_vo(
     uow: UnitOfWork, backend: str, now: Callable[[], datetime], kind: CredentialKind
 ) -> dict[str, Path | CredentialProblem]:
-    """Return the same for the stored credentials. No file is read in the unit of work."""
+    """Return what `usable` returns, for the stored credentials.
+
+    No file is read in the unit of work.
+    """
     with uow() as tx:
         by_vo = credentials.of_each_vo(tx, backend, kind)
     return usable(by_vo, backend, kind, now())
 
 
 def unknown(vo: str, backend: str, kind: CredentialKind) -> str:
-    """Return the sentence that a VO has no credential of a kind."""
+    """Return the sentence which says that a VO has no credential of a kind."""
     return (
         f"VO {vo} has no {kind} for {backend}: "
         f"tell where it lies with 'pilotage credential add {vo} {backend} --{kind} PATH'"
@@ -104,9 +107,9 @@ def unknown(vo: str, backend: str, kind: CredentialKind) -> str:
 
 
 def _read(path: Path) -> tuple[bytes, datetime]:
-    """Read a file that is fit to hold a secret; return when it was written, too."""
+    """Read a file that is protected as a secret must be; return also when it was written."""
     try:
-        # Without waiting: a pipe or a device is opened at once, and refused.
+        # `O_NONBLOCK`: the opening of a pipe or a device does not wait; it is then refused.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise _Problem("its file is missing") from None
@@ -152,7 +155,7 @@ def _proxy(content: bytes, path: Path) -> _Life:
     key = _private_key(key_pem[0])
     if key is not None and _public(key.public_key()) != _public(chain[0].public_key()):
         raise _Problem("its key is not that of its certificate")
-    # It holds while every certificate of the chain does.
+    # A proxy is valid while every certificate of its chain is valid.
     return _Life(
         max(certificate.not_valid_before_utc for certificate in chain),
         min(certificate.not_valid_after_utc for certificate in chain),
@@ -174,7 +177,7 @@ def _token(content: bytes, path: Path) -> _Life:
 
 
 def claims(word: str) -> dict[str, Any]:
-    """Read what a JWT says of itself, unverified; nothing of a token of another form."""
+    """Return the claims of a JWT, unverified; none for a token of another form."""
     if not _JWT.fullmatch(word):
         return {}
     middle = word.split(".")[1]
@@ -195,7 +198,7 @@ def _key(content: bytes, path: Path) -> _Life:
 
 
 def _certificate(path: Path) -> _Life:
-    """Read the life of the SSH certificate that lies beside its key."""
+    """Read the validity of the SSH certificate in the file beside the key."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
@@ -209,7 +212,7 @@ def _certificate(path: Path) -> _Life:
 
 
 def _private_key(pem: bytes) -> Any:
-    """Read a private key; `None` for one of a kind that we do not know but others may."""
+    """Read a private key; return `None` for an algorithm that we do not know but a CE may."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
@@ -232,7 +235,7 @@ def _public(key: Any) -> bytes:
 
 
 def _moment(seconds: object) -> datetime | None:
-    """Read a moment as tokens and SSH write it: seconds since 1970, or none at all."""
+    """Read a time as tokens and SSH write it, in seconds since 1970; `None` if it is not one."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
     if not 0 <= seconds < _FOR_EVER:

@@ -1,12 +1,12 @@
-"""The time that a pilot has to finish once it is asked to end, as a script for /bin/sh gives it.
+"""The time that a pilot has to finish once it is asked to end, as parts of a script for /bin/sh.
 
-The script runs the pilot beside itself. The first signal to end is passed on, and a file says the
-same for as long as the pilot lives; later signals change nothing. Where the batch system says
-nothing before the time is up, a clock in the script does.
+The script runs the pilot in the background. It passes the first SIGTERM on to the pilot and makes
+a file that says the same for as long as the pilot lives; later signals are ignored. Where the
+batch system sends no signal before the time is up, a timer in the script does.
 """
 
 END_VARIABLE = "PILOTAGE_END_FILE"
-"""Where a pilot finds the name of the file that is there once it was asked to end."""
+"""The variable that names the file which exists once the pilot was asked to end."""
 
 END_FILE = ".pilotage-end"
 
@@ -36,14 +36,14 @@ _STOP = 'kill "$clock" 2>/dev/null\n'
 
 
 def named(folder: str) -> str:
-    """Write what says to a pilot where the file will be; the folder is an expression of a shell."""
+    """Write the lines that give a pilot the name of the file; `folder` is a shell expression."""
     return f"{END_VARIABLE}={folder}/{END_FILE}\nexport {END_VARIABLE}\n"
 
 
 def run(command: str, *, after: float | None = None) -> str:
-    """Write what runs a command, passes the signal on, and leaves its exit code in `code`.
+    """Write the lines that run a command, pass SIGTERM on, and put its exit code into `code`.
 
-    With `after`, the pilot is asked to end after so many seconds.
+    With `after`, the script itself asks the pilot to end after so many seconds.
     """
     if after is None:
         return _RUN.format(command=command, variable=END_VARIABLE, clock="")
@@ -52,5 +52,5 @@ def run(command: str, *, after: float | None = None) -> str:
 
 
 def before(walltime: float | None, grace: float) -> float | None:
-    """Return after how many seconds a pilot is asked to end, if its time is bounded."""
+    """Return after how many seconds a pilot is asked to end; `None` if it has no walltime."""
     return None if walltime is None else max(0.0, walltime - grace)

@@ -1,9 +1,9 @@
-"""What stands around every driver, ours or a plug-in's: the promises that need no trust.
+"""The guard around every driver, ours or a plug-in's: promises that hold whatever a driver does.
 
-No unit of work is open during a call, hostile stamps never reach a command line, answers about
-pilots that nobody asked for are dropped, nothing but a `BackendError` comes out, no text that
-comes out holds what looks like a secret, and what comes out of one pilot is bounded: it can be
-stored, and what cannot be true is left out of it.
+No unit of work is open during a call. Hostile stamps never reach a command line. Answers about
+pilots that were not asked about are dropped. Only a `BackendError` is raised. No returned text
+holds anything that looks like a secret. The answer about each pilot is bounded: it can be stored,
+and values that cannot be true are left out.
 """
 
 import logging
@@ -36,11 +36,11 @@ Answer = TypeVar("Answer", Receipt, Observed, Cancelled)
 
 
 class UnitOfWorkOpen(AssertionError):
-    """A CE was about to be called with a transaction open: a mistake in our own code."""
+    """A CE was about to be called while a transaction was open: a bug in our own code."""
 
 
 class Guard:
-    """A driver, guarded. It reads the same clock and has the same options as the driver."""
+    """A guarded driver. It has the same clock and the same options as the driver inside."""
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class Guard:
         self._now = now
         self.options = options
         self.calls: list[Call] = []
-        """The calls that were made, until somebody has counted them."""
+        """The calls that were made and not counted yet."""
 
     def submit(self, orders: Sequence[Order]) -> list[Receipt]:
-        """Send pilots; an answer for each that the CE answered."""
+        """Send pilots; return a receipt for each order that the CE answered."""
         return self._ask(CallKind.SUBMIT, orders, self._driver.submit, bounds.receipt)
 
     def poll(self, jobs: Sequence[Job]) -> list[Observed]:
-        """Ask after jobs."""
+        """Query jobs."""
         return self._ask(CallKind.POLL, jobs, self._driver.poll, self._bounded())
 
     def cancel(self, jobs: Sequence[Job]) -> list[Cancelled]:
@@ -67,7 +67,7 @@ class Guard:
         return self._ask(CallKind.CANCEL, jobs, self._driver.cancel, bounds.cancelled)
 
     def find(self) -> Listing:
-        """List every job with a stamp of ours; words that are no stamp are left out."""
+        """List every job with a stamp of ours; jobs whose stamp is not a valid one are left out."""
         with self._calling(CallKind.FIND):
             listing, bounded = self._driver.find(), self._bounded()
             return Listing(
@@ -86,17 +86,17 @@ class Guard:
 
     @property
     def tidies(self) -> bool:
-        """Whether the driver has something to clear away at its CE now and then."""
+        """Whether the driver has something to clean up at its CE now and then."""
         return isinstance(self._driver, Tidies)
 
     def tidy(self) -> None:
-        """Clear away what nobody needs any longer, if the driver leaves anything."""
+        """Clean up what is no longer needed, if the driver leaves anything at the CE."""
         with self._calling(CallKind.TIDY):
             if isinstance(self._driver, Tidies):
                 self._driver.tidy()
 
     def hello(self) -> str:
-        """Reach the CE, change nothing, and say in a line who answered."""
+        """Contact the CE and change nothing; return in one line what answered."""
         with _guarded("hello"):
             return " ".join(without_secrets(self._driver.hello()).split())[:200]
 
@@ -113,7 +113,7 @@ class Guard:
             return []
         with self._calling(kind):
             answers = call(items)
-            # The first answer about a pilot counts; one about another is nobody's business.
+            # The first answer about a pilot counts; an answer about any other pilot is dropped.
             first: dict[str, Answer] = {}
             for answer in answers:
                 if answer.stamp in stamps:
@@ -122,9 +122,9 @@ class Guard:
 
     @contextmanager
     def _calling(self, kind: CallKind) -> Iterator[None]:
-        """Make one call, and note how it went and how long it took.
+        """Make one call, and note its outcome and its duration.
 
-        An interrupted call is not counted: nobody knows how it went.
+        An interrupted call is not counted: its outcome is unknown.
         """
         began = monotonic()
         try:
@@ -141,7 +141,7 @@ class Guard:
 
 @contextmanager
 def _guarded(what: str) -> Iterator[None]:
-    """Let nothing out but a `BackendError`, and no call begin in a unit of work."""
+    """Turn every error of the block into a `BackendError`; refuse a call in a unit of work."""
     if uow.is_open():
         raise UnitOfWorkOpen(what)
     try:
@@ -149,11 +149,11 @@ def _guarded(what: str) -> Iterator[None]:
     except BackendError:
         raise
     except PilotageError as error:
-        # A driver that keeps its world in the database cannot answer without it.
+        # A driver that keeps its state in the database cannot answer without the database.
         raise Unavailable(what, error) from error
     except SoftTimeLimitExceeded as error:
         raise Unavailable(what, "the time of the execution was over before it ended") from error
-    except Exception as error:  # a driver may break in any way; its CE alone suffers
+    except Exception as error:  # a driver may fail in any way; only its own CE is affected
         log.exception("a driver broke in %s", what)
         raise Unreadable(repr(error)[:2000], what, type(error).__name__, str(error)) from error
 

@@ -1,7 +1,7 @@
-"""Who speaks to a CE: all VOs as one, or each with its own credential.
+"""The identities under which a CE is called: one for all VOs, or each VO's own credential.
 
-A VO whose credential cannot be used, or is not let in, harms no other: what is done for several
-VOs is done as each identity, and what stood in the way of one is kept apart.
+A VO whose credential cannot be used, or is not accepted, does not affect the other VOs: a call for
+several VOs is made once for each identity, and the problem of one identity is kept separately.
 """
 
 from collections import defaultdict
@@ -32,14 +32,14 @@ Vos = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Identity:
-    """The file of a credential, and the VOs whose it is; without a file, all VOs as one."""
+    """The file of a credential and the VOs that own it; without a file, one identity for all."""
 
     vos: Vos | None = None
     path: Path | None = None
 
 
 class Shares(Generic[Item]):
-    """Orders or jobs, and which of them an identity acts for."""
+    """Orders or jobs, shared out to the identities whose VOs own them."""
 
     def __init__(self, items: Iterable[Item]) -> None:
         by_vo: dict[str, list[Item]] = defaultdict(list)
@@ -49,17 +49,17 @@ class Shares(Generic[Item]):
 
     @property
     def vos(self) -> list[str]:
-        """The VOs that have some."""
+        """The VOs that have at least one of the items."""
         return list(self._by_vo)
 
     def of(self, identity: Identity) -> list[Item]:
-        """Return those of the VOs of an identity."""
+        """Return the items of the VOs of an identity."""
         vos = self._by_vo if identity.vos is None else identity.vos
         return [item for vo in vos for item in self._by_vo.get(vo, ())]
 
 
 class Answers(Generic[Answer]):
-    """The answers by identity, and what stood in the way of a VO, or of all (`None`)."""
+    """The answers by identity, and the problems by VO; the key `None` stands for all VOs."""
 
     def __init__(self, problems: Mapping[str | None, BackendError]) -> None:
         self.by_identity: dict[Identity, Answer] = {}
@@ -67,26 +67,29 @@ class Answers(Generic[Answer]):
 
     @contextmanager
     def noting_problems(self, identity: Identity) -> Iterator[None]:
-        """Keep an error of the block as the problem of the VOs of an identity."""
+        """Store an error of the block as the problem of the VOs of an identity."""
         try:
             yield
         except BackendError as error:
             self.problems |= dict.fromkeys(identity.vos or (None,), error)
 
     def or_raise(self) -> list[Answer]:
-        """Return the answers; if there are none at all, raise what stood in the way."""
+        """Return the answers; if there are problems and no answer at all, raise the gravest."""
         if self.problems and not self.by_identity:
             raise gravest(self.problems.values())
         return list(self.by_identity.values())
 
     def vos(self) -> frozenset[str] | None:
-        """Return the VOs that were answered; `None` is all of them."""
+        """Return the VOs that got an answer; `None` means all of them."""
         if any(identity.vos is None for identity in self.by_identity):
             return None
         return frozenset(vo for identity in self.by_identity for vo in identity.vos or ())
 
     def refusals(self, orders: Iterable[Order]) -> list[Receipt]:
-        """Answer the orders of VOs for which surely nothing was sent: who is not let in, say."""
+        """Return receipts for the orders of VOs for which certainly nothing was sent.
+
+        That is so, for example, for a VO whose credential was not accepted.
+        """
         receipts: list[Receipt] = []
         for order in orders:
             problem = self.problems.get(order.vo)
@@ -98,30 +101,30 @@ class Answers(Generic[Answer]):
 
 
 def in_one_list(answers: Answers[list[Value]]) -> list[Value]:
-    """Return the answers to all identities; if there is none, raise what stood in the way."""
+    """Return the values of all identities; if no identity got an answer, raise the problem."""
     return [value for values in answers.or_raise() for value in values]
 
 
 def refused_by(stamps: Iterable[str], error: CredentialProblem | Refused) -> list[Receipt]:
-    """Return receipts that say that these orders were not taken because of an error."""
+    """Return receipts for orders that were refused because of an error."""
     cause = Cause(error.cause) if isinstance(error, Refused) else Cause.CREDENTIAL
     return refused(stamps, cause, ": ".join(map(str, error.details)))
 
 
 def refused(stamps: Iterable[str], cause: Cause, reason: str) -> list[Receipt]:
-    """Return receipts that say that these orders were not taken."""
+    """Return receipts for orders that were refused."""
     return [Receipt(stamp=stamp, refused=cause, raw=reason, reason=reason) for stamp in stamps]
 
 
 def not_sent(stamps: Iterable[str], problem: NotSent) -> list[Receipt]:
-    """Return the receipts of orders that did not reach the CE."""
+    """Return receipts for orders that did not reach the CE."""
     return [Receipt(stamp=stamp, not_sent=True, reason=str(problem)) for stamp in stamps]
 
 
 def gravest(errors: Iterable[BackendError]) -> BackendError:
-    """Return the error that counts for all: if one leaves it open what was sent, that one.
+    """Return the error that stands for all: an error that leaves open what was sent comes first.
 
-    What is wrong with the CE says more than what is wrong with one credential.
+    A problem of the CE is graver than a problem of one credential.
     """
     order = (CredentialProblem, Refused, NotSent, BackendError)
     return max(errors, key=lambda error: [isinstance(error, kind) for kind in order].index(True))
@@ -129,7 +132,10 @@ def gravest(errors: Iterable[BackendError]) -> BackendError:
 
 @contextmanager
 def nothing_sent_yet(ce: str) -> Iterator[None]:
-    """Turn each error of the block into `NotSent`: the CE has got nothing yet."""
+    """Turn an error of the block into `NotSent`: the CE has not received anything yet.
+
+    `Refused` and `CredentialProblem` pass unchanged: they say the same.
+    """
     try:
         yield
     except NotSent:
@@ -142,13 +148,13 @@ def nothing_sent_yet(ce: str) -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class Identities:
-    """Those that can be used now, and what is wrong with the others."""
+    """The identities that can be used now, and the problems of the other VOs."""
 
     usable: Sequence[Identity]
     problems: Mapping[str | None, BackendError]
 
     def ask(self, work: Callable[[Identity], Answer]) -> Answers[Answer]:
-        """Do something as each of them, one after the other."""
+        """Call `work` as each usable identity, one after the other."""
         answers = Answers[Answer](self.problems)
         for identity in self.usable:
             with answers.noting_problems(identity):
@@ -162,9 +168,10 @@ def identities(
     vos: Iterable[str] | None = None,
     login: Callable[[str], str | None] = lambda vo: None,
 ) -> Identities:
-    """Look at the credentials of these VOs as they are now, or of all that have one.
+    """Check the current credentials of these VOs, or of all VOs that have one.
 
-    VOs with one file and one login share an identity. Without a kind, all VOs are one.
+    VOs with the same file and the same login share an identity. Without a kind of credential, all
+    VOs share one.
     """
     if kind is None:
         return Identities(usable=[Identity()], problems={})

@@ -1,19 +1,19 @@
-"""JSON that others wrote: read, or found to be none, whatever is in it."""
+"""Reading JSON that others wrote: any text gives a value or a `ValueError`."""
 
 import json
 from typing import Any
 
 LONGEST_NUMBER = 20
-"""Characters of a whole number; those that anybody means have 64 bits."""
+"""The most characters of a whole number: no number of 64 bits has more."""
 
 
 def read(text: str | bytes) -> Any:
-    """Read JSON, or raise a `ValueError`. A text may hold control characters as they are."""
+    """Read JSON, or raise a `ValueError`. Strings in it may hold unescaped control characters."""
     try:
         try:
             return json.loads(text, strict=False)
         except ValueError:
-            # Python refuses a number of thousands of digits; what stands beside it is read.
+            # Python refuses a number of thousands of digits: read it as `None`, and the rest.
             return json.loads(text, strict=False, parse_int=_integer)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

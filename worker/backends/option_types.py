@@ -1,8 +1,8 @@
 """Types of options that several back-ends have.
 
-What a pilot is told ends up in a script, on a command line or in an environment; what cannot
-stand there is refused before it is stored. Every number has a lowest and a highest value: one that
-nobody can mean would fail later, in the middle of a call.
+The values for a pilot end up in a script, on a command line or in an environment; a value that
+cannot be written there is refused before it is stored. Every number has a lowest and a highest
+value: an absurd number would otherwise fail later, in the middle of a call.
 """
 
 import re
@@ -18,11 +18,11 @@ SLEEPER = (
     'echo "pilot $PILOTAGE_STAMP of $PILOTAGE_VO"; '
     "exec sleep $((5 + $(od -An -N2 -tu2 /dev/urandom) % 16))"
 )
-"""What a pilot runs where nothing else is said: it lives 5 to 20 seconds and harms nobody."""
+"""The default command of a pilot: it sleeps 5 to 20 seconds and does nothing else."""
 
 URL_VARIABLE = "PILOTAGE_URL"
 FILE_VARIABLE = "PILOTAGE_SECRET_FILE"
-"""Where a pilot that speaks for itself finds the server, and the file of its secret."""
+"""The variables in which a pilot that sends reports finds the server, and its secret's file."""
 
 DAY = 86400
 TEN_YEARS = 10 * 365 * DAY
@@ -30,14 +30,14 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def check_text(value: str) -> str:
-    """Refuse what no script can hold."""
+    """Refuse a text that no script can hold."""
     if "\0" in value or value.encode("utf-8", "replace").decode() != value:
         raise ValueError("it holds a zero byte, or what is not UTF-8")
     return value
 
 
 def check_printable(value: str) -> str:
-    """Refuse what has no place in one line of text."""
+    """Refuse a text that is empty or is not one printable line."""
     if not value.strip() or not value.isprintable():
         raise ValueError("it is empty, or holds a character that cannot be shown")
     return value
@@ -93,5 +93,5 @@ Count = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
 def argv(command: str | Sequence[str]) -> list[str]:
-    """Write a command as words: a text is for the shell."""
+    """Return a command as a list of words: a single text is run by the shell."""
     return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)

@@ -1,8 +1,8 @@
-"""Files of a pilot: what it wrote, without the middle of it if it is long.
+"""Reading the files that a pilot wrote; the middle of a long file is left out.
 
-A pilot may have replaced a file by something else. What lies in its place is not waited for, as a
-FIFO would be, and not followed. The folder that a file lies in is one of a pilot, too: a symbolic
-link in its place is not followed either.
+A pilot may have replaced a file by something else: opening it never waits, as it would for a FIFO,
+and never follows a symbolic link. The folder of the file belongs to the pilot, too: a symbolic
+link in place of the folder is not followed either.
 """
 
 import os
@@ -17,19 +17,19 @@ from worker.domain.ce_answers import Output
 from worker.domain.texts import abridged
 
 SHOWN = 64 * 1024
-"""Bytes of output that are shown from the beginning, and as many from the end."""
+"""Bytes of output that are shown of the beginning, and as many of the end."""
 
 
 ODD = frozenset({ELOOP, EACCES, EPERM, ENXIO})
-"""What is said of a symbolic link or a loop, of a file that may not be read, and of a socket."""
+"""The errors of opening a symbolic link or a loop, a file that may not be read, and a socket."""
 
 _PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def open_plain(path: Path) -> int | None:
-    """Open a regular file to read it; `None` if something else is in its place.
+    """Open a regular file for reading; return `None` if something else is in its place.
 
-    A `FileNotFoundError` or `NotADirectoryError` says that nothing is there.
+    A `FileNotFoundError` or `NotADirectoryError` means that nothing is there.
     """
     try:
         with _opened_folder(path.parent) as folder:
@@ -45,16 +45,19 @@ def open_plain(path: Path) -> int | None:
 
 
 def make_plain(path: Path) -> None:
-    """Make an empty file that only its owner may read, unless something is in its place."""
+    """Make an empty file that only its owner may read, unless something of that name exists."""
     how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN
     with _opened_folder(path.parent) as folder, suppress(FileExistsError):
         os.close(os.open(path.name, how, 0o600, dir_fd=folder))
 
 
 def remove_folder(path: Path, ours: Pattern[str]) -> None:
-    """Remove the files of a folder that have names of ours, and the folder if it has no other."""
+    """Remove the files with names of ours from a folder, and then the folder.
+
+    If the folder holds anything else, it stays and an `OSError` is raised.
+    """
     with _opened_folder(path, os.O_RDONLY) as folder:
-        for name in os.listdir(folder):  # noqa: PTH208 - of the folder that is open
+        for name in os.listdir(folder):  # noqa: PTH208 - lists an open folder, not a path
             if ours.fullmatch(name):
                 with suppress(OSError):
                     os.unlink(name, dir_fd=folder)
@@ -71,7 +74,7 @@ def _opened_folder(path: Path, how: int = os.O_PATH) -> Iterator[int]:
 
 
 def read(path: Path, shown: int = SHOWN) -> Output:
-    """Read a file that a pilot wrote; one that is not there holds nothing."""
+    """Read a file that a pilot wrote; a missing file gives an empty output."""
     try:
         descriptor = open_plain(path)
         if descriptor is None:
@@ -89,12 +92,12 @@ def read(path: Path, shown: int = SHOWN) -> Output:
 
 
 def whole(content: bytes) -> Output:
-    """Return an output of which all is here."""
+    """Return the output of a file whose whole content is given."""
     return Output(text=content.decode(errors="replace"))
 
 
 def shortened(head: bytes, tail: bytes, size: int) -> Output:
-    """Return an output of which the beginning and the end are here, and its size is known."""
+    """Return the output of a file of `size` bytes whose beginning and end are given."""
     left_out = size - len(head) - len(tail)
     text = abridged(head.decode(errors="replace"), left_out, tail.decode(errors="replace"))
     return Output(text=text, truncated=True)

@@ -1,4 +1,4 @@
-"""Runs of numbers that follow each other, as batch systems write many ids of jobs in few words."""
+"""Runs of consecutive numbers, by which batch systems write many job ids briefly."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby

@@ -1,4 +1,4 @@
-"""Which back-ends are installed, and which tables belong to which."""
+"""The installed back-ends, and the tables that each of them owns."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ GROUP = "pilotage.backends"
 
 
 def discover() -> dict[str, Backend]:
-    """Load every installed back-end, in the order of their names."""
+    """Load every installed back-end, sorted by name."""
     backends = plugins.load(GROUP, Backend, "back-end")
     for name, backend in backends.items():
         if not backend.name == backend.chain.name == name:
@@ -38,7 +38,7 @@ def owners(backends: Mapping[str, Backend]) -> dict[str, str]:
 
 
 def get(backends: Mapping[str, Backend], name: str) -> Backend:
-    """Return one back-end."""
+    """Return the back-end of this name; raise `UnknownBackend` if it is not installed."""
     if name not in backends:
         raise UnknownBackend(name, nearest(name, backends))
     return backends[name]
@@ -47,11 +47,11 @@ def get(backends: Mapping[str, Backend], name: str) -> Backend:
 def check_options(
     backends: Mapping[str, Backend], name: str, options: Mapping[str, Any]
 ) -> Options:
-    """Read a CE's options as its back-end understands them."""
+    """Read a CE's options with the option class of its back-end."""
     return read_options(get(backends, name).options, options, f"back-end {name}")
 
 
 def connect(backends: Mapping[str, Backend], ce: CE, means: Means) -> Guard:
-    """Make the guarded driver that speaks to a CE by its options."""
+    """Return a guarded driver for a CE, with the CE's options."""
     options = check_options(backends, ce.backend, ce.options)
     return Guard(backends[ce.backend].driver(ce, options, means), means.now, options)

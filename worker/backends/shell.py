@@ -1,8 +1,8 @@
-"""The one door through which back-ends run other programs.
+"""The only place where back-ends run other programs.
 
-No shell reads the words; a hard time limit ends the program and all that it started; the output
-is bounded, and one that is too long is an error, never a shorter answer. What a program wrote in
-other characters than UTF-8 is kept with replacements.
+No shell interprets the words of a command. A hard time limit ends the program and everything that
+it started. The output is bounded, and an output that is too long is an error: it is never cut
+short. Bytes that are not UTF-8 are replaced by replacement characters.
 """
 
 import logging
@@ -30,12 +30,12 @@ LIMIT = 16 * 2**20
 """Bytes that a program may write to its standard output and error together."""
 _PIECE = 64 * 1024
 _LOOK = 0.05
-"""Seconds between looks whether a program has ended that left its pipes to others."""
+"""Seconds between checks whether a program has ended whose pipes other processes hold open."""
 _NAP = 0.00005
-"""Seconds until the first look at a program that has closed its pipes; each later one is twice as
-far away."""
+"""Seconds until the first check of a program that has closed its pipes; each later check waits
+twice as long."""
 _REAP = 5.0
-"""Seconds that a killed program gets to be gone."""
+"""Seconds to wait for a killed program to disappear."""
 
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -44,7 +44,7 @@ _INSTALL = "install it on every worker host, or say in the options of the CE whe
 
 
 class Secret(str):
-    """A word of a command line that is not to be shown."""
+    """A word of a command line that must not be shown."""
 
     __slots__ = ()
 
@@ -54,7 +54,7 @@ class Secret(str):
 
 @dataclass(frozen=True, kw_only=True)
 class Completed:
-    """What a program answered. An exit code below zero is the signal that ended it."""
+    """The result of a program. An exit code below zero is the signal that ended it."""
 
     stdout: str
     stderr: str
@@ -75,10 +75,10 @@ def run(
     limit: int = LIMIT,
     umask: int = -1,
 ) -> Completed:
-    """Run a program to its end; nothing of it outlives this call.
+    """Run a program to its end; none of its processes outlives this call.
 
-    `NotSent` if it cannot be started, `Unavailable` if it takes too long, `Unreadable` if it
-    writes too much. An exit code other than 0 is the caller's to judge.
+    Raise `NotSent` if the program cannot be started, `Unavailable` if it takes too long,
+    `Unreadable` if it writes too much. The caller decides what an exit code other than 0 means.
     """
     start = time.monotonic()
     process: subprocess.Popen[bytes] | None = None
@@ -107,7 +107,7 @@ def run(
 
 
 def clean_environment() -> dict[str, str]:
-    """Make an environment as a fresh login has it, with nothing of the worker's in it."""
+    """Return the environment of a fresh login, without any variable of the worker."""
     try:
         user = pwd.getpwuid(os.geteuid())
         who = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
@@ -117,12 +117,12 @@ def clean_environment() -> dict[str, str]:
 
 
 def without_our_settings() -> dict[str, str]:
-    """Return our environment without our settings and Celery's: a URL in it holds a password."""
+    """Return our environment without our settings and Celery's: their URLs hold passwords."""
     return {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
 
 
 def shown(argv: Sequence[str]) -> str:
-    """Write a command line as it may be shown."""
+    """Return a command line with its secret words hidden."""
     return " ".join("***" if isinstance(word, Secret) else word for word in argv)
 
 
@@ -140,7 +140,7 @@ def _start(
             umask=umask,
         )
     except (OSError, ValueError) as error:
-        # The error of the system may quote the words; its plain meaning does not.
+        # The text of the error may quote the words of the command; `strerror` does not.
         meaning = error.strerror if isinstance(error, OSError) else "a word holds a zero byte"
         path = (os.environ if env is None else env).get("PATH")
         if isinstance(error, FileNotFoundError) and shutil.which(argv[0], path=path) is None:
@@ -150,7 +150,10 @@ def _start(
 
 @contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Let what would end this call wait: a program that is begun meanwhile has no name yet."""
+    """Delay the signals that would end this call, until the block has ended.
+
+    A program that is just being started could not be killed: its process id is not known yet.
+    """
     waiting: list[int] = []
     handlers = {number: signal.getsignal(number) for number in _ENDING}
     is_main = threading.current_thread() is threading.main_thread()
@@ -167,7 +170,7 @@ def _signals_wait() -> Iterator[None]:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Kill and reap a program. One that hangs in the kernel is left behind: we are not to hang."""
+    """Kill and reap a program. A program that hangs in the kernel is left: we must not wait."""
     _kill(process.pid)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
@@ -179,13 +182,13 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _kill(pid: int) -> None:
-    # It is not reaped yet, so its group is surely its own.
+    # The program is not reaped yet, so its id is not reused: the group is certainly its own.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
 
 class _Talk:
-    """Writes to a program and reads from it, until it has ended."""
+    """An exchange with a program: writes to it and reads from it until it has ended."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", stdin: bytes, limit: int) -> None:
         self._pid = process.pid
@@ -208,24 +211,24 @@ class _Talk:
         self._selector.register(self._stdin, selectors.EVENT_WRITE)
 
     def beginning(self, length: int) -> str:
-        """Return the first characters of its standard output, however much there is."""
+        """Return the first characters of the program's standard output."""
         return self._written(0)[: 4 * length].decode(errors="replace")[:length]
 
     def stdout(self) -> str:
-        """Return what it wrote to its standard output."""
+        """Return what the program wrote to its standard output."""
         return self._text(0)
 
     def stderr(self) -> str:
-        """Return what it wrote to its standard error."""
+        """Return what the program wrote to its standard error."""
         return self._text(1)
 
     def to_the_end(self, give_up: float) -> None:
-        """Talk until the program has ended and all is read; `TimeoutError` if it takes too long."""
+        """Exchange until the program has ended and all is read; `TimeoutError` if that is late."""
         with self._selector:
             while True:
                 ended = self._has_ended()
                 if ended:
-                    _kill(self._pid)  # what it left running would go on writing
+                    _kill(self._pid)  # processes that it left behind would go on writing
                 ready = self._ready(0 if ended else _LOOK)
                 for stream in ready:
                     self._serve(stream)
@@ -235,10 +238,10 @@ class _Talk:
                     raise TimeoutError
 
     def _ready(self, patience: float) -> list[object]:
-        """Wait a while for streams that can be served."""
+        """Wait for streams that can be read or written, at most `patience` seconds."""
         if self._selector.get_map():
             return [key.fileobj for key, _ in self._selector.select(patience)]
-        # With its pipes closed it is about to end, and nothing wakes us when it has.
+        # A program that closed its pipes is about to end, and nothing wakes us when it has ended.
         time.sleep(min(self._nap, patience))
         self._nap *= 2
         return []

@@ -1,8 +1,8 @@
-"""Pilots as jobs of an ARC CE, by its REST interface: 1.0 as ARC 6 has it, 1.1 as ARC 7.
+"""The back-end arc: pilots are jobs of an ARC CE, by its REST interface (ARC 6: 1.0, ARC 7: 1.1).
 
-The name of a job is the prefix of this installation and the stamp. Nothing is uploaded as long
-as what a pilot runs is of a common size: it travels inside the job's description, so no job can
-be left at the CE that waits for its files.
+The name of a job has the prefix of this installation, the stamp and the CE. A script of common size
+is not uploaded: the job's description contains it, so no job can be left at the CE that waits for
+its files. A script that is very long, or that holds a pilot's secret, is uploaded.
 """
 
 from pathlib import Path

@@ -1,7 +1,8 @@
-"""Who we are to a CE: the credential of a VO, as it is shown, and the identity in it.
+"""Access to a CE: the credential of a VO as the CE gets it, and the identity that it states.
 
-A CE shows to each identity its own jobs only. So it must be known when a VO's credential is now
-that of another one: jobs that were sent before are not gone because they are not shown any more.
+A CE shows to each identity only that identity's own jobs. So it must be noticed if a VO's
+credential is now of another identity: jobs that were sent before are then not shown any more, but
+they are not gone.
 """
 
 import re
@@ -36,13 +37,13 @@ class Proxy:
 
     @property
     def until(self) -> datetime:
-        """The moment at which the first of the chain ends."""
+        """The time at which the first certificate of the chain expires."""
         return min(one.not_valid_after_utc for one in self.chain)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArcAccess:
-    """An identity as it is shown to a CE, and how the CE names it."""
+    """What authenticates an identity at a CE, and the CE's name for the identity."""
 
     identity: Identity
     owner: str
@@ -56,12 +57,12 @@ class ArcAccess:
         return self.identity.vos or ()
 
     def __str__(self) -> str:
-        """Name it for a person."""
+        """Name the VOs of the identity, for messages."""
         return f"VO {', '.join(self.vos)}"
 
 
 def open_access(ce: str, options: ArcOptions, identity: Identity) -> ArcAccess:
-    """Read a credential, and make of it what a CE is shown."""
+    """Read the credential of an identity, and make from it what a connection needs."""
     vos, path = identity.vos or (), identity.path
     assert path is not None
     context = _context(ce, options)
@@ -75,7 +76,7 @@ def open_access(ce: str, options: ArcOptions, identity: Identity) -> ArcAccess:
         )
     proxy = read_proxy(ce, vos, path)
     try:
-        # Without the function a key with a password would be asked for on the terminal.
+        # Without this function, OpenSSL would ask for the password of a key on the terminal.
         context.load_cert_chain(path, password=lambda: "")
     except (OSError, ValueError):
         raise _bad(ce, vos, path, "the certificate and the key do not fit together") from None
@@ -98,7 +99,7 @@ def read_proxy(ce: str, vos: tuple[str, ...], path: Path) -> Proxy:
 
 
 def proxy_owner(proxy: Proxy) -> str:
-    """Name the identity: the subject of the certificate that the proxies were made from."""
+    """Return the identity: the subject of the certificate from which the proxies were made."""
     for certificate in proxy.chain:
         if not _is_proxy(certificate):
             return certificate.subject.rfc4514_string()
@@ -106,7 +107,7 @@ def proxy_owner(proxy: Proxy) -> str:
 
 
 def token_owner(token: str) -> str:
-    """Name the identity: who issued the token, and for whom; empty if it does not say."""
+    """Return the identity: the token's issuer and subject; empty if it names no subject."""
     stated = claims(token)
     return f"{stated.get('iss', '')} {stated['sub']}" if stated.get("sub") else ""
 
@@ -118,7 +119,7 @@ def _read_token(ce: str, vos: tuple[str, ...], path: Path) -> str:
         raise _bad(ce, vos, path, error.strerror or "it cannot be read") from None
     except UnicodeDecodeError:
         token = ""
-    # What is no token would be quoted by the error of the library that refuses it.
+    # If the text is not a token, the HTTP library would refuse it with an error that quotes it.
     if not _TOKEN.fullmatch(token):
         raise _bad(ce, vos, path, "it holds no bearer token, or more than one")
     return token
@@ -135,10 +136,10 @@ def _context(ce: str, options: ArcOptions) -> ssl.SSLContext:
         )
     except OSError as error:
         raise Unavailable(ce, f"the authorities in {ca} cannot be read", error.strerror) from None
-    # Newer Pythons are stricter than the authorities of the grid.
+    # Newer versions of Python check certificates more strictly than grid authorities issue them.
     context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
     if check_revocation:
-        # Of the certificate of the CE alone; few authorities of authorities have lists.
+        # Only the CE's own certificate is checked: few root authorities publish revocation lists.
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     return context
 

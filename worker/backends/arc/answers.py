@@ -1,8 +1,9 @@
-"""What A-REX answers about a job, and what is to be said of the job. Nothing here asks anybody.
+"""Reading A-REX's answers about jobs, and the status that follows from them. No requests here.
 
-A-REX calls every job that its batch system has RUNNING until its own information on the job is
-gathered, a minute or so later; only that tells a queued job from a running one. So a job runs
-when the information says so, or when it has been called RUNNING for long without any.
+A-REX calls every job in its batch system RUNNING until it has gathered its own information on the
+job, a minute or so later; only this information distinguishes a queued job from a running one. So
+a job counts as running if the information says so, or if A-REX has called it RUNNING for long
+without such information.
 """
 
 import re
@@ -21,13 +22,13 @@ from worker.domain.texts import legible
 
 _NAME = re.compile(r"<(?:\w+:)?Name>([^<]{1,200})</(?:\w+:)?Name>")
 _CONFIRMS = re.compile(r"nordugrid:INLRMS:R\b")
-# The word of A-REX itself stands in a document that was not gathered, too.
+# A-REX's own state is not used here: it is in a document that was not gathered, too.
 _TERMINAL = "emies:terminal"
 _LONGEST = 2000
 
 
 class Word(NamedTuple):
-    """The answer to the question after the state of a job: A-REX's own word."""
+    """A-REX's answer to a query of a job's state, in its own word."""
 
     code: str
     state: str
@@ -36,7 +37,7 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Details:
-    """The CE's own information on a job, gathered at intervals; it may be old, or missing."""
+    """The CE's information on a job, gathered at intervals; it may be old or incomplete."""
 
     name: str | None = None
     states: tuple[str, ...] = ()
@@ -48,22 +49,22 @@ class Details:
 
     @property
     def runs(self) -> bool:
-        """Whether it says that the batch system runs the job: not only that it has it."""
+        """Whether the information says that the batch system runs the job, not only has it."""
         return any(_CONFIRMS.match(state) for state in self.states)
 
     @property
     def is_over(self) -> bool:
-        """Whether it was gathered after the end of the job."""
+        """Whether the information was gathered after the end of the job."""
         return _TERMINAL in self.states
 
 
 def code_of(answer: Mapping[str, Any]) -> str:
-    """Read the status code of the answer on one job; that of the whole says nothing of it."""
+    """Return the status code about one job; the code of the whole reply says nothing about it."""
     return str(answer.get("status-code", ""))
 
 
 def read_word(answer: Mapping[str, Any]) -> Word:
-    """Read an answer to `status`."""
+    """Read the answer about one job to the action `status`."""
     reason = answer.get("reason")
     return Word(
         code=code_of(answer),
@@ -73,7 +74,7 @@ def read_word(answer: Mapping[str, Any]) -> Word:
 
 
 def read_info(answer: Mapping[str, Any]) -> Details | None:
-    """Read an answer to `info`."""
+    """Read the answer about one job to the action `info`; `None` if it has no information."""
     document = answer.get("info_document")
     activity = document.get("ComputingActivity") if isinstance(document, dict) else None
     if code_of(answer) != "200" or not isinstance(activity, dict):
@@ -91,7 +92,7 @@ def read_info(answer: Mapping[str, Any]) -> Details | None:
 
 
 def read_diagnosis(diagnosis: str | None, failure: str | None) -> Details:
-    """Read what A-REX keeps of a job's end, where its information on the job is missing."""
+    """Read A-REX's notes on a job's end; they serve if its information is missing or too old."""
     values = dict(line.split("=", 1) for line in (diagnosis or "").splitlines() if "=" in line)
     return Details(
         exit_code=values.get("exitcode"),
@@ -120,7 +121,7 @@ def _text(value: Any) -> str | None:
 
 
 def _moment(value: Any) -> datetime | None:
-    """Read a moment of either notation; one without a zone is of UTC."""
+    """Read a time in any of A-REX's notations, all in UTC; `None` if it is not one."""
     for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y%m%d%H%M%SZ", "%Y-%m-%d %H:%M:%S"):
         with suppress(ValueError):
             return datetime.strptime(str(value), form).replace(tzinfo=UTC)
@@ -129,7 +130,7 @@ def _moment(value: Any) -> datetime | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """Judges the jobs of one answer."""
+    """Decides the status of the jobs in one answer."""
 
     now: datetime
     delay: timedelta
@@ -138,7 +139,7 @@ class Judge:
     owner: str
 
     def wants_details(self, job: str) -> bool:
-        """Return whether the CE's information on a job is needed for a judgement."""
+        """Return whether the CE's information on a job is needed to decide its status."""
         word = self.words[job]
         if word.code != "200":
             return False
@@ -147,12 +148,12 @@ class Judge:
         return word.state in states.ENDS
 
     def is_hidden(self, job: str) -> bool:
-        """Return whether an unknown job was sent by another identity, which alone would see it."""
+        """Return whether another identity sent a job: the CE shows it only to that identity."""
         record = self.records.get(job)
         return record is not None and record.owner != self.owner
 
     def observed(self, stamp: str, job: str, details: Details | None) -> Observed | None:
-        """Return what a job is, or `None` where the answer says nothing about it."""
+        """Return the status of a job; `None` if the answer says nothing about it."""
         word = self.words.get(job)
         if word is None:
             return None
@@ -167,7 +168,7 @@ class Judge:
         return _ended(plain, word.state, details or Details()) if word.code == "200" else None
 
     def learnt(self, observed: Observed, details: Details | None) -> JobRecord | None:
-        """Return what is to be remembered of a job that was judged; `None` if nothing is new."""
+        """Return the record to store about a job after an answer; `None` if nothing is new."""
         job, raw = observed.handle, observed.raw
         before = self.records.get(job) or JobRecord(job=job, stamp=observed.stamp, owner=self.owner)
         after = before

@@ -1,7 +1,7 @@
 """Requests to the REST interface of one CE, as one identity.
 
-Every request has its end in the time of the whole call. What comes out of here is an answer or a
-`BackendError`; neither a header nor a credential is in its text.
+The time limit of the whole driver call ends every request. A request returns an answer or raises a
+`BackendError`, whose text holds neither a header nor a credential.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from worker.domain.errors import BackendError, CredentialProblem, NotSent, Unava
 from worker.domain.texts import legible
 
 VERSIONS = ("1.1", "1.0")
-"""The versions of REST that are spoken here, the better one first."""
+"""The versions of the REST interface that this client supports, the preferred one first."""
 
 LIMIT = 64 * 2**20
-"""Bytes of one answer that are read."""
+"""The most bytes of one answer; a longer one is unreadable."""
 
 IDS = 2000
-"""Ids in one request. A-REX reads the first MiB of it and says nothing of the rest."""
+"""Ids in one request: A-REX reads only the first MiB of a request and silently ignores the rest."""
 
 _SHOWN = 2000
 _REFUSED_CERTIFICATE = re.compile(
@@ -42,15 +42,15 @@ _DISTRUST = {
     12: "the list of revoked certificates of its authority is out of date: fetch it anew",
     23: "its certificate was revoked by its authority",
 }
-"""What OpenSSL's numbers for a certificate that it does not believe mean."""
+"""The meaning of OpenSSL's codes for a certificate that cannot be verified."""
 _NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL)
-"""What is raised before a request is sent."""
+"""Errors that are raised before a request is sent."""
 _NOT_MAPPED = "assigned configuration"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RestReply:
-    """What the CE answered to one request."""
+    """The CE's answer to one request."""
 
     status: int
     reason: str
@@ -58,11 +58,11 @@ class RestReply:
     body: bytes = field(repr=False)
 
     def text(self) -> str:
-        """Read it as text, whatever it is."""
+        """Return the body as text; invalid bytes are replaced."""
         return self.body.decode(errors="replace")
 
     def json(self, ce: str) -> Any:
-        """Read it as JSON; an empty answer, as A-REX gives for an empty list, is `None`."""
+        """Return the body as JSON; `None` if it is empty, as A-REX answers for an empty list."""
         if not self.body.strip():
             return None
         try:
@@ -92,7 +92,7 @@ class Rest:
         self._turns = turns
 
     async def negotiate(self, only: str | None) -> tuple[str, ...]:
-        """Choose the version to speak; return those that the CE speaks."""
+        """Choose the version of REST to use; return the versions that the CE supports."""
         reply = await self.ask("GET", f"{self.url}/rest")
         if reply.status != 200:
             raise self.unexpected(reply)
@@ -108,12 +108,12 @@ class Rest:
         return spoken
 
     def speak(self, version: str) -> None:
-        """Go by this version."""
+        """Use this version of REST from now on."""
         self.version = version
         self.base = f"{self.url}/rest/{version}"
 
     async def jobs(self, action: str, ids: Sequence[str], size: int = IDS) -> dict[str, Any]:
-        """Ask something of jobs; an answer for each that was answered, by its id."""
+        """Request an action on jobs; return the answers by the ids of the jobs that have one."""
         chunks = [list(ids[n : n + size]) for n in range(0, len(ids), size)]
         answers: dict[str, Any] = {}
         for answer in await gathered([self._some(action, chunk) for chunk in chunks]):
@@ -134,7 +134,7 @@ class Rest:
         return await self.ask("POST", f"{self.base}/jobs?action=new", content=body, headers=kind)
 
     async def diagnosis(self, job: str, what: str) -> str | None:
-        """Read one of the files that A-REX keeps of a job; `None` if there is none."""
+        """Read one of the files that A-REX keeps about a job; `None` if it does not exist."""
         reply = await self.ask("GET", f"{self.base}/jobs/{job}/diagnose/{what}")
         return reply.text() if reply.status == 200 else None
 
@@ -154,7 +154,7 @@ class Rest:
             ):
                 body = await self._read(response)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-            # Not chained: the error holds the request, and that the token.
+            # `from None`: the error holds the request, and the request holds the token.
             raise self._problem(error) from None
         reply = RestReply(
             status=response.status_code,
@@ -167,7 +167,7 @@ class Rest:
         return reply
 
     def unexpected(self, reply: RestReply) -> BackendError:
-        """Return what an answer means that is none of those that were to be expected."""
+        """Return the error for an answer with an unexpected status."""
         summary = _summary(reply)
         if reply.status >= 500 or reply.status in (408, 429):
             return Unavailable(self.ce, summary)
@@ -184,7 +184,7 @@ class Rest:
         return {str(one["id"]): one for one in listed if isinstance(one, dict) and "id" in one}
 
     async def _read(self, response: httpx.Response) -> bytes:
-        # A small answer may be packed from a very large one, and the library unpacks all of it.
+        # A small compressed answer may be very large, and the library would unpack all of it.
         packed = response.headers.get("content-encoding", "identity")
         if packed != "identity":
             raise Unreadable("", self.ce, f"its answer is packed: {legible(packed)[:40]}")
@@ -209,7 +209,7 @@ class Rest:
 async def connected(
     access: ArcAccess, turns: asyncio.Semaphore, ce: str, url: str, timeout: float
 ) -> AsyncIterator[Rest]:
-    """Be connected to a CE as one identity, for as long as the block."""
+    """Connect to a CE as one identity during the block."""
     client = httpx.AsyncClient(
         verify=access.context,
         headers={
@@ -218,7 +218,7 @@ async def connected(
             **access.headers,
         },
         timeout=timeout,
-        # Neither variables of the environment nor the CE lead a credential elsewhere.
+        # Neither a proxy from the environment nor a redirect of the CE may get the credential.
         trust_env=False,
         follow_redirects=False,
     )
@@ -227,7 +227,7 @@ async def connected(
 
 
 async def gathered(calls: Sequence[Any]) -> list[Any]:
-    """Make calls side by side; if one fails the others are stopped, and its error comes out."""
+    """Make calls concurrently; if one fails, stop the others and raise its error."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(call) for call in calls]
@@ -237,7 +237,7 @@ async def gathered(calls: Sequence[Any]) -> list[Any]:
 
 
 def as_list(answer: Any, key: str) -> list[Any]:
-    """Read a list that is written as such, as its single member, or not at all."""
+    """Return a list that A-REX writes as a list, as its only member, or not at all."""
     value = answer.get(key) if isinstance(answer, dict) else answer
     if value is None:
         return []
@@ -250,7 +250,7 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _tls_error(error: BaseException) -> ssl.SSLError | None:
-    """Return what TLS had against a connection, on either side."""
+    """Return the TLS error, of either side, that caused this error; `None` if there is none."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
@@ -263,12 +263,12 @@ def _tls(error: BaseException) -> str:
 
 
 def _verdict(error: BaseException) -> int:
-    """Return OpenSSL's number for what is wrong with a certificate."""
+    """Return OpenSSL's code for the problem of a certificate; 0 if there is none."""
     return int(getattr(_tls_error(error), "verify_code", 0))
 
 
 def _meaning(error: Exception) -> str:
-    """Return what went wrong without the words of the library: they may quote a header."""
+    """Return what went wrong, without the library's own text, which may quote a header."""
     meanings: tuple[tuple[type[Exception], str], ...] = (
         (httpx.ConnectError, "nobody answers there"),
         (httpx.TimeoutException, "no answer in time"),

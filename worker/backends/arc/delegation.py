@@ -1,8 +1,9 @@
-"""A proxy of a job's own, which the CE makes and we sign; its key never leaves the CE.
+"""Delegation: the proxy of the jobs, which the CE requests and we sign; its key stays at the CE.
 
-One delegation serves all jobs of an identity at a CE. It is renewed when half of the time that is
-left to the VO's proxy, or less, is left to it. Jobs that start later get the renewed one; a copy
-that a job has already is its own. As whom pilots were sent is remembered, and the delegation.
+One delegation serves all jobs of an identity at a CE. It is renewed once its remaining life is less
+than half of that of the VO's proxy. Jobs that start later get the renewed proxy; a copy that a job
+already has is not renewed. The identity under which pilots were sent is stored, with its
+delegation.
 """
 
 import base64
@@ -22,17 +23,17 @@ from worker.domain.errors import Unavailable, Unreadable
 from worker.domain.texts import legible
 
 _INHERIT_ALL = bytes.fromhex("300c300a06082b06010505071501")
-"""ProxyCertInfo of RFC 3820: whoever has the proxy may do whatever its owner may."""
+"""ProxyCertInfo of RFC 3820 with "inherit all": the proxy has all rights of its owner."""
 
 _SKEW = timedelta(minutes=5)
 _GAIN = timedelta(minutes=10)
-"""What a renewal must gain to be worth it."""
+"""The least time that a renewal must gain."""
 
 _VERSION_2, _VERSION_0 = b"\x02\x01\x02", b"\x02\x01\x00"
 
 
 async def delegated(rest: Rest, identity: OwnerRecord, now: datetime) -> OwnerRecord:
-    """See to it that the CE has a proxy of this identity; return which, and how long it holds."""
+    """Ensure that the CE has a valid proxy of this identity; return the record of it."""
     proxy = rest.access.proxy
     assert proxy is not None
     if identity.delegation is not None and not is_due(identity, proxy, now):
@@ -46,7 +47,7 @@ async def delegated(rest: Rest, identity: OwnerRecord, now: datetime) -> OwnerRe
 
 
 async def renew(rest: Rest, identity: OwnerRecord, now: datetime) -> OwnerRecord | None:
-    """Renew the proxy that the CE holds; `None` if it holds none."""
+    """Renew the proxy that the CE holds; return `None` if the CE holds none, or refuses."""
     proxy = rest.access.proxy
     assert proxy is not None
     assert identity.delegation is not None
@@ -67,7 +68,7 @@ def is_due(identity: OwnerRecord, proxy: Proxy, now: datetime) -> bool:
 
 
 def signed(pem: bytes, proxy: Proxy, now: datetime) -> tuple[bytes, datetime]:
-    """Sign a request for a proxy certificate; the chain as PEM, and until when it holds."""
+    """Sign a request for a proxy certificate; return the chain as PEM, and when it expires."""
     csr = _load_request(pem)
     issuer = proxy.chain[0]
     serial = x509.random_serial_number()
@@ -132,8 +133,8 @@ def _load_request(pem: bytes) -> x509.CertificateSigningRequest:
     try:
         return x509.load_pem_x509_csr(pem)
     except (ValueError, x509.InvalidVersion):
-        # ARC 6 writes a version that does not exist. Mended, the request's own signature does not
-        # hold any longer; but it came by TLS from the CE that is to have the proxy.
+        # ARC 6 writes a version number that does not exist. If we correct it, the request's own
+        # signature is not valid any more; but the request came over TLS from the CE itself.
         lines = [line for line in pem.splitlines() if line and not line.startswith(b"-----")]
         der = base64.b64decode(b"".join(lines))
         place = der.index(_VERSION_2, 0, 16)
@@ -141,11 +142,11 @@ def _load_request(pem: bytes) -> x509.CertificateSigningRequest:
 
 
 IN_DOUBT = timedelta(days=1)
-"""How long after a submission a pilot may still be in doubt; long outages of a CE included."""
+"""How long a pilot may be in doubt after its submission, long outages of a CE included."""
 
 
 async def provide(session: Session, rest: Rest) -> str | None:
-    """Write down as whom pilots are about to be sent; return the delegation for them, if any."""
+    """Record the identity that is about to send pilots; return its delegation, if any."""
     identity = _identity(session, rest) or OwnerRecord(
         owner=rest.access.owner, used_at=session.now()
     )
@@ -160,7 +161,7 @@ async def provide(session: Session, rest: Rest) -> str | None:
 
 
 async def keep(session: Session, rest: Rest) -> None:
-    """Renew the proxy that the CE holds for its jobs, if it is time."""
+    """Renew the proxy that the CE holds for the identity's jobs, if it is due."""
     proxy = rest.access.proxy
     if proxy is None or not session.options.delegate:
         return
@@ -177,7 +178,7 @@ async def keep(session: Session, rest: Rest) -> None:
 
 
 def is_settled(session: Session, vo: str, owner: str) -> bool:
-    """Return whether all pilots of a VO that may be in doubt would be shown to this identity."""
+    """Return whether the CE shows all pilots of a VO that may be in doubt to this identity."""
     owners = session.read(lambda tx: memory.identities(tx, session.ce.name, vo))
     return all(
         record.owner == owner or session.now() - record.used_at > IN_DOUBT for record in owners

@@ -1,8 +1,8 @@
-"""The descriptions of jobs in ADL, and what a pilot runs.
+"""Writing the descriptions of jobs in ADL, and the script that a job runs.
 
-A-REX hands the arguments of a job to a shell that reads them once more, and drops line breaks.
-So a script travels as base64 in an argument that no shell can read otherwise. One that is too
-long for an argument is a file that is uploaded after the job was accepted.
+A-REX passes the arguments of a job to a shell that interprets them once more, and drops line
+breaks. So a script is sent as base64 in an argument that means the same to every shell. A script
+that is too long for an argument is uploaded as a file after the job was accepted.
 """
 
 import shlex
@@ -18,18 +18,19 @@ from worker.backends.option_types import FILE_VARIABLE, URL_VARIABLE
 from worker.domain.ce_answers import Order
 
 OUTPUT = "pilot.out"
-"""The file of a job's folder that holds its standard output and error."""
+"""The file in a job's folder with its standard output and error."""
 
 SCRIPT = ".pilot.sh"
-"""The file of a job's folder that holds what it runs."""
+"""The file in a job's folder with the script that it runs."""
 
 SECRET_FILE = ".pilotage-secret"  # noqa: S105 - the name of its file
 
 LONGEST_ARGUMENT = 96 * 1024
-"""The kernel takes 128 KiB for one word, and the line around it is ours."""
+"""The longest script in an argument, as base64: the kernel's limit for one word is 128 KiB, and our
+line around the script needs some of it."""
 
 LARGEST_BODY = 8 * 2**20
-"""Bytes of descriptions in one request."""
+"""The most bytes of descriptions in one request."""
 
 _ADL = "http://www.eu-emi.eu/es/2010/12/adl"
 _NORDUGRID = "http://www.nordugrid.org/es/2011/12/nordugrid-adl"
@@ -37,7 +38,7 @@ _NORDUGRID = "http://www.nordugrid.org/es/2011/12/nordugrid-adl"
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """The description of one job, and the file that has to be uploaded for it, if any."""
+    """The description of one job, and the file to upload for it, if any."""
 
     order: Order
     xml: bytes
@@ -47,10 +48,10 @@ class Description:
 def describe(
     order: Order, ce: str, prefix: str, options: ArcOptions, delegation: str | None = None
 ) -> Description:
-    """Describe the job of a pilot; `ValueError` if ARC could not hand it on as it is."""
+    """Describe the job of a pilot; `ValueError` if its payload cannot be written into a script."""
     script = program(order, options).encode(errors="surrogatepass")
     packed = b64encode(script).decode()
-    # Arguments are in the list of processes, where everybody on the node reads a secret.
+    # A secret must not be in an argument: everybody on the node can read the list of processes.
     must_upload = order.secret is not None or len(packed) > LONGEST_ARGUMENT
     upload = script if must_upload else None
     words = ["/bin/sh", SCRIPT] if upload else ["/bin/sh", "-c", _unpack(packed)]
@@ -70,12 +71,15 @@ def describe(
 
 
 def program(order: Order, options: ArcOptions) -> str:
-    """Write the script for /bin/sh that a job runs."""
+    """Return the script for /bin/sh that a job runs."""
     return _own_secret(order) + _run(order, options)
 
 
 def _own_secret(order: Order) -> str:
-    """Write what puts the secret into a file for the pilot alone; so is the script from then on."""
+    """Return the lines that put the secret into a file which only the pilot's user can read.
+
+    The lines also make the script, which contains the secret, unreadable for other users.
+    """
     if order.secret is None:
         return ""
     return (
@@ -92,7 +96,7 @@ def _run(order: Order, options: ArcOptions) -> str:
     arguments = shlex.join(order.arguments)
     if "\0" in order.script + arguments:
         raise ValueError("the payload holds a zero byte")
-    # By itself it may be of any language; without a first line that says which, it is for sh.
+    # A payload with a first line `#!` may be in any language; without one it is run by sh.
     start = "./pilot" if order.script.startswith("#!") else "/bin/sh ./pilot"
     packed = b64encode(order.script.encode(errors="surrogatepass")).decode()
     unpacked = f"base64 -d >pilot <<'END' || exit 126\n{packed}\nEND\nchmod 700 pilot || exit 126\n"
@@ -106,7 +110,7 @@ def _run(order: Order, options: ArcOptions) -> str:
 def bodies(
     descriptions: Sequence[Description], most: int
 ) -> Iterator[tuple[list[Description], bytes]]:
-    """Share descriptions out among requests that are not too large."""
+    """Group descriptions into requests that are not too large."""
     some: list[Description] = []
     size = 0
     for one in descriptions:
@@ -125,7 +129,7 @@ def _body(descriptions: Iterable[Description]) -> bytes:
 
 
 def _unpack(packed: str) -> str:
-    # Neither a dollar, a quote nor a backslash: a second shell reads the same.
+    # No dollar, quote or backslash is in it: so a second shell reads the same words.
     return f"echo {packed}|base64 -d>{SCRIPT}&&exec /bin/sh {SCRIPT}"
 
 

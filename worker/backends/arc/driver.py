@@ -20,13 +20,13 @@ from worker.domain.errors import Unavailable
 
 
 class ArcDriver:
-    """Speaks to one CE."""
+    """The driver of one CE."""
 
     def __init__(self, ce: CE, options: ArcOptions, means: Means) -> None:
         self.session = Session(ce=ce, options=options, means=means)
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
-        """Send pilots, each identity's own in as few requests as there may be."""
+        """Send pilots, those of each identity in as few requests as possible."""
         shares = Shares(orders)
         progress = Progress()
         answers = self._ask(
@@ -40,7 +40,7 @@ class ArcDriver:
         return [*progress.receipts, *answers.refusals(orders)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        """Ask after jobs, thousands in a request."""
+        """Query jobs, thousands in a request."""
         shares = Shares(jobs)
         return in_one_list(
             self._ask(
@@ -57,7 +57,7 @@ class ArcDriver:
 
         answers = self._ask(None, work)
         answers.or_raise()
-        # Two credentials may be of one identity, which the CE shows the same jobs twice.
+        # Two credentials may be of the same identity: the CE then lists the same jobs twice.
         jobs = {
             job.handle: job._replace(vo=vo)
             for identity, (_, listed) in answers.by_identity.items()
@@ -78,7 +78,7 @@ class ArcDriver:
         )
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
-        """Ask the CE to kill jobs. It agrees at once and does it later."""
+        """Ask the CE to kill jobs. It accepts at once and kills them later."""
         shares = Shares(jobs)
         return in_one_list(
             self._ask(shares.vos, lambda rest: _kill(rest, shares.of(rest.identity)))
@@ -91,7 +91,7 @@ class ArcDriver:
         return self._ask([job.vo], lambda rest: output.fetch(rest, job.handle)).or_raise()[0]
 
     def tidy(self) -> None:
-        """Renew the proxies that the CE holds, and have it clean old jobs away."""
+        """Renew the proxies that the CE holds, and request the cleaning of old jobs."""
 
         async def work(rest: Rest) -> None:
             await delegation.keep(self.session, rest)
@@ -100,7 +100,7 @@ class ArcDriver:
         self._ask(None, work).or_raise()
 
     def hello(self) -> str:
-        """Ask the CE which versions of REST it speaks, as each VO."""
+        """Query the versions of REST that the CE supports, as each VO."""
 
         async def work(rest: Rest) -> str:
             versions = await rest.negotiate(self.session.options.version)
@@ -112,7 +112,10 @@ class ArcDriver:
         return f"an ARC CE at {self.session.options.url}, {spoken}; it lets in {let_in}"
 
     def _ask(self, vos: Iterable[str] | None, work: Work[Value]) -> Answers[Value]:
-        """Do something as each identity; those not answered in time harm no other."""
+        """Call `work` as each identity.
+
+        Identities without an answer in time do not affect the others.
+        """
         who = identities(self.session.means, self.session.options.credential, vos)
         answers = Answers[Value](who.problems)
         all_work = each(self.session, who, work, answers)
@@ -124,7 +127,7 @@ class ArcDriver:
 
 
 async def _clean(session: Session, rest: Rest) -> None:
-    """Have the CE clean away what was kept long enough, and forget it."""
+    """Request the cleaning of jobs that were kept long enough, and delete their records."""
     ce, owner = session.ce.name, rest.access.owner
     keep = max(session.options.keep_output, 2 * session.options.check_latest)
     before = session.now() - timedelta(seconds=keep)
@@ -138,7 +141,7 @@ async def _kill(rest: Rest, jobs: Sequence[Job]) -> list[Cancelled]:
     ids = [job.handle for job in jobs if is_job_id(job.handle)]
     answers = await rest.jobs("kill", ids)
     refused = [job for job in answers if code_of(answers[job]) not in ("202", "404")]
-    # What has ended already cannot be killed, and need not be.
+    # A job that has already ended cannot be killed; its cancellation counts as accepted.
     words = await rest.jobs("status", refused)
     over = {job for job, answer in words.items() if read_word(answer).state in ENDS}
     answered = []

@@ -1,4 +1,4 @@
-"""Looking at the jobs of one identity: at some of them, or at all that it has at the CE."""
+"""Looking up the jobs of one identity: given ones, or all that it has at the CE."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -23,24 +23,24 @@ from worker.db.uow import Transaction
 from worker.domain.ce_answers import Job, Observed
 
 DOCUMENTS = 200
-"""Jobs whose information is asked for in one request; a document has some 2 kB."""
+"""Jobs whose information is requested in one request; the document of each has some 2 kB."""
 
 ASKED_ALONE = 500
-"""Jobs that are asked after one by one at a time, where there is no other way."""
+"""The most jobs in one call that are queried one by one, where there is no other way."""
 
 
 async def information(rest: Rest, jobs: Sequence[str]) -> dict[str, Details]:
-    """Ask for the CE's information on jobs."""
+    """Request the CE's information on jobs; return it for the jobs that have some."""
     answers = await rest.jobs("info", jobs, DOCUMENTS)
     read = {job: read_info(answer) for job, answer in answers.items()}
     return {job: details for job, details in read.items() if details is not None}
 
 
 async def names(rest: Rest, jobs: Sequence[str]) -> dict[str, str]:
-    """Return the names of jobs; one that cannot be told is left out.
+    """Return the names of jobs; a job whose name is not known yet is left out.
 
-    The information on a job has no name until it was gathered. The job's description has it from
-    the beginning, but has to be asked for alone.
+    The information on a job has no name until it was gathered. The job's description has the name
+    from the beginning, but needs a request for each job.
     """
     gathered_names = {job: details.name for job, details in (await information(rest, jobs)).items()}
     known_names = {job: name for job, name in gathered_names.items() if name is not None}
@@ -53,7 +53,7 @@ async def names(rest: Rest, jobs: Sequence[str]) -> dict[str, str]:
 
 
 async def ends(rest: Rest, jobs: Sequence[str], details: dict[str, Details]) -> dict[str, Details]:
-    """Return how jobs ended. Where the CE's information is older than the end, its notes tell."""
+    """Return how jobs ended: from the CE's information, or from its notes if that is too old."""
     whole = {job: details[job] for job in jobs if job in details and details[job].is_over}
     missing = [job for job in jobs if job not in whole][:ASKED_ALONE]
     notes = await gathered([_notes(rest, job) for job in missing])
@@ -68,23 +68,23 @@ async def _notes(rest: Rest, job: str) -> Details:
 log = logging.getLogger(__name__)
 
 PIECE = 1000
-"""Jobs whose names are learnt at a time."""
+"""Jobs whose names are read and stored together."""
 
 PROBE = "pilotage0is0this0answered"
-"""An id that no CE ever gave."""
+"""An id that no CE has ever given to a job."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """All jobs of one identity that are of this CE, and whether these are surely all."""
+    """The jobs of one identity at this CE, and whether they are certainly all."""
 
     jobs: Sequence[Observed]
     complete: bool
 
 
 async def look_at(session: Session, rest: Rest, jobs: Sequence[Job]) -> list[Observed]:
-    """Look at some jobs; those of which the CE says nothing are left out."""
-    # What A-REX cannot have made it does not know.
+    """Look up some jobs; jobs about which the CE says nothing are left out."""
+    # A-REX cannot have made such an id, so it does not know the job.
     invalid = [job for job in jobs if not is_job_id(job.handle)]
     stamps = {job.handle: job.stamp for job in jobs if is_job_id(job.handle)}
     records = session.read(lambda tx: memory.records(tx, session.ce.name, list(stamps)))
@@ -99,13 +99,14 @@ async def look_at(session: Session, rest: Rest, jobs: Sequence[Job]) -> list[Obs
 
 
 async def list_all(session: Session, rest: Rest) -> Listed:
-    """Look at all jobs of an identity."""
+    """List all jobs of an identity at this CE."""
     ce, owner = session.ce.name, rest.access.owner
-    # Read before the CE is asked: what is here and not there is gone, not yet to come.
+    # Read before the CE is queried: a job that has a record and is not listed is gone, not new.
     before = session.read(lambda tx: memory.of_owner(tx, ce, owner))
     jobs = await rest.job_list()
     if not jobs and PROBE not in await rest.jobs("status", [PROBE]):
-        # An empty list is an empty answer; this one came from somebody who answers nothing.
+        # A-REX answers with nothing for an empty list. This server does not answer about the probe
+        # either, so its empty answer means nothing.
         return Listed(jobs=[], complete=False)
     learnt = await _learn_names(session, rest, [job for job in jobs if job not in before])
     records = {job: one for job in jobs if (one := learnt.get(job) or before.get(job))}
@@ -128,9 +129,9 @@ async def _judged(
     *,
     whole: bool,
 ) -> tuple[list[Observed], list[str]]:
-    """Ask after the states of jobs, and for more where the state alone does not say enough.
+    """Query the states of jobs, and more information where the state alone is not enough.
 
-    Unless the whole is wanted, an end that is on record is not asked for again.
+    Unless `whole` is set, the details of an end that is on record are not requested again.
     """
     ids = list(stamps)
     answers = await rest.jobs("status", ids)
@@ -169,7 +170,7 @@ def _is_over(record: JobRecord | None) -> bool:
 async def _learn_names(session: Session, rest: Rest, jobs: Sequence[str]) -> dict[str, JobRecord]:
     owner = rest.access.owner
     learnt: dict[str, JobRecord] = {}
-    # Written down piece by piece: a call that has no time for all is not in vain.
+    # Names are stored piece by piece: if the call runs out of time, the next one continues.
     for start in range(0, len(jobs), PIECE):
         found_names = await names(rest, jobs[start : start + PIECE])
         new = {
@@ -182,7 +183,7 @@ async def _learn_names(session: Session, rest: Rest, jobs: Sequence[str]) -> dic
 
 
 def _stamp(session: Session, name: str) -> str | None:
-    """Read the stamp of a job from its name; `None` if the job is not of this CE."""
+    """Read the stamp in a job's name; `None` if the job is not ours or not of this CE."""
     named = read_name(session.means.prefix, name)
     return named.stamp if named is not None and named.ce in (None, session.ce.name) else None
 

@@ -1,9 +1,10 @@
-"""What is remembered of ARC CEs. Every function handles a set.
+"""What is stored about ARC CEs. Every function handles a set.
 
-`arc_jobs` saves asking: which job carries which stamp is asked once, when the CE shows a job that
-is not here. No row of it is needed to know what became of a pilot: what could not be written is
-learnt again. `arc_identities` says under whose name pilots were sent: to another identity the CE
-shows none of them, and that must not be taken for their absence. A row outlives its CE.
+`arc_jobs` saves requests: the stamp of a job is requested once, when the CE lists a job that is not
+in the table. No row of it is needed to know what became of a pilot: a row that could not be written
+is requested again. `arc_identities` has the identity under which pilots were sent: to another
+identity the CE shows none of them, which must not be taken for their absence. A row outlives its
+CE.
 """
 
 from collections.abc import Iterable, Sequence
@@ -61,14 +62,14 @@ arc_jobs = Table(
 
 
 CLEANED = 1000
-"""Jobs that are cleaned away in one call."""
+"""The most jobs that are cleaned in one call."""
 
 _JOB = arc_jobs.c
 _WHO = arc_identities.c
 
 
 class JobRecord(NamedTuple):
-    """What is remembered of a job: whose it is, and what the CE said of it."""
+    """The record of a job: its stamp, its owner, and when the CE first reported its states."""
 
     job: str
     stamp: str | None
@@ -83,7 +84,7 @@ _RECORD = [_JOB[name] for name in JobRecord._fields]
 
 @dataclass(frozen=True, kw_only=True)
 class OwnerRecord:
-    """Under whose name a VO's pilots were sent, when last, and the proxy that the CE holds."""
+    """An identity under which a VO's pilots were sent, its last use, and its proxy at the CE."""
 
     owner: str
     used_at: datetime
@@ -92,26 +93,26 @@ class OwnerRecord:
 
 
 def learn(tx: Transaction, ce: str, jobs: Iterable[JobRecord]) -> None:
-    """Write down which job is whose, and what the CE said of it."""
+    """Store records of jobs; times that are already stored stay unchanged."""
     data = list(jobs)
     if data:
         tx.execute(_learn(tx.dialect), {**encode(JobRecord._fields, data), "ce": ce})
 
 
 def records(tx: Transaction, ce: str, jobs: Sequence[str]) -> dict[str, JobRecord]:
-    """Read what was learnt of jobs."""
+    """Return the records of these jobs."""
     stored = tx.execute(_records(tx.dialect), {**encode(("job",), ([j] for j in jobs)), "ce": ce})
     return {row[0]: JobRecord._make(row) for row in stored}
 
 
 def of_owner(tx: Transaction, ce: str, owner: str) -> dict[str, JobRecord]:
-    """Read what was learnt of all jobs of an identity."""
+    """Return the records of all jobs of an identity."""
     stored = tx.execute(select(*_RECORD).where(_JOB.ce == ce, _JOB.owner == owner))
     return {row[0]: JobRecord._make(row) for row in stored}
 
 
 def kept_long_enough(tx: Transaction, ce: str, owner: str, before: datetime) -> list[str]:
-    """List jobs of ours whose end was reported before a moment."""
+    """Return jobs of ours whose end was first reported before this time, the oldest first."""
     query = (
         select(_JOB.job)
         .where(_JOB.ce == ce, _JOB.owner == owner, _JOB.ended_at < before, _JOB.stamp.is_not(None))
@@ -122,20 +123,20 @@ def kept_long_enough(tx: Transaction, ce: str, owner: str, before: datetime) -> 
 
 
 def forget(tx: Transaction, ce: str, jobs: Sequence[str]) -> None:
-    """Forget jobs that the CE does not have any longer."""
+    """Delete the records of jobs that the CE does not have any longer."""
     if jobs:
         tx.execute(_forget(tx.dialect), {**encode(("job",), ([j] for j in jobs)), "ce": ce})
 
 
 def identities(tx: Transaction, ce: str, vo: str) -> list[OwnerRecord]:
-    """Return under whose names a VO's pilots were sent, the latest first."""
+    """Return the identities under which a VO's pilots were sent, the latest first."""
     query = select(_WHO.owner, _WHO.used_at, _WHO.delegation, _WHO.delegated_until)
     stored = tx.execute(query.where(_WHO.ce == ce, _WHO.vo == vo).order_by(_WHO.used_at.desc()))
     return [OwnerRecord(**row) for row in stored.mappings()]
 
 
 def used(tx: Transaction, ce: str, vo: str, identity: OwnerRecord) -> None:
-    """Write down under whose name a VO's pilots are sent."""
+    """Store the identity under which a VO's pilots are sent."""
     values = {
         "used_at": identity.used_at,
         "delegation": identity.delegation,
@@ -154,7 +155,7 @@ _COLUMNS: dict[str, Any] = {
 @cache
 def _learn(dialect: str) -> Executable:
     insertion = insert_rows(dialect, arc_jobs, _COLUMNS, ce=Text)
-    # What the CE said first stays: a job has one beginning and one end.
+    # The times that were stored first stay: a job has one beginning and one end.
     later = {name: func.coalesce(_JOB[name], insertion.excluded[name]) for name in _MOMENTS}
     changed: Executable = insertion.on_conflict_do_update(index_elements=["ce", "job"], set_=later)
     return changed
@@ -162,7 +163,7 @@ def _learn(dialect: str) -> Executable:
 
 @cache
 def _records(dialect: str) -> Executable:
-    # As a set: a join would be read row by row against all jobs of the CE, on SQLite.
+    # `IN` instead of a join: SQLite would compare a join row by row with all jobs of the CE.
     jobs_asked = select(rows(dialect, job=Text).c.job)
     return select(*_RECORD).where(_JOB.ce == bindparam("ce", type_=Text), _JOB.job.in_(jobs_asked))
 

@@ -10,14 +10,14 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 class ArcJobName(NamedTuple):
-    """What the name of a job of ours tells. Earlier versions did not write the CE."""
+    """The parts of the name of one of our jobs. Earlier versions did not write the CE."""
 
     stamp: str
     ce: str | None = None
 
 
 def job_name(prefix: str, stamp: str, ce: str) -> str:
-    """Name the job of a pilot."""
+    """Return the name of a pilot's job."""
     return f"{prefix}-{stamp}@{ce}"
 
 

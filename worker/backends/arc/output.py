@@ -1,4 +1,4 @@
-"""What a pilot wrote, fetched from its folder at the CE."""
+"""Fetching the output of a pilot from its folder at the CE."""
 
 from worker.backends.arc.client import Rest, RestReply
 from worker.backends.arc.description import OUTPUT
@@ -7,7 +7,7 @@ from worker.domain.ce_answers import Output
 
 
 async def fetch(rest: Rest, job: str) -> Output:
-    """Fetch what a job has written so far; of a long text the middle is left out."""
+    """Fetch what a job has written so far; the middle of a long text is left out."""
     first = await _part(rest, job, f"bytes=0-{2 * SHOWN - 1}")
     size = _size(first) if first.status == 206 else len(first.body)
     if first.status not in (200, 206) or size <= 2 * SHOWN:
@@ -25,6 +25,6 @@ async def _part(rest: Rest, job: str, span: str) -> RestReply:
 
 
 def _size(part: RestReply) -> int:
-    """Read the size of the whole off the answer with a part of it."""
+    """Return the size of the whole file, from an answer with a part of it."""
     whole = part.headers.get("content-range", "").rpartition("/")[2]
     return int(whole) if whole.isdecimal() else len(part.body)

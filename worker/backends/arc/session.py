@@ -1,4 +1,4 @@
-"""One call of the driver: its time, its turns at the CE, and the identities that it speaks as."""
+"""One call of the driver: its time limit, its concurrent requests, and its identities."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from worker.domain.errors import BackendError, DatabaseError, Unavailable
 log = logging.getLogger(__name__)
 
 AGREED_FOR = 600.0
-"""Seconds for which a CE is not asked again which versions it speaks, unless a call fails."""
+"""Seconds for which the chosen version of REST is reused without a query, unless a call fails."""
 
 _agreed = Remembered[tuple[str, str | None], str](AGREED_FOR)
 
@@ -31,23 +31,26 @@ Work = Callable[[Rest], Coroutine[Any, Any, Value]]
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What the parts of the driver work with."""
+    """The values that all parts of the driver use."""
 
     ce: CE
     options: ArcOptions
     means: Means
 
     def now(self) -> datetime:
-        """Return the time."""
+        """Return the current time of the driver's clock."""
         return self.means.now()
 
     def read(self, work: Callable[[Transaction], Value]) -> Value:
-        """Look into what is remembered."""
+        """Read stored records in a unit of work."""
         with self.means.uow() as tx:
             return work(tx)
 
     def note(self, work: Callable[[Transaction], object]) -> None:
-        """Remember something of what the CE said; its answer stands, whether or not it is noted."""
+        """Store something that the CE said.
+
+        The CE's answer stays valid if the database fails: the error is only logged.
+        """
         try:
             with self.means.uow() as tx:
                 work(tx)
@@ -56,7 +59,7 @@ class Session:
 
 
 def run_with_timeout(timeout: float, ce: str, work: Coroutine[Any, Any, Value]) -> Value:
-    """Do the work of a call, and give it up when its time has passed."""
+    """Do the work of a call; raise `Unavailable` if it takes longer than the time-out."""
 
     async def limited() -> Value:
         async with asyncio.timeout(timeout):
@@ -71,9 +74,9 @@ def run_with_timeout(timeout: float, ce: str, work: Coroutine[Any, Any, Value]) 
 async def each(
     session: Session, who: Identities, work: Work[Value], answers: Answers[Value]
 ) -> None:
-    """Do the work as each identity, side by side.
+    """Do the work as each identity, concurrently.
 
-    What is done by the time that the call is given up stands in the answers.
+    If the call runs out of time, `answers` has the results of the identities that were done.
     """
     turns = asyncio.Semaphore(session.options.connections)
 
@@ -88,7 +91,7 @@ async def each(
 
 @contextmanager
 def _forgetting(session: Session) -> Iterator[None]:
-    """Agree upon a version of REST anew after a call that failed."""
+    """Forget the chosen version of REST if the block fails, so that it is chosen again."""
     try:
         yield
     except BackendError:
@@ -107,7 +110,7 @@ async def _reached(
 
 
 async def _agree(session: Session, rest: Rest) -> None:
-    """Agree with the CE upon a version of REST, unless this process has done so of late."""
+    """Choose a version of REST with the CE, or use one that this process chose recently."""
     version = _agreed.get(_line(session))
     if version is not None:
         rest.speak(version)

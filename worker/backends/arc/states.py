@@ -1,4 +1,4 @@
-"""What the states of ARC's jobs mean, and why a job failed. Nothing here asks anybody."""
+"""The meaning of the states of ARC's jobs, and the causes of failures. No requests here."""
 
 import re
 from collections.abc import Mapping
@@ -28,13 +28,13 @@ STATES: Mapping[str, Status] = MappingProxyType(
         KILLED: Status.CANCELLED,
     }
 )
-"""The states that mean a status by themselves. A job that is KILLING is what it was before."""
+"""The states with a status of their own. A job that is KILLING keeps the status that it had."""
 
 GONE = frozenset({"None", "WIPED"})
-"""The words for a job that the CE does not know, or no longer."""
+"""The words for a job that the CE does not know, or does not know any longer."""
 
 ENDS = frozenset({FINISHED, FAILED, KILLED})
-"""The states that a job does not leave."""
+"""The final states."""
 
 _LRMS_CODE = re.compile(r"LRMS error: \((-?\d+)\)")
 _CANCELLED = re.compile(r"cancell?ed by external request|user requested to cancel", re.IGNORECASE)
@@ -48,11 +48,15 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
     (r"submi\w+ to LRMS|\bstag(e|ing)\b|download|input file|job description", Cause.NEVER_STARTED),
     (r"died unexpectedly|was killed by", Cause.SIGNAL),
 )
-"""Words of A-REX, and of its scripts for the batch systems, that tell why a job failed."""
+"""Patterns in the errors of A-REX, and of its scripts for batch systems, and the causes that they
+mean."""
 
 
 def exit_code_of(stated: str | None, error: str | None) -> int | None:
-    """Read the exit code that the CE told, else the one in its error. Below zero there is none."""
+    """Return the exit code that the CE states, otherwise the one in its error.
+
+    A negative number means that there is none.
+    """
     word = stated
     if word is None and error and (match := _LRMS_CODE.search(error)):
         word = match[1]
@@ -64,12 +68,12 @@ def exit_code_of(stated: str | None, error: str | None) -> int | None:
 
 
 def is_cancellation(error: str | None) -> bool:
-    """Return whether a failure is no more than a cancellation that A-REX calls so."""
+    """Return whether what A-REX calls a failure is in fact a cancellation."""
     return bool(error and _CANCELLED.search(error))
 
 
 def cause_of(error: str | None, exit_code: int | None) -> Cause | None:
-    """Return why a job failed; `None` where the CE does not say."""
+    """Return why a job failed; `None` if the CE does not say why."""
     for words, cause in _CAUSES:
         if error and re.search(words, error, re.IGNORECASE):
             return cause

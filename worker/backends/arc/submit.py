@@ -27,14 +27,14 @@ _FULL = ("no more jobs", "limit reached", "reached limit", "exceeds allowed limi
 
 @dataclass
 class Progress:
-    """What was answered so far, and whether the CE may have got anything at all."""
+    """The receipts so far, and whether the CE may have received anything at all."""
 
     receipts: list[Receipt] = field(default_factory=list)
     is_begun: bool = False
 
 
 async def send(session: Session, rest: Rest, orders: Sequence[Order], progress: Progress) -> None:
-    """Send pilots, and add a receipt for each that was answered as soon as it was."""
+    """Send pilots; add a receipt to `progress` as soon as the CE has answered an order."""
     receipts = progress.receipts
     delegated = await provide(session, rest)
     progress.is_begun = True
@@ -46,7 +46,7 @@ async def send(session: Session, rest: Rest, orders: Sequence[Order], progress: 
             )
         except ValueError as error:
             receipts.append(_refusal(order, "payload", str(error)))
-    # One request after another: when the time of the call runs out, the earlier ones are answered.
+    # One request after another: if the call runs out of time, the earlier ones have receipts.
     problems = [
         await _send_some(session, rest, some, body, receipts)
         for some, body in bodies(described, session.options.jobs_per_request)
@@ -61,11 +61,11 @@ async def send(session: Session, rest: Rest, orders: Sequence[Order], progress: 
 async def _send_some(
     session: Session, rest: Rest, some: Sequence[Description], body: bytes, receipts: list[Receipt]
 ) -> BackendError | None:
-    """Send what fits into one request; return what went wrong, if it is open what was taken."""
+    """Send the jobs of one request; return an error if it is unknown which jobs were accepted."""
     try:
         reply = await rest.new(body)
     except CredentialProblem as error:
-        # The CE answered, and took nothing.
+        # The CE answered and accepted nothing.
         receipts.extend(
             _refusal(one.order, "credential", str(error), Cause.CREDENTIAL) for one in some
         )
@@ -75,11 +75,11 @@ async def _send_some(
     try:
         answered = await _receipts(session, rest, some, reply)
     except (CredentialProblem, NotSent) as error:
-        # So it may be with a later question; the jobs were sent.
+        # This error is about a later request for names; the jobs themselves were sent.
         return Unavailable(*error.details)
     except BackendError as error:
         return error
-    # Before anything is uploaded; after a crash it is known which job waits for what.
+    # Stored before anything is uploaded: after a crash it is known which job waits for its file.
     accepted = [
         JobRecord(job=one.handle, stamp=one.stamp, owner=rest.access.owner)
         for one in answered
@@ -102,7 +102,7 @@ async def _receipts(
     answers = [one for one in as_list(reply.json(session.ce.name), "job") if isinstance(one, dict)]
     if len(answers) == len(orders):
         return [_receipt(order, one) for order, one in zip(orders, answers, strict=True)]
-    # An answer has no name in it; which of them is missing, only the jobs themselves can tell.
+    # Answers have no names. To find out which ones are missing, request the names of the jobs.
     ids = [str(one["id"]) for one in answers if one.get("id")]
     stamps = {order.stamp for order in orders}
     job_names = await names(rest, ids)
@@ -124,7 +124,7 @@ def _receipt(order: Order, answer: dict[str, Any]) -> Receipt:
 
 
 async def _uploaded(rest: Rest, receipt: Receipt, uploads: dict[str, bytes]) -> Receipt:
-    """Upload what a job waits for; one whose upload fails is taken back, if the CE agrees."""
+    """Upload the script for which a job waits; if that fails, kill the job, if the CE accepts."""
     script = uploads.get(receipt.stamp)
     if script is None or receipt.handle is None:
         return receipt
@@ -141,7 +141,7 @@ async def _uploaded(rest: Rest, receipt: Receipt, uploads: dict[str, bytes]) -> 
     except BackendError:
         answer = {}
     if code_of(answer) not in ("202", "404"):
-        # It is at the CE, which gives it up by itself when it has waited for long.
+        # The job stays at the CE, which gives it up by itself after a long wait.
         return receipt
     return Receipt(stamp=receipt.stamp, refused=Cause.REFUSED, raw="upload", reason=problem)
 

@@ -10,11 +10,11 @@ A test module of five lines runs it, with a `Site` that knows one CE of the back
             return MySite(tmp_path)       # a subclass of Site, a new and empty CE for each test
 
 `Site.connect` makes a driver, `Site.wait` lets time pass, `Site.provoke` makes trouble at the CE,
-`Site.plant` lets a pilot lie, `Site.contents` says what the CE has. `Site.connect_second` makes a
-driver of a second CE at the same place; where there can be none, `Site.alone` says why.
+`Site.plant` lets a pilot lie, `Site.contents` returns what the CE has. `Site.connect_second` makes
+a driver of a second CE at the same place; where there cannot be a second CE, `Site.alone` says why.
 A trouble that cannot be made is named in `Site.cannot` with the reason, and its cases are skipped;
-one that is neither made nor named fails. Lies that no pilot can tell are named in
-`Site.cannot_lie`. Needs pytest; for the values in a failed assertion, say
+the cases of a trouble that is neither made nor named fail. Lies that no pilot can tell are named
+in `Site.cannot_lie`. The suite needs pytest; to see the values in a failed assertion, call
 `pytest.register_assert_rewrite("worker.backends.conformance")` in `conftest.py`.
 """
 
@@ -32,11 +32,11 @@ __all__ = ["FILES", "Conformance", "Lie", "Life", "Site", "Trouble", "never"]
 
 
 class Conformance(Submitting, Asking, Lying, Cancelling, Listings, Errors, Neighbours):
-    """The cases. A subclass whose name begins with Test gives the fixture `site`."""
+    """All cases. A subclass whose name begins with Test provides the fixture `site`."""
 
     @pytest.fixture
     def site(self) -> Site:
-        """Return the CE that is judged."""
+        """Return the CE that is tested."""
         raise NotImplementedError("give a fixture named site")
 
     def test_what_cannot_be_provoked_is_declared_with_a_reason(self, site: Site) -> None:

@@ -1,5 +1,5 @@
-"""Asking: what the CE says is told, and nothing that it did not say. A question changes nothing at
-the CE, and a pilot that lies about itself hurts no other.
+"""Cases of polling: the driver returns what the CE says, and nothing else. A poll changes nothing
+at the CE, and a pilot that lies about itself does not affect other pilots.
 """
 
 from contextlib import suppress
@@ -30,10 +30,10 @@ from worker.domain.pilot import FINAL, Cause, Status
 
 
 class Asking:
-    """The cases."""
+    """The cases of polling and cleaning up."""
 
     def test_a_good_pilot_ends_as_done(self, site: Site) -> None:
-        """With its times, which know their zone."""
+        """Its times, where the CE gives them, have a time zone."""
         driver, [job] = send(site, 1, Life.SHORT)
         answer = until_final(site, driver, job)
         assert answer.status is Status.DONE
@@ -44,7 +44,7 @@ class Asking:
             assert moment is None or moment.tzinfo is not None
 
     def test_a_bad_pilot_ends_as_failed(self, site: Site) -> None:
-        """With a cause, and its exit code if the CE tells one."""
+        """It has a cause, and its exit code if the CE gives one."""
         driver, [job] = send(site, 1, Life.FAILING)
         answer = until_final(site, driver, job)
         assert answer.status is Status.FAILED
@@ -53,7 +53,7 @@ class Asking:
         assert answer.raw
 
     def test_a_long_pilot_runs(self, site: Site) -> None:
-        """Running comes after waiting, if waiting is seen at all, and it stays so."""
+        """It runs after it waited, if the wait is seen at all, and it stays running."""
         driver, [job] = send(site, 1)
         assert look(driver, [job])[job.stamp].status in (Status.SUBMITTED, Status.RUNNING)
         until_status(site, driver, job, Status.RUNNING)
@@ -61,7 +61,7 @@ class Asking:
         assert look(driver, [job])[job.stamp].status is Status.RUNNING
 
     def test_one_unknown_job_spoils_no_answer(self, site: Site) -> None:
-        """It is absent; the others are answered as ever."""
+        """The unknown job is absent; the answers about the other jobs are as usual."""
         driver, jobs = send(site, 9)
         stranger = Job(stamp=uuid4().hex, handle=site.unknown_handle(0))
         gone = [Job(stamp=uuid4().hex, handle=site.unknown_handle(n)) for n in range(1, 491)]
@@ -73,7 +73,7 @@ class Asking:
             assert answers[job.stamp].status is not None
 
     def test_any_number_of_jobs_is_one_question(self, site: Site) -> None:
-        """More than a command line or a request could hold."""
+        """The jobs are more than a command line or a request could hold."""
         driver, jobs = send(site, 3)
         numbers = range(site.many_ids - len(jobs))
         gone = [Job(stamp=f"{n:032x}", handle=site.unknown_handle(n)) for n in numbers]
@@ -82,7 +82,7 @@ class Asking:
         assert all(answers[job.stamp].absent for job in gone)
 
     def test_a_handle_without_meaning_is_no_crash(self, site: Site) -> None:
-        """It may have been written by another version, or by hand."""
+        """Another version may have written the handle, or a person."""
         driver, [job] = send(site, 1)
         odd = ["", " ", "no such handle", "-1", "'; --", "../x", "9" * 40, "ü" * 300]
         jobs = [Job(stamp=uuid4().hex, handle=handle) for handle in odd]
@@ -93,7 +93,7 @@ class Asking:
         assert raises_only_backend_errors(lambda: driver.output(jobs[1]))
 
     def test_an_unknown_word_is_kept_and_is_no_status(self, site: Site) -> None:
-        """Neither an error nor an absence."""
+        """It is neither an error nor an absence."""
         driver, [job] = send(site, 1)
         with trouble_at(site, Trouble.STRANGE_WORD, job.stamp):
             answer = look(driver, [job])[job.stamp]
@@ -111,7 +111,7 @@ class Asking:
         assert not answer.absent
 
     def test_what_is_known_nowhere_is_absent(self, site: Site) -> None:
-        """And only that."""
+        """A job that the CE still knows is not absent."""
         driver, [gone, kept] = send(site, 2)
         with trouble_at(site, Trouble.FORGOTTEN, gone.stamp):
             answers = look(driver, [gone, kept])
@@ -122,7 +122,7 @@ class Asking:
         assert set(listed) == {kept.stamp}
 
     def test_an_empty_answer_says_nothing(self, site: Site) -> None:
-        """No pilot is absent because the CE was silent."""
+        """No pilot becomes absent because the CE returned nothing."""
         driver, jobs = send(site, 3)
         with trouble_at(site, Trouble.EMPTY):
             answers = answers_of(lambda: driver.poll(jobs))
@@ -131,7 +131,7 @@ class Asking:
         assert listing is None or not listing.complete
 
     def test_a_requeued_pilot_waits_and_runs_again(self, site: Site) -> None:
-        """It stays one job with one handle."""
+        """It remains one job with one handle."""
         driver, [job] = send(site, 1)
         until_status(site, driver, job, Status.RUNNING)
         with trouble_at(site, Trouble.REQUEUED, job.stamp):
@@ -140,7 +140,7 @@ class Asking:
         assert find_all(site, driver) == {job.stamp: [job.handle]}
 
     def test_a_pilot_that_somebody_removed_is_over(self, site: Site) -> None:
-        """The CE says so, or does not know it any longer."""
+        """The CE says that it is over, or does not know it any longer."""
         driver, [job, kept] = send(site, 2)
         until_status(site, driver, job, Status.RUNNING)
         with trouble_at(site, Trouble.REMOVED, job.stamp):
@@ -151,7 +151,7 @@ class Asking:
         assert look(driver, [kept])[kept.stamp].status not in (None, *FINAL)
 
     def test_broken_text_is_made_harmless(self, site: Site) -> None:
-        """It can be stored, sent and shown."""
+        """The returned text can be stored, sent and shown."""
         driver, [job] = send(site, 1)
         orders = site.orders(1)
         with trouble_at(site, Trouble.GARBAGE, job.stamp, orders[0].stamp):
@@ -162,7 +162,7 @@ class Asking:
             assert is_harmless(text), repr(text)
 
     def test_a_question_changes_nothing_at_the_ce(self, site: Site) -> None:
-        """However often it is asked, and whatever the CE kept for long enough."""
+        """This holds for repeated polls, and for files and jobs that are old enough to remove."""
         driver, [job] = send(site, 1, Life.SHORT)
         until_final(site, driver, job)
         find_all(site, driver)
@@ -176,7 +176,7 @@ class Asking:
         assert site.contents() == before
 
     def test_tidying_leaves_alone_what_lives(self, site: Site) -> None:
-        """And what has just ended can be asked after."""
+        """A pilot that has just ended can still be polled."""
         driver, [job] = send(site, 1)
         _, [short] = send(site, 1, Life.SHORT)
         until_status(site, driver, job, Status.RUNNING)
@@ -191,7 +191,7 @@ class Lying:
     """The cases of a pilot that lies about itself."""
 
     def test_a_pilot_that_lies_hurts_no_other(self, site: Site) -> None:
-        """Whatever stands in its own record, the others are told, and what is told can be kept."""
+        """Whatever its own record holds, the others are answered, and each answer can be stored."""
         lies = [lie for lie in Lie if lie not in site.cannot_lie]
         if not lies:
             pytest.skip("; ".join(sorted(set(site.cannot_lie.values()))))

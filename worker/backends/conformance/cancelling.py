@@ -1,4 +1,4 @@
-"""Cancelling, and fetching what a pilot wrote."""
+"""Cases of cancelling, and of fetching what a pilot wrote."""
 
 from uuid import uuid4
 
@@ -17,10 +17,10 @@ from worker.domain.pilot import FINAL, Status
 
 
 class Cancelling:
-    """The cases."""
+    """The cases of cancelling and of output."""
 
     def test_cancelling_what_has_ended_is_accepted(self, site: Site) -> None:
-        """And changes nothing."""
+        """The cancellation changes nothing."""
         driver, [job] = send(site, 1, Life.SHORT)
         until_final(site, driver, job)
         [answer] = driver.cancel([job])
@@ -28,7 +28,7 @@ class Cancelling:
         assert look(driver, [job])[job.stamp].status is Status.DONE
 
     def test_cancelling_ends_a_running_pilot(self, site: Site) -> None:
-        """It and no other; the CE then says so."""
+        """Only that pilot ends, and the CE then reports it as cancelled."""
         driver, [job, kept] = send(site, 2)
         until_status(site, driver, job, Status.RUNNING)
         [answer] = driver.cancel([job])
@@ -45,7 +45,7 @@ class Cancelling:
         assert until_final(site, driver, job).status is Status.CANCELLED
 
     def test_cancelling_what_the_ce_never_had_is_no_crash(self, site: Site) -> None:
-        """Another job of the same call is cancelled all the same."""
+        """Another job of the same call is cancelled nevertheless."""
         driver, [job] = send(site, 1)
         stranger = Job(stamp=uuid4().hex, handle=site.unknown_handle(1))
         answers = {answer.stamp: answer for answer in driver.cancel([stranger, job])}
@@ -53,7 +53,7 @@ class Cancelling:
         assert until_final(site, driver, job).status is Status.CANCELLED
 
     def test_each_of_a_waiting_batch_is_told_apart(self, site: Site) -> None:
-        """Though a CE may write a batch in one line."""
+        """This holds although a CE may show a whole batch in one line."""
         driver = connect(site)
         with trouble_at(site, Trouble.NEVER_STARTS):
             _, jobs = send(site, 10)
@@ -62,7 +62,7 @@ class Cancelling:
         assert find_all(site, driver) == {job.stamp: [job.handle] for job in jobs}
 
     def test_the_output_of_a_chatty_pilot_is_bounded(self, site: Site) -> None:
-        """Its middle is left out, and this is said."""
+        """Its middle is left out, and the output is marked as truncated."""
         driver, [job] = send(site, 1, Life.CHATTY)
         until_final(site, driver, job)
         output = driver.output(job)

@@ -1,4 +1,4 @@
-"""Errors: four kinds, in time, and none with a transaction open."""
+"""Cases of errors: only `BackendError` is raised, in time, and no call in a transaction."""
 
 import time
 from collections.abc import Callable
@@ -30,11 +30,11 @@ from worker.domain.pilot import FINAL
 
 
 class Errors:
-    """The cases."""
+    """The cases of errors."""
 
     @pytest.mark.parametrize("trouble", list(Trouble))
     def test_nothing_but_a_backend_error_comes_out(self, site: Site, trouble: Trouble) -> None:
-        """Whatever is wrong with the CE."""
+        """This holds for every trouble at the CE."""
         driver, jobs = send(site, 2)
         orders = site.orders(2)
         with trouble_at(site, trouble, *stamps_of([*jobs, *orders])):
@@ -44,7 +44,7 @@ class Errors:
             assert raises_only_backend_errors(driver.tidy)
 
     def test_a_ce_that_is_down_is_unavailable_and_comes_back(self, site: Site) -> None:
-        """Nothing is forgotten, and nothing was accepted."""
+        """No earlier job is forgotten, and no new order was accepted."""
         driver, jobs = send(site, 2)
         with trouble_at(site, Trouble.DOWN):
             for call in calls_of(driver, site.orders(2), jobs):
@@ -53,7 +53,7 @@ class Errors:
         assert find_all(site, driver) == {job.stamp: [job.handle] for job in jobs}
 
     def test_a_ce_that_can_be_reached_says_who_it_is(self, site: Site) -> None:
-        """In one line, and nothing is sent for it."""
+        """The answer is one line, and nothing is sent to get it."""
         driver, jobs = send(site, 1)
         answer = driver.hello()
         assert answer
@@ -61,14 +61,14 @@ class Errors:
         assert find_all(site, driver) == {job.stamp: [job.handle] for job in jobs}
 
     def test_a_slow_ce_is_left_in_time(self, site: Site) -> None:
-        """A call takes no longer than its limit, and a small margin."""
+        """A call takes no longer than its time limit and a small margin."""
         driver, jobs = send(site, 2)
         with trouble_at(site, Trouble.SLOW):
             for call in calls_of(driver, site.orders(2), jobs):
                 assert once_in_time(partial(_is_left_in_time, site, call))
 
     def test_an_unreadable_answer_is_kept(self, site: Site) -> None:
-        """For a person to read."""
+        """The error holds the answer, so that a person can read it."""
         driver, jobs = send(site, 1)
         with trouble_at(site, Trouble.UNREADABLE):
             with pytest.raises(Unreadable) as poll:
@@ -79,7 +79,7 @@ class Errors:
         assert find.value.raw
 
     def test_an_expired_credential_is_called_by_its_name(self, site: Site) -> None:
-        """Nothing was accepted, and no pilot changes for it."""
+        """Nothing was accepted, and no pilot changes because of it."""
         driver, jobs = send(site, 2)
         with trouble_at(site, Trouble.CREDENTIAL):
             with pytest.raises(CredentialProblem):
@@ -89,7 +89,7 @@ class Errors:
         assert set(find_all(site, driver)) == {job.stamp for job in jobs}
 
     def test_no_call_is_made_with_a_unit_of_work_open(self, site: Site) -> None:
-        """The driver is not even asked."""
+        """The driver is not even called."""
         _, jobs = send(site, 1)
         spy = Spy(site.connect())
         driver, uow = Guard(spy), UnitOfWork(make_engine(parse_url("sqlite://")))
@@ -106,7 +106,7 @@ class Errors:
 
 
 def _is_left_in_time(site: Site, call: Callable[[], object]) -> bool:
-    """Return whether a call of a slow CE was given up within the limit, and a small margin."""
+    """Return whether a call to a slow CE was given up within its limit and a small margin."""
     began = time.monotonic()
     with pytest.raises(Unavailable):
         call()

@@ -1,4 +1,4 @@
-"""Listing: every job, none of anybody else, and the moment it holds for."""
+"""Cases of listing: it has every job of ours and no other, and states the moment it holds for."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,10 +18,10 @@ from worker.domain.pilot import Status
 
 
 class Listings:
-    """The cases."""
+    """The cases of listing."""
 
     def test_the_listing_has_every_job_and_no_other(self, site: Site) -> None:
-        """Whoever recorded it."""
+        """This holds for jobs that nobody recorded, too."""
         driver, jobs = send(site, 5)
         before = site.now()
         listing = driver.find()
@@ -31,7 +31,7 @@ class Listings:
         assert all(job.status for job in listing.jobs)
 
     def test_the_listing_is_as_old_as_the_question(self, site: Site) -> None:
-        """A job accepted after `as_of` may be missing; one accepted before may not."""
+        """A job accepted after `as_of` may be missing; a job accepted before must be listed."""
         driver, _ = send(site, 1)
         assert once_in_time(lambda: _is_as_old_as_the_question(site, driver.find))
         listing = driver.find()
@@ -40,14 +40,14 @@ class Listings:
         assert later.stamp in find_all(site, driver)
 
     def test_a_listing_cut_short_says_so(self, site: Site) -> None:
-        """Or is an error."""
+        """It is marked as incomplete, or an error is raised."""
         driver, _ = send(site, 10)
         with trouble_at(site, Trouble.TRUNCATED):
             listing = listing_of(driver)
         assert listing is None or not listing.complete
 
     def test_another_clock_at_the_ce_changes_nothing(self, site: Site) -> None:
-        """`as_of` is read off our clock."""
+        """`as_of` is a time of our own clock."""
         with trouble_at(site, Trouble.SKEWED):
             driver, [job] = send(site, 1, Life.SHORT)
             assert until_final(site, driver, job).status is Status.DONE
@@ -59,6 +59,6 @@ class Listings:
 
 
 def _is_as_old_as_the_question(site: Site, find: Callable[[], Listing]) -> bool:
-    """Return whether a listing holds for the moment of the question, give or take the margin."""
+    """Return whether a listing holds for the moment of the call, or earlier, within the margin."""
     before = site.now()
     return find().as_of <= before + timedelta(seconds=site.margin)

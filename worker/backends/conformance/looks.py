@@ -1,4 +1,4 @@
-"""How the cases send pilots, look at a CE and wait for it."""
+"""Functions by which the cases send pilots, poll a CE and wait for it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +19,11 @@ from worker.domain.pilot import FINAL, Status
 Value = TypeVar("Value")
 
 ATTEMPTS = 5
-"""Attempts until a driver is held to be slow."""
+"""Attempts until a driver is considered slow."""
 
 
 class Spy:
-    """A driver that notes what it is asked."""
+    """A driver that records the calls made to it."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -43,13 +43,13 @@ def connect(site: Site, life: Life = Life.LONG) -> Guard:
 
 
 def send(site: Site, count: int, life: Life = Life.LONG) -> tuple[Guard, list[Job]]:
-    """Send pilots, and wait until the CE is sure to show them."""
+    """Connect and send pilots, and wait until the CE certainly lists them."""
     driver = connect(site, life)
     return driver, send_by(site, driver, count)
 
 
 def send_by(site: Site, driver: Guard, count: int) -> list[Job]:
-    """Send pilots by this driver, and wait until the CE is sure to show them."""
+    """Send pilots by this driver, and wait until the CE certainly lists them."""
     orders = site.orders(count)
     handles = handles_of(driver.submit(orders))
     site.wait(site.visibility_delay)
@@ -57,7 +57,7 @@ def send_by(site: Site, driver: Guard, count: int) -> list[Job]:
 
 
 def handles_of(receipts: Sequence[Receipt]) -> dict[str, str]:
-    """Read the handles, one for each pilot."""
+    """Return the handle of each stamp; every pilot must have exactly one receipt."""
     counts = Counter(receipt.stamp for receipt in receipts)
     assert set(counts.values()) <= {1}, "a pilot has two receipts"
     return {receipt.stamp: _handle(receipt) for receipt in receipts}
@@ -70,7 +70,7 @@ def _handle(receipt: Receipt) -> str:
 
 
 def find_all(site: Site, driver: Guard) -> dict[str, list[str]]:
-    """List the handles of each stamp, once the CE is sure to show every job."""
+    """Return the handles of each stamp, after the CE certainly lists every job."""
     site.wait(site.visibility_delay)
     listing = driver.find()
     assert listing.complete
@@ -82,7 +82,7 @@ def find_all(site: Site, driver: Guard) -> dict[str, list[str]]:
 
 
 def look(driver: Guard, jobs: Sequence[Job]) -> dict[str, Observed]:
-    """Ask after jobs; the answer for each stamp."""
+    """Poll jobs; return the answer for each stamp."""
     return {answer.stamp: answer for answer in driver.poll(jobs)}
 
 
@@ -102,13 +102,13 @@ def is_over(answer: Observed) -> bool:
 
 
 def look_for(condition: Callable[[Observed], bool], driver: Guard, job: Job) -> Observed | None:
-    """Ask after a job; `None` unless the answer is as wanted."""
+    """Poll a job; return the answer if it meets the condition, otherwise `None`."""
     answer = look(driver, [job]).get(job.stamp)
     return answer if answer is not None and condition(answer) else None
 
 
 def until(site: Site, look: Callable[[], Value | None], what: str) -> Value:
-    """Look again and again, and give up when the patience of the site is at its end."""
+    """Call `look` until it returns a value; give up after `Site.patience` calls."""
     for _ in range(site.patience):
         value = look()
         if value is not None:
@@ -120,7 +120,7 @@ def until(site: Site, look: Callable[[], Value | None], what: str) -> Value:
 def once_in_time(attempt: Callable[[], bool]) -> bool:
     """Return whether at least one of a few attempts was in time.
 
-    A machine that stands still for a moment delays one of them, a driver at fault delays each.
+    A machine that stops for a moment delays one attempt; a faulty driver delays each of them.
     """
     return any(attempt() for _ in range(ATTEMPTS))
 
@@ -137,7 +137,7 @@ def trouble_at(site: Site, trouble: Trouble, *stamps: str) -> Iterator[None]:
 def calls_of(
     driver: Guard, orders: Sequence[Order], jobs: Sequence[Job]
 ) -> list[Callable[[], object]]:
-    """List the calls that need no single job."""
+    """Return the calls of a driver that are not about a single job."""
     return [
         lambda: driver.submit(orders),
         lambda: driver.poll(jobs),
@@ -148,14 +148,14 @@ def calls_of(
 
 
 def raises_only_backend_errors(call: Callable[[], object]) -> bool:
-    """Let an answer or a back-end's error pass; anything else comes out and fails the test."""
+    """Return `True` after an answer or a `BackendError`; any other error fails the test."""
     with suppress(BackendError):
         call()
     return True
 
 
 def answers_of(call: Callable[[], list[Value]]) -> list[Value]:
-    """Return the answers of a call; an error is none."""
+    """Return the answers of a call; no answers after a `BackendError`."""
     try:
         return call()
     except BackendError:
@@ -163,7 +163,7 @@ def answers_of(call: Callable[[], list[Value]]) -> list[Value]:
 
 
 def listing_of(driver: Guard) -> Listing | None:
-    """Return the listing of a driver; an error is none."""
+    """Return the listing of a driver; `None` after a `BackendError`."""
     try:
         return driver.find()
     except BackendError:
@@ -171,12 +171,12 @@ def listing_of(driver: Guard) -> Listing | None:
 
 
 def stamps_of(orders: Sequence[Order | Job]) -> set[str]:
-    """Read the stamps of orders or jobs."""
+    """Return the stamps of orders or jobs."""
     return {order.stamp for order in orders}
 
 
 def are_same(answers: Sequence[Observed], jobs: Sequence[Job]) -> bool:
-    """Return whether these are the jobs, each once."""
+    """Return whether the answers are about exactly these jobs, each once."""
     return Counter((one.stamp, one.handle) for one in answers) == Counter(
         (job.stamp, job.handle) for job in jobs
     )

@@ -1,4 +1,4 @@
-"""What the suite is told of the CE it judges."""
+"""The description of the CE that the suite tests: what can be made there, and what cannot."""
 
 import time
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from worker.domain.words import Described
 
 
 class Life(Described):
-    """How the pilots of a driver live."""
+    """How long the pilots of a driver live, and how they end."""
 
     LONG = "long", "It starts soon and runs until it is ended."
     SHORT = "short", "It starts soon and ends well soon."
@@ -47,7 +47,7 @@ class Trouble(Described):
 
 
 class Lie(Described):
-    """What a pilot may say of itself, or put in the place of the file that tells its end."""
+    """What a pilot may report of itself, or put in place of the file that records its end."""
 
     HUGE = "huge", "An exit code that has more than 32 bits."
     NEGATIVE = "negative", "An exit code far below zero."
@@ -64,7 +64,7 @@ class Lie(Described):
 
 
 def never(reason: str, *lies: Lie) -> Mapping[Lie, str]:
-    """Return the reason why no pilot can tell these lies, or any."""
+    """Return a mapping of these lies, or of all lies, to the reason why no pilot can tell them."""
     return MappingProxyType(dict.fromkeys(lies or Lie, reason))
 
 
@@ -73,7 +73,7 @@ FILES = (Lie.FIFO, Lie.DIRECTORY, Lie.SYMLINK, Lie.LOOP)
 
 
 class Site(ABC):
-    """One CE of the back-end that is judged: new and empty for each test."""
+    """One CE of the back-end that is tested: new and empty for each test."""
 
     cannot: Mapping[Trouble, str] = MappingProxyType({})
     """Each trouble that cannot be made here, and why."""
@@ -82,38 +82,38 @@ class Site(ABC):
     """Pilots in the largest submission."""
 
     many_ids: int = 100_000
-    """Jobs in the largest question, most of them unknown to the CE."""
+    """Jobs in the largest poll, most of them unknown to the CE."""
 
     cannot_lie: Mapping[Lie, str] = MappingProxyType({})
     """Each lie that no pilot can tell here, and why."""
 
     visibility_delay: float = 0
-    """What the options of the CE say."""
+    """The visibility delay in the options of the CE."""
 
     time_limit: float = 10
     """Seconds that the driver waits for the CE."""
 
     margin: float = 2
-    """Seconds that the driver may take beyond that, on a machine that does not stand still."""
+    """Seconds that the driver may take beyond `time_limit`, on a machine that is not overloaded."""
 
     step: float = 0.05
-    """Seconds from one look to the next, while waiting for something."""
+    """Seconds from one poll to the next, while a case waits for something."""
 
     patience: int = 6000
-    """Looks until the wait is given up: minutes, for they only end a case that hangs."""
+    """Polls until the wait is given up: several minutes, as this only ends a case that hangs."""
 
     output_limit: int = 1_048_576
     """Characters of a pilot's output that a driver may return."""
 
     alone: str = ""
-    """Why there cannot be a second CE at the same place, if so."""
+    """Why there cannot be a second CE at the same place; empty if there can be one."""
 
     tells_ce: bool = True
-    """Whether the listing is of one CE alone, or says of which CE each job is."""
+    """Whether the listing has the jobs of one CE only, or names the CE of each job."""
 
     @abstractmethod
     def connect(self, life: Life = Life.LONG) -> Driver:
-        """Make a driver of the CE as another process would; its pilots live this life."""
+        """Make a driver of the CE, as another process would; its pilots behave as `life` says."""
 
     def connect_second(self, life: Life = Life.LONG) -> Driver:
         """Make a driver of a second CE at the same place: another partition of the same cluster."""
@@ -121,25 +121,25 @@ class Site(ABC):
 
     @abstractmethod
     def contents(self) -> object:
-        """Return what the CE has, its jobs and their files, to see whether a call changes it."""
+        """Return the jobs at the CE and their files, to see whether a call changes them."""
 
-    def grow_old(self) -> None:  # noqa: B027 - many a CE keeps nothing that a driver clears away
-        """Let what the CE keeps of ended pilots be old enough to be cleared away, if it can be."""
+    def grow_old(self) -> None:  # noqa: B027 - at many CEs a driver has nothing to clean up
+        """Make what the CE keeps of ended pilots old enough to be cleaned up, where possible."""
 
     @abstractmethod
     def unknown_handle(self, number: int) -> str:
-        """Write the handle of a job that the CE never had, another for each number."""
+        """Return the handle of a job that the CE never had: a different one for each number."""
 
     def provoke(self, trouble: Trouble, stamps: Sequence[str]) -> AbstractContextManager[None]:
-        """Make trouble for as long as the block lasts; for these stamps, where it names some."""
+        """Make trouble during the block; for these stamps only, if the trouble is about jobs."""
         raise NotImplementedError(f"provoke {trouble}, or name it in `cannot` with the reason")
 
     def plant(self, lie: Lie, job: Job) -> None:
-        """Let a pilot that has ended say this of itself, in place of what it said before."""
+        """Replace what a pilot that has ended reported of itself by this lie."""
         raise NotImplementedError(f"plant {lie}, or name it in `cannot_lie` with the reason")
 
     def orders(self, count: int) -> list[Order]:
-        """Make orders that were never sent, of one VO, as they are reserved: in groups."""
+        """Make new orders of one VO, with stamps in groups as a reservation makes them."""
         groups = [token_hex(GROUP_LENGTH // 2) for _ in range(0, count, GROUP_SIZE)]
         return [
             Order(stamp=numbered(groups[n // GROUP_SIZE], n % GROUP_SIZE), vo=DEFAULT_VO)

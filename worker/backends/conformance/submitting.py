@@ -1,5 +1,5 @@
-"""Submitting: every order becomes exactly one job, whatever becomes of the reply, and whichever of
-several drivers sends it.
+"""Cases of submission: every order becomes exactly one job, even if the reply is lost, and
+whichever of several drivers sends the order.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -31,14 +31,14 @@ HOSTILE = (
     "", " ", "../../etc/passwd", "$(touch broken)", "a b", "-rf", "a,b", "'", "\n", "é" * 32,
     "A" * STAMP_LENGTH, "a" * (STAMP_LENGTH - 1), "a" * STAMP_LENGTH + "\n",
 )  # fmt: skip
-"""What no driver may see as a stamp."""
+"""Words that a driver must never get as a stamp."""
 
 
 class Submitting:
-    """The cases."""
+    """The cases of submission."""
 
     def test_every_order_gets_one_receipt_and_one_job(self, site: Site) -> None:
-        """However many are sent; and all can be asked after, and cancelled."""
+        """This holds for the largest submission, and all its jobs can be polled and cancelled."""
         driver, orders = connect(site), site.orders(site.many)
         handles = handles_of(driver.submit(orders))
         assert set(handles) == stamps_of(orders)
@@ -49,7 +49,7 @@ class Submitting:
         assert {answer.stamp for answer in driver.cancel(jobs) if answer.accepted} == set(handles)
 
     def test_a_lost_reply_leaves_one_job_for_each_order(self, site: Site) -> None:
-        """What was accepted and not answered can be found and asked after."""
+        """Jobs that were accepted without a reply can be found and polled."""
         driver, orders = connect(site), site.orders(3)
         with trouble_at(site, Trouble.REPLY_LOST):
             assert answers_of(lambda: driver.submit(orders)) == []
@@ -60,7 +60,7 @@ class Submitting:
         assert all(answer.status for answer in look(driver, jobs).values())
 
     def test_half_an_answer_leaves_one_job_for_each_order(self, site: Site) -> None:
-        """A receipt that came is right; one that did not come is no refusal."""
+        """A receipt that came is correct; a missing receipt is not a refusal."""
         driver, orders = connect(site), site.orders(10)
         with trouble_at(site, Trouble.HALF):
             receipts = answers_of(lambda: driver.submit(orders))
@@ -72,7 +72,7 @@ class Submitting:
         assert all(listed[receipt.stamp] == [receipt.handle] for receipt in receipts)
 
     def test_one_refused_order_harms_no_other(self, site: Site) -> None:
-        """Of ten, nine have a handle and one a cause."""
+        """Of ten receipts, nine have a handle and one has a cause."""
         driver, orders = connect(site), site.orders(10)
         bad = orders[3].stamp
         with trouble_at(site, Trouble.REFUSAL, bad):
@@ -94,7 +94,7 @@ class Submitting:
         assert len(listed) == len(set(listed))
 
     def test_a_hostile_stamp_never_reaches_the_driver(self, site: Site) -> None:
-        """It is rejected with the whole set, and nothing is sent."""
+        """The whole set is rejected because of it, and nothing is sent."""
         spy = Spy(site.connect())
         guard, orders = Guard(spy), site.orders(2)
         for stamp in HOSTILE:
@@ -110,7 +110,7 @@ class Submitting:
         assert spy.calls == []
 
     def test_another_driver_carries_on(self, site: Site) -> None:
-        """What one submitted, another that never saw it finds, asks after and cancels."""
+        """A new driver finds, polls and cancels jobs that another driver submitted."""
         _, jobs = send(site, 3)
         assert are_same(connect(site).find().jobs, jobs)
         assert all(answer.status for answer in look(connect(site), jobs).values())
@@ -120,7 +120,7 @@ class Submitting:
         assert not connect(site).output(jobs[0]).truncated
 
     def test_drivers_work_side_by_side(self, site: Site) -> None:
-        """At the same time, on one CE."""
+        """Several drivers submit to one CE and list it at the same time."""
         batches = [site.orders(10) for _ in range(4)]
         with ThreadPoolExecutor(len(batches)) as pool:
             sent = list(pool.map(lambda orders: connect(site).submit(orders), batches))

@@ -1,4 +1,4 @@
-"""Pilots as jobs of HTCondor: of a schedd on this host, in this pool, or behind an HTCondor-CE."""
+"""The back-end htcondor: pilots are jobs of a schedd here, in a pool, or of an HTCondor-CE."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A job's ClassAd, as JSON, its id, and what it means in our words."""
+"""Reading of ClassAds of jobs, written as JSON, their meaning, and expressions for job ids."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,18 +35,18 @@ ATTRIBUTES = (
     "HoldReason", "HoldReasonCode", "HoldReasonSubCode", "LastHoldReason", "LastHoldReasonCode",
     "LastHoldReasonSubCode", "RemoteHost", "LastRemoteHost", "RemoveReason", "ServerTime",
 )  # fmt: skip
-"""What is asked of each job."""
+"""The attributes that are queried of each job."""
 
 CANCELLED = "pilotage: cancelled"
 GIVEN_UP = "pilotage: given up on hold"
 WALLTIME = "pilotage: its time was up"
-"""The reasons that we give for a removal; HTCondor keeps them and adds who did it."""
+"""The reasons that we give for a removal; HTCondor keeps them and adds the user who removed it."""
 
 _LONGEST_REASON = 1000
 
 
 def read(text: str) -> list[Ad]:
-    """Read a list of ads; those that bear no stamp and id are left out."""
+    """Read a list of ads; ads without a stamp or an id are left out."""
     try:
         ads = json_text.read(text)
     except ValueError as error:
@@ -57,20 +57,20 @@ def read(text: str) -> list[Ad]:
 
 
 def handle(ad: Ad) -> str:
-    """Write the id of a job."""
+    """Return the id of a job."""
     return f"{ad['ClusterId']}.{ad['ProcId']}"
 
 
 def live(ad: Ad) -> Observed:
-    """Return what a job in the queue is doing."""
+    """Return the state of a job in the queue."""
     status = _number(ad, "JobStatus")
     if status == COMPLETED and "ExitCode" not in ad and "ExitSignal" not in ad:
-        # It is over, and the history will say how.
+        # The job is over; how it ended is in the history later.
         return _observed(ad, status=Status.RUNNING, raw=WORDS[COMPLETED])
     if status == COMPLETED:
         return _completed(ad)
     if status == REMOVED:
-        # It is in the queue until its processes are gone, and holds its slot as long.
+        # A removed job stays in the queue, and keeps its slot, until its processes are gone.
         ran = ad.get("LastJobStatus") == RUNNING
         return _observed(ad, status=Status.RUNNING if ran else Status.SUBMITTED, raw="Removed")
     if status == HELD:
@@ -91,7 +91,7 @@ def ended(ad: Ad) -> Observed:
 
 
 def is_given_up(ad: Ad, now: datetime, patience: float) -> bool:
-    """Return whether a job is on hold and is not to be waited for any longer."""
+    """Return whether a job is on hold and is given up: its release is not awaited any longer."""
     if _number(ad, "JobStatus") != HELD:
         return False
     since = _number(ad, "EnteredCurrentStatus") or 0
@@ -189,7 +189,7 @@ def _started_at(ad: Ad, status: Status | None) -> datetime | None:
 
 
 def _node(ad: Ad) -> str | None:
-    """Read the machine that a job runs on, or ran on last, without the name of its slot."""
+    """Return the machine on which a job runs, or last ran, without the name of the slot."""
     slot = _text(ad, "RemoteHost") or _text(ad, "LastRemoteHost") or ""
     return slot.rpartition("@")[2] or None
 
@@ -214,11 +214,11 @@ def _moment(ad: Ad, name: str) -> datetime | None:
 
 _HANDLE = re.compile(r"(\d{1,9})\.(\d{1,9})", re.ASCII)
 RANGES = 400
-"""Ranges that one expression holds; the longest word of a command line is 128 kB."""
+"""The most ranges in one expression, since a word of a command line has at most 128 kB."""
 
 
 def parsed(handle: str) -> tuple[int, int] | None:
-    """Split an id into its two numbers; `None` for what is none."""
+    """Split an id into its two numbers; return `None` if it is not an id."""
     match = _HANDLE.fullmatch(handle)
     return (int(match[1]), int(match[2])) if match else None
 

@@ -1,6 +1,6 @@
-"""HTCondor's own client, as one identity: what it is asked, and what its errors mean.
+"""Calls of HTCondor's client programs as one identity, and the meaning of their errors.
 
-A client is made for one call of a driver; whatever it runs shares the time of that call.
+A client is made for one call of a driver; all programs that it runs share the time of that call.
 """
 
 import re
@@ -20,7 +20,7 @@ from worker.domain.pilot import Cause
 from worker.domain.texts import one_line
 
 _LIMIT = 256 * 2**20
-"""Bytes of an answer about jobs: a few hundred thousand of them."""
+"""The largest answer in bytes: enough for a few hundred thousand jobs."""
 _RANGE = re.compile(r"^([0-9]{1,18})\.([0-9]{1,6}) - ([0-9]{1,18})\.([0-9]{1,6})\s*$", re.MULTILINE)
 _TOTAL = re.compile(r"^(?:Total for query: )?(\d+) jobs;", re.MULTILINE)
 _SCHEDD = re.compile(r"^-- Schedd: (\S+)", re.MULTILINE)
@@ -35,7 +35,10 @@ _UNCOMMITTED = "Failed to commit job submission"
 
 @contextmanager
 def clients(options: HTCondorOptions) -> Iterator[Callable[[Identity], "HTCondorClient"]]:
-    """Make clients for one call, whose time they share; what shows a credential goes with them."""
+    """Make clients for one driver call, which share its time.
+
+    The temporary folder that holds links to credentials is removed with them.
+    """
     until = time.monotonic() + options.call_timeout
     with TemporaryDirectory(prefix="pilotage-tokens-", ignore_cleanup_errors=True) as folder:
         yield lambda identity: HTCondorClient(
@@ -44,7 +47,7 @@ def clients(options: HTCondorOptions) -> Iterator[Callable[[Identity], "HTCondor
 
 
 def shown(options: HTCondorOptions, path: Path | None, above: Path) -> dict[str, str]:
-    """Write the environment in which HTCondor's client shows this credential and no other."""
+    """Return the environment in which HTCondor's client uses this credential and no other."""
     if path is None:
         return {}
     methods = {"_CONDOR_SEC_CLIENT_AUTHENTICATION_METHODS": options.authentication.upper()}
@@ -57,7 +60,7 @@ def shown(options: HTCondorOptions, path: Path | None, above: Path) -> dict[str,
             "_CONDOR_AUTH_SSL_CLIENT_CERTFILE": str(path),
             "_CONDOR_AUTH_SSL_CLIENT_KEYFILE": str(path),
         }
-    # It shows any token of a folder, so the folder has this one alone.
+    # The client may use any token of a folder, so the folder holds only this one.
     folder = mkdtemp(dir=above)
     (Path(folder) / "token").symlink_to(path.absolute())
     return {
@@ -68,13 +71,13 @@ def shown(options: HTCondorOptions, path: Path | None, above: Path) -> dict[str,
 
 
 class HTCondorClient:
-    """Speaks to one schedd."""
+    """Runs HTCondor's programs against one schedd."""
 
     def __init__(
         self, options: HTCondorOptions, environment: Mapping[str, str], until: float
     ) -> None:
         self._options = options
-        # Our own settings hold secrets; a submit description could quote them.
+        # Our own settings hold secrets, and a submit description could copy variables into a job.
         own = shell.without_our_settings()
         self._environment = {**own, "LC_ALL": "C.UTF-8", "TZ": "UTC", **environment}
         if options.config is not None:
@@ -82,7 +85,7 @@ class HTCondorClient:
         self._give_up = until
 
     def submit(self, description: str) -> list[str]:
-        """Submit jobs; their ids, in their order."""
+        """Submit jobs; return their ids in the order of the description."""
         words = ["-terse", *(["-spool"] if self._options.spool else []), *self._where()]
         done = self._run("submit", words, stdin=description)
         if done.exit_code:
@@ -98,7 +101,7 @@ class HTCondorClient:
         text = self._ask("q", [*words, "-json", "-attributes", ",".join(answers.ATTRIBUTES)])
         if text.strip():
             return answers.read(text)
-        # It says nothing where nothing matches, and so does a program that was cut off.
+        # Empty output means that no job matches, or that the program was cut off: count the jobs.
         if self.count(constraint) != 0:
             raise Unreadable(text, "condor_q", "it listed nothing, and did not count nothing")
         return []
@@ -115,38 +118,38 @@ class HTCondorClient:
         return int(total[1])
 
     def machines(self, constraint: str) -> list[str]:
-        """Name the machine that each job of the queue runs on."""
+        """Return the machine on which each job in the queue runs."""
         words = ["-allusers", *self._where(), "-constraint", constraint, "-af", "RemoteHost"]
         return self._ask("q", words).split()
 
     def history(self, constraint: str, since: str | None = None) -> list[Ad]:
-        """List jobs that have left the queue; those before a job are left out."""
+        """List jobs that have left the queue; with `since`, only those that left after that job."""
         words = [*self._where(), "-constraint", constraint, *(["-since", since] if since else [])]
         return answers.read(
             self._ask("history", [*words, "-json", "-attributes", ",".join(answers.ATTRIBUTES)])
         )
 
     def newest(self) -> str | None:
-        """Name the job, whoever's it was, that left the queue last."""
+        """Return the id of the job, of any owner, that left the queue last; `None` without one."""
         text = self._ask("history", [*self._where(), "-limit", "1", "-af", "ClusterId", "ProcId"])
         words = text.split()
         return ".".join(words) if len(words) == 2 and all(map(str.isdigit, words)) else None
 
     def remove(self, constraint: str, reason: str) -> None:
-        """Remove jobs; that there are none is no error."""
+        """Remove jobs; it is not an error if there are none."""
         done = self._run("rm", [*self._where(), "-reason", reason, "-constraint", constraint])
         lines = _lines(done.stderr)
         if done.exit_code and not (len(lines) == 1 and lines[0].startswith("Couldn't find")):
             raise _failed("condor_rm", done)
 
     def fetch(self, constraint: str) -> None:
-        """Fetch the output of jobs from the schedd; that there are none is no error."""
+        """Fetch the output of jobs from the schedd; it is not an error if there are none."""
         done = self._run("transfer_data", [*self._where(), "-constraint", constraint])
         if done.exit_code and any(sign in done.stderr for sign in _NOT_LET_IN):
             raise _failed("condor_transfer_data", done)
 
     def hello(self) -> str:
-        """Name the schedd that answers, and its version if the collector tells."""
+        """Return the name of the schedd that answers, and its version if the collector knows it."""
         text = self._ask("q", ["-allusers", *self._where(), "-totals", "-constraint", "false"])
         name = _SCHEDD.search(text)
         if name is None:
@@ -189,14 +192,14 @@ def _failed(program: str, done: shell.Completed) -> Unavailable | CredentialProb
 def _failed_submission(
     done: shell.Completed,
 ) -> Unavailable | CredentialProblem | Refused:
-    """Return a refusal, or an error that leaves it open whether anything was accepted."""
+    """Return a refusal, or an error after which it is unknown whether jobs were accepted."""
     stderr, lines = done.stderr, _lines(done.stderr)
     failed = _failed("condor_submit", done)
     if isinstance(failed, CredentialProblem):
         return failed
     if any(sign in stderr for sign in _QUOTA):
         return Refused(Cause.QUOTA, *lines)
-    # The schedd's own reason stands below; without one, nobody knows what became of it.
+    # The lines after this one are the schedd's own reason; without it, the outcome is unknown.
     is_judged = _UNCOMMITTED in stderr and len(lines) > 1
     if is_judged or (_UNCOMMITTED not in stderr and any(sign in stderr for sign in _REFUSED)):
         return Refused(Cause.REFUSED, *lines)
@@ -204,6 +207,6 @@ def _failed_submission(
 
 
 def _lines(stderr: str) -> list[str]:
-    """Return the first lines of an error, without the advice that follows."""
+    """Return the first lines of an error, without the advice after "Extra Info"."""
     lines = stderr.partition("Extra Info:")[0].splitlines()
     return [one_line(line, 300) for line in lines if line.strip()][:4]

@@ -29,7 +29,7 @@ _ALIVE = "JobStatus != 3 && JobStatus != 4"
 
 
 class HTCondorDriver:
-    """Speaks to one CE."""
+    """The driver of one CE."""
 
     def __init__(self, ce: CE, options: HTCondorOptions, means: Means) -> None:
         self.ce = ce
@@ -41,7 +41,7 @@ class HTCondorDriver:
         self.marks = Marks(ce.name, means.uow, timedelta(seconds=span))
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
-        """Send what is alike in one submission each; HTCondor takes all of one, or nothing."""
+        """Send orders, those that are alike in one submission; HTCondor accepts it whole or not."""
         names = {
             "prefix": self.means.prefix,
             "batch": f"{self.means.prefix}-{self.ce.name}",
@@ -59,7 +59,7 @@ class HTCondorDriver:
         return [*in_one_list(answers), *answers.refusals(orders)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        """List what is in the queue, and look up in the history what is not."""
+        """List the jobs in the queue, and look up the others in the history."""
         shares = Shares(jobs)
         answers = self._ask(
             shares.vos,
@@ -68,7 +68,7 @@ class HTCondorDriver:
         return in_one_list(answers)
 
     def find(self) -> Listing:
-        """List what is in the queue, and what has left it since the mark."""
+        """List the jobs in the queue, and those that have left it since the mark."""
         as_of = self.means.now()
         is_due, since = self.marks.is_due(as_of), self.marks.read()
 
@@ -80,13 +80,13 @@ class HTCondorDriver:
         lists = answers.or_raise()
         jobs = [job._replace(ce=self.ce.name) for _, some in lists for job in some]
         newest = lists[0][0]
-        # The mark stays while a VO cannot be listed.
+        # The mark does not move while the jobs of a VO cannot be listed.
         if newest is not None and not answers.problems:
             self.marks.move(newest, as_of)
         return Listing(jobs=jobs, complete=True, as_of=as_of, vos=answers.vos())
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
-        """Remove jobs, many with each call; one that has ended is left as it is."""
+        """Remove jobs, many with each call; a job that has ended is left unchanged."""
         shares = Shares(jobs)
         answers = self._ask(
             shares.vos, lambda client, who: self._remove(client, who, shares.of(who))
@@ -94,7 +94,7 @@ class HTCondorDriver:
         return in_one_list(answers)
 
     def output(self, job: Job) -> Output:
-        """Read what a pilot wrote; with `spool`, fetch it first."""
+        """Read what a pilot wrote; with `spool`, fetch it from the schedd first."""
 
         def read(client: HTCondorClient, identity: Identity) -> Output:
             if self.options.spool and not self.place.path(job.stamp).exists():
@@ -107,7 +107,7 @@ class HTCondorDriver:
         return output
 
     def tidy(self) -> None:
-        """Remove jobs on hold that are not to be waited for, and what was kept long enough here."""
+        """Remove jobs on hold that are given up, and local files that were kept long enough."""
 
         def tidy(client: HTCondorClient, identity: Identity) -> set[str]:
             ours = self._ours(identity)
@@ -121,17 +121,17 @@ class HTCondorDriver:
             self.place.tidy(set[str]().union(*alive))
 
     def _give_up(self, client: HTCondorClient, ours: str, queue: Sequence[Ad]) -> None:
-        """Remove what is on hold and not to be waited for; the history will tell of it."""
+        """Remove jobs on hold that are given up; the history then shows their end."""
         patience, now = self.options.held_patience, self.means.now()
         if not any(is_given_up(ad, now, patience) for ad in queue):
             return
-        # Asked as a question, so that what was released meanwhile is left alone.
+        # The schedd checks the condition again: a job that was released meanwhile is not removed.
         hopeless = " || ".join(f"HoldReasonCode == {code}" for code in HOPELESS)
         waited = f"time() - EnteredCurrentStatus > {int(patience)}"
         client.remove(f"{ours} && JobStatus == 5 && ({hopeless} || {waited})", GIVEN_UP)
 
     def hello(self) -> str:
-        """Ask the schedd for its name and version."""
+        """Query the schedd's name and version."""
         return self._ask(None, lambda client, _: client.hello()).or_raise()[0]
 
     def _remove(
@@ -149,7 +149,7 @@ class HTCondorDriver:
         ]
 
     def _ours(self, identity: Identity) -> str:
-        """Write the expression that is true for the jobs of this CE that an identity sees."""
+        """Return the expression that is true for the jobs of this CE of an identity's VOs."""
         of_this_ce = f"PilotageInstance == {text(self.instance)}"
         if identity.vos is None:
             return of_this_ce
@@ -159,9 +159,9 @@ class HTCondorDriver:
     def _ask(
         self, vos: Iterable[str] | None, work: Callable[[HTCondorClient, Identity], Answer]
     ) -> Answers[Answer]:
-        """Do something as each identity.
+        """Call `work` as each identity.
 
-        What the file system has against us says nothing of a pilot.
+        An error of the file system is an error of the CE: it says nothing about a pilot.
         """
         who = identities(self.means, self.options.credential, vos)
         try:

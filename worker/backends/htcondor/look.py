@@ -1,6 +1,6 @@
-"""How jobs are looked for: in the queue, in the history back to the mark, and in all of it.
+"""Looking up jobs: in the queue, in the history back to the mark, then in the whole history.
 
-Each later place is asked only for what the earlier ones do not know.
+Each later place is queried only for jobs that the earlier places do not know.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from worker.domain.ce_answers import Job, Observed
 
 
 def look_at(client: HTCondorClient, ours: str, jobs: Sequence[Job], marks: Marks) -> list[Observed]:
-    """Look for these jobs; `ours` is true for those of the CE that may be looked at."""
+    """Look up these jobs; `ours` is the expression for the CE's jobs of the identity."""
     search = _Search(jobs)
     search.add(map(answers.live, client.queue(ours)))
     since = marks.read() if search.missing() else None
@@ -27,13 +27,13 @@ def list_all(client: HTCondorClient, ours: str, since: str | None) -> list[Obser
     """List all jobs in the queue, and those that have left it since the mark."""
     queue = client.queue(ours)
     jobs = {answers.handle(ad): answers.ended(ad) for ad in client.history(ours, since)}
-    # What left the queue in between is in both.
+    # A job that left the queue between the two queries is in both answers.
     jobs |= {answers.handle(ad): answers.live(ad) for ad in queue}
     return list(jobs.values())
 
 
 class _Search:
-    """The answers about the jobs in question, by stamp and id."""
+    """The answers about jobs that are looked up, matched by stamp and id."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = {job.stamp: job for job in jobs}
@@ -41,7 +41,7 @@ class _Search:
         self.answers: dict[str, Observed] = {}
 
     def add(self, answers: Iterable[Observed]) -> None:
-        """Add answers; the first about a job counts."""
+        """Add answers; the first answer about a job counts."""
         for answer in answers:
             job = self._jobs.get(answer.stamp)
             if job is None:
@@ -52,10 +52,13 @@ class _Search:
                 self._others.add(answer.stamp)
 
     def missing(self) -> list[Job]:
-        """List the jobs without an answer."""
+        """Return the jobs without an answer."""
         return [job for stamp, job in self._jobs.items() if stamp not in self.answers]
 
     def absent(self) -> list[Observed]:
-        """Return those that the CE does not know; one whose stamp has another id is left open."""
+        """Return the jobs that the CE does not know as absent.
+
+        If the CE has the stamp of a job under another id, nothing is said about that job.
+        """
         unknown = [job for job in self.missing() if job.stamp not in self._others]
         return [Observed(stamp=job.stamp, handle=job.handle, absent=True) for job in unknown]

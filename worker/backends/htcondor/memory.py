@@ -1,8 +1,8 @@
-"""How far back the history of each CE has been read.
+"""The mark in the history of each CE: the record at which reading backwards may stop.
 
-A schedd's history has no index: a question reads it backwards, from its newest record. The
-mark says where to stop. It is never newer than the last listing but one, and a question that
-leaves something open is asked again without it; so a mark that is lost or wrong costs time only.
+A schedd's history has no index: each query reads it backwards from the newest record. The mark is
+where the reading stops. It is never newer than the last but one listing, and a query that does not
+find all jobs is repeated without the mark; so a lost or wrong mark costs only time.
 """
 
 from datetime import datetime, timedelta
@@ -29,10 +29,11 @@ htcondor_marks = Table(
 
 
 class Marks:
-    """The mark of one CE, and the record that is the mark after it.
+    """The mark of one CE, and the record that becomes the next mark.
 
-    What left the queue before the mark has been in every listing of at least `span`. A pilot that
-    is asked after more often than that has left the queue behind the mark.
+    A job that left the queue before the mark was in every listing for at least `span`. So if a
+    pilot is polled more often than once in `span`, its record is newer than the mark when its end
+    is first looked up.
     """
 
     def __init__(self, ce: str, uow: UnitOfWork, span: timedelta) -> None:
@@ -41,17 +42,17 @@ class Marks:
         self._span = span
 
     def read(self) -> str | None:
-        """Name the job whose record is the mark."""
+        """Return the id of the job whose record is the mark; `None` if there is no mark."""
         job: str | None = self._value(htcondor_marks.c.job)
         return job
 
     def is_due(self, now: datetime) -> bool:
-        """Return whether the mark may move on."""
+        """Return whether the mark may be moved now."""
         next_at = self._value(htcondor_marks.c.next_at)
         return next_at is None or now - next_at >= self._span
 
     def move(self, newest: str, now: datetime) -> None:
-        """Let the next mark be the mark, and the newest record, of before a listing, the next."""
+        """Make the next mark the mark, and `newest`, read before a listing, the next mark."""
         values = {"next_job": newest, "next_at": now}
         change = update(htcondor_marks).where(
             htcondor_marks.c.ce == self._ce, htcondor_marks.c.next_at <= now - self._span

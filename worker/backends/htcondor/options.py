@@ -1,7 +1,7 @@
 """The options of a CE of this back-end.
 
-Values end up in a submit description, a ClassAd expression or the environment of a program. What
-could become a second line or another word there is refused here.
+Values end up in a submit description, a ClassAd expression or the environment of a program. A value
+that could become a second line or another word there is refused here.
 """
 
 import re
@@ -40,7 +40,7 @@ _OURS = (
 
 
 class HTCondorAuthentication(Described):
-    """How the schedd is told who asks."""
+    """How a VO authenticates to the schedd."""
 
     NONE = "none", "As the configuration of HTCondor's client says, for all VOs."
     IDTOKENS = "idtokens", "By each VO's token, one that HTCondor itself gave out."
@@ -88,71 +88,71 @@ class HTCondorOptions(Options):
     """The options of a CE of this back-end."""
 
     command: Script | Program = SLEEPER
-    """What a pilot of a VO without a payload runs: a line for /bin/sh, or a program as a list."""
+    """What a pilot runs if its VO has no payload: a line for /bin/sh, or a program as a list."""
 
     environment: Environment = Field(default_factory=dict)
     """Variables that every pilot of the CE gets."""
 
     schedd: Daemon | None = None
-    """The name of the schedd, for an HTCondor-CE its host; left out, the one of this host."""
+    """The name of the schedd; for an HTCondor-CE its host. If left out, the schedd of this host."""
 
     pool: Daemon | None = None
-    """The collector that knows the schedd, for an HTCondor-CE its host and port 9619."""
+    """The collector that knows the schedd; for an HTCondor-CE its host and port 9619."""
 
     spool: bool = False
-    """Whether files are sent to the schedd and fetched from it; needed where it is far away."""
+    """Whether files are sent to the schedd and fetched from it; needed if it is on another host."""
 
     authentication: HTCondorAuthentication = HTCondorAuthentication.NONE
-    """How the schedd is told who asks: none, idtokens, scitokens or ssl."""
+    """How a VO authenticates to the schedd: none, idtokens, scitokens or ssl."""
 
     config: Place | None = None
-    """The configuration file of HTCondor's client; left out, the one of this host."""
+    """The configuration file of HTCondor's client; if left out, the configuration of this host."""
 
     programs: Place | None = None
-    """The folder of HTCondor's client; left out, its programs are on the path."""
+    """The folder of HTCondor's client; if left out, its programs must be in PATH."""
 
     output_folder: Place | None = None
-    """Where the output of pilots is kept; left out, in the state folder."""
+    """The folder where the output of pilots is kept; if left out, one in the state folder."""
 
     keep_output: Seconds = 6 * 3600
-    """Seconds to keep output; with `spool`, also an ended job at the schedd."""
+    """Seconds to keep output; with `spool`, also to keep an ended job at the schedd."""
 
     cpus: Cores | None = None
-    """Processors to ask for; left out, the schedd's default."""
+    """Processors to request; if left out, the schedd's default."""
 
     memory: MiB | None = None
-    """MiB of memory to ask for; left out, the schedd's default."""
+    """MiB of memory to request; if left out, the schedd's default."""
 
     disk: MiB | None = None
-    """MiB of disk to ask for; left out, the schedd's default."""
+    """MiB of disk to request; if left out, the schedd's default."""
 
     walltime: WholeSeconds | None = None
-    """Seconds that a pilot may run, after which the schedd removes it; left out, for ever."""
+    """Seconds that a pilot may run before the schedd removes it; if left out, without limit."""
 
     submit: Commands = Field(default_factory=dict)
     """Further commands of the submit description, such as requirements or +maxWallTime."""
 
     held_patience: Seconds = 3600
-    """Seconds that a pilot on hold is given to be released, if its hold is one that may be."""
+    """Seconds to wait for the release of a pilot on hold, if its kind of hold may be released."""
 
     call_timeout: CallTime = 60
     """Seconds that the driver waits for an answer."""
 
     visibility_delay: Delay = 60
-    """Seconds until a job that the CE accepted is sure to be in its listing."""
+    """Seconds after which a job that the CE accepted is certainly in its listing."""
 
     @property
     def credential(self) -> CredentialKind | None:
-        """Return which credential of each VO the CE asks for, if any."""
+        """Return the kind of credential that each VO needs at the CE, if any."""
         return _CREDENTIALS[self.authentication]
 
     def objection_to_secrets(self) -> str | None:
-        # Without it the schedd reads the files of our account, as another user it may not.
+        # Without `spool` the schedd reads our files itself; as another user it may not.
         return None if self.spool else "its option spool is needed for that: --option spool=true"
 
     @classmethod
     def credential_kinds(cls) -> frozenset[CredentialKind]:
-        """Return every kind that a CE of this back-end may ask for."""
+        """Return every kind of credential that a CE of this back-end may need."""
         return frozenset(kind for kind in _CREDENTIALS.values() if kind is not None)
 
 

@@ -1,7 +1,7 @@
-"""HTCondor's words and what they mean here.
+"""The meaning of HTCondor's job states and hold codes.
 
-`JobStatus` says where a job is in its life, `HoldReasonCode` why it was put on hold. The names are
-HTCondor's own; the two tables name every code that its manual has.
+`JobStatus` is the state of a job, `HoldReasonCode` the reason why it was put on hold. The names are
+HTCondor's own; the two tables have every code of its manual.
 """
 
 from collections.abc import Mapping
@@ -30,15 +30,15 @@ ALIVE: Mapping[int, Status] = MappingProxyType(
         HELD: Status.SUBMITTED,
         RUNNING: Status.RUNNING,
         TRANSFERRING_OUTPUT: Status.RUNNING,
-        SUSPENDED: Status.RUNNING,  # it keeps its slot
+        SUSPENDED: Status.RUNNING,  # a suspended job keeps its slot
     }
 )
-"""The others are over: removed and completed."""
+"""The states of living jobs. In the other two, removed and completed, a job is over."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hold:
-    """Why a job is on hold. `waits`: somebody may release it; else it is given up at once."""
+    """The reason of a hold. `waits`: the job may be released; otherwise it is given up at once."""
 
     word: str
     waits: bool = False
@@ -100,15 +100,15 @@ HOLDS: Mapping[int, Hold] = MappingProxyType(
 )
 
 POLICY_OF_MEMORY = 102
-"""What the ready-made policies of the execution side write as the subcode when memory ran out."""
+"""The hold subcode of HTCondor's ready-made policies on the execution side, when memory ran out."""
 STARTD_HELD_JOB = 21
 
 HOPELESS = tuple(sorted(code for code, hold in HOLDS.items() if not hold.waits))
-"""The codes of holds that nobody will release."""
+"""The codes of holds that will not be released."""
 
 
 def hold_of(code: int | None, subcode: int | None) -> Hold:
-    """Return what a hold means; one of a code that nobody knows waits, as somebody may know it."""
+    """Return the meaning of a hold; a job with an unknown code waits, as it may be released."""
     if code is None or code not in HOLDS:
         return Hold(word=f"code {code}", waits=True)
     if code == STARTD_HELD_JOB and subcode == POLICY_OF_MEMORY:

@@ -1,9 +1,9 @@
-"""What HTCondor is handed: a submit description, and the program that it runs for each pilot.
+"""Submission to HTCondor: a submit description, and the program that it runs for each pilot.
 
-What is alike is one submission, whatever its number. Everything that a VO or an operator may write
-freely, variables, payload and arguments, goes into the program, a shell script, where quoting is
-simple and known. The description itself, with its macros and two kinds of quotes, holds only words
-of known letters.
+Orders that are alike are one submission, however many they are. Everything that a VO or an operator
+may write freely (variables, payload and arguments) goes into the program, a shell script, where
+quoting is simple and well known. The description, with its macros and its two kinds of quotes, has
+only words of known characters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ PAYLOAD = "./pilotage-payload"
 
 
 class Alike(NamedTuple):
-    """Orders that differ in their stamps only: they are one submission."""
+    """What orders of one submission have in common: they differ only in their stamps."""
 
     vo: str
     script: str | None
@@ -38,12 +38,12 @@ class Alike(NamedTuple):
 
 
 def alike(order: Order) -> Alike:
-    """Return what an order has in common with others."""
+    """Return what an order has in common with others of its submission."""
     return Alike(order.vo, order.script, tuple(order.arguments), order.url, order.grace)
 
 
 def problem(what: Alike) -> str | None:
-    """Return what no program could be written of, if there is anything."""
+    """Return why no program can be written for these orders; `None` if it can."""
     try:
         for word in (what.script or "", *what.arguments):
             check_text(word)
@@ -53,7 +53,7 @@ def problem(what: Alike) -> str | None:
 
 
 def program(what: Alike, ce: str, options: HTCondorOptions) -> str:
-    """Write the program that every one of these pilots runs."""
+    """Return the program that each of these pilots runs."""
     environment = {
         **options.environment,
         "PILOTAGE_VO": what.vo,
@@ -70,7 +70,7 @@ def program(what: Alike, ce: str, options: HTCondorOptions) -> str:
 
 
 def _own_secret(what: Alike) -> list[str]:
-    """Write what says to a pilot where its secret is; HTCondor has put the file there."""
+    """Return the lines that tell a pilot the file of its secret, which HTCondor puts there."""
     if what.url is None:
         return []
     return [
@@ -93,7 +93,7 @@ def _work(what: Alike, options: HTCondorOptions) -> list[str]:
 def _run(command: str, what: Alike, options: HTCondorOptions) -> list[str]:
     if what.grace is None:
         return [f"exec {command}"]
-    # condor_rm says so by itself; that the time is nearly up, HTCondor does not say.
+    # condor_rm sends the signal itself. HTCondor sends none before the time is up: our timer does.
     after = grace.before(options.walltime, what.grace)
     return [grace.named('"$PWD"') + grace.run(command, after=after) + 'exit "$code"']
 
@@ -107,7 +107,7 @@ def description(
     executable: Path,
     folder: Path,
 ) -> str:
-    """Write the description of these pilots; `names` are our attributes, the same for all."""
+    """Return the submit description of these pilots; `names` are attributes common to all."""
     lines = {
         **_resources(options),
         **options.submit,
@@ -151,14 +151,14 @@ def _ends(options: HTCondorOptions) -> dict[str, str]:
         lines["periodic_remove"] = f"JobStatus == 2 && {ran} > {options.walltime}"
         lines["+PeriodicRemoveReason"] = text(WALLTIME)
     if options.spool:
-        # A job whose output nobody fetched must leave the queue all the same.
+        # A job must leave the queue even if its output is never fetched.
         kept = f"time() - EnteredCurrentStatus < {int(options.keep_output)}"
         lines["leave_in_queue"] = f"JobStatus == 4 && StageOutFinish =?= undefined && {kept}"
     return lines
 
 
 def _finishing(seconds: float | None) -> dict[str, str]:
-    """Have a job that is removed asked to end, and killed so many seconds later."""
+    """Return the commands by which a removed job is asked to end, and killed `seconds` later."""
     if seconds is None:
         return {}
     return {
@@ -169,19 +169,19 @@ def _finishing(seconds: float | None) -> dict[str, str]:
 
 
 def plain(path: Path) -> str:
-    """Write a path so that no part of it is taken for a macro."""
+    """Write a path so that no part of it is read as a macro."""
     return str(path).replace("$", "$(DOLLAR)")
 
 
 def text(value: str) -> str:
-    """Write a string as ClassAds do."""
+    """Quote a string for a ClassAd."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
 @dataclass(kw_only=True)
 class BatchSender:
-    """One call: the receipts so far, and what went wrong."""
+    """One call of `submit`: the receipts so far, and the errors."""
 
     ce: str
     options: HTCondorOptions
@@ -191,7 +191,7 @@ class BatchSender:
     errors: list[BackendError] = field(default_factory=list)
 
     def send(self, orders: Sequence[Order], client: HTCondorClient) -> list[Receipt]:
-        """Send orders; the receipts, or the error if it is the same for all."""
+        """Send orders; return the receipts, or raise the error if all batches had the same."""
         batches: dict[Alike, list[str]] = {}
         for order in orders:
             batches.setdefault(alike(order), []).append(order.stamp)
@@ -204,7 +204,7 @@ class BatchSender:
         return self._answer()
 
     def _send_batch(self, what: Alike, stamps: Sequence[str], client: HTCondorClient) -> bool:
-        """Send what is alike; return whether it makes sense to go on."""
+        """Send the orders of one submission; return whether to go on with the next one."""
         wrong = problem(what)
         if wrong is not None:
             self.receipts += refused(stamps, Cause.REFUSED, wrong)
@@ -218,7 +218,7 @@ class BatchSender:
             self.errors.append(error)
             self.receipts += not_sent(stamps, error)
         except BackendError as error:
-            # Nobody knows what became of these, and the next would fare no better.
+            # The outcome of these orders is unknown, and the next submission would fail, too.
             self.errors.append(error)
             return False
         else:
@@ -245,7 +245,7 @@ class BatchSender:
         return handles
 
     def _answer(self) -> list[Receipt]:
-        """Return the receipts; where every batch met the same error, raise it: it is the CE's."""
+        """Return the receipts; if every batch had the same error, raise it: it concerns the CE."""
         kinds = {(type(error), getattr(error, "cause", None)) for error in self.errors}
         is_sent = any(receipt.handle for receipt in self.receipts)
         if self.errors and not is_sent and len(kinds) == 1:

@@ -1,7 +1,8 @@
-"""Pilots as processes of this host.
+"""The back-end local: pilots are processes of this host.
 
-They outlive the worker that started them. A service manager that ends a worker with all that it
-ever started, as systemd does unless its unit says `KillMode=process`, ends them too.
+Pilots outlive the worker that started them. But a service manager may end a worker together with
+all processes that it ever started, as systemd does unless the unit has `KillMode=process`: that
+ends the pilots, too.
 """
 
 from pathlib import Path

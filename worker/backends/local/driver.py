@@ -1,4 +1,4 @@
-"""The driver of the back-end local: real processes of this host."""
+"""The driver of the back-end local: pilots are processes of this host."""
 
 import errno
 import os
@@ -24,11 +24,11 @@ from worker.domain.errors import Unavailable
 from worker.domain.pilot import Cause, is_stamp
 
 _NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMLINK})
-"""Errors that say that the host is full, not that it is broken."""
+"""Errors which mean that the host is full, not that it is broken."""
 
 
 class LocalDriver:
-    """Speaks to one CE."""
+    """The driver of one CE."""
 
     def __init__(self, ce: CE, options: LocalOptions, means: Means) -> None:
         self.ce = ce
@@ -43,7 +43,7 @@ class LocalDriver:
         with self._reaching():
             refused_orders = {order.stamp: word for order in orders if (word := _problem(order))}
             valid = [order for order in orders if order.stamp not in refused_orders]
-            # A script that many pilots run is handed over once.
+            # A script that many pilots run is sent to the launcher once.
             scripts = [*dict.fromkeys(order.script for order in valid if order.script is not None)]
             numbers = {script: number for number, script in enumerate(scripts)}
             starts = [self._start(order, numbers) for order in valid]
@@ -56,7 +56,7 @@ class LocalDriver:
         return [*refused, *map(_receipt, answers)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        """Look into the folder of each pilot."""
+        """Read the folder of each pilot."""
         with self._reaching():
             place = self.place.reach()
             remains = Remains()
@@ -64,11 +64,12 @@ class LocalDriver:
         return [self._here(job) for job in answers]
 
     def find(self) -> Listing:
-        """Look into every folder."""
+        """Read every folder of the CE."""
         with self._reaching():
             as_of = self.means.now()
             place = self.place.reach()
-            # Asked before the folders are listed, so that what was on its way then is in the list.
+            # Checked before the folders are listed: if no launcher is at work now, every pilot that
+            # was sent earlier has its folder.
             complete = not is_launching(place)
             remains = Remains()
             answers = [_look(path, remains) for path in _folders(place)]
@@ -76,7 +77,10 @@ class LocalDriver:
         return Listing(jobs=[self._here(job) for job in jobs], complete=complete, as_of=as_of)
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
-        """Ask the keepers to end their pilots; they give them the grace and do not keep us."""
+        """Ask the keepers to end their pilots.
+
+        The keepers wait for the grace of their pilots; this call does not.
+        """
         with self._reaching():
             place = self.place.reach()
             remains = Remains()
@@ -92,7 +96,7 @@ class LocalDriver:
             return output.read(self.place.reach() / job.stamp)
 
     def tidy(self) -> None:
-        """End what keepers that are gone have left, and remove what was kept long enough."""
+        """End processes whose keeper is gone, and remove folders that were kept long enough."""
         with self._reaching():
             place, now, remains = self.place.reach(), self.means.now(), Remains()
             for path in _folders(place):
@@ -103,7 +107,7 @@ class LocalDriver:
             output.empty_trash(place)
 
     def hello(self) -> str:
-        """Reach the folder of the CE."""
+        """Check that the folder of the CE can be used here, and return the host and the folder."""
         with self._reaching():
             place = self.place.reach()
         return f"processes of this host, {os.uname().nodename}, in {place}"
@@ -147,7 +151,10 @@ class LocalDriver:
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
-        """Whatever the file system has against us says nothing of any pilot."""
+        """Turn an error of the file system into `Unavailable`.
+
+        It is an error of the CE and says nothing about any pilot.
+        """
         try:
             yield
         except OSError as error:
@@ -155,7 +162,7 @@ class LocalDriver:
 
 
 def _look(path: Path, remains: Remains) -> Observed:
-    """Look into one folder. A pilot may have made its own such that nobody can."""
+    """Read one folder. A pilot may have changed the mode of its own so that it cannot be read."""
     try:
         return Folder(path).look(remains)
     except PermissionError as error:
@@ -191,7 +198,7 @@ def _receipt(answer: Mapping[str, Any]) -> Receipt:
 
 
 def _folders(place: Path) -> Iterator[Path]:
-    """List what may be the folder of a pilot; anything else that lies there is not ours."""
+    """Return the folders whose names are stamps; anything else in this place is not ours."""
     try:
         entries = list(os.scandir(place))
     except FileNotFoundError:

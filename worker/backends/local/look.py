@@ -1,20 +1,22 @@
-"""What the folder of a pilot tells.
+"""The state of a pilot, as its folder shows it.
 
-A pilot can write into its own folder. So the keeper's lock, which only the kernel can give away,
-is asked for before the record of the end. The questions are asked in this order, and each later
-one only if the earlier ones have no answer:
+A pilot can write into its own folder. So the keeper's lock, which only the kernel grants, is
+checked before the record of the end. The checks are made in this order; each later check is made
+only if the earlier ones decide nothing:
 
-1. There is no folder: it was never started, and no launcher is left that could.
-2. The lock is held: its keeper lives, and the pilot runs, whatever is written down.
-3. `exit` is there: the pilot ended, as it says. If something of it is left, it runs until that was
-   killed: it may have written its end itself, and then killed its keeper.
-4. The keeper's pid, start time and boot are those of a living process: it lives, and the file
-   system forgot its lock.
-5. The keeper is dead and left no `exit`. Nobody will start or watch this pilot any more. We
-   asked for its end; or the host was booted since; or the pilot was never begun; or the keeper
-   was killed: then the pilot runs until what is left of it was killed.
+1. There is no folder: the pilot was never started, and no launcher is left that could start it.
+2. The lock is held: the keeper lives, and the pilot runs, whatever is recorded.
+3. There is a file `exit`: the pilot ended as the file says. If processes of the pilot are left, the
+   pilot counts as running until they are killed: it may have written `exit` itself and then killed
+   its keeper.
+4. The keeper's pid, start time and boot are those of a living process: the keeper lives, and the
+   file system has lost its lock.
+5. The keeper is dead and left no `exit`. Nothing will start or watch this pilot any more. Either
+   we asked for its end; or the host was booted since; or the pilot was never started; or the
+   keeper was killed. Where processes of the pilot are left, it counts as running until they are
+   killed.
 
-Without the keeper's own record there is no lock to ask for: what is left of the pilot counts.
+Without the keeper's record there is no lock to check: processes that are left of the pilot count.
 """
 
 import os
@@ -36,22 +38,21 @@ from worker.domain.ce_answers import Observed
 from worker.domain.pilot import FINAL, Status
 
 ORPHANED = "ending"
-"""The word for a pilot whose keeper is gone, and of which something is left."""
+"""The word for a pilot whose keeper is gone and of which processes are left."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The folder of one pilot; its name is the stamp, and the stamp is its handle."""
+    """The folder of one pilot; its name is the stamp, which is also the handle."""
 
     path: Path
 
     @property
     def stamp(self) -> str:
-        """The stamp."""
         return self.path.name
 
     def look(self, remains: Remains) -> Observed:
-        """Return how the pilot is."""
+        """Return the state of the pilot."""
         record = self._open_launch()
         if record is None:
             return self._without_record(remains)
@@ -69,13 +70,13 @@ class Folder:
         return self._dead(launch, remains)
 
     def tidy(self, remains: Remains) -> bool:
-        """Kill what a keeper that is gone has left, then write the end down; return whether it is.
+        """Kill processes that a lost keeper has left, then record the end of the pilot.
 
-        So the next one to ask need not find out again.
+        Return whether the pilot has ended. With the record, the next call need not find out again.
         """
         answer = self.look(remains)
         if answer.raw == ORPHANED or answer.status in FINAL:
-            # Who killed its keeper may have written its end down, too.
+            # A pilot that killed its keeper may have written the record of its end, too.
             remains.kill(self.stamp)
         if answer.status in FINAL and self._end() is None:
             with suppress(OSError):
@@ -83,7 +84,10 @@ class Folder:
         return answer.status in FINAL
 
     def cancel(self, remains: Remains) -> str | None:
-        """Ask the pilot to end; say why that cannot be, or `None`. Its keeper does the waiting."""
+        """Ask the pilot to end; return why that is impossible, or `None`.
+
+        The keeper waits for the end; this call does not.
+        """
         record = self._open_launch()
         try:
             is_over = record is not None and try_lock(record, LOCK_SH)
@@ -105,10 +109,10 @@ class Folder:
             make_plain(self.path / CANCEL)
         except OSError as error:
             if error.errno not in ODD | {ENOTDIR}:
-                raise  # the pilot did not make it so
+                raise  # not an error that the pilot can cause by what it puts there
 
     def _open_launch(self) -> int | None:
-        """Open the record of the keeper, which is locked while the keeper lives."""
+        """Open the keeper's record, which is locked while the keeper lives."""
         with suppress(FileNotFoundError, NotADirectoryError):
             return open_plain(self.path / LAUNCH)
         return None
@@ -131,14 +135,14 @@ class Folder:
         return self._dead(None, remains) if end is None else observed_end(self.stamp, end)
 
     def _dead(self, launch: Launch | None, remains: Remains) -> Observed:
-        # A folder is made whole; one without a record has lost it in a crash of the host.
+        # A folder is made with its record: without one, it lost the record in a crash of the host.
         rebooted = launch is None or launch.boot_id != boot_id()
         if (launch is None or not rebooted) and remains.of(self.stamp):
             return self._orphaned()
         return self._over({"code": None, "why": self._why(rebooted=rebooted)}, launch)
 
     def _over(self, end: dict[str, Any], launch: Launch | None) -> Observed:
-        """Return how it ended; one that has an output has begun, whatever its end says."""
+        """Return how the pilot ended. With an output file it has started, whatever `exit` says."""
         answer = observed_end(self.stamp, end)
         if answer.started_at is None and launch is not None and (self.path / OUTPUT).exists():
             return answer._replace(started_at=launch.accepted_at)

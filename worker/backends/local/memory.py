@@ -1,18 +1,19 @@
-"""The folder of a CE, and which host was remembered to speak for it.
+"""The folder of a CE, and the stored host that answers for the CE.
 
-The folders are the truth about pilots: they are written by those who know, at the moment, and
-survive a record that was never made. One thing they cannot tell: whether a host without a
-pilot's folder is the host where it would be. That is what tells "it never arrived" from "ask
-elsewhere", so it lies in the database. A row outlives its CE, as the folder does.
+The folders are the truth about pilots: the keepers write them at the moment of each event, and
+they exist even if nothing was recorded in the database. But if a pilot has no folder on a host, the
+folders cannot show whether this is the host where the folder would be: the pilot may never have
+arrived, or may be on another host. So the host of each CE is stored in the database. A row outlives
+its CE, as the folder does.
 
-A folder has an identity that was drawn with it. The first host that is asked to start pilots
-writes the identity of its folder into the database; from then on only a worker that sees this
-very folder, on this very host, answers for the CE. Any other one, a worker on another host or
-one with another state folder, says that the CE is unavailable and where it is: to it all pilots
-would look absent.
+A folder gets a random identity when it is made. The first host that is asked to start pilots writes
+the identity of its folder into the database. From then on, only a worker that sees this same folder
+on this same host answers for the CE. Any other worker, on another host or with another state
+folder, reports that the CE is unavailable, and where it is: without the folder, all pilots would
+look absent.
 
-The option `host` settles it by hand: a host that it does not name never answers, and the one
-that it names takes the CE over from a host that is gone.
+With the option `host` the operator decides: a host that it does not name never answers, and the
+named host takes the CE over from a host that is gone.
 """
 
 import json
@@ -63,7 +64,7 @@ LONGEST_NAME = 200
 
 @dataclass(frozen=True, kw_only=True)
 class FolderIdentity:
-    """Which folder this is, and on which host it was made."""
+    """The random id of a folder, and the host and the machine where the folder was made."""
 
     id: str
     host: str
@@ -81,14 +82,14 @@ class CEFolder:
         self._uow = means.uow
 
     def reach(self) -> Path:
-        """Return the folder if this host may speak for the CE; it may not exist yet."""
+        """Return the folder if this host may answer for the CE; the folder may not exist yet."""
         with self._uow() as tx:
             claim = self._claim(tx)
         self._check(claim, self._identity())
         return self.folder
 
     def claim(self) -> Path:
-        """Make the folder and claim the CE for it, unless it is claimed already."""
+        """Make the folder and claim the CE for it, unless the CE is claimed already."""
         identity = self._make()
         with self._uow() as tx:
             claim = self._claim(tx)
@@ -115,7 +116,7 @@ class CEFolder:
             raise self._elsewhere(identity.host)  # a folder that several hosts share
         if claim is None or (identity is not None and identity.id == claim.folder_id):
             return
-        # A folder of this host that is still there is not given up for another one.
+        # If the claimed folder is of this host and still exists, it is not replaced by another one.
         if chosen and (claim.host != self.host or not (Path(claim.folder) / IDENTITY).exists()):
             return
         raise self._elsewhere(claim.host, f"in {claim.folder}")
@@ -125,7 +126,7 @@ class CEFolder:
         return Unavailable(self.ce, place, f"this is {self.host}, {self.folder}")
 
     def _is_here(self, identity: FolderIdentity) -> bool:
-        # A host may be renamed; where its installation has an id, that one counts.
+        # A host may be renamed: if both sides have the id of the machine, only the id counts.
         machine = machine_id()
         if machine and identity.machine:
             return machine == identity.machine
@@ -145,7 +146,7 @@ class CEFolder:
             folder.mkdir(mode=0o700, exist_ok=True)
         identity = self._identity()
         if identity is None:
-            # Linked, not renamed: of several workers that come first, one gives the identity.
+            # A link instead of a rename: if several workers do this at once, the first one wins.
             draft = self.folder / f"{IDENTITY}-{secrets.token_hex(8)}"
             new = {"id": secrets.token_hex(16), "host": self.host, "machine": machine_id()}
             write_whole(draft, new)
@@ -159,7 +160,7 @@ class CEFolder:
 
 
 def safe_name(ce: str) -> str:
-    """Make a file name of a CE's name; no two CEs have the same."""
+    """Return a file name for a CE; different CEs have different ones."""
     name = quote(ce, safe="@:+")
     if len(name) <= LONGEST_NAME:
         return name
@@ -167,7 +168,7 @@ def safe_name(ce: str) -> str:
 
 
 def machine_id() -> str:
-    """Name this installation of the operating system; empty where it has no name."""
+    """Return the id of this installation of the operating system; empty if it has none."""
     try:
         text = Path("/etc/machine-id").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):

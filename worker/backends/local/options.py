@@ -17,11 +17,11 @@ from worker.backends.option_types import (
 )
 
 LONGEST_WORD = 100_000
-"""The kernel takes no longer word on a command line than 128 kB."""
+"""The most bytes of a word on a command line; the kernel's limit is 128 kB."""
 
 
 def check_word(word: str) -> str:
-    """Refuse what cannot stand on a command line."""
+    """Refuse a word that cannot be put on a command line."""
     check_text(word)
     if len(word.encode()) > LONGEST_WORD:
         raise ValueError(f"it is longer than {LONGEST_WORD} bytes")
@@ -47,31 +47,32 @@ class LocalOptions(Options):
     """The options of a CE of this back-end."""
 
     command: LocalScript | LocalProgram = SLEEPER
-    """What a pilot runs whose VO has no payload: a line for /bin/sh, or a list of words."""
+    """What a pilot runs if its VO has no payload: a line for /bin/sh, or a list of words."""
 
     environment: LocalEnvironment = Field(default_factory=dict)
     """Variables that every pilot of the CE gets, besides a small clean environment."""
 
     walltime: SomeSeconds | None = None
-    """Seconds that a pilot may run; left out, it may run for ever."""
+    """Seconds that a pilot may run; if left out, it may run without limit."""
 
     grace: Seconds = 10
-    """Seconds between asking a pilot to end and killing what is left of it."""
+    """Seconds from asking a pilot to end until its remaining processes are killed."""
 
     nice: Annotated[int, Field(ge=0, le=19)] = 0
-    """How far a pilot steps back behind other processes, 0 to 19."""
+    """The nice value of a pilot, 0 to 19: how much its priority is lowered."""
 
     memory: Annotated[int, Field(ge=16, le=2**40)] | None = None
-    """MiB of address space that each process of a pilot may have; left out, all it can get."""
+    """MiB of address space that each process of a pilot may have; if left out, without limit."""
 
     keep_output: Seconds = 6 * 3600
     """Seconds to keep the folder of a pilot after its end was first reported."""
 
     check_soonest: SomeDelay = 2
-    """Seconds after a change until a pilot is asked after again; to look into a folder is cheap."""
+    """The shortest time from a change of a pilot to its next check, in seconds: checks are cheap
+    here."""
 
     check_latest: SomeDelay = 30
-    """Seconds until a pilot is asked after again, at the latest."""
+    """The longest time until the next check of a pilot, in seconds."""
 
     host: Annotated[str, Field(min_length=1, max_length=255)] | None = None
-    """The host that runs the pilots; left out, it is the first one that is asked to start some."""
+    """The host that runs the pilots; if left out, the first host that is asked to start pilots."""

@@ -1,7 +1,8 @@
-"""What the pilots of this host have left: what they wrote, and how long their folders are kept.
+"""The files that pilots of this host leave: reading their output, and removing their folders.
 
-The time runs from the first tidying after the end, not from the end: after a long sleep of all
-workers a pilot that ended meanwhile must still be found, and each tidying comes after a listing.
+The time for which a folder is kept begins at the first cleaning up after the pilot's end, not at
+the end itself: if no worker ran for long, a pilot that ended meanwhile must still be found. Each
+cleaning up comes after a listing.
 """
 
 import os
@@ -19,12 +20,12 @@ TRASH = ".trash-"
 
 
 def read(folder: Path) -> Output:
-    """Read what a pilot wrote; of a long text the middle is left out."""
+    """Read what a pilot wrote; the middle of a long text is left out."""
     return outputs.read(folder / OUTPUT)
 
 
 def note_report(folder: Path, now: datetime) -> datetime:
-    """Remember when the folder of an ended pilot was first seen to; return when that was."""
+    """Mark the folder of an ended pilot, once; return the time at which it was marked."""
     mark = folder / REPORTED
     with suppress(FileExistsError):
         mark.touch(mode=0o600, exist_ok=False)
@@ -40,13 +41,16 @@ def is_over(folder: Path, now: datetime, keep: float) -> bool:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder. It vanishes at once, so that nobody finds half of it."""
+    """Move a folder to the trash: it vanishes in one step, so nobody finds half of it."""
     trash = folder.with_name(f"{TRASH}{folder.name}")
     with suppress(OSError):
         folder.rename(trash)
 
 
 def empty_trash(place: Path) -> None:
-    """Delete what was removed; a pilot's own files may resist, then it stays for the next time."""
+    """Delete the folders in the trash.
+
+    Files of a pilot may prevent the deletion of its folder, which is then tried again next time.
+    """
     for trash in place.glob(f"{TRASH}*"):
         shutil.rmtree(trash, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Signals to processes of pilots, and to nobody else: a pid may by now be another process's."""
+"""Signals to processes of pilots, and to no others: a pid may have been reused meanwhile."""
 
 import fcntl
 import os
@@ -15,16 +15,17 @@ from worker.backends.local.keeper.process import boot_id, start_ticks
 STAMP_VARIABLE = "PILOTAGE_STAMP"
 LOOKS = 500
 BETWEEN_LOOKS = 0.001
-"""Looks at a process that begins a program, and seconds between two of them."""
+"""How often a process is read that is just starting a program, and the seconds between reads."""
 CODE, ENVIRONMENT = 26 - 4, slice(50 - 4, 51 - 3)
-"""Where the program begins, and its environment begins and ends, as `/proc/PID/stat` counts its
-fields; the first three are no numbers. The kernel says the first of these last."""
+"""Fields of `/proc/PID/stat`, counted from the fourth one, the first number after the name: the
+start of the program's code, and the start and the end of its environment. While a program is being
+loaded, the kernel sets the start of the code last."""
 
 
 def try_lock(descriptor: int, kind: int) -> bool:
-    """Lock a file, if no lock that is held forbids it; return whether it is locked now.
+    """Lock a file without waiting; return whether that succeeded.
 
-    With a shared lock, those who only ask do not block each other.
+    Callers that only check use a shared lock, so that they do not block each other.
     """
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
@@ -39,10 +40,10 @@ def is_alive(pid: int, ticks: int, boot: str) -> bool:
 
 
 def send(pid: int, number: signal.Signals, is_it: Callable[[], bool]) -> bool:
-    """Signal a process if it is the one that is meant; return whether it was there."""
+    """Signal a process if `is_it` confirms that it is the right one; return whether it was."""
     handle = None
     try:
-        # What this refers to stays the same process, whatever becomes of the pid.
+        # The handle refers to the same process even if the pid is reused.
         handle = _hold(pid)
         if not is_it():
             return False
@@ -64,13 +65,13 @@ def _hold(pid: int) -> int | None:
     except OSError as error:
         if error.errno != ENOSYS:
             raise
-        return None  # a kernel older than 5.3: between the look and the signal lies a moment
+        return None  # a kernel before 5.3: the pid might be reused between check and signal
 
 
 class Remains:
-    """The processes of pilots whose keeper is gone, known by the stamp in their environment.
+    """The processes of pilots whose keeper is gone, found by the stamp in their environment.
 
-    All processes are looked through once, and only when somebody asks.
+    All processes of the host are read once, and only if a method is called.
     """
 
     def of(self, stamp: str) -> list[int]:
@@ -78,7 +79,7 @@ class Remains:
         return [pid for pid in self._by_stamp.get(stamp, ()) if _stamp_of(pid) == stamp]
 
     def kill(self, stamp: str) -> None:
-        """Kill what is left of a pilot."""
+        """Kill the processes that are left of a pilot."""
         for pid in self._by_stamp.get(stamp, ()):
             with suppress(PermissionError):
                 send(pid, signal.SIGKILL, partial(_has_stamp, pid, stamp))
@@ -100,7 +101,7 @@ def _has_stamp(pid: int, stamp: str) -> bool:
 
 
 def _stamp_of(pid: int) -> str | None:
-    """Read the stamp in a process's environment; one that has ended has none."""
+    """Return the stamp in a process's environment; `None` if there is none, or it has ended."""
     environment = _environment_of(pid)
     prefix = f"{STAMP_VARIABLE}=".encode()
     for variable in environment.split(b"\0"):
@@ -110,10 +111,11 @@ def _stamp_of(pid: int) -> str | None:
 
 
 def _environment_of(pid: int) -> bytes:
-    """Read the environment of a process; empty if it has none, or has ended.
+    """Return the environment of a process; empty if it has none, or has ended.
 
-    While a process begins another program, it has no environment for a moment, or only the first
-    part of the old one can be read. A process that does so again and again would hide.
+    While a process starts another program, it has no environment for a moment, or only the first
+    part of the old one can be read. So the read is repeated: otherwise a process could hide by
+    starting programs again and again.
     """
     process = Path(f"/proc/{pid}")
     with suppress(OSError):
@@ -126,8 +128,8 @@ def _environment_of(pid: int) -> bytes:
 
 
 def _length_of_environment(process: Path) -> int | None:
-    """Return how long the environment of a process is; `None` while its program is being loaded."""
-    # What has ended, and a thread of the kernel, has no program: that is an OSError.
+    """Return the length of a process's environment; `None` while its program is being loaded."""
+    # An ended process and a kernel thread have no program: `readlink` raises an `OSError`.
     (process / "exe").readlink()
     _, _, numbers = (process / "stat").read_text(errors="replace").rpartition(")")
     values = [int(number) for number in numbers.split()[1:]]

@@ -1,6 +1,7 @@
-"""The records in a pilot's folder, read as what they are: files that the pilot can write too.
+"""Reading the records in a pilot's folder. They are not trusted: the pilot can write them, too.
 
-Nothing that lies in their place is waited for or followed, and no more is read than a record has.
+If something else is in place of a record, reading never waits for it and never follows a link; and
+no more bytes are read than a record can have.
 """
 
 import os
@@ -15,14 +16,14 @@ from worker.backends.local.processes import is_alive
 from worker.backends.outputs import open_plain
 
 LONGEST = 1 << 16
-"""Bytes of a record; a keeper writes a few hundred."""
+"""The largest size of a record in bytes; a keeper writes a few hundred."""
 
 LARGEST_PID = 1 << 22
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """Who keeps a pilot, as the keeper itself wrote it down."""
+    """The keeper of a pilot, as the keeper itself recorded it."""
 
     pid: int
     start_ticks: int
@@ -30,12 +31,15 @@ class Launch:
     accepted_at: datetime
 
     def is_alive(self) -> bool:
-        """Return whether the keeper lives."""
+        """Return whether the keeper is alive."""
         return is_alive(self.pid, self.start_ticks, self.boot_id)
 
 
 def read_end(path: Path) -> dict[str, Any] | None:
-    """Read how a pilot ended; `None` if nothing is written. What cannot be read is an end too."""
+    """Read the record of a pilot's end; `None` if there is none.
+
+    A record that cannot be read counts as an end, too.
+    """
     try:
         descriptor = open_plain(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -50,7 +54,7 @@ def read_end(path: Path) -> dict[str, Any] | None:
 
 
 def read_launch(descriptor: int) -> Launch | None:
-    """Read who keeps a pilot; `None` if it cannot be read."""
+    """Read the record of a pilot's keeper; `None` if it cannot be read."""
     record = _read(descriptor)
     with suppress(ValueError, TypeError, KeyError, OverflowError):
         launch = Launch(
@@ -65,7 +69,7 @@ def read_launch(descriptor: int) -> Launch | None:
 
 
 def _read(descriptor: int) -> Any:
-    """Read a record; `None` if it is too long or no JSON."""
+    """Read a record; `None` if it is too long or not JSON."""
     content = os.read(descriptor, LONGEST + 1)
     if len(content) > LONGEST:
         return None

@@ -1,4 +1,4 @@
-"""What the end of a pilot, as it was written down, means in our words."""
+"""The meaning of a pilot's recorded end: a status, a cause and a reason."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,7 +12,7 @@ from worker.domain.pilot import Cause, Status
 
 _LONGEST_WORD = 100
 _LARGEST_CODE = 255
-"""Of a process of this host; below zero it is the signal that ended it."""
+"""The largest exit code of a process. A code below zero is the signal that ended the process."""
 
 _WHY: Mapping[str, tuple[Status, Cause | None, str]] = {
     "cancelled": (Status.CANCELLED, None, "it was asked to end"),
@@ -26,7 +26,10 @@ _WHY: Mapping[str, tuple[Status, Cause | None, str]] = {
 
 
 def observed_end(stamp: str, end: Mapping[str, Any]) -> Observed:
-    """Return how a pilot ended. A word that nobody knows is an end, too: its keeper is gone."""
+    """Return how a pilot ended.
+
+    A record with an unknown word is an end, too: the keeper of the pilot is gone.
+    """
     code, why = end.get("code"), end.get("why")
     code = code if type(code) is int and -LAST_SIGNAL <= code <= _LARGEST_CODE else None
     if why is None:

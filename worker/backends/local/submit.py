@@ -1,9 +1,9 @@
-"""Starts keepers: the worker's side of the pipe to `keeper.launch`.
+"""Starting keepers: the worker's end of the pipe to `keeper.launch`.
 
-One launcher at a time works in a CE's folder. It holds a lock that it has from the worker, and
-its keepers hold it too until they have made their folders. So while nobody holds it, no pilot is
-on its way into the folder: what is not there will not turn up from an earlier submission, even
-if the worker that sent it was killed.
+One launcher at a time works in a CE's folder. It holds a lock that it inherits from the worker, and
+its keepers hold the lock, too, until they have made their folders. So while the lock is free, no
+pilot is being started: a pilot without a folder will not appear later from an earlier submission,
+even if the worker that sent it was killed.
 """
 
 import fcntl
@@ -28,25 +28,27 @@ LOCK = ".launching"
 TURN = 10.0
 """Seconds to wait for another submission to the same CE."""
 PATIENCE = 30
-"""Seconds that a launcher gets, and as many again for each thousand pilots."""
+"""Seconds that a launcher may take, and as many more for each thousand pilots."""
 
-# The package lies where nothing of ours is imported with it, so that it starts in no time.
+# `keeper` is imported as a package of its own, without any other module of ours, so that it starts
+# quickly.
 _PROGRAM = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from keeper.launch import main; main(int(sys.argv[2]))"
 )
 _FOLDER = Path(__file__).parent
-# What an interpreter may need to start; a keeper lives long and shall hold no secret of the worker.
+# The variables that an interpreter may need to start, and no others: a keeper lives long and must
+# not hold a secret of the worker.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
 
 
 def patience(orders: int) -> int:
-    """Return the seconds that a launcher may take over this number of pilots."""
+    """Return the seconds that a launcher may take for this number of pilots."""
     return PATIENCE + PATIENCE * orders // 1000
 
 
 def launch(ce: str, submission: Submission, orders: Sequence[Start]) -> list[dict[str, Any]]:
-    """Start pilots; an answer for each, but for those of which nothing is known."""
+    """Start pilots; return an answer for each pilot, except those about which nothing is known."""
     request = {**submission._asdict(), "orders": [order._asdict() for order in orders]}
     place = Path(submission.place)
     with _alone(ce, place) as lock:
@@ -60,7 +62,7 @@ def launch(ce: str, submission: Submission, orders: Sequence[Start]) -> list[dic
 
 
 def is_launching(place: Path) -> bool:
-    """Return whether pilots may be on their way into this folder."""
+    """Return whether a launcher may be starting pilots in this folder."""
     try:
         lock = os.open(place / LOCK, os.O_RDONLY)
     except FileNotFoundError:
@@ -100,7 +102,7 @@ def _run(request: bytes, lock: int, limit: int) -> tuple[bytes, str]:
 
 
 def _launcher(lock: int) -> "subprocess.Popen[bytes]":
-    # Its own session: what ends the worker does not end it halfway.
+    # A session of its own, so that a signal that ends the worker does not end the launcher halfway.
     return subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-I", "-S", "-c", _PROGRAM, str(_FOLDER), str(lock)],
         stdin=subprocess.PIPE,

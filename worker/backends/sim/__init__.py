@@ -1,4 +1,4 @@
-"""The simulator: a complete world of jobs in tables of its own."""
+"""The back-end sim: a simulated CE, with a complete world of jobs in tables of its own."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""The answers of the CE: the orders that it takes, the state of a job, the end of a cancelled one.
+"""The answers of the CE: accepted and refused orders, states of jobs, and cancellations.
 
-All is pure; the driver reads and writes the world.
+All functions are pure; the driver reads and writes the world.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ __all__ = ["ended", "is_known", "judge", "new_job", "observe", "receipt"]
 def judge(
     orders: Sequence[Order], room: int | None, reply: Reply
 ) -> tuple[list[Order], list[Receipt]]:
-    """Part orders in those that are accepted and refusals of the others."""
+    """Return the orders that are accepted, and refusals of the others."""
     accepted: list[Order] = []
     refusals: list[Receipt] = []
     for order in orders:
@@ -54,7 +54,7 @@ def receipt(order: Order, handle: str, reply: Reply) -> Receipt:
 
 
 def is_known(job: SimJob, now: datetime, reply: Reply, options: SimOptions) -> bool:
-    """Return whether the CE knows a job at a moment, live or in its history."""
+    """Return whether the CE knows a job at this time, live or in its history."""
     forgets = reply.faults.get(Fault.FORGETS)
     if not job.is_shown(now) or (forgets is not None and forgets.hits(job.stamp)):
         return False
@@ -63,7 +63,7 @@ def is_known(job: SimJob, now: datetime, reply: Reply, options: SimOptions) -> b
 
 
 def observe(job: SimJob, handle: str, now: datetime, reply: Reply, seed: int) -> Observed:
-    """Return what a job is doing."""
+    """Return the CE's answer about a job at this time."""
     life = job.life
     raw = life.word_at(now)
     strange_word = reply.faults.get(Fault.STRANGE_WORD)
@@ -87,7 +87,7 @@ def observe(job: SimJob, handle: str, now: datetime, reply: Reply, seed: int) ->
 
 
 def ended(jobs: Sequence[SimJob], now: datetime) -> list[SimJob]:
-    """End those jobs that have not ended by themselves."""
+    """Cancel the jobs that have not ended by themselves; return only these."""
     return [
         replace(job, life=end_now(job.life, states.CANCELLED, now))
         for job in jobs

@@ -1,7 +1,7 @@
 """The driver of the back-end sim: one transaction on the simulated world for each call.
 
-The world is what the CE would have at its own side, so it is written whatever becomes of the
-answer. Time passes by itself: no process has to keep the world going.
+The world is what a real CE would store on its own side, so it is written even if the answer is
+lost. Jobs proceed as time passes: no process has to run for that.
 """
 
 import re
@@ -26,7 +26,7 @@ _HANDLE = re.compile(r"sim-([1-9][0-9]{0,17})")
 
 
 class SimDriver:
-    """Speaks to one CE."""
+    """The driver of one CE."""
 
     def __init__(self, ce: CE, options: SimOptions, means: Means) -> None:
         self.ce = ce
@@ -44,7 +44,7 @@ class SimDriver:
         return reply.part_of(receipts)
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        """Ask after jobs."""
+        """Query jobs."""
         with self._call() as (tx, now, reply):
             lookups = self._look_up(tx, jobs, now, reply)
         locked_out = reply.locked_out()
@@ -58,13 +58,13 @@ class SimDriver:
         return reply.part_of(observations)
 
     def find(self) -> Listing:
-        """List every job with a stamp of ours at this place."""
+        """List every job with a stamp of ours at this place, those of the neighbours included."""
         as_of = self.means.now()
         with self._call(as_of, is_alone=True) as (tx, _, reply):
             listed = memory.not_ended_by(tx, self.place, self._ago(as_of, self.options.keep_listed))
             locked_out = reply.locked_out()
-            # A CE shows to each VO its own jobs. Whose they are is asked of our own table: a VO
-            # of which the CE has no job was shown that, too.
+            # A CE shows to each VO its own jobs. The VOs are read from our own table, not from the
+            # jobs: a VO that has no job at the CE is covered by the listing, too.
             shown_vos = None if locked_out is None else frozenset(vos.names(tx)) - {locked_out}
         observations = [
             answers.observe(job, _handle(job.id), as_of, reply, self.options.seed)._replace(
@@ -104,7 +104,7 @@ class SimDriver:
         return output.of(sim_job, now, self.options) if sim_job else Output(text="")
 
     def hello(self) -> str:
-        """Reach the CE, and return its kind and capacity."""
+        """Contact the CE; return its kind and capacity."""
         with self._call():
             pass
         return f"a simulated CE of capacity {self.ce.capacity}"
@@ -128,14 +128,14 @@ class SimDriver:
     def _look_up(
         self, tx: Transaction, jobs: Sequence[Job], now: datetime, reply: Reply
     ) -> list[tuple[Job, SimJob | None]]:
-        """Look jobs up; `None` for those that the CE does not know."""
+        """Look up jobs; a job that the CE does not know gets `None`."""
         ids = {job.handle: int(m[1]) for job in jobs if (m := _HANDLE.fullmatch(job.handle))}
         stored = memory.by_ids(tx, self.place, ids.values())
         lookups = [(job, stored.get(ids.get(job.handle, 0))) for job in jobs]
         reply.check_credential({one.vo for _, one in lookups if one is not None})
         return [
             (job, one)
-            # A handle alone is not enough: the job must carry the stamp that is asked for.
+            # A handle alone is not enough: the job must have the stamp of the query, too.
             if one and one.stamp == job.stamp and answers.is_known(one, now, reply, self.options)
             else (job, None)
             for job, one in lookups
@@ -148,15 +148,16 @@ class SimDriver:
     def _call(
         self, now: datetime | None = None, *, is_alone: bool = False
     ) -> Iterator[tuple[Transaction, datetime, Reply]]:
-        """Open the world for a call, and deliver its answer after the block.
+        """Open the world for a call; after the block, apply the faults of its reply.
 
-        If the database of the world cannot be used, the CE cannot be reached.
+        If the database of the world cannot be used, the CE counts as unavailable.
         """
         try:
             with self.means.uow() as tx:
                 if is_alone:
                     memory.queue_up(tx, self.ce.name)
-                # Read after the wait: a job is never older than a listing that lacks it.
+                # The clock is read after the wait for the lock: so a job is never older than a
+                # listing that does not have it.
                 moment = now or self.means.now()
                 active = faults.read(tx, self.ce.name, moment)
                 reply = Reply(self.ce.name, self.options.call_timeout, active)

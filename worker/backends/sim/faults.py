@@ -4,7 +4,8 @@
     switch_on(uow, "ce01", Fault.FAILS_FAST, rate=0.3)
     switch_off(uow, "ce01", Fault.FAILS_FAST)
 
-A fault is of its CE, whoever speaks to it. What it has done to jobs stays when it is switched off.
+A fault belongs to its CE and applies to every caller. Its effects on jobs stay when it is switched
+off.
 """
 
 from collections.abc import Mapping
@@ -57,9 +58,9 @@ def switch_on(
     now: datetime | None = None,
     **settings: Any,
 ) -> Active:
-    """Switch a fault on, in place of the same one with other settings.
+    """Switch a fault on; it replaces the same fault with other settings.
 
-    It strikes at once the jobs that are there, unless it begins later.
+    Unless it begins later, the fault is applied at once to the jobs that have not ended.
     """
     kind = _named(fault)
     between("rate", rate, 0, 1)
@@ -77,7 +78,7 @@ def switch_on(
 
 
 def switch_off(uow: UnitOfWork, ce: str, fault: str | None = None) -> list[Fault]:
-    """Switch a fault off, or all of them; return which were on."""
+    """Switch a fault off, or all faults; return the faults that were on."""
     query = delete(sim_faults).where(_FAULT.ce == ce).returning(_FAULT.fault)
     if fault is not None:
         query = query.where(_FAULT.fault == _named(fault))
@@ -86,13 +87,13 @@ def switch_off(uow: UnitOfWork, ce: str, fault: str | None = None) -> list[Fault
 
 
 def active(uow: UnitOfWork, ce: str, now: datetime | None = None) -> list[Active]:
-    """List the faults that a CE has now."""
+    """Return the faults that are active at a CE now."""
     with uow() as tx:
         return list(read(tx, ce, now or datetime.now(UTC)).values())
 
 
 def read(tx: Transaction, ce: str, now: datetime) -> Mapping[Fault, Active]:
-    """Read the faults that a CE has at a moment, in the order of the enumeration."""
+    """Return the faults that are active at a CE at this time, in the order of the enumeration."""
     query = select(sim_faults).where(_FAULT.ce == ce)
     stored = {row.fault: row for row in tx.execute(query)}
     return {

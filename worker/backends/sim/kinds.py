@@ -1,4 +1,4 @@
-"""What can be wrong with a simulated CE: the faults, and the settings of each."""
+"""The faults of a simulated CE, and the settings of each fault."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from worker.domain.words import Described
 
 
 class Fault(Described):
-    """What can be wrong with a simulated CE."""
+    """A fault of a simulated CE."""
 
     DOWN = "down", "It cannot be reached."
     SLOW = "slow", "It does what it is asked and answers only after a while."
@@ -54,18 +54,19 @@ WHOLE_CALL = frozenset(
         Fault.SKEWED,
     }
 )
-"""The rate of one of these is the share of calls that it hits; of another, the share of jobs."""
+"""Faults that hit whole calls: their rate is the share of calls. The rate of any other fault is the
+share of jobs."""
 
 
 TEXT = r"^[^\x00]*$"
-"""A text that PostgreSQL can keep."""
+"""A pattern for texts that PostgreSQL can store."""
 
 
 class FaultSettings(Table):
     """The settings of a fault."""
 
     seconds: float = Field(default=60, ge=0, le=10**9)
-    """How long it takes, or lasts, or is off."""
+    """The seconds of the fault: a delay, a duration, or how far a clock is ahead."""
 
     share: float = Field(default=1, ge=0, le=1)
     """The share of the orders that are accepted, or of the answers that are left out."""
@@ -74,22 +75,22 @@ class FaultSettings(Table):
     """The cause of a refusal."""
 
     reason: str = Field(default="the queue does not take this job", max_length=2000, pattern=TEXT)
-    """What the CE says beside it."""
+    """The CE's reason for a refusal."""
 
     whole: bool = False
     """Whether the submission is refused as a whole."""
 
     vo: str | None = None
-    """The VO that it strikes; without it, all."""
+    """The VO that the fault affects; if left out, all VOs."""
 
     word: str = Field(default="LIMBO", max_length=128, pattern=TEXT)
-    """The word that it uses."""
+    """The status word that the CE uses."""
 
     for_ever: bool = False
-    """Whether it lasts when the fault is switched off."""
+    """Whether the effect remains when the fault is switched off."""
 
     stamps: tuple[str, ...] = ()
-    """The only pilots that it strikes; with none, any."""
+    """The only pilots that the fault affects; if empty, any pilot."""
 
 
 DEFAULTS: Mapping[Fault, Mapping[str, Any]] = MappingProxyType(
@@ -108,7 +109,7 @@ DEFAULTS: Mapping[Fault, Mapping[str, Any]] = MappingProxyType(
         Fault.STRANGE_WORD: {"word": "LIMBO"},
     }
 )
-"""The settings of each fault besides `stamps`, and what holds if it is not."""
+"""The settings that each fault takes besides `stamps`, with their default values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,19 +123,19 @@ class Active:
     until: datetime | None = None
 
     def hits(self, stamp: str) -> bool:
-        """Return whether it strikes a pilot; for the same pilot always the same."""
+        """Return whether the fault affects a pilot; the result is always the same for a pilot."""
         stamps = self.settings.stamps
         return (not stamps or stamp in stamps) and lot(self.fault, stamp) < self.rate
 
 
 def keys(fault: Fault) -> list[str]:
-    """Name the settings that a fault takes."""
+    """Return the names of the settings that a fault takes."""
     names = list(DEFAULTS.get(fault, {}))
     return names if fault in WHOLE_CALL else [*names, "stamps"]
 
 
 def read_settings(fault: Fault, values: Mapping[str, Any]) -> FaultSettings:
-    """Read the settings of a fault, or refuse them in one line."""
+    """Read the settings of a fault; raise an error of one line if they are wrong."""
     for key in values:
         if key not in keys(fault):
             raise Invalid(f"setting {key!r} of fault {fault}", nearest(key, keys(fault)))

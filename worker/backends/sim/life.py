@@ -1,7 +1,7 @@
-"""The life of a job: decided when the CE accepts it, changed only by what befalls it later.
+"""The life of a job: drawn when the CE accepts it, changed later only by faults and cancellation.
 
-All is pure. What a job is doing at a moment follows from its life and the moment, so no process
-has to keep the world going and time may jump.
+All functions are pure. The state of a job at a given time follows from its life and that time. So
+no process has to run to advance the jobs, and the clock may jump.
 """
 
 from dataclasses import dataclass, replace
@@ -15,18 +15,19 @@ from worker.backends.sim.states import ENDS
 from worker.domain.pilot import Cause
 
 LONGEST = timedelta(days=36500)
-"""No time is longer, so that no moment leaves the calendar."""
+"""The longest time of anything, so that no computed time is beyond what `datetime` can hold."""
 
 
 NODES = 16
-"""The nodes of a simulated CE."""
+"""The number of nodes of a simulated CE."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobLife:
-    """When a job starts and ends, and how. Without a start it never runs, without an end it stays.
+    """When a job starts and ends, and how it ends.
 
-    From `stopped_at` to `restarts_at` it waits again.
+    Without `starts_at` a job never runs; without `ends_at` it never ends by itself. From
+    `stopped_at` to `restarts_at` it waits again.
     """
 
     starts_at: datetime | None = None
@@ -37,7 +38,7 @@ class JobLife:
     exit_code: int | None = None
 
     def word_at(self, now: datetime) -> str:
-        """Return the CE's word for the job at a moment."""
+        """Return the CE's word for the job at this time."""
         if self.is_over(now):
             return self.fate
         if self.starts_at is None or now < self.starts_at:
@@ -47,11 +48,11 @@ class JobLife:
         return states.RUNNING
 
     def is_over(self, now: datetime) -> bool:
-        """Return whether the job has ended by then."""
+        """Return whether the job has ended by this time."""
         return self.ends_at is not None and self.ends_at <= now
 
     def started_by(self, now: datetime) -> datetime | None:
-        """Return when the job began to run, the last time if it was stopped between."""
+        """Return the job's last start up to this time: its restart, if it was stopped before."""
         last = min(now, self.ends_at) if self.ends_at else now
         for moment in (self.restarts_at, self.starts_at):
             if moment is not None and moment <= last:
@@ -66,9 +67,10 @@ def draw_life(
     now: datetime,
     forced: Cause | None = None,
 ) -> JobLife:
-    """Decide the life of a job that is accepted now; the same stamp meets the same fate."""
+    """Draw the life of a job that is accepted now; the same stamp always gives the same life."""
     chance = Random(f"{options.seed}:{stamp}")  # noqa: S311 - dice, not a secret
-    # All dice are thrown whatever happens, so one option does not change what another decides.
+    # All random numbers are drawn in any case, so that an option does not change what the others
+    # decide.
     queue = _draw(chance, options.spread, options.queue_time)
     run = _draw(chance, options.spread, options.run_time)
     luck, share = chance.random(), chance.random()
@@ -90,20 +92,20 @@ def draw_life(
 
 
 def end_now(life: JobLife, fate: str, now: datetime) -> JobLife:
-    """End a job that is not over; one that had not started never does."""
+    """End a job that is not over; a job that has not started then never starts."""
     started = life.starts_at if life.starts_at and life.starts_at <= now else None
     return replace(life, starts_at=started, ends_at=now, fate=fate, exit_code=None)
 
 
 def hold(life: JobLife, now: datetime) -> JobLife:
-    """Keep a job from starting, for ever. One that has started runs on."""
+    """Prevent a job from ever starting; a job that has started is not changed."""
     if life.starts_at is not None and life.starts_at <= now:
         return life
     return replace(life, starts_at=None, ends_at=None)
 
 
 def requeue(life: JobLife, at: datetime, seconds: float) -> JobLife:
-    """Stop a running job at a moment; it starts again later and runs as long as it would have."""
+    """Stop a running job at a given time; it restarts after `seconds`, with its full run time."""
     if life.word_at(at) != states.RUNNING:
         return life
     pause = min(timedelta(seconds=seconds), LONGEST)
@@ -112,19 +114,19 @@ def requeue(life: JobLife, at: datetime, seconds: float) -> JobLife:
 
 
 def midway(life: JobLife) -> datetime | None:
-    """Return the middle of the time that a job runs."""
+    """Return the middle of a job's run; its start if it has no end, `None` without a start."""
     if life.starts_at is None or life.ends_at is None:
         return life.starts_at
     return life.starts_at + (life.ends_at - life.starts_at) / 2
 
 
 def node_of(stamp: str, seed: int) -> str:
-    """Name the node that runs a job: one of a few, the same for the same stamp."""
+    """Return the name of the node of a job: one of a few, always the same for the same stamp."""
     return f"node{int(lot('node', str(seed), stamp) * NODES) + 1:02d}"
 
 
 def lot(*parts: str) -> float:
-    """Draw a number from 0 to 1 that depends on these words alone."""
+    """Return a number from 0 to 1 that depends only on these words."""
     digest = sha256("\0".join(parts).encode()).digest()
     return int.from_bytes(digest[:7], "big") / 2**56
 

@@ -1,7 +1,8 @@
 """The simulated world in the database: its jobs, and the faults that are switched on.
 
-The world of a CE outlives the pilots that Pilotage knows of it, so nothing here points at the
-core's tables: a job whose pilot was never recorded must still exist. Every function handles a set.
+The jobs at a CE outlive the pilots that Pilotage records, so these tables have no foreign keys to
+the core's tables: a job whose pilot was never recorded must still exist. Every function handles a
+set.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -87,7 +88,7 @@ _LIFE = tuple(one.name for one in fields(JobLife))
 
 @dataclass(frozen=True, kw_only=True)
 class SimJob:
-    """A job at a simulated CE. One that the CE has not taken yet has no id and no CE."""
+    """A job at a simulated CE. A job that is not stored yet has no id and no CE."""
 
     stamp: str
     vo: str
@@ -99,15 +100,15 @@ class SimJob:
     ce: str = ""
 
     def is_shown(self, now: datetime) -> bool:
-        """Return whether the CE knows the job and has got round to saying so."""
+        """Return whether the CE knows the job and shows it already."""
         return self.visible_at <= now and (self.forgotten_at is None or now < self.forgotten_at)
 
 
 def queue_up(tx: Transaction, ce: str) -> None:
     """Wait until no other call lists or submits jobs of this CE.
 
-    So a listing has every job that was accepted before it was asked for, and a quota holds. On
-    SQLite the unit of work is itself the only writer.
+    So a listing has every job that was accepted before it was requested, and a quota is never
+    exceeded. On SQLite a unit of work is the only writer anyway.
     """
     locks.wait_for_lock(tx, f"sim:{ce}")
 
@@ -125,7 +126,7 @@ def add(tx: Transaction, ce: str, jobs: Sequence[SimJob], now: datetime) -> dict
 
 
 def count_live(tx: Transaction, ce: str, now: datetime) -> int:
-    """Count the jobs that have not ended."""
+    """Count the jobs of a CE that have not ended."""
     query = select(func.count()).where(_JOB.ce == ce, _not_ended_by(now))
     return int(tx.execute(query).scalar_one())
 
@@ -133,18 +134,18 @@ def count_live(tx: Transaction, ce: str, now: datetime) -> int:
 def by_ids(tx: Transaction, ces: Collection[str], ids: Iterable[int]) -> dict[int, SimJob]:
     """Read jobs by their ids, if they are of these CEs."""
     result = tx.execute(_by_ids(tx.dialect), encode(("id",), ([i] for i in ids))).mappings()
-    # In the query, the CE would lead SQLite to walk all its jobs once for each id.
+    # The CE is not in the query: SQLite would read all jobs of the CE once for each id.
     return {row["id"]: _job(row) for row in result if row["ce"] in ces}
 
 
 def not_ended_by(tx: Transaction, ces: Collection[str], moment: datetime) -> list[SimJob]:
-    """List the jobs that had not ended by a moment, in the order in which they came."""
+    """Return the jobs that had not ended by this time, in the order of their submission."""
     query = select(sim_jobs).where(_JOB.ce.in_(ces), _not_ended_by(moment)).order_by(_JOB.id)
     return [_job(row) for row in tx.execute(query).mappings()]
 
 
 def change(tx: Transaction, jobs: Sequence[SimJob]) -> None:
-    """Write down what has befallen jobs."""
+    """Store the changed lives of jobs."""
     if not jobs:
         return
     names = ("id", "forgotten_at", *_LIFE)
@@ -153,7 +154,7 @@ def change(tx: Transaction, jobs: Sequence[SimJob]) -> None:
 
 
 def clear(tx: Transaction, ce: str, before: datetime, limit: int = 10_000) -> None:
-    """Delete jobs that ended before a moment."""
+    """Delete jobs that ended before this time, at most `limit` of them."""
     old = (
         select(_JOB.id)
         .where(_JOB.ce == ce, _JOB.ends_at < before)

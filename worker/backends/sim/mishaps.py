@@ -1,4 +1,4 @@
-"""What the faults of a CE do to its jobs: to new ones when they are accepted, to others at once."""
+"""Effects of faults on jobs: on new jobs when they are accepted, on other jobs at once."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +18,7 @@ FORCED: Mapping[Fault, Cause] = {
     Fault.KILLS: Cause.NODE,
     Fault.REMOVES: Cause.REMOVED,
 }
-"""How a new job ends that is struck by one of these; the first counts."""
+"""The cause for which a new job fails that has one of these faults; the first fault counts."""
 
 
 def new_job(
@@ -28,7 +28,7 @@ def new_job(
     now: datetime,
     faults: Mapping[Fault, Active],
 ) -> SimJob:
-    """Decide the life of a job that is accepted now."""
+    """Return a job that is accepted now, with its life and the effects of the faults."""
     struck = {fault: active for fault, active in faults.items() if active.hits(order.stamp)}
     forced = next((cause for fault, cause in FORCED.items() if fault in struck), None)
     life = draw_life(options, success_rate, order.stamp, now, forced)
@@ -51,7 +51,7 @@ def new_job(
 
 
 def strike(job: SimJob, active: Active, now: datetime) -> SimJob:
-    """Let a fault that is switched on now strike a job that has not ended."""
+    """Apply a fault that is switched on now to a job that has not ended."""
     if not active.hits(job.stamp):
         return job
     if active.fault is Fault.FORGETS and active.settings.for_ever:

@@ -16,13 +16,13 @@ from worker.domain.words import Described
 FAILURES: Mapping[Cause, float] = MappingProxyType(
     {Cause.FAILED_FAST: 4, Cause.EXIT_CODE: 3, Cause.FAILED_LATE: 2, Cause.NODE: 1}
 )
-"""How failures are spread if nothing else is said."""
+"""The default weights of the causes of failures."""
 
 Weight = Annotated[float, Field(ge=0, le=LARGEST)]
 
 
 class Spread(Described):
-    """How the times of many jobs lie about their mean."""
+    """How the times of jobs are distributed around their mean."""
 
     FIXED = "fixed", "Every job takes the mean."
     UNIFORM = "uniform", "Between half of the mean and one and a half."
@@ -33,31 +33,31 @@ class SimOptions(Options):
     """The options of a CE of this back-end."""
 
     queue_time: Seconds = 20
-    """Seconds that a job waits before it starts, in the mean."""
+    """Mean time that a job waits before it starts, in seconds."""
 
     run_time: Seconds = 300
-    """Seconds that a good job runs, in the mean."""
+    """Mean run time of a job that ends well, in seconds."""
 
     spread: Spread = Spread.EXPONENTIAL
-    """How these times lie about their means: fixed, uniform or exponential."""
+    """How these times are distributed around their means: fixed, uniform or exponential."""
 
     success_rate: float | None = Field(default=None, ge=0, le=1)
-    """The share of jobs that end well; without it, the configured success rate of the CE."""
+    """The share of jobs that end well; if left out, the configured success rate of the CE."""
 
     failures: Mapping[Cause, Weight] = Field(default_factory=lambda: dict(FAILURES))
-    """How the others fail: causes and their weights."""
+    """How the other jobs fail: causes and their weights."""
 
     max_jobs: Count | None = None
-    """Jobs, waiting and running, beyond which the CE refuses more for its quota."""
+    """The most jobs, waiting and running; beyond them the CE refuses more because of its quota."""
 
     seed: int = Field(default=0, ge=-LARGEST, le=LARGEST)
-    """With another seed, the same stamps meet another fate."""
+    """The seed of all chance: with another seed, the same stamps get other lives."""
 
     neighbours: tuple[str, ...] = ()
     """Names of other simulated CEs at the same place; its listing shows their jobs, too."""
 
     tells_ce: bool = True
-    """Whether its listing says of which CE a job is."""
+    """Whether the listing names the CE of each job."""
 
     call_timeout: CallTime = 10
     """Seconds that the driver waits for an answer."""
@@ -69,10 +69,10 @@ class SimOptions(Options):
     """Whether a job that has left the listing can still be looked up."""
 
     keep_history: Seconds = 604_800
-    """Seconds after its end until a job is forgotten, with its output."""
+    """Seconds after its end for which a job can be looked up, with its output."""
 
     output_lines: int = Field(default=3, ge=0, le=100_000)
-    """Lines that the work of a job writes."""
+    """Lines of output that the work of a job writes."""
 
     @field_validator("failures")
     @classmethod
@@ -85,5 +85,5 @@ class SimOptions(Options):
         return failures
 
     def known_for(self) -> float:
-        """Seconds after its end for which the CE can tell of a job."""
+        """Return the seconds after its end for which the CE still knows a job."""
         return max(self.keep_listed, self.keep_history) if self.history else self.keep_listed

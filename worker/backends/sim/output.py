@@ -1,4 +1,4 @@
-"""What a simulated pilot has written by a moment."""
+"""The output that a simulated pilot has written by a given time."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,14 +11,14 @@ from worker.domain.ce_answers import Output
 from worker.domain.texts import abridged
 
 LIMIT = 65_536
-"""Characters of an output that are returned."""
+"""The most characters of an output that are returned."""
 
 _ROOM = 100
-"""Characters for the note that stands in place of the middle."""
+"""Characters that are reserved for the note in place of the middle."""
 
 
 def of(job: SimJob, now: datetime, options: SimOptions) -> Output:
-    """Write what the pilot has written, without the middle if it is long."""
+    """Return what the pilot has written; the middle of a long output is left out."""
     text = "".join(f"{line}\n" for line in _lines(job, now, options))
     if len(text) <= LIMIT:
         return Output(text=text)

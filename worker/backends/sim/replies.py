@@ -1,4 +1,4 @@
-"""What the faults of a CE do to one call: turn it away, delay it, or spoil the answer."""
+"""Effects of faults on one call: they refuse it, delay it, or damage the answer."""
 
 import random
 import time
@@ -11,17 +11,17 @@ from worker.domain.errors import CredentialProblem, Refused, Unavailable, Unread
 Answer = TypeVar("Answer")
 
 NONSENSE = "<html><head><title>504 Gateway Time-out</title></head>"
-"""What an unreadable answer says."""
+"""The text of an unreadable answer."""
 
 BROKEN_TEXT = "held: \udcff\x00 caf\udce9 \x1b[31mred\x07\u202e"
-"""A reason as a CE may write it."""
+"""A broken reason, as a CE may write it."""
 
 CUT_SHORT = (Fault.TRUNCATES, Fault.ANSWERS_HALF, Fault.ANSWERS_NOTHING)
-"""With one of these, a listing is not complete."""
+"""With one of these faults, a listing is not complete."""
 
 
 class Reply:
-    """One call to a CE, with the faults that strike it."""
+    """One call to a CE, with the faults that affect it."""
 
     def __init__(self, ce: str, timeout: float, faults: Mapping[Fault, Active]) -> None:
         self.ce = ce
@@ -29,7 +29,7 @@ class Reply:
         self.faults = {
             fault: active
             for fault, active in faults.items()
-            # Whether a fault strikes a call is chance; which pilots it strikes is not.
+            # Whether a fault affects a call is random; which pilots it affects is not.
             if fault not in WHOLE_CALL or random.random() < active.rate  # noqa: S311
         }
 
@@ -47,23 +47,23 @@ class Reply:
             raise Refused(refuses.settings.cause, self.ce, refuses.settings.reason)
 
     def locked_out(self) -> str | None:
-        """Name the VO whose credential has expired; `None` if it is all of them, or none."""
+        """Return the VO whose credential has expired; `None` if all have expired, or none."""
         credential = self.faults.get(Fault.CREDENTIAL)
         return credential.settings.vo if credential else None
 
     def check_credential(self, vos: set[str]) -> None:
-        """Refuse a call on behalf of nobody but a VO whose credential has expired."""
+        """Refuse a call that is only for the VO whose credential has expired."""
         locked_out = self.locked_out()
         if locked_out is not None and vos == {locked_out}:
             raise CredentialProblem(self.ce, f"the credential of VO {locked_out} has expired")
 
     def accepted_share(self) -> float:
-        """Return the share of a submission that gets through."""
+        """Return the share of the orders of a submission that reach the CE."""
         loses = self.faults.get(Fault.LOSES_REPLY)
         return loses.settings.share if loses else 1.0
 
     def deliver(self) -> None:
-        """Bring the answer home: late, or not at all. What was done stays done."""
+        """Delay the answer, or raise an error in its place; the work of the call stays done."""
         slow = self.faults.get(Fault.SLOW)
         if slow is not None:
             time.sleep(min(slow.settings.seconds, self.timeout))
@@ -73,28 +73,28 @@ class Reply:
             raise Unreadable(NONSENSE, self.ce, "it answered something that is not its language")
 
     def lose_receipts(self) -> None:
-        """Lose the answer to a submission, if it is to be lost."""
+        """Raise an error in place of the receipts if a fault loses the reply."""
         if Fault.LOSES_REPLY in self.faults:
             raise Unavailable(self.ce, "connection reset before the reply")
 
     def part_of(self, answers: Sequence[Answer]) -> list[Answer]:
-        """Leave out what the CE leaves out of an answer."""
+        """Return the part of the answers that the faults leave."""
         if Fault.ANSWERS_NOTHING in self.faults:
             return []
         half = self.faults.get(Fault.ANSWERS_HALF)
         return self._without(answers, half.settings.share) if half else list(answers)
 
     def part_of_listing(self, answers: Sequence[Answer]) -> list[Answer]:
-        """Leave out what the CE leaves out of a listing."""
+        """Return the part of a listing that the faults leave."""
         cut = self.faults.get(Fault.TRUNCATES)
         answered = self.part_of(answers)
         return self._without(answered, cut.settings.share) if cut else answered
 
     def is_complete(self) -> bool:
-        """Return whether a listing has every job of those that it is about."""
+        """Return whether a listing has all jobs that it should have."""
         return not any(fault in self.faults for fault in CUT_SHORT)
 
     def _without(self, answers: Sequence[Answer], share: float) -> list[Answer]:
-        # Others each time, so that whoever asks again learns more.
+        # Other answers are left out each time, so that a repeated query learns more.
         kept = random.sample(range(len(answers)), round(len(answers) * (1 - share)))
         return [answers[i] for i in sorted(kept)]

@@ -1,6 +1,6 @@
-"""The words of the simulated batch system, and what each means.
+"""The words of the simulated batch system, and their meanings.
 
-`MEANINGS` is the only table of them. A word that is not in it has no status.
+`MEANINGS` is the only table of meanings. A word that is not in it has no status.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ CANCELLED = "CANCELLED"
 
 @dataclass(frozen=True)
 class End:
-    """How a job ends for a cause: the CE's word and reason, and how much of its time it had."""
+    """How a job ends for a cause: the CE's word and reason, and the share of its time it ran."""
 
     word: str
     reason: str
@@ -44,7 +44,7 @@ ENDS: Mapping[Cause, End] = MappingProxyType(
         Cause.UNKNOWN: End("ABORTED", ""),
     }
 )
-"""How a job that was accepted may fail."""
+"""The ways in which an accepted job may fail."""
 
 MEANINGS: Mapping[str, tuple[Status, Cause | None]] = MappingProxyType(
     {
@@ -68,5 +68,5 @@ REASONS: Mapping[str, str] = MappingProxyType(
 
 
 def meaning(word: str) -> tuple[Status | None, Cause | None]:
-    """Return what a word means; one that nobody knows means nothing."""
+    """Return the status and the cause of a word; `None` for both if the word is unknown."""
     return MEANINGS.get(word, (None, None))

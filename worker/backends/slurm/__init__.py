@@ -1,4 +1,4 @@
-"""Pilots as elements of job arrays of a Slurm cluster, reached here or over SSH."""
+"""The back-end slurm: pilots are elements of job arrays. Slurm's programs run here or over SSH."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""What Slurm's programs print, read. Nothing is guessed: what is not whole is unreadable.
+"""Reading the output of squeue and sacct. Nothing is guessed: incomplete output is unreadable.
 
-squeue is asked for fields that end in a character which nothing printable holds, and both are
-asked for their header, so an answer is never empty: without its header it is none.
+The fields are separated by control characters that no printable text holds. Both programs print a
+header, so a valid answer is never empty: output without a header is not an answer.
 """
 
 import re
@@ -21,9 +21,9 @@ from worker.domain.secrets import end_of
 
 FIELD, RECORD = "\x1f", "\x1e"
 QUEUE_FORMAT = "".join(f"%{field}{FIELD}" for field in "FKTjrSekN") + RECORD
-"""What squeue prints: array, element, state, name, reason, start, end, comment, nodes."""
+"""The fields of squeue: array, element, state, name, reason, start, end, comment, nodes."""
 EXITS_FORMAT = f"ArrayJobID:18{FIELD},ArrayTaskID:10{FIELD},exit_code:10{FIELD}{RECORD}"
-"""What it is asked about jobs that failed; only in this slower way does it tell the exit code."""
+"""The fields of squeue for failed jobs; only this slower form of output has the exit code."""
 _QUEUE_HEADER = "ARRAY_JOB_ID"
 
 HISTORY_FORMAT = "JobID,State,ExitCode,Start,End,Reason,NodeList,JobName,Comment"
@@ -36,7 +36,8 @@ _NO_NODES = ("", "N/A", "(null)", "None assigned")
 _Values = tuple[
     str, str, int | None, int | None, datetime | None, datetime | None, str | None, str | None
 ]
-"""What holds for all elements of a line: state, reason, code, signal, start, end, nodes, CE."""
+"""The values that all elements of a line share: state, reason, exit code, signal, start, end, nodes
+and CE."""
 
 
 class Shortened(Unreadable):
@@ -44,9 +45,10 @@ class Shortened(Unreadable):
 
 
 class Row(NamedTuple):
-    """One job of ours, or one element of an array, as Slurm shows it. Read by the thousand.
+    """One job of ours, or one element of an array, as Slurm shows it.
 
-    A line that stands for an array as a whole has no element, and an empty stamp.
+    A row that stands for an array as a whole has no element, and an empty stamp. Rows are read by
+    the thousand, so they are tuples.
     """
 
     handle: str
@@ -64,23 +66,23 @@ class Row(NamedTuple):
 
     @property
     def is_final(self) -> bool:
-        """Return whether it has ended."""
+        """Return whether the job has ended."""
         return meaning(self.state)[0] in FINAL
 
     @property
     def lacks_exit(self) -> bool:
-        """Return whether it failed, and its exit code is still to be asked for."""
+        """Return whether the job failed and its exit code is not known yet."""
         return self.code is None and is_failure(self.state)
 
     def with_exit(self, exits: Mapping[str, tuple[int, int]]) -> "Row":
-        """Return it with its exit code and signal, if they are among these."""
+        """Return the row with its exit code and signal, if `exits` has them."""
         if not self.lacks_exit or self.handle not in exits:
             return self
         code, signal = exits[self.handle]
         return self._replace(code=code, signal=signal)
 
     def observed(self) -> Observed:
-        """Return it in our words."""
+        """Return the row as an answer of the CE."""
         status, cause, raw, reason, exit_code, has_started, is_final = _meaning_of(
             self.state, self.reason, self.code, self.signal
         )
@@ -93,7 +95,7 @@ class Row(NamedTuple):
             raw=raw,
             reason=reason,
             exit_code=exit_code,
-            # What waits may have a time at which it is expected to start.
+            # For a waiting job, Slurm may show the time at which it is expected to start.
             started_at=self.started_at if has_started else None,
             ended_at=self.ended_at if is_final else None,
             node=self.nodes if has_started else None,
@@ -101,7 +103,7 @@ class Row(NamedTuple):
 
 
 class _Meaning(NamedTuple):
-    """A state in our words: the same for all jobs of which Slurm says the same."""
+    """The meaning of a state, a reason and an exit, shared by all jobs that have the same."""
 
     status: Status | None
     cause: Cause | None
@@ -136,7 +138,10 @@ def _meaning_of(state: str, reason: str, code: int | None, signal: int | None) -
 
 
 def queue_rows(text: str, names: Names) -> list[Row]:
-    """Read what squeue said of our jobs. Another job may be named as nobody can foresee."""
+    """Read squeue's answer about our jobs.
+
+    Other jobs are left out: their names may hold anything, even our separators.
+    """
     rows = []
     count = QUEUE_FORMAT.count(FIELD) + 1
     for fields in _records(text):
@@ -152,7 +157,7 @@ def queue_rows(text: str, names: Names) -> list[Row]:
 
 
 def exits(text: str) -> dict[str, tuple[int, int]]:
-    """Read what squeue said of jobs that failed: the exit code and the signal of each."""
+    """Read squeue's answer about failed jobs: the exit code and the signal of each."""
     codes = {}
     for fields in _records(text):
         if len(fields) < EXITS_FORMAT.count(FIELD):
@@ -166,7 +171,7 @@ def exits(text: str) -> dict[str, tuple[int, int]]:
 
 
 def _records(text: str) -> list[list[str]]:
-    """Part squeue's answer in records and fields, or find that it is not whole."""
+    """Split squeue's answer into records and fields; raise `Unreadable` if it is cut short."""
     records = _after_header(text, _QUEUE_HEADER).split(RECORD)
     if records.pop().strip():
         raise Unreadable(end_of(text, _SHOWN), "squeue", "its answer is cut short")
@@ -174,7 +179,7 @@ def _records(text: str) -> list[list[str]]:
 
 
 def history_rows(text: str, names: Names) -> list[Row]:
-    """Read what sacct said; an array that nobody has taken apart is a row for each element."""
+    """Read sacct's answer; a line for several elements of an array gives a row for each."""
     lines = _after_header(text, "JobID" + FIELD).split("\n")
     if lines.pop().strip():
         raise Unreadable(end_of(text, _SHOWN), "sacct", "its answer is cut short")
@@ -192,7 +197,7 @@ def history_rows(text: str, names: Names) -> list[Row]:
 
 
 def _after_header(text: str, header: str) -> str:
-    """Leave out what a login shell or a wrapper said before."""
+    """Remove what a login shell or a wrapper printed before the header."""
     begin = text.find(header)
     if begin < 0:
         raise Unreadable(text[:_SHOWN], "Slurm's answer has no header")
@@ -200,8 +205,9 @@ def _after_header(text: str, header: str) -> str:
 
 
 def _rows(named: SlurmJobName, array: str, elements: str, values: _Values) -> list[Row]:
-    """Make a row for each element that a line is about; one without any is a job of its own, or an
-    array as a whole.
+    """Return a row for each element of an array that a line is about.
+
+    A line without elements stands for a single job, or for an array as a whole.
     """
     index = _number(elements)
     if index is not None:
@@ -221,18 +227,18 @@ def _exit(written: str) -> tuple[int | None, int | None]:
 
 
 def _number(written: str) -> int | None:
-    """Read a number, unless it is longer than any that Slurm writes."""
+    """Read a number; return `None` for anything else, or if it is longer than Slurm's numbers."""
     return int(written) if _NUMBER.fullmatch(written) else None
 
 
 def _nodes(written: str) -> str | None:
-    """Read a list of nodes as Slurm writes it; a job that never ran has none."""
+    """Return Slurm's list of nodes unchanged; `None` for a job that never ran."""
     return None if written in _NO_NODES else written
 
 
 @lru_cache(maxsize=4096)
 def _moment(written: str) -> datetime | None:
-    """Read a time; the programs are told to write it in UTC."""
+    """Read a time, which the programs are asked to write in UTC; `None` if it is not one."""
     with suppress(ValueError):
         return datetime.fromisoformat(written).replace(tzinfo=UTC)
     return None

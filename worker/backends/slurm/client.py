@@ -1,6 +1,6 @@
-"""Calls Slurm's programs within the time of one call of a driver, and reads what they answer.
+"""Calls of Slurm's programs within the time of one driver call, and reading of their answers.
 
-What a cluster says of itself, a process asks for once in ten minutes.
+Each process queries a cluster's configuration at most once in ten minutes.
 """
 
 import re
@@ -20,12 +20,12 @@ from worker.backends.slurm.reach import ASKING, SENDING, Reach
 from worker.domain.errors import Refused, Unavailable, Unreadable
 
 KEPT_FOR = 600.0
-"""Seconds."""
+"""Seconds for which a cluster's configuration is remembered."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What matters here of a cluster's configuration."""
+    """The part of a cluster's configuration that is used here."""
 
     name: str
     version: str
@@ -38,12 +38,12 @@ clusters = Remembered[tuple[object, ...], About](KEPT_FOR)
 
 
 def recall(options: SlurmOptions, ask: Callable[[], About]) -> About:
-    """Return what a cluster said of itself not long ago, or ask it."""
+    """Return the remembered configuration of a cluster, or query it."""
     return clusters.get(_line(options)) or remember(options, ask())
 
 
 def remember(options: SlurmOptions, about: About) -> About:
-    """Remember what a cluster said just now."""
+    """Remember the configuration that a cluster has just returned."""
     return clusters.put(_line(options), about)
 
 
@@ -63,16 +63,16 @@ def read_about(text: str) -> About:
 
 
 _line = attrgetter("ssh", "ssh_port", "ssh_config", "programs", "slurm_conf", "cluster")
-"""By what way a cluster is reached: the same way leads to the same cluster."""
+"""The options by which a cluster is reached: equal values lead to the same cluster."""
 
 
 LONGEST_LIST = 60_000
-"""Characters of ids in one word: a word of a command line may have 128 kB."""
+"""Characters of ids in one word; the kernel's limit for a word of a command line is 128 kB."""
 _JOB_ID = re.compile(r"^([0-9]+)(?:;\S*)?$", re.MULTILINE)
 
 
 class SlurmClient:
-    """Slurm's programs, for as long as one call may take."""
+    """Runs Slurm's programs within the time limit of one driver call."""
 
     def __init__(self, reach: Reach, options: SlurmOptions, names: Names, until: float) -> None:
         self._reach = reach
@@ -82,19 +82,19 @@ class SlurmClient:
 
     @staticmethod
     def end_of_call(options: SlurmOptions) -> float:
-        """Return until when a call that begins now may take."""
+        """Return the time by which a call that begins now must end, on the monotonic clock."""
         return time.monotonic() + options.call_timeout
 
     def about(self) -> About:
-        """Ask the controller for its configuration."""
+        """Query the controller's configuration."""
         return read_about(self._ask("scontrol", *self._clusters(), "show", "config").stdout)
 
     def queue(self) -> list[Row]:
-        """List the jobs of our user that the controller knows, ended ones too."""
+        """List the jobs of our user that the controller knows, including ended jobs."""
         try:
             return self._queue()
         except Shortened:
-            # Something stands between us and squeue, and takes its variables away.
+            # Something between us and squeue, such as a wrapper, removes the variables that we set.
             return self._queue("--array")
 
     def exits(self) -> dict[str, tuple[int, int]]:
@@ -103,19 +103,22 @@ class SlurmClient:
         return answers.exits(self._ask("squeue", *self._clusters(), *words).stdout)
 
     def history(self, arrays: Iterable[str]) -> list[Row]:
-        """List what accounting knows of these jobs, with all elements of an array."""
+        """List the accounting records of these jobs, with all elements of each array."""
         rows = []
         for ids in _chunks(dict.fromkeys(arrays)):
             rows += self._history(f"--jobs={','.join(ids)}")
         return rows
 
     def history_since(self, seconds: float) -> list[Row]:
-        """List what accounting knows of jobs that were there in the last so many seconds."""
-        # By the cluster's own clock, whatever ours says.
+        """List the accounting records of jobs that existed in the last `seconds`."""
+        # A relative time is read by the cluster's own clock, so our clock does not matter.
         return self._history(f"--starttime=now-{max(1, round(seconds))}seconds")
 
     def submit(self, words: Sequence[str], script: str) -> str:
-        """Submit a job or an array; its id. `Refused` only if surely nothing was accepted."""
+        """Submit a job or an array; return its id.
+
+        Raise `Refused` only if certainly nothing was accepted.
+        """
         env = {**SENDING, **self._configuration()}
         words = ["sbatch", "--parsable", *self._clusters(), *words]
         done = self._reach.run(words, env, script, self._left("sbatch"))
@@ -128,13 +131,13 @@ class SlurmClient:
         return ids[0]
 
     def ask_to_end(self, ids: Sequence[str]) -> Completed:
-        """Signal the scripts of the jobs that run, and cancel those that wait."""
+        """Send SIGTERM to the scripts of the running jobs, and cancel the waiting jobs."""
         signalled = self.cancel(ids, "--state=RUNNING", "--batch", "--signal=TERM")
         cancelled = self.cancel(ids, "--state=PENDING")
         return replace(signalled, stderr=signalled.stderr + cancelled.stderr)
 
     def cancel(self, ids: Iterable[str], *which: str) -> Completed:
-        """Cancel jobs; a job that has ended or is not known is no error."""
+        """Cancel jobs; a job that has ended or is unknown is not an error."""
         stderr, code = "", 0
         for ids_of_chunk in _chunks(ids):
             done = self._run("scancel", *self._clusters(), *which, *ids_of_chunk)
@@ -144,14 +147,14 @@ class SlurmClient:
         return Completed(stdout="", stderr=stderr, exit_code=code, seconds=0)
 
     def shell(self, script: str, *words: str, stdin: str = "") -> str:
-        """Run a small script of ours where the files of the pilots are."""
+        """Run a small script of ours on the host where the files of the pilots are visible."""
         done = self._run("sh", "-c", script, "sh", *words, stdin=stdin)
         if done.exit_code != 0:
             raise problem("sh", done)
         return done.stdout
 
     def _queue(self, *more: str) -> list[Row]:
-        # Without --array the elements of an array that wait share a line.
+        # Without --array, the waiting elements of an array share a line.
         words = ["--me", "--all", "--states=all", f"--format={answers.QUEUE_FORMAT}", *more]
         return answers.queue_rows(
             self._ask("squeue", *self._clusters(), *words).stdout, self._names
@@ -192,7 +195,7 @@ class SlurmClient:
 
 
 def _is_about_jobs(stderr: str) -> bool:
-    """Return whether the controller answered, if only that it knows no such job."""
+    """Return whether all errors are the controller's answers about jobs, such as an unknown id."""
     return bool(stderr.strip()) and all(
         "Invalid job id" in line or "already completing" in line or "denied" in line
         for line in stderr.splitlines()
@@ -201,7 +204,7 @@ def _is_about_jobs(stderr: str) -> bool:
 
 
 def _chunks(words: Iterable[str]) -> Iterable[list[str]]:
-    """Part words such that each part fits into one word of a command line."""
+    """Split words into chunks, each of which fits into one word of a command line."""
     part: list[str] = []
     length = 0
     for word in words:

@@ -1,4 +1,4 @@
-"""The driver of the back-end slurm: Slurm's own programs, a handful of calls for any number."""
+"""The driver of the back-end slurm: a few calls of Slurm's programs for any number of pilots."""
 
 import logging
 from collections import defaultdict
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class SlurmDriver:
-    """Speaks to one CE."""
+    """The driver of one CE."""
 
     def __init__(self, ce: CE, options: SlurmOptions, means: Means) -> None:
         self.ce = ce
@@ -41,7 +41,7 @@ class SlurmDriver:
         self.memory = Memory(ce.name, means)
 
     def submit(self, orders: Sequence[Order]) -> Sequence[Receipt]:
-        """Submit an array for each group of pilots that differ in their number only."""
+        """Submit a job array for each group of pilots that differ in their number only."""
         shares = Shares(orders)
 
         def send(client: SlurmClient, identity: Identity) -> list[Receipt]:
@@ -57,7 +57,7 @@ class SlurmDriver:
         return [*receipts, *answers.refusals(orders)]
 
     def poll(self, jobs: Sequence[Job]) -> Sequence[Observed]:
-        """Ask the controller for all our jobs, and accounting for those that it lacks."""
+        """Query the controller for all our jobs, and accounting for jobs that it does not know."""
         shares = Shares(jobs)
         return in_one_list(
             self._ask(shares.vos, lambda client, who: self._look(client).at(shares.of(who)))
@@ -76,7 +76,10 @@ class SlurmDriver:
         return Listing(jobs=list(jobs.values()), complete=complete, as_of=as_of, vos=answers.vos())
 
     def cancel(self, jobs: Sequence[Job]) -> Sequence[Cancelled]:
-        """Cancel them, whole arrays by their elements; it is remembered before it is asked."""
+        """Cancel jobs, with the elements of each array in one word.
+
+        The cancellation is recorded before Slurm is asked.
+        """
         valid = [job for job in jobs if look.parts(job.handle)]
         cancelled = [
             _not_cancelled(job, "the cluster has no such job")
@@ -103,7 +106,7 @@ class SlurmDriver:
         ]
 
     def output(self, job: Job) -> Output:
-        """Read what a pilot wrote, if it was told to keep it."""
+        """Read what a pilot wrote, if the CE has an output folder."""
 
         def read(client: SlurmClient, _: Identity) -> Output:
             files = self._files(client)
@@ -113,7 +116,7 @@ class SlurmDriver:
         return output
 
     def tidy(self) -> None:
-        """Remove the files that were kept long enough, now and then."""
+        """Remove the files that were kept long enough, unless this was done not long ago."""
         if self.memory.is_tidy():
             return
 
@@ -126,7 +129,7 @@ class SlurmDriver:
         self.memory.tidied()
 
     def hello(self) -> str:
-        """Ask the cluster who it is."""
+        """Query the cluster's version, name and configuration."""
         [cluster, *_] = self._ask(None, lambda client, _: client.about()).or_raise()
         remember(self.options, cluster)
         size = self.options.array_size
@@ -142,7 +145,7 @@ class SlurmDriver:
     def _ask(
         self, vos: Iterable[str] | None, work: Callable[[SlurmClient, Identity], Answer]
     ) -> Answers[Answer]:
-        """Do something as each identity, all within the time of one call."""
+        """Call `work` as each identity; all of them together have the time of one call."""
         options, until = self.options, SlurmClient.end_of_call(self.options)
         who = identities(self.means, options.credential, vos, options.ssh_users.get)
         return who.ask(
@@ -177,13 +180,13 @@ class SlurmDriver:
         return self._about(client).array_size if size is None else size
 
     def _was_watching(self, cluster: About) -> bool:
-        """Return whether no job can have ended and been forgotten since the last listing."""
+        """Return whether Slurm cannot have forgotten a job that ended since the last listing."""
         last = self.memory.listed_at()
         return last is None or (self.means.now() - last).total_seconds() < cluster.forget_after
 
 
 def _end(client: SlurmClient, jobs: Sequence[Job], now: datetime) -> str:
-    """Ask those to end that may finish, cancel the others; return what Slurm says of it."""
+    """Ask the jobs that may finish to end, cancel the others; return Slurm's error output."""
     may_finish = [job for job in jobs if job.end_by is not None and now < job.end_by]
     others = [job for job in jobs if job.end_by is None or now >= job.end_by]
     errors = client.ask_to_end(_together(may_finish)).stderr if may_finish else ""
@@ -195,7 +198,7 @@ def _not_cancelled(job: Job, reason: str) -> Cancelled:
 
 
 def _together(jobs: Sequence[Job]) -> list[str]:
-    """Write the elements of each array in one word."""
+    """Return the ids of jobs, with the elements of each array in one word."""
     elements: dict[str, list[int]] = defaultdict(list)
     words = []
     for job in jobs:

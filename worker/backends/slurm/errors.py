@@ -1,7 +1,8 @@
-"""What Slurm's programs say when they do not do what they were asked, and what that means.
+"""The error messages of Slurm's programs, and what they mean.
 
-Most texts are those of `slurm_strerror`. A submission is refused only where the controller said
-so, or where the program says that it never asked it; everything else leaves the pilots in doubt.
+Most texts are those of `slurm_strerror`. A submission counts as refused only if the controller
+said so, or if the program says that it did not contact the controller; after any other error the
+pilots are in doubt.
 """
 
 import re
@@ -24,12 +25,12 @@ _NO_CONFIGURATION = re.compile(
     re.IGNORECASE,
 )
 _NOT_RUN = re.compile(r"^env: .*: (No such file or directory|Permission denied)$", re.MULTILINE)
-"""What a login node says of a program that it has not, or that may not be run."""
+"""The message of a login node about a program that is missing there or must not be run."""
 CONFIGURE = (
     "say where slurm.conf is: set the option slurm_conf of the CE. On this host SLURM_CONF in the"
     " environment of the workers does it, too; it does not travel over SSH"
 )
-"""What to do where Slurm's programs find no configuration."""
+"""The advice if Slurm's programs find no configuration."""
 
 _SUBMISSION = "Batch job submission failed: "
 
@@ -49,7 +50,7 @@ _QUOTA = re.compile(
     r"|exceed\w* the (limit|number|maximum) of \w*\s*jobs|job limit",
     re.IGNORECASE,
 )
-# The limits of a job, not of our number of jobs: more room will not help.
+# Limits on a single job, not on our number of jobs: the job does not fit later either.
 _NOT_QUOTA = re.compile(
     r"(QOS|Assoc)\w*(PerJobLimit|WallDuration\w*|TimeLimit)|DenyOnLimit", re.IGNORECASE
 )
@@ -61,13 +62,13 @@ _NEVER_ASKED = re.compile(
 
 
 def last_line(text: str) -> str:
-    """Return the line that tells most: the last one."""
+    """Return the last line, which usually says most."""
     lines = [harmless(line) for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else ""
 
 
 def refusal(done: Completed) -> tuple[Cause, str] | None:
-    """Return why a submission was refused; `None` if it is not sure that it was."""
+    """Return why a submission was refused; `None` if it is not certain that it was."""
     stderr = done.stderr
     if _SUBMISSION not in stderr:
         return (Cause.REFUSED, _first_error(stderr)) if _NEVER_ASKED.search(stderr) else None
@@ -81,11 +82,11 @@ def refusal(done: Completed) -> tuple[Cause, str] | None:
 
 
 def problem(program: str, done: Completed) -> BackendError:
-    """Return the error of a program that did not answer."""
+    """Return the error of a program that failed."""
     line = last_line(done.stderr).removeprefix(f"{program}: ") or f"exit code {done.exit_code}"
     if _NO_CONFIGURATION.search(done.stderr):
         return NotSetUp(CONFIGURE, program, line)
-    # The last line may be a consequence of another one.
+    # All lines are searched: the last line may be a consequence of an earlier one.
     if _CREDENTIAL.search(done.stderr):
         return CredentialProblem(program, line)
     if done.exit_code in (126, 127) and _NOT_RUN.search(done.stderr):
@@ -98,16 +99,16 @@ def problem(program: str, done: Completed) -> BackendError:
 
 
 def is_trouble(program: str, done: Completed) -> bool:
-    """Return whether a program that only reads did not do its work.
+    """Return whether a program that only reads has failed.
 
-    sacct says that its connection broke with exit code 0, and a header.
+    If its connection breaks, sacct still prints a header and ends with exit code 0.
     """
     broken = program == "sacct" and re.search(r"\b(error|fatal): ", done.stderr)
     return done.exit_code != 0 or bool(broken)
 
 
 def _reasons(stderr: str) -> str:
-    """Put together the short word of a limit or a plugin's message, and the long text."""
+    """Join the last lines: the name of a limit or a plugin's message, and sbatch's own text."""
     lines = [re.sub(r"^sbatch: (error: )?", "", line.strip()) for line in stderr.splitlines()]
     words = [line.removeprefix(_SUBMISSION) for line in lines if line]
     return harmless("; ".join(words[-3:]))

@@ -1,9 +1,9 @@
-"""How a job is looked for: in the queue, in accounting, in what its own script wrote down.
+"""Looking up jobs: in the queue, then in accounting, then in the files that pilots left.
 
-Each later place is asked only for what the earlier ones do not know. A job that is nowhere and
-that we asked to cancel was cancelled before it started: of such an element of an array Slurm
-keeps no record at all. Any other one is absent, even if accounting, which is late, still says
-that it runs: the controller does not know it any longer.
+Each later place is queried only for jobs that the earlier places do not know. If a job is nowhere
+and we had asked for its cancellation, it was cancelled before it started: Slurm keeps no record of
+such an element of an array. Any other job that is nowhere is absent. It is absent even if
+accounting, which lags behind, still says that it runs: the controller does not know it any longer.
 """
 
 import logging
@@ -25,7 +25,7 @@ _HANDLE = re.compile(r"([1-9][0-9]{0,17})(?:_([0-9]{1,9}))?")
 
 
 def parts(handle: str) -> tuple[str, int | None] | None:
-    """Split Slurm's id of a job into the array's id and the index in it."""
+    """Split Slurm's id of a job into the id of the array and the index; `None` if it is no id."""
     match = _HANDLE.fullmatch(handle)
     if match is None:
         return None
@@ -34,7 +34,7 @@ def parts(handle: str) -> tuple[str, int | None] | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One look at a cluster."""
+    """One lookup at a cluster."""
 
     ce: str
     client: SlurmClient
@@ -43,7 +43,7 @@ class Look:
     cancelled: Callable[[Iterable[str]], set[str]]
 
     def at(self, jobs: Sequence[Job]) -> list[Observed]:
-        """Look for these jobs; one that could not be looked for everywhere is left out."""
+        """Look up these jobs; a job that could not be looked up in all places is left out."""
         queue = self.client.queue()
         answers = _by_stamp(self._observed(_match(jobs, queue)))
         rest = [job for job in jobs if job.stamp not in answers]
@@ -56,7 +56,10 @@ class Look:
         return list(answers.values())
 
     def around(self, since: float) -> tuple[list[Observed], bool]:
-        """Look for all jobs of the CE that there are, or ended in the last so many seconds."""
+        """List the CE's jobs that are alive, or ended in the last `since` seconds.
+
+        Return also whether the list is complete.
+        """
         jobs = _by_handle(self._observed(self._ours(self.client.queue())))
         complete = True
         try:
@@ -67,12 +70,13 @@ class Look:
         return list(jobs.values()), complete
 
     def _ours(self, rows: Iterable[Row]) -> list[Row]:
-        """Leave out the lines that stand for a whole array, and the jobs of other CEs."""
+        """Leave out rows that stand for a whole array, and jobs of other CEs."""
         return [row for row in rows if row.stamp and row.ce in (None, self.ce)]
 
     def _observed(self, rows: Sequence[Row]) -> list[Observed]:
-        """Return jobs in our words. Exit codes that are lacking are asked for first; a job
-        that was forgotten meanwhile is looked for elsewhere.
+        """Return what the rows say. Missing exit codes are queried first.
+
+        A job whose exit code Slurm has forgotten meanwhile is left out, and looked up elsewhere.
         """
         if any(map(is_failure, {row.state for row in rows if row.code is None})):
             exits = self.client.exits()
@@ -100,7 +104,7 @@ class Look:
         if not jobs:
             return {}
         cancelled = self.cancelled([job.stamp for job in jobs])
-        # An array whose elements were all cancelled before they started stands in one line.
+        # If all elements of an array were cancelled before they started, squeue shows one line.
         whole = {
             row.array
             for row in queue
@@ -140,9 +144,9 @@ def _by_handle(answers: Iterable[Observed]) -> dict[str, Observed]:
 
 
 def _match(jobs: Sequence[Job], rows: Iterable[Row]) -> list[Row]:
-    """Match jobs by their id, or by their stamp where the id is none of Slurm's.
+    """Match jobs by their id, or by their stamp where the handle is not an id of Slurm.
 
-    An id whose job has another name is another job: a cluster may count from 1 again.
+    If the job with this id has another stamp, it is another job: a cluster may count from 1 again.
     """
     by_handle = {row.handle: row for row in rows}
     matches = []

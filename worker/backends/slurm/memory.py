@@ -1,7 +1,8 @@
-"""What is remembered of each cluster: when it was listed, and what it was asked to cancel.
+"""What is stored about each CE: when its jobs were listed, and which cancellations we asked for.
 
-Slurm keeps no record at all of an element of an array that is cancelled before it has started:
-it is in no list and in no history. Only that we asked tells it from a job that was lost.
+Slurm keeps no record of an element of an array that is cancelled before it has started: it is in
+no list and in no history. Only our own record of the cancellation distinguishes it from a job that
+was lost.
 """
 
 from collections.abc import Iterable
@@ -53,22 +54,23 @@ slurm_cancellations = Table(
 
 
 FIRST_LOOK = timedelta(days=7)
-"""How far back the history is listed for the first time."""
+"""How far back the first listing of the history goes."""
 OVERLAP = timedelta(hours=1)
-"""Accounting may lag behind the controller."""
+"""How far a listing of the history reaches back beyond the stored time, because accounting may lag
+behind the controller."""
 USES = 5
-"""So many listings begin at one moment before a later one is taken: a listing that was made and
-never recorded costs nothing."""
+"""How many listings of the history begin at the same time before a later time is used: so a listing
+that was made and never recorded loses nothing."""
 NOTHING_YET = SimpleNamespace(
     history_from=None, history_next=None, history_uses=0, listed_at=None, tidied_at=None
 )
-"""What is remembered of a cluster that was never listed."""
+"""The values for a CE that was never listed."""
 TIDY_EVERY = timedelta(hours=1)
 KEEP_CANCELLATIONS = timedelta(days=30)
 
 
 class Memory:
-    """What is remembered of one cluster."""
+    """What is stored about one CE."""
 
     def __init__(self, ce: str, means: Means) -> None:
         self._ce = ce
@@ -76,17 +78,17 @@ class Memory:
         self._now = means.now
 
     def history_from(self) -> datetime:
-        """Return from when on the history is to be listed now."""
+        """Return the time from which the history must be listed now."""
         begin = self._row().history_from
         return begin - OVERLAP if begin is not None else self._now() - FIRST_LOOK
 
     def listed_at(self) -> datetime | None:
-        """Return when all jobs were last listed."""
+        """Return the time of the last complete listing."""
         moment: datetime | None = self._row().listed_at
         return moment
 
     def listed(self, as_of: datetime) -> None:
-        """Remember a complete listing."""
+        """Record a complete listing."""
         row = self._row()
         uses = row.history_uses + 1
         values: dict[str, Any] = {"listed_at": as_of, "history_uses": uses}
@@ -97,12 +99,12 @@ class Memory:
         self._set(**values)
 
     def is_tidy(self) -> bool:
-        """Return whether what is no longer needed was removed not long ago."""
+        """Return whether the last cleaning up was less than `TIDY_EVERY` ago."""
         tidied_at = self._row().tidied_at
         return tidied_at is not None and self._now() - tidied_at < TIDY_EVERY
 
     def tidied(self) -> None:
-        """Forget old cancellations, and remember that it was done."""
+        """Delete old cancellations, and record the time of the cleaning up."""
         old = self._now() - KEEP_CANCELLATIONS
         with self._uow() as tx:
             query = delete(slurm_cancellations).where(slurm_cancellations.c.ce == self._ce)
@@ -110,14 +112,14 @@ class Memory:
         self._set(tidied_at=self._now())
 
     def cancelling(self, stamps: Iterable[str]) -> None:
-        """Remember that these are about to be cancelled; of what was before, the first counts."""
+        """Record that these pilots are about to be cancelled; an earlier record stays unchanged."""
         data = encode(("stamp",), [(stamp,) for stamp in sorted(set(stamps))])
         with self._uow() as tx:
             common = {"ce": self._ce, "asked_at": self._now()}
             tx.execute(_insert_cancellations(tx.dialect), {**data, **common})
 
     def cancelled(self, stamps: Iterable[str]) -> set[str]:
-        """Return which of these it was asked to cancel."""
+        """Return which of these pilots the cluster was asked to cancel."""
         data = encode(("stamp",), [(stamp,) for stamp in stamps])
         with self._uow() as tx:
             stamps_asked = rows(tx.dialect, stamp=Text)

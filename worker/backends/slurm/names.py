@@ -1,4 +1,4 @@
-"""Names and texts: what goes into a job's name and comes back, and what a person may be shown."""
+"""Writing and reading of job names and comments, and texts that are safe to show."""
 
 import re
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ OURS = (
     "job-name", "jobid", "kill-on-invalid-dep", "open-mode", "output", "parsable", "quiet",
     "test-only", "uid", "usage", "version", "verbose", "wait", "wrap",
 )  # fmt: skip
-"""Options of sbatch that nobody else may say: what runs, as whom, at which cluster, and what is
-answered."""
+"""Options of sbatch that only the driver may set: what runs, as which user, at which cluster, and
+what sbatch prints."""
 
 _NAME = re.compile(
     rf"(?P<group>[0-9a-f]{{{GROUP_LENGTH}}})"
@@ -24,54 +24,54 @@ _NAME = re.compile(
 )
 _COMMENT = re.compile(r"\S+: vo=\S+ ce=(?P<ce>\S+) group=[0-9a-f]*")
 LONGEST = 300
-"""Characters of a CE's word or reason that are kept."""
+"""Characters that are kept of a CE's word or reason."""
 
 
 @dataclass(frozen=True)
 class Names:
     """The names of our jobs.
 
-    An array is named after the group of its pilots, and the number of a pilot is its index; where
-    a cluster's arrays are too small for that, the number is the index and an offset in the name.
-    A job of its own has the number in its name.
+    An array is named after the group of its pilots, and the number of a pilot is its index in the
+    array; where a cluster's arrays are too small for that, the name has an offset, and the number
+    is the index plus the offset. A single job has the number in its name.
     """
 
     prefix: str
 
     def array(self, group: str, offset: int) -> str:
-        """Name an array whose elements have this offset."""
+        """Return the name of an array whose elements have this offset."""
         return f"{self.prefix}-{group}+{offset}" if offset else f"{self.prefix}-{group}"
 
     def single(self, group: str, number: int) -> str:
-        """Name a job of its own."""
+        """Return the name of a single job, outside any array."""
         return f"{self.prefix}-{group}.{number}"
 
     def read(self, name: str) -> "SlurmJobName | None":
-        """Read a name, if it is one of ours."""
+        """Read the name of a job; return `None` if it is not one of ours."""
         return _read(self.prefix, name)
 
 
 def comment(prefix: str, vo: str, ce: str, group: str) -> str:
-    """Write the comment of the jobs of a group: whose they are."""
+    """Return the comment of the jobs of a group, which names their VO and their CE."""
     return harmless(f"{prefix}: vo={vo} ce={ce} group={group}")
 
 
 @lru_cache(maxsize=4096)
 def ce_of(comment: str) -> str | None:
-    """Return the CE that a comment names, if it names one."""
+    """Return the CE that a job's comment names; `None` if it names none."""
     match = _COMMENT.fullmatch(comment.strip())
     return match["ce"] if match is not None else None
 
 
 class SlurmJobName(NamedTuple):
-    """What the name of a job of ours tells."""
+    """The parts of the name of one of our jobs."""
 
     group: str
     offset: int
     number: int | None
 
     def stamp(self, index: int | None) -> str:
-        """Return the stamp of a job, or of an element of an array; empty if the index is needed."""
+        """Return the stamp of a job or an array element; empty for an array without an index."""
         group, offset, number = self
         if number is not None:
             return numbered(group, number)
@@ -89,12 +89,12 @@ def _read(prefix: str, name: str) -> SlurmJobName | None:
 
 
 def spans(numbers: list[int]) -> str:
-    """Write numbers as Slurm does: 0-3,7,9-12."""
+    """Write numbers as Slurm writes them: 0-3,7,9-12."""
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges(numbers))
 
 
 def numbers(written: str) -> list[int]:
-    """Read numbers as Slurm writes them, `0-3,7%5` or `0-8:2`; nothing if it left some out."""
+    """Read numbers as Slurm writes them, `0-3,7%5` or `0-8:2`; none if Slurm shortened the list."""
     values: list[int] = []
     for piece in written.partition("%")[0].split(","):
         match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?", piece)
@@ -108,5 +108,5 @@ def numbers(written: str) -> list[int]:
 
 
 def harmless(text: str) -> str:
-    """Make a CE's words such that they can be stored and shown."""
+    """Turn a text of a CE into one line that can be stored and shown."""
     return one_line(text, LONGEST)

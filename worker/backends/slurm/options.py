@@ -33,7 +33,7 @@ def _extra(word: str) -> str:
     match = _EXTRA.fullmatch(check_printable(word))
     if match is None:
         raise ValueError(f"write {word!r} as --name or --name=value")
-    # sbatch takes the beginning of a name for the name.
+    # sbatch accepts the beginning of an option's name for the whole name.
     taken = [name for name in OURS if name.startswith(match[1])]
     if taken:
         raise ValueError(f"--{taken[0]} is not for you to say")
@@ -56,18 +56,18 @@ class SlurmOptions(Options):
     """The options of a CE of this back-end."""
 
     command: Script | Program = SLEEPER
-    """What a pilot runs if its VO has no script of its own: a text for /bin/sh, or one that begins
+    """What a pilot runs if its VO has no script of its own: a text for /bin/sh, a text that begins
     with #!, or a program and its arguments as a list."""
 
     environment: Environment = Field(default_factory=dict)
     """Variables that every pilot of the CE gets."""
 
     login_environment: bool = False
-    """Whether a pilot starts with what its user's login shell sets on the node; otherwise with a
-    small clean environment. Slurm runs a login shell for each pilot then."""
+    """Whether a pilot gets the environment that its user's login shell sets on the node; Slurm then
+    runs a login shell for each pilot. Otherwise a pilot gets a small clean environment."""
 
     partition: Words | None = None
-    """The partition, or several of them, with commas between."""
+    """The partition, or several partitions separated by commas."""
 
     account: Words | None = None
     """The account that is charged."""
@@ -91,65 +91,67 @@ class SlurmOptions(Options):
     """MiB of memory for each pilot."""
 
     walltime: SomeSeconds | None = None
-    """Seconds that a pilot may run, in whole minutes. Left out, what the partition says."""
+    """Seconds that a pilot may run; Slurm counts in whole minutes. If left out, the partition's
+    default applies."""
 
     requeue: bool | None = None
-    """Whether Slurm may start a pilot again after its node failed. Left out, what Slurm says."""
+    """Whether Slurm may start a pilot again after its node failed. If left out, Slurm's own setting
+    applies."""
 
     nice: Annotated[int, Field(ge=0, le=2_147_483_645)] | None = None
-    """How far the pilots step back behind other jobs."""
+    """How much the priority of the pilots is lowered against other jobs: Slurm's nice value."""
 
     cluster: Annotated[Words, Field(pattern=r"^\w[\w.-]*$")] | None = None
-    """Another cluster than the own one, by its name in a multi-cluster installation."""
+    """The name of another cluster than the default one, in a multi-cluster installation."""
 
     arguments: tuple[Extra, ...] = ()
     """More arguments of sbatch, each written as --name or --name=value."""
 
     array_size: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
-    """Elements in an array at the most; 0 or 1 sends every pilot as a job of its own. Left out,
-    what the cluster says."""
+    """The most elements in an array; with 0 or 1 every pilot is sent as a single job. If left out,
+    the cluster's limit applies."""
 
     output_folder: Place | None = "pilotage"
-    """Where pilots write their output and how they ended: a folder that nodes and login node share;
-    a relative one lies in the home of the user."""
+    """The folder where pilots write their output and record their end. Nodes and login node must
+    share it; a relative path is in the home of the user."""
 
     keep_output: SomeSeconds = 7 * 86400
-    """Seconds to keep what a pilot wrote, counted from its end."""
+    """Seconds to keep the output of a pilot after its end."""
 
     programs: Annotated[Place, Field(pattern="^/")] | None = None
-    """The folder of sbatch and its sisters, if they are not found by themselves."""
+    """The folder of sbatch and Slurm's other programs, if they are not found in PATH."""
 
     slurm_conf: Annotated[Place, Field(pattern="^/")] | None = None
-    """The configuration of Slurm, if it is not in its usual place. Left out, what SLURM_CONF in the
-    environment of the workers says; that does not travel over SSH."""
+    """The configuration file of Slurm, if it is not in its usual place. If left out, SLURM_CONF in
+    the environment of the workers is used; it is not passed over SSH."""
 
     ssh: Annotated[str, Field(max_length=255), AfterValidator(_login)] | None = None
-    """The login node to go to by SSH: host, user@host, or a name of an ssh configuration."""
+    """The login node to reach over SSH: host, user@host, or a name in an ssh configuration."""
 
     ssh_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """The port of its SSH."""
+    """The SSH port of the login node."""
 
     ssh_key: Annotated[Place, Field(pattern="^/")] | None = None
-    """The file of the private key. Left out, what ssh finds by itself."""
+    """The file of the private key. If left out, ssh uses the keys that it finds by itself."""
 
     vo_keys: bool = False
-    """Whether each VO logs in with its own key, which is its credential, instead of with one that
-    all share."""
+    """Whether each VO logs in with its own key, which is its credential, instead of with a key that
+    all VOs share."""
 
     ssh_users: Annotated[dict[str, User], Field(max_length=1000)] = Field(default_factory=dict)
-    """The user that a VO logs in as, by the name of the VO, if it is another than `ssh` says."""
+    """The user as which a VO logs in, by the name of the VO, if it differs from that in `ssh`."""
 
     ssh_known_hosts: Annotated[Place, Field(pattern="^/")] | None = None
-    """The file with the keys of known hosts; one that is not known is never trusted."""
+    """The file with the keys of known hosts; a host that is not in it is never trusted."""
 
     ssh_config: Annotated[Place, Field(pattern="^/")] | None = None
     """An ssh configuration to read instead of the user's."""
 
     ssh_keep: Annotated[int, Field(ge=0, le=86400)] = 300
-    """Seconds that an unused connection is kept for the next call; 0 shares none."""
+    """Seconds that an unused connection is kept for the next call; with 0 none is shared."""
 
     call_timeout: CallTime = 60
-    """Seconds that a call may take, all programs that it runs together."""
+    """Seconds that a call may take, for all programs together that it runs."""
 
     @model_validator(mode="after")
     def _ssh_is_whole(self) -> "SlurmOptions":
@@ -163,10 +165,10 @@ class SlurmOptions(Options):
 
     @property
     def credential(self) -> CredentialKind | None:
-        """Each VO has a key, or all share what the host has."""
+        """Return `KEY` if each VO logs in with its own key; `None` if all share one login."""
         return CredentialKind.KEY if self.vo_keys else None
 
     @classmethod
     def credential_kinds(cls) -> frozenset[CredentialKind]:
-        """Return every kind that a CE of this back-end may ask for."""
+        """Return every kind of credential that a CE of this back-end may need."""
         return frozenset({CredentialKind.KEY})

@@ -1,7 +1,7 @@
 """The files that pilots leave at the cluster: what they wrote, and how they ended.
 
-They lie where nodes and login node both see them, so they are reached as Slurm's programs are:
-by a small script that gets its words as arguments and a list on its standard input.
+The files are in a folder that both the nodes and the login node see. So they are read as Slurm's
+programs are run: by a small script that gets arguments, and a list on its standard input.
 """
 
 import re
@@ -18,8 +18,8 @@ from worker.domain.pilot import GROUP_LENGTH, STAMP_LENGTH, Status, group_and_nu
 from worker.domain.secrets import end_of
 from worker.domain.texts import abridged
 
-# $1 is the folder, $2 the prefix of our jobs. A pilot of the same account can put a symbolic link
-# in the place of all that is below $1: none is followed, neither to a file nor to a folder.
+# $1 is the folder, $2 the prefix of our jobs. A pilot of the same account can replace everything
+# below $1 by symbolic links: no link is followed, neither to a file nor to a folder.
 _ENTER = (
     "case $1 in /*) place=$1/$2 ;; *) place=$HOME/$1/$2 ;; esac\n"
     '[ ! -L "$place" ] && cd "$place" 2>/dev/null || { echo none; exit 0; }'
@@ -27,10 +27,11 @@ _ENTER = (
 _GROUP = "[0-9a-f]" * GROUP_LENGTH
 _STAMP = "[0-9a-f]" * STAMP_LENGTH
 _OURS = f"./{_GROUP}/{_STAMP}"
-"""What the names of our files match, without their ends, as the shell and find write patterns."""
+"""A pattern of find that the names of our files match, without their suffixes."""
 
-# A pilot can put anything in the place of its end. A FIFO would be read for ever, and a long file
-# would fill the answer, so only short files are read. What is in none is not that of the last one.
+# A pilot can put anything in place of the file of its end. Reading a FIFO would never return, and a
+# long file would fill the answer, so only short regular files are read. The variable is emptied
+# before each file, so that a file without content does not repeat the content of the last one.
 _TELL_ENDS = """while read -r mine; do
   [ -L "${mine%/*}" ] && continue
   told=; read -r told <"$mine"; mine=${mine#./}; echo "${mine%.end} $told"
@@ -65,7 +66,8 @@ if [ "$size" -le $((2 * $4)) ]; then cat </dev/fd/0
 else head -c "$4" </dev/fd/0; printf '\\036\\037'; tail -c "$4" </dev/fd/0; fi
 """
 )
-# To remove a link removes the link alone; find goes into none, and what has another name stays.
+# Removing a symbolic link removes only the link itself; find follows none, and files with other
+# names stay.
 _TIDY = (
     _ENTER
     + f"""
@@ -78,18 +80,18 @@ exit 0
 """
 )
 _ORPHANS_KEPT = 30 * 1440
-"""Minutes more that files without an end are kept: their pilot may run and be silent."""
+"""Minutes that files without an end are kept longer: their pilot may run without writing."""
 
 _END = re.compile(
     r"(?P<group>[0-9a-f]{24})/(?P<stamp>[0-9a-f]{32}) (?P<handle>[0-9]{1,18}(?:_[0-9]{1,9})?)"
     r" (?P<code>[0-9]{1,3}) (?P<begun>[0-9]{1,10}) (?P<ended>[0-9]{1,10})"
 )
-"""A line of the script. Any other line says nothing; no number of it is too large to be read."""
+"""A line that the script prints. Other lines are ignored; no number in it is too large to read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PilotEnd:
-    """How a pilot ended, as its own script wrote it down."""
+    """The end of a pilot, as the pilot's own script recorded it."""
 
     stamp: str
     handle: str
@@ -98,7 +100,7 @@ class PilotEnd:
     ended_at: datetime
 
     def observed(self, handle: str) -> Observed:
-        """Return it in our words."""
+        """Return the end as an answer of the CE."""
         cause, reason = by_exit(self.code, None) if self.code else (None, None)
         return Observed(
             stamp=self.stamp,
@@ -121,17 +123,17 @@ class Files:
         self._where = (folder, prefix)
 
     def ends(self, stamps: Iterable[str]) -> dict[str, PilotEnd]:
-        """Read how these pilots ended, as far as they wrote it down."""
+        """Read the ends of these pilots, as far as they are recorded."""
         paths = "".join(f"{_path(stamp)}\n" for stamp in stamps)
         return _read(self._client.shell(_READ_ENDS, *self._where, stdin=paths))
 
     def ends_since(self, seconds: float) -> dict[str, PilotEnd]:
-        """List the pilots that ended in the last so many seconds."""
+        """Read the ends of the pilots that ended in the last `seconds`."""
         minutes = int(seconds // 60) + 2
         return _read(self._client.shell(_LIST_ENDS, *self._where, str(minutes)))
 
     def output(self, stamp: str) -> Output:
-        """Read what a pilot wrote; of a long text the middle is left out."""
+        """Read what a pilot wrote; the middle of a long text is left out."""
         text = self._client.shell(_OUTPUT, *self._where, _path(stamp), str(SHOWN))
         match = re.search("\x1e([0-9]+)\x1f", text)
         if match is None:
@@ -143,7 +145,7 @@ class Files:
         return Output(text=abridged(head, left_out, tail), truncated=True)
 
     def tidy(self, keep: float) -> None:
-        """Remove what was kept long enough."""
+        """Remove files that were kept for `keep` seconds after the end of their pilot."""
         minutes = int(keep // 60)
         self._client.shell(_TIDY, *self._where, str(minutes), str(minutes + _ORPHANS_KEPT))
 
@@ -158,7 +160,7 @@ def _read(text: str) -> dict[str, PilotEnd]:
     if not text.endswith("done\n"):
         raise Unreadable(end_of(text, 2000), "the list of ends is cut short")
     ends = {}
-    # No other character ends a line: a pilot may write any of them into its own.
+    # `splitlines` would also split at other characters, which a pilot may write into its line.
     for line in text.split("\n"):
         match = _END.fullmatch(line)
         if match is not None and match["stamp"].startswith(match["group"]):

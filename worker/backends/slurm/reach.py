@@ -1,8 +1,8 @@
-"""How a program of Slurm is reached: on this host, or on a login node over SSH.
+"""Running Slurm's programs: on this host, or on a login node over SSH.
 
-Either way it gets a small environment of its own, so that nobody's SQUEUE_STATES or SBATCH_QOS
-has a say, and times are written in UTC. On this host SLURM_CONF of our own environment is kept; it
-does not travel over SSH.
+In both cases a program gets a small environment of its own, so that a SQUEUE_STATES or SBATCH_QOS
+of a user has no effect, and times are written in UTC. On this host SLURM_CONF of our own
+environment is kept; it is not passed over SSH.
 """
 
 import hashlib
@@ -25,33 +25,33 @@ ASKING = {
     **_LANGUAGE,
     "TZ": "UTC",
     "SLURM_TIME_FORMAT": "standard",
-    # Without it a long list of array elements ends in three dots.
+    # Without this variable, a long list of array elements ends in three dots.
     "SLURM_BITSTR_LEN": "0",
 }
-"""The environment of a program that answers questions."""
+"""The environment of every program but sbatch."""
 SENDING = {"LANG": "C.UTF-8"}
 """The environment of sbatch; pilots inherit it."""
 
 LIMIT = 64 * 2**20
-"""Bytes of an answer: some hundred thousand jobs."""
+"""The largest answer in bytes: enough for some hundred thousand jobs."""
 
 _MARK = "\x1e\x1e"
 _CLEANLY = (
     "printf '\\036\\036'; printf '\\036\\036' >&2; "
     'exec env -i "PATH=$PATH:$0" "HOME=$HOME" "USER=$USER" "LOGNAME=$LOGNAME" "SHELL=$SHELL" "$@"'
 )
-"""What a login node's shell does with the words that follow: nothing but run them. What was said
-before, by a profile or a banner, is told apart by a mark."""
+"""The script that a login node's shell runs: it only executes the words that follow. A mark
+separates their output from what a profile or a banner printed before."""
 
 _NOT_CONNECTED = re.compile(r"ssh: (connect to host|Could not resolve hostname) ")
-"""What ssh says before anything was sent."""
+"""The message of ssh if it failed before anything was sent."""
 
 _LONGEST_SOCKET = 80
-"""ssh adds a few characters, and the kernel takes 107."""
+"""The longest path of a socket: ssh adds a few characters, and the kernel allows 107."""
 
 
 def reach_as(identity: Identity, options: SlurmOptions) -> "Reach":
-    """Return where programs are run for the VOs of an identity."""
+    """Return the place where programs are run for the VOs of an identity."""
     if options.ssh is None:
         return Here(options)
     if identity.path is None or not identity.vos:
@@ -68,7 +68,7 @@ class Here:
     def run(
         self, words: Sequence[str], env: Mapping[str, str], stdin: str, seconds: float
     ) -> Completed:
-        """Run a program of this host to its end; `Unavailable` if there is none."""
+        """Run a program of this host to its end; raise `NotSetUp` if it is not found."""
         name, *rest = words
         return run(
             [self._find(name), *rest],
@@ -104,15 +104,15 @@ class Login:
     def run(
         self, words: Sequence[str], env: Mapping[str, str], stdin: str, seconds: float
     ) -> Completed:
-        """Run a program there to its end; `CredentialProblem` if we are not let in.
+        """Run a program on the login node to its end; `CredentialProblem` if the login is refused.
 
-        Its words are quoted, so that the shell there reads them as ours.
+        The words are quoted, so that the shell of the login node passes them on unchanged.
         """
         folder = self._options.programs
         name, *rest = words
         path = f"{folder}/{name}" if folder and _is_slurms(name) else name
         variables = [f"{variable}={value}" for variable, value in env.items()]
-        # What ssh needs of our environment, and nothing else.
+        # The variables of our environment that ssh needs, and no others.
         environment = {**clean_environment(), **_kept("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")}
         remote = shlex.join(["sh", "-c", _CLEANLY, STANDARD_PATH, *variables, path, *rest])
         done = run(
@@ -159,7 +159,7 @@ class Login:
         return [*words, "--", self._where]
 
     def _sockets(self) -> Path:
-        """Make the folder of shared connections, one for each key, for nobody but us."""
+        """Make the folder for the sockets of shared connections: one for each key, ours alone."""
         name = hashlib.sha256(repr((self._key, self._options.ssh_config)).encode()).hexdigest()[:8]
         folder = Path(tempfile.gettempdir()) / f"pilotage-{os.geteuid()}" / name
         if len(str(folder)) > _LONGEST_SOCKET - len("/") - 2 * len("%C"):
@@ -186,7 +186,7 @@ class Login:
 
 
 Reach = Here | Login
-"""Where the programs are run."""
+"""A place where Slurm's programs are run."""
 
 
 def _is_slurms(name: str) -> bool:
@@ -194,10 +194,10 @@ def _is_slurms(name: str) -> bool:
 
 
 def _quoted(path: str, pattern: str = "") -> str:
-    """Write a path as a value of ssh's configuration, where a space ends a word."""
+    """Quote a path as a value of ssh's configuration, where a space would end the value."""
     return '"' + path.replace("%", "%%") + pattern + '"'
 
 
 def _kept(*names: str) -> dict[str, str]:
-    """Return some variables of our environment; an empty one is none."""
+    """Return these variables of our environment; an empty variable counts as not set."""
     return {name: os.environ[name] for name in names if os.environ.get(name)}

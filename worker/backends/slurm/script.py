@@ -1,9 +1,9 @@
-"""The script that Slurm runs for every element of an array: it makes of it one pilot.
+"""Writing the script that Slurm runs for every element of an array; each element is one pilot.
 
-It computes the stamp from its index, runs the payload in a folder of its own, passes a signal on,
-and leaves behind what the pilot wrote and how it ended. The payload travels inside it. Where the
-payload, a word or a variable had the stamp of its pilot in it, it has `OPEN` here, and each pilot
-puts its own in.
+The script computes the stamp from the index, runs the payload in a folder of its own, passes a
+signal on to it, and leaves files with the pilot's output and its end. It contains the payload.
+Where the payload or an argument held the stamp of its pilot, the text has `OPEN` instead, and
+each pilot replaces that with its own stamp.
 """
 
 import secrets
@@ -16,8 +16,8 @@ from worker.backends import grace
 SECRET_FILE = ".pilotage-secret"  # noqa: S105 - the name of its file
 INDEX = "SLURM_ARRAY_TASK_ID"
 OPEN = f"\x1f{secrets.token_hex(8)}\x1f"
-"""Stands for the stamp in what all pilots of an array share; another word in each process, so that
-no text has it already."""
+"""The placeholder for the stamp in texts that all pilots of an array share. Each process draws a
+random one, so that no text contains it already."""
 
 _HEAD = """\
 #!/bin/sh
@@ -77,7 +77,7 @@ fi
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What a set of pilots has in common: whose they are, what they run, and with what."""
+    """What the pilots of a batch have in common: owner, payload, arguments and environment."""
 
     owner: str
     group: str
@@ -88,12 +88,12 @@ class Work:
     prefix: str
     folder: str | None
     secrets: Sequence[str] = ()
-    """One for each of them, in which its stamp stands."""
+    """One secret for each pilot; the secret contains the stamp."""
     url: str | None = None
 
 
 def write(work: Work) -> str:
-    """Write the script."""
+    """Return the text of the script."""
     head = _HEAD.format(
         owner=" ".join(work.owner.split()), group=work.group, index=INDEX, offset=work.offset
     )
@@ -124,9 +124,9 @@ def write(work: Work) -> str:
 
 
 def _own_secret(work: Work) -> str:
-    """Write what puts the secret of each pilot, and no other, into a file for it alone.
+    """Write the lines by which each pilot puts its own secret, and no other, into a private file.
 
-    The secrets are in no word of a command and in no variable: others on the node see those.
+    The secrets are not in arguments or in variables: other users of the node could see those.
     """
     if not work.secrets:
         return ""
@@ -139,7 +139,7 @@ def _own_secret(work: Work) -> str:
 
 
 def _payload(work: Work) -> tuple[str, str]:
-    """Write the payload into a file, and the command that runs it."""
+    """Return the lines that write the payload into a file, and the command that runs it."""
     if not isinstance(work.payload, str):
         return "", _joined([*work.payload, *work.arguments])
     reader = f'LC_ALL=C sed "s/{OPEN}/$PILOTAGE_STAMP/g"' if OPEN in work.payload else "cat"
@@ -154,12 +154,15 @@ def _joined(words: Sequence[str]) -> str:
 
 
 def _quoted(word: str) -> str:
-    """Quote a word for a shell, but for the stamp in it."""
+    """Quote a word for a shell; the stamp in it becomes the shell variable."""
     return '"$PILOTAGE_STAMP"'.join(shlex.quote(piece) for piece in word.split(OPEN))
 
 
 def _interpreter(payload: str) -> list[str]:
-    """Read which program runs a text, as the kernel does; so no file has to be executable."""
+    """Return the program that runs a script, from its first line, as the kernel finds it.
+
+    So the file of the script need not be executable.
+    """
     first = payload.partition("\n")[0].rstrip("\r")
     if not first.startswith("#!") or not first[2:].strip():
         return ["/bin/sh"]

@@ -1,7 +1,7 @@
-"""What Slurm's words for the state of a job mean in ours.
+"""The meaning of Slurm's job states: a status, and a cause where the state tells it.
 
-All base states and flags of Slurm's documentation are here. squeue and sacct show one word, where
-a flag stands before the base state; sacct adds words of its own: `CANCELLED by 1000`.
+All base states and flags of Slurm's documentation are here. squeue and sacct show one word: if a
+flag is set, the flag instead of the base state. sacct adds words of its own: `CANCELLED by 1000`.
 """
 
 from collections.abc import Mapping
@@ -17,18 +17,18 @@ _RUNS = (Status.RUNNING, None)
 _NODE = (Status.FAILED, Cause.NODE)
 
 STATES: Mapping[str, Meaning] = {
-    # It waits.
+    # The job waits.
     "PENDING": _WAITS,
     "CONFIGURING": _WAITS,
     "POWER_UP_NODE": _WAITS,
     "REQUEUED": _WAITS,
     "REQUEUE_FED": _WAITS,
     "EXPEDITING": _WAITS,
-    # It waits and is held; whoever operates the cluster lets it go, or cancels it.
+    # The job waits and is held; an operator of the cluster releases or cancels it.
     "REQUEUE_HOLD": _WAITS,
     "SPECIAL_EXIT": _WAITS,
     "RESV_DEL_HOLD": _WAITS,
-    # It runs, or its node is still busy with it.
+    # The job runs, or its node is still busy with it.
     "RUNNING": _RUNS,
     "RESIZING": _RUNS,
     "SIGNALING": _RUNS,
@@ -37,7 +37,7 @@ STATES: Mapping[str, Meaning] = {
     "UPDATE_DB": _RUNS,
     "SUSPENDED": _RUNS,
     "STOPPED": _RUNS,
-    # It has ended.
+    # The job has ended.
     "COMPLETED": (Status.DONE, None),
     "CANCELLED": (Status.CANCELLED, None),
     "FAILED": (Status.FAILED, None),
@@ -49,25 +49,25 @@ STATES: Mapping[str, Meaning] = {
     "BOOT_FAIL": _NODE,
     "LAUNCH_FAILED": _NODE,
     "RECONFIG_FAIL": _NODE,
-    # A sibling of it ran at another cluster of the federation.
+    # A copy of the job ran at another cluster of the federation.
     "REVOKED": (Status.FAILED, Cause.REMOVED),
 }
-"""`FAILED` has no cause here: the exit code tells it."""
+"""`FAILED` has no cause here: the cause follows from the exit code."""
 
 
 @lru_cache(maxsize=256)
 def meaning(raw: str) -> tuple[Status | None, Cause | None]:
-    """Return what a word means; nothing if nobody knows."""
+    """Return the status and the cause of a state word; `None` for both if the word is unknown."""
     first = raw.split(maxsplit=1)[0].rstrip("+").upper() if raw.strip() else ""
     return STATES.get(first, (None, None))
 
 
 def is_failure(raw: str) -> bool:
-    """Return whether a word says no more than that a job failed: why, its exit code tells."""
+    """Return whether a word says only that a job failed; the exit code then gives the cause."""
     return meaning(raw) == (Status.FAILED, None)
 
 
 def by_exit(code: int | None, signal: int | None) -> tuple[Cause, str | None]:
-    """Return why a job failed from its exit code and the signal that ended it."""
+    """Return cause and reason of a failure from the exit code and the signal that ended the job."""
     cause, reason = exits.meaning(exits.code_of(signal) if signal else code)
     return cause or Cause.UNKNOWN, reason

@@ -1,4 +1,4 @@
-"""Which orders make an array together, what sbatch is told of it, and what they are answered."""
+"""Submission of orders: grouping them into arrays, the arguments of sbatch, and the receipts."""
 
 import logging
 from collections import defaultdict
@@ -17,11 +17,11 @@ from worker.domain.errors import BackendError, NotSent, Refused, Unreadable
 from worker.domain.pilot import Cause, group_and_number
 
 LARGEST_OFFSET = 999_999_999
-"""A name has nine digits for it."""
+"""The largest offset: a job's name has nine digits for it."""
 
 
 class What(NamedTuple):
-    """What orders that differ in their stamps only have in common; where a stamp was is `OPEN`."""
+    """What orders have in common that differ only in their stamps; `OPEN` replaces the stamp."""
 
     vo: str
     script: str | None
@@ -31,7 +31,7 @@ class What(NamedTuple):
 
     @property
     def problem(self) -> str | None:
-        """Why it can never be sent."""
+        """Why these orders can never be sent; `None` if they can."""
         if "\0" in "".join([self.script or "", *self.arguments]):
             return "the script or a word of it holds a character that no shell takes"
         return None
@@ -39,9 +39,9 @@ class What(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Orders that differ in their number only: their stamps, and those numbers.
+    """Orders that differ only in their number: their stamps, and those numbers.
 
-    One without an offset is a job of its own.
+    A batch without an offset is a single job.
     """
 
     group: str
@@ -52,11 +52,11 @@ class Batch:
     """The secret of each stamp that has one."""
 
     def stamps(self) -> list[str]:
-        """List their stamps."""
+        """Return the stamps of the orders."""
         return [stamp for stamp, _ in self.pilots]
 
     def receipts(self, job: str) -> list[Receipt]:
-        """Return the receipt of each, if the whole has this id."""
+        """Return the receipts of the orders, if the job or array has this id."""
         offset = self.offset
         if offset is None:
             return [Receipt(stamp=stamp, handle=job, raw="accepted") for stamp, _ in self.pilots]
@@ -66,11 +66,11 @@ class Batch:
         ]
 
     def part(self, begin: int, end: int) -> "Batch":
-        """Return a part of it."""
+        """Return a batch of some of the pilots, from one position to another."""
         return replace(self, pilots=self.pilots[begin:end])
 
     def words(self, ce: str, names: Names, options: SlurmOptions) -> list[str]:
-        """Write what sbatch is told of this batch."""
+        """Return the arguments of sbatch for this batch."""
         if self.offset is None:
             which = [f"--job-name={names.single(self.group, self.pilots[0][1])}"]
         else:
@@ -82,7 +82,7 @@ class Batch:
         return [
             *which,
             f"--comment={comment(names.prefix, self.what.vo, ce, self.group)}",
-            # Its script goes to a folder of its own; this one is on every node.
+            # The script changes to a folder of its own; `/` exists on every node.
             "--chdir=/",
             "--output=/dev/null",
             "--error=/dev/null",
@@ -93,7 +93,7 @@ class Batch:
         ]
 
     def script(self, ce: str, names: Names, options: SlurmOptions) -> str:
-        """Write the script that all of it run."""
+        """Return the script that all pilots of the batch run."""
         vo, script, arguments, url, _ = self.what
         return write(
             Work(
@@ -112,7 +112,7 @@ class Batch:
 
 
 def batches(orders: Iterable[Order], array_size: int) -> Iterator[Batch]:
-    """Part orders in as few arrays as they make; indices are below the array size."""
+    """Group orders into as few arrays as possible; indices are below the array size."""
     size = max(1, array_size)
     ordered = list(orders)
     secrets = {order.stamp: order.secret for order in ordered if order.secret is not None}
@@ -137,7 +137,7 @@ def _in_common(order: Order) -> tuple[object, ...]:
 
 
 def _what(order: Order) -> What:
-    """Return what an order runs, without the stamp in it."""
+    """Return what an order runs, with `OPEN` in place of its stamp."""
     stamp, script = order.stamp, order.script
     return What(
         order.vo,
@@ -177,7 +177,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ArraySender:
-    """Where batches are handed in."""
+    """Submits batches to one CE."""
 
     client: SlurmClient
     ce: str
@@ -185,7 +185,10 @@ class ArraySender:
     options: SlurmOptions
 
     def send(self, parts: Iterable[Batch]) -> list[Receipt]:
-        """Submit batches. What is not answered is in doubt; who is away is asked no more."""
+        """Submit batches. Pilots without an answer are in doubt.
+
+        After an error other than `NotSent` or `Unreadable` the later batches are not sent.
+        """
         receipts: list[Receipt] = []
         errors: list[BackendError] = []
         for batch in parts:
@@ -206,7 +209,7 @@ class ArraySender:
         return receipts
 
     def _send(self, batch: Batch) -> Iterator[list[Receipt]]:
-        """Submit a batch; of one that is beyond our quota, as much as there is room for."""
+        """Submit a batch; if it exceeds our quota, submit as many pilots of it as fit."""
         if batch.what.problem is not None:
             yield refused(batch.stamps(), Cause.REFUSED, batch.what.problem)
             return

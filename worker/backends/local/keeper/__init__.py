@@ -1,16 +1,16 @@
-"""The keeper: starts one pilot, stands by it to its end, and writes the end down.
+"""The keeper: a process that starts one pilot, waits for its end, and records the end.
 
-The worker runs `launch.main` as a program of its own for each submission; that forks one keeper
-a pilot and ends. This package needs the standard library only, so that it starts quickly, and it
-imports nothing of ours. Everything that is known of a pilot is in its folder:
+For each submission the worker runs `launch.main` as a separate program, which forks one keeper for
+each pilot and ends. This package uses the standard library only and imports nothing else of ours,
+so that it starts quickly. Everything that is known about a pilot is in its folder:
 
     launch.json   written and locked before the folder has its name; locked until the keeper ends
     output        made just before the pilot is started
-    cancel        made by whoever asks for its end
-    exit          how it ended, put there whole
+    cancel        made by a driver that asks for the pilot's end
+    exit          the record of the end, written in one step
 
-The folder gets its name, the stamp, by a rename that only one can win. So a folder that is not
-there was never started, and a second one is never made. The lock goes with the keeper however it
-goes, and nobody locks again: a folder whose lock is free and that has no `exit` has lost its
-keeper, and its pilot will never be started by anybody.
+The folder gets its name, the stamp, by a rename that only one keeper can win. So a pilot without a
+folder was never started, and it never gets a second folder. The kernel releases the lock however
+the keeper ends, and no other process takes it: if a folder's lock is free and there is no `exit`,
+its keeper is lost, and the pilot will never be started.
 """

@@ -31,15 +31,16 @@ ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT
 WAKING = ENDING | {signal.SIGCHLD}
 LONGEST_SLEEP = 3600.0
 CLEARING = 10.0
-"""Seconds that killed processes get to be gone; one that hangs in the kernel may take longer."""
+"""Seconds to wait for killed processes to disappear; a process that hangs in the kernel may take
+longer."""
 DISK_PATIENCE = 600
-"""Seconds to wait for room on a full disk before the end of a pilot stays unwritten."""
+"""Seconds to wait for room on a full disk; after that, the end of a pilot stays unrecorded."""
 
 
 def open_folder(submission: Submission, order: Start) -> None:
-    """Make the pilot's folder and go there; `FileExistsError` if this stamp has one already.
+    """Make the pilot's folder and change to it; `FileExistsError` if this stamp has one already.
 
-    From then on its files are named from within: the folder may be moved, and those above it.
+    From then on its files have relative paths: the folder and its parents may be moved.
     """
     folder = Path(submission.place) / order.stamp
     draft = folder.with_name(f"{DRAFT}{order.stamp}-{os.getpid()}")
@@ -60,12 +61,12 @@ def open_folder(submission: Submission, order: Start) -> None:
             write_script(Path(SCRIPT), submission.scripts[order.script])
         if order.secret is not None:
             write_secret(Path(WORK, OWN_SECRET), order.secret)
-        # Never closed by us: it goes with the keeper, however the keeper goes.
+        # We never close this file: the kernel releases the lock however the keeper ends.
         lock = os.open(LAUNCH, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.write(lock, json.dumps(record).encode())
-        # The draft is not empty, so an existing folder of this name is never replaced,
-        # unless it is empty and so nobody's.
+        # The rename never replaces a folder of this name that has files. It replaces an empty one,
+        # which belongs to no pilot.
         draft.rename(folder)
     except OSError as error:
         _discard(draft)
@@ -84,7 +85,7 @@ def _discard(draft: Path) -> None:
 
 
 def supervise(submission: Submission, order: Start) -> None:
-    """Start the pilot, wait for its end, write it down."""
+    """Start the pilot, wait for its end, and record the end."""
     started_at = now()
     adopt_orphans()
     take_over_descriptors()
@@ -97,17 +98,17 @@ def supervise(submission: Submission, order: Start) -> None:
     why = watch(submission, order, pilot)
     code = os.waitstatus_to_exitcode(clear_up(pilot))
     if order.grace is not None and has_finished(why, code):
-        why = None  # it was asked, and its own code says how it ended
+        why = None  # it was asked to end, and its own exit code says how it ended
     write_end(started_at, code, why)
 
 
 def has_finished(why: str | None, code: int) -> bool:
-    """Return whether a pilot ended by itself in the time that it was given."""
+    """Return whether a pilot that was asked to end finished by itself within its grace."""
     return code == 0 if why == "walltime" else why == "cancelled" and code >= 0
 
 
 def take_over_descriptors() -> None:
-    """Let go of the worker's pipes; what is written from now on is the pilot's output."""
+    """Close the worker's pipes; all further output goes to the pilot's output file."""
     output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
@@ -117,10 +118,10 @@ def take_over_descriptors() -> None:
 
 
 def watch(submission: Submission, order: Start, pilot: int) -> str | None:
-    """Wait for the end of the pilot; bring it about when asked to, or when its time is up.
+    """Wait for the end of the pilot; end it if that is asked for, or if its time is up.
 
-    A pilot with a grace of its own is asked so long before its time is up. Return why it was
-    ended, or `None` if it ended by itself.
+    A pilot with a grace of its own is asked to end that long before its time is up. Return why the
+    pilot was ended, or `None` if it ended by itself.
     """
     why = None
     grace = submission.grace if order.grace is None else order.grace
@@ -151,7 +152,11 @@ def _reason(*, is_asked: bool) -> str:
 
 
 def ask(pilot: int, order: Start) -> None:
-    """Ask a pilot to end. One that may finish says itself what its own processes are to do."""
+    """Ask a pilot to end.
+
+    A pilot with a grace of its own gets the signal alone: it decides itself what its other
+    processes do. Otherwise its whole process group gets the signal.
+    """
     if order.grace is None:
         signal_group(pilot, signal.SIGTERM)
     else:
@@ -160,25 +165,28 @@ def ask(pilot: int, order: Start) -> None:
 
 
 def signal_group(pilot: int, number: int) -> None:
-    """Signal the pilot's group. The pilot is not reaped yet, so the group is surely its own."""
+    """Signal the pilot's process group.
+
+    The pilot is not reaped yet, so its id is not reused: the group is certainly its own.
+    """
     with suppress(OSError):
         os.killpg(pilot, number)
 
 
 def has_ended(pilot: int) -> bool:
-    """Return whether the pilot has ended, leaving it unreaped so that its pid stays its own."""
+    """Return whether the pilot has ended. It is not reaped, so that its pid is not reused."""
     while True:
         ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if ended is None:
             return False
         if ended.si_pid == pilot:
             return True
-        # A grandchild that lost its parent: we are the reaper of all that the pilot starts.
+        # Another process of the pilot, which lost its parent: all such processes are ours to reap.
         os.waitpid(ended.si_pid, 0)
 
 
 def clear_up(pilot: int) -> int:
-    """Kill what the pilot left behind and reap it; return the pilot's wait status."""
+    """Kill and reap the processes that the pilot left; return the pilot's wait status."""
     signal_group(pilot, signal.SIGKILL)
     status = os.waitpid(pilot, 0)[1]
     give_up = time.monotonic() + CLEARING
@@ -188,7 +196,8 @@ def clear_up(pilot: int) -> int:
                 pass
         except ChildProcessError:
             break
-        # Who left the group is still below us: the children of the killed become ours in turn.
+        # Processes that left the group are still our descendants: the children of each killed
+        # process become our own children.
         for child in children_of(os.getpid()):
             with suppress(OSError):
                 os.kill(child, signal.SIGKILL)
@@ -197,7 +206,7 @@ def clear_up(pilot: int) -> int:
 
 
 def write_end(started_at: str, code: int | None, why: str | None) -> None:
-    """Write down how the pilot ended: its exit code, or the signal that ended it below zero."""
+    """Record how the pilot ended: its exit code, or below zero the signal that ended it."""
     end = {
         "code": code,
         "why": why,
@@ -209,9 +218,9 @@ def write_end(started_at: str, code: int | None, why: str | None) -> None:
         try:
             write_whole(Path(EXIT), end)
         except FileNotFoundError:
-            return  # somebody removed the folder: nobody asks any more
+            return  # the folder was removed: no one needs the record any more
         except IsADirectoryError:
-            # The pilot made it. What is in it stays, under a name that nobody reads.
+            # The pilot made a folder of this name. It is kept, under a name that is never read.
             Path(EXIT).rename(f".{EXIT}-{os.urandom(8).hex()}")
         except OSError:
             time.sleep(5)  # no room on the disk: until there is some, the pilot counts as running

@@ -1,4 +1,4 @@
-"""The launcher: reads a submission and forks a keeper for each of its pilots."""
+"""The launcher: a program that reads a submission and forks a keeper for each of its pilots."""
 
 import gc
 import json
@@ -19,7 +19,7 @@ def main(lock: int) -> None:
     request = json.load(sys.stdin)
     orders = [Start(**order) for order in request.pop("orders")]
     submission = Submission(**request)
-    # Nobody waits for ever for a launcher; past this moment it can start nothing more.
+    # The worker stops waiting after this time; the alarm ends the launcher, which starts no more.
     signal.alarm(submission.patience)
     gc.freeze()
     for order in orders:
@@ -33,13 +33,13 @@ def main(lock: int) -> None:
 
 
 def keep_and_exit(submission: Submission, order: Start, lock: int) -> NoReturn:
-    """Be the keeper of one pilot; never return to the launcher's loop."""
+    """Become the keeper of one pilot; never return to the launcher's loop."""
     try:
         os.setsid()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         if _is_accepted(submission, order, lock):
             supervise(submission, order)
-    except Exception:  # noqa: BLE001 - standard error is the pilot's output by now
+    except Exception:  # noqa: BLE001 - standard error is the pilot's output file by now
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(0)
@@ -52,14 +52,17 @@ def _is_accepted(submission: Submission, order: Start, lock: int) -> bool:
         os.close(lock)
         reply(order.stamp, error)
         return False
-    # The lock first: once the last answer is in, no submission is under way.
+    # The lock is released before the answer: after the last answer, no submission is under way.
     os.close(lock)
     reply(order.stamp, None)
     return True
 
 
 def reply(stamp: str, error: OSError | None) -> None:
-    """Answer for one pilot, in one piece. The worker may be gone; the pilot does not need it."""
+    """Write the answer about one pilot, in one piece.
+
+    If the worker is gone, the error is ignored: the pilot does not need the worker.
+    """
     answer = {
         "stamp": stamp,
         "errno": error.errno if error else None,
@@ -70,7 +73,7 @@ def reply(stamp: str, error: OSError | None) -> None:
 
 
 def _forget_the_worker() -> None:
-    """Drop what a program inherits besides files: signals, their mask, the folder, the umask."""
+    """Reset what a program inherits besides files: signal handlers and mask, folder and umask."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -41,7 +41,7 @@ class Submission(NamedTuple):
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every process below that loses its own."""
+    """Become the parent of every descendant process that loses its own parent."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -50,7 +50,7 @@ def start(submission: Submission, order: Start) -> int:
     keeper = os.getpid()
     pilot = os.fork()
     if pilot:
-        # Whoever comes first; a group must exist before anybody signals it.
+        # Parent and child both set the group: it must exist before anybody signals it.
         with suppress(OSError):
             os.setpgid(pilot, pilot)
         return pilot
@@ -63,7 +63,7 @@ def start(submission: Submission, order: Start) -> int:
 
 
 def command(submission: Submission, order: Start) -> list[str]:
-    """Return the words that start the pilot. A script that names no program is for the shell."""
+    """Return the words that start the pilot. A script without `#!` is run by the shell."""
     if order.script is None:
         return submission.command
     script = os.path.realpath(SCRIPT)
@@ -73,7 +73,7 @@ def command(submission: Submission, order: Start) -> list[str]:
 
 def become(submission: Submission, order: Start, keeper: int) -> None:
     """Turn this process into the pilot."""
-    # A pilot without its keeper could run for ever unseen.
+    # The kernel kills the pilot if its keeper dies: without one, it could run for ever unseen.
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != keeper:
         return
@@ -89,7 +89,7 @@ def become(submission: Submission, order: Start, keeper: int) -> None:
         _limit_memory(submission.memory << 20)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    os.execvpe(words[0], words, environment)  # noqa: S606 - what we are for
+    os.execvpe(words[0], words, environment)  # noqa: S606 - to run the command is the purpose
 
 
 def _limit_memory(size: int) -> None:

@@ -1,17 +1,17 @@
-"""What the kernel says of processes."""
+"""Facts about processes, read from the kernel."""
 
 from pathlib import Path
 
 
 def boot_id() -> str:
-    """Name this boot of this host; processes do not outlive it."""
+    """Return the id of the current boot of this host; no process outlives a boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def stat_fields(pid: int) -> list[bytes] | None:
-    """Read a process's state and what follows it in its stat, the third field first."""
+    """Return the fields of a process's `stat` from the third one, the state, on."""
     try:
-        # The name before it may hold anything, parentheses too, but the last one closes it.
+        # The name before the state may hold any character, but the last `)` in the line closes it.
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
@@ -24,7 +24,7 @@ def start_ticks(pid: int) -> int | None:
 
 
 def children_of(pid: int) -> list[int]:
-    """List the children of a process."""
+    """Return the pids of the children of a process."""
     children = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
