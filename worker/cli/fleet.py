@@ -57,9 +57,8 @@ def list_(as_json: bool) -> None:
 def init(recipe: str, folder: Path, clusters: tuple[str, ...], answers: tuple[str, ...]) -> None:
     """Write a FOLDER from a RECIPE.
 
-    In it are the file for 'apply', and what the workers run.
-
-    At a terminal you are asked for what is not given; elsewhere it has its default.
+    The folder has the file for 'apply', and what the workers run. At a terminal you are asked for
+    missing answers; elsewhere they have their defaults.
     """
     chosen = fleets.recipe(recipe)
     values = _values(answers)
@@ -85,7 +84,7 @@ def _values(answers: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _asked(chosen: Recipe, values: dict[str, Any]) -> dict[str, Any]:
-    """Ask the questions that have no answer yet."""
+    """Ask the questions that have no answer yet; return the answers."""
     return {
         name: _ask(question) for name, question in chosen.questions.items() if name not in values
     }
