@@ -33,7 +33,7 @@ def lines(compared: PolicyComparison, span: int | None) -> Iterator[str]:
 
 
 def svg(compared: PolicyComparison) -> str:
-    """Draw the same as an SVG picture: a line for each policy, a band for each trouble."""
+    """Draw the same as a picture: a line for each policy, a band for each trouble."""
     return "\n".join([*_picture(compared), "</svg>", ""])
 
 

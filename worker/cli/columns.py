@@ -114,7 +114,7 @@ def _droppable(columns: Sequence[Column], shown: Sequence[int]) -> int | None:
 def _narrow(
     wide: dict[int, int], columns: Sequence[Column], shortest: Sequence[int], span: int
 ) -> None:
-    """Cut the columns with the highest rank, the widest of them first, until all fit."""
+    """Cut the columns of the highest rank, the widest of them first, until all fit."""
     while _total(wide.values()) > span:
         cuttable = [n for n in wide if wide[n] > shortest[n]]
         if not cuttable:

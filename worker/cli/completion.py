@@ -1,7 +1,8 @@
 """Shell completion: the names of CEs, VOs, tasks, back-ends and tokens in arguments and options.
 
 A key press must never print an error or create a file, so after any error nothing is completed. The
-modules that list names are imported only then: most commands are run, not completed.
+modules that list names are imported only when a name is completed: most commands are run, not
+completed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -56,7 +57,7 @@ def _tokens() -> Iterable[str]:
 
 
 def _may_exist() -> bool:
-    """Return whether there may be a database. Opening the embedded one would create its folder."""
+    """Return whether there may be a database: building the embedded one would make its folder."""
     settings = wiring.settings()
     return wiring.server() is not None or not settings.is_embedded or settings.home.is_dir()
 

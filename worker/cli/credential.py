@@ -131,7 +131,7 @@ def remove(vo: str, backend: str, kind: str | None, yes: bool) -> None:
 @_kind
 @as_json
 def renew(vo: str, backend: str, kind: str | None, as_json: bool) -> None:
-    """Renew a credential now, with its command."""
+    """Renew a credential now, by its command."""
     runtime = wiring.by_hand()
     owner = None if vo == ALL_VOS else vo
     done = renewing.renew_one(runtime, owner, backend, _named(kind))

@@ -1,4 +1,4 @@
-"""`pilotage db`: create, migrate, check and empty the database."""
+"""`pilotage db`: make, migrate, check and empty the database."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict

@@ -84,7 +84,7 @@ def _values(answers: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _asked(chosen: Recipe, values: dict[str, Any]) -> dict[str, Any]:
-    """Ask the questions that have no answer yet; return the answers."""
+    """Ask the questions that have no answer yet."""
     return {
         name: _ask(question) for name, question in chosen.questions.items() if name not in values
     }

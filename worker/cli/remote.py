@@ -33,7 +33,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PATIENCE = 180.0
-"""Seconds to wait for the whole answer. The output of a pilot takes as long as a call to a CE."""
+"""Seconds to wait for an answer. The output of a pilot may take as long as a call to a CE."""
 
 LONGEST_ANSWER = 256 << 20
 """The longest answer in bytes, so that a server cannot fill the memory of a command."""

@@ -87,7 +87,7 @@ def counts(pilots: dict[Status, int]) -> str:
 
 
 def _statuses(situation: Overview, width: int | None) -> list[Text]:
-    """Count the pilots by status, in as many lines as needed."""
+    """Count the pilots by status, in as many lines as it takes."""
     lines = [Text(f"{clock(situation.at, situation.at)}  ", style="bold")]
     for status in Status:
         mark = f"{MARKS[status]} " if status in MARKS else ""
@@ -247,7 +247,7 @@ def _transition(steps: Sequence[tuple[str, Transition]], situation: Overview) ->
 
 
 def because(step: Transition) -> str:
-    """Return why a pilot moved, without words that repeat its new status."""
+    """Return why a pilot moved, without words that only repeat its new status."""
     return " ".join(why(step.became, step.cause, step.raw, step.reason))
 
 

@@ -70,7 +70,7 @@ class CECall(Turn):
         return super().give_back(tx)
 
     def use_call(self, tx: Transaction) -> str | None:
-        """Use one call of the allowance; return why the CE must not be called now, or `None`."""
+        """Use one call of the allowance; return why the CE is not to be called now, or `None`."""
         now, limit = self.runtime.now(), self.options.calls_per_minute
         calls, rate = health.get(tx, self.ce.name), f"calls:{self.ce.name}"
         if is_backing_off(calls, now):

@@ -46,7 +46,7 @@ class CELine:
     last_error: str | None
     retry_at: datetime | None
     setter: Setter | None = None
-    """Who drained, disabled or held it."""
+    """Who drained, disabled or holds it."""
     trouble: str | None
     """Since when its calls fail, why, and when it is called again, in one line."""
 

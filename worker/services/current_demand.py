@@ -94,7 +94,7 @@ def ended_pilots(
 
 
 def _asked_at(vo: VO, answer: Answer) -> datetime:
-    """Return a moment before which the last answer was certainly not given."""
+    """Return a moment before which the last answer was surely not given."""
     asked_at, answered_at = answer.asked_at, answer.answered_at
     if asked_at is None or answered_at is None:
         raise AssertionError(f"the source of VO {vo.name} has not answered")

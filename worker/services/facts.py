@@ -21,7 +21,7 @@ from worker.services.current_demand import CurrentDemand, DemandFacts
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """What one tick of one VO reads from the database."""
+    """What one tick of one VO reads in the database."""
 
     now: datetime
     vo: VO

@@ -1,4 +1,4 @@
-"""Rotation of log files: one that is too long becomes `.1`, `.1` becomes `.2`, the oldest goes.
+"""Rotation of log files: a long one becomes `.1`, `.1` becomes `.2`, the oldest is removed.
 
 Several processes write to one file: a worker and those of its pool. Before each write a process
 checks whether its file was renamed, and if so continues in the new file. There is no pipe or log

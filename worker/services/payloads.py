@@ -1,4 +1,4 @@
-"""Payloads, which pilots of a VO run: set, show, and fill in for a CE.
+"""Payloads: what the pilots of a VO run. They are set, shown, and filled in for a CE.
 
 script = "pilot.sh"            or script_text = '''...'''
 arguments = ["--queue", "@{queue}", "--name", "@{stamp}"]

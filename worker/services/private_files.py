@@ -17,7 +17,7 @@ _WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder for its owner only if it is missing. Missing parents are readable for all."""
+    """Create a missing folder, for its owner only. Missing parents are readable for all."""
     if folder.is_dir():
         return
     for above in reversed(folder.parents):

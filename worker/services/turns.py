@@ -33,7 +33,7 @@ class Turn:
     def take(
         cls, tx: Transaction, runtime: Runtime, name: str, length: timedelta | None = None
     ) -> Self | None:
-        """Take a turn for this time or the usual one, unless another execution has it."""
+        """Take a turn for this time, or as long as a task may last, unless it is taken."""
         turn = cls(runtime, name)
         return turn if turn.begin(tx, length) else None
 
@@ -45,7 +45,7 @@ class Turn:
         return is_free
 
     def extend(self, tx: Transaction) -> bool:
-        """Extend the turn to the usual time from now; return whether it was still ours."""
+        """Extend the turn by as long as a task may last; return whether it was still ours."""
         now, length = self.runtime.now(), self.runtime.lease
         is_ours = locks.extend_lease(tx, self.name, self.runtime.holder, now, length)
         self._ends = now + length if is_ours else None

@@ -105,7 +105,7 @@ class _Bounded:
         await self._send(message)
 
     async def send_unless_too_long(self, message: Message) -> None:
-        """Send an answer, but not the framework's answer to a body that was cut for its length."""
+        """Send an answer, except the framework's own answer to a body that was too long."""
         if self.has_begun or not self.is_too_long:
             await self.send(message)
 

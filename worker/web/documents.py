@@ -137,7 +137,7 @@ def description(more: str, right: Right) -> str:
 
 
 def responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
-    """Return the errors that an endpoint can answer with."""
+    """Return the errors that an endpoint answers with."""
     statuses = [401, 403, 413, 422, 429, 503]
     arguments = arguments_of(endpoint)
     if endpoint.method != "GET":

@@ -33,7 +33,7 @@ KEPT_FOR = 600.0
 """Seconds for which the addresses and keys of the issuer are kept."""
 
 KEYS_AGAIN_AFTER = 60.0
-"""The least seconds between two requests for the keys that are due to an unknown key in a token."""
+"""Seconds to wait before the keys are fetched again because of an unknown key in a token."""
 
 USUAL_SCOPES = ("profile", "email")
 

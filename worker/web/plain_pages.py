@@ -19,7 +19,7 @@ _PAGE = Template((FOLDER / "page.html").read_text(encoding="utf-8"))
 
 
 def is_for_a_person(scope: Scope) -> bool:
-    """Return whether a browser requests a page, and not a program an answer."""
+    """Return whether the request is for a page in a browser, and not for an answer to a program."""
     path: str = scope["path"].removeprefix(scope.get("root_path", ""))
     accept = Headers(scope=scope).get("accept", "")
     return "text/html" in accept and not path.startswith("/api")

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 
 def set_up_log(settings: Settings) -> None:
-    """Log to where the settings say."""
+    """Log where the settings say."""
     file = settings.web_log
     logs.set_up(settings, file=None if file is None else str(file))
 

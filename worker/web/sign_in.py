@@ -40,7 +40,7 @@ PENDING_COOKIE = "pilotage_sign_in"
 """The cookie of a sign-in that has begun at the issuer; see `oidc_client.PendingSignIn`."""
 
 PENDING_LIFETIME = 600
-"""Seconds that a person may spend at the issuer."""
+"""Seconds that a person may take at the issuer."""
 
 _LINK = Template((FOLDER / "link.html").read_text(encoding="utf-8"))
 _SCRIPT = (FOLDER / "script.js").read_bytes()
@@ -67,7 +67,7 @@ class Me(BaseModel):
 
 
 def pages() -> APIRouter:
-    """Make the routes with which people sign in and out."""
+    """Make the routes by which people sign in and out."""
     made = APIRouter(include_in_schema=False)
     made.add_api_route("/sign-in", _page)
     made.add_api_route("/sign-in", _use_typed_link, methods=["POST"])

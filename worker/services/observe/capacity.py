@@ -21,8 +21,7 @@ class Capacity:
     running: int
     limit: int | None
     free: int
-    """Slots that it could get now: the free ones of the CEs that are open to it, within its limit.
-    """
+    """Slots that it could get now: the free ones of CEs that are open to it, within its limit."""
     wanted: int | None
     """Pilots that it wants in all, where the number is known."""
     demand: int | None

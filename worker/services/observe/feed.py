@@ -23,7 +23,7 @@ from worker.services.places import require_places
 from worker.services.runtime import Runtime
 
 LONGEST_WRITE = timedelta(minutes=10)
-"""No transaction of ours is open for longer. An older gap in the ids stays a gap."""
+"""No transaction of ours is open for longer. An older gap in the ids is never filled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ class Feed:
         )
 
     def _begin(self, tx: Transaction) -> tuple[Passage, int | None]:
-        """Return where to begin, and the first id that is still kept if some may be deleted."""
+        """Return where to begin, and the first id still kept if earlier ones may be deleted."""
         require_places(tx, self._ce, self._vo)
         now = self._runtime.now()
         since = now - LONGEST_WRITE

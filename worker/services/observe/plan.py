@@ -117,13 +117,13 @@ def _suppose(situation: Situation, supposed: Supposed) -> Situation:
 def _other_vo(vo: VO, supposed: Supposed) -> VO:
     values = dict(supposed.vos.get(vo.name, {}))
     if "demand" in values:
-        values["source"] = None  # it replaces the answer of the source
+        values["source"] = None  # a supposed demand replaces the source's answer
     return replace(vo, **values)
 
 
 def _other_ce(ce: CESlots, values: Mapping[str, Any]) -> CESlots:
     if "success_rate" in values:
-        return replace(ce, **{**values, "learned": {}})  # it replaces what was learnt
+        return replace(ce, **{**values, "learned": {}})  # a supposed rate replaces what was learnt
     return replace(ce, **values)
 
 

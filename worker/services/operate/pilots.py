@@ -179,7 +179,7 @@ def _fetch(driver: Guard, job: Job, pause: Callable[[float], None]) -> Output:
 
 
 def bounded(whole: Output, tail: int | None) -> Output:
-    """Shorten an output: to its last lines, or by the middle of a very long text."""
+    """Shorten an output: to its last lines, or by removing the middle of a very long text."""
     text = whole.text
     if tail is not None:
         lines = text.splitlines(keepends=True)

@@ -16,7 +16,7 @@ from worker.web.console.forms import ago
 
 USUAL = "7d"
 AT_ONCE = 50
-"""The number of changes on one page."""
+"""Changes on one page."""
 
 
 def show(request: Request) -> Response:

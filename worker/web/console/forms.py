@@ -42,7 +42,7 @@ class Form:
 
     @property
     def why(self) -> str:
-        """The reason of the change, for the audit."""
+        """The reason of a change, for the audit."""
         return self.text("why")
 
     def confirm(self, name: str) -> None:

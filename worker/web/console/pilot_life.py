@@ -66,7 +66,7 @@ class DrawnLife:
 
 
 def life(pilot: PilotDetails, now: datetime) -> DrawnLife:
-    """Lay out the life of a pilot."""
+    """Draw the life of a pilot."""
     end = max(pilot.ended_at or now, pilot.reserved_at)
     if pilot.ended_at is None and pilot.status in FINAL:
         end = max(pilot.reserved_at, pilot.updated_at)
@@ -100,7 +100,7 @@ def _moments(pilot: PilotDetails) -> list[tuple[Status, datetime]]:
 def _monotonous(
     moments: Sequence[tuple[Status, datetime]], end: datetime
 ) -> Iterator[tuple[Status, datetime]]:
-    """Let no phase begin before the previous one, as it may seem: the clocks of CEs differ."""
+    """Let each phase begin no earlier than the previous one: the clocks of CEs differ."""
     latest = None
     for status, at in moments:
         latest = min(end, at if latest is None else max(at, latest))

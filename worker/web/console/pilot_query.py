@@ -49,7 +49,7 @@ class Query:
 
     @property
     def active(self) -> PilotFilter | None:
-        """The filter for those of the pilots that may be active; `None` if certainly none is."""
+        """The filter, restricted to pilots that may be active; `None` if certainly none is."""
         if self.chosen.causes or self.chosen.uses:
             return None
         if not self.chosen.statuses:

@@ -38,7 +38,7 @@ _OF_NO_USE = {Use.SHORT: "It was too short to be of use.", Use.EMPTY: "It had no
 
 
 def doing(counts: Mapping[Status, int]) -> str:
-    """Write what pilots are doing: 300 run, 112 wait and 9,000 have ended."""
+    """Write what pilots do: 300 run, 112 wait and 9,000 have ended."""
     order = (Status.RUNNING, Status.SUBMITTED, *Status)
     present = [status for status in dict.fromkeys(order) if counts.get(status)]
     active = [status for status in present if status in OCCUPYING]
@@ -347,7 +347,7 @@ def cancelled(
 
 
 def held(ce: str, vo: str, count: int, got: int) -> str:
-    """Write how many slots are held for pilots that are sent by hand."""
+    """Write how many slots are held for pilots that somebody sends by hand."""
     verb = "is" if got == 1 else "are"
     sentence = f"{counted(got, 'slot')} {verb} held at {ce} for VO {vo}; the next dispatch sends"
     sentence += " the pilot." if got == 1 else " the pilots."

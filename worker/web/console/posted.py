@@ -30,7 +30,7 @@ class PostedForm:
         return self.fields.get(name, [])
 
     def number(self, name: str) -> int | None:
-        """Return a number as people write it, such as 1,200 or 1 200."""
+        """Return a number as people write it: 1,200 or 1 200."""
         return number(self.get(name) or "")
 
 

@@ -34,7 +34,7 @@ PLACES = {state: place for place, state in enumerate((*SHORT, NORMAL))}
 
 
 def short(state: str) -> str:
-    """Return a state in one or two words, without its reason and its moments."""
+    """Return a state in one word or two, without its reason and its moments."""
     text = without_reason(state)
     return next((one for one in SHORT if text.startswith(one)), NORMAL)
 
@@ -75,7 +75,7 @@ def _said(state: str) -> str:
 
 
 def _because(reason: str) -> str:
-    """Write a reason as the end of a sentence; it may end like one already."""
+    """Write a reason as the end of a sentence; it may already have its full stop."""
     if not reason:
         return "."
     return f": {reason}" + ("" if reason.endswith((".", "!", "?")) else ".")

@@ -25,7 +25,7 @@ from worker.web.console.forms import (
 )
 
 AT_ONCE = 500
-"""The number of VOs on one page."""
+"""VOs on one page."""
 
 ADDING = FormGroup(
     "add",
@@ -60,7 +60,7 @@ def add(request: Request, form: ReadForm) -> Response:
 
 
 def headline(vos: list[ShownVO]) -> str:
-    """Write how many VOs there are, and which get no pilots or find no work."""
+    """Write how many VOs there are, and which are disabled, draining or without work."""
     off = [vo.name for vo in vos if state(vo) != "normal"]
     idle = [vo.name for vo in vos if vo.without_work_since and state(vo) == "normal"]
     parts = [words.counted(len(vos), "VO")]

@@ -21,7 +21,7 @@ from worker.web.console.explain.place_settings import PlaceSettings, limit_decid
 
 
 def headline(case: DecisionFacts, now: datetime, settings: PlaceSettings) -> str:
-    """Write a sentence: how many pilots, when, and why."""
+    """Write in a sentence how many pilots, when, and why."""
     why = because(case)
     if kind_of(case) is ReasonKind.FULL and limit_decides(case, settings):
         why = f"its waiting limit of {words.number(settings.waiting_limit)} is reached"
